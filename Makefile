@@ -1,0 +1,42 @@
+# One definition of everything; CI calls the same targets.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+PROTO := proto/pushforward/v1/pushforward.proto
+STAMP := $(VENV)/.installed
+
+.PHONY: install demo test check proto format docs clean
+
+install: $(STAMP)  ## make .venv with everything in it
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[worker,local,dev]'
+	touch $@
+
+demo: $(STAMP)  ## train on real handwritten digits and draw what the model learned
+	$(BIN)/python examples/demo.py
+
+test: $(STAMP)  ## the whole suite, in parallel
+	$(BIN)/python -m pytest -n auto --dist worksteal -q
+
+check: $(STAMP)  ## what clean means: lint, format, types, layers, generated files, docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/yamllint --strict docker-compose.yml docker
+	$(BIN)/python -m tools.generated --check
+
+format: $(STAMP)  ## rewrite what check would complain of, where a tool can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+proto: $(STAMP)  ## generate service/rpc/pb from the contract
+	$(BIN)/python -m grpc_tools.protoc -I proto --python_out=service/rpc/pb --grpc_python_out=service/rpc/pb \
+		--mypy_out=service/rpc/pb --mypy_grpc_out=service/rpc/pb $(PROTO)
+
+clean:
+	rm -rf $(VENV)

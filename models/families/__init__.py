@@ -1,0 +1,28 @@
+"""The registry: one module for each family; being in this folder is being registered.
+
+To add a family, add a file. The union, the schemas of the doors, the command line, `GET /families` and the
+conformance suite see it at the next start.
+"""
+
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING, Annotated, Union
+
+from pydantic import Field
+
+from models.family import Family
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
+
+FAMILIES: dict[str, type[Family]] = {
+    cls.model_fields["family"].default: cls
+    for cls in sorted(Family.__subclasses__(), key=lambda cls: cls.__module__)
+}
+
+if TYPE_CHECKING:
+    AnyFamily = Family
+else:
+    AnyFamily = Annotated[Union[tuple(FAMILIES.values())], Field(discriminator="family")]
+
+__all__ = ["FAMILIES", "AnyFamily"]

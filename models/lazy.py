@@ -1,0 +1,33 @@
+"""Torch by name, before torch is imported.
+
+The doors validate a run and list capabilities without PyTorch, so modules that describe families must not import
+it. They write `from models.lazy import F, networks, torch` and the first attribute asked for imports the module.
+(`lazy_loader` would put the name into `sys.modules` at once, see docs/decisions/0001.)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch as torch
+    import torch.nn.functional as F
+
+    from models import networks as networks
+    from models import sampling as sampling
+else:
+
+    class _Module:
+        def __init__(self, name: str) -> None:
+            self._name = name
+
+        def __getattr__(self, attribute: str) -> Any:
+            value = getattr(import_module(self._name), attribute)
+            setattr(self, attribute, value)
+            return value
+
+    torch = _Module("torch")
+    F = _Module("torch.nn.functional")
+    networks = _Module("models.networks")
+    sampling = _Module("models.sampling")
+
+__all__ = ["F", "networks", "sampling", "torch"]

@@ -1,0 +1,67 @@
+"""Plain torch modules; the kind of data picks the backbone.
+
+Vectors get multilayer perceptrons, images of 8x8 to 32x32 convolutions. All map (B, ...) to (B, ...) row by row: no
+batch statistics, no dropout, so a row's answer does not depend on its batch-mates. Inputs and outputs are in
+network units (`DataSpec.normalize`).
+"""
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from models.errors import InvalidData
+from models.networks.conv import ConvDecoder, ConvEncoder
+from models.networks.mlp import MLP
+from models.spec import DataSpec, Shape
+
+
+class Nets(nn.ModuleDict):
+    """A family's networks by name, and the kind of data they were built for."""
+
+    def __init__(self, spec: DataSpec, **modules: nn.Module) -> None:
+        super().__init__(modules)
+        self.spec = spec
+
+
+@final
+class Scalar(nn.Module):
+    """One learned number."""
+
+    def __init__(self, initial: float) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor(float(initial)))
+
+    def forward(self) -> Tensor:
+        return self.value
+
+
+def encoder(spec: DataSpec, n_out: int, *, width: int, depth: int = 2, normalized: bool = True) -> nn.Module:
+    """(B, *shape) to (B, n_out): an encoder, a critic's features, a critic (n_out = 1).
+
+    `width` is units of a layer for vectors and channels of the first layer for images; `depth` counts the hidden
+    layers of a perceptron. `normalized=False` leaves out normalization, as gradient penalties want.
+    """
+    if convolves(spec):
+        return ConvEncoder(spec.shape, n_out, width=width, normalized=normalized)
+    return MLP(spec.shape, (n_out,), width=width, depth=depth)
+
+
+def decoder(spec: DataSpec, n_in: int, *, width: int, depth: int = 2) -> nn.Module:
+    """(B, n_in) to (B, *shape)."""
+    if convolves(spec):
+        return ConvDecoder(n_in, spec.shape, width=width)
+    return MLP((n_in,), spec.shape, width=width, depth=depth)
+
+
+def convolves(spec: DataSpec) -> bool:
+    """Whether data are images for convolutions. Raises InvalidData for images of a size they do not cover."""
+    if not spec.is_image:
+        return False
+    sides: Shape = spec.shape[1:]
+    if min(sides) < 5 or max(sides) > 32:
+        raise InvalidData(f"images are {sides[0]}x{sides[1]}; this family reads sides from 5 to 32", field="run.data")
+    return True
+
+
+__all__ = ["MLP", "Nets", "Scalar", "convolves", "decoder", "encoder"]

@@ -1,0 +1,89 @@
+"""Convolutional encoder and decoder for images from 8x8 to 32x32.
+
+Both walk between the image and a 4x4 map in factors of two, doubling the channels at each halving up to four times
+the width. An image whose side is not 4, 8, 16 or 32 (28, say) is padded at the rim inside.
+
+References:
+    | Unsupervised Representation Learning with Deep Convolutional GANs (Radford et al., 2015), arXiv:1511.06434
+    | Group Normalization (Wu & He, 2018), https://arxiv.org/abs/1803.08494
+"""
+
+from __future__ import annotations
+
+from math import ceil, log2
+from typing import final
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.spec import Shape
+
+
+def halvings(shape: Shape) -> int:
+    """How many halvings lead from the (padded) image to 4x4."""
+    return max(1, ceil(log2(max(shape[1:]) / 4)))
+
+
+def channels(width: int, level: int) -> int:
+    """Channels after `level` halvings."""
+    return width * min(2**level, 4)
+
+
+def norm(n_channels: int) -> nn.GroupNorm:
+    """Group normalization: per row, so that batch-mates do not meet."""
+    return nn.GroupNorm(min(8, n_channels), n_channels)
+
+
+def pad(x: Tensor, side: int) -> Tensor:
+    """Repeat the rim of (B, C, H, W) up to (B, C, side, side)."""
+    rows, columns = side - x.shape[2], side - x.shape[3]
+    if rows == 0 and columns == 0:
+        return x
+    return F.pad(x, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2), mode="replicate")
+
+
+def crop(x: Tensor, shape: Shape) -> Tensor:
+    """The center of (B, C, side, side): what `pad` added is taken off."""
+    top, left = (x.shape[2] - shape[1]) // 2, (x.shape[3] - shape[2]) // 2
+    return x[:, :, top : top + shape[1], left : left + shape[2]]
+
+
+@final
+class ConvEncoder(nn.Module):
+    """(B, C, H, W) to (B, n_out). `normalized=False` for critics whose gradient per row is penalized."""
+
+    def __init__(self, shape: Shape, n_out: int, *, width: int, normalized: bool = True) -> None:
+        super().__init__()
+        levels = halvings(shape)
+        self.side = 4 * 2**levels
+        layers: list[nn.Module] = [nn.Conv2d(shape[0], width, 3, padding=1), nn.SiLU()]
+        for level in range(levels):
+            c_in, c_out = channels(width, level), channels(width, level + 1)
+            layers.append(nn.Conv2d(c_in, c_out, 4, stride=2, padding=1))
+            layers += [norm(c_out), nn.SiLU()] if normalized else [nn.SiLU()]
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * channels(width, levels), n_out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layers(pad(x, self.side))
+        return out
+
+
+@final
+class ConvDecoder(nn.Module):
+    """(B, n_in) to (B, C_out, H, W)."""
+
+    def __init__(self, n_in: int, shape: Shape, *, width: int) -> None:
+        super().__init__()
+        levels = halvings(shape)
+        self.shape = shape
+        layers: list[nn.Module] = [
+            nn.Linear(n_in, 16 * channels(width, levels)),
+            nn.Unflatten(1, (channels(width, levels), 4, 4)),
+        ]
+        for level in reversed(range(levels)):
+            c_in, c_out = channels(width, level + 1), channels(width, level)
+            layers += [nn.Upsample(scale_factor=2), nn.Conv2d(c_in, c_out, 3, padding=1), norm(c_out), nn.SiLU()]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(width, shape[0], 3, padding=1))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return crop(self.layers(z), self.shape)

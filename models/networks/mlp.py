@@ -1,0 +1,26 @@
+"""The multilayer perceptron, for vectors."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import final
+
+from torch import Tensor, nn
+
+from models.spec import Shape
+
+
+@final
+class MLP(nn.Module):
+    """`depth` hidden layers of `width` SiLU units; (B, *shape_in) to (B, *shape_out)."""
+
+    def __init__(self, shape_in: Shape, shape_out: Shape, *, width: int, depth: int) -> None:
+        super().__init__()
+        self.shape_out = shape_out
+        sizes = [prod(shape_in), *[width] * depth]
+        hidden = [layer for a, b in zip(sizes, sizes[1:], strict=False) for layer in (nn.Linear(a, b), nn.SiLU())]
+        self.layers = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(sizes[-1], prod(shape_out)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layers(x)
+        return out.view(len(x), *self.shape_out)

@@ -1,0 +1,1 @@
+"""What families share: config variants with methods. Importing any of it does not import torch."""

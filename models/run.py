@@ -1,0 +1,41 @@
+"""A run: family, data, optimizer, budget and seed. The REST schema, the CLI's flags and the model card at once."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from models.data import AnyData
+from models.families import AnyFamily
+from models.family import Adam, Config
+
+
+class Budget(Config):
+    """How long to train: `steps` of the optimizer, or `epochs` over the training rows. One of them."""
+
+    steps: int | None = Field(None, ge=1, le=10_000_000)
+    epochs: int | None = Field(None, ge=1, le=100_000)
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give steps or epochs, one of them")
+        return self
+
+    def total_steps(self, rows: int | None, batch_size: int) -> int:
+        """Steps of the whole run over `rows` training rows; None where rows are sampled afresh, 10,000 an epoch."""
+        if self.steps is not None:
+            return self.steps
+        return (self.epochs or 1) * max(1, ceil((rows or 10_000) / batch_size))
+
+
+class Run(Config):
+    """Everything that determines a model. The same run gives the same weights."""
+
+    family: AnyFamily
+    data: AnyData
+    optimizer: Adam = Field(default_factory=lambda fields: fields["family"].optimizer)  # the family's own choice
+    budget: Budget = Budget(steps=2000)
+    seed: int = Field(0, ge=0, lt=2**63)

@@ -1,0 +1,70 @@
+"""Step-wise samplers: `init` a state from noise, `step` it, `finish` it into data.
+
+Rows at different steps share one call: `k` has one step index for each row, and the rows of a state never look at
+one another. The noise of row i at step k is draw k + 1 of that row (draw 0 is the initial state's), so an answer
+does not depend on batch-mates. A one-step family has `steps == 1`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from models.noise import Noise
+
+
+class Sampler(ABC):
+    """A way from noise to data in `steps` steps."""
+
+    @property
+    @abstractmethod
+    def steps(self) -> int:
+        """How many calls of `step` lead from `init` to `finish`."""
+
+    @abstractmethod
+    def init(self, noise: Noise) -> Tensor:
+        """The state before step 0, (B, ...): rows first."""
+
+    @abstractmethod
+    def step(self, state: Tensor, k: Tensor, noise: Noise) -> Tensor:
+        """The state after step k.  k: (B,) int64 on the CPU, one index for each row, 0 <= k < steps."""
+
+    @abstractmethod
+    def finish(self, state: Tensor) -> Tensor:
+        """The state after the last step as data, (B, *shape), data units."""
+
+
+@final
+@dataclass(frozen=True)
+class OneStep(Sampler):
+    """Draw a code, decode it: x = push(z, noise)."""
+
+    draw: Callable[[Noise], Tensor]  # z, (B, *latent_shape)
+    push: Callable[[Tensor, Noise], Tensor]  # z to x, (B, *shape); draws from 1 on are free to use
+
+    @property
+    def steps(self) -> int:
+        return 1
+
+    def init(self, noise: Noise) -> Tensor:
+        return self.draw(noise)
+
+    def step(self, state: Tensor, k: Tensor, noise: Noise) -> Tensor:
+        return self.push(state, noise)
+
+    def finish(self, state: Tensor) -> Tensor:
+        return state
+
+
+@torch.inference_mode()
+def sample(sampler: Sampler, noise: Noise) -> Tensor:
+    """All steps for all rows at once.  Returns (B, *shape), data units."""
+    state = sampler.init(noise)
+    for k in range(sampler.steps):
+        state = sampler.step(state, torch.full((len(noise),), k), noise)
+    return sampler.finish(state)

@@ -1,0 +1,138 @@
+"""What data are: shape, range, levels, labels and the units that networks see.
+
+Data live in their own units everywhere outside a family's mathematics: digits are 0..16, 8-bit images 0..255, a
+table's columns whatever they are. A family maps them to network units by the affine `normalize`; its log-density
+in data units is the one in network units plus `log_jacobian`.
+"""
+
+from __future__ import annotations
+
+from math import isfinite, log, prod
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
+
+from models.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Shape = tuple[int, ...]
+
+
+class DataSpec(BaseModel):
+    """The kind of data a model was trained on.
+
+    Attributes:
+        shape: of one row, without the batch: `(2,)`, `(1, 28, 28)` (channels first).
+        low, high: the closed range, in data units, or None where unbounded.
+        levels: how many equally spaced values a pixel takes in `[low, high]`, or None for continuous data.
+        n_classes: how many labels there are, or None.
+        shift, scale: network units are `(x - shift) / scale`; one number, or one for each element of a vector.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shape: tuple[PositiveInt, ...]
+    low: float | None = None
+    high: float | None = None
+    levels: int | None = None
+    n_classes: int | None = None
+    shift: tuple[float, ...] = (0.0,)
+    scale: tuple[float, ...] = (1.0,)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name, values in (("shift", self.shift), ("scale", self.scale)):
+            if len(values) not in (1, self.size) or not all(map(isfinite, values)):
+                raise ValueError(f"{name} takes one finite number, or one for each of the {self.size} elements")
+        if min(self.scale) <= 0:
+            raise ValueError("scale must be positive")
+        if (self.low is None) != (self.high is None):
+            raise ValueError("low and high come together")
+        if self.levels is not None and (self.low is None or self.levels < 2):
+            raise ValueError("levels needs low and high, and at least 2 of them")
+        return self
+
+    @property
+    def size(self) -> int:
+        """The number of elements of one row, D."""
+        return prod(self.shape)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether a row is (channels, height, width) with 1 or 3 channels."""
+        return len(self.shape) == 3 and self.shape[0] in (1, 3)
+
+    @property
+    def bin_width(self) -> float:
+        """The distance between neighboring levels, in data units."""
+        if self.levels is None or self.low is None or self.high is None:
+            raise ValueError("continuous data have no levels")
+        return (self.high - self.low) / (self.levels - 1)
+
+    @property
+    def log_jacobian(self) -> float:
+        """log |d normalize(x) / dx| of a row, in nats."""
+        repeats = self.size // len(self.scale)
+        return -repeats * sum(map(log, self.scale))
+
+    def normalize(self, x: Tensor) -> Tensor:
+        """Data units to network units; bounded data to [-1, 1].  x: (B, *shape)."""
+        shift, scale = self._affine(x)
+        return (x - shift) / scale
+
+    def denormalize(self, u: Tensor) -> Tensor:
+        """Network units to data units.  u: (B, *shape)."""
+        shift, scale = self._affine(u)
+        return u * scale + shift
+
+    def quantize(self, x: Tensor) -> Tensor:
+        """What a sample must be to be data: inside the range, and on a level where there are levels."""
+        if self.low is None or self.high is None:
+            return x
+        x = x.clamp(self.low, self.high)
+        if self.levels is None:
+            return x
+        return ((x - self.low) / self.bin_width).round() * self.bin_width + self.low
+
+    def check(self, x: np.ndarray, *, field: str = "x", on_levels: bool = False) -> None:
+        """Refuse rows that are not of this kind.
+
+        Arguments:
+            x: rows, (n, *shape).
+            field: the name the refusal gives the array.
+            on_levels: whether values between levels are refused too.
+
+        Raises:
+            InvalidInput: naming the field and the remedy.
+        """
+        if x.shape[1:] != self.shape or len(x) == 0:
+            raise InvalidInput(
+                f"has shape {list(x.shape)}; send at least one row of shape {list(self.shape)}: [n, "
+                f"{', '.join(map(str, self.shape))}]",
+                field=field,
+            )
+        if not np.isfinite(x).all():
+            raise InvalidInput("holds NaN or infinite values; every value must be finite", field=field)
+        if self.low is None or self.high is None:
+            return
+        if x.min() < self.low or x.max() > self.high:
+            raise InvalidInput(
+                f"has values in [{x.min():g}, {x.max():g}]; this model's data lie in [{self.low:g}, {self.high:g}]",
+                field=field,
+            )
+        if on_levels and self.levels is not None:
+            offset = (x - self.low) / self.bin_width
+            if np.abs(offset - np.round(offset)).max() > 1e-3:
+                raise InvalidInput(
+                    f"has values between levels; round to the {self.levels} levels {self.low:g}, "
+                    f"{self.low + self.bin_width:g}, ..., {self.high:g} first",
+                    field=field,
+                )
+
+    def _affine(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        view = (1, *self.shape) if len(self.shift) > 1 else (1,)
+        view_scale = (1, *self.shape) if len(self.scale) > 1 else (1,)
+        return like.new_tensor(self.shift).view(view), like.new_tensor(self.scale).view(view_scale)

@@ -1,0 +1,183 @@
+"""The training loop: one flat generator for every family.
+
+    for state in train(run, data, state): ...        # stop iterating to stop training
+
+Everything random in step t is a function of (run.seed, t): the rows of its batch, the noise of its losses. So the
+state is the step, the weights, their moving average and the optimizers, and a resumed training continues
+bit-for-bit.
+
+References:
+    | Acceleration of Stochastic Approximation by Averaging (Polyak & Juditsky, 1992), doi:10.1137/0330046
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import cos, pi
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.data import Finite, Rows, Toy
+from models.errors import Diverged, InvalidData
+from models.family import Batch, Loss
+from models.networks import Nets
+from models.run import Run
+from models.spec import DataSpec
+
+VALIDATION_SHARE = 0.1  # of the rows of a finite source, at most VALIDATION_ROWS
+VALIDATION_ROWS = 5_000
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a run trains and is validated on."""
+
+    spec: DataSpec
+    train: Rows | Toy  # rows in memory, or a density drawn from afresh
+    validation: Rows
+    fingerprint: str
+
+    @property
+    def n_rows(self) -> int | None:
+        """Training rows; None where they are drawn afresh."""
+        return len(self.train.x) if isinstance(self.train, Rows) else None
+
+
+@dataclass
+class State:
+    """A training between two steps."""
+
+    run: Run
+    step: int  # steps done
+    total_steps: int
+    nets: Nets
+    average: Nets  # exponential moving average of the weights: what is served
+    optimizers: dict[str, torch.optim.Adam] = field(default_factory=dict)  # by loss name
+    losses: dict[str, Tensor] = field(default_factory=dict)  # of the last step, by name: scalars
+
+
+def load_data(run: Run, root: Path) -> TrainingData:
+    """Read the data of a run and hold out its validation rows. Raises InvalidData, with the field from `run.data`."""
+    source = run.data
+    try:
+        if isinstance(source, Toy):
+            held_out = Rows(source.draw(VALIDATION_ROWS, _numpy_rng(source.seed, 2**32)), None)
+            if source.n is None:
+                return TrainingData(source.spec, source, held_out, _recipe(source))
+            rows = Rows(source.draw(source.n, _numpy_rng(source.seed, 2**32 + 1)), None)
+            return TrainingData(source.spec, rows, held_out, rows.fingerprint)
+        if not isinstance(source, Finite):
+            raise TypeError(f"{type(source).__name__} is neither a Toy nor a Finite source")
+        rows = source.rows(root)
+        spec = source.spec(rows)
+    except InvalidData as error:
+        raise InvalidData(error.message, field=f"run.data.{error.field}" if error.field else "run.data") from error
+    order = _numpy_rng(run.seed, 2**32).permutation(len(rows.x))
+    n = min(VALIDATION_ROWS, max(1, round(VALIDATION_SHARE * len(order))))
+    return TrainingData(spec, _take(rows, order[n:]), _take(rows, order[:n]), rows.fingerprint)
+
+
+def fresh(run: Run, data: TrainingData, device: torch.device) -> State:
+    """The state before the first step; initial weights are a function of the run's seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run.seed)
+        nets = run.family.build(data.spec)
+    nets = nets.to(device)
+    average = copy.deepcopy(nets).requires_grad_(False).eval()
+    total = run.budget.total_steps(data.n_rows, run.optimizer.batch_size)
+    return State(run, 0, total, nets, average)
+
+
+def train(data: TrainingData, state: State) -> Iterator[State]:
+    """Train to the end of the budget, yielding the same state after each step. Raises Diverged."""
+    run = state.run
+    while state.step < state.total_steps:
+        batch = draw_batch(data, state)
+        lr = learning_rate(run, state.step, state.total_steps)
+        state.losses = {}
+        for loss in run.family.losses(state.nets, batch):
+            descend(state, loss, lr)
+            state.losses[loss.name] = loss.value.detach()
+            state.losses.update({name: term.detach() for name, term in loss.terms.items()})
+        state.step += 1
+        average_weights(state)
+        yield state
+
+
+def draw_batch(data: TrainingData, state: State) -> Batch:
+    """The batch of the next step: an epoch is a permutation of the rows, seeded by its number."""
+    size, step, seed = state.run.optimizer.batch_size, state.step, state.run.seed
+    device = next(state.nets.parameters()).device
+    rng = torch.Generator(device).manual_seed(_torch_seed(seed, step))
+    if isinstance(data.train, Toy):
+        rows = Rows(data.train.draw(size, _numpy_rng(seed, step)), None)
+    else:
+        n = len(data.train.x)
+        batches = -(-n // size)
+        order = _numpy_rng(seed, 2**33 + step // batches).permutation(n)
+        start = step % batches * size
+        rows = _take(data.train, order[start : start + size])
+    x = torch.from_numpy(rows.x.astype(np.float32, copy=False)).to(device)
+    y = None if rows.y is None else torch.from_numpy(rows.y).to(device)
+    return Batch(x, y, rng, step, state.total_steps)
+
+
+def descend(state: State, loss: Loss, lr: float) -> None:
+    """One step of the loss's own Adam, on the networks it trains and no others."""
+    adam = state.run.optimizer
+    weights = [p for name in loss.trains for p in state.nets[name].parameters()]
+    optimizer = state.optimizers.get(loss.name)
+    if optimizer is None:
+        optimizer = state.optimizers[loss.name] = torch.optim.Adam(weights, lr=adam.lr, betas=adam.betas)
+    gradients = torch.autograd.grad(loss.value, weights)
+    for weight, gradient in zip(weights, gradients, strict=True):
+        weight.grad = gradient
+    norm = torch.nn.utils.clip_grad_norm_(weights, adam.clip_norm)
+    if not torch.isfinite(norm):
+        raise Diverged(f"the loss {loss.name!r} or its gradient is not finite at step {state.step}; lower optimizer.lr")
+    optimizer.param_groups[0]["lr"] = lr
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
+def learning_rate(run: Run, step: int, total_steps: int) -> float:
+    """The learning rate of a step."""
+    if run.optimizer.decay == "constant":
+        return run.optimizer.lr
+    return run.optimizer.lr * 0.5 * (1 + cos(pi * step / total_steps))
+
+
+@torch.no_grad()
+def average_weights(state: State) -> None:
+    """average <- d average + (1 - d) weights, with d rising to its final value so that early weights are forgotten."""
+    final = state.run.optimizer.ema
+    if final is None:
+        final = max(0.0, 1 - 10 / state.total_steps)
+    d = min(final, state.step / (state.step + 9))
+    torch._foreach_lerp_(list(state.average.parameters()), list(state.nets.parameters()), 1 - d)
+    for mean, value in zip(state.average.buffers(), state.nets.buffers(), strict=True):
+        mean.copy_(value)
+
+
+def _take(rows: Rows, index: np.ndarray) -> Rows:
+    return Rows(rows.x[index], None if rows.y is None else rows.y[index])
+
+
+def _numpy_rng(seed: int, stream: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64([seed, stream]))
+
+
+def _torch_seed(seed: int, step: int) -> int:
+    """Distinct for each step: 63 bits of numpy's hash of (seed, step)."""
+    return int(np.random.SeedSequence([seed, step, 1]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _recipe(source: Toy) -> str:
+    from hashlib import sha256
+
+    return sha256(source.model_dump_json().encode()).hexdigest()

@@ -1,0 +1,134 @@
+"""What may be asked of the service, the same through every door. Validated here, once; unknown fields are errors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from models.run import Run
+from service.domain import Name, Op, Reference
+
+
+def _as_array(value: Any) -> np.ndarray:
+    """Nested lists of numbers, or an array of numbers, to float32."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError("must be nested lists of equal lengths") from error
+    if array.dtype.kind not in "fiub":
+        raise ValueError("must hold numbers only, in nested lists of equal lengths")
+    if array.ndim < 1:
+        raise ValueError("must be a list of rows, not a single number")
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, dtype=np.float32)
+
+
+Array = Annotated[
+    np.ndarray,
+    BeforeValidator(_as_array),
+    WithJsonSchema({"type": "array", "items": {}, "description": "rows of numbers: [n, *shape]"}),
+]
+Seed = Annotated[int, Field(ge=0, lt=2**64, strict=True)]
+
+
+class Command(BaseModel):
+    """Frozen; an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
+
+
+class Train(Command):
+    """Train `model`: its next version is what `run`, or the named preset, leaves."""
+
+    model: Name
+    preset: str | None = None
+    run: Run | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.preset is None) == (self.run is None):
+            raise ValueError("give preset or run, one of them")
+        return self
+
+
+class Ask(Command):
+    """A question to a model. `op` names the capability it needs."""
+
+    op: ClassVar[Op]
+
+    model: Reference
+    options: dict[str, Any] = {}  # the family's options for this capability, see `GET /families`
+
+
+class Sample(Ask):
+    """Draw `n` new rows. The same seed gives the same rows; without one, the answer tells which was used."""
+
+    op = "sample"
+
+    n: Annotated[int, Field(ge=1, strict=True)] = 1
+    seed: Seed | None = None
+
+
+class Likelihood(Ask):
+    """log p(x) of each row, in nats. `seed` fixes the noise of a family that estimates."""
+
+    op = "likelihood"
+
+    x: Array
+    seed: Seed = 0
+
+
+class Encode(Ask):
+    """The latent code of each row."""
+
+    op = "encode"
+
+    x: Array
+
+
+class Decode(Ask):
+    """The data of each latent code."""
+
+    op = "decode"
+
+    z: Array
+
+
+class Reconstruct(Ask):
+    """Encode and decode each row."""
+
+    op = "reconstruct"
+
+    x: Array
+
+
+class Interpolate(Ask):
+    """Walk from one data point to another (`start`, `end`), or from one sample to another (`start_seed`, `end_seed`).
+
+    `steps` rows, both ends included. `slerp` walks the great circle between the latent codes, `linear` the chord.
+    """
+
+    op = "interpolate"
+
+    start: Array | None = None  # one row: (*shape)
+    end: Array | None = None
+    start_seed: Seed | None = None
+    end_seed: Seed | None = None
+    steps: Annotated[int, Field(ge=2, strict=True)] = 8
+    path: Literal["slerp", "linear"] = "slerp"
+
+    @model_validator(mode="after")
+    def _two_ends(self) -> Self:
+        data = (self.start is not None, self.end is not None)
+        seeds = (self.start_seed is not None, self.end_seed is not None)
+        if (all(data) and not any(seeds)) or (all(seeds) and not any(data)):
+            return self
+        raise ValueError("give start and end (data points), or start_seed and end_seed")
+
+
+AnyAsk = Sample | Likelihood | Encode | Decode | Reconstruct | Interpolate
+ASKS: dict[Op, type[AnyAsk]] = {
+    cls.op: cls for cls in (Sample, Likelihood, Encode, Decode, Reconstruct, Interpolate)
+}

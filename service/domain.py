@@ -1,0 +1,145 @@
+"""What the service keeps: jobs, their events, models and their cards. Plain data; no I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from models.spec import DataSpec
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+REFERENCE_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}(@[1-9][0-9]{0,8})?$"
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+Reference = Annotated[str, StringConstraints(pattern=REFERENCE_PATTERN)]  # `digits-vae` is the newest, or `digits-vae@3`
+
+Op = Literal["sample", "likelihood", "encode", "decode", "reconstruct", "interpolate"]
+
+
+class State(StrEnum):
+    """queued -> running -> succeeded | failed | cancelled; a lost or drained runner leads back to queued."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        return self in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+
+
+class Record(BaseModel):
+    """Frozen plain data."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Progress(Record):
+    """How far a job has come; `total_steps` is 0 until the first step is reported."""
+
+    step: int = 0
+    total_steps: int = 0
+
+
+class Fault(Record):
+    """Why a job failed."""
+
+    type: str  # slug: `diverged`, `invalid-data`, `lost`, `crashed`
+    detail: str
+
+
+class Job(Record):
+    """A run being executed. Times are seconds since 1970 by Redis's clock."""
+
+    id: str
+    state: State
+    model: str
+    version: int | None = None  # of the model, once published
+    preset: str | None = None
+    run: dict[str, Any]  # `models.run.Run` as JSON
+    progress: Progress = Progress()
+    losses: dict[str, float] = {}  # the latest, by name, the unit in the name
+    metrics: dict[str, float] = {}  # of the finished model on its validation data
+    error: Fault | None = None
+    epoch: int = 0  # how often the job was claimed; a write that carries an old one is refused
+    cancel_requested: bool = False
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+
+
+class Event(Record):
+    """Something that happened to a job. `id` orders events and resumes a watch."""
+
+    id: str
+    kind: Literal["state", "progress", "log"]
+    data: dict[str, Any]  # state: the Job; progress: step, total_steps, losses, steps_per_s; log: level, message
+
+
+class Card(Record):
+    """What is known of one version of a model without opening its weights; `card.json` in the store."""
+
+    model: str
+    version: int
+    family: str
+    capabilities: tuple[Op, ...]
+    spec: DataSpec
+    latent_shape: tuple[int, ...] | None
+    run: dict[str, Any]
+    metrics: dict[str, float]
+    n_parameters: int
+    data_fingerprint: str  # sha256 of the training rows or, where they are sampled afresh, of their recipe
+    weights_sha256: str
+    weights_bytes: int
+    job: str
+    created_at: float
+
+    @property
+    def reference(self) -> str:
+        return f"{self.model}@{self.version}"
+
+
+class Worker(Record):
+    """A live worker, as its heartbeat tells."""
+
+    id: str
+    device: str
+    models: tuple[str, ...]  # references held in memory
+    training: tuple[str, ...]  # jobs being run
+    seen_at: float
+
+
+class Timing(Record):
+    """Where an answer's time went. Milliseconds; `batch_rows` is the rows that shared its largest network call."""
+
+    queue_ms: float
+    compute_ms: float
+    batch_rows: int
+
+
+@dataclass(frozen=True)
+class Question:
+    """An ask as it goes to a worker: validated, resolved to a version, its seed fixed.
+
+    A row of the answer is a pure function of this row's inputs, so a question may be asked twice without harm.
+    """
+
+    model: str  # reference with version
+    op: Op
+    rows: int  # of the answer
+    seed: int  # row i of the question draws noise row i of this seed
+    options: Mapping[str, Any] = field(default_factory=dict)  # JSON; equal options may share a network call
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)  # float32: x | z | start, end
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a worker answers. Likelihood: `log_prob` (n,) float64 and maybe `std_error`; else `samples`, `x` or `z`."""
+
+    arrays: Mapping[str, np.ndarray]
+    info: Mapping[str, Any]  # likelihood: kind
+    timing: Timing

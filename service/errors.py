@@ -1,0 +1,130 @@
+"""What the service answers when it refuses.
+
+    ServiceError                 kind            meaning
+    ├── Invalid                  INVALID         a field is wrong; `errors` names it
+    ├── NotFound                 NOT_FOUND       no such model, version, job or preset
+    ├── Unsupported              CONFLICT        the model lacks the capability; names those it has
+    ├── Conflict                 CONFLICT        the request contradicts the present state
+    ├── TooLarge                 TOO_LARGE       the body or the answer passes a stated limit
+    ├── UnsupportedMedia         UNSUPPORTED_MEDIA   a body in a format this door does not read
+    ├── NotAcceptable            NOT_ACCEPTABLE  an answer was wanted in a format it cannot take
+    ├── Overloaded               UNAVAILABLE     the queue is full; try again after `retry_after_s`
+    ├── Unavailable              UNAVAILABLE     Redis or every worker is away; try again after `retry_after_s`
+    ├── TimedOut                 TIMEOUT         no answer before the deadline
+    └── Failed                   INTERNAL        a defect; logged with its trace, told without it
+
+Each door has one table from `Kind` to its own status: `gateway/problems.py` and `rpc/status.py`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Kind(StrEnum):
+    """What went wrong, whatever the door."""
+
+    INVALID = "invalid"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    TOO_LARGE = "too_large"
+    UNSUPPORTED_MEDIA = "unsupported_media"
+    NOT_ACCEPTABLE = "not_acceptable"
+    UNAVAILABLE = "unavailable"
+    TIMEOUT = "timeout"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """A field at fault, as a dotted path (`run.family.latent`), and what to do about it."""
+
+    field: str
+    message: str
+
+
+class ServiceError(Exception):
+    """Base of every refusal."""
+
+    kind: ClassVar[Kind]
+    slug: ClassVar[str]  # the stable name: problem `type` is `/problems/{slug}`, gRPC ErrorInfo `reason`
+    title: ClassVar[str]
+
+    def __init__(
+        self, detail: str, *, errors: tuple[FieldError, ...] = (), retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = errors
+        self.retry_after_s = retry_after_s
+
+
+class Invalid(ServiceError):
+    """A field is wrong."""
+
+    kind, slug, title = Kind.INVALID, "invalid", "The request is not valid"
+
+    @classmethod
+    def field(cls, field: str, message: str) -> "Invalid":
+        """One field is at fault."""
+        return cls(f"{field}: {message}", errors=(FieldError(field, message),))
+
+
+class NotFound(ServiceError):
+    """No such thing."""
+
+    kind, slug, title = Kind.NOT_FOUND, "not-found", "There is no such thing"
+
+
+class Unsupported(ServiceError):
+    """The model lacks the capability."""
+
+    kind, slug, title = Kind.CONFLICT, "unsupported", "The model cannot do this"
+
+
+class Conflict(ServiceError):
+    """The request contradicts the present state."""
+
+    kind, slug, title = Kind.CONFLICT, "conflict", "The request contradicts the present state"
+
+
+class TooLarge(ServiceError):
+    """A stated limit is passed."""
+
+    kind, slug, title = Kind.TOO_LARGE, "too-large", "The request is too large"
+
+
+class UnsupportedMedia(ServiceError):
+    """A format this door does not read."""
+
+    kind, slug, title = Kind.UNSUPPORTED_MEDIA, "unsupported-media", "This body format is not read here"
+
+
+class NotAcceptable(ServiceError):
+    """A format this answer cannot take."""
+
+    kind, slug, title = Kind.NOT_ACCEPTABLE, "not-acceptable", "The answer cannot take this format"
+
+
+class Overloaded(ServiceError):
+    """The queue is full."""
+
+    kind, slug, title = Kind.UNAVAILABLE, "overloaded", "The service is overloaded"
+
+
+class Unavailable(ServiceError):
+    """A part of the service is away."""
+
+    kind, slug, title = Kind.UNAVAILABLE, "unavailable", "The service is not available"
+
+
+class TimedOut(ServiceError):
+    """No answer before the deadline."""
+
+    kind, slug, title = Kind.TIMEOUT, "timed-out", "No answer before the deadline"
+
+
+class Failed(ServiceError):
+    """A defect of the service."""
+
+    kind, slug, title = Kind.INTERNAL, "internal", "The service failed"

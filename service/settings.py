@@ -1,0 +1,53 @@
+"""The environment, as one frozen object. Every setting is `PUSHFORWARD_` and its name in capitals."""
+
+import os
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """How this process is set up; the units are in the names."""
+
+    model_config = SettingsConfigDict(env_prefix="PUSHFORWARD_", frozen=True)
+
+    redis_url: str = "redis://127.0.0.1:6379/0"  # or unix:///path/to/redis.sock
+    redis_password: SecretStr | None = None
+    redis_password_file: Path | None = None  # a docker secret; wins over redis_password
+    store: Path = Path("store")  # models and job checkpoints
+    data_root: Path = Path("data")  # the only place a run may read files from
+
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(8000, ge=0, le=65535)
+    grpc_host: str = "127.0.0.1"
+    grpc_port: int = Field(8001, ge=0, le=65535)
+
+    ask_timeout_s: float = Field(30.0, gt=0)
+    max_rows: int = Field(10_000, ge=1)  # of one ask
+    max_values: int = Field(16_000_000, ge=1)  # numbers in one answer
+    max_body_bytes: int = Field(64 * 2**20, ge=1024)
+    max_pending_rows: int = Field(100_000, ge=1)  # waiting at one gateway
+    max_queued_jobs: int = Field(1000, ge=1)
+
+    device: str = "auto"  # cpu, cuda, cuda:1; auto takes cuda where there is one
+    memory_bytes: int = Field(4 * 2**30, ge=2**20)  # of models held by one worker
+    torch_threads: int = Field(1, ge=1)  # of the inference thread and of each training child
+    training_slots: int = Field(1, ge=1)
+    lease_s: float = Field(30.0, gt=0)  # a runner that has not beaten for so long has lost its job
+    beat_s: float = Field(1.0, gt=0)
+    reconcile_s: float = Field(5.0, gt=0)
+    checkpoint_s: float = Field(15.0, gt=0)  # between checkpoints of a training
+    cancel_grace_s: float = Field(10.0, gt=0)  # from SIGTERM to SIGKILL of a training child
+    max_attempts: int = Field(3, ge=1)  # claims of a job without progress before it fails
+
+    def redis_secret(self) -> str | None:
+        """The password, wherever it was given."""
+        if self.redis_password_file is not None:
+            return self.redis_password_file.read_text().strip()
+        return self.redis_password.get_secret_value() if self.redis_password else None
+
+
+def cores() -> int:
+    """CPU cores this process may use."""
+    return len(os.sched_getaffinity(0))
