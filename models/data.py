@@ -46,7 +46,7 @@ class Source(Config, ABC):
 
     source: str  # a Literal with a default in each final source
 
-    def check(self, root: Path) -> None:  # noqa: B027  (most sources have nothing to check)
+    def check(self, root: Path) -> None:
         """Refuse early what `rows` would refuse late. Reads headers only.
 
         Raises:
@@ -84,7 +84,7 @@ class Toy(Source):
 
     @abstractmethod
     def draw(self, n: int, rng: np.random.Generator) -> Floats:
-        """n rows, (n, 2)."""
+        """N rows, (n, 2)."""
 
     @property
     def spec(self) -> DataSpec:
@@ -201,7 +201,7 @@ class Digits(Finite):
     source: Literal["digits"] = "digits"
 
     def rows(self, root: Path) -> Rows:
-        from sklearn.datasets import load_digits  # noqa: PLC0415  (the doors have no scikit-learn)
+        from sklearn.datasets import load_digits
 
         digits = load_digits()
         return Rows(digits.images[:, None].astype(np.uint8), digits.target.astype(np.int64))
@@ -357,4 +357,3 @@ def _image_spec(rows: Rows) -> DataSpec:
 AnyData = Annotated[
     TwoMoons | EightGaussians | GridGaussians | Checkerboard | Digits | Idx | Npy, Field(discriminator="source")
 ]
-

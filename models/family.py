@@ -113,7 +113,7 @@ class Scores(ABC):
 
     @abstractmethod
     def log_prob(self, nets: Nets, x: Tensor, noise: Noise, options: Any) -> LogProb:
-        """log p(x), (B,) nats.  x: (B, *shape); `noise` has B rows; `options` is a `ScoreOptions`."""
+        """Log p(x), (B,) nats.  x: (B, *shape); `noise` has B rows; `options` is a `ScoreOptions`."""
 
     def scores_only_levels(self, spec: DataSpec) -> bool:
         """Whether values between the levels of the data have no likelihood."""

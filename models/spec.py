@@ -74,7 +74,7 @@ class DataSpec(BaseModel):
 
     @property
     def log_jacobian(self) -> float:
-        """log |d normalize(x) / dx| of a row, in nats."""
+        """Log |d normalize(x) / dx| of a row, in nats."""
         repeats = self.size // len(self.scale)
         return -repeats * sum(map(log, self.scale))
 

@@ -154,7 +154,7 @@ def learning_rate(run: Run, step: int, total_steps: int) -> float:
 
 @torch.no_grad()
 def average_weights(state: State) -> None:
-    """average <- d average + (1 - d) weights, with d rising to its final value so that early weights are forgotten."""
+    """Average <- d average + (1 - d) weights, with d rising to its final value so that early weights are forgotten."""
     final = state.run.optimizer.ema
     if final is None:
         final = max(0.0, 1 - 10 / state.total_steps)

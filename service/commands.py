@@ -129,6 +129,4 @@ class Interpolate(Ask):
 
 
 AnyAsk = Sample | Likelihood | Encode | Decode | Reconstruct | Interpolate
-ASKS: dict[Op, type[AnyAsk]] = {
-    cls.op: cls for cls in (Sample, Likelihood, Encode, Decode, Reconstruct, Interpolate)
-}
+ASKS: dict[Op, type[AnyAsk]] = {cls.op: cls for cls in (Sample, Likelihood, Encode, Decode, Reconstruct, Interpolate)}

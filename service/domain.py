@@ -13,7 +13,9 @@ from models.spec import DataSpec
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 REFERENCE_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}(@[1-9][0-9]{0,8})?$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
-Reference = Annotated[str, StringConstraints(pattern=REFERENCE_PATTERN)]  # `digits-vae` is the newest, or `digits-vae@3`
+Reference = Annotated[
+    str, StringConstraints(pattern=REFERENCE_PATTERN)
+]  # `digits-vae` is the newest, or `digits-vae@3`
 
 Op = Literal["sample", "likelihood", "encode", "decode", "reconstruct", "interpolate"]
 

@@ -50,9 +50,7 @@ class ServiceError(Exception):
     slug: ClassVar[str]  # the stable name: problem `type` is `/problems/{slug}`, gRPC ErrorInfo `reason`
     title: ClassVar[str]
 
-    def __init__(
-        self, detail: str, *, errors: tuple[FieldError, ...] = (), retry_after_s: float | None = None
-    ) -> None:
+    def __init__(self, detail: str, *, errors: tuple[FieldError, ...] = (), retry_after_s: float | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.errors = errors

@@ -6,7 +6,9 @@ conformance suite see it at the next start.
 
 import importlib
 import pkgutil
-from typing import TYPE_CHECKING, Annotated, Union
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -16,13 +18,12 @@ for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
 
 FAMILIES: dict[str, type[Family]] = {
-    cls.model_fields["family"].default: cls
-    for cls in sorted(Family.__subclasses__(), key=lambda cls: cls.__module__)
+    cls.model_fields["family"].default: cls for cls in sorted(Family.__subclasses__(), key=lambda cls: cls.__module__)
 }
 
 if TYPE_CHECKING:
     AnyFamily = Family
 else:
-    AnyFamily = Annotated[Union[tuple(FAMILIES.values())], Field(discriminator="family")]
+    AnyFamily = Annotated[reduce(or_, FAMILIES.values()), Field(discriminator="family")]
 
 __all__ = ["FAMILIES", "AnyFamily"]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import log
-from typing import TYPE_CHECKING, Literal, final
+from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from pydantic import Field, PositiveInt
 
@@ -47,16 +47,15 @@ class VAE(Family, Samples, Scores, Encodes, Decodes):
     depth: PositiveInt = Field(2, le=8)  # hidden layers, for vectors
     likelihood: AnyLikelihood = Bernoulli()
 
-    ScoreOptions = ImportanceOptions
+    ScoreOptions: ClassVar[type[Options]] = ImportanceOptions
 
     def build(self, spec: DataSpec) -> Nets:
-        nets = networks.Nets(
+        return networks.Nets(
             spec,
             encoder=networks.encoder(spec, 2 * self.latent, width=self.width, depth=self.depth),
             decoder=networks.decoder(spec, self.latent, width=self.width, depth=self.depth),
             scale=networks.Scalar(0.0),
         )
-        return nets
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
         u = nets.spec.normalize(batch.x)
@@ -66,10 +65,11 @@ class VAE(Family, Samples, Scores, Encodes, Decodes):
         log_likelihood = self.likelihood.log_prob(u, nets["decoder"](z), nets["scale"]()).mean()
         kl = 0.5 * (mu**2 + log_var.exp() - 1 - log_var).sum(1).mean()
         terms = {"distortion_nats": -log_likelihood, "kl_nats": kl}
-        yield Loss("negative_elbo_nats", kl - log_likelihood, ("encoder", "decoder", "scale"), terms)
+        trains = ("encoder", "decoder", "scale") if self.likelihood.learns_scale else ("encoder", "decoder")
+        yield Loss("negative_elbo_nats", kl - log_likelihood, trains, terms)
 
     def posterior(self, nets: Nets, u: Tensor) -> tuple[Tensor, Tensor]:
-        """mu and log sigma^2 of q(z|x), (B, Z) each."""
+        """Mu and log sigma^2 of q(z|x), (B, Z) each."""
         mu, log_var = nets["encoder"](u).chunk(2, dim=1)
         return mu, log_var.clamp(-12, 6)
 

@@ -21,12 +21,12 @@ from models.spec import Shape
 
 def halvings(shape: Shape) -> int:
     """How many halvings lead from the (padded) image to 4x4."""
-    return max(1, ceil(log2(max(shape[1:]) / 4)))
+    return max(1, ceil(log2(max(shape[1], shape[2]) / 4)))
 
 
 def channels(width: int, level: int) -> int:
     """Channels after `level` halvings."""
-    return width * min(2**level, 4)
+    return width * min(1 << level, 4)
 
 
 def norm(n_channels: int) -> nn.GroupNorm:

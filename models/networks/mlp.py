@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
 from typing import final
 
@@ -18,7 +19,7 @@ class MLP(nn.Module):
         super().__init__()
         self.shape_out = shape_out
         sizes = [prod(shape_in), *[width] * depth]
-        hidden = [layer for a, b in zip(sizes, sizes[1:], strict=False) for layer in (nn.Linear(a, b), nn.SiLU())]
+        hidden = [layer for a, b in pairwise(sizes) for layer in (nn.Linear(a, b), nn.SiLU())]
         self.layers = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(sizes[-1], prod(shape_out)))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from math import log, pi
-from typing import TYPE_CHECKING, Annotated, Literal, final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, final
 
 from pydantic import Field
 
@@ -30,9 +30,11 @@ class Likelihood(Config, ABC):
 
     likelihood: str
 
+    learns_scale: ClassVar[bool] = False
+
     @abstractmethod
     def log_prob(self, u: Tensor, y: Tensor, log_scale: Tensor) -> Tensor:
-        """log p(u|y), (B,) nats, in network units.  u, y: (B, *shape)."""
+        """Log p(u|y), (B,) nats, in network units.  u, y: (B, *shape)."""
 
     @abstractmethod
     def mean(self, y: Tensor) -> Tensor:
@@ -40,7 +42,7 @@ class Likelihood(Config, ABC):
 
     @abstractmethod
     def draw(self, y: Tensor, log_scale: Tensor, normal: Tensor) -> Tensor:
-        """u ~ p(.|y) from standard normals, (B, *shape)."""
+        """U ~ p(.|y) from standard normals, (B, *shape)."""
 
 
 @final
@@ -64,6 +66,8 @@ class Gaussian(Likelihood):
     """One standard deviation, learned, for all elements."""
 
     likelihood: Literal["gaussian"] = "gaussian"
+
+    learns_scale = True
 
     def log_prob(self, u: Tensor, y: Tensor, log_scale: Tensor) -> Tensor:
         per_element = -0.5 * ((u - y) / log_scale.exp()) ** 2 - log_scale - 0.5 * log(2 * pi)
