@@ -1,0 +1,40 @@
+"""Named runs, a row each, with what each one reached in `benchmarks/presets.py`.
+
+A preset is data: add a row, and the doors, the docs and the benchmark see it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from models.run import Run
+
+
+class Preset(NamedTuple):
+    """A run with a name."""
+
+    name: str
+    summary: str  # one line
+    run: Run
+
+
+def _preset(name: str, summary: str, **run: Any) -> Preset:
+    return Preset(name, summary, Run.model_validate(run))
+
+
+_ROWS = (
+    # --- autoencoders: vae ---
+    _preset(
+        "vae-digits",
+        "A variational autoencoder on 8x8 handwritten digits.",
+        family={"family": "vae", "latent": 16, "width": 32},
+        data={"source": "digits"},
+        budget={"epochs": 60},
+    ),
+    # --- autoencoders: wae ---
+    # --- adversarial: gan ---
+    # --- flows: flow ---
+    # --- diffusion ---
+)
+
+PRESETS: dict[str, Preset] = {preset.name: preset for preset in _ROWS}

