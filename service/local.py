@@ -7,7 +7,6 @@ the data's way: the gateway stops taking asks, the worker finishes and checkpoin
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import signal
@@ -25,6 +24,7 @@ from typing import final
 import httpx
 
 from service import redis_server
+from service.processes import DIE_WITH_PARENT
 
 PAUSE_S = (0.5, 30.0)  # before a restart: the first, and the longest
 STEADY_S = 60.0  # a child that ran so long starts from the first pause again
@@ -140,7 +140,7 @@ def _children(place: Place) -> list[Child]:
             env=environment,
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for us, who end the children in order
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            preexec_fn=DIE_WITH_PARENT,
         )
 
     return [
@@ -195,11 +195,6 @@ def _check_free(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError:
             raise AlreadyUp(f"port {port} is taken; choose others with --http-port and --grpc-port") from None
-
-
-def _die_with_parent() -> None:
-    """Linux: SIGTERM to the child when its parent dies, however it dies."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def _ending(returncode: int) -> str:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import redis
 
+from service.processes import DIE_WITH_PARENT
+
 
 class NoRedis(RuntimeError):
     """No Redis server can be found or started."""
@@ -57,6 +59,7 @@ def start(folder: Path, *, maxmemory_mb: int = 512) -> tuple[subprocess.Popen[by
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is for its owner, who ends it last
+            preexec_fn=DIE_WITH_PARENT,
         )
     wait_until_ready(server, url(folder), log=folder / "redis.log")
     return server, url(folder)
