@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import threading
-import time
 from pathlib import Path
 
-import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -22,18 +19,12 @@ console = Console(highlight=False)
 
 
 def main() -> int:
-    with tempfile.TemporaryDirectory(prefix="pushforward-") as folder:
-        place = local.Place(Path(folder) / "store", Path(folder) / "data", local.free_port(), local.free_port())
-        stop = threading.Event()
-        service = threading.Thread(target=local.up, args=(place, console.print), kwargs={"stop": stop})
-        service.start()
-        try:
-            wait_until_ready(place, service)
-            with Client(place.url) as client:
-                return show(client)
-        finally:
-            stop.set()
-            service.join()
+    with (
+        tempfile.TemporaryDirectory(prefix="pushforward-") as folder,
+        local.running(Path(folder), console.print) as place,
+        Client(place.url) as client,
+    ):
+        return show(client)
 
 
 def show(client: Client) -> int:
@@ -87,18 +78,6 @@ def draw_digit(rows: list[list[float]]) -> None:
     shades = " ░▒▓█"
     for row in rows:
         console.print("    " + "".join(2 * shades[round(max(0.0, min(16.0, value)) / 16 * 4)] for value in row))
-
-
-def wait_until_ready(place: local.Place, service: threading.Thread, timeout_s: float = 60.0) -> None:
-    give_up = time.monotonic() + timeout_s
-    while time.monotonic() < give_up and service.is_alive():
-        try:
-            if httpx.get(f"{place.url}/readyz", timeout=2.0).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise SystemExit("the service did not come up")
 
 
 if __name__ == "__main__":

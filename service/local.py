@@ -115,6 +115,32 @@ def up(place: Place, say: Callable[[str], None], *, stop: threading.Event | None
             say("stopped")
 
 
+@contextmanager
+def running(folder: Path, say: Callable[[str], None]) -> Iterator[Place]:
+    """A service of one's own in `folder`, on free ports, ready; for demos, benchmarks and tests. Raises AlreadyUp."""
+    place = Place(folder / "store", folder / "data", free_port(), free_port())
+    stop = threading.Event()
+    service = threading.Thread(target=up, args=(place, say), kwargs={"stop": stop})
+    service.start()
+    try:
+        while not is_ready(place):
+            if not service.is_alive():
+                raise AlreadyUp("the service did not come up")
+            time.sleep(0.1)
+        yield place
+    finally:
+        stop.set()
+        service.join()
+
+
+def is_ready(place: Place) -> bool:
+    """Whether a model could be served."""
+    try:
+        return httpx.get(f"{place.url}/readyz", timeout=2.0).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 def free_port() -> int:
     """A TCP port nobody listens on now."""
     with socket.socket() as probe:
@@ -153,12 +179,9 @@ def _children(place: Place) -> list[Child]:
 def _announce(place: Place, say: Callable[[str], None], stopping: threading.Event) -> None:
     """Say when a model could be served."""
     while not stopping.wait(0.1):
-        try:
-            if httpx.get(f"{place.url}/readyz", timeout=2.0).status_code == 200:
-                say(f"ready: REST {place.url} (docs at /docs), gRPC 127.0.0.1:{place.grpc_port}")
-                return
-        except httpx.TransportError:
-            continue
+        if is_ready(place):
+            say(f"ready: REST {place.url} (docs at /docs), gRPC 127.0.0.1:{place.grpc_port}")
+            return
 
 
 @contextmanager
