@@ -12,7 +12,7 @@ import pytest
 
 from service.client import Client
 from service.local import is_ready
-from tests.e2e.conftest import ROOT, Up, start_up, stop_up
+from tests.e2e.running import ROOT, Up, start_up, stop_up
 
 RUN = {
     "family": {"family": "vae", "latent": 2, "width": 16, "likelihood": {"likelihood": "gaussian"}},
