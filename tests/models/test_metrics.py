@@ -1,3 +1,4 @@
+from itertools import pairwise
 from math import exp, log, pi, sqrt
 
 import numpy as np
@@ -21,17 +22,14 @@ def test_w1_of_unequal_sizes_is_the_area_between_the_distribution_functions(n: i
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(n, 1)), rng.normal(size=(m, 1))
     edges = np.sort(np.concatenate([x, y])[:, 0])
-    area = sum(
-        (right - left) * abs((x <= left).mean() - (y <= left).mean())
-        for left, right in zip(edges[:-1], edges[1:], strict=True)
-    )
+    area = sum((right - left) * abs((x <= left).mean() - (y <= left).mean()) for left, right in pairwise(edges))
     assert wasserstein_1d(x, y)[0] == pytest.approx(area, abs=1e-12)
 
 
 def test_a_shift_is_as_far_as_its_mean_projection() -> None:
     """E |<theta, d>| = 2 / pi |d| in the plane."""
     x = np.random.default_rng(2).normal(size=(100, 2))
-    assert sliced_wasserstein(x, x + [3.0, 4.0], projections=5_000) == pytest.approx(5 * 2 / pi, rel=0.03)
+    assert sliced_wasserstein(x, x + np.array([3.0, 4.0]), projections=5_000) == pytest.approx(5 * 2 / pi, rel=0.03)
 
 
 def test_a_sample_is_at_no_distance_from_itself_in_any_order() -> None:

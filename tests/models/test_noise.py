@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from models.noise import Noise, bits, device_bits
+from models.noise import Noise, bits, device_bits, device_normals, normals
 
 N = 200_000
 GOLDEN_FIRST_DRAW = [
@@ -21,8 +21,8 @@ GOLDEN_NORMALS = [-0.157177, 2.069572, 0.330444, -0.996153]
 def test_the_integers_are_pinned() -> None:
     """A change of these changes every sample of every model."""
     noise = Noise.rows(42, 2)
-    assert bits(noise._key(0), 3).tolist() == GOLDEN_FIRST_DRAW
-    assert bits(noise._key(7), 1).tolist() == GOLDEN_EIGHTH_DRAW
+    assert bits(noise.key(0), 3).tolist() == GOLDEN_FIRST_DRAW
+    assert bits(noise.key(7), 1).tolist() == GOLDEN_EIGHTH_DRAW
 
 
 def test_splitmix_is_the_published_one() -> None:
@@ -37,16 +37,13 @@ def test_the_normals_are_pinned() -> None:
 
 @pytest.mark.parametrize("n", [1, 2, 7, 64])
 def test_torch_computes_the_same_integers_as_numpy(n: int) -> None:
-    key = Noise.rows(2**64 - 1, 50)._key(3)
+    key = Noise.rows(2**64 - 1, 50).key(3)
     assert np.array_equal(device_bits(key, n, torch.device("cpu")).numpy().view(np.uint64), bits(key, n))
 
 
-def test_the_devices_path_draws_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    noise = Noise.rows(5, 40)
-    normal, uniform = noise.normal(2, (3, 5)), noise.uniform(2, (3, 5))
-    monkeypatch.setattr(Noise, "_on_device", True)
-    assert torch.allclose(noise.normal(2, (3, 5)), normal, rtol=1e-5, atol=1e-5)
-    assert torch.equal(noise.uniform(2, (3, 5)), uniform)
+def test_torch_draws_the_same_normals_as_numpy() -> None:
+    key = Noise.rows(5, 400).key(2)
+    assert np.allclose(device_normals(key, 50, torch.device("cpu")).numpy(), normals(key, 50), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["normal", "uniform"])
@@ -67,8 +64,8 @@ def test_rows_may_stand_at_different_draws() -> None:
     assert torch.equal(each, torch.stack([noise.normal(k, (4,))[i] for i, k in enumerate((5, 0, 2))]))
 
 
-def test_a_longer_draw_begins_with_other_numbers_but_bits_with_the_same() -> None:
-    key = Noise.rows(3, 2)._key(0)
+def test_more_words_begin_with_the_same_words() -> None:
+    key = Noise.rows(3, 2).key(0)
     assert np.array_equal(bits(key, 9)[:, :4], bits(key, 4))
 
 
@@ -109,11 +106,10 @@ def test_neighboring_addresses_are_uncorrelated(neighbor: str) -> None:
     bound = 5 / sqrt(len(a))
     assert abs((a * b).mean()) < bound
     assert abs(((a**2 - 1) * (b**2 - 1)).mean()) < 2 * bound
-    assert not torch.isin(a[:1000], b[:1000]).any()
 
 
 def test_every_bit_of_a_word_is_as_often_set_as_not() -> None:
-    words = bits(Noise.rows(0, 500)._key(0), 100).ravel()
+    words = bits(Noise.rows(0, 500).key(0), 100).ravel()
     for place in range(64):
         ones = int(((words >> np.uint64(place)) & np.uint64(1)).sum())
         assert abs(ones - len(words) / 2) < 5 * sqrt(len(words)) / 2
@@ -121,6 +117,6 @@ def test_every_bit_of_a_word_is_as_often_set_as_not() -> None:
 
 def test_no_two_addresses_share_a_word() -> None:
     words = np.concatenate(
-        [bits(Noise.rows(seed, 50)._key(draw), 20).ravel() for seed in range(10) for draw in range(10)]
+        [bits(Noise.rows(seed, 50).key(draw), 20).ravel() for seed in range(10) for draw in range(10)]
     )
     assert len(np.unique(words)) == len(words)
