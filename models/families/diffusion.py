@@ -18,7 +18,7 @@ levels y of distance w it is the density of y + w (u - 1/2), u uniform, which wa
     log P(y) >= E_u log p(y + w (u - 1/2)) + D log w.
 
 Neither is exact nor, being estimated, a bound: the kind of the number is `estimate`. It costs 4 x `steps` x `draws`
-calls of the network and as many vector-Jacobian products, D times as many with the exact divergence.
+calls of the network and as many vector-Jacobian products, D times as many with the exact divergence, at most 20,000.
 
 References:
     | Denoising Diffusion Probabilistic Models (Ho et al., 2020), https://arxiv.org/abs/2006.11239
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 DDIM_STEPS = 50
 EXACT_UP_TO = 8  # elements of a row whose divergence is exact unless asked otherwise
-EXACT_LIMIT = 64  # elements of a row whose divergence may be exact: one vector-Jacobian product for each
+PRODUCTS_LIMIT = 20_000  # vector-Jacobian products that the likelihood of one row may cost: a minute, for digits
 
 
 class DenoisingOptions(Options):
@@ -74,8 +74,8 @@ class DenoisingOptions(Options):
 class FlowOptions(Options):
     """How closely the probability flow is followed. The cost grows as `steps` x `draws`."""
 
-    steps: int = Field(24, ge=4, le=200)  # of the Runge-Kutta method, four network calls each
-    draws: int = Field(2, ge=1, le=64)  # averaged, of what is random: the probe and the place within the level
+    steps: int = Field(16, ge=4, le=200)  # of the Runge-Kutta method, four network calls each
+    draws: int = Field(4, ge=1, le=64)  # averaged, of what is random: the probe and the place within the level
     divergence: Literal["auto", "exact", "hutchinson"] = "auto"  # auto: exact for rows of up to 8 elements
 
 
@@ -85,7 +85,7 @@ class Diffusion(Family, Samples, Scores):
 
     family: Literal["diffusion"] = "diffusion"
     schedule: AnySchedule = Cosine()
-    steps: int = Field(1000, ge=50, le=4000)  # T, noise levels
+    steps: int = Field(1000, ge=10, le=4000)  # T, noise levels
     width: int = Field(128, ge=8, le=1024, multiple_of=8)  # units of a layer; channels of the first convolution
     depth: PositiveInt = Field(3, le=8)  # residual blocks; for images, at each size
 
@@ -135,20 +135,21 @@ class Diffusion(Family, Samples, Scores):
     def log_prob(self, nets: Nets, x: Tensor, noise: Noise, options: FlowOptions) -> LogProb:
         spec = nets.spec
         exact = options.divergence == "exact" or (options.divergence == "auto" and spec.size <= EXACT_UP_TO)
-        if exact and spec.size > EXACT_LIMIT:
-            raise InvalidInput(
-                f"is exact, which rows of {spec.size} elements are too large for (limit {EXACT_LIMIT}); "
-                "ask for hutchinson",
-                field="options.divergence",
-            )
         draws = 1 if exact and spec.levels is None else options.draws
+        products = 4 * options.steps * draws * (spec.size if exact else 1)
+        if products > PRODUCTS_LIMIT:
+            raise InvalidInput(
+                f"ask for {products} vector-Jacobian products a row, more than {PRODUCTS_LIMIT}; lower steps or draws"
+                + (", or take the divergence hutchinson" if exact else ""),
+                field="options",
+            )
         values = []
         for j in range(draws):
             x_j, volume = x, 0.0
             if spec.levels is not None:
                 x_j = dequantize(spec, x, noise.uniform(2 * j, spec.shape).to(x))
                 volume = spec.size * log(spec.bin_width)
-            probe = None if exact else noise.uniform(2 * j + 1, spec.shape).sub(0.5).sign().to(x)
+            probe = None if exact else 2 * (noise.uniform(2 * j + 1, spec.shape) < 0.5).to(x) - 1
             log_density = self.log_density(nets, spec.normalize(x_j), probe, options.steps)
             values.append(log_density + spec.log_jacobian + volume)
         estimates = torch.stack(values)  # (draws, B)

@@ -8,7 +8,7 @@ the log signal-to-noise ratio
 which falls from the data (lambda = inf) to the prior N(0, I). A schedule lays T levels along it. DDPM's are
 alpha_bar_t = prod_{s <= t} (1 - beta_s) = sigmoid(lambda_t), with either
 
-    linear:  beta_t from 1e-4 to 0.02 for T = 1000, scaled by 1000 / T,
+    linear:  beta_t from 1e-4 to 0.02 for T = 1000, scaled by 1000 / T,  beta_t <= 0.999,
     cosine:  alpha_bar_t = f(t) / f(0),  f(t) = cos^2 (pi/2 (t/T + s) / (1 + s)),  s = 0.008,  beta_t <= 0.999.
 
 At one level a point can be told as its noise eps, its data x_0, its velocity v = alpha eps - sigma x_0 or its score
@@ -65,7 +65,7 @@ class Linear(Schedule):
     schedule: Literal["linear"] = "linear"
 
     def beta(self, steps: int) -> Floats:
-        return np.linspace(0.1, 20.0, steps) / steps
+        return np.minimum(np.linspace(0.1, 20.0, steps) / steps, 0.999)
 
 
 @final

@@ -27,7 +27,7 @@ def ornstein_uhlenbeck(t: float) -> Level:
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: s.schedule)
-@pytest.mark.parametrize("steps", [50, 1000])
+@pytest.mark.parametrize("steps", [10, 1000])
 def test_alpha_bar_is_the_product_of_the_steps(schedule: Schedule, steps: int) -> None:
     """T62: composition."""
     alpha_bar = 1 / (1 + np.exp(-schedule.log_snr(steps)))
