@@ -28,6 +28,7 @@ check: $(STAMP)  ## what clean means: lint, format, types, layers, generated fil
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/yamllint --strict docker-compose.yml docker
+	$(BIN)/hadolint docker/*.Dockerfile
 	$(BIN)/python -m tools.generated --check
 
 format: $(STAMP)  ## rewrite what check would complain of, where a tool can
