@@ -27,7 +27,7 @@ _ROWS = (
     _preset(
         "vae-digits",
         "A variational autoencoder on 8x8 handwritten digits.",
-        family={"family": "vae", "latent": 16, "width": 32},
+        family={"family": "vae", "latent": 16, "width": 32, "likelihood": {"likelihood": "bernoulli"}},
         data={"source": "digits"},
         budget={"epochs": 60},
     ),

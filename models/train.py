@@ -13,7 +13,7 @@ References:
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import cos, pi
 from pathlib import Path
@@ -55,10 +55,18 @@ class State:
     run: Run
     step: int  # steps done
     total_steps: int
+    fingerprint: str  # of the data
     nets: Nets
     average: Nets  # exponential moving average of the weights: what is served
     optimizers: dict[str, torch.optim.Adam] = field(default_factory=dict)  # by loss name
     losses: dict[str, Tensor] = field(default_factory=dict)  # of the last step, by name: scalars
+
+    def optimizer(self, loss: str, weights: Sequence[Tensor]) -> torch.optim.Adam:
+        """The Adam of a loss; its first use says which weights it moves."""
+        if loss not in self.optimizers:
+            adam = self.run.optimizer
+            self.optimizers[loss] = torch.optim.Adam(list(weights), lr=adam.lr, betas=adam.betas, foreach=True)
+        return self.optimizers[loss]
 
 
 def load_data(run: Run, root: Path) -> TrainingData:
@@ -90,14 +98,13 @@ def fresh(run: Run, data: TrainingData, device: torch.device) -> State:
     nets = nets.to(device)
     average = copy.deepcopy(nets).requires_grad_(False).eval()
     total = run.budget.total_steps(data.n_rows, run.optimizer.batch_size)
-    return State(run, 0, total, nets, average)
+    return State(run, 0, total, data.fingerprint, nets, average)
 
 
 def train(data: TrainingData, state: State) -> Iterator[State]:
     """Train to the end of the budget, yielding the same state after each step. Raises Diverged."""
     run = state.run
-    while state.step < state.total_steps:
-        batch = draw_batch(data, state)
+    for batch in batches(data, state):
         lr = learning_rate(run, state.step, state.total_steps)
         state.losses = {}
         for loss in run.family.losses(state.nets, batch):
@@ -109,37 +116,37 @@ def train(data: TrainingData, state: State) -> Iterator[State]:
         yield state
 
 
-def draw_batch(data: TrainingData, state: State) -> Batch:
-    """The batch of the next step: an epoch is a permutation of the rows, seeded by its number."""
-    size, step, seed = state.run.optimizer.batch_size, state.step, state.run.seed
+def batches(data: TrainingData, state: State) -> Iterator[Batch]:
+    """The batches of the remaining steps: an epoch is a permutation of the rows, seeded by its number."""
+    size, seed = state.run.optimizer.batch_size, state.run.seed
     device = next(state.nets.parameters()).device
-    rng = torch.Generator(device).manual_seed(_torch_seed(seed, step))
-    if isinstance(data.train, Toy):
-        rows = Rows(data.train.draw(size, _numpy_rng(seed, step)), None)
-    else:
-        n = len(data.train.x)
-        batches = -(-n // size)
-        order = _numpy_rng(seed, 2**33 + step // batches).permutation(n)
-        start = step % batches * size
-        rows = _take(data.train, order[start : start + size])
-    x = torch.from_numpy(rows.x.astype(np.float32, copy=False)).to(device)
-    y = None if rows.y is None else torch.from_numpy(rows.y).to(device)
-    return Batch(x, y, rng, step, state.total_steps)
+    epoch, order = -1, np.empty(0, np.int64)
+    for step in range(state.step, state.total_steps):
+        if isinstance(data.train, Toy):
+            rows = Rows(data.train.draw(size, _numpy_rng(seed, step)), None)
+        else:
+            per_epoch = -(-len(data.train.x) // size)
+            if step // per_epoch != epoch:
+                epoch = step // per_epoch
+                order = _numpy_rng(seed, 2**33 + epoch).permutation(len(data.train.x))
+            start = step % per_epoch * size
+            rows = _take(data.train, order[start : start + size])
+        x = torch.from_numpy(rows.x.astype(np.float32, copy=False)).to(device)
+        y = None if rows.y is None else torch.from_numpy(rows.y).to(device)
+        rng = torch.Generator(device).manual_seed(_torch_seed(seed, step))
+        yield Batch(x, y, rng, step, state.total_steps)
 
 
 def descend(state: State, loss: Loss, lr: float) -> None:
     """One step of the loss's own Adam, on the networks it trains and no others."""
-    adam = state.run.optimizer
     weights = [p for name in loss.trains for p in state.nets[name].parameters()]
-    optimizer = state.optimizers.get(loss.name)
-    if optimizer is None:
-        optimizer = state.optimizers[loss.name] = torch.optim.Adam(weights, lr=adam.lr, betas=adam.betas)
     gradients = torch.autograd.grad(loss.value, weights)
     for weight, gradient in zip(weights, gradients, strict=True):
         weight.grad = gradient
-    norm = torch.nn.utils.clip_grad_norm_(weights, adam.clip_norm)
+    norm = torch.nn.utils.clip_grad_norm_(weights, state.run.optimizer.clip_norm, foreach=True)
     if not torch.isfinite(norm):
         raise Diverged(f"the loss {loss.name!r} or its gradient is not finite at step {state.step}; lower optimizer.lr")
+    optimizer = state.optimizer(loss.name, weights)
     optimizer.param_groups[0]["lr"] = lr
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
