@@ -14,6 +14,8 @@ from pathlib import Path
 
 import redis
 
+from service.processes import DIE_WITH_PARENT
+
 
 class NoRedis(RuntimeError):
     """No Redis server can be found or started."""
@@ -41,14 +43,14 @@ def start(folder: Path, *, maxmemory_mb: int = 512) -> tuple[subprocess.Popen[by
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
-    socket = folder.resolve() / "redis.sock"
-    if len(str(socket).encode()) > 100:
+    socket = url(folder).removeprefix("unix://")
+    if len(socket.encode()) > 100:
         raise NoRedis(f"the path {socket} is too long for a unix socket; choose a shorter store")
     with (folder / "redis.log").open("ab") as log:
         server = subprocess.Popen(
             [
                 str(find()),
-                *("--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700"),
+                *("--port", "0", "--unixsocket", socket, "--unixsocketperm", "700"),
                 *("--dir", str(folder.resolve()), "--daemonize", "no"),
                 *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
                 *("--maxmemory", f"{maxmemory_mb}mb", "--maxmemory-policy", "noeviction"),
@@ -57,15 +59,20 @@ def start(folder: Path, *, maxmemory_mb: int = 512) -> tuple[subprocess.Popen[by
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is for its owner, who ends it last
+            preexec_fn=DIE_WITH_PARENT,
         )
-    url = f"unix://{socket}"
-    wait_until_ready(server, url, log=folder / "redis.log")
-    return server, url
+    wait_until_ready(server, url(folder), log=folder / "redis.log")
+    return server, url(folder)
 
 
-def wait_until_ready(server: subprocess.Popen[bytes], url: str, *, log: Path, timeout_s: float = 20.0) -> None:
+def url(folder: Path) -> str:
+    """Where the server of a folder listens."""
+    return f"unix://{folder.resolve() / 'redis.sock'}"
+
+
+def wait_until_ready(server: subprocess.Popen[bytes], address: str, *, log: Path, timeout_s: float = 20.0) -> None:
     """Until it answers PING. Raises NoRedis with the end of its log."""
-    client = redis.Redis.from_url(url, socket_timeout=1.0, retry=None)
+    client = redis.Redis.from_url(address, socket_timeout=1.0, retry=None)
     give_up = time.monotonic() + timeout_s
     while time.monotonic() < give_up:
         if server.poll() is not None:

@@ -1,0 +1,24 @@
+# The doors: REST and gRPC. No PyTorch, so it is small and starts in a second.
+#   docker build -f docker/gateway.Dockerfile -t pushforward-gateway .
+FROM python:3.12-slim AS build
+WORKDIR /src
+RUN python -m venv /venv
+COPY pyproject.toml README.md LICENSE ./
+COPY models models
+COPY service service
+RUN /venv/bin/pip install --no-cache-dir .
+
+FROM python:3.12-slim
+RUN useradd --uid 10001 --no-create-home pushforward \
+    && install --directory --owner 10001 --group 10001 /store /data
+COPY --from=build /venv /venv
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PUSHFORWARD_STORE=/store \
+    PUSHFORWARD_DATA_ROOT=/data \
+    PUSHFORWARD_HTTP_HOST=0.0.0.0 \
+    PUSHFORWARD_GRPC_HOST=0.0.0.0
+USER 10001
+EXPOSE 8000 8001
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s CMD ["python", "-m", "service.healthcheck", "gateway"]
+CMD ["python", "-m", "service.gateway"]

@@ -1,0 +1,27 @@
+# The worker: trains models and answers for those it holds. One for each device.
+#   docker build -f docker/worker.Dockerfile -t pushforward-worker .                                      (CUDA)
+#   docker build -f docker/worker.Dockerfile --build-arg TORCH_INDEX_URL=<PyTorch's CPU index> ...        (CPU)
+# The index for CPU-only builds is named on pytorch.org under "Get started"; it saves several gigabytes.
+FROM python:3.12-slim AS build
+ARG TORCH_INDEX_URL=
+ARG TORCH_VERSION=2.13.0
+WORKDIR /src
+RUN python -m venv /venv \
+    && /venv/bin/pip install --no-cache-dir ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} "torch==$TORCH_VERSION"
+COPY pyproject.toml README.md LICENSE ./
+COPY models models
+COPY service service
+RUN /venv/bin/pip install --no-cache-dir ".[worker]"
+
+FROM python:3.12-slim
+RUN useradd --uid 10001 --no-create-home pushforward \
+    && install --directory --owner 10001 --group 10001 /store /data
+COPY --from=build /venv /venv
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    HOME=/tmp \
+    PUSHFORWARD_STORE=/store \
+    PUSHFORWARD_DATA_ROOT=/data
+USER 10001
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["python", "-m", "service.healthcheck", "worker"]
+CMD ["python", "-m", "service.worker"]

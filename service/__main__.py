@@ -1,0 +1,5 @@
+"""`python -m service` is `pushforward`."""
+
+from service.cli import main
+
+main()

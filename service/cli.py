@@ -1,0 +1,360 @@
+"""The command line: `pushforward up` runs the service, every other verb asks it, the same commands as the doors."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import numpy as np
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from service.client import Client, Refused, Unreachable
+
+app = typer.Typer(
+    name="pushforward",
+    help="Train generative models on your own data and serve them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+out, err = Console(), Console(stderr=True)
+
+Url = Annotated[str, typer.Option("--url", envvar="PUSHFORWARD_URL", help="Address of the REST door.")]
+Model = Annotated[str, typer.Argument(help="NAME is the newest version; NAME@3 is version 3.")]
+Rows = Annotated[str, typer.Option("--x", help="Rows: an .npy file, or JSON in a file or on standard input (-).")]
+Seed = Annotated[int | None, typer.Option(min=0, help="The same seed gives the same answer.")]
+Choice = Annotated[list[str] | None, typer.Option("--option", "-o", help="KEY=VALUE of the family, see `families`.")]
+Png = Annotated[Path | None, typer.Option("--png", help="Write a picture.")]
+Npy = Annotated[Path | None, typer.Option("--npy", help="Write an array.")]
+
+LOCAL = "http://127.0.0.1:8000"
+
+
+@app.command()
+def up(
+    http_port: Annotated[int, typer.Option(help="REST; 0 takes a free one.", min=0, max=65535)] = 8000,
+    grpc_port: Annotated[int, typer.Option(help="gRPC; 0 takes a free one.", min=0, max=65535)] = 8001,
+    store: Annotated[Path, typer.Option(help="Models and jobs are kept here.")] = Path("store"),
+    data_root: Annotated[Path, typer.Option(help="The only folder a run may read files from.")] = Path("data"),
+) -> None:
+    """Run the service on this machine: Redis, a worker and both doors, until Ctrl-C."""
+    from service import local
+    from service.redis_server import NoRedis
+
+    place = local.Place(store, data_root, http_port or local.free_port(), grpc_port or local.free_port())
+    try:
+        local.up(place, lambda line: err.print(f"[bold]pushforward[/] {line}", highlight=False))
+    except (local.AlreadyUp, NoRedis) as error:
+        _fail(str(error))
+
+
+@app.command()
+def families(
+    name: Annotated[str | None, typer.Argument(help="Show one family's fields and options.")] = None, url: Url = LOCAL
+) -> None:
+    """What can be trained, and what each can be asked."""
+    with _client(url) as client:
+        known = client.get("/families")["families"]
+    if name is not None:
+        chosen = [family for family in known if family["family"] == name]
+        if not chosen:
+            _fail(f"there is no family {name!r}; there are: {', '.join(family['family'] for family in known)}")
+        out.print_json(data=chosen[0])
+        return
+    table = Table("family", "can be asked to", "what it is")
+    for family in known:
+        table.add_row(family["family"], " ".join(family["capabilities"]), family["summary"])
+    out.print(table)
+
+
+@app.command()
+def presets(
+    name: Annotated[str | None, typer.Argument(help="Show one preset's run.")] = None, url: Url = LOCAL
+) -> None:
+    """Runs with a name, ready to train."""
+    with _client(url) as client:
+        known = client.get("/presets")["presets"]
+    if name is not None:
+        chosen = [preset for preset in known if preset["name"] == name]
+        if not chosen:
+            _fail(f"there is no preset {name!r}; see `pushforward presets`")
+        out.print_json(data=chosen[0]["run"])
+        return
+    table = Table("preset", "what it is")
+    for preset in known:
+        table.add_row(preset["name"], preset["summary"])
+    out.print(table)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def train(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="What the trained model is to be called.")],
+    preset: Annotated[str | None, typer.Option(help="A named run, see `presets`.")] = None,
+    run: Annotated[Path | None, typer.Option(help="A run as JSON, see `GET /families`; - is standard input.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show progress to the end.")] = False,
+    key: Annotated[str | None, typer.Option(help="Idempotency key: the same key starts one job.")] = None,
+    url: Url = LOCAL,
+) -> None:
+    """Train a model from a preset, a run file, or a run in flags: `--family.family flow --data.source two_moons`."""
+    flags = _flags(context.args)
+    if (preset is not None) + (run is not None) + bool(flags) != 1:
+        _fail("give --preset, --run or a run in flags (--family.family vae --data.source digits), one of them")
+    tree = _json(str(run)) if run is not None else flags or None
+    with _client(url) as client:
+        job = client.train(model, preset=preset, run=tree, idempotency_key=key)
+        if not follow:
+            out.print_json(data=job)
+            return
+        err.print(f"job {job['id']} trains {model}", highlight=False)
+        _follow(client, job["id"])
+
+
+@app.command()
+def jobs(
+    job: Annotated[str | None, typer.Argument(help="Show one job.")] = None,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Ask for its end.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show its progress to the end.")] = False,
+    state: Annotated[str | None, typer.Option(help="queued, running, succeeded, failed or cancelled.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only jobs of this model.")] = None,
+    url: Url = LOCAL,
+) -> None:
+    """List jobs; show, follow or cancel one."""
+    with _client(url) as client:
+        if job is None:
+            wanted = {name: value for name, value in (("state", state), ("model", model)) if value}
+            _jobs_table(client.get("/jobs", **wanted)["jobs"])
+        elif cancel:
+            out.print_json(data=client.cancel(job))
+        elif follow:
+            _follow(client, job)
+        else:
+            out.print_json(data=client.get(f"/jobs/{job}"))
+
+
+@app.command()
+def models(
+    model: Annotated[str | None, typer.Argument(help="Show one model's card.")] = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete it: NAME all versions, NAME@3 one.")] = False,
+    url: Url = LOCAL,
+) -> None:
+    """List models; show or delete one."""
+    with _client(url) as client:
+        if model is None:
+            _models_table(client.get("/models")["models"])
+        elif delete:
+            client.delete(f"/models/{model}")
+            err.print(f"deleted {model}", highlight=False)
+        else:
+            out.print_json(data=client.get(f"/models/{model}"))
+
+
+@app.command()
+def sample(
+    model: Model,
+    n: Annotated[int, typer.Option("-n", "--n", help="How many rows.")] = 16,
+    seed: Seed = None,
+    option: Choice = None,
+    png: Png = None,
+    npy: Npy = None,
+    url: Url = LOCAL,
+) -> None:
+    """Draw new rows."""
+    body = {"model": model, "n": n, "options": _options(option)}
+    _ask(url, "sample", body if seed is None else {**body, "seed": seed}, png, npy)
+
+
+@app.command()
+def likelihood(model: Model, x: Rows, seed: Seed = 0, option: Choice = None, npy: Npy = None, url: Url = LOCAL) -> None:
+    """log p(x) of each row, in nats."""
+    body = {"model": model, "x": _array(x), "seed": seed, "options": _options(option)}
+    _ask(url, "likelihood", body, None, npy)
+
+
+@app.command()
+def encode(model: Model, x: Rows, npy: Npy = None, url: Url = LOCAL) -> None:
+    """The latent code of each row."""
+    _ask(url, "encode", {"model": model, "x": _array(x)}, None, npy)
+
+
+@app.command()
+def decode(
+    model: Model,
+    z: Annotated[str, typer.Option("--z", help="Codes: an .npy file, or JSON in a file or on standard input (-).")],
+    png: Png = None,
+    npy: Npy = None,
+    url: Url = LOCAL,
+) -> None:
+    """The data of each latent code."""
+    _ask(url, "decode", {"model": model, "z": _array(z)}, png, npy)
+
+
+@app.command()
+def reconstruct(model: Model, x: Rows, png: Png = None, npy: Npy = None, url: Url = LOCAL) -> None:
+    """Encode and decode each row."""
+    _ask(url, "reconstruct", {"model": model, "x": _array(x)}, png, npy)
+
+
+@app.command()
+def interpolate(
+    model: Model,
+    ends: Annotated[
+        str | None, typer.Option("--ends", help="Two rows, [2, *shape]: .npy, or JSON in a file or on input (-).")
+    ] = None,
+    start_seed: Seed = None,
+    end_seed: Seed = None,
+    steps: Annotated[int, typer.Option(min=2, help="Rows of the walk, both ends included.")] = 8,
+    path: Annotated[str, typer.Option(help="slerp or linear.")] = "slerp",
+    png: Png = None,
+    npy: Npy = None,
+    url: Url = LOCAL,
+) -> None:
+    """Walk from one data point to another (--ends), or from one sample to another (--start-seed, --end-seed)."""
+    body: dict[str, Any] = {"model": model, "steps": steps, "path": path}
+    if ends is not None:
+        rows = np.asarray(_array(ends))
+        if len(rows) != 2:
+            _fail(f"--ends holds {len(rows)} rows; give two: the start and the end")
+        body |= {"start": rows[0], "end": rows[1]}
+    body |= {name: seed for name, seed in (("start_seed", start_seed), ("end_seed", end_seed)) if seed is not None}
+    _ask(url, "interpolate", body, png, npy)
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+@contextlib.contextmanager
+def _client(url: str) -> Iterator[Client]:
+    """A client whose refusals end the program with a message, not a trace."""
+    with Client(url) as client:
+        try:
+            yield client
+        except (Refused, Unreachable) as error:
+            _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    err.print(f"[red]error[/] {message}", highlight=False, soft_wrap=True)
+    raise typer.Exit(1)
+
+
+def _ask(url: str, op: str, body: dict[str, Any], png: Path | None, npy: Path | None) -> None:
+    """Ask, and write the answer where it was wanted: a picture, an array, or JSON on standard output."""
+    if png is not None and npy is not None:
+        _fail("give --png or --npy, one of them")
+    accept = "image/png" if png is not None else "application/x-npy" if npy is not None else "application/json"
+    with _client(url) as client:
+        answer = client.ask(op, body, accept=accept)
+    file = png or npy
+    if file is None:
+        sys.stdout.write(answer.text + "\n")
+    else:
+        file.write_bytes(answer.content)
+        err.print(f"wrote {file}", highlight=False)
+
+
+def _follow(client: Client, job_id: str) -> None:
+    """A progress bar with losses and time left, to the job's end. Ctrl-C leaves the job running."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=False) as bar:
+        task = bar.add_task("queued", total=None)
+        try:
+            for kind, data in client.watch(job_id):
+                if kind == "progress":
+                    losses = "  ".join(f"{name} {value:.4g}" for name, value in data["losses"].items())
+                    bar.update(task, description=losses, completed=data["step"], total=data["total_steps"])
+                elif kind == "log":
+                    bar.console.print(data["message"], highlight=False)
+                elif data["state"] in ("queued", "running"):
+                    bar.update(task, description=data["state"])
+        except KeyboardInterrupt:
+            err.print(f"the job goes on: pushforward jobs {job_id} --follow", highlight=False)
+            raise typer.Exit(130) from None
+    job = client.get(f"/jobs/{job_id}")
+    if job["state"] != "succeeded":
+        reason = job["error"]["detail"] if job["error"] else "it was cancelled"
+        _fail(f"job {job_id} {job['state']}: {reason}")
+    metrics = "  ".join(f"{name} {value:.4g}" for name, value in job["metrics"].items())
+    err.print(f"trained {job['model']}@{job['version']}  {metrics}", highlight=False)
+
+
+def _jobs_table(rows: list[dict[str, Any]]) -> None:
+    table = Table("job", "model", "state", "progress", "losses")
+    for job in rows:
+        progress = f"{job['progress']['step']}/{job['progress']['total_steps'] or '?'}"
+        losses = " ".join(f"{name}={value:.4g}" for name, value in job["losses"].items())
+        table.add_row(job["id"], job["model"], job["state"], progress, losses)
+    out.print(table)
+
+
+def _models_table(rows: list[dict[str, Any]]) -> None:
+    table = Table("model", "family", "shape", "can be asked to", "metrics")
+    for card in rows:
+        metrics = " ".join(f"{name}={value:.4g}" for name, value in card["metrics"].items())
+        shape = "x".join(map(str, card["spec"]["shape"]))
+        table.add_row(
+            f"{card['model']}@{card['version']}", card["family"], shape, " ".join(card["capabilities"]), metrics
+        )
+    out.print(table)
+
+
+def _flags(arguments: list[str]) -> dict[str, Any]:
+    """`--family.latent 8 --data.source=digits` as a tree; values are JSON where they read as JSON, else text."""
+    tree: dict[str, Any] = {}
+    words = iter(arguments)
+    for word in words:
+        if not word.startswith("--"):
+            _fail(f"{word!r} was not expected; flags of a run look like --family.latent 8")
+        name, equals, value = word[2:].partition("=")
+        if not equals:
+            value = next(words, "")
+        branch = tree
+        *path, leaf = name.split(".")
+        for step in path:
+            branch = branch.setdefault(step, {})
+        branch[leaf] = _value(value)
+    return tree
+
+
+def _options(pairs: list[str] | None) -> dict[str, Any]:
+    """KEY=VALUE pairs."""
+    options: dict[str, Any] = {}
+    for pair in pairs or ():
+        key, equals, value = pair.partition("=")
+        if not equals:
+            _fail(f"--option {pair!r} must be KEY=VALUE")
+        options[key] = _value(value)
+    return options
+
+
+def _value(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
+def _array(source: str) -> Any:
+    """An .npy file, or JSON in a file or on standard input."""
+    if not source.endswith(".npy"):
+        return _json(source)
+    try:
+        return np.ascontiguousarray(np.load(source, allow_pickle=False), dtype=np.float32)
+    except (OSError, ValueError) as error:
+        _fail(f"{source} cannot be read: {error}")
+
+
+def _json(source: str) -> Any:
+    try:
+        return orjson.loads(sys.stdin.read() if source == "-" else Path(source).read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        _fail(f"{source} cannot be read as JSON: {error}")

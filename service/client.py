@@ -1,0 +1,142 @@
+"""A client of the REST door: what the command line and the examples use.
+
+with Client("http://127.0.0.1:8000") as client:
+    job = client.train("digits-vae", preset="vae-digits")
+    for event in client.watch(job["id"]): ...
+    samples = client.ask("sample", {"model": "digits-vae", "n": 16})["samples"]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+import httpx
+import orjson
+
+
+class Refused(Exception):
+    """The service answered with a problem document."""
+
+    def __init__(self, problem: Mapping[str, Any]) -> None:
+        self.problem = problem
+        self.status = int(problem.get("status", 0))
+        lines = [str(problem.get("detail") or problem.get("title") or "refused")]
+        lines += [f"  {error['field']}: {error['message']}" for error in problem.get("errors", [])]
+        super().__init__("\n".join(dict.fromkeys(lines)))
+
+
+class Unreachable(Exception):
+    """Nothing answers at the address."""
+
+
+class Client:
+    """Speaks JSON over one connection pool; close it, or use it as a context manager."""
+
+    def __init__(self, url: str, *, timeout_s: float = 60.0) -> None:
+        self.url = url
+        self._http = httpx.Client(base_url=url, timeout=timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._http.close()
+
+    def get(self, path: str, **query: str | int) -> Any:
+        """The JSON at a path. Raises Refused, Unreachable."""
+        return self._request("GET", path, params=query).json()
+
+    def delete(self, path: str) -> Any:
+        """Raises Refused, Unreachable."""
+        response = self._request("DELETE", path)
+        return response.json() if response.content else None
+
+    def train(
+        self,
+        model: str,
+        *,
+        preset: str | None = None,
+        run: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> dict[str, Any]:
+        """Start a job; gives its record."""
+        body = {"model": model, "preset": preset} if preset else {"model": model, "run": run}
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        answer: dict[str, Any] = self._post("/train", body, headers=headers).json()
+        return answer
+
+    def cancel(self, job_id: str) -> dict[str, Any]:
+        """Ask for a job's end."""
+        answer: dict[str, Any] = self._post(f"/jobs/{job_id}/cancel", None).json()
+        return answer
+
+    def watch(self, job_id: str, *, after: str = "0") -> Iterator[tuple[str, dict[str, Any]]]:
+        """(kind, data) of a job's events, as they come, to its end; reconnects where it left off."""
+        while True:
+            ended = False
+            try:
+                for event_id, kind, data in self._events(job_id, after):
+                    after = event_id or after
+                    ended = kind == "state" and data["state"] in ("succeeded", "failed", "cancelled")
+                    yield kind, data
+            except httpx.TransportError:
+                continue
+            if ended:
+                return
+
+    def ask(self, op: str, body: Mapping[str, Any], *, accept: str = "application/json") -> httpx.Response:
+        """The answer to `POST /{op}`; its media type is `accept`."""
+        return self._post(f"/{op}", body, headers={"Accept": accept})
+
+    def _events(self, job_id: str, after: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        headers = {"Last-Event-ID": after, "Accept": "text/event-stream"}
+        timeout = httpx.Timeout(10.0, read=60.0)  # the door sends a heartbeat every 15 s
+        with self._http.stream("GET", f"/jobs/{job_id}/events", headers=headers, timeout=timeout) as response:
+            if response.is_error:
+                response.read()
+                raise Refused(_problem(response))
+            event_id, kind, data = "", "message", ""
+            for line in response.iter_lines():
+                name, _, value = line.partition(":")
+                value = value.removeprefix(" ")
+                if name == "id":
+                    event_id = value
+                elif name == "event":
+                    kind = value
+                elif name == "data":
+                    data += value
+                elif line == "" and data:
+                    yield event_id, kind, orjson.loads(data)
+                    kind, data = "message", ""
+
+    def _post(self, path: str, body: Any, *, headers: Mapping[str, str] = {}) -> httpx.Response:
+        content = b"" if body is None else orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+        return self._request("POST", path, content=content, headers={"Content-Type": "application/json", **headers})
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, params=params, content=content, headers=headers)
+        except httpx.TransportError as error:
+            raise Unreachable(f"nothing answers at {self.url}: {error}; is `pushforward up` running?") from error
+        if response.is_error:
+            raise Refused(_problem(response))
+        return response
+
+
+def _problem(response: httpx.Response) -> Mapping[str, Any]:
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = None
+    if isinstance(problem, dict):
+        return problem
+    return {"status": response.status_code, "detail": f"{response.status_code} {response.reason_phrase}"}

@@ -1,0 +1,224 @@
+"""`pushforward up`: everything on one machine, supervised.
+
+Redis on a private unix socket, one worker, one gateway (REST and gRPC), each a process of its own. A child that dies
+is started again, after a pause that doubles while it keeps dying, and said so. SIGINT or SIGTERM drains in the order of
+the data's way: the gateway stops taking asks, the worker finishes and checkpoints, Redis writes and leaves.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import final
+
+import httpx
+
+from service import redis_server
+from service.processes import DIE_WITH_PARENT
+
+PAUSE_S = (0.5, 30.0)  # before a restart: the first, and the longest
+STEADY_S = 60.0  # a child that ran so long starts from the first pause again
+STOP_S = {"gateway": 15.0, "worker": 30.0, "redis": 15.0}  # to drain, before SIGKILL
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a local service lives."""
+
+    store: Path
+    data_root: Path
+    http_port: int
+    grpc_port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.http_port}"
+
+
+class AlreadyUp(RuntimeError):
+    """Another `pushforward up` owns the store, or a port is taken."""
+
+
+@final
+@dataclass
+class Child:
+    """A supervised process."""
+
+    name: str
+    start: Callable[[], subprocess.Popen[bytes]]
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    pause_s: float = PAUSE_S[0]
+    restart_at: float | None = field(default=None)
+
+    def run(self) -> None:
+        """Start the process."""
+        self.process = self.start()
+        self.started_at, self.restart_at = time.monotonic(), None
+
+    def tend(self, say: Callable[[str], None]) -> None:
+        """Start the process again if it died and its pause is over."""
+        if self.process is None or self.process.poll() is None:
+            return
+        now = time.monotonic()
+        if self.restart_at is None:
+            steady = now - self.started_at > STEADY_S
+            pause = PAUSE_S[0] if steady else self.pause_s
+            self.restart_at, self.pause_s = now + pause, min(2 * pause, PAUSE_S[1])
+            say(f"{self.name} ended ({_ending(self.process.returncode)}); starting it again in {pause:g} s")
+        elif now >= self.restart_at:
+            self.run()
+
+    def stop(self, say: Callable[[str], None]) -> None:
+        """SIGTERM, wait, SIGKILL."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_S[self.name])
+        except subprocess.TimeoutExpired:
+            say(f"{self.name} did not end in {STOP_S[self.name]:g} s; killing it")
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+def up(place: Place, say: Callable[[str], None], *, stop: threading.Event | None = None) -> None:
+    """Run until SIGINT or SIGTERM (or until `stop` is set, from a thread). Raises AlreadyUp, NoRedis."""
+    place.store.mkdir(parents=True, exist_ok=True)
+    place.data_root.mkdir(parents=True, exist_ok=True)
+    stopping = stop or threading.Event()
+    with _owned(place.store), _signals(stopping):
+        for port in (place.http_port, place.grpc_port):
+            _check_free(port)
+        children = _children(place)
+        try:
+            for child in children:
+                child.run()
+            threading.Thread(target=_announce, args=(place, say, stopping), daemon=True).start()
+            while not stopping.wait(0.2):
+                for child in children:
+                    child.tend(say)
+        finally:
+            say("stopping: answers and checkpoints in flight are finished first")
+            for child in reversed(children):
+                child.stop(say)
+            say("stopped")
+
+
+@contextmanager
+def running(folder: Path, say: Callable[[str], None]) -> Iterator[Place]:
+    """A service of one's own in `folder`, on free ports, ready; for demos, benchmarks and tests. Raises AlreadyUp."""
+    place = Place(folder / "store", folder / "data", free_port(), free_port())
+    stop = threading.Event()
+    service = threading.Thread(target=up, args=(place, say), kwargs={"stop": stop})
+    service.start()
+    try:
+        while not is_ready(place):
+            if not service.is_alive():
+                raise AlreadyUp("the service did not come up")
+            time.sleep(0.1)
+        yield place
+    finally:
+        stop.set()
+        service.join()
+
+
+def is_ready(place: Place) -> bool:
+    """Whether a model could be served."""
+    try:
+        return httpx.get(f"{place.url}/readyz", timeout=2.0).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def free_port() -> int:
+    """A TCP port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _children(place: Place) -> list[Child]:
+    folder = place.store / ".redis"
+    environment = {
+        **os.environ,
+        "PUSHFORWARD_REDIS_URL": redis_server.url(folder),
+        "PUSHFORWARD_STORE": str(place.store.resolve()),
+        "PUSHFORWARD_DATA_ROOT": str(place.data_root.resolve()),
+        "PUSHFORWARD_HTTP_PORT": str(place.http_port),
+        "PUSHFORWARD_GRPC_PORT": str(place.grpc_port),
+    }
+
+    def python(module: str) -> Callable[[], subprocess.Popen[bytes]]:
+        return lambda: subprocess.Popen(
+            [sys.executable, "-m", module],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for us, who end the children in order
+            preexec_fn=DIE_WITH_PARENT,
+        )
+
+    return [
+        Child("redis", lambda: redis_server.start(folder)[0]),
+        Child("worker", python("service.worker")),
+        Child("gateway", python("service.gateway")),
+    ]
+
+
+def _announce(place: Place, say: Callable[[str], None], stopping: threading.Event) -> None:
+    """Say when a model could be served."""
+    while not stopping.wait(0.1):
+        if is_ready(place):
+            say(f"ready: REST {place.url} (docs at /docs), gRPC 127.0.0.1:{place.grpc_port}")
+            return
+
+
+@contextmanager
+def _owned(store: Path) -> Iterator[None]:
+    """The store's lock: two supervisors would fight over one Redis."""
+    with (store / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise AlreadyUp(f"another `pushforward up` owns {store}; stop it, or choose another --store") from None
+        yield
+
+
+@contextmanager
+def _signals(stopping: threading.Event) -> Iterator[None]:
+    """SIGINT and SIGTERM set the event; from another thread than the main one, nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise AlreadyUp(f"port {port} is taken; choose others with --http-port and --grpc-port") from None
+
+
+def _ending(returncode: int) -> str:
+    return f"killed by {signal.Signals(-returncode).name}" if returncode < 0 else f"exit code {returncode}"

@@ -1,0 +1,179 @@
+"""docker-compose.yml and docker/: what they promise, and that their very commands run outside docker too."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from service import redis_server
+from service.local import free_port
+
+ROOT = Path(__file__).parents[2]
+PASSWORD = "a-secret-of-this-test"
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+
+
+def dockerfile_exec(name: str, instruction: str) -> list[str]:
+    """The exec-form argument of CMD or HEALTHCHECK ... CMD."""
+    text = (ROOT / "docker" / f"{name}.Dockerfile").read_text()
+    pattern = r"^HEALTHCHECK .*?CMD (\[.*\])$" if instruction == "HEALTHCHECK" else r"^CMD (\[.*\])$"
+    found = re.search(pattern, text, re.MULTILINE)
+    assert found, f"{name}.Dockerfile has no {instruction} in exec form"
+    return yaml.safe_load(found.group(1))
+
+
+def dockerfile_env(name: str) -> dict[str, str]:
+    text = (ROOT / "docker" / f"{name}.Dockerfile").read_text().replace("\\\n", " ")
+    pairs = [word.partition("=") for line in re.findall(r"^ENV (.*)$", text, re.MULTILINE) for word in line.split()]
+    return {key: value for key, _, value in pairs}
+
+
+class TestWhatIsPromised:
+    def test_redis_keeps_jobs_and_never_evicts_and_wants_a_password(self, compose: dict[str, Any]) -> None:
+        command = " ".join(compose["services"]["redis"]["command"])
+        for words in ("--appendonly yes", "--maxmemory-policy noeviction", "--requirepass", "/run/secrets/"):
+            assert words in command
+        assert "ports" not in compose["services"]["redis"]
+
+    @pytest.mark.parametrize("name", ["redis", "gateway", "worker"])
+    def test_every_container_is_hardened(self, compose: dict[str, Any], name: str) -> None:
+        container = compose["services"][name]
+        assert container["read_only"]
+        assert container["cap_drop"] == ["ALL"]
+        assert container["security_opt"] == ["no-new-privileges:true"]
+
+    @pytest.mark.parametrize("name", ["gateway", "worker"])
+    def test_images_do_not_run_as_root(self, name: str) -> None:
+        assert re.search(r"^USER 10001$", (ROOT / "docker" / f"{name}.Dockerfile").read_text(), re.MULTILINE)
+
+    def test_the_gateway_image_installs_no_torch(self) -> None:
+        instructions = re.sub(r"^#.*$", "", (ROOT / "docker" / "gateway.Dockerfile").read_text(), flags=re.MULTILINE)
+        assert "torch" not in instructions
+        assert "[worker]" not in instructions
+
+    def test_the_override_reserves_a_gpu(self) -> None:
+        override = yaml.safe_load((ROOT / "docker" / "gpu.yml").read_text())
+        (device,) = override["services"]["worker"]["deploy"]["resources"]["reservations"]["devices"]
+        assert device["capabilities"] == ["gpu"]
+
+    def test_the_port_is_bound_to_loopback_unless_asked_otherwise(self, compose: dict[str, Any]) -> None:
+        assert all("127.0.0.1" in port for port in compose["services"]["gateway"]["ports"])
+
+    def test_every_named_volume_and_secret_is_declared(self, compose: dict[str, Any]) -> None:
+        for container in compose["services"].values():
+            assert {volume.partition(":")[0] for volume in container["volumes"]} <= set(compose["volumes"])
+            assert set(container["secrets"]) <= set(compose["secrets"])
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    file = tmp_path / "redis_password"
+    file.write_text(PASSWORD + "\n")
+    return file
+
+
+@pytest.fixture
+def composed(compose: dict[str, Any], tmp_path: Path, secret: Path) -> Iterator[dict[str, Any]]:
+    """The three containers' very commands, with their environment, on this machine's ports and folders."""
+    redis_port, http_port, grpc_port = free_port(), free_port(), free_port()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "redis-server").symlink_to(redis_server.find())
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    replaced = {
+        "/run/secrets/redis_password": str(secret),
+        "redis://redis:6379/0": f"redis://127.0.0.1:{redis_port}/0",
+        "$$": "$",
+    }
+    places = {
+        "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "VIRTUAL_ENV": sys.prefix,
+        "PUSHFORWARD_STORE": str(tmp_path / "store"),
+        "PUSHFORWARD_DATA_ROOT": str(tmp_path / "data"),
+        "PUSHFORWARD_HTTP_HOST": "127.0.0.1",
+        "PUSHFORWARD_GRPC_HOST": "127.0.0.1",
+        "PUSHFORWARD_HTTP_PORT": str(http_port),
+        "PUSHFORWARD_GRPC_PORT": str(grpc_port),
+        "HOME": str(tmp_path),
+    }
+    (tmp_path / "store").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "redis").mkdir()
+
+    def localize(text: str) -> str:
+        for original, here in replaced.items():
+            text = text.replace(original, here)
+        return re.sub(r"\$\{\w+:-(.*?)\}", r"\1", text)
+
+    def environment(name: str) -> dict[str, str]:
+        declared = {key: localize(value) for key, value in compose["services"][name]["environment"].items()}
+        return {**dockerfile_env(name), **declared, **places}
+
+    def python(command: list[str]) -> list[str]:
+        assert command[0] == "python"
+        return [sys.executable, *command[1:]]
+
+    redis_command = [localize(word) for word in compose["services"]["redis"]["command"]]
+    redis_command[-1] += f" --port {redis_port} --bind 127.0.0.1"
+    log = (tmp_path / "log").open("ab")
+    options = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, "start_new_session": True}
+    processes = [
+        subprocess.Popen(redis_command, cwd=tmp_path / "redis", env={**os.environ, **places}, **options),
+        *(
+            subprocess.Popen(python(dockerfile_exec(name, "CMD")), cwd=tmp_path, env=environment(name), **options)
+            for name in ("worker", "gateway")
+        ),
+    ]
+    yield {
+        "url": f"http://127.0.0.1:{http_port}",
+        "environment": environment,
+        "python": python,
+        "log": tmp_path / "log",
+    }
+    for process in reversed(processes):
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+    log.close()
+
+
+def test_the_composed_commands_serve_and_their_health_checks_agree(composed: dict[str, Any]) -> None:
+    give_up = time.monotonic() + 60
+    while time.monotonic() < give_up:
+        try:
+            if httpx.get(f"{composed['url']}/readyz", timeout=2).status_code == 200:
+                break
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    else:
+        pytest.fail(composed["log"].read_text()[-3000:])
+    for name in ("gateway", "worker"):
+        check = composed["python"](dockerfile_exec(name, "HEALTHCHECK"))
+        done = subprocess.run(check, env=composed["environment"](name), capture_output=True, timeout=30, check=False)
+        assert done.returncode == 0, (name, shlex.join(check), done.stderr.decode())
+
+
+def test_a_health_check_fails_where_nothing_runs(tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "PUSHFORWARD_REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
+        "PUSHFORWARD_HTTP_PORT": str(free_port()),
+    }
+    for name in ("gateway", "worker"):
+        check = [sys.executable, *dockerfile_exec(name, "HEALTHCHECK")[1:]]
+        assert subprocess.run(check, env=environment, capture_output=True, timeout=30, check=False).returncode != 0

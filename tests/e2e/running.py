@@ -1,0 +1,55 @@
+"""`pushforward up` as a user starts it, in a process of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.local import Place, free_port, is_ready
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Up:
+    """A running `pushforward up`."""
+
+    process: subprocess.Popen[bytes]
+    place: Place
+    log: Path
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
+
+
+def start_up(folder: Path, **environment: str) -> Up:
+    place = Place(folder / "store", folder / "data", free_port(), free_port())
+    log = folder / "up.log"
+    with log.open("ab") as stream:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "service", "up"),
+                *("--store", str(place.store), "--data-root", str(place.data_root)),
+                *("--http-port", str(place.http_port), "--grpc-port", str(place.grpc_port)),
+            ],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+        )
+    up = Up(process, place, log)
+    give_up = time.monotonic() + 90
+    while not is_ready(place):
+        assert process.poll() is None, up.said()
+        assert time.monotonic() < give_up, up.said()
+        time.sleep(0.1)
+    return up
+
+
+def stop_up(up: Up) -> None:
+    if up.process.poll() is None:
+        up.process.send_signal(signal.SIGINT)
+        up.process.wait(60)
