@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from models.errors import InvalidData
 from models.networks.conv import ConvDecoder, ConvEncoder
+from models.networks.coupling import Affine, Bijection, RationalQuadratic
 from models.networks.denoiser import Denoiser, ResidualMLP
 from models.networks.mlp import MLP
 from models.networks.unet import UNet
@@ -73,4 +74,15 @@ def convolves(spec: DataSpec) -> bool:
     return True
 
 
-__all__ = ["MLP", "Nets", "Scalar", "convolves", "decoder", "denoiser", "encoder"]
+__all__ = [
+    "MLP",
+    "Affine",
+    "Bijection",
+    "Nets",
+    "RationalQuadratic",
+    "Scalar",
+    "convolves",
+    "decoder",
+    "denoiser",
+    "encoder",
+]
