@@ -76,6 +76,30 @@ _ROWS = (
     # --- adversarial: gan ---
     # --- flows: flow ---
     # --- diffusion ---
+    _preset(
+        "diffusion-digits",
+        "A denoising diffusion of 8x8 handwritten digits: a small UNet, 50 DDIM steps.",
+        family={"family": "diffusion"},
+        data={"source": "digits"},
+        optimizer={"lr": 4e-3, "batch_size": 64, "decay": "cosine"},
+        budget={"steps": 1800},
+    ),
+    _preset(
+        "diffusion-two-moons",
+        "A denoising diffusion of two interleaved half circles, with their density.",
+        family={"family": "diffusion"},
+        data={"source": "two_moons"},
+        optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 4000},
+    ),
+    _preset(
+        "diffusion-eight-gaussians",
+        "A denoising diffusion of eight Gaussians on a circle, with their density.",
+        family={"family": "diffusion"},
+        data={"source": "eight_gaussians"},
+        optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 4000},
+    ),
 )
 
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in _ROWS}
