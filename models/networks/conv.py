@@ -10,7 +10,7 @@ References:
 
 from __future__ import annotations
 
-from math import ceil, log2
+from math import ceil, gcd, log2
 from typing import final
 
 import torch.nn.functional as F
@@ -31,7 +31,7 @@ def channels(width: int, level: int) -> int:
 
 def norm(n_channels: int) -> nn.GroupNorm:
     """Group normalization: per row, so that batch-mates do not meet."""
-    return nn.GroupNorm(min(8, n_channels), n_channels)
+    return nn.GroupNorm(gcd(8, n_channels), n_channels)
 
 
 def pad(x: Tensor, side: int) -> Tensor:

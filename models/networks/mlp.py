@@ -13,7 +13,7 @@ from models.spec import Shape
 
 @final
 class MLP(nn.Module):
-    """`depth` hidden layers of `width` SiLU units; (B, *shape_in) to (B, *shape_out)."""
+    """`depth` hidden layers of `width` SiLU units, affine at depth 0; (B, *shape_in) to (B, *shape_out)."""
 
     def __init__(self, shape_in: Shape, shape_out: Shape, *, width: int, depth: int) -> None:
         super().__init__()
