@@ -17,7 +17,10 @@ from torch import Tensor, nn
 
 from models.errors import InvalidData
 from models.networks.conv import ConvDecoder, ConvEncoder
+from models.networks.coupling import Affine, Bijection, RationalQuadratic
+from models.networks.denoiser import Denoiser, ResidualMLP
 from models.networks.mlp import MLP
+from models.networks.unet import UNet
 from models.spec import DataSpec, Shape
 
 SLOPE = 0.2  # of LeakyReLU below zero
@@ -85,6 +88,13 @@ def _activation(leaky: bool) -> Callable[[], nn.Module]:
     return partial(nn.LeakyReLU, SLOPE) if leaky else nn.SiLU
 
 
+def denoiser(spec: DataSpec, *, width: int, depth: int) -> Denoiser:
+    """(B, *shape) and log signal-to-noise ratios, (B,), to the noise, (B, *shape)."""
+    if convolves(spec):
+        return Denoiser(UNet(spec.shape, width=width, depth=depth), width=width)
+    return Denoiser(ResidualMLP(spec.shape, width=width, depth=depth), width=width)
+
+
 def convolves(spec: DataSpec) -> bool:
     """Whether data are images for convolutions. Raises InvalidData for images of a size they do not cover."""
     if not spec.is_image:
@@ -95,4 +105,15 @@ def convolves(spec: DataSpec) -> bool:
     return True
 
 
-__all__ = ["MLP", "Nets", "Scalar", "convolves", "decoder", "encoder"]
+__all__ = [
+    "MLP",
+    "Affine",
+    "Bijection",
+    "Nets",
+    "RationalQuadratic",
+    "Scalar",
+    "convolves",
+    "decoder",
+    "denoiser",
+    "encoder",
+]
