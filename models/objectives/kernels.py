@@ -56,7 +56,7 @@ class RBF(Kernel):
     length: PositiveFloat = 1.0
 
     def matrix(self, x: Tensor, y: Tensor) -> Tensor:
-        return torch.exp(squared_distances(x, y) / (-2 * self.length**2))
+        return (squared_distances(x, y) / (-2 * self.length**2)).exp()
 
 
 @final
@@ -66,9 +66,14 @@ class Distance(Kernel):
     kernel: Literal["distance"] = "distance"
 
     def matrix(self, x: Tensor, y: Tensor) -> Tensor:
-        # cdist without matrix products: exact for near points, gradient 0 for equal ones.
-        d = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
-        return x.norm(dim=1)[:, None] + y.norm(dim=1) - d
+        origin = x.new_zeros(1, x.shape[1])
+        return distances(x, origin) + distances(origin, y) - distances(x, y)
+
+
+def distances(x: Tensor, y: Tensor) -> Tensor:
+    """|x_i - y_j|, (N, M), exact for near points, with gradient 0 where points meet."""
+    d: Tensor = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
+    return d
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
