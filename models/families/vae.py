@@ -64,7 +64,7 @@ class VAE(Family, Samples, Scores, Encodes, Decodes):
             spec,
             encoder=networks.encoder(spec, 2 * self.latent, width=self.width, depth=self.depth),
             decoder=networks.decoder(spec, self.latent, width=self.width, depth=self.depth),
-            scale=networks.Scalar(0.0),
+            scale=networks.Scalar(-2.0),
         )
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:

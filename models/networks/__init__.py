@@ -12,7 +12,10 @@ from torch import Tensor, nn
 
 from models.errors import InvalidData
 from models.networks.conv import ConvDecoder, ConvEncoder
+from models.networks.coupling import Affine, Bijection, RationalQuadratic
+from models.networks.denoiser import Denoiser, ResidualMLP
 from models.networks.mlp import MLP
+from models.networks.unet import UNet
 from models.spec import DataSpec, Shape
 
 
@@ -54,6 +57,13 @@ def decoder(spec: DataSpec, n_in: int, *, width: int, depth: int = 2) -> nn.Modu
     return MLP((n_in,), spec.shape, width=width, depth=depth)
 
 
+def denoiser(spec: DataSpec, *, width: int, depth: int) -> Denoiser:
+    """(B, *shape) and log signal-to-noise ratios, (B,), to the noise, (B, *shape)."""
+    if convolves(spec):
+        return Denoiser(UNet(spec.shape, width=width, depth=depth), width=width)
+    return Denoiser(ResidualMLP(spec.shape, width=width, depth=depth), width=width)
+
+
 def convolves(spec: DataSpec) -> bool:
     """Whether data are images for convolutions. Raises InvalidData for images of a size they do not cover."""
     if not spec.is_image:
@@ -64,4 +74,15 @@ def convolves(spec: DataSpec) -> bool:
     return True
 
 
-__all__ = ["MLP", "Nets", "Scalar", "convolves", "decoder", "encoder"]
+__all__ = [
+    "MLP",
+    "Affine",
+    "Bijection",
+    "Nets",
+    "RationalQuadratic",
+    "Scalar",
+    "convolves",
+    "decoder",
+    "denoiser",
+    "encoder",
+]
