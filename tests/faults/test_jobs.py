@@ -34,9 +34,11 @@ class Place:
         self.redis, url = redis_server.start(folder / "redis")
         self.settings = Settings(redis_url=url, store=folder / "store", data_root=folder)
 
-    def restart_redis(self) -> None:
+    def kill_redis(self) -> None:
         self.redis.kill()
         self.redis.wait()
+
+    def start_redis(self) -> None:
         self.redis, _ = redis_server.start(self.folder / "redis")
 
     @contextmanager
@@ -104,6 +106,11 @@ class Place:
             while trainings_of(job):
                 await asyncio.sleep(0.02)
 
+    async def until_said(self, words: str) -> None:
+        async with asyncio.timeout(FINAL_S):
+            while words not in (self.folder / "worker.log").read_text():
+                await asyncio.sleep(0.02)
+
     async def until_all_told(self) -> None:
         with redis.Redis.from_url(self.settings.redis_url) as client:
             async with asyncio.timeout(FINAL_S):
@@ -169,7 +176,9 @@ async def test_a_training_goes_on_while_redis_is_killed_and_restarted(place: Pla
     job = await place.create(4000)
     with place.worker():
         await place.until_checkpointed(job)
-        place.restart_redis()
+        place.kill_redis()
+        await place.until_said(f"job {job.id} trains on while Redis does not answer")
+        place.start_redis()
         done = await place.until(job, State.SUCCEEDED, State.FAILED)
         assert (done.state, done.epoch) == (State.SUCCEEDED, 1)
         another = await place.create(3)
