@@ -74,8 +74,56 @@ _ROWS = (
         budget={"steps": 3000},
     ),
     # --- adversarial: gan ---
+    _preset(
+        "gan-digits",
+        "A generative adversarial network on 8x8 handwritten digits.",
+        family={"family": "gan", "latent": 32, "width": 16, "game": {"game": "non_saturating", "gamma": 0.1}},
+        data={"source": "digits"},
+        optimizer={"lr": 1e-3, "betas": (0.5, 0.999), "batch_size": 64, "decay": "cosine", "ema": 0.998},
+        budget={"steps": 3500},
+    ),
+    _preset(
+        "gan-two-moons",
+        "A generative adversarial network on two interleaved half circles.",
+        family={"family": "gan"},
+        data={"source": "two_moons"},
+        optimizer={"lr": 1e-3, "betas": (0.5, 0.999), "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 3000},
+    ),
+    _preset(
+        "gan-eight-gaussians",
+        "A generative adversarial network on eight Gaussians: no mode is lost.",
+        family={"family": "gan"},
+        data={"source": "eight_gaussians"},
+        optimizer={"lr": 1e-3, "betas": (0.5, 0.999), "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 4500},
+    ),
     # --- flows: flow ---
     # --- diffusion ---
+    _preset(
+        "diffusion-digits",
+        "A denoising diffusion of 8x8 handwritten digits: a small UNet, 50 DDIM steps.",
+        family={"family": "diffusion"},
+        data={"source": "digits"},
+        optimizer={"lr": 4e-3, "batch_size": 64, "decay": "cosine"},
+        budget={"steps": 1800},
+    ),
+    _preset(
+        "diffusion-two-moons",
+        "A denoising diffusion of two interleaved half circles, with their density.",
+        family={"family": "diffusion"},
+        data={"source": "two_moons"},
+        optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 4000},
+    ),
+    _preset(
+        "diffusion-eight-gaussians",
+        "A denoising diffusion of eight Gaussians on a circle, with their density.",
+        family={"family": "diffusion"},
+        data={"source": "eight_gaussians"},
+        optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 4000},
+    ),
 )
 
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in _ROWS}

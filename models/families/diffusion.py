@@ -86,15 +86,18 @@ class Diffusion(Family, Samples, Scores):
     family: Literal["diffusion"] = "diffusion"
     schedule: AnySchedule = Cosine()
     steps: int = Field(1000, ge=10, le=4000)  # T, noise levels
-    width: int = Field(128, ge=8, le=1024, multiple_of=8)  # units of a layer; channels of the first convolution
-    depth: PositiveInt = Field(3, le=8)  # residual blocks; for images, at each size
+    width: int | None = Field(None, ge=8, le=1024, multiple_of=8)  # None: 128 units of a layer, or 32 channels at first
+    depth: int | None = Field(None, ge=1, le=8)  # residual blocks. None: 3, or 1 at each size of an image
 
     optimizer: ClassVar[Adam] = Adam(lr=4e-3, decay="cosine")
     SampleOptions: ClassVar[type[Options]] = DenoisingOptions
     ScoreOptions: ClassVar[type[Options]] = FlowOptions
 
     def build(self, spec: DataSpec) -> Nets:
-        return networks.Nets(spec, denoiser=networks.denoiser(spec, width=self.width, depth=self.depth))
+        width, depth = (32, 1) if networks.convolves(spec) else (128, 3)
+        return networks.Nets(
+            spec, denoiser=networks.denoiser(spec, width=self.width or width, depth=self.depth or depth)
+        )
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
         x = batch.x

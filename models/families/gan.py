@@ -50,8 +50,8 @@ class GAN(Family, Samples, Decodes):
     def build(self, spec: DataSpec) -> Nets:
         return networks.Nets(
             spec,
-            generator=networks.decoder(spec, self.latent, width=self.width, depth=self.depth),
-            critic=networks.encoder(spec, 1, width=self.width, depth=self.depth, normalized=False),
+            generator=networks.decoder(spec, self.latent, width=self.width, depth=self.depth, leaky=True),
+            critic=networks.encoder(spec, 1, width=self.width, depth=self.depth, normalized=False, leaky=True),
         )
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:

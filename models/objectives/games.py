@@ -55,13 +55,11 @@ class NonSaturating(Game):
     """The classifier's game; a penalty on the critic's slope at the data, R1, makes it converge."""
 
     game: Literal["non_saturating"] = "non_saturating"
-    gamma: NonNegativeFloat = 0.1  # weight of R1; 0 leaves it out
+    gamma: NonNegativeFloat = 0.1  # weight of R1; 0 is Goodfellow's game
 
     def critic_loss(self, critic: Critic, real: Tensor, fake: Tensor, rng: Generator) -> Tensor:
-        on_real, r1 = critic(real), 0.0
-        if self.gamma > 0:
-            on_real, slope = score_and_slope(critic, real)
-            r1 = 0.5 * self.gamma * (slope**2).sum(1).mean()
+        on_real, slope = score_and_slope(critic, real)
+        r1 = 0.5 * self.gamma * (slope**2).sum(1).mean()
         return F.softplus(-on_real).mean() + F.softplus(critic(fake)).mean() + r1
 
     def generator_loss(self, critic: Critic, fake: Tensor) -> Tensor:
@@ -79,7 +77,7 @@ class Wasserstein(Game):
         e = torch.rand(len(real), generator=rng, device=real.device, dtype=real.dtype)
         between = torch.lerp(fake, real, e.view(-1, *[1] * (real.dim() - 1)))
         _, slope = score_and_slope(critic, between)
-        steepness = torch.linalg.vector_norm(slope, dim=1)  # its gradient at a flat critic is 0, not NaN
+        steepness: Tensor = torch.linalg.vector_norm(slope, dim=1)  # its gradient at a flat critic is 0, not NaN
         return critic(fake).mean() - critic(real).mean() + self.penalty * ((steepness - 1) ** 2).mean()
 
     def generator_loss(self, critic: Critic, fake: Tensor) -> Tensor:

@@ -25,10 +25,10 @@ from models.lazy import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-Field = Callable[["Tensor", float], "Tensor"]  # f(x, l), (B, *shape), each row on its own
+VectorField = Callable[["Tensor", float], "Tensor"]  # f(x, l), (B, *shape), each row on its own
 
 
-def transport(field: Field, x: Tensor, grid: list[float], probe: Tensor | None) -> tuple[Tensor, Tensor]:
+def transport(field: VectorField, x: Tensor, grid: list[float], probe: Tensor | None) -> tuple[Tensor, Tensor]:
     """Carry x along the field from grid[0] to grid[-1].
 
     Arguments:
@@ -52,7 +52,7 @@ def transport(field: Field, x: Tensor, grid: list[float], probe: Tensor | None) 
     return x, integral
 
 
-def _slope(field: Field, x: Tensor, at: float, probe: Tensor | None) -> tuple[Tensor, Tensor]:
+def _slope(field: VectorField, x: Tensor, at: float, probe: Tensor | None) -> tuple[Tensor, Tensor]:
     """F and its divergence. Needs gradients wherever it is called, also inside an engine that turned them off."""
     with torch.inference_mode(False), torch.enable_grad():
         x = x.detach().clone().requires_grad_()

@@ -108,12 +108,8 @@ class Level(NamedTuple):
         """Eps of a point and its data."""
         return (x - self.alpha * x0) / self.sigma
 
-    def velocity(self, x: Tensor, eps: Tensor) -> Tensor:
-        """V of a point and its noise: (eps - sigma x) / alpha."""
-        return (eps - self.sigma * x) / self.alpha
-
     def noise_of_velocity(self, x: Tensor, v: Tensor) -> Tensor:
-        """Eps of a point and its velocity: well conditioned at every level, and x itself where only noise is left."""
+        """Eps of a point and its velocity; x itself where only noise is left."""
         return self.sigma * x + self.alpha * v
 
     def score(self, eps: Tensor) -> Tensor:
