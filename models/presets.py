@@ -27,12 +27,77 @@ _ROWS = (
     _preset(
         "vae-digits",
         "A variational autoencoder on 8x8 handwritten digits.",
-        family={"family": "vae", "latent": 16, "width": 32},
+        family={"family": "vae", "latent": 8, "width": 32},
         data={"source": "digits"},
-        budget={"epochs": 60},
+        optimizer={"lr": 2e-3, "batch_size": 64, "decay": "cosine"},
+        budget={"epochs": 50},
+    ),
+    _preset(
+        "vae-two-moons",
+        "A variational autoencoder on two interleaved half circles.",
+        family={"family": "vae", "latent": 2, "width": 128, "depth": 3},
+        data={"source": "two_moons"},
+        optimizer={"lr": 2e-3, "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 4000},
+    ),
+    _preset(
+        "vae-eight-gaussians",
+        "A variational autoencoder on eight Gaussians on a circle.",
+        family={"family": "vae", "latent": 2, "width": 128},
+        data={"source": "eight_gaussians"},
+        optimizer={"lr": 2e-3, "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 4000},
     ),
     # --- autoencoders: wae ---
+    _preset(
+        "wae-digits",
+        "A Wasserstein autoencoder on 8x8 handwritten digits.",
+        family={"family": "wae", "latent": 8, "width": 32},
+        data={"source": "digits"},
+        optimizer={"lr": 2e-3, "betas": (0.5, 0.999), "batch_size": 100, "decay": "cosine"},
+        budget={"epochs": 60},
+    ),
+    _preset(
+        "wae-two-moons",
+        "A Wasserstein autoencoder on two interleaved half circles.",
+        family={"family": "wae", "latent": 2, "width": 128, "depth": 3},
+        data={"source": "two_moons"},
+        optimizer={"lr": 2e-3, "betas": (0.5, 0.999), "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 3000},
+    ),
+    _preset(
+        "wae-eight-gaussians",
+        "A Wasserstein autoencoder on eight Gaussians on a circle.",
+        family={"family": "wae", "latent": 2, "width": 128, "depth": 3},
+        data={"source": "eight_gaussians"},
+        optimizer={"lr": 2e-3, "betas": (0.5, 0.999), "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 3000},
+    ),
     # --- adversarial: gan ---
+    _preset(
+        "gan-digits",
+        "A generative adversarial network on 8x8 handwritten digits.",
+        family={"family": "gan", "latent": 32, "width": 16, "game": {"game": "non_saturating", "gamma": 0.1}},
+        data={"source": "digits"},
+        optimizer={"lr": 1e-3, "betas": (0.5, 0.999), "batch_size": 64, "decay": "cosine", "ema": 0.998},
+        budget={"steps": 3500},
+    ),
+    _preset(
+        "gan-two-moons",
+        "A generative adversarial network on two interleaved half circles.",
+        family={"family": "gan"},
+        data={"source": "two_moons"},
+        optimizer={"lr": 1e-3, "betas": (0.5, 0.999), "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 3000},
+    ),
+    _preset(
+        "gan-eight-gaussians",
+        "A generative adversarial network on eight Gaussians: no mode is lost.",
+        family={"family": "gan"},
+        data={"source": "eight_gaussians"},
+        optimizer={"lr": 1e-3, "betas": (0.5, 0.999), "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 4500},
+    ),
     # --- flows: flow ---
     _preset(
         "flow-two-moons",
@@ -59,6 +124,30 @@ _ROWS = (
         budget={"steps": 500},
     ),
     # --- diffusion ---
+    _preset(
+        "diffusion-digits",
+        "A denoising diffusion of 8x8 handwritten digits: a small UNet, 50 DDIM steps.",
+        family={"family": "diffusion"},
+        data={"source": "digits"},
+        optimizer={"lr": 4e-3, "batch_size": 64, "decay": "cosine"},
+        budget={"steps": 1800},
+    ),
+    _preset(
+        "diffusion-two-moons",
+        "A denoising diffusion of two interleaved half circles, with their density.",
+        family={"family": "diffusion"},
+        data={"source": "two_moons"},
+        optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 4000},
+    ),
+    _preset(
+        "diffusion-eight-gaussians",
+        "A denoising diffusion of eight Gaussians on a circle, with their density.",
+        family={"family": "diffusion"},
+        data={"source": "eight_gaussians"},
+        optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 4000},
+    ),
 )
 
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in _ROWS}

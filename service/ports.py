@@ -1,10 +1,10 @@
 """What the application needs of the outside world. Adapters implement these; `bootstrap` chooses them."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-from service.domain import Card, Event, Job, Question, Reply, State, Worker
+from service.domain import Card, Event, Fault, Job, Question, Reply, State, Worker
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,56 @@ class Jobs(Protocol):
 
     def watch(self, job_id: str, *, after: str) -> AsyncIterator[Event]:
         """Events after an event id ("0": all that are kept), as they come, until the job's final state event."""
+
+
+class Stale(Exception):
+    """The job has another runner, or is finished; this one must stop and leave it alone."""
+
+
+@dataclass(frozen=True)
+class Update:
+    """What a runner tells of its job; becomes an `Event` of the same kind and data."""
+
+    kind: Literal["progress", "log"]
+    data: dict[str, Any]
+
+
+class Runs(Protocol):
+    """The record of jobs, as the workers see it.
+
+    Every method raises Unavailable while the record is away; calling it again is safe. Those that take the `epoch` of
+    a claim raise Stale where it is no longer the newest.
+    """
+
+    def claim(self, job_id: str, worker: str) -> Job | None:
+        """Take a queued job: it is running, its epoch one higher. None where there is none to take."""
+
+    def beat(self, job_id: str, epoch: int, updates: Sequence[Update]) -> bool:
+        """Renew the lease and record the updates. Returns whether the job's end is wanted."""
+
+    def reserve_version(self, job_id: str, epoch: int, floor: int) -> int | None:
+        """The version this job publishes: above `floor` and every one reserved before, always the same for a job.
+
+        None where the job's end is wanted; afterwards it is too late to cancel.
+        """
+
+    def succeed(self, job_id: str, epoch: int, version: int, metrics: Mapping[str, float]) -> None:
+        """The model is published."""
+
+    def fail(self, job_id: str, epoch: int, fault: Fault) -> None:
+        """Trying again is of no use."""
+
+    def lose(self, job_id: str, epoch: int, fault: Fault) -> None:
+        """The attempt broke off: the job waits again, is cancelled if that was wanted, or fails when often tried."""
+
+    def give_back(self, job_id: str, epoch: int) -> None:
+        """The runner leaves, through no fault of the job: it waits again, or is cancelled if that was wanted."""
+
+    def expire(self) -> Sequence[str]:
+        """`lose` the jobs whose lease ran out. Returns them."""
+
+    def untold(self, older_s: float) -> Sequence[str]:
+        """Queued jobs of which no worker was told for so long; they count as told from now on."""
 
 
 class Wakeups(Protocol):

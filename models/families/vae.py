@@ -3,24 +3,31 @@ r"""Variational autoencoders.
 With a prior p(z) = N(0, I), a decoder p(x|z) and an encoder q(z|x) = N(mu(x), diag sigma(x)^2),
 
     log p(x) >= ELBO(x) = E_q [log p(x|z)] - KL(q(z|x) || p(z)),
-    KL = 1/2 sum_j (mu_j^2 + sigma_j^2 - 1 - log sigma_j^2).
+
+which training maximizes with one draw of z. What is served is the tighter importance-weighted bound of k draws
+(`models.objectives.importance`), k = 1 being the ELBO. Data with levels under a density are dequantized afresh for each
+draw, so more draws tighten both inequalities; the encoder always reads the level.
 
 References:
     | Auto-Encoding Variational Bayes (Kingma & Welling, 2013), https://arxiv.org/abs/1312.6114
     | Importance Weighted Autoencoders (Burda et al., 2015), https://arxiv.org/abs/1509.00519
+    | Probabilistic Principal Component Analysis (Tipping & Bishop, 1999), doi:10.1111/1467-9868.00196: depth 0
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import log
 from typing import TYPE_CHECKING, ClassVar, Literal, final
 
-from pydantic import Field, PositiveInt
+import numpy as np
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from models.family import Batch, Decodes, Encodes, Family, LogProb, Loss, Options, Samples, Scores
 from models.lazy import networks, sampling, torch
-from models.objectives.likelihoods import AnyLikelihood, Bernoulli
+from models.objectives.dequantization import dequantize
+from models.objectives.gaussians import kl_to_prior_nats, log_prior_ratio_nats, reparameterize
+from models.objectives.importance import importance_weighted_bound
+from models.objectives.likelihoods import AnyLikelihood, Gaussian
 from models.spec import DataSpec, Shape
 
 if TYPE_CHECKING:
@@ -30,11 +37,13 @@ if TYPE_CHECKING:
     from models.noise import Noise
     from models.sampling import Sampler
 
+CHUNK_ROWS = 512  # decoded at once: bounds the memory of k draws
+
 
 class ImportanceOptions(Options):
     """How tight a bound is wanted."""
 
-    k: PositiveInt = Field(64, le=5000)  # importance samples
+    k: PositiveInt = Field(64, le=5000)  # importance samples; 1 is the ELBO, without an error bar
 
 
 @final
@@ -44,58 +53,75 @@ class VAE(Family, Samples, Scores, Encodes, Decodes):
     family: Literal["vae"] = "vae"
     latent: PositiveInt = Field(16, le=1024)  # dimensions of z
     width: PositiveInt = Field(128, le=2048)  # units of a hidden layer; channels of the first convolution
-    depth: PositiveInt = Field(2, le=8)  # hidden layers, for vectors
-    likelihood: AnyLikelihood = Bernoulli()
+    depth: NonNegativeInt = Field(2, le=8)  # hidden layers, for vectors; 0 is probabilistic PCA
+    likelihood: AnyLikelihood = Gaussian()
 
     ScoreOptions: ClassVar[type[Options]] = ImportanceOptions
 
     def build(self, spec: DataSpec) -> Nets:
+        self.likelihood.check(spec)
         return networks.Nets(
             spec,
             encoder=networks.encoder(spec, 2 * self.latent, width=self.width, depth=self.depth),
             decoder=networks.decoder(spec, self.latent, width=self.width, depth=self.depth),
-            scale=networks.Scalar(0.0),
+            scale=networks.Scalar(-2.0),  # a scale as wide as the data would leave the codes unused, for good
         )
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
-        u = nets.spec.normalize(batch.x)
-        mu, log_var = self.posterior(nets, u)
-        eps = torch.randn(mu.shape, generator=batch.rng, device=mu.device)
-        z = mu + (0.5 * log_var).exp() * eps  # (B, Z)
-        log_likelihood = self.likelihood.log_prob(u, nets["decoder"](z), nets["scale"]()).mean()
-        kl = 0.5 * (mu**2 + log_var.exp() - 1 - log_var).sum(1).mean()
-        terms = {"distortion_nats": -log_likelihood, "kl_nats": kl}
+        x, rng = batch.x, batch.rng
+        mu, log_var = self.posterior(nets, x)
+        eps = torch.randn(mu.shape, generator=rng, device=mu.device, dtype=mu.dtype)
+        z = reparameterize(mu, log_var, eps)
+        if self.likelihood.dequantizes(nets.spec):
+            x = dequantize(nets.spec, x, torch.rand(x.shape, generator=rng, device=x.device, dtype=x.dtype))
+        distortion = -self.log_likelihood(nets, x, z).mean()
+        kl = kl_to_prior_nats(mu, log_var).mean()
         trains = ("encoder", "decoder", "scale") if self.likelihood.learns_scale else ("encoder", "decoder")
-        yield Loss("negative_elbo_nats", kl - log_likelihood, trains, terms)
+        yield Loss("negative_elbo_nats", distortion + kl, trains, {"distortion_nats": distortion, "kl_nats": kl})
 
-    def posterior(self, nets: Nets, u: Tensor) -> tuple[Tensor, Tensor]:
+    def posterior(self, nets: Nets, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mu and log sigma^2 of q(z|x), (B, Z) each."""
-        mu, log_var = nets["encoder"](u).chunk(2, dim=1)
-        return mu, log_var.clamp(-12, 6)
+        mu, log_var = nets["encoder"](nets.spec.normalize(x)).chunk(2, dim=1)
+        return mu, log_var.clamp(-12, 6)  # part of what q is, so bounds stay bounds; its exponential stays finite
+
+    def log_likelihood(self, nets: Nets, x: Tensor, z: Tensor) -> Tensor:
+        """Log p(x|z), (B,) nats, data units.  x: (B, *shape), dequantized where the likelihood wants it; z: (B, Z)."""
+        return self.likelihood.log_prob(nets.spec, x, nets["decoder"](z), nets["scale"]())
 
     def log_prob(self, nets: Nets, x: Tensor, noise: Noise, options: ImportanceOptions) -> LogProb:
-        u = nets.spec.normalize(x)
-        mu, log_var = self.posterior(nets, u)
-        log_w = []
-        for j in range(options.k):
-            eps = noise.normal(j, (self.latent,))
-            z = mu + (0.5 * log_var).exp() * eps
-            log_prior_ratio = 0.5 * (eps**2 + log_var - z**2).sum(1)  # log p(z) - log q(z|x)
-            log_w.append(self.likelihood.log_prob(u, nets["decoder"](z), nets["scale"]()) + log_prior_ratio)
-        weights = torch.stack(log_w).double()  # (k, B)
-        value = weights.logsumexp(0) - log(options.k) + nets.spec.log_jacobian
-        return LogProb(value, "lower_bound", None)
+        mu, log_var = self.posterior(nets, x)
+        per_chunk = max(1, CHUNK_ROWS // len(x))
+        chunks = [
+            self.log_weights(nets, x, mu, log_var, noise, range(start, min(start + per_chunk, options.k)))
+            for start in range(0, options.k, per_chunk)
+        ]
+        bound, std_error = importance_weighted_bound(torch.cat(chunks).double())
+        return LogProb(bound, "lower_bound", std_error)
+
+    def log_weights(self, nets: Nets, x: Tensor, mu: Tensor, log_var: Tensor, noise: Noise, draws: range) -> Tensor:
+        """Log p(x, z_i) / q(z_i|x), (len(draws), B) nats; draw i has its own numbers whatever its chunk."""
+        c = len(draws)
+        x, mu, log_var = (rows.repeat(c, *[1] * (rows.ndim - 1)) for rows in (x, mu, log_var))  # (c B, ...)
+        noise, draw = noise[np.tile(np.arange(len(noise)), c)], np.repeat(np.asarray(draws), len(noise))
+        eps = noise.normal(2 * draw, (self.latent,)).to(mu.dtype)
+        z = reparameterize(mu, log_var, eps)
+        if self.likelihood.dequantizes(nets.spec):
+            x = dequantize(nets.spec, x, noise.uniform(2 * draw + 1, nets.spec.shape))
+        log_w = self.log_likelihood(nets, x, z) + log_prior_ratio_nats(z, log_var, eps)
+        return log_w.view(c, -1)
+
+    def scores_only_levels(self, spec: DataSpec) -> bool:
+        return self.likelihood.dequantizes(spec)
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         def push(z: Tensor, noise: Noise) -> Tensor:
             y = nets["decoder"](z)
-            u = self.likelihood.draw(y, nets["scale"](), noise.normal(1, nets.spec.shape))
-            return nets.spec.denormalize(u)
+            return nets.spec.quantize(self.likelihood.draw(nets.spec, y, nets["scale"](), noise))
 
         return sampling.OneStep(lambda noise: self.prior(nets, noise), push)
 
     def encode(self, nets: Nets, x: Tensor) -> Tensor:
-        return self.posterior(nets, nets.spec.normalize(x))[0]
+        return self.posterior(nets, x)[0]
 
     def latent_shape(self, spec: DataSpec) -> Shape:
         return (self.latent,)
@@ -104,4 +130,4 @@ class VAE(Family, Samples, Scores, Encodes, Decodes):
         return noise.normal(0, (self.latent,))
 
     def decode(self, nets: Nets, z: Tensor) -> Tensor:
-        return nets.spec.denormalize(self.likelihood.mean(nets["decoder"](z)))
+        return nets.spec.quantize(self.likelihood.mean(nets.spec, nets["decoder"](z)))

@@ -1,13 +1,16 @@
-r"""p(x|z): how a decoder's output y becomes a distribution over data. In network units, u in [-1, 1] where bounded.
+r"""p(x|z): how a decoder's output y becomes a distribution over data.
 
-    bernoulli:  b = (u + 1) / 2,   log p = b log s + (1 - b) log (1 - s),   s = sigmoid(y)
-    gaussian:   log p = -(u - y)^2 / (2 sigma^2) - log sigma - log(2 pi) / 2,  one learned sigma
+    bernoulli:  b = (x - low) / (high - low),  log p = sum_i b_i log s_i + (1 - b_i) log(1 - s_i),  s = sigmoid(y)
+    gaussian:   u = normalize(x),              log p = log N(u; y, sigma^2 I) + log |du/dx|,        sigma learned
 
-Gray values under `bernoulli` stand for the probabilities of a stochastic binarization of the image; by Jensen the
-number is a lower bound of its expected log-likelihood.
+Gray values under `bernoulli` are the probabilities of a stochastic binarization of the image. The number is a
+probability, without Jacobian, and with it an ELBO is a lower bound of the expected log-likelihood of the binarized
+image (Salakhutdinov & Murray, 2008). Data with levels under `gaussian` are dequantized
+(`models.objectives.dequantization`) and the number includes the bins' volume: it is nats of the level itself.
 
 References:
     | Auto-Encoding Variational Bayes (Kingma & Welling, 2013), https://arxiv.org/abs/1312.6114
+    | On the quantitative analysis of deep belief networks (Salakhutdinov & Murray, 2008), doi:10.1145/1390156.1390266
 """
 
 from __future__ import annotations
@@ -18,66 +21,107 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, final
 
 from pydantic import Field
 
+from models.errors import InvalidData
 from models.family import Config
 from models.lazy import F, torch
+from models.objectives.dequantization import level_log_volume
+from models.spec import DataSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from models.noise import Noise
+
 
 class Likelihood(Config, ABC):
-    """A distribution over u given the decoder's output y and one learned scalar, log_scale."""
+    """A distribution over data given the decoder's output y and one learned scalar, log_scale."""
 
-    likelihood: str
+    likelihood: str  # a Literal with a default in each final likelihood
 
     learns_scale: ClassVar[bool] = False
 
     @abstractmethod
-    def log_prob(self, u: Tensor, y: Tensor, log_scale: Tensor) -> Tensor:
-        """Log p(u|y), (B,) nats, in network units.  u, y: (B, *shape)."""
+    def check(self, spec: DataSpec) -> None:
+        """Raises InvalidData where this likelihood cannot describe the data."""
 
     @abstractmethod
-    def mean(self, y: Tensor) -> Tensor:
-        """E[u|y], (B, *shape)."""
+    def dequantizes(self, spec: DataSpec) -> bool:
+        """Whether `log_prob` wants points of the bins of the levels, not the levels."""
 
     @abstractmethod
-    def draw(self, y: Tensor, log_scale: Tensor, normal: Tensor) -> Tensor:
-        """U ~ p(.|y) from standard normals, (B, *shape)."""
+    def log_prob(self, spec: DataSpec, x: Tensor, y: Tensor, log_scale: Tensor) -> Tensor:
+        """Log p(x|y), (B,) nats, in data units; of the level where it dequantizes.  x, y: (B, *shape)."""
+
+    @abstractmethod
+    def mean(self, spec: DataSpec, y: Tensor) -> Tensor:
+        """E[x|y], (B, *shape), data units."""
+
+    @abstractmethod
+    def draw(self, spec: DataSpec, y: Tensor, log_scale: Tensor, noise: Noise) -> Tensor:
+        """A draw of x given y, (B, *shape), data units. The noise's draw 0 is the code's."""
 
 
 @final
 class Bernoulli(Likelihood):
-    """Each pixel is on or off; data must be bounded."""
+    """Each element is on or off with the probability its gray value says; for bounded data. Draws show gray values."""
 
     likelihood: Literal["bernoulli"] = "bernoulli"
 
-    def log_prob(self, u: Tensor, y: Tensor, log_scale: Tensor) -> Tensor:
-        return -F.binary_cross_entropy_with_logits(y, (u + 1) / 2, reduction="none").flatten(1).sum(1)
+    def check(self, spec: DataSpec) -> None:
+        if spec.low is None:
+            raise InvalidData(
+                'bernoulli needs data with bounds, these have none; use {"likelihood": "gaussian"}, or give the data '
+                "low and high",
+                field="run.family.likelihood",
+            )
 
-    def mean(self, y: Tensor) -> Tensor:
-        return 2 * torch.sigmoid(y) - 1
+    def dequantizes(self, spec: DataSpec) -> bool:
+        return False
 
-    def draw(self, y: Tensor, log_scale: Tensor, normal: Tensor) -> Tensor:
-        return self.mean(y)  # gray values are probabilities: the mean is the image
+    def log_prob(self, spec: DataSpec, x: Tensor, y: Tensor, log_scale: Tensor) -> Tensor:
+        low, high = _bounds(spec)
+        b = (x - low) / (high - low)
+        return -F.binary_cross_entropy_with_logits(y, b, reduction="none").flatten(1).sum(1)
+
+    def mean(self, spec: DataSpec, y: Tensor) -> Tensor:
+        low, high = _bounds(spec)
+        return low + (high - low) * torch.sigmoid(y)
+
+    def draw(self, spec: DataSpec, y: Tensor, log_scale: Tensor, noise: Noise) -> Tensor:
+        return self.mean(spec, y)  # a picture of the probabilities, as the data are
 
 
 @final
 class Gaussian(Likelihood):
-    """One standard deviation, learned, for all elements."""
+    """One standard deviation, learned, for all elements (in network units)."""
 
     likelihood: Literal["gaussian"] = "gaussian"
 
     learns_scale = True
 
-    def log_prob(self, u: Tensor, y: Tensor, log_scale: Tensor) -> Tensor:
-        per_element = -0.5 * ((u - y) / log_scale.exp()) ** 2 - log_scale - 0.5 * log(2 * pi)
-        return per_element.flatten(1).sum(1)
+    def check(self, spec: DataSpec) -> None:
+        return
 
-    def mean(self, y: Tensor) -> Tensor:
-        return y
+    def dequantizes(self, spec: DataSpec) -> bool:
+        return spec.levels is not None
 
-    def draw(self, y: Tensor, log_scale: Tensor, normal: Tensor) -> Tensor:
-        return y + log_scale.exp() * normal
+    def log_prob(self, spec: DataSpec, x: Tensor, y: Tensor, log_scale: Tensor) -> Tensor:
+        standard = (spec.normalize(x) - y) * (-log_scale).exp()
+        per_element = -0.5 * standard**2 - log_scale - 0.5 * log(2 * pi)
+        log_volume = level_log_volume(spec) if self.dequantizes(spec) else 0.0
+        return per_element.flatten(1).sum(1) + (spec.log_jacobian + log_volume)
+
+    def mean(self, spec: DataSpec, y: Tensor) -> Tensor:
+        return spec.denormalize(y)
+
+    def draw(self, spec: DataSpec, y: Tensor, log_scale: Tensor, noise: Noise) -> Tensor:
+        return spec.denormalize(y + log_scale.exp() * noise.normal(1, spec.shape))
+
+
+def _bounds(spec: DataSpec) -> tuple[float, float]:
+    if spec.low is None or spec.high is None:
+        raise ValueError("unbounded data have no Bernoulli likelihood")
+    return spec.low, spec.high
 
 
 AnyLikelihood = Annotated[Bernoulli | Gaussian, Field(discriminator="likelihood")]

@@ -1,0 +1,256 @@
+-- The transitions of a job's record, each one atomic. Called as KEYS = {prefix}, ARGV = {command, ...}.
+--
+--   job:{id}         hash: the record           job:{id}:events  stream: what happened to it, capped
+--   jobs             zset: id by creation, µs   key:{key}        string: the job an idempotency key made
+--   queued           zset: id by the time, ms, at which a worker was last told of it; 0: tell one now
+--   running          zset: id by the end of its lease, ms
+--   version:{model}  string: the newest version reserved
+--
+-- The clock is Redis's own. A write that carries an epoch is refused ('stale') unless that runner still has the job.
+
+local prefix = KEYS[1]
+local time = redis.call('TIME')
+local now_us = time[1] * 1000000 + time[2]
+local now_ms = math.floor(now_us / 1000)
+
+local EVENTS = 10000 -- kept of one job
+local KEY_S = 24 * 3600 -- an idempotency key is remembered
+local KEEP_S = 30 * 24 * 3600 -- a finished job is remembered
+
+local function whole(x)
+  return string.format('%.0f', x)
+end
+
+local function job_key(id)
+  return prefix .. 'job:' .. id
+end
+
+local function get(id, field)
+  return redis.call('HGET', job_key(id), field) or ''
+end
+
+local function number(id, field)
+  return tonumber(get(id, field)) or 0
+end
+
+local function set(id, ...)
+  redis.call('HSET', job_key(id), ...)
+end
+
+local function emit(id, kind, ...)
+  redis.call('XADD', job_key(id) .. ':events', 'MAXLEN', '~', EVENTS, '*', 'kind', kind, ...)
+end
+
+local function emit_state(id)
+  emit(id, 'state', unpack(redis.call('HGETALL', job_key(id))))
+end
+
+local function queue(id, told_ms)
+  set(id, 'state', 'queued')
+  redis.call('ZREM', prefix .. 'running', id)
+  redis.call('ZADD', prefix .. 'queued', whole(told_ms), id)
+  emit_state(id)
+end
+
+local function run(id, lease_ms)
+  redis.call('ZREM', prefix .. 'queued', id)
+  redis.call('ZADD', prefix .. 'running', whole(now_ms + lease_ms), id)
+end
+
+local function finish(id, state)
+  set(id, 'state', state, 'finished_ms', whole(now_ms))
+  redis.call('ZREM', prefix .. 'queued', id)
+  redis.call('ZREM', prefix .. 'running', id)
+  emit_state(id)
+  redis.call('EXPIRE', job_key(id), KEEP_S)
+  redis.call('EXPIRE', job_key(id) .. ':events', KEEP_S)
+end
+
+local function fail(id, fault)
+  set(id, 'error', fault)
+  finish(id, 'failed')
+end
+
+-- A runner has the job while nobody claimed it since, also when its lease ran out and it waits in the queue again.
+local function has(id, epoch)
+  local state = get(id, 'state')
+  return get(id, 'epoch') == epoch and (state == 'running' or state == 'queued')
+end
+
+local function is_cancelled(id)
+  return get(id, 'cancel_requested') == '1'
+end
+
+-- A runner is gone: the job is cancelled if that was wanted, fails if it was tried often enough, or waits again.
+local function lose(id, max_attempts, fault)
+  if is_cancelled(id) then
+    finish(id, 'cancelled')
+  elseif number(id, 'attempts') >= tonumber(max_attempts) then
+    fail(id, fault)
+  else
+    queue(id, 0)
+  end
+end
+
+local commands = {}
+
+function commands.create(id, model, preset, run_json, key, fingerprint, max_queued)
+  if key ~= '' then
+    local made = redis.call('GET', prefix .. 'key:' .. key)
+    if made then
+      local made_id, made_fingerprint = string.match(made, '^(%S+) (.*)$')
+      if made_fingerprint ~= fingerprint then
+        return {'conflict'}
+      end
+      return {'kept', redis.call('HGETALL', job_key(made_id))}
+    end
+  end
+  if redis.call('ZCARD', prefix .. 'queued') >= tonumber(max_queued) then
+    return {'full'}
+  end
+  set(id, 'id', id, 'model', model, 'preset', preset, 'run', run_json, 'epoch', 0, 'created_ms', whole(now_ms))
+  redis.call('ZADD', prefix .. 'jobs', whole(now_us), id)
+  if key ~= '' then
+    redis.call('SET', prefix .. 'key:' .. key, id .. ' ' .. fingerprint, 'EX', KEY_S)
+  end
+  queue(id, now_ms)
+  return {'created', redis.call('HGETALL', job_key(id))}
+end
+
+function commands.cancel(id)
+  local state = get(id, 'state')
+  -- A reserved version is about to be published, or was: too late.
+  if (state == 'queued' or state == 'running') and get(id, 'reserved') == '' and not is_cancelled(id) then
+    set(id, 'cancel_requested', 1)
+    if state == 'queued' then
+      finish(id, 'cancelled')
+    else
+      emit_state(id)
+    end
+  end
+  return redis.call('HGETALL', job_key(id))
+end
+
+function commands.claim(id, worker, lease_ms)
+  if get(id, 'state') ~= 'queued' then
+    return {}
+  end
+  redis.call('HINCRBY', job_key(id), 'epoch', 1)
+  redis.call('HINCRBY', job_key(id), 'attempts', 1)
+  redis.call('HSETNX', job_key(id), 'started_ms', whole(now_ms))
+  set(id, 'state', 'running', 'worker', worker)
+  run(id, lease_ms)
+  emit_state(id)
+  return redis.call('HGETALL', job_key(id))
+end
+
+-- ARGV goes on with kind, data of each event; a progress event is `step`, `total_steps` and `losses` of the record too.
+function commands.beat(id, epoch, lease_ms, step, total_steps, losses, ...)
+  if not has(id, epoch) then
+    return 'stale'
+  end
+  local revived = get(id, 'state') == 'queued'
+  run(id, lease_ms)
+  if step ~= '' then
+    if tonumber(step) > number(id, 'best_step') then
+      set(id, 'best_step', step, 'attempts', 0)
+    end
+    set(id, 'step', step, 'total_steps', total_steps, 'losses', losses)
+  end
+  if revived then
+    set(id, 'state', 'running')
+    emit_state(id)
+  end
+  local events = {...}
+  for i = 1, #events, 2 do
+    emit(id, events[i], 'data', events[i + 1])
+  end
+  return is_cancelled(id) and 'cancel' or 'ok'
+end
+
+function commands.reserve(id, epoch, floor)
+  if not has(id, epoch) then
+    return 'stale'
+  end
+  if is_cancelled(id) then
+    return 'cancel'
+  end
+  if get(id, 'reserved') == '' then
+    local counter = prefix .. 'version:' .. get(id, 'model')
+    local newest = math.max(tonumber(redis.call('GET', counter) or 0), tonumber(floor))
+    redis.call('SET', counter, whole(newest + 1))
+    set(id, 'reserved', whole(newest + 1))
+  end
+  return get(id, 'reserved')
+end
+
+function commands.succeed(id, epoch, version, metrics)
+  if get(id, 'epoch') == epoch and get(id, 'state') == 'succeeded' then
+    return 'ok' -- told again, because the first answer was lost
+  end
+  if not has(id, epoch) then
+    return 'stale'
+  end
+  set(id, 'version', version, 'metrics', metrics)
+  finish(id, 'succeeded')
+  return 'ok'
+end
+
+function commands.fail(id, epoch, fault)
+  if get(id, 'epoch') == epoch and get(id, 'state') == 'failed' then
+    return 'ok'
+  end
+  if not has(id, epoch) then
+    return 'stale'
+  end
+  fail(id, fault)
+  return 'ok'
+end
+
+function commands.lose(id, epoch, max_attempts, fault)
+  if get(id, 'epoch') ~= epoch then
+    return 'stale'
+  end
+  if get(id, 'state') == 'running' then
+    lose(id, max_attempts, fault)
+  end
+  return 'ok'
+end
+
+function commands.give_back(id, epoch)
+  if get(id, 'epoch') ~= epoch then
+    return 'stale'
+  end
+  if get(id, 'state') == 'running' then
+    set(id, 'attempts', 0)
+    if is_cancelled(id) then
+      finish(id, 'cancelled')
+    else
+      queue(id, 0)
+    end
+  end
+  return 'ok'
+end
+
+function commands.expire(max_attempts, fault)
+  local ids = redis.call('ZRANGEBYSCORE', prefix .. 'running', '-inf', whole(now_ms), 'LIMIT', 0, 100)
+  for _, id in ipairs(ids) do
+    lose(id, max_attempts, fault)
+  end
+  for _, id in ipairs(redis.call('ZRANGE', prefix .. 'jobs', 0, 99)) do
+    if redis.call('EXISTS', job_key(id)) == 0 then
+      redis.call('ZREM', prefix .. 'jobs', id)
+    end
+  end
+  return ids
+end
+
+function commands.untold(older_ms)
+  local ids = redis.call('ZRANGEBYSCORE', prefix .. 'queued', '-inf', whole(now_ms - older_ms), 'LIMIT', 0, 100)
+  for _, id in ipairs(ids) do
+    redis.call('ZADD', prefix .. 'queued', whole(now_ms), id)
+  end
+  return ids
+end
+
+return commands[ARGV[1]](unpack(ARGV, 2))

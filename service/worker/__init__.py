@@ -1,0 +1,1 @@
+"""The worker: claims jobs and supervises their training, and answers asks."""

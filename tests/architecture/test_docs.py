@@ -1,0 +1,39 @@
+"""The docs are complete: what exists is documented, because it exists."""
+
+from pathlib import Path
+
+import pytest
+
+from models.families import FAMILIES
+from models.presets import PRESETS
+from service import errors
+from service.settings import Settings
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_documented(name: str) -> None:
+    assert f"`PUSHFORWARD_{name.upper()}`" in (DOCS / "settings.md").read_text()
+
+
+@pytest.mark.parametrize("cls", errors.ServiceError.__subclasses__(), ids=lambda cls: cls.slug)
+def test_every_refusal_is_documented(cls: type[errors.ServiceError]) -> None:
+    assert f"| `{cls.slug}` |" in (DOCS / "errors.md").read_text()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_is_documented(name: str) -> None:
+    assert f"## {name}\n" in (DOCS / "families.md").read_text()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_has_results_and_a_picture(name: str) -> None:
+    assert f"## {name}\n" in (DOCS / "results" / "presets.md").read_text()
+    assert (DOCS / "pictures" / f"{name}.png").stat().st_size > 0
+
+
+def test_every_decision_has_a_number_of_its_own_and_says_what_lost() -> None:
+    decisions = sorted((DOCS / "decisions").glob("*.md"))
+    assert [int(file.name[:4]) for file in decisions] == list(range(1, len(decisions) + 1))
+    assert all("**Lost" in file.read_text() for file in decisions)

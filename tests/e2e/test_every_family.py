@@ -1,0 +1,166 @@
+"""Every family, trained briefly and asked everything through every door, by a real service."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import grpc
+import numpy as np
+import orjson
+import pytest
+from PIL import Image
+
+from models.data import Digits, TwoMoons
+from models.families import FAMILIES
+from service.client import Client, Refused
+from service.domain import Op
+from service.rpc.pb import pushforward_pb2 as pb
+from service.rpc.pb import pushforward_pb2_grpc as pb_grpc
+from tests.e2e.running import ROOT, Up
+
+SMALL: dict[str, Any] = {"width": 8, "depth": 1, "latent": 2, "n_transforms": 2, "bins": 4, "steps": 20}
+UNBOUNDED = {"vae": {"likelihood": {"likelihood": "gaussian"}}}
+CASES = [(family, source) for family in FAMILIES for source in ("two_moons", "digits")]
+OPS: tuple[Op, ...] = ("sample", "likelihood", "encode", "decode", "reconstruct", "interpolate")
+
+
+@dataclass
+class Trained:
+    """A trained model and rows of the kind it was trained on."""
+
+    name: str
+    card: dict[str, Any]
+    x: np.ndarray
+
+
+def small(family: str, source: str) -> dict[str, Any]:
+    fields = FAMILIES[family].model_fields
+    shrunk = {name: value for name, value in SMALL.items() if name in fields}
+    return {"family": family, **shrunk, **(UNBOUNDED.get(family, {}) if source == "two_moons" else {})}
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(case))
+def trained(client: Client, request: pytest.FixtureRequest) -> Trained:
+    family, source = request.param
+    name = f"{family}-{source}"
+    run = {"family": small(family, source), "data": {"source": source}, "budget": {"steps": 10}, "seed": 1}
+    job = client.train(name, run=run)
+    events = list(client.watch(job["id"]))
+    assert events[-1][0] == "state"
+    assert events[-1][1]["state"] == "succeeded", events[-1][1]["error"]
+    rows = Digits().rows(ROOT).x if source == "digits" else TwoMoons().draw(8, np.random.default_rng(0))
+    return Trained(name, client.get(f"/models/{name}"), rows[:4].astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def stub(up: Up) -> Iterator[pb_grpc.PushforwardStub]:
+    with grpc.insecure_channel(f"127.0.0.1:{up.place.grpc_port}") as channel:
+        yield pb_grpc.PushforwardStub(channel)
+
+
+def tensor(x: np.ndarray) -> pb.Tensor:
+    return pb.Tensor(dtype=str(x.dtype), shape=x.shape, data=x.tobytes())
+
+
+def array(message: pb.Tensor) -> np.ndarray:
+    return np.frombuffer(message.data, message.dtype).reshape(message.shape)
+
+
+def body(model: Trained, op: Op) -> dict[str, Any]:
+    z = np.linspace(-1, 1, 2 * int(np.prod(model.card["latent_shape"] or (1,)))).astype(np.float32)
+    rows: dict[Op, dict[str, Any]] = {
+        "sample": {"n": 3, "seed": 7},
+        "likelihood": {"x": model.x},
+        "encode": {"x": model.x},
+        "decode": {"z": z.reshape(2, *(model.card["latent_shape"] or (1,)))},
+        "reconstruct": {"x": model.x},
+        "interpolate": {"start_seed": 1, "end_seed": 2, "steps": 5},
+    }
+    return {"model": model.name, **rows[op]}
+
+
+def over_grpc(stub: pb_grpc.PushforwardStub, op: Op, question: dict[str, Any]) -> np.ndarray:
+    fields = {key: tensor(value) if isinstance(value, np.ndarray) else value for key, value in question.items()}
+    request = {
+        "sample": pb.SampleRequest, "likelihood": pb.LikelihoodRequest, "encode": pb.EncodeRequest,
+        "decode": pb.DecodeRequest, "reconstruct": pb.ReconstructRequest, "interpolate": pb.InterpolateRequest,
+    }[op](**fields)  # fmt: skip
+    answer = getattr(stub, op.capitalize())(request)
+    if op == "likelihood":
+        return np.array(answer.log_prob)
+    return array(getattr(answer, field_of(op)))
+
+
+def field_of(op: Op) -> str:
+    return {"sample": "samples", "likelihood": "log_prob", "encode": "z"}.get(op, "x")
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_it_answers_what_it_can_alike_through_every_door_and_refuses_the_rest(
+    trained: Trained, client: Client, stub: pb_grpc.PushforwardStub, op: Op
+) -> None:
+    question = body(trained, op)
+    if op not in trained.card["capabilities"]:
+        with pytest.raises(Refused) as refused:
+            client.ask(op, question)
+        assert refused.value.status == 409
+        assert all(able in str(refused.value) for able in trained.card["capabilities"])
+        with pytest.raises(grpc.RpcError) as failed:
+            over_grpc(stub, op, question)
+        assert failed.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+        return
+    answer = client.ask(op, question).json()
+    rest = np.array(answer[field_of(op)])
+    npy = np.load(BytesIO(client.ask(op, question, accept="application/x-npy").content))
+    assert np.isfinite(rest).all()
+    assert answer["model"] == f"{trained.name}@1"
+    np.testing.assert_allclose(npy, rest, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(over_grpc(stub, op, question), rest, rtol=1e-5, atol=1e-5)
+    if op in ("sample", "decode", "reconstruct", "interpolate"):
+        assert rest.shape[1:] == tuple(trained.card["spec"]["shape"])
+        picture = Image.open(BytesIO(client.ask(op, question, accept="image/png").content))
+        assert picture.format == "PNG"
+
+
+def test_its_samples_do_not_depend_on_how_many_are_drawn(trained: Trained, client: Client) -> None:
+    few = client.ask("sample", {"model": trained.name, "n": 2, "seed": 3}).json()["samples"]
+    many = client.ask("sample", {"model": trained.name, "n": 9, "seed": 3}).json()["samples"]
+    np.testing.assert_allclose(few, many[:2], rtol=1e-4, atol=1e-4)
+
+
+def test_a_walk_between_data_points_starts_and_ends_at_their_reconstructions(trained: Trained, client: Client) -> None:
+    question = {"model": trained.name, "start": trained.x[0], "end": trained.x[1], "steps": 4}
+    if "reconstruct" not in trained.card["capabilities"]:
+        with pytest.raises(Refused) as refused:
+            client.ask("interpolate", question)
+        assert refused.value.status == 409
+        return
+    walk = np.array(client.ask("interpolate", question).json()["x"])
+    ends = np.array(client.ask("reconstruct", {"model": trained.name, "x": trained.x[:2]}).json()["x"])
+    np.testing.assert_allclose(walk[[0, -1]], ends, rtol=1e-3, atol=1e-3)
+
+
+def test_a_likelihood_says_what_kind_of_number_it_is(trained: Trained, client: Client) -> None:
+    if "likelihood" not in trained.card["capabilities"]:
+        return  # refused, as the table above has seen
+    answer = client.ask("likelihood", {"model": trained.name, "x": trained.x}).json()
+    assert answer["unit"] == "nats"
+    assert answer["kind"] in ("exact", "lower_bound", "estimate")
+    assert answer["std_error"] is None or len(answer["std_error"]) == len(trained.x)
+
+
+def test_the_command_line_draws_the_same_samples(trained: Trained, client: Client, up: Up) -> None:
+    command = ["sample", trained.name, "-n", "2", "--seed", "5", "--url", up.place.url]
+    done = subprocess.run(
+        [sys.executable, "-m", "service", *command],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    drawn = client.ask("sample", {"model": trained.name, "n": 2, "seed": 5}).json()["samples"]
+    np.testing.assert_allclose(orjson.loads(done.stdout)["samples"], drawn, rtol=1e-5, atol=1e-5)
