@@ -6,8 +6,11 @@ Here every number is computed from its address. With the 64-bit mixer of SplitMi
     key(seed, row, draw)  = mix(mix(mix(seed + c0) + c1 (row + 1)) + c2 (draw + 1))
     bits(key, element)    = mix(key + c0 (element + 1))
 
-all modulo 2^64: SplitMix64 streams whose starting points are themselves mixed. The top 53 bits of two words make
-two uniforms u1, u2 in (0, 1), and Box-Muller makes two standard normals, sqrt(-2 log u1) (cos, sin)(2 pi u2).
+all modulo 2^64: SplitMix64 streams whose starting points are themselves mixed. The top 23 bits of a word make a
+uniform in (0, 1). The top 40 and the low 24 bits make u1, u2, and Box-Muller two standard normals of them,
+sqrt(-2 log u1) (cos, sin)(2 pi u2), at most 7.6 in size.
+
+The integers are the same on every device; the normals agree to float32's rounding.
 
 References:
     | Fast Splittable Pseudorandom Number Generators (Steele, Lea & Flood, 2014), doi:10.1145/2660193.2660195
@@ -18,7 +21,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
+from functools import cached_property, lru_cache
+from math import pi, prod
 
 import numpy as np
 import torch
@@ -30,17 +34,8 @@ from models.spec import Shape
 Words = NDArray[np.uint64]
 Draw = int | Tensor | NDArray[np.int64]  # which draw of a row: one number, or one for each row
 
-_C0, _C1, _C2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-
-
-def _mix(z: Words) -> Words:
-    """The finalizer of SplitMix64 (Stafford's variant 13), in place on a fresh array."""
-    z ^= z >> np.uint64(30)
-    z *= np.uint64(0xBF58476D1CE4E5B9)
-    z ^= z >> np.uint64(27)
-    z *= np.uint64(0x94D049BB133111EB)
-    z ^= z >> np.uint64(31)
-    return z
+_C0, _C1, _C2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+_MASK = 2**64 - 1
 
 
 @dataclass(frozen=True)
@@ -70,30 +65,90 @@ class Noise:
         return Noise(self.seed[rows], self.row[rows], self.device)
 
     def uniform(self, draw: Draw, shape: Shape) -> Tensor:
-        """Uniforms in (0, 1), (B, *shape), float32."""
-        return self._tensor(_unit(self._bits(draw, prod(shape))), shape)
+        """Uniforms in (0, 1), (B, *shape), float32: the centers of 2^23 cells."""
+        key, n = self.key(draw), prod(shape)
+        top = _shift(device_bits(key, n, self.device), 41) if self._on_device else torch.from_numpy(bits(key, n) >> 41)
+        return ((top.float() + 0.5) * 2.0**-23).view(len(self), *shape)
 
     def normal(self, draw: Draw, shape: Shape) -> Tensor:
         """Standard normals, (B, *shape), float32."""
-        pairs = (prod(shape) + 1) // 2
-        u = _unit(self._bits(draw, 2 * pairs))
-        radius, angle = np.sqrt(-2.0 * np.log(u[:, :pairs])), (2.0 * np.pi) * u[:, pairs:]
-        values = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
-        return self._tensor(values[:, : prod(shape)], shape)
+        key, n = self.key(draw), prod(shape)
+        pairs = (n + 1) // 2
+        flat = device_normals(key, pairs, self.device) if self._on_device else torch.from_numpy(normals(key, pairs))
+        return flat[:, :n].reshape(len(self), *shape)
 
-    def _bits(self, draw: Draw, n: int) -> Words:
-        """(B, n) words."""
-        with np.errstate(over="ignore"):
-            key = _mix(_mix(self.seed + _C0) + _C1 * (self.row + np.uint64(1)))
-            key = _mix(key + _C2 * (np.asarray(draw).astype(np.uint64) + np.uint64(1)))
-            element = np.arange(1, n + 1, dtype=np.uint64)
-            return _mix(key[:, None] + _C0 * element)
+    @property
+    def _on_device(self) -> bool:
+        return self.device.type != "cpu"
 
-    def _tensor(self, values: NDArray[np.float64], shape: Shape) -> Tensor:
-        flat = torch.from_numpy(values.astype(np.float32)).to(self.device)
-        return flat.view(len(self), *shape)
+    @cached_property
+    def _row_key(self) -> Words:
+        return _mix(_mix(self.seed + np.uint64(_C0)) + np.uint64(_C1) * (self.row + np.uint64(1)))
+
+    def key(self, draw: Draw) -> Words:
+        """The key of a draw of each row, (B,)."""
+        if isinstance(draw, int):
+            return _mix(self._row_key + np.uint64(_C2 * (draw + 1) & _MASK))
+        return _mix(self._row_key + np.uint64(_C2) * (np.asarray(draw).astype(np.uint64) + np.uint64(1)))
 
 
-def _unit(bits: Words) -> NDArray[np.float64]:
-    """Words to the centers of 2^53 cells of (0, 1)."""
-    return ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+def bits(key: Words, n: int) -> Words:
+    """Words 0, ..., n - 1 of each key, (B, n)."""
+    return _mix(key[:, None] + _elements(n))
+
+
+def device_bits(key: Words, n: int, device: torch.device) -> Tensor:
+    """The same words as int64, (B, n), computed by torch on the device."""
+    start = torch.from_numpy(key.view(np.int64)).to(device)
+    element = torch.arange(1, n + 1, device=device)
+    z = start[:, None] + element * _signed(_C0)
+    z = (z ^ _shift(z, 30)) * _signed(_C1)
+    z = (z ^ _shift(z, 27)) * _signed(_C2)
+    return z ^ _shift(z, 31)
+
+
+def normals(key: Words, pairs: int) -> NDArray[np.float32]:
+    """Standard normals of each key, (B, 2 pairs)."""
+    words = bits(key, pairs)
+    u1 = ((words >> np.uint64(24)).astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-40)
+    angle = (words & np.uint64(0xFFFFFF)).astype(np.float32) * np.float32(2 * pi * 2.0**-24)
+    radius = np.sqrt(np.float32(-2) * np.log(u1))
+    flat = np.empty((len(key), 2 * pairs), np.float32)
+    np.multiply(radius, np.cos(angle), out=flat[:, :pairs])
+    np.multiply(radius, np.sin(angle), out=flat[:, pairs:])
+    return flat
+
+
+def device_normals(key: Words, pairs: int, device: torch.device) -> Tensor:
+    """The same numbers to float32's rounding, (B, 2 pairs), computed by torch on the device."""
+    words = device_bits(key, pairs, device)
+    u1 = (_shift(words, 24).float() + 0.5) * 2.0**-40
+    angle = (words & 0xFFFFFF).float() * (2 * pi * 2.0**-24)
+    radius = (-2 * u1.log()).sqrt()
+    return torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)
+
+
+def _mix(z: Words) -> Words:
+    """The finalizer of SplitMix64 (Stafford's variant 13), in place on a fresh array."""
+    z ^= z >> np.uint64(30)
+    z *= np.uint64(_C1)
+    z ^= z >> np.uint64(27)
+    z *= np.uint64(_C2)
+    z ^= z >> np.uint64(31)
+    return z
+
+
+@lru_cache(maxsize=16)
+def _elements(n: int) -> Words:
+    """c0 (element + 1), the same for every row."""
+    return np.arange(1, n + 1, dtype=np.uint64) * np.uint64(_C0)
+
+
+def _shift(z: Tensor, n: int) -> Tensor:
+    """Shift right as if unsigned."""
+    return (z >> n) & ((1 << (64 - n)) - 1)
+
+
+def _signed(word: int) -> int:
+    """The int64 of the same 64 bits."""
+    return word - 2**64 if word >= 2**63 else word

@@ -24,6 +24,7 @@ from pydantic import Field
 from models.errors import InvalidData
 from models.family import Config
 from models.lazy import F, torch
+from models.objectives.dequantization import level_log_volume
 from models.spec import DataSpec
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class Gaussian(Likelihood):
     def log_prob(self, spec: DataSpec, x: Tensor, y: Tensor, log_scale: Tensor) -> Tensor:
         standard = (spec.normalize(x) - y) * (-log_scale).exp()
         per_element = -0.5 * standard**2 - log_scale - 0.5 * log(2 * pi)
-        log_volume = spec.size * log(spec.bin_width) if self.dequantizes(spec) else 0.0
+        log_volume = level_log_volume(spec) if self.dequantizes(spec) else 0.0
         return per_element.flatten(1).sum(1) + (spec.log_jacobian + log_volume)
 
     def mean(self, spec: DataSpec, y: Tensor) -> Tensor:

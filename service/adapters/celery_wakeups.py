@@ -22,8 +22,7 @@ log = logging.getLogger(__name__)
 
 QUEUE = "train"
 TASK = "pushforward.train"
-PUBLISH_S = 3.0  # for one answer of the broker, when publishing
-CONSUME_S = 10.0  # the same, for a worker that waits for messages
+PATIENCE = {"socket_timeout": 3.0, "connect_retries_timeout": 1.0, "interval_start": 0.1}  # of a door that publishes
 
 
 @final
@@ -35,7 +34,9 @@ class CeleryWakeups:
 
     @cached_property
     def _app(self) -> Celery:
-        return celery_app(self._settings, socket_timeout_s=PUBLISH_S)  # imported with the first job, not at start
+        app = celery_app(self._settings)  # Celery is imported with the first job, not at start
+        app.conf.broker_transport_options |= PATIENCE
+        return app
 
     async def wake(self, job_id: str) -> None:
         await asyncio.to_thread(lambda: publish(self._app, job_id))
@@ -51,7 +52,7 @@ def publish(app: Celery, job_id: str) -> None:
         log.warning("no worker could be told of job %s (%s); the reconciler will tell again", job_id, error)
 
 
-def celery_app(settings: Settings, *, socket_timeout_s: float = CONSUME_S) -> Celery:
+def celery_app(settings: Settings) -> Celery:
     """The one Celery configuration, of the doors and of the workers."""
     from celery import Celery
 
@@ -76,7 +77,7 @@ def celery_app(settings: Settings, *, socket_timeout_s: float = CONSUME_S) -> Ce
             "visibility_timeout": 120,  # safe because messages are acknowledged early and never delayed
             "unacked_restore_interval": 10,
             "unacked_restore_throttle": 1,
-            "socket_timeout": socket_timeout_s,
+            "socket_timeout": 10.0,
             "socket_connect_timeout": CONNECT_S,
             "socket_keepalive": True,
             "health_check_interval": 10,

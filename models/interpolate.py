@@ -1,0 +1,94 @@
+r"""Paths between two codes, and reconstruction: what follows from encoding and decoding.
+
+    linear:  z(t) = (1 - t) a + t b
+    slerp:   z(t) = ((1 - t) |a| + t |b|) (cos(t theta) e + sin(t theta) o),   t in [0, 1]
+
+with e = a / |a|, o the unit vector orthogonal to e in the plane of a and b on b's side, and theta the angle between
+a and b. Normal codes of D dimensions lie near the sphere of radius sqrt(D): a line cuts through its empty inside,
+slerp stays near it. For |a| = |b| this is sin((1 - t) theta) / sin(theta) a + sin(t theta) / sin(theta) b. Unlike
+that form it is finite for opposite codes too; there any plane will do, and the axis that a leans on least picks one.
+
+References:
+    | Sampling Generative Networks (White, 2016), https://arxiv.org/abs/1609.04468
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from models.family import Decodes, Encodes, Family
+from models.networks import Nets
+
+Path = Callable[[Tensor, Tensor, int], Tensor]
+
+
+def linear(start: Tensor, end: Tensor, steps: int) -> Tensor:
+    """The straight line, (steps, *latent_shape), from exactly `start` to exactly `end`.
+
+    Arguments:
+        start, end: codes, (*latent_shape).
+        steps: how many codes, both ends among them; at least 2.
+
+    Raises:
+        ValueError: fewer than 2 steps, or ends of different shapes.
+    """
+    a, b, t = _flat(start, end, steps)
+    return _with_ends((1 - t) * a + t * b, start, end)
+
+
+def slerp(start: Tensor, end: Tensor, steps: int) -> Tensor:
+    """The great circle, the norm going evenly from one end's to the other's; the line where an end is zero.
+
+    Arguments, shapes and errors are those of `linear`.
+    """
+    a, b, t = _flat(start, end, steps)
+    norm_a, norm_b = a.norm(), b.norm()
+    if norm_a == 0 or norm_b == 0:
+        return linear(start, end, steps)
+    e = a / norm_a
+    across = b / norm_b - (e @ b / norm_b) * e
+    theta = torch.atan2(across.norm(), e @ b / norm_b)
+    o = _unit(across) if across.norm() > 1e-9 else _unit_orthogonal(e)
+    direction = torch.cos(t * theta) * e + torch.sin(t * theta) * o
+    return _with_ends(((1 - t) * norm_a + t * norm_b) * direction, start, end)
+
+
+PATHS: Mapping[str, Path] = {"slerp": slerp, "linear": linear}
+
+
+def reconstruct(family: Family, nets: Nets, x: Tensor) -> Tensor:
+    """decode(encode(x)), (B, *shape) to (B, *shape). Raises TypeError where the family does not do both."""
+    if not (isinstance(family, Encodes) and isinstance(family, Decodes)):
+        raise TypeError(f"{family.family} does not both encode and decode")
+    return family.decode(nets, family.encode(nets, x))
+
+
+def _flat(start: Tensor, end: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Both ends as float64 vectors (D,), and t as a column (steps, 1)."""
+    if steps < 2:
+        raise ValueError(f"a path has at least 2 steps, not {steps}")
+    if start.shape != end.shape:
+        raise ValueError(f"the ends have shapes {list(start.shape)} and {list(end.shape)}; they must be alike")
+    t = torch.linspace(0, 1, steps, dtype=torch.float64, device=start.device)
+    return start.double().flatten(), end.double().flatten(), t[:, None]
+
+
+def _with_ends(path: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    path = path.to(start.dtype).view(len(path), *start.shape)
+    path[0], path[-1] = start, end
+    return path
+
+
+def _unit(v: Tensor) -> Tensor:
+    norm = v.norm()
+    return v / norm if norm > 0 else v
+
+
+def _unit_orthogonal(e: Tensor) -> Tensor:
+    """Some unit vector orthogonal to e; zero in one dimension, where there is none."""
+    axis = torch.zeros_like(e)
+    axis[e.abs().argmin()] = 1.0
+    return _unit(axis - (e @ axis) * e) if len(e) > 1 else torch.zeros_like(e)

@@ -1,0 +1,94 @@
+"""The jobs that this worker process trains, and the thread that looks after those nobody trains."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import final
+
+from service.errors import Unavailable
+from service.ports import Runs
+from service.settings import Settings
+from service.worker.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+
+NEGLECT = 3  # reconciliations before a waiting job counts as untold
+
+
+@final
+class Trainings:
+    """What the worker's task threads share."""
+
+    def __init__(self, runs: Runs, settings: Settings) -> None:
+        self._draining = threading.Event()
+        self._running: set[str] = set()
+        worker = f"{socket.gethostname()}-{os.getpid()}"
+        self._supervisor = Supervisor(runs, settings, worker=worker, draining=self._draining)
+
+    def run(self, job_id: str) -> None:
+        """Train a job in this thread, if there is something to claim."""
+        with self._listed(job_id):
+            self._supervisor.run(job_id)
+
+    def running(self) -> tuple[str, ...]:
+        """The ids of the jobs in hand."""
+        return tuple(sorted(self._running))
+
+    def drain(self) -> None:
+        """Claim no more; checkpoint what runs and put it back into the queue."""
+        self._draining.set()
+
+    @contextmanager
+    def _listed(self, job_id: str) -> Iterator[None]:
+        self._running.add(job_id)
+        try:
+            yield
+        finally:
+            self._running.discard(job_id)
+
+
+@final
+class Reconciler(threading.Thread):
+    """Requeues jobs whose lease ran out, and tells workers again of jobs that wait.
+
+    Every worker runs one: each transition is atomic, so two do no harm. After an outage of Redis nothing expires for
+    one lease, so that the runners can beat first.
+    """
+
+    def __init__(self, runs: Runs, settings: Settings, wake: Callable[[str], None]) -> None:
+        super().__init__(name="reconciler", daemon=True)
+        self._runs = runs
+        self._settings = settings
+        self._wake = wake
+        self._stopped = threading.Event()
+        self._expire_from = 0.0
+
+    def run(self) -> None:
+        """Once now, then every `reconcile_s`."""
+        while True:
+            try:
+                self.reconcile()
+            except Unavailable:
+                self._expire_from = monotonic() + self._settings.lease_s
+            except Exception:
+                log.exception("the reconciler goes on after a defect")
+            if self._stopped.wait(self._settings.reconcile_s):
+                return
+
+    def stop(self) -> None:
+        """After the present round."""
+        self._stopped.set()
+
+    def reconcile(self) -> None:
+        """One round. Raises Unavailable."""
+        if monotonic() >= self._expire_from:
+            for job_id in self._runs.expire():
+                log.warning("job %s lost its runner", job_id)
+        for job_id in self._runs.untold(NEGLECT * self._settings.reconcile_s):
+            self._wake(job_id)
