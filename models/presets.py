@@ -27,10 +27,10 @@ _ROWS = (
     _preset(
         "vae-digits",
         "A variational autoencoder on 8x8 handwritten digits.",
-        family={"family": "vae", "latent": 8, "width": 32},
+        family={"family": "vae", "latent": 8, "width": 32, "likelihood": {"likelihood": "binomial"}},
         data={"source": "digits"},
-        optimizer={"lr": 2e-3, "batch_size": 64, "decay": "cosine"},
-        budget={"epochs": 50},
+        optimizer={"lr": 3e-3, "batch_size": 64, "decay": "cosine"},
+        budget={"epochs": 30},
     ),
     _preset(
         "vae-two-moons",
