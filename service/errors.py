@@ -9,7 +9,7 @@
     ├── TooLarge                 TOO_LARGE       the body passes a stated limit
     ├── UnsupportedMedia         UNSUPPORTED_MEDIA   a body in a format this door does not read
     ├── NotAcceptable            NOT_ACCEPTABLE  an answer was wanted in a format it cannot take
-    ├── Overloaded               UNAVAILABLE     the queue is full; try again after `retry_after_s`
+    ├── Overloaded               OVERLOADED      the queue is full; try again after `retry_after_s`
     ├── Unavailable              UNAVAILABLE     Redis or every worker is away; try again after `retry_after_s`
     ├── TimedOut                 TIMEOUT         no answer before the deadline
     └── Failed                   INTERNAL        a defect; logged with its trace, told without it
@@ -32,6 +32,7 @@ class Kind(StrEnum):
     TOO_LARGE = "too_large"
     UNSUPPORTED_MEDIA = "unsupported_media"
     NOT_ACCEPTABLE = "not_acceptable"
+    OVERLOADED = "overloaded"
     UNAVAILABLE = "unavailable"
     TIMEOUT = "timeout"
     INTERNAL = "internal"
@@ -115,7 +116,7 @@ class NotAcceptable(ServiceError):
 class Overloaded(ServiceError):
     """The queue is full."""
 
-    kind, slug, title = Kind.UNAVAILABLE, "overloaded", "The service is overloaded"
+    kind, slug, title = Kind.OVERLOADED, "overloaded", "The service is overloaded"
 
 
 class Unavailable(ServiceError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -38,12 +39,16 @@ def invalid(complaints: Sequence[Any], fields: object, *, within: str = "") -> I
 
 
 def _path(complaint: Mapping[str, Any], fields: object) -> Iterator[str]:
-    """The location of a complaint without the tags that pydantic writes between a union and its member's fields."""
+    """The location of a complaint without the tags that pydantic writes between a union and its member's fields.
+
+    A tag is the value of a field beside, and not itself a field there, or else it would not be written twice.
+    """
     value = fields
     # Of a missing field the last part is its name, whatever the values are.
     *location, last = complaint["loc"] if complaint["type"] == "missing" else (*complaint["loc"], None)
-    for part in location:
-        if isinstance(value, Mapping) and part not in value and part in value.values():
+    for part, following in pairwise((*location, last)):
+        is_tag = isinstance(value, Mapping) and part in value.values() and (part not in value or following == part)
+        if is_tag:
             continue
         yield str(part)
         if isinstance(value, Mapping):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import Any
 
 from service.domain import Event
 from service.errors import ServiceError
@@ -14,12 +15,13 @@ async def heed(
     events: AsyncIterator[Event], closing: asyncio.Event, *, beat_s: float | None = None
 ) -> AsyncIterator[Event | None]:
     """The events to their end, or until `closing` is set; None after every `beat_s` without one."""
-    closed = asyncio.ensure_future(closing.wait())
-    upcoming: asyncio.Future[Event] | None = None
+    closed = asyncio.create_task(closing.wait())
+    upcoming: asyncio.Task[Event] | None = None
     try:
         while True:
-            upcoming = upcoming or asyncio.ensure_future(_next(events))
-            await asyncio.wait({upcoming, closed}, timeout=beat_s, return_when=asyncio.FIRST_COMPLETED)
+            upcoming = upcoming or asyncio.create_task(_next(events))
+            both: set[asyncio.Task[Any]] = {upcoming, closed}
+            await asyncio.wait(both, timeout=beat_s, return_when=asyncio.FIRST_COMPLETED)
             if upcoming.done():
                 event = upcoming.result()
                 upcoming = None

@@ -69,7 +69,7 @@ def families(application: Any) -> Iterator[str]:
     yield ""
     yield "What can be trained. Generated from the classes in `models/families/` by `python -m tools.generated`."
     for card in application.families():
-        yield from ("", f"## `{card.family}`", "", card.summary, "")
+        yield from ("", f"## {card.family}", "", card.summary, "")
         yield f"Can be asked to: {', '.join(card.capabilities)}."
         yield from fields("", card.schema)
         for capability, schema in card.options.items():

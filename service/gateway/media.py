@@ -7,7 +7,7 @@ other word for it, and itself in npy.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -110,7 +110,7 @@ def _query(request: Request) -> dict[str, Any]:
     return fields
 
 
-def _arrays(command: type[Any], body: bytes) -> Mapping[str, Any]:
+def _arrays(command: type[Any], body: bytes) -> dict[str, Any]:
     array = npy.loads(body)
     if command is not Interpolate:
         return {_ARRAYS[command]: array}

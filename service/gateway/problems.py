@@ -30,6 +30,7 @@ STATUS: dict[Kind, HTTPStatus] = {
     Kind.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Kind.UNSUPPORTED_MEDIA: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     Kind.NOT_ACCEPTABLE: HTTPStatus.NOT_ACCEPTABLE,
+    Kind.OVERLOADED: HTTPStatus.SERVICE_UNAVAILABLE,
     Kind.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     Kind.TIMEOUT: HTTPStatus.GATEWAY_TIMEOUT,
     Kind.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -55,7 +56,7 @@ def document(error: ServiceError, instance: str) -> dict[str, Any]:
 def response(error: ServiceError, instance: str) -> Response:
     """A refusal as a response."""
     headers = {}
-    if error.kind is Kind.UNAVAILABLE:
+    if STATUS[error.kind] is HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(max(1, ceil(error.retry_after_s or RETRY_AFTER_S)))
     if error.kind is Kind.TOO_LARGE:
         headers["Connection"] = "close"  # the rest of the body is not read

@@ -15,6 +15,7 @@ from service import telemetry
 from service.answers import Answer
 from service.application import Application
 from service.commands import ASKS, Train
+from service.domain import Card, Job
 from service.gateway import events, media, schemas
 from service.gateway.openapi import answers, documented
 from service.telemetry import Telemetry
@@ -48,7 +49,7 @@ def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) 
 # --- jobs ---
 
 
-@router.post("/train", status_code=202, **documented(Train, answers(schemas.Job, 202), tag="jobs"))
+@router.post("/train", status_code=202, **documented(Train, answers(Job, 202), tag="jobs"))
 async def train(
     request: Request, app: App, idempotency_key: Annotated[str | None, Header(max_length=1024)] = None
 ) -> Response:
@@ -63,13 +64,13 @@ async def jobs(app: App, state: str | None = None, model: str | None = None, lim
     return _json({"jobs": await app.list_jobs(state=state, model=model, limit=limit)})
 
 
-@router.get("/jobs/{job_id}", **documented(None, answers(schemas.Job), tag="jobs"))
+@router.get("/jobs/{job_id}", **documented(None, answers(Job), tag="jobs"))
 async def job(app: App, job_id: str) -> Response:
     """A job and how far it has come."""
     return _json(await app.job(job_id))
 
 
-@router.post("/jobs/{job_id}/cancel", **documented(None, answers(schemas.Job), tag="jobs"))
+@router.post("/jobs/{job_id}/cancel", **documented(None, answers(Job), tag="jobs"))
 async def cancel(app: App, job_id: str) -> Response:
     """Ask for a job's end; asking twice is the same as asking once."""
     return _json(await app.cancel(job_id))
@@ -136,7 +137,7 @@ async def models(app: App, model: str | None = None) -> Response:
     return _json({"models": await app.list_models(model=model)})
 
 
-@router.get("/models/{reference}", **documented(None, answers(schemas.Card), tag="models"))
+@router.get("/models/{reference}", **documented(None, answers(Card), tag="models"))
 async def model(app: App, reference: str) -> Response:
     """A model's card: `name` is its newest version, `name@3` the third."""
     return _json(await app.model(reference))

@@ -134,16 +134,19 @@ def tensor(x: np.ndarray) -> pb.Tensor:
 
 
 def timing(timing: Timing) -> pb.Timing:
+    """Milliseconds and rows."""
     return pb.Timing(queue_ms=timing.queue_ms, compute_ms=timing.compute_ms, batch_rows=timing.batch_rows)
 
 
 def samples(answer: Samples) -> pb.SampleResponse:
+    """New data."""
     return pb.SampleResponse(
         model=answer.model, seed=answer.seed, samples=tensor(answer.samples), timing=timing(answer.timing)
     )
 
 
 def likelihoods(answer: Likelihoods) -> pb.LikelihoodResponse:
+    """Nats, and what kind of number they are."""
     return pb.LikelihoodResponse(
         model=answer.model,
         log_prob=answer.log_prob,
@@ -156,22 +159,27 @@ def likelihoods(answer: Likelihoods) -> pb.LikelihoodResponse:
 
 
 def codes(answer: Codes) -> pb.EncodeResponse:
+    """Latent codes."""
     return pb.EncodeResponse(model=answer.model, z=tensor(answer.z), timing=timing(answer.timing))
 
 
 def decoded(answer: Points) -> pb.DecodeResponse:
+    """The data of codes."""
     return pb.DecodeResponse(model=answer.model, x=tensor(answer.x), timing=timing(answer.timing))
 
 
 def reconstructed(answer: Points) -> pb.ReconstructResponse:
+    """Data encoded and decoded."""
     return pb.ReconstructResponse(model=answer.model, x=tensor(answer.x), timing=timing(answer.timing))
 
 
 def interpolated(answer: Points) -> pb.InterpolateResponse:
+    """The walk."""
     return pb.InterpolateResponse(model=answer.model, x=tensor(answer.x), timing=timing(answer.timing))
 
 
 def job(record: Job) -> pb.Job:
+    """A job; what is not known is zero, empty or absent."""
     return pb.Job(
         id=record.id,
         state=pb.JobState.Value(f"JOB_STATE_{record.state.name}"),
@@ -191,10 +199,12 @@ def job(record: Job) -> pb.Job:
 
 
 def event(event: Event) -> pb.JobEvent:
+    """An event of a job."""
     return pb.JobEvent(id=event.id, kind=event.kind, data=to_struct(event.data))
 
 
 def model(card: Card) -> pb.Model:
+    """A card, its main fields typed."""
     return pb.Model(
         model=card.model,
         version=card.version,
@@ -208,6 +218,7 @@ def model(card: Card) -> pb.Model:
 
 
 def family(card: FamilyCard) -> pb.Family:
+    """What can be trained."""
     return pb.Family(
         family=card.family,
         summary=card.summary,
@@ -218,6 +229,7 @@ def family(card: FamilyCard) -> pb.Family:
 
 
 def preset(card: PresetCard) -> pb.Preset:
+    """A run with a name."""
     return pb.Preset(name=card.name, summary=card.summary, run=to_struct(card.run))
 
 

@@ -198,17 +198,20 @@ class Servicer(pb_grpc.PushforwardServicer):
 
 @final
 class Door:
-    """The server, its health and its port."""
+    """The server, its health and its port. Raises OSError where the address is taken."""
 
     def __init__(self, application: Application, telemetry: Telemetry, closing: asyncio.Event) -> None:
         settings = application.settings
-        self._health = health.aio.HealthServicer()
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self._server = grpc.aio.server(options=_options(settings))
         pb_grpc.add_PushforwardServicer_to_server(Servicer(application, telemetry, closing), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
         host = f"[{settings.grpc_host}]" if ":" in settings.grpc_host else settings.grpc_host
-        self.port = self._server.add_insecure_port(f"{host}:{settings.grpc_port}")
+        try:
+            self.port = self._server.add_insecure_port(f"{host}:{settings.grpc_port}")
+        except RuntimeError as error:
+            raise OSError(f"gRPC cannot listen on {host}:{settings.grpc_port}; is the port taken?") from error
 
     async def open(self) -> None:
         """Answer calls."""

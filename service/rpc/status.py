@@ -28,6 +28,7 @@ CODES: dict[Kind, grpc.StatusCode] = {
     Kind.TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Kind.UNSUPPORTED_MEDIA: grpc.StatusCode.INVALID_ARGUMENT,
     Kind.NOT_ACCEPTABLE: grpc.StatusCode.INVALID_ARGUMENT,
+    Kind.OVERLOADED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Kind.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     Kind.TIMEOUT: grpc.StatusCode.DEADLINE_EXCEEDED,
     Kind.INTERNAL: grpc.StatusCode.INTERNAL,
@@ -53,7 +54,7 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], error: ServiceError
     """End the call with a refusal."""
     if error.kind is Kind.INTERNAL:
         log.error("a call failed", exc_info=error)
-    await context.abort_with_status(rpc_status.to_status(status(error)))
+    await context.abort_with_status(rpc_status.to_status(status(error)))  # type: ignore[attr-defined]
     raise AssertionError("abort_with_status raises")
 
 
