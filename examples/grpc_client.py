@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grpc
 import numpy as np
+
 from service.rpc.pb import pushforward_pb2 as pb
 from service.rpc.pb import pushforward_pb2_grpc as pb_grpc
 
