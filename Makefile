@@ -19,7 +19,7 @@ demo: $(STAMP)  ## train on real handwritten digits and draw what the model lear
 	$(BIN)/python examples/demo.py
 
 test: $(STAMP)  ## the whole suite, in parallel
-	$(BIN)/python -m pytest -n auto --dist worksteal -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -q
 
 check: $(STAMP)  ## what clean means: lint, format, types, layers, generated files, docs
 	$(BIN)/ruff check .

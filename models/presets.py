@@ -99,6 +99,30 @@ _ROWS = (
         budget={"steps": 4500},
     ),
     # --- flows: flow ---
+    _preset(
+        "flow-two-moons",
+        "A neural spline flow on two interleaved half circles.",
+        family={"family": "flow", "n_transforms": 3},
+        data={"source": "two_moons"},
+        optimizer={"lr": 2e-3, "batch_size": 512, "decay": "cosine"},
+        budget={"steps": 2000},
+    ),
+    _preset(
+        "flow-eight-gaussians",
+        "A neural spline flow on eight Gaussians on a circle.",
+        family={"family": "flow", "n_transforms": 3},
+        data={"source": "eight_gaussians"},
+        optimizer={"lr": 2e-3, "batch_size": 512, "decay": "cosine"},
+        budget={"steps": 2000},
+    ),
+    _preset(
+        "flow-digits",
+        "A neural spline flow on dequantized 8x8 handwritten digits.",
+        family={"family": "flow", "n_transforms": 4, "width": 64},
+        data={"source": "digits"},
+        optimizer={"lr": 2e-3, "batch_size": 128, "decay": "cosine", "ema": 0.98},
+        budget={"steps": 500},
+    ),
     # --- diffusion ---
     _preset(
         "diffusion-digits",

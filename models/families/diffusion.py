@@ -39,7 +39,7 @@ from pydantic import Field, PositiveInt, model_validator
 from models.errors import InvalidInput
 from models.family import Adam, Batch, Family, LogProb, Loss, Options, Samples, Scores
 from models.lazy import networks, sampling_diffusion, torch
-from models.objectives.dequantization import dequantize
+from models.objectives.dequantization import dequantize, level_log_volume
 from models.objectives.probability_flow import transport
 from models.objectives.schedules import AnySchedule, Cosine, Level
 from models.spec import DataSpec
@@ -151,7 +151,7 @@ class Diffusion(Family, Samples, Scores):
             x_j, volume = x, 0.0
             if spec.levels is not None:
                 x_j = dequantize(spec, x, noise.uniform(2 * j, spec.shape).to(x))
-                volume = spec.size * log(spec.bin_width)
+                volume = level_log_volume(spec)
             probe = None if exact else 2 * (noise.uniform(2 * j + 1, spec.shape) < 0.5).to(x) - 1
             log_density = self.log_density(nets, spec.normalize(x_j), probe, options.steps)
             values.append(log_density + spec.log_jacobian + volume)

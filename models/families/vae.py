@@ -111,7 +111,7 @@ class VAE(Family, Samples, Scores, Encodes, Decodes):
         return log_w.view(c, -1)
 
     def scores_only_levels(self, spec: DataSpec) -> bool:
-        return self.likelihood.dequantizes(spec)
+        return self.likelihood.scores_only_levels(spec)
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         def push(z: Tensor, noise: Noise) -> Tensor:

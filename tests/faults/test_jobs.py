@@ -160,7 +160,7 @@ async def test_many_wakeups_train_a_job_once(place: Place) -> None:
 
 
 async def test_a_killed_worker_takes_its_child_along_and_the_job_resumes_and_ends_once(place: Place) -> None:
-    job = await place.create(2500)
+    job = await place.create(2000)
     with place.worker() as worker:
         await place.until_checkpointed(job)
         worker.send_signal(signal.SIGKILL)
@@ -173,7 +173,7 @@ async def test_a_killed_worker_takes_its_child_along_and_the_job_resumes_and_end
 
 
 async def test_a_training_goes_on_while_redis_is_killed_and_restarted(place: Place) -> None:
-    job = await place.create(4000)
+    job = await place.create(2000)
     with place.worker():
         await place.until_checkpointed(job)
         place.kill_redis()

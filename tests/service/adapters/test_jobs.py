@@ -249,6 +249,14 @@ async def test_a_job_that_is_lost_without_progress_fails_in_the_end(record: Reco
     assert seen.error.type == "lost"
 
 
+async def test_a_cancelled_job_whose_runner_vanished_ends_with_its_lease(record: Record) -> None:
+    job = await claimed(record)
+    await record.jobs.cancel(job.id)
+    record.outlive_the_leases()
+    record.runs.expire()
+    assert (await record.jobs.get(job.id)).state is State.CANCELLED
+
+
 async def test_progress_earns_new_attempts(record: Record) -> None:
     job = await claimed(record)
     for epoch in range(1, 5):
