@@ -21,7 +21,9 @@ def parse(model: type[Model], fields: object, *, within: str = "") -> Model:
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        raise invalid(error.errors(include_url=False, include_context=False, include_input=False), fields, within=within) from None
+        raise invalid(
+            error.errors(include_url=False, include_context=False, include_input=False), fields, within=within
+        ) from None
 
 
 def invalid(complaints: Sequence[Any], fields: object, *, within: str = "") -> Invalid:

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.data import TwoMoons
 from service.domain import Question, Reply, Timing
-from service.gateway.serving import loop, serve
+from service.serving import loop, serve
 from service.settings import Settings
 from service.telemetry import Telemetry
 from tests.doors.fakes import MOONS, application, card

@@ -58,9 +58,7 @@ async def test_a_chosen_seed_differs_from_ask_to_ask_and_is_told(app: Applicatio
 
 
 @pytest.mark.parametrize(("given", "used"), [(None, 5.0), (2.0, 2.0), (60.0, 5.0), (0.0, 0.0)])
-async def test_the_shorter_time_limit_holds(
-    app: Application, asks: Recorded, given: float | None, used: float
-) -> None:
+async def test_the_shorter_time_limit_holds(app: Application, asks: Recorded, given: float | None, used: float) -> None:
     await app.ask(Sample(model="moons"), timeout_s=given)
     assert asks.questions[0][1] == used
 
