@@ -21,7 +21,9 @@ def parse(model: type[Model], fields: object, *, within: str = "") -> Model:
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        raise invalid(error.errors(include_url=False), fields, within=within) from None
+        raise invalid(
+            error.errors(include_url=False, include_context=False, include_input=False), fields, within=within
+        ) from None
 
 
 def invalid(complaints: Sequence[Any], fields: object, *, within: str = "") -> Invalid:
@@ -47,7 +49,7 @@ def _path(complaint: Mapping[str, Any], fields: object) -> Iterator[str]:
     # Of a missing field the last part is its name, whatever the values are.
     *location, last = complaint["loc"] if complaint["type"] == "missing" else (*complaint["loc"], None)
     for part, following in pairwise((*location, last)):
-        is_tag = isinstance(value, Mapping) and part in value.values() and (part not in value or following == part)
+        is_tag = isinstance(value, Mapping) and part in _texts(value) and (part not in value or following == part)
         if is_tag:
             continue
         yield str(part)
@@ -57,6 +59,10 @@ def _path(complaint: Mapping[str, Any], fields: object) -> Iterator[str]:
             value = value[part]
     if last is not None:
         yield str(last)
+
+
+def _texts(fields: Mapping[str, Any]) -> set[str]:
+    return {value for value in fields.values() if isinstance(value, str)}
 
 
 def _message(complaint: Mapping[str, Any]) -> str:

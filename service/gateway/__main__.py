@@ -7,7 +7,7 @@ import logging
 import sys
 
 from service import bootstrap
-from service.gateway.serving import loop, serve
+from service.serving import loop, serve
 from service.settings import Settings
 from service.telemetry import Telemetry
 

@@ -34,7 +34,7 @@ _BODIES: dict[str, type[BaseModel]] = {
 }
 
 
-def _application(request: Request) -> Application:
+async def _application(request: Request) -> Application:  # async: FastAPI sends other dependencies through a thread
     return cast(Application, request.app.state.application)
 
 

@@ -20,7 +20,8 @@ from service.rpc.pb import pushforward_pb2_grpc as pb_grpc
 from service.rpc.server import Door
 from service.settings import Settings
 from service.telemetry import Telemetry
-from tests.doors.fakes import application
+from tests.doors.fakes import Workers, application
+from tests.doors.in_process import InProcessAsks, models
 
 torch.set_num_threads(1)
 
@@ -30,6 +31,8 @@ class Doors:
     """One application, seen through both doors."""
 
     application: Application
+    asks: InProcessAsks
+    workers: Workers
     rest: httpx.AsyncClient
     channel: grpc.aio.Channel
     stub: pb_grpc.PushforwardAsyncStub
@@ -55,21 +58,16 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 async def doors(settings: Settings) -> AsyncIterator[Doors]:
     telemetry, closing = Telemetry(), asyncio.Event()
-    behind = application(settings)
-    measured = Application(
-        jobs=behind.jobs,
-        wakeups=behind.wakeups,
-        asks=MeasuredAsks(behind.asks, telemetry),
-        models=behind.models,
-        workers=behind.workers,
-        settings=settings,
-    )
-    rpc = Door(measured, telemetry, closing)
+    kept = {model.card.model: model for model in models()}
+    asks = InProcessAsks(kept)
+    behind = application(settings, [model.card for model in kept.values()], MeasuredAsks(asks, telemetry))
+    assert isinstance(behind.workers, Workers)
+    rpc = Door(behind, telemetry, closing)
     await rpc.open()
-    transport = httpx.ASGITransport(create(measured, telemetry, closing), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(create(behind, telemetry, closing), raise_app_exceptions=False)
     async with (
         httpx.AsyncClient(transport=transport, base_url="http://rest") as rest,
         grpc.aio.insecure_channel(f"127.0.0.1:{rpc.port}") as channel,
     ):
-        yield Doors(behind, rest, channel, pb_grpc.PushforwardStub(channel))
+        yield Doors(behind, asks, behind.workers, rest, channel, pb_grpc.PushforwardStub(channel))
     await rpc.close(0)

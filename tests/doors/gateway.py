@@ -1,32 +1,37 @@
-"""The gateway as a process of its own, over the stand-ins: `python -m tests.doors.gateway`."""
+"""The gateway as a process of its own, over stand-ins: `python -m tests.doors.gateway`. Its model draws zeros."""
+
+from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from service.domain import Question, Reply
-from service.gateway.serving import loop, serve
+import numpy as np
+
+from models.data import TwoMoons
+from service.domain import Question, Reply, Timing
+from service.serving import loop, serve
 from service.settings import Settings
 from service.telemetry import Telemetry
-from tests.doors.fakes import InProcessAsks, application
+from tests.doors.fakes import MOONS, application, card
 
 
 @dataclass(frozen=True)
 class ToldAsks:
-    """Asks that say on standard output that they were taken."""
+    """`ports.Asks` that says on standard output that a question was taken, and answers it after a while."""
 
-    asks: InProcessAsks
+    delay_s: float
 
     async def ask(self, question: Question, *, timeout_s: float) -> Reply:
         print("asked", flush=True)
-        return await self.asks.ask(question, timeout_s=timeout_s)
+        await asyncio.sleep(self.delay_s)
+        timing = Timing(queue_ms=0.0, compute_ms=0.0, batch_rows=question.rows)
+        return Reply({"samples": np.zeros((question.rows, 2), np.float32)}, {}, timing)
 
 
 async def main() -> None:
-    app = application(Settings())
-    assert isinstance(app.asks, InProcessAsks)
-    app.asks.delay_s = float(os.environ.get("DELAY_S", "0"))
-    await serve(replace(app, asks=ToldAsks(app.asks)), Telemetry())
+    asks = ToldAsks(float(os.environ["DELAY_S"]))
+    await serve(application(Settings(), [card("moons", MOONS, TwoMoons().spec)], asks), Telemetry())
 
 
 if __name__ == "__main__":

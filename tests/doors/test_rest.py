@@ -15,7 +15,7 @@ from models.spec import DataSpec
 from service.errors import NotAcceptable
 from service.gateway import media, npy, pictures
 from tests.doors.conftest import Doors
-from tests.doors.fakes import InProcessAsks, Workers
+from tests.doors.in_process import InProcessAsks
 
 X = np.array([[0.5, 0.25], [1.0, -0.5]], np.float32)
 NPY = {"Content-Type": "application/x-npy"}
@@ -269,16 +269,14 @@ async def test_a_defect_is_a_problem_document_that_tells_nothing(doors: Doors, m
 async def test_readiness_waits_for_a_worker(doors: Doors) -> None:
     assert (await doors.rest.get("/livez")).status_code == 200
     assert (await doors.rest.get("/readyz")).status_code == 200
-    assert isinstance(doors.application.workers, Workers)
-    doors.application.workers.alive = False
+    doors.workers.alive = False
     waiting = await doors.rest.get("/readyz")
     assert (waiting.status_code, waiting.json()["type"]) == (503, "/problems/unavailable")
     assert int(waiting.headers["retry-after"]) >= 1
 
 
 async def test_a_client_that_leaves_gives_its_ask_up(doors: Doors) -> None:
-    asks = doors.application.asks
-    assert isinstance(asks, InProcessAsks)
+    asks = doors.asks
     asks.delay_s = 60
     sent = asyncio.ensure_future(asgi_post_then_leave(doors, b'{"model": "moons"}'))
     while not asks.begun:

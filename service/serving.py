@@ -67,7 +67,7 @@ async def serve(application: Application, telemetry: Telemetry) -> None:
 
 def loop() -> asyncio.AbstractEventLoop:
     """A new loop: uvloop's where there is one."""
-    factory = uvicorn.Config("", loop="auto").get_loop_factory()
+    factory = uvicorn.Config("", loop="auto", log_config=None).get_loop_factory()
     return factory() if factory else asyncio.new_event_loop()
 
 
