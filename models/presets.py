@@ -27,10 +27,10 @@ _ROWS = (
     _preset(
         "vae-digits",
         "A variational autoencoder on 8x8 handwritten digits.",
-        family={"family": "vae", "latent": 8, "width": 32, "likelihood": {"likelihood": "binomial"}},
+        family={"family": "vae", "latent": 8, "width": 32},
         data={"source": "digits"},
-        optimizer={"lr": 3e-3, "batch_size": 64, "decay": "cosine"},
-        budget={"epochs": 30},
+        optimizer={"lr": 2e-3, "batch_size": 64, "decay": "cosine"},
+        budget={"epochs": 50},
     ),
     _preset(
         "vae-two-moons",
@@ -43,10 +43,10 @@ _ROWS = (
     _preset(
         "vae-eight-gaussians",
         "A variational autoencoder on eight Gaussians on a circle.",
-        family={"family": "vae", "latent": 2, "width": 128, "depth": 3},
+        family={"family": "vae", "latent": 2, "width": 128},
         data={"source": "eight_gaussians"},
-        optimizer={"lr": 3e-3, "batch_size": 256, "decay": "cosine"},
-        budget={"steps": 6000},
+        optimizer={"lr": 2e-3, "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 4000},
     ),
     # --- autoencoders: wae ---
     _preset(
