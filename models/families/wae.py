@@ -78,4 +78,4 @@ class WAE(Family, Samples, Encodes, Decodes):
         return noise.normal(0, (self.latent,))
 
     def decode(self, nets: Nets, z: Tensor) -> Tensor:
-        return nets.spec.quantize(nets.spec.denormalize(nets["decoder"](z)))
+        return nets.spec.denormalize(nets["decoder"](z))

@@ -118,7 +118,7 @@ class LikelihoodWay(Way):
 
 def way(model: Model, question: Question, device: torch.device) -> Way:
     """The way of a question, shared by all of its key. Raises Unsupported."""
-    family, nets = model.family, model.nets
+    family, nets, clip = model.family, model.nets, model.nets.spec.clip
     match question.op:
         case "sample" if isinstance(family, Samples):
             options = family.SampleOptions.model_validate(dict(question.options))
@@ -130,12 +130,12 @@ def way(model: Model, question: Question, device: torch.device) -> Way:
             return RowsWay(lambda q: _rows(q, "x", device), lambda x, _: {"z": encode(nets, x)})
         case "decode" if isinstance(family, Decodes):
             decode = family.decode
-            return RowsWay(lambda q: _rows(q, "z", device), lambda z, _: {"x": decode(nets, z)})
+            return RowsWay(lambda q: _rows(q, "z", device), lambda z, _: {"x": clip(decode(nets, z))})
         case "reconstruct" if isinstance(family, Encodes) and isinstance(family, Decodes):
-            return RowsWay(lambda q: _rows(q, "x", device), lambda x, _: {"x": reconstruct(model.family, nets, x)})
+            return RowsWay(lambda q: _rows(q, "x", device), lambda x, _: {"x": clip(reconstruct(family, nets, x))})
         case "interpolate" if isinstance(family, Decodes):
             walk = family.decode
-            return RowsWay(lambda q: _path(model, q, device), lambda z, _: {"x": walk(nets, z)})
+            return RowsWay(lambda q: _path(model, q, device), lambda z, _: {"x": clip(walk(nets, z))})
     raise Unsupported(f"{model.family.family} cannot {question.op}; it can: {', '.join(model.card.capabilities)}")
 
 
