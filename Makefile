@@ -2,7 +2,6 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
-PROTO := proto/pushforward/v1/pushforward.proto
 STAMP := $(VENV)/.installed
 
 .PHONY: install demo test check proto format docs clean
@@ -20,7 +19,7 @@ demo: $(STAMP)  ## train on real handwritten digits and draw what the model lear
 	$(BIN)/python examples/demo.py
 
 test: $(STAMP)  ## the whole suite, in parallel
-	$(BIN)/python -m pytest -n auto --dist worksteal -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -q
 
 check: $(STAMP)  ## what clean means: lint, format, types, layers, generated files, docs
 	$(BIN)/ruff check .
@@ -35,9 +34,8 @@ format: $(STAMP)  ## rewrite what check would complain of, where a tool can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-proto: $(STAMP)  ## generate service/rpc/pb from the contract
-	$(BIN)/python -m grpc_tools.protoc -I proto --python_out=service/rpc/pb --grpc_python_out=service/rpc/pb \
-		--mypy_out=service/rpc/pb --mypy_grpc_out=service/rpc/pb $(PROTO)
+proto: $(STAMP)  ## regenerate service/rpc/pb, docs/openapi.json and docs/families.md
+	$(BIN)/python -m tools.generated
 
 clean:
 	rm -rf $(VENV)

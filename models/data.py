@@ -1,6 +1,7 @@
 """Where data come from: a union, like families. Importing this module imports neither torch nor scikit-learn.
 
-A source is `Endless` (sampled afresh at every step, a pure function of seed and step) or `Finite` (rows in memory).
+A source is a `Toy` (a density in the plane, drawn afresh at every step as a function of seed and step) or `Finite`
+(rows in memory).
 Every source tells what its data are (`DataSpec`) and refuses what it cannot read, naming the field and the remedy.
 Toy densities know their entropy, the floor under any model's negative log-likelihood.
 """
@@ -8,22 +9,30 @@ Toy densities know their entropy, the floor under any model's negative log-likel
 from __future__ import annotations
 
 import gzip
+import struct
 import zipfile
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
-from math import log, pi, sqrt
+from math import log, pi, prod, sqrt
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, final
+from typing import Annotated, Any, BinaryIO, ClassVar, Literal, NamedTuple, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models.errors import InvalidData
+from models.errors import InvalidData, InvalidInput
 from models.family import Config
 from models.spec import DataSpec
 
 Floats = NDArray[np.float32]
+
+MAX_BYTES = 4 * 2**30  # of the numbers in a file
+MAX_RATIO = 200  # of an archive's member to its compressed size
+MAX_CLASSES = 10_000
+MIN_ROWS = 10
 
 
 class Rows(NamedTuple):
@@ -33,9 +42,15 @@ class Rows(NamedTuple):
     y: NDArray[np.int64] | None  # (N,) labels
 
     @property
+    def n_classes(self) -> int | None:
+        """How many labels there are: the largest and one."""
+        return None if self.y is None else int(self.y.max()) + 1
+
+    @property
     def fingerprint(self) -> str:
-        """sha256 of the rows and their labels."""
-        digest = sha256(np.ascontiguousarray(self.x).data)
+        """sha256 of the rows, their shape and type, and their labels."""
+        digest = sha256(f"{self.x.dtype.str} {self.x.shape}".encode())
+        digest.update(np.ascontiguousarray(self.x).data)
         if self.y is not None:
             digest.update(np.ascontiguousarray(self.y).data)
         return digest.hexdigest()
@@ -211,13 +226,37 @@ class Digits(Finite):
 
 
 def _inside(root: Path, path: str) -> Path:
-    """The path, if it exists under the data root."""
-    full = (root / path).resolve()
-    if Path(path).is_absolute() or not full.is_relative_to(root.resolve()):
+    """The path, if it exists under the data root, symbolic links followed."""
+    try:
+        full = (root / path).resolve()
+        inside = not Path(path).is_absolute() and full.is_relative_to(root.resolve())
+        exists = inside and full.exists()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, links in a circle
+        raise InvalidData(f"{path!r} is not a path: {error}", field="path") from error
+    if not inside:
         raise InvalidData(f"{path!r} leads out of the data root; give a path relative to it", field="path")
-    if not full.exists():
+    if not exists:
         raise InvalidData(f"there is no {path!r} under the data root", field="path")
     return full
+
+
+@contextmanager
+def _reading(file: Path) -> Iterator[None]:
+    """Files are hostile: whatever their parsers raise means that the file cannot be read."""
+    try:
+        yield
+    except InvalidData:
+        raise
+    except Exception as error:
+        raise InvalidData(f"{file.name!r} cannot be read: {error}; write it again", field="path") from error
+
+
+def _bounded(n_bytes: int, file: Path) -> None:
+    if n_bytes > MAX_BYTES:
+        raise InvalidData(
+            f"{file.name!r} promises {n_bytes} bytes of numbers; give at most {MAX_BYTES}, fewer rows",
+            field="path",
+        )
 
 
 @final
@@ -228,14 +267,12 @@ class Idx(Finite):
     path: str = Field(min_length=1, max_length=1024)  # under the data root
 
     def check(self, root: Path) -> None:
-        self._find(root, "images-idx3-ubyte")
+        _idx_header(self._images(root), dims=3)
 
     def rows(self, root: Path) -> Rows:
-        images = _read_idx(self._find(root, "images-idx3-ubyte"), dims=3)
-        try:
-            labels = _read_idx(self._find(root, "labels-idx1-ubyte"), dims=1).astype(np.int64)
-        except FileNotFoundError:
-            labels = None
+        images = _read_idx(self._images(root), dims=3)
+        file = self._find(root, "labels-idx1-ubyte")
+        labels = None if file is None else _read_idx(file, dims=1).astype(np.int64)
         if labels is not None and len(labels) != len(images):
             raise InvalidData(f"{self.path!r} holds {len(images)} images but {len(labels)} labels", field="path")
         return Rows(images[:, None], labels)
@@ -243,30 +280,45 @@ class Idx(Finite):
     def spec(self, rows: Rows) -> DataSpec:
         return _image_spec(rows)
 
-    def _find(self, root: Path, kind: str) -> Path:
+    def _images(self, root: Path) -> Path:
+        file = self._find(root, "images-idx3-ubyte")
+        if file is None:
+            raise InvalidData(f"there is no train-images-idx3-ubyte[.gz] in {self.path!r}; put it there", field="path")
+        return file
+
+    def _find(self, root: Path, kind: str) -> Path | None:
         folder = _inside(root, self.path)
-        for name in (f"train-{kind}", f"train-{kind}.gz"):
-            if (folder / name).is_file():
-                return folder / name
-        if kind.startswith("labels"):
-            raise FileNotFoundError(kind)
-        raise InvalidData(f"there is no train-{kind} or train-{kind}.gz in {self.path!r}", field="path")
+        names = (f"train-{kind}", f"train-{kind}.gz")
+        found = (_inside(root, f"{self.path}/{name}") for name in names if (folder / name).is_file())
+        return next(found, None)
+
+
+def _open_idx(file: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(file)) if file.suffix == ".gz" else file.open("rb")
+
+
+def _idx_header(file: Path, *, dims: int) -> tuple[int, ...]:
+    """The shape an IDX file of unsigned bytes promises."""
+    with _reading(file), _open_idx(file) as stream:
+        header = stream.read(4 + 4 * dims)
+    if header[:4] != bytes([0, 0, 8, dims]) or len(header) != 4 + 4 * dims:
+        raise InvalidData(f"{file.name!r} is not an IDX file of bytes with {dims} dimensions", field="path")
+    shape = struct.unpack(f">{dims}I", header[4:])
+    _bounded(prod(shape), file)
+    if shape[0] < MIN_ROWS or 0 in shape:
+        raise InvalidData(f"{file.name!r} has shape {list(shape)}; give at least {MIN_ROWS} rows", field="path")
+    return shape
 
 
 def _read_idx(file: Path, *, dims: int) -> NDArray[np.uint8]:
     """An IDX file of unsigned bytes."""
-    try:
-        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
-            magic = stream.read(4)
-            if magic != bytes([0, 0, 8, dims]):
-                raise InvalidData(f"{file.name!r} is not an IDX file of bytes with {dims} dimensions", field="path")
-            shape = np.frombuffer(stream.read(4 * dims), ">u4").astype(int)
-            size = int(np.prod(shape))
-            payload = stream.read(size + 1)
-    except (OSError, EOFError, ValueError) as error:
-        raise InvalidData(f"{file.name!r} cannot be read: {error}", field="path") from error
-    if len(payload) != size or size == 0:
-        raise InvalidData(f"{file.name!r} is torn: its header promises {size} bytes", field="path")
+    shape = _idx_header(file, dims=dims)
+    size = prod(shape)
+    with _reading(file), _open_idx(file) as stream:
+        stream.read(4 + 4 * dims)
+        payload = stream.read(size + 1)
+    if len(payload) != size:
+        raise InvalidData(f"{file.name!r} is torn: its header promises {size} bytes; copy it again", field="path")
     return np.frombuffer(payload, np.uint8).reshape(shape)
 
 
@@ -285,73 +337,134 @@ class Npy(Finite):
     levels: int | None = Field(None, ge=2, le=65536)
 
     def check(self, root: Path) -> None:
-        self._load(root, mmap=True)
+        file = self._file(root)
+        for name, (shape, dtype) in _array_headers(file).items():
+            if name == "x":
+                _check_rows(shape, dtype, file.name)
 
     def rows(self, root: Path) -> Rows:
-        return self._load(root, mmap=False)
+        self.check(root)
+        file = self._file(root)
+        with _reading(file):
+            if file.suffix == ".npy":
+                return Rows(_as_rows(np.load(file, allow_pickle=False), file.name), None)
+            with np.load(file, allow_pickle=False) as arrays:
+                x = _as_rows(arrays["x"], file.name)
+                return Rows(x, _as_labels(arrays["y"], len(x), file.name) if "y" in arrays.files else None)
 
     def spec(self, rows: Rows) -> DataSpec:
-        if rows.x.dtype == np.uint8 and self.low is None:
-            return _image_spec(rows)
-        x = rows.x.reshape(len(rows.x), -1).astype(np.float64)
-        n_classes = None if rows.y is None else int(rows.y.max()) + 1
-        shape = rows.x.shape[1:]
-        if self.low is not None and self.high is not None:
-            if self.high <= self.low:
-                raise InvalidData("must be greater than low", field="high")
-            if x.min() < self.low or x.max() > self.high:
-                raise InvalidData(f"the data lie in [{x.min():g}, {x.max():g}], beyond low and high", field="low")
-            middle, half = (self.low + self.high) / 2, (self.high - self.low) / 2
-            return DataSpec(shape=shape, low=self.low, high=self.high, levels=self.levels, n_classes=n_classes,
-                            shift=(middle,), scale=(half,))  # fmt: skip
-        if self.low is not None or self.high is not None or self.levels is not None:
+        if self.low is None and self.high is None and self.levels is None:
+            return _image_spec(rows) if rows.x.dtype == np.uint8 else _unbounded_spec(rows)
+        if self.low is None or self.high is None:
             raise InvalidData("low and high come together, and levels needs both", field="low")
-        per_column = len(shape) == 1
-        shift = x.mean(0) if per_column else x.mean(keepdims=True)[0]
-        scale = x.std(0) if per_column else x.std(keepdims=True)[0]
-        scale = np.where(scale > 1e-12, scale, 1.0)
-        return DataSpec(shape=shape, n_classes=n_classes, shift=tuple(shift.ravel()), scale=tuple(scale.ravel()))
-
-    def _load(self, root: Path, *, mmap: bool) -> Rows:
-        file = _inside(root, self.path)
+        if self.high <= self.low:
+            raise InvalidData("must be greater than low", field="high")
+        middle, half = (self.low + self.high) / 2, (self.high - self.low) / 2
+        spec = DataSpec(
+            shape=rows.x.shape[1:],
+            low=self.low,
+            high=self.high,
+            levels=self.levels,
+            n_classes=rows.n_classes,
+            shift=(middle,),
+            scale=(half,),
+        )
         try:
-            loaded = np.load(file, mmap_mode="r" if mmap else None, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return Rows(_as_rows(loaded, file.name, finite=not mmap), None)
-            with loaded:
-                if "x" not in loaded.files:
-                    raise InvalidData(f"{file.name!r} has no array `x`, only {loaded.files}", field="path")
-                x = _as_rows(loaded["x"], file.name, finite=not mmap)
-                y = _as_labels(loaded["y"], len(x), file.name) if "y" in loaded.files else None
-                return Rows(x, y)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise InvalidData(f"{file.name!r} is not a readable array: {error}", field="path") from error
+            spec.check(rows.x, on_levels=True)
+        except InvalidInput as error:
+            raise InvalidData(
+                f"the array {error.message}; or choose low, high and levels to fit", field="low"
+            ) from error
+        return spec
+
+    def _file(self, root: Path) -> Path:
+        file = _inside(root, self.path)
+        if not file.is_file():
+            raise InvalidData(f"{self.path!r} is not a file; give the path of an .npy or .npz file", field="path")
+        return file
 
 
-def _as_rows(x: NDArray[Any], name: str, *, finite: bool) -> NDArray[Any]:
-    if x.dtype.kind not in "fiu" or x.ndim not in (2, 3, 4) or len(x) < 10 or 0 in x.shape:
+def _array_headers(file: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+    """Shape and type of each array by name, `x` for that of an `.npy`; refuses what would not fit into memory."""
+    with _reading(file):
+        if file.suffix == ".npy":
+            with file.open("rb") as stream:
+                header, payload = _npy_header(stream)
+                return {"x": _fitting(header, file.stat().st_size - payload, file)}
+        with zipfile.ZipFile(file) as archive:
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            if "x" not in members:
+                raise InvalidData(f"{file.name!r} has no array `x`, only {sorted(members)[:10]}", field="path")
+            headers = {}
+            for name in members.keys() & {"x", "y"}:
+                info = members[name]
+                if info.file_size > MAX_RATIO * max(1, info.compress_size):
+                    raise InvalidData(f"{file.name!r} is compressed {MAX_RATIO}-fold; save it plain", field="path")
+                with archive.open(info) as stream:
+                    header, payload = _npy_header(cast(BinaryIO, stream))
+                headers[name] = _fitting(header, info.file_size - payload, file)
+            return headers
+
+
+def _npy_header(stream: BinaryIO) -> tuple[tuple[tuple[int, ...], np.dtype[Any]], int]:
+    """Shape and type, and where the numbers begin."""
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(stream)
+    return (shape, dtype), stream.tell()
+
+
+def _fitting(
+    header: tuple[tuple[int, ...], np.dtype[Any]], size: int, file: Path
+) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """The header, if as many bytes follow as it promises, and not too many."""
+    shape, dtype = header
+    if dtype.hasobject:
+        raise InvalidData(f"{file.name!r} holds pickled objects; save plain numbers", field="path")
+    promised = prod(shape) * dtype.itemsize
+    _bounded(promised, file)
+    if size != promised:
+        raise InvalidData(f"{file.name!r} is torn: {promised} bytes promised, {size} there; save again", field="path")
+    return header
+
+
+def _check_rows(shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> None:
+    if dtype.kind not in "fiu" or len(shape) not in (2, 3, 4) or shape[0] < MIN_ROWS or 0 in shape:
         raise InvalidData(
-            f"{name!r} holds {x.dtype} of shape {list(x.shape)}; give at least 10 rows of numbers: (N, D), (N, H, W) "
-            "or (N, C, H, W)",
+            f"{name!r} holds {dtype} of shape {list(shape)}; give at least {MIN_ROWS} rows of numbers: (N, D), "
+            "(N, H, W) or (N, C, H, W)",
             field="path",
         )
-    if finite and not np.isfinite(x).all():
-        raise InvalidData(f"{name!r} holds NaN or infinite values; every value must be finite", field="path")
-    if x.ndim == 3:
-        x = x[:, None]
-    return x if x.dtype == np.uint8 else x.astype(np.float32)
+
+
+def _as_rows(x: NDArray[Any], name: str) -> NDArray[Any]:
+    if x.dtype != np.uint8:
+        with np.errstate(over="ignore"):
+            x = x.astype(np.float32)
+        if not np.isfinite(x).all():
+            raise InvalidData(f"{name!r} holds values that are no finite float32; drop or fill them", field="path")
+    return x[:, None] if x.ndim == 3 else x
 
 
 def _as_labels(y: NDArray[Any], n: int, name: str) -> NDArray[np.int64]:
-    if y.shape != (n,) or y.dtype.kind not in "iu" or y.min() < 0:
-        raise InvalidData(f"`y` of {name!r} must be {n} labels 0, 1, 2, ...", field="path")
+    if y.shape != (n,) or y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= MAX_CLASSES:
+        raise InvalidData(f"`y` of {name!r} must be {n} labels 0, 1, 2, ..., below {MAX_CLASSES}", field="path")
     return y.astype(np.int64)
 
 
+def _unbounded_spec(rows: Rows) -> DataSpec:
+    """Continuous data, normalized: vectors column by column, images as a whole."""
+    x = rows.x.reshape(len(rows.x), -1).astype(np.float64)
+    axis = 0 if rows.x.ndim == 2 else None
+    shift, scale = np.atleast_1d(x.mean(axis)), np.atleast_1d(x.std(axis))
+    scale = np.where(scale > 1e-12, scale, 1.0)
+    return DataSpec(shape=rows.x.shape[1:], n_classes=rows.n_classes, shift=tuple(shift), scale=tuple(scale))
+
+
 def _image_spec(rows: Rows) -> DataSpec:
-    n_classes = None if rows.y is None else int(rows.y.max()) + 1
-    return DataSpec(shape=rows.x.shape[1:], low=0, high=255, levels=256, n_classes=n_classes, shift=(127.5,),
-                    scale=(127.5,))  # fmt: skip
+    """Bytes."""
+    shape = rows.x.shape[1:]
+    return DataSpec(shape=shape, low=0, high=255, levels=256, n_classes=rows.n_classes, shift=(127.5,), scale=(127.5,))
 
 
 AnyData = Annotated[

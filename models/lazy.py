@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from models import networks as networks
     from models import sampling as sampling
+    from models import sampling_diffusion as sampling_diffusion
 else:
 
     class _Module:
@@ -29,5 +30,6 @@ else:
     F = _Module("torch.nn.functional")
     networks = _Module("models.networks")
     sampling = _Module("models.sampling")
+    sampling_diffusion = _Module("models.sampling_diffusion")
 
-__all__ = ["F", "networks", "sampling", "torch"]
+__all__ = ["F", "networks", "sampling", "sampling_diffusion", "torch"]

@@ -66,16 +66,16 @@ class Noise:
 
     def uniform(self, draw: Draw, shape: Shape) -> Tensor:
         """Uniforms in (0, 1), (B, *shape), float32: the centers of 2^23 cells."""
-        key, n = self._key(draw), prod(shape)
+        key, n = self.key(draw), prod(shape)
         top = _shift(device_bits(key, n, self.device), 41) if self._on_device else torch.from_numpy(bits(key, n) >> 41)
         return ((top.float() + 0.5) * 2.0**-23).view(len(self), *shape)
 
     def normal(self, draw: Draw, shape: Shape) -> Tensor:
         """Standard normals, (B, *shape), float32."""
-        key, n = self._key(draw), prod(shape)
+        key, n = self.key(draw), prod(shape)
         pairs = (n + 1) // 2
-        normals = _normals_on(self.device, key, pairs) if self._on_device else torch.from_numpy(_normals(key, pairs))
-        return normals[:, :n].reshape(len(self), *shape)
+        flat = device_normals(key, pairs, self.device) if self._on_device else torch.from_numpy(normals(key, pairs))
+        return flat[:, :n].reshape(len(self), *shape)
 
     @property
     def _on_device(self) -> bool:
@@ -85,7 +85,7 @@ class Noise:
     def _row_key(self) -> Words:
         return _mix(_mix(self.seed + np.uint64(_C0)) + np.uint64(_C1) * (self.row + np.uint64(1)))
 
-    def _key(self, draw: Draw) -> Words:
+    def key(self, draw: Draw) -> Words:
         """The key of a draw of each row, (B,)."""
         if isinstance(draw, int):
             return _mix(self._row_key + np.uint64(_C2 * (draw + 1) & _MASK))
@@ -107,20 +107,20 @@ def device_bits(key: Words, n: int, device: torch.device) -> Tensor:
     return z ^ _shift(z, 31)
 
 
-def _normals(key: Words, pairs: int) -> NDArray[np.float32]:
-    """(B, 2 pairs)."""
+def normals(key: Words, pairs: int) -> NDArray[np.float32]:
+    """Standard normals of each key, (B, 2 pairs)."""
     words = bits(key, pairs)
     u1 = ((words >> np.uint64(24)).astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-40)
     angle = (words & np.uint64(0xFFFFFF)).astype(np.float32) * np.float32(2 * pi * 2.0**-24)
     radius = np.sqrt(np.float32(-2) * np.log(u1))
-    normals = np.empty((len(key), 2 * pairs), np.float32)
-    np.multiply(radius, np.cos(angle), out=normals[:, :pairs])
-    np.multiply(radius, np.sin(angle), out=normals[:, pairs:])
-    return normals
+    flat = np.empty((len(key), 2 * pairs), np.float32)
+    np.multiply(radius, np.cos(angle), out=flat[:, :pairs])
+    np.multiply(radius, np.sin(angle), out=flat[:, pairs:])
+    return flat
 
 
-def _normals_on(device: torch.device, key: Words, pairs: int) -> Tensor:
-    """(B, 2 pairs), as `_normals`."""
+def device_normals(key: Words, pairs: int, device: torch.device) -> Tensor:
+    """The same numbers to float32's rounding, (B, 2 pairs), computed by torch on the device."""
     words = device_bits(key, pairs, device)
     u1 = (_shift(words, 24).float() + 0.5) * 2.0**-40
     angle = (words & 0xFFFFFF).float() * (2 * pi * 2.0**-24)

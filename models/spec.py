@@ -7,7 +7,7 @@ in data units is the one in network units plus `log_jacobian`.
 
 from __future__ import annotations
 
-from math import isfinite, log, prod
+from math import inf, isfinite, log, prod
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -51,6 +51,10 @@ class DataSpec(BaseModel):
             raise ValueError("scale must be positive")
         if (self.low is None) != (self.high is None):
             raise ValueError("low and high come together")
+        if self.low is not None and self.high is not None and not -inf < self.low < self.high < inf:
+            raise ValueError("low and high are finite, and low is below high")
+        if not self.shape:
+            raise ValueError("shape has at least one axis; a row of one number is (1,)")
         if self.levels is not None and (self.low is None or self.levels < 2):
             raise ValueError("levels needs low and high, and at least 2 of them")
         return self

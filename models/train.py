@@ -37,9 +37,10 @@ from models.spec import DataSpec
 
 VALIDATION_SHARE = 0.1  # of the rows of a finite source, at most VALIDATION_ROWS
 VALIDATION_ROWS = 5_000
-SCORED_ROWS, SCORED_AT_ONCE = 512, 64  # of the validation rows, by `evaluate`
+SCORED_ROWS, SCORED_AT_ONCE = 512, 16  # of the validation rows, by `evaluate`
 SCORING_S = 4.0
 DRAWN_VECTORS = 2_500
+DRAWN_IMAGE_STEPS = 6_400  # images drawn times steps of their sampler
 EVALUATION_SEED = 0
 
 
@@ -223,7 +224,7 @@ def _score(family: Scores, data: TrainingData, state: State) -> dict[str, float]
 
 def _judge_samples(family: Samples, data: TrainingData, state: State) -> dict[str, float]:
     sampler = family.sampler(state.average, family.SampleOptions())
-    n = DRAWN_VECTORS if len(data.spec.shape) == 1 else max(64, min(512, 25_600 // sampler.steps))
+    n = DRAWN_VECTORS if len(data.spec.shape) == 1 else max(32, min(512, DRAWN_IMAGE_STEPS // sampler.steps))
     noise = Noise.rows(EVALUATION_SEED, n, device=_device(state))
     chunks = [sample(sampler, noise[first : first + 256]) for first in range(0, n, 256)]
     x = data.spec.quantize(torch.cat(chunks)).cpu().numpy()

@@ -128,6 +128,7 @@ class Question:
     """An ask as it goes to a worker: validated, resolved to a version, its seed fixed.
 
     A row of the answer is a pure function of this row's inputs, so a question may be asked twice without harm.
+    The options of `interpolate` are `steps`, `path` and, where no arrays come along, `start_seed` and `end_seed`.
     """
 
     model: str  # reference with version
@@ -135,7 +136,8 @@ class Question:
     rows: int  # of the answer
     seed: int  # row i of the question draws noise row i of this seed
     options: Mapping[str, Any] = field(default_factory=dict)  # JSON; equal options may share a network call
-    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)  # float32: x | z | start, end
+    # float32, rows first: x | z | start and end, one row each
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
     ServiceError                 kind            meaning
     ├── Invalid                  INVALID         a field is wrong; `errors` names it
+    ├── Malformed                MALFORMED       the body cannot be read at all: torn JSON, a lying npy header
     ├── NotFound                 NOT_FOUND       no such model, version, job or preset
     ├── Unsupported              CONFLICT        the model lacks the capability; names those it has
     ├── Conflict                 CONFLICT        the request contradicts the present state
-    ├── TooLarge                 TOO_LARGE       the body or the answer passes a stated limit
+    ├── TooLarge                 TOO_LARGE       the body passes a stated limit
     ├── UnsupportedMedia         UNSUPPORTED_MEDIA   a body in a format this door does not read
     ├── NotAcceptable            NOT_ACCEPTABLE  an answer was wanted in a format it cannot take
-    ├── Overloaded               UNAVAILABLE     the queue is full; try again after `retry_after_s`
+    ├── Overloaded               OVERLOADED      the queue is full; try again after `retry_after_s`
     ├── Unavailable              UNAVAILABLE     Redis or every worker is away; try again after `retry_after_s`
     ├── TimedOut                 TIMEOUT         no answer before the deadline
     └── Failed                   INTERNAL        a defect; logged with its trace, told without it
@@ -25,11 +26,13 @@ class Kind(StrEnum):
     """What went wrong, whatever the door."""
 
     INVALID = "invalid"
+    MALFORMED = "malformed"
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
     TOO_LARGE = "too_large"
     UNSUPPORTED_MEDIA = "unsupported_media"
     NOT_ACCEPTABLE = "not_acceptable"
+    OVERLOADED = "overloaded"
     UNAVAILABLE = "unavailable"
     TIMEOUT = "timeout"
     INTERNAL = "internal"
@@ -66,6 +69,12 @@ class Invalid(ServiceError):
     def field(cls, field: str, message: str) -> "Invalid":
         """One field is at fault."""
         return cls(f"{field}: {message}", errors=(FieldError(field, message),))
+
+
+class Malformed(ServiceError):
+    """The body cannot be read at all."""
+
+    kind, slug, title = Kind.MALFORMED, "malformed", "The request cannot be read"
 
 
 class NotFound(ServiceError):
@@ -107,7 +116,7 @@ class NotAcceptable(ServiceError):
 class Overloaded(ServiceError):
     """The queue is full."""
 
-    kind, slug, title = Kind.UNAVAILABLE, "overloaded", "The service is overloaded"
+    kind, slug, title = Kind.OVERLOADED, "overloaded", "The service is overloaded"
 
 
 class Unavailable(ServiceError):

@@ -84,7 +84,10 @@ class Runs(Protocol):
         """`lose` the jobs whose lease ran out. Returns them."""
 
     def untold(self, older_s: float) -> Sequence[str]:
-        """Queued jobs of which no worker was told for so long; they count as told from now on."""
+        """Queued jobs of which no worker was told for so long; they count as told from now on.
+
+        None while wake-ups wait to be heard.
+        """
 
 
 class Wakeups(Protocol):

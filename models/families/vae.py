@@ -64,7 +64,7 @@ class VAE(Family, Samples, Scores, Encodes, Decodes):
             spec,
             encoder=networks.encoder(spec, 2 * self.latent, width=self.width, depth=self.depth),
             decoder=networks.decoder(spec, self.latent, width=self.width, depth=self.depth),
-            scale=networks.Scalar(0.0),
+            scale=networks.Scalar(-2.0),  # a scale as wide as the data would leave the codes unused, for good
         )
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
@@ -102,7 +102,7 @@ class VAE(Family, Samples, Scores, Encodes, Decodes):
         """Log p(x, z_i) / q(z_i|x), (len(draws), B) nats; draw i has its own numbers whatever its chunk."""
         c = len(draws)
         x, mu, log_var = (rows.repeat(c, *[1] * (rows.ndim - 1)) for rows in (x, mu, log_var))  # (c B, ...)
-        noise, draw = type(noise).join([noise] * c), np.repeat(np.asarray(draws), len(noise))
+        noise, draw = noise[np.tile(np.arange(len(noise)), c)], np.repeat(np.asarray(draws), len(noise))
         eps = noise.normal(2 * draw, (self.latent,)).to(mu.dtype)
         z = reparameterize(mu, log_var, eps)
         if self.likelihood.dequantizes(nets.spec):
@@ -111,7 +111,7 @@ class VAE(Family, Samples, Scores, Encodes, Decodes):
         return log_w.view(c, -1)
 
     def scores_only_levels(self, spec: DataSpec) -> bool:
-        return self.likelihood.dequantizes(spec)
+        return self.likelihood.scores_only_levels(spec)
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         def push(z: Tensor, noise: Noise) -> Tensor:

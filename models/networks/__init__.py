@@ -3,8 +3,13 @@
 Vectors get multilayer perceptrons, images of 8x8 to 32x32 convolutions. All map (B, ...) to (B, ...) row by row: no
 batch statistics, no dropout, so a row's answer does not depend on its batch-mates. Inputs and outputs are in
 network units (`DataSpec.normalize`).
+
+References:
+    | Delving Deep into Rectifiers (He et al., 2015), https://arxiv.org/abs/1502.01852
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import final
 
 import torch
@@ -12,8 +17,13 @@ from torch import Tensor, nn
 
 from models.errors import InvalidData
 from models.networks.conv import ConvDecoder, ConvEncoder
+from models.networks.coupling import Affine, Bijection, RationalQuadratic
+from models.networks.denoiser import Denoiser, ResidualMLP
 from models.networks.mlp import MLP
+from models.networks.unet import UNet
 from models.spec import DataSpec, Shape
+
+SLOPE = 0.2  # of LeakyReLU below zero
 
 
 class Nets(nn.ModuleDict):
@@ -36,22 +46,53 @@ class Scalar(nn.Module):
         return self.value
 
 
-def encoder(spec: DataSpec, n_out: int, *, width: int, depth: int = 2, normalized: bool = True) -> nn.Module:
+def encoder(
+    spec: DataSpec, n_out: int, *, width: int, depth: int = 2, normalized: bool = True, leaky: bool = False
+) -> nn.Module:
     """(B, *shape) to (B, n_out): an encoder, a critic's features, a critic (n_out = 1).
 
     `width` is units of a layer for vectors and channels of the first layer for images; `depth` counts the hidden
-    layers of a perceptron. `normalized=False` leaves out normalization, as gradient penalties want.
+    layers of a perceptron. `normalized=False` leaves out normalization, as gradient penalties want;
+    `leaky` takes LeakyReLU(0.2) and He's initial weights in the place of SiLU and torch's: a critic that starts
+    smooth overlooks the gaps between modes, and its generator fills them.
     """
     if convolves(spec):
-        return ConvEncoder(spec.shape, n_out, width=width, normalized=normalized)
-    return MLP(spec.shape, (n_out,), width=width, depth=depth)
+        net: nn.Module = ConvEncoder(
+            spec.shape, n_out, width=width, normalized=normalized, activation=_activation(leaky)
+        )
+    else:
+        net = MLP(spec.shape, (n_out,), width=width, depth=depth, activation=_activation(leaky))
+    return _he(net) if leaky else net
 
 
-def decoder(spec: DataSpec, n_in: int, *, width: int, depth: int = 2) -> nn.Module:
-    """(B, n_in) to (B, *shape)."""
+def decoder(spec: DataSpec, n_in: int, *, width: int, depth: int = 2, leaky: bool = False) -> nn.Module:
+    """(B, n_in) to (B, *shape); `leaky` as in `encoder`."""
     if convolves(spec):
-        return ConvDecoder(n_in, spec.shape, width=width)
-    return MLP((n_in,), spec.shape, width=width, depth=depth)
+        net: nn.Module = ConvDecoder(n_in, spec.shape, width=width, activation=_activation(leaky))
+    else:
+        net = MLP((n_in,), spec.shape, width=width, depth=depth, activation=_activation(leaky))
+    return _he(net) if leaky else net
+
+
+def _he(net: nn.Module) -> nn.Module:
+    """Initial weights with which every LeakyReLU layer keeps the variance it is given (He et al., 2015)."""
+    for layer in net.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return net
+
+
+def _activation(leaky: bool) -> Callable[[], nn.Module]:
+    return partial(nn.LeakyReLU, SLOPE) if leaky else nn.SiLU
+
+
+def denoiser(spec: DataSpec, *, width: int, depth: int) -> Denoiser:
+    """(B, *shape) and log signal-to-noise ratios, (B,), to the noise, (B, *shape)."""
+    if convolves(spec):
+        return Denoiser(UNet(spec.shape, width=width, depth=depth), width=width)
+    return Denoiser(ResidualMLP(spec.shape, width=width, depth=depth), width=width)
 
 
 def convolves(spec: DataSpec) -> bool:
@@ -64,4 +105,15 @@ def convolves(spec: DataSpec) -> bool:
     return True
 
 
-__all__ = ["MLP", "Nets", "Scalar", "convolves", "decoder", "encoder"]
+__all__ = [
+    "MLP",
+    "Affine",
+    "Bijection",
+    "Nets",
+    "RationalQuadratic",
+    "Scalar",
+    "convolves",
+    "decoder",
+    "denoiser",
+    "encoder",
+]

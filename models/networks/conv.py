@@ -10,6 +10,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil, gcd, log2
 from typing import final
 
@@ -52,15 +53,23 @@ def crop(x: Tensor, shape: Shape) -> Tensor:
 class ConvEncoder(nn.Module):
     """(B, C, H, W) to (B, n_out). `normalized=False` for critics whose gradient per row is penalized."""
 
-    def __init__(self, shape: Shape, n_out: int, *, width: int, normalized: bool = True) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        n_out: int,
+        *,
+        width: int,
+        normalized: bool = True,
+        activation: Callable[[], nn.Module] = nn.SiLU,
+    ) -> None:
         super().__init__()
         levels = halvings(shape)
         self.side = 4 * 2**levels
-        layers: list[nn.Module] = [nn.Conv2d(shape[0], width, 3, padding=1), nn.SiLU()]
+        layers: list[nn.Module] = [nn.Conv2d(shape[0], width, 3, padding=1), activation()]
         for level in range(levels):
             c_in, c_out = channels(width, level), channels(width, level + 1)
             layers.append(nn.Conv2d(c_in, c_out, 4, stride=2, padding=1))
-            layers += [norm(c_out), nn.SiLU()] if normalized else [nn.SiLU()]
+            layers += [norm(c_out), activation()] if normalized else [activation()]
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * channels(width, levels), n_out))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,7 +81,7 @@ class ConvEncoder(nn.Module):
 class ConvDecoder(nn.Module):
     """(B, n_in) to (B, C_out, H, W)."""
 
-    def __init__(self, n_in: int, shape: Shape, *, width: int) -> None:
+    def __init__(self, n_in: int, shape: Shape, *, width: int, activation: Callable[[], nn.Module] = nn.SiLU) -> None:
         super().__init__()
         levels = halvings(shape)
         self.shape = shape
@@ -82,7 +91,7 @@ class ConvDecoder(nn.Module):
         ]
         for level in reversed(range(levels)):
             c_in, c_out = channels(width, level + 1), channels(width, level)
-            layers += [nn.Upsample(scale_factor=2), nn.Conv2d(c_in, c_out, 3, padding=1), norm(c_out), nn.SiLU()]
+            layers += [nn.Upsample(scale_factor=2), nn.Conv2d(c_in, c_out, 3, padding=1), norm(c_out), activation()]
         self.layers = nn.Sequential(*layers, nn.Conv2d(width, shape[0], 3, padding=1))
 
     def forward(self, z: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from math import prod
 from typing import final
@@ -13,13 +14,21 @@ from models.spec import Shape
 
 @final
 class MLP(nn.Module):
-    """`depth` hidden layers of `width` SiLU units, affine at depth 0; (B, *shape_in) to (B, *shape_out)."""
+    """`depth` hidden layers of `width` units, affine at depth 0; (B, *shape_in) to (B, *shape_out)."""
 
-    def __init__(self, shape_in: Shape, shape_out: Shape, *, width: int, depth: int) -> None:
+    def __init__(
+        self,
+        shape_in: Shape,
+        shape_out: Shape,
+        *,
+        width: int,
+        depth: int,
+        activation: Callable[[], nn.Module] = nn.SiLU,
+    ) -> None:
         super().__init__()
         self.shape_out = shape_out
         sizes = [prod(shape_in), *[width] * depth]
-        hidden = [layer for a, b in pairwise(sizes) for layer in (nn.Linear(a, b), nn.SiLU())]
+        hidden = [layer for a, b in pairwise(sizes) for layer in (nn.Linear(a, b), activation())]
         self.layers = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(sizes[-1], prod(shape_out)))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ every client is made here: nothing is repeated, and a blocking client waits long
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ import redis.asyncio
 
 from service.errors import Unavailable
 from service.settings import Settings
+
+log = logging.getLogger(__name__)
 
 PREFIX = "pf:"  # of every key
 CONNECT_S = 2.0
@@ -63,10 +66,11 @@ def broker_url(settings: Settings) -> str:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """An error of Redis as Unavailable."""
+    """An error of Redis as Unavailable: it is away, still loading, full, or refuses us. The log says which."""
     try:
         yield
     except redis.RedisError as error:
+        log.warning("Redis: %s", error)
         raise Unavailable("Redis does not answer; try again", retry_after_s=RETRY_AFTER_S) from error
 
 

@@ -23,6 +23,7 @@ from service.settings import Settings
 BLOCK_S = 5.0  # of one read of a watch
 PATIENCE_S = 30.0  # a watch outlasts an outage of Redis so long
 PAGE = 100
+ID_BYTES = 8  # of a job's id, which is their hexadecimal
 LOST = Fault(type="lost", detail="its workers vanished again and again, without progress; see the workers' logs")
 
 
@@ -44,7 +45,7 @@ class RedisJobs:
     async def create(self, new: NewJob) -> tuple[Job, bool]:
         status, *fields = await self._call(
             "create",
-            secrets.token_hex(8),
+            secrets.token_hex(ID_BYTES),
             new.model,
             new.preset or "",
             json.dumps(new.run),
@@ -59,8 +60,9 @@ class RedisJobs:
         return _job(_pairs(fields[0])), status == "created"
 
     async def get(self, job_id: str) -> Job:
+        key = _key(_known(job_id))
         with translated():
-            fields: Any = await self._redis.hgetall(_key(job_id))
+            fields: Any = await self._redis.hgetall(key)
         return _found(fields, job_id)
 
     async def list(self, *, state: State | None, model: str | None, limit: int) -> list[Job]:
@@ -81,7 +83,7 @@ class RedisJobs:
         return jobs[:limit]
 
     async def cancel(self, job_id: str) -> Job:
-        return _found(_pairs(await self._call("cancel", job_id)), job_id)
+        return _found(_pairs(await self._call("cancel", _known(job_id))), job_id)
 
     async def watch(self, job_id: str, *, after: str) -> AsyncIterator[Event]:
         if not re.fullmatch(r"\d{1,19}(-\d{1,19})?", after):
@@ -175,6 +177,13 @@ class RedisRuns:
     def _call(self, command: str, *arguments: str | float) -> Any:
         with translated():
             return self._script(keys=[PREFIX], args=[command, *arguments])
+
+
+def _known(job_id: str) -> str:
+    """An id that could be one of ours; anything else might name another key."""
+    if not re.fullmatch(f"[0-9a-f]{{{2 * ID_BYTES}}}", job_id):
+        raise NotFound(f"there is no job {job_id!r}")
+    return job_id
 
 
 def _key(job_id: str) -> str:

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import TypeVar, final
 
 from service.adapters.disk_models import newest_number, publish
@@ -153,6 +153,7 @@ class Supervisor:
         elif ending.fault is not None:
             fault = ending.fault
             self._settle(lambda: self._runs.fail(job.id, job.epoch, fault))
+            shutil.rmtree(work, ignore_errors=True)
         elif ending.cancelled or self._draining.is_set() or child.exit_code == INTERRUPTED:
             self._settle(lambda: self._runs.give_back(job.id, job.epoch))
         else:
@@ -190,4 +191,4 @@ class Supervisor:
                     give_up = min(give_up, monotonic() + self._settings.cancel_grace_s)
                 if monotonic() >= give_up:
                     raise
-                self._draining.wait(self._settings.beat_s)
+                sleep(self._settings.beat_s)

@@ -87,7 +87,7 @@ def test_the_code_is_the_posterior_mean() -> None:
 
 def test_the_elbo_of_the_prior_is_below_the_likelihood_by_its_divergence() -> None:
     """T03."""
-    values = bound(ppca(posterior=False), n=200_000, k=1)
+    values = bound(ppca(posterior=False), n=50_000, k=1)
     assert z_score(values, ELBO_AT_PRIOR) < 5
     mean, variance = 0.55 / 1.5, 0.25 / 1.5
     gap = 0.5 * ((1 + mean**2) / variance - 1 + math.log(variance))  # KL(N(0, 1) || posterior)
@@ -96,27 +96,27 @@ def test_the_elbo_of_the_prior_is_below_the_likelihood_by_its_divergence() -> No
 
 def test_the_training_loss_is_the_negative_elbo() -> None:
     """T03, by the closed divergence: zero here, so all is distortion."""
-    (loss,) = LINEAR.losses(ppca(posterior=False), batch(points(400_000)))
+    (loss,) = LINEAR.losses(ppca(posterior=False), batch(points(100_000)))
     # The integrand's variance is Var(a z^2 + b z) = 2 a^2 + b^2 with a = |W|^2 / 2 sigma^2, b = W x / sigma^2.
     spread = math.sqrt(2 * 2.5**2 + 2.2**2)
-    assert abs(float(loss.value) + ELBO_AT_PRIOR) < 5 * spread / math.sqrt(400_000)
+    assert abs(float(loss.value) + ELBO_AT_PRIOR) < 5 * spread / math.sqrt(100_000)
     assert float(loss.terms["kl_nats"]) == 0
     assert float(loss.terms["distortion_nats"]) == float(loss.value)
 
 
 def test_the_training_loss_at_the_exact_posterior_is_the_negative_likelihood() -> None:
     """T02, for a batch: the draws cancel in the mean only, the divergence being closed."""
-    (loss,) = LINEAR.losses(ppca(posterior=True), batch(points(400_000)))
+    (loss,) = LINEAR.losses(ppca(posterior=True), batch(points(100_000)))
     # log p(x|z) = -(a z^2 - b z) + c with z ~ N(m, v): variance 2 a^2 v^2 + (2 a m - b)^2 v.
     m, v = 0.55 / 1.5, 0.25 / 1.5
     spread = math.sqrt(2 * 2.5**2 * v**2 + (5 * m - 2.2) ** 2 * v)
-    assert abs(float(loss.value) + LOG_P) < 5 * spread / math.sqrt(400_000)
+    assert abs(float(loss.value) + LOG_P) < 5 * spread / math.sqrt(100_000)
 
 
 @pytest.mark.parametrize(("k", "expected"), [(1, -4.112), (2, -2.706), (5, -2.234), (10, -2.1585), (50, -2.1136)])
 def test_the_bound_rises_with_k(k: int, expected: float) -> None:
     """T04."""
-    values = bound(ppca(posterior=False), n=4000, k=k, seed=k)
+    values = bound(ppca(posterior=False), n=2000, k=k, seed=k)
     error = float(values.std()) / math.sqrt(len(values))
     assert abs(float(values.mean()) - expected) < 5 * error
 
@@ -130,9 +130,9 @@ def test_the_naive_estimate_is_unbiased_and_its_logarithm_is_not() -> None:
 
 def test_the_standard_error_tells_the_spread() -> None:
     """Delta method: over repetitions, the bound spreads as it says."""
-    answer = LINEAR.log_prob(ppca(posterior=False), points(1000), Noise.rows(1, 1000), ImportanceOptions(k=500))
+    answer = LINEAR.log_prob(ppca(posterior=False), points(1000), Noise.rows(1, 1000), ImportanceOptions(k=200))
     assert answer.std_error is not None
-    assert float(answer.std_error.mean()) == pytest.approx(float(answer.value.std()), rel=0.1)
+    assert float(answer.std_error.mean()) == pytest.approx(float(answer.value.std()), rel=0.15)
 
 
 def test_one_draw_does_not_tell_its_error() -> None:
@@ -198,7 +198,7 @@ def constant_decoder(y: float, log_sigma: float) -> Nets:
 def test_levels_are_dequantized_afresh_for_each_draw(k: int, expected: float) -> None:
     """T31, T33: p = N(.3, .8^2) on the bin [0, 1), which is N(-.2, .8^2) on the centered bin of the level 0."""
     nets = constant_decoder((-0.2 - 0.2) / 0.5, math.log(0.8 / 0.5))
-    n = 20_000
+    n = 10_000
     values = LINEAR.log_prob(
         nets, torch.zeros(n, 1, dtype=torch.float64), Noise.rows(k, n), ImportanceOptions(k=k)
     ).value

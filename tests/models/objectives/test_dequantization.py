@@ -1,15 +1,86 @@
-"""Levels become bins centered on them."""
+"""Uniform dequantization against a Gaussian density whose level probabilities are known."""
 
+from math import erf, log, sqrt
+
+import numpy as np
 import torch
+from torch.distributions import Normal
 
-from models.objectives.dequantization import dequantize
+from models.noise import Noise
+from models.objectives.dequantization import dequantize, level_log_volume
+from models.objectives.logit import from_reals, to_reals
 from models.spec import DataSpec
 
+SPEC = DataSpec(shape=(1,), low=0, high=7, levels=8)
+DENSITY = Normal(torch.tensor(-0.2, dtype=torch.float64), torch.tensor(0.8, dtype=torch.float64))
 
-def test_points_of_a_bin_round_to_its_level() -> None:
-    spec = DataSpec(shape=(3,), low=-1, high=2, levels=7)
-    level = torch.tensor([[-1.0, 0.5, 2.0]])
-    for u in (1e-6, 0.3, 0.5, 1 - 1e-6):
-        point = dequantize(spec, level, torch.full_like(level, u))
-        assert torch.equal(spec.quantize(point), level)
-    assert torch.equal(dequantize(spec, level, torch.full_like(level, 0.5)), level)
+
+def quadrature(n: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gauss-Legendre nodes and weights on (0, 1)."""
+    nodes, weights = np.polynomial.legendre.leggauss(n)
+    return torch.from_numpy(nodes + 1)[:, None] / 2, torch.from_numpy(weights) / 2
+
+
+def test_the_bound_of_a_gaussian_is_below_its_level_probability_by_a_known_gap() -> None:
+    """T31: bins [y, y + 1) of N(.3, .8^2) are our centered bins of N(-.2, .8^2)."""
+    u01, weight = quadrature(40)
+    level = dequantize(SPEC, torch.zeros(40, 1, dtype=torch.float64), u01)
+    bound = float(weight @ DENSITY.log_prob(level)[:, 0]) + level_log_volume(SPEC)
+    log_probability = log(0.5 * (erf(0.7 / 0.8 / sqrt(2)) - erf(-0.3 / 0.8 / sqrt(2))))
+    assert abs(bound - -0.79214915) < 1e-8
+    assert abs(log_probability - -0.78661686) < 1e-8
+
+
+def test_averaging_densities_over_the_draws_before_the_logarithm_tightens_the_bound() -> None:
+    """T33: log (1/K) sum_k p(y + u_k) rises with K: -.7921, -.7894, -.7876, -.7869 for 1, 2, 5, 20."""
+    u01 = Noise.rows(0, 100_000).uniform(0, (20,)).double()
+    log_p = DENSITY.log_prob(dequantize(SPEC, torch.zeros(1, dtype=torch.float64), u01))  # (N, 20)
+    for k, known in ((1, -0.7921), (2, -0.7894), (5, -0.7876), (20, -0.7869)):
+        estimates = log_p[:, :k].logsumexp(1) - log(k)
+        assert abs(float(estimates.mean()) - known) < 5 * float(estimates.std()) / len(u01) ** 0.5 + 5e-5
+
+
+def test_dequantized_values_round_back_to_their_levels() -> None:
+    spec = DataSpec(shape=(5,), low=-1, high=1, levels=5)
+    y = torch.linspace(-1, 1, 5)[None].repeat(100, 1)
+    u01 = Noise.rows(1, 100).uniform(0, (5,))
+    assert torch.equal(spec.quantize(dequantize(spec, y, u01)), y)
+
+
+def test_the_volume_of_a_level_is_its_bin_width_in_each_dimension() -> None:
+    spec = DataSpec(shape=(1, 2, 3), low=0, high=1, levels=256)
+    assert level_log_volume(spec) == 6 * log(1 / 255)
+
+
+def test_a_widened_range_goes_to_the_reals_and_back() -> None:
+    spec = DataSpec(shape=(17,), low=0, high=16, levels=17)
+    x = torch.linspace(-0.5, 16.5, 17, dtype=torch.float64)[None]
+    v, _ = to_reals(spec, x, 0.05)
+    assert torch.allclose(v[0, [0, -1]], torch.tensor([log(0.05 / 0.95), log(0.95 / 0.05)], dtype=torch.float64))
+    assert torch.allclose(from_reals(spec, v, 0.05), x, atol=1e-12)
+
+
+def test_the_logit_tells_its_own_jacobian() -> None:
+    spec = DataSpec(shape=(4,), low=-3, high=5, shift=(1.0,), scale=(4.0,))
+    x = torch.tensor([[-3.0, -1.2, 2.5, 5.0]], dtype=torch.float64)
+    _, log_det = to_reals(spec, x, 0.01)
+    jacobian = torch.autograd.functional.jacobian(lambda row: to_reals(spec, row[None], 0.01)[0][0], x[0])
+    assert torch.allclose(log_det[0], torch.linalg.slogdet(jacobian).logabsdet, rtol=1e-12)
+
+
+def test_bits_per_dimension_do_not_depend_on_the_units_of_the_data() -> None:
+    """T34: levels 0..255, the same levels in [0, 1), and either through a logit, give the level the same bits."""
+    u01 = Noise.rows(2, 50).uniform(0, (3,)).double()
+    level = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (50, 3))).double()
+    base = Normal(torch.zeros((), dtype=torch.float64), 1.5)
+    bits = []
+    for unit in (1.0, 1 / 256):
+        spec = DataSpec(shape=(3,), low=0, high=255 * unit, levels=256)
+        v, log_det = to_reals(spec, dequantize(spec, level * unit, u01), 1e-3)
+        log_p = base.log_prob(v).sum(1) + log_det + level_log_volume(spec)
+        bits.append(-log_p / (3 * log(2)))
+    # The same density written for 0..256 by hand, without the library: s in (alpha, 1 - alpha), v = logit s.
+    s = 1e-3 + (1 - 2e-3) * (level + u01) / 256
+    by_hand = base.log_prob((s / (1 - s)).log()) + log((1 - 2e-3) / 256) - s.log() - (1 - s).log()
+    assert torch.allclose(bits[0], bits[1], rtol=1e-10)
+    assert torch.allclose(bits[0], -by_hand.sum(1) / (3 * log(2)), rtol=1e-10)

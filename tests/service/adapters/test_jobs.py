@@ -1,16 +1,17 @@
 """The record of jobs: Redis and memory pass the same tests."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
+from service import redis_server
 from service.adapters.memory import MemoryJobs
 from service.adapters.redis_jobs import RedisJobs, RedisRuns
 from service.domain import Event, Fault, Job, State
@@ -19,7 +20,6 @@ from service.ports import Jobs, NewJob, Runs, Stale, Update
 from service.settings import Settings
 
 NEW = NewJob(model="moons", run={"seed": 1})
-LEASE_S = 0.05
 CRASH = Fault(type="crashed", detail="ended by SIGKILL")
 
 
@@ -27,23 +27,39 @@ CRASH = Fault(type="crashed", detail="ended by SIGKILL")
 class Record:
     jobs: Jobs
     runs: Runs
+    outlive_the_leases: Callable[[], None]
 
-    def outlive_the_lease(self) -> None:
-        time.sleep(1.2 * LEASE_S)
+
+class Clock:
+    now = 1e9
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_a_minute(self) -> None:
+        self.now += 60
 
 
 @pytest.fixture(params=["redis", "memory"])
 async def record(request: pytest.FixtureRequest) -> AsyncIterator[Record]:
     if request.param == "memory":
-        memory = MemoryJobs(Settings(lease_s=LEASE_S, max_attempts=2, max_queued_jobs=3))
-        yield Record(memory, memory)
+        clock = Clock()
+        memory = MemoryJobs(Settings(max_attempts=2, max_queued_jobs=3), clock)
+        yield Record(memory, memory, clock.pass_a_minute)
         return
     url = request.getfixturevalue("redis_url")
-    settings = Settings(redis_url=url, lease_s=LEASE_S, max_attempts=2, max_queued_jobs=3)
+    settings = Settings(redis_url=url, max_attempts=2, max_queued_jobs=3)
     jobs, runs = RedisJobs(settings), RedisRuns(settings)
-    yield Record(jobs, runs)
+    with redis.Redis.from_url(url) as client:
+        yield Record(jobs, runs, lambda: outdate(client))
     await jobs.close()
     runs.close()
+
+
+def outdate(client: redis.Redis) -> None:
+    """Every lease ends in 1970."""
+    for job_id in client.zrange("pf:running", 0, -1):
+        client.zadd("pf:running", {job_id: 0})
 
 
 def progress(step: int) -> Update:
@@ -202,7 +218,7 @@ async def test_a_finished_job_takes_no_more_beats(record: Record) -> None:
 async def test_an_expired_lease_queues_the_job_again(record: Record) -> None:
     job = await claimed(record)
     assert record.runs.expire() == []
-    record.outlive_the_lease()
+    record.outlive_the_leases()
     assert record.runs.expire() == [job.id]
     again = record.runs.claim(job.id, "other")
     assert again is not None
@@ -211,7 +227,7 @@ async def test_an_expired_lease_queues_the_job_again(record: Record) -> None:
 
 async def test_a_late_beat_revives_a_job_that_nobody_else_claimed(record: Record) -> None:
     job = await claimed(record)
-    record.outlive_the_lease()
+    record.outlive_the_leases()
     record.runs.expire()
     assert (await record.jobs.get(job.id)).state is State.QUEUED
     record.runs.beat(job.id, 1, [progress(5)])
@@ -222,15 +238,23 @@ async def test_a_late_beat_revives_a_job_that_nobody_else_claimed(record: Record
 
 async def test_a_job_that_is_lost_without_progress_fails_in_the_end(record: Record) -> None:
     job = await claimed(record)
-    record.outlive_the_lease()
+    record.outlive_the_leases()
     record.runs.expire()
     record.runs.claim(job.id, "w")
-    record.outlive_the_lease()
+    record.outlive_the_leases()
     record.runs.expire()
     seen = await record.jobs.get(job.id)
     assert seen.state is State.FAILED
     assert seen.error is not None
     assert seen.error.type == "lost"
+
+
+async def test_a_cancelled_job_whose_runner_vanished_ends_with_its_lease(record: Record) -> None:
+    job = await claimed(record)
+    await record.jobs.cancel(job.id)
+    record.outlive_the_leases()
+    record.runs.expire()
+    assert (await record.jobs.get(job.id)).state is State.CANCELLED
 
 
 async def test_progress_earns_new_attempts(record: Record) -> None:
@@ -247,11 +271,11 @@ async def test_progress_earns_new_attempts(record: Record) -> None:
 
 async def test_waiting_jobs_are_told_of_again_but_not_at_once(record: Record) -> None:
     job, _ = await record.jobs.create(NEW)
-    assert record.runs.untold(60) == []
+    assert record.runs.untold(600) == []
     record.runs.claim(job.id, "w")
     record.runs.give_back(job.id, 1)
-    assert record.runs.untold(60) == [job.id]
-    assert record.runs.untold(60) == []
+    assert record.runs.untold(600) == [job.id]
+    assert record.runs.untold(600) == []
 
 
 async def test_versions_are_reserved_once_for_a_job_and_never_again(record: Record) -> None:
@@ -293,6 +317,15 @@ async def test_a_watch_after_nonsense_is_refused(record: Record) -> None:
         await collect(record.jobs.watch(job.id, after="yesterday"))
 
 
+async def test_an_id_that_names_another_key_is_not_found(record: Record) -> None:
+    job = await claimed(record)
+    for job_id in (f"{job.id}:events", "", "..", "*", job.id.upper() + "\n"):
+        with pytest.raises(NotFound):
+            await record.jobs.get(job_id)
+        with pytest.raises(NotFound):
+            await record.jobs.cancel(job_id)
+
+
 def test_of_200_racing_claims_one_wins(redis_url: str) -> None:
     settings = Settings(redis_url=redis_url)
     job = asyncio.run(_create_one(settings))
@@ -311,6 +344,34 @@ async def test_jobs_are_unavailable_without_redis() -> None:
     assert refusal.value.retry_after_s is not None
     with pytest.raises(Unavailable):
         runs.claim("x", "w")
+
+
+async def test_a_watch_outlasts_a_restart_of_redis(tmp_path: Path) -> None:
+    server, url = redis_server.start(tmp_path)
+    settings = Settings(redis_url=url)
+    jobs, runs = RedisJobs(settings), RedisRuns(settings)
+    job, _ = await jobs.create(NEW)
+    seen: dict[str, str] = {}
+
+    async def watch() -> None:
+        async for event in jobs.watch(job.id, after="0"):
+            seen[event.id] = event.data["state"]
+
+    watching = asyncio.create_task(watch())
+    async with asyncio.timeout(10):
+        while not seen:
+            await asyncio.sleep(0.01)
+    server.kill()
+    server.wait()
+    server, _ = redis_server.start(tmp_path)
+    runs.claim(job.id, "w")
+    runs.fail(job.id, 1, CRASH)
+    await asyncio.wait_for(watching, 10)
+    assert list(seen.values()) == ["queued", "running", "failed"]
+    await jobs.close()
+    runs.close()
+    server.terminate()
+    server.wait(10)
 
 
 async def test_the_stream_of_a_long_job_is_capped(redis_url: str) -> None:

@@ -1,0 +1,84 @@
+r"""Generative adversarial networks.
+
+A generator g pushes z ~ N(0, I) forward to fake data, a critic f scores data and fakes, and the two play a game
+(`models.objectives.games`) whose value, at the best critic, is a divergence between the two distributions. Each step
+
+    k times:  f descends critic_loss(f, x, g(z)),  each time with its own share of the batch and fresh fakes,
+    once:     g descends generator_loss(f, g(z)),  against the critic that has just moved.
+
+Where data are bounded a tanh keeps g(z) in their range. There is no likelihood and no encoder.
+
+References:
+    | Generative Adversarial Nets (Goodfellow et al., 2014), https://arxiv.org/abs/1406.2661
+    | Unsupervised Representation Learning with Deep Convolutional GANs (Radford et al., 2015), arXiv:1511.06434
+    | The Unusual Effectiveness of Averaging in GAN Training (Yazıcı et al., 2018), https://arxiv.org/abs/1806.04498
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal, final
+
+from pydantic import Field, PositiveInt
+
+from models.family import Adam, Batch, Decodes, Family, Loss, Options, Samples
+from models.lazy import networks, sampling, torch
+from models.objectives.games import AnyGame, NonSaturating
+from models.spec import DataSpec, Shape
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from models.networks import Nets
+    from models.noise import Noise
+    from models.sampling import Sampler
+
+
+@final
+class GAN(Family, Samples, Decodes):
+    """Generative adversarial network: one pass from noise to data, learned in a game against a critic."""
+
+    family: Literal["gan"] = "gan"
+    latent: PositiveInt = Field(32, le=1024)  # dimensions of z
+    width: PositiveInt = Field(128, le=2048)  # units of a hidden layer; channels of the first convolution
+    depth: PositiveInt = Field(3, le=8)  # hidden layers, for vectors
+    game: AnyGame = NonSaturating()
+    critic_steps: PositiveInt = Field(1, le=20)  # for each step of the generator
+
+    optimizer: ClassVar[Adam] = Adam(lr=5e-4, betas=(0.5, 0.999), decay="cosine")
+
+    def build(self, spec: DataSpec) -> Nets:
+        return networks.Nets(
+            spec,
+            generator=networks.decoder(spec, self.latent, width=self.width, depth=self.depth, leaky=True),
+            critic=networks.encoder(spec, 1, width=self.width, depth=self.depth, normalized=False, leaky=True),
+        )
+
+    def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
+        u = nets.spec.normalize(batch.x)
+        for real in u.chunk(self.critic_steps):  # a short last batch makes fewer shares, never an empty one
+            fake = self.fake(nets, len(real), batch.rng).detach()
+            yield Loss("critic", self.game.critic_loss(nets["critic"], real, fake, batch.rng), ("critic",))
+        fake = self.fake(nets, len(u), batch.rng)
+        yield Loss("generator", self.game.generator_loss(nets["critic"], fake), ("generator",))
+
+    def fake(self, nets: Nets, n: int, rng: Generator) -> Tensor:
+        """N draws of the generator, (n, *shape), network units."""
+        return self.push(nets, torch.randn(n, self.latent, generator=rng, device=rng.device))
+
+    def push(self, nets: Nets, z: Tensor) -> Tensor:
+        """g(z), network units.  z: (B, Z); returns (B, *shape)."""
+        y: Tensor = nets["generator"](z)
+        return y if nets.spec.low is None else y.tanh()
+
+    def sampler(self, nets: Nets, options: Options) -> Sampler:
+        return sampling.OneStep(lambda noise: self.prior(nets, noise), lambda z, noise: self.decode(nets, z))
+
+    def latent_shape(self, spec: DataSpec) -> Shape:
+        return (self.latent,)
+
+    def prior(self, nets: Nets, noise: Noise) -> Tensor:
+        return noise.normal(0, (self.latent,))
+
+    def decode(self, nets: Nets, z: Tensor) -> Tensor:
+        return nets.spec.denormalize(self.push(nets, z))

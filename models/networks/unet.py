@@ -1,0 +1,103 @@
+"""A small UNet for images from 5x5 to 32x32: down to 4x4 in factors of two, attention there, and up again.
+
+References:
+    | U-Net (Ronneberger et al., 2015), https://arxiv.org/abs/1505.04597
+    | Denoising Diffusion Probabilistic Models (Ho et al., 2020), https://arxiv.org/abs/2006.11239
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.networks.conv import channels, crop, halvings, norm, pad
+from models.networks.denoiser import zeroed
+from models.spec import Shape
+
+
+@final
+class UNet(nn.Module):
+    """(B, C, H, W) and a level, (B, width), to (B, C, H, W). `depth` blocks at each size, on the way down and up."""
+
+    def __init__(self, shape: Shape, *, width: int, depth: int) -> None:
+        super().__init__()
+        self.shape = shape
+        levels = halvings(shape)
+        self.side = 4 * 2**levels
+        self.enter = nn.Conv2d(shape[0], width, 3, padding=1)
+        self.down = nn.ModuleList()
+        self.up = nn.ModuleList()
+        for level in range(levels):
+            c, c_below = channels(width, level), channels(width, level + 1)
+            self.down.append(Stage(c, c, width, depth))
+            self.down.append(nn.Conv2d(c, c_below, 2, stride=2))
+            self.up.insert(0, Stage(c + c_below, c, width, depth))
+        bottom = channels(width, levels)
+        self.before, self.attention = Block(bottom, bottom, width), Attention(bottom)
+        self.after = Block(bottom, bottom, width)
+        self.leave = nn.Sequential(norm(width), nn.SiLU(), zeroed(nn.Conv2d(width, shape[0], 3, padding=1)))
+
+    def forward(self, x: Tensor, level: Tensor) -> Tensor:
+        h = self.enter(pad(x, self.side))
+        kept = []
+        for layer in self.down:
+            if isinstance(layer, Stage):
+                h = layer(h, level)
+                kept.append(h)
+            else:
+                h = layer(h)
+        h = self.after(self.attention(self.before(h, level)), level)
+        for stage in self.up:
+            h = stage(torch.cat([kept.pop(), F.interpolate(h, scale_factor=2)], dim=1), level)
+        return crop(self.leave(h), self.shape)
+
+
+@final
+class Stage(nn.Module):
+    """Blocks of one size."""
+
+    def __init__(self, c_in: int, c_out: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(c_in if i == 0 else c_out, c_out, width) for i in range(depth))
+
+    def forward(self, h: Tensor, level: Tensor) -> Tensor:
+        for block in self.blocks:
+            h = block(h, level)
+        return h
+
+
+@final
+class Block(nn.Module):
+    """A residual block of two convolutions, told the level between them."""
+
+    def __init__(self, c_in: int, c_out: int, width: int) -> None:
+        super().__init__()
+        self.first = nn.Sequential(norm(c_in), nn.SiLU(), nn.Conv2d(c_in, c_out, 3, padding=1))
+        self.level = nn.Linear(width, c_out)
+        self.second = nn.Sequential(norm(c_out), nn.SiLU(), zeroed(nn.Conv2d(c_out, c_out, 3, padding=1)))
+        self.skip = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1)
+
+    def forward(self, h: Tensor, level: Tensor) -> Tensor:
+        inner = self.first(h) + self.level(level)[:, :, None, None]
+        out: Tensor = self.skip(h) + self.second(inner)
+        return out
+
+
+@final
+class Attention(nn.Module):
+    """Every pixel looks at every pixel of its own image."""
+
+    def __init__(self, c: int) -> None:
+        super().__init__()
+        self.norm = norm(c)
+        self.query_key_value = nn.Conv2d(c, 3 * c, 1)
+        self.out = zeroed(nn.Conv2d(c, c, 1))
+
+    def forward(self, h: Tensor) -> Tensor:
+        q, k, v = self.query_key_value(self.norm(h)).flatten(2).transpose(1, 2).chunk(3, dim=2)  # (B, HW, C)
+        attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(h.shape)
+        out: Tensor = h + self.out(attended)
+        return out

@@ -1,0 +1,95 @@
+r"""Games of a critic f and a generator g, played on any two batches: real x ~ p and fake x' ~ q.
+
+The critic descends `critic_loss`, the generator `generator_loss`; both see only the critic's scores f(x), (B, 1),
+so the same game is played on data, on codes or on both side by side. Scores of `non_saturating` are logits,
+D = sigmoid(f):
+
+    non_saturating:  critic     -E_p log D - E_q log(1 - D) + gamma/2 E_p |grad f|^2
+                     generator  -E_q log D
+    wasserstein:     critic     -E_p f + E_q f + lambda E (|grad f(x^)| - 1)^2,   x^ = e x + (1 - e) x',  e ~ U(0, 1)
+                     generator  -E_q f
+
+At the best critic, D = p / (p + q), the first game's value E_p log D + E_q log(1 - D) is 2 JSD(p, q) - log 4 and its
+generator follows the gradient of KL(q, p) - 2 JSD(p, q); the second's is the distance W1(p, q).
+
+References:
+    | Generative Adversarial Nets (Goodfellow et al., 2014), https://arxiv.org/abs/1406.2661
+    | Towards Principled Methods for Training GANs (Arjovsky & Bottou, 2017), https://arxiv.org/abs/1701.04862
+    | Improved Training of Wasserstein GANs (Gulrajani et al., 2017), https://arxiv.org/abs/1704.00028
+    | Which Training Methods for GANs do actually Converge? (Mescheder et al., 2018), https://arxiv.org/abs/1801.04406
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Literal, final
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat
+
+from models.family import Config
+from models.lazy import F, torch
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    Critic = Callable[[Tensor], Tensor]  # (B, ...) to scores, (B, 1)
+
+
+class Game(Config, ABC):
+    """What a critic and a generator play for."""
+
+    game: str  # a Literal with a default in each final game
+
+    @abstractmethod
+    def critic_loss(self, critic: Critic, real: Tensor, fake: Tensor, rng: Generator) -> Tensor:
+        """What the critic descends on, a scalar.  real, fake: (B, ...), as many of the one as of the other."""
+
+    @abstractmethod
+    def generator_loss(self, critic: Critic, fake: Tensor) -> Tensor:
+        """What the generator descends on, a scalar.  fake: (B, ...)."""
+
+
+@final
+class NonSaturating(Game):
+    """The classifier's game; a penalty on the critic's slope at the data, R1, makes it converge."""
+
+    game: Literal["non_saturating"] = "non_saturating"
+    gamma: NonNegativeFloat = 0.1  # weight of R1; 0 is Goodfellow's game
+
+    def critic_loss(self, critic: Critic, real: Tensor, fake: Tensor, rng: Generator) -> Tensor:
+        on_real, slope = score_and_slope(critic, real)
+        r1 = 0.5 * self.gamma * (slope**2).sum(1).mean()
+        return F.softplus(-on_real).mean() + F.softplus(critic(fake)).mean() + r1
+
+    def generator_loss(self, critic: Critic, fake: Tensor) -> Tensor:
+        return F.softplus(-critic(fake)).mean()
+
+
+@final
+class Wasserstein(Game):
+    """The game for the distance W1: a penalty holds the critic's slope near one between real and fake."""
+
+    game: Literal["wasserstein"] = "wasserstein"
+    penalty: PositiveFloat = 10.0  # lambda
+
+    def critic_loss(self, critic: Critic, real: Tensor, fake: Tensor, rng: Generator) -> Tensor:
+        e = torch.rand(len(real), generator=rng, device=real.device, dtype=real.dtype)
+        between = torch.lerp(fake, real, e.view(-1, *[1] * (real.dim() - 1)))
+        _, slope = score_and_slope(critic, between)
+        steepness: Tensor = torch.linalg.vector_norm(slope, dim=1)  # its gradient at a flat critic is 0, not NaN
+        return critic(fake).mean() - critic(real).mean() + self.penalty * ((steepness - 1) ** 2).mean()
+
+    def generator_loss(self, critic: Critic, fake: Tensor) -> Tensor:
+        return -critic(fake).mean()
+
+
+def score_and_slope(critic: Critic, x: Tensor) -> tuple[Tensor, Tensor]:
+    """f(x), (B, 1), and grad f(x), (B, D), which can itself be differentiated.  x: (B, ...)."""
+    x = x.detach().requires_grad_()
+    score = critic(x)
+    (slope,) = torch.autograd.grad(score.sum(), x, create_graph=True)
+    return score, slope.flatten(1)
+
+
+AnyGame = Annotated[NonSaturating | Wasserstein, Field(discriminator="game")]

@@ -1,0 +1,54 @@
+r"""From bounded data to the reals and back.
+
+Flows and Gaussians live on all of R; bounded data do not. Per element, with the range [a, b], widened by half a bin
+on either side where data have levels,
+
+    s = alpha + (1 - 2 alpha) (x - a) / (b - a),      v = logit s = log s - log(1 - s),
+    log |dv/dx| = log((1 - 2 alpha) / (b - a)) - log s - log(1 - s),
+
+where alpha keeps v finite at the ends of the range. Unbounded data are normalized instead.
+
+References:
+    | Masked Autoregressive Flow for Density Estimation (Papamakarios et al., 2017), https://arxiv.org/abs/1705.07057
+    | Density estimation using Real NVP (Dinh et al., 2016), https://arxiv.org/abs/1605.08803
+"""
+
+from __future__ import annotations
+
+from math import log
+from typing import TYPE_CHECKING
+
+from models.lazy import F, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.spec import DataSpec
+
+
+def to_reals(spec: DataSpec, x: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    """Data units to v, (B, D), and log |det dv/dx|, (B,) nats.  x: (B, *shape), inside the widened range."""
+    if spec.low is None:
+        return spec.normalize(x).flatten(1), x.new_full((len(x),), spec.log_jacobian)
+    a, b = _range(spec)
+    s = alpha + (1 - 2 * alpha) * (x.flatten(1) - a) / (b - a)
+    v = torch.logit(s)
+    log_det = log((1 - 2 * alpha) / (b - a)) + F.softplus(v) + F.softplus(-v)  # -log(1 - s) - log s
+    return v, log_det.sum(1)
+
+
+def from_reals(spec: DataSpec, v: Tensor, alpha: float) -> Tensor:
+    """The inverse of `to_reals`.  v: (B, D).  Returns (B, *shape), data units; off the range by alpha at most."""
+    if spec.low is None:
+        return spec.denormalize(v.view(len(v), *spec.shape))
+    a, b = _range(spec)
+    s = torch.sigmoid(v)
+    return (a + (b - a) * (s - alpha) / (1 - 2 * alpha)).view(len(v), *spec.shape)
+
+
+def _range(spec: DataSpec) -> tuple[float, float]:
+    """[a, b]: the range of data, or of the bins of its levels."""
+    if spec.low is None or spec.high is None:
+        raise ValueError("unbounded data have no range")
+    margin = 0.0 if spec.levels is None else spec.bin_width / 2
+    return spec.low - margin, spec.high + margin

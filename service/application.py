@@ -1,0 +1,185 @@
+"""What the service does, whatever the door. Every refusal is a `ServiceError`.
+
+gateway | rpc  ->  Application  ->  Jobs, Wakeups, Asks, Models, Workers (ports)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, final, overload
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from models.errors import InvalidData
+from models.families import FAMILIES
+from models.family import Samples as CanSample
+from models.family import Scores, capabilities
+from models.presets import PRESETS
+from models.run import Run
+from service.answers import Answer, Codes, FamilyCard, Likelihoods, Points, PresetCard, Samples
+from service.commands import AnyAsk, Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample, Train
+from service.domain import Card, Event, Job, Name, Reference, State, Worker
+from service.errors import Invalid, NotFound, Unavailable
+from service.ports import Asks, Jobs, Models, NewJob, Wakeups, Workers
+from service.questions import Subject
+from service.settings import Settings
+
+MAX_KEY_CHARS = 255  # of an idempotency key
+MAX_JOBS = 1000  # in one list
+
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
+_REFERENCE: TypeAdapter[str] = TypeAdapter(Reference)
+
+
+@final
+@dataclass(frozen=True)
+class Application:
+    """The service behind its doors."""
+
+    jobs: Jobs
+    wakeups: Wakeups
+    asks: Asks
+    models: Models
+    workers: Workers
+    settings: Settings
+
+    # --- jobs ---
+
+    async def train(self, command: Train, *, idempotency_key: str | None = None) -> Job:
+        """Start a job, or find the one this key started. Raises Invalid, NotFound (preset), Conflict, Overloaded."""
+        if idempotency_key is not None and not 0 < len(idempotency_key) <= MAX_KEY_CHARS:
+            raise Invalid.field("Idempotency-Key", f"must have 1 to {MAX_KEY_CHARS} characters")
+        run = _run(command)
+        try:
+            await asyncio.to_thread(run.data.check, self.settings.data_root)
+        except InvalidData as error:
+            field = f"run.data.{error.field}" if error.field else "run.data"
+            raise Invalid.field(field, error.message) from error
+        recipe = run.model_dump(mode="json")
+        request = orjson.dumps([command.model, command.preset, recipe], option=orjson.OPT_SORT_KEYS)
+        fingerprint = sha256(request).hexdigest()
+        new = NewJob(command.model, recipe, command.preset, idempotency_key, fingerprint)
+        job, _ = await self.jobs.create(new)
+        if job.state is State.QUEUED:
+            await self.wakeups.wake(job.id)
+        return job
+
+    async def job(self, job_id: str) -> Job:
+        """Raises NotFound."""
+        return await self.jobs.get(job_id)
+
+    async def list_jobs(self, *, state: str | None = None, model: str | None = None, limit: int = 100) -> list[Job]:
+        """Newest first. Raises Invalid."""
+        if state is not None and state not in set(State):
+            raise Invalid.field("state", f"must be one of {', '.join(State)}")
+        if not 1 <= limit <= MAX_JOBS:
+            raise Invalid.field("limit", f"must lie in [1, {MAX_JOBS}]")
+        if model is not None:
+            _check_reference(_NAME, model)
+        return await self.jobs.list(state=State(state) if state else None, model=model, limit=limit)
+
+    async def cancel(self, job_id: str) -> Job:
+        """Ask for a job's end. Raises NotFound."""
+        return await self.jobs.cancel(job_id)
+
+    async def watch(self, job_id: str, *, after: str = "0") -> AsyncIterator[Event]:
+        """A job's events after one that was seen, to its end. Raises NotFound before the first event."""
+        await self.jobs.get(job_id)
+        return self.jobs.watch(job_id, after=after)
+
+    # --- asks ---
+
+    @overload
+    async def ask(self, ask: Sample, *, timeout_s: float | None = None) -> Samples: ...
+    @overload
+    async def ask(self, ask: Likelihood, *, timeout_s: float | None = None) -> Likelihoods: ...
+    @overload
+    async def ask(self, ask: Encode, *, timeout_s: float | None = None) -> Codes: ...
+    @overload
+    async def ask(self, ask: Decode | Reconstruct | Interpolate, *, timeout_s: float | None = None) -> Points: ...
+    async def ask(self, ask: AnyAsk, *, timeout_s: float | None = None) -> Answer:
+        """Put a question to a model.
+
+        Raises:
+            NotFound: there is no such model or version.
+            Unsupported: the model lacks the capability.
+            Invalid: a field does not fit the model, or asks for more than a limit.
+            Overloaded, Unavailable, TimedOut: no worker answers in time; try again.
+        """
+        subject = Subject.of(await self.models.get(ask.model))
+        question = subject.question(ask, self.settings)
+        longest_s = self.settings.ask_timeout_s
+        reply = await self.asks.ask(question, timeout_s=longest_s if timeout_s is None else min(timeout_s, longest_s))
+        return subject.answer(ask, question, reply)
+
+    # --- models ---
+
+    async def list_models(self, *, model: str | None = None) -> Sequence[Card]:
+        """The newest version of every model, or all versions of one, oldest first. Raises NotFound."""
+        if model is None:
+            return await self.models.newest()
+        return await self.models.versions(_check_reference(_NAME, model))
+
+    async def model(self, reference: str) -> Card:
+        """Raises NotFound."""
+        return await self.models.get(_check_reference(_REFERENCE, reference))
+
+    async def delete_model(self, reference: str) -> Sequence[str]:
+        """Delete a version, or all of a name; returns what was deleted. Raises NotFound."""
+        return await self.models.delete(_check_reference(_REFERENCE, reference))
+
+    # --- what there is ---
+
+    def families(self) -> list[FamilyCard]:
+        """What can be trained, from the classes themselves."""
+        return [
+            FamilyCard(name, _summary(cls), capabilities(cls), cls.model_json_schema(), _options(cls))
+            for name, cls in FAMILIES.items()
+        ]
+
+    def presets(self) -> list[PresetCard]:
+        """Runs with names."""
+        return [PresetCard(p.name, p.summary, p.run.model_dump(mode="json")) for p in PRESETS.values()]
+
+    async def ready(self) -> Sequence[Worker]:
+        """The live workers. Raises Unavailable where a model could not be served."""
+        workers = await self.workers.live()
+        if not workers:
+            raise Unavailable("no worker is alive; start one, or wait for it", retry_after_s=1.0)
+        return workers
+
+
+def _run(command: Train) -> Run:
+    """The run of a command. Raises NotFound."""
+    if command.run is not None:
+        return command.run
+    if command.preset not in PRESETS:
+        raise NotFound(f"there is no preset {command.preset!r}; there are: {', '.join(PRESETS)}")
+    return PRESETS[command.preset].run
+
+
+def _check_reference(kind: TypeAdapter[str], reference: str) -> str:
+    """Raises NotFound: what cannot be a name names nothing."""
+    try:
+        return kind.validate_python(reference)
+    except ValidationError:
+        raise NotFound(f"there is no model {reference[:100]!r}") from None
+
+
+def _summary(cls: type[Any]) -> str:
+    return (inspect.getdoc(cls) or "").partition("\n")[0]
+
+
+def _options(cls: type[Any]) -> dict[str, dict[str, Any]]:
+    """JSON Schemas of what may be chosen, by capability."""
+    options = {}
+    if issubclass(cls, CanSample):
+        options["sample"] = cls.SampleOptions.model_json_schema()
+    if issubclass(cls, Scores):
+        options["likelihood"] = cls.ScoreOptions.model_json_schema()
+    return options

@@ -1,0 +1,138 @@
+"""Bodies to commands and answers to bodies: JSON, npy, PNG.
+
+A number that is not finite (the log-likelihood of a point without density is -inf) is `null` in JSON, which has no
+other word for it, and itself in npy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import orjson
+from fastapi import Request, Response
+
+from service.answers import Answer, Likelihoods, Samples
+from service.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct
+from service.errors import Invalid, Malformed, NotAcceptable, UnsupportedMedia
+from service.gateway import npy, pictures
+from service.validation import Model, parse
+
+JSON = "application/json"
+OFFERS = (JSON, npy.MEDIA_TYPE, pictures.MEDIA_TYPE)  # the first wins a draw
+
+LARGE_VALUES = 100_000  # an answer of more is written in a thread
+
+# Which field an npy body is.
+_ARRAYS: dict[type[Any], str] = {Likelihood: "x", Encode: "x", Reconstruct: "x", Decode: "z"}
+_TEXTS = frozenset({"model", "path"})  # query parameters that are text; the others are JSON
+
+
+async def read(request: Request, command: type[Model]) -> Model:
+    """The command in a request. Raises Invalid, Malformed, TooLarge, UnsupportedMedia."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type == JSON:
+        if request.query_params:
+            raise Invalid("query parameters come with an npy body only; put them into the JSON")
+        return parse(command, _json(await request.body()))
+    if media_type == npy.MEDIA_TYPE and (command is Interpolate or command in _ARRAYS):
+        return parse(command, _query(request) | _arrays(command, await request.body()))
+    known = f"{JSON} or {npy.MEDIA_TYPE}" if command is Interpolate or command in _ARRAYS else JSON
+    raise UnsupportedMedia(f"the content type is {media_type or 'missing'}; send {known}")
+
+
+def choose(accept: str | None) -> str:
+    """The media type of the answer, by the client's preferences. Raises NotAcceptable."""
+    if accept is None:
+        return JSON
+    wanted = [_preference(part) for part in accept.split(",")]
+
+    def quality(offer: str) -> tuple[float, bool]:
+        kind = offer.partition("/")[0]
+        for pattern in (offer, f"{kind}/*", "*/*"):
+            qualities = [q for name, q in wanted if name == pattern]
+            if qualities:
+                return max(qualities), pattern == offer
+        return 0.0, False
+
+    best = max(OFFERS, key=quality)
+    if quality(best)[0] <= 0:
+        raise NotAcceptable(f"the answer can be {', '.join(OFFERS)}; accept one of them")
+    return best
+
+
+async def render(answer: Answer, media_type: str) -> Response:
+    """An answer in a media type. Raises NotAcceptable."""
+    writers: dict[str, Callable[[Answer], bytes]] = {
+        JSON: lambda answer: orjson.dumps(_contiguous(answer.fields), option=orjson.OPT_SERIALIZE_NUMPY),
+        npy.MEDIA_TYPE: lambda answer: npy.dumps(answer.array),
+        pictures.MEDIA_TYPE: lambda answer: pictures.png(answer.array, answer.picture_spec),
+    }
+    write = writers[media_type]
+    large = answer.array.size > LARGE_VALUES or media_type == pictures.MEDIA_TYPE
+    body = await asyncio.to_thread(write, answer) if large else write(answer)
+    return Response(body, headers=_headers(answer), media_type=media_type)
+
+
+def _headers(answer: Answer) -> dict[str, str]:
+    """What an array or a picture cannot say."""
+    timing = answer.timing
+    headers = {
+        "Pushforward-Model": answer.model,
+        "Server-Timing": f"queue;dur={timing.queue_ms:.3f}, compute;dur={timing.compute_ms:.3f}",
+    }
+    if isinstance(answer, Samples):
+        headers["Pushforward-Seed"] = str(answer.seed)
+    if isinstance(answer, Likelihoods):
+        headers["Pushforward-Kind"] = answer.kind
+    return headers
+
+
+def _json(body: bytes) -> object:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"the body is not JSON: {error}") from error
+
+
+def _query(request: Request) -> dict[str, Any]:
+    """The fields beside an npy body: text, or JSON."""
+    fields: dict[str, Any] = {}
+    for name, text in request.query_params.multi_items():
+        if name in fields:
+            raise Invalid.field(name, "is given twice")
+        try:
+            fields[name] = text if name in _TEXTS else orjson.loads(text)
+        except orjson.JSONDecodeError:
+            fields[name] = text
+    return fields
+
+
+def _arrays(command: type[Any], body: bytes) -> dict[str, Any]:
+    array = npy.loads(body)
+    if command is not Interpolate:
+        return {_ARRAYS[command]: array}
+    if array.ndim < 1 or len(array) != 2:
+        raise Invalid(f"the array has shape {list(array.shape)}; send the two ends: [2, *shape]")
+    return {"start": array[0], "end": array[1]}
+
+
+def _contiguous(fields: dict[str, Any]) -> dict[str, Any]:
+    """The same, with arrays as orjson reads them."""
+    return {
+        name: np.ascontiguousarray(value) if isinstance(value, np.ndarray) else value for name, value in fields.items()
+    }
+
+
+def _preference(part: str) -> tuple[str, float]:
+    """One entry of an Accept header: its media range and its quality, 0 where unreadable."""
+    name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    for parameter in parameters:
+        if parameter.startswith("q="):
+            try:
+                return name, float(parameter[2:])
+            except ValueError:
+                return name, 0.0
+    return name, 1.0

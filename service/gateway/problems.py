@@ -1,0 +1,114 @@
+"""Every refusal as an RFC 9457 problem document, `application/problem+json`.
+
+References:
+    | Problem Details for HTTP APIs (Nottingham, Wilde & Dalal, 2023), RFC 9457
+"""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from math import ceil
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from service.errors import Failed, Kind, ServiceError
+from service.validation import invalid
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 1.0  # where a refusal does not know better
+
+STATUS: dict[Kind, HTTPStatus] = {
+    Kind.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Kind.MALFORMED: HTTPStatus.BAD_REQUEST,
+    Kind.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Kind.CONFLICT: HTTPStatus.CONFLICT,
+    Kind.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Kind.UNSUPPORTED_MEDIA: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    Kind.NOT_ACCEPTABLE: HTTPStatus.NOT_ACCEPTABLE,
+    Kind.OVERLOADED: HTTPStatus.SERVICE_UNAVAILABLE,
+    Kind.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    Kind.TIMEOUT: HTTPStatus.GATEWAY_TIMEOUT,
+    Kind.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+log = logging.getLogger(__name__)
+
+
+def document(error: ServiceError, instance: str) -> dict[str, Any]:
+    """The members of a problem document; `instance` is the path asked for."""
+    members: dict[str, Any] = {
+        "type": f"/problems/{error.slug}",
+        "title": error.title,
+        "status": STATUS[error.kind].value,
+        "detail": error.detail,
+        "instance": instance,
+    }
+    if error.errors:
+        members["errors"] = [{"field": fault.field, "message": fault.message} for fault in error.errors]
+    return members
+
+
+def response(error: ServiceError, instance: str) -> Response:
+    """A refusal as a response."""
+    headers = {}
+    if STATUS[error.kind] is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(max(1, ceil(error.retry_after_s or RETRY_AFTER_S)))
+    if error.kind is Kind.TOO_LARGE:
+        headers["Connection"] = "close"  # the rest of the body is not read
+    return _write(document(error, instance), headers)
+
+
+def install(app: FastAPI) -> None:
+    """Let every refusal of the app leave as a problem document."""
+    app.add_exception_handler(ServiceError, _refused)
+    app.add_exception_handler(RequestValidationError, _bad_query)
+    app.add_exception_handler(HTTPException, _bad_route)
+    app.add_exception_handler(Exception, _failed)
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    if not isinstance(error, ServiceError):
+        return _failed(request, error)
+    if error.kind is Kind.INTERNAL:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return response(error, request.url.path)
+
+
+def _bad_query(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        return _failed(request, error)
+    complaints = [{**complaint, "loc": complaint["loc"][1:]} for complaint in error.errors()]  # query | path | header
+    return response(invalid(complaints, {}), request.url.path)
+
+
+def _bad_route(request: Request, error: Exception) -> Response:
+    """What the router refuses: an unknown path, a method that is not there."""
+    if not isinstance(error, HTTPException):
+        return _failed(request, error)
+    status = HTTPStatus(error.status_code)
+    details = {
+        HTTPStatus.NOT_FOUND: f"there is nothing at {request.url.path}; see /docs",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not answered here; see /docs",
+    }
+    members = {
+        "type": f"/problems/{status.phrase.lower().replace(' ', '-')}",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": details.get(status, str(error.detail)),
+        "instance": request.url.path,
+    }
+    return _write(members, dict(error.headers or {}))
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    """A defect: its trace is logged by the server, and told to nobody."""
+    return response(Failed("an unexpected error; the service's log tells more"), request.url.path)
+
+
+def _write(members: dict[str, Any], headers: dict[str, str]) -> Response:
+    return Response(orjson.dumps(members), members["status"], headers, MEDIA_TYPE)

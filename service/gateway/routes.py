@@ -1,0 +1,182 @@
+"""The routes: one line of work each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, cast
+
+import orjson
+from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+
+from service import telemetry
+from service.answers import Answer
+from service.application import Application
+from service.commands import ASKS, Train
+from service.domain import Card, Job
+from service.gateway import events, media, schemas
+from service.gateway.openapi import answers, documented
+from service.telemetry import Telemetry
+
+CLIENT_CLOSED_REQUEST = 499  # nobody reads it; nginx's number, for the metrics
+
+router = APIRouter()
+
+_BODIES: dict[str, type[BaseModel]] = {
+    "sample": schemas.SamplesBody,
+    "likelihood": schemas.LikelihoodsBody,
+    "encode": schemas.CodesBody,
+    "decode": schemas.PointsBody,
+    "reconstruct": schemas.PointsBody,
+    "interpolate": schemas.PointsBody,
+}
+
+
+async def _application(request: Request) -> Application:  # async: FastAPI sends other dependencies through a thread
+    return cast(Application, request.app.state.application)
+
+
+App = Annotated[Application, Depends(_application)]
+
+
+def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    body = orjson.dumps(value, default=lambda record: record.model_dump(mode="json"))
+    return Response(body, status, headers, media.JSON)
+
+
+# --- jobs ---
+
+
+@router.post("/train", status_code=202, **documented(Train, answers(Job, 202), tag="jobs"))
+async def train(
+    request: Request, app: App, idempotency_key: Annotated[str | None, Header(max_length=1024)] = None
+) -> Response:
+    """Start training. The same `Idempotency-Key` gives the same job."""
+    job = await app.train(await media.read(request, Train), idempotency_key=idempotency_key)
+    return _json(job, 202, {"Location": f"/jobs/{job.id}"})
+
+
+@router.get("/jobs", **documented(None, answers(schemas.JobsBody), tag="jobs"))
+async def jobs(app: App, state: str | None = None, model: str | None = None, limit: int = 100) -> Response:
+    """Jobs, newest first."""
+    return _json({"jobs": await app.list_jobs(state=state, model=model, limit=limit)})
+
+
+@router.get("/jobs/{job_id}", **documented(None, answers(Job), tag="jobs"))
+async def job(app: App, job_id: str) -> Response:
+    """A job and how far it has come."""
+    return _json(await app.job(job_id))
+
+
+@router.post("/jobs/{job_id}/cancel", **documented(None, answers(Job), tag="jobs"))
+async def cancel(app: App, job_id: str) -> Response:
+    """Ask for a job's end; asking twice is the same as asking once."""
+    return _json(await app.cancel(job_id))
+
+
+@router.get("/jobs/{job_id}/events", **documented(None, answers(None, media=events.MEDIA_TYPE), tag="jobs"))
+async def job_events(
+    request: Request, app: App, job_id: str, last_event_id: Annotated[str | None, Header()] = None
+) -> Response:
+    """A job's events as they come (Server-Sent Events); `Last-Event-ID` resumes."""
+    watched = await app.watch(job_id, after=last_event_id or "0")
+    body = events.stream(watched, request.app.state.closing)
+    return StreamingResponse(body, media_type=events.MEDIA_TYPE, headers={"Cache-Control": "no-store"})
+
+
+# --- asks ---
+
+
+def _asking(command: type[Any]) -> Callable[[Request, Application], Awaitable[Response]]:
+    async def ask(request: Request, app: App) -> Response:
+        media_type = media.choose(request.headers.get("accept"))
+        answer = await _until_disconnected(request, app.ask(await media.read(request, command)))
+        return Response(status_code=CLIENT_CLOSED_REQUEST) if answer is None else await media.render(answer, media_type)
+
+    ask.__doc__ = command.__doc__
+    return ask
+
+
+for _op, _command in ASKS.items():
+    router.add_api_route(
+        f"/{_op}",
+        _asking(_command),
+        methods=["POST"],
+        name=_op,
+        operation_id=_op,
+        **documented(_command, answers(_BODIES[_op], arrays=True), tag="asks"),
+    )
+
+
+async def _until_disconnected(request: Request, work: Awaitable[Answer]) -> Answer | None:
+    """The work's result; None, and the work given up, where the client leaves first."""
+    answering = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        return answering.result() if answering.done() else None
+    finally:
+        leaving.cancel()
+        answering.cancel()
+        await asyncio.gather(answering, leaving, return_exceptions=True)
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+# --- models ---
+
+
+@router.get("/models", **documented(None, answers(schemas.ModelsBody), tag="models"))
+async def models(app: App, model: str | None = None) -> Response:
+    """The newest version of every model; with `model`, all versions of that one."""
+    return _json({"models": await app.list_models(model=model)})
+
+
+@router.get("/models/{reference}", **documented(None, answers(Card), tag="models"))
+async def model(app: App, reference: str) -> Response:
+    """A model's card: `name` is its newest version, `name@3` the third."""
+    return _json(await app.model(reference))
+
+
+@router.delete("/models/{reference}", **documented(None, answers(schemas.DeletedBody), tag="models"))
+async def delete_model(app: App, reference: str) -> Response:
+    """Delete a version (`name@3`), or all of a name."""
+    return _json({"deleted": await app.delete_model(reference)})
+
+
+# --- what there is ---
+
+
+@router.get("/families", **documented(None, answers(schemas.FamiliesBody), tag="catalog"))
+async def families(app: App) -> Response:
+    """What can be trained, and what each can be asked."""
+    return _json({"families": app.families()})
+
+
+@router.get("/presets", **documented(None, answers(schemas.PresetsBody), tag="catalog"))
+async def presets(app: App) -> Response:
+    """Runs with names, ready to train."""
+    return _json({"presets": app.presets()})
+
+
+@router.get("/livez", **documented(None, answers(schemas.AliveBody), tag="health"))
+async def livez() -> Response:
+    """Whether this process answers."""
+    return _json({"status": "alive"})
+
+
+@router.get("/readyz", **documented(None, answers(schemas.ReadyBody), tag="health"))
+async def readyz(app: App) -> Response:
+    """Whether a model could be served: Redis answers and a worker lives."""
+    return _json({"status": "ready", "workers": await app.ready()})
+
+
+@router.get("/metrics", **documented(None, answers(None, media="text/plain"), tag="health"))
+async def metrics(request: Request) -> Response:
+    """Counts and histograms, as Prometheus reads them."""
+    return Response(cast(Telemetry, request.app.state.telemetry).exposition(), media_type=telemetry.CONTENT_TYPE)

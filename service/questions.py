@@ -1,0 +1,147 @@
+"""From a validated ask and a model's card to the question for a worker, and from its reply to the answer."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from math import log, prod
+from typing import Any, final
+
+import numpy as np
+from pydantic import ValidationError
+
+from models.errors import InvalidInput
+from models.families import FAMILIES
+from models.family import Decodes, Encodes, Family, Options, Samples, Scores
+from models.spec import Shape
+from service import answers
+from service.answers import Answer
+from service.commands import AnyAsk, Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample
+from service.domain import Card, Question, Reply
+from service.errors import Conflict, Failed, Invalid, Unsupported
+from service.settings import Settings
+from service.validation import parse
+
+SEED_LIMIT_BITS = 53  # of a seed that we choose: JSON readers keep integers exactly up to 2**53
+
+
+@final
+@dataclass(frozen=True)
+class Subject:
+    """The model that is asked."""
+
+    card: Card
+    family: Family
+
+    @classmethod
+    def of(cls, card: Card) -> Subject:
+        """Raises Conflict where this service does not know the card's family as it was trained."""
+        try:
+            return cls(card, FAMILIES[card.family].model_validate(card.run["family"]))
+        except (KeyError, ValidationError) as error:
+            raise Conflict(
+                f"{card.reference} was trained by another release ({card.family}); train it again, or ask that release"
+            ) from error
+
+    def question(self, ask: AnyAsk, settings: Settings) -> Question:
+        """Raises Unsupported, Invalid."""
+        if ask.op not in self.card.capabilities:
+            can = ", ".join(self.card.capabilities)
+            raise Unsupported(f"{self.card.family} cannot {ask.op}; it can: {can}")
+        options = self._options(ask)
+        match ask:
+            case Sample():
+                self._limit("n", ask.n, self.card.spec.shape, settings)
+                seed = secrets.randbits(SEED_LIMIT_BITS) if ask.seed is None else ask.seed
+                return Question(self.card.reference, ask.op, ask.n, seed, options)
+            case Interpolate():
+                self._limit("steps", ask.steps, self.card.spec.shape, settings)
+                return self._walk(ask)
+            case Decode():
+                self._limit("z", len(ask.z), self.card.spec.shape, settings)
+                self._check_codes(ask.z)
+                return Question(self.card.reference, ask.op, len(ask.z), 0, options, {"z": ask.z})
+            case Encode():
+                self._limit("x", len(ask.x), self.card.latent_shape or (1,), settings)
+            case Reconstruct():
+                self._limit("x", len(ask.x), self.card.spec.shape, settings)
+            case Likelihood():
+                self._limit("x", len(ask.x), (1,), settings)
+        self._check("x", ask.x, on_levels=isinstance(ask, Likelihood) and self._scores_only_levels)
+        seed = ask.seed if isinstance(ask, Likelihood) else 0
+        return Question(self.card.reference, ask.op, len(ask.x), seed, options, {"x": ask.x})
+
+    def answer(self, ask: AnyAsk, question: Question, reply: Reply) -> Answer:
+        """Raises Failed where the reply is not what was asked for."""
+        model, timing, spec = question.model, reply.timing, self.card.spec
+        try:
+            match ask:
+                case Sample():
+                    return answers.Samples(model, timing, question.seed, reply.arrays["samples"], spec)
+                case Encode():
+                    return answers.Codes(model, timing, reply.arrays["z"])
+                case Likelihood():
+                    log_prob = np.asarray(reply.arrays["log_prob"], np.float64)
+                    std_error = reply.arrays.get("std_error")
+                    bits = -log_prob / (spec.size * log(2)) if self._scores_only_levels else None
+                    return answers.Likelihoods(model, timing, log_prob, reply.info["kind"], std_error, bits)
+                case _:
+                    return answers.Points(model, timing, reply.arrays["x"], spec)
+        except KeyError as error:
+            raise Failed(f"the worker's reply lacks {error}") from error
+
+    @property
+    def _scores_only_levels(self) -> bool:
+        """Whether log p is that of a level, so that bits per dimension mean something."""
+        spec = self.card.spec
+        return spec.levels is not None and isinstance(self.family, Scores) and self.family.scores_only_levels(spec)
+
+    def _options(self, ask: AnyAsk) -> dict[str, Any]:
+        """The options with their defaults, so that equal ones may share a network call."""
+        options = Options
+        if isinstance(ask, Sample) and isinstance(self.family, Samples):
+            options = self.family.SampleOptions
+        elif isinstance(ask, Likelihood) and isinstance(self.family, Scores):
+            options = self.family.ScoreOptions
+        return parse(options, ask.options, within="options").model_dump(mode="json")
+
+    def _walk(self, ask: Interpolate) -> Question:
+        """A question of an interpolation."""
+        options: dict[str, Any] = {"steps": ask.steps, "path": ask.path}
+        if ask.start is None or ask.end is None:
+            options |= {"start_seed": ask.start_seed, "end_seed": ask.end_seed}
+            return Question(self.card.reference, ask.op, ask.steps, 0, options)
+        if not isinstance(self.family, Encodes):
+            raise Unsupported(
+                f"{self.card.family} cannot encode, so it cannot walk between data points; give start_seed and end_seed"
+            )
+        ends = {"start": ask.start[None], "end": ask.end[None]}
+        for field, row in ends.items():
+            if row.shape[1:] != self.card.spec.shape:
+                shape = list(self.card.spec.shape)
+                raise Invalid.field(field, f"has shape {list(row.shape[1:])}; send one row of shape {shape}")
+            self._check(field, row)
+        return Question(self.card.reference, ask.op, ask.steps, 0, options, ends)
+
+    def _check(self, field: str, x: np.ndarray, *, on_levels: bool = False) -> None:
+        try:
+            self.card.spec.check(x, field=field, on_levels=on_levels)
+        except InvalidInput as error:
+            raise Invalid.field(error.field or field, error.message) from error
+
+    def _check_codes(self, z: np.ndarray) -> None:
+        shape = self.card.latent_shape
+        if shape is None and isinstance(self.family, Decodes):
+            shape = self.family.latent_shape(self.card.spec)
+        if shape is None or z.shape[1:] != tuple(shape) or len(z) == 0:
+            wanted = ", ".join(map(str, shape or ()))
+            raise Invalid.field("z", f"has shape {list(z.shape)}; send at least one code: [n, {wanted}]")
+        if not np.isfinite(z).all():
+            raise Invalid.field("z", "holds NaN or infinite values; every value must be finite")
+
+    @staticmethod
+    def _limit(field: str, rows: int, shape: Shape, settings: Settings) -> None:
+        """Refuse an answer of too many rows or values."""
+        most = min(settings.max_rows, settings.max_values // prod(shape))
+        if rows > most:
+            raise Invalid.field(field, f"asks for {rows} rows; at most {most} of this model at once, so ask in parts")

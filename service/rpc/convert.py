@@ -1,0 +1,240 @@
+"""Messages to commands and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+import numpy as np
+from google.protobuf.struct_pb2 import Struct, Value
+
+from service.answers import Codes, FamilyCard, Likelihoods, Points, PresetCard, Samples
+from service.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample, Train
+from service.domain import Card, Event, Job, Timing
+from service.errors import Invalid
+from service.rpc.pb import pushforward_pb2 as pb
+from service.validation import parse
+
+DTYPES = {"float32": "<f4", "float64": "<f8", "uint8": "u1", "int32": "<i4", "int64": "<i8"}
+
+# --- requests ---
+
+
+def train(request: pb.TrainRequest) -> Train:
+    """Raises Invalid."""
+    fields: dict[str, Any] = {"model": request.model}
+    if request.WhichOneof("what") == "preset":
+        fields["preset"] = request.preset
+        if request.HasField("seed"):
+            raise Invalid.field("seed", "a preset has its own; give run to choose another")
+    elif request.WhichOneof("what") == "run":
+        fields["run"] = from_struct(request.run)
+        if request.HasField("seed"):
+            fields["run"]["seed"] = request.seed
+    return parse(Train, fields)
+
+
+def state(value: int) -> str | None:
+    """A job state by which to list; None for any. Raises Invalid."""
+    if value == pb.JOB_STATE_UNSPECIFIED:
+        return None
+    if value not in pb.JobState.values():
+        raise Invalid.field("state", "is not a JobState")
+    return pb.JobState.Name(value).removeprefix("JOB_STATE_").lower()  # type: ignore[arg-type]
+
+
+def sample(request: pb.SampleRequest) -> Sample:
+    """Raises Invalid."""
+    return parse(Sample, {"n": request.n} | _ask(request) | _seeds(request, "seed"))
+
+
+def likelihood(request: pb.LikelihoodRequest) -> Likelihood:
+    """Raises Invalid."""
+    return parse(Likelihood, {"seed": request.seed} | _ask(request) | _tensors(request, "x"))
+
+
+def encode(request: pb.EncodeRequest) -> Encode:
+    """Raises Invalid."""
+    return parse(Encode, _ask(request) | _tensors(request, "x"))
+
+
+def decode(request: pb.DecodeRequest) -> Decode:
+    """Raises Invalid."""
+    return parse(Decode, _ask(request) | _tensors(request, "z"))
+
+
+def reconstruct(request: pb.ReconstructRequest) -> Reconstruct:
+    """Raises Invalid."""
+    return parse(Reconstruct, _ask(request) | _tensors(request, "x"))
+
+
+def interpolate(request: pb.InterpolateRequest) -> Interpolate:
+    """Raises Invalid."""
+    fields = _ask(request) | _tensors(request, "start", "end") | _seeds(request, "start_seed", "end_seed", "steps")
+    return parse(Interpolate, fields | ({"path": request.path} if request.path else {}))
+
+
+def array(tensor: pb.Tensor, field: str) -> np.ndarray:
+    """A tensor's numbers, not copied. Raises Invalid."""
+    if tensor.dtype not in DTYPES:
+        raise Invalid.field(f"{field}.dtype", f"is {tensor.dtype!r}; send one of {', '.join(DTYPES)}")
+    dtype, shape = np.dtype(DTYPES[tensor.dtype]), tuple(tensor.shape)
+    if min(shape, default=0) < 0 or len(shape) > 32 or prod(shape) * dtype.itemsize != len(tensor.data):
+        raise Invalid.field(
+            f"{field}.data", f"holds {len(tensor.data)} bytes, which is not what shape {list(shape)} promises"
+        )
+    return np.frombuffer(tensor.data, dtype).reshape(shape)
+
+
+def from_struct(struct: Struct) -> dict[str, Any]:
+    """A Struct as JSON would have been read: its numbers are doubles, and whole ones become integers."""
+    return {name: _from_value(value) for name, value in struct.fields.items()}
+
+
+def _from_value(value: Value) -> Any:
+    match value.WhichOneof("kind"):
+        case "struct_value":
+            return from_struct(value.struct_value)
+        case "list_value":
+            return [_from_value(item) for item in value.list_value.values]
+        case "number_value":
+            number = value.number_value
+            return int(number) if number.is_integer() else number
+        case "string_value":
+            return value.string_value
+        case "bool_value":
+            return value.bool_value
+        case _:
+            return None
+
+
+def _ask(request: Any) -> dict[str, Any]:
+    """What every ask has."""
+    return {"model": request.model, "options": from_struct(request.options)}
+
+
+def _seeds(request: Any, *fields: str) -> dict[str, int]:
+    """Optional numbers that were sent."""
+    return {field: getattr(request, field) for field in fields if request.HasField(field)}
+
+
+def _tensors(request: Any, *fields: str) -> dict[str, np.ndarray]:
+    """Tensors that were sent."""
+    return {field: array(getattr(request, field), field) for field in fields if request.HasField(field)}
+
+
+# --- answers ---
+
+
+def tensor(x: np.ndarray) -> pb.Tensor:
+    """An array, row-major and little-endian."""
+    name = "float64" if x.dtype == np.float64 else "float32"
+    return pb.Tensor(dtype=name, shape=x.shape, data=np.ascontiguousarray(x, DTYPES[name]).tobytes())
+
+
+def timing(timing: Timing) -> pb.Timing:
+    """Milliseconds and rows."""
+    return pb.Timing(queue_ms=timing.queue_ms, compute_ms=timing.compute_ms, batch_rows=timing.batch_rows)
+
+
+def samples(answer: Samples) -> pb.SampleResponse:
+    """New data."""
+    return pb.SampleResponse(
+        model=answer.model, seed=answer.seed, samples=tensor(answer.samples), timing=timing(answer.timing)
+    )
+
+
+def likelihoods(answer: Likelihoods) -> pb.LikelihoodResponse:
+    """Nats, and what kind of number they are."""
+    return pb.LikelihoodResponse(
+        model=answer.model,
+        log_prob=answer.log_prob,
+        kind=answer.kind,
+        unit=answer.unit,
+        std_error=[] if answer.std_error is None else answer.std_error,
+        bits_per_dim=[] if answer.bits_per_dim is None else answer.bits_per_dim,
+        timing=timing(answer.timing),
+    )
+
+
+def codes(answer: Codes) -> pb.EncodeResponse:
+    """Latent codes."""
+    return pb.EncodeResponse(model=answer.model, z=tensor(answer.z), timing=timing(answer.timing))
+
+
+def decoded(answer: Points) -> pb.DecodeResponse:
+    """The data of codes."""
+    return pb.DecodeResponse(model=answer.model, x=tensor(answer.x), timing=timing(answer.timing))
+
+
+def reconstructed(answer: Points) -> pb.ReconstructResponse:
+    """Data encoded and decoded."""
+    return pb.ReconstructResponse(model=answer.model, x=tensor(answer.x), timing=timing(answer.timing))
+
+
+def interpolated(answer: Points) -> pb.InterpolateResponse:
+    """The walk."""
+    return pb.InterpolateResponse(model=answer.model, x=tensor(answer.x), timing=timing(answer.timing))
+
+
+def job(record: Job) -> pb.Job:
+    """A job; what is not known is zero, empty or absent."""
+    return pb.Job(
+        id=record.id,
+        state=pb.JobState.Value(f"JOB_STATE_{record.state.name}"),
+        model=record.model,
+        version=record.version or 0,
+        preset=record.preset or "",
+        run=to_struct(record.run),
+        progress=pb.Progress(step=record.progress.step, total_steps=record.progress.total_steps),
+        losses=record.losses,
+        metrics=record.metrics,
+        error=None if record.error is None else pb.Fault(type=record.error.type, detail=record.error.detail),
+        cancel_requested=record.cancel_requested,
+        created_at=record.created_at,
+        started_at=record.started_at,
+        finished_at=record.finished_at,
+    )
+
+
+def event(event: Event) -> pb.JobEvent:
+    """An event of a job."""
+    return pb.JobEvent(id=event.id, kind=event.kind, data=to_struct(event.data))
+
+
+def model(card: Card) -> pb.Model:
+    """A card, its main fields typed."""
+    return pb.Model(
+        model=card.model,
+        version=card.version,
+        family=card.family,
+        capabilities=card.capabilities,
+        shape=card.spec.shape,
+        latent_shape=card.latent_shape or (),
+        metrics=card.metrics,
+        card=to_struct(card.model_dump(mode="json")),
+    )
+
+
+def family(card: FamilyCard) -> pb.Family:
+    """What can be trained."""
+    return pb.Family(
+        family=card.family,
+        summary=card.summary,
+        capabilities=card.capabilities,
+        schema=to_struct(card.schema),
+        options=to_struct(card.options),
+    )
+
+
+def preset(card: PresetCard) -> pb.Preset:
+    """A run with a name."""
+    return pb.Preset(name=card.name, summary=card.summary, run=to_struct(card.run))
+
+
+def to_struct(fields: Mapping[str, Any]) -> Struct:
+    """JSON as a Struct."""
+    struct = Struct()
+    struct.update(fields)
+    return struct

@@ -1,0 +1,73 @@
+"""Both doors over one application, on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import httpx
+import numpy as np
+import pytest
+import torch
+
+from service.adapters.measured_asks import MeasuredAsks
+from service.application import Application
+from service.gateway.app import create
+from service.rpc.pb import pushforward_pb2_grpc as pb_grpc
+from service.rpc.server import Door
+from service.settings import Settings
+from service.telemetry import Telemetry
+from tests.doors.fakes import Workers, application
+from tests.doors.in_process import InProcessAsks, models
+
+torch.set_num_threads(1)
+
+
+@dataclass
+class Doors:
+    """One application, seen through both doors."""
+
+    application: Application
+    asks: InProcessAsks
+    workers: Workers
+    rest: httpx.AsyncClient
+    channel: grpc.aio.Channel
+    stub: pb_grpc.PushforwardAsyncStub
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    root = tmp_path / "data"
+    root.mkdir()
+    np.save(root / "rows.npy", np.zeros((20, 2), np.float32))
+    np.save(tmp_path / "outside.npy", np.zeros((20, 2), np.float32))
+    return Settings(
+        data_root=root,
+        store=tmp_path / "store",
+        grpc_port=0,
+        max_rows=500,
+        max_values=10_000,
+        max_body_bytes=100_000,
+        ask_timeout_s=5,
+    )
+
+
+@pytest.fixture
+async def doors(settings: Settings) -> AsyncIterator[Doors]:
+    telemetry, closing = Telemetry(), asyncio.Event()
+    kept = {model.card.model: model for model in models()}
+    asks = InProcessAsks(kept)
+    behind = application(settings, [model.card for model in kept.values()], MeasuredAsks(asks, telemetry))
+    assert isinstance(behind.workers, Workers)
+    rpc = Door(behind, telemetry, closing)
+    await rpc.open()
+    transport = httpx.ASGITransport(create(behind, telemetry, closing), raise_app_exceptions=False)
+    async with (
+        httpx.AsyncClient(transport=transport, base_url="http://rest") as rest,
+        grpc.aio.insecure_channel(f"127.0.0.1:{rpc.port}") as channel,
+    ):
+        yield Doors(behind, asks, behind.workers, rest, channel, pb_grpc.PushforwardStub(channel))
+    await rpc.close(0)

@@ -1,0 +1,92 @@
+"""Honest stand-ins for the ports, without PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from models.families.vae import VAE
+from models.family import Decodes, Family, capabilities
+from models.spec import DataSpec
+from service.adapters.memory import MemoryJobs
+from service.application import Application
+from service.domain import Card, Op, Worker
+from service.errors import NotFound
+from service.ports import Asks
+from service.settings import Settings
+
+MOONS = VAE.model_validate({"latent": 2, "width": 8, "depth": 1, "likelihood": {"likelihood": "gaussian"}})
+
+
+def card(name: str, family: Family, spec: DataSpec, *, able: tuple[Op, ...] | None = None) -> Card:
+    return Card(
+        model=name,
+        version=1,
+        family=family.family,
+        capabilities=able or capabilities(family),
+        spec=spec,
+        latent_shape=family.latent_shape(spec) if isinstance(family, Decodes) else None,
+        run={"family": family.model_dump(mode="json")},
+        metrics={"validation_nats": 1.5},
+        n_parameters=1,
+        data_fingerprint="0" * 64,
+        weights_sha256="0" * 64,
+        weights_bytes=4,
+        job="j",
+        created_at=1.0,
+    )
+
+
+@dataclass
+class MemoryModels:
+    """`ports.Models`."""
+
+    cards: dict[str, Card]
+
+    async def newest(self) -> Sequence[Card]:
+        return list(self.cards.values())
+
+    async def versions(self, model: str) -> Sequence[Card]:
+        return [await self.get(model)]
+
+    async def get(self, reference: str) -> Card:
+        name, _, version = reference.partition("@")
+        if name not in self.cards or version not in ("", "1"):
+            raise NotFound(f"there is no model {reference!r}")
+        return self.cards[name]
+
+    async def delete(self, reference: str) -> Sequence[str]:
+        card = await self.get(reference)
+        del self.cards[card.model]
+        return [card.reference]
+
+
+@dataclass
+class Wakeups:
+    """`ports.Wakeups`."""
+
+    woken: list[str] = field(default_factory=list)
+
+    async def wake(self, job_id: str) -> None:
+        self.woken.append(job_id)
+
+
+@dataclass
+class Workers:
+    """`ports.Workers`."""
+
+    alive: bool = True
+
+    async def live(self) -> Sequence[Worker]:
+        return [Worker(id="w", device="cpu", models=(), training=(), seen_at=1.0)] if self.alive else []
+
+
+def application(settings: Settings, cards: Sequence[Card], asks: Asks) -> Application:
+    return Application(
+        jobs=MemoryJobs(settings),
+        wakeups=Wakeups(),
+        asks=asks,
+        models=MemoryModels({card.model: card for card in cards}),
+        workers=Workers(),
+        settings=settings,
+    )

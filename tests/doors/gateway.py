@@ -1,0 +1,39 @@
+"""The gateway as a process of its own, over stand-ins: `python -m tests.doors.gateway`. Its model draws zeros."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.data import TwoMoons
+from service.domain import Question, Reply, Timing
+from service.serving import loop, serve
+from service.settings import Settings
+from service.telemetry import Telemetry
+from tests.doors.fakes import MOONS, application, card
+
+
+@dataclass(frozen=True)
+class ToldAsks:
+    """`ports.Asks` that says on standard output that a question was taken, and answers it after a while."""
+
+    delay_s: float
+
+    async def ask(self, question: Question, *, timeout_s: float) -> Reply:
+        print("asked", flush=True)
+        await asyncio.sleep(self.delay_s)
+        timing = Timing(queue_ms=0.0, compute_ms=0.0, batch_rows=question.rows)
+        return Reply({"samples": np.zeros((question.rows, 2), np.float32)}, {}, timing)
+
+
+async def main() -> None:
+    asks = ToldAsks(float(os.environ["DELAY_S"]))
+    await serve(application(Settings(), [card("moons", MOONS, TwoMoons().spec)], asks), Telemetry())
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(main())

@@ -1,0 +1,279 @@
+"""One table of asks, put through REST and gRPC: the same answer, or the same refusal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import numpy as np
+import orjson
+import pytest
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from grpc_status import rpc_status
+
+from service.rpc.pb import pushforward_pb2 as pb
+from tests.doors.conftest import Doors
+
+X = np.array([[0.5, 0.25], [1.0, -0.5]], np.float32)
+DIGIT = np.full((1, 1, 8, 8), 3.0, np.float32)
+Z = np.zeros((2, 2), np.float32)
+
+REQUESTS = {
+    "sample": pb.SampleRequest,
+    "likelihood": pb.LikelihoodRequest,
+    "encode": pb.EncodeRequest,
+    "decode": pb.DecodeRequest,
+    "reconstruct": pb.ReconstructRequest,
+    "interpolate": pb.InterpolateRequest,
+}
+MAIN = {"sample": "samples", "likelihood": "log_prob", "encode": "z"}  # the others: x
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An ask that must be refused."""
+
+    what: str
+    op: str
+    body: dict[str, Any]
+    status: int
+    code: grpc.StatusCode
+    field: str | None = None
+    says: str = ""
+
+
+ANSWERED = [
+    ("sample", {"model": "moons", "n": 3, "seed": 7}, (3, 2)),
+    ("sample", {"model": "moons@1", "n": 1, "seed": 2**64 - 1}, (1, 2)),
+    ("sample", {"model": "digits", "n": 2, "seed": 0}, (2, 1, 8, 8)),
+    ("likelihood", {"model": "moons", "x": X, "options": {"k": 4}}, (2,)),
+    ("likelihood", {"model": "digits", "x": DIGIT, "options": {"k": 4}, "seed": 3}, (1,)),
+    ("encode", {"model": "moons", "x": X}, (2, 2)),
+    ("decode", {"model": "digits", "z": np.zeros((3, 4), np.float32)}, (3, 1, 8, 8)),
+    ("reconstruct", {"model": "digits", "x": DIGIT}, (1, 1, 8, 8)),
+    ("interpolate", {"model": "moons", "start": X[0], "end": X[1], "steps": 4, "path": "linear"}, (4, 2)),
+    ("interpolate", {"model": "moons", "start_seed": 1, "end_seed": 2}, (8, 2)),
+]
+
+INVALID = grpc.StatusCode.INVALID_ARGUMENT
+PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
+REFUSED = [
+    Refusal("unknown model", "sample", {"model": "nobody", "n": 1}, 404, grpc.StatusCode.NOT_FOUND, None, "nobody"),
+    Refusal("unknown version", "sample", {"model": "moons@9", "n": 1}, 404, grpc.StatusCode.NOT_FOUND),
+    Refusal("no name", "sample", {"model": "../etc", "n": 1}, 422, INVALID, "model"),
+    Refusal("no capability", "encode", {"model": "sampler", "x": X}, 409, PRECONDITION, None, "it can: sample, decode"),
+    Refusal("n = 0", "sample", {"model": "moons", "n": 0}, 422, INVALID, "n"),
+    Refusal("n < 0", "sample", {"model": "moons", "n": -1}, 422, INVALID, "n"),
+    Refusal("n too large", "sample", {"model": "moons", "n": 501}, 422, INVALID, "n", "at most 500"),
+    Refusal("too many values", "sample", {"model": "digits", "n": 200}, 422, INVALID, "n", "at most 156"),
+    Refusal("too many rows", "encode", {"model": "moons", "x": np.zeros((501, 2), "f4")}, 422, INVALID, "x"),
+    Refusal("too many steps", "interpolate",
+            {"model": "moons", "start_seed": 1, "end_seed": 2, "steps": 501}, 422, INVALID, "steps"),
+    Refusal("one step", "interpolate",
+            {"model": "moons", "start_seed": 1, "end_seed": 2, "steps": 1}, 422, INVALID, "steps"),
+    Refusal("wrong shape", "encode", {"model": "moons", "x": np.zeros((2, 3), "f4")}, 422, INVALID, "x", "shape [2]"),
+    Refusal("one row without its batch", "encode", {"model": "moons", "x": X[0]}, 422, INVALID, "x"),
+    Refusal("wrong code", "decode", {"model": "moons", "z": np.zeros((2, 3), "f4")}, 422, INVALID, "z", "[n, 2]"),
+    Refusal("out of range", "encode", {"model": "digits", "x": DIGIT * 10}, 422, INVALID, "x", "[0, 16]"),
+    Refusal("between levels", "likelihood", {"model": "digits", "x": DIGIT + 0.5}, 422, INVALID, "x", "levels"),
+    Refusal("overflow", "encode", {"model": "moons", "x": np.full((1, 2), 1e300)}, 422, INVALID, "x", "finite"),
+    Refusal("missing array", "encode", {"model": "moons"}, 422, INVALID, "x", "missing"),
+    Refusal("unknown option", "likelihood",
+            {"model": "moons", "x": X, "options": {"q": 4}}, 422, INVALID, "options.q", "not a known field"),
+    Refusal("wrong option", "likelihood", {"model": "moons", "x": X, "options": {"k": 0}}, 422, INVALID, "options.k"),
+    Refusal("option of another", "encode", {"model": "moons", "x": X, "options": {"k": 4}}, 422, INVALID, "options.k"),
+    Refusal("one end", "interpolate", {"model": "moons", "start": X[0]}, 422, INVALID, None, "give start and end"),
+    Refusal("no path", "interpolate",
+            {"model": "moons", "start_seed": 1, "end_seed": 2, "path": "via rome"}, 422, INVALID, "path"),
+    Refusal("end of another shape", "interpolate",
+            {"model": "moons", "start": X[0], "end": np.zeros(3, "f4")}, 422, INVALID, "end"),
+]  # fmt: skip
+
+
+def message(op: str, body: dict[str, Any]) -> Any:
+    request = REQUESTS[op]()
+    for name, value in body.items():
+        if isinstance(value, np.ndarray):
+            getattr(request, name).CopyFrom(tensor(value))
+        elif name == "options":
+            request.options.update(value)
+        else:
+            setattr(request, name, value)
+    return request
+
+
+def tensor(x: np.ndarray) -> pb.Tensor:
+    return pb.Tensor(dtype=str(x.dtype), shape=x.shape, data=x.tobytes())
+
+
+def array(answer: Any) -> np.ndarray:
+    return np.frombuffer(answer.data, answer.dtype).reshape(answer.shape)
+
+
+def call(doors: Doors, op: str, body: dict[str, Any]) -> Any:
+    return getattr(doors.stub, op.capitalize())(message(op, body))
+
+
+@pytest.mark.parametrize(("op", "body", "shape"), ANSWERED)
+async def test_an_ask_has_the_same_answer_through_both_doors(
+    doors: Doors, op: str, body: dict[str, Any], shape: tuple[int, ...]
+) -> None:
+    json = {"content": orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)}
+    over_rest = await doors.rest.post(f"/{op}", headers={"Content-Type": "application/json"}, **json)
+    over_grpc = await call(doors, op, body)
+    assert over_rest.status_code == 200, over_rest.text
+    answer = over_rest.json()
+    main = MAIN.get(op, "x")
+    rows = np.array(answer[main])
+    assert rows.shape == shape
+    told = np.array(over_grpc.log_prob) if op == "likelihood" else array(getattr(over_grpc, main))
+    np.testing.assert_array_equal(rows.astype(told.dtype), told)
+    assert answer["model"] == over_grpc.model
+    assert answer["model"].endswith("@1")
+    assert answer["timing"].keys() == {"queue_ms", "compute_ms", "batch_rows"}
+    if op == "likelihood":
+        assert (answer["kind"], answer["unit"]) == (over_grpc.kind, over_grpc.unit) == ("lower_bound", "nats")
+        assert (answer["bits_per_dim"] or []) == list(over_grpc.bits_per_dim)
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.what)
+async def test_an_ask_has_the_same_refusal_through_both_doors(doors: Doors, case: Refusal) -> None:
+    json = orjson.dumps(case.body, option=orjson.OPT_SERIALIZE_NUMPY)
+    refused = await doors.rest.post(f"/{case.op}", headers={"Content-Type": "application/json"}, content=json)
+    problem = refused.json()
+    assert (refused.status_code, refused.headers["content-type"]) == (case.status, "application/problem+json")
+    assert problem["status"] == case.status
+    assert problem["instance"] == f"/{case.op}"
+    assert case.says in problem["detail"]
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await call(doors, case.op, case.body)
+    assert failed.value.code() == case.code
+    assert failed.value.details() == problem["detail"]
+    reason, fields = details(failed.value)
+    assert problem["type"] == f"/problems/{reason}"
+    assert [error["field"] for error in problem.get("errors", [])] == fields
+    assert fields == ([case.field] if case.field else [])
+
+
+def details(error: grpc.aio.AioRpcError) -> tuple[str, list[str]]:
+    """The reason and the fields at fault."""
+    info, faults = ErrorInfo(), BadRequest()
+    for detail in rpc_status.from_call(error).details:
+        detail.Unpack(info)
+        detail.Unpack(faults)
+    return info.reason, [violation.field for violation in faults.field_violations]
+
+
+async def test_without_a_seed_the_answer_tells_one_that_any_reader_of_json_keeps(doors: Doors) -> None:
+    first = (await doors.rest.post("/sample", json={"model": "moons"})).json()
+    again = await call(doors, "sample", {"model": "moons", "n": 1, "seed": first["seed"]})
+    assert first["seed"] < 2**53
+    np.testing.assert_array_equal(np.array(first["samples"], np.float32), array(again.samples))
+
+
+async def test_a_training_starts_alike_through_both_doors_and_once_for_a_key(doors: Doors) -> None:
+    run = {"family": {"family": "vae", "latent": 2}, "data": {"source": "two_moons"}, "budget": {"steps": 5}}
+    started = await doors.rest.post("/train", json={"model": "m", "run": run}, headers={"Idempotency-Key": "k"})
+    assert started.status_code == 202
+    assert started.headers["location"] == f"/jobs/{started.json()['id']}"
+    assert started.json()["state"] == "queued"
+    assert started.json()["progress"] == {"step": 0, "total_steps": 0}
+    request = pb.TrainRequest(model="m", idempotency_key="k")
+    request.run.update(run)
+    again = await doors.stub.Train(request)
+    assert again.id == started.json()["id"]
+    listed = await doors.stub.ListJobs(pb.ListJobsRequest(model="m", state=pb.JOB_STATE_QUEUED))
+    assert [job.id for job in listed.jobs] == [again.id]
+    other = await doors.rest.post("/train", json={"model": "n", "run": run}, headers={"Idempotency-Key": "k"})
+    assert other.status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        ({"model": "m", "preset": "nobody"}, 404, None),
+        ({"model": "m"}, 422, None),
+        ({"model": "M", "preset": "vae-digits"}, 422, "model"),
+        ({"model": "m", "run": {"family": {"family": "x"}, "data": {"source": "digits"}}}, 422, "run.family"),
+        ({"model": "m", "run": {"family": {"family": "vae", "latent": 0}, "data": {"source": "digits"}}}, 422,
+         "run.family.latent"),
+        ({"model": "m", "run": {"family": {"family": "vae", "vae": 1}, "data": {"source": "digits"}}}, 422,
+         "run.family.vae"),
+        ({"model": "m", "run": {"family": {"family": "vae"}, "data": {"source": "npy", "path": "../outside.npy"}}},
+         422, "run.data.path"),
+        ({"model": "m", "run": {"family": {"family": "vae"}, "data": {"source": "npy", "path": "/etc/x.npy"}}}, 422,
+         "run.data.path"),
+        ({"model": "m", "run": {"family": {"family": "vae"}, "data": {"source": "npy", "path": "no.npy"}}}, 422,
+         "run.data.path"),
+        ({"model": "m", "run": {"family": {"family": "vae"}, "data": {"source": "npy"}}}, 422, "run.data.path"),
+        ({"model": "m", "run": {"family": {"family": "vae"}, "data": {"source": "digits"}, "sed": 1}}, 422, "run.sed"),
+        ({"model": "m", "run": {"family": {"family": "vae"}, "data": {"source": "digits"}, "budget": {}}}, 422,
+         "run.budget"),
+    ],
+)  # fmt: skip
+async def test_a_bad_run_is_refused_naming_the_field_as_the_client_wrote_it(
+    doors: Doors, body: dict[str, Any], status: int, field: str | None
+) -> None:
+    problem = (await doors.rest.post("/train", json=body)).json()
+    assert problem["status"] == status
+    assert [error["field"] for error in problem.get("errors", [])] == ([field] if field else [])
+    request = pb.TrainRequest(model=body["model"], preset=body.get("preset"))
+    if "run" in body:
+        request.run.update(body["run"])
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await doors.stub.Train(request)
+    assert failed.value.details() == problem["detail"]
+
+
+async def test_a_file_under_the_data_root_can_be_trained_on(doors: Doors) -> None:
+    run = {"family": {"family": "vae"}, "data": {"source": "npy", "path": "rows.npy"}}
+    assert (await doors.rest.post("/train", json={"model": "m", "run": run})).status_code == 202
+
+
+async def test_a_cancelled_job_ends_for_those_who_watch_it(doors: Doors) -> None:
+    job = (await doors.rest.post("/train", json={"model": "m", "preset": "vae-digits"})).json()
+    cancelled = await doors.stub.CancelJob(pb.CancelJobRequest(id=job["id"]))
+    assert cancelled.state == pb.JOB_STATE_CANCELLED
+    events = [event async for event in doors.stub.WatchJob(pb.WatchJobRequest(id=job["id"]))]
+    stream = (await doors.rest.get(f"/jobs/{job['id']}/events")).text
+    ids = [line.removeprefix("id: ") for line in stream.splitlines() if line.startswith("id: ")]
+    assert ids == [event.id for event in events]
+    assert events[-1].data["state"] == "cancelled"
+    resumed = (await doors.rest.get(f"/jobs/{job['id']}/events", headers={"Last-Event-ID": ids[0]})).text
+    assert [line for line in resumed.splitlines() if line.startswith("id: ")] == [f"id: {ids[-1]}"]
+
+
+@pytest.mark.parametrize("path", ["/jobs/nobody", "/jobs/nobody/events", "/models/nobody", "/models/No@x"])
+async def test_what_is_not_there_is_not_found(doors: Doors, path: str) -> None:
+    missing = await doors.rest.get(path)
+    assert missing.status_code == 404
+    assert missing.json()["type"] == "/problems/not-found"
+
+
+async def test_models_are_listed_shown_and_deleted_alike(doors: Doors) -> None:
+    listed = (await doors.rest.get("/models")).json()["models"]
+    assert [model.model for model in (await doors.stub.ListModels(pb.ListModelsRequest())).models] == [
+        card["model"] for card in listed
+    ]
+    shown = (await doors.rest.get("/models/digits@1")).json()
+    told = await doors.stub.GetModel(pb.GetModelRequest(model="digits"))
+    assert shown["spec"]["shape"] == list(told.shape) == [1, 8, 8]
+    assert list(told.capabilities) == shown["capabilities"]
+    assert (await doors.rest.get("/models?model=digits")).json()["models"] == [shown]
+    assert (await doors.rest.delete("/models/digits")).json() == {"deleted": ["digits@1"]}
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await doors.stub.DeleteModel(pb.DeleteModelRequest(model="digits"))
+    assert failed.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_the_catalog_is_the_same_through_both_doors(doors: Doors) -> None:
+    families = (await doors.rest.get("/families")).json()["families"]
+    told = (await doors.stub.ListFamilies(pb.ListFamiliesRequest())).families
+    assert [family["family"] for family in families] == [family.family for family in told]
+    vae = next(family for family in families if family["family"] == "vae")
+    assert "latent" in vae["schema"]["properties"]
+    assert vae["options"]["likelihood"]["properties"]["k"]["maximum"] == 5000
+    presets = (await doors.rest.get("/presets")).json()["presets"]
+    listed = (await doors.stub.ListPresets(pb.ListPresetsRequest())).presets
+    assert [preset["name"] for preset in presets] == [preset.name for preset in listed]

@@ -1,0 +1,340 @@
+"""What only REST has: media types, limits of bodies, problem documents, disconnects, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.spec import DataSpec
+from service.errors import NotAcceptable
+from service.gateway import media, npy, pictures
+from tests.doors.conftest import Doors
+from tests.doors.in_process import InProcessAsks
+
+X = np.array([[0.5, 0.25], [1.0, -0.5]], np.float32)
+NPY = {"Content-Type": "application/x-npy"}
+
+
+def npy_bytes(array: np.ndarray, version: tuple[int, int] = (1, 0)) -> bytes:
+    stream = BytesIO()
+    np.lib.format.write_array(stream, array, version, allow_pickle=True)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("x", [X, X.astype(">f8"), np.asfortranarray(X), X.astype(np.float16)], ids=str)
+async def test_an_npy_body_is_the_array(doors: Doors, x: np.ndarray) -> None:
+    as_npy = await doors.rest.post("/encode?model=moons", content=npy_bytes(x), headers=NPY)
+    as_json = await doors.rest.post("/encode", json={"model": "moons", "x": X.tolist()})
+    assert as_npy.status_code == 200, as_npy.text
+    assert as_npy.json()["z"] == as_json.json()["z"]
+
+
+async def test_an_npy_body_takes_the_other_fields_from_the_query(doors: Doors) -> None:
+    query = "model=moons&steps=3&path=linear"
+    walk = await doors.rest.post(f"/interpolate?{query}", content=npy_bytes(X), headers=NPY)
+    assert np.array(walk.json()["x"]).shape == (3, 2)
+    scored = await doors.rest.post('/likelihood?model=moons&options={"k":2}&seed=5', content=npy_bytes(X), headers=NPY)
+    body = {"model": "moons", "x": X.tolist(), "options": {"k": 2}, "seed": 5}
+    assert scored.json()["log_prob"] == (await doors.rest.post("/likelihood", json=body)).json()["log_prob"]
+
+
+class TestBadNpy:
+    """4xx, never 500."""
+
+    GOOD = npy_bytes(X)
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"",
+            b"garbage",
+            GOOD[:6],
+            GOOD[:40],
+            GOOD[:-1],
+            GOOD + b"x",
+            npy_bytes(np.array([{"a": 1}, None], dtype=object)),
+            npy_bytes(np.array(["a", "b"])),
+            npy_bytes(X.astype(complex)),
+            npy_bytes(np.zeros(2, dtype=[("a", "f4")])),
+            GOOD.replace(b"(2, 2)", b"(9, 2)"),
+            GOOD.replace(b"(2, 2)", b"(-1,2)"),
+            GOOD.replace(b"(2, 2)", b"(2,'')"),
+            GOOD.replace(b"'<f4'", b"'<f9'"),
+            npy_bytes(X, (3, 0)),
+        ],
+        ids=range(15),
+    )
+    async def test_is_refused(self, doors: Doors, body: bytes) -> None:
+        refused = await doors.rest.post("/encode?model=moons", content=body, headers=NPY)
+        assert refused.status_code == 400, refused.text
+        assert refused.json()["type"] == "/problems/malformed"
+
+    async def test_of_one_number_or_of_three_ends_is_refused(self, doors: Doors) -> None:
+        scalar = await doors.rest.post("/encode?model=moons", content=npy_bytes(np.float32(1)), headers=NPY)
+        ends = await doors.rest.post("/interpolate?model=moons", content=npy_bytes(np.zeros((3, 2))), headers=NPY)
+        assert (scalar.status_code, ends.status_code) == (422, 422)
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    async def test_with_values_that_are_not_finite_is_refused(self, doors: Doors, value: float) -> None:
+        refused = await doors.rest.post("/encode?model=moons", content=npy_bytes(X * value), headers=NPY)
+        assert refused.json()["errors"][0]["field"] == "x"
+        assert refused.status_code == 422
+
+    @pytest.mark.parametrize("query", ["model=moons&seeed=1", "model=moons&model=digits", "", "model=moons&options=x"])
+    async def test_query_is_refused(self, doors: Doors, query: str) -> None:
+        refused = await doors.rest.post(f"/likelihood?{query}", content=self.GOOD, headers=NPY)
+        assert refused.status_code == 422
+        assert refused.json()["errors"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{", 400),
+        (b"", 400),
+        (b'{"model": NaN}', 400),
+        (b"\xff", 400),
+        (b"[" * 5000, 400),
+        (b"[]", 422),
+        (b'{"model": "moons", "n": "3"}', 422),
+        (b'{"model": "moons", "n": 1.5}', 422),
+        (b'{"model": "moons", "n": true}', 422),
+        (b'{"model": "moons", "n": 1e30}', 422),
+        (b'{"model": "moons", "m": 1}', 422),
+        (b'{"model": "moons", "seed": 18446744073709551616}', 422),
+        (b'{"model": "moons", "seed": -1}', 422),
+    ],
+)
+async def test_bad_json_is_refused(doors: Doors, body: bytes, status: int) -> None:
+    refused = await doors.rest.post("/sample", content=body, headers={"Content-Type": "application/json"})
+    assert refused.status_code == status, refused.text
+    assert refused.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("x", ["[[1, 2], [3]]", '[["a", "b"]]', "[[null, 1]]", "5", "{}", "[[1e39, 0]]", "[]", '"x"'])
+async def test_bad_rows_are_refused(doors: Doors, x: str) -> None:
+    body = f'{{"model": "moons", "x": {x}}}'
+    refused = await doors.rest.post("/encode", content=body, headers={"Content-Type": "application/json"})
+    assert refused.status_code == 422, refused.text
+    assert refused.json()["errors"][0]["field"] == "x"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Content-Type": "text/csv"}, 415),
+        ({}, 415),
+        ({"Content-Type": "application/x-npy"}, 415),
+        ({"Content-Type": "application/json; charset=utf-8"}, 200),
+        ({"Content-Type": "application/json", "Accept": "text/html"}, 406),
+        ({"Content-Type": "application/json", "Accept": "text/html, */*;q=0.1"}, 200),
+    ],
+)
+async def test_media_types_are_negotiated(doors: Doors, headers: dict[str, str], status: int) -> None:
+    answer = await doors.rest.post("/sample", content=b'{"model": "moons"}', headers=headers)
+    assert answer.status_code == status, answer.text
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        (None, media.JSON),
+        ("*/*", media.JSON),
+        ("application/*", media.JSON),
+        ("image/*", "image/png"),
+        ("image/png, application/json;q=0.9", "image/png"),
+        ("application/json;q=0.2, application/x-npy;q=0.5", "application/x-npy"),
+        ("*/*, application/x-npy", "application/x-npy"),
+    ],
+)
+def test_the_most_wanted_media_type_is_chosen(accept: str | None, chosen: str) -> None:
+    assert media.choose(accept) == chosen
+
+
+@pytest.mark.parametrize("accept", ["text/html", "", "application/json;q=0", "application/json;q=x"])
+def test_no_media_type_is_chosen_where_none_is_wanted(accept: str) -> None:
+    with pytest.raises(NotAcceptable):
+        media.choose(accept)
+
+
+async def test_samples_come_as_json_npy_and_png(doors: Doors) -> None:
+    body = {"model": "digits", "n": 5, "seed": 3}
+    json = (await doors.rest.post("/sample", json=body)).json()
+    as_npy = await doors.rest.post("/sample", json=body, headers={"Accept": "application/x-npy"})
+    as_png = await doors.rest.post("/sample", json=body, headers={"Accept": "image/png"})
+    np.testing.assert_array_equal(np.load(BytesIO(as_npy.content)), np.array(json["samples"], np.float32))
+    assert as_npy.headers["pushforward-seed"] == "3"
+    assert as_npy.headers["pushforward-model"] == "digits@1"
+    picture = np.asarray(Image.open(BytesIO(as_png.content)))
+    factor = pictures.MIN_SIDE_PX // 24
+    assert picture.shape == (16 * factor, 24 * factor)
+    first = np.array(json["samples"])[0, 0]
+    np.testing.assert_array_equal(picture[: 8 * factor : factor, : 8 * factor : factor], np.round(first / 16 * 255))
+
+
+async def test_points_of_the_plane_come_as_a_picture_and_other_vectors_do_not(doors: Doors) -> None:
+    png = {"Accept": "image/png"}
+    drawn = await doors.rest.post("/sample", json={"model": "moons", "n": 50, "seed": 1}, headers=png)
+    assert Image.open(BytesIO(drawn.content)).size == (pictures.SCATTER_PX, pictures.SCATTER_PX)
+    for path, body in (("/sample", {"model": "solid"}), ("/encode", {"model": "moons", "x": X.tolist()})):
+        assert (await doors.rest.post(path, json=body, headers=png)).status_code == 406
+
+
+def test_a_scatter_shows_a_point_where_it_lies() -> None:
+    picture = pictures.scatter(np.array([[0.0, 0.0], [1.0, 1.0], [np.nan, 0.0]]))[..., 0]
+    half = pictures.SCATTER_PX // 2
+    assert picture[:half, :half].min() == 255  # nothing in the upper left
+    assert picture[:half, half:].min() < 255
+    assert picture[half:, :half].min() < 255
+
+
+def test_a_color_grid_keeps_its_channels() -> None:
+    spec = DataSpec(shape=(3, 2, 2), low=0, high=255, levels=256)
+    x = np.zeros((1, 3, 2, 2), np.float32)
+    x[0, 1] = 255
+    pixels = np.asarray(Image.open(BytesIO(pictures.png(x, spec))))
+    assert (pixels.reshape(-1, 3) == [0, 255, 0]).all()
+
+
+async def test_a_likelihood_that_is_not_finite_is_null_in_json_and_itself_in_npy(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer: Any = InProcessAsks._answer
+
+    def impossible(self: InProcessAsks, model: Any, question: Any) -> Any:
+        arrays, info = answer(self, model, question)
+        return {"log_prob": np.full_like(arrays["log_prob"], -np.inf)}, info
+
+    monkeypatch.setattr(InProcessAsks, "_answer", impossible)
+    body = {"model": "moons", "x": X.tolist()}
+    assert (await doors.rest.post("/likelihood", json=body)).json()["log_prob"] == [None, None]
+    as_npy = await doors.rest.post("/likelihood", json=body, headers={"Accept": "application/x-npy"})
+    assert np.isneginf(np.load(BytesIO(as_npy.content))).all()
+
+
+async def chunks(total_bytes: int) -> AsyncIterator[bytes]:
+    for _ in range(total_bytes // 1000):
+        yield b" " * 1000
+
+
+async def test_a_body_too_large_is_refused_whether_it_says_so_or_not(doors: Doors) -> None:
+    json = {"Content-Type": "application/json"}
+    announced = await doors.rest.post("/sample", content=b" " * 100_001, headers=json)
+    chunked = await doors.rest.post("/sample", content=chunks(200_000), headers=json)
+    for refused in (announced, chunked):
+        assert (refused.status_code, refused.json()["type"]) == (413, "/problems/too-large")
+        assert refused.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing", 404),
+        ("GET", "/jobs/", 404),
+        ("POST", "/models", 405),
+        ("GET", "/sample", 405),
+        ("PUT", "/train", 405),
+        ("GET", "/jobs?limit=0", 422),
+        ("GET", "/jobs?limit=x", 422),
+        ("GET", "/jobs?state=asleep", 422),
+    ],
+)
+async def test_what_the_router_refuses_is_a_problem_document_too(
+    doors: Doors, method: str, path: str, status: int
+) -> None:
+    refused = await doors.rest.request(method, path)
+    problem = refused.json()
+    assert (refused.status_code, refused.headers["content-type"]) == (status, "application/problem+json")
+    assert {"type", "title", "status", "detail", "instance"} <= problem.keys()
+    assert status != 405 or "allow" in refused.headers
+    assert status != 422 or problem["errors"][0]["field"] in ("limit", "state")
+
+
+async def test_a_defect_is_a_problem_document_that_tells_nothing(doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: InProcessAsks, model: Any, question: Any) -> Any:
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr(InProcessAsks, "_answer", broken)
+    failed = await doors.rest.post("/sample", json={"model": "moons"})
+    assert (failed.status_code, failed.headers["content-type"]) == (500, "application/problem+json")
+    assert "secret" not in failed.text
+
+
+async def test_readiness_waits_for_a_worker(doors: Doors) -> None:
+    assert (await doors.rest.get("/livez")).status_code == 200
+    assert (await doors.rest.get("/readyz")).status_code == 200
+    doors.workers.alive = False
+    waiting = await doors.rest.get("/readyz")
+    assert (waiting.status_code, waiting.json()["type"]) == (503, "/problems/unavailable")
+    assert int(waiting.headers["retry-after"]) >= 1
+
+
+async def test_a_client_that_leaves_gives_its_ask_up(doors: Doors) -> None:
+    asks = doors.asks
+    asks.delay_s = 60
+    sent = asyncio.ensure_future(asgi_post_then_leave(doors, b'{"model": "moons"}'))
+    while not asks.begun:
+        await asyncio.sleep(0.001)
+    await asyncio.wait_for(sent, 5)
+    assert asks.cancelled == 1
+
+
+async def asgi_post_then_leave(doors: Doors, body: bytes) -> None:
+    """What a server tells the app of a client that sends a request and hangs up."""
+    messages = [{"type": "http.request", "body": body, "more_body": False}, {"type": "http.disconnect"}]
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "path": "/sample",
+        "raw_path": b"/sample",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+        "scheme": "http",
+        "server": ("rest", 80),
+        "client": ("client", 1),
+        "root_path": "",
+    }
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0.01)
+        return messages.pop(0)
+
+    async def send(message: dict[str, Any]) -> None:
+        return
+
+    transport: Any = doors.rest._transport
+    await transport.app(scope, receive, send)
+
+
+async def test_metrics_count_requests_by_route_and_asks_by_model(doors: Doors) -> None:
+    await doors.rest.post("/sample", json={"model": "moons"})
+    await doors.rest.get("/models/digits")
+    await doors.rest.get("/models/nobody")
+    await doors.rest.get("/nothing")
+    text = (await doors.rest.get("/metrics")).text
+    assert 'pushforward_requests_total{door="rest",route="/sample",status="200"} 1.0' in text
+    assert 'pushforward_requests_total{door="rest",route="/models/{reference}",status="200"} 1.0' in text
+    assert 'pushforward_requests_total{door="rest",route="/models/{reference}",status="404"} 1.0' in text
+    assert 'pushforward_requests_total{door="rest",route="unmatched",status="404"} 1.0' in text
+    assert 'pushforward_ask_batch_rows_count{model="moons@1",op="sample"} 1.0' in text
+
+
+async def test_openapi_documents_bodies_answers_and_problems(doors: Doors) -> None:
+    document = (await doors.rest.get("/openapi.json")).json()
+    sample = document["paths"]["/sample"]["post"]
+    assert sample["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/Sample")
+    assert set(sample["responses"]["200"]["content"]) == set(media.OFFERS)
+    assert sample["responses"]["4XX"]["content"]["application/problem+json"]["schema"]["$ref"].endswith("/Problem")
+    assert npy.MEDIA_TYPE in document["paths"]["/encode"]["post"]["requestBody"]["content"]
+    family = document["components"]["schemas"]["Run"]["properties"]["family"]
+    assert "vae" in family["discriminator"]["mapping"]
+    references = str(document).split("'#/components/schemas/")[1:]
+    assert {reference.partition("'")[0] for reference in references} <= document["components"]["schemas"].keys()

@@ -1,0 +1,106 @@
+"""What only gRPC has: tensors, deadlines, cancellation, streams of chunks, limits of messages."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+import numpy as np
+import pytest
+
+from service.errors import Invalid
+from service.rpc import convert, server
+from service.rpc.pb import pushforward_pb2 as pb
+from tests.doors.conftest import Doors
+from tests.doors.test_both_doors import array, tensor
+
+
+@pytest.mark.parametrize("dtype", convert.DTYPES)
+def test_a_tensor_keeps_its_numbers(dtype: str) -> None:
+    x = np.arange(6, dtype=dtype).reshape(2, 3)
+    np.testing.assert_array_equal(convert.array(tensor(x), "x"), x)
+
+
+@pytest.mark.parametrize(
+    ("message", "field"),
+    [
+        (pb.Tensor(dtype="float16", shape=[1], data=b"ab"), "x.dtype"),
+        (pb.Tensor(shape=[1], data=b"abcd"), "x.dtype"),
+        (pb.Tensor(dtype="float32", shape=[2], data=b"abcd"), "x.data"),
+        (pb.Tensor(dtype="float32", shape=[-1, -1], data=b"abcd"), "x.data"),
+        (pb.Tensor(dtype="float32", shape=[1] * 65, data=b"abcd"), "x.data"),
+        (pb.Tensor(dtype="float32", shape=[2**62, 4], data=b""), "x.data"),
+    ],
+)
+def test_a_tensor_that_lies_is_refused(message: pb.Tensor, field: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        convert.array(message, "x")
+    assert [error.field for error in refused.value.errors] == [field]
+
+
+async def test_values_that_are_not_finite_are_refused(doors: Doors) -> None:
+    x = tensor(np.full((1, 2), np.nan, np.float32))
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await doors.stub.Encode(pb.EncodeRequest(model="moons", x=x))
+    assert failed.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_stream_of_samples_is_the_samples_in_chunks(doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "CHUNK_BYTES", 4 * 64 * 3)
+    request = pb.SampleRequest(model="digits", n=7, seed=1)
+    chunks = [array(answer.samples) async for answer in doors.stub.SampleStream(request)]
+    assert [len(chunk) for chunk in chunks] == [3, 3, 1]
+    whole = await doors.stub.Sample(request)
+    np.testing.assert_array_equal(np.concatenate(chunks), array(whole.samples))
+
+
+async def test_a_call_waits_no_longer_than_its_deadline(doors: Doors) -> None:
+    doors.asks.delay_s = 60
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await doors.stub.Sample(pb.SampleRequest(model="moons", n=1), timeout=0.3)
+    assert failed.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_a_call_that_is_cancelled_gives_its_ask_up(doors: Doors) -> None:
+    doors.asks.delay_s = 60
+    call = doors.stub.Sample(pb.SampleRequest(model="moons", n=1))
+    while not doors.asks.begun:
+        await asyncio.sleep(0.001)
+    call.cancel()
+    async with asyncio.timeout(5):
+        while not doors.asks.cancelled:
+            await asyncio.sleep(0.001)
+
+
+async def test_a_message_too_large_is_refused(doors: Doors) -> None:
+    x = tensor(np.zeros((20_000, 2), np.float32))
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await doors.stub.Encode(pb.EncodeRequest(model="moons", x=x))
+    assert failed.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_a_seed_beyond_what_a_double_keeps_is_kept(doors: Doors) -> None:
+    request = pb.TrainRequest(model="m", seed=2**62 + 1)
+    request.run.update({"family": {"family": "vae"}, "data": {"source": "two_moons"}})
+    job = await doors.stub.Train(request)
+    assert (await doors.rest.get(f"/jobs/{job.id}")).json()["run"]["seed"] == 2**62 + 1
+
+
+async def test_a_preset_has_its_own_seed(doors: Doors) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await doors.stub.Train(pb.TrainRequest(model="m", preset="vae-digits", seed=1))
+    assert failed.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_list_by_a_state_that_is_none_is_refused(doors: Doors) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await doors.stub.ListJobs(pb.ListJobsRequest(state=99))  # type: ignore[arg-type]
+    assert failed.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_defect_tells_nothing(doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doors.asks, "kept", {})
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await doors.stub.Sample(pb.SampleRequest(model="moons", n=1))
+    assert failed.value.code() == grpc.StatusCode.INTERNAL
+    assert "moons" not in (failed.value.details() or "")

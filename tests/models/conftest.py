@@ -1,0 +1,37 @@
+"""What the laboratory's tests share: one thread, because many tests share the machine, and a tiny trained model."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.run import Run
+from models.train import State, TrainingData, fresh, load_data, train
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def run() -> Run:
+    """A VAE on digits, tiny, eight steps."""
+    return Run.model_validate({
+        "family": {"family": "vae", "latent": 2, "width": 8},
+        "data": {"source": "digits"},
+        "optimizer": {"batch_size": 32},
+        "budget": {"steps": 8},
+    })  # fmt: skip
+
+
+@pytest.fixture
+def data(run: Run, tmp_path: Path) -> TrainingData:
+    return load_data(run, tmp_path)
+
+
+@pytest.fixture
+def training(run: Run, data: TrainingData) -> Iterator[State]:
+    """The same state after each of its steps."""
+    return train(data, fresh(run, data, torch.device("cpu")))

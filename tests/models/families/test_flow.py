@@ -1,0 +1,256 @@
+"""Normalizing flows against autograd, quadrature and closed forms."""
+
+from itertools import product
+from math import e, log, pi
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from models.data import EightGaussians
+from models.families.flow import Affine, DequantizationOptions, Flow, Spline, bijection
+from models.family import Adam, Batch, LogProb
+from models.networks import Nets
+from models.noise import Noise
+from models.run import Budget, Run
+from models.sampling import sample
+from models.spec import DataSpec
+from models.train import fresh, load_data, train
+
+PLANE = DataSpec(shape=(2,), shift=(1.0, -0.5), scale=(2.0, 0.7))
+BOX = DataSpec(shape=(2,), low=-1, high=3, shift=(1.0,), scale=(2.0,))
+LEVELS = DataSpec(shape=(1, 2, 3), low=0, high=3, levels=4, shift=(1.5,), scale=(1.5,))
+FLOWS = [
+    Flow(transform=transform, scheme=scheme, n_transforms=3, width=16)
+    for transform, scheme in product((Spline(bins=4), Affine()), ("coupling", "autoregressive"))
+]
+each_flow = pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: f"{flow.transform.transform}-{flow.scheme}")
+each_spec = pytest.mark.parametrize("spec", [PLANE, BOX, LEVELS], ids=["plane", "box", "levels"])
+
+
+def roughened(flow: Flow, spec: DataSpec, seed: int = 0, scale: float = 0.5) -> Nets:
+    """Networks in float64, far from the identity."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        nets = flow.build(spec).double()
+        for weight in nets.parameters():
+            weight.data += scale * torch.randn_like(weight) / weight.shape[-1] ** 0.5
+    return nets.requires_grad_(False).eval()
+
+
+def rows(spec: DataSpec, n: int, seed: int = 3) -> Tensor:
+    """Rows of this kind of data, float64."""
+    u = Noise.rows(seed, n).uniform(0, spec.shape).double()
+    if spec.low is None or spec.high is None:
+        return spec.denormalize(6 * u - 3)
+    return spec.quantize(spec.low + (spec.high - spec.low) * u)
+
+
+def score(flow: Flow, nets: Nets, x: Tensor, k: int = 4) -> LogProb:
+    return flow.log_prob(nets, x, Noise.rows(0, len(x)), DequantizationOptions(k=k))
+
+
+@each_flow
+@each_spec
+def test_the_log_determinant_is_that_of_the_autograd_jacobian(flow: Flow, spec: DataSpec) -> None:
+    """T18: log p(x) - log N(z; 0, I) = log |det dz/dx|, at random x."""
+    nets = roughened(flow, spec)
+    for x in rows(spec, 5):
+        z = flow.encode(nets, x[None])[0]
+        jacobian = torch.autograd.functional.jacobian(lambda at: flow.encode(nets, at[None])[0], x)
+        log_det = torch.linalg.slogdet(jacobian.reshape(spec.size, spec.size)).logabsdet
+        log_p = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum() + log_det
+        assert torch.allclose(flow.log_density(nets, x[None])[0], log_p, rtol=1e-9)
+
+
+@each_flow
+@each_spec
+def test_decoding_undoes_encoding(flow: Flow, spec: DataSpec) -> None:
+    """T19: the inverse error in single precision is below 1e-5 of the range."""
+    nets = roughened(flow, spec, scale=0.2).float()
+    x = rows(spec, 200).float()
+    error = (flow.decode(nets, flow.encode(nets, x)) - x) / max(spec.scale)
+    assert float(error.abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("scheme", ["coupling", "autoregressive"])
+def test_a_spline_inverts_at_its_edges_and_in_its_tails(scheme: str) -> None:
+    """T19: at -5 and 5, one float to either side, and far outside, where the spline is the identity."""
+    spec = DataSpec(shape=(2,))
+    flow = Flow(scheme=scheme, n_transforms=1, width=16)  # type: ignore[arg-type]
+    nets = roughened(flow, spec)
+    values = torch.tensor([5.0, np.nextafter(5.0, 0), np.nextafter(5.0, 9), 0.0, 20.0], dtype=torch.float64)
+    x = torch.cartesian_prod(torch.cat([values, -values]), torch.cat([values, -values]))
+    z = flow.encode(nets, x)
+    assert torch.allclose(flow.decode(nets, z), x, rtol=1e-10, atol=1e-10)
+    assert torch.allclose(z[x.abs() >= 5], x[x.abs() >= 5], rtol=1e-14)
+
+
+@each_flow
+def test_the_density_integrates_to_one(flow: Flow) -> None:
+    """T20: over a grid of the plane."""
+    nets = roughened(flow, PLANE, scale=0.3)
+    side = torch.linspace(-9, 9, 301, dtype=torch.float64)
+    grid = PLANE.denormalize(torch.cartesian_prod(side, side))
+    cell = (18 / 300) ** 2 * 2.0 * 0.7
+    assert abs(float(flow.log_density(nets, grid).exp().sum()) * cell - 1) < 1e-3
+
+
+@each_flow
+@each_spec
+def test_an_untrained_flow_is_the_identity(flow: Flow, spec: DataSpec) -> None:
+    """T22: log p is that of the base."""
+    nets = flow.build(spec).double()
+    v = torch.linspace(-4.5, 4.5, 5 * spec.size, dtype=torch.float64).view(5, spec.size)
+    z, log_det = bijection(nets)(v)
+    assert torch.allclose(z, v, atol=1e-12)
+    assert torch.allclose(log_det, torch.zeros(5, dtype=torch.float64), atol=1e-12)
+
+
+@each_flow
+def test_log_determinants_of_a_chain_add(flow: Flow) -> None:
+    """T23: transform by transform; the orders between them contribute nothing."""
+    nets = roughened(flow, LEVELS)
+    v = Noise.rows(5, 20).normal(0, (6,)).double()
+    z, log_det = bijection(nets)(v)
+    total = torch.zeros(20, dtype=torch.float64)
+    for transform in bijection(nets).layers.transforms:
+        v, part = transform().call_and_ladj(v)
+        total += part
+    assert torch.allclose(total, log_det, rtol=1e-12)
+    assert torch.allclose(v, z, rtol=1e-12)
+
+
+def test_an_affine_flow_fits_a_gaussian_to_its_entropy() -> None:
+    """T24: by maximum likelihood, NLL = log(2 pi e) + 1/2 log det C and J^T J = C^-1, C the rows' covariance."""
+    L = torch.tensor([[1.0, 0.0], [0.8, 0.5]], dtype=torch.float64)
+    x = Noise.rows(9, 2000).normal(0, (2,)).double() @ L.T
+    spec = DataSpec(shape=(2,))
+    flow = Flow(transform=Affine(), n_transforms=1, width=8, depth=1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        nets = flow.build(spec).double()
+    adam = torch.optim.Adam(nets.parameters(), lr=0.03)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, 400)
+    for _ in range(400):
+        loss = -flow.log_density(nets, x).mean()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        schedule.step()
+    entropy = log(2 * pi * e) + 0.5 * float(torch.linalg.slogdet(x.T.cov(correction=0)).logabsdet)
+    assert abs(loss.item() - entropy) < 0.005
+    jacobian = torch.autograd.functional.jacobian(lambda at: flow.encode(nets, at[None])[0], x.mean(0))
+    assert torch.allclose(jacobian.T @ jacobian, torch.linalg.inv(x.T.cov(correction=0)), rtol=0.1, atol=0.1)
+
+
+def test_a_trained_flow_comes_near_the_entropy_and_never_below() -> None:
+    """T28: on eight Gaussians, NLL on fresh rows >= H - 5 standard errors."""
+    source = EightGaussians()
+    run = Run(family=Flow(n_transforms=2, width=32), data=source, optimizer=Adam(lr=5e-3, batch_size=256),
+              budget=Budget(steps=100))  # fmt: skip
+    data = load_data(run, Path())
+    *_, state = train(data, fresh(run, data, torch.device("cpu")))
+    nll = -score(run.family, state.average, torch.from_numpy(data.validation.x)).value  # type: ignore[arg-type]
+    std_error = float(nll.std()) / len(nll) ** 0.5
+    assert source.entropy_nats - 5 * std_error < float(nll.mean()) < source.entropy_nats + 0.35
+
+
+def test_training_on_levels_lowers_the_bound_that_is_served() -> None:
+    x = torch.tensor([[0.0, 3.0], [3.0, 0.0]]).repeat(32, 1)
+    spec = DataSpec(shape=(2,), low=0, high=3, levels=4)
+    flow = Flow(n_transforms=2, width=16)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        nets = flow.build(spec)
+    adam = torch.optim.Adam(nets.parameters(), lr=1e-2)
+    for step in range(80):
+        (loss,) = flow.losses(nets, Batch(x, None, torch.Generator().manual_seed(step), step, 80))
+        assert torch.isclose(loss.terms["bits_per_dim"], loss.value / (2 * log(2)))
+        adam.zero_grad()
+        loss.value.backward()
+        adam.step()
+    bound = score(flow, nets, x[:2], k=256).value
+    assert bound.min().item() > log(1 / 16) + 1.0  # 1 / 16: all levels alike; 1 / 2: the two that occur
+    assert bound.logsumexp(0).item() < 0.1
+
+
+@each_flow
+def test_the_bounds_of_all_levels_sum_to_less_than_one(flow: Flow) -> None:
+    spec = DataSpec(shape=(2,), low=0, high=3, levels=4)
+    nets = roughened(flow, spec)
+    side = torch.arange(4.0, dtype=torch.float64)
+    scored = score(flow, nets, torch.cartesian_prod(side, side), k=60)
+    assert scored.kind == "lower_bound"
+    assert scored.std_error is not None
+    total, slack = float(scored.value.exp().sum()), float((scored.value.exp() * scored.std_error).sum())
+    assert 0 < total < 1 + 5 * slack
+
+
+def test_the_error_bar_of_a_bound_is_that_of_its_draws() -> None:
+    flow = FLOWS[0]
+    nets = roughened(flow, LEVELS)
+    x = rows(LEVELS, 1).repeat(600, 1, 1, 1)
+    scored = score(flow, nets, x, k=25)
+    assert scored.std_error is not None
+    assert np.isclose(float(scored.value.std()), float(scored.std_error.mean()), rtol=0.15)
+    assert score(flow, nets, x[:3], k=1).std_error is None
+
+
+def test_continuous_data_have_exact_likelihoods_whatever_the_draws() -> None:
+    nets = roughened(FLOWS[0], PLANE)
+    x = rows(PLANE, 7)
+    few, many = score(FLOWS[0], nets, x, k=1), score(FLOWS[0], nets, x, k=9)
+    assert few.kind == "exact"
+    assert few.std_error is None
+    assert torch.equal(few.value, many.value)
+
+
+@each_flow
+def test_weights_built_under_another_seed_load_to_the_same_flow(flow: Flow) -> None:
+    saved = roughened(flow, LEVELS, seed=1)
+    loaded = roughened(flow, LEVELS, seed=2)
+    x = rows(LEVELS, 10)
+    assert not torch.equal(flow.encode(loaded, x), flow.encode(saved, x))
+    loaded.load_state_dict(saved.state_dict())
+    assert torch.equal(flow.encode(loaded, x), flow.encode(saved, x))
+    z = Noise.rows(0, 10).normal(0, (6,)).double()
+    assert torch.equal(flow.decode(loaded, z), flow.decode(saved, z))
+
+
+@each_flow
+@each_spec
+def test_samples_are_finite_data_that_the_flow_encodes_back_to_their_noise(flow: Flow, spec: DataSpec) -> None:
+    nets = roughened(flow, spec, scale=0.2).float()
+    noise = Noise.rows(4, 100)
+    x = sample(flow.sampler(nets, flow.SampleOptions()), noise)
+    assert x.shape == (100, *spec.shape)
+    assert torch.allclose(flow.encode(nets, x), flow.prior(nets, noise), atol=1e-3)
+
+
+def test_samples_of_a_rough_spline_are_finite_in_single_precision() -> None:
+    """The square root of the spline's inverse stays real."""
+    flow = Flow(n_transforms=2, width=16, transform=Spline(bins=16))
+    nets = roughened(flow, DataSpec(shape=(8,)), scale=8.0).float()
+    assert torch.isfinite(sample(flow.sampler(nets, flow.SampleOptions()), Noise.rows(0, 5000))).all()
+
+
+@pytest.mark.parametrize("transform", [Spline(), Affine()], ids=["spline", "affine"])
+def test_a_single_element_has_a_flow_too(transform: Spline | Affine) -> None:
+    flow = Flow(transform=transform, n_transforms=2)
+    nets = roughened(flow, DataSpec(shape=(1,)))
+    grid = torch.linspace(-15, 15, 3001, dtype=torch.float64)[:, None]
+    assert abs(float(flow.log_density(nets, grid).exp().sum()) * 0.01 - 1) < 1e-3
+    assert torch.allclose(flow.decode(nets, flow.encode(nets, grid)), grid, atol=1e-6)
+
+
+def test_the_same_step_of_the_same_seed_draws_the_same_loss() -> None:
+    flow = FLOWS[0]
+    nets = roughened(flow, LEVELS)
+    x = rows(LEVELS, 6)
+    values = [
+        next(flow.losses(nets, Batch(x, None, torch.Generator().manual_seed(5), 0, 1))).value.item() for _ in range(2)
+    ]
+    assert values[0] == values[1]

@@ -1,0 +1,31 @@
+"""Denoisers see each row on its own, at its own level."""
+
+import pytest
+import torch
+
+from models.networks import denoiser
+from models.spec import DataSpec
+
+SPECS = [DataSpec(shape=(2,)), DataSpec(shape=(1, 8, 8)), DataSpec(shape=(3, 7, 12)), DataSpec(shape=(1, 32, 32))]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda s: str(s.shape))
+def test_a_row_does_not_see_its_batch_mates(spec: DataSpec) -> None:
+    torch.manual_seed(0)
+    net = denoiser(spec, width=8, depth=1)
+    for weight in net.parameters():
+        torch.nn.init.normal_(weight, std=0.1)
+    x, log_snr = torch.randn(4, *spec.shape), torch.tensor([-9.0, -1.0, 2.0, 9.0])
+    together = net(x, log_snr)
+    assert together.shape == x.shape
+    torch.testing.assert_close(together[2:3], net(x[2:3], log_snr[2:3]), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(together[:1], net(x[:1], log_snr[1:2]))
+
+
+def test_what_is_only_noise_is_its_own_noise() -> None:
+    torch.manual_seed(0)
+    net = denoiser(DataSpec(shape=(2,)), width=8, depth=1)
+    for weight in net.parameters():
+        torch.nn.init.normal_(weight)
+    x = torch.randn(3, 2)
+    torch.testing.assert_close(net(x, torch.full((3,), -60.0)), x)

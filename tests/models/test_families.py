@@ -1,0 +1,268 @@
+"""The conformance suite: what every family promises, for every family there is, on vectors and on images.
+
+A new file in `models/families` is tested because it exists.
+"""
+
+import copy
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from models.checkpoint import latest_state, load_model, save_model, save_state
+from models.errors import InvalidData
+from models.families import FAMILIES
+from models.family import Decodes, Encodes, Options, Samples, Scores, capabilities
+from models.interpolate import reconstruct
+from models.noise import Noise
+from models.run import Run
+from models.sampling import Sampler, sample
+from models.train import State, TrainingData, batches, evaluate, fresh, load_data, train
+
+CPU = torch.device("cpu")
+SMALL = {"width": 8, "depth": 1, "latent": 2, "n_transforms": 2, "steps": 50, "critic_steps": 2}
+SMALL_OPTIONS = {"k": 3, "steps": 4, "draws": 1}
+SOURCES = ("two_moons", "digits")
+STEPS = 4
+
+
+def small(name: str, source: str) -> Run:
+    """A run of the family that takes a moment."""
+    cls = FAMILIES[name]
+    family: dict[str, Any] = {"family": name} | {k: v for k, v in SMALL.items() if k in cls.model_fields}
+    if "likelihood" in cls.model_fields and source == "two_moons":
+        family["likelihood"] = {"likelihood": "gaussian"}
+    return Run.model_validate({
+        "family": family,
+        "data": {"source": source},
+        "optimizer": {"batch_size": 16, "ema": 0.9},
+        "budget": {"steps": STEPS},
+    })  # fmt: skip
+
+
+def small_options(cls: type[Options]) -> Options:
+    return cls.model_validate({k: v for k, v in SMALL_OPTIONS.items() if k in cls.model_fields})
+
+
+@dataclass(frozen=True)
+class Case:
+    """A family trained for a few steps."""
+
+    run: Run
+    data: TrainingData
+    state: State
+    initial: State
+
+    @property
+    def x(self) -> Tensor:
+        return torch.from_numpy(self.data.validation.x[:5].astype(np.float32))
+
+    def sampler(self) -> Sampler:
+        assert isinstance(self.run.family, Samples)
+        return self.run.family.sampler(self.state.average, small_options(self.run.family.SampleOptions))
+
+
+@pytest.fixture(scope="module", params=[(name, source) for name in FAMILIES for source in SOURCES], ids="-".join)
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    run = small(*request.param)
+    data = load_data(run, tmp_path_factory.getbasetemp())
+    state = fresh(run, data, CPU)
+    initial = copy.deepcopy(state)
+    for _ in train(data, state):
+        pass
+    return Case(run, data, state, initial)
+
+
+def tensors(state: State) -> dict[str, Tensor]:
+    """Everything that training moves."""
+    found = {f"nets.{k}": v for k, v in state.nets.state_dict().items()}
+    found |= {f"average.{k}": v for k, v in state.average.state_dict().items()}
+    for loss, adam in state.optimizers.items():
+        for i, parameter in enumerate(adam.param_groups[0]["params"]):
+            found |= {f"{loss}.{i}.{k}": v for k, v in adam.state[parameter].items()}
+    return found
+
+
+def assert_same(a: dict[str, Tensor], b: dict[str, Tensor]) -> None:
+    assert a.keys() == b.keys()
+    assert [name for name in a if not torch.equal(a[name], b[name])] == []
+
+
+def test_a_loss_reaches_every_weight_it_trains(case: Case) -> None:
+    nets = case.initial.nets
+    batch = next(batches(case.data, copy.deepcopy(case.initial)))
+    seen = 0
+    for loss in case.run.family.losses(nets, batch):
+        weights = [p for name in loss.trains for p in nets[name].parameters()]
+        gradients = torch.autograd.grad(loss.value, weights)
+        assert loss.value.shape == ()
+        assert all(g.isfinite().all() for g in gradients)
+        assert any(g.abs().max() > 0 for g in gradients)
+        assert all(term.shape == () for term in loss.terms.values())
+        seen += 1
+    assert seen > 0
+
+
+def test_training_moves_the_networks_that_losses_train_and_no_others(case: Case) -> None:
+    nets = copy.deepcopy(case.initial.nets)
+    batch = next(batches(case.data, copy.deepcopy(case.initial)))
+    trained = {name for loss in case.run.family.losses(nets, batch) for name in loss.trains}
+    before, after = case.initial.nets, case.state.nets
+    moved = {
+        name
+        for name in before
+        if any(not torch.equal(p, q) for p, q in zip(before[name].parameters(), after[name].parameters(), strict=True))
+    }
+    assert moved == trained
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_network_of_a_family_is_trained_by_some_loss(name: str, tmp_path: Path) -> None:
+    built, trained = set(), set()
+    for source in SOURCES:
+        run = small(name, source)
+        data = load_data(run, tmp_path)
+        state = fresh(run, data, CPU)
+        built |= {net for net in state.nets if any(True for _ in state.nets[net].parameters())}
+        for loss in run.family.losses(state.nets, next(batches(data, state))):
+            trained |= set(loss.trains)
+    assert trained == built
+
+
+def test_the_same_run_gives_the_same_weights(case: Case) -> None:
+    again = fresh(case.run, case.data, CPU)
+    for _ in train(case.data, again):
+        pass
+    assert_same(tensors(again), tensors(case.state))
+
+
+def test_resuming_equals_never_having_stopped_bit_for_bit(case: Case, tmp_path: Path) -> None:
+    half = fresh(case.run, case.data, CPU)
+    for _ in islice(train(case.data, half), STEPS // 2):
+        pass
+    save_state(tmp_path, half)
+    resumed = latest_state(tmp_path, case.data, case.run, CPU)
+    assert resumed is not None
+    assert resumed.step == STEPS // 2
+    assert_same(tensors(resumed), tensors(half))
+    for _ in train(case.data, resumed):
+        pass
+    assert_same(tensors(resumed), tensors(case.state))
+    assert resumed.losses.keys() == case.state.losses.keys()
+    assert all(torch.equal(resumed.losses[name], case.state.losses[name]) for name in resumed.losses)
+
+
+def test_a_loaded_model_is_the_average_and_answers_the_same(case: Case, tmp_path: Path) -> None:
+    """T81: fixed seed, identical samples across save and load; the averaged weights are the ones served."""
+    save_model(tmp_path, case.state, {}, case.data.fingerprint)
+    model = load_model(tmp_path, CPU)
+    assert_same(model.nets.state_dict(), case.state.average.state_dict())
+    assert any(
+        not torch.equal(a, b) for a, b in zip(case.state.nets.parameters(), model.nets.parameters(), strict=True)
+    )
+    assert not model.nets.training
+    assert not any(p.requires_grad for p in model.nets.parameters())
+    assert model.card.capabilities == capabilities(case.run.family)
+    noise = Noise.rows(7, 3)
+    if isinstance(model.family, Samples):
+        again = model.family.sampler(model.nets, small_options(model.family.SampleOptions))
+        assert torch.equal(sample(again, noise), sample(case.sampler(), noise))
+    if isinstance(model.family, Encodes):
+        assert torch.equal(model.family.encode(model.nets, case.x), model.family.encode(case.state.average, case.x))
+
+
+def test_samples_do_not_depend_on_batch_chunk_or_batch_mates(case: Case) -> None:
+    """T81: fixed seed, identical samples across batch splits."""
+    sampler, spec = case.sampler(), case.data.spec
+    noise = Noise.rows(7, 6)
+    whole = sample(sampler, noise)
+    chunks = torch.cat([sample(sampler, noise[a:b]) for a, b in ((0, 1), (1, 4), (4, 6))])
+    mates = sample(sampler, Noise.join([Noise.rows(8, 3), noise]))[3:]
+    scale = max(spec.scale)
+    for other in (chunks, mates):
+        assert torch.allclose(whole, other, rtol=1e-4, atol=1e-4 * scale)
+        if spec.levels is not None:
+            assert torch.equal(spec.quantize(whole), spec.quantize(other))
+    assert whole.shape == (6, *spec.shape)
+    assert whole.isfinite().all()
+    assert not torch.equal(whole, sample(sampler, Noise.rows(8, 6)))
+    assert not torch.equal(whole[0], whole[1])
+
+
+def test_rows_that_stand_at_different_steps_share_a_call(case: Case) -> None:
+    sampler = case.sampler()
+    early, late = Noise.rows(1, 2), Noise.rows(2, 2)
+    ahead = sampler.steps // 2
+    state = sampler.init(early)
+    for k in range(ahead):
+        state = sampler.step(state, torch.full((2,), k), early)
+    both = Noise.join([early, late])
+    state = torch.cat([state, sampler.init(late)])
+    for k in range(sampler.steps - ahead):
+        state = sampler.step(state, torch.tensor([k + ahead, k + ahead, k, k]), both)
+    finished, rest = state[:2], state[2:]
+    for k in range(sampler.steps - ahead, sampler.steps):
+        rest = sampler.step(rest, torch.full((2,), k), late)
+    together = torch.cat([sampler.finish(finished), sampler.finish(rest)])
+    alone = torch.cat([sample(sampler, early), sample(sampler, late)])
+    assert torch.allclose(together, alone, rtol=1e-4, atol=1e-4 * max(case.data.spec.scale))
+
+
+def test_a_family_that_scores_says_what_kind_of_number_it_gives(case: Case) -> None:
+    family = case.run.family
+    assert ("likelihood" in capabilities(family)) == isinstance(family, Scores)
+    if isinstance(family, Scores):
+        options, noise = small_options(family.ScoreOptions), Noise.rows(3, 5)
+        whole = family.log_prob(case.state.average, case.x, noise, options)
+        parts = [family.log_prob(case.state.average, case.x[i : i + 1], noise[i : i + 1], options) for i in range(5)]
+        assert whole.kind in ("exact", "lower_bound", "estimate")
+        assert whole.value.shape == (5,)
+        assert whole.value.isfinite().all()
+        assert torch.allclose(whole.value.double(), torch.cat([p.value for p in parts]).double(), rtol=1e-4, atol=1e-3)
+        if whole.std_error is not None:
+            assert whole.std_error.shape == (5,)
+            assert (whole.std_error >= 0).all()
+
+
+def test_codes_have_the_shape_the_family_tells(case: Case) -> None:
+    family, nets, spec = case.run.family, case.state.average, case.data.spec
+    with torch.no_grad():
+        if isinstance(family, Decodes):
+            shape = family.latent_shape(spec)
+            z = family.prior(nets, Noise.rows(0, 5))
+            x = family.decode(nets, z)
+            assert z.shape == (5, *shape)
+            assert x.shape == (5, *spec.shape)
+            assert x.isfinite().all()
+            assert torch.allclose(x[2:3], family.decode(nets, z[2:3]), rtol=1e-4, atol=1e-4 * max(spec.scale))
+        if isinstance(family, Encodes):
+            z = family.encode(nets, case.x)
+            assert z.isfinite().all()
+            assert torch.equal(z, family.encode(nets, case.x))
+            assert torch.allclose(z[2:3], family.encode(nets, case.x[2:3]), rtol=1e-4, atol=1e-4)
+        if isinstance(family, Encodes) and isinstance(family, Decodes):
+            assert z.shape == (5, *family.latent_shape(spec))
+            assert reconstruct(family, nets, case.x).shape == case.x.shape
+
+
+def test_an_evaluation_is_finite_and_names_the_kind_of_its_numbers(case: Case) -> None:
+    few = case.data.validation.__class__(case.data.validation.x[:20], None)
+    data = TrainingData(case.data.spec, case.data.train, few, case.data.fingerprint)
+    metrics = evaluate(data, case.state)
+    assert all(np.isfinite(value) for value in metrics.values())
+    scored = [name for name in metrics if name.startswith("validation_log_prob_nats_")]
+    assert len(scored) == isinstance(case.run.family, Scores)
+    assert ("sliced_wasserstein" in metrics) == isinstance(case.run.family, Samples)
+
+
+def test_a_family_refuses_images_too_large_with_the_field_at_fault(tmp_path: Path) -> None:
+    np.save(tmp_path / "big.npy", np.zeros((20, 80, 80), np.uint8))
+    run = Run.model_validate({"family": {"family": "vae"}, "data": {"source": "npy", "path": "big.npy"}})
+    with pytest.raises(InvalidData, match="80x80") as error:
+        fresh(run, load_data(run, tmp_path), CPU)
+    assert error.value.field == "run.data"

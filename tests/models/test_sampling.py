@@ -1,0 +1,45 @@
+from typing import final
+
+import torch
+from torch import Tensor
+
+from models.noise import Noise
+from models.sampling import OneStep, Sampler, sample
+
+
+@final
+class Walk(Sampler):
+    """Adds its index and the noise of each step."""
+
+    @property
+    def steps(self) -> int:
+        return 3
+
+    def init(self, noise: Noise) -> Tensor:
+        return noise.normal(0, (2,))
+
+    def step(self, state: Tensor, k: Tensor, noise: Noise) -> Tensor:
+        return state + k[:, None] + noise.normal(k + 1, (2,))
+
+    def finish(self, state: Tensor) -> Tensor:
+        return 10 * state
+
+
+def test_a_sample_goes_through_every_step_with_the_noise_of_that_step() -> None:
+    noise = Noise.rows(1, 4)
+    expected = 10 * (3 + sum(noise.normal(draw, (2,)) for draw in range(4)))
+    assert torch.allclose(sample(Walk(), noise), expected)
+
+
+def test_a_code_is_decoded_in_one_step() -> None:
+    sampler = OneStep(lambda noise: noise.normal(0, (3,)), lambda z, noise: 2 * z + noise.normal(1, (3,)))
+    noise = Noise.rows(1, 4)
+    assert sampler.steps == 1
+    assert torch.equal(sample(sampler, noise), 2 * noise.normal(0, (3,)) + noise.normal(1, (3,)))
+
+
+def test_a_sample_carries_no_gradient() -> None:
+    weight = torch.ones(3, requires_grad=True)
+    assert not sample(
+        OneStep(lambda noise: noise.normal(0, (3,)), lambda z, _: z * weight), Noise.rows(0, 2)
+    ).requires_grad

@@ -1,0 +1,140 @@
+"""`service.application`: what it asks of its ports, and what it chooses itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.data import TwoMoons
+from models.spec import DataSpec
+from service.answers import Samples
+from service.application import Application
+from service.commands import Interpolate, Likelihood, Sample, Train
+from service.domain import Question, Reply, State, Timing
+from service.errors import Conflict, Failed, Invalid, NotFound, Unavailable, Unsupported
+from service.settings import Settings
+from tests.doors.fakes import MOONS, Wakeups, Workers, application, card
+
+SPEC = DataSpec(shape=(1, 2, 2), low=0, high=16, levels=17, shift=(8.0,), scale=(8.0,))
+CARDS = [card("moons", MOONS, TwoMoons().spec), card("images", MOONS, SPEC)]
+
+
+@dataclass
+class Recorded:
+    """`ports.Asks` that keeps the questions and gives one reply."""
+
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    questions: list[tuple[Question, float]] = field(default_factory=list)
+
+    async def ask(self, question: Question, *, timeout_s: float) -> Reply:
+        self.questions.append((question, timeout_s))
+        return Reply(self.arrays, {"kind": "lower_bound"}, Timing(queue_ms=1.0, compute_ms=2.0, batch_rows=3))
+
+
+@pytest.fixture
+def asks() -> Recorded:
+    return Recorded({"samples": np.zeros((1, 2), np.float32), "x": np.zeros((8, 2), np.float32)})
+
+
+@pytest.fixture
+def app(asks: Recorded, tmp_path: Path) -> Application:
+    return application(Settings(data_root=tmp_path, ask_timeout_s=5.0), CARDS, asks)
+
+
+async def test_a_question_names_the_version_and_carries_every_option(app: Application, asks: Recorded) -> None:
+    asks.arrays = {"log_prob": np.zeros(1)}
+    await app.ask(Likelihood(model="moons", x=np.zeros((1, 2))))
+    question, _ = asks.questions[0]
+    assert (question.model, question.rows, question.options) == ("moons@1", 1, {"k": 64})
+
+
+async def test_a_chosen_seed_differs_from_ask_to_ask_and_is_told(app: Application, asks: Recorded) -> None:
+    told = [(await app.ask(Sample(model="moons"))).seed for _ in range(8)]
+    assert told == [question.seed for question, _ in asks.questions]
+    assert len(set(told)) == 8
+
+
+@pytest.mark.parametrize(("given", "used"), [(None, 5.0), (2.0, 2.0), (60.0, 5.0), (0.0, 0.0)])
+async def test_the_shorter_time_limit_holds(app: Application, asks: Recorded, given: float | None, used: float) -> None:
+    await app.ask(Sample(model="moons"), timeout_s=given)
+    assert asks.questions[0][1] == used
+
+
+async def test_bits_per_dimension_are_of_levels(app: Application, asks: Recorded) -> None:
+    asks.arrays = {"log_prob": np.array([-4 * np.log(2.0)])}
+    answer = await app.ask(Likelihood(model="images", x=np.ones((1, 1, 2, 2))))
+    assert answer.bits_per_dim is not None
+    np.testing.assert_allclose(answer.bits_per_dim, [1.0])  # 4 ln 2 nats over 4 pixels
+    assert (await app.ask(Likelihood(model="moons", x=np.ones((1, 2))))).bits_per_dim is None
+
+
+async def test_a_walk_tells_its_ends_by_seed_or_by_row(app: Application, asks: Recorded) -> None:
+    await app.ask(Interpolate(model="moons", start_seed=1, end_seed=2))
+    await app.ask(Interpolate(model="moons", start=np.zeros(2), end=np.ones(2), path="linear"))
+    (by_seed, _), (by_row, _) = asks.questions
+    assert by_seed.options == {"steps": 8, "path": "slerp", "start_seed": 1, "end_seed": 2}
+    assert by_row.options == {"steps": 8, "path": "linear"}
+    assert {name: row.shape for name, row in by_row.arrays.items()} == {"start": (1, 2), "end": (1, 2)}
+
+
+async def test_a_model_that_lacks_the_capability_says_what_it_can(app: Application, asks: Recorded) -> None:
+    poor = application(app.settings, [card("poor", MOONS, TwoMoons().spec, able=("sample", "decode"))], asks)
+    with pytest.raises(Unsupported, match="vae cannot likelihood; it can: sample, decode"):
+        await poor.ask(Likelihood(model="poor", x=np.zeros((1, 2))))
+    assert asks.questions == []
+
+
+@pytest.mark.parametrize("change", [{"family": "lost"}, {"run": {"family": {"family": "vae", "lost": 1}}}, {"run": {}}])
+async def test_a_model_of_another_release_is_a_conflict(
+    app: Application, asks: Recorded, change: dict[str, object]
+) -> None:
+    old = application(app.settings, [CARDS[0].model_copy(update=change)], asks)
+    with pytest.raises(Conflict):
+        await old.ask(Sample(model="moons"))
+
+
+async def test_a_reply_without_its_array_is_a_defect(app: Application, asks: Recorded) -> None:
+    asks.arrays = {}
+    with pytest.raises(Failed):
+        await app.ask(Sample(model="moons"))
+
+
+async def test_answers_carry_the_timing_of_the_worker(app: Application) -> None:
+    answer = await app.ask(Sample(model="moons"))
+    assert isinstance(answer, Samples)
+    assert answer.fields["timing"] == {"queue_ms": 1.0, "compute_ms": 2.0, "batch_rows": 3}
+
+
+async def test_a_training_wakes_a_worker_and_is_recorded_with_its_whole_run(app: Application) -> None:
+    job = await app.train(Train(model="m", preset="vae-digits"))
+    assert isinstance(app.wakeups, Wakeups)
+    assert app.wakeups.woken == [job.id]
+    assert job.state is State.QUEUED
+    assert job.run["optimizer"]["batch_size"] > 0
+    assert await app.job(job.id) == job
+
+
+async def test_an_unknown_preset_names_those_there_are(app: Application) -> None:
+    with pytest.raises(NotFound, match="vae-digits"):
+        await app.train(Train(model="m", preset="nobody"))
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256])
+async def test_a_key_of_no_use_is_refused(app: Application, key: str) -> None:
+    with pytest.raises(Invalid):
+        await app.train(Train(model="m", preset="vae-digits"), idempotency_key=key)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1001])
+async def test_a_list_has_limits(app: Application, limit: int) -> None:
+    with pytest.raises(Invalid):
+        await app.list_jobs(limit=limit)
+
+
+async def test_it_is_ready_with_a_live_worker_only(app: Application) -> None:
+    assert len(await app.ready()) == 1
+    with pytest.raises(Unavailable):
+        await replace(app, workers=Workers(alive=False)).ready()
