@@ -97,9 +97,11 @@ class RedisAsks:
         self._worker_seen = -float("inf")
         self._tasks: set[asyncio.Task[None]] = set()
         self._started = False
+        self._closed = False  # redis-py may swallow a cancellation, so the loops look at this too
 
     async def close(self) -> None:
         """Refuse what waits, and close the connections."""
+        self._closed = True
         self._refuse(self._pending.values(), Unavailable("the service stops", retry_after_s=RETRY_AFTER_S))
         for task in self._tasks:
             task.cancel()
@@ -130,7 +132,7 @@ class RedisAsks:
         try:
             async with asyncio.timeout(timeout_s):
                 if not lane.under_way:
-                    await self._send(pending.key, lane)
+                    self._go_on(pending.key, lane)
                 return await reply
         except TimeoutError:
             raise TimedOut(f"no answer within {timeout_s:g} s; ask for less, or give more time") from None
@@ -164,23 +166,20 @@ class RedisAsks:
             self._go_on(key, lane)
 
     def _go_on(self, key: Key, lane: _Lane) -> None:
-        """The way is free: the next frame leaves."""
+        """The way is free: the next frame leaves, in a task of its own, for it carries the questions of many."""
         lane.free()
-        if lane.waiting:
-            self._spawn(self._send(key, lane))
-        elif self._lanes.get(key) is lane:
-            del self._lanes[key]
-
-    async def _send(self, key: Key, lane: _Lane) -> None:
-        """Send a frame of what waits in a lane."""
         frame = list(_frame_of(lane.waiting.values()))
         if not frame:
+            if self._lanes.get(key) is lane:
+                del self._lanes[key]
             return
         for pending in frame:
             del lane.waiting[pending.id]
-        lane.free()
         lane.under_way = {pending.id for pending in frame}
         lane.release = asyncio.get_running_loop().call_later(HOLD_S, self._go_on, key, lane)
+        self._spawn(self._send(frame))
+
+    async def _send(self, frame: Iterable[_Pending]) -> None:
         try:
             await self._check_workers()
             await self._xadd(frame)
@@ -214,7 +213,7 @@ class RedisAsks:
 
     async def _watch(self) -> None:
         """Refuse what waits once the last worker has died."""
-        while True:
+        while not self._closed:
             await asyncio.sleep(self._settings.beat_s)
             if not self._pending:
                 continue
@@ -235,7 +234,7 @@ class RedisAsks:
     async def _read(self) -> None:
         """The one reader of the replies."""
         away_since: float | None = None
-        while True:
+        while not self._closed:
             try:
                 if away_since is not None:
                     await self._redis.ping()
