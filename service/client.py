@@ -3,7 +3,7 @@
 with Client("http://127.0.0.1:8000") as client:
     job = client.train("digits-vae", preset="vae-digits")
     for event in client.watch(job["id"]): ...
-    samples = client.ask("sample", {"model": "digits-vae", "n": 16})["samples"]
+    samples = client.ask("sample", {"model": "digits-vae", "n": 16}).json()["samples"]
 """
 
 from __future__ import annotations
