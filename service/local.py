@@ -24,7 +24,7 @@ from typing import final
 import httpx
 
 from service import redis_server
-from service.processes import DIE_WITH_PARENT
+from service.processes import tied_to_us
 
 PAUSE_S = (0.5, 30.0)  # before a restart: the first, and the longest
 STEADY_S = 60.0  # a child that ran so long starts from the first pause again
@@ -162,11 +162,10 @@ def _children(place: Place) -> list[Child]:
 
     def python(module: str) -> Callable[[], subprocess.Popen[bytes]]:
         return lambda: subprocess.Popen(
-            [sys.executable, "-m", module],
+            tied_to_us([sys.executable, "-m", module]),
             env=environment,
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for us, who end the children in order
-            preexec_fn=DIE_WITH_PARENT,
         )
 
     return [

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import redis
 
-from service.processes import DIE_WITH_PARENT
+from service.processes import tied_to_us
 
 
 class NoRedis(RuntimeError):
@@ -48,18 +48,19 @@ def start(folder: Path, *, maxmemory_mb: int = 512) -> tuple[subprocess.Popen[by
         raise NoRedis(f"the path {socket} is too long for a unix socket; choose a shorter store")
     with (folder / "redis.log").open("ab") as log:
         server = subprocess.Popen(
-            [
-                str(find()),
-                *("--port", "0", "--unixsocket", socket, "--unixsocketperm", "700"),
-                *("--dir", str(folder.resolve()), "--daemonize", "no"),
-                *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
-                *("--maxmemory", f"{maxmemory_mb}mb", "--maxmemory-policy", "noeviction"),
-            ],
+            tied_to_us(
+                [
+                    str(find()),
+                    *("--port", "0", "--unixsocket", socket, "--unixsocketperm", "700"),
+                    *("--dir", str(folder.resolve()), "--daemonize", "no"),
+                    *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
+                    *("--maxmemory", f"{maxmemory_mb}mb", "--maxmemory-policy", "noeviction"),
+                ]
+            ),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is for its owner, who ends it last
-            preexec_fn=DIE_WITH_PARENT,
         )
     wait_until_ready(server, url(folder), log=folder / "redis.log")
     return server, url(folder)
