@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from time import monotonic
-from typing import Any
+from typing import Any, final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.table import Column
+from rich.text import Text
 
 Events = Iterable[tuple[str, dict[str, Any]]]  # kind and data, as `Client.watch` gives them
 
@@ -36,8 +38,17 @@ def left(progress: Mapping[str, Any]) -> str:
     return f"{seconds:.0f} s left"
 
 
+@final
+class _Told(ProgressColumn):
+    """What was last told; cut first where the terminal is narrow."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["told"], no_wrap=True, overflow="ellipsis")
+
+
 def _as_bar(events: Events, console: Console) -> None:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[told]}"))
+    steps = MofNCompleteColumn(table_column=Column(no_wrap=True))
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), steps, _Told())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("queued", total=None, told="")
         for kind, data in events:
