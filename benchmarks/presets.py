@@ -114,7 +114,7 @@ def write(results: Mapping[str, Result]) -> None:
     lines = [
         "# What the presets reach",
         "",
-        "By `python benchmarks/presets.py`, trained and asked through the service: mean ± standard deviation over seeds.",
+        "By `python benchmarks/presets.py`, trained and asked through the service: mean ± standard deviation.",
     ]
     for preset in PRESETS.values():
         if preset.name in results:
