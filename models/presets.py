@@ -27,10 +27,10 @@ _ROWS = (
     _preset(
         "vae-digits",
         "A variational autoencoder on 8x8 handwritten digits.",
-        family={"family": "vae", "latent": 8, "width": 32},
+        family={"family": "vae", "latent": 8, "width": 32, "likelihood": {"likelihood": "binomial"}},
         data={"source": "digits"},
-        optimizer={"lr": 2e-3, "batch_size": 64, "decay": "cosine"},
-        budget={"epochs": 50},
+        optimizer={"lr": 3e-3, "batch_size": 64, "decay": "cosine"},
+        budget={"epochs": 30},
     ),
     _preset(
         "vae-two-moons",
@@ -43,10 +43,10 @@ _ROWS = (
     _preset(
         "vae-eight-gaussians",
         "A variational autoencoder on eight Gaussians on a circle.",
-        family={"family": "vae", "latent": 2, "width": 128},
+        family={"family": "vae", "latent": 2, "width": 128, "depth": 3},
         data={"source": "eight_gaussians"},
-        optimizer={"lr": 2e-3, "batch_size": 256, "decay": "cosine"},
-        budget={"steps": 4000},
+        optimizer={"lr": 3e-3, "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 6000},
     ),
     # --- autoencoders: wae ---
     _preset(

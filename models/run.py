@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import Self
+from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from models.data import AnyData
 from models.families import AnyFamily
@@ -39,3 +39,11 @@ class Run(Config):
     optimizer: Adam = Field(default_factory=lambda fields: fields["family"].optimizer)  # the family's own choice
     budget: Budget = Budget(steps=2000)
     seed: int = Field(0, ge=0, lt=2**63)
+
+    @field_validator("optimizer", mode="before")
+    @classmethod
+    def _over_the_family_s_own(cls, optimizer: Any, fields: ValidationInfo) -> Any:
+        """What a run leaves open is the family's own choice: a GAN with another `lr` keeps its betas."""
+        if isinstance(optimizer, dict) and "family" in fields.data:
+            return {**fields.data["family"].optimizer.model_dump(), **optimizer}
+        return optimizer

@@ -92,12 +92,14 @@ class DataSpec(BaseModel):
         shift, scale = self._affine(u)
         return u * scale + shift
 
+    def clip(self, x: Tensor) -> Tensor:
+        """Into the range, where there is one."""
+        return x if self.low is None else x.clamp(self.low, self.high)
+
     def quantize(self, x: Tensor) -> Tensor:
         """What a sample must be to be data: inside the range, and on a level where there are levels."""
-        if self.low is None or self.high is None:
-            return x
-        x = x.clamp(self.low, self.high)
-        if self.levels is None:
+        x = self.clip(x)
+        if self.levels is None or self.low is None:
             return x
         return ((x - self.low) / self.bin_width).round() * self.bin_width + self.low
 

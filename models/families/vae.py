@@ -52,7 +52,7 @@ class VAE(Family, Samples, Scores, Encodes, Decodes):
 
     family: Literal["vae"] = "vae"
     latent: PositiveInt = Field(16, le=1024)  # dimensions of z
-    width: PositiveInt = Field(128, le=2048)  # units of a hidden layer; channels of the first convolution
+    width: int | None = Field(None, ge=1, le=2048)  # None: 128 units of a layer, or 32 channels at first
     depth: NonNegativeInt = Field(2, le=8)  # hidden layers, for vectors; 0 is probabilistic PCA
     likelihood: AnyLikelihood = Gaussian()
 
@@ -116,7 +116,7 @@ class VAE(Family, Samples, Scores, Encodes, Decodes):
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         def push(z: Tensor, noise: Noise) -> Tensor:
             y = nets["decoder"](z)
-            return nets.spec.quantize(self.likelihood.draw(nets.spec, y, nets["scale"](), noise))
+            return self.likelihood.draw(nets.spec, y, nets["scale"](), noise)
 
         return sampling.OneStep(lambda noise: self.prior(nets, noise), push)
 
@@ -130,4 +130,4 @@ class VAE(Family, Samples, Scores, Encodes, Decodes):
         return noise.normal(0, (self.latent,))
 
     def decode(self, nets: Nets, z: Tensor) -> Tensor:
-        return nets.spec.quantize(self.likelihood.mean(nets.spec, nets["decoder"](z)))
+        return self.likelihood.mean(nets.spec, nets["decoder"](z))

@@ -82,7 +82,7 @@ class DiskModels:
             return known
         mtime_ns = _mtime_ns(self._store / model)
         cards = tuple(read_versions(self._store, model))
-        if time.time() - mtime_ns / 1e9 > SETTLED_S:
+        if cards and time.time() - mtime_ns / 1e9 > SETTLED_S:
             self._known[model] = mtime_ns, cards
         return cards
 

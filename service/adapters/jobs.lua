@@ -5,6 +5,7 @@
 --   queued           zset: id by the time, ms, at which a worker was last told of it; 0: tell one now
 --   running          zset: id by the end of its lease, ms
 --   version:{model}  string: the newest version reserved
+--   train            list: Celery's queue of wake-ups
 --
 -- The clock is Redis's own. A write that carries an epoch is refused ('stale') unless that runner still has the job.
 
@@ -245,7 +246,11 @@ function commands.expire(max_attempts, fault)
   return ids
 end
 
+-- While messages wait on Celery's queue every slot is taken, and telling again would only lengthen the queue.
 function commands.untold(older_ms)
+  if redis.call('LLEN', prefix .. 'train') > 0 then
+    return {}
+  end
   local ids = redis.call('ZRANGEBYSCORE', prefix .. 'queued', '-inf', whole(now_ms - older_ms), 'LIMIT', 0, 100)
   for _, id in ipairs(ids) do
     redis.call('ZADD', prefix .. 'queued', whole(now_ms), id)

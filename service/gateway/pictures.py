@@ -13,11 +13,13 @@ from service.errors import NotAcceptable
 
 MEDIA_TYPE = "image/png"
 
-MIN_SIDE_PX = 256  # small pictures are enlarged by whole factors to about this
+TILE_PX = 48  # small images are enlarged by whole factors to about this
+GAP_PX = 4  # between images
+GAP_SHADE = 96
 MAX_SIDE_PX = 8192
 SCATTER_PX = 512
 MARGIN = 0.05  # around a scatter, of its width
-DOT_PX = 2  # half the side of a dot
+INK = 0.5  # that one point leaves; points on top of one another are darker
 
 Pixels = NDArray[np.uint8]
 
@@ -32,35 +34,34 @@ def png(x: np.ndarray, spec: DataSpec | None) -> bytes:
 
 
 def grid(images: Pixels) -> Pixels:
-    """Images side by side, (n, C, H, W) to (rows * H, columns * W, C), enlarged where they are small."""
+    """Images side by side with a gap between, (n, C, H, W) to (height, width, C), enlarged where they are small."""
     n, channels, height, width = images.shape
     columns = ceil(sqrt(n))
     rows = ceil(n / columns)
-    if max(rows * height, columns * width) > MAX_SIDE_PX:
+    factor = max(1, TILE_PX // max(height, width))
+    cell = height * factor + GAP_PX, width * factor + GAP_PX
+    if max(rows * cell[0], columns * cell[1]) > MAX_SIDE_PX:
         raise NotAcceptable(f"{n} images make a picture beyond {MAX_SIDE_PX} pixels; ask for fewer, or for npy")
-    sheet = np.zeros((rows * columns, channels, height, width), np.uint8)
-    sheet[:n] = images
-    sheet = sheet.reshape(rows, columns, channels, height, width).transpose(0, 3, 1, 4, 2)
-    picture = sheet.reshape(rows * height, columns * width, channels)
-    factor = max(1, MIN_SIDE_PX // max(picture.shape[:2]))
-    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
+    sheet = np.full((rows * columns, *cell, channels), GAP_SHADE, np.uint8)
+    sheet[n:] = 0
+    enlarged = images.transpose(0, 2, 3, 1).repeat(factor, axis=1).repeat(factor, axis=2)
+    sheet[:n, :-GAP_PX, :-GAP_PX] = enlarged
+    picture = sheet.reshape(rows, columns, *cell, channels).transpose(0, 2, 1, 3, 4)
+    return picture.reshape(rows * cell[0], columns * cell[1], channels)[:-GAP_PX, :-GAP_PX]
 
 
 def scatter(points: np.ndarray) -> Pixels:
     """Points of the plane, (n, 2) to (side, side, 1), dark on white; both axes in the same scale, y upward."""
     points = points[np.isfinite(points).all(axis=1)]
-    canvas = np.full((SCATTER_PX, SCATTER_PX, 1), 255, np.uint8)
-    if len(points) == 0:
-        return canvas
-    low, high = points.min(0), points.max(0)
-    span = float((high - low).max()) * (1 + 2 * MARGIN) or 1.0
-    corner = (low + high) / 2 - span / 2
-    column, row = np.floor((points - corner) / span * SCATTER_PX).astype(int).clip(0, SCATTER_PX - 1).T
-    for dy in range(-DOT_PX, DOT_PX + 1):
-        for dx in range(-DOT_PX, DOT_PX + 1):
-            y, x = (SCATTER_PX - 1 - row + dy).clip(0, SCATTER_PX - 1), (column + dx).clip(0, SCATTER_PX - 1)
-            canvas[y, x] = 30
-    return canvas
+    count = np.zeros((SCATTER_PX, SCATTER_PX))
+    if len(points) > 0:
+        low, high = points.min(0), points.max(0)
+        span = float((high - low).max()) * (1 + 2 * MARGIN) or 1.0
+        corner = (low + high) / 2 - span / 2
+        column, row = np.floor((points - corner) / span * SCATTER_PX).astype(int).clip(1, SCATTER_PX - 2).T
+        for dy, dx in ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0)):
+            np.add.at(count, (SCATTER_PX - 1 - row + dy, column + dx), 1)
+    return np.round(255 * (1 - INK) ** count).astype(np.uint8)[..., None]
 
 
 def _shades(x: np.ndarray, spec: DataSpec) -> Pixels:

@@ -15,6 +15,7 @@ from celery import bootsteps
 from service.adapters.celery_wakeups import TASK, celery_app, publish
 from service.adapters.redis_jobs import RedisRuns
 from service.settings import Settings
+from service.worker.inference import Inference
 from service.worker.trainings import Reconciler, Trainings
 
 settings = Settings()
@@ -51,4 +52,26 @@ class TrainingStep(bootsteps.StartStopStep):  # type: ignore[misc]
     terminate = stop
 
 
+@final
+class InferenceStep(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Answers questions in a thread of its own while the worker lives; at its end, what was taken."""
+
+    requires = frozenset({"celery.worker.components:Pool"})
+
+    def __init__(self, worker: Any, **_: Any) -> None:
+        super().__init__(worker)
+        self._inference = Inference(settings, training=trainings.running)
+
+    def start(self, parent: Any) -> None:
+        """With the worker."""
+        self._inference.start()
+
+    def stop(self, parent: Any) -> None:
+        """With the worker's SIGTERM."""
+        self._inference.stop()
+
+    terminate = stop
+
+
 app.steps["worker"].add(TrainingStep)
+app.steps["worker"].add(InferenceStep)

@@ -8,6 +8,8 @@ import redis
 
 from service.adapters.celery_wakeups import CeleryWakeups, celery_app
 from service.adapters.redis_client import broker_url
+from service.adapters.redis_jobs import RedisJobs, RedisRuns
+from service.ports import NewJob
 from service.settings import Settings
 
 
@@ -18,6 +20,19 @@ async def test_a_wakeup_waits_on_the_queue(redis_url: str) -> None:
         message = json.loads(str(client.lindex("pf:train", 0)))
     assert message["headers"]["task"] == "pushforward.train"
     assert message["headers"]["argsrepr"] == "('a-job',)"
+
+
+async def test_nobody_is_told_again_while_wakeups_wait(redis_url: str) -> None:
+    settings = Settings(redis_url=redis_url)
+    jobs, runs = RedisJobs(settings), RedisRuns(settings)
+    job, _ = await jobs.create(NewJob(model="moons", run={}))
+    await CeleryWakeups(settings).wake("another-job")
+    assert runs.untold(0) == []
+    with redis.Redis.from_url(redis_url) as client:
+        client.delete("pf:train")
+    assert runs.untold(0) == [job.id]
+    await jobs.close()
+    runs.close()
 
 
 async def test_a_wakeup_that_cannot_be_sent_is_logged_only(caplog: pytest.LogCaptureFixture) -> None:

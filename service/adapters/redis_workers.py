@@ -1,0 +1,90 @@
+"""Who is alive: every worker writes `pf:worker:{id}` at each beat, and a key that is not renewed goes by itself."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Sequence
+from typing import Any, final
+
+import redis
+from pydantic import ValidationError
+
+from service.adapters.redis_client import PREFIX, connect, connect_sync, translated
+from service.domain import Worker
+from service.settings import Settings
+
+IDS = f"{PREFIX}workers"  # ids that have beaten, some of them dead
+BEATS = 5  # missed beats that make a worker dead
+
+
+def new_worker_id() -> str:
+    """Tells the host, so that whoever looks after a container knows its worker among all."""
+    return worker_id_prefix() + secrets.token_hex(8)
+
+
+def worker_id_prefix() -> str:
+    """What the ids of this host's workers begin with."""
+    return f"{socket.gethostname()}-"
+
+
+def beat_key(worker_id: str) -> str:
+    """The key that is there while a worker lives."""
+    return f"{PREFIX}worker:{worker_id}"
+
+
+@final
+class RedisWorkers:
+    """`ports.Workers`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._redis = connect(settings)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+    async def live(self) -> Sequence[Worker]:
+        """Raises Unavailable where Redis does not answer."""
+        with translated():
+            ids: Any = sorted(await self._redis.smembers(IDS))
+            beats: Any = await self._redis.mget([beat_key(each) for each in ids]) if ids else []
+            if dead := [each for each, beat in zip(ids, beats, strict=True) if beat is None]:
+                await self._redis.srem(IDS, *dead)
+        return [worker for beat in beats if beat is not None and (worker := _read(beat)) is not None]
+
+
+@final
+class Beats:
+    """A worker's own side."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._redis = connect_sync(settings)
+        self._ttl_ms = max(1, round(1000 * BEATS * settings.beat_s))
+
+    def beat(self, worker: Worker) -> None:
+        """Say that it lives. Raises redis.RedisError."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.set(beat_key(worker.id), worker.model_dump_json(), px=self._ttl_ms)
+            pipe.sadd(IDS, worker.id)
+            pipe.execute()
+
+    def leave(self, worker_id: str) -> None:
+        """Say that it goes; where Redis is away, the key goes by itself."""
+        try:
+            with self._redis.pipeline(transaction=False) as pipe:
+                pipe.delete(beat_key(worker_id))
+                pipe.srem(IDS, worker_id)
+                pipe.execute()
+        except redis.RedisError:
+            return
+        finally:
+            self._redis.close()
+
+
+def _read(beat: str) -> Worker | None:
+    """None for what another release wrote."""
+    try:
+        return Worker.model_validate_json(beat)
+    except ValidationError:
+        return None

@@ -1,0 +1,203 @@
+"""Frames between gateways and workers: a msgpack header, then raw little-endian arrays, read without a copy.
+
+    "PFW" version(1)  header length(4)  header  padding  array  padding  array ...      each array at a multiple of 8
+
+A frame carries questions of one key (model, op, options), or the answers to questions. Nothing in it is code, and
+every length is checked before it is believed: what is no frame is `Garbage`, whatever the bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, final, get_args
+
+import msgpack
+import numpy as np
+
+from service.domain import REFERENCE_PATTERN, Op, Question
+from service.errors import (
+    Failed,
+    FieldError,
+    Invalid,
+    NotFound,
+    Overloaded,
+    ServiceError,
+    TimedOut,
+    Unavailable,
+    Unsupported,
+)
+
+MAGIC = b"PFW\x01"
+ALIGNMENT = 8
+DTYPES = {"<f4", "<f8", "<i4", "<i8", "|u1"}
+REFUSALS: dict[str, type[ServiceError]] = {
+    cls.slug: cls for cls in (Failed, Invalid, NotFound, Overloaded, TimedOut, Unavailable, Unsupported)
+}
+
+Arrays = Mapping[str, np.ndarray]
+
+
+class Garbage(ValueError):
+    """These bytes are no frame of this version."""
+
+
+@final
+@dataclass(frozen=True)
+class Asked:
+    """A question on its way."""
+
+    id: int  # the gateway's own
+    question: Question
+    left_ms: float  # until its deadline, when the frame was sent
+
+
+@final
+@dataclass(frozen=True)
+class Frame:
+    """Questions of one key, at least one, and where the answers go."""
+
+    reply_to: str
+    asked: tuple[Asked, ...]
+
+
+@final
+@dataclass(frozen=True)
+class Answered:
+    """What a worker computed."""
+
+    id: int
+    arrays: Arrays
+    compute_ms: float
+    batch_rows: int
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+
+@final
+@dataclass(frozen=True)
+class Refused:
+    """Why a worker did not answer."""
+
+    id: int
+    slug: str
+    detail: str
+    errors: tuple[FieldError, ...] = ()
+
+    @classmethod
+    def of(cls, id: int, error: ServiceError) -> Refused:
+        """The refusal that is raised again at the gateway."""
+        return cls(id, error.slug, error.detail, error.errors)
+
+    def error(self) -> ServiceError:
+        """What the worker refused with."""
+        return REFUSALS.get(self.slug, Failed)(self.detail, errors=self.errors)
+
+
+def encode_frame(frame: Frame) -> bytes:
+    """The bytes of a frame."""
+    key = frame.asked[0].question
+    arrays: list[np.ndarray] = []
+    asked = [[a.id, a.question.rows, a.question.seed, a.left_ms, _put(a.question.arrays, arrays)] for a in frame.asked]
+    return _encode([frame.reply_to, key.model, key.op, dict(key.options), asked], arrays)
+
+
+def decode_frame(data: bytes) -> Frame:
+    """Raises Garbage. Arrays are read-only views of `data`."""
+    header, arrays = _decode(data)
+    try:
+        reply_to, model, op, options, asked = header
+        questions = tuple(
+            Asked(ask_id, Question(model, op, rows, seed, options, _take(specs, arrays)), float(left_ms))
+            for ask_id, rows, seed, left_ms, specs in asked
+        )
+    except (TypeError, ValueError, IndexError, AttributeError) as error:
+        raise Garbage(f"the header is not that of a frame: {error}") from error
+    texts = isinstance(reply_to, str) and op in get_args(Op) and isinstance(options, dict)
+    named = isinstance(model, str) and "@" in model and re.fullmatch(REFERENCE_PATTERN, model)
+    if not texts or not named or not questions or not all(map(_is_sound, questions)):
+        raise Garbage("the header's fields are not those of a frame")
+    return Frame(reply_to, questions)
+
+
+def encode_replies(replies: Sequence[Answered | Refused]) -> bytes:
+    """The bytes of answers and refusals for one gateway."""
+    arrays: list[np.ndarray] = []
+    header: list[list[Any]] = []
+    for reply in replies:
+        match reply:
+            case Answered():
+                body = [reply.compute_ms, reply.batch_rows, dict(reply.info), _put(reply.arrays, arrays)]
+            case Refused():
+                body = [reply.slug, reply.detail, [[e.field, e.message] for e in reply.errors]]
+        header.append([reply.id, *body])
+    return _encode(header, arrays)
+
+
+def decode_replies(data: bytes) -> list[Answered | Refused]:
+    """Raises Garbage. Arrays are read-only views of `data`."""
+    header, arrays = _decode(data)
+    try:
+        return [_reply(fields, arrays) for fields in header]
+    except (TypeError, ValueError, IndexError, AttributeError) as error:
+        raise Garbage(f"the header is not that of replies: {error}") from error
+
+
+def _reply(fields: Sequence[Any], arrays: Sequence[np.ndarray]) -> Answered | Refused:
+    if len(fields) == 4:
+        ask_id, slug, detail, errors = fields
+        return Refused(int(ask_id), str(slug), str(detail), tuple(FieldError(str(f), str(m)) for f, m in errors))
+    ask_id, compute_ms, batch_rows, info, specs = fields
+    return Answered(int(ask_id), _take(specs, arrays), float(compute_ms), int(batch_rows), dict(info))
+
+
+def _is_sound(asked: Asked) -> bool:
+    question = asked.question
+    counts = (asked.id, question.rows, question.seed)
+    return all(isinstance(n, int) for n in counts) and question.rows > 0 and 0 <= question.seed < 2**64
+
+
+def _put(named: Arrays, arrays: list[np.ndarray]) -> dict[str, int]:
+    """Append arrays; where each name went."""
+    places = {}
+    for name, array in named.items():
+        places[name] = len(arrays)
+        arrays.append(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")))
+    return places
+
+
+def _take(places: Mapping[str, int], arrays: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    return {str(name): arrays[place] for name, place in places.items()}
+
+
+def _encode(header: Any, arrays: Sequence[np.ndarray]) -> bytes:
+    specs = [[array.dtype.str, array.shape] for array in arrays]
+    packed = msgpack.packb([header, specs])
+    parts = [MAGIC, len(packed).to_bytes(4, "little"), packed]
+    size = len(MAGIC) + 4 + len(packed)
+    for array in arrays:
+        parts += [bytes(-size % ALIGNMENT), array.data.cast("B") if array.size else b""]
+        size += -size % ALIGNMENT + array.nbytes
+    return b"".join(parts)
+
+
+def _decode(data: bytes) -> tuple[Any, list[np.ndarray]]:
+    if len(data) < 8 or data[:4] != MAGIC:
+        raise Garbage("not a frame of this version")
+    at = 8 + int.from_bytes(data[4:8], "little")
+    try:
+        header, specs = msgpack.unpackb(data[8:at])
+        arrays = []
+        for dtype, shape in specs:
+            if dtype not in DTYPES or not all(isinstance(n, int) and n >= 0 for n in shape):
+                raise Garbage(f"an array of {dtype!r} and shape {shape!r}")
+            at += -at % ALIGNMENT
+            array = np.frombuffer(data, dtype, count=prod(shape), offset=at).reshape(shape)
+            arrays.append(array)
+            at += array.nbytes
+    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
+        raise Garbage(f"torn or altered: {error}") from error
+    if at != len(data):
+        raise Garbage(f"{len(data)} bytes where the header promises {at}")
+    return header, arrays

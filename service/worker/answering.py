@@ -1,0 +1,168 @@
+"""How the rows of a question become the rows of its answer, whatever the capability.
+
+An answer goes like a sampler, step by step: `begin` gives rows a state, `step` moves it, `finish` turns it into
+arrays. All but sampling take no steps: their state is their input, and one call of `finish` answers many questions.
+Row i sees nothing but row i and its own noise, so rows of any questions of one key share every call.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from models.checkpoint import Model
+from models.family import Decodes, Encodes, Samples, Scores
+from models.interpolate import PATHS, reconstruct
+from models.noise import Noise
+from models.sampling import Sampler
+from service.domain import Question
+from service.errors import Invalid, Unsupported
+
+Named = Mapping[str, Tensor]  # rows first
+
+
+class Way(ABC):
+    """From rows in to rows out, for one model and one set of options."""
+
+    steps: int = 0
+    info: Mapping[str, Any] = {}
+
+    @abstractmethod
+    def prepare(self, question: Question) -> Tensor | None:
+        """What one question brings: a row for each row of its answer, or None where noise is all it needs."""
+
+    @abstractmethod
+    def begin(self, given: Tensor | None, noise: Noise) -> Tensor:
+        """The state of fresh rows."""
+
+    def step(self, state: Tensor, k: Tensor, noise: Noise) -> Tensor:
+        """The state after step k, (B,) int64, of each row."""
+        raise NotImplementedError("a way of no steps")
+
+    @abstractmethod
+    def finish(self, state: Tensor, noise: Noise) -> Named:
+        """The answer's rows."""
+
+
+@final
+class SampleWay(Way):
+    """Noise to new data, in the sampler's steps."""
+
+    def __init__(self, model: Model, sampler: Sampler) -> None:
+        self._spec = model.nets.spec
+        self._sampler = sampler
+        self.steps = sampler.steps
+
+    def prepare(self, question: Question) -> None:
+        return None
+
+    def begin(self, given: Tensor | None, noise: Noise) -> Tensor:
+        return self._sampler.init(noise)
+
+    def step(self, state: Tensor, k: Tensor, noise: Noise) -> Tensor:
+        return self._sampler.step(state, k, noise)
+
+    def finish(self, state: Tensor, noise: Noise) -> Named:
+        return {"samples": self._spec.quantize(self._sampler.finish(state))}
+
+
+@final
+@dataclass
+class RowsWay(Way):
+    """Given rows to answered rows, in one call."""
+
+    given: Callable[[Question], Tensor]
+    call: Callable[[Tensor, Noise], Named]
+
+    def prepare(self, question: Question) -> Tensor:
+        return self.given(question)
+
+    def begin(self, given: Tensor | None, noise: Noise) -> Tensor:
+        if given is None:
+            raise ValueError("this way starts from rows")
+        return given
+
+    def finish(self, state: Tensor, noise: Noise) -> Named:
+        return self.call(state, noise)
+
+
+@final
+class LikelihoodWay(Way):
+    """Data to log p(x), and what kind of number that is."""
+
+    def __init__(self, model: Model, family: Scores, options: Mapping[str, Any], device: torch.device) -> None:
+        self._nets = model.nets
+        self._family = family
+        self._options = family.ScoreOptions.model_validate(dict(options))
+        self._device = device
+
+    def prepare(self, question: Question) -> Tensor:
+        return _rows(question, "x", self._device)
+
+    def begin(self, given: Tensor | None, noise: Noise) -> Tensor:
+        if given is None:
+            raise ValueError("a likelihood is that of rows")
+        return given
+
+    def finish(self, state: Tensor, noise: Noise) -> Named:
+        log_prob = self._family.log_prob(self._nets, state, noise, self._options)
+        self.info = {"kind": log_prob.kind}
+        named = {"log_prob": log_prob.value.double()}
+        return named if log_prob.std_error is None else {**named, "std_error": log_prob.std_error.double()}
+
+
+def way(model: Model, question: Question, device: torch.device) -> Way:
+    """The way of a question, shared by all of its key. Raises Unsupported."""
+    family, nets, clip = model.family, model.nets, model.nets.spec.clip
+    match question.op:
+        case "sample" if isinstance(family, Samples):
+            options = family.SampleOptions.model_validate(dict(question.options))
+            return SampleWay(model, family.sampler(nets, options))
+        case "likelihood" if isinstance(family, Scores):
+            return LikelihoodWay(model, family, question.options, device)
+        case "encode" if isinstance(family, Encodes):
+            encode = family.encode
+            return RowsWay(lambda q: _rows(q, "x", device), lambda x, _: {"z": encode(nets, x)})
+        case "decode" if isinstance(family, Decodes):
+            decode = family.decode
+            return RowsWay(lambda q: _rows(q, "z", device), lambda z, _: {"x": clip(decode(nets, z))})
+        case "reconstruct" if isinstance(family, Encodes) and isinstance(family, Decodes):
+            return RowsWay(lambda q: _rows(q, "x", device), lambda x, _: {"x": clip(reconstruct(family, nets, x))})
+        case "interpolate" if isinstance(family, Decodes):
+            walk = family.decode
+            return RowsWay(lambda q: _path(model, q, device), lambda z, _: {"x": clip(walk(nets, z))})
+    raise Unsupported(f"{model.family.family} cannot {question.op}; it can: {', '.join(model.card.capabilities)}")
+
+
+def _path(model: Model, question: Question, device: torch.device) -> Tensor:
+    """The codes along an interpolation, (steps, *latent_shape)."""
+    family, nets, options = model.family, model.nets, question.options
+    if not isinstance(family, Decodes):
+        raise Unsupported(f"{model.family.family} cannot decode, so it cannot interpolate")
+    if not question.arrays:
+        start, end = (
+            family.prior(nets, Noise.rows(options[name], 1, device=device))[0] for name in ("start_seed", "end_seed")
+        )
+    elif isinstance(family, Encodes):
+        start, end = (family.encode(nets, _tensor(question, name, device))[0] for name in ("start", "end"))
+    else:
+        raise Unsupported(f"{model.family.family} cannot encode; give start_seed and end_seed")
+    return PATHS[options["path"]](start, end, options["steps"])
+
+
+def _rows(question: Question, name: str, device: torch.device) -> Tensor:
+    rows = _tensor(question, name, device)
+    if len(rows) != question.rows:
+        raise Invalid.field(name, f"has {len(rows)} rows where the question has {question.rows}")
+    return rows
+
+
+def _tensor(question: Question, name: str, device: torch.device) -> Tensor:
+    if name not in question.arrays:
+        raise Invalid.field(name, "is missing")
+    return torch.tensor(question.arrays[name], dtype=torch.float32, device=device)
