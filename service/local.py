@@ -25,7 +25,7 @@ from typing import final
 import httpx
 
 from service import redis_server
-from service.processes import DIE_WITH_PARENT
+from service.processes import tied_to_us
 from service.settings import Settings
 
 PAUSE_S = (0.5, 30.0)  # before a restart: the first, and the longest
@@ -182,13 +182,12 @@ def _children(place: Place, log: Path | None) -> list[Child]:
     def python(module: str) -> subprocess.Popen[bytes]:
         with log.open("ab") if log else nullcontext() as stream:
             return subprocess.Popen(
-                [sys.executable, "-m", module],
+                tied_to_us([sys.executable, "-m", module]),
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # for machines; the log is on standard error
                 stderr=stream,
                 start_new_session=True,  # Ctrl-C is for us, who end the children in order
-                preexec_fn=DIE_WITH_PARENT,
             )
 
     return [

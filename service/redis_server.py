@@ -21,7 +21,7 @@ from pathlib import Path
 
 import redis
 
-from service.processes import DIE_WITH_PARENT
+from service.processes import tied_to_us
 
 SOCKET_BYTES = 100  # what a unix socket's path may have everywhere
 ORPHAN_S = 20.0  # for the server of an owner who was killed to write and leave
@@ -57,18 +57,19 @@ def start(folder: Path, *, maxmemory_mb: int = 512) -> tuple[subprocess.Popen[by
     _wait_until_deserted(address)
     with (folder / "redis.log").open("ab") as log:
         server = subprocess.Popen(
-            [
-                str(find()),
-                *("--port", "0", "--unixsocket", str(address), "--unixsocketperm", "700"),
-                *("--dir", str(folder.resolve()), "--daemonize", "no"),
-                *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
-                *("--maxmemory", f"{maxmemory_mb}mb", "--maxmemory-policy", "noeviction"),
-            ],
+            tied_to_us(
+                [
+                    str(find()),
+                    *("--port", "0", "--unixsocket", str(address), "--unixsocketperm", "700"),
+                    *("--dir", str(folder.resolve()), "--daemonize", "no"),
+                    *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
+                    *("--maxmemory", f"{maxmemory_mb}mb", "--maxmemory-policy", "noeviction"),
+                ]
+            ),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is for its owner, who ends it last
-            preexec_fn=DIE_WITH_PARENT,
         )
     wait_until_ready(server, url(folder), log=folder / "redis.log")
     return server, url(folder)
