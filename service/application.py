@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -23,7 +24,7 @@ from models.presets import PRESETS
 from models.run import Run
 from service.answers import Answer, Codes, FamilyCard, Likelihoods, Points, PresetCard, Samples
 from service.commands import AnyAsk, Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample, Train
-from service.domain import Card, Event, Job, Name, Reference, State, Worker
+from service.domain import EVENT_ID_PATTERN, Card, Event, Job, Name, Reference, State, Worker
 from service.errors import Invalid, NotFound, Unavailable
 from service.ports import Asks, Jobs, Models, NewJob, Wakeups, Workers
 from service.questions import Subject
@@ -88,7 +89,9 @@ class Application:
         return await self.jobs.cancel(job_id)
 
     async def watch(self, job_id: str, *, after: str = "0") -> AsyncIterator[Event]:
-        """A job's events after one that was seen, to its end. Raises NotFound before the first event."""
+        """A job's events after one that was seen, to its end. Raises NotFound, Invalid before the first event."""
+        if not re.fullmatch(EVENT_ID_PATTERN, after):
+            raise Invalid.field("after", "must be the id of an event (in HTTP: Last-Event-ID), or 0 for all")
         await self.jobs.get(job_id)
         return self.jobs.watch(job_id, after=after)
 
@@ -159,7 +162,7 @@ def _run(command: Train) -> Run:
     if command.run is not None:
         return command.run
     if command.preset not in PRESETS:
-        raise NotFound(f"there is no preset {command.preset!r}; there are: {', '.join(PRESETS)}")
+        raise NotFound(f"there is no preset {str(command.preset)[:100]!r}; there are: {', '.join(PRESETS)}")
     return PRESETS[command.preset].run
 
 

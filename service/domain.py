@@ -12,6 +12,7 @@ from models.spec import DataSpec
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 REFERENCE_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}(@[1-9][0-9]{0,8})?$"
+EVENT_ID_PATTERN = r"[0-9]{1,19}(-[0-9]{1,19})?"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Reference = Annotated[
     str, StringConstraints(pattern=REFERENCE_PATTERN)

@@ -34,7 +34,7 @@ class Jobs(Protocol):
         """Ask for a job's end: a queued job is cancelled now, a running one when its runner sees it. Idempotent."""
 
     def watch(self, job_id: str, *, after: str) -> AsyncIterator[Event]:
-        """Events after an event id ("0": all that are kept), as they come, until the job's final state event."""
+        """Events after a well-formed event id ("0": all that are kept) as they come, to the job's final state event."""
 
 
 class Stale(Exception):

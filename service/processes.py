@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import ctypes
-import signal
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
+
+# Not a `preexec_fn`, for that forks with all our threads' locks held: gRPC then aborts the child, once in a while.
+_TIED = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+if os.getppid() == int(sys.argv[1]):
+    os.execvp(sys.argv[2], sys.argv[2:])
+"""
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+def tied_to_us(command: Sequence[str]) -> list[str]:
+    """The command of a child that must not outlive us, which replaces itself by `command`.
 
-
-# `preexec_fn` of a child that must not outlive us: on Linux it gets SIGTERM when the thread that started it ends,
-# however it ends. Elsewhere there is no such thing, and a killed parent leaves its children.
-DIE_WITH_PARENT: Callable[[], None] | None = _die_with_parent if sys.platform == "linux" else None
+    On Linux it gets SIGTERM when the thread that started it ends, however it ends. Elsewhere there is no such thing,
+    and a killed parent leaves its children.
+    """
+    if sys.platform != "linux":
+        return list(command)
+    return [sys.executable, "-I", "-S", "-c", _TIED, str(os.getpid()), *command]

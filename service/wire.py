@@ -115,7 +115,7 @@ def decode_frame(data: bytes) -> Frame:
     except (TypeError, ValueError, IndexError, AttributeError) as error:
         raise Garbage(f"the header is not that of a frame: {error}") from error
     texts = isinstance(reply_to, str) and op in get_args(Op) and isinstance(options, dict)
-    named = isinstance(model, str) and "@" in model and re.match(REFERENCE_PATTERN, model)
+    named = isinstance(model, str) and "@" in model and re.fullmatch(REFERENCE_PATTERN, model)
     if not texts or not named or not questions or not all(map(_is_sound, questions)):
         raise Garbage("the header's fields are not those of a frame")
     return Frame(reply_to, questions)

@@ -32,6 +32,9 @@ _TEXTS = frozenset({"model", "path"})  # query parameters that are text; the oth
 
 async def read(request: Request, command: type[Model]) -> Model:
     """The command in a request. Raises Invalid, Malformed, TooLarge, UnsupportedMedia."""
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding != "identity":
+        raise UnsupportedMedia(f"the content encoding is {coding[:100]}; send the body as it is")
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == JSON:
         if request.query_params:

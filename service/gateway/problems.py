@@ -75,7 +75,7 @@ def _refused(request: Request, error: Exception) -> Response:
     if not isinstance(error, ServiceError):
         return _failed(request, error)
     if error.kind is Kind.INTERNAL:
-        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        log.error("%s %r failed", request.method, request.url.path, exc_info=error)
     return response(error, request.url.path)
 
 

@@ -20,6 +20,11 @@ from service.errors import Kind, ServiceError
 
 DOMAIN = "pushforward"
 
+# A status travels in trailers, of which a client reads 8 KiB at most.
+MAX_FAULTS = 8
+MAX_FIELD_CHARS = 100
+MAX_MESSAGE_CHARS = 300
+
 CODES: dict[Kind, grpc.StatusCode] = {
     Kind.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
     Kind.MALFORMED: grpc.StatusCode.INVALID_ARGUMENT,
@@ -41,13 +46,16 @@ def status(error: ServiceError) -> Status:
     """A refusal as `google.rpc.Status`."""
     details = [_pack(ErrorInfo(reason=error.slug, domain=DOMAIN))]
     if error.errors:
-        faults = [BadRequest.FieldViolation(field=f.field, description=f.message) for f in error.errors]
+        faults = [
+            BadRequest.FieldViolation(field=f.field[:MAX_FIELD_CHARS], description=f.message[:MAX_MESSAGE_CHARS])
+            for f in error.errors[:MAX_FAULTS]
+        ]
         details.append(_pack(BadRequest(field_violations=faults)))
     if error.retry_after_s is not None:
         delay = Duration()
         delay.FromMilliseconds(round(1000 * error.retry_after_s))
         details.append(_pack(RetryInfo(retry_delay=delay)))
-    return Status(code=CODES[error.kind].value[0], message=error.detail, details=details)
+    return Status(code=CODES[error.kind].value[0], message=error.detail[:MAX_MESSAGE_CHARS], details=details)
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: ServiceError) -> NoReturn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from gzip import compress
 from io import BytesIO
 from typing import Any
 
@@ -172,8 +173,9 @@ async def test_samples_come_as_json_npy_and_png(doors: Doors) -> None:
     assert as_npy.headers["pushforward-seed"] == "3"
     assert as_npy.headers["pushforward-model"] == "digits@1"
     picture = np.asarray(Image.open(BytesIO(as_png.content)))
-    factor = pictures.MIN_SIDE_PX // 24
-    assert picture.shape == (16 * factor, 24 * factor)
+    factor = pictures.TILE_PX // 8
+    cell = 8 * factor + pictures.GAP_PX
+    assert picture.shape == (2 * cell - pictures.GAP_PX, 3 * cell - pictures.GAP_PX)
     first = np.array(json["samples"])[0, 0]
     np.testing.assert_array_equal(picture[: 8 * factor : factor, : 8 * factor : factor], np.round(first / 16 * 255))
 
@@ -254,6 +256,55 @@ async def test_what_the_router_refuses_is_a_problem_document_too(
     assert {"type", "title", "status", "detail", "instance"} <= problem.keys()
     assert status != 405 or "allow" in refused.headers
     assert status != 422 or problem["errors"][0]["field"] in ("limit", "state")
+
+
+async def test_a_compressed_body_is_refused_as_such(doors: Doors) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    refused = await doors.rest.post("/sample", content=compress(b'{"model": "moons"}'), headers=headers)
+    assert refused.status_code == 415
+    assert "gzip" in refused.json()["detail"]
+
+
+async def test_json_nested_without_end_is_refused(doors: Doors) -> None:
+    body = b'{"model": "moons", "x": ' + b"[" * 40_000 + b"]" * 40_000 + b"}"
+    refused = await doors.rest.post("/encode", content=body, headers={"Content-Type": "application/json"})
+    assert refused.status_code == 400
+    deep = b'{"model": "moons", "x": ' + b"[" * 900 + b"]" * 900 + b"}"
+    refused = await doors.rest.post("/encode", content=deep, headers={"Content-Type": "application/json"})
+    assert refused.status_code == 422
+
+
+@pytest.mark.parametrize("seen", ["yesterday", "-1", "99999999999999999999", "1-"])
+async def test_an_event_id_that_is_none_is_refused_before_the_stream_begins(doors: Doors, seen: str) -> None:
+    job = (await doors.rest.post("/train", json={"model": "m", "preset": "vae-digits"})).json()
+    refused = await doors.rest.get(f"/jobs/{job['id']}/events", headers={"Last-Event-ID": seen})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "after")
+
+
+@pytest.mark.parametrize("seed", [2**64 - 1, 2**53 + 1])
+async def test_a_large_seed_is_kept_to_the_last_digit(doors: Doors, seed: int) -> None:
+    as_json = (await doors.rest.post("/sample", json={"model": "moons", "seed": seed})).json()
+    assert as_json["seed"] == seed
+    query = f"/likelihood?model=moons&seed={seed}"
+    assert (await doors.rest.post(query, content=npy_bytes(X), headers=NPY)).status_code == 200
+
+
+async def test_a_seed_too_large_is_refused(doors: Doors) -> None:
+    for seed in ("18446744073709551616", "-1", "1.0", "1e3", "true"):
+        body = b'{"model": "moons", "seed": ' + seed.encode() + b"}"
+        refused = await doors.rest.post("/sample", content=body, headers={"Content-Type": "application/json"})
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "seed")
+
+
+@pytest.mark.parametrize("number", [1e30, 2**64 - 1])
+@pytest.mark.parametrize("field", ["family.latent", "family.width", "budget.steps", "optimizer.batch_size", "seed"])
+async def test_a_number_beyond_all_measure_is_refused(doors: Doors, field: str, number: float) -> None:
+    run: dict[str, Any] = {"family": {"family": "vae"}, "data": {"source": "two_moons"}}
+    place, _, name = field.rpartition(".")
+    (run.setdefault(place, {}) if place else run)[name] = number
+    refused = await doors.rest.post("/train", json={"model": "m", "run": run})
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == f"run.{field}"
 
 
 async def test_a_defect_is_a_problem_document_that_tells_nothing(doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,6 +92,26 @@ async def test_a_preset_has_its_own_seed(doors: Doors) -> None:
     assert failed.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
+async def test_a_request_of_many_faults_is_refused_within_what_a_status_may_hold(doors: Doors) -> None:
+    request = pb.TrainRequest(model="m")
+    request.run.update({"family": {"family": "vae"}, "data": {"source": "two_moons"}})
+    request.run.update({f"{'x' * 500}{i}": 1 for i in range(150)})
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await doors.stub.Train(request)
+    assert failed.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await doors.stub.GetJob(pb.GetJobRequest(id="x" * 50_000))
+    assert failed.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_an_event_id_that_is_none_is_refused(doors: Doors) -> None:
+    job = await doors.stub.Train(pb.TrainRequest(model="m", preset="vae-digits"))
+    for after in ("yesterday", "\u0663"):  # a digit, in Arabic
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await doors.stub.WatchJob(pb.WatchJobRequest(id=job.id, after=after)).read()
+        assert failed.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
 async def test_a_list_by_a_state_that_is_none_is_refused(doors: Doors) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as failed:
         await doors.stub.ListJobs(pb.ListJobsRequest(state=99))  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from service import redis_server
 from service.adapters.memory import MemoryJobs
 from service.adapters.redis_jobs import RedisJobs, RedisRuns
 from service.domain import Event, Fault, Job, State
-from service.errors import Conflict, Invalid, NotFound, Overloaded, Unavailable
+from service.errors import Conflict, NotFound, Overloaded, Unavailable
 from service.ports import Jobs, NewJob, Runs, Stale, Update
 from service.settings import Settings
 
@@ -309,12 +309,6 @@ async def test_a_watch_resumes_after_an_event(record: Record) -> None:
     for position, event in enumerate(events):
         rest = await asyncio.wait_for(collect(record.jobs.watch(job.id, after=event.id)), 2)
         assert rest == events[position + 1 :]
-
-
-async def test_a_watch_after_nonsense_is_refused(record: Record) -> None:
-    job = await claimed(record)
-    with pytest.raises(Invalid, match="after"):
-        await collect(record.jobs.watch(job.id, after="yesterday"))
 
 
 async def test_an_id_that_names_another_key_is_not_found(record: Record) -> None:
