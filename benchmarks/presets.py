@@ -11,6 +11,7 @@ what the job itself measured on its validation rows.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import sys
@@ -29,11 +30,14 @@ from models.data import Toy
 from models.presets import PRESETS, Preset
 from service import local
 from service.client import Client
+from service.settings import cores
 
 DOCS = Path(__file__).parent.parent / "docs"
 FRESH_ROWS = 5_000
 CHUNK_ROWS = 500  # of one likelihood ask
+RESULTS = DOCS / "results" / "presets.json"
 Row = dict[str, float]
+Result = dict[str, Any]  # when, where, rows: one for each seed
 
 
 def main() -> int:
@@ -42,17 +46,17 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--slots", type=int, default=1, help="trainings at a time")
     asked = parser.parse_args()
-    chosen = [PRESETS[name] for name in asked.presets]
+    results: dict[str, Result] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     with running_service(asked.slots) as client:
-        jobs = {(preset.name, seed): start(client, preset, seed) for preset in chosen for seed in range(asked.seeds)}
-        results: dict[str, list[Row]] = {preset.name: [] for preset in chosen}
-        for (name, seed), job_id in jobs.items():
-            row = measure(client, PRESETS[name], name_of(name, seed), wait(client, job_id))
-            results[name].append(row)
-            print(name, seed, "  ".join(f"{key}={value:.4g}" for key, value in row.items()), flush=True)
-            if seed == 0:
-                draw(client, name)
-    write(chosen, results, asked.seeds)
+        jobs = {name: [start(client, PRESETS[name], seed) for seed in range(asked.seeds)] for name in asked.presets}
+        for name, ids in jobs.items():
+            rows = [
+                measure(client, PRESETS[name], name_of(name, seed), wait(client, job)) for seed, job in enumerate(ids)
+            ]
+            print(name, {key: round(mean(row[key] for row in rows), 4) for key in rows[0]}, flush=True)
+            draw(client, name)
+            results[name] = {"when": f"{datetime.now(UTC):%Y-%m-%d}", "where": machine(asked.slots), "rows": rows}
+            write(results)
     return 0
 
 
@@ -103,31 +107,43 @@ def draw(client: Client, name: str) -> None:
     (folder / f"{name}.png").write_bytes(answer.content)
 
 
-def write(chosen: list[Preset], results: Mapping[str, list[Row]], seeds: int) -> None:
-    """docs/results/presets.md: mean and standard deviation over the seeds."""
-    machine = f"{platform.system()} {platform.machine()}, {local_cores()} cores, no GPU used"
+def write(results: Mapping[str, Result]) -> None:
+    """docs/results/presets.json, and presets.md from it: mean and standard deviation over the seeds."""
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     lines = [
         "# What the presets reach",
         "",
-        f"`python benchmarks/presets.py`, {datetime.now(UTC):%Y-%m-%d}, {machine}; mean ± standard deviation over "
-        f"{seeds} seeds, trained and asked through the service.",
+        "By `python benchmarks/presets.py`, trained and asked through the service: mean ± standard deviation.",
     ]
-    for preset in chosen:
-        rows = results[preset.name]
-        lines += ["", f"## {preset.name}", "", preset.summary, ""]
-        if isinstance(preset.run.data, Toy):
-            lines += [f"Entropy of the source: {preset.run.data.entropy_nats:.4f} nats.", ""]
-        lines += ["| measure | mean | ± |", "|---|---|---|"]
-        for key in rows[0]:
-            values = [row[key] for row in rows]
-            lines.append(f"| {key} | {mean(values):.4g} | {pstdev(values):.2g} |")
-        lines += ["", f"![samples of {preset.name}](../pictures/{preset.name}.png)"]
-    (DOCS / "results").mkdir(parents=True, exist_ok=True)
-    (DOCS / "results" / "presets.md").write_text("\n".join(lines) + "\n")
+    for preset in PRESETS.values():
+        if preset.name in results:
+            lines += section(preset, results[preset.name])
+    (RESULTS.with_suffix(".md")).write_text("\n".join(lines) + "\n")
 
 
-def local_cores() -> int:
-    return len(os.sched_getaffinity(0))
+def section(preset: Preset, result: Result) -> Iterator[str]:
+    """What one preset reached, in Markdown."""
+    rows = result["rows"]
+    yield from ("", f"## {preset.name}", "", preset.summary)
+    if isinstance(preset.run.data, Toy):
+        yield f"Entropy of the source: {preset.run.data.entropy_nats:.4f} nats."
+    yield from (
+        f"{len(rows)} seeds, {result['when']}, {result['where']}.",
+        "",
+        "| measure | mean | ± |",
+        "|---|---|---|",
+    )
+    for key in rows[0]:
+        values = [row[key] for row in rows]
+        yield f"| {key} | {mean(values):.4g} | {pstdev(values):.2g} |"
+    yield from ("", f"![samples of {preset.name}](../pictures/{preset.name}.png)")
+
+
+def machine(slots: int) -> str:
+    """Where it ran, and how busy that was."""
+    at_a_time = "one training" if slots == 1 else f"{slots} trainings"
+    return f"{platform.system()} {platform.machine()}, {cores()} cores, no GPU, {at_a_time} at a time"
 
 
 @contextmanager

@@ -13,6 +13,8 @@ map g of every element, its parameters theta computed by a network from the elem
     spline:  g is a monotone rational-quadratic spline with K bins on [-5, 5], the identity outside
 
 v is the data normalized, or by a logit where bounded; data with levels are dequantized, and their score is a bound.
+The default alpha of the logit, logit 0.0067 = -5, puts the ends of the range at the ends of the spline: bounded data
+often pile up at an end, and an edge of the density there is one the spline need not bend to fit.
 
 References:
     | Density estimation using Real NVP (Dinh et al., 2016), https://arxiv.org/abs/1605.08803
@@ -111,7 +113,7 @@ class Flow(Family, Samples, Scores, Encodes, Decodes):
     n_transforms: PositiveInt = Field(4, le=32)
     width: PositiveInt = Field(64, le=2048)  # units of a hidden layer
     depth: PositiveInt = Field(2, le=8)  # hidden layers
-    alpha: float = Field(0.05, gt=0.0, lt=0.5)  # of the logit: the margin kept to either end of bounded data
+    alpha: float = Field(0.0067, gt=0.0, lt=0.5)  # of the logit: kept to either end of bounded data
 
     optimizer: ClassVar[Adam] = Adam(batch_size=512, decay="cosine")
     ScoreOptions: ClassVar[type[Options]] = DequantizationOptions

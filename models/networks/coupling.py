@@ -3,8 +3,8 @@
 Each transform splits the elements into `passes` groups; a masked perceptron gives the elements of a group the
 parameters of a monotone univariate map, computed from the groups before it. Two groups are a coupling, D groups are
 fully autoregressive. Density takes one network call for each transform, the inverse `passes` of them. Groups follow
-a random order in one transform and its reverse in the next, so that each pair of transforms moves all elements by
-all others.
+an order in one transform and its reverse in the next, so that each pair of transforms moves all elements by all
+others: a random order for couplings; that of the data, for images raster order, where fully autoregressive.
 
 Orders and masks are buffers: a state dict restores them, whatever seed the networks were built under.
 
@@ -62,7 +62,7 @@ class Bijection(nn.Module):
                     hidden_features=[width] * depth,
                     activation=nn.SiLU,
                 )
-                for order in islice(_orders(features), n_transforms)
+                for order in islice(_orders(features, passes), n_transforms)
             )
         )
         for layer in self.layers.transforms:
@@ -79,10 +79,10 @@ class Bijection(nn.Module):
         return v
 
 
-def _orders(features: int) -> Iterator[Tensor]:
+def _orders(features: int, passes: int) -> Iterator[Tensor]:
     """The rank of each element in each transform, (D,), without end."""
     while True:
-        order = torch.randperm(features)
+        order = torch.arange(features) if passes == features else torch.randperm(features)
         yield order
         yield features - 1 - order
 

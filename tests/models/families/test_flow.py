@@ -109,6 +109,19 @@ def test_an_untrained_flow_is_the_identity(flow: Flow, spec: DataSpec) -> None:
     assert torch.allclose(log_det, torch.zeros(5, dtype=torch.float64), atol=1e-12)
 
 
+@pytest.mark.parametrize("transform", [Spline(bins=4), Affine()], ids=["spline", "affine"])
+def test_a_fully_autoregressive_transform_reads_elements_in_the_order_of_the_data(transform: Spline | Affine) -> None:
+    """T21: z_i depends on v_1 ... v_i and no others; in the next transform on v_i ... v_D."""
+    flow = Flow(transform=transform, scheme="autoregressive", n_transforms=2, width=32)
+    nets = roughened(flow, LEVELS)
+    v = Noise.rows(6, 1).normal(0, (6,)).double()[0]
+    first, second = (torch.autograd.functional.jacobian(layer(), v) for layer in bijection(nets).layers.transforms)
+    for jacobian, triangle in ((first, first.tril()), (second, second.triu())):
+        assert torch.equal(jacobian, triangle)
+        assert (jacobian.diagonal() > 0).all()
+        assert jacobian.count_nonzero() == 6 * 7 / 2
+
+
 @each_flow
 def test_log_determinants_of_a_chain_add(flow: Flow) -> None:
     """T23: transform by transform; the orders between them contribute nothing."""
