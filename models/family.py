@@ -115,6 +115,10 @@ class Scores(ABC):
     def log_prob(self, nets: Nets, x: Tensor, noise: Noise, options: Any) -> LogProb:
         """Log p(x), (B,) nats.  x: (B, *shape); `noise` has B rows; `options` is a `ScoreOptions`."""
 
+    def validation_rows(self, spec: DataSpec) -> int:
+        """How many held-out rows a training scores at its end: what some seconds of one core allow."""
+        return 512
+
     def scores_only_levels(self, spec: DataSpec) -> bool:
         """Whether values between the levels of the data have no likelihood."""
         return spec.levels is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -11,11 +12,14 @@ from typing import Annotated, Any, NoReturn
 import numpy as np
 import orjson
 import typer
+from pydantic import ValidationError
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from service.client import Client, Refused, Unreachable
+from service.following import follow as show_progress
+from service.following import numbers
 
 app = typer.Typer(
     name="pushforward",
@@ -24,7 +28,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-out, err = Console(), Console(stderr=True)
+PIPE_COLUMNS = 240  # a table that is piped is not folded to the 80 columns of no terminal
+out = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+err = Console(markup=False, highlight=False, soft_wrap=True, stderr=True)
 
 Url = Annotated[str, typer.Option("--url", envvar="PUSHFORWARD_URL", help="Address of the REST door.")]
 Model = Annotated[str, typer.Argument(help="NAME is the newest version; NAME@3 is version 3.")]
@@ -46,13 +52,19 @@ def up(
 ) -> None:
     """Run the service on this machine: Redis, a worker and both doors, until Ctrl-C."""
     from service import local
+    from service.logs import TIME
     from service.redis_server import NoRedis
+
+    def say(line: str) -> None:
+        err.print(Text.assemble(time.strftime(TIME), " ", ("pushforward", "bold"), " ", line))
 
     place = local.Place(store, data_root, http_port or local.free_port(), grpc_port or local.free_port())
     try:
-        local.up(place, lambda line: err.print(f"[bold]pushforward[/] {line}", highlight=False))
-    except (local.AlreadyUp, NoRedis) as error:
+        local.up(place, say)
+    except (local.CannotStart, NoRedis) as error:
         _fail(str(error))
+    except ValidationError as error:
+        _fail("\n".join(f"PUSHFORWARD_{str(wrong['loc'][0]).upper()}: {wrong['msg']}" for wrong in error.errors()))
 
 
 @app.command()
@@ -113,7 +125,7 @@ def train(
         if not follow:
             out.print_json(data=job)
             return
-        err.print(f"job {job['id']} trains {model}", highlight=False)
+        err.print(f"job {job['id']} trains {model}")
         _follow(client, job["id"])
 
 
@@ -127,6 +139,10 @@ def jobs(
     url: Url = LOCAL,
 ) -> None:
     """List jobs; show, follow or cancel one."""
+    if job is None and (cancel or follow):
+        _fail("which job? see `pushforward jobs`")
+    if cancel and follow:
+        _fail("give --cancel or --follow, one of them")
     with _client(url) as client:
         if job is None:
             wanted = {name: value for name, value in (("state", state), ("model", model)) if value}
@@ -146,12 +162,14 @@ def models(
     url: Url = LOCAL,
 ) -> None:
     """List models; show or delete one."""
+    if model is None and delete:
+        _fail("which model? see `pushforward models`")
     with _client(url) as client:
         if model is None:
             _models_table(client.get("/models")["models"])
         elif delete:
             client.delete(f"/models/{model}")
-            err.print(f"deleted {model}", highlight=False)
+            err.print(f"deleted {model}")
         else:
             out.print_json(data=client.get(f"/models/{model}"))
 
@@ -219,9 +237,9 @@ def interpolate(
     """Walk from one data point to another (--ends), or from one sample to another (--start-seed, --end-seed)."""
     body: dict[str, Any] = {"model": model, "steps": steps, "path": path}
     if ends is not None:
-        rows = np.asarray(_array(ends))
-        if len(rows) != 2:
-            _fail(f"--ends holds {len(rows)} rows; give two: the start and the end")
+        rows = _array(ends)
+        if not isinstance(rows, list | np.ndarray) or len(rows) != 2:
+            _fail("--ends holds two rows, the start and the end: [2, *shape]")
         body |= {"start": rows[0], "end": rows[1]}
     body |= {name: seed for name, seed in (("start_seed", start_seed), ("end_seed", end_seed)) if seed is not None}
     _ask(url, "interpolate", body, png, npy)
@@ -235,15 +253,15 @@ def main() -> None:
 @contextlib.contextmanager
 def _client(url: str) -> Iterator[Client]:
     """A client whose refusals end the program with a message, not a trace."""
-    with Client(url) as client:
-        try:
+    try:
+        with Client(url) as client:
             yield client
-        except (Refused, Unreachable) as error:
-            _fail(str(error))
+    except (Refused, Unreachable) as error:
+        _fail(str(error))
 
 
 def _fail(message: str) -> NoReturn:
-    err.print(f"[red]error[/] {message}", highlight=False, soft_wrap=True)
+    err.print(Text.assemble(("error", "red"), " ", message))
     raise typer.Exit(1)
 
 
@@ -258,52 +276,41 @@ def _ask(url: str, op: str, body: dict[str, Any], png: Path | None, npy: Path | 
     if file is None:
         sys.stdout.write(answer.text + "\n")
     else:
-        file.write_bytes(answer.content)
-        err.print(f"wrote {file}", highlight=False)
+        try:
+            file.write_bytes(answer.content)
+        except OSError as error:
+            _fail(f"{file} cannot be written: {error.strerror}")
+        err.print(f"wrote {file}")
 
 
 def _follow(client: Client, job_id: str) -> None:
-    """A progress bar with losses and time left, to the job's end. Ctrl-C leaves the job running."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=False) as bar:
-        task = bar.add_task("queued", total=None)
-        try:
-            for kind, data in client.watch(job_id):
-                if kind == "progress":
-                    losses = "  ".join(f"{name} {value:.4g}" for name, value in data["losses"].items())
-                    bar.update(task, description=losses, completed=data["step"], total=data["total_steps"])
-                elif kind == "log":
-                    bar.console.print(data["message"], highlight=False)
-                elif data["state"] in ("queued", "running"):
-                    bar.update(task, description=data["state"])
-        except KeyboardInterrupt:
-            err.print(f"the job goes on: pushforward jobs {job_id} --follow", highlight=False)
-            raise typer.Exit(130) from None
-    job = client.get(f"/jobs/{job_id}")
+    """Progress to the job's end, and how it ended. Ctrl-C leaves the job running."""
+    try:
+        client.get(f"/jobs/{job_id}")  # refuses what the patience of `watch` would wait for
+        show_progress(client.watch(job_id), err)
+        job = client.get(f"/jobs/{job_id}")
+    except KeyboardInterrupt:
+        where = "" if client.url == LOCAL else f" --url {client.url}"
+        err.print(f"the job goes on; follow it again: pushforward jobs {job_id} --follow{where}")
+        raise typer.Exit(130) from None
     if job["state"] != "succeeded":
-        reason = job["error"]["detail"] if job["error"] else "it was cancelled"
-        _fail(f"job {job_id} {job['state']}: {reason}")
-    metrics = "  ".join(f"{name} {value:.4g}" for name, value in job["metrics"].items())
-    err.print(f"trained {job['model']}@{job['version']}  {metrics}", highlight=False)
+        _fail(f"job {job_id} {job['state']}" + (f": {job['error']['detail']}" if job["error"] else ""))
+    err.print(f"trained {job['model']}@{job['version']}  {numbers(job['metrics'])}")
 
 
 def _jobs_table(rows: list[dict[str, Any]]) -> None:
     table = Table("job", "model", "state", "progress", "losses")
     for job in rows:
         progress = f"{job['progress']['step']}/{job['progress']['total_steps'] or '?'}"
-        losses = " ".join(f"{name}={value:.4g}" for name, value in job["losses"].items())
-        table.add_row(job["id"], job["model"], job["state"], progress, losses)
+        table.add_row(job["id"], job["model"], job["state"], progress, numbers(job["losses"]))
     out.print(table)
 
 
 def _models_table(rows: list[dict[str, Any]]) -> None:
     table = Table("model", "family", "shape", "can be asked to", "metrics")
     for card in rows:
-        metrics = " ".join(f"{name}={value:.4g}" for name, value in card["metrics"].items())
-        shape = "x".join(map(str, card["spec"]["shape"]))
-        table.add_row(
-            f"{card['model']}@{card['version']}", card["family"], shape, " ".join(card["capabilities"]), metrics
-        )
+        reference, shape = f"{card['model']}@{card['version']}", "x".join(map(str, card["spec"]["shape"]))
+        table.add_row(reference, card["family"], shape, " ".join(card["capabilities"]), numbers(card["metrics"]))
     out.print(table)
 
 
@@ -316,11 +323,15 @@ def _flags(arguments: list[str]) -> dict[str, Any]:
             _fail(f"{word!r} was not expected; flags of a run look like --family.latent 8")
         name, equals, value = word[2:].partition("=")
         if not equals:
-            value = next(words, "")
+            value = next(words, "--")
+        if value.startswith("--"):
+            _fail(f"--{name} needs a value")
         branch = tree
         *path, leaf = name.split(".")
         for step in path:
             branch = branch.setdefault(step, {})
+            if not isinstance(branch, dict):
+                _fail(f"--{name} is within a field that another flag gave a value")
         branch[leaf] = _value(value)
     return tree
 

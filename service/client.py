@@ -3,16 +3,21 @@
 with Client("http://127.0.0.1:8000") as client:
     job = client.train("digits-vae", preset="vae-digits")
     for event in client.watch(job["id"]): ...
-    samples = client.ask("sample", {"model": "digits-vae", "n": 16})["samples"]
+    samples = client.ask("sample", {"model": "digits-vae", "n": 16}).json()["samples"]
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 import httpx
 import orjson
+
+FINAL = ("succeeded", "failed", "cancelled")
+PATIENCE_S = 60.0  # a watch outlasts an outage of the service so long
+RETRY_S = 0.5
 
 
 class Refused(Exception):
@@ -27,7 +32,7 @@ class Refused(Exception):
 
 
 class Unreachable(Exception):
-    """Nothing answers at the address."""
+    """Nothing answers at the address, or not in time."""
 
 
 class Client:
@@ -35,7 +40,10 @@ class Client:
 
     def __init__(self, url: str, *, timeout_s: float = 60.0) -> None:
         self.url = url
-        self._http = httpx.Client(base_url=url, timeout=timeout_s)
+        try:
+            self._http = httpx.Client(base_url=url, timeout=timeout_s)
+        except httpx.InvalidURL as error:
+            raise Unreachable(f"{url!r} is no address: {error}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -72,18 +80,35 @@ class Client:
         return answer
 
     def watch(self, job_id: str, *, after: str = "0") -> Iterator[tuple[str, dict[str, Any]]]:
-        """(kind, data) of a job's events, as they come, to its end; reconnects where it left off."""
+        """(kind, data) of a job's events, as they come, to its end; reconnects where it left off.
+
+        Raises Refused, and Unreachable where the service stays away.
+        """
+        lost_at: float | None = None
         while True:
-            ended = False
             try:
                 for event_id, kind, data in self._events(job_id, after):
+                    lost_at = None
                     after = event_id or after
-                    ended = kind == "state" and data["state"] in ("succeeded", "failed", "cancelled")
+                    if kind == "alive":
+                        continue
                     yield kind, data
-            except httpx.TransportError:
-                continue
-            if ended:
-                return
+                    if kind == "state" and data["state"] in FINAL:
+                        return
+                if self.get(f"/jobs/{job_id}")["state"] in FINAL:
+                    return
+            except (httpx.TransportError, Unreachable) as error:
+                problem: Exception = error
+            except Refused as error:
+                if error.status != 503:
+                    raise
+                problem = error
+            else:
+                problem = Unreachable("the events broke off")
+            lost_at = lost_at or time.monotonic()
+            if time.monotonic() - lost_at > PATIENCE_S:
+                raise Unreachable(f"the events of job {job_id} cannot be followed: {problem}") from problem
+            time.sleep(RETRY_S)
 
     def ask(self, op: str, body: Mapping[str, Any], *, accept: str = "application/json") -> httpx.Response:
         """The answer to `POST /{op}`; its media type is `accept`."""
@@ -106,6 +131,8 @@ class Client:
                     kind = value
                 elif name == "data":
                     data += value
+                elif name == "" and line:
+                    yield event_id, "alive", {}
                 elif line == "" and data:
                     yield event_id, kind, orjson.loads(data)
                     kind, data = "message", ""
@@ -125,8 +152,12 @@ class Client:
     ) -> httpx.Response:
         try:
             response = self._http.request(method, path, params=params, content=content, headers=headers)
+        except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
+            raise Unreachable(f"{self.url} did not answer {method} {path} in time") from error
         except httpx.TransportError as error:
-            raise Unreachable(f"nothing answers at {self.url}: {error}; is `pushforward up` running?") from error
+            raise Unreachable(
+                f"nothing answers at {self.url} ({error}); start the service with `pushforward up`, or give its --url"
+            ) from error
         if response.is_error:
             raise Refused(_problem(response))
         return response

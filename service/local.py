@@ -25,6 +25,7 @@ import httpx
 
 from service import redis_server
 from service.processes import tied_to_us
+from service.settings import Settings
 
 PAUSE_S = (0.5, 30.0)  # before a restart: the first, and the longest
 STEADY_S = 60.0  # a child that ran so long starts from the first pause again
@@ -45,8 +46,8 @@ class Place:
         return f"http://127.0.0.1:{self.http_port}"
 
 
-class AlreadyUp(RuntimeError):
-    """Another `pushforward up` owns the store, or a port is taken."""
+class CannotStart(RuntimeError):
+    """Another `pushforward up` owns the store, or a port or folder cannot be had."""
 
 
 @final
@@ -77,7 +78,13 @@ class Child:
             self.restart_at, self.pause_s = now + pause, min(2 * pause, PAUSE_S[1])
             say(f"{self.name} ended ({_ending(self.process.returncode)}); starting it again in {pause:g} s")
         elif now >= self.restart_at:
-            self.run()
+            try:
+                self.run()
+            except (redis_server.NoRedis, OSError) as error:
+                self.restart_at, self.pause_s = now + self.pause_s, min(2 * self.pause_s, PAUSE_S[1])
+                say(f"{self.name} does not start: {error}")
+            else:
+                say(f"{self.name} runs again")
 
     def stop(self, say: Callable[[str], None]) -> None:
         """SIGTERM, wait, SIGKILL."""
@@ -93,14 +100,20 @@ class Child:
 
 
 def up(place: Place, say: Callable[[str], None], *, stop: threading.Event | None = None) -> None:
-    """Run until SIGINT or SIGTERM (or until `stop` is set, from a thread). Raises AlreadyUp, NoRedis."""
-    place.store.mkdir(parents=True, exist_ok=True)
-    place.data_root.mkdir(parents=True, exist_ok=True)
+    """Run until SIGINT or SIGTERM (or until `stop` is set, from a thread).
+
+    Raises:
+        CannotStart, NoRedis: saying what is in the way.
+        ValidationError: the environment holds a setting that the children would refuse.
+    """
+    Settings()
+    for folder in (place.store, place.data_root):
+        _make(folder)
     stopping = stop or threading.Event()
     with _owned(place.store), _signals(stopping):
-        for port in (place.http_port, place.grpc_port):
-            _check_free(port)
+        _check_ports(place)
         children = _children(place)
+        say(f"starting; models are kept in {place.store.resolve()}, runs read data from {place.data_root.resolve()}")
         try:
             for child in children:
                 child.run()
@@ -109,7 +122,7 @@ def up(place: Place, say: Callable[[str], None], *, stop: threading.Event | None
                 for child in children:
                     child.tend(say)
         finally:
-            say("stopping: answers and checkpoints in flight are finished first")
+            say("stopping: answers under way are finished, trainings write a checkpoint and go on at the next start")
             for child in reversed(children):
                 child.stop(say)
             say("stopped")
@@ -117,7 +130,7 @@ def up(place: Place, say: Callable[[str], None], *, stop: threading.Event | None
 
 @contextmanager
 def running(folder: Path, say: Callable[[str], None]) -> Iterator[Place]:
-    """A service of one's own in `folder`, on free ports, ready; for demos, benchmarks and tests. Raises AlreadyUp."""
+    """A service of one's own in `folder`, on free ports, ready; for demos, benchmarks and tests. Raises CannotStart."""
     place = Place(folder / "store", folder / "data", free_port(), free_port())
     stop = threading.Event()
     service = threading.Thread(target=up, args=(place, say), kwargs={"stop": stop})
@@ -125,7 +138,7 @@ def running(folder: Path, say: Callable[[str], None]) -> Iterator[Place]:
     try:
         while not is_ready(place):
             if not service.is_alive():
-                raise AlreadyUp("the service did not come up")
+                raise CannotStart("the service did not come up")
             time.sleep(0.1)
         yield place
     finally:
@@ -136,7 +149,7 @@ def running(folder: Path, say: Callable[[str], None]) -> Iterator[Place]:
 def is_ready(place: Place) -> bool:
     """Whether a model could be served."""
     try:
-        return httpx.get(f"{place.url}/readyz", timeout=2.0).status_code == 200
+        return httpx.get(f"{place.url}/readyz", timeout=2.0, trust_env=False).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -165,6 +178,7 @@ def _children(place: Place) -> list[Child]:
             tied_to_us([sys.executable, "-m", module]),
             env=environment,
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,  # for machines; the log is on standard error
             start_new_session=True,  # Ctrl-C is for us, who end the children in order
         )
 
@@ -186,11 +200,15 @@ def _announce(place: Place, say: Callable[[str], None], stopping: threading.Even
 @contextmanager
 def _owned(store: Path) -> Iterator[None]:
     """The store's lock: two supervisors would fight over one Redis."""
-    with (store / ".lock").open("w") as lock:
+    try:
+        lock = (store / ".lock").open("w")
+    except OSError as error:
+        raise CannotStart(f"the store {store} cannot be written: {error.strerror}") from None
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise AlreadyUp(f"another `pushforward up` owns {store}; stop it, or choose another --store") from None
+            raise CannotStart(f"another `pushforward up` owns {store}; stop it, or choose another --store") from None
         yield
 
 
@@ -210,13 +228,25 @@ def _signals(stopping: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _check_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise AlreadyUp(f"port {port} is taken; choose others with --http-port and --grpc-port") from None
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotStart(f"the folder {folder} cannot be made: {error.strerror}") from None
+
+
+def _check_ports(place: Place) -> None:
+    if place.http_port == place.grpc_port:
+        raise CannotStart(f"--http-port and --grpc-port are both {place.http_port}; choose two")
+    for port in (place.http_port, place.grpc_port):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise CannotStart(
+                    f"port {port} cannot be had ({error.strerror}); choose others with --http-port and --grpc-port"
+                ) from None
 
 
 def _ending(returncode: int) -> str:

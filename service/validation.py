@@ -21,9 +21,7 @@ def parse(model: type[Model], fields: object, *, within: str = "") -> Model:
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        raise invalid(
-            error.errors(include_url=False, include_context=False, include_input=False), fields, within=within
-        ) from None
+        raise invalid(error.errors(include_url=False, include_input=False), fields, within=within) from None
 
 
 def invalid(complaints: Sequence[Any], fields: object, *, within: str = "") -> Invalid:
@@ -73,6 +71,10 @@ def _message(complaint: Mapping[str, Any]) -> str:
             return "is missing"
         case "model_type" | "model_attributes_type":
             return "must be an object of named fields"
+        case "union_tag_invalid":
+            return f"there is no {complaint['ctx']['tag']!r}; choose one of {complaint['ctx']['expected_tags']}"
+        case "union_tag_not_found":
+            return f"lacks the field {complaint['ctx']['discriminator']}, which says what it is"
         case _:
             message: str = complaint["msg"].removeprefix("Value error, ")
             return message[:1].lower() + message[1:]

@@ -135,6 +135,9 @@ class Diffusion(Family, Samples, Scores):
         bounds = support(nets.spec) if options.clip else None
         return sampling_diffusion.LinearSteps(nets["denoiser"], nets.spec, log_snr, coefficients, bounds)
 
+    def validation_rows(self, spec: DataSpec) -> int:
+        return min(512, max(16, 4096 // spec.size))
+
     def log_prob(self, nets: Nets, x: Tensor, noise: Noise, options: FlowOptions) -> LogProb:
         spec = nets.spec
         exact = options.divergence == "exact" or (options.divergence == "auto" and spec.size <= EXACT_UP_TO)

@@ -40,7 +40,7 @@ class GAN(Family, Samples, Decodes):
 
     family: Literal["gan"] = "gan"
     latent: PositiveInt = Field(32, le=1024)  # dimensions of z
-    width: PositiveInt = Field(128, le=2048)  # units of a hidden layer; channels of the first convolution
+    width: int | None = Field(None, ge=1, le=2048)  # None: 128 units of a layer, or 32 channels at first
     depth: PositiveInt = Field(3, le=8)  # hidden layers, for vectors
     game: AnyGame = NonSaturating()
     critic_steps: PositiveInt = Field(1, le=20)  # for each step of the generator

@@ -41,7 +41,7 @@ class WAE(Family, Samples, Encodes, Decodes):
 
     family: Literal["wae"] = "wae"
     latent: PositiveInt = Field(8, le=1024)  # dimensions of z
-    width: PositiveInt = Field(128, le=2048)  # units of a hidden layer; channels of the first convolution
+    width: int | None = Field(None, ge=1, le=2048)  # None: 128 units of a layer, or 32 channels at first
     depth: NonNegativeInt = Field(2, le=8)  # hidden layers, for vectors; 0 is linear
     weight: PositiveFloat = 10.0  # of the penalty, lambda
     penalty: AnyPenalty = MMD()

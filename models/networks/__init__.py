@@ -24,6 +24,7 @@ from models.networks.unet import UNet
 from models.spec import DataSpec, Shape
 
 SLOPE = 0.2  # of LeakyReLU below zero
+UNITS, CHANNELS = 128, 32  # of a layer of a perceptron, of the first convolution, unless asked otherwise
 
 
 class Nets(nn.ModuleDict):
@@ -47,30 +48,30 @@ class Scalar(nn.Module):
 
 
 def encoder(
-    spec: DataSpec, n_out: int, *, width: int, depth: int = 2, normalized: bool = True, leaky: bool = False
+    spec: DataSpec, n_out: int, *, width: int | None, depth: int = 2, normalized: bool = True, leaky: bool = False
 ) -> nn.Module:
     """(B, *shape) to (B, n_out): an encoder, a critic's features, a critic (n_out = 1).
 
-    `width` is units of a layer for vectors and channels of the first layer for images; `depth` counts the hidden
-    layers of a perceptron. `normalized=False` leaves out normalization, as gradient penalties want;
+    `width` is units of a layer for vectors and channels of the first layer for images, None 128 or 32; `depth` counts
+    the hidden layers of a perceptron. `normalized=False` leaves out normalization, as gradient penalties want;
     `leaky` takes LeakyReLU(0.2) and He's initial weights in the place of SiLU and torch's: a critic that starts
     smooth overlooks the gaps between modes, and its generator fills them.
     """
     if convolves(spec):
         net: nn.Module = ConvEncoder(
-            spec.shape, n_out, width=width, normalized=normalized, activation=_activation(leaky)
+            spec.shape, n_out, width=width or CHANNELS, normalized=normalized, activation=_activation(leaky)
         )
     else:
-        net = MLP(spec.shape, (n_out,), width=width, depth=depth, activation=_activation(leaky))
+        net = MLP(spec.shape, (n_out,), width=width or UNITS, depth=depth, activation=_activation(leaky))
     return _he(net) if leaky else net
 
 
-def decoder(spec: DataSpec, n_in: int, *, width: int, depth: int = 2, leaky: bool = False) -> nn.Module:
-    """(B, n_in) to (B, *shape); `leaky` as in `encoder`."""
+def decoder(spec: DataSpec, n_in: int, *, width: int | None, depth: int = 2, leaky: bool = False) -> nn.Module:
+    """(B, n_in) to (B, *shape); `width` and `leaky` as in `encoder`."""
     if convolves(spec):
-        net: nn.Module = ConvDecoder(n_in, spec.shape, width=width, activation=_activation(leaky))
+        net: nn.Module = ConvDecoder(n_in, spec.shape, width=width or CHANNELS, activation=_activation(leaky))
     else:
-        net = MLP((n_in,), spec.shape, width=width, depth=depth, activation=_activation(leaky))
+        net = MLP((n_in,), spec.shape, width=width or UNITS, depth=depth, activation=_activation(leaky))
     return _he(net) if leaky else net
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import socket
 from collections.abc import Sequence
 from typing import Any, final
 
@@ -14,6 +16,16 @@ from service.settings import Settings
 
 IDS = f"{PREFIX}workers"  # ids that have beaten, some of them dead
 BEATS = 5  # missed beats that make a worker dead
+
+
+def new_worker_id() -> str:
+    """Tells the host, so that whoever looks after a container knows its worker among all."""
+    return worker_id_prefix() + secrets.token_hex(8)
+
+
+def worker_id_prefix() -> str:
+    """What the ids of this host's workers begin with."""
+    return f"{socket.gethostname()}-"
 
 
 def beat_key(worker_id: str) -> str:

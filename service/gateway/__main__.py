@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 
-from service import bootstrap
+from service import bootstrap, logs
 from service.serving import loop, serve
 from service.settings import Settings
 from service.telemetry import Telemetry
@@ -21,7 +21,7 @@ async def run() -> None:
 
 def main() -> int:
     """The process; its exit code."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.setup("gateway", logging.WARNING)
     try:
         with asyncio.Runner(loop_factory=loop) as runner:
             runner.run(run())

@@ -1,10 +1,29 @@
 """`python -m service.worker`: the Celery worker of this machine's device."""
 
+import logging
+import warnings
+from typing import Any
+
+from celery.exceptions import SecurityWarning
+from celery.signals import setup_logging
+
+from service import logs
 from service.worker.app import app, settings
 
+
+@setup_logging.connect  # type: ignore[untyped-decorator]
+def write_log_as_we_do(**_: Any) -> None:
+    """In place of Celery's handlers and formats; its own news are routine."""
+    logs.setup("worker", logging.INFO)
+    logging.getLogger("celery").setLevel(logging.WARNING)
+
+
 if __name__ == "__main__":
+    # Celery warns a worker that runs as root because of pickle, which is not among the content it accepts.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     app.worker_main(
         [
+            "--quiet",
             "worker",
             *("--pool", "threads", "--concurrency", str(settings.training_slots), "--queues", "train"),
             *("--loglevel", "INFO", "--without-gossip", "--without-mingle"),

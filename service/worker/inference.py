@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import secrets
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import torch
 
 from service.adapters.redis_asks import GONE, GROUP, STREAM
 from service.adapters.redis_client import connect_sync
-from service.adapters.redis_workers import Beats, beat_key
+from service.adapters.redis_workers import Beats, beat_key, new_worker_id
 from service.domain import Worker
 from service.errors import Failed, ServiceError
 from service.settings import Settings
@@ -178,7 +177,7 @@ class Inference(threading.Thread):
 
     def __init__(self, settings: Settings, *, training: Callable[[], tuple[str, ...]] = tuple) -> None:
         super().__init__(name="inference", daemon=True)
-        self.id = secrets.token_hex(8)
+        self.id = new_worker_id()
         self._settings = settings
         self._device = _device(settings.device)
         self._residency = Residency(settings.store, self._device, settings.memory_bytes)

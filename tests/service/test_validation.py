@@ -44,6 +44,19 @@ def test_the_field_is_named_without_the_tags_of_unions(fields: object, field: st
     assert [error.field for error in refused.value.errors] == [field]
 
 
+@pytest.mark.parametrize(
+    ("pet", "message"),
+    [
+        ({"kind": "cow"}, "there is no 'cow'; choose one of 'cat', 'dog'"),
+        ({}, "lacks the field 'kind', which says what it is"),
+    ],
+)
+def test_a_kind_there_is_not_is_refused_with_those_there_are(pet: object, message: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        parse(Home, {"pet": pet})
+    assert refused.value.detail == f"pet: {message}"
+
+
 def test_the_field_that_holds_the_fields_comes_first() -> None:
     with pytest.raises(Invalid) as refused:
         parse(Dog, {"kind": "dog", "size": 3}, within="options")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.networks import Nets, decoder, encoder
+from models.networks import CHANNELS, UNITS, Nets, decoder, encoder
 from models.spec import DataSpec
 
 
@@ -14,6 +14,14 @@ def test_images_of_every_size_and_width_go_in_and_come_out(shape: tuple[int, ...
     nets = Nets(spec, encoder=encoder(spec, 5, width=width), decoder=decoder(spec, 4, width=width))
     assert nets["encoder"](torch.zeros(2, *shape)).shape == (2, 5)
     assert nets["decoder"](torch.zeros(2, 4)).shape == (2, *shape)
+
+
+@pytest.mark.parametrize(("shape", "width"), [((1, 8, 8), CHANNELS), ((64,), UNITS)])
+def test_a_width_left_open_is_that_of_the_kind_of_data(shape: tuple[int, ...], width: int) -> None:
+    spec = DataSpec(shape=shape)
+    for net in (encoder, decoder):
+        weights = net(spec, 3, width=None).state_dict(), net(spec, 3, width=width).state_dict()
+        assert [w.shape for w in weights[0].values()] == [w.shape for w in weights[1].values()]
 
 
 def test_a_row_does_not_see_its_batch_mates() -> None:

@@ -1,0 +1,48 @@
+"""The page on adding a family is true: its file, put where it says, trains, draws and scores."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from models.families import FAMILIES
+from models.family import capabilities
+from models.run import Run
+assert "torch" not in sys.modules
+assert capabilities(FAMILIES["gaussian"]) == ("sample", "likelihood")
+
+import torch
+from models.noise import Noise
+from models.sampling import sample
+from models.train import fresh, load_data, train
+for source, kind in (("two_moons", "exact"), ("digits", "lower_bound")):
+    run = Run.model_validate({"family": {"family": "gaussian"}, "data": {"source": source}, "budget": {"steps": 30}})
+    data = load_data(run, Path())
+    state = fresh(run, data, torch.device("cpu"))
+    losses = [float(at.losses["nll_nats"]) for at in train(data, state)]
+    x = sample(run.family.sampler(state.average, run.family.SampleOptions()), Noise.rows(0, 4))
+    scored = run.family.log_prob(state.average, data.spec.quantize(x), Noise.rows(0, 4), run.family.ScoreOptions())
+    assert losses[-1] < losses[0]
+    assert x.shape == (4, *data.spec.shape)
+    assert scored.value.isfinite().all()
+    assert scored.kind == kind
+"""
+
+
+def test_the_family_of_the_page_needs_no_other_file(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "adding-a-family.md").read_text()
+    code = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    assert code is not None
+    shutil.copytree(ROOT / "models", tmp_path / "models", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "models" / "families" / "gaussian.py").write_text(code[1])
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,265 @@
+"""Every verb of the command line against a real service."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import Result
+from PIL import Image
+from typer.testing import CliRunner
+
+from service.cli import app
+from service.local import free_port
+from tests.e2e.running import ROOT, Up
+
+MOONS = [
+    *("--family.family", "vae", "--family.latent", "2", "--family.width", "8", "--family.depth=1"),
+    *("--family.likelihood.likelihood", "gaussian", "--data.source", "two_moons"),
+]
+DIGITS = {
+    "family": {"family": "vae", "latent": 2, "width": 8, "likelihood": {"likelihood": "binomial"}},
+    "data": {"source": "digits"},
+    "budget": {"steps": 5},
+}
+ENDLESS = ["--budget.steps", "10000000"]
+X = [[0.5, 0.25], [1.0, -0.5]]
+
+
+class Shell:
+    """The command line at the address of a service."""
+
+    def __init__(self, url: str) -> None:
+        self.environment = {"PUSHFORWARD_URL": url}
+
+    def run(self, *words: object, stdin: str | None = None) -> Result:
+        return CliRunner().invoke(app, [str(word) for word in words], input=stdin, env=self.environment)
+
+    def ok(self, *words: object, stdin: str | None = None) -> Result:
+        result = self.run(*words, stdin=stdin)
+        assert result.exit_code == 0, result.output
+        return result
+
+    def json(self, *words: object, stdin: str | None = None) -> Any:
+        return json.loads(self.ok(*words, stdin=stdin).stdout)
+
+    def process(self, *words: str, **options: Any) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, **self.environment, "PYTHONPATH": str(ROOT)}
+        return subprocess.Popen([sys.executable, "-m", "service", *words], env=environment, **options)
+
+
+@pytest.fixture(scope="module")
+def shell(up: Up) -> Shell:
+    return Shell(up.place.url)
+
+
+@pytest.fixture(scope="module")
+def followed(shell: Shell) -> Result:
+    """A training on two moons, from flags, followed to its end outside a terminal."""
+    return shell.ok("train", "moons", *MOONS, "--budget.steps", 20, "--follow")
+
+
+@pytest.fixture(scope="module")
+def moons(followed: Result) -> str:
+    return "moons"
+
+
+@pytest.fixture(scope="module")
+def digits(shell: Shell) -> str:
+    """A training from a run on standard input."""
+    shell.ok("train", "digits", "--run", "-", "--follow", stdin=json.dumps(DIGITS))
+    return "digits"
+
+
+@pytest.fixture
+def endless(shell: Shell) -> Iterator[str]:
+    job = shell.json("train", "endless", *MOONS, *ENDLESS)["id"]
+    yield job
+    shell.ok("jobs", job, "--cancel")
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    np.save(tmp_path / "x.npy", np.array(X))
+    return tmp_path / "x.npy"
+
+
+def test_families_and_presets_are_listed_and_shown(shell: Shell) -> None:
+    assert "Normalizing flow" in shell.ok("families").stdout
+    assert shell.json("families", "flow")["capabilities"][0] == "sample"
+    assert "vae-digits" in shell.ok("presets").stdout
+    assert shell.json("presets", "vae-digits")["data"]["source"] == "digits"
+
+
+def test_a_followed_training_prints_a_line_now_and_then_where_there_is_no_terminal(followed: Result) -> None:
+    lines = followed.stderr.splitlines()
+    assert lines[0].startswith("job ")
+    assert "running" in lines
+    assert any(line.startswith("step 20/20  negative_elbo_nats ") for line in lines)
+    assert lines[-1].startswith("trained moons@1  ")
+    assert "\x1b" not in followed.stderr
+    assert followed.stdout == ""
+
+
+def test_a_terminal_shows_a_bar_with_the_losses(shell: Shell, followed: Result) -> None:
+    job = followed.stderr.split()[1]
+    ours, theirs = pty.openpty()
+    with shell.process("jobs", job, "--follow", stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        while chunk := _read(ours):
+            shown += chunk
+    os.close(ours)
+    assert process.returncode == 0, shown
+    assert "20/20" in shown.decode()
+    assert "━" in shown.decode()
+    assert "negative_elbo_nats" in shown.decode()
+
+
+def test_jobs_are_listed_by_state_and_model_and_shown(shell: Shell, moons: str, digits: str) -> None:
+    table = shell.ok("jobs", "--state", "succeeded", "--model", moons).stdout
+    assert "moons" in table
+    assert "digits" not in table
+    job = next(word for word in table.split() if len(word) == 16 and word.isalnum())
+    assert shell.json("jobs", job)["state"] == "succeeded"
+
+
+def test_the_same_key_starts_one_job_and_it_can_be_cancelled(shell: Shell) -> None:
+    command = ("train", "keyed", "--preset", "vae-digits", "--key", "monday")
+    job = shell.json(*command)
+    assert shell.json(*command)["id"] == job["id"]
+    assert shell.json("jobs", job["id"], "--cancel")["cancel_requested"]
+    followed = shell.run("jobs", job["id"], "--follow")
+    assert followed.exit_code == 1
+    assert followed.stderr.splitlines()[-1] == f"error job {job['id']} cancelled"
+
+
+def test_a_run_is_read_from_a_file(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps(DIGITS))
+    job = shell.json("train", "filed", "--run", tmp_path / "run.json")
+    shell.ok("jobs", job["id"], "--cancel")
+    assert job["run"]["budget"]["steps"] == 5
+
+
+def test_ctrl_c_while_following_leaves_the_job_running(shell: Shell, endless: str) -> None:
+    with shell.process("jobs", endless, "--follow", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        said = b""
+        while b"step" not in said:
+            said += process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        said += process.stderr.read()
+    assert process.returncode == 130
+    assert f"pushforward jobs {endless} --follow" in said.decode()
+    assert "Traceback" not in said.decode()
+    assert shell.json("jobs", endless)["state"] == "running"
+
+
+def test_samples_come_as_json_as_an_array_and_as_a_picture(
+    shell: Shell, moons: str, digits: str, tmp_path: Path
+) -> None:
+    answer = shell.json("sample", moons, "-n", 3, "--seed", 7)
+    shell.ok("sample", moons, "-n", 3, "--seed", 7, "--npy", tmp_path / "s.npy")
+    np.testing.assert_allclose(np.load(tmp_path / "s.npy"), answer["samples"], rtol=1e-5)
+    assert shell.ok("sample", digits, "--png", tmp_path / "s.png").stderr == f"wrote {tmp_path / 's.png'}\n"
+    with Image.open(tmp_path / "s.png") as picture:
+        assert picture.format == "PNG"
+
+
+def test_a_likelihood_takes_the_options_of_the_family(shell: Shell, moons: str, rows: Path) -> None:
+    one = shell.json("likelihood", moons, "--x", rows, "-o", "k=1")
+    many = shell.json("likelihood", moons, "--x", rows, "-o", "k=100")
+    assert one["kind"] == "lower_bound"
+    assert one["log_prob"] != many["log_prob"]
+
+
+def test_rows_are_encoded_decoded_and_reconstructed(shell: Shell, moons: str, rows: Path, tmp_path: Path) -> None:
+    z = shell.json("encode", moons, "--x", "-", stdin=json.dumps(X))["z"]
+    shell.ok("encode", moons, "--x", rows, "--npy", tmp_path / "z.npy")
+    np.testing.assert_allclose(np.load(tmp_path / "z.npy"), z, rtol=1e-5)
+    decoded = shell.json("decode", moons, "--z", tmp_path / "z.npy")["x"]
+    np.testing.assert_allclose(shell.json("reconstruct", moons, "--x", rows)["x"], decoded, rtol=1e-4, atol=1e-5)
+
+
+def test_a_walk_goes_from_row_to_row_or_from_seed_to_seed(shell: Shell, moons: str, rows: Path) -> None:
+    between_rows = shell.json("interpolate", moons, "--ends", rows, "--steps", 3, "--path", "linear")["x"]
+    ends = shell.json("reconstruct", moons, "--x", rows)["x"]
+    np.testing.assert_allclose(np.array(between_rows)[[0, -1]], ends, rtol=1e-4, atol=1e-5)
+    assert len(shell.json("interpolate", moons, "--start-seed", 1, "--end-seed", 2, "--steps", 5)["x"]) == 5
+
+
+def test_models_are_listed_shown_and_deleted(shell: Shell, moons: str, digits: str) -> None:
+    table = shell.ok("models").stdout
+    assert "moons@1" in table
+    assert "1x8x8" in table
+    assert shell.json("models", moons)["data_fingerprint"]
+    assert shell.ok("models", "digits@1", "--delete").stderr == "deleted digits@1\n"
+    assert shell.run("models", "digits").exit_code == 1
+
+
+REFUSALS = {
+    "an unknown family": (["families", "vea"], "there is no family 'vea'; there are: "),
+    "an unknown preset": (["presets", "digits"], "there is no preset 'digits'"),
+    "no run": (["train", "m"], "give --preset, --run or a run in flags"),
+    "two runs": (["train", "m", "--preset", "vae-digits", "--seed", "1"], "one of them"),
+    "a run of an unknown family": (["train", "m", "--family.family", "vea"], "family"),
+    "a misspelt field": (["train", "m", *MOONS, "--family.latnet", "3"], "latnet"),
+    "a flag without a value": (["train", "m", "--family.family", "--data.source", "digits"], "needs a value"),
+    "a flag within a value": (["train", "m", "--family", "vae", "--family.latent", "2"], "another flag gave a value"),
+    "a word too many": (["train", "m", "vae"], "'vae' was not expected"),
+    "a bad model name": (["train", "No Name", "--preset", "vae-digits"], "model"),
+    "a run that is no file": (["train", "m", "--run", "nowhere.json"], "nowhere.json cannot be read"),
+    "an unknown job": (["jobs", "0123456789abcdef"], "there is no job"),
+    "following an unknown job": (["jobs", "0123456789abcdef", "--follow"], "there is no job"),
+    "cancelling no job": (["jobs", "--cancel"], "which job?"),
+    "an unknown state": (["jobs", "--state", "done"], "state"),
+    "deleting no model": (["models", "--delete"], "which model?"),
+    "an unknown model": (["sample", "nobody"], "nobody"),
+    "two media": (["sample", "moons", "--png", "a.png", "--npy", "a.npy"], "one of them"),
+    "a file that cannot be written": (["sample", "moons", "--npy", "/nowhere/a.npy"], "/nowhere/a.npy cannot be"),
+    "an unknown option": (["likelihood", "moons", "--x", "-", "-o", "kk=3"], "kk"),
+    "an option without a value": (["likelihood", "moons", "--x", "-", "-o", "k"], "must be KEY=VALUE"),
+    "rows that are no file": (["encode", "moons", "--x", "nowhere.npy"], "nowhere.npy cannot be read"),
+    "rows of another shape": (["decode", "moons", "--z", "-"], "z"),
+    "one end": (["interpolate", "moons", "--ends", "-"], "two rows"),
+    "no ends": (["interpolate", "moons"], "start"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_a_refusal_says_why_without_a_trace(shell: Shell, moons: str, case: str) -> None:
+    words, why = REFUSALS[case]
+    refused = shell.run(*words, stdin="[[1, 2, 3]]")
+    assert refused.exit_code == 1, refused.output
+    assert refused.stderr.startswith("error ")
+    assert why in refused.stderr
+    assert "Traceback" not in refused.output
+    assert refused.exception is None or isinstance(refused.exception, SystemExit)
+
+
+@pytest.mark.parametrize("verb", [["models"], ["sample", "moons"], ["jobs", "0123456789abcdef", "--follow"]])
+def test_where_nothing_answers_it_says_what_to_start(verb: list[str]) -> None:
+    refused = Shell(f"http://127.0.0.1:{free_port()}").run(*verb)
+    assert refused.exit_code == 1
+    assert "`pushforward up`" in refused.stderr
+
+
+def test_an_address_that_is_none_is_refused() -> None:
+    refused = Shell("http://127.0.0.1:port").run("models")
+    assert refused.exit_code == 1
+    assert "is no address" in refused.stderr
+
+
+def _read(descriptor: int) -> bytes:
+    """Empty at the end, which a terminal reports as an error."""
+    try:
+        return os.read(descriptor, 4096)
+    except OSError:
+        return b""
