@@ -60,6 +60,7 @@ class _Pending:
     began: float  # of time.monotonic(), as is the deadline
     deadline: float
     reply: asyncio.Future[Reply]
+    sent: bool = False
 
     @cached_property
     def n_bytes(self) -> int:
@@ -151,7 +152,7 @@ class RedisAsks:
         except TimeoutError:
             raise TimedOut(f"no answer within {timeout_s:g} s; ask for less, or give more time") from None
         except asyncio.CancelledError:
-            if pending.id not in lane.waiting:
+            if pending.sent:
                 self._give_up(pending)
             raise
         finally:
@@ -203,6 +204,10 @@ class RedisAsks:
         try:
             await self._check_workers()
             await self._xadd(frame)
+            for pending in frame:
+                pending.sent = True
+                if pending.reply.cancelled():  # meanwhile
+                    self._give_up(pending)
         except redis.RedisError:
             self._refuse(frame, Unavailable("Redis does not answer; try again", retry_after_s=RETRY_AFTER_S))
         except ServiceError as error:

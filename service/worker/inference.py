@@ -203,9 +203,10 @@ class Inference(threading.Thread):
                     self._flush()  # first, or what was answered would be taken again
                     self._take(self._mail.mine())
                     joined = True
+                gone = self._given_up()  # before their frames are read, or a word could come before its question
                 self._take(self._mail.read(wait=not self._engine.busy and not self._outbox))
                 self._look_for_orphans()
-                self._heed_gone()
+                self._drop(gone)
                 self._turn()
             except redis.RedisError as error:
                 joined = False
@@ -272,15 +273,20 @@ class Inference(threading.Thread):
                 log.error("refused a frame that %d workers left behind", deliveries)
                 self._refuse(self._tickets(entry, fields, frame), Failed("no worker survived this question"))
 
-    def _heed_gone(self) -> None:
-        """What nobody waits for is as good as late: its rows leave at the next turn of its key."""
+    def _given_up(self) -> set[tuple[str, int]]:
+        """Questions that nobody waits for any more; looked for now and then while there is something to do."""
         if not self._engine.busy or monotonic() - self._heeded_at < HEED_S:
-            return
+            return set()
         self._heeded_at = monotonic()
-        if gone := self._mail.gone():
-            for ticket, (taken, ask_id) in self._of.items():
-                if (taken.reply_to, ask_id) in gone:
-                    ticket.deadline = -float("inf")
+        return self._mail.gone()
+
+    def _drop(self, gone: set[tuple[str, int]]) -> None:
+        """What nobody waits for is as good as late: its rows leave at the next turn of its key."""
+        if not gone:
+            return
+        for ticket, (taken, ask_id) in self._of.items():
+            if (taken.reply_to, ask_id) in gone:
+                ticket.deadline = -float("inf")
 
     def _turn(self) -> None:
         self._post(self._engine.turn())
