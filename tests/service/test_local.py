@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.local import CannotStart, Child, Place, free_port, up
+from service.local import CannotStart, Child, Place, free_port, running, up
 from service.redis_server import NoRedis
 
 
@@ -103,3 +103,9 @@ def test_a_child_that_will_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch) -
     deaf.stdout.close()
     assert deaf.returncode == -9
     assert said == ["worker did not end in 0.2 s; killing it"]
+
+
+def test_whoever_runs_a_service_of_his_own_is_told_why_it_cannot_start(tmp_path: Path) -> None:
+    (tmp_path / "data").touch()
+    with pytest.raises(CannotStart, match="cannot be made"), running(tmp_path, lambda _: None):
+        pass
