@@ -20,5 +20,5 @@ ENV PATH=/venv/bin:$PATH \
     PUSHFORWARD_GRPC_HOST=0.0.0.0
 USER 10001
 EXPOSE 8000 8001
-HEALTHCHECK --interval=10s --timeout=5s --start-period=20s CMD ["python", "-m", "service.healthcheck", "gateway"]
+HEALTHCHECK --interval=10s --timeout=8s --start-period=20s CMD ["python", "-m", "service.healthcheck", "gateway"]
 CMD ["python", "-m", "service.gateway"]

@@ -23,5 +23,5 @@ ENV PATH=/venv/bin:$PATH \
     PUSHFORWARD_STORE=/store \
     PUSHFORWARD_DATA_ROOT=/data
 USER 10001
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["python", "-m", "service.healthcheck", "worker"]
+HEALTHCHECK --interval=10s --timeout=8s --start-period=60s CMD ["python", "-m", "service.healthcheck", "worker"]
 CMD ["python", "-m", "service.worker"]

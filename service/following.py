@@ -29,7 +29,7 @@ def numbers(values: Mapping[str, float]) -> str:
 
 def left(progress: Mapping[str, Any]) -> str:
     """Time to the last step, at the present pace: `42 s left`, `3 min left`. The first step warms up: it has none."""
-    if progress["step"] <= 1 or not progress["steps_per_s"]:
+    if progress["step"] in (1, progress["total_steps"]) or not progress["steps_per_s"]:
         return ""
     seconds = (progress["total_steps"] - progress["step"]) / progress["steps_per_s"]
     for unit, unit_s in (("h", 3600), ("min", 60)):
@@ -68,10 +68,9 @@ def _as_lines(events: Events, console: Console) -> None:
     for kind, data in events:
         match kind:
             case "progress":
-                last = data["step"] == data["total_steps"]
-                if last or monotonic() - said_at >= LINE_S:
+                if data["step"] == data["total_steps"] or monotonic() - said_at >= LINE_S:
                     said_at = monotonic()
-                    told = ("" if last else left(data), numbers(data["losses"]))
+                    told = (left(data), numbers(data["losses"]))
                     console.print("  ".join((f"step {data['step']}/{data['total_steps']}", *filter(None, told))))
             case "log":
                 console.print(data["message"])

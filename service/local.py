@@ -16,7 +16,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
@@ -99,8 +100,10 @@ class Child:
             self.process.wait()
 
 
-def up(place: Place, say: Callable[[str], None], *, stop: threading.Event | None = None) -> None:
-    """Run until SIGINT or SIGTERM (or until `stop` is set, from a thread).
+def up(
+    place: Place, say: Callable[[str], None], *, stop: threading.Event | None = None, log: Path | None = None
+) -> None:
+    """Run until SIGINT or SIGTERM (or until `stop` is set, from a thread). The children log here, or to a file.
 
     Raises:
         CannotStart, NoRedis: saying what is in the way.
@@ -112,7 +115,7 @@ def up(place: Place, say: Callable[[str], None], *, stop: threading.Event | None
     stopping = stop or threading.Event()
     with _owned(place.store), _signals(stopping):
         _check_ports(place)
-        children = _children(place)
+        children = _children(place, log)
         say(f"starting; models are kept in {place.store.resolve()}, runs read data from {place.data_root.resolve()}")
         try:
             for child in children:
@@ -130,20 +133,23 @@ def up(place: Place, say: Callable[[str], None], *, stop: threading.Event | None
 
 @contextmanager
 def running(folder: Path, say: Callable[[str], None]) -> Iterator[Place]:
-    """A service of one's own in `folder`, on free ports, ready; for demos, benchmarks and tests. Raises CannotStart."""
+    """A service of one's own in `folder`, on free ports, ready; for demos, benchmarks and tests.
+
+    What it logs is in `folder/service.log`. Raises CannotStart, NoRedis.
+    """
     place = Place(folder / "store", folder / "data", free_port(), free_port())
     stop = threading.Event()
-    service = threading.Thread(target=up, args=(place, say), kwargs={"stop": stop})
-    service.start()
-    try:
-        while not is_ready(place):
-            if not service.is_alive():
-                raise CannotStart("the service did not come up")
-            time.sleep(0.1)
-        yield place
-    finally:
-        stop.set()
-        service.join()
+    with ThreadPoolExecutor(1) as pool:
+        service = pool.submit(up, place, say, stop=stop, log=folder / "service.log")
+        try:
+            while not is_ready(place):
+                if service.done():
+                    service.result()
+                    raise CannotStart("the service was stopped before it was ready")
+                time.sleep(0.1)
+            yield place
+        finally:
+            stop.set()
 
 
 def is_ready(place: Place) -> bool:
@@ -162,7 +168,7 @@ def free_port() -> int:
         return port
 
 
-def _children(place: Place) -> list[Child]:
+def _children(place: Place, log: Path | None) -> list[Child]:
     folder = place.store / ".redis"
     environment = {
         **os.environ,
@@ -173,19 +179,21 @@ def _children(place: Place) -> list[Child]:
         "PUSHFORWARD_GRPC_PORT": str(place.grpc_port),
     }
 
-    def python(module: str) -> Callable[[], subprocess.Popen[bytes]]:
-        return lambda: subprocess.Popen(
-            tied_to_us([sys.executable, "-m", module]),
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,  # for machines; the log is on standard error
-            start_new_session=True,  # Ctrl-C is for us, who end the children in order
-        )
+    def python(module: str) -> subprocess.Popen[bytes]:
+        with log.open("ab") if log else nullcontext() as stream:
+            return subprocess.Popen(
+                tied_to_us([sys.executable, "-m", module]),
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,  # for machines; the log is on standard error
+                stderr=stream,
+                start_new_session=True,  # Ctrl-C is for us, who end the children in order
+            )
 
     return [
         Child("redis", lambda: redis_server.start(folder)[0]),
-        Child("worker", python("service.worker")),
-        Child("gateway", python("service.gateway")),
+        Child("worker", lambda: python("service.worker")),
+        Child("gateway", lambda: python("service.gateway")),
     ]
 
 

@@ -80,6 +80,9 @@ class Runs(Protocol):
     def give_back(self, job_id: str, epoch: int) -> None:
         """The runner leaves, through no fault of the job: it waits again, or is cancelled if that was wanted."""
 
+    def state(self, job_id: str) -> State | None:
+        """None where nothing is known of the job (any more)."""
+
     def expire(self) -> Sequence[str]:
         """`lose` the jobs whose lease ran out. Returns them."""
 

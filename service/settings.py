@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     checkpoint_s: float = Field(15.0, gt=0)  # between checkpoints of a training
     cancel_grace_s: float = Field(10.0, gt=0)  # from SIGTERM to SIGKILL of a training child
     stall_s: float = Field(600.0, gt=0)  # a training child silent for so long is killed, and the job tried again
+    keep_work_s: float = Field(7 * 86400.0, ge=0)  # the checkpoints of a job that was cancelled or crashed
     max_attempts: int = Field(3, ge=1)  # claims of a job without progress before it fails
 
     def redis_secret(self) -> str | None:

@@ -160,6 +160,10 @@ class MemoryJobs:
             entry.attempts = 0
             self._lose(entry, LOST)
 
+    def state(self, job_id: str) -> State | None:
+        entry = self._entries.get(job_id)
+        return entry.job.state if entry else None
+
     def expire(self) -> Sequence[str]:
         now = self._clock()
         expired = [e for e in self._entries.values() if e.job.state is State.RUNNING and e.lease_until <= now]

@@ -158,6 +158,11 @@ class RedisRuns:
     def give_back(self, job_id: str, epoch: int) -> None:
         self._fenced("give_back", job_id, epoch)
 
+    def state(self, job_id: str) -> State | None:
+        with translated():
+            state: Any = self._redis.hget(_key(job_id), "state")
+        return State(state) if state else None
+
     def expire(self) -> Sequence[str]:
         ids: Sequence[str] = self._call("expire", self._max_attempts, LOST.model_dump_json())
         return ids

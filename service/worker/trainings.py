@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import monotonic
+from math import inf
+from pathlib import Path
+from time import monotonic, time
 from typing import final
 
 from service.errors import Unavailable
 from service.ports import Runs
 from service.settings import Settings
-from service.worker.supervisor import Supervisor
+from service.worker.supervisor import JOBS, Supervisor
 
 log = logging.getLogger(__name__)
 
 NEGLECT = 3  # reconciliations before a waiting job counts as untold
+SWEEP_S = 3600.0  # between two sweeps of old work
 
 
 @final
@@ -55,7 +59,7 @@ class Trainings:
 
 @final
 class Reconciler(threading.Thread):
-    """Requeues jobs whose lease ran out, and tells workers again of jobs that wait.
+    """Requeues jobs whose lease ran out, tells workers again of jobs that wait, and sweeps what ended jobs left.
 
     Every worker runs one: each transition is atomic, so two do no harm. After an outage of Redis nothing expires for
     one lease, so that the runners can beat first.
@@ -68,6 +72,7 @@ class Reconciler(threading.Thread):
         self._wake = wake
         self._stopped = threading.Event()
         self._expire_from = 0.0
+        self._sweep_from = 0.0
 
     def run(self) -> None:
         """Once now, then every `reconcile_s`."""
@@ -92,3 +97,26 @@ class Reconciler(threading.Thread):
                 log.warning("job %s lost its runner", job_id)
         for job_id in self._runs.untold(NEGLECT * self._settings.reconcile_s):
             self._wake(job_id)
+        if monotonic() >= self._sweep_from:
+            self._sweep_from = monotonic() + SWEEP_S
+            sweep(self._runs, self._settings.store, keep_s=self._settings.keep_work_s)
+
+
+def sweep(runs: Runs, store: Path, *, keep_s: float) -> None:
+    """Delete the checkpoints of jobs that ended without a model, once they are older than `keep_s`.
+
+    Raises Unavailable: without the record nothing is known to have ended.
+    """
+    for work in (store / JOBS).glob("*"):
+        state = runs.state(work.name)
+        if (state is None or state.is_final) and _written_at(work) < time() - keep_s:
+            shutil.rmtree(work, ignore_errors=True)
+            log.info("job %s: swept its checkpoints", work.name)
+
+
+def _written_at(work: Path) -> float:
+    """When something was last made or deleted within; infinite where another worker sweeps it now."""
+    try:
+        return max(folder.stat().st_mtime for folder in (work, *(each for each in work.rglob("*") if each.is_dir())))
+    except FileNotFoundError:
+        return inf

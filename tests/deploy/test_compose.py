@@ -75,8 +75,26 @@ class TestWhatIsPromised:
 
     def test_every_named_volume_and_secret_is_declared(self, compose: dict[str, Any]) -> None:
         for container in compose["services"].values():
-            assert {volume.partition(":")[0] for volume in container["volumes"]} <= set(compose["volumes"])
+            sources = {volume.rpartition(":/")[0] for volume in container["volumes"]}
+            assert {source for source in sources if source.isidentifier()} <= set(compose["volumes"])
             assert set(container["secrets"]) <= set(compose["secrets"])
+
+    def test_secrets_are_files_as_read_only_containers_need_them(self, compose: dict[str, Any]) -> None:
+        for secret in compose["secrets"].values():
+            assert secret["file"] in (ROOT / ".gitignore").read_text().split()
+            assert secret["file"] in (ROOT / ".dockerignore").read_text().split()
+
+    @pytest.mark.parametrize("name", ["gateway", "worker"])
+    def test_the_folders_of_the_volumes_belong_to_the_user_of_the_image(
+        self, compose: dict[str, Any], name: str
+    ) -> None:
+        targets = {volume.partition(":/")[2].partition(":")[0] for volume in compose["services"][name]["volumes"]}
+        (made,) = re.findall(
+            r"install --directory --owner 10001 --group 10001 (.*)$",
+            (ROOT / "docker" / f"{name}.Dockerfile").read_text(),
+            re.MULTILINE,
+        )
+        assert {f"/{target}" for target in targets} == set(made.split())
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """Every family, trained briefly and asked everything through every door, by a real service."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -10,7 +7,6 @@ from typing import Any
 
 import grpc
 import numpy as np
-import orjson
 import pytest
 from PIL import Image
 
@@ -151,16 +147,3 @@ def test_a_likelihood_says_what_kind_of_number_it_is(trained: Trained, client: C
     assert answer["unit"] == "nats"
     assert answer["kind"] in ("exact", "lower_bound", "estimate")
     assert answer["std_error"] is None or len(answer["std_error"]) == len(trained.x)
-
-
-def test_the_command_line_draws_the_same_samples(trained: Trained, client: Client, up: Up) -> None:
-    command = ["sample", trained.name, "-n", "2", "--seed", "5", "--url", up.place.url]
-    done = subprocess.run(
-        [sys.executable, "-m", "service", *command],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        timeout=60,
-        check=True,
-    )
-    drawn = client.ask("sample", {"model": trained.name, "n": 2, "seed": 5}).json()["samples"]
-    np.testing.assert_allclose(orjson.loads(done.stdout)["samples"], drawn, rtol=1e-5, atol=1e-5)

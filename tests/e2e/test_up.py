@@ -1,6 +1,7 @@
 """`pushforward up`: all of it comes up, comes up again, and leaves nothing behind."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,11 +22,16 @@ RUN = {
 }
 
 
-def child_of(up: Up, word: str) -> psutil.Process:
-    (found,) = [
-        child for child in psutil.Process(up.process.pid).children() if any(word in part for part in child.cmdline())
-    ]
-    return found
+LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (pushforward|(worker|gateway) (INFO|WARNING|ERROR)) ")
+
+
+NAMES = {"worker": r"service\.worker|celeryd", "gateway": r"service\.gateway", "redis": "redis"}  # as `ps` shows them
+
+
+def children_of(up: Up, name: str) -> list[psutil.Process]:
+    """Celery renames its process where setproctitle is installed."""
+    children = psutil.Process(up.process.pid).children()
+    return [child for child in children if re.search(NAMES[name], " ".join(child.cmdline()))]
 
 
 def wait_for(condition, what: str, timeout_s: float = 60.0) -> None:
@@ -33,6 +39,15 @@ def wait_for(condition, what: str, timeout_s: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < give_up, what
         time.sleep(0.1)
+
+
+def test_its_log_is_a_line_an_event_with_the_time_and_who_speaks(up: Up, client: Client) -> None:
+    job = client.train("logged", run=RUN)
+    assert [data["state"] for kind, data in client.watch(job["id"]) if kind == "state"][-1] == "succeeded"
+    client.ask("sample", {"model": "logged", "n": 1})
+    wait_for(lambda: "published logged@1" in up.said(), "the worker did not log")
+    assert [line for line in up.said().splitlines() if not LINE.match(line)] == []
+    assert f"ready: REST {up.place.url}" in up.said()
 
 
 def test_a_second_service_on_the_same_store_is_refused(up: Up) -> None:
@@ -48,16 +63,27 @@ def test_a_second_service_on_the_same_store_is_refused(up: Up) -> None:
     assert "another `pushforward up` owns" in second.stderr.decode()
 
 
-@pytest.mark.parametrize("word", ["service.worker", "service.gateway", "redis"])
-def test_a_child_that_dies_is_started_again_and_said_so(up: Up, client: Client, word: str) -> None:
-    victim = child_of(up, word)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_child_that_dies_is_started_again_and_said_so(up: Up, client: Client, name: str) -> None:
+    (victim,) = children_of(up, name)
     before = up.said().count("starting it again")
     victim.kill()
     wait_for(lambda: up.said().count("starting it again") > before, "nobody said that the child died")
-    wait_for(lambda: any(word in part for c in psutil.Process(up.process.pid).children() for part in c.cmdline()
-                         if c.pid != victim.pid), "no new child")  # fmt: skip
+    wait_for(lambda: [child for child in children_of(up, name) if child.pid != victim.pid], "no new child")
     wait_for(lambda: is_ready(up.place), "the service did not come back")
     assert client.get("/families")["families"]
+
+
+def test_following_a_job_outlasts_the_gateway(up: Up, client: Client) -> None:
+    job = client.train("watched", run={**RUN, "budget": {"steps": 2000}})
+    events = client.watch(job["id"])
+    kinds = [next(events)[0]]
+    (gateway,) = children_of(up, "gateway")
+    gateway.kill()
+    kinds += [kind for kind, _ in events]
+    wait_for(lambda: is_ready(up.place), "the gateway did not come back")
+    assert client.get(f"/jobs/{job['id']}")["state"] == "succeeded"
+    assert kinds.count("state") == 3  # queued, running, succeeded: none lost, none twice
 
 
 def test_ctrl_c_drains_and_leaves_nothing_running(tmp_path: Path) -> None:

@@ -132,6 +132,12 @@ async def test_jobs_are_listed_newest_first_and_by_state_and_model(record: Recor
     assert await ids(State.RUNNING, "two", 9) == []
 
 
+async def test_a_worker_can_look_up_the_state_of_a_job(record: Record) -> None:
+    job, _ = await record.jobs.create(NewJob(model="m", run={}))
+    assert record.runs.state(job.id) is State.QUEUED
+    assert record.runs.state("0123456789abcdef") is None
+
+
 async def test_a_job_is_claimed_once(record: Record) -> None:
     job = await claimed(record)
     assert (job.state, job.epoch) == (State.RUNNING, 1)

@@ -1,5 +1,7 @@
 """`service.worker.trainings`: what the reconciler does, and does not."""
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from service.domain import State
 from service.errors import Unavailable
 from service.ports import NewJob
 from service.settings import Settings
-from service.worker.trainings import Reconciler, Trainings
+from service.worker.trainings import Reconciler, Trainings, sweep
 
 NEW = NewJob(model="moons", run={})
 
@@ -66,4 +68,33 @@ def test_a_draining_worker_claims_nothing(tmp_path: Path) -> None:
     trainings.drain()
     trainings.run("0123456789abcdef")  # would log Unavailable if it asked
     assert trainings.running() == ()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_old_checkpoints_of_jobs_that_ended_are_swept_and_no_others(tmp_path: Path) -> None:
+    jobs = MemoryJobs(Settings(), Clock())
+    ended_long_ago, ended_lately, waiting = [(await jobs.create(NEW))[0].id for _ in range(3)]
+    for job_id in (ended_long_ago, ended_lately):
+        await jobs.cancel(job_id)
+    for job_id in (ended_long_ago, ended_lately, waiting, "forgotten"):
+        states = tmp_path / ".jobs" / job_id / "1" / "states"
+        states.mkdir(parents=True)
+        for folder in (states, states.parent, states.parent.parent):
+            os.utime(folder, (0, 0) if job_id != ended_lately else None)
+    os.utime(tmp_path / ".jobs" / ended_lately, (0, 0))
+    sweep(jobs, tmp_path, keep_s=60)
+    assert {work.name for work in (tmp_path / ".jobs").iterdir()} == {ended_lately, waiting}
+
+
+def test_nothing_is_swept_while_redis_is_away(tmp_path: Path) -> None:
+    work = tmp_path / ".jobs" / "0123456789abcdef"
+    work.mkdir(parents=True)
+    os.utime(work, (0, 0))
+    with pytest.raises(Unavailable):
+        sweep(RedisRuns(Settings(redis_url="unix:///nonexistent/redis.sock")), tmp_path, keep_s=60)
+    assert work.exists()
+
+
+def test_a_store_without_jobs_has_nothing_to_sweep(tmp_path: Path) -> None:
+    sweep(MemoryJobs(Settings(), time.time), tmp_path, keep_s=0)
     assert list(tmp_path.iterdir()) == []

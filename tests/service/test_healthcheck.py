@@ -1,0 +1,34 @@
+"""`service.healthcheck`: what a container is told of its own process."""
+
+import pytest
+
+from service import healthcheck
+from service.adapters.redis_workers import Beats, new_worker_id
+from service.domain import Worker
+from service.settings import Settings
+
+
+def beat(settings: Settings, worker_id: str) -> None:
+    beats = Beats(settings)
+    beats.beat(Worker(id=worker_id, device="cpu", models=(), training=(), seen_at=0.0))
+
+
+async def test_a_worker_of_this_host_that_beats_is_well(redis_url: str) -> None:
+    settings = Settings(redis_url=redis_url)
+    beat(settings, new_worker_id())
+    assert await healthcheck.check_worker(settings) is None
+
+
+async def test_the_beats_of_other_hosts_do_not_count(redis_url: str) -> None:
+    settings = Settings(redis_url=redis_url)
+    beat(settings, "another-0123456789abcdef")
+    assert await healthcheck.check_worker(settings) == "no worker of this host beats"
+
+
+async def test_a_worker_is_not_well_without_redis() -> None:
+    assert await healthcheck.check_worker(Settings(redis_url="unix:///nowhere.sock")) is not None
+
+
+@pytest.mark.parametrize("arguments", [[], ["redis"], ["gateway", "worker"]])
+def test_it_says_how_it_is_used(arguments: list[str]) -> None:
+    assert str(healthcheck.main(arguments)).startswith("usage: ")
