@@ -29,6 +29,7 @@ check: $(STAMP)  ## what clean means: lint, format, types, layers, generated fil
 	$(BIN)/yamllint --strict docker-compose.yml docker
 	$(BIN)/hadolint docker/*.Dockerfile
 	$(BIN)/python -m tools.generated --check
+	$(BIN)/python -m pytest -q tests/architecture
 
 format: $(STAMP)  ## rewrite what check would complain of, where a tool can
 	$(BIN)/ruff check --fix .

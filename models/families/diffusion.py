@@ -60,7 +60,7 @@ class DenoisingOptions(Options):
     """How noise becomes data."""
 
     sampler: Literal["ddim", "ancestral", "sde"] = "ddim"
-    steps: PositiveInt | None = None  # evenly spread over the T levels; None: 50 for ddim, else all T
+    steps: PositiveInt | None = Field(None, le=4000)  # evenly spread over the T levels; None: 50 for ddim, else all T
     eta: float = Field(0.0, ge=0.0, le=1.0)  # of ddim: from its deterministic map, 0, to ancestral sampling, 1
     clip: bool = True  # the predicted data to their range, where they have one
 

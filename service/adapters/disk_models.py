@@ -15,6 +15,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import final
 
@@ -161,7 +162,8 @@ def _remove(store: Path, cards: Sequence[Card]) -> None:
     trash.mkdir(exist_ok=True)
     for card in cards:
         grave = trash / secrets.token_hex(8)
-        (store / card.model / str(card.version)).rename(grave)
+        with suppress(FileNotFoundError):  # another was quicker
+            (store / card.model / str(card.version)).rename(grave)
         shutil.rmtree(grave, ignore_errors=True)
 
 

@@ -246,12 +246,14 @@ function commands.expire(max_attempts, fault)
   return ids
 end
 
--- While messages wait on Celery's queue every slot is taken, and telling again would only lengthen the queue.
+-- While messages wait on Celery's queue every slot is taken, and telling again would only lengthen the queue; but jobs
+-- that were put back (told at 0) have no message in it.
 function commands.untold(older_ms)
+  local told_until_ms = now_ms - older_ms
   if redis.call('LLEN', prefix .. 'train') > 0 then
-    return {}
+    told_until_ms = 0
   end
-  local ids = redis.call('ZRANGEBYSCORE', prefix .. 'queued', '-inf', whole(now_ms - older_ms), 'LIMIT', 0, 100)
+  local ids = redis.call('ZRANGEBYSCORE', prefix .. 'queued', '-inf', whole(told_until_ms), 'LIMIT', 0, 100)
   for _, id in ipairs(ids) do
     redis.call('ZADD', prefix .. 'queued', whole(now_ms), id)
   end

@@ -2,6 +2,7 @@
 
     XADD pf:asks frame | key          gateway to any worker; above 256 KiB the frame lies under `key`
     BLPOP pf:replies:{gateway}        workers to this gateway: one list, one reader
+    XADD pf:gone to | ids             gateway to every worker: nobody waits for these any more
 
 Questions of one key that arrive while a frame of that key is under way leave together in the next one; none waits when
 the way is free. A question may be sent twice, and is after an outage: its answer is a pure function of it, and an
@@ -16,6 +17,7 @@ import logging
 import secrets
 from collections.abc import Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 from time import monotonic
 from typing import Any, final
@@ -25,13 +27,15 @@ import redis
 from service.adapters.redis_client import PREFIX, RETRY_AFTER_S, connect
 from service.adapters.redis_workers import RedisWorkers
 from service.domain import Question, Reply, Timing
-from service.errors import Overloaded, ServiceError, TimedOut, Unavailable
+from service.errors import Failed, Overloaded, ServiceError, TimedOut, Unavailable
 from service.settings import Settings
 from service.wire import Answered, Asked, Frame, Garbage, Refused, decode_replies, encode_frame
 
 log = logging.getLogger(__name__)
 
 STREAM = f"{PREFIX}asks"
+GONE = f"{PREFIX}gone"
+GONE_ENTRIES = 1000  # kept; a worker that misses one computes in vain, until the deadline
 GROUP = "workers"
 INLINE_BYTES = 256 * 1024  # of a frame within the stream
 MAX_FRAME_BYTES = 16 * 2**20  # of the arrays of questions that share a frame
@@ -42,6 +46,7 @@ BLOCK_S = 5.0  # of one read of the replies
 DRAIN = 64  # replies of one further read
 OUTAGE_S = 5.0  # of Redis, after which waiting questions are refused
 RETRY_S = 0.1
+MAX_PENDING_BYTES = 512 * 2**20  # of the arrays of questions without an answer
 
 Key = tuple[str, str, str]
 
@@ -55,8 +60,14 @@ class _Pending:
     began: float  # of time.monotonic(), as is the deadline
     deadline: float
     reply: asyncio.Future[Reply]
+    sent: bool = False
 
-    @property
+    @cached_property
+    def n_bytes(self) -> int:
+        """Of its arrays."""
+        return sum(array.nbytes for array in self.question.arrays.values())
+
+    @cached_property
     def key(self) -> Key:
         """Equal for questions that may share a frame."""
         return self.question.model, self.question.op, json.dumps(self.question.options, sort_keys=True)
@@ -92,6 +103,8 @@ class RedisAsks:
         self._pending: dict[int, _Pending] = {}
         self._lanes: dict[Key, _Lane] = {}
         self._pending_rows = 0
+        self._pending_bytes = 0
+        self._gone: list[int] = []  # sent and given up; the workers are not told yet
         self._answered_rows = 0  # since _busy_since
         self._busy_since = 0.0
         self._worker_seen = -float("inf")
@@ -103,9 +116,10 @@ class RedisAsks:
         """Refuse what waits, and close the connections."""
         self._closed = True
         self._refuse(self._pending.values(), Unavailable("the service stops", retry_after_s=RETRY_AFTER_S))
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=RETRY_S)
         try:
             await self._redis.delete(self.reply_to)
         except redis.RedisError as error:
@@ -115,7 +129,6 @@ class RedisAsks:
         await self._workers.close()
 
     async def ask(self, question: Question, *, timeout_s: float) -> Reply:
-        self._admit(question.rows)
         if not self._started:
             self._started = True
             self._spawn(self._read())
@@ -123,10 +136,12 @@ class RedisAsks:
         now = monotonic()
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         pending = _Pending(next(self._ids), question, now, now + timeout_s, reply)
+        self._admit(pending)
         if not self._pending:
             self._busy_since, self._answered_rows = now, 0
         self._pending[pending.id] = pending
         self._pending_rows += question.rows
+        self._pending_bytes += pending.n_bytes
         lane = self._lanes.setdefault(pending.key, _Lane())
         lane.waiting[pending.id] = pending
         try:
@@ -136,18 +151,23 @@ class RedisAsks:
                 return await reply
         except TimeoutError:
             raise TimedOut(f"no answer within {timeout_s:g} s; ask for less, or give more time") from None
+        except asyncio.CancelledError:
+            if pending.sent:
+                self._give_up(pending)
+            raise
         finally:
             self._forget(pending)
 
-    def _admit(self, rows: int) -> None:
+    def _admit(self, pending: _Pending) -> None:
         """Raises Overloaded, telling when what waits should be done."""
-        limit = self._settings.max_pending_rows
-        if self._pending_rows == 0 or self._pending_rows + rows <= limit:
+        rows, limit = self._pending_rows + pending.question.rows, self._settings.max_pending_rows
+        if not self._pending or (rows <= limit and self._pending_bytes + pending.n_bytes <= MAX_PENDING_BYTES):
             return
         rows_per_s = self._answered_rows / max(1e-3, monotonic() - self._busy_since)
         wait_s = self._pending_rows / rows_per_s if rows_per_s else self._settings.ask_timeout_s
         raise Overloaded(
-            f"{self._pending_rows} rows are waiting and at most {limit} may; try again later",
+            f"{self._pending_rows} rows of {self._pending_bytes} bytes are waiting, and at most {limit} rows of "
+            f"{MAX_PENDING_BYTES} bytes may; try again later",
             retry_after_s=min(60.0, max(0.1, wait_s)),
         )
 
@@ -156,6 +176,7 @@ class RedisAsks:
         if self._pending.pop(pending.id, None) is None:
             return
         self._pending_rows -= pending.question.rows
+        self._pending_bytes -= pending.n_bytes
         key = pending.key
         lane = self._lanes.get(key)
         if lane is None:
@@ -183,10 +204,33 @@ class RedisAsks:
         try:
             await self._check_workers()
             await self._xadd(frame)
+            for pending in frame:
+                pending.sent = True
+                if pending.reply.cancelled():  # meanwhile
+                    self._give_up(pending)
         except redis.RedisError:
             self._refuse(frame, Unavailable("Redis does not answer; try again", retry_after_s=RETRY_AFTER_S))
         except ServiceError as error:
             self._refuse(frame, error)
+        except Exception:
+            log.exception("a frame could not be written")
+            self._refuse(frame, Failed("the question could not be sent; the service's log tells why"))
+
+    def _give_up(self, pending: _Pending) -> None:
+        """Let the workers know, all that leave at once with one word."""
+        self._gone.append(pending.id)
+        if len(self._gone) == 1:
+            self._spawn(self._tell_gone())
+
+    async def _tell_gone(self) -> None:
+        ids, self._gone = self._gone, []
+        try:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.xadd(GONE, {"to": self.reply_to, "ids": json.dumps(ids)}, maxlen=GONE_ENTRIES)
+                pipe.expire(GONE, PAYLOAD_S)
+                await pipe.execute()
+        except redis.RedisError as error:
+            log.debug("workers compute in vain, to the deadline: %s", error)
 
     async def _xadd(self, frame: Iterable[_Pending]) -> None:
         now = monotonic()
@@ -250,6 +294,9 @@ class RedisAsks:
                     refusal = Unavailable("Redis does not answer; try again", retry_after_s=RETRY_AFTER_S)
                     self._refuse(self._pending.values(), refusal)
                 await asyncio.sleep(RETRY_S)
+            except Exception:
+                log.exception("the reader of replies goes on after a defect")
+                await asyncio.sleep(RETRY_S)
 
     async def _take_replies(self) -> None:
         taken: Any = await self._blocking.blpop([self.reply_to], timeout=BLOCK_S)
@@ -306,7 +353,7 @@ def _frame_of(waiting: Iterable[_Pending]) -> Iterator[_Pending]:
     """As many as one frame takes, in order; at least one, if there is one."""
     n_bytes = 0
     for n, pending in enumerate(waiting):
-        n_bytes += sum(array.nbytes for array in pending.question.arrays.values())
+        n_bytes += pending.n_bytes
         if n and (n_bytes > MAX_FRAME_BYTES or n >= MAX_FRAME_QUESTIONS):
             return
         yield pending

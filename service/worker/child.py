@@ -67,6 +67,7 @@ def obey(order: Order, say: Say, stop: threading.Event) -> int:
             _save(order.states, state)
             checkpoint_at = monotonic() + order.checkpoint_s
     _save(order.states, state)
+    log.info("trained; now it is scored on held-out rows")
     metrics = _finite(evaluate(data, state))
     order.model.mkdir()
     save_model(order.model, state, metrics, data.fingerprint)

@@ -106,13 +106,13 @@ class _Group:
         """Unpin the model."""
         self._model.close()
 
-    def drop(self, ticket: Ticket) -> None:
-        """Give a question up; its rows go."""
-        for line in (self.waiting, self.alone):
-            if ticket in line:
-                line.remove(ticket)
+    def drop(self, *tickets: Ticket) -> None:
+        """Give questions up; their rows go."""
+        gone = set(tickets)
+        self.waiting = deque(ticket for ticket in self.waiting if ticket not in gone)
+        self.alone = deque(ticket for ticket in self.alone if ticket not in gone)
         if self.rows is not None:
-            keep = np.concatenate([np.full(n, owner is not ticket) for owner, _, n in self.rows.owner])
+            keep = np.concatenate([np.full(n, owner not in gone) for owner, _, n in self.rows.owner])
             self.rows = _select(self.rows, keep)
 
     def turn(self, chosen: Way) -> Iterator[Ticket]:
@@ -243,8 +243,8 @@ def _isolate(group: _Group, failure: Exception) -> list[Ticket]:
     ticket, group.guilty = group.guilty, None
     tickets = group.tickets
     if not group.is_open:
+        group.drop(*tickets)
         for each in tickets:
-            group.drop(each)
             each.error = _refusal(each, failure)
         return tickets
     if ticket is None:
@@ -266,11 +266,13 @@ def _isolate(group: _Group, failure: Exception) -> list[Ticket]:
 
 
 def _checked(ticket: Ticket) -> Ticket:
-    """A number that is none is a refusal."""
+    """A number that is none is a refusal: of the model, or of given rows too far out for float32."""
     log_prob = ticket.question.op == "likelihood"
     for name, array in ticket.arrays.items():
         if np.isnan(array).any() if log_prob else not np.isfinite(array).all():
             ticket.error = Failed(f"the model's {name} are not finite; train it again with a lower learning rate")
+            for given in ticket.question.arrays:
+                ticket.error = Invalid.field(given, f"gives {name} that are not finite; its values are far too large")
     return ticket
 
 
@@ -289,11 +291,12 @@ def _refusal(ticket: Ticket, failure: Exception) -> ServiceError:
 def _expired(group: _Group) -> Iterator[Ticket]:
     """Give up questions that nobody waits for."""
     now = monotonic()
-    for ticket in group.tickets:
-        if ticket.deadline <= now:
-            group.drop(ticket)
-            ticket.error = TimedOut("the deadline passed before the answer was computed")
-            yield ticket
+    late = [ticket for ticket in group.tickets if ticket.deadline <= now]
+    if late:
+        group.drop(*late)
+    for ticket in late:
+        ticket.error = TimedOut("the deadline passed before the answer was computed")
+        yield ticket
 
 
 def _key(question: Question) -> Key:

@@ -6,6 +6,7 @@ claimed by the others; one that outlived several workers is refused, for it may 
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +17,7 @@ from typing import Any, final
 import redis
 import torch
 
-from service.adapters.redis_asks import GROUP, STREAM
+from service.adapters.redis_asks import GONE, GROUP, STREAM
 from service.adapters.redis_client import connect_sync
 from service.adapters.redis_workers import Beats, beat_key, new_worker_id
 from service.domain import Worker
@@ -33,6 +34,7 @@ READ_FRAMES = 64
 REPLIES_S = 60  # a reply list that nobody reads goes by itself
 RETRY_S = 0.1
 MAX_DELIVERIES = 3  # of one frame
+HEED_S = 0.01  # between two looks at what was given up, while there is something to do
 LEAVE_S = 20.0  # to answer what was taken, when the worker stops
 
 Entry = tuple[bytes, dict[bytes, bytes] | None]
@@ -66,6 +68,7 @@ class _Mail:
         self._redis = connect_sync(settings, block_s=BLOCK_S, decode=False)
         self._id = worker_id
         self._clock_offset_ms = 0.0  # Redis's clock less time.monotonic()
+        self._gone_at = b"0"  # the last word of questions given up that was read
 
     def join(self) -> None:
         """Make the group, if Redis has none (any more), and read its clock."""
@@ -74,6 +77,8 @@ class _Mail:
         except redis.ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise
+        latest: Any = self._redis.xrevrange(GONE, count=1)
+        self._gone_at = latest[0][0] if latest else b"0"
         self.read_clock()
 
     def read_clock(self) -> None:
@@ -90,6 +95,18 @@ class _Mail:
         """New frames."""
         block_ms = round(1000 * BLOCK_S) if wait else None
         return _entries(self._redis.xreadgroup(GROUP, self._id, {STREAM: ">"}, count=READ_FRAMES, block=block_ms))
+
+    def gone(self) -> set[tuple[str, int]]:
+        """Questions that were given up since this was asked last: whose, and their ids at that gateway."""
+        gone = set()
+        for entry, fields in _entries(self._redis.xread({GONE: self._gone_at}, count=READ_FRAMES)):
+            self._gone_at = entry
+            try:
+                to, ids = (fields or {})[b"to"].decode(), json.loads((fields or {})[b"ids"])
+                gone |= {(to, int(ask_id)) for ask_id in ids}
+            except (KeyError, ValueError, TypeError):
+                log.warning("passed over a word of questions given up that is none")
+        return gone
 
     def mine(self) -> list[Entry]:
         """Frames that are this worker's, some of them perhaps lost on the way here."""
@@ -172,6 +189,7 @@ class Inference(threading.Thread):
         self._of: dict[Ticket, tuple[_Taken, int]] = {}  # its frame, and its id at the gateway
         self._outbox: list[_Sending] = []
         self._looked_at = -float("inf")  # when orphans were last looked for
+        self._heeded_at = -float("inf")  # when what was given up was last looked for
 
     def run(self) -> None:
         """Until `stop`."""
@@ -182,10 +200,13 @@ class Inference(threading.Thread):
             try:
                 if not joined:
                     self._mail.join()
+                    self._flush()  # first, or what was answered would be taken again
                     self._take(self._mail.mine())
                     joined = True
+                gone = self._given_up()  # before their frames are read, or a word could come before its question
                 self._take(self._mail.read(wait=not self._engine.busy and not self._outbox))
                 self._look_for_orphans()
+                self._drop(gone)
                 self._turn()
             except redis.RedisError as error:
                 joined = False
@@ -194,8 +215,14 @@ class Inference(threading.Thread):
                     self._work_on_during_outage()
             except Exception:
                 log.exception("the inference thread failed; what it had in hand is refused")
+                joined = False  # what was read but not taken in is this worker's still
                 self._abandon()
         self._leave()
+
+    @property
+    def busy(self) -> bool:
+        """Whether it has questions in hand."""
+        return bool(self._of)
 
     def stop(self) -> None:
         """Read no more, finish what was taken, reply, leave. Returns when it is done."""
@@ -246,8 +273,26 @@ class Inference(threading.Thread):
                 log.error("refused a frame that %d workers left behind", deliveries)
                 self._refuse(self._tickets(entry, fields, frame), Failed("no worker survived this question"))
 
+    def _given_up(self) -> set[tuple[str, int]]:
+        """Questions that nobody waits for any more; looked for now and then while there is something to do."""
+        if not self._engine.busy or monotonic() - self._heeded_at < HEED_S:
+            return set()
+        self._heeded_at = monotonic()
+        return self._mail.gone()
+
+    def _drop(self, gone: set[tuple[str, int]]) -> None:
+        """What nobody waits for is as good as late: its rows leave at the next turn of its key."""
+        if not gone:
+            return
+        for ticket, (taken, ask_id) in self._of.items():
+            if (taken.reply_to, ask_id) in gone:
+                ticket.deadline = -float("inf")
+
     def _turn(self) -> None:
         self._post(self._engine.turn())
+        self._flush()
+
+    def _flush(self) -> None:
         if self._outbox:
             self._mail.send(self._outbox)
             self._outbox.clear()

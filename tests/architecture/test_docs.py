@@ -1,5 +1,7 @@
 """The docs are complete: what exists is documented, because it exists."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -7,9 +9,14 @@ import pytest
 from models.families import FAMILIES
 from models.presets import PRESETS
 from service import errors
+from service.rpc.pb import pushforward_pb2 as pb
 from service.settings import Settings
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
+CODE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
@@ -37,3 +44,19 @@ def test_every_decision_has_a_number_of_its_own_and_says_what_lost() -> None:
     decisions = sorted((DOCS / "decisions").glob("*.md"))
     assert [int(file.name[:4]) for file in decisions] == list(range(1, len(decisions) + 1))
     assert all("**Lost" in file.read_text() for file in decisions)
+
+
+@pytest.mark.parametrize("path", json.loads((DOCS / "openapi.json").read_text())["paths"])
+def test_every_endpoint_is_documented(path: str) -> None:
+    assert path.replace("job_id", "id").replace("{reference}", "") in (DOCS / "rest.md").read_text()
+
+
+@pytest.mark.parametrize("method", pb.DESCRIPTOR.services_by_name["Pushforward"].methods_by_name)
+def test_every_method_is_documented(method: str) -> None:
+    assert f"`{method}`" in (DOCS / "grpc.md").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_link_leads_nowhere(page: Path) -> None:
+    links = [link for link in LINK.findall(CODE.sub("", page.read_text())) if not link.startswith("https://")]
+    assert [link for link in links if not (page.parent / link).exists()] == []

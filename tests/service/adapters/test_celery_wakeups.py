@@ -35,6 +35,19 @@ async def test_nobody_is_told_again_while_wakeups_wait(redis_url: str) -> None:
     runs.close()
 
 
+async def test_a_job_put_back_is_told_of_at_once_however_long_the_queue_is(redis_url: str) -> None:
+    settings = Settings(redis_url=redis_url)
+    jobs, runs = RedisJobs(settings), RedisRuns(settings)
+    job, _ = await jobs.create(NewJob(model="moons", run={}))
+    await CeleryWakeups(settings).wake("another-job")
+    runs.claim(job.id, "a-worker")
+    runs.give_back(job.id, 1)
+    assert runs.untold(600) == [job.id]
+    assert runs.untold(600) == []
+    await jobs.close()
+    runs.close()
+
+
 async def test_a_wakeup_that_cannot_be_sent_is_logged_only(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         await CeleryWakeups(Settings(redis_url="unix:///nonexistent/redis.sock")).wake("a-job")

@@ -1,5 +1,6 @@
 """`service.adapters.disk_models`: versions appear and vanish whole; nothing foreign breaks the store."""
 
+import asyncio
 import json
 import os
 from pathlib import Path
@@ -99,6 +100,15 @@ async def test_a_deleted_version_is_gone_and_the_others_stay(tmp_path: Path) -> 
         await models.get("moons")
     with pytest.raises(NotFound):
         await models.delete("moons")
+    assert list((tmp_path / ".deleted").iterdir()) == []
+
+
+async def test_two_may_delete_at_once(tmp_path: Path) -> None:
+    models = DiskModels(tmp_path)
+    for version in range(1, 30):
+        put(tmp_path, "moons", version)
+    outcomes = await asyncio.gather(*(models.delete("moons") for _ in range(4)), return_exceptions=True)
+    assert all(isinstance(outcome, NotFound | list) for outcome in outcomes), outcomes
     assert list((tmp_path / ".deleted").iterdir()) == []
 
 

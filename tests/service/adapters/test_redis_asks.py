@@ -14,15 +14,16 @@ import pytest
 
 from service import redis_server
 from service.adapters import redis_asks
-from service.adapters.redis_asks import GROUP, STREAM, RedisAsks
+from service.adapters.redis_asks import GONE, GROUP, STREAM, RedisAsks
 from service.adapters.redis_client import connect_sync
 from service.adapters.redis_workers import RedisWorkers
 from service.domain import Question, Reply
 from service.errors import Failed, NotFound, Overloaded, TimedOut, Unavailable
 from service.settings import Settings
 from service.wire import Asked, Frame, encode_frame
+from service.worker import inference as inference_module
 from service.worker.inference import Inference
-from tests.service.worker.models_on_disk import MOONS, put_model
+from tests.service.worker.models_on_disk import MOONS, STEPS, put_model, put_steps
 
 X = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
 
@@ -214,6 +215,83 @@ async def test_a_question_given_up_before_it_left_is_never_sent(settings: Settin
         assert stream_length(settings) == 1
         many[0].cancel()
         await asyncio.gather(*many, return_exceptions=True)
+
+
+async def test_a_question_given_up_under_way_frees_its_rows(settings: Settings, asks: RedisAsks, inference: Inference):
+    put_steps(settings.store, steps=4000)
+    endless = [Question(STEPS, "sample", 10_000, seed, {"sampler": "ancestral"}) for seed in range(4)]
+    many = [asyncio.create_task(asks.ask(question, timeout_s=60)) for question in endless]
+    async with asyncio.timeout(20):
+        while not inference.busy:
+            await asyncio.sleep(0.005)
+        for task in many:
+            task.cancel()
+        await asyncio.gather(*many, return_exceptions=True)
+        while inference.busy:
+            await asyncio.sleep(0.005)
+        reply = await asks.ask(Question(STEPS, "sample", 1, 9), timeout_s=20)
+    assert reply.timing.batch_rows == 1
+    assert stream_length(settings) == 0
+
+
+async def test_words_of_questions_given_up_that_are_none_do_no_harm(
+    settings: Settings, asks: RedisAsks, inference: Inference
+):
+    client: Any = connect_sync(settings)
+    waiting = asyncio.create_task(asks.ask(Question(MOONS, "sample", 10_000, 1), timeout_s=20))
+    for to, ids in ((asks.reply_to, "["), (b"\xff", "[1]"), ("", "[{}]"), ("", "1")):
+        client.xadd(GONE, {"to": to, "ids": ids})
+    client.xadd(GONE, {"x": "y"})
+    assert (await waiting).arrays["samples"].shape == (10_000, 2)
+    client.close()
+
+
+async def test_a_question_that_no_frame_can_hold_is_refused_at_once(asks: RedisAsks, inference: Inference):
+    beyond = Question(MOONS, "likelihood", 1, 0, {"k": 2**64}, {"x": X[:1]})
+    async with asyncio.timeout(5):
+        with pytest.raises(Failed):
+            await asks.ask(beyond, timeout_s=60)
+        assert (await asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=20)).arrays["samples"].shape == (1, 2)
+
+
+async def test_a_gateway_holds_no_more_bytes_than_it_may(
+    settings: Settings, asks: RedisAsks, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(redis_asks, "MAX_PENDING_BYTES", X.nbytes)
+    with a_worker_that_only_beats(settings):
+        waiting = asyncio.create_task(asks.ask(Question(MOONS, "encode", 64, 0, {}, {"x": X}), timeout_s=60))
+        await asyncio.sleep(0.05)
+        with pytest.raises(Overloaded, match="bytes"):
+            await asks.ask(Question(MOONS, "encode", 1, 0, {}, {"x": X[:1]}), timeout_s=60)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def test_closing_takes_no_longer_than_it_must(settings: Settings, inference: Inference):
+    for _ in range(5):
+        asks = RedisAsks(settings)
+        await asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=20)
+        async with asyncio.timeout(redis_asks.BLOCK_S / 2):
+            await asks.close()
+
+
+async def test_what_was_read_but_not_taken_in_is_taken_after_a_defect(
+    settings: Settings, asks: RedisAsks, monkeypatch: pytest.MonkeyPatch
+):
+    """A defect in the midst of a batch of frames loses none of them."""
+    opened, decode = [], inference_module.decode_frame
+
+    def defective(data: bytes) -> Frame:
+        opened.append(data)
+        if len(opened) == 1:
+            raise ZeroDivisionError
+        return decode(data)
+
+    monkeypatch.setattr(inference_module, "decode_frame", defective)
+    with worker(settings):
+        reply = await asks.ask(Question(MOONS, "sample", 2, 1), timeout_s=20)
+    assert reply.arrays["samples"].shape == (2, 2)
+    assert len(opened) == 2
 
 
 async def test_frames_of_a_dead_worker_are_claimed(settings: Settings, asks: RedisAsks):

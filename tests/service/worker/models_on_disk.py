@@ -1,7 +1,9 @@
 """Small models in a store, of fresh weights."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
 from models.checkpoint import save_model
@@ -9,17 +11,32 @@ from models.run import Run
 from models.train import fresh, load_data
 
 MOONS = "moons@1"
+DOTS = "dots@1"
+STEPS = "steps@1"
 
 
 def put_model(store: Path, reference: str = MOONS, *, latent: int = 2, seed: int = 0) -> Path:
     """A VAE of points in the plane."""
-    run = Run.model_validate(
-        {
-            "family": {"family": "vae", "latent": latent, "width": 16, "depth": 1},
-            "data": {"source": "two_moons"},
-            "seed": seed,
-        }
-    )
+    family = {"family": "vae", "latent": latent, "width": 16, "depth": 1}
+    return _put(store, reference, {"family": family, "data": {"source": "two_moons"}, "seed": seed})
+
+
+def put_dots(store: Path) -> Path:
+    """A VAE of four numbers, each 0, 2 or 4."""
+    store.mkdir(parents=True, exist_ok=True)
+    np.save(store / "dots.npy", np.tile(np.float32([[0, 2, 4, 2], [4, 4, 0, 0]]), (20, 1)))
+    data = {"source": "npy", "path": "dots.npy", "low": 0, "high": 4, "levels": 3}
+    return _put(store, DOTS, {"family": {"family": "vae", "latent": 2, "width": 16, "depth": 1}, "data": data})
+
+
+def put_steps(store: Path, steps: int = 20) -> Path:
+    """A diffusion of points in the plane."""
+    family = {"family": "diffusion", "width": 16, "depth": 1, "steps": steps}
+    return _put(store, STEPS, {"family": family, "data": {"source": "two_moons"}})
+
+
+def _put(store: Path, reference: str, fields: dict[str, Any]) -> Path:
+    run = Run.model_validate(fields)
     data = load_data(run, store)
     name, _, version = reference.partition("@")
     folder = store / name / version
