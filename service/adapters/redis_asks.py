@@ -304,6 +304,7 @@ class RedisAsks:
         while frames:
             for data in frames:
                 self._deliver(data)
+            await asyncio.sleep(0)  # those who were answered go first, and often nobody is left to read for
             frames = (await self._redis.lpop(self.reply_to, DRAIN) or []) if self._pending else []
 
     async def _resend(self) -> None:
