@@ -47,7 +47,7 @@ class Subject:
         """Raises Unsupported, Invalid."""
         if ask.op not in self.card.capabilities:
             can = ", ".join(self.card.capabilities)
-            raise Unsupported(f"{self.card.family} cannot {ask.op}; it can: {can}")
+            raise Unsupported(f"{self.card.family} does not answer {ask.op}; it answers: {can}")
         options = self._options(ask)
         match ask:
             case Sample():

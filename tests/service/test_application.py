@@ -82,7 +82,7 @@ async def test_a_walk_tells_its_ends_by_seed_or_by_row(app: Application, asks: R
 
 async def test_a_model_that_lacks_the_capability_says_what_it_can(app: Application, asks: Recorded) -> None:
     poor = application(app.settings, [card("poor", MOONS, TwoMoons().spec, able=("sample", "decode"))], asks)
-    with pytest.raises(Unsupported, match="vae cannot likelihood; it can: sample, decode"):
+    with pytest.raises(Unsupported, match="vae does not answer likelihood; it answers: sample, decode"):
         await poor.ask(Likelihood(model="poor", x=np.zeros((1, 2))))
     assert asks.questions == []
 
