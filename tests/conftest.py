@@ -1,5 +1,6 @@
 """What all tests share: one real Redis for each test process, a fresh key space for each test."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,11 @@ import pytest
 import redis
 
 from service import redis_server
+
+
+def pytest_configure() -> None:
+    """A suite that a shell runs in the background ignores SIGINT, and its children would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
