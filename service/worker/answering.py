@@ -136,7 +136,8 @@ def way(model: Model, question: Question, device: torch.device) -> Way:
         case "interpolate" if isinstance(family, Decodes):
             walk = family.decode
             return RowsWay(lambda q: _path(model, q, device), lambda z, _: {"x": clip(walk(nets, z))})
-    raise Unsupported(f"{model.family.family} does not answer {question.op}; it answers: {', '.join(model.card.capabilities)}")
+    can = ", ".join(model.card.capabilities)
+    raise Unsupported(f"{model.family.family} does not answer {question.op}; it answers: {can}")
 
 
 def _path(model: Model, question: Question, device: torch.device) -> Tensor:

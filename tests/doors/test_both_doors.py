@@ -62,7 +62,7 @@ REFUSED = [
     Refusal("unknown model", "sample", {"model": "nobody", "n": 1}, 404, grpc.StatusCode.NOT_FOUND, None, "nobody"),
     Refusal("unknown version", "sample", {"model": "moons@9", "n": 1}, 404, grpc.StatusCode.NOT_FOUND),
     Refusal("no name", "sample", {"model": "../etc", "n": 1}, 422, INVALID, "model"),
-    Refusal("no capability", "encode", {"model": "sampler", "x": X}, 409, PRECONDITION, None, "answers: sample, decode"),
+    Refusal("no capability", "encode", {"model": "sampler", "x": X}, 409, PRECONDITION, None, "sample, decode"),
     Refusal("n = 0", "sample", {"model": "moons", "n": 0}, 422, INVALID, "n"),
     Refusal("n < 0", "sample", {"model": "moons", "n": -1}, 422, INVALID, "n"),
     Refusal("n too large", "sample", {"model": "moons", "n": 501}, 422, INVALID, "n", "at most 500"),
