@@ -26,9 +26,9 @@ class Refused(Exception):
     def __init__(self, problem: Mapping[str, Any]) -> None:
         self.problem = problem
         self.status = int(problem.get("status", 0))
-        lines = [str(problem.get("detail") or problem.get("title") or "refused")]
-        lines += [f"  {error['field']}: {error['message']}" for error in problem.get("errors", [])]
-        super().__init__("\n".join(dict.fromkeys(lines)))
+        detail = str(problem.get("detail") or problem.get("title") or "refused")
+        faults = [f"{error['field']}: {error['message']}" for error in problem.get("errors", [])]
+        super().__init__("\n  ".join([detail, *(fault for fault in faults if fault not in detail)]))
 
 
 class Unreachable(Exception):
