@@ -136,7 +136,7 @@ class Diffusion(Family, Samples, Scores):
         return sampling_diffusion.LinearSteps(nets["denoiser"], nets.spec, log_snr, coefficients, bounds)
 
     def validation_rows(self, spec: DataSpec) -> int:
-        return min(512, max(16, 4096 // spec.size))
+        return min(512, max(8, 4096 // spec.size))
 
     def log_prob(self, nets: Nets, x: Tensor, noise: Noise, options: FlowOptions) -> LogProb:
         spec = nets.spec
