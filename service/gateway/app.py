@@ -21,7 +21,7 @@ def create(application: Application, telemetry: Telemetry, closing: asyncio.Even
     app.state.application = application
     app.state.telemetry = telemetry
     app.state.closing = closing
-    app.include_router(router)
+    app.router.routes.extend(router.routes)  # an included router would match every request's route twice
     problems.install(app)
     openapi.install(app)
     app.add_middleware(BodyLimit, max_bytes=application.settings.max_body_bytes)

@@ -89,8 +89,9 @@ async def job_events(
 # --- asks ---
 
 
-def _asking(command: type[Any]) -> Callable[[Request, Application], Awaitable[Response]]:
-    async def ask(request: Request, app: App) -> Response:
+def _asking(command: type[Any]) -> Callable[[Request], Awaitable[Response]]:
+    async def ask(request: Request) -> Response:  # no `App`: to resolve a dependency costs as much as to parse the body
+        app = await _application(request)
         media_type = media.choose(request.headers.get("accept"))
         answer = await _until_disconnected(request, app.ask(await media.read(request, command)))
         return Response(status_code=CLIENT_CLOSED_REQUEST) if answer is None else await media.render(answer, media_type)
