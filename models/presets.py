@@ -35,18 +35,18 @@ _ROWS = (
     _preset(
         "vae-two-moons",
         "A variational autoencoder on two interleaved half circles.",
-        family={"family": "vae", "latent": 2, "width": 128, "depth": 3},
+        family={"family": "vae", "latent": 4, "width": 128, "depth": 4},
         data={"source": "two_moons"},
-        optimizer={"lr": 2e-3, "batch_size": 256, "decay": "cosine"},
-        budget={"steps": 4000},
+        optimizer={"lr": 6e-3, "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 5000},
     ),
     _preset(
         "vae-eight-gaussians",
         "A variational autoencoder on eight Gaussians on a circle.",
-        family={"family": "vae", "latent": 2, "width": 128, "depth": 3},
+        family={"family": "vae", "latent": 4, "width": 128, "depth": 4},
         data={"source": "eight_gaussians"},
-        optimizer={"lr": 3e-3, "batch_size": 256, "decay": "cosine"},
-        budget={"steps": 6000},
+        optimizer={"lr": 6e-3, "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 5000},
     ),
     # --- autoencoders: wae ---
     _preset(
