@@ -60,18 +60,30 @@ _ROWS = (
     _preset(
         "wae-two-moons",
         "A Wasserstein autoencoder on two interleaved half circles.",
-        family={"family": "wae", "latent": 2, "width": 128, "depth": 3},
+        family={
+            "family": "wae",
+            "latent": 2,
+            "width": 128,
+            "depth": 4,
+            "penalty": {"penalty": "sliced", "directions": 32},
+        },
         data={"source": "two_moons"},
-        optimizer={"lr": 2e-3, "betas": (0.5, 0.999), "batch_size": 256, "decay": "cosine"},
-        budget={"steps": 3000},
+        optimizer={"lr": 1.5e-2, "betas": (0.9, 0.99), "batch_size": 512, "decay": "cosine"},
+        budget={"steps": 4000},
     ),
     _preset(
         "wae-eight-gaussians",
         "A Wasserstein autoencoder on eight Gaussians on a circle.",
-        family={"family": "wae", "latent": 2, "width": 128, "depth": 3},
+        family={
+            "family": "wae",
+            "latent": 2,
+            "width": 128,
+            "depth": 4,
+            "penalty": {"penalty": "sliced", "directions": 32},
+        },
         data={"source": "eight_gaussians"},
-        optimizer={"lr": 2e-3, "betas": (0.5, 0.999), "batch_size": 256, "decay": "cosine"},
-        budget={"steps": 3000},
+        optimizer={"lr": 1.5e-2, "betas": (0.9, 0.99), "batch_size": 512, "decay": "cosine"},
+        budget={"steps": 4000},
     ),
     # --- adversarial: gan ---
     _preset(
