@@ -30,6 +30,7 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from models.card import ModelCard
+from models.durable import sync
 from models.errors import BadCheckpoint, InvalidData
 from models.family import Decodes, Family, capabilities
 from models.networks import Nets
@@ -71,12 +72,12 @@ def save_state(folder: Path, state: State) -> Path:
     try:
         _write(writing / "state.safetensors", payload)
         _write(writing / "state.json", json.dumps({**header, "sha256": _digest(header, payload)}, indent=1).encode())
-        _sync(writing)
+        sync(writing)
         shutil.rmtree(place, ignore_errors=True)  # one that a resumed training passed over
         writing.rename(place)
     finally:
         shutil.rmtree(writing, ignore_errors=True)
-    _sync(folder)
+    sync(folder)
     before = [other for other in _states(folder) if other.name < place.name]
     for other in _states(folder):
         if other != place and other not in before[: KEPT - 1]:
@@ -112,7 +113,7 @@ def save_model(folder: Path, state: State, metrics: Mapping[str, float], fingerp
     )
     _write(folder / "weights.safetensors", weights)
     _write(folder / "model.json", card.model_dump_json(indent=1).encode())
-    _sync(folder)
+    sync(folder)
     return card
 
 
@@ -229,11 +230,3 @@ def _write(file: Path, content: bytes) -> None:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

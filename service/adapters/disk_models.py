@@ -21,6 +21,7 @@ from typing import final
 
 from pydantic import ValidationError
 
+from models.durable import sync
 from service.domain import NAME_PATTERN, Card
 from service.errors import Conflict, NotFound
 
@@ -105,12 +106,12 @@ def publish(folder: Path, store: Path, *, model: str, version: int, job: str) ->
     )
     (folder / "card.json").write_text(card.model_dump_json(indent=2) + "\n")
     for file in folder.iterdir():
-        _sync(file)
-    _sync(folder)
+        sync(file)
+    sync(folder)
     target.parent.mkdir(parents=True, exist_ok=True)
-    _sync(store)
+    sync(store)
     folder.rename(target)
-    _sync(target.parent)
+    sync(target.parent)
     return card
 
 
@@ -173,12 +174,3 @@ def _mtime_ns(folder: Path) -> int:
         return folder.stat().st_mtime_ns
     except FileNotFoundError:
         return 0
-
-
-def _sync(path: Path) -> None:
-    """Force a file or a folder's entries to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

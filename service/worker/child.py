@@ -25,6 +25,7 @@ from models.errors import LaboratoryError
 from models.run import Run
 from models.train import State, TrainingData, evaluate, fresh, load_data, train
 from service.domain import Fault
+from service.worker.devices import device as choose_device
 from service.worker.lines import DONE, FAULTY, INTERRUPTED, Advanced, Finished, Line, Noted, Order, Refused
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ def main(order_file: Path) -> int:
 
 def obey(order: Order, say: Say, stop: threading.Event) -> int:
     """Train to the end of the budget or until told to stop. Raises LaboratoryError."""
-    device = _device(order.device)
+    device = choose_device(order.device)
     torch.set_num_threads(order.torch_threads)
     if device.type == "cpu":
         os.nice(NICE)
@@ -141,12 +142,6 @@ def _end_with_supervisor() -> None:
     while os.read(0, 4096):
         pass
     os._exit(INTERRUPTED)
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
 
 
 def _slug(error: LaboratoryError) -> str:

@@ -24,6 +24,7 @@ from service.domain import Worker
 from service.errors import Failed, ServiceError
 from service.settings import Settings
 from service.wire import Answered, Frame, Garbage, Refused, decode_frame, encode_replies
+from service.worker.devices import device as choose_device
 from service.worker.engine import Engine, Ticket
 from service.worker.residency import Residency
 
@@ -179,7 +180,7 @@ class Inference(threading.Thread):
         super().__init__(name="inference", daemon=True)
         self.id = new_worker_id()
         self._settings = settings
-        self._device = _device(settings.device)
+        self._device = choose_device(settings.device)
         self._residency = Residency(settings.store, self._device, settings.memory_bytes)
         self._engine = Engine(self._residency, self._device)
         self._mail = _Mail(settings, self.id)
@@ -372,13 +373,6 @@ class _Heart(threading.Thread):
         self._stopping.set()
         self.join()
         self._beats.leave(self._tell(()).id)
-
-
-def _device(wanted: str) -> torch.device:
-    """`auto` takes CUDA where there is one."""
-    if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(wanted)
 
 
 def _reply(ask_id: int, ticket: Ticket) -> Answered | Refused:
