@@ -116,9 +116,13 @@ class Application:
         """
         subject = Subject.of(await self.models.get(ask.model))
         question = subject.question(ask, self.settings)
-        longest_s = self.settings.ask_timeout_s
-        reply = await self.asks.ask(question, timeout_s=longest_s if timeout_s is None else min(timeout_s, longest_s))
+        reply = await self.asks.ask(question, timeout_s=self._patience_s(ask, timeout_s))
         return subject.answer(ask, question, reply)
+
+    def _patience_s(self, ask: AnyAsk, timeout_s: float | None) -> float:
+        """How long an answer is of use: by the ask, by its door, and by the service's own limit."""
+        wanted_s = None if ask.deadline_ms is None else ask.deadline_ms / 1000
+        return min(limit for limit in (self.settings.ask_timeout_s, timeout_s, wanted_s) if limit is not None)
 
     # --- models ---
 

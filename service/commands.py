@@ -60,6 +60,7 @@ class Ask(Command):
 
     model: Reference
     options: dict[str, Any] = {}  # the family's options for this capability, see `GET /families`
+    deadline_ms: Annotated[float, Field(gt=0)] | None = None  # from now; past it the answer is of no use
 
 
 class Sample(Ask):

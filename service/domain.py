@@ -117,10 +117,12 @@ class Worker(Record):
 
 
 class Timing(Record):
-    """Where an answer's time went. Milliseconds; `batch_rows` is the rows that shared its largest network call."""
+    """Where an answer's time went, in milliseconds. `batch_rows` is the rows that shared its largest network call."""
 
-    queue_ms: float
-    compute_ms: float
+    linger_ms: float  # at the gateway, behind a frame of its key that was under way
+    queue_ms: float  # on the way to a worker, at it, and on the way back
+    compute_ms: float  # in network calls, shared ones counted whole
+    total_ms: float  # all of it
     batch_rows: int
 
 
@@ -135,10 +137,33 @@ class Question:
     model: str  # reference with version
     op: Op
     rows: int  # of the answer
-    seed: int  # row i of the question draws noise row i of this seed
+    seed: int  # of its noise
     options: Mapping[str, Any] = field(default_factory=dict)  # JSON; equal options may share a network call
     # float32, rows first: x | z | start and end, one row each
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    first: int = 0  # row i of the question draws noise row first + i: how a long answer is asked in parts
+    preview_every: int = 0  # sampler steps between two previews; 0 for none
+    trace: str = ""  # the W3C traceparent of the ask, where it is traced
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The rows of a sample on their way from noise to data."""
+
+    step: int  # taken by all rows
+    steps: int
+    arrays: Mapping[str, np.ndarray]  # as in the reply
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a worker expects to be busy with, as it replies to questions of one key."""
+
+    worker: str
+    backlog_ms: float  # all that it holds
+    key_backlog_ms: float  # of that, the questions of this key
+    keys: int  # that share the device
+    row_ms: float  # one row more of this key, from its first step to its last; 0 where not known yet
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from service.domain import Card, Event, Fault, Job, Question, Reply, State, Worker
+from service.domain import Card, Event, Fault, Job, Preview, Question, Reply, State, Worker
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,12 @@ class Asks(Protocol):
         """Raises TimedOut, Unavailable, Overloaded, NotFound (the version is gone), Invalid, Failed.
 
         Cancelling the coroutine gives the question up.
+        """
+
+    def watch(self, question: Question, *, timeout_s: float) -> AsyncIterator[Preview | Reply]:
+        """The previews that the question asks for, as they come, and its reply, the last. Raises as `ask` does.
+
+        Closing the iterator gives the question up.
         """
 
 

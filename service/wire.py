@@ -17,7 +17,7 @@ from typing import Any, final, get_args
 import msgpack
 import numpy as np
 
-from service.domain import REFERENCE_PATTERN, Op, Question
+from service.domain import REFERENCE_PATTERN, Load, Op, Question
 from service.errors import (
     Failed,
     FieldError,
@@ -30,7 +30,7 @@ from service.errors import (
     Unsupported,
 )
 
-MAGIC = b"PFW\x01"
+MAGIC = b"PFW\x02"
 ALIGNMENT = 8
 DTYPES = {"<f4", "<f8", "<i4", "<i8", "|u1"}
 REFUSALS: dict[str, type[ServiceError]] = {
@@ -77,6 +77,17 @@ class Answered:
 
 @final
 @dataclass(frozen=True)
+class Previewed:
+    """How far a worker has come; the answer follows."""
+
+    id: int
+    arrays: Arrays
+    step: int
+    steps: int
+
+
+@final
+@dataclass(frozen=True)
 class Refused:
     """Why a worker did not answer."""
 
@@ -95,11 +106,23 @@ class Refused:
         return REFUSALS.get(self.slug, Failed)(self.detail, errors=self.errors)
 
 
+AnyReply = Answered | Previewed | Refused
+
+
+@final
+@dataclass(frozen=True)
+class Replies:
+    """What a worker has to say to one gateway, and how busy it is."""
+
+    replies: tuple[AnyReply, ...]
+    load: Load | None = None
+
+
 def encode_frame(frame: Frame) -> bytes:
     """The bytes of a frame."""
     key = frame.asked[0].question
     arrays: list[np.ndarray] = []
-    asked = [[a.id, a.question.rows, a.question.seed, a.left_ms, _put(a.question.arrays, arrays)] for a in frame.asked]
+    asked = [_put_asked(each, arrays) for each in frame.asked]
     return _encode([frame.reply_to, key.model, key.op, dict(key.options), asked], arrays)
 
 
@@ -108,10 +131,7 @@ def decode_frame(data: bytes) -> Frame:
     header, arrays = _decode(data)
     try:
         reply_to, model, op, options, asked = header
-        questions = tuple(
-            Asked(ask_id, Question(model, op, rows, seed, options, _take(specs, arrays)), float(left_ms))
-            for ask_id, rows, seed, left_ms, specs in asked
-        )
+        questions = tuple(_take_asked(model, op, options, fields, arrays) for fields in asked)
     except (TypeError, ValueError, IndexError, AttributeError) as error:
         raise Garbage(f"the header is not that of a frame: {error}") from error
     texts = isinstance(reply_to, str) and op in get_args(Op) and isinstance(options, dict)
@@ -121,41 +141,71 @@ def decode_frame(data: bytes) -> Frame:
     return Frame(reply_to, questions)
 
 
-def encode_replies(replies: Sequence[Answered | Refused]) -> bytes:
-    """The bytes of answers and refusals for one gateway."""
+def encode_replies(sent: Replies) -> bytes:
+    """The bytes of answers, previews and refusals for one gateway."""
     arrays: list[np.ndarray] = []
-    header: list[list[Any]] = []
-    for reply in replies:
-        match reply:
-            case Answered():
-                body = [reply.compute_ms, reply.batch_rows, dict(reply.info), _put(reply.arrays, arrays)]
-            case Refused():
-                body = [reply.slug, reply.detail, [[e.field, e.message] for e in reply.errors]]
-        header.append([reply.id, *body])
-    return _encode(header, arrays)
+    load = sent.load
+    about = [load.worker, load.backlog_ms, load.key_backlog_ms, load.keys, load.row_ms] if load else None
+    return _encode([about, [_put_reply(reply, arrays) for reply in sent.replies]], arrays)
 
 
-def decode_replies(data: bytes) -> list[Answered | Refused]:
+def decode_replies(data: bytes) -> Replies:
     """Raises Garbage. Arrays are read-only views of `data`."""
     header, arrays = _decode(data)
     try:
-        return [_reply(fields, arrays) for fields in header]
+        about, replies = header
+        return Replies(tuple(_take_reply(fields, arrays) for fields in replies), _load(about))
     except (TypeError, ValueError, IndexError, AttributeError) as error:
         raise Garbage(f"the header is not that of replies: {error}") from error
 
 
-def _reply(fields: Sequence[Any], arrays: Sequence[np.ndarray]) -> Answered | Refused:
-    if len(fields) == 4:
-        ask_id, slug, detail, errors = fields
-        return Refused(int(ask_id), str(slug), str(detail), tuple(FieldError(str(f), str(m)) for f, m in errors))
-    ask_id, compute_ms, batch_rows, info, specs = fields
-    return Answered(int(ask_id), _take(specs, arrays), float(compute_ms), int(batch_rows), dict(info))
+def _put_reply(reply: AnyReply, arrays: list[np.ndarray]) -> list[Any]:
+    match reply:
+        case Answered():
+            info = dict(reply.info)
+            return ["answered", reply.id, reply.compute_ms, reply.batch_rows, info, _put(reply.arrays, arrays)]
+        case Previewed():
+            return ["previewed", reply.id, reply.step, reply.steps, _put(reply.arrays, arrays)]
+        case Refused():
+            return ["refused", reply.id, reply.slug, reply.detail, [[e.field, e.message] for e in reply.errors]]
+
+
+def _take_reply(fields: Sequence[Any], arrays: Sequence[np.ndarray]) -> AnyReply:
+    match fields:
+        case ["answered", ask_id, compute_ms, batch_rows, info, places]:
+            return Answered(int(ask_id), _take(places, arrays), float(compute_ms), int(batch_rows), dict(info))
+        case ["previewed", ask_id, step, steps, places]:
+            return Previewed(int(ask_id), _take(places, arrays), int(step), int(steps))
+        case ["refused", ask_id, slug, detail, errors]:
+            return Refused(int(ask_id), str(slug), str(detail), tuple(FieldError(str(f), str(m)) for f, m in errors))
+    raise ValueError("a reply that is none")
+
+
+def _load(about: Sequence[Any] | None) -> Load | None:
+    if about is None:
+        return None
+    worker, backlog_ms, key_backlog_ms, keys, row_ms = about
+    return Load(str(worker), float(backlog_ms), float(key_backlog_ms), int(keys), float(row_ms))
+
+
+def _put_asked(asked: Asked, arrays: list[np.ndarray]) -> list[Any]:
+    q = asked.question
+    places = _put(q.arrays, arrays)
+    return [asked.id, q.rows, q.seed, q.first, q.preview_every, q.trace, asked.left_ms, places]
+
+
+def _take_asked(model: str, op: Op, options: Any, fields: Sequence[Any], arrays: Sequence[np.ndarray]) -> Asked:
+    ask_id, rows, seed, first, preview_every, trace, left_ms, places = fields
+    question = Question(model, op, rows, seed, options, _take(places, arrays), first, preview_every, str(trace))
+    return Asked(ask_id, question, float(left_ms))
 
 
 def _is_sound(asked: Asked) -> bool:
     question = asked.question
-    counts = (asked.id, question.rows, question.seed)
-    return all(isinstance(n, int) for n in counts) and question.rows > 0 and 0 <= question.seed < 2**64
+    counts = (asked.id, question.rows, question.seed, question.first, question.preview_every)
+    if not all(isinstance(n, int) for n in counts):
+        return False
+    return question.rows > 0 and 0 <= question.seed < 2**64 and question.first >= 0 and question.preview_every >= 0
 
 
 def _put(named: Arrays, arrays: list[np.ndarray]) -> dict[str, int]:

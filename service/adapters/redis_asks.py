@@ -15,7 +15,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
@@ -26,10 +26,10 @@ import redis
 
 from service.adapters.redis_client import PREFIX, RETRY_AFTER_S, connect
 from service.adapters.redis_workers import RedisWorkers
-from service.domain import Question, Reply, Timing
+from service.domain import Preview, Question, Reply, Timing
 from service.errors import Failed, Overloaded, ServiceError, TimedOut, Unavailable
 from service.settings import Settings
-from service.wire import Answered, Asked, Frame, Garbage, Refused, decode_replies, encode_frame
+from service.wire import Answered, Asked, Frame, Garbage, Previewed, Refused, decode_replies, encode_frame
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,8 @@ class _Pending:
     began: float  # of time.monotonic(), as is the deadline
     deadline: float
     reply: asyncio.Future[Reply]
-    sent: bool = False
+    sent_at: float | None = None
+    previews: asyncio.Queue[Preview] = field(default_factory=asyncio.Queue)
 
     @cached_property
     def n_bytes(self) -> int:
@@ -128,6 +129,9 @@ class RedisAsks:
         await self._blocking.aclose()
         await self._workers.close()
 
+    async def watch(self, question: Question, *, timeout_s: float) -> AsyncIterator[Preview | Reply]:
+        yield await self.ask(question, timeout_s=timeout_s)
+
     async def ask(self, question: Question, *, timeout_s: float) -> Reply:
         if not self._started:
             self._started = True
@@ -152,7 +156,7 @@ class RedisAsks:
         except TimeoutError:
             raise TimedOut(f"no answer within {timeout_s:g} s; ask for less, or give more time") from None
         except asyncio.CancelledError:
-            if pending.sent:
+            if pending.sent_at is not None:
                 self._give_up(pending)
             raise
         finally:
@@ -205,7 +209,7 @@ class RedisAsks:
             await self._check_workers()
             await self._xadd(frame)
             for pending in frame:
-                pending.sent = True
+                pending.sent_at = monotonic()
                 if pending.reply.cancelled():  # meanwhile
                     self._give_up(pending)
         except redis.RedisError:
@@ -326,16 +330,16 @@ class RedisAsks:
             log.warning("dropped a reply: %s", error)
             return
         now = self._worker_seen = monotonic()
-        for reply in replies:
+        for reply in replies.replies:
             pending = self._pending.get(reply.id)
             if pending is None or pending.reply.done():
                 continue
             self._answered_rows += pending.question.rows
             match reply:
                 case Answered():
-                    queue_ms = max(0.0, 1000 * (now - pending.began) - reply.compute_ms)
-                    timing = Timing(queue_ms=queue_ms, compute_ms=reply.compute_ms, batch_rows=reply.batch_rows)
-                    pending.reply.set_result(Reply(reply.arrays, reply.info, timing))
+                    pending.reply.set_result(Reply(reply.arrays, reply.info, _timing(pending, reply, now)))
+                case Previewed():
+                    pending.previews.put_nowait(Preview(reply.step, reply.steps, reply.arrays))
                 case Refused():
                     pending.reply.set_exception(reply.error())
 
@@ -348,6 +352,18 @@ class RedisAsks:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _timing(pending: _Pending, reply: Answered, now: float) -> Timing:
+    total_ms = 1000 * (now - pending.began)
+    linger_ms = 1000 * ((pending.sent_at or pending.began) - pending.began)
+    return Timing(
+        linger_ms=linger_ms,
+        queue_ms=max(0.0, total_ms - linger_ms - reply.compute_ms),
+        compute_ms=reply.compute_ms,
+        total_ms=total_ms,
+        batch_rows=reply.batch_rows,
+    )
 
 
 def _frame_of(waiting: Iterable[_Pending]) -> Iterator[_Pending]:

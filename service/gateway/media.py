@@ -84,7 +84,10 @@ def _headers(answer: Answer) -> dict[str, str]:
     timing = answer.timing
     headers = {
         "Pushforward-Model": answer.model,
-        "Server-Timing": f"queue;dur={timing.queue_ms:.3f}, compute;dur={timing.compute_ms:.3f}",
+        "Server-Timing": (
+            f"linger;dur={timing.linger_ms:.3f}, queue;dur={timing.queue_ms:.3f}, "
+            f"compute;dur={timing.compute_ms:.3f}, total;dur={timing.total_ms:.3f}"
+        ),
     }
     if isinstance(answer, Samples):
         headers["Pushforward-Seed"] = str(answer.seed)

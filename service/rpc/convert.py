@@ -134,8 +134,14 @@ def tensor(x: np.ndarray) -> pb.Tensor:
 
 
 def timing(timing: Timing) -> pb.Timing:
-    """Milliseconds and rows."""
-    return pb.Timing(queue_ms=timing.queue_ms, compute_ms=timing.compute_ms, batch_rows=timing.batch_rows)
+    """Milliseconds, and rows."""
+    return pb.Timing(
+        linger_ms=timing.linger_ms,
+        queue_ms=timing.queue_ms,
+        compute_ms=timing.compute_ms,
+        total_ms=timing.total_ms,
+        batch_rows=timing.batch_rows,
+    )
 
 
 def samples(answer: Samples) -> pb.SampleResponse:

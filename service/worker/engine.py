@@ -163,7 +163,7 @@ class _Group:
         if ticket.joined == 0:
             ticket.given = chosen.prepare(ticket.question)
         first, n = ticket.joined, min(room, ticket.question.rows - ticket.joined)
-        noise = Noise.rows(ticket.question.seed, n, start=first, device=self._device)
+        noise = Noise.rows(ticket.question.seed, n, start=ticket.question.first + first, device=self._device)
         given = None if ticket.given is None else ticket.given[first : first + n]
         fresh = _Rows(chosen.begin(given, noise), noise, np.zeros(n, np.int64), [(ticket, first, n)])
         self.guilty = None

@@ -23,7 +23,7 @@ from service.adapters.redis_workers import Beats, beat_key, new_worker_id
 from service.domain import Worker
 from service.errors import Failed, ServiceError
 from service.settings import Settings
-from service.wire import Answered, Frame, Garbage, Refused, decode_frame, encode_replies
+from service.wire import Answered, Frame, Garbage, Refused, Replies, decode_frame, encode_replies
 from service.worker.devices import device as choose_device
 from service.worker.engine import Engine, Ticket
 from service.worker.residency import Residency
@@ -144,7 +144,7 @@ class _Mail:
         """Reply, and acknowledge what is finished."""
         with self._redis.pipeline(transaction=False) as pipe:
             for each in sending:
-                pipe.rpush(each.reply_to, encode_replies(each.replies))
+                pipe.rpush(each.reply_to, encode_replies(Replies(each.replies)))
                 pipe.expire(each.reply_to, REPLIES_S)
                 if each.finished:
                     ids = [taken.entry for taken in each.finished]

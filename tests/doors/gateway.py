@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from models.data import TwoMoons
-from service.domain import Question, Reply, Timing
+from service.domain import Preview, Question, Reply, Timing
 from service.serving import loop, serve
 from service.settings import Settings
 from service.telemetry import Telemetry
@@ -25,8 +26,11 @@ class ToldAsks:
     async def ask(self, question: Question, *, timeout_s: float) -> Reply:
         print("asked", flush=True)
         await asyncio.sleep(self.delay_s)
-        timing = Timing(queue_ms=0.0, compute_ms=0.0, batch_rows=question.rows)
+        timing = Timing(linger_ms=0.0, queue_ms=0.0, compute_ms=0.0, total_ms=0.0, batch_rows=question.rows)
         return Reply({"samples": np.zeros((question.rows, 2), np.float32)}, {}, timing)
+
+    async def watch(self, question: Question, *, timeout_s: float) -> AsyncIterator[Preview | Reply]:
+        yield await self.ask(question, timeout_s=timeout_s)
 
 
 async def main() -> None:

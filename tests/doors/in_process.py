@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from models.networks import Nets
 from models.noise import Noise
 from models.sampling import sample
 from models.spec import DataSpec
-from service.domain import Card, Op, Question, Reply, Timing
+from service.domain import Card, Op, Preview, Question, Reply, Timing
 from service.errors import TimedOut
 from tests.doors.fakes import MOONS, card
 
@@ -72,7 +73,11 @@ class InProcessAsks:
         since = time.perf_counter()
         arrays, info = self._answer(self.kept[question.model.partition("@")[0]], question)
         compute_ms = 1000 * (time.perf_counter() - since)
-        return Reply(arrays, info, Timing(queue_ms=0.0, compute_ms=compute_ms, batch_rows=question.rows))
+        timing = Timing(linger_ms=0, queue_ms=0, compute_ms=compute_ms, total_ms=compute_ms, batch_rows=question.rows)
+        return Reply(arrays, info, timing)
+
+    async def watch(self, question: Question, *, timeout_s: float) -> AsyncIterator[Preview | Reply]:
+        yield await self.ask(question, timeout_s=timeout_s)
 
     @torch.no_grad()
     def _answer(self, model: Kept, question: Question) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -131,7 +131,7 @@ async def test_an_ask_has_the_same_answer_through_both_doors(
     np.testing.assert_array_equal(rows.astype(told.dtype), told)
     assert answer["model"] == over_grpc.model
     assert answer["model"].endswith("@1")
-    assert answer["timing"].keys() == {"queue_ms", "compute_ms", "batch_rows"}
+    assert answer["timing"].keys() == {"linger_ms", "queue_ms", "compute_ms", "total_ms", "batch_rows"}
     if op == "likelihood":
         assert (answer["kind"], answer["unit"]) == (over_grpc.kind, over_grpc.unit) == ("lower_bound", "nats")
         assert (answer["bits_per_dim"] or []) == list(over_grpc.bits_per_dim)

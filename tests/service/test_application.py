@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from models.spec import DataSpec
 from service.answers import Samples
 from service.application import Application
 from service.commands import Interpolate, Likelihood, Sample, Train
-from service.domain import Question, Reply, State, Timing
+from service.domain import Preview, Question, Reply, State, Timing
 from service.errors import Conflict, Failed, Invalid, NotFound, Unavailable, Unsupported
 from service.settings import Settings
 from tests.doors.fakes import MOONS, Wakeups, Workers, application, card
@@ -31,7 +32,11 @@ class Recorded:
 
     async def ask(self, question: Question, *, timeout_s: float) -> Reply:
         self.questions.append((question, timeout_s))
-        return Reply(self.arrays, {"kind": "lower_bound"}, Timing(queue_ms=1.0, compute_ms=2.0, batch_rows=3))
+        timing = Timing(linger_ms=0.5, queue_ms=1.0, compute_ms=2.0, total_ms=3.5, batch_rows=3)
+        return Reply(self.arrays, {"kind": "lower_bound"}, timing)
+
+    async def watch(self, question: Question, *, timeout_s: float) -> AsyncIterator[Preview | Reply]:
+        yield await self.ask(question, timeout_s=timeout_s)
 
 
 @pytest.fixture
@@ -105,7 +110,14 @@ async def test_a_reply_without_its_array_is_a_defect(app: Application, asks: Rec
 async def test_answers_carry_the_timing_of_the_worker(app: Application) -> None:
     answer = await app.ask(Sample(model="moons"))
     assert isinstance(answer, Samples)
-    assert answer.fields["timing"] == {"queue_ms": 1.0, "compute_ms": 2.0, "batch_rows": 3}
+    assert answer.timing == Timing(linger_ms=0.5, queue_ms=1.0, compute_ms=2.0, total_ms=3.5, batch_rows=3)
+
+
+async def test_an_ask_waits_no_longer_than_its_deadline(app: Application, asks: Recorded) -> None:
+    await app.ask(Sample(model="moons", deadline_ms=1500))
+    await app.ask(Sample(model="moons", deadline_ms=1500), timeout_s=1.0)
+    await app.ask(Sample(model="moons", deadline_ms=60_000))
+    assert [timeout_s for _, timeout_s in asks.questions] == [1.5, 1.0, 5.0]
 
 
 async def test_a_training_wakes_a_worker_and_is_recorded_with_its_whole_run(app: Application) -> None:

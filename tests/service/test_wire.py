@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from service.domain import Question
+from service.domain import Load, Question
 from service.errors import FieldError, Invalid, TimedOut
-from service.wire import Answered, Asked, Frame, Garbage, Refused
+from service.wire import Answered, Asked, Frame, Garbage, Previewed, Refused, Replies
 
 from service.wire import decode_frame, decode_replies, encode_frame, encode_replies  # isort: skip
 
@@ -11,7 +11,7 @@ from service.wire import decode_frame, decode_replies, encode_frame, encode_repl
 def a_frame() -> Frame:
     x = np.arange(6, dtype=np.float32).reshape(3, 2)
     one = Question("moons@1", "likelihood", 3, 2**64 - 1, {"k": 5}, {"x": x})
-    two = Question("moons@1", "likelihood", 1, 0, {"k": 5}, {"x": x[:1] + 0.5})
+    two = Question("moons@1", "likelihood", 1, 0, {"k": 5}, {"x": x[:1] + 0.5}, first=70_000, preview_every=5)
     return Frame("pf:replies:a", (Asked(7, one, 12.5), Asked(8, two, 3.0)))
 
 
@@ -22,6 +22,8 @@ def test_a_frame_arrives_as_it_left():
         assert (asked.id, asked.left_ms) == (sent.id, sent.left_ms)
         assert (asked.question.model, asked.question.op) == ("moons@1", "likelihood")
         assert (asked.question.seed, asked.question.options) == (sent.question.seed, {"k": 5})
+        assert asked.question.first == sent.question.first
+        assert asked.question.preview_every == sent.question.preview_every
         np.testing.assert_array_equal(asked.question.arrays["x"], sent.question.arrays["x"])
 
 
@@ -32,7 +34,14 @@ def test_arrays_are_read_without_a_copy():
 def test_replies_arrive_as_they_left():
     answered = Answered(1, {"log_prob": np.array([-1.5, -np.inf])}, 0.25, 64, {"kind": "exact"})
     refused = Refused.of(2, Invalid("x: is empty", errors=(FieldError("x", "is empty"),)))
-    got, refusal = decode_replies(encode_replies([answered, refused]))
+    previewed = Previewed(3, {"samples": np.ones((2, 2), np.float32)}, 10, 50)
+    load = Load("w1", 12.5, 2.5, 3, 0.125)
+    arrived = decode_replies(encode_replies(Replies((answered, refused, previewed), load)))
+    got, refusal, preview = arrived.replies
+    assert arrived.load == load
+    assert isinstance(preview, Previewed)
+    assert (preview.id, preview.step, preview.steps) == (3, 10, 50)
+    np.testing.assert_array_equal(preview.arrays["samples"], previewed.arrays["samples"])
     assert isinstance(got, Answered)
     assert (got.id, got.compute_ms, got.batch_rows, got.info) == (1, 0.25, 64, {"kind": "exact"})
     assert got.arrays["log_prob"].dtype == np.float64
@@ -66,7 +75,7 @@ def test_altered_bytes_are_garbage_or_a_sound_frame():
     assert refused > 300
 
 
-@pytest.mark.parametrize("data", [b"", b"PFW\x01", b"PFW\x02" + bytes(60), b"\x80\x04N." * 9, bytes(1000)])
+@pytest.mark.parametrize("data", [b"", b"PFW\x02", b"PFW\x01" + bytes(60), b"\x80\x04N." * 9, bytes(1000)])
 def test_what_is_no_frame_is_garbage(data: bytes):
     with pytest.raises(Garbage):
         decode_frame(data)

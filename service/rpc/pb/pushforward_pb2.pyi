@@ -78,19 +78,25 @@ class Timing(_message.Message):
     QUEUE_MS_FIELD_NUMBER: _builtins.int
     COMPUTE_MS_FIELD_NUMBER: _builtins.int
     BATCH_ROWS_FIELD_NUMBER: _builtins.int
+    LINGER_MS_FIELD_NUMBER: _builtins.int
+    TOTAL_MS_FIELD_NUMBER: _builtins.int
     queue_ms: _builtins.float
     compute_ms: _builtins.float
     batch_rows: _builtins.int
+    linger_ms: _builtins.float
+    total_ms: _builtins.float
     def __init__(
         self,
         *,
         queue_ms: _builtins.float = ...,
         compute_ms: _builtins.float = ...,
         batch_rows: _builtins.int = ...,
+        linger_ms: _builtins.float = ...,
+        total_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_rows", b"batch_rows", "compute_ms", b"compute_ms", "queue_ms", b"queue_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_rows", b"batch_rows", "compute_ms", b"compute_ms", "linger_ms", b"linger_ms", "queue_ms", b"queue_ms", "total_ms", b"total_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
