@@ -114,6 +114,8 @@ class Worker(Record):
     models: tuple[str, ...]  # references held in memory
     training: tuple[str, ...]  # jobs being run
     seen_at: float
+    silent_s: float = 0.0  # since its last beat, by Redis's clock
+    leaving: bool = False  # it finishes what it has and takes no more
 
 
 class Timing(Record):
