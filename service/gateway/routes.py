@@ -9,6 +9,7 @@ from typing import Annotated, Any, cast
 import orjson
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from service import telemetry
@@ -127,6 +128,9 @@ async def _until_disconnected(request: Request, work: Awaitable[Answer]) -> Answ
 async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+asks = {route.path: route for route in router.routes if isinstance(route, APIRoute) and route.name in ASKS}
 
 
 # --- models ---
