@@ -205,6 +205,8 @@ class Inference(threading.Thread):
                     self._take(self._mail.mine())
                     joined = True
                 gone = self._given_up()  # before their frames are read, or a word could come before its question
+                if self._engine.busy and not self._engine.ready:
+                    self._engine.wait(HEED_S)
                 self._take(self._mail.read(wait=not self._engine.busy and not self._outbox))
                 self._look_for_orphans()
                 self._drop(gone)
@@ -282,15 +284,13 @@ class Inference(threading.Thread):
         return self._mail.gone()
 
     def _drop(self, gone: set[tuple[str, int]]) -> None:
-        """What nobody waits for is as good as late: its rows leave at the next turn of its key."""
-        if not gone:
-            return
-        for ticket, (taken, ask_id) in self._of.items():
-            if (taken.reply_to, ask_id) in gone:
-                ticket.deadline = -float("inf")
+        """What nobody waits for leaves before its next step."""
+        if gone:
+            of = self._of.items()
+            self._engine.cancel([ticket for ticket, (taken, ask_id) in of if (taken.reply_to, ask_id) in gone])
 
     def _turn(self) -> None:
-        self._post(self._engine.turn())
+        self._post(self._engine.turn().done)
         self._flush()
 
     def _flush(self) -> None:
@@ -327,7 +327,7 @@ class Inference(threading.Thread):
         """What is in hand can be computed without Redis; its replies wait."""
         give_up = monotonic() + RETRY_S
         while self._engine.busy and monotonic() < give_up:
-            self._post(self._engine.turn())
+            self._post(self._engine.turn().done)
         self._stopping.wait(max(0.0, give_up - monotonic()))
 
     def _leave(self) -> None:
