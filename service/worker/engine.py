@@ -86,11 +86,11 @@ class Engine:
             done += late
         chosen = self._ring.next()
         if chosen is None:
-            return Turn(done, [], None)
+            return Turn(done)
         turn = chosen.turn()
         chosen.deficit_ms -= 1000 * (self._clock() - now)
         self._settle(chosen, turn.done)
-        return Turn(done + turn.done, turn.previews, turn.call)
+        return Turn(turn.done + done, turn.previews, turn.call)
 
     def load(self, key: Key, worker: str) -> Load:
         """What it is foreseen to be busy with, told to who asks questions of this key."""

@@ -144,18 +144,18 @@ class Group:
         try:
             chosen = self._opened()
         except Exception as error:
-            return Turn(self._refuse_all(error), [], None)
+            return Turn(self._refuse_all(error))
         with torch.no_grad():
             retried = bool(self._retries)
             block, done = (self._retries.popleft(), []) if retried else self._next(chosen)
             if not len(block):
-                return Turn(done, [], None)
+                return Turn(done)
             step, failure = self._attempt(chosen, block)
         ms = 1000 * (self._clock() - began)
         for ticket in block.tickets:
             ticket.compute_ms += ms
         if step is None:
-            return Turn(done + self._part(block, failure), [], None)
+            return Turn(done + self._part(block, failure))
         done += self._settle(chosen, step)
         return Turn(done, self._show(chosen, step), self._measured(block, ms, alone=retried))
 

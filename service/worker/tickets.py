@@ -63,6 +63,6 @@ class Call:
 class Turn:
     """What a turn did. All of `done` are answered or have their `error`."""
 
-    done: list[Ticket]
-    previews: list[tuple[Ticket, Preview]]
-    call: Call | None
+    done: list[Ticket] = field(default_factory=list)
+    previews: list[tuple[Ticket, Preview]] = field(default_factory=list)
+    call: Call | None = None
