@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -33,6 +34,7 @@ class Settings(BaseSettings):
     device: str = "auto"  # cpu, cuda, cuda:1; auto takes cuda where there is one
     memory_bytes: int = Field(4 * 2**30, ge=2**20)  # of models held by one worker
     torch_threads: int = Field(1, ge=1)  # of the inference thread and of each training child
+    compile: Literal["auto", "off"] = "auto"  # networks that have computed for long, where it makes them faster
     training_slots: int = Field(1, ge=1)
     lease_s: float = Field(30.0, gt=0)  # a runner that has not beaten for so long has lost its job
     beat_s: float = Field(1.0, gt=0)

@@ -69,7 +69,7 @@ class ResidualMLP(nn.Module):
         for block in self.blocks:
             h = block(h, level)
         out: Tensor = self.leave(h)
-        return out.view(len(x), *self.shape)
+        return out.view(-1, *self.shape)
 
 
 @final

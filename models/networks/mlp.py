@@ -33,4 +33,4 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.layers(x)
-        return out.view(len(x), *self.shape_out)
+        return out.view(-1, *self.shape_out)

@@ -22,6 +22,7 @@ from service.domain import Worker
 from service.errors import Failed, ServiceError
 from service.settings import Settings
 from service.wire import Answered, AnyReply, Frame, Garbage, Previewed, Refused, Replies, decode_frame
+from service.worker.compiling import Compiler
 from service.worker.devices import device as choose_device
 from service.worker.engine import Engine
 from service.worker.mail import Entry, Mail, Sending
@@ -58,7 +59,8 @@ class Inference(threading.Thread):
         self.id = new_worker_id()
         self._settings = settings
         self._device = choose_device(settings.device)
-        self._residency = Residency(settings.store, self._device, settings.memory_bytes)
+        self._compiler = Compiler(self._device, settings.torch_threads) if settings.compile == "auto" else None
+        self._residency = Residency(settings.store, self._device, settings.memory_bytes, self._compiler)
         self._engine = Engine(self._residency, self._device)
         self._mail = Mail(settings, self.id, BLOCK_S)
         self._heart = _Heart(settings, self._tell, training)
@@ -240,6 +242,8 @@ class Inference(threading.Thread):
         self._heart.stop()
         self._mail.close()
         self._engine.close()
+        if self._compiler is not None:
+            self._compiler.close()
 
 
 @final

@@ -18,6 +18,7 @@ import torch
 from models.checkpoint import Model, load_model
 from models.errors import BadCheckpoint
 from service.errors import Failed, NotFound
+from service.worker.compiling import Compiler
 
 Stamp = tuple[int, int]  # inode and mtime in ns of the weights: a version deleted and made anew has another
 
@@ -78,7 +79,8 @@ class Hold:
 class Residency:
     """Loaded models by reference. Any thread may call."""
 
-    def __init__(self, store: Path, device: torch.device, budget_bytes: int) -> None:
+    def __init__(self, store: Path, device: torch.device, budget_bytes: int, compiler: Compiler | None = None) -> None:
+        self._compiler = compiler
         self._store = store
         self._device = device
         self._budget_bytes = budget_bytes
@@ -144,7 +146,8 @@ class Residency:
         if self.stamp(reference) is None:
             raise NotFound(f"the model {reference} is gone; see GET /models for those there are")
         try:
-            return load_model(self._folder(reference), self._device)
+            model = load_model(self._folder(reference), self._device)
+            return model if self._compiler is None else self._compiler.serve(model)
         except BadCheckpoint as error:
             if self.stamp(reference) is None:
                 raise NotFound(f"the model {reference} is gone; see GET /models for those there are") from error
