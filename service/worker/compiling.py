@@ -60,7 +60,7 @@ class Compiler:
         self._device = device
         self._torch_threads = torch_threads
         self._folder = tempfile.TemporaryDirectory(prefix="pushforward-compiled-", ignore_cleanup_errors=True)
-        self._files: dict[Order, Path | None] = {}  # None: stays eager
+        self._files: dict[str, Path | None] = {}  # by order, as JSON; None: stays eager
         self._orders: queue.Queue[tuple[Order, ServedCall] | None] = queue.Queue()
         self._child: subprocess.Popen[bytes] | None = None
         self._closing = threading.Event()
@@ -125,9 +125,10 @@ class Compiler:
 
     def _fill(self, order: Order, call: ServedCall) -> None:
         what = f"{order.net}.{order.method} of a {order.family.family}"
-        if order not in self._files:
-            self._files[order] = self._compiled(order, what)
-        if (file := self._files[order]) is not None:
+        key = order.model_dump_json()
+        if key not in self._files:
+            self._files[key] = self._compiled(order, what)
+        if (file := self._files[key]) is not None:
             try:
                 call.adopt(self._package(file, order, call))
             except Exception:
