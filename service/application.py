@@ -10,7 +10,7 @@ import inspect
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, final, overload
 
@@ -34,6 +34,7 @@ from service.settings import Settings
 
 MAX_KEY_CHARS = 255  # of an idempotency key
 MAX_JOBS = 1000  # in one list
+MAX_SUBJECTS = 1000  # kept
 
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
 _REFERENCE: TypeAdapter[str] = TypeAdapter(Reference)
@@ -50,6 +51,7 @@ class Application:
     models: Models
     workers: Workers
     settings: Settings
+    subjects: dict[str, Subject] = field(default_factory=dict, repr=False)  # what was asked lately, by reference
 
     # --- jobs ---
 
@@ -116,7 +118,7 @@ class Application:
             Invalid: a field does not fit the model, or asks for more than a limit.
             Overloaded, Unavailable, TimedOut: no worker answers in time; try again.
         """
-        subject = Subject.of(await self.models.get(ask.model))
+        subject = self._subject(await self.models.get(ask.model))
         question = subject.question(ask, self.settings)
         reply = await self.asks.ask(question, timeout_s=self._patience_s(ask, timeout_s))
         return subject.answer(ask, question, reply)
@@ -127,7 +129,7 @@ class Application:
         The time limit of an ask holds for each part, `timeout_s` and the ask's deadline for all of them. Raises what
         `ask` raises: nearly always at the first part, for what passes later is waited out.
         """
-        subject = Subject.of(await self.models.get(ask.model))
+        subject = self._subject(await self.models.get(ask.model))
         question = subject.streamed(ask, self.settings)
         parts = streaming.parts(
             self.asks,
@@ -145,10 +147,19 @@ class Application:
 
         Without `preview_every`, and of a family that takes one step, only the samples. Raises what `ask` raises.
         """
-        subject = Subject.of(await self.models.get(ask.model))
+        subject = self._subject(await self.models.get(ask.model))
         question = subject.previewed(ask, self.settings)
         async for news in self.asks.watch(question, timeout_s=self._patience_s(ask, timeout_s)):
             yield subject.samples(question, news) if isinstance(news, Reply) else subject.preview(question, news)
+
+    def _subject(self, card: Card) -> Subject:
+        """Kept for every ask of the same card."""
+        subject = self.subjects.get(card.reference)
+        if subject is None or subject.card is not card:
+            if len(self.subjects) >= MAX_SUBJECTS:
+                self.subjects.clear()
+            subject = self.subjects[card.reference] = Subject.of(card)
+        return subject
 
     def _patience_s(self, ask: AnyAsk, timeout_s: float | None) -> float:
         """How long an answer is of use: by the ask, by its door, and by the service's own limit."""

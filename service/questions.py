@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import log, prod
 from typing import Any, final
 
@@ -17,7 +17,7 @@ from models.spec import Shape
 from service import answers
 from service.answers import Answer
 from service.commands import AnyAsk, Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample
-from service.domain import Card, Preview, Question, Reply
+from service.domain import Card, Op, Preview, Question, Reply
 from service.errors import Conflict, Failed, Invalid, Unsupported
 from service.settings import Settings
 from service.validation import parse
@@ -33,6 +33,7 @@ class Subject:
 
     card: Card
     family: Family
+    defaults: dict[Op, dict[str, Any]] = field(default_factory=dict)  # of the options, by capability
 
     @classmethod
     def of(cls, card: Card) -> Subject:
@@ -146,12 +147,17 @@ class Subject:
 
     def _options(self, ask: AnyAsk) -> dict[str, Any]:
         """The options with their defaults, so that equal ones may share a network call."""
+        if not ask.options and ask.op in self.defaults:
+            return self.defaults[ask.op]
         options = Options
         if isinstance(ask, Sample) and isinstance(self.family, Samples):
             options = self.family.SampleOptions
         elif isinstance(ask, Likelihood) and isinstance(self.family, Scores):
             options = self.family.ScoreOptions
-        return parse(options, ask.options, within="options").model_dump(mode="json")
+        chosen = parse(options, ask.options, within="options").model_dump(mode="json")
+        if not ask.options:
+            self.defaults[ask.op] = chosen
+        return chosen
 
     def _walk(self, ask: Interpolate) -> Question:
         """A question of an interpolation."""
@@ -164,11 +170,11 @@ class Subject:
                 f"{self.card.family} cannot encode, so it cannot walk between data points; give start_seed and end_seed"
             )
         ends = {"start": ask.start[None], "end": ask.end[None]}
-        for field, row in ends.items():
+        for name, row in ends.items():
             if row.shape[1:] != self.card.spec.shape:
                 shape = list(self.card.spec.shape)
-                raise Invalid.field(field, f"has shape {list(row.shape[1:])}; send one row of shape {shape}")
-            self._check(field, row)
+                raise Invalid.field(name, f"has shape {list(row.shape[1:])}; send one row of shape {shape}")
+            self._check(name, row)
         return Question(self.card.reference, ask.op, ask.steps, 0, options, ends)
 
     def _check(self, field: str, x: np.ndarray, *, on_levels: bool = False) -> None:

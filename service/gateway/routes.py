@@ -8,6 +8,7 @@ from typing import Annotated, Any, cast
 import orjson
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from service import telemetry
@@ -125,6 +126,9 @@ for _op, _command in ASKS.items():
             tag="asks",
         ),
     )
+
+
+asks = {route.path: route for route in router.routes if isinstance(route, APIRoute) and route.name in ASKS}
 
 
 # --- models ---
