@@ -173,6 +173,6 @@ def _remove(store: Path, cards: Sequence[Card]) -> None:
 def _mtime_ns(folder: str) -> int:
     """0 where there is no such folder."""
     try:
-        return os.stat(folder).st_mtime_ns  # noqa: PTH116: of every ask; to make a Path takes ten times as long
+        return os.stat(folder).st_mtime_ns  # noqa: PTH116  (for every ask; to make a Path takes ten times as long)
     except FileNotFoundError:
         return 0
