@@ -3,7 +3,7 @@
 Waiting rows join earliest deadline first, as far as the cap leaves room; rows that have joined stay. All rows of a
 call go one step, each from where it stands, and finished rows leave. A call that fails is split in halves that are
 tried again as calls of their own, until the guilty question is alone: it is refused, and the others go on from the
-step where they stood. A call that does not fit into memory is split by rows, down to the one row that does not fit.
+step where they stood. A call that does not fit into memory halves the cap, down to the one row that does not fit.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Group:
             return Turn(self._refuse_all(error))
         with torch.no_grad():
             retried = bool(self._retries)
-            block, done = (self._retries.popleft(), []) if retried else self._next(chosen)
+            block, done = (_take(self._retries, self._costs.cap), []) if retried else self._next(chosen)
             if not len(block):
                 return Turn(done)
             step, failure = self._attempt(chosen, block)
@@ -176,12 +176,8 @@ class Group:
         """The rows of the next call; and the questions that could not join."""
         cap, taken, n = self._costs.cap, [], 0
         while self._blocks and n < cap:
-            block = self._blocks.popleft()
-            if n + len(block) > cap:
-                block, rest = block.at(cap - n)
-                self._blocks.appendleft(rest)
-            taken.append(block)
-            n += len(block)
+            taken.append(_take(self._blocks, cap - n))
+            n += len(taken[-1])
         fresh, refused = self._admit(chosen, cap - n)
         return join([*taken, Block(None, fresh)]), refused
 
@@ -268,17 +264,16 @@ class Group:
         return shown
 
     def _part(self, block: Block, failure: Exception | None) -> list[Ticket]:
-        """After a failed call: try its halves, or refuse the one question that is left."""
+        """After a failed call: try again in parts, or refuse the one question that is left."""
         tickets = block.tickets
-        halves: tuple[Block, ...] = ()
         if _is_out_of_memory(failure):
             torch.cuda.empty_cache()
             self._costs.overflow(len(block))
-            halves = block.at(len(block) // 2) if len(block) > 1 else ()
+            if len(block) > 1:
+                self._blocks.appendleft(block)  # the next call takes as much of it as the cap, halved, allows
+                return []
         elif len(tickets) > 1:
-            halves = block.by_tickets()
-        if halves:
-            self._retries.extendleft(reversed(halves))
+            self._retries.extendleft(reversed(block.by_tickets()))
             return []
         self.refuse(tickets, _refusal(tickets[0], failure))
         return tickets
@@ -289,6 +284,15 @@ class Group:
         for ticket in tickets:
             self.refuse([ticket], _refusal(ticket, failure))
         return tickets
+
+
+def _take(blocks: deque[Block], rows: int) -> Block:
+    """So many rows of the first block, at most; the others stay."""
+    block = blocks.popleft()
+    if len(block) > rows:
+        block, rest = block.at(rows)
+        blocks.appendleft(rest)
+    return block
 
 
 def _to_look_at(rows: Rows) -> Rows | None:
