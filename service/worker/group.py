@@ -156,8 +156,8 @@ class Group:
             ticket.compute_ms += ms
         if step is None:
             return Turn(done + self._part(block, failure))
-        done += self._settle(chosen, step)
-        return Turn(done, self._show(chosen, step), self._measured(block, ms, alone=retried))
+        call = self._measured(block, ms, alone=retried)
+        return Turn(done + self._settle(chosen, step), self._show(chosen, step), call)
 
     def close(self) -> None:
         """Let the model go."""
@@ -183,33 +183,33 @@ class Group:
 
     def _admit(self, chosen: Way, room: int) -> tuple[tuple[Segment, ...], list[Ticket]]:
         """Let waiting rows in, as far as there is room."""
-        fresh, refused = [], []
+        fresh, refused, before, now = [], [], room, self._clock()
         while self._waiting and room:
             ticket = self._waiting[0][2]
+            rows = ticket.question.rows
             if ticket.error is None and not ticket.joined:
                 try:
                     ticket.given = chosen.prepare(ticket.question)
                 except Exception as error:
                     self.refuse([ticket], _refusal(ticket, error))
                     refused.append(ticket)
-                ticket.started_at = self._clock()
-                self._earliest = min(self._earliest, ticket.deadline)
+                ticket.started_at = now
             if ticket.error is None:
-                n = min(room, ticket.question.rows - ticket.joined)
+                n = min(room, rows - ticket.joined)
                 fresh.append(Segment(ticket, ticket.joined, n))
                 ticket.joined += n
                 room -= n
-                self._waiting_rows -= n
-            if ticket.error is not None or ticket.joined == ticket.question.rows:
+            if ticket.error is not None or ticket.joined == rows:
                 heappop(self._waiting)
+        self._waiting_rows -= before - room
+        self._earliest = min(self._earliest, min((each.ticket.deadline for each in fresh), default=inf))
         return tuple(fresh), refused
 
     def _attempt(self, chosen: Way, block: Block) -> tuple[_Step | None, Exception | None]:
         """One step for all rows of a block; what it raised, if it failed."""
         try:
             rows = block.begun(chosen, self._device).moved(chosen)
-            done = rows.k >= chosen.steps
-            leave, stay = rows.of(done), rows.of(~done)
+            leave, stay = rows.parted(chosen.steps)
             answers = on_host(chosen.finish(leave.state, leave.noise), len(leave)) if leave else {}
             seen = _to_look_at(stay) if stay and self._watched else None
             previews = on_host(chosen.preview(seen.state, torch.from_numpy(seen.k)), len(seen)) if seen else {}
@@ -223,7 +223,8 @@ class Group:
         """Learn from a call."""
         rows, cap = len(block), self._costs.cap
         for ticket in block.tickets:
-            ticket.batch_rows = max(ticket.batch_rows, rows)
+            if ticket.batch_rows < rows:
+                ticket.batch_rows = rows
         reason: Reason = "alone" if alone else "full" if rows >= cap or self._waiting_rows else "drained"
         self._costs.see(rows, ms)
         return Call(self.key[0], self.key[1], rows, cap, ms, reason)

@@ -218,6 +218,9 @@ class Play:
                 for name in NETWORKS[asked.question.model]:
                     if not isinstance(model.nets[name], Watched):
                         model.nets[name] = Watched(model.nets[name], self._guard)
+        else:
+            with pytest.raises(NotFound), held(self.residency, STEPS):
+                pass
 
     def _guard(self, x: Tensor) -> None:
         if len(x) > self.room:
