@@ -89,8 +89,8 @@ class Costs:
 
     @property
     def row_ms(self) -> float:
-        """One row more, from its first step to its last; 0 where not known."""
-        return self.line.a * self.steps
+        """One row of full calls, from its first step to its last; 0 where not known."""
+        return (self.line.a + self.line.b / self.cap) * self.steps
 
     def ms(self, row_steps: int, steps: int) -> float:
         """Foreseen for so many steps of rows, of which one row has the given number to go."""

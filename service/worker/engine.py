@@ -63,7 +63,7 @@ class Engine:
         for ticket in tickets:
             if group is None or not group.takes(ticket.question):
                 group = self._group(ticket.question)
-            ticket.left = ticket.question.rows
+            ticket.left, ticket.key = ticket.question.rows, group.key
             group.add(ticket, next(self._arrivals))
             self._home[ticket] = group
 
@@ -92,9 +92,8 @@ class Engine:
         self._settle(chosen, turn.done)
         return Turn(turn.done + done, turn.previews, turn.call)
 
-    def load(self, ticket: Ticket, worker: str) -> Load:
+    def load(self, key: Key, worker: str) -> Load:
         """What it is foreseen to be busy with, told to who asks questions of this key."""
-        key = _key(ticket.question)
         costs = self._costs.get(key)
         backlog = [(group.key, group.backlog_ms) for group in self._ring]
         return Load(

@@ -29,6 +29,7 @@ class Ticket:
     batch_rows: int = 0  # of the largest call it shared
     joined: int = 0  # rows that have begun
     left: int = 0  # rows without an answer
+    key: Key = ("", "", "")  # set by the engine
     started_at: float | None = None  # by the engine's clock: when its first row joined
     given: Tensor | None = None  # a row for each row of the answer
     suspect: bool = False  # a number that is none came out of a call it shared

@@ -96,6 +96,6 @@ def test_a_backlog_is_foreseen_by_rows_and_calls():
     for rows in (3, 40, 17, 64, 1, 22, 9, 50):
         costs.see(rows, 0.25 * rows + 2)
     costs.steps = 10
-    assert costs.row_ms == pytest.approx(2.5)
+    assert costs.row_ms == pytest.approx(10 * (0.25 + 2 / costs.cap))
     assert costs.ms(20, 10) == pytest.approx(0.25 * 20 + 2 * 10)
     assert costs.ms(0, 0) == 0

@@ -65,24 +65,26 @@ def test_keys_under_load_get_the_same_time(engine: Engine, clock: Clock):
 
 def test_a_load_tells_what_is_foreseen(engine: Engine, clock: Clock):
     mine, other = sampler(clock, steps=50), quick(clock)
-    assert engine.load(mine, "w").row_ms == 0
+    assert engine.load(mine.key, "w").row_ms == 0
     begin(engine, mine, other)
     for _ in range(10):
         engine.turn()
-    load = engine.load(mine, "w")
+    load = engine.load(mine.key, "w")
     left_ms = 2 * 50 * STEP_MS / 2 - 9 * STEP_MS
     assert (load.worker, load.keys) == ("w", 1)
     assert load.backlog_ms == load.key_backlog_ms == pytest.approx(left_ms, rel=0.1)
-    engine.add([quick(clock)])
-    busier = engine.load(quick(clock), "w")
+    short = quick(clock)
+    engine.add([short])
+    busier = engine.load(short.key, "w")
     assert busier.keys == 2
     assert busier.key_backlog_ms == pytest.approx(QUICK_MS, rel=0.1)
     assert busier.backlog_ms == pytest.approx(left_ms + QUICK_MS, rel=0.1)
 
 
 def test_costs_are_known_after_a_key_came_to_rest(engine: Engine, clock: Clock):
-    begin(engine, quick(clock))
+    short = quick(clock)
+    begin(engine, short)
     until_idle(engine)
-    load = engine.load(quick(clock), "w")
+    load = engine.load(short.key, "w")
     assert (load.keys, load.backlog_ms, load.key_backlog_ms) == (0, 0, 0)
     assert load.row_ms == pytest.approx(QUICK_MS)
