@@ -87,10 +87,9 @@ class Group:
         steps = self._costs.steps
         row_steps, longest = self._waiting_rows * steps, steps if self._waiting_rows else 0
         for block in (*self._blocks, *self._retries):
-            row_steps += len(block) * steps
-            longest = max(longest, steps)
-            if block.running is not None:
-                row_steps -= int(block.running.k.sum())
+            taken = block.running.k if block.running is not None and not block.fresh else np.zeros(1, np.int64)
+            row_steps += len(block) * steps - int(taken.sum())
+            longest = max(longest, steps - int(taken.min()))
         return self._costs.ms(row_steps, longest)
 
     def takes(self, question: Question) -> bool:
