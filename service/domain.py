@@ -166,7 +166,7 @@ class Load:
     backlog_ms: float  # all that it holds
     key_backlog_ms: float  # of that, the questions of this key
     keys: int  # that share the device
-    row_ms: float  # one row more of this key, from its first step to its last; 0 where not known yet
+    row_ms: float  # of a row of this key in full calls, from its first step to its last; 0 where not known yet
 
 
 @dataclass(frozen=True)
