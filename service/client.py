@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, Self
 
 import httpx
@@ -33,6 +35,10 @@ class Refused(Exception):
 
 class Unreachable(Exception):
     """Nothing answers at the address, or not in time."""
+
+
+class Torn(Exception):
+    """What was downloaded is not what the job left."""
 
 
 class Client:
@@ -74,6 +80,46 @@ class Client:
         answer: dict[str, Any] = self._post("/train", body, headers=headers).json()
         return answer
 
+    def sample_to_file(
+        self,
+        model: str,
+        *,
+        n: int,
+        seed: int | None = None,
+        options: Mapping[str, Any] = {},
+        idempotency_key: str | None = None,
+    ) -> dict[str, Any]:
+        """Start a job that draws a sample into a file, whatever its size; gives its record."""
+        body = {"model": model, "n": n, "options": dict(options)} | ({} if seed is None else {"seed": seed})
+        headers = {"Prefer": "respond-async"} | ({"Idempotency-Key": idempotency_key} if idempotency_key else {})
+        answer: dict[str, Any] = self._post("/sample", body, headers=headers).json()
+        return answer
+
+    def download(self, job_id: str, path: Path) -> None:
+        """Write the file that a sampling left, whole or not at all; goes on where a connection broke off.
+
+        Raises Refused, Unreachable, Torn, and OSError where `path` cannot be written.
+        """
+        job = self.get(f"/jobs/{job_id}")
+        part = path.with_name(f"{path.name}.part")
+        digest = sha256()
+        lost_at: float | None = None
+        with part.open("wb") as stream:
+            while stream.tell() < (job["file_bytes"] or 1):  # a file of none is refused with its reason
+                try:
+                    for piece in self._pieces(f"/jobs/{job_id}/file", stream.tell()):
+                        stream.write(piece)
+                        digest.update(piece)
+                        lost_at = None
+                except httpx.TransportError as error:
+                    lost_at = lost_at or time.monotonic()
+                    if time.monotonic() - lost_at > PATIENCE_S:
+                        raise Unreachable(f"the file of job {job_id} cannot be downloaded: {error}") from error
+                    time.sleep(RETRY_S)
+        if digest.hexdigest() != job["file_sha256"]:
+            raise Torn(f"what came is not the file of job {job_id}: its sha256 differs; download it again")
+        part.replace(path)
+
     def cancel(self, job_id: str) -> dict[str, Any]:
         """Ask for a job's end."""
         answer: dict[str, Any] = self._post(f"/jobs/{job_id}/cancel", None).json()
@@ -113,6 +159,14 @@ class Client:
     def ask(self, op: str, body: Mapping[str, Any], *, accept: str = "application/json") -> httpx.Response:
         """The answer to `POST /{op}`; its media type is `accept`."""
         return self._post(f"/{op}", body, headers={"Accept": accept})
+
+    def _pieces(self, path: str, start: int) -> Iterator[bytes]:
+        """The bytes of a file from `start` on."""
+        with self._http.stream("GET", path, headers={"Range": f"bytes={start}-"}) as response:
+            if response.is_error:
+                response.read()
+                raise Refused(_problem(response))
+            yield from response.iter_raw()  # what came before a break is kept
 
     def _events(self, job_id: str, after: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
         headers = {"Last-Event-ID": after, "Accept": "text/event-stream"}

@@ -17,11 +17,12 @@ from models.spec import Shape
 from service import answers
 from service.answers import Answer
 from service.commands import AnyAsk, Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample
-from service.domain import Card, Question, Reply
+from service.domain import Card, Question, Reply, Sampling
 from service.errors import Conflict, Failed, Invalid, Unsupported
 from service.settings import Settings
 from service.validation import parse
 
+BYTES_PER_VALUE = 4  # of float32
 SEED_LIMIT_BITS = 53  # of a seed that we choose: JSON readers keep integers exactly up to 2**53
 
 
@@ -70,6 +71,19 @@ class Subject:
         self._check("x", ask.x, on_levels=isinstance(ask, Likelihood) and self._scores_only_levels)
         seed = ask.seed if isinstance(ask, Likelihood) else 0
         return Question(self.card.reference, ask.op, len(ask.x), seed, options, {"x": ask.x})
+
+    def sampling(self, ask: Sample, settings: Settings) -> Sampling:
+        """What a job draws into a file. Raises Unsupported, Invalid."""
+        if ask.op not in self.card.capabilities:
+            can = ", ".join(self.card.capabilities)
+            raise Unsupported(f"{self.card.family} does not answer {ask.op}; it answers: {can}")
+        if ask.deadline_ms is not None:
+            raise Invalid.field("deadline_ms", "is of answers that are waited for; leave it out, and cancel the job")
+        most = min(settings.max_file_rows, settings.max_file_bytes // (BYTES_PER_VALUE * self.card.spec.size))
+        if ask.n > most:
+            raise Invalid.field("n", f"asks for {ask.n} rows; at most {most} of this model in one file")
+        seed = secrets.randbits(SEED_LIMIT_BITS) if ask.seed is None else ask.seed
+        return Sampling(model=self.card.reference, n=ask.n, seed=seed, options=self._options(ask))
 
     def answer(self, ask: AnyAsk, question: Question, reply: Reply) -> Answer:
         """Raises Failed where the reply is not what was asked for."""

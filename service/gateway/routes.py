@@ -14,9 +14,9 @@ from pydantic import BaseModel
 from service import telemetry
 from service.answers import Answer
 from service.application import Application
-from service.commands import ASKS, Train
+from service.commands import ASKS, Sample, Train
 from service.domain import Card, Job
-from service.gateway import events, media, schemas
+from service.gateway import events, files, media, npy, schemas
 from service.gateway.openapi import answers, documented
 from service.telemetry import Telemetry
 
@@ -46,6 +46,10 @@ def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) 
     return Response(body, status, headers, media.JSON)
 
 
+def _started(job: Job) -> Response:
+    return _json(job, 202, {"Location": f"/jobs/{job.id}"})
+
+
 # --- jobs ---
 
 
@@ -55,7 +59,7 @@ async def train(
 ) -> Response:
     """Start training. The same `Idempotency-Key` gives the same job."""
     job = await app.train(await media.read(request, Train), idempotency_key=idempotency_key)
-    return _json(job, 202, {"Location": f"/jobs/{job.id}"})
+    return _started(job)
 
 
 @router.get("/jobs", **documented(None, answers(schemas.JobsBody), tag="jobs"))
@@ -86,6 +90,12 @@ async def job_events(
     return StreamingResponse(body, media_type=events.MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 
 
+@router.get("/jobs/{job_id}/file", **documented(None, answers(None, media=npy.MEDIA_TYPE), tag="jobs"))
+async def job_file(request: Request, app: App, job_id: str) -> Response:
+    """The file that a sampling left, npy; `Range` gives a part of it."""
+    return files.download(request, await app.file(job_id))
+
+
 # --- asks ---
 
 
@@ -93,7 +103,10 @@ def _asking(command: type[Any]) -> Callable[[Request], Awaitable[Response]]:
     async def ask(request: Request) -> Response:  # no `App`: to resolve a dependency costs as much as to parse the body
         app = await _application(request)
         media_type = media.choose(request.headers.get("accept"))
-        answer = await _until_disconnected(request, app.ask(await media.read(request, command)))
+        wanted = await media.read(request, command)
+        if isinstance(wanted, Sample) and (job := await files.start(request, app, wanted)):
+            return _started(job)
+        answer = await _until_disconnected(request, app.ask(wanted))
         return Response(status_code=CLIENT_CLOSED_REQUEST) if answer is None else await media.render(answer, media_type)
 
     ask.__doc__ = command.__doc__
@@ -107,7 +120,11 @@ for _op, _command in ASKS.items():
         methods=["POST"],
         name=_op,
         operation_id=_op,
-        **documented(_command, answers(_BODIES[_op], arrays=True), tag="asks"),
+        **documented(
+            _command,
+            answers(_BODIES[_op], arrays=True) | (answers(Job, 202) if _command is Sample else {}),
+            tag="asks",
+        ),
     )
 
 

@@ -133,6 +133,12 @@ class Servicer(pb_grpc.PushforwardServicer):
     async def CancelJob(self, request: pb.CancelJobRequest, context: Context) -> pb.Job:
         return convert.job(await self.application.cancel(request.id))
 
+    @streaming
+    async def DownloadFile(self, request: pb.DownloadFileRequest, context: Context) -> AsyncIterator[pb.FileChunk]:
+        file = await self.application.file(request.id)
+        async for data in file.read(convert.file_start(request, file.n_bytes)):
+            yield pb.FileChunk(data=data)
+
     # --- asks ---
 
     @unary
@@ -146,6 +152,11 @@ class Servicer(pb_grpc.PushforwardServicer):
         rows = max(1, CHUNK_BYTES // max(1, answer.samples[0].nbytes))
         for start in range(0, len(answer.samples), rows):
             yield convert.samples(replace(answer, samples=answer.samples[start : start + rows]))
+
+    @unary
+    async def StartSampling(self, request: pb.StartSamplingRequest, context: Context) -> pb.Job:
+        ask, key = convert.sample(request.ask), request.idempotency_key or None
+        return convert.job(await self.application.sample_to_file(ask, idempotency_key=key))
 
     @unary
     async def Likelihood(self, request: pb.LikelihoodRequest, context: Context) -> pb.LikelihoodResponse:
