@@ -50,7 +50,7 @@ class Samples(Answer):
 
     @property
     def fields(self) -> dict[str, Any]:
-        return {"model": self.model, "seed": self.seed, "samples": self.samples, "timing": self.timing.model_dump()}
+        return {"model": self.model, "seed": self.seed, "samples": self.samples, "timing": self.timing}
 
     @property
     def picture_spec(self) -> DataSpec:
@@ -81,7 +81,7 @@ class Likelihoods(Answer):
             "unit": self.unit,
             "std_error": self.std_error,
             "bits_per_dim": self.bits_per_dim,
-            "timing": self.timing.model_dump(),
+            "timing": self.timing,
         }
 
 
@@ -98,7 +98,7 @@ class Codes(Answer):
 
     @property
     def fields(self) -> dict[str, Any]:
-        return {"model": self.model, "z": self.z, "timing": self.timing.model_dump()}
+        return {"model": self.model, "z": self.z, "timing": self.timing}
 
 
 @final
@@ -115,7 +115,7 @@ class Points(Answer):
 
     @property
     def fields(self) -> dict[str, Any]:
-        return {"model": self.model, "x": self.x, "timing": self.timing.model_dump()}
+        return {"model": self.model, "x": self.x, "timing": self.timing}
 
     @property
     def picture_spec(self) -> DataSpec:

@@ -9,7 +9,7 @@ import asyncio
 import inspect
 import re
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, final, overload
 
@@ -32,6 +32,7 @@ from service.settings import Settings
 
 MAX_KEY_CHARS = 255  # of an idempotency key
 MAX_JOBS = 1000  # in one list
+MAX_SUBJECTS = 1000  # kept
 
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
 _REFERENCE: TypeAdapter[str] = TypeAdapter(Reference)
@@ -49,6 +50,7 @@ class Application:
     workers: Workers
     files: Files
     settings: Settings
+    subjects: dict[str, Subject] = field(default_factory=dict, repr=False)  # what was asked lately, by reference
 
     # --- jobs ---
 
@@ -71,7 +73,7 @@ class Application:
         Raises NotFound, Unsupported, Invalid, Conflict, Overloaded.
         """
         _check_key(idempotency_key)
-        subject = Subject.of(await self.models.get(ask.model))
+        subject = self._subject(await self.models.get(ask.model))
         sampling = subject.sampling(ask, self.settings)
         fingerprint = _fingerprint("sample", ask.model, ask.n, ask.seed, sampling.options)
         new = NewJob(subject.card.model, ask=sampling, idempotency_key=idempotency_key, fingerprint=fingerprint)
@@ -145,10 +147,19 @@ class Application:
             Invalid: a field does not fit the model, or asks for more than a limit.
             Overloaded, Unavailable, TimedOut: no worker answers in time; try again.
         """
-        subject = Subject.of(await self.models.get(ask.model))
+        subject = self._subject(await self.models.get(ask.model))
         question = subject.question(ask, self.settings)
         reply = await self.asks.ask(question, timeout_s=self._patience_s(ask, timeout_s))
         return subject.answer(ask, question, reply)
+
+    def _subject(self, card: Card) -> Subject:
+        """Kept for every ask of the same card."""
+        subject = self.subjects.get(card.reference)
+        if subject is None or subject.card is not card:
+            if len(self.subjects) >= MAX_SUBJECTS:
+                self.subjects.clear()
+            subject = self.subjects[card.reference] = Subject.of(card)
+        return subject
 
     def _patience_s(self, ask: AnyAsk, timeout_s: float | None) -> float:
         """How long an answer is of use: by the ask, by its door, and by the service's own limit."""

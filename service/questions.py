@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import log, prod
 from typing import Any, final
 
@@ -17,7 +17,7 @@ from models.spec import Shape
 from service import answers
 from service.answers import Answer
 from service.commands import AnyAsk, Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample
-from service.domain import Card, Question, Reply, Sampling
+from service.domain import Card, Op, Question, Reply, Sampling
 from service.errors import Conflict, Failed, Invalid, Unsupported
 from service.settings import Settings
 from service.validation import parse
@@ -33,6 +33,7 @@ class Subject:
 
     card: Card
     family: Family
+    defaults: dict[Op, dict[str, Any]] = field(default_factory=dict)  # of the options, by capability
 
     @classmethod
     def of(cls, card: Card) -> Subject:
@@ -46,9 +47,7 @@ class Subject:
 
     def question(self, ask: AnyAsk, settings: Settings) -> Question:
         """Raises Unsupported, Invalid."""
-        if ask.op not in self.card.capabilities:
-            can = ", ".join(self.card.capabilities)
-            raise Unsupported(f"{self.card.family} does not answer {ask.op}; it answers: {can}")
+        self._check_capable(ask)
         options = self._options(ask)
         match ask:
             case Sample():
@@ -74,9 +73,7 @@ class Subject:
 
     def sampling(self, ask: Sample, settings: Settings) -> Sampling:
         """What a job draws into a file. Raises Unsupported, Invalid."""
-        if ask.op not in self.card.capabilities:
-            can = ", ".join(self.card.capabilities)
-            raise Unsupported(f"{self.card.family} does not answer {ask.op}; it answers: {can}")
+        self._check_capable(ask)
         if ask.deadline_ms is not None:
             raise Invalid.field("deadline_ms", "is of answers that are waited for; leave it out, and cancel the job")
         most = min(settings.max_file_rows, settings.max_file_bytes // (BYTES_PER_VALUE * self.card.spec.size))
@@ -104,6 +101,11 @@ class Subject:
         except KeyError as error:
             raise Failed(f"the worker's reply lacks {error}") from error
 
+    def _check_capable(self, ask: AnyAsk) -> None:
+        if ask.op not in self.card.capabilities:
+            can = ", ".join(self.card.capabilities)
+            raise Unsupported(f"{self.card.family} does not answer {ask.op}; it answers: {can}")
+
     @property
     def _scores_only_levels(self) -> bool:
         """Whether log p is that of a level, so that bits per dimension mean something."""
@@ -112,12 +114,17 @@ class Subject:
 
     def _options(self, ask: AnyAsk) -> dict[str, Any]:
         """The options with their defaults, so that equal ones may share a network call."""
+        if not ask.options and ask.op in self.defaults:
+            return self.defaults[ask.op]
         options = Options
         if isinstance(ask, Sample) and isinstance(self.family, Samples):
             options = self.family.SampleOptions
         elif isinstance(ask, Likelihood) and isinstance(self.family, Scores):
             options = self.family.ScoreOptions
-        return parse(options, ask.options, within="options").model_dump(mode="json")
+        chosen = parse(options, ask.options, within="options").model_dump(mode="json")
+        if not ask.options:
+            self.defaults[ask.op] = chosen
+        return chosen
 
     def _walk(self, ask: Interpolate) -> Question:
         """A question of an interpolation."""
@@ -130,11 +137,11 @@ class Subject:
                 f"{self.card.family} cannot encode, so it cannot walk between data points; give start_seed and end_seed"
             )
         ends = {"start": ask.start[None], "end": ask.end[None]}
-        for field, row in ends.items():
+        for name, row in ends.items():
             if row.shape[1:] != self.card.spec.shape:
                 shape = list(self.card.spec.shape)
-                raise Invalid.field(field, f"has shape {list(row.shape[1:])}; send one row of shape {shape}")
-            self._check(field, row)
+                raise Invalid.field(name, f"has shape {list(row.shape[1:])}; send one row of shape {shape}")
+            self._check(name, row)
         return Question(self.card.reference, ask.op, ask.steps, 0, options, ends)
 
     def _check(self, field: str, x: np.ndarray, *, on_levels: bool = False) -> None:

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from models.errors import LaboratoryError
 from models.noise import Noise
-from service.domain import Question
+from service.domain import Load, Preview, Question
 from service.errors import Failed, Invalid, ServiceError, TimedOut
 from service.worker.answering import Named, Way, way
 from service.worker.residency import Residency
@@ -35,6 +35,15 @@ MAX_CALL_ROWS = 512
 MAX_CALL_VALUES = 2**20  # numbers in the data of one call
 
 Key = tuple[str, str, str]
+
+
+@final
+@dataclass(frozen=True)
+class Turn:
+    """What a turn brought; all of it is of one key."""
+
+    done: list[Ticket]
+    previews: list[tuple[Ticket, Preview]] = field(default_factory=list)
 
 
 @final
@@ -201,7 +210,21 @@ class Engine:
                 self._groups[key] = _Group(self._device)
             self._groups[key].waiting.append(ticket)
 
-    def turn(self) -> list[Ticket]:
+    @property
+    def ready(self) -> bool:
+        return bool(self._groups)
+
+    def cancel(self, tickets: Iterable[Ticket]) -> None:
+        for ticket in tickets:
+            ticket.deadline = -float("inf")
+
+    def load(self, ticket: Ticket, worker: str) -> Load:
+        return Load(worker, 0.0, 0.0, 1, 0.0)
+
+    def turn(self) -> Turn:
+        return Turn(self._turn())
+
+    def _turn(self) -> list[Ticket]:
         """One call for the key whose turn it is; the questions it answered or refused."""
         if not self._groups:
             return []

@@ -14,7 +14,8 @@ import pytest
 
 from service import redis_server
 from service.adapters import redis_asks
-from service.adapters.redis_asks import GONE, GROUP, STREAM, RedisAsks
+from service.adapters.ask_streams import GONE, GROUP, WORKERS, stream_of
+from service.adapters.redis_asks import RedisAsks
 from service.adapters.redis_client import connect_sync
 from service.adapters.redis_workers import RedisWorkers
 from service.domain import Question, Reply
@@ -76,9 +77,10 @@ async def asks(settings: Settings) -> AsyncIterator[RedisAsks]:
 
 
 def stream_length(settings: Settings) -> int:
+    """Frames that no worker has answered."""
     client: Any = connect_sync(settings)
     try:
-        return int(client.xlen(STREAM))
+        return sum(int(client.xlen(stream_of(worker))) for worker in client.smembers(WORKERS))
     finally:
         client.close()
 
@@ -167,6 +169,10 @@ def a_worker_that_only_beats(settings: Settings) -> Iterator[str]:
     from service.domain import Worker
     from service.worker.inference import _Heart
 
+    client: Any = connect_sync(settings)
+    client.xgroup_create(stream_of("w"), GROUP, id="0", mkstream=True)
+    client.sadd(WORKERS, "w")
+    client.close()
     heart = _Heart(settings, lambda training: Worker(id="w", device="cpu", models=(), training=(), seen_at=0.0), tuple)
     heart.start()
     try:
@@ -299,8 +305,7 @@ async def test_frames_of_a_dead_worker_are_claimed(settings: Settings, asks: Red
     with a_worker_that_only_beats(settings) as dead:
         waiting = asyncio.create_task(asks.ask(Question(MOONS, "sample", 2, 1), timeout_s=20))
         await asyncio.sleep(0.1)
-        client.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
-        assert client.xreadgroup(GROUP, dead, {STREAM: ">"})
+        assert client.xreadgroup(GROUP, dead, {stream_of(dead): ">"})
         with worker(settings):
             await asyncio.sleep(0.2)
             assert not waiting.done()  # its owner lives
@@ -327,10 +332,10 @@ async def test_garbage_in_the_stream_does_no_harm(settings: Settings, asks: Redi
         {"frame": frame[:-3]},
         {"frame": frame},
     ):
-        client.xadd(STREAM, fields)
+        client.xadd(stream_of(inference.id), fields)
     reply = await asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=20)
     assert reply.arrays["samples"].shape == (1, 2)
-    assert client.xlen(STREAM) == 0
+    assert client.xlen(stream_of(inference.id)) == 0
     client.close()
 
 

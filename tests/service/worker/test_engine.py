@@ -39,7 +39,7 @@ def answered(engine: Engine, *questions: Question) -> list[Ticket]:
     engine.add(tickets)
     done = []
     while engine.busy:
-        done += engine.turn()
+        done += engine.turn().done
     assert sorted(map(id, done)) == sorted(map(id, tickets))
     return tickets
 
@@ -139,7 +139,7 @@ def test_a_question_of_the_wrong_rows_names_its_field(engine: Engine):
 def test_an_expired_question_is_dropped_before_it_costs(engine: Engine):
     late, timely = ticket(Question(MOONS, "sample", 5, 0), seconds=-1), ticket(Question(MOONS, "sample", 2, 1))
     engine.add([late, timely])
-    assert set(engine.turn()) == {late, timely}
+    assert set(engine.turn().done) == {late, timely}
     assert isinstance(late.error, TimedOut)
     assert late.compute_ms == 0
     assert timely.batch_rows == 2
@@ -148,7 +148,7 @@ def test_an_expired_question_is_dropped_before_it_costs(engine: Engine):
 def test_many_that_expire_at_once_go_at_once(engine: Engine):
     late = [ticket(Question(MOONS, "sample", 1, seed), seconds=-1) for seed in range(20_000)]
     engine.add(late)
-    assert engine.turn() == late
+    assert engine.turn().done == late
     assert not engine.busy
 
 
@@ -180,7 +180,7 @@ class TestSteps:
         for turn in range(1, 12):
             if turn in (3, 5):
                 engine.add([tickets[turn // 2]])
-            for done in engine.turn():
+            for done in engine.turn().done:
                 turns[done] = turn
         assert list(turns.values()) == [6, 8, 10]
         assert [each.batch_rows for each in tickets] == [9, 9, 9]
@@ -198,10 +198,10 @@ class TestSteps:
         full = ticket(Question(STEPS, "sample", engine_module.MAX_CALL_ROWS, 1, {"steps": 20}))
         small = ticket(Question(STEPS, "sample", 2, 2, {"steps": 20}))
         engine.add([full, small])
-        assert engine.turn() == engine.turn() == []
+        assert engine.turn().done == engine.turn().done == []
         assert small.joined == 0
         full.deadline = monotonic()
-        assert engine.turn() == [full]
+        assert engine.turn().done == [full]
         assert isinstance(full.error, TimedOut)
         assert (small.joined, small.batch_rows) == (2, 2)
         while engine.busy:
@@ -249,8 +249,8 @@ class TestRange:
 def test_keys_take_turns(engine: Engine):
     big, small = ticket(Question(MOONS, "sample", 5 * engine_module.MAX_CALL_ROWS, 0)), ticket(asks()[4])
     engine.add([big, small])
-    assert engine.turn() == []
-    assert engine.turn() == [small]
+    assert engine.turn().done == []
+    assert engine.turn().done == [small]
 
 
 def test_a_model_that_is_gone_refuses_all_its_questions(engine: Engine, tmp_path: Path):
