@@ -10,18 +10,21 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from time import monotonic
 from typing import final
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from models.checkpoint import Model, load_model
 from models.errors import BadCheckpoint
 from models.family import Samples
 from models.noise import Noise
+from models.sampling import Sampler
+from models.spec import DataSpec
 from service.domain import Fault
 from service.worker.lines import DONE, FAULTY, INTERRUPTED, PACE_S, Advanced, Drawn, Refused, SampleOrder, Say, pace_s
 from service.worker.rows_file import RowsFile, whole_bytes
@@ -63,7 +66,8 @@ def _fill(
     if order.earlier:
         _take_over(file, order, say)
     told = _Told(file, order.ask.n, say)
-    for rows in _chunks(model, order, file.n_rows, device):
+    sampler, ask = _sampler(model, order), order.ask
+    for rows in chunks(sampler, model.nets.spec, seed=ask.seed, first=file.n_rows, n=ask.n, device=device):
         if stop.is_set():
             told.now()
             return INTERRUPTED
@@ -89,24 +93,46 @@ def _take_over(file: RowsFile, order: SampleOrder, say: Say) -> None:
         earlier.unlink(missing_ok=True)
 
 
-def _chunks(model: Model, order: SampleOrder, first: int, device: torch.device) -> Iterator[np.ndarray | None]:
-    """The rows from `first` on, in chunks; None after each step on the way to one."""
-    family, spec, n = model.family, model.nets.spec, order.ask.n
+def chunks(
+    sampler: Sampler, spec: DataSpec, *, seed: int, first: int, n: int, device: torch.device
+) -> Iterator[np.ndarray | None]:
+    """Rows first, ..., n - 1 of a seed, in chunks; None after each step on the way to one.
+
+    Chunks that do not fit into memory are halved.
+    """
+    size = max(1, min(CHUNK_ROWS, CHUNK_VALUES // spec.size))
+    start = first
+    while start < n:
+        noise = Noise.rows(seed, min(size, n - start), start=start, device=device)
+        try:
+            rows = yield from _steps(sampler, noise)
+        except torch.OutOfMemoryError:
+            if size == 1:
+                raise
+            size //= 2
+            log.warning("a chunk does not fit into memory; the next ones have %d rows", size)
+            continue
+        yield spec.quantize(rows).cpu().numpy()
+        start += len(noise)
+
+
+def _steps(sampler: Sampler, noise: Noise) -> Generator[None, None, Tensor]:
+    """As `models.sampling.sample`, with a pause after each step."""
+    with torch.inference_mode():
+        state = sampler.init(noise)
+    for k in range(sampler.steps):
+        with torch.inference_mode():
+            state = sampler.step(state, torch.full((len(noise),), k), noise)
+        yield
+    with torch.inference_mode():
+        return sampler.finish(state)
+
+
+def _sampler(model: Model, order: SampleOrder) -> Sampler:
+    family = model.family
     if not isinstance(family, Samples):
         raise BadCheckpoint(f"the model {order.ask.model} cannot be sampled")
-    sampler = family.sampler(model.nets, family.SampleOptions.model_validate(order.ask.options))
-    size = max(1, min(CHUNK_ROWS, CHUNK_VALUES // spec.size))
-    for start in range(first, n, size):
-        noise = Noise.rows(order.ask.seed, min(size, n - start), start=start, device=device)
-        with torch.inference_mode():
-            state = sampler.init(noise)
-        for k in range(sampler.steps):
-            yield None
-            with torch.inference_mode():
-                state = sampler.step(state, torch.full((len(noise),), k), noise)
-        with torch.inference_mode():
-            rows: np.ndarray = spec.quantize(sampler.finish(state)).cpu().numpy()
-        yield rows
+    return family.sampler(model.nets, family.SampleOptions.model_validate(order.ask.options))
 
 
 def _n_bytes(file: Path) -> int:

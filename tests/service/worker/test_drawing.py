@@ -4,6 +4,7 @@ import os
 import signal
 from hashlib import sha256
 from pathlib import Path
+from typing import final
 
 import numpy as np
 import torch
@@ -11,14 +12,16 @@ import torch
 from models.checkpoint import load_model
 from models.family import Samples
 from models.noise import Noise
-from models.sampling import sample
+from models.sampling import Sampler, sample
+from models.spec import DataSpec
 from service.domain import Job, Sampling, State
+from service.worker.drawing import chunks
 
 from .conftest import Bench, until
 from .models_on_disk import DOTS, MOONS, STEPS, put_dots, put_model, put_steps
 from .test_supervisor import child_of, kill_child
 
-LONG = Sampling(model=STEPS, n=80_000, seed=3, options={"steps": 20})
+LONG = Sampling(model=STEPS, n=60_000, seed=3, options={"steps": 20})
 
 
 def drawn(bench: Bench, ask: Sampling, first: int, rows: int) -> np.ndarray:
@@ -50,6 +53,40 @@ def test_a_sampling_ends_as_a_file_of_the_rows_that_its_seed_gives(bench: Bench)
     np.testing.assert_allclose(rows[:5], drawn(bench, ask, 0, 5), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(rows[-5:], drawn(bench, ask, 2995, 5), rtol=1e-5, atol=1e-6)
     assert not (bench.settings.store / ".jobs" / job_id).exists()
+
+
+class Patient(Sampler):
+    """Three steps of one."""
+
+    steps = 3
+
+    def init(self, noise: Noise) -> torch.Tensor:
+        return noise.normal(0, (2,))
+
+    def step(self, state: torch.Tensor, k: torch.Tensor, noise: Noise) -> torch.Tensor:
+        return state + 1
+
+    def finish(self, state: torch.Tensor) -> torch.Tensor:
+        return state
+
+
+@final
+class Greedy(Patient):
+    """Takes more memory than there is for more than 100 rows."""
+
+    def step(self, state: torch.Tensor, k: torch.Tensor, noise: Noise) -> torch.Tensor:
+        if len(state) > 100 and int(k[0]) == 1:
+            raise torch.OutOfMemoryError("100 rows fit")
+        return super().step(state, k, noise)
+
+
+def test_chunks_that_do_not_fit_into_memory_are_halved() -> None:
+    drawing = chunks(Greedy(), DataSpec(shape=(2,)), seed=5, first=300, n=1800, device=torch.device("cpu"))
+    parts = [part for part in drawing if part is not None]
+    assert max(map(len, parts)) == 64
+    np.testing.assert_allclose(
+        np.concatenate(parts), Noise.rows(5, 1500, start=300).normal(0, (2,)).numpy() + 3, rtol=1e-5
+    )
 
 
 def test_rows_of_data_with_levels_lie_on_levels(bench: Bench) -> None:
