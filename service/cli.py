@@ -286,28 +286,28 @@ def _ask(url: str, op: str, body: dict[str, Any], png: Path | None, npy: Path | 
     """Ask, and write the answer where it was wanted: a picture, an array, or JSON on standard output."""
     if png is not None and npy is not None:
         _fail("give --png or --npy, one of them")
-    accept = "image/png" if png is not None else "application/x-npy" if npy is not None else "application/json"
-    with _client(url) as client:
-        answer = client.ask(op, body, accept=accept)
-        if answer.status_code == HTTPStatus.ACCEPTED:
-            _started(client, answer.json(), npy)
-            return
     file = png or npy
-    if file is None:
-        sys.stdout.write(answer.text + "\n")
-    else:
+    with _client(url) as client:
+        if file is None:
+            answer = client.ask(op, body)
+            sys.stdout.write(answer.text + "\n")
+            if answer.status_code == HTTPStatus.ACCEPTED:
+                _started(client, answer.json(), None)
+            return
         try:
-            file.write_bytes(answer.content)
+            job = client.save(op, body, file, accept="image/png" if png is not None else "application/x-npy")
         except OSError as error:
             _fail(f"{file} cannot be written: {error.strerror}")
-        err.print(f"wrote {file}")
+        if job is not None:
+            _started(client, job, npy)
+            return
+    err.print(f"wrote {file}")
 
 
 def _started(client: Client, job: dict[str, Any], file: Path | None) -> None:
     """In the place of an answer a job was started, since the rows are too many."""
     err.print(f"more rows than one answer holds: job {job['id']} draws them into a file")
     if file is None:
-        out.print_json(data=job)
         err.print(f"write it when it is done: pushforward jobs {job['id']} --out FILE")
     else:
         _fetch(client, job["id"], file)

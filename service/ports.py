@@ -1,6 +1,6 @@
 """What the application needs of the outside world. Adapters implement these; `bootstrap` chooses them."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -141,7 +141,7 @@ class Files(Protocol):
     async def has(self, job: Job) -> bool:
         """Whether the file of a succeeded job is still kept."""
 
-    def read(self, job: Job, start: int, stop: int) -> AsyncIterator[bytes]:
+    def read(self, job: Job, start: int, stop: int) -> AsyncGenerator[bytes]:
         """Bytes start, ..., stop - 1 of it, in pieces. Raises NotFound where it is gone."""
 
 

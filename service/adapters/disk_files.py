@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import final
 
@@ -24,7 +24,7 @@ class DiskFiles:
     async def has(self, job: Job) -> bool:
         return await asyncio.to_thread(self._path(job).is_file)
 
-    async def read(self, job: Job, start: int, stop: int) -> AsyncIterator[bytes]:
+    async def read(self, job: Job, start: int, stop: int) -> AsyncGenerator[bytes]:
         try:
             stream = await asyncio.to_thread(self._path(job).open, "rb")
         except FileNotFoundError as error:

@@ -13,13 +13,13 @@ from base64 import b64encode
 from http import HTTPStatus
 
 from fastapi import Request, Response
-from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
 
 from service.application import Application, JobFile
 from service.commands import Sample
 from service.domain import Job
 from service.gateway import npy
+from service.gateway.streams import Stream
 
 PREFERENCE = "respond-async"
 _RANGE = re.compile(r"bytes=(\d{1,19})?-(\d{1,19})?")
@@ -48,7 +48,7 @@ def download(request: Request, file: JobFile) -> Response:
         status = HTTPStatus.PARTIAL_CONTENT
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.n_bytes}"
     headers["Content-Length"] = str(stop - start)
-    return StreamingResponse(file.read(start, stop), status, headers, npy.MEDIA_TYPE)
+    return Stream(file.read(start, stop), media_type=npy.MEDIA_TYPE, headers=headers, status=status)
 
 
 def _prefers_job(request: Request) -> bool:

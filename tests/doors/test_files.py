@@ -113,6 +113,13 @@ async def test_a_deadline_does_not_go_with_a_job(doors: Doors) -> None:
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "deadline_ms")
 
 
+async def test_previews_do_not_go_with_a_job(doors: Doors) -> None:
+    refused = await start(doors, n=3, preview_every=2)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "preview_every")
+    too_many = await start(doors, headers={"Accept": "text/event-stream"}, n=MANY, preview_every=2)
+    assert (too_many.status_code, too_many.json()["errors"][0]["field"]) == (422, "n")
+
+
 async def test_a_file_is_the_same_through_both_doors(doors: Doors) -> None:
     rows = np.arange(PIECE_BYTES, dtype=np.float32).reshape(-1, 2)
     job_id, content = await finished(doors, rows)

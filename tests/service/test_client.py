@@ -30,6 +30,17 @@ def test_where_nothing_answers_it_says_what_to_start() -> None:
         client.get("/models")
 
 
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_asked(tmp_path: Path) -> None:
+    with Client(f"http://127.0.0.1:{free_port()}") as client, pytest.raises(FileNotFoundError):
+        client.save("sample", {"model": "moons"}, tmp_path / "nowhere" / "x.npy", accept="application/x-npy")
+
+
+def test_an_answer_that_never_came_leaves_no_file(tmp_path: Path) -> None:
+    with Client(f"http://127.0.0.1:{free_port()}") as client, pytest.raises(Unreachable, match="pushforward up"):
+        client.save("sample", {"model": "moons"}, tmp_path / "x.npy", accept="application/x-npy")
+    assert list(tmp_path.iterdir()) == []
+
+
 CONTENT = bytes(range(256)) * 40
 
 
@@ -41,7 +52,7 @@ def breaking(told_sha256: str) -> Iterator[str]:
         def do_GET(self) -> None:
             start = self.headers.get("Range")
             if start is None:
-                self.answer(json.dumps({"file_bytes": len(CONTENT), "file_sha256": told_sha256}).encode())
+                self.answer(json.dumps({"id": "j", "file_bytes": len(CONTENT), "file_sha256": told_sha256}).encode())
             else:
                 self.answer(CONTENT[int(start.removeprefix("bytes=").removesuffix("-")) :])
 
@@ -75,4 +86,4 @@ def test_a_download_of_other_bytes_is_not_kept_as_the_file(tmp_path: Path, monke
     monkeypatch.setattr("service.client.RETRY_S", 0.0)
     with breaking("00ff") as url, Client(url) as client, pytest.raises(Torn, match="sha256"):
         client.download("j", tmp_path / "rows.npy")
-    assert not (tmp_path / "rows.npy").exists()
+    assert list(tmp_path.iterdir()) == []
