@@ -25,6 +25,7 @@ from service.wire import Answered, AnyReply, Frame, Garbage, Previewed, Refused,
 from service.worker.devices import device as choose_device
 from service.worker.engine import Engine
 from service.worker.mail import Entry, Mail, Sending
+from service.worker.postman import Postman, is_large
 from service.worker.residency import Residency
 from service.worker.tickets import Key, Ticket, Turn
 
@@ -61,6 +62,7 @@ class Inference(threading.Thread):
         self._residency = Residency(settings.store, self._device, settings.memory_bytes)
         self._engine = Engine(self._residency, self._device)
         self._mail = Mail(settings, self.id, BLOCK_S)
+        self._postman = Postman(Mail(settings, self.id, 0.0))
         self._heart = _Heart(settings, self._tell, training)
         self._stopping = threading.Event()
         self._in_hand: dict[tuple[str, bytes], _Taken] = {}
@@ -74,6 +76,7 @@ class Inference(threading.Thread):
         """Until `stop`."""
         torch.set_num_threads(self._settings.torch_threads)
         self._heart.start()
+        self._postman.start()
         joined = False
         while not self._stopping.is_set():
             joined = self._go_round(joined)
@@ -94,7 +97,9 @@ class Inference(threading.Thread):
         """Read, compute a turn, reply. Whether the stream is known to be there."""
         try:
             if not joined:
-                self._mail.post(self._outbox)  # first, or what was answered would be taken again
+                # First, or what was answered would be taken again.
+                self._outbox += self._postman.finish()
+                self._mail.post(self._outbox)
                 self._outbox.clear()
                 self._take(self._mail.join())
             self._exchange()
@@ -128,6 +133,10 @@ class Inference(threading.Thread):
             wait_s = 0.0
             if not self._engine.ready:
                 self._engine.wait(LOADING_S)
+        for sending in filter(is_large, self._outbox):
+            self._postman.send(sending)
+        self._outbox = [sending for sending in self._outbox if not is_large(sending)]
+        self._outbox += self._postman.returned()
         heard = self._mail.exchange(self._outbox, wait_s=wait_s)
         self._outbox.clear()
         self._take(heard.entries)
@@ -232,12 +241,14 @@ class Inference(threading.Thread):
         gone = False
         while not gone and monotonic() < give_up:
             joined = self._go_round(joined)
+            self._outbox += self._postman.finish()
             if joined and not self._engine.busy and not self._outbox:
                 try:
                     gone = self._mail.leave()
                 except redis.RedisError:
                     threading.Event().wait(RETRY_S)
         self._heart.stop()
+        self._postman.stop()
         self._mail.close()
         self._engine.close()
 

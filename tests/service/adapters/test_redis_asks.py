@@ -32,7 +32,7 @@ X = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
 @pytest.fixture
 def settings(redis_url: str, tmp_path: Path) -> Settings:
     put_model(tmp_path / "store")
-    return Settings(redis_url=redis_url, store=tmp_path / "store", device="cpu", beat_s=0.1)
+    return Settings(redis_url=redis_url, store=tmp_path / "store", device="cpu", beat_s=0.25)
 
 
 @contextmanager
@@ -447,7 +447,7 @@ class TestOutage:
     async def test_a_killed_redis_is_survived(self, server: Any, tmp_path: Path, keeps_data: bool):
         folder, servers, url = server
         put_model(tmp_path / "store")
-        settings = Settings(redis_url=url, store=tmp_path / "store", device="cpu", beat_s=0.1)
+        settings = Settings(redis_url=url, store=tmp_path / "store", device="cpu", beat_s=0.25)
         asks = RedisAsks(settings)
         with worker(settings):
             await asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=20)
@@ -473,7 +473,7 @@ class TestOutage:
     async def test_what_was_under_way_is_asked_again(self, server: Any, tmp_path: Path):
         folder, servers, url = server
         put_model(tmp_path / "store")
-        settings = Settings(redis_url=url, store=tmp_path / "store", device="cpu", beat_s=0.1)
+        settings = Settings(redis_url=url, store=tmp_path / "store", device="cpu", beat_s=0.25)
         asks = RedisAsks(settings)
         with a_worker_that_only_beats(settings):
             waiting = asyncio.create_task(asks.ask(Question(MOONS, "sample", 2, 1), timeout_s=30))
