@@ -11,13 +11,13 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from service import telemetry
 from service.answers import Answer
 from service.application import Application
 from service.commands import ASKS, Train
 from service.domain import Card, Job
 from service.gateway import events, media, schemas
 from service.gateway.openapi import answers, documented
+from service.metrics import CONTENT_TYPE
 from service.telemetry import Telemetry
 
 CLIENT_CLOSED_REQUEST = 499  # nobody reads it; nginx's number, for the metrics
@@ -180,4 +180,5 @@ async def readyz(app: App) -> Response:
 @router.get("/metrics", **documented(None, answers(None, media="text/plain"), tag="health"))
 async def metrics(request: Request) -> Response:
     """Counts and histograms, as Prometheus reads them."""
-    return Response(cast(Telemetry, request.app.state.telemetry).exposition(), media_type=telemetry.CONTENT_TYPE)
+    metrics = cast(Telemetry, request.app.state.telemetry).metrics
+    return Response(await asyncio.to_thread(metrics.exposition), media_type=CONTENT_TYPE)

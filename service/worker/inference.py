@@ -17,6 +17,7 @@ from typing import final
 import redis
 import torch
 
+from service import tracing
 from service.adapters.redis_workers import Beats, new_worker_id
 from service.domain import Worker
 from service.errors import Failed, ServiceError
@@ -26,6 +27,7 @@ from service.worker.devices import device as choose_device
 from service.worker.engine import Engine, Ticket, Turn
 from service.worker.mail import Entry, Mail, Sending
 from service.worker.residency import Residency
+from service.worker.telemetry import WorkerTelemetry
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +57,8 @@ class Inference(threading.Thread):
     def __init__(self, settings: Settings, *, training: Callable[[], tuple[str, ...]] = tuple) -> None:
         super().__init__(name="inference", daemon=True)
         self.id = new_worker_id()
+        self.telemetry = WorkerTelemetry(self.id, settings.metrics_folder)
+        self.tracing = tracing.of_worker()
         self._settings = settings
         self._device = choose_device(settings.device)
         self._residency = Residency(settings.store, self._device, settings.memory_bytes)
@@ -77,6 +81,8 @@ class Inference(threading.Thread):
         while not self._stopping.is_set():
             joined = self._go_round(joined)
         self._leave(joined)
+        if self.tracing is not None:
+            self.tracing.close()
 
     @property
     def busy(self) -> bool:
