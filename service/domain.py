@@ -118,7 +118,8 @@ class Worker(Record):
     leaving: bool = False  # it finishes what it has and takes no more
 
 
-class Timing(Record):
+@dataclass(frozen=True, slots=True)
+class Timing:
     """Where an answer's time went, in milliseconds. `batch_rows` is the rows that shared its largest network call."""
 
     linger_ms: float  # at the gateway, behind a frame of its key that was under way

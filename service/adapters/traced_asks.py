@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import final
 
 from opentelemetry.trace import Span, StatusCode
@@ -56,4 +56,4 @@ class TracedAsks:
 
 
 def _describe(span: Span, timing: Timing) -> None:
-    span.set_attributes({f"pushforward.{name}": value for name, value in timing.model_dump().items()})
+    span.set_attributes({f"pushforward.{name}": value for name, value in asdict(timing).items()})

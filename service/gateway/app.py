@@ -10,7 +10,8 @@ from fastapi import FastAPI
 from service.application import Application
 from service.gateway import openapi, problems
 from service.gateway.middleware import BodyLimit, Measured, Traced
-from service.gateway.routes import router
+from service.gateway.routes import asks, router
+from service.gateway.shortcut import Shortcut
 from service.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def create(
     app.router.routes.extend(router.routes)  # an included router would match every request's route twice
     problems.install(app)
     openapi.install(app)
+    app.add_middleware(Shortcut, routes=asks)
     app.add_middleware(BodyLimit, max_bytes=application.settings.max_body_bytes)
     app.add_middleware(Measured, telemetry=telemetry)
     if tracing is not None:

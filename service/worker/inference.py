@@ -24,15 +24,16 @@ from service.errors import Failed, ServiceError
 from service.settings import Settings
 from service.wire import Answered, AnyReply, Frame, Garbage, Previewed, Refused, Replies, decode_frame
 from service.worker.devices import device as choose_device
-from service.worker.engine import Engine, Ticket, Turn
+from service.worker.engine import Engine
 from service.worker.mail import Entry, Mail, Sending
 from service.worker.residency import Residency
 from service.worker.telemetry import WorkerTelemetry
+from service.worker.tickets import Key, Ticket, Turn
 
 log = logging.getLogger(__name__)
 
 BLOCK_S = 1.0  # of one read, while there is nothing to do
-LOADING_S = 0.005  # of one read, while all waits for a model to be loaded
+LOADING_S = 0.005  # between two reads, while all waits for models to be loaded
 RETRY_S = 0.1
 MAX_DELIVERIES = 3  # of one frame
 GIVEN_UP = 10_000  # remembered, for frames that are read later than the word
@@ -128,8 +129,12 @@ class Inference(threading.Thread):
 
     def _exchange(self) -> None:
         """Send what is in the outbox, take what is new, and drop what was given up."""
-        wait_s = 0.0 if self._engine.ready else LOADING_S if self._engine.busy else BLOCK_S
-        heard = self._mail.exchange(self._outbox, wait_s=min(wait_s, LOADING_S) if self._stopping.is_set() else wait_s)
+        wait_s = LOADING_S if self._stopping.is_set() else BLOCK_S
+        if self._engine.busy:
+            wait_s = 0.0
+            if not self._engine.ready:
+                self._engine.wait(LOADING_S)
+        heard = self._mail.exchange(self._outbox, wait_s=wait_s)
         self._outbox.clear()
         self._take(heard.entries)
         for word in heard.gone:
@@ -188,23 +193,23 @@ class Inference(threading.Thread):
         self._take(self._mail.orphans())
 
     def _post(self, turn: Turn) -> None:
-        """Put what a turn brought into the outbox: it is all of one key."""
-        replies: dict[str, tuple[list[AnyReply], list[_Taken], Ticket]] = {}
+        """Put what a turn brought into the outbox; what is of one key goes together, with its load."""
+        replies: dict[tuple[str, Key], tuple[list[AnyReply], list[_Taken]]] = {}
         for ticket, preview in turn.previews:
             taken, ask_id = self._of[ticket]
-            lines, _, _ = replies.setdefault(taken.reply_to, ([], [], ticket))
+            lines, _ = replies.setdefault((taken.reply_to, ticket.key), ([], []))
             lines.append(Previewed(ask_id, preview.arrays, preview.step, preview.steps))
         for ticket in turn.done:
             taken, ask_id = self._of.pop(ticket)
             del self._tickets[taken.reply_to, ask_id]
-            lines, finished, _ = replies.setdefault(taken.reply_to, ([], [], ticket))
+            lines, finished = replies.setdefault((taken.reply_to, ticket.key), ([], []))
             lines.append(_reply(ask_id, ticket))
             taken.left -= 1
             if taken.left == 0:
                 self._in_hand.pop((taken.entry.stream, taken.entry.id), None)
                 finished.append(taken)
-        for reply_to, (lines, finished, ticket) in replies.items():
-            load = self._engine.load(ticket, self.id)
+        for (reply_to, key), (lines, finished) in replies.items():
+            load = self._engine.load(key, self.id)
             done = [(taken.entry, taken.payload_key) for taken in finished]
             self._outbox.append(Sending(reply_to, Replies(tuple(lines), load), done))
 
@@ -212,7 +217,7 @@ class Inference(threading.Thread):
         refused = list(tickets)
         for ticket in refused:
             ticket.error = error
-        self._post(Turn(done=refused))
+        self._post(Turn(refused, [], None))
 
     def _abandon(self) -> None:
         self._engine.close()
