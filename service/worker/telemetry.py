@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, final, get_args
 from service.metrics import Family, Metrics, Pairs, Series, observe
 from service.telemetry import PAIR, ROWS, SECONDS
 
-Reason = Literal["full", "drained", "alone"]  # the cap was reached | all that waited went along | nothing else waited
+Reason = Literal["full", "drained", "alone"]  # the cap was reached | nothing more waited | tried again after a failure
 Stage = Literal["queued", "computing"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -28,7 +28,7 @@ class _Calls(NamedTuple):
 
 @final
 class WorkerTelemetry:
-    """Counts, gauges and histograms of one worker. One thread writes them: that of its inference."""
+    """Counts, gauges and histograms of one worker. Its inference writes them; loads its loader, residency its heart."""
 
     def __init__(self, worker: str, folder: Path | None = None) -> None:
         self._call_s = _family("histogram", "call_seconds", "One network call.", PAIR, SECONDS)

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
-import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 import httpx
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from service import tracing
@@ -31,6 +24,7 @@ from service.rpc.server import Door
 from service.settings import Settings
 from service.spans import DoorTracing, WorkerTracing
 from service.telemetry import Telemetry
+from tests.collector import Collector, collecting
 from tests.doors.fakes import application
 from tests.doors.in_process import InProcessAsks, models
 
@@ -40,49 +34,10 @@ PARENT = f"00-{TRACE}-{CLIENT_SPAN}-01"
 UNSAMPLED = f"00-{TRACE}-{CLIENT_SPAN}-00"
 
 
-@dataclass
-class Collector:
-    """A small OTLP/HTTP collector."""
-
-    url: str
-    received: list[tuple[str, Span]] = field(default_factory=list)  # of which service
-
-    def spans(self) -> dict[str, Span]:
-        return {span.name: span for _, span in self.received}
-
-    def services(self) -> dict[str, str]:
-        return {span.name: service for service, span in self.received}
-
-
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            if self.headers.get("Content-Encoding") == "gzip":
-                body = gzip.decompress(body)
-            assert self.path == "/v1/traces"
-            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                named = {each.key: each.value.string_value for each in resource.resource.attributes}
-                kept.received += [
-                    (named["service.name"], span) for scope in resource.scope_spans for span in scope.spans
-                ]
-            self.send_response(200)
-            self.send_header("Content-Type", "application/x-protobuf")
-            self.end_headers()
-            self.wfile.write(ExportTraceServiceResponse().SerializeToString())
-
-        def log_message(self, format: str, *args: object) -> None:
-            return
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    kept = Collector(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield kept
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with collecting() as kept:
+        yield kept
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from pathlib import Path
 
 import httpx
@@ -36,8 +37,10 @@ def test_a_gateway_that_shares_its_folder_shows_them_without_a_port(tmp_path: Pa
     telemetry.residency(3, 1000)
     telemetry.loaded("digits@1", 0.5)
     exposed = Exposed(telemetry.metrics, Settings(metrics_folder=tmp_path))
-    telemetry.metrics.share()
-    assert LINE in Metrics((), tmp_path).exposition().decode()
+    give_up = time.monotonic() + 10
+    while LINE not in Metrics((), tmp_path).exposition().decode():
+        assert time.monotonic() < give_up, "it is not told"
+        time.sleep(0.05)
     exposed.stop()
     left = Metrics((), tmp_path).exposition().decode()
     assert LINE not in left
