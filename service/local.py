@@ -78,12 +78,12 @@ def up(
 
 
 @contextmanager
-def running(folder: Path, say: Callable[[str], None]) -> Iterator[Place]:
+def running(folder: Path, say: Callable[[str], None], *, gateways: int = 1) -> Iterator[Place]:
     """A service of one's own in `folder`, on free ports, ready; for demos, benchmarks and tests.
 
     What it logs is in `folder/service.log`. Raises CannotStart, NoRedis.
     """
-    place = Place(folder / "store", folder / "data", free_port(), free_port())
+    place = Place(folder / "store", folder / "data", free_port(), free_port(), gateways)
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         service = pool.submit(up, place, say, stop=stop, log=folder / "service.log")
