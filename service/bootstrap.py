@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from service.adapters.celery_wakeups import CeleryWakeups
+from service.adapters.disk_files import DiskFiles
 from service.adapters.disk_models import DiskModels
 from service.adapters.measured_asks import MeasuredAsks
 from service.adapters.redis_asks import RedisAsks
@@ -34,6 +35,7 @@ async def application(
             asks=MeasuredAsks(_traced(asks, tracing), telemetry),
             models=DiskModels(settings.store),
             workers=workers,
+            files=DiskFiles(settings.store),
             settings=settings,
         )
     finally:
