@@ -13,7 +13,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import count
@@ -30,6 +30,7 @@ from service.adapters.redis_pipe import Pipe, Word, open_pipe
 from service.adapters.redis_workers import IDS, beat_key, heard, ttl_ms
 from service.domain import Preview, Question, Reply, Timing, Worker
 from service.errors import Failed, Overloaded, ServiceError, TimedOut, Unavailable
+from service.ports import UNSENT
 from service.settings import Settings
 from service.wire import Answered, Asked, Frame, Garbage, Previewed, Refused, decode_replies, encode_frame
 
@@ -119,13 +120,15 @@ class RedisAsks:
         pending = self._begin(question, timeout_s, None)
         try:
             return await pending.reply
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as gone:
             self._give_up(pending)
+            if pending.sent_at is None:
+                gone.args = (UNSENT,)
             raise
         finally:
             self._forget(pending)
 
-    async def watch(self, question: Question, *, timeout_s: float) -> AsyncIterator[Preview | Reply]:
+    async def watch(self, question: Question, *, timeout_s: float) -> AsyncGenerator[Preview | Reply]:
         previews: asyncio.Queue[Preview | None] = asyncio.Queue()
         pending = self._begin(question, timeout_s, previews)
         pending.reply.add_done_callback(lambda _: previews.put_nowait(None))

@@ -17,6 +17,7 @@ from typing import final
 import redis
 import torch
 
+from service import tracing
 from service.adapters.redis_workers import Beats, new_worker_id
 from service.domain import Worker
 from service.errors import Failed, ServiceError
@@ -26,7 +27,9 @@ from service.worker.devices import device as choose_device
 from service.worker.engine import Engine
 from service.worker.mail import Entry, Mail, Sending
 from service.worker.postman import Postman, is_large
+from service.worker.recording import Recorder
 from service.worker.residency import Residency
+from service.worker.telemetry import WorkerTelemetry
 from service.worker.tickets import Key, Ticket, Turn
 
 log = logging.getLogger(__name__)
@@ -47,6 +50,7 @@ class _Taken:
     entry: Entry
     payload_key: bytes | None
     reply_to: str
+    sent_at: float  # by time.monotonic()
     left: int  # questions without a reply
 
 
@@ -57,9 +61,12 @@ class Inference(threading.Thread):
     def __init__(self, settings: Settings, *, training: Callable[[], tuple[str, ...]] = tuple) -> None:
         super().__init__(name="inference", daemon=True)
         self.id = new_worker_id()
+        self.telemetry = WorkerTelemetry(self.id, settings.metrics_folder)
+        self._tracing = tracing.of_worker()
+        self._recorder = Recorder(self.telemetry, self._tracing)
         self._settings = settings
         self._device = choose_device(settings.device)
-        self._residency = Residency(settings.store, self._device, settings.memory_bytes)
+        self._residency = Residency(settings.store, self._device, settings.memory_bytes, self.telemetry)
         self._engine = Engine(self._residency, self._device)
         self._mail = Mail(settings, self.id, BLOCK_S)
         self._postman = Postman(Mail(settings, self.id, 0.0))
@@ -81,6 +88,8 @@ class Inference(threading.Thread):
         while not self._stopping.is_set():
             joined = self._go_round(joined)
         self._leave(joined)
+        if self._tracing is not None:
+            self._tracing.close()
 
     @property
     def busy(self) -> bool:
@@ -117,10 +126,12 @@ class Inference(threading.Thread):
         return True
 
     def _tell(self, training: tuple[str, ...]) -> Worker:
+        models = self._residency.references
+        self.telemetry.residency(len(models), self._residency.n_bytes)
         return Worker(
             id=self.id,
             device=str(self._device),
-            models=self._residency.references,
+            models=models,
             training=training,
             seen_at=time(),
             leaving=self._stopping.is_set(),
@@ -172,9 +183,9 @@ class Inference(threading.Thread):
             return None
 
     def _tickets_of(self, entry: Entry, frame: Frame) -> list[Ticket]:
-        taken = _Taken(entry, entry.fields.get(b"key"), frame.reply_to, len(frame.asked))
-        self._in_hand[entry.stream, entry.id] = taken
         sent_at = self._mail.sent_at(entry)
+        taken = _Taken(entry, entry.fields.get(b"key"), frame.reply_to, sent_at, len(frame.asked))
+        self._in_hand[entry.stream, entry.id] = taken
         tickets = []
         for asked in frame.asked:
             ticket = Ticket(asked.question, sent_at + asked.left_ms / 1000)
@@ -197,6 +208,9 @@ class Inference(threading.Thread):
 
     def _post(self, turn: Turn) -> None:
         """Put what a turn brought into the outbox; what is of one key goes together, with its load."""
+        if turn.call is not None:
+            self._recorder.call(turn.call)
+        now = monotonic()
         replies: dict[tuple[str, Key], tuple[list[AnyReply], list[_Taken]]] = {}
         for ticket, preview in turn.previews:
             taken, ask_id = self._of[ticket]
@@ -205,6 +219,7 @@ class Inference(threading.Thread):
         for ticket in turn.done:
             taken, ask_id = self._of.pop(ticket)
             del self._tickets[taken.reply_to, ask_id]
+            self._recorder.ended(ticket, taken.sent_at, now, given_up=(taken.reply_to, ask_id) in self._gone)
             lines, finished = replies.setdefault((taken.reply_to, ticket.key), ([], []))
             lines.append(_reply(ask_id, ticket))
             taken.left -= 1
@@ -213,6 +228,7 @@ class Inference(threading.Thread):
                 finished.append(taken)
         for (reply_to, key), (lines, finished) in replies.items():
             load = self._engine.load(key, self.id)
+            self.telemetry.backlog(load.backlog_ms)
             done = [(taken.entry, taken.payload_key) for taken in finished]
             self._outbox.append(Sending(reply_to, Replies(tuple(lines), load), done))
 
