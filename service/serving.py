@@ -89,6 +89,7 @@ def _config(app: FastAPI) -> uvicorn.Config:
         backlog=BACKLOG,
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # nothing here asks who the client is
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )
