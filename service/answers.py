@@ -59,6 +59,23 @@ class Samples(Answer):
 
 @final
 @dataclass(frozen=True)
+class Preview:
+    """The rows of a sample on their way from noise to data; the samples follow."""
+
+    model: str  # with its version
+    seed: int
+    step: int  # taken by all rows
+    steps: int
+    samples: np.ndarray  # (n, *shape) float32
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """All of it that the samples do not tell."""
+        return {"step": self.step, "steps": self.steps, "samples": self.samples}
+
+
+@final
+@dataclass(frozen=True)
 class Likelihoods(Answer):
     """How probable data are."""
 

@@ -12,13 +12,13 @@ from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from service import telemetry
-from service.answers import Answer
 from service.application import Application
-from service.commands import ASKS, Train
+from service.commands import ASKS, Sample, Train
 from service.domain import Card, Job
-from service.gateway import events, media, schemas
+from service.gateway import events, files, media, npy, schemas, streams
+from service.gateway.disconnects import until_disconnected
 from service.gateway.openapi import answers, documented
+from service.metrics import CONTENT_TYPE
 from service.telemetry import Telemetry
 
 CLIENT_CLOSED_REQUEST = 499  # nobody reads it; nginx's number, for the metrics
@@ -47,6 +47,10 @@ def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) 
     return Response(body, status, headers, media.JSON)
 
 
+def _started(job: Job) -> Response:
+    return _json(job, 202, {"Location": f"/jobs/{job.id}"})
+
+
 # --- jobs ---
 
 
@@ -56,7 +60,7 @@ async def train(
 ) -> Response:
     """Start training. The same `Idempotency-Key` gives the same job."""
     job = await app.train(await media.read(request, Train), idempotency_key=idempotency_key)
-    return _json(job, 202, {"Location": f"/jobs/{job.id}"})
+    return _started(job)
 
 
 @router.get("/jobs", **documented(None, answers(schemas.JobsBody), tag="jobs"))
@@ -87,6 +91,12 @@ async def job_events(
     return StreamingResponse(body, media_type=events.MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 
 
+@router.get("/jobs/{job_id}/file", **documented(None, answers(None, media=npy.MEDIA_TYPE), tag="jobs"))
+async def job_file(request: Request, app: App, job_id: str) -> Response:
+    """The file that a sampling left, npy; `Range` gives a part of it."""
+    return files.download(request, await app.file(job_id))
+
+
 # --- asks ---
 
 
@@ -94,40 +104,44 @@ def _asking(command: type[Any]) -> Callable[[Request], Awaitable[Response]]:
     async def ask(request: Request) -> Response:  # no `App`: to resolve a dependency costs as much as to parse the body
         app = await _application(request)
         media_type = media.choose(request.headers.get("accept"))
-        answer = await _until_disconnected(request, app.ask(await media.read(request, command)))
-        return Response(status_code=CLIENT_CLOSED_REQUEST) if answer is None else await media.render(answer, media_type)
+        answer = await until_disconnected(request.receive, app.ask(await media.read(request, command)))
+        return _nobody() if answer is None else await media.render(answer, media_type)
 
     ask.__doc__ = command.__doc__
     return ask
 
 
+async def _sample(request: Request) -> Response:
+    app = await _application(request)
+    media_type = media.choose(request.headers.get("accept"), media.SAMPLE_OFFERS)
+    ask = await media.read(request, Sample)
+    job = await files.start(request, app, ask)
+    if job is not None:
+        return _started(job)
+    answering = streams.answer(app, ask, media_type)
+    return await until_disconnected(request.receive, answering) or _nobody()
+
+
+def _nobody() -> Response:
+    """What is written where the client has left."""
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
+_sample.__doc__ = Sample.__doc__
 for _op, _command in ASKS.items():
     router.add_api_route(
         f"/{_op}",
-        _asking(_command),
+        _sample if _command is Sample else _asking(_command),
         methods=["POST"],
         name=_op,
         operation_id=_op,
-        **documented(_command, answers(_BODIES[_op], arrays=True), tag="asks"),
+        **documented(
+            _command,
+            answers(_BODIES[_op], media=events.MEDIA_TYPE if _command is Sample else None, arrays=True)
+            | (answers(Job, 202) if _command is Sample else {}),
+            tag="asks",
+        ),
     )
-
-
-async def _until_disconnected(request: Request, work: Awaitable[Answer]) -> Answer | None:
-    """The work's result; None, and the work given up, where the client leaves first."""
-    answering = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_disconnected(request))
-    try:
-        await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        return answering.result() if answering.done() else None
-    finally:
-        leaving.cancel()
-        answering.cancel()
-        await asyncio.gather(answering, leaving, return_exceptions=True)
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 asks = {route.path: route for route in router.routes if isinstance(route, APIRoute) and route.name in ASKS}
@@ -184,4 +198,5 @@ async def readyz(app: App) -> Response:
 @router.get("/metrics", **documented(None, answers(None, media="text/plain"), tag="health"))
 async def metrics(request: Request) -> Response:
     """Counts and histograms, as Prometheus reads them."""
-    return Response(cast(Telemetry, request.app.state.telemetry).exposition(), media_type=telemetry.CONTENT_TYPE)
+    metrics = cast(Telemetry, request.app.state.telemetry).metrics
+    return Response(await asyncio.to_thread(metrics.exposition), media_type=CONTENT_TYPE)

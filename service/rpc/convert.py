@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from google.protobuf.struct_pb2 import Struct, Value
 
-from service.answers import Codes, FamilyCard, Likelihoods, Points, PresetCard, Samples
+from service.answers import Codes, FamilyCard, Likelihoods, Points, PresetCard, Preview, Samples
 from service.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample, Train
-from service.domain import Card, Event, Job, Timing
+from service.domain import Card, Event, Job, Sampling, Timing
 from service.errors import Invalid
 from service.rpc.pb import pushforward_pb2 as pb
 from service.validation import parse
@@ -46,7 +46,14 @@ def state(value: int) -> str | None:
 
 def sample(request: pb.SampleRequest) -> Sample:
     """Raises Invalid."""
-    return parse(Sample, {"n": request.n} | _ask(request) | _seeds(request, "seed"))
+    return parse(Sample, {"n": request.n} | _ask(request) | _seeds(request, "seed", "preview_every"))
+
+
+def file_start(request: pb.DownloadFileRequest, n_bytes: int) -> int:
+    """Where a download begins. Raises Invalid."""
+    if not 0 <= request.start <= n_bytes:
+        raise Invalid.field("start", f"must lie in [0, {n_bytes}], the bytes of the file")
+    return request.start
 
 
 def likelihood(request: pb.LikelihoodRequest) -> Likelihood:
@@ -151,6 +158,17 @@ def samples(answer: Samples) -> pb.SampleResponse:
     )
 
 
+def part(answer: Samples | Preview) -> pb.SampleResponse:
+    """The next of a stream of samples."""
+    return preview(answer) if isinstance(answer, Preview) else samples(answer)
+
+
+def preview(answer: Preview) -> pb.SampleResponse:
+    """Rows on their way."""
+    rows = tensor(answer.samples)
+    return pb.SampleResponse(model=answer.model, seed=answer.seed, samples=rows, step=answer.step, steps=answer.steps)
+
+
 def likelihoods(answer: Likelihoods) -> pb.LikelihoodResponse:
     """Nats, and what kind of number they are."""
     return pb.LikelihoodResponse(
@@ -184,6 +202,11 @@ def interpolated(answer: Points) -> pb.InterpolateResponse:
     return pb.InterpolateResponse(model=answer.model, x=tensor(answer.x), timing=timing(answer.timing))
 
 
+def sampling(ask: Sampling) -> pb.Sampling:
+    """What a job draws."""
+    return pb.Sampling(model=ask.model, n=ask.n, seed=ask.seed, options=to_struct(ask.options))
+
+
 def job(record: Job) -> pb.Job:
     """A job; what is not known is zero, empty or absent."""
     return pb.Job(
@@ -193,6 +216,10 @@ def job(record: Job) -> pb.Job:
         version=record.version or 0,
         preset=record.preset or "",
         run=to_struct(record.run),
+        kind=record.kind,
+        ask=None if record.ask is None else sampling(record.ask),
+        file_bytes=record.file_bytes or 0,
+        file_sha256=record.file_sha256 or "",
         progress=pb.Progress(step=record.progress.step, total_steps=record.progress.total_steps),
         losses=record.losses,
         metrics=record.metrics,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from time import perf_counter
 from types import TracebackType
-from typing import Any, TypeVar, final
+from typing import TYPE_CHECKING, Any, TypeVar, final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -25,9 +25,13 @@ from service.settings import Settings
 from service.telemetry import Telemetry
 from service.watching import heed
 
+if TYPE_CHECKING:
+    from service.spans import DoorTracing
+
 SERVICE = pb.DESCRIPTOR.services_by_name["Pushforward"].full_name
-CHUNK_BYTES = 2**20  # of samples in one message of a stream
 DEFAULT_LIMIT = 100  # of a list of jobs
+# The statuses that are no fault of the client's, in a trace.
+FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Request = TypeVar("Request")
@@ -43,21 +47,22 @@ def unary(
 
     @functools.wraps(method)
     async def guarded(self: Servicer, request: Request, context: Context) -> Response:
-        async with _Guard(method.__name__, self.telemetry, context):
+        async with _Guard(method.__name__, self.telemetry, self.tracing, context):
             return await method(self, request, context)
 
     return guarded
 
 
 def streaming(
-    method: Callable[[Servicer, Request, Context], AsyncIterator[Response]],
-) -> Callable[[Servicer, Request, Context], AsyncIterator[Response]]:
+    method: Callable[[Servicer, Request, Context], AsyncGenerator[Response]],
+) -> Callable[[Servicer, Request, Context], AsyncGenerator[Response]]:
     """A call with many answers, likewise."""
 
     @functools.wraps(method)
-    async def guarded(self: Servicer, request: Request, context: Context) -> AsyncIterator[Response]:
-        async with _Guard(method.__name__, self.telemetry, context):
-            async for response in method(self, request, context):
+    async def guarded(self: Servicer, request: Request, context: Context) -> AsyncGenerator[Response]:
+        guard = _Guard(method.__name__, self.telemetry, self.tracing, context)
+        async with guard, aclosing(method(self, request, context)) as responses:
+            async for response in responses:
                 yield response
 
     return guarded
@@ -67,9 +72,10 @@ def streaming(
 class _Guard:
     """Around one call."""
 
-    def __init__(self, name: str, telemetry: Telemetry, context: Context) -> None:
+    def __init__(self, name: str, telemetry: Telemetry, tracing: DoorTracing | None, context: Context) -> None:
         self._name, self._telemetry, self._context = name, telemetry, context
         self._since = perf_counter()
+        self._request = None if tracing is None else tracing.begin(f"{SERVICE}/{name}", _texts(context))
 
     async def __aenter__(self) -> None:
         return
@@ -87,6 +93,13 @@ class _Guard:
             code = grpc.StatusCode.CANCELLED
         seconds = perf_counter() - self._since
         self._telemetry.request(door="grpc", route=self._name, status=code.name, seconds=seconds)
+        if self._request is not None:
+            told = {"rpc.system": "grpc", "rpc.service": SERVICE, "rpc.method": self._name}
+            self._request.end(
+                f"{SERVICE}/{self._name}",
+                {**told, "rpc.grpc.status_code": code.value[0]},
+                failed=code in FAULTS,
+            )
         if refusal is not None:
             await status.abort(self._context, refusal)
 
@@ -95,9 +108,16 @@ class _Guard:
 class Servicer(pb_grpc.PushforwardServicer):
     """The calls: one line of work each."""
 
-    def __init__(self, application: Application, telemetry: Telemetry, closing: asyncio.Event) -> None:
+    def __init__(
+        self,
+        application: Application,
+        telemetry: Telemetry,
+        closing: asyncio.Event,
+        tracing: DoorTracing | None = None,
+    ) -> None:
         self.application = application
         self.telemetry = telemetry
+        self.tracing = tracing
         self.closing = closing
 
     # --- jobs ---
@@ -119,7 +139,7 @@ class Servicer(pb_grpc.PushforwardServicer):
         return pb.ListJobsResponse(jobs=map(convert.job, jobs))
 
     @streaming
-    async def WatchJob(self, request: pb.WatchJobRequest, context: Context) -> AsyncIterator[pb.JobEvent]:
+    async def WatchJob(self, request: pb.WatchJobRequest, context: Context) -> AsyncGenerator[pb.JobEvent]:
         last = None
         events = await self.application.watch(request.id, after=request.after or "0")
         async for event in heed(events, self.closing):
@@ -133,6 +153,13 @@ class Servicer(pb_grpc.PushforwardServicer):
     async def CancelJob(self, request: pb.CancelJobRequest, context: Context) -> pb.Job:
         return convert.job(await self.application.cancel(request.id))
 
+    @streaming
+    async def DownloadFile(self, request: pb.DownloadFileRequest, context: Context) -> AsyncGenerator[pb.FileChunk]:
+        file = await self.application.file(request.id)
+        async with aclosing(file.read(convert.file_start(request, file.n_bytes))) as pieces:
+            async for data in pieces:
+                yield pb.FileChunk(data=data)
+
     # --- asks ---
 
     @unary
@@ -141,11 +168,17 @@ class Servicer(pb_grpc.PushforwardServicer):
         return convert.samples(await self.application.ask(ask, timeout_s=context.time_remaining()))
 
     @streaming
-    async def SampleStream(self, request: pb.SampleRequest, context: Context) -> AsyncIterator[pb.SampleResponse]:
-        answer = await self.application.ask(convert.sample(request), timeout_s=context.time_remaining())
-        rows = max(1, CHUNK_BYTES // max(1, answer.samples[0].nbytes))
-        for start in range(0, len(answer.samples), rows):
-            yield convert.samples(replace(answer, samples=answer.samples[start : start + rows]))
+    async def SampleStream(self, request: pb.SampleRequest, context: Context) -> AsyncGenerator[pb.SampleResponse]:
+        ask = convert.sample(request)
+        answer = self.application.stream if ask.preview_every is None else self.application.preview
+        async with aclosing(answer(ask, timeout_s=context.time_remaining())) as parts:
+            async for part in parts:
+                yield convert.part(part)
+
+    @unary
+    async def StartSampling(self, request: pb.StartSamplingRequest, context: Context) -> pb.Job:
+        ask, key = convert.sample(request.ask), request.idempotency_key or None
+        return convert.job(await self.application.sample_to_file(ask, idempotency_key=key))
 
     @unary
     async def Likelihood(self, request: pb.LikelihoodRequest, context: Context) -> pb.LikelihoodResponse:
@@ -198,13 +231,24 @@ class Servicer(pb_grpc.PushforwardServicer):
 
 @final
 class Door:
-    """The server, its health and its port. Raises OSError where the address is taken."""
+    """The server, its health and its port. Raises OSError where the address is taken.
 
-    def __init__(self, application: Application, telemetry: Telemetry, closing: asyncio.Event) -> None:
+    Several processes may share a port, which then must have been found free before.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        telemetry: Telemetry,
+        closing: asyncio.Event,
+        tracing: DoorTracing | None = None,
+        *,
+        shared: bool = False,
+    ) -> None:
         settings = application.settings
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
-        self._server = grpc.aio.server(options=_options(settings))
-        pb_grpc.add_PushforwardServicer_to_server(Servicer(application, telemetry, closing), self._server)
+        self._server = grpc.aio.server(options=_options(settings, shared))
+        pb_grpc.add_PushforwardServicer_to_server(Servicer(application, telemetry, closing, tracing), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
         host = f"[{settings.grpc_host}]" if ":" in settings.grpc_host else settings.grpc_host
@@ -227,9 +271,15 @@ class Door:
         await self._server.stop(grace_s)
 
 
-def _options(settings: Settings) -> list[tuple[str, int]]:
+def _texts(context: Context) -> dict[str, str]:
+    """The metadata that are text."""
+    metadata = context.invocation_metadata() or ()
+    return {name: value for name, value in metadata if isinstance(value, str)}
+
+
+def _options(settings: Settings, shared: bool) -> list[tuple[str, int]]:
     return [
-        ("grpc.so_reuseport", 0),  # a taken port is an error, not a share of its calls
+        ("grpc.so_reuseport", int(shared)),  # else a taken port is an error, not a share of its calls
         ("grpc.max_receive_message_length", settings.max_body_bytes),
         ("grpc.max_send_message_length", -1),  # an answer's size is bounded by max_values
         ("grpc.keepalive_time_ms", 60_000),

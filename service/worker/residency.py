@@ -6,11 +6,13 @@ made anew is loaded anew; who holds the old one keeps it until he lets go.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter
 from typing import final
 
 import torch
@@ -19,6 +21,7 @@ from models.checkpoint import Model, load_model
 from models.errors import BadCheckpoint
 from service.errors import Failed, NotFound
 from service.worker.compiling import Compiler
+from service.worker.telemetry import WorkerTelemetry
 
 Stamp = tuple[int, int]  # inode and mtime in ns of the weights: a version deleted and made anew has another
 
@@ -79,11 +82,19 @@ class Hold:
 class Residency:
     """Loaded models by reference. Any thread may call."""
 
-    def __init__(self, store: Path, device: torch.device, budget_bytes: int, compiler: Compiler | None = None) -> None:
+    def __init__(
+        self,
+        store: Path,
+        device: torch.device,
+        budget_bytes: int,
+        telemetry: WorkerTelemetry | None = None,
+        compiler: Compiler | None = None,
+    ) -> None:
         self._compiler = compiler
         self._store = store
         self._device = device
         self._budget_bytes = budget_bytes
+        self._telemetry = telemetry
         self._residents: dict[tuple[str, Stamp | None], _Resident] = {}  # least recently asked first
         self._loader = ThreadPoolExecutor(1, "loader")
         self._lock = threading.Lock()
@@ -123,12 +134,13 @@ class Residency:
     def stamp(self, reference: str) -> Stamp | None:
         """None where the version is gone."""
         try:
-            status = (self._folder(reference) / "weights.safetensors").stat()
+            status = os.stat(f"{self._folder(reference)}/weights.safetensors")  # noqa: PTH116  once for each ask
         except OSError:
             return None
         return status.st_ino, status.st_mtime_ns
 
     def _load(self, resident: _Resident) -> None:
+        since = perf_counter()
         try:
             model = self._read(resident.reference)
         except Exception as error:
@@ -138,6 +150,8 @@ class Residency:
             return
         tensors = [*model.nets.parameters(), *model.nets.buffers()]
         resident.n_bytes = sum(t.numel() * t.element_size() for t in tensors)
+        if self._telemetry is not None:
+            self._telemetry.loaded(resident.reference, perf_counter() - since)
         resident.model.set_result(model)
         with self._lock:
             self._evict()
@@ -146,7 +160,7 @@ class Residency:
         if self.stamp(reference) is None:
             raise NotFound(f"the model {reference} is gone; see GET /models for those there are")
         try:
-            model = load_model(self._folder(reference), self._device)
+            model = load_model(Path(self._folder(reference)), self._device)
             return model if self._compiler is None else self._compiler.serve(model)
         except BadCheckpoint as error:
             if self.stamp(reference) is None:
@@ -163,6 +177,5 @@ class Residency:
                 del self._residents[place]
                 total -= each.n_bytes
 
-    def _folder(self, reference: str) -> Path:
-        name, _, version = reference.partition("@")
-        return self._store / name / version
+    def _folder(self, reference: str) -> str:
+        return f"{self._store}/{reference.replace('@', '/')}"

@@ -8,9 +8,12 @@ import torch
 from torch import Tensor
 
 from models.checkpoint import Model, load_model
+from models.families.flow import Flow
 from models.family import Decodes
+from models.networks import Bijection, Nets, RationalQuadratic
 from models.noise import Noise
 from models.sampling import sample
+from models.spec import DataSpec
 from service.worker.compiling import Compiler, ServedNet
 from tests.service.worker.models_on_disk import put_model, put_steps
 
@@ -96,3 +99,20 @@ def test_a_compilation_under_way_ends_with_the_compiler(tmp_path: Path):
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
     assert not is_compiled(model, "decoder")
+
+
+def test_a_served_bijection_still_goes_both_ways(tmp_path: Path):
+    compiler = Compiler(CPU, 1)
+    bijection = Bijection(
+        2, univariate=RationalQuadratic, shapes=[(8,), (8,), (7,)], n_transforms=2, passes=2, width=16, depth=1
+    )
+    spec = DataSpec(shape=(2,))
+    card = load_model(put_model(tmp_path), CPU).card
+    plain = Model(Flow(), Nets(spec, flow=bijection), card)
+    served = compiler.serve(Model(Flow(), Nets(spec, flow=bijection), card))
+    x = torch.linspace(-2, 2, 10).view(5, 2)
+    with torch.no_grad():
+        z = served.family.encode(served.nets, x)
+        assert torch.equal(z, plain.family.encode(plain.nets, x))
+        torch.testing.assert_close(served.family.decode(served.nets, z), x)
+    compiler.close()
