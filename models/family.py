@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
+from models.lazy import scoring
 from models.spec import DataSpec, Shape
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from models.networks import Nets
     from models.noise import Noise
     from models.sampling import Sampler
+    from models.scoring import Scorer
 
 
 class Config(BaseModel):
@@ -114,6 +116,10 @@ class Scores(ABC):
     @abstractmethod
     def log_prob(self, nets: Nets, x: Tensor, noise: Noise, options: Any) -> LogProb:
         """Log p(x), (B,) nats.  x: (B, *shape); `noise` has B rows; `options` is a `ScoreOptions`."""
+
+    def scorer(self, nets: Nets, options: Any) -> Scorer:
+        """`log_prob` step by step, for those that merge steps; in one call unless a family has steps to merge."""
+        return scoring.OneCall(lambda x, noise: self.log_prob(nets, x, noise, options))
 
     def validation_rows(self, spec: DataSpec) -> int:
         """How many held-out rows a training scores at its end: what some seconds of one core allow."""

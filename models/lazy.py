@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from models import networks as networks
     from models import sampling as sampling
     from models import sampling_diffusion as sampling_diffusion
+    from models import scoring as scoring
+    from models import scoring_diffusion as scoring_diffusion
 else:
 
     class _Module:
@@ -31,5 +33,7 @@ else:
     networks = _Module("models.networks")
     sampling = _Module("models.sampling")
     sampling_diffusion = _Module("models.sampling_diffusion")
+    scoring = _Module("models.scoring")
+    scoring_diffusion = _Module("models.scoring_diffusion")
 
-__all__ = ["F", "networks", "sampling", "sampling_diffusion", "torch"]
+__all__ = ["F", "networks", "sampling", "sampling_diffusion", "scoring", "scoring_diffusion", "torch"]

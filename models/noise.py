@@ -53,6 +53,15 @@ class Noise:
         return cls(np.full(n, seed, dtype=np.uint64), row, torch.device(device))
 
     @classmethod
+    def spans(cls, spans: Sequence[tuple[int, int, int]], device: torch.device) -> Noise:
+        """Of each (seed, start, n) the rows start, ..., start + n - 1 of that seed, in order."""
+        seed, start, n = (np.array(column, dtype=np.uint64) for column in zip(*spans, strict=True))
+        before = np.cumsum(n) - n  # rows of the spans before
+        each = n.astype(np.int64)
+        row = np.repeat(start - before, each) + np.arange(each.sum(), dtype=np.uint64)
+        return cls(np.repeat(seed, each), row, device)
+
+    @classmethod
     def join(cls, parts: Sequence[Noise]) -> Noise:
         """The rows of several noises, in order."""
         seed, row = np.concatenate([p.seed for p in parts]), np.concatenate([p.row for p in parts])

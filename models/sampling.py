@@ -17,6 +17,8 @@ from torch import Tensor
 
 from models.noise import Noise
 
+State = tuple[Tensor, ...]  # of rows on their way, rows first
+
 
 class Sampler(ABC):
     """A way from noise to data in `steps` steps."""
@@ -37,6 +39,10 @@ class Sampler(ABC):
     @abstractmethod
     def finish(self, state: Tensor) -> Tensor:
         """The state after the last step as data, (B, *shape), data units."""
+
+    def preview(self, state: Tensor, k: Tensor) -> Tensor:
+        """The state before step k, 0 < k < steps, as something to look at, (B, *shape), data units."""
+        return self.finish(state)
 
 
 @final

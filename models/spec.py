@@ -7,13 +7,15 @@ in data units is the one in network units plus `log_jacobian`.
 
 from __future__ import annotations
 
+from functools import cached_property
 from math import inf, isfinite, log, prod
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
 
 from models.errors import InvalidInput
+from models.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -139,6 +141,18 @@ class DataSpec(BaseModel):
                 )
 
     def _affine(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        view = (1, *self.shape) if len(self.shift) > 1 else (1,)
-        view_scale = (1, *self.shape) if len(self.scale) > 1 else (1,)
-        return like.new_tensor(self.shift).view(view), like.new_tensor(self.scale).view(view_scale)
+        """Shift and scale as tensors beside `like`, made once: 784 numbers take longer to copy than to use."""
+        kind = like.dtype, like.device
+        known = self._tensors.get(kind)
+        if known is None or known[0] is not self.shift or known[1] is not self.scale:  # `model_copy` copies these too
+            known = self.shift, self.scale, self._beside(like, self.shift), self._beside(like, self.scale)
+            self._tensors[kind] = known
+        return known[2], known[3]
+
+    @cached_property
+    def _tensors(self) -> dict[Any, tuple[Any, Any, Tensor, Tensor]]:
+        return {}
+
+    def _beside(self, like: Tensor, values: tuple[float, ...]) -> Tensor:
+        with torch.inference_mode(False):
+            return like.new_tensor(values).view((1, *self.shape) if len(values) > 1 else (1,))

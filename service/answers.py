@@ -50,11 +50,28 @@ class Samples(Answer):
 
     @property
     def fields(self) -> dict[str, Any]:
-        return {"model": self.model, "seed": self.seed, "samples": self.samples, "timing": self.timing.model_dump()}
+        return {"model": self.model, "seed": self.seed, "samples": self.samples, "timing": self.timing}
 
     @property
     def picture_spec(self) -> DataSpec:
         return self.spec
+
+
+@final
+@dataclass(frozen=True)
+class Preview:
+    """The rows of a sample on their way from noise to data; the samples follow."""
+
+    model: str  # with its version
+    seed: int
+    step: int  # taken by all rows
+    steps: int
+    samples: np.ndarray  # (n, *shape) float32
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """All of it that the samples do not tell."""
+        return {"step": self.step, "steps": self.steps, "samples": self.samples}
 
 
 @final
@@ -81,7 +98,7 @@ class Likelihoods(Answer):
             "unit": self.unit,
             "std_error": self.std_error,
             "bits_per_dim": self.bits_per_dim,
-            "timing": self.timing.model_dump(),
+            "timing": self.timing,
         }
 
 
@@ -98,7 +115,7 @@ class Codes(Answer):
 
     @property
     def fields(self) -> dict[str, Any]:
-        return {"model": self.model, "z": self.z, "timing": self.timing.model_dump()}
+        return {"model": self.model, "z": self.z, "timing": self.timing}
 
 
 @final
@@ -115,7 +132,7 @@ class Points(Answer):
 
     @property
     def fields(self) -> dict[str, Any]:
-        return {"model": self.model, "x": self.x, "timing": self.timing.model_dump()}
+        return {"model": self.model, "x": self.x, "timing": self.timing}
 
     @property
     def picture_spec(self) -> DataSpec:

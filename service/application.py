@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, final, overload
 
@@ -22,9 +23,10 @@ from models.family import Samples as CanSample
 from models.family import Scores, capabilities
 from models.presets import PRESETS
 from models.run import Run
-from service.answers import Answer, Codes, FamilyCard, Likelihoods, Points, PresetCard, Samples
+from service import streaming
+from service.answers import Answer, Codes, FamilyCard, Likelihoods, Points, PresetCard, Preview, Samples
 from service.commands import AnyAsk, Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample, Train
-from service.domain import EVENT_ID_PATTERN, Card, Event, Job, Name, Reference, State, Worker
+from service.domain import EVENT_ID_PATTERN, Card, Event, Job, Name, Reference, Reply, State, Worker
 from service.errors import Invalid, NotFound, Unavailable
 from service.ports import Asks, Jobs, Models, NewJob, Wakeups, Workers
 from service.questions import Subject
@@ -32,6 +34,7 @@ from service.settings import Settings
 
 MAX_KEY_CHARS = 255  # of an idempotency key
 MAX_JOBS = 1000  # in one list
+MAX_SUBJECTS = 1000  # kept
 
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
 _REFERENCE: TypeAdapter[str] = TypeAdapter(Reference)
@@ -48,6 +51,7 @@ class Application:
     models: Models
     workers: Workers
     settings: Settings
+    subjects: dict[str, Subject] = field(default_factory=dict, repr=False)  # what was asked lately, by reference
 
     # --- jobs ---
 
@@ -114,15 +118,53 @@ class Application:
             Invalid: a field does not fit the model, or asks for more than a limit.
             Overloaded, Unavailable, TimedOut: no worker answers in time; try again.
         """
-        subject = Subject.of(await self.models.get(ask.model))
+        subject = self._subject(await self.models.get(ask.model))
         question = subject.question(ask, self.settings)
         reply = await self.asks.ask(question, timeout_s=self._patience_s(ask, timeout_s))
         return subject.answer(ask, question, reply)
 
+    async def stream(self, ask: Sample, *, timeout_s: float | None = None) -> AsyncGenerator[Samples]:
+        """The rows of a sample in parts, in order, all of one version and one seed.
+
+        The time limit of an ask holds for each part, `timeout_s` and the ask's deadline for all of them. Raises what
+        `ask` raises: nearly always at the first part, for what passes later is waited out.
+        """
+        subject = self._subject(await self.models.get(ask.model))
+        question = subject.streamed(ask, self.settings)
+        parts = streaming.parts(
+            self.asks,
+            question,
+            most=streaming.most_rows(subject.card.spec, self.settings),
+            part_s=self.settings.ask_timeout_s,
+            whole_s=_shortest_s(ask, timeout_s),
+        )
+        async with aclosing(parts):
+            async for part in parts:
+                yield subject.samples(part.question, part.reply)
+
+    async def preview(self, ask: Sample, *, timeout_s: float | None = None) -> AsyncGenerator[Preview | Samples]:
+        """The rows of a sample on their way, every `preview_every` steps, and at last the samples.
+
+        Without `preview_every`, and of a family that takes one step, only the samples. Raises what `ask` raises.
+        """
+        subject = self._subject(await self.models.get(ask.model))
+        question = subject.previewed(ask, self.settings)
+        async for news in self.asks.watch(question, timeout_s=self._patience_s(ask, timeout_s)):
+            yield subject.samples(question, news) if isinstance(news, Reply) else subject.preview(question, news)
+
+    def _subject(self, card: Card) -> Subject:
+        """Kept for every ask of the same card."""
+        subject = self.subjects.get(card.reference)
+        if subject is None or subject.card is not card:
+            if len(self.subjects) >= MAX_SUBJECTS:
+                self.subjects.clear()
+            subject = self.subjects[card.reference] = Subject.of(card)
+        return subject
+
     def _patience_s(self, ask: AnyAsk, timeout_s: float | None) -> float:
         """How long an answer is of use: by the ask, by its door, and by the service's own limit."""
-        wanted_s = None if ask.deadline_ms is None else ask.deadline_ms / 1000
-        return min(limit for limit in (self.settings.ask_timeout_s, timeout_s, wanted_s) if limit is not None)
+        shortest_s = _shortest_s(ask, timeout_s)
+        return self.settings.ask_timeout_s if shortest_s is None else min(shortest_s, self.settings.ask_timeout_s)
 
     # --- models ---
 
@@ -159,6 +201,12 @@ class Application:
         if not workers:
             raise Unavailable("no worker is alive; start one, or wait for it", retry_after_s=1.0)
         return workers
+
+
+def _shortest_s(ask: AnyAsk, timeout_s: float | None) -> float | None:
+    """How long an answer is of use, by the ask and by its door; None for ever."""
+    wanted_s = None if ask.deadline_ms is None else ask.deadline_ms / 1000
+    return min((limit for limit in (timeout_s, wanted_s) if limit is not None), default=None)
 
 
 def _run(command: Train) -> Run:

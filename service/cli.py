@@ -269,18 +269,16 @@ def _ask(url: str, op: str, body: dict[str, Any], png: Path | None, npy: Path | 
     """Ask, and write the answer where it was wanted: a picture, an array, or JSON on standard output."""
     if png is not None and npy is not None:
         _fail("give --png or --npy, one of them")
-    accept = "image/png" if png is not None else "application/x-npy" if npy is not None else "application/json"
-    with _client(url) as client:
-        answer = client.ask(op, body, accept=accept)
     file = png or npy
-    if file is None:
-        sys.stdout.write(answer.text + "\n")
-    else:
+    with _client(url) as client:
+        if file is None:
+            sys.stdout.write(client.ask(op, body).text + "\n")
+            return
         try:
-            file.write_bytes(answer.content)
+            client.save(op, body, file, accept="image/png" if png is not None else "application/x-npy")
         except OSError as error:
             _fail(f"{file} cannot be written: {error.strerror}")
-        err.print(f"wrote {file}")
+    err.print(f"wrote {file}")
 
 
 def _follow(client: Client, job_id: str) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Self
 
 import httpx
@@ -114,6 +116,38 @@ class Client:
         """The answer to `POST /{op}`; its media type is `accept`."""
         return self._post(f"/{op}", body, headers={"Accept": accept})
 
+    def save(self, op: str, body: Mapping[str, Any], file: Path, *, accept: str) -> None:
+        """Write the answer to `POST /{op}` to a file as it comes, however long; what breaks off leaves no file.
+
+        Raises Refused, Unreachable, and OSError where the file cannot be written.
+        """
+        if file.exists() and not file.is_file():  # a pipe
+            self._write(op, body, file, accept)
+            return
+        unfinished = file.with_name(f"{file.name}.part")
+        try:
+            self._write(op, body, unfinished, accept)
+            unfinished.replace(file)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def _write(self, op: str, body: Mapping[str, Any], file: Path, accept: str) -> None:
+        with file.open("wb") as stream:
+            for piece in self._pieces(f"/{op}", body, accept):
+                stream.write(piece)
+
+    def _pieces(self, path: str, body: Any, accept: str) -> Iterator[bytes]:
+        content = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+        headers = {"Content-Type": "application/json", "Accept": accept}
+        with self._reaching("POST", path), self._http.stream("POST", path, content=content, headers=headers) as answer:
+            if answer.is_error:
+                answer.read()
+                raise Refused(_problem(answer))
+            try:
+                yield from answer.iter_bytes()
+            except httpx.RemoteProtocolError as error:
+                raise Unreachable(f"the answer of {self.url} broke off; its log tells why") from error
+
     def _events(self, job_id: str, after: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
         headers = {"Last-Event-ID": after, "Accept": "text/event-stream"}
         timeout = httpx.Timeout(10.0, read=60.0)  # the door sends a heartbeat every 15 s
@@ -150,17 +184,23 @@ class Client:
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        try:
+        with self._reaching(method, path):
             response = self._http.request(method, path, params=params, content=content, headers=headers)
+        if response.is_error:
+            raise Refused(_problem(response))
+        return response
+
+    @contextmanager
+    def _reaching(self, method: str, path: str) -> Iterator[None]:
+        """What may happen on the way. Raises Unreachable."""
+        try:
+            yield
         except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
             raise Unreachable(f"{self.url} did not answer {method} {path} in time") from error
         except httpx.TransportError as error:
             raise Unreachable(
                 f"nothing answers at {self.url} ({error}); start the service with `pushforward up`, or give its --url"
             ) from error
-        if response.is_error:
-            raise Refused(_problem(response))
-        return response
 
 
 def _problem(response: httpx.Response) -> Mapping[str, Any]:

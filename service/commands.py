@@ -70,6 +70,8 @@ class Sample(Ask):
 
     n: Annotated[int, Field(ge=1, strict=True)] = 1
     seed: Seed | None = None
+    # Sampler steps between two looks at the rows on their way; for answers that come as a stream.
+    preview_every: Annotated[int, Field(ge=1, lt=2**31, strict=True)] | None = None
 
 
 class Likelihood(Ask):

@@ -114,9 +114,12 @@ class Worker(Record):
     models: tuple[str, ...]  # references held in memory
     training: tuple[str, ...]  # jobs being run
     seen_at: float
+    silent_s: float = 0.0  # since its last beat, by Redis's clock
+    leaving: bool = False  # it finishes what it has and takes no more
 
 
-class Timing(Record):
+@dataclass(frozen=True, slots=True)
+class Timing:
     """Where an answer's time went, in milliseconds. `batch_rows` is the rows that shared its largest network call."""
 
     linger_ms: float  # at the gateway, behind a frame of its key that was under way

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import log, prod
 from typing import Any, final
 
@@ -17,12 +17,13 @@ from models.spec import Shape
 from service import answers
 from service.answers import Answer
 from service.commands import AnyAsk, Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample
-from service.domain import Card, Question, Reply
+from service.domain import Card, Op, Preview, Question, Reply
 from service.errors import Conflict, Failed, Invalid, Unsupported
 from service.settings import Settings
 from service.validation import parse
 
 SEED_LIMIT_BITS = 53  # of a seed that we choose: JSON readers keep integers exactly up to 2**53
+MAX_PREVIEW_ROWS = 64  # of a sample with previews, for it is sent many times
 
 
 @final
@@ -32,6 +33,7 @@ class Subject:
 
     card: Card
     family: Family
+    defaults: dict[Op, dict[str, Any]] = field(default_factory=dict)  # of the options, by capability
 
     @classmethod
     def of(cls, card: Card) -> Subject:
@@ -45,15 +47,13 @@ class Subject:
 
     def question(self, ask: AnyAsk, settings: Settings) -> Question:
         """Raises Unsupported, Invalid."""
-        if ask.op not in self.card.capabilities:
-            can = ", ".join(self.card.capabilities)
-            raise Unsupported(f"{self.card.family} does not answer {ask.op}; it answers: {can}")
+        self._check_capable(ask)
         options = self._options(ask)
         match ask:
             case Sample():
-                self._limit("n", ask.n, self.card.spec.shape, settings)
-                seed = secrets.randbits(SEED_LIMIT_BITS) if ask.seed is None else ask.seed
-                return Question(self.card.reference, ask.op, ask.n, seed, options)
+                self._refuse_previews(ask)
+                self._limit("n", ask.n, self.card.spec.shape, settings, remedy=_streams(settings))
+                return self._draw(ask, options)
             case Interpolate():
                 self._limit("steps", ask.steps, self.card.spec.shape, settings)
                 return self._walk(ask)
@@ -71,13 +71,45 @@ class Subject:
         seed = ask.seed if isinstance(ask, Likelihood) else 0
         return Question(self.card.reference, ask.op, len(ask.x), seed, options, {"x": ask.x})
 
+    def streamed(self, ask: Sample, settings: Settings) -> Question:
+        """The question of a sample that is answered in parts. Raises Unsupported, Invalid."""
+        self._check_capable(ask)
+        self._refuse_previews(ask)
+        if ask.n > settings.max_stream_rows:
+            most = settings.max_stream_rows
+            raise Invalid.field("n", f"asks for {ask.n} rows; at most {most} in one stream, so ask for several")
+        return self._draw(ask, self._options(ask))
+
+    def previewed(self, ask: Sample, settings: Settings) -> Question:
+        """The question of a sample whose rows are shown on their way. Raises Unsupported, Invalid."""
+        self._check_capable(ask)
+        if ask.preview_every is not None and ask.n > MAX_PREVIEW_ROWS:
+            raise Invalid.field("n", f"asks for {ask.n} rows; at most {MAX_PREVIEW_ROWS} with preview_every")
+        self._limit("n", ask.n, self.card.spec.shape, settings, remedy=_streams(settings))
+        return replace(self._draw(ask, self._options(ask)), preview_every=ask.preview_every or 0)
+
+    def samples(self, question: Question, reply: Reply) -> answers.Samples:
+        """Raises Failed where the reply is not what was asked for."""
+        samples = reply.arrays.get("samples", np.empty(0))
+        if samples.shape != (question.rows, *self.card.spec.shape):
+            wanted = [question.rows, *self.card.spec.shape]
+            raise Failed(f"the worker replied with samples of shape {list(samples.shape)} instead of {wanted}")
+        return answers.Samples(question.model, reply.timing, question.seed, samples, self.card.spec)
+
+    def preview(self, question: Question, preview: Preview) -> answers.Preview:
+        """Raises Failed where it shows nothing."""
+        if "samples" not in preview.arrays:
+            raise Failed("the worker's preview lacks its samples")
+        samples = preview.arrays["samples"]
+        return answers.Preview(question.model, question.seed, preview.step, preview.steps, samples)
+
     def answer(self, ask: AnyAsk, question: Question, reply: Reply) -> Answer:
         """Raises Failed where the reply is not what was asked for."""
         model, timing, spec = question.model, reply.timing, self.card.spec
         try:
             match ask:
                 case Sample():
-                    return answers.Samples(model, timing, question.seed, reply.arrays["samples"], spec)
+                    return self.samples(question, reply)
                 case Encode():
                     return answers.Codes(model, timing, reply.arrays["z"])
                 case Likelihood():
@@ -90,6 +122,23 @@ class Subject:
         except KeyError as error:
             raise Failed(f"the worker's reply lacks {error}") from error
 
+    def _check_capable(self, ask: AnyAsk) -> None:
+        if ask.op not in self.card.capabilities:
+            can = ", ".join(self.card.capabilities)
+            raise Unsupported(f"{self.card.family} does not answer {ask.op}; it answers: {can}")
+
+    def _draw(self, ask: Sample, options: dict[str, Any]) -> Question:
+        seed = secrets.randbits(SEED_LIMIT_BITS) if ask.seed is None else ask.seed
+        return Question(self.card.reference, ask.op, ask.n, seed, options)
+
+    @staticmethod
+    def _refuse_previews(ask: Sample) -> None:
+        if ask.preview_every is not None:
+            raise Invalid.field(
+                "preview_every",
+                "needs an answer of many parts: accept text/event-stream over REST, or call SampleStream over gRPC",
+            )
+
     @property
     def _scores_only_levels(self) -> bool:
         """Whether log p is that of a level, so that bits per dimension mean something."""
@@ -98,12 +147,17 @@ class Subject:
 
     def _options(self, ask: AnyAsk) -> dict[str, Any]:
         """The options with their defaults, so that equal ones may share a network call."""
+        if not ask.options and ask.op in self.defaults:
+            return self.defaults[ask.op]
         options = Options
         if isinstance(ask, Sample) and isinstance(self.family, Samples):
             options = self.family.SampleOptions
         elif isinstance(ask, Likelihood) and isinstance(self.family, Scores):
             options = self.family.ScoreOptions
-        return parse(options, ask.options, within="options").model_dump(mode="json")
+        chosen = parse(options, ask.options, within="options").model_dump(mode="json")
+        if not ask.options:
+            self.defaults[ask.op] = chosen
+        return chosen
 
     def _walk(self, ask: Interpolate) -> Question:
         """A question of an interpolation."""
@@ -116,11 +170,11 @@ class Subject:
                 f"{self.card.family} cannot encode, so it cannot walk between data points; give start_seed and end_seed"
             )
         ends = {"start": ask.start[None], "end": ask.end[None]}
-        for field, row in ends.items():
+        for name, row in ends.items():
             if row.shape[1:] != self.card.spec.shape:
                 shape = list(self.card.spec.shape)
-                raise Invalid.field(field, f"has shape {list(row.shape[1:])}; send one row of shape {shape}")
-            self._check(field, row)
+                raise Invalid.field(name, f"has shape {list(row.shape[1:])}; send one row of shape {shape}")
+            self._check(name, row)
         return Question(self.card.reference, ask.op, ask.steps, 0, options, ends)
 
     def _check(self, field: str, x: np.ndarray, *, on_levels: bool = False) -> None:
@@ -140,8 +194,15 @@ class Subject:
             raise Invalid.field("z", "holds NaN or infinite values; every value must be finite")
 
     @staticmethod
-    def _limit(field: str, rows: int, shape: Shape, settings: Settings) -> None:
+    def _limit(field: str, rows: int, shape: Shape, settings: Settings, *, remedy: str = "ask in parts") -> None:
         """Refuse an answer of too many rows or values."""
         most = min(settings.max_rows, settings.max_values // prod(shape))
         if rows > most:
-            raise Invalid.field(field, f"asks for {rows} rows; at most {most} of this model at once, so ask in parts")
+            raise Invalid.field(field, f"asks for {rows} rows; at most {most} of this model at once, so {remedy}")
+
+
+def _streams(settings: Settings) -> str:
+    """Where more rows can be had than fit into one answer."""
+    return (
+        f"take up to {settings.max_stream_rows} in a stream: accept application/x-npy, or call SampleStream over gRPC"
+    )

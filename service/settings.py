@@ -25,6 +25,7 @@ class Settings(BaseSettings):
 
     ask_timeout_s: float = Field(30.0, gt=0)
     max_rows: int = Field(10_000, ge=1)  # of one ask
+    max_stream_rows: int = Field(100_000, ge=1)  # of one sample that is sent in parts
     max_values: int = Field(16_000_000, ge=1)  # numbers in one answer
     max_body_bytes: int = Field(64 * 2**20, ge=1024)
     max_pending_rows: int = Field(100_000, ge=1)  # waiting at one gateway

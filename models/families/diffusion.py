@@ -17,8 +17,9 @@ levels y of distance w it is the density of y + w (u - 1/2), u uniform, which wa
 
     log P(y) >= E_u log p(y + w (u - 1/2)) + D log w.
 
-Neither is exact nor, being estimated, a bound: the kind of the number is `estimate`. It costs 4 x `steps` x `draws`
-calls of the network and as many vector-Jacobian products, D times as many with the exact divergence, at most 20,000.
+Neither is exact nor, being estimated, a bound: the kind of the number is `estimate`. It is taken step by step, see
+`models.scoring_diffusion`, and costs 4 x `steps` x `draws` calls of the network and as many vector-Jacobian products,
+D times as many with the exact divergence, at most 20,000.
 
 References:
     | Denoising Diffusion Probabilistic Models (Ho et al., 2020), https://arxiv.org/abs/2006.11239
@@ -30,7 +31,6 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import log, pi
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 
 import numpy as np
@@ -38,9 +38,8 @@ from pydantic import Field, PositiveInt, model_validator
 
 from models.errors import InvalidInput
 from models.family import Adam, Batch, Family, LogProb, Loss, Options, Samples, Scores
-from models.lazy import networks, sampling_diffusion, torch
-from models.objectives.dequantization import dequantize, level_log_volume
-from models.objectives.probability_flow import transport
+from models.lazy import networks, sampling_diffusion, scoring, scoring_diffusion, torch
+from models.objectives.dequantization import dequantize
 from models.objectives.schedules import AnySchedule, Cosine, Level
 from models.spec import DataSpec
 
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     from models.networks import Nets
     from models.noise import Noise
     from models.sampling import Sampler
+    from models.scoring import Scorer
 
 DDIM_STEPS = 50
 EXACT_UP_TO = 8  # elements of a row whose divergence is exact unless asked otherwise
@@ -139,6 +139,9 @@ class Diffusion(Family, Samples, Scores):
         return min(512, max(8, 4096 // spec.size))
 
     def log_prob(self, nets: Nets, x: Tensor, noise: Noise, options: FlowOptions) -> LogProb:
+        return scoring.score(self.scorer(nets, options), x, noise)
+
+    def scorer(self, nets: Nets, options: FlowOptions) -> Scorer:
         spec = nets.spec
         exact = options.divergence == "exact" or (options.divergence == "auto" and spec.size <= EXACT_UP_TO)
         draws = 1 if exact and spec.levels is None else options.draws
@@ -149,30 +152,9 @@ class Diffusion(Family, Samples, Scores):
                 + (", or take the divergence hutchinson" if exact else ""),
                 field="options",
             )
-        values = []
-        for j in range(draws):
-            x_j, volume = x, 0.0
-            if spec.levels is not None:
-                x_j = dequantize(spec, x, noise.uniform(2 * j, spec.shape).to(x))
-                volume = level_log_volume(spec)
-            probe = None if exact else 2 * (noise.uniform(2 * j + 1, spec.shape) < 0.5).to(x) - 1
-            log_density = self.log_density(nets, spec.normalize(x_j), probe, options.steps)
-            values.append(log_density + spec.log_jacobian + volume)
-        estimates = torch.stack(values)  # (draws, B)
-        std_error = estimates.std(0) / draws**0.5 if draws > 1 else None
-        return LogProb(estimates.mean(0), "estimate", std_error)
-
-    def log_density(self, nets: Nets, u: Tensor, probe: Tensor | None, steps: int) -> Tensor:
-        """Log p(u) by the probability flow, (B,) nats in network units.  u: (B, *shape)."""
         levels = self.schedule.log_snr(self.steps)
-
-        def flow(u: Tensor, log_snr: float) -> Tensor:
-            row_levels = torch.full((len(u),), log_snr, dtype=u.dtype, device=u.device)
-            return Level.at(row_levels, u).flow(u, nets["denoiser"](u, row_levels))
-
-        z, log_volume = transport(flow, u, np.linspace(levels[0], levels[-1], steps + 1).tolist(), probe)
-        log_prior = -0.5 * (z.double().square() + log(2 * pi)).flatten(1).sum(1)
-        return log_prior + log_volume
+        grid = np.linspace(levels[0], levels[-1], options.steps + 1)
+        return scoring_diffusion.ProbabilityFlow(nets["denoiser"], spec, grid, draws, exact)
 
 
 def support(spec: DataSpec) -> tuple[float, float] | None:

@@ -4,9 +4,10 @@ Along dx/dl = f(x, l), densities obey d log p(x(l)) / dl = -div f, so a point at
 
     log p_0(x_0) = log p_1(x_1) + integral_{l_0}^{l_1} div f(x(l), l) dl.
 
-Both integrals are taken by the classical Runge-Kutta method on a fixed grid: rows share network calls but no step size,
-so a row's number does not depend on its batch-mates. The divergence is the trace of the Jacobian, D vector-Jacobian
-products, or Hutchinson's estimate of it, E v^T (df/dx) v over signs v fixed along the path: one product, unbiased.
+Both integrals are taken by the classical Runge-Kutta method on a fixed grid: rows share network calls but neither their
+place on the grid nor a step size, so a row's number does not depend on its batch-mates. The divergence is the trace of
+the Jacobian, D vector-Jacobian products, or Hutchinson's estimate of it, E v^T (df/dx) v over signs v fixed along the
+path: one product, unbiased.
 
 References:
     | Neural Ordinary Differential Equations (Chen et al., 2018), https://arxiv.org/abs/1806.07366
@@ -17,7 +18,6 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from models.lazy import torch
@@ -25,38 +25,35 @@ from models.lazy import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-VectorField = Callable[["Tensor", float], "Tensor"]  # f(x, l), (B, *shape), each row on its own
+VectorField = Callable[["Tensor", "Tensor"], "Tensor"]  # f(x, l), (B, *shape), l (B,): each row on its own
 
 
-def transport(field: VectorField, x: Tensor, grid: list[float], probe: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Carry x along the field from grid[0] to grid[-1].
+def advance(field: VectorField, x: Tensor, start: Tensor, end: Tensor, probe: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Carry each row along the field by one step of its own.
 
     Arguments:
         field: f(x, l), differentiable in x.
         x: (B, *shape).
-        grid: the ends of the steps.
+        start, end: of each row's step, (B,) float64.
         probe: signs v for Hutchinson's estimate, (B, *shape); None takes the exact trace.
 
     Returns:
         Where x arrives, (B, *shape), and the integral of the divergence, (B,) float64.
     """
-    integral = torch.zeros(len(x), dtype=torch.float64, device=x.device)
-    for start, end in pairwise(grid):
-        h = end - start
-        k1, d1 = _slope(field, x, start, probe)
-        k2, d2 = _slope(field, x + h / 2 * k1, start + h / 2, probe)
-        k3, d3 = _slope(field, x + h / 2 * k2, start + h / 2, probe)
-        k4, d4 = _slope(field, x + h * k3, end, probe)
-        x = x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-        integral = integral + h / 6 * (d1 + 2 * d2 + 2 * d3 + d4).double()
-    return x, integral
+    h = end - start
+    middle, step = start + h / 2, h.to(x.dtype).view(-1, *[1] * (x.ndim - 1))
+    k1, d1 = _slope(field, x, start, probe)
+    k2, d2 = _slope(field, x + step / 2 * k1, middle, probe)
+    k3, d3 = _slope(field, x + step / 2 * k2, middle, probe)
+    k4, d4 = _slope(field, x + step * k3, end, probe)
+    return x + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4), h / 6 * (d1 + 2 * d2 + 2 * d3 + d4).double()
 
 
-def _slope(field: VectorField, x: Tensor, at: float, probe: Tensor | None) -> tuple[Tensor, Tensor]:
+def _slope(field: VectorField, x: Tensor, at: Tensor, probe: Tensor | None) -> tuple[Tensor, Tensor]:
     """F and its divergence. Needs gradients wherever it is called, also inside an engine that turned them off."""
     with torch.inference_mode(False), torch.enable_grad():
         x = x.detach().clone().requires_grad_()
-        f = field(x, at)
+        f = field(x, at.clone())
         if probe is not None:
             (product,) = torch.autograd.grad(f, x, probe.clone())
             return f.detach(), (product * probe).flatten(1).sum(1)

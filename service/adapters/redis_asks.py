@@ -1,12 +1,10 @@
-"""The way of a question to the workers and back, on Redis.
-
-    XADD pf:asks frame | key          gateway to any worker; above 256 KiB the frame lies under `key`
-    BLPOP pf:replies:{gateway}        workers to this gateway: one list, one reader
-    XADD pf:gone to | ids             gateway to every worker: nobody waits for these any more
+"""The way of a question to a worker and back, on Redis; the keys are those of `ask_streams`.
 
 Questions of one key that arrive while a frame of that key is under way leave together in the next one; none waits when
 the way is free. A question may be sent twice, and is after an outage: its answer is a pure function of it, and an
 answer that nobody waits for is dropped.
+
+A question is refused at once where too much waits already, or where its answer is forecast to be late.
 """
 
 from __future__ import annotations
@@ -15,28 +13,29 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import lru_cache
 from itertools import count
 from time import monotonic
 from typing import Any, final
 
 import redis
 
-from service.adapters.redis_client import PREFIX, RETRY_AFTER_S, connect
-from service.adapters.redis_workers import RedisWorkers
-from service.domain import Preview, Question, Reply, Timing
+from service.adapters.ask_streams import GONE, stream_of
+from service.adapters.fleet import Fleet
+from service.adapters.forecast import Forecast, Key
+from service.adapters.redis_client import COMMAND_S, PREFIX, RETRY_AFTER_S
+from service.adapters.redis_pipe import Pipe, Word, open_pipe
+from service.adapters.redis_workers import IDS, at_work, beat_key, ttl_ms
+from service.domain import Preview, Question, Reply, Timing, Worker
 from service.errors import Failed, Overloaded, ServiceError, TimedOut, Unavailable
 from service.settings import Settings
 from service.wire import Answered, Asked, Frame, Garbage, Previewed, Refused, decode_replies, encode_frame
 
 log = logging.getLogger(__name__)
 
-STREAM = f"{PREFIX}asks"
-GONE = f"{PREFIX}gone"
 GONE_ENTRIES = 1000  # kept; a worker that misses one computes in vain, until the deadline
-GROUP = "workers"
 INLINE_BYTES = 256 * 1024  # of a frame within the stream
 MAX_FRAME_BYTES = 16 * 2**20  # of the arrays of questions that share a frame
 MAX_FRAME_QUESTIONS = 1024
@@ -47,37 +46,32 @@ DRAIN = 64  # replies of one further read
 OUTAGE_S = 5.0  # of Redis, after which waiting questions are refused
 RETRY_S = 0.1
 MAX_PENDING_BYTES = 512 * 2**20  # of the arrays of questions without an answer
+LONGEST_RETRY_AFTER_S = 60.0
 
-Key = tuple[str, str, str]
+_NO_WORKER = "no worker is alive; start one, or wait for it"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Pending:
     """A question without an answer."""
 
     id: int
     question: Question
+    key: Key
+    n_bytes: int  # of its arrays
     began: float  # of time.monotonic(), as is the deadline
     deadline: float
     reply: asyncio.Future[Reply]
+    previews: asyncio.Queue[Preview | None] | None  # None is the last
     sent_at: float | None = None
-    previews: asyncio.Queue[Preview] = field(default_factory=asyncio.Queue)
-
-    @cached_property
-    def n_bytes(self) -> int:
-        """Of its arrays."""
-        return sum(array.nbytes for array in self.question.arrays.values())
-
-    @cached_property
-    def key(self) -> Key:
-        """Equal for questions that may share a frame."""
-        return self.question.model, self.question.op, json.dumps(self.question.options, sort_keys=True)
+    timer: asyncio.TimerHandle | None = None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Lane:
     """The questions of one key at this gateway."""
 
+    key: Key
     waiting: dict[int, _Pending] = field(default_factory=dict)
     under_way: set[int] = field(default_factory=set)  # of the latest frame
     release: asyncio.TimerHandle | None = None
@@ -96,9 +90,8 @@ class RedisAsks:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._redis = connect(settings, decode=False)
-        self._blocking = connect(settings, block_s=BLOCK_S, decode=False)
-        self._workers = RedisWorkers(settings)
+        self._fleet = Fleet(settings.beat_s)
+        self._forecast = Forecast()
         self.reply_to = f"{PREFIX}replies:{secrets.token_hex(8)}"
         self._ids = count()
         self._pending: dict[int, _Pending] = {}
@@ -106,221 +99,279 @@ class RedisAsks:
         self._pending_rows = 0
         self._pending_bytes = 0
         self._gone: list[int] = []  # sent and given up; the workers are not told yet
-        self._answered_rows = 0  # since _busy_since
-        self._busy_since = 0.0
-        self._worker_seen = -float("inf")
+        self._pipe: Pipe | None = None  # for what does not block; None while Redis is away
+        self._away_since: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._started = False
-        self._closed = False  # redis-py may swallow a cancellation, so the loops look at this too
 
     async def close(self) -> None:
         """Refuse what waits, and close the connections."""
-        self._closed = True
         self._refuse(self._pending.values(), Unavailable("the service stops", retry_after_s=RETRY_AFTER_S))
-        while self._tasks:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.wait(self._tasks, timeout=RETRY_S)
-        try:
-            await self._redis.delete(self.reply_to)
-        except redis.RedisError as error:
-            log.debug("the reply list stays until it expires: %s", error)
-        await self._redis.aclose()
-        await self._blocking.aclose()
-        await self._workers.close()
-
-    async def watch(self, question: Question, *, timeout_s: float) -> AsyncIterator[Preview | Reply]:
-        yield await self.ask(question, timeout_s=timeout_s)
+        await asyncio.sleep(0)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def ask(self, question: Question, *, timeout_s: float) -> Reply:
-        if not self._started:
-            self._started = True
-            self._spawn(self._read())
-            self._spawn(self._watch())
-        now = monotonic()
-        reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        pending = _Pending(next(self._ids), question, now, now + timeout_s, reply)
-        self._admit(pending)
-        if not self._pending:
-            self._busy_since, self._answered_rows = now, 0
-        self._pending[pending.id] = pending
-        self._pending_rows += question.rows
-        self._pending_bytes += pending.n_bytes
-        lane = self._lanes.setdefault(pending.key, _Lane())
-        lane.waiting[pending.id] = pending
+        pending = self._begin(question, timeout_s, None)
         try:
-            async with asyncio.timeout(timeout_s):
-                if not lane.under_way:
-                    self._go_on(pending.key, lane)
-                return await reply
-        except TimeoutError:
-            raise TimedOut(f"no answer within {timeout_s:g} s; ask for less, or give more time") from None
+            return await pending.reply
         except asyncio.CancelledError:
-            if pending.sent_at is not None:
-                self._give_up(pending)
+            self._give_up(pending)
             raise
         finally:
             self._forget(pending)
 
-    def _admit(self, pending: _Pending) -> None:
-        """Raises Overloaded, telling when what waits should be done."""
-        rows, limit = self._pending_rows + pending.question.rows, self._settings.max_pending_rows
-        if not self._pending or (rows <= limit and self._pending_bytes + pending.n_bytes <= MAX_PENDING_BYTES):
-            return
-        rows_per_s = self._answered_rows / max(1e-3, monotonic() - self._busy_since)
-        wait_s = self._pending_rows / rows_per_s if rows_per_s else self._settings.ask_timeout_s
-        raise Overloaded(
-            f"{self._pending_rows} rows of {self._pending_bytes} bytes are waiting, and at most {limit} rows of "
-            f"{MAX_PENDING_BYTES} bytes may; try again later",
-            retry_after_s=min(60.0, max(0.1, wait_s)),
+    async def watch(self, question: Question, *, timeout_s: float) -> AsyncIterator[Preview | Reply]:
+        previews: asyncio.Queue[Preview | None] = asyncio.Queue()
+        pending = self._begin(question, timeout_s, previews)
+        pending.reply.add_done_callback(lambda _: previews.put_nowait(None))
+        try:
+            while (preview := await previews.get()) is not None:
+                yield preview
+            yield await pending.reply
+        finally:
+            if not pending.reply.done():
+                self._give_up(pending)
+            elif not pending.reply.cancelled():
+                pending.reply.exception()  # perhaps nobody came for it
+            self._forget(pending)
+
+    # --- the way there ---
+
+    def _begin(self, question: Question, timeout_s: float, previews: asyncio.Queue[Preview | None] | None) -> _Pending:
+        """A question on its way. Raises Overloaded."""
+        loop, now = asyncio.get_running_loop(), monotonic()
+        if not self._started:
+            self._started = True
+            self._spawn(self._keep_up())
+            self._spawn(self._look_around())
+        n_bytes = sum(array.nbytes for array in question.arrays.values())
+        key = question.model, question.op, _canonical(json.dumps(question.options)) if question.options else "{}"
+        pending = _Pending(
+            next(self._ids), question, key, n_bytes, now, now + timeout_s, loop.create_future(), previews
         )
+        self._admit(pending)
+        self._pending[pending.id] = pending
+        self._pending_rows += question.rows
+        self._pending_bytes += n_bytes
+        pending.timer = loop.call_later(timeout_s, _be_late, pending, timeout_s)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = _Lane(key)
+        lane.waiting[pending.id] = pending
+        if not lane.under_way:
+            self._go_on(lane)
+        return pending
+
+    def _admit(self, pending: _Pending) -> None:
+        """Raises Overloaded, telling when to try again."""
+        if not self._pending:
+            return
+        question, now = pending.question, pending.began
+        worker = self._choose(question.model, now)
+        rows, limit = self._pending_rows + question.rows, self._settings.max_pending_rows
+        if rows > limit or self._pending_bytes + pending.n_bytes > MAX_PENDING_BYTES:
+            wait_s = self._forecast.busy_ms(worker, now) / 1000 if worker else 0.0
+            raise Overloaded(
+                f"{self._pending_rows} rows of {self._pending_bytes} bytes are waiting, and at most {limit} rows of "
+                f"{MAX_PENDING_BYTES} bytes may; try again later",
+                retry_after_s=_retry_after(wait_s),
+            )
+        finish_s = self._forecast.finish_ms(worker, pending.key, question.rows, now) / 1000 if worker else 0.0
+        left_s = pending.deadline - now
+        if finish_s > left_s:
+            raise Overloaded(
+                f"the answer would be ready in about {finish_s:.1f} s and its deadline is in {left_s:.1f} s; "
+                "try again later, ask for less, or give more time",
+                retry_after_s=_retry_after(finish_s - left_s),
+            )
+
+    def _choose(self, model: str, now: float) -> str | None:
+        return self._fleet.choose(model, lambda worker: self._forecast.busy_ms(worker, now))
+
+    def _go_on(self, lane: _Lane) -> None:
+        """The way is free: the next frame leaves."""
+        lane.free()
+        if not lane.waiting:
+            if self._lanes.get(lane.key) is lane:
+                del self._lanes[lane.key]
+            return
+        if self._pipe is None:
+            return  # when Redis is back, or a worker is known, it goes on
+        now = monotonic()
+        worker = self._choose(lane.key[0], now)
+        if worker is None:
+            return
+        frame = list(_frame_of(lane.waiting.values()))
+        for pending in frame:
+            del lane.waiting[pending.id]
+            pending.sent_at = now
+        lane.under_way = {pending.id for pending in frame}
+        lane.release = asyncio.get_running_loop().call_later(HOLD_S, self._go_on, lane)
+        self._forecast.send(worker, lane.key, sum(pending.question.rows for pending in frame), now)
+        try:
+            self._write(self._pipe, worker, frame, now)
+        except Exception:
+            log.exception("a frame could not be written")
+            self._refuse(frame, Failed("the question could not be sent; the service's log tells why"))
+
+    def _write(self, pipe: Pipe, worker: str, frame: Sequence[_Pending], now: float) -> None:
+        """Send a frame; when the worker turns out to have left, its questions wait again."""
+        asked = tuple(Asked(p.id, p.question, 1000 * (p.deadline - now)) for p in frame)
+        payload = encode_frame(Frame(self.reply_to, asked))
+        add: tuple[Word, ...] = ("XADD", stream_of(worker), "NOMKSTREAM", "*")
+        if len(payload) <= INLINE_BYTES:
+            added = pipe.send(*add, "frame", payload)
+        else:
+            key = f"{PREFIX}payload:{secrets.token_hex(8)}"
+            _, added = pipe.send_all(("SET", key, payload, "EX", PAYLOAD_S), (*add, "key", key))
+        added.add_done_callback(lambda added: self._written(added, worker, frame))
+
+    def _written(self, added: asyncio.Future[Any], worker: str, frame: Sequence[_Pending]) -> None:
+        if added.cancelled():
+            return
+        error = added.exception()
+        if isinstance(error, redis.ConnectionError):
+            return  # asked again when Redis is back
+        if error is not None:
+            log.warning("Redis refused a frame: %s", error)
+            self._refuse(frame, Unavailable("Redis does not answer; try again", retry_after_s=RETRY_AFTER_S))
+        elif added.result() is None:
+            self._fleet.lose(worker)
+            self._wait_again(frame)
+
+    def _wait_again(self, frame: Iterable[_Pending]) -> None:
+        """Put questions back to where they waited, before all others."""
+        lanes: dict[Key, tuple[_Lane, dict[int, _Pending]]] = {}
+        for pending in frame:
+            if pending.id in self._pending:
+                lane = self._lanes.setdefault(pending.key, _Lane(pending.key))
+                lanes.setdefault(pending.key, (lane, {}))[1][pending.id] = pending
+        for lane, again in lanes.values():
+            lane.waiting = {**again, **lane.waiting}
+            self._go_on(lane)
 
     def _forget(self, pending: _Pending) -> None:
         """It is answered, refused or given up; an unsent one is never sent."""
         if self._pending.pop(pending.id, None) is None:
             return
+        if pending.timer is not None:
+            pending.timer.cancel()
         self._pending_rows -= pending.question.rows
         self._pending_bytes -= pending.n_bytes
-        key = pending.key
-        lane = self._lanes.get(key)
+        lane = self._lanes.get(pending.key)
         if lane is None:
             return
         lane.waiting.pop(pending.id, None)
         lane.under_way.discard(pending.id)
         if not lane.under_way:
-            self._go_on(key, lane)
-
-    def _go_on(self, key: Key, lane: _Lane) -> None:
-        """The way is free: the next frame leaves, in a task of its own, for it carries the questions of many."""
-        lane.free()
-        frame = list(_frame_of(lane.waiting.values()))
-        if not frame:
-            if self._lanes.get(key) is lane:
-                del self._lanes[key]
-            return
-        for pending in frame:
-            del lane.waiting[pending.id]
-        lane.under_way = {pending.id for pending in frame}
-        lane.release = asyncio.get_running_loop().call_later(HOLD_S, self._go_on, key, lane)
-        self._spawn(self._send(frame))
-
-    async def _send(self, frame: Iterable[_Pending]) -> None:
-        try:
-            await self._check_workers()
-            await self._xadd(frame)
-            for pending in frame:
-                pending.sent_at = monotonic()
-                if pending.reply.cancelled():  # meanwhile
-                    self._give_up(pending)
-        except redis.RedisError:
-            self._refuse(frame, Unavailable("Redis does not answer; try again", retry_after_s=RETRY_AFTER_S))
-        except ServiceError as error:
-            self._refuse(frame, error)
-        except Exception:
-            log.exception("a frame could not be written")
-            self._refuse(frame, Failed("the question could not be sent; the service's log tells why"))
+            self._go_on(lane)
 
     def _give_up(self, pending: _Pending) -> None:
         """Let the workers know, all that leave at once with one word."""
+        pending.reply.cancel()
+        if pending.sent_at is None:
+            return
         self._gone.append(pending.id)
         if len(self._gone) == 1:
-            self._spawn(self._tell_gone())
+            asyncio.get_running_loop().call_soon(self._tell_gone)
 
-    async def _tell_gone(self) -> None:
+    def _tell_gone(self) -> None:
         ids, self._gone = self._gone, []
-        try:
-            async with self._redis.pipeline(transaction=False) as pipe:
-                pipe.xadd(GONE, {"to": self.reply_to, "ids": json.dumps(ids)}, maxlen=GONE_ENTRIES)
-                pipe.expire(GONE, PAYLOAD_S)
-                await pipe.execute()
-        except redis.RedisError as error:
-            log.debug("workers compute in vain, to the deadline: %s", error)
+        if self._pipe is not None:
+            word = ("XADD", GONE, "MAXLEN", "~", GONE_ENTRIES, "*", "to", self.reply_to, "ids", json.dumps(ids))
+            for answer in self._pipe.send_all(word, ("EXPIRE", GONE, PAYLOAD_S)):
+                answer.add_done_callback(_note)
 
-    async def _xadd(self, frame: Iterable[_Pending]) -> None:
-        now = monotonic()
-        asked = tuple(Asked(p.id, p.question, 1000 * (p.deadline - now)) for p in frame if not p.reply.done())
-        if not asked:
-            return
-        payload = encode_frame(Frame(self.reply_to, asked))
-        if len(payload) <= INLINE_BYTES:
-            await self._redis.xadd(STREAM, {"frame": payload})
-            return
-        key = f"{PREFIX}payload:{secrets.token_hex(8)}"
-        async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.set(key, payload, ex=PAYLOAD_S)
-            pipe.xadd(STREAM, {"key": key})
-            await pipe.execute()
+    # --- who is there ---
 
-    async def _check_workers(self) -> None:
-        """Raises Unavailable where no worker is alive; asks Redis only after a silence."""
-        if monotonic() - self._worker_seen < 3 * self._settings.beat_s:
-            return
-        if not await self._workers.live():
-            raise Unavailable("no worker is alive; start one, or wait for it", retry_after_s=RETRY_AFTER_S)
-        self._worker_seen = monotonic()
-
-    async def _watch(self) -> None:
-        """Refuse what waits once the last worker has died."""
-        while not self._closed:
+    async def _look_around(self) -> None:
+        """Know the live workers; without any, refuse what waits."""
+        while True:
             await asyncio.sleep(self._settings.beat_s)
-            if not self._pending:
+            if self._pipe is None:
                 continue
             try:
-                await self._check_workers()
-            except Unavailable as error:
-                if not await self._redis_is_away():
-                    self._refuse(self._pending.values(), error)
+                await self._look(self._pipe)
+            except (redis.RedisError, TimeoutError) as error:
+                log.debug("who is there is not known: %s", error)
+                self._pipe.close("Redis does not answer")
 
-    async def _redis_is_away(self) -> bool:
-        """Then the reader decides when to give up."""
-        try:
-            await self._redis.ping()
-        except redis.RedisError:
-            return True
-        return False
+    async def _look(self, pipe: Pipe) -> None:
+        async with asyncio.timeout(COMMAND_S):
+            workers = await self._live(pipe)
+        self._fleet.update(workers)
+        self._forecast.keep({worker.id for worker in workers})
+        if workers:
+            self._go_on_everywhere()
+        else:
+            self._refuse(self._pending.values(), Unavailable(_NO_WORKER, retry_after_s=RETRY_AFTER_S))
 
-    async def _read(self) -> None:
-        """The one reader of the replies."""
-        away_since: float | None = None
-        while not self._closed:
+    async def _live(self, pipe: Pipe) -> list[Worker]:
+        ids = sorted(each.decode() for each in await pipe.send("SMEMBERS", IDS))
+        told = await asyncio.gather(*pipe.send_all(*(("GET", beat_key(each)) for each in ids)))
+        left_ms = await asyncio.gather(*pipe.send_all(*(("PTTL", beat_key(each)) for each in ids)))
+        return list(at_work(told, left_ms, ttl_ms(self._settings)))
+
+    def _go_on_everywhere(self) -> None:
+        for lane in list(self._lanes.values()):
+            if not lane.under_way:
+                self._go_on(lane)
+
+    # --- the way back ---
+
+    async def _keep_up(self) -> None:
+        """Hold the connections, and read the replies, until this is cancelled."""
+        while True:
+            replies = None
             try:
-                if away_since is not None:
-                    await self._redis.ping()
-                    await self._resend()
-                    away_since = None
-                await self._take_replies()
-            except redis.RedisError as error:
-                now = monotonic()
-                if away_since is None:
-                    log.warning("Redis does not answer: %s", error)
-                    away_since = now
-                if now - away_since > OUTAGE_S:
-                    refusal = Unavailable("Redis does not answer; try again", retry_after_s=RETRY_AFTER_S)
-                    self._refuse(self._pending.values(), refusal)
-                await asyncio.sleep(RETRY_S)
+                self._pipe = await open_pipe(self._settings)
+                replies = await open_pipe(self._settings)
+                if self._away_since is not None:
+                    self._wait_again(pending for pending in self._pending.values() if pending.sent_at is not None)
+                self._away_since = None
+                await self._look(self._pipe)
+                while True:
+                    await self._take_replies(replies)
+            except (redis.RedisError, TimeoutError) as error:
+                self._be_away(error)
+            except asyncio.CancelledError:
+                self._leave()
+                raise
             except Exception:
                 log.exception("the reader of replies goes on after a defect")
-                await asyncio.sleep(RETRY_S)
+                self._away_since = monotonic()
+            finally:
+                for pipe in (self._pipe, replies):
+                    if pipe is not None:
+                        pipe.close()
+                self._pipe = None
+            await asyncio.sleep(RETRY_S)
 
-    async def _take_replies(self) -> None:
-        taken: Any = await self._blocking.blpop([self.reply_to], timeout=BLOCK_S)
-        frames: Any = [taken[1]] if taken else []
-        while frames:
-            for data in frames:
-                self._deliver(data)
-            await asyncio.sleep(0)  # those who were answered go first, and often nobody is left to read for
-            frames = (await self._redis.lpop(self.reply_to, DRAIN) or []) if self._pending else []
+    def _be_away(self, error: Exception) -> None:
+        now = monotonic()
+        if self._away_since is None:
+            log.warning("Redis does not answer: %s", error)
+            self._away_since = now
+        if now - self._away_since > OUTAGE_S:
+            refusal = Unavailable("Redis does not answer; try again", retry_after_s=RETRY_AFTER_S)
+            self._refuse(self._pending.values(), refusal)
 
-    async def _resend(self) -> None:
-        """After an outage nobody knows what arrived: ask again what was under way."""
-        sent = [p for p in self._pending.values() if p.id not in self._lanes.get(p.key, _Lane()).waiting]
-        lanes: dict[Key, list[_Pending]] = {}
-        for pending in sent:
-            lanes.setdefault(pending.key, []).append(pending)
-        for same_key in lanes.values():
-            while frame := list(_frame_of(same_key)):
-                await self._xadd(frame)
-                del same_key[: len(frame)]
+    def _leave(self) -> None:
+        if self._pipe is not None:
+            self._pipe.send("DEL", self.reply_to).add_done_callback(_note)
+
+    async def _take_replies(self, pipe: Pipe) -> None:
+        """Wait for a reply, and take what came with it."""
+        first, more = pipe.send_all(("BLPOP", self.reply_to, BLOCK_S), ("LPOP", self.reply_to, DRAIN))
+        async with asyncio.timeout(BLOCK_S + COMMAND_S):
+            taken = await first
+            frames = await more
+        if taken is not None:
+            self._deliver(taken[1])
+        for data in frames or []:
+            self._deliver(data)
 
     def _deliver(self, data: bytes) -> None:
         """Wake those who wait; what nobody waits for is dropped."""
@@ -329,17 +380,20 @@ class RedisAsks:
         except Garbage as error:
             log.warning("dropped a reply: %s", error)
             return
-        now = self._worker_seen = monotonic()
+        now, load = monotonic(), replies.load
         for reply in replies.replies:
             pending = self._pending.get(reply.id)
             if pending is None or pending.reply.done():
                 continue
-            self._answered_rows += pending.question.rows
+            if load is not None:  # replies that come together are of one key
+                self._forecast.hear(pending.key, load, now)
+                load = None
             match reply:
                 case Answered():
                     pending.reply.set_result(Reply(reply.arrays, reply.info, _timing(pending, reply, now)))
                 case Previewed():
-                    pending.previews.put_nowait(Preview(reply.step, reply.steps, reply.arrays))
+                    if pending.previews is not None:
+                        pending.previews.put_nowait(Preview(reply.step, reply.steps, reply.arrays))
                 case Refused():
                     pending.reply.set_exception(reply.error())
 
@@ -352,6 +406,28 @@ class RedisAsks:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _be_late(pending: _Pending, timeout_s: float) -> None:
+    if not pending.reply.done():
+        late = TimedOut(f"no answer within {timeout_s:g} s; ask for less, or give more time")
+        pending.reply.set_exception(late)
+
+
+def _retry_after(wait_s: float) -> float:
+    return min(LONGEST_RETRY_AFTER_S, max(0.1, wait_s))
+
+
+def _note(answer: asyncio.Future[Any]) -> None:
+    """Nobody waits for this answer; workers that miss a word compute in vain, until the deadline."""
+    if not answer.cancelled() and (error := answer.exception()) is not None:
+        log.debug("Redis: %s", error)
+
+
+@lru_cache(maxsize=1024)
+def _canonical(options: str) -> str:
+    """The same text for the same options in another order."""
+    return json.dumps(json.loads(options), sort_keys=True)
 
 
 def _timing(pending: _Pending, reply: Answered, now: float) -> Timing:

@@ -40,7 +40,7 @@ def connect(settings: Settings, *, block_s: float = 0.0, decode: bool = True) ->
     )
 
 
-def connect_sync(settings: Settings, *, block_s: float = 0.0, decode: bool = True) -> redis.Redis:
+def connect_sync(settings: Settings, *, block_s: float = 0.0, decode: bool = True, protocol: int = 3) -> redis.Redis:
     """A client for threads, for commands that block for at most `block_s`."""
     return redis.Redis.from_url(
         settings.redis_url,
@@ -49,6 +49,7 @@ def connect_sync(settings: Settings, *, block_s: float = 0.0, decode: bool = Tru
         socket_timeout=COMMAND_S + block_s,
         socket_connect_timeout=CONNECT_S,
         retry=None,
+        protocol=protocol,
     )
 
 

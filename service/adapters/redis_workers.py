@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, final
 
 import redis
@@ -33,12 +33,18 @@ def beat_key(worker_id: str) -> str:
     return f"{PREFIX}worker:{worker_id}"
 
 
+def ttl_ms(settings: Settings) -> int:
+    """How long a beat is heard."""
+    return max(1, round(1000 * BEATS * settings.beat_s))
+
+
 @final
 class RedisWorkers:
     """`ports.Workers`."""
 
     def __init__(self, settings: Settings) -> None:
         self._redis = connect(settings)
+        self._ttl_ms = ttl_ms(settings)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -48,10 +54,15 @@ class RedisWorkers:
         """Raises Unavailable where Redis does not answer."""
         with translated():
             ids: Any = sorted(await self._redis.smembers(IDS))
-            beats: Any = await self._redis.mget([beat_key(each) for each in ids]) if ids else []
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for each in ids:
+                    pipe.get(beat_key(each))
+                    pipe.pttl(beat_key(each))
+                told: Any = await pipe.execute()
+            beats = told[::2]
             if dead := [each for each, beat in zip(ids, beats, strict=True) if beat is None]:
                 await self._redis.srem(IDS, *dead)
-        return [worker for beat in beats if beat is not None and (worker := _read(beat)) is not None]
+        return list(at_work(beats, told[1::2], self._ttl_ms))
 
 
 @final
@@ -60,7 +71,7 @@ class Beats:
 
     def __init__(self, settings: Settings) -> None:
         self._redis = connect_sync(settings)
-        self._ttl_ms = max(1, round(1000 * BEATS * settings.beat_s))
+        self._ttl_ms = ttl_ms(settings)
 
     def beat(self, worker: Worker) -> None:
         """Say that it lives. Raises redis.RedisError."""
@@ -82,9 +93,17 @@ class Beats:
             self._redis.close()
 
 
-def _read(beat: str) -> Worker | None:
+def at_work(beats: Sequence[str | bytes | None], left_ms: Sequence[int], ttl_ms: int) -> Iterator[Worker]:
+    """The workers that take questions, from their beats and how long each will still be heard."""
+    for beat, left in zip(beats, left_ms, strict=True):
+        worker = _read(beat, max(0.0, (ttl_ms - left) / 1000)) if beat else None
+        if worker is not None and not worker.leaving:
+            yield worker
+
+
+def _read(beat: str | bytes, silent_s: float) -> Worker | None:
     """None for what another release wrote."""
     try:
-        return Worker.model_validate_json(beat)
+        return Worker.model_validate_json(beat).model_copy(update={"silent_s": silent_s})
     except ValidationError:
         return None

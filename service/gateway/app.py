@@ -9,7 +9,8 @@ from fastapi import FastAPI
 from service.application import Application
 from service.gateway import openapi, problems
 from service.gateway.middleware import BodyLimit, Measured
-from service.gateway.routes import router
+from service.gateway.routes import asks, router
+from service.gateway.shortcut import Shortcut
 from service.telemetry import Telemetry
 
 DESCRIPTION = "Train generative models on your own data and serve them."
@@ -24,6 +25,7 @@ def create(application: Application, telemetry: Telemetry, closing: asyncio.Even
     app.router.routes.extend(router.routes)  # an included router would match every request's route twice
     problems.install(app)
     openapi.install(app)
+    app.add_middleware(Shortcut, routes=asks)
     app.add_middleware(BodyLimit, max_bytes=application.settings.max_body_bytes)
     app.add_middleware(Measured, telemetry=telemetry)
     return app

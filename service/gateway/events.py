@@ -1,4 +1,4 @@
-"""A job's events as Server-Sent Events: resumable by `Last-Event-ID`, alive by comments, over with the job."""
+"""Server-Sent Events. A job's are resumable by `Last-Event-ID`, kept alive by comments, and over with the job."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ async def stream(events: AsyncIterator[Event], closing: asyncio.Event) -> AsyncI
     """Events as bytes. Where it ends before the job does, the client resumes: it is told no other way."""
     try:
         async for event in heed(events, closing, beat_s=HEARTBEAT_S):
-            yield _BEAT if event is None else _write(event)
+            yield _BEAT if event is None else write(event.kind, orjson.dumps(event.data), event_id=event.id)
     except ServiceError as error:
         log.warning("a stream of events broke off: %s", error.detail)
 
 
-def _write(event: Event) -> bytes:
-    data = orjson.dumps(event.data)
-    return b"id: " + event.id.encode() + b"\nevent: " + event.kind.encode() + b"\ndata: " + data + b"\n\n"
+def write(kind: str, json: bytes, *, event_id: str | None = None) -> bytes:
+    """One event; its JSON is a single line."""
+    name = b"" if event_id is None else b"id: " + event_id.encode() + b"\n"
+    return name + b"event: " + kind.encode() + b"\ndata: " + json + b"\n\n"

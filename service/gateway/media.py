@@ -7,21 +7,22 @@ other word for it, and itself in npy.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import orjson
 from fastapi import Request, Response
 
-from service.answers import Answer, Likelihoods, Samples
+from service.answers import Answer, Likelihoods, Preview, Samples
 from service.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct
 from service.errors import Invalid, Malformed, NotAcceptable, UnsupportedMedia
-from service.gateway import npy, pictures
+from service.gateway import events, npy, pictures
 from service.validation import Model, parse
 
 JSON = "application/json"
 OFFERS = (JSON, npy.MEDIA_TYPE, pictures.MEDIA_TYPE)  # the first wins a draw
+SAMPLE_OFFERS = (*OFFERS, events.MEDIA_TYPE)
 
 LARGE_VALUES = 100_000  # an answer of more is written in a thread
 
@@ -46,10 +47,10 @@ async def read(request: Request, command: type[Model]) -> Model:
     raise UnsupportedMedia(f"the content type is {media_type or 'missing'}; send {known}")
 
 
-def choose(accept: str | None) -> str:
+def choose(accept: str | None, offers: Sequence[str] = OFFERS) -> str:
     """The media type of the answer, by the client's preferences. Raises NotAcceptable."""
     if accept is None:
-        return JSON
+        return offers[0]
     wanted = [_preference(part) for part in accept.split(",")]
 
     def quality(offer: str) -> tuple[float, bool]:
@@ -60,16 +61,16 @@ def choose(accept: str | None) -> str:
                 return max(qualities), pattern == offer
         return 0.0, False
 
-    best = max(OFFERS, key=quality)
+    best = max(offers, key=quality)
     if quality(best)[0] <= 0:
-        raise NotAcceptable(f"the answer can be {', '.join(OFFERS)}; accept one of them")
+        raise NotAcceptable(f"the answer can be {', '.join(offers)}; accept one of them")
     return best
 
 
 async def render(answer: Answer, media_type: str) -> Response:
     """An answer in a media type. Raises NotAcceptable."""
     writers: dict[str, Callable[[Answer], bytes]] = {
-        JSON: lambda answer: orjson.dumps(_contiguous(answer.fields), option=orjson.OPT_SERIALIZE_NUMPY),
+        JSON: lambda answer: _dumps(answer.fields),
         npy.MEDIA_TYPE: lambda answer: npy.dumps(answer.array),
         pictures.MEDIA_TYPE: lambda answer: pictures.png(answer.array, answer.picture_spec),
     }
@@ -77,6 +78,17 @@ async def render(answer: Answer, media_type: str) -> Response:
     large = answer.array.size > LARGE_VALUES or media_type == pictures.MEDIA_TYPE
     body = await asyncio.to_thread(write, answer) if large else write(answer)
     return Response(body, headers=_headers(answer), media_type=media_type)
+
+
+async def json(answer: Samples | Preview) -> bytes:
+    """The fields of an answer as JSON."""
+    large = answer.samples.size > LARGE_VALUES
+    return await asyncio.to_thread(_dumps, answer.fields) if large else _dumps(answer.fields)
+
+
+def origin(answer: Samples | Preview) -> dict[str, str]:
+    """The headers that tell where samples are from."""
+    return {"Pushforward-Model": answer.model, "Pushforward-Seed": str(answer.seed)}
 
 
 def _headers(answer: Answer) -> dict[str, str]:
@@ -90,7 +102,7 @@ def _headers(answer: Answer) -> dict[str, str]:
         ),
     }
     if isinstance(answer, Samples):
-        headers["Pushforward-Seed"] = str(answer.seed)
+        headers |= origin(answer)
     if isinstance(answer, Likelihoods):
         headers["Pushforward-Kind"] = answer.kind
     return headers
@@ -123,6 +135,10 @@ def _arrays(command: type[Any], body: bytes) -> dict[str, Any]:
     if array.ndim < 1 or len(array) != 2:
         raise Invalid(f"the array has shape {list(array.shape)}; send the two ends: [2, *shape]")
     return {"start": array[0], "end": array[1]}
+
+
+def _dumps(fields: dict[str, Any]) -> bytes:
+    return orjson.dumps(_contiguous(fields), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _contiguous(fields: dict[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,14 @@ def loads(body: bytes) -> np.ndarray:
     return flat.reshape(shape, order="F" if fortran else "C")
 
 
+def header(shape: tuple[int, ...], dtype: np.dtype) -> bytes:
+    """What comes before the numbers of such an array, rows first."""
+    stream = BytesIO()
+    fields = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, fields)
+    return stream.getvalue()
+
+
 def dumps(array: np.ndarray) -> bytes:
     """An array as `numpy.save` writes it."""
     stream = BytesIO()

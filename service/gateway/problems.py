@@ -65,13 +65,14 @@ def response(error: ServiceError, instance: str) -> Response:
 
 def install(app: FastAPI) -> None:
     """Let every refusal of the app leave as a problem document."""
-    app.add_exception_handler(ServiceError, _refused)
+    app.add_exception_handler(ServiceError, refused)
     app.add_exception_handler(RequestValidationError, _bad_query)
     app.add_exception_handler(HTTPException, _bad_route)
     app.add_exception_handler(Exception, _failed)
 
 
-def _refused(request: Request, error: Exception) -> Response:
+def refused(request: Request, error: Exception) -> Response:
+    """A refusal of the service as a response; a defect is logged."""
     if not isinstance(error, ServiceError):
         return _failed(request, error)
     if error.kind is Kind.INTERNAL:

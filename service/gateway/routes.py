@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, cast
 
 import orjson
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from service import telemetry
-from service.answers import Answer
 from service.application import Application
-from service.commands import ASKS, Train
+from service.commands import ASKS, Sample, Train
 from service.domain import Card, Job
-from service.gateway import events, media, schemas
+from service.gateway import events, media, schemas, streams
+from service.gateway.disconnects import until_disconnected
 from service.gateway.openapi import answers, documented
 from service.telemetry import Telemetry
 
@@ -93,40 +93,42 @@ def _asking(command: type[Any]) -> Callable[[Request], Awaitable[Response]]:
     async def ask(request: Request) -> Response:  # no `App`: to resolve a dependency costs as much as to parse the body
         app = await _application(request)
         media_type = media.choose(request.headers.get("accept"))
-        answer = await _until_disconnected(request, app.ask(await media.read(request, command)))
-        return Response(status_code=CLIENT_CLOSED_REQUEST) if answer is None else await media.render(answer, media_type)
+        answer = await until_disconnected(request.receive, app.ask(await media.read(request, command)))
+        return _nobody() if answer is None else await media.render(answer, media_type)
 
     ask.__doc__ = command.__doc__
     return ask
 
 
+async def _sample(request: Request) -> Response:
+    app = await _application(request)
+    media_type = media.choose(request.headers.get("accept"), media.SAMPLE_OFFERS)
+    answering = streams.answer(app, await media.read(request, Sample), media_type)
+    return await until_disconnected(request.receive, answering) or _nobody()
+
+
+def _nobody() -> Response:
+    """What is written where the client has left."""
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
+_sample.__doc__ = Sample.__doc__
 for _op, _command in ASKS.items():
     router.add_api_route(
         f"/{_op}",
-        _asking(_command),
+        _sample if _command is Sample else _asking(_command),
         methods=["POST"],
         name=_op,
         operation_id=_op,
-        **documented(_command, answers(_BODIES[_op], arrays=True), tag="asks"),
+        **documented(
+            _command,
+            answers(_BODIES[_op], media=events.MEDIA_TYPE if _command is Sample else None, arrays=True),
+            tag="asks",
+        ),
     )
 
 
-async def _until_disconnected(request: Request, work: Awaitable[Answer]) -> Answer | None:
-    """The work's result; None, and the work given up, where the client leaves first."""
-    answering = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_disconnected(request))
-    try:
-        await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        return answering.result() if answering.done() else None
-    finally:
-        leaving.cancel()
-        answering.cancel()
-        await asyncio.gather(answering, leaving, return_exceptions=True)
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+asks = {route.path: route for route in router.routes if isinstance(route, APIRoute) and route.name in ASKS}
 
 
 # --- models ---

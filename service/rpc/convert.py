@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.struct_pb2 import Struct, Value
 
-from service.answers import Codes, FamilyCard, Likelihoods, Points, PresetCard, Samples
+from service.answers import Codes, FamilyCard, Likelihoods, Points, PresetCard, Preview, Samples
 from service.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample, Train
 from service.domain import Card, Event, Job, Timing
 from service.errors import Invalid
@@ -46,7 +46,7 @@ def state(value: int) -> str | None:
 
 def sample(request: pb.SampleRequest) -> Sample:
     """Raises Invalid."""
-    return parse(Sample, {"n": request.n} | _ask(request) | _seeds(request, "seed"))
+    return parse(Sample, {"n": request.n} | _ask(request) | _seeds(request, "seed", "preview_every"))
 
 
 def likelihood(request: pb.LikelihoodRequest) -> Likelihood:
@@ -149,6 +149,17 @@ def samples(answer: Samples) -> pb.SampleResponse:
     return pb.SampleResponse(
         model=answer.model, seed=answer.seed, samples=tensor(answer.samples), timing=timing(answer.timing)
     )
+
+
+def part(answer: Samples | Preview) -> pb.SampleResponse:
+    """The next of a stream of samples."""
+    return preview(answer) if isinstance(answer, Preview) else samples(answer)
+
+
+def preview(answer: Preview) -> pb.SampleResponse:
+    """Rows on their way."""
+    rows = tensor(answer.samples)
+    return pb.SampleResponse(model=answer.model, seed=answer.seed, samples=rows, step=answer.step, steps=answer.steps)
 
 
 def likelihoods(answer: Likelihoods) -> pb.LikelihoodResponse:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from time import perf_counter
 from types import TracebackType
 from typing import Any, TypeVar, final
@@ -26,7 +26,6 @@ from service.telemetry import Telemetry
 from service.watching import heed
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Pushforward"].full_name
-CHUNK_BYTES = 2**20  # of samples in one message of a stream
 DEFAULT_LIMIT = 100  # of a list of jobs
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -50,14 +49,15 @@ def unary(
 
 
 def streaming(
-    method: Callable[[Servicer, Request, Context], AsyncIterator[Response]],
-) -> Callable[[Servicer, Request, Context], AsyncIterator[Response]]:
+    method: Callable[[Servicer, Request, Context], AsyncGenerator[Response]],
+) -> Callable[[Servicer, Request, Context], AsyncGenerator[Response]]:
     """A call with many answers, likewise."""
 
     @functools.wraps(method)
-    async def guarded(self: Servicer, request: Request, context: Context) -> AsyncIterator[Response]:
-        async with _Guard(method.__name__, self.telemetry, context):
-            async for response in method(self, request, context):
+    async def guarded(self: Servicer, request: Request, context: Context) -> AsyncGenerator[Response]:
+        guard = _Guard(method.__name__, self.telemetry, context)
+        async with guard, aclosing(method(self, request, context)) as responses:
+            async for response in responses:
                 yield response
 
     return guarded
@@ -119,7 +119,7 @@ class Servicer(pb_grpc.PushforwardServicer):
         return pb.ListJobsResponse(jobs=map(convert.job, jobs))
 
     @streaming
-    async def WatchJob(self, request: pb.WatchJobRequest, context: Context) -> AsyncIterator[pb.JobEvent]:
+    async def WatchJob(self, request: pb.WatchJobRequest, context: Context) -> AsyncGenerator[pb.JobEvent]:
         last = None
         events = await self.application.watch(request.id, after=request.after or "0")
         async for event in heed(events, self.closing):
@@ -141,11 +141,12 @@ class Servicer(pb_grpc.PushforwardServicer):
         return convert.samples(await self.application.ask(ask, timeout_s=context.time_remaining()))
 
     @streaming
-    async def SampleStream(self, request: pb.SampleRequest, context: Context) -> AsyncIterator[pb.SampleResponse]:
-        answer = await self.application.ask(convert.sample(request), timeout_s=context.time_remaining())
-        rows = max(1, CHUNK_BYTES // max(1, answer.samples[0].nbytes))
-        for start in range(0, len(answer.samples), rows):
-            yield convert.samples(replace(answer, samples=answer.samples[start : start + rows]))
+    async def SampleStream(self, request: pb.SampleRequest, context: Context) -> AsyncGenerator[pb.SampleResponse]:
+        ask = convert.sample(request)
+        answer = self.application.stream if ask.preview_every is None else self.application.preview
+        async with aclosing(answer(ask, timeout_s=context.time_remaining())) as parts:
+            async for part in parts:
+                yield convert.part(part)
 
     @unary
     async def Likelihood(self, request: pb.LikelihoodRequest, context: Context) -> pb.LikelihoodResponse:

@@ -1,8 +1,9 @@
 """How the rows of a question become the rows of its answer, whatever the capability.
 
 An answer goes like a sampler, step by step: `begin` gives rows a state, `step` moves it, `finish` turns it into
-arrays. All but sampling take no steps: their state is their input, and one call of `finish` answers many questions.
-Row i sees nothing but row i and its own noise, so rows of any questions of one key share every call.
+arrays. Samplers and the likelihoods of diffusions take steps; the others take none: their state is their input, and
+one call of `finish` answers many questions. Row i sees nothing but row i and its own noise, so rows of any questions
+of one key share every call. A state is never changed in place, so a step that failed can be taken again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from models.checkpoint import Model
 from models.family import Decodes, Encodes, Samples, Scores
 from models.interpolate import PATHS, reconstruct
 from models.noise import Noise
-from models.sampling import Sampler
+from models.sampling import Sampler, State
+from models.scoring import Scorer
+from models.spec import DataSpec
 from service.domain import Question
 from service.errors import Invalid, Unsupported
 
@@ -37,38 +40,45 @@ class Way(ABC):
         """What one question brings: a row for each row of its answer, or None where noise is all it needs."""
 
     @abstractmethod
-    def begin(self, given: Tensor | None, noise: Noise) -> Tensor:
+    def begin(self, given: Tensor | None, noise: Noise) -> State:
         """The state of fresh rows."""
 
-    def step(self, state: Tensor, k: Tensor, noise: Noise) -> Tensor:
+    def step(self, state: State, k: Tensor, noise: Noise) -> State:
         """The state after step k, (B,) int64, of each row."""
         raise NotImplementedError("a way of no steps")
 
     @abstractmethod
-    def finish(self, state: Tensor, noise: Noise) -> Named:
+    def finish(self, state: State, noise: Noise) -> Named:
         """The answer's rows."""
+
+    def preview(self, state: State, k: Tensor) -> Named:
+        """The rows on their way, before step k; nothing where there is nothing to see."""
+        return {}
 
 
 @final
 class SampleWay(Way):
     """Noise to new data, in the sampler's steps."""
 
-    def __init__(self, model: Model, sampler: Sampler) -> None:
-        self._spec = model.nets.spec
+    def __init__(self, spec: DataSpec, sampler: Sampler) -> None:
+        self._spec = spec
         self._sampler = sampler
         self.steps = sampler.steps
 
     def prepare(self, question: Question) -> None:
         return None
 
-    def begin(self, given: Tensor | None, noise: Noise) -> Tensor:
-        return self._sampler.init(noise)
+    def begin(self, given: Tensor | None, noise: Noise) -> State:
+        return (self._sampler.init(noise),)
 
-    def step(self, state: Tensor, k: Tensor, noise: Noise) -> Tensor:
-        return self._sampler.step(state, k, noise)
+    def step(self, state: State, k: Tensor, noise: Noise) -> State:
+        return (self._sampler.step(state[0], k, noise),)
 
-    def finish(self, state: Tensor, noise: Noise) -> Named:
-        return {"samples": self._spec.quantize(self._sampler.finish(state))}
+    def finish(self, state: State, noise: Noise) -> Named:
+        return {"samples": self._spec.quantize(self._sampler.finish(state[0]))}
+
+    def preview(self, state: State, k: Tensor) -> Named:
+        return {"samples": self._spec.quantize(self._sampler.preview(state[0], k))}
 
 
 @final
@@ -77,40 +87,38 @@ class RowsWay(Way):
     """Given rows to answered rows, in one call."""
 
     given: Callable[[Question], Tensor]
-    call: Callable[[Tensor, Noise], Named]
+    call: Callable[[Tensor], Named]
 
     def prepare(self, question: Question) -> Tensor:
         return self.given(question)
 
-    def begin(self, given: Tensor | None, noise: Noise) -> Tensor:
-        if given is None:
-            raise ValueError("this way starts from rows")
-        return given
+    def begin(self, given: Tensor | None, noise: Noise) -> State:
+        return (_present(given),)
 
-    def finish(self, state: Tensor, noise: Noise) -> Named:
-        return self.call(state, noise)
+    def finish(self, state: State, noise: Noise) -> Named:
+        return self.call(state[0])
 
 
 @final
 class LikelihoodWay(Way):
-    """Data to log p(x), and what kind of number that is."""
+    """Data to log p(x), and what kind of number that is, in the scorer's steps."""
 
-    def __init__(self, model: Model, family: Scores, options: Mapping[str, Any], device: torch.device) -> None:
-        self._nets = model.nets
-        self._family = family
-        self._options = family.ScoreOptions.model_validate(dict(options))
+    def __init__(self, scorer: Scorer, device: torch.device) -> None:
+        self._scorer = scorer
         self._device = device
+        self.steps = scorer.steps
 
     def prepare(self, question: Question) -> Tensor:
         return _rows(question, "x", self._device)
 
-    def begin(self, given: Tensor | None, noise: Noise) -> Tensor:
-        if given is None:
-            raise ValueError("a likelihood is that of rows")
-        return given
+    def begin(self, given: Tensor | None, noise: Noise) -> State:
+        return self._scorer.init(_present(given), noise)
 
-    def finish(self, state: Tensor, noise: Noise) -> Named:
-        log_prob = self._family.log_prob(self._nets, state, noise, self._options)
+    def step(self, state: State, k: Tensor, noise: Noise) -> State:
+        return self._scorer.step(state, k, noise)
+
+    def finish(self, state: State, noise: Noise) -> Named:
+        log_prob = self._scorer.finish(state, noise)
         self.info = {"kind": log_prob.kind}
         named = {"log_prob": log_prob.value.double()}
         return named if log_prob.std_error is None else {**named, "std_error": log_prob.std_error.double()}
@@ -122,22 +130,29 @@ def way(model: Model, question: Question, device: torch.device) -> Way:
     match question.op:
         case "sample" if isinstance(family, Samples):
             options = family.SampleOptions.model_validate(dict(question.options))
-            return SampleWay(model, family.sampler(nets, options))
+            return SampleWay(nets.spec, family.sampler(nets, options))
         case "likelihood" if isinstance(family, Scores):
-            return LikelihoodWay(model, family, question.options, device)
+            options = family.ScoreOptions.model_validate(dict(question.options))
+            return LikelihoodWay(family.scorer(nets, options), device)
         case "encode" if isinstance(family, Encodes):
             encode = family.encode
-            return RowsWay(lambda q: _rows(q, "x", device), lambda x, _: {"z": encode(nets, x)})
+            return RowsWay(lambda q: _rows(q, "x", device), lambda x: {"z": encode(nets, x)})
         case "decode" if isinstance(family, Decodes):
             decode = family.decode
-            return RowsWay(lambda q: _rows(q, "z", device), lambda z, _: {"x": clip(decode(nets, z))})
+            return RowsWay(lambda q: _rows(q, "z", device), lambda z: {"x": clip(decode(nets, z))})
         case "reconstruct" if isinstance(family, Encodes) and isinstance(family, Decodes):
-            return RowsWay(lambda q: _rows(q, "x", device), lambda x, _: {"x": clip(reconstruct(family, nets, x))})
+            return RowsWay(lambda q: _rows(q, "x", device), lambda x: {"x": clip(reconstruct(family, nets, x))})
         case "interpolate" if isinstance(family, Decodes):
             walk = family.decode
-            return RowsWay(lambda q: _path(model, q, device), lambda z, _: {"x": clip(walk(nets, z))})
+            return RowsWay(lambda q: _path(model, q, device), lambda z: {"x": clip(walk(nets, z))})
     can = ", ".join(model.card.capabilities)
     raise Unsupported(f"{model.family.family} does not answer {question.op}; it answers: {can}")
+
+
+def _present(given: Tensor | None) -> Tensor:
+    if given is None:
+        raise ValueError("this way starts from rows")
+    return given
 
 
 def _path(model: Model, question: Question, device: torch.device) -> Tensor:

@@ -1,44 +1,41 @@
-"""The inference thread: takes frames from the stream, feeds the engine, replies. It owns the device.
+"""The inference thread: takes frames from its stream, feeds the engine, replies. It owns the device.
 
-A frame is acknowledged when its last question is answered. The frames of a worker whose heartbeat has stopped are
-claimed by the others; one that outlived several workers is refused, for it may be what killed them.
+A frame is acknowledged when its last question is answered. One that outlived several workers is refused, for it may be
+what killed them.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from time import monotonic, time
-from typing import Any, final
+from typing import final
 
 import redis
 import torch
 
-from service.adapters.redis_asks import GONE, GROUP, STREAM
-from service.adapters.redis_client import connect_sync
-from service.adapters.redis_workers import Beats, beat_key, new_worker_id
+from service.adapters.redis_workers import Beats, new_worker_id
 from service.domain import Worker
 from service.errors import Failed, ServiceError
 from service.settings import Settings
-from service.wire import Answered, Frame, Garbage, Refused, Replies, decode_frame, encode_replies
+from service.wire import Answered, AnyReply, Frame, Garbage, Previewed, Refused, Replies, decode_frame
 from service.worker.devices import device as choose_device
-from service.worker.engine import Engine, Ticket
+from service.worker.engine import Engine
+from service.worker.mail import Entry, Mail, Sending
 from service.worker.residency import Residency
+from service.worker.tickets import Key, Ticket, Turn
 
 log = logging.getLogger(__name__)
 
 BLOCK_S = 1.0  # of one read, while there is nothing to do
-READ_FRAMES = 64
-REPLIES_S = 60  # a reply list that nobody reads goes by itself
+LOADING_S = 0.005  # between two reads, while all waits for models to be loaded
 RETRY_S = 0.1
 MAX_DELIVERIES = 3  # of one frame
-HEED_S = 0.01  # between two looks at what was given up, while there is something to do
+GIVEN_UP = 10_000  # remembered, for frames that are read later than the word
 LEAVE_S = 20.0  # to answer what was taken, when the worker stops
-
-Entry = tuple[bytes, dict[bytes, bytes] | None]
 
 
 @final
@@ -46,130 +43,10 @@ Entry = tuple[bytes, dict[bytes, bytes] | None]
 class _Taken:
     """A frame in hand."""
 
-    entry: bytes
+    entry: Entry
     payload_key: bytes | None
     reply_to: str
     left: int  # questions without a reply
-
-
-@final
-@dataclass(frozen=True)
-class _Sending:
-    """Replies to one gateway, and the frames that they finish."""
-
-    reply_to: str
-    replies: tuple[Answered | Refused, ...]
-    finished: tuple[_Taken, ...]
-
-
-class _Mail:
-    """The stream and the reply lists, as one worker sees them. Every method may raise redis.RedisError."""
-
-    def __init__(self, settings: Settings, worker_id: str) -> None:
-        self._redis = connect_sync(settings, block_s=BLOCK_S, decode=False)
-        self._id = worker_id
-        self._clock_offset_ms = 0.0  # Redis's clock less time.monotonic()
-        self._gone_at = b"0"  # the last word of questions given up that was read
-
-    def join(self) -> None:
-        """Make the group, if Redis has none (any more), and read its clock."""
-        try:
-            self._redis.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
-        except redis.ResponseError as error:
-            if "BUSYGROUP" not in str(error):
-                raise
-        latest: Any = self._redis.xrevrange(GONE, count=1)
-        self._gone_at = latest[0][0] if latest else b"0"
-        self.read_clock()
-
-    def read_clock(self) -> None:
-        """So that a frame's age is known."""
-        before = monotonic()
-        seconds, micros = self._redis.time()
-        self._clock_offset_ms = seconds * 1000 + micros / 1000 - 1000 * (before + monotonic()) / 2
-
-    def sent_at(self, entry: bytes) -> float:
-        """When a frame was sent, by time.monotonic()."""
-        return (int(entry.partition(b"-")[0]) - self._clock_offset_ms) / 1000
-
-    def read(self, *, wait: bool) -> list[Entry]:
-        """New frames."""
-        block_ms = round(1000 * BLOCK_S) if wait else None
-        return _entries(self._redis.xreadgroup(GROUP, self._id, {STREAM: ">"}, count=READ_FRAMES, block=block_ms))
-
-    def gone(self) -> set[tuple[str, int]]:
-        """Questions that were given up since this was asked last: whose, and their ids at that gateway."""
-        gone = set()
-        for entry, fields in _entries(self._redis.xread({GONE: self._gone_at}, count=READ_FRAMES)):
-            self._gone_at = entry
-            try:
-                to, ids = (fields or {})[b"to"].decode(), json.loads((fields or {})[b"ids"])
-                gone |= {(to, int(ask_id)) for ask_id in ids}
-            except (KeyError, ValueError, TypeError):
-                log.warning("passed over a word of questions given up that is none")
-        return gone
-
-    def mine(self) -> list[Entry]:
-        """Frames that are this worker's, some of them perhaps lost on the way here."""
-        return _entries(self._redis.xreadgroup(GROUP, self._id, {STREAM: "0"}, count=10_000))
-
-    def orphans(self) -> list[tuple[Entry, int]]:
-        """Claim the frames of dead workers; each with how often it was delivered."""
-        claimed: list[tuple[Entry, int]] = []
-        consumers: Any = self._redis.xinfo_consumers(STREAM, GROUP)
-        for consumer in consumers:
-            name = consumer["name"].decode()
-            if name == self._id or self._redis.exists(beat_key(name)):
-                continue
-            rows: Any = self._redis.xpending_range(STREAM, GROUP, "-", "+", READ_FRAMES, consumername=name)
-            times = {row["message_id"]: row["times_delivered"] for row in rows}
-            if not times:
-                self._redis.xgroup_delconsumer(STREAM, GROUP, name)
-                continue
-            entries: Any = self._redis.xclaim(STREAM, GROUP, self._id, min_idle_time=0, message_ids=list(times))
-            there = [(entry, fields) for entry, fields in entries if entry is not None]
-            claimed += [((entry, fields), times[entry]) for entry, fields in there]
-            if gone := set(times) - {entry for entry, _ in there}:
-                self._redis.xack(STREAM, GROUP, *gone)
-        return claimed
-
-    def payload(self, fields: dict[bytes, bytes]) -> bytes:
-        """The bytes of a frame. Raises Garbage where there are none."""
-        data = fields.get(b"frame") or self._redis.get(fields.get(b"key", b""))
-        if not isinstance(data, bytes):
-            raise Garbage("its payload is gone")
-        return data
-
-    def send(self, sending: Iterable[_Sending]) -> None:
-        """Reply, and acknowledge what is finished."""
-        with self._redis.pipeline(transaction=False) as pipe:
-            for each in sending:
-                pipe.rpush(each.reply_to, encode_replies(Replies(each.replies)))
-                pipe.expire(each.reply_to, REPLIES_S)
-                if each.finished:
-                    ids = [taken.entry for taken in each.finished]
-                    pipe.xack(STREAM, GROUP, *ids)
-                    pipe.xdel(STREAM, *ids)
-                if keys := [taken.payload_key for taken in each.finished if taken.payload_key]:
-                    pipe.delete(*keys)
-            pipe.execute()
-
-    def discard(self, entry: bytes) -> None:
-        """Be rid of what is no frame."""
-        with self._redis.pipeline(transaction=False) as pipe:
-            pipe.xack(STREAM, GROUP, entry)
-            pipe.xdel(STREAM, entry)
-            pipe.execute()
-
-    def leave(self) -> None:
-        """Go; frames still in hand are for others to claim."""
-        try:
-            rows = self._redis.xpending_range(STREAM, GROUP, "-", "+", 1, consumername=self._id)
-            if not rows:
-                self._redis.xgroup_delconsumer(STREAM, GROUP, self._id)
-        except redis.RedisError as error:
-            log.debug("left without a word: %s", error)
-        self._redis.close()
 
 
 @final
@@ -183,14 +60,15 @@ class Inference(threading.Thread):
         self._device = choose_device(settings.device)
         self._residency = Residency(settings.store, self._device, settings.memory_bytes)
         self._engine = Engine(self._residency, self._device)
-        self._mail = _Mail(settings, self.id)
+        self._mail = Mail(settings, self.id, BLOCK_S)
         self._heart = _Heart(settings, self._tell, training)
         self._stopping = threading.Event()
-        self._in_hand: dict[bytes, _Taken] = {}
+        self._in_hand: dict[tuple[str, bytes], _Taken] = {}
         self._of: dict[Ticket, tuple[_Taken, int]] = {}  # its frame, and its id at the gateway
-        self._outbox: list[_Sending] = []
+        self._tickets: dict[tuple[str, int], Ticket] = {}  # by gateway, and the id there
+        self._outbox: list[Sending] = []
+        self._gone: OrderedDict[tuple[str, int], None] = OrderedDict()  # given up lately
         self._looked_at = -float("inf")  # when orphans were last looked for
-        self._heeded_at = -float("inf")  # when what was given up was last looked for
 
     def run(self) -> None:
         """Until `stop`."""
@@ -198,27 +76,8 @@ class Inference(threading.Thread):
         self._heart.start()
         joined = False
         while not self._stopping.is_set():
-            try:
-                if not joined:
-                    self._mail.join()
-                    self._flush()  # first, or what was answered would be taken again
-                    self._take(self._mail.mine())
-                    joined = True
-                gone = self._given_up()  # before their frames are read, or a word could come before its question
-                self._take(self._mail.read(wait=not self._engine.busy and not self._outbox))
-                self._look_for_orphans()
-                self._drop(gone)
-                self._turn()
-            except redis.RedisError as error:
-                joined = False
-                if "NOGROUP" not in str(error):
-                    log.warning("Redis does not answer: %s", error)
-                    self._work_on_during_outage()
-            except Exception:
-                log.exception("the inference thread failed; what it had in hand is refused")
-                joined = False  # what was read but not taken in is this worker's still
-                self._abandon()
-        self._leave()
+            joined = self._go_round(joined)
+        self._leave(joined)
 
     @property
     def busy(self) -> bool:
@@ -226,96 +85,133 @@ class Inference(threading.Thread):
         return bool(self._of)
 
     def stop(self) -> None:
-        """Read no more, finish what was taken, reply, leave. Returns when it is done."""
+        """Be asked no more, finish what was sent, reply, leave. Returns when it is done."""
         self._stopping.set()
         if self.is_alive():
-            self.join(LEAVE_S + BLOCK_S)
+            self.join(LEAVE_S + 2 * BLOCK_S)
+
+    def _go_round(self, joined: bool) -> bool:
+        """Read, compute a turn, reply. Whether the stream is known to be there."""
+        try:
+            if not joined:
+                self._mail.post(self._outbox)  # first, or what was answered would be taken again
+                self._outbox.clear()
+                self._take(self._mail.join())
+            self._exchange()
+            self._look_for_orphans()
+            self._post(self._engine.turn())
+        except redis.RedisError as error:
+            if "NOGROUP" not in str(error):
+                log.warning("Redis does not answer: %s", error)
+                self._work_on_during_outage()
+            return False
+        except Exception:
+            log.exception("the inference thread failed; what it had in hand is refused")
+            self._abandon()
+            return False  # what was read but not taken in is this worker's still
+        return True
 
     def _tell(self, training: tuple[str, ...]) -> Worker:
-        device, models = str(self._device), self._residency.references
-        return Worker(id=self.id, device=device, models=models, training=training, seen_at=time())
+        return Worker(
+            id=self.id,
+            device=str(self._device),
+            models=self._residency.references,
+            training=training,
+            seen_at=time(),
+            leaving=self._stopping.is_set(),
+        )
 
-    def _take(self, entries: Sequence[Entry]) -> None:
-        for entry, fields in entries:
-            if entry in self._in_hand:
+    def _exchange(self) -> None:
+        """Send what is in the outbox, take what is new, and drop what was given up."""
+        wait_s = LOADING_S if self._stopping.is_set() else BLOCK_S
+        if self._engine.busy:
+            wait_s = 0.0
+            if not self._engine.ready:
+                self._engine.wait(LOADING_S)
+        heard = self._mail.exchange(self._outbox, wait_s=wait_s)
+        self._outbox.clear()
+        self._take(heard.entries)
+        for word in heard.gone:
+            self._gone[word] = None
+            if word in self._tickets:
+                self._engine.cancel([self._tickets[word]])
+        while len(self._gone) > GIVEN_UP:
+            self._gone.popitem(last=False)
+
+    def _take(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            if (entry.stream, entry.id) in self._in_hand:
                 continue
-            frame = self._opened(entry, fields)
-            if frame is not None and fields is not None:
-                self._engine.add(self._tickets(entry, fields, frame))
+            frame = self._opened(entry)
+            if frame is None:
+                continue
+            tickets = self._tickets_of(entry, frame)
+            if entry.deliveries > MAX_DELIVERIES:
+                log.error("refused a frame that %d workers left behind", entry.deliveries - 1)
+                self._refuse(tickets, Failed("no worker survived this question"))
+                continue
+            self._engine.add(tickets)
+            if self._gone:
+                self._engine.cancel(ticket for ticket in tickets if self._asked_as(ticket) in self._gone)
 
-    def _opened(self, entry: bytes, fields: dict[bytes, bytes] | None) -> Frame | None:
+    def _opened(self, entry: Entry) -> Frame | None:
         try:
-            return decode_frame(self._mail.payload(fields or {}))
+            return decode_frame(self._mail.payload(entry.fields))
         except Garbage as error:
             log.warning("dropped an entry of the stream: %s", error)
             self._mail.discard(entry)
             return None
 
-    def _tickets(self, entry: bytes, fields: dict[bytes, bytes], frame: Frame) -> list[Ticket]:
-        taken = _Taken(entry, fields.get(b"key"), frame.reply_to, len(frame.asked))
-        self._in_hand[entry] = taken
+    def _tickets_of(self, entry: Entry, frame: Frame) -> list[Ticket]:
+        taken = _Taken(entry, entry.fields.get(b"key"), frame.reply_to, len(frame.asked))
+        self._in_hand[entry.stream, entry.id] = taken
         sent_at = self._mail.sent_at(entry)
         tickets = []
         for asked in frame.asked:
             ticket = Ticket(asked.question, sent_at + asked.left_ms / 1000)
             self._of[ticket] = taken, asked.id
+            self._tickets[frame.reply_to, asked.id] = ticket
             tickets.append(ticket)
         return tickets
+
+    def _asked_as(self, ticket: Ticket) -> tuple[str, int]:
+        """As its gateway calls it."""
+        taken, ask_id = self._of[ticket]
+        return taken.reply_to, ask_id
 
     def _look_for_orphans(self) -> None:
         if monotonic() - self._looked_at < max(BLOCK_S, self._settings.beat_s):
             return
         self._looked_at = monotonic()
         self._mail.read_clock()
-        for (entry, fields), deliveries in self._mail.orphans():
-            if deliveries < MAX_DELIVERIES:
-                self._take([(entry, fields)])
-            elif (frame := self._opened(entry, fields)) is not None and fields is not None:
-                log.error("refused a frame that %d workers left behind", deliveries)
-                self._refuse(self._tickets(entry, fields, frame), Failed("no worker survived this question"))
+        self._take(self._mail.orphans())
 
-    def _given_up(self) -> set[tuple[str, int]]:
-        """Questions that nobody waits for any more; looked for now and then while there is something to do."""
-        if not self._engine.busy or monotonic() - self._heeded_at < HEED_S:
-            return set()
-        self._heeded_at = monotonic()
-        return self._mail.gone()
-
-    def _drop(self, gone: set[tuple[str, int]]) -> None:
-        """What nobody waits for is as good as late: its rows leave at the next turn of its key."""
-        if not gone:
-            return
-        for ticket, (taken, ask_id) in self._of.items():
-            if (taken.reply_to, ask_id) in gone:
-                ticket.deadline = -float("inf")
-
-    def _turn(self) -> None:
-        self._post(self._engine.turn())
-        self._flush()
-
-    def _flush(self) -> None:
-        if self._outbox:
-            self._mail.send(self._outbox)
-            self._outbox.clear()
-
-    def _post(self, tickets: Iterable[Ticket]) -> None:
-        """Put what is done into the outbox."""
-        replies: dict[str, tuple[list[Answered | Refused], list[_Taken]]] = {}
-        for ticket in tickets:
+    def _post(self, turn: Turn) -> None:
+        """Put what a turn brought into the outbox; what is of one key goes together, with its load."""
+        replies: dict[tuple[str, Key], tuple[list[AnyReply], list[_Taken]]] = {}
+        for ticket, preview in turn.previews:
+            taken, ask_id = self._of[ticket]
+            lines, _ = replies.setdefault((taken.reply_to, ticket.key), ([], []))
+            lines.append(Previewed(ask_id, preview.arrays, preview.step, preview.steps))
+        for ticket in turn.done:
             taken, ask_id = self._of.pop(ticket)
-            lines, finished = replies.setdefault(taken.reply_to, ([], []))
+            del self._tickets[taken.reply_to, ask_id]
+            lines, finished = replies.setdefault((taken.reply_to, ticket.key), ([], []))
             lines.append(_reply(ask_id, ticket))
             taken.left -= 1
             if taken.left == 0:
-                self._in_hand.pop(taken.entry, None)
+                self._in_hand.pop((taken.entry.stream, taken.entry.id), None)
                 finished.append(taken)
-        self._outbox += [_Sending(to, tuple(lines), tuple(done)) for to, (lines, done) in replies.items()]
+        for (reply_to, key), (lines, finished) in replies.items():
+            load = self._engine.load(key, self.id)
+            done = [(taken.entry, taken.payload_key) for taken in finished]
+            self._outbox.append(Sending(reply_to, Replies(tuple(lines), load), done))
 
     def _refuse(self, tickets: Iterable[Ticket], error: ServiceError) -> None:
         refused = list(tickets)
         for ticket in refused:
             ticket.error = error
-        self._post(refused)
+        self._post(Turn(refused, [], None))
 
     def _abandon(self) -> None:
         self._engine.close()
@@ -326,19 +222,23 @@ class Inference(threading.Thread):
     def _work_on_during_outage(self) -> None:
         """What is in hand can be computed without Redis; its replies wait."""
         give_up = monotonic() + RETRY_S
-        while self._engine.busy and monotonic() < give_up:
+        while self._engine.ready and monotonic() < give_up:
             self._post(self._engine.turn())
         self._stopping.wait(max(0.0, give_up - monotonic()))
 
-    def _leave(self) -> None:
+    def _leave(self, joined: bool) -> None:
+        """Gateways hear in a beat that it leaves; what they sent till then is answered."""
         give_up = monotonic() + LEAVE_S
-        while (self._engine.busy or self._outbox) and monotonic() < give_up:
-            try:
-                self._turn()
-            except redis.RedisError:
-                threading.Event().wait(RETRY_S)
+        gone = False
+        while not gone and monotonic() < give_up:
+            joined = self._go_round(joined)
+            if joined and not self._engine.busy and not self._outbox:
+                try:
+                    gone = self._mail.leave()
+                except redis.RedisError:
+                    threading.Event().wait(RETRY_S)
         self._heart.stop()
-        self._mail.leave()
+        self._mail.close()
         self._engine.close()
 
 
@@ -379,8 +279,3 @@ def _reply(ask_id: int, ticket: Ticket) -> Answered | Refused:
     if ticket.error is not None:
         return Refused.of(ask_id, ticket.error)
     return Answered(ask_id, ticket.arrays, ticket.compute_ms, ticket.batch_rows, ticket.info)
-
-
-def _entries(read: Any) -> list[Entry]:
-    """The entries of the one stream that was read."""
-    return [(entry, fields) for _, entries in read or [] for entry, fields in entries]

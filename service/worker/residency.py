@@ -1,12 +1,15 @@
-"""Which models are in memory: the least recently asked leave when the measured bytes pass the budget."""
+"""Which models are in memory: the least recently asked leave when the measured bytes pass the budget.
+
+A model is loaded by a thread of its own while its questions wait, once for all who want it. A version deleted and
+made anew is loaded anew; who holds the old one keeps it until he lets go.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
@@ -21,10 +24,54 @@ Stamp = tuple[int, int]  # inode and mtime in ns of the weights: a version delet
 
 @dataclass(eq=False)
 class _Resident:
-    model: Model
-    stamp: Stamp
-    n_bytes: int
+    reference: str
+    stamp: Stamp | None
+    model: Future[Model] = field(default_factory=Future)
+    n_bytes: int = 0
     pins: int = 0
+    stale: bool = False  # the files have changed since
+
+    @property
+    def is_loaded(self) -> bool:
+        return self.model.done()
+
+
+@final
+class Hold:
+    """A claim to a model: it stays in memory until `release`."""
+
+    def __init__(self, residency: Residency, resident: _Resident) -> None:
+        self._residency = residency
+        self._resident = resident
+
+    @property
+    def reference(self) -> str:
+        """Name and version."""
+        return self._resident.reference
+
+    @property
+    def ready(self) -> bool:
+        """Whether `model` answers at once."""
+        return self._resident.is_loaded
+
+    @property
+    def model(self) -> Model:
+        """Waits until it is loaded. Raises NotFound, Failed."""
+        return self._resident.model.result()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the version on disk is still the one that is held."""
+        return self._resident.stamp == self._residency.stamp(self.reference)
+
+    @staticmethod
+    def wait_for_any(holds: Iterable[Hold], timeout_s: float) -> None:
+        """Until one is ready, but no longer."""
+        wait([hold._resident.model for hold in holds], timeout_s, FIRST_COMPLETED)
+
+    def release(self) -> None:
+        """Let go, once."""
+        self._residency.let_go(self._resident)
 
 
 @final
@@ -35,87 +82,84 @@ class Residency:
         self._store = store
         self._device = device
         self._budget_bytes = budget_bytes
-        self._residents: OrderedDict[str, _Resident] = OrderedDict()  # least recently asked first
-        self._gates: dict[str, threading.Lock] = {}  # one load at a time of a version
+        self._residents: dict[tuple[str, Stamp | None], _Resident] = {}  # least recently asked first
+        self._loader = ThreadPoolExecutor(1, "loader")
         self._lock = threading.Lock()
 
     @property
     def references(self) -> tuple[str, ...]:
         """What is in memory."""
         with self._lock:
-            return tuple(self._residents)
+            return tuple(dict.fromkeys(each.reference for each in self._residents.values() if each.is_loaded))
 
     @property
     def n_bytes(self) -> int:
         """Of all weights in memory."""
         with self._lock:
-            return sum(resident.n_bytes for resident in self._residents.values())
+            return sum(each.n_bytes for each in self._residents.values())
 
-    @contextmanager
-    def use(self, reference: str) -> Iterator[Model]:
-        """A model that stays in memory inside the `with`. Raises NotFound, Failed."""
-        resident = self._pin(reference)
-        try:
-            yield resident.model
-        finally:
-            with self._lock:
-                resident.pins -= 1
-                self._evict()
-
-    def _pin(self, reference: str) -> _Resident:
+    def hold(self, reference: str) -> Hold:
+        """Claim a model; it is loaded if it is not there. Returns at once."""
+        stamp = self.stamp(reference)
         with self._lock:
-            gate = self._gates.setdefault(reference, threading.Lock())
-        with gate:
-            folder = self._folder(reference)
-            stamp = _stamp(folder)
-            with self._lock:
-                resident = self._residents.get(reference)
-                if resident is not None and resident.stamp != stamp:
-                    del self._residents[reference]
-                    resident = None
-                if resident is not None:
-                    self._residents.move_to_end(reference)
-                    resident.pins += 1
-                    return resident
-            if stamp is None:
-                with self._lock:
-                    self._gates.pop(reference, None)
-                raise NotFound(f"the model {reference} is gone; see GET /models for those there are")
-            resident = self._load(reference, folder, stamp)
-            with self._lock:
-                self._residents[reference] = resident
-                self._evict()
-            return resident
+            resident = self._residents.pop((reference, stamp), None)
+            if resident is None:
+                for each in self._residents.values():
+                    each.stale |= each.reference == reference
+                resident = _Resident(reference, stamp)
+                self._loader.submit(self._load, resident)
+            self._residents[reference, stamp] = resident
+            resident.pins += 1
+        return Hold(self, resident)
 
-    def _load(self, reference: str, folder: Path, stamp: Stamp) -> _Resident:
+    def let_go(self, resident: _Resident) -> None:
+        """The end of a hold."""
+        with self._lock:
+            resident.pins -= 1
+            self._evict()
+
+    def stamp(self, reference: str) -> Stamp | None:
+        """None where the version is gone."""
         try:
-            model = load_model(folder, self._device)
+            status = (self._folder(reference) / "weights.safetensors").stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
+
+    def _load(self, resident: _Resident) -> None:
+        try:
+            model = self._read(resident.reference)
+        except Exception as error:
+            with self._lock:  # so that who asks next tries again
+                self._residents.pop((resident.reference, resident.stamp), None)
+            resident.model.set_exception(error)
+            return
+        tensors = [*model.nets.parameters(), *model.nets.buffers()]
+        resident.n_bytes = sum(t.numel() * t.element_size() for t in tensors)
+        resident.model.set_result(model)
+        with self._lock:
+            self._evict()
+
+    def _read(self, reference: str) -> Model:
+        if self.stamp(reference) is None:
+            raise NotFound(f"the model {reference} is gone; see GET /models for those there are")
+        try:
+            return load_model(self._folder(reference), self._device)
         except BadCheckpoint as error:
-            if _stamp(folder) is None:
+            if self.stamp(reference) is None:
                 raise NotFound(f"the model {reference} is gone; see GET /models for those there are") from error
             raise Failed(f"the model {reference} cannot be loaded: {error.message}; train it again") from error
-        tensors = [*model.nets.parameters(), *model.nets.buffers()]
-        return _Resident(model, stamp, sum(t.numel() * t.element_size() for t in tensors), pins=1)
+        except torch.OutOfMemoryError as error:
+            raise Failed(f"the model {reference} does not fit into the device's memory") from error
 
     def _evict(self) -> None:
-        """Let go of unpinned models until the rest fits. The caller holds the lock."""
-        total = sum(resident.n_bytes for resident in self._residents.values())
-        for reference, resident in list(self._residents.items()):
-            if total <= self._budget_bytes:
-                return
-            if resident.pins == 0:
-                del self._residents[reference]
-                total -= resident.n_bytes
+        """Let go of models that nobody holds: old versions at once, others until the rest fits. Needs the lock."""
+        total = sum(each.n_bytes for each in self._residents.values())
+        for place, each in list(self._residents.items()):
+            if each.pins == 0 and each.is_loaded and (each.stale or total > self._budget_bytes):
+                del self._residents[place]
+                total -= each.n_bytes
 
     def _folder(self, reference: str) -> Path:
         name, _, version = reference.partition("@")
         return self._store / name / version
-
-
-def _stamp(folder: Path) -> Stamp | None:
-    """None where the version is gone."""
-    try:
-        status = (folder / "weights.safetensors").stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns

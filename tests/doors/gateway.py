@@ -11,6 +11,7 @@ import numpy as np
 
 from models.data import TwoMoons
 from service.domain import Preview, Question, Reply, Timing
+from service.errors import Failed
 from service.serving import loop, serve
 from service.settings import Settings
 from service.telemetry import Telemetry
@@ -19,13 +20,19 @@ from tests.doors.fakes import MOONS, application, card
 
 @dataclass(frozen=True)
 class ToldAsks:
-    """`ports.Asks` that says on standard output that a question was taken, and answers it after a while."""
+    """`ports.Asks` that says on standard output that a question was taken, and answers it after a while.
+
+    Rows from `broken_from` on are refused.
+    """
 
     delay_s: float
+    broken_from: float
 
     async def ask(self, question: Question, *, timeout_s: float) -> Reply:
         print("asked", flush=True)
         await asyncio.sleep(self.delay_s)
+        if question.first >= self.broken_from:
+            raise Failed("the worker failed")
         timing = Timing(linger_ms=0.0, queue_ms=0.0, compute_ms=0.0, total_ms=0.0, batch_rows=question.rows)
         return Reply({"samples": np.zeros((question.rows, 2), np.float32)}, {}, timing)
 
@@ -34,7 +41,7 @@ class ToldAsks:
 
 
 async def main() -> None:
-    asks = ToldAsks(float(os.environ["DELAY_S"]))
+    asks = ToldAsks(float(os.environ["DELAY_S"]), float(os.environ["BROKEN_FROM"]))
     await serve(application(Settings(), [card("moons", MOONS, TwoMoons().spec)], asks), Telemetry())
 
 

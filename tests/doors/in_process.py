@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from models.data import Digits, TwoMoons
+from models.families.diffusion import Diffusion
 from models.families.vae import VAE
 from models.family import Decodes, Encodes, Family, Samples, Scores
 from models.networks import Nets
@@ -24,6 +25,7 @@ from service.errors import TimedOut
 from tests.doors.fakes import MOONS, card
 
 DIGITS = VAE.model_validate({"latent": 4, "width": 8, "depth": 1})
+STEPWISE = Diffusion.model_validate({"steps": 20, "width": 8, "depth": 1})
 
 
 @dataclass
@@ -41,7 +43,7 @@ def kept(name: str, family: Family, spec: DataSpec, *, able: tuple[Op, ...] | No
 
 
 def models() -> list[Kept]:
-    """Two moons, digits, and a model that can only be sampled."""
+    """Two moons, digits, a model that can only be sampled, one that takes steps."""
     digits = Digits()
     spec = digits.spec(digits.rows(Path()))
     return [
@@ -49,6 +51,7 @@ def models() -> list[Kept]:
         kept("digits", DIGITS, spec),
         kept("sampler", MOONS, TwoMoons().spec, able=("sample", "decode")),
         kept("solid", MOONS, DataSpec(shape=(5,))),
+        kept("stepwise", STEPWISE, TwoMoons().spec),
     ]
 
 
@@ -77,21 +80,34 @@ class InProcessAsks:
         return Reply(arrays, info, timing)
 
     async def watch(self, question: Question, *, timeout_s: float) -> AsyncIterator[Preview | Reply]:
+        for preview in self._previews(self.kept[question.model.partition("@")[0]], question):
+            yield preview
         yield await self.ask(question, timeout_s=timeout_s)
+
+    def _previews(self, model: Kept, question: Question) -> Iterator[Preview]:
+        family, noise = model.family, Noise.rows(question.seed, question.rows, start=question.first)
+        assert isinstance(family, Samples)
+        sampler = family.sampler(model.nets, family.SampleOptions.model_validate(question.options))
+        state = sampler.init(noise)
+        for k in range(sampler.steps - 1):
+            with torch.no_grad():
+                state = sampler.step(state, torch.full((question.rows,), k), noise)
+            if question.preview_every and (k + 1) % question.preview_every == 0:
+                yield Preview(k + 1, sampler.steps, {"samples": sampler.finish(state).numpy()})
 
     @torch.no_grad()
     def _answer(self, model: Kept, question: Question) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         family, nets = model.family, model.nets
         x = {name: torch.from_numpy(np.array(rows)) for name, rows in question.arrays.items()}
-        noise = Noise.rows(question.seed, question.rows)
+        noise = Noise.rows(question.seed, question.rows, start=question.first)
         assert isinstance(family, Samples)
+        if question.op == "sample":
+            options = family.SampleOptions.model_validate(question.options)
+            return {"samples": model.card.spec.quantize(sample(family.sampler(nets, options), noise)).numpy()}, {}
         assert isinstance(family, Scores)
         assert isinstance(family, Encodes)
         assert isinstance(family, Decodes)
         match question.op:
-            case "sample":
-                options = family.SampleOptions.model_validate(question.options)
-                return {"samples": model.card.spec.quantize(sample(family.sampler(nets, options), noise)).numpy()}, {}
             case "likelihood":
                 score = family.log_prob(nets, x["x"], noise, family.ScoreOptions.model_validate(question.options))
                 return {"log_prob": score.value.double().numpy()}, {"kind": score.kind}

@@ -10,14 +10,17 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 import grpc
 import httpx
+import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from service.client import Client, Unreachable
 from service.rpc.pb import pushforward_pb2 as pb
 from service.rpc.pb import pushforward_pb2_grpc as pb_grpc
 from service.rpc.server import SERVICE
@@ -49,7 +52,7 @@ Start = Callable[..., Gateway]
 def start(tmp_path: Path) -> Iterator[Start]:
     processes: list[subprocess.Popen[str]] = []
 
-    def run(http_port: int = 0, *, delay_s: float = 0.0) -> Gateway:
+    def run(http_port: int = 0, *, delay_s: float = 0.0, broken_from: float = inf) -> Gateway:
         environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
@@ -57,6 +60,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             "PUSHFORWARD_GRPC_PORT": "0",
             "PUSHFORWARD_DATA_ROOT": str(tmp_path),
             "DELAY_S": str(delay_s),
+            "BROKEN_FROM": str(broken_from),
         }
         command = [sys.executable, "-m", "tests.doors.gateway"]
         process = subprocess.Popen(
@@ -119,6 +123,20 @@ def test_an_open_event_stream_does_not_hold_the_doors_open(start: Start) -> None
             next(watch)
         assert failed.value.code() == grpc.StatusCode.UNAVAILABLE
     assert gateway.process.wait(9) == 0  # sooner than the grace for asks at work
+
+
+def test_a_stream_that_breaks_off_is_seen_by_its_client_and_harms_nobody_else(start: Start, tmp_path: Path) -> None:
+    gateway = start(broken_from=20_000)
+    file = tmp_path / "moons.npy"
+    with Client(gateway.url) as client:
+        with pytest.raises(Unreachable, match="broke off"):
+            client.save("sample", {"model": "moons", "n": 100_000}, file, accept="application/x-npy")
+        assert list(tmp_path.glob("moons*")) == []
+        client.save("sample", {"model": "moons", "n": 20_000}, file, accept="application/x-npy")
+    np.testing.assert_array_equal(np.load(file), np.zeros((20_000, 2), np.float32))
+    with grpc.insecure_channel(gateway.target) as channel, pytest.raises(grpc.RpcError) as failed:
+        list(pb_grpc.PushforwardStub(channel).SampleStream(pb.SampleRequest(model="moons", n=100_000)))
+    assert failed.value.code() == grpc.StatusCode.INTERNAL
 
 
 def test_a_taken_port_is_said_so(start: Start) -> None:

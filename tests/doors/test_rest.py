@@ -382,7 +382,7 @@ async def test_openapi_documents_bodies_answers_and_problems(doors: Doors) -> No
     document = (await doors.rest.get("/openapi.json")).json()
     sample = document["paths"]["/sample"]["post"]
     assert sample["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/Sample")
-    assert set(sample["responses"]["200"]["content"]) == set(media.OFFERS)
+    assert set(sample["responses"]["200"]["content"]) == set(media.SAMPLE_OFFERS)
     assert sample["responses"]["4XX"]["content"]["application/problem+json"]["schema"]["$ref"].endswith("/Problem")
     assert npy.MEDIA_TYPE in document["paths"]["/encode"]["post"]["requestBody"]["content"]
     family = document["components"]["schemas"]["Run"]["properties"]["family"]

@@ -1,4 +1,4 @@
-"""What only gRPC has: tensors, deadlines, cancellation, streams of chunks, limits of messages."""
+"""What only gRPC has: tensors, deadlines, cancellation, limits of messages."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from service.errors import Invalid
-from service.rpc import convert, server
+from service.rpc import convert
 from service.rpc.pb import pushforward_pb2 as pb
 from tests.doors.conftest import Doors
-from tests.doors.test_both_doors import array, tensor
+from tests.doors.test_both_doors import tensor
 
 
 @pytest.mark.parametrize("dtype", convert.DTYPES)
@@ -43,15 +43,6 @@ async def test_values_that_are_not_finite_are_refused(doors: Doors) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as failed:
         await doors.stub.Encode(pb.EncodeRequest(model="moons", x=x))
     assert failed.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-
-
-async def test_a_stream_of_samples_is_the_samples_in_chunks(doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "CHUNK_BYTES", 4 * 64 * 3)
-    request = pb.SampleRequest(model="digits", n=7, seed=1)
-    chunks = [array(answer.samples) async for answer in doors.stub.SampleStream(request)]
-    assert [len(chunk) for chunk in chunks] == [3, 3, 1]
-    whole = await doors.stub.Sample(request)
-    np.testing.assert_array_equal(np.concatenate(chunks), array(whole.samples))
 
 
 async def test_a_call_waits_no_longer_than_its_deadline(doors: Doors) -> None:

@@ -93,3 +93,14 @@ def test_continuous_data_have_no_bin_width() -> None:
 def test_only_one_or_three_channels_make_an_image() -> None:
     assert [DataSpec(shape=shape).is_image for shape in ((1, 8, 8), (3, 8, 8), (2, 8, 8), (64,))] == [
         True, True, False, False]  # fmt: skip
+
+
+def test_a_changed_copy_has_units_of_its_own():
+    spec = DataSpec(shape=(3,))
+    x = torch.zeros(1, 3)
+    spec.normalize(x)
+    shifted = spec.model_copy(update={"shift": (1.0, 2.0, 3.0)})
+    assert shifted.normalize(x).tolist() == [[-1, -2, -3]]
+    assert spec.normalize(x).tolist() == [[0, 0, 0]]
+    assert spec.normalize(x.double()).dtype == torch.float64
+    assert spec == DataSpec(shape=(3,))

@@ -440,10 +440,13 @@ class SampleRequest(_message.Message):
     N_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    PREVIEW_EVERY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     n: _builtins.int
     """0 is an error"""
     seed: _builtins.int
+    preview_every: _builtins.int
+    """SampleStream only: sampler steps between two previews of the rows on their way."""
     @_builtins.property
     def options(self) -> _struct_pb2.Struct: ...
     def __init__(
@@ -453,13 +456,19 @@ class SampleRequest(_message.Message):
         n: _builtins.int = ...,
         seed: _builtins.int | None = ...,
         options: _struct_pb2.Struct | None = ...,
+        preview_every: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "options", b"options", "seed", b"seed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_preview_every", b"_preview_every", "_seed", b"_seed", "options", b"options", "preview_every", b"preview_every", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "model", b"model", "n", b"n", "options", b"options", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preview_every", b"_preview_every", "_seed", b"_seed", "model", b"model", "n", b"n", "options", b"options", "preview_every", b"preview_every", "seed", b"seed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__preview_every: _TypeAlias = _typing.Literal["preview_every"]  # noqa: Y015
+    _WhichOneofArgType__preview_every: _TypeAlias = _typing.Literal["_preview_every", b"_preview_every"]  # noqa: Y015
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__preview_every) -> _WhichOneofReturnType__preview_every | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
 
 Global___SampleRequest: _TypeAlias = SampleRequest  # noqa: Y015
@@ -472,14 +481,21 @@ class SampleResponse(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     SAMPLES_FIELD_NUMBER: _builtins.int
     TIMING_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     seed: _builtins.int
+    step: _builtins.int
+    """Of a preview: how many of the sampler's steps its rows have taken. 0 of 0 where the rows are done."""
+    steps: _builtins.int
     @_builtins.property
     def samples(self) -> Global___Tensor:
-        """of a stream: the next rows"""
+        """of a stream: the next rows; of a preview: all of them, as they stand"""
 
     @_builtins.property
-    def timing(self) -> Global___Timing: ...
+    def timing(self) -> Global___Timing:
+        """not of a preview"""
+
     def __init__(
         self,
         *,
@@ -487,10 +503,12 @@ class SampleResponse(_message.Message):
         seed: _builtins.int = ...,
         samples: Global___Tensor | None = ...,
         timing: Global___Timing | None = ...,
+        step: _builtins.int = ...,
+        steps: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["samples", b"samples", "timing", b"timing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "samples", b"samples", "seed", b"seed", "timing", b"timing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "samples", b"samples", "seed", b"seed", "step", b"step", "steps", b"steps", "timing", b"timing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -14,7 +14,8 @@ import pytest
 
 from service import redis_server
 from service.adapters import redis_asks
-from service.adapters.redis_asks import GONE, GROUP, STREAM, RedisAsks
+from service.adapters.ask_streams import GONE, GROUP, WORKERS, stream_of
+from service.adapters.redis_asks import RedisAsks
 from service.adapters.redis_client import connect_sync
 from service.adapters.redis_workers import RedisWorkers
 from service.domain import Question, Reply
@@ -76,9 +77,10 @@ async def asks(settings: Settings) -> AsyncIterator[RedisAsks]:
 
 
 def stream_length(settings: Settings) -> int:
+    """Frames that no worker has answered."""
     client: Any = connect_sync(settings)
     try:
-        return int(client.xlen(STREAM))
+        return sum(int(client.xlen(stream_of(worker))) for worker in client.smembers(WORKERS))
     finally:
         client.close()
 
@@ -167,6 +169,10 @@ def a_worker_that_only_beats(settings: Settings) -> Iterator[str]:
     from service.domain import Worker
     from service.worker.inference import _Heart
 
+    client: Any = connect_sync(settings)
+    client.xgroup_create(stream_of("w"), GROUP, id="0", mkstream=True)
+    client.sadd(WORKERS, "w")
+    client.close()
     heart = _Heart(settings, lambda training: Worker(id="w", device="cpu", models=(), training=(), seen_at=0.0), tuple)
     heart.start()
     try:
@@ -299,8 +305,7 @@ async def test_frames_of_a_dead_worker_are_claimed(settings: Settings, asks: Red
     with a_worker_that_only_beats(settings) as dead:
         waiting = asyncio.create_task(asks.ask(Question(MOONS, "sample", 2, 1), timeout_s=20))
         await asyncio.sleep(0.1)
-        client.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
-        assert client.xreadgroup(GROUP, dead, {STREAM: ">"})
+        assert client.xreadgroup(GROUP, dead, {stream_of(dead): ">"})
         with worker(settings):
             await asyncio.sleep(0.2)
             assert not waiting.done()  # its owner lives
@@ -309,6 +314,81 @@ async def test_frames_of_a_dead_worker_are_claimed(settings: Settings, asks: Red
             assert (await waiting).arrays["samples"].shape == (2, 2)
             heartless.cancel()
     client.close()
+
+
+async def test_a_model_stays_with_one_worker_and_the_models_spread(settings: Settings, asks: RedisAsks):
+    for i in range(2, 12):
+        put_model(settings.store, f"moons@{i}", seed=i)
+    with worker(settings) as one, worker(settings) as other:
+        await _until_alive(settings, 2)
+        for _ in range(2):
+            await asyncio.gather(
+                *(asks.ask(Question(f"moons@{i}", "sample", 1, 1), timeout_s=20) for i in range(1, 12))
+            )
+        held = [set(thread._residency.references) for thread in (one, other)]
+    assert len(held[0]) + len(held[1]) == 11
+    assert all(held)
+
+
+async def test_frames_that_a_dead_worker_never_read_are_answered_by_another(settings: Settings, asks: RedisAsks):
+    client: Any = connect_sync(settings, decode=False)
+    with a_worker_that_only_beats(settings):
+        waiting = asyncio.create_task(asks.ask(Question(MOONS, "sample", 2, 1), timeout_s=20))
+        await asyncio.sleep(0.2)
+        assert stream_length(settings) == 1
+        with worker(settings):
+            client.delete("pf:worker:w")
+            heartless = asyncio.create_task(_keep_deleting(client))
+            assert (await waiting).arrays["samples"].shape == (2, 2)
+            await _until_gone(client, stream_of("w"))
+            heartless.cancel()
+    client.close()
+
+
+async def test_a_frame_that_no_worker_survives_is_refused(settings: Settings, asks: RedisAsks):
+    client: Any = connect_sync(settings, decode=False)
+    with a_worker_that_only_beats(settings) as dead:
+        waiting = asyncio.create_task(asks.ask(Question(MOONS, "sample", 2, 1), timeout_s=20))
+        await asyncio.sleep(0.2)
+        assert client.xreadgroup(GROUP, dead, {stream_of(dead): ">"})
+        (frame,) = client.xpending_range(stream_of(dead), GROUP, "-", "+", 9)
+        for other in ("another", "a third"):  # they died as well
+            client.xclaim(stream_of(dead), GROUP, other, 0, [frame["message_id"]])
+        with worker(settings):
+            client.delete("pf:worker:w")
+            heartless = asyncio.create_task(_keep_deleting(client))
+            with pytest.raises(Failed, match="survived"):
+                await waiting
+            heartless.cancel()
+    client.close()
+
+
+async def test_what_was_written_to_a_worker_that_had_left_goes_to_another(settings: Settings, asks: RedisAsks):
+    client: Any = connect_sync(settings, decode=False)
+    with worker(settings), a_worker_that_only_beats(settings):
+        client.delete(stream_of("w"))
+        await _until_alive(settings, 2)
+        for i in range(2, 12):
+            put_model(settings.store, f"moons@{i}", seed=i)
+        replies = await asyncio.gather(
+            *(asks.ask(Question(f"moons@{i}", "sample", 1, 1), timeout_s=20) for i in range(1, 12))
+        )
+    assert all(reply.arrays["samples"].shape == (1, 2) for reply in replies)
+    client.close()
+
+
+async def _until_alive(settings: Settings, n: int) -> None:
+    workers = RedisWorkers(settings)
+    async with asyncio.timeout(10):
+        while len(await workers.live()) < n:
+            await asyncio.sleep(0.01)
+    await workers.close()
+
+
+async def _until_gone(client: Any, key: str) -> None:
+    async with asyncio.timeout(10):
+        while client.exists(key):
+            await asyncio.sleep(0.02)
 
 
 async def _keep_deleting(client: Any) -> None:
@@ -327,10 +407,10 @@ async def test_garbage_in_the_stream_does_no_harm(settings: Settings, asks: Redi
         {"frame": frame[:-3]},
         {"frame": frame},
     ):
-        client.xadd(STREAM, fields)
+        client.xadd(stream_of(inference.id), fields)
     reply = await asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=20)
     assert reply.arrays["samples"].shape == (1, 2)
-    assert client.xlen(STREAM) == 0
+    assert client.xlen(stream_of(inference.id)) == 0
     client.close()
 
 

@@ -29,10 +29,10 @@ def put_dots(store: Path) -> Path:
     return _put(store, DOTS, {"family": {"family": "vae", "latent": 2, "width": 16, "depth": 1}, "data": data})
 
 
-def put_steps(store: Path, steps: int = 20) -> Path:
+def put_steps(store: Path, steps: int = 20, *, seed: int = 0) -> Path:
     """A diffusion of points in the plane."""
     family = {"family": "diffusion", "width": 16, "depth": 1, "steps": steps}
-    return _put(store, STEPS, {"family": family, "data": {"source": "two_moons"}})
+    return _put(store, STEPS, {"family": family, "data": {"source": "two_moons"}, "seed": seed})
 
 
 def _put(store: Path, reference: str, fields: dict[str, Any]) -> Path:
@@ -41,5 +41,14 @@ def _put(store: Path, reference: str, fields: dict[str, Any]) -> Path:
     name, _, version = reference.partition("@")
     folder = store / name / version
     folder.mkdir(parents=True)
-    save_model(folder, fresh(run, data, torch.device("cpu")), {}, data.fingerprint)
+    state = fresh(run, data, torch.device("cpu"))
+    _stir(state.average, torch.Generator().manual_seed(run.seed))
+    save_model(folder, state, {}, data.fingerprint)
     return folder
+
+
+@torch.no_grad()
+def _stir(nets: torch.nn.Module, rng: torch.Generator) -> None:
+    """Some networks start as the identity, which hides mistakes."""
+    for weights in nets.parameters():
+        weights += 0.1 * torch.randn(weights.shape, generator=rng)

@@ -1,47 +1,47 @@
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic
 
 import numpy as np
 import pytest
 import torch
 
-from models.checkpoint import load_model
-from models.noise import Noise
-from models.sampling import sample
 from service.domain import Question
 from service.errors import Failed, Invalid, NotFound, TimedOut, Unsupported
-from service.worker import engine as engine_module
-from service.worker.engine import Engine, Ticket
+from service.worker.costs import FIRST_CAP
+from service.worker.engine import Engine
 from service.worker.residency import Residency
+from tests.service.worker.engines import (
+    CPU,
+    Clock,
+    answered,
+    asked,
+    begin,
+    close_to,
+    held,
+    library,
+    ticket,
+    until_idle,
+    watch,
+)
 from tests.service.worker.models_on_disk import DOTS, MOONS, STEPS, put_dots, put_model, put_steps
 
-CPU = torch.device("cpu")
 X = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
+def residency(tmp_path: Path) -> Residency:
     torch.set_num_threads(1)
     put_model(tmp_path)
-    engine = Engine(Residency(tmp_path, CPU, 2**30), CPU)
+    return Residency(tmp_path, CPU, 2**30)
+
+
+@pytest.fixture
+def engine(residency: Residency) -> Iterator[Engine]:
+    engine = Engine(residency, CPU)
     yield engine
     engine.close()
-
-
-def ticket(question: Question, seconds: float = 60.0) -> Ticket:
-    return Ticket(question, monotonic() + seconds)
-
-
-def answered(engine: Engine, *questions: Question) -> list[Ticket]:
-    tickets = [ticket(question) for question in questions]
-    engine.add(tickets)
-    done = []
-    while engine.busy:
-        done += engine.turn()
-    assert sorted(map(id, done)) == sorted(map(id, tickets))
-    return tickets
 
 
 def asks() -> list[Question]:
@@ -69,14 +69,12 @@ def test_batch_mates_do_not_change_an_answer(engine: Engine):
         for name, array in alone.arrays.items():
             assert array.shape[0] == question.rows
             for mate in (first, second):
-                np.testing.assert_allclose(mate.arrays[name], array, rtol=1e-4, atol=1e-5)
+                close_to(mate.arrays[name], array)
 
 
 def test_samples_are_those_of_the_library(engine: Engine, tmp_path: Path):
-    (mine,) = answered(engine, Question(MOONS, "sample", 700, 12))
-    model = load_model(tmp_path / "moons" / "1", CPU)
-    sampler = model.family.sampler(model.nets, model.family.SampleOptions())
-    np.testing.assert_allclose(mine.arrays["samples"], sample(sampler, Noise.rows(12, 700)), rtol=1e-4, atol=1e-5)
+    (mine,) = answered(engine, Question(MOONS, "sample", 700, 12, first=5))
+    close_to(mine.arrays["samples"], library(tmp_path, mine.question))
 
 
 def test_a_likelihood_says_what_kind_it_is(engine: Engine):
@@ -102,7 +100,7 @@ def test_a_poisoned_question_fails_alone(engine: Engine, place: int, shape: tupl
     assert isinstance(poisoned.error, Failed)
     for question, mate in zip(good, tickets, strict=True):
         assert mate.error is None
-        np.testing.assert_allclose(mate.arrays["z"], answered(engine, question)[0].arrays["z"], rtol=1e-4, atol=1e-5)
+        close_to(mate.arrays["z"], answered(engine, question)[0].arrays["z"])
 
 
 def test_an_answer_that_is_not_finite_is_refused_alone(engine: Engine):
@@ -114,11 +112,9 @@ def test_an_answer_that_is_not_finite_is_refused_alone(engine: Engine):
         assert fine.error is None
 
 
-def test_a_model_that_draws_what_is_not_finite_is_at_fault(tmp_path: Path):
-    put_model(tmp_path)
-    engine = Engine(Residency(tmp_path, CPU, 2**30), CPU)
-    with engine._residency.use(MOONS) as held, torch.no_grad():
-        for weight in held.nets.parameters():
+def test_a_model_that_draws_what_is_not_finite_is_at_fault(engine: Engine, residency: Residency):
+    with held(residency, MOONS) as model, torch.no_grad():
+        for weight in model.nets.parameters():
             weight.fill_(torch.nan)
         (refused,) = answered(engine, Question(MOONS, "sample", 1, 0))
     assert isinstance(refused.error, Failed)
@@ -138,8 +134,7 @@ def test_a_question_of_the_wrong_rows_names_its_field(engine: Engine):
 
 def test_an_expired_question_is_dropped_before_it_costs(engine: Engine):
     late, timely = ticket(Question(MOONS, "sample", 5, 0), seconds=-1), ticket(Question(MOONS, "sample", 2, 1))
-    engine.add([late, timely])
-    assert set(engine.turn()) == {late, timely}
+    assert set(begin(engine, late, timely).done) == {late, timely}
     assert isinstance(late.error, TimedOut)
     assert late.compute_ms == 0
     assert timely.batch_rows == 2
@@ -148,8 +143,94 @@ def test_an_expired_question_is_dropped_before_it_costs(engine: Engine):
 def test_many_that_expire_at_once_go_at_once(engine: Engine):
     late = [ticket(Question(MOONS, "sample", 1, seed), seconds=-1) for seed in range(20_000)]
     engine.add(late)
-    assert engine.turn() == late
+    assert engine.turn().done == late
     assert not engine.busy
+
+
+def test_the_earliest_deadline_joins_first(engine: Engine):
+    tickets = [ticket(Question(MOONS, "sample", FIRST_CAP, seed), seconds) for seed, seconds in enumerate((30, 10, 20))]
+    assert asked(engine, tickets).tickets == [tickets[1], tickets[2], tickets[0]]
+
+
+def test_a_cancelled_question_frees_its_room_at_once(engine: Engine):
+    waiting, fine, stranger = (ticket(Question(MOONS, "sample", n, n)) for n in (FIRST_CAP, 2, 3))
+    engine.add([waiting, fine])
+    engine.cancel([waiting, stranger])
+    engine.wait(10)
+    turn = engine.turn()
+    assert set(turn.done) == {waiting, fine}
+    assert isinstance(waiting.error, TimedOut)
+    assert waiting.error.detail == "given up"
+    assert fine.batch_rows == 2
+    assert not engine.busy
+
+
+def test_a_turn_tells_its_call_and_why_it_was_made(engine: Engine):
+    tickets = [ticket(Question(MOONS, "sample", FIRST_CAP, 0), 10), ticket(Question(MOONS, "sample", 3, 1))]
+    first, second = asked(engine, tickets).calls
+    assert (first.model, first.op, first.rows, first.cap, first.reason) == (MOONS, "sample", 64, 64, "full")
+    assert (second.rows, second.reason) == (3, "drained")
+
+
+class TestLoads:
+    """Models on their way into memory."""
+
+    def test_questions_of_other_models_are_answered_meanwhile(self, residency: Residency, tmp_path: Path):
+        put_steps(tmp_path)
+        engine = Engine(residency, CPU)
+        with held(residency, MOONS):
+            gate = threading.Event()
+            residency._loader.submit(gate.wait)
+            slow, quick = ticket(Question(STEPS, "sample", 1, 0, {"steps": 2})), ticket(Question(MOONS, "sample", 1, 0))
+            engine.add([slow])
+            assert engine.busy
+            assert not engine.ready
+            engine.add([quick])
+            assert engine.ready
+            assert engine.turn().done == [quick]
+            assert not engine.ready
+            gate.set()
+            assert until_idle(engine).tickets == [slow]
+
+    def test_a_question_that_expires_while_its_model_loads_is_refused(self, residency: Residency):
+        clock = Clock()
+        engine = Engine(residency, CPU, clock=clock)
+        gate = threading.Event()
+        residency._loader.submit(gate.wait)
+        late = ticket(Question(MOONS, "sample", 1, 0), 5, clock)
+        engine.add([late])
+        clock.now += 5
+        assert engine.ready
+        assert engine.turn().done == [late]
+        assert isinstance(late.error, TimedOut)
+        gate.set()
+
+    def test_a_version_made_anew_answers_new_questions_and_the_old_one_those_it_had(
+        self, engine: Engine, tmp_path: Path
+    ):
+        folder = put_steps(tmp_path)
+        old = ticket(Question(STEPS, "sample", 2, 1, {"steps": 5}))
+        expected_old = library(tmp_path, old.question)
+        begin(engine, old)
+        shutil.rmtree(folder)
+        put_steps(tmp_path, seed=1)
+        new = ticket(old.question)
+        asked_of_new = library(tmp_path, new.question)
+        engine.add([new])
+        until_idle(engine)
+        close_to(old.arrays["samples"], expected_old)
+        close_to(new.arrays["samples"], asked_of_new)
+        assert np.abs(asked_of_new - expected_old).max() > 0.01
+
+    def test_a_version_deleted_finishes_what_it_has_and_takes_no_more(self, engine: Engine, tmp_path: Path):
+        folder = put_steps(tmp_path)
+        old, new = (ticket(Question(STEPS, "sample", 2, 1, {"steps": 5})) for _ in range(2))
+        begin(engine, old)
+        shutil.rmtree(folder)
+        engine.add([new])
+        until_idle(engine)
+        assert old.error is None
+        assert isinstance(new.error, NotFound)
 
 
 class TestSteps:
@@ -158,13 +239,6 @@ class TestSteps:
     @pytest.fixture(autouse=True)
     def model(self, tmp_path: Path) -> None:
         put_steps(tmp_path)
-
-    @staticmethod
-    def alone(tmp_path: Path, question: Question) -> np.ndarray:
-        """The library's own answer."""
-        model = load_model(tmp_path / "steps" / "1", CPU)
-        sampler = model.family.sampler(model.nets, model.family.SampleOptions.model_validate(dict(question.options)))
-        return np.asarray(sample(sampler, Noise.rows(question.seed, question.rows)))
 
     @pytest.mark.parametrize(
         "options",
@@ -176,38 +250,64 @@ class TestSteps:
     ):
         tickets = [ticket(Question(STEPS, "sample", n, seed, options)) for n, seed in ((3, 1), (2, 2), (4, 3))]
         engine.add(tickets[:1])
+        engine.wait(10)
         turns = dict.fromkeys(tickets, 0)
         for turn in range(1, 12):
             if turn in (3, 5):
                 engine.add([tickets[turn // 2]])
-            for done in engine.turn():
+            for done in engine.turn().done:
                 turns[done] = turn
         assert list(turns.values()) == [6, 8, 10]
         assert [each.batch_rows for each in tickets] == [9, 9, 9]
         for each in tickets:
             assert each.error is None
-            expected = self.alone(tmp_path, each.question)
-            np.testing.assert_allclose(each.arrays["samples"], expected, rtol=1e-4, atol=1e-5)
+            close_to(each.arrays["samples"], library(tmp_path, each.question))
 
     def test_more_rows_than_a_call_takes_go_on_as_others_leave(self, engine: Engine, tmp_path: Path):
-        question = Question(STEPS, "sample", engine_module.MAX_CALL_ROWS + 100, 4, {"steps": 3})
+        question = Question(STEPS, "sample", 3 * FIRST_CAP + 10, 4, {"steps": 3})
         (mine,) = answered(engine, question)
-        np.testing.assert_allclose(mine.arrays["samples"], self.alone(tmp_path, question), rtol=1e-4, atol=1e-5)
+        close_to(mine.arrays["samples"], library(tmp_path, question))
 
-    def test_an_expired_question_frees_its_rows_between_steps(self, engine: Engine, tmp_path: Path):
-        full = ticket(Question(STEPS, "sample", engine_module.MAX_CALL_ROWS, 1, {"steps": 20}))
-        small = ticket(Question(STEPS, "sample", 2, 2, {"steps": 20}))
-        engine.add([full, small])
-        assert engine.turn() == engine.turn() == []
+    def test_an_expired_question_frees_its_rows_between_steps(self, residency: Residency, tmp_path: Path):
+        clock = Clock()
+        engine = Engine(residency, CPU, clock=clock)
+        watch(residency, STEPS, "denoiser", lambda _: clock.go(15))
+        full = ticket(Question(STEPS, "sample", FIRST_CAP, 1, {"steps": 20}), 5, clock)
+        small = ticket(Question(STEPS, "sample", 2, 2, {"steps": 20}), 50, clock)
+        assert begin(engine, full, small).done == engine.turn().done == []
         assert small.joined == 0
-        full.deadline = monotonic()
-        assert engine.turn() == [full]
+        assert small.started_at is None
+        clock.now = joined_at = clock.now + 5
+        assert engine.turn().done == [full]
         assert isinstance(full.error, TimedOut)
-        assert (small.joined, small.batch_rows) == (2, 2)
-        while engine.busy:
-            engine.turn()
-        expected = self.alone(tmp_path, small.question)
-        np.testing.assert_allclose(small.arrays["samples"], expected, rtol=1e-4, atol=1e-5)
+        assert (small.joined, small.batch_rows, small.started_at) == (2, 2, joined_at)
+        until_idle(engine)
+        close_to(small.arrays["samples"], library(tmp_path, small.question))
+
+    def test_a_cancelled_question_frees_its_rows_between_steps(self, engine: Engine, tmp_path: Path):
+        gone, stays = (ticket(Question(STEPS, "sample", n, n, {"steps": 6})) for n in (3, 2))
+        begin(engine, gone, stays)
+        engine.cancel([gone])
+        turn = engine.turn()
+        assert turn.done == [gone]
+        assert turn.call is not None
+        assert turn.call.rows == 2
+        until_idle(engine)
+        close_to(stays.arrays["samples"], library(tmp_path, stays.question))
+
+    def test_likelihoods_at_different_steps_share_calls(self, engine: Engine):
+        options = {"steps": 4, "divergence": "hutchinson", "draws": 2}
+        early, late = (Question(STEPS, "likelihood", 3, seed, options, {"x": X[seed : seed + 3]}) for seed in (1, 2))
+        alone = [each.arrays for question in (early, late) for each in answered(engine, question)]
+        tickets = [ticket(early), ticket(late)]
+        begin(engine, tickets[0])
+        engine.turn()
+        asked(engine, [tickets[1]], under_way=[tickets[0]])
+        for each, expected in zip(tickets, alone, strict=True):
+            assert each.batch_rows == 6
+            assert each.info == {"kind": "estimate"}
+            for name in ("log_prob", "std_error"):
+                np.testing.assert_allclose(each.arrays[name], expected[name], rtol=1e-4, atol=1e-4)
 
     def test_more_steps_than_the_model_has_names_its_field(self, engine: Engine):
         (refused,) = answered(engine, Question(STEPS, "sample", 1, 0, {"steps": 21}))
@@ -244,13 +344,6 @@ class TestRange:
     def test_what_is_decoded_is_not_rounded(self, engine: Engine):
         (mine,) = answered(engine, Question(DOTS, "decode", 40, 0, {}, {"z": X}))
         assert len(np.unique(mine.arrays["x"])) > 3
-
-
-def test_keys_take_turns(engine: Engine):
-    big, small = ticket(Question(MOONS, "sample", 5 * engine_module.MAX_CALL_ROWS, 0)), ticket(asks()[4])
-    engine.add([big, small])
-    assert engine.turn() == []
-    assert engine.turn() == [small]
 
 
 def test_a_model_that_is_gone_refuses_all_its_questions(engine: Engine, tmp_path: Path):

@@ -1,0 +1,118 @@
+r"""What a call of a key costs, and how many rows it may have: learned from the calls themselves.
+
+The milliseconds of a call of n rows are fitted by ms = a n + b, least squares with weights that fade by `FADE` a call.
+With the weighted means and (co)variances kept up to date by each new (n, ms),
+
+    a = cov(n, ms) / var(n),      b = mean(ms) - a mean(n),
+
+the exact solution of the recursive problem. As long as all calls had the same n, a = mean(ms) / n and b = 0.
+
+A call may last max(`CALL_MS`, 4 b): beyond 4 b, more rows save little. The cap starts at `FIRST_CAP` rows, doubles
+after a full call as long as twice the rows are foreseen to fit, and halves when a full call is foreseen to last twice
+as long. Rows that did not fit into the device's memory are a ceiling, which is tried again now and then.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+FADE = 0.95
+FIRST_WEIGHT = 0.05  # the first call of a key also allocates and warms caches
+CLIP = 4.0  # times what was foreseen: more is an accident, not a cost
+CALL_MS = 25.0
+FIRST_CAP = 64  # rows
+RETRY_AFTER = 64  # full calls below a ceiling before it is raised
+
+
+@final
+class Line:
+    """ms = a rows + b, of what was seen."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+        self._weight = 0.0
+        self._rows = self._ms = 0.0  # means
+        self._var = self._cov = 0.0  # sums of squares and products about them
+
+    @property
+    def is_known(self) -> bool:
+        """Whether a call was seen."""
+        return self._calls > 0
+
+    @property
+    def a(self) -> float:
+        """Milliseconds of one row more."""
+        if self._var > 1e-6 * self._weight * self._rows**2:
+            return max(0.0, self._cov / self._var)
+        return self._ms / self._rows if self._rows else 0.0
+
+    @property
+    def b(self) -> float:
+        """Milliseconds of a call, however few its rows."""
+        return max(0.0, self._ms - self.a * self._rows)
+
+    def ms(self, rows: float) -> float:
+        """What a call of so many rows is foreseen to last."""
+        a = self.a
+        return a * rows + max(0.0, self._ms - a * self._rows)
+
+    def see(self, rows: int, ms: float) -> None:
+        """Learn from a call."""
+        if self._calls >= 4:
+            ms = min(ms, CLIP * self.ms(rows))
+        weight = 1.0 if self._calls else FIRST_WEIGHT
+        self._calls += 1
+        self._weight = FADE * self._weight + weight
+        off, gain = rows - self._rows, weight / self._weight
+        self._rows += gain * off
+        self._ms += gain * (ms - self._ms)
+        self._var = FADE * self._var + weight * off * (rows - self._rows)
+        self._cov = FADE * self._cov + weight * off * (ms - self._ms)
+
+
+@final
+class Costs:
+    """Of one key."""
+
+    def __init__(self) -> None:
+        self.line = Line()
+        self.steps = 1  # of a row, once known
+        self.limit = FIRST_CAP  # rows, by the numbers they hold
+        self._cap = FIRST_CAP
+        self._ceiling: int | None = None  # rows, by the device's memory
+        self._full_calls = 0  # since the ceiling was met
+
+    @property
+    def cap(self) -> int:
+        """Rows of one call at most."""
+        return max(1, min(self._cap, self.limit, self._ceiling or self._cap))
+
+    @property
+    def row_ms(self) -> float:
+        """One row of full calls, from its first step to its last; 0 where not known."""
+        return (self.line.a + self.line.b / self.cap) * self.steps
+
+    def ms(self, row_steps: int, steps: int) -> float:
+        """Foreseen for so many steps of rows, of which one row has the given number to go."""
+        calls = max(steps, row_steps / self.cap)
+        return self.line.a * row_steps + self.line.b * calls if row_steps else 0.0
+
+    def see(self, rows: int, ms: float) -> None:
+        """Learn from a call."""
+        cap = self.cap
+        self.line.see(rows, ms)
+        if rows < cap:
+            return
+        self._full_calls += 1
+        if self._ceiling is not None and self._full_calls >= RETRY_AFTER:
+            self._ceiling, self._full_calls = 2 * self._ceiling, 0
+        allowed_ms = max(CALL_MS, 4 * self.line.b)
+        if self.line.ms(cap) > 2 * allowed_ms:
+            self._cap = cap // 2
+        elif self.line.ms(2 * cap) <= allowed_ms:
+            self._cap = max(self._cap, min(2 * cap, self.limit))
+
+    def overflow(self, rows: int) -> None:
+        """A call of so many rows did not fit into memory."""
+        self._ceiling = max(1, rows // 2)
+        self._full_calls = 0

@@ -1,0 +1,100 @@
+"""Deficit round robin, by members of known cost."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from service.worker.turns import JUMPS, QUANTUM_MS, Ring
+
+
+@dataclass(eq=False)
+class Member:
+    key: str
+    call_ms: float
+    ready: bool = True
+    deficit_ms: float = 0.0
+
+
+def taken(ring: Ring[Member], calls: int) -> list[str]:
+    """Who took the next calls, in order."""
+    order = []
+    for _ in range(calls):
+        member = ring.next()
+        assert member is not None
+        member.deficit_ms -= member.call_ms
+        order.append(member.key)
+    return order
+
+
+def ring_of(*members: Member) -> Ring[Member]:
+    ring: Ring[Member] = Ring()
+    for member in members:
+        ring.enter(member)
+    return ring
+
+
+def ms_of(members: list[Member], order: list[str]) -> dict[str, float]:
+    return {member.key: order.count(member.key) * member.call_ms for member in members}
+
+
+@pytest.mark.parametrize("calls_ms", [(1.0, 20.0), (0.1, 3.0, 50.0), (7.0, 7.0, 7.0)])
+def test_members_get_the_same_time_whatever_their_calls_cost(calls_ms: tuple[float, ...]):
+    members = [Member(str(i), ms) for i, ms in enumerate(calls_ms)]
+    shares = ms_of(members, taken(ring_of(*members), 4000))
+    assert max(shares.values()) - min(shares.values()) <= max(calls_ms) + 2 * QUANTUM_MS
+
+
+def test_a_newcomer_is_next():
+    ring = ring_of(Member("sampler", 20), Member("other sampler", 20))
+    taken(ring, 5)
+    ring.enter(Member("likelihood", 2))
+    assert taken(ring, 1) == ["likelihood"]
+
+
+def test_newcomers_without_end_starve_nobody():
+    sampler = Member("sampler", 20)
+    ring = ring_of(sampler)
+    order: list[str] = []
+    for i in range(1000):
+        newcomer = Member(f"new {i}", 2)
+        ring.enter(newcomer)
+        while newcomer.key not in order[-30:]:
+            order += taken(ring, 1)
+        ring.leave(newcomer)
+    steps = order.count("sampler")
+    assert 20 * steps > 0.2 * (20 * steps + 2 * 1000)
+
+
+@pytest.mark.parametrize(("stays_ms", "comes_ms"), [(10, 100), (20, 2), (3, 3)])
+def test_coming_and_going_after_each_call_does_not_pay(stays_ms: float, comes_ms: float):
+    stays, comes = Member("stays", stays_ms), Member("comes", comes_ms)
+    ring = ring_of(stays, comes)
+    ms = {"stays": 0.0, "comes": 0.0}
+    for _ in range(5000):
+        (key,) = taken(ring, 1)
+        if key == "comes":
+            ms[key] += comes_ms
+            ring.leave(comes)
+            comes = Member("comes", comes_ms)
+            ring.enter(comes)
+        else:
+            ms[key] += stays_ms
+    assert ms["comes"] == pytest.approx(ms["stays"], rel=0.05)
+
+
+def test_only_so_many_jump_the_queue_in_a_round():
+    waits = Member("waits", 1)
+    ring = ring_of(waits)
+    for i in range(2 * JUMPS):
+        ring.enter(Member(f"new {i}", 1))
+    assert "waits" in taken(ring, JUMPS + 1)
+
+
+def test_who_is_not_ready_is_passed_over():
+    loading, ready = Member("loading", 1, ready=False), Member("ready", 1)
+    ring = ring_of(loading, ready)
+    assert set(taken(ring, 50)) == {"ready"}
+    loading.ready = True
+    assert taken(ring, 1) == ["loading"]
+    ready.ready = loading.ready = False
+    assert ring.next() is None
