@@ -43,6 +43,7 @@ WHOLE = (str(Path(__file__).parent / "whole_requests.py"),)
 OURS = "Pushforward"
 LARGE_ROWS, LARGE_ASKS = 20_000, 5
 LIKELIHOOD_ROWS, LIKELIHOOD_CLIENTS = 64, 16
+QUIET_PER_S = 4.0  # asks that hardly ever meet
 GENERATOR_RATES = (2000, 4000, 6000, 8000)
 
 
@@ -114,7 +115,8 @@ def main() -> int:
             sys.exit(str(error))
     command = " ".join(["python", "benchmarks/serving.py", *sys.argv[1:]])
     settings = {OURS: f"{options.gateways} gateway(s), 1 worker, 1 torch thread, as it comes"}
-    text = markdown(findings, settings | {peer.name: peer.settings for peer in peers}, command)
+    settings |= {peer.name: peer.settings for peer in peers if peer.name in findings.closed}
+    text = markdown(findings, settings, command)
     print(text)
     if not options.only:
         write(findings, text, command)
@@ -192,24 +194,28 @@ def likelihood(bench: Bench) -> None:
 
 def merging(bench: Bench) -> None:
     """Rows that join between steps, beside the same engine merging whole requests only."""
-    tails, middles = [], []
+    tails, middles, steps = [], [], []
     for _ in range(bench.rounds):
         with bench.ours() as place:
             capacity = _capacity(bench, place.port, DDIM)
-            quiet = _middle_ms(bench, place.port)
+            quiet = open_loop(place.port, [Arrivals(DDIM, QUIET_PER_S)], bench.seconds)[0]
             loaded = open_loop(place.port, [Arrivals(DDIM, 0.6 * capacity)], bench.seconds)[0]
         with bench.ours(WHOLE) as place:
             _capacity(bench, place.port, DDIM)  # its caps are learned, too
             whole = open_loop(place.port, [Arrivals(DDIM, 0.6 * capacity)], bench.seconds)[0]
         tails.append(percentile_ms(loaded, 99) / percentile_ms(whole, 99))
-        middles.append(percentile_ms(loaded, 50) / quiet)
+        middles.append(percentile_ms(loaded, 50) / percentile_ms(quiet, 50))
+        steps.append((_step_ms(quiet), _step_ms(loaded)))
         bench.say(
-            f"DDIM: capacity {capacity:.0f} asks/s; p50 {quiet:.1f} ms unloaded, {percentile_ms(loaded, 50):.1f} at "
-            f"60 %; p99 {percentile_ms(loaded, 99):.1f} ms merging steps, {percentile_ms(whole, 99):.1f} whole requests"
+            f"DDIM: capacity {capacity:.0f} asks/s; p50 {percentile_ms(quiet, 50):.1f} ms unloaded, "
+            f"{percentile_ms(loaded, 50):.1f} at 60 %; p99 {percentile_ms(loaded, 99):.1f} ms merging steps, "
+            f"{percentile_ms(whole, 99):.1f} whole requests"
         )
+    quiet_ms, loaded_ms = (median(column) for column in zip(*steps, strict=True))
+    note = f"a step takes {quiet_ms:.2f} ms unloaded, {loaded_ms:.2f} ms with all that share it"
     bench.findings.rows += [
         Row(DDIM_LOAD, "p99, of the same engine's merging whole requests", "at most", 0.5, tails),
-        Row(DDIM_LOAD, "p50, of an unloaded run's", "at most", 1.25, middles),
+        Row(DDIM_LOAD, "p50, of an unloaded run's", "at most", 1.25, middles, note),
     ]
 
 
@@ -217,36 +223,33 @@ def mixed(bench: Bench) -> None:
     """Short likelihoods among samplers of many steps."""
     x = np.random.default_rng(2).random((1, in_process.SIZE), dtype=np.float32)
     short = Post("/likelihood", (body(in_process.DECODER, x=x.tolist()),))
-    reached = []
+    reached, parts = [], []
     with bench.ours() as place:
         for _ in range(bench.rounds):
             capacity = _capacity(bench, place.port, DDIM)
-            own_ms = percentile_ms(alone := open_loop(place.port, [Arrivals(short, 20)], bench.seconds)[0], 50)
-            compute_ms = median(outcome.compute_ms for outcome in alone)
+            alone = open_loop(place.port, [Arrivals(short, QUIET_PER_S)], bench.seconds)[0]
+            own_ms, compute_ms = percentile_ms(alone, 50), median(outcome.compute_ms for outcome in alone)
             arrivals = [Arrivals(DDIM, 0.6 * capacity), Arrivals(short, 0.1 * 1000 / compute_ms)]
             samples, likelihoods = open_loop(place.port, arrivals, bench.seconds)
             step_ms = _step_ms(samples)
             tail_ms = percentile_ms(likelihoods, 99)
             reached.append(tail_ms / (2 * step_ms + own_ms))
+            parts.append((tail_ms, step_ms, own_ms))
             bench.say(
                 f"mixed: likelihood {own_ms:.1f} ms alone ({compute_ms:.1f} computing), p99 {tail_ms:.1f} ms among "
                 f"steps of {step_ms:.2f} ms"
             )
+    tail_ms, step_ms, own_ms = (median(column) for column in zip(*parts, strict=True))
     load = "mixed: the above and one-row likelihoods for 10 % of the device's time"
-    bench.findings.rows.append(
-        Row(load, "the likelihoods' p99, of two sampler steps and their own time alone", "at most", 1.0, reached)
-    )
+    figure = "the likelihoods' p99, of two sampler steps and their own time alone"
+    note = f"p99 {tail_ms:.1f} ms; a step takes {step_ms:.2f} ms, a likelihood alone {own_ms:.1f} ms"
+    bench.findings.rows.append(Row(load, figure, "at most", 1.0, reached, note))
 
 
 def _capacity(bench: Bench, port: int, post: Post) -> float:
     """The most asks/s that are answered: of closed loops of many clients."""
     closed_loop(port, post, 64, 2.0)  # so that caps are learned
     return max(closed_loop(port, post, clients, max(2.0, bench.seconds / 2)).per_s for clients in (64, 256))
-
-
-def _middle_ms(bench: Bench, port: int) -> float:
-    """The p50 of asks that meet no other."""
-    return percentile_ms(open_loop(port, [Arrivals(DDIM, 4.0)], bench.seconds)[0], 50)
 
 
 def _step_ms(samples: Sequence[Outcome]) -> float:

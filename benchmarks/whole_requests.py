@@ -8,18 +8,19 @@ from __future__ import annotations
 import runpy
 
 from service.worker.answering import Way
-from service.worker.engine import _Group
+from service.worker.group import Group
+from service.worker.rows import Segment
+from service.worker.tickets import Ticket
 
-join = _Group._join
+admit = Group._admit
 
 
-def join_the_empty(group: _Group, chosen: Way) -> None:
+def admit_to_the_empty(self: Group, chosen: Way, room: int) -> tuple[tuple[Segment, ...], list[Ticket]]:
     """Let waiting rows in only where none are under way."""
-    if group.rows is None:
-        join(group, chosen)
+    return admit(self, chosen, room) if room == self._costs.cap else ((), [])
 
 
-_Group._join = join_the_empty  # type: ignore[method-assign,assignment]
+Group._admit = admit_to_the_empty  # type: ignore[method-assign]
 
 if __name__ == "__main__":
     runpy.run_module("service.worker", run_name="__main__")
