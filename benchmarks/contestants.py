@@ -61,9 +61,9 @@ IN_PROCESS = Peer(
 LITSERVE = Peer(
     "LitServe",
     (str(BIN / "python"), str(PEERS / "litserve_server.py")),
-    "max_batch_size 64, batch_timeout 0.5 ms, 2 API servers, 1 worker, orjson; fast_queue and other sizes, waits and "
+    "max_batch_size 64, batch_timeout 0.2 ms, 2 API servers, 1 worker, orjson; fast_queue and other sizes, waits and "
     "counts were slower",
-    {"BATCH": "64", "WAIT_MS": "0.5", "FAST_QUEUE": "0", "API_SERVERS": "2", "TIMEOUT_S": "30"},
+    {"BATCH": "64", "WAIT_MS": "0.2", "FAST_QUEUE": "0", "API_SERVERS": "2", "TIMEOUT_S": "30"},
 )
 BENTOML = Peer(
     "BentoML",

@@ -130,8 +130,14 @@ class Outcome:
 
     status: int  # 0: the connection broke, or the client's patience did
     latency_ms: float  # from when it was due
+    behind_ms: float  # of that, before the generator sent it
     compute_ms: float  # that the server says it took, 0 where it does not
     retry_after: bool  # whether a refusal says when to come again
+
+    @property
+    def since_sent_ms(self) -> float:
+        """What a deadline is counted in."""
+        return self.latency_ms - self.behind_ms
 
 
 def open_loop(
@@ -156,7 +162,8 @@ def open_loop(
     outcomes: list[list[Outcome]] = [[] for _ in arrivals]
     for ask in asks:
         if ask.due_s >= warm_up_s:
-            outcomes[ask.process].append(Outcome(ask.status, 1000 * ask.took_s, ask.compute_ms, ask.retry_after))
+            times_ms = 1000 * ask.took_s, 1000 * ask.behind_s
+            outcomes[ask.process].append(Outcome(ask.status, *times_ms, ask.compute_ms, ask.retry_after))
     return outcomes
 
 
@@ -178,6 +185,7 @@ class _Ask:
     request: bytes
     status: int = 0
     took_s: float = 0.0
+    behind_s: float = 0.0
     compute_ms: float = 0.0
     retry_after: bool = False
 
@@ -222,6 +230,7 @@ class _Generator:
         return perf_counter() - self.began
 
     def _send(self, ask: _Ask) -> None:
+        ask.behind_s = self._now_s() - ask.due_s
         while self.free:
             connection = self.free.pop()
             if connection.is_open:

@@ -17,6 +17,10 @@ from typing import Any, Literal
 from load import Closed
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
+OPEN_LOOP = (
+    "Latencies count from when an ask was due, deadlines from when it was sent; behind: the p99 of the time between. "
+    "Status 0: no answer. Overshoot: by how much the worst ask that was accepted missed its deadline."
+)
 VERSIONS = ("torch", "fastapi", "uvicorn", "redis", "celery", "numpy")
 
 
@@ -60,6 +64,7 @@ class Rate:
     statuses: Mapping[int, int]  # 0: broken off, by the server or by the client's patience
     told_when: int  # refusals with Retry-After
     overshoot_ms: float  # by which the worst accepted ask missed its deadline
+    behind_ms: float  # the generator's own delay, p99: where it is large, so are the latencies
     step_ms: float  # one step of a sampler, as its answers tell; 0 where they do not
 
 
@@ -86,7 +91,18 @@ def markdown(findings: Findings, settings: Mapping[str, str], command: str) -> s
         parts += [*_table(columns, [_closed(name, rounds, clients) for name, rounds in findings.closed.items()]), ""]
     if findings.rates:
         parts += ["## Open loop: Poisson arrivals, a deadline of 1 s", ""]
-        columns = ["server", "load", "asks/s", "goodput/s", "p50", "p95", "p99 ms", "statuses", "overshoot ms"]
+        columns = [
+            "server",
+            "load",
+            "asks/s",
+            "goodput/s",
+            "p50",
+            "p95",
+            "p99 ms",
+            "statuses",
+            "overshoot ms",
+            "behind ms",
+        ]
         parts += [*_table(columns, [_rate(rate) for rate in findings.rates]), ""]
         parts += [
             "Status 0: no answer. Overshoot: by how much the worst ask that was accepted missed its deadline.",
@@ -128,6 +144,7 @@ def _rate(rate: Rate) -> tuple[str, ...]:
         *(f"{ms:.3g}" for ms in (rate.p50_ms, rate.p95_ms, rate.p99_ms)),
         statuses + told,
         f"{rate.overshoot_ms:.1f}",
+        f"{rate.behind_ms:.1f}",
     )
 
 

@@ -363,8 +363,8 @@ def _sweep(bench: Bench, server: str, port: int, post: Post) -> list[Rate]:
     found = []
     for share in RATES:
         outcomes = open_loop(port, [Arrivals(post, share * capacity)], bench.seconds)[0]
-        good = [each for each in outcomes if each.status == 200 and each.latency_ms <= DEADLINE_MS]
-        accepted = [each.latency_ms for each in outcomes if each.status in (0, 200, 504)]
+        good = [each for each in outcomes if each.status == 200 and each.since_sent_ms <= DEADLINE_MS]
+        accepted = [each.since_sent_ms for each in outcomes if each.status in (0, 200, 504)]
         rate = Rate(
             server=server,
             of_capacity=share,
@@ -376,6 +376,7 @@ def _sweep(bench: Bench, server: str, port: int, post: Post) -> list[Rate]:
             statuses=dict(Counter(each.status for each in outcomes)),
             told_when=sum(each.retry_after for each in outcomes),
             overshoot_ms=max(0.0, max(accepted, default=0.0) - DEADLINE_MS),
+            behind_ms=float(np.percentile([each.behind_ms for each in outcomes], 99)) if outcomes else 0.0,
             step_ms=_step_ms(good),
         )
         found.append(rate)
