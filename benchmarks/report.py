@@ -17,6 +17,18 @@ from typing import Any, Literal
 from load import Closed
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
+RATE_COLUMNS = [
+    "server",
+    "load",
+    "asks/s",
+    "goodput/s",
+    "p50",
+    "p95",
+    "p99 ms",
+    "statuses",
+    "overshoot ms",
+    "behind ms",
+]
 OPEN_LOOP = (
     "Latencies count from when an ask was due, deadlines from when it was sent; behind: the p99 of the time between. "
     "Status 0: no answer. Overshoot: by how much the worst ask that was accepted missed its deadline."
@@ -91,23 +103,7 @@ def markdown(findings: Findings, settings: Mapping[str, str], command: str) -> s
         parts += [*_table(columns, [_closed(name, rounds, clients) for name, rounds in findings.closed.items()]), ""]
     if findings.rates:
         parts += ["## Open loop: Poisson arrivals, a deadline of 1 s", ""]
-        columns = [
-            "server",
-            "load",
-            "asks/s",
-            "goodput/s",
-            "p50",
-            "p95",
-            "p99 ms",
-            "statuses",
-            "overshoot ms",
-            "behind ms",
-        ]
-        parts += [*_table(columns, [_rate(rate) for rate in findings.rates]), ""]
-        parts += [
-            "Status 0: no answer. Overshoot: by how much the worst ask that was accepted missed its deadline.",
-            "",
-        ]
+        parts += [*_table(RATE_COLUMNS, [_rate(rate) for rate in findings.rates]), "", OPEN_LOOP, ""]
     parts += ["## Settings", "", *(f"- {name}: {words}." for name, words in settings.items()), ""]
     parts += [f"- {note}" for note in findings.notes]
     return "\n".join(parts).rstrip() + "\n"

@@ -55,6 +55,8 @@ class Noise:
     @classmethod
     def spans(cls, spans: Sequence[tuple[int, int, int]], device: torch.device) -> Noise:
         """Of each (seed, start, n) the rows start, ..., start + n - 1 of that seed, in order."""
+        if len(spans) == 1:
+            return cls.rows(spans[0][0], spans[0][2], start=spans[0][1], device=device)
         seed, start, n = (np.array(column, dtype=np.uint64) for column in zip(*spans, strict=True))
         before = np.cumsum(n) - n  # rows of the spans before
         each = n.astype(np.int64)

@@ -1,6 +1,6 @@
 """What the service does, whatever the door. Every refusal is a `ServiceError`.
 
-gateway | rpc  ->  Application  ->  Jobs, Wakeups, Asks, Models, Workers (ports)
+gateway | rpc  ->  Application  ->  Jobs, Wakeups, Asks, Models, Workers, Files (ports)
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from service import streaming
 from service.answers import Answer, Codes, FamilyCard, Likelihoods, Points, PresetCard, Preview, Samples
 from service.commands import AnyAsk, Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample, Train
 from service.domain import EVENT_ID_PATTERN, Card, Event, Job, Name, Reference, Reply, State, Worker
-from service.errors import Invalid, NotFound, Unavailable
-from service.ports import Asks, Jobs, Models, NewJob, Wakeups, Workers
+from service.errors import Conflict, Invalid, NotFound, Unavailable
+from service.ports import Asks, Files, Jobs, Models, NewJob, Wakeups, Workers
 from service.questions import Subject
 from service.settings import Settings
 
@@ -50,6 +50,7 @@ class Application:
     asks: Asks
     models: Models
     workers: Workers
+    files: Files
     settings: Settings
     subjects: dict[str, Subject] = field(default_factory=dict, repr=False)  # what was asked lately, by reference
 
@@ -57,8 +58,7 @@ class Application:
 
     async def train(self, command: Train, *, idempotency_key: str | None = None) -> Job:
         """Start a job, or find the one this key started. Raises Invalid, NotFound (preset), Conflict, Overloaded."""
-        if idempotency_key is not None and not 0 < len(idempotency_key) <= MAX_KEY_CHARS:
-            raise Invalid.field("Idempotency-Key", f"must have 1 to {MAX_KEY_CHARS} characters")
+        _check_key(idempotency_key)
         run = _run(command)
         try:
             await asyncio.to_thread(run.data.check, self.settings.data_root)
@@ -66,9 +66,40 @@ class Application:
             field = f"run.data.{error.field}" if error.field else "run.data"
             raise Invalid.field(field, error.message) from error
         recipe = run.model_dump(mode="json")
-        request = orjson.dumps([command.model, command.preset, recipe], option=orjson.OPT_SORT_KEYS)
-        fingerprint = sha256(request).hexdigest()
-        new = NewJob(command.model, recipe, command.preset, idempotency_key, fingerprint)
+        fingerprint = _fingerprint(command.model, command.preset, recipe)
+        return await self._start(NewJob(command.model, recipe, command.preset, None, idempotency_key, fingerprint))
+
+    async def sample_to_file(self, ask: Sample, *, idempotency_key: str | None = None) -> Job:
+        """Start a job that draws a sample into a file, or find the one this key started.
+
+        Raises NotFound, Unsupported, Invalid, Conflict, Overloaded.
+        """
+        _check_key(idempotency_key)
+        subject = self._subject(await self.models.get(ask.model))
+        sampling = subject.sampling(ask, self.settings)
+        fingerprint = _fingerprint("sample", ask.model, ask.n, ask.seed, sampling.options)
+        new = NewJob(subject.card.model, ask=sampling, idempotency_key=idempotency_key, fingerprint=fingerprint)
+        return await self._start(new)
+
+    def needs_file(self, ask: Sample) -> bool:
+        """Whether a sample has more rows than an answer can bring, so that a job must draw it."""
+        return ask.n > self.settings.max_stream_rows and ask.preview_every is None
+
+    async def file(self, job_id: str) -> JobFile:
+        """The file that a sampling left. Raises NotFound, Conflict."""
+        job = await self.jobs.get(job_id)
+        if job.ask is None:
+            raise Conflict(f"job {job.id} trains a model and leaves no file; see GET /models/{job.model}")
+        if not job.state.is_final:
+            raise Conflict(f"job {job.id} is {job.state}; wait for its end: GET /jobs/{job.id}/events")
+        if job.state is not State.SUCCEEDED or job.file_bytes is None or job.file_sha256 is None:
+            raise Conflict(f"job {job.id} {job.state} and left no file; ask for it again")
+        if not await self.files.has(job):
+            kept_s = self.settings.keep_files_s
+            raise NotFound(f"the file of job {job.id} is gone: files are kept for {kept_s:g} s; ask for it again")
+        return JobFile(job, job.file_bytes, job.file_sha256, self.files)
+
+    async def _start(self, new: NewJob) -> Job:
         job, _ = await self.jobs.create(new)
         if job.state is State.QUEUED:
             await self.wakeups.wake(job.id)
@@ -201,6 +232,36 @@ class Application:
         if not workers:
             raise Unavailable("no worker is alive; start one, or wait for it", retry_after_s=1.0)
         return workers
+
+
+@final
+@dataclass(frozen=True)
+class JobFile:
+    """A file to be downloaded."""
+
+    job: Job
+    n_bytes: int
+    sha256: str
+    _files: Files
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return f"{self.job.model}-{self.job.id}.npy"
+
+    def read(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes]:
+        """Bytes start, ..., stop - 1 in pieces. Raises NotFound where it goes meanwhile."""
+        return self._files.read(self.job, start, self.n_bytes if stop is None else stop)
+
+
+def _check_key(idempotency_key: str | None) -> None:
+    if idempotency_key is not None and not 0 < len(idempotency_key) <= MAX_KEY_CHARS:
+        raise Invalid.field("Idempotency-Key", f"must have 1 to {MAX_KEY_CHARS} characters")
+
+
+def _fingerprint(*request: Any) -> str:
+    """Of what was asked for: the same key must come with the same."""
+    return sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _shortest_s(ask: AnyAsk, timeout_s: float | None) -> float | None:

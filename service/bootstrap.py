@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from service.adapters.celery_wakeups import CeleryWakeups
+from service.adapters.disk_files import DiskFiles
 from service.adapters.disk_models import DiskModels
 from service.adapters.measured_asks import MeasuredAsks
 from service.adapters.redis_asks import RedisAsks
@@ -27,6 +28,7 @@ async def application(settings: Settings, telemetry: Telemetry) -> AsyncIterator
             asks=MeasuredAsks(asks, telemetry),
             models=DiskModels(settings.store),
             workers=workers,
+            files=DiskFiles(settings.store),
             settings=settings,
         )
     finally:

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -17,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from service.client import Client, Refused, Unreachable
+from service.client import Client, Refused, Torn, Unreachable
 from service.following import follow as show_progress
 from service.following import numbers
 
@@ -136,19 +137,22 @@ def jobs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show its progress to the end.")] = False,
     state: Annotated[str | None, typer.Option(help="queued, running, succeeded, failed or cancelled.")] = None,
     model: Annotated[str | None, typer.Option(help="Only jobs of this model.")] = None,
+    output: Annotated[Path | None, typer.Option("--out", help="Follow a sampling, and write its array.")] = None,
     url: Url = LOCAL,
 ) -> None:
-    """List jobs; show, follow or cancel one."""
-    if job is None and (cancel or follow):
+    """List jobs; show, follow or cancel one, or fetch its file."""
+    if job is None and (cancel or follow or output):
         _fail("which job? see `pushforward jobs`")
-    if cancel and follow:
-        _fail("give --cancel or --follow, one of them")
+    if cancel and (follow or output):
+        _fail("give --cancel, or --follow or --out")
     with _client(url) as client:
         if job is None:
             wanted = {name: value for name, value in (("state", state), ("model", model)) if value}
             _jobs_table(client.get("/jobs", **wanted)["jobs"])
         elif cancel:
             out.print_json(data=client.cancel(job))
+        elif output is not None:
+            _fetch(client, job, output)
         elif follow:
             _follow(client, job)
         else:
@@ -182,9 +186,22 @@ def sample(
     option: Choice = None,
     png: Png = None,
     npy: Npy = None,
+    output: Annotated[
+        Path | None, typer.Option("--out", help="Draw in a job and write its array: more rows than one answer holds.")
+    ] = None,
     url: Url = LOCAL,
 ) -> None:
     """Draw new rows."""
+    if output is not None:
+        if png is not None or npy is not None:
+            _fail("give --png, --npy or --out, one of them")
+        if not output.parent.is_dir():
+            _fail(f"{output} cannot be written: there is no folder {output.parent}")
+        with _client(url) as client:
+            job = client.sample_to_file(model, n=n, seed=seed, options=_options(option))
+            err.print(f"job {job['id']} draws {n} rows of {job['ask']['model']}")
+            _fetch(client, job["id"], output)
+        return
     body = {"model": model, "n": n, "options": _options(option)}
     _ask(url, "sample", body if seed is None else {**body, "seed": seed}, png, npy)
 
@@ -256,7 +273,7 @@ def _client(url: str) -> Iterator[Client]:
     try:
         with Client(url) as client:
             yield client
-    except (Refused, Unreachable) as error:
+    except (Refused, Unreachable, Torn) as error:
         _fail(str(error))
 
 
@@ -272,12 +289,37 @@ def _ask(url: str, op: str, body: dict[str, Any], png: Path | None, npy: Path | 
     file = png or npy
     with _client(url) as client:
         if file is None:
-            sys.stdout.write(client.ask(op, body).text + "\n")
+            answer = client.ask(op, body)
+            sys.stdout.write(answer.text + "\n")
+            if answer.status_code == HTTPStatus.ACCEPTED:
+                _started(client, answer.json(), None)
             return
         try:
-            client.save(op, body, file, accept="image/png" if png is not None else "application/x-npy")
+            job = client.save(op, body, file, accept="image/png" if png is not None else "application/x-npy")
         except OSError as error:
             _fail(f"{file} cannot be written: {error.strerror}")
+        if job is not None:
+            _started(client, job, npy)
+            return
+    err.print(f"wrote {file}")
+
+
+def _started(client: Client, job: dict[str, Any], file: Path | None) -> None:
+    """In the place of an answer a job was started, since the rows are too many."""
+    err.print(f"more rows than one answer holds: job {job['id']} draws them into a file")
+    if file is None:
+        err.print(f"write it when it is done: pushforward jobs {job['id']} --out FILE")
+    else:
+        _fetch(client, job["id"], file)
+
+
+def _fetch(client: Client, job_id: str, file: Path) -> None:
+    """Follow a sampling to its end, and write its file."""
+    _follow(client, job_id)
+    try:
+        client.download(job_id, file)
+    except OSError as error:
+        _fail(f"{file} cannot be written: {error.strerror}")
     err.print(f"wrote {file}")
 
 
@@ -293,14 +335,17 @@ def _follow(client: Client, job_id: str) -> None:
         raise typer.Exit(130) from None
     if job["state"] != "succeeded":
         _fail(f"job {job_id} {job['state']}" + (f": {job['error']['detail']}" if job["error"] else ""))
-    err.print(f"trained {job['model']}@{job['version']}  {numbers(job['metrics'])}")
+    if job["kind"] == "sample":
+        err.print(f"drew {job['ask']['n']} rows of {job['ask']['model']} with seed {job['ask']['seed']}")
+    else:
+        err.print(f"trained {job['model']}@{job['version']}  {numbers(job['metrics'])}")
 
 
 def _jobs_table(rows: list[dict[str, Any]]) -> None:
-    table = Table("job", "model", "state", "progress", "losses")
+    table = Table("job", "kind", "model", "state", "progress", "losses")
     for job in rows:
         progress = f"{job['progress']['step']}/{job['progress']['total_steps'] or '?'}"
-        table.add_row(job["id"], job["model"], job["state"], progress, numbers(job["losses"]))
+        table.add_row(job["id"], job["kind"], job["model"], job["state"], progress, numbers(job["losses"]))
     out.print(table)
 
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import httpx
 import orjson
@@ -35,6 +37,10 @@ class Refused(Exception):
 
 class Unreachable(Exception):
     """Nothing answers at the address, or not in time."""
+
+
+class Torn(Exception):
+    """What was downloaded is not what the job left."""
 
 
 class Client:
@@ -76,6 +82,54 @@ class Client:
         answer: dict[str, Any] = self._post("/train", body, headers=headers).json()
         return answer
 
+    def sample_to_file(
+        self,
+        model: str,
+        *,
+        n: int,
+        seed: int | None = None,
+        options: Mapping[str, Any] = {},
+        idempotency_key: str | None = None,
+    ) -> dict[str, Any]:
+        """Start a job that draws a sample into a file, whatever its size; gives its record."""
+        body = {"model": model, "n": n, "options": dict(options)} | ({} if seed is None else {"seed": seed})
+        headers = {"Prefer": "respond-async"} | ({"Idempotency-Key": idempotency_key} if idempotency_key else {})
+        answer: dict[str, Any] = self._post("/sample", body, headers=headers).json()
+        return answer
+
+    def download(self, job_id: str, path: Path) -> None:
+        """Write the file that a sampling left, whole or not at all; goes on where a connection broke off.
+
+        Raises Refused, Unreachable, Torn, and OSError where `path` cannot be written.
+        """
+        job = self.get(f"/jobs/{job_id}")
+        unfinished = path.with_name(f"{path.name}.part")
+        try:
+            with unfinished.open("wb") as stream:
+                digest = self._fetch(job, stream)
+            if digest != job["file_sha256"]:
+                raise Torn(f"what came is not the file of job {job_id}: its sha256 differs; download it again")
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def _fetch(self, job: Mapping[str, Any], stream: BinaryIO) -> str:
+        """Write a job's file, however often the connection breaks off; gives its sha256."""
+        digest = sha256()
+        lost_at: float | None = None
+        while stream.tell() < (job["file_bytes"] or 1):  # a file of none is refused with its reason
+            try:
+                for piece in self._file(job["id"], stream.tell()):
+                    stream.write(piece)
+                    digest.update(piece)
+                    lost_at = None
+            except httpx.TransportError as error:
+                lost_at = lost_at or time.monotonic()
+                if time.monotonic() - lost_at > PATIENCE_S:
+                    raise Unreachable(f"the file of job {job['id']} cannot be downloaded: {error}") from error
+                time.sleep(RETRY_S)
+        return digest.hexdigest()
+
     def cancel(self, job_id: str) -> dict[str, Any]:
         """Ask for a job's end."""
         answer: dict[str, Any] = self._post(f"/jobs/{job_id}/cancel", None).json()
@@ -116,37 +170,52 @@ class Client:
         """The answer to `POST /{op}`; its media type is `accept`."""
         return self._post(f"/{op}", body, headers={"Accept": accept})
 
-    def save(self, op: str, body: Mapping[str, Any], file: Path, *, accept: str) -> None:
+    def save(self, op: str, body: Mapping[str, Any], file: Path, *, accept: str) -> dict[str, Any] | None:
         """Write the answer to `POST /{op}` to a file as it comes, however long; what breaks off leaves no file.
 
+        Gives the record of the job that was started in the place of an answer, where one was: then there is no file.
         Raises Refused, Unreachable, and OSError where the file cannot be written.
         """
         if file.exists() and not file.is_file():  # a pipe
-            self._write(op, body, file, accept)
-            return
+            return self._write(op, body, file, accept)
         unfinished = file.with_name(f"{file.name}.part")
         try:
-            self._write(op, body, unfinished, accept)
-            unfinished.replace(file)
+            job = self._write(op, body, unfinished, accept)
+            if job is None:
+                unfinished.replace(file)
+            return job
         finally:
             unfinished.unlink(missing_ok=True)
 
-    def _write(self, op: str, body: Mapping[str, Any], file: Path, accept: str) -> None:
-        with file.open("wb") as stream:
-            for piece in self._pieces(f"/{op}", body, accept):
-                stream.write(piece)
-
-    def _pieces(self, path: str, body: Any, accept: str) -> Iterator[bytes]:
-        content = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+    def _write(self, op: str, body: Mapping[str, Any], file: Path, accept: str) -> dict[str, Any] | None:
         headers = {"Content-Type": "application/json", "Accept": accept}
-        with self._reaching("POST", path), self._http.stream("POST", path, content=content, headers=headers) as answer:
-            if answer.is_error:
+        content = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+        with (
+            file.open("wb") as stream,
+            self._reaching("POST", f"/{op}"),
+            self._http.stream("POST", f"/{op}", content=content, headers=headers) as answer,
+        ):
+            if answer.is_error or answer.status_code == HTTPStatus.ACCEPTED:
                 answer.read()
+            if answer.is_error:
                 raise Refused(_problem(answer))
+            if answer.status_code == HTTPStatus.ACCEPTED:
+                job: dict[str, Any] = answer.json()
+                return job
             try:
-                yield from answer.iter_bytes()
+                for piece in answer.iter_bytes():
+                    stream.write(piece)
             except httpx.RemoteProtocolError as error:
                 raise Unreachable(f"the answer of {self.url} broke off; its log tells why") from error
+        return None
+
+    def _file(self, job_id: str, start: int) -> Iterator[bytes]:
+        """The bytes of a job's file from `start` on."""
+        with self._http.stream("GET", f"/jobs/{job_id}/file", headers={"Range": f"bytes={start}-"}) as response:
+            if response.is_error:
+                response.read()
+                raise Refused(_problem(response))
+            yield from response.iter_raw()  # what came before a break is kept
 
     def _events(self, job_id: str, after: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
         headers = {"Last-Event-ID": after, "Accept": "text/event-stream"}

@@ -51,20 +51,33 @@ class Progress(Record):
 class Fault(Record):
     """Why a job failed."""
 
-    type: str  # slug: `diverged`, `invalid-data`, `lost`, `crashed`
+    type: str  # slug: `diverged`, `invalid-data`, `lost`, `crashed`: see docs/errors.md
     detail: str
 
 
+class Sampling(Record):
+    """A sample that a job draws into a file: resolved to a version, its seed fixed."""
+
+    model: str  # reference with version
+    n: int
+    seed: int
+    options: dict[str, Any] = {}
+
+
 class Job(Record):
-    """A run being executed. Times are seconds since 1970 by Redis's clock."""
+    """A run being executed, or a sample being drawn into a file. Times are seconds since 1970 by Redis's clock."""
 
     id: str
+    kind: Literal["train", "sample"] = "train"
     state: State
     model: str
-    version: int | None = None  # of the model, once published
+    version: int | None = None  # of the model: the one a training published, or the one that is sampled
     preset: str | None = None
-    run: dict[str, Any]  # `models.run.Run` as JSON
-    progress: Progress = Progress()
+    run: dict[str, Any] = {}  # of a training: `models.run.Run` as JSON
+    ask: Sampling | None = None  # of a sampling: what is drawn
+    file_bytes: int | None = None  # of a sampling's file, once finished
+    file_sha256: str | None = None
+    progress: Progress = Progress()  # steps of a training; rows of a sampling that are on the disk
     losses: dict[str, float] = {}  # the latest, by name, the unit in the name
     metrics: dict[str, float] = {}  # of the finished model on its validation data
     error: Fault | None = None
@@ -112,7 +125,7 @@ class Worker(Record):
     id: str
     device: str
     models: tuple[str, ...]  # references held in memory
-    training: tuple[str, ...]  # jobs being run
+    training: tuple[str, ...]  # jobs being run, trainings and samplings
     seen_at: float
     silent_s: float = 0.0  # since its last beat, by Redis's clock
     leaving: bool = False  # it finishes what it has and takes no more
@@ -166,7 +179,7 @@ class Load:
     backlog_ms: float  # all that it holds
     key_backlog_ms: float  # of that, the questions of this key
     keys: int  # that share the device
-    row_ms: float  # one row more of this key, from its first step to its last; 0 where not known yet
+    row_ms: float  # of a row of this key in full calls, from its first step to its last; 0 where not known yet
 
 
 @dataclass(frozen=True)

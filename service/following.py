@@ -65,15 +65,17 @@ def _as_bar(events: Events, console: Console) -> None:
 def _as_lines(events: Events, console: Console) -> None:
     said_at = -LINE_S
     state = None
+    unit = "step"
     for kind, data in events:
         match kind:
             case "progress":
                 if data["step"] == data["total_steps"] or monotonic() - said_at >= LINE_S:
                     said_at = monotonic()
                     told = (left(data), numbers(data["losses"]))
-                    console.print("  ".join((f"step {data['step']}/{data['total_steps']}", *filter(None, told))))
+                    console.print("  ".join((f"{unit} {data['step']}/{data['total_steps']}", *filter(None, told))))
             case "log":
                 console.print(data["message"])
             case "state" if data["state"] != state:
+                unit = "row" if data.get("kind") == "sample" else "step"
                 state = data["state"]
                 console.print(state)

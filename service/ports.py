@@ -1,10 +1,10 @@
 """What the application needs of the outside world. Adapters implement these; `bootstrap` chooses them."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from service.domain import Card, Event, Fault, Job, Preview, Question, Reply, State, Worker
+from service.domain import Card, Event, Fault, Job, Preview, Question, Reply, Sampling, State, Worker
 
 
 @dataclass(frozen=True)
@@ -12,8 +12,9 @@ class NewJob:
     """A job to be created."""
 
     model: str
-    run: dict[str, Any]
+    run: dict[str, Any] = field(default_factory=dict)  # of a training
     preset: str | None = None
+    ask: Sampling | None = None  # of a sampling: what to draw
     idempotency_key: str | None = None
     fingerprint: str = ""  # sha256 of the request; the same key with another fingerprint is a Conflict
 
@@ -70,6 +71,9 @@ class Runs(Protocol):
 
     def succeed(self, job_id: str, epoch: int, version: int, metrics: Mapping[str, float]) -> None:
         """The model is published."""
+
+    def deliver(self, job_id: str, epoch: int, file_bytes: int, file_sha256: str) -> bool:
+        """The file of a sampling lies finished. False where the job's end is wanted."""
 
     def fail(self, job_id: str, epoch: int, fault: Fault) -> None:
         """Trying again is of no use."""
@@ -129,6 +133,16 @@ class Models(Protocol):
 
     async def delete(self, reference: str) -> Sequence[str]:
         """Delete one version, or all of a name. Returns the references deleted. Raises NotFound."""
+
+
+class Files(Protocol):
+    """The files that samplings left."""
+
+    async def has(self, job: Job) -> bool:
+        """Whether the file of a succeeded job is still kept."""
+
+    def read(self, job: Job, start: int, stop: int) -> AsyncGenerator[bytes]:
+        """Bytes start, ..., stop - 1 of it, in pieces. Raises NotFound where it is gone."""
 
 
 class Workers(Protocol):

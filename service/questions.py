@@ -17,11 +17,12 @@ from models.spec import Shape
 from service import answers
 from service.answers import Answer
 from service.commands import AnyAsk, Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample
-from service.domain import Card, Op, Preview, Question, Reply
+from service.domain import Card, Op, Preview, Question, Reply, Sampling
 from service.errors import Conflict, Failed, Invalid, Unsupported
 from service.settings import Settings
 from service.validation import parse
 
+BYTES_PER_VALUE = 4  # of float32
 SEED_LIMIT_BITS = 53  # of a seed that we choose: JSON readers keep integers exactly up to 2**53
 MAX_PREVIEW_ROWS = 64  # of a sample with previews, for it is sent many times
 
@@ -71,13 +72,25 @@ class Subject:
         seed = ask.seed if isinstance(ask, Likelihood) else 0
         return Question(self.card.reference, ask.op, len(ask.x), seed, options, {"x": ask.x})
 
+    def sampling(self, ask: Sample, settings: Settings) -> Sampling:
+        """What a job draws into a file. Raises Unsupported, Invalid."""
+        self._check_capable(ask)
+        self._refuse_previews(ask)
+        if ask.deadline_ms is not None:
+            raise Invalid.field("deadline_ms", "is of answers that are waited for; leave it out, and cancel the job")
+        most = min(settings.max_file_rows, settings.max_file_bytes // (BYTES_PER_VALUE * self.card.spec.size))
+        if ask.n > most:
+            raise Invalid.field("n", f"asks for {ask.n} rows; at most {most} of this model in one file")
+        question = self._draw(ask, self._options(ask))
+        return Sampling(model=question.model, n=ask.n, seed=question.seed, options=dict(question.options))
+
     def streamed(self, ask: Sample, settings: Settings) -> Question:
         """The question of a sample that is answered in parts. Raises Unsupported, Invalid."""
         self._check_capable(ask)
         self._refuse_previews(ask)
         if ask.n > settings.max_stream_rows:
             most = settings.max_stream_rows
-            raise Invalid.field("n", f"asks for {ask.n} rows; at most {most} in one stream, so ask for several")
+            raise Invalid.field("n", f"asks for {ask.n} rows; at most {most} in one stream; StartSampling draws more")
         return self._draw(ask, self._options(ask))
 
     def previewed(self, ask: Sample, settings: Settings) -> Question:

@@ -15,7 +15,7 @@ class Settings(BaseSettings):
     redis_url: str = "redis://127.0.0.1:6379/0"  # or unix:///path/to/redis.sock
     redis_password: SecretStr | None = None
     redis_password_file: Path | None = None  # a docker secret; wins over redis_password
-    store: Path = Path("store")  # models and job checkpoints
+    store: Path = Path("store")  # models, job checkpoints and sampled files
     data_root: Path = Path("data")  # the only place a run may read files from
 
     http_host: str = "127.0.0.1"
@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     ask_timeout_s: float = Field(30.0, gt=0)
     max_rows: int = Field(10_000, ge=1)  # of one ask
     max_stream_rows: int = Field(100_000, ge=1)  # of one sample that is sent in parts
+    max_file_rows: int = Field(10_000_000, ge=1)  # of one sample that a job draws into a file
+    max_file_bytes: int = Field(8 * 2**30, ge=1024)  # of such a file
     max_values: int = Field(16_000_000, ge=1)  # numbers in one answer
     max_body_bytes: int = Field(64 * 2**20, ge=1024)
     max_pending_rows: int = Field(100_000, ge=1)  # waiting at one gateway
@@ -42,6 +44,7 @@ class Settings(BaseSettings):
     cancel_grace_s: float = Field(10.0, gt=0)  # from SIGTERM to SIGKILL of a training child
     stall_s: float = Field(600.0, gt=0)  # a training child silent for so long is killed, and the job tried again
     keep_work_s: float = Field(7 * 86400.0, ge=0)  # the checkpoints of a job that was cancelled or crashed
+    keep_files_s: float = Field(86400.0, ge=0)  # the files of finished samplings
     max_attempts: int = Field(3, ge=1)  # claims of a job without progress before it fails
 
     def redis_secret(self) -> str | None:

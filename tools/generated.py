@@ -40,7 +40,7 @@ def texts() -> Iterator[tuple[Path, str]]:
     from service.telemetry import Telemetry
 
     absent: Any = None  # nothing is asked
-    application = Application(absent, absent, absent, absent, absent, Settings())
+    application = Application(absent, absent, absent, absent, absent, absent, Settings())
     document = create(application, Telemetry(), asyncio.Event()).openapi()
     yield ROOT / "docs/openapi.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     yield ROOT / "docs/families.md", "\n".join(families(application)) + "\n"

@@ -95,7 +95,8 @@ end
 
 local commands = {}
 
-function commands.create(id, model, preset, run_json, key, fingerprint, max_queued)
+-- ARGV goes on with field, value of the record: what only jobs of one kind have.
+function commands.create(id, model, preset, run_json, key, fingerprint, max_queued, ...)
   if key ~= '' then
     local made = redis.call('GET', prefix .. 'key:' .. key)
     if made then
@@ -109,7 +110,7 @@ function commands.create(id, model, preset, run_json, key, fingerprint, max_queu
   if redis.call('ZCARD', prefix .. 'queued') >= tonumber(max_queued) then
     return {'full'}
   end
-  set(id, 'id', id, 'model', model, 'preset', preset, 'run', run_json, 'epoch', 0, 'created_ms', whole(now_ms))
+  set(id, 'id', id, 'model', model, 'preset', preset, 'run', run_json, 'epoch', 0, 'created_ms', whole(now_ms), ...)
   redis.call('ZADD', prefix .. 'jobs', whole(now_us), id)
   if key ~= '' then
     redis.call('SET', prefix .. 'key:' .. key, id .. ' ' .. fingerprint, 'EX', KEY_S)
@@ -185,14 +186,19 @@ function commands.reserve(id, epoch, floor)
   return get(id, 'reserved')
 end
 
-function commands.succeed(id, epoch, version, metrics)
+-- ARGV goes on with field, value of the record: what the job left. Where `may_cancel`, a wanted end comes first; a
+-- training is past that since its version was reserved.
+function commands.succeed(id, epoch, may_cancel, ...)
   if get(id, 'epoch') == epoch and get(id, 'state') == 'succeeded' then
     return 'ok' -- told again, because the first answer was lost
   end
   if not has(id, epoch) then
     return 'stale'
   end
-  set(id, 'version', version, 'metrics', metrics)
+  if may_cancel == '1' and is_cancelled(id) then
+    return 'cancel'
+  end
+  set(id, ...)
   finish(id, 'succeeded')
   return 'ok'
 end

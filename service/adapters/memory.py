@@ -65,10 +65,13 @@ class MemoryJobs:
             raise Overloaded(f"{limit} jobs are waiting; try again later", retry_after_s=30.0)
         job = Job(
             id=secrets.token_hex(8),
+            kind="sample" if new.ask else "train",
             state=State.QUEUED,
             model=new.model,
+            version=int(new.ask.model.rpartition("@")[2]) if new.ask else None,
             preset=new.preset,
             run=new.run,
+            ask=new.ask,
             created_at=now,
         )
         self._entries[job.id] = entry = _Entry(job, told_at=now)
@@ -144,6 +147,15 @@ class MemoryJobs:
     def succeed(self, job_id: str, epoch: int, version: int, metrics: Mapping[str, float]) -> None:
         if not self._already(job_id, epoch, State.SUCCEEDED):
             self._finish(self._held(job_id, epoch), State.SUCCEEDED, version=version, metrics=dict(metrics))
+
+    def deliver(self, job_id: str, epoch: int, file_bytes: int, file_sha256: str) -> bool:
+        if self._already(job_id, epoch, State.SUCCEEDED):
+            return True
+        entry = self._held(job_id, epoch)
+        if entry.job.cancel_requested:
+            return False
+        self._finish(entry, State.SUCCEEDED, file_bytes=file_bytes, file_sha256=file_sha256)
+        return True
 
     def fail(self, job_id: str, epoch: int, fault: Fault) -> None:
         if not self._already(job_id, epoch, State.FAILED):

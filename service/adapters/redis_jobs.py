@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any, final
 
 from service.adapters.redis_client import PREFIX, connect, connect_sync, script, translated
-from service.domain import Event, Fault, Job, Progress, State
+from service.domain import Event, Fault, Job, Progress, Sampling, State
 from service.errors import Conflict, NotFound, Overloaded, Unavailable
 from service.ports import NewJob, Stale, Update
 from service.settings import Settings
@@ -52,6 +52,7 @@ class RedisJobs:
             new.idempotency_key or "",
             new.fingerprint,
             self._max_queued_jobs,
+            *_sampling_fields(new),
         )
         if status == "conflict":
             raise Conflict("this Idempotency-Key came with another request before; use a new one")
@@ -147,7 +148,11 @@ class RedisRuns:
         return None if answer == "cancel" else int(answer)
 
     def succeed(self, job_id: str, epoch: int, version: int, metrics: Mapping[str, float]) -> None:
-        self._fenced("succeed", job_id, epoch, version, json.dumps(dict(metrics)))
+        self._fenced("succeed", job_id, epoch, 0, "version", version, "metrics", json.dumps(dict(metrics)))
+
+    def deliver(self, job_id: str, epoch: int, file_bytes: int, file_sha256: str) -> bool:
+        answer = self._fenced("succeed", job_id, epoch, 1, "file_bytes", file_bytes, "file_sha256", file_sha256)
+        return answer != "cancel"
 
     def fail(self, job_id: str, epoch: int, fault: Fault) -> None:
         self._fenced("fail", job_id, epoch, fault.model_dump_json())
@@ -182,6 +187,13 @@ class RedisRuns:
             return self._script(keys=[PREFIX], args=[command, *arguments])
 
 
+def _sampling_fields(new: NewJob) -> tuple[str, ...]:
+    """What the record of a sampling has beyond that of a training."""
+    if new.ask is None:
+        return ()
+    return "version", new.ask.model.rpartition("@")[2], "ask", new.ask.model_dump_json()
+
+
 def _known(job_id: str) -> str:
     """An id that could be one of ours; anything else might name another key."""
     if not re.fullmatch(f"[0-9a-f]{{{2 * ID_BYTES}}}", job_id):
@@ -208,11 +220,15 @@ def _job(fields: Mapping[str, str]) -> Job:
     """The record as the script keeps it."""
     return Job(
         id=fields["id"],
+        kind="sample" if "ask" in fields else "train",
         state=State(fields["state"]),
         model=fields["model"],
         version=int(fields["version"]) if "version" in fields else None,
         preset=fields["preset"] or None,
         run=json.loads(fields["run"]),
+        ask=Sampling.model_validate_json(fields["ask"]) if "ask" in fields else None,
+        file_bytes=int(fields["file_bytes"]) if "file_bytes" in fields else None,
+        file_sha256=fields.get("file_sha256"),
         progress=Progress(step=int(fields.get("step", 0)), total_steps=int(fields.get("total_steps", 0))),
         losses=json.loads(fields.get("losses", "{}")),
         metrics=json.loads(fields.get("metrics", "{}")),

@@ -26,10 +26,12 @@ def answers(
 ) -> dict[int | str, dict[str, Any]]:
     """The answer of a route, by status; `arrays`: also as npy and PNG."""
     binary = {"schema": {"type": "string", "format": "binary"}}
-    content: dict[str, Any] = {media: {"schema": {"type": "string"}}} if media else {}
+    text = media is not None and media.startswith("text/")
+    content: dict[str, Any] = {media: {"schema": {"type": "string"} if text else binary}} if media else {}
     if arrays:
         content |= {npy.MEDIA_TYPE: binary, pictures.MEDIA_TYPE: binary}
-    answer: dict[str, Any] = {"description": (body.__doc__ or "").partition("\n")[0] if body else "A stream of text."}
+    summary = "A stream of text." if text else "A file."
+    answer: dict[str, Any] = {"description": (body.__doc__ or "").partition("\n")[0] if body else summary}
     if body is not None:
         answer["model"] = body
     if content:

@@ -15,7 +15,7 @@ from service import telemetry
 from service.application import Application
 from service.commands import ASKS, Sample, Train
 from service.domain import Card, Job
-from service.gateway import events, media, schemas, streams
+from service.gateway import events, files, media, npy, schemas, streams
 from service.gateway.disconnects import until_disconnected
 from service.gateway.openapi import answers, documented
 from service.telemetry import Telemetry
@@ -46,6 +46,10 @@ def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) 
     return Response(body, status, headers, media.JSON)
 
 
+def _started(job: Job) -> Response:
+    return _json(job, 202, {"Location": f"/jobs/{job.id}"})
+
+
 # --- jobs ---
 
 
@@ -55,7 +59,7 @@ async def train(
 ) -> Response:
     """Start training. The same `Idempotency-Key` gives the same job."""
     job = await app.train(await media.read(request, Train), idempotency_key=idempotency_key)
-    return _json(job, 202, {"Location": f"/jobs/{job.id}"})
+    return _started(job)
 
 
 @router.get("/jobs", **documented(None, answers(schemas.JobsBody), tag="jobs"))
@@ -86,6 +90,12 @@ async def job_events(
     return StreamingResponse(body, media_type=events.MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 
 
+@router.get("/jobs/{job_id}/file", **documented(None, answers(None, media=npy.MEDIA_TYPE), tag="jobs"))
+async def job_file(request: Request, app: App, job_id: str) -> Response:
+    """The file that a sampling left, npy; `Range` gives a part of it."""
+    return files.download(request, await app.file(job_id))
+
+
 # --- asks ---
 
 
@@ -103,7 +113,11 @@ def _asking(command: type[Any]) -> Callable[[Request], Awaitable[Response]]:
 async def _sample(request: Request) -> Response:
     app = await _application(request)
     media_type = media.choose(request.headers.get("accept"), media.SAMPLE_OFFERS)
-    answering = streams.answer(app, await media.read(request, Sample), media_type)
+    ask = await media.read(request, Sample)
+    job = await files.start(request, app, ask)
+    if job is not None:
+        return _started(job)
+    answering = streams.answer(app, ask, media_type)
     return await until_disconnected(request.receive, answering) or _nobody()
 
 
@@ -122,7 +136,8 @@ for _op, _command in ASKS.items():
         operation_id=_op,
         **documented(
             _command,
-            answers(_BODIES[_op], media=events.MEDIA_TYPE if _command is Sample else None, arrays=True),
+            answers(_BODIES[_op], media=events.MEDIA_TYPE if _command is Sample else None, arrays=True)
+            | (answers(Job, 202) if _command is Sample else {}),
             tag="asks",
         ),
     )

@@ -39,8 +39,10 @@ class Stream(StreamingResponse):
     is shorter than it was told.
     """
 
-    def __init__(self, pieces: AsyncGenerator[Piece], *, media_type: str, headers: Mapping[str, str]) -> None:
-        super().__init__(pieces, media_type=media_type, headers=headers)
+    def __init__(
+        self, pieces: AsyncGenerator[Piece], *, media_type: str, headers: Mapping[str, str], status: int = 200
+    ) -> None:
+        super().__init__(pieces, status, media_type=media_type, headers=headers)
         self._pieces = pieces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,7 +11,7 @@ from google.protobuf.struct_pb2 import Struct, Value
 
 from service.answers import Codes, FamilyCard, Likelihoods, Points, PresetCard, Preview, Samples
 from service.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample, Train
-from service.domain import Card, Event, Job, Timing
+from service.domain import Card, Event, Job, Sampling, Timing
 from service.errors import Invalid
 from service.rpc.pb import pushforward_pb2 as pb
 from service.validation import parse
@@ -47,6 +47,13 @@ def state(value: int) -> str | None:
 def sample(request: pb.SampleRequest) -> Sample:
     """Raises Invalid."""
     return parse(Sample, {"n": request.n} | _ask(request) | _seeds(request, "seed", "preview_every"))
+
+
+def file_start(request: pb.DownloadFileRequest, n_bytes: int) -> int:
+    """Where a download begins. Raises Invalid."""
+    if not 0 <= request.start <= n_bytes:
+        raise Invalid.field("start", f"must lie in [0, {n_bytes}], the bytes of the file")
+    return request.start
 
 
 def likelihood(request: pb.LikelihoodRequest) -> Likelihood:
@@ -195,6 +202,11 @@ def interpolated(answer: Points) -> pb.InterpolateResponse:
     return pb.InterpolateResponse(model=answer.model, x=tensor(answer.x), timing=timing(answer.timing))
 
 
+def sampling(ask: Sampling) -> pb.Sampling:
+    """What a job draws."""
+    return pb.Sampling(model=ask.model, n=ask.n, seed=ask.seed, options=to_struct(ask.options))
+
+
 def job(record: Job) -> pb.Job:
     """A job; what is not known is zero, empty or absent."""
     return pb.Job(
@@ -204,6 +216,10 @@ def job(record: Job) -> pb.Job:
         version=record.version or 0,
         preset=record.preset or "",
         run=to_struct(record.run),
+        kind=record.kind,
+        ask=None if record.ask is None else sampling(record.ask),
+        file_bytes=record.file_bytes or 0,
+        file_sha256=record.file_sha256 or "",
         progress=pb.Progress(step=record.progress.step, total_steps=record.progress.total_steps),
         losses=record.losses,
         metrics=record.metrics,

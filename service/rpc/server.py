@@ -133,6 +133,13 @@ class Servicer(pb_grpc.PushforwardServicer):
     async def CancelJob(self, request: pb.CancelJobRequest, context: Context) -> pb.Job:
         return convert.job(await self.application.cancel(request.id))
 
+    @streaming
+    async def DownloadFile(self, request: pb.DownloadFileRequest, context: Context) -> AsyncGenerator[pb.FileChunk]:
+        file = await self.application.file(request.id)
+        async with aclosing(file.read(convert.file_start(request, file.n_bytes))) as pieces:
+            async for data in pieces:
+                yield pb.FileChunk(data=data)
+
     # --- asks ---
 
     @unary
@@ -147,6 +154,11 @@ class Servicer(pb_grpc.PushforwardServicer):
         async with aclosing(answer(ask, timeout_s=context.time_remaining())) as parts:
             async for part in parts:
                 yield convert.part(part)
+
+    @unary
+    async def StartSampling(self, request: pb.StartSamplingRequest, context: Context) -> pb.Job:
+        ask, key = convert.sample(request.ask), request.idempotency_key or None
+        return convert.job(await self.application.sample_to_file(ask, idempotency_key=key))
 
     @unary
     async def Likelihood(self, request: pb.LikelihoodRequest, context: Context) -> pb.LikelihoodResponse:

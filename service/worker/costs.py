@@ -5,7 +5,9 @@ With the weighted means and (co)variances kept up to date by each new (n, ms),
 
     a = cov(n, ms) / var(n),      b = mean(ms) - a mean(n),
 
-the exact solution of the recursive problem. As long as all calls had the same n, a = mean(ms) / n and b = 0.
+with 0 <= a n <= ms for both to be costs: the exact solution of the recursive problem. While all calls had the same n,
+nothing tells a from b. A cap then must not grow on hope, so a = mean(ms) / n; and nobody must be refused on a guess, so
+forecasts take a = 0.
 
 A call may last max(`CALL_MS`, 4 b): beyond 4 b, more rows save little. The cap starts at `FIRST_CAP` rows, doubles
 after a full call as long as twice the rows are foreseen to fit, and halves when a full call is foreseen to last twice
@@ -35,26 +37,29 @@ class Line:
         self._var = self._cov = 0.0  # sums of squares and products about them
 
     @property
-    def is_known(self) -> bool:
-        """Whether a call was seen."""
-        return self._calls > 0
+    def is_split(self) -> bool:
+        """Whether calls of several sizes were seen."""
+        return self._var > 1e-6 * self._weight * self._rows**2
 
     @property
     def a(self) -> float:
         """Milliseconds of one row more."""
-        if self._var > 1e-6 * self._weight * self._rows**2:
-            return max(0.0, self._cov / self._var)
-        return self._ms / self._rows if self._rows else 0.0
+        most = self._ms / self._rows if self._rows else 0.0
+        return min(most, max(0.0, self._cov / self._var)) if self.is_split else most
 
     @property
     def b(self) -> float:
         """Milliseconds of a call, however few its rows."""
-        return max(0.0, self._ms - self.a * self._rows)
+        return self._ms - self.a * self._rows
+
+    @property
+    def mean_ms(self) -> float:
+        """Of the calls that were seen."""
+        return self._ms
 
     def ms(self, rows: float) -> float:
         """What a call of so many rows is foreseen to last."""
-        a = self.a
-        return a * rows + max(0.0, self._ms - a * self._rows)
+        return self._ms + self.a * (rows - self._rows)
 
     def see(self, rows: int, ms: float) -> None:
         """Learn from a call."""
@@ -89,13 +94,15 @@ class Costs:
 
     @property
     def row_ms(self) -> float:
-        """One row of full calls, from its first step to its last; 0 where not known."""
-        return (self.line.a + self.line.b / self.cap) * self.steps
+        """A row's share of full calls, from its first step to its last; 0 where not known."""
+        return self.ms(self.cap * self.steps, self.steps) / self.cap
 
     def ms(self, row_steps: int, steps: int) -> float:
         """Foreseen for so many steps of rows, of which one row has the given number to go."""
-        calls = max(steps, row_steps / self.cap)
-        return self.line.a * row_steps + self.line.b * calls if row_steps else 0.0
+        if not row_steps:
+            return 0.0
+        a, b = (self.line.a, self.line.b) if self.line.is_split else (0.0, self.line.mean_ms)
+        return a * row_steps + b * max(steps, row_steps / self.cap)
 
     def see(self, rows: int, ms: float) -> None:
         """Learn from a call."""

@@ -3,7 +3,7 @@
 Waiting rows join earliest deadline first, as far as the cap leaves room; rows that have joined stay. All rows of a
 call go one step, each from where it stands, and finished rows leave. A call that fails is split in halves that are
 tried again as calls of their own, until the guilty question is alone: it is refused, and the others go on from the
-step where they stood. A call that does not fit into memory is split by rows, down to the one row that does not fit.
+step where they stood. A call that does not fit into memory halves the cap, down to the one row that does not fit.
 """
 
 from __future__ import annotations
@@ -87,10 +87,9 @@ class Group:
         steps = self._costs.steps
         row_steps, longest = self._waiting_rows * steps, steps if self._waiting_rows else 0
         for block in (*self._blocks, *self._retries):
-            row_steps += len(block) * steps
-            longest = max(longest, steps)
-            if block.running is not None:
-                row_steps -= int(block.running.k.sum())
+            taken = block.running.k if block.running is not None and not block.fresh else np.zeros(1, np.int64)
+            row_steps += len(block) * steps - int(taken.sum())
+            longest = max(longest, steps - int(taken.min()))
         return self._costs.ms(row_steps, longest)
 
     def takes(self, question: Question) -> bool:
@@ -147,7 +146,7 @@ class Group:
             return Turn(self._refuse_all(error))
         with torch.no_grad():
             retried = bool(self._retries)
-            block, done = (self._retries.popleft(), []) if retried else self._next(chosen)
+            block, done = (_take(self._retries, self._costs.cap), []) if retried else self._next(chosen)
             if not len(block):
                 return Turn(done)
             step, failure = self._attempt(chosen, block)
@@ -156,8 +155,8 @@ class Group:
             ticket.compute_ms += ms
         if step is None:
             return Turn(done + self._part(block, failure))
-        done += self._settle(chosen, step)
-        return Turn(done, self._show(chosen, step), self._measured(block, ms, alone=retried))
+        call = self._measured(block, ms, alone=retried)
+        return Turn(done + self._settle(chosen, step), self._show(chosen, step), call)
 
     def close(self) -> None:
         """Let the model go."""
@@ -176,44 +175,40 @@ class Group:
         """The rows of the next call; and the questions that could not join."""
         cap, taken, n = self._costs.cap, [], 0
         while self._blocks and n < cap:
-            block = self._blocks.popleft()
-            if n + len(block) > cap:
-                block, rest = block.at(cap - n)
-                self._blocks.appendleft(rest)
-            taken.append(block)
-            n += len(block)
+            taken.append(_take(self._blocks, cap - n))
+            n += len(taken[-1])
         fresh, refused = self._admit(chosen, cap - n)
         return join([*taken, Block(None, fresh)]), refused
 
     def _admit(self, chosen: Way, room: int) -> tuple[tuple[Segment, ...], list[Ticket]]:
         """Let waiting rows in, as far as there is room."""
-        fresh, refused = [], []
+        fresh, refused, before, now = [], [], room, self._clock()
         while self._waiting and room:
             ticket = self._waiting[0][2]
+            rows = ticket.question.rows
             if ticket.error is None and not ticket.joined:
                 try:
                     ticket.given = chosen.prepare(ticket.question)
                 except Exception as error:
                     self.refuse([ticket], _refusal(ticket, error))
                     refused.append(ticket)
-                ticket.started_at = self._clock()
-                self._earliest = min(self._earliest, ticket.deadline)
+                ticket.started_at = now
             if ticket.error is None:
-                n = min(room, ticket.question.rows - ticket.joined)
+                n = min(room, rows - ticket.joined)
                 fresh.append(Segment(ticket, ticket.joined, n))
                 ticket.joined += n
                 room -= n
-                self._waiting_rows -= n
-            if ticket.error is not None or ticket.joined == ticket.question.rows:
+            if ticket.error is not None or ticket.joined == rows:
                 heappop(self._waiting)
+        self._waiting_rows -= before - room
+        self._earliest = min(self._earliest, min((each.ticket.deadline for each in fresh), default=inf))
         return tuple(fresh), refused
 
     def _attempt(self, chosen: Way, block: Block) -> tuple[_Step | None, Exception | None]:
         """One step for all rows of a block; what it raised, if it failed."""
         try:
             rows = block.begun(chosen, self._device).moved(chosen)
-            done = rows.k >= chosen.steps
-            leave, stay = rows.of(done), rows.of(~done)
+            leave, stay = rows.parted(chosen.steps)
             answers = on_host(chosen.finish(leave.state, leave.noise), len(leave)) if leave else {}
             seen = _to_look_at(stay) if stay and self._watched else None
             previews = on_host(chosen.preview(seen.state, torch.from_numpy(seen.k)), len(seen)) if seen else {}
@@ -227,7 +222,8 @@ class Group:
         """Learn from a call."""
         rows, cap = len(block), self._costs.cap
         for ticket in block.tickets:
-            ticket.batch_rows = max(ticket.batch_rows, rows)
+            if ticket.batch_rows < rows:
+                ticket.batch_rows = rows
         reason: Reason = "alone" if alone else "full" if rows >= cap or self._waiting_rows else "drained"
         self._costs.see(rows, ms)
         return Call(self.key[0], self.key[1], rows, cap, ms, reason)
@@ -268,17 +264,16 @@ class Group:
         return shown
 
     def _part(self, block: Block, failure: Exception | None) -> list[Ticket]:
-        """After a failed call: try its halves, or refuse the one question that is left."""
+        """After a failed call: try again in parts, or refuse the one question that is left."""
         tickets = block.tickets
-        halves: tuple[Block, ...] = ()
         if _is_out_of_memory(failure):
             torch.cuda.empty_cache()
             self._costs.overflow(len(block))
-            halves = block.at(len(block) // 2) if len(block) > 1 else ()
+            if len(block) > 1:
+                self._blocks.appendleft(block)  # the next call takes as much of it as the cap, halved, allows
+                return []
         elif len(tickets) > 1:
-            halves = block.by_tickets()
-        if halves:
-            self._retries.extendleft(reversed(halves))
+            self._retries.extendleft(reversed(block.by_tickets()))
             return []
         self.refuse(tickets, _refusal(tickets[0], failure))
         return tickets
@@ -289,6 +284,15 @@ class Group:
         for ticket in tickets:
             self.refuse([ticket], _refusal(ticket, failure))
         return tickets
+
+
+def _take(blocks: deque[Block], rows: int) -> Block:
+    """So many rows of the first block, at most; the others stay."""
+    block = blocks.popleft()
+    if len(block) > rows:
+        block, rest = block.at(rows)
+        blocks.appendleft(rest)
+    return block
 
 
 def _to_look_at(rows: Rows) -> Rows | None:

@@ -1,35 +1,61 @@
-"""What a training child tells its supervisor: one JSON object a line on standard output."""
+"""What a job's child is told, in a file, and what it tells: one JSON object a line on standard output."""
 
 from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from service.domain import Fault
+from service.domain import Fault, Sampling
 from service.ports import Update
 
 log = logging.getLogger(__name__)
 
 DONE, INTERRUPTED, FAULTY = 0, 75, 1  # exit codes; any other is a crash
+PACE_S = (0.2, 5.0)  # between two progress lines: early, and late in a long job
 
 
-class Order(BaseModel):
-    """What a training child is told, in a file: the run, and where to read and write."""
+def pace_s(elapsed_s: float) -> float:
+    """How long to wait with the next progress line."""
+    return min(max(PACE_S[0], elapsed_s / 500), PACE_S[1])
 
+
+class _Order(BaseModel):
     model_config = ConfigDict(frozen=True)
 
+    device: str
+    torch_threads: int
+
+
+class TrainOrder(_Order):
+    """Train a run."""
+
+    kind: Literal["train"] = "train"
     run: dict[str, Any]  # `models.run.Run` as JSON
     data_root: Path
     states: Path  # this attempt's checkpoints
     earlier: tuple[Path, ...]  # those of the attempts before, newest first
     model: Path  # the finished model goes here
     checkpoint_s: float
-    device: str
-    torch_threads: int
+
+
+class SampleOrder(_Order):
+    """Draw a sample into a file."""
+
+    kind: Literal["sample"] = "sample"
+    ask: Sampling
+    model: Path  # the folder of the version
+    file: Path  # this attempt's
+    earlier: tuple[Path, ...]  # what the attempts before may have left
+    rows: int  # of theirs that are on the disk for sure
+
+
+Order = TrainOrder | SampleOrder
+ORDER: TypeAdapter[Order] = TypeAdapter(Annotated[Order, Field(discriminator="kind")])
 
 
 class _Line(BaseModel):
@@ -82,7 +108,16 @@ class Finished(_Line):
     metrics: dict[str, float]
 
 
-Line = Advanced | Noted | Refused | Finished
+class Drawn(_Line):
+    """The file lies finished in its place."""
+
+    kind: Literal["drawn"] = "drawn"
+    file_bytes: int
+    file_sha256: str
+
+
+Line = Advanced | Noted | Refused | Finished | Drawn
+Say = Callable[[Line], None]
 _LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
 
 
@@ -91,5 +126,5 @@ def parse(line: bytes) -> Line | None:
     try:
         return _LINE.validate_python(json.loads(line))
     except (ValueError, ValidationError):
-        log.warning("a training child wrote %r", line[:200])
+        log.warning("a job's child wrote %r", line[:200])
         return None

@@ -1,4 +1,4 @@
-"""A training child as its supervisor holds it: a process group, two pipes, and no way to outlive us."""
+"""A child as its supervisor holds it: a process group, two pipes, and no way to outlive us."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Child:
         code = self._process.returncode
         how = f"was ended by {signal.Signals(-code).name}" if code is not None and code < 0 else f"exited with {code}"
         words = self._last_words.decode(errors="replace").strip()
-        return f"the training process {how}" + (f": {words}" if words else "")
+        return f"the process {how}" + (f": {words}" if words else "")
 
     def read(self, timeout_s: float) -> list[Line]:
         """What it said; waits for the first word for at most `timeout_s`."""
@@ -83,7 +83,7 @@ class Child:
         return [line for line in map(parse, lines) if line is not None]
 
     def terminate(self) -> None:
-        """Ask for a checkpoint and an end."""
+        """Ask it to keep what is done, and to end."""
         self._process.terminate()
 
     def kill(self) -> None:

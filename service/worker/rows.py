@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, final
 
 import numpy as np
@@ -69,6 +70,13 @@ class Rows:
         state = way.step(self.state, torch.from_numpy(self.k), self.noise)
         return Rows(state, self.noise, self.k + 1, self.owners)
 
+    def parted(self, steps: int) -> tuple[Rows | None, Rows | None]:
+        """Those that have all steps behind them, and the others."""
+        if steps <= 1:
+            return self, None
+        done = self.k >= steps
+        return self.of(done), self.of(~done)
+
     @classmethod
     def begin(cls, way: Way, fresh: Sequence[Segment], device: torch.device) -> Rows:
         """Rows of questions that were prepared, before step 0."""
@@ -103,7 +111,7 @@ class Block:
         """Of all rows, in order."""
         return (self.running.owners if self.running else ()) + self.fresh
 
-    @property
+    @cached_property
     def tickets(self) -> list[Ticket]:
         """Whose rows they are."""
         return list(dict.fromkeys(segment.ticket for segment in self.owners))
@@ -147,8 +155,9 @@ def hand_out(owners: Sequence[Segment], arrays: Mapping[str, np.ndarray]) -> Non
     """Write finished rows into the answers of their questions."""
     at = 0
     for ticket, first, n in owners:
+        rows = ticket.question.rows
         for name, array in arrays.items():
-            place(ticket.arrays, name, array[at : at + n], first, ticket.question.rows)
+            place(ticket.arrays, name, array[at : at + n], first, rows)
         ticket.left -= n
         at += n
 

@@ -1,42 +1,38 @@
-"""From a claimed job to a published model: one training child, watched by one thread.
+"""From a claimed job to what it leaves: one child, watched by one thread.
 
-    claim ─ start the child ─┬─ done ──────────────── reserve a version ─ publish ─ succeeded
+    claim ─ start the child ─┬─ done ──────────────── put it in its place ─ succeeded
                              ├─ refused ───────────── failed
-                             ├─ cancel wanted ─────── SIGTERM, checkpoint ─ cancelled
-                             ├─ worker drains ─────── SIGTERM, checkpoint ─ queued again
+                             ├─ cancel wanted ─────── SIGTERM, keep what is done ─ cancelled
+                             ├─ worker drains ─────── SIGTERM, keep what is done ─ queued again
                              ├─ crashed or stalled ── queued again, or failed when tried often
                              └─ stale epoch ───────── SIGKILL; another runner has the job
 
-While Redis is away the training goes on and its news wait. An epoch that is still the newest when Redis returns
+While Redis is away the child goes on and its news wait. An epoch that is still the newest when Redis returns
 revives its lease; a stale one is refused everything.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import shutil
 import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
-from pathlib import Path
 from time import monotonic, sleep
 from typing import TypeVar, final
 
-from service.adapters.disk_models import newest_number, publish
 from service.domain import Fault, Job
 from service.errors import Conflict, Unavailable
 from service.ports import Runs, Stale, Update
 from service.settings import Settings
-from service.worker.lines import DONE, INTERRUPTED, Advanced, Finished, Noted, Order, Refused
+from service.worker.lines import DONE, INTERRUPTED, Advanced, Drawn, Finished, Noted, Refused
 from service.worker.process import Child
+from service.worker.work import Work, work_of
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-JOBS = ".jobs"  # folder of the store: `{job}/{epoch}/{order.json,states,model}`
 GLANCE_S = 0.2  # how soon a drain is noticed
 BUFFER = 500  # updates kept while Redis is away; the oldest go first
 
@@ -45,7 +41,7 @@ BUFFER = 500  # updates kept while Redis is away; the oldest go first
 class Ending:
     """What is known of how an attempt ends."""
 
-    metrics: dict[str, float] | None = None  # the child finished its model
+    made: Finished | Drawn | None = None  # what the child finished
     fault: Fault | None = None  # the laboratory refused
     cancelled: bool = False
     stalled: bool = False
@@ -75,37 +71,17 @@ class Supervisor:
             log.warning("job %s is left to the reconciler: Redis does not answer", job_id)
 
     def _attempt(self, job: Job) -> None:
-        work = self._settings.store.resolve() / JOBS / job.id
+        work = work_of(job, self._runs, self._settings)
         log.info("job %s: attempt %d", job.id, job.epoch)
         try:
-            child = Child(self._prepare(job, work))
+            child = Child(work.prepare())
         except OSError as error:
-            fault = Fault(type="crashed", detail=f"the training process could not be started: {error}")
+            fault = Fault(type="crashed", detail=f"the process could not be started: {error}")
             self._settle(lambda: self._runs.lose(job.id, job.epoch, fault))
             return
         with child:
             ending = self._follow(job, child)
         self._conclude(job, child, ending, work)
-
-    def _prepare(self, job: Job, work: Path) -> Path:
-        """Make the attempt's folder; returns its order."""
-        attempt = work / str(job.epoch)
-        shutil.rmtree(attempt, ignore_errors=True)
-        earlier = sorted((folder for folder in work.glob("[0-9]*")), key=lambda folder: int(folder.name), reverse=True)
-        attempt.mkdir(parents=True)
-        order = Order(
-            run=job.run,
-            data_root=self._settings.data_root.resolve(),
-            states=attempt / "states",
-            earlier=tuple(folder / "states" for folder in earlier),
-            model=attempt / "model",
-            checkpoint_s=self._settings.checkpoint_s,
-            device=self._settings.device,
-            torch_threads=self._settings.torch_threads,
-        )
-        order_file = attempt / "order.json"
-        order_file.write_text(order.model_dump_json())
-        return order_file
 
     def _follow(self, job: Job, child: Child) -> Ending:
         """Listen and beat until the child has ended. Raises Stale."""
@@ -123,8 +99,8 @@ class Supervisor:
                         news.append(line.update)
                     case Refused():
                         ending.fault = line.fault
-                    case Finished():
-                        ending.metrics = line.metrics
+                    case Finished() | Drawn():
+                        ending.made = line
             if now - beaten_at >= self._settings.beat_s:
                 ending.cancelled |= self._beat(job, news)
                 beaten_at = now
@@ -142,20 +118,22 @@ class Supervisor:
         try:
             wanted = self._runs.beat(job.id, job.epoch, tuple(news))
         except Unavailable:
-            log.warning("job %s trains on while Redis does not answer", job.id)
+            log.warning("job %s goes on while Redis does not answer", job.id)
             return False
         news.clear()
         return wanted
 
-    def _conclude(self, job: Job, child: Child, ending: Ending, work: Path) -> None:
-        if ending.metrics is not None and child.exit_code == DONE:
-            self._publish(job, ending.metrics, work)
+    def _conclude(self, job: Job, child: Child, ending: Ending, work: Work) -> None:
+        if ending.made is not None and child.exit_code == DONE:
+            self._deliver(work, ending.made)
         elif ending.fault is not None:
             fault = ending.fault
             self._settle(lambda: self._runs.fail(job.id, job.epoch, fault))
-            shutil.rmtree(work, ignore_errors=True)
+            work.forget()
         elif ending.cancelled or self._draining.is_set() or child.exit_code == INTERRUPTED:
             self._settle(lambda: self._runs.give_back(job.id, job.epoch))
+            if ending.cancelled and not work.outlives_cancel:
+                work.forget()
         else:
             fault = Fault(type="crashed", detail=child.ending)
             if ending.stalled:
@@ -163,22 +141,18 @@ class Supervisor:
             log.warning("job %s: %s", job.id, fault.detail)
             self._settle(lambda: self._runs.lose(job.id, job.epoch, fault))
 
-    def _publish(self, job: Job, metrics: dict[str, float], work: Path) -> None:
-        store = self._settings.store.resolve()
-        floor = newest_number(store, job.model)
-        version = self._settle(lambda: self._runs.reserve_version(job.id, job.epoch, floor))
-        if version is None:
-            self._settle(lambda: self._runs.give_back(job.id, job.epoch))
-            return
+    def _deliver(self, work: Work, made: Finished | Drawn) -> None:
+        job = work.job
         try:
-            card = publish(work / str(job.epoch) / "model", store, model=job.model, version=version, job=job.id)
-        except (OSError, Conflict, json.JSONDecodeError) as error:
-            fault = Fault(type="store", detail=f"the model could not be published: {error}")
+            delivered = work.deliver(made, self._settle)
+        except (OSError, ValueError, Conflict) as error:
+            fault = Fault(type="store", detail=f"what it made could not be put into the store: {error}")
             self._settle(lambda: self._runs.lose(job.id, job.epoch, fault))
             return
-        self._settle(lambda: self._runs.succeed(job.id, job.epoch, version, metrics))
-        log.info("job %s: published %s", job.id, card.reference)
-        shutil.rmtree(work, ignore_errors=True)
+        if not delivered:
+            self._settle(lambda: self._runs.give_back(job.id, job.epoch))
+        if delivered or not work.outlives_cancel:
+            work.forget()
 
     def _settle(self, write: Callable[[], T]) -> T:
         """Write a conclusion, waiting for Redis to come back; a draining worker waits for the grace period only."""

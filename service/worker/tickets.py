@@ -16,7 +16,7 @@ Reason = Literal["full", "drained", "alone"]  # cap reached; nothing more waited
 
 
 @final
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Ticket:
     """A question under way."""
 

@@ -1,4 +1,4 @@
-"""The jobs that this worker process trains, and the thread that looks after those nobody trains."""
+"""The jobs that this worker process runs, and the thread that looks after those nobody runs."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from pathlib import Path
 from time import monotonic, time
 from typing import final
 
+from service.adapters.disk_files import FILES
 from service.errors import Unavailable
 from service.ports import Runs
 from service.settings import Settings
-from service.worker.supervisor import JOBS, Supervisor
+from service.worker.supervisor import Supervisor
+from service.worker.work import JOBS
 
 log = logging.getLogger(__name__)
 
 NEGLECT = 3  # reconciliations before a waiting job counts as untold
-SWEEP_S = 3600.0  # between two sweeps of old work
+SWEEP_S = 600.0  # between two sweeps of old work and files, at most
 
 
 @final
@@ -36,7 +38,7 @@ class Trainings:
         self._supervisor = Supervisor(runs, settings, worker=worker, draining=self._draining)
 
     def run(self, job_id: str) -> None:
-        """Train a job in this thread, if there is something to claim."""
+        """Run a job in this thread, if there is something to claim."""
         with self._listed(job_id):
             self._supervisor.run(job_id)
 
@@ -45,7 +47,7 @@ class Trainings:
         return tuple(sorted(self._running))
 
     def drain(self) -> None:
-        """Claim no more; checkpoint what runs and put it back into the queue."""
+        """Claim no more; keep what is done of those that run, and put them back into the queue."""
         self._draining.set()
 
     @contextmanager
@@ -98,12 +100,13 @@ class Reconciler(threading.Thread):
         for job_id in self._runs.untold(NEGLECT * self._settings.reconcile_s):
             self._wake(job_id)
         if monotonic() >= self._sweep_from:
-            self._sweep_from = monotonic() + SWEEP_S
+            self._sweep_from = monotonic() + min(SWEEP_S, max(1.0, self._settings.keep_files_s / 10))
             sweep(self._runs, self._settings.store, keep_s=self._settings.keep_work_s)
+            sweep_files(self._runs, self._settings.store, keep_s=self._settings.keep_files_s)
 
 
 def sweep(runs: Runs, store: Path, *, keep_s: float) -> None:
-    """Delete the checkpoints of jobs that ended without a model, once they are older than `keep_s`.
+    """Delete what jobs that ended without a model or a file have done, once it is older than `keep_s`.
 
     Raises Unavailable: without the record nothing is known to have ended.
     """
@@ -111,11 +114,24 @@ def sweep(runs: Runs, store: Path, *, keep_s: float) -> None:
         state = runs.state(work.name)
         if (state is None or state.is_final) and _written_at(work) < time() - keep_s:
             shutil.rmtree(work, ignore_errors=True)
-            log.info("job %s: swept its checkpoints", work.name)
+            log.info("job %s: swept what it had done", work.name)
+
+
+def sweep_files(runs: Runs, store: Path, *, keep_s: float) -> None:
+    """Delete the files of samplings that ended longer than `keep_s` ago.
+
+    Raises Unavailable: without the record nothing is known to have ended.
+    """
+    for file in (store / FILES).glob("*.npy"):
+        job_id = file.name.partition("-")[0]
+        state = runs.state(job_id)
+        if (state is None or state.is_final) and _written_at(file) < time() - keep_s:
+            file.unlink(missing_ok=True)
+            log.info("job %s: swept its file", job_id)
 
 
 def _written_at(work: Path) -> float:
-    """When something was last made or deleted within; infinite where another worker sweeps it now."""
+    """When it was last written, or something made or deleted within; infinite where another worker sweeps it now."""
     try:
         return max(folder.stat().st_mtime for folder in (work, *(each for each in work.rglob("*") if each.is_dir())))
     except FileNotFoundError:

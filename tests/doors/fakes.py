@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from models.families.vae import VAE
 from models.family import Decodes, Family, capabilities
 from models.spec import DataSpec
+from service.adapters.disk_files import DiskFiles
 from service.adapters.memory import MemoryJobs
 from service.application import Application
 from service.domain import Card, Op, Worker
@@ -88,5 +89,6 @@ def application(settings: Settings, cards: Sequence[Card], asks: Asks) -> Applic
         asks=asks,
         models=MemoryModels({card.model: card for card in cards}),
         workers=Workers(),
+        files=DiskFiles(settings.store),
         settings=settings,
     )

@@ -173,6 +173,30 @@ def test_samples_come_as_json_as_an_array_and_as_a_picture(
         assert picture.format == "PNG"
 
 
+def test_a_large_sample_is_drawn_by_a_job_and_downloaded(shell: Shell, moons: str, tmp_path: Path) -> None:
+    said = shell.ok("sample", moons, "-n", 120_000, "--seed", 7, "--out", tmp_path / "big.npy").stderr.splitlines()
+    assert said[0].startswith("job ")
+    assert said[0].endswith(" draws 120000 rows of moons@1")
+    assert said[-2:] == ["drew 120000 rows of moons@1 with seed 7", f"wrote {tmp_path / 'big.npy'}"]
+    rows = np.load(tmp_path / "big.npy", mmap_mode="r")
+    assert rows.shape == (120_000, 2)
+    answer = shell.json("sample", moons, "-n", 3, "--seed", 7)
+    np.testing.assert_allclose(rows[:3], answer["samples"], rtol=1e-5, atol=1e-6)
+    job = said[0].split()[1]
+    shell.ok("jobs", job, "--out", tmp_path / "again.npy")
+    assert (tmp_path / "again.npy").read_bytes() == (tmp_path / "big.npy").read_bytes()
+
+
+def test_a_sample_too_large_for_an_answer_says_which_job_draws_it(shell: Shell, moons: str, tmp_path: Path) -> None:
+    asked = shell.ok("sample", moons, "-n", 100_001)
+    job = json.loads(asked.stdout)
+    assert job["kind"] == "sample"
+    assert f"pushforward jobs {job['id']} --out FILE" in asked.stderr
+    shell.ok("jobs", job["id"], "--cancel")
+    shell.ok("sample", moons, "-n", 100_001, "--npy", tmp_path / "rows.npy")
+    assert np.load(tmp_path / "rows.npy", mmap_mode="r").shape == (100_001, 2)
+
+
 def test_a_likelihood_takes_the_options_of_the_family(shell: Shell, moons: str, rows: Path) -> None:
     one = shell.json("likelihood", moons, "--x", rows, "-o", "k=1")
     many = shell.json("likelihood", moons, "--x", rows, "-o", "k=100")
@@ -224,6 +248,9 @@ REFUSALS = {
     "an unknown model": (["sample", "nobody"], "nobody"),
     "two media": (["sample", "moons", "--png", "a.png", "--npy", "a.npy"], "one of them"),
     "a file that cannot be written": (["sample", "moons", "--npy", "/nowhere/a.npy"], "/nowhere/a.npy cannot be"),
+    "a file beside a file": (["sample", "moons", "--out", "a.npy", "--npy", "b.npy"], "one of them"),
+    "a file in no folder": (["sample", "moons", "--out", "/nowhere/a.npy"], "there is no folder /nowhere"),
+    "the file of no job": (["jobs", "--out", "a.npy"], "which job?"),
     "an unknown option": (["likelihood", "moons", "--x", "-", "-o", "kk=3"], "kk"),
     "an option without a value": (["likelihood", "moons", "--x", "-", "-o", "k"], "must be KEY=VALUE"),
     "rows that are no file": (["encode", "moons", "--x", "nowhere.npy"], "nowhere.npy cannot be read"),

@@ -25,6 +25,15 @@ def test_the_integers_are_pinned() -> None:
     assert bits(noise.key(7), 1).tolist() == GOLDEN_EIGHTH_DRAW
 
 
+def test_spans_are_rows_of_several_seeds_in_order() -> None:
+    spans = [(2**64 - 1, 5, 3), (7, 0, 1), (7, 2**40, 2)]
+    for some in (spans, spans[:1]):
+        noise = Noise.spans(some, torch.device("cpu"))
+        expected = Noise.join([Noise.rows(seed, n, start=start) for seed, start, n in some])
+        assert np.array_equal(noise.seed, expected.seed)
+        assert np.array_equal(noise.row, expected.row)
+
+
 def test_splitmix_is_the_published_one() -> None:
     """The first outputs of SplitMix64 seeded with 1234567, as Steele, Lea & Flood's generator prints them."""
     published = [6457827717110365317, 3203168211198807973, 9817491932198370423]

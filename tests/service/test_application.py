@@ -140,6 +140,33 @@ async def test_a_key_of_no_use_is_refused(app: Application, key: str) -> None:
         await app.train(Train(model="m", preset="vae-digits"), idempotency_key=key)
 
 
+async def test_a_sampling_is_recorded_with_its_version_its_seed_and_every_option(app: Application) -> None:
+    job = await app.sample_to_file(Sample(model="moons", n=5))
+    assert job.ask is not None
+    assert (job.kind, job.model, job.version, job.ask.model, job.ask.n) == ("sample", "moons", 1, "moons@1", 5)
+    again = await app.sample_to_file(Sample(model="moons", n=5))
+    assert again.ask is not None
+    assert again.ask.seed != job.ask.seed
+
+
+@pytest.mark.parametrize(("rows", "n_bytes", "most"), [(100, 2**30, 100), (10**7, 1600, 100)])
+async def test_a_file_has_limits_in_rows_and_bytes(
+    app: Application, asks: Recorded, rows: int, n_bytes: int, most: int
+) -> None:
+    settings = app.settings.model_copy(update={"max_file_rows": rows, "max_file_bytes": n_bytes})
+    limited = application(settings, CARDS, asks)
+    await limited.sample_to_file(Sample(model="images", n=most))
+    with pytest.raises(Invalid, match=f"at most {most} of this model in one file"):
+        await limited.sample_to_file(Sample(model="images", n=most + 1))
+
+
+async def test_a_model_that_cannot_be_sampled_starts_no_sampling(app: Application, asks: Recorded) -> None:
+    mute = application(app.settings, [card("mute", MOONS, TwoMoons().spec, able=("encode",))], asks)
+    with pytest.raises(Unsupported):
+        await mute.sample_to_file(Sample(model="mute", n=5))
+    assert await mute.list_jobs() == []
+
+
 @pytest.mark.parametrize("limit", [0, -1, 1001])
 async def test_a_list_has_limits(app: Application, limit: int) -> None:
     with pytest.raises(Invalid):

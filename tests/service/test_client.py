@@ -1,10 +1,16 @@
 """`service.client`: refusals as exceptions that read well."""
 
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from service.client import Client, Refused, Unreachable
+from service.client import Client, Refused, Torn, Unreachable
 from service.local import free_port
 
 
@@ -32,4 +38,52 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_asked(tmp_path
 def test_an_answer_that_never_came_leaves_no_file(tmp_path: Path) -> None:
     with Client(f"http://127.0.0.1:{free_port()}") as client, pytest.raises(Unreachable, match="pushforward up"):
         client.save("sample", {"model": "moons"}, tmp_path / "x.npy", accept="application/x-npy")
+    assert list(tmp_path.iterdir()) == []
+
+
+CONTENT = bytes(range(256)) * 40
+
+
+@contextmanager
+def breaking(told_sha256: str) -> Iterator[str]:
+    """A door whose connections break off after 1,000 bytes of a file."""
+
+    class Door(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            start = self.headers.get("Range")
+            if start is None:
+                self.answer(json.dumps({"id": "j", "file_bytes": len(CONTENT), "file_sha256": told_sha256}).encode())
+            else:
+                self.answer(CONTENT[int(start.removeprefix("bytes=").removesuffix("-")) :])
+
+        def answer(self, body: bytes) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body[:1000])
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_download_goes_on_where_the_connection_broke_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.client.RETRY_S", 0.0)
+    with breaking(sha256(CONTENT).hexdigest()) as url, Client(url) as client:
+        client.download("j", tmp_path / "rows.npy")
+    assert [file.name for file in tmp_path.iterdir()] == ["rows.npy"]
+    assert (tmp_path / "rows.npy").read_bytes() == CONTENT
+
+
+def test_a_download_of_other_bytes_is_not_kept_as_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.client.RETRY_S", 0.0)
+    with breaking("00ff") as url, Client(url) as client, pytest.raises(Torn, match="sha256"):
+        client.download("j", tmp_path / "rows.npy")
     assert list(tmp_path.iterdir()) == []

@@ -43,6 +43,11 @@ def test_without_a_terminal_states_logs_and_the_last_step_are_lines() -> None:
     ]
 
 
+def test_a_sampling_tells_rows() -> None:
+    events: list[tuple[str, dict[str, Any]]] = [("state", {"state": "running", "kind": "sample"}), progress(1000)]
+    assert shown(events, terminal=False).splitlines()[1].startswith("row 1000/1000")
+
+
 def test_a_narrow_terminal_keeps_the_steps_and_cuts_the_losses() -> None:
     told = shown([*STATES, progress(2), progress(1000)], terminal=True, width=48)
     assert "1000/1000" in told

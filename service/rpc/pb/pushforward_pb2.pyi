@@ -244,19 +244,30 @@ class Job(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
     FINISHED_AT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ASK_FIELD_NUMBER: _builtins.int
+    FILE_BYTES_FIELD_NUMBER: _builtins.int
+    FILE_SHA256_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     state: Global___JobState.ValueType
     model: _builtins.str
     version: _builtins.int
-    """0 until published"""
+    """0 until published; of a sampling the version that is sampled"""
     preset: _builtins.str
     cancel_requested: _builtins.bool
     created_at: _builtins.float
     """seconds since 1970"""
     started_at: _builtins.float
     finished_at: _builtins.float
+    kind: _builtins.str
+    """train, sample"""
+    file_bytes: _builtins.int
+    """of a sampling's file; 0 until finished"""
+    file_sha256: _builtins.str
     @_builtins.property
-    def run(self) -> _struct_pb2.Struct: ...
+    def run(self) -> _struct_pb2.Struct:
+        """of a training"""
+
     @_builtins.property
     def progress(self) -> Global___Progress: ...
     @_builtins.property
@@ -265,6 +276,10 @@ class Job(_message.Message):
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]: ...
     @_builtins.property
     def error(self) -> Global___Fault: ...
+    @_builtins.property
+    def ask(self) -> Global___Sampling:
+        """of a sampling"""
+
     def __init__(
         self,
         *,
@@ -282,10 +297,14 @@ class Job(_message.Message):
         created_at: _builtins.float = ...,
         started_at: _builtins.float | None = ...,
         finished_at: _builtins.float | None = ...,
+        kind: _builtins.str = ...,
+        ask: Global___Sampling | None = ...,
+        file_bytes: _builtins.int = ...,
+        file_sha256: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "_started_at", b"_started_at", "error", b"error", "finished_at", b"finished_at", "progress", b"progress", "run", b"run", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "_started_at", b"_started_at", "ask", b"ask", "error", b"error", "finished_at", b"finished_at", "progress", b"progress", "run", b"run", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "_started_at", b"_started_at", "cancel_requested", b"cancel_requested", "created_at", b"created_at", "error", b"error", "finished_at", b"finished_at", "id", b"id", "losses", b"losses", "metrics", b"metrics", "model", b"model", "preset", b"preset", "progress", b"progress", "run", b"run", "started_at", b"started_at", "state", b"state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "_started_at", b"_started_at", "ask", b"ask", "cancel_requested", b"cancel_requested", "created_at", b"created_at", "error", b"error", "file_bytes", b"file_bytes", "file_sha256", b"file_sha256", "finished_at", b"finished_at", "id", b"id", "kind", b"kind", "losses", b"losses", "metrics", b"metrics", "model", b"model", "preset", b"preset", "progress", b"progress", "run", b"run", "started_at", b"started_at", "state", b"state", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__finished_at: _TypeAlias = _typing.Literal["finished_at"]  # noqa: Y015
     _WhichOneofArgType__finished_at: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at"]  # noqa: Y015
@@ -297,6 +316,37 @@ class Job(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__started_at) -> _WhichOneofReturnType__started_at | None: ...
 
 Global___Job: _TypeAlias = Job  # noqa: Y015
+
+@_typing.final
+class Sampling(_message.Message):
+    """A sample that a job draws into a file: resolved to a version, its seed fixed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    N_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    n: _builtins.int
+    seed: _builtins.int
+    @_builtins.property
+    def options(self) -> _struct_pb2.Struct: ...
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        n: _builtins.int = ...,
+        seed: _builtins.int = ...,
+        options: _struct_pb2.Struct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "n", b"n", "options", b"options", "seed", b"seed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Sampling: _TypeAlias = Sampling  # noqa: Y015
 
 @_typing.final
 class GetJobRequest(_message.Message):
@@ -431,6 +481,75 @@ class CancelJobRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelJobRequest: _TypeAlias = CancelJobRequest  # noqa: Y015
+
+@_typing.final
+class DownloadFileRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    start: _builtins.int
+    """bytes to pass over, of a download that broke off"""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        start: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DownloadFileRequest: _TypeAlias = DownloadFileRequest  # noqa: Y015
+
+@_typing.final
+class FileChunk(_message.Message):
+    """The next bytes of an npy file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FileChunk: _TypeAlias = FileChunk  # noqa: Y015
+
+@_typing.final
+class StartSamplingRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASK_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    idempotency_key: _builtins.str
+    @_builtins.property
+    def ask(self) -> Global___SampleRequest:
+        """n up to the limit of files"""
+
+    def __init__(
+        self,
+        *,
+        ask: Global___SampleRequest | None = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "idempotency_key", b"idempotency_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartSamplingRequest: _TypeAlias = StartSamplingRequest  # noqa: Y015
 
 @_typing.final
 class SampleRequest(_message.Message):

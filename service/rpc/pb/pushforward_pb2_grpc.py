@@ -59,6 +59,11 @@ class PushforwardStub:
                 request_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.CancelJobRequest.SerializeToString,
                 response_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
                 _registered_method=True)
+        self.DownloadFile = channel.unary_stream(
+                '/pushforward.v1.Pushforward/DownloadFile',
+                request_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.DownloadFileRequest.SerializeToString,
+                response_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.FileChunk.FromString,
+                _registered_method=True)
         self.Sample = channel.unary_unary(
                 '/pushforward.v1.Pushforward/Sample',
                 request_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleRequest.SerializeToString,
@@ -68,6 +73,11 @@ class PushforwardStub:
                 '/pushforward.v1.Pushforward/SampleStream',
                 request_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleRequest.SerializeToString,
                 response_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleResponse.FromString,
+                _registered_method=True)
+        self.StartSampling = channel.unary_unary(
+                '/pushforward.v1.Pushforward/StartSampling',
+                request_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.StartSamplingRequest.SerializeToString,
+                response_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
                 _registered_method=True)
         self.Likelihood = channel.unary_unary(
                 '/pushforward.v1.Pushforward/Likelihood',
@@ -155,6 +165,12 @@ class PushforwardServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DownloadFile(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Sample(self, request, context):
         """Asks
         """
@@ -163,6 +179,12 @@ class PushforwardServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SampleStream(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartSampling(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -257,6 +279,11 @@ def add_PushforwardServicer_to_server(servicer, server):
                     request_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.CancelJobRequest.FromString,
                     response_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.SerializeToString,
             ),
+            'DownloadFile': grpc.unary_stream_rpc_method_handler(
+                    servicer.DownloadFile,
+                    request_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.DownloadFileRequest.FromString,
+                    response_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.FileChunk.SerializeToString,
+            ),
             'Sample': grpc.unary_unary_rpc_method_handler(
                     servicer.Sample,
                     request_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleRequest.FromString,
@@ -266,6 +293,11 @@ def add_PushforwardServicer_to_server(servicer, server):
                     servicer.SampleStream,
                     request_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleRequest.FromString,
                     response_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleResponse.SerializeToString,
+            ),
+            'StartSampling': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartSampling,
+                    request_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.StartSamplingRequest.FromString,
+                    response_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.SerializeToString,
             ),
             'Likelihood': grpc.unary_unary_rpc_method_handler(
                     servicer.Likelihood,
@@ -464,6 +496,33 @@ class Pushforward:
             _registered_method=True)
 
     @staticmethod
+    def DownloadFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/pushforward.v1.Pushforward/DownloadFile',
+            service_dot_rpc_dot_pb_dot_pushforward__pb2.DownloadFileRequest.SerializeToString,
+            service_dot_rpc_dot_pb_dot_pushforward__pb2.FileChunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def Sample(request,
             target,
             options=(),
@@ -507,6 +566,33 @@ class Pushforward:
             '/pushforward.v1.Pushforward/SampleStream',
             service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleRequest.SerializeToString,
             service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartSampling(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pushforward.v1.Pushforward/StartSampling',
+            service_dot_rpc_dot_pb_dot_pushforward__pb2.StartSamplingRequest.SerializeToString,
+            service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,9 +37,11 @@ class PushforwardStub:
     ListJobs: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.ListJobsRequest, _pushforward_pb2.ListJobsResponse]
     WatchJob: _grpc.UnaryStreamMultiCallable[_pushforward_pb2.WatchJobRequest, _pushforward_pb2.JobEvent]
     CancelJob: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.CancelJobRequest, _pushforward_pb2.Job]
+    DownloadFile: _grpc.UnaryStreamMultiCallable[_pushforward_pb2.DownloadFileRequest, _pushforward_pb2.FileChunk]
     Sample: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.SampleRequest, _pushforward_pb2.SampleResponse]
     """Asks"""
     SampleStream: _grpc.UnaryStreamMultiCallable[_pushforward_pb2.SampleRequest, _pushforward_pb2.SampleResponse]
+    StartSampling: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.StartSamplingRequest, _pushforward_pb2.Job]
     Likelihood: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.LikelihoodRequest, _pushforward_pb2.LikelihoodResponse]
     Encode: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.EncodeRequest, _pushforward_pb2.EncodeResponse]
     Decode: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.DecodeRequest, _pushforward_pb2.DecodeResponse]
@@ -61,9 +63,11 @@ class PushforwardAsyncStub(PushforwardStub):
     ListJobs: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.ListJobsRequest, _pushforward_pb2.ListJobsResponse]  # type: ignore[assignment]
     WatchJob: _aio.UnaryStreamMultiCallable[_pushforward_pb2.WatchJobRequest, _pushforward_pb2.JobEvent]  # type: ignore[assignment]
     CancelJob: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.CancelJobRequest, _pushforward_pb2.Job]  # type: ignore[assignment]
+    DownloadFile: _aio.UnaryStreamMultiCallable[_pushforward_pb2.DownloadFileRequest, _pushforward_pb2.FileChunk]  # type: ignore[assignment]
     Sample: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.SampleRequest, _pushforward_pb2.SampleResponse]  # type: ignore[assignment]
     """Asks"""
     SampleStream: _aio.UnaryStreamMultiCallable[_pushforward_pb2.SampleRequest, _pushforward_pb2.SampleResponse]  # type: ignore[assignment]
+    StartSampling: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.StartSamplingRequest, _pushforward_pb2.Job]  # type: ignore[assignment]
     Likelihood: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.LikelihoodRequest, _pushforward_pb2.LikelihoodResponse]  # type: ignore[assignment]
     Encode: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.EncodeRequest, _pushforward_pb2.EncodeResponse]  # type: ignore[assignment]
     Decode: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.DecodeRequest, _pushforward_pb2.DecodeResponse]  # type: ignore[assignment]
@@ -114,6 +118,13 @@ class PushforwardServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_pushforward_pb2.Job, _abc.Awaitable[_pushforward_pb2.Job]]: ...
 
     @_abc_1.abstractmethod
+    def DownloadFile(
+        self,
+        request: _pushforward_pb2.DownloadFileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_pushforward_pb2.FileChunk], _abc.AsyncIterator[_pushforward_pb2.FileChunk]]: ...
+
+    @_abc_1.abstractmethod
     def Sample(
         self,
         request: _pushforward_pb2.SampleRequest,
@@ -127,6 +138,13 @@ class PushforwardServicer(metaclass=_abc_1.ABCMeta):
         request: _pushforward_pb2.SampleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_pushforward_pb2.SampleResponse], _abc.AsyncIterator[_pushforward_pb2.SampleResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def StartSampling(
+        self,
+        request: _pushforward_pb2.StartSamplingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_pushforward_pb2.Job, _abc.Awaitable[_pushforward_pb2.Job]]: ...
 
     @_abc_1.abstractmethod
     def Likelihood(

@@ -14,12 +14,13 @@ import redis
 from service import redis_server
 from service.adapters.memory import MemoryJobs
 from service.adapters.redis_jobs import RedisJobs, RedisRuns
-from service.domain import Event, Fault, Job, State
+from service.domain import Event, Fault, Job, Sampling, State
 from service.errors import Conflict, NotFound, Overloaded, Unavailable
 from service.ports import Jobs, NewJob, Runs, Stale, Update
 from service.settings import Settings
 
 NEW = NewJob(model="moons", run={"seed": 1})
+DRAW = NewJob(model="moons", ask=Sampling(model="moons@3", n=2**40, seed=2**64 - 1, options={"steps": 5}))
 CRASH = Fault(type="crashed", detail="ended by SIGKILL")
 
 
@@ -159,6 +160,36 @@ async def test_a_finished_job_tells_its_version_and_metrics(record: Record) -> N
     assert done.finished_at is not None
 
 
+async def test_a_sampling_tells_what_it_draws_and_the_version_it_asks(record: Record) -> None:
+    job, _ = await record.jobs.create(DRAW)
+    assert (job.kind, job.model, job.version, job.ask, job.run) == ("sample", "moons", 3, DRAW.ask, {})
+    assert await record.jobs.get(job.id) == job
+    assert record.runs.claim(job.id, "w") == await record.jobs.get(job.id)
+    training, _ = await record.jobs.create(NEW)
+    assert (training.kind, training.ask) == ("train", None)
+
+
+async def test_a_finished_sampling_tells_the_length_and_digest_of_its_file(record: Record) -> None:
+    job, _ = await record.jobs.create(DRAW)
+    record.runs.claim(job.id, "w")
+    assert record.runs.deliver(job.id, 1, 144, "00ff")
+    assert record.runs.deliver(job.id, 1, 144, "00ff")  # told twice
+    done = await record.jobs.get(job.id)
+    assert (done.state, done.version, done.file_bytes, done.file_sha256) == (State.SUCCEEDED, 3, 144, "00ff")
+    last = (await collect(record.jobs.watch(job.id, after="0")))[-1]
+    assert Job.model_validate(last.data) == done
+
+
+async def test_a_sampling_whose_end_is_wanted_delivers_no_file(record: Record) -> None:
+    job, _ = await record.jobs.create(DRAW)
+    record.runs.claim(job.id, "w")
+    await record.jobs.cancel(job.id)
+    assert not record.runs.deliver(job.id, 1, 144, "00ff")
+    record.runs.give_back(job.id, 1)
+    seen = await record.jobs.get(job.id)
+    assert (seen.state, seen.file_bytes) == (State.CANCELLED, None)
+
+
 async def test_a_failed_job_tells_why(record: Record) -> None:
     job = await claimed(record)
     record.runs.fail(job.id, 1, Fault(type="diverged", detail="lower optimizer.lr"))
@@ -204,6 +235,7 @@ async def test_a_stale_epoch_is_refused_everything(record: Record) -> None:
         lambda: record.runs.beat(job.id, 1, [progress(99)]),
         lambda: record.runs.reserve_version(job.id, 1, 0),
         lambda: record.runs.succeed(job.id, 1, 1, {}),
+        lambda: record.runs.deliver(job.id, 1, 1, ""),
         lambda: record.runs.fail(job.id, 1, CRASH),
         lambda: record.runs.lose(job.id, 1, CRASH),
         lambda: record.runs.give_back(job.id, 1),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from service.adapters.redis_jobs import RedisJobs, RedisRuns
-from service.domain import Event, Job
+from service.domain import Event, Fault, Job, Sampling
 from service.ports import NewJob
 from service.settings import Settings
 from service.worker.supervisor import Supervisor
@@ -32,6 +32,8 @@ def small_run(steps: int, **changes: Any) -> dict[str, Any]:
 class Bench:
     """A record, a store, and supervisors at work."""
 
+    lost = Fault(type="lost", detail="its worker vanished")
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.runs = RedisRuns(settings)
@@ -41,6 +43,9 @@ class Bench:
 
     def create(self, run: dict[str, Any], model: str = "moons") -> str:
         return self._ask(lambda jobs: jobs.create(NewJob(model=model, run=run)))[0].id
+
+    def create_sampling(self, ask: Sampling) -> str:
+        return self._ask(lambda jobs: jobs.create(NewJob(model=ask.model.partition("@")[0], ask=ask)))[0].id
 
     def job(self, job_id: str) -> Job:
         return self._ask(lambda jobs: jobs.get(job_id))

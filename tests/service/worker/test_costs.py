@@ -92,10 +92,20 @@ def test_what_did_not_fit_is_tried_again_after_a_while():
 
 def test_a_backlog_is_foreseen_by_rows_and_calls():
     costs = Costs()
-    assert costs.ms(100, 10) == 0
-    for rows in (3, 40, 17, 64, 1, 22, 9, 50):
+    assert costs.ms(100, 10) == costs.row_ms == 0
+    costs.limit = 64
+    for rows in (3, 40, 17, 63, 1, 22, 9, 50):
         costs.see(rows, 0.25 * rows + 2)
     costs.steps = 10
-    assert costs.row_ms == pytest.approx(10 * (0.25 + 2 / costs.cap))
+    assert costs.row_ms == pytest.approx(10 * (0.25 + 2 / 64))
     assert costs.ms(20, 10) == pytest.approx(0.25 * 20 + 2 * 10)
+    assert costs.ms(640, 1) == pytest.approx(0.25 * 640 + 2 * 10)
     assert costs.ms(0, 0) == 0
+
+
+def test_calls_of_one_row_do_not_foretell_that_many_cost_as_much_each():
+    costs = Costs()
+    for _ in range(10):
+        costs.see(1, 8.0)
+    assert costs.row_ms == pytest.approx(8 / 64)
+    assert costs.ms(64, 1) == pytest.approx(8)

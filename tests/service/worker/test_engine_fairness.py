@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from service.domain import Question
+from service.worker.costs import FIRST_CAP
 from service.worker.engine import Engine, Ticket
 from service.worker.residency import Residency
 from tests.service.worker.engines import CPU, Clock, Done, begin, ticket, until_idle, watch
@@ -87,4 +88,4 @@ def test_costs_are_known_after_a_key_came_to_rest(engine: Engine, clock: Clock):
     until_idle(engine)
     load = engine.load(short.key, "w")
     assert (load.keys, load.backlog_ms, load.key_backlog_ms) == (0, 0, 0)
-    assert load.row_ms == pytest.approx(QUICK_MS)
+    assert load.row_ms == pytest.approx(QUICK_MS / FIRST_CAP)

@@ -3,7 +3,7 @@
 import pytest
 
 from service.domain import Fault
-from service.worker.lines import Advanced, Finished, Line, Noted, Refused, parse
+from service.worker.lines import Advanced, Drawn, Finished, Line, Noted, Refused, parse
 
 
 @pytest.mark.parametrize(
@@ -13,6 +13,7 @@ from service.worker.lines import Advanced, Finished, Line, Noted, Refused, parse
         Noted(level="info", message="resumed\nfrom step 3"),
         Refused(fault=Fault(type="diverged", detail="lower optimizer.lr")),
         Finished(metrics={"validation_rmse": 0.1}),
+        Drawn(file_bytes=128, file_sha256="00ff"),
     ],
 )
 def test_a_line_is_read_as_it_was_said(line: Line) -> None:

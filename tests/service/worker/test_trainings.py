@@ -12,7 +12,7 @@ from service.domain import State
 from service.errors import Unavailable
 from service.ports import NewJob
 from service.settings import Settings
-from service.worker.trainings import Reconciler, Trainings, sweep
+from service.worker.trainings import Reconciler, Trainings, sweep, sweep_files
 
 NEW = NewJob(model="moons", run={})
 
@@ -84,6 +84,20 @@ async def test_old_checkpoints_of_jobs_that_ended_are_swept_and_no_others(tmp_pa
     os.utime(tmp_path / ".jobs" / ended_lately, (0, 0))
     sweep(jobs, tmp_path, keep_s=60)
     assert {work.name for work in (tmp_path / ".jobs").iterdir()} == {ended_lately, waiting}
+
+
+async def test_old_files_of_samplings_that_ended_are_swept_and_no_others(tmp_path: Path) -> None:
+    jobs = MemoryJobs(Settings(), Clock())
+    ended_long_ago, ended_lately, at_work = [(await jobs.create(NEW))[0].id for _ in range(3)]
+    for job_id in (ended_long_ago, ended_lately):
+        await jobs.cancel(job_id)
+    (tmp_path / ".files").mkdir()
+    for job_id in (ended_long_ago, ended_lately, at_work, "forgotten"):
+        file = tmp_path / ".files" / f"{job_id}-1.npy"
+        file.write_bytes(b"")
+        os.utime(file, (0, 0) if job_id != ended_lately else None)
+    sweep_files(jobs, tmp_path, keep_s=60)
+    assert {file.name for file in (tmp_path / ".files").iterdir()} == {f"{ended_lately}-1.npy", f"{at_work}-1.npy"}
 
 
 def test_nothing_is_swept_while_redis_is_away(tmp_path: Path) -> None:

@@ -1,0 +1,79 @@
+"""One attempt at a training, in a child: it stops with a checkpoint at the end of a step, and resumes bit for bit from
+the newest checkpoint of its job.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from time import monotonic
+
+import torch
+
+from models.checkpoint import latest_state, save_model, save_state
+from models.run import Run
+from models.train import State, TrainingData, evaluate, fresh, load_data, train
+from service.worker.lines import DONE, INTERRUPTED, Advanced, Finished, Say, TrainOrder, pace_s
+
+log = logging.getLogger(__name__)
+
+
+def obey(order: TrainOrder, device: torch.device, say: Say, stop: threading.Event) -> int:
+    """Train to the end of the budget or until told to stop; returns the exit code. Raises LaboratoryError."""
+    run = Run.model_validate(order.run)
+    data = load_data(run, order.data_root)
+    state = _resume(order, data, run, device) or fresh(run, data, device)
+    checkpoint_at = monotonic() + order.checkpoint_s
+    for _ in _told(train(data, state), say):
+        if stop.is_set():
+            _save(order.states, state)
+            return INTERRUPTED
+        if monotonic() >= checkpoint_at:
+            _save(order.states, state)
+            checkpoint_at = monotonic() + order.checkpoint_s
+    _save(order.states, state)
+    log.info("trained; now it is scored on held-out rows")
+    metrics = _finite(evaluate(data, state))
+    order.model.mkdir()
+    save_model(order.model, state, metrics, data.fingerprint)
+    say(Finished(metrics=metrics))
+    return DONE
+
+
+def _resume(order: TrainOrder, data: TrainingData, run: Run, device: torch.device) -> State | None:
+    for folder in order.earlier:
+        state = latest_state(folder, data, run, device)
+        if state is not None:
+            log.info("resumed from the checkpoint of step %d", state.step)
+            return state
+    return None
+
+
+def _save(folder: Path, state: State) -> None:
+    """A checkpoint, if the disk takes it; the one before stays if not."""
+    try:
+        save_state(folder, state)
+    except OSError as error:
+        log.warning("no checkpoint could be written at step %d: %s", state.step, error)
+
+
+def _told(states: Iterator[State], say: Say) -> Iterator[State]:
+    """The same states, telling how far they have come: the first, the last, and now and then between."""
+    began = said = monotonic()
+    said_step: int | None = None
+    for state in states:
+        now = monotonic()
+        if said_step is None or now - said >= pace_s(now - began) or state.step == state.total_steps:
+            steps_per_s = (state.step - (said_step or state.step - 1)) / max(now - said, 1e-6)
+            losses = _finite({name: float(value) for name, value in state.losses.items()})
+            say(Advanced(step=state.step, total_steps=state.total_steps, losses=losses, steps_per_s=steps_per_s))
+            said, said_step = now, state.step
+        yield state
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float]:
+    """JSON has no word for the others."""
+    return {name: value for name, value in values.items() if math.isfinite(value)}

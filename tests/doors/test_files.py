@@ -1,0 +1,214 @@
+"""Samples that a job draws into a file, through both doors."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from io import BytesIO
+from typing import Any
+
+import grpc
+import httpx
+import numpy as np
+import pytest
+
+from service.adapters.disk_files import PIECE_BYTES, file_name
+from service.adapters.memory import MemoryJobs
+from service.domain import Fault
+from service.rpc.pb import pushforward_pb2 as pb
+from tests.doors.conftest import Doors
+from tests.doors.fakes import Wakeups
+
+MANY = 200_000  # more than a stream holds
+ASYNC = {"Prefer": "respond-async"}
+UNKNOWN = "0123456789abcdef"
+
+
+async def start(doors: Doors, *, headers: dict[str, str] = ASYNC, **body: Any) -> httpx.Response:
+    return await doors.rest.post("/sample", json={"model": "moons", **body}, headers=headers)
+
+
+def record(doors: Doors) -> MemoryJobs:
+    assert isinstance(doors.application.jobs, MemoryJobs)
+    return doors.application.jobs
+
+
+async def finished(doors: Doors, rows: np.ndarray) -> tuple[str, bytes]:
+    """A sampling as a worker leaves it, and its file."""
+    job_id = (await start(doors, n=len(rows))).json()["id"]
+    record(doors).claim(job_id, "w")
+    stream = BytesIO()
+    np.save(stream, rows)
+    content = stream.getvalue()
+    folder = doors.application.settings.store / ".files"
+    folder.mkdir(parents=True)
+    (folder / file_name(job_id, 1)).write_bytes(content)
+    assert record(doors).deliver(job_id, 1, len(content), sha256(content).hexdigest())
+    return job_id, content
+
+
+async def downloaded(doors: Doors, job_id: str, start: int = 0) -> list[bytes]:
+    return [chunk.data async for chunk in doors.stub.DownloadFile(pb.DownloadFileRequest(id=job_id, start=start))]
+
+
+async def test_a_sample_too_large_to_wait_for_becomes_a_job(doors: Doors) -> None:
+    started = await start(doors, headers={}, n=MANY, seed=7)
+    job = started.json()
+    assert started.status_code == 202
+    assert started.headers["location"] == f"/jobs/{job['id']}"
+    assert (job["kind"], job["state"], job["model"], job["version"]) == ("sample", "queued", "moons", 1)
+    assert job["ask"] == {"model": "moons@1", "n": MANY, "seed": 7, "options": {}}
+    assert isinstance(doors.application.wakeups, Wakeups)
+    assert doors.application.wakeups.woken == [job["id"]]
+    told = await doors.stub.GetJob(pb.GetJobRequest(id=job["id"]))
+    assert (told.kind, told.version, told.ask.model, told.ask.n, told.ask.seed) == ("sample", 1, "moons@1", MANY, 7)
+    assert doors.asks.begun == 0
+
+
+@pytest.mark.parametrize("prefer", ["respond-async", "wait=10, Respond-Async; x=1"])
+async def test_a_client_that_would_rather_not_wait_gets_a_job_for_any_sample(doors: Doors, prefer: str) -> None:
+    assert (await start(doors, headers={"Prefer": prefer}, n=3)).status_code == 202
+
+
+@pytest.mark.parametrize("prefer", ["wait=10", "return=minimal"])
+async def test_any_other_preference_is_answered_at_once(doors: Doors, prefer: str) -> None:
+    assert (await start(doors, headers={"Prefer": prefer}, n=3)).status_code == 200
+
+
+async def test_the_same_key_starts_one_sampling_through_both_doors(doors: Doors) -> None:
+    started = (await start(doors, headers={**ASYNC, "Idempotency-Key": "k"}, n=3)).json()
+    ask = pb.SampleRequest(model="moons", n=3)
+    again = await doors.stub.StartSampling(pb.StartSamplingRequest(ask=ask, idempotency_key="k"))
+    assert (again.id, again.ask.seed) == (started["id"], started["ask"]["seed"])
+    other = await start(doors, headers={**ASYNC, "Idempotency-Key": "k"}, n=4)
+    training = await doors.rest.post(
+        "/train", json={"model": "m", "preset": "vae-digits"}, headers={"Idempotency-Key": "k"}
+    )
+    assert (other.status_code, training.status_code) == (409, 409)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        ({"n": 10_000_001}, 422, "n"),
+        ({"n": 0}, 422, "n"),
+        ({"n": 3, "options": {"steps": 3}}, 422, "options.steps"),
+        ({"n": 3, "model": "nobody"}, 404, None),
+    ],
+)
+async def test_a_sampling_is_refused_alike_through_both_doors(
+    doors: Doors, body: dict[str, Any], status: int, field: str | None
+) -> None:
+    refused = (await start(doors, **body)).json()
+    assert refused["status"] == status
+    assert [error["field"] for error in refused.get("errors", [])] == ([field] if field else [])
+    ask = pb.SampleRequest(model=body.get("model", "moons"), n=body["n"])
+    ask.options.update(body.get("options", {}))
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await doors.stub.StartSampling(pb.StartSamplingRequest(ask=ask))
+    assert failed.value.details() == refused["detail"]
+
+
+async def test_a_deadline_does_not_go_with_a_job(doors: Doors) -> None:
+    refused = await start(doors, n=3, deadline_ms=1000)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "deadline_ms")
+
+
+async def test_previews_do_not_go_with_a_job(doors: Doors) -> None:
+    refused = await start(doors, n=3, preview_every=2)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "preview_every")
+    too_many = await start(doors, headers={"Accept": "text/event-stream"}, n=MANY, preview_every=2)
+    assert (too_many.status_code, too_many.json()["errors"][0]["field"]) == (422, "n")
+
+
+async def test_a_file_is_the_same_through_both_doors(doors: Doors) -> None:
+    rows = np.arange(PIECE_BYTES, dtype=np.float32).reshape(-1, 2)
+    job_id, content = await finished(doors, rows)
+    over_rest = await doors.rest.get(f"/jobs/{job_id}/file")
+    assert (over_rest.status_code, over_rest.headers["content-type"]) == (200, "application/x-npy")
+    assert over_rest.headers["content-length"] == str(len(content))
+    assert over_rest.headers["content-disposition"] == f'attachment; filename="moons-{job_id}.npy"'
+    assert over_rest.headers["etag"] == f'"{sha256(content).hexdigest()}"'
+    pieces = await downloaded(doors, job_id)
+    assert over_rest.content == b"".join(pieces) == content
+    assert max(map(len, pieces)) <= PIECE_BYTES
+    assert b"".join(await downloaded(doors, job_id, start=100)) == content[100:]
+    assert await downloaded(doors, job_id, start=len(content)) == []
+    told = await doors.stub.GetJob(pb.GetJobRequest(id=job_id))
+    assert (told.file_bytes, told.file_sha256) == (len(content), sha256(content).hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "part"),
+    [
+        ("bytes=0-0", slice(0, 1)),
+        ("bytes=100-", slice(100, None)),
+        ("bytes=100-150", slice(100, 151)),
+        ("bytes=100-99999", slice(100, None)),
+        ("bytes=-10", slice(-10, None)),
+        ("bytes=-99999", slice(None)),
+    ],
+)
+async def test_a_range_gives_a_part_of_the_file(doors: Doors, wanted: str, part: slice) -> None:
+    job_id, content = await finished(doors, np.zeros((9, 2), np.float32))
+    answer = await doors.rest.get(f"/jobs/{job_id}/file", headers={"Range": wanted})
+    first, stop, _ = part.indices(len(content))
+    assert (answer.status_code, answer.content) == (206, content[part])
+    assert answer.headers["content-range"] == f"bytes {first}-{stop - 1}/{len(content)}"
+
+
+@pytest.mark.parametrize("wanted", ["bytes=-", "bytes=0-1,3-4", "rows=0-1", "bytes=x-"])
+async def test_a_range_of_another_kind_gives_the_whole_file(doors: Doors, wanted: str) -> None:
+    job_id, content = await finished(doors, np.zeros((9, 2), np.float32))
+    answer = await doors.rest.get(f"/jobs/{job_id}/file", headers={"Range": wanted})
+    assert (answer.status_code, answer.content) == (200, content)
+
+
+async def test_a_range_of_another_file_gives_the_whole_one(doors: Doors) -> None:
+    job_id, content = await finished(doors, np.zeros((9, 2), np.float32))
+    headers = {"Range": "bytes=5-", "If-Range": '"another"'}
+    assert (await doors.rest.get(f"/jobs/{job_id}/file", headers=headers)).content == content
+
+
+@pytest.mark.parametrize("wanted", ["bytes=200-", "bytes=9-8", "bytes=-0"])
+async def test_a_range_beyond_the_file_is_refused(doors: Doors, wanted: str) -> None:
+    job_id, content = await finished(doors, np.zeros((9, 2), np.float32))
+    refused = await doors.rest.get(f"/jobs/{job_id}/file", headers={"Range": wanted})
+    assert (refused.status_code, refused.headers["content-type"]) == (416, "application/problem+json")
+    assert refused.headers["content-range"] == f"bytes */{len(content)}"
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await downloaded(doors, job_id, start=len(content) + 1)
+    assert failed.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def refused_alike(doors: Doors, job_id: str) -> tuple[int, str]:
+    """The status and detail of a download that both doors refuse."""
+    problem = (await doors.rest.get(f"/jobs/{job_id}/file")).json()
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await downloaded(doors, job_id)
+    assert failed.value.details() == problem["detail"]
+    return problem["status"], problem["detail"]
+
+
+async def test_a_file_that_is_not_there_is_refused_with_the_reason(doors: Doors) -> None:
+    training = (await doors.rest.post("/train", json={"model": "m", "preset": "vae-digits"})).json()["id"]
+    waiting, cancelled, failed = [(await start(doors, n=3)).json()["id"] for _ in range(3)]
+    await doors.rest.post(f"/jobs/{cancelled}/cancel")
+    record(doors).claim(failed, "w")
+    record(doors).fail(failed, 1, Fault(type="store", detail="no room"))
+    for job_id, status, says in [
+        (UNKNOWN, 404, "there is no job"),
+        (training, 409, "leaves no file"),
+        (waiting, 409, f"is queued; wait for its end: GET /jobs/{waiting}/events"),
+        (cancelled, 409, "cancelled and left no file"),
+        (failed, 409, "failed and left no file"),
+    ]:
+        told_status, detail = await refused_alike(doors, job_id)
+        assert (told_status, says in detail) == (status, True), detail
+
+
+async def test_a_file_that_is_no_longer_kept_is_not_found(doors: Doors) -> None:
+    job_id, _ = await finished(doors, np.zeros((9, 2), np.float32))
+    [file] = (doors.application.settings.store / ".files").iterdir()
+    file.unlink()
+    status, detail = await refused_alike(doors, job_id)
+    assert (status, "kept for 86400 s" in detail) == (404, True)
