@@ -69,12 +69,14 @@ class Engine:
 
     def cancel(self, tickets: Iterable[Ticket]) -> None:
         """Nobody waits for these: their rows leave before the next step, they come out of the next turn, refused."""
-        for ticket in tickets:
-            group = self._home.get(ticket)
-            if group is not None:
-                group.refuse([ticket], TimedOut("given up"))
-                self._given_up.append(ticket)
-                self._settle(group, [ticket])
+        gone: dict[Group, list[Ticket]] = {}
+        for ticket in dict.fromkeys(tickets):
+            if ticket in self._home:
+                gone.setdefault(self._home[ticket], []).append(ticket)
+        for group, given_up in gone.items():
+            group.refuse(given_up, TimedOut("given up"))
+            self._settle(group, given_up)
+            self._given_up += given_up
 
     def turn(self) -> Turn:
         """One call, for the key whose turn it is."""

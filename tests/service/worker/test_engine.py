@@ -155,7 +155,7 @@ def test_the_earliest_deadline_joins_first(engine: Engine):
 def test_a_cancelled_question_frees_its_room_at_once(engine: Engine):
     waiting, fine, stranger = (ticket(Question(MOONS, "sample", n, n)) for n in (FIRST_CAP, 2, 3))
     engine.add([waiting, fine])
-    engine.cancel([waiting, stranger])
+    engine.cancel([waiting, stranger, waiting])
     engine.wait(10)
     turn = engine.turn()
     assert set(turn.done) == {waiting, fine}
@@ -283,6 +283,17 @@ class TestSteps:
         assert (small.joined, small.batch_rows, small.started_at) == (2, 2, joined_at)
         until_idle(engine)
         close_to(small.arrays["samples"], library(tmp_path, small.question))
+
+    def test_each_expires_at_its_own_deadline(self, residency: Residency):
+        clock = Clock()
+        engine = Engine(residency, CPU, clock=clock)
+        tickets = [ticket(Question(STEPS, "sample", 2, 1, {"steps": 20}), seconds, clock) for seconds in (3, 9, 6)]
+        begin(engine, *tickets)
+        for left, at in ((2, 3), (1, 6), (0, 9)):
+            clock.now = 1000.0 + at
+            (gone,) = engine.turn().done
+            assert gone.deadline == clock.now
+            assert engine.busy == bool(left)
 
     def test_a_cancelled_question_frees_its_rows_between_steps(self, engine: Engine, tmp_path: Path):
         gone, stays = (ticket(Question(STEPS, "sample", n, n, {"steps": 6})) for n in (3, 2))
