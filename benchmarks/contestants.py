@@ -123,7 +123,7 @@ class Ours:
 def ours(folder: Path, *, gateways: int = 1, worker: Sequence[str] = WORKER) -> Iterator[Ours]:
     """Our service on the store and data in a folder, ready. Raises CannotStart, NoRedis."""
     port = local.free_port()
-    for name in ("store", "data"):
+    for name in ("store", "data", "metrics"):
         (folder / name).mkdir(exist_ok=True)
     environment = {
         "PYTHONPATH": str(HERE.parent),
@@ -133,6 +133,7 @@ def ours(folder: Path, *, gateways: int = 1, worker: Sequence[str] = WORKER) -> 
         "PUSHFORWARD_HTTP_PORT": str(port),
         "PUSHFORWARD_GRPC_PORT": str(local.free_port()),
         "PUSHFORWARD_GATEWAYS": str(gateways),
+        "PUSHFORWARD_METRICS_FOLDER": str(folder / "metrics"),  # as `pushforward up` counts
     }
     log = folder / "service.log"
     with ExitStack() as stack:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
+import orjson
 from load import Closed
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
@@ -114,7 +114,8 @@ def write(findings: Findings, text: str, command: str) -> None:
     rows = [{**asdict(row), "verdict": row.verdict.strip("*")} for row in findings.rows]
     found: dict[str, Any] = {**asdict(findings), "rows": rows, "command": command, "where": _where()}
     RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "serving.json").write_text(json.dumps(found, indent=1) + "\n")
+    as_text = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE  # nan, where none, is null
+    (RESULTS / "serving.json").write_bytes(orjson.dumps(found, option=as_text))
     (RESULTS / "serving.md").write_text(text)
 
 
