@@ -6,7 +6,7 @@ RUN python -m venv /venv
 COPY pyproject.toml README.md LICENSE ./
 COPY models models
 COPY service service
-RUN /venv/bin/pip install --no-cache-dir .
+RUN /venv/bin/pip install --no-cache-dir ".[otel]"
 
 FROM python:3.12-slim
 RUN useradd --uid 10001 --no-create-home pushforward \

@@ -11,7 +11,7 @@ RUN python -m venv /venv \
 COPY pyproject.toml README.md LICENSE ./
 COPY models models
 COPY service service
-RUN /venv/bin/pip install --no-cache-dir ".[worker]"
+RUN /venv/bin/pip install --no-cache-dir ".[worker,otel]"
 
 FROM python:3.12-slim
 RUN useradd --uid 10001 --no-create-home pushforward \

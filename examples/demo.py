@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from service import local
 from service.client import Client, Refused
 from service.following import left
-from service.redis_server import NoRedis
+from service.supervision import CannotStart
 
 PICTURE = Path("demo.png")
 COLUMNS, ROWS = 64, 7  # of the curve
@@ -47,7 +47,7 @@ def main(preset: str = "vae-digits") -> int:
                 return show(client, preset)
         except KeyboardInterrupt:
             return 130
-        except (local.CannotStart, NoRedis, Refused) as error:
+        except (CannotStart, Refused) as error:
             console.print(str(error), style="red", markup=False)
             return 1
 

@@ -180,8 +180,9 @@ class Application:
         """
         subject = self._subject(await self.models.get(ask.model))
         question = subject.previewed(ask, self.settings)
-        async for news in self.asks.watch(question, timeout_s=self._patience_s(ask, timeout_s)):
-            yield subject.samples(question, news) if isinstance(news, Reply) else subject.preview(question, news)
+        async with aclosing(self.asks.watch(question, timeout_s=self._patience_s(ask, timeout_s))) as watched:
+            async for news in watched:
+                yield subject.samples(question, news) if isinstance(news, Reply) else subject.preview(question, news)
 
     def _subject(self, card: Card) -> Subject:
         """Kept for every ask of the same card."""

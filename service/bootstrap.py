@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from service.adapters.celery_wakeups import CeleryWakeups
 from service.adapters.disk_files import DiskFiles
@@ -13,19 +14,25 @@ from service.adapters.redis_asks import RedisAsks
 from service.adapters.redis_jobs import RedisJobs
 from service.adapters.redis_workers import RedisWorkers
 from service.application import Application
+from service.ports import Asks
 from service.settings import Settings
 from service.telemetry import Telemetry
 
+if TYPE_CHECKING:
+    from service.spans import DoorTracing
+
 
 @asynccontextmanager
-async def application(settings: Settings, telemetry: Telemetry) -> AsyncIterator[Application]:
+async def application(
+    settings: Settings, telemetry: Telemetry, tracing: DoorTracing | None = None
+) -> AsyncIterator[Application]:
     """The application over Redis, Celery and the disk; lets Redis go at the end."""
     jobs, asks, workers = RedisJobs(settings), RedisAsks(settings), RedisWorkers(settings)
     try:
         yield Application(
             jobs=jobs,
             wakeups=CeleryWakeups(settings),
-            asks=MeasuredAsks(asks, telemetry),
+            asks=MeasuredAsks(_traced(asks, tracing), telemetry),
             models=DiskModels(settings.store),
             workers=workers,
             files=DiskFiles(settings.store),
@@ -35,3 +42,11 @@ async def application(settings: Settings, telemetry: Telemetry) -> AsyncIterator
         await asks.close()
         await workers.close()
         await jobs.close()
+
+
+def _traced(asks: Asks, tracing: DoorTracing | None) -> Asks:
+    if tracing is None:
+        return asks
+    from service.adapters.traced_asks import TracedAsks
+
+    return TracedAsks(asks, tracing)

@@ -50,19 +50,23 @@ def up(
     grpc_port: Annotated[int, typer.Option(help="gRPC; 0 takes a free one.", min=0, max=65535)] = 8001,
     store: Annotated[Path, typer.Option(help="Models and jobs are kept here.")] = Path("store"),
     data_root: Annotated[Path, typer.Option(help="The only folder a run may read files from.")] = Path("data"),
+    gateways: Annotated[
+        int, typer.Option(help="Processes that share the ports.", min=1, envvar="PUSHFORWARD_GATEWAYS")
+    ] = 1,
 ) -> None:
     """Run the service on this machine: Redis, a worker and both doors, until Ctrl-C."""
     from service import local
     from service.logs import TIME
-    from service.redis_server import NoRedis
+    from service.supervision import CannotStart
 
     def say(line: str) -> None:
         err.print(Text.assemble(time.strftime(TIME), " ", ("pushforward", "bold"), " ", line))
 
-    place = local.Place(store, data_root, http_port or local.free_port(), grpc_port or local.free_port())
+    ports = http_port or local.free_port(), grpc_port or local.free_port()
+    place = local.Place(store, data_root, *ports, gateways)
     try:
         local.up(place, say)
-    except (local.CannotStart, NoRedis) as error:
+    except CannotStart as error:
         _fail(str(error))
     except ValidationError as error:
         _fail("\n".join(f"PUSHFORWARD_{str(wrong['loc'][0]).upper()}: {wrong['msg']}" for wrong in error.errors()))

@@ -19,7 +19,7 @@ Each door has one table from `Kind` to its own status: `gateway/problems.py` and
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class Kind(StrEnum):
@@ -58,6 +58,7 @@ class ServiceError(Exception):
         self.detail = detail
         self.errors = errors
         self.retry_after_s = retry_after_s
+        self.stage: Literal["door", "worker"] = "door"  # who refused
 
 
 class Invalid(ServiceError):

@@ -1,15 +1,16 @@
 """`pushforward up`: everything on one machine, supervised.
 
-Redis on a private unix socket, one worker, one gateway (REST and gRPC), each a process of its own. A child that dies
-is started again, after a pause that doubles while it keeps dying, and said so. SIGINT or SIGTERM drains in the order of
-the data's way: the gateway stops taking asks, the worker finishes and checkpoints, Redis writes and leaves.
+Redis on a private unix socket, one worker, one gateway or more (REST and gRPC), each a process of its own. A child
+that dies is started again, after a pause that doubles while it keeps dying, and said so. SIGINT or SIGTERM drains in
+the order of the data's way: the gateway stops taking asks, the worker finishes and checkpoints, Redis writes and
+leaves.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import signal
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,19 +19,15 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import final
 
 import httpx
 
 from service import redis_server
 from service.processes import tied_to_us
 from service.settings import Settings
-
-PAUSE_S = (0.5, 30.0)  # before a restart: the first, and the longest
-STEADY_S = 60.0  # a child that ran so long starts from the first pause again
-STOP_S = {"gateway": 15.0, "worker": 30.0, "redis": 15.0}  # to drain, before SIGKILL
+from service.supervision import CannotStart, Child, until_signal
 
 
 @dataclass(frozen=True)
@@ -41,63 +38,11 @@ class Place:
     data_root: Path
     http_port: int
     grpc_port: int
+    gateways: int = 1  # processes that share the ports
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.http_port}"
-
-
-class CannotStart(RuntimeError):
-    """Another `pushforward up` owns the store, or a port or folder cannot be had."""
-
-
-@final
-@dataclass
-class Child:
-    """A supervised process."""
-
-    name: str
-    start: Callable[[], subprocess.Popen[bytes]]
-    process: subprocess.Popen[bytes] | None = None
-    started_at: float = 0.0
-    pause_s: float = PAUSE_S[0]
-    restart_at: float | None = field(default=None)
-
-    def run(self) -> None:
-        """Start the process."""
-        self.process = self.start()
-        self.started_at, self.restart_at = time.monotonic(), None
-
-    def tend(self, say: Callable[[str], None]) -> None:
-        """Start the process again if it died and its pause is over."""
-        if self.process is None or self.process.poll() is None:
-            return
-        now = time.monotonic()
-        if self.restart_at is None:
-            steady = now - self.started_at > STEADY_S
-            pause = PAUSE_S[0] if steady else self.pause_s
-            self.restart_at, self.pause_s = now + pause, min(2 * pause, PAUSE_S[1])
-            say(f"{self.name} ended ({_ending(self.process.returncode)}); starting it again in {pause:g} s")
-        elif now >= self.restart_at:
-            try:
-                self.run()
-            except (redis_server.NoRedis, OSError) as error:
-                self.restart_at, self.pause_s = now + self.pause_s, min(2 * self.pause_s, PAUSE_S[1])
-                say(f"{self.name} does not start: {error}")
-            else:
-                say(f"{self.name} runs again")
-
-    def stop(self, say: Callable[[str], None]) -> None:
-        """SIGTERM, wait, SIGKILL."""
-        if self.process is None or self.process.poll() is not None:
-            return
-        self.process.terminate()
-        try:
-            self.process.wait(STOP_S[self.name])
-        except subprocess.TimeoutExpired:
-            say(f"{self.name} did not end in {STOP_S[self.name]:g} s; killing it")
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
 
 
 def up(
@@ -113,8 +58,9 @@ def up(
     for folder in (place.store, place.data_root):
         _make(folder)
     stopping = stop or threading.Event()
-    with _owned(place.store), _signals(stopping):
+    with _owned(place.store), until_signal(stopping):
         _check_ports(place)
+        _empty(_metrics(place))
         children = _children(place, log)
         say(f"starting; models are kept in {place.store.resolve()}, runs read data from {place.data_root.resolve()}")
         try:
@@ -132,12 +78,12 @@ def up(
 
 
 @contextmanager
-def running(folder: Path, say: Callable[[str], None]) -> Iterator[Place]:
+def running(folder: Path, say: Callable[[str], None], *, gateways: int = 1) -> Iterator[Place]:
     """A service of one's own in `folder`, on free ports, ready; for demos, benchmarks and tests.
 
     What it logs is in `folder/service.log`. Raises CannotStart, NoRedis.
     """
-    place = Place(folder / "store", folder / "data", free_port(), free_port())
+    place = Place(folder / "store", folder / "data", free_port(), free_port(), gateways)
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         service = pool.submit(up, place, say, stop=stop, log=folder / "service.log")
@@ -177,6 +123,8 @@ def _children(place: Place, log: Path | None) -> list[Child]:
         "PUSHFORWARD_DATA_ROOT": str(place.data_root.resolve()),
         "PUSHFORWARD_HTTP_PORT": str(place.http_port),
         "PUSHFORWARD_GRPC_PORT": str(place.grpc_port),
+        "PUSHFORWARD_GATEWAYS": str(place.gateways),
+        "PUSHFORWARD_METRICS_FOLDER": str(_metrics(place).resolve()),
     }
 
     def python(module: str) -> subprocess.Popen[bytes]:
@@ -191,10 +139,20 @@ def _children(place: Place, log: Path | None) -> list[Child]:
             )
 
     return [
-        Child("redis", lambda: redis_server.start(folder)[0]),
-        Child("worker", lambda: python("service.worker")),
-        Child("gateway", lambda: python("service.gateway")),
+        Child("redis", lambda: redis_server.start(folder)[0], stop_s=15.0),
+        Child("worker", lambda: python("service.worker"), stop_s=30.0),
+        Child("gateway", lambda: python("service.gateway"), stop_s=20.0),
     ]
+
+
+def _metrics(place: Place) -> Path:
+    """Where the children tell each other what they count."""
+    return place.store / ".metrics"
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    _make(folder)
 
 
 def _announce(place: Place, say: Callable[[str], None], stopping: threading.Event) -> None:
@@ -220,22 +178,6 @@ def _owned(store: Path) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _signals(stopping: threading.Event) -> Iterator[None]:
-    """SIGINT and SIGTERM set the event; from another thread than the main one, nothing."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, lambda *_: stopping.set())
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -255,7 +197,3 @@ def _check_ports(place: Place) -> None:
                 raise CannotStart(
                     f"port {port} cannot be had ({error.strerror}); choose others with --http-port and --grpc-port"
                 ) from None
-
-
-def _ending(returncode: int) -> str:
-    return f"killed by {signal.Signals(-returncode).name}" if returncode < 0 else f"exit code {returncode}"

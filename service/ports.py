@@ -103,16 +103,19 @@ class Wakeups(Protocol):
     async def wake(self, job_id: str) -> None: ...
 
 
+UNSENT = "unsent"  # what the cancellation of a question says that never left the gateway
+
+
 class Asks(Protocol):
     """The way to the workers that hold models."""
 
     async def ask(self, question: Question, *, timeout_s: float) -> Reply:
         """Raises TimedOut, Unavailable, Overloaded, NotFound (the version is gone), Invalid, Failed.
 
-        Cancelling the coroutine gives the question up.
+        Cancelling the coroutine gives the question up; the CancelledError says UNSENT where it never left.
         """
 
-    def watch(self, question: Question, *, timeout_s: float) -> AsyncIterator[Preview | Reply]:
+    def watch(self, question: Question, *, timeout_s: float) -> AsyncGenerator[Preview | Reply]:
         """The previews that the question asks for, as they come, and its reply, the last. Raises as `ask` does.
 
         Closing the iterator gives the question up.

@@ -22,12 +22,13 @@ from pathlib import Path
 import redis
 
 from service.processes import tied_to_us
+from service.supervision import CannotStart
 
 SOCKET_BYTES = 100  # what a unix socket's path may have everywhere
 ORPHAN_S = 20.0  # for the server of an owner who was killed to write and leave
 
 
-class NoRedis(RuntimeError):
+class NoRedis(CannotStart):
     """No Redis server can be found or started."""
 
 

@@ -1,4 +1,4 @@
-"""Both doors in one process, on one loop, and the order in which they close.
+"""Both doors in one process, on one loop, and the order in which they close. Several processes may share the ports.
 
 SIGTERM or SIGINT: health says NOT_SERVING; no new connections; event streams end, asks at work are finished.
 """
@@ -6,21 +6,23 @@ SIGTERM or SIGINT: health says NOT_SERVING; no new connections; event streams en
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import uvicorn
 from fastapi import FastAPI
 
 from service.application import Application
 from service.gateway.app import create
+from service.listening import say_listening
 from service.rpc.server import Door
 from service.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from service.spans import DoorTracing
 
 GRACE_S = 10  # for asks at work when the doors close
 BACKLOG = 2048
@@ -35,8 +37,12 @@ class Uvicorn(uvicorn.Server):
         yield
 
 
-async def serve(application: Application, telemetry: Telemetry) -> None:
+async def serve(
+    application: Application, telemetry: Telemetry, tracing: DoorTracing | None = None, *, shared: bool = False
+) -> None:
     """Until SIGTERM or SIGINT. Says as a line of JSON where it listens: a port 0 is chosen by the system.
+
+    Shared ports are those that other processes listen on too, of which the system chooses one for a connection.
 
     Raises:
         OSError: an address is taken.
@@ -45,16 +51,14 @@ async def serve(application: Application, telemetry: Telemetry) -> None:
     stopping, closing = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    listener = _listen(settings.http_host, settings.http_port)
-    rpc = Door(application, telemetry, closing)
-    rest = Uvicorn(_config(create(application, telemetry, closing)))
+    listener = _listen(settings.http_host, settings.http_port, shared)
+    rpc = Door(application, telemetry, closing, tracing, shared=shared)
+    rest = Uvicorn(_config(create(application, telemetry, closing, tracing)))
     serving = asyncio.ensure_future(rest.serve(sockets=[listener]))
     await rpc.open()
     while not (rest.started or serving.done()):
         await asyncio.sleep(0.005)
-    ports = {"http_port": listener.getsockname()[1], "grpc_port": rpc.port}
-    sys.stdout.write(json.dumps({"event": "listening", **ports}) + "\n")
-    sys.stdout.flush()
+    say_listening(listener.getsockname()[1], rpc.port)
 
     ended = asyncio.ensure_future(stopping.wait())
     await asyncio.wait({ended, serving}, return_when=asyncio.FIRST_COMPLETED)
@@ -71,9 +75,9 @@ def loop() -> asyncio.AbstractEventLoop:
     return factory() if factory else asyncio.new_event_loop()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, shared: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    return socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=shared)
 
 
 def _config(app: FastAPI) -> uvicorn.Config:
@@ -85,6 +89,7 @@ def _config(app: FastAPI) -> uvicorn.Config:
         backlog=BACKLOG,
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # nothing here asks who the client is
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )

@@ -22,6 +22,11 @@ class Settings(BaseSettings):
     http_port: int = Field(8000, ge=0, le=65535)
     grpc_host: str = "127.0.0.1"
     grpc_port: int = Field(8001, ge=0, le=65535)
+    gateways: int = Field(1, ge=1)  # processes that share these ports
+
+    metrics_host: str = "127.0.0.1"  # of a worker
+    metrics_port: int = Field(0, ge=0, le=65535)  # of a worker; 0 for none
+    metrics_folder: Path | None = None  # processes that share it show each other's metrics
 
     ask_timeout_s: float = Field(30.0, gt=0)
     max_rows: int = Field(10_000, ge=1)  # of one ask

@@ -1,60 +1,83 @@
-"""What the doors measure, in a registry of their own. Times are seconds, as Prometheus wants them."""
+"""What the doors measure. Times are seconds, as Prometheus wants them."""
 
 from __future__ import annotations
 
-from typing import final
+from pathlib import Path
+from typing import NamedTuple, final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from service.domain import Timing
+from service.metrics import Family, Metrics, Pairs, Series, observe
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0, 16384.0)
+PAIR = ("model", "op")
 
-_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
+
+class _Answers(NamedTuple):
+    """The series of one model and operation."""
+
+    linger_s: Series
+    queue_s: Series
+    compute_s: Series
+    total_s: Series
+    rows: Series
 
 
 @final
 class Telemetry:
-    """Counts and histograms of one process."""
+    """Counts and histograms of one gateway. One thread writes them: that of its event loop."""
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        self._requests = Counter(
-            "pushforward_requests", "Requests answered.", ["door", "route", "status"], registry=self.registry
+    def __init__(self, folder: Path | None = None) -> None:
+        self._requests = Family(
+            "counter", "pushforward_requests_total", "Requests answered.", ("door", "route", "status")
         )
-        self._request_s = Histogram(
+        self._request_s = Family(
+            "histogram",
             "pushforward_request_seconds",
             "From a request's first byte to its answer's last.",
-            ["door", "route"],
-            buckets=_SECONDS,
-            registry=self.registry,
+            ("door", "route"),
+            SECONDS,
         )
-        labels = ["model", "op"]
-        self._queue_s = Histogram(
-            "pushforward_ask_queue_seconds", "Waiting of an ask.", labels, buckets=_SECONDS, registry=self.registry
+        self._linger_s = _asks("linger_seconds", "At the gateway, behind other questions of its key.", SECONDS)
+        self._queue_s = _asks("queue_seconds", "On the way to a worker, waiting there, and on the way back.", SECONDS)
+        self._compute_s = _asks("compute_seconds", "In network calls, shared ones counted whole.", SECONDS)
+        self._total_s = _asks("total_seconds", "From the gateway and back to it.", SECONDS)
+        self._rows = _asks("batch_rows", "Rows that shared an ask's largest network call.", ROWS)
+        self._refusals = Family(
+            "counter",
+            "pushforward_ask_refusals_total",
+            "Valid asks that were refused.",
+            ("op", "refusal", "stage"),
         )
-        self._compute_s = Histogram(
-            "pushforward_ask_compute_seconds", "Computing of an ask.", labels, buckets=_SECONDS, registry=self.registry
+        self._cancellations = Family(
+            "counter", "pushforward_ask_cancellations_total", "Asks whose client left.", ("op", "stage")
         )
-        self._rows = Histogram(
-            "pushforward_ask_batch_rows",
-            "Rows that shared an ask's largest network call.",
-            labels,
-            buckets=_ROWS,
-            registry=self.registry,
-        )
+        asks = (self._linger_s, self._queue_s, self._compute_s, self._total_s, self._rows)
+        self._answers = Pairs(lambda model, op: _Answers(*(family.of(model, op) for family in asks)))
+        self.metrics = Metrics((self._requests, self._request_s, *asks, self._refusals, self._cancellations), folder)
 
     def request(self, *, door: str, route: str, status: str, seconds: float) -> None:
         """A request was answered."""
-        self._requests.labels(door, route, status).inc()
-        self._request_s.labels(door, route).observe(seconds)
+        self._requests.of(door, route, status)[0] += 1
+        observe(self._request_s.of(door, route), SECONDS, seconds)
 
-    def ask(self, *, model: str, op: str, queue_ms: float, compute_ms: float, batch_rows: int) -> None:
+    def answered(self, model: str, op: str, timing: Timing) -> None:
         """A worker answered an ask."""
-        self._queue_s.labels(model, op).observe(queue_ms / 1000)
-        self._compute_s.labels(model, op).observe(compute_ms / 1000)
-        self._rows.labels(model, op).observe(batch_rows)
+        series = self._answers.of(model, op)
+        observe(series.linger_s, SECONDS, timing.linger_ms / 1000)
+        observe(series.queue_s, SECONDS, timing.queue_ms / 1000)
+        observe(series.compute_s, SECONDS, timing.compute_ms / 1000)
+        observe(series.total_s, SECONDS, timing.total_ms / 1000)
+        observe(series.rows, ROWS, timing.batch_rows)
 
-    def exposition(self) -> bytes:
-        """All of it, as Prometheus reads it."""
-        return generate_latest(self.registry)
+    def refused(self, op: str, refusal: str, stage: str) -> None:
+        """An ask was refused, by the `door` or by a `worker`."""
+        self._refusals.of(op, refusal, stage)[0] += 1
+
+    def cancelled(self, op: str, stage: str) -> None:
+        """A client left: before its ask was sent (`gateway`), or after (`worker`)."""
+        self._cancellations.of(op, stage)[0] += 1
+
+
+def _asks(name: str, meaning: str, bounds: tuple[float, ...]) -> Family:
+    return Family("histogram", f"pushforward_ask_{name}", meaning, PAIR, bounds)

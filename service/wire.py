@@ -103,7 +103,9 @@ class Refused:
 
     def error(self) -> ServiceError:
         """What the worker refused with."""
-        return REFUSALS.get(self.slug, Failed)(self.detail, errors=self.errors)
+        error = REFUSALS.get(self.slug, Failed)(self.detail, errors=self.errors)
+        error.stage = "worker"
+        return error
 
 
 AnyReply = Answered | Previewed | Refused

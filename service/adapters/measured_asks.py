@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import final
 
-from service.domain import Preview, Question, Reply
-from service.ports import Asks
+from service.domain import Op, Preview, Question, Reply
+from service.errors import ServiceError
+from service.ports import UNSENT, Asks
 from service.telemetry import Telemetry
 
 
@@ -20,22 +23,34 @@ class MeasuredAsks:
     telemetry: Telemetry
 
     async def ask(self, question: Question, *, timeout_s: float) -> Reply:
-        reply = await self.asks.ask(question, timeout_s=timeout_s)
-        self._count(question, reply)
+        try:
+            reply = await self.asks.ask(question, timeout_s=timeout_s)
+        except BaseException as error:
+            self._count_end(question.op, error)
+            raise
+        self.telemetry.answered(question.model, question.op, reply.timing)
         return reply
 
-    async def watch(self, question: Question, *, timeout_s: float) -> AsyncIterator[Preview | Reply]:
-        async for news in self.asks.watch(question, timeout_s=timeout_s):
-            if isinstance(news, Reply):
-                self._count(question, news)
-            yield news
+    async def watch(self, question: Question, *, timeout_s: float) -> AsyncGenerator[Preview | Reply]:
+        answered = False
+        try:
+            async with aclosing(self.asks.watch(question, timeout_s=timeout_s)) as watched:
+                async for news in watched:
+                    if isinstance(news, Reply):
+                        answered = True
+                        self.telemetry.answered(question.model, question.op, news.timing)
+                    yield news
+        except BaseException as error:
+            if not answered:
+                self._count_end(question.op, error)
+            raise
 
-    def _count(self, question: Question, reply: Reply) -> None:
-        timing = reply.timing
-        self.telemetry.ask(
-            model=question.model,
-            op=question.op,
-            queue_ms=timing.queue_ms,
-            compute_ms=timing.compute_ms,
-            batch_rows=timing.batch_rows,
-        )
+    def _count_end(self, op: Op, error: BaseException) -> None:
+        """Of an ask without an answer."""
+        match error:
+            case ServiceError():
+                self.telemetry.refused(op, error.slug, error.stage)
+            case asyncio.CancelledError():
+                self.telemetry.cancelled(op, "gateway" if UNSENT in error.args else "worker")
+            case GeneratorExit():  # who watched has left
+                self.telemetry.cancelled(op, "worker")

@@ -13,7 +13,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import count
@@ -27,9 +27,10 @@ from service.adapters.fleet import Fleet
 from service.adapters.forecast import Forecast, Key
 from service.adapters.redis_client import COMMAND_S, PREFIX, RETRY_AFTER_S
 from service.adapters.redis_pipe import Pipe, Word, open_pipe
-from service.adapters.redis_workers import IDS, at_work, beat_key, ttl_ms
+from service.adapters.redis_workers import IDS, beat_key, heard, ttl_ms
 from service.domain import Preview, Question, Reply, Timing, Worker
 from service.errors import Failed, Overloaded, ServiceError, TimedOut, Unavailable
+from service.ports import UNSENT
 from service.settings import Settings
 from service.wire import Answered, Asked, Frame, Garbage, Previewed, Refused, decode_replies, encode_frame
 
@@ -44,7 +45,9 @@ HOLD_S = 0.005  # longest that a frame holds others of its key back: they can jo
 BLOCK_S = 5.0  # of one read of the replies
 DRAIN = 64  # replies of one further read
 OUTAGE_S = 5.0  # of Redis, after which waiting questions are refused
+GRACE_BEATS = 3  # in which a live worker is heard again
 RETRY_S = 0.1
+PREVIEWS = 8  # kept for one who is slow to take them; of more, the oldest go
 MAX_PENDING_BYTES = 512 * 2**20  # of the arrays of questions without an answer
 LONGEST_RETRY_AFTER_S = 60.0
 
@@ -101,6 +104,7 @@ class RedisAsks:
         self._gone: list[int] = []  # sent and given up; the workers are not told yet
         self._pipe: Pipe | None = None  # for what does not block; None while Redis is away
         self._away_since: float | None = None
+        self._patient_until = 0.0  # after an outage that Redis may have forgotten the workers' beats in
         self._tasks: set[asyncio.Task[None]] = set()
         self._started = False
 
@@ -116,13 +120,15 @@ class RedisAsks:
         pending = self._begin(question, timeout_s, None)
         try:
             return await pending.reply
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as gone:
             self._give_up(pending)
+            if pending.sent_at is None:
+                gone.args = (UNSENT,)
             raise
         finally:
             self._forget(pending)
 
-    async def watch(self, question: Question, *, timeout_s: float) -> AsyncIterator[Preview | Reply]:
+    async def watch(self, question: Question, *, timeout_s: float) -> AsyncGenerator[Preview | Reply]:
         previews: asyncio.Queue[Preview | None] = asyncio.Queue()
         pending = self._begin(question, timeout_s, previews)
         pending.reply.add_done_callback(lambda _: previews.put_nowait(None))
@@ -246,6 +252,7 @@ class RedisAsks:
         lanes: dict[Key, tuple[_Lane, dict[int, _Pending]]] = {}
         for pending in frame:
             if pending.id in self._pending:
+                pending.sent_at = None
                 lane = self._lanes.setdefault(pending.key, _Lane(pending.key))
                 lanes.setdefault(pending.key, (lane, {}))[1][pending.id] = pending
         for lane, again in lanes.values():
@@ -301,18 +308,23 @@ class RedisAsks:
     async def _look(self, pipe: Pipe) -> None:
         async with asyncio.timeout(COMMAND_S):
             workers = await self._live(pipe)
-        self._fleet.update(workers)
-        self._forecast.keep({worker.id for worker in workers})
-        if workers:
+        staying = [worker for worker in workers if not worker.leaving]
+        self._fleet.update(staying)
+        self._forecast.keep({worker.id for worker in staying})
+        if staying:
             self._go_on_everywhere()
-        else:
-            self._refuse(self._pending.values(), Unavailable(_NO_WORKER, retry_after_s=RETRY_AFTER_S))
+            return
+        if monotonic() < self._patient_until:
+            return
+        # A worker that leaves still answers what was sent to it.
+        lost = [each for each in self._pending.values() if not workers or each.sent_at is None]
+        self._refuse(lost, Unavailable(_NO_WORKER, retry_after_s=RETRY_AFTER_S))
 
     async def _live(self, pipe: Pipe) -> list[Worker]:
         ids = sorted(each.decode() for each in await pipe.send("SMEMBERS", IDS))
         told = await asyncio.gather(*pipe.send_all(*(("GET", beat_key(each)) for each in ids)))
         left_ms = await asyncio.gather(*pipe.send_all(*(("PTTL", beat_key(each)) for each in ids)))
-        return list(at_work(told, left_ms, ttl_ms(self._settings)))
+        return list(heard(told, left_ms, ttl_ms(self._settings)))
 
     def _go_on_everywhere(self) -> None:
         for lane in list(self._lanes.values()):
@@ -329,7 +341,8 @@ class RedisAsks:
                 self._pipe = await open_pipe(self._settings)
                 replies = await open_pipe(self._settings)
                 if self._away_since is not None:
-                    self._wait_again(pending for pending in self._pending.values() if pending.sent_at is not None)
+                    self._patient_until = monotonic() + GRACE_BEATS * self._settings.beat_s
+                    self._wait_again([each for each in self._pending.values() if each.sent_at is not None])
                 self._away_since = None
                 await self._look(self._pipe)
                 while True:
@@ -393,6 +406,8 @@ class RedisAsks:
                     pending.reply.set_result(Reply(reply.arrays, reply.info, _timing(pending, reply, now)))
                 case Previewed():
                     if pending.previews is not None:
+                        if pending.previews.qsize() >= PREVIEWS:
+                            pending.previews.get_nowait()
                         pending.previews.put_nowait(Preview(reply.step, reply.steps, reply.arrays))
                 case Refused():
                     pending.reply.set_exception(reply.error())

@@ -62,7 +62,7 @@ class RedisWorkers:
             beats = told[::2]
             if dead := [each for each, beat in zip(ids, beats, strict=True) if beat is None]:
                 await self._redis.srem(IDS, *dead)
-        return list(at_work(beats, told[1::2], self._ttl_ms))
+        return [worker for worker in heard(beats, told[1::2], self._ttl_ms) if not worker.leaving]
 
 
 @final
@@ -93,11 +93,11 @@ class Beats:
             self._redis.close()
 
 
-def at_work(beats: Sequence[str | bytes | None], left_ms: Sequence[int], ttl_ms: int) -> Iterator[Worker]:
-    """The workers that take questions, from their beats and how long each will still be heard."""
+def heard(beats: Sequence[str | bytes | None], left_ms: Sequence[int], ttl_ms: int) -> Iterator[Worker]:
+    """The workers that live, from their beats and how long each will still be heard."""
     for beat, left in zip(beats, left_ms, strict=True):
         worker = _read(beat, max(0.0, (ttl_ms - left) / 1000)) if beat else None
-        if worker is not None and not worker.leaving:
+        if worker is not None:
             yield worker
 
 

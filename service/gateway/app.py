@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
 from service.application import Application
 from service.gateway import openapi, problems
-from service.gateway.middleware import BodyLimit, Measured
+from service.gateway.middleware import BodyLimit, Measured, Traced
 from service.gateway.routes import asks, router
 from service.gateway.shortcut import Shortcut
 from service.telemetry import Telemetry
 
+if TYPE_CHECKING:
+    from fastapi.telemetry import TelemetryConfig
+
+    from service.spans import DoorTracing
+
 DESCRIPTION = "Train generative models on your own data and serve them."
+NO_SPANS: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}  # FastAPI's, beside those of both doors
 
 
-def create(application: Application, telemetry: Telemetry, closing: asyncio.Event) -> FastAPI:
+def create(
+    application: Application, telemetry: Telemetry, closing: asyncio.Event, tracing: DoorTracing | None = None
+) -> FastAPI:
     """The app; when `closing` is set, open event streams end."""
-    app = FastAPI(title="Pushforward", version="1", description=DESCRIPTION, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(
+        title="Pushforward",
+        version="1",
+        description=DESCRIPTION,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry=NO_SPANS,
+    )
     app.state.application = application
     app.state.telemetry = telemetry
     app.state.closing = closing
@@ -28,4 +44,6 @@ def create(application: Application, telemetry: Telemetry, closing: asyncio.Even
     app.add_middleware(Shortcut, routes=asks)
     app.add_middleware(BodyLimit, max_bytes=application.settings.max_body_bytes)
     app.add_middleware(Measured, telemetry=telemetry)
+    if tracing is not None:
+        app.add_middleware(Traced, tracing=tracing)
     return app

@@ -1,15 +1,21 @@
-"""Around the whole app: how much a body may hold, and what is counted."""
+"""Around the whole app: how much a body may hold, what is counted, and what is traced."""
 
 from __future__ import annotations
 
 from time import perf_counter
-from typing import final
+from typing import TYPE_CHECKING, final
 
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import TooLarge
 from service.gateway import problems
 from service.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from service.spans import DoorTracing
+
+UNTRACED = frozenset({"/livez", "/readyz", "/metrics"})  # asked every few seconds, by machines
 
 
 @final
@@ -65,8 +71,45 @@ class Measured:
         try:
             await self._app(scope, receive, watch)
         finally:
-            route = getattr(scope.get("route"), "path", "unmatched")
+            route = _route(scope)
             self._telemetry.request(door="rest", route=route, status=str(status), seconds=perf_counter() - since)
+
+
+@final
+class Traced:
+    """A span for each request, within the trace of its client."""
+
+    def __init__(self, app: ASGIApp, tracing: DoorTracing) -> None:
+        self._app = app
+        self._tracing = tracing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in UNTRACED:
+            await self._app(scope, receive, send)
+            return
+        method = scope["method"]
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        request = self._tracing.begin(method, headers)
+        status = 500
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        finally:
+            route = _route(scope)
+            told = {"http.request.method": method, "http.route": route, "http.response.status_code": status}
+            request.end(f"{method} {route}", told, failed=status >= 500)
+
+
+def _route(scope: Scope) -> str:
+    """The path with its parameters' names, so that there are few."""
+    route = scope.get("route")
+    return route.path if isinstance(route, Route) else "unmatched"
 
 
 def _announced_bytes(scope: Scope) -> int:

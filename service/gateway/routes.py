@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, cast
 
@@ -11,13 +12,13 @@ from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from service import telemetry
 from service.application import Application
 from service.commands import ASKS, Sample, Train
 from service.domain import Card, Job
 from service.gateway import events, files, media, npy, schemas, streams
 from service.gateway.disconnects import until_disconnected
 from service.gateway.openapi import answers, documented
+from service.metrics import CONTENT_TYPE
 from service.telemetry import Telemetry
 
 CLIENT_CLOSED_REQUEST = 499  # nobody reads it; nginx's number, for the metrics
@@ -197,4 +198,5 @@ async def readyz(app: App) -> Response:
 @router.get("/metrics", **documented(None, answers(None, media="text/plain"), tag="health"))
 async def metrics(request: Request) -> Response:
     """Counts and histograms, as Prometheus reads them."""
-    return Response(cast(Telemetry, request.app.state.telemetry).exposition(), media_type=telemetry.CONTENT_TYPE)
+    metrics = cast(Telemetry, request.app.state.telemetry).metrics
+    return Response(await asyncio.to_thread(metrics.exposition), media_type=CONTENT_TYPE)

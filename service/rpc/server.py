@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from time import perf_counter
 from types import TracebackType
-from typing import Any, TypeVar, final
+from typing import TYPE_CHECKING, Any, TypeVar, final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -25,8 +25,13 @@ from service.settings import Settings
 from service.telemetry import Telemetry
 from service.watching import heed
 
+if TYPE_CHECKING:
+    from service.spans import DoorTracing
+
 SERVICE = pb.DESCRIPTOR.services_by_name["Pushforward"].full_name
 DEFAULT_LIMIT = 100  # of a list of jobs
+# The statuses that are no fault of the client's, in a trace.
+FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Request = TypeVar("Request")
@@ -42,7 +47,7 @@ def unary(
 
     @functools.wraps(method)
     async def guarded(self: Servicer, request: Request, context: Context) -> Response:
-        async with _Guard(method.__name__, self.telemetry, context):
+        async with _Guard(method.__name__, self.telemetry, self.tracing, context):
             return await method(self, request, context)
 
     return guarded
@@ -55,7 +60,7 @@ def streaming(
 
     @functools.wraps(method)
     async def guarded(self: Servicer, request: Request, context: Context) -> AsyncGenerator[Response]:
-        guard = _Guard(method.__name__, self.telemetry, context)
+        guard = _Guard(method.__name__, self.telemetry, self.tracing, context)
         async with guard, aclosing(method(self, request, context)) as responses:
             async for response in responses:
                 yield response
@@ -67,9 +72,10 @@ def streaming(
 class _Guard:
     """Around one call."""
 
-    def __init__(self, name: str, telemetry: Telemetry, context: Context) -> None:
+    def __init__(self, name: str, telemetry: Telemetry, tracing: DoorTracing | None, context: Context) -> None:
         self._name, self._telemetry, self._context = name, telemetry, context
         self._since = perf_counter()
+        self._request = None if tracing is None else tracing.begin(f"{SERVICE}/{name}", _texts(context))
 
     async def __aenter__(self) -> None:
         return
@@ -87,6 +93,13 @@ class _Guard:
             code = grpc.StatusCode.CANCELLED
         seconds = perf_counter() - self._since
         self._telemetry.request(door="grpc", route=self._name, status=code.name, seconds=seconds)
+        if self._request is not None:
+            told = {"rpc.system": "grpc", "rpc.service": SERVICE, "rpc.method": self._name}
+            self._request.end(
+                f"{SERVICE}/{self._name}",
+                {**told, "rpc.grpc.status_code": code.value[0]},
+                failed=code in FAULTS,
+            )
         if refusal is not None:
             await status.abort(self._context, refusal)
 
@@ -95,9 +108,16 @@ class _Guard:
 class Servicer(pb_grpc.PushforwardServicer):
     """The calls: one line of work each."""
 
-    def __init__(self, application: Application, telemetry: Telemetry, closing: asyncio.Event) -> None:
+    def __init__(
+        self,
+        application: Application,
+        telemetry: Telemetry,
+        closing: asyncio.Event,
+        tracing: DoorTracing | None = None,
+    ) -> None:
         self.application = application
         self.telemetry = telemetry
+        self.tracing = tracing
         self.closing = closing
 
     # --- jobs ---
@@ -211,13 +231,24 @@ class Servicer(pb_grpc.PushforwardServicer):
 
 @final
 class Door:
-    """The server, its health and its port. Raises OSError where the address is taken."""
+    """The server, its health and its port. Raises OSError where the address is taken.
 
-    def __init__(self, application: Application, telemetry: Telemetry, closing: asyncio.Event) -> None:
+    Several processes may share a port, which then must have been found free before.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        telemetry: Telemetry,
+        closing: asyncio.Event,
+        tracing: DoorTracing | None = None,
+        *,
+        shared: bool = False,
+    ) -> None:
         settings = application.settings
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
-        self._server = grpc.aio.server(options=_options(settings))
-        pb_grpc.add_PushforwardServicer_to_server(Servicer(application, telemetry, closing), self._server)
+        self._server = grpc.aio.server(options=_options(settings, shared))
+        pb_grpc.add_PushforwardServicer_to_server(Servicer(application, telemetry, closing, tracing), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
         host = f"[{settings.grpc_host}]" if ":" in settings.grpc_host else settings.grpc_host
@@ -240,9 +271,15 @@ class Door:
         await self._server.stop(grace_s)
 
 
-def _options(settings: Settings) -> list[tuple[str, int]]:
+def _texts(context: Context) -> dict[str, str]:
+    """The metadata that are text."""
+    metadata = context.invocation_metadata() or ()
+    return {name: value for name, value in metadata if isinstance(value, str)}
+
+
+def _options(settings: Settings, shared: bool) -> list[tuple[str, int]]:
     return [
-        ("grpc.so_reuseport", 0),  # a taken port is an error, not a share of its calls
+        ("grpc.so_reuseport", int(shared)),  # else a taken port is an error, not a share of its calls
         ("grpc.max_receive_message_length", settings.max_body_bytes),
         ("grpc.max_send_message_length", -1),  # an answer's size is bounded by max_values
         ("grpc.keepalive_time_ms", 60_000),

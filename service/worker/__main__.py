@@ -1,6 +1,7 @@
 """`python -m service.worker`: the Celery worker of this machine's device."""
 
 import logging
+import sys
 import warnings
 from typing import Any
 
@@ -8,6 +9,8 @@ from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging
 
 from service import logs
+from service.supervision import CannotStart
+from service.tracing import CannotTrace
 from service.worker.app import app, settings
 
 
@@ -21,11 +24,14 @@ def write_log_as_we_do(**_: Any) -> None:
 if __name__ == "__main__":
     # Celery warns a worker that runs as root because of pickle, which is not among the content it accepts.
     warnings.filterwarnings("ignore", category=SecurityWarning)
-    app.worker_main(
-        [
-            "--quiet",
-            "worker",
-            *("--pool", "threads", "--concurrency", str(settings.training_slots), "--queues", "train"),
-            *("--loglevel", "INFO", "--without-gossip", "--without-mingle"),
-        ]
-    )
+    try:
+        app.worker_main(
+            [
+                "--quiet",
+                "worker",
+                *("--pool", "threads", "--concurrency", str(settings.training_slots), "--queues", "train"),
+                *("--loglevel", "INFO", "--without-gossip", "--without-mingle"),
+            ]
+        )
+    except (CannotStart, CannotTrace) as error:
+        sys.exit(f"the worker cannot start: {error}")

@@ -15,6 +15,7 @@ from celery import bootsteps
 from service.adapters.celery_wakeups import TASK, celery_app, publish
 from service.adapters.redis_jobs import RedisRuns
 from service.settings import Settings
+from service.worker.exposed import Exposed
 from service.worker.inference import Inference
 from service.worker.trainings import Reconciler, Trainings
 
@@ -61,6 +62,7 @@ class InferenceStep(bootsteps.StartStopStep):  # type: ignore[misc]
     def __init__(self, worker: Any, **_: Any) -> None:
         super().__init__(worker)
         self._inference = Inference(settings, training=trainings.running)
+        self._exposed = Exposed(self._inference.telemetry.metrics, settings)
 
     def start(self, parent: Any) -> None:
         """With the worker."""
@@ -69,6 +71,7 @@ class InferenceStep(bootsteps.StartStopStep):  # type: ignore[misc]
     def stop(self, parent: Any) -> None:
         """With the worker's SIGTERM."""
         self._inference.stop()
+        self._exposed.stop()
 
     terminate = stop
 

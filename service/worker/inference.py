@@ -17,6 +17,7 @@ from typing import final
 import redis
 import torch
 
+from service import tracing
 from service.adapters.redis_workers import Beats, new_worker_id
 from service.domain import Worker
 from service.errors import Failed, ServiceError
@@ -25,7 +26,10 @@ from service.wire import Answered, AnyReply, Frame, Garbage, Previewed, Refused,
 from service.worker.devices import device as choose_device
 from service.worker.engine import Engine
 from service.worker.mail import Entry, Mail, Sending
+from service.worker.postman import Postman, is_large
+from service.worker.recording import Recorder
 from service.worker.residency import Residency
+from service.worker.telemetry import WorkerTelemetry
 from service.worker.tickets import Key, Ticket, Turn
 
 log = logging.getLogger(__name__)
@@ -46,6 +50,7 @@ class _Taken:
     entry: Entry
     payload_key: bytes | None
     reply_to: str
+    sent_at: float  # by time.monotonic()
     left: int  # questions without a reply
 
 
@@ -56,11 +61,15 @@ class Inference(threading.Thread):
     def __init__(self, settings: Settings, *, training: Callable[[], tuple[str, ...]] = tuple) -> None:
         super().__init__(name="inference", daemon=True)
         self.id = new_worker_id()
+        self.telemetry = WorkerTelemetry(self.id, settings.metrics_folder)
+        self._tracing = tracing.of_worker()
+        self._recorder = Recorder(self.telemetry, self._tracing)
         self._settings = settings
         self._device = choose_device(settings.device)
-        self._residency = Residency(settings.store, self._device, settings.memory_bytes)
+        self._residency = Residency(settings.store, self._device, settings.memory_bytes, self.telemetry)
         self._engine = Engine(self._residency, self._device)
         self._mail = Mail(settings, self.id, BLOCK_S)
+        self._postman = Postman(Mail(settings, self.id, 0.0))
         self._heart = _Heart(settings, self._tell, training)
         self._stopping = threading.Event()
         self._in_hand: dict[tuple[str, bytes], _Taken] = {}
@@ -74,10 +83,13 @@ class Inference(threading.Thread):
         """Until `stop`."""
         torch.set_num_threads(self._settings.torch_threads)
         self._heart.start()
+        self._postman.start()
         joined = False
         while not self._stopping.is_set():
             joined = self._go_round(joined)
         self._leave(joined)
+        if self._tracing is not None:
+            self._tracing.close()
 
     @property
     def busy(self) -> bool:
@@ -94,7 +106,9 @@ class Inference(threading.Thread):
         """Read, compute a turn, reply. Whether the stream is known to be there."""
         try:
             if not joined:
-                self._mail.post(self._outbox)  # first, or what was answered would be taken again
+                # First, or what was answered would be taken again.
+                self._outbox += self._postman.finish()
+                self._mail.post(self._outbox)
                 self._outbox.clear()
                 self._take(self._mail.join())
             self._exchange()
@@ -112,10 +126,12 @@ class Inference(threading.Thread):
         return True
 
     def _tell(self, training: tuple[str, ...]) -> Worker:
+        models = self._residency.references
+        self.telemetry.residency(len(models), self._residency.n_bytes)
         return Worker(
             id=self.id,
             device=str(self._device),
-            models=self._residency.references,
+            models=models,
             training=training,
             seen_at=time(),
             leaving=self._stopping.is_set(),
@@ -128,6 +144,10 @@ class Inference(threading.Thread):
             wait_s = 0.0
             if not self._engine.ready:
                 self._engine.wait(LOADING_S)
+        for sending in filter(is_large, self._outbox):
+            self._postman.send(sending)
+        self._outbox = [sending for sending in self._outbox if not is_large(sending)]
+        self._outbox += self._postman.returned()
         heard = self._mail.exchange(self._outbox, wait_s=wait_s)
         self._outbox.clear()
         self._take(heard.entries)
@@ -163,9 +183,9 @@ class Inference(threading.Thread):
             return None
 
     def _tickets_of(self, entry: Entry, frame: Frame) -> list[Ticket]:
-        taken = _Taken(entry, entry.fields.get(b"key"), frame.reply_to, len(frame.asked))
-        self._in_hand[entry.stream, entry.id] = taken
         sent_at = self._mail.sent_at(entry)
+        taken = _Taken(entry, entry.fields.get(b"key"), frame.reply_to, sent_at, len(frame.asked))
+        self._in_hand[entry.stream, entry.id] = taken
         tickets = []
         for asked in frame.asked:
             ticket = Ticket(asked.question, sent_at + asked.left_ms / 1000)
@@ -188,6 +208,9 @@ class Inference(threading.Thread):
 
     def _post(self, turn: Turn) -> None:
         """Put what a turn brought into the outbox; what is of one key goes together, with its load."""
+        if turn.call is not None:
+            self._recorder.call(turn.call)
+        now = monotonic()
         replies: dict[tuple[str, Key], tuple[list[AnyReply], list[_Taken]]] = {}
         for ticket, preview in turn.previews:
             taken, ask_id = self._of[ticket]
@@ -196,6 +219,7 @@ class Inference(threading.Thread):
         for ticket in turn.done:
             taken, ask_id = self._of.pop(ticket)
             del self._tickets[taken.reply_to, ask_id]
+            self._recorder.ended(ticket, taken.sent_at, now, given_up=(taken.reply_to, ask_id) in self._gone)
             lines, finished = replies.setdefault((taken.reply_to, ticket.key), ([], []))
             lines.append(_reply(ask_id, ticket))
             taken.left -= 1
@@ -204,6 +228,7 @@ class Inference(threading.Thread):
                 finished.append(taken)
         for (reply_to, key), (lines, finished) in replies.items():
             load = self._engine.load(key, self.id)
+            self.telemetry.backlog(load.backlog_ms)
             done = [(taken.entry, taken.payload_key) for taken in finished]
             self._outbox.append(Sending(reply_to, Replies(tuple(lines), load), done))
 
@@ -232,12 +257,14 @@ class Inference(threading.Thread):
         gone = False
         while not gone and monotonic() < give_up:
             joined = self._go_round(joined)
+            self._outbox += self._postman.finish()
             if joined and not self._engine.busy and not self._outbox:
                 try:
                     gone = self._mail.leave()
                 except redis.RedisError:
                     threading.Event().wait(RETRY_S)
         self._heart.stop()
+        self._postman.stop()
         self._mail.close()
         self._engine.close()
 

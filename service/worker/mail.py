@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from time import monotonic
 from typing import Any, NamedTuple, final
 
@@ -19,7 +20,7 @@ from service.adapters.ask_streams import GONE, GROUP, WORKERS, stream_of
 from service.adapters.redis_client import connect_sync
 from service.adapters.redis_workers import beat_key
 from service.settings import Settings
-from service.wire import Garbage, Replies, encode_replies
+from service.wire import Garbage, Refused, Replies, encode_replies
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,16 @@ class Sending:
     reply_to: str
     replies: Replies
     finished: Sequence[tuple[Entry, bytes | None]]  # with the key of its payload
+
+    @cached_property
+    def n_bytes(self) -> int:
+        """Of its arrays."""
+        return sum(
+            array.nbytes
+            for reply in self.replies.replies
+            if not isinstance(reply, Refused)
+            for array in reply.arrays.values()
+        )
 
 
 class Heard(NamedTuple):

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter
 from typing import final
 
 import torch
@@ -19,6 +20,7 @@ import torch
 from models.checkpoint import Model, load_model
 from models.errors import BadCheckpoint
 from service.errors import Failed, NotFound
+from service.worker.telemetry import WorkerTelemetry
 
 Stamp = tuple[int, int]  # inode and mtime in ns of the weights: a version deleted and made anew has another
 
@@ -79,10 +81,13 @@ class Hold:
 class Residency:
     """Loaded models by reference. Any thread may call."""
 
-    def __init__(self, store: Path, device: torch.device, budget_bytes: int) -> None:
+    def __init__(
+        self, store: Path, device: torch.device, budget_bytes: int, telemetry: WorkerTelemetry | None = None
+    ) -> None:
         self._store = store
         self._device = device
         self._budget_bytes = budget_bytes
+        self._telemetry = telemetry
         self._residents: dict[tuple[str, Stamp | None], _Resident] = {}  # least recently asked first
         self._loader = ThreadPoolExecutor(1, "loader")
         self._lock = threading.Lock()
@@ -128,6 +133,7 @@ class Residency:
         return status.st_ino, status.st_mtime_ns
 
     def _load(self, resident: _Resident) -> None:
+        since = perf_counter()
         try:
             model = self._read(resident.reference)
         except Exception as error:
@@ -137,6 +143,8 @@ class Residency:
             return
         tensors = [*model.nets.parameters(), *model.nets.buffers()]
         resident.n_bytes = sum(t.numel() * t.element_size() for t in tensors)
+        if self._telemetry is not None:
+            self._telemetry.loaded(resident.reference, perf_counter() - since)
         resident.model.set_result(model)
         with self._lock:
             self._evict()

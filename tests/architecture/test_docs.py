@@ -9,8 +9,11 @@ import pytest
 from models.families import FAMILIES
 from models.presets import PRESETS
 from service import errors
+from service.metrics import Family
 from service.rpc.pb import pushforward_pb2 as pb
 from service.settings import Settings
+from service.telemetry import Telemetry
+from service.worker.telemetry import WorkerTelemetry
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -22,6 +25,20 @@ CODE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_is_documented(name: str) -> None:
     assert f"`PUSHFORWARD_{name.upper()}`" in (DOCS / "settings.md").read_text()
+
+
+METRICS = (*Telemetry().metrics.families, *WorkerTelemetry("").metrics.families)
+
+
+@pytest.mark.parametrize("family", METRICS, ids=lambda family: family.name)
+def test_every_metric_is_documented_with_its_kind_and_its_labels(family: Family) -> None:
+    labels = ", ".join(f"`{label}`" for label in family.labels)
+    assert f"| `{family.name}` | {family.kind} | {labels} |" in (DOCS / "observability.md").read_text()
+
+
+def test_no_metric_is_documented_that_there_is_not() -> None:
+    told = re.findall(r"^\| `(pushforward_\w+)`", (DOCS / "observability.md").read_text(), re.MULTILINE)
+    assert told == [family.name for family in METRICS]
 
 
 @pytest.mark.parametrize("cls", errors.ServiceError.__subclasses__(), ids=lambda cls: cls.slug)

@@ -25,7 +25,8 @@ print(json.dumps({"modules": sorted(sys.modules), "seconds": time.perf_counter()
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("service.gateway.__main__", HEAVY + LATER),
+        ("service.gateway.process", HEAVY + LATER),
+        ("service.gateway.processes", (*HEAVY, *LATER, "fastapi", "grpc", "redis")),
         ("service.rpc.server", HEAVY + LATER),
         ("service.cli", HEAVY),
         ("service.application", HEAVY + LATER),

@@ -73,6 +73,11 @@ class TestWhatIsPromised:
     def test_the_port_is_bound_to_loopback_unless_asked_otherwise(self, compose: dict[str, Any]) -> None:
         assert all("127.0.0.1" in port for port in compose["services"]["gateway"]["ports"])
 
+    def test_the_metrics_of_a_worker_are_for_the_network_of_the_service_only(self, compose: dict[str, Any]) -> None:
+        worker = compose["services"]["worker"]
+        assert worker["expose"] == [str(worker["environment"]["PUSHFORWARD_METRICS_PORT"])]
+        assert "ports" not in worker
+
     def test_every_named_volume_and_secret_is_declared(self, compose: dict[str, Any]) -> None:
         for container in compose["services"].values():
             sources = {volume.rpartition(":/")[0] for volume in container["volumes"]}
@@ -107,7 +112,7 @@ def secret(tmp_path: Path) -> Path:
 @pytest.fixture
 def composed(compose: dict[str, Any], tmp_path: Path, secret: Path) -> Iterator[dict[str, Any]]:
     """The three containers' very commands, with their environment, on this machine's ports and folders."""
-    redis_port, http_port, grpc_port = free_port(), free_port(), free_port()
+    redis_port, http_port, grpc_port, metrics_port = (free_port() for _ in range(4))
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "redis-server").symlink_to(redis_server.find())
     (tmp_path / "bin" / "python").symlink_to(sys.executable)
@@ -126,6 +131,8 @@ def composed(compose: dict[str, Any], tmp_path: Path, secret: Path) -> Iterator[
         "PUSHFORWARD_GRPC_HOST": "127.0.0.1",
         "PUSHFORWARD_HTTP_PORT": str(http_port),
         "PUSHFORWARD_GRPC_PORT": str(grpc_port),
+        "PUSHFORWARD_METRICS_HOST": "127.0.0.1",
+        "PUSHFORWARD_METRICS_PORT": str(metrics_port),
         "HOME": str(tmp_path),
     }
     (tmp_path / "store").mkdir()
@@ -158,6 +165,7 @@ def composed(compose: dict[str, Any], tmp_path: Path, secret: Path) -> Iterator[
     ]
     yield {
         "url": f"http://127.0.0.1:{http_port}",
+        "metrics": f"http://127.0.0.1:{metrics_port}/metrics",
         "environment": environment,
         "python": python,
         "log": tmp_path / "log",
@@ -183,6 +191,8 @@ def test_the_composed_commands_serve_and_their_health_checks_agree(composed: dic
         check = composed["python"](dockerfile_exec(name, "HEALTHCHECK"))
         done = subprocess.run(check, env=composed["environment"](name), capture_output=True, timeout=30, check=False)
         assert done.returncode == 0, (name, shlex.join(check), done.stderr.decode())
+    assert "# TYPE pushforward_worker_models gauge" in httpx.get(composed["metrics"], timeout=5).text
+    assert "# TYPE pushforward_requests_total counter" in httpx.get(f"{composed['url']}/metrics", timeout=5).text
 
 
 def test_a_health_check_fails_where_nothing_runs(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -105,3 +106,23 @@ def test_a_killed_supervisor_takes_its_children_along(tmp_path: Path) -> None:
     up.process.wait()
     _, alive = psutil.wait_procs(family, timeout=40)
     assert alive == []
+
+
+def test_several_gateways_answer_and_each_tells_the_metrics_of_all(tmp_path: Path) -> None:
+    up = start_up(tmp_path, PUSHFORWARD_GATEWAYS="2")
+    (parent,) = children_of(up, "gateway")
+    family = [parent, *parent.children()]
+    assert len(family) == 3
+    for _ in range(12):
+        with Client(up.place.url) as client:  # a connection of its own, so of either gateway
+            client.get("/presets")
+
+    def told() -> str:
+        return httpx.get(f"{up.place.url}/metrics", timeout=10, trust_env=False).text
+
+    line = 'pushforward_requests_total{door="rest",route="/presets",status="200"} 12.0'
+    wait_for(lambda: all(line in told() for _ in range(6)), "a gateway tells only of itself")
+    assert "# TYPE pushforward_worker_models gauge" in told()
+    stop_up(up)
+    assert up.process.returncode == 0, up.said()
+    assert [process for process in family if process.is_running()] == []

@@ -1,6 +1,7 @@
 """The way of a question through real Redis and a real inference thread."""
 
 import asyncio
+import re
 import shutil
 import signal
 import subprocess
@@ -15,12 +16,14 @@ import pytest
 from service import redis_server
 from service.adapters import redis_asks
 from service.adapters.ask_streams import GONE, GROUP, WORKERS, stream_of
+from service.adapters.measured_asks import MeasuredAsks
 from service.adapters.redis_asks import RedisAsks
 from service.adapters.redis_client import connect_sync
 from service.adapters.redis_workers import RedisWorkers
 from service.domain import Question, Reply
 from service.errors import Failed, NotFound, Overloaded, TimedOut, Unavailable
 from service.settings import Settings
+from service.telemetry import Telemetry
 from service.wire import Asked, Frame, encode_frame
 from service.worker import inference as inference_module
 from service.worker.inference import Inference
@@ -32,7 +35,7 @@ X = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
 @pytest.fixture
 def settings(redis_url: str, tmp_path: Path) -> Settings:
     put_model(tmp_path / "store")
-    return Settings(redis_url=redis_url, store=tmp_path / "store", device="cpu", beat_s=0.1)
+    return Settings(redis_url=redis_url, store=tmp_path / "store", device="cpu", beat_s=0.25)
 
 
 @contextmanager
@@ -212,8 +215,10 @@ async def test_a_full_gateway_says_when_to_come_back(settings: Settings):
 
 
 async def test_a_question_given_up_before_it_left_is_never_sent(settings: Settings, asks: RedisAsks):
+    telemetry = Telemetry()
+    measured = MeasuredAsks(asks, telemetry)
     with a_worker_that_only_beats(settings):
-        many = [asyncio.create_task(asks.ask(Question(MOONS, "sample", 1, i), timeout_s=60)) for i in range(4)]
+        many = [asyncio.create_task(measured.ask(Question(MOONS, "sample", 1, i), timeout_s=60)) for i in range(4)]
         await asyncio.sleep(0)
         for task in many[1:]:
             task.cancel()
@@ -221,6 +226,9 @@ async def test_a_question_given_up_before_it_left_is_never_sent(settings: Settin
         assert stream_length(settings) == 1
         many[0].cancel()
         await asyncio.gather(*many, return_exceptions=True)
+    counted = telemetry.metrics.exposition().decode()
+    assert 'pushforward_ask_cancellations_total{op="sample",stage="gateway"} 3.0' in counted
+    assert 'pushforward_ask_cancellations_total{op="sample",stage="worker"} 1.0' in counted
 
 
 async def test_a_question_given_up_under_way_frees_its_rows(settings: Settings, asks: RedisAsks, inference: Inference):
@@ -238,6 +246,8 @@ async def test_a_question_given_up_under_way_frees_its_rows(settings: Settings, 
         reply = await asks.ask(Question(STEPS, "sample", 1, 9), timeout_s=20)
     assert reply.timing.batch_rows == 1
     assert stream_length(settings) == 0
+    left = inference.telemetry.metrics.exposition().decode()
+    assert sum(float(n) for n in re.findall(r"^pushforward_worker_left_total{.*} (.*)$", left, re.MULTILINE)) == 4
 
 
 async def test_words_of_questions_given_up_that_are_none_do_no_harm(
@@ -447,7 +457,7 @@ class TestOutage:
     async def test_a_killed_redis_is_survived(self, server: Any, tmp_path: Path, keeps_data: bool):
         folder, servers, url = server
         put_model(tmp_path / "store")
-        settings = Settings(redis_url=url, store=tmp_path / "store", device="cpu", beat_s=0.1)
+        settings = Settings(redis_url=url, store=tmp_path / "store", device="cpu", beat_s=0.25)
         asks = RedisAsks(settings)
         with worker(settings):
             await asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=20)
@@ -473,7 +483,7 @@ class TestOutage:
     async def test_what_was_under_way_is_asked_again(self, server: Any, tmp_path: Path):
         folder, servers, url = server
         put_model(tmp_path / "store")
-        settings = Settings(redis_url=url, store=tmp_path / "store", device="cpu", beat_s=0.1)
+        settings = Settings(redis_url=url, store=tmp_path / "store", device="cpu", beat_s=0.25)
         asks = RedisAsks(settings)
         with a_worker_that_only_beats(settings):
             waiting = asyncio.create_task(asks.ask(Question(MOONS, "sample", 2, 1), timeout_s=30))

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from hashlib import sha256
 from pathlib import Path
 from typing import final
@@ -15,11 +16,15 @@ from models.noise import Noise
 from models.sampling import Sampler, sample
 from models.spec import DataSpec
 from service.domain import Job, Sampling, State
+from service.worker import drawing
 from service.worker.drawing import chunks
+from service.worker.lines import DONE, SampleOrder
 
 from .conftest import Bench, until
 from .models_on_disk import DOTS, MOONS, STEPS, put_dots, put_model, put_steps
 from .test_supervisor import child_of, kill_child
+
+torch.set_num_threads(1)
 
 LONG = Sampling(model=STEPS, n=60_000, seed=3, options={"steps": 20})
 
@@ -31,6 +36,14 @@ def drawn(bench: Bench, ask: Sampling, first: int, rows: int) -> np.ndarray:
     assert isinstance(model.family, Samples)
     sampler = model.family.sampler(model.nets, model.family.SampleOptions.model_validate(ask.options))
     return model.nets.spec.quantize(sample(sampler, Noise.rows(ask.seed, rows, start=first))).numpy()
+
+
+def drawn_at_once(bench: Bench, ask: Sampling) -> bytes:
+    """The whole file, drawn in this process."""
+    file, model = bench.settings.store / "whole.npy", bench.settings.store / ask.model.replace("@", "/")
+    order = SampleOrder(device="cpu", torch_threads=1, ask=ask, model=model, file=file, earlier=(), rows=0)
+    assert drawing.obey(order, torch.device("cpu"), lambda _: None, threading.Event()) == DONE
+    return file.read_bytes()
 
 
 def file_of(bench: Bench, job: Job) -> Path:
@@ -81,8 +94,8 @@ class Greedy(Patient):
 
 
 def test_chunks_that_do_not_fit_into_memory_are_halved() -> None:
-    drawing = chunks(Greedy(), DataSpec(shape=(2,)), seed=5, first=300, n=1800, device=torch.device("cpu"))
-    parts = [part for part in drawing if part is not None]
+    drawn_parts = chunks(Greedy(), DataSpec(shape=(2,)), seed=5, first=300, n=1800, device=torch.device("cpu"))
+    parts = [part for part in drawn_parts if part is not None]
     assert max(map(len, parts)) == 64
     np.testing.assert_allclose(
         np.concatenate(parts), Noise.rows(5, 1500, start=300).normal(0, (2,)).numpy() + 3, rtol=1e-5
@@ -98,17 +111,16 @@ def test_rows_of_data_with_levels_lie_on_levels(bench: Bench) -> None:
 
 def test_a_killed_child_is_gone_on_with_to_the_same_bytes(bench: Bench) -> None:
     put_steps(bench.settings.store)
-    whole = bench.create_sampling(LONG)
-    bench.supervisor.run(whole)
+    whole = drawn_at_once(bench, LONG)
     broken = bench.create_sampling(LONG)
     runner = bench.supervise(broken)
     until(lambda: bench.job(broken).progress.step > 0)
     kill_child(broken)
     runner.join(60)
-    one, other = bench.job(whole), bench.job(broken)
-    assert (other.state, other.epoch) == (State.SUCCEEDED, 2)
-    assert other.file_sha256 == one.file_sha256
-    assert file_of(bench, other).read_bytes() == file_of(bench, one).read_bytes()
+    job = bench.job(broken)
+    assert (job.state, job.epoch) == (State.SUCCEEDED, 2)
+    assert job.file_sha256 == sha256(whole).hexdigest()
+    assert file_of(bench, job).read_bytes() == whole
     [resumed] = [event.data["message"] for event in bench.events(broken) if event.kind == "log"]
     assert int(resumed.removeprefix("goes on at row ")) > 0
 
@@ -141,7 +153,7 @@ def test_a_drained_sampling_waits_again_and_keeps_its_rows(bench: Bench) -> None
 
 def test_a_frozen_child_that_wakes_spoils_nothing(bench: Bench) -> None:
     put_steps(bench.settings.store)
-    bench.supervisor.run(whole := bench.create_sampling(LONG))
+    whole = drawn_at_once(bench, LONG)
     frozen = bench.create_sampling(LONG)
     runner = bench.supervise(frozen)
     until(lambda: bench.job(frozen).progress.step > 0)
@@ -152,7 +164,7 @@ def test_a_frozen_child_that_wakes_spoils_nothing(bench: Bench) -> None:
     bench.supervisor.run(frozen)
     runner.join(30)
     assert bench.job(frozen).epoch == 2
-    assert bench.job(frozen).file_sha256 == bench.job(whole).file_sha256
+    assert bench.job(frozen).file_sha256 == sha256(whole).hexdigest()
     assert child_of(frozen) is None
 
 
