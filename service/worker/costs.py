@@ -10,8 +10,9 @@ nothing tells a from b. A cap then must not grow on hope, so a = mean(ms) / n; a
 forecasts take a = 0.
 
 A call may last max(`CALL_MS`, 4 b): beyond 4 b, more rows save little. The cap starts at `FIRST_CAP` rows, doubles
-after a full call as long as twice the rows are foreseen to fit, and halves when a full call is foreseen to last twice
-as long. Rows that did not fit into the device's memory are a ceiling, which is tried again now and then.
+after a full call as long as twice the rows are foreseen to fit, and falls to half the rows of a call that is foreseen
+to last twice as long; the first call decides nothing. Rows that did not fit into the device's memory are a ceiling,
+which is tried again now and then.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Line:
     """ms = a rows + b, of what was seen."""
 
     def __init__(self) -> None:
-        self._calls = 0
+        self.calls = 0  # that were seen
         self._weight = 0.0
         self._rows = self._ms = 0.0  # means
         self._var = self._cov = 0.0  # sums of squares and products about them
@@ -63,10 +64,10 @@ class Line:
 
     def see(self, rows: int, ms: float) -> None:
         """Learn from a call."""
-        if self._calls >= 4:
+        if self.calls >= 4:
             ms = min(ms, CLIP * self.ms(rows))
-        weight = 1.0 if self._calls else FIRST_WEIGHT
-        self._calls += 1
+        weight = 1.0 if self.calls else FIRST_WEIGHT
+        self.calls += 1
         self._weight = FADE * self._weight + weight
         off, gain = rows - self._rows, weight / self._weight
         self._rows += gain * off
@@ -108,15 +109,16 @@ class Costs:
         """Learn from a call."""
         cap = self.cap
         self.line.see(rows, ms)
-        if rows < cap:
-            return
-        self._full_calls += 1
+        full = rows >= cap
+        self._full_calls += full
         if self._ceiling is not None and self._full_calls >= RETRY_AFTER:
             self._ceiling, self._full_calls = 2 * self._ceiling, 0
         allowed_ms = max(CALL_MS, 4 * self.line.b)
-        if self.line.ms(cap) > 2 * allowed_ms:
-            self._cap = cap // 2
-        elif self.line.ms(2 * cap) <= allowed_ms:
+        if self.line.calls == 1:
+            return
+        if rows > 1 and self.line.ms(rows) > 2 * allowed_ms:
+            self._cap = rows // 2
+        elif full and self.line.ms(2 * cap) <= allowed_ms:
             self._cap = max(self._cap, min(2 * cap, self.limit))
 
     def overflow(self, rows: int) -> None:

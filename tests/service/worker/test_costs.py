@@ -72,6 +72,19 @@ def test_the_cap_shrinks_when_full_calls_are_long():
     assert learned(a=1000, b=0).cap == 1
 
 
+def test_the_cap_falls_below_a_long_call_though_it_was_not_full():
+    costs = Costs()
+    for _ in range(2):
+        costs.see(FIRST_CAP // 2, 4000.0)
+    assert costs.cap == FIRST_CAP // 4
+
+
+def test_a_first_call_that_allocates_leaves_the_cap():
+    costs = Costs()
+    costs.see(10, 500.0)
+    assert costs.cap == FIRST_CAP
+
+
 def test_rows_of_many_numbers_are_limited():
     assert learned(a=1e-6, b=0, limit=100).cap == 100
 
