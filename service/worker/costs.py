@@ -9,7 +9,8 @@ with 0 <= a n <= ms for both to be costs: the exact solution of the recursive pr
 nothing tells a from b. A cap then must not grow on hope, so a = mean(ms) / n; and nobody must be refused on a guess, so
 forecasts take a = 0.
 
-A call may last max(`CALL_MS`, 4 b): beyond 4 b, more rows save little. The cap starts at `FIRST_CAP` rows, doubles
+An answer of S steps may take `CALL_MS` in its calls, so a call CALL_MS / S; or 8 b, beyond which more rows save less
+than an eighth of its time and only keep one another waiting. The cap starts at `FIRST_CAP` rows, doubles
 after a full call as long as twice the rows are foreseen to fit, and falls to half the rows of a call that is foreseen
 to last twice as long; the first call decides nothing. Rows that did not fit into the device's memory are a ceiling,
 which is tried again now and then.
@@ -22,8 +23,9 @@ from typing import final
 FADE = 0.95
 FIRST_WEIGHT = 0.05  # the first call of a key also allocates and warms caches
 CLIP = 4.0  # times what was foreseen: more is an accident, not a cost
-CALL_MS = 25.0
+CALL_MS = 25.0  # of all calls of an answer
 FIRST_CAP = 64  # rows
+LEAST_CAP = 8  # rows, as long as their call is no longer than `CALL_MS`
 RETRY_AFTER = 64  # full calls below a ceiling before it is raised
 
 
@@ -98,6 +100,10 @@ class Costs:
         """A row's share of full calls, from its first step to its last; 0 where not known."""
         return self.ms(self.cap * self.steps, self.steps) / self.cap
 
+    def pass_ms(self, rows: int) -> float:
+        """A row's way from its first step to its last among so many; 0 where not known."""
+        return self.ms(min(rows, self.cap) * self.steps, self.steps)
+
     def ms(self, row_steps: int, steps: int) -> float:
         """Foreseen for so many steps of rows, of which one row has the given number to go."""
         if not row_steps:
@@ -113,7 +119,7 @@ class Costs:
         self._full_calls += full
         if self._ceiling is not None and self._full_calls >= RETRY_AFTER:
             self._ceiling, self._full_calls = 2 * self._ceiling, 0
-        allowed_ms = max(CALL_MS, 4 * self.line.b)
+        allowed_ms = max(CALL_MS / self.steps, 8 * self.line.b, min(CALL_MS, self.line.ms(LEAST_CAP)))
         if self.line.calls == 1:
             return
         if rows > 1 and self.line.ms(rows) > 2 * allowed_ms:
