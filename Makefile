@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check proto format docs clean
+.PHONY: install demo test check proto format docs peers clean
 
 install: $(STAMP)  ## make .venv with everything in it
 
@@ -38,5 +38,14 @@ format: $(STAMP)  ## rewrite what check would complain of, where a tool can
 proto: $(STAMP)  ## regenerate service/rpc/pb, docs/openapi.json and docs/families.md
 	$(BIN)/python -m tools.generated
 
+peers: .venv-peers/.installed  ## make .venv-peers with the servers that benchmarks/serving.py measures beside ours
+
+.venv-peers/.installed: benchmarks/peers/requirements.txt constraints.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet --upgrade pip
+	.venv-peers/bin/pip install --quiet --constraint constraints.txt torch
+	.venv-peers/bin/pip install --quiet --requirement benchmarks/peers/requirements.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-peers

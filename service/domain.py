@@ -180,6 +180,7 @@ class Load:
     key_backlog_ms: float  # of that, the questions of this key
     keys: int  # that share the device
     row_ms: float  # of a row of this key in full calls, from its first step to its last; 0 where not known yet
+    pass_ms: float  # from its first step to its last, among the rows there are; 0 where not known yet
 
 
 @dataclass(frozen=True)

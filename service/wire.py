@@ -147,7 +147,7 @@ def encode_replies(sent: Replies) -> bytes:
     """The bytes of answers, previews and refusals for one gateway."""
     arrays: list[np.ndarray] = []
     load = sent.load
-    about = [load.worker, load.backlog_ms, load.key_backlog_ms, load.keys, load.row_ms] if load else None
+    about = load and [load.worker, load.backlog_ms, load.key_backlog_ms, load.keys, load.row_ms, load.pass_ms]
     return _encode([about, [_put_reply(reply, arrays) for reply in sent.replies]], arrays)
 
 
@@ -186,8 +186,8 @@ def _take_reply(fields: Sequence[Any], arrays: Sequence[np.ndarray]) -> AnyReply
 def _load(about: Sequence[Any] | None) -> Load | None:
     if about is None:
         return None
-    worker, backlog_ms, key_backlog_ms, keys, row_ms = about
-    return Load(str(worker), float(backlog_ms), float(key_backlog_ms), int(keys), float(row_ms))
+    worker, backlog_ms, key_backlog_ms, keys, row_ms, pass_ms = about
+    return Load(str(worker), float(backlog_ms), float(key_backlog_ms), int(keys), float(row_ms), float(pass_ms))
 
 
 def _put_asked(asked: Asked, arrays: list[np.ndarray]) -> list[Any]:

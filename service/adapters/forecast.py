@@ -9,8 +9,12 @@ Keys take turns at the device, so a key waits for no more than an equal share of
 
     share = max(0, keys x backlog of the key - elapsed) + keys x (sent of the key + own)
 
-The forecast is the lesser of the two. What was not heard of for some seconds is forgotten, so that a wrong cost, on
-which everything would be refused, corrects itself.
+The answer is ready after the lesser of the two, of which `own` is certain, rows x the cost of a row, or the way of a
+row through all its steps if that is longer, and the rest, its waiting, a guess: it is taken `WARY` times. To refuse a
+little early costs nothing while others keep the device busy; to compute what comes too late costs it all.
+
+What was not heard of for some seconds is forgotten, so that a wrong cost, on which everything would be refused,
+corrects itself.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ Key = tuple[str, str, str]
 
 FORGET_S = 5.0
 KEYS = 1024  # remembered
+WARY = 1.5
 
 
 @dataclass
@@ -34,6 +39,7 @@ class _Known:
     backlog_ms: float = 0.0
     sent_ms: float = 0.0  # since it was heard
     row_ms: float = 0.0
+    pass_ms: float = 0.0
     keys: int = 1
     heard_at: float = 0.0  # of time.monotonic()
 
@@ -49,7 +55,9 @@ class Forecast:
     def hear(self, key: Key, load: Load, now: float) -> None:
         """A worker told its load as it replied to questions of a key."""
         self._workers[load.worker] = _Known(load.backlog_ms, keys=load.keys, heard_at=now)
-        self._keys[load.worker, key] = _Known(load.key_backlog_ms, row_ms=load.row_ms, heard_at=now)
+        self._keys[load.worker, key] = _Known(
+            load.key_backlog_ms, row_ms=load.row_ms, pass_ms=load.pass_ms, heard_at=now
+        )
         self._keys.move_to_end((load.worker, key))
         while len(self._keys) > KEYS:
             self._keys.popitem(last=False)
@@ -71,9 +79,10 @@ class Forecast:
         all_, mine = self._worker(worker, now), self._key(worker, key, now)
         if all_ is None or mine is None:
             return 0.0
-        own_ms = rows * mine.row_ms
+        own_ms = max(mine.pass_ms, rows * mine.row_ms)
         share = _left(all_.keys * mine.backlog_ms, mine, now) + all_.keys * (mine.sent_ms + own_ms)
-        return min(self.busy_ms(worker, now) + own_ms, share)
+        waiting_ms = min(self.busy_ms(worker, now), share - own_ms)
+        return own_ms + WARY * max(0.0, waiting_ms)
 
     def keep(self, workers: set[str]) -> None:
         """Forget all other workers."""

@@ -9,9 +9,11 @@ with 0 <= a n <= ms for both to be costs: the exact solution of the recursive pr
 nothing tells a from b. A cap then must not grow on hope, so a = mean(ms) / n; and nobody must be refused on a guess, so
 forecasts take a = 0.
 
-A call may last max(`CALL_MS`, 4 b): beyond 4 b, more rows save little. The cap starts at `FIRST_CAP` rows, doubles
-after a full call as long as twice the rows are foreseen to fit, and halves when a full call is foreseen to last twice
-as long. Rows that did not fit into the device's memory are a ceiling, which is tried again now and then.
+An answer of S steps may take `CALL_MS` in its calls, so a call CALL_MS / S; or 8 b, beyond which more rows save less
+than an eighth of its time and only keep one another waiting. The cap starts at `FIRST_CAP` rows, doubles
+after a full call as long as twice the rows are foreseen to fit, and falls to half the rows of a call that is foreseen
+to last twice as long; the first call decides nothing. Rows that did not fit into the device's memory are a ceiling,
+which is tried again now and then.
 """
 
 from __future__ import annotations
@@ -21,8 +23,9 @@ from typing import final
 FADE = 0.95
 FIRST_WEIGHT = 0.05  # the first call of a key also allocates and warms caches
 CLIP = 4.0  # times what was foreseen: more is an accident, not a cost
-CALL_MS = 25.0
+CALL_MS = 25.0  # of all calls of an answer
 FIRST_CAP = 64  # rows
+LEAST_CAP = 8  # rows, as long as their call is no longer than `CALL_MS`
 RETRY_AFTER = 64  # full calls below a ceiling before it is raised
 
 
@@ -31,7 +34,7 @@ class Line:
     """ms = a rows + b, of what was seen."""
 
     def __init__(self) -> None:
-        self._calls = 0
+        self.calls = 0  # that were seen
         self._weight = 0.0
         self._rows = self._ms = 0.0  # means
         self._var = self._cov = 0.0  # sums of squares and products about them
@@ -63,10 +66,10 @@ class Line:
 
     def see(self, rows: int, ms: float) -> None:
         """Learn from a call."""
-        if self._calls >= 4:
+        if self.calls >= 4:
             ms = min(ms, CLIP * self.ms(rows))
-        weight = 1.0 if self._calls else FIRST_WEIGHT
-        self._calls += 1
+        weight = 1.0 if self.calls else FIRST_WEIGHT
+        self.calls += 1
         self._weight = FADE * self._weight + weight
         off, gain = rows - self._rows, weight / self._weight
         self._rows += gain * off
@@ -97,6 +100,10 @@ class Costs:
         """A row's share of full calls, from its first step to its last; 0 where not known."""
         return self.ms(self.cap * self.steps, self.steps) / self.cap
 
+    def pass_ms(self, rows: int) -> float:
+        """A row's way from its first step to its last among so many; 0 where not known."""
+        return self.ms(min(rows, self.cap) * self.steps, self.steps)
+
     def ms(self, row_steps: int, steps: int) -> float:
         """Foreseen for so many steps of rows, of which one row has the given number to go."""
         if not row_steps:
@@ -108,15 +115,16 @@ class Costs:
         """Learn from a call."""
         cap = self.cap
         self.line.see(rows, ms)
-        if rows < cap:
-            return
-        self._full_calls += 1
+        full = rows >= cap
+        self._full_calls += full
         if self._ceiling is not None and self._full_calls >= RETRY_AFTER:
             self._ceiling, self._full_calls = 2 * self._ceiling, 0
-        allowed_ms = max(CALL_MS, 4 * self.line.b)
-        if self.line.ms(cap) > 2 * allowed_ms:
-            self._cap = cap // 2
-        elif self.line.ms(2 * cap) <= allowed_ms:
+        allowed_ms = max(CALL_MS / self.steps, 8 * self.line.b, min(CALL_MS, self.line.ms(LEAST_CAP)))
+        if self.line.calls == 1:
+            return
+        if rows > 1 and self.line.ms(rows) > 2 * allowed_ms:
+            self._cap = rows // 2
+        elif full and self.line.ms(2 * cap) <= allowed_ms:
             self._cap = max(self._cap, min(2 * cap, self.limit))
 
     def overflow(self, rows: int) -> None:

@@ -98,12 +98,14 @@ class Engine:
         """What it is foreseen to be busy with, told to who asks questions of this key."""
         costs = self._costs.get(key)
         backlog = [(group.key, group.backlog_ms) for group in self._ring]
+        rows = sum(group.rows for group in self._ring if group.key == key)
         return Load(
             worker=worker,
             backlog_ms=sum(ms for _, ms in backlog),
             key_backlog_ms=sum(ms for other, ms in backlog if other == key),
             keys=len(backlog),
             row_ms=costs.row_ms if costs else 0.0,
+            pass_ms=costs.pass_ms(max(1, rows)) if costs else 0.0,
         )
 
     def close(self) -> None:

@@ -82,6 +82,11 @@ class Group:
         return self.hold.ready
 
     @property
+    def rows(self) -> int:
+        """That are under way or wait."""
+        return self._waiting_rows + sum(len(block) for block in (*self._blocks, *self._retries))
+
+    @property
     def backlog_ms(self) -> float:
         """What it is foreseen to take until all are answered."""
         steps = self._costs.steps

@@ -36,7 +36,7 @@ async def test_a_training_goes_on_while_redis_is_killed_and_restarted(place: Pla
     with place.worker():
         await place.until_checkpointed(job)
         place.kill_redis()
-        await place.until_said(f"job {job.id} trains on while Redis does not answer")
+        await place.until_said(f"job {job.id} goes on while Redis does not answer")
         place.start_redis()
         done = await place.until(job, State.SUCCEEDED, State.FAILED)
         assert (done.state, done.epoch) == (State.SUCCEEDED, 1)

@@ -35,7 +35,7 @@ def test_replies_arrive_as_they_left():
     answered = Answered(1, {"log_prob": np.array([-1.5, -np.inf])}, 0.25, 64, {"kind": "exact"})
     refused = Refused.of(2, Invalid("x: is empty", errors=(FieldError("x", "is empty"),)))
     previewed = Previewed(3, {"samples": np.ones((2, 2), np.float32)}, 10, 50)
-    load = Load("w1", 12.5, 2.5, 3, 0.125)
+    load = Load("w1", 12.5, 2.5, 3, 0.125, 6.5)
     arrived = decode_replies(encode_replies(Replies((answered, refused, previewed), load)))
     got, refusal, preview = arrived.replies
     assert arrived.load == load

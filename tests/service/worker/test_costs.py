@@ -63,13 +63,35 @@ def test_the_cap_starts_small_and_grows_while_calls_are_short():
 
 def test_where_a_call_costs_much_by_itself_the_cap_grows_until_rows_outweigh_it():
     costs = learned(a=0.1, b=50)
-    assert 100 < costs.line.ms(costs.cap) <= 200
+    assert 200 < costs.line.ms(costs.cap) <= 400
 
 
 def test_the_cap_shrinks_when_full_calls_are_long():
-    costs = learned(a=10, b=0)
-    assert costs.cap <= 5
+    assert learned(a=10, b=0).cap <= 5
     assert learned(a=1000, b=0).cap == 1
+
+
+def test_a_call_of_a_long_answer_is_the_shorter_but_not_of_too_few_rows():
+    for a, b, most in ((0.01, 0.1, 0.8), (1.0, 0.0, 8.0), (10.0, 0.0, CALL_MS)):
+        costs = Costs()
+        costs.limit, costs.steps = 2**20, 50
+        for _ in range(60):
+            costs.see(costs.cap, a * costs.cap + b)
+        assert costs.line.ms(costs.cap) <= 2 * most
+        assert costs.line.ms(2 * costs.cap) > most
+
+
+def test_the_cap_falls_below_a_long_call_though_it_was_not_full():
+    costs = Costs()
+    for _ in range(2):
+        costs.see(FIRST_CAP // 2, 4000.0)
+    assert costs.cap == FIRST_CAP // 4
+
+
+def test_a_first_call_that_allocates_leaves_the_cap():
+    costs = Costs()
+    costs.see(10, 500.0)
+    assert costs.cap == FIRST_CAP
 
 
 def test_rows_of_many_numbers_are_limited():

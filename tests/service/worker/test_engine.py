@@ -162,6 +162,8 @@ def test_a_cancelled_question_frees_its_room_at_once(engine: Engine):
     assert isinstance(waiting.error, TimedOut)
     assert waiting.error.detail == "given up"
     assert fine.batch_rows == 2
+    assert turn.call is not None
+    assert turn.call.reason == "drained"
     assert not engine.busy
 
 

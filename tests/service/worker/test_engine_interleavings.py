@@ -244,8 +244,8 @@ class Play:
             ask, version = self.asked[asked]
             frames = self.shelf.frames(version, asked.question.seed, asked.question.first, ask.rows)
             np.testing.assert_allclose(preview.arrays["samples"], frames[preview.step], rtol=1e-4, atol=1e-4)
-        self.engine.close()
-        assert not [each for each in self.residency._residents.values() if each.pins]
+        assert not [each for each in self.residency._residents.values() if each.pins]  # all models were let go
+        assert not self.engine.ready
 
     def _check(self, asked: Ticket, ask: Ask, version: str) -> None:
         shown = [preview.step for each, preview in self.done.previews if each is asked]

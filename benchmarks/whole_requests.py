@@ -1,0 +1,26 @@
+"""A worker that merges as other servers do: what has come together runs to its end before the next may begin.
+
+The baseline of benchmarks/serving.py, in all else the worker that `python -m service.worker` runs.
+"""
+
+from __future__ import annotations
+
+import runpy
+
+from service.worker.answering import Way
+from service.worker.group import Group
+from service.worker.rows import Segment
+from service.worker.tickets import Ticket
+
+admit = Group._admit
+
+
+def admit_to_the_empty(self: Group, chosen: Way, room: int) -> tuple[tuple[Segment, ...], list[Ticket]]:
+    """Let waiting rows in only where none are under way."""
+    return admit(self, chosen, room) if room == self._costs.cap else ((), [])
+
+
+Group._admit = admit_to_the_empty  # type: ignore[method-assign]
+
+if __name__ == "__main__":
+    runpy.run_module("service.worker", run_name="__main__")
