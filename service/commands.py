@@ -59,7 +59,7 @@ class Ask(Command):
     op: ClassVar[Op]
 
     model: Reference
-    options: dict[str, Any] = {}  # the family's options for this capability, see `GET /families`
+    options: dict[str, Any] = Field(default_factory=dict)  # the family's for this capability, see `GET /families`
     deadline_ms: Annotated[float, Field(gt=0)] | None = None  # from now; past it the answer is of no use
 
 

@@ -377,13 +377,15 @@ class RedisAsks:
 
     async def _take_replies(self, pipe: Pipe) -> None:
         """Wait for a reply, and take what came with it."""
-        first, more = pipe.send_all(("BLPOP", self.reply_to, BLOCK_S), ("LPOP", self.reply_to, DRAIN))
+        commands: list[tuple[Word, ...]] = [("BLPOP", self.reply_to, BLOCK_S)]
+        if len(self._pending) > 1:
+            commands.append(("LPOP", self.reply_to, DRAIN))
+        answers = pipe.send_all(*commands)
         async with asyncio.timeout(BLOCK_S + COMMAND_S):
-            taken = await first
-            frames = await more
+            taken, *more = [await answer for answer in answers]
         if taken is not None:
             self._deliver(taken[1])
-        for data in frames or []:
+        for data in (more and more[0]) or ():
             self._deliver(data)
 
     def _deliver(self, data: bytes) -> None:

@@ -7,7 +7,8 @@ other word for it, and itself in npy.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,8 @@ async def _body(request: Request) -> bytes:
     return b"".join(pieces)
 
 
-def choose(accept: str | None, offers: Sequence[str] = OFFERS) -> str:
+@lru_cache(maxsize=256)
+def choose(accept: str | None, offers: tuple[str, ...] = OFFERS) -> str:
     """The media type of the answer, by the client's preferences. Raises NotAcceptable."""
     if accept is None:
         return offers[0]

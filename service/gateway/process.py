@@ -11,6 +11,7 @@ import sys
 
 from service import bootstrap, logs, tracing
 from service.metrics import Sharing
+from service.processes import settle
 from service.serving import loop, serve
 from service.settings import Settings
 from service.telemetry import Telemetry
@@ -35,6 +36,7 @@ async def run(settings: Settings, *, shared: bool) -> None:
 def main(*, shared: bool) -> int:
     """The process; its exit code."""
     logs.setup("gateway", logging.WARNING)
+    settle()
     try:
         with asyncio.Runner(loop_factory=loop) as runner:
             runner.run(run(Settings(), shared=shared))

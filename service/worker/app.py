@@ -14,6 +14,7 @@ from celery import bootsteps
 
 from service.adapters.celery_wakeups import TASK, celery_app, publish
 from service.adapters.redis_jobs import RedisRuns
+from service.processes import settle
 from service.settings import Settings
 from service.worker.exposed import Exposed
 from service.worker.inference import Inference
@@ -66,6 +67,7 @@ class InferenceStep(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def start(self, parent: Any) -> None:
         """With the worker."""
+        settle()
         self._inference.start()
 
     def stop(self, parent: Any) -> None:
