@@ -26,7 +26,7 @@ from service.errors import Overloaded, Unavailable
 from service.ports import Asks
 from service.settings import Settings
 
-AHEAD = 4  # parts under way at once
+AHEAD = 12  # parts under way at once
 FIRST_ROWS = 256  # of the first parts, before it is known what a row costs
 PART_ROWS = 4096  # of one part at most
 PART_BYTES = 2**20  # likewise; well within what gRPC clients take by default, 4 MiB

@@ -25,6 +25,7 @@ from service.worker.tickets import Call, Key, Ticket, Turn
 from service.worker.turns import Ring
 
 KEYS = 1024  # whose costs are remembered
+FADE = 0.98  # of what is known of the time between turns
 
 
 @final
@@ -41,6 +42,8 @@ class Engine:
         self._given_up: list[Ticket] = []
         self._costs: OrderedDict[Key, Costs] = OrderedDict()  # least recently asked first
         self._arrivals = count()
+        self._ended_at: float | None = None  # of the last turn, if there was more to do
+        self._between_s = self._within_s = 0.0  # turns, faded
 
     @property
     def busy(self) -> bool:
@@ -90,22 +93,31 @@ class Engine:
         if chosen is None:
             return Turn(done)
         turn = chosen.turn()
-        chosen.deficit_ms -= 1000 * (self._clock() - now)
+        ended = self._clock()
+        chosen.deficit_ms -= 1000 * (ended - now)
         self._settle(chosen, turn.done)
+        if self._ended_at is not None:
+            self._between_s = FADE * self._between_s + now - self._ended_at
+            self._within_s = FADE * self._within_s + ended - now
+        self._ended_at = ended if self._home else None
         return Turn(turn.done + done, turn.previews, turn.call)
 
     def load(self, key: Key, worker: str) -> Load:
-        """What it is foreseen to be busy with, told to who asks questions of this key."""
+        """What it is foreseen to be busy with, told to who asks questions of this key.
+
+        Between turns questions are read and answers sent, which takes its share of the time of a busy engine.
+        """
         costs = self._costs.get(key)
-        backlog = [(group.key, group.backlog_ms) for group in self._ring]
+        drag = 1 + self._between_s / self._within_s if self._within_s else 1.0
+        backlog = [(group.key, drag * group.backlog_ms) for group in self._ring]
         rows = sum(group.rows for group in self._ring if group.key == key)
         return Load(
             worker=worker,
             backlog_ms=sum(ms for _, ms in backlog),
             key_backlog_ms=sum(ms for other, ms in backlog if other == key),
             keys=len(backlog),
-            row_ms=costs.row_ms if costs else 0.0,
-            pass_ms=costs.pass_ms(max(1, rows)) if costs else 0.0,
+            row_ms=drag * costs.row_ms if costs else 0.0,
+            pass_ms=drag * costs.pass_ms(max(1, rows)) if costs else 0.0,
         )
 
     def close(self) -> None:

@@ -31,6 +31,7 @@ from service.worker.tickets import Call, Key, Reason, Seen, Ticket, Turn
 log = logging.getLogger(__name__)
 
 MAX_CALL_ROWS = 8192
+SURE_AFTER = 16  # calls whose costs were seen
 MAX_CALL_VALUES = 2**20  # numbers in the data of one call
 
 Arrays = dict[str, np.ndarray]
@@ -191,7 +192,10 @@ class Group:
         while self._waiting and room:
             ticket = self._waiting[0][2]
             rows = ticket.question.rows
-            if ticket.error is None and not ticket.joined:
+            if ticket.error is None and not ticket.joined and self._is_hopeless(ticket, room):
+                self.refuse([ticket], TimedOut("the deadline would pass before the answer is computed"))
+                refused.append(ticket)
+            elif ticket.error is None and not ticket.joined:
                 try:
                     ticket.given = chosen.prepare(ticket.question)
                 except Exception as error:
@@ -208,6 +212,13 @@ class Group:
         self._waiting_rows -= before - room
         self._earliest = min(self._earliest, min((each.ticket.deadline for each in fresh), default=inf))
         return tuple(fresh), refused
+
+    def _is_hopeless(self, ticket: Ticket, room: int) -> bool:
+        """Whether a question would be late for sure, in the company of others. Alone it is tried: who knows?"""
+        under_way = self._costs.cap - room
+        if under_way <= 0 or self._costs.line.calls < SURE_AFTER:
+            return False
+        return ticket.deadline < self._clock() + self._costs.pass_ms(under_way) / 1000
 
     def _attempt(self, chosen: Way, block: Block) -> tuple[_Step | None, Exception | None]:
         """One step for all rows of a block; what it raised, if it failed."""

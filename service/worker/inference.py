@@ -27,7 +27,7 @@ from service.worker.compiling import Compiler
 from service.worker.devices import device as choose_device
 from service.worker.engine import Engine
 from service.worker.mail import Entry, Mail, Sending
-from service.worker.postman import Postman, is_large
+from service.worker.postman import Postman
 from service.worker.recording import Recorder
 from service.worker.residency import Residency
 from service.worker.telemetry import WorkerTelemetry
@@ -146,9 +146,10 @@ class Inference(threading.Thread):
             wait_s = 0.0
             if not self._engine.ready:
                 self._engine.wait(LOADING_S)
-        for sending in filter(is_large, self._outbox):
-            self._postman.send(sending)
-        self._outbox = [sending for sending in self._outbox if not is_large(sending)]
+        for sending in self._outbox:
+            if sending.is_large:
+                self._postman.send(sending)
+        self._outbox = [sending for sending in self._outbox if not sending.is_large]
         self._outbox += self._postman.returned()
         heard = self._mail.exchange(self._outbox, wait_s=wait_s)
         self._outbox.clear()

@@ -36,6 +36,15 @@ redis.call('SREM', KEYS[2], ARGV[1])
 return 1
 """
 
+# Replies are not for the append-only file: after an outage the question is asked again. Large ones would fill it.
+_PUSH_UNWRITTEN = """
+redis.replicate_commands()
+redis.set_repl(redis.REPL_NONE)
+redis.call('RPUSH', KEYS[1], ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+"""
+LARGE_BYTES = 128 * 1024  # of the arrays of a reply
+
 Command = tuple[Any, ...]
 
 
@@ -58,14 +67,10 @@ class Sending:
     finished: Sequence[tuple[Entry, bytes | None]]  # with the key of its payload
 
     @cached_property
-    def n_bytes(self) -> int:
-        """Of its arrays."""
-        return sum(
-            array.nbytes
-            for reply in self.replies.replies
-            if not isinstance(reply, Refused)
-            for array in reply.arrays.values()
-        )
+    def is_large(self) -> bool:
+        """Whether it should go by the postman."""
+        told = (reply.arrays.values() for reply in self.replies.replies if not isinstance(reply, Refused))
+        return sum(array.nbytes for arrays in told for array in arrays) >= LARGE_BYTES
 
 
 class Heard(NamedTuple):
@@ -220,8 +225,12 @@ class Mail:
 
 
 def _commands(sending: Sending) -> Iterator[Command]:
-    yield ("RPUSH", sending.reply_to, encode_replies(sending.replies))
-    yield ("EXPIRE", sending.reply_to, REPLIES_S)
+    data = encode_replies(sending.replies)
+    if sending.is_large:
+        yield ("EVAL", _PUSH_UNWRITTEN, 1, sending.reply_to, data, REPLIES_S)
+    else:
+        yield ("RPUSH", sending.reply_to, data)
+        yield ("EXPIRE", sending.reply_to, REPLIES_S)
     for entry, payload_key in sending.finished:
         yield ("XACK", entry.stream, GROUP, entry.id)
         yield ("XDEL", entry.stream, entry.id)

@@ -16,13 +16,7 @@ from service.worker.mail import Mail, Sending
 
 log = logging.getLogger(__name__)
 
-LARGE_BYTES = 128 * 1024  # of arrays
 IN_HAND = 4  # that wait for Redis; with more, the device waits as well
-
-
-def is_large(sending: Sending) -> bool:
-    """Whether it should go by the postman."""
-    return sending.n_bytes >= LARGE_BYTES
 
 
 @final

@@ -8,8 +8,8 @@ import redis
 from service import redis_server
 from service.settings import Settings
 from service.wire import Answered, Refused, Replies, decode_replies
-from service.worker.mail import Mail, Sending
-from service.worker.postman import IN_HAND, LARGE_BYTES, Postman, is_large
+from service.worker.mail import LARGE_BYTES, Mail, Sending
+from service.worker.postman import IN_HAND, Postman
 
 
 def sending(i: int, values: int = LARGE_BYTES) -> Sending:
@@ -17,9 +17,9 @@ def sending(i: int, values: int = LARGE_BYTES) -> Sending:
 
 
 def test_only_large_replies_go_by_the_postman():
-    assert is_large(sending(1))
-    assert not is_large(sending(1, values=784))
-    assert not is_large(Sending("me", Replies((Refused(1, "internal", "no"),)), ()))
+    assert sending(1).is_large
+    assert not sending(1, values=784).is_large
+    assert not Sending("me", Replies((Refused(1, "internal", "no"),)), ()).is_large
 
 
 def test_replies_arrive_in_the_order_given(redis_url: str):
