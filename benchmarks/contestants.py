@@ -133,6 +133,7 @@ def ours(folder: Path, *, gateways: int = 1, worker: Sequence[str] = WORKER) -> 
         "PUSHFORWARD_HTTP_PORT": str(port),
         "PUSHFORWARD_GRPC_PORT": str(local.free_port()),
         "PUSHFORWARD_GATEWAYS": str(gateways),
+        "PUSHFORWARD_COMPILE": "off",  # a compilation beside it would slow what is measured
         "PUSHFORWARD_METRICS_FOLDER": str(folder / "metrics"),  # as `pushforward up` counts
     }
     log = folder / "service.log"

@@ -76,8 +76,8 @@ class Bench:
     findings: Findings
 
     @contextmanager
-    def ours(self, worker: Sequence[str] = WORKER) -> Iterator[Ours]:
-        with ours(self.folder, gateways=self.gateways, worker=worker) as place:
+    def ours(self, worker: Sequence[str] = WORKER, *, gateways: int = 1) -> Iterator[Ours]:
+        with ours(self.folder, gateways=gateways, worker=worker) as place:
             yield place
 
     @contextmanager
@@ -93,7 +93,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--gateways", type=int, default=1, help="processes of ours that share the port")
+    parser.add_argument(
+        "--gateways", type=int, default=1, help="processes of ours that share the port, for closed loops"
+    )
     parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, help="prints these, writes nothing")
     options = parser.parse_args()
     findings = Findings()
@@ -114,7 +116,9 @@ def main() -> int:
         except NoWrk as error:
             sys.exit(str(error))
     command = " ".join(["python", "benchmarks/serving.py", *sys.argv[1:]])
-    settings = {OURS: f"{options.gateways} gateway(s), 1 worker, 1 torch thread, as it comes"}
+    settings = {
+        OURS: f"{options.gateways} gateway(s) for one-row samples in closed loops, else 1; 1 worker, 1 torch thread; nothing is compiled meanwhile"
+    }
     settings |= {peer.name: peer.settings for peer in peers if peer.name in findings.closed}
     text = markdown(findings, settings, command)
     print(text)
@@ -135,7 +139,7 @@ def sample(bench: Bench) -> None:
         servers: list[Peer | None] = [None, *bench.peers]  # None: ours
         for peer in servers[turn:] + servers[:turn]:
             name, post = (OURS, SAMPLE) if peer is None else (peer.name, peer.post)
-            with bench.ours() if peer is None else bench.peer(peer) as place:
+            with bench.ours(gateways=bench.gateways) if peer is None else bench.peer(peer) as place:
                 port = place.port if isinstance(place, Ours) else place
                 for clients in CLIENTS:
                     seen = closed_loop(port, post, clients, bench.seconds)

@@ -14,6 +14,11 @@ COPY service service
 RUN /venv/bin/pip install --no-cache-dir ".[worker,otel]"
 
 FROM python:3.12-slim
+# The compiler with which networks that are asked much are compiled; without it they stay as they are.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends g++ \
+    && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --no-create-home pushforward \
     && install --directory --owner 10001 --group 10001 /store /data
 COPY --from=build /venv /venv
