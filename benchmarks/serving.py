@@ -117,7 +117,8 @@ def main() -> int:
             sys.exit(str(error))
     command = " ".join(["python", "benchmarks/serving.py", *sys.argv[1:]])
     settings = {
-        OURS: f"{options.gateways} gateway(s) for one-row samples in closed loops, else 1; 1 worker, 1 torch thread; nothing is compiled meanwhile"
+        OURS: f"{options.gateways} gateway(s) for one-row samples in closed loops, else 1; 1 worker, 1 torch thread, "
+        "nothing compiled meanwhile"
     }
     settings |= {peer.name: peer.settings for peer in peers if peer.name in findings.closed}
     text = markdown(findings, settings, command)

@@ -235,7 +235,8 @@ class RedisAsks:
             added = pipe.send(*add, "frame", payload)
         else:
             key = f"{PREFIX}payload:{secrets.token_hex(8)}"
-            _, added = pipe.send_all(("SET", key, payload, "EX", PAYLOAD_S), (*add, "key", key))
+            kept, added = pipe.send_all(("SET", key, payload, "EX", PAYLOAD_S), (*add, "key", key))
+            kept.add_done_callback(_note)  # a worker that finds nothing under the key says so
         added.add_done_callback(lambda added: self._written(added, worker, frame))
 
     def _written(self, added: asyncio.Future[Any], worker: str, frame: Sequence[_Pending]) -> None:

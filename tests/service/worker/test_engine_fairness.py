@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from service.domain import Question
+from service.errors import TimedOut
 from service.worker.costs import FIRST_CAP
 from service.worker.engine import Engine, Ticket
 from service.worker.residency import Residency
@@ -89,3 +90,40 @@ def test_costs_are_known_after_a_key_came_to_rest(engine: Engine, clock: Clock):
     load = engine.load(short.key, "w")
     assert (load.keys, load.backlog_ms, load.key_backlog_ms) == (0, 0, 0)
     assert load.row_ms == pytest.approx(QUICK_MS / FIRST_CAP)
+
+
+def test_a_question_that_would_be_late_for_sure_is_refused_before_it_begins(engine: Engine, clock: Clock):
+    long = sampler(clock, steps=40)
+    begin(engine, long)
+    for _ in range(20):
+        engine.turn()
+    hopeless = ticket(Question(STEPS, "sample", 2, 1, {"steps": 40}), 0.5 * 40 * STEP_MS / 1000, clock)
+    in_time = ticket(Question(STEPS, "sample", 2, 2, {"steps": 40}), 2 * 40 * STEP_MS / 1000, clock)
+    engine.add([hopeless, in_time])
+    turn = engine.turn()
+    assert turn.done == [hopeless]
+    assert isinstance(hopeless.error, TimedOut)
+    assert clock() < hopeless.deadline
+    done = until_idle(engine)
+    assert [each.error for each in done.tickets] == [None, None]
+
+
+def test_alone_even_a_question_that_seems_hopeless_is_tried(engine: Engine, clock: Clock):
+    begin(engine, sampler(clock, steps=40))
+    until_idle(engine)
+    late = ticket(Question(STEPS, "sample", 2, 1, {"steps": 40}), 0.5 * 40 * STEP_MS / 1000, clock)
+    engine.add([late])
+    assert engine.turn().done == []
+    assert late.joined == 2
+
+
+def test_the_time_between_turns_is_foreseen(engine: Engine, clock: Clock):
+    mine = sampler(clock, steps=1000)
+    begin(engine, mine)
+    for _ in range(50):
+        engine.turn()
+    swift = engine.load(mine.key, "w").pass_ms
+    for _ in range(200):
+        clock.go(STEP_MS)  # to read and to reply
+        engine.turn()
+    assert engine.load(mine.key, "w").pass_ms == pytest.approx(2 * swift, rel=0.1)
