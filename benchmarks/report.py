@@ -92,7 +92,7 @@ class Findings:
 
 def markdown(findings: Findings, settings: Mapping[str, str], command: str) -> str:
     """The page."""
-    parts = ["# How fast it serves, beside others", "", f"`{command}`, {_where()}", ""]
+    parts = ["# How fast it serves, beside others", "", f"`{command}`, {where()}", ""]
     columns = ["load", "figure", "wanted", "reached (of all rounds)", "", ""]
     parts += [*_table(columns, [row.cells for row in findings.rows]), ""]
     if findings.closed:
@@ -112,7 +112,7 @@ def markdown(findings: Findings, settings: Mapping[str, str], command: str) -> s
 def write(findings: Findings, text: str, command: str) -> None:
     """docs/results/serving.md and .json."""
     rows = [{**asdict(row), "verdict": row.verdict.strip("*")} for row in findings.rows]
-    found: dict[str, Any] = {**asdict(findings), "rows": rows, "command": command, "where": _where()}
+    found: dict[str, Any] = {**asdict(findings), "rows": rows, "command": command, "where": where()}
     RESULTS.mkdir(parents=True, exist_ok=True)
     as_text = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE  # nan, where none, is null
     (RESULTS / "serving.json").write_bytes(orjson.dumps(found, option=as_text))
@@ -149,7 +149,8 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows)]
 
 
-def _where() -> str:
+def where() -> str:
+    """When, on which machine, with which versions."""
     cores = len(os.sched_getaffinity(0))
     versions = ", ".join(f"{name} {version(name)}" for name in VERSIONS)
     return (
