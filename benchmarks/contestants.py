@@ -122,7 +122,7 @@ class Ours:
 @contextmanager
 def ours(folder: Path, *, gateways: int = 1, worker: Sequence[str] = WORKER) -> Iterator[Ours]:
     """Our service on the store and data in a folder, ready. Raises CannotStart, NoRedis."""
-    port = local.free_port()
+    port, grpc_port = local.free_ports(2)
     for name in ("store", "data", "metrics"):
         (folder / name).mkdir(exist_ok=True)
     environment = {
@@ -131,7 +131,7 @@ def ours(folder: Path, *, gateways: int = 1, worker: Sequence[str] = WORKER) -> 
         "PUSHFORWARD_STORE": str(folder / "store"),
         "PUSHFORWARD_DATA_ROOT": str(folder / "data"),
         "PUSHFORWARD_HTTP_PORT": str(port),
-        "PUSHFORWARD_GRPC_PORT": str(local.free_port()),
+        "PUSHFORWARD_GRPC_PORT": str(grpc_port),
         "PUSHFORWARD_GATEWAYS": str(gateways),
         "PUSHFORWARD_COMPILE": "off",  # a compilation beside it would slow what is measured
         "PUSHFORWARD_METRICS_FOLDER": str(folder / "metrics"),  # as `pushforward up` counts

@@ -62,7 +62,8 @@ def up(
     def say(line: str) -> None:
         err.print(Text.assemble(time.strftime(TIME), " ", ("pushforward", "bold"), " ", line))
 
-    ports = http_port or local.free_port(), grpc_port or local.free_port()
+    free = local.free_ports(2)
+    ports = http_port or free[0], grpc_port or free[1]
     place = local.Place(store, data_root, *ports, gateways)
     try:
         local.up(place, say)

@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +83,8 @@ def running(folder: Path, say: Callable[[str], None], *, gateways: int = 1) -> I
 
     What it logs is in `folder/service.log`. Raises CannotStart, NoRedis.
     """
-    place = Place(folder / "store", folder / "data", free_port(), free_port(), gateways)
+    http_port, grpc_port = free_ports(2)
+    place = Place(folder / "store", folder / "data", http_port, grpc_port, gateways)
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         service = pool.submit(up, place, say, stop=stop, log=folder / "service.log")
@@ -106,12 +107,18 @@ def is_ready(place: Place) -> bool:
         return False
 
 
+def free_ports(n: int) -> list[int]:
+    """TCP ports nobody listens on now, no two the same."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(n)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
 def free_port() -> int:
-    """A TCP port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """One such port."""
+    return free_ports(1)[0]
 
 
 def _children(place: Place, log: Path | None) -> list[Child]:

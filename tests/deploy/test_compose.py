@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from service import redis_server
-from service.local import free_port
+from service.local import free_port, free_ports
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "a-secret-of-this-test"
@@ -112,7 +112,7 @@ def secret(tmp_path: Path) -> Path:
 @pytest.fixture
 def composed(compose: dict[str, Any], tmp_path: Path, secret: Path) -> Iterator[dict[str, Any]]:
     """The three containers' very commands, with their environment, on this machine's ports and folders."""
-    redis_port, http_port, grpc_port, metrics_port = (free_port() for _ in range(4))
+    redis_port, http_port, grpc_port, metrics_port = free_ports(4)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "redis-server").symlink_to(redis_server.find())
     (tmp_path / "bin" / "python").symlink_to(sys.executable)

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.local import Place, free_port, is_ready
+from service.local import Place, free_ports, is_ready
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +26,7 @@ class Up:
 
 
 def start_up(folder: Path, **environment: str) -> Up:
-    place = Place(folder / "store", folder / "data", free_port(), free_port())
+    place = Place(folder / "store", folder / "data", *free_ports(2))
     log = folder / "up.log"
     with log.open("ab") as stream:
         process = subprocess.Popen(
