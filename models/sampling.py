@@ -8,7 +8,7 @@ does not depend on batch-mates. A one-step family has `steps == 1`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import final
 
@@ -70,7 +70,16 @@ class OneStep(Sampler):
 @torch.inference_mode()
 def sample(sampler: Sampler, noise: Noise) -> Tensor:
     """All steps for all rows at once.  Returns (B, *shape), data units."""
-    state = sampler.init(noise)
-    for k in range(sampler.steps):
-        state = sampler.step(state, torch.full((len(noise),), k), noise)
+    for state in states(sampler, noise):  # noqa: B007  the last is wanted
+        pass
     return sampler.finish(state)
+
+
+def states(sampler: Sampler, noise: Noise) -> Iterator[Tensor]:
+    """The state after each step, for all rows at once; the last is for `finish`."""
+    with torch.inference_mode():
+        state = sampler.init(noise)
+    for k in range(sampler.steps):
+        with torch.inference_mode():
+            state = sampler.step(state, torch.full((len(noise),), k), noise)
+        yield state

@@ -27,12 +27,12 @@ RETRY_AFTER_S = 2.0
 CONNECTIONS = 1000  # of one process; each watcher of a job holds one
 
 
-def connect(settings: Settings, *, block_s: float = 0.0, decode: bool = True) -> redis.asyncio.Redis:
+def connect(settings: Settings, *, block_s: float = 0.0) -> redis.asyncio.Redis:
     """A client for asyncio, for commands that block for at most `block_s`."""
     return redis.asyncio.Redis.from_url(
         settings.redis_url,
         password=settings.redis_secret(),
-        decode_responses=decode,
+        decode_responses=True,
         socket_timeout=COMMAND_S + block_s,
         socket_connect_timeout=CONNECT_S,
         retry=None,

@@ -15,10 +15,10 @@ from http import HTTPStatus
 from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 
+from service import npy
 from service.application import Application, JobFile
 from service.commands import Sample
 from service.domain import Job
-from service.gateway import npy
 from service.gateway.streams import Stream
 
 PREFERENCE = "respond-async"

@@ -15,10 +15,11 @@ import numpy as np
 import orjson
 from fastapi import Request, Response
 
+from service import npy
 from service.answers import Answer, Likelihoods, Preview, Samples
 from service.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct
 from service.errors import Invalid, Malformed, NotAcceptable, UnsupportedMedia
-from service.gateway import events, npy, pictures
+from service.gateway import events, pictures
 from service.validation import Model, parse
 
 JSON = "application/json"

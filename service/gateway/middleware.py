@@ -59,20 +59,12 @@ class Measured:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        since = perf_counter()
-        status = 500
-
-        async def watch(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        since, sent = perf_counter(), _Sent(send)
         try:
-            await self._app(scope, receive, watch)
+            await self._app(scope, receive, sent)
         finally:
-            route = _route(scope)
-            self._telemetry.request(door="rest", route=route, status=str(status), seconds=perf_counter() - since)
+            seconds = perf_counter() - since
+            self._telemetry.request(door="rest", route=_route(scope), status=str(sent.status), seconds=seconds)
 
 
 @final
@@ -89,21 +81,27 @@ class Traced:
             return
         method = scope["method"]
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        request = self._tracing.begin(method, headers)
-        status = 500
-
-        async def watch(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        request, sent = self._tracing.begin(method, headers), _Sent(send)
         try:
-            await self._app(scope, receive, watch)
+            await self._app(scope, receive, sent)
         finally:
             route = _route(scope)
-            told = {"http.request.method": method, "http.route": route, "http.response.status_code": status}
-            request.end(f"{method} {route}", told, failed=status >= 500)
+            told = {"http.request.method": method, "http.route": route, "http.response.status_code": sent.status}
+            request.end(f"{method} {route}", told, failed=sent.status >= 500)
+
+
+@final
+class _Sent:
+    """Passes an answer on, and knows its status: that of a defect, until one was sent."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 500
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
 
 
 def _route(scope: Scope) -> str:

@@ -12,8 +12,9 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from service import npy
 from service.commands import ASKS, Decode, Encode, Interpolate, Likelihood, Reconstruct, Train
-from service.gateway import npy, pictures, problems
+from service.gateway import pictures, problems
 from service.gateway.schemas import Problem
 
 REF = "#/components/schemas/{model}"

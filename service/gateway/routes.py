@@ -12,10 +12,11 @@ from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from service import npy
 from service.application import Application
 from service.commands import ASKS, Sample, Train
 from service.domain import Card, Job
-from service.gateway import events, files, media, npy, schemas, streams
+from service.gateway import events, files, media, schemas, streams
 from service.gateway.disconnects import until_disconnected
 from service.gateway.openapi import answers, documented
 from service.metrics import CONTENT_TYPE

@@ -17,11 +17,12 @@ from fastapi import Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from service import npy
 from service.answers import Preview, Samples
 from service.application import Application
 from service.commands import Sample
 from service.errors import Kind, ServiceError
-from service.gateway import events, media, npy, problems
+from service.gateway import events, media, problems
 from service.gateway.disconnects import until_disconnected
 
 WHOLE_ROWS = 64  # so few rows are not worth the thought whether they are sent in parts

@@ -10,20 +10,19 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 from typing import final
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from models.checkpoint import Model, load_model
 from models.errors import BadCheckpoint
 from models.family import Samples
 from models.noise import Noise
-from models.sampling import Sampler
+from models.sampling import Sampler, states
 from models.spec import DataSpec
 from service.domain import Fault
 from service.worker.lines import DONE, FAULTY, INTERRUPTED, PACE_S, Advanced, Drawn, Refused, SampleOrder, Say, pace_s
@@ -105,7 +104,10 @@ def chunks(
     while start < n:
         noise = Noise.rows(seed, min(size, n - start), start=start, device=device)
         try:
-            rows = yield from _steps(sampler, noise)
+            for state in states(sampler, noise):  # noqa: B007  the last is wanted
+                yield None
+            with torch.inference_mode():
+                rows = sampler.finish(state)
         except torch.OutOfMemoryError:
             if size == 1:
                 raise
@@ -114,18 +116,6 @@ def chunks(
             continue
         yield spec.quantize(rows).cpu().numpy()
         start += len(noise)
-
-
-def _steps(sampler: Sampler, noise: Noise) -> Generator[None, None, Tensor]:
-    """As `models.sampling.sample`, with a pause after each step."""
-    with torch.inference_mode():
-        state = sampler.init(noise)
-    for k in range(sampler.steps):
-        with torch.inference_mode():
-            state = sampler.step(state, torch.full((len(noise),), k), noise)
-        yield
-    with torch.inference_mode():
-        return sampler.finish(state)
 
 
 def _sampler(model: Model, order: SampleOrder) -> Sampler:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from hashlib import sha256
-from io import BytesIO
 from math import prod
 from pathlib import Path
 from types import TracebackType
@@ -21,22 +20,15 @@ import numpy as np
 
 from models.durable import sync
 from models.spec import Shape
+from service import npy
 
 DTYPE = np.dtype("<f4")
 PIECE_BYTES = 2**20
 
 
-def header(n: int, shape: Shape) -> bytes:
-    """What comes before the rows, as `numpy.save` writes it."""
-    stream = BytesIO()
-    described = {"descr": DTYPE.str, "fortran_order": False, "shape": (n, *shape)}
-    np.lib.format.write_array_header_1_0(stream, described)
-    return stream.getvalue()
-
-
 def whole_bytes(n: int, shape: Shape) -> int:
     """The length of the finished file."""
-    return len(header(n, shape)) + n * prod(shape) * DTYPE.itemsize
+    return len(npy.header((n, *shape), DTYPE)) + n * prod(shape) * DTYPE.itemsize
 
 
 @final
@@ -45,7 +37,7 @@ class RowsFile:
 
     def __init__(self, path: Path, n: int, shape: Shape) -> None:
         self.n_rows = 0
-        self._header = header(n, shape)
+        self._header = npy.header((n, *shape), DTYPE)
         self._row_bytes = prod(shape) * DTYPE.itemsize
         self._path = path
         self._stream = path.open("wb")

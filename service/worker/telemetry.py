@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple, final, get_args
 
 from service.metrics import Family, Metrics, Pairs, Series, observe
 from service.telemetry import PAIR, ROWS, SECONDS
+from service.worker.tickets import Reason
 
-Reason = Literal["full", "drained", "alone"]  # the cap was reached | nothing more waited | tried again after a failure
 Stage = Literal["queued", "computing"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 STAGES: tuple[Stage, ...] = get_args(Stage)

@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from models.spec import DataSpec
+from service import npy
 from service.errors import NotAcceptable
-from service.gateway import media, npy, pictures
+from service.gateway import media, pictures
 from tests.doors.conftest import Doors
 from tests.doors.in_process import InProcessAsks
 
