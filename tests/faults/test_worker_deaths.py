@@ -12,7 +12,7 @@ from service.adapters.ask_streams import WORKERS
 from service.adapters.redis_asks import RedisAsks
 from service.adapters.redis_workers import RedisWorkers
 from service.domain import Question, Reply
-from service.errors import TimedOut
+from service.errors import Overloaded, TimedOut
 from service.settings import Settings
 from service.worker.engine import Engine, Ticket
 from service.worker.residency import Residency
@@ -88,7 +88,7 @@ async def test_answers_are_right_and_none_is_lost_while_workers_are_killed(place
     for i, (question, reply) in enumerate(zip(questions, replies, strict=True)):
         if isinstance(reply, asyncio.CancelledError):
             assert i in given_up
-        elif isinstance(reply, TimedOut):
+        elif isinstance(reply, TimedOut | Overloaded):  # a short deadline may be foreseen to pass
             assert i in late
         else:
             assert isinstance(reply, Reply), f"{replace(question, arrays={})} was answered by {reply!r}"
