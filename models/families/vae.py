@@ -75,7 +75,7 @@ class VAE(Family, Conditions, Samples, Scores, Encodes, Decodes):
     depth: NonNegativeInt = Field(2, le=8)  # hidden layers of a perceptron; 0 is probabilistic PCA
     likelihood: AnyLikelihood = Gaussian()
     posterior: AnyPosterior = DiagonalPosterior()
-    prior: AnyPrior = Standard()
+    prior_codes: AnyPrior = Standard()
     objective: AnyObjective = ELBO()
 
     ScoreOptions: ClassVar[type[Options]] = BoundOptions
@@ -99,14 +99,14 @@ class VAE(Family, Conditions, Samples, Scores, Encodes, Decodes):
 
     def build(self, spec: DataSpec) -> Nets:
         self.likelihood.check(spec)
-        c, n_h, flat = spec.condition_size, self.posterior.n_parameters(self.latent), self.network == "perceptron"
-        size = {"width": self.width, "depth": self.depth, "flat": flat}
+        n_h, c, n_each = self.posterior.n_parameters(self.latent), spec.condition_size, self.likelihood.n_each(spec)
+        flat, width, depth = self.network == "perceptron", self.width, self.depth
         return networks.Nets(
             spec,
-            encoder=networks.encoder(spec, n_h, n_given=c, **size),
-            decoder=networks.decoder(spec, self.latent + c, n_each=self.likelihood.n_each(spec), **size),
+            encoder=networks.encoder(spec, n_h, n_given=c, width=width, depth=depth, flat=flat),
+            decoder=networks.decoder(spec, self.latent + c, n_each=n_each, width=width, depth=depth, flat=flat),
             scale=networks.Scalar(self.likelihood.initial_log_scale),
-            **self.prior.networks(self.latent, c),
+            **self.prior_codes.networks(self.latent, c),
             **self.posterior.networks(self.latent),
         )
 
@@ -134,13 +134,13 @@ class VAE(Family, Conditions, Samples, Scores, Encodes, Decodes):
     def drawn(self, nets: Nets, x: Tensor, c: Tensor, h: Tensor, coded: Coded, k: int) -> Drawn:
         """What the model says of codes.  x, dequantized where the likelihood wants it, c, h, coded: k B rows."""
         log_likelihood = self.log_likelihood(nets, x, coded.z, c)
-        log_prior = self.prior.log_prob(nets, coded.z, c)
+        log_prior = self.prior_codes.log_prob(nets, coded.z, c)
         parts = (part.view(k, -1) for part in (log_likelihood, log_prior, coded.log_q))
         return Drawn(coded.z, *parts, self.kl(h[: len(h) // k]))
 
     def kl(self, h: Tensor) -> Tensor | None:
         """KL(q(z|x) || p(z)), (B,) nats, where it has a closed form."""
-        if isinstance(self.posterior, GaussianPosterior) and isinstance(self.prior, Standard):
+        if isinstance(self.posterior, GaussianPosterior) and isinstance(self.prior_codes, Standard):
             return self.posterior.gaussian(h, self.latent).kl_to_standard_nats()
         return None
 
@@ -157,10 +157,12 @@ class VAE(Family, Conditions, Samples, Scores, Encodes, Decodes):
         h = self.infer(nets, x, c)
         log_w = self.log_weights(nets, x, c, h, noise, options.k)
         if not options.refine:
-            return LogProb(*bound(log_w))
+            value, std_error = importance_weighted_bound(log_w)
+            return LogProb(value, "lower_bound", std_error)
         better = self.log_weights(nets, x, c, self.refined(nets, x, c, h, noise, options.refine), noise, options.k)
         gap = better.mean(0) - log_w.mean(0)  # of the ELBOs, on the same eps
-        return LogProb(*bound(better), {"amortization_gap_nats": gap})
+        value, std_error = importance_weighted_bound(better)
+        return LogProb(value, "lower_bound", std_error, {"amortization_gap_nats": gap})
 
     def refined(self, nets: Nets, x: Tensor, c: Tensor, h: Tensor, noise: Noise, steps: int) -> Tensor:
         """The numbers of a posterior fitted to each row, (B, n_parameters). Turns gradients on where they are off."""
@@ -200,15 +202,26 @@ class VAE(Family, Conditions, Samples, Scores, Encodes, Decodes):
         return self.likelihood.scores_only_levels(spec)
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
-        def draw(noise: Noise, c: Tensor) -> Tensor:
-            return self.prior.push(nets, self.prior_codes(noise), c)
+        def push(e: Tensor, noise: Noise, c: Tensor) -> Tensor:
+            y = self.told(nets, self.prior_codes.push(nets, e, c), c)
+            return self.likelihood.draw(nets.spec, y, nets["scale"](), noise)
+
+        return sampling.OneStep(lambda noise, c: self.prior(nets, noise, c), push)
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         z = self.posterior.center(nets, self.infer(nets, x, c), self.latent)
-        return self.prior.base(nets, z, c)
+        return self.prior_codes.base(nets, z, c)
 
     def latent_shape(self, spec: DataSpec) -> Shape:
         return (self.latent,)
 
+    def prior(self, nets: Nets, noise: Noise, c: Tensor) -> Tensor:
+        return noise.normal(0, (self.latent,))
+
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        return self.likelihood.mean(nets.spec, self.told(nets, self.prior.push(nets, z, c), c))
+        return self.likelihood.mean(nets.spec, self.told(nets, self.prior_codes.push(nets, z, c), c))
+
+
+def repeat(rows: Tensor, k: int) -> Tensor:
+    """All rows, then all again, k times.  rows: (B, ...)."""
+    return rows if k == 1 else rows.repeat(k, *[1] * (rows.ndim - 1))

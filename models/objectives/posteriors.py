@@ -26,10 +26,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, final
 from pydantic import Field, NonNegativeInt
 
 from models.family import Config
-from models.lazy import torch
+from models.lazy import networks, torch
 from models.objectives.gaussians import Diagonal, Full, Gaussian
 from models.objectives.latent_flows import LatentFlow
-from models.objectives.priors import given
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -143,12 +142,12 @@ class FlowPosterior(LatentFlow, Posterior):
     def draw(self, nets: Nets, h: Tensor, eps: Tensor) -> Coded:
         told, features = self._split(h, eps.shape[1])
         q = diagonal(told)
-        z, log_det = nets[NAME](q.draw(eps), *given(features))
+        z, log_det = nets[NAME](q.draw(eps), *networks.given(features))
         return Coded(z, q.log_prob_of_draw(eps) - log_det)
 
     def center(self, nets: Nets, h: Tensor, latent: int) -> Tensor:
         told, features = self._split(h, latent)
-        z: Tensor = nets[NAME](diagonal(told).mu, *given(features))[0]
+        z: Tensor = nets[NAME](diagonal(told).mu, *networks.given(features))[0]
         return z
 
     def _split(self, h: Tensor, latent: int) -> tuple[Tensor, Tensor]:

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast, final
 from pydantic import Field
 
 from models.family import Config
+from models.lazy import networks
 from models.objectives.gaussians import standard_log_prob
 from models.objectives.latent_flows import LatentFlow
 
@@ -94,25 +95,20 @@ class FlowPrior(LatentFlow, Prior):
         return {NAME: self.bijection(latent, n_given=n_given, coupling=self.scheme == "coupling")}
 
     def log_prob(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        e, log_det = flow(nets)(z, *given(c))
+        e, log_det = flow(nets)(z, *networks.given(c))
         return standard_log_prob(e) + log_det
 
     def base(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        e: Tensor = flow(nets)(z, *given(c))[0]
+        e: Tensor = flow(nets)(z, *networks.given(c))[0]
         return e
 
     def push(self, nets: Nets, e: Tensor, c: Tensor) -> Tensor:
-        return flow(nets).inverse(e, *given(c))
+        return flow(nets).inverse(e, *networks.given(c))
 
 
 def flow(nets: Nets) -> Bijection:
     """The network of a flow prior."""
     return cast("Bijection", nets[NAME])
-
-
-def given(c: Tensor) -> tuple[Tensor, ...]:
-    """A condition as a flow wants it: left out where it has no numbers."""
-    return (c,) if c.shape[1] else ()
 
 
 AnyPrior = Annotated[Standard | FlowPrior, Field(discriminator="prior")]
