@@ -4,13 +4,14 @@ With a prior p(z|c), a decoder p(x|z, c) and an encoder q(z|x, c), c being a con
 
     log p(x|c) >= ELBO(x) = E_q [log p(x|z, c)] - KL(q(z|x, c) || p(z|c)).
 
-What varies is a union each: p(x|z) in `models.objectives.likelihoods`, q in `posteriors`, p(z) in `priors`, what training
-descends on in `bounds`. Lecture notes print the first term as E_q [p(x|z)], without the logarithm: that is no bound.
+What varies is a union each: p(x|z) in `models.objectives.likelihoods`, q in `posteriors`, p(z) in `priors`, what
+training descends on in `bounds`. Lecture notes print the first term as E_q [p(x|z)], without the logarithm: that is
+no bound.
 
-What is served is the tighter importance-weighted bound of k draws (`models.objectives.importance`), k = 1 being the ELBO;
-on request from a posterior that is refined for each row (`models.objectives.refinement`), and then with what amortizing
-had cost. Data with levels under a density are dequantized afresh for each draw, so more draws tighten both inequalities;
-the encoder always reads the level. Codes at the doors are those of the prior's base, N(0, I).
+What is served is the tighter importance-weighted bound of k draws (`models.objectives.importance`), k = 1 being the
+ELBO; on request from a posterior that is refined for each row (`models.objectives.refinement`), and then with what
+amortizing had cost. Data with levels under a density are dequantized afresh for each draw, so more draws tighten both
+inequalities; the encoder always reads the level. Codes at the doors are those of the prior's base, N(0, I).
 
 References:
     | Auto-Encoding Variational Bayes (Kingma & Welling, 2013), https://arxiv.org/abs/1312.6114
@@ -57,7 +58,7 @@ MAX_K = 5000
 REFINING_DRAWS = 8  # codes of a row at each step of its refinement
 
 
-class BoundOptions(Options):
+class ImportanceOptions(Options):
     """How tight a bound is wanted."""
 
     k: PositiveInt = Field(64, le=MAX_K)  # importance samples; 1 is the ELBO, without an error bar
@@ -78,7 +79,7 @@ class VAE(Family, Conditions, Samples, Scores, Encodes, Decodes):
     prior_codes: AnyPrior = Standard()
     objective: AnyObjective = ELBO()
 
-    ScoreOptions: ClassVar[type[Options]] = BoundOptions
+    ScoreOptions: ClassVar[type[Options]] = ImportanceOptions
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -94,7 +95,7 @@ class VAE(Family, Conditions, Samples, Scores, Encodes, Decodes):
     @property
     def notes(self) -> tuple[str, ...]:
         if isinstance(self.objective, ELBO) and self.objective.beta != 1:
-            return (f"Trained with the divergence weighed by {self.objective.beta:g}; likelihoods are ordinary bounds.",)
+            return (f"Trained with beta = {self.objective.beta:g}; its likelihoods are bounds with beta = 1.",)
         return ()
 
     def build(self, spec: DataSpec) -> Nets:
@@ -135,8 +136,8 @@ class VAE(Family, Conditions, Samples, Scores, Encodes, Decodes):
         """What the model says of codes.  x, dequantized where the likelihood wants it, c, h, coded: k B rows."""
         log_likelihood = self.log_likelihood(nets, x, coded.z, c)
         log_prior = self.prior_codes.log_prob(nets, coded.z, c)
-        parts = (part.view(k, -1) for part in (log_likelihood, log_prior, coded.log_q))
-        return Drawn(coded.z, *parts, self.kl(h[: len(h) // k]))
+        log_likelihood, log_prior, log_q = (part.view(k, -1) for part in (log_likelihood, log_prior, coded.log_q))
+        return Drawn(coded.z, log_likelihood, log_prior, log_q, self.kl(h[: len(h) // k]))
 
     def kl(self, h: Tensor) -> Tensor | None:
         """KL(q(z|x) || p(z)), (B,) nats, where it has a closed form."""
@@ -145,7 +146,7 @@ class VAE(Family, Conditions, Samples, Scores, Encodes, Decodes):
         return None
 
     def log_likelihood(self, nets: Nets, x: Tensor, z: Tensor, c: Tensor) -> Tensor:
-        """Log p(x|z, c), (B,) nats, data units.  x: (B, *shape), dequantized where the likelihood wants it; z: (B, Z)."""
+        """Log p(x|z, c), (B,) nats, in data units.  x: (B, *shape), dequantized where the likelihood wants it."""
         return self.likelihood.log_prob(nets.spec, x, self.told(nets, z, c), nets["scale"]())
 
     def told(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
@@ -153,7 +154,7 @@ class VAE(Family, Conditions, Samples, Scores, Encodes, Decodes):
         y: Tensor = nets["decoder"](torch.cat([z, c], dim=1))
         return y
 
-    def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: BoundOptions) -> LogProb:
+    def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: ImportanceOptions) -> LogProb:
         h = self.infer(nets, x, c)
         log_w = self.log_weights(nets, x, c, h, noise, options.k)
         if not options.refine:

@@ -3,20 +3,22 @@ r"""What a model with latent codes descends on. With weights w = p(x, z) / q(z|x
     elbo:   E (1/k) sum_i log p(x|z_i) - beta KL(q(z|x) || p(z))
     iwae:   E log (1/k) sum_i w_i
 
-The bound at beta = 1 is the ELBO; beta may rise to its value over the first share of the steps (warm-up), since a decoder
-that has not learned to listen makes an encoder stop talking. With beta > 1 codes tell less, and more evenly. The divergence
-is exact where posterior and prior are Gaussian, else of the draws. (Free bits, max(KL, floor), is no bound and is left out.)
+The bound at beta = 1 is the ELBO; beta may rise to its value over the first share of the steps (warm-up), since a
+decoder that has not learned to listen makes an encoder stop talking. With beta > 1 codes tell less, and more evenly.
+The divergence is exact where posterior and prior are Gaussian, else of the draws. (Free bits, max(KL, floor), is no
+bound and is left out.)
 
 The gradient of the importance-weighted bound weighs each draw by w~_i = w_i / sum w:
 
     grad = sum_i w~_i grad log w_i.
 
-For the encoder its signal vanishes beside its noise as k grows (Rainforth et al., 2018). By reparameterizing twice (DReG,
-Tucker et al., 2018) the same expectation is
+For the encoder its signal vanishes beside its noise as k grows (Rainforth et al., 2018). By reparameterizing twice
+(DReG, Tucker et al., 2018) the same expectation is
 
     grad_phi = sum_i w~_i^2 (d log w_i / d z_i) grad_phi z_i,
 
-the density's own parameters left out. The logged value is the bound, not sum_i w~_i log w_i, whose gradient looks alike.
+the density's own parameters left out. The logged value is the bound, not sum_i w~_i log w_i, whose gradient looks
+alike.
 
 References:
     | Auto-Encoding Variational Bayes (Kingma & Welling, 2013), https://arxiv.org/abs/1312.6114
@@ -180,9 +182,14 @@ class IWAE(Objective):
             return -bound, terms
         share = log_w.detach().softmax(0)  # w~, (k, B)
         if drawn.z.requires_grad:
-            drawn.z.register_hook(lambda gradient: gradient * share.view(-1, 1))  # w~ log w below gives the other w~
+            _scale_gradient(drawn.z, share.view(-1, 1))  # w~ log w below gives the other w~
         weighted = (share * log_w).sum(0).mean()
         return -(bound.detach() + weighted - weighted.detach()), terms
+
+
+def _scale_gradient(z: Tensor, by: Tensor) -> None:
+    """From here on, multiply what reaches z before it goes on to where z comes from."""
+    z.register_hook(lambda gradient: gradient * by)  # type: ignore[no-untyped-call]
 
 
 AnyObjective = Annotated[ELBO | IWAE, Field(discriminator="objective")]

@@ -120,4 +120,3 @@ def reparameterize(mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
 def kl_to_prior_nats(mu: Tensor, log_var: Tensor) -> Tensor:
     """KL(N(mu, diag exp log_var) || N(0, I)), (B,).  mu, log_var: (B, Z)."""
     return 0.5 * (mu**2 + log_var.exp() - 1 - log_var).sum(1)
-

@@ -5,10 +5,10 @@ r"""q(z|x): what an encoder's numbers h tell of the code.
     flow:       z = f(z0; features),  z0 = mu + sigma eps,                h = (mu, log sigma^2, features)
                 log q(z|x) = log N(z0; mu, sigma^2) - log |det df/dz0|
 
-with eps ~ N(0, I). Draws go one way only, so f is fast that way: a coupling (RealNVP), or inverse autoregressive, where
-z_i is an affine map of z0_i whose parameters are read from z0_<i, one network call for all i. (Kingma et al. write
-z = sigma z0 + (1 - sigma) m with a gate; ours, exp(s) z0 + m, is the same family and starts as the identity.) The density of
-a z that was not drawn here is the slow way, and nothing asks for it.
+with eps ~ N(0, I). Draws go one way only, so f is fast that way: a coupling (RealNVP), or inverse autoregressive,
+where z_i is an affine map of z0_i whose parameters are read from z0_<i, one network call for all i. (Kingma et al.
+write z = sigma z0 + (1 - sigma) m with a gate; ours, exp(s) z0 + m, is the same family and starts as the identity.)
+The density of a z that was not drawn here is the slow way, and nothing asks for it.
 
 Lecture notes describe the posterior of an inverse autoregressive flow as (slow f, fast g) with z = f(z0): then a draw
 would take Z calls. The way from z0 to z is the fast one.
@@ -118,7 +118,7 @@ class CholeskyPosterior(GaussianPosterior):
         return latent * (latent + 3) // 2
 
     def gaussian(self, h: Tensor, latent: int) -> Full:
-        mu, log_diagonal, below = h.split([latent, latent, latent * (latent - 1) // 2], dim=1)
+        mu, log_diagonal, below = h[:, :latent], h[:, latent : 2 * latent], h[:, 2 * latent :]
         row, column = torch.tril_indices(latent, latent, offset=-1, device=h.device)
         scale = torch.diag_embed(log_diagonal.clamp(-6, 3).exp())
         scale[:, row, column] = below

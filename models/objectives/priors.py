@@ -3,10 +3,10 @@ r"""p(z|c): where codes come from.
     standard:   z ~ N(0, I)
     flow:       z = f^{-1}(e),  e ~ N(0, I):      log p(z|c) = log N(f(z; c); 0, I) + log |det df/dz|
 
-f is trained with the rest, so the prior goes to the aggregated posterior, the prior that maximizes the ELBO
-(Tomczak & Welling, 2017). Codes e of the base are what doors see: they are standard normal, and paths between them
-follow the prior. Of a coupling both ways cost one network call a transform, or two; an autoregressive f is one call for
-the density and Z for a draw.
+f is trained with the rest, so the prior goes to the aggregated posterior, the prior that maximizes the ELBO (Tomczak
+& Welling, 2017). Codes e of the base are what doors see: they are standard normal, and paths between them follow the
+prior. Of a coupling both ways cost one network call a transform, or two; an autoregressive f is one call for the
+density and Z for a draw.
 
 **A flow in the prior is a flow in the posterior.** Write e = f(z). A model (p(x|z), flow prior, q(z|x)) and the model
 (p(x|f^{-1}(e)), standard prior, the push-forward of q by f) have, for the same draw z,
@@ -14,8 +14,8 @@ the density and Z for a draw.
     log p(x|z) + [log N(f(z)) + log |det df/dz|] - log q(z|x)
         = log p(x|f^{-1}(e)) + log N(e) - [log q(z|x) - log |det df/dz|],
 
-the same integrand, hence the same bound. A Gaussian prior N(mu(c), sigma(c)^2) is the case of an affine f, which a decoder
-that is told c has in its first layer.
+the same integrand, hence the same bound. A Gaussian prior N(mu(c), sigma(c)^2) is the case of an affine f, which a
+decoder that is told c has in its first layer.
 
 References:
     | Density estimation using Real NVP (Dinh et al., 2016), https://arxiv.org/abs/1605.08803
@@ -96,7 +96,8 @@ class FlowPrior(LatentFlow, Prior):
 
     def log_prob(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         e, log_det = flow(nets)(z, *networks.given(c))
-        return standard_log_prob(e) + log_det
+        log_p: Tensor = standard_log_prob(e) + log_det
+        return log_p
 
     def base(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         e: Tensor = flow(nets)(z, *networks.given(c))[0]

@@ -2,10 +2,11 @@ r"""Gaussian noise about what the decoder says.
 
     u = normalize(x),      log p = log N(u; mu, diag sigma^2) + log |du/dx|
 
-sigma is one number, given or learned, or one that the decoder tells for each element, (mu, log sigma) = y. Per element a
-likelihood has no upper end: where a decoder can lay a point of itself on a point of the data, sigma -> 0 makes the density
-as large as one likes, so log sigma is kept above -6 (Mattei & Frellsen, 2018). Data with levels are dequantized
-(`models.objectives.dequantization`), which bounds the number, and it includes the bins' volume: nats of the level itself.
+sigma is one number, given or learned, or one that the decoder tells for each element, (mu, log sigma) = y. Per
+element a likelihood has no upper end: where a decoder can lay a point of itself on a point of the data, sigma -> 0
+makes the density as large as one likes, so log sigma is kept above -6 (Mattei & Frellsen, 2018). Data with levels are
+dequantized (`models.objectives.dequantization`), which bounds the number, and it includes the bins' volume: nats of
+the level itself.
 
 References:
     | Auto-Encoding Variational Bayes (Kingma & Welling, 2013), https://arxiv.org/abs/1312.6114

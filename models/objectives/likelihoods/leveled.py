@@ -59,7 +59,7 @@ class Leveled(Likelihood):
         """A level, (B, *shape) int64."""
 
     def _of_each(self, spec: DataSpec, y: Tensor) -> Tensor:
-        return y.unflatten(1, (self.n_each(spec), -1))
+        return y.view(-1, self.n_each(spec), *spec.shape)
 
 
 @final
