@@ -32,13 +32,12 @@ from models.family import Batch, Conditions, Decodes, Encodes, Family, LogProb, 
 from models.lazy import networks, sampling, torch
 from models.objectives.bounds import ELBO, AnyObjective, Drawn
 from models.objectives.dequantization import dequantize
-from models.objectives.importance import importance_weighted_bound
+from models.objectives.importance import importance_weighted_bound, repeat
 from models.objectives.likelihoods import AnyLikelihood, Gaussian
 from models.objectives.posteriors import (
     MAX_FULL,
     AnyPosterior,
     CholeskyPosterior,
-    Coded,
     DiagonalPosterior,
     GaussianPosterior,
 )
@@ -112,14 +111,15 @@ class VAE(Family, Conditions, Samples, Scores, Encodes, Decodes):
         )
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
-        x, c, k, rng = batch.x, batch.c, self.objective.draws, batch.rng
-        h = self.infer(nets, x, c)
-        x, c, h = (repeat(rows, k) for rows in (x, c, h))
+        k, rng, spec = self.objective.n_codes, batch.rng, nets.spec
+        h_row = self.infer(nets, batch.x, batch.c)
+        x, c, h = (repeat(rows, k) for rows in (batch.x, batch.c, h_row))
         eps = torch.randn(len(h), self.latent, generator=rng, device=h.device, dtype=h.dtype)
-        coded = self.objective.draw(self.posterior, nets, h, eps)
-        if self.likelihood.dequantizes(nets.spec):
-            x = dequantize(nets.spec, x, torch.rand(x.shape, generator=rng, device=x.device, dtype=x.dtype))
-        drawn = self.drawn(nets, x, c, h, coded, k)
+        z, log_q = self.objective.draw(self.posterior, nets, h, eps)
+        if self.likelihood.dequantizes(spec):
+            x = dequantize(spec, x, torch.rand(x.shape, generator=rng, device=x.device, dtype=x.dtype))
+        log_likelihood, log_prior = self.log_likelihood(nets, x, z, c), self.prior_codes.log_prob(nets, z, c)
+        drawn = Drawn(z, log_likelihood.view(k, -1), log_prior.view(k, -1), log_q.view(k, -1), self.kl(h_row))
         value, terms = self.objective.loss(drawn, batch.step / batch.total_steps)
         yield Loss(self.objective.loss_name, value, self.trains(nets), terms)
 
@@ -131,13 +131,6 @@ class VAE(Family, Conditions, Samples, Scores, Encodes, Decodes):
         """What tells the posterior of each row, (B, n_parameters)."""
         h: Tensor = nets["encoder"](networks.attach(nets.spec.normalize(x), c))
         return h
-
-    def drawn(self, nets: Nets, x: Tensor, c: Tensor, h: Tensor, coded: Coded, k: int) -> Drawn:
-        """What the model says of codes.  x, dequantized where the likelihood wants it, c, h, coded: k B rows."""
-        log_likelihood = self.log_likelihood(nets, x, coded.z, c)
-        log_prior = self.prior_codes.log_prob(nets, coded.z, c)
-        log_likelihood, log_prior, log_q = (part.view(k, -1) for part in (log_likelihood, log_prior, coded.log_q))
-        return Drawn(coded.z, log_likelihood, log_prior, log_q, self.kl(h[: len(h) // k]))
 
     def kl(self, h: Tensor) -> Tensor | None:
         """KL(q(z|x) || p(z)), (B,) nats, where it has a closed form."""
@@ -197,7 +190,8 @@ class VAE(Family, Conditions, Samples, Scores, Encodes, Decodes):
             coded = self.posterior.draw(nets, h, eps)
         if self.likelihood.dequantizes(nets.spec):
             x = dequantize(nets.spec, x, noise.uniform(2 * draw + 1, nets.spec.shape))
-        return self.drawn(nets, x, c, h, coded, k).log_w
+        log_joint = self.log_likelihood(nets, x, coded.z, c) + self.prior_codes.log_prob(nets, coded.z, c)
+        return (log_joint - coded.log_q).view(k, -1)
 
     def scores_only_levels(self, spec: DataSpec) -> bool:
         return self.likelihood.scores_only_levels(spec)
@@ -221,8 +215,3 @@ class VAE(Family, Conditions, Samples, Scores, Encodes, Decodes):
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         return self.likelihood.mean(nets.spec, self.told(nets, self.prior_codes.push(nets, z, c), c))
-
-
-def repeat(rows: Tensor, k: int) -> Tensor:
-    """All rows, then all again, k times.  rows: (B, ...)."""
-    return rows if k == 1 else rows.repeat(k, *[1] * (rows.ndim - 1))

@@ -75,7 +75,7 @@ class Objective(Config, ABC):
 
     @property
     @abstractmethod
-    def draws(self) -> int:
+    def n_codes(self) -> int:
         """Codes of a row, k."""
 
     @property
@@ -100,12 +100,12 @@ class ELBO(Objective):
     beta: PositiveFloat = 1.0  # weight of the divergence
     warm_up: float = Field(0.0, ge=0.0, le=1.0)  # share of the steps over which beta rises from 0
     estimator: Literal["reparameterized", "reinforce"] = "reparameterized"  # of the encoder's gradient
-    draws_each: PositiveInt = Field(1, le=64)  # codes of a row; reinforce wants some: the others are the baseline
+    draws: PositiveInt = Field(1, le=64)  # codes of a row; reinforce wants some: the others are the baseline
 
     @model_validator(mode="after")
     def _has_a_baseline(self) -> Self:
-        if self.estimator == "reinforce" and self.draws_each < 2:
-            raise ValueError("reinforce needs draws_each of at least 2: the other draws are a draw's baseline")
+        if self.estimator == "reinforce" and self.draws < 2:
+            raise ValueError("reinforce needs draws of at least 2: the other draws are a draw's baseline")
         return self
 
     @property
@@ -114,8 +114,8 @@ class ELBO(Objective):
         return "negative_elbo_nats" if plain else "distortion_and_weighted_kl_nats"
 
     @property
-    def draws(self) -> int:
-        return self.draws_each
+    def n_codes(self) -> int:
+        return self.draws
 
     @property
     def needs_gaussian(self) -> bool:
@@ -162,7 +162,7 @@ class IWAE(Objective):
         return "negative_importance_weighted_bound_nats"
 
     @property
-    def draws(self) -> int:
+    def n_codes(self) -> int:
         return self.k
 
     @property

@@ -66,7 +66,7 @@ H = torch.tensor([[0.1, -0.6]], dtype=torch.float64)
 def test_reinforce_and_reparameterization_agree_on_the_gradient() -> None:
     """T08."""
     path = row_gradients(VAE(latent=1, depth=0), H, 100_000)
-    score = row_gradients(VAE(latent=1, depth=0, objective=ELBO(estimator="reinforce", draws_each=8)), H, 100_000, 1)
+    score = row_gradients(VAE(latent=1, depth=0, objective=ELBO(estimator="reinforce", draws=8)), H, 100_000, 1)
     for j in range(2):
         error = math.hypot(float(path[:, j].std()), float(score[:, j].std())) / math.sqrt(100_000)
         assert abs(float((path[:, j] - score[:, j]).mean())) < 5 * error
@@ -309,16 +309,14 @@ def test_a_run_of_an_earlier_release_builds_the_networks_it_was_saved_with() -> 
     assert float(nets["scale"]().detach()) == -2
 
 
-@pytest.mark.parametrize(
-    "objective", [{"objective": "iwae", "dreg": True}, {"estimator": "reinforce", "draws_each": 4}]
-)
+@pytest.mark.parametrize("objective", [{"objective": "iwae", "dreg": True}, {"estimator": "reinforce", "draws": 4}])
 def test_gradients_that_ask_for_a_density_refuse_a_flow_posterior(objective: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match="diagonal or cholesky"):
         VAE.model_validate({"objective": {"objective": "elbo"} | objective, "posterior": {"posterior": "flow"}})
 
 
 def test_reinforce_wants_draws_for_its_baseline() -> None:
-    with pytest.raises(ValidationError, match="draws_each of at least 2"):
+    with pytest.raises(ValidationError, match="draws of at least 2"):
         ELBO(estimator="reinforce")
 
 
