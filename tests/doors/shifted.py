@@ -30,6 +30,8 @@ from models.sampling import OneStep, Sampler
 from models.spec import DataSpec, Shape
 from models.walking import OneCall, Walk
 
+NOTE = "Nothing of it is trained."
+
 
 class Far(Options):
     """How far a code is from its point."""
@@ -53,7 +55,7 @@ class Shifted(Family, Samples, Scores, Encodes, Decodes, Conditions):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return ("Nothing of it is trained.",)
+        return (NOTE,)
 
     def build(self, spec: DataSpec) -> Nets:
         return Nets(spec, shift=torch.nn.Linear(spec.condition_size, spec.size, bias=False))
