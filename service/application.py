@@ -60,10 +60,14 @@ class Application:
         _check_key(idempotency_key)
         run = _run(command)
         try:
-            await asyncio.to_thread(run.data.check, self.settings.data_root)
+            outline = await asyncio.to_thread(run.data.outline, self.settings.data_root)
         except InvalidData as error:
             field = f"run.data.{error.field}" if error.field else "run.data"
             raise Invalid.field(field, error.message) from error
+        try:
+            run.family.check(outline)
+        except InvalidData as error:
+            raise Invalid.field(error.field or "run.family", error.message) from error
         recipe = run.model_dump(mode="json")
         fingerprint = _fingerprint(command.model, command.preset, recipe)
         return await self._start(NewJob(command.model, recipe, command.preset, None, idempotency_key, fingerprint))

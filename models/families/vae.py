@@ -58,8 +58,11 @@ class VAE(Family, Samples, Scores, Encodes, Decodes):
 
     ScoreOptions: ClassVar[type[Options]] = ImportanceOptions
 
-    def build(self, spec: DataSpec) -> Nets:
+    def check(self, spec: DataSpec) -> None:
         self.likelihood.check(spec)
+
+    def build(self, spec: DataSpec) -> Nets:
+        self.check(spec)
         return networks.Nets(
             spec,
             encoder=networks.encoder(spec, 2 * self.latent, width=self.width, depth=self.depth),

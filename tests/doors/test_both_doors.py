@@ -76,6 +76,7 @@ BARE = {  # asks as short as they can be
     "reconstruct": {"x": X},
     "interpolate": {"start_seed": 1, "end_seed": 2},
 }
+BERNOULLI = {"family": "vae", "likelihood": {"likelihood": "bernoulli"}}
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
 REFUSED = [
@@ -266,6 +267,13 @@ async def test_a_training_starts_alike_through_both_doors_and_once_for_a_key(doo
         ({"model": "m", "run": {"family": {"family": "vae"}, "data": {"source": "digits"}, "sed": 1}}, 422, "run.sed"),
         ({"model": "m", "run": {"family": {"family": "vae"}, "data": {"source": "digits"}, "budget": {}}}, 422,
          "run.budget"),
+        ({"model": "m", "run": {"family": BERNOULLI, "data": {"source": "two_moons"}}}, 422, "run.family.likelihood"),
+        ({"model": "m", "run": {"family": BERNOULLI, "data": {"source": "npy", "path": "rows.npy"}}}, 422,
+         "run.family.likelihood"),
+        ({"model": "m", "run": {"family": {"family": "vae"}, "data": {"source": "npy", "path": "rows.npy", "low": 2}}},
+         422, "run.data.low"),
+        ({"model": "m", "run": {"family": {"family": "gan"}, "data": {"source": "digits", "condition": "label"}}}, 422,
+         "run.data"),
     ],
 )  # fmt: skip
 async def test_a_bad_run_is_refused_naming_the_field_as_the_client_wrote_it(
