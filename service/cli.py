@@ -92,9 +92,10 @@ def families(
             _fail(f"there is no family {name!r}; there are: {', '.join(family['family'] for family in known)}")
         out.print_json(data=chosen[0])
         return
-    table = Table("family", "can be asked to", "what it is")
+    table = Table("family", "can be asked to", "condition", "what it is")
     for family in known:
-        table.add_row(family["family"], " ".join(family["capabilities"]), family["summary"])
+        condition = "yes" if family["takes_condition"] else ""
+        table.add_row(family["family"], " ".join(family["capabilities"]), condition, family["summary"])
     out.print(table)
 
 
@@ -367,7 +368,10 @@ def _follow(client: Client, job_id: str) -> None:
     if job["kind"] == "sample":
         err.print(f"drew {job['ask']['n']} rows of {job['ask']['model']} with seed {job['ask']['seed']}")
     else:
-        err.print(f"trained {job['model']}@{job['version']}  {numbers(job['metrics'])}")
+        reference = f"{job['model']}@{job['version']}"
+        err.print(f"trained {reference}  {numbers(job['metrics'])}")
+        for note in client.get(f"/models/{reference}")["notes"]:
+            err.print(f"note: {note}")
 
 
 def _jobs_table(rows: list[dict[str, Any]]) -> None:
@@ -379,11 +383,20 @@ def _jobs_table(rows: list[dict[str, Any]]) -> None:
 
 
 def _models_table(rows: list[dict[str, Any]]) -> None:
-    table = Table("model", "family", "shape", "can be asked to", "metrics")
+    table = Table("model", "family", "shape", "condition", "can be asked to", "metrics")
     for card in rows:
         reference, shape = f"{card['model']}@{card['version']}", "x".join(map(str, card["spec"]["shape"]))
-        table.add_row(reference, card["family"], shape, " ".join(card["capabilities"]), numbers(card["metrics"]))
+        able, metrics = " ".join(card["capabilities"]), numbers(card["metrics"])
+        table.add_row(reference, card["family"], shape, _kind(card["spec"].get("condition")), able, metrics)
     out.print(table)
+
+
+def _kind(condition: dict[str, Any] | None) -> str:
+    """What a model is to be told, in a word."""
+    if condition is None:
+        return ""
+    labels = condition["kind"] == "labels"
+    return f"label 0..{condition['n_classes'] - 1}" if labels else f"vector of {len(condition['shift'])}"
 
 
 def _flags(arguments: list[str]) -> dict[str, Any]:
