@@ -387,7 +387,7 @@ def _models_table(rows: list[dict[str, Any]]) -> None:
     for card in rows:
         reference, shape = f"{card['model']}@{card['version']}", "x".join(map(str, card["spec"]["shape"]))
         able, metrics = " ".join(card["capabilities"]), numbers(card["metrics"])
-        table.add_row(reference, card["family"], shape, _kind(card["spec"].get("condition")), able, metrics)
+        table.add_row(reference, card["family"], shape, _kind(card["spec"]["condition"]), able, metrics)
     out.print(table)
 
 
