@@ -61,15 +61,15 @@ class Conditioning:
         try:
             with np.errstate(over="ignore"):
                 self.kind.check(told.astype(np.float32))
-        except InvalidInput as error:
-            _refuse(f"{error.message}; give one for all rows, or one for each")
+        except InvalidInput:
+            _refuse(f"is none of this model; {self.model} needs {_wanted(self.kind)}")
         return told
 
 
 def _wanted(kind: Condition) -> str:
-    if isinstance(kind, Labels):
-        return f"a label, 0 to {kind.n_classes - 1}, for all rows, or one for each"
-    return f"a vector of {kind.width} numbers for all rows, or one for each"
+    labels = isinstance(kind, Labels)
+    one = f"a label, 0 to {kind.size - 1}," if labels else f"a vector of {kind.width} finite numbers"
+    return f"{one} for all rows, or one for each"
 
 
 def _refuse(message: str) -> NoReturn:
