@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from models.errors import InvalidData
 from models.networks.conv import ConvDecoder, ConvEncoder
-from models.networks.coupling import Affine, Bijection, RationalQuadratic
+from models.networks.coupling import Affine, Bijection, CubeSpline, RationalQuadratic
 from models.networks.denoiser import Denoiser, ResidualMLP
 from models.networks.mlp import MLP
 from models.networks.unet import UNet
@@ -110,6 +110,7 @@ __all__ = [
     "MLP",
     "Affine",
     "Bijection",
+    "CubeSpline",
     "Nets",
     "RationalQuadratic",
     "Scalar",
