@@ -7,9 +7,9 @@ With z = f(v) a bijection of R^D onto the base space, p(z) = N(0, I),
 and a sample is v = f^{-1}(z). f is a chain of transforms, each a monotone univariate map g of every element
 (`models.objectives.univariate`), its parameters theta computed by a network from earlier elements and the condition c:
 
-    coupling                z_i = g(v_i; theta_i(v_<i, c)), two groups of elements: 1 call for a density, 2 for a sample
-    autoregressive          the same with D groups, as in MAF:                      1 call for a density, D for a sample
-    inverse autoregressive  z_i = g(v_i; theta_i(z_<i, c)), as in IAF:              D calls for a density, 1 for a sample
+    coupling                z_i = g(v_i; theta_i(v_<i, c)), two groups of elements; 1 call a density, 2 a sample
+    autoregressive          the same with D groups, as in MAF;                      1 call a density, D a sample
+    inverse autoregressive  z_i = g(v_i; theta_i(z_<i, c)), as in IAF;              D calls a density, 1 a sample
 
 Affine couplings are Real NVP; splines make neural spline flows of all three. What is called often has to be the fast
 way: an IAF that is sampled (a posterior of a VAE, say) is fast from the base space to the samples, whatever that way
@@ -102,7 +102,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
     def log_density(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         """Log p(x|c) of continuous x in data units, (B,) nats.  x: (B, *shape), c: (B, C)."""
         v, log_det_v = to_reals(nets.spec, x, self.alpha)
-        z, log_det_z = nets["flow"](v, *_given(c))
+        z, log_det_z = nets["flow"](v, *networks.given(c))
         log_p_z = -0.5 * (z**2).sum(1) - 0.5 * nets.spec.size * log(2 * pi)
         log_p: Tensor = log_p_z + log_det_z + log_det_v
         return log_p
@@ -127,7 +127,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         v, _ = to_reals(nets.spec, x, self.alpha)
-        z: Tensor = nets["flow"](v, *_given(c))[0]
+        z: Tensor = nets["flow"](v, *networks.given(c))[0]
         return z
 
     def latent_shape(self, spec: DataSpec) -> Shape:
@@ -137,18 +137,13 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
         return noise.normal(0, (nets.spec.size,))
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        v = bijection(nets).inverse(z, *_given(c))
+        v = bijection(nets).inverse(z, *networks.given(c))
         return from_reals(nets.spec, v, self.alpha)
 
 
 def bijection(nets: Nets) -> Bijection:
     """The network from data to noise."""
     return cast("Bijection", nets["flow"])
-
-
-def _given(c: Tensor) -> tuple[Tensor, ...]:
-    """What a bijection takes beside its own argument: nothing where there is no condition."""
-    return (c,) if c.shape[1] else ()
 
 
 def _u01(batch: Batch) -> Tensor:

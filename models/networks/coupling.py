@@ -145,9 +145,9 @@ def _orders(features: int, passes: int) -> Iterator[Tensor]:
         yield features - 1 - order
 
 
-def _start_as_identity(layer: nn.Module, *, alone: bool) -> None:
+def _start_as_identity(layer: Any, *, alone: bool) -> None:
     """Zero what parametrizes the univariate maps: all of zuko's are the identity at zero."""
-    outputs = layer if alone else layer.hyper[-1]  # type: ignore[index]  # one element, nothing given: no network
+    outputs = layer if alone else layer.hyper[-1]  # one element, nothing given: no network
     for parameter in outputs.parameters():
         nn.init.zeros_(parameter)
 

@@ -300,11 +300,11 @@ def test_summing_a_conditional_flow_over_labels_gives_the_density_without_them()
 def test_more_draws_tighten_the_bound_that_is_served() -> None:
     """T33: on average over rows of noise, and never above the bin's own probability."""
     nets = roughened(FLOWS[0], LEVELS, scale=1.5)
-    x = rows(LEVELS, 1).repeat(1500, 1, 1, 1)
+    x = rows(LEVELS, 1).repeat(400, 1, 1, 1)
     one, few, many = (score(FLOWS[0], nets, x, k=k) for k in (1, 4, 40))
     assert few.std_error is not None
-    assert float(one.value.mean()) + 0.05 < float(few.value.mean()) < float(many.value.mean())
-    probability = score(FLOWS[0], nets, x[:1], k=1000)
+    assert float(one.value.mean()) + 0.1 < float(few.value.mean()) < float(many.value.mean())
+    probability = score(FLOWS[0], nets, x[:1], k=300)
     assert probability.std_error is not None
     assert float(many.value.mean()) < float(probability.value) + 5 * float(probability.std_error)
 
@@ -326,7 +326,7 @@ def test_every_dequantization_gives_a_bound_whose_levels_sum_to_less_than_one(
     flow = Flow(n_transforms=2, width=16, dequantization=dequantization)
     nets = roughened(flow, spec)
     side = torch.arange(4.0, dtype=torch.float64)
-    scored = score(flow, nets, torch.cartesian_prod(side, side), k=400)
+    scored = score(flow, nets, torch.cartesian_prod(side, side), k=200)
     assert scored.kind == "lower_bound"
     assert scored.std_error is not None
     slack = float((scored.value.exp() * scored.std_error).sum())

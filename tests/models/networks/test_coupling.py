@@ -81,7 +81,7 @@ def test_a_masked_flow_is_fast_forward_and_an_inverse_autoregressive_one_backwar
 
 
 def test_the_direction_the_notes_call_slow_is_the_fast_one_of_an_inverse_autoregressive_flow() -> None:
-    """Erratum: "(slow f, fast g)" of an IAF posterior, where z* = f(z) is what is sampled, would cost D calls a draw."""
+    """Erratum: "(slow f, fast g)" of an IAF posterior, whose z* = f(z) is sampled, would cost D calls a draw."""
     base_to_samples, samples_to_base = "inverse", "forward"
     iaf = bijection(inverse=True)
     assert calls(iaf, base_to_samples) < calls(iaf, samples_to_base)
