@@ -43,7 +43,7 @@ def test_bins_that_begin_at_their_level_are_another_convention() -> None:
     begun = torch.stack([weight @ theirs.log_prob(y + u01)[:, 0].exp() for y in levels])
     assert abs(float(begun[6].log()) - -0.78661686) < 1e-8
     assert abs(float(centered[6].log()) - -0.78661686) > 0.03
-    assert abs(float((centered - begun) @ levels) - 0.5) < 1e-6
+    assert abs(float((centered - begun) @ levels) - 0.5) < 1e-4
 
 
 class Posterior(nn.Module):
