@@ -10,7 +10,7 @@ from models.families.diffusion import DenoisingOptions, Diffusion
 from models.networks import Nets
 from models.noise import Noise
 from models.objectives.schedules import Floats, Level, Linear
-from models.sampling import sample
+from models.sampling import sample, untold
 from models.sampling_diffusion import LinearSteps, ddim, reverse_sde
 from models.spec import DataSpec
 
@@ -41,11 +41,16 @@ def steps_of(nets: Nets, **options: object) -> LinearSteps:
     return sampler
 
 
+def stepped(sampler: LinearSteps, x: Tensor, k: Tensor, noise: Noise) -> Tensor:
+    """Where a step leads rows that are told nothing."""
+    return sampler.step((x, untold(x)), k, noise)[0]
+
+
 def affine(sampler: LinearSteps) -> tuple[float, float]:
     """Slope and intercept of the map of a deterministic sampler."""
     x = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
     for k in range(sampler.steps):
-        x = sampler.step(x, torch.full((2,), k), Noise.rows(0, 2))
+        x = stepped(sampler, x, torch.full((2,), k), Noise.rows(0, 2))
     return (x[1] - x[0]).item(), x[0].item()
 
 
@@ -55,7 +60,7 @@ def output_moments(sampler: LinearSteps) -> tuple[float, float]:
     twins = Noise.join([Noise.rows(0, 1), Noise.rows(0, 1)])  # both rows get the same noise
     for k in range(sampler.steps):
         xi = twins[:1].normal(k + 1, (1,)).double()
-        ends = sampler.step(torch.tensor([[0.0], [1.0]], dtype=torch.float64), torch.full((2,), k), twins)
+        ends = stepped(sampler, torch.tensor([[0.0], [1.0]], dtype=torch.float64), torch.full((2,), k), twins)
         c = sampler.coefficients[k, 2]
         slope, shift = (ends[1] - ends[0]).item(), (ends[0] - c * xi[0]).item()
         mean, variance = slope * mean + shift, slope**2 * variance + c**2
@@ -107,7 +112,7 @@ def test_an_ancestral_step_is_the_posterior_of_ddpm() -> None:
         of_eps = (x - beta[t] / (1 - alpha_bar[t]) ** 0.5 * eps) / (1 - beta[t]) ** 0.5
         beta_tilde = (1 - before) / (1 - alpha_bar[t]) * beta[t]
         noise = Noise.rows(3, 1)
-        step = sampler.step(x, torch.tensor([k]), noise) - beta_tilde**0.5 * noise.normal(k + 1, (1,))
+        step = stepped(sampler, x, torch.tensor([k]), noise) - beta_tilde**0.5 * noise.normal(k + 1, (1,))
         torch.testing.assert_close(of_x0 + of_x, of_eps)
         torch.testing.assert_close(step, of_eps)
     assert sampler.coefficients[-1, 2] == 0.0
@@ -151,8 +156,8 @@ def test_rows_at_different_steps_share_a_call() -> None:
     sampler = steps_of(gaussian(), sampler="ancestral", steps=10)
     noise, x = Noise.rows(5, 4), torch.randn(4, 1, generator=torch.Generator().manual_seed(0))
     k = torch.tensor([0, 9, 3, 3])
-    together = sampler.step(x, k, noise)
-    alone = [sampler.step(x[i : i + 1], k[i : i + 1], noise[i : i + 1]) for i in range(4)]
+    together = stepped(sampler, x, k, noise)
+    alone = [stepped(sampler, x[i : i + 1], k[i : i + 1], noise[i : i + 1]) for i in range(4)]
     torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=0)
 
 
