@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from models.errors import InvalidData
 from models.networks.concatsquash import ConcatSquash
 from models.networks.conv import ConvDecoder, ConvEncoder
-from models.networks.coupling import Affine, Bijection, RationalQuadratic
+from models.networks.coupling import Affine, Bijection, CubeSpline, RationalQuadratic
 from models.networks.denoiser import Denoiser, ResidualMLP, given
 from models.networks.made import MADE
 from models.networks.mlp import MLP
@@ -148,6 +148,7 @@ __all__ = [
     "Affine",
     "Bijection",
     "ConcatSquash",
+    "CubeSpline",
     "Nets",
     "PixelCNN",
     "RationalQuadratic",
