@@ -19,6 +19,7 @@ from models.errors import InvalidData
 from models.networks.conv import ConvDecoder, ConvEncoder
 from models.networks.coupling import Affine, Bijection, RationalQuadratic
 from models.networks.denoiser import Denoiser, ResidualMLP
+from models.networks.mixture import GaussianMixture
 from models.networks.mlp import MLP
 from models.networks.unet import UNet
 from models.spec import DataSpec, Shape
@@ -110,6 +111,7 @@ __all__ = [
     "MLP",
     "Affine",
     "Bijection",
+    "GaussianMixture",
     "Nets",
     "RationalQuadratic",
     "Scalar",
