@@ -55,20 +55,21 @@ class WAE(Family, Samples, Encodes, Decodes):
     weight: PositiveFloat = 10.0  # of the penalty, lambda
     penalty: AnyPenalty = MMD()
     prior_codes: AnyCodePrior = GaussianCodes()
-    encoder: Literal["deterministic", "gaussian"] = "deterministic"
+    posterior: Literal["deterministic", "gaussian"] = "deterministic"
 
     optimizer: ClassVar[Adam] = Adam(betas=(0.5, 0.999))
 
     @model_validator(mode="after")
     def _the_prior_fits(self) -> Self:
-        if self.latent < self.prior_codes.least_dimensions:
+        prior, least = self.prior_codes.prior, self.prior_codes.least_dimensions
+        if self.latent < least:
             raise ValueError(
-                f"the prior {self.prior_codes.prior} needs latent to be at least {self.prior_codes.least_dimensions}"
+                f"the prior {prior} has at least {least} dimensions, and latent is {self.latent}; raise it"
             )
         return self
 
     def build(self, spec: DataSpec) -> Nets:
-        n_out = self.latent if self.encoder == "deterministic" else 2 * self.latent
+        n_out = self.latent if self.posterior == "deterministic" else 2 * self.latent
         nets = networks.Nets(
             spec,
             encoder=networks.encoder(spec, n_out, width=self.width, depth=self.depth),
@@ -80,7 +81,7 @@ class WAE(Family, Samples, Encodes, Decodes):
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
         u, rng = nets.spec.normalize(batch.x), batch.rng
-        z = self.codes(nets, u, rng)  # (B, Z)
+        z = self.draw_codes(nets, u, rng)  # (B, Z)
         eps = torch.randn(len(z), self.prior_codes.normals(self.latent), generator=rng, device=z.device, dtype=z.dtype)
         prior = self.prior_codes.push(eps)
         if isinstance(self.penalty, Adversarial):
@@ -92,9 +93,9 @@ class WAE(Family, Samples, Encodes, Decodes):
         terms = {"cost": cost, "penalty": penalty}
         yield Loss("penalized_cost", cost + self.weight * penalty, ("encoder", "decoder"), terms)
 
-    def codes(self, nets: Nets, u: Tensor, rng: Generator) -> Tensor:
+    def draw_codes(self, nets: Nets, u: Tensor, rng: Generator) -> Tensor:
         """Draws of Q(z|x), (B, Z).  u: (B, *shape), network units."""
-        if self.encoder == "deterministic":
+        if self.posterior == "deterministic":
             z: Tensor = nets["encoder"](u)
             return z
         mu, log_var = nets["encoder"](u).chunk(2, dim=1)
@@ -102,17 +103,17 @@ class WAE(Family, Samples, Encodes, Decodes):
         return reparameterize(mu, log_var.clamp(-12, 6), eps)
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
-        return sampling.OneStep(lambda noise: self.prior(nets, noise), lambda z, noise: self.decode(nets, z))
+        return sampling.OneStep(lambda noise, c: self.prior(nets, noise, c), lambda z, _, c: self.decode(nets, z, c))
 
-    def encode(self, nets: Nets, x: Tensor) -> Tensor:
+    def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         z: Tensor = nets["encoder"](nets.spec.normalize(x))
         return z[:, : self.latent]  # the mean, where there is a spread too
 
     def latent_shape(self, spec: DataSpec) -> Shape:
         return (self.latent,)
 
-    def prior(self, nets: Nets, noise: Noise) -> Tensor:
+    def prior(self, nets: Nets, noise: Noise, c: Tensor) -> Tensor:
         return self.prior_codes.push(noise.normal(0, (self.prior_codes.normals(self.latent),)))
 
-    def decode(self, nets: Nets, z: Tensor) -> Tensor:
+    def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         return nets.spec.denormalize(nets["decoder"](z))

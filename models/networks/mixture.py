@@ -36,4 +36,5 @@ class GaussianMixture(nn.Module):
         standard = torch.linalg.solve_triangular(self.cholesky(), away, upper=False)
         log_volume = self.log_diagonal.sum(1) + 0.5 * z.shape[1] * log(2 * pi)  # (K,)
         each = -0.5 * (standard**2).sum(1) - log_volume[:, None] + self.logits.log_softmax(0)[:, None]  # (K, B)
-        return each.logsumexp(0)
+        log_p: Tensor = each.logsumexp(0)
+        return log_p
