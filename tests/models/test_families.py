@@ -35,6 +35,8 @@ SMALL = {
     "steps": 50,
     "critic_steps": 2,
     "density": {"density": "gaussian"},
+    "codes": 3,
+    "categories": 4,
 }
 SMALL_OPTIONS = {"k": 3, "steps": 4, "draws": 1}
 SOURCES = ("two_moons", "digits")
