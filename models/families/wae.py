@@ -63,9 +63,7 @@ class WAE(Family, Samples, Encodes, Decodes):
     def _the_prior_fits(self) -> Self:
         prior, least = self.prior_codes.prior, self.prior_codes.least_dimensions
         if self.latent < least:
-            raise ValueError(
-                f"the prior {prior} has at least {least} dimensions, and latent is {self.latent}; raise it"
-            )
+            raise ValueError(f"the prior {prior} needs at least {least} dimensions; raise latent from {self.latent}")
         return self
 
     def build(self, spec: DataSpec) -> Nets:

@@ -36,6 +36,7 @@ SMALL = {
     "critic_steps": 2,
     "density": {"density": "gaussian"},
     "codes": 3,
+    "noise": 2,
     "categories": 4,
 }
 SMALL_OPTIONS = {"k": 3, "steps": 4, "draws": 1}
