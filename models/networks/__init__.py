@@ -21,6 +21,7 @@ from models.networks.conv import ConvDecoder, ConvEncoder
 from models.networks.coupling import Affine, Bijection, CubeSpline, RationalQuadratic
 from models.networks.denoiser import Denoiser, ResidualMLP, given
 from models.networks.made import MADE
+from models.networks.mixture import GaussianMixture
 from models.networks.mlp import MLP
 from models.networks.pixelcnn import PixelCNN
 from models.networks.unet import UNet
@@ -149,6 +150,7 @@ __all__ = [
     "Bijection",
     "ConcatSquash",
     "CubeSpline",
+    "GaussianMixture",
     "Nets",
     "PixelCNN",
     "RationalQuadratic",
