@@ -21,6 +21,7 @@ from models.networks.coupling import Affine, Bijection, RationalQuadratic
 from models.networks.denoiser import Denoiser, ResidualMLP
 from models.networks.mlp import MLP
 from models.networks.unet import UNet
+from models.objectives.preconditioning import Preconditioning, Velocity
 from models.spec import DataSpec, Shape
 
 SLOPE = 0.2  # of LeakyReLU below zero
@@ -89,11 +90,15 @@ def _activation(leaky: bool) -> Callable[[], nn.Module]:
     return partial(nn.LeakyReLU, SLOPE) if leaky else nn.SiLU
 
 
-def denoiser(spec: DataSpec, *, width: int, depth: int) -> Denoiser:
-    """(B, *shape) and log signal-to-noise ratios, (B,), to the noise, (B, *shape)."""
+def denoiser(
+    spec: DataSpec, *, width: int, depth: int, n_given: int = 0, preconditioning: Preconditioning = Velocity()
+) -> Denoiser:
+    """(B, *shape), log signal-to-noise ratios, (B,), and a condition, (B, n_given), to the noise, (B, *shape)."""
     if convolves(spec):
-        return Denoiser(UNet(spec.shape, width=width, depth=depth), width=width)
-    return Denoiser(ResidualMLP(spec.shape, width=width, depth=depth), width=width)
+        backbone: nn.Module = UNet(spec.shape, width=width, depth=depth)
+    else:
+        backbone = ResidualMLP(spec.shape, width=width, depth=depth)
+    return Denoiser(backbone, width=width, n_given=n_given, preconditioning=preconditioning)
 
 
 def convolves(spec: DataSpec) -> bool:
