@@ -13,15 +13,13 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple, Self
 
 import numpy as np
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from models.errors import InvalidInput
 from models.family import Options
 from models.objectives.schedules import Floats, karras
 
-SamplerName = Literal[
-    "ddim", "ancestral", "sde", "euler_maruyama", "predictor_corrector", "heun", "dpm_solver", "ode"
-]
+SamplerName = Literal["ddim", "ancestral", "sde", "euler_maruyama", "predictor_corrector", "heun", "dpm_solver", "ode"]
 GridName = Literal["levels", "karras", "log_snr"]
 
 
@@ -51,7 +49,7 @@ class DenoisingOptions(Options):
 
     sampler: SamplerName = "ddim"
     steps: PositiveInt | None = Field(None, le=4000)  # None: 50 for ddim, 18 heun, 20 dpm_solver, 32 ode, else all T
-    grid: GridName | None = None  # where the steps lie. None: karras for heun and dpm_solver, log_snr for ode, else levels
+    grid: GridName | None = None  # of the steps. None: karras for heun and dpm_solver, log_snr for ode, else levels
     eta: float = Field(0.0, ge=0.0, le=1.0)  # of ddim: from its deterministic map, 0, to ancestral sampling, 1
     variance: Literal["posterior", "beta"] = "posterior"  # of ancestral: DDPM's two
     snr: float = Field(0.16, gt=0.0, le=1.0)  # of predictor_corrector: the size of a Langevin step
@@ -69,7 +67,14 @@ class DenoisingOptions(Options):
         return self
 
     def levels(self, schedule: Floats) -> Floats:
-        """Lambda of each step's start (of ode also the last one's end), noisiest first, from those of a schedule, least noisy first. Raises InvalidInput."""
+        """Lambda of each step's start, and of the last one's end for ode, noisiest first.
+
+        Arguments:
+            schedule: the model's levels, (T,), least noisy first.
+
+        Raises:
+            InvalidInput: more steps than levels.
+        """
         T, default = len(schedule), DEFAULTS[self.sampler]
         steps = self.steps or min(default.steps or T, T)
         grid = self.grid or default.grid

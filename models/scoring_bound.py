@@ -7,11 +7,11 @@ Over the levels lambda_1 > ... > lambda_T, with x_t = alpha_t x_0 + sigma_t eps 
     p(x_0|x_1) = N(x_0; x_0hat(x_1), sigma_1^2 I).
 
 The sum is estimated from M levels. They are drawn with the probabilities that its terms would have for data N(0, I),
-where E || eps - eps_theta ||^2 = alpha^2 D: p_t prop. to (e^{lambda_{t-1} - lambda_t} - 1) alpha_t^2; one from each M-th of
-their distribution, so every draw of M is unbiased and its variance is small. The mean of J such draws has a standard error.
+where E || eps - eps_theta ||^2 = alpha^2 D: p_t prop. to (e^{lambda_{t-1} - lambda_t} - 1) alpha_t^2; one from each
+M-th of their distribution, so every draw of M is unbiased and varies little. The mean of J draws has a standard error.
 
-Data with levels are dequantized, as they were in training, and log P(y) >= E_u log p(y + w (u - 1/2)) + D log w. (DDPM's
-discretized decoder bounds the same number, but from a network that knows of the levels.)
+Data with levels are dequantized, as they were in training: log P(y) >= E_u log p(y + w (u - 1/2)) + D log w. (DDPM's
+discretized decoder bounds the same number, but wants a network that was trained on the levels themselves.)
 
 References:
     | Denoising Diffusion Probabilistic Models (Ho et al., 2020), https://arxiv.org/abs/2006.11239
@@ -93,7 +93,7 @@ class VariationalBound(Scorer):
         """The level of each row's call, counted from 0: one from the i-th M-th of p_t, or the decoder's."""
         at = ((i + u01.double()) / self.levels).numpy()
         t = 1 + np.searchsorted(np.cumsum(self._terms / self._terms.sum())[:-1], at, side="right")
-        return torch.where(i < self.levels, torch.from_numpy(t), 0)
+        return torch.where(i < self.levels, torch.from_numpy(t), torch.zeros_like(i))
 
     @cached_property
     def _terms(self) -> Floats:

@@ -25,6 +25,7 @@ from models.objectives.preconditioning import Preconditioning, Velocity
 from models.spec import DataSpec, Shape
 
 SLOPE = 0.2  # of LeakyReLU below zero
+VELOCITY = Velocity()
 UNITS, CHANNELS = 128, 32  # of a layer of a perceptron, of the first convolution, unless asked otherwise
 
 
@@ -101,7 +102,7 @@ def _activation(leaky: bool) -> Callable[[], nn.Module]:
 
 
 def denoiser(
-    spec: DataSpec, *, width: int, depth: int, n_given: int = 0, preconditioning: Preconditioning = Velocity()
+    spec: DataSpec, *, width: int, depth: int, n_given: int = 0, preconditioning: Preconditioning = VELOCITY
 ) -> Denoiser:
     """(B, *shape), log signal-to-noise ratios, (B,), and a condition, (B, n_given), to the noise, (B, *shape)."""
     backbone = UNet if convolves(spec) else ResidualMLP

@@ -1,7 +1,7 @@
 r"""The network of a diffusion: what noise is in x, at a log signal-to-noise ratio lambda, given a condition.
 
 A backbone F sees x and lambda; a preconditioning says what of x it sees and how its answer is read as the noise
-(`models.objectives.preconditioning`). The condition c joins the embedding of lambda. Where c is zero there is no condition.
+(`models.objectives.preconditioning`). The condition c joins the embedding of lambda.
 
 References:
     | Attention Is All You Need (Vaswani et al., 2017), https://arxiv.org/abs/1706.03762

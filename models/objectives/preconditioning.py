@@ -11,9 +11,9 @@ The second is Karras et al.'s: with noise y = x / alpha of size s = sigma / alph
     c_out = s sigma_data / sqrt(s^2 + sigma_data^2),   c_in = 1 / sqrt(s^2 + sigma_data^2),
 
 and eps = (y - D) / s. F's input and its target have variance 1 at every level, for data of standard deviation
-sigma_data; where that is 1, edm is velocity with F's sign turned. (Their c_noise = log(s) / 4 is -lambda / 8: the embedding
-of lambda knows it.) Where only noise is left eps is x itself, whatever F says, so the first steps of a sampler, which
-divide by alpha, are safe; and F = 0, where training starts, is the exact answer for data N(0, sigma_data^2 I).
+sigma_data; where that is 1, edm is velocity with F's sign turned. (Their c_noise = log(s) / 4 is -lambda / 8, and the
+embedding of lambda knows it.) Where only noise is left eps is x itself, whatever F says, so the first steps of a
+sampler, which divide by alpha, are safe; and F = 0, where training starts, is exact for data N(0, sigma_data^2 I).
 
 References:
     | Progressive Distillation for Fast Sampling of Diffusion Models (Salimans & Ho, 2022), arXiv:2202.00512
@@ -75,7 +75,9 @@ class EDM(Preconditioning):
     """F sees variance 1 and aims at variance 1, whatever the scale of the data."""
 
     preconditioning: Literal["edm"] = "edm"
-    sigma_data: PositiveFloat = 1.0  # standard deviation of the data, network units: 1 for vectors, which are normalized
+    sigma_data: PositiveFloat = (
+        1.0  # of the data, network units: 1 for vectors, which are normalized; 0.5 for many images
+    )
 
     @property
     def data_std(self) -> float:

@@ -8,7 +8,7 @@ lambda is drawn and in the weight w. As denoising score matching, L = E_t c(t) |
     likelihood:  c = g^2: half of its integral over t bounds the negative log-likelihood, up to a constant. Along the
                  levels g^2 / sigma^2 dt = -d lambda, so that it is
 
-                     1/2 integral g^2 E || s_theta + eps / sigma ||^2 dt = 1/2 integral E || eps - eps_theta ||^2 d lambda,
+                     1/2 int g^2 E || s_theta + eps / sigma ||^2 dt = 1/2 int E || eps - eps_theta ||^2 d lambda,
 
                  which is estimated with the least variance where lambda is even between the ends: w = 1 again. This is
                  Song et al.'s importance sampling of t, in the coordinate where it is the uniform distribution.
@@ -57,7 +57,7 @@ class Weighting(Config, ABC):
 
     def weight(self, log_snr: Tensor, sigma_data: float) -> Tensor:
         """W(lambda), (B,), for data of standard deviation sigma_data, network units."""
-        return torch.ones_like(log_snr)
+        return log_snr.new_ones(log_snr.shape)
 
 
 @final
@@ -68,7 +68,8 @@ class Noise(Weighting):
 
     def log_snr(self, spread: Tensor, levels: Floats) -> Tensor:
         t = (spread * len(levels)).long().clamp(max=len(levels) - 1)
-        return torch.from_numpy(levels).to(spread)[t]
+        log_snr: Tensor = torch.from_numpy(levels).to(spread)[t]
+        return log_snr
 
 
 @final
@@ -92,7 +93,8 @@ class LogNormal(Weighting):
 
     def log_snr(self, spread: Tensor, levels: Floats) -> Tensor:
         within = spread.clamp(1e-6, 1 - 1e-6)
-        return -2 * (self.mean + self.std * torch.special.ndtri(within))
+        log_sigma: Tensor = self.mean + self.std * torch.special.ndtri(within)
+        return -2 * log_sigma
 
     def weight(self, log_snr: Tensor, sigma_data: float) -> Tensor:
         return 1 + (-log_snr).exp() / sigma_data**2

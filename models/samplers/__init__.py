@@ -7,21 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from torch import Tensor
+
 from models.denoising import DenoisingOptions
 from models.objectives.schedules import Floats
 from models.samplers.dpm_solver import DPMSolver
 from models.samplers.heun import Heun
 from models.samplers.linear import LinearSteps, ancestral, corrected, ddim, euler_maruyama, reverse_sde
-from models.samplers.predictor import Denoising, Predictor
-from models.samplers.probability_flow import MOVES, AdaptiveFlow, FlowSteps, FlowWalk
+from models.samplers.predictor import Predictor
+from models.samplers.probability_flow import DDIM, FlowSampler, FlowWalk, as_is
+from models.sampling import Sampler
+from models.solving import DormandPrince, RungeKutta, Solver
 
-Builder = Callable[[Predictor, Floats, DenoisingOptions], Denoising]  # of levels, noisiest first
+Map = Callable[[Tensor], Tensor]
+Builder = Callable[[Predictor, Floats, DenoisingOptions], Sampler]  # of levels, noisiest first
+
+SOLVERS: dict[str, Callable[[Floats, float], Solver]] = {  # of the ends of steps, and a tolerance
+    "rk4": lambda ends, _: RungeKutta(ends),
+    "adaptive": lambda ends, tolerance: DormandPrince(ends[0], ends[-1], tolerance, len(ends) - 1),
+}
 
 
-def _flow(predict: Predictor, log_snr: Floats, options: DenoisingOptions) -> Denoising:
-    if options.solver == "rk4":
-        return FlowSteps(predict, log_snr[:-1], log_snr[-1])
-    return AdaptiveFlow(predict, log_snr[:-1], log_snr[-1], options.tolerance)
+def _flow(predict: Predictor, log_snr: Floats, options: DenoisingOptions) -> Sampler:
+    return FlowSampler(predict, SOLVERS[options.solver](log_snr, options.tolerance), log_snr[-1])
 
 
 SAMPLERS: dict[str, Builder] = {
@@ -35,19 +43,27 @@ SAMPLERS: dict[str, Builder] = {
     "ode": _flow,
 }
 
+
+def walk(predict: Predictor, ends: Floats, solver: str, enter: Map, leave: Map) -> FlowWalk:
+    """Rows along the flow, by Runge and Kutta's steps or DDIM's.  ends: (S + 1,), lambda in the order it is walked."""
+    if solver == "ddim":
+        return FlowWalk(predict.noise, DDIM(ends), enter, leave)
+    return FlowWalk(predict.flow, RungeKutta(ends), enter, leave)
+
+
 __all__ = [
-    "MOVES",
     "SAMPLERS",
-    "AdaptiveFlow",
     "DPMSolver",
-    "FlowSteps",
+    "FlowSampler",
     "FlowWalk",
     "Heun",
     "LinearSteps",
     "Predictor",
     "ancestral",
+    "as_is",
     "corrected",
     "ddim",
     "euler_maruyama",
     "reverse_sde",
+    "walk",
 ]

@@ -1,12 +1,12 @@
 r"""Karras et al.'s deterministic sampler: Heun's method along the probability flow.
 
-In y = x / alpha, the data with noise of size s = sigma / alpha beside them, the flow is dy / ds = eps(y, s). A step from
-s to s' goes there by Euler's method, which is DDIM's, and again with the mean of the two slopes,
+In y = x / alpha, the data with noise of size s = sigma / alpha beside them, the flow is dy / ds = eps(y, s). A step
+from s to s' goes there by Euler's method, which is DDIM's, and again with the mean of the two slopes,
 
     x~ = a x + b eps(x),      x' = a x + b (eps(x) + eps(x~)) / 2,
 
-with DDIM's a = alpha' / alpha and b = alpha' (s' - s): two network calls, an error of second order. The last step, to the
-data, is Euler's: it ends at x_0.
+with DDIM's a = alpha' / alpha and b = alpha' (s' - s): two network calls, an error of second order. The last step, to
+the data, is Euler's: it ends at x_0.
 
 References:
     | Elucidating the Design Space of Diffusion-Based Generative Models (Karras et al., 2022), arXiv:2206.00364

@@ -5,21 +5,21 @@ e^h = alpha' / alpha. Each step is x' = a x + b eps + c xi with xi ~ N(0, I):
 
     ddim(eta):       x' = alpha' x_0 + sqrt(sigma'^2 - c^2) eps + c xi,
                      c = eta (sigma' / sigma) sqrt(1 - alpha^2 / alpha'^2)
-    ancestral:       the mean of q(x'|x, x_0), which is that of ddim(1), with the variance of q(x'|x, x_0), beta~, which is
-                     c^2 of ddim(1), or with beta = 1 - alpha^2 / alpha'^2: right for data of a point, and for N(0, I)
+    ancestral:       the mean of q(x'|x, x_0), as ddim(1) has it, with the variance of q(x'|x, x_0), beta~ = c^2 of
+                     ddim(1), right for data of one point, or beta = 1 - alpha^2 / alpha'^2, right for N(0, I)
     sde:             x' = e^h x - 2 (e^h - 1) eps / sigma + sqrt(e^{2h} - 1) xi
     euler_maruyama:  x' = (1 + h) x - 2 h eps / sigma + sqrt(2h) xi
 
-The last two are the reverse of dX = -X dt + sqrt(2) dB, dX = (X + 2 s) d tau + sqrt(2) dB with the score s = -eps / sigma
-frozen over a step of length h: solved exactly (the exponential integrator), and to first order. (Anderson's
+The last two are the reverse of dX = -X dt + sqrt(2) dB, dX = (X + 2 s) d tau + sqrt(2) dB with the score
+s = -eps / sigma frozen over a step of length h: solved exactly (the exponential integrator), and to first order. (Anderson's
 -X - 2 s belongs to a time that runs backwards; with d tau > 0 it runs away from the data.)
 
 A predictor-corrector takes before each step of the sde one of Langevin's at the same level,
 
     x' = x + e s + sqrt(2 e) xi,      e = 2 e^{-2h} (r sigma)^2,
 
-with the signal-to-noise ratio r of a step. (Song et al. take r |xi| / |s| for r sigma, the norms averaged over the batch;
-here rows never look at one another, and sigma is what that ratio is where eps is noise, as in Song & Ermon.)
+with the signal-to-noise ratio r of a step. (Song et al. take r |xi| / |s| for r sigma, the norms averaged over the
+batch; here rows never look at one another, and sigma is that ratio where eps is noise, as in Song & Ermon.)
 
 References:
     | Denoising Diffusion Probabilistic Models (Ho et al., 2020), https://arxiv.org/abs/2006.11239

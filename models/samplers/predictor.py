@@ -5,7 +5,8 @@ Guidance takes the condition for more than it is: with eps_c given the condition
     eps = (1 + w) eps_c - w eps_0,
 
 so that w = 0 is the conditional model, w = -1 the unconditional one, and w > 0 the score of p(x) p(c|x)^(1 + w): fewer
-kinds of samples, each surer of its condition. It is the score of no diffusion of data, so it has samples but no likelihood.
+kinds of samples, each surer of its condition. It is the score of no diffusion of data, so it has samples but no
+likelihood.
 
 References:
     | Classifier-Free Diffusion Guidance (Ho & Salimans, 2022), https://arxiv.org/abs/2207.12598

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from models.sampling_diffusion import LinearSteps, ddim, reverse_sde
 from torch import Tensor, nn
 
 from models.errors import InvalidInput
@@ -11,7 +12,6 @@ from models.networks import Nets
 from models.noise import Noise
 from models.objectives.schedules import Floats, Level, Linear
 from models.sampling import sample
-from models.sampling_diffusion import LinearSteps, ddim, reverse_sde
 from models.spec import DataSpec
 
 LINE = DataSpec(shape=(1,))
