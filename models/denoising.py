@@ -38,8 +38,8 @@ DEFAULTS: dict[str, Defaults] = {
     "sde": Defaults(None, "levels"),
     "euler_maruyama": Defaults(None, "levels"),
     "predictor_corrector": Defaults(None, "levels", frozenset({"snr"})),
-    "heun": Defaults(18, "karras"),
-    "dpm_solver": Defaults(20, "karras"),
+    "heun": Defaults(18, "log_snr"),
+    "dpm_solver": Defaults(20, "log_snr"),
     "ode": Defaults(32, "log_snr", frozenset({"solver", "tolerance"}), 1),
 }
 
@@ -49,7 +49,7 @@ class DenoisingOptions(Options):
 
     sampler: SamplerName = "ddim"
     steps: PositiveInt | None = Field(None, le=4000)  # None: 50 for ddim, 18 heun, 20 dpm_solver, 32 ode, else all T
-    grid: GridName | None = None  # of the steps. None: karras for heun and dpm_solver, log_snr for ode, else levels
+    grid: GridName | None = None  # where they lie. None: log_snr for heun, dpm_solver and ode, else levels
     eta: float = Field(0.0, ge=0.0, le=1.0)  # of ddim: from its deterministic map, 0, to ancestral sampling, 1
     variance: Literal["posterior", "beta"] = "posterior"  # of ancestral: DDPM's two
     snr: float = Field(0.16, gt=0.0, le=1.0)  # of predictor_corrector: the size of a Langevin step

@@ -1,14 +1,19 @@
 r"""The variational bound of a diffusion, level by level.
 
-Over the levels lambda_1 > ... > lambda_T, with x_t = alpha_t x_0 + sigma_t eps and the posterior's variance,
+Over the levels t = 1, ..., T, x_t = alpha_t x_0 + sigma_t eps, with beta_t = 1 - alpha_t^2 / alpha_{t-1}^2, alpha_0 = 1,
+and the variance beta of ancestral sampling, p(x_{t-1}|x_t) = N(mu_theta(x_t), beta_t I),
 
-    log p(x_0) >= -KL(q(x_T|x_0) || N(0, I)) - sum_{t=2}^T L_t + E log p(x_0|x_1),
-    L_t = KL(q(x_{t-1}|x_t, x_0) || p(x_{t-1}|x_t)) = 1/2 (e^{lambda_{t-1} - lambda_t} - 1) E || eps - eps_theta ||^2,
-    p(x_0|x_1) = N(x_0; x_0hat(x_1), sigma_1^2 I).
+    log p(x_0) >= -KL(q(x_T|x_0) || N(0, I)) - sum_{t=2}^T KL(q(x_{t-1}|x_t, x_0) || p(x_{t-1}|x_t)) + E log p(x_0|x_1)
+                = constant(x_0) - sum_{t=1}^T w_t E || eps - eps_theta ||^2,  w_t = beta_t / (2 sigma_t^2 (1 - beta_t)).
 
-The sum is estimated from M levels. They are drawn with the probabilities that its terms would have for data N(0, I),
-where E || eps - eps_theta ||^2 = alpha^2 D: p_t prop. to (e^{lambda_{t-1} - lambda_t} - 1) alpha_t^2; one from each
-M-th of their distribution, so every draw of M is unbiased and varies little. The mean of J draws has a standard error.
+For data N(0, I) this reverse process is exact: with their noise eps_N = sigma_t x_t in the place of eps_theta the bound
+is log N(x_0; 0, I). That tells the constant, so that
+
+    log p(x_0) >= log N(x_0; 0, I) + sum_{t=1}^T w_t E [ || eps - eps_N ||^2 - || eps - eps_theta ||^2 ],
+
+where most of the noise of eps cancels. The sum is estimated from M levels, drawn with probabilities p_t prop. to
+w_t alpha_t^2, the sizes of the terms for data N(0, I); one from each M-th of their distribution, so every draw of M is
+unbiased and varies little. The mean of J draws has a standard error.
 
 Data with levels are dequantized, as they were in training: log P(y) >= E_u log p(y + w (u - 1/2)) + D log w. (DDPM's
 discretized decoder bounds the same number, but wants a network that was trained on the levels themselves.)
@@ -50,30 +55,21 @@ class VariationalBound(Scorer):
 
     @property
     def steps(self) -> int:
-        return self.draws * self._calls
-
-    @property
-    def _calls(self) -> int:
-        """Network calls of a draw: M levels, and the decoder."""
-        return self.levels + 1
+        return self.draws * self.levels
 
     def init(self, x: Tensor, c: Tensor, noise: Noise) -> State:
         return x, c, torch.zeros(len(x), self.draws, dtype=torch.float64, device=x.device)
 
     def step(self, state: State, k: Tensor, noise: Noise) -> State:
         x, c, values = state
-        j, i = k // self._calls, k % self._calls
-        first = j * (2 * self._calls + 1)  # of a draw's own random arrays
+        j, i = k // self.levels, k % self.levels
+        first = j * (2 * self.levels + 1)  # of a draw's own random arrays
         u = self._start(x, noise, first)
         t = self._level(i, noise.uniform(first + 1 + 2 * i, (1,))[:, 0].cpu())
-        log_snr = torch.from_numpy(self.log_snr)[t].to(u.device)
         eps = noise.normal(first + 2 + 2 * i, self.predict.spec.shape).to(u)
-        error = self.predict.noise(Level.at(log_snr, u).noisy(u, eps), log_snr, c) - eps
-        square = error.double().square().flatten(1).sum(1)
-        term = -torch.from_numpy(self._factors)[t].to(u.device) * square
-        term = torch.where((i < self.levels).to(u.device), term, term + self._ends(u))
+        term = torch.from_numpy(self._factors)[t].to(u.device) * self._gain(u, eps, t, c)
         values = values.clone()
-        values[torch.arange(len(values)), j] += term
+        values[torch.arange(len(values)), j] += term + log_standard_normal(u) / self.levels
         return x, c, values
 
     def finish(self, state: State, noise: Noise) -> LogProb:
@@ -90,28 +86,40 @@ class VariationalBound(Scorer):
         return spec.normalize(x)
 
     def _level(self, i: Tensor, u01: Tensor) -> Tensor:
-        """The level of each row's call, counted from 0: one from the i-th M-th of p_t, or the decoder's."""
+        """The level of each row, counted from 0: one from the i-th M-th of p_t."""
         at = ((i + u01.double()) / self.levels).numpy()
-        t = 1 + np.searchsorted(np.cumsum(self._terms / self._terms.sum())[:-1], at, side="right")
-        return torch.where(i < self.levels, torch.from_numpy(t), torch.zeros_like(i))
+        return torch.from_numpy(np.searchsorted(np.cumsum(self._share)[:-1], at, side="right"))
+
+    def _gain(self, u: Tensor, eps: Tensor, t: Tensor, c: Tensor) -> Tensor:
+        """|| eps - eps_N ||^2 - || eps - eps_theta ||^2, (B,)."""
+        log_snr = torch.from_numpy(self.log_snr)[t].to(u.device)
+        level = Level.at(log_snr, u)
+        x = level.noisy(u, eps)
+        normal, learned = level.sigma * x - eps, self.predict.noise(x, log_snr, c) - eps
+        return (normal.double().square() - learned.double().square()).flatten(1).sum(1)
 
     @cached_property
-    def _terms(self) -> Floats:
-        """L_t / D for data N(0, I), t = 2, ..., T."""
-        terms: Floats = 0.5 * np.expm1(-np.diff(self.log_snr)) / (1 + np.exp(-self.log_snr[1:]))
-        return terms
+    def _weights(self) -> Floats:
+        """w_t, (T,)."""
+        alpha_square, sigma_square = 1 / (1 + np.exp(-self.log_snr)), 1 / (1 + np.exp(self.log_snr))
+        before = np.append(1.0, alpha_square[:-1])
+        weights: Floats = (before / alpha_square - 1) / (2 * sigma_square)
+        return weights
+
+    @cached_property
+    def _share(self) -> Floats:
+        """p_t, (T,)."""
+        sizes = self._weights / (1 + np.exp(-self.log_snr))
+        share: Floats = sizes / sizes.sum()
+        return share
 
     @cached_property
     def _factors(self) -> Floats:
-        """What || eps - eps_theta ||^2 counts at each level, (T,): 1 / (2 alpha_1^2), then L_t's factor / (M p_t)."""
-        alpha_square = 1 / (1 + np.exp(-self.log_snr))
-        return np.append(0.5, np.full(len(self._terms), self._terms.sum() / self.levels)) / alpha_square
+        """What a term counts that was drawn, w_t / (M p_t), (T,)."""
+        factors: Floats = self._weights / (self.levels * self._share)
+        return factors
 
-    def _ends(self, u: Tensor) -> Tensor:
-        """What no network call tells: the prior's part, and the decoder's normalization, (B,)."""
-        first, last = (float(self.log_snr[t]) for t in (0, -1))
-        alpha_square, sigma_square = 1 / (1 + np.exp(-last)), 1 / (1 + np.exp(last))
-        u_square = u.double().square()
-        kl = 0.5 * (alpha_square * u_square - alpha_square - log(sigma_square))
-        log_decoder = -0.5 * (log(2 * pi) - np.log1p(np.exp(first)))
-        return (log_decoder - kl).flatten(1).sum(1)
+
+def log_standard_normal(u: Tensor) -> Tensor:
+    """Log N(u; 0, I), (B,) nats.  u: (B, *shape)."""
+    return -0.5 * (u.double().square() + log(2 * pi)).flatten(1).sum(1)

@@ -79,7 +79,8 @@ class Likelihood(Weighting):
     weighting: Literal["likelihood"] = "likelihood"
 
     def log_snr(self, spread: Tensor, levels: Floats) -> Tensor:
-        return levels[0] + (levels[-1] - levels[0]) * spread
+        first, last = float(levels[0]), float(levels[-1])
+        return first + (last - first) * spread
 
 
 @final

@@ -11,8 +11,8 @@ e^h = alpha' / alpha. Each step is x' = a x + b eps + c xi with xi ~ N(0, I):
     euler_maruyama:  x' = (1 + h) x - 2 h eps / sigma + sqrt(2h) xi
 
 The last two are the reverse of dX = -X dt + sqrt(2) dB, dX = (X + 2 s) d tau + sqrt(2) dB with the score
-s = -eps / sigma frozen over a step of length h: solved exactly (the exponential integrator), and to first order. (Anderson's
--X - 2 s belongs to a time that runs backwards; with d tau > 0 it runs away from the data.)
+s = -eps / sigma frozen over a step of length h: solved exactly (the exponential integrator), and to first order.
+(Anderson's -X - 2 s belongs to a time that runs backwards; with d tau > 0 it runs away from the data.)
 
 A predictor-corrector takes before each step of the sde one of Langevin's at the same level,
 
