@@ -12,7 +12,20 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from models.data import AnyData, Checkerboard, Digits, EightGaussians, Finite, GridGaussians, Idx, Npy, Toy, TwoMoons
+from models.conditions import Labels, Vector
+from models.data import (
+    AnyData,
+    Checkerboard,
+    Digits,
+    EightGaussians,
+    Finite,
+    GridGaussians,
+    Idx,
+    Mixture,
+    Npy,
+    Toy,
+    TwoMoons,
+)
 from models.errors import InvalidData
 
 TOYS: list[Toy] = [TwoMoons(), EightGaussians(), GridGaussians(), Checkerboard()]
@@ -317,3 +330,46 @@ def test_as_many_labels_as_images_are_wanted(tmp_path: Path) -> None:
 
 def test_a_folder_without_images_says_what_to_put_there(tmp_path: Path) -> None:
     assert "train-images-idx3-ubyte" in refused(Idx(path="."), tmp_path).message
+
+
+@pytest.mark.parametrize("name", ["two_moons", "eight_gaussians", "grid_gaussians", "checkerboard"])
+def test_the_label_of_a_toy_row_is_the_part_it_comes_from(name: str) -> None:
+    toy = TypeAdapter(AnyData).validate_python({"source": name, "condition": "label"})
+    rows = toy.rows(20_000, np.random.default_rng(0))
+    assert toy.conditions(rows) == Labels(n_classes=toy.n_parts)
+    assert set(rows.y) == set(range(toy.n_parts))
+    assert np.array_equal(rows.x, toy.draw(20_000, np.random.default_rng(0)))
+    if isinstance(toy, Mixture):
+        nearest = ((rows.x[:, None] - toy.centers) ** 2).sum(-1).argmin(1)
+        assert (nearest == rows.y).mean() > 0.99
+
+
+def test_data_come_with_the_condition_that_is_asked_for(tmp_path: Path) -> None:
+    x, y, c = np.random.default_rng(0).random((40, 3)), np.arange(40) % 4, np.random.default_rng(1).random((40, 2))
+    np.savez(tmp_path / "told.npz", x=x, y=y, c=c)
+    plain, labeled, vectors = (Npy(path="told.npz", condition=kind) for kind in (None, "label", "vector"))
+    rows = plain.rows(tmp_path)
+    assert plain.conditions(rows) is None
+    assert plain.told(rows).shape == (40, 0)
+    assert labeled.conditions(rows) == Labels(n_classes=4)
+    assert labeled.told(rows)[:, 0].tolist() == y.tolist()
+    condition = vectors.conditions(rows)
+    assert isinstance(condition, Vector)
+    np.testing.assert_allclose(condition.shift, c.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(vectors.told(rows), c, rtol=1e-5)
+
+
+def test_a_condition_that_the_data_do_not_have_is_refused_naming_it(tmp_path: Path) -> None:
+    np.savez(tmp_path / "bare.npz", x=np.random.default_rng(0).random((40, 3)))
+    for kind, reason in (("label", "the data have none"), ("vector", "no array `c`")):
+        source = Npy(path="bare.npz", condition=kind)
+        with pytest.raises(InvalidData, match=reason) as error:
+            source.conditions(source.rows(tmp_path))
+        assert error.value.field == "condition"
+
+
+@pytest.mark.parametrize("c", [np.zeros(40), np.zeros((39, 2)), np.full((40, 2), np.inf), np.full((40, 2), "a")])
+def test_vectors_that_do_not_fit_their_rows_are_refused(tmp_path: Path, c: np.ndarray) -> None:
+    np.savez(tmp_path / "bad.npz", x=np.random.default_rng(0).random((40, 3)), c=c)
+    with pytest.raises(InvalidData, match=r"`c` of 'bad\.npz'"):
+        Npy(path="bad.npz", condition="vector").rows(tmp_path)

@@ -9,11 +9,13 @@ from typing import final
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from models.checkpoint import load_model
 from models.family import Samples
 from models.noise import Noise
 from models.sampling import Sampler, sample
+from models.sampling import State as Rows
 from models.spec import DataSpec
 from service.domain import Job, Sampling, State
 from service.worker import drawing
@@ -73,22 +75,22 @@ class Patient(Sampler):
 
     steps = 3
 
-    def init(self, noise: Noise) -> torch.Tensor:
-        return noise.normal(0, (2,))
+    def init(self, noise: Noise, c: Tensor) -> Rows:
+        return (noise.normal(0, (2,)),)
 
-    def step(self, state: torch.Tensor, k: torch.Tensor, noise: Noise) -> torch.Tensor:
-        return state + 1
+    def step(self, state: Rows, k: Tensor, noise: Noise) -> Rows:
+        return (state[0] + 1,)
 
-    def finish(self, state: torch.Tensor) -> torch.Tensor:
-        return state
+    def finish(self, state: Rows) -> Tensor:
+        return state[0]
 
 
 @final
 class Greedy(Patient):
     """Takes more memory than there is for more than 100 rows."""
 
-    def step(self, state: torch.Tensor, k: torch.Tensor, noise: Noise) -> torch.Tensor:
-        if len(state) > 100 and int(k[0]) == 1:
+    def step(self, state: Rows, k: Tensor, noise: Noise) -> Rows:
+        if len(noise) > 100 and int(k[0]) == 1:
             raise torch.OutOfMemoryError("100 rows fit")
         return super().step(state, k, noise)
 
