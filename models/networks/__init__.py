@@ -25,9 +25,11 @@ from models.networks.mixture import GaussianMixture
 from models.networks.mlp import MLP
 from models.networks.pixelcnn import PixelCNN
 from models.networks.unet import UNet
+from models.objectives.preconditioning import Preconditioning, Velocity
 from models.spec import DataSpec, Shape
 
 SLOPE = 0.2  # of LeakyReLU below zero
+VELOCITY = Velocity()
 UNITS, CHANNELS = 128, 32  # of a layer of a perceptron, of the first convolution, unless asked otherwise
 
 
@@ -118,10 +120,13 @@ def _activation(leaky: bool) -> Callable[[], nn.Module]:
     return partial(nn.LeakyReLU, SLOPE) if leaky else nn.SiLU
 
 
-def denoiser(spec: DataSpec, *, width: int, depth: int, n_given: int = 0) -> Denoiser:
+def denoiser(
+    spec: DataSpec, *, width: int, depth: int, n_given: int = 0, preconditioning: Preconditioning = VELOCITY
+) -> Denoiser:
     """(B, *shape), log signal-to-noise ratios, (B,), and a condition, (B, n_given), to the noise, (B, *shape)."""
     backbone = UNet if convolves(spec) else ResidualMLP
-    return Denoiser(backbone(spec.shape, width=width, depth=depth), width=width, n_given=n_given)
+    net = backbone(spec.shape, width=width, depth=depth)
+    return Denoiser(net, width=width, n_given=n_given, preconditioning=preconditioning)
 
 
 def attach(x: Tensor, c: Tensor) -> Tensor:

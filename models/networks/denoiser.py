@@ -1,11 +1,9 @@
-r"""The network of a diffusion: what noise is in x, at a log signal-to-noise ratio lambda.
+r"""The network of a diffusion: what noise is in x, at a log signal-to-noise ratio lambda, given a condition.
 
-The backbone F sees x and lambda and speaks as a velocity, eps = sigma x + alpha F(x, lambda). Where only noise is left
-eps is x itself, whatever F says, so the first steps of a sampler, which divide by alpha, are safe; and F = 0, where
-training starts, is the exact answer for data N(0, I).
+A backbone F sees x and lambda; a preconditioning says what of x it sees and how its answer is read as the noise
+(`models.objectives.preconditioning`). The condition c joins the embedding of lambda.
 
 References:
-    | Progressive Distillation for Fast Sampling of Diffusion Models (Salimans & Ho, 2022), arXiv:2202.00512
     | Attention Is All You Need (Vaswani et al., 2017), https://arxiv.org/abs/1706.03762
 """
 
@@ -17,6 +15,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from models.objectives.preconditioning import Preconditioning
 from models.objectives.schedules import Level
 from models.spec import Shape
 
@@ -27,17 +26,19 @@ WAVES = 32  # of the embedding of lambda
 class Denoiser(nn.Module):
     """(B, *shape), lambda, (B,), and where `n_given` > 0 a condition, (B, n_given), to eps, (B, *shape)."""
 
-    def __init__(self, backbone: nn.Module, *, width: int, n_given: int = 0) -> None:
+    def __init__(self, backbone: nn.Module, *, width: int, n_given: int, preconditioning: Preconditioning) -> None:
         super().__init__()
         self.embed = LevelEmbedding(width)
         self.told = nn.Linear(n_given, width, bias=False) if n_given else None  # none: adds nothing, as c = 0 does
         self.backbone = backbone
+        self.preconditioning = preconditioning
 
     def forward(self, x: Tensor, log_snr: Tensor, c: Tensor | None = None) -> Tensor:
-        h = self.embed(log_snr)
+        h, level = self.embed(log_snr), Level.at(log_snr, x)
         if self.told is not None and c is not None:
             h = h + self.told(c)
-        return Level.at(log_snr, x).noise_of_velocity(x, self.backbone(x, h))
+        F = self.backbone(self.preconditioning.scaled(level, x), h)
+        return self.preconditioning.noise(level, x, F)
 
 
 def given(c: Tensor) -> tuple[Tensor, ...]:
