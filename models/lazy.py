@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     import torch as torch
     import torch.nn.functional as F
 
+    from models import continuous as continuous
     from models import networks as networks
     from models import sampling as sampling
+    from models import sampling_autoregressive as sampling_autoregressive
     from models import sampling_diffusion as sampling_diffusion
     from models import scoring as scoring
     from models import scoring_diffusion as scoring_diffusion
     from models import solving as solving
+    from models import walking as walking
 else:
 
     class _Module:
@@ -31,11 +34,26 @@ else:
 
     torch = _Module("torch")
     F = _Module("torch.nn.functional")
+    continuous = _Module("models.continuous")
     networks = _Module("models.networks")
     sampling = _Module("models.sampling")
+    sampling_autoregressive = _Module("models.sampling_autoregressive")
     sampling_diffusion = _Module("models.sampling_diffusion")
     scoring = _Module("models.scoring")
     scoring_diffusion = _Module("models.scoring_diffusion")
     solving = _Module("models.solving")
+    walking = _Module("models.walking")
 
-__all__ = ["F", "networks", "sampling", "sampling_diffusion", "scoring", "scoring_diffusion", "solving", "torch"]
+__all__ = [
+    "F",
+    "continuous",
+    "networks",
+    "sampling",
+    "sampling_autoregressive",
+    "sampling_diffusion",
+    "scoring",
+    "scoring_diffusion",
+    "solving",
+    "torch",
+    "walking",
+]

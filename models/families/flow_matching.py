@@ -5,17 +5,17 @@ paths x_t of `models.objectives.paths`, whose speeds are u, it is found by a reg
 
     L = E_{t, (x_0, x_1) ~ pi} || v(x_t, t) - u ||^2 / D,        min_v L at v(x, t) = E[u | x_t = x],
 
-with pi one of `models.objectives.couplings`. The least loss is not 0 but the variance of u given x_t: for data N(m, s^2)
-and pi independent, pi s / 2 on average over t; 0 under optimal transport. Solving the equation gives samples and, back
-from data to noise, codes and
+with pi one of `models.objectives.couplings`. The least loss is not 0 but the variance of u given x_t: for N(m, s^2) and
+pi independent, pi s / 2 on average over t; 0 under optimal transport. Solving the equation gives samples and, back from
+data to noise, codes and
 
     log p(x) = log N(x(0); 0, I) + integral_1^0 div v(x(t), t) dt,
 
 the density of the flow's own model, up to the solver's error. Data with levels y of distance w are dequantized in
 training, so it is that of y + w (u - 1/2), u uniform, and log P(y) >= E_u log p(y + w (u - 1/2)) + D log w. Neither
-exact nor a bound once estimated, the number is an `estimate`. Lipman's path ends in data with noise: so does the density.
+exact nor a bound once estimated, the number is an `estimate`. Lipman's path ends in data with noise, and so does p.
 
-A condition c is dropped in training with probability `drop`, so that v(x, t; 0) is the field of all data. Samples can be
+A condition c is dropped in training with probability `drop`, so v(x, t; 0) is the field of all data. Samples can be
 guided, v = (1 + w) v(x, t; c) - w v(x, t; 0); the field of w > 0 is no longer that of a known density.
 
 Times run from noise to data, as in the papers: `diffusers` and Stable Diffusion 3 count from data to noise, with the
@@ -30,7 +30,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal, final
 
@@ -51,7 +51,7 @@ from models.family import (
     Samples,
     Scores,
 )
-from models.lazy import flowing, networks, scoring, solving, torch, walking
+from models.lazy import continuous, networks, scoring, solving, torch, walking
 from models.objectives.couplings import AnyCoupling, Independent
 from models.objectives.dequantization import dequantize
 from models.objectives.paths import AnyPath, Linear
@@ -60,6 +60,7 @@ from models.spec import DataSpec, Shape
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from models.continuous import Velocity
     from models.networks import Nets
     from models.noise import Noise
     from models.sampling import Sampler
@@ -155,9 +156,11 @@ class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
         return batch.c * kept
 
     def sampler(self, nets: Nets, options: GuidedOptions) -> Sampler:
-        return flowing.FlowSampler(self.guided(nets, options.guidance), options.between(0.0, 1.0), nets.spec)
+        return continuous.Pushed(
+            lambda noise, c: self.prior(nets, noise, c), to_data(nets, self.guided(nets, options.guidance), options)
+        )
 
-    def guided(self, nets: Nets, w: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    def guided(self, nets: Nets, w: float) -> Velocity:
         """(1 + w) v(x, t; c) - w v(x, t; 0), of c, x and t. Raises InvalidInput where no v(x, t; 0) was trained."""
         if w == 0.0:
             return partial(velocity, nets)
@@ -192,13 +195,22 @@ class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
                 + (", or take the divergence hutchinson" if exact else ""),
                 field="options",
             )
-        return flowing.FlowScorer(partial(velocity, nets), options.between(1.0, 0.0), spec, draws, exact)
+        return continuous.FlowScorer(
+            partial(velocity, nets),
+            options.between(1.0, 0.0),
+            lambda x: (spec.normalize(x), x.new_full((len(x),), spec.log_jacobian)),
+            spec,
+            spec.shape,
+            draws,
+            exact,
+        )
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         return walking.walk(self.encoder(nets, SolverOptions()), x, c)
 
     def encoder(self, nets: Nets, options: SolverOptions) -> Walk:
-        return flowing.FlowWalk(partial(velocity, nets), options.between(1.0, 0.0), nets.spec.normalize, _as_it_is)
+        solver = options.between(1.0, 0.0)
+        return continuous.Transport(partial(velocity, nets), solver, nets.spec.normalize, lambda u: u)
 
     def latent_shape(self, spec: DataSpec) -> Shape:
         return spec.shape
@@ -210,7 +222,7 @@ class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
         return walking.walk(self.decoder(nets, SolverOptions()), z, c)
 
     def decoder(self, nets: Nets, options: SolverOptions) -> Walk:
-        return flowing.FlowWalk(partial(velocity, nets), options.between(0.0, 1.0), _as_it_is, nets.spec.denormalize)
+        return to_data(nets, partial(velocity, nets), options)
 
 
 def velocity(nets: Nets, c: Tensor, x: Tensor, t: Tensor) -> Tensor:
@@ -219,11 +231,12 @@ def velocity(nets: Nets, c: Tensor, x: Tensor, t: Tensor) -> Tensor:
     return v
 
 
+def to_data(nets: Nets, field: Velocity, options: SolverOptions) -> Walk:
+    """Noise to data along a field."""
+    return continuous.Transport(field, options.between(0.0, 1.0), lambda z: z, nets.spec.denormalize)
+
+
 def spread(n: int, batch: Batch) -> Tensor:
     """Times in (0, 1), (n,): one uniform number spreads the rows evenly."""
     device = batch.rng.device
     return (torch.arange(n, device=device) + torch.rand(1, generator=batch.rng, device=device)) / n
-
-
-def _as_it_is(rows: Tensor) -> Tensor:
-    return rows

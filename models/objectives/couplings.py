@@ -8,7 +8,8 @@ the field is straighter and its regression less noisy: for batches that grow, dx
 
 A pairing that looks at the data but not at their conditions c makes x_0 tell something of c: the field given c is then
 trained from another noise than N(0, I), which it is asked with (Cheng & Schwing). So rows are paired within equal c,
-those whose c was dropped among themselves, and the noise given any c is N(0, I) again. Vectors are seldom equal: refused.
+those whose c was dropped among themselves, and the noise given any c is N(0, I) again. Vectors, seldom equal, are
+refused.
 
 References:
     | Improving and Generalizing Flow-Based Generative Models with Minibatch Optimal Transport (Tong et al., 2023),
@@ -24,14 +25,16 @@ from typing import TYPE_CHECKING, Annotated, Literal, final
 
 from pydantic import Field, PositiveInt
 
+from models.conditions import Vector
 from models.errors import InvalidData
 from models.family import Config
 from models.lazy import torch
 from models.objectives.kernels import squared_distances
-from models.spec import DataSpec, Vector
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from models.spec import DataSpec
 
 
 class Coupling(Config, ABC):

@@ -5,7 +5,7 @@ Noise x_0 ~ N(0, I) stands at t = 0, data x_1 at t = 1, in network units, and
     x_t = (1 - (1 - s) t) x_0 + t x_1,      u = dx_t / dt = x_1 - (1 - s) x_0.
 
     linear:  s = 0: the path ends in the data
-    lipman:  s = sigma_min: it ends in the data with a little noise, N(x_1, s^2 I), Lipman's conditional optimal transport
+    lipman:  s = sigma_min: it ends in the data with a little noise, N(x_1, s^2 I)
 
 The velocity field u(x, t) = E[u | x_t = x] carries the one marginal into the other (`models.families.flow_matching`).
 
