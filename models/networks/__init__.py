@@ -16,10 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from models.errors import InvalidData
+from models.networks.concatsquash import ConcatSquash
 from models.networks.conv import ConvDecoder, ConvEncoder
 from models.networks.coupling import Affine, Bijection, RationalQuadratic
 from models.networks.denoiser import Denoiser, ResidualMLP, given
+from models.networks.made import MADE
 from models.networks.mlp import MLP
+from models.networks.pixelcnn import PixelCNN
 from models.networks.unet import UNet
 from models.networks.velocity import Velocity
 from models.spec import DataSpec, Shape
@@ -132,10 +135,13 @@ def convolves(spec: DataSpec) -> bool:
 
 
 __all__ = [
+    "MADE",
     "MLP",
     "Affine",
     "Bijection",
+    "ConcatSquash",
     "Nets",
+    "PixelCNN",
     "RationalQuadratic",
     "Scalar",
     "attach",
