@@ -26,6 +26,7 @@ from models.networks.mlp import MLP
 from models.networks.pixelcnn import PixelCNN
 from models.networks.unet import UNet
 from models.objectives.preconditioning import Preconditioning, Velocity
+from models.networks.velocity import VelocityNet
 from models.spec import DataSpec, Shape
 
 SLOPE = 0.2  # of LeakyReLU below zero
@@ -129,6 +130,12 @@ def denoiser(
     return Denoiser(net, width=width, n_given=n_given, preconditioning=preconditioning)
 
 
+def velocity(spec: DataSpec, *, width: int, depth: int, n_given: int = 0) -> VelocityNet:
+    """(B, *shape), times, (B,), and a condition, (B, n_given), to velocities, (B, *shape)."""
+    backbone = UNet if convolves(spec) else ResidualMLP
+    return VelocityNet(backbone(spec.shape, width=width, depth=depth), width=width, n_given=n_given)
+
+
 def attach(x: Tensor, c: Tensor) -> Tensor:
     """A condition beside data: planes behind an image's, elements behind a vector's.  x: (B, ...); c: (B, C)."""
     if not c.shape[1]:
@@ -166,4 +173,5 @@ __all__ = [
     "denoiser",
     "encoder",
     "given",
+    "velocity",
 ]
