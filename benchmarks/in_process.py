@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from models.checkpoint import Model, load_model
 from models.family import Decodes, Samples, Scores
 from models.noise import Noise
-from models.sampling import sample
+from models.sampling import sample, untold
 from service.client import Client
 
 DECODER, POINTS = "decoder", "points"
@@ -76,7 +76,8 @@ def export(model: Model, file: Path) -> None:
     theirs.load_state_dict(weights)
     z = torch.randn(8, 20, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        if not isinstance(model.family, Decodes) or not theirs(z).allclose(model.family.decode(model.nets, z)):
+        ours = model.family.decode(model.nets, z, untold(z)) if isinstance(model.family, Decodes) else z
+        if not theirs(z).allclose(ours):
             raise SystemExit("the peers' network does not answer as ours does")
 
 
@@ -87,7 +88,7 @@ def likelihood_rows_per_s(model: Model, rows: np.ndarray, k: int, seconds: float
         raise TypeError("a model without likelihood")
     options, noise = family.ScoreOptions.model_validate({"k": k}), Noise.rows(0, len(rows))
     with torch.no_grad():
-        return len(rows) * calls_per_s(lambda: family.log_prob(model.nets, x, noise, options), seconds)
+        return len(rows) * calls_per_s(lambda: family.log_prob(model.nets, x, untold(x), noise, options), seconds)
 
 
 def samples_per_s(model: Model, n: int, seconds: float) -> float:

@@ -105,6 +105,7 @@ def save_model(folder: Path, state: State, metrics: Mapping[str, float], fingerp
         spec=spec,
         latent_shape=family.latent_shape(spec) if isinstance(family, Decodes) else None,
         run=state.run.model_dump(mode="json"),
+        notes=family.notes,
         metrics=dict(metrics),
         n_parameters=sum(p.numel() for p in state.average.parameters()),
         data_fingerprint=fingerprint,

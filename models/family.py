@@ -3,7 +3,8 @@
 The class statement is the capability declaration: `class Flow(Family, Samples, Scores, Encodes, Decodes)`. Each
 capability is an abstract class of one verb. Reconstruction and interpolation follow from encoding and decoding.
 
-All arrays that cross these methods are in **data units** (see `models.spec`); a family normalizes inside.
+All arrays that cross these methods are in **data units** (see `models.spec`); a family normalizes inside. A condition
+is c, (B, C), as `models.conditions` codes it, with C = 0 where a model takes none.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
-from models.lazy import scoring
+from models.lazy import scoring, walking
 from models.spec import DataSpec, Shape
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from models.noise import Noise
     from models.sampling import Sampler
     from models.scoring import Scorer
+    from models.walking import Walk
 
 
 class Config(BaseModel):
@@ -51,10 +53,11 @@ class Batch(NamedTuple):
     """What one training step sees."""
 
     x: Tensor  # (B, *shape), data units
-    y: Tensor | None  # (B,) labels, where the data have them
+    c: Tensor  # (B, C) conditions, C = 0 where data have none
     rng: Generator  # the only source of randomness of the step; lives on x's device
     step: int
     total_steps: int
+    row: Tensor  # (B,) int64, which of the training rows each is
 
 
 class Loss(NamedTuple):
@@ -72,6 +75,7 @@ class LogProb(NamedTuple):
     value: Tensor  # (B,) nats, in data units; for data with levels, of the level itself
     kind: Literal["exact", "lower_bound", "estimate"]
     std_error: Tensor | None = None  # (B,) Monte Carlo standard error, nats
+    terms: Mapping[str, Tensor] = {}  # what else is told of each row, (B,), the unit in the name
 
 
 class Options(Config):
@@ -97,6 +101,33 @@ class Family(Config, ABC):
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
         """The losses of one step, in order; each is descended before the next is computed."""
 
+    @property
+    def withheld(self) -> frozenset[str]:
+        """Capabilities that its class declares and this configuration lacks."""
+        return frozenset()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What whoever asks a model of this configuration should know, a sentence each."""
+        return ()
+
+
+class Conditions:
+    """Is told a condition beside each row; data with a condition need such a family."""
+
+    @property
+    def answers_without(self) -> bool:
+        """Whether a model that was told conditions also answers without one, c = 0."""
+        return False
+
+
+class Diagnoses(ABC):
+    """Measures more than likelihoods, errors and samples on held-out rows."""
+
+    @abstractmethod
+    def diagnose(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise) -> dict[str, float]:
+        """Metrics for the card, the unit in the name.  x: (B, *shape); `noise` has B rows."""
+
 
 class Samples(ABC):
     """Draws new data."""
@@ -114,12 +145,12 @@ class Scores(ABC):
     ScoreOptions: ClassVar[type[Options]] = Options
 
     @abstractmethod
-    def log_prob(self, nets: Nets, x: Tensor, noise: Noise, options: Any) -> LogProb:
+    def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: Any) -> LogProb:
         """Log p(x), (B,) nats.  x: (B, *shape); `noise` has B rows; `options` is a `ScoreOptions`."""
 
     def scorer(self, nets: Nets, options: Any) -> Scorer:
         """`log_prob` step by step, for those that merge steps; in one call unless a family has steps to merge."""
-        return scoring.OneCall(lambda x, noise: self.log_prob(nets, x, noise, options))
+        return scoring.OneCall(lambda x, c, noise: self.log_prob(nets, x, c, noise, options))
 
     def validation_rows(self, spec: DataSpec) -> int:
         """How many held-out rows a training scores at its end: what some seconds of one core allow."""
@@ -133,25 +164,37 @@ class Scores(ABC):
 class Encodes(ABC):
     """Maps data to a latent code."""
 
+    EncodeOptions: ClassVar[type[Options]] = Options
+
     @abstractmethod
-    def encode(self, nets: Nets, x: Tensor) -> Tensor:
+    def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         """(B, *shape) to (B, *latent_shape), without randomness."""
+
+    def encoder(self, nets: Nets, options: Any) -> Walk:
+        """`encode` step by step; in one call unless a family has steps. `options` is an `EncodeOptions`."""
+        return walking.OneCall(lambda x, c: self.encode(nets, x, c))
 
 
 class Decodes(ABC):
     """Maps a latent code to data."""
+
+    DecodeOptions: ClassVar[type[Options]] = Options
 
     @abstractmethod
     def latent_shape(self, spec: DataSpec) -> Shape:
         """The shape of one code."""
 
     @abstractmethod
-    def prior(self, nets: Nets, noise: Noise) -> Tensor:
+    def prior(self, nets: Nets, noise: Noise, c: Tensor) -> Tensor:
         """Codes of new data, one for each row of noise: (B, *latent_shape)."""
 
     @abstractmethod
-    def decode(self, nets: Nets, z: Tensor) -> Tensor:
+    def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         """(B, *latent_shape) to (B, *shape), without randomness."""
+
+    def decoder(self, nets: Nets, options: Any) -> Walk:
+        """`decode` step by step; in one call unless a family has steps. `options` is a `DecodeOptions`."""
+        return walking.OneCall(lambda z, c: self.decode(nets, z, c))
 
 
 def capabilities(family: Family | type[Family]) -> tuple[str, ...]:
@@ -166,4 +209,5 @@ def capabilities(family: Family | type[Family]) -> tuple[str, ...]:
         "reconstruct": encodes and decodes,
         "interpolate": decodes,
     }
-    return tuple(name for name, can in able.items() if can)
+    withheld = frozenset[str]() if isinstance(family, type) else family.withheld
+    return tuple(name for name, can in able.items() if can and name not in withheld)

@@ -59,11 +59,11 @@ def slerp(start: Tensor, end: Tensor, steps: int) -> Tensor:
 PATHS: Mapping[str, Path] = {"slerp": slerp, "linear": linear}
 
 
-def reconstruct(family: Family, nets: Nets, x: Tensor) -> Tensor:
+def reconstruct(family: Family, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
     """decode(encode(x)), (B, *shape) to (B, *shape). Raises TypeError where the family does not do both."""
     if not (isinstance(family, Encodes) and isinstance(family, Decodes)):
         raise TypeError(f"{family.family} does not both encode and decode")
-    return family.decode(nets, family.encode(nets, x))
+    return family.decode(nets, family.encode(nets, x, c), c)
 
 
 def _flat(start: Tensor, end: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:

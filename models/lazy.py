@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from models import sampling_diffusion as sampling_diffusion
     from models import scoring as scoring
     from models import scoring_diffusion as scoring_diffusion
+    from models import walking as walking
 else:
 
     class _Module:
@@ -35,5 +36,6 @@ else:
     sampling_diffusion = _Module("models.sampling_diffusion")
     scoring = _Module("models.scoring")
     scoring_diffusion = _Module("models.scoring_diffusion")
+    walking = _Module("models.walking")
 
-__all__ = ["F", "networks", "sampling", "sampling_diffusion", "scoring", "scoring_diffusion", "torch"]
+__all__ = ["F", "networks", "sampling", "sampling_diffusion", "scoring", "scoring_diffusion", "torch", "walking"]

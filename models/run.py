@@ -7,9 +7,9 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from models.data import AnyData
-from models.families import AnyFamily
-from models.family import Adam, Config
+from models.data import AnyData, Source
+from models.families import FAMILIES, AnyFamily
+from models.family import Adam, Conditions, Config
 
 
 class Budget(Config):
@@ -39,6 +39,15 @@ class Run(Config):
     optimizer: Adam = Field(default_factory=lambda fields: fields["family"].optimizer)  # the family's own choice
     budget: Budget = Budget(steps=2000)
     seed: int = Field(0, ge=0, lt=2**63)
+
+    @field_validator("data")
+    @classmethod
+    def _told_to_whom(cls, data: Source, fields: ValidationInfo) -> Source:
+        family = fields.data.get("family")
+        if data.condition is not None and family is not None and not isinstance(family, Conditions):
+            able = ", ".join(name for name, cls in FAMILIES.items() if issubclass(cls, Conditions))
+            raise ValueError(f"has a condition, which {family.family} does not take; leave it out, or train {able}")
+        return data
 
     @field_validator("optimizer", mode="before")
     @classmethod

@@ -26,18 +26,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.networks.denoiser import given
 from models.noise import Noise
 from models.objectives.schedules import Floats, Level
-from models.sampling import Sampler
+from models.sampling import Sampler, State
 from models.spec import DataSpec
 
 
 @final
 @dataclass(frozen=True)
 class LinearSteps(Sampler):
-    """The steps x' = a x + b eps + c xi of one denoiser; x in network units."""
+    """The steps x' = a x + b eps + c xi of one denoiser. State: x, network units; the condition."""
 
-    denoiser: nn.Module  # (x, lambda) to eps
+    denoiser: nn.Module  # (x, lambda) and, where C > 0, the condition to eps
     spec: DataSpec
     log_snr: Floats  # (S,), noisiest first
     coefficients: Floats  # (S, 3): a, b, c
@@ -47,24 +48,25 @@ class LinearSteps(Sampler):
     def steps(self) -> int:
         return len(self.log_snr)
 
-    def init(self, noise: Noise) -> Tensor:
-        return noise.normal(0, self.spec.shape)
+    def init(self, noise: Noise, c: Tensor) -> State:
+        return noise.normal(0, self.spec.shape), c
 
-    def step(self, state: Tensor, k: Tensor, noise: Noise) -> Tensor:
-        log_snr = torch.from_numpy(self.log_snr)[k].to(state.device, state.dtype)
-        a, b, c = torch.from_numpy(self.coefficients)[k].to(state).view(-1, 3, *[1] * (state.ndim - 1)).unbind(1)
-        eps = self.denoiser(state, log_snr)
+    def step(self, state: State, k: Tensor, noise: Noise) -> State:
+        x, told = state
+        log_snr = torch.from_numpy(self.log_snr)[k].to(x.device, x.dtype)
+        a, b, c = torch.from_numpy(self.coefficients)[k].to(x).view(-1, 3, *[1] * (x.ndim - 1)).unbind(1)
+        eps = self.denoiser(x, log_snr, *given(told))
         if self.bounds is not None:
-            level = Level.at(log_snr, state)
-            x0 = self.spec.denormalize(level.data(state, eps)).clamp(*self.bounds)
-            eps = level.noise(state, self.spec.normalize(x0))
-        mean: Tensor = a * state + b * eps
+            level = Level.at(log_snr, x)
+            x0 = self.spec.denormalize(level.data(x, eps)).clamp(*self.bounds)
+            eps = level.noise(x, self.spec.normalize(x0))
+        mean: Tensor = a * x + b * eps
         if not self.coefficients[:, 2].any():
-            return mean
-        return mean + c * noise.normal(k + 1, self.spec.shape).to(state)
+            return mean, told
+        return mean + c * noise.normal(k + 1, self.spec.shape).to(x), told
 
-    def finish(self, state: Tensor) -> Tensor:
-        return self.spec.denormalize(state)
+    def finish(self, state: State) -> Tensor:
+        return self.spec.denormalize(state[0])
 
 
 def ddim(log_snr: Floats, eta: float) -> Floats:

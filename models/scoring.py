@@ -28,8 +28,8 @@ class Scorer(ABC):
         """How many calls of `step` lead from `init` to `finish`."""
 
     @abstractmethod
-    def init(self, x: Tensor, noise: Noise) -> State:
-        """The state before step 0.  x: (B, *shape), data units."""
+    def init(self, x: Tensor, c: Tensor, noise: Noise) -> State:
+        """The state before step 0.  x: (B, *shape), data units; c: (B, C)."""
 
     @abstractmethod
     def step(self, state: State, k: Tensor, noise: Noise) -> State:
@@ -45,25 +45,26 @@ class Scorer(ABC):
 class OneCall(Scorer):
     """The whole likelihood at once."""
 
-    log_prob: Callable[[Tensor, Noise], LogProb]
+    log_prob: Callable[[Tensor, Tensor, Noise], LogProb]
 
     @property
     def steps(self) -> int:
         return 0
 
-    def init(self, x: Tensor, noise: Noise) -> State:
-        return (x,)
+    def init(self, x: Tensor, c: Tensor, noise: Noise) -> State:
+        return x, c
 
     def step(self, state: State, k: Tensor, noise: Noise) -> State:
         return state
 
     def finish(self, state: State, noise: Noise) -> LogProb:
-        return self.log_prob(state[0], noise)
+        x, c = state
+        return self.log_prob(x, c, noise)
 
 
-def score(scorer: Scorer, x: Tensor, noise: Noise) -> LogProb:
-    """All steps for all rows at once.  x: (B, *shape), data units; `noise` has B rows."""
-    state = scorer.init(x, noise)
+def score(scorer: Scorer, x: Tensor, c: Tensor, noise: Noise) -> LogProb:
+    """All steps for all rows at once.  x: (B, *shape), data units; c: (B, C); `noise` has B rows."""
+    state = scorer.init(x, c, noise)
     for k in range(scorer.steps):
         state = scorer.step(state, torch.full((len(x),), k), noise)
     return scorer.finish(state, noise)

@@ -11,6 +11,7 @@ Step k is step k mod S of draw floor(k / S), so rows of different draws share a 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from math import log, pi
 from typing import final
 
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from models.family import LogProb
+from models.networks.denoiser import given
 from models.noise import Noise
 from models.objectives.dequantization import dequantize, level_log_volume
 from models.objectives.probability_flow import advance
@@ -30,9 +32,9 @@ from models.spec import DataSpec
 @final
 @dataclass(frozen=True)
 class ProbabilityFlow(Scorer):
-    """State: x, data units; where the present draw has come, network units; its log-volume; log p(x) of each draw."""
+    """State: x, data units; where the present draw has come, network units; its log-volume; log p(x) by draw; c."""
 
-    denoiser: nn.Module  # (x, lambda) to eps
+    denoiser: nn.Module  # (x, lambda) and, where C > 0, c to eps
     spec: DataSpec
     log_snr: Floats  # (S + 1,), the ends of the steps, least noisy first
     draws: int
@@ -46,12 +48,12 @@ class ProbabilityFlow(Scorer):
     def _steps_of_a_draw(self) -> int:
         return len(self.log_snr) - 1
 
-    def init(self, x: Tensor, noise: Noise) -> State:
+    def init(self, x: Tensor, c: Tensor, noise: Noise) -> State:
         values = torch.zeros(len(x), self.draws, dtype=torch.float64, device=x.device)
-        return x, x, values[:, 0], values
+        return x, x, values[:, 0], values, c
 
     def step(self, state: State, k: Tensor, noise: Noise) -> State:
-        x, u, log_volume, values = state
+        x, u, log_volume, values, c = state
         j, i = k // self._steps_of_a_draw, k % self._steps_of_a_draw
         if (begins := i == 0).any():
             at = begins.to(x.device)
@@ -61,12 +63,12 @@ class ProbabilityFlow(Scorer):
         probe = None if self.exact else 2 * (noise.uniform(2 * j + 1, self.spec.shape) < 0.5).to(x) - 1
         ends = torch.from_numpy(self.log_snr).to(x.device)
         i = i.to(x.device)
-        u, divergence = advance(self._flow, u, ends[i], ends[i + 1], probe)
+        u, divergence = advance(partial(self._flow, c), u, ends[i], ends[i + 1], probe)
         log_volume = log_volume + divergence
         if (arrived := i == self._steps_of_a_draw - 1).any():
             values = values.clone()
             values[arrived, j.to(x.device)[arrived]] = self._log_prob(u[arrived], log_volume[arrived])
-        return x, u, log_volume, values
+        return x, u, log_volume, values, c
 
     def finish(self, state: State, noise: Noise) -> LogProb:
         values = state[3]  # (B, J)
@@ -79,9 +81,9 @@ class ProbabilityFlow(Scorer):
             x = dequantize(self.spec, x, noise.uniform(2 * j, self.spec.shape).to(x))
         return self.spec.normalize(x)
 
-    def _flow(self, u: Tensor, log_snr: Tensor) -> Tensor:
+    def _flow(self, c: Tensor, u: Tensor, log_snr: Tensor) -> Tensor:
         log_snr = log_snr.to(u.dtype)
-        return Level.at(log_snr, u).flow(u, self.denoiser(u, log_snr))
+        return Level.at(log_snr, u).flow(u, self.denoiser(u, log_snr, *given(c.clone())))
 
     def _log_prob(self, z: Tensor, log_volume: Tensor) -> Tensor:
         """Log p(x), (B,) nats in data units, of rows that arrived at z."""

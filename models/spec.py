@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
 
+from models.conditions import AnyCondition
 from models.errors import InvalidInput
 from models.lazy import torch
 
@@ -31,6 +32,8 @@ class DataSpec(BaseModel):
         low, high: the closed range, in data units, or None where unbounded.
         levels: how many equally spaced values a pixel takes in `[low, high]`, or None for continuous data.
         n_classes: how many labels there are, or None.
+        condition: what a model is told beside each row, or None.
+        n_rows: how many rows train it, or None where they are drawn afresh.
         shift, scale: network units are `(x - shift) / scale`; one number, or one for each element of a vector.
     """
 
@@ -41,6 +44,8 @@ class DataSpec(BaseModel):
     high: float | None = None
     levels: int | None = None
     n_classes: int | None = None
+    condition: AnyCondition | None = None
+    n_rows: int | None = None
     shift: tuple[float, ...] = (0.0,)
     scale: tuple[float, ...] = (1.0,)
 
@@ -65,6 +70,11 @@ class DataSpec(BaseModel):
     def size(self) -> int:
         """The number of elements of one row, D."""
         return prod(self.shape)
+
+    @property
+    def condition_size(self) -> int:
+        """The number of elements of a condition as networks see it, C; 0 without."""
+        return 0 if self.condition is None else self.condition.size
 
     @property
     def is_image(self) -> bool:

@@ -25,9 +25,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.data import Finite, Mixture, Rows, Toy
+from models.data import Finite, Mixture, Rows, Source, Toy
 from models.errors import Diverged, InvalidData
-from models.family import Batch, Decodes, Encodes, Loss, Samples, Scores
+from models.family import Batch, Decodes, Diagnoses, Encodes, Loss, Samples, Scores, capabilities
 from models.interpolate import reconstruct
 from models.metrics import bits_per_dim, modes, sliced_wasserstein
 from models.networks import Nets
@@ -38,7 +38,7 @@ from models.spec import DataSpec
 
 VALIDATION_SHARE = 0.1  # of the rows of a finite source, at most VALIDATION_ROWS
 VALIDATION_ROWS = 5_000
-SCORED_AT_ONCE, RECONSTRUCTED_ROWS = 32, 512  # validation rows, by `evaluate`
+SCORED_AT_ONCE, RECONSTRUCTED_ROWS, DIAGNOSED_ROWS = 32, 512, 5_000  # validation rows, by `evaluate`
 DRAWN_VECTORS = 2_500
 DRAWN_IMAGE_STEPS = 6_400  # images drawn times steps of their sampler
 EVALUATION_SEED = 0
@@ -49,6 +49,7 @@ class TrainingData:
     """What a run trains and is validated on."""
 
     spec: DataSpec
+    source: Source
     train: Rows | Toy  # rows in memory, or a density drawn from afresh
     validation: Rows
     fingerprint: str
@@ -114,20 +115,22 @@ def load_data(run: Run, root: Path) -> TrainingData:
     source = run.data
     try:
         if isinstance(source, Toy):
-            held_out = Rows(source.draw(VALIDATION_ROWS, _numpy_rng(source.seed, 2**32)), None)
+            held_out = source.rows(VALIDATION_ROWS, _numpy_rng(source.seed, 2**32))
+            spec = _told(source.spec, source, held_out)
             if source.n is None:
-                return TrainingData(source.spec, source, held_out, _recipe(source))
-            rows = Rows(source.draw(source.n, _numpy_rng(source.seed, 2**32 + 1)), None)
-            return TrainingData(source.spec, rows, held_out, rows.fingerprint)
+                return TrainingData(spec, source, source, held_out, _recipe(source))
+            rows = source.rows(source.n, _numpy_rng(source.seed, 2**32 + 1))
+            return TrainingData(_counted(spec, rows), source, rows, held_out, rows.fingerprint)
         if not isinstance(source, Finite):
             raise TypeError(f"{type(source).__name__} is neither a Toy nor a Finite source")
         rows = source.rows(root)
-        spec = source.spec(rows)
+        spec = _told(source.spec(rows), source, rows)
     except InvalidData as error:
         raise InvalidData(error.message, field=f"run.data.{error.field}" if error.field else "run.data") from error
     order = _numpy_rng(run.seed, 2**32).permutation(len(rows.x))
     n = min(VALIDATION_ROWS, max(1, round(VALIDATION_SHARE * len(order))))
-    return TrainingData(spec, _take(rows, order[n:]), _take(rows, order[:n]), rows.fingerprint)
+    kept = rows.of(order[n:])
+    return TrainingData(_counted(spec, kept), source, kept, rows.of(order[:n]), rows.fingerprint)
 
 
 def fresh(run: Run, data: TrainingData, device: torch.device) -> State:
@@ -163,18 +166,24 @@ def batches(data: TrainingData, state: State) -> Iterator[Batch]:
     epoch, order = -1, np.empty(0, np.int64)
     for step in range(state.step, state.total_steps):
         if isinstance(data.train, Toy):
-            rows = Rows(data.train.draw(size, _numpy_rng(seed, step)), None)
+            rows, index = data.train.rows(size, _numpy_rng(seed, step)), np.arange(step * size, (step + 1) * size)
         else:
             per_epoch = -(-len(data.train.x) // size)
             if step // per_epoch != epoch:
                 epoch = step // per_epoch
                 order = _numpy_rng(seed, 2**33 + epoch).permutation(len(data.train.x))
             start = step % per_epoch * size
-            rows = _take(data.train, order[start : start + size])
+            index = order[start : start + size]
+            rows = data.train.of(index)
         x = torch.from_numpy(rows.x.astype(np.float32, copy=False)).to(device)
-        y = None if rows.y is None else torch.from_numpy(rows.y).to(device)
         rng = torch.Generator(device).manual_seed(_torch_seed(seed, step))
-        yield Batch(x, y, rng, step, state.total_steps)
+        yield Batch(x, conditions(data, rows, device), rng, step, state.total_steps, torch.from_numpy(index).to(device))
+
+
+def conditions(data: TrainingData, rows: Rows, device: torch.device) -> Tensor:
+    """What rows are told by, (B, C)."""
+    told = torch.from_numpy(data.source.told(rows)).to(device)
+    return told if data.spec.condition is None else data.spec.condition.code(told)
 
 
 def descend(state: State, loss: Loss, lr: float) -> None:
@@ -235,10 +244,13 @@ def evaluate(data: TrainingData, state: State) -> dict[str, float]:
         if isinstance(family, Scores):
             metrics |= _score(family, data, state)
         if isinstance(family, Encodes) and isinstance(family, Decodes):
-            x = _tensor(data.validation.x[:RECONSTRUCTED_ROWS], state)
-            error = reconstruct(family, state.average, x) - x
+            rows, x, c = _held_out(data, state, slice(RECONSTRUCTED_ROWS))
+            error = reconstruct(family, state.average, x, c) - x
             metrics["validation_rmse"] = float(error.square().mean().sqrt())
-        if isinstance(family, Samples):
+        if isinstance(family, Diagnoses):
+            rows, x, c = _held_out(data, state, slice(DIAGNOSED_ROWS))
+            metrics |= family.diagnose(state.average, x, c, Noise.rows(EVALUATION_SEED, rows, device=x.device))
+        if isinstance(family, Samples) and "sample" in capabilities(family):
             metrics |= _judge_samples(family, data, state)
     return {name: value for name, value in metrics.items() if isfinite(value)}
 
@@ -246,11 +258,11 @@ def evaluate(data: TrainingData, state: State) -> dict[str, float]:
 def _score(family: Scores, data: TrainingData, state: State) -> dict[str, float]:
     options = family.ScoreOptions()
     values, kind = list[float](), ""
-    rows = data.validation.x[: family.validation_rows(data.spec)]
-    for first in range(0, len(rows), SCORED_AT_ONCE):
-        x = _tensor(rows[first : first + SCORED_AT_ONCE], state)
-        noise = Noise.rows(EVALUATION_SEED, len(x), start=first, device=x.device)
-        scored = family.log_prob(state.average, x, noise, options)
+    total = min(len(data.validation.x), family.validation_rows(data.spec))
+    for first in range(0, total, SCORED_AT_ONCE):
+        rows, x, c = _held_out(data, state, slice(first, min(first + SCORED_AT_ONCE, total)))
+        noise = Noise.rows(EVALUATION_SEED, rows, start=first, device=x.device)
+        scored = family.log_prob(state.average, x, c, noise, options)
         values += scored.value.tolist()
         kind = scored.kind
     mean = float(np.mean(values))
@@ -265,7 +277,9 @@ def _judge_samples(family: Samples, data: TrainingData, state: State) -> dict[st
     sampler = family.sampler(state.average, family.SampleOptions())
     n = DRAWN_VECTORS if len(data.spec.shape) == 1 else max(32, min(512, DRAWN_IMAGE_STEPS // sampler.steps))
     noise = Noise.rows(EVALUATION_SEED, n, device=_device(state))
-    chunks = [sample(sampler, noise[first : first + 256]) for first in range(0, n, 256)]
+    like = data.validation.of(np.arange(n) % len(data.validation.x))
+    c = conditions(data, like, _device(state))  # as often as held-out rows are told so
+    chunks = [sample(sampler, noise[at : at + 256], c[at : at + 256]) for at in range(0, n, 256)]
     x = data.spec.quantize(torch.cat(chunks)).cpu().numpy()
     metrics = {"sliced_wasserstein": sliced_wasserstein(x, data.validation.x[:n])}
     if isinstance(state.run.data, Mixture):
@@ -274,16 +288,23 @@ def _judge_samples(family: Samples, data: TrainingData, state: State) -> dict[st
     return metrics
 
 
-def _tensor(x: np.ndarray, state: State) -> Tensor:
-    return torch.from_numpy(x.astype(np.float32)).to(_device(state))
+def _held_out(data: TrainingData, state: State, which: slice) -> tuple[int, Tensor, Tensor]:
+    """Some validation rows: how many, x and c."""
+    rows, device = data.validation.of(np.arange(len(data.validation.x))[which]), _device(state)
+    x = torch.from_numpy(rows.x.astype(np.float32)).to(device)
+    return len(x), x, conditions(data, rows, device)
 
 
 def _device(state: State) -> torch.device:
     return next(state.nets.parameters()).device
 
 
-def _take(rows: Rows, index: np.ndarray) -> Rows:
-    return Rows(rows.x[index], None if rows.y is None else rows.y[index])
+def _told(spec: DataSpec, source: Source, rows: Rows) -> DataSpec:
+    return spec.model_copy(update={"condition": source.conditions(rows)})
+
+
+def _counted(spec: DataSpec, rows: Rows) -> DataSpec:
+    return spec.model_copy(update={"n_rows": len(rows.x)})
 
 
 def _numpy_rng(seed: int, stream: int) -> np.random.Generator:

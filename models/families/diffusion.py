@@ -138,8 +138,8 @@ class Diffusion(Family, Samples, Scores):
     def validation_rows(self, spec: DataSpec) -> int:
         return min(512, max(8, 4096 // spec.size))
 
-    def log_prob(self, nets: Nets, x: Tensor, noise: Noise, options: FlowOptions) -> LogProb:
-        return scoring.score(self.scorer(nets, options), x, noise)
+    def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: FlowOptions) -> LogProb:
+        return scoring.score(self.scorer(nets, options), x, c, noise)
 
     def scorer(self, nets: Nets, options: FlowOptions) -> Scorer:
         spec = nets.spec

@@ -150,7 +150,7 @@ class Flow(Family, Samples, Scores, Encodes, Decodes):
         """A one-draw estimate of the bound of log P(y), (B,) nats.  y, u01: (B, *shape)."""
         return self.log_density(nets, dequantize(nets.spec, y, u01)) + level_log_volume(nets.spec)
 
-    def log_prob(self, nets: Nets, x: Tensor, noise: Noise, options: DequantizationOptions) -> LogProb:
+    def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: DequantizationOptions) -> LogProb:
         if nets.spec.levels is None:
             return LogProb(self.log_density(nets, x).double(), "exact")
         draws = [self.log_level(nets, x, noise.uniform(j, nets.spec.shape)) for j in range(options.k)]
@@ -159,9 +159,9 @@ class Flow(Family, Samples, Scores, Encodes, Decodes):
         return LogProb(bound.mean(0), "lower_bound", std_error)
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
-        return sampling.OneStep(lambda noise: self.prior(nets, noise), lambda z, _: self.decode(nets, z))
+        return sampling.OneStep(lambda noise, c: self.prior(nets, noise, c), lambda z, _, c: self.decode(nets, z, c))
 
-    def encode(self, nets: Nets, x: Tensor) -> Tensor:
+    def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         v, _ = to_reals(nets.spec, x, self.alpha)
         z: Tensor = bijection(nets)(v)[0]
         return z
@@ -169,10 +169,10 @@ class Flow(Family, Samples, Scores, Encodes, Decodes):
     def latent_shape(self, spec: DataSpec) -> Shape:
         return (spec.size,)
 
-    def prior(self, nets: Nets, noise: Noise) -> Tensor:
+    def prior(self, nets: Nets, noise: Noise, c: Tensor) -> Tensor:
         return noise.normal(0, (nets.spec.size,))
 
-    def decode(self, nets: Nets, z: Tensor) -> Tensor:
+    def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         return from_reals(nets.spec, bijection(nets).inverse(z), self.alpha)
 
 

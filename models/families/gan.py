@@ -72,13 +72,13 @@ class GAN(Family, Samples, Decodes):
         return y if nets.spec.low is None else y.tanh()
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
-        return sampling.OneStep(lambda noise: self.prior(nets, noise), lambda z, noise: self.decode(nets, z))
+        return sampling.OneStep(lambda noise, c: self.prior(nets, noise, c), lambda z, _, c: self.decode(nets, z, c))
 
     def latent_shape(self, spec: DataSpec) -> Shape:
         return (self.latent,)
 
-    def prior(self, nets: Nets, noise: Noise) -> Tensor:
+    def prior(self, nets: Nets, noise: Noise, c: Tensor) -> Tensor:
         return noise.normal(0, (self.latent,))
 
-    def decode(self, nets: Nets, z: Tensor) -> Tensor:
+    def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         return nets.spec.denormalize(self.push(nets, z))

@@ -88,7 +88,7 @@ class VAE(Family, Samples, Scores, Encodes, Decodes):
         """Log p(x|z), (B,) nats, data units.  x: (B, *shape), dequantized where the likelihood wants it; z: (B, Z)."""
         return self.likelihood.log_prob(nets.spec, x, nets["decoder"](z), nets["scale"]())
 
-    def log_prob(self, nets: Nets, x: Tensor, noise: Noise, options: ImportanceOptions) -> LogProb:
+    def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: ImportanceOptions) -> LogProb:
         mu, log_var = self.posterior(nets, x)
         per_chunk = max(1, CHUNK_ROWS // len(x))
         chunks = [
@@ -114,20 +114,20 @@ class VAE(Family, Samples, Scores, Encodes, Decodes):
         return self.likelihood.scores_only_levels(spec)
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
-        def push(z: Tensor, noise: Noise) -> Tensor:
+        def push(z: Tensor, noise: Noise, c: Tensor) -> Tensor:
             y = nets["decoder"](z)
             return self.likelihood.draw(nets.spec, y, nets["scale"](), noise)
 
-        return sampling.OneStep(lambda noise: self.prior(nets, noise), push)
+        return sampling.OneStep(lambda noise, c: self.prior(nets, noise, c), push)
 
-    def encode(self, nets: Nets, x: Tensor) -> Tensor:
+    def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         return self.posterior(nets, x)[0]
 
     def latent_shape(self, spec: DataSpec) -> Shape:
         return (self.latent,)
 
-    def prior(self, nets: Nets, noise: Noise) -> Tensor:
+    def prior(self, nets: Nets, noise: Noise, c: Tensor) -> Tensor:
         return noise.normal(0, (self.latent,))
 
-    def decode(self, nets: Nets, z: Tensor) -> Tensor:
+    def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         return self.likelihood.mean(nets.spec, nets["decoder"](z))

@@ -65,17 +65,17 @@ class WAE(Family, Samples, Encodes, Decodes):
         yield Loss("penalized_cost", cost + self.weight * penalty, ("encoder", "decoder"), terms)
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
-        return sampling.OneStep(lambda noise: self.prior(nets, noise), lambda z, noise: self.decode(nets, z))
+        return sampling.OneStep(lambda noise, c: self.prior(nets, noise, c), lambda z, _, c: self.decode(nets, z, c))
 
-    def encode(self, nets: Nets, x: Tensor) -> Tensor:
+    def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         z: Tensor = nets["encoder"](nets.spec.normalize(x))
         return z
 
     def latent_shape(self, spec: DataSpec) -> Shape:
         return (self.latent,)
 
-    def prior(self, nets: Nets, noise: Noise) -> Tensor:
+    def prior(self, nets: Nets, noise: Noise, c: Tensor) -> Tensor:
         return noise.normal(0, (self.latent,))
 
-    def decode(self, nets: Nets, z: Tensor) -> Tensor:
+    def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         return nets.spec.denormalize(nets["decoder"](z))

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from models.errors import InvalidData
 from models.networks.conv import ConvDecoder, ConvEncoder
 from models.networks.coupling import Affine, Bijection, RationalQuadratic
-from models.networks.denoiser import Denoiser, ResidualMLP
+from models.networks.denoiser import Denoiser, ResidualMLP, given
 from models.networks.mlp import MLP
 from models.networks.unet import UNet
 from models.spec import DataSpec, Shape
@@ -48,26 +48,36 @@ class Scalar(nn.Module):
 
 
 def encoder(
-    spec: DataSpec, n_out: int, *, width: int | None, depth: int = 2, normalized: bool = True, leaky: bool = False
+    spec: DataSpec,
+    n_out: int,
+    *,
+    width: int | None,
+    depth: int = 2,
+    normalized: bool = True,
+    leaky: bool = False,
+    n_given: int = 0,
 ) -> nn.Module:
     """(B, *shape) to (B, n_out): an encoder, a critic's features, a critic (n_out = 1).
+
+    With `n_given` > 0 it reads `attach(x, c)`, c a condition of so many elements.
 
     `width` is units of a layer for vectors and channels of the first layer for images, None 128 or 32; `depth` counts
     the hidden layers of a perceptron. `normalized=False` leaves out normalization, as gradient penalties want;
     `leaky` takes LeakyReLU(0.2) and He's initial weights in the place of SiLU and torch's: a critic that starts
     smooth overlooks the gaps between modes, and its generator fills them.
     """
+    shape = (spec.shape[0] + n_given, *spec.shape[1:]) if len(spec.shape) == 3 else (spec.size + n_given,)
     if convolves(spec):
         net: nn.Module = ConvEncoder(
-            spec.shape, n_out, width=width or CHANNELS, normalized=normalized, activation=_activation(leaky)
+            shape, n_out, width=width or CHANNELS, normalized=normalized, activation=_activation(leaky)
         )
     else:
-        net = MLP(spec.shape, (n_out,), width=width or UNITS, depth=depth, activation=_activation(leaky))
+        net = MLP(shape, (n_out,), width=width or UNITS, depth=depth, activation=_activation(leaky))
     return _he(net) if leaky else net
 
 
 def decoder(spec: DataSpec, n_in: int, *, width: int | None, depth: int = 2, leaky: bool = False) -> nn.Module:
-    """(B, n_in) to (B, *shape); `width` and `leaky` as in `encoder`."""
+    """(B, n_in) to (B, *shape); `width` and `leaky` as in `encoder`. A condition is part of what comes in."""
     if convolves(spec):
         net: nn.Module = ConvDecoder(n_in, spec.shape, width=width or CHANNELS, activation=_activation(leaky))
     else:
@@ -89,11 +99,19 @@ def _activation(leaky: bool) -> Callable[[], nn.Module]:
     return partial(nn.LeakyReLU, SLOPE) if leaky else nn.SiLU
 
 
-def denoiser(spec: DataSpec, *, width: int, depth: int) -> Denoiser:
-    """(B, *shape) and log signal-to-noise ratios, (B,), to the noise, (B, *shape)."""
-    if convolves(spec):
-        return Denoiser(UNet(spec.shape, width=width, depth=depth), width=width)
-    return Denoiser(ResidualMLP(spec.shape, width=width, depth=depth), width=width)
+def denoiser(spec: DataSpec, *, width: int, depth: int, n_given: int = 0) -> Denoiser:
+    """(B, *shape), log signal-to-noise ratios, (B,), and a condition, (B, n_given), to the noise, (B, *shape)."""
+    backbone = UNet if convolves(spec) else ResidualMLP
+    return Denoiser(backbone(spec.shape, width=width, depth=depth), width=width, n_given=n_given)
+
+
+def attach(x: Tensor, c: Tensor) -> Tensor:
+    """A condition beside data: planes behind an image's, elements behind a vector's.  x: (B, ...); c: (B, C)."""
+    if not c.shape[1]:
+        return x
+    if x.ndim != 4:
+        return torch.cat([x.flatten(1), c], 1)
+    return torch.cat([x, c[:, :, None, None].expand(-1, -1, *x.shape[2:])], 1)
 
 
 def convolves(spec: DataSpec) -> bool:
@@ -113,8 +131,10 @@ __all__ = [
     "Nets",
     "RationalQuadratic",
     "Scalar",
+    "attach",
     "convolves",
     "decoder",
     "denoiser",
     "encoder",
+    "given",
 ]

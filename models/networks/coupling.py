@@ -37,6 +37,7 @@ class Bijection(nn.Module):
         shapes: the shapes of those parameters, for one element.
         passes: how many groups the elements are split into, at most D.
         width, depth: units and number of the hidden layers of each transform's perceptron.
+        n_given: elements of a condition c, (B, n_given), which is an argument only where there are any.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class Bijection(nn.Module):
         passes: int,
         width: int,
         depth: int,
+        n_given: int = 0,
     ) -> None:
         super().__init__()
         self.layers = LazyComposedTransform(
             *(
                 MaskedAutoregressiveTransform(
                     features,
+                    n_given,
                     passes=passes,
                     order=order,
                     univariate=univariate,
@@ -68,14 +71,14 @@ class Bijection(nn.Module):
         for layer in self.layers.transforms:
             _start_as_identity(layer)
 
-    def forward(self, v: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, v: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Z, (B, D), and log |det dz/dv|, (B,)."""
-        z, log_det = self.layers().call_and_ladj(v)
+        z, log_det = self.layers(c).call_and_ladj(v)
         return z, log_det
 
-    def inverse(self, z: Tensor) -> Tensor:
+    def inverse(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """V, (B, D)."""
-        v: Tensor = self.layers().inv(z)
+        v: Tensor = self.layers(c).inv(z)
         return v
 
 

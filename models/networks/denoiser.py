@@ -25,15 +25,24 @@ WAVES = 32  # of the embedding of lambda
 
 @final
 class Denoiser(nn.Module):
-    """(B, *shape) and lambda, (B,), to eps, (B, *shape)."""
+    """(B, *shape), lambda, (B,), and where `n_given` > 0 a condition, (B, n_given), to eps, (B, *shape)."""
 
-    def __init__(self, backbone: nn.Module, *, width: int) -> None:
+    def __init__(self, backbone: nn.Module, *, width: int, n_given: int = 0) -> None:
         super().__init__()
         self.embed = LevelEmbedding(width)
+        self.told = nn.Linear(n_given, width, bias=False) if n_given else None  # none: adds nothing, as c = 0 does
         self.backbone = backbone
 
-    def forward(self, x: Tensor, log_snr: Tensor) -> Tensor:
-        return Level.at(log_snr, x).noise_of_velocity(x, self.backbone(x, self.embed(log_snr)))
+    def forward(self, x: Tensor, log_snr: Tensor, c: Tensor | None = None) -> Tensor:
+        h = self.embed(log_snr)
+        if self.told is not None and c is not None:
+            h = h + self.told(c)
+        return Level.at(log_snr, x).noise_of_velocity(x, self.backbone(x, h))
+
+
+def given(c: Tensor) -> tuple[Tensor, ...]:
+    """A condition as the last argument of a network, which has none where C = 0."""
+    return (c,) if c.shape[1] else ()
 
 
 @final

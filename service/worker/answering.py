@@ -1,9 +1,10 @@
 """How the rows of a question become the rows of its answer, whatever the capability.
 
 An answer goes like a sampler, step by step: `begin` gives rows a state, `step` moves it, `finish` turns it into
-arrays. Samplers and the likelihoods of diffusions take steps; the others take none: their state is their input, and
-one call of `finish` answers many questions. Row i sees nothing but row i and its own noise, so rows of any questions
-of one key share every call. A state is never changed in place, so a step that failed can be taken again.
+arrays. Samplers, likelihoods by a flow in continuous time and the codes of such flows take steps; the others take none:
+their state is their input, and one call of `finish` answers many questions. Row i sees nothing but row i, its
+condition and its own noise, so rows of any questions of one key share every call. A state is never changed in place,
+so a step that failed can be taken again.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from torch import Tensor
 
 from models.checkpoint import Model
 from models.family import Decodes, Encodes, Samples, Scores
-from models.interpolate import PATHS, reconstruct
+from models.interpolate import PATHS
 from models.noise import Noise
 from models.sampling import Sampler, State
 from models.scoring import Scorer
 from models.spec import DataSpec
+from models.walking import ThereAndBack, Walk, walk
 from service.domain import Question
 from service.errors import Invalid, Unsupported
 
@@ -32,20 +34,24 @@ Named = Mapping[str, Tensor]  # rows first
 class Way(ABC):
     """From rows in to rows out, for one model and one set of options."""
 
-    steps: int = 0
     info: Mapping[str, Any] = {}
 
+    @property
     @abstractmethod
-    def prepare(self, question: Question) -> Tensor | None:
-        """What one question brings: a row for each row of its answer, or None where noise is all it needs."""
+    def steps(self) -> int:
+        """How many calls of `step` lead from `begin` to `finish`."""
 
     @abstractmethod
-    def begin(self, given: Tensor | None, noise: Noise) -> State:
+    def prepare(self, question: Question) -> State:
+        """What one question brings: a row for each row of its answer, a condition at least."""
+
+    @abstractmethod
+    def begin(self, given: State, noise: Noise) -> State:
         """The state of fresh rows."""
 
+    @abstractmethod
     def step(self, state: State, k: Tensor, noise: Noise) -> State:
         """The state after step k, (B,) int64, of each row."""
-        raise NotImplementedError("a way of no steps")
 
     @abstractmethod
     def finish(self, state: State, noise: Noise) -> Named:
@@ -57,118 +63,149 @@ class Way(ABC):
 
 
 @final
+@dataclass
 class SampleWay(Way):
     """Noise to new data, in the sampler's steps."""
 
-    def __init__(self, spec: DataSpec, sampler: Sampler) -> None:
-        self._spec = spec
-        self._sampler = sampler
-        self.steps = sampler.steps
+    spec: DataSpec
+    sampler: Sampler
+    device: torch.device
 
-    def prepare(self, question: Question) -> None:
-        return None
+    @property
+    def steps(self) -> int:
+        return self.sampler.steps
 
-    def begin(self, given: Tensor | None, noise: Noise) -> State:
-        return (self._sampler.init(noise),)
+    def prepare(self, question: Question) -> State:
+        return (_told(question, self.spec, self.device),)
+
+    def begin(self, given: State, noise: Noise) -> State:
+        return self.sampler.init(noise, *given)
 
     def step(self, state: State, k: Tensor, noise: Noise) -> State:
-        return (self._sampler.step(state[0], k, noise),)
+        return self.sampler.step(state, k, noise)
 
     def finish(self, state: State, noise: Noise) -> Named:
-        return {"samples": self._spec.quantize(self._sampler.finish(state[0]))}
+        return {"samples": self.spec.quantize(self.sampler.finish(state))}
 
     def preview(self, state: State, k: Tensor) -> Named:
-        return {"samples": self._spec.quantize(self._sampler.preview(state[0], k))}
+        return {"samples": self.spec.quantize(self.sampler.preview(state, k))}
 
 
 @final
 @dataclass
-class RowsWay(Way):
-    """Given rows to answered rows, in one call."""
-
-    given: Callable[[Question], Tensor]
-    call: Callable[[Tensor], Named]
-
-    def prepare(self, question: Question) -> Tensor:
-        return self.given(question)
-
-    def begin(self, given: Tensor | None, noise: Noise) -> State:
-        return (_present(given),)
-
-    def finish(self, state: State, noise: Noise) -> Named:
-        return self.call(state[0])
-
-
-@final
 class LikelihoodWay(Way):
     """Data to log p(x), and what kind of number that is, in the scorer's steps."""
 
-    def __init__(self, scorer: Scorer, device: torch.device) -> None:
-        self._scorer = scorer
-        self._device = device
-        self.steps = scorer.steps
+    spec: DataSpec
+    scorer: Scorer
+    device: torch.device
 
-    def prepare(self, question: Question) -> Tensor:
-        return _rows(question, "x", self._device)
+    @property
+    def steps(self) -> int:
+        return self.scorer.steps
 
-    def begin(self, given: Tensor | None, noise: Noise) -> State:
-        return self._scorer.init(_present(given), noise)
+    def prepare(self, question: Question) -> State:
+        return _rows(question, "x", self.device), _told(question, self.spec, self.device)
+
+    def begin(self, given: State, noise: Noise) -> State:
+        x, c = given
+        return self.scorer.init(x, c, noise)
 
     def step(self, state: State, k: Tensor, noise: Noise) -> State:
-        return self._scorer.step(state, k, noise)
+        return self.scorer.step(state, k, noise)
 
     def finish(self, state: State, noise: Noise) -> Named:
-        log_prob = self._scorer.finish(state, noise)
+        log_prob = self.scorer.finish(state, noise)
         self.info = {"kind": log_prob.kind}
-        named = {"log_prob": log_prob.value.double()}
-        return named if log_prob.std_error is None else {**named, "std_error": log_prob.std_error.double()}
+        named = {f"terms.{name}": term.double() for name, term in log_prob.terms.items()}
+        named["log_prob"] = log_prob.value.double()
+        if log_prob.std_error is not None:
+            named["std_error"] = log_prob.std_error.double()
+        return named
+
+
+@final
+@dataclass
+class WalkWay(Way):
+    """Given rows to other rows: data to codes, codes to data."""
+
+    given: Callable[[Question], State]  # rows and their conditions
+    path: Walk
+    named: Callable[[Tensor], Named]  # where the walk ends, as an answer
+
+    @property
+    def steps(self) -> int:
+        return self.path.steps
+
+    def prepare(self, question: Question) -> State:
+        return self.given(question)
+
+    def begin(self, given: State, noise: Noise) -> State:
+        return self.path.init(*given)
+
+    def step(self, state: State, k: Tensor, noise: Noise) -> State:
+        return self.path.step(state, k)
+
+    def finish(self, state: State, noise: Noise) -> Named:
+        return self.named(self.path.finish(state))
 
 
 def way(model: Model, question: Question, device: torch.device) -> Way:
     """The way of a question, shared by all of its key. Raises Unsupported."""
-    family, nets, clip = model.family, model.nets, model.nets.spec.clip
+    family, nets, spec = model.family, model.nets, model.nets.spec
+
+    def data(name: str) -> Callable[[Question], State]:
+        return lambda q: (_rows(q, name, device), _told(q, spec, device))
+
+    def point(x: Tensor) -> Named:
+        return {"x": spec.clip(x)}
+
     match question.op:
         case "sample" if isinstance(family, Samples):
             options = family.SampleOptions.model_validate(dict(question.options))
-            return SampleWay(nets.spec, family.sampler(nets, options))
+            return SampleWay(spec, family.sampler(nets, options), device)
         case "likelihood" if isinstance(family, Scores):
             options = family.ScoreOptions.model_validate(dict(question.options))
-            return LikelihoodWay(family.scorer(nets, options), device)
+            return LikelihoodWay(spec, family.scorer(nets, options), device)
         case "encode" if isinstance(family, Encodes):
-            encode = family.encode
-            return RowsWay(lambda q: _rows(q, "x", device), lambda x: {"z": encode(nets, x)})
+            options = family.EncodeOptions.model_validate(dict(question.options))
+            return WalkWay(data("x"), family.encoder(nets, options), lambda z: {"z": z})
         case "decode" if isinstance(family, Decodes):
-            decode = family.decode
-            return RowsWay(lambda q: _rows(q, "z", device), lambda z: {"x": clip(decode(nets, z))})
+            options = family.DecodeOptions.model_validate(dict(question.options))
+            return WalkWay(data("z"), family.decoder(nets, options), point)
         case "reconstruct" if isinstance(family, Encodes) and isinstance(family, Decodes):
-            return RowsWay(lambda q: _rows(q, "x", device), lambda x: {"x": clip(reconstruct(family, nets, x))})
+            there, back = family.encoder(nets, family.EncodeOptions()), family.decoder(nets, family.DecodeOptions())
+            return WalkWay(data("x"), ThereAndBack(there, back, family.latent_shape(spec)), point)
         case "interpolate" if isinstance(family, Decodes):
-            walk = family.decode
-            return RowsWay(lambda q: _path(model, q, device), lambda z: {"x": clip(walk(nets, z))})
+            return WalkWay(lambda q: _path(model, q, device), family.decoder(nets, family.DecodeOptions()), point)
     can = ", ".join(model.card.capabilities)
     raise Unsupported(f"{model.family.family} does not answer {question.op}; it answers: {can}")
 
 
-def _present(given: Tensor | None) -> Tensor:
-    if given is None:
-        raise ValueError("this way starts from rows")
-    return given
-
-
-def _path(model: Model, question: Question, device: torch.device) -> Tensor:
-    """The codes along an interpolation, (steps, *latent_shape)."""
+def _path(model: Model, question: Question, device: torch.device) -> State:
+    """The codes along an interpolation, (steps, *latent_shape), and the condition they share."""
     family, nets, options = model.family, model.nets, question.options
+    c = _told(question, nets.spec, device)
     if not isinstance(family, Decodes):
         raise Unsupported(f"{model.family.family} cannot decode, so it cannot interpolate")
-    if not question.arrays:
+    if "start" not in question.arrays:
         start, end = (
-            family.prior(nets, Noise.rows(options[name], 1, device=device))[0] for name in ("start_seed", "end_seed")
+            family.prior(nets, Noise.rows(options[name], 1, device=device), c[:1])[0]
+            for name in ("start_seed", "end_seed")
         )
     elif isinstance(family, Encodes):
-        start, end = (family.encode(nets, _tensor(question, name, device))[0] for name in ("start", "end"))
+        encoder = family.encoder(nets, family.EncodeOptions())
+        start, end = (walk(encoder, _tensor(question, name, device), c[:1])[0] for name in ("start", "end"))
     else:
         raise Unsupported(f"{model.family.family} cannot encode; give start_seed and end_seed")
-    return PATHS[options["path"]](start, end, options["steps"])
+    return PATHS[options["path"]](start, end, options["steps"]), c
+
+
+def _told(question: Question, spec: DataSpec, device: torch.device) -> Tensor:
+    """C of each row, (rows, C): zeros where a model that takes a condition is told none."""
+    if spec.condition is None or "condition" not in question.arrays:
+        return torch.zeros(question.rows, spec.condition_size, device=device)
+    return spec.condition.code(_rows(question, "condition", device))
 
 
 def _rows(question: Question, name: str, device: torch.device) -> Tensor:

@@ -17,6 +17,7 @@ from typing import final
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from models.checkpoint import Model, load_model
 from models.errors import BadCheckpoint
@@ -66,7 +67,9 @@ def _fill(
         _take_over(file, order, say)
     told = _Told(file, order.ask.n, say)
     sampler, ask = _sampler(model, order), order.ask
-    for rows in chunks(sampler, model.nets.spec, seed=ask.seed, first=file.n_rows, n=ask.n, device=device):
+    spec = model.nets.spec
+    c = torch.zeros(1, spec.condition_size, device=device)
+    for rows in chunks(sampler, spec, c, seed=ask.seed, first=file.n_rows, n=ask.n, device=device):
         if stop.is_set():
             told.now()
             return INTERRUPTED
@@ -93,9 +96,9 @@ def _take_over(file: RowsFile, order: SampleOrder, say: Say) -> None:
 
 
 def chunks(
-    sampler: Sampler, spec: DataSpec, *, seed: int, first: int, n: int, device: torch.device
+    sampler: Sampler, spec: DataSpec, c: Tensor, *, seed: int, first: int, n: int, device: torch.device
 ) -> Iterator[np.ndarray | None]:
-    """Rows first, ..., n - 1 of a seed, in chunks; None after each step on the way to one.
+    """Rows first, ..., n - 1 of a seed, told c, (1, C), in chunks; None after each step on the way to one.
 
     Chunks that do not fit into memory are halved.
     """
@@ -104,7 +107,7 @@ def chunks(
     while start < n:
         noise = Noise.rows(seed, min(size, n - start), start=start, device=device)
         try:
-            for state in states(sampler, noise):  # noqa: B007  the last is wanted
+            for state in states(sampler, noise, c.expand(len(noise), -1)):  # noqa: B007  the last is wanted
                 yield None
             with torch.inference_mode():
                 rows = sampler.finish(state)

@@ -81,8 +81,8 @@ class Rows:
     def begin(cls, way: Way, fresh: Sequence[Segment], device: torch.device) -> Rows:
         """Rows of questions that were prepared, before step 0."""
         noise = Noise.spans([(t.question.seed, t.question.first + first, n) for t, first, n in fresh], device)
-        given = [t.given[first : first + n] for t, first, n in fresh if t.given is not None]
-        state = way.begin((given[0] if len(given) == 1 else torch.cat(given)) if given else None, noise)
+        given = [tuple(part[first : first + n] for part in t.given) for t, first, n in fresh]
+        state = way.begin(given[0] if len(given) == 1 else tuple(map(torch.cat, zip(*given, strict=True))), noise)
         return cls(state, noise, np.zeros(len(noise), np.int64), tuple(fresh))
 
     @classmethod

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal, final
 
 import numpy as np
-from torch import Tensor
 
+from models.sampling import State
 from service.domain import Preview, Question
 from service.errors import ServiceError
 
@@ -31,7 +31,7 @@ class Ticket:
     left: int = 0  # rows without an answer
     key: Key = ("", "", "")  # set by the engine
     started_at: float | None = None  # by the engine's clock: when its first row joined
-    given: Tensor | None = None  # a row for each row of the answer
+    given: State = ()  # what it brings: a row for each row of the answer
     suspect: bool = False  # a number that is none came out of a call it shared
     previews: dict[int, Seen] = field(default_factory=dict)  # by step, those not all of whose rows came so far
 

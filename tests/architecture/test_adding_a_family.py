@@ -20,7 +20,7 @@ assert capabilities(FAMILIES["gaussian"]) == ("sample", "likelihood")
 
 import torch
 from models.noise import Noise
-from models.sampling import sample
+from models.sampling import sample, untold
 from models.train import fresh, load_data, train
 for source, kind in (("two_moons", "exact"), ("digits", "lower_bound")):
     run = Run.model_validate({"family": {"family": "gaussian"}, "data": {"source": source}, "budget": {"steps": 30}})
@@ -28,7 +28,8 @@ for source, kind in (("two_moons", "exact"), ("digits", "lower_bound")):
     state = fresh(run, data, torch.device("cpu"))
     losses = [float(at.losses["nll_nats"]) for at in train(data, state)]
     x = sample(run.family.sampler(state.average, run.family.SampleOptions()), Noise.rows(0, 4))
-    scored = run.family.log_prob(state.average, data.spec.quantize(x), Noise.rows(0, 4), run.family.ScoreOptions())
+    x = data.spec.quantize(x)
+    scored = run.family.log_prob(state.average, x, untold(x), Noise.rows(0, 4), run.family.ScoreOptions())
     assert losses[-1] < losses[0]
     assert x.shape == (4, *data.spec.shape)
     assert scored.value.isfinite().all()

@@ -16,9 +16,10 @@ from models.data import Digits, TwoMoons
 from models.families.diffusion import Diffusion
 from models.families.vae import VAE
 from models.family import Decodes, Encodes, Family, Samples, Scores
+from models.interpolate import reconstruct
 from models.networks import Nets
 from models.noise import Noise
-from models.sampling import sample
+from models.sampling import sample, untold
 from models.spec import DataSpec
 from service.domain import Card, Op, Preview, Question, Reply, Timing
 from service.errors import TimedOut
@@ -88,7 +89,7 @@ class InProcessAsks:
         family, noise = model.family, Noise.rows(question.seed, question.rows, start=question.first)
         assert isinstance(family, Samples)
         sampler = family.sampler(model.nets, family.SampleOptions.model_validate(question.options))
-        state = sampler.init(noise)
+        state = sampler.init(noise, untold(noise))
         for k in range(sampler.steps - 1):
             with torch.no_grad():
                 state = sampler.step(state, torch.full((question.rows,), k), noise)
@@ -109,21 +110,24 @@ class InProcessAsks:
         assert isinstance(family, Decodes)
         match question.op:
             case "likelihood":
-                score = family.log_prob(nets, x["x"], noise, family.ScoreOptions.model_validate(question.options))
+                options = family.ScoreOptions.model_validate(question.options)
+                score = family.log_prob(nets, x["x"], untold(x["x"]), noise, options)
                 return {"log_prob": score.value.double().numpy()}, {"kind": score.kind}
             case "encode":
-                return {"z": family.encode(nets, x["x"]).numpy()}, {}
+                return {"z": family.encode(nets, x["x"], untold(x["x"])).numpy()}, {}
             case "decode":
-                return {"x": family.decode(nets, x["z"]).numpy()}, {}
+                return {"x": family.decode(nets, x["z"], untold(x["z"])).numpy()}, {}
             case "reconstruct":
-                return {"x": family.decode(nets, family.encode(nets, x["x"])).numpy()}, {}
+                return {"x": reconstruct(family, nets, x["x"], untold(x["x"])).numpy()}, {}
             case "interpolate":
                 ends = [self._end(family, nets, x, question, name) for name in ("start", "end")]
                 weight = torch.linspace(0, 1, question.rows)[:, None]
-                return {"x": family.decode(nets, ends[0] + weight * (ends[1] - ends[0])).numpy()}, {}
+                z = ends[0] + weight * (ends[1] - ends[0])
+                return {"x": family.decode(nets, z, untold(z)).numpy()}, {}
 
     @staticmethod
     def _end(family: Any, nets: Nets, x: dict[str, torch.Tensor], question: Question, name: str) -> torch.Tensor:
         if name in x:
-            return family.encode(nets, x[name])
-        return family.prior(nets, Noise.rows(question.options[f"{name}_seed"], 1))
+            return family.encode(nets, x[name], untold(x[name]))
+        noise = Noise.rows(question.options[f"{name}_seed"], 1)
+        return family.prior(nets, noise, untold(noise))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -120,7 +121,7 @@ def test_a_state_of_another_run_or_of_other_data_is_passed_over(
     training: Iterator[State], data: TrainingData, run: Run, tmp_path: Path
 ) -> None:
     save_state(tmp_path, next(training))
-    other_data = TrainingData(data.spec, data.train, data.validation, "other")
+    other_data = replace(data, fingerprint="other")
     assert latest_state(tmp_path, data, run.model_copy(update={"seed": 1}), CPU) is None
     assert latest_state(tmp_path, other_data, run, CPU) is None
 

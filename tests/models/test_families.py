@@ -4,7 +4,7 @@ A new file in `models/families` is tested because it exists.
 """
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from models.checkpoint import latest_state, load_model, save_model, save_state
 from models.errors import InvalidData
 from models.families import FAMILIES
-from models.family import Decodes, Encodes, Options, Samples, Scores, capabilities
+from models.family import Conditions, Decodes, Encodes, Options, Samples, Scores, capabilities
 from models.interpolate import reconstruct
 from models.noise import Noise
 from models.run import Run
 from models.sampling import Sampler, sample
-from models.train import State, TrainingData, batches, evaluate, fresh, load_data, train
+from models.train import State, TrainingData, batches, conditions, evaluate, fresh, load_data, train
+from models.walking import ThereAndBack, Walk, walk
 
 CPU = torch.device("cpu")
 SMALL = {"width": 8, "depth": 1, "latent": 2, "n_transforms": 2, "steps": 50, "critic_steps": 2}
@@ -31,15 +33,15 @@ SOURCES = ("two_moons", "digits")
 STEPS = 4
 
 
-def small(name: str, source: str) -> Run:
-    """A run of the family that takes a moment."""
+def small(name: str, source: str, *, told: bool = False) -> Run:
+    """A run of the family that takes a moment; `told` the label of each row."""
     cls = FAMILIES[name]
     family: dict[str, Any] = {"family": name} | {k: v for k, v in SMALL.items() if k in cls.model_fields}
     if "likelihood" in cls.model_fields and source == "two_moons":
         family["likelihood"] = {"likelihood": "gaussian"}
     return Run.model_validate({
         "family": family,
-        "data": {"source": source},
+        "data": {"source": source, "condition": "label" if told else None},
         "optimizer": {"batch_size": 16, "ema": 0.9},
         "budget": {"steps": STEPS},
     })  # fmt: skip
@@ -62,14 +64,29 @@ class Case:
     def x(self) -> Tensor:
         return torch.from_numpy(self.data.validation.x[:5].astype(np.float32))
 
+    @property
+    def c(self) -> Tensor:
+        return self.told(5)
+
+    def told(self, n: int) -> Tensor:
+        """Conditions of n rows, (n, C)."""
+        rows = self.data.validation.of(np.arange(n))
+        return conditions(self.data, rows, CPU)
+
     def sampler(self) -> Sampler:
         assert isinstance(self.run.family, Samples)
         return self.run.family.sampler(self.state.average, small_options(self.run.family.SampleOptions))
 
 
-@pytest.fixture(scope="module", params=[(name, source) for name in FAMILIES for source in SOURCES], ids="-".join)
+CASES = [(name, source, "") for name in FAMILIES for source in SOURCES] + [
+    (name, source, "told") for name, cls in FAMILIES.items() if issubclass(cls, Conditions) for source in SOURCES
+]
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(filter(None, case)))
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    run = small(*request.param)
+    name, source, told = request.param
+    run = small(name, source, told=bool(told))
     data = load_data(run, tmp_path_factory.getbasetemp())
     state = fresh(run, data, CPU)
     initial = copy.deepcopy(state)
@@ -171,18 +188,19 @@ def test_a_loaded_model_is_the_average_and_answers_the_same(case: Case, tmp_path
     noise = Noise.rows(7, 3)
     if isinstance(model.family, Samples):
         again = model.family.sampler(model.nets, small_options(model.family.SampleOptions))
-        assert torch.equal(sample(again, noise), sample(case.sampler(), noise))
+        assert torch.equal(sample(again, noise, case.told(3)), sample(case.sampler(), noise, case.told(3)))
     if isinstance(model.family, Encodes):
-        assert torch.equal(model.family.encode(model.nets, case.x), model.family.encode(case.state.average, case.x))
+        z = model.family.encode(model.nets, case.x, case.c)
+        assert torch.equal(z, model.family.encode(case.state.average, case.x, case.c))
 
 
 def test_samples_do_not_depend_on_batch_chunk_or_batch_mates(case: Case) -> None:
     """T81: fixed seed, identical samples across batch splits."""
-    sampler, spec = case.sampler(), case.data.spec
+    sampler, spec, c = case.sampler(), case.data.spec, case.told(6)
     noise = Noise.rows(7, 6)
-    whole = sample(sampler, noise)
-    chunks = torch.cat([sample(sampler, noise[a:b]) for a, b in ((0, 1), (1, 4), (4, 6))])
-    mates = sample(sampler, Noise.join([Noise.rows(8, 3), noise]))[3:]
+    whole = sample(sampler, noise, c)
+    chunks = torch.cat([sample(sampler, noise[a:b], c[a:b]) for a, b in ((0, 1), (1, 4), (4, 6))])
+    mates = sample(sampler, Noise.join([Noise.rows(8, 3), noise]), torch.cat([case.told(3), c]))[3:]
     scale = max(spec.scale)
     for other in (chunks, mates):
         assert torch.allclose(whole, other, rtol=1e-4, atol=1e-4 * scale)
@@ -190,36 +208,62 @@ def test_samples_do_not_depend_on_batch_chunk_or_batch_mates(case: Case) -> None
             assert torch.equal(spec.quantize(whole), spec.quantize(other))
     assert whole.shape == (6, *spec.shape)
     assert whole.isfinite().all()
-    assert not torch.equal(whole, sample(sampler, Noise.rows(8, 6)))
+    assert not torch.equal(whole, sample(sampler, Noise.rows(8, 6), c))
     assert not torch.equal(whole[0], whole[1])
 
 
 def test_rows_that_stand_at_different_steps_share_a_call(case: Case) -> None:
-    sampler = case.sampler()
+    sampler, c = case.sampler(), case.told(2)
     early, late = Noise.rows(1, 2), Noise.rows(2, 2)
     ahead = sampler.steps // 2
-    state = sampler.init(early)
+    state = sampler.init(early, c)
     for k in range(ahead):
         state = sampler.step(state, torch.full((2,), k), early)
     both = Noise.join([early, late])
-    state = torch.cat([state, sampler.init(late)])
+    state = tuple(map(torch.cat, zip(state, sampler.init(late, c), strict=True)))
     for k in range(sampler.steps - ahead):
         state = sampler.step(state, torch.tensor([k + ahead, k + ahead, k, k]), both)
-    finished, rest = state[:2], state[2:]
+    finished, rest = tuple(part[:2] for part in state), tuple(part[2:] for part in state)
     for k in range(sampler.steps - ahead, sampler.steps):
         rest = sampler.step(rest, torch.full((2,), k), late)
     together = torch.cat([sampler.finish(finished), sampler.finish(rest)])
-    alone = torch.cat([sample(sampler, early), sample(sampler, late)])
+    alone = torch.cat([sample(sampler, early, c), sample(sampler, late, c)])
     assert torch.allclose(together, alone, rtol=1e-4, atol=1e-4 * max(case.data.spec.scale))
+
+
+def test_codes_and_data_that_stand_at_different_steps_share_a_call(case: Case) -> None:
+    family, nets, spec = case.run.family, case.state.average, case.data.spec
+    walks = list[tuple[Walk, Tensor]]()
+    if isinstance(family, Encodes):
+        walks.append((family.encoder(nets, small_options(family.EncodeOptions)), case.x[:4]))
+    if isinstance(family, Decodes):
+        z = family.prior(nets, Noise.rows(5, 4), case.told(4))
+        walks.append((family.decoder(nets, small_options(family.DecodeOptions)), z))
+    if isinstance(family, Encodes) and isinstance(family, Decodes):
+        walks.append((ThereAndBack(walks[0][0], walks[1][0], family.latent_shape(spec)), case.x[:4]))
+    for path, rows in walks:
+        whole, c = walk(path, rows, case.told(4)), case.told(4)
+        state, ahead = path.init(rows[:2], c[:2]), path.steps // 2
+        for k in range(ahead):
+            state = path.step(state, torch.full((2,), k))
+        state = tuple(map(torch.cat, zip(state, path.init(rows[2:], c[2:]), strict=True)))
+        for k in range(path.steps - ahead):
+            state = path.step(state, torch.tensor([k + ahead, k + ahead, k, k]))
+        first, rest = tuple(part[:2] for part in state), tuple(part[2:] for part in state)
+        for k in range(path.steps - ahead, path.steps):
+            rest = path.step(rest, torch.full((2,), k))
+        parts = torch.cat([path.finish(first), path.finish(rest)])
+        assert torch.allclose(parts, whole, rtol=1e-4, atol=1e-4 * max(spec.scale))
 
 
 def test_a_family_that_scores_says_what_kind_of_number_it_gives(case: Case) -> None:
     family = case.run.family
     assert ("likelihood" in capabilities(family)) == isinstance(family, Scores)
     if isinstance(family, Scores):
-        options, noise = small_options(family.ScoreOptions), Noise.rows(3, 5)
-        whole = family.log_prob(case.state.average, case.x, noise, options)
-        parts = [family.log_prob(case.state.average, case.x[i : i + 1], noise[i : i + 1], options) for i in range(5)]
+        options, noise, nets = small_options(family.ScoreOptions), Noise.rows(3, 5), case.state.average
+        whole = family.log_prob(nets, case.x, case.c, noise, options)
+        rows = [slice(i, i + 1) for i in range(5)]
+        parts = [family.log_prob(nets, case.x[i], case.c[i], noise[i], options) for i in rows]
         assert whole.kind in ("exact", "lower_bound", "estimate")
         assert whole.value.shape == (5,)
         assert whole.value.isfinite().all()
@@ -230,29 +274,40 @@ def test_a_family_that_scores_says_what_kind_of_number_it_gives(case: Case) -> N
 
 
 def test_codes_have_the_shape_the_family_tells(case: Case) -> None:
-    family, nets, spec = case.run.family, case.state.average, case.data.spec
+    family, nets, spec, c = case.run.family, case.state.average, case.data.spec, case.c
     with torch.no_grad():
         if isinstance(family, Decodes):
             shape = family.latent_shape(spec)
-            z = family.prior(nets, Noise.rows(0, 5))
-            x = family.decode(nets, z)
+            z = family.prior(nets, Noise.rows(0, 5), c)
+            x = family.decode(nets, z, c)
             assert z.shape == (5, *shape)
             assert x.shape == (5, *spec.shape)
             assert x.isfinite().all()
-            assert torch.allclose(x[2:3], family.decode(nets, z[2:3]), rtol=1e-4, atol=1e-4 * max(spec.scale))
+            assert torch.allclose(x[2:3], family.decode(nets, z[2:3], c[2:3]), rtol=1e-4, atol=1e-4 * max(spec.scale))
         if isinstance(family, Encodes):
-            z = family.encode(nets, case.x)
+            z = family.encode(nets, case.x, c)
             assert z.isfinite().all()
-            assert torch.equal(z, family.encode(nets, case.x))
-            assert torch.allclose(z[2:3], family.encode(nets, case.x[2:3]), rtol=1e-4, atol=1e-4)
+            assert torch.equal(z, family.encode(nets, case.x, c))
+            assert torch.allclose(z[2:3], family.encode(nets, case.x[2:3], c[2:3]), rtol=1e-4, atol=1e-4)
         if isinstance(family, Encodes) and isinstance(family, Decodes):
             assert z.shape == (5, *family.latent_shape(spec))
-            assert reconstruct(family, nets, case.x).shape == case.x.shape
+            assert reconstruct(family, nets, case.x, c).shape == case.x.shape
+
+
+def test_what_a_model_is_told_changes_what_it_draws(case: Case) -> None:
+    if case.data.spec.condition is not None:
+        noise, c = Noise.rows(0, 2), case.data.spec.condition.code(torch.tensor([[0.0], [1.0]]))
+        assert not torch.equal(sample(case.sampler(), noise, c), sample(case.sampler(), noise, c.flip(0)))
+
+
+@pytest.mark.parametrize("name", [name for name, cls in FAMILIES.items() if not issubclass(cls, Conditions)])
+def test_a_family_that_takes_no_condition_refuses_data_that_have_one(name: str) -> None:
+    with pytest.raises(ValidationError, match=f"has a condition, which {name} does not take"):
+        small(name, "digits", told=True)
 
 
 def test_an_evaluation_is_finite_and_names_the_kind_of_its_numbers(case: Case) -> None:
-    few = case.data.validation.__class__(case.data.validation.x[:20], None)
-    data = TrainingData(case.data.spec, case.data.train, few, case.data.fingerprint)
+    data = replace(case.data, validation=case.data.validation.of(np.arange(20)))
     metrics = evaluate(data, case.state)
     assert all(np.isfinite(value) for value in metrics.values())
     scored = [name for name in metrics if name.startswith("validation_log_prob_nats_")]

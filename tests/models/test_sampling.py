@@ -32,7 +32,7 @@ def test_a_sample_goes_through_every_step_with_the_noise_of_that_step() -> None:
 
 
 def test_a_code_is_decoded_in_one_step() -> None:
-    sampler = OneStep(lambda noise: noise.normal(0, (3,)), lambda z, noise: 2 * z + noise.normal(1, (3,)))
+    sampler = OneStep(lambda noise, _: noise.normal(0, (3,)), lambda z, noise, _: 2 * z + noise.normal(1, (3,)))
     noise = Noise.rows(1, 4)
     assert sampler.steps == 1
     assert torch.equal(sample(sampler, noise), 2 * noise.normal(0, (3,)) + noise.normal(1, (3,)))
@@ -41,5 +41,5 @@ def test_a_code_is_decoded_in_one_step() -> None:
 def test_a_sample_carries_no_gradient() -> None:
     weight = torch.ones(3, requires_grad=True)
     assert not sample(
-        OneStep(lambda noise: noise.normal(0, (3,)), lambda z, _: z * weight), Noise.rows(0, 2)
+        OneStep(lambda noise, _: noise.normal(0, (3,)), lambda z, *_: z * weight), Noise.rows(0, 2)
     ).requires_grad

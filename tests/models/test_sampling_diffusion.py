@@ -181,6 +181,6 @@ def test_more_steps_than_levels_are_refused() -> None:
     assert refusal.value.field == "options.steps"
 
 
-def test_eta_is_refused_where_it_means_nothing() -> None:
+def test_eta_is_refused_where_it_means_untold() -> None:
     with pytest.raises(ValueError, match="eta belongs to the sampler ddim"):
         DenoisingOptions(sampler="ancestral", eta=0.5)

@@ -11,6 +11,7 @@ from models.families.diffusion import Diffusion, FlowOptions
 from models.family import LogProb
 from models.networks import Nets
 from models.noise import Noise
+from models.sampling import untold
 from models.scoring import OneCall, Scorer, score
 from models.spec import DataSpec
 
@@ -35,7 +36,7 @@ def rows(spec: DataSpec, n: int) -> Tensor:
 def out_of_step(scorer: Scorer, x: Tensor, noise: Noise) -> LogProb:
     """Row i begins i steps later than row 0; all that are under way share each call."""
     n = len(x)
-    state, k = scorer.init(x, noise), np.zeros(n, np.int64)
+    state, k = scorer.init(x, untold(x), noise), np.zeros(n, np.int64)
     for turn in range(scorer.steps + n - 1):
         under_way = np.flatnonzero((np.arange(n) <= turn) & (k < scorer.steps))
         moved = scorer.step(tuple(part[under_way] for part in state), torch.from_numpy(k[under_way]), noise[under_way])
@@ -58,7 +59,7 @@ def out_of_step(scorer: Scorer, x: Tensor, noise: Noise) -> LogProb:
 )
 def test_rows_at_different_steps_and_draws_score_as_if_together(spec: DataSpec, options: FlowOptions) -> None:
     nets, x, noise = nets_of(spec), rows(spec, 5), Noise.rows(3, 5)
-    together = FAMILY.log_prob(nets, x, noise, options)
+    together = FAMILY.log_prob(nets, x, untold(x), noise, options)
     apart = out_of_step(FAMILY.scorer(nets, options), x, noise)
     torch.testing.assert_close(apart.value, together.value, rtol=1e-5, atol=1e-4)
     assert apart.kind == together.kind
@@ -69,7 +70,7 @@ def test_rows_at_different_steps_and_draws_score_as_if_together(spec: DataSpec, 
 def test_a_step_leaves_the_state_before_it_as_it_was() -> None:
     nets, x, noise = nets_of(LEVELS), rows(LEVELS, 3), Noise.rows(3, 3)
     scorer = FAMILY.scorer(nets, FlowOptions(steps=4, draws=2))
-    states = [scorer.init(x, noise)]
+    states = [scorer.init(x, untold(x), noise)]
     copies = [[part.clone() for part in states[0]]]
     for k in range(scorer.steps):
         states.append(scorer.step(states[-1], torch.full((3,), k), noise))

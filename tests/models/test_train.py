@@ -1,6 +1,7 @@
 """The loop: batches, losses, averages and the numbers at the end."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import log
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def run_of(data: dict[str, Any], **fields: Any) -> Run:
 def test_an_epoch_sees_every_training_row_once_in_an_order_of_its_own(run: Run, data: TrainingData) -> None:
     n = len(data.train.x) if isinstance(data.train, Rows) else 0
     per_epoch = -(-n // 32)
-    numbered = TrainingData(data.spec, Rows(np.arange(n * 64).reshape(n, 1, 8, 8), None), data.validation, "")
+    numbered = replace(data, train=Rows(np.arange(n * 64).reshape(n, 1, 8, 8), None))
     state = fresh(run.model_copy(update={"budget": run.budget.model_copy(update={"steps": 2 * per_epoch})}), data, CPU)
     firsts = torch.cat([batch.x[:, 0, 0, 0] for batch in batches(numbered, state)])
     first, second = firsts[:n], firsts[n:]
@@ -189,7 +190,7 @@ def test_modes_are_counted_where_data_have_modes(tmp_path: Path) -> None:
         {"source": "eight_gaussians"}, family={"family": "vae", "width": 8, "likelihood": {"likelihood": "gaussian"}}
     )
     data = load_data(run, tmp_path)
-    few = TrainingData(data.spec, data.train, Rows(data.validation.x[:50], None), data.fingerprint)
+    few = replace(data, validation=Rows(data.validation.x[:50], None))
     metrics = evaluate(few, fresh(run, data, CPU))
     assert 0 <= metrics["modes_found"] <= 8
     assert 0 <= metrics["high_quality_share"] <= 1

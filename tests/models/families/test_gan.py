@@ -11,7 +11,7 @@ from models.family import Batch, Loss, Options, capabilities
 from models.networks import Nets
 from models.noise import Noise
 from models.objectives.games import AnyGame, NonSaturating, Wasserstein
-from models.sampling import sample
+from models.sampling import sample, untold
 from models.spec import DataSpec
 
 PLANE = DataSpec(shape=(2,), shift=(0.5, 0.25), scale=(0.87, 0.5))
@@ -28,7 +28,8 @@ def built(family: GAN, spec: DataSpec) -> Nets:
 
 def batch(spec: DataSpec, n: int = 12) -> Batch:
     rng = torch.Generator().manual_seed(0)
-    return Batch(spec.denormalize(torch.rand(n, *spec.shape, generator=rng)), None, rng, 0, 1)
+    x = spec.denormalize(torch.rand(n, *spec.shape, generator=rng))
+    return Batch(x, untold(x), rng, 0, 1, torch.arange(n))
 
 
 def weights(nets: Nets, name: str) -> list[Tensor]:
@@ -109,9 +110,9 @@ def test_samples_of_bounded_data_stay_in_their_range() -> None:
 
 def test_a_sample_is_the_decoded_draw_of_the_prior() -> None:
     nets, noise = built(SMALL, PLANE), Noise.rows(7, 5)
-    z = SMALL.prior(nets, noise)
+    z = SMALL.prior(nets, noise, untold(noise))
     assert z.shape == (5, *SMALL.latent_shape(PLANE))
-    assert torch.equal(sample(SMALL.sampler(nets, Options()), noise), SMALL.decode(nets, z))
+    assert torch.equal(sample(SMALL.sampler(nets, Options()), noise), SMALL.decode(nets, z, untold(z)))
 
 
 def test_the_same_batch_gives_the_same_losses() -> None:

@@ -13,7 +13,7 @@ from models.family import Batch
 from models.networks import Nets
 from models.noise import Noise
 from models.objectives.likelihoods import Bernoulli, Gaussian
-from models.sampling import sample
+from models.sampling import sample, untold
 from models.spec import DataSpec
 
 PLANE = DataSpec(shape=(2,))
@@ -47,7 +47,7 @@ def points(n: int) -> Tensor:
 
 
 def bound(nets: Nets, *, n: int, k: int, seed: int = 0) -> Tensor:
-    return LINEAR.log_prob(nets, points(n), Noise.rows(seed, n), ImportanceOptions(k=k)).value
+    return LINEAR.log_prob(nets, points(n), untold(points(n)), Noise.rows(seed, n), ImportanceOptions(k=k)).value
 
 
 def z_score(values: Tensor, mean: float) -> float:
@@ -55,7 +55,7 @@ def z_score(values: Tensor, mean: float) -> float:
 
 
 def batch(x: Tensor, seed: int = 0) -> Batch:
-    return Batch(x, None, torch.Generator().manual_seed(seed), 0, 1)
+    return Batch(x, untold(x), torch.Generator().manual_seed(seed), 0, 1, torch.arange(len(x)))
 
 
 def test_the_bound_at_the_exact_posterior_is_the_marginal_likelihood_whatever_the_draw() -> None:
@@ -71,7 +71,9 @@ def test_the_bound_at_the_exact_posterior_is_the_marginal_likelihood_whatever_th
 
 def test_the_bound_at_the_exact_posterior_has_no_error() -> None:
     """T02: the integrand is constant."""
-    answer = LINEAR.log_prob(ppca(posterior=True), points(3), Noise.rows(0, 3), ImportanceOptions(k=50))
+    answer = LINEAR.log_prob(
+        ppca(posterior=True), points(3), torch.empty(3, 0), Noise.rows(0, 3), ImportanceOptions(k=50)
+    )
     assert answer.kind == "lower_bound"
     assert answer.std_error is not None
     assert float(answer.std_error.max()) < 1e-12
@@ -81,7 +83,7 @@ def test_the_code_is_the_posterior_mean() -> None:
     """T01: the posterior is N(.36667, .16667)."""
     nets = ppca(posterior=True)
     mu, log_var = LINEAR.posterior(nets, points(1))
-    assert float(LINEAR.encode(nets, points(1))) == float(mu) == pytest.approx(0.55 / 1.5)
+    assert float(LINEAR.encode(nets, points(1), untold(points(1)))) == float(mu) == pytest.approx(0.55 / 1.5)
     assert float(log_var.exp()) == pytest.approx(0.25 / 1.5)
 
 
@@ -130,13 +132,17 @@ def test_the_naive_estimate_is_unbiased_and_its_logarithm_is_not() -> None:
 
 def test_the_standard_error_tells_the_spread() -> None:
     """Delta method: over repetitions, the bound spreads as it says."""
-    answer = LINEAR.log_prob(ppca(posterior=False), points(1000), Noise.rows(1, 1000), ImportanceOptions(k=200))
+    answer = LINEAR.log_prob(
+        ppca(posterior=False), points(1000), torch.empty(1000, 0), Noise.rows(1, 1000), ImportanceOptions(k=200)
+    )
     assert answer.std_error is not None
     assert float(answer.std_error.mean()) == pytest.approx(float(answer.value.std()), rel=0.15)
 
 
 def test_one_draw_does_not_tell_its_error() -> None:
-    answer = LINEAR.log_prob(ppca(posterior=False), points(2), Noise.rows(0, 2), ImportanceOptions(k=1))
+    answer = LINEAR.log_prob(
+        ppca(posterior=False), points(2), torch.empty(2, 0), Noise.rows(0, 2), ImportanceOptions(k=1)
+    )
     assert answer.std_error is None
 
 
@@ -145,7 +151,7 @@ def test_the_gradient_of_the_bound_weighs_the_draws_by_their_normalized_weights(
     nets, k = ppca(posterior=False), 20
     noise = Noise.rows(3, 1)
     bias = list(nets["decoder"].parameters())[1].requires_grad_()
-    value = LINEAR.log_prob(nets, points(1), noise, ImportanceOptions(k=k)).value
+    value = LINEAR.log_prob(nets, points(1), untold(points(1)), noise, ImportanceOptions(k=k)).value
     (gradient,) = torch.autograd.grad(value.sum(), bias)
     z = torch.stack([noise.normal(2 * i, (1,)).double().view(()) for i in range(k)])
     residual = points(1) - z[:, None] * torch.tensor(W, dtype=torch.float64)  # (k, 2)
@@ -159,8 +165,10 @@ def test_the_bound_of_a_row_does_not_depend_on_its_batch_or_the_chunks() -> None
     nets = ppca(posterior=False)
     rows = torch.linspace(-1, 1, 600, dtype=torch.float64).repeat_interleave(2).view(600, 2)
     options = ImportanceOptions(k=9)
-    together = LINEAR.log_prob(nets, rows, Noise.rows(5, 600), options).value  # one draw a chunk
-    alone = LINEAR.log_prob(nets, rows[77:78], Noise.rows(5, 1, start=77), options).value  # one chunk
+    together = LINEAR.log_prob(nets, rows, untold(rows), Noise.rows(5, 600), options).value  # one draw a chunk
+    alone = LINEAR.log_prob(
+        nets, rows[77:78], untold(rows[77:78]), Noise.rows(5, 1, start=77), options
+    ).value  # one chunk
     assert float(alone) == pytest.approx(float(together[77]), rel=1e-12)
 
 
@@ -169,7 +177,7 @@ def test_a_change_of_units_changes_the_density_by_its_jacobian() -> None:
     scaled = ppca(posterior=True)
     scaled.spec = DataSpec(shape=(2,), shift=(3.0, -1.0), scale=(10.0, 0.1))
     x = scaled.spec.denormalize(points(1))
-    value = LINEAR.log_prob(scaled, x, Noise.rows(0, 1), ImportanceOptions(k=3)).value
+    value = LINEAR.log_prob(scaled, x, untold(x), Noise.rows(0, 1), ImportanceOptions(k=3)).value
     expected = float(bound(nets, n=1, k=3)) - math.log(10.0) - math.log(0.1)
     assert float(value) == pytest.approx(expected, rel=1e-9)
 
@@ -199,9 +207,8 @@ def test_levels_are_dequantized_afresh_for_each_draw(k: int, expected: float) ->
     """T31, T33: p = N(.3, .8^2) on the bin [0, 1), which is N(-.2, .8^2) on the centered bin of the level 0."""
     nets = constant_decoder((-0.2 - 0.2) / 0.5, math.log(0.8 / 0.5))
     n = 10_000
-    values = LINEAR.log_prob(
-        nets, torch.zeros(n, 1, dtype=torch.float64), Noise.rows(k, n), ImportanceOptions(k=k)
-    ).value
+    x = torch.zeros(n, 1, dtype=torch.float64)
+    values = LINEAR.log_prob(nets, x, untold(x), Noise.rows(k, n), ImportanceOptions(k=k)).value
     error = float(values.std()) / math.sqrt(n)
     assert abs(float(values.mean()) - expected) < 5 * error + 5e-5
     assert z_score(values.exp(), math.exp(-0.78661686)) < 5
@@ -210,9 +217,10 @@ def test_levels_are_dequantized_afresh_for_each_draw(k: int, expected: float) ->
 def test_a_wider_bin_holds_more_probability() -> None:
     """The number is of the level: with bins of width 2, log P gains log 2 where the density is flat."""
     nets = constant_decoder(0.0, math.log(1000.0))
-    fine = LINEAR.log_prob(nets, torch.zeros(1, 1).double(), Noise.rows(0, 1), ImportanceOptions(k=4)).value
+    x, noise, options = torch.zeros(1, 1).double(), Noise.rows(0, 1), ImportanceOptions(k=4)
+    fine = LINEAR.log_prob(nets, x, untold(x), noise, options).value
     nets.spec = LEVELS.model_copy(update={"levels": 5})
-    coarse = LINEAR.log_prob(nets, torch.zeros(1, 1).double(), Noise.rows(0, 1), ImportanceOptions(k=4)).value
+    coarse = LINEAR.log_prob(nets, x, untold(x), noise, options).value
     assert float(coarse - fine) == pytest.approx(math.log(2), abs=1e-5)
 
 
@@ -220,7 +228,8 @@ def test_samples_have_the_noise_of_the_likelihood_and_reconstructions_its_mean()
     nets = constant_decoder(0.0, 0.0).float()
     x = sample(LINEAR.sampler(nets, LINEAR.SampleOptions()), Noise.rows(0, 1000))
     assert len(LEVELS.quantize(x).unique()) > 3
-    assert torch.equal(LINEAR.decode(nets, torch.zeros(2, 1)), nets.spec.denormalize(torch.zeros(2, 1)))
+    z = torch.zeros(2, 1)
+    assert torch.equal(LINEAR.decode(nets, z, untold(z)), nets.spec.denormalize(z))
 
 
 GRAY = DataSpec(shape=(2,), low=0, high=16, levels=17, shift=(8.0,), scale=(8.0,))
@@ -234,7 +243,7 @@ def test_bernoulli_gives_probabilities_without_a_jacobian() -> None:
     set_affine(nets["decoder"], [[0.0], [0.0]], [0.4, -1.3])
     set_affine(nets["encoder"], [[0.0, 0.0], [0.0, 0.0]], [0.0, 0.0])
     pictures = torch.tensor([[0.0, 0.0], [0.0, 16.0], [16.0, 0.0], [16.0, 16.0], [4.0, 8.0]], dtype=torch.float64)
-    answer = BINARY.log_prob(nets, pictures, Noise.rows(0, 5), ImportanceOptions(k=3))
+    answer = BINARY.log_prob(nets, pictures, untold(pictures), Noise.rows(0, 5), ImportanceOptions(k=3))
     assert answer.kind == "lower_bound"
     assert float(answer.value[:4].exp().sum()) == pytest.approx(1, rel=1e-9)
     on = 1 / (1 + np.exp([-0.4, 1.3]))

@@ -12,7 +12,7 @@ from models.families.flow import Flow
 from models.family import Decodes
 from models.networks import Bijection, Nets, RationalQuadratic
 from models.noise import Noise
-from models.sampling import sample
+from models.sampling import sample, untold
 from models.spec import DataSpec
 from service.worker.compiling import Compiler, ServedNet
 from tests.service.worker.models_on_disk import put_model, put_steps
@@ -31,7 +31,8 @@ def compiler() -> Iterator[Compiler]:
 def decoded(model: Model, rows: int) -> Tensor:
     assert isinstance(model.family, Decodes)
     with torch.no_grad():
-        return model.family.decode(model.nets, torch.linspace(-2, 2, 2 * rows).view(rows, 2))
+        z = torch.linspace(-2, 2, 2 * rows).view(rows, 2)
+        return model.family.decode(model.nets, z, untold(z))
 
 
 def is_compiled(model: Model, name: str) -> bool:
@@ -112,7 +113,7 @@ def test_a_served_bijection_still_goes_both_ways(tmp_path: Path):
     served = compiler.serve(Model(Flow(), Nets(spec, flow=bijection), card))
     x = torch.linspace(-2, 2, 10).view(5, 2)
     with torch.no_grad():
-        z = served.family.encode(served.nets, x)
-        assert torch.equal(z, plain.family.encode(plain.nets, x))
-        torch.testing.assert_close(served.family.decode(served.nets, z), x)
+        z = served.family.encode(served.nets, x, untold(x))
+        assert torch.equal(z, plain.family.encode(plain.nets, x, untold(x)))
+        torch.testing.assert_close(served.family.decode(served.nets, z, untold(z)), x)
     compiler.close()

@@ -94,7 +94,9 @@ class Greedy(Patient):
 
 
 def test_chunks_that_do_not_fit_into_memory_are_halved() -> None:
-    drawn_parts = chunks(Greedy(), DataSpec(shape=(2,)), seed=5, first=300, n=1800, device=torch.device("cpu"))
+    drawn_parts = chunks(
+        Greedy(), DataSpec(shape=(2,)), torch.empty(1, 0), seed=5, first=300, n=1800, device=torch.device("cpu")
+    )
     parts = [part for part in drawn_parts if part is not None]
     assert max(map(len, parts)) == 64
     np.testing.assert_allclose(
@@ -125,7 +127,7 @@ def test_a_killed_child_is_gone_on_with_to_the_same_bytes(bench: Bench) -> None:
     assert int(resumed.removeprefix("goes on at row ")) > 0
 
 
-def test_a_cancelled_sampling_leaves_nothing(bench: Bench) -> None:
+def test_a_cancelled_sampling_leaves_untold(bench: Bench) -> None:
     put_steps(bench.settings.store)
     job_id = bench.create_sampling(LONG.model_copy(update={"n": 10**7}))
     runner = bench.supervise(job_id)
@@ -151,7 +153,7 @@ def test_a_drained_sampling_waits_again_and_keeps_its_rows(bench: Bench) -> None
     assert file.stat().st_size >= 8 * job.progress.step
 
 
-def test_a_frozen_child_that_wakes_spoils_nothing(bench: Bench) -> None:
+def test_a_frozen_child_that_wakes_spoils_untold(bench: Bench) -> None:
     put_steps(bench.settings.store)
     whole = drawn_at_once(bench, LONG)
     frozen = bench.create_sampling(LONG)

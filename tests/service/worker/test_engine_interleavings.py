@@ -21,6 +21,7 @@ from torch import Tensor
 from models.checkpoint import load_model
 from models.family import Encodes, Samples, Scores
 from models.noise import Noise
+from models.sampling import untold
 from service.domain import Question
 from service.errors import Failed, NotFound, TimedOut
 from service.worker.engine import Engine, Ticket
@@ -130,7 +131,7 @@ class Shelf:
         assert isinstance(model.family, Samples)
         sampler = model.family.sampler(model.nets, model.family.SampleOptions.model_validate(STEPPED))
         noise = Noise.rows(seed, rows, start=first)
-        states = [sampler.init(noise)]
+        states = [sampler.init(noise, untold(noise))]
         for k in range(sampler.steps):
             states.append(sampler.step(states[-1], torch.full((rows,), k), noise))
         return tuple(sampler.finish(state).numpy() for state in states)
@@ -144,18 +145,19 @@ class Shelf:
         match asked.op:
             case "encode":
                 assert isinstance(family, Encodes)
-                return {"z": family.encode(nets, x["x"]).numpy()}
+                return {"z": family.encode(nets, x["x"], untold(x["x"])).numpy()}
             case "likelihood":
                 assert isinstance(family, Scores)
                 options = family.ScoreOptions.model_validate(dict(asked.options))
-                score = family.log_prob(nets, x["x"], noise, options)
+                score = family.log_prob(nets, x["x"], untold(x["x"]), noise, options)
                 assert score.std_error is not None
                 return {"log_prob": score.value.numpy(), "std_error": score.std_error.numpy()}
         assert isinstance(family, Samples)
         if name != "moons":
             return {"samples": self.frames(name, asked.seed, asked.first, asked.rows)[-1]}
         sampler = family.sampler(nets, family.SampleOptions())
-        return {"samples": sampler.finish(sampler.step(sampler.init(noise), torch.zeros(asked.rows), noise)).numpy()}
+        state = sampler.step(sampler.init(noise, untold(noise)), torch.zeros(asked.rows), noise)
+        return {"samples": sampler.finish(state).numpy()}
 
 
 @dataclass

@@ -7,6 +7,7 @@ import torch
 
 from models.checkpoint import load_model
 from models.noise import Noise
+from models.sampling import untold
 from service.domain import Question
 from service.worker.costs import FIRST_CAP
 from service.worker.engine import Engine
@@ -31,7 +32,7 @@ def frames(store: Path, question: Question) -> list[torch.Tensor]:
     model = load_model(store / "steps" / "1", CPU)
     sampler = model.family.sampler(model.nets, model.family.SampleOptions.model_validate(dict(question.options)))
     noise = Noise.rows(question.seed, question.rows)
-    states = [sampler.init(noise)]
+    states = [sampler.init(noise, untold(noise))]
     for k in range(sampler.steps):
         states.append(sampler.step(states[-1], torch.full((question.rows,), k), noise))
     return [sampler.finish(state) for state in states]

@@ -1,0 +1,106 @@
+r"""What a model may be told beside its data: a label, or a vector of numbers.
+
+Networks see a condition as c, (B, C): a label one-hot, a vector normalized and followed by a 1. All zeros is then no
+condition at all, which classifier-free guidance needs, and C = 0 is a model that takes none: what is attached to an
+input or added to an embedding vanishes by itself.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from math import isfinite
+from typing import TYPE_CHECKING, Annotated, Literal, Self, final
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+from models.errors import InvalidInput
+from models.lazy import F, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Condition(BaseModel, ABC):
+    """What each row is told by."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str  # a Literal with a default in each final condition
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """How many numbers tell a row's condition, V: 1 for a label."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """How many numbers networks see of it, C."""
+
+    @abstractmethod
+    def code(self, told: Tensor) -> Tensor:
+        """(B, V) as told to c, (B, C)."""
+
+    @abstractmethod
+    def check(self, told: np.ndarray, *, field: str = "condition") -> None:
+        """Refuse what is no condition of this kind.  told: (n, V). Raises InvalidInput."""
+
+
+@final
+class Labels(Condition):
+    """One of the labels 0, 1, ..., n_classes - 1."""
+
+    kind: Literal["labels"] = "labels"
+    n_classes: PositiveInt
+
+    @property
+    def width(self) -> int:
+        return 1
+
+    @property
+    def size(self) -> int:
+        return self.n_classes
+
+    def code(self, told: Tensor) -> Tensor:
+        return F.one_hot(told[:, 0].long(), self.n_classes).to(torch.float32)
+
+    def check(self, told: np.ndarray, *, field: str = "condition") -> None:
+        if told.ndim != 2 or told.shape[1] != 1 or not np.isin(told, np.arange(self.n_classes)).all():
+            raise InvalidInput(f"must be a label, a whole number from 0 to {self.n_classes - 1}", field=field)
+
+
+@final
+class Vector(Condition):
+    """Numbers, seen by networks as (told - shift) / scale."""
+
+    kind: Literal["vector"] = "vector"
+    shift: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not self.shift or len(self.shift) != len(self.scale):
+            raise ValueError("shift and scale have a number for each element, at least one")
+        if not all(map(isfinite, self.shift + self.scale)) or min(self.scale) <= 0:
+            raise ValueError("shift and scale are finite, scale is positive")
+        return self
+
+    @property
+    def width(self) -> int:
+        return len(self.shift)
+
+    @property
+    def size(self) -> int:
+        return self.width + 1
+
+    def code(self, told: Tensor) -> Tensor:
+        normal = (told - told.new_tensor(self.shift)) / told.new_tensor(self.scale)
+        return torch.cat([normal, torch.ones_like(normal[:, :1])], 1)
+
+    def check(self, told: np.ndarray, *, field: str = "condition") -> None:
+        if told.ndim != 2 or told.shape[1] != self.width or not np.isfinite(told).all():
+            raise InvalidInput(f"must be {self.width} finite numbers for each row", field=field)
+
+
+AnyCondition = Annotated[Labels | Vector, Field(discriminator="kind")]

@@ -1,0 +1,35 @@
+"""Where data come from: a union, like families. Importing this package imports neither torch nor scikit-learn.
+
+A source is a `Toy` (a density in the plane, drawn afresh at every step as a function of seed and step) or `Finite`
+(rows in memory). To add one, add a module and name it here.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from models.data.digits import Digits
+from models.data.idx import Idx
+from models.data.npy import Npy
+from models.data.source import Finite, Rows, Source, Toy
+from models.data.toys import Checkerboard, EightGaussians, GridGaussians, Mixture, TwoMoons
+
+AnyData = Annotated[
+    TwoMoons | EightGaussians | GridGaussians | Checkerboard | Digits | Idx | Npy, Field(discriminator="source")
+]
+
+__all__ = [
+    "AnyData",
+    "Checkerboard",
+    "Digits",
+    "EightGaussians",
+    "Finite",
+    "GridGaussians",
+    "Idx",
+    "Mixture",
+    "Npy",
+    "Rows",
+    "Source",
+    "Toy",
+    "TwoMoons",
+]

@@ -1,0 +1,31 @@
+"""Handwritten digits that come with scikit-learn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, final
+
+import numpy as np
+
+from models.data.source import Finite, Rows
+from models.spec import DataSpec
+
+
+@final
+class Digits(Finite):
+    """1,797 handwritten digits of scikit-learn: 8x8, 17 levels 0..16, labels.
+
+    References:
+        | Optical Recognition of Handwritten Digits (Alpaydin & Kaynak, 1998), UCI, doi:10.24432/C50P49
+    """
+
+    source: Literal["digits"] = "digits"
+
+    def rows(self, root: Path) -> Rows:
+        from sklearn.datasets import load_digits
+
+        digits = load_digits()
+        return Rows(digits.images[:, None].astype(np.uint8), digits.target.astype(np.int64))
+
+    def spec(self, rows: Rows) -> DataSpec:
+        return DataSpec(shape=(1, 8, 8), low=0, high=16, levels=17, n_classes=10, shift=(8.0,), scale=(8.0,))

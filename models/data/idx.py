@@ -1,0 +1,81 @@
+"""IDX files, as MNIST and Fashion-MNIST come."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from math import prod
+from pathlib import Path
+from typing import BinaryIO, Literal, cast, final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from models.data.files import bounded, image_spec, inside, reading
+from models.data.source import MIN_ROWS, Finite, Rows
+from models.errors import InvalidData
+from models.spec import DataSpec
+
+
+@final
+class Idx(Finite):
+    """A folder of IDX files as MNIST and Fashion-MNIST come: `train-images-idx3-ubyte[.gz]` and labels beside it."""
+
+    source: Literal["idx"] = "idx"
+    path: str = Field(min_length=1, max_length=1024)  # under the data root
+
+    def check(self, root: Path) -> None:
+        _idx_header(self._images(root), dims=3)
+
+    def rows(self, root: Path) -> Rows:
+        images = _read_idx(self._images(root), dims=3)
+        file = self._find(root, "labels-idx1-ubyte")
+        labels = None if file is None else _read_idx(file, dims=1).astype(np.int64)
+        if labels is not None and len(labels) != len(images):
+            raise InvalidData(f"{self.path!r} holds {len(images)} images but {len(labels)} labels", field="path")
+        return Rows(images[:, None], labels)
+
+    def spec(self, rows: Rows) -> DataSpec:
+        return image_spec(rows)
+
+    def _images(self, root: Path) -> Path:
+        file = self._find(root, "images-idx3-ubyte")
+        if file is None:
+            raise InvalidData(f"there is no train-images-idx3-ubyte[.gz] in {self.path!r}; put it there", field="path")
+        return file
+
+    def _find(self, root: Path, kind: str) -> Path | None:
+        folder = inside(root, self.path)
+        names = (f"train-{kind}", f"train-{kind}.gz")
+        found = (inside(root, f"{self.path}/{name}") for name in names if (folder / name).is_file())
+        return next(found, None)
+
+
+def _open_idx(file: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(file)) if file.suffix == ".gz" else file.open("rb")
+
+
+def _idx_header(file: Path, *, dims: int) -> tuple[int, ...]:
+    """The shape an IDX file of unsigned bytes promises."""
+    with reading(file), _open_idx(file) as stream:
+        header = stream.read(4 + 4 * dims)
+    if header[:4] != bytes([0, 0, 8, dims]) or len(header) != 4 + 4 * dims:
+        raise InvalidData(f"{file.name!r} is not an IDX file of bytes with {dims} dimensions", field="path")
+    shape = struct.unpack(f">{dims}I", header[4:])
+    bounded(prod(shape), file)
+    if shape[0] < MIN_ROWS or 0 in shape:
+        raise InvalidData(f"{file.name!r} has shape {list(shape)}; give at least {MIN_ROWS} rows", field="path")
+    return shape
+
+
+def _read_idx(file: Path, *, dims: int) -> NDArray[np.uint8]:
+    """An IDX file of unsigned bytes."""
+    shape = _idx_header(file, dims=dims)
+    size = prod(shape)
+    with reading(file), _open_idx(file) as stream:
+        stream.read(4 + 4 * dims)
+        payload = stream.read(size + 1)
+    if len(payload) != size:
+        raise InvalidData(f"{file.name!r} is torn: its header promises {size} bytes; copy it again", field="path")
+    return np.frombuffer(payload, np.uint8).reshape(shape)

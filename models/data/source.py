@@ -1,0 +1,137 @@
+"""What a source of data is: rows in memory, or a density in the plane.
+
+A source tells what its data are (`DataSpec`) and refuses what it cannot read, naming the field and the remedy. Asked
+for a condition, it also gives what each row is to be told by: its label, or a vector beside it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from models.conditions import AnyCondition, Labels
+from models.errors import InvalidData
+from models.family import Config
+from models.spec import DataSpec
+
+Floats = NDArray[np.float32]
+
+MAX_BYTES = 4 * 2**30  # of the numbers in a file
+MAX_CLASSES = 10_000
+MIN_ROWS = 10
+
+
+class Rows(NamedTuple):
+    """A data set in memory."""
+
+    x: NDArray[Any]  # (N, *shape), data units
+    y: NDArray[np.int64] | None  # (N,) labels
+    c: Floats | None = None  # (N, V) vectors beside the rows
+
+    @property
+    def n_classes(self) -> int | None:
+        """How many labels there are: the largest and one."""
+        return None if self.y is None else int(self.y.max()) + 1
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of the rows, their shape and type, and what stands beside them."""
+        digest = sha256(f"{self.x.dtype.str} {self.x.shape}".encode())
+        digest.update(np.ascontiguousarray(self.x).data)
+        for beside in (self.y, self.c):
+            if beside is not None:
+                digest.update(np.ascontiguousarray(beside).data)
+        return digest.hexdigest()
+
+    def of(self, index: NDArray[np.int64]) -> Rows:
+        """Some of the rows."""
+        return Rows(self.x[index], None if self.y is None else self.y[index], None if self.c is None else self.c[index])
+
+
+class Source(Config, ABC):
+    """Where data come from."""
+
+    source: str  # a Literal with a default in each final source
+    condition: Literal["label"] | None = None  # what a model is told beside each row
+
+    def check(self, root: Path) -> None:
+        """Refuse early what `rows` would refuse late. Reads headers only.
+
+        Raises:
+            InvalidData: the field at fault is a path within this source.
+        """
+
+    def conditions(self, rows: Rows) -> AnyCondition | None:
+        """The kind of condition that these rows come with, if one is asked for. Raises InvalidData."""
+        if self.condition is None:
+            return None
+        if rows.n_classes is None:
+            raise InvalidData("asks for labels, but the data have none; leave it out", field="condition")
+        return Labels(n_classes=rows.n_classes)
+
+    def told(self, rows: Rows) -> Floats:
+        """The condition of each row, (N, V); V = 0 where none is asked for."""
+        if self.condition is None or rows.y is None:
+            return np.empty((len(rows.x), 0), np.float32)
+        return rows.y[:, None].astype(np.float32)
+
+
+class Finite(Source):
+    """Rows in memory."""
+
+    @abstractmethod
+    def rows(self, root: Path) -> Rows:
+        """All rows; files are looked for under `root` only. Raises InvalidData."""
+
+    @abstractmethod
+    def spec(self, rows: Rows) -> DataSpec:
+        """What the rows are. Raises InvalidData."""
+
+
+class Toy(Source):
+    """A density in the plane that can be drawn from: afresh at every step, or `n` rows fixed by `seed`."""
+
+    n: int | None = Field(None, ge=10, le=10_000_000)
+    seed: int = Field(0, ge=0, lt=2**63)
+
+    centers: ClassVar[Floats | None] = None  # of its modes, where it has modes
+    spread: ClassVar[float | None] = None  # standard deviation of a mode
+    std: ClassVar[tuple[float, float]]  # of each coordinate
+    mean: ClassVar[tuple[float, float]] = (0.0, 0.0)
+
+    @property
+    @abstractmethod
+    def entropy_nats(self) -> float:
+        """-E log p(x): the floor under a model's negative log-likelihood."""
+
+    @property
+    @abstractmethod
+    def n_parts(self) -> int:
+        """How many parts the density has; a row's label is the part it comes from."""
+
+    @abstractmethod
+    def labeled(self, n: int, rng: np.random.Generator) -> tuple[Floats, NDArray[np.int64]]:
+        """N rows, (n, 2), and the part that each comes from, (n,)."""
+
+    def draw(self, n: int, rng: np.random.Generator) -> Floats:
+        """N rows, (n, 2)."""
+        return self.labeled(n, rng)[0]
+
+    def rows(self, n: int, rng: np.random.Generator) -> Rows:
+        """N rows, with labels where a model is to be told them."""
+        x, y = self.labeled(n, rng)
+        return Rows(x, None if self.condition is None else y)
+
+    def conditions(self, rows: Rows) -> AnyCondition | None:
+        return None if self.condition is None else Labels(n_classes=self.n_parts)
+
+    @property
+    def spec(self) -> DataSpec:
+        """Two unbounded coordinates, normalized by the density's own mean and standard deviation."""
+        return DataSpec(shape=(2,), shift=self.mean, scale=self.std)

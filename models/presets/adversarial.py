@@ -1,0 +1,30 @@
+"""A generator and a critic."""
+
+from models.presets.preset import preset
+
+ROWS = (
+    preset(
+        "gan-digits",
+        "A generative adversarial network on 8x8 handwritten digits.",
+        family={"family": "gan", "latent": 32, "width": 16, "game": {"game": "non_saturating", "gamma": 0.1}},
+        data={"source": "digits"},
+        optimizer={"lr": 1e-3, "betas": (0.5, 0.999), "batch_size": 64, "decay": "cosine", "ema": 0.998},
+        budget={"steps": 3500},
+    ),
+    preset(
+        "gan-two-moons",
+        "A generative adversarial network on two interleaved half circles.",
+        family={"family": "gan"},
+        data={"source": "two_moons"},
+        optimizer={"lr": 1e-3, "betas": (0.5, 0.999), "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 3000},
+    ),
+    preset(
+        "gan-eight-gaussians",
+        "A generative adversarial network on eight Gaussians: no mode is lost.",
+        family={"family": "gan"},
+        data={"source": "eight_gaussians"},
+        optimizer={"lr": 1e-3, "betas": (0.5, 0.999), "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 4500},
+    ),
+)
