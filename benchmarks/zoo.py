@@ -100,7 +100,7 @@ def is_missing(task: Task, only_pictures: bool) -> bool:
 def readable(tasks: Sequence[Task], root: Path) -> Iterator[Task]:
     for task in tasks:
         try:
-            task.preset.run.data.check(root)
+            task.preset.run.data.outline(root)
         except InvalidData as error:
             print(f"left out {task.model}: {error.message}")
         else:
