@@ -97,8 +97,11 @@ class VAE(Family, Conditions, Samples, Scores, Encodes, Decodes):
             return (f"Trained with beta = {self.objective.beta:g}; its likelihoods are bounds with beta = 1.",)
         return ()
 
-    def build(self, spec: DataSpec) -> Nets:
+    def check(self, spec: DataSpec) -> None:
         self.likelihood.check(spec)
+
+    def build(self, spec: DataSpec) -> Nets:
+        self.check(spec)
         n_h, c, n_each = self.posterior.n_parameters(self.latent), spec.condition_size, self.likelihood.n_each(spec)
         flat, width, depth = self.network == "perceptron", self.width, self.depth
         return networks.Nets(

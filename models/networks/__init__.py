@@ -16,14 +16,21 @@ import torch
 from torch import Tensor, nn
 
 from models.errors import InvalidData
+from models.networks.concatsquash import ConcatSquash
 from models.networks.conv import ConvDecoder, ConvEncoder
-from models.networks.coupling import Affine, Bijection, RationalQuadratic
+from models.networks.coupling import Affine, Bijection, CubeSpline, RationalQuadratic
 from models.networks.denoiser import Denoiser, ResidualMLP, given
+from models.networks.made import MADE
+from models.networks.mixture import GaussianMixture
 from models.networks.mlp import MLP
+from models.networks.pixelcnn import PixelCNN
 from models.networks.unet import UNet
+from models.networks.velocity import VelocityNet
+from models.objectives.preconditioning import Preconditioning, Velocity
 from models.spec import DataSpec, Shape
 
 SLOPE = 0.2  # of LeakyReLU below zero
+VELOCITY = Velocity()
 UNITS, CHANNELS = 128, 32  # of a layer of a perceptron, of the first convolution, unless asked otherwise
 
 
@@ -114,10 +121,19 @@ def _activation(leaky: bool) -> Callable[[], nn.Module]:
     return partial(nn.LeakyReLU, SLOPE) if leaky else nn.SiLU
 
 
-def denoiser(spec: DataSpec, *, width: int, depth: int, n_given: int = 0) -> Denoiser:
+def denoiser(
+    spec: DataSpec, *, width: int, depth: int, n_given: int = 0, preconditioning: Preconditioning = VELOCITY
+) -> Denoiser:
     """(B, *shape), log signal-to-noise ratios, (B,), and a condition, (B, n_given), to the noise, (B, *shape)."""
     backbone = UNet if convolves(spec) else ResidualMLP
-    return Denoiser(backbone(spec.shape, width=width, depth=depth), width=width, n_given=n_given)
+    net = backbone(spec.shape, width=width, depth=depth)
+    return Denoiser(net, width=width, n_given=n_given, preconditioning=preconditioning)
+
+
+def velocity(spec: DataSpec, *, width: int, depth: int, n_given: int = 0) -> VelocityNet:
+    """(B, *shape), times, (B,), and a condition, (B, n_given), to velocities, (B, *shape)."""
+    backbone = UNet if convolves(spec) else ResidualMLP
+    return VelocityNet(backbone(spec.shape, width=width, depth=depth), width=width, n_given=n_given)
 
 
 def attach(x: Tensor, c: Tensor) -> Tensor:
@@ -140,10 +156,15 @@ def convolves(spec: DataSpec) -> bool:
 
 
 __all__ = [
+    "MADE",
     "MLP",
     "Affine",
     "Bijection",
+    "ConcatSquash",
+    "CubeSpline",
+    "GaussianMixture",
     "Nets",
+    "PixelCNN",
     "RationalQuadratic",
     "Scalar",
     "attach",
@@ -152,4 +173,5 @@ __all__ = [
     "denoiser",
     "encoder",
     "given",
+    "velocity",
 ]

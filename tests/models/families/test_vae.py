@@ -54,6 +54,11 @@ def z_score(values: Tensor, mean: float) -> float:
     return abs(float((values.mean() - mean) / (values.std() / math.sqrt(len(values)))))
 
 
+def untold_points(n: int) -> tuple[Tensor, Tensor]:
+    """Points and their conditions, which are none."""
+    return points(n), untold(points(n))
+
+
 def batch(x: Tensor, seed: int = 0) -> Batch:
     return Batch(x, untold(x), torch.Generator().manual_seed(seed), 0, 1, torch.arange(len(x)))
 
@@ -71,9 +76,7 @@ def test_the_bound_at_the_exact_posterior_is_the_marginal_likelihood_whatever_th
 
 def test_the_bound_at_the_exact_posterior_has_no_error() -> None:
     """T02: the integrand is constant."""
-    answer = LINEAR.log_prob(
-        ppca(posterior=True), points(3), torch.empty(3, 0), Noise.rows(0, 3), ImportanceOptions(k=50)
-    )
+    answer = LINEAR.log_prob(ppca(posterior=True), *untold_points(3), Noise.rows(0, 3), ImportanceOptions(k=50))
     assert answer.kind == "lower_bound"
     assert answer.std_error is not None
     assert float(answer.std_error.max()) < 1e-12
@@ -146,17 +149,13 @@ def test_the_naive_estimate_is_unbiased_and_its_logarithm_is_not() -> None:
 
 def test_the_standard_error_tells_the_spread() -> None:
     """Delta method: over repetitions, the bound spreads as it says."""
-    answer = LINEAR.log_prob(
-        ppca(posterior=False), points(1000), torch.empty(1000, 0), Noise.rows(1, 1000), ImportanceOptions(k=200)
-    )
+    answer = LINEAR.log_prob(ppca(posterior=False), *untold_points(1000), Noise.rows(1, 1000), ImportanceOptions(k=200))
     assert answer.std_error is not None
     assert float(answer.std_error.mean()) == pytest.approx(float(answer.value.std()), rel=0.15)
 
 
 def test_one_draw_does_not_tell_its_error() -> None:
-    answer = LINEAR.log_prob(
-        ppca(posterior=False), points(2), torch.empty(2, 0), Noise.rows(0, 2), ImportanceOptions(k=1)
-    )
+    answer = LINEAR.log_prob(ppca(posterior=False), *untold_points(2), Noise.rows(0, 2), ImportanceOptions(k=1))
     assert answer.std_error is None
 
 
