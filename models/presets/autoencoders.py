@@ -110,14 +110,14 @@ ROWS = (
         "A variational autoencoder on two interleaved half circles: its posterior is a RealNVP.",
         family={
             "family": "vae",
-            "latent": 4,
-            "width": 64,
-            "depth": 3,
+            "latent": 3,
+            "width": 128,
+            "depth": 4,
             "posterior": {"posterior": "flow", "scheme": "coupling", "n_transforms": 2},
             "objective": {"objective": "elbo", "warm_up": 0.1},
         },
         data={"source": "two_moons"},
-        optimizer={"lr": 6e-3, "batch_size": 256, "decay": "cosine"},
+        optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},
         budget={"steps": 4000},
     ),
     preset(
