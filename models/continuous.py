@@ -111,7 +111,9 @@ class FlowScorer(Scorer):
                 for part, new in zip(way, fresh, strict=True)
             ]
         probe = None if self.exact else 2 * (noise.uniform(2 * j + 1, self.shape) < 0.5).to(x) - 1
-        field = augmented(partial(self.velocity, c), self.shape, probe)
+        field = augmented(
+            lambda v, t: self.velocity(c.clone(), v, t), self.shape, probe
+        )  # autograd keeps no inference c
         way = list(self.solver.step(field, tuple(way), i))
         if (arrived := i == self.solver.steps - 1).any():
             values = values.clone()

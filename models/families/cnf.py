@@ -205,7 +205,7 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
 
 def velocity(nets: Nets, c: Tensor, v: Tensor, t: Tensor) -> Tensor:
     """dv/dt, (B, D).  c: (B, C); v: (B, D); t: (B,)."""
-    f: Tensor = nets["velocity"](v, t.to(v.dtype), *networks.given(c.clone()))  # autograd keeps no inference tensors
+    f: Tensor = nets["velocity"](v, t.to(v.dtype), *networks.given(c))
     return f
 
 
