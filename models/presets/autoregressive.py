@@ -5,7 +5,7 @@ from models.presets.preset import preset
 ROWS = (
     preset(
         "made-digits",
-        "A masked autoencoder for distribution estimation on 8x8 handwritten digits: exact likelihoods by a perceptron.",
+        "MADE, a masked perceptron, on 8x8 handwritten digits: exact likelihoods in one call.",
         family={"family": "autoregressive", "network": {"network": "made"}},
         data={"source": "digits"},
         optimizer={"lr": 2e-3, "batch_size": 64, "decay": "cosine"},
