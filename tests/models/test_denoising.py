@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from models.denoising import DEFAULTS, DenoisingOptions, FlowOptions
+from models.denoising import DEFAULTS, DenoisingOptions, LikelihoodOptions
 from models.errors import InvalidInput
 from models.objectives.schedules import Cosine, Karras
 
@@ -65,6 +65,6 @@ def test_an_option_is_refused_where_it_means_nothing(name: str, value: object, o
 
 def test_a_likelihood_is_not_guided_and_a_bound_has_no_divergence() -> None:
     with pytest.raises(ValidationError, match="guidance"):
-        FlowOptions.model_validate({"guidance": 1.0})
+        LikelihoodOptions.model_validate({"guidance": 1.0})
     with pytest.raises(ValidationError, match="divergence belongs to the method flow"):
-        FlowOptions(method="bound", divergence="exact")
+        LikelihoodOptions(method="bound", divergence="exact")
