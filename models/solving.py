@@ -2,6 +2,8 @@ r"""Solvers of x' = f(x, t), step by step: what samplers, scorers and walks of c
 
 As with them, rows at different steps share the calls of the field and never look at one another.
 
+    euler:           order 1, one call of the field for each step
+    heun:            order 2, the trapezium of the slopes at both ends of Euler's step, two calls
     runge_kutta:     the classical method of order 4 on a fixed grid, four calls of the field for each step
     dormand_prince:  order 5, the sizes of the steps chosen by their errors (`models.objectives.dormand_prince`), seven
                      calls for each of S attempts; a row that runs low on them takes what is left in even steps
@@ -70,6 +72,49 @@ class RungeKutta(Solver):
 
 @final
 @dataclass(frozen=True)
+class Euler(Solver):
+    """State: x."""
+
+    grid: Floats  # (S + 1,), the ends of the steps
+
+    @property
+    def steps(self) -> int:
+        return len(self.grid) - 1
+
+    def init(self, x: Tensor) -> State:
+        return (x,)
+
+    def step(self, field: VectorField, state: State, k: Tensor) -> State:
+        (x,) = state
+        start, end = _ends(self.grid, k, x)
+        return (x + _column(end - start, x) * field(x, start),)
+
+
+@final
+@dataclass(frozen=True)
+class Heun(Solver):
+    """State: x."""
+
+    grid: Floats  # (S + 1,), the ends of the steps
+
+    @property
+    def steps(self) -> int:
+        return len(self.grid) - 1
+
+    def init(self, x: Tensor) -> State:
+        return (x,)
+
+    def step(self, field: VectorField, state: State, k: Tensor) -> State:
+        (x,) = state
+        start, end = _ends(self.grid, k, x)
+        h = _column(end - start, x)
+        k1 = field(x, start)
+        k2 = field(x + h * k1, end)
+        return (x + h / 2 * (k1 + k2),)
+
+
+@final
+@dataclass(frozen=True)
 class DormandPrince(Solver):
     """State: x; t and the size to try next, (B,) float64."""
 
@@ -93,3 +138,14 @@ class DormandPrince(Solver):
             return state
         least = (end - t).abs() / (self.attempts - k).to(t)
         return dormand_prince.advance(field, x, t, h, end, self.tolerance, least)[:3]
+
+
+def _ends(grid: Floats, k: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the step k of each row begins and ends, (B,) float64 beside x."""
+    at = torch.from_numpy(grid)
+    return at[k].to(x.device), at[k + 1].to(x.device)
+
+
+def _column(h: Tensor, x: Tensor) -> Tensor:
+    """Sizes of steps, (B,), for the rows of x."""
+    return h.to(x.dtype).view(-1, *[1] * (x.ndim - 1))

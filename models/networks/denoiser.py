@@ -2,24 +2,21 @@ r"""The network of a diffusion: what noise is in x, at a log signal-to-noise rat
 
 A backbone F sees x and lambda; a preconditioning says what of x it sees and how its answer is read as the noise
 (`models.objectives.preconditioning`). The condition c joins the embedding of lambda.
-
-References:
-    | Attention Is All You Need (Vaswani et al., 2017), https://arxiv.org/abs/1706.03762
 """
 
 from __future__ import annotations
 
-from math import log, prod
+from math import prod
 from typing import final
 
-import torch
 from torch import Tensor, nn
 
+from models.networks.waves import WaveEmbedding
 from models.objectives.preconditioning import Preconditioning
 from models.objectives.schedules import Level
 from models.spec import Shape
 
-WAVES = 32  # of the embedding of lambda
+SLOWEST, FASTEST = 0.05, 3.0  # radians a nat of lambda: periods from two nats to more than the whole range
 
 
 @final
@@ -28,39 +25,19 @@ class Denoiser(nn.Module):
 
     def __init__(self, backbone: nn.Module, *, width: int, n_given: int, preconditioning: Preconditioning) -> None:
         super().__init__()
-        self.embed = LevelEmbedding(width)
-        self.told = nn.Linear(n_given, width, bias=False) if n_given else None  # none: adds nothing, as c = 0 does
+        self.embed = WaveEmbedding(width, slowest=SLOWEST, fastest=FASTEST, n_given=n_given)
         self.backbone = backbone
         self.preconditioning = preconditioning
 
     def forward(self, x: Tensor, log_snr: Tensor, c: Tensor | None = None) -> Tensor:
-        h, level = self.embed(log_snr), Level.at(log_snr, x)
-        if self.told is not None and c is not None:
-            h = h + self.told(c)
-        F = self.backbone(self.preconditioning.scaled(level, x), h)
+        level = Level.at(log_snr, x)
+        F = self.backbone(self.preconditioning.scaled(level, x), self.embed(log_snr, c))
         return self.preconditioning.noise(level, x, F)
 
 
 def given(c: Tensor) -> tuple[Tensor, ...]:
     """A condition as the last argument of a network, which has none where C = 0."""
     return (c,) if c.shape[1] else ()
-
-
-@final
-class LevelEmbedding(nn.Module):
-    """Lambda, (B,), as sines and cosines of periods from one nat to the whole range, mixed: (B, width)."""
-
-    frequencies: Tensor
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.register_buffer("frequencies", torch.linspace(log(0.05), log(3.0), WAVES).exp(), persistent=False)
-        self.mix = nn.Sequential(nn.Linear(2 * WAVES, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
-
-    def forward(self, log_snr: Tensor) -> Tensor:
-        angle = log_snr[:, None] * self.frequencies
-        out: Tensor = self.mix(torch.cat([angle.sin(), angle.cos()], dim=1))
-        return out
 
 
 @final
