@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 import numpy as np
 from pydantic import Field
 
-from models.denoising import DenoisingOptions, FlowOptions, InversionOptions
+from models.denoising import DenoisingOptions, InversionOptions, LikelihoodOptions
 from models.errors import InvalidInput
 from models.family import Adam, Batch, Conditions, Decodes, Encodes, Family, LogProb, Loss, Options, Samples, Scores
 from models.lazy import networks, samplers, scoring, scoring_bound, scoring_diffusion, torch, walking
@@ -82,7 +82,7 @@ class Diffusion(Family, Samples, Scores, Encodes, Decodes, Conditions):
 
     optimizer: ClassVar[Adam] = Adam(lr=4e-3, decay="cosine")
     SampleOptions: ClassVar[type[Options]] = DenoisingOptions
-    ScoreOptions: ClassVar[type[Options]] = FlowOptions
+    ScoreOptions: ClassVar[type[Options]] = LikelihoodOptions
     EncodeOptions: ClassVar[type[Options]] = InversionOptions
     DecodeOptions: ClassVar[type[Options]] = InversionOptions
 
@@ -133,10 +133,10 @@ class Diffusion(Family, Samples, Scores, Encodes, Decodes, Conditions):
     def validation_rows(self, spec: DataSpec) -> int:
         return min(512, max(8, 4096 // spec.size))
 
-    def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: FlowOptions) -> LogProb:
+    def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: LikelihoodOptions) -> LogProb:
         return scoring.score(self.scorer(nets, options), x, c, noise)
 
-    def scorer(self, nets: Nets, options: FlowOptions) -> Scorer:
+    def scorer(self, nets: Nets, options: LikelihoodOptions) -> Scorer:
         if options.method == "bound":
             predict = self._predictor(nets, clip=True)
             return scoring_bound.VariationalBound(predict, self._levels, options.steps, options.draws)
