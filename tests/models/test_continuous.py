@@ -19,7 +19,7 @@ SOLVERS = [RungeKutta(np.linspace(1, 0, 5)), DormandPrince(1.0, 0.0, 1e-5, 30)]
 each_solver = pytest.mark.parametrize("solver", SOLVERS, ids=["runge_kutta", "dormand_prince"])
 
 
-def rotating(c: Tensor, v: Tensor, t: Tensor) -> Tensor:
+def rotating(v: Tensor, t: Tensor, c: Tensor) -> Tensor:
     """A field of images that turns with time and grows as it is told."""
     turned = torch.roll(v, 1, 3) - torch.roll(v, 1, 2)
     return turned * t.to(v.dtype).cos().view(-1, 1, 1, 1) + c[:, :1, None, None] * v.sin()
@@ -61,8 +61,8 @@ def test_rows_of_different_draws_and_strangers_share_a_call(solver: Solver) -> N
 def test_an_engine_without_gradients_gets_the_same_numbers(solver: Solver) -> None:
     told = nn.Linear(1, 1).double()
 
-    def field(c: Tensor, v: Tensor, t: Tensor) -> Tensor:
-        return rotating(told(c), v, t)
+    def field(v: Tensor, t: Tensor, c: Tensor) -> Tensor:
+        return rotating(v, t, told(c))
 
     flow, (x, c, noise) = scorer(solver, field), rows(3)
     expected = score(flow, x, c, noise).value
@@ -81,7 +81,7 @@ def test_the_estimate_over_draws_agrees_with_the_exact_divergence() -> None:
 
 
 def test_a_field_that_stands_still_leaves_the_prior_and_the_volume_of_a_level() -> None:
-    still = scorer(SOLVERS[0], lambda c, v, t: 0 * v, draws=1, exact=True)
+    still = scorer(SOLVERS[0], lambda v, t, c: 0 * v, draws=1, exact=True)
     x, c, noise = rows(3)
     x_in_bin = x + LEVELS.bin_width * (noise.uniform(0, LEVELS.shape).double() - 0.5)
     log_prior = torch.distributions.Normal(0.0, 1.0).log_prob(LEVELS.normalize(x_in_bin)).flatten(1).sum(1)
