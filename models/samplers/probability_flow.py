@@ -15,7 +15,6 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -28,7 +27,6 @@ from models.objectives.schedules import Floats, Level
 from models.samplers.predictor import Predictor
 from models.sampling import Sampler, State
 from models.solving import Solver
-from models.walking import Walk
 
 
 @final
@@ -58,31 +56,6 @@ class FlowSampler(Sampler):
 
     def finish(self, state: State) -> Tensor:
         return self.predict.spec.denormalize(state[0])
-
-
-@final
-@dataclass(frozen=True)
-class FlowWalk(Walk):
-    """From one end of the levels to the other. State: the solver's; the condition."""
-
-    field: Callable[[Tensor, Tensor, Tensor], Tensor]  # (x, lambda, c) to what the solver follows
-    solver: Solver
-    enter: Callable[[Tensor], Tensor]  # rows to network units
-    leave: Callable[[Tensor], Tensor]  # and from them
-
-    @property
-    def steps(self) -> int:
-        return self.solver.steps
-
-    def init(self, rows: Tensor, c: Tensor) -> State:
-        return *self.solver.init(self.enter(rows)), c
-
-    def step(self, state: State, k: Tensor) -> State:
-        *solving, c = state
-        return *self.solver.step(lambda x, at: self.field(x, at, c), tuple(solving), k), c
-
-    def finish(self, state: State) -> Tensor:
-        return self.leave(state[0])
 
 
 @final
