@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from models import sampling_autoregressive as sampling_autoregressive
     from models import scoring as scoring
     from models import scoring_bound as scoring_bound
-    from models import scoring_diffusion as scoring_diffusion
     from models import solving as solving
     from models import walking as walking
 else:
@@ -42,7 +41,6 @@ else:
     sampling_autoregressive = _Module("models.sampling_autoregressive")
     scoring = _Module("models.scoring")
     scoring_bound = _Module("models.scoring_bound")
-    scoring_diffusion = _Module("models.scoring_diffusion")
     solving = _Module("models.solving")
     walking = _Module("models.walking")
 
@@ -55,7 +53,6 @@ __all__ = [
     "sampling_autoregressive",
     "scoring",
     "scoring_bound",
-    "scoring_diffusion",
     "solving",
     "torch",
     "walking",

@@ -20,7 +20,7 @@ for linear ones, 0.045 for ou), and starts from N(0, I), which alpha_T x_0 is st
     log P(y) >= E_u log p(y + w (u - 1/2)) + D log w.
 
 Neither is exact nor, being estimated, a bound: the kind of the number is `estimate`. It is taken step by step, see
-`models.scoring_diffusion`, and costs 4 x `steps` x `draws` calls of the network and as many vector-Jacobian products,
+`models.continuous`, and costs 4 x `steps` x `draws` calls of the network and as many vector-Jacobian products,
 D times as many with the exact divergence, at most 20,000. The method `bound` takes the variational bound of the sampler
 `ancestral` instead (`models.scoring_bound`), whose kind is `lower_bound`.
 
@@ -45,7 +45,7 @@ from pydantic import Field
 from models.denoising import DenoisingOptions, InversionOptions, LikelihoodOptions
 from models.errors import InvalidInput
 from models.family import Adam, Batch, Conditions, Decodes, Encodes, Family, LogProb, Loss, Options, Samples, Scores
-from models.lazy import networks, samplers, scoring, scoring_bound, scoring_diffusion, torch, walking
+from models.lazy import continuous, networks, samplers, scoring, scoring_bound, solving, torch, walking
 from models.objectives.dequantization import dequantize
 from models.objectives.preconditioning import AnyPreconditioning, Velocity
 from models.objectives.schedules import AnySchedule, Cosine, Floats, Level
@@ -150,8 +150,14 @@ class Diffusion(Family, Samples, Scores, Encodes, Decodes, Conditions):
                 + (", or take the divergence hutchinson" if exact else ""),
                 field="options",
             )
-        return scoring_diffusion.ProbabilityFlow(
-            self._predictor(nets, clip=False).flow, spec, self._ends(options.steps), draws, exact
+        return continuous.FlowScorer(
+            self._predictor(nets, clip=False).flow,
+            solving.RungeKutta(self._ends(options.steps)),
+            lambda x: (spec.normalize(x), x.new_full((len(x),), spec.log_jacobian)),
+            spec,
+            spec.shape,
+            draws,
+            exact,
         )
 
     def latent_shape(self, spec: DataSpec) -> Shape:
@@ -165,14 +171,14 @@ class Diffusion(Family, Samples, Scores, Encodes, Decodes, Conditions):
 
     def encoder(self, nets: Nets, options: InversionOptions) -> Walk:
         predict, ends = self._predictor(nets, clip=False), self._ends(options.steps)
-        return samplers.walk(predict, ends, options.solver, nets.spec.normalize, samplers.as_is)
+        return samplers.walk(predict, ends, options.solver, nets.spec.normalize, lambda u: u)
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         return walking.walk(self.decoder(nets, InversionOptions()), z, c)
 
     def decoder(self, nets: Nets, options: InversionOptions) -> Walk:
         predict, ends = self._predictor(nets, clip=False), self._ends(options.steps)[::-1].copy()
-        return samplers.walk(predict, ends, options.solver, samplers.as_is, nets.spec.denormalize)
+        return samplers.walk(predict, ends, options.solver, lambda z: z, nets.spec.denormalize)
 
     @property
     def _levels(self) -> Floats:
