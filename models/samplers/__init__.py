@@ -60,7 +60,6 @@ __all__ = [
     "LinearSteps",
     "Predictor",
     "ancestral",
-    "as_is",
     "corrected",
     "ddim",
     "euler_maruyama",
