@@ -60,11 +60,12 @@ class Source(Config, ABC):
     source: str  # a Literal with a default in each final source
     condition: Literal["label"] | None = None  # what a model is told beside each row
 
-    def check(self, root: Path) -> None:
-        """Refuse early what `rows` would refuse late. Reads headers only.
+    @abstractmethod
+    def outline(self, root: Path) -> DataSpec:
+        """What headers tell of the data: shape, range, levels, and the condition unless how many labels is not known.
 
         Raises:
-            InvalidData: the field at fault is a path within this source.
+            InvalidData: early, what `rows` would refuse late; the field at fault is a path within this source.
         """
 
     def conditions(self, rows: Rows) -> AnyCondition | None:
@@ -130,6 +131,9 @@ class Toy(Source):
 
     def conditions(self, rows: Rows) -> AnyCondition | None:
         return None if self.condition is None else Labels(n_classes=self.n_parts)
+
+    def outline(self, root: Path) -> DataSpec:
+        return self.spec.model_copy(update={"condition": self.conditions(Rows(np.empty((0, 2)), None))})
 
     @property
     def spec(self) -> DataSpec:

@@ -27,10 +27,21 @@ from models.train import State, TrainingData, batches, conditions, evaluate, fre
 from models.walking import ThereAndBack, Walk, walk
 
 CPU = torch.device("cpu")
-SMALL = {"width": 8, "depth": 1, "latent": 2, "n_transforms": 2, "steps": 50, "critic_steps": 2}
+SMALL = {
+    "width": 8,
+    "depth": 1,
+    "latent": 2,
+    "n_transforms": 2,
+    "steps": 50,
+    "critic_steps": 2,
+    "density": {"density": "gaussian"},
+    "codes": 3,
+    "noise": 2,
+    "categories": 4,
+}
 SMALL_OPTIONS = {"k": 3, "steps": 4, "draws": 1}
 SOURCES = ("two_moons", "digits")
-OWN_SOURCES = {"nis": ("unit_cube",)}  # of families that model one kind of data
+OWN_SOURCES = {"autoregressive": ("digits",), "nis": ("unit_cube",)}  # of families that model one kind of data
 STEPS = 4
 
 

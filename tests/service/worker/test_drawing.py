@@ -129,7 +129,7 @@ def test_a_killed_child_is_gone_on_with_to_the_same_bytes(bench: Bench) -> None:
     assert int(resumed.removeprefix("goes on at row ")) > 0
 
 
-def test_a_cancelled_sampling_leaves_untold(bench: Bench) -> None:
+def test_a_cancelled_sampling_leaves_nothing(bench: Bench) -> None:
     put_steps(bench.settings.store)
     job_id = bench.create_sampling(LONG.model_copy(update={"n": 10**7}))
     runner = bench.supervise(job_id)
@@ -155,7 +155,7 @@ def test_a_drained_sampling_waits_again_and_keeps_its_rows(bench: Bench) -> None
     assert file.stat().st_size >= 8 * job.progress.step
 
 
-def test_a_frozen_child_that_wakes_spoils_untold(bench: Bench) -> None:
+def test_a_frozen_child_that_wakes_spoils_nothing(bench: Bench) -> None:
     put_steps(bench.settings.store)
     whole = drawn_at_once(bench, LONG)
     frozen = bench.create_sampling(LONG)
