@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import torch.nn.functional as F
 
     from models import continuous as continuous
+    from models import descending as descending
     from models import networks as networks
     from models import sampling as sampling
     from models import sampling_autoregressive as sampling_autoregressive
@@ -35,6 +36,7 @@ else:
     torch = _Module("torch")
     F = _Module("torch.nn.functional")
     continuous = _Module("models.continuous")
+    descending = _Module("models.descending")
     networks = _Module("models.networks")
     sampling = _Module("models.sampling")
     sampling_autoregressive = _Module("models.sampling_autoregressive")
@@ -47,6 +49,7 @@ else:
 __all__ = [
     "F",
     "continuous",
+    "descending",
     "networks",
     "sampling",
     "sampling_autoregressive",

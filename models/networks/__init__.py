@@ -23,6 +23,7 @@ from models.networks.denoiser import Denoiser, ResidualMLP, given
 from models.networks.made import MADE
 from models.networks.mlp import MLP
 from models.networks.pixelcnn import PixelCNN
+from models.networks.tables import Codes, SemiDiscrete
 from models.networks.unet import UNet
 from models.networks.velocity import Velocity
 from models.spec import DataSpec, Shape
@@ -139,11 +140,13 @@ __all__ = [
     "MLP",
     "Affine",
     "Bijection",
+    "Codes",
     "ConcatSquash",
     "Nets",
     "PixelCNN",
     "RationalQuadratic",
     "Scalar",
+    "SemiDiscrete",
     "attach",
     "convolves",
     "decoder",
