@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from models import continuous as continuous
     from models import descending as descending
     from models import networks as networks
+    from models import samplers as samplers
     from models import sampling as sampling
     from models import sampling_autoregressive as sampling_autoregressive
-    from models import sampling_diffusion as sampling_diffusion
     from models import scoring as scoring
+    from models import scoring_bound as scoring_bound
     from models import scoring_diffusion as scoring_diffusion
     from models import solving as solving
     from models import walking as walking
@@ -38,10 +39,11 @@ else:
     continuous = _Module("models.continuous")
     descending = _Module("models.descending")
     networks = _Module("models.networks")
+    samplers = _Module("models.samplers")
     sampling = _Module("models.sampling")
     sampling_autoregressive = _Module("models.sampling_autoregressive")
-    sampling_diffusion = _Module("models.sampling_diffusion")
     scoring = _Module("models.scoring")
+    scoring_bound = _Module("models.scoring_bound")
     scoring_diffusion = _Module("models.scoring_diffusion")
     solving = _Module("models.solving")
     walking = _Module("models.walking")
@@ -51,10 +53,11 @@ __all__ = [
     "continuous",
     "descending",
     "networks",
+    "samplers",
     "sampling",
     "sampling_autoregressive",
-    "sampling_diffusion",
     "scoring",
+    "scoring_bound",
     "scoring_diffusion",
     "solving",
     "torch",

@@ -27,11 +27,27 @@ from models.train import State, TrainingData, batches, conditions, evaluate, fre
 from models.walking import ThereAndBack, Walk, walk
 
 CPU = torch.device("cpu")
-SMALL = {"width": 8, "depth": 1, "latent": 2, "n_transforms": 2, "steps": 50, "critic_steps": 2}
+SMALL = {
+    "width": 8,
+    "depth": 1,
+    "latent": 2,
+    "n_transforms": 2,
+    "steps": 50,
+    "critic_steps": 2,
+    "density": {"density": "gaussian"},
+    "codes": 3,
+    "noise": 2,
+    "categories": 4,
+}
 SMALL_OPTIONS = {"k": 3, "steps": 4, "draws": 1}
 SOURCES = ("two_moons", "digits")
-LEVELS_ONLY = {"autoregressive"}  # families that refuse continuous data
+OWN_SOURCES = {"autoregressive": ("digits",), "nis": ("unit_cube",)}  # of families that model one kind of data
 STEPS = 4
+
+
+def sources(name: str) -> tuple[str, ...]:
+    """The data a family is tried on."""
+    return OWN_SOURCES.get(name, SOURCES)
 
 
 def small(name: str, source: str, *, told: bool = False) -> Run:
@@ -77,11 +93,6 @@ class Case:
     def sampler(self) -> Sampler:
         assert isinstance(self.run.family, Samples)
         return self.run.family.sampler(self.state.average, small_options(self.run.family.SampleOptions))
-
-
-def sources(name: str) -> tuple[str, ...]:
-    """What the family can be trained on."""
-    return ("digits",) if name in LEVELS_ONLY else SOURCES
 
 
 CASES = [(name, source, "") for name in FAMILIES for source in sources(name)] + [
