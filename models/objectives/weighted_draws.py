@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.lazy import torch
-from models.objectives.importance import importance_weighted_bound
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,13 +33,13 @@ class Draws(NamedTuple):
         return rows.repeat(self.n_draws, *[1] * (rows.ndim - 1))
 
 
-def weigh(log_weight: Callable[[Draws], Tensor], noise: Noise, k: int) -> tuple[Tensor, Tensor | None]:
-    """The logarithm of the mean weight of k draws and its standard error, (B,) nats each.
+def log_weights(log_weight: Callable[[Draws], Tensor], noise: Noise, k: int) -> Tensor:
+    """Of k draws of every row, (k, B) nats, float64.
 
     Arguments:
         log_weight: of some draws, (draws B,) nats.
         noise: B rows.
-        k: how many draws; one does not tell its error.
+        k: how many draws.
     """
     rows, at_once = len(noise), max(1, ROWS_AT_ONCE // len(noise))
     chunks = []
@@ -49,4 +48,4 @@ def weigh(log_weight: Callable[[Draws], Tensor], noise: Noise, k: int) -> tuple[
         number = np.repeat(np.arange(start, start + count), rows)
         draws = Draws(noise[np.tile(np.arange(rows), count)], number, count)
         chunks.append(log_weight(draws).view(count, -1))
-    return importance_weighted_bound(torch.cat(chunks).double())
+    return torch.cat(chunks).double()
