@@ -89,8 +89,8 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
         return networks.Nets(
             spec,
             encoder=networks.encoder(spec, 2 * self.latent, width=width, depth=depth, n_given=self.noise),
-            decoder=networks.decoder(spec, self.latent, width=width, depth=depth),
-            scale=networks.Scalar(-2.0),  # a scale as wide as the data would leave the codes unused, for good
+            decoder=networks.decoder(spec, self.latent, width=width, depth=depth, n_each=self.likelihood.n_each(spec)),
+            scale=networks.Scalar(self.likelihood.initial_log_scale),
             contrast=networks.encoder(spec, 2 * self.latent, width=width, depth=depth),
             adversary=networks.encoder(
                 DataSpec(shape=(spec.size + self.latent,)), 1, width=ADVERSARY_WIDTH, depth=3, leaky=True

@@ -77,12 +77,12 @@ class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
 
     def build(self, spec: DataSpec) -> Nets:
         self.likelihood.check(spec)
-        size = self.codes * self.categories
+        size, width, depth = self.codes * self.categories, self.width, self.depth
         return networks.Nets(
             spec,
-            encoder=networks.encoder(spec, size, width=self.width, depth=self.depth),
-            decoder=networks.decoder(spec, size, width=self.width, depth=self.depth),
-            scale=networks.Scalar(-2.0),  # a scale as wide as the data would leave the codes unused, for good
+            encoder=networks.encoder(spec, size, width=width, depth=depth),
+            decoder=networks.decoder(spec, size, width=width, depth=depth, n_each=self.likelihood.n_each(spec)),
+            scale=networks.Scalar(self.likelihood.initial_log_scale),
         )
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
