@@ -165,9 +165,7 @@ def _read_state(place: Path, data: TrainingData, run: Run, device: torch.device)
         adam = state.optimizer(loss, [parameters[name] for name in names])
         for i, name in enumerate(names):
             moments = _under(f"optimizer.{loss}.{i}.", tensors)
-            adam.state[parameters[name]] = {
-                key: value if key == "step" else value.to(device) for key, value in moments.items()
-            }
+            adam.state[parameters[name]] = {key: value.to(device) for key, value in moments.items()}
     return state
 
 

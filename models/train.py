@@ -15,9 +15,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from math import cos, isfinite, pi
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -58,6 +60,15 @@ class TrainingData:
         return len(self.train.x) if isinstance(self.train, Rows) else None
 
 
+class Averaged(NamedTuple):
+    """Tensors of the average and of the networks, in one order."""
+
+    means: list[Tensor]
+    weights: list[Tensor]
+    buffer_copies: list[Tensor]
+    buffers: list[Tensor]
+
+
 @dataclass
 class State:
     """A training between two steps."""
@@ -75,8 +86,28 @@ class State:
         """The Adam of a loss; its first use says which weights it moves."""
         if loss not in self.optimizers:
             adam = self.run.optimizer
-            self.optimizers[loss] = torch.optim.Adam(list(weights), lr=adam.lr, betas=adam.betas, foreach=True)
+            self.optimizers[loss] = torch.optim.Adam(list(weights), lr=adam.lr, betas=adam.betas, fused=True)
         return self.optimizers[loss]
+
+    def weights(self, nets: tuple[str, ...]) -> list[Tensor]:
+        """The parameters of these networks."""
+        if nets not in self._weights:
+            self._weights[nets] = [p for name in nets for p in self.nets[name].parameters()]
+        return self._weights[nets]
+
+    @cached_property
+    def averaged(self) -> Averaged:
+        """What `average_weights` reads and writes; networks are walked once, which takes as long as a small step."""
+        return Averaged(
+            list(self.average.parameters()),
+            list(self.nets.parameters()),
+            list(self.average.buffers()),
+            list(self.nets.buffers()),
+        )
+
+    @cached_property
+    def _weights(self) -> dict[tuple[str, ...], list[Tensor]]:
+        return {}
 
 
 def load_data(run: Run, root: Path) -> TrainingData:
@@ -157,17 +188,28 @@ def conditions(data: TrainingData, rows: Rows, device: torch.device) -> Tensor:
 
 def descend(state: State, loss: Loss, lr: float) -> None:
     """One step of the loss's own Adam, on the networks it trains and no others."""
-    weights = [p for name in loss.trains for p in state.nets[name].parameters()]
-    gradients = torch.autograd.grad(loss.value, weights)
+    weights = state.weights(loss.trains)
+    gradients = clipped(torch.autograd.grad(loss.value, weights), state.run.optimizer.clip_norm)
+    if gradients is None:
+        raise Diverged(f"the loss {loss.name!r} or its gradient is not finite at step {state.step}; lower optimizer.lr")
     for weight, gradient in zip(weights, gradients, strict=True):
         weight.grad = gradient
-    norm = torch.nn.utils.clip_grad_norm_(weights, state.run.optimizer.clip_norm, foreach=True)
-    if not torch.isfinite(norm):
-        raise Diverged(f"the loss {loss.name!r} or its gradient is not finite at step {state.step}; lower optimizer.lr")
     optimizer = state.optimizer(loss.name, weights)
     optimizer.param_groups[0]["lr"] = lr
     optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    for weight in weights:
+        weight.grad = None
+
+
+def clipped(gradients: tuple[Tensor, ...], max_norm: float) -> tuple[Tensor, ...] | None:
+    """Gradients scaled to a joint norm of at most `max_norm`; None where that norm is not finite.
+
+    The same tensor may stand for two weights, so none is changed in place.
+    """
+    norm = float(torch.stack(torch._foreach_norm(gradients)).norm())
+    if not isfinite(norm):
+        return None
+    return gradients if norm <= max_norm else torch._foreach_mul(gradients, max_norm / norm)
 
 
 def learning_rate(run: Run, step: int, total_steps: int) -> float:
@@ -184,9 +226,10 @@ def average_weights(state: State) -> None:
     if final is None:
         final = max(0.0, 1 - 10 / state.total_steps)
     d = min(final, state.step / (state.step + 9))
-    torch._foreach_lerp_(list(state.average.parameters()), list(state.nets.parameters()), 1 - d)
-    for mean, value in zip(state.average.buffers(), state.nets.buffers(), strict=True):
-        mean.copy_(value)
+    means, weights, buffer_copies, buffers = state.averaged
+    torch._foreach_lerp_(means, weights, 1 - d)
+    if buffers:
+        torch._foreach_copy_(buffer_copies, buffers)
 
 
 def evaluate(data: TrainingData, state: State) -> dict[str, float]:

@@ -78,13 +78,16 @@ def up(
 
 
 @contextmanager
-def running(folder: Path, say: Callable[[str], None], *, gateways: int = 1) -> Iterator[Place]:
+def running(
+    folder: Path, say: Callable[[str], None], *, gateways: int = 1, data_root: Path | None = None
+) -> Iterator[Place]:
     """A service of one's own in `folder`, on free ports, ready; for demos, benchmarks and tests.
 
-    What it logs is in `folder/service.log`. Raises CannotStart, NoRedis.
+    Runs read their data from `data_root`, or `folder/data`. What it logs is in `folder/service.log`.
+    Raises CannotStart, NoRedis.
     """
     http_port, grpc_port = free_ports(2)
-    place = Place(folder / "store", folder / "data", http_port, grpc_port, gateways)
+    place = Place(folder / "store", data_root or folder / "data", http_port, grpc_port, gateways)
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         service = pool.submit(up, place, say, stop=stop, log=folder / "service.log")

@@ -96,7 +96,7 @@ class Finite(Source):
 
 
 class Toy(Source):
-    """A density in the plane that can be drawn from: afresh at every step, or `n` rows fixed by `seed`."""
+    """A density, mostly in the plane, that can be drawn from: afresh at every step, or `n` rows fixed by `seed`."""
 
     n: int | None = Field(None, ge=10, le=10_000_000)
     seed: int = Field(0, ge=0, lt=2**63)
@@ -118,10 +118,10 @@ class Toy(Source):
 
     @abstractmethod
     def labeled(self, n: int, rng: np.random.Generator) -> tuple[Floats, NDArray[np.int64]]:
-        """N rows, (n, 2), and the part that each comes from, (n,)."""
+        """N rows, (n, D), and the part that each comes from, (n,)."""
 
     def draw(self, n: int, rng: np.random.Generator) -> Floats:
-        """N rows, (n, 2)."""
+        """N rows, (n, D)."""
         return self.labeled(n, rng)[0]
 
     def rows(self, n: int, rng: np.random.Generator) -> Rows:

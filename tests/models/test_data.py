@@ -25,6 +25,7 @@ from models.data import (
     Npy,
     Toy,
     TwoMoons,
+    UnitCube,
 )
 from models.errors import InvalidData
 from models.spec import DataSpec
@@ -84,6 +85,15 @@ def test_an_entropy_agrees_with_monte_carlo(toy: Toy) -> None:
     square = ((x[:, None] - centers) ** 2).sum(-1) / (2 * spread**2)
     log_p = np.log(np.exp(-square).mean(1) / (2 * np.pi * spread**2))
     assert abs(-log_p.mean() - toy.entropy_nats) < 5 * log_p.std() / len(x) ** 0.5
+
+
+def test_a_unit_cube_is_filled_evenly_in_every_dimension() -> None:
+    cube = UnitCube(d=3)
+    x = cube.draw(N, np.random.default_rng(0))
+    cube.spec.check(x)
+    assert x.mean(0) == pytest.approx([1 / 2] * 3, abs=0.01)
+    assert x.var(0) == pytest.approx([1 / 12] * 3, rel=0.03)
+    assert (cube.spec.shape, cube.entropy_nats) == ((3,), 0.0)
 
 
 def test_the_checkerboard_stays_on_its_dark_squares() -> None:

@@ -22,6 +22,7 @@ from models.train import (
     TrainingData,
     average_weights,
     batches,
+    clipped,
     descend,
     evaluate,
     fresh,
@@ -116,6 +117,21 @@ def test_a_loss_that_is_not_finite_stops_the_training_before_weights_move(run: R
     with pytest.raises(Diverged, match=r"optimizer\.lr"):
         descend(state, Loss("l", state.nets["a"](torch.ones(1, 1)).sum() * value, ("a",)), 0.1)
     assert torch.equal(before, state.nets["a"].weight)
+
+
+def test_gradients_are_clipped_by_their_joint_norm_and_left_as_they_are_below_it() -> None:
+    gradients = torch.tensor([3.0]), torch.tensor([0.0, 4.0])
+    halved = clipped(gradients, 2.5)
+    assert halved is not None
+    assert [gradient.tolist() for gradient in halved] == [[1.5], [0.0, 2.0]]
+    assert clipped(gradients, 5.0) is gradients
+
+
+def test_two_weights_that_share_a_gradient_are_clipped_once() -> None:
+    shared = torch.tensor([1.0])
+    both = clipped((shared, shared), 0.5**0.5)
+    assert both is not None
+    assert [gradient.item() for gradient in both] == pytest.approx([0.5, 0.5])
 
 
 def test_the_average_forgets_the_first_weights(run: Run) -> None:

@@ -85,9 +85,23 @@ def test_the_bound_at_the_exact_posterior_has_no_error() -> None:
 def test_the_code_is_the_posterior_mean() -> None:
     """T01: the posterior is N(.36667, .16667)."""
     nets = ppca(posterior=True)
-    mu, log_var = LINEAR.posterior(nets, points(1))
-    assert float(LINEAR.encode(nets, points(1), untold(points(1)))) == float(mu) == pytest.approx(0.55 / 1.5)
-    assert float(log_var.exp()) == pytest.approx(0.25 / 1.5)
+    mu, log_var = LINEAR.infer(nets, points(1), untold(points(1)))[0].tolist()
+    assert float(LINEAR.encode(nets, points(1), untold(points(1)))) == mu == pytest.approx(0.55 / 1.5)
+    assert math.exp(log_var) == pytest.approx(0.25 / 1.5)
+
+
+def test_the_mean_of_the_likelihood_in_the_place_of_its_logarithm_is_no_bound() -> None:
+    """Erratum of the notes (S1): E_q p(x|z) - KL, at the exact posterior, lies above log p(x)."""
+    nets = ppca(posterior=True)
+    h = LINEAR.infer(nets, points(10_000), untold(points(10_000)))
+    eps = torch.randn(10_000, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    z = LINEAR.posterior.draw(nets, h, eps).z
+    log_likelihood = LINEAR.log_likelihood(nets, points(10_000), z, untold(z))
+    kl = LINEAR.kl(h)
+    assert kl is not None
+    printed, bound = log_likelihood.exp().mean() - kl[0], log_likelihood.mean() - kl[0]
+    assert float(printed) > LOG_P + 1
+    assert float(bound) == pytest.approx(LOG_P, abs=0.05)
 
 
 def test_the_elbo_of_the_prior_is_below_the_likelihood_by_its_divergence() -> None:

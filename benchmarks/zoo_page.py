@@ -1,0 +1,259 @@
+"""docs/results.md from docs/results/zoo.json. A preset's table follows from its data and what it was measured by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from math import inf
+from pathlib import Path
+from statistics import mean, pstdev
+from typing import NamedTuple
+
+import numpy as np
+from floors import wanted_nats
+from published import MODES
+from zoo_results import Kept, recipe
+
+from models.data import Idx, Mixture, Toy
+from models.data.source import Source
+from models.metrics import sliced_wasserstein
+from models.presets import PRESETS, Preset
+from models.train import DRAWN_VECTORS
+
+PAGE = Path(__file__).parent.parent / "docs" / "results.md"
+LOG_PROB, BITS = "validation_log_prob_nats_", "validation_bits_per_dim_"
+TITLES = {
+    "two_moons": "Two moons",
+    "eight_gaussians": "Eight Gaussians",
+    "checkerboard": "Checkerboard",
+    "grid_gaussians": "Twenty-five Gaussians on a grid",
+    "digits": "Digits, 8x8, levels 0 to 16",
+    "fashion-mnist": "Fashion-MNIST, 28x28, levels 0 to 255",
+}
+SHOWN = {"train_s", "sliced_wasserstein", "nll_nats", "validation_rows_scored"}  # elsewhere, or beside the point
+
+
+INTRODUCTION = """\
+# What the presets reach
+
+By `python benchmarks/zoo.py`: trained and asked through the service, mean ± standard deviation over the seeds. `on`
+is the machine, below. A star marks numbers of an earlier recipe. Each name leads to a picture of what its model
+answers."""
+DENSITIES = """\
+How many nats a model is above the entropy of its data, E [log p(x) - log q(x)] over 5,000 fresh rows, both
+logarithms at the same rows; beside it the standard error of one seed's mean. A lower bound is at most so far above.
+`wanted` is the goal that was set before, where one was. A model that is told labels is measured given them."""
+SAMPLES = """\
+Sliced Wasserstein distance between 2,500 samples and as many held-out rows, in data units; modes that a sample hit,
+and the share of samples within three standard deviations of one."""
+IMAGES = """\
+On held-out rows. Bits a dimension are of the level itself; RMSE is of a reconstruction, in levels; a unit is active
+where its mean varies by more than 0.01 between rows. A Bernoulli likelihood is of the binarized image: comparable
+to its like."""
+PAPERS = """\
+What papers print of data that are ours too. Their numbers on MNIST and CIFAR-10 have no counterpart here: these
+data are not at hand. ELBO surgery beside the notes' table: [results/surgery.md](results/surgery.md)."""
+
+
+class Result(NamedTuple):
+    """What a preset reached, over seeds."""
+
+    preset: Preset
+    kept: Kept
+
+    @property
+    def source(self) -> Source:
+        return self.preset.run.data
+
+    @property
+    def data(self) -> str:
+        """What the data are called: the folder, where they are read from one."""
+        return self.source.path if isinstance(self.source, Idx) else self.source.source
+
+    def values(self, measure: str) -> list[float]:
+        """Of each seed that has it."""
+        entries = self.kept["seeds"].values()
+        return [entry["measures"][measure] for entry in entries if measure in entry["measures"]]
+
+    def told(self, measure: str, *, share: bool = False) -> str:
+        """Mean ± standard deviation over the seeds."""
+        values = [100 * value if share else value for value in self.values(measure)]
+        if not values:
+            return ""
+        return f"{mean(values):.4g} ± {pstdev(values):.2g}" if len(values) > 1 else f"{values[0]:.4g}"
+
+    def named(self, prefix: str) -> tuple[str, str]:
+        """What is told of the measure that begins so, and the rest of its name: what kind of number it is."""
+        for entry in self.kept["seeds"].values():
+            for name in entry["measures"]:
+                if name.startswith(prefix):
+                    return self.told(name), name.removeprefix(prefix).replace("_", " ")
+        return "", ""
+
+    @property
+    def name(self) -> str:
+        """With a link to the picture, and a star where the preset has changed since."""
+        star = "" if self.kept["run"] == recipe(self.preset.run) else " *"
+        given = "" if self.source.condition is None else ", told the label"
+        return f"[{self.preset.name}](pictures/{self.preset.name}.png){given}{star}"
+
+
+class Page:
+    """The tables, one after the other."""
+
+    def __init__(self, results: Mapping[str, Kept]) -> None:
+        self.results = [Result(preset, results[name]) for name, preset in PRESETS.items() if name in results]
+
+    @cached_property
+    def machines(self) -> list[str]:
+        entries = [entry for result in self.results for entry in result.kept["seeds"].values()]
+        return sorted({f"{entry['where']}, {entry['when']}" for entry in entries})
+
+    def lines(self) -> Iterator[str]:
+        yield INTRODUCTION
+        yield from self.densities()
+        yield from self.without_likelihood()
+        yield from self.images()
+        yield from self.others()
+        yield from self.papers()
+        yield from ("", "## Where and when", "")
+        for number, machine in enumerate(self.machines, 1):
+            yield f"{number}. {machine}"
+
+    def densities(self) -> Iterator[str]:
+        scored = [result for result in self.results if result.values("above_floor_nats")]
+        yield from ("", "## Densities in the plane", "")
+        yield DENSITIES
+        for data, results in by_data(scored):
+            source = results[0].source
+            entropy = f": {source.entropy_nats:.4f} nats" if isinstance(source, Toy) else ""
+            yield from ("", f"### {TITLES[data]}{entropy}", "")
+            columns = ["preset", "nats above", "of one seed", "kind", "wanted", ""]
+            rows = sorted(results, key=lambda result: mean(result.values("above_floor_nats")))
+            yield from self.table(columns, rows, density_cells)
+
+    def without_likelihood(self) -> Iterator[str]:
+        rest = [r for r in self.results if r.data in TOYS and not r.values("above_floor_nats")]
+        yield from ("", "## Without a likelihood", "")
+        yield SAMPLES
+        for data, results in by_data(rest):
+            yield from ("", f"### {TITLES[data]}", "", perfect(results[0].source), "")
+            columns = ["preset", "sliced W", "modes", "high quality, %"]
+            rows = sorted(results, key=lambda result: mean(result.values("sliced_wasserstein") or [inf]))
+            yield from self.table(columns, rows, sample_cells)
+
+    def images(self) -> Iterator[str]:
+        pictured = [result for result in self.results if result.data in TITLES and result.data not in TOYS]
+        yield from ("", "## Images", "")
+        yield IMAGES
+        for data, results in by_data(pictured):
+            yield from ("", f"### {TITLES[data]}", "")
+            columns = ["preset", "bits/dim", "log p, nats", "kind", "RMSE", "active units", "sliced W"]
+            rows = sorted(results, key=lambda result: result.named(BITS)[0] or "~")
+            yield from self.table(columns, rows, image_cells)
+
+    def others(self) -> Iterator[str]:
+        rest = [result for result in self.results if result.data not in TITLES]
+        if rest:
+            yield from ("", "## Others", "")
+            yield from self.table(["preset", "measures"], rest, other_cells)
+
+    def papers(self) -> Iterator[str]:
+        yield from ("", "## Beside papers", "")
+        yield PAPERS
+        yield from ("", "| data | model | modes | high quality | from | what differs |", "|---|---|---|---|---|---|")
+        for data in dict.fromkeys(row.source for row in MODES):
+            for row in MODES:
+                if row.source == data:
+                    found = f"{row.modes_found} | {row.high_quality}"
+                    yield f"| {TITLES[data]} | {row.model} | {found} | {row.where} | {row.differs} |"
+            for result in self.results:
+                if result.data == data and result.values("modes_found"):
+                    modes, quality = result.told("modes_found"), result.told("high_quality_share", share=True)
+                    yield f"| {TITLES[data]} | {result.preset.name} | {modes} | {quality} % | ours | |"
+
+    def table(self, columns: list[str], results: list[Result], cells: Callable[[Result], list[str]]) -> Iterator[str]:
+        """With what every table tells: budget, time, seeds, machine."""
+        columns = [*columns, "budget", "train, s", "seeds", "on"]
+        yield "| " + " | ".join(columns) + " |"
+        yield "|---" * len(columns) + "|"
+        for result in results:
+            entries = result.kept["seeds"].values()
+            machines = {self.machines.index(f"{entry['where']}, {entry['when']}") + 1 for entry in entries}
+            common = [
+                budget(result.preset),
+                f"{mean(result.values('train_s')):.0f}",
+                str(len(entries)),
+                ", ".join(map(str, sorted(machines))),
+            ]
+            yield "| " + " | ".join([result.name, *cells(result), *common]) + " |"
+
+
+def page(results: Mapping[str, Kept]) -> str:
+    return "\n".join(Page(results).lines()) + "\n"
+
+
+TOYS = [name for name in TITLES if name not in ("digits", "fashion-mnist")]
+
+
+def by_data(results: list[Result]) -> Iterator[tuple[str, list[Result]]]:
+    """In the order of the titles."""
+    for data in TITLES:
+        those = [result for result in results if result.data == data]
+        if those:
+            yield data, those
+
+
+def density_cells(result: Result) -> list[str]:
+    above = result.values("above_floor_nats")
+    errors = result.values("above_floor_std_error_nats")
+    wanted = wanted_nats(result.preset.run)
+    verdict = "" if wanted is None else "reached" if mean(above) <= wanted else "**not reached**"
+    return [
+        f"{mean(above):.4f} ± {pstdev(above):.4f}",
+        f"± {mean(errors):.4f}" if errors else "",
+        result.named(LOG_PROB)[1],
+        "" if wanted is None else f"{wanted}",
+        verdict,
+    ]
+
+
+def sample_cells(result: Result) -> list[str]:
+    return [
+        result.told("sliced_wasserstein"),
+        result.told("modes_found"),
+        result.told("high_quality_share", share=True),
+    ]
+
+
+def image_cells(result: Result) -> list[str]:
+    bits, bits_kind = result.named(BITS)
+    log_p, kind = result.named(LOG_PROB)
+    return [
+        bits and f"{bits} ({bits_kind})",
+        log_p,
+        kind,
+        result.told("validation_rmse"),
+        result.told("active_units"),
+        result.told("sliced_wasserstein"),
+    ]
+
+
+def other_cells(result: Result) -> list[str]:
+    first = next(iter(result.kept["seeds"].values()))["measures"]
+    return [", ".join(f"{name} {result.told(name)}" for name in first if name not in SHOWN)]
+
+
+def budget(preset: Preset) -> str:
+    steps, epochs = preset.run.budget.steps, preset.run.budget.epochs
+    return f"{steps:,} steps" if steps is not None else f"{epochs} epochs"
+
+
+def perfect(source: Source) -> str:
+    """What fresh rows of the density itself reach."""
+    if not isinstance(source, Toy):
+        return ""
+    draws = [source.draw(DRAWN_VECTORS, np.random.default_rng(seed)) for seed in range(6)]
+    distances = [sliced_wasserstein(a, b) for a, b in zip(draws[::2], draws[1::2], strict=True)]
+    modes = f", {len(source.centers)} modes, 98.889 % of high quality" if isinstance(source, Mixture) else ""
+    return f"The density itself: {mean(distances):.4f}{modes}."

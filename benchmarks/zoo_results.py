@@ -1,0 +1,52 @@
+"""docs/results/zoo.json: what each preset reached with each seed, and of which recipe that is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypedDict
+
+from models.presets import Preset
+from models.run import Run
+
+RESULTS = Path(__file__).parent.parent / "docs" / "results" / "zoo.json"
+Measures = dict[str, float]
+
+
+class Entry(TypedDict):
+    """What one training reached."""
+
+    when: str
+    where: str
+    measures: Measures
+
+
+class Kept(TypedDict):
+    """What a preset reached."""
+
+    run: dict[str, Any]  # `recipe`
+    seeds: dict[str, Entry]
+
+
+def recipe(run: Run) -> dict[str, Any]:
+    """A run as its preset writes it: new fields with defaults do not make its results old."""
+    written = run.model_dump(mode="json", exclude_unset=True, exclude={"optimizer"})
+    return {**written, "optimizer": run.optimizer.model_dump(mode="json", exclude_defaults=True)}
+
+
+def read() -> dict[str, Kept]:
+    """All results by preset."""
+    kept: dict[str, Kept] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    return kept
+
+
+def keep(preset: Preset, seed: int, entry: Entry) -> None:
+    """Write a result beside the others of its recipe; those of another recipe go."""
+    results, written = read(), recipe(preset.run)
+    kept = results.get(preset.name)
+    if kept is None or kept["run"] != written:
+        kept = results[preset.name] = {"run": written, "seeds": {}}
+    kept["seeds"][str(seed)] = entry
+    unfinished = RESULTS.with_suffix(".part")
+    unfinished.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+    unfinished.replace(RESULTS)
