@@ -53,9 +53,12 @@ class Network(Config, ABC):
 
     network: str  # a Literal with a default in each final network
 
+    def check(self, spec: DataSpec) -> None:
+        """Raises InvalidData where it cannot read the data."""
+
     @abstractmethod
     def build(self, spec: DataSpec, n_params: int) -> nn.Module:
-        """A fresh network. Raises InvalidData where it cannot read the data."""
+        """A fresh network."""
 
 
 @final
@@ -78,13 +81,15 @@ class PixelCNN(Network):
     width: int = Field(32, ge=4, le=512)  # channels of a layer
     depth: int = Field(6, ge=1, le=40)  # layers
 
-    def build(self, spec: DataSpec, n_params: int) -> nn.Module:
+    def check(self, spec: DataSpec) -> None:
         if not spec.is_image:
             raise InvalidData(
                 f"pixelcnn reads images of 1 or 3 channels, a row of these data is {list(spec.shape)}; "
                 'use {"network": "made"}',
                 field="run.family.network",
             )
+
+    def build(self, spec: DataSpec, n_params: int) -> nn.Module:
         return networks.PixelCNN(spec.shape, n_params, width=self.width, depth=self.depth, n_given=spec.condition_size)
 
 
@@ -96,9 +101,12 @@ class Output(Config, ABC):
 
     output: str  # a Literal with a default in each final output
 
+    def check(self, levels: int) -> None:
+        """Raises InvalidData where there are too many levels."""
+
     @abstractmethod
     def n_params(self, levels: int) -> int:
-        """P, parameters of one element. Raises InvalidData where there are too many levels."""
+        """P, parameters of one element."""
 
     @abstractmethod
     def log_prob(self, params: Tensor, level: Tensor, levels: int) -> Tensor:
@@ -115,13 +123,15 @@ class Categorical(Output):
 
     output: Literal["categorical"] = "categorical"
 
-    def n_params(self, levels: int) -> int:
+    def check(self, levels: int) -> None:
         if levels > MAX_CATEGORIES:
             raise InvalidData(
                 f'categorical takes up to {MAX_CATEGORIES} levels, these data have {levels}; use {{"output": '
                 '"discretized_logistic"}',
                 field="run.family.output",
             )
+
+    def n_params(self, levels: int) -> int:
         return levels
 
     def log_prob(self, params: Tensor, level: Tensor, levels: int) -> Tensor:
@@ -161,13 +171,18 @@ class Autoregressive(Family, Conditions, Samples, Scores):
 
     optimizer: ClassVar[Adam] = Adam(batch_size=64, decay="cosine")
 
-    def build(self, spec: DataSpec) -> Nets:
+    def check(self, spec: DataSpec) -> None:
         if spec.levels is None:
             raise InvalidData(
                 "autoregressive gives probabilities to levels, and these data are continuous; take the family flow",
                 field="run.family",
             )
-        return networks.Nets(spec, conditionals=self.network.build(spec, self.output.n_params(spec.levels)))
+        self.network.check(spec)
+        self.output.check(spec.levels)
+
+    def build(self, spec: DataSpec) -> Nets:
+        self.check(spec)
+        return networks.Nets(spec, conditionals=self.network.build(spec, self.output.n_params(n_levels(spec))))
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
         nll = -self.log_probability(nets, batch.x, batch.c).mean()

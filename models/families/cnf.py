@@ -115,12 +115,15 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
     EncodeOptions: ClassVar[type[Options]] = SolverOptions
     DecodeOptions: ClassVar[type[Options]] = SolverOptions
 
-    def build(self, spec: DataSpec) -> Nets:
+    def check(self, spec: DataSpec) -> None:
         if spec.size > MAX_ELEMENTS:
             raise InvalidData(
                 f"rows have {spec.size} elements; cnf takes up to {MAX_ELEMENTS}; take the family flow_matching",
                 field="run.data",
             )
+
+    def build(self, spec: DataSpec) -> Nets:
+        self.check(spec)
         return networks.Nets(
             spec,
             velocity=networks.ConcatSquash(

@@ -74,8 +74,11 @@ class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
             return ()
         return ("Trained with relaxed codes, whose objective is no bound; its likelihoods are bounds, of hard codes.",)
 
-    def build(self, spec: DataSpec) -> Nets:
+    def check(self, spec: DataSpec) -> None:
         self.likelihood.check(spec)
+
+    def build(self, spec: DataSpec) -> Nets:
+        self.check(spec)
         size = self.codes * self.categories
         return networks.Nets(
             spec,

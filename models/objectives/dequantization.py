@@ -55,9 +55,12 @@ class Dequantization(Config, ABC):
     dequantization: str
     draws: PositiveInt = Field(1, le=64)  # K in training; above 1, importance-weighted
 
+    def check(self, spec: DataSpec) -> None:
+        """Raises InvalidData where there are no levels for q to depend on."""
+
     @abstractmethod
     def networks(self, spec: DataSpec) -> dict[str, nn.Module]:
-        """The networks of q, for `Nets`. Raises InvalidData where there are no levels for q to depend on."""
+        """The networks of q, for `Nets`."""
 
     @abstractmethod
     def draw(self, nets: Nets, y: Tensor, c: Tensor, u01: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,12 +90,14 @@ class Variational(Dequantization):
     width: PositiveInt = Field(128, le=2048)  # units of a hidden layer
     depth: PositiveInt = Field(1, le=8)  # hidden layers
 
-    def networks(self, spec: DataSpec) -> dict[str, nn.Module]:
+    def check(self, spec: DataSpec) -> None:
         if spec.levels is None:
             raise InvalidData(
                 "variational dequantization is for data with levels, which these have not; leave it out",
                 field="run.family.dequantization",
             )
+
+    def networks(self, spec: DataSpec) -> dict[str, nn.Module]:
         f = networks.Bijection(
             spec.size,
             univariate=self.transform.univariate,

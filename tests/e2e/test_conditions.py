@@ -51,14 +51,12 @@ class Trained:
 
 @pytest.fixture(scope="module", params=TOLD)
 def trained(client: Client, request: pytest.FixtureRequest) -> Trained:
-    family = small(request.param, "digits")
-    data = {"source": "digits", "condition": "label"}
-    job = client.train(request.param, run={"family": family, "data": data, "budget": {"steps": 10}})
+    name = request.param
+    family, data = small(name, "digits"), {"source": "digits", "condition": "label"}
+    job = client.train(name, run={"family": family, "data": data, "budget": {"steps": 10}})
     *_, (_, last) = client.watch(job["id"])
     assert last["state"] == "succeeded", last["error"]
-    return Trained(
-        request.param, FAMILIES[request.param].model_validate(family), client.get(f"/models/{request.param}")
-    )
+    return Trained(name, FAMILIES[name].model_validate(family), client.get(f"/models/{name}"))
 
 
 @pytest.mark.parametrize("op", OPS)
