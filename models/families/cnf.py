@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 
 MAX_ELEMENTS = 1024
 EXACT_UP_TO = 8  # elements of a row whose divergence is exact unless asked otherwise
+TOLERANCE = 1e-5
 PRODUCTS_LIMIT = 20_000  # vector-Jacobian products that the likelihood of one row may cost
 
 NOISE, DATA = 0.0, 1.0  # t
@@ -71,11 +72,11 @@ class SolverOptions(Options):
 
     solver: Literal["rk4", "adaptive"] = "rk4"
     steps: int = Field(32, ge=2, le=400)  # of rk4, four network calls each; of adaptive, attempts at most, seven each
-    tolerance: float = Field(1e-5, ge=1e-7, le=0.1)  # of adaptive: of the error of one step
+    tolerance: float = Field(TOLERANCE, ge=1e-7, le=0.1)  # of adaptive: of the error of one step
 
     @model_validator(mode="after")
     def _tolerance_is_of_adaptive(self) -> Self:
-        if self.solver == "rk4" and "tolerance" in self.model_fields_set:
+        if self.solver == "rk4" and self.tolerance != TOLERANCE:  # a question carries all options, chosen or not
             raise ValueError("tolerance belongs to the solver adaptive; leave it out for rk4")
         return self
 
