@@ -55,7 +55,7 @@ async def test_a_question_names_the_version_and_carries_every_option(app: Applic
     asks.arrays = {"log_prob": np.zeros(1)}
     await app.ask(Likelihood(model="moons", x=np.zeros((1, 2))))
     question, _ = asks.questions[0]
-    assert (question.model, question.rows, question.options) == ("moons@1", 1, {"k": 64})
+    assert (question.model, question.rows, question.options) == ("moons@1", 1, {"k": 64, "refine": 0})
 
 
 async def test_a_chosen_seed_differs_from_ask_to_ask_and_is_told(app: Application, asks: Recorded) -> None:
