@@ -78,7 +78,11 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
     optimizer: ClassVar[Adam] = Adam(batch_size=512, decay="cosine")
     ScoreOptions: ClassVar[type[Options]] = DequantizationOptions
 
+    def check(self, spec: DataSpec) -> None:
+        self.dequantization.check(spec)
+
     def build(self, spec: DataSpec) -> Nets:
+        self.check(spec)
         flow = networks.Bijection(
             spec.size,
             univariate=self.transform.univariate,
