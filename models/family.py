@@ -89,12 +89,21 @@ class Family(Config, ABC):
 
     optimizer: ClassVar[Adam] = Adam()  # what a run of this family starts from
 
+    def check(self, spec: DataSpec) -> None:
+        """Refuse data of a kind that this configuration cannot model: before training, without torch.
+
+        `spec` may be an outline (`models.data.Source.outline`): what does not show there, `build` refuses.
+
+        Raises:
+            InvalidData: naming the field and the remedy.
+        """
+
     @abstractmethod
     def build(self, spec: DataSpec) -> Nets:
         """Fresh networks by name, for data of this kind. `models.train.fresh` seeds the initial weights.
 
         Raises:
-            InvalidData: this family cannot model this kind of data.
+            InvalidData: this configuration cannot model this kind of data: all that `check` refuses, at least.
         """
 
     @abstractmethod

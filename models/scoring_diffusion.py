@@ -3,27 +3,26 @@ r"""The likelihood of a diffusion, step by step along its probability flow.
 For each of J draws of what is random, the place within the level and the probe, a row goes S Runge-Kutta steps from
 the first noise level to the last (`models.objectives.probability_flow`), with
 
-    dx / d lambda = sigma^2 / 2 (x + s),      s = -eps_theta(x, lambda) / sigma.
+    dx / d lambda = sigma^2 / 2 (x + s),      s = -eps_theta(x, lambda, c) / sigma.
 
 Step k is step k mod S of draw floor(k / S), so rows of different draws share a network call, and so do strangers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from math import log, pi
 from typing import final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.family import LogProb
-from models.networks.denoiser import given
 from models.noise import Noise
 from models.objectives.dequantization import dequantize, level_log_volume
 from models.objectives.probability_flow import advance
-from models.objectives.schedules import Floats, Level
+from models.objectives.schedules import Floats
 from models.sampling import State
 from models.scoring import Scorer
 from models.spec import DataSpec
@@ -34,7 +33,7 @@ from models.spec import DataSpec
 class ProbabilityFlow(Scorer):
     """State: x, data units; where the present draw has come, network units; its log-volume; log p(x) by draw; c."""
 
-    denoiser: nn.Module  # (x, lambda) and, where C > 0, c to eps
+    field: Callable[[Tensor, Tensor, Tensor], Tensor]  # (u, lambda, c) to du / d lambda
     spec: DataSpec
     log_snr: Floats  # (S + 1,), the ends of the steps, least noisy first
     draws: int
@@ -63,7 +62,7 @@ class ProbabilityFlow(Scorer):
         probe = None if self.exact else 2 * (noise.uniform(2 * j + 1, self.spec.shape) < 0.5).to(x) - 1
         ends = torch.from_numpy(self.log_snr).to(x.device)
         i = i.to(x.device)
-        u, divergence = advance(partial(self._flow, c), u, ends[i], ends[i + 1], probe)
+        u, divergence = advance(lambda u, at: self.field(u, at, c.clone()), u, ends[i], ends[i + 1], probe)
         log_volume = log_volume + divergence
         if (arrived := i == self._steps_of_a_draw - 1).any():
             values = values.clone()
@@ -80,10 +79,6 @@ class ProbabilityFlow(Scorer):
         if self.spec.levels is not None:
             x = dequantize(self.spec, x, noise.uniform(2 * j, self.spec.shape).to(x))
         return self.spec.normalize(x)
-
-    def _flow(self, c: Tensor, u: Tensor, log_snr: Tensor) -> Tensor:
-        log_snr = log_snr.to(u.dtype)
-        return Level.at(log_snr, u).flow(u, self.denoiser(u, log_snr, *given(c.clone())))
 
     def _log_prob(self, z: Tensor, log_volume: Tensor) -> Tensor:
         """Log p(x), (B,) nats in data units, of rows that arrived at z."""

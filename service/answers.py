@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -83,6 +84,7 @@ class Likelihoods(Answer):
     kind: str  # exact, lower_bound, estimate
     std_error: np.ndarray | None  # (n,) nats
     bits_per_dim: np.ndarray | None  # (n,), for data with levels
+    terms: Mapping[str, np.ndarray]  # (n,) each: what else is known of a row, the unit in the name
     unit: str = "nats"
 
     @property
@@ -98,6 +100,7 @@ class Likelihoods(Answer):
             "unit": self.unit,
             "std_error": self.std_error,
             "bits_per_dim": self.bits_per_dim,
+            "terms": self.terms,
             "timing": self.timing,
         }
 
@@ -149,6 +152,7 @@ class FamilyCard:
     capabilities: tuple[str, ...]
     schema: dict[str, Any]  # JSON Schema of its fields
     options: dict[str, dict[str, Any]]  # JSON Schema of its options, by capability
+    takes_condition: bool  # whether it can be trained on data with a condition
 
 
 @final

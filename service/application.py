@@ -19,8 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from models.errors import InvalidData
 from models.families import FAMILIES
-from models.family import Samples as CanSample
-from models.family import Scores, capabilities
+from models.family import Conditions, capabilities
 from models.presets import PRESETS
 from models.run import Run
 from service import streaming
@@ -29,7 +28,7 @@ from service.commands import AnyAsk, Decode, Encode, Interpolate, Likelihood, Re
 from service.domain import EVENT_ID_PATTERN, Card, Event, Job, Name, Reference, Reply, State, Worker
 from service.errors import Conflict, Invalid, NotFound, Unavailable
 from service.ports import Asks, Files, Jobs, Models, NewJob, Wakeups, Workers
-from service.questions import Subject
+from service.questions import Subject, option_types
 from service.settings import Settings
 
 MAX_KEY_CHARS = 255  # of an idempotency key
@@ -61,10 +60,14 @@ class Application:
         _check_key(idempotency_key)
         run = _run(command)
         try:
-            await asyncio.to_thread(run.data.check, self.settings.data_root)
+            outline = await asyncio.to_thread(run.data.outline, self.settings.data_root)
         except InvalidData as error:
             field = f"run.data.{error.field}" if error.field else "run.data"
             raise Invalid.field(field, error.message) from error
+        try:
+            run.family.check(outline)
+        except InvalidData as error:
+            raise Invalid.field(error.field or "run.family", error.message) from error
         recipe = run.model_dump(mode="json")
         fingerprint = _fingerprint(command.model, command.preset, recipe)
         return await self._start(NewJob(command.model, recipe, command.preset, None, idempotency_key, fingerprint))
@@ -77,7 +80,7 @@ class Application:
         _check_key(idempotency_key)
         subject = self._subject(await self.models.get(ask.model))
         sampling = subject.sampling(ask, self.settings)
-        fingerprint = _fingerprint("sample", ask.model, ask.n, ask.seed, sampling.options)
+        fingerprint = _fingerprint("sample", ask.model, ask.n, ask.seed, sampling.options, sampling.condition)
         new = NewJob(subject.card.model, ask=sampling, idempotency_key=idempotency_key, fingerprint=fingerprint)
         return await self._start(new)
 
@@ -219,7 +222,14 @@ class Application:
     def families(self) -> list[FamilyCard]:
         """What can be trained, from the classes themselves."""
         return [
-            FamilyCard(name, _summary(cls), capabilities(cls), cls.model_json_schema(), _options(cls))
+            FamilyCard(
+                name,
+                _summary(cls),
+                capabilities(cls),
+                cls.model_json_schema(),
+                {op: options.model_json_schema() for op, options in option_types(cls).items()},
+                takes_condition=issubclass(cls, Conditions),
+            )
             for name, cls in FAMILIES.items()
         ]
 
@@ -290,13 +300,3 @@ def _check_reference(kind: TypeAdapter[str], reference: str) -> str:
 
 def _summary(cls: type[Any]) -> str:
     return (inspect.getdoc(cls) or "").partition("\n")[0]
-
-
-def _options(cls: type[Any]) -> dict[str, dict[str, Any]]:
-    """JSON Schemas of what may be chosen, by capability."""
-    options = {}
-    if issubclass(cls, CanSample):
-        options["sample"] = cls.SampleOptions.model_json_schema()
-    if issubclass(cls, Scores):
-        options["likelihood"] = cls.ScoreOptions.model_json_schema()
-    return options

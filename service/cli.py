@@ -38,6 +38,12 @@ Model = Annotated[str, typer.Argument(help="NAME is the newest version; NAME@3 i
 Rows = Annotated[str, typer.Option("--x", help="Rows: an .npy file, or JSON in a file or on standard input (-).")]
 Seed = Annotated[int | None, typer.Option(min=0, help="The same seed gives the same answer.")]
 Choice = Annotated[list[str] | None, typer.Option("--option", "-o", help="KEY=VALUE of the family, see `families`.")]
+Condition = Annotated[
+    str | None,
+    typer.Option(
+        "--condition", help="A label (3) or a vector (0.1,0.2) for all rows; for each row JSON, or an .npy file."
+    ),
+]
 Png = Annotated[Path | None, typer.Option("--png", help="Write a picture.")]
 Npy = Annotated[Path | None, typer.Option("--npy", help="Write an array.")]
 
@@ -86,9 +92,10 @@ def families(
             _fail(f"there is no family {name!r}; there are: {', '.join(family['family'] for family in known)}")
         out.print_json(data=chosen[0])
         return
-    table = Table("family", "can be asked to", "what it is")
+    table = Table("family", "can be asked to", "condition", "what it is")
     for family in known:
-        table.add_row(family["family"], " ".join(family["capabilities"]), family["summary"])
+        condition = "yes" if family["takes_condition"] else ""
+        table.add_row(family["family"], " ".join(family["capabilities"]), condition, family["summary"])
     out.print(table)
 
 
@@ -188,6 +195,7 @@ def sample(
     model: Model,
     n: Annotated[int, typer.Option("-n", "--n", help="How many rows.")] = 16,
     seed: Seed = None,
+    condition: Condition = None,
     option: Choice = None,
     png: Png = None,
     npy: Npy = None,
@@ -203,43 +211,59 @@ def sample(
         if not output.parent.is_dir():
             _fail(f"{output} cannot be written: there is no folder {output.parent}")
         with _client(url) as client:
-            job = client.sample_to_file(model, n=n, seed=seed, options=_options(option))
+            job = client.sample_to_file(
+                model, n=n, seed=seed, condition=_condition(condition), options=_options(option)
+            )
             err.print(f"job {job['id']} draws {n} rows of {job['ask']['model']}")
             _fetch(client, job["id"], output)
         return
-    body = {"model": model, "n": n, "options": _options(option)}
-    _ask(url, "sample", body if seed is None else {**body, "seed": seed}, png, npy)
+    body = {"model": model, "n": n} | ({} if seed is None else {"seed": seed})
+    _ask(url, "sample", body | _chosen(condition, option), png, npy)
 
 
 @app.command()
-def likelihood(model: Model, x: Rows, seed: Seed = 0, option: Choice = None, npy: Npy = None, url: Url = LOCAL) -> None:
+def likelihood(
+    model: Model,
+    x: Rows,
+    seed: Seed = 0,
+    condition: Condition = None,
+    option: Choice = None,
+    npy: Npy = None,
+    url: Url = LOCAL,
+) -> None:
     """log p(x) of each row, in nats."""
-    body = {"model": model, "x": _array(x), "seed": seed, "options": _options(option)}
-    _ask(url, "likelihood", body, None, npy)
+    body = {"model": model, "x": _array(x), "seed": seed}
+    _ask(url, "likelihood", body | _chosen(condition, option), None, npy)
 
 
 @app.command()
-def encode(model: Model, x: Rows, npy: Npy = None, url: Url = LOCAL) -> None:
+def encode(
+    model: Model, x: Rows, condition: Condition = None, option: Choice = None, npy: Npy = None, url: Url = LOCAL
+) -> None:
     """The latent code of each row."""
-    _ask(url, "encode", {"model": model, "x": _array(x)}, None, npy)
+    _ask(url, "encode", {"model": model, "x": _array(x)} | _chosen(condition, option), None, npy)
 
 
 @app.command()
 def decode(
     model: Model,
     z: Annotated[str, typer.Option("--z", help="Codes: an .npy file, or JSON in a file or on standard input (-).")],
+    condition: Condition = None,
+    option: Choice = None,
     png: Png = None,
     npy: Npy = None,
     url: Url = LOCAL,
 ) -> None:
     """The data of each latent code."""
-    _ask(url, "decode", {"model": model, "z": _array(z)}, png, npy)
+    _ask(url, "decode", {"model": model, "z": _array(z)} | _chosen(condition, option), png, npy)
 
 
 @app.command()
-def reconstruct(model: Model, x: Rows, png: Png = None, npy: Npy = None, url: Url = LOCAL) -> None:
+def reconstruct(
+    model: Model, x: Rows, condition: Condition = None, png: Png = None, npy: Npy = None, url: Url = LOCAL
+) -> None:
     """Encode and decode each row."""
-    _ask(url, "reconstruct", {"model": model, "x": _array(x)}, png, npy)
+    _ask(url, "reconstruct", {"model": model, "x": _array(x)} | _chosen(condition, None), png, npy)
 
 
 @app.command()
@@ -252,6 +276,7 @@ def interpolate(
     end_seed: Seed = None,
     steps: Annotated[int, typer.Option(min=2, help="Rows of the walk, both ends included.")] = 8,
     path: Annotated[str, typer.Option(help="slerp or linear.")] = "slerp",
+    condition: Condition = None,
     png: Png = None,
     npy: Npy = None,
     url: Url = LOCAL,
@@ -264,7 +289,7 @@ def interpolate(
             _fail("--ends holds two rows, the start and the end: [2, *shape]")
         body |= {"start": rows[0], "end": rows[1]}
     body |= {name: seed for name, seed in (("start_seed", start_seed), ("end_seed", end_seed)) if seed is not None}
-    _ask(url, "interpolate", body, png, npy)
+    _ask(url, "interpolate", body | _chosen(condition, None), png, npy)
 
 
 def main() -> None:
@@ -343,7 +368,10 @@ def _follow(client: Client, job_id: str) -> None:
     if job["kind"] == "sample":
         err.print(f"drew {job['ask']['n']} rows of {job['ask']['model']} with seed {job['ask']['seed']}")
     else:
-        err.print(f"trained {job['model']}@{job['version']}  {numbers(job['metrics'])}")
+        reference = f"{job['model']}@{job['version']}"
+        err.print(f"trained {reference}  {numbers(job['metrics'])}")
+        for note in client.get(f"/models/{reference}")["notes"]:
+            err.print(f"note: {note}")
 
 
 def _jobs_table(rows: list[dict[str, Any]]) -> None:
@@ -355,11 +383,20 @@ def _jobs_table(rows: list[dict[str, Any]]) -> None:
 
 
 def _models_table(rows: list[dict[str, Any]]) -> None:
-    table = Table("model", "family", "shape", "can be asked to", "metrics")
+    table = Table("model", "family", "shape", "condition", "can be asked to", "metrics")
     for card in rows:
         reference, shape = f"{card['model']}@{card['version']}", "x".join(map(str, card["spec"]["shape"]))
-        table.add_row(reference, card["family"], shape, " ".join(card["capabilities"]), numbers(card["metrics"]))
+        able, metrics = " ".join(card["capabilities"]), numbers(card["metrics"])
+        table.add_row(reference, card["family"], shape, _kind(card["spec"]["condition"]), able, metrics)
     out.print(table)
+
+
+def _kind(condition: dict[str, Any] | None) -> str:
+    """What a model is to be told, in a word."""
+    if condition is None:
+        return ""
+    labels = condition["kind"] == "labels"
+    return f"label 0..{condition['n_classes'] - 1}" if labels else f"vector of {len(condition['shift'])}"
 
 
 def _flags(arguments: list[str]) -> dict[str, Any]:
@@ -382,6 +419,24 @@ def _flags(arguments: list[str]) -> dict[str, Any]:
                 _fail(f"--{name} is within a field that another flag gave a value")
         branch[leaf] = _value(value)
     return tree
+
+
+def _chosen(condition: str | None, option: list[str] | None) -> dict[str, Any]:
+    """What an ask may have beside its rows."""
+    options = {"options": _options(option)}
+    return options if condition is None else {**options, "condition": _condition(condition)}
+
+
+def _condition(text: str | None) -> Any:
+    """3, 0.1,0.2 or JSON as they stand; the rows of an .npy file."""
+    if text is None:
+        return None
+    if text.endswith(".npy"):
+        return _array(text)
+    try:
+        return orjson.loads(f"[{text}]" if "," in text and not text.startswith("[") else text)
+    except orjson.JSONDecodeError:
+        _fail(f"--condition {text!r} must be a label (3), a vector (0.1,0.2), JSON, or an .npy file")
 
 
 def _options(pairs: list[str] | None) -> dict[str, Any]:

@@ -89,10 +89,12 @@ class Client:
         n: int,
         seed: int | None = None,
         options: Mapping[str, Any] = {},
+        condition: Any = None,
         idempotency_key: str | None = None,
     ) -> dict[str, Any]:
         """Start a job that draws a sample into a file, whatever its size; gives its record."""
-        body = {"model": model, "n": n, "options": dict(options)} | ({} if seed is None else {"seed": seed})
+        chosen = {"seed": seed, "condition": condition}
+        body = {"model": model, "n": n, "options": dict(options), **_given(chosen)}
         headers = {"Prefer": "respond-async"} | ({"Idempotency-Key": idempotency_key} if idempotency_key else {})
         answer: dict[str, Any] = self._post("/sample", body, headers=headers).json()
         return answer
@@ -270,6 +272,11 @@ class Client:
             raise Unreachable(
                 f"nothing answers at {self.url} ({error}); start the service with `pushforward up`, or give its --url"
             ) from error
+
+
+def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that have a value."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _problem(response: httpx.Response) -> Mapping[str, Any]:

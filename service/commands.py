@@ -25,10 +25,31 @@ def _as_array(value: Any) -> np.ndarray:
         return np.ascontiguousarray(array, dtype=np.float32)
 
 
+def _as_condition(value: Any) -> np.ndarray:
+    """A number, a list of numbers, or a list of such lists, to float64: what they mean only the model knows."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError("must be a number, a list of numbers, or lists of equal lengths, one for each row") from error
+    if array.dtype.kind not in "fiu" or array.ndim > 2 or array.size == 0:
+        raise ValueError("must be a number, a list of numbers, or a list of such lists, one for each row")
+    return array.astype(np.float64)
+
+
 Array = Annotated[
     np.ndarray,
     BeforeValidator(_as_array),
     WithJsonSchema({"type": "array", "items": {}, "description": "rows of numbers: [n, *shape]"}),
+]
+Condition = Annotated[
+    np.ndarray,
+    BeforeValidator(_as_condition),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "number"}, {"type": "array", "items": {}}],
+            "description": "a label or a vector, for all rows; or a list of them, one for each row",
+        }
+    ),
 ]
 Seed = Annotated[int, Field(ge=0, lt=2**64, strict=True)]
 
@@ -60,6 +81,7 @@ class Ask(Command):
 
     model: Reference
     options: dict[str, Any] = Field(default_factory=dict)  # the family's for this capability, see `GET /families`
+    condition: Condition | None = None  # of a model that was trained with one
     deadline_ms: Annotated[float, Field(gt=0)] | None = None  # from now; past it the answer is of no use
 
 

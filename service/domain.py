@@ -1,9 +1,9 @@
 """What the service keeps: jobs, their events, models and their cards. Plain data; no I/O."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -18,6 +18,7 @@ Reference = Annotated[
     str, StringConstraints(pattern=REFERENCE_PATTERN)
 ]  # `digits-vae` is the newest, or `digits-vae@3`
 
+Told = int | tuple[float, ...]  # a condition: a label, or a vector
 Op = Literal["sample", "likelihood", "encode", "decode", "reconstruct", "interpolate"]
 
 
@@ -62,6 +63,7 @@ class Sampling(Record):
     n: int
     seed: int
     options: dict[str, Any] = {}
+    condition: Told | None = None  # of all rows
 
 
 class Job(Record):
@@ -107,6 +109,7 @@ class Card(Record):
     latent_shape: tuple[int, ...] | None
     run: dict[str, Any]
     metrics: dict[str, float]
+    notes: tuple[str, ...] = ()  # what one should know before using it
     n_parameters: int
     data_fingerprint: str  # sha256 of the training rows or, where they are sampled afresh, of their recipe
     weights_sha256: str
@@ -155,11 +158,16 @@ class Question:
     rows: int  # of the answer
     seed: int  # of its noise
     options: Mapping[str, Any] = field(default_factory=dict)  # JSON; equal options may share a network call
-    # float32, rows first: x | z | start and end, one row each
+    # float32, rows first: x | z | start and end, one row each; and condition (rows, V), labels as numbers
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     first: int = 0  # row i of the question draws noise row first + i: how a long answer is asked in parts
     preview_every: int = 0  # sampler steps between two previews; 0 for none
     trace: str = ""  # the W3C traceparent of the ask, where it is traced
+
+    def part(self, first: int, rows: int) -> Self:
+        """Rows first, ..., first + rows - 1 of a long answer; all arrays have a row for each of its rows."""
+        arrays = {name: array[first : first + rows] for name, array in self.arrays.items()}
+        return replace(self, rows=rows, first=first, arrays=arrays)
 
 
 @dataclass(frozen=True)
@@ -185,8 +193,9 @@ class Load:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a worker answers. Likelihood: `log_prob` (n,) float64 and maybe `std_error`; else `samples`, `x` or `z`."""
+    """What a worker answers."""
 
+    # likelihood: log_prob (n,) float64, maybe std_error and terms.NAME; else samples, x or z
     arrays: Mapping[str, np.ndarray]
     info: Mapping[str, Any]  # likelihood: kind
     timing: Timing

@@ -17,12 +17,14 @@ from models.spec import Shape
 from service import answers
 from service.answers import Answer
 from service.commands import AnyAsk, Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample
+from service.conditions import Conditioning
 from service.domain import Card, Op, Preview, Question, Reply, Sampling
 from service.errors import Conflict, Failed, Invalid, Unsupported
 from service.settings import Settings
 from service.validation import parse
 
 BYTES_PER_VALUE = 4  # of float32
+TERMS = "terms."  # before the name of such an array of a reply
 SEED_LIMIT_BITS = 53  # of a seed that we choose: JSON readers keep integers exactly up to 2**53
 MAX_PREVIEW_ROWS = 64  # of a sample with previews, for it is sent many times
 
@@ -34,17 +36,19 @@ class Subject:
 
     card: Card
     family: Family
+    conditioning: Conditioning
     defaults: dict[Op, dict[str, Any]] = field(default_factory=dict)  # of the options, by capability
 
     @classmethod
     def of(cls, card: Card) -> Subject:
         """Raises Conflict where this service does not know the card's family as it was trained."""
         try:
-            return cls(card, FAMILIES[card.family].model_validate(card.run["family"]))
+            family = FAMILIES[card.family].model_validate(card.run["family"])
         except (KeyError, ValidationError) as error:
             raise Conflict(
                 f"{card.reference} was trained by another release ({card.family}); train it again, or ask that release"
             ) from error
+        return cls(card, family, Conditioning.of(card, family))
 
     def question(self, ask: AnyAsk, settings: Settings) -> Question:
         """Raises Unsupported, Invalid."""
@@ -61,7 +65,8 @@ class Subject:
             case Decode():
                 self._limit("z", len(ask.z), self.card.spec.shape, settings)
                 self._check_codes(ask.z)
-                return Question(self.card.reference, ask.op, len(ask.z), 0, options, {"z": ask.z})
+                arrays = {"z": ask.z} | self._condition(ask, len(ask.z))
+                return Question(self.card.reference, ask.op, len(ask.z), 0, options, arrays)
             case Encode():
                 self._limit("x", len(ask.x), self.card.latent_shape or (1,), settings)
             case Reconstruct():
@@ -70,7 +75,8 @@ class Subject:
                 self._limit("x", len(ask.x), (1,), settings)
         self._check("x", ask.x, on_levels=isinstance(ask, Likelihood) and self._scores_only_levels)
         seed = ask.seed if isinstance(ask, Likelihood) else 0
-        return Question(self.card.reference, ask.op, len(ask.x), seed, options, {"x": ask.x})
+        arrays = {"x": ask.x} | self._condition(ask, len(ask.x))
+        return Question(self.card.reference, ask.op, len(ask.x), seed, options, arrays)
 
     def sampling(self, ask: Sample, settings: Settings) -> Sampling:
         """What a job draws into a file. Raises Unsupported, Invalid."""
@@ -81,8 +87,8 @@ class Subject:
         most = min(settings.max_file_rows, settings.max_file_bytes // (BYTES_PER_VALUE * self.card.spec.size))
         if ask.n > most:
             raise Invalid.field("n", f"asks for {ask.n} rows; at most {most} of this model in one file")
-        question = self._draw(ask, self._options(ask))
-        return Sampling(model=question.model, n=ask.n, seed=question.seed, options=dict(question.options))
+        options, condition = self._options(ask), self.conditioning.single(ask.condition, of="a file")
+        return Sampling(model=self.card.reference, n=ask.n, seed=_seed(ask), options=options, condition=condition)
 
     def streamed(self, ask: Sample, settings: Settings) -> Question:
         """The question of a sample that is answered in parts. Raises Unsupported, Invalid."""
@@ -129,7 +135,8 @@ class Subject:
                     log_prob = np.asarray(reply.arrays["log_prob"], np.float64)
                     std_error = reply.arrays.get("std_error")
                     bits = -log_prob / (spec.size * log(2)) if self._scores_only_levels else None
-                    return answers.Likelihoods(model, timing, log_prob, reply.info["kind"], std_error, bits)
+                    kind = reply.info["kind"]
+                    return answers.Likelihoods(model, timing, log_prob, kind, std_error, bits, _terms(reply))
                 case _:
                     return answers.Points(model, timing, reply.arrays["x"], spec)
         except KeyError as error:
@@ -141,8 +148,12 @@ class Subject:
             raise Unsupported(f"{self.card.family} does not answer {ask.op}; it answers: {can}")
 
     def _draw(self, ask: Sample, options: dict[str, Any]) -> Question:
-        seed = secrets.randbits(SEED_LIMIT_BITS) if ask.seed is None else ask.seed
-        return Question(self.card.reference, ask.op, ask.n, seed, options)
+        return Question(self.card.reference, ask.op, ask.n, _seed(ask), options, self._condition(ask, ask.n))
+
+    def _condition(self, ask: AnyAsk, rows: int) -> dict[str, np.ndarray]:
+        """The condition of each row by its name, where there is one."""
+        given = self.conditioning.rows(ask.condition, rows)
+        return {} if given is None else {"condition": given}
 
     @staticmethod
     def _refuse_previews(ask: Sample) -> None:
@@ -162,12 +173,8 @@ class Subject:
         """The options with their defaults, so that equal ones may share a network call."""
         if not ask.options and ask.op in self.defaults:
             return self.defaults[ask.op]
-        options = Options
-        if isinstance(ask, Sample) and isinstance(self.family, Samples):
-            options = self.family.SampleOptions
-        elif isinstance(ask, Likelihood) and isinstance(self.family, Scores):
-            options = self.family.ScoreOptions
-        chosen = parse(options, ask.options, within="options").model_dump(mode="json")
+        wanted = option_types(type(self.family)).get(ask.op, Options)
+        chosen = parse(wanted, ask.options, within="options").model_dump(mode="json")
         if not ask.options:
             self.defaults[ask.op] = chosen
         return chosen
@@ -175,10 +182,12 @@ class Subject:
     def _walk(self, ask: Interpolate) -> Question:
         """A question of an interpolation."""
         options: dict[str, Any] = {"steps": ask.steps, "path": ask.path}
+        self.conditioning.single(ask.condition, of="a walk")
+        condition = self._condition(ask, ask.steps)
         if ask.start is None or ask.end is None:
             options |= {"start_seed": ask.start_seed, "end_seed": ask.end_seed}
-            return Question(self.card.reference, ask.op, ask.steps, 0, options)
-        if not isinstance(self.family, Encodes):
+            return Question(self.card.reference, ask.op, ask.steps, 0, options, condition)
+        if "encode" not in self.card.capabilities:
             raise Unsupported(
                 f"{self.card.family} cannot encode, so it cannot walk between data points; give start_seed and end_seed"
             )
@@ -188,7 +197,7 @@ class Subject:
                 shape = list(self.card.spec.shape)
                 raise Invalid.field(name, f"has shape {list(row.shape[1:])}; send one row of shape {shape}")
             self._check(name, row)
-        return Question(self.card.reference, ask.op, ask.steps, 0, options, ends)
+        return Question(self.card.reference, ask.op, ask.steps, 0, options, ends | condition)
 
     def _check(self, field: str, x: np.ndarray, *, on_levels: bool = False) -> None:
         try:
@@ -212,6 +221,31 @@ class Subject:
         most = min(settings.max_rows, settings.max_values // prod(shape))
         if rows > most:
             raise Invalid.field(field, f"asks for {rows} rows; at most {most} of this model at once, so {remedy}")
+
+
+def option_types(family: type[Family]) -> dict[Op, type[Options]]:
+    """What may be chosen of a family's answers, by capability."""
+    types: dict[Op, type[Options]] = {}
+    if issubclass(family, Samples):
+        types["sample"] = family.SampleOptions
+    if issubclass(family, Scores):
+        types["likelihood"] = family.ScoreOptions
+    if issubclass(family, Encodes):
+        types["encode"] = family.EncodeOptions
+    if issubclass(family, Decodes):
+        types["decode"] = family.DecodeOptions
+    return types
+
+
+def _terms(reply: Reply) -> dict[str, np.ndarray]:
+    """What a likelihood tells of each row beside itself, by name."""
+    terms = {name.removeprefix(TERMS): array for name, array in reply.arrays.items() if name.startswith(TERMS)}
+    return {name: np.asarray(array, np.float64) for name, array in terms.items()}
+
+
+def _seed(ask: Sample) -> int:
+    """What was chosen, or else one of ours."""
+    return secrets.randbits(SEED_LIMIT_BITS) if ask.seed is None else ask.seed
 
 
 def _streams(settings: Settings) -> str:

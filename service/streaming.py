@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 from time import monotonic
 from typing import final
@@ -66,7 +66,7 @@ async def parts(
     try:
         while first < question.rows or under_way:
             while first < question.rows and len(under_way) < AHEAD:
-                part = replace(question, rows=min(rows, question.rows - first), first=first)
+                part = question.part(first, min(rows, question.rows - first))
                 under_way.append(asyncio.create_task(_ask(asks, part, part_s, ends)))
                 first += part.rows
             done = await under_way[0]

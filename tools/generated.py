@@ -70,7 +70,8 @@ def families(application: Any) -> Iterator[str]:
     yield "What can be trained. Generated from the classes in `models/families/` by `python -m tools.generated`."
     for card in application.families():
         yield from ("", f"## {card.family}", "", card.summary, "")
-        yield f"Can be asked to: {', '.join(card.capabilities)}."
+        told = " Takes a condition." if card.takes_condition else ""
+        yield f"Can be asked to: {', '.join(card.capabilities)}.{told}"
         yield from fields("", card.schema)
         for capability, schema in card.options.items():
             yield from fields(f"Options of `{capability}`:", schema)

@@ -12,10 +12,11 @@ from models.data.digits import Digits
 from models.data.idx import Idx
 from models.data.npy import Npy
 from models.data.source import Finite, Rows, Source, Toy
-from models.data.toys import Checkerboard, EightGaussians, GridGaussians, Mixture, TwoMoons
+from models.data.toys import Checkerboard, EightGaussians, GridGaussians, Mixture, TwoMoons, UnitCube
 
 AnyData = Annotated[
-    TwoMoons | EightGaussians | GridGaussians | Checkerboard | Digits | Idx | Npy, Field(discriminator="source")
+    TwoMoons | EightGaussians | GridGaussians | Checkerboard | UnitCube | Digits | Idx | Npy,
+    Field(discriminator="source"),
 ]
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "Source",
     "Toy",
     "TwoMoons",
+    "UnitCube",
 ]

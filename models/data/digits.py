@@ -7,8 +7,11 @@ from typing import Literal, final
 
 import numpy as np
 
+from models.conditions import Labels
 from models.data.source import Finite, Rows
 from models.spec import DataSpec
+
+SPEC = DataSpec(shape=(1, 8, 8), low=0, high=16, levels=17, n_classes=10, shift=(8.0,), scale=(8.0,))
 
 
 @final
@@ -21,6 +24,9 @@ class Digits(Finite):
 
     source: Literal["digits"] = "digits"
 
+    def outline(self, root: Path) -> DataSpec:
+        return SPEC.model_copy(update={"condition": None if self.condition is None else Labels(n_classes=10)})
+
     def rows(self, root: Path) -> Rows:
         from sklearn.datasets import load_digits
 
@@ -28,4 +34,4 @@ class Digits(Finite):
         return Rows(digits.images[:, None].astype(np.uint8), digits.target.astype(np.int64))
 
     def spec(self, rows: Rows) -> DataSpec:
-        return DataSpec(shape=(1, 8, 8), low=0, high=16, levels=17, n_classes=10, shift=(8.0,), scale=(8.0,))
+        return SPEC

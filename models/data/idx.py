@@ -17,6 +17,8 @@ from models.data.source import MIN_ROWS, Finite, Rows
 from models.errors import InvalidData
 from models.spec import DataSpec
 
+LABELS = "labels-idx1-ubyte"
+
 
 @final
 class Idx(Finite):
@@ -25,12 +27,15 @@ class Idx(Finite):
     source: Literal["idx"] = "idx"
     path: str = Field(min_length=1, max_length=1024)  # under the data root
 
-    def check(self, root: Path) -> None:
-        _idx_header(self._images(root), dims=3)
+    def outline(self, root: Path) -> DataSpec:
+        _, *shape = _idx_header(self._images(root), dims=3)
+        if self.condition is not None and self._find(root, LABELS) is None:
+            raise InvalidData(f"asks for labels, but there is no train-{LABELS}[.gz]; put it there", field="condition")
+        return DataSpec(shape=(1, *shape), low=0, high=255, levels=256)
 
     def rows(self, root: Path) -> Rows:
         images = _read_idx(self._images(root), dims=3)
-        file = self._find(root, "labels-idx1-ubyte")
+        file = self._find(root, LABELS)
         labels = None if file is None else _read_idx(file, dims=1).astype(np.int64)
         if labels is not None and len(labels) != len(images):
             raise InvalidData(f"{self.path!r} holds {len(images)} images but {len(labels)} labels", field="path")

@@ -17,6 +17,8 @@ from models.data.source import MAX_CLASSES, MIN_ROWS, Finite, Floats, Rows
 from models.errors import InvalidData, InvalidInput
 from models.spec import DataSpec
 
+Headers = dict[str, tuple[tuple[int, ...], np.dtype[Any]]]  # shape and type of each array, by name
+
 MAX_CONDITION = 1024  # numbers of a condition
 MAX_RATIO = 200  # of an archive's member to its compressed size
 
@@ -36,14 +38,17 @@ class Npy(Finite):
     levels: int | None = Field(None, ge=2, le=65536)
     condition: Literal["label", "vector"] | None = None  # type: ignore[assignment]  # what a model is told: `y` or `c`
 
-    def check(self, root: Path) -> None:
+    def outline(self, root: Path) -> DataSpec:
         file = self._file(root)
-        for name, (shape, dtype) in _array_headers(file).items():
-            if name == "x":
-                _check_rows(shape, dtype, file.name)
+        headers = _array_headers(file)
+        shape, dtype = headers["x"]
+        _check_rows(shape, dtype, file.name)
+        row = (1, *shape[1:]) if len(shape) == 3 else shape[1:]
+        low, high, levels = self._range(dtype)
+        return DataSpec(shape=row, low=low, high=high, levels=levels, condition=self._condition(headers))
 
     def rows(self, root: Path) -> Rows:
-        self.check(root)
+        self.outline(root)
         file = self._file(root)
         with reading(file):
             if file.suffix == ".npy":
@@ -66,18 +71,17 @@ class Npy(Finite):
         return rows.c if self.condition == "vector" and rows.c is not None else super().told(rows)
 
     def spec(self, rows: Rows) -> DataSpec:
-        if self.low is None and self.high is None and self.levels is None:
-            return image_spec(rows) if rows.x.dtype == np.uint8 else _unbounded_spec(rows)
-        if self.low is None or self.high is None:
-            raise InvalidData("low and high come together, and levels needs both", field="low")
-        if self.high <= self.low:
-            raise InvalidData("must be greater than low", field="high")
-        middle, half = (self.low + self.high) / 2, (self.high - self.low) / 2
+        low, high, levels = self._range(rows.x.dtype)
+        if low is None or high is None:
+            return _unbounded_spec(rows)
+        if self.low is None:
+            return image_spec(rows)
+        middle, half = (low + high) / 2, (high - low) / 2
         spec = DataSpec(
             shape=rows.x.shape[1:],
-            low=self.low,
-            high=self.high,
-            levels=self.levels,
+            low=low,
+            high=high,
+            levels=levels,
             n_classes=rows.n_classes,
             shift=(middle,),
             scale=(half,),
@@ -90,6 +94,29 @@ class Npy(Finite):
             ) from error
         return spec
 
+    def _range(self, dtype: np.dtype[Any]) -> tuple[float | None, float | None, int | None]:
+        """The lowest and highest value and the number of levels of data of this type. Raises InvalidData."""
+        if self.low is None and self.high is None and self.levels is None:
+            return (0, 255, 256) if dtype == np.uint8 else (None, None, None)
+        if self.low is None or self.high is None:
+            raise InvalidData("low and high come together, and levels needs both", field="low")
+        if self.high <= self.low:
+            raise InvalidData("must be greater than low", field="high")
+        return self.low, self.high, self.levels
+
+    def _condition(self, headers: Headers) -> AnyCondition | None:
+        """The kind of condition, as far as headers tell. Raises InvalidData where it is not there."""
+        if self.condition is None:
+            return None
+        name, what = ("y", "labels") if self.condition == "label" else ("c", "vectors")
+        if name not in headers:
+            raise InvalidData(f"asks for {what}, but the file has no array `{name}`; add it", field="condition")
+        if self.condition == "label":
+            return None
+        shape, dtype = headers[name]
+        _check_vectors(shape, dtype, headers["x"][0][0], self.path)
+        return Vector(shift=(0.0,) * shape[1], scale=(1.0,) * shape[1])
+
     def _file(self, root: Path) -> Path:
         file = inside(root, self.path)
         if not file.is_file():
@@ -97,7 +124,7 @@ class Npy(Finite):
         return file
 
 
-def _array_headers(file: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+def _array_headers(file: Path) -> Headers:
     """Shape and type of each array by name, `x` for that of an `.npy`; refuses what would not fit into memory."""
     with reading(file):
         if file.suffix == ".npy":
@@ -165,9 +192,13 @@ def _as_labels(y: NDArray[Any], n: int, name: str) -> NDArray[np.int64]:
     return y.astype(np.int64)
 
 
-def _as_vectors(c: NDArray[Any], n: int, name: str) -> Floats:
-    if c.ndim != 2 or len(c) != n or c.dtype.kind not in "fiu" or not 1 <= c.shape[1] <= MAX_CONDITION:
+def _check_vectors(shape: tuple[int, ...], dtype: np.dtype[Any], n: int, name: str) -> None:
+    if len(shape) != 2 or shape[0] != n or dtype.kind not in "fiu" or not 1 <= shape[1] <= MAX_CONDITION:
         raise InvalidData(f"`c` of {name!r} must be {n} vectors of up to {MAX_CONDITION} numbers", field="path")
+
+
+def _as_vectors(c: NDArray[Any], n: int, name: str) -> Floats:
+    _check_vectors(c.shape, c.dtype, n, name)
     with np.errstate(over="ignore"):
         c = c.astype(np.float32)
     if not np.isfinite(c).all():

@@ -60,11 +60,12 @@ class Source(Config, ABC):
     source: str  # a Literal with a default in each final source
     condition: Literal["label"] | None = None  # what a model is told beside each row
 
-    def check(self, root: Path) -> None:
-        """Refuse early what `rows` would refuse late. Reads headers only.
+    @abstractmethod
+    def outline(self, root: Path) -> DataSpec:
+        """What headers tell of the data: shape, range, levels, and the condition unless how many labels is not known.
 
         Raises:
-            InvalidData: the field at fault is a path within this source.
+            InvalidData: early, what `rows` would refuse late; the field at fault is a path within this source.
         """
 
     def conditions(self, rows: Rows) -> AnyCondition | None:
@@ -95,7 +96,7 @@ class Finite(Source):
 
 
 class Toy(Source):
-    """A density in the plane that can be drawn from: afresh at every step, or `n` rows fixed by `seed`."""
+    """A density, mostly in the plane, that can be drawn from: afresh at every step, or `n` rows fixed by `seed`."""
 
     n: int | None = Field(None, ge=10, le=10_000_000)
     seed: int = Field(0, ge=0, lt=2**63)
@@ -117,10 +118,10 @@ class Toy(Source):
 
     @abstractmethod
     def labeled(self, n: int, rng: np.random.Generator) -> tuple[Floats, NDArray[np.int64]]:
-        """N rows, (n, 2), and the part that each comes from, (n,)."""
+        """N rows, (n, D), and the part that each comes from, (n,)."""
 
     def draw(self, n: int, rng: np.random.Generator) -> Floats:
-        """N rows, (n, 2)."""
+        """N rows, (n, D)."""
         return self.labeled(n, rng)[0]
 
     def rows(self, n: int, rng: np.random.Generator) -> Rows:
@@ -130,6 +131,9 @@ class Toy(Source):
 
     def conditions(self, rows: Rows) -> AnyCondition | None:
         return None if self.condition is None else Labels(n_classes=self.n_parts)
+
+    def outline(self, root: Path) -> DataSpec:
+        return self.spec.model_copy(update={"condition": self.conditions(Rows(np.empty((0, 2)), None))})
 
     @property
     def spec(self) -> DataSpec:

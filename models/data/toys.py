@@ -1,4 +1,4 @@
-"""Densities in the plane that know their entropy, the floor under any model's negative log-likelihood."""
+"""Densities that know their entropy, the floor under any model's negative log-likelihood."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from models.data.source import Floats, Toy
+from models.spec import DataSpec
 
 
 @final
@@ -121,3 +122,26 @@ class Checkerboard(Toy):
     @property
     def entropy_nats(self) -> float:
         return log(32.0)
+
+
+@final
+class UnitCube(Toy):
+    """Uniform on [0, 1]^d: what is integrated over by importance sampling."""
+
+    source: Literal["unit_cube"] = "unit_cube"
+    d: int = Field(2, ge=1, le=32)
+
+    @property
+    def n_parts(self) -> int:
+        return 1
+
+    def labeled(self, n: int, rng: np.random.Generator) -> tuple[Floats, NDArray[np.int64]]:
+        return rng.random((n, self.d), np.float32), np.zeros(n, np.int64)
+
+    @property
+    def spec(self) -> DataSpec:
+        return DataSpec(shape=(self.d,), low=0, high=1, shift=(0.5,), scale=(0.5,))
+
+    @property
+    def entropy_nats(self) -> float:
+        return 0.0

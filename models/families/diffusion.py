@@ -3,101 +3,103 @@ r"""Denoising diffusion.
 Data dissolve in noise over T levels (see `models.objectives.schedules`), x_t = alpha_t x_0 + sigma_t eps. A network
 learns the noise,
 
-    L = E_{t, x_0, eps} || eps - eps_theta(x_t, lambda_t) ||^2 / D,
+    L = E_{lambda, x_0, eps} w(lambda) || eps - eps_theta(x, lambda, c) ||^2 / D,
 
-so that s = -eps_theta / sigma is the score of the dissolved data; `models.sampling_diffusion` walks the levels back.
-The probability flow dx / d lambda = sigma^2 / 2 (x + s) carries data to noise and has a density,
+so that s = -eps_theta / sigma is the score of the dissolved data. Where lambda is drawn and what it counts says the
+weighting (`models.objectives.weightings`): DDPM, score matching and EDM are rows of one table. `models.samplers` walk
+the levels back. The probability flow dx / d lambda = sigma^2 / 2 (x + s) carries data to noise and back, which encodes
+and decodes, and has a density,
 
     log p(x) = log N(x(lambda_T); 0, I) + integral_{lambda_1}^{lambda_T} div dx / d lambda  d lambda.
 
 It is that of the flow's own model, up to the solver's error and to two truncations: the flow ends at the first level,
 so the density is that of data with a little Gaussian noise (sigma_1 = 0.0064 network units for 1000 cosine levels, 0.01
-for linear ones), and starts from N(0, I), which alpha_T x_0 is still part of (alpha_T = 5e-5 and 6e-3). For data with
-levels y of distance w it is the density of y + w (u - 1/2), u uniform, which was trained on, and
+for linear ones, 0.045 for ou), and starts from N(0, I), which alpha_T x_0 is still part of (alpha_T = 5e-5, 6e-3,
+7e-3). For data with levels y of distance w it is the density of y + w (u - 1/2), u uniform, which was trained on, and
 
     log P(y) >= E_u log p(y + w (u - 1/2)) + D log w.
 
 Neither is exact nor, being estimated, a bound: the kind of the number is `estimate`. It is taken step by step, see
 `models.scoring_diffusion`, and costs 4 x `steps` x `draws` calls of the network and as many vector-Jacobian products,
-D times as many with the exact divergence, at most 20,000.
+D times as many with the exact divergence, at most 20,000. The method `bound` takes the variational bound of the sampler
+`ancestral` instead (`models.scoring_bound`), whose kind is `lower_bound`.
+
+Where data have a condition the network is told c, but with probability `drop` zeros: it is then the conditional and the
+unconditional model at once, and samples can be guided (`models.samplers.predictor`).
 
 References:
     | Denoising Diffusion Probabilistic Models (Ho et al., 2020), https://arxiv.org/abs/2006.11239
     | Denoising Diffusion Implicit Models (Song et al., 2020), https://arxiv.org/abs/2010.02502
     | Score-Based Generative Modeling through SDEs (Song et al., 2021), https://arxiv.org/abs/2011.13456
-    | Variational Diffusion Models (Kingma et al., 2021), https://arxiv.org/abs/2107.00630: one draw of t for a batch
+    | Classifier-Free Diffusion Guidance (Ho & Salimans, 2022), https://arxiv.org/abs/2207.12598
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
+from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 import numpy as np
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field
 
+from models.denoising import DenoisingOptions, FlowOptions, InversionOptions
 from models.errors import InvalidInput
-from models.family import Adam, Batch, Family, LogProb, Loss, Options, Samples, Scores
-from models.lazy import networks, sampling_diffusion, scoring, scoring_diffusion, torch
+from models.family import Adam, Batch, Conditions, Decodes, Encodes, Family, LogProb, Loss, Options, Samples, Scores
+from models.lazy import networks, samplers, scoring, scoring_bound, scoring_diffusion, torch, walking
 from models.objectives.dequantization import dequantize
-from models.objectives.schedules import AnySchedule, Cosine, Level
-from models.spec import DataSpec
+from models.objectives.preconditioning import AnyPreconditioning, Velocity
+from models.objectives.schedules import AnySchedule, Cosine, Floats, Level
+from models.objectives.weightings import AnyWeighting
+from models.objectives.weightings import Noise as NoiseMSE
+from models.spec import DataSpec, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from models.networks import Nets
     from models.noise import Noise
+    from models.samplers import Predictor
     from models.sampling import Sampler
     from models.scoring import Scorer
+    from models.walking import Walk
 
-DDIM_STEPS = 50
 EXACT_UP_TO = 8  # elements of a row whose divergence is exact unless asked otherwise
 PRODUCTS_LIMIT = 20_000  # vector-Jacobian products that the likelihood of one row may cost: a minute, for digits
 
 
-class DenoisingOptions(Options):
-    """How noise becomes data."""
-
-    sampler: Literal["ddim", "ancestral", "sde"] = "ddim"
-    steps: PositiveInt | None = Field(None, le=4000)  # evenly spread over the T levels; None: 50 for ddim, else all T
-    eta: float = Field(0.0, ge=0.0, le=1.0)  # of ddim: from its deterministic map, 0, to ancestral sampling, 1
-    clip: bool = True  # the predicted data to their range, where they have one
-
-    @model_validator(mode="after")
-    def _eta_is_of_ddim(self) -> Self:
-        if self.sampler != "ddim" and self.eta != 0.0:
-            raise ValueError(f"eta belongs to the sampler ddim; leave it out for {self.sampler}")
-        return self
-
-
-class FlowOptions(Options):
-    """How closely the probability flow is followed. The cost grows as `steps` x `draws`."""
-
-    steps: int = Field(16, ge=4, le=200)  # of the Runge-Kutta method, four network calls each
-    draws: int = Field(4, ge=1, le=64)  # averaged, of what is random: the probe and the place within the level
-    divergence: Literal["auto", "exact", "hutchinson"] = "auto"  # auto: exact for rows of up to 8 elements
-
-
 @final
-class Diffusion(Family, Samples, Scores):
-    """Denoising diffusion: a network that finds the noise, sampled by DDIM, DDPM or the reverse SDE."""
+class Diffusion(Family, Samples, Scores, Encodes, Decodes, Conditions):
+    """Denoising diffusion: a network that finds the noise, sampled by DDPM, DDIM, an SDE or an ODE."""
 
     family: Literal["diffusion"] = "diffusion"
     schedule: AnySchedule = Cosine()
+    weighting: AnyWeighting = NoiseMSE()
+    preconditioning: AnyPreconditioning = Velocity()
     steps: int = Field(1000, ge=10, le=4000)  # T, noise levels
+    drop: float = Field(0.0, ge=0.0, lt=1.0)  # how often a condition is left out in training; guidance needs some, 0.1
     width: int | None = Field(None, ge=8, le=1024, multiple_of=8)  # None: 128 units of a layer, or 32 channels at first
     depth: int | None = Field(None, ge=1, le=8)  # residual blocks. None: 3, or 1 at each size of an image
 
     optimizer: ClassVar[Adam] = Adam(lr=4e-3, decay="cosine")
     SampleOptions: ClassVar[type[Options]] = DenoisingOptions
     ScoreOptions: ClassVar[type[Options]] = FlowOptions
+    EncodeOptions: ClassVar[type[Options]] = InversionOptions
+    DecodeOptions: ClassVar[type[Options]] = InversionOptions
+
+    @property
+    def answers_without(self) -> bool:
+        return self.drop > 0
 
     def build(self, spec: DataSpec) -> Nets:
         width, depth = (32, 1) if networks.convolves(spec) else (128, 3)
-        return networks.Nets(
-            spec, denoiser=networks.denoiser(spec, width=self.width or width, depth=self.depth or depth)
+        denoiser = networks.denoiser(
+            spec,
+            width=self.width or width,
+            depth=self.depth or depth,
+            n_given=spec.condition_size,
+            preconditioning=self.preconditioning,
         )
+        return networks.Nets(spec, denoiser=denoiser)
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
         x = batch.x
@@ -106,34 +108,27 @@ class Diffusion(Family, Samples, Scores):
         u = nets.spec.normalize(x)
         log_snr = self.draw_levels(len(u), batch)
         eps = torch.randn(u.shape, generator=batch.rng, device=u.device)
-        eps_theta = nets["denoiser"](Level.at(log_snr, u).noisy(u, eps), log_snr)
-        yield Loss("noise_mse", (eps_theta - eps).square().mean(), ("denoiser",))
+        c = self._told(batch)
+        eps_theta = nets["denoiser"](Level.at(log_snr, u).noisy(u, eps), log_snr, *networks.given(c))
+        square = (eps_theta - eps).square().flatten(1).mean(1)
+        weight = self.weighting.weight(log_snr, self.preconditioning.data_std)
+        yield Loss(self.weighting.loss, (weight * square).mean(), ("denoiser",))
 
     def draw_levels(self, n: int, batch: Batch) -> Tensor:
-        """Lambda_t for t uniform on the T levels, (n,): one uniform number spreads the rows evenly over them."""
+        """Lambda of each row, (n,): one uniform number spreads them evenly over the weighting's distribution."""
         device = batch.rng.device
         spread = (torch.arange(n, device=device) + torch.rand(1, generator=batch.rng, device=device)) / n
-        t = (spread * self.steps).long().clamp(max=self.steps - 1)
-        return torch.from_numpy(self.schedule.log_snr(self.steps)).float().to(device)[t]
+        return self.weighting.log_snr(spread, self._levels)
 
     def sampler(self, nets: Nets, options: DenoisingOptions) -> Sampler:
-        steps = options.steps or (min(DDIM_STEPS, self.steps) if options.sampler == "ddim" else self.steps)
-        if steps > self.steps:
+        if options.guidance != 0.0 and not (self.drop > 0 and nets.spec.condition_size):
             raise InvalidInput(
-                f"is {steps}, but the model has {self.steps} noise levels; ask for 1 to {self.steps}",
-                field="options.steps",
+                "is for a model that was trained with and without its condition; leave it out, or train on data with "
+                "a condition and drop = 0.1",
+                field="options.guidance",
             )
-        t = np.linspace(self.steps - 1, 0, steps).round().astype(int)
-        log_snr = self.schedule.log_snr(self.steps)[t]
-        match options.sampler:
-            case "ddim":
-                coefficients = sampling_diffusion.ddim(log_snr, options.eta)
-            case "ancestral":
-                coefficients = sampling_diffusion.ddim(log_snr, 1.0)
-            case "sde":
-                coefficients = sampling_diffusion.reverse_sde(log_snr)
-        bounds = support(nets.spec) if options.clip else None
-        return sampling_diffusion.LinearSteps(nets["denoiser"], nets.spec, log_snr, coefficients, bounds)
+        predict = self._predictor(nets, clip=options.clip, guidance=options.guidance)
+        return samplers.SAMPLERS[options.sampler](predict, options.levels(self._levels), options)
 
     def validation_rows(self, spec: DataSpec) -> int:
         return min(512, max(8, 4096 // spec.size))
@@ -142,6 +137,9 @@ class Diffusion(Family, Samples, Scores):
         return scoring.score(self.scorer(nets, options), x, c, noise)
 
     def scorer(self, nets: Nets, options: FlowOptions) -> Scorer:
+        if options.method == "bound":
+            predict = self._predictor(nets, clip=True)
+            return scoring_bound.VariationalBound(predict, self._levels, options.steps, options.draws)
         spec = nets.spec
         exact = options.divergence == "exact" or (options.divergence == "auto" and spec.size <= EXACT_UP_TO)
         draws = 1 if exact and spec.levels is None else options.draws
@@ -152,9 +150,48 @@ class Diffusion(Family, Samples, Scores):
                 + (", or take the divergence hutchinson" if exact else ""),
                 field="options",
             )
-        levels = self.schedule.log_snr(self.steps)
-        grid = np.linspace(levels[0], levels[-1], options.steps + 1)
-        return scoring_diffusion.ProbabilityFlow(nets["denoiser"], spec, grid, draws, exact)
+        return scoring_diffusion.ProbabilityFlow(
+            self._predictor(nets, clip=False).flow, spec, self._ends(options.steps), draws, exact
+        )
+
+    def latent_shape(self, spec: DataSpec) -> Shape:
+        return spec.shape
+
+    def prior(self, nets: Nets, noise: Noise, c: Tensor) -> Tensor:
+        return noise.normal(0, nets.spec.shape)
+
+    def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
+        return walking.walk(self.encoder(nets, InversionOptions()), x, c)
+
+    def encoder(self, nets: Nets, options: InversionOptions) -> Walk:
+        predict, ends = self._predictor(nets, clip=False), self._ends(options.steps)
+        return samplers.walk(predict, ends, options.solver, nets.spec.normalize, samplers.as_is)
+
+    def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
+        return walking.walk(self.decoder(nets, InversionOptions()), z, c)
+
+    def decoder(self, nets: Nets, options: InversionOptions) -> Walk:
+        predict, ends = self._predictor(nets, clip=False), self._ends(options.steps)[::-1].copy()
+        return samplers.walk(predict, ends, options.solver, samplers.as_is, nets.spec.denormalize)
+
+    @property
+    def _levels(self) -> Floats:
+        return self.schedule.log_snr(self.steps)
+
+    def _ends(self, steps: int) -> Floats:
+        """Of equal steps of lambda, (steps + 1,), least noisy first."""
+        return np.linspace(self._levels[0], self._levels[-1], steps + 1)
+
+    def _predictor(self, nets: Nets, *, clip: bool, guidance: float = 0.0) -> Predictor:
+        bounds = support(nets.spec) if clip else None
+        return samplers.Predictor(nets["denoiser"], nets.spec, bounds, guidance)
+
+    def _told(self, batch: Batch) -> Tensor:
+        """Conditions, (B, C), some of them dropped."""
+        if not (self.drop and batch.c.shape[1]):
+            return batch.c
+        kept = torch.rand(len(batch.c), 1, generator=batch.rng, device=batch.c.device) >= self.drop
+        return batch.c * kept
 
 
 def support(spec: DataSpec) -> tuple[float, float] | None:

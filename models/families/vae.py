@@ -1,33 +1,48 @@
 r"""Variational autoencoders.
 
-With a prior p(z) = N(0, I), a decoder p(x|z) and an encoder q(z|x) = N(mu(x), diag sigma(x)^2),
+With a prior p(z|c), a decoder p(x|z, c) and an encoder q(z|x, c), c being a condition where data have one,
 
-    log p(x) >= ELBO(x) = E_q [log p(x|z)] - KL(q(z|x) || p(z)),
+    log p(x|c) >= ELBO(x) = E_q [log p(x|z, c)] - KL(q(z|x, c) || p(z|c)).
 
-which training maximizes with one draw of z. What is served is the tighter importance-weighted bound of k draws
-(`models.objectives.importance`), k = 1 being the ELBO. Data with levels under a density are dequantized afresh for each
-draw, so more draws tighten both inequalities; the encoder always reads the level.
+What varies is a union each: p(x|z) in `models.objectives.likelihoods`, q in `posteriors`, p(z) in `priors`, what
+training descends on in `bounds`. Lecture notes print the first term as E_q [p(x|z)], without the logarithm: that is
+no bound.
+
+What is served is the tighter importance-weighted bound of k draws (`models.objectives.importance`), k = 1 being the
+ELBO; on request from a posterior that is refined for each row (`models.objectives.refinement`), and then with what
+amortizing had cost. Data with levels under a density are dequantized afresh for each draw, so more draws tighten both
+inequalities; the encoder always reads the level. Codes at the doors are those of the prior's base, N(0, I).
 
 References:
     | Auto-Encoding Variational Bayes (Kingma & Welling, 2013), https://arxiv.org/abs/1312.6114
     | Importance Weighted Autoencoders (Burda et al., 2015), https://arxiv.org/abs/1509.00519
+    | Learning Structured Output Representation (Sohn et al., 2015), NIPS 28: conditions
     | Probabilistic Principal Component Analysis (Tipping & Bishop, 1999), doi:10.1111/1467-9868.00196: depth 0
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Literal, final
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 
 import numpy as np
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from models.family import Batch, Decodes, Encodes, Family, LogProb, Loss, Options, Samples, Scores
+from models.family import Batch, Conditions, Decodes, Encodes, Family, LogProb, Loss, Options, Samples, Scores
 from models.lazy import networks, sampling, torch
+from models.objectives.bounds import ELBO, AnyObjective, Drawn
 from models.objectives.dequantization import dequantize
-from models.objectives.gaussians import kl_to_prior_nats, log_prior_ratio_nats, reparameterize
-from models.objectives.importance import importance_weighted_bound
+from models.objectives.importance import importance_weighted_bound, repeat
 from models.objectives.likelihoods import AnyLikelihood, Gaussian
+from models.objectives.posteriors import (
+    MAX_FULL,
+    AnyPosterior,
+    CholeskyPosterior,
+    DiagonalPosterior,
+    GaussianPosterior,
+)
+from models.objectives.priors import AnyPrior, Standard
+from models.objectives.refinement import refine
 from models.spec import DataSpec, Shape
 
 if TYPE_CHECKING:
@@ -38,90 +53,162 @@ if TYPE_CHECKING:
     from models.sampling import Sampler
 
 CHUNK_ROWS = 512  # decoded at once: bounds the memory of k draws
+MAX_K = 5000
+REFINING_DRAWS = 8  # codes of a row at each step of its refinement
 
 
 class ImportanceOptions(Options):
     """How tight a bound is wanted."""
 
-    k: PositiveInt = Field(64, le=5000)  # importance samples; 1 is the ELBO, without an error bar
+    k: PositiveInt = Field(64, le=MAX_K)  # importance samples; 1 is the ELBO, without an error bar
+    refine: NonNegativeInt = Field(0, le=500)  # steps that fit a posterior to each row; tells the amortization gap
 
 
 @final
-class VAE(Family, Samples, Scores, Encodes, Decodes):
-    """Variational autoencoder: Gaussian posterior, ELBO training, importance-weighted likelihood bound."""
+class VAE(Family, Conditions, Samples, Scores, Encodes, Decodes):
+    """Variational autoencoder: a likelihood, a posterior, a prior and a bound to train by, each of several kinds."""
 
     family: Literal["vae"] = "vae"
     latent: PositiveInt = Field(16, le=1024)  # dimensions of z
+    network: Literal["auto", "perceptron"] = "auto"  # auto: convolutions for images
     width: int | None = Field(None, ge=1, le=2048)  # None: 128 units of a layer, or 32 channels at first
-    depth: NonNegativeInt = Field(2, le=8)  # hidden layers, for vectors; 0 is probabilistic PCA
+    depth: NonNegativeInt = Field(2, le=8)  # hidden layers of a perceptron; 0 is probabilistic PCA
     likelihood: AnyLikelihood = Gaussian()
+    posterior: AnyPosterior = DiagonalPosterior()
+    prior_codes: AnyPrior = Standard()
+    objective: AnyObjective = ELBO()
 
     ScoreOptions: ClassVar[type[Options]] = ImportanceOptions
 
-    def build(self, spec: DataSpec) -> Nets:
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if self.objective.needs_gaussian and not isinstance(self.posterior, GaussianPosterior):
+            raise ValueError(
+                "dreg and reinforce ask for the density of any code: take the diagonal or cholesky posterior, or "
+                '{"objective": "iwae", "dreg": false}'
+            )
+        if isinstance(self.posterior, CholeskyPosterior) and self.latent > MAX_FULL:
+            raise ValueError(f"a cholesky posterior takes at most {MAX_FULL} latent dimensions; take the diagonal one")
+        return self
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        if isinstance(self.objective, ELBO) and self.objective.beta != 1:
+            return (f"Trained with beta = {self.objective.beta:g}; its likelihoods are bounds with beta = 1.",)
+        return ()
+
+    def check(self, spec: DataSpec) -> None:
         self.likelihood.check(spec)
+
+    def build(self, spec: DataSpec) -> Nets:
+        self.check(spec)
+        n_h, c, n_each = self.posterior.n_parameters(self.latent), spec.condition_size, self.likelihood.n_each(spec)
+        flat, width, depth = self.network == "perceptron", self.width, self.depth
         return networks.Nets(
             spec,
-            encoder=networks.encoder(spec, 2 * self.latent, width=self.width, depth=self.depth),
-            decoder=networks.decoder(spec, self.latent, width=self.width, depth=self.depth),
-            scale=networks.Scalar(-2.0),  # a scale as wide as the data would leave the codes unused, for good
+            encoder=networks.encoder(spec, n_h, n_given=c, width=width, depth=depth, flat=flat),
+            decoder=networks.decoder(spec, self.latent + c, n_each=n_each, width=width, depth=depth, flat=flat),
+            scale=networks.Scalar(self.likelihood.initial_log_scale),
+            **self.prior_codes.networks(self.latent, c),
+            **self.posterior.networks(self.latent),
         )
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
-        x, rng = batch.x, batch.rng
-        mu, log_var = self.posterior(nets, x)
-        eps = torch.randn(mu.shape, generator=rng, device=mu.device, dtype=mu.dtype)
-        z = reparameterize(mu, log_var, eps)
-        if self.likelihood.dequantizes(nets.spec):
-            x = dequantize(nets.spec, x, torch.rand(x.shape, generator=rng, device=x.device, dtype=x.dtype))
-        distortion = -self.log_likelihood(nets, x, z).mean()
-        kl = kl_to_prior_nats(mu, log_var).mean()
-        trains = ("encoder", "decoder", "scale") if self.likelihood.learns_scale else ("encoder", "decoder")
-        yield Loss("negative_elbo_nats", distortion + kl, trains, {"distortion_nats": distortion, "kl_nats": kl})
+        k, rng, spec = self.objective.n_codes, batch.rng, nets.spec
+        h_row = self.infer(nets, batch.x, batch.c)
+        x, c, h = (repeat(rows, k) for rows in (batch.x, batch.c, h_row))
+        eps = torch.randn(len(h), self.latent, generator=rng, device=h.device, dtype=h.dtype)
+        z, log_q = self.objective.draw(self.posterior, nets, h, eps)
+        if self.likelihood.dequantizes(spec):
+            x = dequantize(spec, x, torch.rand(x.shape, generator=rng, device=x.device, dtype=x.dtype))
+        log_likelihood, log_prior = self.log_likelihood(nets, x, z, c), self.prior_codes.log_prob(nets, z, c)
+        drawn = Drawn(z, log_likelihood.view(k, -1), log_prior.view(k, -1), log_q.view(k, -1), self.kl(h_row))
+        value, terms = self.objective.loss(drawn, batch.step / batch.total_steps)
+        yield Loss(self.objective.loss_name, value, self.trains(nets), terms)
 
-    def posterior(self, nets: Nets, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mu and log sigma^2 of q(z|x), (B, Z) each."""
-        mu, log_var = nets["encoder"](nets.spec.normalize(x)).chunk(2, dim=1)
-        return mu, log_var.clamp(-12, 6)  # part of what q is, so bounds stay bounds; its exponential stays finite
+    def trains(self, nets: Nets) -> tuple[str, ...]:
+        """The networks that learn: all, but for a scale that is given."""
+        return tuple(name for name in nets if name != "scale" or self.likelihood.learns_scale)
 
-    def log_likelihood(self, nets: Nets, x: Tensor, z: Tensor) -> Tensor:
-        """Log p(x|z), (B,) nats, data units.  x: (B, *shape), dequantized where the likelihood wants it; z: (B, Z)."""
-        return self.likelihood.log_prob(nets.spec, x, nets["decoder"](z), nets["scale"]())
+    def infer(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
+        """What tells the posterior of each row, (B, n_parameters)."""
+        h: Tensor = nets["encoder"](networks.attach(nets.spec.normalize(x), c))
+        return h
+
+    def kl(self, h: Tensor) -> Tensor | None:
+        """KL(q(z|x) || p(z)), (B,) nats, where it has a closed form."""
+        if isinstance(self.posterior, GaussianPosterior) and isinstance(self.prior_codes, Standard):
+            return self.posterior.gaussian(h, self.latent).kl_to_standard_nats()
+        return None
+
+    def log_likelihood(self, nets: Nets, x: Tensor, z: Tensor, c: Tensor) -> Tensor:
+        """Log p(x|z, c), (B,) nats, in data units.  x: (B, *shape), dequantized where the likelihood wants it."""
+        return self.likelihood.log_prob(nets.spec, x, self.told(nets, z, c), nets["scale"]())
+
+    def told(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
+        """The decoder's output, which the likelihood reads."""
+        y: Tensor = nets["decoder"](torch.cat([z, c], dim=1))
+        return y
 
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: ImportanceOptions) -> LogProb:
-        mu, log_var = self.posterior(nets, x)
-        per_chunk = max(1, CHUNK_ROWS // len(x))
-        chunks = [
-            self.log_weights(nets, x, mu, log_var, noise, range(start, min(start + per_chunk, options.k)))
-            for start in range(0, options.k, per_chunk)
-        ]
-        bound, std_error = importance_weighted_bound(torch.cat(chunks).double())
-        return LogProb(bound, "lower_bound", std_error)
+        h = self.infer(nets, x, c)
+        log_w = self.log_weights(nets, x, c, h, noise, options.k)
+        if not options.refine:
+            value, std_error = importance_weighted_bound(log_w)
+            return LogProb(value, "lower_bound", std_error)
+        better = self.log_weights(nets, x, c, self.refined(nets, x, c, h, noise, options.refine), noise, options.k)
+        gap = better.mean(0) - log_w.mean(0)  # of the ELBOs, on the same eps
+        value, std_error = importance_weighted_bound(better)
+        return LogProb(value, "lower_bound", std_error, {"amortization_gap_nats": gap})
 
-    def log_weights(self, nets: Nets, x: Tensor, mu: Tensor, log_var: Tensor, noise: Noise, draws: range) -> Tensor:
-        """Log p(x, z_i) / q(z_i|x), (len(draws), B) nats; draw i has its own numbers whatever its chunk."""
-        c = len(draws)
-        x, mu, log_var = (rows.repeat(c, *[1] * (rows.ndim - 1)) for rows in (x, mu, log_var))  # (c B, ...)
-        noise, draw = noise[np.tile(np.arange(len(noise)), c)], np.repeat(np.asarray(draws), len(noise))
-        eps = noise.normal(2 * draw, (self.latent,)).to(mu.dtype)
-        z = reparameterize(mu, log_var, eps)
+    def refined(self, nets: Nets, x: Tensor, c: Tensor, h: Tensor, noise: Noise, steps: int) -> Tensor:
+        """The numbers of a posterior fitted to each row, (B, n_parameters). Turns gradients on where they are off."""
+        with torch.inference_mode(False), torch.enable_grad():
+            x, c, h = (rows.detach().clone() for rows in (x, c, h))
+
+            def elbo(h: Tensor, step: int) -> Tensor:
+                first = MAX_K + step * REFINING_DRAWS
+                draws = range(first, first + REFINING_DRAWS)
+                return self.log_weights_of(nets, x, c, h, noise, draws, by_path=True).mean(0)
+
+            return refine(elbo, h, steps)
+
+    def log_weights(self, nets: Nets, x: Tensor, c: Tensor, h: Tensor, noise: Noise, k: int) -> Tensor:
+        """Log p(x, z_i) / q(z_i|x) of k draws, (k, B) nats, float64, a chunk after another."""
+        per_chunk = max(1, CHUNK_ROWS // len(x))
+        chunks = [range(start, min(start + per_chunk, k)) for start in range(0, k, per_chunk)]
+        return torch.cat([self.log_weights_of(nets, x, c, h, noise, draws) for draws in chunks]).double()
+
+    def log_weights_of(
+        self, nets: Nets, x: Tensor, c: Tensor, h: Tensor, noise: Noise, draws: range, *, by_path: bool = False
+    ) -> Tensor:
+        """The weights of these draws, (len(draws), B) nats; draw i has its own numbers whatever its chunk."""
+        k = len(draws)
+        noise, draw = noise[np.tile(np.arange(len(noise)), k)], np.repeat(np.asarray(draws), len(noise))
+        x, c, h = (repeat(rows, k) for rows in (x, c, h))
+        eps = noise.normal(2 * draw, (self.latent,)).to(h.dtype)
+        if by_path and isinstance(self.posterior, GaussianPosterior):
+            coded = self.posterior.draw_by_path(h, eps)  # without noise where the posterior is exact
+        else:
+            coded = self.posterior.draw(nets, h, eps)
         if self.likelihood.dequantizes(nets.spec):
             x = dequantize(nets.spec, x, noise.uniform(2 * draw + 1, nets.spec.shape))
-        log_w = self.log_likelihood(nets, x, z) + log_prior_ratio_nats(z, log_var, eps)
-        return log_w.view(c, -1)
+        log_joint = self.log_likelihood(nets, x, coded.z, c) + self.prior_codes.log_prob(nets, coded.z, c)
+        return (log_joint - coded.log_q).view(k, -1)
 
     def scores_only_levels(self, spec: DataSpec) -> bool:
         return self.likelihood.scores_only_levels(spec)
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
-        def push(z: Tensor, noise: Noise, c: Tensor) -> Tensor:
-            y = nets["decoder"](z)
+        def push(e: Tensor, noise: Noise, c: Tensor) -> Tensor:
+            y = self.told(nets, self.prior_codes.push(nets, e, c), c)
             return self.likelihood.draw(nets.spec, y, nets["scale"](), noise)
 
         return sampling.OneStep(lambda noise, c: self.prior(nets, noise, c), push)
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
-        return self.posterior(nets, x)[0]
+        z = self.posterior.center(nets, self.infer(nets, x, c), self.latent)
+        return self.prior_codes.base(nets, z, c)
 
     def latent_shape(self, spec: DataSpec) -> Shape:
         return (self.latent,)
@@ -130,4 +217,4 @@ class VAE(Family, Samples, Scores, Encodes, Decodes):
         return noise.normal(0, (self.latent,))
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        return self.likelihood.mean(nets.spec, nets["decoder"](z))
+        return self.likelihood.mean(nets.spec, self.told(nets, self.prior_codes.push(nets, z, c), c))

@@ -5,30 +5,39 @@ whose codes are distributed as the prior (Theorem 1),
 
     W_c(P_X, G # P_Z) = inf_{Q: Q_Z = P_Z} E_{P_X} E_{Q(z|x)} c(x, G(z)).
 
-The constraint is relaxed to a penalty, here for the squared cost, P_Z = N(0, I) and a deterministic encoder:
+The constraint is relaxed to a penalty, here for the squared cost, with x and G(z) in network units:
 
-    min_{Q, G} E |x - G(Q(x))|^2 + weight D(Q_Z, P_Z).
+    min_{Q, G} E |x - G(z)|^2 + weight D(Q_Z, P_Z),    z ~ Q(z|x).
+
+The prior is any distribution that can be drawn from (`models.objectives.code_priors`), the penalty any divergence of
+draws or a game against a critic of codes (`models.objectives.penalties`). With the non-saturating game this is an
+adversarial autoencoder: what it makes small is, for the squared cost, W_2^2 between data and samples, and not a
+distance in the latent space, which is zero for every encoder that matches the prior, the bad ones too (Theorem 1). An
+encoder is deterministic, z = mu(x), or Gaussian, z = mu(x) + sigma(x) eps; the code of data is mu(x) in both cases.
 
 There is no density: a Wasserstein autoencoder cannot score.
 
 References:
     | Wasserstein Auto-Encoders (Tolstikhin et al., 2017), https://arxiv.org/abs/1711.01558
+    | Adversarial Autoencoders (Makhzani et al., 2015), https://arxiv.org/abs/1511.05644
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Literal, final
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from models.family import Adam, Batch, Decodes, Encodes, Family, Loss, Options, Samples
 from models.lazy import networks, sampling, torch
-from models.objectives.penalties import MMD, AnyPenalty
+from models.objectives.code_priors import AnyCodePrior, GaussianCodes
+from models.objectives.gaussians import reparameterize
+from models.objectives.penalties import MMD, Adversarial, AnyPenalty
 from models.spec import DataSpec, Shape
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Generator, Tensor
 
     from models.networks import Nets
     from models.noise import Noise
@@ -37,7 +46,7 @@ if TYPE_CHECKING:
 
 @final
 class WAE(Family, Samples, Encodes, Decodes):
-    """Wasserstein autoencoder: squared cost, deterministic encoder, penalized codes."""
+    """Wasserstein or adversarial autoencoder: squared cost, codes penalized for their distance from any prior."""
 
     family: Literal["wae"] = "wae"
     latent: PositiveInt = Field(8, le=1024)  # dimensions of z
@@ -45,37 +54,64 @@ class WAE(Family, Samples, Encodes, Decodes):
     depth: NonNegativeInt = Field(2, le=8)  # hidden layers, for vectors; 0 is linear
     weight: PositiveFloat = 10.0  # of the penalty, lambda
     penalty: AnyPenalty = MMD()
+    prior_codes: AnyCodePrior = GaussianCodes()
+    posterior: Literal["deterministic", "gaussian"] = "deterministic"
 
     optimizer: ClassVar[Adam] = Adam(betas=(0.5, 0.999))
 
+    @model_validator(mode="after")
+    def _the_prior_fits(self) -> Self:
+        prior, least = self.prior_codes.prior, self.prior_codes.least_dimensions
+        if self.latent < least:
+            raise ValueError(f"the prior {prior} needs at least {least} dimensions; raise latent from {self.latent}")
+        return self
+
     def build(self, spec: DataSpec) -> Nets:
-        return networks.Nets(
+        n_out = self.latent if self.posterior == "deterministic" else 2 * self.latent
+        nets = networks.Nets(
             spec,
-            encoder=networks.encoder(spec, self.latent, width=self.width, depth=self.depth),
+            encoder=networks.encoder(spec, n_out, width=self.width, depth=self.depth),
             decoder=networks.decoder(spec, self.latent, width=self.width, depth=self.depth),
         )
+        if isinstance(self.penalty, Adversarial):
+            nets["critic"] = self.penalty.critic(self.latent)
+        return nets
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
-        u = nets.spec.normalize(batch.x)
-        z = nets["encoder"](u)  # (B, Z)
-        prior = torch.randn(z.shape, generator=batch.rng, device=z.device, dtype=z.dtype)
+        u, rng = nets.spec.normalize(batch.x), batch.rng
+        z = self.draw_codes(nets, u, rng)  # (B, Z)
+        eps = torch.randn(len(z), self.prior_codes.normals(self.latent), generator=rng, device=z.device, dtype=z.dtype)
+        prior = self.prior_codes.push(eps)
+        if isinstance(self.penalty, Adversarial):
+            yield from self.penalty.critic_losses(nets["critic"], z, prior, rng)
+            penalty = self.penalty.game.generator_loss(nets["critic"], z)
+        else:
+            penalty = self.penalty.value(z, prior, rng)
         cost = (u - nets["decoder"](z)).square().flatten(1).sum(1).mean()
-        penalty = self.penalty.value(z, prior, batch.rng)
         terms = {"cost": cost, "penalty": penalty}
         yield Loss("penalized_cost", cost + self.weight * penalty, ("encoder", "decoder"), terms)
+
+    def draw_codes(self, nets: Nets, u: Tensor, rng: Generator) -> Tensor:
+        """Draws of Q(z|x), (B, Z).  u: (B, *shape), network units."""
+        if self.posterior == "deterministic":
+            z: Tensor = nets["encoder"](u)
+            return z
+        mu, log_var = nets["encoder"](u).chunk(2, dim=1)
+        eps = torch.randn(mu.shape, generator=rng, device=mu.device, dtype=mu.dtype)
+        return reparameterize(mu, log_var.clamp(-12, 6), eps)
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         return sampling.OneStep(lambda noise, c: self.prior(nets, noise, c), lambda z, _, c: self.decode(nets, z, c))
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         z: Tensor = nets["encoder"](nets.spec.normalize(x))
-        return z
+        return z[:, : self.latent]  # the mean, where there is a spread too
 
     def latent_shape(self, spec: DataSpec) -> Shape:
         return (self.latent,)
 
     def prior(self, nets: Nets, noise: Noise, c: Tensor) -> Tensor:
-        return noise.normal(0, (self.latent,))
+        return self.prior_codes.push(noise.normal(0, (self.prior_codes.normals(self.latent),)))
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         return nets.spec.denormalize(nets["decoder"](z))

@@ -16,14 +16,21 @@ import torch
 from torch import Tensor, nn
 
 from models.errors import InvalidData
+from models.networks.concatsquash import ConcatSquash
 from models.networks.conv import ConvDecoder, ConvEncoder
-from models.networks.coupling import Affine, Bijection, RationalQuadratic
+from models.networks.coupling import Affine, Bijection, CubeSpline, RationalQuadratic
 from models.networks.denoiser import Denoiser, ResidualMLP, given
+from models.networks.made import MADE
+from models.networks.mixture import GaussianMixture
 from models.networks.mlp import MLP
+from models.networks.pixelcnn import PixelCNN
 from models.networks.unet import UNet
+from models.objectives.preconditioning import Preconditioning, Velocity
+from models.networks.velocity import VelocityNet
 from models.spec import DataSpec, Shape
 
 SLOPE = 0.2  # of LeakyReLU below zero
+VELOCITY = Velocity()
 UNITS, CHANNELS = 128, 32  # of a layer of a perceptron, of the first convolution, unless asked otherwise
 
 
@@ -56,10 +63,12 @@ def encoder(
     normalized: bool = True,
     leaky: bool = False,
     n_given: int = 0,
+    flat: bool = False,
 ) -> nn.Module:
     """(B, *shape) to (B, n_out): an encoder, a critic's features, a critic (n_out = 1).
 
-    With `n_given` > 0 it reads `attach(x, c)`, c a condition of so many elements.
+    With `n_given` > 0 it reads `attach(x, c)`, c a condition of so many elements. `flat` takes a perceptron for images
+    too.
 
     `width` is units of a layer for vectors and channels of the first layer for images, None 128 or 32; `depth` counts
     the hidden layers of a perceptron. `normalized=False` leaves out normalization, as gradient penalties want;
@@ -67,7 +76,7 @@ def encoder(
     smooth overlooks the gaps between modes, and its generator fills them.
     """
     shape = (spec.shape[0] + n_given, *spec.shape[1:]) if len(spec.shape) == 3 else (spec.size + n_given,)
-    if convolves(spec):
+    if not flat and convolves(spec):
         net: nn.Module = ConvEncoder(
             shape, n_out, width=width or CHANNELS, normalized=normalized, activation=_activation(leaky)
         )
@@ -76,12 +85,25 @@ def encoder(
     return _he(net) if leaky else net
 
 
-def decoder(spec: DataSpec, n_in: int, *, width: int | None, depth: int = 2, leaky: bool = False) -> nn.Module:
-    """(B, n_in) to (B, *shape); `width` and `leaky` as in `encoder`. A condition is part of what comes in."""
-    if convolves(spec):
-        net: nn.Module = ConvDecoder(n_in, spec.shape, width=width or CHANNELS, activation=_activation(leaky))
+def decoder(
+    spec: DataSpec,
+    n_in: int,
+    *,
+    width: int | None,
+    depth: int = 2,
+    leaky: bool = False,
+    n_each: int = 1,
+    flat: bool = False,
+) -> nn.Module:
+    """(B, n_in) to (B, *shape), or `n_each` numbers for each element, (B, n_each * shape[0], *shape[1:]).
+
+    `width`, `leaky` and `flat` as in `encoder`. A condition is part of what comes in.
+    """
+    shape = (n_each * spec.shape[0], *spec.shape[1:])
+    if not flat and convolves(spec):
+        net: nn.Module = ConvDecoder(n_in, shape, width=width or CHANNELS, activation=_activation(leaky))
     else:
-        net = MLP((n_in,), spec.shape, width=width or UNITS, depth=depth, activation=_activation(leaky))
+        net = MLP((n_in,), shape, width=width or UNITS, depth=depth, activation=_activation(leaky))
     return _he(net) if leaky else net
 
 
@@ -99,10 +121,19 @@ def _activation(leaky: bool) -> Callable[[], nn.Module]:
     return partial(nn.LeakyReLU, SLOPE) if leaky else nn.SiLU
 
 
-def denoiser(spec: DataSpec, *, width: int, depth: int, n_given: int = 0) -> Denoiser:
+def denoiser(
+    spec: DataSpec, *, width: int, depth: int, n_given: int = 0, preconditioning: Preconditioning = VELOCITY
+) -> Denoiser:
     """(B, *shape), log signal-to-noise ratios, (B,), and a condition, (B, n_given), to the noise, (B, *shape)."""
     backbone = UNet if convolves(spec) else ResidualMLP
-    return Denoiser(backbone(spec.shape, width=width, depth=depth), width=width, n_given=n_given)
+    net = backbone(spec.shape, width=width, depth=depth)
+    return Denoiser(net, width=width, n_given=n_given, preconditioning=preconditioning)
+
+
+def velocity(spec: DataSpec, *, width: int, depth: int, n_given: int = 0) -> VelocityNet:
+    """(B, *shape), times, (B,), and a condition, (B, n_given), to velocities, (B, *shape)."""
+    backbone = UNet if convolves(spec) else ResidualMLP
+    return VelocityNet(backbone(spec.shape, width=width, depth=depth), width=width, n_given=n_given)
 
 
 def attach(x: Tensor, c: Tensor) -> Tensor:
@@ -125,10 +156,15 @@ def convolves(spec: DataSpec) -> bool:
 
 
 __all__ = [
+    "MADE",
     "MLP",
     "Affine",
     "Bijection",
+    "ConcatSquash",
+    "CubeSpline",
+    "GaussianMixture",
     "Nets",
+    "PixelCNN",
     "RationalQuadratic",
     "Scalar",
     "attach",
@@ -137,4 +173,5 @@ __all__ = [
     "denoiser",
     "encoder",
     "given",
+    "velocity",
 ]

@@ -1,65 +1,43 @@
-r"""The network of a diffusion: what noise is in x, at a log signal-to-noise ratio lambda.
+r"""The network of a diffusion: what noise is in x, at a log signal-to-noise ratio lambda, given a condition.
 
-The backbone F sees x and lambda and speaks as a velocity, eps = sigma x + alpha F(x, lambda). Where only noise is left
-eps is x itself, whatever F says, so the first steps of a sampler, which divide by alpha, are safe; and F = 0, where
-training starts, is the exact answer for data N(0, I).
-
-References:
-    | Progressive Distillation for Fast Sampling of Diffusion Models (Salimans & Ho, 2022), arXiv:2202.00512
-    | Attention Is All You Need (Vaswani et al., 2017), https://arxiv.org/abs/1706.03762
+A backbone F sees x and lambda; a preconditioning says what of x it sees and how its answer is read as the noise
+(`models.objectives.preconditioning`). The condition c joins the embedding of lambda.
 """
 
 from __future__ import annotations
 
-from math import log, prod
+from math import prod
 from typing import final
 
-import torch
 from torch import Tensor, nn
 
+from models.networks.waves import WaveEmbedding
+from models.objectives.preconditioning import Preconditioning
 from models.objectives.schedules import Level
 from models.spec import Shape
 
-WAVES = 32  # of the embedding of lambda
+SLOWEST, FASTEST = 0.05, 3.0  # radians a nat of lambda: periods from two nats to more than the whole range
 
 
 @final
 class Denoiser(nn.Module):
     """(B, *shape), lambda, (B,), and where `n_given` > 0 a condition, (B, n_given), to eps, (B, *shape)."""
 
-    def __init__(self, backbone: nn.Module, *, width: int, n_given: int = 0) -> None:
+    def __init__(self, backbone: nn.Module, *, width: int, n_given: int, preconditioning: Preconditioning) -> None:
         super().__init__()
-        self.embed = LevelEmbedding(width)
-        self.told = nn.Linear(n_given, width, bias=False) if n_given else None  # none: adds nothing, as c = 0 does
+        self.embed = WaveEmbedding(width, slowest=SLOWEST, fastest=FASTEST, n_given=n_given)
         self.backbone = backbone
+        self.preconditioning = preconditioning
 
     def forward(self, x: Tensor, log_snr: Tensor, c: Tensor | None = None) -> Tensor:
-        h = self.embed(log_snr)
-        if self.told is not None and c is not None:
-            h = h + self.told(c)
-        return Level.at(log_snr, x).noise_of_velocity(x, self.backbone(x, h))
+        level = Level.at(log_snr, x)
+        F = self.backbone(self.preconditioning.scaled(level, x), self.embed(log_snr, c))
+        return self.preconditioning.noise(level, x, F)
 
 
 def given(c: Tensor) -> tuple[Tensor, ...]:
     """A condition as the last argument of a network, which has none where C = 0."""
     return (c,) if c.shape[1] else ()
-
-
-@final
-class LevelEmbedding(nn.Module):
-    """Lambda, (B,), as sines and cosines of periods from one nat to the whole range, mixed: (B, width)."""
-
-    frequencies: Tensor
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.register_buffer("frequencies", torch.linspace(log(0.05), log(3.0), WAVES).exp(), persistent=False)
-        self.mix = nn.Sequential(nn.Linear(2 * WAVES, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
-
-    def forward(self, log_snr: Tensor) -> Tensor:
-        angle = log_snr[:, None] * self.frequencies
-        out: Tensor = self.mix(torch.cat([angle.sin(), angle.cos()], dim=1))
-        return out
 
 
 @final

@@ -1,7 +1,10 @@
-r"""Diagonal Gaussian codes, z ~ N(mu, diag sigma^2), against the prior N(0, I).
+r"""Gaussian codes, z ~ N(mu, L L^T), against the prior N(0, I).
 
-    z = mu + sigma eps,  eps ~ N(0, I)                                     (reparameterization)
-    KL(N(mu, diag sigma^2) || N(0, I)) = 1/2 sum_j (mu_j^2 + sigma_j^2 - 1 - log sigma_j^2)
+    z = mu + L eps,  eps ~ N(0, I)                                         (reparameterization)
+    log q(z) = -1/2 |L^{-1} (z - mu)|^2 - log det L - Z/2 log 2 pi
+    KL(N(mu, L L^T) || N(0, I)) = 1/2 (|mu|^2 + |L|_F^2 - Z) - log det L
+
+L is lower triangular with a positive diagonal, its own Cholesky factor; for diagonal codes it is diag sigma.
 
 References:
     | Auto-Encoding Variational Bayes (Kingma & Welling, 2013), https://arxiv.org/abs/1312.6114
@@ -9,10 +12,104 @@ References:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from math import log, pi
+from typing import TYPE_CHECKING, final
+
+from models.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+class Gaussian(ABC):
+    """B normal distributions of Z numbers."""
+
+    mu: Tensor  # (B, Z)
+
+    @abstractmethod
+    def draw(self, eps: Tensor) -> Tensor:
+        """Mu + L eps, with gradients to the parameters.  eps: (B, Z)."""
+
+    @abstractmethod
+    def whiten(self, z: Tensor) -> Tensor:
+        """Eps of a draw, (B, Z).  z: (B, Z)."""
+
+    @abstractmethod
+    def log_det(self) -> Tensor:
+        """Log det L, (B,)."""
+
+    @abstractmethod
+    def kl_to_standard_nats(self) -> Tensor:
+        """KL(q || N(0, I)), (B,)."""
+
+    @abstractmethod
+    def detach(self) -> Gaussian:
+        """The same without gradients to the parameters."""
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Log q(z), (B,).  z: (B, Z)."""
+        return standard_log_prob(self.whiten(z)) - self.log_det()
+
+    def log_prob_of_draw(self, eps: Tensor) -> Tensor:
+        """Log q(draw(eps)), (B,): no differences of nearly equal numbers, no triangular solve."""
+        return standard_log_prob(eps) - self.log_det()
+
+
+@final
+@dataclass(frozen=True)
+class Diagonal(Gaussian):
+    """N(mu, diag exp log_var)."""
+
+    mu: Tensor
+    log_var: Tensor  # (B, Z)
+
+    def draw(self, eps: Tensor) -> Tensor:
+        return reparameterize(self.mu, self.log_var, eps)
+
+    def whiten(self, z: Tensor) -> Tensor:
+        return (z - self.mu) * (-0.5 * self.log_var).exp()
+
+    def log_det(self) -> Tensor:
+        return 0.5 * self.log_var.sum(1)
+
+    def kl_to_standard_nats(self) -> Tensor:
+        return kl_to_prior_nats(self.mu, self.log_var)
+
+    def detach(self) -> Diagonal:
+        return Diagonal(self.mu.detach(), self.log_var.detach())
+
+
+@final
+@dataclass(frozen=True)
+class Full(Gaussian):
+    """N(mu, L L^T)."""
+
+    mu: Tensor
+    scale: Tensor  # L, (B, Z, Z)
+
+    def draw(self, eps: Tensor) -> Tensor:
+        return self.mu + torch.einsum("bij,bj->bi", self.scale, eps)
+
+    def whiten(self, z: Tensor) -> Tensor:
+        eps: Tensor = torch.linalg.solve_triangular(self.scale, (z - self.mu)[:, :, None], upper=False)
+        return eps.squeeze(2)
+
+    def log_det(self) -> Tensor:
+        return self.scale.diagonal(dim1=1, dim2=2).log().sum(1)
+
+    def kl_to_standard_nats(self) -> Tensor:
+        squares = (self.mu**2).sum(1) + (self.scale**2).sum((1, 2))
+        return 0.5 * (squares - self.mu.shape[1]) - self.log_det()
+
+    def detach(self) -> Full:
+        return Full(self.mu.detach(), self.scale.detach())
+
+
+def standard_log_prob(z: Tensor) -> Tensor:
+    """Log N(z; 0, I), (B,).  z: (B, Z)."""
+    return -0.5 * (z**2).sum(1) - 0.5 * z.shape[1] * log(2 * pi)
 
 
 def reparameterize(mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
@@ -23,8 +120,3 @@ def reparameterize(mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
 def kl_to_prior_nats(mu: Tensor, log_var: Tensor) -> Tensor:
     """KL(N(mu, diag exp log_var) || N(0, I)), (B,).  mu, log_var: (B, Z)."""
     return 0.5 * (mu**2 + log_var.exp() - 1 - log_var).sum(1)
-
-
-def log_prior_ratio_nats(z: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
-    """Log N(z; 0, I) - log N(z; mu, diag exp log_var) at z = reparameterize(mu, log_var, eps), (B,)."""
-    return 0.5 * (eps**2 + log_var - z**2).sum(1)

@@ -1,36 +1,46 @@
 r"""D(Q, P): how far codes z_1..z_n ~ Q are from draws z'_1..z'_n of the prior P.
 
-    mmd:     1/(n (n-1)) sum_{i != j} [k(z_i, z_j) + k(z'_i, z'_j)] - 2/n^2 sum_{i, j} k(z_i, z'_j)
-    sliced:  E_theta W_2^2(theta^T Q, theta^T P), theta uniform on the sphere; in one dimension, sort and subtract
+    mmd:          1/(n (n-1)) sum_{i != j} [k(z_i, z_j) + k(z'_i, z'_j)] - 2/n^2 sum_{i, j} k(z_i, z'_j)
+    sliced:       E_theta W_2^2(theta^T Q, theta^T P), theta uniform on the sphere; in one dimension, sort and subtract
+    adversarial:  what the encoder loses in a game against a critic of codes (`models.objectives.games`), P being real
 
 The first is an unbiased estimate of the squared maximum mean discrepancy and so may be negative; the second is positive
-even where Q = P, by an amount that falls with n.
+even where Q = P, by an amount that falls with n. The third has a critic, trained first in each step: the non-saturating
+game is that of adversarial autoencoders and WAE-GAN, the Wasserstein game estimates W1(P, Q) up to a constant, E_P f.
 
 References:
     | A Kernel Two-Sample Test (Gretton et al., 2012), JMLR 13
     | Wasserstein Auto-Encoders (Tolstikhin et al., 2017), https://arxiv.org/abs/1711.01558
     | Sliced-Wasserstein Autoencoder (Kolouri et al., 2018), https://arxiv.org/abs/1804.01947
+    | Adversarial Autoencoders (Makhzani et al., 2015), https://arxiv.org/abs/1511.05644
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal, final
 
 from pydantic import Field, PositiveInt
 
-from models.family import Config
-from models.lazy import F, torch
+from models.family import Config, Loss
+from models.lazy import F, networks, torch
+from models.objectives.games import AnyGame, NonSaturating
 from models.objectives.kernels import IMQ, AnyKernel
+from models.spec import DataSpec
 
 if TYPE_CHECKING:
-    from torch import Generator, Tensor
+    from torch import Generator, Tensor, nn
 
 
 class Penalty(Config, ABC):
-    """A divergence of two distributions, from draws of both."""
+    """How far codes are from the prior."""
 
     penalty: str  # a Literal with a default in each final penalty
+
+
+class Divergence(Penalty, ABC):
+    """A divergence of two distributions, computed from draws of both."""
 
     @abstractmethod
     def value(self, z: Tensor, prior: Tensor, rng: Generator) -> Tensor:
@@ -38,7 +48,7 @@ class Penalty(Config, ABC):
 
 
 @final
-class MMD(Penalty):
+class MMD(Divergence):
     """Squared maximum mean discrepancy, a U-statistic."""
 
     penalty: Literal["mmd"] = "mmd"
@@ -54,7 +64,7 @@ class MMD(Penalty):
 
 
 @final
-class Sliced(Penalty):
+class Sliced(Divergence):
     """Squared 2-Wasserstein distance, averaged over random directions."""
 
     penalty: Literal["sliced"] = "sliced"
@@ -66,4 +76,25 @@ class Sliced(Penalty):
         return ((z @ theta).sort(0).values - (prior @ theta).sort(0).values).square().mean()
 
 
-AnyPenalty = Annotated[MMD | Sliced, Field(discriminator="penalty")]
+@final
+class Adversarial(Penalty):
+    """A game of the encoder against a critic of its codes: with `wasserstein` the distance W1, else a GAN's."""
+
+    penalty: Literal["adversarial"] = "adversarial"
+    game: AnyGame = NonSaturating()
+    steps: PositiveInt = Field(1, le=20)  # of the critic, for each step of the autoencoder
+    width: PositiveInt = Field(128, le=2048)  # units of a layer of the critic
+    depth: PositiveInt = Field(2, le=8)  # its hidden layers
+
+    def critic(self, latent: int) -> nn.Module:
+        """A fresh critic: codes, (B, latent), to scores, (B, 1)."""
+        codes = DataSpec(shape=(latent,))
+        return networks.encoder(codes, 1, width=self.width, depth=self.depth, normalized=False, leaky=True)
+
+    def critic_losses(self, critic: nn.Module, z: Tensor, prior: Tensor, rng: Generator) -> Iterator[Loss]:
+        """The critic's steps, each on its own share of the draws; the network is called "critic".  z, prior: (n, D)."""
+        for fake, real in zip(z.detach().chunk(self.steps), prior.chunk(self.steps), strict=True):
+            yield Loss("critic", self.game.critic_loss(critic, real, fake, rng), ("critic",))
+
+
+AnyPenalty = Annotated[MMD | Sliced | Adversarial, Field(discriminator="penalty")]

@@ -25,7 +25,27 @@ from models.lazy import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from models.spec import Shape
+
 VectorField = Callable[["Tensor", "Tensor"], "Tensor"]  # f(x, l), (B, *shape), l (B,): each row on its own
+
+
+def augmented(field: VectorField, shape: Shape, probe: Tensor | None, *, trains: bool = False) -> VectorField:
+    """The field of (x, log-volume) together, (B, D + 1), for solvers that know of no densities.
+
+    Arguments:
+        field: f(x, l), differentiable in x.
+        shape: of one x; the state holds it flat.
+        probe: as in `advance`.
+        trains: keep the graph, so that where the state arrives is differentiable in the field's weights.
+    """
+    slope = _slope_to_train if trains else _slope
+
+    def both(state: Tensor, at: Tensor) -> Tensor:
+        f, divergence = slope(field, state[:, :-1].view(-1, *shape), at, probe)
+        return torch.cat([f.flatten(1), divergence[:, None]], 1)
+
+    return both
 
 
 def advance(field: VectorField, x: Tensor, start: Tensor, end: Tensor, probe: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -60,10 +80,21 @@ def _slope(field: VectorField, x: Tensor, at: Tensor, probe: Tensor | None) -> t
         return f.detach(), _trace(f, x)
 
 
-def _trace(f: Tensor, x: Tensor) -> Tensor:
+def _slope_to_train(field: VectorField, x: Tensor, at: Tensor, probe: Tensor | None) -> tuple[Tensor, Tensor]:
+    """F and its divergence as functions of the weights."""
+    if not x.requires_grad:
+        x = x.clone().requires_grad_()
+    f = field(x, at)
+    if probe is not None:
+        (product,) = torch.autograd.grad(f, x, probe, create_graph=True)
+        return f, (product * probe).flatten(1).sum(1)
+    return f, _trace(f, x, create_graph=True)
+
+
+def _trace(f: Tensor, x: Tensor, *, create_graph: bool = False) -> Tensor:
     """The trace of df/dx of each row, (B,): D vector-Jacobian products."""
     diagonal = []
     for j, f_j in enumerate(f.flatten(1).unbind(1)):
-        (row,) = torch.autograd.grad(f_j.sum(), x, retain_graph=True)
+        (row,) = torch.autograd.grad(f_j.sum(), x, retain_graph=True, create_graph=create_graph)
         diagonal.append(row.flatten(1)[:, j])
     return torch.stack(diagonal, 1).sum(1)

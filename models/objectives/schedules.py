@@ -11,10 +11,15 @@ alpha_bar_t = prod_{s <= t} (1 - beta_s) = sigmoid(lambda_t), with either
     linear:  beta_t from 1e-4 to 0.02 for T = 1000, scaled by 1000 / T,  beta_t <= 0.999,
     cosine:  alpha_bar_t = f(t) / f(0),  f(t) = cos^2 (pi/2 (t/T + s) / (1 + s)),  s = 0.008,  beta_t <= 0.999.
 
+Two more have a time of their own, of which the T levels are a fine grid:
+
+    ou:      the Ornstein-Uhlenbeck process dX = -X dt + sqrt(2) dB has alpha = e^-t, sigma^2 = 1 - e^-2t; log t evenly
+             from `first` to `last`,
+    edm:     sigma / alpha, the noise beside data of scale 1, from sigma_min to sigma_max, its 1/rho-th power evenly.
+
 At one level a point can be told as its noise eps, its data x_0, its velocity v = alpha eps - sigma x_0 or its score
-s = -eps / sigma; `Level` converts. With alpha = exp(-t) the forward process is the Ornstein-Uhlenbeck process
-dX = -X dt + sqrt(2) dB, and its probability flow dx/dt = -(x + s) has the same marginals without noise; along lambda,
-for d lambda = -2 dt / sigma^2,
+s = -eps / sigma; `Level` converts. The probability flow of the Ornstein-Uhlenbeck process, dx/dt = -(x + s), has the
+same marginals without noise; along lambda, for d lambda = -2 dt / sigma^2,
 
     dx / d lambda = sigma^2 / 2 (x + s).
 
@@ -23,6 +28,7 @@ References:
     | Improved Denoising Diffusion Probabilistic Models (Nichol & Dhariwal, 2021), https://arxiv.org/abs/2102.09672
     | Score-Based Generative Modeling through SDEs (Song et al., 2021), https://arxiv.org/abs/2011.13456
     | Variational Diffusion Models (Kingma et al., 2021), https://arxiv.org/abs/2107.00630
+    | Elucidating the Design Space of Diffusion-Based Generative Models (Karras et al., 2022), arXiv:2206.00364
 """
 
 from __future__ import annotations
@@ -48,18 +54,25 @@ class Schedule(Config, ABC):
     schedule: str  # a Literal with a default in each final schedule
 
     @abstractmethod
+    def log_snr(self, steps: int) -> Floats:
+        """Lambda_1 > ... > lambda_T, (T,)."""
+
+
+class Variances(Schedule, ABC):
+    """Levels by the noise that each step adds."""
+
+    @abstractmethod
     def beta(self, steps: int) -> Floats:
         """Variance that each of T steps adds, (T,), least noisy first."""
 
     def log_snr(self, steps: int) -> Floats:
-        """Lambda_1 > ... > lambda_T, (T,)."""
         log_alpha_bar = np.cumsum(np.log1p(-self.beta(steps)))
         log_snr: Floats = log_alpha_bar - np.log(-np.expm1(log_alpha_bar))
         return log_snr
 
 
 @final
-class Linear(Schedule):
+class Linear(Variances):
     """Variances on a line, as in DDPM."""
 
     schedule: Literal["linear"] = "linear"
@@ -69,7 +82,7 @@ class Linear(Schedule):
 
 
 @final
-class Cosine(Schedule):
+class Cosine(Variances):
     """Signal on a squared cosine: less time near pure noise, for small images."""
 
     schedule: Literal["cosine"] = "cosine"
@@ -81,7 +94,40 @@ class Cosine(Schedule):
         return beta
 
 
-AnySchedule = Annotated[Linear | Cosine, Field(discriminator="schedule")]
+@final
+class OrnsteinUhlenbeck(Schedule):
+    """The times of dX = -X dt + sqrt(2) dB, evenly in log t."""
+
+    schedule: Literal["ou"] = "ou"
+    first: float = Field(1e-3, ge=1e-6, le=0.1)  # t of the first level: the data are told apart no finer than sqrt(2 t)
+    last: float = Field(5.0, ge=1.0, le=20.0)
+
+    def log_snr(self, steps: int) -> Floats:
+        log_snr: Floats = -np.log(np.expm1(2 * np.geomspace(self.first, self.last, steps)))
+        return log_snr
+
+
+@final
+class Karras(Schedule):
+    """Noise beside the data: the 1/rho-th power of sigma / alpha evenly, as in EDM."""
+
+    schedule: Literal["edm"] = "edm"
+    sigma_min: float = Field(0.002, ge=1e-4, le=0.1)
+    sigma_max: float = Field(80.0, ge=10.0, le=1000.0)
+    rho: float = Field(7.0, ge=1.0, le=20.0)
+
+    def log_snr(self, steps: int) -> Floats:
+        return karras(-2 * np.log(self.sigma_min), -2 * np.log(self.sigma_max), steps, self.rho)
+
+
+AnySchedule = Annotated[Linear | Cosine | OrnsteinUhlenbeck | Karras, Field(discriminator="schedule")]
+
+
+def karras(start: float, end: float, n: int, rho: float = 7.0) -> Floats:
+    """Levels between two, (n,), both included: the 1/rho-th power of sigma / alpha = e^(-lambda / 2) evenly."""
+    root = np.linspace(np.exp(-start / (2 * rho)), np.exp(-end / (2 * rho)), n)
+    log_snr: Floats = -2 * rho * np.log(root)
+    return log_snr
 
 
 class Level(NamedTuple):

@@ -92,8 +92,9 @@ def categorical_surgery(log_pi: Tensor, z: Tensor) -> Surgery:
 
 
 def active_units(mean: Tensor) -> int:
-    """How many units of the code depend on the row.  mean: E_q[z|x_n], (N, Z)."""
-    return int((mean.double().var(0, correction=0) > ACTIVE_VARIANCE).sum())
+    """How many units of the code depend on the row.  mean: E_q[z|x_n], (N, Z), or (N, Z, K) for units of K numbers."""
+    variance = mean.double().var(0, correction=0).view(mean.shape[1], -1).sum(1)
+    return int((variance > ACTIVE_VARIANCE).sum())
 
 
 def _even(z: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ other word for it, and itself in npy.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -157,11 +157,11 @@ def _dumps(fields: dict[str, Any]) -> bytes:
     return orjson.dumps(_contiguous(fields), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _contiguous(fields: dict[str, Any]) -> dict[str, Any]:
+def _contiguous(value: Any) -> Any:
     """The same, with arrays as orjson reads them."""
-    return {
-        name: np.ascontiguousarray(value) if isinstance(value, np.ndarray) else value for name, value in fields.items()
-    }
+    if isinstance(value, Mapping):
+        return {name: _contiguous(each) for name, each in value.items()}
+    return np.ascontiguousarray(value) if isinstance(value, np.ndarray) else value
 
 
 def _preference(part: str) -> tuple[str, float]:

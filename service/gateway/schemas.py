@@ -29,6 +29,7 @@ class LikelihoodsBody(BaseModel):
     unit: Literal["nats"]
     std_error: list[float | None] | None
     bits_per_dim: list[float | None] | None  # for data with levels
+    terms: dict[str, list[float | None]]  # what else is known of each row, the unit in the name
     timing: Timing
 
 
@@ -74,6 +75,7 @@ class FamilyBody(BaseModel):
     capabilities: list[Op]
     schema_: dict[str, Any]
     options: dict[str, dict[str, Any]]
+    takes_condition: bool
 
     model_config = {"alias_generator": lambda name: name.rstrip("_")}
 

@@ -117,8 +117,8 @@ def _from_value(value: Value) -> Any:
 
 
 def _ask(request: Any) -> dict[str, Any]:
-    """What every ask has."""
-    return {"model": request.model, "options": from_struct(request.options)}
+    """What every ask has, or may have."""
+    return {"model": request.model, "options": from_struct(request.options)} | _tensors(request, "condition")
 
 
 def _seeds(request: Any, *fields: str) -> dict[str, int]:
@@ -178,6 +178,7 @@ def likelihoods(answer: Likelihoods) -> pb.LikelihoodResponse:
         unit=answer.unit,
         std_error=[] if answer.std_error is None else answer.std_error,
         bits_per_dim=[] if answer.bits_per_dim is None else answer.bits_per_dim,
+        terms={name: pb.Doubles(values=values) for name, values in answer.terms.items()},
         timing=timing(answer.timing),
     )
 
@@ -204,7 +205,8 @@ def interpolated(answer: Points) -> pb.InterpolateResponse:
 
 def sampling(ask: Sampling) -> pb.Sampling:
     """What a job draws."""
-    return pb.Sampling(model=ask.model, n=ask.n, seed=ask.seed, options=to_struct(ask.options))
+    condition = None if ask.condition is None else tensor(np.asarray(ask.condition, np.float64))
+    return pb.Sampling(model=ask.model, n=ask.n, seed=ask.seed, options=to_struct(ask.options), condition=condition)
 
 
 def job(record: Job) -> pb.Job:
@@ -246,6 +248,7 @@ def model(card: Card) -> pb.Model:
         shape=card.spec.shape,
         latent_shape=card.latent_shape or (),
         metrics=card.metrics,
+        notes=card.notes,
         card=to_struct(card.model_dump(mode="json")),
     )
 
@@ -258,6 +261,7 @@ def family(card: FamilyCard) -> pb.Family:
         capabilities=card.capabilities,
         schema=to_struct(card.schema),
         options=to_struct(card.options),
+        takes_condition=card.takes_condition,
     )
 
 

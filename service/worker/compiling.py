@@ -266,6 +266,6 @@ class ServedBijection(ServedNet):
         super().__init__(net, forward)
         self.calls["inverse"] = inverse
 
-    def inverse(self, z: Tensor) -> Outputs:
+    def inverse(self, *inputs: Tensor) -> Outputs:
         """What the bijection returns."""
-        return self.calls["inverse"](z)
+        return self.calls["inverse"](*inputs)

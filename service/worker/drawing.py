@@ -25,7 +25,7 @@ from models.family import Samples
 from models.noise import Noise
 from models.sampling import Sampler, states
 from models.spec import DataSpec
-from service.domain import Fault
+from service.domain import Fault, Told
 from service.worker.lines import DONE, FAULTY, INTERRUPTED, PACE_S, Advanced, Drawn, Refused, SampleOrder, Say, pace_s
 from service.worker.rows_file import RowsFile, whole_bytes
 
@@ -68,7 +68,7 @@ def _fill(
     told = _Told(file, order.ask.n, say)
     sampler, ask = _sampler(model, order), order.ask
     spec = model.nets.spec
-    c = torch.zeros(1, spec.condition_size, device=device)
+    c = _code(ask.condition, spec).to(device)
     for rows in chunks(sampler, spec, c, seed=ask.seed, first=file.n_rows, n=ask.n, device=device):
         if stop.is_set():
             told.now()
@@ -126,6 +126,13 @@ def _sampler(model: Model, order: SampleOrder) -> Sampler:
     if not isinstance(family, Samples):
         raise BadCheckpoint(f"the model {order.ask.model} cannot be sampled")
     return family.sampler(model.nets, family.SampleOptions.model_validate(order.ask.options))
+
+
+def _code(condition: Told | None, spec: DataSpec) -> Tensor:
+    """The condition of all rows as networks see it, (1, C): zeros where there is none."""
+    if condition is None or spec.condition is None:
+        return torch.zeros(1, spec.condition_size)
+    return spec.condition.code(torch.tensor(condition, dtype=torch.float32).view(1, -1))
 
 
 def _n_bytes(file: Path) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.families import FAMILIES
 from service.adapters.measured_asks import MeasuredAsks
 from service.application import Application
 from service.gateway.app import create
@@ -22,6 +23,7 @@ from service.settings import Settings
 from service.telemetry import Telemetry
 from tests.doors.fakes import Workers, application
 from tests.doors.in_process import InProcessAsks, models
+from tests.doors.shifted import Shifted
 
 torch.set_num_threads(1)
 
@@ -53,6 +55,11 @@ def settings(tmp_path: Path) -> Settings:
         max_body_bytes=100_000,
         ask_timeout_s=5,
     )
+
+
+@pytest.fixture(autouse=True)
+def _shifted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FAMILIES, "shifted", Shifted)
 
 
 @pytest.fixture

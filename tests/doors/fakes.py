@@ -29,6 +29,7 @@ def card(name: str, family: Family, spec: DataSpec, *, able: tuple[Op, ...] | No
         latent_shape=family.latent_shape(spec) if isinstance(family, Decodes) else None,
         run={"family": family.model_dump(mode="json")},
         metrics={"validation_nats": 1.5},
+        notes=family.notes,
         n_parameters=1,
         data_fingerprint="0" * 64,
         weights_sha256="0" * 64,

@@ -12,20 +12,24 @@ from typing import Any
 import numpy as np
 import torch
 
+from models.conditions import Labels, Vector
 from models.data import Digits, TwoMoons
 from models.families.diffusion import Diffusion
 from models.families.vae import VAE
-from models.family import Decodes, Encodes, Family, Samples, Scores
-from models.interpolate import reconstruct
+from models.family import Family
 from models.networks import Nets
 from models.noise import Noise
-from models.sampling import sample, untold
+from models.sampling import State
 from models.spec import DataSpec
 from service.domain import Card, Op, Preview, Question, Reply, Timing
 from service.errors import TimedOut
+from service.worker.answering import Way, way
 from tests.doors.fakes import MOONS, card
+from tests.doors.shifted import Shifted
 
 DIGITS = VAE.model_validate({"latent": 4, "width": 8, "depth": 1})
+LABELS = TwoMoons().spec.model_copy(update={"condition": Labels(n_classes=2)})
+VECTORS = TwoMoons().spec.model_copy(update={"condition": Vector(shift=(0.0, 1.0, 2.0), scale=(1.0, 1.0, 2.0))})
 STEPWISE = Diffusion.model_validate({"steps": 20, "width": 8, "depth": 1})
 
 
@@ -44,7 +48,7 @@ def kept(name: str, family: Family, spec: DataSpec, *, able: tuple[Op, ...] | No
 
 
 def models() -> list[Kept]:
-    """Two moons, digits, a model that can only be sampled, one that takes steps."""
+    """Two moons, digits, a model that can only be sampled, one that takes steps, three that take a condition."""
     digits = Digits()
     spec = digits.spec(digits.rows(Path()))
     return [
@@ -53,6 +57,9 @@ def models() -> list[Kept]:
         kept("sampler", MOONS, TwoMoons().spec, able=("sample", "decode")),
         kept("solid", MOONS, DataSpec(shape=(5,))),
         kept("stepwise", STEPWISE, TwoMoons().spec),
+        kept("labeled", Shifted(), LABELS),
+        kept("measured", Shifted(), VECTORS),
+        kept("free", Shifted(drop=True), LABELS),
     ]
 
 
@@ -86,48 +93,24 @@ class InProcessAsks:
         yield await self.ask(question, timeout_s=timeout_s)
 
     def _previews(self, model: Kept, question: Question) -> Iterator[Preview]:
-        family, noise = model.family, Noise.rows(question.seed, question.rows, start=question.first)
-        assert isinstance(family, Samples)
-        sampler = family.sampler(model.nets, family.SampleOptions.model_validate(question.options))
-        state = sampler.init(noise, untold(noise))
-        for k in range(sampler.steps - 1):
+        chosen, state, noise = _begun(model, question)
+        for k in range(chosen.steps - 1):
             with torch.no_grad():
-                state = sampler.step(state, torch.full((question.rows,), k), noise)
+                state = chosen.step(state, torch.full((question.rows,), k), noise)
             if question.preview_every and (k + 1) % question.preview_every == 0:
-                yield Preview(k + 1, sampler.steps, {"samples": sampler.finish(state).numpy()})
+                seen = chosen.preview(state, torch.full((question.rows,), k + 1))
+                yield Preview(k + 1, chosen.steps, {name: rows.numpy() for name, rows in seen.items()})
 
     @torch.no_grad()
     def _answer(self, model: Kept, question: Question) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        family, nets = model.family, model.nets
-        x = {name: torch.from_numpy(np.array(rows)) for name, rows in question.arrays.items()}
-        noise = Noise.rows(question.seed, question.rows, start=question.first)
-        assert isinstance(family, Samples)
-        if question.op == "sample":
-            options = family.SampleOptions.model_validate(question.options)
-            return {"samples": model.card.spec.quantize(sample(family.sampler(nets, options), noise)).numpy()}, {}
-        assert isinstance(family, Scores)
-        assert isinstance(family, Encodes)
-        assert isinstance(family, Decodes)
-        match question.op:
-            case "likelihood":
-                options = family.ScoreOptions.model_validate(question.options)
-                score = family.log_prob(nets, x["x"], untold(x["x"]), noise, options)
-                return {"log_prob": score.value.double().numpy()}, {"kind": score.kind}
-            case "encode":
-                return {"z": family.encode(nets, x["x"], untold(x["x"])).numpy()}, {}
-            case "decode":
-                return {"x": family.decode(nets, x["z"], untold(x["z"])).numpy()}, {}
-            case "reconstruct":
-                return {"x": reconstruct(family, nets, x["x"], untold(x["x"])).numpy()}, {}
-            case "interpolate":
-                ends = [self._end(family, nets, x, question, name) for name in ("start", "end")]
-                weight = torch.linspace(0, 1, question.rows)[:, None]
-                z = ends[0] + weight * (ends[1] - ends[0])
-                return {"x": family.decode(nets, z, untold(z)).numpy()}, {}
+        chosen, state, noise = _begun(model, question)
+        for k in range(chosen.steps):
+            state = chosen.step(state, torch.full((question.rows,), k), noise)
+        return {name: rows.numpy() for name, rows in chosen.finish(state, noise).items()}, dict(chosen.info)
 
-    @staticmethod
-    def _end(family: Any, nets: Nets, x: dict[str, torch.Tensor], question: Question, name: str) -> torch.Tensor:
-        if name in x:
-            return family.encode(nets, x[name], untold(x[name]))
-        noise = Noise.rows(question.options[f"{name}_seed"], 1)
-        return family.prior(nets, noise, untold(noise))
+
+def _begun(model: Kept, question: Question) -> tuple[Way, State, Noise]:
+    """The rows of a question before their first step."""
+    chosen = way(model, question, torch.device("cpu"))
+    noise = Noise.rows(question.seed, question.rows, start=question.first)
+    return chosen, chosen.begin(chosen.prepare(question), noise), noise

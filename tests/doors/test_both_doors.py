@@ -14,6 +14,7 @@ from grpc_status import rpc_status
 
 from service.rpc.pb import pushforward_pb2 as pb
 from tests.doors.conftest import Doors
+from tests.doors.shifted import NOTE
 
 X = np.array([[0.5, 0.25], [1.0, -0.5]], np.float32)
 DIGIT = np.full((1, 1, 8, 8), 3.0, np.float32)
@@ -54,8 +55,28 @@ ANSWERED = [
     ("reconstruct", {"model": "digits", "x": DIGIT}, (1, 1, 8, 8)),
     ("interpolate", {"model": "moons", "start": X[0], "end": X[1], "steps": 4, "path": "linear"}, (4, 2)),
     ("interpolate", {"model": "moons", "start_seed": 1, "end_seed": 2}, (8, 2)),
+    ("sample", {"model": "labeled", "n": 3, "seed": 7, "condition": 1}, (3, 2)),
+    ("sample", {"model": "labeled", "n": 3, "seed": 7, "condition": [1, 0, 1]}, (3, 2)),
+    ("sample", {"model": "measured", "n": 2, "seed": 7, "condition": [0.5, -1, 2]}, (2, 2)),
+    ("sample", {"model": "measured", "n": 2, "seed": 7, "condition": [[0.5, -1, 2], [0, 0, 1e6]]}, (2, 2)),
+    ("sample", {"model": "free", "n": 2, "seed": 7}, (2, 2)),
+    ("likelihood", {"model": "labeled", "x": X, "condition": [0, 1]}, (2,)),
+    ("encode", {"model": "labeled", "x": X, "condition": 1, "options": {"times": 2}}, (2, 2)),
+    ("decode", {"model": "labeled", "z": Z, "condition": 1.0, "options": {"times": 2}}, (2, 2)),
+    ("reconstruct", {"model": "measured", "x": X, "condition": [1, 2, 3]}, (2, 2)),
+    ("interpolate", {"model": "labeled", "start": X[0], "end": X[1], "steps": 3, "condition": 1}, (3, 2)),
+    ("interpolate", {"model": "measured", "start_seed": 1, "end_seed": 2, "condition": [[1, 2, 3]]}, (8, 2)),
 ]
 
+BARE = {  # asks as short as they can be
+    "sample": {"n": 1},
+    "likelihood": {"x": X},
+    "encode": {"x": X},
+    "decode": {"z": Z},
+    "reconstruct": {"x": X},
+    "interpolate": {"start_seed": 1, "end_seed": 2},
+}
+BERNOULLI = {"family": "vae", "likelihood": {"likelihood": "bernoulli"}}
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
 REFUSED = [
@@ -92,14 +113,46 @@ REFUSED = [
             {"model": "moons", "start_seed": 1, "end_seed": 2, "path": "via rome"}, 422, INVALID, "path"),
     Refusal("end of another shape", "interpolate",
             {"model": "moons", "start": X[0], "end": np.zeros(3, "f4")}, 422, INVALID, "end"),
+    Refusal("option of nobody", "encode",
+            {"model": "labeled", "x": X, "condition": 1, "options": {"k": 4}}, 422, INVALID, "options.k"),
+    Refusal("condition of none", "sample",
+            {"model": "moons", "n": 1, "condition": 3}, 422, INVALID, "condition", "moons takes none; leave it out"),
+    *(Refusal(f"no condition of {op}", op, {"model": "labeled", **body}, 422, INVALID, "condition",
+              "labeled needs a label, 0 to 1, for all rows, or one for each") for op, body in BARE.items()),
+    Refusal("no vector", "sample",
+            {"model": "measured", "n": 1}, 422, INVALID, "condition", "needs a vector of 3 finite numbers"),
+    Refusal("label too large", "sample",
+            {"model": "labeled", "n": 1, "condition": 2}, 422, INVALID, "condition", "a label, 0 to 1,"),
+    Refusal("negative label", "encode",
+            {"model": "labeled", "x": X, "condition": [0, -1]}, 422, INVALID, "condition", "a label, 0 to 1,"),
+    Refusal("label between", "decode",
+            {"model": "labeled", "z": Z, "condition": 0.5}, 422, INVALID, "condition", "a label, 0 to 1,"),
+    Refusal("label as a vector", "sample",
+            {"model": "labeled", "n": 2, "condition": [[0, 1], [1, 0]]}, 422, INVALID, "condition", "a label"),
+    Refusal("vector too short", "sample",
+            {"model": "measured", "n": 2, "condition": [1, 2]}, 422, INVALID, "condition", "3 finite numbers"),
+    Refusal("a number for a vector", "sample",
+            {"model": "measured", "n": 2, "condition": 1}, 422, INVALID, "condition", "3 finite numbers"),
+    Refusal("vector beyond float32", "sample",
+            {"model": "measured", "n": 2, "condition": [1, 2, 1e300]}, 422, INVALID, "condition", "finite"),
+    Refusal("conditions of other rows", "sample",
+            {"model": "labeled", "n": 3, "condition": [0, 1]}, 422, INVALID, "condition",
+            "has 2 rows where the answer has 3; give one for all rows, or one for each"),
+    Refusal("two conditions of a walk", "interpolate",
+            {"model": "labeled", "start_seed": 1, "end_seed": 2, "condition": [0, 1]}, 422, INVALID, "condition",
+            "a walk has one condition"),
+    Refusal("a cube of conditions", "sample",
+            {"model": "labeled", "n": 1, "condition": [[[1]]]}, 422, INVALID, "condition", "must be a number"),
+    Refusal("a condition of nothing", "sample",
+            {"model": "labeled", "n": 1, "condition": []}, 422, INVALID, "condition", "must be a number"),
 ]  # fmt: skip
 
 
 def message(op: str, body: dict[str, Any]) -> Any:
     request = REQUESTS[op]()
     for name, value in body.items():
-        if isinstance(value, np.ndarray):
-            getattr(request, name).CopyFrom(tensor(value))
+        if isinstance(value, np.ndarray) or name == "condition":
+            getattr(request, name).CopyFrom(tensor(np.asarray(value)))
         elif name == "options":
             request.options.update(value)
         else:
@@ -137,8 +190,9 @@ async def test_an_ask_has_the_same_answer_through_both_doors(
     assert answer["model"].endswith("@1")
     assert answer["timing"].keys() == {"linger_ms", "queue_ms", "compute_ms", "total_ms", "batch_rows"}
     if op == "likelihood":
-        assert (answer["kind"], answer["unit"]) == (over_grpc.kind, over_grpc.unit) == ("lower_bound", "nats")
+        assert (answer["kind"], answer["unit"]) == (over_grpc.kind, over_grpc.unit)
         assert (answer["bits_per_dim"] or []) == list(over_grpc.bits_per_dim)
+        assert answer["terms"] == {name: list(term.values) for name, term in over_grpc.terms.items()}
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.what)
@@ -214,6 +268,13 @@ async def test_a_training_starts_alike_through_both_doors_and_once_for_a_key(doo
         ({"model": "m", "run": {"family": {"family": "vae"}, "data": {"source": "digits"}, "sed": 1}}, 422, "run.sed"),
         ({"model": "m", "run": {"family": {"family": "vae"}, "data": {"source": "digits"}, "budget": {}}}, 422,
          "run.budget"),
+        ({"model": "m", "run": {"family": BERNOULLI, "data": {"source": "two_moons"}}}, 422, "run.family.likelihood"),
+        ({"model": "m", "run": {"family": BERNOULLI, "data": {"source": "npy", "path": "rows.npy"}}}, 422,
+         "run.family.likelihood"),
+        ({"model": "m", "run": {"family": {"family": "vae"}, "data": {"source": "npy", "path": "rows.npy", "low": 2}}},
+         422, "run.data.low"),
+        ({"model": "m", "run": {"family": {"family": "gan"}, "data": {"source": "digits", "condition": "label"}}}, 422,
+         "run.data"),
     ],
 )  # fmt: skip
 async def test_a_bad_run_is_refused_naming_the_field_as_the_client_wrote_it(
@@ -264,6 +325,9 @@ async def test_models_are_listed_shown_and_deleted_alike(doors: Doors) -> None:
     told = await doors.stub.GetModel(pb.GetModelRequest(model="digits"))
     assert shown["spec"]["shape"] == list(told.shape) == [1, 8, 8]
     assert list(told.capabilities) == shown["capabilities"]
+    assert (shown["notes"], list(told.notes)) == ([], [])
+    labeled = await doors.stub.GetModel(pb.GetModelRequest(model="labeled"))
+    assert list(labeled.notes) == (await doors.rest.get("/models/labeled")).json()["notes"] == [NOTE]
     assert (await doors.rest.get("/models?model=digits")).json()["models"] == [shown]
     assert (await doors.rest.delete("/models/digits")).json() == {"deleted": ["digits@1"]}
     with pytest.raises(grpc.aio.AioRpcError) as failed:
@@ -278,6 +342,11 @@ async def test_the_catalog_is_the_same_through_both_doors(doors: Doors) -> None:
     vae = next(family for family in families if family["family"] == "vae")
     assert "latent" in vae["schema"]["properties"]
     assert vae["options"]["likelihood"]["properties"]["k"]["maximum"] == 5000
+    shifted = next(family for family in families if family["family"] == "shifted")
+    assert "times" in shifted["options"]["encode"]["properties"]
+    assert "times" in shifted["options"]["decode"]["properties"]
+    assert [family["takes_condition"] for family in families] == [family.takes_condition for family in told]
+    assert (vae["takes_condition"], shifted["takes_condition"]) == (False, True)
     presets = (await doors.rest.get("/presets")).json()["presets"]
     listed = (await doors.stub.ListPresets(pb.ListPresetsRequest())).presets
     assert [preset["name"] for preset in presets] == [preset.name for preset in listed]

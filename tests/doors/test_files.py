@@ -17,6 +17,7 @@ from service.domain import Fault
 from service.rpc.pb import pushforward_pb2 as pb
 from tests.doors.conftest import Doors
 from tests.doors.fakes import Wakeups
+from tests.doors.test_both_doors import tensor
 
 MANY = 200_000  # more than a stream holds
 ASYNC = {"Prefer": "respond-async"}
@@ -56,7 +57,7 @@ async def test_a_sample_too_large_to_wait_for_becomes_a_job(doors: Doors) -> Non
     assert started.status_code == 202
     assert started.headers["location"] == f"/jobs/{job['id']}"
     assert (job["kind"], job["state"], job["model"], job["version"]) == ("sample", "queued", "moons", 1)
-    assert job["ask"] == {"model": "moons@1", "n": MANY, "seed": 7, "options": {}}
+    assert job["ask"] == {"model": "moons@1", "n": MANY, "seed": 7, "options": {}, "condition": None}
     assert isinstance(doors.application.wakeups, Wakeups)
     assert doors.application.wakeups.woken == [job["id"]]
     told = await doors.stub.GetJob(pb.GetJobRequest(id=job["id"]))
@@ -93,6 +94,9 @@ async def test_the_same_key_starts_one_sampling_through_both_doors(doors: Doors)
         ({"n": 0}, 422, "n"),
         ({"n": 3, "options": {"steps": 3}}, 422, "options.steps"),
         ({"n": 3, "model": "nobody"}, 404, None),
+        ({"n": 3, "model": "labeled"}, 422, "condition"),
+        ({"n": 3, "model": "labeled", "condition": [0, 1, 0]}, 422, "condition"),
+        ({"n": 3, "condition": 1}, 422, "condition"),
     ],
 )
 async def test_a_sampling_is_refused_alike_through_both_doors(
@@ -103,9 +107,32 @@ async def test_a_sampling_is_refused_alike_through_both_doors(
     assert [error["field"] for error in refused.get("errors", [])] == ([field] if field else [])
     ask = pb.SampleRequest(model=body.get("model", "moons"), n=body["n"])
     ask.options.update(body.get("options", {}))
+    if "condition" in body:
+        ask.condition.CopyFrom(tensor(np.array(body["condition"])))
     with pytest.raises(grpc.aio.AioRpcError) as failed:
         await doors.stub.StartSampling(pb.StartSamplingRequest(ask=ask))
     assert failed.value.details() == refused["detail"]
+
+
+@pytest.mark.parametrize(
+    ("model", "condition"), [("labeled", 1), ("labeled", [1]), ("measured", [0.1, 0.2, 0.3]), ("free", None)]
+)
+async def test_a_sampling_keeps_its_condition_as_it_was_given(doors: Doors, model: str, condition: Any) -> None:
+    chosen = {} if condition is None else {"condition": condition}
+    job = (await start(doors, n=3, model=model, **chosen)).json()
+    assert job["ask"]["condition"] == (1 if model == "labeled" else condition)
+    told = (await doors.stub.GetJob(pb.GetJobRequest(id=job["id"]))).ask
+    assert told.HasField("condition") == (condition is not None)
+    if condition is not None:
+        again = pb.SampleRequest(model=told.model, n=told.n, seed=told.seed, condition=told.condition)
+        asked_again = await doors.stub.StartSampling(pb.StartSamplingRequest(ask=again))
+        assert asked_again.ask == told
+
+
+async def test_the_same_key_with_another_condition_is_another_request(doors: Doors) -> None:
+    body = {"n": 3, "model": "labeled", "headers": {**ASYNC, "Idempotency-Key": "k"}}
+    answers = [(await start(doors, condition=label, **body)).status_code for label in (0, 0, 1)]
+    assert answers == [202, 202, 409]
 
 
 async def test_a_deadline_does_not_go_with_a_job(doors: Doors) -> None:

@@ -109,7 +109,7 @@ async def test_a_list_by_a_state_that_is_none_is_refused(doors: Doors) -> None:
     assert failed.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def test_a_defect_tells_untold(doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_defect_tells_nothing(doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doors.asks, "kept", {})
     with pytest.raises(grpc.aio.AioRpcError) as failed:
         await doors.stub.Sample(pb.SampleRequest(model="moons", n=1))

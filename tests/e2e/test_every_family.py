@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.data import Digits, TwoMoons
+from models.data import Digits, Toy, TwoMoons, UnitCube
 from models.families import FAMILIES
 from service.client import Client, Refused
 from service.domain import Op
@@ -20,7 +20,9 @@ from tests.e2e.running import ROOT, Up
 
 SMALL: dict[str, Any] = {"width": 8, "depth": 1, "latent": 2, "n_transforms": 2, "bins": 4, "steps": 20}
 UNBOUNDED = {"vae": {"likelihood": {"likelihood": "gaussian"}}}
-CASES = [(family, source) for family in FAMILIES for source in ("two_moons", "digits")]
+OWN_SOURCES = {"nis": ("unit_cube",)}  # of families that model one kind of data
+CASES = [(family, source) for family in FAMILIES for source in OWN_SOURCES.get(family, ("two_moons", "digits"))]
+TOYS: dict[str, Toy] = {toy.source: toy for toy in (TwoMoons(), UnitCube())}
 OPS: tuple[Op, ...] = ("sample", "likelihood", "encode", "decode", "reconstruct", "interpolate")
 
 
@@ -48,7 +50,7 @@ def trained(client: Client, request: pytest.FixtureRequest) -> Trained:
     events = list(client.watch(job["id"]))
     assert events[-1][0] == "state"
     assert events[-1][1]["state"] == "succeeded", events[-1][1]["error"]
-    rows = Digits().rows(ROOT).x if source == "digits" else TwoMoons().draw(8, np.random.default_rng(0))
+    rows = Digits().rows(ROOT).x if source == "digits" else TOYS[source].draw(8, np.random.default_rng(0))
     return Trained(name, client.get(f"/models/{name}"), rows[:4].astype(np.float32))
 
 

@@ -12,8 +12,23 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from models.data import AnyData, Checkerboard, Digits, EightGaussians, Finite, GridGaussians, Idx, Npy, Toy, TwoMoons
+from models.conditions import Labels, Vector
+from models.data import (
+    AnyData,
+    Checkerboard,
+    Digits,
+    EightGaussians,
+    Finite,
+    GridGaussians,
+    Idx,
+    Mixture,
+    Npy,
+    Toy,
+    TwoMoons,
+    UnitCube,
+)
 from models.errors import InvalidData
+from models.spec import DataSpec
 
 TOYS: list[Toy] = [TwoMoons(), EightGaussians(), GridGaussians(), Checkerboard()]
 N = 200_000
@@ -24,7 +39,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, size=(20, 6, 5), dtype=np.uin
 def refused(source: Finite, root: Path) -> InvalidData:
     """The refusal of what a source holds; any other exception fails the test."""
     try:
-        source.check(root)
+        source.outline(root)
         source.spec(source.rows(root))
     except InvalidData as refusal:
         return refusal
@@ -72,6 +87,15 @@ def test_an_entropy_agrees_with_monte_carlo(toy: Toy) -> None:
     assert abs(-log_p.mean() - toy.entropy_nats) < 5 * log_p.std() / len(x) ** 0.5
 
 
+def test_a_unit_cube_is_filled_evenly_in_every_dimension() -> None:
+    cube = UnitCube(d=3)
+    x = cube.draw(N, np.random.default_rng(0))
+    cube.spec.check(x)
+    assert x.mean(0) == pytest.approx([1 / 2] * 3, abs=0.01)
+    assert x.var(0) == pytest.approx([1 / 12] * 3, rel=0.03)
+    assert (cube.spec.shape, cube.entropy_nats) == ((3,), 0.0)
+
+
 def test_the_checkerboard_stays_on_its_dark_squares() -> None:
     column, row = np.floor((Checkerboard().draw(5_000, np.random.default_rng(0)) + 4) / 2).T
     assert set(column) == set(row) == {0, 1, 2, 3}
@@ -109,7 +133,7 @@ def test_a_source_is_chosen_by_its_name() -> None:
 def test_vectors_are_normalized_column_by_column(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", VECTORS)
     source = Npy(path="x.npy")
-    source.check(tmp_path)
+    source.outline(tmp_path)
     rows = source.rows(tmp_path)
     spec = source.spec(rows)
     assert rows.x.dtype == np.float32
@@ -127,7 +151,7 @@ def test_a_constant_column_is_not_divided_by_zero(tmp_path: Path) -> None:
 def test_bytes_are_images_of_256_levels_with_labels_from_an_npz(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "x.npz", x=IMAGES, y=np.arange(20) % 4)
     source = Npy(path="x.npz")
-    source.check(tmp_path)
+    source.outline(tmp_path)
     rows = source.rows(tmp_path)
     spec = source.spec(rows)
     assert rows.x.shape == (20, 1, 6, 5)
@@ -223,13 +247,56 @@ def promise(shape: tuple[int, ...]) -> bytes:
 def test_a_header_that_promises_too_much_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
     (tmp_path / "x.npy").write_bytes(promise((10**9, 10**6)))
     with pytest.raises(InvalidData, match="at most 4294967296"):
-        Npy(path="x.npy").check(tmp_path)
+        Npy(path="x.npy").outline(tmp_path)
 
 
 def test_a_compression_bomb_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x.npy", promise((1000, 1000)) + bytes(8 * 10**6))
     assert "200-fold" in refused(Npy(path="x.npz"), tmp_path).message
+
+
+# --- what headers tell ---
+
+
+def told_early(outline: DataSpec) -> tuple[object, ...]:
+    return outline.shape, outline.low, outline.high, outline.levels
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        Npy(path="vectors.npy"),
+        Npy(path="vectors.npy", low=-100, high=100),
+        Npy(path="images.npz"),
+        Npy(path="images.npz", low=0, high=510, levels=511),
+        Digits(),
+    ],
+    ids=str,
+)
+def test_headers_tell_shape_range_and_levels(tmp_path: Path, source: Finite) -> None:
+    np.save(tmp_path / "vectors.npy", VECTORS)
+    np.savez(tmp_path / "images.npz", x=IMAGES)
+    assert told_early(source.outline(tmp_path)) == told_early(source.spec(source.rows(tmp_path)))
+
+
+def test_headers_tell_how_long_a_vector_is_and_of_labels_only_that_they_are_there(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=VECTORS, c=VECTORS[:, :2], y=np.arange(40) % 3)
+    vectors = Npy(path="x.npz", condition="vector").outline(tmp_path).condition
+    assert isinstance(vectors, Vector)
+    assert vectors.width == 2
+    assert Npy(path="x.npz", condition="label").outline(tmp_path).condition is None
+    assert Digits(condition="label").outline(tmp_path).condition == Labels(n_classes=10)
+    assert TwoMoons(condition="label").outline(tmp_path).condition == Labels(n_classes=2)
+
+
+@pytest.mark.parametrize("beside", [{}, {"c": np.zeros((40, 0))}, {"c": np.zeros(40)}, {"c": np.zeros((39, 2))}])
+def test_a_condition_that_is_not_there_is_refused_by_the_header(tmp_path: Path, beside: dict[str, np.ndarray]) -> None:
+    np.savez(tmp_path / "x.npz", x=VECTORS, **beside)
+    with pytest.raises(InvalidData, match="`c`"):
+        Npy(path="x.npz", condition="vector").outline(tmp_path)
+    with pytest.raises(InvalidData, match="no array `y`"):
+        Npy(path="x.npz", condition="label").outline(tmp_path)
 
 
 # --- paths ---
@@ -275,10 +342,13 @@ def test_idx_files_are_images_with_or_without_labels(tmp_path: Path, zipped: boo
     if labeled:
         (tmp_path / f"train-labels-idx1-ubyte{end}").write_bytes(pack(idx(np.arange(20, dtype=np.uint8) % 3)))
     source = Idx(path=".")
-    source.check(tmp_path)
+    source.outline(tmp_path)
     rows = source.rows(tmp_path)
     assert np.array_equal(rows.x[:, 0], IMAGES)
     assert source.spec(rows).n_classes == (3 if labeled else None)
+    assert told_early(source.outline(tmp_path)) == told_early(source.spec(rows))
+    if not labeled:
+        assert refused(Idx(path=".", condition="label"), tmp_path).field == "condition"
 
 
 @pytest.mark.parametrize(
@@ -317,3 +387,46 @@ def test_as_many_labels_as_images_are_wanted(tmp_path: Path) -> None:
 
 def test_a_folder_without_images_says_what_to_put_there(tmp_path: Path) -> None:
     assert "train-images-idx3-ubyte" in refused(Idx(path="."), tmp_path).message
+
+
+@pytest.mark.parametrize("name", ["two_moons", "eight_gaussians", "grid_gaussians", "checkerboard"])
+def test_the_label_of_a_toy_row_is_the_part_it_comes_from(name: str) -> None:
+    toy = TypeAdapter(AnyData).validate_python({"source": name, "condition": "label"})
+    rows = toy.rows(20_000, np.random.default_rng(0))
+    assert toy.conditions(rows) == Labels(n_classes=toy.n_parts)
+    assert set(rows.y) == set(range(toy.n_parts))
+    assert np.array_equal(rows.x, toy.draw(20_000, np.random.default_rng(0)))
+    if isinstance(toy, Mixture):
+        nearest = ((rows.x[:, None] - toy.centers) ** 2).sum(-1).argmin(1)
+        assert (nearest == rows.y).mean() > 0.99
+
+
+def test_data_come_with_the_condition_that_is_asked_for(tmp_path: Path) -> None:
+    x, y, c = np.random.default_rng(0).random((40, 3)), np.arange(40) % 4, np.random.default_rng(1).random((40, 2))
+    np.savez(tmp_path / "told.npz", x=x, y=y, c=c)
+    plain, labeled, vectors = (Npy(path="told.npz", condition=kind) for kind in (None, "label", "vector"))
+    rows = plain.rows(tmp_path)
+    assert plain.conditions(rows) is None
+    assert plain.told(rows).shape == (40, 0)
+    assert labeled.conditions(rows) == Labels(n_classes=4)
+    assert labeled.told(rows)[:, 0].tolist() == y.tolist()
+    condition = vectors.conditions(rows)
+    assert isinstance(condition, Vector)
+    np.testing.assert_allclose(condition.shift, c.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(vectors.told(rows), c, rtol=1e-5)
+
+
+def test_a_condition_that_the_data_do_not_have_is_refused_naming_it(tmp_path: Path) -> None:
+    np.savez(tmp_path / "bare.npz", x=np.random.default_rng(0).random((40, 3)))
+    for kind, reason in (("label", "no array `y`"), ("vector", "no array `c`")):
+        source = Npy(path="bare.npz", condition=kind)
+        with pytest.raises(InvalidData, match=reason) as error:
+            source.conditions(source.rows(tmp_path))
+        assert error.value.field == "condition"
+
+
+@pytest.mark.parametrize("c", [np.zeros(40), np.zeros((39, 2)), np.full((40, 2), np.inf), np.full((40, 2), "a")])
+def test_vectors_that_do_not_fit_their_rows_are_refused(tmp_path: Path, c: np.ndarray) -> None:
+    np.savez(tmp_path / "bad.npz", x=np.random.default_rng(0).random((40, 3)), c=c)
+    with pytest.raises(InvalidData, match=r"`c` of 'bad\.npz'"):
+        Npy(path="bad.npz", condition="vector").rows(tmp_path)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from models.noise import Noise
-from models.sampling import OneStep, Sampler, sample
+from models.sampling import OneStep, Sampler, State, sample
 
 
 @final
@@ -15,14 +15,15 @@ class Walk(Sampler):
     def steps(self) -> int:
         return 3
 
-    def init(self, noise: Noise) -> Tensor:
-        return noise.normal(0, (2,))
+    def init(self, noise: Noise, c: Tensor) -> State:
+        return noise.normal(0, (2,)), c
 
-    def step(self, state: Tensor, k: Tensor, noise: Noise) -> Tensor:
-        return state + k[:, None] + noise.normal(k + 1, (2,))
+    def step(self, state: State, k: Tensor, noise: Noise) -> State:
+        x, c = state
+        return x + k[:, None] + noise.normal(k + 1, (2,)), c
 
-    def finish(self, state: Tensor) -> Tensor:
-        return 10 * state
+    def finish(self, state: State) -> Tensor:
+        return 10 * state[0]
 
 
 def test_a_sample_goes_through_every_step_with_the_noise_of_that_step() -> None:
@@ -40,6 +41,5 @@ def test_a_code_is_decoded_in_one_step() -> None:
 
 def test_a_sample_carries_no_gradient() -> None:
     weight = torch.ones(3, requires_grad=True)
-    assert not sample(
-        OneStep(lambda noise, _: noise.normal(0, (3,)), lambda z, *_: z * weight), Noise.rows(0, 2)
-    ).requires_grad
+    sampler = OneStep(lambda noise, _: noise.normal(0, (3,)), lambda z, *_: z * weight)
+    assert not sample(sampler, Noise.rows(0, 2)).requires_grad

@@ -80,10 +80,10 @@ def test_a_step_leaves_the_state_before_it_as_it_was() -> None:
 
 
 def test_a_family_without_steps_is_one_call() -> None:
-    def log_prob(x: Tensor, noise: Noise) -> LogProb:
+    def log_prob(x: Tensor, c: Tensor, noise: Noise) -> LogProb:
         return LogProb(-x.square().sum(1) + noise.uniform(0, (1,))[:, 0], "exact")
 
     x, noise = rows(POINTS, 4), Noise.rows(0, 4)
     scorer = OneCall(log_prob)
     assert scorer.steps == 0
-    torch.testing.assert_close(score(scorer, x, noise).value, log_prob(x, noise).value)
+    torch.testing.assert_close(score(scorer, x, untold(x), noise).value, log_prob(x, untold(x), noise).value)

@@ -327,11 +327,16 @@ class Sampling(_message.Message):
     N_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     n: _builtins.int
     seed: _builtins.int
     @_builtins.property
     def options(self) -> _struct_pb2.Struct: ...
+    @_builtins.property
+    def condition(self) -> Global___Tensor:
+        """of all rows: a label, shape [], or a vector, [v]; absent where there is none"""
+
     def __init__(
         self,
         *,
@@ -339,10 +344,11 @@ class Sampling(_message.Message):
         n: _builtins.int = ...,
         seed: _builtins.int = ...,
         options: _struct_pb2.Struct | None = ...,
+        condition: Global___Tensor | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "n", b"n", "options", b"options", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "model", b"model", "n", b"n", "options", b"options", "seed", b"seed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -560,6 +566,7 @@ class SampleRequest(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
     PREVIEW_EVERY_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     n: _builtins.int
     """0 is an error"""
@@ -568,6 +575,10 @@ class SampleRequest(_message.Message):
     """SampleStream only: sampler steps between two previews of the rows on their way."""
     @_builtins.property
     def options(self) -> _struct_pb2.Struct: ...
+    @_builtins.property
+    def condition(self) -> Global___Tensor:
+        """Of a model that was trained with one. For all rows: a label, shape [], or a vector, [v]. One for each row: [n], [n, v]."""
+
     def __init__(
         self,
         *,
@@ -576,10 +587,11 @@ class SampleRequest(_message.Message):
         seed: _builtins.int | None = ...,
         options: _struct_pb2.Struct | None = ...,
         preview_every: _builtins.int | None = ...,
+        condition: Global___Tensor | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_preview_every", b"_preview_every", "_seed", b"_seed", "options", b"options", "preview_every", b"preview_every", "seed", b"seed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_preview_every", b"_preview_every", "_seed", b"_seed", "condition", b"condition", "options", b"options", "preview_every", b"preview_every", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preview_every", b"_preview_every", "_seed", b"_seed", "model", b"model", "n", b"n", "options", b"options", "preview_every", b"preview_every", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preview_every", b"_preview_every", "_seed", b"_seed", "condition", b"condition", "model", b"model", "n", b"n", "options", b"options", "preview_every", b"preview_every", "seed", b"seed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__preview_every: _TypeAlias = _typing.Literal["preview_every"]  # noqa: Y015
     _WhichOneofArgType__preview_every: _TypeAlias = _typing.Literal["_preview_every", b"_preview_every"]  # noqa: Y015
@@ -641,12 +653,15 @@ class LikelihoodRequest(_message.Message):
     X_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     seed: _builtins.int
     @_builtins.property
     def x(self) -> Global___Tensor: ...
     @_builtins.property
     def options(self) -> _struct_pb2.Struct: ...
+    @_builtins.property
+    def condition(self) -> Global___Tensor: ...
     def __init__(
         self,
         *,
@@ -654,18 +669,60 @@ class LikelihoodRequest(_message.Message):
         x: Global___Tensor | None = ...,
         seed: _builtins.int = ...,
         options: _struct_pb2.Struct | None = ...,
+        condition: Global___Tensor | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options", "x", b"x"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "options", b"options", "x", b"x"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "options", b"options", "seed", b"seed", "x", b"x"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "model", b"model", "options", b"options", "seed", b"seed", "x", b"x"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LikelihoodRequest: _TypeAlias = LikelihoodRequest  # noqa: Y015
 
 @_typing.final
+class Doubles(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Doubles: _TypeAlias = Doubles  # noqa: Y015
+
+@_typing.final
 class LikelihoodResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class TermsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___Doubles: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___Doubles | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     MODEL_FIELD_NUMBER: _builtins.int
     LOG_PROB_FIELD_NUMBER: _builtins.int
@@ -674,6 +731,7 @@ class LikelihoodResponse(_message.Message):
     STD_ERROR_FIELD_NUMBER: _builtins.int
     BITS_PER_DIM_FIELD_NUMBER: _builtins.int
     TIMING_FIELD_NUMBER: _builtins.int
+    TERMS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     kind: _builtins.str
     """exact, lower_bound, estimate"""
@@ -691,6 +749,10 @@ class LikelihoodResponse(_message.Message):
 
     @_builtins.property
     def timing(self) -> Global___Timing: ...
+    @_builtins.property
+    def terms(self) -> _containers.MessageMap[_builtins.str, Global___Doubles]:
+        """what else is known of each row, the unit in the name"""
+
     def __init__(
         self,
         *,
@@ -701,10 +763,11 @@ class LikelihoodResponse(_message.Message):
         std_error: _abc.Iterable[_builtins.float] | None = ...,
         bits_per_dim: _abc.Iterable[_builtins.float] | None = ...,
         timing: Global___Timing | None = ...,
+        terms: _abc.Mapping[_builtins.str, Global___Doubles] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["timing", b"timing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bits_per_dim", b"bits_per_dim", "kind", b"kind", "log_prob", b"log_prob", "model", b"model", "std_error", b"std_error", "timing", b"timing", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bits_per_dim", b"bits_per_dim", "kind", b"kind", "log_prob", b"log_prob", "model", b"model", "std_error", b"std_error", "terms", b"terms", "timing", b"timing", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -717,21 +780,25 @@ class EncodeRequest(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     X_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     @_builtins.property
     def x(self) -> Global___Tensor: ...
     @_builtins.property
     def options(self) -> _struct_pb2.Struct: ...
+    @_builtins.property
+    def condition(self) -> Global___Tensor: ...
     def __init__(
         self,
         *,
         model: _builtins.str = ...,
         x: Global___Tensor | None = ...,
         options: _struct_pb2.Struct | None = ...,
+        condition: Global___Tensor | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options", "x", b"x"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "options", b"options", "x", b"x"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "options", b"options", "x", b"x"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "model", b"model", "options", b"options", "x", b"x"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -771,21 +838,25 @@ class DecodeRequest(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     Z_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     @_builtins.property
     def z(self) -> Global___Tensor: ...
     @_builtins.property
     def options(self) -> _struct_pb2.Struct: ...
+    @_builtins.property
+    def condition(self) -> Global___Tensor: ...
     def __init__(
         self,
         *,
         model: _builtins.str = ...,
         z: Global___Tensor | None = ...,
         options: _struct_pb2.Struct | None = ...,
+        condition: Global___Tensor | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options", "z", b"z"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "options", b"options", "z", b"z"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "options", b"options", "z", b"z"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "model", b"model", "options", b"options", "z", b"z"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -825,21 +896,25 @@ class ReconstructRequest(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     X_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     @_builtins.property
     def x(self) -> Global___Tensor: ...
     @_builtins.property
     def options(self) -> _struct_pb2.Struct: ...
+    @_builtins.property
+    def condition(self) -> Global___Tensor: ...
     def __init__(
         self,
         *,
         model: _builtins.str = ...,
         x: Global___Tensor | None = ...,
         options: _struct_pb2.Struct | None = ...,
+        condition: Global___Tensor | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options", "x", b"x"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "options", b"options", "x", b"x"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "options", b"options", "x", b"x"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "model", b"model", "options", b"options", "x", b"x"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -884,6 +959,7 @@ class InterpolateRequest(_message.Message):
     STEPS_FIELD_NUMBER: _builtins.int
     PATH_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     start_seed: _builtins.int
     end_seed: _builtins.int
@@ -897,6 +973,10 @@ class InterpolateRequest(_message.Message):
     def end(self) -> Global___Tensor: ...
     @_builtins.property
     def options(self) -> _struct_pb2.Struct: ...
+    @_builtins.property
+    def condition(self) -> Global___Tensor:
+        """one, of the whole walk"""
+
     def __init__(
         self,
         *,
@@ -908,10 +988,11 @@ class InterpolateRequest(_message.Message):
         steps: _builtins.int | None = ...,
         path: _builtins.str = ...,
         options: _struct_pb2.Struct | None = ...,
+        condition: Global___Tensor | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_end_seed", b"_end_seed", "_start_seed", b"_start_seed", "_steps", b"_steps", "end", b"end", "end_seed", b"end_seed", "options", b"options", "start", b"start", "start_seed", b"start_seed", "steps", b"steps"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_end_seed", b"_end_seed", "_start_seed", b"_start_seed", "_steps", b"_steps", "condition", b"condition", "end", b"end", "end_seed", b"end_seed", "options", b"options", "start", b"start", "start_seed", b"start_seed", "steps", b"steps"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_end_seed", b"_end_seed", "_start_seed", b"_start_seed", "_steps", b"_steps", "end", b"end", "end_seed", b"end_seed", "model", b"model", "options", b"options", "path", b"path", "start", b"start", "start_seed", b"start_seed", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_end_seed", b"_end_seed", "_start_seed", b"_start_seed", "_steps", b"_steps", "condition", b"condition", "end", b"end", "end_seed", b"end_seed", "model", b"model", "options", b"options", "path", b"path", "start", b"start", "start_seed", b"start_seed", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__end_seed: _TypeAlias = _typing.Literal["end_seed"]  # noqa: Y015
     _WhichOneofArgType__end_seed: _TypeAlias = _typing.Literal["_end_seed", b"_end_seed"]  # noqa: Y015
@@ -987,6 +1068,7 @@ class Model(_message.Message):
     LATENT_SHAPE_FIELD_NUMBER: _builtins.int
     METRICS_FIELD_NUMBER: _builtins.int
     CARD_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     version: _builtins.int
     family: _builtins.str
@@ -1002,6 +1084,10 @@ class Model(_message.Message):
     def card(self) -> _struct_pb2.Struct:
         """all of it, as over REST"""
 
+    @_builtins.property
+    def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """what one should know before using it"""
+
     def __init__(
         self,
         *,
@@ -1013,10 +1099,11 @@ class Model(_message.Message):
         latent_shape: _abc.Iterable[_builtins.int] | None = ...,
         metrics: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         card: _struct_pb2.Struct | None = ...,
+        notes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["card", b"card"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "card", b"card", "family", b"family", "latent_shape", b"latent_shape", "metrics", b"metrics", "model", b"model", "shape", b"shape", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "card", b"card", "family", b"family", "latent_shape", b"latent_shape", "metrics", b"metrics", "model", b"model", "notes", b"notes", "shape", b"shape", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1145,8 +1232,11 @@ class Family(_message.Message):
     CAPABILITIES_FIELD_NUMBER: _builtins.int
     SCHEMA_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    TAKES_CONDITION_FIELD_NUMBER: _builtins.int
     family: _builtins.str
     summary: _builtins.str
+    takes_condition: _builtins.bool
+    """whether it can be trained on data with a condition"""
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -1165,10 +1255,11 @@ class Family(_message.Message):
         capabilities: _abc.Iterable[_builtins.str] | None = ...,
         schema: _struct_pb2.Struct | None = ...,
         options: _struct_pb2.Struct | None = ...,
+        takes_condition: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options", "schema", b"schema"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "family", b"family", "options", b"options", "schema", b"schema", "summary", b"summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "family", b"family", "options", b"options", "schema", b"schema", "summary", b"summary", "takes_condition", b"takes_condition"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from models.data import EightGaussians
+from models.denoising import FlowOptions
 from models.errors import InvalidInput
-from models.families.diffusion import Diffusion, FlowOptions
+from models.families.diffusion import Diffusion
 from models.family import Batch, capabilities
 from models.networks import Nets
 from models.noise import Noise
@@ -61,8 +62,8 @@ def trained_batch(spec: DataSpec, n: int = 16) -> Batch:
     return Batch(spec.quantize(x), untold(x), rng, 0, 10, torch.arange(len(x)))
 
 
-def test_it_samples_and_scores() -> None:
-    assert capabilities(Diffusion) == ("sample", "likelihood")
+def test_it_answers_everything() -> None:
+    assert capabilities(Diffusion) == ("sample", "likelihood", "encode", "decode", "reconstruct", "interpolate")
 
 
 @pytest.mark.parametrize(("schedule", "error_nats"), [("linear", 5e-3), ("cosine", 1e-4)])

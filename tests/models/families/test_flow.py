@@ -9,12 +9,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from models.conditions import Labels, Vector
 from models.data import EightGaussians
-from models.families.flow import Affine, DequantizationOptions, Flow, Spline, bijection
+from models.errors import InvalidData
+from models.families.flow import MIN_U01, DequantizationOptions, Flow, Scheme, bijection
 from models.family import Adam, Batch, LogProb
 from models.interpolate import reconstruct
 from models.networks import Nets
 from models.noise import Noise
+from models.objectives.dequantization import Uniform, Variational
+from models.objectives.univariate import Affine, Spline
 from models.run import Budget, Run
 from models.sampling import sample, untold
 from models.spec import DataSpec
@@ -23,9 +27,10 @@ from models.train import fresh, load_data, train
 PLANE = DataSpec(shape=(2,), shift=(1.0, -0.5), scale=(2.0, 0.7))
 BOX = DataSpec(shape=(2,), low=-1, high=3, shift=(1.0,), scale=(2.0,))
 LEVELS = DataSpec(shape=(1, 2, 3), low=0, high=3, levels=4, shift=(1.5,), scale=(1.5,))
+SCHEMES: tuple[Scheme, ...] = ("coupling", "autoregressive", "inverse_autoregressive")
 FLOWS = [
     Flow(transform=transform, scheme=scheme, n_transforms=3, width=16)
-    for transform, scheme in product((Spline(bins=4), Affine()), ("coupling", "autoregressive"))
+    for transform, scheme in product((Spline(bins=4), Affine()), SCHEMES)
 ]
 each_flow = pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: f"{flow.transform.transform}-{flow.scheme}")
 each_spec = pytest.mark.parametrize("spec", [PLANE, BOX, LEVELS], ids=["plane", "box", "levels"])
@@ -53,6 +58,22 @@ def score(flow: Flow, nets: Nets, x: Tensor, k: int = 4) -> LogProb:
     return flow.log_prob(nets, x, untold(x), Noise.rows(0, len(x)), DequantizationOptions(k=k))
 
 
+def fitted(flow: Flow, spec: DataSpec, x: Tensor, c: Tensor, steps: int = 300) -> Nets:
+    """By maximum likelihood on all rows at once."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        nets = flow.build(spec).double()
+    adam = torch.optim.Adam(nets.parameters(), lr=0.03)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
+    for _ in range(steps):
+        loss = -flow.log_density(nets, x, c).mean()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        schedule.step()
+    return nets.requires_grad_(False)
+
+
 @each_flow
 @each_spec
 def test_the_log_determinant_is_that_of_the_autograd_jacobian(flow: Flow, spec: DataSpec) -> None:
@@ -63,7 +84,7 @@ def test_the_log_determinant_is_that_of_the_autograd_jacobian(flow: Flow, spec: 
         jacobian = torch.autograd.functional.jacobian(lambda at: flow.encode(nets, at[None], untold(at[None]))[0], x)
         log_det = torch.linalg.slogdet(jacobian.reshape(spec.size, spec.size)).logabsdet
         log_p = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum() + log_det
-        assert torch.allclose(flow.log_density(nets, x[None])[0], log_p, rtol=1e-9)
+        assert torch.allclose(flow.log_density(nets, x[None], untold(x[None]))[0], log_p, rtol=1e-9)
 
 
 @each_flow
@@ -76,11 +97,11 @@ def test_decoding_undoes_encoding(flow: Flow, spec: DataSpec) -> None:
     assert float(error.abs().max()) < 1e-5
 
 
-@pytest.mark.parametrize("scheme", ["coupling", "autoregressive"])
-def test_a_spline_inverts_at_its_edges_and_in_its_tails(scheme: str) -> None:
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_spline_inverts_at_its_edges_and_in_its_tails(scheme: Scheme) -> None:
     """T19: at -5 and 5, one float to either side, and far outside, where the spline is the identity."""
     spec = DataSpec(shape=(2,))
-    flow = Flow(scheme=scheme, n_transforms=1, width=16)  # type: ignore[arg-type]
+    flow = Flow(scheme=scheme, n_transforms=1, width=16)
     nets = roughened(flow, spec)
     values = torch.tensor([5.0, np.nextafter(5.0, 0), np.nextafter(5.0, 9), 0.0, 20.0], dtype=torch.float64)
     x = torch.cartesian_prod(torch.cat([values, -values]), torch.cat([values, -values]))
@@ -96,31 +117,7 @@ def test_the_density_integrates_to_one(flow: Flow) -> None:
     side = torch.linspace(-9, 9, 301, dtype=torch.float64)
     grid = PLANE.denormalize(torch.cartesian_prod(side, side))
     cell = (18 / 300) ** 2 * 2.0 * 0.7
-    assert abs(float(flow.log_density(nets, grid).exp().sum()) * cell - 1) < 1e-3
-
-
-@each_flow
-@each_spec
-def test_an_untrained_flow_is_the_identity(flow: Flow, spec: DataSpec) -> None:
-    """T22: log p is that of the base."""
-    nets = flow.build(spec).double()
-    v = torch.linspace(-4.5, 4.5, 5 * spec.size, dtype=torch.float64).view(5, spec.size)
-    z, log_det = bijection(nets)(v)
-    assert torch.allclose(z, v, atol=1e-12)
-    assert torch.allclose(log_det, torch.zeros(5, dtype=torch.float64), atol=1e-12)
-
-
-@pytest.mark.parametrize("transform", [Spline(bins=4), Affine()], ids=["spline", "affine"])
-def test_a_fully_autoregressive_transform_reads_elements_in_the_order_of_the_data(transform: Spline | Affine) -> None:
-    """T21: z_i depends on v_1 ... v_i and no others; in the next transform on v_i ... v_D."""
-    flow = Flow(transform=transform, scheme="autoregressive", n_transforms=2, width=32)
-    nets = roughened(flow, LEVELS)
-    v = Noise.rows(6, 1).normal(0, (6,)).double()[0]
-    first, second = (torch.autograd.functional.jacobian(layer(), v) for layer in bijection(nets).layers.transforms)
-    for jacobian, triangle in ((first, first.tril()), (second, second.triu())):
-        assert torch.equal(jacobian, triangle)
-        assert (jacobian.diagonal() > 0).all()
-        assert jacobian.count_nonzero() == 6 * 7 / 2
+    assert abs(float(flow.log_density(nets, grid, untold(grid)).exp().sum()) * cell - 1) < 1e-3
 
 
 @each_flow
@@ -143,19 +140,10 @@ def test_an_affine_flow_fits_a_gaussian_to_its_entropy() -> None:
     x = Noise.rows(9, 2000).normal(0, (2,)).double() @ L.T
     spec = DataSpec(shape=(2,))
     flow = Flow(transform=Affine(), n_transforms=1, width=8, depth=1)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        nets = flow.build(spec).double()
-    adam = torch.optim.Adam(nets.parameters(), lr=0.03)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, 400)
-    for _ in range(400):
-        loss = -flow.log_density(nets, x).mean()
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-        schedule.step()
+    nets = fitted(flow, spec, x, untold(x), steps=400)
+    nll = -flow.log_density(nets, x, untold(x)).mean().item()
     entropy = log(2 * pi * e) + 0.5 * float(torch.linalg.slogdet(x.T.cov(correction=0)).logabsdet)
-    assert abs(loss.item() - entropy) < 0.005
+    assert abs(nll - entropy) < 0.005
     jacobian = torch.autograd.functional.jacobian(
         lambda at: flow.encode(nets, at[None], untold(at[None]))[0], x.mean(0)
     )
@@ -260,7 +248,7 @@ def test_a_single_element_has_a_flow_too(transform: Spline | Affine) -> None:
     flow = Flow(transform=transform, n_transforms=2)
     nets = roughened(flow, DataSpec(shape=(1,)))
     grid = torch.linspace(-15, 15, 3001, dtype=torch.float64)[:, None]
-    assert abs(float(flow.log_density(nets, grid).exp().sum()) * 0.01 - 1) < 1e-3
+    assert abs(float(flow.log_density(nets, grid, untold(grid)).exp().sum()) * 0.01 - 1) < 1e-3
     assert torch.allclose(reconstruct(flow, nets, grid, untold(grid)), grid, atol=1e-6)
 
 
@@ -271,3 +259,89 @@ def test_the_same_step_of_the_same_seed_draws_the_same_loss() -> None:
     batches = [Batch(x, untold(x), torch.Generator().manual_seed(5), 0, 1, torch.arange(6)) for _ in range(2)]
     values = [next(flow.losses(nets, batch)).value.item() for batch in batches]
     assert values[0] == values[1]
+
+
+def test_a_conditional_flow_recovers_a_linear_gaussian() -> None:
+    """T25: p(x|c) = N(A c, S), by maximum likelihood: its means, and NLL = the conditional entropy."""
+    A, L = torch.tensor([[1.5], [-1.0]]).double(), torch.tensor([[0.6, 0.0], [0.3, 0.4]]).double()
+    told = Noise.rows(1, 4000).normal(0, (1,)).double()
+    x = told @ A.T + Noise.rows(2, 4000).normal(0, (2,)).double() @ L.T
+    condition = Vector(shift=(0.0,), scale=(1.0,))
+    spec = DataSpec(shape=(2,), scale=(1.5,), condition=condition)
+    flow = Flow(transform=Affine(), n_transforms=1, width=16, depth=1)
+    nets = fitted(flow, spec, x, condition.code(told))
+    nll = -flow.log_density(nets, x, condition.code(told)).mean().item()
+    assert abs(nll - (log(2 * pi * e) + float(L.diagonal().log().sum()))) < 0.05
+    at = torch.tensor([[-1.5], [0.0], [1.0]]).double()
+    means = flow.decode(nets, torch.zeros(3, 2).double(), condition.code(at))
+    assert torch.allclose(means, at @ A.T, atol=0.1)
+
+
+def test_summing_a_conditional_flow_over_labels_gives_the_density_without_them() -> None:
+    """T25: p(x) = sum_c p(c) p(x|c), of two Gaussians told apart by their label."""
+    labels = torch.arange(3000) % 2
+    centers = torch.tensor([[-1.0, 0.5], [1.2, -0.3]]).double()
+    x = centers[labels] + 0.5 * Noise.rows(3, 3000).normal(0, (2,)).double()
+    condition = Labels(n_classes=2)
+    spec = DataSpec(shape=(2,), condition=condition)
+    flow = Flow(transform=Affine(), n_transforms=1, width=8, depth=1)
+    nets = fitted(flow, spec, x, condition.code(labels[:, None]).double())
+    side = torch.linspace(-3, 3, 61, dtype=torch.float64)
+    grid = torch.cartesian_prod(side, side)
+    one_hot = torch.eye(2, dtype=torch.float64)
+    density = sum(0.5 * flow.log_density(nets, grid, c.expand(len(grid), 2)).exp() for c in one_hot)
+    known = sum(0.5 * torch.distributions.Normal(center, 0.5).log_prob(grid).sum(1).exp() for center in centers)
+    assert isinstance(density, Tensor)
+    assert isinstance(known, Tensor)
+    assert abs(float(density.sum()) * 0.01 - 1) < 0.01
+    assert float((density - known).abs().max() / known.max()) < 0.1
+
+
+def test_more_draws_tighten_the_bound_that_is_served() -> None:
+    """T33: on average over rows of noise, and never above the bin's own probability."""
+    nets = roughened(FLOWS[0], LEVELS, scale=1.5)
+    x = rows(LEVELS, 1).repeat(400, 1, 1, 1)
+    one, few, many = (score(FLOWS[0], nets, x, k=k) for k in (1, 4, 40))
+    assert few.std_error is not None
+    assert float(one.value.mean()) + 0.1 < float(few.value.mean()) < float(many.value.mean())
+    probability = score(FLOWS[0], nets, x[:1], k=300)
+    assert probability.std_error is not None
+    assert float(many.value.mean()) < float(probability.value) + 5 * float(probability.std_error)
+
+
+def test_an_untrained_variational_dequantization_is_the_uniform_one() -> None:
+    flow = Flow(n_transforms=2, width=16, dequantization=Variational(width=8))
+    nets = roughened(flow, LEVELS)
+    nets["dequantizer"] = flow.build(LEVELS).double()["dequantizer"]
+    x = rows(LEVELS, 5)
+    assert torch.allclose(score(flow, nets, x).value, score(Flow(), nets, x).value, atol=1e-9)
+
+
+@pytest.mark.parametrize("dequantization", [Uniform(draws=3), Variational(width=8), Variational(width=8, draws=3)])
+def test_every_dequantization_gives_a_bound_whose_levels_sum_to_less_than_one(
+    dequantization: Uniform | Variational,
+) -> None:
+    """E W is a level's probability whatever q is, so the levels' weights sum to one at most."""
+    spec = DataSpec(shape=(2,), low=0, high=3, levels=4)
+    flow = Flow(n_transforms=2, width=16, dequantization=dequantization)
+    nets = roughened(flow, spec)
+    side = torch.arange(4.0, dtype=torch.float64)
+    scored = score(flow, nets, torch.cartesian_prod(side, side), k=200)
+    assert scored.kind == "lower_bound"
+    assert scored.std_error is not None
+    slack = float((scored.value.exp() * scored.std_error).sum())
+    assert 0 < float(scored.value.exp().sum()) < 1 + 5 * slack
+
+
+def test_a_variational_dequantization_of_continuous_data_is_refused() -> None:
+    with pytest.raises(InvalidData, match="levels") as error:
+        Flow(dequantization=Variational()).build(PLANE)
+    assert error.value.field == "run.family.dequantization"
+
+
+def test_a_zero_from_the_generator_does_not_end_a_training() -> None:
+    """Torch's uniforms may be zero, which has no logit."""
+    flow = Flow(n_transforms=1, width=8, dequantization=Variational(width=8))
+    nets = flow.build(LEVELS)
+    u01 = torch.full((1, *LEVELS.shape), MIN_U01)
+    assert flow.log_level(nets, rows(LEVELS, 1).float(), torch.zeros(1, 0), u01).isfinite().all()

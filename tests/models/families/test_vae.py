@@ -54,6 +54,11 @@ def z_score(values: Tensor, mean: float) -> float:
     return abs(float((values.mean() - mean) / (values.std() / math.sqrt(len(values)))))
 
 
+def untold_points(n: int) -> tuple[Tensor, Tensor]:
+    """Points and their conditions, which are none."""
+    return points(n), untold(points(n))
+
+
 def batch(x: Tensor, seed: int = 0) -> Batch:
     return Batch(x, untold(x), torch.Generator().manual_seed(seed), 0, 1, torch.arange(len(x)))
 
@@ -71,9 +76,7 @@ def test_the_bound_at_the_exact_posterior_is_the_marginal_likelihood_whatever_th
 
 def test_the_bound_at_the_exact_posterior_has_no_error() -> None:
     """T02: the integrand is constant."""
-    answer = LINEAR.log_prob(
-        ppca(posterior=True), points(3), torch.empty(3, 0), Noise.rows(0, 3), ImportanceOptions(k=50)
-    )
+    answer = LINEAR.log_prob(ppca(posterior=True), *untold_points(3), Noise.rows(0, 3), ImportanceOptions(k=50))
     assert answer.kind == "lower_bound"
     assert answer.std_error is not None
     assert float(answer.std_error.max()) < 1e-12
@@ -82,9 +85,23 @@ def test_the_bound_at_the_exact_posterior_has_no_error() -> None:
 def test_the_code_is_the_posterior_mean() -> None:
     """T01: the posterior is N(.36667, .16667)."""
     nets = ppca(posterior=True)
-    mu, log_var = LINEAR.posterior(nets, points(1))
-    assert float(LINEAR.encode(nets, points(1), untold(points(1)))) == float(mu) == pytest.approx(0.55 / 1.5)
-    assert float(log_var.exp()) == pytest.approx(0.25 / 1.5)
+    mu, log_var = LINEAR.infer(nets, points(1), untold(points(1)))[0].tolist()
+    assert float(LINEAR.encode(nets, points(1), untold(points(1)))) == mu == pytest.approx(0.55 / 1.5)
+    assert math.exp(log_var) == pytest.approx(0.25 / 1.5)
+
+
+def test_the_mean_of_the_likelihood_in_the_place_of_its_logarithm_is_no_bound() -> None:
+    """Erratum of the notes (S1): E_q p(x|z) - KL, at the exact posterior, lies above log p(x)."""
+    nets = ppca(posterior=True)
+    h = LINEAR.infer(nets, points(10_000), untold(points(10_000)))
+    eps = torch.randn(10_000, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    z = LINEAR.posterior.draw(nets, h, eps).z
+    log_likelihood = LINEAR.log_likelihood(nets, points(10_000), z, untold(z))
+    kl = LINEAR.kl(h)
+    assert kl is not None
+    printed, bound = log_likelihood.exp().mean() - kl[0], log_likelihood.mean() - kl[0]
+    assert float(printed) > LOG_P + 1
+    assert float(bound) == pytest.approx(LOG_P, abs=0.05)
 
 
 def test_the_elbo_of_the_prior_is_below_the_likelihood_by_its_divergence() -> None:
@@ -132,17 +149,13 @@ def test_the_naive_estimate_is_unbiased_and_its_logarithm_is_not() -> None:
 
 def test_the_standard_error_tells_the_spread() -> None:
     """Delta method: over repetitions, the bound spreads as it says."""
-    answer = LINEAR.log_prob(
-        ppca(posterior=False), points(1000), torch.empty(1000, 0), Noise.rows(1, 1000), ImportanceOptions(k=200)
-    )
+    answer = LINEAR.log_prob(ppca(posterior=False), *untold_points(1000), Noise.rows(1, 1000), ImportanceOptions(k=200))
     assert answer.std_error is not None
     assert float(answer.std_error.mean()) == pytest.approx(float(answer.value.std()), rel=0.15)
 
 
 def test_one_draw_does_not_tell_its_error() -> None:
-    answer = LINEAR.log_prob(
-        ppca(posterior=False), points(2), torch.empty(2, 0), Noise.rows(0, 2), ImportanceOptions(k=1)
-    )
+    answer = LINEAR.log_prob(ppca(posterior=False), *untold_points(2), Noise.rows(0, 2), ImportanceOptions(k=1))
     assert answer.std_error is None
 
 

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from models.families.wae import WAE
@@ -11,6 +12,8 @@ from models.family import Batch, capabilities
 from models.interpolate import reconstruct
 from models.networks import Nets
 from models.noise import Noise
+from models.objectives.code_priors import RingCodes
+from models.objectives.penalties import Adversarial, Sliced
 from models.sampling import sample, untold
 from models.spec import DataSpec
 
@@ -64,6 +67,65 @@ def test_the_penalty_of_matched_codes_is_zero_in_the_mean() -> None:
 def test_the_penalty_of_unmatched_codes_is_positive() -> None:
     _, penalty = cost_and_penalty(scaling(encoder=2 / S, decoder=A), normal(1000, S, 0), 1)
     assert penalty > 0.05
+
+
+def test_a_noisy_encoder_of_matched_codes_pays_for_its_noise() -> None:
+    """T59: z = r x / s + sqrt(1 - r^2) eps is N(0, 1) for every r, and costs s^2 + a^2 - 2 r s a."""
+    r = 0.8
+    family = LINEAR.model_copy(update={"posterior": "gaussian"})
+    nets = family.build(LINE).double().requires_grad_(False)
+    weight, bias = nets["encoder"].parameters()
+    weight.copy_(torch.tensor([[r / S], [0.0]]))
+    bias.copy_(torch.tensor([0.0, math.log(1 - r**2)]))
+    weight, bias = nets["decoder"].parameters()
+    weight.fill_(A)
+    bias.zero_()
+    x = normal(200_000, S, 0)
+    rng = torch.Generator().manual_seed(1)
+    z = family.draw_codes(nets, x, rng)
+    cost = float((x - nets["decoder"](z)).square().mean())
+    assert float(z.std()) == pytest.approx(1, rel=0.01)
+    assert cost == pytest.approx(S**2 + A**2 - 2 * r * S * A, rel=0.01)
+    assert cost > (S - A) ** 2
+    assert torch.allclose(family.encode(nets, x, untold(x)), r / S * x)
+
+
+def test_a_distance_of_codes_does_not_tell_what_is_made_small() -> None:
+    """T59 against the notes' "AAE minimizes W in the latent space": codes x / s and -x / s match the prior alike.
+
+    Their distance from it is zero for both. What is made small is the cost in the space of data, W_2^2 for one only.
+    """
+    z = torch.special.ndtri((torch.arange(1000, dtype=torch.float64) + 0.5) / 1000)[:, None]
+    x, rng = S * z, torch.Generator()
+    transport = (S - A) ** 2 * float((z**2).mean())
+    costs = []
+    for sign in (1, -1):
+        nets = scaling(encoder=sign / S, decoder=A)
+        codes = LINEAR.encode(nets, x, untold(x))
+        assert float(Sliced().value(codes, z, rng)) == pytest.approx(0, abs=1e-20)
+        costs.append(float((x - LINEAR.decode(nets, codes, untold(x))).square().mean()))
+    assert costs[0] == pytest.approx(transport, rel=1e-9)
+    assert costs[1] > 3 * transport
+
+
+def test_an_adversarial_autoencoder_is_a_wasserstein_one_with_a_game_on_codes() -> None:
+    """T59: the squared cost and what the encoder loses in the non-saturating game, after the critic has moved."""
+    family = WAE(latent=2, width=8, weight=3.0, penalty=Adversarial(width=8), prior_codes=RingCodes())
+    nets, x = family.build(LINE), normal(16, S, 0).float()
+    critic, both = family.losses(
+        nets, Batch(x, untold(x), torch.Generator().manual_seed(0), 0, 1, torch.arange(len(x)))
+    )
+    assert critic.trains == ("critic",)
+    assert both.trains == ("encoder", "decoder")
+    codes = nets["encoder"](x)
+    expected = torch.nn.functional.softplus(-nets["critic"](codes)).mean()
+    assert torch.allclose(both.terms["penalty"], expected)
+    assert torch.allclose(both.value, both.terms["cost"] + 3.0 * expected)
+
+
+def test_a_prior_that_needs_a_plane_is_refused_on_the_line() -> None:
+    with pytest.raises(ValidationError, match="ring needs at least 2 dimensions"):
+        WAE(latent=1, prior_codes=RingCodes())
 
 
 def test_samples_push_the_prior_forward() -> None:

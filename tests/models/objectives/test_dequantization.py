@@ -1,13 +1,16 @@
-"""Uniform dequantization against a Gaussian density whose level probabilities are known."""
+"""Dequantization against a Gaussian density whose level probabilities are known."""
 
 from math import erf, log, sqrt
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 from torch.distributions import Normal
 
+from models.networks import Nets
 from models.noise import Noise
-from models.objectives.dequantization import dequantize, level_log_volume
+from models.objectives.dequantization import DEQUANTIZER, Uniform, Variational, dequantize, level_log_volume
+from models.objectives.importance import importance_weighted_bound
 from models.objectives.logit import from_reals, to_reals
 from models.spec import DataSpec
 
@@ -31,12 +34,74 @@ def test_the_bound_of_a_gaussian_is_below_its_level_probability_by_a_known_gap()
     assert abs(log_probability - -0.78661686) < 1e-8
 
 
+def test_bins_that_begin_at_their_level_are_another_convention() -> None:
+    """Erratum: the notes use [y, y + 1) and [y - 1/2, y + 1/2); a density of the one is off under the other."""
+    theirs = Normal(torch.tensor(0.3, dtype=torch.float64), 0.8)
+    u01, weight = quadrature(40)
+    levels = torch.arange(-6.0, 7.0, dtype=torch.float64)
+    centered = torch.stack([weight @ theirs.log_prob(dequantize(SPEC, y, u01))[:, 0].exp() for y in levels])
+    begun = torch.stack([weight @ theirs.log_prob(y + u01)[:, 0].exp() for y in levels])
+    assert abs(float(begun[6].log()) - -0.78661686) < 1e-8
+    assert abs(float(centered[6].log()) - -0.78661686) > 0.03
+    assert abs(float((centered - begun) @ levels) - 0.5) < 1e-4
+
+
+class Posterior(nn.Module):
+    """f of `Variational` with which q(u|y) = p(u|y): u = F^-1 of u_0 between the ends of the bin."""
+
+    def forward(self, w0: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
+        y = SPEC.denormalize(given)
+        low, high = DENSITY.cdf(y - 0.5), DENSITY.cdf(y + 0.5)
+        x = DENSITY.icdf(low + (high - low) * torch.sigmoid(w0))
+        w = torch.logit(x - y + 0.5)
+        log_q = DENSITY.log_prob(x) - (high - low).log()
+        return w, (log_sigmoid_slope(w0) - log_sigmoid_slope(w) - log_q).sum(1)
+
+
+def log_sigmoid_slope(w: Tensor) -> Tensor:
+    return (torch.sigmoid(w) * torch.sigmoid(-w)).log()
+
+
+def test_the_true_posterior_as_a_variational_dequantization_closes_the_gap() -> None:
+    """T32: q = p(u|y) gives every draw log P(y), -.78661686 for y = 0."""
+    y = torch.arange(3, dtype=torch.float64).repeat_interleave(50)[:, None]
+    u01 = Noise.rows(3, 150).uniform(0, (1,)).double()
+    u, log_q = Variational().draw(Nets(SPEC, **{DEQUANTIZER: Posterior()}), y, y[:, :0], u01)
+    log_w = DENSITY.log_prob(dequantize(SPEC, y, u))[:, 0] + level_log_volume(SPEC) - log_q
+    assert torch.allclose(log_w[:50], torch.full((50,), -0.78661686, dtype=torch.float64), atol=1e-7)
+    log_probability = (DENSITY.cdf(y + 0.5) - DENSITY.cdf(y - 0.5)).log()[:, 0]
+    assert torch.allclose(log_w, log_probability, atol=1e-6)
+
+
+def test_a_uniform_dequantization_has_density_one() -> None:
+    u01 = Noise.rows(3, 4).uniform(0, (1,))
+    u, log_q = Uniform().draw(Nets(SPEC), u01, u01[:, :0], u01)
+    assert torch.equal(u, u01)
+    assert torch.equal(log_q, torch.zeros(4))
+
+
+def test_a_variational_density_is_that_of_its_draws() -> None:
+    """Log q(u|y) by autograd: u is a function of u_0, which is uniform."""
+    q = Variational(width=8)
+    spec = DataSpec(shape=(3,), low=0, high=7, levels=8)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        nets = Nets(spec, **q.networks(spec)).double()
+        for weight in nets.parameters():
+            weight.data += 0.3 * torch.randn_like(weight)
+    y, c = torch.tensor([[1.0, 5.0, 2.0]]).double(), torch.zeros(1, 0).double()
+    u01 = Noise.rows(3, 1).uniform(0, (3,)).double()
+    _, log_q = q.draw(nets, y, c, u01)
+    jacobian = torch.autograd.functional.jacobian(lambda at: q.draw(nets, y, c, at[None])[0][0], u01[0])
+    assert torch.allclose(log_q, -torch.linalg.slogdet(jacobian).logabsdet, rtol=1e-9)
+
+
 def test_averaging_densities_over_the_draws_before_the_logarithm_tightens_the_bound() -> None:
     """T33: log (1/K) sum_k p(y + u_k) rises with K: -.7921, -.7894, -.7876, -.7869 for 1, 2, 5, 20."""
     u01 = Noise.rows(0, 100_000).uniform(0, (20,)).double()
     log_p = DENSITY.log_prob(dequantize(SPEC, torch.zeros(1, dtype=torch.float64), u01))  # (N, 20)
     for k, known in ((1, -0.7921), (2, -0.7894), (5, -0.7876), (20, -0.7869)):
-        estimates = log_p[:, :k].logsumexp(1) - log(k)
+        estimates, _ = importance_weighted_bound(log_p[:, :k].T)
         assert abs(float(estimates.mean()) - known) < 5 * float(estimates.std()) / len(u01) ** 0.5 + 5e-5
 
 

@@ -4,11 +4,12 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from models.errors import InvalidData
 from models.noise import Noise
-from models.objectives.likelihoods import Bernoulli, Binomial, Gaussian, Likelihood
+from models.objectives.likelihoods import Bernoulli, Binomial, Categorical, DiscretizedLogistic, Gaussian, Likelihood
 from models.spec import DataSpec
 
 LEVELS = DataSpec(shape=(1,), low=-1, high=2, levels=7, shift=(0.5,), scale=(1.5,))
@@ -53,15 +54,84 @@ def test_gaussian_draws_have_the_learned_scale_in_data_units() -> None:
     assert float(x.mean()) == pytest.approx(3.0, abs=0.05)
 
 
+def test_a_scale_of_each_element_makes_a_density_in_data_units() -> None:
+    spec = DataSpec(shape=(1,), shift=(3.0,), scale=(2.0,))
+    x = torch.linspace(-40, 40, 8001, dtype=torch.float64)[:, None]
+    y = torch.tensor([[0.4, 1.5]], dtype=torch.float64).expand(len(x), 2)
+    likelihood = Gaussian(scale="per_element")
+    log_prob = likelihood.log_prob(spec, x, y, NO_SCALE)
+    assert float(log_prob.exp().sum()) * 0.01 == pytest.approx(1, rel=1e-9)
+    std = 2 * math.exp(1.5 - 2)
+    expected = torch.distributions.Normal(3 + 2 * 0.4, std).log_prob(x)[:, 0]
+    assert log_prob.numpy() == pytest.approx(expected.numpy(), rel=1e-6)
+    drawn = likelihood.draw(spec, torch.tensor([[0.4, 1.5]]).expand(20_000, 2), NO_SCALE, Noise.rows(0, 20_000))
+    assert float(drawn.std()) == pytest.approx(std, rel=0.02)
+    assert likelihood.mean(spec, y)[:1].tolist() == [[pytest.approx(3.8)]]
+
+
+def test_a_scale_of_each_element_has_a_lower_end() -> None:
+    """Mattei & Frellsen (2018): without one the likelihood of a point hit exactly has no upper end."""
+    spec, y = DataSpec(shape=(1,)), torch.tensor([[0.0, -1e6]], dtype=torch.float64)
+    assert float(Gaussian(scale="per_element").log_prob(spec, y[:, :1], y, NO_SCALE)) < 6
+
+
+def test_a_given_scale_is_not_learned() -> None:
+    assert [Gaussian(scale=scale).learns_scale for scale in (0.1, "learned", "per_element")] == [False, True, False]
+    assert Gaussian(scale=0.1).initial_log_scale == pytest.approx(math.log(0.1))
+    assert Gaussian.model_validate({"scale": "0.5"}).scale == 0.5  # as a command line gives it
+    with pytest.raises(ValidationError):
+        Gaussian(scale=0.0)
+
+
+OF_LEVELS = [(Categorical(), 7), (DiscretizedLogistic(components=2), 6)]
+
+
+@pytest.mark.parametrize(("likelihood", "n_each"), OF_LEVELS, ids=["categorical", "logistic"])
+def test_probabilities_of_levels_add_up_to_one_and_draws_follow_them(likelihood: Likelihood, n_each: int) -> None:
+    """T30."""
+    n, y = 50_000, torch.randn(1, n_each, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert likelihood.n_each(LEVELS) == n_each
+    probability = likelihood.log_prob(LEVELS, levels(), y.expand(7, -1), NO_SCALE).exp()
+    assert float(probability.sum()) == pytest.approx(1, rel=1e-12)
+    mean = float(likelihood.mean(LEVELS, y))
+    assert mean == pytest.approx(float((probability * levels()[:, 0]).sum()), rel=1e-9)
+    x = likelihood.draw(LEVELS, y.expand(n, -1), NO_SCALE, Noise.rows(0, n))
+    LEVELS.check(x.numpy(), on_levels=True)
+    counts = torch.stack([(x - level).abs().lt(1e-9).sum() for level in levels()])
+    assert float(((counts - n * probability) ** 2 / (n * probability)).sum()) < 6 + 5 * math.sqrt(12)
+
+
+def test_each_element_reads_its_own_numbers() -> None:
+    spec = DataSpec(shape=(3, 2, 2), low=0, high=4, levels=5)
+    y = torch.randn(2, 15, 2, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x = torch.zeros(2, 3, 2, 2, dtype=torch.float64)
+    before = Categorical().log_prob(spec, x, y, NO_SCALE)
+    x[1, 2, 0, 1] = 3
+    after = Categorical().log_prob(spec, x, y, NO_SCALE)
+    of_each = y.view(2, 5, 3, 2, 2).log_softmax(1)[1, :, 2, 0, 1]
+    assert float(after[1] - before[1]) == pytest.approx(float(of_each[3] - of_each[0]), rel=1e-9)
+    assert float(after[0] - before[0]) == 0
+
+
 @pytest.mark.parametrize(
     ("likelihood", "spec"),
-    [(Bernoulli(), DataSpec(shape=(2,))), (Binomial(), DataSpec(shape=(2,), low=0, high=1))],
-    ids=["bernoulli", "binomial"],
+    [
+        (Bernoulli(), DataSpec(shape=(2,))),
+        (Binomial(), DataSpec(shape=(2,), low=0, high=1)),
+        (Categorical(), DataSpec(shape=(2,))),
+        (DiscretizedLogistic(), DataSpec(shape=(2,), low=0, high=1)),
+    ],
+    ids=["bernoulli", "binomial", "categorical", "discretized_logistic"],
 )
 def test_what_a_likelihood_cannot_describe_is_refused_with_a_remedy(likelihood: Likelihood, spec: DataSpec) -> None:
     with pytest.raises(InvalidData, match="gaussian") as caught:
         likelihood.check(spec)
     assert caught.value.field == "run.family.likelihood"
+
+
+def test_a_table_of_many_levels_is_refused_for_logistics() -> None:
+    with pytest.raises(InvalidData, match="discretized_logistic"):
+        Categorical().check(DataSpec(shape=(2,), low=0, high=1000, levels=1001))
 
 
 def test_only_bernoulli_scores_between_levels() -> None:

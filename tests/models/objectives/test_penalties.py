@@ -8,8 +8,9 @@ from pydantic import ValidationError
 from torch import Generator, Tensor
 
 from models.families.wae import WAE
+from models.objectives.games import NonSaturating, Wasserstein
 from models.objectives.kernels import IMQ, RBF, Distance, Kernel, squared_distances
-from models.objectives.penalties import MMD, Sliced
+from models.objectives.penalties import MMD, Adversarial, Sliced
 
 KERNELS = (IMQ(), RBF(), Distance())
 
@@ -92,6 +93,41 @@ def test_sliced_is_the_wasserstein_distance_on_the_line() -> None:
     z = normal(50, 4, 0)
     value = float(Sliced(directions=4096).value(z, z + 0.5, rng(0)))  # |shift|^2 = 1
     assert value == pytest.approx(1 / 4, rel=0.05)
+
+
+def test_the_critic_of_codes_measures_the_wasserstein_distance() -> None:
+    """The steepest critic of slope one tells a shift: E_P f - E_Q f = |m| = W1(P, Q)."""
+    prior, z = normal(1000, 1, 0), normal(1000, 1, 0, mean=0.7)
+
+    class Down(torch.nn.Module):
+        def forward(self, z: Tensor) -> Tensor:
+            return -z
+
+    (loss,) = Adversarial(game=Wasserstein()).critic_losses(Down(), z, prior, rng(0))
+    assert float(loss.value) == pytest.approx(-0.7, rel=1e-9)  # no penalty: the slope is one everywhere
+    encoder_pays = Wasserstein().generator_loss(Down(), z)
+    assert float(encoder_pays - Down()(prior).mul(-1).mean()) == pytest.approx(0.7, rel=1e-9)
+
+
+def test_the_critic_of_codes_takes_its_steps_on_shares_of_the_batch() -> None:
+    penalty = Adversarial(steps=3, width=8)
+    critic, z = penalty.critic(2), normal(10, 2, 0).float().requires_grad_()
+    losses = list(penalty.critic_losses(critic, z, normal(10, 2, 1).float(), rng(0)))
+    assert [(loss.name, loss.trains) for loss in losses] == [("critic", ("critic",))] * 3
+    assert len({loss.value.item() for loss in losses}) == 3
+    assert torch.autograd.grad(losses[0].value, z, allow_unused=True) == (None,)
+
+
+def test_the_prior_is_real_to_the_critic_and_codes_are_fake() -> None:
+    penalty = Adversarial(game=NonSaturating(gamma=0))
+    prior, z = torch.full((4, 1), 9.0), torch.full((4, 1), -9.0)
+
+    class Up(torch.nn.Module):
+        def forward(self, z: Tensor) -> Tensor:
+            return z
+
+    (right,), (wrong,) = (list(penalty.critic_losses(Up(), *pair, rng(0))) for pair in ((z, prior), (prior, z)))
+    assert right.value.item() < 0.01 < wrong.value.item()
 
 
 def test_a_penalty_and_its_kernel_are_chosen_by_name() -> None:

@@ -66,7 +66,7 @@ async def test_what_is_not_there_is_not_found(tmp_path: Path, reference: str) ->
         await DiskModels(tmp_path).get(reference)
 
 
-async def test_publishing_again_for_the_same_job_changes_untold(tmp_path: Path) -> None:
+async def test_publishing_again_for_the_same_job_changes_nothing(tmp_path: Path) -> None:
     card = put(tmp_path, "moons", 1)
     again = publish(finished(tmp_path / "x", n_parameters=99), tmp_path, model="moons", version=1, job="j")
     assert again == card

@@ -214,7 +214,7 @@ async def test_cancelling_a_running_job_reaches_its_runner_with_the_next_beat(re
     assert (await record.jobs.get(job.id)).state is State.CANCELLED
 
 
-async def test_cancelling_a_finished_job_changes_untold(record: Record) -> None:
+async def test_cancelling_a_finished_job_changes_nothing(record: Record) -> None:
     job = await claimed(record)
     record.runs.succeed(job.id, 1, 1, {})
     done = await record.jobs.get(job.id)

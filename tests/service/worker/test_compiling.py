@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from models.checkpoint import Model, load_model
+from models.conditions import Labels
 from models.families.flow import Flow
 from models.family import Decodes
-from models.networks import Bijection, Nets, RationalQuadratic
+from models.networks import Nets
 from models.noise import Noise
 from models.sampling import sample, untold
 from models.spec import DataSpec
@@ -102,18 +103,17 @@ def test_a_compilation_under_way_ends_with_the_compiler(tmp_path: Path):
     assert not is_compiled(model, "decoder")
 
 
-def test_a_served_bijection_still_goes_both_ways(tmp_path: Path):
+@pytest.mark.parametrize("condition", [None, Labels(n_classes=3)], ids=["alone", "told"])
+def test_a_served_bijection_still_goes_both_ways(tmp_path: Path, condition: Labels | None):
     compiler = Compiler(CPU, 1)
-    bijection = Bijection(
-        2, univariate=RationalQuadratic, shapes=[(8,), (8,), (7,)], n_transforms=2, passes=2, width=16, depth=1
-    )
-    spec = DataSpec(shape=(2,))
-    card = load_model(put_model(tmp_path), CPU).card
-    plain = Model(Flow(), Nets(spec, flow=bijection), card)
-    served = compiler.serve(Model(Flow(), Nets(spec, flow=bijection), card))
+    spec = DataSpec(shape=(2,), condition=condition)
+    flow, card = Flow(n_transforms=2, width=16), load_model(put_model(tmp_path), CPU).card
+    nets = flow.build(spec)
+    served = compiler.serve(Model(flow, Nets(spec, **dict(nets)), card))
     x = torch.linspace(-2, 2, 10).view(5, 2)
+    c = untold(x) if condition is None else torch.eye(3)[torch.arange(5) % 3]
     with torch.no_grad():
-        z = served.family.encode(served.nets, x, untold(x))
-        assert torch.equal(z, plain.family.encode(plain.nets, x, untold(x)))
-        torch.testing.assert_close(served.family.decode(served.nets, z, untold(z)), x)
+        z = flow.encode(served.nets, x, c)
+        assert torch.equal(z, flow.encode(nets, x, c))
+        torch.testing.assert_close(flow.decode(served.nets, z, c), x)
     compiler.close()

@@ -9,11 +9,13 @@ from typing import final
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from models.checkpoint import load_model
 from models.family import Samples
 from models.noise import Noise
 from models.sampling import Sampler, sample
+from models.sampling import State as Rows
 from models.spec import DataSpec
 from service.domain import Job, Sampling, State
 from service.worker import drawing
@@ -73,22 +75,22 @@ class Patient(Sampler):
 
     steps = 3
 
-    def init(self, noise: Noise) -> torch.Tensor:
-        return noise.normal(0, (2,))
+    def init(self, noise: Noise, c: Tensor) -> Rows:
+        return (noise.normal(0, (2,)),)
 
-    def step(self, state: torch.Tensor, k: torch.Tensor, noise: Noise) -> torch.Tensor:
-        return state + 1
+    def step(self, state: Rows, k: Tensor, noise: Noise) -> Rows:
+        return (state[0] + 1,)
 
-    def finish(self, state: torch.Tensor) -> torch.Tensor:
-        return state
+    def finish(self, state: Rows) -> Tensor:
+        return state[0]
 
 
 @final
 class Greedy(Patient):
     """Takes more memory than there is for more than 100 rows."""
 
-    def step(self, state: torch.Tensor, k: torch.Tensor, noise: Noise) -> torch.Tensor:
-        if len(state) > 100 and int(k[0]) == 1:
+    def step(self, state: Rows, k: Tensor, noise: Noise) -> Rows:
+        if len(noise) > 100 and int(k[0]) == 1:
             raise torch.OutOfMemoryError("100 rows fit")
         return super().step(state, k, noise)
 
@@ -127,7 +129,7 @@ def test_a_killed_child_is_gone_on_with_to_the_same_bytes(bench: Bench) -> None:
     assert int(resumed.removeprefix("goes on at row ")) > 0
 
 
-def test_a_cancelled_sampling_leaves_untold(bench: Bench) -> None:
+def test_a_cancelled_sampling_leaves_nothing(bench: Bench) -> None:
     put_steps(bench.settings.store)
     job_id = bench.create_sampling(LONG.model_copy(update={"n": 10**7}))
     runner = bench.supervise(job_id)
@@ -153,7 +155,7 @@ def test_a_drained_sampling_waits_again_and_keeps_its_rows(bench: Bench) -> None
     assert file.stat().st_size >= 8 * job.progress.step
 
 
-def test_a_frozen_child_that_wakes_spoils_untold(bench: Bench) -> None:
+def test_a_frozen_child_that_wakes_spoils_nothing(bench: Bench) -> None:
     put_steps(bench.settings.store)
     whole = drawn_at_once(bench, LONG)
     frozen = bench.create_sampling(LONG)

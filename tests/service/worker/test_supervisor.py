@@ -120,7 +120,7 @@ def test_a_drained_job_waits_again_with_a_checkpoint(bench: Bench) -> None:
     assert bench.job(job_id).epoch == 1  # a draining supervisor claims nothing
 
 
-def test_a_runner_that_was_replaced_stops_and_touches_untold(bench: Bench) -> None:
+def test_a_runner_that_was_replaced_stops_and_touches_nothing(bench: Bench) -> None:
     job_id = bench.create(small_run(ENDLESS))
     runner = bench.supervise(job_id)
     until(lambda: bench.job(job_id).progress.step > 0)

@@ -62,7 +62,7 @@ def test_a_round_without_redis_is_unavailable_and_the_thread_lives_on() -> None:
     assert not reconciler.is_alive()
 
 
-def test_a_draining_worker_claims_untold(tmp_path: Path) -> None:
+def test_a_draining_worker_claims_nothing(tmp_path: Path) -> None:
     settings = Settings(redis_url="unix:///nonexistent/redis.sock", store=tmp_path)
     trainings = Trainings(RedisRuns(settings), settings)
     trainings.drain()

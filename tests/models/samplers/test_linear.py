@@ -3,32 +3,19 @@
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
 
+from models.denoising import DenoisingOptions
 from models.errors import InvalidInput
-from models.families.diffusion import DenoisingOptions, Diffusion
+from models.families.diffusion import Diffusion
 from models.networks import Nets
 from models.noise import Noise
 from models.objectives.schedules import Floats, Level, Linear
-from models.sampling import sample
-from models.sampling_diffusion import LinearSteps, ddim, reverse_sde
+from models.samplers.linear import LinearSteps, corrected, ddim, euler_maruyama, reverse_sde
+from models.sampling import sample, untold
 from models.spec import DataSpec
+from tests.models.samplers.gaussians import LINE, MEAN, VARIANCE, GaussianNoise, affine, begin, predictor
 
-LINE = DataSpec(shape=(1,))
-MEAN, VARIANCE = 0.8, 0.25
 FAMILY = Diffusion(schedule=Linear())  # DDPM's own 1000 levels
-
-
-class GaussianNoise(nn.Module):
-    """E[eps | x] for data N(mean, variance)."""
-
-    def __init__(self, mean: float, variance: float) -> None:
-        super().__init__()
-        self.mean, self.variance = mean, variance
-
-    def forward(self, x: Tensor, log_snr: Tensor) -> Tensor:
-        level = Level.at(log_snr, x)
-        return level.sigma * (x - level.alpha * self.mean) / (level.alpha**2 * self.variance + level.sigma**2)
 
 
 def gaussian(mean: float = MEAN, variance: float = VARIANCE, spec: DataSpec = LINE) -> Nets:
@@ -41,21 +28,13 @@ def steps_of(nets: Nets, **options: object) -> LinearSteps:
     return sampler
 
 
-def affine(sampler: LinearSteps) -> tuple[float, float]:
-    """Slope and intercept of the map of a deterministic sampler."""
-    x = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
-    for k in range(sampler.steps):
-        x = sampler.step(x, torch.full((2,), k), Noise.rows(0, 2))
-    return (x[1] - x[0]).item(), x[0].item()
-
-
 def output_moments(sampler: LinearSteps) -> tuple[float, float]:
     """Mean and variance of the samples, by propagating those of the prior through each step's affine map."""
     mean, variance = 0.0, 1.0
     twins = Noise.join([Noise.rows(0, 1), Noise.rows(0, 1)])  # both rows get the same noise
     for k in range(sampler.steps):
         xi = twins[:1].normal(k + 1, (1,)).double()
-        ends = sampler.step(torch.tensor([[0.0], [1.0]], dtype=torch.float64), torch.full((2,), k), twins)
+        ends = sampler.step(begin(sampler, [0.0, 1.0]), torch.full((2,), k), twins)[0]
         c = sampler.coefficients[k, 2]
         slope, shift = (ends[1] - ends[0]).item(), (ends[0] - c * xi[0]).item()
         mean, variance = slope * mean + shift, slope**2 * variance + c**2
@@ -83,10 +62,11 @@ def test_the_full_ddim_map_has_the_exact_flows_intercept() -> None:
     assert affine(steps_of(gaussian(), steps=1000))[1] == pytest.approx(0.79747, abs=2e-5)
 
 
-def test_ancestral_sampling_has_its_exact_output_variance() -> None:
-    """T65: 0.246125 with the variance beta~, which is the one used, against 0.25 of the data."""
-    mean, variance = output_moments(steps_of(gaussian(), sampler="ancestral"))
-    assert variance == pytest.approx(0.246125, abs=5e-7)
+@pytest.mark.parametrize(("kind", "expected"), [("posterior", 0.246125), ("beta", 0.250752)])
+def test_ancestral_sampling_has_its_exact_output_variance(kind: str, expected: float) -> None:
+    """T65: 0.246125 with the variance beta~, 0.250752 with beta, against 0.25 of the data."""
+    mean, variance = output_moments(steps_of(gaussian(), sampler="ancestral", variance=kind))
+    assert variance == pytest.approx(expected, abs=5e-7)
     assert mean == pytest.approx(MEAN, abs=5e-3)
 
 
@@ -99,7 +79,7 @@ def test_an_ancestral_step_is_the_posterior_of_ddpm() -> None:
     for t in (999, 500, 1):  # the paper's t, less one
         k = 999 - t
         level = torch.from_numpy(sampler.log_snr[k : k + 1])
-        eps = gaussian()["denoiser"](x, level)
+        eps = GaussianNoise()(x, level)
         x0 = Level.at(level, x).data(x, eps)
         before = alpha_bar[t - 1]
         of_x0 = before**0.5 * beta[t] / (1 - alpha_bar[t]) * x0
@@ -107,7 +87,8 @@ def test_an_ancestral_step_is_the_posterior_of_ddpm() -> None:
         of_eps = (x - beta[t] / (1 - alpha_bar[t]) ** 0.5 * eps) / (1 - beta[t]) ** 0.5
         beta_tilde = (1 - before) / (1 - alpha_bar[t]) * beta[t]
         noise = Noise.rows(3, 1)
-        step = sampler.step(x, torch.tensor([k]), noise) - beta_tilde**0.5 * noise.normal(k + 1, (1,))
+        (step, _) = sampler.step((x, untold(x)), torch.tensor([k]), noise)
+        step = step - beta_tilde**0.5 * noise.normal(k + 1, (1,))
         torch.testing.assert_close(of_x0 + of_x, of_eps)
         torch.testing.assert_close(step, of_eps)
     assert sampler.coefficients[-1, 2] == 0.0
@@ -128,14 +109,44 @@ def test_the_reverse_sde_with_the_wrong_sign_diverges() -> None:
     decay = 1 / sampler.coefficients[:, 0]  # e^-h
     sigma = (1 + np.exp(sampler.log_snr)) ** -0.5
     printed = np.stack([decay, 2 * (1 - decay) / sigma, np.sqrt(1 - decay**2)], axis=1)
-    assert output_moments(LinearSteps(sampler.denoiser, LINE, sampler.log_snr, printed))[1] > 100 * VARIANCE
+    assert output_moments(LinearSteps(sampler.predict, sampler.log_snr, printed))[1] > 100 * VARIANCE
 
 
 def ornstein_uhlenbeck_steps(steps: int) -> LinearSteps:
     """Equal steps of the reverse process from time 5 to 0."""
-    alpha_bar: Floats = np.exp(-2 * np.linspace(5, 0, steps + 1)[:-1])
-    log_snr = np.log(alpha_bar / (1 - alpha_bar))
-    return LinearSteps(GaussianNoise(MEAN, VARIANCE), LINE, log_snr, reverse_sde(log_snr))
+    log_snr = equal_times(steps)
+    return LinearSteps(predictor(), log_snr, reverse_sde(log_snr))
+
+
+def equal_times(steps: int) -> Floats:
+    alpha_bar = np.exp(-2 * np.linspace(5, 0, steps + 1)[:-1])
+    log_snr: Floats = np.log(alpha_bar / (1 - alpha_bar))
+    return log_snr
+
+
+@pytest.mark.parametrize("steps", [100, 1000])
+def test_euler_and_maruyama_agree_with_the_exponential_integrator_to_first_order(steps: int) -> None:
+    log_snr = equal_times(steps)
+    rough = LinearSteps(predictor(), log_snr, euler_maruyama(log_snr))
+    difference = output_moments(rough)[1] - output_moments(ornstein_uhlenbeck_steps(steps))[1]
+    assert 0 < abs(difference) < 5 / steps
+
+
+def test_a_corrector_mends_what_its_predictor_leaves() -> None:
+    """Langevin's steps draw each level's own distribution nearer: the variance of the data is better met."""
+    alone = output_moments(steps_of(gaussian(), sampler="sde", steps=50))[1]
+    both = output_moments(steps_of(gaussian(), sampler="predictor_corrector", steps=50))[1]
+    assert abs(both - VARIANCE) < 0.8 * abs(alone - VARIANCE)
+
+
+def test_langevins_steps_leave_a_level_as_it_is() -> None:
+    """Their stationary variance is the level's own, up to the size of a step."""
+    r, log_snr = 0.02, np.array([0.3, 0.3])
+    a, b, spread = corrected(log_snr, r)[1][0]
+    level = Level.at(torch.tensor(log_snr[:1]), torch.zeros(1, 1, dtype=torch.float64))
+    total = (level.alpha**2 * VARIANCE + level.sigma**2).item()
+    slope = a + b * level.sigma.item() / total
+    assert spread**2 / (1 - slope**2) == pytest.approx(total, rel=2e-3)
 
 
 def test_ddim_with_eta_one_is_ancestral() -> None:
@@ -151,8 +162,8 @@ def test_rows_at_different_steps_share_a_call() -> None:
     sampler = steps_of(gaussian(), sampler="ancestral", steps=10)
     noise, x = Noise.rows(5, 4), torch.randn(4, 1, generator=torch.Generator().manual_seed(0))
     k = torch.tensor([0, 9, 3, 3])
-    together = sampler.step(x, k, noise)
-    alone = [sampler.step(x[i : i + 1], k[i : i + 1], noise[i : i + 1]) for i in range(4)]
+    together = sampler.step((x, untold(x)), k, noise)[0]
+    alone = [sampler.step((x[i : i + 1], untold(x[:1])), k[i : i + 1], noise[i : i + 1])[0] for i in range(4)]
     torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=0)
 
 
@@ -181,6 +192,6 @@ def test_more_steps_than_levels_are_refused() -> None:
     assert refusal.value.field == "options.steps"
 
 
-def test_eta_is_refused_where_it_means_untold() -> None:
+def test_eta_is_refused_where_it_means_nothing() -> None:
     with pytest.raises(ValueError, match="eta belongs to the sampler ddim"):
         DenoisingOptions(sampler="ancestral", eta=0.5)

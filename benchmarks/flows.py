@@ -1,0 +1,179 @@
+"""Compare each flow preset's answers with zuko called directly: the same architecture, the same rows, in one process.
+
+    python benchmarks/flows.py                   # some minutes
+    python benchmarks/flows.py --seconds 0.2     # of each measurement
+
+Ours is what a worker does for an ask, less the service: noise, normalization, the network, data units. zuko's is
+`flow().sample` and `flow().log_prob` of its own classes, on rows that are normalized already. Both take turns, and what
+is told is the median of the ratios of neighbors, so a busy machine hurts both alike. Writes docs/results/flows.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+import zuko
+from torch import Tensor
+
+from models.families.flow import DequantizationOptions, Flow
+from models.noise import Noise
+from models.objectives.logit import to_reals
+from models.objectives.univariate import Spline
+from models.presets import PRESETS
+from models.run import Run
+from models.sampling import sample
+from models.spec import DataSpec
+from models.train import TrainingData, load_data
+
+RESULTS = Path(__file__).parent.parent / "docs" / "results" / "flows.md"
+ROWS = (1, 64, 1024)
+WANTED = 1.2  # times zuko's time, at most
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One question to one preset's architecture."""
+
+    preset: str
+    question: str
+    rows: int
+    ours_ms: float
+    ratio: float  # of ours to zuko's
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=1.0)
+    seconds = parser.parse_args().seconds
+    torch.set_num_threads(1)
+    load = os.getloadavg()[0]
+    measured = [
+        each
+        for name, preset in PRESETS.items()
+        if isinstance(preset.run.family, Flow)
+        for each in compared(name, preset.run, preset.run.family, seconds)
+    ]
+    text = table(measured, load)
+    print(text)
+    RESULTS.write_text(text)
+    return 0
+
+
+def compared(name: str, run: Run, family: Flow, seconds: float) -> list[Measured]:
+    """Samples and densities, at each number of rows; of levels the density of one dequantized draw."""
+    data = load_data(run, Path())
+    nets = family.build(data.spec).requires_grad_(False).eval()
+    theirs = like(family, data.spec).requires_grad_(False).eval()
+    sampler = family.sampler(nets, family.SampleOptions())
+    one_draw = DequantizationOptions(k=1)
+
+    def pair(n: int) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
+        x, c = rows(data, n)
+        noise = Noise.rows(0, n)
+        v, _ = to_reals(data.spec, x, family.alpha)
+        given = (c,) if c.shape[1] else ()
+        return {
+            "sample": (
+                lambda: sample(sampler, noise, c),
+                (lambda: theirs(c).sample()) if given else (lambda: theirs().sample((n,))),
+            ),
+            "likelihood": (
+                lambda: family.log_prob(nets, x, c, noise, one_draw),
+                lambda: theirs(*given).log_prob(v),
+            ),
+        }
+
+    return [
+        Measured(name, question, n, *timed(ours, zukos, seconds))
+        for n in ROWS
+        for question, (ours, zukos) in pair(n).items()
+    ]
+
+
+def like(family: Flow, spec: DataSpec) -> Any:
+    """zuko's own flow of the same architecture."""
+    common: dict[str, Any] = {
+        "context": spec.condition_size,
+        "transforms": family.n_transforms,
+        "passes": 2 if family.scheme == "coupling" else None,
+        "hidden_features": [family.width] * family.depth,
+        "activation": torch.nn.SiLU,
+    }
+    if isinstance(family.transform, Spline):
+        flow = zuko.flows.NSF(spec.size, bins=family.transform.bins, **common)
+    else:
+        flow = zuko.flows.MAF(spec.size, **common)
+    if family.scheme == "inverse_autoregressive":
+        flow.transform = flow.transform.inv
+    return flow
+
+
+def rows(data: TrainingData, n: int) -> tuple[Tensor, Tensor]:
+    """N validation rows and their conditions."""
+    x = torch.from_numpy(data.validation.x).float()
+    c = torch.from_numpy(data.validation.c).float()
+    at = torch.arange(n) % len(x)
+    return x[at], c[at]
+
+
+@torch.inference_mode()
+def timed(ours: Callable[[], object], zukos: Callable[[], object], seconds: float) -> tuple[float, float]:
+    """Ours in milliseconds, and the ratio to zuko's: medians over rounds in which both take their turn."""
+    ours(), zukos()
+    ours_ms, ratios = list[float](), list[float]()
+    give_up = time.perf_counter() + seconds
+    while len(ratios) < 5 or time.perf_counter() < give_up:
+        ours_ms.append(_ms(ours))
+        ratios.append(ours_ms[-1] / _ms(zukos))
+    return median(ours_ms), median(ratios)
+
+
+def _ms(call: Callable[[], object]) -> float:
+    since = time.perf_counter()
+    call()
+    return 1000 * (time.perf_counter() - since)
+
+
+def table(measured: list[Measured], load: float) -> str:
+    by_question = {(m.preset, m.question, m.rows): m for m in measured}
+    worst = max(measured, key=lambda m: m.ratio)
+    lines = [
+        "# Flows beside zuko",
+        "",
+        f"`python benchmarks/flows.py`, {datetime.now(UTC):%Y-%m-%d}, {platform.system()} {platform.machine()}, one "
+        f"thread of {len(os.sched_getaffinity(0))} cores with a load of {load:.1f} beside it, no GPU used, torch "
+        f"{torch.__version__}, zuko {version('zuko')}. Milliseconds of ours, and their ratio to zuko called directly "
+        f"with the same architecture; wanted: at most {WANTED}.",
+        "",
+        "| preset | asked | " + " | ".join(f"{n} rows, ms | ratio" for n in ROWS) + " |",
+        "|---|---|" + "---|---|" * len(ROWS),
+        *(
+            f"| {name} | {question} | "
+            + " | ".join(
+                f"{by_question[name, question, n].ours_ms:.2f} | {by_question[name, question, n].ratio:.2f}"
+                for n in ROWS
+            )
+            + " |"
+            for name in dict.fromkeys(m.preset for m in measured)
+            for question in ("sample", "likelihood")
+        ),
+        "",
+        f"The largest ratio is {worst.ratio:.2f}: {worst.question} of {worst.preset}, {worst.rows} rows.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

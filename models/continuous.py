@@ -1,0 +1,141 @@
+r"""What is asked of a continuous flow dx/dt = f(x, t | c), step by step along it by one of `models.solving`.
+
+    encode, decode:  data to noise and back, `Transport`
+    sample:          a draw of the prior N(0, I), then decode, `Pushed`
+    likelihood:      log p(x) = log N(z; 0, I) + integral of div f on the way from x to z, `FlowScorer`
+
+The divergence is exact or Hutchinson's estimate (`models.objectives.probability_flow`), and data with levels are
+dequantized. Where either is random, the likelihood is the mean of J draws, each of S steps: step k is step k mod S of
+draw floor(k / S), so rows of different draws share the calls of the field, and so do strangers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from math import log, pi
+from typing import final
+
+import torch
+from torch import Tensor
+
+from models.family import LogProb
+from models.noise import Noise
+from models.objectives.dequantization import dequantize, level_log_volume
+from models.objectives.probability_flow import augmented
+from models.sampling import Sampler, State
+from models.scoring import Scorer
+from models.solving import Solver
+from models.spec import DataSpec, Shape
+from models.walking import Walk
+
+Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]  # c, x, t to dx/dt: (B, C), (B, *shape), (B,) to (B, *shape)
+
+
+@final
+@dataclass(frozen=True)
+class Transport(Walk):
+    """Rows along the field. State: c, then the solver's."""
+
+    velocity: Velocity
+    solver: Solver
+    enter: Callable[[Tensor], Tensor]  # rows to where the flow runs
+    leave: Callable[[Tensor], Tensor]
+
+    @property
+    def steps(self) -> int:
+        return self.solver.steps
+
+    def init(self, rows: Tensor, c: Tensor) -> State:
+        return c, *self.solver.init(self.enter(rows))
+
+    def step(self, state: State, k: Tensor) -> State:
+        c, *way = state
+        return c, *self.solver.step(partial(self.velocity, c), tuple(way), k)
+
+    def finish(self, state: State) -> Tensor:
+        return self.leave(state[1])
+
+
+@final
+@dataclass(frozen=True)
+class Pushed(Sampler):
+    """A draw of the prior, carried along a walk."""
+
+    draw: Callable[[Noise, Tensor], Tensor]  # noise and c to z
+    walk: Walk
+
+    @property
+    def steps(self) -> int:
+        return self.walk.steps
+
+    def init(self, noise: Noise, c: Tensor) -> State:
+        return self.walk.init(self.draw(noise, c), c)
+
+    def step(self, state: State, k: Tensor, noise: Noise) -> State:
+        return self.walk.step(state, k)
+
+    def finish(self, state: State) -> Tensor:
+        return self.walk.finish(state)
+
+
+@final
+@dataclass(frozen=True)
+class FlowScorer(Scorer):
+    """State: x, data units; c; log p(x) of each draw, (B, J); the solver's, of (x, log-volume) together."""
+
+    velocity: Velocity
+    solver: Solver  # from data to noise
+    enter: Callable[[Tensor], tuple[Tensor, Tensor]]  # data to where the flow runs, and its log |det|, (B,) nats
+    spec: DataSpec
+    shape: Shape  # of a row where the flow runs
+    draws: int  # J
+    exact: bool  # the divergence; else Hutchinson's estimate
+
+    @property
+    def steps(self) -> int:
+        return self.draws * self.solver.steps
+
+    def init(self, x: Tensor, c: Tensor, noise: Noise) -> State:
+        values = torch.zeros(len(x), self.draws, dtype=torch.float64, device=x.device)
+        return x, c, values, *self.solver.init(self._start(x, noise, torch.zeros(len(x), dtype=torch.long)))
+
+    def step(self, state: State, k: Tensor, noise: Noise) -> State:
+        x, c, values, *way = state
+        j, i = k // self.solver.steps, k % self.solver.steps
+        if (begins := (i == 0) & (j > 0)).any():
+            fresh = self.solver.init(self._start(x[begins], noise[begins.numpy()], j[begins]))
+            way = [
+                part.index_copy(0, begins.nonzero()[:, 0].to(x.device), new)
+                for part, new in zip(way, fresh, strict=True)
+            ]
+        probe = None if self.exact else 2 * (noise.uniform(2 * j + 1, self.shape) < 0.5).to(x) - 1
+        field = augmented(partial(self.velocity, c), self.shape, probe)
+        way = list(self.solver.step(field, tuple(way), i))
+        if (arrived := i == self.solver.steps - 1).any():
+            values = values.clone()
+            values[arrived, j.to(x.device)[arrived]] = log_prob_at(way[0][arrived])
+        return x, c, values, *way
+
+    def finish(self, state: State, noise: Noise) -> LogProb:
+        values = state[2]  # (B, J)
+        std_error = values.std(1) / self.draws**0.5 if self.draws > 1 else None
+        return LogProb(values.mean(1), "estimate", std_error)
+
+    def _start(self, x: Tensor, noise: Noise, j: Tensor) -> Tensor:
+        """Where draw j begins, with the log-volume of what led there: (B, D + 1)."""
+        volume = 0.0
+        if self.spec.levels is not None:
+            x, volume = (
+                dequantize(self.spec, x, noise.uniform(2 * j, self.spec.shape).to(x)),
+                level_log_volume(self.spec),
+            )
+        v, log_det = self.enter(x)
+        return torch.cat([v.flatten(1), log_det[:, None] + volume], 1)
+
+
+def log_prob_at(end: Tensor) -> Tensor:
+    """Log p of rows that arrived, (B,) float64 nats.  end: z with the log-volume of the whole way, (B, D + 1)."""
+    z, log_volume = end[:, :-1].double(), end[:, -1].double()
+    return log_volume - 0.5 * (z.square() + log(2 * pi)).sum(1)

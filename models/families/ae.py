@@ -1,0 +1,103 @@
+r"""Autoencoders.
+
+An encoder phi and a decoder psi that reconstruct data through a code of few dimensions, in network units:
+
+    min_{phi, psi} E |x - psi(phi(x))|^2.
+
+At depth 0 the best code is that of principal component analysis, up to an invertible linear map, and the error is the
+sum of the eigenvalues of the covariance that were left out. Nothing is said of where codes lie, so nothing new can be
+drawn: an autoencoder reconstructs and does not generate. A density of its codes z = phi(x) may be fitted beside,
+
+    min_theta -E log p_theta(z),    z held fixed,
+
+which moves neither encoder nor decoder. Samples psi(z), z ~ p_theta, are then as good as codes between codes happen to
+decode; they carry no promise of training, and the model says so.
+
+References:
+    | Reducing the Dimensionality of Data with Neural Networks (Hinton & Salakhutdinov, 2006), Science 313
+    | Neural networks and principal component analysis (Baldi & Hornik, 1989), doi:10.1016/0893-6080(89)90014-2
+    | From Variational to Deterministic Autoencoders (Ghosh et al., 2019), https://arxiv.org/abs/1903.12436: the density
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal, cast, final
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from models.errors import InvalidInput
+from models.family import Batch, Decodes, Encodes, Family, Loss, Options, Samples
+from models.lazy import networks, sampling
+from models.objectives.code_densities import AnyCodeDensity, FittedDensity, NoDensity
+from models.spec import DataSpec, Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.networks import GaussianMixture, Nets
+    from models.noise import Noise
+    from models.sampling import Sampler
+
+
+@final
+class AE(Family, Samples, Encodes, Decodes):
+    """Autoencoder: reconstructs; samples only where a density of its codes is fitted beside, and says so."""
+
+    family: Literal["ae"] = "ae"
+    latent: PositiveInt = Field(8, le=1024)  # dimensions of z
+    width: int | None = Field(None, ge=1, le=2048)  # None: 128 units of a layer, or 32 channels at first
+    depth: NonNegativeInt = Field(2, le=8)  # hidden layers, for vectors; 0 is principal component analysis
+    density: AnyCodeDensity = NoDensity()
+
+    @property
+    def withheld(self) -> frozenset[str]:
+        return frozenset() if isinstance(self.density, FittedDensity) else frozenset({"sample"})
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        if isinstance(self.density, NoDensity):
+            return ("An autoencoder reconstructs and does not generate: no density of its codes was fitted.",)
+        return ("Samples come from a density fitted to the codes; the model is not a generative one by its training.",)
+
+    def build(self, spec: DataSpec) -> Nets:
+        nets = networks.Nets(
+            spec,
+            encoder=networks.encoder(spec, self.latent, width=self.width, depth=self.depth),
+            decoder=networks.decoder(spec, self.latent, width=self.width, depth=self.depth),
+        )
+        if isinstance(self.density, FittedDensity):
+            nets["density"] = self.density.network(self.latent)
+        return nets
+
+    def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
+        u = nets.spec.normalize(batch.x)
+        z = nets["encoder"](u)  # (B, Z)
+        squared_error = (u - nets["decoder"](z)).square().flatten(1).sum(1).mean()
+        yield Loss("squared_error", squared_error, ("encoder", "decoder"))
+        if isinstance(self.density, FittedDensity):
+            density = cast("GaussianMixture", nets["density"])
+            yield Loss("code_nll_nats", -density.log_prob(z.detach()).mean(), ("density",))
+
+    def sampler(self, nets: Nets, options: Options) -> Sampler:
+        return sampling.OneStep(lambda noise, c: self.prior(nets, noise, c), lambda z, _, c: self.decode(nets, z, c))
+
+    def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
+        z: Tensor = nets["encoder"](nets.spec.normalize(x))
+        return z
+
+    def latent_shape(self, spec: DataSpec) -> Shape:
+        return (self.latent,)
+
+    def prior(self, nets: Nets, noise: Noise, c: Tensor) -> Tensor:
+        if isinstance(self.density, NoDensity):
+            raise InvalidInput(
+                "this autoencoder has no density of codes to draw from; give start and end, data points to walk "
+                'between, or train one with {"density": "mixture"}',
+                field="start_seed",
+            )
+        z: Tensor = nets["density"](noise.normal(0, (self.latent,)), noise.uniform(1, (1,)))
+        return z
+
+    def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
+        return nets.spec.denormalize(nets["decoder"](z))

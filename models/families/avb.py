@@ -1,0 +1,207 @@
+r"""Adversarial variational Bayes: a variational autoencoder whose posterior is known by its draws only.
+
+The encoder is any function of data and noise, z = E(x, eps), eps ~ N(0, I), so q(z|x) is of any shape and its density
+is not known. A Gaussian r(z|x) = N(mu(x), diag sigma(x)^2) is fitted to its draws, and an adversary T tells the
+standardized draws z~ = (z - mu(x)) / sigma(x) from N(0, I), in the logistic game
+
+    max_T  E_x E_q log sigmoid(T(x, z~)) + E_x E_{N(0, I)} log(1 - sigmoid(T(x, z~))),
+
+whose best player is T* = log q(z|x) - log r(z|x): the ratio of two neighbors, an adaptive contrast, and not that of q
+to the far prior. Since KL(q || p) = KL(q || r) + E_q log r(z|x) / p(z) for any r,
+
+    ELBO(x) = E_q [log p(x|z) - T*(x, z~) - log r(z|x) + log p(z)],
+
+which encoder and decoder ascend with T and r held fixed: the gradient of T* by the encoder's weights is zero in the
+mean. r is fitted by maximum likelihood, so mu and sigma are the moments of q that the paper takes.
+
+With a T that is not the best this number can exceed log p(x). It is an estimate and no bound, and so is the
+importance-weighted mean of k draws that is served, w = p(x, z) / (r(z|x) exp T). A bound has to be asked for: with the
+proposal `contrast` the k draws are of r, whose density is known, w = p(x, z) / r(z|x).
+
+References:
+    | Adversarial Variational Bayes (Mescheder et al., 2017), https://arxiv.org/abs/1701.04722
+    | Importance Weighted Autoencoders (Burda et al., 2015), https://arxiv.org/abs/1509.00519
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import log, pi
+from typing import TYPE_CHECKING, ClassVar, Literal, final
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from models.family import Adam, Batch, Decodes, Encodes, Family, LogProb, Loss, Options, Samples, Scores
+from models.lazy import networks, sampling, torch
+from models.objectives.dequantization import dequantize
+from models.objectives.games import NonSaturating
+from models.objectives.gaussians import reparameterize
+from models.objectives.likelihoods import AnyLikelihood, Gaussian
+from models.objectives.weighted_draws import Draws, weigh
+from models.spec import DataSpec, Shape
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from models.networks import Nets
+    from models.noise import Noise
+    from models.sampling import Sampler
+
+LOGISTIC = NonSaturating(gamma=0.0)  # without a penalty, for which the best adversary would not be the ratio
+
+
+class ProposalOptions(Options):
+    """How the likelihood is found."""
+
+    k: PositiveInt = Field(64, le=5000)  # draws of codes, whose weights are averaged
+    proposal: Literal["implicit", "contrast"] = "implicit"  # contrast: of the Gaussian; a lower bound, not an estimate
+
+
+@final
+class AVB(Family, Samples, Scores, Encodes, Decodes):
+    """Adversarial variational Bayes: an implicit posterior, learned in a game with adaptive contrast."""
+
+    family: Literal["avb"] = "avb"
+    latent: PositiveInt = Field(8, le=1024)  # dimensions of z
+    noise: PositiveInt = Field(16, le=1024)  # dimensions of eps, which the encoder reads beside x
+    width: int | None = Field(None, ge=1, le=2048)  # None: 128 units of a layer, or 32 channels at first
+    depth: NonNegativeInt = Field(2, le=8)  # hidden layers, for vectors
+    likelihood: AnyLikelihood = Gaussian()
+    adversary_steps: int = Field(2, ge=1, le=20)  # for each step of encoder and decoder
+
+    optimizer: ClassVar[Adam] = Adam(betas=(0.5, 0.999), decay="cosine")
+    ScoreOptions: ClassVar[type[Options]] = ProposalOptions
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (
+            "Its posterior has no density: a likelihood is an adversarial estimate, which can exceed log p(x); the "
+            "proposal contrast gives a lower bound.",
+        )
+
+    def build(self, spec: DataSpec) -> Nets:
+        self.likelihood.check(spec)
+        width, depth = self.width, self.depth
+        return networks.Nets(
+            spec,
+            encoder=networks.encoder(spec, self.latent, width=width, depth=depth, n_given=self.noise),
+            decoder=networks.decoder(spec, self.latent, width=width, depth=depth),
+            scale=networks.Scalar(-2.0),  # a scale as wide as the data would leave the codes unused, for good
+            contrast=networks.encoder(spec, 2 * self.latent, width=width, depth=depth),
+            adversary=networks.encoder(
+                spec, 1, width=width, depth=depth, normalized=False, leaky=True, n_given=self.latent
+            ),
+        )
+
+    def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
+        x, rng = batch.x, batch.rng
+        u = nets.spec.normalize(x)
+        z = self.infer(nets, u, _normal(len(u), self.noise, u, rng))  # (B, Z)
+        mu, log_var = self.contrast(nets, u)
+        yield Loss("contrast_nll_nats", -log_density(z.detach(), mu, log_var).mean(), ("contrast",))
+        with torch.no_grad():
+            mu, log_var = self.contrast(nets, u)
+        for _ in range(self.adversary_steps):
+            with torch.no_grad():
+                drawn = standardize(self.infer(nets, u, _normal(len(u), self.noise, u, rng)), mu, log_var)
+            other = _normal(len(u), self.latent, u, rng)
+            loss = LOGISTIC.critic_loss(lambda z: self.log_ratio(nets, u, z), drawn, other, rng)
+            yield Loss("adversary", loss, ("adversary",))
+        kl = self.log_posterior(nets, u, z, mu, log_var).mean() - log_standard_density(z).mean()
+        if self.likelihood.dequantizes(nets.spec):
+            x = dequantize(nets.spec, x, torch.rand(x.shape, generator=rng, device=x.device, dtype=x.dtype))
+        distortion = -self.log_likelihood(nets, x, z).mean()
+        trains = ("encoder", "decoder", "scale") if self.likelihood.learns_scale else ("encoder", "decoder")
+        terms = {"distortion_nats": distortion, "estimated_kl_nats": kl}
+        yield Loss("estimated_negative_elbo_nats", distortion + kl, trains, terms)
+
+    def infer(self, nets: Nets, u: Tensor, eps: Tensor) -> Tensor:
+        """E(x, eps), (B, Z).  u: (B, *shape), network units; eps: (B, noise)."""
+        z: Tensor = nets["encoder"](networks.attach(u, eps))
+        return z
+
+    def contrast(self, nets: Nets, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Mu and log sigma^2 of r(z|x), (B, Z) each."""
+        mu, log_var = nets["contrast"](u).chunk(2, dim=1)
+        return mu, log_var.clamp(-12, 6)
+
+    def log_ratio(self, nets: Nets, u: Tensor, standard: Tensor) -> Tensor:
+        """T(x, z~), (B, 1): log q - log r where the adversary is the best."""
+        t: Tensor = nets["adversary"](networks.attach(u, standard))
+        return t
+
+    def log_posterior(self, nets: Nets, u: Tensor, z: Tensor, mu: Tensor, log_var: Tensor) -> Tensor:
+        """Log r + T, (B,) nats: log q(z|x) where the adversary is the best."""
+        return log_density(z, mu, log_var) + self.log_ratio(nets, u, standardize(z, mu, log_var))[:, 0]
+
+    def log_likelihood(self, nets: Nets, x: Tensor, z: Tensor) -> Tensor:
+        """Log p(x|z), (B,) nats, data units.  x: (B, *shape), in its bin where that is wanted; z: (B, Z)."""
+        return self.likelihood.log_prob(nets.spec, x, nets["decoder"](z), nets["scale"]())
+
+    def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: ProposalOptions) -> LogProb:
+        u = nets.spec.normalize(x)
+        mu, log_var = self.contrast(nets, u)
+        if options.proposal == "contrast":
+            value, std_error = weigh(lambda draws: self.bounding_weight(nets, x, mu, log_var, draws), noise, options.k)
+            return LogProb(value, "lower_bound", std_error)
+        value, std_error = weigh(lambda draws: self.estimated_weight(nets, x, u, mu, log_var, draws), noise, options.k)
+        return LogProb(value, "estimate", std_error)
+
+    def bounding_weight(self, nets: Nets, x: Tensor, mu: Tensor, log_var: Tensor, draws: Draws) -> Tensor:
+        """Log p(x, z) / r(z|x), z ~ r, (draws B,) nats."""
+        mu, log_var = draws.repeat(mu), draws.repeat(log_var)
+        z = reparameterize(mu, log_var, draws.noise.normal(2 * draws.number, (self.latent,)).to(mu))
+        return self.log_joint(nets, x, z, draws) - log_density(z, mu, log_var)
+
+    def estimated_weight(self, nets: Nets, x: Tensor, u: Tensor, mu: Tensor, log_var: Tensor, draws: Draws) -> Tensor:
+        """Log p(x, z) / (r(z|x) exp T), z ~ q, (draws B,) nats."""
+        u, mu, log_var = draws.repeat(u), draws.repeat(mu), draws.repeat(log_var)
+        z = self.infer(nets, u, draws.noise.normal(2 * draws.number, (self.noise,)).to(u))
+        return self.log_joint(nets, x, z, draws) - self.log_posterior(nets, u, z, mu, log_var)
+
+    def log_joint(self, nets: Nets, x: Tensor, z: Tensor, draws: Draws) -> Tensor:
+        """Log p(x, z), (draws B,) nats.  x: (B, *shape)."""
+        x = draws.repeat(x)
+        if self.likelihood.dequantizes(nets.spec):
+            x = dequantize(nets.spec, x, draws.noise.uniform(2 * draws.number + 1, nets.spec.shape))
+        return self.log_likelihood(nets, x, z) + log_standard_density(z)
+
+    def scores_only_levels(self, spec: DataSpec) -> bool:
+        return self.likelihood.scores_only_levels(spec)
+
+    def sampler(self, nets: Nets, options: Options) -> Sampler:
+        def push(z: Tensor, noise: Noise, c: Tensor) -> Tensor:
+            return self.likelihood.draw(nets.spec, nets["decoder"](z), nets["scale"](), noise)
+
+        return sampling.OneStep(lambda noise, c: self.prior(nets, noise, c), push)
+
+    def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
+        return self.contrast(nets, nets.spec.normalize(x))[0]  # the mean of the posterior
+
+    def latent_shape(self, spec: DataSpec) -> Shape:
+        return (self.latent,)
+
+    def prior(self, nets: Nets, noise: Noise, c: Tensor) -> Tensor:
+        return noise.normal(0, (self.latent,))
+
+    def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
+        return self.likelihood.mean(nets.spec, nets["decoder"](z))
+
+
+def standardize(z: Tensor, mu: Tensor, log_var: Tensor) -> Tensor:
+    """(z - mu) / sigma, (B, Z)."""
+    return (z - mu) * (-0.5 * log_var).exp()
+
+
+def log_standard_density(z: Tensor) -> Tensor:
+    """Log N(z; 0, I), (B,) nats."""
+    return -0.5 * (z**2 + log(2 * pi)).sum(1)
+
+
+def log_density(z: Tensor, mu: Tensor, log_var: Tensor) -> Tensor:
+    """Log N(z; mu, diag exp log_var), (B,) nats."""
+    return log_standard_density(standardize(z, mu, log_var)) - 0.5 * log_var.sum(1)
+
+
+def _normal(n: int, size: int, like: Tensor, rng: Generator) -> Tensor:
+    return torch.randn(n, size, generator=rng, device=like.device, dtype=like.dtype)

@@ -1,0 +1,224 @@
+r"""Continuous normalizing flows: an ordinary differential equation from noise to data, by maximum likelihood.
+
+A network is the velocity dv/dt = f(v, t | c) from the prior, v(0) = z ~ N(0, I), to the data, v(1). Along it
+d log p(v(t)) / dt = -div f, so
+
+    log p(v(1)) = log N(v(0); 0, I) - integral_0^1 div f(v(t), t) dt,      L = -E log p(v(1)),
+
+with both integrals from the data back to the noise. Training takes `solver_steps` Runge-Kutta steps and differentiates
+them; a model is asked with as many or others, or by an adaptive solver. The divergence is the trace of the Jacobian, or
+Hutchinson's estimate of it by one probe of signs for each row and solve.
+
+v is the data normalized, or by a logit where bounded; data with levels are dequantized. A solver's error has no sign,
+so the kind of the likelihood is `estimate`, also where nothing is drawn; a row costs at most 20,000 products.
+
+References:
+    | Neural Ordinary Differential Equations (Chen et al., 2018), https://arxiv.org/abs/1806.07366
+    | FFJORD (Grathwohl et al., 2018), https://arxiv.org/abs/1810.01367
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from math import log
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
+
+import numpy as np
+from pydantic import Field, PositiveInt, model_validator
+
+from models.errors import InvalidData, InvalidInput
+from models.family import (
+    Adam,
+    Batch,
+    Conditions,
+    Decodes,
+    Encodes,
+    Family,
+    LogProb,
+    Loss,
+    Options,
+    Samples,
+    Scores,
+)
+from models.lazy import continuous, networks, scoring, solving, torch, walking
+from models.objectives.dequantization import dequantize, level_log_volume
+from models.objectives.logit import from_reals, to_reals
+from models.objectives.probability_flow import augmented
+from models.spec import DataSpec, Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.networks import Nets
+    from models.noise import Noise
+    from models.sampling import Sampler
+    from models.scoring import Scorer
+    from models.solving import Solver
+    from models.walking import Walk
+
+MAX_ELEMENTS = 1024
+EXACT_UP_TO = 8  # elements of a row whose divergence is exact unless asked otherwise
+PRODUCTS_LIMIT = 20_000  # vector-Jacobian products that the likelihood of one row may cost
+
+NOISE, DATA = 0.0, 1.0  # t
+
+Divergence = Literal["auto", "exact", "hutchinson"]  # auto: exact for rows of up to 8 elements
+
+
+class SolverOptions(Options):
+    """How closely the flow is followed."""
+
+    solver: Literal["rk4", "adaptive"] = "rk4"
+    steps: int = Field(32, ge=2, le=400)  # of rk4, four network calls each; of adaptive, attempts at most, seven each
+    tolerance: float = Field(1e-5, ge=1e-7, le=0.1)  # of adaptive: of the error of one step
+
+    @model_validator(mode="after")
+    def _tolerance_is_of_adaptive(self) -> Self:
+        if self.solver == "rk4" and "tolerance" in self.model_fields_set:
+            raise ValueError("tolerance belongs to the solver adaptive; leave it out for rk4")
+        return self
+
+    @property
+    def slopes(self) -> int:
+        """How often the field is evaluated at most."""
+        return self.steps * (4 if self.solver == "rk4" else 7)
+
+    def between(self, start: float, end: float) -> Solver:
+        """The solver of the way from one time to another."""
+        if self.solver == "rk4":
+            return solving.RungeKutta(np.linspace(start, end, self.steps + 1))
+        return solving.DormandPrince(start, end, self.tolerance, self.steps)
+
+
+class DensityOptions(SolverOptions):
+    """How closely the flow and its volume are followed."""
+
+    draws: int = Field(4, ge=1, le=64)  # averaged, of what is random: the probe and the place within the level
+    divergence: Divergence = "auto"
+
+
+@final
+class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
+    """Continuous normalizing flow: a neural differential equation, trained by maximum likelihood."""
+
+    family: Literal["cnf"] = "cnf"
+    width: PositiveInt = Field(64, le=2048)  # units of a hidden layer
+    depth: PositiveInt = Field(3, le=8)  # hidden layers
+    solver_steps: int = Field(8, ge=2, le=64)  # Runge-Kutta steps of a training's solve
+    divergence: Divergence = "auto"  # in training
+    alpha: float = Field(0.0067, gt=0.0, lt=0.5)  # of the logit: kept to either end of bounded data
+
+    optimizer: ClassVar[Adam] = Adam(lr=5e-3, batch_size=256, decay="cosine")
+    SampleOptions: ClassVar[type[Options]] = SolverOptions
+    ScoreOptions: ClassVar[type[Options]] = DensityOptions
+    EncodeOptions: ClassVar[type[Options]] = SolverOptions
+    DecodeOptions: ClassVar[type[Options]] = SolverOptions
+
+    def build(self, spec: DataSpec) -> Nets:
+        if spec.size > MAX_ELEMENTS:
+            raise InvalidData(
+                f"rows have {spec.size} elements; cnf takes up to {MAX_ELEMENTS}; take the family flow_matching",
+                field="run.data",
+            )
+        return networks.Nets(
+            spec,
+            velocity=networks.ConcatSquash(
+                (spec.size,), width=self.width, depth=self.depth, n_given=spec.condition_size
+            ),
+        )
+
+    def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
+        spec, x, volume = nets.spec, batch.x, 0.0
+        if spec.levels is not None:
+            x = dequantize(spec, x, torch.rand(x.shape, generator=batch.rng, device=x.device))
+            volume = level_log_volume(spec)
+        v, log_det = to_reals(spec, x, self.alpha)
+        probe = (
+            None if exact(self.divergence, spec) else signs(torch.rand(v.shape, generator=batch.rng, device=v.device))
+        )
+        nll = -(self.log_density(nets, v, batch.c, probe) + log_det + volume).mean()
+        terms = {} if spec.levels is None else {"bits_per_dim": nll / (spec.size * log(2))}
+        yield Loss("nll_nats", nll, ("velocity",), terms)
+
+    def log_density(self, nets: Nets, v: Tensor, c: Tensor, probe: Tensor | None) -> Tensor:
+        """Log p(v), (B,) nats, differentiable in the weights.  v: (B, D); probe: signs, (B, D), or None."""
+        solver = solving.RungeKutta(np.linspace(DATA, NOISE, self.solver_steps + 1))
+        field = augmented(partial(velocity, nets, c), (nets.spec.size,), probe, trains=True)
+        state = solver.init(torch.cat([v, torch.zeros_like(v[:, :1])], 1))
+        for k in range(solver.steps):
+            state = solver.step(field, state, torch.full((len(v),), k))
+        return continuous.log_prob_at(state[0])
+
+    def encoder(self, nets: Nets, options: SolverOptions) -> Walk:
+        return continuous.Transport(
+            partial(velocity, nets), options.between(DATA, NOISE), lambda x: to_reals(nets.spec, x, self.alpha)[0], same
+        )
+
+    def decoder(self, nets: Nets, options: SolverOptions) -> Walk:
+        return continuous.Transport(
+            partial(velocity, nets), options.between(NOISE, DATA), same, lambda v: from_reals(nets.spec, v, self.alpha)
+        )
+
+    def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
+        return walking.walk(self.encoder(nets, SolverOptions()), x, c)
+
+    def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
+        return walking.walk(self.decoder(nets, SolverOptions()), z, c)
+
+    def latent_shape(self, spec: DataSpec) -> Shape:
+        return (spec.size,)
+
+    def prior(self, nets: Nets, noise: Noise, c: Tensor) -> Tensor:
+        return noise.normal(0, (nets.spec.size,))
+
+    def sampler(self, nets: Nets, options: SolverOptions) -> Sampler:
+        return continuous.Pushed(partial(self.prior, nets), self.decoder(nets, options))
+
+    def validation_rows(self, spec: DataSpec) -> int:
+        return min(512, max(8, 4096 // spec.size))
+
+    def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: DensityOptions) -> LogProb:
+        return scoring.score(self.scorer(nets, options), x, c, noise)
+
+    def scorer(self, nets: Nets, options: DensityOptions) -> Scorer:
+        spec = nets.spec
+        trace = exact(options.divergence, spec)
+        draws = 1 if trace and spec.levels is None else options.draws
+        products = options.slopes * draws * (spec.size if trace else 1)
+        if products > PRODUCTS_LIMIT:
+            raise InvalidInput(
+                f"ask for {products} vector-Jacobian products a row, more than {PRODUCTS_LIMIT}; lower steps or draws"
+                + (", or take the divergence hutchinson" if trace else ""),
+                field="options",
+            )
+        return continuous.FlowScorer(
+            partial(velocity, nets),
+            options.between(DATA, NOISE),
+            lambda x: to_reals(spec, x, self.alpha),
+            spec,
+            (spec.size,),
+            draws,
+            trace,
+        )
+
+
+def velocity(nets: Nets, c: Tensor, v: Tensor, t: Tensor) -> Tensor:
+    """dv/dt, (B, D).  c: (B, C); v: (B, D); t: (B,)."""
+    f: Tensor = nets["velocity"](v, t.to(v.dtype), *networks.given(c.clone()))  # autograd keeps no inference tensors
+    return f
+
+
+def exact(divergence: Divergence, spec: DataSpec) -> bool:
+    """Whether the trace is taken, not an estimate of it."""
+    return divergence == "exact" or (divergence == "auto" and spec.size <= EXACT_UP_TO)
+
+
+def signs(u01: Tensor) -> Tensor:
+    """-1 or 1, evenly."""
+    return 2 * (u01 < 0.5).to(u01) - 1
+
+
+def same(z: Tensor) -> Tensor:
+    """Codes are where the flow runs."""
+    return z

@@ -1,0 +1,148 @@
+r"""Variational autoencoders with discrete codes.
+
+A code is N words of K letters each, z in {one-hot}^N, with the uniform prior p(z) = K^-N. The encoder gives every
+word its probabilities, q(z|x) = prod_n Cat(z_n; pi_n(x)), and
+
+    log p(x) >= ELBO(x) = E_q [log p(x|z)] - sum_n KL(Cat(pi_n(x)) || uniform).
+
+The divergence is exact. The gradient of the expectation is estimated (`models.objectives.discrete_estimators`): by
+relaxed codes, whose objective is no bound, by the straight-through trick, or by the score function. What is served is
+the importance-weighted bound of k draws of hard codes, whichever was trained with. The code of data is the most
+probable.
+
+There is nothing between two letters, so this family does not interpolate.
+
+References:
+    | Categorical Reparameterization with Gumbel-Softmax (Jang et al., 2016), https://arxiv.org/abs/1611.01144
+    | The Concrete Distribution (Maddison et al., 2016), https://arxiv.org/abs/1611.00712
+    | Importance Weighted Autoencoders (Burda et al., 2015), https://arxiv.org/abs/1509.00519
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import log
+from typing import TYPE_CHECKING, ClassVar, Literal, final
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from models.family import Batch, Decodes, Diagnoses, Encodes, Family, LogProb, Loss, Options, Samples, Scores
+from models.lazy import F, networks, sampling, torch
+from models.objectives.dequantization import dequantize
+from models.objectives.discrete_estimators import AnyEstimator, GumbelSoftmax
+from models.objectives.gumbel import gumbel, hard_codes, kl_to_uniform_nats
+from models.objectives.likelihoods import AnyLikelihood, Gaussian
+from models.objectives.surgery import active_units, categorical_surgery
+from models.objectives.weighted_draws import Draws, weigh
+from models.spec import DataSpec, Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.networks import Nets
+    from models.noise import Noise
+    from models.sampling import Sampler
+
+
+class HardCodeOptions(Options):
+    """How tight a bound is wanted."""
+
+    k: PositiveInt = Field(64, le=5000)  # draws of hard codes; 1 is the ELBO, without an error bar
+
+
+@final
+class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
+    """Variational autoencoder with categorical codes: Gumbel-softmax, straight-through or REINFORCE."""
+
+    family: Literal["discrete_vae"] = "discrete_vae"
+    codes: PositiveInt = Field(30, le=1024)  # words of a code, N
+    categories: int = Field(10, ge=2, le=1024)  # letters a word is one of, K
+    width: int | None = Field(None, ge=1, le=2048)  # None: 128 units of a layer, or 32 channels at first
+    depth: NonNegativeInt = Field(2, le=8)  # hidden layers, for vectors
+    likelihood: AnyLikelihood = Gaussian()
+    estimator: AnyEstimator = GumbelSoftmax()
+
+    ScoreOptions: ClassVar[type[Options]] = HardCodeOptions
+
+    @property
+    def withheld(self) -> frozenset[str]:
+        return frozenset({"interpolate"})
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        if not self.estimator.relaxes:
+            return ()
+        return ("Trained with relaxed codes, whose objective is no bound; its likelihoods are bounds, of hard codes.",)
+
+    def build(self, spec: DataSpec) -> Nets:
+        self.likelihood.check(spec)
+        size = self.codes * self.categories
+        return networks.Nets(
+            spec,
+            encoder=networks.encoder(spec, size, width=self.width, depth=self.depth),
+            decoder=networks.decoder(spec, size, width=self.width, depth=self.depth),
+            scale=networks.Scalar(-2.0),  # a scale as wide as the data would leave the codes unused, for good
+        )
+
+    def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
+        x, rng = batch.x, batch.rng
+        log_pi = self.posterior(nets, x)
+        if self.likelihood.dequantizes(nets.spec):
+            x = dequantize(nets.spec, x, torch.rand(x.shape, generator=rng, device=x.device, dtype=x.dtype))
+        progress = batch.step / batch.total_steps
+        expected = self.estimator.expectation(lambda z: self.log_likelihood(nets, x, z), log_pi, rng, progress)
+        distortion, kl = -expected.mean(), kl_to_uniform_nats(log_pi).mean()
+        name = "relaxed_negative_elbo_nats" if self.estimator.relaxes else "negative_elbo_nats"
+        trains = ("encoder", "decoder", "scale") if self.likelihood.learns_scale else ("encoder", "decoder")
+        yield Loss(name, distortion + kl, trains, {"distortion_nats": distortion, "kl_nats": kl})
+
+    def posterior(self, nets: Nets, x: Tensor) -> Tensor:
+        """Log pi(x), (B, N, K)."""
+        logits: Tensor = nets["encoder"](nets.spec.normalize(x))
+        return logits.view(-1, self.codes, self.categories).log_softmax(2)
+
+    def log_likelihood(self, nets: Nets, x: Tensor, z: Tensor) -> Tensor:
+        """Log p(x|z), (B,) nats, data units.  x: (B, *shape), in its bin where that is wanted; z: (B, N, K)."""
+        return self.likelihood.log_prob(nets.spec, x, nets["decoder"](z.flatten(1)), nets["scale"]())
+
+    def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: HardCodeOptions) -> LogProb:
+        log_pi = self.posterior(nets, x)
+        bound, std_error = weigh(lambda draws: self.log_weight(nets, x, log_pi, draws), noise, options.k)
+        return LogProb(bound, "lower_bound", std_error)
+
+    def log_weight(self, nets: Nets, x: Tensor, log_pi: Tensor, draws: Draws) -> Tensor:
+        """Log p(x, z) / q(z|x) of hard codes, (draws B,) nats."""
+        x, log_pi = draws.repeat(x), draws.repeat(log_pi)
+        z = hard_codes(log_pi + gumbel(draws.noise.uniform(2 * draws.number, (self.codes, self.categories))))
+        if self.likelihood.dequantizes(nets.spec):
+            x = dequantize(nets.spec, x, draws.noise.uniform(2 * draws.number + 1, nets.spec.shape))
+        log_prior = -self.codes * log(self.categories)
+        return self.log_likelihood(nets, x, z) + log_prior - (z * log_pi).sum((1, 2))
+
+    def scores_only_levels(self, spec: DataSpec) -> bool:
+        return self.likelihood.scores_only_levels(spec)
+
+    def sampler(self, nets: Nets, options: Options) -> Sampler:
+        def push(z: Tensor, noise: Noise, c: Tensor) -> Tensor:
+            return self.likelihood.draw(nets.spec, nets["decoder"](z.flatten(1)), nets["scale"](), noise)
+
+        return sampling.OneStep(lambda noise, c: self.prior(nets, noise, c), push)
+
+    def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
+        return hard_codes(self.posterior(nets, x))
+
+    def latent_shape(self, spec: DataSpec) -> Shape:
+        return (self.codes, self.categories)
+
+    def prior(self, nets: Nets, noise: Noise, c: Tensor) -> Tensor:
+        letter = (noise.uniform(0, (self.codes,)) * self.categories).long().clamp(max=self.categories - 1)
+        return F.one_hot(letter, self.categories).float()
+
+    def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
+        return self.likelihood.mean(nets.spec, nets["decoder"](z.flatten(1)))
+
+    def diagnose(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise) -> dict[str, float]:
+        log_pi = self.posterior(nets, x)
+        z = hard_codes(log_pi + gumbel(noise.uniform(0, (self.codes, self.categories))))
+        parts = categorical_surgery(log_pi, z)
+        return parts._asdict() | {"active_units": float(active_units(log_pi.exp()))}

@@ -1,0 +1,242 @@
+r"""Flow matching.
+
+A velocity field carries noise, x_0 ~ N(0, I) at t = 0, into data, x_1 at t = 1, by dx/dt = v(x, t). Along the straight
+paths x_t of `models.objectives.paths`, whose speeds are u, it is found by a regression,
+
+    L = E_{t, (x_0, x_1) ~ pi} || v(x_t, t) - u ||^2 / D,        min_v L at v(x, t) = E[u | x_t = x],
+
+with pi one of `models.objectives.couplings`. The least loss is not 0 but the variance of u given x_t: for N(m, s^2) and
+pi independent, pi s / 2 on average over t; 0 under optimal transport. Solving the equation gives samples and, back from
+data to noise, codes and
+
+    log p(x) = log N(x(0); 0, I) + integral_1^0 div v(x(t), t) dt,
+
+the density of the flow's own model, up to the solver's error. Data with levels y of distance w are dequantized in
+training, so it is that of y + w (u - 1/2), u uniform, and log P(y) >= E_u log p(y + w (u - 1/2)) + D log w. Neither
+exact nor a bound once estimated, the number is an `estimate`. Lipman's path ends in data with noise, and so does p.
+
+A condition c is dropped in training with probability `drop`, so v(x, t; 0) is the field of all data. Samples can be
+guided, v = (1 + w) v(x, t; c) - w v(x, t; 0); the field of w > 0 is no longer that of a known density.
+
+Times run from noise to data, as in the papers: `diffusers` and Stable Diffusion 3 count from data to noise, with the
+velocity noise - data. Theirs is -v at 1 - t.
+
+References:
+    | Flow Matching for Generative Modeling (Lipman et al., 2022), https://arxiv.org/abs/2210.02747
+    | Improving and Generalizing Flow-Based Generative Models with Minibatch Optimal Transport (Tong et al., 2023),
+      https://arxiv.org/abs/2302.00482
+    | Classifier-Free Diffusion Guidance (Ho & Salimans, 2022), https://arxiv.org/abs/2207.12598
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Literal, final
+
+import numpy as np
+from pydantic import Field
+
+from models.errors import InvalidInput
+from models.family import (
+    Adam,
+    Batch,
+    Conditions,
+    Decodes,
+    Encodes,
+    Family,
+    LogProb,
+    Loss,
+    Options,
+    Samples,
+    Scores,
+)
+from models.lazy import continuous, networks, scoring, solving, torch, walking
+from models.objectives.couplings import AnyCoupling, Independent
+from models.objectives.dequantization import dequantize
+from models.objectives.paths import AnyPath, Linear
+from models.spec import DataSpec, Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.continuous import Velocity
+    from models.networks import Nets
+    from models.noise import Noise
+    from models.sampling import Sampler
+    from models.scoring import Scorer
+    from models.solving import Solver
+    from models.walking import Walk
+
+CALLS = {"euler": 1, "heun": 2, "rk4": 4, "adaptive": 7}  # of the network, for a step
+EXACT_UP_TO = 8  # elements of a row whose divergence is exact unless asked otherwise
+PRODUCTS_LIMIT = 20_000  # vector-Jacobian products that the likelihood of one row may cost: a minute, for digits
+
+
+class SolverOptions(Options):
+    """How the way between noise and data is solved."""
+
+    solver: Literal["euler", "heun", "rk4", "adaptive"] = "rk4"
+    steps: int = Field(16, ge=1, le=1000)  # of adaptive: at most so many, and so many are taken in time
+    tolerance: float = Field(1e-4, ge=1e-6, le=1e-1)  # of adaptive: of the error of one step, network units
+
+    def between(self, start: float, end: float) -> Solver:
+        """The solver of the way from one time to another."""
+        grid = np.linspace(start, end, self.steps + 1)
+        match self.solver:
+            case "euler":
+                return solving.Euler(grid)
+            case "heun":
+                return solving.Heun(grid)
+            case "rk4":
+                return solving.RungeKutta(grid)
+            case "adaptive":
+                return solving.DormandPrince(start, end, self.tolerance, self.steps)
+
+
+class GuidedOptions(SolverOptions):
+    """How noise becomes data."""
+
+    guidance: float = Field(0.0, ge=0.0, le=100.0)  # w: 0 follows the condition alone, more leans away from all data
+
+
+class LikelihoodOptions(SolverOptions):
+    """How closely data are followed back to noise. The cost grows as `steps` x `draws`."""
+
+    draws: int = Field(4, ge=1, le=64)  # averaged, of what is random: the probe and the place within the level
+    divergence: Literal["auto", "exact", "hutchinson"] = "auto"  # auto: exact for rows of up to 8 elements
+
+
+@final
+class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
+    """Flow matching: a velocity field from noise to data, found by regression along straight paths."""
+
+    family: Literal["flow_matching"] = "flow_matching"
+    path: AnyPath = Linear()
+    coupling: AnyCoupling = Independent()
+    drop: float = Field(0.1, ge=0.0, lt=1.0)  # the share of training rows whose condition is left out
+    width: int | None = Field(None, ge=8, le=1024, multiple_of=8)  # None: 128 units of a layer, or 32 channels at first
+    depth: int | None = Field(None, ge=1, le=8)  # residual blocks. None: 3, or 1 at each size of an image
+
+    optimizer: ClassVar[Adam] = Adam(lr=4e-3, decay="cosine")
+    SampleOptions: ClassVar[type[Options]] = GuidedOptions
+    ScoreOptions: ClassVar[type[Options]] = LikelihoodOptions
+    EncodeOptions: ClassVar[type[Options]] = SolverOptions
+    DecodeOptions: ClassVar[type[Options]] = SolverOptions
+
+    @property
+    def answers_without(self) -> bool:
+        return self.drop > 0
+
+    def build(self, spec: DataSpec) -> Nets:
+        self.coupling.check(spec)
+        width, depth = (32, 1) if networks.convolves(spec) else (128, 3)
+        field = networks.velocity(
+            spec, width=self.width or width, depth=self.depth or depth, n_given=spec.condition_size
+        )
+        return networks.Nets(spec, velocity=field)
+
+    def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
+        x, rng = batch.x, batch.rng
+        if nets.spec.levels is not None:
+            x = dequantize(nets.spec, x, torch.rand(x.shape, generator=rng, device=x.device, dtype=x.dtype))
+        x1 = nets.spec.normalize(x)
+        c = self.dropped(batch)
+        x0 = torch.randn(x1.shape, generator=rng, device=x1.device, dtype=x1.dtype)
+        t = spread(len(x1), batch).to(x1)
+        xt, u = self.path.at(self.coupling.pair(x0, x1, c), x1, t)
+        v = nets["velocity"](xt, t, *networks.given(c))
+        yield Loss("velocity_mse", (v - u).square().mean(), ("velocity",))
+
+    def dropped(self, batch: Batch) -> Tensor:
+        """The conditions, some of which are left out, (B, C)."""
+        if not batch.c.shape[1]:
+            return batch.c
+        kept = torch.rand(len(batch.c), 1, generator=batch.rng, device=batch.c.device) >= self.drop
+        return batch.c * kept
+
+    def sampler(self, nets: Nets, options: GuidedOptions) -> Sampler:
+        return continuous.Pushed(
+            lambda noise, c: self.prior(nets, noise, c), to_data(nets, self.guided(nets, options.guidance), options)
+        )
+
+    def guided(self, nets: Nets, w: float) -> Velocity:
+        """(1 + w) v(x, t; c) - w v(x, t; 0), of c, x and t. Raises InvalidInput where no v(x, t; 0) was trained."""
+        if w == 0.0:
+            return partial(velocity, nets)
+        if nets.spec.condition is None or not self.answers_without:
+            raise InvalidInput(
+                "leans away from the model without a condition, which this one is not; leave it out, or train one on "
+                "data with a condition and family.drop above 0",
+                field="options.guidance",
+            )
+
+        def field(c: Tensor, x: Tensor, t: Tensor) -> Tensor:
+            both = velocity(nets, torch.cat([c, torch.zeros_like(c)]), torch.cat([x, x]), torch.cat([t, t]))
+            told, untold = both.chunk(2)
+            return (1 + w) * told - w * untold
+
+        return field
+
+    def validation_rows(self, spec: DataSpec) -> int:
+        return min(512, max(8, 4096 // spec.size))
+
+    def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: LikelihoodOptions) -> LogProb:
+        return scoring.score(self.scorer(nets, options), x, c, noise)
+
+    def scorer(self, nets: Nets, options: LikelihoodOptions) -> Scorer:
+        spec = nets.spec
+        exact = options.divergence == "exact" or (options.divergence == "auto" and spec.size <= EXACT_UP_TO)
+        draws = 1 if exact and spec.levels is None else options.draws
+        products = CALLS[options.solver] * options.steps * draws * (spec.size if exact else 1)
+        if products > PRODUCTS_LIMIT:
+            raise InvalidInput(
+                f"ask for {products} vector-Jacobian products a row, more than {PRODUCTS_LIMIT}; lower steps or draws"
+                + (", or take the divergence hutchinson" if exact else ""),
+                field="options",
+            )
+        return continuous.FlowScorer(
+            partial(velocity, nets),
+            options.between(1.0, 0.0),
+            lambda x: (spec.normalize(x), x.new_full((len(x),), spec.log_jacobian)),
+            spec,
+            spec.shape,
+            draws,
+            exact,
+        )
+
+    def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
+        return walking.walk(self.encoder(nets, SolverOptions()), x, c)
+
+    def encoder(self, nets: Nets, options: SolverOptions) -> Walk:
+        solver = options.between(1.0, 0.0)
+        return continuous.Transport(partial(velocity, nets), solver, nets.spec.normalize, lambda u: u)
+
+    def latent_shape(self, spec: DataSpec) -> Shape:
+        return spec.shape
+
+    def prior(self, nets: Nets, noise: Noise, c: Tensor) -> Tensor:
+        return noise.normal(0, nets.spec.shape)
+
+    def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
+        return walking.walk(self.decoder(nets, SolverOptions()), z, c)
+
+    def decoder(self, nets: Nets, options: SolverOptions) -> Walk:
+        return to_data(nets, partial(velocity, nets), options)
+
+
+def velocity(nets: Nets, c: Tensor, x: Tensor, t: Tensor) -> Tensor:
+    """v(x, t; c), (B, *shape).  c: (B, C), x: (B, *shape), t: (B,)."""
+    v: Tensor = nets["velocity"](x, t.to(x.dtype), *networks.given(c))
+    return v
+
+
+def to_data(nets: Nets, field: Velocity, options: SolverOptions) -> Walk:
+    """Noise to data along a field."""
+    return continuous.Transport(field, options.between(0.0, 1.0), lambda z: z, nets.spec.denormalize)
+
+
+def spread(n: int, batch: Batch) -> Tensor:
+    """Times in (0, 1), (n,): one uniform number spreads the rows evenly."""
+    device = batch.rng.device
+    return (torch.arange(n, device=device) + torch.rand(1, generator=batch.rng, device=device)) / n

@@ -1,0 +1,149 @@
+r"""Neural importance sampling: a flow on the unit cube learns where an integrand is large.
+
+For any density q' that is positive where f is not zero,
+
+    F = int_[0,1]^d f(x) dx = E_q' [w],      w = f(x) / q'(x),
+
+so the mean of n weights is an unbiased estimate of F, its variance F^2 chi^2(p || q') / n for f >= 0 and p = f / F:
+zero where q' = p. The proposal is a defensive mixture of the uniform density and a flow q,
+
+    q'(x) = alpha + (1 - alpha) q(x),      so |w| <= |f(x)| / alpha,
+
+whatever the flow has overlooked. q is a chain of spline couplings of the cube onto itself, its base uniform. It learns
+from its own samples: with p ~ |f|, x ~ q'_0 = q' held fixed, and w^ = w / mean w,
+
+    KL(p || q')    = E_p log p / q'      ~ mean w^ log (|f| / F q'(x)),
+    chi^2(p || q') = E_p p / q' - 1      ~ mean w^ |f| / F q'(x) - 1,
+
+both descended in q' alone. The training rows are the uniform part of the mixture: a run wants the source `unit_cube`.
+A model samples q' and knows its density; the estimate of F, its standard error and the exact F stand on the card.
+
+References:
+    | Neural Importance Sampling (Mueller et al., 2019), https://arxiv.org/abs/1808.03856
+    | Safe and Effective Importance Sampling (Owen & Zhou, 2000), doi:10.1080/01621459.2000.10473909: the mixture
+    | Neural Spline Flows (Durkan et al., 2019), https://arxiv.org/abs/1906.04032
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import log
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, cast, final
+
+from pydantic import Field, PositiveInt
+
+from models.errors import InvalidData
+from models.family import Adam, Batch, Diagnoses, Family, LogProb, Loss, Options, Samples, Scores
+from models.lazy import networks, sampling, torch
+from models.objectives.integrands import AnyIntegrand, Camel
+from models.spec import DataSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.networks import Bijection, Nets
+    from models.noise import Noise
+    from models.sampling import Sampler
+
+HALF = 5.0  # the splines' cube is [-5, 5]^d
+TINY = 1e-30  # an integrand this small is as good as zero, and has a logarithm
+
+
+class Estimate(NamedTuple):
+    """Of an integral, from n weights."""
+
+    value: float
+    std_error: float
+
+
+@final
+class NIS(Family, Samples, Scores, Diagnoses):
+    """Neural importance sampling of an integrand over the unit cube: unbiased, with an error bar on the card."""
+
+    family: Literal["nis"] = "nis"
+    integrand: AnyIntegrand = Camel()
+    divergence: Literal["kl", "chi2"] = "kl"  # chi2 is the estimate's variance itself, and noisier to descend on
+    alpha: float = Field(0.1, gt=0.0, lt=1.0)  # the share of uniform samples
+    bins: int = Field(16, ge=2, le=64)  # of a spline
+    n_transforms: int = Field(4, ge=1, le=32)
+    width: PositiveInt = Field(64, le=2048)  # units of a hidden layer
+    depth: PositiveInt = Field(2, le=8)  # hidden layers
+
+    optimizer: ClassVar[Adam] = Adam(batch_size=512, decay="cosine")
+
+    def build(self, spec: DataSpec) -> Nets:
+        if len(spec.shape) != 1 or (spec.low, spec.high, spec.levels) != (0, 1, None):
+            raise InvalidData("nis integrates over the unit cube; take the source unit_cube", field="run.data")
+        proposal = networks.Bijection(
+            spec.size,
+            univariate=networks.CubeSpline,
+            shapes=((self.bins,), (self.bins,), (self.bins + 1,)),
+            n_transforms=self.n_transforms,
+            passes=2,
+            width=self.width,
+            depth=self.depth,
+        )
+        return networks.Nets(spec, proposal=proposal)
+
+    def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
+        u = torch.rand(batch.x.shape, generator=batch.rng, device=batch.x.device, dtype=batch.x.dtype)
+        which = torch.rand(len(u), 1, generator=batch.rng, device=u.device)
+        with torch.no_grad():
+            x = self.mix(nets, which, batch.x, u)
+            f = self.integrand(x).abs().clamp_min(TINY)
+        log_q = self.log_density(nets, x)
+        w = f / log_q.detach().exp()
+        log_ratio = (f / w.mean()).log() - log_q  # log p / q', F estimated by the batch
+        divergence = log_ratio if self.divergence == "kl" else log_ratio.exp() - 1
+        value = (w / w.mean() * divergence).mean()
+        yield Loss(f"{self.divergence}_of_p_from_q", value, ("proposal",), {"integral_of_abs_f": w.mean()})
+
+    def mix(self, nets: Nets, which: Tensor, uniform: Tensor, u: Tensor) -> Tensor:
+        """X ~ q', (B, d), of three independent uniforms: which (B, 1), and (B, d) for either part."""
+        v = cast("Bijection", nets["proposal"]).inverse((2 * u - 1) * HALF)
+        proposed = ((v / HALF + 1) / 2).clamp(0, 1)
+        return torch.where(which < self.alpha, uniform, proposed)
+
+    def log_density(self, nets: Nets, x: Tensor) -> Tensor:
+        """Log q'(x), (B,) nats.  x: (B, d) in [0, 1]."""
+        _, log_q = nets["proposal"]((2 * x - 1) * HALF)
+        return torch.logaddexp(log_q + log(1 - self.alpha), torch.full_like(log_q, log(self.alpha)))
+
+    def sampler(self, nets: Nets, options: Options) -> Sampler:
+        shape = nets.spec.shape
+
+        def push(u: Tensor, noise: Noise, c: Tensor) -> Tensor:
+            return self.mix(nets, noise.uniform(1, (1,)), noise.uniform(2, shape), u)
+
+        return sampling.OneStep(draw=lambda noise, c: noise.uniform(0, shape), push=push)
+
+    def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: Options) -> LogProb:
+        return LogProb(self.log_density(nets, x).double(), "exact")
+
+    def estimate(self, nets: Nets, noise: Noise) -> Estimate:
+        """Of the integral of f, from as many weights as noise has rows, at least two."""
+        shape = nets.spec.shape
+        x = self.mix(nets, noise.uniform(1, (1,)), noise.uniform(2, shape), noise.uniform(0, shape))
+        return mean_and_error(self.integrand(x.double()) / self.log_density(nets, x).double().exp())
+
+    def diagnose(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise) -> dict[str, float]:
+        """The integral, and how many times fewer samples it took than plain Monte Carlo with the uniform rows x."""
+        estimate, plain = self.estimate(nets, noise), mean_and_error(self.integrand(x.double()))
+        return {
+            "integral": estimate.value,
+            "integral_std_error": estimate.std_error,
+            "exact_integral": self.integrand.integral(nets.spec.size),
+            "variance_reduction": (plain.std_error / estimate.std_error) ** 2,
+        }
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (
+            "Samples follow the proposal, a mixture of the uniform density and a flow, which is near the integrand but "
+            "not proportional to it; validation rows are uniform on the cube, so distances from them say little.",
+        )
+
+
+def mean_and_error(w: Tensor) -> Estimate:
+    """The mean of n independent weights and its standard error.  w: (n,)."""
+    return Estimate(float(w.mean()), float(w.std() / len(w) ** 0.5))

@@ -1,0 +1,44 @@
+r"""The velocity of a continuous flow: a perceptron that is told the time, and a condition, in every layer.
+
+    y = (W x + b) . sigmoid(W_g a + b_g) + W_b a,      a = (t, c)
+
+with tanh between layers, smooth as a solver wants its field. The last layer starts at zero: no motion.
+
+References:
+    | FFJORD (Grathwohl et al., 2018), https://arxiv.org/abs/1810.01367: its layer `concatsquash`
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import prod
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from models.networks.denoiser import zeroed
+from models.spec import Shape
+
+
+@final
+class ConcatSquash(nn.Module):
+    """(B, *shape), t, (B,), and where `n_given` > 0 a condition, (B, n_given), to dx/dt, (B, *shape)."""
+
+    def __init__(self, shape: Shape, *, width: int, depth: int, n_given: int = 0) -> None:
+        super().__init__()
+        self.shape = shape
+        sizes = [prod(shape), *[width] * depth, prod(shape)]
+        layers = [nn.Linear(a, b) for a, b in pairwise(sizes)]
+        told = [nn.Linear(1 + n_given, 2 * b) for b in sizes[1:]]
+        zeroed(layers[-1])
+        zeroed(told[-1])
+        self.layers, self.told = nn.ModuleList(layers), nn.ModuleList(told)
+
+    def forward(self, x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
+        a = t[:, None] if c is None else torch.cat([t[:, None], c], 1)
+        h = x.flatten(1)
+        for i, (layer, told) in enumerate(zip(self.layers, self.told, strict=True)):
+            gate, shift = told(a).chunk(2, 1)
+            h = layer(h.tanh() if i else h) * gate.sigmoid() + shift
+        return h.view(-1, *self.shape)

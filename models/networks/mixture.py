@@ -1,0 +1,40 @@
+r"""A mixture of Gaussians with full covariances, sum_k w_k N(mu_k, L_k L_k^T), learned by gradients."""
+
+from __future__ import annotations
+
+from math import log, pi
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+
+@final
+class GaussianMixture(nn.Module):
+    """`components` Gaussians of `size` dimensions; called, it draws."""
+
+    def __init__(self, components: int, size: int) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.zeros(components))
+        self.mean = nn.Parameter(torch.randn(components, size))
+        self.log_diagonal = nn.Parameter(torch.zeros(components, size))
+        self.below = nn.Parameter(torch.zeros(components, size, size))  # of L, under its diagonal
+
+    def forward(self, eps: Tensor, u01: Tensor) -> Tensor:
+        """Draws, (B, size), of standard normals eps, (B, size), and uniforms u01, (B, 1)."""
+        k = (u01 > self.logits.softmax(0).cumsum(0)[:-1]).sum(1)  # (B,)
+        drawn: Tensor = self.mean[k] + (self.cholesky()[k] * eps[:, None]).sum(2)
+        return drawn
+
+    def cholesky(self) -> Tensor:
+        """L, (K, size, size)."""
+        return self.below.tril(-1) + self.log_diagonal.exp().diag_embed()
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """The log-density, (B,) nats.  z: (B, size)."""
+        away = (z[:, None] - self.mean).transpose(0, 1).transpose(1, 2)  # (K, size, B)
+        standard = torch.linalg.solve_triangular(self.cholesky(), away, upper=False)
+        log_volume = self.log_diagonal.sum(1) + 0.5 * z.shape[1] * log(2 * pi)  # (K,)
+        each = -0.5 * (standard**2).sum(1) - log_volume[:, None] + self.logits.log_softmax(0)[:, None]  # (K, B)
+        log_p: Tensor = each.logsumexp(0)
+        return log_p

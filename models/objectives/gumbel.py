@@ -1,0 +1,62 @@
+r"""Codes of K categories: their exact draws, their relaxed draws, and their divergence from uniform ones.
+
+With logits phi, probabilities pi = exp(phi) / Z and g_k = -log(-log u_k), u_k ~ U(0, 1) (Gumbel noise),
+
+    argmax_k (phi_k + g_k) ~ Cat(pi),        max_k (phi_k + g_k) ~ Gumbel with mean log Z + 0.5772...,
+    y = softmax((phi + g) / tau),            one-hot as tau -> 0,
+
+    log p(y) = log Gamma(K) + (K - 1) log tau - K log sum_k pi_k y_k^-tau + sum_k [log pi_k - (tau + 1) log y_k]
+
+on the simplex (the Concrete density), and
+
+    KL(Cat(pi) || uniform) = log K + sum_k pi_k log pi_k.
+
+References:
+    | Categorical Reparameterization with Gumbel-Softmax (Jang et al., 2016), https://arxiv.org/abs/1611.01144
+    | The Concrete Distribution (Maddison et al., 2016), https://arxiv.org/abs/1611.00712
+    | Lost Relatives of the Gumbel Trick (Balog et al., 2017), https://arxiv.org/abs/1706.04161
+"""
+
+from __future__ import annotations
+
+from math import lgamma, log
+from typing import TYPE_CHECKING
+
+from models.lazy import F, torch
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+
+def gumbel(u01: Tensor) -> Tensor:
+    """Gumbel noise of uniforms in (0, 1), of their shape."""
+    return -torch.log(-torch.log(u01))
+
+
+def gumbel_like(phi: Tensor, rng: Generator) -> Tensor:
+    """Gumbel noise of the shape of phi: the logarithm of exponentials, which are never zero."""
+    return -torch.log(torch.empty_like(phi).exponential_(generator=rng))
+
+
+def hard_codes(scores: Tensor) -> Tensor:
+    """The one-hot argmax over the last axis, of the shape and type of `scores`."""
+    return F.one_hot(scores.argmax(-1), scores.shape[-1]).to(scores)
+
+
+def relaxed_codes(scores: Tensor, tau: float) -> Tensor:
+    """Softmax of scores / tau over the last axis: draws of the Concrete distribution where scores = phi + g."""
+    return (scores / tau).softmax(-1)
+
+
+def log_concrete_density(y: Tensor, log_pi: Tensor, tau: float) -> Tensor:
+    """Log-density of relaxed codes on the simplex, nats, (...).  y, log_pi: (..., K)."""
+    k, log_y = y.shape[-1], y.log()
+    log_normalizer = torch.logsumexp(log_pi - tau * log_y, -1)
+    per_category = (log_pi - (tau + 1) * log_y).sum(-1)
+    return lgamma(k) + (k - 1) * log(tau) - k * log_normalizer + per_category
+
+
+def kl_to_uniform_nats(log_pi: Tensor) -> Tensor:
+    """KL of a row's codes to uniform ones, (B,).  log_pi: (B, codes, K)."""
+    codes, k = log_pi.shape[1:]
+    return codes * log(k) + (log_pi.exp() * log_pi).sum((1, 2))

@@ -1,0 +1,81 @@
+r"""Gaussian noise about what the decoder says.
+
+    u = normalize(x),      log p = log N(u; mu, diag sigma^2) + log |du/dx|
+
+sigma is one number, given or learned, or one that the decoder tells for each element, (mu, log sigma) = y. Per
+element a likelihood has no upper end: where a decoder can lay a point of itself on a point of the data, sigma -> 0
+makes the density as large as one likes, so log sigma is kept above -6 (Mattei & Frellsen, 2018). Data with levels are
+dequantized (`models.objectives.dequantization`), which bounds the number, and it includes the bins' volume: nats of
+the level itself.
+
+References:
+    | Auto-Encoding Variational Bayes (Kingma & Welling, 2013), https://arxiv.org/abs/1312.6114
+    | Leveraging the Exact Likelihood of Deep Latent Variable Models (Mattei & Frellsen, 2018), arXiv:1802.04826
+"""
+
+from __future__ import annotations
+
+from math import log, pi
+from typing import TYPE_CHECKING, Literal, final
+
+from pydantic import PositiveFloat
+
+from models.objectives.dequantization import level_log_volume
+from models.objectives.likelihoods.base import Likelihood
+from models.spec import DataSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.noise import Noise
+
+LOG_SCALE_RANGE = (-6.0, 3.0)  # where each element has its own
+
+
+@final
+class Gaussian(Likelihood):
+    """Gaussian noise, its standard deviation in network units (data have about unit variance, or lie in [-1, 1])."""
+
+    likelihood: Literal["gaussian"] = "gaussian"
+    scale: PositiveFloat | Literal["learned", "per_element"] = "learned"  # learned: one for all elements
+
+    @property
+    def learns_scale(self) -> bool:
+        return self.scale == "learned"
+
+    @property
+    def initial_log_scale(self) -> float:
+        return log(self.scale) if isinstance(self.scale, float) else super().initial_log_scale
+
+    def check(self, spec: DataSpec) -> None:
+        return
+
+    def n_each(self, spec: DataSpec) -> int:
+        return 2 if self.scale == "per_element" else 1
+
+    def scores_only_levels(self, spec: DataSpec) -> bool:
+        return spec.levels is not None
+
+    def dequantizes(self, spec: DataSpec) -> bool:
+        return spec.levels is not None
+
+    def log_prob(self, spec: DataSpec, x: Tensor, y: Tensor, log_scale: Tensor) -> Tensor:
+        mu, log_scale = self._read(y, log_scale)
+        standard = (spec.normalize(x) - mu) * (-log_scale).exp()
+        per_element = -0.5 * standard**2 - log_scale - 0.5 * log(2 * pi)
+        log_volume = level_log_volume(spec) if self.dequantizes(spec) else 0.0
+        return per_element.flatten(1).sum(1) + (spec.log_jacobian + log_volume)
+
+    def mean(self, spec: DataSpec, y: Tensor) -> Tensor:
+        return spec.denormalize(self._read(y, y)[0])
+
+    def draw(self, spec: DataSpec, y: Tensor, log_scale: Tensor, noise: Noise) -> Tensor:
+        mu, log_scale = self._read(y, log_scale)
+        return spec.denormalize(mu + log_scale.exp() * noise.normal(1, spec.shape))
+
+    def _read(self, y: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Mu, (B, *shape), and log sigma."""
+        if self.scale != "per_element":
+            return y, log_scale
+        mu, raw = y.chunk(2, dim=1)
+        return mu, (raw + self.initial_log_scale).clamp(*LOG_SCALE_RANGE)

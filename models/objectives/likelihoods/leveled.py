@@ -1,0 +1,121 @@
+"""Probabilities of levels, element by element (`models.objectives.levels` has the mathematics)."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Literal, final
+
+from pydantic import Field
+
+from models.errors import InvalidData
+from models.objectives.levels import (
+    categorical_draw,
+    categorical_log_prob,
+    categorical_mean,
+    logistic_mixture_draw,
+    logistic_mixture_log_prob,
+    logistic_mixture_mean,
+)
+from models.objectives.likelihoods.base import Likelihood, bounds, check_levels
+from models.spec import DataSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.noise import Noise
+
+MAX_CATEGORIES = 256
+
+
+class Leveled(Likelihood):
+    """A distribution over level numbers, 0 to levels - 1, of each element."""
+
+    def scores_only_levels(self, spec: DataSpec) -> bool:
+        return True
+
+    def log_prob(self, spec: DataSpec, x: Tensor, y: Tensor, log_scale: Tensor) -> Tensor:
+        low, _ = bounds(spec)
+        level = ((x - low) / spec.bin_width).round().long()
+        return self.level_log_prob(spec, self._of_each(spec, y), level).flatten(1).sum(1)
+
+    def mean(self, spec: DataSpec, y: Tensor) -> Tensor:
+        low, _ = bounds(spec)
+        return low + spec.bin_width * self.level_mean(spec, self._of_each(spec, y))
+
+    def draw(self, spec: DataSpec, y: Tensor, log_scale: Tensor, noise: Noise) -> Tensor:
+        low, _ = bounds(spec)
+        return low + spec.bin_width * self.level_draw(spec, self._of_each(spec, y), noise)
+
+    @abstractmethod
+    def level_log_prob(self, spec: DataSpec, params: Tensor, level: Tensor) -> Tensor:
+        """Log P(level), (B, *shape).  params: (B, n_each, *shape)."""
+
+    @abstractmethod
+    def level_mean(self, spec: DataSpec, params: Tensor) -> Tensor:
+        """The mean level, (B, *shape)."""
+
+    @abstractmethod
+    def level_draw(self, spec: DataSpec, params: Tensor, noise: Noise) -> Tensor:
+        """A level, (B, *shape) int64."""
+
+    def _of_each(self, spec: DataSpec, y: Tensor) -> Tensor:
+        return y.view(-1, self.n_each(spec), *spec.shape)
+
+
+@final
+class Categorical(Leveled):
+    """A table of probabilities for each element (softmax): any shape, no notion of nearness; for at most 256 levels."""
+
+    likelihood: Literal["categorical"] = "categorical"
+
+    def check(self, spec: DataSpec) -> None:
+        check_levels(spec, self.likelihood)
+        if spec.levels is not None and spec.levels > MAX_CATEGORIES:
+            raise InvalidData(
+                f"categorical takes at most {MAX_CATEGORIES} levels, these data have {spec.levels}; use "
+                '{"likelihood": "discretized_logistic"}',
+                field="run.family.likelihood",
+            )
+
+    def n_each(self, spec: DataSpec) -> int:
+        return level_count(spec)
+
+    def level_log_prob(self, spec: DataSpec, params: Tensor, level: Tensor) -> Tensor:
+        return categorical_log_prob(params, level)
+
+    def level_mean(self, spec: DataSpec, params: Tensor) -> Tensor:
+        return categorical_mean(params)
+
+    def level_draw(self, spec: DataSpec, params: Tensor, noise: Noise) -> Tensor:
+        return categorical_draw(params, noise.uniform(1, spec.shape))
+
+
+@final
+class DiscretizedLogistic(Leveled):
+    """The bins of a mixture of logistics, open at both ends of the range; for data with levels."""
+
+    likelihood: Literal["discretized_logistic"] = "discretized_logistic"
+    components: int = Field(1, ge=1, le=32)
+
+    def check(self, spec: DataSpec) -> None:
+        check_levels(spec, self.likelihood)
+
+    def n_each(self, spec: DataSpec) -> int:
+        return 3 * self.components
+
+    def level_log_prob(self, spec: DataSpec, params: Tensor, level: Tensor) -> Tensor:
+        return logistic_mixture_log_prob(params, level, level_count(spec))
+
+    def level_mean(self, spec: DataSpec, params: Tensor) -> Tensor:
+        return logistic_mixture_mean(params, level_count(spec))
+
+    def level_draw(self, spec: DataSpec, params: Tensor, noise: Noise) -> Tensor:
+        component, value = noise.uniform(1, spec.shape), noise.uniform(2, spec.shape)
+        return logistic_mixture_draw(params, component, value, level_count(spec))
+
+
+def level_count(spec: DataSpec) -> int:
+    """How many levels the data have."""
+    if spec.levels is None:
+        raise ValueError("continuous data have no levels")
+    return spec.levels

@@ -1,0 +1,69 @@
+"""Samplers of diffusions: from noise to data over falling noise levels, a row for each.
+
+A sampler is a table of coefficients for `LinearSteps`, or a small class. A new one is a row of `SAMPLERS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from models.denoising import DenoisingOptions
+from models.objectives.schedules import Floats
+from models.samplers.dpm_solver import DPMSolver
+from models.samplers.heun import Heun
+from models.samplers.linear import LinearSteps, ancestral, corrected, ddim, euler_maruyama, reverse_sde
+from models.samplers.predictor import Predictor
+from models.samplers.probability_flow import DDIM, FlowSampler, FlowWalk, as_is
+from models.sampling import Sampler
+from models.solving import DormandPrince, RungeKutta, Solver
+
+Map = Callable[[Tensor], Tensor]
+Builder = Callable[[Predictor, Floats, DenoisingOptions], Sampler]  # of levels, noisiest first
+
+SOLVERS: dict[str, Callable[[Floats, float], Solver]] = {  # of the ends of steps, and a tolerance
+    "rk4": lambda ends, _: RungeKutta(ends),
+    "adaptive": lambda ends, tolerance: DormandPrince(ends[0], ends[-1], tolerance, len(ends) - 1),
+}
+
+
+def _flow(predict: Predictor, log_snr: Floats, options: DenoisingOptions) -> Sampler:
+    return FlowSampler(predict, SOLVERS[options.solver](log_snr, options.tolerance), log_snr[-1])
+
+
+SAMPLERS: dict[str, Builder] = {
+    "ddim": lambda predict, levels, options: LinearSteps(predict, levels, ddim(levels, options.eta)),
+    "ancestral": lambda predict, levels, options: LinearSteps(predict, levels, ancestral(levels, options.variance)),
+    "sde": lambda predict, levels, _: LinearSteps(predict, levels, reverse_sde(levels)),
+    "euler_maruyama": lambda predict, levels, _: LinearSteps(predict, levels, euler_maruyama(levels)),
+    "predictor_corrector": lambda predict, levels, options: LinearSteps(predict, *corrected(levels, options.snr)),
+    "heun": lambda predict, levels, _: Heun(predict, levels),
+    "dpm_solver": lambda predict, levels, _: DPMSolver(predict, levels),
+    "ode": _flow,
+}
+
+
+def walk(predict: Predictor, ends: Floats, solver: str, enter: Map, leave: Map) -> FlowWalk:
+    """Rows along the flow, by Runge and Kutta's steps or DDIM's.  ends: (S + 1,), lambda in the order it is walked."""
+    if solver == "ddim":
+        return FlowWalk(predict.noise, DDIM(ends), enter, leave)
+    return FlowWalk(predict.flow, RungeKutta(ends), enter, leave)
+
+
+__all__ = [
+    "SAMPLERS",
+    "DPMSolver",
+    "FlowSampler",
+    "FlowWalk",
+    "Heun",
+    "LinearSteps",
+    "Predictor",
+    "ancestral",
+    "as_is",
+    "corrected",
+    "ddim",
+    "euler_maruyama",
+    "reverse_sde",
+    "walk",
+]

@@ -1,0 +1,41 @@
+r"""Karras et al.'s deterministic sampler: Heun's method along the probability flow.
+
+In y = x / alpha, the data with noise of size s = sigma / alpha beside them, the flow is dy / ds = eps(y, s). A step
+from s to s' goes there by Euler's method, which is DDIM's, and again with the mean of the two slopes,
+
+    x~ = a x + b eps(x),      x' = a x + b (eps(x) + eps(x~)) / 2,
+
+with DDIM's a = alpha' / alpha and b = alpha' (s' - s): two network calls, an error of second order. The last step, to
+the data, is Euler's: it ends at x_0.
+
+References:
+    | Elucidating the Design Space of Diffusion-Based Generative Models (Karras et al., 2022), arXiv:2206.00364
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from torch import Tensor
+
+from models.noise import Noise
+from models.samplers.linear import ddim
+from models.samplers.predictor import Denoising, columns
+from models.sampling import State
+
+
+@final
+@dataclass(frozen=True)
+class Heun(Denoising):
+    """Euler's step, then the trapezoid's."""
+
+    def step(self, state: State, k: Tensor, noise: Noise) -> State:
+        x, c = state
+        a, b, _ = columns(ddim(self.log_snr, 0.0), k, x)
+        eps = self.predict.noise(x, self.levels(k, x), c)
+        there = a * x + b * eps
+        if (inner := (k < self.steps - 1)).any():
+            ahead = self.predict.noise(there, self.levels((k + 1).clamp(max=self.steps - 1), x), c)
+            there = there + inner.to(x).view_as(a) * b * (ahead - eps) / 2
+        return there, c

@@ -1,0 +1,98 @@
+r"""Samplers whose step is linear in x, its noise and fresh noise.
+
+Let (alpha, sigma) be a level, (alpha', sigma') the next one, eps the noise in x, x_0 = (x - sigma eps) / alpha and
+e^h = alpha' / alpha. Each step is x' = a x + b eps + c xi with xi ~ N(0, I):
+
+    ddim(eta):       x' = alpha' x_0 + sqrt(sigma'^2 - c^2) eps + c xi,
+                     c = eta (sigma' / sigma) sqrt(1 - alpha^2 / alpha'^2)
+    ancestral:       the mean of q(x'|x, x_0), as ddim(1) has it, with the variance of q(x'|x, x_0), beta~ = c^2 of
+                     ddim(1), right for data of one point, or beta = 1 - alpha^2 / alpha'^2, right for N(0, I)
+    sde:             x' = e^h x - 2 (e^h - 1) eps / sigma + sqrt(e^{2h} - 1) xi
+    euler_maruyama:  x' = (1 + h) x - 2 h eps / sigma + sqrt(2h) xi
+
+The last two are the reverse of dX = -X dt + sqrt(2) dB, dX = (X + 2 s) d tau + sqrt(2) dB with the score
+s = -eps / sigma frozen over a step of length h: solved exactly (the exponential integrator), and to first order.
+(Anderson's -X - 2 s belongs to a time that runs backwards; with d tau > 0 it runs away from the data.)
+
+A predictor-corrector takes before each step of the sde one of Langevin's at the same level,
+
+    x' = x + e s + sqrt(2 e) xi,      e = 2 e^{-2h} (r sigma)^2,
+
+with the signal-to-noise ratio r of a step. (Song et al. take r |xi| / |s| for r sigma, the norms averaged over the
+batch; here rows never look at one another, and sigma is that ratio where eps is noise, as in Song & Ermon.)
+
+References:
+    | Denoising Diffusion Probabilistic Models (Ho et al., 2020), https://arxiv.org/abs/2006.11239
+    | Denoising Diffusion Implicit Models (Song et al., 2020), https://arxiv.org/abs/2010.02502
+    | Score-Based Generative Modeling through SDEs (Song et al., 2021), https://arxiv.org/abs/2011.13456
+    | Generative Modeling by Estimating Gradients of the Data Distribution (Song & Ermon, 2019), arXiv:1907.05600
+    | Reverse-time diffusion equation models (Anderson, 1982), doi:10.1016/0304-4149(82)90051-5
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, final
+
+import numpy as np
+from torch import Tensor
+
+from models.noise import Noise
+from models.objectives.schedules import Floats
+from models.samplers.predictor import Denoising, columns, pairs
+from models.sampling import State
+
+
+@final
+@dataclass(frozen=True)
+class LinearSteps(Denoising):
+    """The steps x' = a x + b eps + c xi."""
+
+    coefficients: Floats  # (S, 3): a, b, c
+
+    def step(self, state: State, k: Tensor, noise: Noise) -> State:
+        x, c = state
+        a, b, spread = columns(self.coefficients, k, x)
+        mean: Tensor = a * x + b * self.predict.noise(x, self.levels(k, x), c)
+        if not self.coefficients[:, 2].any():
+            return mean, c
+        return mean + spread * noise.normal(k + 1, self.predict.spec.shape).to(x), c
+
+
+def ddim(log_snr: Floats, eta: float) -> Floats:
+    """Coefficients of DDIM, (S, 3); `eta` is 0 for the deterministic map, 1 for ancestral sampling."""
+    (alpha, alpha_), (sigma, sigma_) = pairs(log_snr)
+    a = alpha_ / alpha
+    c = eta * sigma_ / sigma * np.sqrt(1 - (alpha / alpha_) ** 2)
+    return np.stack([a, np.sqrt(sigma_**2 - c**2) - a * sigma, c], axis=1)
+
+
+def ancestral(log_snr: Floats, variance: Literal["posterior", "beta"]) -> Floats:
+    """Coefficients of DDPM, (S, 3), with either of its variances. The last step adds no noise."""
+    coefficients = ddim(log_snr, 1.0)
+    if variance == "beta":
+        (alpha, alpha_), _ = pairs(log_snr)
+        coefficients[:-1, 2] = np.sqrt(1 - (alpha / alpha_) ** 2)[:-1]
+    return coefficients
+
+
+def reverse_sde(log_snr: Floats) -> Floats:
+    """Coefficients of the reverse Ornstein-Uhlenbeck process with a frozen score, solved exactly, (S, 3)."""
+    (alpha, alpha_), (sigma, _) = pairs(log_snr)
+    a = alpha_ / alpha  # e^h
+    return np.stack([a, -2 * (a - 1) / sigma, np.sqrt(a**2 - 1)], axis=1)
+
+
+def euler_maruyama(log_snr: Floats) -> Floats:
+    """Coefficients of the same to first order in the step, (S, 3)."""
+    (alpha, alpha_), (sigma, _) = pairs(log_snr)
+    h = np.log(alpha_ / alpha)
+    return np.stack([1 + h, -2 * h / sigma, np.sqrt(2 * h)], axis=1)
+
+
+def corrected(log_snr: Floats, r: float) -> tuple[Floats, Floats]:
+    """Levels, (2S,), and coefficients, (2S, 3), of a Langevin step before each step of `reverse_sde`."""
+    (alpha, alpha_), (sigma, _) = pairs(log_snr)
+    e = 2 * (alpha / alpha_) ** 2 * (r * sigma) ** 2
+    langevin = np.stack([np.ones_like(e), -e / sigma, np.sqrt(2 * e)], axis=1)
+    return np.repeat(log_snr, 2), np.stack([langevin, reverse_sde(log_snr)], axis=1).reshape(-1, 3)

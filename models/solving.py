@@ -1,0 +1,151 @@
+r"""Solvers of x' = f(x, t), step by step: what samplers, scorers and walks of continuous flows are made of.
+
+As with them, rows at different steps share the calls of the field and never look at one another.
+
+    euler:           order 1, one call of the field for each step
+    heun:            order 2, the trapezium of the slopes at both ends of Euler's step, two calls
+    runge_kutta:     the classical method of order 4 on a fixed grid, four calls of the field for each step
+    dormand_prince:  order 5, the sizes of the steps chosen by their errors (`models.objectives.dormand_prince`), seven
+                     calls for each of S attempts; a row that runs low on them takes what is left in even steps
+
+References:
+    | Solving Ordinary Differential Equations I (Hairer, Norsett & Wanner, 1993), sections II.1 and II.4
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from models.objectives import dormand_prince
+from models.objectives.dormand_prince import VectorField
+from models.objectives.schedules import Floats
+from models.sampling import State
+
+
+class Solver(ABC):
+    """A way along a field in `steps` steps."""
+
+    @property
+    @abstractmethod
+    def steps(self) -> int:
+        """How many calls of `step` lead from start to end."""
+
+    @abstractmethod
+    def init(self, x: Tensor) -> State:
+        """The state before step 0; where rows stand is its first part, here and later.  x: (B, *shape)."""
+
+    @abstractmethod
+    def step(self, field: VectorField, state: State, k: Tensor) -> State:
+        """The state after step k.  k: (B,) int64 on the CPU, one index for each row, 0 <= k < steps."""
+
+
+@final
+@dataclass(frozen=True)
+class RungeKutta(Solver):
+    """State: x."""
+
+    grid: Floats  # (S + 1,), the ends of the steps
+
+    @property
+    def steps(self) -> int:
+        return len(self.grid) - 1
+
+    def init(self, x: Tensor) -> State:
+        return (x,)
+
+    def step(self, field: VectorField, state: State, k: Tensor) -> State:
+        (x,) = state
+        grid = torch.from_numpy(self.grid)
+        start, end = grid[k].to(x.device), grid[k + 1].to(x.device)
+        middle, h = (start + end) / 2, (end - start).to(x.dtype).view(-1, *[1] * (x.ndim - 1))
+        k1 = field(x, start)
+        k2 = field(x + h / 2 * k1, middle)
+        k3 = field(x + h / 2 * k2, middle)
+        k4 = field(x + h * k3, end)
+        return (x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4),)
+
+
+@final
+@dataclass(frozen=True)
+class Euler(Solver):
+    """State: x."""
+
+    grid: Floats  # (S + 1,), the ends of the steps
+
+    @property
+    def steps(self) -> int:
+        return len(self.grid) - 1
+
+    def init(self, x: Tensor) -> State:
+        return (x,)
+
+    def step(self, field: VectorField, state: State, k: Tensor) -> State:
+        (x,) = state
+        start, end = _ends(self.grid, k, x)
+        return (x + _column(end - start, x) * field(x, start),)
+
+
+@final
+@dataclass(frozen=True)
+class Heun(Solver):
+    """State: x."""
+
+    grid: Floats  # (S + 1,), the ends of the steps
+
+    @property
+    def steps(self) -> int:
+        return len(self.grid) - 1
+
+    def init(self, x: Tensor) -> State:
+        return (x,)
+
+    def step(self, field: VectorField, state: State, k: Tensor) -> State:
+        (x,) = state
+        start, end = _ends(self.grid, k, x)
+        h = _column(end - start, x)
+        k1 = field(x, start)
+        k2 = field(x + h * k1, end)
+        return (x + h / 2 * (k1 + k2),)
+
+
+@final
+@dataclass(frozen=True)
+class DormandPrince(Solver):
+    """State: x; t and the size to try next, (B,) float64."""
+
+    start: float
+    end: float
+    tolerance: float  # of the error of one step, absolute and relative
+    attempts: int
+
+    @property
+    def steps(self) -> int:
+        return self.attempts
+
+    def init(self, x: Tensor) -> State:
+        t = torch.full((len(x),), self.start, dtype=torch.float64, device=x.device)
+        return x, t, torch.full_like(t, abs(self.end - self.start) / 16)
+
+    def step(self, field: VectorField, state: State, k: Tensor) -> State:
+        x, t, h = state
+        end = torch.full_like(t, self.end)
+        if torch.equal(t, end):
+            return state
+        least = (end - t).abs() / (self.attempts - k).to(t)
+        return dormand_prince.advance(field, x, t, h, end, self.tolerance, least)[:3]
+
+
+def _ends(grid: Floats, k: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the step k of each row begins and ends, (B,) float64 beside x."""
+    at = torch.from_numpy(grid)
+    return at[k].to(x.device), at[k + 1].to(x.device)
+
+
+def _column(h: Tensor, x: Tensor) -> Tensor:
+    """Sizes of steps, (B,), for the rows of x."""
+    return h.to(x.dtype).view(-1, *[1] * (x.ndim - 1))

@@ -1,0 +1,133 @@
+"""The autoencoder against principal component analysis (float64), and what it refuses."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from models.errors import InvalidInput
+from models.families.ae import AE
+from models.family import Batch, Options, capabilities
+from models.networks import Nets
+from models.noise import Noise
+from models.objectives.code_densities import GaussianDensity, MixtureDensity
+from models.sampling import sample, untold
+from models.spec import DataSpec
+
+D, Z, N = 5, 2, 400
+SPACE = DataSpec(shape=(D,))
+LINEAR = AE(latent=Z, depth=0)
+
+
+def built(family: AE, spec: DataSpec) -> Nets:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return family.build(spec).double()
+
+
+def data() -> Tensor:
+    """Centered rows whose covariance has eigenvalues well apart."""
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(N, D, generator=rng, dtype=torch.float64) * torch.tensor([3.0, 2.0, 1.0, 0.5, 0.2])
+    x = x @ torch.linalg.qr(torch.randn(D, D, generator=rng, dtype=torch.float64)).Q
+    return x - x.mean(0)
+
+
+def principal(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues of the covariance, rising, and their directions as columns."""
+    values, directions = torch.linalg.eigh(x.T @ x / len(x))
+    return values, directions
+
+
+def batch(x: Tensor) -> Batch:
+    return Batch(x, untold(x), torch.Generator().manual_seed(0), 0, 1, torch.arange(len(x)))
+
+
+def squared_error(nets: Nets, x: Tensor) -> Tensor:
+    return next(iter(LINEAR.losses(nets, batch(x)))).value
+
+
+def minimized(nets: Nets, x: Tensor) -> Nets:
+    descent = torch.optim.LBFGS(nets.parameters(), max_iter=400, line_search_fn="strong_wolfe", tolerance_change=1e-14)
+
+    def closure() -> Tensor:
+        descent.zero_grad()
+        value = squared_error(nets, x)
+        value.backward()
+        return value
+
+    descent.step(closure)
+    return nets
+
+
+def test_principal_components_are_where_a_linear_autoencoder_rests() -> None:
+    """T15: the error there is the sum of the eigenvalues left out, and its gradient is zero."""
+    x = data()
+    values, directions = principal(x)
+    nets = built(LINEAR, SPACE)
+    with torch.no_grad():
+        for name, weight in (("encoder", directions[:, -Z:].T), ("decoder", directions[:, -Z:])):
+            matrix, bias = nets[name].parameters()
+            matrix.copy_(weight)
+            bias.zero_()
+    value = squared_error(nets, x)
+    assert value.item() == pytest.approx(float(values[:-Z].sum()), rel=1e-9)
+    gradients = torch.autograd.grad(value, list(nets.parameters()))
+    assert max(float(gradient.abs().max()) for gradient in gradients) < 1e-10
+
+
+def test_training_finds_the_principal_subspace() -> None:
+    """T15: from random weights, to the same error and the same plane."""
+    x = data()
+    values, directions = principal(x)
+    nets = minimized(built(LINEAR, SPACE), x)
+    assert squared_error(nets, x).item() == pytest.approx(float(values[:-Z].sum()), rel=1e-6)
+    matrix = next(nets["decoder"].parameters()).detach()
+    found = matrix @ torch.linalg.pinv(matrix)  # projects onto the span of the decoder
+    wanted = directions[:, -Z:] @ directions[:, -Z:].T
+    assert torch.allclose(found, wanted, atol=1e-4)
+
+
+def test_a_density_of_codes_moves_neither_encoder_nor_decoder() -> None:
+    family = AE(latent=Z, depth=1, width=8, density=MixtureDensity(components=3))
+    nets = built(family, SPACE)
+    first, second = family.losses(nets, batch(data()))
+    assert first.trains == ("encoder", "decoder")
+    assert second.trains == ("density",)
+    others = [weight for name in ("encoder", "decoder") for weight in nets[name].parameters()]
+    assert set(torch.autograd.grad(second.value, others, allow_unused=True)) == {None}
+
+
+def test_the_fitted_gaussian_has_the_moments_of_the_codes() -> None:
+    family = AE(latent=Z, depth=0, density=GaussianDensity())
+    nets, x = built(family, SPACE), data()
+    descent = torch.optim.LBFGS(nets["density"].parameters(), max_iter=200, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        descent.zero_grad()
+        value = list(family.losses(nets, batch(x)))[1].value
+        value.backward()
+        return value
+
+    descent.step(closure)
+    z = family.encode(nets, x, untold(x)).detach()
+    noise = Noise.rows(0, 20_000)
+    drawn = family.prior(nets.float(), noise, untold(noise)).detach().double()
+    assert torch.allclose(drawn.mean(0), z.mean(0), atol=0.05)
+    assert torch.allclose(drawn.T.cov(), z.T.cov(), rtol=0.05, atol=0.02)
+
+
+def test_without_a_density_it_reconstructs_and_does_not_generate() -> None:
+    nets = built(LINEAR, SPACE).float()
+    assert capabilities(LINEAR) == ("encode", "decode", "reconstruct", "interpolate")
+    assert "does not generate" in LINEAR.notes[0]
+    noise = Noise.rows(0, 2)
+    with pytest.raises(InvalidInput, match="no density of codes") as refusal:
+        sample(LINEAR.sampler(nets, Options()), noise)
+    assert refusal.value.field == "start_seed"
+
+
+def test_with_a_density_it_samples_and_says_what_from() -> None:
+    family = AE(latent=Z, density=GaussianDensity())
+    assert "sample" in capabilities(family)
+    assert "not a generative one" in family.notes[0]
+    assert sample(family.sampler(built(family, SPACE).float(), Options()), Noise.rows(0, 3)).shape == (3, D)

@@ -1,0 +1,171 @@
+"""Adversarial variational Bayes where every density is Gaussian and all is known (float64)."""
+
+import math
+
+import pytest
+import torch
+from scipy.integrate import quad
+from torch import Tensor, nn
+
+from models.families.avb import AVB, LOGISTIC, ProposalOptions, log_density, log_standard_density
+from models.family import Batch
+from models.networks import Nets
+from models.noise import Noise
+from models.objectives.gaussians import kl_to_prior_nats
+from models.sampling import untold
+from models.spec import DataSpec
+
+PLANE = DataSpec(shape=(2,))
+FAMILY = AVB(latent=1, noise=1, depth=0)
+W, VARIANCE, X = (1.0, 0.5), 0.25, (0.7, -0.3)  # probabilistic PCA: x | z ~ N(W z, variance I), as in T01
+LOG_P, MEAN, POSTERIOR_VARIANCE = -2.10412911, 0.36666667, 0.16666667
+ELBO_OF_PRIOR = -4.11158271  # T03
+
+
+class Ratio(nn.Module):
+    """T(x, z~) = log q(z|x) - log r(z|x) + shift for q = N(mean, variance) at every x and r = N(0, 1)."""
+
+    def __init__(self, mean: float, variance: float, shift: float = 0.0) -> None:
+        super().__init__()
+        self.mean, self.variance, self.shift = mean, variance, shift
+
+    def forward(self, told: Tensor) -> Tensor:
+        z = told[:, -1:]
+        log_q = -0.5 * ((z - self.mean) ** 2 / self.variance + math.log(self.variance))
+        return log_q + 0.5 * z**2 + self.shift
+
+
+def linear(layer: nn.Module, weight: list[list[float]], bias: list[float]) -> None:
+    matrix, offset = layer.parameters()
+    matrix.copy_(torch.tensor(weight))
+    offset.copy_(torch.tensor(bias))
+
+
+def gaussian(mean: float, variance: float, *, contrast: tuple[float, float], adversary: nn.Module) -> Nets:
+    """p of T01, q(z|x) = N(mean, variance) for every x, and a contrast of this mean and variance."""
+    nets = FAMILY.build(PLANE).double().requires_grad_(False)
+    linear(nets["encoder"], [[0, 0, math.sqrt(variance)]], [mean])
+    linear(nets["decoder"], [[W[0]], [W[1]]], [0, 0])
+    linear(nets["contrast"], [[0, 0], [0, 0]], [contrast[0], math.log(contrast[1])])
+    nets["scale"].value.fill_(0.5 * math.log(VARIANCE))
+    nets["adversary"] = adversary
+    return nets
+
+
+def rows(n: int) -> Tensor:
+    return torch.tensor(X, dtype=torch.float64).expand(n, -1)
+
+
+def scored(nets: Nets, n: int, k: int = 1, proposal: str = "implicit") -> Tensor:
+    options = ProposalOptions.model_validate({"k": k, "proposal": proposal})
+    return FAMILY.log_prob(nets, rows(n), untold(rows(n)), Noise.rows(0, n), options).value
+
+
+def z_score(values: Tensor, mean: float) -> float:
+    return abs(float((values.mean() - mean) / (values.std() / math.sqrt(len(values)))))
+
+
+def test_the_best_adversary_is_the_log_ratio_of_the_posterior() -> None:
+    """T58: among quadratics in z, log q - log p is where the logistic loss is flat."""
+    mean, variance, n = 0.4, 0.3, 400_000
+    z = torch.special.ndtri((torch.arange(n, dtype=torch.float64) + 0.5) / n)[:, None]  # midpoints of equal cells
+    weights = torch.tensor(
+        [-0.5 * (mean**2 / variance + math.log(variance)), mean / variance, 0.5 - 0.5 / variance],
+        dtype=torch.float64,
+        requires_grad=True,
+    )
+
+    def quadratic(z: Tensor) -> Tensor:
+        return weights[0] + weights[1] * z + weights[2] * z**2
+
+    assert torch.allclose(quadratic(z[:9]), Ratio(mean, variance)(z[:9]))
+    loss = LOGISTIC.critic_loss(quadratic, mean + math.sqrt(variance) * z, z, torch.Generator())
+    (gradient,) = torch.autograd.grad(loss, weights)
+    assert float(gradient.abs().max()) < 1e-5
+
+
+def test_the_best_adversary_gives_the_elbo() -> None:
+    """T58, T02: at the exact posterior every draw weighs log p(x), whatever the contrast."""
+    for contrast, adversary in (
+        ((0.0, 1.0), Ratio(MEAN, POSTERIOR_VARIANCE)),
+        ((MEAN, POSTERIOR_VARIANCE), Ratio(0.0, 1.0)),  # r = q: T = 0
+    ):
+        nets = gaussian(MEAN, POSTERIOR_VARIANCE, contrast=contrast, adversary=adversary)
+        assert scored(nets, 50) == pytest.approx(torch.full((50,), LOG_P).numpy(), abs=1e-5)
+
+
+def test_a_posterior_that_is_the_prior_has_its_elbo() -> None:
+    """T58, T03."""
+    nets = gaussian(0.0, 1.0, contrast=(0.0, 1.0), adversary=Ratio(0.0, 1.0))
+    assert z_score(scored(nets, 20_000), ELBO_OF_PRIOR) < 5
+
+
+def test_another_adversary_exceeds_the_likelihood() -> None:
+    """T58: so the number is an estimate and no bound."""
+    nets = gaussian(
+        MEAN, POSTERIOR_VARIANCE, contrast=(0.0, 1.0), adversary=Ratio(MEAN, POSTERIOR_VARIANCE, shift=-0.7)
+    )
+    assert bool((scored(nets, 50) > LOG_P + 0.6).all())
+    options = ProposalOptions()
+    assert FAMILY.log_prob(nets, rows(2), untold(rows(2)), Noise.rows(0, 2), options).kind == "estimate"
+    assert "can exceed" in FAMILY.notes[0]
+
+
+def test_draws_of_the_contrast_bound_the_likelihood_whatever_the_adversary() -> None:
+    nets = gaussian(0.0, 2.0, contrast=(0.2, 0.5), adversary=Ratio(9.0, 0.1, shift=50.0))
+    few, many = scored(nets, 4000, 1, "contrast"), scored(nets, 20, 5000, "contrast")
+    assert float(few.mean()) < LOG_P
+    assert many.numpy() == pytest.approx(LOG_P, abs=0.02)
+    options = ProposalOptions(proposal="contrast")
+    assert FAMILY.log_prob(nets, rows(2), untold(rows(2)), Noise.rows(0, 2), options).kind == "lower_bound"
+
+
+@pytest.mark.parametrize(("mu", "variance"), [(0.0, 1.0), (0.4, 0.3), (-1.0, 2.5)])
+def test_any_contrast_splits_the_divergence(mu: float, variance: float) -> None:
+    """T58: KL(q || p) = KL(q || r) + E_q log r / p, by quadrature, for any r."""
+    q_mean, q_variance = 0.6, 0.2
+
+    def at(z: float) -> Tensor:
+        return torch.tensor([[z]], dtype=torch.float64)
+
+    def log_normal(z: float, mean: float, variance: float) -> float:
+        return float(log_density(at(z), at(mean), at(math.log(variance))))
+
+    def expected(ratio: str) -> float:
+        def integrand(z: float) -> float:
+            log_q, log_r = log_normal(z, q_mean, q_variance), log_normal(z, mu, variance)
+            log_p = float(log_standard_density(at(z)))
+            return math.exp(log_q) * (log_q - log_r if ratio == "q/r" else log_r - log_p)
+
+        return quad(integrand, -8, 8, epsabs=1e-10)[0]
+
+    kl = float(kl_to_prior_nats(at(q_mean), at(math.log(q_variance))))
+    assert expected("q/r") + expected("r/p") == pytest.approx(kl, rel=1e-7)
+
+
+def test_the_contrast_descends_to_the_moments_of_the_posterior() -> None:
+    nets = gaussian(0.4, 0.3, contrast=(0.4, 0.3), adversary=Ratio(0.4, 0.3))
+    for weight in nets["contrast"].parameters():
+        weight.requires_grad_()
+    n = 100_000
+    batch = Batch(rows(n), untold(rows(n)), torch.Generator().manual_seed(0), 0, 1, torch.arange(n))
+    loss = next(FAMILY.losses(nets, batch))
+    assert (loss.name, loss.trains) == ("contrast_nll_nats", ("contrast",))
+    gradients = torch.autograd.grad(loss.value, list(nets["contrast"].parameters()))
+    assert max(float(gradient.abs().max()) for gradient in gradients) < 0.02
+
+
+def test_the_adversary_moves_twice_before_the_autoencoder_does() -> None:
+    nets = FAMILY.build(PLANE).double()
+    batch = Batch(rows(8), untold(rows(8)), torch.Generator().manual_seed(0), 0, 1, torch.arange(8))
+    assert [loss.trains for loss in FAMILY.losses(nets, batch)] == [
+        ("contrast",),
+        ("adversary",),
+        ("adversary",),
+        ("encoder", "decoder", "scale"),
+    ]
+
+
+def test_the_code_of_data_is_the_mean_of_the_posterior() -> None:
+    nets = gaussian(0.4, 0.3, contrast=(0.4, 0.3), adversary=Ratio(0.4, 0.3))
+    assert FAMILY.encode(nets, rows(3), untold(rows(3))).numpy() == pytest.approx(0.4)

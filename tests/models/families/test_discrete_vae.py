@@ -1,0 +1,136 @@
+"""The discrete autoencoder against sums over all its codes (float64)."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from models.families.discrete_vae import DiscreteVAE, HardCodeOptions
+from models.family import Batch, capabilities
+from models.networks import Nets
+from models.noise import Noise
+from models.objectives.discrete_estimators import AnyEstimator, GumbelSoftmax, Reinforce, StraightThrough
+from models.objectives.gumbel import relaxed_codes
+from models.sampling import sample, untold
+from models.spec import DataSpec
+
+N, K = 2, 3
+LINE = DataSpec(shape=(2,))
+SMALL = DiscreteVAE(codes=N, categories=K, width=8, depth=1)
+WORDS = torch.eye(K, dtype=torch.float64)[torch.cartesian_prod(torch.arange(K), torch.arange(K))]  # (9, N, K)
+X = torch.tensor([[0.3, -0.8], [1.2, 0.4], [-2.0, 0.1]], dtype=torch.float64)
+
+
+def built(family: DiscreteVAE = SMALL) -> Nets:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        nets = family.build(LINE).double().requires_grad_(False)
+    for weight in nets["encoder"].parameters():
+        weight *= 2  # posteriors far from uniform
+    nets["scale"].value.zero_()
+    return nets
+
+
+def exact(nets: Nets) -> tuple[Tensor, Tensor]:
+    """Log p(x) and the ELBO, (B,) each, over all nine words."""
+    log_pi = SMALL.posterior(nets, X)
+    log_q = torch.einsum("bnk,wnk->bw", log_pi, WORDS)
+    joint = torch.stack([SMALL.log_likelihood(nets, X, word.expand(len(X), -1, -1)) for word in WORDS], 1)
+    joint = joint - N * math.log(K)
+    return joint.logsumexp(1), (log_q.exp() * (joint - log_q)).sum(1)
+
+
+def batch(x: Tensor) -> Batch:
+    return Batch(x, untold(x), torch.Generator().manual_seed(0), 0, 10, torch.arange(len(x)))
+
+
+def scored(nets: Nets, k: int, repeats: int) -> Tensor:
+    """Bounds of k draws, (repeats, B), each with noise of its own."""
+    x, noise = X.repeat(repeats, 1), Noise.rows(0, repeats * len(X))
+    return SMALL.log_prob(nets, x, untold(x), noise, HardCodeOptions(k=k)).value.view(repeats, -1)
+
+
+def test_one_draw_estimates_the_elbo_of_hard_codes() -> None:
+    nets = built()
+    log_p, elbo = exact(nets)
+    assert bool((elbo < log_p).all())
+    values = scored(nets, 1, 20_000)
+    assert float(((values.mean(0) - elbo) / (values.std(0) / math.sqrt(20_000))).abs().max()) < 5
+
+
+def test_the_bound_rises_to_the_likelihood_with_its_draws() -> None:
+    nets = built()
+    log_p, elbo = exact(nets)
+    few, many = scored(nets, 8, 500).mean(0), scored(nets, 5000, 10).mean(0)
+    assert bool((elbo < few).all())
+    assert bool((few < many).all())
+    assert torch.allclose(many, log_p, atol=0.02)
+
+
+def test_the_bound_of_relaxed_codes_is_none() -> None:
+    """A decoder that reconstructs from soft codes only lifts the relaxed objective above log p(x)."""
+    nets = built()
+
+    class OfSoftCodes(torch.nn.Module):
+        def forward(self, z: Tensor) -> Tensor:
+            softness = 1 - (z.view(-1, N, K) ** 2).sum((1, 2)) / N  # 0 where codes are hard
+            return 2 * softness[:, None] * X[:1]
+
+    nets["decoder"] = OfSoftCodes()
+    x = X[:1].repeat(4000, 1)
+    log_pi = torch.zeros(4000, N, K, dtype=torch.float64).log_softmax(2)
+    family = SMALL.model_copy(update={"estimator": GumbelSoftmax(warmest=2.0, coldest=2.0)})
+    relaxed = family.estimator.expectation(
+        lambda z: family.log_likelihood(nets, x, z), log_pi, torch.Generator().manual_seed(0), 0.0
+    )
+    log_p = family.log_likelihood(nets, X[:1], WORDS[:1])  # the decoder does not tell hard codes apart
+    assert float(relaxed.mean()) > float(log_p)
+
+
+@pytest.mark.parametrize("estimator", [GumbelSoftmax(), StraightThrough(), Reinforce()])
+def test_only_the_objective_of_hard_codes_is_called_an_elbo(estimator: AnyEstimator) -> None:
+    family = SMALL.model_copy(update={"estimator": estimator})
+    (loss,) = family.losses(built().requires_grad_(True), batch(X))
+    assert (loss.name == "negative_elbo_nats") == (not estimator.relaxes)
+    assert (len(family.notes) == 1) == estimator.relaxes
+    assert torch.equal(loss.value, loss.terms["distortion_nats"] + loss.terms["kl_nats"])
+
+
+@pytest.mark.parametrize("estimator", [StraightThrough(), Reinforce()])
+def test_the_objective_of_hard_codes_is_the_elbo_in_the_mean(estimator: AnyEstimator) -> None:
+    nets = built()
+    family, repeats = SMALL.model_copy(update={"estimator": estimator}), 20_000
+    _, elbo = exact(nets)
+    (loss,) = family.losses(nets, batch(X.repeat(repeats, 1)))
+    assert float(loss.value) == pytest.approx(-float(elbo.mean()), abs=0.05)
+
+
+def test_codes_are_one_hot_and_the_most_probable() -> None:
+    nets = built()
+    z = SMALL.encode(nets, X, untold(X))
+    assert z.shape == (3, N, K) == (3, *SMALL.latent_shape(LINE))
+    assert torch.equal(z.argmax(2), SMALL.posterior(nets, X).argmax(2))
+    assert torch.equal(z.sum(2), torch.ones(3, N).double())
+    assert torch.equal(z, relaxed_codes(SMALL.posterior(nets, X), 1e-6).round())
+
+
+def test_codes_of_the_prior_are_uniform_words() -> None:
+    noise = Noise.rows(0, 9000)
+    z = SMALL.prior(built(), noise, untold(noise))
+    counts = torch.einsum("bnk,wnk->bw", z, WORDS.float()).eq(N).sum(0).double()
+    assert float(((counts - 1000) / math.sqrt(1000 * 8 / 9)).abs().max()) < 5
+
+
+def test_there_is_nothing_between_two_letters() -> None:
+    assert capabilities(SMALL) == ("sample", "likelihood", "encode", "decode", "reconstruct")
+    nets = built().float()
+    assert sample(SMALL.sampler(nets, SMALL.SampleOptions()), Noise.rows(0, 4)).shape == (4, 2)
+
+
+def test_its_diagnosis_takes_the_kl_apart() -> None:
+    nets = built()
+    x = torch.randn(200, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = SMALL.diagnose(nets, x, untold(x), Noise.rows(0, 200))
+    assert found["average_kl_nats"] == pytest.approx(found["mutual_information_nats"] + found["marginal_kl_nats"])
+    assert 0 <= found["active_units"] <= N

@@ -1,0 +1,50 @@
+"""The mixture of Gaussians against scipy (float64)."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+
+from models.networks.mixture import GaussianMixture
+
+
+def mixture(components: int, size: int) -> GaussianMixture:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = GaussianMixture(components, size).double().requires_grad_(False)
+        for weight in net.parameters():
+            weight.copy_(torch.randn(weight.shape) * 0.5)
+    return net
+
+
+@pytest.mark.parametrize(("components", "size"), [(1, 3), (4, 2), (3, 1)])
+def test_its_density_is_that_of_the_mixture(components: int, size: int) -> None:
+    net = mixture(components, size)
+    z = torch.randn(6, size, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    log_w, cholesky = net.logits.log_softmax(0).numpy(), net.cholesky().numpy()
+    each = [
+        log_w[k] + multivariate_normal(net.mean[k].numpy(), cholesky[k] @ cholesky[k].T).logpdf(z.numpy())
+        for k in range(components)
+    ]
+    assert net.log_prob(z).numpy() == pytest.approx(logsumexp(np.array(each), axis=0), rel=1e-9)
+
+
+def test_its_draws_have_its_moments() -> None:
+    net, n = mixture(3, 2), 200_000
+    rng = torch.Generator().manual_seed(2)
+    z = net(torch.randn(n, 2, generator=rng).double(), torch.rand(n, 1, generator=rng).double())
+    w, mean, cholesky = net.logits.softmax(0), net.mean, net.cholesky()
+    expected = w @ mean
+    second = torch.einsum("k,kij->ij", w, cholesky @ cholesky.transpose(1, 2) + mean[:, :, None] * mean[:, None])
+    assert float(((z.mean(0) - expected) / (z.std(0) / n**0.5)).abs().max()) < 5
+    products = z[:, :, None] * z[:, None]
+    assert float(((products.mean(0) - second) / (products.std(0) / n**0.5)).abs().max()) < 5
+
+
+def test_a_draw_of_one_component_needs_no_uniform() -> None:
+    net = mixture(1, 2)
+    eps = torch.ones(2, 2, dtype=torch.float64)
+    z = net(eps, torch.tensor([[0.001], [0.999]]))
+    assert torch.equal(z[0], z[1])
+    assert torch.allclose(z[0], net.mean[0] + net.cholesky()[0].sum(1))

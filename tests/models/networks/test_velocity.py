@@ -1,0 +1,35 @@
+"""The network of a matched flow."""
+
+import torch
+
+from models import networks
+from models.conditions import Labels
+from models.spec import DataSpec
+
+PLANE = DataSpec(shape=(2,))
+IMAGE = DataSpec(shape=(1, 8, 8), low=0, high=16, levels=17, shift=(8.0,), scale=(8.0,))
+TOLD = PLANE.model_copy(update={"condition": Labels(n_classes=3)})
+
+
+def test_nothing_moves_before_training() -> None:
+    for spec in (PLANE, IMAGE):
+        net = networks.velocity(spec, width=8, depth=1)
+        x = torch.randn(3, *spec.shape)
+        assert torch.equal(net(x, torch.rand(3)), torch.zeros_like(x))
+
+
+def test_no_condition_adds_nothing() -> None:
+    torch.manual_seed(0)
+    net = networks.velocity(TOLD, width=8, depth=1, n_given=TOLD.condition_size)
+    torch.nn.init.normal_(net.backbone.leave.weight)
+    x, t = torch.randn(3, 2), torch.rand(3)
+    without = net(x, t, torch.zeros(3, 3))
+    torch.testing.assert_close(without, net(x, t))
+    assert not torch.allclose(without, net(x, t, torch.eye(3)))
+
+
+def test_times_are_told_apart_by_their_hundredths() -> None:
+    torch.manual_seed(0)
+    embed = networks.velocity(PLANE, width=32, depth=1).embed
+    h = embed(torch.linspace(0, 1, 101))
+    assert torch.cdist(h, h).fill_diagonal_(torch.inf).min() > 1e-4
