@@ -25,8 +25,8 @@ from models.networks.mixture import GaussianMixture
 from models.networks.mlp import MLP
 from models.networks.pixelcnn import PixelCNN
 from models.networks.unet import UNet
-from models.objectives.preconditioning import Preconditioning, Velocity
 from models.networks.velocity import VelocityNet
+from models.objectives.preconditioning import Preconditioning, Velocity
 from models.spec import DataSpec, Shape
 
 SLOPE = 0.2  # of LeakyReLU below zero
