@@ -189,5 +189,7 @@ def other(subject: Subject, first: int) -> NDArray[Any]:
 
 
 def tiled(x: NDArray[Any], spec: DataSpec) -> Image.Image:
-    """TILES in a row, as the doors draw them."""
-    return Image.open(BytesIO(png(x, spec))).convert("RGB")
+    """TILES in a row, as the doors draw them, enlarged where that is small."""
+    sheet = Image.open(BytesIO(png(x, spec))).convert("RGB")
+    factor = max(1, round(SIDE_PX / sheet.width))
+    return sheet.resize((factor * sheet.width, factor * sheet.height), Image.Resampling.NEAREST)
