@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from models.walking import Walk
 
 MAX_ELEMENTS = 1024
+TOLERANCE = 1e-5
 NOISE, DATA = 0.0, 1.0  # t
 
 

@@ -79,7 +79,10 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
     ScoreOptions: ClassVar[type[Options]] = DequantizationOptions
 
     def check(self, spec: DataSpec) -> None:
-        self.dequantization.check(spec)
+        if spec.levels is None and self.dequantization != Uniform():
+            raise InvalidData(
+                "is for data with levels, which these have not; leave it out", field="run.family.dequantization"
+            )
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)
@@ -94,13 +97,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
             n_given=spec.condition_size,
             inverse=self.scheme == "inverse_autoregressive",
         )
-        if spec.levels is not None:
-            return networks.Nets(spec, flow=flow, **self.dequantization.build(spec))
-        if self.dequantization != Uniform():
-            raise InvalidData(
-                "is for data with levels, which these have not; leave it out", field="run.family.dequantization"
-            )
-        return networks.Nets(spec, flow=flow)
+        return networks.Nets(spec, flow=flow, **(self.dequantization.build(spec) if spec.levels is not None else {}))
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
         if nets.spec.levels is None:

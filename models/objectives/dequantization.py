@@ -54,9 +54,6 @@ class Dequantization(Config, ABC):
     dequantization: str
     draws: PositiveInt = Field(1, le=64)  # K in training; above 1, importance-weighted
 
-    def check(self, spec: DataSpec) -> None:
-        """Raises InvalidData where there are no levels for q to depend on."""
-
     @abstractmethod
     def build(self, spec: DataSpec) -> dict[str, nn.Module]:
         """The networks of q by name, for `Nets`.  spec: of data with levels."""
@@ -88,13 +85,6 @@ class Variational(Dequantization):
     n_transforms: PositiveInt = Field(2, le=16)
     width: PositiveInt = Field(128, le=2048)  # units of a hidden layer
     depth: PositiveInt = Field(1, le=8)  # hidden layers
-
-    def check(self, spec: DataSpec) -> None:
-        if spec.levels is None:
-            raise InvalidData(
-                "variational dequantization is for data with levels, which these have not; leave it out",
-                field="run.family.dequantization",
-            )
 
     def build(self, spec: DataSpec) -> dict[str, nn.Module]:
         f = networks.Bijection(
