@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.lazy import torch
-from models.objectives.importance import importance_weighted_bound
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,19 +39,14 @@ class Draws(NamedTuple):
         return repeat(rows, self.n_draws)
 
 
-def weigh(log_weight: Callable[[Draws], Tensor], noise: Noise, k: int) -> tuple[Tensor, Tensor | None]:
-    """The logarithm of the mean weight of k draws and its standard error, (B,) nats each.
+def log_weights(log_weight: Callable[[Draws], Tensor], noise: Noise, k: int) -> Tensor:
+    """Of k draws of every row, (k, B) nats, float64.
 
     Arguments:
         log_weight: of some draws, (draws B,) nats.
         noise: B rows.
-        k: how many draws; one does not tell its error.
+        k: how many draws.
     """
-    return importance_weighted_bound(log_weights(log_weight, noise, k))
-
-
-def log_weights(log_weight: Callable[[Draws], Tensor], noise: Noise, k: int) -> Tensor:
-    """The logarithms of the weights, (k, B) nats, float64. Arguments as in `weigh`."""
     at_once = max(1, ROWS_AT_ONCE // len(noise))
     chunks = []
     for start in range(0, k, at_once):
