@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import torch.nn.functional as F
 
     from models import continuous as continuous
+    from models import descending as descending
     from models import networks as networks
     from models import samplers as samplers
     from models import sampling as sampling
@@ -35,6 +36,7 @@ else:
     torch = _Module("torch")
     F = _Module("torch.nn.functional")
     continuous = _Module("models.continuous")
+    descending = _Module("models.descending")
     networks = _Module("models.networks")
     samplers = _Module("models.samplers")
     sampling = _Module("models.sampling")
@@ -47,6 +49,7 @@ else:
 __all__ = [
     "F",
     "continuous",
+    "descending",
     "networks",
     "samplers",
     "sampling",

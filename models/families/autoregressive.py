@@ -46,9 +46,12 @@ class Network(Config, ABC):
 
     network: str  # a Literal with a default in each final network
 
+    def check(self, spec: DataSpec) -> None:
+        """Raises InvalidData where it cannot read the data."""
+
     @abstractmethod
     def build(self, spec: DataSpec, n_params: int) -> nn.Module:
-        """A fresh network. Raises InvalidData where it cannot read the data."""
+        """A fresh network."""
 
 
 @final
@@ -71,13 +74,15 @@ class PixelCNN(Network):
     width: int = Field(32, ge=4, le=512)  # channels of a layer
     depth: int = Field(6, ge=1, le=40)  # layers
 
-    def build(self, spec: DataSpec, n_params: int) -> nn.Module:
+    def check(self, spec: DataSpec) -> None:
         if not spec.is_image:
             raise InvalidData(
                 f"pixelcnn reads images of 1 or 3 channels, a row of these data is {list(spec.shape)}; "
                 'use {"network": "made"}',
                 field="run.family.network",
             )
+
+    def build(self, spec: DataSpec, n_params: int) -> nn.Module:
         return networks.PixelCNN(spec.shape, n_params, width=self.width, depth=self.depth, n_given=spec.condition_size)
 
 
@@ -94,13 +99,17 @@ class Autoregressive(Family, Conditions, Samples, Scores):
 
     optimizer: ClassVar[Adam] = Adam(batch_size=64, decay="cosine")
 
-    def build(self, spec: DataSpec) -> Nets:
+    def check(self, spec: DataSpec) -> None:
         if spec.levels is None:
             raise InvalidData(
                 "autoregressive gives probabilities to levels, and these data are continuous; take the family flow",
                 field="run.family",
             )
+        self.network.check(spec)
         self.likelihood.check(spec)
+
+    def build(self, spec: DataSpec) -> Nets:
+        self.check(spec)
         return networks.Nets(spec, conditionals=self.network.build(spec, self.likelihood.n_each(spec)))
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:

@@ -161,14 +161,14 @@ class Diffusion(Family, Samples, Scores, Encodes, Decodes, Conditions):
 
     def encoder(self, nets: Nets, options: InversionOptions) -> Walk:
         predict, ends = self._predictor(nets, clip=False), self._ends(options.steps)
-        return samplers.walk(predict, ends, options.solver, nets.spec.normalize, samplers.as_is)
+        return samplers.walk(predict, ends, options.solver, nets.spec.normalize, lambda u: u)
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         return walking.walk(self.decoder(nets, InversionOptions()), z, c)
 
     def decoder(self, nets: Nets, options: InversionOptions) -> Walk:
         predict, ends = self._predictor(nets, clip=False), self._ends(options.steps)[::-1].copy()
-        return samplers.walk(predict, ends, options.solver, samplers.as_is, nets.spec.denormalize)
+        return samplers.walk(predict, ends, options.solver, lambda z: z, nets.spec.denormalize)
 
     @property
     def _levels(self) -> Floats:

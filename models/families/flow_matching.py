@@ -127,8 +127,11 @@ class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
     def answers_without(self) -> bool:
         return self.drop > 0
 
-    def build(self, spec: DataSpec) -> Nets:
+    def check(self, spec: DataSpec) -> None:
         self.coupling.check(spec)
+
+    def build(self, spec: DataSpec) -> Nets:
+        self.check(spec)
         width, depth = (32, 1) if networks.convolves(spec) else (128, 3)
         field = networks.velocity(
             spec, width=self.width or width, depth=self.depth or depth, n_given=spec.condition_size

@@ -16,7 +16,7 @@ from models.samplers.dpm_solver import DPMSolver
 from models.samplers.heun import Heun
 from models.samplers.linear import LinearSteps, ancestral, corrected, ddim, euler_maruyama, reverse_sde
 from models.samplers.predictor import Predictor
-from models.samplers.probability_flow import DDIM, FlowSampler, as_is
+from models.samplers.probability_flow import DDIM, FlowSampler
 from models.sampling import Sampler
 from models.solving import DormandPrince, RungeKutta, Solver
 
@@ -60,7 +60,6 @@ __all__ = [
     "LinearSteps",
     "Predictor",
     "ancestral",
-    "as_is",
     "corrected",
     "ddim",
     "euler_maruyama",

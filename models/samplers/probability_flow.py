@@ -1,4 +1,4 @@
-r"""Along the probability flow, dx / d lambda = sigma^2 / 2 (x + s): samples, codes, and data of codes.
+r"""Along the probability flow, dx / d lambda = sigma^2 / 2 (x + s): samples, and the steps of codes.
 
 The flow joins the data, at the first level, to noise, at the last, by a bijection. Solvers of it are those of
 `models.solving`, and DDIM: with y = x / alpha and s = sigma / alpha the flow is dy / ds = eps, and Euler's step is
@@ -77,8 +77,3 @@ class DDIM(Solver):
         start, end = torch.from_numpy(self.grid)[k].to(x.device), torch.from_numpy(self.grid)[k + 1].to(x.device)
         eps = field(x, start)
         return (Level.at(end, x).noisy(Level.at(start, x).data(x, eps), eps),)
-
-
-def as_is(rows: Tensor) -> Tensor:
-    """Codes are in network units already."""
-    return rows
