@@ -131,9 +131,11 @@ async def test_a_training_wakes_a_worker_and_is_recorded_with_its_whole_run(app:
     assert await app.job(job.id) == job
 
 
-async def test_an_unknown_preset_names_those_there_are(app: Application) -> None:
-    with pytest.raises(NotFound, match="vae-digits"):
-        await app.train(Train(model="m", preset="nobody"))
+async def test_an_unknown_preset_names_those_that_are_near(app: Application) -> None:
+    with pytest.raises(NotFound, match=r"did you mean vae-digits, .*\? GET /presets lists all"):
+        await app.train(Train(model="m", preset="vae-digit"))
+    with pytest.raises(NotFound, match="there is no preset 'xyz'; GET /presets"):
+        await app.train(Train(model="m", preset="xyz"))
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256])
