@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from math import log, pi
 from typing import final
 
@@ -30,7 +29,7 @@ from models.solving import Solver
 from models.spec import DataSpec, Shape
 from models.walking import Walk
 
-Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]  # c, x, t to dx/dt: (B, C), (B, *shape), (B,) to (B, *shape)
+Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]  # x, t, c to dx/dt: (B, *shape), (B,), (B, C) to (B, *shape)
 
 
 @final
@@ -52,7 +51,7 @@ class Transport(Walk):
 
     def step(self, state: State, k: Tensor) -> State:
         c, *way = state
-        return c, *self.solver.step(partial(self.velocity, c), tuple(way), k)
+        return c, *self.solver.step(lambda x, t: self.velocity(x, t, c), tuple(way), k)
 
     def finish(self, state: State) -> Tensor:
         return self.leave(state[1])
@@ -111,7 +110,9 @@ class FlowScorer(Scorer):
                 for part, new in zip(way, fresh, strict=True)
             ]
         probe = None if self.exact else 2 * (noise.uniform(2 * j + 1, self.shape) < 0.5).to(x) - 1
-        field = augmented(partial(self.velocity, c), self.shape, probe)
+        field = augmented(
+            lambda v, t: self.velocity(v, t, c.clone()), self.shape, probe
+        )  # autograd keeps no inference c
         way = list(self.solver.step(field, tuple(way), i))
         if (arrived := i == self.solver.steps - 1).any():
             values = values.clone()

@@ -1,8 +1,9 @@
 r"""Adversarial variational Bayes: a variational autoencoder whose posterior is known by its draws only.
 
-The encoder is any function of data and noise, z = E(x, eps), eps ~ N(0, I), so q(z|x) is of any shape and its density
-is not known. A Gaussian r(z|x) = N(mu(x), diag sigma(x)^2) is fitted to its draws, and an adversary T tells the
-standardized draws z~ = (z - mu(x)) / sigma(x) from N(0, I), in the logistic game
+The encoder is a function of data and noise, z = a(x, eps) + exp(b(x, eps)) eps', with eps, eps' ~ N(0, I): q(z|x), a
+mixture of endlessly many Gaussians, is of any shape and never degenerate, and its density is not known. A Gaussian
+r(z|x) = N(mu(x), diag sigma(x)^2) is fitted to its draws, and an adversary T tells the standardized draws
+z~ = (z - mu(x)) / sigma(x) from N(0, I), in the logistic game
 
     max_T  E_x E_q log sigmoid(T(x, z~)) + E_x E_{N(0, I)} log(1 - sigmoid(T(x, z~))),
 
@@ -14,9 +15,10 @@ to the far prior. Since KL(q || p) = KL(q || r) + E_q log r(z|x) / p(z) for any 
 which encoder and decoder ascend with T and r held fixed: the gradient of T* by the encoder's weights is zero in the
 mean. r is fitted by maximum likelihood, so mu and sigma are the moments of q that the paper takes.
 
-With a T that is not the best this number can exceed log p(x). It is an estimate and no bound, and so is the
-importance-weighted mean of k draws that is served, w = p(x, z) / (r(z|x) exp T). A bound has to be asked for: with the
-proposal `contrast` the k draws are of r, whose density is known, w = p(x, z) / r(z|x).
+With a T that is not the best this number can exceed log p(x): what is served, its mean over k draws, is an estimate and
+no bound. (The logarithm of the mean weight would be tighter, but believes the one draw in thousands on which T errs
+most.) A bound has to be asked for: with the proposal `contrast` the draws are of r, whose density is known, and weigh
+w = p(x, z) / r(z|x), and the importance-weighted bound is served.
 
 References:
     | Adversarial Variational Bayes (Mescheder et al., 2017), https://arxiv.org/abs/1701.04722
@@ -26,7 +28,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import log, pi
+from math import log, pi, sqrt
 from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from pydantic import Field, NonNegativeInt, PositiveInt
@@ -36,8 +38,9 @@ from models.lazy import networks, sampling, torch
 from models.objectives.dequantization import dequantize
 from models.objectives.games import NonSaturating
 from models.objectives.gaussians import reparameterize
+from models.objectives.importance import importance_weighted_bound
 from models.objectives.likelihoods import AnyLikelihood, Gaussian
-from models.objectives.weighted_draws import Draws, weigh
+from models.objectives.weighted_draws import Draws, log_weights
 from models.spec import DataSpec, Shape
 
 if TYPE_CHECKING:
@@ -47,13 +50,14 @@ if TYPE_CHECKING:
     from models.noise import Noise
     from models.sampling import Sampler
 
+ADVERSARY_WIDTH = 256  # units of a layer: convolutions would see the code only as planes behind an image
 LOGISTIC = NonSaturating(gamma=0.0)  # without a penalty, for which the best adversary would not be the ratio
 
 
 class ProposalOptions(Options):
     """How the likelihood is found."""
 
-    k: PositiveInt = Field(64, le=5000)  # draws of codes, whose weights are averaged
+    k: PositiveInt = Field(64, le=5000)  # draws of codes
     proposal: Literal["implicit", "contrast"] = "implicit"  # contrast: of the Gaussian; a lower bound, not an estimate
 
 
@@ -79,31 +83,34 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
             "proposal contrast gives a lower bound.",
         )
 
-    def build(self, spec: DataSpec) -> Nets:
+    def check(self, spec: DataSpec) -> None:
         self.likelihood.check(spec)
+
+    def build(self, spec: DataSpec) -> Nets:
+        self.check(spec)
         width, depth = self.width, self.depth
         return networks.Nets(
             spec,
-            encoder=networks.encoder(spec, self.latent, width=width, depth=depth, n_given=self.noise),
-            decoder=networks.decoder(spec, self.latent, width=width, depth=depth),
-            scale=networks.Scalar(-2.0),  # a scale as wide as the data would leave the codes unused, for good
+            encoder=networks.encoder(spec, 2 * self.latent, width=width, depth=depth, n_given=self.noise),
+            decoder=networks.decoder(spec, self.latent, width=width, depth=depth, n_each=self.likelihood.n_each(spec)),
+            scale=networks.Scalar(self.likelihood.initial_log_scale),
             contrast=networks.encoder(spec, 2 * self.latent, width=width, depth=depth),
             adversary=networks.encoder(
-                spec, 1, width=width, depth=depth, normalized=False, leaky=True, n_given=self.latent
+                DataSpec(shape=(spec.size + self.latent,)), 1, width=ADVERSARY_WIDTH, depth=3, leaky=True
             ),
         )
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
         x, rng = batch.x, batch.rng
         u = nets.spec.normalize(x)
-        z = self.infer(nets, u, _normal(len(u), self.noise, u, rng))  # (B, Z)
+        z = self.infer(nets, u, _normal(len(u), self.noise + self.latent, u, rng))  # (B, Z)
         mu, log_var = self.contrast(nets, u)
         yield Loss("contrast_nll_nats", -log_density(z.detach(), mu, log_var).mean(), ("contrast",))
         with torch.no_grad():
             mu, log_var = self.contrast(nets, u)
         for _ in range(self.adversary_steps):
             with torch.no_grad():
-                drawn = standardize(self.infer(nets, u, _normal(len(u), self.noise, u, rng)), mu, log_var)
+                drawn = standardize(self.infer(nets, u, _normal(len(u), self.noise + self.latent, u, rng)), mu, log_var)
             other = _normal(len(u), self.latent, u, rng)
             loss = LOGISTIC.critic_loss(lambda z: self.log_ratio(nets, u, z), drawn, other, rng)
             yield Loss("adversary", loss, ("adversary",))
@@ -116,8 +123,9 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
         yield Loss("estimated_negative_elbo_nats", distortion + kl, trains, terms)
 
     def infer(self, nets: Nets, u: Tensor, eps: Tensor) -> Tensor:
-        """E(x, eps), (B, Z).  u: (B, *shape), network units; eps: (B, noise)."""
-        z: Tensor = nets["encoder"](networks.attach(u, eps))
+        """A draw of q(z|x), (B, Z).  u: (B, *shape), network units; eps: (B, noise + Z)."""
+        a, b = nets["encoder"](networks.attach(u, eps[:, : self.noise])).chunk(2, dim=1)
+        z: Tensor = a + b.clamp(-6, 3).exp() * eps[:, self.noise :]
         return z
 
     def contrast(self, nets: Nets, u: Tensor) -> tuple[Tensor, Tensor]:
@@ -127,7 +135,7 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
 
     def log_ratio(self, nets: Nets, u: Tensor, standard: Tensor) -> Tensor:
         """T(x, z~), (B, 1): log q - log r where the adversary is the best."""
-        t: Tensor = nets["adversary"](networks.attach(u, standard))
+        t: Tensor = nets["adversary"](torch.cat([u.flatten(1), standard], 1))
         return t
 
     def log_posterior(self, nets: Nets, u: Tensor, z: Tensor, mu: Tensor, log_var: Tensor) -> Tensor:
@@ -141,11 +149,13 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: ProposalOptions) -> LogProb:
         u = nets.spec.normalize(x)
         mu, log_var = self.contrast(nets, u)
+        k = options.k
         if options.proposal == "contrast":
-            value, std_error = weigh(lambda draws: self.bounding_weight(nets, x, mu, log_var, draws), noise, options.k)
+            log_w = log_weights(lambda draws: self.bounding_weight(nets, x, mu, log_var, draws), noise, k)
+            value, std_error = importance_weighted_bound(log_w)
             return LogProb(value, "lower_bound", std_error)
-        value, std_error = weigh(lambda draws: self.estimated_weight(nets, x, u, mu, log_var, draws), noise, options.k)
-        return LogProb(value, "estimate", std_error)
+        log_w = log_weights(lambda draws: self.estimated_weight(nets, x, u, mu, log_var, draws), noise, k)
+        return LogProb(log_w.mean(0), "estimate", log_w.std(0) / sqrt(k) if k > 1 else None)
 
     def bounding_weight(self, nets: Nets, x: Tensor, mu: Tensor, log_var: Tensor, draws: Draws) -> Tensor:
         """Log p(x, z) / r(z|x), z ~ r, (draws B,) nats."""
@@ -156,7 +166,7 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
     def estimated_weight(self, nets: Nets, x: Tensor, u: Tensor, mu: Tensor, log_var: Tensor, draws: Draws) -> Tensor:
         """Log p(x, z) / (r(z|x) exp T), z ~ q, (draws B,) nats."""
         u, mu, log_var = draws.repeat(u), draws.repeat(mu), draws.repeat(log_var)
-        z = self.infer(nets, u, draws.noise.normal(2 * draws.number, (self.noise,)).to(u))
+        z = self.infer(nets, u, draws.noise.normal(2 * draws.number, (self.noise + self.latent,)).to(u))
         return self.log_joint(nets, x, z, draws) - self.log_posterior(nets, u, z, mu, log_var)
 
     def log_joint(self, nets: Nets, x: Tensor, z: Tensor, draws: Draws) -> Tensor:

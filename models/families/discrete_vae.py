@@ -31,9 +31,10 @@ from models.lazy import F, networks, sampling, torch
 from models.objectives.dequantization import dequantize
 from models.objectives.discrete_estimators import AnyEstimator, GumbelSoftmax
 from models.objectives.gumbel import gumbel, hard_codes, kl_to_uniform_nats
+from models.objectives.importance import importance_weighted_bound
 from models.objectives.likelihoods import AnyLikelihood, Gaussian
 from models.objectives.surgery import active_units, categorical_surgery
-from models.objectives.weighted_draws import Draws, weigh
+from models.objectives.weighted_draws import Draws, log_weights
 from models.spec import DataSpec, Shape
 
 if TYPE_CHECKING:
@@ -74,14 +75,17 @@ class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
             return ()
         return ("Trained with relaxed codes, whose objective is no bound; its likelihoods are bounds, of hard codes.",)
 
-    def build(self, spec: DataSpec) -> Nets:
+    def check(self, spec: DataSpec) -> None:
         self.likelihood.check(spec)
-        size = self.codes * self.categories
+
+    def build(self, spec: DataSpec) -> Nets:
+        self.check(spec)
+        size, width, depth = self.codes * self.categories, self.width, self.depth
         return networks.Nets(
             spec,
-            encoder=networks.encoder(spec, size, width=self.width, depth=self.depth),
-            decoder=networks.decoder(spec, size, width=self.width, depth=self.depth),
-            scale=networks.Scalar(-2.0),  # a scale as wide as the data would leave the codes unused, for good
+            encoder=networks.encoder(spec, size, width=width, depth=depth),
+            decoder=networks.decoder(spec, size, width=width, depth=depth, n_each=self.likelihood.n_each(spec)),
+            scale=networks.Scalar(self.likelihood.initial_log_scale),
         )
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
@@ -107,7 +111,8 @@ class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
 
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: HardCodeOptions) -> LogProb:
         log_pi = self.posterior(nets, x)
-        bound, std_error = weigh(lambda draws: self.log_weight(nets, x, log_pi, draws), noise, options.k)
+        log_w = log_weights(lambda draws: self.log_weight(nets, x, log_pi, draws), noise, options.k)
+        bound, std_error = importance_weighted_bound(log_w)
         return LogProb(bound, "lower_bound", std_error)
 
     def log_weight(self, nets: Nets, x: Tensor, log_pi: Tensor, draws: Draws) -> Tensor:

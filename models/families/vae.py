@@ -17,6 +17,7 @@ References:
     | Auto-Encoding Variational Bayes (Kingma & Welling, 2013), https://arxiv.org/abs/1312.6114
     | Importance Weighted Autoencoders (Burda et al., 2015), https://arxiv.org/abs/1509.00519
     | Learning Structured Output Representation (Sohn et al., 2015), NIPS 28: conditions
+    | Sticking the Landing (Roeder et al., 2017), https://arxiv.org/abs/1703.09194: refinement
     | Probabilistic Principal Component Analysis (Tipping & Bishop, 1999), doi:10.1111/1467-9868.00196: depth 0
 """
 
@@ -25,14 +26,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 
-import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from models.family import Batch, Conditions, Decodes, Encodes, Family, LogProb, Loss, Options, Samples, Scores
+from models.family import (
+    Batch,
+    Conditions,
+    Decodes,
+    Diagnoses,
+    Encodes,
+    Family,
+    LogProb,
+    Loss,
+    Options,
+    Samples,
+    Scores,
+)
 from models.lazy import networks, sampling, torch
 from models.objectives.bounds import ELBO, AnyObjective, Drawn
 from models.objectives.dequantization import dequantize
-from models.objectives.importance import importance_weighted_bound, repeat
+from models.objectives.importance import importance_weighted_bound
 from models.objectives.likelihoods import AnyLikelihood, Gaussian
 from models.objectives.posteriors import (
     MAX_FULL,
@@ -43,6 +55,8 @@ from models.objectives.posteriors import (
 )
 from models.objectives.priors import AnyPrior, Standard
 from models.objectives.refinement import refine
+from models.objectives.surgery import active_units, gaussian_surgery
+from models.objectives.weighted_draws import Draws, log_weights, repeat
 from models.spec import DataSpec, Shape
 
 if TYPE_CHECKING:
@@ -52,7 +66,6 @@ if TYPE_CHECKING:
     from models.noise import Noise
     from models.sampling import Sampler
 
-CHUNK_ROWS = 512  # decoded at once: bounds the memory of k draws
 MAX_K = 5000
 REFINING_DRAWS = 8  # codes of a row at each step of its refinement
 
@@ -65,7 +78,7 @@ class ImportanceOptions(Options):
 
 
 @final
-class VAE(Family, Conditions, Samples, Scores, Encodes, Decodes):
+class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
     """Variational autoencoder: a likelihood, a posterior, a prior and a bound to train by, each of several kinds."""
 
     family: Literal["vae"] = "vae"
@@ -152,49 +165,42 @@ class VAE(Family, Conditions, Samples, Scores, Encodes, Decodes):
 
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: ImportanceOptions) -> LogProb:
         h = self.infer(nets, x, c)
-        log_w = self.log_weights(nets, x, c, h, noise, options.k)
+        log_w = log_weights(lambda draws: self.log_weight(nets, x, c, h, draws), noise, options.k)
         if not options.refine:
             value, std_error = importance_weighted_bound(log_w)
             return LogProb(value, "lower_bound", std_error)
-        better = self.log_weights(nets, x, c, self.refined(nets, x, c, h, noise, options.refine), noise, options.k)
-        gap = better.mean(0) - log_w.mean(0)  # of the ELBOs, on the same eps
-        value, std_error = importance_weighted_bound(better)
+        own = self.refined(nets, x, c, h, noise, options.refine)
+        log_w_own = log_weights(lambda draws: self.log_weight(nets, x, c, own, draws), noise, options.k)
+        value, std_error = importance_weighted_bound(log_w_own)
+        gap = log_w_own.mean(0) - log_w.mean(0)  # of the ELBOs, on the same eps
         return LogProb(value, "lower_bound", std_error, {"amortization_gap_nats": gap})
 
+    def log_weight(self, nets: Nets, x: Tensor, c: Tensor, h: Tensor, draws: Draws, *, by_path: bool = False) -> Tensor:
+        """Log p(x, z) / q(z|x), (draws B,) nats.  x, c, h: B rows."""
+        x, c, h = (draws.repeat(rows) for rows in (x, c, h))
+        eps = draws.noise.normal(2 * draws.number, (self.latent,)).to(h.dtype)
+        if by_path and isinstance(self.posterior, GaussianPosterior):
+            z, log_q = self.posterior.draw_by_path(h, eps)
+        else:
+            z, log_q = self.posterior.draw(nets, h, eps)
+        if self.likelihood.dequantizes(nets.spec):
+            x = dequantize(nets.spec, x, draws.noise.uniform(2 * draws.number + 1, nets.spec.shape))
+        return self.log_likelihood(nets, x, z, c) + self.prior_codes.log_prob(nets, z, c) - log_q
+
     def refined(self, nets: Nets, x: Tensor, c: Tensor, h: Tensor, noise: Noise, steps: int) -> Tensor:
-        """The numbers of a posterior fitted to each row, (B, n_parameters). Turns gradients on where they are off."""
+        """The numbers of a posterior fitted to each row, (B, n_parameters). Turns gradients on where they are off.
+
+        By the path derivative, whose noise is gone where the posterior is exact (Roeder et al., 2017).
+        """
         with torch.inference_mode(False), torch.enable_grad():
             x, c, h = (rows.detach().clone() for rows in (x, c, h))
 
             def elbo(h: Tensor, step: int) -> Tensor:
-                first = MAX_K + step * REFINING_DRAWS
-                draws = range(first, first + REFINING_DRAWS)
-                return self.log_weights_of(nets, x, c, h, noise, draws, by_path=True).mean(0)
+                first = MAX_K + step * REFINING_DRAWS  # behind those of the bound
+                draws = Draws.of(noise, range(first, first + REFINING_DRAWS))
+                return self.log_weight(nets, x, c, h, draws, by_path=True).view(REFINING_DRAWS, -1).mean(0)
 
             return refine(elbo, h, steps)
-
-    def log_weights(self, nets: Nets, x: Tensor, c: Tensor, h: Tensor, noise: Noise, k: int) -> Tensor:
-        """Log p(x, z_i) / q(z_i|x) of k draws, (k, B) nats, float64, a chunk after another."""
-        per_chunk = max(1, CHUNK_ROWS // len(x))
-        chunks = [range(start, min(start + per_chunk, k)) for start in range(0, k, per_chunk)]
-        return torch.cat([self.log_weights_of(nets, x, c, h, noise, draws) for draws in chunks]).double()
-
-    def log_weights_of(
-        self, nets: Nets, x: Tensor, c: Tensor, h: Tensor, noise: Noise, draws: range, *, by_path: bool = False
-    ) -> Tensor:
-        """The weights of these draws, (len(draws), B) nats; draw i has its own numbers whatever its chunk."""
-        k = len(draws)
-        noise, draw = noise[np.tile(np.arange(len(noise)), k)], np.repeat(np.asarray(draws), len(noise))
-        x, c, h = (repeat(rows, k) for rows in (x, c, h))
-        eps = noise.normal(2 * draw, (self.latent,)).to(h.dtype)
-        if by_path and isinstance(self.posterior, GaussianPosterior):
-            coded = self.posterior.draw_by_path(h, eps)  # without noise where the posterior is exact
-        else:
-            coded = self.posterior.draw(nets, h, eps)
-        if self.likelihood.dequantizes(nets.spec):
-            x = dequantize(nets.spec, x, noise.uniform(2 * draw + 1, nets.spec.shape))
-        log_joint = self.log_likelihood(nets, x, coded.z, c) + self.prior_codes.log_prob(nets, coded.z, c)
-        return (log_joint - coded.log_q).view(k, -1)
 
     def scores_only_levels(self, spec: DataSpec) -> bool:
         return self.likelihood.scores_only_levels(spec)
@@ -218,3 +224,11 @@ class VAE(Family, Conditions, Samples, Scores, Encodes, Decodes):
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         return self.likelihood.mean(nets.spec, self.told(nets, self.prior_codes.push(nets, z, c), c))
+
+    def diagnose(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise) -> dict[str, float]:
+        h = self.infer(nets, x, c)
+        metrics = {"active_units": float(active_units(self.posterior.center(nets, h, self.latent)))}
+        if isinstance(self.posterior, DiagonalPosterior) and isinstance(self.prior_codes, Standard):
+            q = self.posterior.gaussian(h, self.latent)
+            metrics |= gaussian_surgery(q.mu, q.log_var, noise.normal(0, (self.latent,)))._asdict()
+        return metrics

@@ -24,6 +24,7 @@ from models.networks.made import MADE
 from models.networks.mixture import GaussianMixture
 from models.networks.mlp import MLP
 from models.networks.pixelcnn import PixelCNN
+from models.networks.tables import Codes, SemiDiscrete
 from models.networks.unet import UNet
 from models.networks.velocity import VelocityNet
 from models.objectives.preconditioning import Preconditioning, Velocity
@@ -160,6 +161,7 @@ __all__ = [
     "MLP",
     "Affine",
     "Bijection",
+    "Codes",
     "ConcatSquash",
     "CubeSpline",
     "GaussianMixture",
@@ -167,6 +169,7 @@ __all__ = [
     "PixelCNN",
     "RationalQuadratic",
     "Scalar",
+    "SemiDiscrete",
     "attach",
     "convolves",
     "decoder",

@@ -25,6 +25,7 @@ from pydantic import Field, PositiveFloat
 from models.family import Config
 from models.lazy import torch
 from models.objectives.gumbel import gumbel_like, hard_codes, relaxed_codes
+from models.objectives.score_function import leave_one_out, score_function
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -95,9 +96,7 @@ class Reinforce(Estimator):
         z = [hard_codes(log_pi + gumbel_like(log_pi, rng)).detach() for _ in range(self.draws)]
         values = torch.stack([f(codes) for codes in z])  # (m, B)
         log_q = torch.stack([(codes * log_pi).sum((1, 2)) for codes in z])
-        baseline = (values.sum(0) - values) / (self.draws - 1)
-        score = ((values - baseline).detach() * log_q).mean(0)
-        return values.mean(0) + (score - score.detach())  # the gradient is added, the value is not
+        return score_function(values, log_q, leave_one_out(values)).mean(0)
 
 
 AnyEstimator = Annotated[GumbelSoftmax | StraightThrough | Reinforce, Field(discriminator="estimator")]

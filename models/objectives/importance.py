@@ -30,8 +30,3 @@ def importance_weighted_bound(log_w: Tensor) -> tuple[Tensor, Tensor | None]:
         return bound, None
     relative = (log_w - bound).exp()  # w_i / w_bar
     return bound, ((relative - 1) ** 2).sum(0).div(k * (k - 1)).sqrt()
-
-
-def repeat(rows: Tensor, k: int) -> Tensor:
-    """All rows, then all again, k times.  rows: (B, ...)."""
-    return rows if k == 1 else rows.repeat(k, *[1] * (rows.ndim - 1))

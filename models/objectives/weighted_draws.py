@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.lazy import torch
-from models.objectives.importance import importance_weighted_bound
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,24 +28,33 @@ class Draws(NamedTuple):
     number: NDArray[np.int64]  # (draws B,), which draw each is
     n_draws: int
 
+    @classmethod
+    def of(cls, noise: Noise, numbers: range) -> Draws:
+        """These draws of B rows of noise."""
+        row, count = np.arange(len(noise)), len(numbers)
+        return cls(noise[np.tile(row, count)], np.repeat(np.asarray(numbers), len(noise)), count)
+
     def repeat(self, rows: Tensor) -> Tensor:
         """Rows, (B, ...), once for each draw, (draws B, ...)."""
-        return rows.repeat(self.n_draws, *[1] * (rows.ndim - 1))
+        return repeat(rows, self.n_draws)
 
 
-def weigh(log_weight: Callable[[Draws], Tensor], noise: Noise, k: int) -> tuple[Tensor, Tensor | None]:
-    """The logarithm of the mean weight of k draws and its standard error, (B,) nats each.
+def log_weights(log_weight: Callable[[Draws], Tensor], noise: Noise, k: int) -> Tensor:
+    """Of k draws of every row, (k, B) nats, float64.
 
     Arguments:
         log_weight: of some draws, (draws B,) nats.
         noise: B rows.
-        k: how many draws; one does not tell its error.
+        k: how many draws.
     """
-    rows, at_once = len(noise), max(1, ROWS_AT_ONCE // len(noise))
+    at_once = max(1, ROWS_AT_ONCE // len(noise))
     chunks = []
     for start in range(0, k, at_once):
-        count = min(at_once, k - start)
-        number = np.repeat(np.arange(start, start + count), rows)
-        draws = Draws(noise[np.tile(np.arange(rows), count)], number, count)
-        chunks.append(log_weight(draws).view(count, -1))
-    return importance_weighted_bound(torch.cat(chunks).double())
+        draws = Draws.of(noise, range(start, min(start + at_once, k)))
+        chunks.append(log_weight(draws).view(draws.n_draws, -1))
+    return torch.cat(chunks).double()
+
+
+def repeat(rows: Tensor, k: int) -> Tensor:
+    """All rows, then all again, k times: (B, ...) to (k B, ...)."""
+    return rows if k == 1 else rows.repeat(k, *[1] * (rows.ndim - 1))

@@ -44,7 +44,7 @@ def linear(layer: nn.Module, weight: list[list[float]], bias: list[float]) -> No
 def gaussian(mean: float, variance: float, *, contrast: tuple[float, float], adversary: nn.Module) -> Nets:
     """p of T01, q(z|x) = N(mean, variance) for every x, and a contrast of this mean and variance."""
     nets = FAMILY.build(PLANE).double().requires_grad_(False)
-    linear(nets["encoder"], [[0, 0, math.sqrt(variance)]], [mean])
+    linear(nets["encoder"], [[0, 0, 0], [0, 0, 0]], [mean, 0.5 * math.log(variance)])
     linear(nets["decoder"], [[W[0]], [W[1]]], [0, 0])
     linear(nets["contrast"], [[0, 0], [0, 0]], [contrast[0], math.log(contrast[1])])
     nets["scale"].value.fill_(0.5 * math.log(VARIANCE))

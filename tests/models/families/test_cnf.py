@@ -201,26 +201,6 @@ def test_levels_are_dequantized_and_their_probabilities_estimated() -> None:
     assert scored.value.isfinite().all()
 
 
-def test_rows_of_different_draws_and_strangers_share_a_call() -> None:
-    family, x = CNF(width=16, depth=2), rows(LEVELS, 4)
-    nets, noise = roughened(family, LEVELS), Noise.rows(0, 4)
-    scorer = family.scorer(nets, DensityOptions(steps=4, draws=2, solver="adaptive"))
-    ahead = 6  # the first two rows are in their second draw when the others begin
-    state = scorer.init(x[:2], untold(2), noise[:2])
-    for k in range(ahead):
-        state = scorer.step(state, torch.full((2,), k), noise[:2])
-    late = scorer.init(x[2:], untold(2), noise[2:])
-    state = tuple(torch.cat(parts) for parts in zip(state, late, strict=True))
-    for k in range(scorer.steps - ahead):
-        state = scorer.step(state, torch.tensor([k + ahead, k + ahead, k, k]), noise)
-    rest = tuple(part[2:] for part in state)
-    for k in range(scorer.steps - ahead, scorer.steps):
-        rest = scorer.step(rest, torch.full((2,), k), noise[2:])
-    alone = score(scorer, x, untold(4), noise).value
-    torch.testing.assert_close(scorer.finish(tuple(part[:2] for part in state), noise[:2]).value, alone[:2])
-    torch.testing.assert_close(scorer.finish(rest, noise[2:]).value, alone[2:])
-
-
 def test_samples_by_the_adaptive_solver_are_those_of_a_fine_grid() -> None:
     family = CNF(width=16, depth=2)
     nets, noise = roughened(family, PLANE).float(), Noise.rows(9, 20)

@@ -1,0 +1,108 @@
+"""Autoencoders that play a game: adversarial and Wasserstein ones on codes, adversarial variational Bayes on both."""
+
+from models.presets.preset import preset
+
+ROWS = (
+    preset(
+        "aae-digits",
+        "An adversarial autoencoder of 8x8 handwritten digits with Gaussian codes.",
+        family={"family": "wae", "latent": 8, "width": 32, "penalty": {"penalty": "adversarial"}},
+        data={"source": "digits"},
+        optimizer={"lr": 2e-3, "betas": (0.5, 0.999), "batch_size": 64, "decay": "cosine"},
+        budget={"epochs": 40},
+    ),
+    preset(
+        "aae-ring-digits",
+        "An adversarial autoencoder of 8x8 handwritten digits with codes on a sphere.",
+        family={
+            "family": "wae",
+            "latent": 8,
+            "width": 32,
+            "penalty": {"penalty": "adversarial"},
+            "prior_codes": {"prior": "ring", "radius": 2.8},
+        },
+        data={"source": "digits"},
+        optimizer={"lr": 2e-3, "betas": (0.5, 0.999), "batch_size": 64, "decay": "cosine"},
+        budget={"epochs": 40},
+    ),
+    preset(
+        "aae-mixture-digits",
+        "An adversarial autoencoder of 8x8 handwritten digits whose codes are a mixture of ten Gaussians in the plane.",
+        family={
+            "family": "wae",
+            "latent": 2,
+            "width": 32,
+            "penalty": {"penalty": "adversarial"},
+            "prior_codes": {"prior": "mixture", "components": 10, "radius": 4.0, "spread": 0.5},
+        },
+        data={"source": "digits"},
+        optimizer={"lr": 2e-3, "betas": (0.5, 0.999), "batch_size": 64, "decay": "cosine"},
+        budget={"epochs": 40},
+    ),
+    preset(
+        "aae-uniform-two-moons",
+        "An adversarial autoencoder of two interleaved half circles with codes uniform on a square.",
+        family={
+            "family": "wae",
+            "latent": 2,
+            "width": 64,
+            "depth": 3,
+            "weight": 1.0,
+            "penalty": {"penalty": "adversarial"},
+            "prior_codes": {"prior": "uniform"},
+        },
+        data={"source": "two_moons"},
+        optimizer={"lr": 2e-3, "betas": (0.5, 0.999), "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 3000},
+    ),
+    preset(
+        "wae-gan-digits",
+        "A Wasserstein autoencoder of 8x8 handwritten digits, its codes held to the prior by a GAN's game.",
+        family={
+            "family": "wae",
+            "latent": 8,
+            "width": 32,
+            "posterior": "gaussian",
+            "penalty": {"penalty": "adversarial", "game": {"game": "non_saturating", "gamma": 0.1}},
+        },
+        data={"source": "digits"},
+        optimizer={"lr": 2e-3, "betas": (0.5, 0.999), "batch_size": 64, "decay": "cosine"},
+        budget={"epochs": 40},
+    ),
+    preset(
+        "wae-critic-digits",
+        "A Wasserstein autoencoder of 8x8 handwritten digits, its codes at a small distance W1 from the prior.",
+        family={
+            "family": "wae",
+            "latent": 8,
+            "width": 32,
+            "penalty": {"penalty": "adversarial", "game": {"game": "wasserstein"}, "steps": 3},
+        },
+        data={"source": "digits"},
+        optimizer={"lr": 1e-3, "betas": (0.5, 0.9), "batch_size": 128, "decay": "cosine"},
+        budget={"epochs": 40},
+    ),
+    preset(
+        "avb-two-moons",
+        "Adversarial variational Bayes on two interleaved half circles: an implicit posterior.",
+        family={"family": "avb", "latent": 2, "noise": 4, "width": 64},
+        data={"source": "two_moons"},
+        optimizer={"lr": 2e-3, "betas": (0.5, 0.999), "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 3000},
+    ),
+    preset(
+        "avb-digits",
+        "Adversarial variational Bayes on 8x8 handwritten digits: an implicit posterior, adaptive contrast.",
+        family={
+            "family": "avb",
+            "latent": 8,
+            "noise": 8,
+            "width": 16,
+            "adversary_steps": 3,
+            "likelihood": {"likelihood": "binomial"},
+        },
+        data={"source": "digits"},
+        optimizer={"lr": 2e-3, "betas": (0.5, 0.999), "batch_size": 64, "decay": "cosine"},
+        budget={"epochs": 40},
+    ),
+)
