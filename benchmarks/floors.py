@@ -73,7 +73,7 @@ def _wanted_on_easy(family: dict[str, Any]) -> float | None:
         case {"family": "diffusion"} | {
             "family": "vae",
             "objective": {"objective": "iwae"},
-            "prior": {"prior": "flow"},
+            "prior_codes": {"prior": "flow"},
         }:
             return 0.1
     return None

@@ -37,13 +37,17 @@ from models.data import Toy
 from models.errors import InvalidData
 from models.presets import PRESETS, Preset
 from service import local
-from service.client import FINAL, Client
+from service.client import FINAL, Client, Refused
 from service.settings import cores
 
 DATA_ROOT = Path("/usr/share/datasets")  # Debian's
 FRESH_ROWS = 5_000
 FRESH_SEED = 20_261_121
 ASK_TIMEOUT_S = 600.0
+
+
+class Failed(Exception):
+    """A training came to nothing."""
 
 
 class Task(NamedTuple):
@@ -108,24 +112,34 @@ def readable(tasks: Sequence[Task], root: Path) -> Iterator[Task]:
 
 
 def run(tasks: Sequence[Task], asked: argparse.Namespace) -> int:
-    """Train, measure, keep and draw. Gives how many failed."""
-    failed = 0
+    """Train all, then measure, keep and draw one after the other. Gives how many failed."""
+    failed = list[str]()
+    jobs = list[tuple[Task, str]]()
     with running_service(asked.slots, asked.data_root) as client:
-        jobs = [(task, start(client, task)) for task in tasks]
+        for task in tasks:
+            with told(task, failed):
+                jobs.append((task, start(client, task)))
         for task, job_id in jobs:
-            job = ended(client, job_id)
-            if job["state"] != "succeeded":
-                failed += 1
-                print(f"{task.model} {job['state']}: {job['error']}", flush=True)
-                continue
-            if not asked.pictures:
-                measures = measure(client, task, job)
-                keep(task.preset, task.seed, entry(measures, asked.slots))
-                print(task.model, {name: round(value, 4) for name, value in measures.items()}, flush=True)
-            if task.seed == 0:
-                PICTURES.mkdir(parents=True, exist_ok=True)
-                draw(client, task.preset, task.model, asked.data_root).save(picture_of(task.preset), optimize=True)
-    return failed
+            with told(task, failed):
+                job = ended(client, job_id)
+                if not asked.pictures:
+                    measures = measure(client, task, job)
+                    keep(task.preset, task.seed, entry(measures, asked.slots))
+                    print(task.model, {name: round(value, 4) for name, value in measures.items()}, flush=True)
+                if task.seed == 0:
+                    PICTURES.mkdir(parents=True, exist_ok=True)
+                    draw(client, task.preset, task.model, asked.data_root).save(picture_of(task.preset), optimize=True)
+    return len(failed)
+
+
+@contextmanager
+def told(task: Task, failed: list[str]) -> Iterator[None]:
+    """One that fails is told of, and the others go on."""
+    try:
+        yield
+    except (Failed, Refused) as error:
+        failed.append(task.model)
+        print(f"{task.model}: {error}", flush=True)
 
 
 def picture_of(preset: Preset) -> Path:
@@ -138,10 +152,13 @@ def start(client: Client, task: Task) -> str:
 
 
 def ended(client: Client, job_id: str) -> dict[str, Any]:
+    """The job's record at its end. Raises Failed."""
     while True:
         job: dict[str, Any] = client.get(f"/jobs/{job_id}")
-        if job["state"] in FINAL:
+        if job["state"] == "succeeded":
             return job
+        if job["state"] in FINAL:
+            raise Failed(f"the training {job['state']}: {job['error']}")
         time.sleep(0.5)
 
 

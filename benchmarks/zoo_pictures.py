@@ -1,9 +1,9 @@
 """One picture of a model, of what it answers through the doors.
 
-Vectors: samples over data, in the plane of their first two numbers; of points of the plane also a map of the density,
-where the model tells one. Images: 64 samples, 32
-pairs of a held-out image above its reconstruction, eight walks between held-out images (between samples, where the
-model does not encode). What a model does not answer is left out; one that is told a condition is told each in turn.
+Vectors: samples over data, in the plane of their first two numbers (reconstructions, where a model draws none); of
+points of the plane also a map of the density's square root, where the model tells one. Images: 64 samples, 32 pairs of
+a held-out image above its reconstruction, eight walks between held-out images (between samples, where the model does
+not encode). What a model does not answer is left out; one that is told a condition is told each in turn.
 """
 
 from __future__ import annotations
@@ -83,10 +83,12 @@ def points(subject: Subject) -> Iterator[Panel]:
     corner, span = frame(rows.x)
     canvas = np.full((SIDE_PX, SIDE_PX, 3), 255.0)
     canvas[cells(rows.x, corner, span, SIDE_PX) > 0] = DATA_SHADE
-    if "sample" in subject.able:
-        hits = cells(samples(subject, rows), corner, span, SIDE_PX)[..., None]
-        canvas = SAMPLE_COLOR + (canvas - SAMPLE_COLOR) * (1 - OPACITY) ** hits
-    yield Panel("samples over data", Image.fromarray(canvas.round().astype(np.uint8)))
+    drawn = "sample" in subject.able
+    answer = samples(subject, rows) if drawn else subject.asked("reconstruct", "x", rows, x=rows.x)
+    hits = cells(answer, corner, span, SIDE_PX)[..., None]
+    canvas = SAMPLE_COLOR + (canvas - SAMPLE_COLOR) * (1 - OPACITY) ** hits
+    caption = "samples over data" if drawn else "reconstructions over data"
+    yield Panel(caption, Image.fromarray(canvas.round().astype(np.uint8)))
     if "likelihood" in subject.able and subject.spec.shape == (2,):
         log_q, kind = log_density_map(subject, corner, span)
         share = np.sqrt(np.exp(log_q - log_q.max()))  # the square root shows the tails
@@ -187,5 +189,7 @@ def other(subject: Subject, first: int) -> NDArray[Any]:
 
 
 def tiled(x: NDArray[Any], spec: DataSpec) -> Image.Image:
-    """TILES in a row, as the doors draw them."""
-    return Image.open(BytesIO(png(x, spec))).convert("RGB")
+    """TILES in a row, as the doors draw them, enlarged where that is small."""
+    sheet = Image.open(BytesIO(png(x, spec))).convert("RGB")
+    factor = max(1, round(SIDE_PX / sheet.width))
+    return sheet.resize((factor * sheet.width, factor * sheet.height), Image.Resampling.NEAREST)

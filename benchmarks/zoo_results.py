@@ -34,19 +34,19 @@ def recipe(run: Run) -> dict[str, Any]:
     return {**written, "optimizer": run.optimizer.model_dump(mode="json", exclude_defaults=True)}
 
 
-def read() -> dict[str, Kept]:
+def read(file: Path = RESULTS) -> dict[str, Kept]:
     """All results by preset."""
-    kept: dict[str, Kept] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    kept: dict[str, Kept] = json.loads(file.read_text()) if file.exists() else {}
     return kept
 
 
-def keep(preset: Preset, seed: int, entry: Entry) -> None:
+def keep(preset: Preset, seed: int, entry: Entry, file: Path = RESULTS) -> None:
     """Write a result beside the others of its recipe; those of another recipe go."""
-    results, written = read(), recipe(preset.run)
+    results, written = read(file), recipe(preset.run)
     kept = results.get(preset.name)
     if kept is None or kept["run"] != written:
         kept = results[preset.name] = {"run": written, "seeds": {}}
     kept["seeds"][str(seed)] = entry
-    unfinished = RESULTS.with_suffix(".part")
+    unfinished = file.with_suffix(".part")
     unfinished.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
-    unfinished.replace(RESULTS)
+    unfinished.replace(file)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from math import log, pi
 from typing import final
 
@@ -23,14 +22,15 @@ from torch import Tensor
 from models.family import LogProb
 from models.noise import Noise
 from models.objectives.dequantization import dequantize, level_log_volume
-from models.objectives.probability_flow import augmented
+from models.objectives.dormand_prince import VectorField
+from models.objectives.probability_flow import augmented, signs
 from models.sampling import Sampler, State
 from models.scoring import Scorer
 from models.solving import Solver
 from models.spec import DataSpec, Shape
 from models.walking import Walk
 
-Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]  # c, x, t to dx/dt: (B, C), (B, *shape), (B,) to (B, *shape)
+Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]  # x, t, c to dx/dt: (B, *shape), (B,), (B, C) to (B, *shape)
 
 
 @final
@@ -52,7 +52,7 @@ class Transport(Walk):
 
     def step(self, state: State, k: Tensor) -> State:
         c, *way = state
-        return c, *self.solver.step(partial(self.velocity, c), tuple(way), k)
+        return c, *self.solver.step(lambda x, t: self.velocity(x, t, c), tuple(way), k)
 
     def finish(self, state: State) -> Tensor:
         return self.leave(state[1])
@@ -105,13 +105,11 @@ class FlowScorer(Scorer):
         x, c, values, *way = state
         j, i = k // self.solver.steps, k % self.solver.steps
         if (begins := (i == 0) & (j > 0)).any():
-            fresh = self.solver.init(self._start(x[begins], noise[begins.numpy()], j[begins]))
-            way = [
-                part.index_copy(0, begins.nonzero()[:, 0].to(x.device), new)
-                for part, new in zip(way, fresh, strict=True)
-            ]
-        probe = None if self.exact else 2 * (noise.uniform(2 * j + 1, self.shape) < 0.5).to(x) - 1
-        field = augmented(partial(self.velocity, c), self.shape, probe)
+            at = begins.nonzero()[:, 0].to(x.device)
+            fresh = self.solver.init(self._start(x[at], noise[begins.numpy()], j[begins]))
+            way = [part.index_copy(0, at, new) for part, new in zip(way, fresh, strict=True)]
+        probe = None if self.exact else signs(noise.uniform(2 * j + 1, self.shape)).to(x)
+        field = augmented(self._told(c), self.shape, probe)
         way = list(self.solver.step(field, tuple(way), i))
         if (arrived := i == self.solver.steps - 1).any():
             values = values.clone()
@@ -123,14 +121,16 @@ class FlowScorer(Scorer):
         std_error = values.std(1) / self.draws**0.5 if self.draws > 1 else None
         return LogProb(values.mean(1), "estimate", std_error)
 
+    def _told(self, c: Tensor) -> VectorField:
+        """The field of rows with these conditions. Autograd keeps no inference tensors: it wants a c of its own."""
+        return lambda x, t: self.velocity(x, t, c.clone())
+
     def _start(self, x: Tensor, noise: Noise, j: Tensor) -> Tensor:
         """Where draw j begins, with the log-volume of what led there: (B, D + 1)."""
         volume = 0.0
         if self.spec.levels is not None:
-            x, volume = (
-                dequantize(self.spec, x, noise.uniform(2 * j, self.spec.shape).to(x)),
-                level_log_volume(self.spec),
-            )
+            volume = level_log_volume(self.spec)
+            x = dequantize(self.spec, x, noise.uniform(2 * j, self.spec.shape).to(x))
         v, log_det = self.enter(x)
         return torch.cat([v.flatten(1), log_det[:, None] + volume], 1)
 

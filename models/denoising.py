@@ -85,7 +85,7 @@ class DenoisingOptions(Options):
         return GRIDS[grid](schedule, steps + default.n_ends)
 
 
-class FlowOptions(Options):
+class LikelihoodOptions(Options):
     """How log p is found. The cost grows as `steps` x `draws`."""
 
     method: Literal["flow", "bound"] = "flow"  # an estimate by the probability flow, or the variational lower bound

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     import torch.nn.functional as F
 
     from models import continuous as continuous
+    from models import descending as descending
     from models import networks as networks
     from models import samplers as samplers
     from models import sampling as sampling
     from models import sampling_autoregressive as sampling_autoregressive
     from models import scoring as scoring
     from models import scoring_bound as scoring_bound
-    from models import scoring_diffusion as scoring_diffusion
     from models import solving as solving
     from models import walking as walking
 else:
@@ -36,26 +36,26 @@ else:
     torch = _Module("torch")
     F = _Module("torch.nn.functional")
     continuous = _Module("models.continuous")
+    descending = _Module("models.descending")
     networks = _Module("models.networks")
     samplers = _Module("models.samplers")
     sampling = _Module("models.sampling")
     sampling_autoregressive = _Module("models.sampling_autoregressive")
     scoring = _Module("models.scoring")
     scoring_bound = _Module("models.scoring_bound")
-    scoring_diffusion = _Module("models.scoring_diffusion")
     solving = _Module("models.solving")
     walking = _Module("models.walking")
 
 __all__ = [
     "F",
     "continuous",
+    "descending",
     "networks",
     "samplers",
     "sampling",
     "sampling_autoregressive",
     "scoring",
     "scoring_bound",
-    "scoring_diffusion",
     "solving",
     "torch",
     "walking",

@@ -43,7 +43,7 @@ class ElementByElement(Sampler):
         place = ranks(self.shape).flatten().argsort()[k].to(level.device)[:, None]  # (B, 1), in the data's layout
         params = self.params(level, c).flatten(2)
         here = params.gather(2, place[:, None].expand(-1, params.shape[1], -1)).squeeze(2)
-        drawn = self.draw(here, noise.uniform(k + 1, (2,)).to(here))
+        drawn = self.draw(here, *noise.uniform(k + 1, (2,)).to(here).unbind(1))
         return level.flatten(1).scatter(1, place, drawn[:, None]).view_as(level), c
 
     def finish(self, state: State) -> Tensor:

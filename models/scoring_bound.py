@@ -1,6 +1,6 @@
 r"""The variational bound of a diffusion, level by level.
 
-Over levels t = 1, ..., T, with x_t = alpha_t x_0 + sigma_t eps, beta_t = 1 - (alpha_t / alpha_{t-1})^2 (alpha_0 = 1) and
+Over levels t = 1, ..., T, with x_t = alpha_t x_0 + sigma_t eps, beta_t = 1 - (alpha_t / alpha_{t-1})^2, alpha_0 = 1 and
 the variance beta of ancestral sampling, p(x_{t-1}|x_t) = N(mu_theta(x_t), beta_t I),
 
     log p(x_0) >= -KL(q(x_T|x_0) || N(0, I)) - sum_{t=2}^T KL(q(x_{t-1}|x_t, x_0) || p(x_{t-1}|x_t)) + E log p(x_0|x_1)

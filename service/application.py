@@ -11,6 +11,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from hashlib import sha256
 from typing import Any, final, overload
 
@@ -286,7 +287,10 @@ def _run(command: Train) -> Run:
     if command.run is not None:
         return command.run
     if command.preset not in PRESETS:
-        raise NotFound(f"there is no preset {str(command.preset)[:100]!r}; there are: {', '.join(PRESETS)}")
+        wanted = str(command.preset)[:100]
+        near = get_close_matches(wanted, PRESETS)
+        hint = f"did you mean {', '.join(near)}? " if near else ""
+        raise NotFound(f"there is no preset {wanted!r}; {hint}GET /presets lists all")
     return PRESETS[command.preset].run
 
 

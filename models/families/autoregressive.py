@@ -30,12 +30,7 @@ from pydantic import Field
 from models.errors import InvalidData
 from models.family import Adam, Batch, Conditions, Config, Family, LogProb, Loss, Options, Samples, Scores
 from models.lazy import networks, sampling_autoregressive
-from models.objectives.levels import (
-    categorical_draw,
-    categorical_log_prob,
-    logistic_mixture_draw,
-    logistic_mixture_log_prob,
-)
+from models.objectives.likelihoods import AnyLeveled, Categorical
 from models.spec import DataSpec
 
 if TYPE_CHECKING:
@@ -45,17 +40,18 @@ if TYPE_CHECKING:
     from models.noise import Noise
     from models.sampling import Sampler
 
-MAX_CATEGORIES = 256
-
 
 class Network(Config, ABC):
     """A masked network: (B, *shape) and a condition to the parameters of each element, (B, P, *shape)."""
 
     network: str  # a Literal with a default in each final network
 
+    def check(self, spec: DataSpec) -> None:
+        """Raises InvalidData where it cannot read the data."""
+
     @abstractmethod
     def build(self, spec: DataSpec, n_params: int) -> nn.Module:
-        """A fresh network. Raises InvalidData where it cannot read the data."""
+        """A fresh network."""
 
 
 @final
@@ -78,77 +74,19 @@ class PixelCNN(Network):
     width: int = Field(32, ge=4, le=512)  # channels of a layer
     depth: int = Field(6, ge=1, le=40)  # layers
 
-    def build(self, spec: DataSpec, n_params: int) -> nn.Module:
+    def check(self, spec: DataSpec) -> None:
         if not spec.is_image:
             raise InvalidData(
                 f"pixelcnn reads images of 1 or 3 channels, a row of these data is {list(spec.shape)}; "
                 'use {"network": "made"}',
                 field="run.family.network",
             )
+
+    def build(self, spec: DataSpec, n_params: int) -> nn.Module:
         return networks.PixelCNN(spec.shape, n_params, width=self.width, depth=self.depth, n_given=spec.condition_size)
 
 
 AnyNetwork = Annotated[Made | PixelCNN, Field(discriminator="network")]
-
-
-class Output(Config, ABC):
-    """What the parameters of an element say of its level."""
-
-    output: str  # a Literal with a default in each final output
-
-    @abstractmethod
-    def n_params(self, levels: int) -> int:
-        """P, parameters of one element. Raises InvalidData where there are too many levels."""
-
-    @abstractmethod
-    def log_prob(self, params: Tensor, level: Tensor, levels: int) -> Tensor:
-        """Log P(level), (B, *shape).  params: (B, P, *shape); level: (B, *shape) int64."""
-
-    @abstractmethod
-    def draw(self, params: Tensor, u01: Tensor, levels: int) -> Tensor:
-        """A level, (B,) int64.  params: (B, P); u01: (B, 2)."""
-
-
-@final
-class Categorical(Output):
-    """A probability for each level."""
-
-    output: Literal["categorical"] = "categorical"
-
-    def n_params(self, levels: int) -> int:
-        if levels > MAX_CATEGORIES:
-            raise InvalidData(
-                f'categorical takes up to {MAX_CATEGORIES} levels, these data have {levels}; use {{"output": '
-                '"discretized_logistic"}',
-                field="run.family.output",
-            )
-        return levels
-
-    def log_prob(self, params: Tensor, level: Tensor, levels: int) -> Tensor:
-        return categorical_log_prob(params, level)
-
-    def draw(self, params: Tensor, u01: Tensor, levels: int) -> Tensor:
-        return categorical_draw(params, u01[:, 0])
-
-
-@final
-class DiscretizedLogistic(Output):
-    """A mixture of logistics, integrated over the bin of each level."""
-
-    output: Literal["discretized_logistic"] = "discretized_logistic"
-    components: int = Field(5, ge=1, le=64)
-
-    def n_params(self, levels: int) -> int:
-        return 3 * self.components
-
-    def log_prob(self, params: Tensor, level: Tensor, levels: int) -> Tensor:
-        return logistic_mixture_log_prob(params, level, levels)
-
-    def draw(self, params: Tensor, u01: Tensor, levels: int) -> Tensor:
-        return logistic_mixture_draw(params, u01[:, 0], u01[:, 1], levels)
-
-
-AnyOutput = Annotated[Categorical | DiscretizedLogistic, Field(discriminator="output")]
 
 
 @final
@@ -157,17 +95,22 @@ class Autoregressive(Family, Conditions, Samples, Scores):
 
     family: Literal["autoregressive"] = "autoregressive"
     network: AnyNetwork = Made()
-    output: AnyOutput = Categorical()
+    likelihood: AnyLeveled = Categorical()  # of the level of each element
 
     optimizer: ClassVar[Adam] = Adam(batch_size=64, decay="cosine")
 
-    def build(self, spec: DataSpec) -> Nets:
+    def check(self, spec: DataSpec) -> None:
         if spec.levels is None:
             raise InvalidData(
                 "autoregressive gives probabilities to levels, and these data are continuous; take the family flow",
                 field="run.family",
             )
-        return networks.Nets(spec, conditionals=self.network.build(spec, self.output.n_params(spec.levels)))
+        self.network.check(spec)
+        self.likelihood.check(spec)
+
+    def build(self, spec: DataSpec) -> Nets:
+        self.check(spec)
+        return networks.Nets(spec, conditionals=self.network.build(spec, self.likelihood.n_each(spec)))
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
         nll = -self.log_probability(nets, batch.x, batch.c).mean()
@@ -176,7 +119,7 @@ class Autoregressive(Family, Conditions, Samples, Scores):
     def log_probability(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         """Log P(x | c), (B,) nats.  x: (B, *shape), on levels."""
         level = to_level(nets.spec, x)
-        log_p = self.output.log_prob(conditionals(nets, level, c), level, n_levels(nets.spec))
+        log_p = self.likelihood.level_log_prob(nets.spec, conditionals(nets, level, c), level)
         return log_p.flatten(1).sum(1)
 
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: Options) -> LogProb:
@@ -186,7 +129,7 @@ class Autoregressive(Family, Conditions, Samples, Scores):
         return sampling_autoregressive.ElementByElement(
             nets.spec.shape,
             params=partial(conditionals, nets),
-            draw=lambda params, u01: self.output.draw(params, u01, n_levels(nets.spec)),
+            draw=partial(self.likelihood.level_draw, nets.spec),
             data=partial(from_level, nets.spec),
         )
 
@@ -196,11 +139,6 @@ def conditionals(nets: Nets, level: Tensor, c: Tensor) -> Tensor:
     u = nets.spec.normalize(from_level(nets.spec, level).to(c))
     params: Tensor = nets["conditionals"](u, *networks.given(c))
     return params
-
-
-def n_levels(spec: DataSpec) -> int:
-    """L, of data that have levels."""
-    return cast(int, spec.levels)
 
 
 def to_level(spec: DataSpec, x: Tensor) -> Tensor:

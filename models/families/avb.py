@@ -89,8 +89,11 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
             "proposal contrast gives a lower bound.",
         )
 
-    def build(self, spec: DataSpec) -> Nets:
+    def check(self, spec: DataSpec) -> None:
         self.likelihood.check(spec)
+
+    def build(self, spec: DataSpec) -> Nets:
+        self.check(spec)
         width, depth = self.width, self.depth
         return networks.Nets(
             spec,

@@ -27,24 +27,12 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 import numpy as np
 from pydantic import Field, PositiveInt, model_validator
 
-from models.errors import InvalidData, InvalidInput
-from models.family import (
-    Adam,
-    Batch,
-    Conditions,
-    Decodes,
-    Encodes,
-    Family,
-    LogProb,
-    Loss,
-    Options,
-    Samples,
-    Scores,
-)
+from models.errors import InvalidData
+from models.family import Adam, Batch, Conditions, Decodes, Encodes, Family, LogProb, Loss, Options, Samples, Scores
 from models.lazy import continuous, networks, scoring, solving, torch, walking
 from models.objectives.dequantization import dequantize, level_log_volume
 from models.objectives.logit import from_reals, to_reals
-from models.objectives.probability_flow import augmented
+from models.objectives.probability_flow import Divergence, augmented, draws_needed, is_exact, signs
 from models.spec import DataSpec, Shape
 
 if TYPE_CHECKING:
@@ -58,12 +46,8 @@ if TYPE_CHECKING:
     from models.walking import Walk
 
 MAX_ELEMENTS = 1024
-EXACT_UP_TO = 8  # elements of a row whose divergence is exact unless asked otherwise
-PRODUCTS_LIMIT = 20_000  # vector-Jacobian products that the likelihood of one row may cost
-
+TOLERANCE = 1e-5
 NOISE, DATA = 0.0, 1.0  # t
-
-Divergence = Literal["auto", "exact", "hutchinson"]  # auto: exact for rows of up to 8 elements
 
 
 class SolverOptions(Options):
@@ -71,11 +55,11 @@ class SolverOptions(Options):
 
     solver: Literal["rk4", "adaptive"] = "rk4"
     steps: int = Field(32, ge=2, le=400)  # of rk4, four network calls each; of adaptive, attempts at most, seven each
-    tolerance: float = Field(1e-5, ge=1e-7, le=0.1)  # of adaptive: of the error of one step
+    tolerance: float = Field(TOLERANCE, ge=1e-6, le=0.1)  # of adaptive: of the error of one step
 
     @model_validator(mode="after")
     def _tolerance_is_of_adaptive(self) -> Self:
-        if self.solver == "rk4" and "tolerance" in self.model_fields_set:
+        if self.solver == "rk4" and self.tolerance != TOLERANCE:  # a question carries all options, chosen or not
             raise ValueError("tolerance belongs to the solver adaptive; leave it out for rk4")
         return self
 
@@ -115,12 +99,15 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
     EncodeOptions: ClassVar[type[Options]] = SolverOptions
     DecodeOptions: ClassVar[type[Options]] = SolverOptions
 
-    def build(self, spec: DataSpec) -> Nets:
+    def check(self, spec: DataSpec) -> None:
         if spec.size > MAX_ELEMENTS:
             raise InvalidData(
                 f"rows have {spec.size} elements; cnf takes up to {MAX_ELEMENTS}; take the family flow_matching",
                 field="run.data",
             )
+
+    def build(self, spec: DataSpec) -> Nets:
+        self.check(spec)
         return networks.Nets(
             spec,
             velocity=networks.ConcatSquash(
@@ -134,9 +121,9 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
             x = dequantize(spec, x, torch.rand(x.shape, generator=batch.rng, device=x.device))
             volume = level_log_volume(spec)
         v, log_det = to_reals(spec, x, self.alpha)
-        probe = (
-            None if exact(self.divergence, spec) else signs(torch.rand(v.shape, generator=batch.rng, device=v.device))
-        )
+        probe = None
+        if not is_exact(self.divergence, spec):
+            probe = signs(torch.rand(v.shape, generator=batch.rng, device=v.device))
         nll = -(self.log_density(nets, v, batch.c, probe) + log_det + volume).mean()
         terms = {} if spec.levels is None else {"bits_per_dim": nll / (spec.size * log(2))}
         yield Loss("nll_nats", nll, ("velocity",), terms)
@@ -144,7 +131,7 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
     def log_density(self, nets: Nets, v: Tensor, c: Tensor, probe: Tensor | None) -> Tensor:
         """Log p(v), (B,) nats, differentiable in the weights.  v: (B, D); probe: signs, (B, D), or None."""
         solver = solving.RungeKutta(np.linspace(DATA, NOISE, self.solver_steps + 1))
-        field = augmented(partial(velocity, nets, c), (nets.spec.size,), probe, trains=True)
+        field = augmented(lambda v, t: velocity(nets, v, t, c), (nets.spec.size,), probe, trains=True)
         state = solver.init(torch.cat([v, torch.zeros_like(v[:, :1])], 1))
         for k in range(solver.steps):
             state = solver.step(field, state, torch.full((len(v),), k))
@@ -183,15 +170,8 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
 
     def scorer(self, nets: Nets, options: DensityOptions) -> Scorer:
         spec = nets.spec
-        trace = exact(options.divergence, spec)
-        draws = 1 if trace and spec.levels is None else options.draws
-        products = options.slopes * draws * (spec.size if trace else 1)
-        if products > PRODUCTS_LIMIT:
-            raise InvalidInput(
-                f"ask for {products} vector-Jacobian products a row, more than {PRODUCTS_LIMIT}; lower steps or draws"
-                + (", or take the divergence hutchinson" if trace else ""),
-                field="options",
-            )
+        exact = is_exact(options.divergence, spec)
+        draws = draws_needed(spec, options.draws, options.slopes, exact=exact)
         return continuous.FlowScorer(
             partial(velocity, nets),
             options.between(DATA, NOISE),
@@ -199,24 +179,14 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
             spec,
             (spec.size,),
             draws,
-            trace,
+            exact,
         )
 
 
-def velocity(nets: Nets, c: Tensor, v: Tensor, t: Tensor) -> Tensor:
-    """dv/dt, (B, D).  c: (B, C); v: (B, D); t: (B,)."""
-    f: Tensor = nets["velocity"](v, t.to(v.dtype), *networks.given(c.clone()))  # autograd keeps no inference tensors
+def velocity(nets: Nets, v: Tensor, t: Tensor, c: Tensor) -> Tensor:
+    """dv/dt, (B, D).  v: (B, D); t: (B,); c: (B, C)."""
+    f: Tensor = nets["velocity"](v, t.to(v.dtype), *networks.given(c))
     return f
-
-
-def exact(divergence: Divergence, spec: DataSpec) -> bool:
-    """Whether the trace is taken, not an estimate of it."""
-    return divergence == "exact" or (divergence == "auto" and spec.size <= EXACT_UP_TO)
-
-
-def signs(u01: Tensor) -> Tensor:
-    """-1 or 1, evenly."""
-    return 2 * (u01 < 0.5).to(u01) - 1
 
 
 def same(z: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ for linear ones, 0.045 for ou), and starts from N(0, I), which alpha_T x_0 is st
     log P(y) >= E_u log p(y + w (u - 1/2)) + D log w.
 
 Neither is exact nor, being estimated, a bound: the kind of the number is `estimate`. It is taken step by step, see
-`models.scoring_diffusion`, and costs 4 x `steps` x `draws` calls of the network and as many vector-Jacobian products,
+`models.continuous`, and costs 4 x `steps` x `draws` calls of the network and as many vector-Jacobian products,
 D times as many with the exact divergence, at most 20,000. The method `bound` takes the variational bound of the sampler
 `ancestral` instead (`models.scoring_bound`), whose kind is `lower_bound`.
 
@@ -42,12 +42,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 import numpy as np
 from pydantic import Field
 
-from models.denoising import DenoisingOptions, FlowOptions, InversionOptions
+from models.denoising import DenoisingOptions, InversionOptions, LikelihoodOptions
 from models.errors import InvalidInput
 from models.family import Adam, Batch, Conditions, Decodes, Encodes, Family, LogProb, Loss, Options, Samples, Scores
-from models.lazy import networks, samplers, scoring, scoring_bound, scoring_diffusion, torch, walking
+from models.lazy import continuous, networks, samplers, scoring, scoring_bound, solving, torch, walking
 from models.objectives.dequantization import dequantize
 from models.objectives.preconditioning import AnyPreconditioning, Velocity
+from models.objectives.probability_flow import draws_needed, is_exact
 from models.objectives.schedules import AnySchedule, Cosine, Floats, Level
 from models.objectives.weightings import AnyWeighting
 from models.objectives.weightings import Noise as NoiseMSE
@@ -62,9 +63,6 @@ if TYPE_CHECKING:
     from models.sampling import Sampler
     from models.scoring import Scorer
     from models.walking import Walk
-
-EXACT_UP_TO = 8  # elements of a row whose divergence is exact unless asked otherwise
-PRODUCTS_LIMIT = 20_000  # vector-Jacobian products that the likelihood of one row may cost: a minute, for digits
 
 
 @final
@@ -82,7 +80,7 @@ class Diffusion(Family, Samples, Scores, Encodes, Decodes, Conditions):
 
     optimizer: ClassVar[Adam] = Adam(lr=4e-3, decay="cosine")
     SampleOptions: ClassVar[type[Options]] = DenoisingOptions
-    ScoreOptions: ClassVar[type[Options]] = FlowOptions
+    ScoreOptions: ClassVar[type[Options]] = LikelihoodOptions
     EncodeOptions: ClassVar[type[Options]] = InversionOptions
     DecodeOptions: ClassVar[type[Options]] = InversionOptions
 
@@ -133,25 +131,23 @@ class Diffusion(Family, Samples, Scores, Encodes, Decodes, Conditions):
     def validation_rows(self, spec: DataSpec) -> int:
         return min(512, max(8, 4096 // spec.size))
 
-    def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: FlowOptions) -> LogProb:
+    def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: LikelihoodOptions) -> LogProb:
         return scoring.score(self.scorer(nets, options), x, c, noise)
 
-    def scorer(self, nets: Nets, options: FlowOptions) -> Scorer:
+    def scorer(self, nets: Nets, options: LikelihoodOptions) -> Scorer:
         if options.method == "bound":
             predict = self._predictor(nets, clip=True)
             return scoring_bound.VariationalBound(predict, self._levels, options.steps, options.draws)
         spec = nets.spec
-        exact = options.divergence == "exact" or (options.divergence == "auto" and spec.size <= EXACT_UP_TO)
-        draws = 1 if exact and spec.levels is None else options.draws
-        products = 4 * options.steps * draws * (spec.size if exact else 1)
-        if products > PRODUCTS_LIMIT:
-            raise InvalidInput(
-                f"ask for {products} vector-Jacobian products a row, more than {PRODUCTS_LIMIT}; lower steps or draws"
-                + (", or take the divergence hutchinson" if exact else ""),
-                field="options",
-            )
-        return scoring_diffusion.ProbabilityFlow(
-            self._predictor(nets, clip=False).flow, spec, self._ends(options.steps), draws, exact
+        exact = is_exact(options.divergence, spec)
+        return continuous.FlowScorer(
+            self._predictor(nets, clip=False).flow,
+            solving.RungeKutta(self._ends(options.steps)),
+            lambda x: (spec.normalize(x), x.new_full((len(x),), spec.log_jacobian)),
+            spec,
+            spec.shape,
+            draws_needed(spec, options.draws, 4 * options.steps, exact=exact),
+            exact,
         )
 
     def latent_shape(self, spec: DataSpec) -> Shape:
@@ -165,14 +161,14 @@ class Diffusion(Family, Samples, Scores, Encodes, Decodes, Conditions):
 
     def encoder(self, nets: Nets, options: InversionOptions) -> Walk:
         predict, ends = self._predictor(nets, clip=False), self._ends(options.steps)
-        return samplers.walk(predict, ends, options.solver, nets.spec.normalize, samplers.as_is)
+        return samplers.walk(predict, ends, options.solver, nets.spec.normalize, lambda u: u)
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         return walking.walk(self.decoder(nets, InversionOptions()), z, c)
 
     def decoder(self, nets: Nets, options: InversionOptions) -> Walk:
         predict, ends = self._predictor(nets, clip=False), self._ends(options.steps)[::-1].copy()
-        return samplers.walk(predict, ends, options.solver, samplers.as_is, nets.spec.denormalize)
+        return samplers.walk(predict, ends, options.solver, lambda z: z, nets.spec.denormalize)
 
     @property
     def _levels(self) -> Floats:

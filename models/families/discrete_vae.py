@@ -75,8 +75,11 @@ class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
             return ()
         return ("Trained with relaxed codes, whose objective is no bound; its likelihoods are bounds, of hard codes.",)
 
-    def build(self, spec: DataSpec) -> Nets:
+    def check(self, spec: DataSpec) -> None:
         self.likelihood.check(spec)
+
+    def build(self, spec: DataSpec) -> Nets:
+        self.check(spec)
         size, width, depth = self.codes * self.categories, self.width, self.depth
         return networks.Nets(
             spec,

@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast, final
 
 from pydantic import Field, PositiveInt
 
+from models.errors import InvalidData
 from models.family import Adam, Batch, Conditions, Decodes, Encodes, Family, LogProb, Loss, Options, Samples, Scores
 from models.lazy import networks, sampling, torch
 from models.objectives.dequantization import AnyDequantization, Uniform, dequantize, level_log_volume
@@ -72,12 +73,19 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
     width: PositiveInt = Field(64, le=2048)  # units of a hidden layer
     depth: PositiveInt = Field(2, le=8)  # hidden layers
     alpha: float = Field(0.0067, gt=0.0, lt=0.5)  # of the logit: kept to either end of bounded data
-    dequantization: AnyDequantization = Uniform()  # of data with levels; others have no use for it
+    dequantization: AnyDequantization = Uniform()  # of data with levels, and of no others
 
     optimizer: ClassVar[Adam] = Adam(batch_size=512, decay="cosine")
     ScoreOptions: ClassVar[type[Options]] = DequantizationOptions
 
+    def check(self, spec: DataSpec) -> None:
+        if spec.levels is None and self.dequantization != Uniform():
+            raise InvalidData(
+                "is for data with levels, which these have not; leave it out", field="run.family.dequantization"
+            )
+
     def build(self, spec: DataSpec) -> Nets:
+        self.check(spec)
         flow = networks.Bijection(
             spec.size,
             univariate=self.transform.univariate,
@@ -89,7 +97,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
             n_given=spec.condition_size,
             inverse=self.scheme == "inverse_autoregressive",
         )
-        return networks.Nets(spec, flow=flow, **self.dequantization.networks(spec))
+        return networks.Nets(spec, flow=flow, **(self.dequantization.build(spec) if spec.levels is not None else {}))
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
         if nets.spec.levels is None:

@@ -55,6 +55,7 @@ from models.lazy import continuous, networks, scoring, solving, torch, walking
 from models.objectives.couplings import AnyCoupling, Independent
 from models.objectives.dequantization import dequantize
 from models.objectives.paths import AnyPath, Linear
+from models.objectives.probability_flow import Divergence, draws_needed, is_exact
 from models.spec import DataSpec, Shape
 
 if TYPE_CHECKING:
@@ -69,12 +70,10 @@ if TYPE_CHECKING:
     from models.walking import Walk
 
 CALLS = {"euler": 1, "heun": 2, "rk4": 4, "adaptive": 7}  # of the network, for a step
-EXACT_UP_TO = 8  # elements of a row whose divergence is exact unless asked otherwise
-PRODUCTS_LIMIT = 20_000  # vector-Jacobian products that the likelihood of one row may cost: a minute, for digits
 
 
 class SolverOptions(Options):
-    """How the way between noise and data is solved."""
+    """How the way between noise and data is solved. Fixed steps are shorter near the data, where the field bends."""
 
     solver: Literal["euler", "heun", "rk4", "adaptive"] = "rk4"
     steps: int = Field(16, ge=1, le=1000)  # of adaptive: at most so many, and so many are taken in time
@@ -82,7 +81,7 @@ class SolverOptions(Options):
 
     def between(self, start: float, end: float) -> Solver:
         """The solver of the way from one time to another."""
-        grid = np.linspace(start, end, self.steps + 1)
+        grid = 1 - np.linspace((1 - start) ** 0.5, (1 - end) ** 0.5, self.steps + 1) ** 2
         match self.solver:
             case "euler":
                 return solving.Euler(grid)
@@ -104,7 +103,7 @@ class LikelihoodOptions(SolverOptions):
     """How closely data are followed back to noise. The cost grows as `steps` x `draws`."""
 
     draws: int = Field(4, ge=1, le=64)  # averaged, of what is random: the probe and the place within the level
-    divergence: Literal["auto", "exact", "hutchinson"] = "auto"  # auto: exact for rows of up to 8 elements
+    divergence: Divergence = "auto"
 
 
 @final
@@ -117,6 +116,7 @@ class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
     drop: float = Field(0.1, ge=0.0, lt=1.0)  # the share of training rows whose condition is left out
     width: int | None = Field(None, ge=8, le=1024, multiple_of=8)  # None: 128 units of a layer, or 32 channels at first
     depth: int | None = Field(None, ge=1, le=8)  # residual blocks. None: 3, or 1 at each size of an image
+    waves: float | None = Field(None, gt=1.0, le=200.0)  # for sharp densities of vectors: radians a unit of the finest
 
     optimizer: ClassVar[Adam] = Adam(lr=4e-3, decay="cosine")
     SampleOptions: ClassVar[type[Options]] = GuidedOptions
@@ -128,11 +128,18 @@ class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
     def answers_without(self) -> bool:
         return self.drop > 0
 
-    def build(self, spec: DataSpec) -> Nets:
+    def check(self, spec: DataSpec) -> None:
         self.coupling.check(spec)
+
+    def build(self, spec: DataSpec) -> Nets:
+        self.check(spec)
         width, depth = (32, 1) if networks.convolves(spec) else (128, 3)
         field = networks.velocity(
-            spec, width=self.width or width, depth=self.depth or depth, n_given=spec.condition_size
+            spec,
+            width=self.width or width,
+            depth=self.depth or depth,
+            n_given=spec.condition_size,
+            waves=self.waves,
         )
         return networks.Nets(spec, velocity=field)
 
@@ -161,7 +168,7 @@ class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
         )
 
     def guided(self, nets: Nets, w: float) -> Velocity:
-        """(1 + w) v(x, t; c) - w v(x, t; 0), of c, x and t. Raises InvalidInput where no v(x, t; 0) was trained."""
+        """(1 + w) v(x, t; c) - w v(x, t; 0), of x, t and c. Raises InvalidInput where no v(x, t; 0) was trained."""
         if w == 0.0:
             return partial(velocity, nets)
         if nets.spec.condition is None or not self.answers_without:
@@ -171,8 +178,8 @@ class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
                 field="options.guidance",
             )
 
-        def field(c: Tensor, x: Tensor, t: Tensor) -> Tensor:
-            both = velocity(nets, torch.cat([c, torch.zeros_like(c)]), torch.cat([x, x]), torch.cat([t, t]))
+        def field(x: Tensor, t: Tensor, c: Tensor) -> Tensor:
+            both = velocity(nets, torch.cat([x, x]), torch.cat([t, t]), torch.cat([c, torch.zeros_like(c)]))
             told, untold = both.chunk(2)
             return (1 + w) * told - w * untold
 
@@ -186,15 +193,8 @@ class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
 
     def scorer(self, nets: Nets, options: LikelihoodOptions) -> Scorer:
         spec = nets.spec
-        exact = options.divergence == "exact" or (options.divergence == "auto" and spec.size <= EXACT_UP_TO)
-        draws = 1 if exact and spec.levels is None else options.draws
-        products = CALLS[options.solver] * options.steps * draws * (spec.size if exact else 1)
-        if products > PRODUCTS_LIMIT:
-            raise InvalidInput(
-                f"ask for {products} vector-Jacobian products a row, more than {PRODUCTS_LIMIT}; lower steps or draws"
-                + (", or take the divergence hutchinson" if exact else ""),
-                field="options",
-            )
+        exact = is_exact(options.divergence, spec)
+        draws = draws_needed(spec, options.draws, CALLS[options.solver] * options.steps, exact=exact)
         return continuous.FlowScorer(
             partial(velocity, nets),
             options.between(1.0, 0.0),
@@ -225,8 +225,8 @@ class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
         return to_data(nets, partial(velocity, nets), options)
 
 
-def velocity(nets: Nets, c: Tensor, x: Tensor, t: Tensor) -> Tensor:
-    """v(x, t; c), (B, *shape).  c: (B, C), x: (B, *shape), t: (B,)."""
+def velocity(nets: Nets, x: Tensor, t: Tensor, c: Tensor) -> Tensor:
+    """v(x, t; c), (B, *shape).  x: (B, *shape), t: (B,), c: (B, C)."""
     v: Tensor = nets["velocity"](x, t.to(x.dtype), *networks.given(c))
     return v
 

@@ -71,9 +71,12 @@ class NIS(Family, Samples, Scores, Diagnoses):
 
     optimizer: ClassVar[Adam] = Adam(batch_size=512, decay="cosine")
 
-    def build(self, spec: DataSpec) -> Nets:
+    def check(self, spec: DataSpec) -> None:
         if len(spec.shape) != 1 or (spec.low, spec.high, spec.levels) != (0, 1, None):
             raise InvalidData("nis integrates over the unit cube; take the source unit_cube", field="run.data")
+
+    def build(self, spec: DataSpec) -> Nets:
+        self.check(spec)
         proposal = networks.Bijection(
             spec.size,
             univariate=networks.CubeSpline,

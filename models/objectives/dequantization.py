@@ -35,7 +35,6 @@ from typing import TYPE_CHECKING, Annotated, Literal, final
 
 from pydantic import Field, PositiveInt
 
-from models.errors import InvalidData
 from models.family import Config
 from models.lazy import F, networks, torch
 from models.objectives.univariate import AnyTransform, Spline
@@ -56,8 +55,8 @@ class Dequantization(Config, ABC):
     draws: PositiveInt = Field(1, le=64)  # K in training; above 1, importance-weighted
 
     @abstractmethod
-    def networks(self, spec: DataSpec) -> dict[str, nn.Module]:
-        """The networks of q, for `Nets`. Raises InvalidData where there are no levels for q to depend on."""
+    def build(self, spec: DataSpec) -> dict[str, nn.Module]:
+        """The networks of q by name, for `Nets`.  spec: of data with levels."""
 
     @abstractmethod
     def draw(self, nets: Nets, y: Tensor, c: Tensor, u01: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,7 +69,7 @@ class Uniform(Dequantization):
 
     dequantization: Literal["uniform"] = "uniform"
 
-    def networks(self, spec: DataSpec) -> dict[str, nn.Module]:
+    def build(self, spec: DataSpec) -> dict[str, nn.Module]:
         return {}
 
     def draw(self, nets: Nets, y: Tensor, c: Tensor, u01: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,12 +86,7 @@ class Variational(Dequantization):
     width: PositiveInt = Field(128, le=2048)  # units of a hidden layer
     depth: PositiveInt = Field(1, le=8)  # hidden layers
 
-    def networks(self, spec: DataSpec) -> dict[str, nn.Module]:
-        if spec.levels is None:
-            raise InvalidData(
-                "variational dequantization is for data with levels, which these have not; leave it out",
-                field="run.family.dequantization",
-            )
+    def build(self, spec: DataSpec) -> dict[str, nn.Module]:
         f = networks.Bijection(
             spec.size,
             univariate=self.transform.univariate,

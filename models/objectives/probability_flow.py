@@ -4,10 +4,9 @@ Along dx/dl = f(x, l), densities obey d log p(x(l)) / dl = -div f, so a point at
 
     log p_0(x_0) = log p_1(x_1) + integral_{l_0}^{l_1} div f(x(l), l) dl.
 
-Both integrals are taken by the classical Runge-Kutta method on a fixed grid: rows share network calls but neither their
-place on the grid nor a step size, so a row's number does not depend on its batch-mates. The divergence is the trace of
-the Jacobian, D vector-Jacobian products, or Hutchinson's estimate of it, E v^T (df/dx) v over signs v fixed along the
-path: one product, unbiased.
+A solver of x alone carries both, as the state (x, log-volume) of `augmented`. The divergence is the trace of the
+Jacobian, D vector-Jacobian products, or Hutchinson's estimate of it, E v^T (df/dx) v over signs v fixed along the path:
+one product, unbiased.
 
 References:
     | Neural Ordinary Differential Equations (Chen et al., 2018), https://arxiv.org/abs/1806.07366
@@ -17,17 +16,52 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from models.errors import InvalidInput
 from models.lazy import torch
+from models.objectives.dormand_prince import VectorField
+from models.spec import DataSpec, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.spec import Shape
+EXACT_UP_TO = 8  # elements of a row whose divergence is exact unless asked otherwise
+PRODUCTS_LIMIT = 20_000  # vector-Jacobian products that the likelihood of one row may cost: a minute, for digits
 
-VectorField = Callable[["Tensor", "Tensor"], "Tensor"]  # f(x, l), (B, *shape), l (B,): each row on its own
+Divergence = Literal["auto", "exact", "hutchinson"]  # auto: exact for rows of up to 8 elements
+
+
+def is_exact(divergence: Divergence, spec: DataSpec) -> bool:
+    """Whether the trace is taken, not an estimate of it."""
+    return divergence == "exact" or (divergence == "auto" and spec.size <= EXACT_UP_TO)
+
+
+def draws_needed(spec: DataSpec, draws: int, slopes: int, *, exact: bool) -> int:
+    """How many draws a likelihood averages: one where nothing is random, neither a probe nor a place within a level.
+
+    Arguments:
+        draws: that were asked for.
+        slopes: how often the field is evaluated at most for one of them.
+        exact: whether by the trace.
+
+    Raises:
+        InvalidInput: they cost more than 20,000 products a row.
+    """
+    needed = 1 if exact and spec.levels is None else draws
+    products = slopes * needed * (spec.size if exact else 1)
+    if products > PRODUCTS_LIMIT:
+        raise InvalidInput(
+            f"ask for {products} vector-Jacobian products a row, more than {PRODUCTS_LIMIT}; lower steps or draws"
+            + (", or take the divergence hutchinson" if exact else ""),
+            field="options",
+        )
+    return needed
+
+
+def signs(u01: Tensor) -> Tensor:
+    """A probe: -1 or 1, evenly.  u01: uniform in (0, 1)."""
+    return 2 * (u01 < 0.5).to(u01) - 1
 
 
 def augmented(field: VectorField, shape: Shape, probe: Tensor | None, *, trains: bool = False) -> VectorField:
@@ -36,7 +70,7 @@ def augmented(field: VectorField, shape: Shape, probe: Tensor | None, *, trains:
     Arguments:
         field: f(x, l), differentiable in x.
         shape: of one x; the state holds it flat.
-        probe: as in `advance`.
+        probe: signs v for Hutchinson's estimate, (B, *shape); None takes the exact trace.
         trains: keep the graph, so that where the state arrives is differentiable in the field's weights.
     """
     slope = _slope_to_train if trains else _slope
@@ -46,27 +80,6 @@ def augmented(field: VectorField, shape: Shape, probe: Tensor | None, *, trains:
         return torch.cat([f.flatten(1), divergence[:, None]], 1)
 
     return both
-
-
-def advance(field: VectorField, x: Tensor, start: Tensor, end: Tensor, probe: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Carry each row along the field by one step of its own.
-
-    Arguments:
-        field: f(x, l), differentiable in x.
-        x: (B, *shape).
-        start, end: of each row's step, (B,) float64.
-        probe: signs v for Hutchinson's estimate, (B, *shape); None takes the exact trace.
-
-    Returns:
-        Where x arrives, (B, *shape), and the integral of the divergence, (B,) float64.
-    """
-    h = end - start
-    middle, step = start + h / 2, h.to(x.dtype).view(-1, *[1] * (x.ndim - 1))
-    k1, d1 = _slope(field, x, start, probe)
-    k2, d2 = _slope(field, x + step / 2 * k1, middle, probe)
-    k3, d3 = _slope(field, x + step / 2 * k2, middle, probe)
-    k4, d4 = _slope(field, x + step * k3, end, probe)
-    return x + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4), h / 6 * (d1 + 2 * d2 + 2 * d3 + d4).double()
 
 
 def _slope(field: VectorField, x: Tensor, at: Tensor, probe: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -73,7 +73,7 @@ class Noise(Weighting):
 
 
 @final
-class Likelihood(Weighting):
+class MaximumLikelihood(Weighting):
     """Score matching weighted by g^2: a bound of the likelihood."""
 
     weighting: Literal["likelihood"] = "likelihood"
@@ -101,4 +101,4 @@ class LogNormal(Weighting):
         return 1 + (-log_snr).exp() / sigma_data**2
 
 
-AnyWeighting = Annotated[Noise | Likelihood | LogNormal, Field(discriminator="weighting")]
+AnyWeighting = Annotated[Noise | MaximumLikelihood | LogNormal, Field(discriminator="weighting")]

@@ -9,13 +9,14 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from models.continuous import Transport
 from models.denoising import DenoisingOptions
 from models.objectives.schedules import Floats
 from models.samplers.dpm_solver import DPMSolver
 from models.samplers.heun import Heun
 from models.samplers.linear import LinearSteps, ancestral, corrected, ddim, euler_maruyama, reverse_sde
 from models.samplers.predictor import Predictor
-from models.samplers.probability_flow import DDIM, FlowSampler, FlowWalk, as_is
+from models.samplers.probability_flow import DDIM, FlowSampler
 from models.sampling import Sampler
 from models.solving import DormandPrince, RungeKutta, Solver
 
@@ -44,23 +45,21 @@ SAMPLERS: dict[str, Builder] = {
 }
 
 
-def walk(predict: Predictor, ends: Floats, solver: str, enter: Map, leave: Map) -> FlowWalk:
+def walk(predict: Predictor, ends: Floats, solver: str, enter: Map, leave: Map) -> Transport:
     """Rows along the flow, by Runge and Kutta's steps or DDIM's.  ends: (S + 1,), lambda in the order it is walked."""
     if solver == "ddim":
-        return FlowWalk(predict.noise, DDIM(ends), enter, leave)
-    return FlowWalk(predict.flow, RungeKutta(ends), enter, leave)
+        return Transport(predict.noise, DDIM(ends), enter, leave)
+    return Transport(predict.flow, RungeKutta(ends), enter, leave)
 
 
 __all__ = [
     "SAMPLERS",
     "DPMSolver",
     "FlowSampler",
-    "FlowWalk",
     "Heun",
     "LinearSteps",
     "Predictor",
     "ancestral",
-    "as_is",
     "corrected",
     "ddim",
     "euler_maruyama",

@@ -17,6 +17,7 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -40,9 +41,13 @@ class DPMSolver(Denoising):
 
     def step(self, state: State, k: Tensor, noise: Noise) -> State:
         x, c, before = state
-        a, d, m = columns(dpm_solver(self.log_snr), k, x)
+        a, d, m = columns(self._coefficients, k, x)
         x0 = self.predict.data(x, self.levels(k, x), c)
         return a * x + d * (x0 + m * (x0 - before)), c, x0
+
+    @cached_property
+    def _coefficients(self) -> Floats:
+        return dpm_solver(self.log_snr)
 
 
 def dpm_solver(log_snr: Floats) -> Floats:

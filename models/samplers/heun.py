@@ -15,11 +15,13 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 from torch import Tensor
 
 from models.noise import Noise
+from models.objectives.schedules import Floats
 from models.samplers.linear import ddim
 from models.samplers.predictor import Denoising, columns
 from models.sampling import State
@@ -32,10 +34,14 @@ class Heun(Denoising):
 
     def step(self, state: State, k: Tensor, noise: Noise) -> State:
         x, c = state
-        a, b, _ = columns(ddim(self.log_snr, 0.0), k, x)
+        a, b, _ = columns(self._coefficients, k, x)
         eps = self.predict.noise(x, self.levels(k, x), c)
         there = a * x + b * eps
         if (inner := (k < self.steps - 1)).any():
             ahead = self.predict.noise(there, self.levels((k + 1).clamp(max=self.steps - 1), x), c)
             there = there + inner.to(x).view_as(a) * b * (ahead - eps) / 2
         return there, c
+
+    @cached_property
+    def _coefficients(self) -> Floats:
+        return ddim(self.log_snr, 0.0)

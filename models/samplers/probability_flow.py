@@ -1,4 +1,4 @@
-r"""Along the probability flow, dx / d lambda = sigma^2 / 2 (x + s): samples, codes, and data of codes.
+r"""Along the probability flow, dx / d lambda = sigma^2 / 2 (x + s): samples, and the steps of codes.
 
 The flow joins the data, at the first level, to noise, at the last, by a bijection. Solvers of it are those of
 `models.solving`, and DDIM: with y = x / alpha and s = sigma / alpha the flow is dy / ds = eps, and Euler's step is
@@ -15,7 +15,6 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -28,7 +27,6 @@ from models.objectives.schedules import Floats, Level
 from models.samplers.predictor import Predictor
 from models.sampling import Sampler, State
 from models.solving import Solver
-from models.walking import Walk
 
 
 @final
@@ -62,31 +60,6 @@ class FlowSampler(Sampler):
 
 @final
 @dataclass(frozen=True)
-class FlowWalk(Walk):
-    """From one end of the levels to the other. State: the solver's; the condition."""
-
-    field: Callable[[Tensor, Tensor, Tensor], Tensor]  # (x, lambda, c) to what the solver follows
-    solver: Solver
-    enter: Callable[[Tensor], Tensor]  # rows to network units
-    leave: Callable[[Tensor], Tensor]  # and from them
-
-    @property
-    def steps(self) -> int:
-        return self.solver.steps
-
-    def init(self, rows: Tensor, c: Tensor) -> State:
-        return *self.solver.init(self.enter(rows)), c
-
-    def step(self, state: State, k: Tensor) -> State:
-        *solving, c = state
-        return *self.solver.step(lambda x, at: self.field(x, at, c), tuple(solving), k), c
-
-    def finish(self, state: State) -> Tensor:
-        return self.leave(state[0])
-
-
-@final
-@dataclass(frozen=True)
 class DDIM(Solver):
     """Follows the noise in x, in either direction. State: x."""
 
@@ -104,8 +77,3 @@ class DDIM(Solver):
         start, end = torch.from_numpy(self.grid)[k].to(x.device), torch.from_numpy(self.grid)[k + 1].to(x.device)
         eps = field(x, start)
         return (Level.at(end, x).noisy(Level.at(start, x).data(x, eps), eps),)
-
-
-def as_is(rows: Tensor) -> Tensor:
-    """Codes are in network units already."""
-    return rows

@@ -44,3 +44,33 @@ def test_a_door_starts_without_what_it_does_not_need(module: str, absent: tuple[
     told = json.loads(done.stdout)
     print(f"{module}: {told['seconds']:.2f} s, {told['rss_mb']:.0f} MB")
     assert set(absent) & {name.partition(".")[0] for name in told["modules"]} == set()
+
+
+CHECKS = """
+import sys
+from pathlib import Path
+from models.data import Digits, Toy, TwoMoons
+from models.errors import InvalidData
+from models.families import FAMILIES
+from models.presets import PRESETS
+for source in (TwoMoons(), TwoMoons(condition="label"), Digits(), Digits(condition="label")):
+    for family in FAMILIES.values():
+        try:
+            family().check(source.outline(Path()))
+        except InvalidData as refused:
+            print(refused.field)
+for run in (preset.run for preset in PRESETS.values()):
+    if isinstance(run.data, Toy | Digits):
+        run.family.check(run.data.outline(Path()))
+assert not {*sys.argv[1:]} & {name.partition(".")[0] for name in sys.modules}
+"""
+
+
+def test_what_a_family_cannot_model_is_told_without_what_trains_it() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", CHECKS, *HEAVY]
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=120, text=True)
+    assert done.returncode == 0, done.stderr
+    fields = done.stdout.split()
+    assert fields
+    assert all(field.startswith("run.") for field in fields)

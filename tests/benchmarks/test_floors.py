@@ -44,5 +44,8 @@ def test_data_that_are_no_toy_have_no_floor() -> None:
 
 def test_what_is_wanted_follows_from_the_family_and_the_data() -> None:
     assert wanted_nats(PRESETS["flow-two-moons"].run) == 0.02
+    assert wanted_nats(PRESETS["maf-two-moons"].run) == 0.1
     assert wanted_nats(PRESETS["diffusion-two-moons"].run) == 0.1
+    assert wanted_nats(PRESETS["iwae-flow-prior-two-moons"].run) == 0.1
+    assert wanted_nats(PRESETS["nsf-checkerboard"].run) == 0.1
     assert wanted_nats(PRESETS["gan-two-moons"].run) is None

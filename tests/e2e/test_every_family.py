@@ -20,7 +20,7 @@ from tests.e2e.running import ROOT, Up
 
 SMALL: dict[str, Any] = {"width": 8, "depth": 1, "latent": 2, "n_transforms": 2, "bins": 4, "steps": 20}
 UNBOUNDED = {"vae": {"likelihood": {"likelihood": "gaussian"}}}
-OWN_SOURCES = {"nis": ("unit_cube",)}  # of families that model one kind of data
+OWN_SOURCES = {"autoregressive": ("digits",), "nis": ("unit_cube",)}  # of families that model one kind of data
 CASES = [(family, source) for family in FAMILIES for source in OWN_SOURCES.get(family, ("two_moons", "digits"))]
 TOYS: dict[str, Toy] = {toy.source: toy for toy in (TwoMoons(), UnitCube())}
 OPS: tuple[Op, ...] = ("sample", "likelihood", "encode", "decode", "reconstruct", "interpolate")

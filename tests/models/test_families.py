@@ -42,6 +42,7 @@ SMALL = {
 SMALL_OPTIONS = {"k": 3, "steps": 4, "draws": 1}
 SOURCES = ("two_moons", "digits")
 OWN_SOURCES = {"autoregressive": ("digits",), "nis": ("unit_cube",)}  # of families that model one kind of data
+KEEPING = {"glann", "ae_ot"}  # families that keep something of each training row, of which toys tell a number
 STEPS = 4
 
 
@@ -56,9 +57,10 @@ def small(name: str, source: str, *, told: bool = False) -> Run:
     family: dict[str, Any] = {"family": name} | {k: v for k, v in SMALL.items() if k in cls.model_fields}
     if "likelihood" in cls.model_fields and source == "two_moons":
         family["likelihood"] = {"likelihood": "gaussian"}
+    numbered = {"n": 64} if name in KEEPING and source == "two_moons" else {}
     return Run.model_validate({
         "family": family,
-        "data": {"source": source, "condition": "label" if told else None},
+        "data": {"source": source, "condition": "label" if told else None} | numbered,
         "optimizer": {"batch_size": 16, "ema": 0.9},
         "budget": {"steps": STEPS},
     })  # fmt: skip

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from models.data import TwoMoons
+from models.families import FAMILIES
 from models.spec import DataSpec
 from service.answers import Samples
 from service.application import Application
 from service.commands import Interpolate, Likelihood, Sample, Train
 from service.domain import Preview, Question, Reply, State, Timing
 from service.errors import Conflict, Failed, Invalid, NotFound, Unavailable, Unsupported
+from service.questions import option_types
 from service.settings import Settings
 from tests.doors.fakes import MOONS, Wakeups, Workers, application, card
 
@@ -53,7 +55,7 @@ async def test_a_question_names_the_version_and_carries_every_option(app: Applic
     asks.arrays = {"log_prob": np.zeros(1)}
     await app.ask(Likelihood(model="moons", x=np.zeros((1, 2))))
     question, _ = asks.questions[0]
-    assert (question.model, question.rows, question.options) == ("moons@1", 1, {"k": 64})
+    assert (question.model, question.rows, question.options) == ("moons@1", 1, {"k": 64, "refine": 0})
 
 
 async def test_a_chosen_seed_differs_from_ask_to_ask_and_is_told(app: Application, asks: Recorded) -> None:
@@ -129,9 +131,11 @@ async def test_a_training_wakes_a_worker_and_is_recorded_with_its_whole_run(app:
     assert await app.job(job.id) == job
 
 
-async def test_an_unknown_preset_names_those_there_are(app: Application) -> None:
-    with pytest.raises(NotFound, match="vae-digits"):
-        await app.train(Train(model="m", preset="nobody"))
+async def test_an_unknown_preset_names_those_that_are_near(app: Application) -> None:
+    with pytest.raises(NotFound, match=r"did you mean vae-digits, .*\? GET /presets lists all"):
+        await app.train(Train(model="m", preset="vae-digit"))
+    with pytest.raises(NotFound, match="there is no preset 'xyz'; GET /presets"):
+        await app.train(Train(model="m", preset="xyz"))
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256])
@@ -177,3 +181,9 @@ async def test_it_is_ready_with_a_live_worker_only(app: Application) -> None:
     assert len(await app.ready()) == 1
     with pytest.raises(Unavailable):
         await replace(app, workers=Workers(alive=False)).ready()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_options_with_their_defaults_written_out_are_the_same_options(family: str) -> None:
+    for options in option_types(FAMILIES[family]).values():
+        assert options.model_validate(options().model_dump(mode="json")) == options()

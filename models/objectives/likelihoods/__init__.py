@@ -21,8 +21,10 @@ from models.objectives.likelihoods.leveled import Categorical, DiscretizedLogist
 AnyLikelihood = Annotated[
     Bernoulli | Binomial | Gaussian | Categorical | DiscretizedLogistic, Field(discriminator="likelihood")
 ]
+AnyLeveled = Annotated[Categorical | DiscretizedLogistic, Field(discriminator="likelihood")]
 
 __all__ = [
+    "AnyLeveled",
     "AnyLikelihood",
     "Bernoulli",
     "Binomial",

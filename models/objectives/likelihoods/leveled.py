@@ -44,7 +44,8 @@ class Leveled(Likelihood):
 
     def draw(self, spec: DataSpec, y: Tensor, log_scale: Tensor, noise: Noise) -> Tensor:
         low, _ = bounds(spec)
-        return low + spec.bin_width * self.level_draw(spec, self._of_each(spec, y), noise)
+        first, second = noise.uniform(1, spec.shape), noise.uniform(2, spec.shape)
+        return low + spec.bin_width * self.level_draw(spec, self._of_each(spec, y), first, second)
 
     @abstractmethod
     def level_log_prob(self, spec: DataSpec, params: Tensor, level: Tensor) -> Tensor:
@@ -55,8 +56,8 @@ class Leveled(Likelihood):
         """The mean level, (B, *shape)."""
 
     @abstractmethod
-    def level_draw(self, spec: DataSpec, params: Tensor, noise: Noise) -> Tensor:
-        """A level, (B, *shape) int64."""
+    def level_draw(self, spec: DataSpec, params: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        """A level, (B, ...) int64.  params: (B, n_each, ...), of all elements or some; first, second: uniform."""
 
     def _of_each(self, spec: DataSpec, y: Tensor) -> Tensor:
         return y.view(-1, self.n_each(spec), *spec.shape)
@@ -86,8 +87,8 @@ class Categorical(Leveled):
     def level_mean(self, spec: DataSpec, params: Tensor) -> Tensor:
         return categorical_mean(params)
 
-    def level_draw(self, spec: DataSpec, params: Tensor, noise: Noise) -> Tensor:
-        return categorical_draw(params, noise.uniform(1, spec.shape))
+    def level_draw(self, spec: DataSpec, params: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        return categorical_draw(params, first)
 
 
 @final
@@ -109,9 +110,8 @@ class DiscretizedLogistic(Leveled):
     def level_mean(self, spec: DataSpec, params: Tensor) -> Tensor:
         return logistic_mixture_mean(params, level_count(spec))
 
-    def level_draw(self, spec: DataSpec, params: Tensor, noise: Noise) -> Tensor:
-        component, value = noise.uniform(1, spec.shape), noise.uniform(2, spec.shape)
-        return logistic_mixture_draw(params, component, value, level_count(spec))
+    def level_draw(self, spec: DataSpec, params: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        return logistic_mixture_draw(params, first, second, level_count(spec))
 
 
 def level_count(spec: DataSpec) -> int:

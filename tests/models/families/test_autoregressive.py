@@ -9,10 +9,11 @@ from torch import Tensor
 
 from models.conditions import Labels
 from models.errors import InvalidData
-from models.families.autoregressive import Autoregressive, Categorical, DiscretizedLogistic, Made, Network, PixelCNN
+from models.families.autoregressive import Autoregressive, Made, Network, PixelCNN
 from models.family import Batch, Options, capabilities
 from models.networks import Nets
 from models.noise import Noise
+from models.objectives.likelihoods import Categorical, DiscretizedLogistic
 from models.sampling import sample
 from models.spec import DataSpec
 
@@ -22,11 +23,11 @@ VECTOR = DataSpec(shape=(8,), low=-1, high=1, levels=2)
 TERNARY = DataSpec(shape=(1, 2, 2), low=-2, high=2, levels=3, shift=(0.0,), scale=(2.0,))
 MADE, PIXELCNN = Made(width=48), PixelCNN(width=9, depth=3)
 CASES = [(MADE, VECTOR), (MADE, GRAY), (MADE, COLOR), (PIXELCNN, GRAY), (PIXELCNN, COLOR), (PIXELCNN, TERNARY)]
-OUTPUTS = [Categorical(), DiscretizedLogistic(components=2)]
+LIKELIHOODS = [Categorical(), DiscretizedLogistic(components=2)]
 each_case = pytest.mark.parametrize(
     ("network", "spec"), CASES, ids=[f"{network.network}-{list(spec.shape)}" for network, spec in CASES]
 )
-each_output = pytest.mark.parametrize("output", OUTPUTS, ids=lambda o: o.output)
+each_likelihood = pytest.mark.parametrize("likelihood", LIKELIHOODS, ids=lambda p: p.likelihood)
 
 
 def roughened(family: Autoregressive, spec: DataSpec) -> Nets:
@@ -55,26 +56,26 @@ def probabilities(family: Autoregressive, nets: Nets, x: Tensor, c: Tensor) -> T
     return family.log_prob(nets, x, c, Noise.rows(0, len(x)), Options()).value.exp()
 
 
-@each_output
+@each_likelihood
 @each_case
 def test_the_probabilities_of_all_rows_add_up_to_one(
-    network: Network, spec: DataSpec, output: Categorical | DiscretizedLogistic
+    network: Network, spec: DataSpec, likelihood: Categorical | DiscretizedLogistic
 ) -> None:
     """T26."""
-    family = Autoregressive.model_validate({"network": network, "output": output})
+    family = Autoregressive.model_validate({"network": network, "likelihood": likelihood})
     x = all_rows(spec)
     P = probabilities(family, roughened(family, spec), x, untold(len(x)))
     assert float(P.sum()) == pytest.approx(1, rel=1e-9)
     assert float(P.max() / P.min()) > 2
 
 
-@each_output
+@each_likelihood
 @each_case
 def test_what_is_drawn_has_these_probabilities(
-    network: Network, spec: DataSpec, output: Categorical | DiscretizedLogistic
+    network: Network, spec: DataSpec, likelihood: Categorical | DiscretizedLogistic
 ) -> None:
     """T26: chi^2 of the sampler's frequencies, within five standard deviations of its mean."""
-    family, n = Autoregressive.model_validate({"network": network, "output": output}), 4_000
+    family, n = Autoregressive.model_validate({"network": network, "likelihood": likelihood}), 4_000
     nets, x = roughened(family, spec), all_rows(spec)
     expected = n * probabilities(family, nets, x, untold(len(x)))
     drawn = sample(family.sampler(nets, Options()), Noise.rows(5, n), untold(n)).double()
@@ -84,14 +85,14 @@ def test_what_is_drawn_has_these_probabilities(
     assert abs(chi2 - degrees) < 5 * sqrt(2 * degrees + float((1 / expected).sum()))
 
 
-@each_output
+@each_likelihood
 @pytest.mark.parametrize("network", [MADE, PIXELCNN], ids=lambda n: n.network)
 def test_each_condition_has_probabilities_of_its_own(
-    network: Network, output: Categorical | DiscretizedLogistic
+    network: Network, likelihood: Categorical | DiscretizedLogistic
 ) -> None:
     """T25: they add up to one for each."""
     spec = GRAY.model_copy(update={"condition": Labels(n_classes=2)})
-    family = Autoregressive.model_validate({"network": network, "output": output})
+    family = Autoregressive.model_validate({"network": network, "likelihood": likelihood})
     nets, x = roughened(family, spec), all_rows(spec)
     first, second = (probabilities(family, nets, x, c.expand(len(x), 2)) for c in torch.eye(2).double())
     assert float(first.sum()) == pytest.approx(1, rel=1e-9)
@@ -124,8 +125,8 @@ def test_it_samples_and_scores_and_has_no_codes() -> None:
 
 
 def test_a_likelihood_is_exact_and_the_same_at_extreme_weights() -> None:
-    for output in OUTPUTS:
-        family = Autoregressive(output=output)
+    for likelihood in LIKELIHOODS:
+        family = Autoregressive(likelihood=likelihood)
         nets = roughened(family, GRAY)
         for weight in nets.parameters():
             weight.data *= 1e3
@@ -154,8 +155,8 @@ def test_an_image_half_drawn_can_be_looked_at() -> None:
         (
             Autoregressive(),
             DataSpec(shape=(2,), low=0, high=999, levels=1000),
-            "run.family.output",
-            '{"output": "discretized_logistic"}',
+            "run.family.likelihood",
+            '{"likelihood": "discretized_logistic"}',
         ),
     ],
 )

@@ -333,9 +333,10 @@ def test_every_dequantization_gives_a_bound_whose_levels_sum_to_less_than_one(
     assert 0 < float(scored.value.exp().sum()) < 1 + 5 * slack
 
 
-def test_a_variational_dequantization_of_continuous_data_is_refused() -> None:
+@pytest.mark.parametrize("dequantization", [Uniform(draws=3), Variational()])
+def test_dequantizing_continuous_data_is_refused(dequantization: Uniform | Variational) -> None:
     with pytest.raises(InvalidData, match="levels") as error:
-        Flow(dequantization=Variational()).build(PLANE)
+        Flow(dequantization=dequantization).build(PLANE)
     assert error.value.field == "run.family.dequantization"
 
 

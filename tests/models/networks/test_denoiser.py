@@ -29,3 +29,14 @@ def test_what_is_only_noise_is_its_own_noise() -> None:
         torch.nn.init.normal_(weight)
     x = torch.randn(3, 2)
     torch.testing.assert_close(net(x, torch.full((3,), -60.0)), x)
+
+
+@pytest.mark.parametrize("spec", SPECS[:2], ids=lambda s: str(s.shape))
+def test_no_condition_is_a_condition_of_zeros(spec: DataSpec) -> None:
+    torch.manual_seed(0)
+    net = denoiser(spec, width=8, depth=1, n_given=3)
+    for weight in net.parameters():
+        torch.nn.init.normal_(weight, std=0.1)
+    x, log_snr = torch.randn(2, *spec.shape), torch.tensor([-1.0, 2.0])
+    torch.testing.assert_close(net(x, log_snr, torch.zeros(2, 3)), net(x, log_snr))
+    assert not torch.allclose(net(x, log_snr, torch.ones(2, 3)), net(x, log_snr))

@@ -86,7 +86,7 @@ def test_a_variational_density_is_that_of_its_draws() -> None:
     spec = DataSpec(shape=(3,), low=0, high=7, levels=8)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        nets = Nets(spec, **q.networks(spec)).double()
+        nets = Nets(spec, **q.build(spec)).double()
         for weight in nets.parameters():
             weight.data += 0.3 * torch.randn_like(weight)
     y, c = torch.tensor([[1.0, 5.0, 2.0]]).double(), torch.zeros(1, 0).double()

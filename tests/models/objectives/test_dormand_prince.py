@@ -96,6 +96,13 @@ def test_a_step_too_long_is_refused_and_the_next_is_shorter() -> None:
     assert at.h.item() == pytest.approx(0.2)
 
 
+def test_a_step_that_is_no_number_is_refused() -> None:
+    x = rows(2)
+    at = advance(lambda x, _: x / 0 - x / 0, x, column(2, 0), column(2, 1), column(2, 1), 1e-6)
+    assert torch.equal(at.x, x)
+    assert at.h.tolist() == pytest.approx([0.2, 0.2])
+
+
 def test_a_row_that_runs_low_on_attempts_arrives_all_the_same() -> None:
     x, end, budget = rows(2), column(2, 9), 6
     at = Attempt(x, column(2, 0), column(2, 0.1), column(2, 0) > 0)

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.objectives.schedules import Cosine, Level, Linear, Schedule
+from models.objectives.schedules import Cosine, Karras, Level, Linear, OrnsteinUhlenbeck, Variances
 
-SCHEDULES: list[Schedule] = [Linear(), Cosine()]
+SCHEDULES: list[Variances] = [Linear(), Cosine()]
 
 
 def points(n: int = 64) -> tuple[Tensor, Tensor, Tensor]:
@@ -28,7 +28,7 @@ def ornstein_uhlenbeck(t: float) -> Level:
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: s.schedule)
 @pytest.mark.parametrize("steps", [10, 1000])
-def test_alpha_bar_is_the_product_of_the_steps(schedule: Schedule, steps: int) -> None:
+def test_alpha_bar_is_the_product_of_the_steps(schedule: Variances, steps: int) -> None:
     """T62: composition."""
     alpha_bar = 1 / (1 + np.exp(-schedule.log_snr(steps)))
     np.testing.assert_allclose(alpha_bar, np.cumprod(1 - schedule.beta(steps)), rtol=1e-9)
@@ -53,6 +53,21 @@ def test_the_cosine_schedule_follows_its_closed_form_until_it_is_clipped() -> No
     alpha_bar = 1 / (1 + np.exp(-Cosine().log_snr(1000)))
     np.testing.assert_allclose(alpha_bar[:-1], f[:-1] / np.cos(np.pi / 2 * 0.008 / 1.008) ** 2, rtol=1e-9)
     assert Cosine().beta(1000).max() == 0.999
+
+
+def test_the_times_of_the_ornstein_uhlenbeck_process_are_even_in_their_logarithm() -> None:
+    """T61: alpha = e^-t from t = 1e-3 to 5."""
+    log_snr = OrnsteinUhlenbeck().log_snr(1000)
+    t = 0.5 * np.log1p(np.exp(-log_snr))  # alpha^2 = sigmoid(lambda) = e^-2t
+    np.testing.assert_allclose(t[[0, -1]], [1e-3, 5.0], rtol=1e-9)
+    np.testing.assert_allclose(np.diff(np.log(t)), np.log(5e3) / 999, rtol=1e-6)
+
+
+def test_edms_levels_are_those_of_its_paper() -> None:
+    """sigma_i = (sigma_max^(1/rho) + i / (N - 1) (sigma_min^(1/rho) - sigma_max^(1/rho)))^rho, equation 5."""
+    N, i = 18, np.arange(18)
+    sigma = (80 ** (1 / 7) + i / (N - 1) * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7
+    np.testing.assert_allclose(np.exp(-Karras().log_snr(N) / 2)[::-1], sigma, rtol=1e-9)
 
 
 def test_the_ornstein_uhlenbeck_process_is_a_path_of_levels() -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from models.objectives.preconditioning import EDM
 from models.objectives.schedules import Cosine, Floats, Level, OrnsteinUhlenbeck
-from models.objectives.weightings import Likelihood, LogNormal, Noise
+from models.objectives.weightings import LogNormal, MaximumLikelihood, Noise
 
 # Data: a mixture of two Gaussians on a line.
 MEANS, STDS, SHARES = np.array([-1.0, 0.7]), np.array([0.3, 0.5]), np.array([0.4, 0.6])
@@ -82,7 +82,7 @@ def test_the_likelihood_weighting_is_even_in_lambda() -> None:
     first, last, n = 0.05, 5.0, 400
     levels = OrnsteinUhlenbeck(first=first, last=last).log_snr(1000)
     spread = torch.from_numpy((np.arange(n) + 0.5) / n)
-    log_snr = Likelihood().log_snr(spread, levels).numpy()
+    log_snr = MaximumLikelihood().log_snr(spread, levels).numpy()
     by_lambda = 0.5 * (levels[0] - levels[-1]) * np.mean([noise_mse(0.5 * np.log1p(np.exp(-at))) for at in log_snr])
     times = first * (last / first) ** ((np.arange(n) + 0.5) / n)  # even in log t: dt = t d log t
     g_square = 2.0

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from models.denoising import DenoisingOptions
-from models.errors import InvalidInput
 from models.families.diffusion import Diffusion
 from models.networks import Nets
 from models.noise import Noise
@@ -184,14 +183,3 @@ def test_clipping_changes_nothing_within_the_range() -> None:
     noise = Noise.rows(0, 20)
     with_clip, without = (sample(steps_of(gaussian(spec=line), clip=clip), noise) for clip in (True, False))
     torch.testing.assert_close(with_clip, without, rtol=1e-4, atol=1e-4)
-
-
-def test_more_steps_than_levels_are_refused() -> None:
-    with pytest.raises(InvalidInput, match="1 to 1000") as refusal:
-        steps_of(gaussian(), steps=1001)
-    assert refusal.value.field == "options.steps"
-
-
-def test_eta_is_refused_where_it_means_nothing() -> None:
-    with pytest.raises(ValueError, match="eta belongs to the sampler ddim"):
-        DenoisingOptions(sampler="ancestral", eta=0.5)

@@ -8,7 +8,7 @@ import torch
 
 from models.noise import Noise
 from models.objectives.schedules import Floats, Level, Linear
-from models.samplers import SOLVERS, FlowSampler, as_is, walk
+from models.samplers import SOLVERS, FlowSampler, walk
 from models.walking import walk as walked
 from tests.models.samplers.gaussians import LINE, MEAN, VARIANCE, affine, predictor
 
@@ -43,15 +43,15 @@ def test_samples_are_the_exact_flows_without_its_last_noise(solver: str, steps: 
 @pytest.mark.parametrize(("solver", "steps", "error"), [("rk4", 64, 1e-6), ("ddim", 2000, 6e-3)])
 def test_codes_are_those_of_the_exact_flow(solver: str, steps: int, error: float) -> None:
     x, c = torch.linspace(-1, 2, 5, dtype=torch.float64)[:, None], torch.empty(5, 0)
-    z = walked(walk(predictor(), ends(steps), solver, LINE.normalize, as_is), x, c)
+    z = walked(walk(predictor(), ends(steps), solver, LINE.normalize, torch.clone), x, c)
     torch.testing.assert_close(z, exact_code(x), rtol=0, atol=error)
 
 
 @pytest.mark.parametrize(("solver", "steps", "error"), [("rk4", 12, 1e-3), ("rk4", 24, 5e-5), ("ddim", 200, 0.05)])
 def test_decoding_inverts_encoding(solver: str, steps: int, error: float) -> None:
     x, c = torch.linspace(-1, 2, 5, dtype=torch.float64)[:, None], torch.empty(5, 0)
-    there = walk(predictor(), ends(steps), solver, LINE.normalize, as_is)
-    back = walk(predictor(), ends(steps)[::-1].copy(), solver, as_is, LINE.denormalize)
+    there = walk(predictor(), ends(steps), solver, LINE.normalize, torch.clone)
+    back = walk(predictor(), ends(steps)[::-1].copy(), solver, torch.clone, LINE.denormalize)
     torch.testing.assert_close(walked(back, walked(there, x, c), c), x, rtol=0, atol=error)
 
 

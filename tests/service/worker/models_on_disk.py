@@ -13,6 +13,7 @@ from models.train import fresh, load_data
 MOONS = "moons@1"
 DOTS = "dots@1"
 STEPS = "steps@1"
+TOLD = "told@1"
 
 
 def put_model(store: Path, reference: str = MOONS, *, latent: int = 2, seed: int = 0) -> Path:
@@ -33,6 +34,12 @@ def put_steps(store: Path, steps: int = 20, *, seed: int = 0) -> Path:
     """A diffusion of points in the plane."""
     family = {"family": "diffusion", "width": 16, "depth": 1, "steps": steps}
     return _put(store, STEPS, {"family": family, "data": {"source": "two_moons"}, "seed": seed})
+
+
+def put_told(store: Path) -> Path:
+    """The same, told which moon."""
+    family = {"family": "diffusion", "width": 16, "depth": 1, "steps": 20}
+    return _put(store, TOLD, {"family": family, "data": {"source": "two_moons", "condition": "label"}})
 
 
 def _put(store: Path, reference: str, fields: dict[str, Any]) -> Path:

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import final
 
@@ -23,7 +24,7 @@ from service.worker.drawing import chunks
 from service.worker.lines import DONE, SampleOrder
 
 from .conftest import Bench, until
-from .models_on_disk import DOTS, MOONS, STEPS, put_dots, put_model, put_steps
+from .models_on_disk import DOTS, MOONS, STEPS, TOLD, put_dots, put_model, put_steps, put_told
 from .test_supervisor import child_of, kill_child
 
 torch.set_num_threads(1)
@@ -113,10 +114,22 @@ def test_rows_of_data_with_levels_lie_on_levels(bench: Bench) -> None:
     assert set(np.unique(np.load(file_of(bench, bench.job(job_id))))) <= {0.0, 2.0, 4.0}
 
 
+def test_a_sampling_is_of_its_condition(bench: Bench) -> None:
+    model = load_model(put_told(bench.settings.store), torch.device("cpu"))
+    assert isinstance(model.family, Samples)
+    sampler, noise = model.family.sampler(model.nets, model.family.SampleOptions()), Noise.rows(3, 4)
+    for label in (0, 1):
+        stream = BytesIO(drawn_at_once(bench, Sampling(model=TOLD, n=4, seed=3, condition=label)))
+        told = sample(sampler, noise, torch.eye(2)[[label] * 4]).numpy()
+        np.testing.assert_allclose(np.load(stream), told, rtol=1e-5, atol=1e-6)
+        assert np.abs(told - sample(sampler, noise, torch.eye(2)[[1 - label] * 4]).numpy()).max() > 1e-3
+
+
 def test_a_killed_child_is_gone_on_with_to_the_same_bytes(bench: Bench) -> None:
-    put_steps(bench.settings.store)
-    whole = drawn_at_once(bench, LONG)
-    broken = bench.create_sampling(LONG)
+    put_told(bench.settings.store)
+    ask = LONG.model_copy(update={"model": TOLD, "condition": 1})
+    whole = drawn_at_once(bench, ask)
+    broken = bench.create_sampling(ask)
     runner = bench.supervise(broken)
     until(lambda: bench.job(broken).progress.step > 0)
     kill_child(broken)

@@ -1,0 +1,117 @@
+r"""Autoencoders with optimal transport.
+
+An autoencoder gives each of the n training rows a code y_i = E(x_i), without regard for their distribution,
+
+    L_AE = E |x - G(E(x))|^2,
+
+and semi-discrete optimal transport carries noise onto the codes (`models.objectives.transport`): heights h minimize
+
+    E(h) = E_{x ~ N(0, I)} max_i (<x, y_i> + h_i) - (1/n) sum_i h_i,
+
+so that each code is reached by 1/n of the noise, and a sample is G(T(x)), T the piecewise linear extension of the map,
+which leaves the gaps between the modes of the codes empty. Sampling is convex optimization, not a game; there is no
+density.
+
+Both losses are descended on at every step: the codes are those of the last epoch, and settle as the learning rate
+falls. The table of codes grows with the data, and n x `draws` is the work of a step.
+
+References:
+    | AE-OT: A New Generative Model Based on Extended Semi-discrete Optimal Transport (An et al., 2020), ICLR
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal, cast, final
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from models.errors import InvalidData
+from models.family import Adam, Batch, Decodes, Diagnoses, Encodes, Family, Loss, Options, Samples
+from models.lazy import networks, sampling, torch
+from models.objectives import transport
+from models.spec import DataSpec, Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.networks import Nets
+    from models.networks.tables import SemiDiscrete
+    from models.noise import Noise
+    from models.sampling import Sampler
+
+DRAWS_OF_A_CELL = 32  # by `diagnose`, on average
+
+
+@final
+class AEOT(Family, Samples, Encodes, Decodes, Diagnoses):
+    """Autoencoder whose codes are reached from noise by semi-discrete optimal transport."""
+
+    family: Literal["ae_ot"] = "ae_ot"
+    latent: PositiveInt = Field(8, le=1024)  # dimensions of a code
+    width: int | None = Field(None, ge=1, le=2048)  # None: 128 units of a layer, or 32 channels at first
+    depth: NonNegativeInt = Field(2, le=8)  # hidden layers, for vectors
+    draws: int = Field(1024, ge=16, le=65536)  # of noise, at each step
+    neighbors: PositiveInt = Field(2, le=64)  # codes that one sample is between, at most; 1: those of the data only
+    angle: float = Field(0.6, gt=0.0, le=3.15)  # between neighbors, radians: beyond it they are of different modes
+
+    optimizer: ClassVar[Adam] = Adam(lr=2e-3, decay="cosine")
+
+    def build(self, spec: DataSpec) -> Nets:
+        if spec.n_rows is None:
+            raise InvalidData("ae_ot keeps a code of each training row; these never end, give n", field="run.data.n")
+        return networks.Nets(
+            spec,
+            encoder=networks.encoder(spec, self.latent, width=self.width, depth=self.depth),
+            decoder=networks.decoder(spec, self.latent, width=self.width, depth=self.depth),
+            transport=networks.SemiDiscrete(spec.n_rows, self.latent, neighbors=self.neighbors, widest=self.angle),
+        )
+
+    def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
+        u = nets.spec.normalize(batch.x)
+        z = nets["encoder"](u)
+        yield Loss("cost", (u - nets["decoder"](z)).square().flatten(1).sum(1).mean(), ("encoder", "decoder"))
+        push = semi_discrete(nets)
+        push.remember(batch.row, z)
+        x = torch.randn(self.draws, self.latent, generator=batch.rng, device=u.device, dtype=u.dtype)
+        y = push.points()
+        h = push.heights(y)
+        i = transport.cells(x, y, h.detach())
+        push.collect(x, i)
+        yield Loss("transport_energy", transport.energy(x, y, h, i), ("transport",))
+
+    def sampler(self, nets: Nets, options: Options) -> Sampler:
+        return sampling.OneStep(
+            lambda noise, c: self.prior(nets, noise, c), lambda z, noise, c: self.decode(nets, z, c)
+        )
+
+    def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
+        z: Tensor = nets["encoder"](nets.spec.normalize(x))
+        return z
+
+    def latent_shape(self, spec: DataSpec) -> Shape:
+        return (self.latent,)
+
+    def prior(self, nets: Nets, noise: Noise, c: Tensor) -> Tensor:
+        z: Tensor = nets["transport"](noise.normal(0, (self.latent,)))
+        return z
+
+    def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
+        return nets.spec.denormalize(nets["decoder"](z))
+
+    def diagnose(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise) -> dict[str, float]:
+        """How far the cells' masses are from 1/n: root mean square of n mu(W_i) - 1, what the draws add taken off."""
+        push = semi_discrete(nets)
+        y = push.points()
+        h, n, rounds = push.heights(y), len(y), -(-len(y) * DRAWS_OF_A_CELL // len(noise))
+        hits, total = torch.zeros(n, device=y.device), rounds * len(noise)
+        for k in range(rounds):
+            draws = noise.normal(k, (self.latent,)).to(y)
+            hits += torch.bincount(transport.cells(draws, y, h), minlength=n)
+        excess = (hits * n / total - 1).square().mean() - n / total
+        return {"cell_mass_error": float(excess.clamp_min(0).sqrt())}
+
+
+def semi_discrete(nets: Nets) -> SemiDiscrete:
+    """The transport from noise to codes."""
+    return cast("SemiDiscrete", nets["transport"])

@@ -1,0 +1,114 @@
+r"""Generative latent nearest neighbors.
+
+GLO gives each training row a code of its own, in the unit ball, and learns it together with a generator,
+
+    min_{G, z_1, ..., z_n} (1/n) sum_i |x_i - G(z_i)|^2,      |z_i| <= 1,
+
+and IMLE maps noise e ~ N(0, I) to the codes: each code pulls the nearest of m mapped draws, so none is forgotten,
+
+    min_T E_{e_1, ..., e_m} (1/n) sum_i min_j |z_i - T(e_j)|^2.
+
+A sample is G(T(e)). No critic plays against G, and no mode of the codes can be dropped. There is no density.
+
+The paper's perceptual loss is a squared error here. Both losses are descended on at every step: T follows the codes,
+which settle as the learning rate falls.
+
+References:
+    | Non-Adversarial Image Synthesis with Generative Latent Nearest Neighbors (Hoshen & Malik, 2018), arXiv:1812.08985
+    | Optimizing the Latent Space of Generative Networks (Bojanowski et al., 2018), https://arxiv.org/abs/1707.05776
+    | Implicit Maximum Likelihood Estimation (Li & Malik, 2018), https://arxiv.org/abs/1809.09087
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal, final
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from models.errors import InvalidData
+from models.family import Adam, Batch, Decodes, Encodes, Family, Loss, Options, Samples
+from models.lazy import descending, networks, sampling, torch, walking
+from models.objectives.kernels import squared_distances
+from models.spec import DataSpec, Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.networks import Nets
+    from models.noise import Noise
+    from models.sampling import Sampler
+    from models.walking import Walk
+
+
+class DescentOptions(Options):
+    """How long a code is looked for."""
+
+    steps: int = Field(100, ge=1, le=2000)  # a call of the generator and its gradient each
+
+
+@final
+class GLANN(Family, Samples, Encodes, Decodes):
+    """Generative latent nearest neighbors: a learned code for each row, and a map from noise to codes."""
+
+    family: Literal["glann"] = "glann"
+    latent: PositiveInt = Field(16, le=1024)  # dimensions of a code, and of the noise
+    width: int | None = Field(None, ge=1, le=2048)  # None: 128 units of a layer, or 32 channels at first
+    depth: NonNegativeInt = Field(2, le=8)  # hidden layers, for vectors
+    mapping_width: PositiveInt = Field(128, le=2048)  # of the map from noise to codes, a perceptron
+    mapping_depth: PositiveInt = Field(3, le=8)
+    draws: int = Field(1024, ge=16, le=65536)  # m, of noise, at each step
+
+    optimizer: ClassVar[Adam] = Adam(lr=4e-3, decay="cosine")
+    EncodeOptions: ClassVar[type[Options]] = DescentOptions
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return ("Codes of data are looked for by gradient descent: an estimate of the nearest image's.",)
+
+    def build(self, spec: DataSpec) -> Nets:
+        if spec.n_rows is None:
+            raise InvalidData("glann keeps a code of each training row; these never end, give n", field="run.data.n")
+        return networks.Nets(
+            spec,
+            codes=networks.Codes(spec.n_rows, self.latent),
+            generator=networks.decoder(spec, self.latent, width=self.width, depth=self.depth),
+            mapping=networks.MLP((self.latent,), (self.latent,), width=self.mapping_width, depth=self.mapping_depth),
+        )
+
+    def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
+        z = nets["codes"](batch.row)  # (B, Z)
+        u = nets.spec.normalize(batch.x)
+        cost = (u - nets["generator"](z)).square().flatten(1).sum(1).mean()
+        yield Loss("cost", cost, ("codes", "generator"))
+        z = z.detach()
+        e = torch.randn(self.draws, self.latent, generator=batch.rng, device=z.device, dtype=z.dtype)
+        yield Loss("nearest_code_square", self.nearest_square(nets, z, e), ("mapping",))
+
+    def nearest_square(self, nets: Nets, z: Tensor, e: Tensor) -> Tensor:
+        """The mean of min_j |z_i - T(e_j)|^2, a scalar.  z: (B, Z), e: (m, Z)."""
+        with torch.no_grad():
+            nearest = squared_distances(z, nets["mapping"](e)).argmin(1)
+        square: Tensor = (z - nets["mapping"](e[nearest])).square().sum(1)
+        return square.mean()
+
+    def sampler(self, nets: Nets, options: Options) -> Sampler:
+        return sampling.OneStep(
+            lambda noise, c: self.prior(nets, noise, c), lambda z, noise, c: self.decode(nets, z, c)
+        )
+
+    def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
+        return walking.walk(self.encoder(nets, DescentOptions()), x, c)
+
+    def encoder(self, nets: Nets, options: DescentOptions) -> Walk:
+        return descending.Descent(nets["generator"], nets.spec, self.latent, options.steps)
+
+    def latent_shape(self, spec: DataSpec) -> Shape:
+        return (self.latent,)
+
+    def prior(self, nets: Nets, noise: Noise, c: Tensor) -> Tensor:
+        z: Tensor = nets["mapping"](noise.normal(0, (self.latent,)))
+        return z
+
+    def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
+        return nets.spec.denormalize(nets["generator"](z))

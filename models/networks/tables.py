@@ -1,0 +1,89 @@
+"""What is kept of each training row: codes that are learned, codes that are remembered.
+
+References:
+    | Optimizing the Latent Space of Generative Networks (Bojanowski et al., 2018), arXiv:1707.05776: codes in a ball
+    | AE-OT: A New Generative Model Based on Extended Semi-discrete Optimal Transport (An et al., 2020), ICLR
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from models.objectives import transport
+
+MEMORY = 0.98  # of a cell's center: the share of a step's draws that is left a step later
+STRIDE = 4.0  # heights move so much faster than weights do at one learning rate
+
+
+@final
+class Codes(nn.Module):
+    """A learned code of each row, in the unit ball: rows, (B,) int64, to z, (B, Z)."""
+
+    def __init__(self, n_rows: int, latent: int) -> None:
+        super().__init__()
+        self.free = nn.Parameter(torch.randn(n_rows, latent) / latent**0.5)
+
+    def forward(self, row: Tensor) -> Tensor:
+        return in_ball(self.free[row])
+
+
+def in_ball(z: Tensor) -> Tensor:
+    """The nearest point of the unit ball.  z: (B, Z)."""
+    length: Tensor = torch.linalg.vector_norm(z, dim=1, keepdim=True)
+    return z / length.clamp_min(1.0)
+
+
+@final
+class SemiDiscrete(nn.Module):
+    """Noise, (B, Z), to codes, (B, Z), by the extended optimal transport of N(0, I) onto the remembered codes.
+
+    Codes are transported as y = (z - mean) / std, by coordinate. Heights are told from those of nearest neighbors,
+    h_i = -|y_i|^2 / 2 + delta_i. The center of a cell is the mean of the draws that fell into it, older ones forgotten
+    by and by; of a cell that none fell into, its point.
+    """
+
+    codes: Tensor
+    sums: Tensor
+    counts: Tensor
+
+    def __init__(self, n_rows: int, latent: int, *, neighbors: int, widest: float) -> None:
+        super().__init__()
+        self.neighbors, self.widest = min(neighbors, n_rows), widest
+        self.offsets = nn.Parameter(torch.zeros(n_rows))  # delta / STRIDE
+        self.register_buffer("codes", torch.zeros(n_rows, latent))
+        self.register_buffer("sums", torch.zeros(n_rows, latent))
+        self.register_buffer("counts", torch.zeros(n_rows))
+
+    def forward(self, noise: Tensor) -> Tensor:
+        mean, std = self._moments()
+        y = (self.codes - mean) / std
+        count = self.counts[:, None]
+        centers = torch.where(count > 0, self.sums / count.clamp_min(1e-12), y)
+        return transport.extension(noise, y, centers, self.neighbors, self.widest) * std + mean
+
+    def points(self) -> Tensor:
+        """Y, (n, Z)."""
+        mean, std = self._moments()
+        return (self.codes - mean) / std
+
+    def heights(self, y: Tensor) -> Tensor:
+        """H, (n,).  y: `points`."""
+        return STRIDE * self.offsets - 0.5 * y.square().sum(1)
+
+    @torch.no_grad()
+    def remember(self, row: Tensor, z: Tensor) -> None:
+        """The codes of some rows.  row: (B,) int64, z: (B, Z)."""
+        self.codes[row] = z.detach()
+
+    @torch.no_grad()
+    def collect(self, x: Tensor, i: Tensor) -> None:
+        """Draws and the cells they fell into.  x: (B, Z), i: (B,) int64."""
+        self.sums.mul_(MEMORY).index_add_(0, i, x)
+        self.counts.mul_(MEMORY).add_(torch.bincount(i, minlength=len(self.counts)))
+
+    def _moments(self) -> tuple[Tensor, Tensor]:
+        std, mean = torch.std_mean(self.codes, 0, correction=0)
+        return mean, std.clamp_min(1e-6)

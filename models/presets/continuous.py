@@ -1,0 +1,38 @@
+"""Neural differential equations by maximum likelihood."""
+
+from models.presets.preset import preset
+
+ROWS = (
+    preset(
+        "cnf-two-moons",
+        "A continuous normalizing flow, a neural ODE, of two interleaved half circles.",
+        family={"family": "cnf", "solver_steps": 4},
+        data={"source": "two_moons"},
+        optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 900},
+    ),
+    preset(
+        "cnf-eight-gaussians",
+        "A continuous normalizing flow, a neural ODE, of eight Gaussians on a circle.",
+        family={"family": "cnf", "solver_steps": 4},
+        data={"source": "eight_gaussians"},
+        optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 900},
+    ),
+    preset(
+        "cnf-hutchinson-two-moons",
+        "A continuous normalizing flow trained as FFJORD is, by Hutchinson's estimate of the divergence.",
+        family={"family": "cnf", "solver_steps": 4, "divergence": "hutchinson"},
+        data={"source": "two_moons"},
+        optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 900},
+    ),
+    preset(
+        "conditional-cnf-two-moons",
+        "A continuous normalizing flow that is told which of two moons to draw.",
+        family={"family": "cnf", "solver_steps": 4},
+        data={"source": "two_moons", "condition": "label"},
+        optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 600},
+    ),
+)

@@ -1,0 +1,97 @@
+"""Every family that takes a condition, trained briefly with one and asked with it through every door."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from models.data import Digits
+from models.families import FAMILIES
+from models.family import Conditions
+from service.cli import app
+from service.client import Client, Refused
+from service.domain import Op
+from service.rpc.pb import pushforward_pb2_grpc as pb_grpc
+from tests.e2e.running import ROOT
+from tests.e2e.test_every_family import OPS, field_of, over_grpc, small, stub
+
+__all__ = ["stub"]  # a fixture
+
+TOLD = [name for name, cls in FAMILIES.items() if issubclass(cls, Conditions)]
+LABELS = np.array([3, 7])
+
+
+@dataclass
+class Trained:
+    """A model that was told the labels of digits."""
+
+    name: str
+    family: Conditions
+    card: dict[str, Any]
+
+    def ask(self, op: Op) -> dict[str, Any]:
+        x = Digits().rows(ROOT).x[:2].astype(np.float32)
+        z = np.zeros((2, *(self.card["latent_shape"] or (1,))), np.float32)
+        rows: dict[Op, dict[str, Any]] = {
+            "sample": {"n": 2, "seed": 7},
+            "likelihood": {"x": x},
+            "encode": {"x": x},
+            "decode": {"z": z},
+            "reconstruct": {"x": x},
+            "interpolate": {"start_seed": 1, "end_seed": 2, "steps": 2},
+        }
+        return {"model": self.name, **rows[op]}
+
+
+@pytest.fixture(scope="module", params=TOLD)
+def trained(client: Client, request: pytest.FixtureRequest) -> Trained:
+    name = request.param
+    family, data = small(name, "digits"), {"source": "digits", "condition": "label"}
+    job = client.train(name, run={"family": family, "data": data, "budget": {"steps": 10}})
+    *_, (_, last) = client.watch(job["id"])
+    assert last["state"] == "succeeded", last["error"]
+    return Trained(name, FAMILIES[name].model_validate(family), client.get(f"/models/{name}"))
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_an_ask_with_a_condition_is_answered_alike_through_both_doors(
+    trained: Trained, client: Client, stub: pb_grpc.PushforwardStub, op: Op
+) -> None:
+    if op not in trained.card["capabilities"]:
+        return  # refused with a condition as without
+    told = LABELS[:1] if op == "interpolate" else LABELS
+    rest = client.ask(op, {**trained.ask(op), "condition": told.tolist()}).json()[field_of(op)]
+    np.testing.assert_allclose(over_grpc(stub, op, {**trained.ask(op), "condition": told}), rest, rtol=1e-5, atol=1e-5)
+    assert np.isfinite(rest).all()
+
+
+def test_without_its_condition_a_model_answers_only_if_it_was_trained_to(trained: Trained, client: Client) -> None:
+    if trained.family.answers_without:
+        assert client.ask("sample", trained.ask("sample")).json()["samples"]
+        return
+    with pytest.raises(Refused, match="needs a label, 0 to 9") as refused:
+        client.ask("sample", trained.ask("sample"))
+    assert refused.value.status == 422
+
+
+def test_a_row_is_told_by_its_own_label_whoever_shares_its_call(trained: Trained, client: Client) -> None:
+    ask = trained.ask("sample")
+    mixed = client.ask("sample", {**ask, "condition": LABELS.tolist()}).json()["samples"]
+    alone = [client.ask("sample", {**ask, "condition": label}).json()["samples"] for label in LABELS.tolist()]
+    np.testing.assert_allclose(mixed, [alone[0][0], alone[1][1]], rtol=1e-4, atol=1e-4)
+
+
+def test_a_file_of_samples_has_their_condition(trained: Trained, client: Client, tmp_path: Path) -> None:
+    file = tmp_path / "samples.npy"
+    words = ["sample", trained.name, "-n", "2", "--seed", "7", "--condition", "3"]
+    shell = {"env": {"PUSHFORWARD_URL": client.url}}
+    drawn = CliRunner().invoke(app, [*words, "--out", str(file)], **shell)
+    assert drawn.exit_code == 0, drawn.output
+    answered = json.loads(CliRunner().invoke(app, words, **shell).stdout)["samples"]
+    np.testing.assert_allclose(np.load(file), answered, rtol=1e-4, atol=1e-4)

@@ -1,0 +1,103 @@
+"""Autoencoders with optimal transport: what is remembered, what is reached, and what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.data import EightGaussians
+from models.errors import InvalidData
+from models.families.ae_ot import AEOT, semi_discrete
+from models.family import Batch, capabilities
+from models.metrics import modes
+from models.networks import Nets
+from models.noise import Noise
+from models.run import Run
+from models.sampling import sample
+from models.spec import DataSpec
+from models.train import State, TrainingData, evaluate, fresh, load_data, train
+
+PLANE = DataSpec(shape=(2,), n_rows=50)
+TINY = AEOT(latent=2, width=16, draws=64)
+
+
+def built() -> Nets:
+    torch.manual_seed(0)
+    return TINY.build(PLANE)
+
+
+def batch(row: torch.Tensor) -> Batch:
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(len(row), 2, generator=rng)
+    return Batch(x, x[:, :0], rng, 0, 10, row)
+
+
+@pytest.fixture(scope="module")
+def trained() -> tuple[TrainingData, State]:
+    run = Run.model_validate({
+        "family": {"family": "ae_ot", "latent": 2, "width": 64, "angle": 0.3, "draws": 512},
+        "data": {"source": "eight_gaussians", "n": 300},
+        "optimizer": {"lr": 4e-3, "batch_size": 100, "decay": "cosine"},
+        "budget": {"steps": 600},
+    })  # fmt: skip
+    data = load_data(run, Path())
+    state = fresh(run, data, torch.device("cpu"))
+    for _ in train(data, state):
+        pass
+    return data, state
+
+
+def test_it_samples_and_walks_both_ways_and_has_no_density() -> None:
+    assert capabilities(AEOT) == ("sample", "encode", "decode", "reconstruct", "interpolate")
+
+
+def test_data_that_never_end_are_refused_naming_n() -> None:
+    with pytest.raises(InvalidData, match="give n") as refusal:
+        TINY.build(DataSpec(shape=(2,)))
+    assert refusal.value.field == "run.data.n"
+
+
+def test_codes_of_the_rows_seen_are_remembered() -> None:
+    nets, row = built(), torch.tensor([3, 7])
+    seen = batch(row)
+    first, second = TINY.losses(nets, seen)
+    assert (first.trains, second.trains) == (("encoder", "decoder"), ("transport",))
+    codes = semi_discrete(nets).codes
+    torch.testing.assert_close(codes[row], TINY.encode(nets, seen.x, seen.c))
+    assert codes.abs().sum(1).nonzero()[:, 0].tolist() == [3, 7]
+
+
+def test_heights_move_by_the_mass_of_their_cells() -> None:
+    """T60: dE/dh_i = mu(W_i) - 1/n, as the loop sees it."""
+    nets = built()
+    *_, loss = TINY.losses(nets, batch(torch.arange(50)))
+    (slope,) = torch.autograd.grad(loss.value, list(nets["transport"].parameters()))
+    assert slope.sum().item() == pytest.approx(0.0, abs=1e-6)
+    assert semi_discrete(nets).counts.sum() == 64
+
+
+def test_every_code_is_reached_as_often(trained: tuple[TrainingData, State]) -> None:
+    data, state = trained
+    assert evaluate(data, state)["cell_mass_error"] < 0.25
+
+
+def test_samples_lie_in_the_modes_and_not_between_them(trained: tuple[TrainingData, State]) -> None:
+    _, state = trained
+    assert isinstance(state.run.family, AEOT)
+    x = sample(state.run.family.sampler(state.average, state.run.family.SampleOptions()), Noise.rows(0, 1000))
+    reached = modes(x.numpy(), EightGaussians.centers, EightGaussians.spread)
+    assert reached.found == 8
+    assert reached.high_quality > 0.95
+    assert np.ptp(reached.hits) < 150
+
+
+def test_a_wide_angle_fills_the_gaps(trained: tuple[TrainingData, State]) -> None:
+    """Mode mixture, which the threshold is against."""
+    _, state = trained
+    assert isinstance(state.run.family, AEOT)
+    open_wide = state.run.family.model_copy(update={"angle": 3.1})
+    nets = open_wide.build(state.nets.spec)
+    nets.load_state_dict(state.average.state_dict())
+    x = sample(open_wide.sampler(nets, open_wide.SampleOptions()), Noise.rows(0, 1000))
+    assert modes(x.detach().numpy(), EightGaussians.centers, EightGaussians.spread).high_quality < 0.97
