@@ -22,7 +22,8 @@ from torch import Tensor
 from models.family import LogProb
 from models.noise import Noise
 from models.objectives.dequantization import dequantize, level_log_volume
-from models.objectives.probability_flow import augmented
+from models.objectives.dormand_prince import VectorField
+from models.objectives.probability_flow import augmented, signs
 from models.sampling import Sampler, State
 from models.scoring import Scorer
 from models.solving import Solver
@@ -104,15 +105,11 @@ class FlowScorer(Scorer):
         x, c, values, *way = state
         j, i = k // self.solver.steps, k % self.solver.steps
         if (begins := (i == 0) & (j > 0)).any():
-            fresh = self.solver.init(self._start(x[begins], noise[begins.numpy()], j[begins]))
-            way = [
-                part.index_copy(0, begins.nonzero()[:, 0].to(x.device), new)
-                for part, new in zip(way, fresh, strict=True)
-            ]
-        probe = None if self.exact else 2 * (noise.uniform(2 * j + 1, self.shape) < 0.5).to(x) - 1
-        field = augmented(
-            lambda v, t: self.velocity(v, t, c.clone()), self.shape, probe
-        )  # autograd keeps no inference c
+            at = begins.nonzero()[:, 0].to(x.device)
+            fresh = self.solver.init(self._start(x[at], noise[begins.numpy()], j[begins]))
+            way = [part.index_copy(0, at, new) for part, new in zip(way, fresh, strict=True)]
+        probe = None if self.exact else signs(noise.uniform(2 * j + 1, self.shape)).to(x)
+        field = augmented(self._told(c), self.shape, probe)
         way = list(self.solver.step(field, tuple(way), i))
         if (arrived := i == self.solver.steps - 1).any():
             values = values.clone()
@@ -124,14 +121,16 @@ class FlowScorer(Scorer):
         std_error = values.std(1) / self.draws**0.5 if self.draws > 1 else None
         return LogProb(values.mean(1), "estimate", std_error)
 
+    def _told(self, c: Tensor) -> VectorField:
+        """The field of rows with these conditions. Autograd keeps no inference tensors: it wants a c of its own."""
+        return lambda x, t: self.velocity(x, t, c.clone())
+
     def _start(self, x: Tensor, noise: Noise, j: Tensor) -> Tensor:
         """Where draw j begins, with the log-volume of what led there: (B, D + 1)."""
         volume = 0.0
         if self.spec.levels is not None:
-            x, volume = (
-                dequantize(self.spec, x, noise.uniform(2 * j, self.spec.shape).to(x)),
-                level_log_volume(self.spec),
-            )
+            volume = level_log_volume(self.spec)
+            x = dequantize(self.spec, x, noise.uniform(2 * j, self.spec.shape).to(x))
         v, log_det = self.enter(x)
         return torch.cat([v.flatten(1), log_det[:, None] + volume], 1)
 

@@ -1,7 +1,11 @@
 r"""Adversarial variational Bayes: a variational autoencoder whose posterior is known by its draws only.
 
-The encoder is a function of data and noise, z = a(x, eps) + exp(b(x, eps)) eps', with eps, eps' ~ N(0, I): q(z|x), a
-mixture of endlessly many Gaussians, is of any shape and never degenerate, and its density is not known. A Gaussian
+The encoder is a function of data and noise whose shape is learned,
+
+    z = a(x) + exp(b(x)) (eps' + g(x, eps)),    eps, eps' ~ N(0, I),    |g| < 2,
+
+so q(z|x), a mixture of endlessly many Gaussians, has several modes, bends and leans, and its density is not known.
+(With a g without limit it ends on a thin curve, whose divergence no adversary tells in full.) A Gaussian
 r(z|x) = N(mu(x), diag sigma(x)^2) is fitted to its draws, and an adversary T tells the standardized draws
 z~ = (z - mu(x)) / sigma(x) from N(0, I), in the logistic game
 
@@ -13,7 +17,8 @@ to the far prior. Since KL(q || p) = KL(q || r) + E_q log r(z|x) / p(z) for any 
     ELBO(x) = E_q [log p(x|z) - T*(x, z~) - log r(z|x) + log p(z)],
 
 which encoder and decoder ascend with T and r held fixed: the gradient of T* by the encoder's weights is zero in the
-mean. r is fitted by maximum likelihood, so mu and sigma are the moments of q that the paper takes.
+mean. r is fitted by maximum likelihood, so mu and sigma are the moments of q that the paper takes: a network learns
+those of eps' + g, and a and b, which it is told, place them.
 
 With a T that is not the best this number can exceed log p(x): what is served, its mean over k draws, is an estimate and
 no bound. (The logarithm of the mean weight would be tighter, but believes the one draw in thousands on which T errs
@@ -50,6 +55,7 @@ if TYPE_CHECKING:
     from models.noise import Noise
     from models.sampling import Sampler
 
+REACH = 2.0  # of g: how far the modes of a posterior may lie apart, in units of the noise on each
 ADVERSARY_WIDTH = 256  # units of a layer: convolutions would see the code only as planes behind an image
 LOGISTIC = NonSaturating(gamma=0.0)  # without a penalty, for which the best adversary would not be the ratio
 
@@ -67,7 +73,7 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
 
     family: Literal["avb"] = "avb"
     latent: PositiveInt = Field(8, le=1024)  # dimensions of z
-    noise: PositiveInt = Field(16, le=1024)  # dimensions of eps, which the encoder reads beside x
+    noise: PositiveInt = Field(16, le=1024)  # dimensions of eps, which shapes the posterior
     width: int | None = Field(None, ge=1, le=2048)  # None: 128 units of a layer, or 32 channels at first
     depth: NonNegativeInt = Field(2, le=8)  # hidden layers, for vectors
     likelihood: AnyLikelihood = Gaussian()
@@ -91,7 +97,8 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
         width, depth = self.width, self.depth
         return networks.Nets(
             spec,
-            encoder=networks.encoder(spec, 2 * self.latent, width=width, depth=depth, n_given=self.noise),
+            encoder=networks.encoder(spec, 2 * self.latent, width=width, depth=depth),
+            shape=networks.encoder(spec, self.latent, width=width, depth=depth, n_given=self.noise),
             decoder=networks.decoder(spec, self.latent, width=width, depth=depth, n_each=self.likelihood.n_each(spec)),
             scale=networks.Scalar(self.likelihood.initial_log_scale),
             contrast=networks.encoder(spec, 2 * self.latent, width=width, depth=depth),
@@ -118,20 +125,26 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
         if self.likelihood.dequantizes(nets.spec):
             x = dequantize(nets.spec, x, torch.rand(x.shape, generator=rng, device=x.device, dtype=x.dtype))
         distortion = -self.log_likelihood(nets, x, z).mean()
-        trains = ("encoder", "decoder", "scale") if self.likelihood.learns_scale else ("encoder", "decoder")
+        trains = ("encoder", "shape", "decoder", *(("scale",) if self.likelihood.learns_scale else ()))
         terms = {"distortion_nats": distortion, "estimated_kl_nats": kl}
         yield Loss("estimated_negative_elbo_nats", distortion + kl, trains, terms)
 
     def infer(self, nets: Nets, u: Tensor, eps: Tensor) -> Tensor:
         """A draw of q(z|x), (B, Z).  u: (B, *shape), network units; eps: (B, noise + Z)."""
-        a, b = nets["encoder"](networks.attach(u, eps[:, : self.noise])).chunk(2, dim=1)
-        z: Tensor = a + b.clamp(-6, 3).exp() * eps[:, self.noise :]
-        return z
+        a, b = self.place(nets, u)
+        g = REACH * torch.tanh(nets["shape"](networks.attach(u, eps[:, : self.noise])))
+        return a + b.exp() * (eps[:, self.noise :] + g)
+
+    def place(self, nets: Nets, u: Tensor) -> tuple[Tensor, Tensor]:
+        """A and b at x, (B, Z) each."""
+        a, b = nets["encoder"](u).chunk(2, dim=1)
+        return a, b.clamp(-6, 3)
 
     def contrast(self, nets: Nets, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Mu and log sigma^2 of r(z|x), (B, Z) each."""
-        mu, log_var = nets["contrast"](u).chunk(2, dim=1)
-        return mu, log_var.clamp(-12, 6)
+        """Mu and log sigma^2 of r(z|x), (B, Z) each, without gradients to the encoder."""
+        a, b = (part.detach() for part in self.place(nets, u))
+        mean, log_var = nets["contrast"](u).chunk(2, dim=1)
+        return a + b.exp() * mean, 2 * b + log_var.clamp(-3, 3)
 
     def log_ratio(self, nets: Nets, u: Tensor, standard: Tensor) -> Tensor:
         """T(x, z~), (B, 1): log q - log r where the adversary is the best."""

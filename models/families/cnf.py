@@ -28,23 +28,11 @@ import numpy as np
 from pydantic import Field, PositiveInt, model_validator
 
 from models.errors import InvalidData
-from models.family import (
-    Adam,
-    Batch,
-    Conditions,
-    Decodes,
-    Encodes,
-    Family,
-    LogProb,
-    Loss,
-    Options,
-    Samples,
-    Scores,
-)
+from models.family import Adam, Batch, Conditions, Decodes, Encodes, Family, LogProb, Loss, Options, Samples, Scores
 from models.lazy import continuous, networks, scoring, solving, torch, walking
 from models.objectives.dequantization import dequantize, level_log_volume
 from models.objectives.logit import from_reals, to_reals
-from models.objectives.probability_flow import Divergence, augmented, draws_needed, is_exact
+from models.objectives.probability_flow import Divergence, augmented, draws_needed, is_exact, signs
 from models.spec import DataSpec, Shape
 
 if TYPE_CHECKING:
@@ -67,7 +55,7 @@ class SolverOptions(Options):
 
     solver: Literal["rk4", "adaptive"] = "rk4"
     steps: int = Field(32, ge=2, le=400)  # of rk4, four network calls each; of adaptive, attempts at most, seven each
-    tolerance: float = Field(TOLERANCE, ge=1e-7, le=0.1)  # of adaptive: of the error of one step
+    tolerance: float = Field(TOLERANCE, ge=1e-6, le=0.1)  # of adaptive: of the error of one step
 
     @model_validator(mode="after")
     def _tolerance_is_of_adaptive(self) -> Self:
@@ -199,11 +187,6 @@ def velocity(nets: Nets, v: Tensor, t: Tensor, c: Tensor) -> Tensor:
     """dv/dt, (B, D).  v: (B, D); t: (B,); c: (B, C)."""
     f: Tensor = nets["velocity"](v, t.to(v.dtype), *networks.given(c))
     return f
-
-
-def signs(u01: Tensor) -> Tensor:
-    """-1 or 1, evenly."""
-    return 2 * (u01 < 0.5).to(u01) - 1
 
 
 def same(z: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ from models.networks.mlp import MLP
 from models.networks.pixelcnn import PixelCNN
 from models.networks.tables import Codes, SemiDiscrete
 from models.networks.unet import UNet
-from models.networks.velocity import VelocityNet
+from models.networks.velocity import PlaceEmbedding, VelocityNet
 from models.objectives.preconditioning import Preconditioning, Velocity
 from models.spec import DataSpec, Shape
 
@@ -131,10 +131,18 @@ def denoiser(
     return Denoiser(net, width=width, n_given=n_given, preconditioning=preconditioning)
 
 
-def velocity(spec: DataSpec, *, width: int, depth: int, n_given: int = 0) -> VelocityNet:
-    """(B, *shape), times, (B,), and a condition, (B, n_given), to velocities, (B, *shape)."""
+def velocity(spec: DataSpec, *, width: int, depth: int, n_given: int = 0, waves: float | None = None) -> VelocityNet:
+    """(B, *shape), times, (B,), and a condition, (B, n_given), to velocities, (B, *shape).
+
+    `waves` tells vectors by waves, too, of up to so many radians a unit. Raises InvalidData for images with waves.
+    """
+    if waves is not None and convolves(spec):
+        raise InvalidData(
+            "waves tell the elements of vectors, and these are images; leave waves out", field="run.family.waves"
+        )
     backbone = UNet if convolves(spec) else ResidualMLP
-    return VelocityNet(backbone(spec.shape, width=width, depth=depth), width=width, n_given=n_given)
+    place = None if waves is None else PlaceEmbedding(spec.size, width, fastest=waves)
+    return VelocityNet(backbone(spec.shape, width=width, depth=depth), width=width, n_given=n_given, place=place)
 
 
 def attach(x: Tensor, c: Tensor) -> Tensor:

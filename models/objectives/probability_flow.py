@@ -59,6 +59,11 @@ def draws_needed(spec: DataSpec, draws: int, slopes: int, *, exact: bool) -> int
     return needed
 
 
+def signs(u01: Tensor) -> Tensor:
+    """A probe: -1 or 1, evenly.  u01: uniform in (0, 1)."""
+    return 2 * (u01 < 0.5).to(u01) - 1
+
+
 def augmented(field: VectorField, shape: Shape, probe: Tensor | None, *, trains: bool = False) -> VectorField:
     """The field of (x, log-volume) together, (B, D + 1), for solvers that know of no densities.
 

@@ -9,7 +9,7 @@ ROWS = (
         family={"family": "autoregressive", "network": {"network": "made"}},
         data={"source": "digits"},
         optimizer={"lr": 2e-3, "batch_size": 64, "decay": "cosine"},
-        budget={"epochs": 16},
+        budget={"epochs": 24},
     ),
     preset(
         "pixelcnn-digits",

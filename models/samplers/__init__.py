@@ -48,7 +48,7 @@ SAMPLERS: dict[str, Builder] = {
 def walk(predict: Predictor, ends: Floats, solver: str, enter: Map, leave: Map) -> Transport:
     """Rows along the flow, by Runge and Kutta's steps or DDIM's.  ends: (S + 1,), lambda in the order it is walked."""
     if solver == "ddim":
-        return Transport(lambda c, x, log_snr: predict.noise(x, log_snr, c), DDIM(ends), enter, leave)
+        return Transport(predict.noise, DDIM(ends), enter, leave)
     return Transport(predict.flow, RungeKutta(ends), enter, leave)
 
 

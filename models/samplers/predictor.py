@@ -53,9 +53,9 @@ class Predictor:
         log_snr = log_snr.to(x)
         return self._clipped(Level.at(log_snr, x).data(x, self._guided(x, log_snr, c)))
 
-    def flow(self, c: Tensor, x: Tensor, log_snr: Tensor) -> Tensor:
-        """dx / d lambda of the probability flow, in the order of `models.continuous`."""
-        return Level.at(log_snr.to(x), x).flow(x, self.noise(x, log_snr, c.clone()))
+    def flow(self, x: Tensor, log_snr: Tensor, c: Tensor) -> Tensor:
+        """dx / d lambda of the probability flow."""
+        return Level.at(log_snr.to(x), x).flow(x, self.noise(x, log_snr, c))
 
     def _clipped(self, x0: Tensor) -> Tensor:
         if self.bounds is None:

@@ -16,7 +16,6 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import final
 
 import torch
@@ -48,7 +47,7 @@ class FlowSampler(Sampler):
 
     def step(self, state: State, k: Tensor, noise: Noise) -> State:
         *solving, c = state
-        x, *rest = self.solver.step(partial(self.predict.flow, c), tuple(solving), k)
+        x, *rest = self.solver.step(lambda x, at: self.predict.flow(x, at, c), tuple(solving), k)
         if (arrived := (k == self.steps - 1).to(x.device)).any():
             x = x.clone()
             log_snr = torch.full((int(arrived.sum()),), self.log_snr, device=x.device)

@@ -44,9 +44,11 @@ def linear(layer: nn.Module, weight: list[list[float]], bias: list[float]) -> No
 def gaussian(mean: float, variance: float, *, contrast: tuple[float, float], adversary: nn.Module) -> Nets:
     """p of T01, q(z|x) = N(mean, variance) for every x, and a contrast of this mean and variance."""
     nets = FAMILY.build(PLANE).double().requires_grad_(False)
-    linear(nets["encoder"], [[0, 0, 0], [0, 0, 0]], [mean, 0.5 * math.log(variance)])
+    linear(nets["encoder"], [[0, 0], [0, 0]], [mean, 0.5 * math.log(variance)])
+    linear(nets["shape"], [[0, 0, 0]], [0])
     linear(nets["decoder"], [[W[0]], [W[1]]], [0, 0])
-    linear(nets["contrast"], [[0, 0], [0, 0]], [contrast[0], math.log(contrast[1])])
+    beside = [(contrast[0] - mean) / math.sqrt(variance), math.log(contrast[1] / variance)]  # from where q is
+    linear(nets["contrast"], [[0, 0], [0, 0]], beside)
     nets["scale"].value.fill_(0.5 * math.log(VARIANCE))
     nets["adversary"] = adversary
     return nets
@@ -162,7 +164,7 @@ def test_the_adversary_moves_twice_before_the_autoencoder_does() -> None:
         ("contrast",),
         ("adversary",),
         ("adversary",),
-        ("encoder", "decoder", "scale"),
+        ("encoder", "shape", "decoder", "scale"),
     ]
 
 

@@ -1,9 +1,11 @@
 """The network of a matched flow."""
 
+import pytest
 import torch
 
 from models import networks
 from models.conditions import Labels
+from models.errors import InvalidData
 from models.spec import DataSpec
 
 PLANE = DataSpec(shape=(2,))
@@ -33,3 +35,21 @@ def test_times_are_told_apart_by_their_hundredths() -> None:
     embed = networks.velocity(PLANE, width=32, depth=1).embed
     h = embed(torch.linspace(0, 1, 101))
     assert torch.cdist(h, h).fill_diagonal_(torch.inf).min() > 1e-4
+
+
+def test_waves_tell_places_apart_that_lie_close() -> None:
+    torch.manual_seed(0)
+    nets = [networks.velocity(PLANE, width=32, depth=1, waves=waves) for waves in (None, 50.0)]
+    x = torch.tensor([[0.5, 0.0]]).requires_grad_()
+    steepness = []
+    for net in nets:
+        torch.nn.init.normal_(net.backbone.leave.weight)
+        (slope,) = torch.autograd.grad(net(x, torch.ones(1)).sum(), x)
+        steepness.append(slope.norm().item())
+    assert steepness[1] > 2 * steepness[0]
+
+
+def test_waves_of_images_are_refused_with_a_remedy() -> None:
+    with pytest.raises(InvalidData, match="leave waves out") as refusal:
+        networks.velocity(IMAGE, width=8, depth=1, waves=10.0)
+    assert refusal.value.field == "run.family.waves"

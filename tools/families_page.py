@@ -1,0 +1,129 @@
+"""docs/families.md: every family, its presets, its fields, what each of them may be, and the papers, from the code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from inspect import isclass
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from models.families import FAMILIES
+from models.family import Config, Family
+from models.presets import PRESETS
+
+BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+
+
+def page(application: Any) -> Iterator[str]:
+    """The lines of the page."""
+    yield "# Families"
+    yield ""
+    yield "What can be trained. Generated from the classes in `models/families/` by `python -m tools.generated`."
+    yield "What each preset reaches is in [results.md](results.md)."
+    for card in application.families():
+        cls = FAMILIES[card.family]
+        yield from ("", f"## {card.family}", "", card.summary, "")
+        told = " Takes a condition." if card.takes_condition else ""
+        yield f"Can be asked to: {', '.join(card.capabilities)}.{told}"
+        yield from presets(card.family)
+        yield from fields("", card.schema)
+        yield from parts(card.schema)
+        for capability, schema in card.options.items():
+            yield from fields(f"Options of `{capability}`:", schema)
+        yield from papers(cls)
+
+
+def presets(family: str) -> Iterator[str]:
+    """The family's presets, a line each."""
+    rows = [preset for preset in PRESETS.values() if preset.run.family.family == family]
+    if rows:
+        yield from ("", "Presets:", "")
+    for preset in rows:
+        yield f"- `{preset.name}`: {preset.summary}"
+
+
+def fields(title: str, schema: dict[str, Any], *, tag: str = "family") -> Iterator[str]:
+    """A table of an object's fields; nothing where there are none."""
+    properties = {name: field for name, field in schema.get("properties", {}).items() if name != tag}
+    if not properties:
+        return
+    if title:
+        yield from ("", title)
+    yield from ("", "| field | default | what it may be |", "|---|---|---|")
+    for name, field in properties.items():
+        yield f"| `{name}` | {default(field)} | {kind(field)} |"
+
+
+def parts(schema: dict[str, Any]) -> Iterator[str]:
+    """Of each field that is one of several kinds, what the kinds are and what may be chosen of them."""
+    for name, field in schema.get("properties", {}).items():
+        if "discriminator" not in field:
+            continue
+        yield from ("", f"`{name}` is one of:", "")
+        for value, reference in field["discriminator"]["mapping"].items():
+            yield from part(value, schema["$defs"], reference.rpartition("/")[2], tag=field["discriminator"])
+
+
+def part(value: str, defs: dict[str, Any], definition: str, *, tag: dict[str, Any]) -> Iterator[str]:
+    """One kind, a line, and a line for each of its own fields."""
+    schema = defs[definition]
+    yield f"- `{value}`: {' '.join(schema.get('description', '').split())}"
+    for name, field in schema.get("properties", {}).items():
+        if name != tag["propertyName"]:
+            chosen = default(field)
+            yield f"  - `{name}`: {kind(field)}" + (f"; {chosen} unless told otherwise" if chosen else "")
+
+
+def default(field: dict[str, Any]) -> str:
+    """A field's default as code; nothing where it has none."""
+    return f"`{json.dumps(field['default'])}`" if "default" in field else ""
+
+
+def kind(field: dict[str, Any]) -> str:
+    """A field's type and bounds in a few words."""
+    if "discriminator" in field:
+        return "one of " + ", ".join(f"`{name}`" for name in field["discriminator"]["mapping"])
+    if "enum" in field:
+        return "one of " + ", ".join(f"`{value}`" for value in field["enum"])
+    if "anyOf" in field:
+        return " or ".join(kind(option) for option in field["anyOf"])
+    if "$ref" in field:
+        return f"`{field['$ref'].rpartition('/')[2]}`"
+    limits = [f"{sign} {field[name]:g}" for name, sign in BOUNDS.items() if name in field]
+    return ", ".join([str(field.get("type", "")), *limits])
+
+
+def papers(family: type[Family]) -> Iterator[str]:
+    """What the modules of a family and its parts cite, each once."""
+    cited = list(dict.fromkeys(line for cls in (family, *members(family)) for line in references(cls)))
+    if cited:
+        yield from ("", "Papers:", "")
+    for line in cited:
+        yield f"- {line}"
+
+
+def references(cls: type[BaseModel]) -> Iterator[str]:
+    """The lines below `References:` of a class's module."""
+    _, _, below = (sys.modules[cls.__module__].__doc__ or "").partition("References:")
+    for line in below.splitlines():
+        if line.strip().startswith("| "):
+            yield line.strip().removeprefix("| ")
+
+
+def members(cls: type[BaseModel]) -> Iterator[type[Config]]:
+    """The configs that a config's fields may hold, and theirs."""
+    for field in cls.model_fields.values():
+        for member in configs((field.annotation, *field.metadata)):
+            yield member
+            yield from members(member)
+
+
+def configs(annotations: Iterable[Any]) -> Iterator[type[Config]]:
+    """Those among the members of unions."""
+    for annotation in annotations:
+        if isclass(annotation) and issubclass(annotation, Config):
+            yield annotation
+        yield from configs(get_args(annotation))
