@@ -22,10 +22,10 @@ ROWS = (
     preset(
         "flow-matching-checkerboard",
         "Flow matching of a checkerboard, whose edges waves make sharp.",
-        family={"family": "flow_matching", "waves": 20.0},
+        family={"family": "flow_matching", "waves": 60.0},
         data={"source": "checkerboard"},
-        optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},
-        budget={"steps": 5000},
+        optimizer={"lr": 5e-3, "batch_size": 512, "decay": "cosine"},
+        budget={"steps": 4000},
     ),
     preset(
         "flow-matching-grid-gaussians",
