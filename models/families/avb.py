@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from models.sampling import Sampler
 
 REACH = 2.0  # of g: how far the modes of a posterior may lie apart, in units of the noise on each
-ADVERSARY_WIDTH = 256  # units of a layer: convolutions would see the code only as planes behind an image
+ADVERSARY_WIDTH = 128  # units of a layer: convolutions would see the code only as planes behind an image
 LOGISTIC = NonSaturating(gamma=0.0)  # without a penalty, for which the best adversary would not be the ratio
 
 
