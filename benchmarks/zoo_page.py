@@ -48,8 +48,8 @@ Sliced Wasserstein distance between 2,500 samples and as many held-out rows, in 
 and the share of samples within three standard deviations of one."""
 IMAGES = """\
 On held-out rows. Bits a dimension are of the level itself; RMSE is of a reconstruction, in levels; a unit is active
-where its mean varies by more than 0.01 between rows. A Bernoulli likelihood is of the binarized image: comparable
-to its like."""
+where its mean varies by more than 0.01 between rows; MI is the mutual information of rows and codes. A Bernoulli
+likelihood is of the binarized image: comparable to its like."""
 PAPERS = """\
 What papers print of data that are ours too. Their numbers on MNIST and CIFAR-10 have no counterpart here: these
 data are not at hand. ELBO surgery beside the notes' table: [results/surgery.md](results/surgery.md)."""
@@ -82,13 +82,10 @@ class Result(NamedTuple):
             return ""
         return f"{mean(values):.4g} ± {pstdev(values):.2g}" if len(values) > 1 else f"{values[0]:.4g}"
 
-    def named(self, prefix: str) -> tuple[str, str]:
-        """What is told of the measure that begins so, and the rest of its name: what kind of number it is."""
-        for entry in self.kept["seeds"].values():
-            for name in entry["measures"]:
-                if name.startswith(prefix):
-                    return self.told(name), name.removeprefix(prefix).replace("_", " ")
-        return "", ""
+    def named(self, prefix: str) -> str:
+        """The measure whose name begins so; what follows is what kind of number it is. Empty where there is none."""
+        names = (name for entry in self.kept["seeds"].values() for name in entry["measures"])
+        return next((name for name in names if name.startswith(prefix)), "")
 
     @property
     def name(self) -> str:
@@ -148,8 +145,8 @@ class Page:
         yield IMAGES
         for data, results in by_data(pictured):
             yield from ("", f"### {TITLES[data]}", "")
-            columns = ["preset", "bits/dim", "log p, nats", "kind", "RMSE", "active units", "sliced W"]
-            rows = sorted(results, key=lambda result: result.named(BITS)[0] or "~")
+            columns = ["preset", "bits/dim", "log p, nats", "kind", "RMSE", "active units", "MI, nats", "sliced W"]
+            rows = sorted(results, key=lambda result: mean(result.values(result.named(BITS)) or [inf]))
             yield from self.table(columns, rows, image_cells)
 
     def others(self) -> Iterator[str]:
@@ -212,7 +209,7 @@ def density_cells(result: Result) -> list[str]:
     return [
         f"{mean(above):.4f} ± {pstdev(above):.4f}",
         f"± {mean(errors):.4f}" if errors else "",
-        result.named(LOG_PROB)[1],
+        kind(result.named(LOG_PROB), LOG_PROB),
         "" if wanted is None else f"{wanted}",
         verdict,
     ]
@@ -227,16 +224,20 @@ def sample_cells(result: Result) -> list[str]:
 
 
 def image_cells(result: Result) -> list[str]:
-    bits, bits_kind = result.named(BITS)
-    log_p, kind = result.named(LOG_PROB)
+    bits, log_p = result.named(BITS), result.named(LOG_PROB)
     return [
-        bits and f"{bits} ({bits_kind})",
-        log_p,
-        kind,
+        bits and f"{result.told(bits)} ({kind(bits, BITS)})",
+        result.told(log_p),
+        kind(log_p, LOG_PROB),
         result.told("validation_rmse"),
         result.told("active_units"),
+        result.told("mutual_information_nats"),
         result.told("sliced_wasserstein"),
     ]
+
+
+def kind(measure: str, prefix: str) -> str:
+    return measure.removeprefix(prefix).replace("_", " ")
 
 
 def other_cells(result: Result) -> list[str]:

@@ -25,7 +25,8 @@ class Digits(Finite):
     source: Literal["digits"] = "digits"
 
     def outline(self, root: Path) -> DataSpec:
-        return SPEC.model_copy(update={"condition": None if self.condition is None else Labels(n_classes=10)})
+        condition = None if self.condition is None else Labels(n_classes=10)
+        return SPEC.model_copy(update={"condition": condition, "n_rows": 1797})
 
     def rows(self, root: Path) -> Rows:
         from sklearn.datasets import load_digits

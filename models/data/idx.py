@@ -28,10 +28,10 @@ class Idx(Finite):
     path: str = Field(min_length=1, max_length=1024)  # under the data root
 
     def outline(self, root: Path) -> DataSpec:
-        _, *shape = _idx_header(self._images(root), dims=3)
+        n, *shape = _idx_header(self._images(root), dims=3)
         if self.condition is not None and self._find(root, LABELS) is None:
             raise InvalidData(f"asks for labels, but there is no train-{LABELS}[.gz]; put it there", field="condition")
-        return DataSpec(shape=(1, *shape), low=0, high=255, levels=256)
+        return DataSpec(shape=(1, *shape), low=0, high=255, levels=256, n_rows=n)
 
     def rows(self, root: Path) -> Rows:
         images = _read_idx(self._images(root), dims=3)

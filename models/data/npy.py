@@ -45,7 +45,8 @@ class Npy(Finite):
         _check_rows(shape, dtype, file.name)
         row = (1, *shape[1:]) if len(shape) == 3 else shape[1:]
         low, high, levels = self._range(dtype)
-        return DataSpec(shape=row, low=low, high=high, levels=levels, condition=self._condition(headers))
+        condition = self._condition(headers)
+        return DataSpec(shape=row, low=low, high=high, levels=levels, condition=condition, n_rows=shape[0])
 
     def rows(self, root: Path) -> Rows:
         self.outline(root)

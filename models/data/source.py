@@ -62,7 +62,9 @@ class Source(Config, ABC):
 
     @abstractmethod
     def outline(self, root: Path) -> DataSpec:
-        """What headers tell of the data: shape, range, levels, and the condition unless how many labels is not known.
+        """What headers tell of the data: how many rows there are, held out ones too, their shape, range and levels.
+
+        Their condition too, unless how many labels there are is not known.
 
         Raises:
             InvalidData: early, what `rows` would refuse late; the field at fault is a path within this source.
@@ -133,7 +135,9 @@ class Toy(Source):
         return None if self.condition is None else Labels(n_classes=self.n_parts)
 
     def outline(self, root: Path) -> DataSpec:
-        return self.spec.model_copy(update={"condition": self.conditions(Rows(np.empty((0, 2)), None))})
+        return self.spec.model_copy(
+            update={"condition": self.conditions(Rows(np.empty((0, 2)), None)), "n_rows": self.n}
+        )
 
     @property
     def spec(self) -> DataSpec:

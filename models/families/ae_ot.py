@@ -57,14 +57,21 @@ class AEOT(Family, Samples, Encodes, Decodes, Diagnoses):
 
     optimizer: ClassVar[Adam] = Adam(lr=2e-3, decay="cosine")
 
-    def build(self, spec: DataSpec) -> Nets:
+    def check(self, spec: DataSpec) -> None:
+        self._rows(spec)
+
+    def _rows(self, spec: DataSpec) -> int:
+        """How many rows have a code. Raises InvalidData."""
         if spec.n_rows is None:
             raise InvalidData("ae_ot keeps a code of each training row; these never end, give n", field="run.data.n")
+        return spec.n_rows
+
+    def build(self, spec: DataSpec) -> Nets:
         return networks.Nets(
             spec,
             encoder=networks.encoder(spec, self.latent, width=self.width, depth=self.depth),
             decoder=networks.decoder(spec, self.latent, width=self.width, depth=self.depth),
-            transport=networks.SemiDiscrete(spec.n_rows, self.latent, neighbors=self.neighbors, widest=self.angle),
+            transport=networks.SemiDiscrete(self._rows(spec), self.latent, neighbors=self.neighbors, widest=self.angle),
         )
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:

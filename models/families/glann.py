@@ -66,12 +66,19 @@ class GLANN(Family, Samples, Encodes, Decodes):
     def notes(self) -> tuple[str, ...]:
         return ("Codes of data are looked for by gradient descent: an estimate of the nearest image's.",)
 
-    def build(self, spec: DataSpec) -> Nets:
+    def check(self, spec: DataSpec) -> None:
+        self._rows(spec)
+
+    def _rows(self, spec: DataSpec) -> int:
+        """How many rows have a code. Raises InvalidData."""
         if spec.n_rows is None:
             raise InvalidData("glann keeps a code of each training row; these never end, give n", field="run.data.n")
+        return spec.n_rows
+
+    def build(self, spec: DataSpec) -> Nets:
         return networks.Nets(
             spec,
-            codes=networks.Codes(spec.n_rows, self.latent),
+            codes=networks.Codes(self._rows(spec), self.latent),
             generator=networks.decoder(spec, self.latent, width=self.width, depth=self.depth),
             mapping=networks.MLP((self.latent,), (self.latent,), width=self.mapping_width, depth=self.mapping_depth),
         )

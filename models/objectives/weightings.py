@@ -16,12 +16,12 @@ lambda is drawn and in the weight w. As denoising score matching, L = E_t c(t) |
                  As D - x_0 = s (eps - eps_theta) it is w = (s^2 + sigma_data^2) / sigma_data^2, under which F of the
                  edm preconditioning is told the mean square of its own error.
 
-One uniform number spreads the rows of a batch evenly over the distribution of lambda.
+One uniform number spreads the rows of a batch evenly over the distribution of lambda (Kingma et al.).
 
 References:
     | Denoising Diffusion Probabilistic Models (Ho et al., 2020), https://arxiv.org/abs/2006.11239
     | Maximum Likelihood Training of Score-Based Diffusion Models (Song et al., 2021), https://arxiv.org/abs/2101.09258
-    | Variational Diffusion Models (Kingma et al., 2021), https://arxiv.org/abs/2107.00630: one draw of t for a batch
+    | Variational Diffusion Models (Kingma et al., 2021), https://arxiv.org/abs/2107.00630
     | Elucidating the Design Space of Diffusion-Based Generative Models (Karras et al., 2022), arXiv:2206.00364
 """
 

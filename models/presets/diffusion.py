@@ -52,6 +52,14 @@ ROWS = (
         budget={"steps": 4000},
     ),
     preset(
+        "ddpm-two-moons",
+        "Denoising diffusion of half circles as in its first paper: linear variances, the simple loss.",
+        family={"family": "diffusion", "schedule": {"schedule": "linear"}},
+        data={"source": "two_moons"},
+        optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},
+        budget={"steps": 4000},
+    ),
+    preset(
         "score-sde-two-moons",
         "A score model of the Ornstein-Uhlenbeck process on half circles, trained for likelihood.",
         family=_SCORE_SDE,

@@ -277,7 +277,9 @@ def told_early(outline: DataSpec) -> tuple[object, ...]:
 def test_headers_tell_shape_range_and_levels(tmp_path: Path, source: Finite) -> None:
     np.save(tmp_path / "vectors.npy", VECTORS)
     np.savez(tmp_path / "images.npz", x=IMAGES)
-    assert told_early(source.outline(tmp_path)) == told_early(source.spec(source.rows(tmp_path)))
+    rows, outline = source.rows(tmp_path), source.outline(tmp_path)
+    assert told_early(outline) == told_early(source.spec(rows))
+    assert outline.n_rows == len(rows.x)
 
 
 def test_headers_tell_how_long_a_vector_is_and_of_labels_only_that_they_are_there(tmp_path: Path) -> None:
