@@ -128,6 +128,11 @@ class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
     def answers_without(self) -> bool:
         return self.drop > 0
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        s = self.path.noise_left
+        return (f"Samples and likelihoods are of the data with noise of deviation {s:g} network units.",) if s else ()
+
     def check(self, spec: DataSpec) -> None:
         self.coupling.check(spec)
 

@@ -25,7 +25,7 @@ ROWS = (
         family={"family": "flow_matching", "waves": 20.0},
         data={"source": "checkerboard"},
         optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},
-        budget={"steps": 4500},
+        budget={"steps": 5000},
     ),
     preset(
         "flow-matching-grid-gaussians",
@@ -33,7 +33,7 @@ ROWS = (
         family={"family": "flow_matching", "waves": 20.0},
         data={"source": "grid_gaussians"},
         optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},
-        budget={"steps": 4500},
+        budget={"steps": 5000},
     ),
     preset(
         "lipman-flow-matching-two-moons",

@@ -6,7 +6,7 @@ ROWS = (
     preset(
         "glann-digits",
         "Generative latent nearest neighbors on 8x8 handwritten digits.",
-        family={"family": "glann"},
+        family={"family": "glann", "latent": 8, "mapping_width": 256},
         data={"source": "digits"},
         optimizer={"lr": 4e-3, "batch_size": 64, "decay": "cosine"},
         budget={"epochs": 100},
@@ -14,9 +14,9 @@ ROWS = (
     preset(
         "glann-eight-gaussians",
         "Generative latent nearest neighbors on 2,000 points of eight Gaussians.",
-        family={"family": "glann", "latent": 2},
+        family={"family": "glann", "latent": 4},
         data={"source": "eight_gaussians", "n": 2000},
-        optimizer={"lr": 4e-3, "batch_size": 256, "decay": "cosine"},
+        optimizer={"lr": 8e-3, "batch_size": 256, "decay": "cosine"},
         budget={"steps": 3000},
     ),
     preset(

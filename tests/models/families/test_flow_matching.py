@@ -232,6 +232,11 @@ def test_pairs_by_transport_of_vectors_are_refused_at_build() -> None:
     FlowMatching(coupling=Independent()).build(spec)
 
 
+def test_a_path_that_keeps_noise_says_so() -> None:
+    assert FlowMatching().notes == ()
+    assert "0.05" in FlowMatching.model_validate({"path": {"path": "lipman", "sigma_min": 0.05}}).notes[0]
+
+
 def test_codes_and_data_are_two_ends_of_one_way() -> None:
     torch.manual_seed(0)
     nets = TINY.build(PLANE).double()
