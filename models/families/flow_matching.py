@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 import numpy as np
 from pydantic import Field
 
-from models.errors import InvalidInput
+from models.errors import InvalidData, InvalidInput
 from models.family import (
     Adam,
     Batch,
@@ -135,6 +135,8 @@ class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
 
     def check(self, spec: DataSpec) -> None:
         self.coupling.check(spec)
+        if self.waves is not None and spec.is_image:
+            raise InvalidData("waves tell elements of vectors, not of images; leave them out", field="run.family.waves")
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)

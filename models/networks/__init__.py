@@ -134,12 +134,8 @@ def denoiser(
 def velocity(spec: DataSpec, *, width: int, depth: int, n_given: int = 0, waves: float | None = None) -> VelocityNet:
     """(B, *shape), times, (B,), and a condition, (B, n_given), to velocities, (B, *shape).
 
-    `waves` tells vectors by waves, too, of up to so many radians a unit. Raises InvalidData for images with waves.
+    `waves` tells vectors by waves, too, of up to so many radians a unit.
     """
-    if waves is not None and convolves(spec):
-        raise InvalidData(
-            "waves tell the elements of vectors, and these are images; leave waves out", field="run.family.waves"
-        )
     backbone = UNet if convolves(spec) else ResidualMLP
     place = None if waves is None else PlaceEmbedding(spec.size, width, fastest=waves)
     return VelocityNet(backbone(spec.shape, width=width, depth=depth), width=width, n_given=n_given, place=place)

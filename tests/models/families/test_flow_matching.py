@@ -237,6 +237,13 @@ def test_a_path_that_keeps_noise_says_so() -> None:
     assert "0.05" in FlowMatching.model_validate({"path": {"path": "lipman", "sigma_min": 0.05}}).notes[0]
 
 
+def test_waves_of_images_are_refused_with_a_remedy() -> None:
+    with pytest.raises(InvalidData, match="leave them out") as refusal:
+        FlowMatching(waves=10.0).check(DIGITS)
+    assert refusal.value.field == "run.family.waves"
+    FlowMatching(waves=10.0).build(PLANE)
+
+
 def test_codes_and_data_are_two_ends_of_one_way() -> None:
     torch.manual_seed(0)
     nets = TINY.build(PLANE).double()

@@ -1,11 +1,9 @@
 """The network of a matched flow."""
 
-import pytest
 import torch
 
 from models import networks
 from models.conditions import Labels
-from models.errors import InvalidData
 from models.spec import DataSpec
 
 PLANE = DataSpec(shape=(2,))
@@ -47,9 +45,3 @@ def test_waves_tell_places_apart_that_lie_close() -> None:
         (slope,) = torch.autograd.grad(net(x, torch.ones(1)).sum(), x)
         steepness.append(slope.norm().item())
     assert steepness[1] > 2 * steepness[0]
-
-
-def test_waves_of_images_are_refused_with_a_remedy() -> None:
-    with pytest.raises(InvalidData, match="leave waves out") as refusal:
-        networks.velocity(IMAGE, width=8, depth=1, waves=10.0)
-    assert refusal.value.field == "run.family.waves"
