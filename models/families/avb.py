@@ -46,7 +46,7 @@ from models.objectives.gaussians import Diagonal, standard_log_prob
 from models.objectives.importance import importance_weighted_bound
 from models.objectives.likelihoods import AnyLikelihood, Gaussian
 from models.objectives.weighted_draws import Draws, log_weights
-from models.spec import DataSpec, Shape
+from models.spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -91,6 +91,7 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
 
     def check(self, spec: DataSpec) -> None:
         self.likelihood.check(spec)
+        convolves(spec)
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)
