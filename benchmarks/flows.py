@@ -180,7 +180,9 @@ def table(measured: list[Measured], load: float) -> str:
             for question in ("sample", "likelihood")
         ),
         "",
-        f"The largest ratio is {worst.ratio:.2f}: {worst.question} of {worst.preset}, {worst.rows} rows.",
+        f"{sum(m.ratio <= WANTED for m in measured)} of {len(measured)} ratios are at most {WANTED}, their median is "
+        f"{median(m.ratio for m in measured):.2f}; the largest is {worst.ratio:.2f}: {worst.question} of "
+        f"{worst.preset}, rows: {worst.rows}.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
 
 from models.conditions import AnyCondition
-from models.errors import InvalidInput
+from models.errors import InvalidData, InvalidInput
 from models.lazy import torch
 
 if TYPE_CHECKING:
@@ -166,3 +166,13 @@ class DataSpec(BaseModel):
     def _beside(self, like: Tensor, values: tuple[float, ...]) -> Tensor:
         with torch.inference_mode(False):
             return like.new_tensor(values).view((1, *self.shape) if len(values) > 1 else (1,))
+
+
+def convolves(spec: DataSpec) -> bool:
+    """Whether data are images for convolutions. Raises InvalidData for images of a size they do not cover."""
+    if not spec.is_image:
+        return False
+    sides = spec.shape[1:]
+    if min(sides) < 5 or max(sides) > 32:
+        raise InvalidData(f"images are {sides[0]}x{sides[1]}; this family reads sides from 5 to 32", field="run.data")
+    return True

@@ -30,7 +30,7 @@ from models.errors import InvalidInput
 from models.family import Batch, Decodes, Encodes, Family, Loss, Options, Samples
 from models.lazy import networks, sampling
 from models.objectives.code_densities import AnyCodeDensity, FittedDensity, NoDensity
-from models.spec import DataSpec, Shape
+from models.spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,7 +60,11 @@ class AE(Family, Samples, Encodes, Decodes):
             return ("An autoencoder reconstructs and does not generate: no density of its codes was fitted.",)
         return ("Samples come from a density fitted to the codes; the model is not a generative one by its training.",)
 
+    def check(self, spec: DataSpec) -> None:
+        convolves(spec)
+
     def build(self, spec: DataSpec) -> Nets:
+        self.check(spec)
         nets = networks.Nets(
             spec,
             encoder=networks.encoder(spec, self.latent, width=self.width, depth=self.depth),

@@ -30,7 +30,7 @@ from models.errors import InvalidData
 from models.family import Adam, Batch, Decodes, Diagnoses, Encodes, Family, Loss, Options, Samples
 from models.lazy import networks, sampling, torch
 from models.objectives import transport
-from models.spec import DataSpec, Shape
+from models.spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,6 +59,7 @@ class AEOT(Family, Samples, Encodes, Decodes, Diagnoses):
 
     def check(self, spec: DataSpec) -> None:
         self._rows(spec)
+        convolves(spec)
 
     def _rows(self, spec: DataSpec) -> int:
         """How many rows have a code. Raises InvalidData."""

@@ -33,7 +33,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import log, pi, sqrt
+from math import sqrt
 from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from pydantic import Field, NonNegativeInt, PositiveInt
@@ -42,11 +42,11 @@ from models.family import Adam, Batch, Decodes, Encodes, Family, LogProb, Loss, 
 from models.lazy import networks, sampling, torch
 from models.objectives.dequantization import dequantize
 from models.objectives.games import NonSaturating
-from models.objectives.gaussians import reparameterize
+from models.objectives.gaussians import Diagonal, standard_log_prob
 from models.objectives.importance import importance_weighted_bound
 from models.objectives.likelihoods import AnyLikelihood, Gaussian
 from models.objectives.weighted_draws import Draws, log_weights
-from models.spec import DataSpec, Shape
+from models.spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from models.sampling import Sampler
 
 REACH = 2.0  # of g: how far the modes of a posterior may lie apart, in units of the noise on each
-ADVERSARY_WIDTH = 256  # units of a layer: convolutions would see the code only as planes behind an image
+ADVERSARY_WIDTH = 128  # units of a layer: convolutions would see the code only as planes behind an image
 LOGISTIC = NonSaturating(gamma=0.0)  # without a penalty, for which the best adversary would not be the ratio
 
 
@@ -91,6 +91,7 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
 
     def check(self, spec: DataSpec) -> None:
         self.likelihood.check(spec)
+        convolves(spec)
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)
@@ -110,24 +111,30 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
         x, rng = batch.x, batch.rng
         u = nets.spec.normalize(x)
-        z = self.infer(nets, u, _normal(len(u), self.noise + self.latent, u, rng))  # (B, Z)
-        mu, log_var = self.contrast(nets, u)
-        yield Loss("contrast_nll_nats", -log_density(z.detach(), mu, log_var).mean(), ("contrast",))
-        with torch.no_grad():
-            mu, log_var = self.contrast(nets, u)
-        for _ in range(self.adversary_steps):
-            with torch.no_grad():
-                drawn = standardize(self.infer(nets, u, _normal(len(u), self.noise + self.latent, u, rng)), mu, log_var)
-            other = _normal(len(u), self.latent, u, rng)
-            loss = LOGISTIC.critic_loss(lambda z: self.log_ratio(nets, u, z), drawn, other, rng)
-            yield Loss("adversary", loss, ("adversary",))
-        kl = self.log_posterior(nets, u, z, mu, log_var).mean() - log_standard_density(z).mean()
+        z = self.infer(nets, u, self.encoder_noise(u, rng))  # (B, Z)
+        yield Loss("contrast_nll_nats", -self.contrast(nets, u).log_prob(z.detach()).mean(), ("contrast",))
+        r = self.contrast(nets, u).detach()
+        yield from self.adversary_losses(nets, u, r, rng)
+        kl = self.log_posterior(nets, u, z, r).mean() - standard_log_prob(z).mean()
         if self.likelihood.dequantizes(nets.spec):
             x = dequantize(nets.spec, x, torch.rand(x.shape, generator=rng, device=x.device, dtype=x.dtype))
         distortion = -self.log_likelihood(nets, x, z).mean()
         trains = ("encoder", "shape", "decoder", *(("scale",) if self.likelihood.learns_scale else ()))
         terms = {"distortion_nats": distortion, "estimated_kl_nats": kl}
         yield Loss("estimated_negative_elbo_nats", distortion + kl, trains, terms)
+
+    def adversary_losses(self, nets: Nets, u: Tensor, r: Diagonal, rng: Generator) -> Iterator[Loss]:
+        """The adversary's steps, each on draws of its own.  u: (B, *shape), network units."""
+        for _ in range(self.adversary_steps):
+            with torch.no_grad():
+                drawn = r.whiten(self.infer(nets, u, self.encoder_noise(u, rng)))
+            other = _normal(self.latent, u, rng)
+            loss = LOGISTIC.critic_loss(lambda z: self.log_ratio(nets, u, z), drawn, other, rng)
+            yield Loss("adversary", loss, ("adversary",))
+
+    def encoder_noise(self, u: Tensor, rng: Generator) -> Tensor:
+        """Eps and eps' of each row, (B, noise + Z)."""
+        return _normal(self.noise + self.latent, u, rng)
 
     def infer(self, nets: Nets, u: Tensor, eps: Tensor) -> Tensor:
         """A draw of q(z|x), (B, Z).  u: (B, *shape), network units; eps: (B, noise + Z)."""
@@ -140,54 +147,53 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
         a, b = nets["encoder"](u).chunk(2, dim=1)
         return a, b.clamp(-6, 3)
 
-    def contrast(self, nets: Nets, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Mu and log sigma^2 of r(z|x), (B, Z) each, without gradients to the encoder."""
+    def contrast(self, nets: Nets, u: Tensor) -> Diagonal:
+        """r(z|x), without gradients to the encoder."""
         a, b = (part.detach() for part in self.place(nets, u))
         mean, log_var = nets["contrast"](u).chunk(2, dim=1)
-        return a + b.exp() * mean, 2 * b + log_var.clamp(-3, 3)
+        return Diagonal(a + b.exp() * mean, 2 * b + log_var.clamp(-3, 3))
 
     def log_ratio(self, nets: Nets, u: Tensor, standard: Tensor) -> Tensor:
         """T(x, z~), (B, 1): log q - log r where the adversary is the best."""
         t: Tensor = nets["adversary"](torch.cat([u.flatten(1), standard], 1))
         return t
 
-    def log_posterior(self, nets: Nets, u: Tensor, z: Tensor, mu: Tensor, log_var: Tensor) -> Tensor:
+    def log_posterior(self, nets: Nets, u: Tensor, z: Tensor, r: Diagonal) -> Tensor:
         """Log r + T, (B,) nats: log q(z|x) where the adversary is the best."""
-        return log_density(z, mu, log_var) + self.log_ratio(nets, u, standardize(z, mu, log_var))[:, 0]
+        return r.log_prob(z) + self.log_ratio(nets, u, r.whiten(z))[:, 0]
 
     def log_likelihood(self, nets: Nets, x: Tensor, z: Tensor) -> Tensor:
         """Log p(x|z), (B,) nats, data units.  x: (B, *shape), in its bin where that is wanted; z: (B, Z)."""
         return self.likelihood.log_prob(nets.spec, x, nets["decoder"](z), nets["scale"]())
 
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: ProposalOptions) -> LogProb:
-        u = nets.spec.normalize(x)
-        mu, log_var = self.contrast(nets, u)
-        k = options.k
+        u, k = nets.spec.normalize(x), options.k
+        r = self.contrast(nets, u)
         if options.proposal == "contrast":
-            log_w = log_weights(lambda draws: self.bounding_weight(nets, x, mu, log_var, draws), noise, k)
+            log_w = log_weights(lambda draws: self.bounding_weight(nets, x, r, draws), noise, k)
             value, std_error = importance_weighted_bound(log_w)
             return LogProb(value, "lower_bound", std_error)
-        log_w = log_weights(lambda draws: self.estimated_weight(nets, x, u, mu, log_var, draws), noise, k)
+        log_w = log_weights(lambda draws: self.estimated_weight(nets, x, u, r, draws), noise, k)
         return LogProb(log_w.mean(0), "estimate", log_w.std(0) / sqrt(k) if k > 1 else None)
 
-    def bounding_weight(self, nets: Nets, x: Tensor, mu: Tensor, log_var: Tensor, draws: Draws) -> Tensor:
+    def bounding_weight(self, nets: Nets, x: Tensor, r: Diagonal, draws: Draws) -> Tensor:
         """Log p(x, z) / r(z|x), z ~ r, (draws B,) nats."""
-        mu, log_var = draws.repeat(mu), draws.repeat(log_var)
-        z = reparameterize(mu, log_var, draws.noise.normal(2 * draws.number, (self.latent,)).to(mu))
-        return self.log_joint(nets, x, z, draws) - log_density(z, mu, log_var)
+        r = Diagonal(draws.repeat(r.mu), draws.repeat(r.log_var))
+        z = r.draw(draws.noise.normal(2 * draws.number, (self.latent,)).to(r.mu))
+        return self.log_joint(nets, x, z, draws) - r.log_prob(z)
 
-    def estimated_weight(self, nets: Nets, x: Tensor, u: Tensor, mu: Tensor, log_var: Tensor, draws: Draws) -> Tensor:
+    def estimated_weight(self, nets: Nets, x: Tensor, u: Tensor, r: Diagonal, draws: Draws) -> Tensor:
         """Log p(x, z) / (r(z|x) exp T), z ~ q, (draws B,) nats."""
-        u, mu, log_var = draws.repeat(u), draws.repeat(mu), draws.repeat(log_var)
+        u, r = draws.repeat(u), Diagonal(draws.repeat(r.mu), draws.repeat(r.log_var))
         z = self.infer(nets, u, draws.noise.normal(2 * draws.number, (self.noise + self.latent,)).to(u))
-        return self.log_joint(nets, x, z, draws) - self.log_posterior(nets, u, z, mu, log_var)
+        return self.log_joint(nets, x, z, draws) - self.log_posterior(nets, u, z, r)
 
     def log_joint(self, nets: Nets, x: Tensor, z: Tensor, draws: Draws) -> Tensor:
         """Log p(x, z), (draws B,) nats.  x: (B, *shape)."""
         x = draws.repeat(x)
         if self.likelihood.dequantizes(nets.spec):
             x = dequantize(nets.spec, x, draws.noise.uniform(2 * draws.number + 1, nets.spec.shape))
-        return self.log_likelihood(nets, x, z) + log_standard_density(z)
+        return self.log_likelihood(nets, x, z) + standard_log_prob(z)
 
     def scores_only_levels(self, spec: DataSpec) -> bool:
         return self.likelihood.scores_only_levels(spec)
@@ -199,7 +205,7 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
         return sampling.OneStep(lambda noise, c: self.prior(nets, noise, c), push)
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
-        return self.contrast(nets, nets.spec.normalize(x))[0]  # the mean of the posterior
+        return self.contrast(nets, nets.spec.normalize(x)).mu  # the mean of the posterior
 
     def latent_shape(self, spec: DataSpec) -> Shape:
         return (self.latent,)
@@ -211,20 +217,5 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
         return self.likelihood.mean(nets.spec, nets["decoder"](z))
 
 
-def standardize(z: Tensor, mu: Tensor, log_var: Tensor) -> Tensor:
-    """(z - mu) / sigma, (B, Z)."""
-    return (z - mu) * (-0.5 * log_var).exp()
-
-
-def log_standard_density(z: Tensor) -> Tensor:
-    """Log N(z; 0, I), (B,) nats."""
-    return -0.5 * (z**2 + log(2 * pi)).sum(1)
-
-
-def log_density(z: Tensor, mu: Tensor, log_var: Tensor) -> Tensor:
-    """Log N(z; mu, diag exp log_var), (B,) nats."""
-    return log_standard_density(standardize(z, mu, log_var)) - 0.5 * log_var.sum(1)
-
-
-def _normal(n: int, size: int, like: Tensor, rng: Generator) -> Tensor:
-    return torch.randn(n, size, generator=rng, device=like.device, dtype=like.dtype)
+def _normal(size: int, like: Tensor, rng: Generator) -> Tensor:
+    return torch.randn(len(like), size, generator=rng, device=like.device, dtype=like.dtype)

@@ -53,7 +53,7 @@ from models.objectives.probability_flow import draws_needed, is_exact
 from models.objectives.schedules import AnySchedule, Cosine, Floats, Level
 from models.objectives.weightings import AnyWeighting
 from models.objectives.weightings import Noise as NoiseMSE
-from models.spec import DataSpec, Shape
+from models.spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,8 +89,12 @@ class Diffusion(Family, Samples, Scores, Encodes, Decodes, Conditions):
     def answers_without(self) -> bool:
         return self.drop > 0
 
+    def check(self, spec: DataSpec) -> None:
+        convolves(spec)
+
     def build(self, spec: DataSpec) -> Nets:
-        width, depth = (32, 1) if networks.convolves(spec) else (128, 3)
+        self.check(spec)
+        width, depth = (32, 1) if convolves(spec) else (128, 3)
         denoiser = networks.denoiser(
             spec,
             width=self.width or width,

@@ -35,7 +35,7 @@ from models.objectives.importance import importance_weighted_bound
 from models.objectives.likelihoods import AnyLikelihood, Gaussian
 from models.objectives.surgery import active_units, categorical_surgery
 from models.objectives.weighted_draws import Draws, log_weights
-from models.spec import DataSpec, Shape
+from models.spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,6 +77,7 @@ class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
 
     def check(self, spec: DataSpec) -> None:
         self.likelihood.check(spec)
+        convolves(spec)
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)

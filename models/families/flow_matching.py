@@ -56,7 +56,7 @@ from models.objectives.couplings import AnyCoupling, Independent
 from models.objectives.dequantization import dequantize
 from models.objectives.paths import AnyPath, Linear
 from models.objectives.probability_flow import Divergence, draws_needed, is_exact
-from models.spec import DataSpec, Shape
+from models.spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -135,12 +135,13 @@ class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
 
     def check(self, spec: DataSpec) -> None:
         self.coupling.check(spec)
+        convolves(spec)
         if self.waves is not None and spec.is_image:
             raise InvalidData("waves tell elements of vectors, not of images; leave them out", field="run.family.waves")
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)
-        width, depth = (32, 1) if networks.convolves(spec) else (128, 3)
+        width, depth = (32, 1) if convolves(spec) else (128, 3)
         field = networks.velocity(
             spec,
             width=self.width or width,

@@ -24,7 +24,7 @@ from pydantic import Field, PositiveInt
 from models.family import Adam, Batch, Decodes, Family, Loss, Options, Samples
 from models.lazy import networks, sampling, torch
 from models.objectives.games import AnyGame, NonSaturating
-from models.spec import DataSpec, Shape
+from models.spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -47,7 +47,11 @@ class GAN(Family, Samples, Decodes):
 
     optimizer: ClassVar[Adam] = Adam(lr=5e-4, betas=(0.5, 0.999), decay="cosine")
 
+    def check(self, spec: DataSpec) -> None:
+        convolves(spec)
+
     def build(self, spec: DataSpec) -> Nets:
+        self.check(spec)
         return networks.Nets(
             spec,
             generator=networks.decoder(spec, self.latent, width=self.width, depth=self.depth, leaky=True),

@@ -30,7 +30,7 @@ from models.errors import InvalidData
 from models.family import Adam, Batch, Decodes, Encodes, Family, Loss, Options, Samples
 from models.lazy import descending, networks, sampling, torch, walking
 from models.objectives.kernels import squared_distances
-from models.spec import DataSpec, Shape
+from models.spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,6 +68,7 @@ class GLANN(Family, Samples, Encodes, Decodes):
 
     def check(self, spec: DataSpec) -> None:
         self._rows(spec)
+        convolves(spec)
 
     def _rows(self, spec: DataSpec) -> int:
         """How many rows have a code. Raises InvalidData."""

@@ -57,7 +57,7 @@ from models.objectives.priors import AnyPrior, Standard
 from models.objectives.refinement import refine
 from models.objectives.surgery import active_units, gaussian_surgery
 from models.objectives.weighted_draws import Draws, log_weights, repeat
-from models.spec import DataSpec, Shape
+from models.spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -112,6 +112,8 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
 
     def check(self, spec: DataSpec) -> None:
         self.likelihood.check(spec)
+        if self.network == "auto":
+            convolves(spec)
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)

@@ -34,7 +34,7 @@ from models.lazy import networks, sampling, torch
 from models.objectives.code_priors import AnyCodePrior, GaussianCodes
 from models.objectives.gaussians import reparameterize
 from models.objectives.penalties import MMD, Adversarial, AnyPenalty
-from models.spec import DataSpec, Shape
+from models.spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -66,7 +66,11 @@ class WAE(Family, Samples, Encodes, Decodes):
             raise ValueError(f"the prior {prior} needs at least {least} dimensions; raise latent from {self.latent}")
         return self
 
+    def check(self, spec: DataSpec) -> None:
+        convolves(spec)
+
     def build(self, spec: DataSpec) -> Nets:
+        self.check(spec)
         n_out = self.latent if self.posterior == "deterministic" else 2 * self.latent
         nets = networks.Nets(
             spec,

@@ -15,7 +15,6 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from models.errors import InvalidData
 from models.networks.concatsquash import ConcatSquash
 from models.networks.conv import ConvDecoder, ConvEncoder
 from models.networks.coupling import Affine, Bijection, CubeSpline, RationalQuadratic
@@ -28,7 +27,7 @@ from models.networks.tables import Codes, SemiDiscrete
 from models.networks.unet import UNet
 from models.networks.velocity import PlaceEmbedding, VelocityNet
 from models.objectives.preconditioning import Preconditioning, Velocity
-from models.spec import DataSpec, Shape
+from models.spec import DataSpec, convolves
 
 SLOPE = 0.2  # of LeakyReLU below zero
 VELOCITY = Velocity()
@@ -150,16 +149,6 @@ def attach(x: Tensor, c: Tensor) -> Tensor:
     return torch.cat([x, c[:, :, None, None].expand(-1, -1, *x.shape[2:])], 1)
 
 
-def convolves(spec: DataSpec) -> bool:
-    """Whether data are images for convolutions. Raises InvalidData for images of a size they do not cover."""
-    if not spec.is_image:
-        return False
-    sides: Shape = spec.shape[1:]
-    if min(sides) < 5 or max(sides) > 32:
-        raise InvalidData(f"images are {sides[0]}x{sides[1]}; this family reads sides from 5 to 32", field="run.data")
-    return True
-
-
 __all__ = [
     "MADE",
     "MLP",
@@ -175,7 +164,6 @@ __all__ = [
     "Scalar",
     "SemiDiscrete",
     "attach",
-    "convolves",
     "decoder",
     "denoiser",
     "encoder",

@@ -88,13 +88,17 @@ class Bijection(nn.Module):
 
     def forward(self, v: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Z, (B, D), and log |det dz/dv|, (B,).  c: (B, C), where C > 0."""
-        z, log_det = self.layers(c).call_and_ladj(v)
-        return z, log_det
+        log_det = v.new_zeros(())
+        for layer in self.layers.transforms:  # not as one transform, which would be made anew in each call
+            v, part = layer(c).call_and_ladj(v)
+            log_det = log_det + part
+        return v, log_det
 
     def inverse(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """V, (B, D).  c: (B, C), where C > 0."""
-        v: Tensor = self.layers(c).inv(z)
-        return v
+        for layer in reversed(self.layers.transforms):
+            z = layer(c)._inverse(z)
+        return z
 
 
 @final
@@ -113,7 +117,7 @@ class _ReadsOutput(AutoregressiveTransform):  # type: ignore[misc]
         return self.call_and_ladj(v)[0]
 
     def _inverse(self, z: Tensor) -> Tensor:
-        v: Tensor = self.meta(z).inv(z)
+        v: Tensor = self.meta(z)._inverse(z)
         return v
 
     def log_abs_det_jacobian(self, v: Tensor, z: Tensor) -> Tensor:

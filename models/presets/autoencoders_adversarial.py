@@ -88,7 +88,7 @@ ROWS = (
         family={"family": "avb", "latent": 2, "noise": 4, "width": 64},
         data={"source": "two_moons"},
         optimizer={"lr": 2e-3, "betas": (0.5, 0.999), "batch_size": 256, "decay": "cosine"},
-        budget={"steps": 3000},
+        budget={"steps": 2500},
     ),
     preset(
         "avb-digits",

@@ -49,7 +49,7 @@ ROWS = (
         family={"family": "flow", "transform": {"transform": "affine"}, "n_transforms": 8, "width": 128, "depth": 3},
         data={"source": "eight_gaussians"},
         optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},
-        budget={"steps": 5000},
+        budget={"steps": 3500},
     ),
     preset(
         "realnvp-digits",
@@ -85,7 +85,7 @@ ROWS = (
         },
         data={"source": "eight_gaussians"},
         optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},
-        budget={"steps": 5000},
+        budget={"steps": 3500},
     ),
     preset(
         "maf-digits",

@@ -15,6 +15,13 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def _the_same_initial_weights_in_any_order() -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
 @pytest.fixture
 def run() -> Run:
     """A VAE on digits, tiny, eight steps."""

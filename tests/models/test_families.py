@@ -23,6 +23,7 @@ from models.interpolate import reconstruct
 from models.noise import Noise
 from models.run import Run
 from models.sampling import Sampler, sample
+from models.spec import DataSpec
 from models.train import State, TrainingData, batches, conditions, evaluate, fresh, load_data, train
 from models.walking import ThereAndBack, Walk, walk
 
@@ -334,9 +335,11 @@ def test_an_evaluation_is_finite_and_names_the_kind_of_its_numbers(case: Case) -
     assert ("sliced_wasserstein" in metrics) == isinstance(case.run.family, Samples)
 
 
-def test_a_family_refuses_images_too_large_with_the_field_at_fault(tmp_path: Path) -> None:
-    np.save(tmp_path / "big.npy", np.zeros((20, 80, 80), np.uint8))
-    run = Run.model_validate({"family": {"family": "vae"}, "data": {"source": "npy", "path": "big.npy"}})
+@pytest.mark.parametrize("name", sorted(set(FAMILIES) - {"autoregressive", "cnf", "flow", "nis"}))
+def test_a_family_of_convolutions_refuses_images_too_large_before_it_is_trained(name: str) -> None:
+    spec = DataSpec(shape=(1, 80, 80), low=0, high=255, levels=256, n_rows=20)
     with pytest.raises(InvalidData, match="80x80") as error:
-        fresh(run, load_data(run, tmp_path), CPU)
+        FAMILIES[name]().check(spec)
     assert error.value.field == "run.data"
+    with pytest.raises(InvalidData, match="80x80"):
+        FAMILIES[name]().build(spec)

@@ -90,6 +90,22 @@ def test_a_noisy_encoder_of_matched_codes_pays_for_its_noise() -> None:
     assert torch.allclose(family.encode(nets, x, untold(x)), r / S * x)
 
 
+def test_a_decoder_with_noise_of_its_own_pays_its_variance() -> None:
+    """T59: G(z) = a z_0 + t z_1, z_1 ~ N(0, 1) whatever x is, costs (s - a)^2 + t^2."""
+    t = 0.3
+    family = WAE(latent=2, depth=0, posterior="gaussian")
+    nets = family.build(LINE).double().requires_grad_(False)
+    weight, bias = nets["encoder"].parameters()
+    weight.copy_(torch.tensor([[1 / S], [0.0], [0.0], [0.0]]))
+    bias.copy_(torch.tensor([0.0, 0.0, -12.0, 0.0]))
+    weight, bias = nets["decoder"].parameters()
+    weight.copy_(torch.tensor([[A, t]]))
+    bias.zero_()
+    x = normal(200_000, S, 0)
+    z = family.draw_codes(nets, x, torch.Generator().manual_seed(1))
+    assert float((x - nets["decoder"](z)).square().mean()) == pytest.approx((S - A) ** 2 + t**2, rel=0.01)
+
+
 def test_a_distance_of_codes_does_not_tell_what_is_made_small() -> None:
     """T59 against the notes' "AAE minimizes W in the latent space": codes x / s and -x / s match the prior alike.
 
