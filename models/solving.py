@@ -44,10 +44,9 @@ class Solver(ABC):
         """The state after step k.  k: (B,) int64 on the CPU, one index for each row, 0 <= k < steps."""
 
 
-@final
 @dataclass(frozen=True)
-class RungeKutta(Solver):
-    """State: x."""
+class OnGrid(Solver):
+    """Steps of given ends. State: x."""
 
     grid: Floats  # (S + 1,), the ends of the steps
 
@@ -59,58 +58,44 @@ class RungeKutta(Solver):
         return (x,)
 
     def step(self, field: VectorField, state: State, k: Tensor) -> State:
-        (x,) = state
-        grid = torch.from_numpy(self.grid)
-        start, end = grid[k].to(x.device), grid[k + 1].to(x.device)
-        middle, h = (start + end) / 2, (end - start).to(x.dtype).view(-1, *[1] * (x.ndim - 1))
+        (x,), grid = state, torch.from_numpy(self.grid)
+        return (self.moved(field, x, grid[k].to(x.device), grid[k + 1].to(x.device)),)
+
+    @abstractmethod
+    def moved(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
+        """Where a step leads, (B, *shape).  x: (B, *shape); start, end: of each row's step, (B,) float64."""
+
+
+@final
+class Euler(OnGrid):
+    """One slope."""
+
+    def moved(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
+        return x + _column(end - start, x) * field(x, start)
+
+
+@final
+class Heun(OnGrid):
+    """Two slopes."""
+
+    def moved(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
+        h = _column(end - start, x)
+        k1 = field(x, start)
+        k2 = field(x + h * k1, end)
+        return x + h / 2 * (k1 + k2)
+
+
+@final
+class RungeKutta(OnGrid):
+    """Four slopes."""
+
+    def moved(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
+        middle, h = (start + end) / 2, _column(end - start, x)
         k1 = field(x, start)
         k2 = field(x + h / 2 * k1, middle)
         k3 = field(x + h / 2 * k2, middle)
         k4 = field(x + h * k3, end)
-        return (x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4),)
-
-
-@final
-@dataclass(frozen=True)
-class Euler(Solver):
-    """State: x."""
-
-    grid: Floats  # (S + 1,), the ends of the steps
-
-    @property
-    def steps(self) -> int:
-        return len(self.grid) - 1
-
-    def init(self, x: Tensor) -> State:
-        return (x,)
-
-    def step(self, field: VectorField, state: State, k: Tensor) -> State:
-        (x,) = state
-        start, end = _ends(self.grid, k, x)
-        return (x + _column(end - start, x) * field(x, start),)
-
-
-@final
-@dataclass(frozen=True)
-class Heun(Solver):
-    """State: x."""
-
-    grid: Floats  # (S + 1,), the ends of the steps
-
-    @property
-    def steps(self) -> int:
-        return len(self.grid) - 1
-
-    def init(self, x: Tensor) -> State:
-        return (x,)
-
-    def step(self, field: VectorField, state: State, k: Tensor) -> State:
-        (x,) = state
-        start, end = _ends(self.grid, k, x)
-        h = _column(end - start, x)
-        k1 = field(x, start)
-        k2 = field(x + h * k1, end)
-        return (x + h / 2 * (k1 + k2),)
+        return x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
 
 
 @final
@@ -138,12 +123,6 @@ class DormandPrince(Solver):
             return state
         least = (end - t).abs() / (self.attempts - k).to(t)
         return dormand_prince.advance(field, x, t, h, end, self.tolerance, least)[:3]
-
-
-def _ends(grid: Floats, k: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Where the step k of each row begins and ends, (B,) float64 beside x."""
-    at = torch.from_numpy(grid)
-    return at[k].to(x.device), at[k + 1].to(x.device)
 
 
 def _column(h: Tensor, x: Tensor) -> Tensor:

@@ -176,3 +176,10 @@ def convolves(spec: DataSpec) -> bool:
     if min(sides) < 5 or max(sides) > 32:
         raise InvalidData(f"images are {sides[0]}x{sides[1]}; this family reads sides from 5 to 32", field="run.data")
     return True
+
+
+def rows_kept(spec: DataSpec) -> int:
+    """How many training rows a family may keep something of. Raises InvalidData where they are drawn afresh."""
+    if spec.n_rows is None:
+        raise InvalidData("this family keeps a code of each training row; these never end, give n", field="run.data.n")
+    return spec.n_rows

@@ -26,11 +26,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast, final
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from models.errors import InvalidData
 from models.family import Adam, Batch, Decodes, Diagnoses, Encodes, Family, Loss, Options, Samples
 from models.lazy import networks, sampling, torch
 from models.objectives import transport
-from models.spec import DataSpec, Shape, convolves
+from models.spec import DataSpec, Shape, convolves, rows_kept
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,21 +57,15 @@ class AEOT(Family, Samples, Encodes, Decodes, Diagnoses):
     optimizer: ClassVar[Adam] = Adam(lr=2e-3, decay="cosine")
 
     def check(self, spec: DataSpec) -> None:
-        self._rows(spec)
+        rows_kept(spec)
         convolves(spec)
-
-    def _rows(self, spec: DataSpec) -> int:
-        """How many rows have a code. Raises InvalidData."""
-        if spec.n_rows is None:
-            raise InvalidData("ae_ot keeps a code of each training row; these never end, give n", field="run.data.n")
-        return spec.n_rows
 
     def build(self, spec: DataSpec) -> Nets:
         return networks.Nets(
             spec,
             encoder=networks.encoder(spec, self.latent, width=self.width, depth=self.depth),
             decoder=networks.decoder(spec, self.latent, width=self.width, depth=self.depth),
-            transport=networks.SemiDiscrete(self._rows(spec), self.latent, neighbors=self.neighbors, widest=self.angle),
+            transport=networks.SemiDiscrete(rows_kept(spec), self.latent, neighbors=self.neighbors, widest=self.angle),
         )
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:

@@ -26,11 +26,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from models.errors import InvalidData
 from models.family import Adam, Batch, Decodes, Encodes, Family, Loss, Options, Samples
 from models.lazy import descending, networks, sampling, torch, walking
 from models.objectives.kernels import squared_distances
-from models.spec import DataSpec, Shape, convolves
+from models.spec import DataSpec, Shape, convolves, rows_kept
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,19 +66,13 @@ class GLANN(Family, Samples, Encodes, Decodes):
         return ("Codes of data are looked for by gradient descent: an estimate of the nearest image's.",)
 
     def check(self, spec: DataSpec) -> None:
-        self._rows(spec)
+        rows_kept(spec)
         convolves(spec)
-
-    def _rows(self, spec: DataSpec) -> int:
-        """How many rows have a code. Raises InvalidData."""
-        if spec.n_rows is None:
-            raise InvalidData("glann keeps a code of each training row; these never end, give n", field="run.data.n")
-        return spec.n_rows
 
     def build(self, spec: DataSpec) -> Nets:
         return networks.Nets(
             spec,
-            codes=networks.Codes(self._rows(spec), self.latent),
+            codes=networks.Codes(rows_kept(spec), self.latent),
             generator=networks.decoder(spec, self.latent, width=self.width, depth=self.depth),
             mapping=networks.MLP((self.latent,), (self.latent,), width=self.mapping_width, depth=self.mapping_depth),
         )

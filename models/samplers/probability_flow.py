@@ -23,10 +23,10 @@ from torch import Tensor
 
 from models.noise import Noise
 from models.objectives.dormand_prince import VectorField
-from models.objectives.schedules import Floats, Level
+from models.objectives.schedules import Level
 from models.samplers.predictor import Predictor
 from models.sampling import Sampler, State
-from models.solving import Solver
+from models.solving import OnGrid, Solver
 
 
 @final
@@ -59,21 +59,9 @@ class FlowSampler(Sampler):
 
 
 @final
-@dataclass(frozen=True)
-class DDIM(Solver):
-    """Follows the noise in x, in either direction. State: x."""
+class DDIM(OnGrid):
+    """Follows the noise in x, the field here, in either direction."""
 
-    grid: Floats  # (S + 1,), the ends of the steps
-
-    @property
-    def steps(self) -> int:
-        return len(self.grid) - 1
-
-    def init(self, x: Tensor) -> State:
-        return (x,)
-
-    def step(self, field: VectorField, state: State, k: Tensor) -> State:
-        (x,) = state
-        start, end = torch.from_numpy(self.grid)[k].to(x.device), torch.from_numpy(self.grid)[k + 1].to(x.device)
+    def moved(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
         eps = field(x, start)
-        return (Level.at(end, x).noisy(Level.at(start, x).data(x, eps), eps),)
+        return Level.at(end, x).noisy(Level.at(start, x).data(x, eps), eps)
