@@ -207,7 +207,7 @@ def density_cells(result: Result) -> list[str]:
     wanted = wanted_nats(result.preset.run)
     verdict = "" if wanted is None else "reached" if mean(above) <= wanted else "**not reached**"
     return [
-        f"{mean(above):.4f} ± {pstdev(above):.4f}",
+        f"{mean(above):.4f}" + (f" ± {pstdev(above):.4f}" if len(above) > 1 else ""),
         f"± {mean(errors):.4f}" if errors else "",
         kind(result.named(LOG_PROB), LOG_PROB),
         "" if wanted is None else f"{wanted}",
