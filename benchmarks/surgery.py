@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from math import log, pi
+from math import log
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,8 +30,9 @@ from numpy.typing import NDArray
 from models.data import Idx, Npy, Rows
 from models.errors import InvalidData
 from models.families.vae import VAE
+from models.objectives.gaussians import reparameterize
 from models.objectives.likelihoods import Bernoulli
-from models.objectives.surgery import Surgery, active_units, log_gaussian_mixture, surgery
+from models.objectives.surgery import Surgery, active_units, gaussian_surgery
 from models.run import Run
 from models.train import State, TrainingData, fresh, train
 
@@ -139,11 +140,8 @@ def apart(state: State, x: NDArray[np.uint8]) -> tuple[float, Surgery, int]:
     rng = torch.Generator().manual_seed(0)
     chosen = torch.randperm(len(x), generator=rng)[:DRAWS]
     eps = torch.randn(len(chosen), mu.shape[1], generator=rng, dtype=torch.float64)
-    z = mu[chosen] + (0.5 * log_var[chosen]).exp() * eps
-    log_own = -0.5 * (eps**2 + log_var[chosen] + log(2 * pi)).sum(1)
-    log_prior = -0.5 * (z**2 + log(2 * pi)).sum(1)
-    weight = torch.full_like(log_own, 1 / len(chosen))
-    parts = surgery(log_own, log_gaussian_mixture(z, mu, log_var), log_prior, weight)
+    parts = gaussian_surgery(mu, log_var, eps, chosen)
+    z = reparameterize(mu[chosen], log_var[chosen], eps)
     told, scale = nets["decoder"](z.float()), nets["scale"]()
     rows = torch.from_numpy(x[chosen.numpy()].astype(np.float32))
     log_likelihood = Bernoulli().log_prob(spec, rows, told, scale).double().mean()

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import log, pi
 from typing import final
 
 import torch
@@ -23,6 +22,7 @@ from models.family import LogProb
 from models.noise import Noise
 from models.objectives.dequantization import dequantize, level_log_volume
 from models.objectives.dormand_prince import VectorField
+from models.objectives.gaussians import standard_log_prob
 from models.objectives.probability_flow import augmented, signs
 from models.sampling import Sampler, State
 from models.scoring import Scorer
@@ -138,4 +138,4 @@ class FlowScorer(Scorer):
 def log_prob_at(end: Tensor) -> Tensor:
     """Log p of rows that arrived, (B,) float64 nats.  end: z with the log-volume of the whole way, (B, D + 1)."""
     z, log_volume = end[:, :-1].double(), end[:, -1].double()
-    return log_volume - 0.5 * (z.square() + log(2 * pi)).sum(1)
+    return log_volume + standard_log_prob(z)

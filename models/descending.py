@@ -19,12 +19,10 @@ import torch
 from torch import Tensor
 
 from models.networks.tables import in_ball
+from models.objectives import row_adam
 from models.sampling import State
 from models.spec import DataSpec
 from models.walking import Walk
-
-BETA1, BETA2 = 0.9, 0.99
-STRIDE = 0.1  # r, of a ball of radius 1
 
 
 @final
@@ -47,12 +45,8 @@ class Descent(Walk):
 
     def step(self, state: State, k: Tensor) -> State:
         u, z, m, v = state
-        g = self._slope(u, z)
-        m, v = BETA1 * m + (1 - BETA1) * g, BETA2 * v + (1 - BETA2) * g**2
-        k = k.to(z)[:, None]
-        unbiased_m, unbiased_v = m / (1 - BETA1 ** (k + 1)), v / (1 - BETA2 ** (k + 1))
-        size = STRIDE * (1 - k / self.n_steps)
-        return u, in_ball(z - size * unbiased_m / (unbiased_v.sqrt() + 1e-8)), m, v
+        change, m, v = row_adam.step(self._slope(u, z), m, v, k.to(z)[:, None], self.n_steps)
+        return u, in_ball(z - change), m, v
 
     def finish(self, state: State) -> Tensor:
         return state[1]

@@ -15,6 +15,8 @@ from typing import final
 import torch
 from torch import Tensor
 
+from models.family import Decodes
+from models.networks import Nets
 from models.noise import Noise
 
 State = tuple[Tensor, ...]  # of rows on their way, rows first
@@ -66,6 +68,11 @@ class OneStep(Sampler):
 
     def finish(self, state: State) -> Tensor:
         return state[0]
+
+
+def decoded(family: Decodes, nets: Nets) -> OneStep:
+    """A draw of a family's prior, decoded."""
+    return OneStep(lambda noise, c: family.prior(nets, noise, c), lambda z, _, c: family.decode(nets, z, c))
 
 
 @torch.inference_mode()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from math import prod
 from typing import final
 
 import torch
@@ -33,14 +35,14 @@ class ElementByElement(Sampler):
 
     @property
     def steps(self) -> int:
-        return ranks(self.shape).numel()
+        return prod(self.shape)
 
     def init(self, noise: Noise, c: Tensor) -> State:
         return torch.zeros(len(noise), *self.shape, dtype=torch.long, device=noise.device), c
 
     def step(self, state: State, k: Tensor, noise: Noise) -> State:
         level, c = state
-        place = ranks(self.shape).flatten().argsort()[k].to(level.device)[:, None]  # (B, 1), in the data's layout
+        place = self._places[k].to(level.device)[:, None]  # (B, 1), in the data's layout
         params = self.params(level, c).flatten(2)
         here = params.gather(2, place[:, None].expand(-1, params.shape[1], -1)).squeeze(2)
         drawn = self.draw(here, *noise.uniform(k + 1, (2,)).to(here).unbind(1))
@@ -48,3 +50,8 @@ class ElementByElement(Sampler):
 
     def finish(self, state: State) -> Tensor:
         return self.data(state[0])
+
+    @cached_property
+    def _places(self) -> Tensor:
+        """Where the k-th element is, (D,)."""
+        return ranks(self.shape).flatten().argsort()

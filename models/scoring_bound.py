@@ -27,7 +27,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import log, pi
 from typing import final
 
 import numpy as np
@@ -37,6 +36,7 @@ from torch import Tensor
 from models.family import LogProb
 from models.noise import Noise
 from models.objectives.dequantization import dequantize, level_log_volume
+from models.objectives.gaussians import standard_log_prob
 from models.objectives.schedules import Floats, Level
 from models.samplers.predictor import Predictor
 from models.sampling import State
@@ -69,7 +69,7 @@ class VariationalBound(Scorer):
         eps = noise.normal(first + 2 + 2 * i, self.predict.spec.shape).to(u)
         term = torch.from_numpy(self._factors)[t].to(u.device) * self._gain(u, eps, t, c)
         values = values.clone()
-        values[torch.arange(len(values)), j] += term + log_standard_normal(u) / self.levels
+        values[torch.arange(len(values)), j] += term + standard_log_prob(u.double()) / self.levels
         return x, c, values
 
     def finish(self, state: State, noise: Noise) -> LogProb:
@@ -118,8 +118,3 @@ class VariationalBound(Scorer):
         """What a term counts that was drawn, w_t / (M p_t), (T,)."""
         factors: Floats = self._weights / (self.levels * self._share)
         return factors
-
-
-def log_standard_normal(u: Tensor) -> Tensor:
-    """Log N(u; 0, I), (B,) nats.  u: (B, *shape)."""
-    return -0.5 * (u.double().square() + log(2 * pi)).flatten(1).sum(1)

@@ -84,7 +84,7 @@ class AE(Family, Samples, Encodes, Decodes):
             yield Loss("code_nll_nats", -density.log_prob(z.detach()).mean(), ("density",))
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
-        return sampling.OneStep(lambda noise, c: self.prior(nets, noise, c), lambda z, _, c: self.decode(nets, z, c))
+        return sampling.decoded(self, nets)
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         z: Tensor = nets["encoder"](nets.spec.normalize(x))

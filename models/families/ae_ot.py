@@ -82,9 +82,7 @@ class AEOT(Family, Samples, Encodes, Decodes, Diagnoses):
         yield Loss("transport_energy", transport.energy(x, y, h, i), ("transport",))
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
-        return sampling.OneStep(
-            lambda noise, c: self.prior(nets, noise, c), lambda z, noise, c: self.decode(nets, z, c)
-        )
+        return sampling.decoded(self, nets)
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         z: Tensor = nets["encoder"](nets.spec.normalize(x))

@@ -48,9 +48,11 @@ from models.errors import InvalidInput
 from models.family import Adam, Batch, Conditions, Decodes, Encodes, Family, LogProb, Loss, Options, Samples, Scores
 from models.lazy import continuous, networks, samplers, scoring, scoring_bound, solving, torch, walking
 from models.objectives.dequantization import dequantize
+from models.objectives.guidance import dropped
 from models.objectives.preconditioning import AnyPreconditioning, Velocity
 from models.objectives.probability_flow import draws_needed, is_exact
 from models.objectives.schedules import AnySchedule, Cosine, Floats, Level
+from models.objectives.stratified import spread
 from models.objectives.weightings import AnyWeighting
 from models.objectives.weightings import Noise as NoiseMSE
 from models.spec import DataSpec, Shape, convolves
@@ -111,7 +113,7 @@ class Diffusion(Family, Samples, Scores, Encodes, Decodes, Conditions):
         u = nets.spec.normalize(x)
         log_snr = self.draw_levels(len(u), batch)
         eps = torch.randn(u.shape, generator=batch.rng, device=u.device)
-        c = self._told(batch)
+        c = dropped(batch, self.drop)
         eps_theta = nets["denoiser"](Level.at(log_snr, u).noisy(u, eps), log_snr, *networks.given(c))
         square = (eps_theta - eps).square().flatten(1).mean(1)
         weight = self.weighting.weight(log_snr, self.preconditioning.data_std)
@@ -119,9 +121,7 @@ class Diffusion(Family, Samples, Scores, Encodes, Decodes, Conditions):
 
     def draw_levels(self, n: int, batch: Batch) -> Tensor:
         """Lambda of each row, (n,): one uniform number spreads them evenly over the weighting's distribution."""
-        device = batch.rng.device
-        spread = (torch.arange(n, device=device) + torch.rand(1, generator=batch.rng, device=device)) / n
-        return self.weighting.log_snr(spread, self._levels)
+        return self.weighting.log_snr(spread(n, batch.rng), self._levels)
 
     def sampler(self, nets: Nets, options: DenoisingOptions) -> Sampler:
         if options.guidance != 0.0 and not (self.drop > 0 and nets.spec.condition_size):
@@ -186,13 +186,6 @@ class Diffusion(Family, Samples, Scores, Encodes, Decodes, Conditions):
     def _predictor(self, nets: Nets, *, clip: bool, guidance: float = 0.0) -> Predictor:
         bounds = support(nets.spec) if clip else None
         return samplers.Predictor(nets["denoiser"], nets.spec, bounds, guidance)
-
-    def _told(self, batch: Batch) -> Tensor:
-        """Conditions, (B, C), some of them dropped."""
-        if not (self.drop and batch.c.shape[1]):
-            return batch.c
-        kept = torch.rand(len(batch.c), 1, generator=batch.rng, device=batch.c.device) >= self.drop
-        return batch.c * kept
 
 
 def support(spec: DataSpec) -> tuple[float, float] | None:

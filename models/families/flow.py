@@ -30,7 +30,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import log, pi
+from math import log
 from typing import TYPE_CHECKING, ClassVar, Literal, cast, final
 
 from pydantic import Field, PositiveInt
@@ -39,6 +39,7 @@ from models.errors import InvalidData
 from models.family import Adam, Batch, Conditions, Decodes, Encodes, Family, LogProb, Loss, Options, Samples, Scores
 from models.lazy import networks, sampling, torch
 from models.objectives.dequantization import AnyDequantization, Uniform, dequantize, level_log_volume
+from models.objectives.gaussians import standard_log_prob
 from models.objectives.importance import importance_weighted_bound
 from models.objectives.logit import from_reals, to_reals
 from models.objectives.univariate import AnyTransform, Spline
@@ -111,8 +112,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
         """Log p(x|c) of continuous x in data units, (B,) nats.  x: (B, *shape), c: (B, C)."""
         v, log_det_v = to_reals(nets.spec, x, self.alpha)
         z, log_det_z = nets["flow"](v, *networks.given(c))
-        log_p_z = -0.5 * (z**2).sum(1) - 0.5 * nets.spec.size * log(2 * pi)
-        log_p: Tensor = log_p_z + log_det_z + log_det_v
+        log_p: Tensor = standard_log_prob(z) + log_det_z + log_det_v
         return log_p
 
     def log_level(self, nets: Nets, y: Tensor, c: Tensor, u01: Tensor) -> Tensor:
@@ -129,9 +129,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
         return LogProb(bound, "lower_bound", std_error)
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
-        return sampling.OneStep(
-            draw=lambda noise, c: self.prior(nets, noise, c), push=lambda z, _, c: self.decode(nets, z, c)
-        )
+        return sampling.decoded(self, nets)
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         v, _ = to_reals(nets.spec, x, self.alpha)

@@ -54,8 +54,10 @@ from models.family import (
 from models.lazy import continuous, networks, scoring, solving, torch, walking
 from models.objectives.couplings import AnyCoupling, Independent
 from models.objectives.dequantization import dequantize
+from models.objectives.guidance import dropped, guided
 from models.objectives.paths import AnyPath, Linear
 from models.objectives.probability_flow import Divergence, draws_needed, is_exact
+from models.objectives.stratified import spread
 from models.spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
@@ -156,19 +158,12 @@ class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
         if nets.spec.levels is not None:
             x = dequantize(nets.spec, x, torch.rand(x.shape, generator=rng, device=x.device, dtype=x.dtype))
         x1 = nets.spec.normalize(x)
-        c = self.dropped(batch)
+        c = dropped(batch, self.drop)
         x0 = torch.randn(x1.shape, generator=rng, device=x1.device, dtype=x1.dtype)
-        t = spread(len(x1), batch).to(x1)
+        t = spread(len(x1), rng).to(x1)
         xt, u = self.path.at(self.coupling.pair(x0, x1, c), x1, t)
         v = nets["velocity"](xt, t, *networks.given(c))
         yield Loss("velocity_mse", (v - u).square().mean(), ("velocity",))
-
-    def dropped(self, batch: Batch) -> Tensor:
-        """The conditions, some of which are left out, (B, C)."""
-        if not batch.c.shape[1]:
-            return batch.c
-        kept = torch.rand(len(batch.c), 1, generator=batch.rng, device=batch.c.device) >= self.drop
-        return batch.c * kept
 
     def sampler(self, nets: Nets, options: GuidedOptions) -> Sampler:
         return continuous.Pushed(
@@ -177,21 +172,13 @@ class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
 
     def guided(self, nets: Nets, w: float) -> Velocity:
         """(1 + w) v(x, t; c) - w v(x, t; 0), of x, t and c. Raises InvalidInput where no v(x, t; 0) was trained."""
-        if w == 0.0:
-            return partial(velocity, nets)
-        if nets.spec.condition is None or not self.answers_without:
+        if w != 0.0 and (nets.spec.condition is None or not self.answers_without):
             raise InvalidInput(
                 "leans away from the model without a condition, which this one is not; leave it out, or train one on "
                 "data with a condition and family.drop above 0",
                 field="options.guidance",
             )
-
-        def field(x: Tensor, t: Tensor, c: Tensor) -> Tensor:
-            both = velocity(nets, torch.cat([x, x]), torch.cat([t, t]), torch.cat([c, torch.zeros_like(c)]))
-            told, untold = both.chunk(2)
-            return (1 + w) * told - w * untold
-
-        return field
+        return guided(partial(velocity, nets), w)
 
     def validation_rows(self, spec: DataSpec) -> int:
         return min(512, max(8, 4096 // spec.size))
@@ -242,9 +229,3 @@ def velocity(nets: Nets, x: Tensor, t: Tensor, c: Tensor) -> Tensor:
 def to_data(nets: Nets, field: Velocity, options: SolverOptions) -> Walk:
     """Noise to data along a field."""
     return continuous.Transport(field, options.between(0.0, 1.0), lambda z: z, nets.spec.denormalize)
-
-
-def spread(n: int, batch: Batch) -> Tensor:
-    """Times in (0, 1), (n,): one uniform number spreads the rows evenly."""
-    device = batch.rng.device
-    return (torch.arange(n, device=device) + torch.rand(1, generator=batch.rng, device=device)) / n

@@ -76,7 +76,7 @@ class GAN(Family, Samples, Decodes):
         return y if nets.spec.low is None else y.tanh()
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
-        return sampling.OneStep(lambda noise, c: self.prior(nets, noise, c), lambda z, _, c: self.decode(nets, z, c))
+        return sampling.decoded(self, nets)
 
     def latent_shape(self, spec: DataSpec) -> Shape:
         return (self.latent,)

@@ -94,9 +94,7 @@ class GLANN(Family, Samples, Encodes, Decodes):
         return square.mean()
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
-        return sampling.OneStep(
-            lambda noise, c: self.prior(nets, noise, c), lambda z, noise, c: self.decode(nets, z, c)
-        )
+        return sampling.decoded(self, nets)
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         return walking.walk(self.encoder(nets, DescentOptions()), x, c)

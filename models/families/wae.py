@@ -105,7 +105,7 @@ class WAE(Family, Samples, Encodes, Decodes):
         return reparameterize(mu, log_var.clamp(-12, 6), eps)
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
-        return sampling.OneStep(lambda noise, c: self.prior(nets, noise, c), lambda z, _, c: self.decode(nets, z, c))
+        return sampling.decoded(self, nets)
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         z: Tensor = nets["encoder"](nets.spec.normalize(x))

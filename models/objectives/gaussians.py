@@ -108,7 +108,8 @@ class Full(Gaussian):
 
 
 def standard_log_prob(z: Tensor) -> Tensor:
-    """Log N(z; 0, I), (B,).  z: (B, Z)."""
+    """Log N(z; 0, I), (B,).  z: (B, ...)."""
+    z = z.flatten(1)
     return -0.5 * (z**2).sum(1) - 0.5 * z.shape[1] * log(2 * pi)
 
 

@@ -17,11 +17,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from models.lazy import torch
+from models.objectives import row_adam
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-RATE, BETAS, EPSILON = 0.1, (0.9, 0.99), 1e-8
 
 
 def refine(elbo: Callable[[Tensor, int], Tensor], h: Tensor, steps: int) -> Tensor:
@@ -35,9 +34,6 @@ def refine(elbo: Callable[[Tensor, int], Tensor], h: Tensor, steps: int) -> Tens
     for step in range(steps):
         h = h.detach().requires_grad_()
         (g,) = torch.autograd.grad(elbo(h, step).sum(), h)
-        mean = BETAS[0] * mean + (1 - BETAS[0]) * g
-        square = BETAS[1] * square + (1 - BETAS[1]) * g**2
-        direction = mean / (1 - BETAS[0] ** (step + 1))
-        size = (square / (1 - BETAS[1] ** (step + 1))).sqrt() + EPSILON
-        h = h + RATE * (1 - step / steps) * direction / size
+        change, mean, square = row_adam.step(g, mean, square, step, steps)
+        h = h + change
     return h.detach()

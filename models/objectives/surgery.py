@@ -23,6 +23,7 @@ from math import log, pi
 from typing import TYPE_CHECKING, NamedTuple
 
 from models.lazy import torch
+from models.objectives.gaussians import Diagonal, standard_log_prob
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,13 +56,19 @@ def surgery(log_own: Tensor, log_mixture: Tensor, log_prior: Tensor, weight: Ten
     )
 
 
-def gaussian_surgery(mu: Tensor, log_var: Tensor, eps: Tensor) -> Surgery:
-    """Of diagonal Gaussian posteriors against N(0, I), with one draw of each row.  mu, log_var, eps: (N, Z)."""
+def gaussian_surgery(mu: Tensor, log_var: Tensor, eps: Tensor, row: Tensor | None = None) -> Surgery:
+    """Of diagonal Gaussian posteriors against N(0, I).
+
+    Arguments:
+        mu, log_var: of each row, (N, Z).
+        eps: standard normals, (M, Z), a draw each.
+        row: which row a draw is of, (M,) int64; None: M = N, one of each.
+    """
     mu, log_var, eps = mu.double(), log_var.double(), eps.double()
-    z = mu + (0.5 * log_var).exp() * eps
-    log_own = -0.5 * (eps**2 + log_var + log(2 * pi)).sum(1)
-    log_prior = -0.5 * (z**2 + log(2 * pi)).sum(1)
-    return surgery(log_own, log_gaussian_mixture(z, mu, log_var), log_prior, _even(z))
+    own = Diagonal(mu, log_var) if row is None else Diagonal(mu[row], log_var[row])
+    z = own.draw(eps)
+    mixture = log_gaussian_mixture(z, mu, log_var)
+    return surgery(own.log_prob_of_draw(eps), mixture, standard_log_prob(z), _even(z))
 
 
 def log_gaussian_mixture(z: Tensor, mu: Tensor, log_var: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from models.networks.denoiser import given
 from models.noise import Noise
+from models.objectives.guidance import guided
 from models.objectives.schedules import Floats, Level
 from models.sampling import Sampler, State
 from models.spec import DataSpec
@@ -63,11 +64,7 @@ class Predictor:
         return self.spec.normalize(self.spec.denormalize(x0).clamp(*self.bounds))
 
     def _guided(self, x: Tensor, log_snr: Tensor, c: Tensor) -> Tensor:
-        if self.guidance == 0.0:
-            return self._told(x, log_snr, c)
-        both = self._told(torch.cat([x, x]), torch.cat([log_snr, log_snr]), torch.cat([c, torch.zeros_like(c)]))
-        eps_c, eps_0 = both.chunk(2)
-        return (1 + self.guidance) * eps_c - self.guidance * eps_0
+        return guided(self._told, self.guidance)(x, log_snr, c)
 
     def _told(self, x: Tensor, log_snr: Tensor, c: Tensor) -> Tensor:
         eps: Tensor = self.denoiser(x, log_snr, *given(c))

@@ -13,6 +13,7 @@ from models.family import Batch, capabilities
 from models.networks import Nets
 from models.noise import Noise
 from models.objectives.couplings import Independent, MinibatchOT
+from models.objectives.guidance import dropped
 from models.sampling import sample
 from models.spec import DataSpec
 from models.walking import walk
@@ -219,10 +220,10 @@ def test_guidance_without_a_field_of_all_data_is_refused(family: FlowMatching, n
 
 def test_conditions_are_dropped_as_often_as_said() -> None:
     c = torch.ones(10_000, 3)
-    kept = FlowMatching(drop=0.25).dropped(batch(torch.zeros(10_000, 1), c))
+    kept = dropped(batch(torch.zeros(10_000, 1), c), 0.25)
     assert abs(kept.mean().item() - 0.75) < 5 * (0.75 * 0.25 / 10_000) ** 0.5
     assert torch.equal(kept[:, 0], kept[:, 2])
-    assert torch.equal(FlowMatching(drop=0.0).dropped(batch(torch.zeros(10_000, 1), c)), c)
+    assert torch.equal(dropped(batch(torch.zeros(10_000, 1), c), 0.0), c)
 
 
 def test_pairs_by_transport_of_vectors_are_refused_at_build() -> None:
