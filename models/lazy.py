@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from models import continuous as continuous
     from models import descending as descending
     from models import networks as networks
+    from models import refining as refining
     from models import samplers as samplers
     from models import sampling as sampling
     from models import sampling_autoregressive as sampling_autoregressive
@@ -38,6 +39,7 @@ else:
     continuous = _Module("models.continuous")
     descending = _Module("models.descending")
     networks = _Module("models.networks")
+    refining = _Module("models.refining")
     samplers = _Module("models.samplers")
     sampling = _Module("models.sampling")
     sampling_autoregressive = _Module("models.sampling_autoregressive")
@@ -51,6 +53,7 @@ __all__ = [
     "continuous",
     "descending",
     "networks",
+    "refining",
     "samplers",
     "sampling",
     "sampling_autoregressive",

@@ -9,7 +9,7 @@ training descends on in `bounds`. Lecture notes print the first term as E_q [p(x
 no bound.
 
 What is served is the tighter importance-weighted bound of k draws (`models.objectives.importance`), k = 1 being the
-ELBO; on request from a posterior that is refined for each row (`models.objectives.refinement`), and then with what
+ELBO; on request from a posterior that is refined for each row (`models.refining`), and then with what
 amortizing had cost. Data with levels under a density are dequantized afresh for each draw, so more draws tighten both
 inequalities; the encoder always reads the level. Codes at the doors are those of the prior's base, N(0, I).
 
@@ -24,6 +24,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
@@ -41,7 +42,7 @@ from models.family import (
     Samples,
     Scores,
 )
-from models.lazy import networks, sampling, torch
+from models.lazy import networks, refining, sampling, scoring, torch
 from models.objectives.bounds import ELBO, AnyObjective, Drawn
 from models.objectives.dequantization import dequantize
 from models.objectives.importance import importance_weighted_bound
@@ -54,7 +55,6 @@ from models.objectives.posteriors import (
     GaussianPosterior,
 )
 from models.objectives.priors import AnyPrior, Standard
-from models.objectives.refinement import refine
 from models.objectives.surgery import active_units, gaussian_surgery
 from models.objectives.weighted_draws import Draws, log_weights, repeat
 from models.spec import DataSpec, Shape, convolves
@@ -65,9 +65,9 @@ if TYPE_CHECKING:
     from models.networks import Nets
     from models.noise import Noise
     from models.sampling import Sampler
+    from models.scoring import Scorer
 
 MAX_K = 5000
-REFINING_DRAWS = 8  # codes of a row at each step of its refinement
 
 
 class ImportanceOptions(Options):
@@ -166,19 +166,30 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
         return y
 
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: ImportanceOptions) -> LogProb:
+        if options.refine:
+            return scoring.score(self.scorer(nets, options), x, c, noise)
         h = self.infer(nets, x, c)
         log_w = log_weights(lambda draws: self.log_weight(nets, x, c, h, draws), noise, options.k)
+        value, std_error = importance_weighted_bound(log_w)
+        return LogProb(value, "lower_bound", std_error)
+
+    def scorer(self, nets: Nets, options: ImportanceOptions) -> Scorer:
         if not options.refine:
-            value, std_error = importance_weighted_bound(log_w)
-            return LogProb(value, "lower_bound", std_error)
-        own = self.refined(nets, x, c, h, noise, options.refine)
-        log_w_own = log_weights(lambda draws: self.log_weight(nets, x, c, own, draws), noise, options.k)
-        value, std_error = importance_weighted_bound(log_w_own)
-        gap = log_w_own.mean(0) - log_w.mean(0)  # of the ELBOs, on the same eps
-        return LogProb(value, "lower_bound", std_error, {"amortization_gap_nats": gap})
+            return super().scorer(nets, options)
+        return refining.Refinement(
+            partial(self.infer, nets),
+            partial(self.log_weight, nets),
+            partial(self.log_weight, nets, by_path=True),
+            options.k,
+            options.refine,
+            first_draw=MAX_K,
+        )
 
     def log_weight(self, nets: Nets, x: Tensor, c: Tensor, h: Tensor, draws: Draws, *, by_path: bool = False) -> Tensor:
-        """Log p(x, z) / q(z|x), (draws B,) nats.  x, c, h: B rows."""
+        """Log p(x, z) / q(z|x), (draws B,) nats.  x, c, h: B rows.
+
+        By the path derivative where asked, whose noise is gone where the posterior is exact (Roeder et al., 2017).
+        """
         x, c, h = (draws.repeat(rows) for rows in (x, c, h))
         eps = draws.noise.normal(2 * draws.number, (self.latent,)).to(h.dtype)
         if by_path and isinstance(self.posterior, GaussianPosterior):
@@ -188,21 +199,6 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
         if self.likelihood.dequantizes(nets.spec):
             x = dequantize(nets.spec, x, draws.noise.uniform(2 * draws.number + 1, nets.spec.shape))
         return self.log_likelihood(nets, x, z, c) + self.prior_codes.log_prob(nets, z, c) - log_q
-
-    def refined(self, nets: Nets, x: Tensor, c: Tensor, h: Tensor, noise: Noise, steps: int) -> Tensor:
-        """The numbers of a posterior fitted to each row, (B, n_parameters). Turns gradients on where they are off.
-
-        By the path derivative, whose noise is gone where the posterior is exact (Roeder et al., 2017).
-        """
-        with torch.inference_mode(False), torch.enable_grad():
-            x, c, h = (rows.detach().clone() for rows in (x, c, h))
-
-            def elbo(h: Tensor, step: int) -> Tensor:
-                first = MAX_K + step * REFINING_DRAWS  # behind those of the bound
-                draws = Draws.of(noise, range(first, first + REFINING_DRAWS))
-                return self.log_weight(nets, x, c, h, draws, by_path=True).view(REFINING_DRAWS, -1).mean(0)
-
-            return refine(elbo, h, steps)
 
     def scores_only_levels(self, spec: DataSpec) -> bool:
         return self.likelihood.scores_only_levels(spec)

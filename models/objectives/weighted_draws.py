@@ -34,6 +34,10 @@ class Draws(NamedTuple):
         row, count = np.arange(len(noise)), len(numbers)
         return cls(noise[np.tile(row, count)], np.repeat(np.asarray(numbers), len(noise)), count)
 
+    def after(self, first: NDArray[np.int64]) -> Draws:
+        """The same, counted from a number of each row's own, (B,)."""
+        return self._replace(number=self.number + np.tile(first, self.n_draws))
+
     def repeat(self, rows: Tensor) -> Tensor:
         """Rows, (B, ...), once for each draw, (draws B, ...)."""
         return repeat(rows, self.n_draws)

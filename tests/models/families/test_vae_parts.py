@@ -17,6 +17,7 @@ from models.objectives.likelihoods import Categorical, DiscretizedLogistic, Gaus
 from models.objectives.posteriors import CholeskyPosterior, DiagonalPosterior, FlowPosterior, Posterior
 from models.objectives.priors import FlowPrior, Standard
 from models.objectives.univariate import Affine, Spline, Transform
+from models.refining import Refinement
 from models.run import Run
 from models.sampling import sample, untold
 from models.spec import DataSpec
@@ -125,14 +126,19 @@ def test_beta_weighs_the_divergence() -> None:
     assert VAE().notes == ()
 
 
-def refined(nets: Nets, n: int, steps: int) -> Tensor:
-    x, noise = points(n), Noise.rows(0, n)
-    return LINEAR.refined(nets, x, untold(x), LINEAR.infer(nets, x, untold(x)), noise, steps)
+def refined(nets: Nets, x: Tensor, noise: Noise, steps: int) -> Tensor:
+    """The numbers of the posterior that was fitted to each row."""
+    scorer = LINEAR.scorer(nets, ImportanceOptions(refine=steps))
+    assert isinstance(scorer, Refinement)
+    state = scorer.init(x, untold(x), noise)
+    for k in range(steps):
+        state = scorer.step(state, torch.full((len(x),), k), noise)
+    return state[3]
 
 
 def test_refinement_reaches_the_exact_posterior() -> None:
     """T14."""
-    h = refined(ppca(posterior=False), 3, 300)
+    h = refined(ppca(posterior=False), points(3), Noise.rows(0, 3), 300)
     assert h[:, 0].numpy() == pytest.approx(MEAN, abs=1e-3)
     assert h[:, 1].exp().numpy() == pytest.approx(SPREAD, abs=1e-3)
 
@@ -150,9 +156,8 @@ def test_refinement_closes_the_gap_it_tells() -> None:
 
 def test_refinement_of_a_row_does_not_depend_on_its_batch_mates() -> None:
     nets, x = ppca(posterior=False), torch.linspace(-2, 2, 10, dtype=torch.float64).view(5, 2)
-    h = LINEAR.infer(nets, x, untold(x))
-    together = LINEAR.refined(nets, x, untold(x), h, Noise.rows(0, 5), 20)
-    alone = LINEAR.refined(nets, x[3:4], untold(x[3:4]), h[3:4], Noise.rows(0, 1, start=3), 20)
+    together = refined(nets, x, Noise.rows(0, 5), 20)
+    alone = refined(nets, x[3:4], Noise.rows(0, 1, start=3), 20)
     assert together[3].numpy() == pytest.approx(alone[0].numpy(), rel=1e-9)
 
 
