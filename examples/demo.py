@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from service import local
+from service.cli.following import left
 from service.client import Client, Refused
-from service.following import left
 from service.supervision import CannotStart
 
 PICTURE = Path("demo.png")

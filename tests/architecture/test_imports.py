@@ -28,7 +28,7 @@ print(json.dumps({"modules": sorted(sys.modules), "seconds": time.perf_counter()
         ("service.gateway.process", HEAVY + LATER),
         ("service.gateway.processes", (*HEAVY, *LATER, "fastapi", "grpc", "redis")),
         ("service.rpc.server", HEAVY + LATER),
-        ("service.cli", HEAVY),
+        ("service.cli.app", HEAVY),
         ("service.application", HEAVY + LATER),
         ("models.presets", HEAVY),
     ],

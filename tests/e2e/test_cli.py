@@ -16,7 +16,7 @@ from click.testing import Result
 from PIL import Image
 from typer.testing import CliRunner
 
-from service.cli import app
+from service.cli.app import app
 from service.local import free_port
 from tests.e2e.running import ROOT, Up
 

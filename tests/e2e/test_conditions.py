@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from models.data import Digits
 from models.families import FAMILIES
 from models.family import Conditions
-from service.cli import app
+from service.cli.app import app
 from service.client import Client, Refused
 from service.domain import Op
 from service.rpc.pb import pushforward_pb2_grpc as pb_grpc

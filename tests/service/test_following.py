@@ -1,4 +1,4 @@
-"""`service.following`: what a person sees of a job."""
+"""`service.cli.following`: what a person sees of a job."""
 
 from io import StringIO
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from service.following import follow, left
+from service.cli.following import follow, left
 
 STATES: list[tuple[str, dict[str, Any]]] = [("state", {"state": "queued"}), ("state", {"state": "running"})]
 

@@ -1,0 +1,156 @@
+"""Questions to a model, the same commands as the doors."""
+
+from __future__ import annotations
+
+import sys
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from service.cli.jobs import fetch
+from service.cli.terminal import LOCAL, Url, client_at, err, fail
+from service.cli.values import array, chosen, condition_of, options_of
+from service.client import Client
+
+Model = Annotated[str, typer.Argument(help="NAME is the newest version; NAME@3 is version 3.")]
+Rows = Annotated[str, typer.Option("--x", help="Rows: an .npy file, or JSON in a file or on standard input (-).")]
+Seed = Annotated[int | None, typer.Option(min=0, help="The same seed gives the same answer.")]
+Choice = Annotated[list[str] | None, typer.Option("--option", "-o", help="KEY=VALUE of the family, see `families`.")]
+Condition = Annotated[
+    str | None,
+    typer.Option(
+        "--condition", help="A label (3) or a vector (0.1,0.2) for all rows; for each row JSON, or an .npy file."
+    ),
+]
+Png = Annotated[Path | None, typer.Option("--png", help="Write a picture.")]
+Npy = Annotated[Path | None, typer.Option("--npy", help="Write an array.")]
+
+
+def sample(
+    model: Model,
+    n: Annotated[int, typer.Option("-n", "--n", help="How many rows.")] = 16,
+    seed: Seed = None,
+    condition: Condition = None,
+    option: Choice = None,
+    png: Png = None,
+    npy: Npy = None,
+    output: Annotated[
+        Path | None, typer.Option("--out", help="Draw in a job and write its array: more rows than one answer holds.")
+    ] = None,
+    url: Url = LOCAL,
+) -> None:
+    """Draw new rows."""
+    if output is not None:
+        if png is not None or npy is not None:
+            fail("give --png, --npy or --out, one of them")
+        if not output.parent.is_dir():
+            fail(f"{output} cannot be written: there is no folder {output.parent}")
+        with client_at(url) as client:
+            job = client.sample_to_file(
+                model, n=n, seed=seed, condition=condition_of(condition), options=options_of(option)
+            )
+            err.print(f"job {job['id']} draws {n} rows of {job['ask']['model']}")
+            fetch(client, job["id"], output)
+        return
+    body = {"model": model, "n": n} | ({} if seed is None else {"seed": seed})
+    ask(url, "sample", body | chosen(condition, option), png, npy)
+
+
+def likelihood(
+    model: Model,
+    x: Rows,
+    seed: Seed = 0,
+    condition: Condition = None,
+    option: Choice = None,
+    npy: Npy = None,
+    url: Url = LOCAL,
+) -> None:
+    """log p(x) of each row, in nats."""
+    body = {"model": model, "x": array(x), "seed": seed}
+    ask(url, "likelihood", body | chosen(condition, option), None, npy)
+
+
+def encode(
+    model: Model, x: Rows, condition: Condition = None, option: Choice = None, npy: Npy = None, url: Url = LOCAL
+) -> None:
+    """The latent code of each row."""
+    ask(url, "encode", {"model": model, "x": array(x)} | chosen(condition, option), None, npy)
+
+
+def decode(
+    model: Model,
+    z: Annotated[str, typer.Option("--z", help="Codes: an .npy file, or JSON in a file or on standard input (-).")],
+    condition: Condition = None,
+    option: Choice = None,
+    png: Png = None,
+    npy: Npy = None,
+    url: Url = LOCAL,
+) -> None:
+    """The data of each latent code."""
+    ask(url, "decode", {"model": model, "z": array(z)} | chosen(condition, option), png, npy)
+
+
+def reconstruct(
+    model: Model, x: Rows, condition: Condition = None, png: Png = None, npy: Npy = None, url: Url = LOCAL
+) -> None:
+    """Encode and decode each row."""
+    ask(url, "reconstruct", {"model": model, "x": array(x)} | chosen(condition, None), png, npy)
+
+
+def interpolate(
+    model: Model,
+    ends: Annotated[
+        str | None, typer.Option("--ends", help="Two rows, [2, *shape]: .npy, or JSON in a file or on input (-).")
+    ] = None,
+    start_seed: Seed = None,
+    end_seed: Seed = None,
+    steps: Annotated[int, typer.Option(min=2, help="Rows of the walk, both ends included.")] = 8,
+    path: Annotated[str, typer.Option(help="slerp or linear.")] = "slerp",
+    condition: Condition = None,
+    png: Png = None,
+    npy: Npy = None,
+    url: Url = LOCAL,
+) -> None:
+    """Walk from one data point to another (--ends), or from one sample to another (--start-seed, --end-seed)."""
+    body: dict[str, Any] = {"model": model, "steps": steps, "path": path}
+    if ends is not None:
+        rows = array(ends)
+        if not isinstance(rows, list | np.ndarray) or len(rows) != 2:
+            fail("--ends holds two rows, the start and the end: [2, *shape]")
+        body |= {"start": rows[0], "end": rows[1]}
+    body |= {name: seed for name, seed in (("start_seed", start_seed), ("end_seed", end_seed)) if seed is not None}
+    ask(url, "interpolate", body | chosen(condition, None), png, npy)
+
+
+def ask(url: str, op: str, body: dict[str, Any], png: Path | None, npy: Path | None) -> None:
+    """Ask, and write the answer where it was wanted: a picture, an array, or JSON on standard output."""
+    if png is not None and npy is not None:
+        fail("give --png or --npy, one of them")
+    file = png or npy
+    with client_at(url) as client:
+        if file is None:
+            answer = client.ask(op, body)
+            sys.stdout.write(answer.text + "\n")
+            if answer.status_code == HTTPStatus.ACCEPTED:
+                _started(client, answer.json(), None)
+            return
+        try:
+            job = client.save(op, body, file, accept="image/png" if png is not None else "application/x-npy")
+        except OSError as error:
+            fail(f"{file} cannot be written: {error.strerror}")
+        if job is not None:
+            _started(client, job, npy)
+            return
+    err.print(f"wrote {file}")
+
+
+def _started(client: Client, job: dict[str, Any], file: Path | None) -> None:
+    """In the place of an answer a job was started, since the rows are too many."""
+    err.print(f"more rows than one answer holds: job {job['id']} draws them into a file")
+    if file is None:
+        err.print(f"write it when it is done: pushforward jobs {job['id']} --out FILE")
+    else:
+        fetch(client, job["id"], file)

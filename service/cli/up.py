@@ -1,0 +1,41 @@
+"""`pushforward up`: the whole service on one machine."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.text import Text
+
+from service.cli.terminal import err, fail
+
+
+def up(
+    http_port: Annotated[int, typer.Option(help="REST; 0 takes a free one.", min=0, max=65535)] = 8000,
+    grpc_port: Annotated[int, typer.Option(help="gRPC; 0 takes a free one.", min=0, max=65535)] = 8001,
+    store: Annotated[Path, typer.Option(help="Models and jobs are kept here.")] = Path("store"),
+    data_root: Annotated[Path, typer.Option(help="The only folder a run may read files from.")] = Path("data"),
+    gateways: Annotated[
+        int, typer.Option(help="Processes that share the ports.", min=1, envvar="PUSHFORWARD_GATEWAYS")
+    ] = 1,
+) -> None:
+    """Run the service on this machine: Redis, a worker and both doors, until Ctrl-C."""
+    from service import local
+    from service.logs import TIME
+    from service.supervision import CannotStart
+
+    def say(line: str) -> None:
+        err.print(Text.assemble(time.strftime(TIME), " ", ("pushforward", "bold"), " ", line))
+
+    free = local.free_ports(2)
+    ports = http_port or free[0], grpc_port or free[1]
+    place = local.Place(store, data_root, *ports, gateways)
+    try:
+        local.up(place, say)
+    except CannotStart as error:
+        fail(str(error))
+    except ValidationError as error:
+        fail("\n".join(f"PUSHFORWARD_{str(wrong['loc'][0]).upper()}: {wrong['msg']}" for wrong in error.errors()))
