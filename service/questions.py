@@ -185,6 +185,10 @@ class Subject:
         self.conditioning.single(ask.condition, of="a walk")
         condition = self._condition(ask, ask.steps)
         if ask.start is None or ask.end is None:
+            if "sample" not in self.card.capabilities:
+                raise Unsupported(
+                    f"{self.card.family} cannot sample, so it cannot walk between seeds; give start and end, two rows"
+                )
             options |= {"start_seed": ask.start_seed, "end_seed": ask.end_seed}
             return Question(self.card.reference, ask.op, ask.steps, 0, options, condition)
         if "encode" not in self.card.capabilities:

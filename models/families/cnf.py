@@ -32,7 +32,7 @@ from models.family import Adam, Batch, Conditions, Decodes, Encodes, Family, Log
 from models.lazy import continuous, networks, scoring, solving, torch, walking
 from models.objectives.dequantization import dequantize, level_log_volume
 from models.objectives.logit import from_reals, to_reals
-from models.objectives.probability_flow import Divergence, augmented, draws_needed, is_exact, signs
+from models.objectives.probability_flow import Divergence, augmented, draws_needed, is_exact, signs, solved_rows
 from models.spec import DataSpec, Shape
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
         return continuous.Pushed(partial(self.prior, nets), self.decoder(nets, options))
 
     def validation_rows(self, spec: DataSpec) -> int:
-        return min(512, max(8, 4096 // spec.size))
+        return solved_rows(spec)
 
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: DensityOptions) -> LogProb:
         return scoring.score(self.scorer(nets, options), x, c, noise)

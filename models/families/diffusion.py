@@ -50,7 +50,7 @@ from models.lazy import continuous, networks, samplers, scoring, scoring_bound, 
 from models.objectives.dequantization import dequantize
 from models.objectives.guidance import dropped
 from models.objectives.preconditioning import AnyPreconditioning, Velocity
-from models.objectives.probability_flow import draws_needed, is_exact
+from models.objectives.probability_flow import draws_needed, is_exact, solved_rows
 from models.objectives.schedules import AnySchedule, Cosine, Floats, Level
 from models.objectives.stratified import spread
 from models.objectives.weightings import AnyWeighting
@@ -134,7 +134,7 @@ class Diffusion(Family, Samples, Scores, Encodes, Decodes, Conditions):
         return samplers.SAMPLERS[options.sampler](predict, options.levels(self._levels), options)
 
     def validation_rows(self, spec: DataSpec) -> int:
-        return min(512, max(8, 4096 // spec.size))
+        return solved_rows(spec)
 
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: LikelihoodOptions) -> LogProb:
         return scoring.score(self.scorer(nets, options), x, c, noise)

@@ -56,7 +56,7 @@ from models.objectives.couplings import AnyCoupling, Independent
 from models.objectives.dequantization import dequantize
 from models.objectives.guidance import dropped, guided
 from models.objectives.paths import AnyPath, Linear
-from models.objectives.probability_flow import Divergence, draws_needed, is_exact
+from models.objectives.probability_flow import Divergence, draws_needed, is_exact, solved_rows
 from models.objectives.stratified import spread
 from models.spec import DataSpec, Shape, convolves
 
@@ -181,7 +181,7 @@ class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
         return guided(partial(velocity, nets), w)
 
     def validation_rows(self, spec: DataSpec) -> int:
-        return min(512, max(8, 4096 // spec.size))
+        return solved_rows(spec)
 
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: LikelihoodOptions) -> LogProb:
         return scoring.score(self.scorer(nets, options), x, c, noise)

@@ -59,6 +59,11 @@ def draws_needed(spec: DataSpec, draws: int, slopes: int, *, exact: bool) -> int
     return needed
 
 
+def solved_rows(spec: DataSpec) -> int:
+    """How many held-out rows a training scores at its end, where an equation is solved for each."""
+    return min(512, max(8, 4096 // spec.size))
+
+
 def signs(u01: Tensor) -> Tensor:
     """A probe: -1 or 1, evenly.  u01: uniform in (0, 1)."""
     return 2 * (u01 < 0.5).to(u01) - 1

@@ -13,9 +13,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
 from itertools import count
 from time import monotonic
 from typing import Any, final
@@ -25,11 +23,12 @@ import redis
 from service.adapters.ask_streams import GONE, stream_of
 from service.adapters.fleet import Fleet
 from service.adapters.forecast import Forecast, Key
+from service.adapters.pending import Lane, Pending, frame_of, key_of
 from service.adapters.redis_client import COMMAND_S, PREFIX, RETRY_AFTER_S
 from service.adapters.redis_pipe import Pipe, Word, open_pipe
 from service.adapters.redis_workers import IDS, beat_key, heard, ttl_ms
-from service.domain import Preview, Question, Reply, Timing, Worker
-from service.errors import Failed, Overloaded, ServiceError, TimedOut, Unavailable
+from service.domain import Preview, Question, Reply, Worker
+from service.errors import Failed, Overloaded, ServiceError, Unavailable
 from service.ports import UNSENT
 from service.settings import Settings
 from service.wire import Answered, Asked, Frame, Garbage, Previewed, Refused, decode_replies, encode_frame
@@ -38,8 +37,6 @@ log = logging.getLogger(__name__)
 
 GONE_ENTRIES = 1000  # kept; a worker that misses one computes in vain, until the deadline
 INLINE_BYTES = 256 * 1024  # of a frame within the stream
-MAX_FRAME_BYTES = 16 * 2**20  # of the arrays of questions that share a frame
-MAX_FRAME_QUESTIONS = 1024
 PAYLOAD_S = 300  # a large frame that nobody fetched goes by itself
 HOLD_S = 0.005  # longest that a frame holds others of its key back: they can join a long sampler under way
 BLOCK_S = 5.0  # of one read of the replies
@@ -49,44 +46,10 @@ FEEL_S = 0.05  # between two looks at the loop's lag
 CALM = 0.9  # what is left of a lag at the next look
 GRACE_BEATS = 3  # in which a live worker is heard again
 RETRY_S = 0.1
-PREVIEWS = 8  # kept for one who is slow to take them; of more, the oldest go
 MAX_PENDING_BYTES = 512 * 2**20  # of the arrays of questions without an answer
 LONGEST_RETRY_AFTER_S = 60.0
 
 _NO_WORKER = "no worker is alive; start one, or wait for it"
-
-
-@dataclass(eq=False, slots=True)
-class _Pending:
-    """A question without an answer."""
-
-    id: int
-    question: Question
-    key: Key
-    n_bytes: int  # of its arrays
-    began: float  # of time.monotonic(), as is the deadline
-    deadline: float
-    reply: asyncio.Future[Reply]
-    previews: asyncio.Queue[Preview | None] | None  # None is the last
-    sent_at: float | None = None
-    timer: asyncio.TimerHandle | None = None
-
-
-@dataclass(eq=False, slots=True)
-class _Lane:
-    """The questions of one key at this gateway."""
-
-    key: Key
-    waiting: dict[int, _Pending] = field(default_factory=dict)
-    under_way: set[int] = field(default_factory=set)  # of the latest frame
-    release: asyncio.TimerHandle | None = None
-
-    def free(self) -> None:
-        """Let the next frame go."""
-        self.under_way = set()
-        if self.release is not None:
-            self.release.cancel()
-            self.release = None
 
 
 @final
@@ -99,8 +62,8 @@ class RedisAsks:
         self._forecast = Forecast()
         self.reply_to = f"{PREFIX}replies:{secrets.token_hex(8)}"
         self._ids = count()
-        self._pending: dict[int, _Pending] = {}
-        self._lanes: dict[Key, _Lane] = {}
+        self._pending: dict[int, Pending] = {}
+        self._lanes: dict[Key, Lane] = {}
         self._pending_rows = 0
         self._pending_bytes = 0
         self._gone: list[int] = []  # sent and given up; the workers are not told yet
@@ -148,7 +111,7 @@ class RedisAsks:
 
     # --- the way there ---
 
-    def _begin(self, question: Question, timeout_s: float, previews: asyncio.Queue[Preview | None] | None) -> _Pending:
+    def _begin(self, question: Question, timeout_s: float, previews: asyncio.Queue[Preview | None] | None) -> Pending:
         """A question on its way. Raises Overloaded."""
         loop, now = asyncio.get_running_loop(), monotonic()
         if not self._started:
@@ -157,24 +120,22 @@ class RedisAsks:
             self._spawn(self._look_around())
             self._spawn(self._feel())
         n_bytes = sum(array.nbytes for array in question.arrays.values())
-        key = question.model, question.op, _canonical(json.dumps(question.options)) if question.options else "{}"
-        pending = _Pending(
-            next(self._ids), question, key, n_bytes, now, now + timeout_s, loop.create_future(), previews
-        )
+        key = key_of(question)
+        pending = Pending(next(self._ids), question, key, n_bytes, now, now + timeout_s, loop.create_future(), previews)
         self._admit(pending)
         self._pending[pending.id] = pending
         self._pending_rows += question.rows
         self._pending_bytes += n_bytes
-        pending.timer = loop.call_later(timeout_s, _be_late, pending, timeout_s)
+        pending.timer = loop.call_later(timeout_s, pending.be_late, timeout_s)
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = _Lane(key)
+            lane = self._lanes[key] = Lane(key)
         lane.waiting[pending.id] = pending
         if not lane.under_way:
             self._go_on(lane)
         return pending
 
-    def _admit(self, pending: _Pending) -> None:
+    def _admit(self, pending: Pending) -> None:
         """Raises Overloaded, telling when to try again."""
         if not self._pending:
             return
@@ -200,7 +161,7 @@ class RedisAsks:
     def _choose(self, model: str, now: float) -> str | None:
         return self._fleet.choose(model, lambda worker: self._forecast.busy_ms(worker, now))
 
-    def _go_on(self, lane: _Lane) -> None:
+    def _go_on(self, lane: Lane) -> None:
         """The way is free: the next frame leaves."""
         lane.free()
         if not lane.waiting:
@@ -213,7 +174,7 @@ class RedisAsks:
         worker = self._choose(lane.key[0], now)
         if worker is None:
             return
-        frame = list(_frame_of(lane.waiting.values()))
+        frame = list(frame_of(lane.waiting.values()))
         for pending in frame:
             del lane.waiting[pending.id]
             pending.sent_at = now
@@ -226,7 +187,7 @@ class RedisAsks:
             log.exception("a frame could not be written")
             self._refuse(frame, Failed("the question could not be sent; the service's log tells why"))
 
-    def _write(self, pipe: Pipe, worker: str, frame: Sequence[_Pending], now: float) -> None:
+    def _write(self, pipe: Pipe, worker: str, frame: Sequence[Pending], now: float) -> None:
         """Send a frame; when the worker turns out to have left, its questions wait again."""
         asked = tuple(Asked(p.id, p.question, 1000 * (p.deadline - now)) for p in frame)
         payload = encode_frame(Frame(self.reply_to, asked))
@@ -239,7 +200,7 @@ class RedisAsks:
             kept.add_done_callback(_note)  # a worker that finds nothing under the key says so
         added.add_done_callback(lambda added: self._written(added, worker, frame))
 
-    def _written(self, added: asyncio.Future[Any], worker: str, frame: Sequence[_Pending]) -> None:
+    def _written(self, added: asyncio.Future[Any], worker: str, frame: Sequence[Pending]) -> None:
         if added.cancelled():
             return
         error = added.exception()
@@ -252,19 +213,19 @@ class RedisAsks:
             self._fleet.lose(worker)
             self._wait_again(frame)
 
-    def _wait_again(self, frame: Iterable[_Pending]) -> None:
+    def _wait_again(self, frame: Iterable[Pending]) -> None:
         """Put questions back to where they waited, before all others."""
-        lanes: dict[Key, tuple[_Lane, dict[int, _Pending]]] = {}
+        lanes: dict[Key, tuple[Lane, dict[int, Pending]]] = {}
         for pending in frame:
             if pending.id in self._pending:
                 pending.sent_at = None
-                lane = self._lanes.setdefault(pending.key, _Lane(pending.key))
+                lane = self._lanes.setdefault(pending.key, Lane(pending.key))
                 lanes.setdefault(pending.key, (lane, {}))[1][pending.id] = pending
         for lane, again in lanes.values():
             lane.waiting = {**again, **lane.waiting}
             self._go_on(lane)
 
-    def _forget(self, pending: _Pending) -> None:
+    def _forget(self, pending: Pending) -> None:
         """It is answered, refused or given up; an unsent one is never sent."""
         if self._pending.pop(pending.id, None) is None:
             return
@@ -280,7 +241,7 @@ class RedisAsks:
         if not lane.under_way:
             self._go_on(lane)
 
-    def _give_up(self, pending: _Pending) -> None:
+    def _give_up(self, pending: Pending) -> None:
         """Let the workers know, all that leave at once with one word."""
         pending.reply.cancel()
         if pending.sent_at is None:
@@ -417,16 +378,13 @@ class RedisAsks:
                 load = None
             match reply:
                 case Answered():
-                    pending.reply.set_result(Reply(reply.arrays, reply.info, _timing(pending, reply, now)))
+                    pending.reply.set_result(Reply(reply.arrays, reply.info, pending.timing(reply, now)))
                 case Previewed():
-                    if pending.previews is not None:
-                        if pending.previews.qsize() >= PREVIEWS:
-                            pending.previews.get_nowait()
-                        pending.previews.put_nowait(Preview(reply.step, reply.steps, reply.arrays))
+                    pending.show(Preview(reply.step, reply.steps, reply.arrays))
                 case Refused():
                     pending.reply.set_exception(reply.error())
 
-    def _refuse(self, pending: Iterable[_Pending], error: ServiceError) -> None:
+    def _refuse(self, pending: Iterable[Pending], error: ServiceError) -> None:
         for each in list(pending):
             if not each.reply.done():
                 each.reply.set_exception(type(error)(error.detail, retry_after_s=error.retry_after_s))
@@ -437,12 +395,6 @@ class RedisAsks:
         task.add_done_callback(self._tasks.discard)
 
 
-def _be_late(pending: _Pending, timeout_s: float) -> None:
-    if not pending.reply.done():
-        late = TimedOut(f"no answer within {timeout_s:g} s; ask for less, or give more time")
-        pending.reply.set_exception(late)
-
-
 def _retry_after(wait_s: float) -> float:
     return min(LONGEST_RETRY_AFTER_S, max(0.1, wait_s))
 
@@ -451,31 +403,3 @@ def _note(answer: asyncio.Future[Any]) -> None:
     """Nobody waits for this answer; workers that miss a word compute in vain, until the deadline."""
     if not answer.cancelled() and (error := answer.exception()) is not None:
         log.debug("Redis: %s", error)
-
-
-@lru_cache(maxsize=1024)
-def _canonical(options: str) -> str:
-    """The same text for the same options in another order."""
-    return json.dumps(json.loads(options), sort_keys=True)
-
-
-def _timing(pending: _Pending, reply: Answered, now: float) -> Timing:
-    total_ms = 1000 * (now - pending.began)
-    linger_ms = 1000 * ((pending.sent_at or pending.began) - pending.began)
-    return Timing(
-        linger_ms=linger_ms,
-        queue_ms=max(0.0, total_ms - linger_ms - reply.compute_ms),
-        compute_ms=reply.compute_ms,
-        total_ms=total_ms,
-        batch_rows=reply.batch_rows,
-    )
-
-
-def _frame_of(waiting: Iterable[_Pending]) -> Iterator[_Pending]:
-    """As many as one frame takes, in order; at least one, if there is one."""
-    n_bytes = 0
-    for n, pending in enumerate(waiting):
-        n_bytes += pending.n_bytes
-        if n and (n_bytes > MAX_FRAME_BYTES or n >= MAX_FRAME_QUESTIONS):
-            return
-        yield pending

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,13 +16,14 @@ from models.spec import DataSpec
 from service.answers import Samples
 from service.application import Application
 from service.commands import Interpolate, Likelihood, Sample, Train
-from service.domain import Preview, Question, Reply, State, Timing
+from service.domain import Op, Preview, Question, Reply, State, Timing
 from service.errors import Conflict, Failed, Invalid, NotFound, Unavailable, Unsupported
 from service.questions import option_types
 from service.settings import Settings
 from tests.doors.fakes import MOONS, Wakeups, Workers, application, card
 
 SPEC = DataSpec(shape=(1, 2, 2), low=0, high=16, levels=17, shift=(8.0,), scale=(8.0,))
+X = np.zeros(2, np.float32)
 CARDS = [card("moons", MOONS, TwoMoons().spec), card("images", MOONS, SPEC)]
 
 
@@ -91,6 +93,22 @@ async def test_a_model_that_lacks_the_capability_says_what_it_can(app: Applicati
     poor = application(app.settings, [card("poor", MOONS, TwoMoons().spec, able=("sample", "decode"))], asks)
     with pytest.raises(Unsupported, match="vae does not answer likelihood; it answers: sample, decode"):
         await poor.ask(Likelihood(model="poor", x=np.zeros((1, 2))))
+    assert asks.questions == []
+
+
+@pytest.mark.parametrize(
+    ("able", "ends", "says"),
+    [
+        (("encode", "decode", "interpolate"), {"start_seed": 1, "end_seed": 2}, "cannot sample, .* give start and end"),
+        (("sample", "decode", "interpolate"), {"start": X, "end": X}, "cannot encode, .* give start_seed and end_seed"),
+    ],
+)
+async def test_a_walk_between_what_a_model_cannot_find_is_refused_unasked(
+    app: Application, asks: Recorded, able: tuple[Op, ...], ends: dict[str, Any], says: str
+) -> None:
+    poor = application(app.settings, [card("poor", MOONS, TwoMoons().spec, able=able)], asks)
+    with pytest.raises(Unsupported, match=says):
+        await poor.ask(Interpolate(model="poor", **ends))
     assert asks.questions == []
 
 
