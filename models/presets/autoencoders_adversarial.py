@@ -85,10 +85,10 @@ ROWS = (
     preset(
         "avb-two-moons",
         "Adversarial variational Bayes on two interleaved half circles: an implicit posterior.",
-        family={"family": "avb", "latent": 2, "noise": 4, "width": 64},
+        family={"family": "avb", "latent": 2, "noise": 4, "width": 64, "depth": 3},
         data={"source": "two_moons"},
-        optimizer={"lr": 2e-3, "betas": (0.5, 0.999), "batch_size": 256, "decay": "cosine"},
-        budget={"steps": 2500},
+        optimizer={"lr": 2e-3, "betas": (0.5, 0.999), "batch_size": 512, "decay": "cosine"},
+        budget={"steps": 3000},
     ),
     preset(
         "avb-digits",

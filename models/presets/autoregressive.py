@@ -6,10 +6,10 @@ ROWS = (
     preset(
         "made-digits",
         "MADE, a masked perceptron, on 8x8 handwritten digits: exact likelihoods in one call.",
-        family={"family": "autoregressive", "network": {"network": "made"}},
+        family={"family": "autoregressive", "network": {"network": "made", "width": 256, "depth": 1}},
         data={"source": "digits"},
-        optimizer={"lr": 2e-3, "batch_size": 64, "decay": "cosine"},
-        budget={"epochs": 24},
+        optimizer={"lr": 3e-3, "batch_size": 64, "decay": "cosine"},
+        budget={"epochs": 40},
     ),
     preset(
         "pixelcnn-digits",

@@ -46,9 +46,9 @@ ROWS = (
     preset(
         "realnvp-eight-gaussians",
         "Real NVP, affine couplings, on eight Gaussians on a circle.",
-        family={"family": "flow", "transform": {"transform": "affine"}, "n_transforms": 8, "width": 128, "depth": 3},
+        family={"family": "flow", "transform": {"transform": "affine"}, "n_transforms": 8, "depth": 5},
         data={"source": "eight_gaussians"},
-        optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},
+        optimizer={"lr": 5e-3, "betas": (0.9, 0.99), "batch_size": 1024, "decay": "cosine"},
         budget={"steps": 3500},
     ),
     preset(
@@ -80,11 +80,10 @@ ROWS = (
             "transform": {"transform": "affine"},
             "scheme": "autoregressive",
             "n_transforms": 8,
-            "width": 128,
-            "depth": 3,
+            "depth": 5,
         },
         data={"source": "eight_gaussians"},
-        optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},
+        optimizer={"lr": 5e-3, "betas": (0.9, 0.99), "batch_size": 1024, "decay": "cosine"},
         budget={"steps": 3500},
     ),
     preset(

@@ -24,8 +24,8 @@ ROWS = (
         "Flow matching of a checkerboard, whose edges waves make sharp.",
         family={"family": "flow_matching", "waves": 60.0},
         data={"source": "checkerboard"},
-        optimizer={"lr": 5e-3, "batch_size": 512, "decay": "cosine"},
-        budget={"steps": 4000},
+        optimizer={"lr": 5e-3, "batch_size": 1024, "decay": "cosine"},
+        budget={"steps": 3000},
     ),
     preset(
         "flow-matching-grid-gaussians",
