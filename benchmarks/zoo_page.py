@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from math import inf
 from pathlib import Path
-from statistics import mean, pstdev
+from statistics import mean, stdev
 from typing import NamedTuple
 
 import numpy as np
@@ -80,7 +80,7 @@ class Result(NamedTuple):
         values = [100 * value if share else value for value in self.values(measure)]
         if not values:
             return ""
-        return f"{mean(values):.4g} ± {pstdev(values):.2g}" if len(values) > 1 else f"{values[0]:.4g}"
+        return f"{mean(values):.4g} ± {stdev(values):.2g}" if len(values) > 1 else f"{values[0]:.4g}"
 
     def named(self, prefix: str) -> str:
         """The measure whose name begins so; what follows is what kind of number it is. Empty where there is none."""
@@ -207,7 +207,7 @@ def density_cells(result: Result) -> list[str]:
     wanted = wanted_nats(result.preset.run)
     verdict = "" if wanted is None else "reached" if mean(above) <= wanted else "**not reached**"
     return [
-        f"{mean(above):.4f}" + (f" ± {pstdev(above):.4f}" if len(above) > 1 else ""),
+        f"{mean(above):.4f}" + (f" ± {stdev(above):.4f}" if len(above) > 1 else ""),
         f"± {mean(errors):.4f}" if errors else "",
         kind(result.named(LOG_PROB), LOG_PROB),
         "" if wanted is None else f"{wanted}",

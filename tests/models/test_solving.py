@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.objectives.probability_flow import augmented
+from models.objectives.probability_flow import augmented, augmented_to_train
 from models.solving import DormandPrince, RungeKutta, Solver
 
 M = torch.tensor([[0.3, -1.0, 0.2], [0.7, -0.4, 0.1], [0.0, 0.5, 0.2]], dtype=torch.float64)
@@ -84,8 +84,8 @@ def test_the_way_is_differentiable_in_the_weights_of_the_field() -> None:
     """x' = a x has x(1) = e^a x(0) and log-volume a: their derivatives are e^a x(0) and 1, at a = 1."""
     a = torch.ones((), dtype=torch.float64, requires_grad=True)
     x, solver = rows(4), RungeKutta(np.linspace(0, 1, 33))
-    state = solver.init(torch.cat([x, torch.zeros(4, 1).double()], 1))
-    field = augmented(lambda x, _: a * x, (3,), None, trains=True)
+    state = solver.init(torch.cat([x, torch.zeros(4, 3).double()], 1))
+    field = augmented_to_train(lambda x, _: a * x, None)
     for k in range(solver.steps):
         state = solver.step(field, state, torch.full((4,), k))
     torch.testing.assert_close(torch.autograd.grad(state[0][:, :3].sum(), a, retain_graph=True)[0], e * x.sum())
