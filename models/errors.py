@@ -4,7 +4,7 @@
     ├── InvalidData      a data source cannot be read, or does not hold what a run needs
     ├── InvalidInput     an array asked about does not fit the model
     ├── BadCheckpoint    a checkpoint is torn, altered, or of another architecture
-    └── Diverged         a loss stopped being finite
+    └── Diverged         a loss stopped being finite, or what a model draws is not
 
 Each carries the field at fault, where there is one, and a message that says what to do.
 """
@@ -32,4 +32,4 @@ class BadCheckpoint(LaboratoryError):
 
 
 class Diverged(LaboratoryError):
-    """A loss stopped being finite."""
+    """A loss stopped being finite, or what a model draws is not."""

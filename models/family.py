@@ -143,9 +143,20 @@ class Samples(ABC):
 
     SampleOptions: ClassVar[type[Options]] = Options
 
+    def check_sampling(self, spec: DataSpec, options: Any) -> None:  # noqa: B027  most refuse nothing
+        """Refuse options that a model of such data cannot take: before it is loaded, without torch.
+
+        Raises:
+            InvalidInput: naming the field and the remedy.
+        """
+
     @abstractmethod
     def sampler(self, nets: Nets, options: Any) -> Sampler:
-        """The step-wise sampler of these networks; `options` is a `SampleOptions`."""
+        """The step-wise sampler of these networks; `options` is a `SampleOptions`.
+
+        Raises:
+            InvalidInput: as `check_sampling` does.
+        """
 
 
 class Scores(ABC):

@@ -59,8 +59,8 @@ class Conditioning:
         is_one = given.ndim < (2 if isinstance(self.kind, Vector) else 1)
         told = given.reshape(1 if is_one else len(given), -1)
         try:
-            with np.errstate(over="ignore"):
-                self.kind.check(told.astype(np.float32))
+            with np.errstate(over="ignore"):  # labels as they were given: a cast would make whole numbers of others
+                self.kind.check(told if isinstance(self.kind, Labels) else told.astype(np.float32))
         except InvalidInput:
             _refuse(f"is none of this model; {self.model} needs {_wanted(self.kind)}")
         return told

@@ -174,10 +174,19 @@ class Subject:
         if not ask.options and ask.op in self.defaults:
             return self.defaults[ask.op]
         wanted = option_types(type(self.family)).get(ask.op, Options)
-        chosen = parse(wanted, ask.options, within="options").model_dump(mode="json")
+        options = parse(wanted, ask.options, within="options")
+        if isinstance(ask, Sample) and isinstance(self.family, Samples):
+            self._check_sampling(self.family, options)
+        chosen = options.model_dump(mode="json")
         if not ask.options:
             self.defaults[ask.op] = chosen
         return chosen
+
+    def _check_sampling(self, family: Samples, options: Options) -> None:
+        try:
+            family.check_sampling(self.card.spec, options)
+        except InvalidInput as error:
+            raise Invalid.field(error.field or "options", error.message) from error
 
     def _walk(self, ask: Interpolate) -> Question:
         """A question of an interpolation."""

@@ -123,13 +123,17 @@ class Diffusion(Family, Samples, Scores, Encodes, Decodes, Conditions):
         """Lambda of each row, (n,): one uniform number spreads them evenly over the weighting's distribution."""
         return self.weighting.log_snr(spread(n, batch.rng), self._levels)
 
-    def sampler(self, nets: Nets, options: DenoisingOptions) -> Sampler:
-        if options.guidance != 0.0 and not (self.drop > 0 and nets.spec.condition_size):
+    def check_sampling(self, spec: DataSpec, options: DenoisingOptions) -> None:
+        if options.guidance != 0.0 and not (self.drop > 0 and spec.condition_size):
             raise InvalidInput(
                 "is for a model that was trained with and without its condition; leave it out, or train on data with "
                 "a condition and drop = 0.1",
                 field="options.guidance",
             )
+        options.levels(self._levels)
+
+    def sampler(self, nets: Nets, options: DenoisingOptions) -> Sampler:
+        self.check_sampling(nets.spec, options)
         predict = self._predictor(nets, clip=options.clip, guidance=options.guidance)
         return samplers.SAMPLERS[options.sampler](predict, options.levels(self._levels), options)
 

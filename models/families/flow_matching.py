@@ -165,20 +165,20 @@ class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
         v = nets["velocity"](xt, t, *networks.given(c))
         yield Loss("velocity_mse", (v - u).square().mean(), ("velocity",))
 
-    def sampler(self, nets: Nets, options: GuidedOptions) -> Sampler:
-        return continuous.Pushed(
-            lambda noise, c: self.prior(nets, noise, c), to_data(nets, self.guided(nets, options.guidance), options)
-        )
-
-    def guided(self, nets: Nets, w: float) -> Velocity:
-        """(1 + w) v(x, t; c) - w v(x, t; 0), of x, t and c. Raises InvalidInput where no v(x, t; 0) was trained."""
-        if w != 0.0 and (nets.spec.condition is None or not self.answers_without):
+    def check_sampling(self, spec: DataSpec, options: GuidedOptions) -> None:
+        if options.guidance != 0.0 and (spec.condition is None or not self.answers_without):
             raise InvalidInput(
                 "leans away from the model without a condition, which this one is not; leave it out, or train one on "
                 "data with a condition and family.drop above 0",
                 field="options.guidance",
             )
-        return guided(partial(velocity, nets), w)
+
+    def sampler(self, nets: Nets, options: GuidedOptions) -> Sampler:
+        self.check_sampling(nets.spec, options)
+        return continuous.Pushed(
+            lambda noise, c: self.prior(nets, noise, c),
+            to_data(nets, guided(partial(velocity, nets), options.guidance), options),
+        )
 
     def validation_rows(self, spec: DataSpec) -> int:
         return solved_rows(spec)

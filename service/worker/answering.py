@@ -182,6 +182,11 @@ def way(model: Model, question: Question, device: torch.device) -> Way:
     raise Unsupported(f"{model.family.family} does not answer {question.op}; it answers: {can}")
 
 
+def unsound(name: str) -> str:
+    """What is said of a model's answer with numbers that are none."""
+    return f"the model's {name} are not finite; train it again with a lower learning rate"
+
+
 def _path(model: Model, question: Question, device: torch.device) -> State:
     """The codes along an interpolation, (steps, *latent_shape), and the condition they share."""
     family, nets, options = model.family, model.nets, question.options

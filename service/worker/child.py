@@ -36,7 +36,8 @@ def main(order_file: Path) -> int:
     try:
         return obey(order, say, stop)
     except LaboratoryError as error:
-        say(Refused(fault=Fault(type=_slug(error), detail=error.message)))
+        detail = f"{error.field}: {error.message}" if error.field else error.message
+        say(Refused(fault=Fault(type=_slug(error), detail=detail)))
         return FAULTY
 
 

@@ -20,12 +20,13 @@ import torch
 from torch import Tensor
 
 from models.checkpoint import Model, load_model
-from models.errors import BadCheckpoint
+from models.errors import BadCheckpoint, Diverged
 from models.family import Samples
 from models.noise import Noise
 from models.sampling import Sampler, states
 from models.spec import DataSpec
 from service.domain import Fault, Told
+from service.worker.answering import unsound
 from service.worker.lines import DONE, FAULTY, INTERRUPTED, PACE_S, Advanced, Drawn, Refused, SampleOrder, Say, pace_s
 from service.worker.rows_file import RowsFile, whole_bytes
 
@@ -100,7 +101,7 @@ def chunks(
 ) -> Iterator[np.ndarray | None]:
     """Rows first, ..., n - 1 of a seed, told c, (1, C), in chunks; None after each step on the way to one.
 
-    Chunks that do not fit into memory are halved.
+    Chunks that do not fit into memory are halved. Raises Diverged where a number is none.
     """
     size = max(1, min(CHUNK_ROWS, CHUNK_VALUES // spec.size))
     start = first
@@ -117,7 +118,10 @@ def chunks(
             size //= 2
             log.warning("a chunk does not fit into memory; the next ones have %d rows", size)
             continue
-        yield spec.quantize(rows).cpu().numpy()
+        chunk = spec.quantize(rows).cpu().numpy()
+        if not np.isfinite(chunk).all():
+            raise Diverged(unsound("samples"))
+        yield chunk
         start += len(noise)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from math import inf, prod
@@ -22,7 +22,7 @@ import torch
 from models.errors import LaboratoryError
 from service.domain import Preview, Question
 from service.errors import Failed, Invalid, ServiceError, TimedOut
-from service.worker.answering import Way, way
+from service.worker.answering import Way, unsound, way
 from service.worker.costs import Costs
 from service.worker.residency import Hold
 from service.worker.rows import Block, Rows, Segment, hand_out, join, on_host, place
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 MAX_CALL_ROWS = 8192
 SURE_AFTER = 16  # calls whose costs were seen
 MAX_CALL_VALUES = 2**20  # numbers in the data of one call
+HUGE = 1e6  # of a condition, in its own units: what may carry networks beyond float32
 
 Arrays = dict[str, np.ndarray]
 
@@ -333,9 +334,20 @@ def _check(ticket: Ticket) -> None:
     """A number that is none is a refusal: of the model, or of given rows too far out for float32."""
     for name, array in ticket.arrays.items():
         if not _is_sound(ticket.question.op, array):
-            ticket.error = Failed(f"the model's {name} are not finite; train it again with a lower learning rate")
-            for given in ticket.question.arrays:
+            given = _far_out(ticket.question.arrays)
+            if given is None:
+                ticket.error = Failed(unsound(name))
+            else:
                 ticket.error = Invalid.field(given, f"gives {name} that are not finite; its values are far too large")
+
+
+def _far_out(arrays: Mapping[str, np.ndarray]) -> str | None:
+    """The array to blame; a condition only where it is huge, for it comes beside rows and alone."""
+    rows = [name for name in arrays if name != "condition"]
+    if rows:
+        return rows[-1]
+    is_huge = "condition" in arrays and np.abs(arrays["condition"]).max() > HUGE
+    return "condition" if is_huge else None
 
 
 def _refusal(ticket: Ticket, failure: Exception | None) -> ServiceError:

@@ -55,6 +55,7 @@ def test_rows_are_float32_and_one_for_all_takes_no_memory_for_each() -> None:
         (WIND, None, "is missing; m needs a vector of 2 finite numbers for all rows, or one for each"),
         (DIGIT, 10, "m needs a label"),
         (DIGIT, [1, 2, np.nan], "m needs a label"),
+        (DIGIT, 1 - 1e-12, "m needs a label"),
         (DIGIT, [[1, 2, 3]], "m needs a label"),
         (DIGIT, [1, 2], "has 2 rows where the answer has 3"),
         (WIND, [1, 2, 3], "m needs a vector of 2"),

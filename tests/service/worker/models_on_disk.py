@@ -22,6 +22,11 @@ def put_model(store: Path, reference: str = MOONS, *, latent: int = 2, seed: int
     return _put(store, reference, {"family": family, "data": {"source": "two_moons"}, "seed": seed})
 
 
+def put_spoiled(store: Path) -> Path:
+    """The same, and no weight is a number."""
+    return _put(store, MOONS, {"family": {"family": "vae"}, "data": {"source": "two_moons"}}, noise=torch.nan)
+
+
 def put_dots(store: Path) -> Path:
     """A VAE of four numbers, each 0, 2 or 4."""
     store.mkdir(parents=True, exist_ok=True)
@@ -42,20 +47,20 @@ def put_told(store: Path) -> Path:
     return _put(store, TOLD, {"family": family, "data": {"source": "two_moons", "condition": "label"}})
 
 
-def _put(store: Path, reference: str, fields: dict[str, Any]) -> Path:
+def _put(store: Path, reference: str, fields: dict[str, Any], *, noise: float = 0.1) -> Path:
     run = Run.model_validate(fields)
     data = load_data(run, store)
     name, _, version = reference.partition("@")
     folder = store / name / version
     folder.mkdir(parents=True)
     state = fresh(run, data, torch.device("cpu"))
-    _stir(state.average, torch.Generator().manual_seed(run.seed))
+    _stir(state.average, noise, torch.Generator().manual_seed(run.seed))
     save_model(folder, state, {}, data.fingerprint)
     return folder
 
 
 @torch.no_grad()
-def _stir(nets: torch.nn.Module, rng: torch.Generator) -> None:
+def _stir(nets: torch.nn.Module, noise: float, rng: torch.Generator) -> None:
     """Some networks start as the identity, which hides mistakes."""
     for weights in nets.parameters():
-        weights += 0.1 * torch.randn(weights.shape, generator=rng)
+        weights += noise * torch.randn(weights.shape, generator=rng)

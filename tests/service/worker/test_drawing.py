@@ -24,7 +24,7 @@ from service.worker.drawing import chunks
 from service.worker.lines import DONE, SampleOrder
 
 from .conftest import Bench, until
-from .models_on_disk import DOTS, MOONS, STEPS, TOLD, put_dots, put_model, put_steps, put_told
+from .models_on_disk import DOTS, MOONS, STEPS, TOLD, put_dots, put_model, put_spoiled, put_steps, put_told
 from .test_supervisor import child_of, kill_child
 
 torch.set_num_threads(1)
@@ -105,6 +105,18 @@ def test_chunks_that_do_not_fit_into_memory_are_halved() -> None:
     np.testing.assert_allclose(
         np.concatenate(parts), Noise.rows(5, 1500, start=300).normal(0, (2,)).numpy() + 3, rtol=1e-5
     )
+
+
+def test_a_model_that_draws_what_is_not_finite_leaves_no_file_and_says_what_an_ask_would(bench: Bench) -> None:
+    put_spoiled(bench.settings.store)
+    job_id = bench.create_sampling(Sampling(model=MOONS, n=10, seed=0))
+    bench.supervisor.run(job_id)
+    job = bench.job(job_id)
+    assert (job.state, job.epoch) == (State.FAILED, 1)
+    assert job.error is not None
+    assert job.error.type == "diverged"
+    assert job.error.detail == "the model's samples are not finite; train it again with a lower learning rate"
+    assert not (bench.settings.store / ".files").exists()
 
 
 def test_rows_of_data_with_levels_lie_on_levels(bench: Bench) -> None:
@@ -193,6 +205,17 @@ def test_a_model_that_is_gone_fails_the_job_at_once_and_says_so(bench: Bench) ->
     assert job.error is not None
     assert job.error.type == "bad-checkpoint"
     assert "nobody@3 is gone" in job.error.detail
+
+
+def test_an_option_that_does_not_fit_the_model_is_named(bench: Bench) -> None:
+    put_steps(bench.settings.store)
+    job_id = bench.create_sampling(Sampling(model=STEPS, n=10, seed=0, options={"steps": 21}))
+    bench.supervisor.run(job_id)
+    job = bench.job(job_id)
+    assert (job.state, job.epoch) == (State.FAILED, 1)
+    assert job.error is not None
+    assert job.error.type == "invalid-input"
+    assert job.error.detail.startswith("options.steps: is 21, but the model has 20 noise levels")
 
 
 def test_a_file_for_which_there_is_no_room_is_not_begun(bench: Bench) -> None:

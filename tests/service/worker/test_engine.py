@@ -112,13 +112,34 @@ def test_an_answer_that_is_not_finite_is_refused_alone(engine: Engine):
         assert fine.error is None
 
 
-def test_a_model_that_draws_what_is_not_finite_is_at_fault(engine: Engine, residency: Residency):
+@pytest.mark.parametrize("given", [{}, {"condition": np.ones((1, 1), np.float32)}], ids=["untold", "told"])
+def test_a_model_that_draws_what_is_not_finite_is_at_fault(
+    engine: Engine, residency: Residency, given: dict[str, np.ndarray]
+):
     with held(residency, MOONS) as model, torch.no_grad():
         for weight in model.nets.parameters():
             weight.fill_(torch.nan)
-        (refused,) = answered(engine, Question(MOONS, "sample", 1, 0))
+        (refused,) = answered(engine, Question(MOONS, "sample", 1, 0, {}, given))
     assert isinstance(refused.error, Failed)
     assert "not finite" in refused.error.detail
+
+
+@pytest.mark.parametrize("condition", [1.0, 1e30])
+def test_rows_too_far_out_are_blamed_and_not_what_comes_beside_them(engine: Engine, condition: float):
+    given = {"z": np.full((1, 2), np.inf, np.float32), "condition": np.full((1, 1), condition, np.float32)}
+    (refused,) = answered(engine, Question(MOONS, "decode", 1, 0, {}, given))
+    assert isinstance(refused.error, Invalid)
+    assert [error.field for error in refused.error.errors] == ["z"]
+
+
+def test_a_condition_too_far_out_is_blamed_where_it_comes_alone(engine: Engine, residency: Residency):
+    with held(residency, MOONS) as model, torch.no_grad():
+        for weight in model.nets.parameters():
+            weight.fill_(torch.nan)
+        far = {"condition": np.full((1, 1), 1e30, np.float32)}
+        (refused,) = answered(engine, Question(MOONS, "sample", 1, 0, {}, far))
+    assert isinstance(refused.error, Invalid)
+    assert [error.field for error in refused.error.errors] == ["condition"]
 
 
 def test_a_question_of_the_wrong_rows_names_its_field(engine: Engine):
