@@ -18,7 +18,7 @@ def _as_array(value: Any) -> np.ndarray:
     except ValueError as error:
         raise ValueError("must be nested lists of equal lengths") from error
     if array.dtype.kind not in "fiub":
-        raise ValueError("must hold numbers only, in nested lists of equal lengths")
+        raise ValueError("must hold finite numbers only, in nested lists of equal lengths")
     if array.ndim < 1:
         raise ValueError("must be a list of rows, not a single number")
     with np.errstate(over="ignore"):

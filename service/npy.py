@@ -33,7 +33,10 @@ def loads(body: bytes) -> np.ndarray:
     if promised != sent or min(shape, default=0) < 0:
         raise Malformed(f"the array's header promises {promised} bytes but {sent} follow")
     flat = np.frombuffer(body, dtype, offset=stream.tell())
-    return flat.reshape(shape, order="F" if fortran else "C")
+    try:
+        return flat.reshape(shape, order="F" if fortran else "C")
+    except ValueError as error:  # no bytes are promised, or few, but more axes or longer ones than there can be
+        raise Malformed(f"the array's shape cannot be: {error}") from error
 
 
 def header(shape: tuple[int, ...], dtype: np.dtype) -> bytes:

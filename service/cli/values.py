@@ -45,7 +45,7 @@ def condition_of(text: str | None) -> Any:
     if text is None:
         return None
     if text.endswith(".npy"):
-        return array(text)
+        return array(text, np.float64)
     try:
         return orjson.loads(f"[{text}]" if "," in text and not text.startswith("[") else text)
     except orjson.JSONDecodeError:
@@ -63,14 +63,20 @@ def options_of(pairs: list[str] | None) -> dict[str, Any]:
     return options
 
 
-def array(source: str) -> Any:
-    """An .npy file, or JSON in a file or on standard input."""
+def array(source: str, dtype: type[np.floating[Any]] = np.float32) -> Any:
+    """An .npy file of finite numbers, or JSON in a file or on standard input."""
     if not source.endswith(".npy"):
         return read_json(source)
     try:
-        return np.ascontiguousarray(np.load(source, allow_pickle=False), dtype=np.float32)
+        stored = np.load(source, allow_pickle=False)
     except (OSError, ValueError) as error:
         fail(f"{source} cannot be read: {error}")
+    if stored.dtype.kind not in "fiub":
+        fail(f"{source} holds {stored.dtype}; save float, integer or boolean numbers")
+    with np.errstate(over="ignore"):
+        if not np.isfinite(stored.astype(np.float32)).all():  # JSON has no word for NaN
+            fail(f"{source} holds values that are no finite float32; drop or fill them")
+    return np.ascontiguousarray(stored, dtype=dtype)
 
 
 def read_json(source: str) -> Any:

@@ -44,7 +44,10 @@ async def read(request: Request, command: type[Model]) -> Model:
             raise Invalid("query parameters come with an npy body only; put them into the JSON")
         return parse(command, _json(await _body(request)))
     if media_type == npy.MEDIA_TYPE and (command is Interpolate or command in _ARRAYS):
-        return parse(command, _query(request) | _arrays(command, await _body(request)))
+        query, arrays = _query(request), _arrays(command, await _body(request))
+        for name in query.keys() & arrays.keys():
+            raise Invalid.field(name, "is given twice: in the query and as the body; leave one of them out")
+        return parse(command, query | arrays)
     known = f"{JSON} or {npy.MEDIA_TYPE}" if command is Interpolate or command in _ARRAYS else JSON
     raise UnsupportedMedia(f"the content type is {media_type or 'missing'}; send {known}")
 

@@ -87,11 +87,14 @@ def array(tensor: pb.Tensor, field: str) -> np.ndarray:
     if tensor.dtype not in DTYPES:
         raise Invalid.field(f"{field}.dtype", f"is {tensor.dtype!r}; send one of {', '.join(DTYPES)}")
     dtype, shape = np.dtype(DTYPES[tensor.dtype]), tuple(tensor.shape)
-    if min(shape, default=0) < 0 or len(shape) > 32 or prod(shape) * dtype.itemsize != len(tensor.data):
+    if min(shape, default=0) < 0 or prod(shape) * dtype.itemsize != len(tensor.data):
         raise Invalid.field(
             f"{field}.data", f"holds {len(tensor.data)} bytes, which is not what shape {list(shape)} promises"
         )
-    return np.frombuffer(tensor.data, dtype).reshape(shape)
+    try:
+        return np.frombuffer(tensor.data, dtype).reshape(shape)
+    except ValueError as error:  # no bytes are promised, or few, but more axes or longer ones than there can be
+        raise Invalid.field(f"{field}.shape", f"cannot be: {error}") from error
 
 
 def from_struct(struct: Struct) -> dict[str, Any]:

@@ -140,14 +140,13 @@ class Servicer(pb_grpc.PushforwardServicer):
 
     @streaming
     async def WatchJob(self, request: pb.WatchJobRequest, context: Context) -> AsyncGenerator[pb.JobEvent]:
-        last = None
-        events = await self.application.watch(request.id, after=request.after or "0")
-        async for event in heed(events, self.closing):
+        seen, is_over = request.after or "0", False
+        async for event in heed(await self.application.watch(request.id, after=seen), self.closing):
             if event is not None:
                 yield convert.event(event)
-                last = event
-        if last is not None and not (last.kind == "state" and State(last.data["state"]).is_final):
-            raise Unavailable(f"the service is closing; watch again after {last.id}", retry_after_s=1.0)
+                seen, is_over = event.id, event.kind == "state" and State(event.data["state"]).is_final
+        if not is_over and not (await self.application.job(request.id)).state.is_final:
+            raise Unavailable(f"the service is closing; watch again after {seen}", retry_after_s=1.0)
 
     @unary
     async def CancelJob(self, request: pb.CancelJobRequest, context: Context) -> pb.Job:

@@ -38,6 +38,7 @@ class Doors:
     rest: httpx.AsyncClient
     channel: grpc.aio.Channel
     stub: pb_grpc.PushforwardAsyncStub
+    closing: asyncio.Event
 
 
 @pytest.fixture
@@ -76,5 +77,5 @@ async def doors(settings: Settings) -> AsyncIterator[Doors]:
         httpx.AsyncClient(transport=transport, base_url="http://rest") as rest,
         grpc.aio.insecure_channel(f"127.0.0.1:{rpc.port}") as channel,
     ):
-        yield Doors(behind, asks, behind.workers, rest, channel, pb_grpc.PushforwardStub(channel))
+        yield Doors(behind, asks, behind.workers, rest, channel, pb_grpc.PushforwardStub(channel), closing)
     await rpc.close(0)

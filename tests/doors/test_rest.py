@@ -69,8 +69,10 @@ class TestBadNpy:
             GOOD.replace(b"(2, 2)", b"(2,'')"),
             GOOD.replace(b"'<f4'", b"'<f9'"),
             npy_bytes(X, (3, 0)),
+            npy.header((1,) * 65, np.dtype("f4")) + bytes(4),
+            npy.header((0, 2**62, 2**62), np.dtype("f4")),
         ],
-        ids=range(15),
+        ids=range(17),
     )
     async def test_is_refused(self, doors: Doors, body: bytes) -> None:
         refused = await doors.rest.post("/encode?model=moons", content=body, headers=NPY)
@@ -87,6 +89,12 @@ class TestBadNpy:
         refused = await doors.rest.post("/encode?model=moons", content=npy_bytes(X * value), headers=NPY)
         assert refused.json()["errors"][0]["field"] == "x"
         assert refused.status_code == 422
+
+    async def test_beside_the_same_field_in_the_query_is_refused(self, doors: Doors) -> None:
+        refused = await doors.rest.post("/encode?model=moons&x=[[9,9]]", content=self.GOOD, headers=NPY)
+        assert refused.status_code == 422
+        [error] = refused.json()["errors"]
+        assert (error["field"], error["message"][:14]) == ("x", "is given twice")
 
     @pytest.mark.parametrize("query", ["model=moons&seeed=1", "model=moons&model=digits", "", "model=moons&options=x"])
     async def test_query_is_refused(self, doors: Doors, query: str) -> None:

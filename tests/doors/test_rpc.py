@@ -28,7 +28,8 @@ def test_a_tensor_keeps_its_numbers(dtype: str) -> None:
         (pb.Tensor(shape=[1], data=b"abcd"), "x.dtype"),
         (pb.Tensor(dtype="float32", shape=[2], data=b"abcd"), "x.data"),
         (pb.Tensor(dtype="float32", shape=[-1, -1], data=b"abcd"), "x.data"),
-        (pb.Tensor(dtype="float32", shape=[1] * 65, data=b"abcd"), "x.data"),
+        (pb.Tensor(dtype="float32", shape=[1] * 65, data=b"abcd"), "x.shape"),
+        (pb.Tensor(dtype="float32", shape=[0, 2**62, 2**62], data=b""), "x.shape"),
         (pb.Tensor(dtype="float32", shape=[2**62, 4], data=b""), "x.data"),
     ],
 )
@@ -101,6 +102,29 @@ async def test_an_event_id_that_is_none_is_refused(doors: Doors) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as failed:
             await doors.stub.WatchJob(pb.WatchJobRequest(id=job.id, after=after)).read()
         assert failed.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("seen", [0, 1], ids=["from the start", "of what is seen already"])
+async def test_a_watch_that_ends_before_its_job_says_that_the_service_is_closing(doors: Doors, seen: int) -> None:
+    job = await doors.stub.Train(pb.TrainRequest(model="m", preset="vae-digits"))
+    watched = doors.stub.WatchJob(pb.WatchJobRequest(id=job.id))
+    first = await anext(aiter(watched))
+    watched.cancel()
+    again = doors.stub.WatchJob(pb.WatchJobRequest(id=job.id, after=first.id if seen else ""))
+    asyncio.get_running_loop().call_later(0.2, doors.closing.set)
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        [event async for event in again]
+    assert failed.value.code() == grpc.StatusCode.UNAVAILABLE
+    assert f"watch again after {first.id}" in (failed.value.details() or "")
+
+
+async def test_a_watch_of_a_job_that_is_over_ends_also_while_the_service_closes(doors: Doors) -> None:
+    job = await doors.stub.Train(pb.TrainRequest(model="m", preset="vae-digits"))
+    await doors.stub.CancelJob(pb.CancelJobRequest(id=job.id))
+    events = [event async for event in doors.stub.WatchJob(pb.WatchJobRequest(id=job.id))]
+    doors.closing.set()
+    after = pb.WatchJobRequest(id=job.id, after=events[-1].id)
+    assert [event async for event in doors.stub.WatchJob(after)] == []
 
 
 async def test_a_list_by_a_state_that_is_none_is_refused(doors: Doors) -> None:

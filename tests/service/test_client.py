@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from service.client import Client, Refused, Torn, Unreachable
@@ -28,6 +30,20 @@ def test_a_refusal_tells_each_fault_once() -> None:
 def test_where_nothing_answers_it_says_what_to_start() -> None:
     with Client(f"http://127.0.0.1:{free_port()}") as client, pytest.raises(Unreachable, match="pushforward up"):
         client.get("/models")
+
+
+def test_a_preset_and_a_run_are_both_sent_for_the_service_to_refuse() -> None:
+    sent: list[Any] = []
+
+    def door(request: httpx.Request) -> httpx.Response:
+        sent.append(json.loads(request.content))
+        return httpx.Response(422, json={"status": 422, "detail": "give preset or run, one of them"})
+
+    with Client("http://door") as client:
+        client._http = httpx.Client(base_url="http://door", transport=httpx.MockTransport(door))
+        with pytest.raises(Refused, match="one of them"):
+            client.train("m", preset="vae-digits", run={"seed": 3})
+    assert sent == [{"model": "m", "preset": "vae-digits", "run": {"seed": 3}}]
 
 
 def test_a_file_that_cannot_be_written_is_told_before_anything_is_asked(tmp_path: Path) -> None:

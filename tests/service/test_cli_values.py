@@ -1,0 +1,36 @@
+"""`service.cli.values`: files as arrays, or a sentence that says what is wrong with them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+
+from service.cli.values import array, condition_of
+
+
+@pytest.mark.parametrize(
+    ("stored", "says"),
+    [
+        (np.array([[1.0, np.nan]]), "no finite float32; drop or fill them"),
+        (np.array([[1.0, 1e300]]), "no finite float32; drop or fill them"),
+        (np.array([["1", "2"]]), "holds <U1; save float, integer or boolean numbers"),
+        (np.array([[1j]]), "holds complex128; save float"),
+    ],
+    ids=["nan", "beyond float32", "text", "complex"],
+)
+def test_a_file_without_finite_numbers_is_refused_before_it_is_sent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], stored: Any, says: str
+) -> None:
+    file = tmp_path / "x.npy"
+    np.save(file, stored)
+    with pytest.raises(typer.Exit):
+        array(str(file))
+    assert says in " ".join(capsys.readouterr().err.split())
+
+
+def test_conditions_in_a_file_are_sent_as_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "c.npy"
+    np.save(file, np.array([1 - 1e-12, 2**24 + 1]))
+    assert condition_of(str(file)).tolist() == [1 - 1e-12, 2**24 + 1]
