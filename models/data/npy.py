@@ -21,6 +21,7 @@ Headers = dict[str, tuple[tuple[int, ...], np.dtype[Any]]]  # shape and type of 
 
 MAX_CONDITION = 1024  # numbers of a condition
 MAX_RATIO = 200  # of an archive's member to its compressed size
+BESIDE = {"label": "y", "vector": "c"}  # the array that holds a condition
 
 
 @final
@@ -40,7 +41,7 @@ class Npy(Finite):
 
     def outline(self, root: Path) -> DataSpec:
         file = self._file(root)
-        headers = _array_headers(file)
+        headers = _array_headers(file, {"x", BESIDE.get(self.condition or "", "x")})
         shape, dtype = headers["x"]
         _check_rows(shape, dtype, file.name)
         row = (1, *shape[1:]) if len(shape) == 3 else shape[1:]
@@ -56,8 +57,12 @@ class Npy(Finite):
                 return Rows(_as_rows(np.load(file, allow_pickle=False), file.name), None)
             with np.load(file, allow_pickle=False) as arrays:
                 x = _as_rows(arrays["x"], file.name)
-                y = _as_labels(arrays["y"], len(x), file.name) if "y" in arrays.files else None
-                return Rows(x, y, _as_vectors(arrays["c"], len(x), file.name) if "c" in arrays.files else None)
+                match self.condition:
+                    case "label":
+                        return Rows(x, _as_labels(arrays["y"], len(x), file.name))
+                    case "vector":
+                        return Rows(x, None, _as_vectors(arrays["c"], len(x), file.name))
+                return Rows(x, None)
 
     def conditions(self, rows: Rows) -> AnyCondition | None:
         if self.condition != "vector":
@@ -109,13 +114,16 @@ class Npy(Finite):
         """The kind of condition, as far as headers tell. Raises InvalidData where it is not there."""
         if self.condition is None:
             return None
-        name, what = ("y", "labels") if self.condition == "label" else ("c", "vectors")
+        name = BESIDE[self.condition]
         if name not in headers:
-            raise InvalidData(f"asks for {what}, but the file has no array `{name}`; add it", field="condition")
+            raise InvalidData(
+                f"asks for {self.condition}s, but the file has no array `{name}`; add it", field="condition"
+            )
+        (shape, dtype), n = headers[name], headers["x"][0][0]
         if self.condition == "label":
+            _check_labels(shape, dtype, n, self.path)
             return None
-        shape, dtype = headers[name]
-        _check_vectors(shape, dtype, headers["x"][0][0], self.path)
+        _check_vectors(shape, dtype, n, self.path)
         return Vector(shift=(0.0,) * shape[1], scale=(1.0,) * shape[1])
 
     def _file(self, root: Path) -> Path:
@@ -125,8 +133,8 @@ class Npy(Finite):
         return file
 
 
-def _array_headers(file: Path) -> Headers:
-    """Shape and type of each array by name, `x` for that of an `.npy`; refuses what would not fit into memory."""
+def _array_headers(file: Path, wanted: set[str]) -> Headers:
+    """Shape and type of the wanted arrays by name, `x` for that of an `.npy`; refuses what does not fit into memory."""
     with reading(file):
         if file.suffix == ".npy":
             with file.open("rb") as stream:
@@ -137,7 +145,7 @@ def _array_headers(file: Path) -> Headers:
             if "x" not in members:
                 raise InvalidData(f"{file.name!r} has no array `x`, only {sorted(members)[:10]}", field="path")
             headers = {}
-            for name in members.keys() & {"x", "y", "c"}:
+            for name in members.keys() & wanted:
                 info = members[name]
                 if info.file_size > MAX_RATIO * max(1, info.compress_size):
                     raise InvalidData(f"{file.name!r} is compressed {MAX_RATIO}-fold; save it plain", field="path")
@@ -188,14 +196,24 @@ def _as_rows(x: NDArray[Any], name: str) -> NDArray[Any]:
 
 
 def _as_labels(y: NDArray[Any], n: int, name: str) -> NDArray[np.int64]:
-    if y.shape != (n,) or y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= MAX_CLASSES:
-        raise InvalidData(f"`y` of {name!r} must be {n} labels 0, 1, 2, ..., below {MAX_CLASSES}", field="path")
+    _check_labels(y.shape, y.dtype, n, name)
+    if y.min() < 0 or y.max() >= MAX_CLASSES:
+        raise _no_labels(n, name)
     return y.astype(np.int64)
+
+
+def _check_labels(shape: tuple[int, ...], dtype: np.dtype[Any], n: int, name: str) -> None:
+    if shape != (n,) or dtype.kind not in "iu":
+        raise _no_labels(n, name)
+
+
+def _no_labels(n: int, name: str) -> InvalidData:
+    return InvalidData(f"`y` of {name!r} must be {n} labels 0, 1, 2, ..., below {MAX_CLASSES}", field="condition")
 
 
 def _check_vectors(shape: tuple[int, ...], dtype: np.dtype[Any], n: int, name: str) -> None:
     if len(shape) != 2 or shape[0] != n or dtype.kind not in "fiu" or not 1 <= shape[1] <= MAX_CONDITION:
-        raise InvalidData(f"`c` of {name!r} must be {n} vectors of up to {MAX_CONDITION} numbers", field="path")
+        raise InvalidData(f"`c` of {name!r} must be {n} vectors of up to {MAX_CONDITION} numbers", field="condition")
 
 
 def _as_vectors(c: NDArray[Any], n: int, name: str) -> Floats:
@@ -203,7 +221,9 @@ def _as_vectors(c: NDArray[Any], n: int, name: str) -> Floats:
     with np.errstate(over="ignore"):
         c = c.astype(np.float32)
     if not np.isfinite(c).all():
-        raise InvalidData(f"`c` of {name!r} holds values that are no finite float32; drop or fill them", field="path")
+        raise InvalidData(
+            f"`c` of {name!r} holds values that are no finite float32; drop or fill them", field="condition"
+        )
     return c
 
 

@@ -150,7 +150,7 @@ def test_a_constant_column_is_not_divided_by_zero(tmp_path: Path) -> None:
 
 def test_bytes_are_images_of_256_levels_with_labels_from_an_npz(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "x.npz", x=IMAGES, y=np.arange(20) % 4)
-    source = Npy(path="x.npz")
+    source = Npy(path="x.npz", condition="label")
     source.outline(tmp_path)
     rows = source.rows(tmp_path)
     spec = source.spec(rows)
@@ -212,7 +212,25 @@ def test_a_pickled_array_in_an_archive_is_refused_unopened(tmp_path: Path) -> No
                                     np.full(20, 10**9)])  # fmt: skip
 def test_labels_that_are_not_small_counting_numbers_are_refused(tmp_path: Path, labels: np.ndarray) -> None:
     np.savez(tmp_path / "x.npz", x=VECTORS[:20], y=labels)
-    assert "labels" in refused(Npy(path="x.npz"), tmp_path).message
+    refusal = refused(Npy(path="x.npz", condition="label"), tmp_path)
+    assert (refusal.field, "labels" in refusal.message) == ("condition", True)
+
+
+@pytest.mark.parametrize("labels", [np.arange(39), np.zeros((40, 1), int), np.zeros(40)])
+def test_labels_of_another_shape_or_type_are_refused_by_the_header(tmp_path: Path, labels: np.ndarray) -> None:
+    np.savez(tmp_path / "x.npz", x=VECTORS, y=labels)
+    with pytest.raises(InvalidData, match="must be 40 labels") as refusal:
+        Npy(path="x.npz", condition="label").outline(tmp_path)
+    assert refusal.value.field == "condition"
+
+
+def test_what_no_condition_asks_for_is_not_read(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=VECTORS, y=np.array(["a"] * 40), c=np.full((40, 2), np.nan))
+    source = Npy(path="x.npz")
+    assert source.outline(tmp_path).condition is None
+    rows = source.rows(tmp_path)
+    assert (rows.y, rows.c) == (None, None)
+    assert source.conditions(rows) is None
 
 
 def test_an_archive_without_rows_names_what_it_holds(tmp_path: Path) -> None:
@@ -410,8 +428,10 @@ def test_data_come_with_the_condition_that_is_asked_for(tmp_path: Path) -> None:
     rows = plain.rows(tmp_path)
     assert plain.conditions(rows) is None
     assert plain.told(rows).shape == (40, 0)
+    rows = labeled.rows(tmp_path)
     assert labeled.conditions(rows) == Labels(n_classes=4)
     assert labeled.told(rows)[:, 0].tolist() == y.tolist()
+    rows = vectors.rows(tmp_path)
     condition = vectors.conditions(rows)
     assert isinstance(condition, Vector)
     np.testing.assert_allclose(condition.shift, c.mean(0), rtol=1e-5)
