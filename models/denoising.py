@@ -59,11 +59,11 @@ class DenoisingOptions(Options):
     clip: bool = True  # the predicted data to their range, where they have one
 
     @model_validator(mode="after")
-    def _options_of_this_sampler(self) -> Self:
+    def _options_of_others_are_left_out(self) -> Self:
         for sampler, default in DEFAULTS.items():
-            for name in default.takes if sampler != self.sampler else ():
-                if getattr(self, name) != type(self).model_fields[name].default:
-                    raise ValueError(f"{name} belongs to the sampler {sampler}; leave it out for {self.sampler}")
+            for name in default.takes:
+                self.reserve(name, "sampler", sampler)
+        self.reserve("tolerance", "solver", "adaptive")
         return self
 
     def levels(self, schedule: Floats) -> Floats:
@@ -95,8 +95,7 @@ class LikelihoodOptions(Options):
 
     @model_validator(mode="after")
     def _divergence_is_of_the_flow(self) -> Self:
-        if self.method == "bound" and self.divergence != "auto":
-            raise ValueError("divergence belongs to the method flow; leave it out for bound")
+        self.reserve("divergence", "method", "flow")
         return self
 
 

@@ -81,6 +81,16 @@ class LogProb(NamedTuple):
 class Options(Config):
     """What may be chosen when a model is asked; families extend it."""
 
+    def reserve(self, name: str, choice: str, owner: str) -> None:
+        """Refuse an option that only one choice reads. Defaults pass: a question carries all options, chosen or not.
+
+        Raises:
+            ValueError: saying whose it is.
+        """
+        chosen = getattr(self, choice)
+        if chosen != owner and getattr(self, name) != type(self).model_fields[name].default:
+            raise ValueError(f"{name} belongs to the {choice} {owner}; leave it out for {chosen}")
+
 
 class Family(Config, ABC):
     """Hyper-parameters as fields, mathematics as methods, weights as an argument."""

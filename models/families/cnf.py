@@ -62,7 +62,6 @@ if TYPE_CHECKING:
     from models.walking import Walk
 
 MAX_ELEMENTS = 1024
-TOLERANCE = 1e-5
 NOISE, DATA = 0.0, 1.0  # t
 
 
@@ -71,12 +70,11 @@ class SolverOptions(Options):
 
     solver: Literal["rk4", "adaptive"] = "rk4"
     steps: int = Field(32, ge=2, le=400)  # of rk4, four network calls each; of adaptive, attempts at most, seven each
-    tolerance: float = Field(TOLERANCE, ge=1e-6, le=0.1)  # of adaptive: of the error of one step
+    tolerance: float = Field(1e-5, ge=1e-6, le=0.1)  # of adaptive: of the error of one step
 
     @model_validator(mode="after")
     def _tolerance_is_of_adaptive(self) -> Self:
-        if self.solver == "rk4" and self.tolerance != TOLERANCE:  # a question carries all options, chosen or not
-            raise ValueError("tolerance belongs to the solver adaptive; leave it out for rk4")
+        self.reserve("tolerance", "solver", "adaptive")
         return self
 
     @property

@@ -32,10 +32,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Literal, final
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from models.errors import InvalidData, InvalidInput
 from models.family import (
@@ -80,6 +80,11 @@ class SolverOptions(Options):
     solver: Literal["euler", "heun", "rk4", "adaptive"] = "rk4"
     steps: int = Field(16, ge=1, le=1000)  # of adaptive: at most so many, and so many are taken in time
     tolerance: float = Field(1e-4, ge=1e-6, le=1e-1)  # of adaptive: of the error of one step, network units
+
+    @model_validator(mode="after")
+    def _tolerance_is_of_adaptive(self) -> Self:
+        self.reserve("tolerance", "solver", "adaptive")
+        return self
 
     def between(self, start: float, end: float) -> Solver:
         """The solver of the way from one time to another."""

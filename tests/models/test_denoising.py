@@ -58,9 +58,15 @@ def test_more_steps_than_levels_are_refused_where_steps_are_levels() -> None:
     ],
 )
 def test_an_option_is_refused_where_it_means_nothing(name: str, value: object, owner: str) -> None:
-    DenoisingOptions.model_validate({"sampler": owner, name: value})
+    solver = {"solver": "adaptive"} if name == "tolerance" else {}
+    DenoisingOptions.model_validate({"sampler": owner, name: value} | solver)
     with pytest.raises(ValidationError, match=f"{name} belongs to the sampler {owner}; leave it out for heun"):
         DenoisingOptions.model_validate({"sampler": "heun", name: value})
+
+
+def test_a_tolerance_without_the_adaptive_solver_is_refused() -> None:
+    with pytest.raises(ValidationError, match="tolerance belongs to the solver adaptive; leave it out for rk4"):
+        DenoisingOptions(sampler="ode", tolerance=1e-5)
 
 
 def test_a_likelihood_is_not_guided_and_a_bound_has_no_divergence() -> None:
