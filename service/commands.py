@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from models.numbers_only import NumbersOnly
 from models.run import Run
 from service.domain import Name, Op, Reference
 
@@ -31,9 +32,14 @@ def _as_condition(value: Any) -> np.ndarray:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError("must be a number, a list of numbers, or lists of equal lengths, one for each row") from error
-    if array.dtype.kind not in "fiu" or array.ndim > 2 or array.size == 0:
+    if array.dtype.kind not in "fiu" or array.ndim > 2 or array.size == 0 or _has_bool(value):
         raise ValueError("must be a number, a list of numbers, or a list of such lists, one for each row")
     return array.astype(np.float64)
+
+
+def _has_bool(value: Any) -> bool:
+    """Numpy would make numbers of those that stand among numbers."""
+    return isinstance(value, bool) or (isinstance(value, list) and any(map(_has_bool, value)))
 
 
 Array = Annotated[
@@ -54,7 +60,7 @@ Condition = Annotated[
 Seed = Annotated[int, Field(ge=0, lt=2**64, strict=True)]
 
 
-class Command(BaseModel):
+class Command(NumbersOnly):
     """Frozen; an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.struct_pb2 import Struct, Value
 
+from models.numbers_only import EXACT
 from service.answers import Codes, FamilyCard, Likelihoods, Points, PresetCard, Preview, Samples
 from service.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample, Train
 from service.domain import Card, Event, Job, Sampling, Timing
@@ -98,7 +99,7 @@ def array(tensor: pb.Tensor, field: str) -> np.ndarray:
 
 
 def from_struct(struct: Struct) -> dict[str, Any]:
-    """A Struct as JSON would have been read: its numbers are doubles, and whole ones become integers."""
+    """A Struct as JSON would have been read: its numbers are doubles, and whole ones become integers where exact."""
     return {name: _from_value(value) for name, value in struct.fields.items()}
 
 
@@ -110,7 +111,7 @@ def _from_value(value: Value) -> Any:
             return [_from_value(item) for item in value.list_value.values]
         case "number_value":
             number = value.number_value
-            return int(number) if number.is_integer() else number
+            return int(number) if number.is_integer() and abs(number) < EXACT else number
         case "string_value":
             return value.string_value
         case "bool_value":

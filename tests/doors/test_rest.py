@@ -46,6 +46,27 @@ async def test_an_npy_body_takes_the_other_fields_from_the_query(doors: Doors) -
     assert scored.json()["log_prob"] == (await doors.rest.post("/likelihood", json=body)).json()["log_prob"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"deadline_ms": "5000"}, "deadline_ms"),
+        ({"deadline_ms": True}, "deadline_ms"),
+        ({"model": "labeled", "condition": [True, 0]}, "condition"),
+        ({"model": "labeled", "condition": True}, "condition"),
+    ],
+)
+async def test_text_and_booleans_are_no_numbers(doors: Doors, fields: dict[str, Any], field: str) -> None:
+    refused = await doors.rest.post("/sample", json={"model": "moons", "n": 2} | fields)
+    assert refused.status_code == 422
+    assert [error["field"] for error in refused.json()["errors"]] == [field]
+
+
+async def test_numbers_of_a_query_are_read_as_numbers(doors: Doors) -> None:
+    query = 'model=moons&deadline_ms=60000&seed=5&options={"k":2}'
+    scored = await doors.rest.post(f"/likelihood?{query}", content=npy_bytes(X), headers=NPY)
+    assert scored.status_code == 200, scored.text
+
+
 class TestBadNpy:
     """4xx, never 500."""
 

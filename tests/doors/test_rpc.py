@@ -78,6 +78,28 @@ async def test_a_seed_beyond_what_a_double_keeps_is_kept(doors: Doors) -> None:
     assert (await doors.rest.get(f"/jobs/{job.id}")).json()["run"]["seed"] == 2**62 + 1
 
 
+@pytest.mark.parametrize(("seed", "code"), [(2**53 - 1, None), (2**60 + 1, grpc.StatusCode.INVALID_ARGUMENT)])
+async def test_a_whole_number_that_a_double_does_not_keep_is_refused(
+    doors: Doors, seed: int, code: grpc.StatusCode | None
+) -> None:
+    request = pb.TrainRequest(model="m")
+    request.run.update({"family": {"family": "vae"}, "data": {"source": "two_moons", "n": 20, "seed": seed}})
+    if code is None:
+        assert (await doors.stub.Train(request)).run["data"]["seed"] == seed
+        return
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await doors.stub.Train(request)
+    assert failed.value.code() == code
+    assert (failed.value.details() or "").startswith("run.data.seed: is a double beyond 2**53")
+
+
+async def test_a_large_double_that_need_not_be_whole_is_kept(doors: Doors) -> None:
+    request = pb.TrainRequest(model="m")
+    optimizer = {"clip_norm": 1e30}
+    request.run.update({"family": {"family": "vae"}, "data": {"source": "two_moons"}, "optimizer": optimizer})
+    assert (await doors.stub.Train(request)).run["optimizer"]["clip_norm"] == 1e30
+
+
 async def test_a_preset_has_its_own_seed(doors: Doors) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as failed:
         await doors.stub.Train(pb.TrainRequest(model="m", preset="vae-digits", seed=1))
