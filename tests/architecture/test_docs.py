@@ -1,14 +1,21 @@
 """The docs are complete: what exists is documented, because it exists."""
 
+import inspect
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from models.data import AnyData, Source
 from models.families import FAMILIES
+from models.families.diffusion import Diffusion
+from models.family import capabilities
 from models.presets import PRESETS
+from models.train import load_data
 from service import errors
+from service.domain import Card, Job, Record, Worker
 from service.metrics import Family
 from service.rpc.pb import pushforward_pb2 as pb
 from service.settings import Settings
@@ -19,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
+REST = (DOCS / "rest.md").read_text()
 CODE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 
 
@@ -71,6 +79,42 @@ def test_every_endpoint_is_documented(path: str) -> None:
 @pytest.mark.parametrize("method", pb.DESCRIPTOR.services_by_name["Pushforward"].methods_by_name)
 def test_every_method_is_documented(method: str) -> None:
     assert f"`{method}`" in (DOCS / "grpc.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "source", get_args(get_args(AnyData)[0]), ids=lambda source: source.model_fields["source"].default
+)
+def test_every_source_of_data_is_documented_with_its_fields(source: type[Source]) -> None:
+    name = source.model_fields["source"].default
+    [row] = [line for line in REST.splitlines() if line.startswith("| ") and f"`{name}`" in line.split("|")[1]]
+    own = source.model_fields.keys() - {"source", "condition"}
+    assert [field for field in own if f"`{field}`" not in row] == []
+
+
+@pytest.mark.parametrize(
+    ("begins", "record"),
+    [
+        ('{"id":"a1986a0ae53f04a8","kind":"train","state":"queued","model":"moons-flow","version":null', Job),
+        ('{"model":"moons-flow","version":1,"family":"flow"', Card),
+        ('{"status":"ready","workers":', Worker),
+    ],
+    ids=["job", "card", "worker"],
+)
+def test_an_example_has_the_fields_of_what_it_shows(begins: str, record: type[Record]) -> None:
+    [line] = [line for line in REST.splitlines() if line.startswith(begins)]
+    assert [field for field in record.model_fields if f'"{field}":' not in line] == []
+
+
+def test_the_example_of_a_family_is_what_it_says_of_itself() -> None:
+    summary, able = (inspect.getdoc(Diffusion) or "").partition("\n")[0], list(capabilities(Diffusion))
+    shown = json.dumps({"family": "diffusion", "summary": summary, "capabilities": able}, separators=(",", ":"))
+    assert shown.removesuffix("}") in REST
+
+
+def test_the_examples_of_two_moons_are_of_its_recipe() -> None:
+    run = PRESETS["flow-two-moons"].run
+    assert run.data.model_dump_json() in REST
+    assert f'"data_fingerprint":"{load_data(run, Path()).fingerprint[:8]}..."' in REST
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
