@@ -193,6 +193,7 @@ async def test_an_ask_has_the_same_answer_through_both_doors(
     assert answer["timing"].keys() == {"linger_ms", "queue_ms", "compute_ms", "total_ms", "batch_rows"}
     if op == "likelihood":
         assert (answer["kind"], answer["unit"]) == (over_grpc.kind, over_grpc.unit)
+        assert (answer["std_error"] or []) == list(over_grpc.std_error)
         assert (answer["bits_per_dim"] or []) == list(over_grpc.bits_per_dim)
         assert answer["terms"] == {name: list(term.values) for name, term in over_grpc.terms.items()}
 

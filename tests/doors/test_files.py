@@ -17,7 +17,7 @@ from service.domain import Fault
 from service.rpc.pb import pushforward_pb2 as pb
 from tests.doors.conftest import Doors
 from tests.doors.fakes import Wakeups
-from tests.doors.test_both_doors import tensor
+from tests.doors.test_both_doors import array, tensor
 
 MANY = 200_000  # more than a stream holds
 ASYNC = {"Prefer": "respond-async"}
@@ -63,6 +63,21 @@ async def test_a_sample_too_large_to_wait_for_becomes_a_job(doors: Doors) -> Non
     told = await doors.stub.GetJob(pb.GetJobRequest(id=job["id"]))
     assert (told.kind, told.version, told.ask.model, told.ask.n, told.ask.seed) == ("sample", 1, "moons@1", MANY, 7)
     assert doors.asks.begun == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "condition", "shape"), [("labeled", 1, []), ("measured", [0.1, -1, 1e6], [3])], ids=["label", "vector"]
+)
+async def test_a_job_tells_the_condition_of_its_rows_through_both_doors(
+    doors: Doors, model: str, condition: Any, shape: list[int]
+) -> None:
+    started = (await start(doors, model=model, n=3, condition=condition)).json()
+    told = await doors.stub.GetJob(pb.GetJobRequest(id=started["id"]))
+    assert started["ask"]["condition"] == condition
+    assert (told.ask.condition.dtype, list(told.ask.condition.shape)) == ("float64", shape)
+    assert array(told.ask.condition).tolist() == condition
+    plain = (await start(doors, n=3)).json()
+    assert not (await doors.stub.GetJob(pb.GetJobRequest(id=plain["id"]))).ask.HasField("condition")
 
 
 @pytest.mark.parametrize("prefer", ["respond-async", "wait=10, Respond-Async; x=1"])
