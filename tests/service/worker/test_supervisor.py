@@ -93,7 +93,7 @@ def test_data_that_cannot_be_read_fail_the_job_at_once_and_say_why(bench: Bench)
     assert (job.state, job.epoch) == (State.FAILED, 1)
     assert job.error is not None
     assert job.error.type == "invalid-data"
-    assert "missing.npy" in job.error.detail
+    assert job.error.detail.startswith("run.data.path: there is no 'missing.npy'")
 
 
 def test_a_silent_child_is_killed(bench: Bench) -> None:
