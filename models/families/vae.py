@@ -112,6 +112,8 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
 
     def check(self, spec: DataSpec) -> None:
         self.likelihood.check(spec)
+        self.prior_codes.check(self.latent)
+        self.posterior.check(self.latent)
         if self.network == "auto":
             convolves(spec)
 
