@@ -163,7 +163,7 @@ class Scores(ABC):
 
     def validation_rows(self, spec: DataSpec) -> int:
         """How many held-out rows a training scores at its end: what some seconds of one core allow."""
-        return min(512, max(16, 32_768 // spec.size))
+        return min(512, max(16, 2**19 // spec.size))
 
     def scores_only_levels(self, spec: DataSpec) -> bool:
         """Whether values between the levels of the data have no likelihood."""

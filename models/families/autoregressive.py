@@ -135,6 +135,9 @@ class Autoregressive(Family, Conditions, Samples, Scores):
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: Options) -> LogProb:
         return LogProb(self.log_probability(nets, x, c).double(), "exact")
 
+    def validation_rows(self, spec: DataSpec) -> int:
+        return 512  # one network call for all, no draws
+
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         return sampling_autoregressive.ElementByElement(
             nets.spec.shape,
