@@ -154,6 +154,17 @@ def test_refinement_closes_the_gap_it_tells() -> None:
     assert z_score(answer.terms["amortization_gap_nats"], GAP) < 5
 
 
+@pytest.mark.parametrize("steps", [1, 5, 50])
+def test_a_posterior_that_cannot_gain_loses_nothing_by_few_steps(steps: int) -> None:
+    """Each step is some widths of it long; rounding is slope enough."""
+    nets, x = ppca(posterior=True, variance=1e-3).float(), points(200).float()
+    amortized, answer = (
+        LINEAR.log_prob(nets, x, untold(x), Noise.rows(0, 200), ImportanceOptions(refine=n)) for n in (0, steps)
+    )
+    assert float((answer.value - amortized.value).min()) > -0.1
+    assert float(answer.terms["amortization_gap_nats"].mean()) > -0.01
+
+
 def test_refinement_of_a_row_does_not_depend_on_its_batch_mates() -> None:
     nets, x = ppca(posterior=False), torch.linspace(-2, 2, 10, dtype=torch.float64).view(5, 2)
     together = refined(nets, x, Noise.rows(0, 5), 20)
