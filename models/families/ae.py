@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Literal, cast, final
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from models.errors import InvalidInput
-from models.family import Batch, Decodes, Encodes, Family, Loss, Options, Samples
+from models.family import Batch, Decodes, Encodes, Family, Loss, Options, PathName, Samples
 from models.lazy import networks, sampling
 from models.objectives.code_densities import AnyCodeDensity, FittedDensity, NoDensity
 from models.spec import DataSpec, Shape, convolves
@@ -89,6 +89,10 @@ class AE(Family, Samples, Encodes, Decodes):
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         z: Tensor = nets["encoder"](nets.spec.normalize(x))
         return z
+
+    @property
+    def natural_path(self) -> PathName:
+        return "linear"  # nothing puts codes on a sphere
 
     def latent_shape(self, spec: DataSpec) -> Shape:
         return (self.latent,)

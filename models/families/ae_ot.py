@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast, final
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from models.family import Adam, Batch, Decodes, Diagnoses, Encodes, Family, Loss, Options, Samples
+from models.family import Adam, Batch, Decodes, Diagnoses, Encodes, Family, Loss, Options, PathName, Samples
 from models.lazy import networks, sampling, torch
 from models.objectives import transport
 from models.spec import DataSpec, Shape, convolves, rows_kept
@@ -90,6 +90,10 @@ class AEOT(Family, Samples, Encodes, Decodes, Diagnoses):
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         z: Tensor = nets["encoder"](nets.spec.normalize(x))
         return z
+
+    @property
+    def natural_path(self) -> PathName:
+        return "linear"  # codes lie where the encoder puts them
 
     def latent_shape(self, spec: DataSpec) -> Shape:
         return (self.latent,)
