@@ -51,6 +51,7 @@ class Refinement(Scorer):
     k: int  # draws of the bound
     n_steps: int  # S
     first_draw: int  # those before it are the bound's
+    size: int  # numbers in the largest tensor of one row
 
     @property
     def steps(self) -> int:
@@ -69,7 +70,9 @@ class Refinement(Scorer):
     def finish(self, state: State, noise: Noise) -> LogProb:
         x, c, h, own, _, _ = state
         own = torch.where(self._gained(x, c, h, own, noise)[:, None], own, h)
-        amortized, refined = (log_weights(partial(self.log_weight, x, c, q), noise, self.k) for q in (h, own))
+        amortized, refined = (
+            log_weights(partial(self.log_weight, x, c, q), noise, self.k, size=self.size) for q in (h, own)
+        )
         value, std_error = importance_weighted_bound(refined)
         return LogProb(value, "lower_bound", std_error, {"amortization_gap_nats": refined.mean(0) - amortized.mean(0)})
 
@@ -78,7 +81,10 @@ class Refinement(Scorer):
         first = np.full(len(noise), self.first_draw + DRAWS * self.n_steps)
 
         def elbo(q: Tensor) -> Tensor:
-            return log_weights(lambda draws: self.log_weight(x, c, q, draws.after(first)), noise, TRIAL).mean(0)
+            log_w = log_weights(
+                lambda draws: self.log_weight(x, c, q, draws.after(first)), noise, TRIAL, size=self.size
+            )
+            return log_w.mean(0)
 
         return elbo(own) > elbo(h)
 

@@ -23,7 +23,7 @@ def rough(top: Tensor, height: Tensor, at: Tensor, draws: Draws) -> Tensor:
 
 
 def climb(start: Callable[[Tensor], Tensor], steps: int, log_weight: Callable[..., Tensor] = hill) -> Refinement:
-    return Refinement(lambda top, _: start(top), log_weight, log_weight, k=2, n_steps=steps, first_draw=2)
+    return Refinement(lambda top, _: start(top), log_weight, log_weight, k=2, n_steps=steps, first_draw=2, size=2)
 
 
 def beside(top: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ def test_what_stands_is_chosen_by_draws_that_no_step_and_no_bound_sees() -> None
         weighed.update(draws.number.tolist())
         return hill(top, height, at, draws)
 
-    scorer = Refinement(lambda top, _: top, recorded, hill, k=2, n_steps=3, first_draw=2)
+    scorer = Refinement(lambda top, _: top, recorded, hill, k=2, n_steps=3, first_draw=2, size=2)
     score(scorer, TOP, HEIGHT, Noise.rows(0, 3))
     stepped = range(2, 2 + 3 * DRAWS)
     assert weighed == {0, 1, *range(stepped.stop, stepped.stop + TRIAL)}
