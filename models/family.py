@@ -184,10 +184,18 @@ class Encodes(ABC):
         return walking.OneCall(lambda x, c: self.encode(nets, x, c))
 
 
+PathName = Literal["slerp", "linear"]  # of `models.interpolate`
+
+
 class Decodes(ABC):
     """Maps a latent code to data."""
 
     DecodeOptions: ClassVar[type[Options]] = Options
+
+    @property
+    def natural_path(self) -> PathName:
+        """The way between two codes that keeps to where codes lie: around the origin where they are normal."""
+        return "slerp"
 
     @abstractmethod
     def latent_shape(self, spec: DataSpec) -> Shape:
