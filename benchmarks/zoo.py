@@ -31,7 +31,7 @@ from asking import answered, conditions
 from floors import log_density
 from zoo_page import PAGE, page
 from zoo_pictures import PICTURES, draw
-from zoo_results import Entry, Measures, keep, read, recipe
+from zoo_results import Entry, Measures, has, keep, read
 
 from models.data import Toy
 from models.errors import InvalidData
@@ -83,7 +83,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("presets", nargs="*", metavar="preset", help="all unless named")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--slots", type=int, default=1, help="trainings at a time")
-    parser.add_argument("--missing", action="store_true", help="only what is not there, or is of an earlier recipe")
+    parser.add_argument(
+        "--missing", action="store_true", help="only what is not there, or was made or measured otherwise"
+    )
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--pictures", action="store_true", help="only draw, from seed 0")
     only.add_argument("--page", action="store_true", help="only write docs/results.md")
@@ -96,8 +98,7 @@ def arguments() -> argparse.Namespace:
 
 def is_missing(task: Task, only_pictures: bool) -> bool:
     no_picture = task.seed == 0 and not picture_of(task.preset).exists()
-    entry = read().get(task.preset.name)
-    no_result = entry is None or entry["run"] != recipe(task.preset.run) or str(task.seed) not in entry["seeds"]
+    no_result = not has(read().get(task.preset.name), task.preset.run, task.seed)
     return no_picture or (no_result and not only_pictures)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from math import inf
 from pathlib import Path
 from statistics import mean, stdev
-from typing import NamedTuple
 
 import numpy as np
 from floors import wanted_nats
@@ -18,6 +18,7 @@ from models.data import Idx, Mixture, Toy
 from models.data.source import Source
 from models.metrics import sliced_wasserstein
 from models.presets import PRESETS, Preset
+from models.run import Run
 from models.train import DRAWN_VECTORS
 
 PAGE = Path(__file__).parent.parent / "docs" / "results.md"
@@ -55,15 +56,21 @@ What papers print of data that are ours too. Their numbers on MNIST and CIFAR-10
 data are not at hand. ELBO surgery beside the notes' table: [results/surgery.md](results/surgery.md)."""
 
 
-class Result(NamedTuple):
+@dataclass(frozen=True)
+class Result:
     """What a preset reached, over seeds."""
 
     preset: Preset
     kept: Kept
 
+    @cached_property
+    def run(self) -> Run:
+        """That was trained; its preset may have changed since."""
+        return Run.model_validate(self.kept["run"])
+
     @property
     def source(self) -> Source:
-        return self.preset.run.data
+        return self.run.data
 
     @property
     def data(self) -> str:
@@ -178,7 +185,7 @@ class Page:
             entries = result.kept["seeds"].values()
             machines = {self.machines.index(f"{entry['where']}, {entry['when']}") + 1 for entry in entries}
             common = [
-                budget(result.preset),
+                budget(result.run),
                 f"{mean(result.values('train_s')):.0f}",
                 str(len(entries)),
                 ", ".join(map(str, sorted(machines))),
@@ -204,7 +211,7 @@ def by_data(results: list[Result]) -> Iterator[tuple[str, list[Result]]]:
 def density_cells(result: Result) -> list[str]:
     above = result.values("above_floor_nats")
     errors = result.values("above_floor_std_error_nats")
-    wanted = wanted_nats(result.preset.run)
+    wanted = wanted_nats(result.run)
     verdict = "" if wanted is None else "reached" if mean(above) <= wanted else "**not reached**"
     return [
         f"{mean(above):.4f}" + (f" ± {stdev(above):.4f}" if len(above) > 1 else ""),
@@ -245,8 +252,8 @@ def other_cells(result: Result) -> list[str]:
     return [", ".join(f"{name} {result.told(name)}" for name in first if name not in SHOWN)]
 
 
-def budget(preset: Preset) -> str:
-    steps, epochs = preset.run.budget.steps, preset.run.budget.epochs
+def budget(run: Run) -> str:
+    steps, epochs = run.budget.steps, run.budget.epochs
     return f"{steps:,} steps" if steps is not None else f"{epochs} epochs"
 
 

@@ -28,6 +28,14 @@ class Kept(TypedDict):
     seeds: dict[str, Entry]
 
 
+def has(kept: Kept | None, run: Run, seed: int) -> bool:
+    """Whether there is a result of this recipe and seed, measured in all that the other seeds were."""
+    if kept is None or kept["run"] != recipe(run) or str(seed) not in kept["seeds"]:
+        return False
+    measured = [entry["measures"].keys() for entry in kept["seeds"].values()]
+    return kept["seeds"][str(seed)]["measures"].keys() >= set().union(*measured)
+
+
 def recipe(run: Run) -> dict[str, Any]:
     """A run as its preset writes it: new fields with defaults do not make its results old."""
     written = run.model_dump(mode="json", exclude_unset=True, exclude={"optimizer"})

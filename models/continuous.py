@@ -83,7 +83,7 @@ class Pushed(Sampler):
 @final
 @dataclass(frozen=True)
 class FlowScorer(Scorer):
-    """State: x, data units; c; log p(x) of each draw, (B, J); the solver's, of (x, log-volume) together."""
+    """State: x, data units; c; log p(x) of each draw so far, (B, J); the solver's, of x and log-volume together."""
 
     velocity: Velocity
     solver: Solver  # from data to noise
@@ -99,21 +99,22 @@ class FlowScorer(Scorer):
 
     def init(self, x: Tensor, c: Tensor, noise: Noise) -> State:
         values = torch.zeros(len(x), self.draws, dtype=torch.float64, device=x.device)
-        return x, c, values, *self.solver.init(self._start(x, noise, torch.zeros(len(x), dtype=torch.long)))
+        start, values[:, 0] = self._start(x, noise, torch.zeros(len(x), dtype=torch.long))
+        return x, c, values, *self.solver.init(start)
 
     def step(self, state: State, k: Tensor, noise: Noise) -> State:
         x, c, values, *way = state
         j, i = k // self.solver.steps, k % self.solver.steps
+        values = values.clone()
         if (begins := (i == 0) & (j > 0)).any():
             at = begins.nonzero()[:, 0].to(x.device)
-            fresh = self.solver.init(self._start(x[at], noise[begins.numpy()], j[begins]))
-            way = [part.index_copy(0, at, new) for part, new in zip(way, fresh, strict=True)]
+            start, values[at, j[begins].to(x.device)] = self._start(x[at], noise[begins.numpy()], j[begins])
+            way = [part.index_copy(0, at, new) for part, new in zip(way, self.solver.init(start), strict=True)]
         probe = None if self.exact else signs(noise.uniform(2 * j + 1, self.shape)).to(x)
         field = augmented(self._told(c), self.shape, probe)
         way = list(self.solver.step(field, tuple(way), i))
         if (arrived := i == self.solver.steps - 1).any():
-            values = values.clone()
-            values[arrived, j.to(x.device)[arrived]] = log_prob_at(way[0][arrived])
+            values[arrived, j.to(x.device)[arrived]] += log_prob_at(way[0][arrived])
         return x, c, values, *way
 
     def finish(self, state: State, noise: Noise) -> LogProb:
@@ -125,14 +126,17 @@ class FlowScorer(Scorer):
         """The field of rows with these conditions. Autograd keeps no inference tensors: it wants a c of its own."""
         return lambda x, t: self.velocity(x, t, c.clone())
 
-    def _start(self, x: Tensor, noise: Noise, j: Tensor) -> Tensor:
-        """Where draw j begins, with the log-volume of what led there: (B, D + 1)."""
+    def _start(self, x: Tensor, noise: Noise, j: Tensor) -> tuple[Tensor, Tensor]:
+        """Where draw j begins, with no volume yet, (B, D + 1), and the log-volume of what led there, (B,).
+
+        They are kept apart: the solver's tolerance is relative to the volume that it sees.
+        """
         volume = 0.0
         if self.spec.levels is not None:
             volume = level_log_volume(self.spec)
             x = dequantize(self.spec, x, noise.uniform(2 * j, self.spec.shape).to(x))
         v, log_det = self.enter(x)
-        return torch.cat([v.flatten(1), log_det[:, None] + volume], 1)
+        return torch.cat([v.flatten(1), torch.zeros_like(log_det)[:, None]], 1), log_det.double() + volume
 
 
 def log_prob_at(end: Tensor) -> Tensor:

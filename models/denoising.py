@@ -78,9 +78,10 @@ class DenoisingOptions(Options):
         T, default = len(schedule), DEFAULTS[self.sampler]
         steps = self.steps or min(default.steps or T, T)
         grid = self.grid or default.grid
-        if grid == "levels" and steps > T:
+        most = T - default.n_ends
+        if grid == "levels" and steps > most:
             raise InvalidInput(
-                f"is {steps}, but the model has {T} noise levels; ask for 1 to {T}", field="options.steps"
+                f"is {steps}, but the model has {T} noise levels; ask for 1 to {most}", field="options.steps"
             )
         return GRIDS[grid](schedule, steps + default.n_ends)
 

@@ -185,7 +185,7 @@ class Scores(ABC):
 
     def validation_rows(self, spec: DataSpec) -> int:
         """How many held-out rows a training scores at its end: what some seconds of one core allow."""
-        return min(512, max(16, 32_768 // spec.size))
+        return min(512, max(16, 2**19 // spec.size))
 
     def scores_only_levels(self, spec: DataSpec) -> bool:
         """Whether values between the levels of the data have no likelihood."""
@@ -206,10 +206,18 @@ class Encodes(ABC):
         return walking.OneCall(lambda x, c: self.encode(nets, x, c))
 
 
+PathName = Literal["slerp", "linear"]  # of `models.interpolate`
+
+
 class Decodes(ABC):
     """Maps a latent code to data."""
 
     DecodeOptions: ClassVar[type[Options]] = Options
+
+    @property
+    def natural_path(self) -> PathName:
+        """The way between two codes that keeps to where codes lie: around the origin where they are normal."""
+        return "slerp"
 
     @abstractmethod
     def latent_shape(self, spec: DataSpec) -> Shape:

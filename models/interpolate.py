@@ -5,8 +5,9 @@ r"""Paths between two codes, and reconstruction: what follows from encoding and 
 
 with e = a / |a|, o the unit vector orthogonal to e in the plane of a and b on b's side, and theta the angle between
 a and b. Normal codes of D dimensions lie near the sphere of radius sqrt(D): a line cuts through its empty inside,
-slerp stays near it. For |a| = |b| this is sin((1 - t) theta) / sin(theta) a + sin(t theta) / sin(theta) b. Unlike
-that form it is finite for opposite codes too; there any plane will do, and the axis that a leans on least picks one.
+slerp stays near it; codes that are not normal have a path of their own (`Decodes.natural_path`). For |a| = |b| slerp
+is sin((1 - t) theta) / sin(theta) a + sin(t theta) / sin(theta) b. Unlike that form it is finite for opposite codes
+too; there any plane will do, and the axis that a leans on least picks one.
 
 References:
     | Sampling Generative Networks (White, 2016), https://arxiv.org/abs/1609.04468
@@ -19,7 +20,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from models.family import Decodes, Encodes, Family
+from models.family import Decodes, Encodes, Family, PathName
 from models.networks import Nets
 
 Path = Callable[[Tensor, Tensor, int], Tensor]
@@ -56,7 +57,7 @@ def slerp(start: Tensor, end: Tensor, steps: int) -> Tensor:
     return _with_ends(((1 - t) * norm_a + t * norm_b) * direction, start, end)
 
 
-PATHS: Mapping[str, Path] = {"slerp": slerp, "linear": linear}
+PATHS: Mapping[PathName, Path] = {"slerp": slerp, "linear": linear}
 
 
 def reconstruct(family: Family, nets: Nets, x: Tensor, c: Tensor) -> Tensor:

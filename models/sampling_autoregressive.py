@@ -28,9 +28,7 @@ class ElementByElement(Sampler):
 
     shape: Shape
     params: Callable[[Tensor, Tensor], Tensor]  # levels and c to the parameters of each element, (B, P, *shape)
-    draw: Callable[
-        [Tensor, Tensor], Tensor
-    ]  # one element's parameters, (B, P), and uniforms, (B, 2), to its level, (B,)
+    draw: Callable[..., Tensor]  # one element's parameters, (B, P), and uniforms, (B,) twice, to its level, (B,)
     data: Callable[[Tensor], Tensor]  # levels to data units
 
     @property

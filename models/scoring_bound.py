@@ -1,5 +1,8 @@
 r"""The variational bound of a diffusion, level by level.
 
+It is of the model from which ancestral sampling with the variance beta draws over all T levels, with a Gaussian of
+variance beta_1 at the end, which a sampler leaves out.
+
 Over levels t = 1, ..., T, with x_t = alpha_t x_0 + sigma_t eps, beta_t = 1 - (alpha_t / alpha_{t-1})^2, alpha_0 = 1 and
 the variance beta of ancestral sampling, p(x_{t-1}|x_t) = N(mu_theta(x_t), beta_t I),
 

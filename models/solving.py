@@ -6,7 +6,7 @@ As with them, rows at different steps share the calls of the field and never loo
     heun:            order 2, the trapezium of the slopes at both ends of Euler's step, two calls
     runge_kutta:     the classical method of order 4 on a fixed grid, four calls of the field for each step
     dormand_prince:  order 5, the sizes of the steps chosen by their errors (`models.objectives.dormand_prince`), seven
-                     calls for each of S attempts; a row that runs low on them takes what is left in even steps
+                     calls for each of S attempts; a row that runs low on them goes on in steps that grow by half
 
 References:
     | Solving Ordinary Differential Equations I (Hairer, Norsett & Wanner, 1993), sections II.1 and II.4
@@ -25,6 +25,8 @@ from models.objectives import dormand_prince
 from models.objectives.dormand_prince import VectorField
 from models.objectives.schedules import Floats
 from models.sampling import State
+
+GROWTH = 1.5  # of the steps of a row that runs low on attempts: their sum is what is left, for any number of them
 
 
 class Solver(ABC):
@@ -121,7 +123,7 @@ class DormandPrince(Solver):
         end = torch.full_like(t, self.end)
         if torch.equal(t, end):
             return state
-        least = (end - t).abs() / (self.attempts - k).to(t)
+        least = (end - t).abs() * (GROWTH - 1) / (GROWTH ** (self.attempts - k).to(t) - 1)
         return dormand_prince.advance(field, x, t, h, end, self.tolerance, least)[:3]
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from models.family import PathName
 from models.numbers_only import NumbersOnly
 from models.run import Run
 from service.domain import Name, Op, Reference
@@ -138,7 +139,8 @@ class Reconstruct(Ask):
 class Interpolate(Ask):
     """Walk from one data point to another (`start`, `end`), or from one sample to another (`start_seed`, `end_seed`).
 
-    `steps` rows, both ends included. `slerp` walks the great circle between the latent codes, `linear` the chord.
+    `steps` rows, both ends included. `slerp` walks the great circle between the latent codes, `linear` the chord;
+    without a `path`, the one that suits the model's codes.
     """
 
     op = "interpolate"
@@ -148,7 +150,7 @@ class Interpolate(Ask):
     start_seed: Seed | None = None
     end_seed: Seed | None = None
     steps: Annotated[int, Field(ge=2, strict=True)] = 8
-    path: Literal["slerp", "linear"] = "slerp"
+    path: PathName | None = None
 
     @model_validator(mode="after")
     def _two_ends(self) -> Self:

@@ -190,7 +190,8 @@ class Subject:
 
     def _walk(self, ask: Interpolate) -> Question:
         """A question of an interpolation."""
-        options: dict[str, Any] = {"steps": ask.steps, "path": ask.path}
+        natural = self.family.natural_path if isinstance(self.family, Decodes) else None
+        options: dict[str, Any] = {"steps": ask.steps, "path": ask.path or natural}
         self.conditioning.single(ask.condition, of="a walk")
         condition = self._condition(ask, ask.steps)
         if ask.start is None or ask.end is None:

@@ -22,14 +22,14 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal, cast, final
+from typing import TYPE_CHECKING, Literal, Self, cast, final
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from models.errors import InvalidInput
-from models.family import Batch, Decodes, Encodes, Family, Loss, Options, Samples
+from models.family import Batch, Decodes, Encodes, Family, Loss, Options, PathName, Samples
 from models.lazy import networks, sampling
-from models.objectives.code_densities import AnyCodeDensity, FittedDensity, NoDensity
+from models.objectives.code_densities import MAX_COVARIANCES, AnyCodeDensity, FittedDensity, MixtureDensity, NoDensity
 from models.spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
@@ -49,6 +49,15 @@ class AE(Family, Samples, Encodes, Decodes):
     width: int | None = Field(None, ge=1, le=2048)  # None: 128 units of a layer, or 32 channels at first
     depth: NonNegativeInt = Field(2, le=8)  # hidden layers, for vectors; 0 is principal component analysis
     density: AnyCodeDensity = NoDensity()
+
+    @model_validator(mode="after")
+    def _covariances_fit(self) -> Self:
+        if isinstance(self.density, MixtureDensity) and self.density.components * self.latent**2 > MAX_COVARIANCES:
+            raise ValueError(
+                f"{self.density.components} covariances of {self.latent} x {self.latent} numbers are too many; lower "
+                f"density.components or latent: density.components times latent squared is at most {MAX_COVARIANCES}"
+            )
+        return self
 
     @property
     def withheld(self) -> frozenset[str]:
@@ -89,6 +98,10 @@ class AE(Family, Samples, Encodes, Decodes):
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         z: Tensor = nets["encoder"](nets.spec.normalize(x))
         return z
+
+    @property
+    def natural_path(self) -> PathName:
+        return "linear"  # nothing puts codes on a sphere
 
     def latent_shape(self, spec: DataSpec) -> Shape:
         return (self.latent,)

@@ -13,7 +13,8 @@ which leaves the gaps between the modes of the codes empty. Sampling is convex o
 density.
 
 Both losses are descended on at every step: the codes are those of the last epoch, and settle as the learning rate
-falls. The table of codes grows with the data, and n x `draws` is the work of a step.
+falls. Noise goes only to rows that were seen. The table of codes grows with the data, and n x `draws` is the work of a
+step.
 
 References:
     | AE-OT: A New Generative Model Based on Extended Semi-discrete Optimal Transport (An et al., 2020), ICLR
@@ -26,7 +27,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast, final
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from models.family import Adam, Batch, Decodes, Diagnoses, Encodes, Family, Loss, Options, Samples
+from models.family import Adam, Batch, Decodes, Diagnoses, Encodes, Family, Loss, Options, PathName, Samples
 from models.lazy import networks, sampling, torch
 from models.objectives import transport
 from models.spec import DataSpec, Shape, convolves, rows_kept
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from models.sampling import Sampler
 
 DRAWS_OF_A_CELL = 32  # by `diagnose`, on average
+PAIRS = 2_000_000_000  # of draws and codes, by `diagnose` at most: some seconds of one core
+PAIRS_AT_ONCE = 2_000_000  # bounds its memory
 
 
 @final
@@ -88,6 +91,10 @@ class AEOT(Family, Samples, Encodes, Decodes, Diagnoses):
         z: Tensor = nets["encoder"](nets.spec.normalize(x))
         return z
 
+    @property
+    def natural_path(self) -> PathName:
+        return "linear"  # codes lie where the encoder puts them
+
     def latent_shape(self, spec: DataSpec) -> Shape:
         return (self.latent,)
 
@@ -102,13 +109,22 @@ class AEOT(Family, Samples, Encodes, Decodes, Diagnoses):
         """How far the cells' masses are from 1/n: root mean square of n mu(W_i) - 1, what the draws add taken off."""
         push = semi_discrete(nets)
         y = push.points()
-        h, n, rounds = push.heights(y), len(y), -(-len(y) * DRAWS_OF_A_CELL // len(noise))
-        hits, total = torch.zeros(n, device=y.device), rounds * len(noise)
-        for k in range(rounds):
-            draws = noise.normal(k, (self.latent,)).to(y)
-            hits += torch.bincount(transport.cells(draws, y, h), minlength=n)
+        h = push.heights(y)
+        there = h.isfinite()
+        n = int(there.sum())
+        hits = self.hits(y, h, noise, max(1, min(n * DRAWS_OF_A_CELL, PAIRS // len(y))))[there]
+        total = float(hits.sum())
         excess = (hits * n / total - 1).square().mean() - n / total
         return {"cell_mass_error": float(excess.clamp_min(0).sqrt())}
+
+    def hits(self, y: Tensor, h: Tensor, noise: Noise, draws: int) -> Tensor:
+        """How many draws fell into each cell, (n,): as many of each row of noise, `draws` in all or some more."""
+        noise = noise[:draws]
+        hits, at_once = torch.zeros(len(y), device=y.device), max(1, PAIRS_AT_ONCE // len(y))
+        for k in range(-(-draws // len(noise))):
+            for x in torch.split(noise.normal(k, (self.latent,)).to(y), at_once):
+                hits += torch.bincount(transport.cells(x, y, h), minlength=len(y))
+        return hits
 
 
 def semi_discrete(nets: Nets) -> SemiDiscrete:

@@ -31,6 +31,7 @@ from models.errors import InvalidData
 from models.family import Adam, Batch, Conditions, Config, Family, LogProb, Loss, Options, Samples, Scores
 from models.lazy import networks, sampling_autoregressive
 from models.objectives.likelihoods import AnyLeveled, Categorical
+from models.objectives.masks import check_width
 from models.spec import DataSpec
 
 if TYPE_CHECKING:
@@ -59,11 +60,20 @@ class Made(Network):
     """A masked perceptron, for vectors and small images."""
 
     network: Literal["made"] = "made"
-    width: int = Field(512, ge=8, le=8192)  # units of a hidden layer; at least one for each element
+    width: int | None = Field(None, ge=8, le=8192)  # units of a hidden layer. None: 512, or one for each element
     depth: int = Field(2, ge=1, le=8)  # hidden layers
 
+    def check(self, spec: DataSpec) -> None:
+        check_width(self.units(spec), spec.size, field="run.family.network.width")
+
     def build(self, spec: DataSpec, n_params: int) -> nn.Module:
-        return networks.MADE(spec.shape, n_params, width=self.width, depth=self.depth, n_given=spec.condition_size)
+        return networks.MADE(
+            spec.shape, n_params, width=self.units(spec), depth=self.depth, n_given=spec.condition_size
+        )
+
+    def units(self, spec: DataSpec) -> int:
+        """Of a hidden layer."""
+        return self.width or max(512, spec.size)
 
 
 @final
@@ -124,6 +134,9 @@ class Autoregressive(Family, Conditions, Samples, Scores):
 
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: Options) -> LogProb:
         return LogProb(self.log_probability(nets, x, c).double(), "exact")
+
+    def validation_rows(self, spec: DataSpec) -> int:
+        return 512  # one network call for all, no draws
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         return sampling_autoregressive.ElementByElement(

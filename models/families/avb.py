@@ -167,13 +167,13 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
         return self.likelihood.log_prob(nets.spec, x, nets["decoder"](z), nets["scale"]())
 
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: ProposalOptions) -> LogProb:
-        u, k = nets.spec.normalize(x), options.k
+        u, k, size = nets.spec.normalize(x), options.k, self.likelihood.n_each(nets.spec) * nets.spec.size
         r = self.contrast(nets, u)
         if options.proposal == "contrast":
-            log_w = log_weights(lambda draws: self.bounding_weight(nets, x, r, draws), noise, k)
+            log_w = log_weights(lambda draws: self.bounding_weight(nets, x, r, draws), noise, k, size=size)
             value, std_error = importance_weighted_bound(log_w)
             return LogProb(value, "lower_bound", std_error)
-        log_w = log_weights(lambda draws: self.estimated_weight(nets, x, u, r, draws), noise, k)
+        log_w = log_weights(lambda draws: self.estimated_weight(nets, x, u, r, draws), noise, k, size=size)
         return LogProb(log_w.mean(0), "estimate", log_w.std(0) / sqrt(k) if k > 1 else None)
 
     def bounding_weight(self, nets: Nets, x: Tensor, r: Diagonal, draws: Draws) -> Tensor:

@@ -115,7 +115,7 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
     divergence: Divergence = "auto"  # in training
     kinetic: NonNegativeFloat = Field(0.01, le=100)  # weight of the field's energy along a path
     jacobian: NonNegativeFloat = Field(0.01, le=100)  # weight of its stretching; less, and few steps may be deceived
-    alpha: float = Field(0.0067, gt=0.0, lt=0.5)  # of the logit: kept to either end of bounded data
+    alpha: float = Field(0.0067, ge=1e-6, lt=0.5)  # of the logit: kept to either end of bounded data
 
     optimizer: ClassVar[Adam] = Adam(lr=5e-3, batch_size=256, decay="cosine")
     SampleOptions: ClassVar[type[Options]] = SolverOptions

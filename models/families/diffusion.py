@@ -21,8 +21,8 @@ for linear ones, 0.045 for ou), and starts from N(0, I), which alpha_T x_0 is st
 
 Neither is exact nor, being estimated, a bound: the kind of the number is `estimate`. It is taken step by step, see
 `models.continuous`, and costs 4 x `steps` x `draws` calls of the network and as many vector-Jacobian products,
-D times as many with the exact divergence, at most 20,000. The method `bound` takes the variational bound of the sampler
-`ancestral` instead (`models.scoring_bound`), whose kind is `lower_bound`.
+D times as many with the exact divergence, at most 20,000. The method `bound` takes the variational bound of
+ancestral sampling instead (`models.scoring_bound`), whose kind is `lower_bound`.
 
 Where data have a condition the network is told c, but with probability `drop` zeros: it is then the conditional and the
 unconditional model at once, and samples can be guided (`models.samplers.predictor`).

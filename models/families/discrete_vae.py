@@ -112,9 +112,14 @@ class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
 
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: HardCodeOptions) -> LogProb:
         log_pi = self.posterior(nets, x)
-        log_w = log_weights(lambda draws: self.log_weight(nets, x, log_pi, draws), noise, options.k)
+        size = self.row_size(nets.spec)
+        log_w = log_weights(lambda draws: self.log_weight(nets, x, log_pi, draws), noise, options.k, size=size)
         bound, std_error = importance_weighted_bound(log_w)
         return LogProb(bound, "lower_bound", std_error)
+
+    def row_size(self, spec: DataSpec) -> int:
+        """Numbers in the largest tensor of one row: what tells the data, or the code."""
+        return max(self.likelihood.n_each(spec) * spec.size, self.codes * self.categories)
 
     def log_weight(self, nets: Nets, x: Tensor, log_pi: Tensor, draws: Draws) -> Tensor:
         """Log p(x, z) / q(z|x) of hard codes, (draws B,) nats."""

@@ -42,6 +42,7 @@ from models.objectives.dequantization import AnyDequantization, Uniform, dequant
 from models.objectives.gaussians import standard_log_prob
 from models.objectives.importance import importance_weighted_bound
 from models.objectives.logit import from_reals, to_reals
+from models.objectives.masks import check_width
 from models.objectives.univariate import AnyTransform, Spline
 from models.spec import DataSpec, Shape
 
@@ -71,9 +72,9 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
     transform: AnyTransform = Spline()
     scheme: Scheme = "coupling"
     n_transforms: PositiveInt = Field(4, le=32)
-    width: PositiveInt = Field(64, le=2048)  # units of a hidden layer
+    width: PositiveInt = Field(64, le=2048)  # units of a hidden layer; where autoregressive, one for each element
     depth: PositiveInt = Field(2, le=8)  # hidden layers
-    alpha: float = Field(0.0067, gt=0.0, lt=0.5)  # of the logit: kept to either end of bounded data
+    alpha: float = Field(0.0067, ge=1e-6, lt=0.5)  # of the logit: kept to either end of bounded data
     dequantization: AnyDequantization = Uniform()  # of data with levels, and of no others
 
     optimizer: ClassVar[Adam] = Adam(batch_size=512, decay="cosine")
@@ -84,6 +85,9 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
             raise InvalidData(
                 "is for data with levels, which these have not; leave it out", field="run.family.dequantization"
             )
+        if self.scheme != "coupling":
+            check_width(self.width, spec.size, field="run.family.width")
+        self.dequantization.check(spec)
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)

@@ -61,7 +61,8 @@ class GAN(Family, Samples, Decodes):
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
         u = nets.spec.normalize(batch.x)
         for real in u.chunk(self.critic_steps):  # a short last batch makes fewer shares, never an empty one
-            fake = self.fake(nets, len(real), batch.rng).detach()
+            with torch.no_grad():
+                fake = self.fake(nets, len(real), batch.rng)
             yield Loss("critic", self.game.critic_loss(nets["critic"], real, fake, batch.rng), ("critic",))
         fake = self.fake(nets, len(u), batch.rng)
         yield Loss("generator", self.game.generator_loss(nets["critic"], fake), ("generator",))

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from models.family import Adam, Batch, Decodes, Encodes, Family, Loss, Options, Samples
+from models.family import Adam, Batch, Decodes, Encodes, Family, Loss, Options, PathName, Samples
 from models.lazy import descending, networks, sampling, torch, walking
 from models.objectives.kernels import squared_distances
 from models.spec import DataSpec, Shape, convolves, rows_kept
@@ -101,6 +101,10 @@ class GLANN(Family, Samples, Encodes, Decodes):
 
     def encoder(self, nets: Nets, options: DescentOptions) -> Walk:
         return descending.Descent(nets["generator"], nets.spec, self.latent, options.steps)
+
+    @property
+    def natural_path(self) -> PathName:
+        return "linear"  # codes fill a ball
 
     def latent_shape(self, spec: DataSpec) -> Shape:
         return (self.latent,)

@@ -15,8 +15,11 @@ from its own samples: with p ~ |f|, x ~ q'_0 = q' held fixed, and w^ = w / mean 
     KL(p || q')    = E_p log p / q'      ~ mean w^ log (|f| / F q'(x)),
     chi^2(p || q') = E_p p / q' - 1      ~ mean w^ |f| / F q'(x) - 1,
 
-both descended in q' alone. The training rows are the uniform part of the mixture: a run wants the source `unit_cube`.
-A model samples q' and knows its density; the estimate of F, its standard error and the exact F stand on the card.
+both descended in q' alone, in logarithms: in many dimensions f is less, or more, than a float can tell. The training
+rows are the uniform part of the mixture: a run wants the source `unit_cube`. A model samples q' and knows its density;
+the estimate of F, its standard error and the exact F stand on the card. The error is itself estimated from the weights:
+beside it stands the share of samples that count, (sum w)^2 / (n sum w^2), for where hardly any hit a peak, the estimate
+is low and its error too.
 
 References:
     | Neural Importance Sampling (Mueller et al., 2019), https://arxiv.org/abs/1808.03856
@@ -27,7 +30,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import log
+from math import log, nan
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, cast, final
 
 from pydantic import Field, PositiveInt
@@ -46,7 +49,7 @@ if TYPE_CHECKING:
     from models.sampling import Sampler
 
 HALF = 5.0  # the splines' cube is [-5, 5]^d
-TINY = 1e-30  # an integrand this small is as good as zero, and has a logarithm
+LEAST = -1e300  # log |f| where f = 0: as good, and a number
 
 
 class Estimate(NamedTuple):
@@ -54,11 +57,12 @@ class Estimate(NamedTuple):
 
     value: float
     std_error: float
+    effective_share: float  # of the samples: 1 where all weigh the same, 1 / n where one has all the weight
 
 
 @final
 class NIS(Family, Samples, Scores, Diagnoses):
-    """Neural importance sampling of an integrand over the unit cube: unbiased, with an error bar on the card."""
+    """Neural importance sampling of an integrand over the unit cube: its integral, with an error, on the card."""
 
     family: Literal["nis"] = "nis"
     integrand: AnyIntegrand = Camel()
@@ -93,13 +97,14 @@ class NIS(Family, Samples, Scores, Diagnoses):
         which = torch.rand(len(u), 1, generator=batch.rng, device=u.device)
         with torch.no_grad():
             x = self.mix(nets, which, batch.x, u)
-            f = self.integrand(x).abs().clamp_min(TINY)
-        log_q = self.log_density(nets, x)
-        w = f / log_q.detach().exp()
-        log_ratio = (f / w.mean()).log() - log_q  # log p / q', F estimated by the batch
+            log_f = self.integrand.log_abs(x.double()).clamp_min(LEAST)
+        log_q = self.log_density(nets, x).double()
+        log_w = log_f - log_q.detach()
+        log_F = log_w.logsumexp(0) - log(len(x))  # of the integral of |f|, estimated by the batch
+        log_ratio = log_f - log_F - log_q  # log p / q'
         divergence = log_ratio if self.divergence == "kl" else log_ratio.exp() - 1
-        value = (w / w.mean() * divergence).mean()
-        yield Loss(f"{self.divergence}_of_p_from_q", value, ("proposal",), {"integral_of_abs_f": w.mean()})
+        value = ((log_w - log_F).exp() * divergence).mean()
+        yield Loss(f"{self.divergence}_of_p_from_q", value, ("proposal",), {"log_integral_of_abs_f": log_F})
 
     def mix(self, nets: Nets, which: Tensor, uniform: Tensor, u: Tensor) -> Tensor:
         """X ~ q', (B, d), of three independent uniforms: which (B, 1), and (B, d) for either part."""
@@ -135,8 +140,9 @@ class NIS(Family, Samples, Scores, Diagnoses):
         return {
             "integral": estimate.value,
             "integral_std_error": estimate.std_error,
+            "effective_share": estimate.effective_share,
             "exact_integral": self.integrand.integral(nets.spec.size),
-            "variance_reduction": (plain.std_error / estimate.std_error) ** 2,
+            "variance_reduction": (plain.std_error / estimate.std_error) ** 2 if estimate.std_error else nan,
         }
 
     @property
@@ -144,9 +150,11 @@ class NIS(Family, Samples, Scores, Diagnoses):
         return (
             "Samples follow the proposal, a mixture of the uniform density and a flow, which is near the integrand but "
             "not proportional to it; validation rows are uniform on the cube, so distances from them say little.",
+            "The integral's error is to be believed where effective_share, of the samples that count, is not small.",
         )
 
 
 def mean_and_error(w: Tensor) -> Estimate:
     """The mean of n independent weights and its standard error.  w: (n,)."""
-    return Estimate(float(w.mean()), float(w.std() / len(w) ** 0.5))
+    effective = w.abs().sum() ** 2 / w.square().sum() / len(w)  # no number where all weights are 0
+    return Estimate(float(w.mean()), float(w.std() / len(w) ** 0.5), float(effective))

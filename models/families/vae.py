@@ -112,6 +112,8 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
 
     def check(self, spec: DataSpec) -> None:
         self.likelihood.check(spec)
+        self.prior_codes.check(self.latent)
+        self.posterior.check(self.latent)
         if self.network == "auto":
             convolves(spec)
 
@@ -169,7 +171,8 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
         if options.refine:
             return scoring.score(self.scorer(nets, options), x, c, noise)
         h = self.infer(nets, x, c)
-        log_w = log_weights(lambda draws: self.log_weight(nets, x, c, h, draws), noise, options.k)
+        size = self.row_size(nets.spec)
+        log_w = log_weights(partial(self.log_weight, nets, x, c, h), noise, options.k, size=size)
         value, std_error = importance_weighted_bound(log_w)
         return LogProb(value, "lower_bound", std_error)
 
@@ -183,7 +186,12 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
             options.k,
             options.refine,
             first_draw=MAX_K,
+            size=self.row_size(nets.spec),
         )
+
+    def row_size(self, spec: DataSpec) -> int:
+        """Numbers in the largest tensor of one row: what tells the data, or the posterior."""
+        return max(self.likelihood.n_each(spec) * spec.size, self.posterior.n_parameters(self.latent))
 
     def log_weight(self, nets: Nets, x: Tensor, c: Tensor, h: Tensor, draws: Draws, *, by_path: bool = False) -> Tensor:
         """Log p(x, z) / q(z|x), (draws B,) nats.  x, c, h: B rows.
@@ -225,7 +233,8 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
 
     def diagnose(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise) -> dict[str, float]:
         h = self.infer(nets, x, c)
-        metrics = {"active_units": float(active_units(self.posterior.center(nets, h, self.latent)))}
+        codes = self.prior_codes.base(nets, self.posterior.center(nets, h, self.latent), c)
+        metrics = {"active_units": float(active_units(codes))}
         if isinstance(self.posterior, DiagonalPosterior) and isinstance(self.prior_codes, Standard):
             q = self.posterior.gaussian(h, self.latent)
             metrics |= gaussian_surgery(q.mu, q.log_var, noise.normal(0, (self.latent,)))._asdict()

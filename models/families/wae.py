@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from models.family import Adam, Batch, Decodes, Encodes, Family, Loss, Options, Samples
+from models.family import Adam, Batch, Decodes, Encodes, Family, Loss, Options, PathName, Samples
 from models.lazy import networks, sampling, torch
 from models.objectives.code_priors import AnyCodePrior, GaussianCodes
 from models.objectives.gaussians import reparameterize
@@ -110,6 +110,10 @@ class WAE(Family, Samples, Encodes, Decodes):
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         z: Tensor = nets["encoder"](nets.spec.normalize(x))
         return z[:, : self.latent]  # the mean, where there is a spread too
+
+    @property
+    def natural_path(self) -> PathName:
+        return self.prior_codes.natural_path
 
     def latent_shape(self, spec: DataSpec) -> Shape:
         return (self.latent,)

@@ -23,7 +23,9 @@ class GaussianMixture(nn.Module):
     def forward(self, eps: Tensor, u01: Tensor) -> Tensor:
         """Draws, (B, size), of standard normals eps, (B, size), and uniforms u01, (B, 1)."""
         k = (u01 > self.logits.softmax(0).cumsum(0)[:-1]).sum(1)  # (B,)
-        drawn: Tensor = self.mean[k] + (self.cholesky()[k] * eps[:, None]).sum(2)
+        scale, drawn = self.cholesky(), torch.empty_like(eps)
+        for j in set(k.tolist()):  # an L for each row would be the larger part of the memory
+            drawn[k == j] = self.mean[j] + eps[k == j] @ scale[j].T
         return drawn
 
     def cholesky(self) -> Tensor:

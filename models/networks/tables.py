@@ -42,10 +42,12 @@ class SemiDiscrete(nn.Module):
 
     Codes are transported as y = (z - mean) / std, by coordinate. Heights are told from those of nearest neighbors,
     h_i = -|y_i|^2 / 2 + delta_i. The center of a cell is the mean of the draws that fell into it, older ones forgotten
-    by and by; of a cell that none fell into, its point.
+    by and by; of a cell that none fell into, its point. Rows not seen yet have no code, and nothing goes there; before
+    the first is seen, all count, at 0.
     """
 
     codes: Tensor
+    seen: Tensor
     sums: Tensor
     counts: Tensor
 
@@ -54,6 +56,7 @@ class SemiDiscrete(nn.Module):
         self.neighbors, self.widest = min(neighbors, n_rows), widest
         self.offsets = nn.Parameter(torch.zeros(n_rows))  # delta / STRIDE
         self.register_buffer("codes", torch.zeros(n_rows, latent))
+        self.register_buffer("seen", torch.zeros(n_rows, dtype=torch.bool))
         self.register_buffer("sums", torch.zeros(n_rows, latent))
         self.register_buffer("counts", torch.zeros(n_rows))
 
@@ -62,7 +65,7 @@ class SemiDiscrete(nn.Module):
         y = (self.codes - mean) / std
         count = self.counts[:, None]
         centers = torch.where(count > 0, self.sums / count.clamp_min(1e-12), y)
-        return transport.extension(noise, y, centers, self.neighbors, self.widest) * std + mean
+        return transport.extension(noise, y, centers, self._known(), self.neighbors, self.widest) * std + mean
 
     def points(self) -> Tensor:
         """Y, (n, Z)."""
@@ -70,13 +73,14 @@ class SemiDiscrete(nn.Module):
         return (self.codes - mean) / std
 
     def heights(self, y: Tensor) -> Tensor:
-        """H, (n,).  y: `points`."""
-        return STRIDE * self.offsets - 0.5 * y.square().sum(1)
+        """H, (n,), -inf where there is no code.  y: `points`."""
+        return (STRIDE * self.offsets - 0.5 * y.square().sum(1)).masked_fill(~self._known(), -torch.inf)
 
     @torch.no_grad()
     def remember(self, row: Tensor, z: Tensor) -> None:
         """The codes of some rows.  row: (B,) int64, z: (B, Z)."""
         self.codes[row] = z.detach()
+        self.seen[row] = True
 
     @torch.no_grad()
     def collect(self, x: Tensor, i: Tensor) -> None:
@@ -84,6 +88,12 @@ class SemiDiscrete(nn.Module):
         self.sums.mul_(MEMORY).index_add_(0, i, x)
         self.counts.mul_(MEMORY).add_(torch.bincount(i, minlength=len(self.counts)))
 
+    def _known(self) -> Tensor:
+        """Which codes count, (n,)."""
+        return self.seen | ~self.seen.any()
+
     def _moments(self) -> tuple[Tensor, Tensor]:
-        std, mean = torch.std_mean(self.codes, 0, correction=0)
-        return mean, std.clamp_min(1e-6)
+        known = self._known().to(self.codes)
+        share = known / known.sum()
+        mean = share @ self.codes
+        return mean, (share @ (self.codes - mean).square()).sqrt().clamp_min(1e-6)

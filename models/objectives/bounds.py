@@ -132,21 +132,23 @@ class ELBO(Objective):
 
     def loss(self, drawn: Drawn, progress: float) -> tuple[Tensor, Mapping[str, Tensor]]:
         beta = self.beta_at(progress)
-        log_likelihood, log_ratio = drawn.log_likelihood, drawn.log_q - drawn.log_prior
-        if self.estimator == "reinforce":
-            log_likelihood, log_ratio = self._by_score(drawn)
-        distortion = -log_likelihood.mean()
-        kl = (log_ratio if drawn.kl is None else drawn.kl).mean()
+        distortion, kl = -self._log_likelihood(drawn).mean(), self._kl(drawn).mean()
         terms = {"distortion_nats": distortion, "kl_nats": kl}
         if self.loss_name != "negative_elbo_nats":
             terms["negative_elbo_nats"] = distortion + kl
         return distortion + beta * kl, terms
 
-    def _by_score(self, drawn: Drawn) -> tuple[Tensor, Tensor]:
-        """Both parts with REINFORCE's gradient; log q's own is zero on average and left out."""
-        parts = drawn.log_likelihood, drawn.log_q.detach() - drawn.log_prior
-        log_likelihood, log_ratio = (score_function(f, drawn.log_q, leave_one_out(f)) for f in parts)
-        return log_likelihood, log_ratio
+    def _log_likelihood(self, drawn: Drawn) -> Tensor:
+        """Of each draw, (k, B), with the gradient that is wanted."""
+        return _by_score(drawn.log_likelihood, drawn) if self.estimator == "reinforce" else drawn.log_likelihood
+
+    def _kl(self, drawn: Drawn) -> Tensor:
+        """The divergence, (B,), or of each draw, (k, B), where it has no closed form."""
+        if drawn.kl is not None:
+            return drawn.kl
+        if self.estimator == "reinforce":  # log q's own gradient is zero on average and left out
+            return _by_score(drawn.log_q.detach() - drawn.log_prior, drawn)
+        return drawn.log_q - drawn.log_prior
 
 
 @final
@@ -185,6 +187,11 @@ class IWAE(Objective):
             _scale_gradient(drawn.z, share.view(-1, 1))  # w~ log w below gives the other w~
         weighted = (share * log_w).sum(0).mean()
         return -(bound.detach() + weighted - weighted.detach()), terms
+
+
+def _by_score(f: Tensor, drawn: Drawn) -> Tensor:
+    """F of each draw, (k, B), with REINFORCE's gradient."""
+    return score_function(f, drawn.log_q, leave_one_out(f))
 
 
 def _scale_gradient(z: Tensor, by: Tensor) -> None:

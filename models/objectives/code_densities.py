@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from models.networks import GaussianMixture
 
 
+MAX_COVARIANCES = 2**24  # numbers in those of all components
+
+
 class CodeDensity(Config, ABC):
     """How the codes are described."""
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, final
 
 from pydantic import Field, PositiveFloat
 
-from models.family import Config
+from models.family import Config, PathName
 from models.lazy import F, torch
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class CodePrior(Config, ABC):
     prior: str  # a Literal with a default in each final prior
 
     least_dimensions: ClassVar[int] = 1
+    natural_path: ClassVar[PathName] = "slerp"  # between two codes
 
     def normals(self, latent: int) -> int:
         """How many standard normals a code of `latent` dimensions is made of."""
@@ -58,6 +59,8 @@ class UniformCodes(CodePrior):
 
     prior: Literal["uniform"] = "uniform"
 
+    natural_path = "linear"
+
     def push(self, eps: Tensor) -> Tensor:
         return torch.erf(eps / sqrt(2))
 
@@ -72,6 +75,7 @@ class MixtureCodes(CodePrior):
     spread: PositiveFloat = 0.5  # standard deviation of each component
 
     least_dimensions = 2
+    natural_path = "linear"
 
     def normals(self, latent: int) -> int:
         return latent + 1  # the last one picks the component

@@ -37,6 +37,7 @@ from pydantic import Field, PositiveInt
 
 from models.family import Config
 from models.lazy import F, networks, torch
+from models.objectives.masks import check_width
 from models.objectives.univariate import AnyTransform, Spline
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ class Dequantization(Config, ABC):
 
     dequantization: str
     draws: PositiveInt = Field(1, le=64)  # K in training; above 1, importance-weighted
+
+    def check(self, spec: DataSpec) -> None:
+        """Raises InvalidData where q cannot be of these data."""
 
     @abstractmethod
     def build(self, spec: DataSpec) -> dict[str, nn.Module]:
@@ -83,8 +87,11 @@ class Variational(Dequantization):
     dequantization: Literal["variational"] = "variational"
     transform: AnyTransform = Spline()
     n_transforms: PositiveInt = Field(2, le=16)
-    width: PositiveInt = Field(128, le=2048)  # units of a hidden layer
+    width: PositiveInt = Field(128, le=2048)  # units of a hidden layer, one for each element at least
     depth: PositiveInt = Field(1, le=8)  # hidden layers
+
+    def check(self, spec: DataSpec) -> None:
+        check_width(self.width, spec.size, field="run.family.dequantization.width")
 
     def build(self, spec: DataSpec) -> dict[str, nn.Module]:
         f = networks.Bijection(

@@ -18,9 +18,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, final
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field, model_validator
 
 from models.family import Config
 from models.lazy import torch
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     Objective = Callable[[Tensor], Tensor]  # codes, (B, codes, K), to (B,)
+
+
+COLD = 1e-3  # of tau: below it a relaxed code is one-hot and passes no gradient
 
 
 class Estimator(Config, ABC):
@@ -53,8 +56,14 @@ class Estimator(Config, ABC):
 
 
 class _Annealed(Estimator, ABC):
-    warmest: PositiveFloat = 1.0  # tau at the start of the training
-    coldest: PositiveFloat = 0.5  # and at its end
+    warmest: float = Field(1.0, ge=COLD)  # tau at the start of the training
+    coldest: float = Field(0.5, ge=COLD)  # and at its end
+
+    @model_validator(mode="after")
+    def _cools(self) -> Self:
+        if self.coldest > self.warmest:
+            raise ValueError(f"tau falls from warmest to coldest; coldest {self.coldest:g} is above {self.warmest:g}")
+        return self
 
     def tau(self, progress: float) -> float:
         """The temperature at a share of the training."""

@@ -61,8 +61,8 @@ def advance(
         t, end: where each row stands and where it goes, on either side, (B,) float64. A row at its end stays there.
         h: the size to try, (B,) float64, > 0; a step never leads beyond the end.
         tolerance: tau, of the error of one step, absolute and relative.
-        least: a size below which a step is taken whatever its error, (B,) float64; with |end - t| / n left for n more
-            attempts, a row arrives in them. None: every step keeps to the tolerance.
+        least: a size below which a step is taken whatever its error, (B,) float64. None: every step keeps to the
+            tolerance.
     """
     left = end - t
     size = h if least is None else torch.maximum(h, least)

@@ -41,8 +41,12 @@ class Integrand(Config, ABC):
     integrand: str
 
     @abstractmethod
+    def log_abs(self, x: Tensor) -> Tensor:
+        """Log |f(x)|, (B,): a peak in many dimensions has no other number.  x: (B, d) in [0, 1]."""
+
     def __call__(self, x: Tensor) -> Tensor:
-        """f(x), (B,).  x: (B, d) in [0, 1]."""
+        """f(x), (B,), positive unless an integrand says otherwise."""
+        return self.log_abs(x).exp()
 
     @abstractmethod
     def integral(self, d: int) -> float:
@@ -60,6 +64,9 @@ class Oscillatory(Integrand):
     def __call__(self, x: Tensor) -> Tensor:
         return torch.cos(2 * pi * self.u + self.a * x.sum(1))
 
+    def log_abs(self, x: Tensor) -> Tensor:
+        return self(x).abs().log()
+
     def integral(self, d: int) -> float:
         wave = (cmath.exp(1j * self.a) - 1) / (1j * self.a)
         return (cmath.exp(2j * pi * self.u) * wave**d).real
@@ -73,8 +80,8 @@ class ProductPeak(Integrand):
     a: PositiveFloat = Field(5.0, le=100.0)
     u: Place = 0.5
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return (1 / (self.a**-2 + (x - self.u) ** 2)).prod(1)
+    def log_abs(self, x: Tensor) -> Tensor:
+        return -(self.a**-2 + (x - self.u) ** 2).log().sum(1)
 
     def integral(self, d: int) -> float:
         return (self.a * (atan(self.a * (1 - self.u)) + atan(self.a * self.u))) ** d
@@ -87,8 +94,8 @@ class CornerPeak(Integrand):
     integrand: Literal["corner_peak"] = "corner_peak"
     a: PositiveFloat = Field(3.0, le=100.0)
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return (1 + self.a * x.sum(1)) ** -(x.shape[1] + 1)
+    def log_abs(self, x: Tensor) -> Tensor:
+        return -(x.shape[1] + 1) * torch.log1p(self.a * x.sum(1))
 
     def integral(self, d: int) -> float:
         a = Fraction(self.a)
@@ -104,8 +111,8 @@ class GaussianPeak(Integrand):
     a: PositiveFloat = Field(5.0, le=100.0)
     u: Place = 0.5
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return torch.exp(-(self.a**2) * ((x - self.u) ** 2).sum(1))
+    def log_abs(self, x: Tensor) -> Tensor:
+        return -(self.a**2) * ((x - self.u) ** 2).sum(1)
 
     def integral(self, d: int) -> float:
         return (sqrt(pi) / (2 * self.a) * (erf(self.a * (1 - self.u)) + erf(self.a * self.u))) ** d
@@ -118,9 +125,9 @@ class Camel(Integrand):
     integrand: Literal["camel"] = "camel"
     s: PositiveFloat = Field(0.1, ge=0.01, le=1.0)
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def log_abs(self, x: Tensor) -> Tensor:
         humps = torch.stack([-(((x - at) / self.s) ** 2).sum(1) for at in (1 / 3, 2 / 3)])
-        return (humps.logsumexp(0) - log(2) - x.shape[1] * log(self.s * sqrt(pi))).exp()
+        return humps.logsumexp(0) - log(2) - x.shape[1] * log(self.s * sqrt(pi))
 
     def integral(self, d: int) -> float:
         return (erf(1 / (3 * self.s)) / 2 + erf(2 / (3 * self.s)) / 2) ** d

@@ -19,7 +19,7 @@ class LatentFlow(Config):
 
     transform: AnyTransform = Affine()
     n_transforms: PositiveInt = Field(4, le=32)
-    width: PositiveInt = Field(64, le=2048)  # units of a hidden layer
+    width: PositiveInt = Field(64, le=2048)  # units of a hidden layer; where autoregressive, one for each number
     depth: PositiveInt = Field(2, le=8)  # hidden layers
 
     def bijection(self, latent: int, *, n_given: NonNegativeInt, coupling: bool) -> Bijection:

@@ -29,6 +29,7 @@ from models.family import Config
 from models.lazy import networks, torch
 from models.objectives.gaussians import Diagonal, Full, Gaussian
 from models.objectives.latent_flows import LatentFlow
+from models.objectives.masks import check_width
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -50,6 +51,9 @@ class Posterior(Config, ABC):
     """A distribution of codes, told by an encoder's numbers h, (B, n_parameters)."""
 
     posterior: str  # a Literal with a default in each final posterior
+
+    def check(self, latent: int) -> None:
+        """Raises InvalidData where it cannot be of codes of so many numbers."""
 
     @abstractmethod
     def n_parameters(self, latent: int) -> int:
@@ -132,6 +136,10 @@ class FlowPosterior(LatentFlow, Posterior):
     posterior: Literal["flow"] = "flow"
     scheme: Literal["coupling", "inverse_autoregressive"] = "inverse_autoregressive"
     features: NonNegativeInt = Field(32, le=1024)  # numbers of h that the flow is told
+
+    def check(self, latent: int) -> None:
+        if self.scheme != "coupling":
+            check_width(self.width, latent, field="run.family.posterior.width")
 
     def n_parameters(self, latent: int) -> int:
         return 2 * latent + self.features

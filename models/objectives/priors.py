@@ -34,6 +34,7 @@ from models.family import Config
 from models.lazy import networks
 from models.objectives.gaussians import standard_log_prob
 from models.objectives.latent_flows import LatentFlow
+from models.objectives.masks import check_width
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -51,6 +52,9 @@ class Prior(Config, ABC):
     @abstractmethod
     def networks(self, latent: int, n_given: int) -> dict[str, nn.Module]:
         """What it learns, by name."""
+
+    def check(self, latent: int) -> None:
+        """Raises InvalidData where it cannot be of codes of so many numbers."""
 
     @abstractmethod
     def log_prob(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
@@ -90,6 +94,10 @@ class FlowPrior(LatentFlow, Prior):
 
     prior: Literal["flow"] = "flow"
     scheme: Literal["coupling", "autoregressive"] = "coupling"  # autoregressive: Z network calls for a draw
+
+    def check(self, latent: int) -> None:
+        if self.scheme != "coupling":
+            check_width(self.width, latent, field="run.family.prior_codes.width")
 
     def networks(self, latent: int, n_given: int) -> dict[str, nn.Module]:
         return {NAME: self.bijection(latent, n_given=n_given, coupling=self.scheme == "coupling")}

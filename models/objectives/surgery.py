@@ -10,7 +10,9 @@ where the prior is the aggregated posterior, which no other prior beats. Both ar
 taken here on the same draws, so that the identity holds to rounding. The mixture is over all N rows: an estimate over
 a few of them would tell less than log N.
 
-A unit of the code is active where its mean depends on the row, Var_n E_q[z_j | x_n] > 0.01.
+A unit of the code is active where its mean depends on the row, Var_n E_q[z_j | x_n] > 0.01. The scale of z is that of
+a standard prior: under a flow prior units are those of its base. Where posterior or prior is a flow f, E_q is not
+known, and f(mu) of the normal's mean mu stands for it.
 
 References:
     | ELBO surgery (Hoffman & Johnson, 2016), NIPS workshop on Advances in Approximate Bayesian Inference

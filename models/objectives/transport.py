@@ -8,7 +8,8 @@ The heights h for which every cell has its mass are the minimum of a convex ener
 
     E(h) = E_{x ~ mu} u_h(x) - (1/n) sum_i h_i,      dE/dh_i = mu(W_i(h)) - 1/n,
 
-descended on with draws of mu. Codes distributed like mu itself need h_i = -|y_i|^2 / 2: nearest neighbors.
+descended on with draws of mu; a point that does not count has h_i = -inf. Codes distributed like mu itself need
+h_i = -|y_i|^2 / 2: nearest neighbors.
 
 The map reaches nothing but the points. An et al. extend it to a piecewise linear one: with c_i = E[x | x in W_i] and
 i_1, ..., i_k the cells whose centers are nearest to x,
@@ -42,7 +43,7 @@ def cells(x: Tensor, y: Tensor, h: Tensor) -> Tensor:
 
 def energy(x: Tensor, y: Tensor, h: Tensor, i: Tensor) -> Tensor:
     """E(h), a scalar, over draws x of mu in their cells i.  x: (B, D), y: (n, D), h: (n,), i: (B,)."""
-    return ((x * y[i]).sum(1) + h[i]).mean() - h.mean()
+    return ((x * y[i]).sum(1) + h[i]).mean() - h[h.isfinite()].mean()
 
 
 def angles(y: Tensor, z: Tensor) -> Tensor:
@@ -51,16 +52,18 @@ def angles(y: Tensor, z: Tensor) -> Tensor:
     return cosine.clamp(-1, 1).acos()
 
 
-def extension(x: Tensor, y: Tensor, centers: Tensor, neighbors: int, widest: float) -> Tensor:
+def extension(x: Tensor, y: Tensor, centers: Tensor, known: Tensor, neighbors: int, widest: float) -> Tensor:
     """T(x), (B, D).
 
     Arguments:
         x: (B, D).
         y, centers: the points and the means of their cells, (n, D) each.
+        known: which of them count, (n,), one at least.
         neighbors: k, how many cells are looked at.
         widest: the angle beyond which a neighbor is left out, radians.
     """
-    square, i = squared_distances(x, centers).topk(neighbors, dim=1, largest=False)  # (B, k)
+    square = squared_distances(x, centers).masked_fill(~known, torch.inf)
+    square, i = square.topk(neighbors, dim=1, largest=False)  # (B, k)
     codes = y[i]  # (B, k, D)
     near = angles(codes, codes[:, :1]) <= widest
     first = torch.zeros_like(near)

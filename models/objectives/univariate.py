@@ -1,6 +1,6 @@
 """Monotone maps of a real, by which bijections move one element at a time: a union.
 
-    affine:  g(v) = exp(theta_1) v + theta_2
+    affine:  g(v) = exp(s) v + theta_2,  s = theta_1 / (1 + |theta_1| / log 1000): slopes from 1e-3 to 1e3
     spline:  g is a monotone rational-quadratic spline with K bins on [-5, 5], the identity outside
 
 References:

@@ -1,4 +1,4 @@
-"""Importance weights of k draws for every row, some draws at once: bounds the memory of large k.
+"""Importance weights of k draws for every row, some draws at once: bounds the memory of large k and of large rows.
 
 Draw i of a row has its own noise, whatever the chunk and the rows beside it.
 """
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from models.noise import Noise
 
 ROWS_AT_ONCE = 512
+NUMBERS_AT_ONCE = 2**24  # of one tensor: 64 MB
 
 
 class Draws(NamedTuple):
@@ -43,15 +44,16 @@ class Draws(NamedTuple):
         return repeat(rows, self.n_draws)
 
 
-def log_weights(log_weight: Callable[[Draws], Tensor], noise: Noise, k: int) -> Tensor:
+def log_weights(log_weight: Callable[[Draws], Tensor], noise: Noise, k: int, *, size: int) -> Tensor:
     """Of k draws of every row, (k, B) nats, float64.
 
     Arguments:
         log_weight: of some draws, (draws B,) nats.
         noise: B rows.
         k: how many draws.
+        size: numbers in the largest tensor of one row.
     """
-    at_once = max(1, ROWS_AT_ONCE // len(noise))
+    at_once = max(1, min(ROWS_AT_ONCE, NUMBERS_AT_ONCE // size) // len(noise))
     chunks = []
     for start in range(0, k, at_once):
         draws = Draws.of(noise, range(start, min(start + at_once, k)))

@@ -89,8 +89,8 @@ class LogNormal(Weighting):
 
     weighting: Literal["edm"] = "edm"
     loss = "weighted_noise_mse"
-    mean: float = -1.2  # of log sigma / alpha
-    std: PositiveFloat = 1.2
+    mean: float = Field(-1.2, ge=-10.0, le=10.0)  # of log sigma / alpha
+    std: PositiveFloat = Field(1.2, le=4.0)
 
     def log_snr(self, spread: Tensor, levels: Floats) -> Tensor:
         within = spread.clamp(1e-6, 1 - 1e-6)

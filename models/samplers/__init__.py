@@ -14,7 +14,7 @@ from models.denoising import DenoisingOptions
 from models.objectives.schedules import Floats
 from models.samplers.dpm_solver import DPMSolver
 from models.samplers.heun import Heun
-from models.samplers.linear import LinearSteps, ancestral, corrected, ddim, euler_maruyama, reverse_sde
+from models.samplers.linear import LinearSteps, ancestral, corrected, ddim, ending_in_data, euler_maruyama, reverse_sde
 from models.samplers.predictor import Predictor
 from models.samplers.probability_flow import DDIM, FlowSampler
 from models.sampling import Sampler
@@ -33,12 +33,16 @@ def _flow(predict: Predictor, log_snr: Floats, options: DenoisingOptions) -> Sam
     return FlowSampler(predict, SOLVERS[options.solver](log_snr, options.tolerance), log_snr[-1])
 
 
+def _stochastic(predict: Predictor, log_snr: Floats, coefficients: Floats) -> Sampler:
+    return LinearSteps(predict, log_snr, ending_in_data(coefficients, log_snr))
+
+
 SAMPLERS: dict[str, Builder] = {
     "ddim": lambda predict, levels, options: LinearSteps(predict, levels, ddim(levels, options.eta)),
     "ancestral": lambda predict, levels, options: LinearSteps(predict, levels, ancestral(levels, options.variance)),
-    "sde": lambda predict, levels, _: LinearSteps(predict, levels, reverse_sde(levels)),
-    "euler_maruyama": lambda predict, levels, _: LinearSteps(predict, levels, euler_maruyama(levels)),
-    "predictor_corrector": lambda predict, levels, options: LinearSteps(predict, *corrected(levels, options.snr)),
+    "sde": lambda predict, levels, _: _stochastic(predict, levels, reverse_sde(levels)),
+    "euler_maruyama": lambda predict, levels, _: _stochastic(predict, levels, euler_maruyama(levels)),
+    "predictor_corrector": lambda predict, levels, options: _stochastic(predict, *corrected(levels, options.snr)),
     "heun": lambda predict, levels, _: Heun(predict, levels),
     "dpm_solver": lambda predict, levels, _: DPMSolver(predict, levels),
     "ode": _flow,

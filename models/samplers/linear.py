@@ -12,7 +12,8 @@ e^h = alpha' / alpha. Each step is x' = a x + b eps + c xi with xi ~ N(0, I):
 
 The last two are the reverse of dX = -X dt + sqrt(2) dB, dX = (X + 2 s) d tau + sqrt(2) dB with the score
 s = -eps / sigma frozen over a step of length h: solved exactly (the exponential integrator), and to first order.
-(Anderson's -X - 2 s belongs to a time that runs backwards; with d tau > 0 it runs away from the data.)
+(Anderson's -X - 2 s belongs to a time that runs backwards; with d tau > 0 it runs away from the data.) Their last step
+would leave the noise of the first level in the data; samplers take ddim's in its place, which ends in x_0.
 
 A predictor-corrector takes before each step of the sde one of Langevin's at the same level,
 
@@ -81,6 +82,11 @@ def reverse_sde(log_snr: Floats) -> Floats:
     (alpha, alpha_), (sigma, _) = pairs(log_snr)
     a = alpha_ / alpha  # e^h
     return np.stack([a, -2 * (a - 1) / sigma, np.sqrt(a**2 - 1)], axis=1)
+
+
+def ending_in_data(coefficients: Floats, log_snr: Floats) -> Floats:
+    """The same steps but for the last, which is that of ddim: to the data expected there, without noise."""
+    return np.concatenate([coefficients[:-1], ddim(log_snr, 0.0)[-1:]])
 
 
 def euler_maruyama(log_snr: Floats) -> Floats:

@@ -108,14 +108,16 @@ def interpolate(
     start_seed: Seed = None,
     end_seed: Seed = None,
     steps: Annotated[int, typer.Option(min=2, help="Rows of the walk, both ends included.")] = 8,
-    path: Annotated[str, typer.Option(help="slerp or linear.")] = "slerp",
+    path: Annotated[str | None, typer.Option(help="slerp or linear; left out, what suits the model's codes.")] = None,
     condition: Condition = None,
     png: Png = None,
     npy: Npy = None,
     url: Url = LOCAL,
 ) -> None:
     """Walk from one data point to another (--ends), or from one sample to another (--start-seed, --end-seed)."""
-    body: dict[str, Any] = {"model": model, "steps": steps, "path": path}
+    body: dict[str, Any] = {"model": model, "steps": steps}
+    if path is not None:
+        body["path"] = path
     if ends is not None:
         rows = array(ends)
         if not isinstance(rows, list | np.ndarray) or len(rows) != 2:

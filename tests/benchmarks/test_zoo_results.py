@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.zoo_results import Entry, keep, read, recipe
+from benchmarks.zoo_results import Entry, has, keep, read, recipe
 from models.presets.preset import Preset, preset
 
 ENTRY: Entry = {"when": "2026-11-21", "where": "here", "measures": {"train_s": 1.0}}
@@ -28,6 +28,16 @@ def test_another_recipe_replaces_what_was_there(tmp_path: Path) -> None:
     kept = read(file)["moons"]
     assert set(kept["seeds"]) == {"1"}
     assert kept["run"] == recipe(moons(latent=2).run)
+
+
+def test_a_result_is_missing_that_lacks_what_another_seed_was_measured_in(tmp_path: Path) -> None:
+    file, run = tmp_path / "zoo.json", moons().run
+    keep(moons(), 0, ENTRY, file)
+    keep(moons(), 1, {**ENTRY, "measures": {"train_s": 1.0, "nll_nats": 2.0}}, file)
+    kept = read(file)["moons"]
+    assert [has(kept, run, seed) for seed in (0, 1, 2)] == [False, True, False]
+    assert not has(kept, moons(latent=2).run, 1)
+    assert not has(None, run, 1)
 
 
 def test_a_recipe_holds_what_a_preset_says_and_no_defaults() -> None:

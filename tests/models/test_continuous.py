@@ -1,5 +1,8 @@
 """Answers of a continuous flow: strangers share calls, and an engine without gradients gets the same numbers."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -87,6 +90,18 @@ def test_a_field_that_stands_still_leaves_the_prior_and_the_volume_of_a_level() 
     log_prior = torch.distributions.Normal(0.0, 1.0).log_prob(LEVELS.normalize(x_in_bin)).flatten(1).sum(1)
     expected = log_prior + LEVELS.log_jacobian + level_log_volume(LEVELS)
     torch.testing.assert_close(score(still, x, c, noise).value, expected)
+
+
+def test_the_tolerance_of_a_likelihood_does_not_depend_on_the_units_of_the_data() -> None:
+    """An offset of a thousand nats is no part of what the adaptive solver follows."""
+    x, c, noise = rows(3)
+    flow = scorer(DormandPrince(1.0, 0.0, 1e-2, 60), draws=1, exact=True)
+    near, far = (score(replace(flow, enter=entered(nats)), x, c, noise).value for nats in (0.0, 1000.0))
+    torch.testing.assert_close(far - 1000, near, rtol=0, atol=1e-9)
+
+
+def entered(nats: float) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    return lambda x: (LEVELS.normalize(x), x.new_full((len(x),), nats))
 
 
 @each_solver

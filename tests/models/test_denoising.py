@@ -45,6 +45,9 @@ def test_more_steps_than_levels_are_refused_where_steps_are_levels() -> None:
         levels(steps=1001)
     assert refusal.value.field == "options.steps"
     assert len(levels(steps=1001, grid="log_snr")) == 1001
+    with pytest.raises(InvalidInput, match="1 to 999"):  # it needs a level for the end of its last step
+        levels(sampler="ode", grid="levels", steps=1000)
+    assert len(np.unique(levels(sampler="ode", grid="levels", steps=999))) == 1000
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from models.noise import Noise
 from models.objectives.weighted_draws import Draws
-from models.refining import Refinement
+from models.refining import DRAWS, TRIAL, Refinement
 from models.scoring import score
 
 TOP = torch.tensor([[1.0, -2.0], [300.0, 0.5], [0.0, 0.0]], dtype=torch.float64)
@@ -23,7 +23,7 @@ def rough(top: Tensor, height: Tensor, at: Tensor, draws: Draws) -> Tensor:
 
 
 def climb(start: Callable[[Tensor], Tensor], steps: int, log_weight: Callable[..., Tensor] = hill) -> Refinement:
-    return Refinement(lambda top, _: start(top), log_weight, log_weight, k=2, n_steps=steps, first_draw=2)
+    return Refinement(lambda top, _: start(top), log_weight, log_weight, k=2, n_steps=steps, first_draw=2, size=2)
 
 
 def beside(top: Tensor) -> Tensor:
@@ -66,3 +66,16 @@ def test_what_the_climb_gained_is_told_also_where_gradients_were_turned_off() ->
         answer = score(climb(beside, 300), TOP[:1].clone(), HEIGHT[:1].clone(), Noise.rows(0, 1))
     torch.testing.assert_close(answer.terms["amortization_gap_nats"], 2 * HEIGHT[:1, 0], atol=1e-4, rtol=0)
     torch.testing.assert_close(answer.value, torch.zeros(1).double(), atol=1e-4, rtol=0)
+
+
+def test_what_stands_is_chosen_by_draws_that_no_step_and_no_bound_sees() -> None:
+    weighed: set[int] = set()
+
+    def recorded(top: Tensor, height: Tensor, at: Tensor, draws: Draws) -> Tensor:
+        weighed.update(draws.number.tolist())
+        return hill(top, height, at, draws)
+
+    scorer = Refinement(lambda top, _: top, recorded, hill, k=2, n_steps=3, first_draw=2, size=2)
+    score(scorer, TOP, HEIGHT, Noise.rows(0, 3))
+    stepped = range(2, 2 + 3 * DRAWS)
+    assert weighed == {0, 1, *range(stepped.stop, stepped.stop + TRIAL)}

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from models.objectives.dormand_prince import Attempt, advance
 from models.objectives.probability_flow import augmented, augmented_to_train
 from models.solving import DormandPrince, RungeKutta, Solver
 
@@ -67,6 +68,24 @@ def test_the_adaptive_solver_arrives_however_few_its_attempts() -> None:
     fine = solve(DormandPrince(0.0, 9.0, 1e-9, 400), x)
     assert rough.isfinite().all()
     torch.testing.assert_close(fine, x * torch.tensor(9.0).double().sin().exp(), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("spare", [1.4, 2.0, 4.0])
+def test_attempts_to_spare_give_what_the_tolerance_gives(spare: float) -> None:
+    """A field that is hard at the end of the way, where even steps would be too long."""
+
+    def steep(x: Tensor, at: Tensor) -> Tensor:
+        return -x / (1.001 - at)[:, None]
+
+    x, t, n = rows(3), torch.zeros(3).double(), 0
+    at = Attempt(x, t, t + 1 / 16, t > 0)
+    while (at.t < 1).any():
+        at, n = advance(steep, at.x, at.t, at.h, t + 1, 1e-5), n + 1
+    solver = DormandPrince(0.0, 1.0, 1e-5, round(spare * n))
+    state = solver.init(x)
+    for k in range(solver.steps):
+        state = solver.step(steep, state, torch.full((3,), k))
+    torch.testing.assert_close(state[0], at.x, rtol=1e-9, atol=1e-12)
 
 
 def test_no_field_is_asked_once_all_rows_have_arrived() -> None:

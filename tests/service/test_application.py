@@ -12,6 +12,13 @@ import pytest
 
 from models.data import TwoMoons
 from models.families import FAMILIES
+from models.families.ae import AE
+from models.families.ae_ot import AEOT
+from models.families.glann import GLANN
+from models.families.vae import VAE
+from models.families.wae import WAE
+from models.family import Family
+from models.objectives.code_priors import MixtureCodes, RingCodes, UniformCodes
 from models.spec import DataSpec
 from service.answers import Samples
 from service.application import Application
@@ -87,6 +94,28 @@ async def test_a_walk_tells_its_ends_by_seed_or_by_row(app: Application, asks: R
     assert by_seed.options == {"steps": 8, "path": "slerp", "start_seed": 1, "end_seed": 2}
     assert by_row.options == {"steps": 8, "path": "linear"}
     assert {name: row.shape for name, row in by_row.arrays.items()} == {"start": (1, 2), "end": (1, 2)}
+
+
+@pytest.mark.parametrize(
+    ("family", "path"),
+    [
+        (VAE(), "slerp"),
+        (AE(), "linear"),
+        (AEOT(), "linear"),
+        (GLANN(), "linear"),
+        (WAE(), "slerp"),
+        (WAE(prior_codes=RingCodes()), "slerp"),
+        (WAE(prior_codes=UniformCodes()), "linear"),
+        (WAE(prior_codes=MixtureCodes()), "linear"),
+    ],
+)
+async def test_a_walk_goes_where_codes_lie_unless_told(
+    app: Application, asks: Recorded, family: Family, path: str
+) -> None:
+    app = application(app.settings, [card("model", family, TwoMoons().spec)], asks)
+    for asked in (None, "slerp"):
+        await app.ask(Interpolate(model="model", start=np.zeros(2), end=np.ones(2), path=asked))
+    assert [question.options["path"] for question, _ in asks.questions] == [path, "slerp"]
 
 
 async def test_a_model_that_lacks_the_capability_says_what_it_can(app: Application, asks: Recorded) -> None:

@@ -966,7 +966,7 @@ class InterpolateRequest(_message.Message):
     steps: _builtins.int
     """8 where not set"""
     path: _builtins.str
-    """slerp (also where empty) or linear"""
+    """slerp or linear; empty: what suits the model's codes"""
     @_builtins.property
     def start(self) -> Global___Tensor: ...
     @_builtins.property

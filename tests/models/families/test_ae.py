@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from models.errors import InvalidInput
@@ -85,6 +86,12 @@ def test_training_finds_the_principal_subspace() -> None:
     found = matrix @ torch.linalg.pinv(matrix)  # projects onto the span of the decoder
     wanted = directions[:, -Z:] @ directions[:, -Z:].T
     assert torch.allclose(found, wanted, atol=1e-4)
+
+
+def test_covariances_that_would_fill_the_memory_are_refused() -> None:
+    assert AE(latent=128, density=MixtureDensity(components=1000)).latent == 128
+    with pytest.raises(ValidationError, match=r"lower density\.components or latent"):
+        AE(latent=1024, density=MixtureDensity(components=1000))
 
 
 def test_a_density_of_codes_moves_neither_encoder_nor_decoder() -> None:

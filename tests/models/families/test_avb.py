@@ -8,7 +8,7 @@ from scipy.integrate import quad
 from torch import Tensor, nn
 
 from models.families.avb import AVB, LOGISTIC, ProposalOptions
-from models.family import Batch
+from models.family import Batch, Loss
 from models.networks import Nets
 from models.noise import Noise
 from models.objectives.gaussians import Diagonal, kl_to_prior_nats, standard_log_prob
@@ -100,6 +100,42 @@ def test_a_posterior_that_is_the_prior_has_its_elbo() -> None:
     """T58, T03."""
     nets = gaussian(0.0, 1.0, contrast=(0.0, 1.0), adversary=Ratio(0.0, 1.0))
     assert z_score(scored(nets, 20_000), ELBO_OF_PRIOR) < 5
+
+
+def last_loss(nets: Nets, n: int) -> Loss:
+    """What encoder and decoder descend on, for this point n times."""
+    batch = Batch(rows(n), untold(rows(n)), torch.Generator().manual_seed(0), 0, 1, torch.arange(n))
+    *_, loss = FAMILY.losses(nets, batch)
+    assert loss.trains == ("encoder", "shape", "decoder", "scale")
+    return loss
+
+
+def slope(nets: Nets, name: str, n: int) -> Tensor:
+    """Of the last loss by the biases of a network."""
+    *_, bias = nets[name].parameters()
+    bias.requires_grad_()
+    (gradient,) = torch.autograd.grad(last_loss(nets, n).value, bias)
+    return gradient
+
+
+def test_what_is_descended_on_is_the_negative_elbo_and_flat_at_the_posterior() -> None:
+    """T58, T02: no noise is left in either."""
+    nets = gaussian(MEAN, POSTERIOR_VARIANCE, contrast=(0.0, 1.0), adversary=Ratio(MEAN, POSTERIOR_VARIANCE))
+    assert float(last_loss(nets, 50).value) == pytest.approx(-LOG_P, abs=1e-5)
+    assert slope(nets, "encoder", 50).numpy() == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize(("mean", "variance"), [(0.0, 1.0), (0.8, 0.4)])
+def test_what_is_descended_on_leads_to_the_posterior(mean: float, variance: float) -> None:
+    """T58, T02: -log p(x) + KL(q || posterior), and its slope by the mean and the log of the spread of q."""
+    nets, n = gaussian(mean, variance, contrast=(0.0, 1.0), adversary=Ratio(mean, variance)), 20_000
+    away, wider = mean - MEAN, variance / POSTERIOR_VARIANCE
+    kl = 0.5 * (away**2 / POSTERIOR_VARIANCE + wider - 1 - math.log(wider))
+    error = float(scored(nets, n).std()) / math.sqrt(n)
+    assert float(last_loss(nets, n).value) == pytest.approx(kl - LOG_P, abs=5 * error)
+    assert slope(nets, "encoder", n).numpy() == pytest.approx([away / POSTERIOR_VARIANCE, wider - 1], abs=0.3)
+    expected = [(w * mean - value) / VARIANCE for w, value in zip(W, X, strict=True)]
+    assert slope(nets, "decoder", n).numpy() == pytest.approx(expected, abs=0.2)
 
 
 def test_another_adversary_exceeds_the_likelihood() -> None:

@@ -73,6 +73,14 @@ def test_the_critic_does_not_pull_on_the_generator(game: AnyGame) -> None:
     assert set(torch.autograd.grad(loss.value, weights(nets, "generator"), allow_unused=True)) == {None}
 
 
+def test_a_step_of_the_critic_records_nothing_of_the_generator() -> None:
+    family = SMALL.model_copy(update={"critic_steps": 2})
+    nets, recorded = built(family, PLANE), list[bool]()
+    nets["generator"].register_forward_hook(lambda *_: recorded.append(torch.is_grad_enabled()))
+    assert len(list(family.losses(nets, batch(PLANE)))) == 3
+    assert recorded == [False, False, True]
+
+
 def test_the_critic_moves_before_the_loss_of_the_generator_is_computed() -> None:
     def generator_loss(*, critic_moves: bool) -> float:
         nets = built(SMALL, PLANE)

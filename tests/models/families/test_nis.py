@@ -1,6 +1,6 @@
 """Neural importance sampling against integrals that are known."""
 
-from math import log
+from math import isnan, log
 from pathlib import Path
 from typing import Literal
 
@@ -101,6 +101,34 @@ def test_a_training_lowers_the_variance_of_the_estimate(divergence: Literal["kl"
     metrics = evaluate(data, state)
     assert abs(metrics["integral"] - metrics["exact_integral"]) < 5 * metrics["integral_std_error"]
     assert metrics["variance_reduction"] > 5
+
+
+@pytest.mark.parametrize("f", [CornerPeak(), ProductPeak(), GaussianPeak(a=10.0), Camel(s=0.05)],
+                         ids=lambda f: f.integrand)  # fmt: skip
+def test_a_loss_is_a_number_where_floats_can_not_tell_the_integrand(f: Integrand) -> None:
+    """In 32 dimensions most of its values are less than 1e-38, or more than 1e38, and still differ."""
+    spec = UnitCube(d=32).spec
+    nis, x = NIS(integrand=f, width=8), Noise.rows(6, 64).uniform(0, (32,))
+    nets = nis.build(spec)
+    (loss,) = nis.losses(nets, Batch(x, untold(x), torch.Generator().manual_seed(0), 0, 1, torch.arange(len(x))))
+    slopes = torch.autograd.grad(loss.value, list(nets.parameters()))
+    assert loss.value.isfinite()
+    assert all(slope.isfinite().all() for slope in slopes)
+    assert any(slope.any() for slope in slopes)
+
+
+def test_samples_that_all_miss_a_peak_have_no_effect_and_no_reduction() -> None:
+    nis, spec = NIS(integrand=Camel(s=0.02), width=8), UnitCube(d=32).spec
+    x = Noise.rows(6, 50).uniform(0, (32,))
+    metrics = nis.diagnose(nis.build(spec).requires_grad_(False), x, untold(x), Noise.rows(0, 50))
+    assert (metrics["integral"], metrics["integral_std_error"]) == (0.0, 0.0)
+    assert isnan(metrics["effective_share"])
+    assert isnan(metrics["variance_reduction"])
+
+
+def test_the_effective_share_is_of_the_samples_that_count() -> None:
+    assert mean_and_error(torch.ones(10)).effective_share == pytest.approx(1)
+    assert mean_and_error(torch.tensor([5.0] + [0.0] * 9)).effective_share == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("divergence", ["kl", "chi2"])

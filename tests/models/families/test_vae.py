@@ -30,15 +30,15 @@ def set_affine(net: torch.nn.Module, weight: list[list[float]], bias: list[float
         b.copy_(torch.tensor(bias, dtype=torch.float64))
 
 
-def ppca(*, posterior: bool) -> Nets:
+def ppca(*, posterior: bool, variance: float = VARIANCE) -> Nets:
     """Nets of x = W z + sigma eps, with the true posterior or the prior for an encoder."""
     nets = LINEAR.build(PLANE).double().requires_grad_(False)
     set_affine(nets["decoder"], [[W[0]], [W[1]]], [0.0, 0.0])
-    precision = W[0] ** 2 + W[1] ** 2 + VARIANCE
+    precision = W[0] ** 2 + W[1] ** 2 + variance
     rows = [[W[0] / precision, W[1] / precision], [0.0, 0.0]] if posterior else [[0.0, 0.0], [0.0, 0.0]]
-    set_affine(nets["encoder"], rows, [0.0, math.log(VARIANCE / precision) if posterior else 0.0])
+    set_affine(nets["encoder"], rows, [0.0, math.log(variance / precision) if posterior else 0.0])
     with torch.no_grad():
-        nets["scale"].value.fill_(0.5 * math.log(VARIANCE))
+        nets["scale"].value.fill_(0.5 * math.log(variance))
     return nets
 
 

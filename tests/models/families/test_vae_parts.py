@@ -154,6 +154,17 @@ def test_refinement_closes_the_gap_it_tells() -> None:
     assert z_score(answer.terms["amortization_gap_nats"], GAP) < 5
 
 
+@pytest.mark.parametrize("steps", [1, 5, 50])
+def test_a_posterior_that_cannot_gain_loses_nothing_by_few_steps(steps: int) -> None:
+    """Each step is some widths of it long; rounding is slope enough."""
+    nets, x = ppca(posterior=True, variance=1e-3).float(), points(200).float()
+    amortized, answer = (
+        LINEAR.log_prob(nets, x, untold(x), Noise.rows(0, 200), ImportanceOptions(refine=n)) for n in (0, steps)
+    )
+    assert float((answer.value - amortized.value).min()) > -0.1
+    assert float(answer.terms["amortization_gap_nats"].mean()) > -0.01
+
+
 def test_refinement_of_a_row_does_not_depend_on_its_batch_mates() -> None:
     nets, x = ppca(posterior=False), torch.linspace(-2, 2, 10, dtype=torch.float64).view(5, 2)
     together = refined(nets, x, Noise.rows(0, 5), 20)
@@ -315,6 +326,22 @@ def test_what_a_code_tells_adds_up() -> None:
     assert set(flow.diagnose(flow.build(PLANE).requires_grad_(False), x, untold(x), noise)) == {"active_units"}
 
 
+class Stretched(nn.Module):
+    """A flow prior of narrow codes."""
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        return 1000 * z, z.new_full((len(z),), z.shape[1] * math.log(1000))
+
+
+def test_units_in_use_are_those_of_the_base_of_the_prior() -> None:
+    """A flow prior leaves the scale of z free."""
+    family = VAE(latent=3, width=8, prior_codes=FlowPrior(width=8))
+    nets, x = family.build(PLANE).requires_grad_(False), torch.zeros(200, 2)
+    nets["encoder"] = Table(1e-3 * torch.randn(200, 6, generator=rng(0)) * torch.tensor([1, 1, 0, 1, 1, 1]))
+    nets["prior"] = Stretched()
+    assert family.diagnose(nets, x, untold(x), Noise.rows(0, 200)) == {"active_units": 2}
+
+
 def test_a_perceptron_reads_images_no_convolution_covers() -> None:
     spec = DataSpec(shape=(1, 40, 40))
     nets = VAE(latent=2, width=8, network="perceptron").build(spec)
@@ -352,3 +379,8 @@ def test_the_decoder_mean_of_linear_weights_is_the_one_of_the_model() -> None:
     nets = ppca(posterior=True)
     z = torch.tensor([[2.0]], dtype=torch.float64)
     assert LINEAR.decode(nets, z, untold(z)).tolist() == [[2 * W[0], 2 * W[1]]]
+
+
+def test_the_largest_tensor_of_a_row_is_what_tells_its_pixels_or_its_posterior() -> None:
+    assert VAE(likelihood=Categorical()).row_size(SQUARES) == 17 * 64
+    assert VAE(latent=128, posterior=CholeskyPosterior()).row_size(SQUARES) == 128 * 131 // 2

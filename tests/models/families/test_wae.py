@@ -52,8 +52,9 @@ def test_the_cost_of_matched_codes_is_the_transport_cost() -> None:
 def test_no_other_matched_encoder_is_cheaper() -> None:
     """T59: the other linear map of N(0, s^2) to N(0, 1) costs (s + a)^2."""
     x = normal(1000, S, 0)
-    cost, _ = cost_and_penalty(scaling(encoder=-1 / S, decoder=A), x, 0)
+    cheapest, cost = (cost_and_penalty(scaling(encoder=sign / S, decoder=A), x, 0)[0] for sign in (1, -1))
     assert cost == pytest.approx((S + A) ** 2 * float((x**2).mean()) / S**2, rel=1e-9)
+    assert cheapest < cost
 
 
 def test_the_penalty_of_matched_codes_is_zero_in_the_mean() -> None:

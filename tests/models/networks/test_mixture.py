@@ -42,6 +42,15 @@ def test_its_draws_have_its_moments() -> None:
     assert float(((products.mean(0) - second) / (products.std(0) / n**0.5)).abs().max()) < 5
 
 
+def test_a_draw_is_made_by_the_component_its_uniform_picks() -> None:
+    net, rng = mixture(3, 2), torch.Generator().manual_seed(3)
+    eps, u01 = torch.randn(40, 2, generator=rng).double(), torch.rand(40, 1, generator=rng).double()
+    picked = np.searchsorted(net.logits.softmax(0).cumsum(0).numpy()[:-1], u01[:, 0].numpy())
+    assert set(picked) == {0, 1, 2}
+    expected = [net.mean[k] + net.cholesky()[k] @ row for k, row in zip(picked, eps, strict=True)]
+    torch.testing.assert_close(net(eps, u01), torch.stack(expected))
+
+
 def test_a_draw_of_one_component_needs_no_uniform() -> None:
     net = mixture(1, 2)
     eps = torch.ones(2, 2, dtype=torch.float64)

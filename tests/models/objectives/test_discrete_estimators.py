@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Generator, Tensor
 
 from models.objectives.discrete_estimators import Estimator, GumbelSoftmax, Reinforce, StraightThrough
@@ -105,3 +106,11 @@ def test_relaxed_codes_give_another_number_than_the_codes() -> None:
 def test_the_temperature_falls_geometrically_over_the_training() -> None:
     estimator = GumbelSoftmax(warmest=2.0, coldest=0.5)
     assert [estimator.tau(progress) for progress in (0.0, 0.5, 1.0)] == pytest.approx([2.0, 1.0, 0.5])
+
+
+@pytest.mark.parametrize("kind", [GumbelSoftmax, StraightThrough])
+def test_a_temperature_that_rises_or_ends_at_nothing_is_refused(kind: type[GumbelSoftmax | StraightThrough]) -> None:
+    with pytest.raises(ValidationError, match=r"warmest to coldest; coldest 2 is above 1"):
+        kind(warmest=1.0, coldest=2.0)
+    with pytest.raises(ValidationError, match=r"greater than or equal to 0\.001"):
+        kind(coldest=1e-9)

@@ -16,7 +16,7 @@ def linear(x: Tensor, at: Tensor) -> Tensor:
 
 
 def uneven(x: Tensor, at: Tensor) -> Tensor:
-    """x' = x cos t, so x(t) = x(0) e^{sin t}; the first row is a hundred times as fast."""
+    """x' = x cos t, so x(t) = x(0) e^{sin t}."""
     return x * at.cos()[:, None]
 
 

@@ -26,6 +26,10 @@ def normals(n: int, d: int, seed: int = 0) -> Tensor:
     return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
+def all_of(y: Tensor) -> Tensor:
+    return torch.ones(len(y), dtype=torch.bool)
+
+
 def slope(x: Tensor, y: Tensor, h: Tensor) -> Tensor:
     h = h.clone().requires_grad_()
     (g,) = torch.autograd.grad(energy(x, y, h, cells(x, y, h.detach())), h)
@@ -88,12 +92,18 @@ def test_between_two_centers_the_extension_is_between_their_points() -> None:
     centers = torch.tensor([[-1.0, 0.0], [1.0, 0.0], [50.0, 50.0]]).double()
     x = torch.tensor([[-1.0, 0.0], [-0.5, 0.0], [0.0, 0.0], [1.0, 0.0]]).double()
     expected = torch.tensor([[0.0, 0.0], [0.05, 0.0], [0.1, 0.0], [0.2, 0.0]]).double()
-    torch.testing.assert_close(extension(x, y, centers, 2, 1.0), expected, rtol=0, atol=1e-9)
+    torch.testing.assert_close(extension(x, y, centers, all_of(y), 2, 1.0), expected, rtol=0, atol=1e-9)
+
+
+def test_points_that_do_not_count_are_not_gone_to() -> None:
+    y, known = normals(20, 3), torch.arange(20) < 1
+    out = extension(normals(50, 3, seed=2), y, torch.zeros(20, 3).double(), known, 2, pi)
+    torch.testing.assert_close(out, y[:1].expand(50, -1))
 
 
 def test_one_neighbor_gives_the_points_themselves() -> None:
     y, centers = normals(20, 3), normals(20, 3, seed=1)
-    out = extension(normals(50, 3, seed=2), y, centers, 1, 1.0)
+    out = extension(normals(50, 3, seed=2), y, centers, all_of(y), 1, 1.0)
     assert torch.cdist(out, y).min(1).values.max() < 1e-6
 
 
@@ -103,8 +113,8 @@ def test_nothing_lies_between_modes_that_are_further_apart_than_the_angle() -> N
     y = torch.cat([0.1 * torch.randn(50, 1, generator=rng) - 2, 0.1 * torch.randn(50, 1, generator=rng) + 2]).double()
     y = y.sort(0).values
     centers, x = y, torch.linspace(-3, 3, 500).double()[:, None]
-    assert extension(x, y, centers, 2, 1.0).abs().min() > 1.5
-    assert extension(x, y, centers, 2, pi).abs().min() < 0.1
+    assert extension(x, y, centers, all_of(y), 2, 1.0).abs().min() > 1.5
+    assert extension(x, y, centers, all_of(y), 2, pi).abs().min() < 0.1
 
 
 def test_angles_are_between_the_facets_of_the_potential() -> None:

@@ -123,6 +123,15 @@ def equal_times(steps: int) -> Floats:
     return log_snr
 
 
+@pytest.mark.parametrize("sampler", ["sde", "euler_maruyama", "predictor_corrector", "ancestral"])
+@pytest.mark.parametrize("steps", [1, 2, 50, 1000])
+def test_no_noise_is_left_in_a_point_mass(sampler: str, steps: int) -> None:
+    """T63: also by the samplers that draw noise on their way."""
+    mean, variance = output_moments(steps_of(gaussian(0.8, 0.0), sampler=sampler, steps=steps))
+    assert mean == pytest.approx(0.8, abs=1e-9)
+    assert variance < 1e-18
+
+
 @pytest.mark.parametrize("steps", [100, 1000])
 def test_euler_and_maruyama_agree_with_the_exponential_integrator_to_first_order(steps: int) -> None:
     log_snr = equal_times(steps)
