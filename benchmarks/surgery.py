@@ -84,7 +84,7 @@ def main() -> int:
         for latent in NOTES:
             results.append(measured(name, x, latent, epochs))
             print(line(results[-1]), flush=True)
-            RESULTS.write_text("\n".join(page(results, load)) + "\n")
+            RESULTS.write_text("\n".join(page(results, load, asked.epochs)) + "\n")
     return 0
 
 
@@ -148,12 +148,13 @@ def apart(state: State, x: NDArray[np.uint8]) -> tuple[float, Surgery, int]:
     return float(log_likelihood) - parts.average_kl_nats, parts, active_units(mu)
 
 
-def page(results: list[Result], load: float) -> Iterator[str]:
+def page(results: list[Result], load: float, epochs: int) -> Iterator[str]:
     yield from (
         "# ELBO surgery",
         "",
-        f"`python benchmarks/surgery.py`, {datetime.now(UTC):%Y-%m-%d}, {platform.system()} {platform.machine()}, "
-        f"{os.cpu_count()} cores with a load of {load:.1f} beside it, no GPU, one thread, torch {torch.__version__}.",
+        f"`python benchmarks/surgery.py --epochs {epochs}`, {datetime.now(UTC):%Y-%m-%d}, "
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores with a load of {load:.1f} beside it, "
+        f"no GPU, one thread, torch {torch.__version__}.",
         "",
         INTRODUCTION,
         "",
