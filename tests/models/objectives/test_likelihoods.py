@@ -78,7 +78,7 @@ def test_a_scale_of_each_element_has_a_lower_end() -> None:
 def test_a_given_scale_is_not_learned() -> None:
     assert [Gaussian(scale=scale).learns_scale for scale in (0.1, "learned", "per_element")] == [False, True, False]
     assert Gaussian(scale=0.1).initial_log_scale == pytest.approx(math.log(0.1))
-    assert Gaussian.model_validate({"scale": "0.5"}).scale == 0.5  # as a command line gives it
+    assert Gaussian.model_validate({"scale": 0.5}).scale == 0.5
     with pytest.raises(ValidationError):
         Gaussian(scale=0.0)
 
