@@ -41,7 +41,7 @@ class Npy(Finite):
 
     def outline(self, root: Path) -> DataSpec:
         file = self._file(root)
-        headers = _array_headers(file, {"x", BESIDE.get(self.condition or "", "x")})
+        headers = _array_headers(file, {"x"} if self.condition is None else {"x", BESIDE[self.condition]})
         shape, dtype = headers["x"]
         _check_rows(shape, dtype, file.name)
         row = (1, *shape[1:]) if len(shape) == 3 else shape[1:]
