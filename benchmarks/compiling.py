@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Literal
@@ -146,14 +147,14 @@ def measured(case: Case, in_process: Callable[..., object], file: Path) -> Itera
     for rows in ROWS:
         x = inputs(case, rows)
         calls: list[Callable[[], object]] = [
-            lambda x=x: method(*x),  # type: ignore[misc]
-            lambda x=x: in_process(*x),  # type: ignore[misc]
-            lambda x=x: package(*x),  # type: ignore[misc]
+            partial(method, *x),
+            partial(in_process, *x),
+            partial(package, *x),
         ]
         error = None
         if half is not None:
             x_half = tuple(t.bfloat16() for t in x)
-            calls.append(lambda x_half=x_half: half(*x_half))  # type: ignore[misc]
+            calls.append(partial(half, *x_half))
             found = half(*x_half)
             error = difference(found.float() if isinstance(found, torch.Tensor) else found, method(*x))
         times = interleaved(calls)

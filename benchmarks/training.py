@@ -119,7 +119,7 @@ def plain_loop(run: Run, data: TrainingData) -> Iterator[object]:
     for x in plain_batches(data, adam.batch_size, run.seed):
         loss = loss_of(nets, x)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         torch.nn.utils.clip_grad_norm_(nets.parameters(), adam.clip_norm)
         optimizer.step()
         scheduler.step()

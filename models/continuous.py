@@ -105,15 +105,17 @@ class FlowScorer(Scorer):
     def step(self, state: State, k: Tensor, noise: Noise) -> State:
         x, c, values, *way = state
         j, i = k // self.solver.steps, k % self.solver.steps
-        values = values.clone()
-        if (begins := (i == 0) & (j > 0)).any():
+        begins, arrived = (i == 0) & (j > 0), i == self.solver.steps - 1
+        if (begins | arrived).any():
+            values = values.clone()
+        if begins.any():
             at = begins.nonzero()[:, 0].to(x.device)
             start, values[at, j[begins].to(x.device)] = self._start(x[at], noise[begins.numpy()], j[begins])
             way = [part.index_copy(0, at, new) for part, new in zip(way, self.solver.init(start), strict=True)]
         probe = None if self.exact else signs(noise.uniform(2 * j + 1, self.shape)).to(x)
         field = augmented(self._told(c), self.shape, probe)
         way = list(self.solver.step(field, tuple(way), i))
-        if (arrived := i == self.solver.steps - 1).any():
+        if arrived.any():
             values[arrived, j.to(x.device)[arrived]] += log_prob_at(way[0][arrived])
         return x, c, values, *way
 

@@ -70,23 +70,18 @@ class Refinement(Scorer):
     def finish(self, state: State, noise: Noise) -> LogProb:
         x, c, h, own, _, _ = state
         own = torch.where(self._gained(x, c, h, own, noise)[:, None], own, h)
-        amortized, refined = (
-            log_weights(partial(self.log_weight, x, c, q), noise, self.k, size=self.size) for q in (h, own)
-        )
+        amortized, refined = (self._log_weights(x, c, q, noise, self.k) for q in (h, own))
         value, std_error = importance_weighted_bound(refined)
         return LogProb(value, "lower_bound", std_error, {"amortization_gap_nats": refined.mean(0) - amortized.mean(0)})
 
     def _gained(self, x: Tensor, c: Tensor, h: Tensor, own: Tensor, noise: Noise) -> Tensor:
         """Whether lambda has the higher ELBO, (B,), by draws that neither a step nor the bound sees."""
-        first = np.full(len(noise), self.first_draw + DRAWS * self.n_steps)
+        first = self.first_draw + DRAWS * self.n_steps
+        before, after = (self._log_weights(x, c, q, noise, TRIAL, first=first).mean(0) for q in (h, own))
+        return after > before
 
-        def elbo(q: Tensor) -> Tensor:
-            log_w = log_weights(
-                lambda draws: self.log_weight(x, c, q, draws.after(first)), noise, TRIAL, size=self.size
-            )
-            return log_w.mean(0)
-
-        return elbo(own) > elbo(h)
+    def _log_weights(self, x: Tensor, c: Tensor, q: Tensor, noise: Noise, k: int, *, first: int = 0) -> Tensor:
+        return log_weights(partial(self.log_weight, x, c, q), noise, k, size=self.size, first=first)
 
     def _draws(self, noise: Noise, k: NDArray[np.int64]) -> Draws:
         return Draws.of(noise, range(DRAWS)).after(self.first_draw + DRAWS * k)

@@ -10,7 +10,6 @@ from typing import Any, final
 import numpy as np
 from pydantic import ValidationError
 
-from models.errors import InvalidInput
 from models.families import FAMILIES
 from models.family import Decodes, Encodes, Family, Options, Samples, Scores
 from models.spec import Shape
@@ -21,7 +20,7 @@ from service.conditions import Conditioning
 from service.domain import Card, Op, Preview, Question, Reply, Sampling
 from service.errors import Conflict, Failed, Invalid, Unsupported
 from service.settings import Settings
-from service.validation import parse
+from service.validation import parse, refusing
 
 BYTES_PER_VALUE = 4  # of float32
 TERMS = "terms."  # before the name of such an array of a reply
@@ -176,17 +175,12 @@ class Subject:
         wanted = option_types(type(self.family)).get(ask.op, Options)
         options = parse(wanted, ask.options, within="options")
         if isinstance(ask, Sample) and isinstance(self.family, Samples):
-            self._check_sampling(self.family, options)
+            with refusing("options"):
+                self.family.check_sampling(self.card.spec, options)
         chosen = options.model_dump(mode="json")
         if not ask.options:
             self.defaults[ask.op] = chosen
         return chosen
-
-    def _check_sampling(self, family: Samples, options: Options) -> None:
-        try:
-            family.check_sampling(self.card.spec, options)
-        except InvalidInput as error:
-            raise Invalid.field(error.field or "options", error.message) from error
 
     def _walk(self, ask: Interpolate) -> Question:
         """A question of an interpolation."""
@@ -214,10 +208,8 @@ class Subject:
         return Question(self.card.reference, ask.op, ask.steps, 0, options, ends | condition)
 
     def _check(self, field: str, x: np.ndarray, *, on_levels: bool = False) -> None:
-        try:
+        with refusing(field):
             self.card.spec.check(x, field=field, on_levels=on_levels)
-        except InvalidInput as error:
-            raise Invalid.field(error.field or field, error.message) from error
 
     def _check_codes(self, z: np.ndarray) -> None:
         shape = self.card.latent_shape

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from models.errors import InvalidInput
 from service.errors import FieldError, Invalid
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -22,6 +24,15 @@ def parse(model: type[Model], fields: object, *, within: str = "") -> Model:
         return model.model_validate(fields)
     except ValidationError as error:
         raise invalid(error.errors(include_url=False, include_input=False), fields, within=within) from None
+
+
+@contextmanager
+def refusing(field: str) -> Iterator[None]:
+    """What the laboratory refuses is refused by us; `field` is at fault where it names none. Raises Invalid."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise Invalid.field(error.field or field, error.message) from error
 
 
 def invalid(complaints: Sequence[Any], fields: object, *, within: str = "") -> Invalid:

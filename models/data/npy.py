@@ -37,7 +37,8 @@ class Npy(Finite):
     low: float | None = None
     high: float | None = None
     levels: int | None = Field(None, ge=2, le=65536)
-    condition: Literal["label", "vector"] | None = None  # type: ignore[assignment]  # what a model is told: `y` or `c`
+    # What a model is told, `y` or `c`: wider than the labels that other sources have.
+    condition: Literal["label", "vector"] | None = None  # type: ignore[assignment]
 
     def outline(self, root: Path) -> DataSpec:
         file = self._file(root)

@@ -102,7 +102,7 @@ class Bijection(nn.Module):
 
 
 @final
-class _InverseAutoregressive(MaskedAutoregressiveTransform):  # type: ignore[misc]
+class _InverseAutoregressive(MaskedAutoregressiveTransform):  # type: ignore[misc]  # zuko is untyped
     """zuko's transform, its parameters read from what it returns."""
 
     def forward(self, c: Tensor | None = None) -> Any:
@@ -110,7 +110,7 @@ class _InverseAutoregressive(MaskedAutoregressiveTransform):  # type: ignore[mis
 
 
 @final
-class _ReadsOutput(AutoregressiveTransform):  # type: ignore[misc]
+class _ReadsOutput(AutoregressiveTransform):  # type: ignore[misc]  # zuko is untyped
     """z_i = g(v_i; theta_i(z_<i)): after pass i, groups 1 to i of z are right."""
 
     def _call(self, v: Tensor) -> Tensor:
@@ -133,7 +133,7 @@ class _ReadsOutput(AutoregressiveTransform):  # type: ignore[misc]
 
 
 @final
-class CubeSpline(RationalQuadratic):  # type: ignore[misc]
+class CubeSpline(RationalQuadratic):  # type: ignore[misc]  # zuko is untyped
     """A rational-quadratic spline of [-5, 5] onto itself whose slopes at the ends are free too: K, K and K + 1."""
 
     def __init__(self, widths: Tensor, heights: Tensor, slopes: Tensor) -> None:

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 RATE, BETAS, EPSILON = 0.1, (0.9, 0.99), 1e-8
 
 
-def step(g: Tensor, m: Tensor, v: Tensor, k: Tensor | int, steps: int) -> tuple[Tensor, Tensor, Tensor]:
+def step(g: Tensor, m: Tensor, v: Tensor, k: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:
     """A step along the gradient, (B, P), to add or to take off, and the moments after it. The rate falls to zero.
 
     Arguments:
         g: the gradient, (B, P).
         m, v: its first and second moment before, (B, P).
-        k: which step it is, from 0: one number, or (B, 1).
+        k: which step it is, from 0, (B, 1).
         steps: how many there are.
     """
     m, v = BETAS[0] * m + (1 - BETAS[0]) * g, BETAS[1] * v + (1 - BETAS[1]) * g**2

@@ -44,7 +44,7 @@ class Draws(NamedTuple):
         return repeat(rows, self.n_draws)
 
 
-def log_weights(log_weight: Callable[[Draws], Tensor], noise: Noise, k: int, *, size: int) -> Tensor:
+def log_weights(log_weight: Callable[[Draws], Tensor], noise: Noise, k: int, *, size: int, first: int = 0) -> Tensor:
     """Of k draws of every row, (k, B) nats, float64.
 
     Arguments:
@@ -52,11 +52,12 @@ def log_weights(log_weight: Callable[[Draws], Tensor], noise: Noise, k: int, *, 
         noise: B rows.
         k: how many draws.
         size: numbers in the largest tensor of one row.
+        first: the number of the first draw.
     """
     at_once = max(1, min(ROWS_AT_ONCE, NUMBERS_AT_ONCE // size) // len(noise))
     chunks = []
-    for start in range(0, k, at_once):
-        draws = Draws.of(noise, range(start, min(start + at_once, k)))
+    for start in range(first, first + k, at_once):
+        draws = Draws.of(noise, range(start, min(start + at_once, first + k)))
         chunks.append(log_weight(draws).view(draws.n_draws, -1))
     return torch.cat(chunks).double()
 

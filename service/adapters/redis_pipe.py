@@ -84,7 +84,7 @@ class Pipe(asyncio.Protocol):
 
 
 def _packed(command: tuple[Word, ...]) -> bytes:
-    packed: bytes = hiredis.pack_command(command)  # type: ignore[arg-type]
+    packed: bytes = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub means a tuple of one
     return packed
 
 
