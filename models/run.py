@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from math import ceil
 from typing import Any, Self
 
@@ -56,3 +58,50 @@ class Run(Config):
         if isinstance(optimizer, dict) and "family" in fields.data:
             return {**fields.data["family"].optimizer.model_dump(), **optimizer}
         return optimizer
+
+    def changed(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of this run, those of `changes` in their place: field by field within an object of the same kind.
+
+        An object of another kind (another family, another source) takes the place of the whole one. The optimizer was
+        chosen for the family and goes with it; `steps` and `epochs` exclude each other.
+        """
+        fields = self.model_dump(mode="json")
+        family = changes.get("family")
+        if isinstance(family, Mapping) and not _same_kind(fields["family"], family):
+            del fields["optimizer"]
+        if "budget" in changes:
+            del fields["budget"]
+        return _merged(fields, changes)
+
+
+def _merged(fields: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**fields, **changes}
+    for name, old in fields.items():
+        new = changes.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping) and _same_kind(old, new):
+            merged[name] = _merged(old, new)
+    return merged
+
+
+def _same_kind(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether no tag of `new` (the field that says which member of a union an object is) differs from that of `old`."""
+    return all(old[tag] == new[tag] for tag in _tags() if tag in new and isinstance(old.get(tag), str))
+
+
+@lru_cache(maxsize=1)
+def _tags() -> frozenset[str]:
+    """The tags of all unions within a run."""
+    return frozenset(_discriminators(Run.model_json_schema()))
+
+
+def _discriminators(schema: Any) -> Iterator[str]:
+    match schema:
+        case {"discriminator": {"propertyName": name}}:
+            yield name
+        case list():
+            for each in schema:
+                yield from _discriminators(each)
+            return
+    if isinstance(schema, dict):
+        for each in schema.values():
+            yield from _discriminators(each)

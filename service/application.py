@@ -93,9 +93,9 @@ class Application:
         """The file that a sampling left. Raises NotFound, Conflict."""
         job = await self.jobs.get(job_id)
         if job.ask is None:
-            raise Conflict(f"job {job.id} trains a model and leaves no file; see GET /models/{job.model}")
+            raise Conflict(f"job {job.id} trains a model and leaves no file; its result is the model {job.model}")
         if not job.state.is_final:
-            raise Conflict(f"job {job.id} is {job.state}; wait for its end: GET /jobs/{job.id}/events")
+            raise Conflict(f"job {job.id} is {job.state}; watch its events and wait for its end")
         if job.state is not State.SUCCEEDED or job.file_bytes is None or job.file_sha256 is None:
             raise Conflict(f"job {job.id} {job.state} and left no file; ask for it again")
         if not await self.files.has(job):
@@ -284,14 +284,14 @@ def _shortest_s(ask: AnyAsk, timeout_s: float | None) -> float | None:
 
 def _run(command: Train) -> Run:
     """The run of a command. Raises NotFound."""
-    if command.run is not None:
-        return command.run
-    if command.preset not in PRESETS:
-        wanted = str(command.preset)[:100]
+    if command.preset is not None and command.preset not in PRESETS:
+        wanted = command.preset[:100]
         near = get_close_matches(wanted, PRESETS)
         hint = f"did you mean {', '.join(near)}? " if near else ""
-        raise NotFound(f"there is no preset {wanted!r}; {hint}GET /presets lists all")
-    return PRESETS[command.preset].run
+        raise NotFound(f"there is no preset {wanted!r}; {hint}list the presets for all")
+    if command.run is not None:
+        return command.run
+    return PRESETS[str(command.preset)].run
 
 
 def _check_reference(kind: TypeAdapter[str], reference: str) -> str:

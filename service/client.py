@@ -76,7 +76,7 @@ class Client:
         run: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> dict[str, Any]:
-        """Start a job from a preset or a run, one of them; gives its record."""
+        """Start a job from a preset, a run, or a preset with the fields of `run` changed; gives its record."""
         body = {"model": model, **_given({"preset": preset, "run": run})}
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         answer: dict[str, Any] = self._post("/train", body, headers=headers).json()

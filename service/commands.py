@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from models.family import PathName
 from models.numbers_only import NumbersOnly
+from models.presets import PRESETS
 from models.run import Run
 from service.domain import Name, Op, Reference
 
@@ -67,17 +81,37 @@ class Command(NumbersOnly):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
 
 
+def _changed_preset(run: Any, validate: ValidatorFunctionWrapHandler, fields: ValidationInfo) -> Any:
+    """A run as it stands; beside a preset, the preset's run with these fields changed."""
+    preset = fields.data.get("preset")
+    if preset is None or run is None:
+        return validate(run)
+    if not isinstance(run, Mapping):
+        raise ValueError("must be an object of the preset's fields to change")
+    if preset not in PRESETS:
+        return None  # the application refuses the preset by its name
+    return validate(PRESETS[preset].run.changed(run))
+
+
+class _OrChanges:
+    """In the schema: a run, or fields of a preset's run."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        changes = {"type": "object", "additionalProperties": True, "description": "beside `preset`: fields to change"}
+        return {"anyOf": [handler(core), changes]}
+
+
 class Train(Command):
-    """Train `model`: its next version is what `run`, or the named preset, leaves."""
+    """Train `model`: its next version is what `run` leaves, or the preset, or the preset with the fields of `run`."""
 
     model: Name
     preset: str | None = None
-    run: Run | None = None
+    run: Annotated[Run | None, WrapValidator(_changed_preset), _OrChanges()] = None
 
     @model_validator(mode="after")
-    def _one(self) -> Self:
-        if (self.preset is None) == (self.run is None):
-            raise ValueError("give preset or run, one of them")
+    def _any(self) -> Self:
+        if self.preset is None and self.run is None:
+            raise ValueError("give preset, run, or a preset and the fields of its run to change")
         return self
 
 

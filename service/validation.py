@@ -58,9 +58,8 @@ def _path(complaint: Mapping[str, Any], fields: object) -> Iterator[str]:
     # Of a missing field the last part is its name, whatever the values are.
     *location, last = complaint["loc"] if complaint["type"] == "missing" else (*complaint["loc"], None)
     for part, following in pairwise((*location, last)):
-        is_tag = isinstance(value, Mapping) and part in _texts(value) and (part not in value or following == part)
-        if is_tag:
-            continue
+        if isinstance(value, Mapping) and (part not in value or (part in _texts(value) and following == part)):
+            continue  # a tag; it may come from a preset
         yield str(part)
         if isinstance(value, Mapping):
             value = value.get(part)

@@ -50,7 +50,7 @@ class DiskModels:
         if cards is None:
             cards = await asyncio.to_thread(self._cards, model)
         if not cards:
-            raise NotFound(f"there is no model {model!r}; `GET /models` lists those there are")
+            raise NotFound(f"there is no model {model!r}; list the models for those there are")
         return cards
 
     async def get(self, reference: str) -> Card:

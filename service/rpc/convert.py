@@ -25,14 +25,12 @@ DTYPES = {"float32": "<f4", "float64": "<f8", "uint8": "u1", "int32": "<i4", "in
 def train(request: pb.TrainRequest) -> Train:
     """Raises Invalid."""
     fields: dict[str, Any] = {"model": request.model}
-    if request.WhichOneof("what") == "preset":
+    if request.HasField("preset"):
         fields["preset"] = request.preset
-        if request.HasField("seed"):
-            raise Invalid.field("seed", "a preset has its own; give run to choose another")
-    elif request.WhichOneof("what") == "run":
+    if request.HasField("run"):
         fields["run"] = from_struct(request.run)
-        if request.HasField("seed"):
-            fields["run"]["seed"] = request.seed
+    if request.HasField("seed") and fields.keys() & {"preset", "run"}:
+        fields["run"] = fields.get("run", {}) | {"seed": request.seed}
     return parse(Train, fields)
 
 

@@ -50,7 +50,7 @@ def obey(order: SampleOrder, device: torch.device, say: Say, stop: threading.Eve
 
 def _load(order: SampleOrder, device: torch.device) -> Model:
     if not order.model.is_dir():
-        raise BadCheckpoint(f"the model {order.ask.model} is gone; ask one of those that `GET /models` lists")
+        raise BadCheckpoint(f"the model {order.ask.model} is gone; ask one of the models that are listed")
     return load_model(order.model, device)
 
 

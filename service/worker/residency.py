@@ -158,13 +158,13 @@ class Residency:
 
     def _read(self, reference: str) -> Model:
         if self.stamp(reference) is None:
-            raise NotFound(f"the model {reference} is gone; see GET /models for those there are")
+            raise NotFound(f"the model {reference} is gone; list the models for those there are")
         try:
             model = load_model(Path(self._folder(reference)), self._device)
             return model if self._compiler is None else self._compiler.serve(model)
         except BadCheckpoint as error:
             if self.stamp(reference) is None:
-                raise NotFound(f"the model {reference} is gone; see GET /models for those there are") from error
+                raise NotFound(f"the model {reference} is gone; list the models for those there are") from error
             raise Failed(f"the model {reference} cannot be loaded: {error.message}; train it again") from error
         except torch.OutOfMemoryError as error:
             raise Failed(f"the model {reference} does not fit into the device's memory") from error

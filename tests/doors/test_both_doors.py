@@ -287,6 +287,12 @@ async def test_a_training_starts_alike_through_both_doors_and_once_for_a_key(doo
          422, "run.data.low"),
         ({"model": "m", "run": {"family": {"family": "gan"}, "data": {"source": "digits", "condition": "label"}}}, 422,
          "run.data"),
+        ({"model": "m", "preset": "nobody", "run": {"seed": 1}}, 404, None),
+        ({"model": "m", "preset": "vae-digits", "run": {"family": {"latnet": 1}}}, 422, "run.family.latnet"),
+        ({"model": "m", "preset": "vae-digits", "run": {"optimizer": {"lr": -1}}}, 422, "run.optimizer.lr"),
+        ({"model": "m", "preset": "vae-digits", "run": {"family": {"likelihood": {"likelihood": "x"}}}}, 422,
+         "run.family.likelihood"),
+        ({"model": "m", "preset": "vae-digits", "run": {"sed": 1}}, 422, "run.sed"),
     ],
 )  # fmt: skip
 async def test_a_bad_run_is_refused_naming_the_field_as_the_client_wrote_it(
@@ -301,6 +307,19 @@ async def test_a_bad_run_is_refused_naming_the_field_as_the_client_wrote_it(
     with pytest.raises(grpc.aio.AioRpcError) as failed:
         await doors.stub.Train(request)
     assert failed.value.details() == problem["detail"]
+
+
+async def test_a_preset_is_trained_with_some_fields_changed(doors: Doors) -> None:
+    changes = {"family": {"latent": 5}, "budget": {"steps": 7}}
+    started = await doors.rest.post("/train", json={"model": "m", "preset": "vae-digits", "run": changes | {"seed": 3}})
+    request = pb.TrainRequest(model="m", preset="vae-digits", seed=3)
+    request.run.update(changes)
+    also = await doors.stub.Train(request)
+    run = started.json()["run"]
+    assert (run["family"]["latent"], run["budget"]["steps"], run["seed"]) == (5, 7, 3)
+    assert run["data"] == {"source": "digits", "condition": None}
+    assert (await doors.rest.get(f"/jobs/{also.id}")).json()["run"] == run
+    assert started.json()["preset"] == also.preset == "vae-digits"
 
 
 async def test_a_file_under_the_data_root_can_be_trained_on(doors: Doors) -> None:

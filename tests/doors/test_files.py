@@ -242,7 +242,7 @@ async def test_a_file_that_is_not_there_is_refused_with_the_reason(doors: Doors)
     for job_id, status, says in [
         (UNKNOWN, 404, "there is no job"),
         (training, 409, "leaves no file"),
-        (waiting, 409, f"is queued; wait for its end: GET /jobs/{waiting}/events"),
+        (waiting, 409, "is queued; watch its events and wait for its end"),
         (cancelled, 409, "cancelled and left no file"),
         (failed, 409, "failed and left no file"),
     ]:

@@ -100,10 +100,15 @@ async def test_a_large_double_that_need_not_be_whole_is_kept(doors: Doors) -> No
     assert (await doors.stub.Train(request)).run["optimizer"]["clip_norm"] == 1e30
 
 
-async def test_a_preset_has_its_own_seed(doors: Doors) -> None:
-    with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await doors.stub.Train(pb.TrainRequest(model="m", preset="vae-digits", seed=1))
-    assert failed.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+async def test_a_preset_takes_another_seed(doors: Doors) -> None:
+    seed = 2**63 - 1  # beyond what a Struct's double holds
+    job = await doors.stub.Train(pb.TrainRequest(model="m", preset="vae-digits", seed=seed))
+    assert (await doors.rest.get(f"/jobs/{job.id}")).json()["run"]["seed"] == seed
+
+
+async def test_a_seed_alone_is_no_run(doors: Doors) -> None:
+    with pytest.raises(grpc.aio.AioRpcError, match="give preset, run, or a preset and the fields"):
+        await doors.stub.Train(pb.TrainRequest(model="m", seed=1))
 
 
 async def test_a_request_of_many_faults_is_refused_within_what_a_status_may_hold(doors: Doors) -> None:

@@ -179,9 +179,9 @@ async def test_a_training_wakes_a_worker_and_is_recorded_with_its_whole_run(app:
 
 
 async def test_an_unknown_preset_names_those_that_are_near(app: Application) -> None:
-    with pytest.raises(NotFound, match=r"did you mean vae-digits, .*\? GET /presets lists all"):
+    with pytest.raises(NotFound, match=r"did you mean vae-digits, .*\? list the presets for all"):
         await app.train(Train(model="m", preset="vae-digit"))
-    with pytest.raises(NotFound, match="there is no preset 'xyz'; GET /presets"):
+    with pytest.raises(NotFound, match="there is no preset 'xyz'; list the presets"):
         await app.train(Train(model="m", preset="xyz"))
 
 

@@ -117,28 +117,34 @@ class TrainRequest(_message.Message):
     """Of the run. A Struct's numbers are doubles, so this field wins over `run.seed` where it is set."""
     idempotency_key: _builtins.str
     @_builtins.property
-    def run(self) -> _struct_pb2.Struct: ...
+    def run(self) -> _struct_pb2.Struct:
+        """A run as `GET /families` describes it; beside a preset, the fields of its run to change."""
+
     def __init__(
         self,
         *,
         model: _builtins.str = ...,
-        preset: _builtins.str = ...,
+        preset: _builtins.str | None = ...,
         run: _struct_pb2.Struct | None = ...,
         seed: _builtins.int | None = ...,
         idempotency_key: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "preset", b"preset", "run", b"run", "seed", b"seed", "what", b"what"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_preset", b"_preset", "_run", b"_run", "_seed", b"_seed", "preset", b"preset", "run", b"run", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "idempotency_key", b"idempotency_key", "model", b"model", "preset", b"preset", "run", b"run", "seed", b"seed", "what", b"what"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preset", b"_preset", "_run", b"_run", "_seed", b"_seed", "idempotency_key", b"idempotency_key", "model", b"model", "preset", b"preset", "run", b"run", "seed", b"seed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__preset: _TypeAlias = _typing.Literal["preset"]  # noqa: Y015
+    _WhichOneofArgType__preset: _TypeAlias = _typing.Literal["_preset", b"_preset"]  # noqa: Y015
+    _WhichOneofReturnType__run: _TypeAlias = _typing.Literal["run"]  # noqa: Y015
+    _WhichOneofArgType__run: _TypeAlias = _typing.Literal["_run", b"_run"]  # noqa: Y015
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
-    _WhichOneofReturnType_what: _TypeAlias = _typing.Literal["preset", "run"]  # noqa: Y015
-    _WhichOneofArgType_what: _TypeAlias = _typing.Literal["what", b"what"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__preset) -> _WhichOneofReturnType__preset | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__run) -> _WhichOneofReturnType__run | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_what) -> _WhichOneofReturnType_what | None: ...
 
 Global___TrainRequest: _TypeAlias = TrainRequest  # noqa: Y015
 
