@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from service import local
-from service.cli.following import left
+from service.cli.following import Pace
 from service.client import Client, Refused
 from service.supervision import CannotStart
 
@@ -67,7 +67,10 @@ def show(client: Client, preset: str) -> int:
         if name in WORDS:
             console.print(f"  {value:8.2f}  [dim]{WORDS[name]}[/]")
 
-    able = client.get(f"/models/{model}")["capabilities"]
+    card = client.get(f"/models/{model}")
+    for note in card["notes"]:
+        console.print(f"  note: {note}", markup=False)
+    able = card["capabilities"]
     heading("POST /sample", model=model, n=ACROSS, seed=3)
     began = monotonic()
     answer = client.ask("sample", {"model": model, "n": ACROSS, "seed": 3}).json()
@@ -102,6 +105,7 @@ def follow(client: Client, job_id: str) -> Iterator[tuple[int, float]]:
         TextColumn("{task.fields[told]}"),
         TimeElapsedColumn(),
     )
+    pace = Pace()
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("waiting for the worker", total=None, told="")
         for kind, data in client.watch(job_id):
@@ -110,7 +114,7 @@ def follow(client: Client, job_id: str) -> Iterator[tuple[int, float]]:
                 yield data["step"], value
                 description = f"step {data['step']} of {data['total_steps']}, {name} {value:.1f}"
                 bar.update(task, description=description, completed=data["step"], total=data["total_steps"])
-                bar.update(task, told=left(data))
+                bar.update(task, told=pace.left(data))
 
 
 def draw_curve(curve: list[tuple[int, float]]) -> None:

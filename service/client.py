@@ -105,15 +105,9 @@ class Client:
         Raises Refused, Unreachable, Torn, and OSError where `path` cannot be written.
         """
         job = self.get(f"/jobs/{job_id}")
-        unfinished = path.with_name(f"{path.name}.part")
-        try:
-            with unfinished.open("wb") as stream:
-                digest = self._fetch(job, stream)
-            if digest != job["file_sha256"]:
+        with whole_file(path) as stream:
+            if self._fetch(job, stream) != job["file_sha256"]:
                 raise Torn(f"what came is not the file of job {job_id}: its sha256 differs; download it again")
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
 
     def _fetch(self, job: Mapping[str, Any], stream: BinaryIO) -> str:
         """Write a job's file, however often the connection breaks off; gives its sha256."""
@@ -178,22 +172,14 @@ class Client:
         Gives the record of the job that was started in the place of an answer, where one was: then there is no file.
         Raises Refused, Unreachable, and OSError where the file cannot be written.
         """
-        if file.exists() and not file.is_file():  # a pipe
-            return self._write(op, body, file, accept)
-        unfinished = file.with_name(f"{file.name}.part")
-        try:
-            job = self._write(op, body, unfinished, accept)
-            if job is None:
-                unfinished.replace(file)
-            return job
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with whole_file(file) as stream:
+            return self.write(op, body, stream, accept=accept)
 
-    def _write(self, op: str, body: Mapping[str, Any], file: Path, accept: str) -> dict[str, Any] | None:
+    def write(self, op: str, body: Mapping[str, Any], stream: BinaryIO, *, accept: str) -> dict[str, Any] | None:
+        """Write the answer to `POST /{op}` to an open file as it comes; otherwise as `save`."""
         headers = {"Content-Type": "application/json", "Accept": accept}
-        content = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+        content = _dumps(body)
         with (
-            file.open("wb") as stream,
             self._reaching("POST", f"/{op}"),
             self._http.stream("POST", f"/{op}", content=content, headers=headers) as answer,
         ):
@@ -205,8 +191,7 @@ class Client:
                 job: dict[str, Any] = answer.json()
                 return job
             try:
-                for piece in answer.iter_bytes():
-                    stream.write(piece)
+                stream.writelines(answer.iter_bytes())
             except httpx.RemoteProtocolError as error:
                 raise Unreachable(f"the answer of {self.url} broke off; its log tells why") from error
         return None
@@ -243,7 +228,7 @@ class Client:
                     kind, data = "message", ""
 
     def _post(self, path: str, body: Any, *, headers: Mapping[str, str] = {}) -> httpx.Response:
-        content = b"" if body is None else orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+        content = b"" if body is None else _dumps(body)
         return self._request("POST", path, content=content, headers={"Content-Type": "application/json", **headers})
 
     def _request(
@@ -272,6 +257,32 @@ class Client:
             raise Unreachable(
                 f"nothing answers at {self.url} ({error}); start the service with `pushforward up`, or give its --url"
             ) from error
+
+
+@contextmanager
+def whole_file(file: Path) -> Iterator[BinaryIO]:
+    """A file that appears when it was written whole, and not at all if that fails or nothing is written."""
+    if file.exists() and not file.is_file():  # a pipe
+        with file.open("wb") as stream:
+            yield stream
+        return
+    unfinished = file.with_name(f"{file.name}.part")
+    try:
+        with unfinished.open("wb") as stream:
+            yield stream
+            written = stream.tell()
+        if written:
+            unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _dumps(body: Any) -> bytes:
+    """As JSON. Raises Refused for what JSON cannot hold, before it is sent."""
+    try:
+        return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+    except orjson.JSONEncodeError as error:
+        raise Refused({"status": 400, "detail": f"the request cannot be written as JSON: {error}"}) from error
 
 
 def _given(fields: Mapping[str, Any]) -> dict[str, Any]:

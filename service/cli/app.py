@@ -1,14 +1,19 @@
-"""The command line: `pushforward up` runs the service, every other verb asks it."""
+"""The command line: `pushforward up` runs the service, every other verb calls its REST API."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from service.cli.asks import decode, encode, interpolate, likelihood, reconstruct, sample
 from service.cli.catalog import families, models, presets
 from service.cli.jobs import jobs, train
+from service.cli.schemas import run_lines
+from service.cli.terminal import out
 from service.cli.up import up
 
 app = typer.Typer(
@@ -16,8 +21,19 @@ app = typer.Typer(
     help="Train generative models on your own data and serve them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    rich_markup_mode=None,  # plain text, in pipes too
 )
+
+
+class TrainCommand(TyperCommand):
+    """Its help lists the fields of a run, which are flags too."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """The fields of a run, after the declared options."""
+        with formatter.section("Fields of a run (`pushforward families NAME` shows those of a family)"):
+            formatter.write_dl([(line.name, line.sentence) for line in run_lines()], col_max=24)
+
+
 VERBS: tuple[Callable[..., None], ...] = (
     up,
     families,
@@ -32,10 +48,29 @@ VERBS: tuple[Callable[..., None], ...] = (
     reconstruct,
     interpolate,
 )
+
 FLAGS_OF_A_RUN = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 for verb in VERBS:
-    app.command(context_settings=FLAGS_OF_A_RUN if verb is train else None)(verb)
+    if verb is train:
+        app.command(cls=TrainCommand, context_settings=FLAGS_OF_A_RUN)(verb)
+    else:
+        app.command()(verb)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"pushforward {version('pushforward')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Train generative models on your own data and serve them."""
 
 
 def main() -> None:

@@ -1,9 +1,12 @@
-"""Questions to a model, the same commands as the doors."""
+"""Requests to a model, the same as over REST and gRPC."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,22 +14,31 @@ import numpy as np
 import typer
 
 from service.cli.jobs import fetch
+from service.cli.names import complete_models
+from service.cli.parts import joined, parts
 from service.cli.terminal import LOCAL, Url, client_at, err, fail
 from service.cli.values import array, chosen, condition_of, options_of
-from service.client import Client
+from service.client import Client, whole_file
 
-Model = Annotated[str, typer.Argument(help="NAME is the newest version; NAME@3 is version 3.")]
+STANDARD_OUTPUT = Path("-")
+PNG, NPY = "image/png", "application/x-npy"
+
+Model = Annotated[
+    str, typer.Argument(help="NAME is the newest version; NAME@3 is version 3.", autocompletion=complete_models)
+]
 Rows = Annotated[str, typer.Option("--x", help="Rows: an .npy file, or JSON in a file or on standard input (-).")]
-Seed = Annotated[int | None, typer.Option(min=0, help="The same seed gives the same answer.")]
-Choice = Annotated[list[str] | None, typer.Option("--option", "-o", help="KEY=VALUE of the family, see `families`.")]
+Seed = Annotated[int | None, typer.Option(min=0, max=2**64 - 1, help="The same seed gives the same answer.")]
+Choice = Annotated[
+    list[str] | None, typer.Option("--option", "-o", help="KEY=VALUE, see `pushforward families FAMILY`.")
+]
 Condition = Annotated[
     str | None,
     typer.Option(
         "--condition", help="A label (3) or a vector (0.1,0.2) for all rows; for each row JSON, or an .npy file."
     ),
 ]
-Png = Annotated[Path | None, typer.Option("--png", help="Write a picture.")]
-Npy = Annotated[Path | None, typer.Option("--npy", help="Write an array.")]
+Png = Annotated[Path | None, typer.Option("--png", help="Write a picture; - is standard output.")]
+Npy = Annotated[Path | None, typer.Option("--npy", help="Write an array; - is standard output.")]
 
 
 def sample(
@@ -70,14 +82,14 @@ def likelihood(
 ) -> None:
     """log p(x) of each row, in nats."""
     body = {"model": model, "x": array(x), "seed": seed}
-    ask(url, "likelihood", body | chosen(condition, option), None, npy)
+    ask_in_parts(url, "likelihood", "x", body | chosen(condition, option), None, npy)
 
 
 def encode(
     model: Model, x: Rows, condition: Condition = None, option: Choice = None, npy: Npy = None, url: Url = LOCAL
 ) -> None:
     """The latent code of each row."""
-    ask(url, "encode", {"model": model, "x": array(x)} | chosen(condition, option), None, npy)
+    ask_in_parts(url, "encode", "x", {"model": model, "x": array(x)} | chosen(condition, option), None, npy)
 
 
 def decode(
@@ -90,14 +102,14 @@ def decode(
     url: Url = LOCAL,
 ) -> None:
     """The data of each latent code."""
-    ask(url, "decode", {"model": model, "z": array(z)} | chosen(condition, option), png, npy)
+    ask_in_parts(url, "decode", "z", {"model": model, "z": array(z)} | chosen(condition, option), png, npy)
 
 
 def reconstruct(
     model: Model, x: Rows, condition: Condition = None, png: Png = None, npy: Npy = None, url: Url = LOCAL
 ) -> None:
     """Encode and decode each row."""
-    ask(url, "reconstruct", {"model": model, "x": array(x)} | chosen(condition, None), png, npy)
+    ask_in_parts(url, "reconstruct", "x", {"model": model, "x": array(x)} | chosen(condition, None), png, npy)
 
 
 def interpolate(
@@ -128,10 +140,8 @@ def interpolate(
 
 
 def ask(url: str, op: str, body: dict[str, Any], png: Path | None, npy: Path | None) -> None:
-    """Ask, and write the answer where it was wanted: a picture, an array, or JSON on standard output."""
-    if png is not None and npy is not None:
-        fail("give --png or --npy, one of them")
-    file = png or npy
+    """Send a request, and write the answer where it is wanted: a picture, an array, or JSON on standard output."""
+    file = _one_file(png, npy)
     with client_at(url) as client:
         if file is None:
             answer = client.ask(op, body)
@@ -139,20 +149,62 @@ def ask(url: str, op: str, body: dict[str, Any], png: Path | None, npy: Path | N
             if answer.status_code == HTTPStatus.ACCEPTED:
                 _started(client, answer.json(), None)
             return
-        try:
-            job = client.save(op, body, file, accept="image/png" if png is not None else "application/x-npy")
-        except OSError as error:
-            fail(f"{file} cannot be written: {error.strerror}")
+        accept = PNG if png is not None else NPY
+        with _writing(file):
+            if file == STANDARD_OUTPUT:
+                job = client.write(op, body, sys.stdout.buffer, accept=accept)
+            else:
+                job = client.save(op, body, file, accept=accept)
         if job is not None:
             _started(client, job, npy)
             return
-    err.print(f"wrote {file}")
+    _wrote(file)
+
+
+def ask_in_parts(url: str, op: str, field: str, body: dict[str, Any], png: Path | None, npy: Path | None) -> None:
+    """Send a request of many rows in parts; a picture is drawn of few."""
+    file = _one_file(png, npy)
+    if png is not None:
+        ask(url, op, body, png, None)
+        return
+    with client_at(url) as client:
+        requests = parts(client, body, field)
+        if file is None:
+            sys.stdout.write(joined([client.ask(op, each).content for each in requests]).decode() + "\n")
+            return
+        arrays = [np.load(BytesIO(client.ask(op, each, accept=NPY).content)) for each in requests]
+        with _writing(file):
+            if file == STANDARD_OUTPUT:
+                np.save(sys.stdout.buffer, np.concatenate(arrays))
+            else:
+                with whole_file(file) as stream:
+                    np.save(stream, np.concatenate(arrays))
+    _wrote(file)
+
+
+def _one_file(png: Path | None, npy: Path | None) -> Path | None:
+    if png is not None and npy is not None:
+        fail("give --png or --npy, one of them")
+    return png or npy
+
+
+@contextmanager
+def _writing(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        fail(f"{file} cannot be written: {error.strerror}")
+
+
+def _wrote(file: Path) -> None:
+    if file != STANDARD_OUTPUT:
+        err.print(f"wrote {file}")
 
 
 def _started(client: Client, job: dict[str, Any], file: Path | None) -> None:
     """In the place of an answer a job was started, since the rows are too many."""
     err.print(f"more rows than one answer holds: job {job['id']} draws them into a file")
-    if file is None:
+    if file is None or file == STANDARD_OUTPUT:
         err.print(f"write it when it is done: pushforward jobs {job['id']} --out FILE")
     else:
         fetch(client, job["id"], file)

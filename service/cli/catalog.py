@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
+import orjson
 import typer
-from rich.table import Table
 
 from service.cli.following import numbers
-from service.cli.terminal import LOCAL, Url, client_at, err, fail, out
+from service.cli.names import complete_families, complete_models, complete_presets
+from service.cli.schemas import lines
+from service.cli.terminal import LOCAL, Json, Url, client_at, err, fail, out, print_json, print_record, print_table
+
+Family = Annotated[
+    str | None, typer.Argument(help="Show one family's fields and options.", autocompletion=complete_families)
+]
+PresetName = Annotated[str | None, typer.Argument(help="Show one preset's run.", autocompletion=complete_presets)]
+ModelName = Annotated[
+    str | None, typer.Argument(help="Show one model: NAME or NAME@3.", autocompletion=complete_models)
+]
 
 
-def families(
-    name: Annotated[str | None, typer.Argument(help="Show one family's fields and options.")] = None, url: Url = LOCAL
-) -> None:
+def families(name: Family = None, json: Json = False, url: Url = LOCAL) -> None:
     """What can be trained, and what each can be asked."""
     with client_at(url) as client:
         known = client.get("/families")["families"]
@@ -21,18 +30,29 @@ def families(
         chosen = [family for family in known if family["family"] == name]
         if not chosen:
             fail(f"there is no family {name!r}; there are: {', '.join(family['family'] for family in known)}")
-        out.print_json(data=chosen[0])
-        return
-    table = Table("family", "can be asked to", "condition", "what it is")
-    for family in known:
-        condition = "yes" if family["takes_condition"] else ""
-        table.add_row(family["family"], " ".join(family["capabilities"]), condition, family["summary"])
-    out.print(table)
+        print_json(chosen[0]) if json else _show_family(chosen[0])
+    elif json:
+        print_json(known)
+    else:
+        rows = [
+            (each["family"], each["summary"], " ".join(each["capabilities"]), "yes" if each["takes_condition"] else "")
+            for each in known
+        ]
+        print_table(("family", "what it is", "can be asked to", "condition"), rows)
 
 
-def presets(
-    name: Annotated[str | None, typer.Argument(help="Show one preset's run.")] = None, url: Url = LOCAL
-) -> None:
+def _show_family(family: Mapping[str, Any]) -> None:
+    """Its fields as flags of `train`, and the options of what it can be asked."""
+    out.print(family["summary"])
+    out.print(f"\nfields, as flags of `pushforward train NAME --family.family {family['family']}`:")
+    print_table(("flag", "type", "default", "meaning"), list(lines(family["schema"], prefix="--family.")))
+    for op, schema in family["options"].items():
+        if schema.get("properties"):
+            out.print(f"\noptions of `pushforward {op}`, as -o KEY=VALUE:")
+            print_table(("option", "type", "default", "meaning"), list(lines(schema)))
+
+
+def presets(name: PresetName = None, json: Json = False, url: Url = LOCAL) -> None:
     """Runs with a name, ready to train."""
     with client_at(url) as client:
         known = client.get("/presets")["presets"]
@@ -40,17 +60,31 @@ def presets(
         chosen = [preset for preset in known if preset["name"] == name]
         if not chosen:
             fail(f"there is no preset {name!r}; see `pushforward presets`")
-        out.print_json(data=chosen[0]["run"])
-        return
-    table = Table("preset", "what it is")
-    for preset in known:
-        table.add_row(preset["name"], preset["summary"])
-    out.print(table)
+        if json:
+            print_json(chosen[0]["run"])
+            return
+        out.print(chosen[0]["summary"])
+        out.print(f"\nits run, as flags that change it beside `pushforward train NAME --preset {name}`:")
+        print_table(("flag", "value"), list(_flags(chosen[0]["run"])))
+    elif json:
+        print_json(known)
+    else:
+        print_table(("preset", "what it is"), [(preset["name"], preset["summary"]) for preset in known])
+
+
+def _flags(tree: Mapping[str, Any], prefix: str = "--") -> Iterator[tuple[str, str]]:
+    """`--family.latent 8` of a run."""
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flags(value, f"{prefix}{name}.")
+        elif value is not None:
+            yield f"{prefix}{name}", value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def models(
-    model: Annotated[str | None, typer.Argument(help="Show one model's card.")] = None,
+    model: ModelName = None,
     delete: Annotated[bool, typer.Option("--delete", help="Delete it: NAME all versions, NAME@3 one.")] = False,
+    json: Json = False,
     url: Url = LOCAL,
 ) -> None:
     """List models; show or delete one."""
@@ -58,25 +92,54 @@ def models(
         fail("which model? see `pushforward models`")
     with client_at(url) as client:
         if model is None:
-            _models_table(client.get("/models")["models"])
+            cards = client.get("/models")["models"]
+            print_json(cards) if json else _models_table(cards)
         elif delete:
             client.delete(f"/models/{model}")
             err.print(f"deleted {model}")
         else:
-            out.print_json(data=client.get(f"/models/{model}"))
+            card = client.get(f"/models/{model}")
+            print_json(card) if json else _show_model(card)
 
 
-def _models_table(rows: list[dict[str, Any]]) -> None:
-    table = Table("model", "family", "shape", "condition", "can be asked to", "metrics")
-    for card in rows:
-        reference, shape = f"{card['model']}@{card['version']}", "x".join(map(str, card["spec"]["shape"]))
-        able, metrics = " ".join(card["capabilities"]), numbers(card["metrics"])
-        table.add_row(reference, card["family"], shape, _kind(card["spec"]["condition"]), able, metrics)
-    out.print(table)
+def _models_table(cards: list[dict[str, Any]]) -> None:
+    rows = [
+        (reference_of(card), card["family"], shape_of(card), _kind(card["spec"]["condition"]), numbers(card["metrics"]))
+        for card in cards
+    ]
+    print_table(("model", "family", "shape", "condition", "metrics"), rows)
+
+
+def _show_model(card: dict[str, Any]) -> None:
+    """A card: what it is, what it can be asked, how good it is, and what to know before using it."""
+    print_record(
+        {
+            "model": reference_of(card),
+            "family": card["family"],
+            "shape": shape_of(card),
+            "condition": _kind(card["spec"]["condition"]),
+            "can be asked to": " ".join(card["capabilities"]),
+            "parameters": str(card["n_parameters"]),
+            "job": card["job"],
+            **{name: f"{value:.6g}" for name, value in card["metrics"].items()},
+        }
+    )
+    for note in card["notes"]:
+        out.print(f"note: {note}")
+
+
+def reference_of(card: Mapping[str, Any]) -> str:
+    """`digits-vae@3`."""
+    return f"{card['model']}@{card['version']}"
+
+
+def shape_of(card: Mapping[str, Any]) -> str:
+    """`1x8x8`."""
+    return "x".join(map(str, card["spec"]["shape"]))
 
 
 def _kind(condition: dict[str, Any] | None) -> str:
-    """What a model is to be told, in a word."""
+    """The condition a model takes, in a word."""
     if condition is None:
         return ""
     labels = condition["kind"] == "labels"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import exp
 from time import monotonic
 from typing import Any, final
 
@@ -14,6 +15,7 @@ from rich.text import Text
 Events = Iterable[tuple[str, dict[str, Any]]]  # kind and data, as `Client.watch` gives them
 
 LINE_S = 5.0  # between two lines of progress
+MEMORY_S = 30.0  # over which the pace is averaged
 
 
 def follow(events: Events, console: Console) -> None:
@@ -27,11 +29,32 @@ def numbers(values: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {value:.4g}" for name, value in values.items())
 
 
-def left(progress: Mapping[str, Any]) -> str:
-    """Time to the last step, at the present pace: `42 s left`, `3 min left`. The first step warms up: it has none."""
-    if progress["step"] in (1, progress["total_steps"]) or not progress["steps_per_s"]:
-        return ""
-    seconds = (progress["total_steps"] - progress["step"]) / progress["steps_per_s"]
+@final
+class Pace:
+    """Time left, from the mean pace of the last half minute or so: single reports jump.
+
+    Each report says how fast the steps since the one before it were. With dt = steps / steps_per_s, the sums of steps
+    and of dt forget by exp(-dt / MEMORY_S), so their ratio is the mean pace over about MEMORY_S.
+    """
+
+    def __init__(self) -> None:
+        self._step = 0
+        self._steps = self._seconds = 0.0
+
+    def left(self, progress: Mapping[str, Any]) -> str:
+        """`42 s left`, `3 min left`; nothing at the first step, which warms up, and at the last."""
+        step, total = progress["step"], progress["total_steps"]
+        steps, self._step = step - self._step, step
+        if steps > 1 and progress["steps_per_s"]:
+            seconds = steps / progress["steps_per_s"]
+            kept = exp(-seconds / MEMORY_S)
+            self._steps, self._seconds = kept * self._steps + steps, kept * self._seconds + seconds
+        if step in (1, total) or not self._steps:
+            return ""
+        return _in_words((total - step) * self._seconds / self._steps)
+
+
+def _in_words(seconds: float) -> str:
     for unit, unit_s in (("h", 3600), ("min", 60)):
         if seconds >= 2 * unit_s:
             return f"{seconds / unit_s:.0f} {unit} left"
@@ -49,12 +72,13 @@ class _Told(ProgressColumn):
 def _as_bar(events: Events, console: Console) -> None:
     steps = MofNCompleteColumn(table_column=Column(no_wrap=True))
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), steps, _Told())
+    pace = Pace()
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("queued", total=None, told="")
         for kind, data in events:
             match kind:
                 case "progress":
-                    told = "  ".join(filter(None, (left(data), numbers(data["losses"]))))
+                    told = "  ".join(filter(None, (pace.left(data), numbers(data["losses"]))))
                     bar.update(task, completed=data["step"], total=data["total_steps"], told=told)
                 case "log":
                     bar.console.print(data["message"])
@@ -63,15 +87,16 @@ def _as_bar(events: Events, console: Console) -> None:
 
 
 def _as_lines(events: Events, console: Console) -> None:
-    said_at = -LINE_S
+    pace, said_at = Pace(), -LINE_S
     state = None
     unit = "step"
     for kind, data in events:
         match kind:
             case "progress":
+                left = pace.left(data)
                 if data["step"] == data["total_steps"] or monotonic() - said_at >= LINE_S:
                     said_at = monotonic()
-                    told = (left(data), numbers(data["losses"]))
+                    told = (left, numbers(data["losses"]))
                     console.print("  ".join((f"{unit} {data['step']}/{data['total_steps']}", *filter(None, told))))
             case "log":
                 console.print(data["message"])

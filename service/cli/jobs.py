@@ -2,49 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from service.cli.following import follow as show_progress
 from service.cli.following import numbers
-from service.cli.terminal import LOCAL, Url, client_at, err, fail, out
+from service.cli.names import complete_jobs, complete_presets, job_id, short_ids
+from service.cli.terminal import LOCAL, Json, Url, client_at, err, fail, out, print_json, print_record, print_table
 from service.cli.values import flags, read_json
 from service.client import Client
+
+PresetOption = Annotated[
+    str | None, typer.Option(help="A named run, see `pushforward presets`.", autocompletion=complete_presets)
+]
+RunOption = Annotated[
+    Path | None, typer.Option(help="A run, or the changes of a preset, as JSON; - is standard input.")
+]
+JobArgument = Annotated[
+    str | None, typer.Argument(help="Show one job: its id, or the beginning of it.", autocompletion=complete_jobs)
+]
 
 
 def train(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="What the trained model is to be called.")],
-    preset: Annotated[str | None, typer.Option(help="A named run, see `presets`.")] = None,
-    run: Annotated[Path | None, typer.Option(help="A run as JSON, see `GET /families`; - is standard input.")] = None,
+    preset: PresetOption = None,
+    run: Annotated[
+        Path | None, typer.Option(help="A run, or changes of a preset, as JSON; - is standard input.")
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show progress to the end.")] = False,
     key: Annotated[str | None, typer.Option(help="Idempotency key: the same key starts one job.")] = None,
+    json: Json = False,
     url: Url = LOCAL,
 ) -> None:
-    """Train a model from a preset, a run file, or a run in flags: `--family.family flow --data.source two_moons`."""
+    """Train a model from a preset, a run file, or a run in flags: `--family.family flow --data.source two_moons`.
+
+    Flags beside a preset change its run: `--preset vae-digits --family.latent 4 --budget.steps 500`.
+    """
     flagged = flags(context.args)
-    if (preset is not None) + (run is not None) + bool(flagged) != 1:
-        fail("give --preset, --run or a run in flags (--family.family vae --data.source digits), one of them")
+    if run is not None and flagged:
+        fail("give --run or a run in flags (--family.family vae --data.source digits), one of them")
+    if preset is None and run is None and not flagged:
+        fail("give --preset, --run or a run in flags (--family.family vae --data.source digits)")
     tree = read_json(str(run)) if run is not None else flagged or None
     with client_at(url) as client:
         job = client.train(model, preset=preset, run=tree, idempotency_key=key)
-        if not follow:
-            out.print_json(data=job)
-            return
-        err.print(f"job {job['id']} trains {model}")
-        follow_job(client, job["id"])
+        if follow:
+            err.print(f"job {job['id']} trains {model}")
+            follow_job(client, job["id"])
+        elif json:
+            print_json(job)
+        else:
+            out.print(f"job {job['id']} trains {model}")
+            err.print(f"follow it with `pushforward jobs {job['id'][:8]} --follow`")
 
 
 def jobs(
-    job: Annotated[str | None, typer.Argument(help="Show one job.")] = None,
+    job: JobArgument = None,
     cancel: Annotated[bool, typer.Option("--cancel", help="Ask for its end.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show its progress to the end.")] = False,
     state: Annotated[str | None, typer.Option(help="queued, running, succeeded, failed or cancelled.")] = None,
     model: Annotated[str | None, typer.Option(help="Only jobs of this model.")] = None,
     output: Annotated[Path | None, typer.Option("--out", help="Follow a sampling, and write its array.")] = None,
+    json: Json = False,
     url: Url = LOCAL,
 ) -> None:
     """List jobs; show, follow or cancel one, or fetch its file."""
@@ -55,22 +78,24 @@ def jobs(
     with client_at(url) as client:
         if job is None:
             wanted = {name: value for name, value in (("state", state), ("model", model)) if value}
-            _jobs_table(client.get("/jobs", **wanted)["jobs"])
-        elif cancel:
-            out.print_json(data=client.cancel(job))
-        elif output is not None:
-            fetch(client, job, output)
+            listed = client.get("/jobs", **wanted)["jobs"]
+            print_json(listed) if json else _jobs_table(listed)
+            return
+        found = job_id(client, job)
+        if output is not None:
+            fetch(client, found, output)
         elif follow:
-            follow_job(client, job)
+            follow_job(client, found)
         else:
-            out.print_json(data=client.get(f"/jobs/{job}"))
+            record = client.cancel(found) if cancel else client.get(f"/jobs/{found}")
+            print_json(record) if json else _show_job(record)
 
 
-def fetch(client: Client, job_id: str, file: Path) -> None:
+def fetch(client: Client, job: str, file: Path) -> None:
     """Follow a sampling to its end, and write its file."""
-    follow_job(client, job_id)
+    follow_job(client, job)
     try:
-        client.download(job_id, file)
+        client.download(job, file)
     except OSError as error:
         fail(f"{file} cannot be written: {error.strerror}")
     err.print(f"wrote {file}")
@@ -98,8 +123,31 @@ def follow_job(client: Client, job_id: str) -> None:
 
 
 def _jobs_table(rows: list[dict[str, Any]]) -> None:
-    table = Table("job", "kind", "model", "state", "progress", "losses")
-    for job in rows:
-        progress = f"{job['progress']['step']}/{job['progress']['total_steps'] or '?'}"
-        table.add_row(job["id"], job["kind"], job["model"], job["state"], progress, numbers(job["losses"]))
-    out.print(table)
+    ids = [job["id"] for job in rows]
+    shown = short_ids(ids) if out.is_terminal else ids
+    table = [
+        (each, job["kind"], job["model"], job["state"], _progress(job), numbers(job["losses"]))
+        for each, job in zip(shown, rows, strict=True)
+    ]
+    print_table(("job", "kind", "model", "state", "progress", "losses"), table, whole=4)
+
+
+def _show_job(job: Mapping[str, Any]) -> None:
+    version = f"@{job['version']}" if job["version"] else ""
+    print_record(
+        {
+            "job": job["id"],
+            "kind": job["kind"],
+            "model": f"{job['model']}{version}",
+            "preset": job["preset"] or "",
+            "state": "ending" if job["cancel_requested"] and job["state"] == "running" else job["state"],
+            "progress": _progress(job),
+            "losses": numbers(job["losses"]),
+            "metrics": numbers(job["metrics"]),
+            "error": "" if job["error"] is None else f"{job['error']['type']}: {job['error']['detail']}",
+        }
+    )
+
+
+def _progress(job: Mapping[str, Any]) -> str:
+    return f"{job['progress']['step']}/{job['progress']['total_steps'] or '?'}"

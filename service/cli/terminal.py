@@ -1,37 +1,99 @@
-"""What all verbs share: the two streams they write to, a client whose refusals end the program, and its address."""
+"""What all verbs share: the streams they write to, tables and JSON, and a client whose refusals end the program.
+
+A person at a terminal gets tables that fit; a pipe gets plain text, a line a row with nothing cut, or with `--json`
+what the API answers.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
-from typing import Annotated, NoReturn
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, NoReturn
 
+import orjson
 import typer
+from rich import box
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from service.client import Client, Refused, Torn, Unreachable
 
-PIPE_COLUMNS = 240  # a table that is piped is not folded to the 80 columns of no terminal
-out = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+out = Console(markup=False, highlight=False, soft_wrap=True)
 err = Console(markup=False, highlight=False, soft_wrap=True, stderr=True)
 
 LOCAL = "http://127.0.0.1:8000"
-Url = Annotated[str, typer.Option("--url", envvar="PUSHFORWARD_URL", help="Address of the REST door.")]
+Url = Annotated[str, typer.Option("--url", envvar="PUSHFORWARD_URL", help="Address of the service's REST API.")]
+Json = Annotated[bool, typer.Option("--json", help="Print what the API answers, as JSON.")]
+
+# What the service says to those who speak HTTP or gRPC, and what it is on the command line.
+IN_OUR_WORDS = {
+    "in a stream: accept application/x-npy, or call SampleStream over gRPC": "as an array: --npy FILE",
+    "StartSampling draws more": "--out FILE draws more",
+    "list the presets for all": "`pushforward presets` lists them all",
+    "list the models for those there are": "`pushforward models` lists those there are",
+    "watch its events and wait for its end": "follow it to its end with `pushforward jobs ID --follow`",
+    "its result is the model": "see `pushforward models` for its result, the model",
+    "give preset, run, or a preset and the fields of its run to change": (
+        "give --preset, --run FILE, or a run in flags (--family.family vae --data.source digits)"
+    ),
+    "give start and end (data points), or start_seed and end_seed": "give --ends, or --start-seed and --end-seed",
+    "give start_seed and end_seed": "give --start-seed and --end-seed",
+    "give start and end, two rows": "give --ends, two rows",
+}
 
 
 @contextlib.contextmanager
 def client_at(url: str) -> Iterator[Client]:
     """A client whose refusals end the program with a message, not a trace."""
     try:
-        with Client(url) as client:
+        with Client(url if "://" in url else f"http://{url}") as client:
             yield client
     except (Refused, Unreachable, Torn) as error:
-        fail(str(error))
+        fail(in_our_words(str(error)))
+
+
+def in_our_words(message: str) -> str:
+    """A refusal of the service with the verbs and flags of the command line in place of those of the APIs."""
+    for theirs, ours in IN_OUR_WORDS.items():
+        message = message.replace(theirs, ours)
+    return message
 
 
 def fail(message: str) -> NoReturn:
     """End the program with a message."""
     err.print(Text.assemble(("error", "red"), " ", message))
     raise typer.Exit(1)
+
+
+def print_json(value: Any) -> None:
+    """JSON on standard output, indented."""
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, whole: int = 1) -> None:
+    """A table; the first `whole` columns are never cut, the others where the terminal is narrow."""
+    if not out.is_terminal:
+        _print_columns([[header.upper() for header in headers], *rows])
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, header in enumerate(headers):
+        cut = number >= whole
+        table.add_column(header, no_wrap=True, overflow="ellipsis" if cut else "fold", min_width=None if cut else 8)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console(markup=False, highlight=False).print(table)
+
+
+def print_record(fields: Mapping[str, str]) -> None:
+    """Names and values, a line each; those without a value are left out."""
+    _print_columns([[name, value] for name, value in fields.items() if value])
+
+
+def _print_columns(rows: Sequence[Sequence[str]]) -> None:
+    """Aligned by spaces, two between columns: nothing is cut, nothing is drawn."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        out.print(Text(line.rstrip()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -13,16 +13,24 @@ from rich.text import Text
 from service.cli.terminal import err, fail
 
 
+def _port(help: str, variable: str) -> Any:
+    return typer.Option(help=f"{help}; 0 takes a free one.", min=0, max=65535, envvar=variable)
+
+
 def up(
-    http_port: Annotated[int, typer.Option(help="REST; 0 takes a free one.", min=0, max=65535)] = 8000,
-    grpc_port: Annotated[int, typer.Option(help="gRPC; 0 takes a free one.", min=0, max=65535)] = 8001,
-    store: Annotated[Path, typer.Option(help="Models and jobs are kept here.")] = Path("store"),
-    data_root: Annotated[Path, typer.Option(help="The only folder a run may read files from.")] = Path("data"),
+    http_port: Annotated[int, _port("REST", "PUSHFORWARD_HTTP_PORT")] = 8000,
+    grpc_port: Annotated[int, _port("gRPC", "PUSHFORWARD_GRPC_PORT")] = 8001,
+    store: Annotated[Path, typer.Option(help="Models and jobs are kept here.", envvar="PUSHFORWARD_STORE")] = Path(
+        "store"
+    ),
+    data_root: Annotated[
+        Path, typer.Option(help="The only folder a run may read files from.", envvar="PUSHFORWARD_DATA_ROOT")
+    ] = Path("data"),
     gateways: Annotated[
         int, typer.Option(help="Processes that share the ports.", min=1, envvar="PUSHFORWARD_GATEWAYS")
     ] = 1,
 ) -> None:
-    """Run the service on this machine: Redis, a worker and both doors, until Ctrl-C."""
+    """Run the service on this machine: Redis, a worker, REST and gRPC, until Ctrl-C."""
     from service import local
     from service.logs import TIME
     from service.supervision import CannotStart

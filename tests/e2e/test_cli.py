@@ -1,12 +1,18 @@
 """Every verb of the command line against a real service."""
 
+import fcntl
 import json
 import os
 import pty
+import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
+from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +54,13 @@ class Shell:
         return result
 
     def json(self, *words: object, stdin: str | None = None) -> Any:
-        return json.loads(self.ok(*words, stdin=stdin).stdout)
+        """What is answered as JSON: answers of models always are, the rest by `--json`."""
+        flag = ("--json",) if words[0] in ("families", "presets", "train", "jobs", "models") else ()
+        return json.loads(self.ok(*words, *flag, stdin=stdin).stdout)
 
     def process(self, *words: str, **options: Any) -> subprocess.Popen[bytes]:
         environment = {**os.environ, **self.environment, "PYTHONPATH": str(ROOT)}
+        environment.pop("COLUMNS", None)  # the terminal's own width
         return subprocess.Popen([sys.executable, "-m", "service", *words], env=environment, **options)
 
 
@@ -96,6 +105,55 @@ def test_families_and_presets_are_listed_and_shown(shell: Shell) -> None:
     assert shell.json("families", "flow")["capabilities"][0] == "sample"
     assert "vae-digits" in shell.ok("presets").stdout
     assert shell.json("presets", "vae-digits")["data"]["source"] == "digits"
+    assert {family["family"] for family in shell.json("families")} >= {"vae", "flow"}
+    assert "vae-digits" in {preset["name"] for preset in shell.json("presets")}
+
+
+def test_a_family_is_shown_as_the_flags_and_options_it_takes(shell: Shell) -> None:
+    shown = shell.ok("families", "flow").stdout
+    fields = {line.split()[0]: line for line in shown.splitlines() if line.strip()}
+    assert "spline | affine" in fields["--family.transform"]
+    assert fields["--family.n_transforms"].split()[1:7] == ["integer,", ">", "0,", "<=", "32", "4"]
+    assert "k" in fields
+    assert "{" not in shown
+
+
+def test_a_preset_is_shown_as_flags_that_can_be_typed(shell: Shell) -> None:
+    shown = shell.ok("presets", "vae-digits").stdout.splitlines()
+    typed = [word for line in shown[shown.index("") + 3 :] for word in line.split(None, 1)]
+    job = shell.json("train", "typed", *typed)
+    shell.ok("jobs", job["id"], "--cancel")
+    assert job["run"] == shell.json("presets", "vae-digits")
+
+
+def test_the_help_of_train_lists_the_fields_of_a_run(shell: Shell) -> None:
+    shown = shell.ok("train", "--help").stdout
+    for flag in ("--family.family", "--data.source", "--data.path", "--optimizer.lr", "--budget.epochs", "--seed"):
+        assert f"  {flag} " in shown
+
+
+def test_it_says_its_version(shell: Shell) -> None:
+    assert shell.ok("--version").stdout.split() == ["pushforward", version("pushforward")]
+
+
+def test_a_shell_completes_verbs_and_the_names_of_the_service(shell: Shell, moons: str) -> None:
+    def completed(*words: str) -> list[str]:
+        asked = {"COMP_WORDS": " ".join(("pushforward", *words)), "COMP_CWORD": str(len(words))}
+        environment = {**shell.environment, **asked, "_PUSHFORWARD_COMPLETE": "complete_bash"}
+        return CliRunner().invoke(app, [], env=environment, prog_name="pushforward").stdout.split()
+
+    assert "sample" in completed("sa")
+    assert "moons" in completed("sample", "mo")
+    assert "flow-two-moons" in completed("train", "m", "--preset", "flow-two")
+    assert completed("families", "flow_") == ["flow_matching"]
+
+
+def test_a_preset_is_trained_with_changed_fields(shell: Shell) -> None:
+    changed = ["--preset", "vae-digits", "--family.latent", "3", "--budget.steps", "7", "--seed", "5"]
+    job = shell.json("train", "changed", *changed)
+    shell.ok("jobs", job["id"], "--cancel")
+    assert (job["preset"], job["run"]["family"]["latent"], job["run"]["budget"]["steps"]) == ("vae-digits", 3, 7)
+    assert job["run"]["seed"] == 5
 
 
 def test_a_followed_training_prints_a_line_now_and_then_where_there_is_no_terminal(followed: Result) -> None:
@@ -129,6 +187,58 @@ def test_jobs_are_listed_by_state_and_model_and_shown(shell: Shell, moons: str, 
     assert "digits" not in table
     job = next(word for word in table.split() if len(word) == 16 and word.isalnum())
     assert shell.json("jobs", job)["state"] == "succeeded"
+
+
+def test_a_job_is_named_by_the_beginning_of_its_id(shell: Shell, followed: Result) -> None:
+    job = followed.stderr.split()[1]
+    others = [each["id"] for each in shell.json("jobs") if each["id"] != job]
+    chars = next(n for n in range(1, 17) if not any(other.startswith(job[:n]) for other in others))
+    assert shell.json("jobs", job[:chars])["id"] == job
+    assert shell.ok("jobs", job[:chars], "--follow").stderr.splitlines()[-1].startswith("trained moons@1")
+    assert "there is no job whose id begins with 'nosuch'" in shell.run("jobs", "nosuch").stderr
+
+
+def test_the_beginning_of_two_ids_names_neither(shell: Shell, moons: str) -> None:
+    started = [shell.json("train", "many", *MOONS, "--budget.steps", 1)["id"] for _ in range(17)]
+    first = next(char for char in "0123456789abcdef" if sum(each.startswith(char) for each in started) > 1)
+    refused = shell.run("jobs", first, "--cancel")
+    for each in started:
+        shell.ok("jobs", each, "--cancel")
+    assert refused.exit_code == 1
+    assert "type more of it" in refused.stderr
+
+
+def test_a_pipe_gets_plain_text_with_nothing_cut(shell: Shell, followed: Result, moons: str) -> None:
+    for verb in ("jobs", "models", "presets", "families"):
+        header, *lines = shell.ok(verb).stdout.splitlines()
+        assert header == header.upper()
+        assert lines
+        assert not set("".join(lines)) & set("│┃━─╭╰…\x1b")
+    assert followed.stderr.split()[1] in shell.ok("jobs").stdout.split()
+
+
+def test_a_table_fits_the_terminal_and_keeps_its_names_whole(shell: Shell, followed: Result) -> None:
+    job = followed.stderr.split()[1]
+    shown = at_terminal(shell, "jobs", "--model", "moons", columns=60)
+    assert max(map(len, shown.splitlines())) <= 60
+    assert f"{job[:8]} " in shown
+    assert job not in shown
+    assert "moons@1" in at_terminal(shell, "models", columns=60)
+
+
+def test_a_job_and_a_model_are_shown_a_line_a_field(shell: Shell, followed: Result) -> None:
+    job = dict(line.split(None, 1) for line in shell.ok("jobs", followed.stderr.split()[1]).stdout.splitlines())
+    assert job["model"] == "moons@1"
+    assert job["progress"] == "20/20"
+    model = shell.ok("models", "moons").stdout
+    assert re.search(r"^family +vae$", model, re.MULTILINE)
+    assert re.search(r"^validation_log_prob_nats_lower_bound +-?\d", model, re.MULTILINE)
+
+
+def test_a_training_that_is_not_followed_says_how_to_follow_it(shell: Shell) -> None:
+    started = shell.ok("train", "short", *MOONS, "--budget.steps", 1)
+    assert re.fullmatch(r"job [0-9a-f]{16} trains short\n", started.stdout)
+    assert f"pushforward jobs {started.stdout.split()[1][:8]} --follow" in started.stderr
 
 
 def test_the_same_key_starts_one_job_and_it_can_be_cancelled(shell: Shell) -> None:
@@ -171,6 +281,38 @@ def test_samples_come_as_json_as_an_array_and_as_a_picture(
     assert shell.ok("sample", digits, "--png", tmp_path / "s.png").stderr == f"wrote {tmp_path / 's.png'}\n"
     with Image.open(tmp_path / "s.png") as picture:
         assert picture.format == "PNG"
+
+
+def test_an_array_goes_to_standard_output(shell: Shell, moons: str, rows: Path, tmp_path: Path) -> None:
+    for words in (["sample", moons, "-n", "3", "--seed", "7"], ["likelihood", moons, "--x", str(rows)]):
+        with shell.process(*words, "--npy", "-", stdout=subprocess.PIPE, cwd=tmp_path) as process:
+            assert process.stdout is not None
+            array = np.load(BytesIO(process.stdout.read()))
+        assert process.returncode == 0
+        assert len(array) == (3 if words[0] == "sample" else 2)
+    assert [file.name for file in tmp_path.iterdir()] == ["x.npy"]
+
+
+def test_the_largest_seed_is_taken_and_one_more_is_refused(shell: Shell, moons: str) -> None:
+    assert shell.json("sample", moons, "--seed", 2**64 - 1)["seed"] == 2**64 - 1
+    refused = shell.run("sample", moons, "--seed", 2**64)
+    assert refused.exit_code == 2
+    assert "--seed" in refused.stderr
+    assert str(2**64 - 1) in refused.stderr
+
+
+def test_rows_of_many_megabytes_are_scored_in_parts(shell: Shell, moons: str, tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).standard_normal((12_345, 2))
+    np.save(tmp_path / "x.npy", rows)
+    shell.ok("encode", moons, "--x", tmp_path / "x.npy", "--npy", tmp_path / "z.npy")
+    codes = np.load(tmp_path / "z.npy")
+    assert codes.shape == (12_345, 2)
+    np.save(tmp_path / "some.npy", rows[10_000:10_003])
+    some = shell.json("encode", moons, "--x", tmp_path / "some.npy")["z"]
+    np.testing.assert_allclose(codes[10_000:10_003], some, rtol=1e-4, atol=1e-5)
+    whole = shell.json("encode", moons, "--x", tmp_path / "x.npy")
+    np.testing.assert_allclose(whole["z"], codes, rtol=1e-4, atol=1e-5)
+    assert whole["model"] == "moons@1"
 
 
 def test_a_large_sample_is_drawn_by_a_job_and_downloaded(shell: Shell, moons: str, tmp_path: Path) -> None:
@@ -232,7 +374,12 @@ REFUSALS = {
     "an unknown family": (["families", "vea"], "there is no family 'vea'; there are: "),
     "an unknown preset": (["presets", "digits"], "there is no preset 'digits'"),
     "no run": (["train", "m"], "give --preset, --run or a run in flags"),
-    "two runs": (["train", "m", "--preset", "vae-digits", "--seed", "1"], "one of them"),
+    "two runs": (["train", "m", "--run", "run.json", "--seed", "1"], "one of them"),
+    "a run of no preset": (["train", "m", "--preset", "vea", "--seed", "1"], "`pushforward presets` lists them all"),
+    "a misspelt change": (
+        ["train", "m", "--preset", "vae-digits", "--family.latnet", "1"],
+        "run.family.latnet: is not",
+    ),
     "a run of an unknown family": (
         ["train", "m", "--family.family", "vea"],
         "run.family: there is no 'vea'; choose",
@@ -265,7 +412,8 @@ REFUSALS = {
     "rows that are no file": (["encode", "moons", "--x", "nowhere.npy"], "nowhere.npy cannot be read"),
     "rows of another shape": (["decode", "moons", "--z", "-"], "z: has shape [1, 3]; send at least one code: [n, 2]"),
     "one end": (["interpolate", "moons", "--ends", "-"], "two rows"),
-    "no ends": (["interpolate", "moons"], "give start and end (data points), or start_seed and end_seed"),
+    "no ends": (["interpolate", "moons"], "give --ends, or --start-seed and --end-seed"),
+    "more rows than JSON brings": (["sample", "moons", "-n", "20000"], "up to 100000 as an array: --npy FILE"),
 }
 
 
@@ -287,10 +435,28 @@ def test_where_nothing_answers_it_says_what_to_start(verb: list[str]) -> None:
     assert "`pushforward up`" in refused.stderr
 
 
+def test_an_address_needs_no_scheme(shell: Shell, up: Up) -> None:
+    assert Shell(f"127.0.0.1:{up.place.http_port}").json("models") == shell.json("models")
+
+
 def test_an_address_that_is_none_is_refused() -> None:
     refused = Shell("http://127.0.0.1:port").run("models")
     assert refused.exit_code == 1
     assert "is no address" in refused.stderr
+
+
+def at_terminal(shell: Shell, *words: str, columns: int) -> str:
+    """What a terminal of so many columns shows, without its colors."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    with shell.process(*words, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        while chunk := _read(ours):
+            shown += chunk
+    os.close(ours)
+    assert process.returncode == 0, shown
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode()).replace("\r", "")
 
 
 def _read(descriptor: int) -> bytes:

@@ -51,10 +51,13 @@ def test_its_log_is_a_line_an_event_with_the_time_and_who_speaks(up: Up, client:
     assert f"ready: REST {up.place.url}" in up.said()
 
 
-def test_a_second_service_on_the_same_store_is_refused(up: Up) -> None:
+@pytest.mark.parametrize("by", ["option", "variable"])
+def test_a_second_service_on_the_same_store_is_refused(up: Up, by: str) -> None:
+    store = {"option": ["--store", str(up.place.store)], "variable": []}
+    variables = {"option": {}, "variable": {"PUSHFORWARD_STORE": str(up.place.store)}}
     second = subprocess.run(
-        [sys.executable, "-m", "service", "up", "--store", str(up.place.store), "--http-port", "0", "--grpc-port", "0"],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+        [sys.executable, "-m", "service", "up", *store[by], "--http-port", "0", "--grpc-port", "0"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **variables[by]},
         cwd=up.place.store.parent,
         capture_output=True,
         timeout=30,
