@@ -29,7 +29,7 @@ from torch import Tensor
 from models.family import LogProb
 from models.noise import Noise
 from models.objectives import row_adam
-from models.objectives.importance import importance_weighted_bound
+from models.objectives.importance import lower_bound
 from models.objectives.weighted_draws import Draws, log_weights
 from models.sampling import State
 from models.scoring import Scorer
@@ -71,8 +71,9 @@ class Refinement(Scorer):
         x, c, h, own, _, _ = state
         own = torch.where(self._gained(x, c, h, own, noise)[:, None], own, h)
         amortized, refined = (self._log_weights(x, c, q, noise, self.k) for q in (h, own))
-        value, std_error = importance_weighted_bound(refined)
-        return LogProb(value, "lower_bound", std_error, {"amortization_gap_nats": refined.mean(0) - amortized.mean(0)})
+        bound = lower_bound(refined)
+        gap = refined.mean(0) - amortized.mean(0)
+        return bound._replace(terms={**bound.terms, "amortization_gap_nats": gap})
 
     def _gained(self, x: Tensor, c: Tensor, h: Tensor, own: Tensor, noise: Noise) -> Tensor:
         """Whether lambda has the higher ELBO, (B,), by draws that neither a step nor the bound sees."""

@@ -43,7 +43,7 @@ from models.lazy import networks, sampling, torch
 from models.objectives.dequantization import dequantize
 from models.objectives.games import NonSaturating
 from models.objectives.gaussians import Diagonal, standard_log_prob
-from models.objectives.importance import importance_weighted_bound
+from models.objectives.importance import lower_bound, with_rounding
 from models.objectives.likelihoods import AnyLikelihood, Gaussian
 from models.objectives.weighted_draws import Draws, log_weights
 from models.spec import DataSpec, Shape, convolves
@@ -171,10 +171,10 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
         r = self.contrast(nets, u)
         if options.proposal == "contrast":
             log_w = log_weights(lambda draws: self.bounding_weight(nets, x, r, draws), noise, k, size=size)
-            value, std_error = importance_weighted_bound(log_w)
-            return LogProb(value, "lower_bound", std_error)
+            return lower_bound(log_w)
         log_w = log_weights(lambda draws: self.estimated_weight(nets, x, u, r, draws), noise, k, size=size)
-        return LogProb(log_w.mean(0), "estimate", log_w.std(0) / sqrt(k) if k > 1 else None)
+        value = log_w.mean(0)
+        return LogProb(value, "estimate", with_rounding(log_w.std(0) / sqrt(k), value) if k > 1 else None)
 
     def bounding_weight(self, nets: Nets, x: Tensor, r: Diagonal, draws: Draws) -> Tensor:
         """Log p(x, z) / r(z|x), z ~ r, (draws B,) nats."""

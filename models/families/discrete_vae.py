@@ -31,7 +31,7 @@ from models.lazy import F, networks, sampling, torch
 from models.objectives.dequantization import dequantize
 from models.objectives.discrete_estimators import AnyEstimator, GumbelSoftmax
 from models.objectives.gumbel import gumbel, hard_codes, kl_to_uniform_nats
-from models.objectives.importance import importance_weighted_bound
+from models.objectives.importance import lower_bound
 from models.objectives.likelihoods import AnyLikelihood, Gaussian
 from models.objectives.surgery import active_units, categorical_surgery
 from models.objectives.weighted_draws import Draws, log_weights
@@ -113,9 +113,9 @@ class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: HardCodeOptions) -> LogProb:
         log_pi = self.posterior(nets, x)
         size = self.row_size(nets.spec)
-        log_w = log_weights(lambda draws: self.log_weight(nets, x, log_pi, draws), noise, options.k, size=size)
-        bound, std_error = importance_weighted_bound(log_w)
-        return LogProb(bound, "lower_bound", std_error)
+        return lower_bound(
+            log_weights(lambda draws: self.log_weight(nets, x, log_pi, draws), noise, options.k, size=size)
+        )
 
     def row_size(self, spec: DataSpec) -> int:
         """Numbers in the largest tensor of one row: what tells the data, or the code."""

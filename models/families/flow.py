@@ -40,7 +40,7 @@ from models.family import Adam, Batch, Conditions, Decodes, Encodes, Family, Log
 from models.lazy import networks, sampling, torch
 from models.objectives.dequantization import AnyDequantization, Uniform, dequantize, level_log_volume
 from models.objectives.gaussians import standard_log_prob
-from models.objectives.importance import importance_weighted_bound
+from models.objectives.importance import importance_weighted_bound, lower_bound
 from models.objectives.logit import from_reals, to_reals
 from models.objectives.masks import check_width
 from models.objectives.univariate import AnyTransform, Spline
@@ -109,7 +109,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
             yield Loss("nll_nats", -self.log_density(nets, batch.x, batch.c).mean(), tuple(nets))
             return
         log_w = [self.log_level(nets, batch.x, batch.c, _u01(batch)) for _ in range(self.dequantization.draws)]
-        bound = importance_weighted_bound(torch.stack(log_w))[0].mean()
+        bound = importance_weighted_bound(torch.stack(log_w)).mean()
         yield Loss("nll_bound_nats", -bound, tuple(nets), {"bits_per_dim": -bound / (nets.spec.size * log(2))})
 
     def log_density(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
@@ -129,8 +129,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
             return LogProb(self.log_density(nets, x, c).double(), "exact")
         draws = (noise.uniform(j, nets.spec.shape).to(x.dtype) for j in range(options.k))
         log_w = torch.stack([self.log_level(nets, x, c, u01) for u01 in draws])  # (k, B)
-        bound, std_error = importance_weighted_bound(log_w.double())
-        return LogProb(bound, "lower_bound", std_error)
+        return lower_bound(log_w.double())
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         return sampling.decoded(self, nets)

@@ -45,7 +45,7 @@ from models.family import (
 from models.lazy import networks, refining, sampling, scoring, torch
 from models.objectives.bounds import ELBO, AnyObjective, Drawn
 from models.objectives.dequantization import dequantize
-from models.objectives.importance import importance_weighted_bound
+from models.objectives.importance import lower_bound
 from models.objectives.likelihoods import AnyLikelihood, Gaussian
 from models.objectives.posteriors import (
     MAX_FULL,
@@ -172,9 +172,7 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
             return scoring.score(self.scorer(nets, options), x, c, noise)
         h = self.infer(nets, x, c)
         size = self.row_size(nets.spec)
-        log_w = log_weights(partial(self.log_weight, nets, x, c, h), noise, options.k, size=size)
-        value, std_error = importance_weighted_bound(log_w)
-        return LogProb(value, "lower_bound", std_error)
+        return lower_bound(log_weights(partial(self.log_weight, nets, x, c, h), noise, options.k, size=size))
 
     def scorer(self, nets: Nets, options: ImportanceOptions) -> Scorer:
         if not options.refine:

@@ -178,7 +178,7 @@ class IWAE(Objective):
 
     def loss(self, drawn: Drawn, progress: float) -> tuple[Tensor, Mapping[str, Tensor]]:
         log_w = drawn.log_w
-        bound = importance_weighted_bound(log_w)[0].mean()
+        bound = importance_weighted_bound(log_w).mean()
         terms = {"negative_elbo_nats": -log_w.mean()}
         if not self.dreg:
             return -bound, terms
