@@ -1,7 +1,8 @@
 """Bodies to commands and answers to bodies: JSON, npy, PNG.
 
-A number that is not finite (the log-likelihood of a point without density is -inf) is `null` in JSON, which has no
-other word for it, and itself in npy.
+A number that is not finite (the log-likelihood of a point without density is -inf) is "-Infinity", "Infinity" or "NaN"
+in JSON, as protobuf's JSON mapping has it: JSON has no numbers for them, and `float` of Python, `Number` of JavaScript
+and `to_numeric` of pandas read these texts. It is itself in npy.
 """
 
 from __future__ import annotations
@@ -164,7 +165,18 @@ def _contiguous(value: Any) -> Any:
     """The same, with arrays as orjson reads them."""
     if isinstance(value, Mapping):
         return {name: _contiguous(each) for name, each in value.items()}
-    return np.ascontiguousarray(value) if isinstance(value, np.ndarray) else value
+    if not isinstance(value, np.ndarray):
+        return value
+    return np.ascontiguousarray(value) if np.isfinite(value).all() else _with_texts(value)
+
+
+def _with_texts(array: np.ndarray) -> list[Any]:
+    """Nested lists of numbers, and of texts for those that are not finite."""
+    values = array.astype(object)
+    for text, where in (("NaN", np.isnan), ("Infinity", np.isposinf), ("-Infinity", np.isneginf)):
+        values[where(array)] = text
+    listed: list[Any] = values.tolist()
+    return listed
 
 
 def _preference(part: str) -> tuple[str, float]:

@@ -9,6 +9,8 @@ from pydantic import BaseModel
 from service.domain import Card, Job, Op, Timing, Worker
 
 Rows = list[Any]  # nested lists of numbers, rows first
+NotFinite = Literal["-Infinity", "Infinity", "NaN"]  # JSON has no numbers for them
+Number = float | NotFinite
 
 
 class SamplesBody(BaseModel):
@@ -21,15 +23,15 @@ class SamplesBody(BaseModel):
 
 
 class LikelihoodsBody(BaseModel):
-    """How probable data are; null where a number is not finite."""
+    """How probable data are; a number that is not finite is a text: "-Infinity", "Infinity" or "NaN"."""
 
     model: str
-    log_prob: list[float | None]
+    log_prob: list[Number]
     kind: Literal["exact", "lower_bound", "estimate"]
     unit: Literal["nats"]
-    std_error: list[float | None] | None
-    bits_per_dim: list[float | None] | None  # for data with levels
-    terms: dict[str, list[float | None]]  # what else is known of each row, the unit in the name
+    std_error: list[Number] | None
+    bits_per_dim: list[Number] | None  # for data with levels
+    terms: dict[str, list[Number]]  # what else is known of each row, the unit in the name
     timing: Timing
 
 

@@ -16,6 +16,7 @@ from models.spec import DataSpec
 from service import npy
 from service.errors import NotAcceptable
 from service.gateway import media, pictures
+from service.rpc.pb import pushforward_pb2 as pb
 from tests.doors.conftest import Doors
 from tests.doors.in_process import InProcessAsks
 
@@ -234,20 +235,29 @@ def test_a_color_grid_keeps_its_channels() -> None:
     assert (pixels.reshape(-1, 3) == [0, 255, 0]).all()
 
 
-async def test_a_likelihood_that_is_not_finite_is_null_in_json_and_itself_in_npy(
+async def test_a_likelihood_that_is_not_finite_is_a_text_in_json_and_itself_in_npy_and_over_grpc(
     doors: Doors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer: Any = InProcessAsks._answer
 
     def impossible(self: InProcessAsks, model: Any, question: Any) -> Any:
         arrays, info = answer(self, model, question)
-        return {"log_prob": np.full_like(arrays["log_prob"], -np.inf)}, info
+        log_prob = np.array([-np.inf, -1.5])
+        return {"log_prob": log_prob, "std_error": -log_prob, "terms.gap_nats": np.array([np.inf, 0.0])}, info
 
     monkeypatch.setattr(InProcessAsks, "_answer", impossible)
     body = {"model": "moons", "x": X.tolist()}
-    assert (await doors.rest.post("/likelihood", json=body)).json()["log_prob"] == [None, None]
+    answer_body = (await doors.rest.post("/likelihood", json=body)).json()
+    assert answer_body["log_prob"] == ["-Infinity", -1.5]
+    assert answer_body["std_error"] == ["Infinity", 1.5]
+    assert answer_body["terms"] == {"gap_nats": ["Infinity", 0.0]}
+    assert [float(value) for value in answer_body["log_prob"]] == [-np.inf, -1.5]
     as_npy = await doors.rest.post("/likelihood", json=body, headers={"Accept": "application/x-npy"})
-    assert np.isneginf(np.load(BytesIO(as_npy.content))).all()
+    assert np.load(BytesIO(as_npy.content)).tolist() == [-np.inf, -1.5]
+    request = pb.LikelihoodRequest(model="moons", x=pb.Tensor(dtype="float32", shape=X.shape, data=X.tobytes()))
+    over_grpc = await doors.stub.Likelihood(request)
+    assert list(over_grpc.log_prob) == [-np.inf, -1.5]
+    assert list(over_grpc.std_error) == [np.inf, 1.5]
 
 
 async def chunks(total_bytes: int) -> AsyncIterator[bytes]:
