@@ -71,7 +71,7 @@ class Refinement(Scorer):
         x, c, h, own, _, _ = state
         own = torch.where(self._gained(x, c, h, own, noise)[:, None], own, h)
         amortized, refined = (self._log_weights(x, c, q, noise, self.k) for q in (h, own))
-        bound = lower_bound(refined)
+        bound = lower_bound(refined, own.dtype)
         gap = refined.mean(0) - amortized.mean(0)
         return bound._replace(terms={**bound.terms, "amortization_gap_nats": gap})
 

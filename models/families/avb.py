@@ -40,7 +40,6 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from models.family import Adam, Batch, Decodes, Encodes, Family, LogProb, Loss, Options, Samples, Scores
 from models.lazy import networks, sampling, torch
-from models.objectives.dequantization import dequantize
 from models.objectives.games import NonSaturating
 from models.objectives.gaussians import Diagonal, standard_log_prob
 from models.objectives.importance import lower_bound, with_rounding
@@ -116,8 +115,6 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
         r = self.contrast(nets, u).detach()
         yield from self.adversary_losses(nets, u, r, rng)
         kl = self.log_posterior(nets, u, z, r).mean() - standard_log_prob(z).mean()
-        if self.likelihood.dequantizes(nets.spec):
-            x = dequantize(nets.spec, x, torch.rand(x.shape, generator=rng, device=x.device, dtype=x.dtype))
         distortion = -self.log_likelihood(nets, x, z).mean()
         trains = ("encoder", "shape", "decoder", *(("scale",) if self.likelihood.learns_scale else ()))
         terms = {"distortion_nats": distortion, "estimated_kl_nats": kl}
@@ -163,7 +160,7 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
         return r.log_prob(z) + self.log_ratio(nets, u, r.whiten(z))[:, 0]
 
     def log_likelihood(self, nets: Nets, x: Tensor, z: Tensor) -> Tensor:
-        """Log p(x|z), (B,) nats, data units.  x: (B, *shape), in its bin where that is wanted; z: (B, Z)."""
+        """Log p(x|z), (B,) nats, data units.  x: (B, *shape); z: (B, Z)."""
         return self.likelihood.log_prob(nets.spec, x, nets["decoder"](z), nets["scale"]())
 
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: ProposalOptions) -> LogProb:
@@ -171,29 +168,26 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
         r = self.contrast(nets, u)
         if options.proposal == "contrast":
             log_w = log_weights(lambda draws: self.bounding_weight(nets, x, r, draws), noise, k, size=size)
-            return lower_bound(log_w)
+            return lower_bound(log_w, u.dtype)
         log_w = log_weights(lambda draws: self.estimated_weight(nets, x, u, r, draws), noise, k, size=size)
         value = log_w.mean(0)
-        return LogProb(value, "estimate", with_rounding(log_w.std(0) / sqrt(k), value) if k > 1 else None)
+        return LogProb(value, "estimate", with_rounding(log_w.std(0) / sqrt(k), value, u.dtype) if k > 1 else None)
 
     def bounding_weight(self, nets: Nets, x: Tensor, r: Diagonal, draws: Draws) -> Tensor:
         """Log p(x, z) / r(z|x), z ~ r, (draws B,) nats."""
         r = Diagonal(draws.repeat(r.mu), draws.repeat(r.log_var))
-        z = r.draw(draws.noise.normal(2 * draws.number, (self.latent,)).to(r.mu))
+        z = r.draw(draws.noise.normal(draws.number, (self.latent,)).to(r.mu))
         return self.log_joint(nets, x, z, draws) - r.log_prob(z)
 
     def estimated_weight(self, nets: Nets, x: Tensor, u: Tensor, r: Diagonal, draws: Draws) -> Tensor:
         """Log p(x, z) / (r(z|x) exp T), z ~ q, (draws B,) nats."""
         u, r = draws.repeat(u), Diagonal(draws.repeat(r.mu), draws.repeat(r.log_var))
-        z = self.infer(nets, u, draws.noise.normal(2 * draws.number, (self.noise + self.latent,)).to(u))
+        z = self.infer(nets, u, draws.noise.normal(draws.number, (self.noise + self.latent,)).to(u))
         return self.log_joint(nets, x, z, draws) - self.log_posterior(nets, u, z, r)
 
     def log_joint(self, nets: Nets, x: Tensor, z: Tensor, draws: Draws) -> Tensor:
         """Log p(x, z), (draws B,) nats.  x: (B, *shape)."""
-        x = draws.repeat(x)
-        if self.likelihood.dequantizes(nets.spec):
-            x = dequantize(nets.spec, x, draws.noise.uniform(2 * draws.number + 1, nets.spec.shape))
-        return self.log_likelihood(nets, x, z) + standard_log_prob(z)
+        return self.log_likelihood(nets, draws.repeat(x), z) + standard_log_prob(z)
 
     def scores_only_levels(self, spec: DataSpec) -> bool:
         return self.likelihood.scores_only_levels(spec)

@@ -28,7 +28,6 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from models.family import Batch, Decodes, Diagnoses, Encodes, Family, LogProb, Loss, Options, Samples, Scores
 from models.lazy import F, networks, sampling, torch
-from models.objectives.dequantization import dequantize
 from models.objectives.discrete_estimators import AnyEstimator, GumbelSoftmax
 from models.objectives.gumbel import gumbel, hard_codes, kl_to_uniform_nats
 from models.objectives.importance import lower_bound
@@ -92,8 +91,6 @@ class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
         x, rng = batch.x, batch.rng
         log_pi = self.posterior(nets, x)
-        if self.likelihood.dequantizes(nets.spec):
-            x = dequantize(nets.spec, x, torch.rand(x.shape, generator=rng, device=x.device, dtype=x.dtype))
         progress = batch.step / batch.total_steps
         expected = self.estimator.expectation(lambda z: self.log_likelihood(nets, x, z), log_pi, rng, progress)
         distortion, kl = -expected.mean(), kl_to_uniform_nats(log_pi).mean()
@@ -107,15 +104,14 @@ class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
         return logits.view(-1, self.codes, self.categories).log_softmax(2)
 
     def log_likelihood(self, nets: Nets, x: Tensor, z: Tensor) -> Tensor:
-        """Log p(x|z), (B,) nats, data units.  x: (B, *shape), in its bin where that is wanted; z: (B, N, K)."""
+        """Log p(x|z), (B,) nats, data units.  x: (B, *shape); z: (B, N, K)."""
         return self.likelihood.log_prob(nets.spec, x, nets["decoder"](z.flatten(1)), nets["scale"]())
 
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: HardCodeOptions) -> LogProb:
         log_pi = self.posterior(nets, x)
         size = self.row_size(nets.spec)
-        return lower_bound(
-            log_weights(lambda draws: self.log_weight(nets, x, log_pi, draws), noise, options.k, size=size)
-        )
+        log_w = log_weights(lambda draws: self.log_weight(nets, x, log_pi, draws), noise, options.k, size=size)
+        return lower_bound(log_w, log_pi.dtype)
 
     def row_size(self, spec: DataSpec) -> int:
         """Numbers in the largest tensor of one row: what tells the data, or the code."""
@@ -124,9 +120,7 @@ class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
     def log_weight(self, nets: Nets, x: Tensor, log_pi: Tensor, draws: Draws) -> Tensor:
         """Log p(x, z) / q(z|x) of hard codes, (draws B,) nats."""
         x, log_pi = draws.repeat(x), draws.repeat(log_pi)
-        z = hard_codes(log_pi + gumbel(draws.noise.uniform(2 * draws.number, (self.codes, self.categories))))
-        if self.likelihood.dequantizes(nets.spec):
-            x = dequantize(nets.spec, x, draws.noise.uniform(2 * draws.number + 1, nets.spec.shape))
+        z = hard_codes(log_pi + gumbel(draws.noise.uniform(draws.number, (self.codes, self.categories))))
         log_prior = -self.codes * log(self.categories)
         return self.log_likelihood(nets, x, z) + log_prior - (z * log_pi).sum((1, 2))
 

@@ -129,7 +129,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
             return LogProb(self.log_density(nets, x, c).double(), "exact")
         draws = (noise.uniform(j, nets.spec.shape).to(x.dtype) for j in range(options.k))
         log_w = torch.stack([self.log_level(nets, x, c, u01) for u01 in draws])  # (k, B)
-        return lower_bound(log_w.double())
+        return lower_bound(log_w.double(), log_w.dtype)
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         return sampling.decoded(self, nets)

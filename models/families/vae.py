@@ -10,8 +10,8 @@ no bound.
 
 What is served is the tighter importance-weighted bound of k draws (`models.objectives.importance`), k = 1 being the
 ELBO; on request from a posterior that is refined for each row (`models.refining`), and then with what
-amortizing had cost. Data with levels under a density are dequantized afresh for each draw, so more draws tighten both
-inequalities; the encoder always reads the level. Codes at the doors are those of the prior's base, N(0, I).
+amortizing had cost. A sample is a draw of p(x|z), a decoding its mean. Codes at the doors are those of the prior's
+base, N(0, I).
 
 References:
     | Auto-Encoding Variational Bayes (Kingma & Welling, 2013), https://arxiv.org/abs/1312.6114
@@ -44,7 +44,6 @@ from models.family import (
 )
 from models.lazy import networks, refining, sampling, scoring, torch
 from models.objectives.bounds import ELBO, AnyObjective, Drawn
-from models.objectives.dequantization import dequantize
 from models.objectives.importance import lower_bound
 from models.objectives.likelihoods import AnyLikelihood, Gaussian
 from models.objectives.posteriors import (
@@ -131,13 +130,11 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
         )
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
-        k, rng, spec = self.objective.n_codes, batch.rng, nets.spec
+        k, rng = self.objective.n_codes, batch.rng
         h_row = self.infer(nets, batch.x, batch.c)
         x, c, h = (repeat(rows, k) for rows in (batch.x, batch.c, h_row))
         eps = torch.randn(len(h), self.latent, generator=rng, device=h.device, dtype=h.dtype)
         z, log_q = self.objective.draw(self.posterior, nets, h, eps)
-        if self.likelihood.dequantizes(spec):
-            x = dequantize(spec, x, torch.rand(x.shape, generator=rng, device=x.device, dtype=x.dtype))
         log_likelihood, log_prior = self.log_likelihood(nets, x, z, c), self.prior_codes.log_prob(nets, z, c)
         drawn = Drawn(z, log_likelihood.view(k, -1), log_prior.view(k, -1), log_q.view(k, -1), self.kl(h_row))
         value, terms = self.objective.loss(drawn, batch.step / batch.total_steps)
@@ -159,7 +156,7 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
         return None
 
     def log_likelihood(self, nets: Nets, x: Tensor, z: Tensor, c: Tensor) -> Tensor:
-        """Log p(x|z, c), (B,) nats, in data units.  x: (B, *shape), dequantized where the likelihood wants it."""
+        """Log p(x|z, c), (B,) nats, in data units.  x: (B, *shape)."""
         return self.likelihood.log_prob(nets.spec, x, self.told(nets, z, c), nets["scale"]())
 
     def told(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
@@ -172,7 +169,8 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
             return scoring.score(self.scorer(nets, options), x, c, noise)
         h = self.infer(nets, x, c)
         size = self.row_size(nets.spec)
-        return lower_bound(log_weights(partial(self.log_weight, nets, x, c, h), noise, options.k, size=size))
+        log_w = log_weights(partial(self.log_weight, nets, x, c, h), noise, options.k, size=size)
+        return lower_bound(log_w, h.dtype)
 
     def scorer(self, nets: Nets, options: ImportanceOptions) -> Scorer:
         if not options.refine:
@@ -197,13 +195,11 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
         By the path derivative where asked, whose noise is gone where the posterior is exact (Roeder et al., 2017).
         """
         x, c, h = (draws.repeat(rows) for rows in (x, c, h))
-        eps = draws.noise.normal(2 * draws.number, (self.latent,)).to(h.dtype)
+        eps = draws.noise.normal(draws.number, (self.latent,)).to(h.dtype)
         if by_path and isinstance(self.posterior, GaussianPosterior):
             z, log_q = self.posterior.draw_by_path(h, eps)
         else:
             z, log_q = self.posterior.draw(nets, h, eps)
-        if self.likelihood.dequantizes(nets.spec):
-            x = dequantize(nets.spec, x, draws.noise.uniform(2 * draws.number + 1, nets.spec.shape))
         return self.log_likelihood(nets, x, z, c) + self.prior_codes.log_prob(nets, z, c) - log_q
 
     def scores_only_levels(self, spec: DataSpec) -> bool:

@@ -10,7 +10,7 @@ that of the jackknife. With L_i the same number without draw i, and p_i = w_i / 
 Where the weights are alike this is the delta method, sum_i (w_i / w_bar - 1)^2 / (k (k - 1)). That one never exceeds 1,
 and is too small where few weights count; the jackknife sees the gap between the largest weight and the rest, and its
 root mean square agrees with the spread of repeated draws there too, within a quarter, from Gaussian log-weights of
-standard deviation 8 to weights without a mean. Float32 rounds log w, so se is at least 2^-20 |L|.
+standard deviation 8 to weights without a mean. Log w is rounded, so se is at least some units in the last place of L.
 
 How many draws count is (sum w)^2 / sum w^2 (Kong, 1992); the effective share is that number over k, between 1/k and 1.
 Where it is below some 10/k the weights have collapsed: L lies far below log p(x) then, by how much nobody knows, and
@@ -36,7 +36,7 @@ from models.lazy import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-ROUNDING = 2.0**-20  # of a log-density, relative: some units in float32's last place
+ROUNDING = 8.0  # of a log-density, in units of its last place
 
 
 def importance_weighted_bound(log_w: Tensor) -> Tensor:
@@ -44,13 +44,19 @@ def importance_weighted_bound(log_w: Tensor) -> Tensor:
     return log_w.logsumexp(0) - log(len(log_w))
 
 
-def lower_bound(log_w: Tensor) -> LogProb:
-    """The bound with its standard error and the effective share; of one draw neither is known.  log_w: (k, B)."""
+def lower_bound(log_w: Tensor, dtype: torch.dtype) -> LogProb:
+    """The bound with its standard error and the effective share; of one draw neither is known.
+
+    Arguments:
+        log_w: (k, B) nats, float64.
+        dtype: what they were computed in.
+    """
     bound = importance_weighted_bound(log_w)
     if len(log_w) == 1:
         return LogProb(bound, "lower_bound")
-    error = with_rounding(jackknife_error(log_w), bound)
-    return LogProb(bound, "lower_bound", error, {"effective_share": effective_share(log_w)})
+    share = effective_share(log_w) / (1 + rounding(bound, dtype) ** 2)  # nothing tells weights apart beyond it
+    terms = {"effective_share": share.clamp_min(1 / len(log_w))}
+    return LogProb(bound, "lower_bound", with_rounding(jackknife_error(log_w), bound, dtype), terms)
 
 
 def jackknife_error(log_w: Tensor) -> Tensor:
@@ -65,16 +71,20 @@ def jackknife_error(log_w: Tensor) -> Tensor:
 
 
 def effective_share(log_w: Tensor) -> Tensor:
-    """(sum w)^2 / (k sum w^2), (B,), down to 1/k where rounding tells the weights apart.  log_w: (k, B)."""
-    k, rounding, log_w = len(log_w), ROUNDING * importance_weighted_bound(log_w), _relative(log_w)
-    share = (2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp() / k
-    share = share.masked_fill(log_w.amax(0) == -torch.inf, 1 / k)
-    return 1 / k + (share - 1 / k).clamp_min(0) / (1 + rounding**2)
+    """(sum w)^2 / (k sum w^2), (B,); 1/k where all weights are zero.  log_w: (k, B)."""
+    log_w = _relative(log_w)
+    share = (2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp() / len(log_w)
+    return share.masked_fill(log_w.amax(0) == -torch.inf, 1 / len(log_w))
 
 
-def with_rounding(error: Tensor, value: Tensor) -> Tensor:
-    """A standard error with that of float32's rounding of the value beside it.  Both (B,) nats."""
-    return torch.hypot(error, ROUNDING * value.abs())
+def with_rounding(error: Tensor, value: Tensor, dtype: torch.dtype) -> Tensor:
+    """A standard error and, beside it, the rounding of a value that was computed in `dtype`.  Both (B,) nats."""
+    return torch.hypot(error, rounding(value, dtype))
+
+
+def rounding(value: Tensor, dtype: torch.dtype) -> Tensor:
+    """How far off rounding puts a log-density, (B,) nats."""
+    return ROUNDING * torch.finfo(dtype).eps * value.abs()
 
 
 def _relative(log_w: Tensor) -> Tensor:

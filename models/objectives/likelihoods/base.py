@@ -45,13 +45,9 @@ class Likelihood(Config, ABC):
     def scores_only_levels(self, spec: DataSpec) -> bool:
         """Whether values between levels have no probability."""
 
-    def dequantizes(self, spec: DataSpec) -> bool:
-        """Whether `log_prob` wants points of the bins of the levels, not the levels."""
-        return False
-
     @abstractmethod
     def log_prob(self, spec: DataSpec, x: Tensor, y: Tensor, log_scale: Tensor) -> Tensor:
-        """Log p(x|y), (B,) nats, in data units; of the level where it dequantizes.  x: (B, *shape)."""
+        """Log p(x|y), (B,) nats, in data units; of the levels themselves where data have them.  x: (B, *shape)."""
 
     @abstractmethod
     def mean(self, spec: DataSpec, y: Tensor) -> Tensor:
@@ -59,7 +55,10 @@ class Likelihood(Config, ABC):
 
     @abstractmethod
     def draw(self, spec: DataSpec, y: Tensor, log_scale: Tensor, noise: Noise) -> Tensor:
-        """A draw of x given y, (B, *shape), data units. The noise's draw 0 is the code's."""
+        """A draw from p(x|y), the distribution that `log_prob` scores, (B, *shape), data units.
+
+        The noise's draw 0 is the code's.
+        """
 
 
 def bounds(spec: DataSpec) -> tuple[float, float]:

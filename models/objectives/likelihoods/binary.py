@@ -6,7 +6,8 @@ r"""Elements that are on or off, once or N times, with probability s = sigmoid(y
 
 Gray values under `bernoulli` are the probabilities of a stochastic binarization of the image. The number is a
 probability, without Jacobian, and with it an ELBO is a lower bound of the expected log-likelihood of the binarized
-image (Salakhutdinov & Murray, 2008). Where a gray value is a count, as in scikit-learn's digits (ink in blocks of 4x4
+image (Salakhutdinov & Murray, 2008). Of black and white data, of two levels, it is the probability of the data. A draw
+is black and white in either case; the mean is gray. Where a gray value is a count, as in scikit-learn's digits (ink in blocks of 4x4
 dots), `binomial` is the probability of the level itself.
 
 References:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 @final
 class Bernoulli(Likelihood):
-    """Each element is on or off with the probability its gray value says; for bounded data. Draws show gray values."""
+    """Each element is on or off with the probability its gray value says; for bounded data. Draws are black and white."""
 
     likelihood: Literal["bernoulli"] = "bernoulli"
 
@@ -45,7 +46,7 @@ class Bernoulli(Likelihood):
             )
 
     def scores_only_levels(self, spec: DataSpec) -> bool:
-        return False
+        return spec.levels == 2  # of more, the number is of the binarized image
 
     def log_prob(self, spec: DataSpec, x: Tensor, y: Tensor, log_scale: Tensor) -> Tensor:
         low, high = bounds(spec)
@@ -57,7 +58,8 @@ class Bernoulli(Likelihood):
         return low + (high - low) * torch.sigmoid(y)
 
     def draw(self, spec: DataSpec, y: Tensor, log_scale: Tensor, noise: Noise) -> Tensor:
-        return self.mean(spec, y)  # a picture of the probabilities, as the data are
+        low, high = bounds(spec)
+        return low + (high - low) * (noise.uniform(1, spec.shape) < torch.sigmoid(y)).to(y)
 
 
 @final

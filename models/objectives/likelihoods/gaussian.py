@@ -4,9 +4,9 @@ r"""Gaussian noise about what the decoder says.
 
 sigma is one number, given or learned, or one that the decoder tells for each element, (mu, log sigma) = y. Per
 element a likelihood has no upper end: where a decoder can lay a point of itself on a point of the data, sigma -> 0
-makes the density as large as one likes, so log sigma is kept above -6 (Mattei & Frellsen, 2018). Data with levels are
-dequantized (`models.objectives.dequantization`), which bounds the number, and it includes the bins' volume: nats of
-the level itself.
+makes the density as large as one likes, so log sigma is kept above -6 (Mattei & Frellsen, 2018). Of data with levels
+it is the probability of the level itself, the normal's of its bin (`models.objectives.normal_bins`), and a draw is
+rounded to its level.
 
 References:
     | Auto-Encoding Variational Bayes (Kingma & Welling, 2013), https://arxiv.org/abs/1312.6114
@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Literal, final
 
 from pydantic import PositiveFloat
 
-from models.objectives.dequantization import level_log_volume
-from models.objectives.likelihoods.base import Likelihood
+from models.lazy import torch
+from models.objectives.likelihoods.base import Likelihood, bounds
+from models.objectives.normal_bins import log_probability
 from models.spec import DataSpec
 
 if TYPE_CHECKING:
@@ -56,22 +57,28 @@ class Gaussian(Likelihood):
     def scores_only_levels(self, spec: DataSpec) -> bool:
         return spec.levels is not None
 
-    def dequantizes(self, spec: DataSpec) -> bool:
-        return spec.levels is not None
-
     def log_prob(self, spec: DataSpec, x: Tensor, y: Tensor, log_scale: Tensor) -> Tensor:
         mu, log_scale = self._read(y, log_scale)
         standard = (spec.normalize(x) - mu) * (-log_scale).exp()
+        if spec.levels is not None:
+            return self._log_level(spec, x, standard, log_scale).flatten(1).sum(1)
         per_element = -0.5 * standard**2 - log_scale - 0.5 * log(2 * pi)
-        log_volume = level_log_volume(spec) if self.dequantizes(spec) else 0.0
-        return per_element.flatten(1).sum(1) + (spec.log_jacobian + log_volume)
+        return per_element.flatten(1).sum(1) + spec.log_jacobian
 
     def mean(self, spec: DataSpec, y: Tensor) -> Tensor:
         return spec.denormalize(self._read(y, y)[0])
 
     def draw(self, spec: DataSpec, y: Tensor, log_scale: Tensor, noise: Noise) -> Tensor:
         mu, log_scale = self._read(y, log_scale)
-        return spec.denormalize(mu + log_scale.exp() * noise.normal(1, spec.shape))
+        return spec.quantize(spec.denormalize(mu + log_scale.exp() * noise.normal(1, spec.shape)))
+
+    def _log_level(self, spec: DataSpec, x: Tensor, standard: Tensor, log_scale: Tensor) -> Tensor:
+        """Log P of each element's level, (B, *shape)."""
+        low, high = bounds(spec)
+        half = torch.as_tensor(spec.scale, dtype=standard.dtype, device=standard.device).reciprocal() * spec.bin_width / 2
+        half = half.view(spec.shape if len(spec.scale) > 1 else (1,)) * (-log_scale).exp()
+        margin = spec.bin_width / 2
+        return log_probability(standard, half, x < low + margin, x > high - margin)
 
     def _read(self, y: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
         """Mu, (B, *shape), and log sigma."""

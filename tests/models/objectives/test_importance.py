@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from models.objectives.importance import (
-    ROUNDING,
     effective_share,
     importance_weighted_bound,
     jackknife_error,
     lower_bound,
+    rounding,
     with_rounding,
 )
 
@@ -91,7 +91,7 @@ def test_weights_that_are_all_zero_have_an_unknown_error_and_no_nan() -> None:
     none, one = torch.full((4, 1), -torch.inf, dtype=torch.float64), torch.zeros(4, 1, dtype=torch.float64)
     one[1:] = -torch.inf
     for log_w, value in ((none, -math.inf), (one, -math.log(4))):
-        scored = lower_bound(log_w)
+        scored = lower_bound(log_w, torch.float64)
         assert scored.std_error is not None
         assert (float(scored.value), float(scored.std_error)) == (pytest.approx(value), math.inf)
         assert float(scored.terms["effective_share"]) == 0.25
@@ -102,10 +102,10 @@ def test_a_row_tells_the_same_whatever_rounding_did_to_weights_far_out() -> None
     same = torch.full((64, 1), -1e18, dtype=torch.float32)
     apart = same.clone()
     apart[::3] = torch.nextafter(apart[::3], torch.tensor(0.0))
-    one, other = lower_bound(same.double()), lower_bound(apart.double())
+    one, other = (lower_bound(log_w.double(), torch.float32) for log_w in (same, apart))
     assert one.std_error is not None
     assert other.std_error is not None
-    assert float(one.std_error) == pytest.approx(1e18 * ROUNDING)
+    assert float(one.std_error) == pytest.approx(1e18 * 2**-20)
     assert float(other.std_error) == pytest.approx(float(one.std_error), rel=1e-2)
     assert float(one.terms["effective_share"]) == pytest.approx(1 / 64)
     assert float(other.terms["effective_share"]) == pytest.approx(1 / 64)
@@ -113,9 +113,10 @@ def test_a_row_tells_the_same_whatever_rounding_did_to_weights_far_out() -> None
 
 def test_rounding_leaves_an_error_near_the_data_as_it_is() -> None:
     error, value = torch.tensor([0.3], dtype=torch.float64), torch.tensor([-2000.0], dtype=torch.float64)
-    assert float(with_rounding(error, value)) == pytest.approx(0.3, rel=1e-4)
+    assert float(rounding(value, torch.float32)) == pytest.approx(2000 * 2**-20)
+    assert float(with_rounding(error, value, torch.float32)) == pytest.approx(0.3, rel=1e-4)
 
 
 def test_one_draw_knows_no_error() -> None:
-    assert lower_bound(normals(1, 3)).std_error is None
-    assert lower_bound(normals(1, 3)).terms == {}
+    assert lower_bound(normals(1, 3), torch.float64).std_error is None
+    assert lower_bound(normals(1, 3), torch.float64).terms == {}
