@@ -87,7 +87,9 @@ def show(client: Client, preset: str) -> int:
         scores = client.ask("likelihood", {"model": model, "x": rows}).json()
         heading("POST /likelihood", model=model, x="those digits, and the same with their pixels shuffled")
         for what, values in (("digits", scores["log_prob"][:ACROSS]), ("shuffled", scores["log_prob"][ACROSS:])):
-            console.print(f"  {what:9}", *(f"{float(value):8.1f}" for value in values), f" [dim]nats ({scores['kind']})[/]")
+            console.print(
+                f"  {what:9}", *(f"{float(value):8.1f}" for value in values), f" [dim]nats ({scores['kind']})[/]"
+            )
         console.print("  [dim]what is unlike the data has a low score: an anomaly[/]")
 
     heading("POST /sample", model=model, n=64, seed=0, accept="image/png")

@@ -75,7 +75,9 @@ class Gaussian(Likelihood):
     def _log_level(self, spec: DataSpec, x: Tensor, standard: Tensor, log_scale: Tensor) -> Tensor:
         """Log P of each element's level, (B, *shape)."""
         low, high = bounds(spec)
-        half = torch.as_tensor(spec.scale, dtype=standard.dtype, device=standard.device).reciprocal() * spec.bin_width / 2
+        half = (
+            torch.as_tensor(spec.scale, dtype=standard.dtype, device=standard.device).reciprocal() * spec.bin_width / 2
+        )
         half = half.view(spec.shape if len(spec.scale) > 1 else (1,)) * (-log_scale).exp()
         margin = spec.bin_width / 2
         return log_probability(standard, half, x < low + margin, x > high - margin)
