@@ -183,7 +183,8 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
         """Log p(x, z) / (r(z|x) exp T), z ~ q, (draws B,) nats."""
         u, r = draws.repeat(u), Diagonal(draws.repeat(r.mu), draws.repeat(r.log_var))
         z = self.infer(nets, u, draws.noise.normal(draws.number, (self.noise + self.latent,)).to(u))
-        return self.log_joint(nets, x, z, draws) - self.log_posterior(nets, u, z, r)
+        log_p, log_q = self.log_joint(nets, x, z, draws), self.log_posterior(nets, u, z, r)
+        return torch.where(log_p == -torch.inf, log_p, log_p - log_q)  # log q may be infinite as well
 
     def log_joint(self, nets: Nets, x: Tensor, z: Tensor, draws: Draws) -> Tensor:
         """Log p(x, z), (draws B,) nats.  x: (B, *shape)."""

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from models.family import Batch, Decodes, Diagnoses, Encodes, Family, LogProb, Loss, Options, Samples, Scores
-from models.lazy import F, networks, sampling, torch
+from models.lazy import F, networks, sampling
 from models.objectives.discrete_estimators import AnyEstimator, GumbelSoftmax
 from models.objectives.gumbel import gumbel, hard_codes, kl_to_uniform_nats
 from models.objectives.importance import lower_bound

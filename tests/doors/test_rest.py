@@ -241,7 +241,7 @@ async def test_a_likelihood_that_is_not_finite_is_a_text_in_json_and_itself_in_n
     answer: Any = InProcessAsks._answer
 
     def impossible(self: InProcessAsks, model: Any, question: Any) -> Any:
-        arrays, info = answer(self, model, question)
+        _, info = answer(self, model, question)
         log_prob = np.array([-np.inf, -1.5])
         return {"log_prob": log_prob, "std_error": -log_prob, "terms.gap_nats": np.array([np.inf, 0.0])}, info
 

@@ -7,8 +7,10 @@ r"""Elements that are on or off, once or N times, with probability s = sigmoid(y
 Gray values under `bernoulli` are the probabilities of a stochastic binarization of the image. The number is a
 probability, without Jacobian, and with it an ELBO is a lower bound of the expected log-likelihood of the binarized
 image (Salakhutdinov & Murray, 2008). Of black and white data, of two levels, it is the probability of the data. A draw
-is black and white in either case; the mean is gray. Where a gray value is a count, as in scikit-learn's digits (ink in blocks of 4x4
-dots), `binomial` is the probability of the level itself.
+is black and white in either case; the mean is gray.
+
+Where a gray value is a count, as in scikit-learn's digits (ink in blocks of 4x4 dots), `binomial` is the probability
+of the level itself.
 
 References:
     | Auto-Encoding Variational Bayes (Kingma & Welling, 2013), https://arxiv.org/abs/1312.6114
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 @final
 class Bernoulli(Likelihood):
-    """Each element is on or off with the probability its gray value says; for bounded data. Draws are black and white."""
+    """Each element is on or off with the probability its gray value says; for bounded data. Draws: black and white."""
 
     likelihood: Literal["bernoulli"] = "bernoulli"
 

@@ -324,7 +324,7 @@ def test_importance_weighted_autoencoder() -> None:
 
 
 def test_doubly_reparameterized_gradients() -> None:
-    """The encoder: sum_i w~_i^2 dlog w_i/dz_i grad z_i, with q's own numbers held; the decoder: sum_i w~_i grad log p."""
+    """The encoder: sum_i w~_i^2 dlog w_i/dz_i grad z_i, q's own numbers held; the decoder: sum_i w~_i grad log p."""
     family = VAE(latent=1, depth=0, objective=IWAE(k=3, dreg=True))
     nets, parameters = latent_nets()
     (loss,) = losses(family, nets, batch()).values()
