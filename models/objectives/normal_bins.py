@@ -6,7 +6,7 @@ the mean and in standard deviations,
 
     P = Phi(c + h) - Phi(c - h),      P = Phi(c + h) at the first level,      P = Phi(h - c) at the last.
 
-By symmetry c may be taken positive, and with log Phi(x) = log [erfcx(-x / sqrt 2) / 2] - x^2 / 2 below zero,
+By symmetry c may be taken positive, and
 
     log P = log Phi(h - c) + log (1 - exp(log Phi(-c - h) - log Phi(h - c))),
 
@@ -14,7 +14,10 @@ which loses its digits where the bin is narrow. There the normal is close to an 
 
     log P = log 2 h phi(c) + log [sinh(c h) / (c h)] - h^2 / 6 + O(h^2 min(1, (c h)^2) + h^4).
 
+In the far tail Phi(-x) = phi(x) / (x + 1 / (x + 2 / (x + 3 / (x + ...)))), Laplace's continued fraction.
+
 References:
+    | Handbook of Mathematical Functions (Abramowitz & Stegun, 1964), 26.2.14: the continued fraction
     | Denoising Diffusion Probabilistic Models (Ho et al., 2020), https://arxiv.org/abs/2006.11239: section 3.3
 """
 
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
 NARROW = 0.02  # of h: below it the bin is narrow
 FLAT = 0.1  # of c h: below it the series of log sinh(x) / x
+TAIL = -12.0  # of x: below it the continued fraction
+TERMS = 5  # of it: enough for float64
 
 
 def log_probability(center: Tensor, half: Tensor, first: Tensor, last: Tensor) -> Tensor:
@@ -48,10 +53,14 @@ def log_probability(center: Tensor, half: Tensor, first: Tensor, last: Tensor) -
 
 
 def log_cdf(x: Tensor) -> Tensor:
-    """Log Phi(x), with its gradient, as far as float32 goes; torch's own loses the gradient below -1000."""
-    low, high = x.clamp(max=-1.0), x.clamp(min=-1.0)
-    below = torch.log(torch.special.erfcx(-low / sqrt(2)) / 2) - low**2 / 2
-    return torch.where(x < -1, below, torch.log1p(-torch.special.erfc(high / sqrt(2)) / 2))
+    """Log Phi(x), with its gradient, as far as float32 goes; torch's own is slow and loses the gradient below -1000."""
+    far = -x.clamp(max=TAIL)
+    fraction = far
+    for level in range(TERMS, 0, -1):
+        fraction = far + level / fraction
+    below = -(far**2) / 2 - torch.log(fraction) - log(2 * pi) / 2
+    near = torch.log(torch.special.erfc(x.clamp_min(TAIL) / -sqrt(2)) / 2)
+    return torch.where(x < TAIL, below, near)
 
 
 def _log_narrow(c: Tensor, half: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from models.scoring import score
 from models.spec import DataSpec
 from models.train import fresh, load_data, train
 
-SEEDS = 400
+SEEDS = 250
 CASES: list[tuple[str, str, dict[str, Any], Mapping[str, Any]]] = [
     ("vae", "digits", {"latent": 3, "width": 32, "network": "perceptron"}, {"k": 64}),
     ("discrete_vae", "two_moons", {"codes": 4, "categories": 4, "width": 16}, {"k": 64}),
