@@ -6,7 +6,8 @@ sigma is one number, given or learned, or one that the decoder tells for each el
 element a likelihood has no upper end: where a decoder can lay a point of itself on a point of the data, sigma -> 0
 makes the density as large as one likes, so log sigma is kept above -6 (Mattei & Frellsen, 2018). Of data with levels
 it is the probability of the level itself, the normal's of its bin (`models.objectives.normal_bins`), and a draw is
-rounded to its level.
+rounded to its level. The outermost bins being open, mu may lie off the range; what stands for the mean is mu clipped to
+the range, the median of a draw before it is rounded.
 
 References:
     | Auto-Encoding Variational Bayes (Kingma & Welling, 2013), https://arxiv.org/abs/1312.6114
@@ -66,7 +67,8 @@ class Gaussian(Likelihood):
         return per_element.flatten(1).sum(1) + spec.log_jacobian
 
     def mean(self, spec: DataSpec, y: Tensor) -> Tensor:
-        return spec.denormalize(self._read(y, y)[0])
+        mu = spec.denormalize(self._read(y, y)[0])
+        return mu if spec.levels is None else spec.clip(mu)
 
     def draw(self, spec: DataSpec, y: Tensor, log_scale: Tensor, noise: Noise) -> Tensor:
         mu, log_scale = self._read(y, log_scale)

@@ -37,6 +37,8 @@ from models.objectives.integrands import ProductPeak
 from models.objectives.kernels import IMQ, Distance
 from models.objectives.likelihoods import Bernoulli
 from models.objectives.penalties import MMD, Adversarial, Sliced
+from models.objectives.posteriors import FlowPosterior
+from models.objectives.priors import FlowPrior
 from models.spec import DataSpec
 
 Numbers = NDArray[np.float64]
@@ -372,6 +374,69 @@ def test_reinforced_variational_autoencoder() -> None:
     assert_gradient(loss, parameters[2:], lambda *decoder: float(-parts(eps, at[0], at[1], *decoder)[0].mean()))
 
 
+class Stretch(nn.Module):
+    """z = exp(s) v + t, element by element."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.s = nn.Parameter(torch.tensor([0.3, -0.2][:size], dtype=torch.float64))
+        self.t = nn.Parameter(torch.tensor([0.1, 0.5][:size], dtype=torch.float64))
+
+    def forward(self, v: Tensor) -> tuple[Tensor, Tensor]:
+        return self.s.exp() * v + self.t, self.s.sum().expand(len(v))
+
+
+def test_variational_autoencoder_whose_posterior_is_a_flow() -> None:
+    """The divergence is of the draws: log q(z|x) = log N(z_0; mu, sigma^2) - log |det df/dz_0|."""
+    family = VAE(latent=1, depth=0, posterior=FlowPosterior(features=0), objective=ELBO(beta=1.5, draws=2))
+    nets, parameters = latent_nets()
+    nets["posterior"] = flow = Stretch(1)
+    (loss,) = losses(family, nets, batch()).values()
+    eps = normals(rng(), 6, 1).reshape(2, 3)
+
+    def objective(*at: Numbers) -> float:
+        (w, b, v, d, scale), (s, t) = at[:5], at[5:]
+        mu, log_var = apply(U, w, b).T
+        z0 = mu + np.exp(log_var / 2) * eps
+        z = np.exp(s) * z0 + t
+        decoded = np.stack([apply(codes[:, None], v, d) for codes in z])
+        log_likelihood = log_normal(U, decoded, scale).sum(2) - 2 * math.log(1.7)
+        log_q = log_normal(z0, mu, log_var / 2) - s
+        return float(-log_likelihood.mean() + 1.5 * (log_q - log_normal(z, 0.0, 0.0)).mean())
+
+    assert_exact(loss, [*parameters, *weights(flow)], objective)
+
+
+def test_reinforced_variational_autoencoder_whose_prior_is_a_flow() -> None:
+    """f = log p(x|z) - beta (log q - log p(z)), the other draws its baseline, log q's own slope left out."""
+    objective = ELBO(estimator="reinforce", draws=3, beta=0.7)
+    family = VAE(latent=1, depth=0, prior_codes=FlowPrior(), objective=objective)
+    nets, parameters = latent_nets()
+    nets["prior"] = prior = Stretch(1)
+    (loss,) = losses(family, nets, batch()).values()
+    eps = normals(rng(), 9, 1).reshape(3, 3)
+    at = [p.detach().numpy().copy() for p in parameters]
+    log_likelihood, _, log_q, _ = parts(eps, *at)
+    mu, log_var = apply(U, at[0], at[1]).T
+    z = mu + np.exp(log_var / 2) * eps
+
+    def log_prior(s: Numbers, t: Numbers) -> Numbers:
+        density: Numbers = log_normal(np.exp(s) * z + t, 0.0, 0.0) + s
+        return density
+
+    f = log_likelihood - 0.7 * (log_q - log_prior(*(p.detach().numpy() for p in prior.parameters())))
+    assert loss.value.item() == pytest.approx(float(-f.mean()), rel=1e-9)
+    advantage = np.stack([f[i] - (f.sum(0) - f[i]) / 2 for i in range(3)])
+
+    def by_encoder(w: Numbers, b: Numbers) -> float:
+        mu, log_var = apply(U, w, b).T
+        return float(-(advantage * log_normal(z, mu, log_var / 2)).mean())
+
+    assert_gradient(loss, parameters[:2], by_encoder)
+    assert_gradient(loss, parameters[2:], lambda *decoder: float(-parts(eps, at[0], at[1], *decoder)[0].mean()))
+    assert_gradient(loss, weights(prior), lambda s, t: float(-0.7 * log_prior(s, t).mean()))
+
+
 def test_adversarial_variational_bayes() -> None:
     """The fit of the contrast, the adversary's game, and the bound, each with the others held."""
     family = AVB(latent=1, noise=1, depth=0, adversary_steps=1)
@@ -513,20 +578,8 @@ def test_discrete_codes_by_reinforce() -> None:
 # --- with exact densities ---
 
 
-class Stretch(nn.Module):
-    """z = exp(s) v + t, element by element."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.s = nn.Parameter(torch.tensor([0.3, -0.2], dtype=torch.float64))
-        self.t = nn.Parameter(torch.tensor([0.1, 0.5], dtype=torch.float64))
-
-    def forward(self, v: Tensor) -> tuple[Tensor, Tensor]:
-        return self.s.exp() * v + self.t, self.s.sum().expand(len(v))
-
-
 def test_flow_of_continuous_data() -> None:
-    flow = Stretch()
+    flow = Stretch(2)
     found = losses(Flow(), Nets(PLANE, flow=flow), batch())
 
     def nll(s: Numbers, t: Numbers) -> float:
@@ -540,7 +593,7 @@ def test_flow_of_levels() -> None:
     """Levels 0, 2 and 4, bins of width 2, the range widened to [-1, 5], alpha = .1, two draws."""
     spec = DataSpec(shape=(2,), low=0, high=4, levels=3, shift=(2.0,), scale=(2.0,))
     x = np.array([[0.0, 4.0], [2.0, 2.0], [4.0, 0.0]])
-    flow = Stretch()
+    flow = Stretch(2)
     found = losses(Flow(alpha=0.1, dequantization=Uniform(draws=2)), Nets(spec, flow=flow), batch(x))
     generator = rng()
     u01 = [torch.rand(3, 2, generator=generator, dtype=torch.float64).clamp_min(MIN_U01).numpy() for _ in range(2)]

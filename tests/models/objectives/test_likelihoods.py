@@ -158,3 +158,27 @@ def test_bernoulli_draws_are_black_and_white_as_often_as_the_mean_says() -> None
     expected = logits.double().sigmoid()
     assert (on - expected).abs().lt(5 * (expected * (1 - expected) / n).sqrt()).all()
     assert Bernoulli().mean(spec, logits[None]).tolist() == [pytest.approx((3 * expected - 1).tolist())]
+
+
+def test_a_gaussian_far_off_the_range_of_levels_shows_its_end() -> None:
+    """Where all data are at the first level, the open bin takes mu far below it."""
+    y = torch.tensor([[-9.0], [0.25], [9.0]], dtype=torch.float64)
+    assert Gaussian().mean(LEVELS, y)[:, 0].tolist() == [-1.0, 0.875, 2.0]
+    log_scale = torch.tensor(-1.0, dtype=torch.float64)
+    log_p = Gaussian().log_prob(LEVELS, torch.tensor([[-1.0]], dtype=torch.float64), y[:1], log_scale)
+    assert float(log_p) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("log_scale", [-3.0, 0.0, 1.0])
+def test_a_gaussian_gives_the_levels_of_each_column_their_own_bins(log_scale: float) -> None:
+    """Also where columns are normalized by scales of their own."""
+    spec = DataSpec(shape=(2,), low=0, high=3, levels=4, shift=(1.0, 2.0), scale=(0.5, 2.0))
+    x = torch.cartesian_prod(torch.arange(4), torch.arange(4)).double()
+    y = torch.tensor([[0.3, -0.7]], dtype=torch.float64)
+    scale = torch.tensor(log_scale, dtype=torch.float64)
+    found = Gaussian().log_prob(spec, x, y.expand(16, -1), scale)
+    of_first = torch.distributions.Normal(1 + 0.5 * 0.3, 0.5 * math.exp(log_scale))
+    of_second = torch.distributions.Normal(2 + 2 * -0.7, 2 * math.exp(log_scale))
+    edges = torch.tensor([-math.inf, 0.5, 1.5, 2.5, math.inf], dtype=torch.float64)
+    p, q = (normal.cdf(edges).diff() for normal in (of_first, of_second))
+    assert found.exp().numpy() == pytest.approx(torch.outer(p, q).flatten().numpy(), abs=1e-6)
