@@ -30,7 +30,7 @@ from models.networks import Codes, Nets, Scalar
 from models.objectives.bounds import ELBO, IWAE
 from models.objectives.code_densities import GaussianDensity
 from models.objectives.code_priors import MixtureCodes
-from models.objectives.dequantization import Uniform
+from models.objectives.dequantization import Uniform, Variational
 from models.objectives.discrete_estimators import GumbelSoftmax, Reinforce, StraightThrough
 from models.objectives.games import NonSaturating, Wasserstein
 from models.objectives.integrands import ProductPeak
@@ -611,6 +611,33 @@ def test_flow_of_levels() -> None:
     loss = found["nll_bound_nats"]
     assert_exact(loss, weights(flow), negative_bound)
     assert loss.terms["bits_per_dim"].item() == pytest.approx(loss.value.item() / (2 * math.log(2)))
+
+
+class StretchInBins(Stretch):
+    """The same, told the level, which it does not look at."""
+
+    def forward(self, v: Tensor, given: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return super().forward(v)
+
+
+def test_flow_of_levels_with_variational_dequantization() -> None:
+    """u = sigmoid(f(logit u_0)): log q(u) = -log du/du_0, u_0 being uniform."""
+    spec = DataSpec(shape=(2,), low=0, high=4, levels=3, shift=(2.0,), scale=(2.0,))
+    x = np.array([[0.0, 4.0], [2.0, 2.0], [4.0, 0.0]])
+    flow, dequantizer = Stretch(2), StretchInBins(2)
+    nets = Nets(spec, flow=flow, dequantizer=dequantizer)
+    found = losses(Flow(alpha=0.1, dequantization=Variational()), nets, batch(x))
+    u0 = torch.rand(3, 2, generator=rng(), dtype=torch.float64).clamp_min(MIN_U01).numpy()
+
+    def negative_bound(s: Numbers, t: Numbers, r: Numbers, m: Numbers) -> float:
+        u = expit(np.exp(r) * np.log(u0 / (1 - u0)) + m)
+        log_q = -(np.log(u * (1 - u)) + r - np.log(u0 * (1 - u0)))
+        share = 0.1 + 0.8 * (x + 2 * (u - 0.5) + 1) / 6
+        v = np.log(share / (1 - share))
+        log_p = log_normal(np.exp(s) * v + t, 0.0, 0.0) + s + np.log(0.8 / 6 / (share * (1 - share))) + math.log(2)
+        return float(-(log_p - log_q).sum(1).mean())
+
+    assert_exact(found["nll_bound_nats"], weights(flow, dequantizer), negative_bound)
 
 
 class Given(nn.Module):
