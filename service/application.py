@@ -28,7 +28,7 @@ from service.answers import Answer, Codes, FamilyCard, Likelihoods, Points, Pres
 from service.commands import AnyAsk, Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample, Train
 from service.domain import EVENT_ID_PATTERN, Card, Event, Job, Name, Reference, Reply, State, Worker
 from service.errors import Conflict, Invalid, NotFound, Unavailable
-from service.ports import Asks, Files, Jobs, Models, NewJob, Wakeups, Workers
+from service.ports import Asks, Files, Jobs, Models, NewJob, Reach, Wakeups, Workers
 from service.questions import Subject, option_types
 from service.settings import Settings
 
@@ -50,6 +50,7 @@ class Application:
     asks: Asks
     models: Models
     workers: Workers
+    reach: Reach
     files: Files
     settings: Settings
     subjects: dict[str, Subject] = field(default_factory=dict, repr=False)  # what was asked lately, by reference
@@ -239,10 +240,11 @@ class Application:
         return [PresetCard(p.name, p.summary, p.run.model_dump(mode="json")) for p in PRESETS.values()]
 
     async def ready(self) -> Sequence[Worker]:
-        """The live workers. Raises Unavailable where a model could not be served."""
+        """The live workers. Raises Unavailable where a question would not get through, telling what is missing."""
         workers = await self.workers.live()
         if not workers:
             raise Unavailable("no worker is alive; start one, or wait for it", retry_after_s=1.0)
+        await self.reach.reach()
         return workers
 
 

@@ -35,6 +35,7 @@ async def application(
             asks=MeasuredAsks(_traced(asks, tracing), telemetry),
             models=DiskModels(settings.store),
             workers=workers,
+            reach=asks,
             files=DiskFiles(settings.store),
             settings=settings,
         )

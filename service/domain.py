@@ -18,6 +18,8 @@ Reference = Annotated[
     str, StringConstraints(pattern=REFERENCE_PATTERN)
 ]  # `digits-vae` is the newest, or `digits-vae@3`
 
+PROTOCOL = 2  # version of the frames between gateways and workers
+
 Told = int | tuple[float, ...]  # a condition: a label, or a vector
 Op = Literal["sample", "likelihood", "encode", "decode", "reconstruct", "interpolate"]
 
@@ -132,6 +134,9 @@ class Worker(Record):
     seen_at: float
     silent_s: float = 0.0  # since its last beat, by Redis's clock
     leaving: bool = False  # it finishes what it has and takes no more
+    stalled_s: float = 0.0  # since the thread that answers came round last; it grows during a long call
+    untaken_s: float = 0.0  # how long jobs have waited while it had a free slot and took none
+    protocol: int = 2  # version of the frames it reads; a release that does not say reads 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import threading
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +25,8 @@ from typing import Generic, Literal, TypeVar, final
 import orjson
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from service.background import Thread
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OTHER = "other"  # the name of models beyond the limit
@@ -165,23 +166,22 @@ class Metrics:
 
 
 @final
-class Sharing(threading.Thread):
+class Sharing(Thread):
     """Tells the processes of the folder what this one counts, from its start to its end."""
 
     def __init__(self, metrics: Metrics) -> None:
-        super().__init__(name="metrics", daemon=True)
+        super().__init__("metrics")
         self._metrics = metrics
-        self._stopping = threading.Event()
 
-    def run(self) -> None:
+    def work(self) -> None:
         """Until `stop`."""
-        while not self._stopping.is_set():
+        while not self.stopping.is_set():
             self._share(ended=False)
-            self._stopping.wait(SHARE_S)
+            self.stopping.wait(SHARE_S)
 
     def stop(self) -> None:
         """The last word."""
-        self._stopping.set()
+        self.stopping.set()
         self.join()
         self._share(ended=True)
 

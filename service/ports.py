@@ -152,3 +152,10 @@ class Workers(Protocol):
     """Who is alive."""
 
     async def live(self) -> Sequence[Worker]: ...
+
+
+class Reach(Protocol):
+    """Whether questions get through to workers, and answers back."""
+
+    async def reach(self) -> None:
+        """Raises Unavailable, telling which part of the way is missing."""

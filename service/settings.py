@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     reconcile_s: float = Field(5.0, gt=0)
     checkpoint_s: float = Field(15.0, gt=0)  # between checkpoints of a training
     cancel_grace_s: float = Field(10.0, gt=0)  # from SIGTERM to SIGKILL of a training child
+    hang_s: float = Field(120.0, gt=0)  # a loop or thread that makes no progress for so long ends its process
     stall_s: float = Field(600.0, gt=0)  # a training child silent for so long is killed, and the job tried again
     keep_work_s: float = Field(7 * 86400.0, ge=0)  # the checkpoints of a job that was cancelled or crashed
     keep_files_s: float = Field(86400.0, ge=0)  # the files of finished samplings

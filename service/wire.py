@@ -4,6 +4,11 @@
 
 A frame carries questions of one key (model, op, options), or the answers to questions. Nothing in it is code, and
 every length is checked before it is believed: what is no frame is `Garbage`, whatever the bytes.
+
+Versions. Of every version stay as they are: the first eight bytes; that the packed value begins with the header; in a
+frame's header the first element (where the answers go) and the last (a list of questions, each a list that begins with
+its id); in that of replies the last (a list of replies, each beginning with a word and its id); and the refusal
+`["refused", id, slug, detail, errors]`. So who reads a frame of another version can refuse it at once, in that version.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ from typing import Any, final, get_args
 import msgpack
 import numpy as np
 
-from service.domain import REFERENCE_PATTERN, Load, Op, Question
+from service.domain import PROTOCOL, REFERENCE_PATTERN, Load, Op, Question
 from service.errors import (
     Failed,
     FieldError,
@@ -30,8 +35,10 @@ from service.errors import (
     Unsupported,
 )
 
-MAGIC = b"PFW\x02"
+NAME = b"PFW"
+MAGIC = NAME + bytes([PROTOCOL])
 ALIGNMENT = 8
+RETRY_AFTER_S = 5.0  # of one whose peer is of another release, which may be about to be replaced
 DTYPES = {"<f4", "<f8", "<i4", "<i8", "|u1"}
 REFUSALS: dict[str, type[ServiceError]] = {
     cls.slug: cls for cls in (Failed, Invalid, NotFound, Overloaded, TimedOut, Unavailable, Unsupported)
@@ -42,6 +49,31 @@ Arrays = Mapping[str, np.ndarray]
 
 class Garbage(ValueError):
     """These bytes are no frame of this version."""
+
+
+@final
+class OtherVersion(Garbage):
+    """A frame, or replies, of another version of the protocol."""
+
+    def __init__(self, version: int, reply_to: str, ids: tuple[int, ...]) -> None:
+        super().__init__(f"it is of version {version} of the protocol, and this process speaks {PROTOCOL}")
+        self.version = version
+        self.reply_to = reply_to  # of a frame
+        self.ids = ids  # of the questions it asks or answers
+
+    def refusal(self) -> Unavailable:
+        """What they are refused with."""
+        return Unavailable(
+            f"a gateway and a worker speak different versions of the protocol ({self.version} and {PROTOCOL}); run the "
+            "same release of both",
+            retry_after_s=RETRY_AFTER_S,
+        )
+
+    def reply(self) -> bytes:
+        """The refusal, as that version reads it."""
+        told = self.refusal()
+        refused = [["refused", id, told.slug, told.detail, []] for id in self.ids]
+        return _encode([None, refused], [], NAME + bytes([self.version]))
 
 
 @final
@@ -223,10 +255,10 @@ def _take(places: Mapping[str, int], arrays: Sequence[np.ndarray]) -> dict[str, 
     return {str(name): arrays[place] for name, place in places.items()}
 
 
-def _encode(header: Any, arrays: Sequence[np.ndarray]) -> bytes:
+def _encode(header: Any, arrays: Sequence[np.ndarray], magic: bytes = MAGIC) -> bytes:
     specs = [[array.dtype.str, array.shape] for array in arrays]
     packed = msgpack.packb([header, specs])
-    parts = [MAGIC, len(packed).to_bytes(4, "little"), packed]
+    parts = [magic, len(packed).to_bytes(4, "little"), packed]
     size = len(MAGIC) + 4 + len(packed)
     for array in arrays:
         parts += [bytes(-size % ALIGNMENT), array.data.cast("B") if array.size else b""]
@@ -235,8 +267,10 @@ def _encode(header: Any, arrays: Sequence[np.ndarray]) -> bytes:
 
 
 def _decode(data: bytes) -> tuple[Any, list[np.ndarray]]:
-    if len(data) < 8 or data[:4] != MAGIC:
-        raise Garbage("not a frame of this version")
+    if len(data) < 8 or data[:3] != NAME:
+        raise Garbage("no frame")
+    if data[:4] != MAGIC:
+        raise _other_version(data)
     at = 8 + int.from_bytes(data[4:8], "little")
     try:
         header, specs = msgpack.unpackb(data[8:at])
@@ -253,3 +287,14 @@ def _decode(data: bytes) -> tuple[Any, list[np.ndarray]]:
     if at != len(data):
         raise Garbage(f"{len(data)} bytes where the header promises {at}")
     return header, arrays
+
+
+def _other_version(data: bytes) -> Garbage:
+    """What stays of every version."""
+    try:
+        header, *_ = msgpack.unpackb(data[8 : 8 + int.from_bytes(data[4:8], "little")])
+        first, *_, last = header
+        ids = tuple(int(each[0] if isinstance(each[0], int) else each[1]) for each in last)
+    except (ValueError, TypeError, LookupError, RecursionError, msgpack.UnpackException) as error:
+        return Garbage(f"torn or altered, and of version {data[3]}: {error}")
+    return OtherVersion(data[3], first if isinstance(first, str) else "", ids)

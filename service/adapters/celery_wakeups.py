@@ -55,7 +55,10 @@ def publish(app: Celery, job_id: str) -> None:
 def celery_app(settings: Settings) -> Celery:
     """The one Celery configuration, of the doors and of the workers."""
     from celery import Celery
+    from kombu.transport import TRANSPORT_ALIASES
 
+    # A URL chooses its transport by these names, whatever else is configured.
+    TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "service.adapters.celery_transport:Transport"))
     app = Celery("pushforward", broker=broker_url(settings), set_as_current=False)
     app.conf.update(
         task_serializer="json",

@@ -13,7 +13,8 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import suppress
 from itertools import count
 from time import monotonic
 from typing import Any, final
@@ -24,14 +25,18 @@ from service.adapters.ask_streams import GONE, stream_of
 from service.adapters.fleet import Fleet
 from service.adapters.forecast import Forecast, Key
 from service.adapters.pending import Lane, Pending, frame_of, key_of
-from service.adapters.redis_client import COMMAND_S, PREFIX, RETRY_AFTER_S
-from service.adapters.redis_pipe import Pipe, Word, open_pipe
-from service.adapters.redis_workers import IDS, beat_key, heard, ttl_ms
-from service.domain import Preview, Question, Reply, Worker
+from service.adapters.probes import ECHO, Probes, missing
+from service.adapters.redis_client import PREFIX, RETRY_AFTER_S
+from service.adapters.redis_link import Link, open_link
+from service.adapters.redis_pipe import Word
+from service.adapters.redis_workers import live_workers
+from service.background import Tasks
+from service.domain import PROTOCOL, Preview, Question, Reply, Worker
 from service.errors import Failed, Overloaded, ServiceError, Unavailable
+from service.outages import Outage
 from service.ports import UNSENT
 from service.settings import Settings
-from service.wire import Answered, Asked, Frame, Garbage, Previewed, Refused, decode_replies, encode_frame
+from service.wire import Answered, Asked, Frame, Garbage, OtherVersion, Previewed, Refused, decode_replies, encode_frame
 
 log = logging.getLogger(__name__)
 
@@ -39,17 +44,14 @@ GONE_ENTRIES = 1000  # kept; a worker that misses one computes in vain, until th
 INLINE_BYTES = 256 * 1024  # of a frame within the stream
 PAYLOAD_S = 300  # a large frame that nobody fetched goes by itself
 HOLD_S = 0.005  # longest that a frame holds others of its key back: they can join a long sampler under way
-BLOCK_S = 5.0  # of one read of the replies
-DRAIN = 64  # replies of one further read
 OUTAGE_S = 5.0  # of Redis, after which waiting questions are refused
 FEEL_S = 0.05  # between two looks at the loop's lag
 CALM = 0.9  # what is left of a lag at the next look
 GRACE_BEATS = 3  # in which a live worker is heard again
-RETRY_S = 0.1
 MAX_PENDING_BYTES = 512 * 2**20  # of the arrays of questions without an answer
 LONGEST_RETRY_AFTER_S = 60.0
 
-_NO_WORKER = "no worker is alive; start one, or wait for it"
+_AWAY = "Redis does not answer; try again"
 
 
 @final
@@ -60,17 +62,19 @@ class RedisAsks:
         self._settings = settings
         self._fleet = Fleet(settings.beat_s)
         self._forecast = Forecast()
-        self.reply_to = f"{PREFIX}replies:{secrets.token_hex(8)}"
         self._ids = count()
+        self._probes = Probes(self._ids)
         self._pending: dict[int, Pending] = {}
         self._lanes: dict[Key, Lane] = {}
         self._pending_rows = 0
         self._pending_bytes = 0
         self._gone: list[int] = []  # sent and given up; the workers are not told yet
-        self._pipe: Pipe | None = None  # for what does not block; None while Redis is away
-        self._away_since: float | None = None
+        self._link: Link | None = None  # None while Redis is away
+        self._link_before: Link | None = None
+        self._outage = Outage(log, "Redis")
         self._patient_until = 0.0  # after an outage that Redis may have forgotten the workers' beats in
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._workers: Sequence[Worker] = ()  # alive, of whatever version
+        self._tasks = Tasks()
         self._started = False
         self._lag_s = 0.0  # how late this event loop runs what is due
 
@@ -78,9 +82,19 @@ class RedisAsks:
         """Refuse what waits, and close the connections."""
         self._refuse(self._pending.values(), Unavailable("the service stops", retry_after_s=RETRY_AFTER_S))
         await asyncio.sleep(0)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._link is not None:
+            self._link.send("DEL", *self._link.lists).add_done_callback(_note)
+        await self._tasks.close()
+
+    @property
+    def reply_to(self) -> str:
+        """Where replies come at present; empty while Redis is away."""
+        return "" if self._link is None else self._link.reply_to
+
+    async def reach(self) -> None:
+        """`ports.Reach`: a probe takes the way of a question, unless a reply came just now."""
+        self._start()
+        await self._probes.check(lambda: self._link, lambda: self._workers, self._settings.ask_timeout_s)
 
     async def ask(self, question: Question, *, timeout_s: float) -> Reply:
         pending = self._begin(question, timeout_s, None)
@@ -114,11 +128,9 @@ class RedisAsks:
     def _begin(self, question: Question, timeout_s: float, previews: asyncio.Queue[Preview | None] | None) -> Pending:
         """A question on its way. Raises Overloaded."""
         loop, now = asyncio.get_running_loop(), monotonic()
-        if not self._started:
-            self._started = True
-            self._spawn(self._keep_up())
-            self._spawn(self._look_around())
-            self._spawn(self._feel())
+        self._start()
+        if (self._outage.lasts_s or 0.0) > OUTAGE_S:
+            raise Unavailable(_AWAY, retry_after_s=RETRY_AFTER_S)
         n_bytes = sum(array.nbytes for array in question.arrays.values())
         key = key_of(question)
         pending = Pending(next(self._ids), question, key, n_bytes, now, now + timeout_s, loop.create_future(), previews)
@@ -134,6 +146,13 @@ class RedisAsks:
         if not lane.under_way:
             self._go_on(lane)
         return pending
+
+    def _start(self) -> None:
+        if not self._started:
+            self._started = True
+            self._tasks.keep("link to Redis", self._keep_up)
+            self._tasks.keep("look at the workers", self._look_around)
+            self._tasks.keep("lag of the event loop", self._feel)
 
     def _admit(self, pending: Pending) -> None:
         """Raises Overloaded, telling when to try again."""
@@ -168,7 +187,7 @@ class RedisAsks:
             if self._lanes.get(lane.key) is lane:
                 del self._lanes[lane.key]
             return
-        if self._pipe is None:
+        if self._link is None:
             return  # when Redis is back, or a worker is known, it goes on
         now = monotonic()
         worker = self._choose(lane.key[0], now)
@@ -182,21 +201,21 @@ class RedisAsks:
         lane.release = asyncio.get_running_loop().call_later(HOLD_S, self._go_on, lane)
         self._forecast.send(worker, lane.key, sum(pending.question.rows for pending in frame), now)
         try:
-            self._write(self._pipe, worker, frame, now)
+            self._write(self._link, worker, frame, now)
         except Exception:
             log.exception("a frame could not be written")
             self._refuse(frame, Failed("the question could not be sent; the service's log tells why"))
 
-    def _write(self, pipe: Pipe, worker: str, frame: Sequence[Pending], now: float) -> None:
+    def _write(self, link: Link, worker: str, frame: Sequence[Pending], now: float) -> None:
         """Send a frame; when the worker turns out to have left, its questions wait again."""
         asked = tuple(Asked(p.id, p.question, 1000 * (p.deadline - now)) for p in frame)
-        payload = encode_frame(Frame(self.reply_to, asked))
+        payload = encode_frame(Frame(link.reply_to, asked))
         add: tuple[Word, ...] = ("XADD", stream_of(worker), "NOMKSTREAM", "*")
         if len(payload) <= INLINE_BYTES:
-            added = pipe.send(*add, "frame", payload)
+            added = link.send(*add, "frame", payload)
         else:
             key = f"{PREFIX}payload:{secrets.token_hex(8)}"
-            kept, added = pipe.send_all(("SET", key, payload, "EX", PAYLOAD_S), (*add, "key", key))
+            kept, added = link.send_all(("SET", key, payload, "EX", PAYLOAD_S), (*add, "key", key))
             kept.add_done_callback(_note)  # a worker that finds nothing under the key says so
         added.add_done_callback(lambda added: self._written(added, worker, frame))
 
@@ -208,7 +227,7 @@ class RedisAsks:
             return  # asked again when Redis is back
         if error is not None:
             log.warning("Redis refused a frame: %s", error)
-            self._refuse(frame, Unavailable("Redis does not answer; try again", retry_after_s=RETRY_AFTER_S))
+            self._refuse(frame, Unavailable(_AWAY, retry_after_s=RETRY_AFTER_S))
         elif added.result() is None:
             self._fleet.lose(worker)
             self._wait_again(frame)
@@ -252,9 +271,10 @@ class RedisAsks:
 
     def _tell_gone(self) -> None:
         ids, self._gone = self._gone, []
-        if self._pipe is not None:
-            word = ("XADD", GONE, "MAXLEN", "~", GONE_ENTRIES, "*", "to", self.reply_to, "ids", json.dumps(ids))
-            for answer in self._pipe.send_all(word, ("EXPIRE", GONE, PAYLOAD_S)):
+        if self._link is not None:
+            add: tuple[Word, ...] = ("XADD", GONE, "MAXLEN", "~", GONE_ENTRIES, "*", "to")
+            words = [(*add, to, "ids", json.dumps(ids)) for to in self._link.lists]
+            for answer in self._link.send_all(*words, ("EXPIRE", GONE, PAYLOAD_S)):
                 answer.add_done_callback(_note)
 
     async def _feel(self) -> None:
@@ -270,18 +290,14 @@ class RedisAsks:
         """Know the live workers; without any, refuse what waits."""
         while True:
             await asyncio.sleep(self._settings.beat_s)
-            if self._pipe is None:
-                continue
-            try:
-                await self._look(self._pipe)
-            except (redis.RedisError, TimeoutError) as error:
-                log.debug("who is there is not known: %s", error)
-                self._pipe.close("Redis does not answer")
+            if (link := self._link) is not None:
+                with suppress(redis.ConnectionError):  # then the link is made anew, which looks first
+                    await self._look(link)
 
-    async def _look(self, pipe: Pipe) -> None:
-        async with asyncio.timeout(COMMAND_S):
-            workers = await self._live(pipe)
-        staying = [worker for worker in workers if not worker.leaving]
+    async def _look(self, link: Link) -> None:
+        self._workers = await live_workers(link, self._settings)
+        ours = [worker for worker in self._workers if worker.protocol == PROTOCOL]
+        staying = [worker for worker in ours if not worker.leaving]
         self._fleet.update(staying)
         self._forecast.keep({worker.id for worker in staying})
         if staying:
@@ -290,14 +306,8 @@ class RedisAsks:
         if monotonic() < self._patient_until:
             return
         # A worker that leaves still answers what was sent to it.
-        lost = [each for each in self._pending.values() if not workers or each.sent_at is None]
-        self._refuse(lost, Unavailable(_NO_WORKER, retry_after_s=RETRY_AFTER_S))
-
-    async def _live(self, pipe: Pipe) -> list[Worker]:
-        ids = sorted(each.decode() for each in await pipe.send("SMEMBERS", IDS))
-        told = await asyncio.gather(*pipe.send_all(*(("GET", beat_key(each)) for each in ids)))
-        left_ms = await asyncio.gather(*pipe.send_all(*(("PTTL", beat_key(each)) for each in ids)))
-        return list(heard(told, left_ms, ttl_ms(self._settings)))
+        lost = [each for each in self._pending.values() if not ours or each.sent_at is None]
+        self._refuse(lost, missing(self._workers))
 
     def _go_on_everywhere(self) -> None:
         for lane in list(self._lanes.values()):
@@ -307,71 +317,52 @@ class RedisAsks:
     # --- the way back ---
 
     async def _keep_up(self) -> None:
-        """Hold the connections, and read the replies, until this is cancelled."""
+        """Hold the link, and read the replies."""
         while True:
-            replies = None
             try:
-                self._pipe = await open_pipe(self._settings)
-                replies = await open_pipe(self._settings)
-                if self._away_since is not None:
-                    self._patient_until = monotonic() + GRACE_BEATS * self._settings.beat_s
-                    self._wait_again([each for each in self._pending.values() if each.sent_at is not None])
-                self._away_since = None
-                await self._look(self._pipe)
-                while True:
-                    await self._take_replies(replies)
-            except (redis.RedisError, TimeoutError) as error:
-                self._be_away(error)
-            except asyncio.CancelledError:
-                self._leave()
-                raise
-            except Exception:
-                log.exception("the reader of replies goes on after a defect")
-                self._away_since = monotonic()
-            finally:
-                for pipe in (self._pipe, replies):
-                    if pipe is not None:
-                        pipe.close()
-                self._pipe = None
-            await asyncio.sleep(RETRY_S)
+                link = await open_link(self._settings, self._link_before)
+                await self._use(link)
+            except redis.RedisError as error:
+                pause_s = self._outage.failed(error)
+                if (self._outage.lasts_s or 0.0) > OUTAGE_S:
+                    self._refuse(self._pending.values(), Unavailable(_AWAY, retry_after_s=RETRY_AFTER_S))
+                await asyncio.sleep(pause_s)
 
-    def _be_away(self, error: Exception) -> None:
-        now = monotonic()
-        if self._away_since is None:
-            log.warning("Redis does not answer: %s", error)
-            self._away_since = now
-        if now - self._away_since > OUTAGE_S:
-            refusal = Unavailable("Redis does not answer; try again", retry_after_s=RETRY_AFTER_S)
-            self._refuse(self._pending.values(), refusal)
-
-    def _leave(self) -> None:
-        if self._pipe is not None:
-            self._pipe.send("DEL", self.reply_to).add_done_callback(_note)
-
-    async def _take_replies(self, pipe: Pipe) -> None:
-        """Wait for a reply, and take what came with it."""
-        commands: list[tuple[Word, ...]] = [("BLPOP", self.reply_to, BLOCK_S)]
-        if len(self._pending) > 1:
-            commands.append(("LPOP", self.reply_to, DRAIN))
-        answers = pipe.send_all(*commands)
-        async with asyncio.timeout(BLOCK_S + COMMAND_S):
-            taken, *more = [await answer for answer in answers]
-        if taken is not None:
-            self._deliver(taken[1])
-        for data in (more and more[0]) or ():
-            self._deliver(data)
+    async def _use(self, link: Link) -> None:
+        """Until it is lost."""
+        self._link = link
+        try:
+            if self._link_before is not None:
+                self._patient_until = monotonic() + GRACE_BEATS * self._settings.beat_s
+                self._wait_again([each for each in self._pending.values() if each.sent_at is not None])
+            self._link_before = link
+            self._outage.over()
+            await self._look(link)
+            while True:
+                for data in await link.read(drain=len(self._pending) > 1):
+                    self._deliver(data)
+        finally:
+            self._link = None
+            self._probes.forget()
+            link.close()
 
     def _deliver(self, data: bytes) -> None:
         """Wake those who wait; what nobody waits for is dropped."""
         try:
             replies = decode_replies(data)
+        except OtherVersion as error:
+            self._refuse([self._pending[id] for id in error.ids if id in self._pending], error.refusal())
+            return
         except Garbage as error:
-            log.warning("dropped a reply: %s", error)
+            if not (data.startswith(ECHO) and self._probes.echo(data)):
+                log.warning("dropped a reply: %s", error)
             return
         now, load = monotonic(), replies.load
+        self._probes.heard_at = now
         for reply in replies.replies:
             pending = self._pending.get(reply.id)
             if pending is None or pending.reply.done():
+                self._probes.hear(reply.id)
                 continue
             if load is not None:  # replies that come together are of one key
                 self._forecast.hear(pending.key, load, now)
@@ -388,11 +379,6 @@ class RedisAsks:
         for each in list(pending):
             if not each.reply.done():
                 each.reply.set_exception(type(error)(error.detail, retry_after_s=error.retry_after_s))
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _retry_after(wait_s: float) -> float:

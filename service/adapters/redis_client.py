@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import redis
@@ -27,12 +28,13 @@ RETRY_AFTER_S = 2.0
 CONNECTIONS = 1000  # of one process; each watcher of a job holds one
 
 
-def connect(settings: Settings, *, block_s: float = 0.0) -> redis.asyncio.Redis:
+def connect(settings: Settings, *, block_s: float = 0.0, decode: bool = True) -> redis.asyncio.Redis:
     """A client for asyncio, for commands that block for at most `block_s`."""
     return redis.asyncio.Redis.from_url(
         settings.redis_url,
         password=settings.redis_secret(),
-        decode_responses=True,
+        decode_responses=decode,
+        encoding_errors="replace",  # whatever lies there, reading it is no error
         socket_timeout=COMMAND_S + block_s,
         socket_connect_timeout=CONNECT_S,
         retry=None,
@@ -46,6 +48,7 @@ def connect_sync(settings: Settings, *, block_s: float = 0.0, decode: bool = Tru
         settings.redis_url,
         password=settings.redis_secret(),
         decode_responses=decode,
+        encoding_errors="replace",
         socket_timeout=COMMAND_S + block_s,
         socket_connect_timeout=CONNECT_S,
         retry=None,
@@ -73,6 +76,15 @@ def translated() -> Iterator[None]:
     except redis.RedisError as error:
         log.warning("Redis: %s", error)
         raise Unavailable("Redis does not answer; try again", retry_after_s=RETRY_AFTER_S) from error
+
+
+def drop_foreign(client: redis.Redis, key: str, kind: str) -> None:
+    """Delete what lies under a key of ours and is of another type, so that it is in nobody's way."""
+    found: Any = client.type(key)
+    found = found.decode() if isinstance(found, bytes) else found
+    if found not in (kind, "none"):
+        log.error("dropped %s: it is a %s, and should be a %s", key, found, kind)
+        client.delete(key)
 
 
 def script(name: str) -> str:

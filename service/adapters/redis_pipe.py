@@ -31,6 +31,8 @@ class Pipe(asyncio.Protocol):
         self._waiting: deque[asyncio.Future[Any]] = deque()
         self._transport: asyncio.Transport | None = None
         self._broken: redis.ConnectionError | None = None
+        self.lost = asyncio.get_running_loop().create_future()  # done once the connection has ended
+        self.n_heard = 0  # pieces of data that came
 
     def send(self, *command: Word) -> asyncio.Future[Any]:
         """The answer: bytes, an integer, a list of them, or None. Raises redis.RedisError when awaited."""
@@ -48,6 +50,11 @@ class Pipe(asyncio.Protocol):
         self._transport.write(b"".join(_packed(command) for command in commands))
         return answers
 
+    @property
+    def waits(self) -> bool:
+        """Whether an answer is due."""
+        return bool(self._waiting)
+
     def close(self, why: str = "closed") -> None:
         """Whoever waits is told."""
         self.connection_lost(redis.ConnectionError(why))
@@ -58,6 +65,7 @@ class Pipe(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of it
 
     def data_received(self, data: bytes) -> None:
+        self.n_heard += 1
         self._reader.feed(data)
         try:
             while (answer := self._reader.gets()) is not False and self._waiting:
@@ -74,6 +82,8 @@ class Pipe(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         if self._broken is None:
             self._broken = redis.ConnectionError(f"the connection ended: {error}")
+        if not self.lost.done():
+            self.lost.set_result(None)
         if self._transport is not None:
             self._transport.abort()
         while self._waiting:
@@ -113,5 +123,8 @@ async def open_pipe(settings: Settings) -> Pipe:
             await pipe.send("PING")  # it may be loading still
     except (redis.RedisError, TimeoutError) as error:
         pipe.close()
-        raise redis.ConnectionError(f"cannot connect: {error}") from error
+        raise redis.ConnectionError(f"cannot connect: {error or 'no answer in time'}") from error
+    except asyncio.CancelledError:
+        pipe.close()
+        raise
     return pipe

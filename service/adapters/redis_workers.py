@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import socket
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,8 @@ from typing import Any, final
 import redis
 from pydantic import ValidationError
 
-from service.adapters.redis_client import PREFIX, connect, connect_sync, translated
+from service.adapters.redis_client import PREFIX, connect, connect_sync, drop_foreign, translated
+from service.adapters.redis_link import Link
 from service.domain import Worker
 from service.settings import Settings
 
@@ -43,7 +45,7 @@ class RedisWorkers:
     """`ports.Workers`."""
 
     def __init__(self, settings: Settings) -> None:
-        self._redis = connect(settings)
+        self._redis = connect(settings, decode=False)
         self._ttl_ms = ttl_ms(settings)
 
     async def close(self) -> None:
@@ -56,13 +58,26 @@ class RedisWorkers:
             ids: Any = sorted(await self._redis.smembers(IDS))
             async with self._redis.pipeline(transaction=False) as pipe:
                 for each in ids:
-                    pipe.get(beat_key(each))
-                    pipe.pttl(beat_key(each))
-                told: Any = await pipe.execute()
+                    pipe.get(beat_key(each.decode(errors="replace")))
+                    pipe.pttl(beat_key(each.decode(errors="replace")))
+                told: Any = await pipe.execute(raise_on_error=False)
             beats = told[::2]
             if dead := [each for each, beat in zip(ids, beats, strict=True) if beat is None]:
                 await self._redis.srem(IDS, *dead)
         return [worker for worker in heard(beats, told[1::2], self._ttl_ms) if not worker.leaving]
+
+
+async def live_workers(link: Link, settings: Settings) -> list[Worker]:
+    """The same by the link of a gateway, with those that leave. Raises redis.ConnectionError."""
+    try:
+        ids = sorted(each.decode(errors="replace") for each in await link.send("SMEMBERS", IDS))
+    except redis.ResponseError:
+        return []  # the key is of another type; the next beat drops it
+    commands = [(name, beat_key(each)) for each in ids for name in ("GET", "PTTL")]
+    told = await asyncio.gather(*link.send_all(*commands), return_exceptions=True)
+    if broken := [answer for answer in told if isinstance(answer, redis.ConnectionError)]:
+        raise broken[0]
+    return list(heard(told[::2], told[1::2], ttl_ms(settings)))
 
 
 @final
@@ -78,7 +93,11 @@ class Beats:
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.set(beat_key(worker.id), worker.model_dump_json(), px=self._ttl_ms)
             pipe.sadd(IDS, worker.id)
-            pipe.execute()
+            try:
+                pipe.execute()
+            except redis.ResponseError:
+                drop_foreign(self._redis, IDS, "set")
+                raise
 
     def leave(self, worker_id: str) -> None:
         """Say that it goes; where Redis is away, the key goes by itself."""
@@ -93,12 +112,13 @@ class Beats:
             self._redis.close()
 
 
-def heard(beats: Sequence[str | bytes | None], left_ms: Sequence[int], ttl_ms: int) -> Iterator[Worker]:
-    """The workers that live, from their beats and how long each will still be heard."""
+def heard(beats: Sequence[Any], left_ms: Sequence[Any], ttl_ms: int) -> Iterator[Worker]:
+    """The workers that live, from their beats and how long each will still be heard; what is no beat is passed over."""
     for beat, left in zip(beats, left_ms, strict=True):
-        worker = _read(beat, max(0.0, (ttl_ms - left) / 1000)) if beat else None
-        if worker is not None:
-            yield worker
+        if isinstance(beat, str | bytes) and isinstance(left, int):
+            worker = _read(beat, max(0.0, (ttl_ms - left) / 1000))
+            if worker is not None:
+                yield worker
 
 
 def _read(beat: str | bytes, silent_s: float) -> Worker | None:

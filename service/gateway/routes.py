@@ -192,7 +192,7 @@ async def livez() -> Response:
 
 @router.get("/readyz", **documented(None, answers(schemas.ReadyBody), tag="health"))
 async def readyz(app: App) -> Response:
-    """Whether a model could be served: Redis answers and a worker lives."""
+    """Whether a question would get through to a worker, and its answer back; 503 tells what is missing."""
     return _json({"status": "ready", "workers": await app.ready()})
 
 

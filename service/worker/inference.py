@@ -1,31 +1,36 @@
 """The inference thread: takes frames from its stream, feeds the engine, replies. It owns the device.
 
 A frame is acknowledged when its last question is answered. One that outlived several workers is refused, for it may be
-what killed them.
+what killed them. A thread that hangs in a call ends its process: nobody else could own the device.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from time import monotonic, time
+from time import monotonic, sleep, time
 from typing import final
 
 import redis
 import torch
 
 from service import tracing
-from service.adapters.redis_workers import Beats, new_worker_id
+from service.adapters.ask_streams import is_reply_list
+from service.adapters.celery_transport import dropped_wakeups
+from service.adapters.redis_workers import new_worker_id
+from service.background import Thread
 from service.domain import Worker
 from service.errors import Failed, ServiceError
+from service.outages import Outage
 from service.settings import Settings
-from service.wire import Answered, AnyReply, Frame, Garbage, Previewed, Refused, Replies, decode_frame
+from service.watchdog import Watchdog
+from service.wire import Answered, AnyReply, Frame, Garbage, OtherVersion, Previewed, Refused, Replies, decode_frame
 from service.worker.compiling import Compiler
 from service.worker.devices import device as choose_device
 from service.worker.engine import Engine
+from service.worker.heart import Heart
 from service.worker.mail import Entry, Mail, Sending
 from service.worker.postman import Postman
 from service.worker.recording import Recorder
@@ -56,11 +61,17 @@ class _Taken:
 
 
 @final
-class Inference(threading.Thread):
+class Inference(Thread):
     """Answers until it is stopped."""
 
-    def __init__(self, settings: Settings, *, training: Callable[[], tuple[str, ...]] = tuple) -> None:
-        super().__init__(name="inference", daemon=True)
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        training: Callable[[], tuple[str, ...]] = tuple,
+        untaken_s: Callable[[], float] = float,
+    ) -> None:
+        super().__init__("inference")
         self.id = new_worker_id()
         self.telemetry = WorkerTelemetry(self.id, settings.metrics_folder)
         self._tracing = tracing.of_worker()
@@ -72,8 +83,11 @@ class Inference(threading.Thread):
         self._engine = Engine(self._residency, self._device)
         self._mail = Mail(settings, self.id, BLOCK_S)
         self._postman = Postman(Mail(settings, self.id, 0.0))
-        self._heart = _Heart(settings, self._tell, training)
-        self._stopping = threading.Event()
+        self._heart = Heart(settings, lambda: self._tell(training(), untaken_s()))
+        self._outage = Outage(log, "Redis")
+        self._rounds = 0
+        self._round_at = monotonic()  # when the latest began
+        self._watchdog = Watchdog("the thread that answers questions", settings.hang_s, lambda: self._rounds)
         self._in_hand: dict[tuple[str, bytes], _Taken] = {}
         self._of: dict[Ticket, tuple[_Taken, int]] = {}  # its frame, and its id at the gateway
         self._tickets: dict[tuple[str, int], Ticket] = {}  # by gateway, and the id there
@@ -81,13 +95,14 @@ class Inference(threading.Thread):
         self._gone: OrderedDict[tuple[str, int], None] = OrderedDict()  # given up lately
         self._looked_at = -float("inf")  # when orphans were last looked for
 
-    def run(self) -> None:
+    def work(self) -> None:
         """Until `stop`."""
         torch.set_num_threads(self._settings.torch_threads)
-        self._heart.start()
-        self._postman.start()
+        for thread in (self._watchdog, self._heart, self._postman):
+            if thread.ident is None:
+                thread.start()
         joined = False
-        while not self._stopping.is_set():
+        while not self.stopping.is_set():
             joined = self._go_round(joined)
         self._leave(joined)
         if self._tracing is not None:
@@ -100,12 +115,14 @@ class Inference(threading.Thread):
 
     def stop(self) -> None:
         """Be asked no more, finish what was sent, reply, leave. Returns when it is done."""
-        self._stopping.set()
+        self.stopping.set()
         if self.is_alive():
             self.join(LEAVE_S + 2 * BLOCK_S)
 
     def _go_round(self, joined: bool) -> bool:
         """Read, compute a turn, reply. Whether the stream is known to be there."""
+        self._rounds += 1
+        self._round_at = monotonic()
         try:
             if not joined:
                 # First, or what was answered would be taken again.
@@ -114,12 +131,12 @@ class Inference(threading.Thread):
                 self._outbox.clear()
                 self._take(self._mail.join())
             self._exchange()
+            self._outage.over()
             self._look_for_orphans()
             self._post(self._engine.turn())
         except redis.RedisError as error:
             if "NOGROUP" not in str(error):
-                log.warning("Redis does not answer: %s", error)
-                self._work_on_during_outage()
+                self._work_on_during_outage(self._outage.failed(error))
             return False
         except Exception:
             log.exception("the inference thread failed; what it had in hand is refused")
@@ -127,21 +144,24 @@ class Inference(threading.Thread):
             return False  # what was read but not taken in is this worker's still
         return True
 
-    def _tell(self, training: tuple[str, ...]) -> Worker:
+    def _tell(self, training: tuple[str, ...], untaken_s: float) -> Worker:
         models = self._residency.references
         self.telemetry.residency(len(models), self._residency.n_bytes)
+        self.telemetry.dropped_in_all("wakeup", dropped_wakeups())
         return Worker(
             id=self.id,
             device=str(self._device),
             models=models,
             training=training,
             seen_at=time(),
-            leaving=self._stopping.is_set(),
+            leaving=self.stopping.is_set(),
+            stalled_s=monotonic() - self._round_at,
+            untaken_s=untaken_s,
         )
 
     def _exchange(self) -> None:
         """Send what is in the outbox, take what is new, and drop what was given up."""
-        wait_s = LOADING_S if self._stopping.is_set() else BLOCK_S
+        wait_s = LOADING_S if self.stopping.is_set() else BLOCK_S
         if self._engine.busy:
             wait_s = 0.0
             if not self._engine.ready:
@@ -154,6 +174,7 @@ class Inference(threading.Thread):
         heard = self._mail.exchange(self._outbox, wait_s=wait_s)
         self._outbox.clear()
         self._take(heard.entries)
+        self.telemetry.dropped("word", heard.dropped)
         for word in heard.gone:
             self._gone[word] = None
             if word in self._tickets:
@@ -164,6 +185,9 @@ class Inference(threading.Thread):
     def _take(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
             if (entry.stream, entry.id) in self._in_hand:
+                continue
+            if b"probe" in entry.fields:
+                self._answer_probe(entry)
                 continue
             frame = self._opened(entry)
             if frame is None:
@@ -179,11 +203,37 @@ class Inference(threading.Thread):
 
     def _opened(self, entry: Entry) -> Frame | None:
         try:
-            return decode_frame(self._mail.payload(entry.fields))
+            frame = decode_frame(self._mail.payload(entry.fields))
+            if not is_reply_list(frame.reply_to):
+                raise Garbage(f"no list of replies: {frame.reply_to[:100]!r}")
+            return frame
+        except OtherVersion as error:
+            log.warning("refused a frame: %s", error)
+            if is_reply_list(error.reply_to):
+                key = entry.fields.get(b"key")
+                self._outbox.append(Sending(error.reply_to, error.reply(), [(entry, key)]))
+            else:
+                self._drop(entry)
         except Garbage as error:
             log.warning("dropped an entry of the stream: %s", error)
-            self._mail.discard(entry)
-            return None
+            self._drop(entry)
+        return None
+
+    def _answer_probe(self, entry: Entry) -> None:
+        """A gateway wants to know whether a question would get through."""
+        try:
+            reply_to, id = entry.fields[b"to"].decode(), int(entry.fields[b"probe"])
+            if not is_reply_list(reply_to):
+                raise ValueError("no list of replies")
+        except (KeyError, ValueError) as error:
+            log.warning("dropped a probe: %s", error)
+            self._drop(entry)
+            return
+        self._outbox.append(Sending(reply_to, Replies((Answered(id, {}, 0.0, 0),)), [(entry, None)]))
+
+    def _drop(self, entry: Entry) -> None:
+        self.telemetry.dropped("frame")
+        self._mail.discard(entry)
 
     def _tickets_of(self, entry: Entry, frame: Frame) -> list[Ticket]:
         sent_at = self._mail.sent_at(entry)
@@ -208,6 +258,8 @@ class Inference(threading.Thread):
         self._looked_at = monotonic()
         self._mail.read_clock()
         self._take(self._mail.orphans())
+        if not self._outbox and self._postman.idle:  # else some of its frames are finished, and not yet acknowledged
+            self._take(self._mail.mislaid(self._in_hand))
 
     def _post(self, turn: Turn) -> None:
         """Put what a turn brought into the outbox; what is of one key goes together, with its load."""
@@ -245,14 +297,16 @@ class Inference(threading.Thread):
         self._engine.close()
         self._engine = Engine(self._residency, self._device)
         self._refuse(list(self._of), Failed("the worker failed on this question; its log tells why"))
-        self._stopping.wait(RETRY_S)
+        sleep(RETRY_S)
 
-    def _work_on_during_outage(self) -> None:
-        """What is in hand can be computed without Redis; its replies wait."""
-        give_up = monotonic() + RETRY_S
+    def _work_on_during_outage(self, pause_s: float) -> None:
+        """What is in hand can be computed without Redis; its replies wait. It pauses although it may be stopping."""
+        give_up = monotonic() + pause_s
         while self._engine.ready and monotonic() < give_up:
             self._post(self._engine.turn())
-        self._stopping.wait(max(0.0, give_up - monotonic()))
+            self._rounds += 1
+            self._round_at = monotonic()
+        sleep(max(0.0, give_up - monotonic()))
 
     def _leave(self, joined: bool) -> None:
         """Gateways hear in a beat that it leaves; what they sent till then is answered."""
@@ -264,47 +318,15 @@ class Inference(threading.Thread):
             if joined and not self._engine.busy and not self._outbox:
                 try:
                     gone = self._mail.leave()
-                except redis.RedisError:
-                    threading.Event().wait(RETRY_S)
+                except redis.RedisError as error:
+                    sleep(self._outage.failed(error))
+        self._watchdog.stop()
         self._heart.stop()
         self._postman.stop()
         self._mail.close()
         self._engine.close()
         if self._compiler is not None:
             self._compiler.close()
-
-
-@final
-class _Heart(threading.Thread):
-    """Beats on its own, also while a long call computes."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        tell: Callable[[tuple[str, ...]], Worker],
-        training: Callable[[], tuple[str, ...]],
-    ) -> None:
-        super().__init__(name="heartbeat", daemon=True)
-        self._beat_s = settings.beat_s
-        self._beats = Beats(settings)
-        self._tell = tell
-        self._training = training
-        self._stopping = threading.Event()
-
-    def run(self) -> None:
-        """Until `stop`."""
-        while not self._stopping.is_set():
-            try:
-                self._beats.beat(self._tell(self._training()))
-            except redis.RedisError as error:
-                log.debug("a heartbeat was lost: %s", error)
-            self._stopping.wait(self._beat_s)
-
-    def stop(self) -> None:
-        """The last beat is taken back."""
-        self._stopping.set()
-        self.join()
-        self._beats.leave(self._tell(()).id)
 
 
 def _reply(ask_id: int, ticket: Ticket) -> Answered | Refused:

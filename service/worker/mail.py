@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from time import monotonic
@@ -18,7 +18,7 @@ import hiredis
 import redis
 
 from service.adapters.ask_streams import GONE, GROUP, WORKERS, stream_of
-from service.adapters.redis_client import connect_sync
+from service.adapters.redis_client import connect_sync, drop_foreign
 from service.adapters.redis_workers import beat_key
 from service.settings import Settings
 from service.wire import Garbage, Refused, Replies, encode_replies
@@ -26,6 +26,7 @@ from service.wire import Garbage, Refused, Replies, encode_replies
 log = logging.getLogger(__name__)
 
 READ_FRAMES = 64
+MISLAID = 1000  # frames in hand that are looked through
 REPLIES_S = 60  # a reply list that nobody reads goes by itself
 CLAIM_IDLE_BEATS = 2  # a frame that another worker took so recently is in its hands
 
@@ -43,6 +44,7 @@ redis.set_repl(redis.REPL_NONE)
 redis.call('RPUSH', KEYS[1], ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 """
+WRITES = ("RPUSH", "EVAL")  # of replies
 LARGE_BYTES = 128 * 1024  # of the arrays of a reply
 
 Command = tuple[Any, ...]
@@ -63,12 +65,14 @@ class Sending:
     """Replies to one gateway, and what they finish."""
 
     reply_to: str
-    replies: Replies
+    replies: Replies | bytes  # bytes are replies of another version of the protocol
     finished: Sequence[tuple[Entry, bytes | None]]  # with the key of its payload
 
     @cached_property
     def is_large(self) -> bool:
         """Whether it should go by the postman."""
+        if isinstance(self.replies, bytes):
+            return False
         told = (reply.arrays.values() for reply in self.replies.replies if not isinstance(reply, Refused))
         return sum(array.nbytes for arrays in told for array in arrays) >= LARGE_BYTES
 
@@ -78,6 +82,7 @@ class Heard(NamedTuple):
 
     gone: list[tuple[str, int]]  # questions given up: whose, and their ids at that gateway
     entries: list[Entry]
+    dropped: int = 0  # words that were none
 
 
 @final
@@ -97,6 +102,8 @@ class Mail:
 
     def join(self) -> list[Entry]:
         """Make the stream, if Redis has none (any more). Frames in it that are this worker's already."""
+        for key, kind in ((self._stream, "stream"), (WORKERS, "set"), (GONE, "stream")):
+            drop_foreign(self._redis, key, kind)
         try:
             self._redis.xgroup_create(self._stream, GROUP, id="0", mkstream=True)
         except redis.ResponseError as error:
@@ -132,30 +139,44 @@ class Mail:
         commands.append(("XREAD", "COUNT", READ_FRAMES, "STREAMS", GONE, self._gone_at))
         gone, frames = self._call([*commands, (*self._read, *self._of_mine)])[-2:]
         # Words first: what is given up in them was sent before, and is among the frames or in hand.
-        return Heard(list(self._words(gone)), list(_entries(self._stream, frames)))
+        words, dropped = self._words(gone)
+        return Heard(words, list(_entries(self._stream, frames)), dropped)
 
     def post(self, sending: Iterable[Sending]) -> None:
         """Reply, and acknowledge what is finished."""
         if commands := [command for each in sending for command in _commands(each)]:
             self._call(commands)
 
+    def mislaid(self, in_hand: Container[tuple[str, bytes]]) -> Iterator[Entry]:
+        """Frames of this worker's that went to a connection that nobody reads any more."""
+        taken: Any = self._redis.xpending_range(
+            self._stream, GROUP, "-", "+", MISLAID, consumername=self._id, idle=self._claim_idle_ms
+        )
+        for row in taken:
+            if (self._stream, row["message_id"]) not in in_hand:
+                found: Any = self._redis.xrange(self._stream, row["message_id"], row["message_id"])
+                yield from (Entry(self._stream, entry, fields or {}, row["times_delivered"]) for entry, fields in found)
+
     def orphans(self) -> Iterator[Entry]:
         """Claim frames of dead workers; each with how often it was delivered before."""
         members: Any = self._redis.smembers(WORKERS)
-        alive = {name: bool(self._redis.exists(beat_key(name.decode()))) for name in members}
-        for name in (name for name, lives in alive.items() if not lives and name.decode() != self._id):
-            stream = stream_of(name.decode())
+        alive = {name: bool(self._redis.exists(beat_key(name.decode(errors="replace")))) for name in members}
+        for name in (name for name, lives in alive.items() if not lives and name != self._id.encode()):
+            stream = stream_of(name.decode(errors="replace"))
             try:
                 yield from self._claim(stream, {other for other, lives in alive.items() if lives})
                 self._redis.eval(_LEAVE, 2, stream, WORKERS, name)
             except redis.ResponseError as error:
-                if "NOGROUP" not in str(error) and "no such key" not in str(error):
+                if not any(known in str(error) for known in ("NOGROUP", "no such key", "WRONGTYPE")):
                     raise
                 self._redis.srem(WORKERS, name)
 
     def payload(self, fields: dict[bytes, bytes]) -> bytes:
         """The bytes of a frame. Raises Garbage where there are none."""
-        data = fields.get(b"frame") or self._redis.get(fields.get(b"key", b""))
+        try:
+            data = fields.get(b"frame") or self._redis.get(fields.get(b"key", b""))
+        except redis.ResponseError as error:
+            raise Garbage(f"what lies under its key is no frame: {error}") from error
         if not isinstance(data, bytes):
             raise Garbage("its payload is gone")
         return data
@@ -190,15 +211,19 @@ class Mail:
             if entry is not None:
                 yield Entry(stream, entry, fields or {}, times[entry] + 1)
 
-    def _words(self, read: Any) -> Iterator[tuple[str, int]]:
-        """Questions that were given up since this was asked last."""
+    def _words(self, read: Any) -> tuple[list[tuple[str, int]], int]:
+        """Questions that were given up since this was asked last, and how many words were none."""
+        words: list[tuple[str, int]] = []
+        dropped = 0
         for entry in _entries(GONE, read):
             self._gone_at = entry.id
             try:
                 to, ids = entry.fields[b"to"].decode(), json.loads(entry.fields[b"ids"])
-                yield from [(to, int(ask_id)) for ask_id in ids]
-            except (KeyError, ValueError, TypeError):
+                words += [(to, int(ask_id)) for ask_id in ids]
+            except (LookupError, ValueError, TypeError, RecursionError):
+                dropped += 1
                 log.warning("passed over a word of questions given up that is none")
+        return words, dropped
 
     def _call(self, commands: Sequence[Command]) -> list[Any]:
         """The answers to commands that go in one write."""
@@ -211,8 +236,11 @@ class Mail:
         except (redis.RedisError, OSError):
             self._connection.disconnect()
             raise
-        for answer in answers:
+        for command, answer in zip(commands, answers, strict=True):
             if isinstance(answer, redis.ResponseError):
+                if command[0] in WRITES and "WRONGTYPE" in str(answer):
+                    log.warning("dropped replies: what lies under their key is no list of replies")
+                    continue
                 raise answer
         return answers
 
@@ -225,7 +253,7 @@ class Mail:
 
 
 def _commands(sending: Sending) -> Iterator[Command]:
-    data = encode_replies(sending.replies)
+    data = sending.replies if isinstance(sending.replies, bytes) else encode_replies(sending.replies)
     if sending.is_large:
         yield ("EVAL", _PUSH_UNWRITTEN, 1, sending.reply_to, data, REPLIES_S)
     else:

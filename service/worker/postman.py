@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import logging
 import queue
-import threading
 from typing import final
 
 import redis
 
+from service.background import Thread
 from service.worker.mail import Mail, Sending
 
 log = logging.getLogger(__name__)
@@ -20,11 +20,11 @@ IN_HAND = 4  # that wait for Redis; with more, the device waits as well
 
 
 @final
-class Postman(threading.Thread):
+class Postman(Thread):
     """Sends in the order given."""
 
     def __init__(self, mail: Mail) -> None:
-        super().__init__(name="postman", daemon=True)
+        super().__init__("postman")
         self._mail = mail
         self._bag: queue.Queue[Sending | None] = queue.Queue(IN_HAND)
         self._returned: list[Sending] = []
@@ -33,12 +33,17 @@ class Postman(threading.Thread):
         """Take it along; waits while the bag is full."""
         self._bag.put(sending)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is on its way, or has come back."""
+        return self._bag.unfinished_tasks == 0 and not self._returned
+
     def returned(self) -> list[Sending]:
         """What could not be sent, once; some of it may have arrived, which does no harm."""
         returned, self._returned = self._returned, []
         return returned
 
-    def run(self) -> None:
+    def work(self) -> None:
         """Until `stop`."""
         while (sending := self._bag.get()) is not None:
             try:
@@ -59,5 +64,6 @@ class Postman(threading.Thread):
 
     def stop(self) -> None:
         """The bag is emptied first."""
+        self.stopping.set()
         self._bag.put(None)
         self.join()

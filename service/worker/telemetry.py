@@ -41,6 +41,7 @@ class WorkerTelemetry:
         self._model_bytes = _family("gauge", "model_bytes", "Memory of those models.", ("worker",))
         self._load_s = _family("histogram", "load_seconds", "Loads of a model.", ("model",), LOAD_S)
         self._backlog_s = _family("gauge", "backlog_seconds", "Expected work in hand.", ("worker",))
+        self._dropped = _family("counter", "dropped_total", "What lay in Redis and was no word of ours.", ("kind",))
         self._worker = worker
         self._calls = Pairs(self._calls_of)
         self._leaving = Pairs(lambda model, op: {stage: self._left.of(model, op, stage) for stage in STAGES})
@@ -49,7 +50,7 @@ class WorkerTelemetry:
         self.metrics = Metrics(
             (
                 *(self._call_s, self._call_rows, self._releases, self._cap_rows, self._left, self._expired),
-                *(self._models, self._model_bytes, self._load_s, self._backlog_s),
+                *(self._models, self._model_bytes, self._load_s, self._backlog_s, self._dropped),
             ),
             folder,
         )
@@ -82,6 +83,16 @@ class WorkerTelemetry:
     def backlog(self, ms: float) -> None:
         """What all that is in hand should take."""
         self._backlog_s.of(self._worker)[0] = ms / 1000
+
+    def dropped(self, kind: str, n: int = 1) -> None:
+        """`frame`, `word` (of questions given up) or `wakeup`: it was none."""
+        if n:
+            self._dropped.of(kind)[0] += n
+
+    def dropped_in_all(self, kind: str, n: int) -> None:
+        """The same, counted elsewhere in this process."""
+        if n:
+            self._dropped.of(kind)[0] = n
 
     def _calls_of(self, model: str, op: str) -> _Calls:
         return _Calls(

@@ -15,6 +15,7 @@ from time import monotonic, time
 from typing import final
 
 from service.adapters.disk_files import FILES
+from service.background import Thread
 from service.errors import Unavailable
 from service.ports import Runs
 from service.settings import Settings
@@ -60,7 +61,7 @@ class Trainings:
 
 
 @final
-class Reconciler(threading.Thread):
+class Reconciler(Thread):
     """Requeues jobs whose lease ran out, tells workers again of jobs that wait, and sweeps what ended jobs left.
 
     Every worker runs one: each transition is atomic, so two do no harm. After an outage of Redis nothing expires for
@@ -68,15 +69,14 @@ class Reconciler(threading.Thread):
     """
 
     def __init__(self, runs: Runs, settings: Settings, wake: Callable[[str], None]) -> None:
-        super().__init__(name="reconciler", daemon=True)
+        super().__init__("reconciler")
         self._runs = runs
         self._settings = settings
         self._wake = wake
-        self._stopped = threading.Event()
         self._expire_from = 0.0
         self._sweep_from = 0.0
 
-    def run(self) -> None:
+    def work(self) -> None:
         """Once now, then every `reconcile_s`."""
         while True:
             try:
@@ -85,12 +85,12 @@ class Reconciler(threading.Thread):
                 self._expire_from = monotonic() + self._settings.lease_s
             except Exception:
                 log.exception("the reconciler goes on after a defect")
-            if self._stopped.wait(self._settings.reconcile_s):
+            if self.stopping.wait(self._settings.reconcile_s):
                 return
 
     def stop(self) -> None:
         """After the present round."""
-        self._stopped.set()
+        self.stopping.set()
 
     def reconcile(self) -> None:
         """One round. Raises Unavailable."""

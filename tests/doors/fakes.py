@@ -12,7 +12,7 @@ from service.adapters.disk_files import DiskFiles
 from service.adapters.memory import MemoryJobs
 from service.application import Application
 from service.domain import Card, Op, Worker
-from service.errors import NotFound
+from service.errors import NotFound, Unavailable
 from service.ports import Asks
 from service.settings import Settings
 
@@ -83,6 +83,17 @@ class Workers:
         return [Worker(id="w", device="cpu", models=(), training=(), seen_at=1.0)] if self.alive else []
 
 
+@dataclass
+class Reach:
+    """`ports.Reach`."""
+
+    missing: str = ""
+
+    async def reach(self) -> None:
+        if self.missing:
+            raise Unavailable(self.missing, retry_after_s=1.0)
+
+
 def application(settings: Settings, cards: Sequence[Card], asks: Asks) -> Application:
     return Application(
         jobs=MemoryJobs(settings),
@@ -90,6 +101,7 @@ def application(settings: Settings, cards: Sequence[Card], asks: Asks) -> Applic
         asks=asks,
         models=MemoryModels({card.model: card for card in cards}),
         workers=Workers(),
+        reach=Reach(),
         files=DiskFiles(settings.store),
         settings=settings,
     )

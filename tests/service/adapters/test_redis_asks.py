@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from service import redis_server
-from service.adapters import redis_asks
+from service.adapters import redis_asks, redis_link
 from service.adapters.ask_streams import GONE, GROUP, WORKERS, stream_of
 from service.adapters.measured_asks import MeasuredAsks
 from service.adapters.redis_asks import RedisAsks
@@ -170,13 +170,13 @@ async def test_without_a_worker_a_question_is_refused_at_once(asks: RedisAsks):
 def a_worker_that_only_beats(settings: Settings) -> Iterator[str]:
     """Alive, but it reads nothing, until the block ends."""
     from service.domain import Worker
-    from service.worker.inference import _Heart
+    from service.worker.heart import Heart
 
     client: Any = connect_sync(settings)
     client.xgroup_create(stream_of("w"), GROUP, id="0", mkstream=True)
     client.sadd(WORKERS, "w")
     client.close()
-    heart = _Heart(settings, lambda training: Worker(id="w", device="cpu", models=(), training=(), seen_at=0.0), tuple)
+    heart = Heart(settings, lambda: Worker(id="w", device="cpu", models=(), training=(), seen_at=0.0))
     heart.start()
     try:
         wait_for_heartbeat(settings)
@@ -287,7 +287,7 @@ async def test_closing_takes_no_longer_than_it_must(settings: Settings, inferenc
     for _ in range(5):
         asks = RedisAsks(settings)
         await asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=20)
-        async with asyncio.timeout(redis_asks.BLOCK_S / 2):
+        async with asyncio.timeout(redis_link.BLOCK_S / 2):
             await asks.close()
 
 
