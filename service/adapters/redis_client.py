@@ -7,8 +7,8 @@ every client is made here: nothing is repeated, and a blocking client waits long
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -17,9 +17,11 @@ import redis
 import redis.asyncio
 
 from service.errors import Unavailable
+from service.outages import Outage
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
+_OUTAGES = Outage(log, "Redis, for records,")  # one line for each, however many callers meet it
 
 PREFIX = "pf:"  # of every key
 CONNECT_S = 2.0
@@ -68,14 +70,31 @@ def broker_url(settings: Settings) -> str:
     return urlunsplit((url.scheme, credentials + host, url.path, url.query, ""))
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """An error of Redis as Unavailable: it is away, still loading, full, or refuses us. The log says which."""
+@asynccontextmanager
+async def guarded(client: redis.asyncio.Redis) -> AsyncIterator[None]:
+    """An error of Redis as Unavailable: it is away, still loading, full, or refuses us. The log says which.
+
+    The idle connections go: where one is dead, so are the others, and each would cost a caller its patience.
+    """
     try:
         yield
     except redis.RedisError as error:
-        log.warning("Redis: %s", error)
+        _OUTAGES.failed(error)
+        await client.connection_pool.disconnect(inuse_connections=False)
         raise Unavailable("Redis does not answer; try again", retry_after_s=RETRY_AFTER_S) from error
+    _OUTAGES.over()
+
+
+@contextmanager
+def guarded_sync(client: redis.Redis) -> Iterator[None]:
+    """The same for threads."""
+    try:
+        yield
+    except redis.RedisError as error:
+        _OUTAGES.failed(error)
+        client.connection_pool.disconnect(inuse_connections=False)
+        raise Unavailable("Redis does not answer; try again", retry_after_s=RETRY_AFTER_S) from error
+    _OUTAGES.over()
 
 
 def drop_foreign(client: redis.Redis, key: str, kind: str) -> None:

@@ -14,7 +14,7 @@ from itertools import chain
 from time import monotonic
 from typing import Any, final
 
-from service.adapters.redis_client import PREFIX, connect, connect_sync, script, translated
+from service.adapters.redis_client import PREFIX, connect, connect_sync, guarded, guarded_sync, script
 from service.domain import Event, Fault, Job, Progress, Sampling, State
 from service.errors import Conflict, NotFound, Overloaded, Unavailable
 from service.ports import NewJob, Stale, Update
@@ -62,7 +62,7 @@ class RedisJobs:
 
     async def get(self, job_id: str) -> Job:
         key = _key(_known(job_id))
-        with translated():
+        async with guarded(self._redis):
             fields: Any = await self._redis.hgetall(key)
         return _found(fields, job_id)
 
@@ -70,7 +70,7 @@ class RedisJobs:
         jobs: list[Job] = []
         start = 0
         while len(jobs) < limit:
-            with translated():
+            async with guarded(self._redis):
                 ids: Any = await self._redis.zrange(f"{PREFIX}jobs", start, start + PAGE - 1, desc=True)
                 pipeline = self._redis.pipeline(transaction=False)
                 for job_id in ids:
@@ -110,12 +110,12 @@ class RedisJobs:
     async def _read(self, job_id: str, after: str, *, block: bool) -> Sequence[Event]:
         """The next events; waits for the first if told to, for at most `BLOCK_S`."""
         client, block_ms = (self._blocking, int(1000 * BLOCK_S)) if block else (self._redis, None)
-        with translated():
+        async with guarded(client):
             answer: Any = await client.xread({f"{_key(job_id)}:events": after}, count=PAGE, block=block_ms)
         return [_event(event_id, fields) for _, entries in answer for event_id, fields in entries]
 
     async def _call(self, command: str, *arguments: str | float) -> Any:
-        with translated():
+        async with guarded(self._redis):
             return await self._script(keys=[PREFIX], args=[command, *arguments])
 
 
@@ -164,7 +164,7 @@ class RedisRuns:
         self._fenced("give_back", job_id, epoch)
 
     def state(self, job_id: str) -> State | None:
-        with translated():
+        with guarded_sync(self._redis):
             state: Any = self._redis.hget(_key(job_id), "state")
         return State(state) if state else None
 
@@ -183,7 +183,7 @@ class RedisRuns:
         return str(answer)
 
     def _call(self, command: str, *arguments: str | float) -> Any:
-        with translated():
+        with guarded_sync(self._redis):
             return self._script(keys=[PREFIX], args=[command, *arguments])
 
 

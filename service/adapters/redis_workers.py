@@ -11,7 +11,7 @@ from typing import Any, final
 import redis
 from pydantic import ValidationError
 
-from service.adapters.redis_client import PREFIX, connect, connect_sync, drop_foreign, translated
+from service.adapters.redis_client import PREFIX, connect, connect_sync, drop_foreign, guarded
 from service.adapters.redis_link import Link
 from service.domain import Worker
 from service.settings import Settings
@@ -54,7 +54,7 @@ class RedisWorkers:
 
     async def live(self) -> Sequence[Worker]:
         """Raises Unavailable where Redis does not answer."""
-        with translated():
+        async with guarded(self._redis):
             ids: Any = sorted(await self._redis.smembers(IDS))
             async with self._redis.pipeline(transaction=False) as pipe:
                 for each in ids:
@@ -98,6 +98,10 @@ class Beats:
             except redis.ResponseError:
                 drop_foreign(self._redis, IDS, "set")
                 raise
+
+    def reconnect(self) -> None:
+        """Use no connection again."""
+        self._redis.connection_pool.disconnect()
 
     def leave(self, worker_id: str) -> None:
         """Say that it goes; where Redis is away, the key goes by itself."""

@@ -39,6 +39,7 @@ class Heart(Thread):
                 self._beats.beat(self._tell())
                 self._outage.over()
             except redis.RedisError as error:
+                self._beats.reconnect()
                 pause_s = min(self._beat_s, self._outage.failed(error))
             self.stopping.wait(pause_s)
 

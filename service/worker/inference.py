@@ -136,6 +136,7 @@ class Inference(Thread):
             self._post(self._engine.turn())
         except redis.RedisError as error:
             if "NOGROUP" not in str(error):
+                self._mail.reconnect()
                 self._work_on_during_outage(self._outage.failed(error))
             return False
         except Exception:

@@ -189,6 +189,12 @@ class Mail:
         """Take the stream away, unless a frame lies in it; none can come any more. Whether that is done."""
         return bool(self._redis.eval(_LEAVE, 2, self._stream, WORKERS, self._id))
 
+    def reconnect(self) -> None:
+        """Use no connection again: where one is dead, the others are."""
+        if self._connection is not None:
+            self._connection.disconnect()
+        self._redis.connection_pool.disconnect()
+
     def close(self) -> None:
         """Let the connections go; frames still in hand are for others to claim."""
         if self._connection is not None:
@@ -233,9 +239,8 @@ class Mail:
             # By hiredis: redis-py's own packing takes ten times as long.
             self._connection.send_packed_command([b"".join(map(hiredis.pack_command, commands))])
             answers = [self._answer() for _ in commands]
-        except (redis.RedisError, OSError):
-            self._connection.disconnect()
-            raise
+        except OSError as error:
+            raise redis.ConnectionError(f"cannot write: {error}") from error
         for command, answer in zip(commands, answers, strict=True):
             if isinstance(answer, redis.ResponseError):
                 if command[0] in WRITES and "WRONGTYPE" in str(answer):
