@@ -8,6 +8,7 @@ import sys
 import httpx
 
 from service.adapters.redis_workers import RedisWorkers, worker_id_prefix
+from service.domain import Worker
 from service.errors import Unavailable
 from service.settings import Settings
 
@@ -15,7 +16,7 @@ TIMEOUT_S = 4.0
 
 
 async def check_gateway(settings: Settings) -> str | None:
-    """What is wrong: its door does not answer."""
+    """What is wrong: its door does not answer, or its loop hangs."""
     url = f"http://127.0.0.1:{settings.http_port}/livez"
     try:
         async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as client:
@@ -26,16 +27,26 @@ async def check_gateway(settings: Settings) -> str | None:
 
 
 async def check_worker(settings: Settings) -> str | None:
-    """What is wrong: no worker of this host beats."""
+    """What is wrong: no worker of this host beats, or what works behind the beats does not."""
     workers = RedisWorkers(settings)
-    prefix = worker_id_prefix()
     try:
-        beats = any(worker.id.startswith(prefix) for worker in await workers.live())
+        ours = [worker for worker in await workers.live() if worker.id.startswith(worker_id_prefix())]
     except Unavailable as error:
         return error.detail
     finally:
         await workers.close()
-    return None if beats else "no worker of this host beats"
+    if not ours:
+        return "no worker of this host beats"
+    return next((fault for fault in (_fault(worker, settings) for worker in ours) if fault), None)
+
+
+def _fault(worker: Worker, settings: Settings) -> str | None:
+    """No question waits longer than its time limit, and no job while there is a free slot."""
+    if worker.stalled_s > settings.ask_timeout_s:
+        return f"{worker.id}: the thread that answers questions has not come round for {worker.stalled_s:.0f} s"
+    if worker.untaken_s > settings.ask_timeout_s:
+        return f"{worker.id}: it has taken no job for {worker.untaken_s:.0f} s, although some wait and a slot is free"
+    return None
 
 
 CHECKS = {"gateway": check_gateway, "worker": check_worker}

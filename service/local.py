@@ -25,6 +25,7 @@ from pathlib import Path
 import httpx
 
 from service import redis_server
+from service.background import begin_thread
 from service.processes import tied_to_us
 from service.settings import Settings
 from service.supervision import CannotStart, Child, until_signal
@@ -66,7 +67,7 @@ def up(
         try:
             for child in children:
                 child.run()
-            threading.Thread(target=_announce, args=(place, say, stopping), daemon=True).start()
+            begin_thread("announcement", lambda: _announce(place, say, stopping), vital=False)
             while not stopping.wait(0.2):
                 for child in children:
                     child.tend(say)

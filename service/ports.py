@@ -96,6 +96,12 @@ class Runs(Protocol):
         None while wake-ups wait to be heard.
         """
 
+    def waiting(self) -> int:
+        """How many wake-ups no worker has taken."""
+
+    def restore(self, job: Job) -> None:
+        """Record a job anew, as it is, waiting; where it is known, nothing."""
+
 
 class Wakeups(Protocol):
     """Tells workers that a job waits. Losing one is harmless: the reconciler tells again."""

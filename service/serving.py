@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.application import Application
+from service.background import Tasks, begin
 from service.gateway.app import create
 from service.listening import say_listening
 from service.rpc.server import Door
@@ -54,15 +55,18 @@ async def serve(
     listener = _listen(settings.http_host, settings.http_port, shared)
     rpc = Door(application, telemetry, closing, tracing, shared=shared)
     rest = Uvicorn(_config(create(application, telemetry, closing, tracing)))
-    serving = asyncio.ensure_future(rest.serve(sockets=[listener]))
+    serving = begin(rest.serve(sockets=[listener]), "REST")
     await rpc.open()
     while not (rest.started or serving.done()):
         await asyncio.sleep(0.005)
     say_listening(listener.getsockname()[1], rpc.port)
 
-    ended = asyncio.ensure_future(stopping.wait())
+    tasks = Tasks()
+    tasks.keep("readiness of gRPC", rpc.tell_readiness)
+    ended = begin(stopping.wait(), "stopping")
     await asyncio.wait({ended, serving}, return_when=asyncio.FIRST_COMPLETED)
     ended.cancel()
+    await tasks.close()
     await rpc.announce_end()
     closing.set()
     rest.should_exit = True

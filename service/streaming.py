@@ -21,6 +21,7 @@ from time import monotonic
 from typing import final
 
 from models.spec import DataSpec
+from service.background import begin
 from service.domain import Question, Reply
 from service.errors import Overloaded, Unavailable
 from service.ports import Asks
@@ -67,7 +68,7 @@ async def parts(
         while first < question.rows or under_way:
             while first < question.rows and len(under_way) < AHEAD:
                 part = question.part(first, min(rows, question.rows - first))
-                under_way.append(asyncio.create_task(_ask(asks, part, part_s, ends)))
+                under_way.append(begin(_ask(asks, part, part_s, ends), "part of a sample"))
                 first += part.rows
             done = await under_way[0]
             under_way.popleft()

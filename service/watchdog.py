@@ -7,12 +7,16 @@ hung.
 
 from __future__ import annotations
 
+import asyncio
 import faulthandler
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from itertools import count
 from typing import final
 
-from service.background import Thread, end_process
+from service.background import Tasks, Thread, end_process
+from service.settings import Settings
 
 LOOKS = 10  # within the time that a round may take
 LONGEST_LOOK_S = 1.0
@@ -43,3 +47,22 @@ class Watchdog(Thread):
     def stop(self) -> None:
         """Look no more."""
         self.stopping.set()
+
+
+@asynccontextmanager
+async def watched_loop(settings: Settings) -> AsyncIterator[None]:
+    """Watch the running event loop."""
+    rounds, tasks = [0], Tasks()
+
+    async def go_round() -> None:
+        for rounds[0] in count():
+            await asyncio.sleep(min(LONGEST_LOOK_S, settings.hang_s / LOOKS) / 2)
+
+    tasks.keep("rounds of the event loop", go_round)
+    watchdog = Watchdog("the event loop", settings.hang_s, lambda: rounds[0])
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.stop()
+        await tasks.close()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
+from service.background import begin
 from service.domain import Event
 from service.errors import ServiceError
 
@@ -15,11 +16,11 @@ async def heed(
     events: AsyncIterator[Event], closing: asyncio.Event, *, beat_s: float | None = None
 ) -> AsyncIterator[Event | None]:
     """The events to their end, or until `closing` is set; None after every `beat_s` without one."""
-    closed = asyncio.create_task(closing.wait())
+    closed = begin(closing.wait(), "closing")
     upcoming: asyncio.Task[Event] | None = None
     try:
         while True:
-            upcoming = upcoming or asyncio.create_task(_next(events))
+            upcoming = upcoming or begin(_next(events), "next event")
             both: set[asyncio.Task[Any]] = {upcoming, closed}
             await asyncio.wait(both, timeout=beat_s, return_when=asyncio.FIRST_COMPLETED)
             if upcoming.done():

@@ -72,7 +72,7 @@ class OtherVersion(Garbage):
     def reply(self) -> bytes:
         """The refusal, as that version reads it."""
         told = self.refusal()
-        refused = [["refused", id, told.slug, told.detail, []] for id in self.ids]
+        refused = [["refused", n, told.slug, told.detail, []] for n in self.ids]
         return _encode([None, refused], [], NAME + bytes([self.version]))
 
 

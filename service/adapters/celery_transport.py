@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import logging
 from queue import Empty
+from time import sleep
 from typing import Any, final
 
 from kombu.transport import redis
+from redis import ResponseError
+
+from service.outages import Outage
 
 log = logging.getLogger(__name__)
 
 NO_MESSAGE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)  # of its JSON, its fields, its body
 _n_dropped = [0]
+_QUEUE = Outage(log, "the queue of jobs")
 
 
 def dropped_wakeups() -> int:
@@ -29,26 +34,31 @@ def _drop(error: Exception) -> None:
 
 
 @final
-class Channel(redis.Channel):  # type: ignore[misc]
+class Channel(redis.Channel):
     """Drops what is no message."""
 
     def _brpop_read(self, **options: Any) -> Any:
         try:
-            return super()._brpop_read(**options)
+            return super()._brpop_read(**options)  # type: ignore[no-untyped-call]
+        except ResponseError as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+            sleep(_QUEUE.failed(error))  # until a reconciler has dropped the key
+            raise Empty from None
         except NO_MESSAGE as error:
             _drop(error)
             raise Empty from None
 
-    def _get(self, queue: str) -> Any:
+    def _get(self, queue: str, timeout: float | None = None) -> Any:
         try:
-            return super()._get(queue)
+            return super()._get(queue)  # type: ignore[no-untyped-call]
         except NO_MESSAGE as error:
             _drop(error)
             raise Empty from None
 
 
 @final
-class Transport(redis.Transport):  # type: ignore[misc]
+class Transport(redis.Transport):
     """With these channels."""
 
     Channel = Channel

@@ -119,6 +119,17 @@ function commands.create(id, model, preset, run_json, key, fingerprint, max_queu
   return {'created', redis.call('HGETALL', job_key(id))}
 end
 
+-- A job that was lost with all data, from what a worker kept of it. Its runner, if any, has the same epoch.
+function commands.restore(id, epoch, created_ms, ...)
+  if redis.call('EXISTS', job_key(id)) == 1 then
+    return 'known'
+  end
+  set(id, 'id', id, 'epoch', epoch, 'created_ms', created_ms, ...)
+  redis.call('ZADD', prefix .. 'jobs', whole(created_ms * 1000), id)
+  queue(id, now_ms) -- a runner that lives beats before another is told
+  return 'restored'
+end
+
 function commands.cancel(id)
   local state = get(id, 'state')
   -- A reserved version is about to be published, or was: too late.

@@ -96,7 +96,9 @@ class Probes:
         if not self._echoed.is_set():
             raise Unavailable("what this gateway writes to Redis does not come back", retry_after_s=RETRY_AFTER_S)
         # Amid a long call a worker answers nobody, and its beats say so.
-        if not any(PROBE_S / 2 < worker.stalled_s < longest_call_s and worker.silent_s < PROBE_S for worker in workers()):
+        if not any(
+            PROBE_S / 2 < worker.stalled_s < longest_call_s and worker.silent_s < PROBE_S for worker in workers()
+        ):
             told = ", ".join(f"{worker.id}: for {worker.stalled_s:.0f} s" for worker in ours)
             raise Unavailable(
                 f"no worker answers a probe, although Redis does and they beat ({told}); restart those that hang",

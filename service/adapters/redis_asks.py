@@ -351,7 +351,7 @@ class RedisAsks:
         try:
             replies = decode_replies(data)
         except OtherVersion as error:
-            self._refuse([self._pending[id] for id in error.ids if id in self._pending], error.refusal())
+            self._refuse([self._pending[n] for n in error.ids if n in self._pending], error.refusal())
             return
         except Garbage as error:
             if not (data.startswith(ECHO) and self._probes.echo(data)):

@@ -9,12 +9,12 @@ import asyncio
 import json
 import re
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from itertools import chain
 from time import monotonic
 from typing import Any, final
 
-from service.adapters.redis_client import PREFIX, connect, connect_sync, guarded, guarded_sync, script
+from service.adapters.redis_client import PREFIX, connect, connect_sync, drop_foreign, guarded, guarded_sync, script
 from service.domain import Event, Fault, Job, Progress, Sampling, State
 from service.errors import Conflict, NotFound, Overloaded, Unavailable
 from service.ports import NewJob, Stale, Update
@@ -23,6 +23,7 @@ from service.settings import Settings
 BLOCK_S = 5.0  # of one read of a watch
 PATIENCE_S = 30.0  # a watch outlasts an outage of Redis so long
 PAGE = 100
+QUEUE = "train"  # of wake-ups, as jobs.lua has it
 ID_BYTES = 8  # of a job's id, which is their hexadecimal
 LOST = Fault(type="lost", detail="its workers vanished again and again, without progress; see the workers' logs")
 
@@ -176,6 +177,15 @@ class RedisRuns:
         ids: Sequence[str] = self._call("untold", round(1000 * older_s))
         return ids
 
+    def waiting(self) -> int:
+        with guarded_sync(self._redis):
+            drop_foreign(self._redis, f"{PREFIX}{QUEUE}", "list")
+            n: Any = self._redis.llen(f"{PREFIX}{QUEUE}")
+        return int(n)
+
+    def restore(self, job: Job) -> None:
+        self._call("restore", job.id, job.epoch, round(1000 * job.created_at), *_fields(job))
+
     def _fenced(self, command: str, job_id: str, epoch: int, *arguments: str | float) -> str:
         answer = self._call(command, job_id, epoch, *arguments)
         if answer == "stale":
@@ -192,6 +202,17 @@ def _sampling_fields(new: NewJob) -> tuple[str, ...]:
     if new.ask is None:
         return ()
     return "version", new.ask.model.rpartition("@")[2], "ask", new.ask.model_dump_json()
+
+
+def _fields(job: Job) -> Iterator[str | int]:
+    """Of the record of a job that waits: its names and values in turn."""
+    yield from ("model", job.model, "preset", job.preset or "", "run", json.dumps(job.run))
+    yield from ("step", job.progress.step, "total_steps", job.progress.total_steps)
+    yield from ("losses", json.dumps(job.losses))
+    if job.started_at is not None:
+        yield from ("started_ms", round(1000 * job.started_at))
+    if job.ask is not None and job.version is not None:
+        yield from ("version", job.version, "ask", job.ask.model_dump_json())
 
 
 def _known(job_id: str) -> str:

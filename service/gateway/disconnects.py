@@ -8,6 +8,8 @@ from typing import TypeVar, final
 
 from starlette.types import Receive
 
+from service.background import begin
+
 PATIENCE_S = 0.02  # work that takes no longer is not worth a task that watches the client
 
 Result = TypeVar("Result")
@@ -44,7 +46,7 @@ class _Watch:
 
     def begin(self) -> None:
         """From now on."""
-        self._watching = asyncio.create_task(self._watch())
+        self._watching = begin(self._watch(), "watch of a client")
 
     def end(self) -> None:
         """No longer."""

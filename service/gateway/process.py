@@ -15,6 +15,7 @@ from service.processes import settle
 from service.serving import loop, serve
 from service.settings import Settings
 from service.telemetry import Telemetry
+from service.watchdog import watched_loop
 
 
 async def run(settings: Settings, *, shared: bool) -> None:
@@ -24,7 +25,7 @@ async def run(settings: Settings, *, shared: bool) -> None:
     if settings.metrics_folder is not None:
         sharing.start()
     try:
-        async with bootstrap.application(settings, telemetry, traces) as application:
+        async with watched_loop(settings), bootstrap.application(settings, telemetry, traces) as application:
             await serve(application, telemetry, traces, shared=shared)
     finally:
         if settings.metrics_folder is not None:

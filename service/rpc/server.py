@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from service.spans import DoorTracing
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Pushforward"].full_name
+LOOK_S = 1.0  # between two looks at whether the service is ready
+OPENING_S = 0.5  # for the first, before calls are answered
 DEFAULT_LIMIT = 100  # of a list of jobs
 # The statuses that are no fault of the client's, in a trace.
 FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
@@ -245,6 +247,7 @@ class Door:
         shared: bool = False,
     ) -> None:
         settings = application.settings
+        self._application = application
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self._server = grpc.aio.server(options=_options(settings, shared))
         pb_grpc.add_PushforwardServicer_to_server(Servicer(application, telemetry, closing, tracing), self._server)
@@ -258,8 +261,24 @@ class Door:
 
     async def open(self) -> None:
         """Answer calls."""
-        await self._health.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+        await self._tell(OPENING_S)
         await self._server.start()
+
+    async def tell_readiness(self) -> None:
+        """Health says of the service what `/readyz` says; of the server as a whole (""), that it answers. For ever."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self._tell(None)
+
+    async def _tell(self, patience_s: float | None) -> None:
+        told = health_pb2.HealthCheckResponse
+        try:
+            async with asyncio.timeout(patience_s):
+                await self._application.ready()
+        except (ServiceError, TimeoutError):
+            await self._health.set(SERVICE, told.NOT_SERVING)
+        else:
+            await self._health.set(SERVICE, told.SERVING)
 
     async def announce_end(self) -> None:
         """Health tells that no more calls should come."""

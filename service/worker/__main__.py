@@ -5,13 +5,14 @@ import sys
 import warnings
 from typing import Any
 
+from celery.bin.celery import celery
 from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging
 
 from service import logs
 from service.supervision import CannotStart
 from service.tracing import CannotTrace
-from service.worker.app import app, settings
+from service.worker.app import settings
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
@@ -25,13 +26,15 @@ if __name__ == "__main__":
     # Celery warns a worker that runs as root because of pickle, which is not among the content it accepts.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     try:
-        app.worker_main(
+        code = celery.main(
             [
-                "--quiet",
+                *("--app", "service.worker.app", "--quiet"),
                 "worker",
                 *("--pool", "threads", "--concurrency", str(settings.training_slots), "--queues", "train"),
                 *("--loglevel", "INFO", "--without-gossip", "--without-mingle"),
-            ]
+            ],
+            standalone_mode=False,  # returns the exit code, which `app.worker_main` drops
         )
     except (CannotStart, CannotTrace) as error:
         sys.exit(f"the worker cannot start: {error}")
+    sys.exit(code)  # not 0 where Celery ended on an error, so that our parent starts us again

@@ -18,12 +18,14 @@ from service.processes import settle
 from service.settings import Settings
 from service.worker.exposed import Exposed
 from service.worker.inference import Inference
+from service.worker.restoring import LastingRuns
 from service.worker.trainings import Reconciler, Trainings
 
 settings = Settings()
 app = celery_app(settings)
-runs = RedisRuns(settings)
+runs = LastingRuns(RedisRuns(settings), settings.store)
 trainings = Trainings(runs, settings)
+reconciler = Reconciler(runs, settings, lambda job_id: publish(app, job_id), free=trainings.free)
 
 
 @app.task(name=TASK)  # type: ignore[untyped-decorator]
@@ -38,17 +40,13 @@ class TrainingStep(bootsteps.StartStopStep):  # type: ignore[misc]
 
     requires = frozenset({"celery.worker.components:Pool"})
 
-    def __init__(self, worker: Any, **_: Any) -> None:
-        super().__init__(worker)
-        self._reconciler = Reconciler(runs, settings, lambda job_id: publish(app, job_id))
-
     def start(self, parent: Any) -> None:
         """With the worker."""
-        self._reconciler.start()
+        reconciler.start()
 
     def stop(self, parent: Any) -> None:
         """With the worker's SIGTERM."""
-        self._reconciler.stop()
+        reconciler.stop()
         trainings.drain()
 
     terminate = stop
@@ -62,7 +60,7 @@ class InferenceStep(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def __init__(self, worker: Any, **_: Any) -> None:
         super().__init__(worker)
-        self._inference = Inference(settings, training=trainings.running)
+        self._inference = Inference(settings, training=trainings.running, untaken_s=reconciler.untaken_s)
         self._exposed = Exposed(self._inference.telemetry.metrics, settings)
 
     def start(self, parent: Any) -> None:

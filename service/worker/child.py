@@ -17,6 +17,7 @@ from typing import final
 import torch
 
 from models.errors import LaboratoryError
+from service.background import begin_thread
 from service.domain import Fault
 from service.worker import drawing, training
 from service.worker.devices import device as choose_device
@@ -30,7 +31,7 @@ def main(order_file: Path) -> int:
     say = _voice()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    threading.Thread(target=_end_with_supervisor, daemon=True).start()
+    begin_thread("end with the supervisor", _end_with_supervisor, vital=True)
     logging.basicConfig(level=logging.INFO, handlers=[_Aloud(say)])
     order = ORDER.validate_json(order_file.read_bytes())
     try:

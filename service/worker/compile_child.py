@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Callable
 from math import exp, log
 from pathlib import Path
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from torch._inductor import aoti_compile_and_package
 from torch.export import Dim, export
 
+from service.background import begin_thread
 from service.worker.packages import MAX_ROWS, MethodOf, Order, Package, Verdict, difference, weights_of
 
 TRACED_ROWS = 4  # 0 and 1 would be taken for constants
@@ -34,7 +34,7 @@ def main(file: Path, nice: int) -> None:
     """Obey the order."""
     os.nice(nice)
     order = Order.model_validate_json(sys.stdin.readline())
-    threading.Thread(target=_end_with_worker, daemon=True).start()
+    begin_thread("end with the worker", _end_with_worker, vital=True)
     torch.set_num_threads(order.torch_threads)
     with torch.no_grad():
         verdict = compiled(order, file)

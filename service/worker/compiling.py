@@ -19,6 +19,7 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import selectors
 import signal
 import subprocess
 import sys
@@ -27,7 +28,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import IO, Literal, cast, final
 
 import torch
@@ -36,6 +37,7 @@ from torch import Tensor, nn
 from models.checkpoint import Model
 from models.networks import Bijection, Scalar
 from models.spec import Shape
+from service.background import Thread
 from service.worker.packages import TOLERANCE, Order, Outputs, Package, Verdict, difference
 
 log = logging.getLogger(__name__)
@@ -64,7 +66,7 @@ class Compiler:
         self._orders: queue.Queue[tuple[Order, ServedCall] | None] = queue.Queue()
         self._child: subprocess.Popen[bytes] | None = None
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="compiler", daemon=True)
+        self._thread = _Compiling(self._work)
         self._thread.start()
 
     def serve(self, model: Model) -> Model:
@@ -95,6 +97,7 @@ class Compiler:
     def close(self) -> None:
         """Compile no more; ends a compilation that is under way."""
         self._closing.set()
+        self._thread.stopping.set()
         self._orders.put(None)
         if (child := self._child) is not None:
             _kill(child)
@@ -120,8 +123,10 @@ class Compiler:
 
     def _work(self) -> None:
         while (ordered := self._orders.get()) is not None and not self._closing.is_set():
-            self._fill(*ordered)
-            self._orders.task_done()
+            try:
+                self._fill(*ordered)
+            finally:
+                self._orders.task_done()
 
     def _fill(self, order: Order, call: ServedCall) -> None:
         what = f"{order.net}.{order.method} of a {order.family.family}"
@@ -176,22 +181,55 @@ class Compiler:
                 env=environment,
                 start_new_session=True,
             )
-            timer = threading.Timer(0.0 if self._closing.is_set() else PATIENCE_S, _kill, [child])
-            timer.start()
             with child:
-                stdin, stdout = cast(IO[bytes], child.stdin), cast(IO[bytes], child.stdout)
-                with suppress(BrokenPipeError):
-                    stdin.write(order.model_dump_json().encode() + b"\n")
-                    stdin.flush()
-                said = stdout.read()
-                child.wait()
-            timer.cancel()
+                said = self._said(child, order)
             self._child = None
             if child.returncode != 0:
                 complaints.seek(0)
                 words = complaints.read().decode(errors="replace").strip()[-LAST_WORDS_BYTES:]
                 raise RuntimeError(f"its compilation ended with {child.returncode}: {words}")
         return Verdict.model_validate_json(said.splitlines()[-1])
+
+    def _said(self, child: subprocess.Popen[bytes], order: Order) -> bytes:
+        """What a child says to its order; it is killed where it takes too long, or where the compiler closes."""
+        stdin, stdout = cast(IO[bytes], child.stdin), cast(IO[bytes], child.stdout)
+        try:
+            if self._closing.is_set():
+                raise TimeoutError("the worker stops")
+            with suppress(BrokenPipeError):
+                stdin.write(order.model_dump_json().encode() + b"\n")
+                stdin.flush()
+            said = _read(stdout, monotonic() + PATIENCE_S)
+            child.wait()
+        finally:
+            _kill(child)
+        return said
+
+
+def _read(stdout: IO[bytes], give_up: float) -> bytes:
+    """All that it says until it ends. Raises TimeoutError."""
+    said = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(stdout, selectors.EVENT_READ)
+        while selector.select(max(0.0, give_up - monotonic())):
+            piece = os.read(stdout.fileno(), 65536)
+            if not piece:
+                return said
+            said += piece
+    raise TimeoutError(f"it took longer than {PATIENCE_S:g} s")
+
+
+@final
+class _Compiling(Thread):
+    """The thread of a compiler."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        super().__init__("compiler")
+        self._work = work
+
+    def work(self) -> None:
+        """Until the compiler closes."""
+        self._work()
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:

@@ -223,14 +223,14 @@ class Inference(Thread):
     def _answer_probe(self, entry: Entry) -> None:
         """A gateway wants to know whether a question would get through."""
         try:
-            reply_to, id = entry.fields[b"to"].decode(), int(entry.fields[b"probe"])
+            reply_to, probe = entry.fields[b"to"].decode(), int(entry.fields[b"probe"])
             if not is_reply_list(reply_to):
                 raise ValueError("no list of replies")
         except (KeyError, ValueError) as error:
             log.warning("dropped a probe: %s", error)
             self._drop(entry)
             return
-        self._outbox.append(Sending(reply_to, Replies((Answered(id, {}, 0.0, 0),)), [(entry, None)]))
+        self._outbox.append(Sending(reply_to, Replies((Answered(probe, {}, 0.0, 0),)), [(entry, None)]))
 
     def _drop(self, entry: Entry) -> None:
         self.telemetry.dropped("frame")

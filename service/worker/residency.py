@@ -143,15 +143,15 @@ class Residency:
         since = perf_counter()
         try:
             model = self._read(resident.reference)
+            tensors = [*model.nets.parameters(), *model.nets.buffers()]
+            resident.n_bytes = sum(t.numel() * t.element_size() for t in tensors)
+            if self._telemetry is not None:
+                self._telemetry.loaded(resident.reference, perf_counter() - since)
         except Exception as error:
             with self._lock:  # so that who asks next tries again
                 self._residents.pop((resident.reference, resident.stamp), None)
             resident.model.set_exception(error)
             return
-        tensors = [*model.nets.parameters(), *model.nets.buffers()]
-        resident.n_bytes = sum(t.numel() * t.element_size() for t in tensors)
-        if self._telemetry is not None:
-            self._telemetry.loaded(resident.reference, perf_counter() - since)
         resident.model.set_result(model)
         with self._lock:
             self._evict()

@@ -15,12 +15,12 @@ from time import monotonic, time
 from typing import final
 
 from service.adapters.disk_files import FILES
-from service.background import Thread
+from service.background import Thread, end_process
 from service.errors import Unavailable
 from service.ports import Runs
 from service.settings import Settings
+from service.worker.restoring import JOBS, restore
 from service.worker.supervisor import Supervisor
-from service.worker.work import JOBS
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ class Trainings:
     def __init__(self, runs: Runs, settings: Settings) -> None:
         self._draining = threading.Event()
         self._running: set[str] = set()
+        self._slots = settings.training_slots
         worker = f"{socket.gethostname()}-{os.getpid()}"
         self._supervisor = Supervisor(runs, settings, worker=worker, draining=self._draining)
 
@@ -46,6 +47,10 @@ class Trainings:
     def running(self) -> tuple[str, ...]:
         """The ids of the jobs in hand."""
         return tuple(sorted(self._running))
+
+    def free(self) -> int:
+        """Slots that run no job."""
+        return self._slots - len(self._running)
 
     def drain(self) -> None:
         """Claim no more; keep what is done of those that run, and put them back into the queue."""
@@ -68,8 +73,12 @@ class Reconciler(Thread):
     one lease, so that the runners can beat first.
     """
 
-    def __init__(self, runs: Runs, settings: Settings, wake: Callable[[str], None]) -> None:
+    def __init__(
+        self, runs: Runs, settings: Settings, wake: Callable[[str], None], *, free: Callable[[], int] = int
+    ) -> None:
         super().__init__("reconciler")
+        self._free = free
+        self._untaken_since: float | None = None
         self._runs = runs
         self._settings = settings
         self._wake = wake
@@ -82,6 +91,7 @@ class Reconciler(Thread):
             try:
                 self.reconcile()
             except Unavailable:
+                self._untaken_since = None
                 self._expire_from = monotonic() + self._settings.lease_s
             except Exception:
                 log.exception("the reconciler goes on after a defect")
@@ -92,8 +102,15 @@ class Reconciler(Thread):
         """After the present round."""
         self.stopping.set()
 
+    def untaken_s(self) -> float:
+        """How long wake-ups have waited although a slot was free: whoever should take them does not work."""
+        since = self._untaken_since
+        return 0.0 if since is None else monotonic() - since
+
     def reconcile(self) -> None:
         """One round. Raises Unavailable."""
+        self._look_at_queue()
+        restore(self._runs, self._settings.store)
         if monotonic() >= self._expire_from:
             for job_id in self._runs.expire():
                 log.warning("job %s lost its runner", job_id)
@@ -103,6 +120,15 @@ class Reconciler(Thread):
             self._sweep_from = monotonic() + min(SWEEP_S, max(1.0, self._settings.keep_files_s / 10))
             sweep(self._runs, self._settings.store, keep_s=self._settings.keep_work_s)
             sweep_files(self._runs, self._settings.store, keep_s=self._settings.keep_files_s)
+
+    def _look_at_queue(self) -> None:
+        """A consumer that takes nothing, although it could, ends the process with it."""
+        if not self._free() or not self._runs.waiting():
+            self._untaken_since = None
+        elif self._untaken_since is None:
+            self._untaken_since = monotonic()
+        elif self.untaken_s() > self._settings.hang_s:
+            end_process(f"jobs wait, a slot is free, and none was taken for {self.untaken_s():.0f} s")
 
 
 def sweep(runs: Runs, store: Path, *, keep_s: float) -> None:

@@ -20,11 +20,11 @@ from service.domain import Job, Sampling
 from service.ports import Runs
 from service.settings import Settings
 from service.worker.lines import Drawn, Finished, Order, SampleOrder, TrainOrder
+from service.worker.restoring import JOBS
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-JOBS = ".jobs"  # folder of the store: `{job}/{epoch}/{order.json,...}`
 ROWS = "rows.npy"
 
 

@@ -111,8 +111,10 @@ def test_both_share_the_connections_of_both_doors(gateways: Gateways) -> None:
             for child in (first, second):
                 wait_for(lambda at=(child, port): connected(*at, psutil.CONN_ESTABLISHED), "one has no connection")
     with grpc.insecure_channel(f"127.0.0.1:{gateways.grpc_port}") as channel:
-        health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=SERVICE), timeout=10)
-    assert health.status == SERVING
+        ask = health_pb2_grpc.HealthStub(channel).Check
+        whole, service = (ask(health_pb2.HealthCheckRequest(service=name), timeout=10) for name in ("", SERVICE))
+    assert whole.status == SERVING
+    assert service.status == health_pb2.HealthCheckResponse.NOT_SERVING  # there is no Redis
 
 
 def test_one_that_is_killed_is_missed_by_nobody_and_started_again(gateways: Gateways) -> None:

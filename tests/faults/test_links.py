@@ -35,7 +35,7 @@ def worker(settings: Settings) -> Iterator[Inference]:
 
 async def until_alive(settings: Settings) -> None:
     workers = RedisWorkers(settings)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await workers.live():
             await asyncio.sleep(0.02)
     await workers.close()
