@@ -10,14 +10,6 @@ SERVICE = Path(__file__).parents[2] / "service"
 FILES = [file for file in sorted(SERVICE.rglob("*.py")) if file.name != "background.py" and "pb" not in file.parts]
 BEGINS = {"create_task", "ensure_future", "run_coroutine_threadsafe", "TaskGroup"}
 BEGINS |= {"Thread", "Timer", "start_new_thread"}
-    "create_task",
-    "ensure_future",
-    "Thread",
-    "Timer",
-    "start_new_thread",
-    "TaskGroup",
-    "run_coroutine_threadsafe",
-}
 
 
 def begun(tree: ast.AST) -> Iterator[tuple[int, str]]:

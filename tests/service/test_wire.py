@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from service.domain import Load, Question
-from service.errors import FieldError, Invalid, TimedOut
-from service.wire import Answered, Asked, Frame, Garbage, Previewed, Refused, Replies
+from service.domain import PROTOCOL, Load, Question
+from service.errors import FieldError, Invalid, TimedOut, Unavailable
+from service.wire import Answered, Asked, Frame, Garbage, OtherVersion, Previewed, Refused, Replies
 
 from service.wire import decode_frame, decode_replies, encode_frame, encode_replies  # isort: skip
 
@@ -87,3 +87,42 @@ def test_what_is_no_frame_is_garbage(data: bytes):
 def test_a_frame_that_names_no_version_is_garbage(model: str):
     with pytest.raises(Garbage):
         decode_frame(encode_frame(Frame("r", (Asked(1, Question(model, "sample", 1, 0), 1.0),))))
+
+
+@pytest.mark.parametrize("version", [1, 3, 255])
+def test_a_frame_of_another_version_is_refused_in_that_version(version: int):
+    data = bytearray(encode_frame(a_frame()))
+    data[3] = version
+    with pytest.raises(OtherVersion, match=f"version {version}") as other:
+        decode_frame(bytes(data))
+    assert (other.value.reply_to, other.value.ids) == ("pf:replies:a", (7, 8))
+    reply = bytearray(other.value.reply())
+    assert reply[3] == version
+    reply[3] = PROTOCOL  # as a reader of that version would take it
+    refused = decode_replies(bytes(reply)).replies
+    assert [each.id for each in refused] == [7, 8]
+    assert all(isinstance(each, Refused) and isinstance(each.error(), Unavailable) for each in refused)
+    assert f"{version} and {PROTOCOL}" in refused[0].error().detail
+
+
+def test_replies_of_another_version_tell_whom_they_answer():
+    replies = Replies((Answered(1, {"x": np.ones(2)}, 0.25, 64), Refused.of(2, TimedOut("late"))))
+    data = bytearray(encode_replies(replies))
+    data[3] = PROTOCOL + 1
+    with pytest.raises(OtherVersion) as other:
+        decode_replies(bytes(data))
+    assert other.value.ids == (1, 2)
+
+
+def test_bytes_of_another_version_that_are_altered_are_garbage_or_tell_ids():
+    whole = bytearray(encode_frame(a_frame()))
+    whole[3] = PROTOCOL + 1
+    rng = np.random.default_rng(1)
+    for _ in range(2000):
+        altered = bytearray(whole)
+        for at in rng.integers(4, len(whole), 3):
+            altered[at] = rng.integers(256)
+        with pytest.raises(Garbage) as refused:
+            decode_frame(bytes(altered))
+        if isinstance(refused.value, OtherVersion):
+            assert all(isinstance(n, int) for n in refused.value.ids)

@@ -98,3 +98,55 @@ def test_who_is_not_ready_is_passed_over():
     assert taken(ring, 1) == ["loading"]
     ready.ready = loading.ready = False
     assert ring.next() is None
+
+
+def test_a_debt_is_paid_by_who_leaves_with_it_and_returns_in_the_next_round():
+    """20 quanta of debt are 20 rounds to sit out, wherever its owner was meanwhile."""
+    stays, owes = Member("stays", QUANTUM_MS), Member("owes", 21 * QUANTUM_MS)
+    ring = ring_of(stays, owes)
+    while "owes" not in taken(ring, 1):
+        pass
+    assert owes.deficit_ms == -20 * QUANTUM_MS
+    ring.leave(owes)
+    taken(ring, 3)
+    returned = Member("owes", QUANTUM_MS)
+    ring.enter(returned)
+    assert -20 * QUANTUM_MS < returned.deficit_ms <= -16 * QUANTUM_MS
+    assert set(taken(ring, 12)) == {"stays"}
+
+
+@pytest.mark.parametrize("away", [0, 1, 5, 19])
+def test_rounds_that_its_owner_was_away_count_towards_a_debt_and_no_further(away: int):
+    stays, owes = Member("stays", QUANTUM_MS), Member("owes", 11 * QUANTUM_MS)
+    ring = ring_of(owes, stays)
+    while "owes" not in taken(ring, 1):
+        pass
+    ring.leave(owes)
+    stays.deficit_ms = 0.0  # so that each call of it is a round
+    taken(ring, away)
+    returned = Member("owes", QUANTUM_MS)
+    ring.enter(returned)
+    left_ms = -10 * QUANTUM_MS + away * QUANTUM_MS
+    assert returned.deficit_ms == (QUANTUM_MS if left_ms >= 0 else left_ms)
+    assert taken(ring, 1) == (["owes"] if left_ms >= 0 else ["stays"])
+
+
+def test_coming_and_going_with_a_debt_gets_no_more_than_staying():
+    """Who leaves after each long call and returns two rounds later takes its share and no more."""
+    stays, long_ms = Member("stays", 1.0), 8 * QUANTUM_MS
+    ring = ring_of(stays)
+    ms = {"stays": 0.0, "comes": 0.0}
+    comes: Member | None = None
+    idle = 0
+    for _ in range(20_000):
+        if comes is None:
+            idle += 1
+            if idle > 2 * QUANTUM_MS:
+                comes, idle = Member("comes", long_ms), 0
+                ring.enter(comes)
+        (key,) = taken(ring, 1)
+        ms[key] += long_ms if key == "comes" else 1.0
+        if key == "comes" and comes is not None:
+            ring.leave(comes)
+            comes = None
+    assert ms["comes"] <= 1.1 * ms["stays"]
