@@ -56,6 +56,7 @@ class Supervisor:
         self._settings = settings
         self._worker = worker
         self._draining = draining
+        self._away: set[str] = set()  # jobs whose latest beat was not heard
 
     def run(self, job_id: str) -> None:
         """Attempt the job until it is no longer there to be claimed."""
@@ -118,8 +119,11 @@ class Supervisor:
         try:
             wanted = self._runs.beat(job.id, job.epoch, tuple(news))
         except Unavailable:
-            log.warning("job %s goes on while Redis does not answer", job.id)
+            if job.id not in self._away:
+                log.warning("job %s goes on while Redis does not answer", job.id)
+                self._away.add(job.id)
             return False
+        self._away.discard(job.id)
         news.clear()
         return wanted
 

@@ -50,7 +50,7 @@ async def test_a_whole_worker_told_to_stop_while_redis_is_away_writes_few_lines(
         place.start_redis()
         assert await asyncio.to_thread(process.wait, 60) is not None
     lines = (place.folder / "worker.log").read_text().splitlines()[before:]
-    ours = [line for line in lines if " service." in line]
+    ours = [line for line in lines if " worker " in line]
     assert 1 <= len(ours) <= LINES, "\n".join(ours)
     seen = await place.until(job, State.QUEUED, State.RUNNING)
     assert not seen.state.is_final

@@ -51,9 +51,7 @@ async def test_a_gateway_refuses_at_once_what_only_a_worker_of_another_version_c
         beat(client, "newer", protocol=PROTOCOL + 1)
         async with asyncio.timeout(10):
             for attempt in (asks.ask(ONE, timeout_s=60), asks.reach()):
-                with pytest.raises(
-                    Unavailable, match=f"version {PROTOCOL} .*speak {PROTOCOL + 1}"
-                ):
+                with pytest.raises(Unavailable, match=f"version {PROTOCOL} .*speak {PROTOCOL + 1}"):
                     await attempt
         assert client.xlen(stream_of("newer")) == 0
     await asks.close()

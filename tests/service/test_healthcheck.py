@@ -8,15 +8,26 @@ from service.domain import Worker
 from service.settings import Settings
 
 
-def beat(settings: Settings, worker_id: str) -> None:
+def beat(settings: Settings, worker_id: str, **told: float) -> None:
     beats = Beats(settings)
-    beats.beat(Worker(id=worker_id, device="cpu", models=(), training=(), seen_at=0.0))
+    worker = Worker(id=worker_id, device="cpu", models=(), training=(), seen_at=0.0)
+    beats.beat(worker.model_copy(update=told))
 
 
 async def test_a_worker_of_this_host_that_beats_is_well(redis_url: str) -> None:
     settings = Settings(redis_url=redis_url)
     beat(settings, new_worker_id())
     assert await healthcheck.check_worker(settings) is None
+
+
+@pytest.mark.parametrize("fault", ["stalled_s", "untaken_s"])
+async def test_a_worker_that_beats_while_what_works_does_not_is_not_well(redis_url: str, fault: str) -> None:
+    settings = Settings(redis_url=redis_url, ask_timeout_s=30.0)
+    worker_id = new_worker_id()
+    beat(settings, worker_id, **{fault: 30.0})
+    assert await healthcheck.check_worker(settings) is None
+    beat(settings, worker_id, **{fault: 30.1})
+    assert str(await healthcheck.check_worker(settings)).startswith(f"{worker_id}: ")
 
 
 async def test_the_beats_of_other_hosts_do_not_count(redis_url: str) -> None:

@@ -1,0 +1,109 @@
+"""A worker whose thread hangs in a call: its beats go on and tell of it, nobody trusts it, and its process ends."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from service import healthcheck
+from service.adapters.redis_asks import RedisAsks
+from service.background import EX_SOFTWARE
+from service.domain import Question
+from service.errors import Unavailable
+from service.wire import Frame, decode_frame
+from service.worker import inference as inference_module
+from tests.faults.place import Place
+from tests.faults.test_links import ONE, until_alive, until_reached, worker
+from tests.service.worker.models_on_disk import MOONS, put_model
+
+
+async def test_a_thread_that_hangs_is_seen_by_the_gateway_and_the_health_check(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+
+    def hanging(data: bytes) -> Frame:
+        go_on.wait(60)
+        return decode_frame(data)
+
+    put_model(place.settings.store)
+    settings = place.settings.model_copy(update={"beat_s": 0.1, "device": "cpu", "ask_timeout_s": 0.5})
+    asks = RedisAsks(settings)
+    with worker(settings) as thread:
+        await until_alive(settings)
+        await until_reached(asks)
+        assert await healthcheck.check_worker(settings) is None
+        monkeypatch.setattr(inference_module, "decode_frame", hanging)
+        waiting = asyncio.create_task(asks.ask(ONE, timeout_s=60))
+        await asyncio.sleep(1.5)
+        with pytest.raises(Unavailable, match=f"no worker answers a probe.*{thread.id}"):
+            await asks.reach()
+        assert "the thread that answers questions" in str(await healthcheck.check_worker(settings))
+        go_on.set()
+        await waiting
+        await asks.reach()
+        await asks.close()
+        await asyncio.to_thread(thread.stop)
+
+
+async def test_a_worker_amid_a_long_call_is_still_ready(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+
+    def slow(data: bytes) -> Frame:
+        go_on.wait(60)
+        return decode_frame(data)
+
+    put_model(place.settings.store)
+    settings = place.settings.model_copy(update={"beat_s": 0.1, "device": "cpu"})
+    asks = RedisAsks(settings)
+    with worker(settings) as thread:
+        await until_alive(settings)
+        await until_reached(asks)
+        monkeypatch.setattr(inference_module, "decode_frame", slow)
+        waiting = asyncio.create_task(asks.ask(ONE, timeout_s=60))
+        await asyncio.sleep(1.2)
+        await asks.reach()
+        go_on.set()
+        await waiting
+        await asks.close()
+        await asyncio.to_thread(thread.stop)
+
+
+async def test_a_worker_that_hangs_ends_with_a_line_and_an_exit_code(place: Place) -> None:
+    put_model(place.settings.store)
+    program = """
+import sys, threading
+from service.settings import Settings
+from service.worker import inference
+from service import logs
+logs.setup("worker", 20)
+def hangs(data): threading.Event().wait(3600)
+inference.decode_frame = hangs
+thread = inference.Inference(Settings(device="cpu"))
+thread.start()
+thread.join()
+"""
+    environment = {
+        **os.environ,
+        "PUSHFORWARD_REDIS_URL": place.settings.redis_url,
+        "PUSHFORWARD_STORE": str(place.settings.store),
+        "PUSHFORWARD_HANG_S": "1.5",
+        "PUSHFORWARD_BEAT_S": "0.1",
+    }
+    process = subprocess.Popen([sys.executable, "-c", program], env=environment, stderr=subprocess.PIPE, text=True)
+    asks = RedisAsks(place.settings.model_copy(update={"beat_s": 0.1}))
+    try:
+        await until_alive(place.settings)
+        asking = asyncio.create_task(asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=60))
+        _, said = await asyncio.to_thread(process.communicate, None, 60)
+        assert process.returncode == EX_SOFTWARE
+        assert "the thread that answers questions has hung" in said
+        assert "in hangs" in said
+        with pytest.raises(Unavailable, match="no worker is alive"):
+            await asking
+    finally:
+        process.kill()
+        await asks.close()

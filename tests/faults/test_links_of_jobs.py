@@ -1,0 +1,114 @@
+"""Jobs, their events and their wake-ups when a connection of the gateway alone fails, or Redis pauses."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import redis
+
+from service.adapters import celery_wakeups
+from service.adapters.celery_wakeups import CeleryWakeups
+from service.adapters.redis_jobs import RedisJobs, RedisRuns
+from service.adapters.redis_workers import RedisWorkers
+from service.domain import Event, State
+from service.errors import Unavailable
+from service.ports import NewJob
+from tests.faults.place import Place
+from tests.faults.proxy import Connection, Proxy, proxied
+from tests.faults.test_links import FAULTS
+
+SOON_S = 15.0
+
+
+@dataclass
+class Doors:
+    """What a gateway holds of jobs, by a proxy."""
+
+    jobs: RedisJobs
+    wakeups: CeleryWakeups
+    workers: RedisWorkers
+    proxy: Proxy
+
+
+@pytest.fixture
+async def doors(place: Place, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Doors]:
+    monkeypatch.setattr("service.adapters.redis_client.COMMAND_S", 0.5)
+    monkeypatch.setattr("service.adapters.redis_jobs.BLOCK_S", 0.5)
+    monkeypatch.setitem(celery_wakeups.PATIENCE, "socket_timeout", 0.5)
+    async with proxied(place.settings.redis_url) as proxy:
+        settings = place.settings.model_copy(update={"redis_url": proxy.url})
+        doors = Doors(RedisJobs(settings), CeleryWakeups(settings), RedisWorkers(settings), proxy)
+        yield doors
+        await doors.jobs.close()
+        await doors.workers.close()
+
+
+async def eventually(call: Callable[[], Any]) -> Any:
+    """As a client does it that is told to try again."""
+    async with asyncio.timeout(SOON_S):
+        while True:
+            try:
+                return await call()
+            except Unavailable:
+                await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+async def test_jobs_are_made_and_told_of_after_all_idle_connections_failed(
+    place: Place, doors: Doors, fault: Callable[[Connection], None]
+) -> None:
+    new = NewJob(model="moons", run={})
+    made = await asyncio.gather(*(doors.jobs.create(new) for _ in range(5)))  # five connections
+    await doors.wakeups.wake(made[0][0].id)
+    await doors.workers.live()
+    for connection in list(doors.proxy.connections):
+        fault(connection)
+    job, _ = await eventually(lambda: doors.jobs.create(new))
+    assert (await doors.jobs.get(job.id)).state is State.QUEUED  # one failure, and the other idle ones are gone too
+    assert await eventually(doors.workers.live) == []
+    with redis.Redis.from_url(place.settings.redis_url) as client:
+        told = client.llen("pf:train")
+        async with asyncio.timeout(SOON_S):
+            while client.llen("pf:train") == told:
+                await doors.wakeups.wake(job.id)
+
+
+async def test_wakeups_go_on_after_redis_lost_its_data(place: Place, doors: Doors) -> None:
+    with redis.Redis.from_url(place.settings.redis_url) as client:
+        await doors.wakeups.wake("a")
+        client.flushall()
+        await doors.wakeups.wake("b")
+        assert client.llen("pf:train") == 1
+
+
+async def collected(events: AsyncIterator[Event], into: list[Event]) -> None:
+    async for event in events:
+        into.append(event)
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, None], ids=lambda fault: "pause" if fault is None else fault.__name__)
+async def test_a_watch_outlives_a_fault_of_its_connection(
+    place: Place, doors: Doors, fault: Callable[[Connection], None] | None
+) -> None:
+    job, _ = await doors.jobs.create(NewJob(model="moons", run={}))
+    seen: list[Event] = []
+    watching = asyncio.create_task(collected(doors.jobs.watch(job.id, after="0"), seen))
+    async with asyncio.timeout(SOON_S):
+        while not doors.proxy.of(b"XREAD", b"BLOCK"):
+            await asyncio.sleep(0.01)
+        if fault is None:
+            place.redis.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(2.5)
+            place.redis.send_signal(signal.SIGCONT)
+        else:
+            for connection in doors.proxy.of(b"XREAD", b"BLOCK"):
+                fault(connection)
+        runs = RedisRuns(place.settings)
+        assert runs.claim(job.id, "w")
+        runs.succeed(job.id, 1, 1, {})
+        runs.close()
+        await watching
+    assert [event.data["state"] for event in seen] == ["queued", "running", "succeeded"]
