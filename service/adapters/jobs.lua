@@ -39,7 +39,24 @@ local function set(id, ...)
 end
 
 local function emit(id, kind, ...)
-  redis.call('XADD', job_key(id) .. ':events', 'MAXLEN', '~', EVENTS, '*', 'kind', kind, ...)
+  local key = job_key(id) .. ':events'
+  local type = redis.call('TYPE', key).ok
+  if type ~= 'stream' and type ~= 'none' then
+    redis.call('DEL', key)
+  end
+  redis.call('XADD', key, 'MAXLEN', '~', EVENTS, '*', 'kind', kind, ...)
+end
+
+-- What is listed and has no record, or something else in its place, is forgotten: it would be in the way for ever.
+local function is_sound(id)
+  if redis.call('TYPE', job_key(id)).ok == 'hash' and get(id, 'id') == id and get(id, 'epoch') ~= '' then
+    return true
+  end
+  redis.call('DEL', job_key(id), job_key(id) .. ':events')
+  for _, list in ipairs({'jobs', 'queued', 'running'}) do
+    redis.call('ZREM', prefix .. list, id)
+  end
+  return false
 end
 
 local function emit_state(id)
@@ -252,15 +269,17 @@ end
 
 function commands.expire(max_attempts, fault)
   local ids = redis.call('ZRANGEBYSCORE', prefix .. 'running', '-inf', whole(now_ms), 'LIMIT', 0, 100)
+  local lost = {}
   for _, id in ipairs(ids) do
-    lose(id, max_attempts, fault)
-  end
-  for _, id in ipairs(redis.call('ZRANGE', prefix .. 'jobs', 0, 99)) do
-    if redis.call('EXISTS', job_key(id)) == 0 then
-      redis.call('ZREM', prefix .. 'jobs', id)
+    if is_sound(id) then
+      lose(id, max_attempts, fault)
+      table.insert(lost, id)
     end
   end
-  return ids
+  for _, id in ipairs(redis.call('ZRANGE', prefix .. 'jobs', 0, 99)) do
+    is_sound(id)
+  end
+  return lost
 end
 
 -- While messages wait on Celery's queue every slot is taken, and telling again would only lengthen the queue; but jobs
@@ -271,10 +290,14 @@ function commands.untold(older_ms)
     told_until_ms = 0
   end
   local ids = redis.call('ZRANGEBYSCORE', prefix .. 'queued', '-inf', whole(told_until_ms), 'LIMIT', 0, 100)
+  local told = {}
   for _, id in ipairs(ids) do
-    redis.call('ZADD', prefix .. 'queued', whole(now_ms), id)
+    if is_sound(id) then
+      redis.call('ZADD', prefix .. 'queued', whole(now_ms), id)
+      table.insert(told, id)
+    end
   end
-  return ids
+  return told
 end
 
 return commands[ARGV[1]](unpack(ARGV, 2))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -20,9 +21,12 @@ from service.errors import Conflict, NotFound, Overloaded, Unavailable
 from service.ports import NewJob, Stale, Update
 from service.settings import Settings
 
+log = logging.getLogger(__name__)
+
 BLOCK_S = 5.0  # of one read of a watch
 PATIENCE_S = 30.0  # a watch outlasts an outage of Redis so long
 PAGE = 100
+DAMAGED = Fault(type="lost", detail="its record in Redis was damaged; start the job again")
 QUEUE = "train"  # of wake-ups, as jobs.lua has it
 ID_BYTES = 8  # of a job's id, which is their hexadecimal
 LOST = Fault(type="lost", detail="its workers vanished again and again, without progress; see the workers' logs")
@@ -76,8 +80,8 @@ class RedisJobs:
                 pipeline = self._redis.pipeline(transaction=False)
                 for job_id in ids:
                     pipeline.hgetall(_key(job_id))
-                records = await pipeline.execute()
-            page = [_job(fields) for fields in records if fields]
+                records = await pipeline.execute(raise_on_error=False)
+            page = [job for fields in records if isinstance(fields, dict) and (job := _readable(fields))]
             jobs += [job for job in page if state in (None, job.state) and model in (None, job.model)]
             start += PAGE
             if len(ids) < PAGE:
@@ -136,7 +140,10 @@ class RedisRuns:
 
     def claim(self, job_id: str, worker: str) -> Job | None:
         fields = _pairs(self._call("claim", job_id, worker, self._lease_ms))
-        return _job(fields) if fields else None
+        job = _readable(fields)
+        if fields and job is None:
+            self._call("fail", job_id, fields.get("epoch", ""), DAMAGED.model_dump_json())
+        return job
 
     def beat(self, job_id: str, epoch: int, updates: Sequence[Update]) -> bool:
         last = next((update.data for update in reversed(updates) if update.kind == "progress"), None)
@@ -170,6 +177,9 @@ class RedisRuns:
         return State(state) if state else None
 
     def expire(self) -> Sequence[str]:
+        with guarded_sync(self._redis):
+            for name in ("jobs", "queued", "running"):
+                drop_foreign(self._redis, f"{PREFIX}{name}", "zset")
         ids: Sequence[str] = self._call("expire", self._max_attempts, LOST.model_dump_json())
         return ids
 
@@ -234,7 +244,21 @@ def _pairs(flat: Sequence[str]) -> dict[str, str]:
 def _found(fields: Mapping[str, str], job_id: str) -> Job:
     if not fields:
         raise NotFound(f"there is no job {job_id[:100]!r}")
-    return _job(fields)
+    job = _readable(fields)
+    if job is None:
+        raise NotFound(f"the record of job {job_id[:100]!r} is damaged; start the job again")
+    return job
+
+
+def _readable(fields: Mapping[str, str]) -> Job | None:
+    """None where there is none, or where it is damaged, which the log tells."""
+    if not fields:
+        return None
+    try:
+        return _job(fields)
+    except (LookupError, ValueError, TypeError, RecursionError) as error:
+        log.warning("the record of job %r is damaged: %s", fields.get("id", "")[:100], error)
+        return None
 
 
 def _job(fields: Mapping[str, str]) -> Job:
@@ -263,10 +287,15 @@ def _job(fields: Mapping[str, str]) -> Job:
 
 
 def _event(event_id: str, fields: Mapping[str, str]) -> Event:
-    kind = fields["kind"]
-    if kind == "state":
-        return Event(id=event_id, kind="state", data=_job(fields).model_dump(mode="json"))
-    return Event.model_validate({"id": event_id, "kind": kind, "data": json.loads(fields["data"])})
+    """What is none becomes a line of the job's log: whoever watches must get past it."""
+    try:
+        kind = fields["kind"]
+        if kind == "state":
+            return Event(id=event_id, kind="state", data=_job(fields).model_dump(mode="json"))
+        return Event.model_validate({"id": event_id, "kind": kind, "data": json.loads(fields["data"])})
+    except (LookupError, ValueError, TypeError, RecursionError):
+        told = {"level": "warning", "message": "an event of this job was damaged, and is left out"}
+        return Event(id=event_id, kind="log", data=told)
 
 
 def _seconds(ms: str | None) -> float | None:

@@ -11,8 +11,10 @@ import redis
 from service.adapters.ask_streams import GONE, WORKERS, stream_of
 from service.adapters.celery_wakeups import CeleryWakeups
 from service.adapters.redis_asks import RedisAsks
+from service.adapters.redis_jobs import RedisJobs, RedisRuns
 from service.adapters.redis_workers import IDS, beat_key
 from service.domain import State
+from service.errors import NotFound, Unavailable
 from service.wire import Asked, Frame, encode_frame
 from tests.faults.place import Place
 from tests.faults.test_links import ONE, until_alive, until_answered, until_reached, worker
@@ -132,3 +134,60 @@ async def test_frames_with_a_foreign_list_of_replies_are_dropped_and_counted(pla
         assert client.type(IDS) == b"set"
         await asks.close()
         await asyncio.to_thread(thread.stop)
+
+
+def damage(client: Any, job_id: str) -> Iterator[None]:
+    """One thing after another is wrong with a record."""
+    key, whole = f"pf:job:{job_id}", client.hgetall(f"pf:job:{job_id}")
+    for field in ("state", "run", "epoch", "created_ms", "model", "preset"):
+        for value in (b"\xff", b"[" * 5000, b"x", None):
+            if value is None:
+                client.hdel(key, field)
+            else:
+                client.hset(key, field, value)
+            yield
+            client.hset(key, mapping=whole)
+    for _ in wrong_types(client, key):
+        yield
+
+
+async def test_a_damaged_record_is_told_and_no_other_job_suffers(place: Place) -> None:
+    jobs, runs = RedisJobs(place.settings), RedisRuns(place.settings)
+    good = await place.create(3)
+    with redis.Redis.from_url(place.settings.redis_url) as client:
+        bad = await place.create(3)
+        for _ in damage(client, bad.id):
+            told = await jobs.list(state=None, model=None, limit=9)
+            assert good in told
+            try:
+                assert (await jobs.get(bad.id)).id == bad.id
+            except (NotFound, Unavailable):
+                assert [job.id for job in told] == [good.id]
+        assert bad.id not in runs.untold(-1.0)
+        client.zadd("pf:running", {bad.id: 0, "\xff": 0, good.id: 0})
+        client.zadd("pf:queued", {"": 0})
+        assert list(runs.expire()) == [good.id]
+        assert list(runs.untold(-1.0)) == [good.id]
+        assert client.zcard("pf:queued") == client.zcard("pf:jobs") == 1
+        for name in ("pf:jobs", "pf:queued", "pf:running"):
+            for _ in wrong_types(client, name):
+                runs.expire()
+                assert client.type(name) in (b"zset", b"none")
+    another = await place.create(3)
+    with redis.Redis.from_url(place.settings.redis_url) as client:
+        client.hset(f"pf:job:{another.id}", "run", "{")
+        assert runs.claim(another.id, "w") is None
+        client.hset(f"pf:job:{another.id}", "run", "{}")
+        assert (await jobs.get(another.id)).state is State.FAILED
+        third = await place.create(3)
+        client.xadd(f"pf:job:{third.id}:events", {"kind": "state", "state": "?"})
+        client.xadd(f"pf:job:{third.id}:events", {b"\xff": "?"})
+        await jobs.cancel(third.id)
+        kinds = [event.kind async for event in jobs.watch(third.id, after="0")]
+        assert kinds == ["state", "log", "log", "state"]
+        third = await place.create(3)
+        for _ in wrong_types(client, f"pf:job:{third.id}:events"):
+            assert runs.claim(third.id, "w") is not None
+            runs.give_back(third.id, (await jobs.get(third.id)).epoch)
+    runs.close()
+    await jobs.close()

@@ -84,9 +84,8 @@ async def test_wakeups_go_on_after_redis_lost_its_data(place: Place, doors: Door
         assert client.llen("pf:train") == 1
 
 
-async def collected(events: AsyncIterator[Event], into: list[Event]) -> None:
-    async for event in events:
-        into.append(event)
+async def collected(events: AsyncIterator[Event]) -> list[Event]:
+    return [event async for event in events]
 
 
 @pytest.mark.parametrize("fault", [*FAULTS, None], ids=lambda fault: "pause" if fault is None else fault.__name__)
@@ -94,8 +93,7 @@ async def test_a_watch_outlives_a_fault_of_its_connection(
     place: Place, doors: Doors, fault: Callable[[Connection], None] | None
 ) -> None:
     job, _ = await doors.jobs.create(NewJob(model="moons", run={}))
-    seen: list[Event] = []
-    watching = asyncio.create_task(collected(doors.jobs.watch(job.id, after="0"), seen))
+    watching = asyncio.create_task(collected(doors.jobs.watch(job.id, after="0")))
     async with asyncio.timeout(SOON_S):
         while not doors.proxy.of(b"XREAD", b"BLOCK"):
             await asyncio.sleep(0.01)
@@ -110,5 +108,5 @@ async def test_a_watch_outlives_a_fault_of_its_connection(
         assert runs.claim(job.id, "w")
         runs.succeed(job.id, 1, 1, {})
         runs.close()
-        await watching
+        seen = await watching
     assert [event.data["state"] for event in seen] == ["queued", "running", "succeeded"]
