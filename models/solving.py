@@ -92,12 +92,7 @@ class RungeKutta(OnGrid):
     """Four slopes."""
 
     def moved(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
-        middle, h = (start + end) / 2, _column(end - start, x)
-        k1 = field(x, start)
-        k2 = field(x + h / 2 * k1, middle)
-        k3 = field(x + h / 2 * k2, middle)
-        k4 = field(x + h * k3, end)
-        return x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+        return runge_kutta(field, x, start, end)
 
 
 @final
@@ -125,6 +120,16 @@ class DormandPrince(Solver):
             return state
         least = (end - t).abs() * (GROWTH - 1) / (GROWTH ** (self.attempts - k).to(t) - 1)
         return dormand_prince.advance(field, x, t, h, end, self.tolerance, least)[:3]
+
+
+def runge_kutta(field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    """One step of the classical method of order 4; shapes as in `OnGrid.moved`."""
+    middle, h = (start + end) / 2, _column(end - start, x)
+    k1 = field(x, start)
+    k2 = field(x + h / 2 * k1, middle)
+    k3 = field(x + h / 2 * k2, middle)
+    k4 = field(x + h * k3, end)
+    return x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
 
 
 def _column(h: Tensor, x: Tensor) -> Tensor:

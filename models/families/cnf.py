@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from models.walking import Walk
 
 MAX_ELEMENTS = 1024
+FEWEST_ATTEMPTS = 10  # of the adaptive solver
 NOISE, DATA = 0.0, 1.0  # t
 
 
@@ -75,6 +76,12 @@ class SolverOptions(Options):
     @model_validator(mode="after")
     def _tolerance_is_of_adaptive(self) -> Self:
         self.reserve("tolerance", "solver", "adaptive")
+        return self
+
+    @model_validator(mode="after")
+    def _attempts_are_enough(self) -> Self:
+        if self.solver == "adaptive" and self.steps < FEWEST_ATTEMPTS:
+            raise ValueError(f"steps is {self.steps}; the solver adaptive needs {FEWEST_ATTEMPTS} attempts or more")
         return self
 
     @property

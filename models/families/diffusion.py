@@ -169,15 +169,14 @@ class Diffusion(Family, Samples, Scores, Encodes, Decodes, Conditions):
         return walking.walk(self.encoder(nets, InversionOptions()), x, c)
 
     def encoder(self, nets: Nets, options: InversionOptions) -> Walk:
-        predict, ends = self._predictor(nets, clip=False), self._ends(options.steps)
+        predict, ends = self._predictor(nets, clip=True), options.levels(self._levels)[::-1].copy()
         return samplers.walk(predict, ends, options.solver, nets.spec.normalize, lambda u: u)
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         return walking.walk(self.decoder(nets, InversionOptions()), z, c)
 
     def decoder(self, nets: Nets, options: InversionOptions) -> Walk:
-        predict, ends = self._predictor(nets, clip=False), self._ends(options.steps)[::-1].copy()
-        return samplers.walk(predict, ends, options.solver, lambda z: z, nets.spec.denormalize)
+        return samplers.decoder(self._predictor(nets, clip=True), options.levels(self._levels), options.solver)
 
     @property
     def _levels(self) -> Floats:

@@ -71,6 +71,8 @@ if TYPE_CHECKING:
     from models.solving import Solver
     from models.walking import Walk
 
+# Steps that do not make narrow data several times as wide: docs/results/samplers.md.
+FEWEST = {"euler": 1, "heun": 5, "rk4": 3, "adaptive": 10}
 CALLS = {"euler": 1, "heun": 2, "rk4": 4, "adaptive": 7}  # of the network, for a step
 
 
@@ -84,6 +86,15 @@ class SolverOptions(Options):
     @model_validator(mode="after")
     def _tolerance_is_of_adaptive(self) -> Self:
         self.reserve("tolerance", "solver", "adaptive")
+        return self
+
+    @model_validator(mode="after")
+    def _steps_are_enough(self) -> Self:
+        if self.steps < (fewest := FEWEST[self.solver]):
+            raise ValueError(
+                f"steps is {self.steps}, so few that narrow data come out several times too wide; "
+                f"take {fewest} or more of {self.solver}, or the solver euler"
+            )
         return self
 
     def between(self, start: float, end: float) -> Solver:

@@ -158,6 +158,10 @@ class Level(NamedTuple):
         """Eps of a point and its velocity; x itself where only noise is left."""
         return self.sigma * x + self.alpha * v
 
+    def noise_of_flow(self, x: Tensor, flow: Tensor) -> Tensor:
+        """Eps of a point and its dx / d lambda along the probability flow."""
+        return self.sigma * x - 2 / self.sigma * flow
+
     def score(self, eps: Tensor) -> Tensor:
         """The gradient of the log-density, from the expected noise."""
         return -eps / self.sigma

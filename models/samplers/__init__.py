@@ -13,18 +13,19 @@ from models.continuous import Transport
 from models.denoising import DenoisingOptions
 from models.objectives.schedules import Floats
 from models.samplers.dpm_solver import DPMSolver
-from models.samplers.heun import Heun
-from models.samplers.linear import LinearSteps, ancestral, corrected, ddim, ending_in_data, euler_maruyama, reverse_sde
+from models.samplers.heun import LONGEST, Heun
+from models.samplers.linear import LinearSteps, ancestral, corrected, ddim, euler_maruyama, reverse_sde, steadied
 from models.samplers.predictor import Predictor
-from models.samplers.probability_flow import DDIM, FlowSampler
+from models.samplers.probability_flow import DDIM, FlowDecoder, FlowRungeKutta, FlowSampler
 from models.sampling import Sampler
-from models.solving import DormandPrince, RungeKutta, Solver
+from models.solving import DormandPrince, Solver
 
 Map = Callable[[Tensor], Tensor]
 Builder = Callable[[Predictor, Floats, DenoisingOptions], Sampler]  # of levels, noisiest first
 
 SOLVERS: dict[str, Callable[[Floats, float], Solver]] = {  # of the ends of steps, and a tolerance
-    "rk4": lambda ends, _: RungeKutta(ends),
+    "rk4": lambda ends, _: FlowRungeKutta(ends),
+    "ddim": lambda ends, _: DDIM(ends),
     "adaptive": lambda ends, tolerance: DormandPrince(ends[0], ends[-1], tolerance, len(ends) - 1),
 }
 
@@ -33,17 +34,17 @@ def _flow(predict: Predictor, log_snr: Floats, options: DenoisingOptions) -> Sam
     return FlowSampler(predict, SOLVERS[options.solver](log_snr, options.tolerance), log_snr[-1])
 
 
-def _stochastic(predict: Predictor, log_snr: Floats, coefficients: Floats) -> Sampler:
-    return LinearSteps(predict, log_snr, ending_in_data(coefficients, log_snr))
+def _frozen(predict: Predictor, log_snr: Floats, coefficients: Floats) -> Sampler:
+    return LinearSteps(predict, log_snr, steadied(coefficients, log_snr))
 
 
 SAMPLERS: dict[str, Builder] = {
     "ddim": lambda predict, levels, options: LinearSteps(predict, levels, ddim(levels, options.eta)),
     "ancestral": lambda predict, levels, options: LinearSteps(predict, levels, ancestral(levels, options.variance)),
-    "sde": lambda predict, levels, _: _stochastic(predict, levels, reverse_sde(levels)),
-    "euler_maruyama": lambda predict, levels, _: _stochastic(predict, levels, euler_maruyama(levels)),
-    "predictor_corrector": lambda predict, levels, options: _stochastic(predict, *corrected(levels, options.snr)),
-    "heun": lambda predict, levels, _: Heun(predict, levels),
+    "sde": lambda predict, levels, _: _frozen(predict, levels, reverse_sde(levels)),
+    "euler_maruyama": lambda predict, levels, _: _frozen(predict, levels, euler_maruyama(levels)),
+    "predictor_corrector": lambda predict, levels, options: LinearSteps(predict, *corrected(levels, options.snr)),
+    "heun": lambda predict, levels, _: Heun(predict, levels, LONGEST),
     "dpm_solver": lambda predict, levels, _: DPMSolver(predict, levels),
     "ode": _flow,
 }
@@ -53,12 +54,18 @@ def walk(predict: Predictor, ends: Floats, solver: str, enter: Map, leave: Map) 
     """Rows along the flow, by Runge and Kutta's steps or DDIM's.  ends: (S + 1,), lambda in the order it is walked."""
     if solver == "ddim":
         return Transport(predict.noise, DDIM(ends), enter, leave)
-    return Transport(predict.flow, RungeKutta(ends), enter, leave)
+    return Transport(predict.flow, FlowRungeKutta(ends), enter, leave)
+
+
+def decoder(predict: Predictor, ends: Floats, solver: str) -> FlowDecoder:
+    """Codes along the flow to data, as `ode` leads draws of the prior.  ends: (S + 1,), lambda, noisiest first."""
+    return FlowDecoder(FlowSampler(predict, SOLVERS[solver](ends, 0.0), ends[-1]))
 
 
 __all__ = [
     "SAMPLERS",
     "DPMSolver",
+    "FlowDecoder",
     "FlowSampler",
     "Heun",
     "LinearSteps",
@@ -66,7 +73,9 @@ __all__ = [
     "ancestral",
     "corrected",
     "ddim",
+    "decoder",
     "euler_maruyama",
     "reverse_sde",
+    "steadied",
     "walk",
 ]

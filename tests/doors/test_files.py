@@ -108,7 +108,7 @@ async def test_the_same_key_starts_one_sampling_through_both_doors(doors: Doors)
         ({"n": 10_000_001}, 422, "n"),
         ({"n": 0}, 422, "n"),
         ({"n": 3, "options": {"steps": 3}}, 422, "options.steps"),
-        ({"n": 3, "model": "stepwise", "options": {"steps": 21}}, 422, "options.steps"),
+        ({"n": 3, "model": "stepwise", "options": {"sampler": "ddim", "steps": 21}}, 422, "options.steps"),
         ({"n": 3, "model": "stepwise", "options": {"guidance": 1}}, 422, "options.guidance"),
         ({"n": 3, "model": "nobody"}, 404, None),
         ({"n": 3, "model": "labeled"}, 422, "condition"),

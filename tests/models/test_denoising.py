@@ -1,18 +1,21 @@
 """What may be chosen when a diffusion is asked: which levels follow, and what is refused."""
 
+from math import log
+from typing import get_args
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from models.denoising import DEFAULTS, DenoisingOptions, LikelihoodOptions
+from models.denoising import DEFAULTS, DenoisingOptions, GridName, LikelihoodOptions
 from models.errors import InvalidInput
-from models.objectives.schedules import Cosine, Karras
+from models.objectives.schedules import Cosine, Karras, OrnsteinUhlenbeck
 
 LEVELS = Cosine().log_snr(1000)
 
 
 def levels(**options: object) -> np.ndarray:
-    return DenoisingOptions.model_validate(options).levels(LEVELS)
+    return DenoisingOptions.model_validate({"sampler": "ddim"} | options).levels(LEVELS)
 
 
 @pytest.mark.parametrize("sampler", DEFAULTS)
@@ -21,12 +24,17 @@ def test_every_sampler_goes_from_the_last_level_to_the_first(sampler: str) -> No
     default = DEFAULTS[sampler]
     assert len(at) == (default.steps or 1000) + default.n_ends
     assert (np.diff(at) > 0).all()
-    assert at[[0, -1]] == pytest.approx(LEVELS[[-1, 0]])
+    start = LEVELS[-1] if default.grid == "levels" else log(1e-4 / (1 - 1e-4))
+    assert at[[0, -1]] == pytest.approx([start, LEVELS[0]])
 
 
-@pytest.mark.parametrize("grid", ["levels", "karras", "log_snr"])
-def test_one_step_begins_where_there_is_only_noise(grid: str) -> None:
-    assert levels(steps=1, grid=grid) == pytest.approx(LEVELS[-1:])
+@pytest.mark.parametrize("grid", get_args(GridName))
+def test_one_step_begins_where_there_is_only_noise(grid: GridName) -> None:
+    """That is alpha = 0.01, for the grids that need not keep to the schedule's own levels."""
+    start = LEVELS[-1] if grid == "levels" else log(1e-4 / (1 - 1e-4))
+    assert levels(steps=1, grid=grid) == pytest.approx([start])
+    ou = OrnsteinUhlenbeck(last=1.0).log_snr(50)  # all of its levels have more signal than that
+    assert DenoisingOptions(sampler="ddim", steps=1, grid=grid).levels(ou) == pytest.approx(ou[-1:])
 
 
 def test_a_grid_is_of_the_schedules_levels_or_even_in_its_own_measure() -> None:
@@ -37,7 +45,16 @@ def test_a_grid_is_of_the_schedules_levels_or_even_in_its_own_measure() -> None:
 
 
 def test_few_levels_are_all_taken_where_a_sampler_would_take_more() -> None:
-    assert len(DenoisingOptions().levels(Karras().log_snr(20))) == 20
+    assert len(DenoisingOptions(sampler="ddim").levels(Karras().log_snr(20))) == 20
+    assert len(DenoisingOptions().levels(Karras().log_snr(10))) == 11
+
+
+def test_the_adaptive_solver_has_tries_to_spare_and_refuses_too_few() -> None:
+    assert len(levels(sampler="ode", solver="adaptive")) == 33
+    with pytest.raises(ValidationError, match="steps is 15; the solver adaptive needs 16 tries or more"):
+        DenoisingOptions(sampler="ode", solver="adaptive", steps=15)
+    with pytest.raises(ValidationError, match="grid is for samplers of given steps; leave it out"):
+        DenoisingOptions(sampler="ode", solver="adaptive", grid="karras")
 
 
 def test_more_steps_than_levels_are_refused_where_steps_are_levels() -> None:

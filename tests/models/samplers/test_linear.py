@@ -22,7 +22,7 @@ def gaussian(mean: float = MEAN, variance: float = VARIANCE, spec: DataSpec = LI
 
 
 def steps_of(nets: Nets, **options: object) -> LinearSteps:
-    sampler = FAMILY.sampler(nets, DenoisingOptions.model_validate(options))
+    sampler = FAMILY.sampler(nets, DenoisingOptions.model_validate({"sampler": "ddim"} | options))
     assert isinstance(sampler, LinearSteps)
     return sampler
 
