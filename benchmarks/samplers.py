@@ -66,7 +66,7 @@ def deviation(sampler: Sampler) -> float:
         for k in range(sampler.steps):
             start = sampler.step(start, torch.full((2,), k), twins)
         zero, one = sampler.finish(start)
-        return (one - zero).item()
+        return float((one - zero).item())
     for k in range(sampler.steps):
         zero, one = sampler.step(start, torch.full((2,), k), twins)[0]
         variance = (one - zero).item() ** 2 * variance + sampler.coefficients[k, 2] ** 2

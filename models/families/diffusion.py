@@ -78,7 +78,9 @@ class Diffusion(Family, Samples, Scores, Encodes, Decodes, Conditions):
     preconditioning: AnyPreconditioning = Velocity()
     steps: int = Field(1000, ge=10, le=4000)  # T, noise levels
     drop: float = Field(0.0, ge=0.0, lt=1.0)  # how often a condition is left out in training; guidance needs some, 0.1
-    width: int | None = Field(None, ge=8, le=1024, multiple_of=8)  # None: 128 units of a layer, or 32 channels at first
+    width: int | None = Field(
+        None, ge=8, le=1024, multiple_of=8
+    )  # None: 128 units, or 32, 16, 8 channels of 8x8, 16x16, 32x32
     depth: int | None = Field(None, ge=1, le=8)  # residual blocks. None: 3, or 1 at each size of an image
 
     optimizer: ClassVar[Adam] = Adam(lr=4e-3, decay="cosine")
@@ -96,10 +98,10 @@ class Diffusion(Family, Samples, Scores, Encodes, Decodes, Conditions):
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)
-        width, depth = (32, 1) if convolves(spec) else (128, 3)
+        depth = 1 if convolves(spec) else 3
         denoiser = networks.denoiser(
             spec,
-            width=self.width or width,
+            width=self.width or networks.width_for(spec),
             depth=self.depth or depth,
             n_given=spec.condition_size,
             preconditioning=self.preconditioning,

@@ -132,7 +132,9 @@ class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
     path: AnyPath = Linear()
     coupling: AnyCoupling = Independent()
     drop: float = Field(0.1, ge=0.0, lt=1.0)  # the share of training rows whose condition is left out
-    width: int | None = Field(None, ge=8, le=1024, multiple_of=8)  # None: 128 units of a layer, or 32 channels at first
+    width: int | None = Field(
+        None, ge=8, le=1024, multiple_of=8
+    )  # None: 128 units, or 32, 16, 8 channels of 8x8, 16x16, 32x32
     depth: int | None = Field(None, ge=1, le=8)  # residual blocks. None: 3, or 1 at each size of an image
     waves: float | None = Field(None, gt=1.0, le=200.0)  # for sharp densities of vectors: radians a unit of the finest
 
@@ -159,10 +161,10 @@ class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)
-        width, depth = (32, 1) if convolves(spec) else (128, 3)
+        depth = 1 if convolves(spec) else 3
         field = networks.velocity(
             spec,
-            width=self.width or width,
+            width=self.width or networks.width_for(spec),
             depth=self.depth or depth,
             n_given=spec.condition_size,
             waves=self.waves,

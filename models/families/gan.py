@@ -40,7 +40,7 @@ class GAN(Family, Samples, Decodes):
 
     family: Literal["gan"] = "gan"
     latent: PositiveInt = Field(32, le=1024)  # dimensions of z
-    width: int | None = Field(None, ge=1, le=2048)  # None: 128 units of a layer, or 32 channels at first
+    width: int | None = Field(None, ge=1, le=2048)  # None: 128 units, or 32, 16, 8 channels of 8x8, 16x16, 32x32
     depth: PositiveInt = Field(3, le=8)  # hidden layers, for vectors
     game: AnyGame = NonSaturating()
     critic_steps: PositiveInt = Field(1, le=20)  # for each step of the generator
@@ -52,10 +52,11 @@ class GAN(Family, Samples, Decodes):
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)
+        width = self.width or networks.width_for(spec)
         return networks.Nets(
             spec,
-            generator=networks.decoder(spec, self.latent, width=self.width, depth=self.depth, leaky=True),
-            critic=networks.encoder(spec, 1, width=self.width, depth=self.depth, normalized=False, leaky=True),
+            generator=networks.decoder(spec, self.latent, width=width, depth=self.depth, leaky=True),
+            critic=networks.encoder(spec, 1, width=width, depth=self.depth, normalized=False, leaky=True),
         )
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from models.networks.concatsquash import ConcatSquash
-from models.networks.conv import ConvDecoder, ConvEncoder
+from models.networks.conv import ConvDecoder, ConvEncoder, halvings
 from models.networks.coupling import Affine, Bijection, CubeSpline, RationalQuadratic
 from models.networks.denoiser import Denoiser, ResidualMLP, given
 from models.networks.made import MADE
@@ -107,6 +107,14 @@ def decoder(
     return _he(net) if leaky else net
 
 
+def width_for(spec: DataSpec) -> int:
+    """Units of a layer for vectors; for images so many channels that a step costs about the same at every size.
+
+    That is 32 of up to 8x8, 16 of up to 16x16 and 8 of up to 32x32: pixels grow fourfold where channels halve.
+    """
+    return UNITS if not convolves(spec) else CHANNELS >> (halvings(spec.shape) - 1)
+
+
 def _he(net: nn.Module) -> nn.Module:
     """Initial weights with which every LeakyReLU layer keeps the variance it is given (He et al., 2015)."""
     for layer in net.modules():
@@ -169,4 +177,5 @@ __all__ = [
     "encoder",
     "given",
     "velocity",
+    "width_for",
 ]

@@ -23,7 +23,7 @@ from tests.doors.test_both_doors import array
 NPY = {"Accept": "application/x-npy"}
 EVENTS = {"Accept": "text/event-stream"}
 LONG = {"model": "moons", "n": 1800, "seed": 5}  # the doors' max_rows is 500
-STEPS = {"model": "stepwise", "n": 3, "seed": 5, "preview_every": 6}
+STEPS = {"model": "stepwise", "n": 3, "seed": 5, "preview_every": 6, "options": {"steps": 20}}
 
 
 def rows_of(response: httpx.Response) -> np.ndarray:

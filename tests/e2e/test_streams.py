@@ -54,12 +54,12 @@ def test_a_long_sample_is_the_same_rows_through_every_way(up: Up, client: Client
 
 def test_rows_are_seen_on_their_way(up: Up, client: Client) -> None:
     model = trained(client, "stepwise", STEPWISE)
-    request = pb.SampleRequest(model=model, n=3, seed=3, preview_every=6)
+    request = pb.SampleRequest(model=model, n=3, seed=3, preview_every=6, options={"steps": 20})
     with grpc.insecure_channel(f"127.0.0.1:{up.place.grpc_port}") as channel:
         parts = list(pb_grpc.PushforwardStub(channel).SampleStream(request))
     assert [(part.step, part.steps) for part in parts] == [(6, 20), (12, 20), (18, 20), (0, 0)]
     assert all(list(part.samples.shape) == [3, 2] for part in parts)
-    body = {"model": model, "n": 3, "seed": 3}
+    body = {"model": model, "n": 3, "seed": 3, "options": {"steps": 20}}
     watched = client.ask("sample", {**body, "preview_every": 6}, accept="text/event-stream").text
     assert [line for line in watched.splitlines() if line.startswith("event:")] == ["event: preview"] * 3 + [
         "event: samples"
