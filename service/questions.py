@@ -178,6 +178,10 @@ class Subject:
             with refusing("options"):
                 self.family.check_sampling(self.card.spec, options)
         chosen = options.model_dump(mode="json")
+        if ask.condition is None and chosen.get("guidance"):
+            raise Invalid.field(
+                "options.guidance", "leans on a condition, and none is given; give condition, or leave guidance out"
+            )
         if not ask.options:
             self.defaults[ask.op] = chosen
         return chosen

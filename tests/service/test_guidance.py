@@ -1,0 +1,40 @@
+"""Guidance is refused where nothing would be guided: naming the option, without torch."""
+
+import pytest
+
+from models.conditions import Labels
+from models.families.diffusion import Diffusion
+from models.families.flow_matching import FlowMatching
+from models.spec import DataSpec
+from service.commands import Sample
+from service.errors import Invalid
+from service.questions import Subject
+from service.settings import Settings
+from tests.doors.fakes import card
+
+LABELED = DataSpec(shape=(2,), condition=Labels(n_classes=3))
+FAMILIES = [Diffusion(drop=0.1), FlowMatching(drop=0.1)]
+each_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.family)
+
+
+@each_family
+def test_guidance_of_a_request_without_a_condition_is_refused(family: Diffusion | FlowMatching) -> None:
+    subject = Subject.of(card("guided", family, LABELED))
+    for told in ({}, {"condition": 1}):
+        ask = Sample.model_validate({"model": "guided", "options": {"guidance": 2.0}, "n": 2} | told)
+        if told:
+            assert subject.question(ask, Settings()).options["guidance"] == 2.0
+            continue
+        with pytest.raises(Invalid) as refusal:
+            subject.question(ask, Settings())
+        assert [error.field for error in refusal.value.errors] == ["options.guidance"]
+    assert subject.question(Sample.model_validate({"model": "guided"}), Settings()).options["guidance"] == 0.0
+
+
+@each_family
+def test_guidance_of_a_model_without_a_condition_is_refused(family: Diffusion | FlowMatching) -> None:
+    subject = Subject.of(card("plain", family, DataSpec(shape=(2,))))
+    ask = Sample.model_validate({"model": "plain", "options": {"guidance": 2.0}})
+    with pytest.raises(Invalid) as refusal:
+        subject.question(ask, Settings())
+    assert [error.field for error in refusal.value.errors] == ["options.guidance"]
