@@ -95,7 +95,10 @@ class Vector(Condition):
         return self.width + 1
 
     def code(self, told: Tensor) -> Tensor:
-        normal = (told - told.new_tensor(self.shift)) / told.new_tensor(self.scale)
+        shift, scale = (
+            torch.tensor(each, dtype=torch.float64, device=told.device) for each in (self.shift, self.scale)
+        )
+        normal = ((told.double() - shift) / scale).float()
         return torch.cat([normal, torch.ones_like(normal[:, :1])], 1)
 
     def check(self, told: np.ndarray, *, field: str = "condition") -> None:

@@ -127,9 +127,9 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: DequantizationOptions) -> LogProb:
         if nets.spec.levels is None:
             return LogProb(self.log_density(nets, x, c).double(), "exact")
-        draws = (noise.uniform(j, nets.spec.shape).to(x.dtype) for j in range(options.k))
+        draws = (noise.uniform(j, nets.spec.shape) for j in range(options.k))
         log_w = torch.stack([self.log_level(nets, x, c, u01) for u01 in draws])  # (k, B)
-        return lower_bound(log_w.double(), log_w.dtype)
+        return lower_bound(log_w, nets.spec.normalize(x).dtype)
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         return sampling.decoded(self, nets)
@@ -158,4 +158,4 @@ def bijection(nets: Nets) -> Bijection:
 def _u01(batch: Batch) -> Tensor:
     """Uniforms in (0, 1), (B, *shape)."""
     x = batch.x
-    return torch.rand(x.shape, generator=batch.rng, device=x.device, dtype=x.dtype).clamp_min(MIN_U01)
+    return torch.rand(x.shape, generator=batch.rng, device=x.device).clamp_min(MIN_U01)

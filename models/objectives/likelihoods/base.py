@@ -61,11 +61,11 @@ class Likelihood(Config, ABC):
         """
 
 
-def bounds(spec: DataSpec) -> tuple[float, float]:
-    """The range of bounded data."""
-    if spec.low is None or spec.high is None:
-        raise ValueError("unbounded data have no such likelihood")
-    return spec.low, spec.high
+def level_count(spec: DataSpec) -> int:
+    """How many levels the data have."""
+    if spec.levels is None:
+        raise ValueError("continuous data have no levels")
+    return spec.levels
 
 
 def check_levels(spec: DataSpec, likelihood: str) -> None:
