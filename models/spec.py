@@ -43,12 +43,14 @@ class DataSpec(Units):
         n_rows: how many rows train it, or None where they are drawn afresh.
         shift, scale: network units are `(x - shift) / scale`; one number, or one for each element of a vector.
         constants: elements of a vector that are the same in all rows, and their values.
+        whole: the least and the greatest value of data without levels that are whole numbers.
     """
 
     n_classes: int | None = None
     condition: AnyCondition | None = None
     n_rows: int | None = None
     constants: tuple[tuple[int, float], ...] = ()
+    whole: tuple[float, float] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
