@@ -64,6 +64,11 @@ class Units(BaseModel, ABC):
         return prod(self.shape)
 
     @property
+    def row_bytes(self) -> int:
+        """What the numbers of one row take, as they are held."""
+        return self.size * np.dtype(self.dtype).itemsize
+
+    @property
     def bin_width(self) -> float:
         """The distance between neighboring levels, in data units."""
         if self.levels is None or self.low is None or self.high is None:
