@@ -57,8 +57,8 @@ def _check_reach(spec: DataSpec, x: np.ndarray, field: str) -> None:
     too_far = (reach > FARTHEST) | (np.abs(flat) > FARTHEST if spec.dtype == "float32" else False)
     if too_far.any():
         raise InvalidInput(
-            f"holds {flat[too_far][0]:.6g}, so far from this model's data that it is not finite in float32, which networks "
-            "compute in; send values in the data's own units",
+            f"holds {flat[too_far][0]:.6g}, so far from this model's data that it is not finite in float32, which "
+            "networks compute in; send values in the data's own units",
             field=field,
         )
 
