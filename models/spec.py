@@ -27,7 +27,7 @@ from models.units import Shape, Units
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["DataSpec", "Shape", "convolves", "rows_kept"]
+__all__ = ["DataSpec", "Shape", "convolves", "levels_of", "rows_kept"]
 
 
 @final
@@ -158,8 +158,23 @@ def convolves(spec: DataSpec) -> bool:
         return False
     sides = spec.shape[1:]
     if min(sides) < 5 or max(sides) > 32:
-        raise InvalidData(f"images are {sides[0]}x{sides[1]}; this family reads sides from 5 to 32", field="run.data")
+        raise InvalidData(
+            f"images are {sides[0]}x{sides[1]}; this family reads sides from 5 to 32; resize them, or "
+            "reshape rows to (N, D)",
+            field="run.data",
+        )
     return True
+
+
+def levels_of(whole: tuple[float, float] | None) -> str:
+    """How to have whole numbers taken for levels: what to set, where their least and greatest are known."""
+    if whole is None:
+        return (
+            "for whole numbers give data.low and data.high, the least and the greatest, and data.levels, high - low + 1"
+        )
+    low, high = whole
+    levels = high - low + 1
+    return f"to have these whole numbers taken for levels give data.low {low:g}, data.high {high:g}, data.levels {levels:g}"
 
 
 def rows_kept(spec: DataSpec) -> int:

@@ -7,8 +7,8 @@ on them nevertheless, for they may be used otherwise; so it is said, naming the 
     two-valued, whole, repeating few values     by the values of each column
     linear                                      the residual of a column on those before it, |R_jj| / sqrt(n) of a QR
                                                 decomposition of the standardized columns, is under 1e-5
-    a function of another column                in the order of that column, neighbors differ by less than 0.005
-                                                standard deviations in the median
+    a function of another column                in the order of that column, neighbors differ by less than 0.005 robust
+                                                spreads in the median
     outliers                                    beyond 1,000 robust spreads (1.4826 times the median distance from the
                                                 median); refused where the spread is 1e-6 of the standard deviation or
                                                 less, for then nothing else could be told apart in float32
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from models.data.fitting import Doubles
 from models.errors import InvalidData
-from models.spec import DataSpec
+from models.spec import DataSpec, levels_of
 
 MAX_ROWS = 20_000  # looked at
 MAX_COLUMNS = 1024  # and of pairs of columns 64
@@ -41,10 +41,10 @@ UNBOUNDED = "an exact density of such columns has no finite value, it rises with
 
 def diagnose(spec: DataSpec, x: NDArray[np.generic]) -> tuple[str, ...]:
     """What one should know of training rows, (N, *shape), a sentence each. Raises InvalidData."""
+    if len(spec.shape) != 1:
+        return (*_channels(spec), *_fixed_pixels(spec, x))
     if spec.levels is not None:
         return ()
-    if len(spec.shape) != 1:
-        return tuple(_fixed_pixels(x))
     columns = _Columns(spec, np.asarray(x[:MAX_ROWS], np.float64))
     return (*_constants(spec), *columns.notes())
 
@@ -65,8 +65,16 @@ def _constants(spec: DataSpec) -> Iterator[str]:
         )
 
 
-def _fixed_pixels(x: NDArray[np.generic]) -> Iterator[str]:
-    fixed = int((x[:MAX_ROWS] == x[0]).all(0).sum())
+def _channels(spec: DataSpec) -> Iterator[str]:
+    if not spec.is_image:
+        yield (
+            f"Images of {spec.shape[0]} channels are read as vectors, without regard to which pixels are neighbors; give "
+            "1 or 3 channels for convolutions."
+        )
+
+
+def _fixed_pixels(spec: DataSpec, x: NDArray[np.generic]) -> Iterator[str]:
+    fixed = int((x[:MAX_ROWS] == x[0]).all(0).sum()) if spec.levels is None else 0
     if fixed:
         yield (
             f"{fixed} of the {x[0].size} elements of a row never vary: {UNBOUNDED}; crop, or give low, high and "
@@ -115,26 +123,24 @@ class _Columns:
         if columns := those("two-valued"):
             yield (
                 f"{name(columns)} of the data take only two values, as flags and one-hot codes do, and are taken for "
-                f"continuous: samples lie between the two, and {UNBOUNDED}; leave them out, or give what they tell as "
-                "the condition of a row."
+                f"continuous: samples lie between the two, and {UNBOUNDED}; {self._levels()}leave them out, or give "
+                "what they tell as the condition of a row."
             )
         if columns := those("whole"):
-            low_high = self._whole
-            remedy = (
-                "leave them out, or take the density for what it is"
-                if low_high is None
-                else f"to model them as levels give low {low_high[0]:g}, high {low_high[1]:g}, levels "
-                f"{low_high[1] - low_high[0] + 1:g}"
-            )
             yield (
                 f"{name(columns)} of the data hold whole numbers and are taken for continuous: samples of them are not "
-                f"whole and may leave their range, and {UNBOUNDED}; {remedy}."
+                f"whole and may leave their range, and {UNBOUNDED}; {self._levels()}leave them out, or take the "
+                "density for what it is."
             )
         if columns := those("repeating"):
             yield (
                 f"{name(columns)} of the data repeat few values, or one of them often, and are taken for continuous: "
                 f"{UNBOUNDED}; give low, high and levels where the data have levels."
             )
+
+    def _levels(self) -> str:
+        """How to model the data as levels, where all of them are whole numbers."""
+        return "" if self._whole is None else f"{levels_of(self._whole)}; or "
 
     def _linear(self) -> Generator[str, None, list[int]]:
         """Gives the places of columns that those before them determine."""
@@ -161,12 +167,14 @@ class _Columns:
     def _functions(self, places: Sequence[int]) -> Iterator[str]:
         if len(self._x) < MIN_PAIRED_ROWS or len(places) > MAX_PAIRED:
             return
-        z = self._standardized(5_000)
+        z = self._z[:5_000]
         told = set[int]()
         for i in places:
             order = np.argsort(z[:, i], kind="stable")
             for j in places:
-                if j != i and not {i, j} & told and np.median(np.abs(np.diff(z[order, j]))) < FUNCTIONAL:
+                if i == j or {i, j} & told:
+                    continue
+                if np.median(np.abs(np.diff(z[order, j]))) < FUNCTIONAL * self._spread[j]:
                     told.add(j)
                     yield (
                         f"Column {self._numbers[j]} of the data is almost a function of column {self._numbers[i]}: "

@@ -32,7 +32,7 @@ from models.family import Adam, Batch, Conditions, Config, Family, LogProb, Loss
 from models.lazy import networks, sampling_autoregressive
 from models.objectives.likelihoods import AnyLeveled, Categorical
 from models.objectives.masks import check_width
-from models.spec import DataSpec
+from models.spec import DataSpec, levels_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -112,7 +112,8 @@ class Autoregressive(Family, Conditions, Samples, Scores):
     def check(self, spec: DataSpec) -> None:
         if spec.levels is None:
             raise InvalidData(
-                "autoregressive gives probabilities to levels, and these data are continuous; take the family flow",
+                "autoregressive gives probabilities to levels, and these data are continuous: they have none; "
+                f"{levels_of(spec.whole)}; else take the family flow",
                 field="run.family",
             )
         self.network.check(spec)

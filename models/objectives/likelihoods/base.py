@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import InvalidData
 from models.family import Config
-from models.spec import DataSpec
+from models.spec import DataSpec, levels_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,6 +72,7 @@ def check_levels(spec: DataSpec, likelihood: str) -> None:
     """Raises InvalidData where data have no levels."""
     if spec.levels is None:
         raise InvalidData(
-            f'{likelihood} needs data with levels, these have none; use {{"likelihood": "gaussian"}}',
+            f"{likelihood} needs data with levels, these have none; {levels_of(spec.whole)}; else use "
+            '{"likelihood": "gaussian"}',
             field="run.family.likelihood",
         )
