@@ -173,8 +173,8 @@ def levels_of(whole: tuple[float, float] | None) -> str:
             "for whole numbers give data.low and data.high, the least and the greatest, and data.levels, high - low + 1"
         )
     low, high = whole
-    levels = high - low + 1
-    return f"to have these whole numbers taken for levels give data.low {low:g}, data.high {high:g}, data.levels {levels:g}"
+    fields = f"data.low {low:.17g}, data.high {high:.17g}, data.levels {high - low + 1:g}"
+    return f"to have these whole numbers taken for levels give {fields}"
 
 
 def rows_kept(spec: DataSpec) -> int:

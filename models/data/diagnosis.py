@@ -68,8 +68,8 @@ def _constants(spec: DataSpec) -> Iterator[str]:
 def _channels(spec: DataSpec) -> Iterator[str]:
     if not spec.is_image:
         yield (
-            f"Images of {spec.shape[0]} channels are read as vectors, without regard to which pixels are neighbors; give "
-            "1 or 3 channels for convolutions."
+            f"Images of {spec.shape[0]} channels are read as vectors, without regard to which pixels are neighbors; "
+            "give 1 or 3 channels for convolutions."
         )
 
 
