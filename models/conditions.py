@@ -116,10 +116,10 @@ class Vector(Condition):
         return torch.cat([normal, torch.ones_like(normal[:, :1])], 1)
 
     def check(self, told: np.ndarray, *, field: str = "condition") -> None:
-        if told.ndim != 2 or told.shape[1] != self.width or not np.isfinite(self._normal(told)).all():
+        if told.ndim != 2 or told.shape[1] != self.width or not np.isfinite(self.normal(told)).all():
             raise InvalidInput(f"must be {self.width} finite numbers for each row", field=field)
 
-    def _normal(self, told: np.ndarray) -> np.ndarray:
+    def normal(self, told: np.ndarray) -> np.ndarray:
         """As networks see it, infinite where float32 does not reach."""
         with np.errstate(over="ignore", invalid="ignore"):
             normal: np.ndarray = ((told.astype(np.float64) - self.shift) / self.scale).astype(np.float32)
