@@ -133,7 +133,7 @@ def load_data(run: Run, root: Path) -> TrainingData:
         n = min(VALIDATION_ROWS, max(1, round(VALIDATION_SHARE * len(order))))
         kept, held_out = rows.of(order[n:]), rows.of(order[:n])
         spec = _told(source.spec(rows, kept), source, rows, kept)
-        notes = (*source.notes(root), *diagnose(spec, kept.x))
+        notes = (*source.notes(root), *diagnose(spec, kept))
     except InvalidData as error:
         raise InvalidData(error.message, field=f"run.data.{error.field}" if error.field else "run.data") from error
     kept, held_out = (held(spec, each) for each in (kept, held_out))

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.data.fitting import Doubles
+from models.data.source import Rows
 from models.errors import InvalidData
 from models.spec import DataSpec, levels_of
 
@@ -39,30 +40,40 @@ NAMED = 8  # columns in one note
 UNBOUNDED = "an exact density of such columns has no finite value, it rises without bound"
 
 
-def diagnose(spec: DataSpec, x: NDArray[np.generic]) -> tuple[str, ...]:
-    """What one should know of training rows, (N, *shape), a sentence each. Raises InvalidData."""
+def diagnose(spec: DataSpec, rows: Rows) -> tuple[str, ...]:
+    """What one should know of training rows, a sentence each. Raises InvalidData."""
+    return (*_notes(spec, rows.x), *_idle_conditions(rows.c))
+
+
+def _notes(spec: DataSpec, x: NDArray[np.generic]) -> Iterator[str]:
     if len(spec.shape) != 1:
-        return (*_channels(spec), *_fixed_pixels(spec, x))
-    if spec.levels is not None:
-        return ()
-    columns = _Columns(spec, np.asarray(x[:MAX_ROWS], np.float64))
-    return (*_constants(spec), *columns.notes())
+        yield from _channels(spec)
+        yield from _fixed_pixels(spec, x)
+    elif spec.levels is None:
+        yield from _constants(spec)
+        yield from _Columns(spec, np.asarray(x[:MAX_ROWS], np.float64)).notes()
 
 
 def name(columns: Sequence[int]) -> str:
-    """`Column 3` or `Columns 1, 2 and 5 more`."""
+    """`column 3`, or `columns 1, 2 and 5 more`."""
     told = ", ".join(map(str, columns[:NAMED]))
     more = f" and {len(columns) - NAMED} more" if len(columns) > NAMED else ""
-    return f"Column{'s' if len(columns) > 1 else ''} {told}{more}"
+    return f"column{'s' if len(columns) > 1 else ''} {told}{more}"
 
 
 def _constants(spec: DataSpec) -> Iterator[str]:
     if spec.constants:
         values = ", ".join(f"{value:.9g}" for _, value in spec.constants[:NAMED])
         yield (
-            f"{name([element for element, _ in spec.constants])} of the data never vary ({values}): they keep their "
-            "value in samples, have no part in densities, and rows with another value there are refused."
+            f"Constant in the data: {name([element for element, _ in spec.constants])} ({values}): kept as it is in "
+            "samples, outside of densities; rows with another value there are refused."
         )
+
+
+def _idle_conditions(c: NDArray[np.generic] | None) -> Iterator[str]:
+    idle = [] if c is None else np.flatnonzero((c == c[0]).all(0)).tolist()
+    if idle:
+        yield f"Constant in the condition: {name(idle)}: the model has learned nothing of other values there."
 
 
 def _channels(spec: DataSpec) -> Iterator[str]:
@@ -122,19 +133,19 @@ class _Columns:
 
         if columns := those("two-valued"):
             yield (
-                f"{name(columns)} of the data take only two values, as flags and one-hot codes do, and are taken for "
-                f"continuous: samples lie between the two, and {UNBOUNDED}; {self._levels()}leave them out, or give "
+                f"Of two values in the data, as flags and one-hot codes: {name(columns)}: taken for continuous, so "
+                f"samples lie between the two, and {UNBOUNDED}; {self._levels()}leave them out, or give "
                 "what they tell as the condition of a row."
             )
         if columns := those("whole"):
             yield (
-                f"{name(columns)} of the data hold whole numbers and are taken for continuous: samples of them are not "
-                f"whole and may leave their range, and {UNBOUNDED}; {self._levels()}leave them out, or take the "
+                f"Of whole numbers in the data: {name(columns)}: taken for continuous, so samples are not whole "
+                f"there and may leave the range, and {UNBOUNDED}; {self._levels()}leave them out, or take the "
                 "density for what it is."
             )
         if columns := those("repeating"):
             yield (
-                f"{name(columns)} of the data repeat few values, or one of them often, and are taken for continuous: "
+                f"Of few values in the data, or of one that is frequent: {name(columns)}: taken for continuous, and "
                 f"{UNBOUNDED}; give low, high and levels where the data have levels."
             )
 
@@ -154,14 +165,14 @@ class _Columns:
             free = [i for i in range(j) if i not in dependent]
             weights = np.linalg.lstsq(z[:, free], z[:, j], rcond=None)[0]
             used = [self._numbers[i] for i, weight in zip(free, weights, strict=True) if abs(weight) > 1e-3]
-            of = name(used).lower()
+            of = name(used)
             told = f"repeats {of}, up to its unit" if len(used) == 1 else f"is a linear function of {of}"
             yield (
                 f"Column {self._numbers[j]} of the data {told}: {UNBOUNDED}; leave it out and compute it from the rest."
             )
         if len(dependent) > NAMED:
             columns = [self._numbers[j] for j in dependent[NAMED:]]
-            yield f"{name(columns)} of the data: linear functions of others, too."
+            yield f"Linear functions of others in the data, too: {name(columns)}."
         return dependent
 
     def _functions(self, places: Sequence[int]) -> Iterator[str]:
@@ -196,8 +207,8 @@ class _Columns:
         if len(far):
             worst = max(self._times(int(j)) for j in far)
             yield (
-                f"{name([self._numbers[j] for j in far])} of the data have values up to {worst:.1g} times the usual "
-                "spread from the middle: they set the scale for all rows; drop or clip them, or take logarithms."
+                f"Far outliers in the data: {name([self._numbers[j] for j in far])}: up to {worst:.1g} times the usual "
+                "spread from the middle; they set the scale for all rows; drop or clip them, or take logarithms."
             )
 
     def _times(self, j: int) -> float:

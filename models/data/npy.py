@@ -110,6 +110,7 @@ class Npy(Finite):
             shift=((low + high) / 2,),
             scale=((high - low) / 2,),
             constants=constants,
+            whole=None if self.levels is not None else _whole(rows.x),
         )
         try:
             spec.check(rows.x, on_levels=True)

@@ -14,6 +14,7 @@ from models.family import Family, Scores
 from models.noise import Noise
 from models.run import Run
 from models.sampling import sample
+from models.spec import DataSpec
 from models.train import TrainingData, evaluate, fresh, in_data_units, load_data, train
 
 CPU = torch.device("cpu")
@@ -44,13 +45,11 @@ def with_columns(*columns: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     ("x", "says"),
     [
-        (with_columns(np.full(N, 7.25)), "Column 3 of the data never vary (7.25)"),
-        (with_columns(FLAGS), "Columns 3, 4, 5 of the data take only two values"),
+        (with_columns(np.full(N, 7.25)), "Constant in the data: column 3 ("),
+        (with_columns(FLAGS), "one-hot codes: columns 3, 4, 5:"),
         (with_columns(FLAGS), "Column 5 of the data is a linear function of columns 3, 4"),
-        (COUNTS, "give data.low 0, data.high"),
-        (with_columns(COUNTS), "Columns 3, 4 of the data hold whole numbers"),
-        (with_columns((4 * Z[:, 0]).round() / 2), "Column 3 of the data repeat few values"),
-        (with_columns(Z[:, 1].clip(0)), "Column 3 of the data repeat few values"),
+        (with_columns((4 * Z[:, 0]).round() / 2), "Of few values in the data, or of one that is frequent: column 3:"),
+        (with_columns(Z[:, 1].clip(0)), "Of few values in the data, or of one that is frequent: column 3:"),
         (with_columns(Z[:, 1]), "Column 3 of the data repeats column 1"),
         (with_columns(1e3 - 1e-6 * Z[:, 1]), "Column 3 of the data repeats column 1"),
         (
@@ -58,17 +57,24 @@ def with_columns(*columns: np.ndarray) -> np.ndarray:
             "Column 3 of the data is a linear function of columns 0, 1",
         ),
         (with_columns(np.tanh(Z[:, 2])), "is almost a function of column"),
-        (np.concatenate([Z, [[3e5, 0, 0]]]), "Column 0 of the data have values up to"),
+        (np.concatenate([Z, [[3e5, 0, 0]]]), "Far outliers in the data: column 0: up to"),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
 @pytest.mark.parametrize("unit", [1.0, 1e-9])
 def test_columns_without_a_density_are_noted_by_name(tmp_path: Path, x: np.ndarray, says: str, unit: float) -> None:
-    if unit != 1.0 and (x is COUNTS or "whole" in says):
-        x, says = x * 0.5, "repeat few values"
-    found = loaded(tmp_path, x if "repeat few" in says and x.shape[1] == 2 else unit * x).notes
-    says = says.replace("7.25", f"{7.25 * unit:.9g}")
+    found = loaded(tmp_path, unit * x).notes
     assert any(says in note for note in found), found
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int16, np.float32])
+def test_whole_numbers_are_noted_with_the_levels_they_would_be(tmp_path: Path, dtype: type) -> None:
+    (note,) = loaded(tmp_path, COUNTS.clip(0, 9).astype(dtype)).notes
+    assert "Of whole numbers in the data: columns 0, 1:" in note
+    assert "give data.low 0, data.high 9, data.levels 10" in note
+    (note,) = loaded(tmp_path, with_columns(COUNTS)).notes
+    assert "Of whole numbers in the data: columns 3, 4:" in note
+    assert "data.levels" not in note
 
 
 @pytest.mark.parametrize("spread", [1e-30, 1.0, 1e30])
@@ -123,6 +129,13 @@ def test_shift_and_scale_are_fitted_on_training_rows_alone(tmp_path: Path) -> No
     assert data.spec.scale == pytest.approx(tuple(data.train.x.std(0)), abs=1e-6)  # type: ignore[union-attr]
     assert data.spec.shift != pytest.approx(tuple(Z.mean(0)), abs=1e-4)
     assert data.spec.condition.shift == pytest.approx((data.spec.shift[0] + 5,), rel=1e-12)  # type: ignore[union-attr]
+
+
+def test_a_number_of_the_condition_that_never_varies_is_noted(tmp_path: Path) -> None:
+    data = loaded(tmp_path, Z, c=np.column_stack([Z[:, 0], np.full(N, 7e9)]), condition="vector")
+    assert data.notes == ("Constant in the condition: column 1: the model has learned nothing of other values there.",)
+    code = data.spec.condition.code(torch.tensor([[0.0, 7e9]], dtype=torch.float64))  # type: ignore[union-attr]
+    assert code[0, 1:].tolist() == [0, 1]
 
 
 def test_a_column_that_varies_among_held_out_rows_only_is_no_constant(tmp_path: Path) -> None:
@@ -182,6 +195,17 @@ def test_a_flow_of_data_far_from_zero_finds_their_density(tmp_path: Path) -> Non
     drawn = sample(run.family.sampler(state.average, None), Noise.rows(0, 2_000)).numpy()  # type: ignore[attr-defined]
     assert drawn.std(0) == pytest.approx([1, 1], rel=0.1)
     assert drawn.mean(0) - [1e8, 0] == pytest.approx([0, 0], abs=0.1)
+
+
+def test_a_constant_column_of_a_range_is_outside_the_density_too(tmp_path: Path) -> None:
+    spec = loaded(tmp_path, np.column_stack([Z.clip(-2, 2), np.full(N, 1.5)]), low=-2, high=2).spec
+    assert (spec.shape, spec.low, spec.high) == ((3,), -2, 2)
+
+
+def test_a_card_of_an_earlier_release_is_read() -> None:
+    earlier = '{"shape": [2], "low": null, "high": null, "levels": null, "shift": [0.5, 0.25], "scale": [0.87, 0.5]}'
+    spec = DataSpec.model_validate_json(earlier)
+    assert (spec.dtype, spec.constants, spec.varying) == ("float32", (), spec)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
