@@ -144,7 +144,7 @@ def load_data(run: Run, root: Path) -> TrainingData:
 def held(spec: DataSpec, rows: Rows) -> Rows:
     """Rows of a source as networks know them: in the type that data units are held in, constants left out."""
     x = rows.x[:, spec.varying_elements] if spec.constants else rows.x
-    return rows._replace(x=x if x.dtype == np.uint8 else x.astype(spec.varying.dtype, copy=False))
+    return rows._replace(x=x if x.dtype == np.uint8 else spec.varying.hold(x))
 
 
 def fresh(run: Run, data: TrainingData, device: torch.device) -> State:

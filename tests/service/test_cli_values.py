@@ -11,6 +11,18 @@ from service.cli.values import array, condition_of
 
 
 @pytest.mark.parametrize(
+    ("saved", "read"),
+    [(np.float64, np.float64), (np.float32, np.float32), (np.float16, np.float32), (np.int64, np.float64)],
+)
+def test_a_file_keeps_its_precision(tmp_path: Path, saved: type, read: type) -> None:
+    x = np.array([[3, 1], [100, 7]], saved)
+    np.save(tmp_path / "x.npy", x)
+    found = array(str(tmp_path / "x.npy"))
+    assert found.dtype == read
+    np.testing.assert_array_equal(found, x)
+
+
+@pytest.mark.parametrize(
     ("stored", "says"),
     [
         (np.array([[1.0, np.nan]]), "NaN or infinite; drop or fill them"),
