@@ -87,7 +87,7 @@ class DataSpec(Units):
         kept = self.varying
         held = held_in(kept.shift, kept.scale, (value for _, value in self.constants))
         if held == "float32" and self.levels is not None and self.low is not None and self.high is not None:
-            largest = max(abs(self.low), abs(self.high))  # of levels, a 64th of their distance is told apart
+            largest = max(abs(self.low), abs(self.high))  # a 64th of the distance between levels is resolved
             return "float32" if 2.0**-24 * largest <= self.bin_width / 64 else "float64"
         return held
 
@@ -147,7 +147,7 @@ class DataSpec(Units):
         if len(self.shape) != 1 or self.levels is not None:
             raise ValueError("constants are elements of continuous vectors")
         if elements != sorted(set(elements)) or not 0 <= elements[0] <= elements[-1] < self.size:
-            raise ValueError(f"constants are told once each, in order, by numbers from 0 to {self.size - 1}")
+            raise ValueError(f"constants are listed once each, in order, by numbers from 0 to {self.size - 1}")
         if len(elements) == self.size or not all(isfinite(value) for _, value in self.constants):
             raise ValueError("constants are finite, and one element at least is none")
 

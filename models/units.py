@@ -122,7 +122,7 @@ class Units(BaseModel, ABC):
         return (level.double() * self.bin_width + low - shift) / scale
 
     def clip_units(self, u: Tensor, low: float, high: float) -> Tensor:
-        """Network units, kept to a range that is told in data units."""
+        """Network units, kept to a range that is given in data units."""
         shift, scale = self._affine(u)
         return u.clamp(((low - shift) / scale).to(u), ((high - shift) / scale).to(u))
 

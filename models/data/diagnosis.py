@@ -1,8 +1,8 @@
-r"""What is told of data before they are trained on: columns for which a density does not exist, and outliers.
+r"""What is noted of data before they are trained on: columns for which a density does not exist, and outliers.
 
 A density of a column that takes few values, or that others determine, has no finite value: mass lies on a set without
 volume, and a model raises its likelihood without bound by drawing closer to it. Models of continuous data are trained
-on them nevertheless, for they may be used otherwise; so it is said, naming the columns and what to do:
+on them nevertheless, for they may be used otherwise; a note names the columns and what to do:
 
     two-valued, whole, repeating few values     by the values of each column
     linear                                      the residual of a column on those before it, |R_jj| / sqrt(n) of a QR
@@ -11,7 +11,7 @@ on them nevertheless, for they may be used otherwise; so it is said, naming the 
                                                 spreads in the median
     outliers                                    beyond 1,000 robust spreads (1.4826 times the median distance from the
                                                 median); refused where the spread is 1e-6 of the standard deviation or
-                                                less, for then nothing else could be told apart in float32
+                                                less, for then float32 could not resolve anything else
 
 Data with levels have probabilities, and none of these notes.
 """
@@ -28,7 +28,7 @@ from models.data.source import Rows
 from models.errors import InvalidData
 from models.spec import DataSpec, levels_of
 
-MAX_ROWS = 20_000  # looked at
+MAX_ROWS, MAX_VALUES = 20_000, 2**22  # looked at
 MAX_COLUMNS = 1024  # and of pairs of columns 64
 MAX_PAIRED = 64
 MIN_PAIRED_ROWS = 2_000
@@ -51,14 +51,14 @@ def _notes(spec: DataSpec, x: NDArray[np.generic]) -> Iterator[str]:
         yield from _fixed_pixels(spec, x)
     elif spec.levels is None:
         yield from _constants(spec)
-        yield from _Columns(spec, np.asarray(x[:MAX_ROWS], np.float64)).notes()
+        yield from _Columns(spec, np.asarray(x[: min(MAX_ROWS, MAX_VALUES // spec.size)], np.float64)).notes()
 
 
 def name(columns: Sequence[int]) -> str:
     """`column 3`, or `columns 1, 2 and 5 more`."""
-    told = ", ".join(map(str, columns[:NAMED]))
+    first = ", ".join(map(str, columns[:NAMED]))
     more = f" and {len(columns) - NAMED} more" if len(columns) > NAMED else ""
-    return f"column{'s' if len(columns) > 1 else ''} {told}{more}"
+    return f"column{'s' if len(columns) > 1 else ''} {first}{more}"
 
 
 def _constants(spec: DataSpec) -> Iterator[str]:
@@ -166,10 +166,8 @@ class _Columns:
             weights = np.linalg.lstsq(z[:, free], z[:, j], rcond=None)[0]
             used = [self._numbers[i] for i, weight in zip(free, weights, strict=True) if abs(weight) > 1e-3]
             of = name(used)
-            told = f"repeats {of}, up to its unit" if len(used) == 1 else f"is a linear function of {of}"
-            yield (
-                f"Column {self._numbers[j]} of the data {told}: {UNBOUNDED}; leave it out and compute it from the rest."
-            )
+            relation = f"repeats {of}, up to its unit" if len(used) == 1 else f"is a linear function of {of}"
+            yield (f"Column {self._numbers[j]} of the data {relation}: {UNBOUNDED}; leave it out and compute it.")
         if len(dependent) > NAMED:
             columns = [self._numbers[j] for j in dependent[NAMED:]]
             yield f"Linear functions of others in the data, too: {name(columns)}."
@@ -179,14 +177,14 @@ class _Columns:
         if len(self._x) < MIN_PAIRED_ROWS or len(places) > MAX_PAIRED:
             return
         z = self._z[:5_000]
-        told = set[int]()
+        named = set[int]()
         for i in places:
             order = np.argsort(z[:, i], kind="stable")
             for j in places:
-                if i == j or {i, j} & told:
+                if i == j or {i, j} & named:
                     continue
                 if np.median(np.abs(np.diff(z[order, j]))) < FUNCTIONAL * self._spread[j]:
-                    told.add(j)
+                    named.add(j)
                     yield (
                         f"Column {self._numbers[j]} of the data is almost a function of column {self._numbers[i]}: "
                         f"{UNBOUNDED}; leave it out and compute it."
@@ -197,8 +195,8 @@ class _Columns:
             far = self._x[np.argmax(self._distance[:, j]), j]
             raise InvalidData(
                 f"column {self._numbers[j]} holds values as far out as {far:.6g}, {self._times(int(j)):.1g} "
-                "times its usual spread from the others, which could not be told apart beside them; drop or clip such "
-                "rows, or take logarithms",
+                "times its usual spread from the others, beside which float32 could not resolve them; drop or clip "
+                "such rows, or take logarithms",
                 field="path",
             )
 

@@ -5,7 +5,7 @@ With the least and the greatest value a, b of a column, and z = (x - a) / (b - a
     shift = a + (b - a) mean z,      scale = (b - a) std z,
 
 which neither overflows nor vanishes whatever unit a column has; nothing here is compared with an absolute number. Two
-things are told by the units in the last place (ulps) of a column's largest number, in the type it was saved in:
+things are decided by the units in the last place (ulps) of a column's largest number, in the type it was saved in:
 
     constant    a and b are the same but for rounding: at most 2 ulps apart
     too coarse  scale is less than 32 ulps: what tells its rows apart was lost when it was saved

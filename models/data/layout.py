@@ -1,7 +1,7 @@
 """Where the channels of images stand: (N, C, H, W), or (N, H, W, C), which is transposed.
 
 A shape tells it where the one axis has 1 to 4 entries, as channels have, and the other has not. Where both have, or
-neither, the one who gives the data has to say: a picture read along the wrong axis trains without a complaint.
+neither, the request has to say: a picture read along the wrong axis trains without a complaint.
 """
 
 from __future__ import annotations

@@ -89,8 +89,8 @@ async def answered(doors: Doors, way: str, op: str, body: dict[str, Any]) -> np.
     return np.load(BytesIO(answer.content)) if way == "npy" else np.array(answer.json()[main])
 
 
-def asked(x: np.ndarray | None, c: float, **fields: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The same ask of `near` and of `far`."""
+def requests(x: np.ndarray | None, c: float, **fields: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The same request for `near` and for `far`."""
     rows = [{}, {}] if x is None else [{"x": x}, {"x": far(x)}]
     return (
         {"model": "near", "condition": np.array([c]), **rows[0], **fields},
@@ -100,7 +100,7 @@ def asked(x: np.ndarray | None, c: float, **fields: Any) -> tuple[dict[str, Any]
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_data_far_from_zero_have_the_densities_and_codes_of_data_near_it(doors: Doors, way: str) -> None:
-    near, there = asked(X, 0.75)
+    near, there = requests(X, 0.75)
     found = [await answered(doors, way, "likelihood", body) for body in (near, there)]
     np.testing.assert_allclose(found[1], found[0] - log(A[1]), rtol=0, atol=1e-4)
     codes = [await answered(doors, way, "encode", body) for body in (near, there)]
@@ -110,27 +110,27 @@ async def test_data_far_from_zero_have_the_densities_and_codes_of_data_near_it(d
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_samples_come_back_in_float64_where_float32_could_not_tell_them_apart(doors: Doors, way: str) -> None:
-    near, there = asked(None, -0.5, n=6, seed=3)
+    near, there = requests(None, -0.5, n=6, seed=3)
     samples = [await answered(doors, way, "sample", body) for body in (near, there)]
     assert samples[1].dtype == np.float64
     assert way == "json" or samples[0].dtype == np.float32
     np.testing.assert_allclose((samples[1][:, [0, 2]] - B) / A, samples[0], rtol=0, atol=1e-5)
     assert (samples[1][:, 1] == CONSTANT).all()
-    back = await answered(doors, way, "reconstruct", asked(X, 0.5)[1])
+    back = await answered(doors, way, "reconstruct", requests(X, 0.5)[1])
     np.testing.assert_allclose((back[:, [0, 2]] - B) / A, X, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("way", ["json", "grpc"])
-async def test_a_walk_between_rows_far_from_zero_keeps_its_ends(doors: Doors, way: str) -> None:
+async def test_a_path_between_rows_far_from_zero_keeps_its_ends(doors: Doors, way: str) -> None:
     ends = far(X[:2])
-    ask = {"model": "far", "start": ends[0], "end": ends[1], "steps": 4, "condition": np.array([1e9])}
-    walked = await answered(doors, way, "interpolate", ask)
-    np.testing.assert_allclose((walked[[0, -1]][:, [0, 2]] - B) / A, X[:2], rtol=0, atol=1e-4)
+    request = {"model": "far", "start": ends[0], "end": ends[1], "steps": 4, "condition": np.array([1e9])}
+    path = await answered(doors, way, "interpolate", request)
+    np.testing.assert_allclose((path[[0, -1]][:, [0, 2]] - B) / A, X[:2], rtol=0, atol=1e-4)
 
 
 async def test_a_long_sample_is_streamed_in_float64(doors: Doors) -> None:
-    ask = {"model": "far", "n": 1_200, "seed": 3, "condition": [1e9]}
-    streamed = await doors.rest.post("/sample", json=ask, headers={"Accept": NPY["Accept"]})
+    request = {"model": "far", "n": 1_200, "seed": 3, "condition": [1e9]}
+    streamed = await doors.rest.post("/sample", json=request, headers={"Accept": NPY["Accept"]})
     rows = np.load(BytesIO(streamed.content))
     assert (rows.shape, rows.dtype, doors.asks.begun > 1) == ((1_200, 3), np.float64, True)
     assert len(np.unique(rows[:, 0])) == len(np.unique(rows[:, 2])) == 1_200
@@ -141,14 +141,14 @@ async def test_a_long_sample_is_streamed_in_float64(doors: Doors) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_row_whose_constant_is_another_is_refused_by_its_column(doors: Doors, way: str) -> None:
-    _, ask = asked(X, 0.0)
-    ask["x"][2, 1] += 100
+    _, request = requests(X, 0.0)
+    request["x"][2, 1] += 100
     if way == "grpc":
         with pytest.raises(grpc.aio.AioRpcError, match="in column 1, which is 123456789 in all rows of the data"):
-            await answered(doors, way, "encode", ask)
+            await answered(doors, way, "encode", request)
     else:
         with pytest.raises(AssertionError, match="in column 1, which is 123456789 in all rows of the data"):
-            await answered(doors, way, "encode", ask)
+            await answered(doors, way, "encode", request)
 
 
 @pytest.mark.parametrize("way", WAYS)

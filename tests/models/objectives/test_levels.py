@@ -111,7 +111,7 @@ def test_the_mean_of_many_levels_is_that_of_their_probabilities(levels: int, mea
 
 
 class Operations(TorchFunctionMode):
-    """Counts what torch is asked for."""
+    """Counts calls of torch."""
 
     n = 0
 
