@@ -166,15 +166,15 @@ def convolves(spec: DataSpec) -> bool:
     return True
 
 
-def levels_of(whole: tuple[float, float] | None) -> str:
-    """How to have whole numbers taken for levels: what to set, where their least and greatest are known."""
-    if whole is None:
-        return (
-            "for whole numbers give data.low and data.high, the least and the greatest, and data.levels, high - low + 1"
-        )
-    low, high = whole
-    fields = f"data.low {low:.17g}, data.high {high:.17g}, data.levels {high - low + 1:g}"
-    return f"to have these whole numbers taken for levels give {fields}"
+def levels_of(spec: DataSpec) -> str:
+    """How to have whole numbers taken for levels: what to set, as far as it is known."""
+    if spec.whole is not None:
+        low, high = spec.whole
+        fields = f"data.low {low:.17g}, data.high {high:.17g}, data.levels {high - low + 1:g}, or a wider range"
+        return f"to have these whole numbers taken for levels give {fields}"
+    if spec.low is not None and spec.high is not None:
+        return f"for whole numbers give data.levels {spec.high - spec.low + 1:g}"
+    return "for whole numbers give data.low and data.high, the least and the greatest, and data.levels, high - low + 1"
 
 
 def rows_kept(spec: DataSpec) -> int:

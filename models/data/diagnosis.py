@@ -49,6 +49,7 @@ def _notes(spec: DataSpec, x: NDArray[np.generic]) -> Iterator[str]:
     if len(spec.shape) != 1:
         yield from _channels(spec)
         yield from _fixed_pixels(spec, x)
+        yield from _whole_images(spec)
     elif spec.levels is None:
         yield from _constants(spec)
         yield from _Columns(spec, np.asarray(x[: min(MAX_ROWS, MAX_VALUES // spec.size)], np.float64)).notes()
@@ -84,6 +85,11 @@ def _channels(spec: DataSpec) -> Iterator[str]:
         )
 
 
+def _whole_images(spec: DataSpec) -> Iterator[str]:
+    if spec.whole is not None and spec.levels is None:
+        yield f"Of whole numbers: the images, taken for continuous, so samples are not whole; {levels_of(spec)}."
+
+
 def _fixed_pixels(spec: DataSpec, x: NDArray[np.generic]) -> Iterator[str]:
     fixed = int((x[:MAX_ROWS] == x[0]).all(0).sum()) if spec.levels is None else 0
     if fixed:
@@ -97,7 +103,7 @@ class _Columns:
     """The columns of a table that vary."""
 
     def __init__(self, spec: DataSpec, x: Doubles) -> None:
-        self._whole = spec.whole
+        self._spec = spec
         self._numbers = spec.varying_elements[:MAX_COLUMNS]
         self._x = x[:, self._numbers]
         varies = self._x.min(0) < self._x.max(0)  # in these rows
@@ -151,7 +157,7 @@ class _Columns:
 
     def _levels(self) -> str:
         """How to model the data as levels, where all of them are whole numbers."""
-        return "" if self._whole is None else f"{levels_of(self._whole)}; or "
+        return "" if self._spec.whole is None else f"{levels_of(self._spec)}; or "
 
     def _linear(self) -> Generator[str, None, list[int]]:
         """Gives the places of columns that those before them determine."""

@@ -113,7 +113,7 @@ class Autoregressive(Family, Conditions, Samples, Scores):
         if spec.levels is None:
             raise InvalidData(
                 "autoregressive gives probabilities to levels, and these data are continuous: they have none; "
-                f"{levels_of(spec.whole)}; else take the family flow",
+                f"{levels_of(spec)}; else take the family flow",
                 field="run.family",
             )
         self.network.check(spec)

@@ -119,6 +119,9 @@ def test_a_family_of_levels_says_which_levels_whole_numbers_would_be(tmp_path: P
         run.family.build(load_data(run, tmp_path).spec)
     with pytest.raises(InvalidData, match=r"give data\.low and data\.high, .*data\.levels"):
         run.family.check(run.data.outline(tmp_path))
+    ranged = run_of(tmp_path, COUNTS.clip(0, 9), family, low=0, high=9)
+    with pytest.raises(InvalidData, match=r"give data\.levels 10"):
+        ranged.family.check(ranged.data.outline(tmp_path))
     taken = run_of(tmp_path, COUNTS.clip(0, 9), family, low=0, high=9, levels=10)
     taken.family.build(load_data(taken, tmp_path).spec)
 
@@ -254,6 +257,14 @@ def test_gray_images_and_images_with_channels_first_are_taken_as_they_are(tmp_pa
     for x, shape in ((RNG.random((12, 6, 7)), (1, 6, 7)), (RNG.random((12, 3, 6, 7)), (3, 6, 7))):
         data = loaded(tmp_path, x)
         assert (data.spec.shape, data.notes) == (shape, ())
+
+
+def test_images_of_whole_numbers_are_noted_with_the_levels_they_would_be(tmp_path: Path) -> None:
+    x = RNG.integers(0, 65536, (20, 8, 8)).astype(np.uint16)
+    x[0, 0, :2] = 0, 65535
+    (note,) = loaded(tmp_path, x).notes
+    assert "give data.low 0, data.high 65535, data.levels 65536" in note
+    assert loaded(tmp_path, x, low=0, high=65535, levels=65536).notes == ()
 
 
 # --- ranges and levels ---

@@ -72,7 +72,7 @@ def check_levels(spec: DataSpec, likelihood: str) -> None:
     """Raises InvalidData where data have no levels."""
     if spec.levels is None:
         raise InvalidData(
-            f"{likelihood} needs data with levels, these have none; {levels_of(spec.whole)}; else use "
+            f"{likelihood} needs data with levels, these have none; {levels_of(spec)}; else use "
             '{"likelihood": "gaussian"}',
             field="run.family.likelihood",
         )
