@@ -172,7 +172,7 @@ def levels_of(spec: DataSpec) -> str:
         low, high = spec.whole
         fields = f"data.low {low:.17g}, data.high {high:.17g}, data.levels {high - low + 1:g}, or a wider range"
         return f"to have these whole numbers taken for levels give {fields}"
-    if spec.low is not None and spec.high is not None:
+    if spec.low is not None and spec.high is not None and (spec.high - spec.low).is_integer():
         return f"for whole numbers give data.levels {spec.high - spec.low + 1:g}"
     return "for whole numbers give data.low and data.high, the least and the greatest, and data.levels, high - low + 1"
 
