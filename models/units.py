@@ -152,8 +152,12 @@ class Units(BaseModel, ABC):
             raise ValueError("unbounded data have no range")
         return self.low - margin, self.high + margin
 
+    def network_dtype(self, x: Tensor) -> torch.dtype:
+        """The type of what `normalize` makes of such data: float32, but for float64 where float32 would hold them."""
+        return torch.float64 if x.dtype == torch.float64 and self.dtype == "float32" else torch.float32
+
     def _to_networks(self, exact: Tensor, x: Tensor) -> Tensor:
-        return exact if x.dtype == torch.float64 and self.dtype == "float32" else exact.float()
+        return exact.to(self.network_dtype(x))
 
     def _to_data(self, exact: Tensor, u: Tensor) -> Tensor:
         return exact if u.dtype == torch.float64 or self.dtype == "float64" else exact.float()

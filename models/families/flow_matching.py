@@ -161,7 +161,9 @@ class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
         x, rng = batch.x, batch.rng
         if nets.spec.levels is not None:
-            x = dequantize(nets.spec, x, torch.rand(x.shape, generator=rng, device=x.device))
+            x = dequantize(
+                nets.spec, x, torch.rand(x.shape, generator=rng, device=x.device, dtype=nets.spec.network_dtype(x))
+            )
         x1 = nets.spec.normalize(x)
         c = dropped(batch, self.drop)
         x0 = torch.randn(x1.shape, generator=rng, device=x1.device, dtype=x1.dtype)
