@@ -16,7 +16,7 @@ class ModelCard(Config):
     spec: DataSpec
     latent_shape: Shape | None  # of one code, where the family decodes
     run: dict[str, Any]  # `models.run.Run` as JSON
-    notes: tuple[str, ...] = ()  # `Family.notes`
+    notes: tuple[str, ...] = ()  # `Family.notes`, and those on the data
     metrics: dict[str, float]  # `models.train.evaluate`
     n_parameters: int
     data_fingerprint: str

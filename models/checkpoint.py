@@ -97,15 +97,15 @@ def latest_state(folder: Path, data: TrainingData, run: Run, device: torch.devic
 
 def save_model(folder: Path, state: State, metrics: Mapping[str, float], fingerprint: str) -> ModelCard:
     """Write the averaged weights and their card into an existing, empty folder. Raises OSError."""
-    family, spec = state.run.family, state.nets.spec
+    family, spec = state.run.family, state.card_spec or state.nets.spec
     weights = to_safetensors(_cpu(state.average.state_dict()))
     card = ModelCard(
         family=family.family,
         capabilities=capabilities(family),
         spec=spec,
-        latent_shape=family.latent_shape(spec) if isinstance(family, Decodes) else None,
+        latent_shape=family.latent_shape(spec.varying) if isinstance(family, Decodes) else None,
         run=state.run.model_dump(mode="json"),
-        notes=family.notes,
+        notes=(*family.notes, *state.notes),
         metrics=dict(metrics),
         n_parameters=sum(p.numel() for p in state.average.parameters()),
         data_fingerprint=fingerprint,
@@ -136,7 +136,7 @@ def load_model(folder: Path, device: torch.device) -> Model:
     if sha256(payload).hexdigest() != card.weights_sha256:
         raise BadCheckpoint("the weights are altered: their sha256 is not the one on the card")
     try:
-        nets = family.build(card.spec)
+        nets = family.build(card.spec.varying)
     except InvalidData as error:
         raise BadCheckpoint(f"the card's family cannot model the card's data: {error.message}") from error
     _fill(nets, _parse(payload), "weights")

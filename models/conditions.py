@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from models.errors import InvalidInput
 from models.lazy import F, torch
+from models.precision import Held, held_in
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +38,11 @@ class Condition(BaseModel, ABC):
     @abstractmethod
     def size(self) -> int:
         """How many numbers networks see of it, C."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> Held:
+        """The type that conditions are held in, as clients give them."""
 
     @abstractmethod
     def code(self, told: Tensor) -> Tensor:
@@ -61,6 +67,10 @@ class Labels(Condition):
     @property
     def size(self) -> int:
         return self.n_classes
+
+    @property
+    def dtype(self) -> Held:
+        return "float32"
 
     def code(self, told: Tensor) -> Tensor:
         return F.one_hot(told[:, 0].long(), self.n_classes).to(torch.float32)
@@ -94,13 +104,26 @@ class Vector(Condition):
     def size(self) -> int:
         return self.width + 1
 
+    @property
+    def dtype(self) -> Held:
+        return held_in(self.shift, self.scale)
+
     def code(self, told: Tensor) -> Tensor:
-        normal = (told - told.new_tensor(self.shift)) / told.new_tensor(self.scale)
+        shift, scale = (
+            torch.tensor(each, dtype=torch.float64, device=told.device) for each in (self.shift, self.scale)
+        )
+        normal = ((told.double() - shift) / scale).float()
         return torch.cat([normal, torch.ones_like(normal[:, :1])], 1)
 
     def check(self, told: np.ndarray, *, field: str = "condition") -> None:
-        if told.ndim != 2 or told.shape[1] != self.width or not np.isfinite(told).all():
+        if told.ndim != 2 or told.shape[1] != self.width or not np.isfinite(self.normal(told)).all():
             raise InvalidInput(f"must be {self.width} finite numbers for each row", field=field)
+
+    def normal(self, told: np.ndarray) -> np.ndarray:
+        """As networks see it, infinite where float32 does not reach."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            normal: np.ndarray = ((told.astype(np.float64) - self.shift) / self.scale).astype(np.float32)
+        return normal
 
 
 AnyCondition = Annotated[Labels | Vector, Field(discriminator="kind")]

@@ -112,7 +112,7 @@ class FlowScorer(Scorer):
             at = begins.nonzero()[:, 0].to(x.device)
             start, values[at, j[begins].to(x.device)] = self._start(x[at], noise[begins.numpy()], j[begins])
             way = [part.index_copy(0, at, new) for part, new in zip(way, self.solver.init(start), strict=True)]
-        probe = None if self.exact else signs(noise.uniform(2 * j + 1, self.shape)).to(x)
+        probe = None if self.exact else signs(noise.uniform(2 * j + 1, self.shape)).to(way[0])
         field = augmented(self._told(c), self.shape, probe)
         way = list(self.solver.step(field, tuple(way), i))
         if arrived.any():
@@ -136,9 +136,9 @@ class FlowScorer(Scorer):
         volume = 0.0
         if self.spec.levels is not None:
             volume = level_log_volume(self.spec)
-            x = dequantize(self.spec, x, noise.uniform(2 * j, self.spec.shape).to(x))
+            x = dequantize(self.spec, x, noise.uniform(2 * j, self.spec.shape))
         v, log_det = self.enter(x)
-        return torch.cat([v.flatten(1), torch.zeros_like(log_det)[:, None]], 1), log_det.double() + volume
+        return torch.cat([v.flatten(1), v.new_zeros(len(v), 1)], 1), log_det.double() + volume
 
 
 def log_prob_at(end: Tensor) -> Tensor:

@@ -40,8 +40,9 @@ class Descent(Walk):
         return self.n_steps
 
     def init(self, rows: Tensor, c: Tensor) -> State:
-        z = rows.new_zeros(len(rows), self.latent)
-        return self.spec.normalize(rows), z, z, z
+        u = self.spec.normalize(rows)
+        z = u.new_zeros(len(u), self.latent)
+        return u, z, z, z
 
     def step(self, state: State, k: Tensor) -> State:
         u, z, m, v = state

@@ -85,7 +85,7 @@ class VariationalBound(Scorer):
         """x_0 of a draw, network units."""
         spec = self.predict.spec
         if spec.levels is not None:
-            x = dequantize(spec, x, noise.uniform(draw, spec.shape).to(x))
+            x = dequantize(spec, x, noise.uniform(draw, spec.shape))
         return spec.normalize(x)
 
     def _level(self, i: Tensor, u01: Tensor) -> Tensor:

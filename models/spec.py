@@ -3,28 +3,35 @@
 Data live in their own units everywhere outside a family's mathematics: digits are 0..16, 8-bit images 0..255, a
 table's columns whatever they are. A family maps them to network units by the affine `normalize`; its log-density
 in data units is the one in network units plus `log_jacobian`.
+
+An element that is the same in all rows has no density. Networks never see such constants: they know data by `varying`,
+the spec without them; `drop_constants` and `restore_constants` lead from users' rows to networks' rows and back.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
-from math import inf, isfinite, log, prod
-from typing import TYPE_CHECKING, Any, Self
+from math import inf, isfinite
+from typing import TYPE_CHECKING, Self, final
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
+from pydantic import model_validator
 
 from models.conditions import AnyCondition
-from models.errors import InvalidData, InvalidInput
+from models.errors import InvalidData
 from models.lazy import torch
+from models.precision import Held, held_in
+from models.row_checks import check_rows
+from models.units import Shape, Units
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Shape = tuple[int, ...]
+__all__ = ["DataSpec", "Shape", "convolves", "levels_of", "rows_kept"]
 
 
-class DataSpec(BaseModel):
+@final
+class DataSpec(Units):
     """The kind of data a model was trained on.
 
     Attributes:
@@ -35,19 +42,15 @@ class DataSpec(BaseModel):
         condition: what a model is told beside each row, or None.
         n_rows: how many rows train it, or None where they are drawn afresh.
         shift, scale: network units are `(x - shift) / scale`; one number, or one for each element of a vector.
+        constants: elements of a vector that are the same in all rows, and their values.
+        whole: the least and the greatest value of data without levels that are whole numbers.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    shape: tuple[PositiveInt, ...]
-    low: float | None = None
-    high: float | None = None
-    levels: int | None = None
     n_classes: int | None = None
     condition: AnyCondition | None = None
     n_rows: int | None = None
-    shift: tuple[float, ...] = (0.0,)
-    scale: tuple[float, ...] = (1.0,)
+    constants: tuple[tuple[int, float], ...] = ()
+    whole: tuple[float, float] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -64,12 +67,9 @@ class DataSpec(BaseModel):
             raise ValueError("shape has at least one axis; a row of one number is (1,)")
         if self.levels is not None and (self.low is None or self.levels < 2):
             raise ValueError("levels needs low and high, and at least 2 of them")
+        if self.constants:
+            self._check_constants()
         return self
-
-    @property
-    def size(self) -> int:
-        """The number of elements of one row, D."""
-        return prod(self.shape)
 
     @property
     def condition_size(self) -> int:
@@ -81,39 +81,20 @@ class DataSpec(BaseModel):
         """Whether a row is (channels, height, width) with 1 or 3 channels."""
         return len(self.shape) == 3 and self.shape[0] in (1, 3)
 
-    @property
-    def bin_width(self) -> float:
-        """The distance between neighboring levels, in data units."""
-        if self.levels is None or self.low is None or self.high is None:
-            raise ValueError("continuous data have no levels")
-        return (self.high - self.low) / (self.levels - 1)
+    @cached_property
+    def dtype(self) -> Held:
+        """The type that data units are held in: float32 where it tells rows apart finely enough, else float64."""
+        kept = self.varying
+        held = held_in(kept.shift, kept.scale, (value for _, value in self.constants))
+        if held == "float32" and self.levels is not None and self.low is not None and self.high is not None:
+            largest = max(abs(self.low), abs(self.high))  # a 64th of the distance between levels is resolved
+            return "float32" if 2.0**-24 * largest <= self.bin_width / 64 else "float64"
+        return held
 
     @property
     def log_jacobian(self) -> float:
-        """Log |d normalize(x) / dx| of a row, in nats."""
-        repeats = self.size // len(self.scale)
-        return -repeats * sum(map(log, self.scale))
-
-    def normalize(self, x: Tensor) -> Tensor:
-        """Data units to network units; bounded data to [-1, 1].  x: (B, *shape)."""
-        shift, scale = self._affine(x)
-        return (x - shift) / scale
-
-    def denormalize(self, u: Tensor) -> Tensor:
-        """Network units to data units.  u: (B, *shape)."""
-        shift, scale = self._affine(u)
-        return u * scale + shift
-
-    def clip(self, x: Tensor) -> Tensor:
-        """Into the range, where there is one."""
-        return x if self.low is None else x.clamp(self.low, self.high)
-
-    def quantize(self, x: Tensor) -> Tensor:
-        """What a sample must be to be data: inside the range, and on a level where there are levels."""
-        x = self.clip(x)
-        if self.levels is None or self.low is None:
-            return x
-        return ((x - self.low) / self.bin_width).round() * self.bin_width + self.low
+        """Log |d normalize(x) / dx| of a row, in nats; constants have no part in it."""
+        return self.varying.log_jacobian if self.constants else super().log_jacobian
 
     def check(self, x: np.ndarray, *, field: str = "x", on_levels: bool = False) -> None:
         """Refuse rows that are not of this kind.
@@ -126,46 +107,49 @@ class DataSpec(BaseModel):
         Raises:
             InvalidInput: naming the field and the remedy.
         """
-        if x.shape[1:] != self.shape or len(x) == 0:
-            raise InvalidInput(
-                f"has shape {list(x.shape)}; send at least one row of shape {list(self.shape)}: [n, "
-                f"{', '.join(map(str, self.shape))}]",
-                field=field,
-            )
-        if not np.isfinite(x).all():
-            raise InvalidInput("holds NaN or infinite values; every value must be finite", field=field)
-        if self.low is None or self.high is None:
-            return
-        if x.min() < self.low or x.max() > self.high:
-            raise InvalidInput(
-                f"has values in [{x.min():g}, {x.max():g}]; this model's data lie in [{self.low:g}, {self.high:g}]",
-                field=field,
-            )
-        if on_levels and self.levels is not None:
-            offset = (x - self.low) / self.bin_width
-            if np.abs(offset - np.round(offset)).max() > 1e-3:
-                raise InvalidInput(
-                    f"has values between levels; round to the {self.levels} levels {self.low:g}, "
-                    f"{self.low + self.bin_width:g}, ..., {self.high:g} first",
-                    field=field,
-                )
+        check_rows(self, x, field=field, on_levels=on_levels)
 
-    def _affine(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Shift and scale as tensors beside `like`, made once: 784 numbers take longer to copy than to use."""
-        kind = like.dtype, like.device
-        known = self._tensors.get(kind)
-        if known is None or known[0] is not self.shift or known[1] is not self.scale:  # `model_copy` copies these too
-            known = self.shift, self.scale, self._beside(like, self.shift), self._beside(like, self.scale)
-            self._tensors[kind] = known
-        return known[2], known[3]
+    @property
+    def varying(self) -> DataSpec:
+        """The data as networks see them: without constants."""
+        return self._varying if self.constants else self
 
     @cached_property
-    def _tensors(self) -> dict[Any, tuple[Any, Any, Tensor, Tensor]]:
-        return {}
+    def _varying(self) -> DataSpec:
+        kept = self.varying_elements
+        shift, scale = (
+            values if len(values) == 1 else tuple(values[i] for i in kept) for values in (self.shift, self.scale)
+        )
+        return self.model_copy(update={"shape": (len(kept),), "constants": (), "shift": shift, "scale": scale})
 
-    def _beside(self, like: Tensor, values: tuple[float, ...]) -> Tensor:
-        with torch.inference_mode(False):
-            return like.new_tensor(values).view((1, *self.shape) if len(values) > 1 else (1,))
+    @cached_property
+    def varying_elements(self) -> list[int]:
+        """The numbers of the elements that are not constant."""
+        constant = {i for i, _ in self.constants}
+        return [i for i in range(self.size) if i not in constant]
+
+    def drop_constants(self, x: Tensor) -> Tensor:
+        """Users' rows, (B, *shape), as networks' rows, (B, *varying.shape)."""
+        return x[:, self.varying_elements] if self.constants else x
+
+    def restore_constants(self, x: Tensor) -> Tensor:
+        """The inverse of `drop_constants`."""
+        if not self.constants:
+            return x
+        rows = x.new_empty(len(x), self.size, dtype=getattr(torch, self.dtype))
+        rows[:, self.varying_elements] = x.to(rows.dtype)
+        for element, value in self.constants:
+            rows[:, element] = value
+        return rows
+
+    def _check_constants(self) -> None:
+        elements = [element for element, _ in self.constants]
+        if len(self.shape) != 1 or self.levels is not None:
+            raise ValueError("constants are elements of continuous vectors")
+        if elements != sorted(set(elements)) or not 0 <= elements[0] <= elements[-1] < self.size:
+            raise ValueError(f"constants are listed once each, in order, by numbers from 0 to {self.size - 1}")
+        if len(elements) == self.size or not all(isfinite(value) for _, value in self.constants):
+            raise ValueError("constants are finite, and one element at least is none")
 
 
 def convolves(spec: DataSpec) -> bool:
@@ -174,8 +158,23 @@ def convolves(spec: DataSpec) -> bool:
         return False
     sides = spec.shape[1:]
     if min(sides) < 5 or max(sides) > 32:
-        raise InvalidData(f"images are {sides[0]}x{sides[1]}; this family reads sides from 5 to 32", field="run.data")
+        raise InvalidData(
+            f"images are {sides[0]}x{sides[1]}; this family reads sides from 5 to 32; resize them, or "
+            "reshape rows to (N, D)",
+            field="run.data",
+        )
     return True
+
+
+def levels_of(spec: DataSpec) -> str:
+    """How to have whole numbers taken for levels: what to set, as far as it is known."""
+    if spec.whole is not None:
+        low, high = spec.whole
+        fields = f"data.low {low:.17g}, data.high {high:.17g}, data.levels {high - low + 1:g}, or a wider range"
+        return f"to have these whole numbers taken for levels give {fields}"
+    if spec.low is not None and spec.high is not None and (spec.high - spec.low).is_integer():
+        return f"for whole numbers give data.levels {spec.high - spec.low + 1:g}"
+    return "for whole numbers give data.low and data.high, the least and the greatest, and data.levels, high - low + 1"
 
 
 def rows_kept(spec: DataSpec) -> int:

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from models.data import Finite, Mixture, Rows, Source, Toy
+from models.data.diagnosis import diagnose
 from models.errors import Diverged, InvalidData
 from models.family import Batch, Decodes, Diagnoses, Encodes, Loss, Samples, Scores, capabilities
 from models.interpolate import reconstruct
@@ -53,6 +54,8 @@ class TrainingData:
     train: Rows | Toy  # rows in memory, or a density drawn from afresh
     validation: Rows
     fingerprint: str
+    notes: tuple[str, ...] = ()  # on what whoever asks a model of them should know, a sentence each
+    card_spec: DataSpec | None = None  # where some columns never vary: of rows with them, which are left out here
 
     @property
     def n_rows(self) -> int | None:
@@ -79,6 +82,8 @@ class State:
     fingerprint: str  # of the data
     nets: Nets
     average: Nets  # exponential moving average of the weights: what is served
+    card_spec: DataSpec | None = None  # of the data, for the card, as are
+    notes: tuple[str, ...] = ()
     optimizers: dict[str, torch.optim.Adam] = field(default_factory=dict)  # by loss name
     losses: dict[str, Tensor] = field(default_factory=dict)  # of the last step, by name: scalars
 
@@ -124,13 +129,22 @@ def load_data(run: Run, root: Path) -> TrainingData:
         if not isinstance(source, Finite):
             raise TypeError(f"{type(source).__name__} is neither a Toy nor a Finite source")
         rows = source.rows(root)
-        spec = _told(source.spec(rows), source, rows)
+        order = _numpy_rng(run.seed, 2**32).permutation(len(rows.x))
+        n = min(VALIDATION_ROWS, max(1, round(VALIDATION_SHARE * len(order))))
+        kept, held_out = rows.of(order[n:]), rows.of(order[:n])
+        spec = _told(source.spec(rows, kept), source, rows, kept)
+        notes = (*source.notes(root), *diagnose(spec, kept))
     except InvalidData as error:
         raise InvalidData(error.message, field=f"run.data.{error.field}" if error.field else "run.data") from error
-    order = _numpy_rng(run.seed, 2**32).permutation(len(rows.x))
-    n = min(VALIDATION_ROWS, max(1, round(VALIDATION_SHARE * len(order))))
-    kept = rows.of(order[n:])
-    return TrainingData(_counted(spec, kept), source, kept, rows.of(order[:n]), rows.fingerprint)
+    kept, held_out = (held(spec, each) for each in (kept, held_out))
+    spec = _counted(spec, kept)
+    return TrainingData(spec.varying, source, kept, held_out, rows.fingerprint, notes, spec)
+
+
+def held(spec: DataSpec, rows: Rows) -> Rows:
+    """Rows of a source as networks know them: in the type that data units are held in, constants left out."""
+    x = rows.x[:, spec.varying_elements] if spec.constants else rows.x
+    return rows._replace(x=x if x.dtype == np.uint8 else spec.varying.hold(x))
 
 
 def fresh(run: Run, data: TrainingData, device: torch.device) -> State:
@@ -141,7 +155,7 @@ def fresh(run: Run, data: TrainingData, device: torch.device) -> State:
     nets = nets.to(device)
     average = copy.deepcopy(nets).requires_grad_(False).eval()
     total = run.budget.total_steps(data.n_rows, run.optimizer.batch_size)
-    return State(run, 0, total, data.fingerprint, nets, average)
+    return State(run, 0, total, data.fingerprint, nets, average, data.card_spec, data.notes)
 
 
 def train(data: TrainingData, state: State) -> Iterator[State]:
@@ -175,9 +189,14 @@ def batches(data: TrainingData, state: State) -> Iterator[Batch]:
             start = step % per_epoch * size
             index = order[start : start + size]
             rows = data.train.of(index)
-        x = torch.from_numpy(rows.x.astype(np.float32, copy=False)).to(device)
+        x = in_data_units(data, rows, device)
         rng = torch.Generator(device).manual_seed(_torch_seed(seed, step))
         yield Batch(x, conditions(data, rows, device), rng, step, state.total_steps, torch.from_numpy(index).to(device))
+
+
+def in_data_units(data: TrainingData, rows: Rows, device: torch.device) -> Tensor:
+    """Some rows, (B, *shape), in the type that data units are held in."""
+    return torch.from_numpy(rows.x.astype(data.spec.dtype, copy=False)).to(device)
 
 
 def conditions(data: TrainingData, rows: Rows, device: torch.device) -> Tensor:
@@ -291,7 +310,7 @@ def _judge_samples(family: Samples, data: TrainingData, state: State) -> dict[st
 def _held_out(data: TrainingData, state: State, which: slice) -> tuple[int, Tensor, Tensor]:
     """Some validation rows: how many, x and c."""
     rows, device = data.validation.of(np.arange(len(data.validation.x))[which]), _device(state)
-    x = torch.from_numpy(rows.x.astype(np.float32)).to(device)
+    x = in_data_units(data, rows, device)
     return len(x), x, conditions(data, rows, device)
 
 
@@ -299,8 +318,8 @@ def _device(state: State) -> torch.device:
     return next(state.nets.parameters()).device
 
 
-def _told(spec: DataSpec, source: Source, rows: Rows) -> DataSpec:
-    return spec.model_copy(update={"condition": source.conditions(rows)})
+def _told(spec: DataSpec, source: Source, rows: Rows, training: Rows | None = None) -> DataSpec:
+    return spec.model_copy(update={"condition": source.conditions(rows, training)})
 
 
 def _counted(spec: DataSpec, rows: Rows) -> DataSpec:

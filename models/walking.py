@@ -74,7 +74,8 @@ def walk(path: Walk, rows: Tensor, c: Tensor) -> Tensor:
 class ThereAndBack(Walk):
     """Data to codes to data. State: that of the way there, that of the way back, and c.
 
-    The way back of a row begins where its way there has ended; until then its state is that of a code of zeros.
+    The way back of a row begins where its way there has ended; until then its state is that of a code of zeros, held
+    as conditions are: in the type of networks, which data need not share.
     """
 
     there: Walk
@@ -87,7 +88,7 @@ class ThereAndBack(Walk):
 
     def init(self, rows: Tensor, c: Tensor) -> State:
         there = self.there.init(rows, c)
-        z = rows.new_zeros(len(rows), *self.code_shape) if self.there.steps else self.there.finish(there)
+        z = c.new_zeros(len(rows), *self.code_shape) if self.there.steps else self.there.finish(there)
         return *there, *self.back.init(z, c), c
 
     def step(self, state: State, k: Tensor) -> State:
@@ -121,7 +122,7 @@ def _with(state: State, rows: Tensor, new: State) -> State:
     """A state some rows of which are others."""
     replaced = []
     for part, fresh in zip(state, new, strict=True):
-        part = part.clone()
-        part[rows.to(part.device)] = fresh.to(part.dtype)
+        part = part.to(fresh.dtype, copy=True)
+        part[rows.to(part.device)] = fresh
         replaced.append(part)
     return tuple(replaced)

@@ -42,7 +42,7 @@ class Samples(Answer):
     """New data."""
 
     seed: int
-    samples: np.ndarray  # (n, *shape) float32
+    samples: np.ndarray  # (n, *shape), `DataSpec.dtype`
     spec: DataSpec
 
     @property
@@ -67,7 +67,7 @@ class Preview:
     seed: int
     step: int  # taken by all rows
     steps: int
-    samples: np.ndarray  # (n, *shape) float32
+    samples: np.ndarray  # (n, *shape), `DataSpec.dtype`
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class Codes(Answer):
 class Points(Answer):
     """Data decoded, reconstructed or walked through."""
 
-    x: np.ndarray  # (n, *shape) float32
+    x: np.ndarray  # (n, *shape), `DataSpec.dtype`
     spec: DataSpec
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
@@ -28,17 +29,22 @@ from service.domain import Name, Op, Reference
 
 
 def _as_array(value: Any) -> np.ndarray:
-    """Nested lists of numbers, or an array of numbers, to float32."""
+    """Nested lists of numbers, or an array of numbers, as they were sent: only the model knows what it holds them in.
+
+    Float32 stays, and so do all digits of other numbers, as float64.
+    """
     try:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError("must be nested lists of equal lengths") from error
-    if array.dtype.kind not in "fiub":
+    if array.dtype.kind == "b" or _has_bool(value):
+        raise ValueError("holds booleans; send 0 and 1 as numbers")
+    if array.dtype.kind not in "fiu":
         raise ValueError("must hold finite numbers only, in nested lists of equal lengths")
     if array.ndim < 1:
         raise ValueError("must be a list of rows, not a single number")
-    with np.errstate(over="ignore"):
-        return np.ascontiguousarray(array, dtype=np.float32)
+    is_single = array.dtype.kind == "f" and array.dtype.itemsize <= 4
+    return np.ascontiguousarray(array, dtype=np.float32 if is_single else np.float64)
 
 
 def _as_condition(value: Any) -> np.ndarray:
@@ -54,7 +60,13 @@ def _as_condition(value: Any) -> np.ndarray:
 
 def _has_bool(value: Any) -> bool:
     """Numpy would make numbers of those that stand among numbers."""
-    return isinstance(value, bool) or (isinstance(value, list) and any(map(_has_bool, value)))
+    level = [value]
+    while level:
+        kinds = set(map(type, level))
+        if bool in kinds:
+            return True
+        level = list(chain.from_iterable(each for each in level if isinstance(each, list))) if list in kinds else []
+    return False
 
 
 Array = Annotated[

@@ -33,13 +33,13 @@ class Conditioning:
         return cls(card.model, card.spec.condition, isinstance(family, Conditions) and family.answers_without)
 
     def rows(self, given: np.ndarray | None, n: int) -> np.ndarray | None:
-        """A condition for each of n rows, (n, V) float32; None where there is none. Raises Invalid."""
+        """A condition for each of n rows, (n, V), `Condition.dtype`; None where there is none. Raises Invalid."""
         told = self._read(given)
-        if told is None:
+        if told is None or self.kind is None:
             return None
         if len(told) not in (1, n):
             _refuse(f"has {len(told)} rows where the answer has {n}; give one for all rows, or one for each")
-        return np.broadcast_to(told.astype(np.float32), (n, told.shape[1]))
+        return np.broadcast_to(told.astype(self.kind.dtype), (n, told.shape[1]))
 
     def single(self, given: np.ndarray | None, *, of: str) -> Told | None:
         """The one condition of all rows, of whatever can have no more. Raises Invalid."""
@@ -59,8 +59,7 @@ class Conditioning:
         is_one = given.ndim < (2 if isinstance(self.kind, Vector) else 1)
         told = given.reshape(1 if is_one else len(given), -1)
         try:
-            with np.errstate(over="ignore"):  # labels as they were given: a cast would make whole numbers of others
-                self.kind.check(told if isinstance(self.kind, Labels) else told.astype(np.float32))
+            self.kind.check(told)
         except InvalidInput:
             _refuse(f"is none of this model; {self.model} needs {_wanted(self.kind)}")
         return told

@@ -163,7 +163,8 @@ class Question:
     rows: int  # of the answer
     seed: int  # of its noise
     options: Mapping[str, Any] = field(default_factory=dict)  # JSON; equal options may share a network call
-    # float32, rows first: x | z | start and end, one row each; and condition (rows, V), labels as numbers
+    # rows first: x | z | start and end, one row each; and condition (rows, V), labels as numbers. Codes are float32,
+    # data and conditions what their model holds them in.
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     first: int = 0  # row i of the question draws noise row first + i: how a long answer is asked in parts
     preview_every: int = 0  # sampler steps between two previews; 0 for none

@@ -27,8 +27,9 @@ def loads(body: bytes) -> np.ndarray:
         shape, fortran, dtype = read(stream)
     except (ValueError, EOFError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise Malformed(f"the body is not an npy array: {error}") from error
-    if dtype.kind not in "fiub":
-        raise Malformed(f"the array holds {dtype}; send float, integer or boolean numbers")
+    if dtype.kind not in "fiu":
+        remedy = "send 0 and 1, with astype(numpy.uint8)" if dtype.kind == "b" else "send floats or integers"
+        raise Malformed(f"the array holds {dtype}; {remedy}")
     promised, sent = prod(shape) * dtype.itemsize, len(body) - stream.tell()
     if promised != sent or min(shape, default=0) < 0:
         raise Malformed(f"the array's header promises {promised} bytes but {sent} follow")

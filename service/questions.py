@@ -22,7 +22,6 @@ from service.errors import Conflict, Failed, Invalid, Unsupported
 from service.settings import Settings
 from service.validation import parse, refusing
 
-BYTES_PER_VALUE = 4  # of float32
 TERMS = "terms."  # before the name of such an array of a reply
 SEED_LIMIT_BITS = 53  # of a seed that we choose: JSON readers keep integers exactly up to 2**53
 MAX_PREVIEW_ROWS = 64  # of a sample with previews, for it is sent many times
@@ -63,8 +62,7 @@ class Subject:
                 return self._walk(ask)
             case Decode():
                 self._limit("z", len(ask.z), self.card.spec.shape, settings)
-                self._check_codes(ask.z)
-                arrays = {"z": ask.z} | self._condition(ask, len(ask.z))
+                arrays = {"z": self._codes(ask.z)} | self._condition(ask, len(ask.z))
                 return Question(self.card.reference, ask.op, len(ask.z), 0, options, arrays)
             case Encode():
                 self._limit("x", len(ask.x), self.card.latent_shape or (1,), settings)
@@ -72,9 +70,9 @@ class Subject:
                 self._limit("x", len(ask.x), self.card.spec.shape, settings)
             case Likelihood():
                 self._limit("x", len(ask.x), (1,), settings)
-        self._check("x", ask.x, on_levels=isinstance(ask, Likelihood) and self._scores_only_levels)
+        x = self._rows("x", ask.x, on_levels=isinstance(ask, Likelihood) and self._scores_only_levels)
         seed = ask.seed if isinstance(ask, Likelihood) else 0
-        arrays = {"x": ask.x} | self._condition(ask, len(ask.x))
+        arrays = {"x": x} | self._condition(ask, len(ask.x))
         return Question(self.card.reference, ask.op, len(ask.x), seed, options, arrays)
 
     def sampling(self, ask: Sample, settings: Settings) -> Sampling:
@@ -83,7 +81,7 @@ class Subject:
         self._refuse_previews(ask)
         if ask.deadline_ms is not None:
             raise Invalid.field("deadline_ms", "is of answers that are waited for; leave it out, and cancel the job")
-        most = min(settings.max_file_rows, settings.max_file_bytes // (BYTES_PER_VALUE * self.card.spec.size))
+        most = min(settings.max_file_rows, settings.max_file_bytes // self.card.spec.row_bytes)
         if ask.n > most:
             raise Invalid.field("n", f"asks for {ask.n} rows; at most {most} of this model in one file")
         options, condition = self._options(ask), self.conditioning.single(ask.condition, of="a file")
@@ -208,22 +206,28 @@ class Subject:
             if row.shape[1:] != self.card.spec.shape:
                 shape = list(self.card.spec.shape)
                 raise Invalid.field(name, f"has shape {list(row.shape[1:])}; send one row of shape {shape}")
-            self._check(name, row)
+            ends[name] = self._rows(name, row)
         return Question(self.card.reference, ask.op, ask.steps, 0, options, ends | condition)
 
-    def _check(self, field: str, x: np.ndarray, *, on_levels: bool = False) -> None:
+    def _rows(self, field: str, x: np.ndarray, *, on_levels: bool = False) -> np.ndarray:
+        """Data, (n, *shape), in the type that the model's data are held in. Raises Invalid."""
         with refusing(field):
             self.card.spec.check(x, field=field, on_levels=on_levels)
+        return self.card.spec.hold(x)
 
-    def _check_codes(self, z: np.ndarray) -> None:
+    def _codes(self, z: np.ndarray) -> np.ndarray:
+        """Codes, (n, *latent_shape), as networks take them, float32. Raises Invalid."""
         shape = self.card.latent_shape
         if shape is None and isinstance(self.family, Decodes):
-            shape = self.family.latent_shape(self.card.spec)
+            shape = self.family.latent_shape(self.card.spec.varying)
         if shape is None or z.shape[1:] != tuple(shape) or len(z) == 0:
             wanted = ", ".join(map(str, shape or ()))
             raise Invalid.field("z", f"has shape {list(z.shape)}; send at least one code: [n, {wanted}]")
-        if not np.isfinite(z).all():
-            raise Invalid.field("z", "holds NaN or infinite values; every value must be finite")
+        with np.errstate(over="ignore"):
+            codes = z.astype(np.float32, copy=False)
+        if not np.isfinite(codes).all():
+            raise Invalid.field("z", "holds values that are NaN, infinite or beyond float32; every code must be finite")
+        return codes
 
     @staticmethod
     def _limit(field: str, rows: int, shape: Shape, settings: Settings, *, remedy: str = "ask in parts") -> None:

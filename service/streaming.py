@@ -47,8 +47,7 @@ class Part:
 
 def most_rows(spec: DataSpec, settings: Settings) -> int:
     """How many rows one part may hold, at least one."""
-    row_bytes = 4 * spec.size
-    return max(1, min(PART_ROWS, PART_BYTES // row_bytes, settings.max_values // spec.size, settings.max_rows))
+    return max(1, min(PART_ROWS, PART_BYTES // spec.row_bytes, settings.max_values // spec.size, settings.max_rows))
 
 
 async def parts(

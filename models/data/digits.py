@@ -34,5 +34,5 @@ class Digits(Finite):
         digits = load_digits()
         return Rows(digits.images[:, None].astype(np.uint8), digits.target.astype(np.int64))
 
-    def spec(self, rows: Rows) -> DataSpec:
+    def spec(self, rows: Rows, training: Rows | None = None) -> DataSpec:
         return SPEC

@@ -41,7 +41,7 @@ class Idx(Finite):
             raise InvalidData(f"{self.path!r} holds {len(images)} images but {len(labels)} labels", field="path")
         return Rows(images[:, None], labels)
 
-    def spec(self, rows: Rows) -> DataSpec:
+    def spec(self, rows: Rows, training: Rows | None = None) -> DataSpec:
         return image_spec(rows)
 
     def _images(self, root: Path) -> Path:

@@ -12,86 +12,105 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from models.conditions import AnyCondition, Vector
+from models.data.arrays import as_labels, as_rows, as_vectors, check_labels, check_rows, check_vectors
 from models.data.files import bounded, image_spec, inside, reading
-from models.data.source import MAX_CLASSES, MIN_ROWS, Finite, Floats, Rows
+from models.data.fitting import fit
+from models.data.layout import Channels, note_of_transpose, row_shape, rows_first
+from models.data.source import Finite, Rows
 from models.errors import InvalidData, InvalidInput
 from models.spec import DataSpec
 
 Headers = dict[str, tuple[tuple[int, ...], np.dtype[Any]]]  # shape and type of each array, by name
 
-MAX_CONDITION = 1024  # numbers of a condition
 MAX_RATIO = 200  # of an archive's member to its compressed size
 BESIDE = {"label": "y", "vector": "c"}  # the array that holds a condition
+MAX_LEVELS = 65536
 
 
 @final
 class Npy(Finite):
     """An `.npy` array of rows, or an `.npz` with `x` (rows), maybe `y` (labels) and `c` (vectors), under the data root.
 
-    Rows are vectors (N, D), grayscale images (N, H, W) or images (N, C, H, W). Bytes are images of 256 levels;
-    floats are continuous, normalized by their mean and standard deviation, bounded if `low` and `high` are given.
+    Rows are vectors (N, D), grayscale images (N, H, W) or images (N, C, H, W). Images (N, H, W, C) are transposed
+    where their shape tells that they are such; `channels` says where it does not, and that there are more than 4.
+    Bytes are images of 256 levels; other numbers are continuous, normalized by the mean and the standard deviation of
+    the training rows, bounded if `low` and `high` are given.
     """
 
     source: Literal["npy"] = "npy"
     path: str = Field(min_length=1, max_length=1024, pattern=r"\.np[yz]$")  # under the data root
     low: float | None = None
     high: float | None = None
-    levels: int | None = Field(None, ge=2, le=65536)
+    levels: int | None = Field(None, ge=2, le=MAX_LEVELS)
+    channels: Channels | None = None  # of images: which axis they are. None: by the shape
     # What a model is told, `y` or `c`: wider than the labels that other sources have.
     condition: Literal["label", "vector"] | None = None  # type: ignore[assignment]
 
     def outline(self, root: Path) -> DataSpec:
-        file = self._file(root)
-        headers = _array_headers(file, {"x"} if self.condition is None else {"x", BESIDE[self.condition]})
+        _, headers = self._headers(root)
         shape, dtype = headers["x"]
-        _check_rows(shape, dtype, file.name)
-        row = (1, *shape[1:]) if len(shape) == 3 else shape[1:]
+        row = row_shape(shape, self.channels)
         low, high, levels = self._range(dtype)
         condition = self._condition(headers)
         return DataSpec(shape=row, low=low, high=high, levels=levels, condition=condition, n_rows=shape[0])
 
     def rows(self, root: Path) -> Rows:
-        self.outline(root)
-        file = self._file(root)
+        file, headers = self._headers(root)
+        self._range(headers["x"][1])
+        self._condition(headers)
         with reading(file):
             if file.suffix == ".npy":
-                return Rows(_as_rows(np.load(file, allow_pickle=False), file.name), None)
+                return Rows(self._rows(np.load(file, allow_pickle=False), file.name), None)
             with np.load(file, allow_pickle=False) as arrays:
-                x = _as_rows(arrays["x"], file.name)
+                x = self._rows(arrays["x"], file.name)
                 match self.condition:
                     case "label":
-                        return Rows(x, _as_labels(arrays["y"], len(x), file.name))
+                        return Rows(x, as_labels(arrays["y"], len(x), file.name))
                     case "vector":
-                        return Rows(x, None, _as_vectors(arrays["c"], len(x), file.name))
+                        return Rows(x, None, as_vectors(arrays["c"], len(x), file.name))
                 return Rows(x, None)
 
-    def conditions(self, rows: Rows) -> AnyCondition | None:
+    def notes(self, root: Path) -> tuple[str, ...]:
+        shape, _ = self._headers(root)[1]["x"]
+        return note_of_transpose(shape, self.channels)
+
+    def conditions(self, rows: Rows, training: Rows | None = None) -> AnyCondition | None:
         if self.condition != "vector":
             return super().conditions(rows)
-        if rows.c is None:
+        kept = (training or rows).c
+        if rows.c is None or kept is None:
             raise InvalidData("asks for vectors, but the file has no array `c`; add it", field="condition")
-        c = rows.c.astype(np.float64)
-        scale = np.where(c.std(0) > 1e-12, c.std(0), 1.0)
-        return Vector(shift=tuple(c.mean(0)), scale=tuple(scale))
+        fitted = fit(rows.c, kept, what="`c` cannot be used: its column", field="condition")
+        # A number that never varies has no spread; its own size will do, so that its unit does not matter.
+        scale = np.where(fitted.constant, np.where(fitted.shift == 0, 1.0, np.abs(fitted.shift)), fitted.scale)
+        return Vector(shift=tuple(fitted.shift.tolist()), scale=tuple(scale.tolist()))
 
-    def told(self, rows: Rows) -> Floats:
+    def told(self, rows: Rows) -> NDArray[Any]:
         return rows.c if self.condition == "vector" and rows.c is not None else super().told(rows)
 
-    def spec(self, rows: Rows) -> DataSpec:
-        low, high, levels = self._range(rows.x.dtype)
+    def spec(self, rows: Rows, training: Rows | None = None) -> DataSpec:
+        low, high, _ = self._range(rows.x.dtype)
         if low is None or high is None:
-            return _unbounded_spec(rows)
+            return self._fitted(rows, training or rows)
         if self.low is None:
             return image_spec(rows)
-        middle, half = (low + high) / 2, (high - low) / 2
+        return self._bounded(rows, low, high)
+
+    def _bounded(self, rows: Rows, low: float, high: float) -> DataSpec:
+        constants: tuple[tuple[int, float], ...] = ()
+        if self.levels is None and rows.x.ndim == 2:
+            constants = fit(rows.x, rows.x, what="column", field="path").constants
+            _refuse_constant(len(constants), rows.x.shape[1])
         spec = DataSpec(
             shape=rows.x.shape[1:],
             low=low,
             high=high,
-            levels=levels,
+            levels=self.levels,
             n_classes=rows.n_classes,
-            shift=(middle,),
-            scale=(half,),
+            shift=((low + high) / 2,),
+            scale=((high - low) / 2,),
+            constants=constants,
+            whole=None if self.levels is not None else _whole(rows.x),
         )
         try:
             spec.check(rows.x, on_levels=True)
@@ -100,6 +119,20 @@ class Npy(Finite):
                 f"the array {error.message}; or choose low, high and levels to fit", field="low"
             ) from error
         return spec
+
+    def _fitted(self, rows: Rows, training: Rows) -> DataSpec:
+        """Continuous data, normalized: vectors column by column, images as a whole."""
+        x, kept = (each.x if each.x.ndim == 2 else each.x.reshape(-1, 1) for each in (rows, training))
+        fitted = fit(x, kept, what="column" if rows.x.ndim == 2 else "the array, element", field="path")
+        _refuse_constant(int(fitted.constant.sum()), x.shape[1])
+        return DataSpec(
+            shape=rows.x.shape[1:],
+            n_classes=rows.n_classes,
+            shift=tuple(fitted.shift.tolist()),
+            scale=tuple(fitted.scale.tolist()),
+            constants=fitted.constants,
+            whole=_whole(rows.x),
+        )
 
     def _range(self, dtype: np.dtype[Any]) -> tuple[float | None, float | None, int | None]:
         """The lowest and highest value and the number of levels of data of this type. Raises InvalidData."""
@@ -115,23 +148,43 @@ class Npy(Finite):
         """The kind of condition, as far as headers tell. Raises InvalidData where it is not there."""
         if self.condition is None:
             return None
-        name = BESIDE[self.condition]
-        if name not in headers:
+        array = BESIDE[self.condition]
+        if array not in headers:
             raise InvalidData(
-                f"asks for {self.condition}s, but the file has no array `{name}`; add it", field="condition"
+                f"asks for {self.condition}s, but the file has no array `{array}`; add it", field="condition"
             )
-        (shape, dtype), n = headers[name], headers["x"][0][0]
+        (shape, dtype), n = headers[array], headers["x"][0][0]
         if self.condition == "label":
-            _check_labels(shape, dtype, n, self.path)
+            check_labels(shape, dtype, n, self.path)
             return None
-        _check_vectors(shape, dtype, n, self.path)
+        check_vectors(shape, dtype, n, self.path)
         return Vector(shift=(0.0,) * shape[1], scale=(1.0,) * shape[1])
 
-    def _file(self, root: Path) -> Path:
+    def _headers(self, root: Path) -> tuple[Path, Headers]:
+        """The file, and what its headers say. Raises InvalidData."""
         file = inside(root, self.path)
         if not file.is_file():
             raise InvalidData(f"{self.path!r} is not a file; give the path of an .npy or .npz file", field="path")
-        return file
+        headers = _array_headers(file, {"x"} if self.condition is None else {"x", BESIDE[self.condition]})
+        check_rows(*headers["x"], file.name)
+        return file, headers
+
+    def _rows(self, x: NDArray[Any], file: str) -> NDArray[Any]:
+        return rows_first(as_rows(x, file), self.channels)
+
+
+def _whole(x: NDArray[Any]) -> tuple[float, float] | None:
+    """The least and the greatest of whole numbers that are few enough to be levels."""
+    low, high = float(x.min()), float(x.max())
+    if not (low.is_integer() and high.is_integer() and 1 <= high - low < MAX_LEVELS):
+        return None
+    return (low, high) if x.dtype.kind in "iu" or (x == np.round(x)).all() else None
+
+
+def _refuse_constant(n_constant: int, n_columns: int) -> None:
+    if n_constant == n_columns:
+        raise InvalidData("holds the same numbers in every row, so there is nothing to learn; give rows that vary",
+                          field="path")  # fmt: skip
 
 
 def _array_headers(file: Path, wanted: set[str]) -> Headers:
@@ -176,62 +229,3 @@ def _fitting(
     if size != promised:
         raise InvalidData(f"{file.name!r} is torn: {promised} bytes promised, {size} there; save again", field="path")
     return header
-
-
-def _check_rows(shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> None:
-    if dtype.kind not in "fiu" or len(shape) not in (2, 3, 4) or shape[0] < MIN_ROWS or 0 in shape:
-        raise InvalidData(
-            f"{name!r} holds {dtype} of shape {list(shape)}; give at least {MIN_ROWS} rows of numbers: (N, D), "
-            "(N, H, W) or (N, C, H, W)",
-            field="path",
-        )
-
-
-def _as_rows(x: NDArray[Any], name: str) -> NDArray[Any]:
-    if x.dtype != np.uint8:
-        with np.errstate(over="ignore"):
-            x = x.astype(np.float32)
-        if not np.isfinite(x).all():
-            raise InvalidData(f"{name!r} holds values that are no finite float32; drop or fill them", field="path")
-    return x[:, None] if x.ndim == 3 else x
-
-
-def _as_labels(y: NDArray[Any], n: int, name: str) -> NDArray[np.int64]:
-    _check_labels(y.shape, y.dtype, n, name)
-    if y.min() < 0 or y.max() >= MAX_CLASSES:
-        raise _no_labels(n, name)
-    return y.astype(np.int64)
-
-
-def _check_labels(shape: tuple[int, ...], dtype: np.dtype[Any], n: int, name: str) -> None:
-    if shape != (n,) or dtype.kind not in "iu":
-        raise _no_labels(n, name)
-
-
-def _no_labels(n: int, name: str) -> InvalidData:
-    return InvalidData(f"`y` of {name!r} must be {n} labels 0, 1, 2, ..., below {MAX_CLASSES}", field="condition")
-
-
-def _check_vectors(shape: tuple[int, ...], dtype: np.dtype[Any], n: int, name: str) -> None:
-    if len(shape) != 2 or shape[0] != n or dtype.kind not in "fiu" or not 1 <= shape[1] <= MAX_CONDITION:
-        raise InvalidData(f"`c` of {name!r} must be {n} vectors of up to {MAX_CONDITION} numbers", field="condition")
-
-
-def _as_vectors(c: NDArray[Any], n: int, name: str) -> Floats:
-    _check_vectors(c.shape, c.dtype, n, name)
-    with np.errstate(over="ignore"):
-        c = c.astype(np.float32)
-    if not np.isfinite(c).all():
-        raise InvalidData(
-            f"`c` of {name!r} holds values that are no finite float32; drop or fill them", field="condition"
-        )
-    return c
-
-
-def _unbounded_spec(rows: Rows) -> DataSpec:
-    """Continuous data, normalized: vectors column by column, images as a whole."""
-    x = rows.x.reshape(len(rows.x), -1).astype(np.float64)
-    axis = 0 if rows.x.ndim == 2 else None
-    shift, scale = np.atleast_1d(x.mean(axis)), np.atleast_1d(x.std(axis))
-    scale = np.where(scale > 1e-12, scale, 1.0)
-    return DataSpec(shape=rows.x.shape[1:], n_classes=rows.n_classes, shift=tuple(shift), scale=tuple(scale))

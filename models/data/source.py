@@ -32,7 +32,7 @@ class Rows(NamedTuple):
 
     x: NDArray[Any]  # (N, *shape), data units
     y: NDArray[np.int64] | None  # (N,) labels
-    c: Floats | None = None  # (N, V) vectors beside the rows
+    c: NDArray[Any] | None = None  # (N, V) vectors beside the rows
 
     @property
     def n_classes(self) -> int | None:
@@ -70,15 +70,18 @@ class Source(Config, ABC):
             InvalidData: early, what `rows` would refuse late; the field at fault is a path within this source.
         """
 
-    def conditions(self, rows: Rows) -> AnyCondition | None:
-        """The kind of condition that these rows come with, if one is asked for. Raises InvalidData."""
+    def conditions(self, rows: Rows, training: Rows | None = None) -> AnyCondition | None:
+        """The kind of condition that these rows come with, if one is asked for. Raises InvalidData.
+
+        `training`: the rows among them that train, by which vectors are normalized; all where None.
+        """
         if self.condition is None:
             return None
         if rows.n_classes is None:
             raise InvalidData("asks for labels, but the data have none; leave it out", field="condition")
         return Labels(n_classes=rows.n_classes)
 
-    def told(self, rows: Rows) -> Floats:
+    def told(self, rows: Rows) -> NDArray[Any]:
         """The condition of each row, (N, V); V = 0 where none is asked for."""
         if self.condition is None or rows.y is None:
             return np.empty((len(rows.x), 0), np.float32)
@@ -93,8 +96,12 @@ class Finite(Source):
         """All rows; files are looked for under `root` only. Raises InvalidData."""
 
     @abstractmethod
-    def spec(self, rows: Rows) -> DataSpec:
-        """What the rows are. Raises InvalidData."""
+    def spec(self, rows: Rows, training: Rows | None = None) -> DataSpec:
+        """What the rows are; normalized by those among them that train, all where None. Raises InvalidData."""
+
+    def notes(self, root: Path) -> tuple[str, ...]:
+        """What was done to the rows that whoever asks a model of them has to know, a sentence each."""
+        return ()
 
 
 class Toy(Source):
@@ -131,7 +138,7 @@ class Toy(Source):
         x, y = self.labeled(n, rng)
         return Rows(x, None if self.condition is None else y)
 
-    def conditions(self, rows: Rows) -> AnyCondition | None:
+    def conditions(self, rows: Rows, training: Rows | None = None) -> AnyCondition | None:
         return None if self.condition is None else Labels(n_classes=self.n_parts)
 
     def outline(self, root: Path) -> DataSpec:

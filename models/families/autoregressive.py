@@ -23,7 +23,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import partial
 from math import log
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, cast, final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, final
 
 from pydantic import Field
 
@@ -32,7 +32,7 @@ from models.family import Adam, Batch, Conditions, Config, Family, LogProb, Loss
 from models.lazy import networks, sampling_autoregressive
 from models.objectives.likelihoods import AnyLeveled, Categorical
 from models.objectives.masks import check_width
-from models.spec import DataSpec
+from models.spec import DataSpec, levels_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -112,7 +112,8 @@ class Autoregressive(Family, Conditions, Samples, Scores):
     def check(self, spec: DataSpec) -> None:
         if spec.levels is None:
             raise InvalidData(
-                "autoregressive gives probabilities to levels, and these data are continuous; take the family flow",
+                "autoregressive gives probabilities to levels, and these data are continuous: they have none; "
+                f"{levels_of(spec)}; else take the family flow",
                 field="run.family",
             )
         self.network.check(spec)
@@ -128,7 +129,7 @@ class Autoregressive(Family, Conditions, Samples, Scores):
 
     def log_probability(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         """Log P(x | c), (B,) nats.  x: (B, *shape), on levels."""
-        level = to_level(nets.spec, x)
+        level = nets.spec.to_level(x)
         log_p = self.likelihood.level_log_prob(nets.spec, conditionals(nets, level, c), level)
         return log_p.flatten(1).sum(1)
 
@@ -143,22 +144,12 @@ class Autoregressive(Family, Conditions, Samples, Scores):
             nets.spec.shape,
             params=partial(conditionals, nets),
             draw=partial(self.likelihood.level_draw, nets.spec),
-            data=partial(from_level, nets.spec),
+            data=nets.spec.from_level,
         )
 
 
 def conditionals(nets: Nets, level: Tensor, c: Tensor) -> Tensor:
     """The parameters of each element given those before it, (B, P, *shape).  level: (B, *shape) int64."""
-    u = nets.spec.normalize(from_level(nets.spec, level).to(c))
+    u = nets.spec.normalize_level(level).to(c)
     params: Tensor = nets["conditionals"](u, *networks.given(c))
     return params
-
-
-def to_level(spec: DataSpec, x: Tensor) -> Tensor:
-    """Data units to levels 0, ..., L - 1, (B, *shape) int64."""
-    return ((x - cast(float, spec.low)) / spec.bin_width).round().long()
-
-
-def from_level(spec: DataSpec, level: Tensor) -> Tensor:
-    """Levels to data units, (B, *shape)."""
-    return cast(float, spec.low) + spec.bin_width * level.float()

@@ -154,7 +154,7 @@ class Diffusion(Family, Samples, Scores, Encodes, Decodes, Conditions):
         return continuous.FlowScorer(
             self._predictor(nets, clip=False).flow,
             solving.RungeKutta(self._ends(options.steps)),
-            lambda x: (spec.normalize(x), x.new_full((len(x),), spec.log_jacobian)),
+            lambda x: (spec.normalize(x), spec.log_jacobians(x)),
             spec,
             spec.shape,
             draws_needed(spec, options.draws, 4 * options.steps, exact=exact),

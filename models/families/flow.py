@@ -108,7 +108,9 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
         if nets.spec.levels is None:
             yield Loss("nll_nats", -self.log_density(nets, batch.x, batch.c).mean(), tuple(nets))
             return
-        log_w = [self.log_level(nets, batch.x, batch.c, _u01(batch)) for _ in range(self.dequantization.draws)]
+        log_w = [
+            self.log_level(nets, batch.x, batch.c, _u01(nets.spec, batch)) for _ in range(self.dequantization.draws)
+        ]
         bound = importance_weighted_bound(torch.stack(log_w)).mean()
         yield Loss("nll_bound_nats", -bound, tuple(nets), {"bits_per_dim": -bound / (nets.spec.size * log(2))})
 
@@ -127,9 +129,9 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: DequantizationOptions) -> LogProb:
         if nets.spec.levels is None:
             return LogProb(self.log_density(nets, x, c).double(), "exact")
-        draws = (noise.uniform(j, nets.spec.shape).to(x.dtype) for j in range(options.k))
+        draws = (noise.uniform(j, nets.spec.shape) for j in range(options.k))
         log_w = torch.stack([self.log_level(nets, x, c, u01) for u01 in draws])  # (k, B)
-        return lower_bound(log_w.double(), log_w.dtype)
+        return lower_bound(log_w, nets.spec.network_dtype(x))
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         return sampling.decoded(self, nets)
@@ -155,7 +157,7 @@ def bijection(nets: Nets) -> Bijection:
     return cast("Bijection", nets["flow"])
 
 
-def _u01(batch: Batch) -> Tensor:
+def _u01(spec: DataSpec, batch: Batch) -> Tensor:
     """Uniforms in (0, 1), (B, *shape)."""
     x = batch.x
-    return torch.rand(x.shape, generator=batch.rng, device=x.device, dtype=x.dtype).clamp_min(MIN_U01)
+    return torch.rand(x.shape, generator=batch.rng, device=x.device, dtype=spec.network_dtype(x)).clamp_min(MIN_U01)

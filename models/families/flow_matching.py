@@ -174,7 +174,9 @@ class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
         x, rng = batch.x, batch.rng
         if nets.spec.levels is not None:
-            x = dequantize(nets.spec, x, torch.rand(x.shape, generator=rng, device=x.device, dtype=x.dtype))
+            x = dequantize(
+                nets.spec, x, torch.rand(x.shape, generator=rng, device=x.device, dtype=nets.spec.network_dtype(x))
+            )
         x1 = nets.spec.normalize(x)
         c = dropped(batch, self.drop)
         x0 = torch.randn(x1.shape, generator=rng, device=x1.device, dtype=x1.dtype)
@@ -211,7 +213,7 @@ class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
         return continuous.FlowScorer(
             partial(velocity, nets),
             options.between(1.0, 0.0),
-            lambda x: (spec.normalize(x), x.new_full((len(x),), spec.log_jacobian)),
+            lambda x: (spec.normalize(x), spec.log_jacobians(x)),
             spec,
             spec.shape,
             draws,

@@ -108,10 +108,10 @@ class Variational(Dequantization):
 
     def draw(self, nets: Nets, y: Tensor, c: Tensor, u01: Tensor) -> tuple[Tensor, Tensor]:
         given = torch.cat([nets.spec.normalize(y).flatten(1), c], dim=1)
-        w0 = torch.logit(u01.flatten(1))
+        w0 = torch.logit(u01.flatten(1)).to(given)
         w, log_det = nets[DEQUANTIZER](w0, given)
         log_q = (_log_sigmoid_slope(w0) - _log_sigmoid_slope(w)).sum(1) - log_det
-        return torch.sigmoid(w).view_as(u01), log_q
+        return torch.sigmoid(w).view(u01.shape), log_q
 
 
 AnyDequantization = Annotated[Uniform | Variational, Field(discriminator="dequantization")]

@@ -27,28 +27,24 @@ if TYPE_CHECKING:
 
 
 def to_reals(spec: DataSpec, x: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-    """Data units to v, (B, D), and log |det dv/dx|, (B,) nats.  x: (B, *shape), inside the widened range."""
-    if spec.low is None:
-        return spec.normalize(x).flatten(1), x.new_full((len(x),), spec.log_jacobian)
-    a, b = _range(spec)
-    s = alpha + (1 - 2 * alpha) * (x.flatten(1) - a) / (b - a)
+    """Data units to v, (B, D), and log |det dv/dx|, (B,) float64 nats.  x: (B, *shape), inside the widened range."""
+    if spec.low is None or spec.high is None:
+        return spec.normalize(x).flatten(1), spec.log_jacobians(x)
+    margin = _margin(spec)
+    s = alpha + (1 - 2 * alpha) * spec.to_fraction(x, margin=margin).flatten(1)
     v = torch.logit(s)
-    log_det = log((1 - 2 * alpha) / (b - a)) + F.softplus(v) + F.softplus(-v)  # -log(1 - s) - log s
-    return v, log_det.sum(1)
+    slope = (F.softplus(v) + F.softplus(-v)).sum(1)  # -log(1 - s) - log s
+    return v, slope.double() + spec.size * log((1 - 2 * alpha) / (spec.high - spec.low + 2 * margin))
 
 
 def from_reals(spec: DataSpec, v: Tensor, alpha: float) -> Tensor:
     """The inverse of `to_reals`.  v: (B, D).  Returns (B, *shape), data units; off the range by alpha at most."""
     if spec.low is None:
         return spec.denormalize(v.view(len(v), *spec.shape))
-    a, b = _range(spec)
-    s = torch.sigmoid(v)
-    return (a + (b - a) * (s - alpha) / (1 - 2 * alpha)).view(len(v), *spec.shape)
+    s = (torch.sigmoid(v) - alpha) / (1 - 2 * alpha)
+    return spec.from_fraction(s.view(len(v), *spec.shape), margin=_margin(spec))
 
 
-def _range(spec: DataSpec) -> tuple[float, float]:
-    """[a, b]: the range of data, or of the bins of its levels."""
-    if spec.low is None or spec.high is None:
-        raise ValueError("unbounded data have no range")
-    margin = 0.0 if spec.levels is None else spec.bin_width / 2
-    return spec.low - margin, spec.high + margin
+def _margin(spec: DataSpec) -> float:
+    """How far [a, b], the range of data or of the bins of its levels, goes beyond the data's own."""
+    return 0.0 if spec.levels is None else spec.bin_width / 2

@@ -61,7 +61,7 @@ class Predictor:
     def _clipped(self, x0: Tensor) -> Tensor:
         if self.bounds is None:
             return x0
-        return self.spec.normalize(self.spec.denormalize(x0).clamp(*self.bounds))
+        return self.spec.clip_units(x0, *self.bounds)
 
     def _guided(self, x: Tensor, log_snr: Tensor, c: Tensor) -> Tensor:
         return guided(self._told, self.guidance)(x, log_snr, c)

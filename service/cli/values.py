@@ -45,7 +45,7 @@ def condition_of(text: str | None) -> Any:
     if text is None:
         return None
     if text.endswith(".npy"):
-        return array(text, np.float64)
+        return array(text)
     try:
         return orjson.loads(f"[{text}]" if "," in text and not text.startswith("[") else text)
     except orjson.JSONDecodeError:
@@ -63,7 +63,7 @@ def options_of(pairs: list[str] | None) -> dict[str, Any]:
     return options
 
 
-def array(source: str, dtype: type[np.floating[Any]] = np.float32) -> Any:
+def array(source: str) -> Any:
     """An .npy file of finite numbers, or JSON in a file or on standard input."""
     if not source.endswith(".npy"):
         return read_json(source)
@@ -71,12 +71,14 @@ def array(source: str, dtype: type[np.floating[Any]] = np.float32) -> Any:
         stored = np.load(source, allow_pickle=False)
     except (OSError, ValueError) as error:
         fail(f"{source} cannot be read: {error}")
-    if stored.dtype.kind not in "fiub":
-        fail(f"{source} holds {stored.dtype}; save float, integer or boolean numbers")
-    with np.errstate(over="ignore"):
-        if not np.isfinite(stored.astype(np.float32)).all():  # JSON has no word for NaN
-            fail(f"{source} holds values that are no finite float32; drop or fill them")
-    return np.ascontiguousarray(stored, dtype=dtype)
+    if stored.dtype.kind == "b":
+        fail(f"{source} holds booleans; save 0 and 1, with astype(numpy.uint8)")
+    if stored.dtype.kind not in "fiu":
+        fail(f"{source} holds {stored.dtype}; save floats or integers")
+    if not np.isfinite(stored).all():  # JSON has no word for NaN
+        fail(f"{source} holds values that are NaN or infinite; drop or fill them")
+    is_single = stored.dtype.kind == "f" and stored.dtype.itemsize <= 4
+    return np.ascontiguousarray(stored, dtype=np.float32 if is_single else np.float64)
 
 
 def read_json(source: str) -> Any:

@@ -77,7 +77,7 @@ async def rows(app: Application, ask: Sample) -> Response:
     first = await anext(parts)
     if len(first.samples) == ask.n:
         return await media.render(first, npy.MEDIA_TYPE)
-    shape, dtype = (ask.n, *first.spec.shape), np.dtype("<f4")
+    shape, dtype = (ask.n, *first.spec.shape), np.dtype(first.spec.dtype).newbyteorder("<")
     header = npy.header(shape, dtype)
     headers = media.origin(first) | {"Content-Length": str(len(header) + prod(shape) * dtype.itemsize)}
     return Stream(_array(header, dtype, first, parts), media_type=npy.MEDIA_TYPE, headers=headers)

@@ -67,7 +67,7 @@ class Way(ABC):
 class SampleWay(Way):
     """Noise to new data, in the sampler's steps."""
 
-    spec: DataSpec
+    spec: DataSpec  # of the answer's rows: those of networks, and what never varies
     sampler: Sampler
     device: torch.device
 
@@ -85,10 +85,13 @@ class SampleWay(Way):
         return self.sampler.step(state, k, noise)
 
     def finish(self, state: State, noise: Noise) -> Named:
-        return {"samples": self.spec.quantize(self.sampler.finish(state))}
+        return {"samples": self._answered(self.sampler.finish(state))}
 
     def preview(self, state: State, k: Tensor) -> Named:
-        return {"samples": self.spec.quantize(self.sampler.preview(state, k))}
+        return {"samples": self._answered(self.sampler.preview(state, k))}
+
+    def _answered(self, x: Tensor) -> Tensor:
+        return self.spec.restore_constants(self.spec.varying.quantize(x))
 
 
 @final
@@ -105,7 +108,7 @@ class LikelihoodWay(Way):
         return self.scorer.steps
 
     def prepare(self, question: Question) -> State:
-        return _rows(question, "x", self.device), _told(question, self.spec, self.device)
+        return _data(question, "x", self.spec, self.device), _told(question, self.spec, self.device)
 
     def begin(self, given: State, noise: Noise) -> State:
         x, c = given
@@ -152,13 +155,16 @@ class WalkWay(Way):
 
 def way(model: Model, question: Question, device: torch.device) -> Way:
     """The way of a question, shared by all of its key. Raises Unsupported."""
-    family, nets, spec = model.family, model.nets, model.nets.spec
+    family, nets, spec = model.family, model.nets, model.card.spec
 
-    def data(name: str) -> Callable[[Question], State]:
-        return lambda q: (_rows(q, name, device), _told(q, spec, device))
+    def data(question: Question) -> State:
+        return _data(question, "x", spec, device), _told(question, spec, device)
+
+    def codes(question: Question) -> State:
+        return _rows(_tensor(question, "z", torch.float32, device), question, "z"), _told(question, spec, device)
 
     def point(x: Tensor) -> Named:
-        return {"x": spec.clip(x)}
+        return {"x": spec.restore_constants(spec.varying.clip(x))}
 
     match question.op:
         case "sample" if isinstance(family, Samples):
@@ -169,13 +175,13 @@ def way(model: Model, question: Question, device: torch.device) -> Way:
             return LikelihoodWay(spec, family.scorer(nets, options), device)
         case "encode" if isinstance(family, Encodes):
             options = family.EncodeOptions.model_validate(dict(question.options))
-            return WalkWay(data("x"), family.encoder(nets, options), lambda z: {"z": z})
+            return WalkWay(data, family.encoder(nets, options), lambda z: {"z": z})
         case "decode" if isinstance(family, Decodes):
             options = family.DecodeOptions.model_validate(dict(question.options))
-            return WalkWay(data("z"), family.decoder(nets, options), point)
+            return WalkWay(codes, family.decoder(nets, options), point)
         case "reconstruct" if isinstance(family, Encodes) and isinstance(family, Decodes):
             there, back = family.encoder(nets, family.EncodeOptions()), family.decoder(nets, family.DecodeOptions())
-            return WalkWay(data("x"), ThereAndBack(there, back, family.latent_shape(spec)), point)
+            return WalkWay(data, ThereAndBack(there, back, family.latent_shape(spec.varying)), point)
         case "interpolate" if isinstance(family, Decodes):
             return WalkWay(lambda q: _path(model, q, device), family.decoder(nets, family.DecodeOptions()), point)
     can = ", ".join(model.card.capabilities)
@@ -190,7 +196,8 @@ def unsound(name: str) -> str:
 def _path(model: Model, question: Question, device: torch.device) -> State:
     """The codes along an interpolation, (steps, *latent_shape), and the condition they share."""
     family, nets, options = model.family, model.nets, question.options
-    c = _told(question, nets.spec, device)
+    spec = model.card.spec
+    c = _told(question, spec, device)
     if not isinstance(family, Decodes):
         raise Unsupported(f"{model.family.family} cannot decode, so it cannot interpolate")
     if "start" not in question.arrays:
@@ -200,7 +207,7 @@ def _path(model: Model, question: Question, device: torch.device) -> State:
         )
     elif isinstance(family, Encodes):
         encoder = family.encoder(nets, family.EncodeOptions())
-        start, end = (walk(encoder, _tensor(question, name, device), c[:1])[0] for name in ("start", "end"))
+        start, end = (walk(encoder, _data_rows(question, name, spec, device), c[:1])[0] for name in ("start", "end"))
     else:
         raise Unsupported(f"{model.family.family} cannot encode; give start_seed and end_seed")
     return PATHS[options["path"]](start, end, options["steps"]), c
@@ -210,17 +217,27 @@ def _told(question: Question, spec: DataSpec, device: torch.device) -> Tensor:
     """C of each row, (rows, C): zeros where a model that takes a condition is told none."""
     if spec.condition is None or "condition" not in question.arrays:
         return torch.zeros(question.rows, spec.condition_size, device=device)
-    return spec.condition.code(_rows(question, "condition", device))
+    held = getattr(torch, spec.condition.dtype)
+    return spec.condition.code(_rows(_tensor(question, "condition", held, device), question, "condition"))
 
 
-def _rows(question: Question, name: str, device: torch.device) -> Tensor:
-    rows = _tensor(question, name, device)
+def _data(question: Question, name: str, spec: DataSpec, device: torch.device) -> Tensor:
+    """Data for each row, as networks know them: without what never varies."""
+    return _rows(_data_rows(question, name, spec, device), question, name)
+
+
+def _data_rows(question: Question, name: str, spec: DataSpec, device: torch.device) -> Tensor:
+    rows = _tensor(question, name, getattr(torch, spec.dtype), device)
+    return spec.drop_constants(rows).to(getattr(torch, spec.varying.dtype))
+
+
+def _rows(rows: Tensor, question: Question, name: str) -> Tensor:
     if len(rows) != question.rows:
         raise Invalid.field(name, f"has {len(rows)} rows where the question has {question.rows}")
     return rows
 
 
-def _tensor(question: Question, name: str, device: torch.device) -> Tensor:
+def _tensor(question: Question, name: str, dtype: torch.dtype, device: torch.device) -> Tensor:
     if name not in question.arrays:
         raise Invalid.field(name, "is missing")
-    return torch.tensor(question.arrays[name], dtype=torch.float32, device=device)
+    return torch.tensor(question.arrays[name], dtype=dtype, device=device)

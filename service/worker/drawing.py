@@ -40,8 +40,9 @@ def obey(order: SampleOrder, device: torch.device, say: Say, stop: threading.Eve
     """Draw to the last row, or until told to stop; returns the exit code. Raises LaboratoryError."""
     model = _load(order, device)
     try:
-        _check_room(order.file.parent, whole_bytes(order.ask.n, model.nets.spec.shape))
-        with RowsFile(order.file, order.ask.n, model.nets.spec.shape) as file:
+        spec = model.card.spec
+        _check_room(order.file.parent, whole_bytes(order.ask.n, spec.shape, spec.dtype))
+        with RowsFile(order.file, order.ask.n, spec.shape, spec.dtype) as file:
             return _fill(file, order, model, device, say, stop)
     except OSError as error:
         say(Refused(fault=Fault(type="store", detail=f"the file could not be written: {error.strerror or error}")))
@@ -68,7 +69,7 @@ def _fill(
         _take_over(file, order, say)
     told = _Told(file, order.ask.n, say)
     sampler, ask = _sampler(model, order), order.ask
-    spec = model.nets.spec
+    spec = model.card.spec
     c = _code(ask.condition, spec).to(device)
     for rows in chunks(sampler, spec, c, seed=ask.seed, first=file.n_rows, n=ask.n, device=device):
         if stop.is_set():
@@ -118,7 +119,7 @@ def chunks(
             size //= 2
             log.warning("a chunk does not fit into memory; the next ones have %d rows", size)
             continue
-        chunk = spec.quantize(rows).cpu().numpy()
+        chunk = spec.restore_constants(spec.varying.quantize(rows)).cpu().numpy()
         if not np.isfinite(chunk).all():
             raise Diverged(unsound("samples"))
         yield chunk
@@ -136,7 +137,7 @@ def _code(condition: Told | None, spec: DataSpec) -> Tensor:
     """The condition of all rows as networks see it, (1, C): zeros where there is none."""
     if condition is None or spec.condition is None:
         return torch.zeros(1, spec.condition_size)
-    return spec.condition.code(torch.tensor(condition, dtype=torch.float32).view(1, -1))
+    return spec.condition.code(torch.tensor(condition, dtype=torch.float64).view(1, -1))
 
 
 def _n_bytes(file: Path) -> int:

@@ -19,6 +19,7 @@ from typing import final
 import numpy as np
 import torch
 
+from models.conditions import Condition, Vector
 from models.errors import LaboratoryError
 from service.domain import Preview, Question
 from service.errors import Failed, Invalid, ServiceError, TimedOut
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 MAX_CALL_ROWS = 8192
 SURE_AFTER = 16  # calls whose costs were seen
 MAX_CALL_VALUES = 2**20  # numbers in the data of one call
-HUGE = 1e6  # of a condition, in its own units: what may carry networks beyond float32
+HUGE = 1e6  # of a condition, in network units: what may carry networks beyond float32
 
 Arrays = dict[str, np.ndarray]
 
@@ -260,7 +261,7 @@ class Group:
         for ticket in done:
             ticket.info = dict(chosen.info)
             if ticket.suspect:
-                _check(ticket)
+                _check(ticket, self.hold.model.card.spec.condition)
         self.live -= len(done)
         return done
 
@@ -330,24 +331,27 @@ def _is_sound(op: str, array: np.ndarray) -> bool:
     return not np.isnan(array).any() if op == "likelihood" else bool(np.isfinite(array).all())
 
 
-def _check(ticket: Ticket) -> None:
+def _check(ticket: Ticket, kind: Condition | None) -> None:
     """A number that is none is a refusal: of the model, or of given rows too far out for float32."""
     for name, array in ticket.arrays.items():
         if not _is_sound(ticket.question.op, array):
-            given = _far_out(ticket.question.arrays)
+            given = _far_out(ticket.question.arrays, kind)
             if given is None:
                 ticket.error = Failed(unsound(name))
             else:
                 ticket.error = Invalid.field(given, f"gives {name} that are not finite; its values are far too large")
 
 
-def _far_out(arrays: Mapping[str, np.ndarray]) -> str | None:
+def _far_out(arrays: Mapping[str, np.ndarray], kind: Condition | None) -> str | None:
     """The array to blame; a condition only where it is huge, for it comes beside rows and alone."""
     rows = [name for name in arrays if name != "condition"]
     if rows:
         return rows[-1]
-    is_huge = "condition" in arrays and np.abs(arrays["condition"]).max() > HUGE
-    return "condition" if is_huge else None
+    if "condition" not in arrays:
+        return None
+    given = arrays["condition"]
+    units = kind.normal(given) if isinstance(kind, Vector) else given
+    return "condition" if np.abs(units).max() > HUGE else None
 
 
 def _refusal(ticket: Ticket, failure: Exception | None) -> ServiceError:

@@ -1,9 +1,9 @@
 """An npy file of rows that grows, and can be gone on with.
 
-    {header of (n, *shape) float32}{row 0}{row 1}...
+    {header of (n, *shape), float32 or float64}{row 0}{row 1}...
 
-Its header is the same for the same n and shape, so a file that broke off is the beginning of the whole one. What an
-earlier attempt left is copied, never shared: its writer may be frozen, and wake.
+Its header is the same for the same n, shape and type, so a file that broke off is the beginning of the whole one. What
+an earlier attempt left is copied, never shared: its writer may be frozen, and wake.
 """
 
 from __future__ import annotations
@@ -19,26 +19,27 @@ from typing import Self, final
 import numpy as np
 
 from models.durable import sync
+from models.precision import Held
 from models.spec import Shape
 from service import npy
 
-DTYPE = np.dtype("<f4")
 PIECE_BYTES = 2**20
 
 
-def whole_bytes(n: int, shape: Shape) -> int:
+def whole_bytes(n: int, shape: Shape, held: Held = "float32") -> int:
     """The length of the finished file."""
-    return len(npy.header((n, *shape), DTYPE)) + n * prod(shape) * DTYPE.itemsize
+    return len(npy.header((n, *shape), _stored(held))) + n * prod(shape) * _stored(held).itemsize
 
 
 @final
 class RowsFile:
     """A file being written, and the digest of what was written; a context manager."""
 
-    def __init__(self, path: Path, n: int, shape: Shape) -> None:
+    def __init__(self, path: Path, n: int, shape: Shape, held: Held = "float32") -> None:
         self.n_rows = 0
-        self._header = npy.header((n, *shape), DTYPE)
-        self._row_bytes = prod(shape) * DTYPE.itemsize
+        self._dtype = _stored(held)
+        self._header = npy.header((n, *shape), self._dtype)
+        self._row_bytes = prod(shape) * self._dtype.itemsize
         self._path = path
         self._stream = path.open("wb")
         self._sha256 = sha256()
@@ -64,13 +65,13 @@ class RowsFile:
 
     def append(self, rows: np.ndarray) -> None:
         """The next rows, (B, *shape). Raises OSError."""
-        self._put(np.ascontiguousarray(rows, DTYPE).data.cast("B"))
+        self._put(np.ascontiguousarray(rows, self._dtype).data.cast("B"))
         self.n_rows += len(rows)
 
     def go_on_from(self, earlier: Path, most_rows: int) -> Iterator[int]:
         """Copy the rows of a file that broke off, at most so many, yielding after each piece how many there are.
 
-        Nothing where it is the file of another n or shape, or gone. Raises OSError.
+        Nothing where it is the file of another n, shape or type, or gone. Raises OSError.
         """
         if not earlier.exists():
             return
@@ -93,3 +94,7 @@ class RowsFile:
     def _put(self, piece: bytes | memoryview) -> None:
         self._stream.write(piece)
         self._sha256.update(piece)
+
+
+def _stored(held: Held) -> np.dtype:
+    return np.dtype(held).newbyteorder("<")

@@ -26,7 +26,7 @@ def card(name: str, family: Family, spec: DataSpec, *, able: tuple[Op, ...] | No
         family=family.family,
         capabilities=able or capabilities(family),
         spec=spec,
-        latent_shape=family.latent_shape(spec) if isinstance(family, Decodes) else None,
+        latent_shape=family.latent_shape(spec.varying) if isinstance(family, Decodes) else None,
         run={"family": family.model_dump(mode="json")},
         metrics={"validation_nats": 1.5},
         notes=family.notes,

@@ -44,7 +44,7 @@ class Kept:
 
 def kept(name: str, family: Family, spec: DataSpec, *, able: tuple[Op, ...] | None = None) -> Kept:
     torch.manual_seed(0)
-    return Kept(card(name, family, spec, able=able), family, family.build(spec).eval())
+    return Kept(card(name, family, spec, able=able), family, family.build(spec.varying).eval())
 
 
 def models() -> list[Kept]:

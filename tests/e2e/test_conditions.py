@@ -18,7 +18,7 @@ from service.cli.app import app
 from service.client import Client, Refused
 from service.domain import Op
 from service.rpc.pb import pushforward_pb2_grpc as pb_grpc
-from tests.e2e.running import ROOT
+from tests.e2e.running import ROOT, Up
 from tests.e2e.test_every_family import OPS, field_of, over_grpc, small, stub
 
 __all__ = ["stub"]  # a fixture
@@ -95,3 +95,43 @@ def test_a_file_of_samples_has_their_condition(trained: Trained, client: Client,
     assert drawn.exit_code == 0, drawn.output
     answered = json.loads(CliRunner().invoke(app, words, **shell).stdout)["samples"]
     np.testing.assert_allclose(np.load(file), answered, rtol=1e-4, atol=1e-4)
+
+
+def test_a_table_far_from_zero_keeps_its_precision_from_the_file_to_the_files_of_its_users(
+    up: Up, client: Client, tmp_path: Path
+) -> None:
+    z = np.random.default_rng(0).standard_normal((200, 3))
+    c = 1e9 + z[:, 2:]
+    x = np.column_stack([1e8 + z[:, 0], np.full(200, 123456789.0), 1e-13 * z[:, 1]])
+    up.place.data_root.mkdir(exist_ok=True)
+    np.savez(up.place.data_root / "far.npz", x=x, c=c)
+    run = {
+        "family": small("flow", "digits"),
+        "data": {"source": "npy", "path": "far.npz", "condition": "vector"},
+        "budget": {"steps": 20},
+    }
+    *_, (_, last) = client.watch(client.train("far", run=run)["id"])
+    assert last["state"] == "succeeded", last["error"]
+    card = client.get("/models/far")
+    assert card["notes"] == [
+        "Constant in the data: column 1 (123456789): kept as it is in samples, outside of densities; rows with another "
+        "value there are refused."
+    ]
+    np.save(tmp_path / "c.npy", c[:50])
+    shell = {"env": {"PUSHFORWARD_URL": client.url}}
+    asks = [
+        ["--npy", "answer.npy", "--condition", str(tmp_path / "c.npy")],
+        ["--out", "file.npy", "--condition", "[1e9]"],
+    ]
+    for words in asks:
+        words[1] = str(tmp_path / words[1])
+        assert CliRunner().invoke(app, ["sample", "far", "-n", "50", *words], **shell).exit_code == 0
+        rows = np.load(words[1])
+        assert (rows.dtype, len(np.unique(rows[:, 0])), (rows[:, 1] == 123456789.0).all()) == (np.float64, 50, True)
+        assert np.abs(rows[:, 0] - 1e8).max() < 100
+        assert 0 < np.abs(rows[:, 2]).max() < 1e-11
+        scored = CliRunner().invoke(
+            app, ["likelihood", "far", "--x", words[1], "--condition", str(tmp_path / "c.npy")], **shell
+        )
+        log_p = np.array(json.loads(scored.stdout)["log_prob"])
+        assert np.median(log_p) == pytest.approx(-2 * 1.42 + 13 * np.log(10), abs=1.5)

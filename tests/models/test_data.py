@@ -136,16 +136,19 @@ def test_vectors_are_normalized_column_by_column(tmp_path: Path) -> None:
     source.outline(tmp_path)
     rows = source.rows(tmp_path)
     spec = source.spec(rows)
-    assert rows.x.dtype == np.float32
+    assert rows.x.dtype == np.float64
     assert spec.shift == pytest.approx(VECTORS.mean(0), rel=1e-5)
     assert spec.scale == pytest.approx(VECTORS.std(0), rel=1e-5)
     assert spec.levels is None
 
 
 def test_a_constant_column_is_not_divided_by_zero(tmp_path: Path) -> None:
-    np.save(tmp_path / "x.npy", np.ones((20, 2)))
+    np.save(tmp_path / "x.npy", np.ones((20, 2)) * [1, 0] + np.arange(20)[:, None] * [0, 1])
     source = Npy(path="x.npy")
-    assert source.spec(source.rows(tmp_path)).scale == (1.0, 1.0)
+    spec = source.spec(source.rows(tmp_path))
+    assert (spec.scale[0], spec.constants) == (1.0, ((0, 1.0),))
+    np.save(tmp_path / "x.npy", np.ones((20, 2)))
+    assert "nothing to learn" in refused(source, tmp_path).message
 
 
 def test_bytes_are_images_of_256_levels_with_labels_from_an_npz(tmp_path: Path) -> None:

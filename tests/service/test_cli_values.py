@@ -11,14 +11,27 @@ from service.cli.values import array, condition_of
 
 
 @pytest.mark.parametrize(
+    ("saved", "read"),
+    [(np.float64, np.float64), (np.float32, np.float32), (np.float16, np.float32), (np.int64, np.float64)],
+)
+def test_a_file_keeps_its_precision(tmp_path: Path, saved: type, read: type) -> None:
+    x = np.array([[3, 1], [100, 7]], saved)
+    np.save(tmp_path / "x.npy", x)
+    found = array(str(tmp_path / "x.npy"))
+    assert found.dtype == read
+    np.testing.assert_array_equal(found, x)
+
+
+@pytest.mark.parametrize(
     ("stored", "says"),
     [
-        (np.array([[1.0, np.nan]]), "no finite float32; drop or fill them"),
-        (np.array([[1.0, 1e300]]), "no finite float32; drop or fill them"),
-        (np.array([["1", "2"]]), "holds <U1; save float, integer or boolean numbers"),
+        (np.array([[1.0, np.nan]]), "NaN or infinite; drop or fill them"),
+        (np.array([[1.0, -np.inf]]), "NaN or infinite; drop or fill them"),
+        (np.array([["1", "2"]]), "holds <U1; save floats or integers"),
+        (np.array([[True]]), "holds booleans; save 0 and 1, with astype(numpy.uint8)"),
         (np.array([[1j]]), "holds complex128; save float"),
     ],
-    ids=["nan", "beyond float32", "text", "complex"],
+    ids=["nan", "infinite", "text", "booleans", "complex"],
 )
 def test_a_file_without_finite_numbers_is_refused_before_it_is_sent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], stored: Any, says: str

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import InvalidData
 from models.family import Config
-from models.spec import DataSpec
+from models.spec import DataSpec, levels_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,17 +61,18 @@ class Likelihood(Config, ABC):
         """
 
 
-def bounds(spec: DataSpec) -> tuple[float, float]:
-    """The range of bounded data."""
-    if spec.low is None or spec.high is None:
-        raise ValueError("unbounded data have no such likelihood")
-    return spec.low, spec.high
+def level_count(spec: DataSpec) -> int:
+    """How many levels the data have."""
+    if spec.levels is None:
+        raise ValueError("continuous data have no levels")
+    return spec.levels
 
 
 def check_levels(spec: DataSpec, likelihood: str) -> None:
     """Raises InvalidData where data have no levels."""
     if spec.levels is None:
         raise InvalidData(
-            f'{likelihood} needs data with levels, these have none; use {{"likelihood": "gaussian"}}',
+            f"{likelihood} needs data with levels, these have none; {levels_of(spec)}; else use "
+            '{"likelihood": "gaussian"}',
             field="run.family.likelihood",
         )

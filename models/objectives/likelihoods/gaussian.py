@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal, final
 from pydantic import PositiveFloat
 
 from models.lazy import torch
-from models.objectives.likelihoods.base import Likelihood, bounds
+from models.objectives.likelihoods.base import Likelihood, level_count
 from models.objectives.normal_bins import log_probability
 from models.spec import DataSpec
 
@@ -64,7 +64,7 @@ class Gaussian(Likelihood):
         if spec.levels is not None:
             return self._log_level(spec, x, standard, log_scale).flatten(1).sum(1)
         per_element = -0.5 * standard**2 - log_scale - 0.5 * log(2 * pi)
-        return per_element.flatten(1).sum(1) + spec.log_jacobian
+        return per_element.flatten(1).sum(1).double() + spec.log_jacobian
 
     def mean(self, spec: DataSpec, y: Tensor) -> Tensor:
         mu = spec.denormalize(self._read(y, y)[0])
@@ -76,13 +76,12 @@ class Gaussian(Likelihood):
 
     def _log_level(self, spec: DataSpec, x: Tensor, standard: Tensor, log_scale: Tensor) -> Tensor:
         """Log P of each element's level, (B, *shape)."""
-        low, high = bounds(spec)
         half = (
             torch.as_tensor(spec.scale, dtype=standard.dtype, device=standard.device).reciprocal() * spec.bin_width / 2
         )
         half = half.view(spec.shape if len(spec.scale) > 1 else (1,)) * (-log_scale).exp()
-        margin = spec.bin_width / 2
-        return log_probability(standard, half, x < low + margin, x > high - margin)
+        level = spec.to_level(x)
+        return log_probability(standard, half, level <= 0, level >= level_count(spec) - 1)
 
     def _read(self, y: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
         """Mu, (B, *shape), and log sigma."""

@@ -16,7 +16,7 @@ from models.objectives.levels import (
     logistic_mixture_log_prob,
     logistic_mixture_mean,
 )
-from models.objectives.likelihoods.base import Likelihood, bounds, check_levels
+from models.objectives.likelihoods.base import Likelihood, check_levels, level_count
 from models.spec import DataSpec
 
 if TYPE_CHECKING:
@@ -34,18 +34,14 @@ class Leveled(Likelihood):
         return True
 
     def log_prob(self, spec: DataSpec, x: Tensor, y: Tensor, log_scale: Tensor) -> Tensor:
-        low, _ = bounds(spec)
-        level = ((x - low) / spec.bin_width).round().long()
-        return self.level_log_prob(spec, self._of_each(spec, y), level).flatten(1).sum(1)
+        return self.level_log_prob(spec, self._of_each(spec, y), spec.to_level(x)).flatten(1).sum(1)
 
     def mean(self, spec: DataSpec, y: Tensor) -> Tensor:
-        low, _ = bounds(spec)
-        return low + spec.bin_width * self.level_mean(spec, self._of_each(spec, y))
+        return spec.from_level(self.level_mean(spec, self._of_each(spec, y)))
 
     def draw(self, spec: DataSpec, y: Tensor, log_scale: Tensor, noise: Noise) -> Tensor:
-        low, _ = bounds(spec)
         first, second = noise.uniform(1, spec.shape), noise.uniform(2, spec.shape)
-        return low + spec.bin_width * self.level_draw(spec, self._of_each(spec, y), first, second)
+        return spec.from_level(self.level_draw(spec, self._of_each(spec, y), first, second))
 
     @abstractmethod
     def level_log_prob(self, spec: DataSpec, params: Tensor, level: Tensor) -> Tensor:
@@ -112,10 +108,3 @@ class DiscretizedLogistic(Leveled):
 
     def level_draw(self, spec: DataSpec, params: Tensor, first: Tensor, second: Tensor) -> Tensor:
         return logistic_mixture_draw(params, first, second, level_count(spec))
-
-
-def level_count(spec: DataSpec) -> int:
-    """How many levels the data have."""
-    if spec.levels is None:
-        raise ValueError("continuous data have no levels")
-    return spec.levels

@@ -1,10 +1,12 @@
 """Distributions over levels add up to one, draws follow them, and means are theirs (float64)."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from models.objectives.levels import (
     categorical_draw,
@@ -97,6 +99,34 @@ def test_the_mean_of_a_mixture_is_that_of_its_probabilities() -> None:
     p = logistic_mixture_log_prob(LOGISTICS.expand(17, -1, 1), every_level(17), 17).exp()
     expected = float((p * every_level(17)).sum())
     assert float(logistic_mixture_mean(LOGISTICS, 17)) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("log_scale", [-7.0, -5.5, -4.0, -2.0, 0.0, 4.0])
+@pytest.mark.parametrize("mean", [-1.2, -0.999, 0.123, 1.0, 1e3])
+@pytest.mark.parametrize("levels", [83, 1024, 4001])
+def test_the_mean_of_many_levels_is_that_of_their_probabilities(levels: int, mean: float, log_scale: float) -> None:
+    p = logistic_mixture_log_prob(rows(levels, 0.0, mean, log_scale), every_level(levels), levels).exp()
+    expected = float((p * every_level(levels)).sum())
+    assert float(logistic_mixture_mean(rows(1, 0.0, mean, log_scale), levels)) == pytest.approx(expected, abs=1e-6)
+
+
+class Operations(TorchFunctionMode):
+    """Counts calls of torch."""
+
+    n = 0
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.n += 1
+        return function(*args, **kwargs or {})
+
+
+def test_a_mean_of_65536_levels_takes_no_more_than_one_of_256() -> None:
+    counts = []
+    for levels in (256, 65536):
+        with Operations() as operations:
+            logistic_mixture_mean(LOGISTICS, levels)
+        counts.append(operations.n)
+    assert counts[0] == counts[1] > 0
 
 
 def chi_square(level: Tensor, p: Tensor) -> float:

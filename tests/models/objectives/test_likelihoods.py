@@ -26,6 +26,16 @@ def test_the_binomial_probabilities_of_all_levels_add_up_to_one(y: float) -> Non
     assert float(log_prob.exp().sum()) == pytest.approx(1, rel=1e-12)
 
 
+@pytest.mark.parametrize("y", [-12.0, 0.3, 9.0])
+def test_binomial_draws_of_many_tosses_have_their_mean_and_their_deviation(y: float) -> None:
+    spec, n = DataSpec(shape=(2_000,), low=-5, high=5, levels=65536, shift=(0.0,), scale=(5.0,)), 65535
+    x = Binomial().draw(spec, torch.full((1, 2_000), y), NO_SCALE, Noise.rows(0, 1))
+    level, s = spec.to_level(x).double(), 1 / (1 + math.exp(-y))
+    deviation = (n * s * (1 - s)) ** 0.5
+    assert float(level.mean()) == pytest.approx(n * s, abs=5 * deviation / 2_000**0.5)
+    assert float(level.std()) == pytest.approx(deviation, rel=0.1)
+
+
 def test_binomial_draws_have_the_binomial_frequencies() -> None:
     n, logit = 50_000, 0.7
     y = torch.full((n, 1), logit, dtype=torch.float64)

@@ -14,6 +14,7 @@ MOONS = "moons@1"
 DOTS = "dots@1"
 STEPS = "steps@1"
 TOLD = "told@1"
+FAR = "far@1"
 
 
 def put_model(store: Path, reference: str = MOONS, *, latent: int = 2, seed: int = 0) -> Path:
@@ -45,6 +46,15 @@ def put_told(store: Path) -> Path:
     """The same, told which moon."""
     family = {"family": "diffusion", "width": 16, "depth": 1, "steps": 20}
     return _put(store, TOLD, {"family": family, "data": {"source": "two_moons", "condition": "label"}})
+
+
+def put_far(store: Path) -> Path:
+    """A VAE of a column far from zero, one that never varies, and an ordinary one."""
+    store.mkdir(parents=True, exist_ok=True)
+    z = np.random.default_rng(0).standard_normal((40, 2))
+    np.save(store / "far.npy", np.column_stack([1e8 + z[:, 0], np.full(40, 123456789.0), z[:, 1]]))
+    family = {"family": "vae", "latent": 2, "width": 16, "depth": 1}
+    return _put(store, FAR, {"family": family, "data": {"source": "npy", "path": "far.npy"}})
 
 
 def _put(store: Path, reference: str, fields: dict[str, Any], *, noise: float = 0.1) -> Path:

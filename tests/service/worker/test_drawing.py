@@ -24,7 +24,19 @@ from service.worker.drawing import chunks
 from service.worker.lines import DONE, SampleOrder
 
 from .conftest import Bench, until
-from .models_on_disk import DOTS, MOONS, STEPS, TOLD, put_dots, put_model, put_spoiled, put_steps, put_told
+from .models_on_disk import (
+    DOTS,
+    FAR,
+    MOONS,
+    STEPS,
+    TOLD,
+    put_dots,
+    put_far,
+    put_model,
+    put_spoiled,
+    put_steps,
+    put_told,
+)
 from .test_supervisor import child_of, kill_child
 
 torch.set_num_threads(1)
@@ -69,6 +81,17 @@ def test_a_sampling_ends_as_a_file_of_the_rows_that_its_seed_gives(bench: Bench)
     np.testing.assert_allclose(rows[:5], drawn(bench, ask, 0, 5), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(rows[-5:], drawn(bench, ask, 2995, 5), rtol=1e-5, atol=1e-6)
     assert not (bench.settings.store / ".jobs" / job_id).exists()
+
+
+def test_a_file_of_data_far_from_zero_keeps_what_tells_its_rows_apart(bench: Bench) -> None:
+    put_far(bench.settings.store)
+    job_id = bench.create_sampling(Sampling(model=FAR, n=3000, seed=1))
+    bench.supervisor.run(job_id)
+    rows = np.load(file_of(bench, bench.job(job_id)))
+    assert (rows.shape, rows.dtype) == ((3000, 3), np.float64)
+    assert len(np.unique(rows[:, 0])) == 3000
+    assert np.abs(rows[:, 0] - 1e8).max() < 100
+    assert (rows[:, 1] == 123456789.0).all()
 
 
 class Patient(Sampler):

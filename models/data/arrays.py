@@ -1,0 +1,77 @@
+"""Arrays of a file as rows, labels and vectors, in types that keep what was saved; what they are not is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.data.source import MAX_CLASSES, MIN_ROWS
+from models.errors import InvalidData
+
+MAX_CONDITION = 1024  # numbers of a condition
+BOOLEAN = "save 0 and 1 as numbers, with astype(numpy.uint8)"
+
+
+def as_rows(x: NDArray[Any], name: str) -> NDArray[Any]:
+    """Rows in a type that keeps what was saved: bytes, float32, float64. Raises InvalidData."""
+    return x if x.dtype == np.uint8 else _finite(x, f"{name!r}", "path")
+
+
+def check_rows(shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> None:
+    """Raises InvalidData."""
+    if dtype.kind == "b":
+        raise InvalidData(f"{name!r} holds booleans; {BOOLEAN}, and give low 0, high 1, levels 2", field="path")
+    if dtype.kind not in "fiu" or len(shape) not in (2, 3, 4) or shape[0] < MIN_ROWS or 0 in shape:
+        raise InvalidData(
+            f"{name!r} holds {dtype} of shape {list(shape)}; give at least {MIN_ROWS} rows of numbers: (N, D), "
+            "(N, H, W), (N, C, H, W) or (N, H, W, C)",
+            field="path",
+        )
+
+
+def as_labels(y: NDArray[Any], n: int, name: str) -> NDArray[np.int64]:
+    """Raises InvalidData."""
+    check_labels(y.shape, y.dtype, n, name)
+    if y.min() < 0 or y.max() >= MAX_CLASSES:
+        raise _no_labels(n, name, f"it holds {y.min()} to {y.max()}: number the classes from 0")
+    return y.astype(np.int64)
+
+
+def check_labels(shape: tuple[int, ...], dtype: np.dtype[Any], n: int, name: str) -> None:
+    """Raises InvalidData."""
+    if dtype.kind not in "iu":
+        raise _no_labels(n, name, f"it holds {dtype}: save whole numbers, with astype(numpy.int64)")
+    if shape != (n,):
+        raise _no_labels(n, name, f"it has shape {list(shape)}: one label for each row, (N,)")
+
+
+def _no_labels(n: int, name: str, why: str) -> InvalidData:
+    return InvalidData(
+        f"`y` of {name!r} must be {n} labels 0, 1, 2, ..., below {MAX_CLASSES}; {why}", field="condition"
+    )
+
+
+def check_vectors(shape: tuple[int, ...], dtype: np.dtype[Any], n: int, name: str) -> None:
+    """Raises InvalidData."""
+    if dtype.kind == "b":
+        raise InvalidData(f"`c` of {name!r} holds booleans; {BOOLEAN}", field="condition")
+    if len(shape) != 2 or shape[0] != n or dtype.kind not in "fiu" or not 1 <= shape[1] <= MAX_CONDITION:
+        raise InvalidData(f"`c` of {name!r} must be {n} vectors of up to {MAX_CONDITION} numbers", field="condition")
+
+
+def as_vectors(c: NDArray[Any], n: int, name: str) -> NDArray[Any]:
+    """Raises InvalidData."""
+    check_vectors(c.shape, c.dtype, n, name)
+    return _finite(c, f"`c` of {name!r}", "condition")
+
+
+def _finite(x: NDArray[Any], what: str, field: str) -> NDArray[Any]:
+    """As float32 what was saved so or in half of it, the rest as float64. Raises InvalidData."""
+    small = x.dtype.kind == "f" and x.dtype.itemsize <= 4
+    with np.errstate(over="ignore"):
+        x = x.astype(np.float32 if small else np.float64, copy=False)
+    if not np.isfinite(x).all():
+        raise InvalidData(f"{what} holds values that are NaN or infinite; drop or fill them", field=field)
+    return x
