@@ -46,7 +46,7 @@ class Hosts:
         name = _without_port(host)
         if name in self._names or "*" in self._names or (self._suffixes and name.endswith(self._suffixes)):
             return True
-        address = _address(name.strip("[]"))
+        address = _address(name)
         return address is not None and (address.is_loopback or self._is_everywhere or f"{address}" in self._names)
 
 
@@ -98,6 +98,6 @@ def _without_port(host: str) -> str:
 
 def _address(name: str) -> IPv4Address | IPv6Address | None:
     try:
-        return ip_address(name.strip("[]"))
+        return ip_address(name[1:-1] if name[:1] == "[" and name[-1:] == "]" else name)
     except ValueError:
         return None
