@@ -101,7 +101,7 @@ def _warn_exposed(settings: Settings) -> None:
     if exposed:
         log.warning(
             "%s answers more than this machine, and anybody who reaches it: put a proxy before it that knows its "
-            "users, see docs/settings.md#a-proxy",
+            "users, see docs/settings.md",
             " and ".join(exposed),
         )
 
