@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -99,6 +100,19 @@ class Lease:
         if self._held_bytes:
             self._intake.give_back(self._held_bytes)
             self._held_bytes = 0
+
+
+@contextmanager
+def uncollected(n_bytes: int) -> Iterator[None]:
+    """Make many containers without looking for cycles, of which JSON has none: that would be most of the time."""
+    pauses = n_bytes > SMALL_BYTES and gc.isenabled()
+    if pauses:
+        gc.disable()
+    try:
+        yield
+    finally:
+        if pauses:
+            gc.enable()
 
 
 def _trim() -> None:

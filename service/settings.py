@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     max_values: int = Field(16_000_000, ge=1)  # numbers in one answer
     max_body_bytes: int = Field(64 * 2**20, ge=1024)
     max_json_bytes: int = Field(4 * 2**20, ge=1024)  # of a JSON body, and of a message outside of its tensors
-    max_json_values: int = Field(1_000_000, ge=1)  # in a JSON body
+    max_json_values: int = Field(500_000, ge=1)  # in a JSON body
     max_header_bytes: int = Field(64 * 2**10, ge=8192)  # of a request's address and headers, or a call's metadata
     max_bodies_bytes: int = Field(256 * 2**20, ge=1024)  # of all bodies that one gateway process holds
     max_connections: int = Field(1000, ge=1)  # REST, of one gateway process

@@ -22,7 +22,7 @@ from service.answers import Answer, Likelihoods, Preview, Samples
 from service.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct
 from service.errors import FieldError, Invalid, Malformed, NotAcceptable, TooLarge, UnsupportedMedia
 from service.gateway import events, pictures
-from service.intake import Intake
+from service.intake import Intake, uncollected
 from service.validation import MAX_FAULTS, MAX_FIELD_CHARS, Model, parse
 
 JSON = "application/json"
@@ -136,7 +136,8 @@ def _json(body: bytes, max_values: int) -> object:
     if len(body) > max_values and body.count(b",") >= max_values:
         raise TooLarge(f"the JSON body holds more than {max_values} values; send arrays as npy, or ask in parts")
     try:
-        return orjson.loads(body)
+        with uncollected(len(body)):
+            return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Malformed(f"the body is not JSON: {error}") from error
 
