@@ -90,7 +90,7 @@ def _bad_query(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         return _failed(request, error)
     complaints = [{**complaint, "loc": complaint["loc"][1:]} for complaint in error.errors()]  # query | path | header
-    return response(invalid(complaints, {}), request.scope["path"])
+    return response(invalid(complaints, None), request.scope["path"])
 
 
 def _bad_route(request: Request, error: Exception) -> Response:
