@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection
 
 from service.application import Application
 from service.domain import State
-from service.errors import Unavailable
+from service.errors import ServiceError, Unavailable
 from service.rpc import convert
 from service.rpc.calls import Calls, Context
 from service.rpc.pb import pushforward_pb2 as pb
