@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, final, overload
 
@@ -28,6 +29,7 @@ from service.answers import Answer, Codes, FamilyCard, Likelihoods, Points, Pres
 from service.commands import AnyAsk, Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample, Train
 from service.domain import EVENT_ID_PATTERN, Card, Event, Job, Name, Reference, Reply, State, Worker
 from service.errors import Conflict, Invalid, NotFound, Unavailable
+from service.intake import Intake
 from service.ports import Asks, Files, Jobs, Models, NewJob, Reach, Wakeups, Workers
 from service.questions import Subject, option_types
 from service.settings import Settings
@@ -54,6 +56,11 @@ class Application:
     files: Files
     settings: Settings
     subjects: dict[str, Subject] = field(default_factory=dict, repr=False)  # what was asked lately, by reference
+
+    @cached_property
+    def intake(self) -> Intake:
+        """What this process takes in at a time, through all its APIs."""
+        return Intake(self.settings)
 
     # --- jobs ---
 
@@ -128,12 +135,20 @@ class Application:
         """Ask for a job's end. Raises NotFound."""
         return await self.jobs.cancel(job_id)
 
-    async def watch(self, job_id: str, *, after: str = "0") -> AsyncIterator[Event]:
-        """A job's events after one that was seen, to its end. Raises NotFound, Invalid before the first event."""
+    async def watch(self, job_id: str, *, after: str = "0") -> AsyncIterator[Event] | None:
+        """A job's events after one that was seen, to its end; None where the job is over and all were seen.
+
+        Raises NotFound, Invalid before the first event.
+        """
         if not re.fullmatch(EVENT_ID_PATTERN, after):
             raise Invalid.field("after", "must be the id of an event (in HTTP: Last-Event-ID), or 0 for all")
-        await self.jobs.get(job_id)
-        return self.jobs.watch(job_id, after=after)
+        job = await self.jobs.get(job_id)
+        events = self.jobs.watch(job_id, after=after)
+        if not job.state.is_final:
+            return events
+        async for first in events:  # of a job that is over this waits for nothing
+            return _from(first, events)
+        return None
 
     # --- asks ---
 
@@ -266,6 +281,13 @@ class JobFile:
     def read(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes]:
         """Bytes start, ..., stop - 1 in pieces. Raises NotFound where it goes meanwhile."""
         return self._files.read(self.job, start, self.n_bytes if stop is None else stop)
+
+
+async def _from(first: Event, rest: AsyncIterator[Event]) -> AsyncIterator[Event]:
+    """The first, and the rest."""
+    yield first
+    async for event in rest:
+        yield event
 
 
 def _check_key(idempotency_key: str | None) -> None:

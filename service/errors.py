@@ -7,6 +7,10 @@
     ├── Unsupported              CONFLICT        the model lacks the capability; names those it has
     ├── Conflict                 CONFLICT        the request contradicts the present state
     ├── TooLarge                 TOO_LARGE       the body passes a stated limit
+    ├── HeadersTooLarge          HEADERS_TOO_LARGE   the headers pass a stated limit
+    ├── TooSlow                  TOO_SLOW        the request did not arrive in time
+    ├── Misdirected              MISDIRECTED     the request is for a host that this service is not
+    ├── Forbidden                FORBIDDEN       a page of another site sent the request
     ├── UnsupportedMedia         UNSUPPORTED_MEDIA   a body in a format this door does not read
     ├── NotAcceptable            NOT_ACCEPTABLE  an answer was wanted in a format it cannot take
     ├── Overloaded               OVERLOADED      the queue is full; try again after `retry_after_s`
@@ -30,6 +34,10 @@ class Kind(StrEnum):
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
     TOO_LARGE = "too_large"
+    HEADERS_TOO_LARGE = "headers_too_large"
+    TOO_SLOW = "too_slow"
+    MISDIRECTED = "misdirected"
+    FORBIDDEN = "forbidden"
     UNSUPPORTED_MEDIA = "unsupported_media"
     NOT_ACCEPTABLE = "not_acceptable"
     OVERLOADED = "overloaded"
@@ -100,6 +108,30 @@ class TooLarge(ServiceError):
     """A stated limit is passed."""
 
     kind, slug, title = Kind.TOO_LARGE, "too-large", "The request is too large"
+
+
+class HeadersTooLarge(ServiceError):
+    """The headers pass a stated limit."""
+
+    kind, slug, title = Kind.HEADERS_TOO_LARGE, "headers-too-large", "The headers are too large"
+
+
+class TooSlow(ServiceError):
+    """The request did not arrive in time."""
+
+    kind, slug, title = Kind.TOO_SLOW, "too-slow", "The request did not arrive in time"
+
+
+class Misdirected(ServiceError):
+    """The request is for another host."""
+
+    kind, slug, title = Kind.MISDIRECTED, "misdirected", "The request is for another host"
+
+
+class Forbidden(ServiceError):
+    """A page of another site sent the request."""
+
+    kind, slug, title = Kind.FORBIDDEN, "forbidden", "The request comes from another site"
 
 
 class UnsupportedMedia(ServiceError):

@@ -6,6 +6,8 @@ SIGTERM or SIGINT: health says NOT_SERVING; no new connections; event streams en
 from __future__ import annotations
 
 import asyncio
+import logging
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -18,15 +20,21 @@ from fastapi import FastAPI
 from service.application import Application
 from service.background import Tasks, begin
 from service.gateway.app import create
+from service.gateway.connections import Config
+from service.gateway.hosts import is_local
 from service.listening import say_listening
 from service.rpc.server import Door
+from service.settings import Settings
 from service.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from service.spans import DoorTracing
 
+SPARE_FILES = 1024  # of Redis, of files that are read, of connections about to be closed
 GRACE_S = 10  # for asks at work when the doors close
 BACKLOG = 2048
+
+log = logging.getLogger(__name__)
 
 
 @final
@@ -52,9 +60,11 @@ async def serve(
     stopping, closing = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    _allow_connections(settings)
     listener = _listen(settings.http_host, settings.http_port, shared)
     rpc = Door(application, telemetry, closing, tracing, shared=shared)
-    rest = Uvicorn(_config(create(application, telemetry, closing, tracing)))
+    rest = Uvicorn(_config(create(application, telemetry, closing, tracing), settings, telemetry))
+    _warn_exposed(settings)
     serving = begin(rest.serve(sockets=[listener]), "REST")
     await rpc.open()
     while not (rest.started or serving.done()):
@@ -84,10 +94,32 @@ def _listen(host: str, port: int, shared: bool) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=shared)
 
 
-def _config(app: FastAPI) -> uvicorn.Config:
-    return uvicorn.Config(
+def _warn_exposed(settings: Settings) -> None:
+    """Nobody is authenticated here."""
+    hosts = {"REST": settings.http_host, "gRPC": settings.grpc_host}
+    exposed = [f"{name} at {host}" for name, host in hosts.items() if not is_local(host)]
+    if exposed:
+        log.warning(
+            "%s answers more than this machine, and anybody who reaches it: put a proxy before it that knows its "
+            "users, see docs/settings.md",
+            " and ".join(exposed),
+        )
+
+
+def _allow_connections(settings: Settings) -> None:
+    """A connection is an open file, of which a process may have few unless it asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = settings.max_connections + settings.max_calls + SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _config(app: FastAPI, settings: Settings, telemetry: Telemetry) -> Config:
+    return Config(
         app,
-        http="httptools",
+        settings,
+        telemetry,
         ws="none",
         lifespan="off",
         backlog=BACKLOG,

@@ -1,11 +1,34 @@
 """The environment, as one frozen object. Every setting is `PUSHFORWARD_` and its name in capitals."""
 
 import os
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _parts(text: object) -> object:
+    return [part.strip().lower() for part in text.split(",") if part.strip()] if isinstance(text, str) else text
+
+
+def _check_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    for origin in origins:
+        if origin != "*" and not re.fullmatch(r"https?://[^/?#\s]+", origin):
+            raise ValueError(f"{origin!r} is no origin; write scheme://host or scheme://host:port, or * for all")
+    return origins
+
+
+def _check_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    for host in hosts:
+        if host != "*" and not re.fullmatch(r"(\*\.)?[^/:@*\s]+|\[[0-9a-f:.]+\]", host):
+            raise ValueError(f"{host!r} is no host; write a name without scheme and port, *.name, or * for all")
+    return hosts
+
+
+Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parts), AfterValidator(_check_hosts)]
+Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parts), AfterValidator(_check_origins)]
 
 
 class Settings(BaseSettings):
@@ -24,6 +47,8 @@ class Settings(BaseSettings):
     grpc_host: str = "127.0.0.1"
     grpc_port: int = Field(8001, ge=0, le=65535)
     gateways: int = Field(1, ge=1)  # processes that share these ports
+    allowed_hosts: Hosts = ()  # of the Host header, beside loopback and the address that is bound
+    cors_origins: Origins = ()  # pages of these may call from a browser
 
     metrics_host: str = "127.0.0.1"  # of a worker
     metrics_port: int = Field(0, ge=0, le=65535)  # of a worker; 0 for none
@@ -36,6 +61,14 @@ class Settings(BaseSettings):
     max_file_bytes: int = Field(8 * 2**30, ge=1024)  # of such a file
     max_values: int = Field(16_000_000, ge=1)  # numbers in one answer
     max_body_bytes: int = Field(64 * 2**20, ge=1024)
+    max_json_bytes: int = Field(4 * 2**20, ge=1024)  # of a JSON body, and of a message outside of its tensors
+    max_json_values: int = Field(500_000, ge=1)  # in a JSON body
+    max_header_bytes: int = Field(64 * 2**10, ge=8192)  # of a request's address and headers, or a call's metadata
+    max_bodies_bytes: int = Field(256 * 2**20, ge=1024)  # of all bodies that one gateway process holds
+    max_connections: int = Field(1000, ge=1)  # REST, of one gateway process
+    max_calls: int = Field(1000, ge=1)  # gRPC, of one gateway process
+    header_timeout_s: float = Field(10.0, gt=0)  # from a request's first byte to the end of its headers
+    body_timeout_s: float = Field(60.0, gt=0)  # from there to the end of its body
     max_pending_rows: int = Field(100_000, ge=1)  # waiting at one gateway
     max_queued_jobs: int = Field(1000, ge=1)
 

@@ -1,12 +1,18 @@
-"""From what a client sent to a command, and from pydantic's complaints to ours: fields as the client wrote them."""
+"""From what a client sent to a command, and from pydantic's complaints to ours: fields as the client wrote them.
+
+The work is linear in what was sent, and the refusal is short, however much is wrong: values outside of arrays are
+counted before they are validated, and the first faults stand for all.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
-from typing import Any, TypeVar
+from functools import lru_cache
+from itertools import islice, pairwise
+from typing import Any, TypeVar, get_args
 
+import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from models.errors import InvalidInput
@@ -14,12 +20,19 @@ from service.errors import FieldError, Invalid
 
 Model = TypeVar("Model", bound=BaseModel)
 
+MAX_FAULTS = 20  # told of one request
+MAX_FIELD_CHARS = 200
+MAX_MESSAGE_CHARS = 1000
+MAX_SETTINGS = 50_000  # values of one request outside of its arrays
+
 # A default that depends on a faulty field: the fault itself is reported too.
 _ECHOES = frozenset({"default_factory_not_called"})
+_NESTED = (dict, list)
 
 
 def parse(model: type[Model], fields: object, *, within: str = "") -> Model:
     """`fields` as a `model`; `within` is the field that holds them. Raises Invalid."""
+    check_size(fields, arrays=_arrays(model), within=within)
     try:
         return model.model_validate(fields)
     except ValidationError as error:
@@ -35,31 +48,64 @@ def refusing(field: str) -> Iterator[None]:
         raise Invalid.field(error.field or field, error.message) from error
 
 
+def check_size(fields: object, *, arrays: frozenset[str] = frozenset(), within: str = "") -> None:
+    """Refuse more values than any request needs outside of its `arrays`. Raises Invalid."""
+    if not isinstance(fields, dict):
+        return  # refused as a whole
+    left = MAX_SETTINGS
+    for name, value in fields.items():
+        left -= 1
+        if left >= 0 and isinstance(value, dict | list) and name not in arrays:
+            left = _count(value, left)
+        if left < 0:
+            field = ".".join(part for part in (within, str(name)[:MAX_FIELD_CHARS]) if part)
+            raise Invalid.field(field, f"the request holds more than {MAX_SETTINGS} values outside of its arrays")
+
+
+def _count(value: dict[str, Any] | list[Any], left: int) -> int:
+    """What is left of a number of values after these; less than 0 where they are more."""
+    waiting = [value]
+    while waiting and left >= 0:
+        held = waiting.pop()
+        left -= len(held)
+        if left >= 0:
+            waiting += [each for each in (held.values() if isinstance(held, dict) else held) if type(each) in _NESTED]
+    return left
+
+
 def invalid(complaints: Sequence[Any], fields: object, *, within: str = "") -> Invalid:
-    """Pydantic's complaints about `fields` as one refusal that names every field at fault."""
+    """Pydantic's complaints about `fields` as one refusal that names the fields at fault: the first of them."""
+    texts: dict[int, frozenset[str]] = {}
+    told = [complaint for complaint in complaints if complaint["type"] not in _ECHOES]
     errors = tuple(
-        FieldError(".".join([*([within] if within else []), *_path(complaint, fields)]), _message(complaint))
-        for complaint in complaints
-        if complaint["type"] not in _ECHOES
+        FieldError(
+            ".".join([*([within] if within else []), *_path(complaint, fields, texts)])[:MAX_FIELD_CHARS],
+            _message(complaint)[:MAX_MESSAGE_CHARS],
+        )
+        for complaint in islice(told, MAX_FAULTS)
     )
     first = errors[0]
     detail = f"{first.field}: {first.message}" if first.field else first.message
-    if len(errors) > 1:
-        detail += f" (and {len(errors) - 1} more)"
+    if len(told) > 1:
+        detail += f" (and {len(told) - 1} more)"
     return Invalid(detail, errors=tuple(error for error in errors if error.field))
 
 
-def _path(complaint: Mapping[str, Any], fields: object) -> Iterator[str]:
+def _path(complaint: Mapping[str, Any], fields: object, texts: dict[int, frozenset[str]]) -> Iterator[str]:
     """The location of a complaint without the tags that pydantic writes between a union and its member's fields.
 
     A tag is the value of a field beside, and not itself a field there, or else it would not be written twice.
+    `texts` keeps the texts of every object on the way, by its identity: many complaints share theirs.
     """
     value = fields
     # Of a missing field the last part is its name, whatever the values are.
     *location, last = complaint["loc"] if complaint["type"] == "missing" else (*complaint["loc"], None)
     for part, following in pairwise((*location, last)):
-        if isinstance(value, Mapping) and (part not in value or (part in _texts(value) and following == part)):
-            continue  # a tag; it may come from a preset
+        is_tag = isinstance(value, Mapping) and (
+            part not in value or (following == part and part in _texts(value, texts))
+        )
+        if is_tag:
+            continue  # it may come from a preset
         yield str(part)
         if isinstance(value, Mapping):
             value = value.get(part)
@@ -69,8 +115,20 @@ def _path(complaint: Mapping[str, Any], fields: object) -> Iterator[str]:
         yield str(last)
 
 
-def _texts(fields: Mapping[str, Any]) -> set[str]:
-    return {value for value in fields.values() if isinstance(value, str)}
+def _texts(fields: Mapping[str, Any], known: dict[int, frozenset[str]]) -> frozenset[str]:
+    if id(fields) not in known:
+        known[id(fields)] = frozenset(value for value in fields.values() if isinstance(value, str))
+    return known[id(fields)]
+
+
+@lru_cache(maxsize=256)
+def _arrays(model: type[BaseModel]) -> frozenset[str]:
+    """The fields that hold arrays, whose values are counted elsewhere."""
+    return frozenset(name for name, field in model.model_fields.items() if _holds_array(field.annotation))
+
+
+def _holds_array(annotation: Any) -> bool:
+    return annotation is np.ndarray or any(_holds_array(part) for part in get_args(annotation))
 
 
 def _message(complaint: Mapping[str, Any]) -> str:
@@ -82,7 +140,7 @@ def _message(complaint: Mapping[str, Any]) -> str:
         case "model_type" | "model_attributes_type":
             return "must be an object of named fields"
         case "union_tag_invalid":
-            return f"there is no {complaint['ctx']['tag']!r}; choose one of {complaint['ctx']['expected_tags']}"
+            return f"there is no {complaint['ctx']['tag'][:100]!r}; choose one of {complaint['ctx']['expected_tags']}"
         case "union_tag_not_found":
             return f"lacks the field {complaint['ctx']['discriminator']}, which says what it is"
         case _:

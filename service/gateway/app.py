@@ -9,7 +9,9 @@ from fastapi import FastAPI
 
 from service.application import Application
 from service.gateway import openapi, problems
-from service.gateway.middleware import BodyLimit, Measured, Traced
+from service.gateway.bodies import Bodies
+from service.gateway.front import Front, Head
+from service.gateway.middleware import Measured, Traced
 from service.gateway.routes import asks, router
 from service.gateway.shortcut import Shortcut
 from service.telemetry import Telemetry
@@ -42,7 +44,9 @@ def create(
     problems.install(app)
     openapi.install(app)
     app.add_middleware(Shortcut, routes=asks)
-    app.add_middleware(BodyLimit, max_bytes=application.settings.max_body_bytes)
+    app.add_middleware(Bodies, settings=application.settings, intake=application.intake)
+    app.add_middleware(Head)
+    app.add_middleware(Front, settings=application.settings)
     app.add_middleware(Measured, telemetry=telemetry)
     if tracing is not None:
         app.add_middleware(Traced, tracing=tracing)

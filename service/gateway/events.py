@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 
 import orjson
+from fastapi import Response
+from fastapi.responses import StreamingResponse
 
 from service.domain import Event
 from service.errors import ServiceError
@@ -18,6 +21,13 @@ HEARTBEAT_S = 15.0
 _BEAT = b": alive\n\n"
 
 log = logging.getLogger(__name__)
+
+
+def response(watched: AsyncIterator[Event] | None, closing: asyncio.Event) -> Response:
+    """A job's events. Where there are no more it has no content: an EventSource then stops, else it would reconnect."""
+    if watched is None:
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+    return StreamingResponse(stream(watched, closing), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 
 
 async def stream(events: AsyncIterator[Event], closing: asyncio.Event) -> AsyncIterator[bytes]:

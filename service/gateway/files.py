@@ -19,6 +19,7 @@ from service import npy
 from service.application import Application, JobFile
 from service.commands import Sample
 from service.domain import Job
+from service.gateway.headers import joined
 from service.gateway.streams import Stream
 
 PREFERENCE = "respond-async"
@@ -53,7 +54,7 @@ def download(request: Request, file: JobFile) -> Response:
 
 def _prefers_job(request: Request) -> bool:
     """Whether `Prefer` asks for an answer now and the work later."""
-    preferences = request.headers.get("prefer")  # headers of one name may come as one, parted by commas
+    preferences = joined(request.scope, b"prefer")
     if preferences is None:
         return False
     return any(part.partition(";")[0].strip().lower() == PREFERENCE for part in preferences.split(","))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,10 @@ from fastapi import Request, Response
 from service import npy
 from service.answers import Answer, Likelihoods, Preview, Samples
 from service.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct
-from service.errors import Invalid, Malformed, NotAcceptable, UnsupportedMedia
+from service.errors import FieldError, Invalid, Malformed, NotAcceptable, TooLarge, UnsupportedMedia
 from service.gateway import events, pictures
-from service.validation import Model, parse
+from service.intake import Intake, uncollected
+from service.validation import MAX_FAULTS, MAX_FIELD_CHARS, Model, parse
 
 JSON = "application/json"
 OFFERS = (JSON, npy.MEDIA_TYPE, pictures.MEDIA_TYPE)  # the first wins a draw
@@ -34,36 +36,37 @@ _ARRAYS: dict[type[Any], str] = {Likelihood: "x", Encode: "x", Reconstruct: "x",
 _TEXTS = frozenset({"model", "path"})  # query parameters that are text; the others are JSON
 
 
-async def read(request: Request, command: type[Model]) -> Model:
+async def read(request: Request, command: type[Model], intake: Intake) -> Model:
     """The command in a request. Raises Invalid, Malformed, TooLarge, UnsupportedMedia."""
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding != "identity":
         raise UnsupportedMedia(f"the content encoding is {coding[:100]}; send the body as it is")
+    body: bytes = (await request.receive()).get("body", b"")  # whole, by `bodies.Bodies`
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == JSON:
         if request.scope["query_string"]:
-            raise Invalid("query parameters come with an npy body only; put them into the JSON")
-        return parse(command, _json(await _body(request)))
+            raise _beside_json(request)
+        return await intake.parse(lambda: parse(command, _json(body, intake.max_json_values)), len(body))
     if media_type == npy.MEDIA_TYPE and (command is Interpolate or command in _ARRAYS):
-        query, arrays = _query(request), _arrays(command, await _body(request))
-        for name in query.keys() & arrays.keys():
-            raise Invalid.field(name, "is given twice: in the query and as the body; leave one of them out")
-        return parse(command, query | arrays)
+        query = _query(request)
+        return await intake.parse(lambda: _with_arrays(command, query, body), len(body))
     known = f"{JSON} or {npy.MEDIA_TYPE}" if command is Interpolate or command in _ARRAYS else JSON
-    raise UnsupportedMedia(f"the content type is {media_type or 'missing'}; send {known}")
+    raise UnsupportedMedia(f"the content type is {media_type[:100] or 'missing'}; send {known}")
 
 
-async def _body(request: Request) -> bytes:
-    """All of it: Starlette's `body`, without the machinery of a stream that most asks, of one message, do not need."""
-    message = await request.receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        return body
-    pieces = [body]
-    while message.get("more_body", False):
-        message = await request.receive()
-        pieces.append(message.get("body", b""))
-    return b"".join(pieces)
+def _beside_json(request: Request) -> Invalid:
+    names = dict.fromkeys(request.query_params.keys())
+    message = "is a query parameter, which come with an npy body only; put it into the JSON"
+    faults = tuple(FieldError(name[:MAX_FIELD_CHARS], message) for name in islice(names, MAX_FAULTS))
+    return Invalid("query parameters come with an npy body only; put them into the JSON", errors=faults)
+
+
+def _with_arrays(command: type[Model], query: dict[str, Any], body: bytes) -> Model:
+    """A command whose array is the body."""
+    arrays = _arrays(command, body)
+    for name in query.keys() & arrays.keys():
+        raise Invalid.field(name, "is given twice: in the query and as the body; leave one of them out")
+    return parse(command, query | arrays)
 
 
 @lru_cache(maxsize=256)
@@ -128,9 +131,13 @@ def _headers(answer: Answer) -> dict[str, str]:
     return headers
 
 
-def _json(body: bytes) -> object:
+def _json(body: bytes, max_values: int) -> object:
+    """Raises Malformed, TooLarge: every value but the first follows a comma."""
+    if len(body) > max_values and body.count(b",") >= max_values:
+        raise TooLarge(f"the JSON body holds more than {max_values} values; send arrays as npy, or ask in parts")
     try:
-        return orjson.loads(body)
+        with uncollected(len(body)):
+            return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Malformed(f"the body is not JSON: {error}") from error
 

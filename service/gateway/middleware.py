@@ -1,4 +1,4 @@
-"""Around the whole app: how much a body may hold, what is counted, and what is traced."""
+"""Around the whole app: what is counted, and what is traced."""
 
 from __future__ import annotations
 
@@ -8,43 +8,12 @@ from typing import TYPE_CHECKING, final
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import TooLarge
-from service.gateway import problems
 from service.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from service.spans import DoorTracing
 
 UNTRACED = frozenset({"/livez", "/readyz", "/metrics"})  # asked every few seconds, by machines
-
-
-@final
-class BodyLimit:
-    """Refuses a body beyond the limit, announced by Content-Length or not."""
-
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
-        self._app = app
-        self._max_bytes = max_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        refusal = TooLarge(f"the body holds more than {self._max_bytes} bytes; ask in parts")
-        if _announced_bytes(scope) > self._max_bytes:
-            await problems.response(refusal, scope["path"])(scope, receive, send)
-            return
-        received = 0
-
-        async def count() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._max_bytes:
-                raise refusal
-            return message
-
-        await self._app(scope, count, send)
 
 
 @final
@@ -108,11 +77,3 @@ def _route(scope: Scope) -> str:
     """The path with its parameters' names, so that there are few."""
     route = scope.get("route")
     return route.path if isinstance(route, Route) else "unmatched"
-
-
-def _announced_bytes(scope: Scope) -> int:
-    """Content-Length, 0 where it is not told or not a number."""
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit():
-            return int(value)
-    return 0

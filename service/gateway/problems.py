@@ -15,11 +15,13 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from service.errors import Failed, Kind, ServiceError
 from service.validation import invalid
 
 MEDIA_TYPE = "application/problem+json"
+MAX_PATH_CHARS = 500  # of a path that is repeated
 RETRY_AFTER_S = 1.0  # where a refusal does not know better
 
 STATUS: dict[Kind, HTTPStatus] = {
@@ -28,6 +30,10 @@ STATUS: dict[Kind, HTTPStatus] = {
     Kind.NOT_FOUND: HTTPStatus.NOT_FOUND,
     Kind.CONFLICT: HTTPStatus.CONFLICT,
     Kind.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Kind.HEADERS_TOO_LARGE: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    Kind.TOO_SLOW: HTTPStatus.REQUEST_TIMEOUT,
+    Kind.MISDIRECTED: HTTPStatus.MISDIRECTED_REQUEST,
+    Kind.FORBIDDEN: HTTPStatus.FORBIDDEN,
     Kind.UNSUPPORTED_MEDIA: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     Kind.NOT_ACCEPTABLE: HTTPStatus.NOT_ACCEPTABLE,
     Kind.OVERLOADED: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -46,7 +52,7 @@ def document(error: ServiceError, instance: str) -> dict[str, Any]:
         "title": error.title,
         "status": STATUS[error.kind].value,
         "detail": error.detail,
-        "instance": instance,
+        "instance": instance[:MAX_PATH_CHARS],
     }
     if error.errors:
         members["errors"] = [{"field": fault.field, "message": fault.message} for fault in error.errors]
@@ -76,15 +82,15 @@ def refused(request: Request, error: Exception) -> Response:
     if not isinstance(error, ServiceError):
         return _failed(request, error)
     if error.kind is Kind.INTERNAL:
-        log.error("%s %r failed", request.method, request.url.path, exc_info=error)
-    return response(error, request.url.path)
+        log.error("%s %r failed", request.method, request.scope["path"], exc_info=error)
+    return response(error, request.scope["path"])
 
 
 def _bad_query(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         return _failed(request, error)
     complaints = [{**complaint, "loc": complaint["loc"][1:]} for complaint in error.errors()]  # query | path | header
-    return response(invalid(complaints, {}), request.url.path)
+    return response(invalid(complaints, None), request.scope["path"])
 
 
 def _bad_route(request: Request, error: Exception) -> Response:
@@ -92,23 +98,34 @@ def _bad_route(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         return _failed(request, error)
     status = HTTPStatus(error.status_code)
-    details = {
-        HTTPStatus.NOT_FOUND: f"there is nothing at {request.url.path}; see /docs",
-        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not answered here; see /docs",
-    }
+    path, headers = request.scope["path"][:MAX_PATH_CHARS], dict(error.headers or {})
+    detail = str(error.detail)
+    if status is HTTPStatus.NOT_FOUND:
+        detail = f"there is nothing at {path}; see /docs"
+    elif status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = _methods(request)
+        detail = f"{request.method} is not answered here; send {headers['Allow']}"
     members = {
         "type": f"/problems/{status.phrase.lower().replace(' ', '-')}",
         "title": status.phrase,
         "status": status.value,
-        "detail": details.get(status, str(error.detail)),
-        "instance": request.url.path,
+        "detail": detail,
+        "instance": path,
     }
-    return _write(members, dict(error.headers or {}))
+    return _write(members, headers)
+
+
+def _methods(request: Request) -> str:
+    """Those of every route of this path."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    matching = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    found = {method for route in matching for method in route.methods or ()}
+    return ", ".join(sorted(found | ({"HEAD"} if "GET" in found else set())))
 
 
 def _failed(request: Request, error: Exception) -> Response:
     """A defect: its trace is logged by the server, and told to nobody."""
-    return response(Failed("an unexpected error; the service's log tells more"), request.url.path)
+    return response(Failed("an unexpected error; the service's log tells more"), request.scope["path"])
 
 
 def _write(members: dict[str, Any], headers: dict[str, str]) -> Response:

@@ -8,7 +8,6 @@ from typing import Annotated, Any, cast
 
 import orjson
 from fastapi import APIRouter, Depends, Header, Request, Response
-from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
@@ -17,14 +16,15 @@ from service.application import Application
 from service.commands import ASKS, Sample, Train
 from service.domain import Card, Job
 from service.gateway import events, files, media, schemas, streams
+from service.gateway.bodies import CLIENT_CLOSED_REQUEST
 from service.gateway.disconnects import until_disconnected
+from service.gateway.headers import joined
 from service.gateway.openapi import answers, documented
+from service.gateway.strict import Strict
 from service.metrics import CONTENT_TYPE
 from service.telemetry import Telemetry
 
-CLIENT_CLOSED_REQUEST = 499  # nobody reads it; nginx's number, for the metrics
-
-router = APIRouter()
+router = APIRouter(route_class=Strict)
 
 _BODIES: dict[str, type[BaseModel]] = {
     "sample": schemas.SamplesBody,
@@ -60,7 +60,7 @@ async def train(
     request: Request, app: App, idempotency_key: Annotated[str | None, Header(max_length=1024)] = None
 ) -> Response:
     """Start training. The same `Idempotency-Key` gives the same job."""
-    job = await app.train(await media.read(request, Train), idempotency_key=idempotency_key)
+    job = await app.train(await media.read(request, Train, app.intake), idempotency_key=idempotency_key)
     return _started(job)
 
 
@@ -86,10 +86,8 @@ async def cancel(app: App, job_id: str) -> Response:
 async def job_events(
     request: Request, app: App, job_id: str, last_event_id: Annotated[str | None, Header()] = None
 ) -> Response:
-    """A job's events as they come (Server-Sent Events); `Last-Event-ID` resumes."""
-    watched = await app.watch(job_id, after=last_event_id or "0")
-    body = events.stream(watched, request.app.state.closing)
-    return StreamingResponse(body, media_type=events.MEDIA_TYPE, headers={"Cache-Control": "no-store"})
+    """A job's events as they come (Server-Sent Events); `Last-Event-ID` resumes; past the last, 204."""
+    return events.response(await app.watch(job_id, after=last_event_id or "0"), request.app.state.closing)
 
 
 @router.get("/jobs/{job_id}/file", **documented(None, answers(None, media=npy.MEDIA_TYPE), tag="jobs"))
@@ -104,8 +102,8 @@ async def job_file(request: Request, app: App, job_id: str) -> Response:
 def _asking(command: type[Any]) -> Callable[[Request], Awaitable[Response]]:
     async def ask(request: Request) -> Response:  # no `App`: to resolve a dependency costs as much as to parse the body
         app = await _application(request)
-        media_type = media.choose(request.headers.get("accept"))
-        answer = await until_disconnected(request.receive, app.ask(await media.read(request, command)))
+        media_type = media.choose(joined(request.scope, b"accept"))
+        answer = await until_disconnected(request.receive, app.ask(await media.read(request, command, app.intake)))
         return _nobody() if answer is None else await media.render(answer, media_type)
 
     ask.__doc__ = command.__doc__
@@ -114,8 +112,8 @@ def _asking(command: type[Any]) -> Callable[[Request], Awaitable[Response]]:
 
 async def _sample(request: Request) -> Response:
     app = await _application(request)
-    media_type = media.choose(request.headers.get("accept"), media.SAMPLE_OFFERS)
-    ask = await media.read(request, Sample)
+    media_type = media.choose(joined(request.scope, b"accept"), media.SAMPLE_OFFERS)
+    ask = await media.read(request, Sample, app.intake)
     job = await files.start(request, app, ask)
     if job is not None:
         return _started(job)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from math import prod
 from typing import Any
 
 import numpy as np
-from google.protobuf.struct_pb2 import Struct, Value
+from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from models.numbers_only import EXACT
 from service.answers import Codes, FamilyCard, Likelihoods, Points, PresetCard, Preview, Samples
@@ -15,9 +16,12 @@ from service.commands import Decode, Encode, Interpolate, Likelihood, Reconstruc
 from service.domain import Card, Event, Job, Sampling, Timing
 from service.errors import Invalid
 from service.rpc.pb import pushforward_pb2 as pb
-from service.validation import parse
+from service.validation import MAX_SETTINGS, parse
 
 DTYPES = {"float32": "<f4", "float64": "<f8", "uint8": "u1", "int32": "<i4", "int64": "<i8"}
+
+MAX_AXES = 64  # of an array, numpy's own limit
+VALUE_BYTES = 2  # of a value on the wire, at least
 
 # --- requests ---
 
@@ -28,7 +32,7 @@ def train(request: pb.TrainRequest) -> Train:
     if request.HasField("preset"):
         fields["preset"] = request.preset
     if request.HasField("run"):
-        fields["run"] = from_struct(request.run)
+        fields["run"] = from_struct(request.run, "run")
     if request.HasField("seed") and fields.keys() & {"preset", "run"}:
         fields["run"] = fields.get("run", {}) | {"seed": request.seed}
     return parse(Train, fields)
@@ -85,6 +89,8 @@ def array(tensor: pb.Tensor, field: str) -> np.ndarray:
     """A tensor's numbers, not copied. Raises Invalid."""
     if tensor.dtype not in DTYPES:
         raise Invalid.field(f"{field}.dtype", f"is {tensor.dtype!r}; send one of {', '.join(DTYPES)}")
+    if len(tensor.shape) > MAX_AXES:
+        raise Invalid.field(f"{field}.shape", f"cannot be: it has {len(tensor.shape)} axes, of {MAX_AXES} at most")
     dtype, shape = np.dtype(DTYPES[tensor.dtype]), tuple(tensor.shape)
     if min(shape, default=0) < 0 or prod(shape) * dtype.itemsize != len(tensor.data):
         raise Invalid.field(
@@ -96,15 +102,41 @@ def array(tensor: pb.Tensor, field: str) -> np.ndarray:
         raise Invalid.field(f"{field}.shape", f"cannot be: {error}") from error
 
 
-def from_struct(struct: Struct) -> dict[str, Any]:
-    """A Struct as JSON would have been read: its numbers are doubles, and whole ones become integers where exact."""
+def from_struct(struct: Struct, field: str = "") -> dict[str, Any]:
+    """A Struct as JSON would have been read: its numbers are doubles, and whole ones become integers where exact.
+
+    `field` holds it. Raises Invalid where it has more values than any request needs.
+    """
+    if struct.ByteSize() > VALUE_BYTES * MAX_SETTINGS:
+        _check_size(struct, field)
+    return _from_struct(struct)
+
+
+def _check_size(struct: Struct, field: str) -> None:
+    left = MAX_SETTINGS
+    waiting: list[Struct | ListValue] = [struct]
+    while waiting and left >= 0:
+        held = waiting.pop()
+        values = list(held.fields.values() if isinstance(held, Struct) else islice(held.values, left + 1))
+        left -= len(values)
+        for value in values if left >= 0 else ():
+            match value.WhichOneof("kind"):
+                case "struct_value":
+                    waiting.append(value.struct_value)
+                case "list_value":
+                    waiting.append(value.list_value)
+    if left < 0:
+        raise Invalid.field(field, f"the request holds more than {MAX_SETTINGS} values outside of its arrays")
+
+
+def _from_struct(struct: Struct) -> dict[str, Any]:
     return {name: _from_value(value) for name, value in struct.fields.items()}
 
 
 def _from_value(value: Value) -> Any:
     match value.WhichOneof("kind"):
         case "struct_value":
-            return from_struct(value.struct_value)
+            return _from_struct(value.struct_value)
         case "list_value":
             return [_from_value(item) for item in value.list_value.values]
         case "number_value":
@@ -120,7 +152,7 @@ def _from_value(value: Value) -> Any:
 
 def _ask(request: Any) -> dict[str, Any]:
     """What every ask has, or may have."""
-    return {"model": request.model, "options": from_struct(request.options)} | _tensors(request, "condition")
+    return {"model": request.model, "options": from_struct(request.options, "options")} | _tensors(request, "condition")
 
 
 def _seeds(request: Any, *fields: str) -> dict[str, int]:

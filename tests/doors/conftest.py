@@ -74,7 +74,7 @@ async def doors(settings: Settings) -> AsyncIterator[Doors]:
     await rpc.open()
     transport = httpx.ASGITransport(create(behind, telemetry, closing), raise_app_exceptions=False)
     async with (
-        httpx.AsyncClient(transport=transport, base_url="http://rest") as rest,
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as rest,
         grpc.aio.insecure_channel(f"127.0.0.1:{rpc.port}") as channel,
     ):
         yield Doors(behind, asks, behind.workers, rest, channel, pb_grpc.PushforwardStub(channel), closing)

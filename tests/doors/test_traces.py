@@ -94,7 +94,7 @@ async def traced(collector: Collector, tmp_path: Path, monkeypatch: pytest.Monke
     await rpc.open()
     transport = httpx.ASGITransport(create(behind, telemetry, closing, door))
     async with (
-        httpx.AsyncClient(transport=transport, base_url="http://rest") as rest,
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as rest,
         grpc.aio.insecure_channel(f"127.0.0.1:{rpc.port}") as channel,
     ):
         yield Traced(rest, pb_grpc.PushforwardStub(channel), collector, door, worker)

@@ -1,0 +1,192 @@
+"""Around each call: its message, which is received within limits and read; its refusals; and what is counted of it.
+
+A message comes to us as bytes, as the first of a stream, which looks the same on the wire. So it has a deadline, counts
+in the budget of the process and is parsed like a body of REST, and one that cannot be parsed is the client's fault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from time import perf_counter
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, cast, final
+
+import grpc
+from google.protobuf.descriptor import Descriptor, MethodDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+
+from service.errors import Failed, Malformed, Overloaded, ServiceError, TooLarge, TooSlow
+from service.intake import Intake, Lease
+from service.rpc import status
+from service.rpc.wire_size import outside_of_tensors
+from service.settings import Settings
+from service.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from service.spans import DoorTracing
+
+PROMPT_S = 1.0  # a message that takes longer is a slow one, of which there are few at a time
+# The statuses that are no fault of the client's, in a trace.
+FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Method = Callable[[Any, Context], Any]
+
+log = logging.getLogger(__name__)
+
+
+@final
+class Calls:
+    """What all calls of one process share."""
+
+    def __init__(
+        self, settings: Settings, intake: Intake, telemetry: Telemetry, tracing: DoorTracing | None = None
+    ) -> None:
+        self._intake = intake
+        self._telemetry, self._tracing = telemetry, tracing
+        self._arrival = _Arrival(settings)
+
+    def handler(self, method: MethodDescriptor, answer: Method) -> grpc.RpcMethodHandler[Any, Any]:
+        """A method of the service, answered by `answer`: a coroutine, or a generator where the answer is a stream."""
+        request, response = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
+        if method.server_streaming:
+            streaming: Any = self._streaming(method.full_name, request, answer)
+            return grpc.stream_stream_rpc_method_handler(streaming, None, response.SerializeToString)
+        unary: Any = self._unary(method.full_name, request, answer)
+        return grpc.stream_unary_rpc_method_handler(unary, None, response.SerializeToString)
+
+    def _unary(self, name: str, kind: type[Message], answer: Method) -> Callable[[Any, Context], Awaitable[Message]]:
+        async def call(_: Any, context: Context) -> Message:
+            async with self._guard(name, context):
+                with self._intake.lease() as lease:
+                    message: Message = await answer(await self._receive(kind, context, lease), context)
+                    return message
+
+        return call
+
+    def _streaming(
+        self, name: str, kind: type[Message], answer: Method
+    ) -> Callable[[Any, Context], AsyncGenerator[Message]]:
+        async def call(_: Any, context: Context) -> AsyncGenerator[Message]:
+            async with self._guard(name, context):
+                with self._intake.lease() as lease:
+                    async with aclosing(answer(await self._receive(kind, context, lease), context)) as messages:
+                        async for message in messages:
+                            yield message
+
+        return call
+
+    def _guard(self, full_name: str, context: Context) -> _Guard:
+        service, _, name = full_name.rpartition(".")
+        return _Guard(service, name, self._telemetry, self._tracing, context)
+
+    async def _receive(self, kind: type[Message], context: Context, lease: Lease) -> Message:
+        """The message of a call. Raises Malformed, TooLarge, TooSlow, Overloaded."""
+        body: Any = await self._arrival.of(context)
+        if not isinstance(body, bytes):
+            raise Malformed("the call has no message; send one")
+        lease.grow(len(body))
+        return await self._intake.parse(lambda: self._parse(kind, body), len(body))
+
+    def _parse(self, kind: type[Message], body: bytes) -> Message:
+        max_bytes = self._intake.max_json_bytes
+        if len(body) > max_bytes and outside_of_tensors(body, cast(Descriptor, kind.DESCRIPTOR)) > max_bytes:
+            raise TooLarge(f"the message holds more than {max_bytes} bytes outside of its tensors; ask in parts")
+        try:
+            return kind.FromString(body)
+        except DecodeError as error:
+            raise Malformed(f"the message is not a {kind.DESCRIPTOR.full_name}: {error}") from error
+
+
+@final
+class _Arrival:
+    """Waits for messages. The slow ones are as few as would fill the budget of bodies, were each as large as may be."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._timeout_s = settings.body_timeout_s
+        self._max_slow = max(1, settings.max_bodies_bytes // settings.max_body_bytes)
+        self._slow = 0
+
+    async def of(self, context: Context) -> Any:
+        """The bytes of a call's message. Raises TooSlow, Overloaded."""
+        waited = _Waited()
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(min(PROMPT_S, self._timeout_s), self._look, waited)
+        try:
+            async with asyncio.timeout(self._timeout_s) as waited.patience:
+                return await context.read()
+        except TimeoutError:
+            if waited.is_surplus:
+                raise Overloaded(
+                    f"{self._max_slow} slow messages are on their way; try again", retry_after_s=1.0
+                ) from None
+            raise TooSlow(f"the message did not come within {self._timeout_s:g} s; send it again, faster") from None
+        finally:
+            timer.cancel()
+            self._slow -= waited.is_slow
+
+    def _look(self, waited: _Waited) -> None:
+        """At one that did not come at once."""
+        if self._slow >= self._max_slow and waited.patience is not None:
+            waited.is_surplus = True
+            waited.patience.reschedule(0.0)
+        else:
+            waited.is_slow = True
+            self._slow += 1
+
+
+@final
+class _Waited:
+    """For one message."""
+
+    def __init__(self) -> None:
+        self.patience: asyncio.Timeout | None = None
+        self.is_slow = self.is_surplus = False
+
+
+@final
+class _Guard:
+    """Around one call."""
+
+    def __init__(
+        self, service: str, name: str, telemetry: Telemetry, tracing: DoorTracing | None, context: Context
+    ) -> None:
+        self._service, self._name, self._telemetry, self._context = service, name, telemetry, context
+        self._since = perf_counter()
+        self._request = None if tracing is None else tracing.begin(f"{service}/{name}", _texts(context))
+
+    async def __aenter__(self) -> None:
+        return
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        code, refusal = grpc.StatusCode.OK, None
+        if isinstance(error, ServiceError):
+            code, refusal = status.CODES[error.kind], error
+        elif isinstance(error, Exception):
+            log.error("%s failed", self._name, exc_info=error)
+            code, refusal = grpc.StatusCode.INTERNAL, Failed("an unexpected error; the service's log tells more")
+        elif error is not None:
+            code = grpc.StatusCode.CANCELLED
+        seconds = perf_counter() - self._since
+        self._telemetry.request(door="grpc", route=self._name, status=code.name, seconds=seconds)
+        if self._request is not None:
+            told = {"rpc.system": "grpc", "rpc.service": self._service, "rpc.method": self._name}
+            self._request.end(
+                f"{self._service}/{self._name}",
+                {**told, "rpc.grpc.status_code": code.value[0]},
+                failed=code in FAULTS,
+            )
+        if refusal is not None:
+            await status.abort(self._context, refusal)
+
+
+def _texts(context: Context) -> dict[str, str]:
+    """The metadata that are text."""
+    metadata = context.invocation_metadata() or ()
+    return {name: value for name, value in metadata if isinstance(value, str)}
