@@ -16,10 +16,10 @@ from zoo_results import Kept, recipe
 
 from models.data import Idx, Mixture, Toy
 from models.data.source import Source
+from models.evaluation import DRAWN_VECTORS
 from models.metrics import sliced_wasserstein
 from models.presets import PRESETS, Preset
 from models.run import Run
-from models.train import DRAWN_VECTORS
 
 PAGE = Path(__file__).parent.parent / "docs" / "results.md"
 LOG_PROB, BITS = "validation_log_prob_nats_", "validation_bits_per_dim_"

@@ -17,7 +17,7 @@ class ModelCard(Config):
     latent_shape: Shape | None  # of one code, where the family decodes
     run: dict[str, Any]  # `models.run.Run` as JSON
     notes: tuple[str, ...] = ()  # `Family.notes`
-    metrics: dict[str, float]  # `models.train.evaluate`
+    metrics: dict[str, float]  # `models.evaluation.evaluate`
     n_parameters: int
     data_fingerprint: str
     weights_sha256: str

@@ -14,8 +14,9 @@ from time import monotonic
 import torch
 
 from models.checkpoint import latest_state, save_model, save_state
+from models.evaluation import evaluate
 from models.run import Run
-from models.train import State, TrainingData, evaluate, fresh, load_data, train
+from models.train import State, TrainingData, fresh, load_data, train
 from service.worker.lines import DONE, INTERRUPTED, Advanced, Finished, Say, TrainOrder, pace_s
 
 log = logging.getLogger(__name__)

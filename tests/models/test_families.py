@@ -17,6 +17,7 @@ from torch import Tensor
 
 from models.checkpoint import latest_state, load_model, save_model, save_state
 from models.errors import InvalidData
+from models.evaluation import evaluate
 from models.families import FAMILIES
 from models.family import Conditions, Decodes, Encodes, Options, Samples, Scores, capabilities
 from models.interpolate import reconstruct
@@ -24,7 +25,7 @@ from models.noise import Noise
 from models.run import Run
 from models.sampling import Sampler, sample
 from models.spec import DataSpec
-from models.train import State, TrainingData, batches, conditions, evaluate, fresh, load_data, train
+from models.train import State, TrainingData, batches, conditions, fresh, load_data, train
 from models.walking import ThereAndBack, Walk, walk
 
 CPU = torch.device("cpu")
