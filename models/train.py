@@ -25,6 +25,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models import curve
+from models.card import Curve
 from models.data import Finite, Rows, Source, Toy
 from models.errors import Diverged, InvalidData
 from models.family import Batch, Loss
@@ -70,9 +72,16 @@ class State:
     total_steps: int
     fingerprint: str  # of the data
     nets: Nets
-    average: Nets  # exponential moving average of the weights: what is served
+    average: Nets  # exponential moving average of the weights
     optimizers: dict[str, torch.optim.Adam] = field(default_factory=dict)  # by loss name
     losses: dict[str, Tensor] = field(default_factory=dict)  # of the last step, by name: scalars
+    curve: Curve | None = None  # as far as it has come
+    best: Nets | None = None  # the average at the curve's lowest point
+
+    @property
+    def served(self) -> Nets:
+        """The weights that a model is made of: those of the curve's lowest point, where there is one."""
+        return self.average if self.best is None else self.best
 
     def optimizer(self, loss: str, weights: Sequence[Tensor]) -> torch.optim.Adam:
         """The Adam of a loss; its first use says which weights it moves."""
@@ -148,6 +157,8 @@ def train(data: TrainingData, state: State) -> Iterator[State]:
             state.losses.update({name: term.detach() for name, term in loss.terms.items()})
         state.step += 1
         average_weights(state)
+        if curve.has_curve(run.family) and curve.is_due(state.step, state.total_steps):
+            measure(data, state)
         yield state
 
 
@@ -227,6 +238,29 @@ def average_weights(state: State) -> None:
 def device_of(state: State) -> torch.device:
     """Where its networks are."""
     return next(state.nets.parameters()).device
+
+
+@torch.no_grad()
+def measure(data: TrainingData, state: State) -> None:
+    """Another point of the held-out curve, and the average kept where it is the lowest."""
+    run, family = state.run, state.run.family
+    batch_rows = min(run.optimizer.batch_size, data.n_rows or run.optimizer.batch_size)
+    rows = curve.rows_of_a_point(state.total_steps, batch_rows, len(data.validation.x))
+    x, c = held_out(data, slice(rows), device_of(state))
+    name, value = curve.held_out_loss(family, state.average, x, c)
+    state.curve = curve.extended(state.curve, family, (state.step, value), name, rows)
+    if state.curve.best_step != state.step:
+        return
+    if state.best is None:
+        state.best = copy.deepcopy(state.average)
+    else:
+        state.best.load_state_dict(state.average.state_dict())
+
+
+def held_out(data: TrainingData, which: slice, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Some validation rows: x, (B, *shape), and c, (B, C)."""
+    rows = data.validation.of(np.arange(len(data.validation.x))[which])
+    return torch.from_numpy(rows.x.astype(np.float32)).to(device), conditions(data, rows, device)
 
 
 def _told(spec: DataSpec, source: Source, rows: Rows) -> DataSpec:

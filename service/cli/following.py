@@ -24,9 +24,9 @@ def follow(events: Events, console: Console) -> None:
     show(events, console)
 
 
-def numbers(values: Mapping[str, float]) -> str:
-    """`loss_nats 1.234  kl_nats 0.5`."""
-    return "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+def numbers(values: Mapping[str, float | str]) -> str:
+    """`loss_nats 1.234  kl_nats 0.5`; what is not finite comes as a word."""
+    return "  ".join(f"{name} {float(value):.4g}" for name, value in values.items())
 
 
 @final
