@@ -29,6 +29,14 @@ def numbers(values: Mapping[str, float | str]) -> str:
     return "  ".join(f"{name} {float(value):.4g}" for name, value in values.items())
 
 
+def headline(metrics: Mapping[str, float | str]) -> str:
+    """The numbers of a finished model that one looks at first."""
+    prefixes = ("validation_log_prob_nats_", "validation_bits_per_dim", "validation_rmse")
+    chosen = {name: metrics[name] for name in metrics if name.startswith(prefixes)}
+    distance = "sliced_wasserstein_standardized"
+    return numbers(chosen | ({distance: metrics[distance]} if distance in metrics else {}))
+
+
 @final
 class Pace:
     """Time left, from the mean pace of the last half minute or so: single reports jump.
