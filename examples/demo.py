@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Iterator
+from math import isfinite
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -68,6 +69,8 @@ def show(client: Client, preset: str) -> int:
             console.print(f"  {value:8.2f}  [dim]{WORDS[name]}[/]")
 
     card = client.get(f"/models/{model}")
+    if card["curve"] is not None:
+        draw_curve(list(zip(card["curve"]["steps"], card["curve"]["values"], strict=True)), "held-out loss, by step")
     for note in card["notes"]:
         console.print(f"  note: {note}", markup=False)
     able = card["capabilities"]
@@ -112,15 +115,16 @@ def follow(client: Client, job_id: str) -> Iterator[tuple[int, float]]:
         task = bar.add_task("waiting for the worker", total=None, told="")
         for kind, data in client.watch(job_id):
             if kind == "progress" and data["losses"]:
-                name, value = next(iter(data["losses"].items()))
+                name, value = next((name, float(value)) for name, value in data["losses"].items())
                 yield data["step"], value
                 description = f"step {data['step']} of {data['total_steps']}, {name} {value:.1f}"
                 bar.update(task, description=description, completed=data["step"], total=data["total_steps"])
                 bar.update(task, told=pace.left(data))
 
 
-def draw_curve(curve: list[tuple[int, float]]) -> None:
+def draw_curve(curve: list[tuple[int, float]], title: str = "loss, by step") -> None:
     """The loss over the steps: logarithmic where it is positive."""
+    curve = [(step, float(value)) for step, value in curve if isfinite(float(value))]
     if len(curve) < 2:
         return
     steps, losses = np.array(curve).T
@@ -135,7 +139,7 @@ def draw_curve(curve: list[tuple[int, float]]) -> None:
         label = f"{high:10.1f}" if row == ROWS - 1 else f"{low:10.1f}" if row == 0 else " " * 10
         line = "".join(EIGHTHS[min(max(height - 8 * row, 0), 8)] for height in eighths)
         console.print(f"{label} [cyan]{line}[/]")
-    console.print(f"{'':10} [dim]{'loss, by step':<{COLUMNS - 8}}{steps[-1]:8.0f}[/]\n")
+    console.print(f"{'':10} [dim]{title:<{COLUMNS - 8}}{steps[-1]:8.0f}[/]\n")
 
 
 def draw_digits(digits: list[list[list[list[float]]]]) -> None:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from models.family import Config
+from models.json_float import JsonFloat
 from models.spec import DataSpec, Shape
+
+
+class Curve(Config):
+    """A loss on held-out rows as training went on: the same rows and the same noise at every point. Less is better."""
+
+    name: str  # of the loss, the unit in the name
+    rows: int  # held out, that each point is the mean of
+    steps: tuple[int, ...] = ()
+    values: tuple[JsonFloat, ...] = ()
+    best_step: int | None = None  # whose weights are kept, and served in the end; None where the loss does not choose
 
 
 class ModelCard(Config):
@@ -16,8 +27,9 @@ class ModelCard(Config):
     spec: DataSpec
     latent_shape: Shape | None  # of one code, where the family decodes
     run: dict[str, Any]  # `models.run.Run` as JSON
-    notes: tuple[str, ...] = ()  # `Family.notes`, and those on the data
-    metrics: dict[str, float]  # `models.train.evaluate`
+    notes: tuple[str, ...] = ()  # of the family, the data and `models.judgement`
+    metrics: dict[str, JsonFloat]  # `models.evaluation`
+    curve: Curve | None = None  # None where the family has no loss that can be held out
     n_parameters: int
     data_fingerprint: str
     weights_sha256: str

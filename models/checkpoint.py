@@ -1,8 +1,8 @@
 """Weights on disk: a training's state, and the model that a finished training leaves.
 
-    {folder}/step-0000000100/state.safetensors     nets.*, average.*, optimizer.{loss}.{i}.{moment}
-                            /state.json            step, run, parameters of each optimizer, sha256 of all of it
-    {folder}/weights.safetensors                   the average's tensors
+    {folder}/step-0000000100/state.safetensors     nets.*, average.*, best.*, optimizer.{loss}.{i}.{moment}
+                            /state.json            step, run, curve, parameters of each optimizer, sha256 of all of it
+    {folder}/weights.safetensors                   the tensors that are served
             /model.json                            `models.card.ModelCard`
 
 A state appears whole or not at all: it is written beside its place, flushed to the disk, and renamed. Tensors and
@@ -11,12 +11,13 @@ JSON only, so reading a file never runs code; nothing is used before its digest,
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -29,7 +30,7 @@ from safetensors.torch import load as from_safetensors
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
-from models.card import ModelCard
+from models.card import Curve, ModelCard
 from models.durable import sync
 from models.errors import BadCheckpoint, InvalidData
 from models.family import Decodes, Family, capabilities
@@ -66,6 +67,7 @@ def save_state(folder: Path, state: State) -> Path:
         "run": state.run.model_dump(mode="json"),
         "data_fingerprint": state.fingerprint,
         "optimizers": _trained(state),
+        "curve": None if state.curve is None else state.curve.model_dump(mode="json"),
     }
     place = folder / f"step-{state.step:010d}"
     writing = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
@@ -95,19 +97,25 @@ def latest_state(folder: Path, data: TrainingData, run: Run, device: torch.devic
     return None
 
 
-def save_model(folder: Path, state: State, metrics: Mapping[str, float], fingerprint: str) -> ModelCard:
-    """Write the averaged weights and their card into an existing, empty folder. Raises OSError."""
+def save_model(
+    folder: Path, state: State, metrics: Mapping[str, float], fingerprint: str, notes: Sequence[str] = ()
+) -> ModelCard:
+    """Write the weights that are served and their card into an existing, empty folder. Raises OSError.
+
+    `notes` stand on the card behind those of the family and of the data.
+    """
     family, spec = state.run.family, state.card_spec or state.nets.spec
-    weights = to_safetensors(_cpu(state.average.state_dict()))
+    weights = to_safetensors(_cpu(state.served.state_dict()))
     card = ModelCard(
         family=family.family,
         capabilities=capabilities(family),
         spec=spec,
         latent_shape=family.latent_shape(spec.varying) if isinstance(family, Decodes) else None,
         run=state.run.model_dump(mode="json"),
-        notes=(*family.notes, *state.notes),
+        notes=(*family.notes, *state.notes, *notes),
         metrics=dict(metrics),
-        n_parameters=sum(p.numel() for p in state.average.parameters()),
+        curve=state.curve,
+        n_parameters=sum(p.numel() for p in state.served.parameters()),
         data_fingerprint=fingerprint,
         weights_sha256=sha256(weights).hexdigest(),
         weights_bytes=len(weights),
@@ -160,6 +168,11 @@ def _read_state(place: Path, data: TrainingData, run: Run, device: torch.device)
     state.step, state.total_steps = header["step"], header["total_steps"]
     _fill(state.nets, _under("nets.", tensors), "nets")
     _fill(state.average, _under("average.", tensors), "average")
+    if header.get("curve") is not None:  # none before curves were kept, and of families that have none
+        state.curve = Curve.model_validate(header["curve"])
+    if best := _under("best.", tensors):
+        state.best = copy.deepcopy(state.average)
+        _fill(state.best, best, "best weights")
     parameters = dict(state.nets.named_parameters())
     for loss, names in header["optimizers"].items():
         adam = state.optimizer(loss, [parameters[name] for name in names])
@@ -172,6 +185,8 @@ def _read_state(place: Path, data: TrainingData, run: Run, device: torch.device)
 def _tensors_of(state: State) -> dict[str, Tensor]:
     tensors = {f"nets.{name}": value for name, value in state.nets.state_dict().items()}
     tensors |= {f"average.{name}": value for name, value in state.average.state_dict().items()}
+    if state.best is not None:
+        tensors |= {f"best.{name}": value for name, value in state.best.state_dict().items()}
     for loss, adam in state.optimizers.items():
         for i, parameter in enumerate(adam.param_groups[0]["params"]):
             tensors |= {f"optimizer.{loss}.{i}.{key}": value for key, value in adam.state[parameter].items()}

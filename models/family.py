@@ -99,6 +99,7 @@ class Family(Config, ABC):
     family: str  # a Literal with a default in each final family
 
     optimizer: ClassVar[Adam] = Adam()  # what a run of this family starts from
+    fits_data: ClassVar[bool] = True  # whether it learns the distribution of its rows
 
     def check(self, spec: DataSpec) -> None:
         """Refuse data of a kind that this configuration cannot model: before training, without torch.
@@ -149,6 +150,19 @@ class Diagnoses(ABC):
         """Metrics for the card, the unit in the name.  x: (B, *shape); `noise` has B rows."""
 
 
+class Validates(ABC):
+    """Has an objective that says something on held-out rows: what `models.curve` shows in the place of likelihoods."""
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether weights of a lower loss are the better ones; not where others play against it, or depend on it."""
+        return True
+
+    @abstractmethod
+    def held_out(self, nets: Nets, batch: Batch) -> Loss:
+        """The objective on rows held out, the batch's generator being the same each time. Needs no gradient."""
+
+
 class Samples(ABC):
     """Draws new data."""
 
@@ -187,15 +201,24 @@ class Scores(ABC):
         """How many held-out rows a training scores at its end: what some seconds of one core allow."""
         return min(512, max(16, 2**19 // spec.size))
 
+    def curve_options(self) -> Any:
+        """How a training's curve is scored: `ScoreOptions` that cost about what a training step does."""
+        return self.ScoreOptions()
+
     def scores_only_levels(self, spec: DataSpec) -> bool:
         """Whether values between the levels of the data have no likelihood."""
         return spec.levels is not None
+
+    def scores_rows(self, spec: DataSpec) -> bool:
+        """Whether its likelihood is of the row as it stands: not so where gray values are binarized."""
+        return True
 
 
 class Encodes(ABC):
     """Maps data to a latent code."""
 
     EncodeOptions: ClassVar[type[Options]] = Options
+    inverts: ClassVar[bool] = False  # whether decoding its codes gives the rows back
 
     @abstractmethod
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ References:
 
 from __future__ import annotations
 
-from math import log
+from math import log, nan
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,8 +42,13 @@ def wasserstein_1d(x: Reals, y: Reals) -> NDArray[np.float64]:
 
 
 def sliced_wasserstein(x: Reals, y: Reals, *, projections: int = 256, seed: int = 0) -> float:
-    """SW between samples, in the units of the data.  x: (n, ...), y: (m, ...), rows of one shape."""
+    """SW between samples, in the units of the data.  x: (n, ...), y: (m, ...), rows of one shape.
+
+    NaN where a number of either is not finite.
+    """
     x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return nan
     theta = np.random.default_rng(seed).standard_normal((x.shape[1], projections))
     theta /= np.linalg.norm(theta, axis=0)
     return float(wasserstein_1d(x @ theta, y @ theta).mean())

@@ -25,24 +25,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.data import Finite, Mixture, Rows, Source, Toy
+from models import curve
+from models.card import Curve
+from models.data import Finite, Rows, Source, Toy
 from models.data.diagnosis import diagnose
 from models.errors import Diverged, InvalidData
-from models.family import Batch, Decodes, Diagnoses, Encodes, Loss, Samples, Scores, capabilities
-from models.interpolate import reconstruct
-from models.metrics import bits_per_dim, modes, sliced_wasserstein
+from models.family import Batch, Loss
 from models.networks import Nets
-from models.noise import Noise
 from models.run import Run
-from models.sampling import sample
 from models.spec import DataSpec
 
 VALIDATION_SHARE = 0.1  # of the rows of a finite source, at most VALIDATION_ROWS
 VALIDATION_ROWS = 5_000
-SCORED_AT_ONCE, RECONSTRUCTED_ROWS, DIAGNOSED_ROWS = 32, 512, 5_000  # validation rows, by `evaluate`
-DRAWN_VECTORS = 2_500
-DRAWN_IMAGE_STEPS = 6_400  # images drawn times steps of their sampler
-EVALUATION_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -81,11 +75,18 @@ class State:
     total_steps: int
     fingerprint: str  # of the data
     nets: Nets
-    average: Nets  # exponential moving average of the weights: what is served
+    average: Nets  # exponential moving average of the weights
     card_spec: DataSpec | None = None  # of the data, for the card, as are
     notes: tuple[str, ...] = ()
     optimizers: dict[str, torch.optim.Adam] = field(default_factory=dict)  # by loss name
     losses: dict[str, Tensor] = field(default_factory=dict)  # of the last step, by name: scalars
+    curve: Curve | None = None  # as far as it has come
+    best: Nets | None = None  # the average at the curve's lowest point
+
+    @property
+    def served(self) -> Nets:
+        """The weights that a model is made of: those of the curve's lowest point, where there is one."""
+        return self.average if self.best is None else self.best
 
     def optimizer(self, loss: str, weights: Sequence[Tensor]) -> torch.optim.Adam:
         """The Adam of a loss; its first use says which weights it moves."""
@@ -170,13 +171,15 @@ def train(data: TrainingData, state: State) -> Iterator[State]:
             state.losses.update({name: term.detach() for name, term in loss.terms.items()})
         state.step += 1
         average_weights(state)
+        if curve.has_curve(run.family) and curve.is_due(state.step, state.total_steps):
+            measure(data, state)
         yield state
 
 
 def batches(data: TrainingData, state: State) -> Iterator[Batch]:
     """The batches of the remaining steps: an epoch is a permutation of the rows, seeded by its number."""
     size, seed = state.run.optimizer.batch_size, state.run.seed
-    device = _device(state)
+    device = device_of(state)
     epoch, order = -1, np.empty(0, np.int64)
     for step in range(state.step, state.total_steps):
         if isinstance(data.train, Toy):
@@ -251,71 +254,32 @@ def average_weights(state: State) -> None:
         torch._foreach_copy_(buffer_copies, buffers)
 
 
-def evaluate(data: TrainingData, state: State) -> dict[str, float]:
-    """What the averaged weights reach on the validation rows, the unit and the kind in the name; finite numbers only.
-
-    Some seconds on one core: a family says how many rows it scores (`validation_rows_scored`), and few images are drawn
-    where a sampler takes many steps.
-    """
-    family = state.run.family
-    metrics: dict[str, float] = {}
-    with torch.no_grad():
-        if isinstance(family, Scores):
-            metrics |= _score(family, data, state)
-        if isinstance(family, Encodes) and isinstance(family, Decodes):
-            rows, x, c = _held_out(data, state, slice(RECONSTRUCTED_ROWS))
-            error = reconstruct(family, state.average, x, c) - x
-            metrics["validation_rmse"] = float(error.square().mean().sqrt())
-        if isinstance(family, Diagnoses):
-            rows, x, c = _held_out(data, state, slice(DIAGNOSED_ROWS))
-            metrics |= family.diagnose(state.average, x, c, Noise.rows(EVALUATION_SEED, rows, device=x.device))
-        if isinstance(family, Samples) and "sample" in capabilities(family):
-            metrics |= _judge_samples(family, data, state)
-    return {name: value for name, value in metrics.items() if isfinite(value)}
-
-
-def _score(family: Scores, data: TrainingData, state: State) -> dict[str, float]:
-    options = family.ScoreOptions()
-    values, kind = list[float](), ""
-    total = min(len(data.validation.x), family.validation_rows(data.spec))
-    for first in range(0, total, SCORED_AT_ONCE):
-        rows, x, c = _held_out(data, state, slice(first, min(first + SCORED_AT_ONCE, total)))
-        noise = Noise.rows(EVALUATION_SEED, rows, start=first, device=x.device)
-        scored = family.log_prob(state.average, x, c, noise, options)
-        values += scored.value.tolist()
-        kind = scored.kind
-    mean = float(np.mean(values))
-    metrics = {f"validation_log_prob_nats_{kind}": mean, "validation_rows_scored": float(len(values))}
-    if data.spec.levels is not None and family.scores_only_levels(data.spec):
-        kind = "upper_bound" if kind == "lower_bound" else kind
-        metrics[f"validation_bits_per_dim_{kind}"] = bits_per_dim(mean, data.spec.size)
-    return metrics
-
-
-def _judge_samples(family: Samples, data: TrainingData, state: State) -> dict[str, float]:
-    sampler = family.sampler(state.average, family.SampleOptions())
-    n = DRAWN_VECTORS if len(data.spec.shape) == 1 else max(32, min(512, DRAWN_IMAGE_STEPS // sampler.steps))
-    noise = Noise.rows(EVALUATION_SEED, n, device=_device(state))
-    like = data.validation.of(np.arange(n) % len(data.validation.x))
-    c = conditions(data, like, _device(state))  # as often as held-out rows are told so
-    chunks = [sample(sampler, noise[at : at + 256], c[at : at + 256]) for at in range(0, n, 256)]
-    x = data.spec.quantize(torch.cat(chunks)).cpu().numpy()
-    metrics = {"sliced_wasserstein": sliced_wasserstein(x, data.validation.x[:n])}
-    if isinstance(state.run.data, Mixture):
-        reached = modes(x, state.run.data.centers, state.run.data.spread)
-        metrics |= {"modes_found": float(reached.found), "high_quality_share": reached.high_quality}
-    return metrics
-
-
-def _held_out(data: TrainingData, state: State, which: slice) -> tuple[int, Tensor, Tensor]:
-    """Some validation rows: how many, x and c."""
-    rows, device = data.validation.of(np.arange(len(data.validation.x))[which]), _device(state)
-    x = in_data_units(data, rows, device)
-    return len(x), x, conditions(data, rows, device)
-
-
-def _device(state: State) -> torch.device:
+def device_of(state: State) -> torch.device:
+    """Where its networks are."""
     return next(state.nets.parameters()).device
+
+
+@torch.no_grad()
+def measure(data: TrainingData, state: State) -> None:
+    """Another point of the held-out curve, and the average kept where it is the lowest."""
+    run, family = state.run, state.run.family
+    batch_rows = min(run.optimizer.batch_size, data.n_rows or run.optimizer.batch_size)
+    rows = curve.rows_of_a_point(state.total_steps, batch_rows, len(data.validation.x))
+    x, c = held_out(data, slice(rows), device_of(state))
+    name, value = curve.held_out_loss(family, state.average, x, c)
+    state.curve = curve.extended(state.curve, family, (state.step, value), name, rows)
+    if state.curve.best_step != state.step:
+        return
+    if state.best is None:
+        state.best = copy.deepcopy(state.average)
+    else:
+        state.best.load_state_dict(state.average.state_dict())
+
+
+def held_out(data: TrainingData, which: slice, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Some validation rows: x, (B, *shape), and c, (B, C)."""
+    rows = data.validation.of(np.arange(len(data.validation.x))[which])
+    return in_data_units(data, rows, device), conditions(data, rows, device)
 
 
 def _told(spec: DataSpec, source: Source, rows: Rows, training: Rows | None = None) -> DataSpec:

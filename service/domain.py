@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from models.card import Curve
+from models.json_float import JsonFloat
 from models.spec import DataSpec
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
@@ -82,8 +84,9 @@ class Job(Record):
     file_bytes: int | None = None  # of a sampling's file, once finished
     file_sha256: str | None = None
     progress: Progress = Progress()  # steps of a training; rows of a sampling that are on the disk
-    losses: dict[str, float] = {}  # the latest, by name, the unit in the name
-    metrics: dict[str, float] = {}  # of the finished model on its validation data
+    losses: dict[str, JsonFloat] = {}  # the latest, by name, the unit in the name
+    curve: Curve | None = None  # of a training: a loss on held-out rows, as far as it has come
+    metrics: dict[str, JsonFloat] = {}  # of the finished model on its validation data
     error: Fault | None = None
     epoch: int = 0  # how often the job was claimed; a write that carries an old one is refused
     cancel_requested: bool = False
@@ -97,7 +100,8 @@ class Event(Record):
 
     id: str
     kind: Literal["state", "progress", "log"]
-    data: dict[str, Any]  # state: the Job; progress: step, total_steps, losses, steps_per_s; log: level, message
+    data: dict[str, Any]
+    # state: the Job; progress: step, total_steps, losses, steps_per_s, seconds_left, curve; log: level, message
 
 
 class Card(Record):
@@ -110,7 +114,8 @@ class Card(Record):
     spec: DataSpec
     latent_shape: tuple[int, ...] | None
     run: dict[str, Any]
-    metrics: dict[str, float]
+    metrics: dict[str, JsonFloat]
+    curve: Curve | None = None  # a loss on held-out rows while it was trained
     notes: tuple[str, ...] = ()  # what one should know before using it
     n_parameters: int
     data_fingerprint: str  # sha256 of the training rows or, where they are sampled afresh, of their recipe

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Literal, Self, cast, final
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from models.errors import InvalidInput
-from models.family import Batch, Decodes, Encodes, Family, Loss, Options, PathName, Samples
+from models.family import Batch, Decodes, Encodes, Family, Loss, Options, PathName, Samples, Validates
 from models.lazy import networks, sampling
 from models.objectives.code_densities import MAX_COVARIANCES, AnyCodeDensity, FittedDensity, MixtureDensity, NoDensity
 from models.spec import DataSpec, Shape, convolves
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 @final
-class AE(Family, Samples, Encodes, Decodes):
+class AE(Family, Samples, Validates, Encodes, Decodes):
     """Autoencoder: reconstructs; samples only where a density of its codes is fitted beside, and says so."""
 
     family: Literal["ae"] = "ae"
@@ -91,6 +91,9 @@ class AE(Family, Samples, Encodes, Decodes):
         if isinstance(self.density, FittedDensity):
             density = cast("GaussianMixture", nets["density"])
             yield Loss("code_nll_nats", -density.log_prob(z.detach()).mean(), ("density",))
+
+    def held_out(self, nets: Nets, batch: Batch) -> Loss:
+        return next(self.losses(nets, batch))
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         return sampling.decoded(self, nets)

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast, final
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from models.family import Adam, Batch, Decodes, Diagnoses, Encodes, Family, Loss, Options, PathName, Samples
+from models.family import Adam, Batch, Decodes, Diagnoses, Encodes, Family, Loss, Options, PathName, Samples, Validates
 from models.lazy import networks, sampling, torch
 from models.objectives import transport
 from models.spec import DataSpec, Shape, convolves, rows_kept
@@ -46,7 +46,7 @@ PAIRS_AT_ONCE = 2_000_000  # bounds its memory
 
 
 @final
-class AEOT(Family, Samples, Encodes, Decodes, Diagnoses):
+class AEOT(Family, Samples, Validates, Encodes, Decodes, Diagnoses):
     """Autoencoder whose codes are reached from noise by semi-discrete optimal transport."""
 
     family: Literal["ae_ot"] = "ae_ot"
@@ -83,6 +83,13 @@ class AEOT(Family, Samples, Encodes, Decodes, Diagnoses):
         i = transport.cells(x, y, h.detach())
         push.collect(x, i)
         yield Loss("transport_energy", transport.energy(x, y, h, i), ("transport",))
+
+    @property
+    def keeps_best(self) -> bool:
+        return False  # the transport is of the last codes
+
+    def held_out(self, nets: Nets, batch: Batch) -> Loss:
+        return next(self.losses(nets, batch))
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         return sampling.decoded(self, nets)

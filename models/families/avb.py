@@ -190,8 +190,14 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
         """Log p(x, z), (draws B,) nats.  x: (B, *shape)."""
         return self.log_likelihood(nets, draws.repeat(x), z) + standard_log_prob(z)
 
+    def curve_options(self) -> ProposalOptions:
+        return ProposalOptions(k=1, proposal="contrast")  # a bound: an estimate falls with the adversary, too
+
     def scores_only_levels(self, spec: DataSpec) -> bool:
         return self.likelihood.scores_only_levels(spec)
+
+    def scores_rows(self, spec: DataSpec) -> bool:
+        return self.likelihood.scores_rows(spec)
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         def push(z: Tensor, noise: Noise, c: Tensor) -> Tensor:

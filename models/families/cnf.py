@@ -129,6 +129,7 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
     ScoreOptions: ClassVar[type[Options]] = DensityOptions
     EncodeOptions: ClassVar[type[Options]] = SolverOptions
     DecodeOptions: ClassVar[type[Options]] = SolverOptions
+    inverts: ClassVar[bool] = True
 
     def check(self, spec: DataSpec) -> None:
         if spec.size > MAX_ELEMENTS:
@@ -198,6 +199,9 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
 
     def sampler(self, nets: Nets, options: SolverOptions) -> Sampler:
         return continuous.Pushed(partial(self.prior, nets), self.decoder(nets, options))
+
+    def curve_options(self) -> DensityOptions:
+        return DensityOptions(steps=max(12, self.solver_steps), draws=1, divergence=self.divergence)
 
     def validation_rows(self, spec: DataSpec) -> int:
         return solved_rows(spec)

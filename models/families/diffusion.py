@@ -45,7 +45,20 @@ from pydantic import Field
 
 from models.denoising import DenoisingOptions, InversionOptions, LikelihoodOptions
 from models.errors import InvalidInput
-from models.family import Adam, Batch, Conditions, Decodes, Encodes, Family, LogProb, Loss, Options, Samples, Scores
+from models.family import (
+    Adam,
+    Batch,
+    Conditions,
+    Decodes,
+    Encodes,
+    Family,
+    LogProb,
+    Loss,
+    Options,
+    Samples,
+    Scores,
+    Validates,
+)
 from models.lazy import continuous, networks, samplers, scoring, scoring_bound, solving, torch, walking
 from models.objectives.dequantization import dequantize
 from models.objectives.guidance import dropped
@@ -69,7 +82,7 @@ if TYPE_CHECKING:
 
 
 @final
-class Diffusion(Family, Samples, Scores, Encodes, Decodes, Conditions):
+class Diffusion(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions):
     """Denoising diffusion: a network that finds the noise, sampled by DDPM, DDIM, an SDE or an ODE."""
 
     family: Literal["diffusion"] = "diffusion"
@@ -120,6 +133,9 @@ class Diffusion(Family, Samples, Scores, Encodes, Decodes, Conditions):
         square = (eps_theta - eps).square().flatten(1).mean(1)
         weight = self.weighting.weight(log_snr, self.preconditioning.data_std)
         yield Loss(self.weighting.loss, (weight * square).mean(), ("denoiser",))
+
+    def held_out(self, nets: Nets, batch: Batch) -> Loss:
+        return next(self.losses(nets, batch))
 
     def draw_levels(self, n: int, batch: Batch) -> Tensor:
         """Lambda of each row, (n,): one uniform number spreads them evenly over the weighting's distribution."""

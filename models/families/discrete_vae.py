@@ -32,7 +32,7 @@ from models.objectives.discrete_estimators import AnyEstimator, GumbelSoftmax
 from models.objectives.gumbel import gumbel, hard_codes, kl_to_uniform_nats
 from models.objectives.importance import lower_bound
 from models.objectives.likelihoods import AnyLikelihood, Gaussian
-from models.objectives.surgery import active_units, categorical_surgery
+from models.objectives.surgery import active_units, categorical_ceiling, categorical_surgery
 from models.objectives.weighted_draws import Draws, log_weights
 from models.spec import DataSpec, Shape, convolves
 
@@ -124,8 +124,14 @@ class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
         log_prior = -self.codes * log(self.categories)
         return self.log_likelihood(nets, x, z) + log_prior - (z * log_pi).sum((1, 2))
 
+    def curve_options(self) -> HardCodeOptions:
+        return HardCodeOptions(k=1)
+
     def scores_only_levels(self, spec: DataSpec) -> bool:
         return self.likelihood.scores_only_levels(spec)
+
+    def scores_rows(self, spec: DataSpec) -> bool:
+        return self.likelihood.scores_rows(spec)
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         def push(z: Tensor, noise: Noise, c: Tensor) -> Tensor:
@@ -149,5 +155,6 @@ class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
     def diagnose(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise) -> dict[str, float]:
         log_pi = self.posterior(nets, x)
         z = hard_codes(log_pi + gumbel(noise.uniform(0, (self.codes, self.categories))))
-        parts = categorical_surgery(log_pi, z)
-        return parts._asdict() | {"active_units": float(active_units(log_pi.exp()))}
+        parts = categorical_surgery(log_pi, z)._asdict()
+        parts |= categorical_ceiling(log_pi, z)._asdict() if len(x) > 1 else {}
+        return parts | {"active_units": float(active_units(log_pi.exp()))}

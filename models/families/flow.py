@@ -79,6 +79,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
 
     optimizer: ClassVar[Adam] = Adam(batch_size=512, decay="cosine")
     ScoreOptions: ClassVar[type[Options]] = DequantizationOptions
+    inverts: ClassVar[bool] = True
 
     def check(self, spec: DataSpec) -> None:
         if spec.levels is None and self.dequantization != Uniform():
@@ -132,6 +133,9 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
         draws = (noise.uniform(j, nets.spec.shape) for j in range(options.k))
         log_w = torch.stack([self.log_level(nets, x, c, u01) for u01 in draws])  # (k, B)
         return lower_bound(log_w, nets.spec.network_dtype(x))
+
+    def curve_options(self) -> DequantizationOptions:
+        return DequantizationOptions(k=self.dequantization.draws)
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         return sampling.decoded(self, nets)

@@ -50,6 +50,7 @@ from models.family import (
     Options,
     Samples,
     Scores,
+    Validates,
 )
 from models.lazy import continuous, networks, scoring, solving, torch, walking
 from models.objectives.couplings import AnyCoupling, Independent
@@ -125,7 +126,7 @@ class LikelihoodOptions(SolverOptions):
 
 
 @final
-class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
+class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions):
     """Flow matching: a velocity field from noise to data, found by regression along straight paths."""
 
     family: Literal["flow_matching"] = "flow_matching"
@@ -184,6 +185,9 @@ class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
         xt, u = self.path.at(self.coupling.pair(x0, x1, c), x1, t)
         v = nets["velocity"](xt, t, *networks.given(c))
         yield Loss("velocity_mse", (v - u).square().mean(), ("velocity",))
+
+    def held_out(self, nets: Nets, batch: Batch) -> Loss:
+        return next(self.losses(nets, batch))
 
     def check_sampling(self, spec: DataSpec, options: GuidedOptions) -> None:
         if options.guidance != 0.0 and (spec.condition is None or not self.answers_without):

@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, cast, final
 from pydantic import Field, PositiveInt
 
 from models.errors import InvalidData
-from models.family import Adam, Batch, Diagnoses, Family, LogProb, Loss, Options, Samples, Scores
+from models.family import Adam, Batch, Diagnoses, Family, LogProb, Loss, Options, Samples, Scores, Validates
 from models.lazy import networks, sampling, torch
 from models.objectives.integrands import AnyIntegrand, Camel
 from models.spec import DataSpec
@@ -61,7 +61,7 @@ class Estimate(NamedTuple):
 
 
 @final
-class NIS(Family, Samples, Scores, Diagnoses):
+class NIS(Family, Samples, Scores, Validates, Diagnoses):
     """Neural importance sampling of an integrand over the unit cube: its integral, with an error, on the card."""
 
     family: Literal["nis"] = "nis"
@@ -74,6 +74,7 @@ class NIS(Family, Samples, Scores, Diagnoses):
     depth: PositiveInt = Field(2, le=8)  # hidden layers
 
     optimizer: ClassVar[Adam] = Adam(batch_size=512, decay="cosine")
+    fits_data: ClassVar[bool] = False  # an integrand
 
     def check(self, spec: DataSpec) -> None:
         if len(spec.shape) != 1 or (spec.low, spec.high, spec.levels) != (0, 1, None):
@@ -116,6 +117,13 @@ class NIS(Family, Samples, Scores, Diagnoses):
         """Log q'(x), (B,) nats.  x: (B, d) in [0, 1]."""
         _, log_q = nets["proposal"]((2 * x - 1) * HALF)
         return torch.logaddexp(log_q + log(1 - self.alpha), torch.full_like(log_q, log(self.alpha)))
+
+    @property
+    def keeps_best(self) -> bool:
+        return False  # an estimate from its own samples: a mode that none of them finds lowers it
+
+    def held_out(self, nets: Nets, batch: Batch) -> Loss:
+        return next(self.losses(nets, batch))
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         shape = nets.spec.shape

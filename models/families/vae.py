@@ -54,7 +54,7 @@ from models.objectives.posteriors import (
     GaussianPosterior,
 )
 from models.objectives.priors import AnyPrior, Standard
-from models.objectives.surgery import active_units, gaussian_surgery
+from models.objectives.surgery import active_units, gaussian_ceiling, gaussian_surgery
 from models.objectives.weighted_draws import Draws, log_weights, repeat
 from models.spec import DataSpec, Shape, convolves
 
@@ -202,8 +202,14 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
             z, log_q = self.posterior.draw(nets, h, eps)
         return self.log_likelihood(nets, x, z, c) + self.prior_codes.log_prob(nets, z, c) - log_q
 
+    def curve_options(self) -> ImportanceOptions:
+        return ImportanceOptions(k=self.objective.n_codes)
+
     def scores_only_levels(self, spec: DataSpec) -> bool:
         return self.likelihood.scores_only_levels(spec)
+
+    def scores_rows(self, spec: DataSpec) -> bool:
+        return self.likelihood.scores_rows(spec)
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         def push(e: Tensor, noise: Noise, c: Tensor) -> Tensor:
@@ -231,5 +237,7 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
         metrics = {"active_units": float(active_units(codes))}
         if isinstance(self.posterior, DiagonalPosterior) and isinstance(self.prior_codes, Standard):
             q = self.posterior.gaussian(h, self.latent)
-            metrics |= gaussian_surgery(q.mu, q.log_var, noise.normal(0, (self.latent,)))._asdict()
+            eps = noise.normal(0, (self.latent,))
+            metrics |= gaussian_surgery(q.mu, q.log_var, eps)._asdict()
+            metrics |= gaussian_ceiling(q.mu, q.log_var, eps)._asdict() if len(x) > 1 else {}
         return metrics

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from models.family import Adam, Batch, Decodes, Encodes, Family, Loss, Options, PathName, Samples
+from models.family import Adam, Batch, Decodes, Encodes, Family, Loss, Options, PathName, Samples, Validates
 from models.lazy import networks, sampling, torch
 from models.objectives.code_priors import AnyCodePrior, GaussianCodes
 from models.objectives.gaussians import reparameterize
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 
 @final
-class WAE(Family, Samples, Encodes, Decodes):
+class WAE(Family, Samples, Validates, Encodes, Decodes):
     """Wasserstein or adversarial autoencoder: squared cost, codes penalized for their distance from any prior."""
 
     family: Literal["wae"] = "wae"
@@ -91,9 +91,24 @@ class WAE(Family, Samples, Encodes, Decodes):
             penalty = self.penalty.game.generator_loss(nets["critic"], z)
         else:
             penalty = self.penalty.value(z, prior, rng)
-        cost = (u - nets["decoder"](z)).square().flatten(1).sum(1).mean()
+        cost = self.cost(nets, u, z)
         terms = {"cost": cost, "penalty": penalty}
         yield Loss("penalized_cost", cost + self.weight * penalty, ("encoder", "decoder"), terms)
+
+    def cost(self, nets: Nets, u: Tensor, z: Tensor) -> Tensor:
+        """The mean squared distance of rows from what their codes decode to, a scalar, network units."""
+        square: Tensor = (u - nets["decoder"](z)).square().flatten(1).sum(1)
+        return square.mean()
+
+    @property
+    def keeps_best(self) -> bool:
+        return not isinstance(self.penalty, Adversarial)  # else the cost alone, and codes may drift from the prior
+
+    def held_out(self, nets: Nets, batch: Batch) -> Loss:
+        if not isinstance(self.penalty, Adversarial):
+            return next(self.losses(nets, batch))
+        u = nets.spec.normalize(batch.x)
+        return Loss("cost", self.cost(nets, u, self.draw_codes(nets, u, batch.rng)), ())
 
     def draw_codes(self, nets: Nets, u: Tensor, rng: Generator) -> Tensor:
         """Draws of Q(z|x), (B, Z).  u: (B, *shape), network units."""

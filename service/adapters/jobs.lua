@@ -174,8 +174,9 @@ function commands.claim(id, worker, lease_ms)
   return redis.call('HGETALL', job_key(id))
 end
 
--- ARGV goes on with kind, data of each event; a progress event is `step`, `total_steps` and `losses` of the record too.
-function commands.beat(id, epoch, lease_ms, step, total_steps, losses, ...)
+-- ARGV goes on with kind, data of each event; a progress event is `step`, `total_steps`, `losses` and `curve` of the
+-- record too.
+function commands.beat(id, epoch, lease_ms, step, total_steps, losses, curve, ...)
   if not has(id, epoch) then
     return 'stale'
   end
@@ -186,6 +187,9 @@ function commands.beat(id, epoch, lease_ms, step, total_steps, losses, ...)
       set(id, 'best_step', step, 'attempts', 0)
     end
     set(id, 'step', step, 'total_steps', total_steps, 'losses', losses)
+  end
+  if curve ~= '' then
+    set(id, 'curve', curve)
   end
   if revived then
     set(id, 'state', 'running')

@@ -128,7 +128,9 @@ class MemoryJobs:
             if last["step"] > entry.best_step:
                 entry.best_step, entry.attempts = last["step"], 0
             progress = Progress(step=last["step"], total_steps=last["total_steps"])
-            entry.job = entry.job.model_copy(update={"progress": progress, "losses": last["losses"]})
+            curves = [update.data["curve"] for update in updates if update.data.get("curve")]
+            told = {"losses": last["losses"], "curve": curves[-1] if curves else entry.job.curve}
+            entry.job = Job.model_validate({**entry.job.model_dump(), "progress": progress, **told})
         if entry.job.state is State.QUEUED:
             self._change(entry, state=State.RUNNING)
         for update in updates:

@@ -148,8 +148,10 @@ class RedisRuns:
     def beat(self, job_id: str, epoch: int, updates: Sequence[Update]) -> bool:
         last = next((update.data for update in reversed(updates) if update.kind == "progress"), None)
         progress = (last["step"], last["total_steps"], json.dumps(last["losses"])) if last else ("", "", "")
+        curves = (update.data.get("curve") for update in reversed(updates) if update.kind == "progress")
+        curve = next((json.dumps(curve) for curve in curves if curve), "")
         events = chain.from_iterable((update.kind, json.dumps(update.data)) for update in updates)
-        return self._fenced("beat", job_id, epoch, self._lease_ms, *progress, *events) == "cancel"
+        return self._fenced("beat", job_id, epoch, self._lease_ms, *progress, curve, *events) == "cancel"
 
     def reserve_version(self, job_id: str, epoch: int, floor: int) -> int | None:
         answer = self._fenced("reserve", job_id, epoch, floor)
@@ -276,6 +278,7 @@ def _job(fields: Mapping[str, str]) -> Job:
         file_sha256=fields.get("file_sha256"),
         progress=Progress(step=int(fields.get("step", 0)), total_steps=int(fields.get("total_steps", 0))),
         losses=json.loads(fields.get("losses", "{}")),
+        curve=json.loads(fields.get("curve", "null")),
         metrics=json.loads(fields.get("metrics", "{}")),
         error=Fault.model_validate_json(fields["error"]) if "error" in fields else None,
         epoch=int(fields["epoch"]),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from service.cli.following import numbers
+from service.cli.following import headline
 from service.cli.names import complete_families, complete_models, complete_presets
 from service.cli.schemas import lines
 from service.cli.terminal import LOCAL, Json, Url, client_at, err, fail, out, print_json, print_record, print_table
@@ -104,7 +104,13 @@ def models(
 
 def _models_table(cards: list[dict[str, Any]]) -> None:
     rows = [
-        (reference_of(card), card["family"], shape_of(card), _kind(card["spec"]["condition"]), numbers(card["metrics"]))
+        (
+            reference_of(card),
+            card["family"],
+            shape_of(card),
+            _kind(card["spec"]["condition"]),
+            headline(card["metrics"]),
+        )
         for card in cards
     ]
     print_table(("model", "family", "shape", "condition", "metrics"), rows)
@@ -121,11 +127,21 @@ def _show_model(card: dict[str, Any]) -> None:
             "can be asked to": " ".join(card["capabilities"]),
             "parameters": str(card["n_parameters"]),
             "job": card["job"],
-            **{name: f"{value:.6g}" for name, value in card["metrics"].items()},
+            **_curve_of(card["curve"]),
+            **{name: f"{float(value):.6g}" for name, value in card["metrics"].items()},
         }
     )
     for note in card["notes"]:
         out.print(f"note: {note}")
+
+
+def _curve_of(curve: dict[str, Any] | None) -> dict[str, str]:
+    """From where to where the held-out loss went, and whose weights are served."""
+    if curve is None or not curve["values"]:
+        return {}
+    first, last = (float(curve["values"][i]) for i in (0, -1))
+    best = f", served as of step {curve['best_step']}" if curve["best_step"] is not None else ""
+    return {f"held-out {curve['name']}": f"{first:.4g} at step {curve['steps'][0]}, {last:.4g} at the last{best}"}
 
 
 def reference_of(card: Mapping[str, Any]) -> str:

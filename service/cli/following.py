@@ -24,9 +24,17 @@ def follow(events: Events, console: Console) -> None:
     show(events, console)
 
 
-def numbers(values: Mapping[str, float]) -> str:
-    """`loss_nats 1.234  kl_nats 0.5`."""
-    return "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+def numbers(values: Mapping[str, float | str]) -> str:
+    """`loss_nats 1.234  kl_nats 0.5`; what is not finite comes as a word."""
+    return "  ".join(f"{name} {float(value):.4g}" for name, value in values.items())
+
+
+def headline(metrics: Mapping[str, float | str]) -> str:
+    """The numbers of a finished model that one looks at first."""
+    prefixes = ("validation_log_prob_nats_", "validation_bits_per_dim", "validation_rmse")
+    chosen = {name: metrics[name] for name in metrics if name.startswith(prefixes)}
+    distance = "sliced_wasserstein_standardized"
+    return numbers(chosen | ({distance: metrics[distance]} if distance in metrics else {}))
 
 
 @final

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from service.cli.following import follow as show_progress
-from service.cli.following import numbers
+from service.cli.following import headline, numbers
 from service.cli.names import complete_jobs, complete_presets, job_id, short_ids
 from service.cli.terminal import LOCAL, Json, Url, client_at, err, fail, out, print_json, print_record, print_table
 from service.cli.values import flags, read_json
@@ -117,7 +117,7 @@ def follow_job(client: Client, job_id: str) -> None:
         err.print(f"drew {job['ask']['n']} rows of {job['ask']['model']} with seed {job['ask']['seed']}")
     else:
         reference = f"{job['model']}@{job['version']}"
-        err.print(f"trained {reference}  {numbers(job['metrics'])}")
+        err.print(f"trained {reference}  {headline(job['metrics'])}")
         for note in client.get(f"/models/{reference}")["notes"]:
             err.print(f"note: {note}")
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
+from models.card import Curve
 from models.numbers_only import EXACT
 from service.answers import Codes, FamilyCard, Likelihoods, Points, PresetCard, Preview, Samples
 from service.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample, Train
@@ -258,12 +259,20 @@ def job(record: Job) -> pb.Job:
         file_sha256=record.file_sha256 or "",
         progress=pb.Progress(step=record.progress.step, total_steps=record.progress.total_steps),
         losses=record.losses,
+        curve=None if record.curve is None else curve(record.curve),
         metrics=record.metrics,
         error=None if record.error is None else pb.Fault(type=record.error.type, detail=record.error.detail),
         cancel_requested=record.cancel_requested,
         created_at=record.created_at,
         started_at=record.started_at,
         finished_at=record.finished_at,
+    )
+
+
+def curve(curve: Curve) -> pb.Curve:
+    """A held-out loss; `best_step` is 0 where no weights are the best."""
+    return pb.Curve(
+        name=curve.name, rows=curve.rows, steps=curve.steps, values=curve.values, best_step=curve.best_step or 0
     )
 
 
@@ -282,6 +291,7 @@ def model(card: Card) -> pb.Model:
         shape=card.spec.shape,
         latent_shape=card.latent_shape or (),
         metrics=card.metrics,
+        curve=None if card.curve is None else curve(card.curve),
         notes=card.notes,
         card=to_struct(card.model_dump(mode="json")),
     )

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from models.card import Curve
+from models.json_float import JsonFloat
 from service.domain import Fault, Sampling
 from service.ports import Update
 
@@ -72,13 +74,15 @@ class Advanced(_Line):
     kind: Literal["progress"] = "progress"
     step: int
     total_steps: int
-    losses: dict[str, float]
+    losses: dict[str, JsonFloat]
     steps_per_s: float
+    seconds_left: float | None = None  # to the last step, at the mean pace so far; None while nothing is known of it
+    curve: Curve | None = None  # as far as it has come; None where it has no new point
 
     @property
     def update(self) -> Update:
         """As the record takes it."""
-        return Update("progress", self.model_dump(exclude={"kind"}))
+        return Update("progress", self.model_dump(mode="json", exclude={"kind"}))
 
 
 class Noted(_Line):
@@ -105,7 +109,7 @@ class Finished(_Line):
     """The model lies finished in its folder."""
 
     kind: Literal["done"] = "done"
-    metrics: dict[str, float]
+    metrics: dict[str, JsonFloat]
 
 
 class Drawn(_Line):

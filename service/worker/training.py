@@ -5,18 +5,23 @@ the newest checkpoint of its job.
 from __future__ import annotations
 
 import logging
-import math
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 
 import torch
 
+from models.card import Curve
 from models.checkpoint import latest_state, save_model, save_state
+from models.evaluation import Evaluation
+from models.judgement import Verdict, judge
 from models.run import Run
-from models.train import State, TrainingData, evaluate, fresh, load_data, train
+from models.train import State, TrainingData, fresh, load_data, train
 from service.worker.lines import DONE, INTERRUPTED, Advanced, Finished, Say, TrainOrder, pace_s
+from service.worker.pace import Pace
+
+STAGE_S = 2.0  # between two words of a scoring, at least
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +40,10 @@ def obey(order: TrainOrder, device: torch.device, say: Say, stop: threading.Even
             _save(order.states, state)
             checkpoint_at = monotonic() + order.checkpoint_s
     _save(order.states, state)
-    log.info("trained; now it is scored on held-out rows")
-    metrics = _finite(evaluate(data, state))
+    verdict = _scored(judge(data, state))
     order.model.mkdir()
-    save_model(order.model, state, metrics, data.fingerprint)
-    say(Finished(metrics=metrics))
+    save_model(order.model, state, verdict.metrics, data.fingerprint, verdict.notes)
+    say(Finished(metrics=verdict.metrics))
     return DONE
 
 
@@ -64,16 +68,38 @@ def _told(states: Iterator[State], say: Say) -> Iterator[State]:
     """The same states, telling how far they have come: the first, the last, and now and then between."""
     began = said = monotonic()
     said_step: int | None = None
+    said_curve: Curve | None = None
+    pace = Pace()
     for state in states:
         now = monotonic()
+        pace.advance(state.step, now)
+        if sentence := pace.foreseen(state.total_steps):
+            log.info("%s", sentence)
         if said_step is None or now - said >= pace_s(now - began) or state.step == state.total_steps:
-            steps_per_s = (state.step - (said_step or state.step - 1)) / max(now - said, 1e-6)
-            losses = _finite({name: float(value) for name, value in state.losses.items()})
-            say(Advanced(step=state.step, total_steps=state.total_steps, losses=losses, steps_per_s=steps_per_s))
-            said, said_step = now, state.step
+            say(
+                Advanced(
+                    step=state.step,
+                    total_steps=state.total_steps,
+                    losses={name: float(value) for name, value in state.losses.items()},
+                    steps_per_s=(state.step - (said_step or state.step - 1)) / max(now - said, 1e-6),
+                    seconds_left=pace.seconds_left(state.total_steps),
+                    curve=None if state.curve is said_curve else state.curve,
+                )
+            )
+            said, said_step, said_curve = now, state.step, state.curve
         yield state
 
 
-def _finite(values: Mapping[str, float]) -> dict[str, float]:
-    """JSON has no word for the others."""
-    return {name: value for name, value in values.items() if math.isfinite(value)}
+def _scored(stages: Evaluation[Verdict]) -> Verdict:
+    """What a judgement comes to, telling now and then how far it is. Raises Diverged."""
+    log.info("trained; now it is scored on held-out rows")
+    began = said = monotonic()
+    while True:
+        try:
+            stage = next(stages)
+        except StopIteration as end:
+            verdict: Verdict = end.value
+            return verdict
+        if monotonic() - said >= max(STAGE_S, pace_s(monotonic() - began)):
+            said = monotonic()
+            log.info("scoring: %s, %d of %d", stage.what, stage.done, stage.total)

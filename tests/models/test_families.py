@@ -16,7 +16,9 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from models.checkpoint import latest_state, load_model, save_model, save_state
+from models.curve import keeps_best
 from models.errors import InvalidData
+from models.evaluation import evaluate
 from models.families import FAMILIES
 from models.family import Conditions, Decodes, Encodes, Options, Samples, Scores, capabilities
 from models.interpolate import reconstruct
@@ -24,7 +26,7 @@ from models.noise import Noise
 from models.run import Run
 from models.sampling import Sampler, sample
 from models.spec import DataSpec
-from models.train import State, TrainingData, batches, conditions, evaluate, fresh, load_data, train
+from models.train import State, TrainingData, batches, conditions, fresh, load_data, train
 from models.walking import ThereAndBack, Walk, walk
 
 CPU = torch.device("cpu")
@@ -333,6 +335,17 @@ def test_an_evaluation_is_finite_and_names_the_kind_of_its_numbers(case: Case) -
     scored = [name for name in metrics if name.startswith("validation_log_prob_nats_")]
     assert len(scored) == isinstance(case.run.family, Scores)
     assert ("sliced_wasserstein" in metrics) == isinstance(case.run.family, Samples)
+
+
+def test_held_out_rows_have_a_finite_curve_unless_the_family_is_a_game(case: Case) -> None:
+    if case.run.family.family in {"gan", "glann"}:  # a game; codes of training rows, and of no others
+        assert case.state.curve is None
+        assert case.state.served is case.state.average
+        return
+    assert case.state.curve is not None
+    assert case.state.curve.steps == (STEPS,)
+    assert np.isfinite(case.state.curve.values).all()
+    assert case.state.curve.best_step == (STEPS if keeps_best(case.run.family) else None)
 
 
 @pytest.mark.parametrize("name", sorted(set(FAMILIES) - {"autoregressive", "cnf", "flow", "nis"}))

@@ -13,6 +13,7 @@ from torch import nn
 
 from models.data import Rows
 from models.errors import Diverged, InvalidData
+from models.evaluation import evaluate
 from models.family import Loss
 from models.networks import Nets
 from models.run import Run
@@ -24,7 +25,6 @@ from models.train import (
     batches,
     clipped,
     descend,
-    evaluate,
     fresh,
     learning_rate,
     load_data,

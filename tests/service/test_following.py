@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from service.cli.following import Pace, follow
+from service.cli.following import Pace, follow, numbers
 
 STATES: list[tuple[str, dict[str, Any]]] = [("state", {"state": "queued"}), ("state", {"state": "running"})]
 
@@ -24,6 +24,10 @@ def shown(events: list[tuple[str, dict[str, Any]]], *, terminal: bool, width: in
 def test_the_time_left_is_told_from_the_second_report_to_the_last_step() -> None:
     pace = Pace()
     assert [pace.left(progress(step)[1]) for step in (1, 3, 900, 1000)] == ["", "100 s left", "10 s left", ""]
+
+
+def test_numbers_that_are_not_finite_are_told_as_such() -> None:
+    assert numbers({"a_nats": "NaN", "b": "-Infinity", "c": 1.25}) == "a_nats nan  b -inf  c 1.25"
 
 
 def test_hours_are_told_as_hours() -> None:

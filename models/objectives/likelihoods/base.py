@@ -45,6 +45,10 @@ class Likelihood(Config, ABC):
     def scores_only_levels(self, spec: DataSpec) -> bool:
         """Whether values between levels have no probability."""
 
+    def scores_rows(self, spec: DataSpec) -> bool:
+        """Whether `log_prob` is of the row as it stands, and comparable with that of other models."""
+        return True
+
     @abstractmethod
     def log_prob(self, spec: DataSpec, x: Tensor, y: Tensor, log_scale: Tensor) -> Tensor:
         """Log p(x|y), (B,) nats, in data units; of the levels themselves where data have them.  x: (B, *shape)."""

@@ -50,6 +50,9 @@ class Bernoulli(Likelihood):
     def scores_only_levels(self, spec: DataSpec) -> bool:
         return spec.levels == 2  # of more, the number is of the binarized image
 
+    def scores_rows(self, spec: DataSpec) -> bool:
+        return spec.levels == 2  # else of the image as binarized
+
     def log_prob(self, spec: DataSpec, x: Tensor, y: Tensor, log_scale: Tensor) -> Tensor:
         b = spec.to_fraction(x)
         return -F.binary_cross_entropy_with_logits(y, b, reduction="none").flatten(1).sum(1)

@@ -193,6 +193,44 @@ class Fault(_message.Message):
 Global___Fault: _TypeAlias = Fault  # noqa: Y015
 
 @_typing.final
+class Curve(_message.Message):
+    """A loss on held-out rows as training went on, the same rows and noise at every point. Less is better."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    BEST_STEP_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """of the loss, the unit in the name"""
+    rows: _builtins.int
+    """held out, that each point is the mean of"""
+    best_step: _builtins.int
+    """whose weights are kept, and served in the end; 0 where the loss does not choose"""
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        rows: _builtins.int = ...,
+        steps: _abc.Iterable[_builtins.int] | None = ...,
+        values: _abc.Iterable[_builtins.float] | None = ...,
+        best_step: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_step", b"best_step", "name", b"name", "rows", b"rows", "steps", b"steps", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Curve: _TypeAlias = Curve  # noqa: Y015
+
+@_typing.final
 class Job(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -254,6 +292,7 @@ class Job(_message.Message):
     ASK_FIELD_NUMBER: _builtins.int
     FILE_BYTES_FIELD_NUMBER: _builtins.int
     FILE_SHA256_FIELD_NUMBER: _builtins.int
+    CURVE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     state: Global___JobState.ValueType
     model: _builtins.str
@@ -286,6 +325,10 @@ class Job(_message.Message):
     def ask(self) -> Global___Sampling:
         """of a sampling"""
 
+    @_builtins.property
+    def curve(self) -> Global___Curve:
+        """of a training, as far as it has come"""
+
     def __init__(
         self,
         *,
@@ -307,10 +350,11 @@ class Job(_message.Message):
         ask: Global___Sampling | None = ...,
         file_bytes: _builtins.int = ...,
         file_sha256: _builtins.str = ...,
+        curve: Global___Curve | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "_started_at", b"_started_at", "ask", b"ask", "error", b"error", "finished_at", b"finished_at", "progress", b"progress", "run", b"run", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "_started_at", b"_started_at", "ask", b"ask", "curve", b"curve", "error", b"error", "finished_at", b"finished_at", "progress", b"progress", "run", b"run", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "_started_at", b"_started_at", "ask", b"ask", "cancel_requested", b"cancel_requested", "created_at", b"created_at", "error", b"error", "file_bytes", b"file_bytes", "file_sha256", b"file_sha256", "finished_at", b"finished_at", "id", b"id", "kind", b"kind", "losses", b"losses", "metrics", b"metrics", "model", b"model", "preset", b"preset", "progress", b"progress", "run", b"run", "started_at", b"started_at", "state", b"state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "_started_at", b"_started_at", "ask", b"ask", "cancel_requested", b"cancel_requested", "created_at", b"created_at", "curve", b"curve", "error", b"error", "file_bytes", b"file_bytes", "file_sha256", b"file_sha256", "finished_at", b"finished_at", "id", b"id", "kind", b"kind", "losses", b"losses", "metrics", b"metrics", "model", b"model", "preset", b"preset", "progress", b"progress", "run", b"run", "started_at", b"started_at", "state", b"state", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__finished_at: _TypeAlias = _typing.Literal["finished_at"]  # noqa: Y015
     _WhichOneofArgType__finished_at: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at"]  # noqa: Y015
@@ -1075,6 +1119,7 @@ class Model(_message.Message):
     METRICS_FIELD_NUMBER: _builtins.int
     CARD_FIELD_NUMBER: _builtins.int
     NOTES_FIELD_NUMBER: _builtins.int
+    CURVE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     version: _builtins.int
     family: _builtins.str
@@ -1094,6 +1139,8 @@ class Model(_message.Message):
     def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """what one should know before using it"""
 
+    @_builtins.property
+    def curve(self) -> Global___Curve: ...
     def __init__(
         self,
         *,
@@ -1106,10 +1153,11 @@ class Model(_message.Message):
         metrics: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         card: _struct_pb2.Struct | None = ...,
         notes: _abc.Iterable[_builtins.str] | None = ...,
+        curve: Global___Curve | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["card", b"card"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "curve", b"curve"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "card", b"card", "family", b"family", "latent_shape", b"latent_shape", "metrics", b"metrics", "model", b"model", "notes", b"notes", "shape", b"shape", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "card", b"card", "curve", b"curve", "family", b"family", "latent_shape", b"latent_shape", "metrics", b"metrics", "model", b"model", "notes", b"notes", "shape", b"shape", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,6 +8,7 @@ import torch
 
 from models.data import EightGaussians
 from models.errors import InvalidData
+from models.evaluation import evaluate
 from models.families.ae_ot import AEOT, semi_discrete
 from models.family import Batch, capabilities
 from models.metrics import Modes, modes
@@ -17,7 +18,7 @@ from models.objectives.transport import cells
 from models.run import Run
 from models.sampling import sample
 from models.spec import DataSpec
-from models.train import State, TrainingData, evaluate, fresh, load_data, train
+from models.train import State, TrainingData, fresh, load_data, train
 
 PLANE = DataSpec(shape=(2,), n_rows=50)
 TINY = AEOT(latent=2, width=16, draws=64)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from models.data import UnitCube
 from models.errors import InvalidData
+from models.evaluation import evaluate
 from models.families.nis import HALF, NIS, mean_and_error
 from models.family import Adam, Batch
 from models.networks import Nets
@@ -18,7 +19,7 @@ from models.objectives.integrands import Camel, CornerPeak, GaussianPeak, Integr
 from models.run import Budget, Run
 from models.sampling import sample, untold
 from models.spec import DataSpec
-from models.train import evaluate, fresh, load_data, train
+from models.train import fresh, load_data, train
 
 SQUARE = UnitCube().spec
 N = 4000

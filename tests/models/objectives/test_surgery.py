@@ -10,7 +10,9 @@ from models.objectives.gaussians import kl_to_prior_nats
 from models.objectives.surgery import (
     Surgery,
     active_units,
+    categorical_ceiling,
     categorical_surgery,
+    gaussian_ceiling,
     gaussian_surgery,
     log_gaussian_mixture,
     surgery,
@@ -126,3 +128,38 @@ def test_categorical_parts_are_those_of_the_table_of_their_words() -> None:
 def test_a_unit_is_active_where_its_mean_depends_on_the_row() -> None:
     mean = torch.stack([normal(500, seed=0), 0.01 * normal(500, seed=1), torch.full((500,), 3.0).double()], 1)
     assert active_units(mean) == 1
+
+
+def test_the_upper_bound_leaves_the_row_itself_out_of_its_mixture() -> None:
+    rng = torch.Generator().manual_seed(0)
+    mu, log_var, eps = (torch.randn(6, 2, generator=rng, dtype=torch.float64) for _ in range(3))
+    z = mu + (0.5 * log_var).exp() * eps
+    density = torch.distributions.Normal(mu[None], (0.5 * log_var).exp()[None])
+    log_q = density.log_prob(z[:, None]).sum(2)  # (draw, row)
+    own = log_q.diagonal()
+    others = torch.stack([log_q[i][torch.arange(6) != i].logsumexp(0) - math.log(5) for i in range(6)])
+    parts, bounds = gaussian_surgery(mu, log_var, eps), gaussian_ceiling(mu, log_var, eps)
+    assert bounds.mutual_information_ceiling_nats == pytest.approx(math.log(6))
+    upper = min(float((own - others).mean()), parts.average_kl_nats)
+    assert bounds.mutual_information_upper_bound_nats == pytest.approx(upper)
+    assert parts.mutual_information_nats <= upper
+    total = bounds.mutual_information_upper_bound_nats + bounds.marginal_kl_lower_bound_nats
+    assert total == pytest.approx(parts.average_kl_nats)
+
+
+def test_codes_that_tell_every_row_apart_are_bounded_by_their_average_kl() -> None:
+    mu, eps = 100 * torch.eye(8, dtype=torch.float64), torch.zeros(8, 8, dtype=torch.float64)
+    bounds = gaussian_ceiling(mu, torch.zeros_like(mu), eps)
+    parts = gaussian_surgery(mu, torch.zeros_like(mu), eps)
+    assert parts.mutual_information_nats == pytest.approx(math.log(8))
+    assert bounds.mutual_information_upper_bound_nats == pytest.approx(parts.average_kl_nats)
+    assert bounds.marginal_kl_lower_bound_nats == pytest.approx(0)
+
+
+def test_categorical_codes_have_the_same_bounds() -> None:
+    log_pi = torch.tensor([[[0.7, 0.3]], [[0.2, 0.8]], [[0.5, 0.5]]], dtype=torch.float64).log()
+    z = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]], [[1.0, 0.0]]], dtype=torch.float64)
+    by_hand = (math.log(0.7 / 0.35) + math.log(0.8 / 0.4) + math.log(0.5 / 0.45)) / 3
+    parts, bounds = categorical_surgery(log_pi, z), categorical_ceiling(log_pi, z)
+    expected = max(parts.mutual_information_nats, min(by_hand, parts.average_kl_nats))
+    assert bounds.mutual_information_upper_bound_nats == pytest.approx(expected)

@@ -152,6 +152,25 @@ async def test_a_beat_records_progress_and_losses(record: Record) -> None:
     assert (seen.progress.step, seen.progress.total_steps, seen.losses) == (7, 100, {"kl_nats": 0.5})
 
 
+async def test_a_job_has_the_last_curve_that_was_told_and_numbers_that_are_not_finite(record: Record) -> None:
+    job = await claimed(record)
+    curve = {"name": "nll_nats", "rows": 9, "steps": [5, 10], "values": ["NaN", 1.5], "best_step": 10}
+    first, last = progress(10), progress(11)
+    first.data.update(curve=curve, losses={"kl_nats": "Infinity"})
+    last.data.update(curve=None, losses={"kl_nats": "-Infinity"})
+    record.runs.beat(job.id, 1, [first, last])
+    record.runs.beat(job.id, 1, [progress(12)])
+    record.runs.beat(job.id, 1, [last])
+    seen = await record.jobs.get(job.id)
+    assert seen.curve is not None
+    assert seen.curve.model_dump(mode="json") == curve
+    assert seen.losses == {"kl_nats": float("-inf")}
+    record.runs.succeed(job.id, 1, 4, {"effective_share": float("nan")})
+    told = [event.data async for event in record.jobs.watch(job.id, after="0") if event.kind == "state"][-1]
+    assert (told["metrics"], told["losses"]) == ({"effective_share": "NaN"}, {"kl_nats": "-Infinity"})
+    assert told["curve"] == curve
+
+
 async def test_a_finished_job_tells_its_version_and_metrics(record: Record) -> None:
     job = await claimed(record)
     record.runs.succeed(job.id, 1, 4, {"validation_rmse": 0.25})

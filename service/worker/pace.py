@@ -1,0 +1,49 @@
+"""How fast a training goes, and how long it will take: foreseen once it is known, and told when it is long."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import final
+
+FORESEEN_AFTER_S = 2.0  # of steps
+LONG_S = 60.0  # a training that takes longer is told of at its beginning
+
+
+@final
+class Pace:
+    """Of one attempt. Its first step warms up and does not count."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None  # step, and the time it was done
+        self._last = 0, 0.0
+        self._is_foreseen = False
+
+    def advance(self, step: int, now: float | None = None) -> None:
+        """A step was done."""
+        self._last = step, monotonic() if now is None else now
+        if self._first is None:
+            self._first = self._last
+
+    def seconds_left(self, total_steps: int) -> float | None:
+        """To the last step, at the mean pace so far; None before the second."""
+        if self._first is None or self._last[0] == self._first[0]:
+            return None
+        steps, seconds = self._last[0] - self._first[0], self._last[1] - self._first[1]
+        return (total_steps - self._last[0]) * seconds / steps
+
+    def foreseen(self, total_steps: int) -> str | None:
+        """A sentence on how long a long training will take, once, as soon as that is known."""
+        left_s = self.seconds_left(total_steps)
+        if self._is_foreseen or left_s is None or self._first is None:
+            return None
+        if self._last[1] - self._first[1] < FORESEEN_AFTER_S:
+            return None
+        self._is_foreseen = True
+        if left_s < LONG_S:
+            return None
+        return f"{total_steps:,} steps will take about {in_words(left_s)}; a smaller budget, width or batch takes less"
+
+
+def in_words(seconds: float) -> str:
+    """`51 minutes`, `3.2 hours`."""
+    return f"{seconds / 3600:.1f} hours" if seconds >= 2 * 3600 else f"{seconds / 60:.0f} minutes"
