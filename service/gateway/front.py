@@ -9,6 +9,7 @@ from typing import final
 from fastapi import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.background import begin
 from service.errors import ServiceError
 from service.gateway import problems
 from service.gateway.headers import Said, said
@@ -110,8 +111,10 @@ class Head:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
                 begun.set()
 
-        answering = asyncio.ensure_future(self._app(as_get, receive, head_only))
-        waiting = asyncio.ensure_future(begun.wait())
+        async def answer() -> None:
+            await self._app(as_get, receive, head_only)
+
+        answering, waiting = begin(answer(), "HEAD"), begin(begun.wait(), "HEAD's head")
         try:
             await asyncio.wait({answering, waiting}, return_when=asyncio.FIRST_COMPLETED)
         finally:

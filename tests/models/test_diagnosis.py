@@ -9,13 +9,14 @@ import torch
 
 from models.checkpoint import load_model, save_model
 from models.errors import InvalidData
+from models.evaluation import evaluate
 from models.families import FAMILIES
 from models.family import Family, Scores
 from models.noise import Noise
 from models.run import Run
 from models.sampling import sample
 from models.spec import DataSpec
-from models.train import TrainingData, evaluate, fresh, in_data_units, load_data, train
+from models.train import TrainingData, fresh, in_data_units, load_data, train
 
 CPU = torch.device("cpu")
 N = 2_400
