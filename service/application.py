@@ -19,7 +19,7 @@ from typing import Any, final, overload
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from models.errors import InvalidData
+from models.errors import Hindered, InvalidData
 from models.families import FAMILIES
 from models.family import Conditions, capabilities
 from models.presets import PRESETS
@@ -65,7 +65,7 @@ class Application:
     # --- jobs ---
 
     async def train(self, command: Train, *, idempotency_key: str | None = None) -> Job:
-        """Start a job, or find the one this key started. Raises Invalid, NotFound (preset), Conflict, Overloaded."""
+        """Start a job, or find the one this key started. Raises Invalid, NotFound, Conflict, Overloaded, Unavailable."""
         _check_key(idempotency_key)
         run = _run(command)
         try:
@@ -73,6 +73,8 @@ class Application:
         except InvalidData as error:
             field = f"run.data.{error.field}" if error.field else "run.data"
             raise Invalid.field(field, error.message) from error
+        except Hindered as error:
+            raise Unavailable(error.message, retry_after_s=30.0) from error
         try:
             run.family.check(outline)
         except InvalidData as error:
