@@ -65,7 +65,7 @@ class Application:
     # --- jobs ---
 
     async def train(self, command: Train, *, idempotency_key: str | None = None) -> Job:
-        """Start a job, or find the one this key started. Raises Invalid, NotFound, Conflict, Overloaded, Unavailable."""
+        """Start a job, or find the one of this key. Raises Invalid, NotFound, Conflict, Overloaded, Unavailable."""
         _check_key(idempotency_key)
         run = _run(command)
         try:
