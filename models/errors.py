@@ -38,6 +38,11 @@ def hindrance(error: OSError) -> str | None:
     return HINDRANCES.get(error.errno or 0)
 
 
+def in_words(error: OSError) -> str:
+    """What the system said, without the paths of this machine."""
+    return hindrance(error) or error.strerror or type(error).__name__
+
+
 class LaboratoryError(Exception):
     """Base of everything the laboratory raises on purpose."""
 

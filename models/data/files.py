@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, final
 
 from models.data.source import MAX_BYTES, Rows
-from models.errors import Hindered, InvalidData, hindrance
+from models.errors import Hindered, InvalidData, hindrance, in_words
 from models.spec import DataSpec
 
 
@@ -93,7 +93,7 @@ class Metered:
 def _why(error: Exception) -> str:
     """In words, without the paths of this machine."""
     if isinstance(error, OSError):
-        return error.strerror or type(error).__name__
+        return in_words(error)
     return "symbolic links in a circle" if isinstance(error, RuntimeError) else str(error)
 
 
