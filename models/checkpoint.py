@@ -3,7 +3,7 @@
     {folder}/step-0000000100/state.safetensors     nets.*, average.*, best.*, optimizer.{loss}.{i}.{moment}
                             /state.json            step, run, curve, parameters of each optimizer, sha256 of all of it
     {folder}/weights.safetensors                   the tensors that are served
-            /model.json                            `models.card.ModelCard`
+            /model.json                            `models.card.ModelCard`, sealed (`models.sealed`)
 
 A state appears whole or not at all: it is written beside its place, flushed to the disk, and renamed. Tensors and
 JSON only, so reading a file never runs code; nothing is used before its digest, names, shapes and types agree.
@@ -32,10 +32,11 @@ from torch import Tensor
 
 from models.card import Curve, ModelCard
 from models.durable import sync
-from models.errors import BadCheckpoint, InvalidData
+from models.errors import BadCheckpoint, Hindered, InvalidData, LaboratoryError, hindrance
 from models.family import Decodes, Family, capabilities
 from models.networks import Nets
 from models.run import Run
+from models.sealed import seal, unseal
 from models.train import State, TrainingData, fresh
 
 KEPT = 2  # states of one training
@@ -88,7 +89,10 @@ def save_state(folder: Path, state: State) -> Path:
 
 
 def latest_state(folder: Path, data: TrainingData, run: Run, device: torch.device) -> State | None:
-    """The newest state of this run on these data that is whole; others are passed over with a warning."""
+    """The newest state of this run on these data that is whole; others are passed over with a warning.
+
+    Raises Hindered: a disk that fails would send the training back to its first step.
+    """
     for place in _states(folder):
         try:
             return _read_state(place, data, run, device)
@@ -121,7 +125,7 @@ def save_model(
         weights_bytes=len(weights),
     )
     _write(folder / "weights.safetensors", weights)
-    _write(folder / "model.json", card.model_dump_json(indent=1).encode())
+    _write(folder / "model.json", seal(card.model_dump(mode="json")))
     sync(folder)
     return card
 
@@ -131,16 +135,17 @@ def load_model(folder: Path, device: torch.device) -> Model:
 
     Raises:
         BadCheckpoint: a file is missing, torn, altered, or does not fit the architecture that its card describes.
+        Hindered: the disk is at fault.
     """
     try:
-        card = ModelCard.model_validate_json((folder / "model.json").read_bytes())
+        card = read_model_card(folder)
         family = Run.model_validate(card.run).family
         size = (folder / "weights.safetensors").stat().st_size
         if size != card.weights_bytes:
             raise BadCheckpoint(f"the weights are {size} bytes long, their card says {card.weights_bytes}")
         payload = (folder / "weights.safetensors").read_bytes()
     except (OSError, ValidationError) as error:
-        raise BadCheckpoint(f"the model cannot be read: {error}") from error
+        raise _unreadable("the model", error) from error
     if sha256(payload).hexdigest() != card.weights_sha256:
         raise BadCheckpoint("the weights are altered: their sha256 is not the one on the card")
     try:
@@ -151,12 +156,30 @@ def load_model(folder: Path, device: torch.device) -> Model:
     return Model(family, nets.to(device).requires_grad_(False).eval(), card)
 
 
+def read_model_card(folder: Path) -> ModelCard:
+    """`model.json`, if it is what was written. Raises BadCheckpoint, Hindered."""
+    try:
+        content = (folder / "model.json").read_bytes()
+        return ModelCard.model_validate_json(json.dumps(unseal(content, ModelCard.model_fields.keys())))
+    except (OSError, ValueError) as error:
+        raise _unreadable("model.json", error) from error
+
+
+def _unreadable(what: str, error: Exception) -> LaboratoryError:
+    """Whoever is at fault: the machine, or what lies on its disk. No path of this machine is told."""
+    if isinstance(error, OSError):
+        if why := hindrance(error):
+            return Hindered(f"{what} cannot be read: {why}")
+        return BadCheckpoint(f"{what} cannot be read: {error.strerror}")
+    return BadCheckpoint(f"{what} cannot be read: {error}")
+
+
 def _read_state(place: Path, data: TrainingData, run: Run, device: torch.device) -> State:
     try:
         header = json.loads((place / "state.json").read_bytes())
         payload = (place / "state.safetensors").read_bytes()
     except (OSError, ValueError) as error:
-        raise BadCheckpoint(f"it cannot be read: {error}") from error
+        raise _unreadable("it", error) from error
     if not isinstance(header, dict) or header.pop("sha256", None) != _digest(header, payload):
         raise BadCheckpoint("its sha256 does not agree: it is torn or altered")
     if header["run"] != run.model_dump(mode="json"):

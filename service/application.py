@@ -19,7 +19,7 @@ from typing import Any, final, overload
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from models.errors import InvalidData
+from models.errors import Hindered, InvalidData
 from models.families import FAMILIES
 from models.family import Conditions, capabilities
 from models.presets import PRESETS
@@ -27,7 +27,7 @@ from models.run import Run
 from service import streaming
 from service.answers import Answer, Codes, FamilyCard, Likelihoods, Points, PresetCard, Preview, Samples
 from service.commands import AnyAsk, Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample, Train
-from service.domain import EVENT_ID_PATTERN, Card, Event, Job, Name, Reference, Reply, State, Worker
+from service.domain import EVENT_ID_PATTERN, Card, Event, Job, Name, Page, Reference, Reply, State, Worker
 from service.errors import Conflict, Invalid, NotFound, Unavailable
 from service.intake import Intake
 from service.ports import Asks, Files, Jobs, Models, NewJob, Reach, Wakeups, Workers
@@ -36,6 +36,7 @@ from service.settings import Settings
 
 MAX_KEY_CHARS = 255  # of an idempotency key
 MAX_JOBS = 1000  # in one list
+CURSOR_PATTERN = r"[0-9]{1,16}"  # microseconds since 1970
 MAX_SUBJECTS = 1000  # kept
 
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
@@ -65,7 +66,7 @@ class Application:
     # --- jobs ---
 
     async def train(self, command: Train, *, idempotency_key: str | None = None) -> Job:
-        """Start a job, or find the one this key started. Raises Invalid, NotFound (preset), Conflict, Overloaded."""
+        """Start a job, or find the one of this key. Raises Invalid, NotFound, Conflict, Overloaded, Unavailable."""
         _check_key(idempotency_key)
         run = _run(command)
         try:
@@ -73,6 +74,8 @@ class Application:
         except InvalidData as error:
             field = f"run.data.{error.field}" if error.field else "run.data"
             raise Invalid.field(field, error.message) from error
+        except Hindered as error:
+            raise Unavailable(error.message, retry_after_s=30.0) from error
         try:
             run.family.check(outline)
         except InvalidData as error:
@@ -114,22 +117,26 @@ class Application:
     async def _start(self, new: NewJob) -> Job:
         job, _ = await self.jobs.create(new)
         if job.state is State.QUEUED:
-            await self.wakeups.wake(job.id)
+            await self.wakeups.wake(job.id, job.kind)
         return job
 
     async def job(self, job_id: str) -> Job:
         """Raises NotFound."""
         return await self.jobs.get(job_id)
 
-    async def list_jobs(self, *, state: str | None = None, model: str | None = None, limit: int = 100) -> list[Job]:
-        """Newest first. Raises Invalid."""
+    async def list_jobs(
+        self, *, state: str | None = None, model: str | None = None, limit: int = 100, after: str | None = None
+    ) -> Page:
+        """Newest first; `after` is the `next` of the page before. Raises Invalid."""
         if state is not None and state not in set(State):
             raise Invalid.field("state", f"must be one of {', '.join(State)}")
         if not 1 <= limit <= MAX_JOBS:
             raise Invalid.field("limit", f"must lie in [1, {MAX_JOBS}]")
+        if after is not None and not re.fullmatch(CURSOR_PATTERN, after):
+            raise Invalid.field("after", "must be the `next` of a list of jobs")
         if model is not None:
             _check_reference(_NAME, model)
-        return await self.jobs.list(state=State(state) if state else None, model=model, limit=limit)
+        return await self.jobs.list(state=State(state) if state else None, model=model, limit=limit, after=after)
 
     async def cancel(self, job_id: str) -> Job:
         """Ask for a job's end. Raises NotFound."""

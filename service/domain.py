@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -24,6 +24,10 @@ PROTOCOL = 2  # version of the frames between gateways and workers
 
 Told = int | tuple[float, ...]  # a condition: a label, or a vector
 Op = Literal["sample", "likelihood", "encode", "decode", "reconstruct", "interpolate"]
+
+
+Kind = Literal["train", "sample"]  # of jobs; each has slots of its own
+KINDS: tuple[Kind, ...] = ("train", "sample")
 
 
 class State(StrEnum):
@@ -74,7 +78,7 @@ class Job(Record):
     """A run being executed, or a sample being drawn into a file. Times are seconds since 1970 by Redis's clock."""
 
     id: str
-    kind: Literal["train", "sample"] = "train"
+    kind: Kind = "train"
     state: State
     model: str
     version: int | None = None  # of the model: the one a training published, or the one that is sampled
@@ -88,6 +92,10 @@ class Job(Record):
     curve: Curve | None = None  # of a training: a loss on held-out rows, as far as it has come
     metrics: dict[str, JsonFloat] = {}  # of the finished model on its validation data
     error: Fault | None = None
+    queue_position: int | None = None  # of one that waits, from 1, among those of its kind
+    ahead: tuple[str, ...] = ()  # ids of jobs before it, the first ten: those that run, then those that wait
+    waiting_for: str | None = None  # what the machine lacked when it was last tried: no fault of the job
+    retry_at: float | None = None  # when it is tried again
     epoch: int = 0  # how often the job was claimed; a write that carries an old one is refused
     cancel_requested: bool = False
     created_at: float
@@ -95,13 +103,21 @@ class Job(Record):
     finished_at: float | None = None
 
 
+class Page(NamedTuple):
+    """Jobs, newest first, and where the list goes on; None at its end."""
+
+    jobs: list[Job]
+    next: str | None
+
+
 class Event(Record):
     """Something that happened to a job. `id` orders events and resumes a watch."""
 
     id: str
-    kind: Literal["state", "progress", "log"]
+    kind: Literal["state", "progress", "log", "queue"]
     data: dict[str, Any]
-    # state: the Job; progress: step, total_steps, losses, steps_per_s, seconds_left, curve; log: level, message
+    # state: the Job; progress: step, total_steps, losses, steps_per_s, seconds_left, curve; log: level, message;
+    # queue: queue_position, ahead, while it waits, with the id of the event before
 
 
 class Card(Record):
@@ -138,6 +154,7 @@ class Worker(Record):
     training: tuple[str, ...]  # jobs being run, trainings and samplings
     seen_at: float
     silent_s: float = 0.0  # since its last beat, by Redis's clock
+    trouble: str | None = None  # what this machine lacks, so that jobs wait: `the disk is full`
     leaving: bool = False  # it finishes what it has and takes no more
     stalled_s: float = 0.0  # since the thread that answers came round last; it grows during a long call
     untaken_s: float = 0.0  # how long jobs have waited while it had a free slot and took none

@@ -18,9 +18,10 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import accumulate
 from pathlib import Path
-from typing import Generic, Literal, TypeVar, final
+from typing import Any, Generic, Literal, TypeVar, final
 
 import orjson
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -108,6 +109,12 @@ class Pairs(Generic[T]):
         made = self._made.get((model, op))
         return self._add(model, op) if made is None else made
 
+    def forget(self, is_gone: Callable[[str], bool]) -> None:
+        """Let those of models that are gone make room for others."""
+        for pair in list(self._made):
+            if is_gone(pair[0]):
+                self._made.pop(pair, None)
+
     def _add(self, model: str, op: str) -> T:
         pair = (model if len(self._made) < self._most else OTHER, op)
         if pair not in self._made:
@@ -119,9 +126,18 @@ class Pairs(Generic[T]):
 class Metrics:
     """The families of this process, and of the processes that share its folder."""
 
-    def __init__(self, families: Iterable[Family], folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        families: Iterable[Family],
+        folder: Path | None = None,
+        *,
+        store: Path | None = None,
+        pairs: Sequence[Pairs[Any]] = (),
+    ) -> None:
         self.families = tuple(families)
         self._folder = folder
+        self._store = store  # series of a version that is not there go
+        self._pairs = pairs
         self._name = f"{secrets.token_hex(8)}.json"
 
     def exposition(self) -> bytes:
@@ -138,11 +154,14 @@ class Metrics:
 
     def collect(self) -> Iterator[Metric]:  # prometheus-client calls it
         """The families, added up."""
+        is_gone = cache(self._is_gone)
+        self._forget(is_gone)
         added: dict[str, Family] = {}
         for family in self._told():
             known = added.setdefault(family.name, _empty(family))
             for labels, values in list(family.series.items()):
-                known.add(labels, values)
+                if not is_gone(_model_of(family, labels)):
+                    known.add(labels, values)
         for family in added.values():
             yield family.metric()
 
@@ -150,10 +169,25 @@ class Metrics:
         """Tell the other processes; at this one's end, without gauges. Raises OSError."""
         if self._folder is None:
             return
+        self._forget(cache(self._is_gone))
         told = [family for family in self.families if not (ended and family.kind == "gauge")]
         draft = self._folder / f".{self._name}"
         draft.write_bytes(orjson.dumps([_to_json(family) for family in told]))
         draft.replace(self._folder / self._name)
+
+    def _forget(self, is_gone: Callable[[str], bool]) -> None:
+        """What was counted of models that are gone goes. A count that is added meanwhile may go, too."""
+        for pairs in self._pairs:
+            pairs.forget(is_gone)
+        for family in self.families:
+            for labels in list(family.series):
+                if is_gone(_model_of(family, labels)):
+                    family.series.pop(labels, None)
+
+    def _is_gone(self, model: str) -> bool:
+        """Whether a version was deleted."""
+        name, _, version = model.partition("@")
+        return bool(version) and self._store is not None and not (self._store / name / version).is_dir()
 
     def _told(self) -> Iterator[Family]:
         yield from self.families
@@ -190,6 +224,10 @@ class Sharing(Thread):
             self._metrics.share(ended=ended)
         except OSError as error:
             log.debug("what was counted is not told: %s", error)
+
+
+def _model_of(family: Family, labels: Labels) -> str:
+    return labels[family.labels.index("model")] if "model" in family.labels else ""
 
 
 def _empty(family: Family) -> Family:

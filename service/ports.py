@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from service.domain import Card, Event, Fault, Job, Preview, Question, Reply, Sampling, State, Worker
+from service.domain import Card, Event, Fault, Job, Kind, Page, Preview, Question, Reply, Sampling, State, Worker
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Jobs(Protocol):
     async def get(self, job_id: str) -> Job:
         """Raises NotFound."""
 
-    async def list(self, *, state: State | None, model: str | None, limit: int) -> list[Job]:
-        """Newest first."""
+    async def list(self, *, state: State | None, model: str | None, limit: int, after: str | None = None) -> Page:
+        """Newest first; `after` is the `next` of the page before, a decimal number."""
 
     async def cancel(self, job_id: str) -> Job:
         """Ask for a job's end: a queued job is cancelled now, a running one when its runner sees it. Idempotent."""
@@ -84,20 +84,23 @@ class Runs(Protocol):
     def give_back(self, job_id: str, epoch: int) -> None:
         """The runner leaves, through no fault of the job: it waits again, or is cancelled if that was wanted."""
 
+    def defer(self, job_id: str, epoch: int, reason: str) -> None:
+        """The machine is at fault: the job waits again, for longer each time, and the attempt does not count."""
+
     def state(self, job_id: str) -> State | None:
         """None where nothing is known of the job (any more)."""
 
     def expire(self) -> Sequence[str]:
         """`lose` the jobs whose lease ran out. Returns them."""
 
-    def untold(self, older_s: float) -> Sequence[str]:
-        """Queued jobs of which no worker was told for so long; they count as told from now on.
+    def untold(self, older_s: float, kind: Kind = "train") -> Sequence[str]:
+        """Queued jobs of a kind of which no worker was told for so long; they count as told from now on.
 
-        None while wake-ups wait to be heard.
+        None while wake-ups of this kind wait to be heard, but for those that were given back or whose pause is over.
         """
 
-    def waiting(self) -> int:
-        """How many wake-ups no worker has taken."""
+    def waiting(self, kind: Kind = "train") -> int:
+        """How many wake-ups of a kind no worker has taken."""
 
     def restore(self, job: Job) -> None:
         """Record a job anew, as it is, waiting; where it is known, nothing."""
@@ -106,7 +109,7 @@ class Runs(Protocol):
 class Wakeups(Protocol):
     """Tells workers that a job waits. Losing one is harmless: the reconciler tells again."""
 
-    async def wake(self, job_id: str) -> None: ...
+    async def wake(self, job_id: str, kind: Kind = "train") -> None: ...
 
 
 UNSENT = "unsent"  # what the cancellation of a question says that never left the gateway

@@ -77,6 +77,7 @@ class Settings(BaseSettings):
     torch_threads: int = Field(1, ge=1)  # of the inference thread and of each training child
     compile: Literal["auto", "off"] = "auto"  # networks that have computed for long, where it makes them faster
     training_slots: int = Field(1, ge=1)
+    sampling_slots: int = Field(1, ge=1)  # of samplings into files, beside the trainings
     lease_s: float = Field(30.0, gt=0)  # a runner that has not beaten for so long has lost its job
     beat_s: float = Field(1.0, gt=0)
     reconcile_s: float = Field(5.0, gt=0)
@@ -86,6 +87,9 @@ class Settings(BaseSettings):
     stall_s: float = Field(600.0, gt=0)  # a training child silent for so long is killed, and the job tried again
     keep_work_s: float = Field(7 * 86400.0, ge=0)  # the checkpoints of a job that was cancelled or crashed
     keep_files_s: float = Field(86400.0, ge=0)  # the files of finished samplings
+    keep_jobs_s: float = Field(30 * 86400.0, ge=1)  # the records of jobs that ended
+    job_memory_bytes: int | None = Field(None, ge=2**28)  # of one training or sampling; None: what is free at its start
+    pause_s: float = Field(1.0, gt=0)  # before a job is tried again on a machine at fault; doubles, to a minute
     max_attempts: int = Field(3, ge=1)  # claims of a job without progress before it fails
 
     def redis_secret(self) -> str | None:

@@ -27,7 +27,7 @@ class _Answers(NamedTuple):
 class Telemetry:
     """Counts and histograms of one gateway. One thread writes them: that of its event loop."""
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, store: Path | None = None) -> None:
         self._requests = Family(
             "counter", "pushforward_requests_total", "Requests answered.", ("door", "route", "status")
         )
@@ -54,7 +54,8 @@ class Telemetry:
         )
         asks = (self._linger_s, self._queue_s, self._compute_s, self._total_s, self._rows)
         self._answers = Pairs(lambda model, op: _Answers(*(family.of(model, op) for family in asks)))
-        self.metrics = Metrics((self._requests, self._request_s, *asks, self._refusals, self._cancellations), folder)
+        families = (self._requests, self._request_s, *asks, self._refusals, self._cancellations)
+        self.metrics = Metrics(families, folder, store=store, pairs=(self._answers,))
 
     def request(self, *, door: str, route: str, status: str, seconds: float) -> None:
         """A request was answered."""

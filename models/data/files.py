@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, final
 
 from models.data.source import MAX_BYTES, Rows
-from models.errors import InvalidData
+from models.errors import Hindered, InvalidData, hindrance, in_words
 from models.spec import DataSpec
 
 
 def inside(root: Path, path: str) -> Path:
-    """The path, if it exists under the data root, symbolic links followed."""
+    """The path, if it exists under the data root, symbolic links followed. Raises InvalidData, Hindered."""
+    if not root.is_dir():
+        raise Hindered("the data root is not there; mount it, or set PUSHFORWARD_DATA_ROOT")
     try:
         full = (root / path).resolve()
         is_inside = not Path(path).is_absolute() and full.is_relative_to(root.resolve())
         exists = is_inside and full.exists()
     except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, links in a circle
-        raise InvalidData(f"{path!r} is not a path: {error}", field="path") from error
+        raise InvalidData(f"{path!r} is not a path: {_why(error)}", field="path") from error
     if not is_inside:
         raise InvalidData(f"{path!r} leads out of the data root; give a path relative to it", field="path")
     if not exists:
@@ -28,13 +33,68 @@ def inside(root: Path, path: str) -> Path:
 
 @contextmanager
 def reading(file: Path) -> Iterator[None]:
-    """Files are hostile: whatever their parsers raise means that the file cannot be read."""
+    """Files are hostile: whatever their parsers raise means that the file cannot be read, unless the disk is at fault.
+
+    Raises InvalidData, Hindered.
+    """
     try:
         yield
-    except InvalidData:
+    except (InvalidData, MemoryError):
         raise
     except Exception as error:
-        raise InvalidData(f"{file.name!r} cannot be read: {error}; write it again", field="path") from error
+        if isinstance(error, OSError) and (why := hindrance(error)):
+            raise Hindered(f"{file.name!r} cannot be read: {why}") from error
+        raise InvalidData(f"{file.name!r} cannot be read: {_why(error)}; write it again", field="path") from error
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[BinaryIO]:
+    """A regular file, to be read. A pipe or a device would wait, or never end. Raises InvalidData, OSError."""
+    with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:  # noqa: PTH123  a descriptor
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise InvalidData(f"{file.name!r} is not a file; give the path of one", field="path")
+        yield stream
+
+
+@final
+class Metered:
+    """A stream of which only so many bytes are read, whatever its parser wants. Raises InvalidData beyond."""
+
+    def __init__(self, stream: BinaryIO, n_bytes: int, file: Path) -> None:
+        self._stream, self._left_bytes, self._file = stream, n_bytes, file
+
+    def allow(self, n_bytes: int) -> None:
+        """So many from now on."""
+        self._left_bytes = n_bytes
+
+    def read(self, n: int = -1) -> bytes:
+        """The next bytes."""
+        piece = self._stream.read(self._left_bytes + 1 if n < 0 else min(n, self._left_bytes + 1))
+        self._left_bytes -= len(piece)
+        if self._left_bytes < 0:
+            raise InvalidData(
+                f"{self._file.name!r} has more beside its numbers than is ever read; save plain arrays", field="path"
+            )
+        return piece
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """As a file does."""
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As a file does."""
+        return self._stream.tell()
+
+    def seekable(self) -> bool:
+        """As a file does."""
+        return True
+
+
+def _why(error: Exception) -> str:
+    """In words, without the paths of this machine."""
+    if isinstance(error, OSError):
+        return in_words(error)
+    return "symbolic links in a circle" if isinstance(error, RuntimeError) else str(error)
 
 
 def bounded(n_bytes: int, file: Path) -> None:

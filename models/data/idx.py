@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import BinaryIO, Literal, cast, final
@@ -12,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models.data.files import bounded, image_spec, inside, reading
+from models.data.files import Metered, bounded, image_spec, inside, opened, reading
 from models.data.source import MIN_ROWS, Finite, Rows
 from models.errors import InvalidData
 from models.spec import DataSpec
 
 LABELS = "labels-idx1-ubyte"
+MAX_GZIP_BYTES = 2**18  # read of a file for its first bytes: gzip looks ahead, and its header may hold a name
 
 
 @final
@@ -57,13 +60,20 @@ class Idx(Finite):
         return next(found, None)
 
 
-def _open_idx(file: Path) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(file)) if file.suffix == ".gz" else file.open("rb")
+@contextmanager
+def _open_idx(file: Path, most_bytes: int) -> Iterator[BinaryIO]:
+    """The bytes of a file, inflated where it is gzip: of such a file at most so many are read. Raises InvalidData."""
+    with reading(file), opened(file) as stream:
+        if file.suffix != ".gz":
+            yield stream
+            return
+        with gzip.GzipFile(fileobj=cast(BinaryIO, Metered(stream, most_bytes, file))) as inflated:
+            yield cast(BinaryIO, inflated)
 
 
 def _idx_header(file: Path, *, dims: int) -> tuple[int, ...]:
     """The shape an IDX file of unsigned bytes promises."""
-    with reading(file), _open_idx(file) as stream:
+    with _open_idx(file, MAX_GZIP_BYTES) as stream:
         header = stream.read(4 + 4 * dims)
     if header[:4] != bytes([0, 0, 8, dims]) or len(header) != 4 + 4 * dims:
         raise InvalidData(f"{file.name!r} is not an IDX file of bytes with {dims} dimensions", field="path")
@@ -78,7 +88,7 @@ def _read_idx(file: Path, *, dims: int) -> NDArray[np.uint8]:
     """An IDX file of unsigned bytes."""
     shape = _idx_header(file, dims=dims)
     size = prod(shape)
-    with reading(file), _open_idx(file) as stream:
+    with _open_idx(file, size + size // 100 + MAX_GZIP_BYTES) as stream:
         stream.read(4 + 4 * dims)
         payload = stream.read(size + 1)
     if len(payload) != size:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import zipfile
-from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, cast, final
+from typing import Any, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +11,8 @@ from pydantic import Field
 
 from models.conditions import AnyCondition, Vector
 from models.data.arrays import as_labels, as_rows, as_vectors, check_labels, check_rows, check_vectors
-from models.data.files import bounded, image_spec, inside, reading
+from models.data.containers import array_headers, read_arrays
+from models.data.files import image_spec, inside
 from models.data.fitting import fit
 from models.data.layout import Channels, note_of_transpose, row_shape, rows_first
 from models.data.source import Finite, Rows
@@ -22,7 +21,6 @@ from models.spec import DataSpec
 
 Headers = dict[str, tuple[tuple[int, ...], np.dtype[Any]]]  # shape and type of each array, by name
 
-MAX_RATIO = 200  # of an archive's member to its compressed size
 BESIDE = {"label": "y", "vector": "c"}  # the array that holds a condition
 MAX_LEVELS = 65536
 
@@ -58,17 +56,18 @@ class Npy(Finite):
         file, headers = self._headers(root)
         self._range(headers["x"][1])
         self._condition(headers)
-        with reading(file):
-            if file.suffix == ".npy":
-                return Rows(self._rows(np.load(file, allow_pickle=False), file.name), None)
-            with np.load(file, allow_pickle=False) as arrays:
-                x = self._rows(arrays["x"], file.name)
-                match self.condition:
-                    case "label":
-                        return Rows(x, as_labels(arrays["y"], len(x), file.name))
-                    case "vector":
-                        return Rows(x, None, as_vectors(arrays["c"], len(x), file.name))
-                return Rows(x, None)
+        arrays = read_arrays(file, self._wanted)
+        x = self._rows(arrays["x"], file.name)
+        match self.condition:
+            case "label":
+                return Rows(x, as_labels(arrays["y"], len(x), file.name))
+            case "vector":
+                return Rows(x, None, as_vectors(arrays["c"], len(x), file.name))
+        return Rows(x, None)
+
+    @property
+    def _wanted(self) -> set[str]:
+        return {"x"} if self.condition is None else {"x", BESIDE[self.condition]}
 
     def notes(self, root: Path) -> tuple[str, ...]:
         shape, _ = self._headers(root)[1]["x"]
@@ -165,7 +164,7 @@ class Npy(Finite):
         file = inside(root, self.path)
         if not file.is_file():
             raise InvalidData(f"{self.path!r} is not a file; give the path of an .npy or .npz file", field="path")
-        headers = _array_headers(file, {"x"} if self.condition is None else {"x", BESIDE[self.condition]})
+        headers = array_headers(file, self._wanted)
         check_rows(*headers["x"], file.name)
         return file, headers
 
@@ -185,47 +184,3 @@ def _refuse_constant(n_constant: int, n_columns: int) -> None:
     if n_constant == n_columns:
         raise InvalidData("holds the same numbers in every row, so there is nothing to learn; give rows that vary",
                           field="path")  # fmt: skip
-
-
-def _array_headers(file: Path, wanted: set[str]) -> Headers:
-    """Shape and type of the wanted arrays by name, `x` for that of an `.npy`; refuses what does not fit into memory."""
-    with reading(file):
-        if file.suffix == ".npy":
-            with file.open("rb") as stream:
-                header, payload = _npy_header(stream)
-                return {"x": _fitting(header, file.stat().st_size - payload, file)}
-        with zipfile.ZipFile(file) as archive:
-            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            if "x" not in members:
-                raise InvalidData(f"{file.name!r} has no array `x`, only {sorted(members)[:10]}", field="path")
-            headers = {}
-            for name in members.keys() & wanted:
-                info = members[name]
-                if info.file_size > MAX_RATIO * max(1, info.compress_size):
-                    raise InvalidData(f"{file.name!r} is compressed {MAX_RATIO}-fold; save it plain", field="path")
-                with archive.open(info) as stream:
-                    header, payload = _npy_header(cast(BinaryIO, stream))
-                headers[name] = _fitting(header, info.file_size - payload, file)
-            return headers
-
-
-def _npy_header(stream: BinaryIO) -> tuple[tuple[tuple[int, ...], np.dtype[Any]], int]:
-    """Shape and type, and where the numbers begin."""
-    version = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(stream)
-    return (shape, dtype), stream.tell()
-
-
-def _fitting(
-    header: tuple[tuple[int, ...], np.dtype[Any]], size: int, file: Path
-) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """The header, if as many bytes follow as it promises, and not too many."""
-    shape, dtype = header
-    if dtype.hasobject:
-        raise InvalidData(f"{file.name!r} holds pickled objects; save plain numbers", field="path")
-    promised = prod(shape) * dtype.itemsize
-    bounded(promised, file)
-    if size != promised:
-        raise InvalidData(f"{file.name!r} is torn: {promised} bytes promised, {size} there; save again", field="path")
-    return header

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, final
 
 from service.adapters.redis_client import CONNECT_S, PREFIX, broker_url
+from service.domain import Kind
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-QUEUE = "train"
 TASK = "pushforward.train"
 PATIENCE = {"socket_timeout": 3.0, "connect_retries_timeout": 1.0, "interval_start": 0.1}  # of a door that publishes
 
@@ -38,16 +38,16 @@ class CeleryWakeups:
         app.conf.broker_transport_options |= PATIENCE
         return app
 
-    async def wake(self, job_id: str) -> None:
-        await asyncio.to_thread(lambda: publish(self._app, job_id))
+    async def wake(self, job_id: str, kind: Kind = "train") -> None:
+        await asyncio.to_thread(lambda: publish(self._app, job_id, kind))
 
 
-def publish(app: Celery, job_id: str) -> None:
-    """Put a wake-up on the queue. A failure is logged only: the reconciler tells again."""
+def publish(app: Celery, job_id: str, kind: Kind) -> None:
+    """Put a wake-up on the queue of its kind. A failure is logged only: the reconciler tells again."""
     from kombu.exceptions import KombuError, OperationalError
 
     try:
-        app.send_task(TASK, args=(job_id,), queue=QUEUE, retry=False, ignore_result=True)
+        app.send_task(TASK, args=(job_id,), queue=kind, retry=False, ignore_result=True)
     except (KombuError, OperationalError, OSError) as error:
         log.warning("no worker could be told of job %s (%s); the reconciler will tell again", job_id, error)
 

@@ -19,9 +19,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import final
 
-from pydantic import ValidationError
-
+from models.card import ModelCard
 from models.durable import sync
+from models.sealed import seal, unseal
 from service.domain import NAME_PATTERN, Card
 from service.errors import Conflict, NotFound
 
@@ -46,22 +46,26 @@ class DiskModels:
         return await asyncio.to_thread(read)
 
     async def versions(self, model: str) -> Sequence[Card]:
-        cards = self._remembered(model)
-        if cards is None:
-            cards = await asyncio.to_thread(self._cards, model)
+        cards = await self._readable(model)
         if not cards:
             raise NotFound(f"there is no model {model!r}; list the models for those there are")
         return cards
 
     async def get(self, reference: str) -> Card:
         model, _, version = reference.partition("@")
-        cards = await self.versions(model)
         if not version:
-            return cards[-1]
-        for card in cards:
+            return (await self.versions(model))[-1]
+        for card in await self._readable(model):
             if str(card.version) == version:
                 return card
-        raise NotFound(f"model {model!r} has no version {version}; it has {', '.join(str(c.version) for c in cards)}")
+        if await asyncio.to_thread((self._store / model / version).is_dir):
+            raise NotFound(f"the files of {reference} are damaged, see the log; restore them, or train it again")
+        numbers = ", ".join(str(card.version) for card in await self.versions(model))
+        raise NotFound(f"model {model!r} has no version {version}; it has {numbers}")
+
+    async def _readable(self, model: str) -> tuple[Card, ...]:
+        cards = self._remembered(model)
+        return await asyncio.to_thread(self._cards, model) if cards is None else cards
 
     async def delete(self, reference: str) -> Sequence[str]:
         model, _, version = reference.partition("@")
@@ -102,11 +106,11 @@ def publish(folder: Path, store: Path, *, model: str, version: int, job: str) ->
         if there.job != job:
             raise Conflict(f"{there.reference} was published by job {there.job}")
         return there
-    laboratory = json.loads((folder / "model.json").read_text())
+    laboratory = unseal((folder / "model.json").read_bytes(), ModelCard.model_fields.keys())
     card = Card.model_validate(
         {**laboratory, "model": model, "version": version, "job": job, "created_at": time.time()}
     )
-    (folder / "card.json").write_text(card.model_dump_json(indent=2) + "\n")
+    (folder / "card.json").write_bytes(seal(card.model_dump(mode="json")))
     for file in folder.iterdir():
         sync(file)
     sync(folder)
@@ -144,11 +148,14 @@ def read_versions(store: Path, model: str) -> Iterator[Card]:
 
 
 def read_card(folder: Path) -> Card | None:
-    """The card of a version, or None where it is missing or torn."""
+    """The card of a version, or None where it is missing, torn or altered."""
     try:
-        card = Card.model_validate_json((folder / "card.json").read_bytes())
+        members = unseal((folder / "card.json").read_bytes(), Card.model_fields.keys())
+        card = Card.model_validate_json(json.dumps(members))
         weights_bytes = (folder / "weights.safetensors").stat().st_size
-    except (OSError, ValidationError):
+    except (OSError, ValueError) as error:
+        if folder.is_dir():
+            log.warning("%s: %s", folder, error)
         return None
     return card if weights_bytes == card.weights_bytes else None
 

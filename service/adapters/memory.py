@@ -12,13 +12,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
 
-from service.adapters.redis_jobs import LOST
-from service.domain import Event, Fault, Job, Progress, State
+from service.adapters.redis_jobs import LOST, MAX_PAUSE_S
+from service.domain import Event, Fault, Job, Kind, Page, Progress, State
 from service.errors import Conflict, NotFound, Overloaded
 from service.ports import NewJob, Stale, Update
 from service.settings import Settings
 
 IDEMPOTENCY_S = 24 * 3600.0
+AHEAD = 10  # jobs named to one that waits
 
 
 @dataclass
@@ -29,6 +30,7 @@ class _Entry:
     told_at: float
     events: list[Event] = field(default_factory=list)
     lease_until: float = 0.0
+    pauses: int = 0
     attempts: int = 0
     best_step: int = 0
     reserved: int | None = None
@@ -59,7 +61,7 @@ class MemoryJobs:
             if now - since < IDEMPOTENCY_S:
                 if fingerprint != new.fingerprint:
                     raise Conflict("this Idempotency-Key came with another request before; use a new one")
-                return self._entries[job_id].job, False
+                return self._seen(self._entries[job_id]), False
         limit = self._settings.max_queued_jobs
         if sum(entry.job.state is State.QUEUED for entry in self._entries.values()) >= limit:
             raise Overloaded(f"{limit} jobs are waiting; try again later", retry_after_s=30.0)
@@ -78,14 +80,21 @@ class MemoryJobs:
         if new.idempotency_key:
             self._keys[new.idempotency_key] = (job.id, new.fingerprint, now)
         self._emit_state(entry)
-        return job, True
+        return self._seen(entry), True
 
     async def get(self, job_id: str) -> Job:
-        return self._entry(job_id).job
+        return self._seen(self._entry(job_id))
 
-    async def list(self, *, state: State | None, model: str | None, limit: int) -> list[Job]:
-        newest_first = (entry.job for entry in reversed(self._entries.values()))
-        return [job for job in newest_first if state in (None, job.state) and model in (None, job.model)][:limit]
+    async def list(self, *, state: State | None, model: str | None, limit: int, after: str | None = None) -> Page:
+        newest_first = list(enumerate(self._entries.values(), 1))[::-1]
+        found = [
+            (number, self._seen(entry))
+            for number, entry in newest_first
+            if number < int(after or len(self._entries) + 1)
+            and state in (None, entry.job.state)
+            and model in (None, entry.job.model)
+        ]
+        return Page([job for _, job in found[:limit]], str(found[limit - 1][0]) if len(found) > limit else None)
 
     async def cancel(self, job_id: str) -> Job:
         entry = self._entry(job_id)
@@ -94,7 +103,7 @@ class MemoryJobs:
                 self._finish(entry, State.CANCELLED, cancel_requested=True)
             else:
                 self._change(entry, cancel_requested=True)
-        return entry.job
+        return self._seen(entry)
 
     async def watch(self, job_id: str, *, after: str) -> AsyncIterator[Event]:
         entry = self._entry(job_id)
@@ -112,12 +121,13 @@ class MemoryJobs:
 
     def claim(self, job_id: str, worker: str) -> Job | None:
         entry = self._entries.get(job_id)
-        if entry is None or entry.job.state is not State.QUEUED:
+        if entry is None or entry.job.state is not State.QUEUED or (entry.job.retry_at or 0.0) > self._clock():
             return None
         entry.attempts += 1
         self._lease(entry)
         started_at = entry.job.started_at or self._clock()
-        self._change(entry, state=State.RUNNING, epoch=entry.job.epoch + 1, started_at=started_at)
+        epoch = entry.job.epoch + 1
+        self._change(entry, state=State.RUNNING, epoch=epoch, started_at=started_at, waiting_for=None, retry_at=None)
         return entry.job
 
     def beat(self, job_id: str, epoch: int, updates: Sequence[Update]) -> bool:
@@ -126,7 +136,7 @@ class MemoryJobs:
         last = next((update.data for update in reversed(updates) if update.kind == "progress"), None)
         if last:
             if last["step"] > entry.best_step:
-                entry.best_step, entry.attempts = last["step"], 0
+                entry.best_step, entry.attempts, entry.pauses = last["step"], 0, 0
             progress = Progress(step=last["step"], total_steps=last["total_steps"])
             curves = [update.data["curve"] for update in updates if update.data.get("curve")]
             told = {"losses": last["losses"], "curve": curves[-1] if curves else entry.job.curve}
@@ -174,6 +184,17 @@ class MemoryJobs:
             entry.attempts = 0
             self._lose(entry, LOST)
 
+    def defer(self, job_id: str, epoch: int, reason: str) -> None:
+        entry = self._of_epoch(job_id, epoch)
+        if entry.job.state is not State.RUNNING:
+            return
+        if entry.job.cancel_requested:
+            self._finish(entry, State.CANCELLED)
+            return
+        pause_s = min(self._settings.pause_s * 2**entry.pauses, MAX_PAUSE_S)
+        entry.attempts, entry.pauses, entry.told_at = max(0, entry.attempts - 1), entry.pauses + 1, 0.0
+        self._change(entry, state=State.QUEUED, waiting_for=reason, retry_at=self._clock() + pause_s)
+
     def state(self, job_id: str) -> State | None:
         entry = self._entries.get(job_id)
         return entry.job.state if entry else None
@@ -185,14 +206,15 @@ class MemoryJobs:
             self._lose(entry, LOST)
         return [entry.job.id for entry in expired]
 
-    def untold(self, older_s: float) -> Sequence[str]:
+    def untold(self, older_s: float, kind: Kind = "train") -> Sequence[str]:
         now = self._clock()
-        waiting = [e for e in self._entries.values() if e.job.state is State.QUEUED and e.told_at <= now - older_s]
+        queued = [e for e in self._entries.values() if e.job.state is State.QUEUED and e.job.kind == kind]
+        waiting = [e for e in queued if e.told_at <= now - older_s and (e.job.retry_at or 0.0) <= now]
         for entry in waiting:
             entry.told_at = now
         return [entry.job.id for entry in waiting]
 
-    def waiting(self) -> int:
+    def waiting(self, kind: Kind = "train") -> int:
         return 0  # whoever is told runs the job at once
 
     def restore(self, job: Job) -> None:
@@ -236,14 +258,26 @@ class MemoryJobs:
             self._change(entry, state=State.QUEUED)
 
     def _finish(self, entry: _Entry, state: State, **changes: Any) -> None:
-        self._change(entry, state=state, finished_at=self._clock(), **changes)
+        over = {"waiting_for": None, "retry_at": None, **changes}
+        self._change(entry, state=state, finished_at=self._clock(), **over)
 
     def _change(self, entry: _Entry, **changes: Any) -> None:
         entry.job = entry.job.model_copy(update=changes)
         self._emit_state(entry)
 
     def _emit_state(self, entry: _Entry) -> None:
-        self._emit(entry, "state", entry.job.model_dump(mode="json"))
+        self._emit(entry, "state", self._seen(entry).model_dump(mode="json"))
+
+    def _seen(self, entry: _Entry) -> Job:
+        """The job, with its place in the queue."""
+        if entry.job.state is not State.QUEUED:
+            return entry.job
+        others = [other.job for other in self._entries.values() if other.job.kind == entry.job.kind]
+        running = [job.id for job in others if job.state is State.RUNNING]
+        waiting = [job.id for job in others if job.state is State.QUEUED]
+        place = waiting.index(entry.job.id)
+        ahead = (*running, *waiting[:place])[:AHEAD]
+        return entry.job.model_copy(update={"queue_position": place + 1, "ahead": ahead})
 
     def _emit(self, entry: _Entry, kind: str, data: dict[str, Any]) -> None:
         self._n_events += 1

@@ -11,12 +11,25 @@ import logging
 import re
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from itertools import chain
 from time import monotonic
 from typing import Any, final
 
-from service.adapters.redis_client import PREFIX, connect, connect_sync, drop_foreign, guarded, guarded_sync, script
-from service.domain import Event, Fault, Job, Progress, Sampling, State
+import redis.asyncio
+
+from service.adapters.redis_client import (
+    COMMAND_S,
+    PREFIX,
+    RETRY_AFTER_S,
+    connect,
+    connect_sync,
+    drop_foreign,
+    guarded,
+    guarded_sync,
+    script,
+)
+from service.domain import KINDS, Event, Fault, Job, Kind, Page, Progress, Sampling, State
 from service.errors import Conflict, NotFound, Overloaded, Unavailable
 from service.ports import NewJob, Stale, Update
 from service.settings import Settings
@@ -27,7 +40,11 @@ BLOCK_S = 5.0  # of one read of a watch
 PATIENCE_S = 30.0  # a watch outlasts an outage of Redis so long
 PAGE = 100
 DAMAGED = Fault(type="lost", detail="its record in Redis was damaged; start the job again")
-QUEUE = "train"  # of wake-ups, as jobs.lua has it
+CONNECTIONS = 32  # for commands of one process; a watch has one more while it lasts
+SCAN = 1000  # records that one call of the script looks at, for a list of some of them: about a millisecond
+MAX_PAUSE_S = 60.0  # before a job is tried again on a machine that was at fault
+QUEUE_FIELDS = {"queue_position", "ahead"}  # of the record, told when they change
+ZSETS = ("jobs", "queued", "paused", "running", *(f"waiting:{kind}" for kind in KINDS))  # of jobs.lua
 ID_BYTES = 8  # of a job's id, which is their hexadecimal
 LOST = Fault(type="lost", detail="its workers vanished again and again, without progress; see the workers' logs")
 
@@ -37,15 +54,15 @@ class RedisJobs:
     """`ports.Jobs` on asyncio."""
 
     def __init__(self, settings: Settings) -> None:
-        self._max_queued_jobs = settings.max_queued_jobs
+        self._settings = settings
+        self._keep_s = _keep_s(settings)
+        self._connections = asyncio.Semaphore(CONNECTIONS)  # the pool never shrinks, so it may not grow
         self._redis = connect(settings)
-        self._blocking = connect(settings, block_s=BLOCK_S)
         self._script = self._redis.register_script(script("jobs"))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
-        await self._blocking.aclose()
 
     async def create(self, new: NewJob) -> tuple[Job, bool]:
         status, *fields = await self._call(
@@ -56,48 +73,46 @@ class RedisJobs:
             json.dumps(new.run),
             new.idempotency_key or "",
             new.fingerprint,
-            self._max_queued_jobs,
+            self._settings.max_queued_jobs,
             *_sampling_fields(new),
         )
         if status == "conflict":
             raise Conflict("this Idempotency-Key came with another request before; use a new one")
         if status == "full":
-            raise Overloaded(f"{self._max_queued_jobs} jobs are waiting; try again later", retry_after_s=30.0)
+            raise Overloaded(f"{self._settings.max_queued_jobs} jobs are waiting; try again later", retry_after_s=30.0)
         return _job(_pairs(fields[0])), status == "created"
 
     async def get(self, job_id: str) -> Job:
-        key = _key(_known(job_id))
-        async with guarded(self._redis):
-            fields: Any = await self._redis.hgetall(key)
-        return _found(fields, job_id)
+        return _found(_pairs(await self._call("get", _known(job_id))), job_id)
 
-    async def list(self, *, state: State | None, model: str | None, limit: int) -> list[Job]:
+    async def list(self, *, state: State | None, model: str | None, limit: int, after: str | None = None) -> Page:
         jobs: list[Job] = []
-        start = 0
-        while len(jobs) < limit:
-            async with guarded(self._redis):
-                ids: Any = await self._redis.zrange(f"{PREFIX}jobs", start, start + PAGE - 1, desc=True)
-                pipeline = self._redis.pipeline(transaction=False)
-                for job_id in ids:
-                    pipeline.hgetall(_key(job_id))
-                records = await pipeline.execute(raise_on_error=False)
-            page = [job for fields in records if isinstance(fields, dict) and (job := _readable(fields))]
-            jobs += [job for job in page if state in (None, job.state) and model in (None, job.model)]
-            start += PAGE
-            if len(ids) < PAGE:
-                break
-        return jobs[:limit]
+        before_us = after or ""
+        while True:
+            before_us, *records = await self._call("page", before_us, state or "", model or "", limit - len(jobs), SCAN)
+            jobs += [job for record in records if (job := _readable(_pairs(record)))]
+            if len(jobs) == limit or not before_us:
+                return Page(jobs, before_us or None)
 
     async def cancel(self, job_id: str) -> Job:
         return _found(_pairs(await self._call("cancel", _known(job_id))), job_id)
 
     async def watch(self, job_id: str, *, after: str) -> AsyncIterator[Event]:
         await self.get(job_id)
+        blocking = connect(self._settings, block_s=BLOCK_S)  # its connection goes with the watch
+        try:
+            async for event in self._events(blocking, job_id, after):
+                yield event
+        finally:
+            await blocking.aclose()
+
+    async def _events(self, blocking: redis.asyncio.Redis, job_id: str, after: str) -> AsyncIterator[Event]:
         give_up = monotonic() + PATIENCE_S
+        place: int | None = None
         while True:
             try:
                 job = await self.get(job_id)
-                events = await self._read(job_id, after, block=not job.state.is_final)
+                events = await self._read(blocking, job_id, after, block=not job.state.is_final)
             except Unavailable:
                 if monotonic() > give_up:
                     raise
@@ -107,21 +122,40 @@ class RedisJobs:
             for event in events:
                 yield event
                 after = event.id
-                if event.kind == "state" and State(event.data["state"]).is_final:
-                    return
+                if event.kind == "state":
+                    state = Job.model_validate(event.data)
+                    place = state.queue_position
+                    if state.state.is_final:
+                        return
             if job.state.is_final and not events:
                 return
+            if not events and job.queue_position not in (None, place):
+                place = job.queue_position
+                yield Event(id=after, kind="queue", data=job.model_dump(mode="json", include=QUEUE_FIELDS))
 
-    async def _read(self, job_id: str, after: str, *, block: bool) -> Sequence[Event]:
+    async def _read(self, blocking: redis.asyncio.Redis, job_id: str, after: str, *, block: bool) -> Sequence[Event]:
         """The next events; waits for the first if told to, for at most `BLOCK_S`."""
-        client, block_ms = (self._blocking, int(1000 * BLOCK_S)) if block else (self._redis, None)
-        async with guarded(client):
-            answer: Any = await client.xread({f"{_key(job_id)}:events": after}, count=PAGE, block=block_ms)
+        block_ms = int(1000 * BLOCK_S) if block else None
+        async with guarded(blocking):
+            answer: Any = await blocking.xread({f"{_key(job_id)}:events": after}, count=PAGE, block=block_ms)
         return [_event(event_id, fields) for _, entries in answer for event_id, fields in entries]
 
     async def _call(self, command: str, *arguments: str | float) -> Any:
-        async with guarded(self._redis):
-            return await self._script(keys=[PREFIX], args=[command, *arguments])
+        async with self._turn(), guarded(self._redis):
+            return await self._script(keys=[PREFIX], args=[command, self._keep_s, *arguments])
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One of the connections; whoever waits longer than Redis may take is told that it does not answer."""
+        try:
+            async with asyncio.timeout(COMMAND_S):
+                await self._connections.acquire()
+        except TimeoutError:
+            raise Unavailable("Redis does not answer; try again", retry_after_s=RETRY_AFTER_S) from None
+        try:
+            yield
+        finally:
+            self._connections.release()
 
 
 @final
@@ -129,7 +163,9 @@ class RedisRuns:
     """`ports.Runs` for the threads of a worker."""
 
     def __init__(self, settings: Settings) -> None:
+        self._keep_s = _keep_s(settings)
         self._lease_ms = round(1000 * settings.lease_s)
+        self._pause_ms = round(1000 * settings.pause_s)
         self._max_attempts = settings.max_attempts
         self._redis = connect_sync(settings)
         self._script = self._redis.register_script(script("jobs"))
@@ -173,6 +209,9 @@ class RedisRuns:
     def give_back(self, job_id: str, epoch: int) -> None:
         self._fenced("give_back", job_id, epoch)
 
+    def defer(self, job_id: str, epoch: int, reason: str) -> None:
+        self._fenced("defer", job_id, epoch, self._pause_ms, round(1000 * MAX_PAUSE_S), reason)
+
     def state(self, job_id: str) -> State | None:
         with guarded_sync(self._redis):
             state: Any = self._redis.hget(_key(job_id), "state")
@@ -180,19 +219,19 @@ class RedisRuns:
 
     def expire(self) -> Sequence[str]:
         with guarded_sync(self._redis):
-            for name in ("jobs", "queued", "running"):
+            for name in ZSETS:
                 drop_foreign(self._redis, f"{PREFIX}{name}", "zset")
         ids: Sequence[str] = self._call("expire", self._max_attempts, LOST.model_dump_json())
         return ids
 
-    def untold(self, older_s: float) -> Sequence[str]:
-        ids: Sequence[str] = self._call("untold", round(1000 * older_s))
+    def untold(self, older_s: float, kind: Kind = "train") -> Sequence[str]:
+        ids: Sequence[str] = self._call("untold", kind, round(1000 * older_s))
         return ids
 
-    def waiting(self) -> int:
+    def waiting(self, kind: Kind = "train") -> int:
         with guarded_sync(self._redis):
-            drop_foreign(self._redis, f"{PREFIX}{QUEUE}", "list")
-            n: Any = self._redis.llen(f"{PREFIX}{QUEUE}")
+            drop_foreign(self._redis, f"{PREFIX}{kind}", "list")
+            n: Any = self._redis.llen(f"{PREFIX}{kind}")
         return int(n)
 
     def restore(self, job: Job) -> None:
@@ -206,7 +245,11 @@ class RedisRuns:
 
     def _call(self, command: str, *arguments: str | float) -> Any:
         with guarded_sync(self._redis):
-            return self._script(keys=[PREFIX], args=[command, *arguments])
+            return self._script(keys=[PREFIX], args=[command, self._keep_s, *arguments])
+
+
+def _keep_s(settings: Settings) -> int:
+    return max(1, round(settings.keep_jobs_s))
 
 
 def _sampling_fields(new: NewJob) -> tuple[str, ...]:
@@ -281,6 +324,10 @@ def _job(fields: Mapping[str, str]) -> Job:
         curve=json.loads(fields.get("curve", "null")),
         metrics=json.loads(fields.get("metrics", "{}")),
         error=Fault.model_validate_json(fields["error"]) if "error" in fields else None,
+        queue_position=int(fields["queue_position"]) if "queue_position" in fields else None,
+        ahead=tuple(fields.get("ahead", "").split()),
+        waiting_for=fields.get("waiting_for"),
+        retry_at=_seconds(fields.get("retry_ms")),
         epoch=int(fields["epoch"]),
         cancel_requested="cancel_requested" in fields,
         created_at=int(fields["created_ms"]) / 1000,

@@ -69,6 +69,17 @@ def _in_words(seconds: float) -> str:
     return f"{seconds:.0f} s left"
 
 
+def waiting(job: Mapping[str, Any]) -> str:
+    """`queued, place 2, behind a1986a0ae53f04a8 and 1 more`, or for what the machine makes it wait."""
+    if job.get("waiting_for"):
+        return f"queued: {job['waiting_for']}"
+    place, ahead = job.get("queue_position"), job.get("ahead") or ()
+    if not place:
+        return "queued"
+    behind = f", behind {ahead[0]}" + (f" and {len(ahead) - 1} more" if len(ahead) > 1 else "") if ahead else ""
+    return f"queued, place {place}{behind}"
+
+
 @final
 class _Told(ProgressColumn):
     """What was last told; cut first where the terminal is narrow."""
@@ -92,6 +103,10 @@ def _as_bar(events: Events, console: Console) -> None:
                     bar.console.print(data["message"])
                 case "state":
                     bar.update(task, description=data["state"])
+                    if data["state"] == "queued":
+                        bar.update(task, told=waiting(data))
+                case "queue":
+                    bar.update(task, told=waiting(data))
 
 
 def _as_lines(events: Events, console: Console) -> None:
@@ -111,4 +126,6 @@ def _as_lines(events: Events, console: Console) -> None:
             case "state" if data["state"] != state:
                 unit = "row" if data.get("kind") == "sample" else "step"
                 state = data["state"]
-                console.print(state)
+                console.print(waiting(data) if state == "queued" else state)
+            case "queue":
+                console.print(waiting(data))

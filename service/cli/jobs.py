@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from service.cli.following import follow as show_progress
-from service.cli.following import headline, numbers
+from service.cli.following import headline, numbers, waiting
 from service.cli.names import complete_jobs, complete_presets, job_id, short_ids
 from service.cli.terminal import LOCAL, Json, Url, client_at, err, fail, out, print_json, print_record, print_table
 from service.cli.values import flags, read_json
@@ -66,6 +66,8 @@ def jobs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show its progress to the end.")] = False,
     state: Annotated[str | None, typer.Option(help="queued, running, succeeded, failed or cancelled.")] = None,
     model: Annotated[str | None, typer.Option(help="Only jobs of this model.")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many.")] = 100,
+    after: Annotated[str | None, typer.Option(help="Go on where a list ended.")] = None,
     output: Annotated[Path | None, typer.Option("--out", help="Follow a sampling, and write its array.")] = None,
     json: Json = False,
     url: Url = LOCAL,
@@ -77,9 +79,11 @@ def jobs(
         fail("give --cancel, or --follow or --out")
     with client_at(url) as client:
         if job is None:
-            wanted = {name: value for name, value in (("state", state), ("model", model)) if value}
-            listed = client.get("/jobs", **wanted)["jobs"]
-            print_json(listed) if json else _jobs_table(listed)
+            wanted = {name: value for name, value in (("state", state), ("model", model), ("after", after)) if value}
+            page = client.get("/jobs", limit=limit, **wanted)
+            print_json(page["jobs"]) if json else _jobs_table(page["jobs"])
+            if page["next"] is not None:
+                err.print(f"more: --after {page['next']}")
             return
         found = job_id(client, job)
         if output is not None:
@@ -126,7 +130,7 @@ def _jobs_table(rows: list[dict[str, Any]]) -> None:
     ids = [job["id"] for job in rows]
     shown = short_ids(ids) if out.is_terminal else ids
     table = [
-        (each, job["kind"], job["model"], job["state"], _progress(job), numbers(job["losses"]))
+        (each, job["kind"], job["model"], _state(job), _progress(job), numbers(job["losses"]))
         for each, job in zip(shown, rows, strict=True)
     ]
     print_table(("job", "kind", "model", "state", "progress", "losses"), table, whole=4)
@@ -140,13 +144,17 @@ def _show_job(job: Mapping[str, Any]) -> None:
             "kind": job["kind"],
             "model": f"{job['model']}{version}",
             "preset": job["preset"] or "",
-            "state": "ending" if job["cancel_requested"] and job["state"] == "running" else job["state"],
+            "state": "ending" if job["cancel_requested"] and job["state"] == "running" else _state(job),
             "progress": _progress(job),
             "losses": numbers(job["losses"]),
             "metrics": numbers(job["metrics"]),
             "error": "" if job["error"] is None else f"{job['error']['type']}: {job['error']['detail']}",
         }
     )
+
+
+def _state(job: Mapping[str, Any]) -> str:
+    return waiting(job) if job["state"] == "queued" else str(job["state"])
 
 
 def _progress(job: Mapping[str, Any]) -> str:

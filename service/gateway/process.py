@@ -20,7 +20,7 @@ from service.watchdog import watched_loop
 
 async def run(settings: Settings, *, shared: bool) -> None:
     """Until SIGTERM or SIGINT; Redis is let go last, and then the last is told of what was counted and traced."""
-    telemetry, traces = Telemetry(settings.metrics_folder), tracing.of_door()
+    telemetry, traces = Telemetry(settings.metrics_folder, settings.store), tracing.of_door()
     sharing = Sharing(telemetry.metrics)
     if settings.metrics_folder is not None:
         sharing.start()

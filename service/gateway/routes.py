@@ -65,9 +65,11 @@ async def train(
 
 
 @router.get("/jobs", **documented(None, answers(schemas.JobsBody), tag="jobs"))
-async def jobs(app: App, state: str | None = None, model: str | None = None, limit: int = 100) -> Response:
-    """Jobs, newest first."""
-    return _json({"jobs": await app.list_jobs(state=state, model=model, limit=limit)})
+async def jobs(
+    app: App, state: str | None = None, model: str | None = None, limit: int = 100, after: str | None = None
+) -> Response:
+    """Jobs, newest first; `next`, unless it is null, is the `after` of the next page."""
+    return _json((await app.list_jobs(state=state, model=model, limit=limit, after=after))._asdict())
 
 
 @router.get("/jobs/{job_id}", **documented(None, answers(Job), tag="jobs"))

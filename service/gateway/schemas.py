@@ -55,6 +55,7 @@ class JobsBody(BaseModel):
     """Newest first."""
 
     jobs: list[Job]
+    next: str | None  # give it as `after` for those that follow; null at the end
 
 
 class ModelsBody(BaseModel):

@@ -49,10 +49,13 @@ class Servicer(pb_grpc.PushforwardServicer):
         return convert.job(await self.application.job(request.id))
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.ListJobsResponse:
-        jobs = await self.application.list_jobs(
-            state=convert.state(request.state), model=request.model or None, limit=request.limit or DEFAULT_LIMIT
+        page = await self.application.list_jobs(
+            state=convert.state(request.state),
+            model=request.model or None,
+            limit=request.limit or DEFAULT_LIMIT,
+            after=request.page_token or None,
         )
-        return pb.ListJobsResponse(jobs=map(convert.job, jobs))
+        return pb.ListJobsResponse(jobs=map(convert.job, page.jobs), next_page_token=page.next or "")
 
     async def WatchJob(self, request: pb.WatchJobRequest, context: Context) -> AsyncGenerator[pb.JobEvent]:
         seen, is_over = request.after or "0", False

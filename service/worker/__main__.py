@@ -10,9 +10,10 @@ from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging
 
 from service import logs
+from service.domain import KINDS
 from service.supervision import CannotStart
 from service.tracing import CannotTrace
-from service.worker.app import settings
+from service.worker.app import slots
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
@@ -30,7 +31,7 @@ if __name__ == "__main__":
             [
                 *("--app", "service.worker.app", "--quiet"),
                 "worker",
-                *("--pool", "threads", "--concurrency", str(settings.training_slots), "--queues", "train"),
+                *("--pool", "threads", "--concurrency", str(slots.total), "--queues", ",".join(KINDS)),
                 *("--loglevel", "INFO", "--without-gossip", "--without-mingle"),
             ],
             standalone_mode=False,  # returns the exit code, which `app.worker_main` drops

@@ -1,9 +1,9 @@
-"""The Celery application of a worker: the task that trains, and what starts and stops with the worker.
+"""The Celery application of a worker: the task that runs a job, and what starts and stops with the worker.
 
-    python -m celery -A service.worker.app worker -P threads -c SLOTS -Q train --without-gossip --without-mingle
+    python -m celery -A service.worker.app worker -P threads -c 2 -Q train,sample --without-gossip --without-mingle
 
-which is what `python -m service.worker` runs. Threads, because only they let one process train, answer and own a
-device; a training is a child process of its own.
+which is what `python -m service.worker` runs, with as many threads as there are slots of both kinds. Threads, because
+only they let one process train, answer and own a device; a training is a child process of its own.
 """
 
 from __future__ import annotations
@@ -19,19 +19,23 @@ from service.settings import Settings
 from service.worker.exposed import Exposed
 from service.worker.inference import Inference
 from service.worker.restoring import LastingRuns
+from service.worker.slots import Slots
 from service.worker.trainings import Reconciler, Trainings
 
 settings = Settings()
 app = celery_app(settings)
 runs = LastingRuns(RedisRuns(settings), settings.store)
 trainings = Trainings(runs, settings)
-reconciler = Reconciler(runs, settings, lambda job_id: publish(app, job_id), free=trainings.free)
+slots = Slots({"train": settings.training_slots, "sample": settings.sampling_slots})
+app.conf.broker_transport_options |= {"queue_order_strategy": slots.cycle}
+reconciler = Reconciler(runs, settings, lambda job_id, kind: publish(app, job_id, kind), free=slots.free)
 
 
-@app.task(name=TASK)  # type: ignore[untyped-decorator]
-def train(job_id: str) -> None:
-    """A wake-up: train the job if it still waits."""
-    trainings.run(job_id)
+@app.task(name=TASK, bind=True)  # type: ignore[untyped-decorator]
+def train(task: Any, job_id: str) -> None:
+    """A wake-up: run the job if it still waits."""
+    with slots.running(task.request.delivery_info["routing_key"]):
+        trainings.run(job_id)
 
 
 @final
@@ -60,7 +64,9 @@ class InferenceStep(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def __init__(self, worker: Any, **_: Any) -> None:
         super().__init__(worker)
-        self._inference = Inference(settings, training=trainings.running, untaken_s=reconciler.untaken_s)
+        self._inference = Inference(
+            settings, training=trainings.running, trouble=trainings.trouble, untaken_s=reconciler.untaken_s
+        )
         self._exposed = Exposed(self._inference.telemetry.metrics, settings)
 
     def start(self, parent: Any) -> None:

@@ -16,12 +16,26 @@ from typing import final
 
 import torch
 
-from models.errors import LaboratoryError
+from models.errors import Hindered, LaboratoryError, hindrance
+from models.memory import available_bytes, is_out_of_memory, limit_process, too_large
 from service.background import begin_thread
 from service.domain import Fault
 from service.worker import drawing, training
-from service.worker.devices import device as choose_device
-from service.worker.lines import FAULTY, INTERRUPTED, ORDER, Line, Noted, Order, Refused, SampleOrder, Say, TrainOrder
+from service.worker.devices import present
+from service.worker.lines import (
+    FAULTY,
+    HINDERED,
+    INTERRUPTED,
+    ORDER,
+    Barred,
+    Line,
+    Noted,
+    Order,
+    Refused,
+    SampleOrder,
+    Say,
+    TrainOrder,
+)
 
 NICE = 5  # on a CPU, so that serving stays quick
 
@@ -34,25 +48,45 @@ def main(order_file: Path) -> int:
     begin_thread("end with the supervisor", _end_with_supervisor, vital=True)
     logging.basicConfig(level=logging.INFO, handlers=[_Aloud(say)])
     order = ORDER.validate_json(order_file.read_bytes())
+    free_bytes = order.memory_bytes or 0
     try:
-        return obey(order, say, stop)
+        device = present(order.device)
+        free_bytes = free_bytes or available_bytes(device)
+        return obey(order, device, free_bytes, say, stop)
+    except Hindered as error:
+        say(Barred(reason=error.message))
+        return HINDERED
+    except OSError as error:
+        reason = hindrance(error)
+        if reason is None:
+            raise
+        say(Barred(reason=reason))
+        return HINDERED
     except LaboratoryError as error:
-        detail = f"{error.field}: {error.message}" if error.field else error.message
-        say(Refused(fault=Fault(type=_slug(error), detail=detail)))
-        return FAULTY
+        return _refuse(error, say)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return _refuse(too_large(error, free_bytes), say)
 
 
-def obey(order: Order, say: Say, stop: threading.Event) -> int:
-    """To the end, or until told to stop. Raises LaboratoryError."""
-    device = choose_device(order.device)
+def obey(order: Order, device: torch.device, free_bytes: int, say: Say, stop: threading.Event) -> int:
+    """To the end, or until told to stop. Raises LaboratoryError, OSError, MemoryError."""
     torch.set_num_threads(order.torch_threads)
     if device.type == "cpu":
         os.nice(NICE)
+        limit_process(free_bytes)
     match order:
         case TrainOrder():
-            return training.obey(order, device, say, stop)
+            return training.obey(order, device, free_bytes, say, stop)
         case SampleOrder():
             return drawing.obey(order, device, say, stop)
+
+
+def _refuse(error: LaboratoryError, say: Say) -> int:
+    detail = f"{error.field}: {error.message}" if error.field else error.message
+    say(Refused(fault=Fault(type=_slug(error), detail=detail)))
+    return FAULTY
 
 
 @final

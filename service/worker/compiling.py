@@ -39,6 +39,7 @@ from models.networks import Bijection, Scalar
 from models.spec import Shape
 from service.background import Thread
 from service.worker.packages import TOLERANCE, Order, Outputs, Package, Verdict, difference
+from service.worker.scratch import Scratch, is_executable
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,12 @@ class Compiler:
         self._nice = nice
         self._device = device
         self._torch_threads = torch_threads
-        self._folder = tempfile.TemporaryDirectory(prefix="pushforward-compiled-", ignore_cleanup_errors=True)
+        self._scratch = Scratch()
+        self._folder = self._scratch.path
+        self._is_usable = is_executable(self._folder)
+        if not self._is_usable:
+            log.warning("networks stay eager: no code may run from %s; set TMPDIR to a folder on a disk mounted exec",
+                        self._folder.parent)  # fmt: skip
         self._files: dict[str, Path | None] = {}  # by order, as JSON; None: stays eager
         self._orders: queue.Queue[tuple[Order, ServedCall] | None] = queue.Queue()
         self._child: subprocess.Popen[bytes] | None = None
@@ -71,6 +77,8 @@ class Compiler:
 
     def serve(self, model: Model) -> Model:
         """The model, its networks from now on compiled where it pays."""
+        if not self._is_usable:
+            return model
         for name, net in model.nets.items():
             if isinstance(net, Bijection):
                 model.nets[name] = ServedBijection(
@@ -102,7 +110,7 @@ class Compiler:
         if (child := self._child) is not None:
             _kill(child)
         self._thread.join()
-        self._folder.cleanup()
+        self._scratch.close()
 
     def _call(self, model: Model, name: str, method: Literal["forward", "inverse"]) -> ServedCall:
         net = model.nets[name]
@@ -155,7 +163,7 @@ class Compiler:
         if len(self._files) >= MAX_PACKAGES:
             log.info("%s stays eager: this worker has compiled %d others", what, MAX_PACKAGES)
             return None
-        file = Path(self._folder.name) / f"{len(self._files)}.pt2"
+        file = self._folder / f"{len(self._files)}.pt2"
         try:
             verdict = self._child_compiles(order, file)
         except Exception as error:
@@ -168,11 +176,11 @@ class Compiler:
     def _child_compiles(self, order: Order, file: Path) -> Verdict:
         environment = {
             **os.environ,
-            "TMPDIR": self._folder.name,
-            "TORCHINDUCTOR_CACHE_DIR": str(Path(self._folder.name) / "cache"),
+            "TMPDIR": str(self._folder),
+            "TORCHINDUCTOR_CACHE_DIR": str(self._folder / "cache"),
             "TORCHINDUCTOR_COMPILE_THREADS": "1",  # in the child itself, not in a pool that would outlive it
         }
-        with tempfile.TemporaryFile(dir=self._folder.name) as complaints:
+        with tempfile.TemporaryFile(dir=self._folder) as complaints:
             child = self._child = subprocess.Popen(
                 [sys.executable, "-m", "service.worker.compile_child", str(file), str(self._nice)],
                 stdin=subprocess.PIPE,  # stays open: its end tells the child that we are gone

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from models.checkpoint import Model, load_model
-from models.errors import BadCheckpoint, Diverged
+from models.errors import BadCheckpoint, Diverged, Hindered, TooLarge
 from models.family import Samples
 from models.noise import Noise
 from models.sampling import Sampler, states
@@ -44,8 +44,8 @@ def obey(order: SampleOrder, device: torch.device, say: Say, stop: threading.Eve
         _check_room(order.file.parent, whole_bytes(order.ask.n, spec.shape, spec.dtype))
         with RowsFile(order.file, order.ask.n, spec.shape, spec.dtype) as file:
             return _fill(file, order, model, device, say, stop)
-    except OSError as error:
-        say(Refused(fault=Fault(type="store", detail=f"the file could not be written: {error.strerror or error}")))
+    except TooLarge as error:
+        say(Refused(fault=Fault(type="store", detail=error.message)))
         return FAULTY
 
 
@@ -56,10 +56,16 @@ def _load(order: SampleOrder, device: torch.device) -> Model:
 
 
 def _check_room(folder: Path, wanted_bytes: int) -> None:
-    """Raises OSError."""
-    free_bytes = shutil.disk_usage(folder).free
-    if free_bytes < wanted_bytes:
-        raise OSError(f"it takes {wanted_bytes} bytes, and the store has {free_bytes} left; make room, or ask for less")
+    """Raises TooLarge where it never fits, Hindered where others take the room now."""
+    disk = shutil.disk_usage(folder)
+    if disk.total < wanted_bytes:
+        raise TooLarge(
+            f"the file takes {wanted_bytes} bytes, and the whole disk has {disk.total}; make room, or ask for less"
+        )
+    if disk.free < wanted_bytes:
+        raise Hindered(
+            f"the file takes {wanted_bytes} bytes, and the disk of the store has {disk.free} left; make room"
+        )
 
 
 def _fill(

@@ -69,11 +69,12 @@ class Inference(Thread):
         settings: Settings,
         *,
         training: Callable[[], tuple[str, ...]] = tuple,
+        trouble: Callable[[], str | None] = lambda: None,
         untaken_s: Callable[[], float] = float,
     ) -> None:
         super().__init__("inference")
         self.id = new_worker_id()
-        self.telemetry = WorkerTelemetry(self.id, settings.metrics_folder)
+        self.telemetry = WorkerTelemetry(self.id, settings.metrics_folder, settings.store)
         self._tracing = tracing.of_worker()
         self._recorder = Recorder(self.telemetry, self._tracing)
         self._settings = settings
@@ -83,6 +84,7 @@ class Inference(Thread):
         self._engine = Engine(self._residency, self._device)
         self._mail = Mail(settings, self.id, BLOCK_S)
         self._postman = Postman(Mail(settings, self.id, 0.0))
+        self._trouble = trouble
         self._heart = Heart(settings, lambda: self._tell(training(), untaken_s()))
         self._outage = Outage(log, "Redis")
         self._rounds = 0
@@ -145,6 +147,11 @@ class Inference(Thread):
             return False  # what was read but not taken in is this worker's still
         return True
 
+    def _told_trouble(self) -> str | None:
+        trouble = self._trouble()
+        self.telemetry.trouble(present=trouble is not None)
+        return trouble
+
     def _tell(self, training: tuple[str, ...], untaken_s: float) -> Worker:
         models = self._residency.references
         self.telemetry.residency(len(models), self._residency.n_bytes)
@@ -154,6 +161,7 @@ class Inference(Thread):
             device=str(self._device),
             models=models,
             training=training,
+            trouble=self._told_trouble(),
             seen_at=time(),
             leaving=self.stopping.is_set(),
             stalled_s=monotonic() - self._round_at,

@@ -17,7 +17,7 @@ from service.ports import Update
 
 log = logging.getLogger(__name__)
 
-DONE, INTERRUPTED, FAULTY = 0, 75, 1  # exit codes; any other is a crash
+DONE, INTERRUPTED, FAULTY, HINDERED = 0, 75, 1, 74  # exit codes; any other is a crash
 PACE_S = (0.2, 5.0)  # between two progress lines: early, and late in a long job
 
 
@@ -31,6 +31,7 @@ class _Order(BaseModel):
 
     device: str
     torch_threads: int
+    memory_bytes: int | None  # that it may take; None: what is free
 
 
 class TrainOrder(_Order):
@@ -105,6 +106,13 @@ class Refused(_Line):
     fault: Fault
 
 
+class Barred(_Line):
+    """The machine lacks something; the job is to be tried again later."""
+
+    kind: Literal["barred"] = "barred"
+    reason: str
+
+
 class Finished(_Line):
     """The model lies finished in its folder."""
 
@@ -120,7 +128,7 @@ class Drawn(_Line):
     file_sha256: str
 
 
-Line = Advanced | Noted | Refused | Finished | Drawn
+Line = Advanced | Noted | Refused | Barred | Finished | Drawn
 Say = Callable[[Line], None]
 _LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
 

@@ -59,11 +59,15 @@ class Child:
 
     @property
     def ending(self) -> str:
-        """How it ended, in words, with the end of what it wrote to standard error."""
+        """How it ended, in words."""
         code = self._process.returncode
         how = f"was ended by {signal.Signals(-code).name}" if code is not None and code < 0 else f"exited with {code}"
-        words = self._last_words.decode(errors="replace").strip()
-        return f"the process {how}" + (f": {words}" if words else "")
+        return f"the process {how}"
+
+    @property
+    def last_words(self) -> str:
+        """The end of what it wrote to standard error: for the log, as it tells of this machine."""
+        return self._last_words.decode(errors="replace").strip()
 
     def read(self, timeout_s: float) -> list[Line]:
         """What it said; waits for the first word for at most `timeout_s`."""

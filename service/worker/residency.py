@@ -18,8 +18,8 @@ from typing import final
 import torch
 
 from models.checkpoint import Model, load_model
-from models.errors import BadCheckpoint
-from service.errors import Failed, NotFound
+from models.errors import BadCheckpoint, Hindered
+from service.errors import Failed, NotFound, Unavailable
 from service.worker.compiling import Compiler
 from service.worker.telemetry import WorkerTelemetry
 
@@ -166,6 +166,8 @@ class Residency:
             if self.stamp(reference) is None:
                 raise NotFound(f"the model {reference} is gone; list the models for those there are") from error
             raise Failed(f"the model {reference} cannot be loaded: {error.message}; train it again") from error
+        except Hindered as error:
+            raise Unavailable(f"the model {reference} cannot be loaded: {error.message}", retry_after_s=5.0) from error
         except torch.OutOfMemoryError as error:
             raise Failed(f"the model {reference} does not fit into the device's memory") from error
 

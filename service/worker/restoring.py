@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, final
@@ -19,7 +20,7 @@ from typing import TypeVar, final
 from pydantic import ValidationError
 
 from models.durable import sync
-from service.domain import Fault, Job, State
+from service.domain import Fault, Job, Kind, State
 from service.ports import Runs, Stale, Update
 
 log = logging.getLogger(__name__)
@@ -45,8 +46,9 @@ def keep_record(store: Path, job: Job) -> None:
 
 
 def drop_record(store: Path, job_id: str) -> None:
-    """The job is over."""
-    (store / JOBS / job_id / RECORD).unlink(missing_ok=True)
+    """The job is over. What a disk at fault keeps is dropped by a later `restore`."""
+    with suppress(OSError):
+        (store / JOBS / job_id / RECORD).unlink(missing_ok=True)
 
 
 def read_record(store: Path, job_id: str) -> Job | None:
@@ -122,17 +124,20 @@ class LastingRuns:
     def give_back(self, job_id: str, epoch: int) -> None:
         self._again(job_id, lambda: self.runs.give_back(job_id, epoch))
 
+    def defer(self, job_id: str, epoch: int, reason: str) -> None:
+        self._again(job_id, lambda: self.runs.defer(job_id, epoch, reason))
+
     def state(self, job_id: str) -> State | None:
         return self.runs.state(job_id)
 
     def expire(self) -> Sequence[str]:
         return self.runs.expire()
 
-    def untold(self, older_s: float) -> Sequence[str]:
-        return self.runs.untold(older_s)
+    def untold(self, older_s: float, kind: Kind = "train") -> Sequence[str]:
+        return self.runs.untold(older_s, kind)
 
-    def waiting(self) -> int:
-        return self.runs.waiting()
+    def waiting(self, kind: Kind = "train") -> int:
+        return self.runs.waiting(kind)
 
     def restore(self, job: Job) -> None:
         self.runs.restore(job)

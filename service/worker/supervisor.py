@@ -1,6 +1,7 @@
 """From a claimed job to what it leaves: one child, watched by one thread.
 
     claim ─ start the child ─┬─ done ──────────────── put it in its place ─ succeeded
+                             ├─ barred ────────────── queued again after a pause: the machine is at fault, uncounted
                              ├─ refused ───────────── failed
                              ├─ cancel wanted ─────── SIGTERM, keep what is done ─ cancelled
                              ├─ worker drains ─────── SIGTERM, keep what is done ─ queued again
@@ -22,11 +23,12 @@ from math import inf
 from time import monotonic, sleep
 from typing import TypeVar, final
 
+from models.errors import in_words
 from service.domain import Fault, Job
 from service.errors import Conflict, Unavailable
 from service.ports import Runs, Stale, Update
 from service.settings import Settings
-from service.worker.lines import DONE, INTERRUPTED, Advanced, Drawn, Finished, Noted, Refused
+from service.worker.lines import DONE, INTERRUPTED, Advanced, Barred, Drawn, Finished, Noted, Refused
 from service.worker.process import Child
 from service.worker.work import Work, work_of
 
@@ -34,6 +36,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 GLANCE_S = 0.2  # how soon a drain is noticed
+TROUBLE_S = 180.0  # without another job that met it, trouble is over: twice the longest pause, and some
 BUFFER = 500  # updates kept while Redis is away; the oldest go first
 
 
@@ -43,6 +46,7 @@ class Ending:
 
     made: Finished | Drawn | None = None  # what the child finished
     fault: Fault | None = None  # the laboratory refused
+    barred: str | None = None  # what the machine lacks
     cancelled: bool = False
     stalled: bool = False
 
@@ -57,6 +61,14 @@ class Supervisor:
         self._worker = worker
         self._draining = draining
         self._away: set[str] = set()  # jobs whose latest beat was not heard
+        self._trouble: tuple[str, float] | None = None  # what the machine lacked when a job was last tried, and when
+
+    @property
+    def trouble(self) -> str | None:
+        """What the machine lacks, as far as jobs were tried lately."""
+        if self._trouble is None or monotonic() - self._trouble[1] > TROUBLE_S:
+            return None
+        return self._trouble[0]
 
     def run(self, job_id: str) -> None:
         """Attempt the job until it is no longer there to be claimed."""
@@ -77,8 +89,7 @@ class Supervisor:
         try:
             child = Child(work.prepare())
         except OSError as error:
-            fault = Fault(type="crashed", detail=f"the process could not be started: {error}")
-            self._settle(lambda: self._runs.lose(job.id, job.epoch, fault))
+            self._defer(job, in_words(error))
             return
         with child:
             ending = self._follow(job, child)
@@ -100,6 +111,8 @@ class Supervisor:
                         news.append(line.update)
                     case Refused():
                         ending.fault = line.fault
+                    case Barred():
+                        ending.barred = line.reason
                     case Finished() | Drawn():
                         ending.made = line
             if now - beaten_at >= self._settings.beat_s:
@@ -134,29 +147,42 @@ class Supervisor:
             fault = ending.fault
             self._settle(lambda: self._runs.fail(job.id, job.epoch, fault))
             work.forget()
+        elif ending.barred is not None:
+            self._defer(job, ending.barred)
         elif ending.cancelled or self._draining.is_set() or child.exit_code == INTERRUPTED:
             self._settle(lambda: self._runs.give_back(job.id, job.epoch))
             if ending.cancelled and not work.outlives_cancel:
                 work.forget()
         else:
-            fault = Fault(type="crashed", detail=child.ending)
+            fault = Fault(type="crashed", detail=f"{child.ending}; the worker's log has its last words")
             if ending.stalled:
                 fault = Fault(type="stalled", detail=f"no word for {self._settings.stall_s:g} s; {child.ending}")
-            log.warning("job %s: %s", job.id, fault.detail)
+            log.warning("job %s: %s: %s", job.id, fault.detail, child.last_words)
             self._settle(lambda: self._runs.lose(job.id, job.epoch, fault))
 
     def _deliver(self, work: Work, made: Finished | Drawn) -> None:
         job = work.job
         try:
             delivered = work.deliver(made, self._settle)
-        except (OSError, ValueError, Conflict) as error:
+        except OSError as error:
+            self._defer(job, in_words(error))
+            return
+        except (ValueError, Conflict) as error:
             fault = Fault(type="store", detail=f"what it made could not be put into the store: {error}")
             self._settle(lambda: self._runs.lose(job.id, job.epoch, fault))
             return
+        self._trouble = None
         if not delivered:
             self._settle(lambda: self._runs.give_back(job.id, job.epoch))
         if delivered or not work.outlives_cancel:
             work.forget()
+
+    def _defer(self, job: Job, reason: str) -> None:
+        """The machine is at fault: the job waits, as it is."""
+        level = logging.DEBUG if reason == self.trouble else logging.ERROR  # one line for each trouble, not each job
+        log.log(level, "job %s waits: %s", job.id, reason)
+        self._trouble = reason, monotonic()
+        self._settle(lambda: self._runs.defer(job.id, job.epoch, reason))
 
     def _settle(self, write: Callable[[], T]) -> T:
         """Write a conclusion, waiting for Redis to come back; a draining worker waits for the grace period only."""

@@ -30,7 +30,7 @@ class _Calls(NamedTuple):
 class WorkerTelemetry:
     """Counts, gauges and histograms of one worker. Its inference writes them; loads its loader, residency its heart."""
 
-    def __init__(self, worker: str, folder: Path | None = None) -> None:
+    def __init__(self, worker: str, folder: Path | None = None, store: Path | None = None) -> None:
         self._call_s = _family("histogram", "call_seconds", "One network call.", PAIR, SECONDS)
         self._call_rows = _family("histogram", "call_rows", "Rows of one network call.", PAIR, ROWS)
         self._releases = _family("counter", "releases_total", "Network calls, by what let them go.", (*PAIR, "reason"))
@@ -40,6 +40,7 @@ class WorkerTelemetry:
         self._models = _family("gauge", "models", "Models in memory.", ("worker",))
         self._model_bytes = _family("gauge", "model_bytes", "Memory of those models.", ("worker",))
         self._load_s = _family("histogram", "load_seconds", "Loads of a model.", ("model",), LOAD_S)
+        self._trouble = _family("gauge", "trouble", "1 where jobs wait, for the machine lacks something.", ("worker",))
         self._backlog_s = _family("gauge", "backlog_seconds", "Expected work in hand.", ("worker",))
         self._dropped = _family("counter", "dropped_total", "What lay in Redis and was no word of ours.", ("kind",))
         self._worker = worker
@@ -50,9 +51,11 @@ class WorkerTelemetry:
         self.metrics = Metrics(
             (
                 *(self._call_s, self._call_rows, self._releases, self._cap_rows, self._left, self._expired),
-                *(self._models, self._model_bytes, self._load_s, self._backlog_s, self._dropped),
+                *(self._models, self._model_bytes, self._load_s, self._backlog_s, self._trouble, self._dropped),
             ),
             folder,
+            store=store,
+            pairs=(self._calls, self._leaving, self._late, self._loads),
         )
 
     def call(self, model: str, op: str, rows: int, cap: int, seconds: float, reason: Reason) -> None:
@@ -75,6 +78,10 @@ class WorkerTelemetry:
         """What is held in memory now."""
         self._models.of(self._worker)[0] = n_models
         self._model_bytes.of(self._worker)[0] = n_bytes
+
+    def trouble(self, *, present: bool) -> None:
+        """Whether jobs wait for this machine to be mended."""
+        self._trouble.of(self._worker)[0] = present
 
     def loaded(self, model: str, seconds: float) -> None:
         """A model was brought into memory."""

@@ -12,6 +12,7 @@ from time import monotonic
 
 import torch
 
+from models import memory
 from models.card import Curve
 from models.checkpoint import latest_state, save_model, save_state
 from models.evaluation import Evaluation
@@ -26,10 +27,11 @@ STAGE_S = 2.0  # between two words of a scoring, at least
 log = logging.getLogger(__name__)
 
 
-def obey(order: TrainOrder, device: torch.device, say: Say, stop: threading.Event) -> int:
+def obey(order: TrainOrder, device: torch.device, free_bytes: int, say: Say, stop: threading.Event) -> int:
     """Train to the end of the budget or until told to stop; returns the exit code. Raises LaboratoryError."""
     run = Run.model_validate(order.run)
     data = load_data(run, order.data_root)
+    memory.check(run, data.spec, free_bytes)
     state = _resume(order, data, run, device) or fresh(run, data, device)
     checkpoint_at = monotonic() + order.checkpoint_s
     for _ in _told(train(data, state), say):

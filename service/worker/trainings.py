@@ -15,7 +15,9 @@ from time import monotonic, time
 from typing import final
 
 from service.adapters.disk_files import FILES
+from service.adapters.disk_models import TRASH
 from service.background import Thread, end_process
+from service.domain import KINDS, Kind
 from service.errors import Unavailable
 from service.ports import Runs
 from service.settings import Settings
@@ -35,7 +37,6 @@ class Trainings:
     def __init__(self, runs: Runs, settings: Settings) -> None:
         self._draining = threading.Event()
         self._running: set[str] = set()
-        self._slots = settings.training_slots
         worker = f"{socket.gethostname()}-{os.getpid()}"
         self._supervisor = Supervisor(runs, settings, worker=worker, draining=self._draining)
 
@@ -48,9 +49,9 @@ class Trainings:
         """The ids of the jobs in hand."""
         return tuple(sorted(self._running))
 
-    def free(self) -> int:
-        """Slots that run no job."""
-        return self._slots - len(self._running)
+    def trouble(self) -> str | None:
+        """What this machine lacked when a job was last tried."""
+        return self._supervisor.trouble
 
     def drain(self) -> None:
         """Claim no more; keep what is done of those that run, and put them back into the queue."""
@@ -74,11 +75,16 @@ class Reconciler(Thread):
     """
 
     def __init__(
-        self, runs: Runs, settings: Settings, wake: Callable[[str], None], *, free: Callable[[], int] = int
+        self,
+        runs: Runs,
+        settings: Settings,
+        wake: Callable[[str, Kind], None],
+        *,
+        free: Callable[[Kind], int] = lambda _: 0,
     ) -> None:
         super().__init__("reconciler")
         self._free = free
-        self._untaken_since: float | None = None
+        self._untaken_since: dict[Kind, float] = {}
         self._runs = runs
         self._settings = settings
         self._wake = wake
@@ -91,7 +97,7 @@ class Reconciler(Thread):
             try:
                 self.reconcile()
             except Unavailable:
-                self._untaken_since = None
+                self._untaken_since.clear()
                 self._expire_from = monotonic() + self._settings.lease_s
             except Exception:
                 log.exception("the reconciler goes on after a defect")
@@ -104,7 +110,7 @@ class Reconciler(Thread):
 
     def untaken_s(self) -> float:
         """How long wake-ups have waited although a slot was free: whoever should take them does not work."""
-        since = self._untaken_since
+        since = min(self._untaken_since.values(), default=None)
         return 0.0 if since is None else monotonic() - since
 
     def reconcile(self) -> None:
@@ -114,20 +120,23 @@ class Reconciler(Thread):
         if monotonic() >= self._expire_from:
             for job_id in self._runs.expire():
                 log.warning("job %s lost its runner", job_id)
-        for job_id in self._runs.untold(NEGLECT * self._settings.reconcile_s):
-            self._wake(job_id)
+        for kind in KINDS:
+            for job_id in self._runs.untold(NEGLECT * self._settings.reconcile_s, kind):
+                self._wake(job_id, kind)
         if monotonic() >= self._sweep_from:
             self._sweep_from = monotonic() + min(SWEEP_S, max(1.0, self._settings.keep_files_s / 10))
             sweep(self._runs, self._settings.store, keep_s=self._settings.keep_work_s)
             sweep_files(self._runs, self._settings.store, keep_s=self._settings.keep_files_s)
+            sweep_deleted(self._settings.store)
 
     def _look_at_queue(self) -> None:
         """A consumer that takes nothing, although it could, ends the process with it."""
-        if not self._free() or not self._runs.waiting():
-            self._untaken_since = None
-        elif self._untaken_since is None:
-            self._untaken_since = monotonic()
-        elif self.untaken_s() > self._settings.hang_s:
+        for kind in KINDS:
+            if self._free(kind) > 0 and self._runs.waiting(kind):
+                self._untaken_since.setdefault(kind, monotonic())
+            else:
+                self._untaken_since.pop(kind, None)
+        if self.untaken_s() > self._settings.hang_s:
             end_process(f"jobs wait, a slot is free, and none was taken for {self.untaken_s():.0f} s")
 
 
@@ -154,6 +163,12 @@ def sweep_files(runs: Runs, store: Path, *, keep_s: float) -> None:
         if (state is None or state.is_final) and _written_at(file) < time() - keep_s:
             file.unlink(missing_ok=True)
             log.info("job %s: swept its file", job_id)
+
+
+def sweep_deleted(store: Path) -> None:
+    """Delete the versions whose deletion was broken off: a process was killed, or a disk was read-only."""
+    for grave in (store / TRASH).glob("*"):
+        shutil.rmtree(grave, ignore_errors=True)
 
 
 def _written_at(work: Path) -> float:

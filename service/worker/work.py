@@ -91,6 +91,7 @@ class Training(Work):
             checkpoint_s=self._settings.checkpoint_s,
             device=self._settings.device,
             torch_threads=self._settings.torch_threads,
+            memory_bytes=self._settings.job_memory_bytes,
         )
 
     def deliver(self, made: Finished | Drawn, settle: Settle) -> bool:
@@ -129,6 +130,7 @@ class Drawing(Work):
             rows=self.job.progress.step,
             device=self._settings.device,
             torch_threads=self._settings.torch_threads,
+            memory_bytes=self._settings.job_memory_bytes,
         )
 
     def deliver(self, made: Finished | Drawn, settle: Settle) -> bool:

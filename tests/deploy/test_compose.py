@@ -65,6 +65,12 @@ class TestWhatIsPromised:
         assert "torch" not in instructions
         assert "[worker]" not in instructions
 
+    def test_only_a_worker_may_run_code_from_its_temporary_folder(self, compose: dict[str, Any]) -> None:
+        may = {
+            name: "exec" in each["tmpfs"][0].partition(":")[2].split(",") for name, each in compose["services"].items()
+        }
+        assert may == {"redis": False, "gateway": False, "worker": True}
+
     def test_the_override_reserves_a_gpu(self) -> None:
         override = yaml.safe_load((ROOT / "docker" / "gpu.yml").read_text())
         (device,) = override["services"]["worker"]["deploy"]["resources"]["reservations"]["devices"]

@@ -11,7 +11,7 @@ from models.spec import DataSpec
 from service.adapters.disk_files import DiskFiles
 from service.adapters.memory import MemoryJobs
 from service.application import Application
-from service.domain import Card, Op, Worker
+from service.domain import Card, Kind, Op, Worker
 from service.errors import NotFound, Unavailable
 from service.ports import Asks
 from service.settings import Settings
@@ -69,7 +69,7 @@ class Wakeups:
 
     woken: list[str] = field(default_factory=list)
 
-    async def wake(self, job_id: str) -> None:
+    async def wake(self, job_id: str, kind: Kind = "train") -> None:
         self.woken.append(job_id)
 
 

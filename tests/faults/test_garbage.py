@@ -157,7 +157,7 @@ async def test_a_damaged_record_is_told_and_no_other_job_suffers(place: Place) -
     with redis.Redis.from_url(place.settings.redis_url) as client:
         bad = await place.create(3)
         for _ in damage(client, bad.id):
-            told = await jobs.list(state=None, model=None, limit=9)
+            told = (await jobs.list(state=None, model=None, limit=9)).jobs
             assert good in told
             try:
                 assert (await jobs.get(bad.id)).id == bad.id
@@ -169,7 +169,7 @@ async def test_a_damaged_record_is_told_and_no_other_job_suffers(place: Place) -
         assert list(runs.expire()) == [good.id]
         assert list(runs.untold(-1.0)) == [good.id]
         assert client.zcard("pf:queued") == client.zcard("pf:jobs") == 1
-        for name in ("pf:jobs", "pf:queued", "pf:running"):
+        for name in ("pf:jobs", "pf:queued", "pf:running", "pf:paused", "pf:waiting:train", "pf:waiting:sample"):
             for _ in wrong_types(client, name):
                 runs.expire()
                 assert client.type(name) in (b"zset", b"none")

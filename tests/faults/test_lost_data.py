@@ -52,7 +52,7 @@ async def test_a_job_that_nobody_runs_is_found_on_the_disk_and_resumes_from_its_
     assert (done.state, done.epoch) == (State.SUCCEEDED, 2)
     assert done.created_at == job.created_at
     jobs = RedisJobs(place.settings)
-    assert [each.id for each in await jobs.list(state=None, model=None, limit=9)] == [job.id]
+    assert [each.id for each in (await jobs.list(state=None, model=None, limit=9)).jobs] == [job.id]
     await jobs.close()
     assert place.versions() == [(1, job.id)]
 

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.checkpoint import latest_state, load_model, save_model, save_state
-from models.errors import BadCheckpoint
+from models.checkpoint import latest_state, load_model, read_model_card, save_model, save_state
+from models.errors import BadCheckpoint, Hindered
 from models.run import Run
+from models.sealed import seal, unseal
 from models.train import State, TrainingData
 
 CPU = torch.device("cpu")
@@ -188,6 +189,36 @@ def test_altered_weights_are_refused(saved: Path) -> None:
         load_model(saved, CPU)
 
 
+def test_every_flipped_bit_of_a_model_card_is_noticed(saved: Path) -> None:
+    file = saved / "model.json"
+    content = file.read_bytes()
+    for at in range(len(content)):
+        for bit in range(8) if at % 16 == 0 or at > len(content) - 90 else (at % 8,):
+            file.write_bytes(content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :])
+            with pytest.raises(BadCheckpoint):
+                read_model_card(saved)
+    file.write_bytes(content)
+    assert read_model_card(saved).family == "vae"
+
+
+def test_a_model_card_of_before_there_were_digests_loads(saved: Path) -> None:
+    file = saved / "model.json"
+    file.write_text(json.dumps(unseal(file.read_bytes(), frozenset()), indent=1))
+    assert load_model(saved, CPU).card == read_model_card(saved)
+
+
+def test_a_machine_without_a_free_descriptor_is_no_bad_checkpoint(saved: Path) -> None:
+    held = os.open("/dev/null", os.O_RDONLY)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (held + 1, hard))  # too many open files
+    try:
+        with pytest.raises(Hindered, match="too many open files"):
+            load_model(saved, CPU)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        os.close(held)
+
+
 def test_torn_weights_are_refused_before_they_are_read(saved: Path) -> None:
     os.truncate(saved / "weights.safetensors", 100)
     with pytest.raises(BadCheckpoint, match="100 bytes"):
@@ -202,17 +233,17 @@ def test_a_missing_file_is_a_bad_checkpoint(saved: Path, name: str) -> None:
 
 
 def test_weights_of_another_architecture_are_refused_by_name(saved: Path) -> None:
-    card = json.loads((saved / "model.json").read_text())
+    card = unseal((saved / "model.json").read_bytes(), frozenset())
     card["run"]["family"]["width"] = 16
-    (saved / "model.json").write_text(json.dumps(card))
+    (saved / "model.json").write_bytes(seal(card))
     with pytest.raises(BadCheckpoint, match="decoder"):
         load_model(saved, CPU)
 
 
 def test_a_card_of_an_unknown_family_is_refused(saved: Path) -> None:
-    card = json.loads((saved / "model.json").read_text())
+    card = unseal((saved / "model.json").read_bytes(), frozenset())
     card["run"]["family"] = {"family": "os.system"}
-    (saved / "model.json").write_text(json.dumps(card))
+    (saved / "model.json").write_bytes(seal(card))
     with pytest.raises(BadCheckpoint, match=r"os\.system"):
         load_model(saved, CPU)
 

@@ -215,7 +215,7 @@ async def test_a_model_that_cannot_be_sampled_starts_no_sampling(app: Applicatio
     mute = application(app.settings, [card("mute", MOONS, TwoMoons().spec, able=("encode",))], asks)
     with pytest.raises(Unsupported):
         await mute.sample_to_file(Sample(model="mute", n=5))
-    assert await mute.list_jobs() == []
+    assert (await mute.list_jobs()).jobs == []
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1001])

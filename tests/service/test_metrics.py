@@ -131,3 +131,24 @@ def test_models_beyond_the_limit_share_a_name() -> None:
         assert pairs.of(f"c@{n}", "encode") == (OTHER, "encode")
     assert pairs.of("a@1", "sample") == ("a@1", "sample")
     assert len(made) == 4
+
+
+def test_the_series_of_a_deleted_version_go_and_make_room(tmp_path: Path) -> None:
+    store, shared = tmp_path / "store", tmp_path / "shared"
+    shared.mkdir()
+    for version in range(3):
+        (store / "moons" / str(version)).mkdir(parents=True)
+    family = Family("counter", "asks", "Asks.", ("model", "op"))
+    pairs = Pairs(family.of, most=2)
+    metrics, others = (Metrics([each], shared, store=store, pairs=(pairs,)) for each in (family, family))
+    for version in (0, 1, 2):
+        pairs.of(f"moons@{version}", "sample")[0] += 1
+    others.share()
+    assert set(family.series) == {("moons@0", "sample"), ("moons@1", "sample"), ("other", "sample")}
+    (store / "moons" / "0").rmdir()
+    (store / "moons" / "1").rmdir()
+    told = metrics.exposition().decode()
+    assert "moons@0" not in told
+    assert 'model="other"' in told
+    pairs.of("moons@2", "sample")[0] += 1
+    assert set(family.series) == {("moons@2", "sample"), ("other", "sample")}

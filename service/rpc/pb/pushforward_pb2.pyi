@@ -293,6 +293,10 @@ class Job(_message.Message):
     FILE_BYTES_FIELD_NUMBER: _builtins.int
     FILE_SHA256_FIELD_NUMBER: _builtins.int
     CURVE_FIELD_NUMBER: _builtins.int
+    QUEUE_POSITION_FIELD_NUMBER: _builtins.int
+    AHEAD_FIELD_NUMBER: _builtins.int
+    WAITING_FOR_FIELD_NUMBER: _builtins.int
+    RETRY_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     state: Global___JobState.ValueType
     model: _builtins.str
@@ -309,6 +313,12 @@ class Job(_message.Message):
     file_bytes: _builtins.int
     """of a sampling's file; 0 until finished"""
     file_sha256: _builtins.str
+    queue_position: _builtins.int
+    """of one that waits, from 1, among those of its kind; else 0"""
+    waiting_for: _builtins.str
+    """what the machine lacked when it was last tried: no fault of the job"""
+    retry_at: _builtins.float
+    """when it is tried again"""
     @_builtins.property
     def run(self) -> _struct_pb2.Struct:
         """of a training"""
@@ -328,6 +338,10 @@ class Job(_message.Message):
     @_builtins.property
     def curve(self) -> Global___Curve:
         """of a training, as far as it has come"""
+
+    @_builtins.property
+    def ahead(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """ids of the jobs before it, the first ten"""
 
     def __init__(
         self,
@@ -351,17 +365,25 @@ class Job(_message.Message):
         file_bytes: _builtins.int = ...,
         file_sha256: _builtins.str = ...,
         curve: Global___Curve | None = ...,
+        queue_position: _builtins.int = ...,
+        ahead: _abc.Iterable[_builtins.str] | None = ...,
+        waiting_for: _builtins.str = ...,
+        retry_at: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "_started_at", b"_started_at", "ask", b"ask", "curve", b"curve", "error", b"error", "finished_at", b"finished_at", "progress", b"progress", "run", b"run", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "_retry_at", b"_retry_at", "_started_at", b"_started_at", "ask", b"ask", "curve", b"curve", "error", b"error", "finished_at", b"finished_at", "progress", b"progress", "retry_at", b"retry_at", "run", b"run", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "_started_at", b"_started_at", "ask", b"ask", "cancel_requested", b"cancel_requested", "created_at", b"created_at", "curve", b"curve", "error", b"error", "file_bytes", b"file_bytes", "file_sha256", b"file_sha256", "finished_at", b"finished_at", "id", b"id", "kind", b"kind", "losses", b"losses", "metrics", b"metrics", "model", b"model", "preset", b"preset", "progress", b"progress", "run", b"run", "started_at", b"started_at", "state", b"state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "_retry_at", b"_retry_at", "_started_at", b"_started_at", "ahead", b"ahead", "ask", b"ask", "cancel_requested", b"cancel_requested", "created_at", b"created_at", "curve", b"curve", "error", b"error", "file_bytes", b"file_bytes", "file_sha256", b"file_sha256", "finished_at", b"finished_at", "id", b"id", "kind", b"kind", "losses", b"losses", "metrics", b"metrics", "model", b"model", "preset", b"preset", "progress", b"progress", "queue_position", b"queue_position", "retry_at", b"retry_at", "run", b"run", "started_at", b"started_at", "state", b"state", "version", b"version", "waiting_for", b"waiting_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__finished_at: _TypeAlias = _typing.Literal["finished_at"]  # noqa: Y015
     _WhichOneofArgType__finished_at: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at"]  # noqa: Y015
+    _WhichOneofReturnType__retry_at: _TypeAlias = _typing.Literal["retry_at"]  # noqa: Y015
+    _WhichOneofArgType__retry_at: _TypeAlias = _typing.Literal["_retry_at", b"_retry_at"]  # noqa: Y015
     _WhichOneofReturnType__started_at: _TypeAlias = _typing.Literal["started_at"]  # noqa: Y015
     _WhichOneofArgType__started_at: _TypeAlias = _typing.Literal["_started_at", b"_started_at"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__finished_at) -> _WhichOneofReturnType__finished_at | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__retry_at) -> _WhichOneofReturnType__retry_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__started_at) -> _WhichOneofReturnType__started_at | None: ...
 
@@ -430,20 +452,24 @@ class ListJobsRequest(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     state: Global___JobState.ValueType
     model: _builtins.str
     limit: _builtins.int
     """0: 100"""
+    page_token: _builtins.str
+    """`next_page_token` of the page before; empty: from the newest"""
     def __init__(
         self,
         *,
         state: Global___JobState.ValueType = ...,
         model: _builtins.str = ...,
         limit: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "model", b"model", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "model", b"model", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -454,16 +480,20 @@ class ListJobsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     JOBS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """empty at the end"""
     @_builtins.property
     def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Job]: ...
     def __init__(
         self,
         *,
         jobs: _abc.Iterable[Global___Job] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs", b"jobs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs", b"jobs", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -501,7 +531,7 @@ class JobEvent(_message.Message):
     DATA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     kind: _builtins.str
-    """state, progress, log"""
+    """state, progress, log, queue"""
     @_builtins.property
     def data(self) -> _struct_pb2.Struct: ...
     def __init__(

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from service.adapters.disk_models import DiskModels, newest_number, publish
+from models.sealed import seal
+from service.adapters.disk_models import DiskModels, newest_number, publish, read_card
 from service.domain import Card
 from service.errors import Conflict, NotFound
 
@@ -134,3 +135,41 @@ def test_an_unreadable_version_still_takes_its_number(tmp_path: Path) -> None:
     (tmp_path / "moons" / "8").mkdir()
     assert newest_number(tmp_path, "moons") == 8
     assert newest_number(tmp_path, "ghost") == 0
+
+
+async def test_every_flipped_bit_of_a_card_is_noticed(tmp_path: Path) -> None:
+    put(tmp_path, "moons", 1)
+    file = tmp_path / "moons" / "1" / "card.json"
+    content = file.read_bytes()
+    for at in range(len(content)):
+        file.write_bytes(content[:at] + bytes([content[at] ^ 1 << at % 8]) + content[at + 1 :])
+        assert read_card(file.parent) is None
+    with pytest.raises(NotFound, match="the files of moons@1 are damaged"):
+        await DiskModels(tmp_path).get("moons@1")
+    file.write_bytes(content)
+    assert (await DiskModels(tmp_path).get("moons@1")).version == 1
+
+
+async def test_a_damaged_version_beside_a_whole_one_says_so(tmp_path: Path) -> None:
+    for version in (1, 2):
+        put(tmp_path, "moons", version)
+    file = tmp_path / "moons" / "1" / "card.json"
+    file.write_bytes(file.read_bytes().replace(b"0.5", b"0.7"))
+    with pytest.raises(NotFound, match="damaged"):
+        await DiskModels(tmp_path).get("moons@1")
+    assert (await DiskModels(tmp_path).get("moons")).version == 2
+
+
+def test_a_card_of_before_there_were_digests_is_read(tmp_path: Path) -> None:
+    card = put(tmp_path, "moons", 1)
+    (tmp_path / "moons" / "1" / "card.json").write_text(card.model_dump_json(indent=2) + "\n")
+    assert read_card(tmp_path / "moons" / "1") == card
+
+
+def test_what_was_altered_before_it_is_published_is_not_published(tmp_path: Path) -> None:
+    folder = finished(tmp_path / "made")
+    content = seal(json.loads((folder / "model.json").read_text()))
+    (folder / "model.json").write_bytes(content.replace(b"0.5", b"0.7"))
+    with pytest.raises(ValueError, match="altered"):
+        publish(folder, tmp_path, model="moons", version=1, job="j")
+    assert not (tmp_path / "moons").exists()

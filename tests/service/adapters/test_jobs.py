@@ -1,8 +1,10 @@
 """The record of jobs: Redis and memory pass the same tests."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -13,7 +15,7 @@ import redis
 
 from service import redis_server
 from service.adapters.memory import MemoryJobs
-from service.adapters.redis_jobs import RedisJobs, RedisRuns
+from service.adapters.redis_jobs import CONNECTIONS, RedisJobs, RedisRuns
 from service.domain import Event, Fault, Job, Sampling, State
 from service.errors import Conflict, NotFound, Overloaded, Unavailable
 from service.ports import Jobs, NewJob, Runs, Stale, Update
@@ -29,6 +31,8 @@ class Record:
     jobs: Jobs
     runs: Runs
     outlive_the_leases: Callable[[], None]
+    outlive_the_pauses: Callable[[], None]
+    now: Callable[[], float]
 
 
 class Clock:
@@ -46,13 +50,13 @@ async def record(request: pytest.FixtureRequest) -> AsyncIterator[Record]:
     if request.param == "memory":
         clock = Clock()
         memory = MemoryJobs(Settings(max_attempts=2, max_queued_jobs=3), clock)
-        yield Record(memory, memory, clock.pass_a_minute)
+        yield Record(memory, memory, clock.pass_a_minute, clock.pass_a_minute, clock)
         return
     url = request.getfixturevalue("redis_url")
     settings = Settings(redis_url=url, max_attempts=2, max_queued_jobs=3)
     jobs, runs = RedisJobs(settings), RedisRuns(settings)
     with redis.Redis.from_url(url) as client:
-        yield Record(jobs, runs, lambda: outdate(client))
+        yield Record(jobs, runs, lambda: outdate(client), lambda: unpause(client), time.time)
     await jobs.close()
     runs.close()
 
@@ -61,6 +65,13 @@ def outdate(client: redis.Redis) -> None:
     """Every lease ends in 1970."""
     for job_id in client.zrange("pf:running", 0, -1):
         client.zadd("pf:running", {job_id: 0})
+
+
+def unpause(client: redis.Redis) -> None:
+    """Every pause ended in 1970."""
+    for job_id in client.zrange("pf:paused", 0, -1):
+        client.zadd("pf:paused", {job_id: 0})
+        client.hset(f"pf:job:{job_id.decode()}", "retry_ms", 0)
 
 
 def progress(step: int) -> Update:
@@ -80,6 +91,127 @@ async def collect(events: AsyncIterator[Event]) -> list[Event]:
 
 def states(events: list[Event]) -> list[Any]:
     return [event.data["state"] for event in events if event.kind == "state"]
+
+
+async def test_a_job_tells_its_place_and_what_is_before_it(record: Record) -> None:
+    running = await claimed(record)
+    first, second = [(await record.jobs.create(NEW))[0] for _ in range(2)]
+    drawing, _ = await record.jobs.create(DRAW)
+    assert (first.queue_position, first.ahead) == (1, (running.id,))
+    assert (second.queue_position, second.ahead) == (2, (running.id, first.id))
+    assert (drawing.queue_position, drawing.ahead) == (1, ())  # samplings do not wait behind trainings
+    record.runs.claim(first.id, "w")
+    moved = await record.jobs.get(second.id)
+    assert (moved.queue_position, moved.ahead) == (1, (running.id, first.id))
+    page = await record.jobs.list(state=State.QUEUED, model=None, limit=9)
+    assert [(job.id, job.queue_position) for job in page.jobs] == [(drawing.id, 1), (second.id, 1)]
+    assert (await record.jobs.cancel(second.id)).queue_position is None
+
+
+async def test_a_job_given_back_keeps_its_place(record: Record) -> None:
+    first = await claimed(record)
+    second, _ = await record.jobs.create(NEW)
+    record.runs.give_back(first.id, 1)
+    places = [(await record.jobs.get(job.id)).queue_position for job in (first, second)]
+    assert places == [1, 2]
+
+
+async def test_a_job_on_a_machine_at_fault_waits_longer_each_time_and_its_attempts_do_not_count(
+    record: Record,
+) -> None:
+    job = await claimed(record)
+    pauses_s = []
+    for epoch in range(1, 10):
+        record.runs.defer(job.id, epoch, "the disk is full")
+        waiting = await record.jobs.get(job.id)
+        assert (waiting.state, waiting.waiting_for) == (State.QUEUED, "the disk is full")
+        assert waiting.retry_at is not None
+        pauses_s.append(waiting.retry_at - record.now())
+        assert record.runs.claim(job.id, "w") is None
+        assert record.runs.untold(0) == []
+        record.outlive_the_pauses()
+        assert record.runs.untold(600) == [job.id]
+        again = record.runs.claim(job.id, "w")
+        assert again is not None
+        assert (again.epoch, again.waiting_for, again.retry_at) == (epoch + 1, None, None)
+    assert pauses_s == pytest.approx([1, 2, 4, 8, 16, 32, 60, 60, 60], abs=0.9)
+    record.runs.lose(job.id, 10, CRASH)
+    assert (await record.jobs.get(job.id)).state is State.QUEUED  # its first loss of two
+
+
+async def test_a_cancelled_job_on_a_machine_at_fault_ends(record: Record) -> None:
+    job = await claimed(record)
+    await record.jobs.cancel(job.id)
+    record.runs.defer(job.id, 1, "the disk is full")
+    assert (await record.jobs.get(job.id)).state is State.CANCELLED
+
+
+async def test_a_list_goes_on_where_the_page_before_ended(record: Record) -> None:
+    made = []
+    for number in range(7):
+        job, _ = await record.jobs.create(NewJob(model=f"m{number % 2}", run={}))
+        made.append(job.id)
+        await record.jobs.cancel(job.id)
+    for model, wanted in ((None, made[::-1]), ("m1", made[5::-2])):
+        seen, after = list[str](), None
+        while True:
+            page = await record.jobs.list(state=State.CANCELLED, model=model, limit=3, after=after)
+            seen += [job.id for job in page.jobs]
+            after = page.next
+            if after is None:
+                break
+        assert seen == wanted
+
+
+async def test_a_waiting_jobs_watch_tells_when_it_moves_up(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.adapters.redis_jobs.BLOCK_S", 0.1)
+    settings = Settings(redis_url=redis_url)
+    jobs, runs = RedisJobs(settings), RedisRuns(settings)
+    first, second = [(await jobs.create(NEW))[0] for _ in range(2)]
+    async with aclosing(jobs.watch(second.id, after="0")) as watched:
+        assert (await anext(watched)).data["queue_position"] == 2
+        runs.claim(first.id, "w")
+        moved = await asyncio.wait_for(anext(watched), 10)
+    assert (moved.kind, moved.data) == ("queue", {"queue_position": 1, "ahead": [first.id]})
+    await jobs.close()
+    runs.close()
+
+
+async def test_watchers_that_left_hold_no_connection(redis_url: str) -> None:
+    jobs = RedisJobs(Settings(redis_url=redis_url))
+    job, _ = await jobs.create(NEW)
+    watches = [jobs.watch(job.id, after="0") for _ in range(40)]
+    for watch in watches:
+        await anext(watch)
+    waiting = [asyncio.create_task(anext(watch)) for watch in watches]
+    with redis.Redis.from_url(redis_url) as client:
+
+        async def until(n_reading: int, most: int) -> None:
+            async with asyncio.timeout(20):
+                while (
+                    sum(each["cmd"] == "xread" for each in client.client_list()) != n_reading
+                    or len(client.client_list()) > most
+                ):
+                    await asyncio.sleep(0.02)
+
+        await until(40, 10_000)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        for watch in watches:
+            await watch.aclose()
+        await until(0, CONNECTIONS + 1)
+    await jobs.close()
+
+
+async def test_a_job_that_ended_is_remembered_as_long_as_it_is_set(redis_url: str) -> None:
+    jobs = RedisJobs(Settings(redis_url=redis_url, keep_jobs_s=1000))
+    job, _ = await jobs.create(NEW)
+    await jobs.cancel(job.id)
+    with redis.Redis.from_url(redis_url) as client:
+        for key in (f"pf:job:{job.id}", f"pf:job:{job.id}:events"):
+            assert 900 < client.ttl(key) <= 1000
+    await jobs.close()
 
 
 async def test_a_new_job_waits(record: Record) -> None:
@@ -124,7 +256,7 @@ async def test_jobs_are_listed_newest_first_and_by_state_and_model(record: Recor
     record.runs.claim(a.id, "w")
 
     async def ids(state: State | None, model: str | None, limit: int) -> list[str]:
-        return [job.id for job in await record.jobs.list(state=state, model=model, limit=limit)]
+        return [job.id for job in (await record.jobs.list(state=state, model=model, limit=limit)).jobs]
 
     assert await ids(None, None, 9) == [c.id, b.id, a.id]
     assert await ids(None, None, 2) == [c.id, b.id]

@@ -27,7 +27,7 @@ class Clock:
 async def test_a_job_nobody_was_told_of_is_told_again_once_in_a_while() -> None:
     clock, told = Clock(), list[str]()
     jobs = MemoryJobs(Settings(), clock)
-    reconciler = Reconciler(jobs, Settings(reconcile_s=5), told.append)
+    reconciler = Reconciler(jobs, Settings(reconcile_s=5), lambda job_id, _: told.append(job_id))
     job, _ = await jobs.create(NEW)
     for clock.now in (1.0, 14.0, 16.0, 20.0, 30.0, 32.0):
         reconciler.reconcile()
@@ -37,7 +37,7 @@ async def test_a_job_nobody_was_told_of_is_told_again_once_in_a_while() -> None:
 async def test_a_job_whose_runner_vanished_is_told_at_once() -> None:
     clock, told = Clock(), list[str]()
     jobs = MemoryJobs(Settings(lease_s=30), clock)
-    reconciler = Reconciler(jobs, Settings(), told.append)
+    reconciler = Reconciler(jobs, Settings(), lambda job_id, _: told.append(job_id))
     job, _ = await jobs.create(NEW)
     jobs.claim(job.id, "w")
     clock.now = 29.0
@@ -51,7 +51,7 @@ async def test_a_job_whose_runner_vanished_is_told_at_once() -> None:
 
 def test_a_round_without_redis_is_unavailable_and_the_thread_lives_on() -> None:
     settings = Settings(redis_url="unix:///nonexistent/redis.sock", reconcile_s=0.01)
-    reconciler = Reconciler(RedisRuns(settings), settings, lambda _: None)
+    reconciler = Reconciler(RedisRuns(settings), settings, lambda _, __: None)
     with pytest.raises(Unavailable):
         reconciler.reconcile()
     reconciler.start()

@@ -1,0 +1,113 @@
+"""Containers of arrays, `.npy` and `.npz`, read within bounds that hold before anything is read.
+
+What a file says of itself is never believed: a header is at most `MAX_HEADER_BYTES` long, the list of an archive's
+members at most `MAX_DIRECTORY_BYTES`, a member inflates to at most `MAX_RATIO` times its size and to no more numbers
+than its own header promises. So headers cost some kilobytes and milliseconds whatever the file, and arrays no more
+memory than `models.data.source.MAX_BYTES` each.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.data.files import Metered, bounded, opened, reading
+from models.errors import InvalidData
+
+Header = tuple[tuple[int, ...], np.dtype[Any], bool]  # shape, type, whether columns come first
+
+MAX_HEADER_BYTES = 10_000  # numpy's own limit, which it checks after reading
+MAX_DIRECTORY_BYTES = 2**18  # some thousand members
+MAX_RATIO = 200  # of an archive's member to its compressed size
+KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what numpy writes; others inflate without a bound
+
+
+def array_headers(file: Path, wanted: set[str]) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+    """Shape and type of the wanted arrays by name, `x` for that of an `.npy`. Raises InvalidData."""
+    with reading(file), _members(file, wanted) as members:
+        return {name: _header(stream, size, file)[:2] for name, stream, size in members}
+
+
+def read_arrays(file: Path, wanted: set[str]) -> dict[str, NDArray[Any]]:
+    """The wanted arrays that are there, by name. Raises InvalidData."""
+    arrays: dict[str, NDArray[Any]] = {}
+    with reading(file), _members(file, wanted) as members:
+        for name, stream, size in members:
+            shape, dtype, columns_first = _header(stream, size, file)
+            flat = np.empty(prod(shape), dtype)
+            _fill(flat.view(np.uint8).data, stream, file)
+            arrays[name] = flat.reshape(shape, order="F" if columns_first else "C")
+    return arrays
+
+
+@contextmanager
+def _members(file: Path, wanted: set[str]) -> Iterator[Iterator[tuple[str, BinaryIO, int]]]:
+    """The wanted arrays of a file: name, stream, and the bytes it says it has."""
+    with opened(file) as stream:
+        size = file.stat().st_size
+        if file.suffix == ".npy":
+            yield iter([("x", stream, size)])
+            return
+        metered = Metered(stream, MAX_DIRECTORY_BYTES, file)
+        with zipfile.ZipFile(cast(BinaryIO, metered)) as archive:
+            metered.allow(2 * size + MAX_DIRECTORY_BYTES)
+            yield _archived(archive, wanted, file)
+
+
+def _archived(archive: zipfile.ZipFile, wanted: set[str], file: Path) -> Iterator[tuple[str, BinaryIO, int]]:
+    members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+    if "x" not in members:
+        raise InvalidData(f"{file.name!r} has no array `x`, only {sorted(members)[:10]}", field="path")
+    for name in sorted(members.keys() & wanted):
+        info = members[name]
+        if info.compress_type not in KINDS:
+            raise InvalidData(f"{file.name!r} is compressed, and not by deflate; save it plain", field="path")
+        if info.file_size > MAX_RATIO * max(1, info.compress_size):
+            raise InvalidData(f"{file.name!r} is compressed {MAX_RATIO}-fold; save it plain", field="path")
+        with archive.open(info) as stream:
+            yield name, cast(BinaryIO, stream), info.file_size
+
+
+def _header(stream: BinaryIO, size: int, file: Path) -> Header:
+    """The header, if as many bytes follow as it promises, and not too many."""
+    version = np.lib.format.read_magic(stream)
+    n_length = 2 if version == (1, 0) else 4
+    length = stream.read(n_length)
+    n = int.from_bytes(length, "little")
+    if n > MAX_HEADER_BYTES:
+        raise InvalidData(
+            f"{file.name!r} has a header of {n} bytes; at most {MAX_HEADER_BYTES} are read, save plain numbers",
+            field="path",
+        )
+    text = BytesIO(length + stream.read(n))
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, columns_first, dtype = read(text)
+    if dtype.hasobject:
+        raise InvalidData(f"{file.name!r} holds pickled objects; save plain numbers", field="path")
+    promised = prod(shape) * dtype.itemsize
+    bounded(promised, file)
+    there = size - (8 + n_length + n)
+    if there != promised or min(shape, default=0) < 0:
+        raise InvalidData(f"{file.name!r} is torn: {promised} bytes promised, {there} there; save again", field="path")
+    return shape, dtype, columns_first
+
+
+def _fill(into: memoryview, stream: BinaryIO, file: Path) -> None:
+    """The numbers, all of them; the check sum of an archive's member is checked at its end."""
+    at = 0
+    while at < len(into):
+        piece = stream.read(min(2**20, len(into) - at))
+        if not piece:
+            raise InvalidData(f"{file.name!r} ends after {at} bytes of numbers; save again", field="path")
+        into[at : at + len(piece)] = piece
+        at += len(piece)
+    if stream.read(1):
+        raise InvalidData(f"{file.name!r} goes on after its numbers; save again", field="path")
