@@ -12,11 +12,16 @@ from models.spec import DataSpec, Shape
 class Curve(Config):
     """A loss on held-out rows as training went on: the same rows and the same noise at every point. Less is better."""
 
-    name: str  # of the loss, the unit in the name
-    rows: int  # held out, that each point is the mean of
+    name: str
+    """Name of the loss, the unit in the name."""
+    rows: int
+    """Held-out rows that each point is the mean of."""
     steps: tuple[int, ...] = ()
+    """Steps at which the loss was measured."""
     values: tuple[JsonFloat, ...] = ()
-    best_step: int | None = None  # whose weights are kept, and served in the end; None where the loss does not choose
+    """The loss at each of them."""
+    best_step: int | None = None
+    """Step whose weights are served; null where the loss does not choose."""
 
 
 class ModelCard(Config):

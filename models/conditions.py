@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Condition(BaseModel, ABC):
     """What each row is told by."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     kind: str  # a Literal with a default in each final condition
 
@@ -59,6 +59,7 @@ class Labels(Condition):
 
     kind: Literal["labels"] = "labels"
     n_classes: PositiveInt
+    """Labels are 0, 1, ..., n_classes - 1."""
 
     @property
     def width(self) -> int:
@@ -86,7 +87,9 @@ class Vector(Condition):
 
     kind: Literal["vector"] = "vector"
     shift: tuple[float, ...]
+    """Mean of each element, in training."""
     scale: tuple[float, ...]
+    """Standard deviation of each element, in training."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -59,16 +59,26 @@ class DenoisingOptions(Options):
     """How noise becomes data."""
 
     sampler: SamplerName = "ode"
+    """The sampler."""
     # None: 12 for ode (four network calls each), 24 dpm_solver, 32 heun, 50 ddim, else all T; 32 for adaptive
     steps: PositiveInt | None = Field(None, le=4000)
-    grid: GridName | None = None  # where they lie. None: log_snr for heun, dpm_solver and ode, else levels
-    eta: float = Field(0.0, ge=0.0, le=1.0)  # of ddim: from its deterministic map, 0, to ancestral sampling, 1
-    variance: Literal["posterior", "beta"] = "posterior"  # of ancestral: DDPM's two
-    snr: float = Field(0.16, gt=0.0, le=1.0)  # of predictor_corrector: the size of a Langevin step
-    solver: Literal["rk4", "adaptive"] = "rk4"  # of ode; adaptive takes at most `steps` tries
-    tolerance: float = Field(1e-4, ge=1e-7, le=0.1)  # of the adaptive solver: the error of one step
-    guidance: float = Field(0.0, ge=-1.0, le=100.0)  # w: noise (1 + w) eps_c - w eps_0; 0 conditional, -1 unconditional
-    clip: bool = True  # the predicted data to their range, where they have one
+    """Steps of the sampler; left out: as many as suit it."""
+    grid: GridName | None = None
+    """How steps are spaced; left out: as suits the sampler."""
+    eta: float = Field(0.0, ge=0.0, le=1.0)
+    """Noise of ddim: 0 is its deterministic map, 1 ancestral sampling."""
+    variance: Literal["posterior", "beta"] = "posterior"
+    """Variance of a step of ancestral: one of DDPM's two."""
+    snr: float = Field(0.16, gt=0.0, le=1.0)
+    """Signal-to-noise ratio of predictor_corrector's Langevin steps."""
+    solver: Literal["rk4", "adaptive"] = "rk4"
+    """Solver of ode."""
+    tolerance: float = Field(1e-4, ge=1e-7, le=0.1)
+    """Error of one step that the adaptive solver allows."""
+    guidance: float = Field(0.0, ge=-1.0, le=100.0)
+    """Guidance w: eps = (1 + w) eps(c) - w eps(none); 0 follows the condition alone, -1 ignores it."""
+    clip: bool = True
+    """Whether predicted data are clipped to their range, where they have one."""
 
     @model_validator(mode="after")
     def _options_of_others_are_left_out(self) -> Self:
@@ -105,10 +115,15 @@ class DenoisingOptions(Options):
 class LikelihoodOptions(Options):
     """How log p is found. The cost grows as `steps` x `draws`."""
 
-    method: Literal["flow", "bound"] = "flow"  # an estimate by the probability flow, or the variational lower bound
-    steps: int = Field(16, ge=4, le=200)  # of the flow, four network calls each; levels of the bound, one call each
-    draws: int = Field(4, ge=1, le=64)  # averaged, of what is random: the place within the level, the probe, the noise
-    divergence: Literal["auto", "exact", "hutchinson"] = "auto"  # of the flow. auto: exact for rows of up to 8 elements
+    method: Literal["flow", "bound"] = "flow"
+    """An estimate by the probability flow, or the variational lower bound."""
+    steps: int = Field(16, ge=4, le=200)
+    """Steps of the flow, four network calls each; or levels of the bound, one call each."""
+    draws: int = Field(4, ge=1, le=64)
+    """Draws averaged: probes of the divergence, places within the level, noise."""
+    divergence: Literal["auto", "exact", "hutchinson"] = "auto"
+    """How the divergence of the flow is computed: exactly, or by Hutchinson's estimate; auto: exactly for few
+    elements."""
 
     @model_validator(mode="after")
     def _divergence_is_of_the_flow(self) -> Self:
@@ -119,8 +134,10 @@ class LikelihoodOptions(Options):
 class InversionOptions(Options):
     """How data become codes, and codes data: by default as the default sampler leads its draws."""
 
-    solver: Literal["rk4", "ddim"] = "rk4"  # four network calls a step, or one
+    solver: Literal["rk4", "ddim"] = "rk4"
+    """Solver of the probability flow: four network calls a step, or one."""
     steps: int = Field(12, ge=1, le=1000)
+    """Steps of the probability flow."""
 
     def levels(self, schedule: Floats) -> Floats:
         """Lambda of the ends of steps, (steps + 1,), noisiest first."""

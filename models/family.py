@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class Config(NumbersOnly):
     """Plain frozen data; an unknown field is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Adam(Config):
@@ -43,11 +43,17 @@ class Adam(Config):
     """
 
     lr: PositiveFloat = 1e-3
+    """Learning rate."""
     betas: tuple[float, float] = (0.9, 0.999)
+    """Decay of the first and of the second moment."""
     batch_size: PositiveInt = Field(128, le=65536)
-    decay: Literal["constant", "cosine"] = "constant"  # of the learning rate, to zero at the end of the budget
-    clip_norm: PositiveFloat = 1.0  # of each loss's gradient
-    ema: float | None = Field(None, ge=0.0, lt=1.0)  # decay of the served average; None: 1 - 10 / total steps
+    """Rows of a step."""
+    decay: Literal["constant", "cosine"] = "constant"
+    """Learning rate over the training: constant, or a cosine to zero at its end."""
+    clip_norm: PositiveFloat = 1.0
+    """Greatest norm of each loss's gradient."""
+    ema: float | None = Field(None, ge=0.0, lt=1.0)
+    """Decay of the moving average of the weights, which is what is served; left out: 1 - 10 / steps."""
 
 
 class Batch(NamedTuple):

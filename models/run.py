@@ -18,7 +18,9 @@ class Budget(Config):
     """How long to train: `steps` of the optimizer, or `epochs` over the training rows. One of them."""
 
     steps: int | None = Field(None, ge=1, le=10_000_000)
+    """Optimizer steps."""
     epochs: int | None = Field(None, ge=1, le=100_000)
+    """Passes over the training rows."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -37,10 +39,15 @@ class Run(Config):
     """Everything that determines a model. The same run gives the same weights."""
 
     family: AnyFamily
+    """What is trained."""
     data: AnyData
-    optimizer: Adam = Field(default_factory=lambda fields: fields["family"].optimizer)  # the family's own choice
+    """What it is trained on."""
+    optimizer: Adam = Field(default_factory=lambda fields: fields["family"].optimizer)
+    """How it is trained; fields left out are the family's own choice."""
     budget: Budget = Budget(steps=2000)
+    """How long it is trained: steps or epochs."""
     seed: int = Field(0, ge=0, lt=2**63)
+    """Seed of weights, batches and noise; the same run with the same seed gives the same model."""
 
     @field_validator("data")
     @classmethod

@@ -47,10 +47,15 @@ class DataSpec(Units):
     """
 
     n_classes: int | None = None
+    """How many labels the data have."""
     condition: AnyCondition | None = None
+    """What the model is given beside each row."""
     n_rows: int | None = None
+    """Training rows; null where they are drawn afresh."""
     constants: tuple[tuple[int, float], ...] = ()
+    """Elements of a vector that are the same in all rows, and their values: networks do not see them."""
     whole: tuple[float, float] | None = None
+    """Least and greatest value of whole numbers that are modelled as continuous."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

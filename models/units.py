@@ -37,14 +37,20 @@ class Units(BaseModel, ABC):
         shift, scale: network units are `(x - shift) / scale`; one number, or one for each element of a vector.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     shape: tuple[PositiveInt, ...]
+    """Shape of one row; images are channels first."""
     low: float | None = None
+    """Lower end of the range, in data units; null where unbounded."""
     high: float | None = None
+    """Upper end of the range, in data units; null where unbounded."""
     levels: int | None = None
+    """How many equally spaced values an element takes; null for continuous data."""
     shift: tuple[float, ...] = (0.0,)
+    """Networks see (x - shift) / scale: one number, or one for each element."""
     scale: tuple[float, ...] = (1.0,)
+    """Networks see (x - shift) / scale: one number, or one for each element."""
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy, some fields changed; what was computed of the old ones is forgotten."""

@@ -90,7 +90,13 @@ Seed = Annotated[int, Field(ge=0, lt=2**64, strict=True)]
 class Command(NumbersOnly):
     """Frozen; an unknown field is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        arbitrary_types_allowed=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
 
 
 def _changed_preset(run: Any, validate: ValidatorFunctionWrapHandler, fields: ValidationInfo) -> Any:
@@ -117,8 +123,11 @@ class Train(Command):
     """Train `model`: its next version is what `run` leaves, or the preset, or the preset with the fields of `run`."""
 
     model: Name
+    """Name of the model; the job publishes its next version."""
     preset: str | None = None
+    """A run by name, see the list of presets."""
     run: Annotated[Run | None, WrapValidator(_changed_preset), _OrChanges()] = None
+    """The run; beside `preset`, the fields of its run to change."""
 
     @model_validator(mode="after")
     def _any(self) -> Self:
@@ -133,9 +142,13 @@ class Ask(Command):
     op: ClassVar[Op]
 
     model: Reference
-    options: dict[str, Any] = Field(default_factory=dict)  # the family's for this capability, see `GET /families`
-    condition: Condition | None = None  # of a model that was trained with one
-    deadline_ms: Annotated[float, Field(gt=0)] | None = None  # from now; past it the answer is of no use
+    """`name` is the newest version, `name@3` is version 3."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Options of the model's family for this capability."""
+    condition: Condition | None = None
+    """A label or a vector, of a model that was trained with one: for all rows, or one for each row."""
+    deadline_ms: Annotated[float, Field(gt=0)] | None = None
+    """Milliseconds from now within which the answer is of use; later it is refused or dropped."""
 
 
 class Sample(Ask):
@@ -144,9 +157,12 @@ class Sample(Ask):
     op = "sample"
 
     n: Annotated[int, Field(ge=1, strict=True)] = 1
+    """Rows to draw."""
     seed: Seed | None = None
+    """The same seed gives the same rows; left out: chosen, and told in the answer."""
     # Sampler steps between two looks at the rows on their way; for answers that come as a stream.
     preview_every: Annotated[int, Field(ge=1, lt=2**31, strict=True)] | None = None
+    """Sampler steps between two previews, for answers that come as a stream of events."""
 
 
 class Likelihood(Ask):
@@ -155,7 +171,9 @@ class Likelihood(Ask):
     op = "likelihood"
 
     x: Array
+    """Rows to score, [n, *shape]."""
     seed: Seed = 0
+    """Seed of the noise, where a likelihood is estimated."""
 
 
 class Encode(Ask):
@@ -164,6 +182,7 @@ class Encode(Ask):
     op = "encode"
 
     x: Array
+    """Rows to encode, [n, *shape]."""
 
 
 class Decode(Ask):
@@ -172,6 +191,7 @@ class Decode(Ask):
     op = "decode"
 
     z: Array
+    """Codes to decode, [n, *latent_shape]."""
 
 
 class Reconstruct(Ask):
@@ -180,6 +200,7 @@ class Reconstruct(Ask):
     op = "reconstruct"
 
     x: Array
+    """Rows to encode and decode, [n, *shape]."""
 
 
 class Interpolate(Ask):
@@ -191,12 +212,18 @@ class Interpolate(Ask):
 
     op = "interpolate"
 
-    start: Array | None = None  # one row: (*shape)
+    start: Array | None = None
+    """The first row, of shape `shape`; with `end`."""
     end: Array | None = None
+    """The last row, of shape `shape`; with `start`."""
     start_seed: Seed | None = None
+    """Seed of the sample to start from; with `end_seed`."""
     end_seed: Seed | None = None
+    """Seed of the sample to end at; with `start_seed`."""
     steps: Annotated[int, Field(ge=2, strict=True)] = 8
+    """Rows of the answer, both ends included."""
     path: PathName | None = None
+    """Great circle (slerp) or chord (linear) between the latent codes; left out: what suits the model's codes."""
 
     @model_validator(mode="after")
     def _two_ends(self) -> Self:

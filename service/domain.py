@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -47,60 +47,93 @@ class State(StrEnum):
 class Record(BaseModel):
     """Frozen plain data."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
 class Progress(Record):
     """How far a job has come; `total_steps` is 0 until the first step is reported."""
 
     step: int = 0
+    """Steps done; rows drawn, of a sampling."""
     total_steps: int = 0
+    """Steps in all; 0 until the first is reported."""
 
 
 class Fault(Record):
     """Why a job failed."""
 
-    type: str  # slug: `diverged`, `invalid-data`, `lost`, `crashed`: see docs/errors.md
+    type: str
+    """What kind of failure: diverged, invalid-data, lost, crashed, ..."""
     detail: str
+    """What happened, and what to do."""
 
 
 class Sampling(Record):
     """A sample that a job draws into a file: resolved to a version, its seed fixed."""
 
-    model: str  # reference with version
+    model: str
+    """Reference of the model, with its version."""
     n: int
+    """Rows to draw."""
     seed: int
+    """Seed of the rows."""
     options: dict[str, Any] = {}
-    condition: Told | None = None  # of all rows
+    """Options of the sampler, with their defaults."""
+    condition: Told | None = None
+    """Condition of all rows."""
 
 
 class Job(Record):
     """A run being executed, or a sample being drawn into a file. Times are seconds since 1970 by Redis's clock."""
 
     id: str
+    """Identifier of the job."""
     kind: Kind = "train"
+    """A training, or a sample drawn into a file."""
     state: State
+    """queued, running, succeeded, failed or cancelled."""
     model: str
-    version: int | None = None  # of the model: the one a training published, or the one that is sampled
+    """Name of the model."""
+    version: int | None = None
+    """Version that a training published, or that is sampled."""
     preset: str | None = None
-    run: dict[str, Any] = {}  # of a training: `models.run.Run` as JSON
-    ask: Sampling | None = None  # of a sampling: what is drawn
-    file_bytes: int | None = None  # of a sampling's file, once finished
+    """Preset that the run came from."""
+    run: dict[str, Any] = {}
+    """Of a training: the run."""
+    ask: Sampling | None = None
+    """Of a sampling: what is drawn."""
+    file_bytes: int | None = None
+    """Of a sampling: size of its file, once finished."""
     file_sha256: str | None = None
-    progress: Progress = Progress()  # steps of a training; rows of a sampling that are on the disk
-    losses: dict[str, JsonFloat] = {}  # the latest, by name, the unit in the name
-    curve: Curve | None = None  # of a training: a loss on held-out rows, as far as it has come
-    metrics: dict[str, JsonFloat] = {}  # of the finished model on its validation data
+    """Of a sampling: digest of its file, once finished."""
+    progress: Progress = Progress()
+    """Steps of a training, or rows of a sampling that are on the disk."""
+    losses: dict[str, JsonFloat] = {}
+    """The latest losses by name, the unit in the name."""
+    curve: Curve | None = None
+    """Of a training: a loss on held-out rows, as far as it has come."""
+    metrics: dict[str, JsonFloat] = {}
+    """What the finished model reaches on held-out rows, the unit in the name."""
     error: Fault | None = None
-    queue_position: int | None = None  # of one that waits, from 1, among those of its kind
-    ahead: tuple[str, ...] = ()  # ids of jobs before it, the first ten: those that run, then those that wait
-    waiting_for: str | None = None  # what the machine lacked when it was last tried: no fault of the job
-    retry_at: float | None = None  # when it is tried again
-    epoch: int = 0  # how often the job was claimed; a write that carries an old one is refused
+    """Why the job failed."""
+    queue_position: int | None = None
+    """Place among the waiting jobs of its kind, from 1."""
+    ahead: tuple[str, ...] = ()
+    """Jobs before it, the first ten: those that run, then those that wait."""
+    waiting_for: str | None = None
+    """What the machine lacked when the job was last tried, such as disk space: no fault of the job."""
+    retry_at: float | None = None
+    """When it is tried again, seconds since 1970."""
+    epoch: int = 0
+    """How often the job was claimed by a worker."""
     cancel_requested: bool = False
+    """Whether its end was asked for."""
     created_at: float
+    """Seconds since 1970."""
     started_at: float | None = None
+    """Seconds since 1970, of the first claim."""
     finished_at: float | None = None
+    """Seconds since 1970."""
 
 
 class Page(NamedTuple):
@@ -114,8 +147,11 @@ class Event(Record):
     """Something that happened to a job. `id` orders events and resumes a watch."""
 
     id: str
+    """Orders events; resumes a watch."""
     kind: Literal["state", "progress", "log", "queue"]
+    """state, progress or log."""
     data: dict[str, Any]
+    """state: the job; progress: step, total_steps, losses, steps_per_s; log: level and message."""
     # state: the Job; progress: step, total_steps, losses, steps_per_s, seconds_left, curve; log: level, message;
     # queue: queue_position, ahead, while it waits, with the id of the event before
 
@@ -124,21 +160,37 @@ class Card(Record):
     """What is known of one version of a model without opening its weights; `card.json` in the store."""
 
     model: str
+    """Name of the model."""
     version: int
+    """Version, counted from 1."""
     family: str
+    """Family of the model."""
     capabilities: tuple[Op, ...]
+    """What the model can be asked."""
     spec: DataSpec
+    """What its data are: shape, range, levels, condition, units."""
     latent_shape: tuple[int, ...] | None
+    """Shape of one latent code."""
     run: dict[str, Any]
+    """The run that trained it."""
     metrics: dict[str, JsonFloat]
-    curve: Curve | None = None  # a loss on held-out rows while it was trained
-    notes: tuple[str, ...] = ()  # what one should know before using it
+    """What it reaches on held-out rows, the unit in the name."""
+    curve: Curve | None = None
+    """A loss on held-out rows while it was trained."""
+    notes: tuple[str, ...] = ()
+    """What to know before using it, a sentence each."""
     n_parameters: int
-    data_fingerprint: str  # sha256 of the training rows or, where they are sampled afresh, of their recipe
+    """Parameters of its networks."""
+    data_fingerprint: str
+    """sha256 of the training rows or, where they are drawn afresh, of their recipe."""
     weights_sha256: str
+    """sha256 of its weights."""
     weights_bytes: int
+    """Size of its weights."""
     job: str
+    """Job that trained it."""
     created_at: float
+    """Seconds since 1970."""
 
     @property
     def reference(self) -> str:
@@ -149,27 +201,45 @@ class Worker(Record):
     """A live worker, as its heartbeat tells."""
 
     id: str
+    """Identifier of the worker."""
     device: str
-    models: tuple[str, ...]  # references held in memory
-    training: tuple[str, ...]  # jobs being run, trainings and samplings
+    """Device it computes on."""
+    models: tuple[str, ...]
+    """References of the models it holds in memory."""
+    training: tuple[str, ...]
+    """Jobs it runs, trainings and samplings."""
     seen_at: float
-    silent_s: float = 0.0  # since its last beat, by Redis's clock
-    trouble: str | None = None  # what this machine lacks, so that jobs wait: `the disk is full`
-    leaving: bool = False  # it finishes what it has and takes no more
-    stalled_s: float = 0.0  # since the thread that answers came round last; it grows during a long call
-    untaken_s: float = 0.0  # how long jobs have waited while it had a free slot and took none
-    protocol: int = 2  # version of the frames it reads; a release that does not say reads 2
+    """Seconds since 1970, of its last heartbeat."""
+    silent_s: float = 0.0
+    """Seconds since its last heartbeat."""
+    trouble: str | None = None
+    """What its machine lacks, so that jobs wait, such as disk space."""
+    leaving: bool = False
+    """Whether it finishes what it has and takes no more."""
+    stalled_s: float = 0.0
+    """Seconds since its inference thread came round; it grows during a long forward pass."""
+    untaken_s: float = 0.0
+    """Seconds that jobs waited while it had a free slot and took none."""
+    protocol: int = 2
+    """Version of the frames it reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Where an answer's time went, in milliseconds. `batch_rows` is the rows that shared its largest network call."""
 
-    linger_ms: float  # at the gateway, behind a frame of its key that was under way
-    queue_ms: float  # on the way to a worker, at it, and on the way back
-    compute_ms: float  # in network calls, shared ones counted whole
-    total_ms: float  # all of it
+    __pydantic_config__: ClassVar = ConfigDict(use_attribute_docstrings=True)
+
+    linger_ms: float
+    """Milliseconds at the gateway, waiting for a batch under way."""
+    queue_ms: float
+    """Milliseconds on the way to a worker, in its queue, and on the way back."""
+    compute_ms: float
+    """Milliseconds in forward passes, shared ones counted whole."""
+    total_ms: float
+    """Milliseconds in all."""
     batch_rows: int
+    """Rows of the largest forward pass that the request shared."""
 
 
 @dataclass(frozen=True)

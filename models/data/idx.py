@@ -28,7 +28,8 @@ class Idx(Finite):
     """A folder of IDX files as MNIST and Fashion-MNIST come: `train-images-idx3-ubyte[.gz]` and labels beside it."""
 
     source: Literal["idx"] = "idx"
-    path: str = Field(min_length=1, max_length=1024)  # under the data root
+    path: str = Field(min_length=1, max_length=1024)
+    """Folder of the IDX files, relative to the data root."""
 
     def outline(self, root: Path) -> DataSpec:
         n, *shape = _idx_header(self._images(root), dims=3)

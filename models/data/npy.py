@@ -36,13 +36,19 @@ class Npy(Finite):
     """
 
     source: Literal["npy"] = "npy"
-    path: str = Field(min_length=1, max_length=1024, pattern=r"\.np[yz]$")  # under the data root
+    path: str = Field(min_length=1, max_length=1024, pattern=r"\.np[yz]$")
+    """An .npy or .npz file, relative to the data root."""
     low: float | None = None
+    """Lower end of the data's range; with `high`."""
     high: float | None = None
+    """Upper end of the data's range; with `low`."""
     levels: int | None = Field(None, ge=2, le=MAX_LEVELS)
-    channels: Channels | None = None  # of images: which axis they are. None: by the shape
+    """How many equally spaced values the data take from `low` to `high`; left out: continuous."""
+    channels: Channels | None = None
+    """Of images: whether channels are the first or the last axis of a row; left out: told by the shape."""
     # What a model is told, `y` or `c`: wider than the labels that other sources have.
     condition: Literal["label", "vector"] | None = None  # type: ignore[assignment]
+    """What the model is given beside each row: the label `y`, or the vector `c`, of an .npz file."""
 
     def outline(self, root: Path) -> DataSpec:
         _, headers = self._headers(root)

@@ -58,7 +58,8 @@ class Source(Config, ABC):
     """Where data come from."""
 
     source: str  # a Literal with a default in each final source
-    condition: Literal["label"] | None = None  # what a model is told beside each row
+    condition: Literal["label"] | None = None
+    """What the model is given beside each row."""
 
     @abstractmethod
     def outline(self, root: Path) -> DataSpec:
@@ -108,7 +109,9 @@ class Toy(Source):
     """A density, mostly in the plane, that can be drawn from: afresh at every step, or `n` rows fixed by `seed`."""
 
     n: int | None = Field(None, ge=10, le=10_000_000)
+    """A fixed number of rows; left out: drawn afresh at every step."""
     seed: int = Field(0, ge=0, lt=2**63)
+    """Seed of the fixed and of the held-out rows."""
 
     centers: ClassVar[Floats | None] = None  # of its modes, where it has modes
     spread: ClassVar[float | None] = None  # standard deviation of a mode

@@ -19,6 +19,7 @@ class TwoMoons(Toy):
 
     source: Literal["two_moons"] = "two_moons"
     noise: float = Field(0.1, ge=0.02, le=0.5)
+    """Standard deviation of the noise around the half circles."""
 
     mean = (0.5, 0.25)
     std = (0.87, 0.5)
@@ -130,6 +131,7 @@ class UnitCube(Toy):
 
     source: Literal["unit_cube"] = "unit_cube"
     d: int = Field(2, ge=1, le=32)
+    """Dimensions of the cube."""
 
     @property
     def n_parts(self) -> int:

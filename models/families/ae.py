@@ -45,10 +45,14 @@ class AE(Family, Samples, Validates, Encodes, Decodes):
     """Autoencoder: reconstructs; samples only where a density of its codes is fitted beside, and says so."""
 
     family: Literal["ae"] = "ae"
-    latent: PositiveInt = Field(8, le=1024)  # dimensions of z
-    width: int | None = Field(None, ge=1, le=2048)  # None: 128 units of a layer, or 32 channels at first
-    depth: NonNegativeInt = Field(2, le=8)  # hidden layers, for vectors; 0 is principal component analysis
+    latent: PositiveInt = Field(8, le=1024)
+    """Dimensions of the latent code z."""
+    width: int | None = Field(None, ge=1, le=2048)
+    """Units of a layer, or channels of the first convolution. Left out: 128, or 32."""
+    depth: NonNegativeInt = Field(2, le=8)
+    """Hidden layers of the networks, for vectors; 0 is principal component analysis."""
     density: AnyCodeDensity = NoDensity()
+    """The density of the codes, fitted after training; without one the model draws no samples."""
 
     @model_validator(mode="after")
     def _covariances_fit(self) -> Self:

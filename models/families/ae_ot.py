@@ -50,12 +50,18 @@ class AEOT(Family, Samples, Validates, Encodes, Decodes, Diagnoses):
     """Autoencoder whose codes are reached from noise by semi-discrete optimal transport."""
 
     family: Literal["ae_ot"] = "ae_ot"
-    latent: PositiveInt = Field(8, le=1024)  # dimensions of a code
-    width: int | None = Field(None, ge=1, le=2048)  # None: 128 units of a layer, or 32 channels at first
-    depth: NonNegativeInt = Field(2, le=8)  # hidden layers, for vectors
-    draws: int = Field(1024, ge=16, le=65536)  # of noise, at each step
-    neighbors: PositiveInt = Field(2, le=64)  # codes that one sample is between, at most; 1: those of the data only
-    angle: float = Field(0.6, gt=0.0, le=3.15)  # between neighbors, radians: beyond it they are of different modes
+    latent: PositiveInt = Field(8, le=1024)
+    """Dimensions of the latent code z."""
+    width: int | None = Field(None, ge=1, le=2048)
+    """Units of a layer, or channels of the first convolution. Left out: 128, or 32."""
+    depth: NonNegativeInt = Field(2, le=8)
+    """Hidden layers of the networks, for vectors."""
+    draws: int = Field(1024, ge=16, le=65536)
+    """Draws of noise at each step of the transport's training."""
+    neighbors: PositiveInt = Field(2, le=64)
+    """Codes of the data that one sample lies between, at most; 1 draws only codes of the data."""
+    angle: float = Field(0.6, gt=0.0, le=3.15)
+    """Greatest angle between neighbors, in radians: beyond it they belong to different modes."""
 
     optimizer: ClassVar[Adam] = Adam(lr=2e-3, decay="cosine")
 

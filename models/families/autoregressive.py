@@ -60,8 +60,10 @@ class Made(Network):
     """A masked perceptron, for vectors and small images."""
 
     network: Literal["made"] = "made"
-    width: int | None = Field(None, ge=8, le=8192)  # units of a hidden layer. None: 512, or one for each element
-    depth: int = Field(2, ge=1, le=8)  # hidden layers
+    width: int | None = Field(None, ge=8, le=8192)
+    """Units of a hidden layer. Left out: 512, or one for each element of a row if that is more."""
+    depth: int = Field(2, ge=1, le=8)
+    """Hidden layers."""
 
     def check(self, spec: DataSpec) -> None:
         check_width(self.units(spec), spec.size, field="run.family.network.width")
@@ -81,8 +83,10 @@ class PixelCNN(Network):
     """Masked gated convolutions, for images; n layers reach n + 2 pixels up, left and right."""
 
     network: Literal["pixelcnn"] = "pixelcnn"
-    width: int = Field(32, ge=4, le=512)  # channels of a layer
-    depth: int = Field(6, ge=1, le=40)  # layers
+    width: int = Field(32, ge=4, le=512)
+    """Channels of a layer."""
+    depth: int = Field(6, ge=1, le=40)
+    """Layers."""
 
     def check(self, spec: DataSpec) -> None:
         if not spec.is_image:
@@ -105,7 +109,9 @@ class Autoregressive(Family, Conditions, Samples, Scores):
 
     family: Literal["autoregressive"] = "autoregressive"
     network: AnyNetwork = Made()
-    likelihood: AnyLeveled = Categorical()  # of the level of each element
+    """The masked network."""
+    likelihood: AnyLeveled = Categorical()
+    """The distribution of each element's level."""
 
     optimizer: ClassVar[Adam] = Adam(batch_size=64, decay="cosine")
 

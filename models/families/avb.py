@@ -62,8 +62,10 @@ LOGISTIC = NonSaturating(gamma=0.0)  # without a penalty, for which the best adv
 class ProposalOptions(Options):
     """How the likelihood is found."""
 
-    k: PositiveInt = Field(64, le=5000)  # draws of codes
-    proposal: Literal["implicit", "contrast"] = "implicit"  # contrast: of the Gaussian; a lower bound, not an estimate
+    k: PositiveInt = Field(64, le=5000)
+    """Importance samples, each a draw of a code."""
+    proposal: Literal["implicit", "contrast"] = "implicit"
+    """Where codes are drawn from: the implicit posterior (an estimate) or the adversary's Gaussian (a lower bound)."""
 
 
 @final
@@ -71,12 +73,18 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
     """Adversarial variational Bayes: an implicit posterior, learned in a game with adaptive contrast."""
 
     family: Literal["avb"] = "avb"
-    latent: PositiveInt = Field(8, le=1024)  # dimensions of z
-    noise: PositiveInt = Field(16, le=1024)  # dimensions of eps, which shapes the posterior
-    width: int | None = Field(None, ge=1, le=2048)  # None: 128 units of a layer, or 32 channels at first
-    depth: NonNegativeInt = Field(2, le=8)  # hidden layers, for vectors
+    latent: PositiveInt = Field(8, le=1024)
+    """Dimensions of the latent code z."""
+    noise: PositiveInt = Field(16, le=1024)
+    """Dimensions of the noise that shapes the implicit posterior."""
+    width: int | None = Field(None, ge=1, le=2048)
+    """Units of a layer, or channels of the first convolution. Left out: 128, or 32."""
+    depth: NonNegativeInt = Field(2, le=8)
+    """Hidden layers of the networks, for vectors."""
     likelihood: AnyLikelihood = Gaussian()
-    adversary_steps: int = Field(2, ge=1, le=20)  # for each step of encoder and decoder
+    """p(x|z): how the decoder's output scores data."""
+    adversary_steps: int = Field(2, ge=1, le=20)
+    """Steps of the adversary for each step of encoder and decoder."""
 
     optimizer: ClassVar[Adam] = Adam(betas=(0.5, 0.999), decay="cosine")
     ScoreOptions: ClassVar[type[Options]] = ProposalOptions

@@ -70,8 +70,11 @@ class SolverOptions(Options):
     """How closely the flow is followed."""
 
     solver: Literal["rk4", "adaptive"] = "rk4"
-    steps: int = Field(32, ge=2, le=400)  # of rk4, four network calls each; of adaptive, attempts at most, seven each
-    tolerance: float = Field(1e-5, ge=1e-6, le=0.1)  # of adaptive: of the error of one step
+    """How the ordinary differential equation is solved."""
+    steps: int = Field(32, ge=2, le=400)
+    """Steps of the solver; of the adaptive one, steps tried at most."""
+    tolerance: float = Field(1e-5, ge=1e-6, le=0.1)
+    """Error of one step that the adaptive solver allows, in network units."""
 
     @model_validator(mode="after")
     def _tolerance_is_of_adaptive(self) -> Self:
@@ -99,8 +102,11 @@ class SolverOptions(Options):
 class DensityOptions(SolverOptions):
     """How closely the flow and its volume are followed."""
 
-    draws: int = Field(4, ge=1, le=64)  # averaged, of what is random: the probe and the place within the level
+    draws: int = Field(4, ge=1, le=64)
+    """Draws averaged: probes of the divergence, and places within the level of data with levels."""
     divergence: Divergence = "auto"
+    """How the divergence of the field is computed: exactly, or by Hutchinson's estimate; auto: exactly for few
+    elements."""
 
 
 class Solved(NamedTuple):
@@ -116,13 +122,21 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
     """Continuous normalizing flow: a neural differential equation, trained by maximum likelihood."""
 
     family: Literal["cnf"] = "cnf"
-    width: PositiveInt = Field(64, le=2048)  # units of a hidden layer
-    depth: PositiveInt = Field(3, le=8)  # hidden layers
-    solver_steps: int = Field(8, ge=4, le=64)  # Runge-Kutta steps of a training's solve
-    divergence: Divergence = "auto"  # in training
-    kinetic: NonNegativeFloat = Field(0.01, le=100)  # weight of the field's energy along a path
-    jacobian: NonNegativeFloat = Field(0.01, le=100)  # weight of its stretching; less, and few steps may be deceived
-    alpha: float = Field(0.0067, ge=1e-6, lt=0.5)  # of the logit: kept to either end of bounded data
+    width: PositiveInt = Field(64, le=2048)
+    """Units of a hidden layer."""
+    depth: PositiveInt = Field(3, le=8)
+    """Hidden layers."""
+    solver_steps: int = Field(8, ge=4, le=64)
+    """Runge-Kutta steps of each solve in training."""
+    divergence: Divergence = "auto"
+    """How training computes the divergence of the field: exactly, or by Hutchinson's estimate."""
+    kinetic: NonNegativeFloat = Field(0.01, le=100)
+    """Weight of the field's kinetic energy along its paths."""
+    jacobian: NonNegativeFloat = Field(0.01, le=100)
+    """Weight of the field's stretching (Frobenius norm of its Jacobian); with less, few solver steps may mislead
+    training."""
+    alpha: float = Field(0.0067, ge=1e-6, lt=0.5)
+    """Share of the range that the logit keeps free at either end of bounded data."""
 
     optimizer: ClassVar[Adam] = Adam(lr=5e-3, batch_size=256, decay="cosine")
     SampleOptions: ClassVar[type[Options]] = SolverOptions

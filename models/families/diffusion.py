@@ -87,14 +87,19 @@ class Diffusion(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions
 
     family: Literal["diffusion"] = "diffusion"
     schedule: AnySchedule = Cosine()
+    """How signal and noise change from data to noise."""
     weighting: AnyWeighting = NoiseMSE()
+    """How noise levels are weighted in the loss."""
     preconditioning: AnyPreconditioning = Velocity()
-    steps: int = Field(1000, ge=10, le=4000)  # T, noise levels
-    drop: float = Field(0.0, ge=0.0, lt=1.0)  # how often a condition is left out in training; guidance needs some, 0.1
-    width: int | None = Field(
-        None, ge=8, le=1024, multiple_of=8
-    )  # None: 128 units, or 32, 16, 8 channels of 8x8, 16x16, 32x32
-    depth: int | None = Field(None, ge=1, le=8)  # residual blocks. None: 3, or 1 at each size of an image
+    """What the network predicts, and how its input and output are scaled."""
+    steps: int = Field(1000, ge=10, le=4000)
+    """Noise levels T of the schedule."""
+    drop: float = Field(0.0, ge=0.0, lt=1.0)
+    """Share of training rows whose condition is left out; guidance needs some, such as 0.1."""
+    width: int | None = Field(None, ge=8, le=1024, multiple_of=8)
+    """Units of a layer, or channels of the first convolution. Left out: chosen by the size of the data."""
+    depth: int | None = Field(None, ge=1, le=8)
+    """Residual blocks. Left out: 3, or 1 at each size of an image."""
 
     optimizer: ClassVar[Adam] = Adam(lr=4e-3, decay="cosine")
     SampleOptions: ClassVar[type[Options]] = DenoisingOptions

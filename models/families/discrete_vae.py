@@ -47,7 +47,8 @@ if TYPE_CHECKING:
 class HardCodeOptions(Options):
     """How tight a bound is wanted."""
 
-    k: PositiveInt = Field(64, le=5000)  # draws of hard codes; 1 is the ELBO, without an error bar
+    k: PositiveInt = Field(64, le=5000)
+    """Importance samples; 1 is the evidence lower bound, without an error bar."""
 
 
 @final
@@ -55,12 +56,18 @@ class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
     """Variational autoencoder with categorical codes: Gumbel-softmax, straight-through or REINFORCE."""
 
     family: Literal["discrete_vae"] = "discrete_vae"
-    codes: PositiveInt = Field(30, le=1024)  # words of a code, N
-    categories: int = Field(10, ge=2, le=1024)  # letters a word is one of, K
-    width: int | None = Field(None, ge=1, le=2048)  # None: 128 units of a layer, or 32 channels at first
-    depth: NonNegativeInt = Field(2, le=8)  # hidden layers, for vectors
+    codes: PositiveInt = Field(30, le=1024)
+    """Discrete variables of a code, N."""
+    categories: int = Field(10, ge=2, le=1024)
+    """Categories of each discrete variable, K."""
+    width: int | None = Field(None, ge=1, le=2048)
+    """Units of a layer, or channels of the first convolution. Left out: 128, or 32."""
+    depth: NonNegativeInt = Field(2, le=8)
+    """Hidden layers of the networks, for vectors."""
     likelihood: AnyLikelihood = Gaussian()
+    """p(x|z): how the decoder's output scores data."""
     estimator: AnyEstimator = GumbelSoftmax()
+    """The gradient estimator for discrete codes."""
 
     ScoreOptions: ClassVar[type[Options]] = HardCodeOptions
 

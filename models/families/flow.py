@@ -61,7 +61,8 @@ MIN_U01 = 2.0**-25  # half of the least positive uniform of torch: zero has no l
 class DequantizationOptions(Options):
     """How tight a bound is wanted; continuous data need no draws."""
 
-    k: PositiveInt = Field(16, le=1000)  # dequantization draws, importance-weighted; 1 has no error bar
+    k: PositiveInt = Field(16, le=1000)
+    """Dequantization draws, importance-weighted, for data with levels; 1 has no error bar."""
 
 
 @final
@@ -70,12 +71,20 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
 
     family: Literal["flow"] = "flow"
     transform: AnyTransform = Spline()
+    """The monotone map of each element."""
     scheme: Scheme = "coupling"
+    """Which elements each transform reads: coupling, autoregressive (fast densities) or inverse autoregressive (fast
+    samples)."""
     n_transforms: PositiveInt = Field(4, le=32)
-    width: PositiveInt = Field(64, le=2048)  # units of a hidden layer; where autoregressive, one for each element
-    depth: PositiveInt = Field(2, le=8)  # hidden layers
-    alpha: float = Field(0.0067, ge=1e-6, lt=0.5)  # of the logit: kept to either end of bounded data
-    dequantization: AnyDequantization = Uniform()  # of data with levels, and of no others
+    """Transforms in the chain."""
+    width: PositiveInt = Field(64, le=2048)
+    """Units of a hidden layer; autoregressive schemes need one for each element at least."""
+    depth: PositiveInt = Field(2, le=8)
+    """Hidden layers of each transform's network."""
+    alpha: float = Field(0.0067, ge=1e-6, lt=0.5)
+    """Share of the range that the logit keeps free at either end of bounded data."""
+    dequantization: AnyDequantization = Uniform()
+    """How data with levels become continuous; of no others."""
 
     optimizer: ClassVar[Adam] = Adam(batch_size=512, decay="cosine")
     ScoreOptions: ClassVar[type[Options]] = DequantizationOptions

@@ -81,8 +81,11 @@ class SolverOptions(Options):
     """How the way between noise and data is solved. Fixed steps are shorter near the data, where the field bends."""
 
     solver: Literal["euler", "heun", "rk4", "adaptive"] = "rk4"
-    steps: int = Field(16, ge=1, le=1000)  # of adaptive: at most so many, and so many are taken in time
-    tolerance: float = Field(1e-4, ge=1e-6, le=1e-1)  # of adaptive: of the error of one step, network units
+    """How the ordinary differential equation is solved."""
+    steps: int = Field(16, ge=1, le=1000)
+    """Steps of the solver; of the adaptive one, steps tried at most."""
+    tolerance: float = Field(1e-4, ge=1e-6, le=1e-1)
+    """Error of one step that the adaptive solver allows, in network units."""
 
     @model_validator(mode="after")
     def _tolerance_is_of_adaptive(self) -> Self:
@@ -115,14 +118,18 @@ class SolverOptions(Options):
 class GuidedOptions(SolverOptions):
     """How noise becomes data."""
 
-    guidance: float = Field(0.0, ge=0.0, le=100.0)  # w: 0 follows the condition alone, more leans away from all data
+    guidance: float = Field(0.0, ge=0.0, le=100.0)
+    """Guidance w: 0 follows the condition alone, more moves away from the data as a whole."""
 
 
 class LikelihoodOptions(SolverOptions):
     """How closely data are followed back to noise. The cost grows as `steps` x `draws`."""
 
-    draws: int = Field(4, ge=1, le=64)  # averaged, of what is random: the probe and the place within the level
+    draws: int = Field(4, ge=1, le=64)
+    """Draws averaged: probes of the divergence, places within the level, noise."""
     divergence: Divergence = "auto"
+    """How the divergence of the flow is computed: exactly, or by Hutchinson's estimate; auto: exactly for few
+    elements."""
 
 
 @final
@@ -131,13 +138,17 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
 
     family: Literal["flow_matching"] = "flow_matching"
     path: AnyPath = Linear()
+    """The path from noise to data."""
     coupling: AnyCoupling = Independent()
-    drop: float = Field(0.1, ge=0.0, lt=1.0)  # the share of training rows whose condition is left out
-    width: int | None = Field(
-        None, ge=8, le=1024, multiple_of=8
-    )  # None: 128 units, or 32, 16, 8 channels of 8x8, 16x16, 32x32
-    depth: int | None = Field(None, ge=1, le=8)  # residual blocks. None: 3, or 1 at each size of an image
-    waves: float | None = Field(None, gt=1.0, le=200.0)  # for sharp densities of vectors: radians a unit of the finest
+    """How noise and data are paired."""
+    drop: float = Field(0.1, ge=0.0, lt=1.0)
+    """Share of training rows whose condition is left out; guidance needs some, such as 0.1."""
+    width: int | None = Field(None, ge=8, le=1024, multiple_of=8)
+    """Units of a layer, or channels of the first convolution. Left out: chosen by the size of the data."""
+    depth: int | None = Field(None, ge=1, le=8)
+    """Residual blocks. Left out: 3, or 1 at each size of an image."""
+    waves: float | None = Field(None, gt=1.0, le=200.0)
+    """Frequency of the finest Fourier features of vectors, radians a unit, for sharp densities; left out: none."""
 
     optimizer: ClassVar[Adam] = Adam(lr=4e-3, decay="cosine")
     SampleOptions: ClassVar[type[Options]] = GuidedOptions

@@ -39,11 +39,16 @@ class GAN(Family, Samples, Decodes):
     """Generative adversarial network: one pass from noise to data, learned in a game against a critic."""
 
     family: Literal["gan"] = "gan"
-    latent: PositiveInt = Field(32, le=1024)  # dimensions of z
-    width: int | None = Field(None, ge=1, le=2048)  # None: 128 units, or 32, 16, 8 channels of 8x8, 16x16, 32x32
-    depth: PositiveInt = Field(3, le=8)  # hidden layers, for vectors
+    latent: PositiveInt = Field(32, le=1024)
+    """Dimensions of the latent code z."""
+    width: int | None = Field(None, ge=1, le=2048)
+    """Units of a layer, or channels of the first convolution. Left out: chosen by the size of the data."""
+    depth: PositiveInt = Field(3, le=8)
+    """Hidden layers of the networks, for vectors."""
     game: AnyGame = NonSaturating()
-    critic_steps: PositiveInt = Field(1, le=20)  # for each step of the generator
+    """The adversarial objective."""
+    critic_steps: PositiveInt = Field(1, le=20)
+    """Steps of the critic for each step of the generator."""
 
     optimizer: ClassVar[Adam] = Adam(lr=5e-4, betas=(0.5, 0.999), decay="cosine")
 

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 class DescentOptions(Options):
     """How long a code is looked for."""
 
-    steps: int = Field(100, ge=1, le=2000)  # a call of the generator and its gradient each
+    steps: int = Field(100, ge=1, le=2000)
+    """Gradient steps that fit a code to each row."""
 
 
 @final
@@ -51,12 +52,18 @@ class GLANN(Family, Samples, Encodes, Decodes):
     """Generative latent nearest neighbors: a learned code for each row, and a map from noise to codes."""
 
     family: Literal["glann"] = "glann"
-    latent: PositiveInt = Field(16, le=1024)  # dimensions of a code, and of the noise
-    width: int | None = Field(None, ge=1, le=2048)  # None: 128 units of a layer, or 32 channels at first
-    depth: NonNegativeInt = Field(2, le=8)  # hidden layers, for vectors
-    mapping_width: PositiveInt = Field(128, le=2048)  # of the map from noise to codes, a perceptron
+    latent: PositiveInt = Field(16, le=1024)
+    """Dimensions of a code, and of the noise."""
+    width: int | None = Field(None, ge=1, le=2048)
+    """Units of a layer, or channels of the first convolution. Left out: 128, or 32."""
+    depth: NonNegativeInt = Field(2, le=8)
+    """Hidden layers of the networks, for vectors."""
+    mapping_width: PositiveInt = Field(128, le=2048)
+    """Units of a layer of the map from noise to codes."""
     mapping_depth: PositiveInt = Field(3, le=8)
-    draws: int = Field(1024, ge=16, le=65536)  # m, of noise, at each step
+    """Hidden layers of the map from noise to codes."""
+    draws: int = Field(1024, ge=16, le=65536)
+    """Draws of noise at each step, m."""
 
     optimizer: ClassVar[Adam] = Adam(lr=4e-3, decay="cosine")
     EncodeOptions: ClassVar[type[Options]] = DescentOptions

@@ -66,12 +66,19 @@ class NIS(Family, Samples, Scores, Validates, Diagnoses):
 
     family: Literal["nis"] = "nis"
     integrand: AnyIntegrand = Camel()
-    divergence: Literal["kl", "chi2"] = "kl"  # chi2 is the estimate's variance itself, and noisier to descend on
-    alpha: float = Field(0.1, gt=0.0, lt=1.0)  # the share of uniform samples
-    bins: int = Field(16, ge=2, le=64)  # of a spline
+    """The function whose integral over the unit cube is estimated."""
+    divergence: Literal["kl", "chi2"] = "kl"
+    """What training minimizes: kl, or chi2, the variance of the estimate, which is noisier to descend on."""
+    alpha: float = Field(0.1, gt=0.0, lt=1.0)
+    """Share of uniform samples in the proposal."""
+    bins: int = Field(16, ge=2, le=64)
+    """Bins of each spline."""
     n_transforms: int = Field(4, ge=1, le=32)
-    width: PositiveInt = Field(64, le=2048)  # units of a hidden layer
-    depth: PositiveInt = Field(2, le=8)  # hidden layers
+    """Transforms in the chain; left out: enough for every element to depend on every other."""
+    width: PositiveInt = Field(64, le=2048)
+    """Units of a hidden layer."""
+    depth: PositiveInt = Field(2, le=8)
+    """Hidden layers of each transform's network."""
 
     optimizer: ClassVar[Adam] = Adam(batch_size=512, decay="cosine")
     fits_data: ClassVar[bool] = False  # an integrand

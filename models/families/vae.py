@@ -72,8 +72,10 @@ MAX_K = 5000
 class ImportanceOptions(Options):
     """How tight a bound is wanted."""
 
-    k: PositiveInt = Field(64, le=MAX_K)  # importance samples; 1 is the ELBO, without an error bar
-    refine: NonNegativeInt = Field(0, le=500)  # steps that fit a posterior to each row; tells the amortization gap
+    k: PositiveInt = Field(64, le=MAX_K)
+    """Importance samples; 1 is the evidence lower bound, without an error bar."""
+    refine: NonNegativeInt = Field(0, le=500)
+    """Gradient steps that first fit the posterior to each row; tells the amortization gap."""
 
 
 @final
@@ -81,14 +83,22 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
     """Variational autoencoder: a likelihood, a posterior, a prior and a bound to train by, each of several kinds."""
 
     family: Literal["vae"] = "vae"
-    latent: PositiveInt = Field(16, le=1024)  # dimensions of z
-    network: Literal["auto", "perceptron"] = "auto"  # auto: convolutions for images
-    width: int | None = Field(None, ge=1, le=2048)  # None: 128 units of a layer, or 32 channels at first
-    depth: NonNegativeInt = Field(2, le=8)  # hidden layers of a perceptron; 0 is probabilistic PCA
+    latent: PositiveInt = Field(16, le=1024)
+    """Dimensions of the latent code z."""
+    network: Literal["auto", "perceptron"] = "auto"
+    """auto: convolutions for images, perceptrons for vectors."""
+    width: int | None = Field(None, ge=1, le=2048)
+    """Units of a layer, or channels of the first convolution. Left out: 128, or 32."""
+    depth: NonNegativeInt = Field(2, le=8)
+    """Hidden layers of a perceptron; 0 is probabilistic principal component analysis."""
     likelihood: AnyLikelihood = Gaussian()
+    """p(x|z): how the decoder's output scores data."""
     posterior: AnyPosterior = DiagonalPosterior()
+    """q(z|x): the distribution of codes that the encoder gives."""
     prior_codes: AnyPrior = Standard()
+    """p(z): the distribution that codes of new data are drawn from."""
     objective: AnyObjective = ELBO()
+    """The bound that training maximizes."""
 
     ScoreOptions: ClassVar[type[Options]] = ImportanceOptions
 

@@ -49,13 +49,20 @@ class WAE(Family, Samples, Validates, Encodes, Decodes):
     """Wasserstein or adversarial autoencoder: squared cost, codes penalized for their distance from any prior."""
 
     family: Literal["wae"] = "wae"
-    latent: PositiveInt = Field(8, le=1024)  # dimensions of z
-    width: int | None = Field(None, ge=1, le=2048)  # None: 128 units of a layer, or 32 channels at first
-    depth: NonNegativeInt = Field(2, le=8)  # hidden layers, for vectors; 0 is linear
-    weight: PositiveFloat = 10.0  # of the penalty, lambda
+    latent: PositiveInt = Field(8, le=1024)
+    """Dimensions of the latent code z."""
+    width: int | None = Field(None, ge=1, le=2048)
+    """Units of a layer, or channels of the first convolution. Left out: 128, or 32."""
+    depth: NonNegativeInt = Field(2, le=8)
+    """Hidden layers of the networks, for vectors; 0 is linear."""
+    weight: PositiveFloat = 10.0
+    """Weight of the penalty, lambda."""
     penalty: AnyPenalty = MMD()
+    """How the codes of the data are drawn to the prior."""
     prior_codes: AnyCodePrior = GaussianCodes()
+    """p(z): the distribution that codes of new data are drawn from."""
     posterior: Literal["deterministic", "gaussian"] = "deterministic"
+    """Whether the encoder is deterministic or gives a Gaussian."""
 
     optimizer: ClassVar[Adam] = Adam(betas=(0.5, 0.999))
 

@@ -97,10 +97,14 @@ class ELBO(Objective):
     """The evidence lower bound, or with beta a distortion and a rate that are weighed otherwise."""
 
     objective: Literal["elbo"] = "elbo"
-    beta: PositiveFloat = 1.0  # weight of the divergence
-    warm_up: float = Field(0.0, ge=0.0, le=1.0)  # share of the steps over which beta rises from 0
-    estimator: Literal["reparameterized", "reinforce"] = "reparameterized"  # of the encoder's gradient
-    draws: PositiveInt = Field(1, le=64)  # codes of a row; reinforce wants some: the others are the baseline
+    beta: PositiveFloat = 1.0
+    """Weight of the divergence between posterior and prior."""
+    warm_up: float = Field(0.0, ge=0.0, le=1.0)
+    """Share of the steps over which beta rises from 0."""
+    estimator: Literal["reparameterized", "reinforce"] = "reparameterized"
+    """Gradient estimator of the encoder."""
+    draws: PositiveInt = Field(1, le=64)
+    """Codes drawn for each row; reinforce needs several: the others are its baseline."""
 
     @model_validator(mode="after")
     def _has_a_baseline(self) -> Self:
@@ -157,7 +161,9 @@ class IWAE(Objective):
 
     objective: Literal["iwae"] = "iwae"
     k: int = Field(16, ge=1, le=1000)
-    dreg: bool = False  # doubly reparameterized gradients: less noise for the encoder, at large k
+    """Importance samples of the bound."""
+    dreg: bool = False
+    """Doubly reparameterized gradients: less noise in the encoder's gradient at large k."""
 
     @property
     def loss_name(self) -> str:

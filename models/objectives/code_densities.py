@@ -54,6 +54,7 @@ class MixtureDensity(FittedDensity):
 
     density: Literal["mixture"] = "mixture"
     components: int = Field(10, ge=2, le=1000)
+    """Gaussians in the mixture."""
 
     def network(self, latent: int) -> GaussianMixture:
         return networks.GaussianMixture(self.components, latent)

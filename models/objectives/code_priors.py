@@ -71,8 +71,11 @@ class MixtureCodes(CodePrior):
 
     prior: Literal["mixture"] = "mixture"
     components: int = Field(10, ge=2, le=1000)
-    radius: PositiveFloat = 4.0  # of the circle
-    spread: PositiveFloat = 0.5  # standard deviation of each component
+    """Gaussians, placed on a circle."""
+    radius: PositiveFloat = 4.0
+    """Radius of the circle."""
+    spread: PositiveFloat = 0.5
+    """Standard deviation of each Gaussian."""
 
     least_dimensions = 2
     natural_path = "linear"
@@ -93,7 +96,9 @@ class RingCodes(CodePrior):
 
     prior: Literal["ring"] = "ring"
     radius: PositiveFloat = 2.0
-    spread: PositiveFloat = 0.1  # standard deviation of the radius
+    """Radius of the ring."""
+    spread: PositiveFloat = 0.1
+    """Standard deviation of the radius."""
 
     least_dimensions = 2
 

@@ -65,7 +65,8 @@ class MinibatchOT(Coupling):
     """Exact optimal transport within blocks of a batch: the assignment problem, cubic in the block."""
 
     coupling: Literal["minibatch_ot"] = "minibatch_ot"
-    block: PositiveInt = Field(256, le=1024)  # rows that are paired among themselves, at most
+    block: PositiveInt = Field(256, le=1024)
+    """Rows that are paired among themselves, at most."""
 
     def check(self, spec: DataSpec) -> None:
         if isinstance(spec.condition, Vector):

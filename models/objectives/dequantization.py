@@ -53,7 +53,8 @@ class Dequantization(Config, ABC):
     """Where in its bin a level is put: u ~ q(u|y), and how many draws a training step takes."""
 
     dequantization: str
-    draws: PositiveInt = Field(1, le=64)  # K in training; above 1, importance-weighted
+    draws: PositiveInt = Field(1, le=64)
+    """Draws in training; above 1 they are importance-weighted."""
 
     def check(self, spec: DataSpec) -> None:
         """Raises InvalidData where q cannot be of these data."""
@@ -86,9 +87,13 @@ class Variational(Dequantization):
 
     dequantization: Literal["variational"] = "variational"
     transform: AnyTransform = Spline()
+    """The monotone map of each element."""
     n_transforms: PositiveInt = Field(2, le=16)
-    width: PositiveInt = Field(128, le=2048)  # units of a hidden layer, one for each element at least
-    depth: PositiveInt = Field(1, le=8)  # hidden layers
+    """Transforms in the chain."""
+    width: PositiveInt = Field(128, le=2048)
+    """Units of a hidden layer, one for each element at least."""
+    depth: PositiveInt = Field(1, le=8)
+    """Hidden layers of each transform's network."""
 
     def check(self, spec: DataSpec) -> None:
         check_width(self.width, spec.size, field="run.family.dequantization.width")

@@ -56,8 +56,10 @@ class Estimator(Config, ABC):
 
 
 class _Annealed(Estimator, ABC):
-    warmest: float = Field(1.0, ge=COLD)  # tau at the start of the training
-    coldest: float = Field(0.5, ge=COLD)  # and at its end
+    warmest: float = Field(1.0, ge=COLD)
+    """Temperature at the start of the training."""
+    coldest: float = Field(0.5, ge=COLD)
+    """Temperature at the end of the training."""
 
     @model_validator(mode="after")
     def _cools(self) -> Self:
@@ -99,7 +101,8 @@ class Reinforce(Estimator):
     """The score function, each draw against the mean of the others."""
 
     estimator: Literal["reinforce"] = "reinforce"
-    draws: int = Field(4, ge=2, le=64)  # m, of each row
+    draws: int = Field(4, ge=2, le=64)
+    """Codes drawn for each row, m."""
 
     def expectation(self, f: Objective, log_pi: Tensor, rng: Generator, progress: float) -> Tensor:
         z = [hard_codes(log_pi + gumbel_like(log_pi, rng)).detach() for _ in range(self.draws)]

@@ -55,7 +55,8 @@ class NonSaturating(Game):
     """The classifier's game; a penalty on the critic's slope at the data, R1, makes it converge."""
 
     game: Literal["non_saturating"] = "non_saturating"
-    gamma: NonNegativeFloat = 0.1  # weight of R1; 0 is Goodfellow's game
+    gamma: NonNegativeFloat = 0.1
+    """Weight of the R1 gradient penalty; 0 is the original game."""
 
     def critic_loss(self, critic: Critic, real: Tensor, fake: Tensor, rng: Generator) -> Tensor:
         if self.gamma == 0:  # without a penalty, its second derivatives would be taken for nothing
@@ -73,7 +74,8 @@ class Wasserstein(Game):
     """The game for the distance W1: a penalty holds the critic's slope near one between real and fake."""
 
     game: Literal["wasserstein"] = "wasserstein"
-    penalty: PositiveFloat = 10.0  # lambda
+    penalty: PositiveFloat = 10.0
+    """Weight of the gradient penalty, lambda."""
 
     def critic_loss(self, critic: Critic, real: Tensor, fake: Tensor, rng: Generator) -> Tensor:
         e = torch.rand(len(real), generator=rng, device=real.device, dtype=real.dtype)

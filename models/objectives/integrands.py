@@ -59,7 +59,9 @@ class Oscillatory(Integrand):
 
     integrand: Literal["oscillatory"] = "oscillatory"
     a: PositiveFloat = Field(3.0, le=100.0)
+    """Frequency of the oscillation."""
     u: Place = 0.0
+    """Phase of the oscillation."""
 
     def __call__(self, x: Tensor) -> Tensor:
         return torch.cos(2 * pi * self.u + self.a * x.sum(1))
@@ -78,7 +80,9 @@ class ProductPeak(Integrand):
 
     integrand: Literal["product_peak"] = "product_peak"
     a: PositiveFloat = Field(5.0, le=100.0)
+    """How sharp the peak is."""
     u: Place = 0.5
+    """Where the peak lies, in each coordinate."""
 
     def log_abs(self, x: Tensor) -> Tensor:
         return -(self.a**-2 + (x - self.u) ** 2).log().sum(1)
@@ -93,6 +97,7 @@ class CornerPeak(Integrand):
 
     integrand: Literal["corner_peak"] = "corner_peak"
     a: PositiveFloat = Field(3.0, le=100.0)
+    """How sharp the peak is."""
 
     def log_abs(self, x: Tensor) -> Tensor:
         return -(x.shape[1] + 1) * torch.log1p(self.a * x.sum(1))
@@ -109,7 +114,9 @@ class GaussianPeak(Integrand):
 
     integrand: Literal["gaussian_peak"] = "gaussian_peak"
     a: PositiveFloat = Field(5.0, le=100.0)
+    """How sharp the peak is."""
     u: Place = 0.5
+    """Where the peak lies, in each coordinate."""
 
     def log_abs(self, x: Tensor) -> Tensor:
         return -(self.a**2) * ((x - self.u) ** 2).sum(1)
@@ -124,6 +131,7 @@ class Camel(Integrand):
 
     integrand: Literal["camel"] = "camel"
     s: PositiveFloat = Field(0.1, ge=0.01, le=1.0)
+    """Width of the two humps."""
 
     def log_abs(self, x: Tensor) -> Tensor:
         humps = torch.stack([-(((x - at) / self.s) ** 2).sum(1) for at in (1 / 3, 2 / 3)])

@@ -39,8 +39,10 @@ class IMQ(Kernel):
     """Inverse multiquadratics of several widths, heavy-tailed: codes far out still feel a pull."""
 
     kernel: Literal["imq"] = "imq"
-    sigma: PositiveFloat = 1.0  # standard deviation of the prior's coordinates
+    sigma: PositiveFloat = 1.0
+    """Standard deviation of the prior's coordinates."""
     scales: tuple[PositiveFloat, ...] = Field((0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0), min_length=1, max_length=32)
+    """Scales of the kernels that are summed."""
 
     def matrix(self, x: Tensor, y: Tensor) -> Tensor:
         square = squared_distances(x, y)
@@ -54,6 +56,7 @@ class RBF(Kernel):
 
     kernel: Literal["rbf"] = "rbf"
     length: PositiveFloat = 1.0
+    """Length scale of the kernel."""
 
     def matrix(self, x: Tensor, y: Tensor) -> Tensor:
         return (squared_distances(x, y) / (-2 * self.length**2)).exp()

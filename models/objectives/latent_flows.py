@@ -18,9 +18,13 @@ class LatentFlow(Config):
     """A chain of couplings or autoregressive transforms of Z numbers; the identity until trained."""
 
     transform: AnyTransform = Affine()
+    """The monotone map of each element."""
     n_transforms: PositiveInt = Field(4, le=32)
-    width: PositiveInt = Field(64, le=2048)  # units of a hidden layer; where autoregressive, one for each number
-    depth: PositiveInt = Field(2, le=8)  # hidden layers
+    """Transforms in the chain."""
+    width: PositiveInt = Field(64, le=2048)
+    """Units of a hidden layer; autoregressive schemes need one for each element at least."""
+    depth: PositiveInt = Field(2, le=8)
+    """Hidden layers of each transform's network."""
 
     def bijection(self, latent: int, *, n_given: NonNegativeInt, coupling: bool) -> Bijection:
         """Fresh; `n_given` numbers beside the code are read too. Not a coupling: fully autoregressive."""

@@ -68,6 +68,7 @@ class Lipman(Path):
 
     path: Literal["lipman"] = "lipman"
     sigma_min: float = Field(1e-2, gt=0.0, lt=1.0)
+    """Standard deviation of the noise that stays at the data's end."""
 
     @property
     def noise_left(self) -> float:

@@ -53,6 +53,7 @@ class MMD(Divergence):
 
     penalty: Literal["mmd"] = "mmd"
     kernel: AnyKernel = IMQ()
+    """The kernel."""
 
     def value(self, z: Tensor, prior: Tensor, rng: Generator) -> Tensor:
         n = len(z)
@@ -69,6 +70,7 @@ class Sliced(Divergence):
 
     penalty: Literal["sliced"] = "sliced"
     directions: PositiveInt = Field(128, le=4096)
+    """Random directions that codes are projected on."""
 
     def value(self, z: Tensor, prior: Tensor, rng: Generator) -> Tensor:
         theta = torch.randn(z.shape[1], self.directions, generator=rng, device=z.device, dtype=z.dtype)
@@ -82,9 +84,13 @@ class Adversarial(Penalty):
 
     penalty: Literal["adversarial"] = "adversarial"
     game: AnyGame = NonSaturating()
-    steps: PositiveInt = Field(1, le=20)  # of the critic, for each step of the autoencoder
-    width: PositiveInt = Field(128, le=2048)  # units of a layer of the critic
-    depth: PositiveInt = Field(2, le=8)  # its hidden layers
+    """The adversarial objective."""
+    steps: PositiveInt = Field(1, le=20)
+    """Steps of the critic for each step of the autoencoder."""
+    width: PositiveInt = Field(128, le=2048)
+    """Units of a layer of the critic."""
+    depth: PositiveInt = Field(2, le=8)
+    """Hidden layers of the critic."""
 
     def critic(self, latent: int) -> nn.Module:
         """A fresh critic: codes, (B, latent), to scores, (B, 1)."""

@@ -135,7 +135,9 @@ class FlowPosterior(LatentFlow, Posterior):
 
     posterior: Literal["flow"] = "flow"
     scheme: Literal["coupling", "inverse_autoregressive"] = "inverse_autoregressive"
-    features: NonNegativeInt = Field(32, le=1024)  # numbers of h that the flow is told
+    """Which elements each transform reads."""
+    features: NonNegativeInt = Field(32, le=1024)
+    """Numbers of the encoder's output that the flow reads."""
 
     def check(self, latent: int) -> None:
         if self.scheme != "coupling":

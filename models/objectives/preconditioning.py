@@ -78,6 +78,7 @@ class EDM(Preconditioning):
     sigma_data: PositiveFloat = (
         1.0  # of the data, network units: 1 for vectors, which are normalized; 0.5 for many images
     )
+    """Standard deviation of the data, in network units."""
 
     @property
     def data_std(self) -> float:

@@ -93,7 +93,8 @@ class FlowPrior(LatentFlow, Prior):
     """A flow, told c: RealNVP, or autoregressive; affine or spline."""
 
     prior: Literal["flow"] = "flow"
-    scheme: Literal["coupling", "autoregressive"] = "coupling"  # autoregressive: Z network calls for a draw
+    scheme: Literal["coupling", "autoregressive"] = "coupling"
+    """Which elements each transform reads; autoregressive draws cost a network call for each dimension."""
 
     def check(self, latent: int) -> None:
         if self.scheme != "coupling":

@@ -99,8 +99,10 @@ class OrnsteinUhlenbeck(Schedule):
     """The times of dX = -X dt + sqrt(2) dB, evenly in log t."""
 
     schedule: Literal["ou"] = "ou"
-    first: float = Field(1e-3, ge=1e-6, le=0.1)  # t of the first level: the data are told apart no finer than sqrt(2 t)
+    first: float = Field(1e-3, ge=1e-6, le=0.1)
+    """Time t of the first level: the data are resolved to sqrt(2 t)."""
     last: float = Field(5.0, ge=1.0, le=20.0)
+    """Time t of the last level."""
 
     def log_snr(self, steps: int) -> Floats:
         log_snr: Floats = -np.log(np.expm1(2 * np.geomspace(self.first, self.last, steps)))
@@ -113,8 +115,11 @@ class Karras(Schedule):
 
     schedule: Literal["edm"] = "edm"
     sigma_min: float = Field(0.002, ge=1e-4, le=0.1)
+    """Noise of the first level, in network units."""
     sigma_max: float = Field(80.0, ge=10.0, le=1000.0)
+    """Noise of the last level, in network units."""
     rho: float = Field(7.0, ge=1.0, le=20.0)
+    """How strongly levels gather at little noise."""
 
     def log_snr(self, steps: int) -> Floats:
         return karras(-2 * np.log(self.sigma_min), -2 * np.log(self.sigma_max), steps, self.rho)

@@ -25,6 +25,7 @@ class Transform(Config, ABC):
     """A monotone map of a real."""
 
     transform: str
+    """The monotone map of each element."""
 
     @property
     @abstractmethod
@@ -43,6 +44,7 @@ class Spline(Transform):
 
     transform: Literal["spline"] = "spline"
     bins: int = Field(8, ge=2, le=64)
+    """Bins of each spline."""
 
     @property
     def shapes(self) -> Sequence[Shape]:

@@ -89,8 +89,10 @@ class LogNormal(Weighting):
 
     weighting: Literal["edm"] = "edm"
     loss = "weighted_noise_mse"
-    mean: float = Field(-1.2, ge=-10.0, le=10.0)  # of log sigma / alpha
+    mean: float = Field(-1.2, ge=-10.0, le=10.0)
+    """Mean of the logarithm of the noise level."""
     std: PositiveFloat = Field(1.2, le=4.0)
+    """Standard deviation of the logarithm of the noise level."""
 
     def log_snr(self, spread: Tensor, levels: Floats) -> Tensor:
         within = spread.clamp(1e-6, 1 - 1e-6)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from service.domain import Card, Job, Op, Timing, Worker
 
@@ -13,122 +13,172 @@ NotFinite = Literal["-Infinity", "Infinity", "NaN"]  # JSON has no numbers for t
 Number = float | NotFinite
 
 
-class SamplesBody(BaseModel):
+class Body(BaseModel):
+    """What an answer holds."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class SamplesBody(Body):
     """New data."""
 
     model: str
+    """Reference of the model that answered, with its version."""
     seed: int
-    samples: Rows  # [n, *shape]
+    """Seed of the rows."""
+    samples: Rows
+    """New rows, [n, *shape]."""
     timing: Timing
+    """Where the time went."""
 
 
-class LikelihoodsBody(BaseModel):
+class LikelihoodsBody(Body):
     """How probable data are; a number that is not finite is a text: "-Infinity", "Infinity" or "NaN"."""
 
     model: str
+    """Reference of the model that answered, with its version."""
     log_prob: list[Number]
+    """log p(x) of each row, in nats."""
     kind: Literal["exact", "lower_bound", "estimate"]
+    """Whether log_prob is exact, a lower bound, or an unbiased estimate."""
     unit: Literal["nats"]
+    """Unit of log_prob."""
     std_error: list[Number] | None
-    bits_per_dim: list[Number] | None  # for data with levels
-    terms: dict[str, list[Number]]  # what else is known of each row, the unit in the name
+    """Monte Carlo standard error of each log_prob, in nats; null where it is exact."""
+    bits_per_dim: list[Number] | None
+    """-log_prob in bits for each element, for data with levels."""
+    terms: dict[str, list[Number]]
+    """What else is known of each row, the unit in the name."""
     timing: Timing
+    """Where the time went."""
 
 
-class CodesBody(BaseModel):
+class CodesBody(Body):
     """Latent codes."""
 
     model: str
-    z: Rows  # [n, *latent_shape]
+    """Reference of the model that answered, with its version."""
+    z: Rows
+    """Latent codes, [n, *latent_shape]."""
     timing: Timing
+    """Where the time went."""
 
 
-class PointsBody(BaseModel):
+class PointsBody(Body):
     """Data decoded, reconstructed or walked through."""
 
     model: str
-    x: Rows  # [n, *shape]
+    """Reference of the model that answered, with its version."""
+    x: Rows
+    """Rows, [n, *shape]."""
     timing: Timing
+    """Where the time went."""
 
 
-class JobsBody(BaseModel):
+class JobsBody(Body):
     """Newest first."""
 
     jobs: list[Job]
-    next: str | None  # give it as `after` for those that follow; null at the end
+    """Jobs, newest first."""
+    next: str | None
+    """Give it as `after` for the jobs that follow; null at the end."""
 
 
-class ModelsBody(BaseModel):
+class ModelsBody(Body):
     """Cards."""
 
     models: list[Card]
+    """Cards of the models."""
 
 
-class DeletedBody(BaseModel):
+class DeletedBody(Body):
     """What is gone."""
 
-    deleted: list[str]  # references with versions
+    deleted: list[str]
+    """References of what was deleted, with versions."""
 
 
-class FamilyBody(BaseModel):
+class FamilyBody(Body):
     """What can be trained: JSON Schemas of its fields and of its options by capability."""
 
     family: str
+    """Name of the family."""
     summary: str
+    """What it is, in a sentence."""
     capabilities: list[Op]
+    """What its models can be asked."""
     schema_: dict[str, Any]
+    """JSON Schema of its fields."""
     options: dict[str, dict[str, Any]]
+    """JSON Schemas of the options, by capability."""
     takes_condition: bool
+    """Whether it takes a condition."""
 
-    model_config = {"alias_generator": lambda name: name.rstrip("_")}
+    model_config = ConfigDict(alias_generator=lambda name: name.rstrip("_"))
 
 
-class FamiliesBody(BaseModel):
+class FamiliesBody(Body):
     """The families."""
 
     families: list[FamilyBody]
+    """The families."""
 
 
-class PresetBody(BaseModel):
+class PresetBody(Body):
     """A run with a name."""
 
     name: str
+    """Name of the preset."""
     summary: str
+    """What it is, in a sentence."""
     run: dict[str, Any]
+    """Its run."""
 
 
-class PresetsBody(BaseModel):
+class PresetsBody(Body):
     """The presets."""
 
     presets: list[PresetBody]
+    """The presets."""
 
 
-class AliveBody(BaseModel):
+class AliveBody(Body):
     """The process answers."""
 
     status: Literal["alive"]
+    """The process answers."""
 
 
-class ReadyBody(BaseModel):
+class ReadyBody(Body):
     """A model could be served."""
 
     status: Literal["ready"]
+    """Requests get through."""
     workers: list[Worker]
+    """The live workers."""
 
 
-class FieldFault(BaseModel):
+class FieldFault(Body):
     """A field at fault, as a dotted path, and what to do about it."""
 
     field: str
+    """The field at fault, a dotted path."""
     message: str
+    """What is wrong with it, and what to do."""
 
 
-class Problem(BaseModel):
+class Problem(Body):
     """A refusal (RFC 9457). `type` is stable; `detail` says what to do."""
 
     type: str
+    """Stable identifier of the kind of refusal."""
     title: str
+    """The kind of refusal, in words."""
     status: int
+    """HTTP status."""
     detail: str
+    """What is wrong, and what to do."""
     instance: str
+    """Path of the request."""
     errors: list[FieldFault] = []
+    """The fields at fault."""

@@ -39,7 +39,8 @@ class Gaussian(Likelihood):
     """Gaussian noise, its standard deviation in network units (data have about unit variance, or lie in [-1, 1])."""
 
     likelihood: Literal["gaussian"] = "gaussian"
-    scale: PositiveFloat | Literal["learned", "per_element"] = "learned"  # learned: one for all elements
+    scale: PositiveFloat | Literal["learned", "per_element"] = "learned"
+    """Standard deviation: a number, one learned for all elements, or one for each element."""
 
     @property
     def learns_scale(self) -> bool:

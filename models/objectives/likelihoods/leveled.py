@@ -93,6 +93,7 @@ class DiscretizedLogistic(Leveled):
 
     likelihood: Literal["discretized_logistic"] = "discretized_logistic"
     components: int = Field(1, ge=1, le=32)
+    """Logistics in the mixture."""
 
     def check(self, spec: DataSpec) -> None:
         check_levels(spec, self.likelihood)
