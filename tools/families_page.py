@@ -52,9 +52,9 @@ def fields(title: str, schema: dict[str, Any], *, tag: str = "family") -> Iterat
         return
     if title:
         yield from ("", title)
-    yield from ("", "| field | default | what it may be |", "|---|---|---|")
+    yield from ("", "| field | default | what it may be | what it is |", "|---|---|---|---|")
     for name, field in properties.items():
-        yield f"| `{name}` | {default(field)} | {kind(field)} |"
+        yield f"| `{name}` | {default(field)} | {kind(field)} | {meaning(field)} |"
 
 
 def parts(schema: dict[str, Any]) -> Iterator[str]:
@@ -74,7 +74,13 @@ def part(value: str, defs: dict[str, Any], definition: str, *, tag: dict[str, An
     for name, field in schema.get("properties", {}).items():
         if name != tag["propertyName"]:
             chosen = default(field)
-            yield f"  - `{name}`: {kind(field)}" + (f"; {chosen} unless told otherwise" if chosen else "")
+            kinds = kind(field) + (f"; {chosen} unless chosen otherwise" if chosen else "")
+            yield f"  - `{name}`: {meaning(field)} {kinds[:1].upper()}{kinds[1:]}."
+
+
+def meaning(field: dict[str, Any]) -> str:
+    """What a field is, in its own words."""
+    return " ".join(field.get("description", "").split()).replace("|", "\\|")
 
 
 def default(field: dict[str, Any]) -> str:
