@@ -38,14 +38,21 @@ class Config(NumbersOnly):
 class Adam(Config):
     """How losses are descended: Adam, one instance for each loss name.
 
+    With `weight_decay_rows` = k, each step also shrinks the weights by the learning rate times k / N (AdamW), where N
+    is the number of training rows: a Gaussian prior of the weights counts as k rows, so it holds where rows are few
+    and vanishes where they are many. Rows that are drawn afresh have no N and no decay.
+
     References:
         | Adam: A Method for Stochastic Optimization (Kingma & Ba, 2014), https://arxiv.org/abs/1412.6980
+        | Decoupled Weight Decay Regularization (Loshchilov & Hutter, 2017), https://arxiv.org/abs/1711.05101
     """
 
     lr: PositiveFloat = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
     batch_size: PositiveInt = Field(128, le=65536)
+    warmup: float = Field(0.0, ge=0.0, lt=1.0)  # share of the steps in which the learning rate rises to `lr`
     decay: Literal["constant", "cosine"] = "constant"  # of the learning rate, to zero at the end of the budget
+    weight_decay_rows: float = Field(0.0, ge=0.0)  # AdamW's decay times the number of training rows
     clip_norm: PositiveFloat = 1.0  # of each loss's gradient
     ema: float | None = Field(None, ge=0.0, lt=1.0)  # decay of the served average; None: 1 - 10 / total steps
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from models.card import Curve
 from models.json_float import JsonFloat
+from models.recorded import RecordedRun
 from models.spec import DataSpec
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
@@ -79,7 +80,7 @@ class Job(Record):
     model: str
     version: int | None = None  # of the model: the one a training published, or the one that is sampled
     preset: str | None = None
-    run: dict[str, Any] = {}  # of a training: `models.run.Run` as JSON
+    run: RecordedRun = {}  # of a training
     ask: Sampling | None = None  # of a sampling: what is drawn
     file_bytes: int | None = None  # of a sampling's file, once finished
     file_sha256: str | None = None
@@ -113,7 +114,7 @@ class Card(Record):
     capabilities: tuple[Op, ...]
     spec: DataSpec
     latent_shape: tuple[int, ...] | None
-    run: dict[str, Any]
+    run: RecordedRun
     metrics: dict[str, JsonFloat]
     curve: Curve | None = None  # a loss on held-out rows while it was trained
     notes: tuple[str, ...] = ()  # what one should know before using it

@@ -15,10 +15,10 @@ Affine couplings are Real NVP; splines make neural spline flows of all three. Wh
 way: an IAF that is sampled (a posterior of a VAE, say) is fast from the base space to the samples, whatever that way
 is named.
 
-v is the data normalized, or by a logit where bounded; data with levels are dequantized
-(`models.objectives.dequantization`), and their score is the importance-weighted bound of k draws. The default alpha of
-the logit, logit 0.0067 = -5, puts the ends of the range at the ends of the spline: bounded data often pile up at an
-end, and an edge of the density there is one the spline need not bend to fit.
+v is the data normalized, outliers drawn in (`models.objectives.tails`), or by a logit where bounded; data with levels
+are dequantized (`models.objectives.dequantization`), and their score is the importance-weighted bound of k draws. The
+default alpha of the logit, logit 0.0067 = -5, puts the ends of the range at the ends of the spline: bounded data often
+pile up at an end, and an edge of the density there is one the spline need not bend to fit.
 
 References:
     | Density estimation using Real NVP (Dinh et al., 2016), https://arxiv.org/abs/1605.08803
@@ -43,6 +43,7 @@ from models.objectives.gaussians import standard_log_prob
 from models.objectives.importance import importance_weighted_bound, lower_bound
 from models.objectives.logit import from_reals, to_reals
 from models.objectives.masks import check_width
+from models.objectives.tails import draw_in, let_out
 from models.objectives.univariate import AnyTransform, Spline
 from models.spec import DataSpec, Shape
 
@@ -76,8 +77,9 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
     depth: PositiveInt = Field(2, le=8)  # hidden layers
     alpha: float = Field(0.0067, ge=1e-6, lt=0.5)  # of the logit: kept to either end of bounded data
     dequantization: AnyDequantization = Uniform()  # of data with levels, and of no others
+    tails: Literal["heavy", "gaussian"] = "heavy"  # of unbounded data: Student's t, or those of the base space
 
-    optimizer: ClassVar[Adam] = Adam(batch_size=512, decay="cosine")
+    optimizer: ClassVar[Adam] = Adam(lr=5e-3, batch_size=512, warmup=0.05, decay="cosine", weight_decay_rows=1500.0)
     ScoreOptions: ClassVar[type[Options]] = DequantizationOptions
     inverts: ClassVar[bool] = True
 
@@ -117,7 +119,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
 
     def log_density(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         """Log p(x|c) of continuous x in data units, (B,) nats.  x: (B, *shape), c: (B, C)."""
-        v, log_det_v = to_reals(nets.spec, x, self.alpha)
+        v, log_det_v = self._to_reals(nets.spec, x)
         z, log_det_z = nets["flow"](v, *networks.given(c))
         log_p: Tensor = standard_log_prob(z) + log_det_z + log_det_v
         return log_p
@@ -141,7 +143,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
         return sampling.decoded(self, nets)
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
-        v, _ = to_reals(nets.spec, x, self.alpha)
+        v, _ = self._to_reals(nets.spec, x)
         z: Tensor = nets["flow"](v, *networks.given(c))[0]
         return z
 
@@ -153,7 +155,18 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         v = bijection(nets).inverse(z, *networks.given(c))
-        return from_reals(nets.spec, v, self.alpha)
+        return from_reals(nets.spec, let_out(v) if self._draws_in(nets.spec) else v, self.alpha)
+
+    def _to_reals(self, spec: DataSpec, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Data units to what the network maps, (B, D), and log |det dv/dx|, (B,)."""
+        v, log_det = to_reals(spec, x, self.alpha)
+        if not self._draws_in(spec):
+            return v, log_det
+        v, log_det_tails = draw_in(v)
+        return v, log_det + log_det_tails
+
+    def _draws_in(self, spec: DataSpec) -> bool:
+        return self.tails == "heavy" and spec.low is None
 
 
 def bijection(nets: Nets) -> Bijection:

@@ -90,7 +90,7 @@ class Training(Work):
             model=self.attempt / "model",
             checkpoint_s=self._settings.checkpoint_s,
             device=self._settings.device,
-            torch_threads=self._settings.torch_threads,
+            torch_threads=self._settings.n_torch_threads,
         )
 
     def deliver(self, made: Finished | Drawn, settle: Settle) -> bool:
@@ -128,7 +128,7 @@ class Drawing(Work):
             earlier=(*untold, *broken_off),
             rows=self.job.progress.step,
             device=self._settings.device,
-            torch_threads=self._settings.torch_threads,
+            torch_threads=self._settings.n_torch_threads,
         )
 
     def deliver(self, made: Finished | Drawn, settle: Settle) -> bool:
