@@ -1,0 +1,51 @@
+"""A run of ours that names a family, a file and a number of steps, and nothing else."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from defaults_data import Split
+from judging import Judged, Nll, judged
+from torch import Tensor
+
+from models.family import Scores
+from models.noise import Noise
+from models.run import Run
+from models.train import State, TrainingData, fresh, load_data, train
+
+
+def ours(family: str, rows: Split, seed: int, steps: int) -> Judged:
+    """The library's own training; what it holds out is what it sets aside."""
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(Path(folder) / "rows.npy", rows.train)
+        levels = {"low": 0, "high": 1, "levels": 2} if rows.binary else {}
+        run = Run.model_validate({
+            "family": {"family": family},
+            "data": {"source": "npy", "path": "rows.npy", **levels},
+            "budget": {"steps": steps},
+            "seed": seed,
+        })  # fmt: skip
+        data = load_data(run, Path(folder))
+    state = fresh(run, data, torch.device("cpu"))
+    set_aside = torch.from_numpy(data.validation.x).float()
+    test = torch.from_numpy(rows.test.reshape(len(rows.test), *data.spec.shape)).float()
+    return judged(_steps(data, state), set_aside, test, steps)
+
+
+def _steps(data: TrainingData, state: State) -> Iterator[Nll]:
+    for at in train(data, state):
+        yield partial(_nll, at)
+
+
+def _nll(state: State, x: Tensor) -> Tensor:
+    """Of the averaged weights, which are what is served."""
+    family = state.run.family
+    if not isinstance(family, Scores):
+        raise SystemExit(f"{family.family} has no likelihood")
+    c = x.new_empty((len(x), 0))
+    return -family.log_prob(state.average, x, c, Noise.rows(0, len(x)), family.ScoreOptions()).value
