@@ -43,7 +43,7 @@ from models.objectives.gaussians import standard_log_prob
 from models.objectives.importance import importance_weighted_bound, lower_bound
 from models.objectives.logit import from_reals, to_reals
 from models.objectives.masks import check_width
-from models.objectives.tails import draw_in, let_out
+from models.objectives.tails import Tails
 from models.objectives.univariate import AnyTransform, Spline
 from models.spec import DataSpec, Shape
 
@@ -77,7 +77,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
     depth: PositiveInt = Field(2, le=8)  # hidden layers
     alpha: float = Field(0.0067, ge=1e-6, lt=0.5)  # of the logit: kept to either end of bounded data
     dequantization: AnyDequantization = Uniform()  # of data with levels, and of no others
-    tails: Literal["heavy", "gaussian"] = "heavy"  # of unbounded data: Student's t, or those of the base space
+    tails: Tails = "heavy"  # of unbounded data: Student's t, or those of the base space
 
     optimizer: ClassVar[Adam] = Adam(lr=5e-3, batch_size=512, warmup=0.05, decay="cosine", weight_decay_rows=1500.0)
     ScoreOptions: ClassVar[type[Options]] = DequantizationOptions
@@ -119,7 +119,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
 
     def log_density(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         """Log p(x|c) of continuous x in data units, (B,) nats.  x: (B, *shape), c: (B, C)."""
-        v, log_det_v = self._to_reals(nets.spec, x)
+        v, log_det_v = to_reals(nets.spec, x, self.alpha, self.tails)
         z, log_det_z = nets["flow"](v, *networks.given(c))
         log_p: Tensor = standard_log_prob(z) + log_det_z + log_det_v
         return log_p
@@ -143,7 +143,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
         return sampling.decoded(self, nets)
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
-        v, _ = self._to_reals(nets.spec, x)
+        v, _ = to_reals(nets.spec, x, self.alpha, self.tails)
         z: Tensor = nets["flow"](v, *networks.given(c))[0]
         return z
 
@@ -155,18 +155,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         v = bijection(nets).inverse(z, *networks.given(c))
-        return from_reals(nets.spec, let_out(v) if self._draws_in(nets.spec) else v, self.alpha)
-
-    def _to_reals(self, spec: DataSpec, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Data units to what the network maps, (B, D), and log |det dv/dx|, (B,)."""
-        v, log_det = to_reals(spec, x, self.alpha)
-        if not self._draws_in(spec):
-            return v, log_det
-        v, log_det_tails = draw_in(v)
-        return v, log_det + log_det_tails
-
-    def _draws_in(self, spec: DataSpec) -> bool:
-        return self.tails == "heavy" and spec.low is None
+        return from_reals(nets.spec, v, self.alpha, self.tails)
 
 
 def bijection(nets: Nets) -> Bijection:

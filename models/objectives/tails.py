@@ -22,12 +22,14 @@ References:
 from __future__ import annotations
 
 from math import log
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from models.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Tails = Literal["heavy", "gaussian"]  # Student's t, or those of the base space
 
 B, NU = 3.0, 2.0
 LIMIT = 80.0  # of L: e^80 is finite in float32; v = 18 there, where no draw of a normal comes
