@@ -46,4 +46,4 @@ def judged(training: Iterable[Nll], set_aside: Tensor, test: Tensor, steps: int)
 
 @torch.no_grad()
 def _all(nll: Nll, x: Tensor) -> Tensor:
-    return torch.cat([nll(some) for some in x.split(AT_ONCE)]).double()
+    return torch.cat([nll(some) for some in torch.split(x, AT_ONCE)]).double()

@@ -30,7 +30,7 @@ def _training(x: Tensor, log_scale: float, steps: int) -> Iterator[Nll]:
     optimizer = torch.optim.Adam(flow.parameters(), lr=1e-3)
     step = 0
     while step < steps:
-        for batch in x[torch.randperm(len(x))].split(BATCH)[: steps - step]:
+        for batch in torch.split(x[torch.randperm(len(x))], BATCH)[: steps - step]:
             loss = -flow().log_prob(batch).mean()
             optimizer.zero_grad()
             loss.backward()
