@@ -4,9 +4,9 @@ A density is a generator beside its log p, so that the mean of -log p over the t
 model's. Most are a curve blurred by noise, p(x) = int N(x; gamma(t), sigma^2 I) dt, by the midpoint rule along t.
 
 References:
-    | pinwheel after Composing graphical models (Johnson et al., 2016),
-    | arXiv:1603.06277; spirals and rings after FFJORD (Grathwohl et al., 2018), arXiv:1810.01367; the funnel after
-    | Slice sampling (Neal, 2003), doi:10.1214/aos/1056562461
+    | Composing graphical models with neural networks (Johnson et al., 2016), arXiv:1603.06277: the pinwheel
+    | FFJORD (Grathwohl et al., 2018), arXiv:1810.01367: spirals and rings
+    | Slice sampling (Neal, 2003), doi:10.1214/aos/1056562461: the funnel
 """
 
 from __future__ import annotations

@@ -68,6 +68,6 @@ def _mean(results: Sequence[Kept], figure: str) -> str:
 
 
 def _table(peer: str, rows: Sequence[Sequence[str]]) -> list[str]:
-    of_each = ["worst", "s"]
-    header = ["data", "seeds", "steps", "ours, last", "best", f"{peer}, last", "best", "+-", *of_each, *of_each]
+    of_each = ["ours, worst", "s", f"{peer}, worst", "s"]
+    header = ["data", "seeds", "steps", "ours, last", "best", f"{peer}, last", "best", "+-", *of_each]
     return [f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows)]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 from sklearn.datasets import load_wine
@@ -12,6 +13,7 @@ from sklearn.datasets import load_wine
 from models.families.flow import DequantizationOptions, Flow
 from models.networks import Nets
 from models.noise import Noise
+from models.presets import PRESETS
 from models.run import Run
 from models.sampling import sample, untold
 from models.spec import DataSpec
@@ -95,3 +97,11 @@ def test_few_rows_are_not_learned_by_heart(tmp_path: Path) -> None:
     x = np.random.default_rng(0).permutation(load_wine().data)
     nets = trained(x[36:], tmp_path, steps=150)
     assert -log_prob(nets, x[:36]).mean() < gaussian_nll(x[36:], x[:36])
+
+
+@pytest.mark.parametrize("name", [name for name, preset in PRESETS.items() if isinstance(preset.run.family, Flow)])
+def test_presets_keep_what_they_were_measured_with(name: str) -> None:
+    run = PRESETS[name].run
+    assert isinstance(run.family, Flow)
+    assert run.optimizer.warmup == run.optimizer.weight_decay_rows == 0.0
+    assert run.family.tails == "gaussian" or run.data.outline(Path()).low is not None
