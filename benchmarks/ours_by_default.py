@@ -13,10 +13,11 @@ from defaults_data import Split
 from judging import Judged, Nll, judged
 from torch import Tensor
 
+from models.data import Rows
 from models.family import Scores
 from models.noise import Noise
 from models.run import Run
-from models.train import State, TrainingData, fresh, load_data, train
+from models.train import State, TrainingData, fresh, in_data_units, load_data, train
 
 
 def ours(family: str, rows: Split, seed: int, steps: int) -> Judged:
@@ -31,10 +32,11 @@ def ours(family: str, rows: Split, seed: int, steps: int) -> Judged:
             "seed": seed,
         })  # fmt: skip
         data = load_data(run, Path(folder))
-    state = fresh(run, data, torch.device("cpu"))
-    set_aside = torch.from_numpy(data.validation.x).float()
-    test = torch.from_numpy(rows.test.reshape(len(rows.test), *data.spec.shape)).float()
-    return judged(_steps(data, state), set_aside, test, steps)
+    cpu = torch.device("cpu")
+    state = fresh(run, data, cpu)
+    test = Rows(rows.test.reshape(len(rows.test), *data.spec.shape), None)
+    set_aside, test_rows = (in_data_units(data, each, cpu) for each in (data.validation, test))
+    return judged(_steps(data, state), set_aside, test_rows, steps)
 
 
 def _steps(data: TrainingData, state: State) -> Iterator[Nll]:
@@ -47,5 +49,5 @@ def _nll(state: State, x: Tensor) -> Tensor:
     family = state.run.family
     if not isinstance(family, Scores):
         raise SystemExit(f"{family.family} has no likelihood")
-    c = x.new_empty((len(x), 0))
+    c = torch.empty(len(x), 0)
     return -family.log_prob(state.average, x, c, Noise.rows(0, len(x)), family.ScoreOptions()).value
