@@ -38,7 +38,7 @@ format: $(STAMP)  ## rewrite what check would complain of, where a tool can
 proto: $(STAMP)  ## regenerate service/rpc/pb, docs/openapi.json and docs/families.md
 	$(BIN)/python -m tools.generated
 
-peers: .venv-peers/.installed  ## make .venv-peers with the servers that benchmarks/serving.py measures beside ours
+peers: .venv-peers/.installed .venv-peers-models/.installed  ## what benchmarks/serving.py and defaults.py measure beside ours
 
 .venv-peers/.installed: benchmarks/peers/requirements.txt constraints.txt
 	$(PYTHON) -m venv .venv-peers
@@ -47,5 +47,12 @@ peers: .venv-peers/.installed  ## make .venv-peers with the servers that benchma
 	.venv-peers/bin/pip install --quiet --requirement benchmarks/peers/requirements.txt
 	touch $@
 
+.venv-peers-models/.installed: benchmarks/peers/models-requirements.txt constraints.txt
+	$(PYTHON) -m venv .venv-peers-models
+	.venv-peers-models/bin/pip install --quiet --upgrade pip
+	.venv-peers-models/bin/pip install --quiet --constraint constraints.txt torch
+	.venv-peers-models/bin/pip install --quiet --constraint constraints.txt --requirement benchmarks/peers/models-requirements.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) .venv-peers
+	rm -rf $(VENV) .venv-peers .venv-peers-models

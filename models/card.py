@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from models.family import Config
 from models.json_float import JsonFloat
+from models.recorded import RecordedRun
 from models.spec import DataSpec, Shape
 
 
@@ -31,7 +30,7 @@ class ModelCard(Config):
     capabilities: tuple[str, ...]  # what the model can be asked: `models.family.capabilities`
     spec: DataSpec
     latent_shape: Shape | None  # of one code, where the family decodes
-    run: dict[str, Any]  # `models.run.Run` as JSON
+    run: RecordedRun
     notes: tuple[str, ...] = ()  # of the family, the data and `models.judgement`
     metrics: dict[str, JsonFloat]  # `models.evaluation`
     curve: Curve | None = None  # None where the family has no loss that can be held out

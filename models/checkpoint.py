@@ -35,6 +35,7 @@ from models.durable import sync
 from models.errors import BadCheckpoint, Hindered, InvalidData, LaboratoryError, hindrance
 from models.family import Decodes, Family, capabilities
 from models.networks import Nets
+from models.recorded import completed
 from models.run import Run
 from models.sealed import seal, unseal
 from models.train import State, TrainingData, fresh
@@ -182,7 +183,7 @@ def _read_state(place: Path, data: TrainingData, run: Run, device: torch.device)
         raise _unreadable("it", error) from error
     if not isinstance(header, dict) or header.pop("sha256", None) != _digest(header, payload):
         raise BadCheckpoint("its sha256 does not agree: it is torn or altered")
-    if header["run"] != run.model_dump(mode="json"):
+    if completed(header["run"]) != run.model_dump(mode="json"):
         raise BadCheckpoint("it belongs to another run")
     if header["data_fingerprint"] != data.fingerprint:
         raise BadCheckpoint("the data have changed since it was written")

@@ -38,8 +38,13 @@ class Config(NumbersOnly):
 class Adam(Config):
     """How losses are descended: Adam, one instance for each loss name.
 
+    With `weight_decay_rows` = k, each step also shrinks the weights by the learning rate times k / N (AdamW), where N
+    is the number of training rows: a Gaussian prior of the weights counts as k rows, so it holds where rows are few
+    and vanishes where they are many. Rows that are drawn afresh have no N and no decay.
+
     References:
         | Adam: A Method for Stochastic Optimization (Kingma & Ba, 2014), https://arxiv.org/abs/1412.6980
+        | Decoupled Weight Decay Regularization (Loshchilov & Hutter, 2017), https://arxiv.org/abs/1711.05101
     """
 
     lr: PositiveFloat = 1e-3
@@ -48,8 +53,12 @@ class Adam(Config):
     """Decay of the first and of the second moment."""
     batch_size: PositiveInt = Field(128, le=65536)
     """Rows of a step."""
+    warmup: float = Field(0.0, ge=0.0, lt=1.0)
+    """Share of the steps in which the learning rate rises to `lr`."""
     decay: Literal["constant", "cosine"] = "constant"
     """Learning rate over the training: constant, or a cosine to zero at its end."""
+    weight_decay_rows: float = Field(0.0, ge=0.0)
+    """Decoupled weight decay (AdamW) times the number of training rows: it fades as rows become many."""
     clip_norm: PositiveFloat = 1.0
     """Greatest norm of each loss's gradient."""
     ema: float | None = Field(None, ge=0.0, lt=1.0)

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
-from math import cos, isfinite, pi
+from math import ceil, cos, isfinite, pi
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ from models.card import Curve
 from models.data import Finite, Rows, Source, Toy
 from models.data.diagnosis import diagnose
 from models.errors import Diverged, InvalidData
-from models.family import Batch, Loss
+from models.family import Adam, Batch, Loss
 from models.networks import Nets
 from models.run import Run
 from models.spec import DataSpec
@@ -92,7 +92,14 @@ class State:
         """The Adam of a loss; its first use says which weights it moves."""
         if loss not in self.optimizers:
             adam = self.run.optimizer
-            self.optimizers[loss] = torch.optim.Adam(list(weights), lr=adam.lr, betas=adam.betas, fused=True)
+            self.optimizers[loss] = torch.optim.Adam(
+                list(weights),
+                lr=adam.lr,
+                betas=adam.betas,
+                weight_decay=weight_decay(adam, self.nets.spec.n_rows),
+                decoupled_weight_decay=True,
+                fused=True,
+            )
         return self.optimizers[loss]
 
     def weights(self, nets: tuple[str, ...]) -> list[Tensor]:
@@ -235,10 +242,16 @@ def clipped(gradients: tuple[Tensor, ...], max_norm: float) -> tuple[Tensor, ...
 
 
 def learning_rate(run: Run, step: int, total_steps: int) -> float:
-    """The learning rate of a step."""
-    if run.optimizer.decay == "constant":
-        return run.optimizer.lr
-    return run.optimizer.lr * 0.5 * (1 + cos(pi * step / total_steps))
+    """The learning rate of a step: it rises linearly while it warms up, times the decay."""
+    adam = run.optimizer
+    rising = ceil(adam.warmup * total_steps)
+    lr = adam.lr * min(1.0, (step + 1) / (rising + 1))
+    return lr if adam.decay == "constant" else lr * 0.5 * (1 + cos(pi * step / total_steps))
+
+
+def weight_decay(adam: Adam, n_rows: int | None) -> float:
+    """AdamW's decay for so many training rows; none where they are drawn afresh."""
+    return 0.0 if n_rows is None else adam.weight_decay_rows / n_rows
 
 
 @torch.no_grad()

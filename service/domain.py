@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from models.card import Curve
 from models.json_float import JsonFloat
+from models.recorded import RecordedRun
 from models.spec import DataSpec
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
@@ -98,7 +99,7 @@ class Job(Record):
     """Version that a training published, or that is sampled."""
     preset: str | None = None
     """Preset that the run came from."""
-    run: dict[str, Any] = {}
+    run: RecordedRun = {}
     """Of a training: the run."""
     ask: Sampling | None = None
     """Of a sampling: what is drawn."""
@@ -171,7 +172,7 @@ class Card(Record):
     """What its data are: shape, range, levels, condition, units."""
     latent_shape: tuple[int, ...] | None
     """Shape of one latent code."""
-    run: dict[str, Any]
+    run: RecordedRun
     """The run that trained it."""
     metrics: dict[str, JsonFloat]
     """What it reaches on held-out rows, the unit in the name."""

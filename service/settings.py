@@ -74,7 +74,7 @@ class Settings(BaseSettings):
 
     device: str = "auto"  # cpu, cuda, cuda:1; auto takes cuda where there is one
     memory_bytes: int = Field(4 * 2**30, ge=2**20)  # of models held by one worker
-    torch_threads: int = Field(1, ge=1)  # of the inference thread and of each training child
+    torch_threads: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"  # of the inference thread and of each child
     compile: Literal["auto", "off"] = "auto"  # networks that have computed for long, where it makes them faster
     training_slots: int = Field(1, ge=1)
     sampling_slots: int = Field(1, ge=1)  # of samplings into files, beside the trainings
@@ -92,6 +92,17 @@ class Settings(BaseSettings):
     pause_s: float = Field(1.0, gt=0)  # before a job is tried again on a machine at fault; doubles, to a minute
     max_attempts: int = Field(3, ge=1)  # claims of a job without progress before it fails
 
+    @property
+    def n_torch_threads(self) -> int:
+        """CPU threads of the inference thread and of each training or sampling child.
+
+        `auto` shares the cores among all that may compute at once, and keeps to OMP_NUM_THREADS where that is set.
+        """
+        if self.torch_threads != "auto":
+            return self.torch_threads
+        given = os.environ.get("OMP_NUM_THREADS", "")
+        return int(given) if given.isdecimal() and int(given) else max(1, cores() // (self.training_slots + 1))
+
     def redis_secret(self) -> str | None:
         """The password, wherever it was given."""
         if self.redis_password_file is not None:
@@ -99,6 +110,8 @@ class Settings(BaseSettings):
         return self.redis_password.get_secret_value() if self.redis_password else None
 
 
-def cores() -> int:
-    """CPU cores this process may use."""
-    return len(os.sched_getaffinity(0))
+def cores(limit: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """CPU cores this process may use: those it may run on, or fewer by a container's limit, `{quota|max} {period}`."""
+    may_run_on = len(os.sched_getaffinity(0))
+    quota, _, period = limit.read_text().partition(" ") if limit.exists() else ("max", "", "")
+    return may_run_on if quota == "max" else min(may_run_on, max(1, int(quota) // int(period)))

@@ -16,8 +16,9 @@ while its training's likelihood rose beyond the entropy). What is descended on i
 
 which keeps paths straight and even; its charts tell L beside it.
 
-v is the data normalized, or by a logit where bounded; data with levels are dequantized. A solver's error has no sign,
-so the kind of the likelihood is `estimate`, also where nothing is drawn; a row costs at most 20,000 products.
+v is the data normalized, outliers drawn in (`models.objectives.tails`), or by a logit where bounded; data with levels
+are dequantized. A solver's error has no sign, so the kind of the likelihood is `estimate`, also where nothing is drawn;
+a row costs at most 20,000 products.
 
 References:
     | Neural Ordinary Differential Equations (Chen et al., 2018), https://arxiv.org/abs/1806.07366
@@ -49,6 +50,7 @@ from models.objectives.probability_flow import (
     signs,
     solved_rows,
 )
+from models.objectives.tails import Tails
 from models.spec import DataSpec, Shape
 
 if TYPE_CHECKING:
@@ -137,6 +139,8 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
     training."""
     alpha: float = Field(0.0067, ge=1e-6, lt=0.5)
     """Share of the range that the logit keeps free at either end of bounded data."""
+    tails: Tails = "heavy"
+    """Of unbounded data: heavy, as Student's t, or those of the base space."""
 
     optimizer: ClassVar[Adam] = Adam(lr=5e-3, batch_size=256, decay="cosine")
     SampleOptions: ClassVar[type[Options]] = SolverOptions
@@ -166,7 +170,7 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
         if spec.levels is not None:
             x = dequantize(spec, x, torch.rand(x.shape, generator=batch.rng, device=x.device))
             volume = level_log_volume(spec)
-        v, log_det = to_reals(spec, x, self.alpha)
+        v, log_det = to_reals(spec, x, self.alpha, self.tails)
         probe = None
         if not is_exact(self.divergence, spec):
             probe = signs(torch.rand(v.shape, generator=batch.rng, device=v.device))
@@ -191,12 +195,18 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
 
     def encoder(self, nets: Nets, options: SolverOptions) -> Walk:
         return continuous.Transport(
-            partial(velocity, nets), options.between(DATA, NOISE), lambda x: to_reals(nets.spec, x, self.alpha)[0], same
+            partial(velocity, nets),
+            options.between(DATA, NOISE),
+            lambda x: to_reals(nets.spec, x, self.alpha, self.tails)[0],
+            same,
         )
 
     def decoder(self, nets: Nets, options: SolverOptions) -> Walk:
         return continuous.Transport(
-            partial(velocity, nets), options.between(NOISE, DATA), same, lambda v: from_reals(nets.spec, v, self.alpha)
+            partial(velocity, nets),
+            options.between(NOISE, DATA),
+            same,
+            lambda v: from_reals(nets.spec, v, self.alpha, self.tails),
         )
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
@@ -230,7 +240,7 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
         return continuous.FlowScorer(
             partial(velocity, nets),
             options.between(DATA, NOISE),
-            lambda x: to_reals(spec, x, self.alpha),
+            lambda x: to_reals(spec, x, self.alpha, self.tails),
             spec,
             (spec.size,),
             draws,

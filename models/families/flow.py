@@ -15,10 +15,10 @@ Affine couplings are Real NVP; splines make neural spline flows of all three. Wh
 way: an IAF that is sampled (a posterior of a VAE, say) is fast from the base space to the samples, whatever that way
 is named.
 
-v is the data normalized, or by a logit where bounded; data with levels are dequantized
-(`models.objectives.dequantization`), and their score is the importance-weighted bound of k draws. The default alpha of
-the logit, logit 0.0067 = -5, puts the ends of the range at the ends of the spline: bounded data often pile up at an
-end, and an edge of the density there is one the spline need not bend to fit.
+v is the data normalized, outliers drawn in (`models.objectives.tails`), or by a logit where bounded; data with levels
+are dequantized (`models.objectives.dequantization`), and their score is the importance-weighted bound of k draws. The
+default alpha of the logit, logit 0.0067 = -5, puts the ends of the range at the ends of the spline: bounded data often
+pile up at an end, and an edge of the density there is one the spline need not bend to fit.
 
 References:
     | Density estimation using Real NVP (Dinh et al., 2016), https://arxiv.org/abs/1605.08803
@@ -43,6 +43,7 @@ from models.objectives.gaussians import standard_log_prob
 from models.objectives.importance import importance_weighted_bound, lower_bound
 from models.objectives.logit import from_reals, to_reals
 from models.objectives.masks import check_width
+from models.objectives.tails import Tails
 from models.objectives.univariate import AnyTransform, Spline
 from models.spec import DataSpec, Shape
 
@@ -85,8 +86,10 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
     """Share of the range that the logit keeps free at either end of bounded data."""
     dequantization: AnyDequantization = Uniform()
     """How data with levels become continuous; of no others."""
+    tails: Tails = "heavy"
+    """Of unbounded data: heavy, as Student's t, or those of the base space."""
 
-    optimizer: ClassVar[Adam] = Adam(batch_size=512, decay="cosine")
+    optimizer: ClassVar[Adam] = Adam(lr=5e-3, batch_size=512, warmup=0.05, decay="cosine", weight_decay_rows=1500.0)
     ScoreOptions: ClassVar[type[Options]] = DequantizationOptions
     inverts: ClassVar[bool] = True
 
@@ -126,7 +129,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
 
     def log_density(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         """Log p(x|c) of continuous x in data units, (B,) nats.  x: (B, *shape), c: (B, C)."""
-        v, log_det_v = to_reals(nets.spec, x, self.alpha)
+        v, log_det_v = to_reals(nets.spec, x, self.alpha, self.tails)
         z, log_det_z = nets["flow"](v, *networks.given(c))
         log_p: Tensor = standard_log_prob(z) + log_det_z + log_det_v
         return log_p
@@ -150,7 +153,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
         return sampling.decoded(self, nets)
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
-        v, _ = to_reals(nets.spec, x, self.alpha)
+        v, _ = to_reals(nets.spec, x, self.alpha, self.tails)
         z: Tensor = nets["flow"](v, *networks.given(c))[0]
         return z
 
@@ -162,7 +165,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         v = bijection(nets).inverse(z, *networks.given(c))
-        return from_reals(nets.spec, v, self.alpha)
+        return from_reals(nets.spec, v, self.alpha, self.tails)
 
 
 def bijection(nets: Nets) -> Bijection:

@@ -6,7 +6,7 @@ ROWS = (
     preset(
         "cnf-two-moons",
         "A continuous normalizing flow, a neural ODE, of two interleaved half circles.",
-        family={"family": "cnf", "solver_steps": 4},
+        family={"family": "cnf", "tails": "gaussian", "solver_steps": 4},
         data={"source": "two_moons"},
         optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},
         budget={"steps": 900},
@@ -14,7 +14,7 @@ ROWS = (
     preset(
         "cnf-eight-gaussians",
         "A continuous normalizing flow, a neural ODE, of eight Gaussians on a circle.",
-        family={"family": "cnf", "solver_steps": 4},
+        family={"family": "cnf", "tails": "gaussian", "solver_steps": 4},
         data={"source": "eight_gaussians"},
         optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},
         budget={"steps": 900},
@@ -22,7 +22,7 @@ ROWS = (
     preset(
         "cnf-hutchinson-two-moons",
         "A continuous normalizing flow trained as FFJORD is, by Hutchinson's estimate of the divergence.",
-        family={"family": "cnf", "solver_steps": 4, "divergence": "hutchinson"},
+        family={"family": "cnf", "tails": "gaussian", "solver_steps": 4, "divergence": "hutchinson"},
         data={"source": "two_moons"},
         optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},
         budget={"steps": 900},
@@ -30,7 +30,7 @@ ROWS = (
     preset(
         "conditional-cnf-two-moons",
         "A continuous normalizing flow that is told which of two moons to draw.",
-        family={"family": "cnf", "solver_steps": 4},
+        family={"family": "cnf", "tails": "gaussian", "solver_steps": 4},
         data={"source": "two_moons", "condition": "label"},
         optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},
         budget={"steps": 600},

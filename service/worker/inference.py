@@ -79,7 +79,7 @@ class Inference(Thread):
         self._recorder = Recorder(self.telemetry, self._tracing)
         self._settings = settings
         self._device = choose_device(settings.device)
-        self._compiler = Compiler(self._device, settings.torch_threads) if settings.compile == "auto" else None
+        self._compiler = Compiler(self._device, settings.n_torch_threads) if settings.compile == "auto" else None
         self._residency = Residency(settings.store, self._device, settings.memory_bytes, self.telemetry, self._compiler)
         self._engine = Engine(self._residency, self._device)
         self._mail = Mail(settings, self.id, BLOCK_S)
@@ -99,7 +99,7 @@ class Inference(Thread):
 
     def work(self) -> None:
         """Until `stop`."""
-        torch.set_num_threads(self._settings.torch_threads)
+        torch.set_num_threads(self._settings.n_torch_threads)
         for thread in (self._watchdog, self._heart, self._postman):
             if thread.ident is None:
                 thread.start()

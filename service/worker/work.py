@@ -90,7 +90,7 @@ class Training(Work):
             model=self.attempt / "model",
             checkpoint_s=self._settings.checkpoint_s,
             device=self._settings.device,
-            torch_threads=self._settings.torch_threads,
+            torch_threads=self._settings.n_torch_threads,
             memory_bytes=self._settings.job_memory_bytes,
         )
 
@@ -129,7 +129,7 @@ class Drawing(Work):
             earlier=(*untold, *broken_off),
             rows=self.job.progress.step,
             device=self._settings.device,
-            torch_threads=self._settings.torch_threads,
+            torch_threads=self._settings.n_torch_threads,
             memory_bytes=self._settings.job_memory_bytes,
         )
 

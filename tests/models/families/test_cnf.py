@@ -199,10 +199,21 @@ def test_deceiving_four_steps_costs_more_than_it_brings(rate: float) -> None:
     assert family.jacobian * told.stretching.item() > gain
 
 
+def test_a_row_far_out_is_rare_and_not_impossible() -> None:
+    """88 deviations out, where a Gaussian tail costs 3,872 nats."""
+    x = torch.tensor([[1.0 + 88 * 2.0, -0.5]])
+    scores = [
+        float(score(family.scorer(family.build(PLANE), DensityOptions()), x, untold(1).float(), Noise.rows(0, 1)).value)
+        for family in (CNF(width=16, tails="gaussian"), CNF(width=16))
+    ]
+    assert scores[0] < -3800
+    assert -40 < scores[1] < 0
+
+
 def test_a_label_makes_a_density_of_its_own() -> None:
     """T25: each integrates to one."""
     spec = PLANE.model_copy(update={"condition": Labels(n_classes=2)})
-    family = CNF(width=16, depth=2)
+    family = CNF(width=16, depth=2, tails="gaussian")  # the grid ends where heavy tails go on
     nets, side = roughened(family, spec), torch.linspace(-7, 7, 71, dtype=torch.float64)
     x = spec.denormalize(torch.cartesian_prod(side, side))
     scorer, noise = family.scorer(nets, DensityOptions(steps=12)), Noise.rows(0, len(x))
