@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,6 +35,15 @@ class Place:
     def kill_redis(self) -> None:
         self.redis.kill()
         self.redis.wait()
+
+    def stop_redis(self) -> None:
+        """Also one that a test left paused, or that hangs in a script."""
+        self.redis.send_signal(signal.SIGCONT)
+        self.redis.terminate()
+        try:
+            self.redis.wait(10)
+        except subprocess.TimeoutExpired:
+            self.kill_redis()
 
     def start_redis(self) -> None:
         self.redis, _ = redis_server.start(self.folder / "redis")
