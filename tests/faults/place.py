@@ -49,10 +49,11 @@ class Place:
         self.redis, _ = redis_server.start(self.folder / "redis")
 
     @contextmanager
-    def worker(self) -> Iterator[subprocess.Popen[bytes]]:
+    def worker(self, redis_url: str | None = None) -> Iterator[subprocess.Popen[bytes]]:
+        """By default with the same URL."""
         environment = {
             **os.environ,
-            "PUSHFORWARD_REDIS_URL": self.settings.redis_url,
+            "PUSHFORWARD_REDIS_URL": redis_url or self.settings.redis_url,
             "PUSHFORWARD_STORE": str(self.settings.store),
             "PUSHFORWARD_DATA_ROOT": str(self.settings.data_root),
             "PUSHFORWARD_BEAT_S": "0.1",
