@@ -101,7 +101,7 @@ async def test_questions_over_a_pause_of_redis_are_answered_or_refused_and_then_
             ready = await http.get("/readyz")
         finally:
             server.resume()
-        assert (ready.status_code, ready.json()["slug"]) == (503, "unavailable")
+        assert (ready.status_code, ready.json()["type"]) == (503, "/problems/unavailable")
         for reply in await asyncio.gather(*early, *late):
             assert reply.status_code in (200, 503), reply.text
             assert reply.status_code == 503 or reply.json()["samples"] == before

@@ -13,7 +13,7 @@ from tests.faults.proxy import Proxy, proxied
 from tests.faults.test_links import FAULTS
 
 SOON_S = 40.0  # a bound for a test that fails, not a measurement
-PAUSE_S = 8.0  # longer than a lease, and than every time limit of a worker's connections
+PAUSE_S = 7.0  # longer than a lease, and than every time limit of a worker's connections
 DROPPED = "dropped an item of the queue"
 
 
