@@ -21,7 +21,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from time import monotonic
-from typing import Any, NoReturn, TypeVar, final
+from typing import Any, NoReturn, TypeVar, cast, final
 
 from service.outages import Pauses
 
@@ -52,33 +52,33 @@ class Tasks:
 
     def __init__(self) -> None:
         self._tasks: list[asyncio.Task[None]] = []
-        self._closing = False
 
     def keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Do it until `close`, beginning again whenever it ends."""
+        """Do it until `close`, or until the loop ends; it begins again whenever it ends."""
         self._tasks.append(begin(self._kept(name, work), name))
 
     async def close(self) -> None:
         """End them all."""
-        self._closing = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
 
     async def _kept(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        pauses = Pauses()
+        pauses, task = Pauses(), cast("asyncio.Task[None]", asyncio.current_task())
         while True:
-            since = monotonic()
+            since, how = monotonic(), "ended"
             try:
                 await work()
-                log.error("the task %r ended; it begins again", name)
             except asyncio.CancelledError:
-                if self._closing:
-                    raise
-                log.error("the task %r was cancelled; it begins again", name)
+                how = "was cancelled"
             except Exception:
                 log.exception("the task %r failed; it begins again", name)
+                how = ""
+            if task.cancelling():  # itself, by `close` or by a loop that ends; else what it waited for was
+                raise asyncio.CancelledError
+            if how:
+                log.error("the task %r %s; it begins again", name, how)
             if monotonic() - since > STEADY_S:
                 pauses.reset()
             await asyncio.sleep(pauses.next_s())

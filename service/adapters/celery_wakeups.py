@@ -12,7 +12,7 @@ import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, final
 
-from service.adapters.redis_client import CONNECT_S, PREFIX, broker_url
+from service.adapters.redis_client import COMMAND_S, CONNECT_S, PREFIX, broker_url
 from service.domain import Kind
 from service.settings import Settings
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TASK = "pushforward.train"
+SILENCE_S = 3  # of Redis, in whole seconds: the connection of a consumer is dropped after one to two of them
 PATIENCE = {"socket_timeout": 3.0, "connect_retries_timeout": 1.0, "interval_start": 0.1}  # of a door that publishes
 
 
@@ -80,10 +81,10 @@ def celery_app(settings: Settings) -> Celery:
             "visibility_timeout": 120,  # safe because messages are acknowledged early and never delayed
             "unacked_restore_interval": 10,
             "unacked_restore_throttle": 1,
-            "socket_timeout": 10.0,
+            "socket_timeout": COMMAND_S,
             "socket_connect_timeout": CONNECT_S,
             "socket_keepalive": True,
-            "health_check_interval": 10,
+            "health_check_interval": SILENCE_S,
             "retry_on_timeout": False,
             "global_keyprefix": PREFIX,
             "priority_steps": [0],

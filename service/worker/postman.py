@@ -50,8 +50,8 @@ class Postman(Thread):
                 self._mail.post([sending])
             except redis.RedisError as error:
                 log.debug("a reply comes back: %s", error)
-                self._mail.reconnect()
                 self._returned.append(sending)
+                self._mail.reconnect()
             except Exception:
                 log.exception("a reply cannot be sent")
             finally:

@@ -84,7 +84,7 @@ class Reconciler(Thread):
     ) -> None:
         super().__init__("reconciler")
         self._free = free
-        self._untaken_since: dict[Kind, float] = {}
+        self._untaken_looks: dict[Kind, int] = {}
         self._runs = runs
         self._settings = settings
         self._wake = wake
@@ -97,7 +97,7 @@ class Reconciler(Thread):
             try:
                 self.reconcile()
             except Unavailable:
-                self._untaken_since.clear()
+                self._untaken_looks.clear()
                 self._expire_from = monotonic() + self._settings.lease_s
             except Exception:
                 log.exception("the reconciler goes on after a defect")
@@ -109,9 +109,11 @@ class Reconciler(Thread):
         self.stopping.set()
 
     def untaken_s(self) -> float:
-        """How long wake-ups have waited although a slot was free: whoever should take them does not work."""
-        since = min(self._untaken_since.values(), default=None)
-        return 0.0 if since is None else monotonic() - since
+        """How long wake-ups have waited although a slot was free: whoever should take them does not work.
+
+        It counts looks, not seconds: a process that was stopped itself, and goes on, has missed nothing.
+        """
+        return max(0, max(self._untaken_looks.values(), default=0) - 1) * self._settings.reconcile_s
 
     def reconcile(self) -> None:
         """One round. Raises Unavailable."""
@@ -132,10 +134,8 @@ class Reconciler(Thread):
     def _look_at_queue(self) -> None:
         """A consumer that takes nothing, although it could, ends the process with it."""
         for kind in KINDS:
-            if self._free(kind) > 0 and self._runs.waiting(kind):
-                self._untaken_since.setdefault(kind, monotonic())
-            else:
-                self._untaken_since.pop(kind, None)
+            untaken = self._free(kind) > 0 and self._runs.waiting(kind) > 0
+            self._untaken_looks[kind] = self._untaken_looks.get(kind, 0) + 1 if untaken else 0
         if self.untaken_s() > self._settings.hang_s:
             end_process(f"jobs wait, a slot is free, and none was taken for {self.untaken_s():.0f} s")
 

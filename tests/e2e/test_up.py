@@ -1,5 +1,6 @@
 """`pushforward up`: all of it comes up, comes up again, and leaves nothing behind."""
 
+import asyncio
 import os
 import re
 import signal
@@ -15,6 +16,8 @@ import pytest
 from service.client import Client
 from service.local import is_ready
 from tests.e2e.running import ROOT, Up, start_up, stop_up
+
+PAUSE_S = 5.0  # of Redis
 
 RUN = {
     "family": {"family": "vae", "latent": 2, "width": 16, "likelihood": {"likelihood": "gaussian"}},
@@ -76,6 +79,35 @@ def test_a_child_that_dies_is_started_again_and_said_so(up: Up, client: Client, 
     wait_for(lambda: [child for child in children_of(up, name) if child.pid != victim.pid], "no new child")
     wait_for(lambda: is_ready(up.place), "the service did not come back")
     assert client.get("/families")["families"]
+
+
+async def test_questions_over_a_pause_of_redis_are_answered_or_refused_and_then_all_is_well(
+    up: Up, client: Client
+) -> None:
+    assert list(client.watch(client.train("paused", run=RUN)["id"]))
+    question = {"model": "paused@1", "n": 2, "seed": 1}
+    (server,) = children_of(up, "redis")
+    async with httpx.AsyncClient(base_url=up.place.url, timeout=60, trust_env=False) as http:
+
+        async def ask() -> httpx.Response:
+            return await http.post("/sample", json=question)
+
+        before = (await ask()).json()["samples"]
+        server.suspend()
+        try:
+            early = [asyncio.create_task(ask()) for _ in range(4)]
+            await asyncio.sleep(PAUSE_S)
+            late = [asyncio.create_task(ask()) for _ in range(4)]
+            ready = await http.get("/readyz")
+        finally:
+            server.resume()
+        assert (ready.status_code, ready.json()["type"]) == (503, "/problems/unavailable")
+        for reply in await asyncio.gather(*early, *late):
+            assert reply.status_code in (200, 503), reply.text
+            assert reply.status_code == 503 or reply.json()["samples"] == before
+            assert reply.status_code == 200 or int(reply.headers["retry-after"]) > 0
+        wait_for(lambda: is_ready(up.place), "the service did not come back", 20)
+        assert [(await ask()).json()["samples"] for _ in range(20)] == [before] * 20
 
 
 def test_following_a_job_outlasts_the_gateway(up: Up, client: Client) -> None:

@@ -12,5 +12,4 @@ from tests.faults.place import Place
 def place(tmp_path: Path) -> Iterator[Place]:
     place = Place(tmp_path)
     yield place
-    place.redis.terminate()
-    place.redis.wait(10)
+    place.stop_redis()

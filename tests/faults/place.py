@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,14 +36,24 @@ class Place:
         self.redis.kill()
         self.redis.wait()
 
+    def stop_redis(self) -> None:
+        """Also one that a test left paused, or that hangs in a script."""
+        self.redis.send_signal(signal.SIGCONT)
+        self.redis.terminate()
+        try:
+            self.redis.wait(10)
+        except subprocess.TimeoutExpired:
+            self.kill_redis()
+
     def start_redis(self) -> None:
         self.redis, _ = redis_server.start(self.folder / "redis")
 
     @contextmanager
-    def worker(self) -> Iterator[subprocess.Popen[bytes]]:
+    def worker(self, redis_url: str | None = None) -> Iterator[subprocess.Popen[bytes]]:
+        """By default with the same URL."""
         environment = {
             **os.environ,
-            "PUSHFORWARD_REDIS_URL": self.settings.redis_url,
+            "PUSHFORWARD_REDIS_URL": redis_url or self.settings.redis_url,
             "PUSHFORWARD_STORE": str(self.settings.store),
             "PUSHFORWARD_DATA_ROOT": str(self.settings.data_root),
             "PUSHFORWARD_BEAT_S": "0.1",

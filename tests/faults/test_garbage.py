@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -46,8 +47,20 @@ NO_MESSAGES = (
 )
 
 
-async def test_what_is_no_message_on_the_queue_is_dropped_and_the_worker_goes_on(place: Place) -> None:
-    with place.worker() as process, redis.Redis.from_url(place.settings.redis_url) as client:
+@pytest.fixture(scope="module")
+def taking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, subprocess.Popen[bytes]]]:
+    """One worker for both tests of its consumer; the second ends it."""
+    place = Place(tmp_path_factory.mktemp("taking"))
+    with place.worker() as process:
+        yield place, process
+    place.stop_redis()
+
+
+async def test_what_is_no_message_on_the_queue_is_dropped_and_the_worker_goes_on(
+    taking: tuple[Place, subprocess.Popen[bytes]],
+) -> None:
+    place, process = taking
+    with redis.Redis.from_url(place.settings.redis_url) as client:
         for item in NO_MESSAGES:
             client.lpush("pf:train", item)
         await place.until_all_told()
@@ -65,13 +78,15 @@ async def test_what_is_no_message_on_the_queue_is_dropped_and_the_worker_goes_on
         assert process.poll() is None
 
 
-async def test_a_worker_that_cannot_go_on_does_not_end_with_exit_code_0(place: Place) -> None:
+async def test_a_worker_that_cannot_go_on_does_not_end_with_exit_code_0(
+    taking: tuple[Place, subprocess.Popen[bytes]],
+) -> None:
     """Its parent would take that for a wish."""
-    with place.worker() as process:
-        await until_alive(place.settings)
-        with redis.Redis.from_url(place.settings.redis_url) as client:
-            client.acl_setuser("default", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-brpop"])
-        assert await asyncio.to_thread(process.wait, 60) != 0
+    place, process = taking
+    await until_alive(place.settings)
+    with redis.Redis.from_url(place.settings.redis_url) as client:
+        client.acl_setuser("default", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-brpop"])
+    assert await asyncio.to_thread(process.wait, 60) != 0
 
 
 def wrong_types(client: Any, key: str) -> Iterator[None]:

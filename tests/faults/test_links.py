@@ -128,9 +128,10 @@ async def test_frames_that_a_dead_connection_of_the_worker_took_are_answered(way
 async def test_after_a_pause_of_redis_questions_are_answered(
     place: Place, monkeypatch: pytest.MonkeyPatch, pause_s: float
 ) -> None:
-    """The last is longer than every time limit of a connection."""
+    """The last is longer than every time limit: of a connection, of a beat, of questions that wait."""
     for module in ("redis_link", "redis_pipe", "redis_client"):
         monkeypatch.setattr(f"service.adapters.{module}.COMMAND_S", 0.5)
+    monkeypatch.setattr("service.adapters.redis_asks.OUTAGE_S", 1.0)
     put_model(place.settings.store)
     settings = place.settings.model_copy(update={"beat_s": 0.2, "device": "cpu"})
     asks = RedisAsks(settings)
@@ -139,12 +140,15 @@ async def test_after_a_pause_of_redis_questions_are_answered(
         await asks.ask(ONE, timeout_s=20)
         place.redis.send_signal(signal.SIGSTOP)
         waiting = asyncio.create_task(asks.ask(Question(MOONS, "sample", 3, 2), timeout_s=20))
+        late = asyncio.create_task(asks.ask(Question(MOONS, "sample", 4, 2), timeout_s=1.0))
         await asyncio.sleep(pause_s)
         place.redis.send_signal(signal.SIGCONT)
         await until_answered(asks)
         await until_reached(asks)
         [outcome] = await asyncio.gather(waiting, return_exceptions=True)
         assert not isinstance(outcome, BaseException) or isinstance(outcome, Unavailable)
+        [outcome] = await asyncio.gather(late, return_exceptions=True)
+        assert not isinstance(outcome, BaseException) or isinstance(outcome, Unavailable | TimedOut)
         await asks.close()
         await asyncio.to_thread(thread.stop)
 

@@ -44,9 +44,9 @@ async def test_a_whole_worker_told_to_stop_while_redis_is_away_writes_few_lines(
         await place.until_checkpointed(job)
         before = len((place.folder / "worker.log").read_text().splitlines())
         place.kill_redis()
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(0.3)
         process.terminate()
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(2.0)
         place.start_redis()
         assert await asyncio.to_thread(process.wait, 60) is not None
     lines = (place.folder / "worker.log").read_text().splitlines()[before:]

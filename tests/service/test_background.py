@@ -50,6 +50,28 @@ async def test_a_task_that_fails_again_and_again_pauses_in_between() -> None:
     assert 1 <= begun[0] <= 8
 
 
+@pytest.mark.parametrize("way", ["await asyncio.sleep(60)", "await swallows()"])
+def test_a_loop_that_ends_in_an_error_does_not_wait_for_its_kept_tasks(way: str) -> None:
+    """Whoever would have closed them never comes to it."""
+    program = f"""
+import asyncio
+from service.background import Tasks
+async def swallows():
+    try: await asyncio.sleep(60)
+    except asyncio.CancelledError: pass
+async def work():
+    {way}
+async def main():
+    Tasks().keep("a task", work)
+    await asyncio.sleep(0.05)
+    raise ZeroDivisionError
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=50)
+    assert done.returncode == 1
+    assert done.stderr.endswith("ZeroDivisionError\n")
+
+
 class Failing(Thread):
     """Fails three times, then ends."""
 

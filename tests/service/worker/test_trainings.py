@@ -1,13 +1,17 @@
 """`service.worker.trainings`: what the reconciler does, and does not."""
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
+import redis
 
 from service.adapters.memory import MemoryJobs
 from service.adapters.redis_jobs import RedisRuns
+from service.background import EX_SOFTWARE
 from service.domain import State
 from service.errors import Unavailable
 from service.ports import NewJob
@@ -60,6 +64,46 @@ def test_a_round_without_redis_is_unavailable_and_the_thread_lives_on() -> None:
     reconciler.stop()
     reconciler.join(5)
     assert not reconciler.is_alive()
+
+
+def test_wake_ups_that_wait_although_a_slot_is_free_are_counted_until_one_is_taken(redis_url: str) -> None:
+    settings, free = Settings(redis_url=redis_url, reconcile_s=2.0), [1]
+    reconciler = Reconciler(RedisRuns(settings), settings, lambda *_: None, free=lambda _: free[0])
+
+    def seen() -> float:
+        reconciler.reconcile()
+        return reconciler.untaken_s()
+
+    with redis.Redis.from_url(redis_url) as client:
+        assert seen() == 0.0
+        client.lpush("pf:train", "a wake-up")
+        assert [seen(), seen(), seen()] == [0.0, 2.0, 4.0]
+        free[0] = 0
+        assert seen() == 0.0
+        free[0] = 1
+        assert [seen(), seen()] == [0.0, 2.0]
+        client.delete("pf:train")
+        assert seen() == 0.0
+
+
+def test_a_consumer_that_takes_nothing_ends_its_process(redis_url: str, tmp_path: Path) -> None:
+    program = """
+import logging, threading
+from service.adapters.redis_jobs import RedisRuns
+from service.settings import Settings
+from service.worker.trainings import Reconciler
+logging.basicConfig()
+settings = Settings(hang_s=0.2, reconcile_s=0.02)
+Reconciler(RedisRuns(settings), settings, print, free=lambda _: 1).start()
+threading.Event().wait(60)
+"""
+    with redis.Redis.from_url(redis_url) as client:
+        client.lpush("pf:train", "a wake-up")
+    environment = {**os.environ, "PUSHFORWARD_REDIS_URL": redis_url, "PUSHFORWARD_STORE": str(tmp_path)}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=50)
+    assert done.returncode == EX_SOFTWARE
+    assert "jobs wait, a slot is free, and none was taken" in done.stderr
 
 
 def test_a_draining_worker_claims_nothing(tmp_path: Path) -> None:
