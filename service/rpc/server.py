@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from service.application import Application
 from service.domain import State
 from service.errors import Failed, ServiceError, Unavailable
-from service.rpc import convert, status
+from service.rpc import convert, reflection, status
 from service.rpc.pb import pushforward_pb2 as pb
 from service.rpc.pb import pushforward_pb2_grpc as pb_grpc
 from service.settings import Settings
@@ -252,7 +251,7 @@ class Door:
         self._server = grpc.aio.server(options=_options(settings, shared))
         pb_grpc.add_PushforwardServicer_to_server(Servicer(application, telemetry, closing, tracing), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        reflection.enable(self._server, (SERVICE, health.SERVICE_NAME))
         host = f"[{settings.grpc_host}]" if ":" in settings.grpc_host else settings.grpc_host
         try:
             self.port = self._server.add_insecure_port(f"{host}:{settings.grpc_port}")
