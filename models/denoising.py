@@ -10,7 +10,7 @@ The last two begin no fainter than alpha = `FAINTEST`: beyond it the flow moves 
 data's scale, and the cosine schedule, whose alpha_T is 5e-5, would spend a third of the steps there.
 
 Defaults are chosen by the spread of what samplers make of Gaussian data by their exact denoiser
-(`benchmarks/samplers.py`, docs/results/samplers.md): `ode`, twelve steps of four network calls each, is within 1 % of
+(`benchmarks/samplers.py`, docs/results/samplers.md): `ode`, twelve steps of four forward passes each, is within 1 % of
 what its first level allows, at the cost of 50 steps of DDIM, which narrow data by 3 to 30 %.
 """
 
@@ -59,7 +59,7 @@ class DenoisingOptions(Options):
     """How noise becomes data."""
 
     sampler: SamplerName = "ode"
-    # None: 12 for ode (four network calls each), 24 dpm_solver, 32 heun, 50 ddim, else all T; 32 for adaptive
+    # None: 12 for ode (four forward passes each), 24 dpm_solver, 32 heun, 50 ddim, else all T; 32 for adaptive
     steps: PositiveInt | None = Field(None, le=4000)
     grid: GridName | None = None  # where they lie. None: log_snr for heun, dpm_solver and ode, else levels
     eta: float = Field(0.0, ge=0.0, le=1.0)  # of ddim: from its deterministic map, 0, to ancestral sampling, 1
@@ -106,7 +106,7 @@ class LikelihoodOptions(Options):
     """How log p is found. The cost grows as `steps` x `draws`."""
 
     method: Literal["flow", "bound"] = "flow"  # an estimate by the probability flow, or the variational lower bound
-    steps: int = Field(16, ge=4, le=200)  # of the flow, four network calls each; levels of the bound, one call each
+    steps: int = Field(16, ge=4, le=200)  # of the flow, four forward passes each; levels of the bound, one call each
     draws: int = Field(4, ge=1, le=64)  # averaged, of what is random: the place within the level, the probe, the noise
     divergence: Literal["auto", "exact", "hutchinson"] = "auto"  # of the flow. auto: exact for rows of up to 8 elements
 
@@ -119,7 +119,7 @@ class LikelihoodOptions(Options):
 class InversionOptions(Options):
     """How data become codes, and codes data: by default as the default sampler leads its draws."""
 
-    solver: Literal["rk4", "ddim"] = "rk4"  # four network calls a step, or one
+    solver: Literal["rk4", "ddim"] = "rk4"  # four forward passes a step, or one
     steps: int = Field(12, ge=1, le=1000)
 
     def levels(self, schedule: Floats) -> Floats:

@@ -188,9 +188,9 @@ class Reconstruct(Ask):
 
 
 class Interpolate(Ask):
-    """Walk from one data point to another (`start`, `end`), or from one sample to another (`start_seed`, `end_seed`).
+    """Interpolate from one row to another (`start`, `end`), or from one sample to another (`start_seed`, `end_seed`).
 
-    `steps` rows, both ends included. `slerp` walks the great circle between the latent codes, `linear` the chord;
+    `steps` rows, both ends included. `slerp` takes the great circle between the latent codes, `linear` the chord;
     without a `path`, the one that suits the model's codes.
     """
 

@@ -141,11 +141,11 @@ class Worker(Record):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Where an answer's time went, in milliseconds. `batch_rows` is the rows that shared its largest network call."""
+    """Where an answer's time went, in milliseconds. `batch_rows` is the rows that shared its largest forward pass."""
 
     linger_ms: float  # at the gateway, behind a frame of its key that was under way
     queue_ms: float  # on the way to a worker, at it, and on the way back
-    compute_ms: float  # in network calls, shared ones counted whole
+    compute_ms: float  # in forward passes, shared ones counted whole
     total_ms: float  # all of it
     batch_rows: int
 
@@ -162,7 +162,7 @@ class Question:
     op: Op
     rows: int  # of the answer
     seed: int  # of its noise
-    options: Mapping[str, Any] = field(default_factory=dict)  # JSON; equal options may share a network call
+    options: Mapping[str, Any] = field(default_factory=dict)  # JSON; equal options may share a forward pass
     # rows first: x | z | start and end, one row each; and condition (rows, V), labels as numbers. Codes are float32,
     # data and conditions what their model holds them in.
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)

@@ -189,7 +189,7 @@ class Sharing(Thread):
         try:
             self._metrics.share(ended=ended)
         except OSError as error:
-            log.debug("what was counted is not told: %s", error)
+            log.debug("the metrics cannot be written: %s", error)
 
 
 def _empty(family: Family) -> Family:

@@ -37,7 +37,7 @@ def loads(body: bytes) -> np.ndarray:
     try:
         return flat.reshape(shape, order="F" if fortran else "C")
     except ValueError as error:  # no bytes are promised, or few, but more axes or longer ones than there can be
-        raise Malformed(f"the array's shape cannot be: {error}") from error
+        raise Malformed(f"the array's shape is not possible: {error}") from error
 
 
 def header(shape: tuple[int, ...], dtype: np.dtype) -> bytes:

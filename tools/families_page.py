@@ -27,7 +27,7 @@ def page(application: Any) -> Iterator[str]:
         cls = FAMILIES[card.family]
         yield from ("", f"## {card.family}", "", card.summary, "")
         told = " Takes a condition." if card.takes_condition else ""
-        yield f"Can be asked to: {', '.join(card.capabilities)}.{told}"
+        yield f"Operations: {', '.join(card.capabilities)}.{told}"
         yield from presets(card.family)
         yield from fields("", card.schema)
         yield from parts(card.schema)
@@ -74,7 +74,7 @@ def part(value: str, defs: dict[str, Any], definition: str, *, tag: dict[str, An
     for name, field in schema.get("properties", {}).items():
         if name != tag["propertyName"]:
             chosen = default(field)
-            yield f"  - `{name}`: {kind(field)}" + (f"; {chosen} unless told otherwise" if chosen else "")
+            yield f"  - `{name}`: {kind(field)}" + (f"; default {chosen}" if chosen else "")
 
 
 def default(field: dict[str, Any]) -> str:

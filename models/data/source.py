@@ -58,7 +58,7 @@ class Source(Config, ABC):
     """Where data come from."""
 
     source: str  # a Literal with a default in each final source
-    condition: Literal["label"] | None = None  # what a model is told beside each row
+    condition: Literal["label"] | None = None  # what a model is given beside each row
 
     @abstractmethod
     def outline(self, root: Path) -> DataSpec:

@@ -70,7 +70,7 @@ class SolverOptions(Options):
     """How closely the flow is followed."""
 
     solver: Literal["rk4", "adaptive"] = "rk4"
-    steps: int = Field(32, ge=2, le=400)  # of rk4, four network calls each; of adaptive, attempts at most, seven each
+    steps: int = Field(32, ge=2, le=400)  # of rk4, four forward passes each; of adaptive, attempts at most, seven each
     tolerance: float = Field(1e-5, ge=1e-6, le=0.1)  # of adaptive: of the error of one step
 
     @model_validator(mode="after")

@@ -160,7 +160,7 @@ ROWS = (
     ),
     preset(
         "conditional-flow-two-moons",
-        "A neural spline flow of each of two half circles, told which.",
+        "A neural spline flow of each of two half circles, given which.",
         family={"family": "flow", "n_transforms": 3},
         data={"source": "two_moons", "condition": "label"},
         optimizer={"lr": 2e-3, "batch_size": 512, "decay": "cosine"},

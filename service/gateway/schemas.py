@@ -44,7 +44,7 @@ class CodesBody(BaseModel):
 
 
 class PointsBody(BaseModel):
-    """Data decoded, reconstructed or walked through."""
+    """Data decoded, reconstructed or interpolated."""
 
     model: str
     x: Rows  # [n, *shape]

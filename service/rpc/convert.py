@@ -94,7 +94,7 @@ def array(tensor: pb.Tensor, field: str) -> np.ndarray:
     try:
         return np.frombuffer(tensor.data, dtype).reshape(shape)
     except ValueError as error:  # no bytes are promised, or few, but more axes or longer ones than there can be
-        raise Invalid.field(f"{field}.shape", f"cannot be: {error}") from error
+        raise Invalid.field(f"{field}.shape", f"is not possible: {error}") from error
 
 
 def from_struct(struct: Struct) -> dict[str, Any]:
