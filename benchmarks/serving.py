@@ -173,7 +173,7 @@ def _sample_rows(bench: Bench, npy: Mapping[str, Sequence[float]]) -> Iterator[R
 
 
 def likelihood(bench: Bench) -> None:
-    """Rows of npy in, npy out, beside the same network called in this process."""
+    """Rows of npy in, npy out, beside the same forward passed in this process."""
     x = np.random.default_rng(1).random((LIKELIHOOD_ROWS, in_process.SIZE), dtype=np.float32)
     stream = BytesIO()
     np.save(stream, x)

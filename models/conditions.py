@@ -83,7 +83,7 @@ class Labels(Condition):
 
 @final
 class Vector(Condition):
-    """Numbers, seen by networks as (told - shift) / scale."""
+    """Numbers, seen by networks as (condition - shift) / scale."""
 
     kind: Literal["vector"] = "vector"
     shift: tuple[float, ...]

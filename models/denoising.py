@@ -10,7 +10,7 @@ The last two begin no fainter than alpha = `FAINTEST`: beyond it the flow moves 
 data's scale, and the cosine schedule, whose alpha_T is 5e-5, would spend a third of the steps there.
 
 Defaults are chosen by the spread of what samplers make of Gaussian data by their exact denoiser
-(`benchmarks/samplers.py`, docs/results/samplers.md): `ode`, twelve steps of four network calls each, is within 1 % of
+(`benchmarks/samplers.py`, docs/results/samplers.md): `ode`, twelve steps of four forward passes each, is within 1 % of
 what its first level allows, at the cost of 50 steps of DDIM, which narrow data by 3 to 30 %.
 """
 

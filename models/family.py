@@ -149,7 +149,7 @@ class Family(Config, ABC):
 
 
 class Conditions:
-    """Is told a condition beside each row; data with a condition need such a family."""
+    """Takes a condition beside each row; data with a condition need such a family."""
 
     @property
     def answers_without(self) -> bool:

@@ -94,5 +94,5 @@ def states(sampler: Sampler, noise: Noise, c: Tensor) -> Iterator[State]:
 
 
 def untold(rows: Noise | Tensor) -> Tensor:
-    """C of rows that are told nothing, (B, 0)."""
+    """C of rows without a condition, (B, 0)."""
     return torch.empty(len(rows), 0, device=rows.device)

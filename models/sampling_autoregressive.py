@@ -1,6 +1,6 @@
 """Sampling element by element: step k draws the k-th element given those before it.
 
-A network call gives the parameters of all elements, of which each row uses those of its own place: rows at different
+A forward pass gives the parameters of all elements, of which each row uses those of its own place: rows at different
 places share a call.
 """
 

@@ -1,7 +1,7 @@
 """Step-wise maps of rows without randomness: data to codes, codes to data.
 
 As with samplers (`models.sampling`), rows at different steps share one call and never look at one another. A map that
-is one network call says so by `OneCall`, with `steps == 0`: its state is what it is given, and `finish` is all of it.
+is one forward pass says so by `OneCall`, with `steps == 0`: its state is what it is given, and `finish` is all of it.
 """
 
 from __future__ import annotations

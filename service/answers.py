@@ -124,7 +124,7 @@ class Codes(Answer):
 @final
 @dataclass(frozen=True)
 class Points(Answer):
-    """Data decoded, reconstructed or walked through."""
+    """Data decoded, reconstructed or interpolated."""
 
     x: np.ndarray  # (n, *shape), `DataSpec.dtype`
     spec: DataSpec

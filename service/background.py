@@ -126,7 +126,7 @@ def begin_thread(name: str, work: Callable[[], None], *, vital: bool) -> threadi
         except BaseException:
             log.exception("the thread %r failed", name)
             if vital:
-                end_process(f"there is no doing without the thread {name!r}")
+                end_process(f"the process cannot work without the thread {name!r}")
 
     thread = threading.Thread(target=run, name=name, daemon=True)
     thread.start()

@@ -51,7 +51,7 @@ class Client:
         try:
             self._http = httpx.Client(base_url=url, timeout=timeout_s)
         except httpx.InvalidURL as error:
-            raise Unreachable(f"{url!r} is no address: {error}") from error
+            raise Unreachable(f"{url!r} is not an address: {error}") from error
 
     def __enter__(self) -> Self:
         return self

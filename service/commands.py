@@ -115,7 +115,12 @@ class _OrChanges:
     """In the schema: a run, or fields of a preset's run."""
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        changes = {"type": "object", "additionalProperties": True, "description": "beside `preset`: fields to change"}
+        changes = {
+            "title": "RunChanges",
+            "type": "object",
+            "additionalProperties": True,
+            "description": "beside `preset`: fields to change",
+        }
         return {"anyOf": [handler(core), changes]}
 
 
@@ -204,9 +209,9 @@ class Reconstruct(Ask):
 
 
 class Interpolate(Ask):
-    """Walk from one data point to another (`start`, `end`), or from one sample to another (`start_seed`, `end_seed`).
+    """Interpolate from one row to another (`start`, `end`), or from one sample to another (`start_seed`, `end_seed`).
 
-    `steps` rows, both ends included. `slerp` walks the great circle between the latent codes, `linear` the chord;
+    `steps` rows, both ends included. `slerp` takes the great circle between the latent codes, `linear` the chord;
     without a `path`, the one that suits the model's codes.
     """
 

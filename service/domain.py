@@ -227,7 +227,7 @@ class Worker(Record):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Where an answer's time went, in milliseconds. `batch_rows` is the rows that shared its largest network call."""
+    """Where an answer's time went, in milliseconds. `batch_rows` is the rows that shared its largest forward pass."""
 
     __pydantic_config__: ClassVar = ConfigDict(use_attribute_docstrings=True)
 
@@ -255,7 +255,7 @@ class Question:
     op: Op
     rows: int  # of the answer
     seed: int  # of its noise
-    options: Mapping[str, Any] = field(default_factory=dict)  # JSON; equal options may share a network call
+    options: Mapping[str, Any] = field(default_factory=dict)  # JSON; equal options may share a forward pass
     # rows first: x | z | start and end, one row each; and condition (rows, V), labels as numbers. Codes are float32,
     # data and conditions what their model holds them in.
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)

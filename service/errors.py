@@ -87,9 +87,9 @@ class Malformed(ServiceError):
 
 
 class NotFound(ServiceError):
-    """No such thing."""
+    """What the request names does not exist."""
 
-    kind, slug, title = Kind.NOT_FOUND, "not-found", "There is no such thing"
+    kind, slug, title = Kind.NOT_FOUND, "not-found", "Not found"
 
 
 class Unsupported(ServiceError):
@@ -137,13 +137,13 @@ class Forbidden(ServiceError):
 class UnsupportedMedia(ServiceError):
     """A format this door does not read."""
 
-    kind, slug, title = Kind.UNSUPPORTED_MEDIA, "unsupported-media", "This body format is not read here"
+    kind, slug, title = Kind.UNSUPPORTED_MEDIA, "unsupported-media", "The format of the body is not supported"
 
 
 class NotAcceptable(ServiceError):
     """A format this answer cannot take."""
 
-    kind, slug, title = Kind.NOT_ACCEPTABLE, "not-acceptable", "The answer cannot take this format"
+    kind, slug, title = Kind.NOT_ACCEPTABLE, "not-acceptable", "The reply has no such format"
 
 
 class Overloaded(ServiceError):

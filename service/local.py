@@ -206,5 +206,5 @@ def _check_ports(place: Place) -> None:
                 probe.bind(("127.0.0.1", port))
             except OSError as error:
                 raise CannotStart(
-                    f"port {port} cannot be had ({error.strerror}); choose others with --http-port and --grpc-port"
+                    f"port {port} is not available ({error.strerror}); choose others with --http-port and --grpc-port"
                 ) from None

@@ -223,7 +223,7 @@ class Sharing(Thread):
         try:
             self._metrics.share(ended=ended)
         except OSError as error:
-            log.debug("what was counted is not told: %s", error)
+            log.debug("the metrics cannot be written: %s", error)
 
 
 def _model_of(family: Family, labels: Labels) -> str:

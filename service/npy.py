@@ -31,7 +31,7 @@ def loads(body: bytes) -> np.ndarray:
     try:
         return flat.reshape(shape, order="F" if fortran else "C")
     except ValueError as error:  # no bytes are promised, or few, but more axes or longer ones than there can be
-        raise Malformed(f"the array's shape cannot be: {error}") from error
+        raise Malformed(f"the array's shape is not possible: {error}") from error
 
 
 def _read_header(stream: BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:

@@ -167,7 +167,7 @@ class Subject:
         return spec.levels is not None and isinstance(self.family, Scores) and self.family.scores_only_levels(spec)
 
     def _options(self, ask: AnyAsk) -> dict[str, Any]:
-        """The options with their defaults, so that equal ones may share a network call."""
+        """The options with their defaults, so that equal ones may share a forward pass."""
         if not ask.options and ask.op in self.defaults:
             return self.defaults[ask.op]
         wanted = option_types(type(self.family)).get(ask.op, Options)
@@ -188,18 +188,19 @@ class Subject:
         """A question of an interpolation."""
         natural = self.family.natural_path if isinstance(self.family, Decodes) else None
         options: dict[str, Any] = {"steps": ask.steps, "path": ask.path or natural}
-        self.conditioning.single(ask.condition, of="a walk")
+        self.conditioning.single(ask.condition, of="an interpolation")
         condition = self._condition(ask, ask.steps)
         if ask.start is None or ask.end is None:
             if "sample" not in self.card.capabilities:
                 raise Unsupported(
-                    f"{self.card.family} cannot sample, so it cannot walk between seeds; give start and end, two rows"
+                    f"{self.card.family} cannot sample, so it cannot interpolate between seeds; "
+                    "give start and end, two rows"
                 )
             options |= {"start_seed": ask.start_seed, "end_seed": ask.end_seed}
             return Question(self.card.reference, ask.op, ask.steps, 0, options, condition)
         if "encode" not in self.card.capabilities:
             raise Unsupported(
-                f"{self.card.family} cannot encode, so it cannot walk between data points; give start_seed and end_seed"
+                f"{self.card.family} cannot encode, so it cannot interpolate between rows; give start_seed and end_seed"
             )
         ends = {"start": ask.start[None], "end": ask.end[None]}
         for name, row in ends.items():

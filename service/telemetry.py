@@ -1,4 +1,4 @@
-"""What the doors measure. Times are seconds, as Prometheus wants them."""
+"""What the APIs measure. Times are seconds, as Prometheus wants them."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Telemetry:
         )
         self._linger_s = _asks("linger_seconds", "At the gateway, behind other questions of its key.", SECONDS)
         self._queue_s = _asks("queue_seconds", "On the way to a worker, waiting there, and on the way back.", SECONDS)
-        self._compute_s = _asks("compute_seconds", "In network calls, shared ones counted whole.", SECONDS)
+        self._compute_s = _asks("compute_seconds", "In forward passes, shared ones counted whole.", SECONDS)
         self._total_s = _asks("total_seconds", "From the gateway and back to it.", SECONDS)
-        self._rows = _asks("batch_rows", "Rows that shared an ask's largest network call.", ROWS)
+        self._rows = _asks("batch_rows", "Rows that shared an ask's largest forward pass.", ROWS)
         self._refusals = Family(
             "counter",
             "pushforward_ask_refusals_total",

@@ -27,7 +27,7 @@ def page(application: Any) -> Iterator[str]:
         cls = FAMILIES[card.family]
         yield from ("", f"## {card.family}", "", card.summary, "")
         told = " Takes a condition." if card.takes_condition else ""
-        yield f"Can be asked to: {', '.join(card.capabilities)}.{told}"
+        yield f"Operations: {', '.join(card.capabilities)}.{told}"
         yield from presets(card.family)
         yield from fields("", card.schema)
         yield from parts(card.schema)

@@ -116,7 +116,7 @@ class AE(Family, Samples, Validates, Encodes, Decodes):
     def prior(self, nets: Nets, noise: Noise, c: Tensor) -> Tensor:
         if isinstance(self.density, NoDensity):
             raise InvalidInput(
-                "this autoencoder has no density of codes to draw from; give start and end, data points to walk "
+                "this autoencoder has no density of codes to draw from; give start and end, rows to interpolate "
                 'between, or train one with {"density": "mixture"}',
                 field="start_seed",
             )

@@ -5,7 +5,7 @@ For data with levels, in an order of their elements (vectors' own; images by row
     P(x | c) = prod_d P(x_d | x_<d, c),      L = -E log P(x | c),
 
 where one masked network computes the parameters of all D conditionals at once, `made` for vectors and small images,
-`pixelcnn` for images. The likelihood is one network call and exact, a sample takes D, element by element, and there are
+`pixelcnn` for images. The likelihood is one forward pass and exact, a sample takes D, element by element, and there are
 no codes.
 
     categorical:           P(x_d = y) = softmax(l_d)_y
@@ -105,7 +105,7 @@ AnyNetwork = Annotated[Made | PixelCNN, Field(discriminator="network")]
 
 @final
 class Autoregressive(Family, Conditions, Samples, Scores):
-    """Element by element: exact likelihoods of data with levels in one network call, samples in D of them."""
+    """Element by element: exact likelihoods of data with levels in one forward pass, samples in D of them."""
 
     family: Literal["autoregressive"] = "autoregressive"
     network: AnyNetwork = Made()
@@ -143,7 +143,7 @@ class Autoregressive(Family, Conditions, Samples, Scores):
         return LogProb(self.log_probability(nets, x, c).double(), "exact")
 
     def validation_rows(self, spec: DataSpec) -> int:
-        return 512  # one network call for all, no draws
+        return 512  # one forward pass for all, no draws
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         return sampling_autoregressive.ElementByElement(

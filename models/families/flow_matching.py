@@ -56,7 +56,7 @@ from models.lazy import continuous, networks, scoring, solving, torch, walking
 from models.objectives.couplings import AnyCoupling, Independent
 from models.objectives.dequantization import dequantize
 from models.objectives.guidance import dropped, guided
-from models.objectives.paths import AnyPath, Linear
+from models.objectives.paths import AnyPath, StraightPath
 from models.objectives.probability_flow import Divergence, draws_needed, is_exact, solved_rows
 from models.objectives.stratified import spread
 from models.spec import DataSpec, Shape, convolves
@@ -137,7 +137,7 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
     """Flow matching: a velocity field from noise to data, found by regression along straight paths."""
 
     family: Literal["flow_matching"] = "flow_matching"
-    path: AnyPath = Linear()
+    path: AnyPath = StraightPath()
     """The path from noise to data."""
     coupling: AnyCoupling = Independent()
     """How noise and data are paired."""

@@ -1,10 +1,10 @@
-"""Bijections of R^D whose inverse and Jacobian cost a few network calls, by zuko (MIT).
+"""Bijections of R^D whose inverse and Jacobian cost a few forward passes, by zuko (MIT).
 
 Each transform splits the elements into `passes` groups; a masked perceptron gives the elements of a group the
 parameters of a monotone univariate map, computed from the groups before it and from what is given. Two groups are a
 coupling, D groups are fully autoregressive. What the parameters are read from decides which way is fast:
 
-    masked:   z_i = g(v_i; theta_i(v_<i)),     forward 1 network call, inverse `passes`
+    masked:   z_i = g(v_i; theta_i(v_<i)),     forward 1 forward pass, inverse `passes`
     inverse:  z_i = g(v_i; theta_i(z_<i)),     forward `passes`, inverse 1
 
 Either Jacobian is triangular with the same diagonal g'. Its determinant is O(D) and a triangular solve O(D^2), where a
@@ -50,7 +50,7 @@ class Bijection(nn.Module):
         passes: how many groups the elements are split into, at most D.
         width, depth: units and number of the hidden layers of each transform's perceptron.
         n_given: numbers of a condition that all parameters are computed from too, C.
-        inverse: whether parameters are read from z: the inverse is one network call then, and forward `passes`.
+        inverse: whether parameters are read from z: the inverse is one forward pass then, and forward `passes`.
     """
 
     def __init__(

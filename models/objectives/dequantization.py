@@ -83,7 +83,7 @@ class Uniform(Dequantization):
 
 @final
 class Variational(Dequantization):
-    """q is an autoregressive flow on the cube given the level, trained with p: one network call for a draw."""
+    """q is an autoregressive flow on the cube given the level, trained with p: one forward pass for a draw."""
 
     dequantization: Literal["variational"] = "variational"
     transform: AnyTransform = Spline()

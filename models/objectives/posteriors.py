@@ -6,7 +6,7 @@ r"""q(z|x): what an encoder's numbers h tell of the code.
                 log q(z|x) = log N(z0; mu, sigma^2) - log |det df/dz0|
 
 with eps ~ N(0, I). Draws go one way only, so f is fast that way: a coupling (RealNVP), or inverse autoregressive,
-where z_i is an affine map of z0_i whose parameters are read from z0_<i, one network call for all i. (Kingma et al.
+where z_i is an affine map of z0_i whose parameters are read from z0_<i, one forward pass for all i. (Kingma et al.
 write z = sigma z0 + (1 - sigma) m with a gate; ours, exp(s) z0 + m, is the same family and starts as the identity.)
 The density of a z that was not drawn here is the slow way, and nothing asks for it.
 
@@ -131,7 +131,7 @@ class CholeskyPosterior(GaussianPosterior):
 
 @final
 class FlowPosterior(LatentFlow, Posterior):
-    """A diagonal normal pushed through a flow that is told features of x."""
+    """A diagonal normal pushed through a flow that is given features of x."""
 
     posterior: Literal["flow"] = "flow"
     scheme: Literal["coupling", "inverse_autoregressive"] = "inverse_autoregressive"

@@ -5,7 +5,7 @@ r"""p(z|c): where codes come from.
 
 f is trained with the rest, so the prior goes to the aggregated posterior, the prior that maximizes the ELBO (Tomczak
 & Welling, 2017). Codes e of the base are what doors see: they are standard normal, and paths between them follow the
-prior. Of a coupling both ways cost one network call a transform, or two; an autoregressive f is one call for the
+prior. Of a coupling both ways cost one forward pass a transform, or two; an autoregressive f is one call for the
 density and Z for a draw.
 
 **A flow in the prior is a flow in the posterior.** Write e = f(z). A model (p(x|z), flow prior, q(z|x)) and the model
@@ -90,7 +90,7 @@ class Standard(Prior):
 
 @final
 class FlowPrior(LatentFlow, Prior):
-    """A flow, told c: RealNVP, or autoregressive; affine or spline."""
+    """A flow given c: RealNVP, or autoregressive; affine or spline."""
 
     prior: Literal["flow"] = "flow"
     scheme: Literal["coupling", "autoregressive"] = "coupling"

@@ -1,4 +1,4 @@
-"""Adam on the numbers of each row alone: rows share network calls but no step size and no norm.
+"""Adam on the numbers of each row alone: rows share forward passes but no step size and no norm.
 
 References:
     | Adam: A Method for Stochastic Optimization (Kingma & Ba, 2014), https://arxiv.org/abs/1412.6980

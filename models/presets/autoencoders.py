@@ -43,7 +43,7 @@ ROWS = (
     ),
     preset(
         "conditional-vae-digits",
-        "A conditional variational autoencoder on 8x8 handwritten digits: it is told which digit.",
+        "A conditional variational autoencoder on 8x8 handwritten digits, given the digit.",
         family={"family": "vae", "latent": 8, "width": 32, "likelihood": {"likelihood": "binomial"}},
         data={"source": "digits", "condition": "label"},
         optimizer={"lr": 3e-3, "batch_size": 64, "decay": "cosine"},

@@ -33,7 +33,7 @@ ROWS = (
     ),
     preset(
         "conditional-pixelcnn-digits",
-        "A gated PixelCNN on 8x8 handwritten digits that is told which digit to draw.",
+        "A gated PixelCNN on 8x8 handwritten digits, given which digit to draw.",
         family={"family": "autoregressive", "network": {"network": "pixelcnn", "width": 24, "depth": 5}},
         data={"source": "digits", "condition": "label"},
         optimizer={"lr": 5e-3, "batch_size": 64, "decay": "cosine"},

@@ -29,7 +29,7 @@ ROWS = (
     ),
     preset(
         "conditional-cnf-two-moons",
-        "A continuous normalizing flow that is told which of two moons to draw.",
+        "A continuous normalizing flow of two moons, given which of them.",
         family={"family": "cnf", "tails": "gaussian", "solver_steps": 4},
         data={"source": "two_moons", "condition": "label"},
         optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},

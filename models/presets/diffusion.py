@@ -93,7 +93,7 @@ ROWS = (
     ),
     preset(
         "guided-diffusion-digits",
-        "A diffusion of handwritten digits told their labels nine times of ten: classifier-free guidance.",
+        "A diffusion of handwritten digits given their labels nine times of ten: classifier-free guidance.",
         family={"family": "diffusion", "drop": 0.1},
         data={"source": "digits", "condition": "label"},
         optimizer={"lr": 4e-3, "batch_size": 64, "decay": "cosine"},

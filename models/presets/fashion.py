@@ -32,7 +32,7 @@ ROWS = (
     ),
     preset(
         "conditional-vae-fashion-mnist",
-        "A conditional variational autoencoder on Fashion-MNIST: it is told which kind of article.",
+        "A conditional variational autoencoder on Fashion-MNIST, given the kind of article.",
         family={**VAE, "likelihood": {"likelihood": "bernoulli"}},
         data={**DATA, "condition": "label"},
         optimizer={"lr": 2e-3, "batch_size": 128, "decay": "cosine"},

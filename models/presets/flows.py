@@ -164,7 +164,7 @@ ROWS = (
     ),
     preset(
         "conditional-flow-two-moons",
-        "A neural spline flow of each of two half circles, told which.",
+        "A neural spline flow of each of two half circles, given which.",
         family={**FLOW, "n_transforms": 3},
         data={"source": "two_moons", "condition": "label"},
         optimizer={**PLAIN, "lr": 2e-3, "batch_size": 512, "decay": "cosine"},

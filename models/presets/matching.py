@@ -29,7 +29,7 @@ ROWS = (
     ),
     preset(
         "flow-matching-grid-gaussians",
-        "Flow matching of twenty-five narrow Gaussians on a grid, told apart by waves.",
+        "Flow matching of twenty-five narrow Gaussians on a grid, distinguished by waves.",
         family={"family": "flow_matching", "waves": 20.0},
         data={"source": "grid_gaussians"},
         optimizer={"lr": 5e-3, "batch_size": 256, "decay": "cosine"},

@@ -33,7 +33,7 @@ from models.sampling import State
 @final
 @dataclass(frozen=True)
 class DPMSolver(Denoising):
-    """One network call a step. State: x; the condition; x_0 of the step before."""
+    """One forward pass a step. State: x; the condition; x_0 of the step before."""
 
     def init(self, noise: Noise, c: Tensor) -> State:
         x, c = super().init(noise, c)

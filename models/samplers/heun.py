@@ -5,7 +5,7 @@ from s to s' goes there by Euler's method, which is DDIM's, and again with the m
 
     x~ = a x + b eps(x),      x' = a x + b (eps(x) + eps(x~)) / 2,
 
-with DDIM's a = alpha' / alpha and b = alpha' (s' - s): two network calls, an error of second order.
+with DDIM's a = alpha' / alpha and b = alpha' (s' - s): two forward passes, an error of second order.
 
 The trapezoid of a step that begins far above the data's own scale, s >> sd, and ends below it is too wide,
 by a fourth for steps of 2 nats of lambda, twice for 4, without bound for more. So samplers take Euler's for a step of

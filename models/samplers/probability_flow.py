@@ -5,7 +5,7 @@ The flow joins the data, at the first level, to noise, at the last, by a bijecti
 
     x' = (alpha' / alpha) x + (sigma' - alpha' sigma / alpha) eps,
 
-one network call, first order; from data to noise it is DDIM's inversion. A sample ends with x_0 as the denoiser sees it
+one forward pass, first order; from data to noise it is DDIM's inversion. A sample ends with x_0 as the denoiser sees it
 at the first level, and so does a decoded code: a sample is the decoded draw of the prior.
 
 Along lambda the flow of a narrow density contracts by up to 1/2 a nat, and Runge and Kutta's method grows without

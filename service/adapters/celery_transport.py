@@ -30,7 +30,7 @@ def dropped_wakeups() -> int:
 
 def _drop(error: Exception) -> None:
     _n_dropped[0] += 1
-    log.warning("dropped an item of the queue that is no message: %r", error)
+    log.warning("dropped an item of the queue that is not a message: %r", error)
 
 
 @final

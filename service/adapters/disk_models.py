@@ -140,7 +140,7 @@ def read_versions(store: Path, model: str) -> Iterator[Card]:
     for number, folder in sorted(_numbered(store / model)):
         card = read_card(folder)
         if card is None:
-            log.warning("%s is no readable model; passed over", folder)
+            log.warning("%s is not a readable model; skipped", folder)
         elif (card.model, card.version) != (model, number):
             log.warning("%s says it is %s; passed over", folder, card.reference)
         else:

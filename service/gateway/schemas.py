@@ -65,7 +65,7 @@ class CodesBody(Body):
 
 
 class PointsBody(Body):
-    """Data decoded, reconstructed or walked through."""
+    """Data decoded, reconstructed or interpolated."""
 
     model: str
     """Reference of the model that answered, with its version."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from models.card import Curve
 from models.numbers_only import EXACT
@@ -100,7 +101,7 @@ def array(tensor: pb.Tensor, field: str) -> np.ndarray:
     try:
         return np.frombuffer(tensor.data, dtype).reshape(shape)
     except ValueError as error:  # no bytes are promised, or few, but more axes or longer ones than there can be
-        raise Invalid.field(f"{field}.shape", f"cannot be: {error}") from error
+        raise Invalid.field(f"{field}.shape", f"is not possible: {error}") from error
 
 
 def from_struct(struct: Struct, field: str = "") -> dict[str, Any]:
@@ -210,6 +211,7 @@ def likelihoods(answer: Likelihoods) -> pb.LikelihoodResponse:
         model=answer.model,
         log_prob=answer.log_prob,
         kind=answer.kind,
+        likelihood_kind=pb.LikelihoodKind.Value(f"LIKELIHOOD_KIND_{answer.kind.upper()}"),
         unit=answer.unit,
         std_error=[] if answer.std_error is None else answer.std_error,
         bits_per_dim=[] if answer.bits_per_dim is None else answer.bits_per_dim,
@@ -234,7 +236,7 @@ def reconstructed(answer: Points) -> pb.ReconstructResponse:
 
 
 def interpolated(answer: Points) -> pb.InterpolateResponse:
-    """The walk."""
+    """The rows from one end to the other."""
     return pb.InterpolateResponse(model=answer.model, x=tensor(answer.x), timing=timing(answer.timing))
 
 
@@ -254,6 +256,7 @@ def job(record: Job) -> pb.Job:
         preset=record.preset or "",
         run=to_struct(record.run),
         kind=record.kind,
+        job_kind=pb.JobKind.Value(f"JOB_KIND_{record.kind.upper()}"),
         ask=None if record.ask is None else sampling(record.ask),
         file_bytes=record.file_bytes or 0,
         file_sha256=record.file_sha256 or "",
@@ -270,6 +273,9 @@ def job(record: Job) -> pb.Job:
         created_at=record.created_at,
         started_at=record.started_at,
         finished_at=record.finished_at,
+        create_time=timestamp(record.created_at),
+        start_time=timestamp(record.started_at),
+        end_time=timestamp(record.finished_at),
     )
 
 
@@ -280,9 +286,20 @@ def curve(curve: Curve) -> pb.Curve:
     )
 
 
+def timestamp(seconds: float | None) -> Timestamp | None:
+    """Seconds since 1970, to the microsecond; None where there are none."""
+    if seconds is None:
+        return None
+    stamp = Timestamp()
+    stamp.FromMicroseconds(round(seconds * 1e6))
+    return stamp
+
+
 def event(event: Event) -> pb.JobEvent:
     """An event of a job."""
-    return pb.JobEvent(id=event.id, kind=event.kind, data=to_struct(event.data))
+    known = pb.EventKind.DESCRIPTOR.values_by_name.get(f"EVENT_KIND_{event.kind.upper()}")
+    kind = pb.EVENT_KIND_UNSPECIFIED if known is None else pb.EventKind.Value(known.name)
+    return pb.JobEvent(id=event.id, kind=event.kind, event_kind=kind, data=to_struct(event.data))
 
 
 def model(card: Card) -> pb.Model:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from service.application import Application
 from service.domain import State
 from service.errors import ServiceError, Unavailable
-from service.rpc import convert
+from service.rpc import convert, reflection
 from service.rpc.calls import Calls, Context
 from service.rpc.pb import pushforward_pb2 as pb
 from service.rpc.pb import pushforward_pb2_grpc as pb_grpc
@@ -157,7 +156,7 @@ class Door:
         calls = Calls(settings, application.intake, telemetry, tracing)
         self._server.add_generic_rpc_handlers((_handlers(Servicer(application, closing), calls),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        reflection.enable(self._server, (SERVICE, health.SERVICE_NAME))
         host = f"[{settings.grpc_host}]" if ":" in settings.grpc_host else settings.grpc_host
         try:
             self.port = self._server.add_insecure_port(f"{host}:{settings.grpc_port}")

@@ -33,7 +33,7 @@ from service.worker.rows_file import RowsFile, whole_bytes
 log = logging.getLogger(__name__)
 
 CHUNK_ROWS = 1024
-CHUNK_VALUES = 2**20  # numbers in the data of one network call
+CHUNK_VALUES = 2**20  # numbers in the data of one forward pass
 
 
 def obey(order: SampleOrder, device: torch.device, say: Say, stop: threading.Event) -> int:

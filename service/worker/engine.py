@@ -1,4 +1,4 @@
-"""The engine: questions in, answers out, one network call a turn. It knows no Redis and no clock but its own.
+"""The engine: questions in, answers out, one forward pass a turn. It knows no Redis and no clock but its own.
 
 Questions of one key (model, op, options) share calls; the keys take turns by what their calls cost. A model that is
 not in memory is loaded while the others go on. A version made anew gets a group of its own, and the group that holds

@@ -176,7 +176,7 @@ class Mail:
         try:
             data = fields.get(b"frame") or self._redis.get(fields.get(b"key", b""))
         except redis.ResponseError as error:
-            raise Garbage(f"what lies under its key is no frame: {error}") from error
+            raise Garbage(f"what lies under its key is not a frame: {error}") from error
         if not isinstance(data, bytes):
             raise Garbage("its payload is gone")
         return data
@@ -244,7 +244,7 @@ class Mail:
         for command, answer in zip(commands, answers, strict=True):
             if isinstance(answer, redis.ResponseError):
                 if command[0] in WRITES and "WRONGTYPE" in str(answer):
-                    log.warning("dropped replies: what lies under their key is no list of replies")
+                    log.warning("dropped replies: what lies under their key is not a list of replies")
                     continue
                 raise answer
         return answers

@@ -1,4 +1,4 @@
-"""Rows of many questions, side by side: what goes through one network call together.
+"""Rows of many questions, side by side: what goes through one forward pass together.
 
 Nothing here changes rows in place: a call that failed leaves what it was given, to be tried again in parts.
 """

@@ -31,9 +31,9 @@ class WorkerTelemetry:
     """Counts, gauges and histograms of one worker. Its inference writes them; loads its loader, residency its heart."""
 
     def __init__(self, worker: str, folder: Path | None = None, store: Path | None = None) -> None:
-        self._call_s = _family("histogram", "call_seconds", "One network call.", PAIR, SECONDS)
-        self._call_rows = _family("histogram", "call_rows", "Rows of one network call.", PAIR, ROWS)
-        self._releases = _family("counter", "releases_total", "Network calls, by what let them go.", (*PAIR, "reason"))
+        self._call_s = _family("histogram", "call_seconds", "One forward pass.", PAIR, SECONDS)
+        self._call_rows = _family("histogram", "call_rows", "Rows of one forward pass.", PAIR, ROWS)
+        self._releases = _family("counter", "releases_total", "Forward passes, by what let them go.", (*PAIR, "reason"))
         self._cap_rows = _family("gauge", "cap_rows", "Rows that a call may have at present.", ("worker", *PAIR))
         self._left = _family("counter", "left_total", "Questions that their client gave up.", (*PAIR, "stage"))
         self._expired = _family("counter", "expired_total", "Questions past their deadline.", (*PAIR, "stage"))

@@ -48,7 +48,7 @@ class Seen:
 @final
 @dataclass(frozen=True)
 class Call:
-    """One network call, or a few that make a step."""
+    """One forward pass, or a few that make a step."""
 
     model: str
     op: str

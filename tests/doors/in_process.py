@@ -65,7 +65,7 @@ def models() -> list[Kept]:
 
 @dataclass
 class InProcessAsks:
-    """`ports.Asks`: one network call a question, on this thread. `delay_s` is how long a worker is busy before."""
+    """`ports.Asks`: one forward pass a question, on this thread. `delay_s` is how long a worker is busy before."""
 
     kept: dict[str, Kept]
     delay_s: float = 0.0

@@ -142,7 +142,7 @@ REFUSED = [
             "has 2 rows where the answer has 3; give one for all rows, or one for each"),
     Refusal("two conditions of a walk", "interpolate",
             {"model": "labeled", "start_seed": 1, "end_seed": 2, "condition": [0, 1]}, 422, INVALID, "condition",
-            "a walk has one condition"),
+            "an interpolation has one condition"),
     Refusal("a cube of conditions", "sample",
             {"model": "labeled", "n": 1, "condition": [[[1]]]}, 422, INVALID, "condition", "must be a number"),
     Refusal("a condition of nothing", "sample",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any, get_args
 
 import grpc
 import numpy as np
 import pytest
+from grpc_reflection.v1alpha import reflection_pb2
 
+from service.domain import Event, Job, Record
 from service.errors import Invalid
 from service.rpc import convert
 from service.rpc.pb import pushforward_pb2 as pb
@@ -166,3 +169,49 @@ async def test_a_defect_tells_nothing(doors: Doors, monkeypatch: pytest.MonkeyPa
         await doors.stub.Sample(pb.SampleRequest(model="moons", n=1))
     assert failed.value.code() == grpc.StatusCode.INTERNAL
     assert "moons" not in (failed.value.details() or "")
+
+
+async def test_the_kind_and_the_times_of_a_job_are_typed(doors: Doors) -> None:
+    job = await doors.stub.Train(pb.TrainRequest(model="m", preset="vae-digits"))
+    assert (job.job_kind, job.kind) == (pb.JOB_KIND_TRAIN, "train")
+    assert job.create_time.ToMicroseconds() / 1e6 == pytest.approx(job.created_at, abs=1e-6)
+    assert not job.HasField("start_time")
+    assert not job.HasField("end_time")
+    sampling = await doors.stub.StartSampling(pb.StartSamplingRequest(ask=pb.SampleRequest(model="moons", n=3)))
+    assert (sampling.job_kind, sampling.kind) == (pb.JOB_KIND_SAMPLE, "sample")
+
+
+async def test_the_kind_of_an_event_and_of_a_likelihood_are_typed(doors: Doors) -> None:
+    job = await doors.stub.Train(pb.TrainRequest(model="m", preset="vae-digits"))
+    call = doors.stub.WatchJob(pb.WatchJobRequest(id=job.id))
+    event = await anext(aiter(call))
+    call.cancel()
+    assert (event.event_kind, event.kind) == (pb.EVENT_KIND_STATE, "state")
+    scored = await doors.stub.Likelihood(pb.LikelihoodRequest(model="moons", x=tensor(np.zeros((1, 2), np.float32))))
+    assert (scored.likelihood_kind, scored.kind) == (pb.LIKELIHOOD_KIND_LOWER_BOUND, "lower_bound")
+
+
+def test_a_kind_of_event_that_the_contract_does_not_know_is_unspecified() -> None:
+    event = convert.event(Event.model_construct(id="1-0", kind="weather", data={}))
+    assert (event.event_kind, event.kind) == (pb.EVENT_KIND_UNSPECIFIED, "weather")
+
+
+@pytest.mark.parametrize(("record", "enum"), [(Job, pb.JobKind), (Event, pb.EventKind)])
+def test_every_kind_of_job_and_of_event_has_a_value_of_its_own(record: type[Record], enum: Any) -> None:
+    kinds = get_args(record.model_fields["kind"].annotation)
+    assert [name.rpartition("_KIND_")[2].lower() for name in enum.keys()[1:]] == list(kinds)
+
+
+async def test_services_are_reflected_under_both_names(doors: Doors) -> None:
+    symbol = reflection_pb2.ServerReflectionRequest(file_containing_symbol="pushforward.v1.Pushforward")
+    described = []
+    for name in ("grpc.reflection.v1", "grpc.reflection.v1alpha"):
+        call = doors.channel.stream_stream(
+            f"/{name}.ServerReflection/ServerReflectionInfo",
+            request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+            response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+        )(iter([symbol]))
+        [reply] = [reply async for reply in call]
+        described.append(list(reply.file_descriptor_response.file_descriptor_proto))
+    assert described[0] == described[1]
+    assert pb.DESCRIPTOR.serialized_pb in described[0]

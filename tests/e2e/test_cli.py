@@ -442,7 +442,7 @@ def test_an_address_needs_no_scheme(shell: Shell, up: Up) -> None:
 def test_an_address_that_is_none_is_refused() -> None:
     refused = Shell("http://127.0.0.1:port").run("models")
     assert refused.exit_code == 1
-    assert "is no address" in refused.stderr
+    assert "is not an address" in refused.stderr
 
 
 def at_terminal(shell: Shell, *words: str, columns: int) -> str:

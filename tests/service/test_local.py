@@ -24,7 +24,7 @@ def refusal(where: Place) -> str:
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        assert f"port {port} cannot be had" in refusal(place(tmp_path, grpc_port=port))
+        assert f"port {port} is not available" in refusal(place(tmp_path, grpc_port=port))
 
 
 def test_one_port_for_both_doors_is_refused(tmp_path: Path) -> None:

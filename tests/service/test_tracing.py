@@ -1,4 +1,4 @@
-"""`service.tracing`: off unless it is wanted, and said so where it cannot be had."""
+"""`service.tracing`: off unless it is wanted, and said so where it is not installed."""
 
 from __future__ import annotations
 

@@ -26,7 +26,9 @@ if _version_not_supported:
 
 
 class PushforwardStub:
-    """Missing associated documentation comment in .proto file."""
+    """Trains generative models and serves them. An error is a status with google.rpc details: ErrorInfo, BadRequest, RetryInfo.
+    Jobs
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -132,121 +134,143 @@ class PushforwardStub:
 
 
 class PushforwardServicer:
-    """Missing associated documentation comment in .proto file."""
+    """Trains generative models and serves them. An error is a status with google.rpc details: ErrorInfo, BadRequest, RetryInfo.
+    Jobs
+    """
 
     def Train(self, request, context):
-        """Jobs
+        """Starts a training; the reply is its job, which is queued.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetJob(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Shows a job.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListJobs(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Lists jobs, newest first.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchJob(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Streams the events of a job to its end; begins with those that are past.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelJob(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Asks a job to stop. A training ends at its next step; a job that is over stays as it is.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DownloadFile(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Streams the npy file of a sampling that has succeeded.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Sample(self, request, context):
-        """Asks
+        """Requests to a model
+
+        Draws new rows.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SampleStream(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Draws new rows and streams them in parts; or, with `preview_every`, shows them between noise and data.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StartSampling(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Starts a job that draws new rows into a file.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Likelihood(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Scores rows: log p(x) of each, in nats.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Encode(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Finds the latent code of each row.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Decode(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Maps latent codes to data.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Reconstruct(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Encodes and decodes each row.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Interpolate(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Interpolates between two rows, or between two samples.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListModels(self, request, context):
         """Models and families
+
+        Lists models: the newest version of each, or all versions of one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetModel(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Shows a version of a model.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteModel(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Deletes a version of a model, or all of them.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListFamilies(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Lists the families that can be trained, with the JSON Schemas of their fields.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListPresets(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Lists ready-made runs by name.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -358,7 +382,9 @@ def add_PushforwardServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Pushforward:
-    """Missing associated documentation comment in .proto file."""
+    """Trains generative models and serves them. An error is a status with google.rpc details: ErrorInfo, BadRequest, RetryInfo.
+    Jobs
+    """
 
     @staticmethod
     def Train(request,

@@ -1,4 +1,4 @@
-"""Bijections: how many network calls either way takes, that the ways undo each other, and what may depend on what."""
+"""Bijections: how many forward passes either way takes, that the ways undo each other, and what may depend on what."""
 
 from itertools import product
 from math import prod
@@ -54,7 +54,7 @@ def given(net: Bijection, n: int) -> tuple[Tensor, ...]:
 
 
 def calls(net: Bijection, method: str) -> int:
-    """Network calls of one transform, for one call of the method."""
+    """Forward passes of one transform, for one call of the method."""
     count = 0
 
     def counted(*_: object) -> None:
@@ -70,7 +70,7 @@ def calls(net: Bijection, method: str) -> int:
 
 @pytest.mark.parametrize("univariate", [RationalQuadratic, Affine])
 def test_a_masked_flow_is_fast_forward_and_an_inverse_autoregressive_one_backward(univariate: type) -> None:
-    """T17: one network call for the density of MAF and D for its samples; of IAF the other way; couplings 1 and 2."""
+    """T17: one forward pass for the density of MAF and D for its samples; of IAF the other way; couplings 1 and 2."""
     for net, forward, backward in (
         (bijection(univariate), 1, D),
         (bijection(univariate, inverse=True), D, 1),

@@ -1,4 +1,4 @@
-"""Posteriors: how draws go, and how many network calls they take (float64)."""
+"""Posteriors: how draws go, and how many forward passes they take (float64)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
