@@ -38,7 +38,7 @@ class Conditioning:
         if told is None or self.kind is None:
             return None
         if len(told) not in (1, n):
-            _refuse(f"has {len(told)} rows where the reply has {n}; give one for all rows, or one for each")
+            _refuse(f"has {len(told)} rows where the answer has {n}; give one for all rows, or one for each")
         return np.broadcast_to(told.astype(self.kind.dtype), (n, told.shape[1]))
 
     def single(self, given: np.ndarray | None, *, of: str) -> Told | None:

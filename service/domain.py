@@ -64,7 +64,7 @@ class Fault(Record):
     """Why a job failed."""
 
     type: str
-    """What kind of failure: diverged, invalid-data, lost, crashed, ..."""
+    """What kind of failure, such as diverged, invalid-data, lost or crashed; docs/errors.md lists them all."""
     detail: str
     """What happened, and what to do."""
 
@@ -130,11 +130,11 @@ class Job(Record):
     cancel_requested: bool = False
     """Whether its end was asked for."""
     created_at: float
-    """Seconds since 1970."""
+    """When it was created, seconds since 1970."""
     started_at: float | None = None
-    """Seconds since 1970, of the first claim."""
+    """When it first ran, seconds since 1970."""
     finished_at: float | None = None
-    """Seconds since 1970."""
+    """When it ended, seconds since 1970."""
 
 
 class Page(NamedTuple):
@@ -191,7 +191,7 @@ class Card(Record):
     job: str
     """Job that trained it."""
     created_at: float
-    """Seconds since 1970."""
+    """When it was published, seconds since 1970."""
 
     @property
     def reference(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, cast
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
@@ -41,6 +41,18 @@ async def _application(request: Request) -> Application:  # async: FastAPI sends
 
 
 App = Annotated[Application, Depends(_application)]
+JobId = Annotated[str, Path(description="Identifier of the job.")]
+Reference = Annotated[str, Path(description="`name` is the newest version, `name@3` is version 3.")]
+Key = Annotated[
+    str | None, Header(max_length=1024, description="The same key starts one job, however often it is sent.")
+]
+LastEvent = Annotated[str | None, Header(description="Id of the last event that was seen; the events after it follow.")]
+InState = Annotated[
+    str | None, Query(description="Only jobs in this state: queued, running, succeeded, failed, cancelled.")
+]
+OfModel = Annotated[str | None, Query(description="Only of this model, by name.")]
+Limit = Annotated[int, Query(description="Jobs of a page, 1000 at most.")]
+After = Annotated[str | None, Query(description="`next` of the page before.")]
 
 
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -56,9 +68,7 @@ def _started(job: Job) -> Response:
 
 
 @router.post("/train", status_code=202, operation_id="train", **documented(Train, answers(Job, 202), tag="jobs"))
-async def train(
-    request: Request, app: App, idempotency_key: Annotated[str | None, Header(max_length=1024)] = None
-) -> Response:
+async def train(request: Request, app: App, idempotency_key: Key = None) -> Response:
     """Start training. The same `Idempotency-Key` gives the same job."""
     job = await app.train(await media.read(request, Train, app.intake), idempotency_key=idempotency_key)
     return _started(job)
@@ -66,20 +76,20 @@ async def train(
 
 @router.get("/jobs", operation_id="list_jobs", **documented(None, answers(schemas.JobsBody), tag="jobs"))
 async def jobs(
-    app: App, state: str | None = None, model: str | None = None, limit: int = 100, after: str | None = None
+    app: App, state: InState = None, model: OfModel = None, limit: Limit = 100, after: After = None
 ) -> Response:
     """Jobs, newest first; `next`, unless it is null, is the `after` of the next page."""
     return _json((await app.list_jobs(state=state, model=model, limit=limit, after=after))._asdict())
 
 
 @router.get("/jobs/{job_id}", operation_id="get_job", **documented(None, answers(Job), tag="jobs"))
-async def job(app: App, job_id: str) -> Response:
+async def job(app: App, job_id: JobId) -> Response:
     """A job and how far it has come."""
     return _json(await app.job(job_id))
 
 
 @router.post("/jobs/{job_id}/cancel", operation_id="cancel_job", **documented(None, answers(Job), tag="jobs"))
-async def cancel(app: App, job_id: str) -> Response:
+async def cancel(app: App, job_id: JobId) -> Response:
     """Ask for a job's end; asking twice is the same as asking once."""
     return _json(await app.cancel(job_id))
 
@@ -89,9 +99,7 @@ async def cancel(app: App, job_id: str) -> Response:
     operation_id="watch_job",
     **documented(None, answers(None, media=events.MEDIA_TYPE), tag="jobs"),
 )
-async def job_events(
-    request: Request, app: App, job_id: str, last_event_id: Annotated[str | None, Header()] = None
-) -> Response:
+async def job_events(request: Request, app: App, job_id: JobId, last_event_id: LastEvent = None) -> Response:
     """A job's events as they come (Server-Sent Events); `Last-Event-ID` resumes; past the last, 204."""
     return events.response(await app.watch(job_id, after=last_event_id or "0"), request.app.state.closing)
 
@@ -101,7 +109,7 @@ async def job_events(
     operation_id="download_job_file",
     **documented(None, answers(None, media=npy.MEDIA_TYPE), tag="jobs"),
 )
-async def job_file(request: Request, app: App, job_id: str) -> Response:
+async def job_file(request: Request, app: App, job_id: JobId) -> Response:
     """The file that a sampling left, npy; `Range` gives a part of it."""
     return files.download(request, await app.file(job_id))
 
@@ -160,13 +168,13 @@ asks = {route.path: route for route in router.routes if isinstance(route, APIRou
 
 
 @router.get("/models", operation_id="list_models", **documented(None, answers(schemas.ModelsBody), tag="models"))
-async def models(app: App, model: str | None = None) -> Response:
+async def models(app: App, model: OfModel = None) -> Response:
     """The newest version of every model; with `model`, all versions of that one."""
     return _json({"models": await app.list_models(model=model)})
 
 
 @router.get("/models/{reference}", operation_id="get_model", **documented(None, answers(Card), tag="models"))
-async def model(app: App, reference: str) -> Response:
+async def model(app: App, reference: Reference) -> Response:
     """A model's card: `name` is its newest version, `name@3` the third."""
     return _json(await app.model(reference))
 
@@ -174,7 +182,7 @@ async def model(app: App, reference: str) -> Response:
 @router.delete(
     "/models/{reference}", operation_id="delete_model", **documented(None, answers(schemas.DeletedBody), tag="models")
 )
-async def delete_model(app: App, reference: str) -> Response:
+async def delete_model(app: App, reference: Reference) -> Response:
     """Delete a version (`name@3`), or all of a name."""
     return _json({"deleted": await app.delete_model(reference)})
 
