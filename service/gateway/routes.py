@@ -43,13 +43,9 @@ async def _application(request: Request) -> Application:  # async: FastAPI sends
 App = Annotated[Application, Depends(_application)]
 JobId = Annotated[str, Path(description="Identifier of the job.")]
 Reference = Annotated[str, Path(description="`name` is the newest version, `name@3` is version 3.")]
-Key = Annotated[
-    str | None, Header(max_length=1024, description="The same key starts one job, however often it is sent.")
-]
+Key = Annotated[str | None, Header(max_length=1024, description="The same key starts one job.")]
 LastEvent = Annotated[str | None, Header(description="Id of the last event that was seen; the events after it follow.")]
-InState = Annotated[
-    str | None, Query(description="Only jobs in this state: queued, running, succeeded, failed, cancelled.")
-]
+InState = Annotated[str | None, Query(description="Only jobs in this state.")]
 OfModel = Annotated[str | None, Query(description="Only of this model, by name.")]
 Limit = Annotated[int, Query(description="Jobs of a page, 1000 at most.")]
 After = Annotated[str | None, Query(description="`next` of the page before.")]
