@@ -97,7 +97,12 @@ class _OrChanges:
     """In the schema: a run, or fields of a preset's run."""
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        changes = {"type": "object", "additionalProperties": True, "description": "beside `preset`: fields to change"}
+        changes = {
+            "title": "RunChanges",
+            "type": "object",
+            "additionalProperties": True,
+            "description": "beside `preset`: fields to change",
+        }
         return {"anyOf": [handler(core), changes]}
 
 

@@ -55,7 +55,7 @@ from models.lazy import continuous, networks, scoring, solving, torch, walking
 from models.objectives.couplings import AnyCoupling, Independent
 from models.objectives.dequantization import dequantize
 from models.objectives.guidance import dropped, guided
-from models.objectives.paths import AnyPath, Linear
+from models.objectives.paths import AnyPath, StraightPath
 from models.objectives.probability_flow import Divergence, draws_needed, is_exact, solved_rows
 from models.objectives.stratified import spread
 from models.spec import DataSpec, Shape, convolves
@@ -118,7 +118,7 @@ class FlowMatching(Family, Samples, Scores, Encodes, Decodes, Conditions):
     """Flow matching: a velocity field from noise to data, found by regression along straight paths."""
 
     family: Literal["flow_matching"] = "flow_matching"
-    path: AnyPath = Linear()
+    path: AnyPath = StraightPath()
     coupling: AnyCoupling = Independent()
     drop: float = Field(0.1, ge=0.0, lt=1.0)  # the share of training rows whose condition is left out
     width: int | None = Field(None, ge=8, le=1024, multiple_of=8)  # None: 128 units of a layer, or 32 channels at first

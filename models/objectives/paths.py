@@ -52,7 +52,7 @@ class Path(Config, ABC):
 
 
 @final
-class Linear(Path):
+class StraightPath(Path):
     """Ends in the data."""
 
     path: Literal["linear"] = "linear"
@@ -74,4 +74,4 @@ class Lipman(Path):
         return self.sigma_min
 
 
-AnyPath = Annotated[Linear | Lipman, Field(discriminator="path")]
+AnyPath = Annotated[StraightPath | Lipman, Field(discriminator="path")]

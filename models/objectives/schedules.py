@@ -72,7 +72,7 @@ class Variances(Schedule, ABC):
 
 
 @final
-class Linear(Variances):
+class LinearSchedule(Variances):
     """Variances on a line, as in DDPM."""
 
     schedule: Literal["linear"] = "linear"
@@ -120,7 +120,7 @@ class Karras(Schedule):
         return karras(-2 * np.log(self.sigma_min), -2 * np.log(self.sigma_max), steps, self.rho)
 
 
-AnySchedule = Annotated[Linear | Cosine | OrnsteinUhlenbeck | Karras, Field(discriminator="schedule")]
+AnySchedule = Annotated[LinearSchedule | Cosine | OrnsteinUhlenbeck | Karras, Field(discriminator="schedule")]
 
 
 def karras(start: float, end: float, n: int, rho: float = 7.0) -> Floats:

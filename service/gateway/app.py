@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from service.application import Application
-from service.gateway import openapi, problems
+from service.gateway import explorer, openapi, problems
 from service.gateway.middleware import BodyLimit, Measured, Traced
 from service.gateway.routes import asks, router
 from service.gateway.shortcut import Shortcut
@@ -31,6 +31,7 @@ def create(
         title="Pushforward",
         version="1",
         description=DESCRIPTION,
+        docs_url=None,  # `explorer` serves it, without another host
         redoc_url=None,
         redirect_slashes=False,
         telemetry=NO_SPANS,
@@ -41,6 +42,7 @@ def create(
     app.router.routes.extend(router.routes)  # an included router would match every request's route twice
     problems.install(app)
     openapi.install(app)
+    explorer.install(app)
     app.add_middleware(Shortcut, routes=asks)
     app.add_middleware(BodyLimit, max_bytes=application.settings.max_body_bytes)
     app.add_middleware(Measured, telemetry=telemetry)

@@ -15,6 +15,8 @@ from pydantic.json_schema import models_json_schema
 from service import npy
 from service.commands import ASKS, Decode, Encode, Interpolate, Likelihood, Reconstruct, Train
 from service.gateway import pictures, problems
+from service.gateway.examples import EXAMPLES
+from service.gateway.portable import portable
 from service.gateway.schemas import Problem
 
 REF = "#/components/schemas/{model}"
@@ -28,7 +30,7 @@ def answers(
     """The answer of a route, by status; `arrays`: also as npy and PNG."""
     binary = {"schema": {"type": "string", "format": "binary"}}
     text = media is not None and media.startswith("text/")
-    content: dict[str, Any] = {media: {"schema": {"type": "string"} if text else binary}} if media else {}
+    content: dict[str, Any] = {media: {"schema": {"type": "string"}} if text else binary} if media else {}
     if arrays:
         content |= {npy.MEDIA_TYPE: binary, pictures.MEDIA_TYPE: binary}
     summary = "A stream of text." if text else "A file."
@@ -45,7 +47,8 @@ def documented(command: type[BaseModel] | None, given: dict[int | str, dict[str,
     refusal = {"content": {problems.MEDIA_TYPE: {"schema": {"$ref": REF.format(model=Problem.__name__)}}}}
     extra: dict[str, Any] = {}
     if command is not None:
-        content: dict[str, Any] = {"application/json": {"schema": {"$ref": REF.format(model=command.__name__)}}}
+        schema = {"$ref": REF.format(model=command.__name__)}
+        content: dict[str, Any] = {"application/json": {"schema": schema, "examples": EXAMPLES[command]}}
         if command in _WITH_ARRAYS:
             content[npy.MEDIA_TYPE] = {"schema": {"type": "string", "format": "binary"}}
         extra = {"requestBody": {"required": True, "content": content, "description": _BODY}}
@@ -69,7 +72,7 @@ def install(app: FastAPI) -> None:
             document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
             commands: list[type[BaseModel]] = [Train, *ASKS.values(), Problem]
             _, schemas = models_json_schema([(command, "validation") for command in commands], ref_template=REF)
-            document["components"]["schemas"] |= schemas["$defs"]
+            document["components"]["schemas"] = portable(document["components"]["schemas"] | schemas["$defs"])
             app.openapi_schema = document
         return app.openapi_schema
 

@@ -55,7 +55,7 @@ def _started(job: Job) -> Response:
 # --- jobs ---
 
 
-@router.post("/train", status_code=202, **documented(Train, answers(Job, 202), tag="jobs"))
+@router.post("/train", status_code=202, operation_id="train", **documented(Train, answers(Job, 202), tag="jobs"))
 async def train(
     request: Request, app: App, idempotency_key: Annotated[str | None, Header(max_length=1024)] = None
 ) -> Response:
@@ -64,25 +64,29 @@ async def train(
     return _started(job)
 
 
-@router.get("/jobs", **documented(None, answers(schemas.JobsBody), tag="jobs"))
+@router.get("/jobs", operation_id="list_jobs", **documented(None, answers(schemas.JobsBody), tag="jobs"))
 async def jobs(app: App, state: str | None = None, model: str | None = None, limit: int = 100) -> Response:
     """Jobs, newest first."""
     return _json({"jobs": await app.list_jobs(state=state, model=model, limit=limit)})
 
 
-@router.get("/jobs/{job_id}", **documented(None, answers(Job), tag="jobs"))
+@router.get("/jobs/{job_id}", operation_id="get_job", **documented(None, answers(Job), tag="jobs"))
 async def job(app: App, job_id: str) -> Response:
     """A job and how far it has come."""
     return _json(await app.job(job_id))
 
 
-@router.post("/jobs/{job_id}/cancel", **documented(None, answers(Job), tag="jobs"))
+@router.post("/jobs/{job_id}/cancel", operation_id="cancel_job", **documented(None, answers(Job), tag="jobs"))
 async def cancel(app: App, job_id: str) -> Response:
     """Ask for a job's end; asking twice is the same as asking once."""
     return _json(await app.cancel(job_id))
 
 
-@router.get("/jobs/{job_id}/events", **documented(None, answers(None, media=events.MEDIA_TYPE), tag="jobs"))
+@router.get(
+    "/jobs/{job_id}/events",
+    operation_id="watch_job",
+    **documented(None, answers(None, media=events.MEDIA_TYPE), tag="jobs"),
+)
 async def job_events(
     request: Request, app: App, job_id: str, last_event_id: Annotated[str | None, Header()] = None
 ) -> Response:
@@ -92,7 +96,11 @@ async def job_events(
     return StreamingResponse(body, media_type=events.MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 
 
-@router.get("/jobs/{job_id}/file", **documented(None, answers(None, media=npy.MEDIA_TYPE), tag="jobs"))
+@router.get(
+    "/jobs/{job_id}/file",
+    operation_id="download_job_file",
+    **documented(None, answers(None, media=npy.MEDIA_TYPE), tag="jobs"),
+)
 async def job_file(request: Request, app: App, job_id: str) -> Response:
     """The file that a sampling left, npy; `Range` gives a part of it."""
     return files.download(request, await app.file(job_id))
@@ -151,19 +159,21 @@ asks = {route.path: route for route in router.routes if isinstance(route, APIRou
 # --- models ---
 
 
-@router.get("/models", **documented(None, answers(schemas.ModelsBody), tag="models"))
+@router.get("/models", operation_id="list_models", **documented(None, answers(schemas.ModelsBody), tag="models"))
 async def models(app: App, model: str | None = None) -> Response:
     """The newest version of every model; with `model`, all versions of that one."""
     return _json({"models": await app.list_models(model=model)})
 
 
-@router.get("/models/{reference}", **documented(None, answers(Card), tag="models"))
+@router.get("/models/{reference}", operation_id="get_model", **documented(None, answers(Card), tag="models"))
 async def model(app: App, reference: str) -> Response:
     """A model's card: `name` is its newest version, `name@3` the third."""
     return _json(await app.model(reference))
 
 
-@router.delete("/models/{reference}", **documented(None, answers(schemas.DeletedBody), tag="models"))
+@router.delete(
+    "/models/{reference}", operation_id="delete_model", **documented(None, answers(schemas.DeletedBody), tag="models")
+)
 async def delete_model(app: App, reference: str) -> Response:
     """Delete a version (`name@3`), or all of a name."""
     return _json({"deleted": await app.delete_model(reference)})
@@ -172,31 +182,31 @@ async def delete_model(app: App, reference: str) -> Response:
 # --- what there is ---
 
 
-@router.get("/families", **documented(None, answers(schemas.FamiliesBody), tag="catalog"))
+@router.get("/families", operation_id="list_families", **documented(None, answers(schemas.FamiliesBody), tag="catalog"))
 async def families(app: App) -> Response:
     """What can be trained, and what each can be asked."""
     return _json({"families": app.families()})
 
 
-@router.get("/presets", **documented(None, answers(schemas.PresetsBody), tag="catalog"))
+@router.get("/presets", operation_id="list_presets", **documented(None, answers(schemas.PresetsBody), tag="catalog"))
 async def presets(app: App) -> Response:
     """Runs with names, ready to train."""
     return _json({"presets": app.presets()})
 
 
-@router.get("/livez", **documented(None, answers(schemas.AliveBody), tag="health"))
+@router.get("/livez", operation_id="livez", **documented(None, answers(schemas.AliveBody), tag="health"))
 async def livez() -> Response:
     """Whether this process answers."""
     return _json({"status": "alive"})
 
 
-@router.get("/readyz", **documented(None, answers(schemas.ReadyBody), tag="health"))
+@router.get("/readyz", operation_id="readyz", **documented(None, answers(schemas.ReadyBody), tag="health"))
 async def readyz(app: App) -> Response:
     """Whether a model could be served: Redis answers and a worker lives."""
     return _json({"status": "ready", "workers": await app.ready()})
 
 
-@router.get("/metrics", **documented(None, answers(None, media="text/plain"), tag="health"))
+@router.get("/metrics", operation_id="metrics", **documented(None, answers(None, media="text/plain"), tag="health"))
 async def metrics(request: Request) -> Response:
     """Counts and histograms, as Prometheus reads them."""
     metrics = cast(Telemetry, request.app.state.telemetry).metrics

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from models.noise import Noise
-from models.objectives.schedules import Cosine, Floats, Linear, OrnsteinUhlenbeck, Schedule
+from models.objectives.schedules import Cosine, Floats, LinearSchedule, OrnsteinUhlenbeck, Schedule
 from models.samplers.predictor import Predictor
 from models.sampling import untold
 from models.scoring import score
@@ -14,7 +14,12 @@ from models.spec import DataSpec
 from tests.models.samplers.gaussians import MEAN, VARIANCE, GaussianNoise, predictor
 
 X = torch.tensor([[0.1], [0.8], [1.9]], dtype=torch.float64)
-SCHEDULES: list[tuple[Schedule, int]] = [(Linear(), 1000), (Cosine(), 1000), (Cosine(), 100), (OrnsteinUhlenbeck(), 50)]
+SCHEDULES: list[tuple[Schedule, int]] = [
+    (LinearSchedule(), 1000),
+    (Cosine(), 1000),
+    (Cosine(), 100),
+    (OrnsteinUhlenbeck(), 50),
+]
 
 
 def noise_error(log_snr: Floats, x0: Floats) -> Floats:
@@ -49,7 +54,7 @@ def test_levels_drawn_at_random_estimate_the_whole_bound(schedule: Schedule, T: 
     assert (answer.std_error < 0.2).all()
 
 
-@pytest.mark.parametrize("schedule", [Linear(), Cosine()], ids=lambda s: s.schedule)
+@pytest.mark.parametrize("schedule", [LinearSchedule(), Cosine()], ids=lambda s: s.schedule)
 def test_it_lies_below_the_likelihood_and_tends_to_it(schedule: Schedule) -> None:
     """On average over the data: minus their entropy, short of a Kullback-Leibler divergence that falls like 1 / T."""
     node, weight = np.polynomial.hermite_e.hermegauss(20)

@@ -15,7 +15,7 @@ from models.families.diffusion import Diffusion
 from models.family import Batch, capabilities
 from models.networks import Nets
 from models.noise import Noise
-from models.objectives.schedules import Level, Linear
+from models.objectives.schedules import Level, LinearSchedule
 from models.run import Run
 from models.sampling import sample, untold
 from models.spec import DataSpec
@@ -189,7 +189,7 @@ def test_the_levels_of_a_batch_cover_the_schedule_evenly() -> None:
 
 def test_a_model_of_before_there_were_weightings_still_loads() -> None:
     old = {"family": "diffusion", "schedule": {"schedule": "linear"}, "steps": 1000, "width": None, "depth": None}
-    assert Diffusion.model_validate(old) == Diffusion(schedule=Linear())
+    assert Diffusion.model_validate(old) == Diffusion(schedule=LinearSchedule())
 
 
 @pytest.mark.parametrize("weighting", ["noise", "likelihood", "edm"])
@@ -220,7 +220,7 @@ def test_weightings_preconditionings_and_schedules_go_together(
 def test_every_sampler_draws_standard_normal_data_from_a_silent_network(sampler: str) -> None:
     """F = 0 is exact for them: the sample's moments, z-score below 5, up to the error of its steps."""
     line = DataSpec(shape=(1,))
-    family, n = Diffusion(width=8, depth=1, schedule=Linear(), steps=100), 2000
+    family, n = Diffusion(width=8, depth=1, schedule=LinearSchedule(), steps=100), 2000
     x = sample(family.sampler(family.build(line), DenoisingOptions(sampler=sampler)), Noise.rows(0, n))
     assert abs(x.mean().item()) < 5 / n**0.5
     assert abs(x.var().item() - 1) < 5 * (2 / n) ** 0.5 + 0.1

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.objectives.schedules import Cosine, Karras, Level, Linear, OrnsteinUhlenbeck, Variances
+from models.objectives.schedules import Cosine, Karras, Level, LinearSchedule, OrnsteinUhlenbeck, Variances
 
-SCHEDULES: list[Variances] = [Linear(), Cosine()]
+SCHEDULES: list[Variances] = [LinearSchedule(), Cosine()]
 
 
 def points(n: int = 64) -> tuple[Tensor, Tensor, Tensor]:
@@ -37,14 +37,14 @@ def test_alpha_bar_is_the_product_of_the_steps(schedule: Variances, steps: int) 
 
 def test_the_linear_schedule_of_1000_steps_ends_in_noise() -> None:
     """T62: alpha_bar_T = 4.036e-5; KL(q(x_T|x_0) || N(0, I)) = 2.0e-5 nats for each unit of x_0^2."""
-    alpha_bar = 1 / (1 + np.exp(-Linear().log_snr(1000)[-1]))
+    alpha_bar = 1 / (1 + np.exp(-LinearSchedule().log_snr(1000)[-1]))
     assert alpha_bar == pytest.approx(4.036e-5, rel=1e-4)
     kl = [0.5 * (1 - alpha_bar + alpha_bar * x0**2 - 1 - np.log(1 - alpha_bar)) for x0 in (0.0, 1.0)]
     assert kl[1] - kl[0] == pytest.approx(2.0e-5, rel=0.02)
 
 
 def test_the_linear_schedule_destroys_as_much_in_fewer_steps() -> None:
-    few, many = Linear().log_snr(200), Linear().log_snr(1000)
+    few, many = LinearSchedule().log_snr(200), LinearSchedule().log_snr(1000)
     assert few[-1] == pytest.approx(many[-1], abs=0.7)
 
 

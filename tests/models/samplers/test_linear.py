@@ -8,13 +8,13 @@ from models.denoising import DenoisingOptions
 from models.families.diffusion import Diffusion
 from models.networks import Nets
 from models.noise import Noise
-from models.objectives.schedules import Floats, Level, Linear
+from models.objectives.schedules import Floats, Level, LinearSchedule
 from models.samplers.linear import LinearSteps, corrected, ddim, euler_maruyama, reverse_sde
 from models.sampling import sample, untold
 from models.spec import DataSpec
 from tests.models.samplers.gaussians import LINE, MEAN, VARIANCE, GaussianNoise, affine, begin, predictor
 
-FAMILY = Diffusion(schedule=Linear())  # DDPM's own 1000 levels
+FAMILY = Diffusion(schedule=LinearSchedule())  # DDPM's own 1000 levels
 
 
 def gaussian(mean: float = MEAN, variance: float = VARIANCE, spec: DataSpec = LINE) -> Nets:

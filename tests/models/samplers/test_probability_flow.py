@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from models.noise import Noise
-from models.objectives.schedules import Floats, Level, Linear
+from models.objectives.schedules import Floats, Level, LinearSchedule
 from models.samplers import SOLVERS, FlowSampler, walk
 from models.walking import walk as walked
 from tests.models.samplers.gaussians import LINE, MEAN, VARIANCE, affine, predictor
 
-LEVELS = Linear().log_snr(1000)
+LEVELS = LinearSchedule().log_snr(1000)
 
 
 def ends(steps: int) -> Floats:
