@@ -2,8 +2,8 @@
 
 pydantic writes what validates; generators want a little more, or less:
 
-- a field that tells the members of a union apart is required in each of them (OpenAPI 3.1, "Discriminator Object"), although
-  it has a default;
+- a field that tells the members of a union apart is required in each of them (OpenAPI 3.1, "Discriminator Object"),
+  although it has a default;
 - a default that is an object is left out, since few generators make code of it: the description says what it is.
 """
 

@@ -1,4 +1,4 @@
-"""A client that openapi-python-client makes of docs/openapi.json sends a run of one's own, and reads what comes back."""
+"""A client that openapi-python-client makes of docs/openapi.json sends a run of one's own and reads the answers."""
 
 import importlib
 import subprocess
