@@ -1,12 +1,15 @@
-# The doors: REST and gRPC. No PyTorch, so it is small and starts in a second.
+# The gateway: REST and gRPC. No PyTorch, so it is small and starts in a second.
 #   docker build -f docker/gateway.Dockerfile -t pushforward-gateway .
 FROM python:3.12-slim AS build
 WORKDIR /src
 RUN python -m venv /venv
-COPY pyproject.toml README.md LICENSE ./
+# Dependencies first, in the versions that are tested: this layer changes with them, not with the source.
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+RUN mkdir models service && touch models/__init__.py service/__init__.py \
+    && /venv/bin/pip install --no-cache-dir --constraint constraints.txt ".[otel]"
 COPY models models
 COPY service service
-RUN /venv/bin/pip install --no-cache-dir ".[otel]"
+RUN /venv/bin/pip install --no-cache-dir --no-deps --force-reinstall .
 
 FROM python:3.12-slim
 RUN useradd --uid 10001 --no-create-home pushforward \

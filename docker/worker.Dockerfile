@@ -4,14 +4,18 @@
 # The index for CPU-only builds is named on pytorch.org under "Get started"; it saves several gigabytes.
 FROM python:3.12-slim AS build
 ARG TORCH_INDEX_URL=
-ARG TORCH_VERSION=2.13.0
 WORKDIR /src
-RUN python -m venv /venv \
-    && /venv/bin/pip install --no-cache-dir ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} "torch==$TORCH_VERSION"
+RUN python -m venv /venv
+# Dependencies first, in the versions that are tested: these layers change with them, not with the source.
+COPY constraints.txt ./
+RUN /venv/bin/pip install --no-cache-dir ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} \
+    "$(grep '^torch==' constraints.txt)"
 COPY pyproject.toml README.md LICENSE ./
+RUN mkdir models service && touch models/__init__.py service/__init__.py \
+    && /venv/bin/pip install --no-cache-dir --constraint constraints.txt ".[worker,otel]"
 COPY models models
 COPY service service
-RUN /venv/bin/pip install --no-cache-dir ".[worker,otel]"
+RUN /venv/bin/pip install --no-cache-dir --no-deps --force-reinstall .
 
 FROM python:3.12-slim
 # The compiler with which networks that are asked much are compiled; without it they stay as they are.

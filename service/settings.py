@@ -106,8 +106,18 @@ class Settings(BaseSettings):
     def redis_secret(self) -> str | None:
         """The password, wherever it was given."""
         if self.redis_password_file is not None:
-            return self.redis_password_file.read_text().strip()
+            return _secret(self.redis_password_file)
         return self.redis_password.get_secret_value() if self.redis_password else None
+
+
+def _secret(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError as error:
+        raise SystemExit(
+            f"PUSHFORWARD_REDIS_PASSWORD_FILE {file} cannot be read by uid {os.getuid()}: {error.strerror}; "
+            "let it be read: chmod 644 (in docker compose of docker/redis_password.txt)"
+        ) from None
 
 
 def cores(limit: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:

@@ -1,4 +1,4 @@
-"""What is generated from code: `service/rpc/pb`, `docs/openapi.json` and `docs/families.md`.
+"""What is generated: `service/rpc/pb`, `docs/openapi.json`, `docs/families.md` and `.env.example`.
 
 python -m tools.generated           rewrite
 python -m tools.generated --check   compare; exit code 1 names what differs
@@ -38,6 +38,7 @@ def texts() -> Iterator[tuple[Path, str]]:
     from service.gateway.app import create
     from service.settings import Settings
     from service.telemetry import Telemetry
+    from tools.environment_file import lines
     from tools.families_page import page
 
     absent: Any = None  # nothing is asked
@@ -45,6 +46,7 @@ def texts() -> Iterator[tuple[Path, str]]:
     document = create(application, Telemetry(), asyncio.Event()).openapi()
     yield ROOT / "docs/openapi.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     yield ROOT / "docs/families.md", "\n".join(page(application)) + "\n"
+    yield ROOT / ".env.example", "\n".join(lines(ROOT / "docs/settings.md")) + "\n"
 
 
 def protobuf() -> Iterator[tuple[Path, str]]:

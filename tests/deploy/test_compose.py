@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ import yaml
 
 from service import redis_server
 from service.local import free_port, free_ports
+from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "a-secret-of-this-test"
+OF_ONE_MACHINE = ("REDIS_PASSWORD", "HTTP_PORT", "GRPC_PORT", "METRICS_FOLDER")  # of no use in a container
 
 
 @pytest.fixture(scope="module")
@@ -71,10 +74,48 @@ class TestWhatIsPromised:
         }
         assert may == {"redis": False, "gateway": False, "worker": True}
 
-    def test_the_override_reserves_a_gpu(self) -> None:
-        override = yaml.safe_load((ROOT / "docker" / "gpu.yml").read_text())
-        (device,) = override["services"]["worker"]["deploy"]["resources"]["reservations"]["devices"]
-        assert device["capabilities"] == ["gpu"]
+    def test_the_override_gives_each_worker_a_gpu_of_its_own(self) -> None:
+        workers = yaml.safe_load((ROOT / "docker" / "gpu.yml").read_text())["services"]
+        ids = list[str]()
+        for worker in workers.values():
+            (device,) = worker["deploy"]["resources"]["reservations"]["devices"]
+            assert device["capabilities"] == ["gpu"]
+            assert worker["environment"]["PUSHFORWARD_DEVICE"] == "cuda"
+            ids += device["device_ids"]
+        assert ids == ["0", "1", "2", "3"]
+        assert "profiles" not in workers["worker"]
+
+    @pytest.mark.parametrize("name", ["gateway", "worker"])
+    def test_images_are_built_of_the_versions_that_are_tested_and_dependencies_come_before_the_source(
+        self, name: str
+    ) -> None:
+        text = (ROOT / "docker" / f"{name}.Dockerfile").read_text().replace("\\\n", " ")
+        installs = re.findall(r"pip install .*", text)
+        assert all("constraint" in install or "--no-deps" in install or "^torch==" in install for install in installs)
+        assert text.index("--constraint constraints.txt") < text.index("COPY models") < text.index("--no-deps")
+
+    @pytest.mark.parametrize("name", ["gateway", "worker"])
+    def test_images_are_tagged_with_the_release(self, compose: dict[str, Any], name: str) -> None:
+        release = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+        assert compose["services"][name]["image"] == f"pushforward-{name}:${{TAG:-{release}}}"
+
+    @pytest.mark.parametrize("name", ["gateway", "worker"])
+    def test_settings_reach_the_containers(self, compose: dict[str, Any], name: str) -> None:
+        assert compose["services"][name]["env_file"] == [{"path": ".env", "required": False}]
+
+    def test_the_example_of_the_settings_names_each_that_compose_does_not_set(self, compose: dict[str, Any]) -> None:
+        example = set(re.findall(r"^# (PUSHFORWARD_\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+        known = {f"PUSHFORWARD_{name.upper()}" for name in Settings.model_fields}
+        fixed = {name for service in compose["services"].values() for name in service.get("environment", {})}
+        fixed |= dockerfile_env("gateway").keys() | dockerfile_env("worker").keys()
+        assert example <= known
+        left_open = known - fixed - {f"PUSHFORWARD_{name}" for name in OF_ONE_MACHINE}
+        assert left_open <= example
+
+    @pytest.mark.parametrize("name", ["redis", "gateway", "worker"])
+    def test_memory_and_logs_are_bounded(self, compose: dict[str, Any], name: str) -> None:
+        assert compose["services"][name]["mem_limit"]
+        assert set(compose["services"][name]["logging"]["options"]) == {"max-size", "max-file"}
 
     def test_the_port_is_bound_to_loopback_unless_asked_otherwise(self, compose: dict[str, Any]) -> None:
         assert all("127.0.0.1" in port for port in compose["services"]["gateway"]["ports"])
@@ -211,3 +252,29 @@ def test_a_health_check_fails_where_nothing_runs(tmp_path: Path) -> None:
     for name in ("gateway", "worker"):
         check = [sys.executable, *dockerfile_exec(name, "HEALTHCHECK")[1:]]
         assert subprocess.run(check, env=environment, capture_output=True, timeout=30, check=False).returncode != 0
+
+
+def test_redis_does_not_start_without_its_password(compose: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    (tmp_path / "redis-server").write_text("#!/bin/sh\necho started\n")
+    (tmp_path / "redis-server").chmod(0o755)
+    for file in ("empty", "absent"):
+        words = [
+            word.replace("$$", "$").replace("/run/secrets/redis_password", str(tmp_path / file))
+            for word in compose["services"]["redis"]["command"]
+        ]
+        environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=10, check=False)
+        assert done.returncode == 1
+        assert "chmod 644 docker/redis_password.txt" in done.stderr
+        assert "started" not in done.stdout
+
+
+def test_a_password_that_cannot_be_read_is_told_with_the_remedy(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PUSHFORWARD_REDIS_PASSWORD_FILE": str(tmp_path / "absent")}
+    for module in ("service.gateway", "service.worker"):
+        command = [sys.executable, "-m", module]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode != 0
+        assert "chmod 644" in done.stderr
+        assert "Traceback" not in done.stderr
