@@ -7,6 +7,7 @@ Here such an item is dropped, counted and logged: it is gone from the list alrea
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from queue import Empty
 from time import sleep
 from typing import Any, final
@@ -33,6 +34,14 @@ def _drop(error: Exception) -> None:
     log.warning("dropped an item of the queue that is not a message: %r", error)
 
 
+class Order(ABC):
+    """Which queues are read next, as kombu's `queue_order_strategy` has it; told of what was read and is no message."""
+
+    @abstractmethod
+    def unread(self) -> None:
+        """The latest item that was read starts no job."""
+
+
 @final
 class Channel(redis.Channel):
     """Drops what is no message."""
@@ -47,6 +56,8 @@ class Channel(redis.Channel):
             raise Empty from None
         except NO_MESSAGE as error:
             _drop(error)
+            if isinstance(self._queue_cycle, Order):
+                self._queue_cycle.unread()
             raise Empty from None
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import final
 
+from service.adapters.celery_transport import Order
+
 STARTED_S = 5.0  # a message read so long ago without starting a job was none of ours
 
 
@@ -45,6 +47,12 @@ class Slots:
         with self._lock:
             self._taken_at[kind].append(monotonic())
 
+    def untake(self, kind: str) -> None:
+        """What was read latest was no wake-up."""
+        with self._lock:
+            if self._taken_at[kind]:
+                self._taken_at[kind].pop()
+
     @contextmanager
     def running(self, kind: str) -> Iterator[None]:
         """While its job runs."""
@@ -64,7 +72,7 @@ class Slots:
 
 
 @final
-class Cycle:
+class Cycle(Order):
     """The queues with a free slot, the one read last at the end."""
 
     def __init__(self, slots: Slots) -> None:
@@ -84,3 +92,6 @@ class Cycle:
         self._slots.take(last_used)
         self._queues.sort(key=last_used.__eq__)
         return last_used
+
+    def unread(self) -> None:
+        self._slots.untake(self._queues[-1])

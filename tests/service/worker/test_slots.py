@@ -39,6 +39,15 @@ def test_a_message_that_started_no_job_holds_no_slot_for_long(monkeypatch: pytes
     assert slots.free("train") == 1
 
 
+def test_what_was_read_and_is_no_message_holds_no_slot() -> None:
+    cycle = Slots({"train": 1, "sample": 1}).cycle()
+    cycle.update(["train", "sample"])
+    cycle.rotate("sample")
+    cycle.rotate("train")
+    cycle.unread()
+    assert cycle.consume(2) == ["train"]
+
+
 def test_a_slot_is_free_again_after_a_defect() -> None:
     slots = Slots({"train": 1})
     with pytest.raises(RuntimeError), slots.running("train"):
