@@ -60,7 +60,7 @@ class DenoisingOptions(Options):
 
     sampler: SamplerName = "ode"
     """The sampler."""
-    # None: 12 for ode (four network calls each), 24 dpm_solver, 32 heun, 50 ddim, else all T; 32 for adaptive
+    # None: 12 for ode (four forward passes each), 24 dpm_solver, 32 heun, 50 ddim, else all T; 32 for adaptive
     steps: PositiveInt | None = Field(None, le=4000)
     """Steps of the sampler; left out: as many as suit it."""
     grid: GridName | None = None
@@ -118,7 +118,7 @@ class LikelihoodOptions(Options):
     method: Literal["flow", "bound"] = "flow"
     """An estimate by the probability flow, or the variational lower bound."""
     steps: int = Field(16, ge=4, le=200)
-    """Steps of the flow, four network calls each; or levels of the bound, one call each."""
+    """Steps of the flow, four forward passes each; or levels of the bound, one call each."""
     draws: int = Field(4, ge=1, le=64)
     """Draws averaged: probes of the divergence, places within the level, noise."""
     divergence: Literal["auto", "exact", "hutchinson"] = "auto"
@@ -135,7 +135,7 @@ class InversionOptions(Options):
     """How data become codes, and codes data: by default as the default sampler leads its draws."""
 
     solver: Literal["rk4", "ddim"] = "rk4"
-    """Solver of the probability flow: four network calls a step, or one."""
+    """Solver of the probability flow: four forward passes a step, or one."""
     steps: int = Field(12, ge=1, le=1000)
     """Steps of the probability flow."""
 

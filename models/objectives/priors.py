@@ -94,7 +94,7 @@ class FlowPrior(LatentFlow, Prior):
 
     prior: Literal["flow"] = "flow"
     scheme: Literal["coupling", "autoregressive"] = "coupling"
-    """Which elements each transform reads; autoregressive draws cost a network call for each dimension."""
+    """Which elements each transform reads; autoregressive draws cost a forward pass for each dimension."""
 
     def check(self, latent: int) -> None:
         if self.scheme != "coupling":

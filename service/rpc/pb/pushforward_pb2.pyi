@@ -95,6 +95,8 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """Steps and losses."""
     EVENT_KIND_LOG: _EventKind.ValueType  # 3
     """A message of the runner."""
+    EVENT_KIND_QUEUE: _EventKind.ValueType  # 4
+    """The place of a job that waits."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """What an event is about."""
@@ -107,6 +109,8 @@ EVENT_KIND_PROGRESS: EventKind.ValueType  # 2
 """Steps and losses."""
 EVENT_KIND_LOG: EventKind.ValueType  # 3
 """A message of the runner."""
+EVENT_KIND_QUEUE: EventKind.ValueType  # 4
+"""The place of a job that waits."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 class _LikelihoodKind:
@@ -219,16 +223,18 @@ class TrainRequest(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Name of the model; the training publishes its next version."""
+    """Name of the model; the job publishes its next version."""
     preset: _builtins.str
-    """Name of a ready-made run, as ListPresets gives it."""
+    """A run by name, see the list of presets."""
     seed: _builtins.int
     """Seed of the run. A Struct's numbers are doubles, so this field wins over `run.seed` where it is set."""
     idempotency_key: _builtins.str
     """A key of the client's choice: the same key gives the same job. Empty: each request is a job of its own."""
     @_builtins.property
     def run(self) -> _struct_pb2.Struct:
-        """A run as `GET /families` describes it; beside a preset, the fields of its run to change."""
+        """The run; beside `preset`, the fields of its run to change. Over gRPC: beside a preset, the fields of its run to
+        change.
+        """
 
     def __init__(
         self,
@@ -267,9 +273,9 @@ class Progress(_message.Message):
     STEP_FIELD_NUMBER: _builtins.int
     TOTAL_STEPS_FIELD_NUMBER: _builtins.int
     step: _builtins.int
-    """Steps of a training that are taken; rows of a sampling that are on the disk."""
+    """Steps done; rows drawn, of a sampling."""
     total_steps: _builtins.int
-    """Of how many; 0 until the first is reported."""
+    """Steps in all; 0 until the first is reported."""
     def __init__(
         self,
         *,
@@ -293,9 +299,9 @@ class Fault(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     type: _builtins.str
-    """Stable name: `diverged`, `invalid-data`, `lost`, `crashed`; see docs/errors.md."""
+    """What kind of failure: diverged, invalid-data, lost, crashed, ."""
     detail: _builtins.str
-    """What happened, in a sentence."""
+    """What happened, and what to do."""
     def __init__(
         self,
         *,
@@ -428,29 +434,29 @@ class Job(_message.Message):
     id: _builtins.str
     """Identifier of the job."""
     state: Global___JobState.ValueType
-    """Where it stands."""
+    """Queued, running, succeeded, failed or cancelled."""
     model: _builtins.str
     """Name of the model."""
     version: _builtins.int
-    """Version that a training published, 0 until then; of a sampling the version that is sampled."""
+    """Version that a training published, or that is sampled. Over gRPC: 0 until published."""
     preset: _builtins.str
-    """Name of the preset that was trained; empty without one."""
+    """Preset that the run came from. Over gRPC: empty without one."""
     cancel_requested: _builtins.bool
-    """Whether a client asked it to stop."""
+    """Whether its end was asked for."""
     created_at: _builtins.float
-    """When it was created, in seconds since 1970; `create_time` as a number."""
+    """Seconds since 1970. Over gRPC: `create_time` as a number."""
     started_at: _builtins.float
-    """When it first ran, in seconds since 1970; `start_time` as a number."""
+    """Seconds since 1970, of the first claim. Over gRPC: `start_time` as a number."""
     finished_at: _builtins.float
-    """When it ended, in seconds since 1970; `end_time` as a number."""
+    """Seconds since 1970. Over gRPC: `end_time` as a number."""
     kind: _builtins.str
-    """What it does, as text: train or sample; `job_kind` as REST writes it."""
+    """A training, or a sample drawn into a file. Over gRPC: as text; `job_kind` is typed."""
     file_bytes: _builtins.int
-    """Size of a sampling's file in bytes; 0 until it has succeeded."""
+    """Of a sampling: size of its file, once finished. Over gRPC: 0 until then."""
     file_sha256: _builtins.str
-    """SHA-256 of a sampling's file, in hexadecimal."""
+    """Of a sampling: digest of its file, once finished. Over gRPC: empty until then."""
     queue_position: _builtins.int
-    """Place among the waiting jobs of its kind, from 1; 0 where it does not wait."""
+    """Place among the waiting jobs of its kind, from 1. Over gRPC: 0 where it does not wait."""
     waiting_for: _builtins.str
     """What the machine lacked when the job was last tried, such as disk space: no fault of the job."""
     retry_at: _builtins.float
@@ -459,27 +465,27 @@ class Job(_message.Message):
     """What it does."""
     @_builtins.property
     def run(self) -> _struct_pb2.Struct:
-        """The run of a training, defaults written out."""
+        """Of a training: the run."""
 
     @_builtins.property
     def progress(self) -> Global___Progress:
-        """How far it has come."""
+        """Steps of a training, or rows of a sampling that are on the disk."""
 
     @_builtins.property
     def losses(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """The latest losses of a training, by name, the unit in the name."""
+        """The latest losses by name, the unit in the name."""
 
     @_builtins.property
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """What the finished model scores on its validation data, by name."""
+        """What the finished model reaches on held-out rows, the unit in the name."""
 
     @_builtins.property
     def error(self) -> Global___Fault:
-        """Why it failed; absent otherwise."""
+        """Why the job failed. Over gRPC: absent unless it failed."""
 
     @_builtins.property
     def ask(self) -> Global___Sampling:
-        """What a sampling draws; absent for a training."""
+        """Of a sampling: what is drawn."""
 
     @_builtins.property
     def curve(self) -> Global___Curve:
@@ -563,18 +569,18 @@ class Sampling(_message.Message):
     OPTIONS_FIELD_NUMBER: _builtins.int
     CONDITION_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """The model with its version, name@version."""
+    """Reference of the model, with its version."""
     n: _builtins.int
-    """Number of rows."""
+    """Rows to draw."""
     seed: _builtins.int
     """Seed of the rows."""
     @_builtins.property
     def options(self) -> _struct_pb2.Struct:
-        """Options of the sampler."""
+        """Options of the sampler, with their defaults."""
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """Condition of all rows: a label, shape [], or a vector, [v]; absent without one."""
+        """Condition of all rows."""
 
     def __init__(
         self,
@@ -714,14 +720,14 @@ class JobEvent(_message.Message):
     DATA_FIELD_NUMBER: _builtins.int
     EVENT_KIND_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Orders events, and resumes a watch."""
+    """Orders events; resumes a watch."""
     kind: _builtins.str
-    """What it is about, as text: state, progress, log or queue; `event_kind` as REST writes it."""
+    """State, progress, log or queue. Over gRPC: as text, state, progress, log or queue; `event_kind` is typed."""
     event_kind: Global___EventKind.ValueType
     """What it is about."""
     @_builtins.property
     def data(self) -> _struct_pb2.Struct:
-        """state: the job; progress: step, total_steps, losses, steps_per_s; log: level, message."""
+        """State: the job; progress: step, total_steps, losses, steps_per_s; log: level and message."""
 
     def __init__(
         self,
@@ -850,21 +856,21 @@ class SampleRequest(_message.Message):
     PREVIEW_EVERY_FIELD_NUMBER: _builtins.int
     CONDITION_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """The model, name or name@version."""
+    """`name` is the newest version, `name@3` is version 3."""
     n: _builtins.int
-    """Number of rows, at least 1."""
+    """Rows to draw. Over gRPC: at least 1; 0 is an error."""
     seed: _builtins.int
-    """The same seed gives the same rows; not set: the reply says which was used."""
+    """The same seed gives the same rows; left out: chosen, and told in the answer."""
     preview_every: _builtins.int
-    """Sampler steps between two previews of the rows between noise and data; SampleStream only."""
+    """Sampler steps between two previews, for answers that come as a stream of events. Over gRPC: by SampleStream only."""
     @_builtins.property
     def options(self) -> _struct_pb2.Struct:
-        """The family's options for sampling."""
+        """Options of the model's family for this capability."""
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """For a model that was trained with conditions. One for all rows: a label, shape [], or a vector, [v].
-        One for each row: [n], [n, v].
+        """A label or a vector, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a Tensor
+        of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
     def __init__(
@@ -950,20 +956,22 @@ class LikelihoodRequest(_message.Message):
     OPTIONS_FIELD_NUMBER: _builtins.int
     CONDITION_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """The model, name or name@version."""
+    """`name` is the newest version, `name@3` is version 3."""
     seed: _builtins.int
-    """Seed of the draws of a family that estimates."""
+    """Seed of the noise, where a likelihood is estimated."""
     @_builtins.property
     def x(self) -> Global___Tensor:
-        """The rows, [n, *shape]."""
+        """Rows to score, [n, *shape]."""
 
     @_builtins.property
     def options(self) -> _struct_pb2.Struct:
-        """The family's options for likelihoods."""
+        """Options of the model's family for this capability."""
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """One condition for all rows, or one for each, as in SampleRequest."""
+        """A label or a vector, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a Tensor
+        of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """
 
     def __init__(
         self,
@@ -1102,18 +1110,20 @@ class EncodeRequest(_message.Message):
     OPTIONS_FIELD_NUMBER: _builtins.int
     CONDITION_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """The model, name or name@version."""
+    """`name` is the newest version, `name@3` is version 3."""
     @_builtins.property
     def x(self) -> Global___Tensor:
-        """The rows, [n, *shape]."""
+        """Rows to encode, [n, *shape]."""
 
     @_builtins.property
     def options(self) -> _struct_pb2.Struct:
-        """The family's options for encoding."""
+        """Options of the model's family for this capability."""
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """One condition for all rows, or one for each, as in SampleRequest."""
+        """A label or a vector, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a Tensor
+        of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """
 
     def __init__(
         self,
@@ -1176,18 +1186,20 @@ class DecodeRequest(_message.Message):
     OPTIONS_FIELD_NUMBER: _builtins.int
     CONDITION_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """The model, name or name@version."""
+    """`name` is the newest version, `name@3` is version 3."""
     @_builtins.property
     def z(self) -> Global___Tensor:
-        """The codes, [n, *latent_shape]."""
+        """Codes to decode, [n, *latent_shape]."""
 
     @_builtins.property
     def options(self) -> _struct_pb2.Struct:
-        """The family's options for decoding."""
+        """Options of the model's family for this capability."""
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """One condition for all rows, or one for each, as in SampleRequest."""
+        """A label or a vector, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a Tensor
+        of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """
 
     def __init__(
         self,
@@ -1250,18 +1262,20 @@ class ReconstructRequest(_message.Message):
     OPTIONS_FIELD_NUMBER: _builtins.int
     CONDITION_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """The model, name or name@version."""
+    """`name` is the newest version, `name@3` is version 3."""
     @_builtins.property
     def x(self) -> Global___Tensor:
-        """The rows, [n, *shape]."""
+        """Rows to encode and decode, [n, *shape]."""
 
     @_builtins.property
     def options(self) -> _struct_pb2.Struct:
-        """The family's options for reconstruction."""
+        """Options of the model's family for this capability."""
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """One condition for all rows, or one for each, as in SampleRequest."""
+        """A label or a vector, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a Tensor
+        of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """
 
     def __init__(
         self,
@@ -1329,30 +1343,34 @@ class InterpolateRequest(_message.Message):
     OPTIONS_FIELD_NUMBER: _builtins.int
     CONDITION_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """The model, name or name@version."""
+    """`name` is the newest version, `name@3` is version 3."""
     start_seed: _builtins.int
-    """Seed of the sample to begin with."""
+    """Seed of the sample to start from; with `end_seed`."""
     end_seed: _builtins.int
-    """Seed of the sample to end with."""
+    """Seed of the sample to end at; with `start_seed`."""
     steps: _builtins.int
-    """Number of rows, both ends included; not set: 8."""
+    """Rows of the answer, both ends included. Over gRPC: 8 where not set."""
     path: _builtins.str
-    """Path between the codes: slerp (the great circle) or linear; empty: the one that suits the model's codes."""
+    """Great circle (slerp) or chord (linear) between the latent codes; left out: what suits the model's codes. Over
+    gRPC: empty where left out.
+    """
     @_builtins.property
     def start(self) -> Global___Tensor:
-        """The first row, shape [*shape]."""
+        """The first row, of shape `shape`; with `end`."""
 
     @_builtins.property
     def end(self) -> Global___Tensor:
-        """The last row, shape [*shape]."""
+        """The last row, of shape `shape`; with `start`."""
 
     @_builtins.property
     def options(self) -> _struct_pb2.Struct:
-        """The family's options for interpolation."""
+        """Options of the model's family for this capability."""
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """One condition for all rows: a label, shape [], or a vector, [v]."""
+        """A label or a vector, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a Tensor
+        of shape [] or [v]: one for all rows.
+        """
 
     def __init__(
         self,
@@ -1459,12 +1477,12 @@ class Model(_message.Message):
     model: _builtins.str
     """Name of the model."""
     version: _builtins.int
-    """Its version, from 1."""
+    """Version, counted from 1."""
     family: _builtins.str
-    """Its family."""
+    """Family of the model."""
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What it can do: sample, likelihood, encode, decode, reconstruct, interpolate."""
+        """What the model can be asked."""
 
     @_builtins.property
     def shape(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
@@ -1472,11 +1490,11 @@ class Model(_message.Message):
 
     @_builtins.property
     def latent_shape(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Shape of a latent code, without the batch; empty where there is none."""
+        """Shape of one latent code."""
 
     @_builtins.property
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """What it scores on its validation data, by name."""
+        """What it reaches on held-out rows, the unit in the name."""
 
     @_builtins.property
     def card(self) -> _struct_pb2.Struct:
@@ -1484,7 +1502,7 @@ class Model(_message.Message):
 
     @_builtins.property
     def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What one should know before using it, a sentence each."""
+        """What to know before using it, a sentence each."""
 
     @_builtins.property
     def curve(self) -> Global___Curve:
