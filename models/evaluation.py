@@ -187,7 +187,7 @@ def rows_drawn(shape: tuple[int, ...], steps: int) -> int:
 
 
 def _draw(family: Samples, data: TrainingData, state: State) -> Evaluation[NDArray[np.generic]]:
-    """Samples, (n, *shape), with the conditions of held-out rows, as often as those have them."""
+    """Samples, (n, *shape), given the conditions of held-out rows, as often as those have them."""
     sampler = family.sampler(state.served, family.SampleOptions())
     n = rows_drawn(data.spec.shape, sampler.steps)
     noise = Noise.rows(EVALUATION_SEED, n, device=device_of(state))

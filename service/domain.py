@@ -150,7 +150,7 @@ class Event(Record):
     id: str
     """Orders events; resumes a watch."""
     kind: Literal["state", "progress", "log", "queue"]
-    """state, progress or log."""
+    """state, progress, log or queue."""
     data: dict[str, Any]
     """state: the job; progress: step, total_steps, losses, steps_per_s; log: level and message."""
     # state: the Job; progress: step, total_steps, losses, steps_per_s, seconds_left, curve; log: level, message;

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-ROW = re.compile(r"^\| (?P<names>`[^|]+`) \| (?P<defaults>[^|]*) \| (?P<meaning>.+) \|$")
+ROW = re.compile(r"^\| (?P<names>`[^|]+`) \|\s*(?P<defaults>[^|]*?)\s*\| (?P<meaning>.+) \|$")
 _TEXT = r"\1"
 LINK = re.compile(r"\[([^]]+)\]\([^)]+\)")
 # Which the compose file and the images set, for they know where things are.

@@ -1,4 +1,4 @@
-"""What is generated: `service/rpc/pb`, `docs/openapi.json`, `docs/families.md` and `.env.example`.
+"""What is generated: comments of the proto file, `service/rpc/pb`, docs/openapi.json, docs/families.md, `.env.example`.
 
 python -m tools.generated           rewrite
 python -m tools.generated --check   compare; exit code 1 names what differs
@@ -22,17 +22,24 @@ PB = "service/rpc/pb"
 
 def main(arguments: list[str]) -> int:
     """Rewrite, or compare; the exit code."""
-    stale = {path: text for path, text in texts() if not path.exists() or path.read_text() != text}
-    for path, text in stale.items():
+    is_stale = False
+    for path, text in texts():
+        if path.exists() and path.read_text() == text:
+            continue
+        is_stale = True
         if arguments == ["--check"]:
             sys.stderr.write(f"{path.relative_to(ROOT)} is not what its sources make; run `make proto`\n")
         else:
-            path.write_text(text)
-    return 1 if stale and arguments == ["--check"] else 0
+            path.write_text(text)  # before the next is made of it
+    return 1 if is_stale and arguments == ["--check"] else 0
 
 
 def texts() -> Iterator[tuple[Path, str]]:
     """Every generated file and what it should hold."""
+    from tools.proto_comments import described
+
+    proto = ROOT / PROTO / "pushforward.proto"
+    yield proto, described(proto.read_text())
     yield from protobuf()
     from service.application import Application
     from service.gateway.app import create

@@ -50,7 +50,7 @@ def publish(app: Celery, job_id: str, kind: Kind) -> None:
     try:
         app.send_task(TASK, args=(job_id,), queue=kind, retry=False, ignore_result=True)
     except (KombuError, OperationalError, OSError) as error:
-        log.warning("no worker could be notified of job %s (%s); the reconciler will try again", job_id, error)
+        log.warning("no worker could be notified of job %s (%s); the reconciler will tell again", job_id, error)
 
 
 def celery_app(settings: Settings) -> Celery:

@@ -174,7 +174,7 @@ class Connection(HttpToolsProtocol):
         self._clear_deadline()
         if self.transport.is_closing():
             return
-        is_silent = self.headers is None  # who said nothing gets no answer
+        is_silent = self.headers is None  # who said nothing gets no reply
         earlier = self._phase is not Phase.BODY and self._is_answering()
         if not (is_silent or self.pipeline or earlier or (self._is_answering() and self.cycle.response_started)):
             self.transport.write(_answer(error))

@@ -8,30 +8,11 @@ from pathlib import Path
 
 import pytest
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
-from pydantic import BaseModel
 
-from service import commands, domain
+from tools.proto_comments import MIRRORS, sentence
 
 PROTO = Path(__file__).parents[2] / "proto"
 FILE = "pushforward/v1/pushforward.proto"
-# The messages that mirror a record or a command of REST.
-MIRRORS: dict[str, type[BaseModel]] = {
-    "Job": domain.Job,
-    "Sampling": domain.Sampling,
-    "Progress": domain.Progress,
-    "Fault": domain.Fault,
-    "JobEvent": domain.Event,
-    "Model": domain.Card,
-    "TrainRequest": commands.Train,
-    "SampleRequest": commands.Sample,
-    "LikelihoodRequest": commands.Likelihood,
-    "EncodeRequest": commands.Encode,
-    "DecodeRequest": commands.Decode,
-    "ReconstructRequest": commands.Reconstruct,
-    "InterpolateRequest": commands.Interpolate,
-}
-# Fields that REST has under the same name and gRPC has in another form: numbers or enums for texts, texts beside enums.
-OF_OTHER_FORM = {("Job", "kind"), ("JobEvent", "kind"), ("TrainRequest", "run")}
 
 
 @pytest.fixture(scope="module")
@@ -83,17 +64,11 @@ def test_comments_are_sentences(contract: FileDescriptorProto) -> None:
 def test_a_field_says_what_the_same_field_of_rest_says(contract: FileDescriptorProto, name: str) -> None:
     comments = commented(contract)
     place, message = messages(contract)[name]
-    described = {field: info.description for field, info in MIRRORS[name].model_fields.items() if info.description}
     said = {field.name: comments.get((4, place, 2, i), "") for i, field in enumerate(message.field)}
-    shared = [field for field in said if field in described and (name, field) not in OF_OTHER_FORM]
-    begins = {field: plain(described[field]) for field in shared}
-    assert {field: plain(said[field])[: len(begins[field])] for field in shared} == begins
-
-
-def plain(text: str) -> str:
-    """Without its capital letter, its full stop and its line breaks."""
-    words = " ".join(text.split()).rstrip(".")
-    return words[:1].lower() + words[1:]
+    described = {field: info.description for field, info in MIRRORS[name].model_fields.items() if field in said}
+    begins = {field: sentence(text) for field, text in described.items() if text}
+    assert begins
+    assert {field: said[field][: len(text)] for field, text in begins.items()} == begins
 
 
 def test_generators_of_go_clients_know_their_package(contract: FileDescriptorProto) -> None:

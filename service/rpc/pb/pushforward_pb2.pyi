@@ -96,7 +96,7 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     EVENT_KIND_LOG: _EventKind.ValueType  # 3
     """A message of the runner."""
     EVENT_KIND_QUEUE: _EventKind.ValueType  # 4
-    """The place of a waiting job, and what is before it."""
+    """The place of a job that waits."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """What an event is about."""
@@ -110,7 +110,7 @@ EVENT_KIND_PROGRESS: EventKind.ValueType  # 2
 EVENT_KIND_LOG: EventKind.ValueType  # 3
 """A message of the runner."""
 EVENT_KIND_QUEUE: EventKind.ValueType  # 4
-"""The place of a waiting job, and what is before it."""
+"""The place of a job that waits."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 class _LikelihoodKind:
@@ -232,7 +232,9 @@ class TrainRequest(_message.Message):
     """A key of the client's choice: the same key gives the same job. Empty: each request is a job of its own."""
     @_builtins.property
     def run(self) -> _struct_pb2.Struct:
-        """A run as `GET /families` describes it; beside a preset, the fields of its run to change."""
+        """The run; beside `preset`, the fields of its run to change. Over gRPC: beside a preset, the fields of its run to
+        change.
+        """
 
     def __init__(
         self,
@@ -297,9 +299,7 @@ class Fault(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     type: _builtins.str
-    """What kind of failure, such as diverged, invalid-data, lost or crashed; docs/errors.md lists
-    them all.
-    """
+    """What kind of failure, such as diverged, invalid-data, lost or crashed; docs/errors.md lists them all."""
     detail: _builtins.str
     """What happened, and what to do."""
     def __init__(
@@ -434,29 +434,29 @@ class Job(_message.Message):
     id: _builtins.str
     """Identifier of the job."""
     state: Global___JobState.ValueType
-    """queued, running, succeeded, failed or cancelled."""
+    """Queued, running, succeeded, failed or cancelled."""
     model: _builtins.str
     """Name of the model."""
     version: _builtins.int
-    """Version that a training published, or that is sampled. 0 until then."""
+    """Version that a training published, or that is sampled. Over gRPC: 0 until published."""
     preset: _builtins.str
-    """Preset that the run came from. Empty without one."""
+    """Preset that the run came from. Over gRPC: empty without one."""
     cancel_requested: _builtins.bool
     """Whether its end was asked for."""
     created_at: _builtins.float
-    """When it was created, seconds since 1970."""
+    """When it was created, seconds since 1970. Over gRPC: `create_time` as a number."""
     started_at: _builtins.float
-    """When it first ran, seconds since 1970."""
+    """When it first ran, seconds since 1970. Over gRPC: `start_time` as a number."""
     finished_at: _builtins.float
-    """When it ended, seconds since 1970."""
+    """When it ended, seconds since 1970. Over gRPC: `end_time` as a number."""
     kind: _builtins.str
-    """What it does, as text: train or sample; `job_kind` as REST writes it."""
+    """A training, or a sample drawn into a file. Over gRPC: as text; `job_kind` is typed."""
     file_bytes: _builtins.int
-    """Of a sampling: size of its file, once finished. 0 until it has succeeded."""
+    """Of a sampling: size of its file, once finished. Over gRPC: 0 until then."""
     file_sha256: _builtins.str
-    """Of a sampling: digest of its file, once finished."""
+    """Of a sampling: digest of its file, once finished. Over gRPC: empty until then."""
     queue_position: _builtins.int
-    """Place among the waiting jobs of its kind, from 1. 0 where it does not wait."""
+    """Place among the waiting jobs of its kind, from 1. Over gRPC: 0 where it does not wait."""
     waiting_for: _builtins.str
     """What the machine lacked when the job was last tried, such as disk space: no fault of the job."""
     retry_at: _builtins.float
@@ -481,11 +481,11 @@ class Job(_message.Message):
 
     @_builtins.property
     def error(self) -> Global___Fault:
-        """Why the job failed. Absent otherwise."""
+        """Why the job failed. Over gRPC: absent unless it failed."""
 
     @_builtins.property
     def ask(self) -> Global___Sampling:
-        """Of a sampling: what is drawn. Absent for a training."""
+        """Of a sampling: what is drawn."""
 
     @_builtins.property
     def curve(self) -> Global___Curve:
@@ -580,7 +580,7 @@ class Sampling(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """Condition of all rows. Absent without one."""
+        """Condition of all rows."""
 
     def __init__(
         self,
@@ -722,12 +722,12 @@ class JobEvent(_message.Message):
     id: _builtins.str
     """Orders events; resumes a watch."""
     kind: _builtins.str
-    """What it is about, as text: state, progress, log or queue; `event_kind` as REST writes it."""
+    """State, progress, log or queue. Over gRPC: as text, state, progress, log or queue; `event_kind` is typed."""
     event_kind: Global___EventKind.ValueType
     """What it is about."""
     @_builtins.property
     def data(self) -> _struct_pb2.Struct:
-        """state: the job; progress: step, total_steps, losses, steps_per_s; log: level and message."""
+        """State: the job; progress: step, total_steps, losses, steps_per_s; log: level and message."""
 
     def __init__(
         self,
@@ -858,18 +858,20 @@ class SampleRequest(_message.Message):
     model: _builtins.str
     """`name` is the newest version, `name@3` is version 3."""
     n: _builtins.int
-    """Rows to draw."""
+    """Rows to draw. Over gRPC: at least 1; 0 is an error."""
     seed: _builtins.int
     """The same seed gives the same rows; left out: chosen, and told in the answer."""
     preview_every: _builtins.int
-    """Sampler steps between two previews, for answers that come as a stream of events."""
+    """Sampler steps between two previews, for answers that come as a stream of events. Over gRPC: by SampleStream only."""
     @_builtins.property
     def options(self) -> _struct_pb2.Struct:
         """Options of the model's family for this capability."""
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label or a vector, of a model that was trained with one: for all rows, or one for each row."""
+        """A label or a vector, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a Tensor
+        of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """
 
     def __init__(
         self,
@@ -967,7 +969,9 @@ class LikelihoodRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label or a vector, of a model that was trained with one: for all rows, or one for each row."""
+        """A label or a vector, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a Tensor
+        of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """
 
     def __init__(
         self,
@@ -1117,7 +1121,9 @@ class EncodeRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label or a vector, of a model that was trained with one: for all rows, or one for each row."""
+        """A label or a vector, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a Tensor
+        of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """
 
     def __init__(
         self,
@@ -1191,7 +1197,9 @@ class DecodeRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label or a vector, of a model that was trained with one: for all rows, or one for each row."""
+        """A label or a vector, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a Tensor
+        of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """
 
     def __init__(
         self,
@@ -1265,7 +1273,9 @@ class ReconstructRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label or a vector, of a model that was trained with one: for all rows, or one for each row."""
+        """A label or a vector, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a Tensor
+        of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """
 
     def __init__(
         self,
@@ -1339,10 +1349,10 @@ class InterpolateRequest(_message.Message):
     end_seed: _builtins.int
     """Seed of the sample to end at; with `start_seed`."""
     steps: _builtins.int
-    """Rows of the answer, both ends included."""
+    """Rows of the answer, both ends included. Over gRPC: 8 where not set."""
     path: _builtins.str
-    """Great circle (slerp) or chord (linear) between the latent codes; left out: what suits the
-    model's codes. Empty: the one that suits the model's codes.
+    """Great circle (slerp) or chord (linear) between the latent codes; left out: what suits the model's codes. Over
+    gRPC: empty where left out.
     """
     @_builtins.property
     def start(self) -> Global___Tensor:
@@ -1358,7 +1368,9 @@ class InterpolateRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label or a vector, of a model that was trained with one: for all rows, or one for each row."""
+        """A label or a vector, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a Tensor
+        of shape [] or [v]: one for all rows.
+        """
 
     def __init__(
         self,
@@ -1478,7 +1490,7 @@ class Model(_message.Message):
 
     @_builtins.property
     def latent_shape(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Shape of one latent code. Empty where there is none."""
+        """Shape of one latent code."""
 
     @_builtins.property
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:

@@ -1,0 +1,72 @@
+"""The comments of the proto file: a field that REST has under the same name says what its description says.
+
+Only what gRPC has in another form is written in the proto file itself, after "Over gRPC:".
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+
+from service import commands, domain
+
+# The messages that mirror a record or a command of REST.
+MIRRORS: dict[str, type[BaseModel]] = {
+    "Job": domain.Job,
+    "Sampling": domain.Sampling,
+    "Progress": domain.Progress,
+    "Fault": domain.Fault,
+    "JobEvent": domain.Event,
+    "Model": domain.Card,
+    "TrainRequest": commands.Train,
+    "SampleRequest": commands.Sample,
+    "LikelihoodRequest": commands.Likelihood,
+    "EncodeRequest": commands.Encode,
+    "DecodeRequest": commands.Decode,
+    "ReconstructRequest": commands.Reconstruct,
+    "InterpolateRequest": commands.Interpolate,
+}
+OWN = "Over gRPC:"
+MESSAGE = re.compile(r"message (\w+) \{")
+FIELD = re.compile(r"  [^/].*?(\w+) = \d+;")
+WIDTH = 114
+
+
+def described(proto: str) -> str:
+    """The proto file with the comments of its mirrored fields made anew."""
+    return "\n".join(_lines(proto.splitlines())) + "\n"
+
+
+def _lines(proto: list[str]) -> Iterator[str]:
+    mirrored: type[BaseModel] | None = None
+    comment: list[str] = []
+    for line in proto:
+        if message := MESSAGE.match(line):
+            mirrored = MIRRORS.get(message[1])
+        if mirrored is not None and line.startswith("  // "):
+            comment.append(line.removeprefix("  // "))
+            continue
+        if mirrored is not None and (field := FIELD.match(line)):
+            text = _said(mirrored, field[1], " ".join(comment))
+            comment = [*textwrap.wrap(text, WIDTH)]
+        yield from (f"  // {words}" for words in comment)
+        comment = []
+        yield line
+
+
+def _said(mirrored: type[BaseModel], name: str, before: str) -> str:
+    """The description of a field, and what the proto file says of its own; as it was, without a description."""
+    info = mirrored.model_fields.get(name)
+    if info is None or info.description is None:
+        return before
+    _, own, words = before.partition(OWN)
+    return sentence(info.description) + (f" {own}{words}" if own else "")
+
+
+def sentence(description: str) -> str:
+    """With a capital letter and a full stop."""
+    words = " ".join(description.split()).rstrip(".")
+    return words[:1].upper() + words[1:] + "."
