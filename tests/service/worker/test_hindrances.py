@@ -118,7 +118,7 @@ def test_a_cancelled_job_that_waits_for_a_machine_ends_at_once(quick: Bench) -> 
 def test_rows_that_take_more_memory_than_there_is_are_refused_once_and_with_figures(
     quick: Bench, tmp_path: Path
 ) -> None:
-    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(20, 200_000)))
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(20, 100_000)))
     small = Bench(quick.settings.model_copy(update={"job_memory_bytes": 2**28}))
     run = small_run(2, family={"family": "flow"}, data={"source": "npy", "path": "x.npy"})
     job = tried(small, small.create(run), 1)
