@@ -31,7 +31,7 @@ from models.errors import InvalidData
 from models.family import Adam, Batch, Conditions, Config, Family, LogProb, Loss, Options, Samples, Scores
 from models.lazy import networks, sampling_autoregressive
 from models.objectives.likelihoods import AnyLeveled, Categorical
-from models.objectives.masks import check_width
+from models.objectives.masks import check_masked, check_width
 from models.spec import DataSpec, levels_of
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class Made(Network):
     """Hidden layers."""
 
     def check(self, spec: DataSpec) -> None:
+        check_masked(spec.size, "made")
         check_width(self.units(spec), spec.size, field="run.family.network.width")
 
     def build(self, spec: DataSpec, n_params: int) -> nn.Module:

@@ -42,7 +42,7 @@ from models.objectives.dequantization import AnyDequantization, Uniform, dequant
 from models.objectives.gaussians import standard_log_prob
 from models.objectives.importance import importance_weighted_bound, lower_bound
 from models.objectives.logit import from_reals, to_reals
-from models.objectives.masks import check_width
+from models.objectives.masks import check_masked, check_width
 from models.objectives.tails import Tails
 from models.objectives.univariate import AnyTransform, Spline
 from models.spec import DataSpec, Shape
@@ -98,6 +98,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
             raise InvalidData(
                 "is for data with levels, which these have not; leave it out", field="run.family.dequantization"
             )
+        check_masked(spec.size, "flow")
         if self.scheme != "coupling":
             check_width(self.width, spec.size, field="run.family.width")
         self.dequantization.check(spec)

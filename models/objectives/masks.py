@@ -8,6 +8,18 @@ from __future__ import annotations
 
 from models.errors import InvalidData
 
+MAX_MASKED = 2**17  # elements of a row: a mask has a byte for each pair of them, 16 GiB of so many
+
+
+def check_masked(elements: int, family: str) -> None:
+    """Raises InvalidData where the masks of one layer take more memory than machines have."""
+    if elements > MAX_MASKED:
+        raise InvalidData(
+            f"rows have {elements:,} elements, and masks of each on each take {elements**2 / 2**30:,.1f} GiB; {family} "
+            f"takes up to {MAX_MASKED:,}; give smaller rows, or take a family without masks, as vae",
+            field="run.data",
+        )
+
 
 def check_width(width: int, elements: int, *, field: str) -> None:
     """Raises InvalidData where elements would go unread."""

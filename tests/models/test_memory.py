@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.errors import TooLarge
+from models.errors import InvalidData, TooLarge
+from models.families import FAMILIES
 from models.memory import available_bytes, check, is_out_of_memory, too_large
 from models.run import Run
 from models.spec import DataSpec
@@ -32,6 +33,20 @@ def test_parameters_are_counted_five_times_and_a_batch_twice() -> None:
 def test_nothing_is_built_while_it_is_counted() -> None:
     with pytest.raises(TooLarge, match="10,000,000 numbers"):
         check(run("vae", width=2048), DataSpec(shape=(10_000_000,)), 2**30)  # 760 GiB
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_images_of_three_million_numbers_are_refused_with_figures_at_the_api(name: str) -> None:
+    spec = DataSpec(shape=(3, 1024, 1024), low=0, high=255, levels=256, n_rows=20)
+    with pytest.raises(InvalidData, match="1024x1024|3,?145,?728|unit cube"):
+        run(name).family.check(spec)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_vectors_of_a_million_numbers_are_refused_with_figures_and_nothing_is_built(name: str) -> None:
+    spec = DataSpec(shape=(2**20,), low=0, high=255, levels=256, n_rows=20)
+    with pytest.raises((InvalidData, TooLarge), match="1,?048,?576|unit cube"):
+        check(run(name), spec, 2**30)
 
 
 def test_what_a_container_has_left_is_what_is_free(tmp_path: Path) -> None:

@@ -232,7 +232,7 @@ def test_a_model_that_is_gone_fails_the_job_at_once_and_says_so(bench: Bench) ->
 
 def test_an_option_that_does_not_fit_the_model_is_named(bench: Bench) -> None:
     put_steps(bench.settings.store)
-    job_id = bench.create_sampling(Sampling(model=STEPS, n=10, seed=0, options={"steps": 21}))
+    job_id = bench.create_sampling(Sampling(model=STEPS, n=10, seed=0, options={"sampler": "ddim", "steps": 21}))
     bench.supervisor.run(job_id)
     job = bench.job(job_id)
     assert (job.state, job.epoch) == (State.FAILED, 1)

@@ -53,6 +53,16 @@ async def test_a_job_whose_runner_vanished_is_told_at_once() -> None:
     assert (await jobs.get(job.id)).state is State.QUEUED
 
 
+async def test_what_a_broken_deletion_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    for folder in (".deleted/moons@1-ab", ".deleted/moons@2-cd/deep", "moons/3"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "weights.safetensors").write_bytes(b"x")
+    Reconciler(MemoryJobs(Settings()), Settings(store=tmp_path), lambda _, __: None).reconcile()
+    assert [file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*.safetensors")] == [
+        "moons/3/weights.safetensors"
+    ]
+
+
 def test_a_round_without_redis_is_unavailable_and_the_thread_lives_on() -> None:
     settings = Settings(redis_url="unix:///nonexistent/redis.sock", reconcile_s=0.01)
     reconciler = Reconciler(RedisRuns(settings), settings, lambda _, __: None)
