@@ -9,11 +9,14 @@ FEW = 3  # files that import a module and are therefore its tests; more, and it 
 LIKELIHOODS = ("tests/models/objectives/test_likelihoods.py",)
 SOLVERS = tuple(f"tests/models/samplers/test_{name}.py" for name in ("solvers", "orders", "predictor"))
 ENGINE = tuple(f"tests/service/worker/test_engine{name}.py" for name in ("_fairness", "", "_failures"))
+CODES = ("tests/models/objectives/test_masks.py", "tests/models/families/test_wae.py")
 ALSO = {  # the tests of modules that no file of tests mirrors, or whose mirror leaves half to others
     "models/objectives/guidance.py": ("tests/models/families/test_flow_matching.py",),
     "models/objectives/likelihoods/binary.py": LIKELIHOODS,
     "models/objectives/likelihoods/gaussian.py": LIKELIHOODS,
     "models/objectives/likelihoods/leveled.py": LIKELIHOODS,
+    "models/objectives/code_priors.py": CODES[1:],
+    "models/objectives/priors.py": CODES[:1],
     "models/objectives/schedules.py": ("tests/models/objectives/test_weightings.py",),
     "models/samplers/dpm_solver.py": SOLVERS,
     "models/samplers/heun.py": SOLVERS,
