@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check proto format docs peers clean
+.PHONY: install demo test check proto format docs peers mutants clean
 
 install: $(STAMP)  ## make .venv with everything in it
 
@@ -53,6 +53,11 @@ peers: .venv-peers/.installed .venv-peers-models/.installed  ## what benchmarks/
 	.venv-peers-models/bin/pip install --quiet --constraint constraints.txt torch
 	.venv-peers-models/bin/pip install --quiet --constraint constraints.txt --requirement benchmarks/peers/models-requirements.txt
 	touch $@
+
+SAMPLE ?= 12
+MODULES ?=
+mutants: $(STAMP)  ## mutation testing, hours: docs/results/mutants.md; MODULES="models/objectives/games.py" for some
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/mutants.py --sample $(SAMPLE) $(MODULES)
 
 clean:
 	rm -rf $(VENV) .venv-peers .venv-peers-models

@@ -134,3 +134,15 @@ def test_its_diagnosis_takes_the_kl_apart() -> None:
     found = SMALL.diagnose(nets, x, untold(x), Noise.rows(0, 200))
     assert found["average_kl_nats"] == pytest.approx(found["mutual_information_nats"] + found["marginal_kl_nats"])
     assert 0 <= found["active_units"] <= N
+
+
+def test_its_diagnosis_draws_codes_of_their_posteriors() -> None:
+    """Rows that are all one: they tell nothing of themselves, and log q at a draw is minus an entropy on average."""
+    nets, n = built(), 5000
+    x, log_pi = X[:1].expand(n, -1), SMALL.posterior(nets, X[:1])
+    found = SMALL.diagnose(nets, x, untold(x), Noise.rows(0, n))
+    mean = (log_pi.exp() * log_pi).sum(2)
+    spread = float(((log_pi.exp() * log_pi**2).sum(2) - mean**2).sum().sqrt())
+    assert found["mutual_information_nats"] == pytest.approx(0, abs=1e-9)
+    expected = float(mean.sum()) + N * math.log(K)
+    assert found["average_kl_nats"] == pytest.approx(expected, abs=5 * spread / math.sqrt(n))

@@ -80,3 +80,12 @@ def test_conditions_that_are_never_equal_are_refused() -> None:
     assert refusal.value.field == "run.family.coupling"
     MinibatchOT().check(DataSpec(shape=(2,), condition=Labels(n_classes=2)))
     Independent().check(vector)
+
+
+def test_no_pairing_within_a_condition_costs_less() -> None:
+    """Each condition's rows are paired as they would be alone."""
+    x0, x1, label = rows(60, 0), rows(60, 1), torch.arange(60) % 3
+    paired = MinibatchOT().pair(x0, x1, torch.eye(3)[label])
+    for value in range(3):
+        alone = MinibatchOT().pair(x0[label == value], x1[label == value], NONE[:20])
+        assert torch.equal(paired[label == value], alone)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
+from models.conditions import Labels
 from models.networks import Nets
 from models.noise import Noise
 from models.objectives.dequantization import DEQUANTIZER, Uniform, Variational, dequantize, level_log_volume
@@ -149,3 +150,15 @@ def test_bits_per_dimension_do_not_depend_on_the_units_of_the_data() -> None:
     by_hand = base.log_prob((s / (1 - s)).log()) + log((1 - 2e-3) / 256) - s.log() - (1 - s).log()
     assert torch.allclose(bits[0], bits[1], rtol=1e-10)
     assert torch.allclose(bits[0], -by_hand.sum(1) / (3 * log(2)), rtol=1e-10)
+
+
+def test_a_learned_dequantization_reads_the_level_and_the_condition() -> None:
+    spec = DataSpec(shape=(2,), low=0, high=7, levels=8, condition=Labels(n_classes=3))
+    nets = Nets(spec, **Variational(width=8).build(spec)).double().requires_grad_(False)
+    for weight in nets.parameters():
+        nn.init.normal_(weight, std=0.5, generator=torch.Generator().manual_seed(0))
+    y, u01 = torch.tensor([[1.0, 6.0]]).double(), torch.tensor([[0.3, 0.8]]).double()
+    one, other = torch.eye(3).double()[:2].split(1)
+    at, _ = Variational(width=8).draw(nets, y, one, u01)
+    assert not torch.allclose(at, Variational(width=8).draw(nets, y, other, u01)[0])
+    assert not torch.allclose(at, Variational(width=8).draw(nets, y.flip(1), one, u01)[0])

@@ -110,3 +110,25 @@ def test_a_row_that_runs_low_on_attempts_arrives_all_the_same() -> None:
         at = advance(uneven, at.x, at.t, at.h, end, 1e-12, least=(end - at.t).abs() / (budget - used))
     assert torch.equal(at.t, end)
     assert at.x.isfinite().all()
+
+
+def test_the_error_is_the_difference_from_the_embedded_rule_of_fourth_order() -> None:
+    """Dormand & Prince (1980), table 2: b^ itself, which integrates t^0 to t^3 exactly and t^4 not."""
+    embedded = (5179 / 57600, 0.0, 7571 / 16695, 393 / 640, -92097 / 339200, 187 / 2100, 1 / 40)
+    b = (*A[6], 0.0)
+    assert [one - other for one, other in zip(b, embedded, strict=True)] == pytest.approx(ERROR, abs=1e-15)
+    for power in range(5):
+        fifth, fourth = (sum(w * c**power for w, c in zip(rule, C, strict=True)) for rule in (b, embedded))
+        assert fifth == pytest.approx(1 / (power + 1), abs=1e-14)
+        assert (abs(fourth - 1 / (power + 1)) < 1e-14) == (power < 4)
+
+
+def test_the_next_size_is_what_the_error_allows_short_of_a_tenth() -> None:
+    """h' = 0.9 h E^{-1/5}: for x' = t^4, E is h^5 times a constant of the rule, over tau (1 + max |x|)."""
+    tau, zero = 1e-4, torch.zeros(1, 1).double()
+    constant = abs(sum(w * c**4 for w, c in zip(ERROR, C, strict=True)))
+    for h in (0.1, 0.3):
+        at = advance(lambda x, t: t[:, None] ** 4, zero, column(1, 0), column(1, h), column(1, 5), tau)
+        E = constant * h**5 / (tau * (1 + h**5 / 5))
+        assert at.h.item() == pytest.approx(h * min(5.0, max(0.2, 0.9 * E**-0.2)), rel=1e-6)
+        assert at.accepted.item() == (E <= 1)

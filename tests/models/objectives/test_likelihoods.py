@@ -192,3 +192,15 @@ def test_a_gaussian_gives_the_levels_of_each_column_their_own_bins(log_scale: fl
     edges = torch.tensor([-math.inf, 0.5, 1.5, 2.5, math.inf], dtype=torch.float64)
     p, q = (normal.cdf(edges).diff() for normal in (of_first, of_second))
     assert found.exp().numpy() == pytest.approx(torch.outer(p, q).flatten().numpy(), abs=1e-6)
+
+
+@pytest.mark.parametrize("likelihood", [Categorical(), DiscretizedLogistic()], ids=["categorical", "logistic"])
+def test_likelihoods_of_levels_take_no_value_between_them(likelihood: Likelihood) -> None:
+    likelihood.check(LEVELS)
+    assert likelihood.scores_only_levels(LEVELS)
+
+
+def test_a_table_takes_256_levels_and_no_more() -> None:
+    Categorical().check(DataSpec(shape=(2,), low=0, high=255, levels=256))
+    with pytest.raises(InvalidData, match="257"):
+        Categorical().check(DataSpec(shape=(2,), low=0, high=256, levels=257))

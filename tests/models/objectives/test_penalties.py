@@ -136,3 +136,7 @@ def test_a_penalty_and_its_kernel_are_chosen_by_name() -> None:
     assert WAE().penalty == MMD(kernel=IMQ())
     with pytest.raises(ValidationError):
         WAE.model_validate({"family": "wae", "penalty": {"penalty": "none"}})
+
+
+def test_a_critic_of_codes_gives_each_one_score() -> None:
+    assert Adversarial().critic(3)(normal(5, 3, 0).float()).shape == (5, 1)

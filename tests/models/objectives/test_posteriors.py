@@ -107,3 +107,10 @@ def test_the_three_ways_to_draw_differ_in_their_gradients_only(posterior: Gaussi
     both, path, score = (torch.autograd.grad(way.log_q.sum(), h)[0] for way in ways)
     assert both.numpy() == pytest.approx((path + score).numpy(), abs=1e-12)
     assert not ways[2].z.requires_grad
+
+
+def test_the_spread_of_a_code_has_two_ends() -> None:
+    """From exp(-12) to exp(6) in variance: both are finite, and within them it is what the encoder says."""
+    h = torch.tensor([[0.0] * 4 + [-13.0, -11.9, 5.9, 7.0]], dtype=torch.float64)
+    q = DiagonalPosterior().gaussian(h, Z)
+    assert q.draw(torch.ones(1, Z).double()).log().mul(2)[0].tolist() == pytest.approx([-12, -11.9, 5.9, 6])

@@ -70,3 +70,12 @@ def test_what_is_only_noise_is_its_own_noise(preconditioning: Preconditioning) -
     _, x, F, _ = drawn(1.0)
     level = Level.at(torch.full((9,), -60.0, dtype=torch.float64), x)
     torch.testing.assert_close(preconditioning.noise(level, x, F), x)
+
+
+@pytest.mark.parametrize("preconditioning", [Velocity(), EDM(sigma_data=0.5)], ids=lambda p: p.preconditioning)
+def test_a_preconditioning_tells_the_spread_of_the_data_that_it_is_meant_for(preconditioning: Preconditioning) -> None:
+    """That of EDM with the same backbone, up to its sign."""
+    level, x, F, _ = drawn(1.0)
+    same = EDM(sigma_data=preconditioning.data_std)
+    sign = 1 if isinstance(preconditioning, EDM) else -1
+    torch.testing.assert_close(preconditioning.noise(level, x, F), same.noise(level, x, sign * F))

@@ -54,3 +54,12 @@ def test_a_flow_prior_starts_standard_and_depends_on_what_it_is_told_later() -> 
 
 def test_the_standard_prior_learns_nothing() -> None:
     assert Standard().networks(Z, C) == {}
+
+
+@pytest.mark.parametrize(("scheme", "told"), [("coupling", 1 * 2), ("autoregressive", 1 + 2)])
+def test_a_coupling_reads_one_half_and_an_autoregressive_flow_all_before(scheme: str, told: int) -> None:
+    """How many numbers of the base depend on another one, after one transform."""
+    prior = FlowPrior.model_validate({"scheme": scheme, "n_transforms": 1, "width": 16})
+    nets, z = built(prior, 0), normal(1, Z)
+    jacobian = torch.autograd.functional.jacobian(lambda z: prior.base(nets, z, z[:, :0])[0], z)[:, 0]
+    assert int((jacobian - jacobian.diagonal().diag()).count_nonzero()) == told

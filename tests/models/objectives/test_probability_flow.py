@@ -9,7 +9,7 @@ from torch import Tensor
 
 from models.errors import InvalidInput
 from models.objectives.dormand_prince import VectorField
-from models.objectives.probability_flow import augmented, draws_needed, is_exact
+from models.objectives.probability_flow import augmented, draws_needed, is_exact, signs
 from models.solving import RungeKutta
 from models.spec import DataSpec
 
@@ -88,3 +88,11 @@ def test_what_costs_too_much_is_refused_with_the_remedy() -> None:
     assert refusal.value.field == "options"
     with pytest.raises(InvalidInput, match=r"lower steps or draws$"):
         draws_needed(DataSpec(shape=(64,)), 64, 400, exact=False)
+
+
+def test_a_probe_is_of_signs_as_many_of_each() -> None:
+    u01 = (torch.arange(1000, dtype=torch.float64) + 0.5) / 1000
+    probe = signs(u01)
+    assert probe.unique().tolist() == [-1.0, 1.0]
+    assert float(probe.sum()) == 0
+    assert probe.dtype == torch.float64

@@ -123,3 +123,16 @@ def test_edms_noise_is_log_normal() -> None:
     log_sigma = -LogNormal().log_snr(spread, Cosine().log_snr(1000)) / 2
     assert log_sigma.mean().item() == pytest.approx(-1.2, abs=1e-6)
     assert log_sigma.std().item() == pytest.approx(1.2, rel=1e-3)
+
+
+def test_the_ends_of_the_spread_are_the_ends_of_the_levels() -> None:
+    levels, ends = Cosine().log_snr(10), torch.tensor([0.0, 1.0], dtype=torch.float64)
+    for weighting in (Noise(), MaximumLikelihood()):
+        assert weighting.log_snr(ends, levels).tolist() == pytest.approx([levels[0], levels[-1]])
+    middles = (torch.arange(10, dtype=torch.float64) + 0.5) / 10
+    assert Noise().log_snr(middles, levels).tolist() == levels.tolist()
+
+
+def test_edms_noise_is_bounded_at_the_ends_of_the_spread() -> None:
+    ends = LogNormal(mean=0.0, std=1.0).log_snr(torch.tensor([0.0, 1.0]).double(), Cosine().log_snr(10))
+    assert ends.abs().tolist() == pytest.approx([9.506849, 9.506849], abs=1e-5)  # twice the normal's 1e-6 quantile

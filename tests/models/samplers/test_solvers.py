@@ -80,3 +80,9 @@ def test_rows_at_different_steps_share_a_call(solver: Solver) -> None:
     for i in range(3):
         alone = sampler.step(tuple(part[i : i + 1] for part in state), k[i : i + 1], noise[i : i + 1])
         torch.testing.assert_close([part[i : i + 1] for part in together], list(alone))
+
+
+def test_the_trapezoid_takes_steps_up_to_the_longest_and_never_the_last() -> None:
+    log_snr = np.cumsum([-6.0, 2.0, 3.0, 3.5])
+    assert Heun(predictor(), log_snr, 3.0).short.tolist() == [True, True, False, False]
+    assert Heun(predictor(), log_snr).short.tolist() == [True, True, True, False]

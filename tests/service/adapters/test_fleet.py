@@ -72,3 +72,17 @@ def test_a_worker_that_left_is_not_asked_until_it_is_heard_again():
     assert {two.choose(model, idle) for model in MODELS} == {"b"}
     two.update([worker("a"), worker("b")])
     assert {two.choose(model, idle) for model in MODELS} == {"a", "b"}
+
+
+def test_silence_is_counted_in_beats_and_its_border_is_not_silent():
+    """Two and a half beats, of whatever length."""
+    for beat_s in (0.2, 1.0, 8.0):
+        some = Fleet(beat_s=beat_s)
+        some.update([worker("a", silent_s=2.5 * beat_s), worker("b", silent_s=2.51 * beat_s)])
+        assert {some.choose(model, idle) for model in MODELS} == {"a"}
+
+
+def test_a_worker_at_the_border_of_busy_is_asked():
+    two = fleet("a", "b")
+    first = two.choose("m@1", idle)
+    assert two.choose("m@1", lambda name: BUSY_MS if name == first else 0.0) == first

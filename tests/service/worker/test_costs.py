@@ -131,3 +131,12 @@ def test_calls_of_one_row_do_not_foretell_that_many_cost_as_much_each():
         costs.see(1, 8.0)
     assert costs.row_ms == pytest.approx(8 / 64)
     assert costs.ms(64, 1) == pytest.approx(8)
+
+
+@pytest.mark.parametrize("rows", [10, 1000])
+def test_sizes_that_differ_by_two_percent_tell_a_row_s_cost_from_a_call_s_whatever_their_size(rows: int):
+    line = Line()
+    for n in (rows, rows + rows // 50 + 1) * 20:
+        line.see(n, 0.1 * n + 5.0)
+    assert line.is_split
+    assert (line.a, line.b) == pytest.approx((0.1, 5.0), rel=1e-6)

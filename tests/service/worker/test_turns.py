@@ -150,3 +150,22 @@ def test_coming_and_going_with_a_debt_gets_no_more_than_staying():
             ring.leave(comes)
             comes = None
     assert ms["comes"] <= 1.1 * ms["stays"]
+
+
+@pytest.mark.parametrize("deficit_ms", [0.0, -0.5])
+def test_a_turn_is_had_only_for_what_is_left_of_a_quantum(deficit_ms: float):
+    """Also where the debt is less than a millisecond: the other one is next, first in the ring or not."""
+    owes, pays = Member("owes", 1), Member("pays", 1)
+    ring = ring_of(pays, owes)
+    owes.deficit_ms, pays.deficit_ms = deficit_ms, 0.1
+    assert taken(ring, 1) == ["pays"]
+
+
+@pytest.mark.parametrize("debt_ms", [0.0, 0.5])
+def test_who_returns_in_the_same_round_with_nothing_left_goes_to_the_back(debt_ms: float):
+    stays, comes = Member("stays", 1), Member("comes", QUANTUM_MS + debt_ms)
+    ring = ring_of(stays, comes)
+    assert taken(ring, 1) == ["comes"]
+    ring.leave(comes)
+    ring.enter(comes)
+    assert [member.key for member in ring] == ["stays", "comes"]
