@@ -38,14 +38,14 @@ def test_nothing_is_built_while_it_is_counted() -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_images_of_three_million_numbers_are_refused_with_figures_at_the_api(name: str) -> None:
     spec = DataSpec(shape=(3, 1024, 1024), low=0, high=255, levels=256, n_rows=20)
-    with pytest.raises(InvalidData, match="1024x1024|3,?145,?728|unit cube"):
+    with pytest.raises(InvalidData, match=r"1024x1024|3,?145,?728|unit cube"):
         run(name).family.check(spec)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_vectors_of_a_million_numbers_are_refused_with_figures_and_nothing_is_built(name: str) -> None:
     spec = DataSpec(shape=(2**20,), low=0, high=255, levels=256, n_rows=20)
-    with pytest.raises((InvalidData, TooLarge), match="1,?048,?576|unit cube"):
+    with pytest.raises((InvalidData, TooLarge), match=r"1,?048,?576|unit cube"):
         check(run(name), spec, 2**30)
 
 
