@@ -5,9 +5,11 @@ from pathlib import Path
 
 import torch
 
+from models.card import ModelCard
 from models.checkpoint import _digest, latest_state, load_model, save_model, save_state
 from models.recorded import FAMILY, OPTIMIZER, completed
 from models.run import Run
+from models.sealed import seal, unseal
 from models.train import TrainingData, fresh, load_data, train
 
 CPU = torch.device("cpu")
@@ -48,8 +50,9 @@ def test_records_without_a_run_stay_empty() -> None:
 def test_a_model_of_an_earlier_release_scores_as_it_did(tmp_path: Path) -> None:
     state = fresh(OLD, data(), CPU)
     save_model(tmp_path, state, {}, "f")
-    card = json.loads((tmp_path / "model.json").read_text())
-    (tmp_path / "model.json").write_text(json.dumps({**card, "run": as_written_before(OLD)}))
+    file = tmp_path / "model.json"
+    card = unseal(file.read_bytes(), ModelCard.model_fields.keys())
+    file.write_bytes(seal({**card, "run": as_written_before(OLD)}))
     assert load_model(tmp_path, CPU).family == OLD.family
 
 
