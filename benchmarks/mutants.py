@@ -114,7 +114,9 @@ def main() -> None:
             copy(source, place / name)
         for module in options.modules:
             n_mutants, picked = chosen(module, options.sample, options.again)
-            tried = list(trials(module, picked, place)) if picked else []
+            if not picked:
+                continue
+            tried = list(trials(module, picked, place))
             keep(module, suite_of(module, ROOT), n_mutants, tried, again=options.again)
             survived = [trial for trial in tried if not trial.is_caught]
             print(f"{module}: {len(tried) - len(survived)} of {len(tried)} caught", flush=True)

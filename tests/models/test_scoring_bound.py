@@ -1,5 +1,7 @@
 """The variational bound with the exact denoiser of Gaussian data, in float64, against its closed form."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -98,3 +100,21 @@ def test_one_draw_has_no_error_bar() -> None:
         score(VariationalBound(predictor(), Cosine().log_snr(100), 4, 1), X, untold(X), Noise.rows(0, 3)).std_error
         is None
     )
+
+
+class Recorded(Noise):
+    """Noise that keeps the numbers of its arrays."""
+
+    numbers: ClassVar[list[int]] = []
+
+    def key(self, draw: int | torch.Tensor | np.ndarray) -> np.ndarray:
+        self.numbers.extend(np.atleast_1d(np.asarray(draw)).tolist())
+        return super().key(draw)
+
+
+@pytest.mark.parametrize("levels", [1, 2, 5, 16])
+def test_no_two_levels_and_no_two_draws_share_their_noise(levels: int) -> None:
+    Recorded.numbers.clear()
+    score(VariationalBound(predictor(), Cosine().log_snr(100), levels, 4), X[:1], untold(X[:1]), Recorded.rows(0, 1))
+    assert len(Recorded.numbers) == 2 * 4 * levels
+    assert len(set(Recorded.numbers)) == len(Recorded.numbers)

@@ -167,3 +167,11 @@ def test_a_last_batch_of_one_row_is_descended_like_any_other() -> None:
     (loss,) = LINEAR.losses(nets, Batch(x, untold(x), torch.Generator().manual_seed(0), 0, 1, torch.arange(1)))
     gradients = torch.autograd.grad(loss.value, list(nets.parameters()))
     assert all(bool(gradient.isfinite().all()) for gradient in gradients)
+
+
+@pytest.mark.parametrize("prior", ["mixture", "ring"])
+def test_a_circle_of_codes_takes_two_dimensions_and_not_one(prior: str) -> None:
+    config = {"family": "wae", "prior_codes": {"prior": prior}}
+    assert WAE.model_validate(config | {"latent": 2}).latent == 2
+    with pytest.raises(ValidationError, match=f"{prior} needs at least 2 dimensions"):
+        WAE.model_validate(config | {"latent": 1})

@@ -65,3 +65,15 @@ def test_a_row_with_a_hard_way_takes_no_tries_of_its_batch_mates() -> None:
         together = sampler.step(together, torch.full((3,), k), noise)
         alone = [sampler.step(state, torch.full((1,), k), noise[:1]) for state in alone]
     torch.testing.assert_close(together[0], torch.cat([state[0] for state in alone]))
+
+
+def test_a_draw_ends_at_the_data_foreseen_where_the_solver_arrives_and_not_before() -> None:
+    at, x, c = ends(12)[::-1].copy(), torch.linspace(-2, 2, 5, dtype=torch.float64)[:, None], torch.empty(5, 0)
+    sampler = FlowSampler(predictor(), SOLVERS["rk4"](at, 1e-4), at[-1])
+    state, solved = (*sampler.solver.init(x), c), sampler.solver.init(x)
+    for k in range(sampler.steps):
+        state = sampler.moved(state, torch.full((5,), k))
+        solved = sampler.solver.step(lambda x, at: sampler.predict.flow(x, at, c), solved, torch.full((5,), k))
+        arrived = k == sampler.steps - 1
+        last = torch.full((5,), at[-1], dtype=torch.float64)
+        torch.testing.assert_close(state[0], sampler.predict.data(solved[0], last, c) if arrived else solved[0])
