@@ -4,7 +4,7 @@
 runs too; where the paragraph after it is "prints", the next block is what it prints. Ports are replaced, and ids that
 were given out before.
 
-python -m tests.docs.pages    rewrites the numbers of the pages; what differs in more than numbers is shown
+python -m tests.docs.pages    rewrites the fractions on the pages; what differs in more is shown
 """
 
 import os

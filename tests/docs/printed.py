@@ -41,7 +41,7 @@ def agree(printed: Token, came: Token, *, any_number: bool) -> bool:
     """Whether one may stand for the other."""
     if printed.rule == "start":
         return came.text.startswith(printed.text.removesuffix(ANY))
-    if {printed.rule, came.rule} <= NUMBERS and (any_number or "fraction" in (printed.rule, came.rule)):
+    if {printed.rule, came.rule} <= NUMBERS and "fraction" in (printed.rule, came.rule):
         expected, value = float(printed.text), float(came.text)
         return any_number or abs(value - expected) <= TOLERANCE * (1 + abs(expected))
     if printed.rule in {"id", *DIFFERENT_EACH_TIME}:
@@ -94,7 +94,7 @@ def ids(pairs: Iterator[tuple[Token, Token]], known: dict[str, str]) -> None:
 
 
 def renewed(printed: str, came: str) -> str:
-    """The printed text with the numbers that came. Raises Mismatch where more than numbers differ."""
+    """The printed text with the fractions that came. Raises Mismatch where more differs."""
     text = printed
     for token, new in reversed(list(aligned(printed, came, any_number=True))):
         if {token.rule, new.rule} <= NUMBERS:
