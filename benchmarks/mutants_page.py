@@ -55,14 +55,13 @@ def keep(
     found = read(file)
     old = found[module][2] if module in found else []
     reasons = {(trial.before, trial.after): trial.why for trial in old}
-    new = {
-        (trial.before, trial.after): trial
-        if trial.is_caught
-        else replace(trial, why=reasons.get((trial.before, trial.after), trial.why))
+    new = [
+        trial if trial.is_caught else replace(trial, why=reasons.get((trial.before, trial.after), trial.why))
         for trial in tried
-    }
-    others = [trial for trial in old if (trial.before, trial.after) not in new] if again else []
-    trials = sorted([*new.values(), *others], key=lambda trial: (trial.line, trial.after))
+    ]
+    again_tried = {(trial.before, trial.after) for trial in new}
+    others = [trial for trial in old if (trial.before, trial.after) not in again_tried] if again else []
+    trials = sorted([*new, *others], key=lambda trial: (trial.line, trial.after))
     as_text = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
     found[module] = tests, n_mutants, trials
     everything = {

@@ -79,3 +79,15 @@ def test_what_stands_is_chosen_by_draws_that_no_step_and_no_bound_sees() -> None
     score(scorer, TOP, HEIGHT, Noise.rows(0, 3))
     stepped = range(2, 2 + 3 * DRAWS)
     assert weighed == {0, 1, *range(stepped.stop, stepped.stop + TRIAL)}
+
+
+def test_a_row_that_cannot_gain_has_no_gap_also_where_nothing_is_possible() -> None:
+    """At its top, and where every weight is zero."""
+    answer = score(climb(lambda top: top, 3), TOP, HEIGHT, Noise.rows(0, 3))
+    assert answer.terms["amortization_gap_nats"].tolist() == [0.0] * 3
+
+    def impossible(top: Tensor, height: Tensor, at: Tensor, draws: Draws) -> Tensor:
+        return hill(top, height, at, draws) - torch.inf
+
+    answer = score(climb(beside, 3, impossible), TOP, HEIGHT, Noise.rows(0, 3))
+    assert answer.terms["amortization_gap_nats"].tolist() == [0.0] * 3
