@@ -2,7 +2,7 @@
 
 `$ command` runs in bash, and what is printed beneath it is compared with what it says (see `printed`). A Python block
 runs too; where the paragraph after it is "prints", the next block is what it prints. Ports are replaced, and ids that
-were given out before.
+were given out before. Pages share a service, so each has names of its own for the models whose versions it prints.
 
 python -m tests.docs.pages    rewrites the fractions on the pages; what differs in more is shown
 """
@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from service.client import Client
 from tests.docs.printed import Mismatch, aligned, ids, renewed
 from tests.e2e.running import ROOT, Up, start_up, stop_up
 
@@ -110,14 +109,6 @@ class Session:
         return {**os.environ, "PATH": programs, "PYTHONPATH": str(ROOT), "PUSHFORWARD_URL": self.up.place.url}
 
 
-def begin(up: Up, folder: Path) -> Session:
-    """A reader of the next page: the models of the page before are gone."""
-    with Client(up.place.url) as client:
-        for card in client.get("/models")["models"]:
-            client.delete(f"/models/{card['model']}")
-    return Session(up, folder)
-
-
 def renew(name: str, session: Session) -> None:
     """Rewrite the numbers of a page; show what differs in more."""
     page = (ROOT / name).read_text()
@@ -145,6 +136,6 @@ if __name__ == "__main__":
         running = start_up(Path(place))
         try:
             for each in sys.argv[1:] or PAGES:
-                renew(each, begin(running, Path(place)))
+                renew(each, Session(running, Path(place)))
         finally:
             stop_up(running)

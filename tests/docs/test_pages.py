@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import PAGES, Step, begin, steps
+from tests.docs.pages import PAGES, Session, Step, steps
 from tests.docs.printed import Mismatch
 from tests.e2e.running import ROOT, Up, start_up, stop_up
 
@@ -20,7 +20,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 @pytest.mark.timeout(900)  # some trainings, on whatever machine
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_does_what_it_prints(page: str, up: Up) -> None:
-    session, differences = begin(up, up.place.store.parent), list[str]()
+    session, differences = Session(up, up.place.store.parent), list[str]()
     for step in steps((ROOT / page).read_text()):
         came = session.run(step)
         try:
@@ -45,8 +45,8 @@ def test_a_block_that_is_not_run_must_be_known() -> None:
 def test_a_command_that_shows_nothing_must_succeed(up: Up, tmp_path: Path) -> None:
     missing = f"curl -s {up.place.url}/models/missing"
     with pytest.raises(AssertionError):
-        begin(up, tmp_path).run(Step(missing, None, 0))
+        Session(up, tmp_path).run(Step(missing, None, 0))
     with pytest.raises(AssertionError):
-        begin(up, tmp_path).run(Step(f"{missing} -o answer.json", None, 0))
+        Session(up, tmp_path).run(Step(f"{missing} -o answer.json", None, 0))
     with pytest.raises(AssertionError):
-        begin(up, tmp_path).run(Step("false", None, 0))
+        Session(up, tmp_path).run(Step("false", None, 0))
