@@ -25,9 +25,9 @@ def overfitting(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Training
     folder = tmp_path_factory.mktemp("data")
     np.save(folder / "few.npy", np.random.default_rng(0).standard_normal((40, 4)))
     run = Run.model_validate({
-        "family": {"family": "flow", "n_transforms": 2, "width": 32},
+        "family": {"family": "flow", "n_transforms": 2, "width": 32, "tails": "gaussian"},
         "data": {"source": "npy", "path": "few.npy"},
-        "optimizer": {"lr": 2e-2, "ema": 0.5, "decay": "constant"},
+        "optimizer": {"lr": 2e-2, "ema": 0.5, "decay": "constant", "warmup": 0, "weight_decay_rows": 0},
         "budget": {"steps": 60},
     })  # fmt: skip
     return run, load_data(run, folder)

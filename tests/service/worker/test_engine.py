@@ -204,7 +204,10 @@ class TestLoads:
         with held(residency, MOONS):
             gate = threading.Event()
             residency._loader.submit(gate.wait)
-            slow, quick = ticket(Question(STEPS, "sample", 1, 0, {"steps": 2})), ticket(Question(MOONS, "sample", 1, 0))
+            slow, quick = (
+                ticket(Question(STEPS, "sample", 1, 0, {"sampler": "ddim", "steps": 2})),
+                ticket(Question(MOONS, "sample", 1, 0)),
+            )
             engine.add([slow])
             assert engine.busy
             assert not engine.ready
@@ -232,7 +235,7 @@ class TestLoads:
         self, engine: Engine, tmp_path: Path
     ):
         folder = put_steps(tmp_path)
-        old = ticket(Question(STEPS, "sample", 2, 1, {"steps": 5}))
+        old = ticket(Question(STEPS, "sample", 2, 1, {"sampler": "ddim", "steps": 5}))
         expected_old = library(tmp_path, old.question)
         begin(engine, old)
         shutil.rmtree(folder)
@@ -247,7 +250,7 @@ class TestLoads:
 
     def test_a_version_deleted_finishes_what_it_has_and_takes_no_more(self, engine: Engine, tmp_path: Path):
         folder = put_steps(tmp_path)
-        old, new = (ticket(Question(STEPS, "sample", 2, 1, {"steps": 5})) for _ in range(2))
+        old, new = (ticket(Question(STEPS, "sample", 2, 1, {"sampler": "ddim", "steps": 5})) for _ in range(2))
         begin(engine, old)
         shutil.rmtree(folder)
         engine.add([new])
@@ -265,7 +268,12 @@ class TestSteps:
 
     @pytest.mark.parametrize(
         "options",
-        [{"steps": 6}, {"steps": 6, "eta": 1.0}, {"sampler": "ancestral", "steps": 6}, {"sampler": "sde", "steps": 6}],
+        [
+            {"sampler": "ddim", "steps": 6},
+            {"sampler": "ddim", "steps": 6, "eta": 1.0},
+            {"sampler": "ancestral", "steps": 6},
+            {"sampler": "sde", "steps": 6},
+        ],
         ids=str,
     )
     def test_rows_join_and_leave_between_steps_and_answer_as_if_alone(
@@ -287,7 +295,7 @@ class TestSteps:
             close_to(each.arrays["samples"], library(tmp_path, each.question))
 
     def test_more_rows_than_a_call_takes_go_on_as_others_leave(self, engine: Engine, tmp_path: Path):
-        question = Question(STEPS, "sample", 3 * FIRST_CAP + 10, 4, {"steps": 3})
+        question = Question(STEPS, "sample", 3 * FIRST_CAP + 10, 4, {"sampler": "ddim", "steps": 3})
         (mine,) = answered(engine, question)
         close_to(mine.arrays["samples"], library(tmp_path, question))
 
@@ -295,8 +303,8 @@ class TestSteps:
         clock = Clock()
         engine = Engine(residency, CPU, clock=clock)
         watch(residency, STEPS, "denoiser", lambda _: clock.go(15))
-        full = ticket(Question(STEPS, "sample", FIRST_CAP, 1, {"steps": 20}), 5, clock)
-        small = ticket(Question(STEPS, "sample", 2, 2, {"steps": 20}), 50, clock)
+        full = ticket(Question(STEPS, "sample", FIRST_CAP, 1, {"sampler": "ddim", "steps": 20}), 5, clock)
+        small = ticket(Question(STEPS, "sample", 2, 2, {"sampler": "ddim", "steps": 20}), 50, clock)
         assert begin(engine, full, small).done == engine.turn().done == []
         assert small.joined == 0
         assert small.started_at is None
@@ -310,7 +318,10 @@ class TestSteps:
     def test_each_expires_at_its_own_deadline(self, residency: Residency):
         clock = Clock()
         engine = Engine(residency, CPU, clock=clock)
-        tickets = [ticket(Question(STEPS, "sample", 2, 1, {"steps": 20}), seconds, clock) for seconds in (3, 9, 6)]
+        tickets = [
+            ticket(Question(STEPS, "sample", 2, 1, {"sampler": "ddim", "steps": 20}), seconds, clock)
+            for seconds in (3, 9, 6)
+        ]
         begin(engine, *tickets)
         for left, at in ((2, 3), (1, 6), (0, 9)):
             clock.now = 1000.0 + at
@@ -319,7 +330,7 @@ class TestSteps:
             assert engine.busy == bool(left)
 
     def test_a_cancelled_question_frees_its_rows_between_steps(self, engine: Engine, tmp_path: Path):
-        gone, stays = (ticket(Question(STEPS, "sample", n, n, {"steps": 6})) for n in (3, 2))
+        gone, stays = (ticket(Question(STEPS, "sample", n, n, {"sampler": "ddim", "steps": 6})) for n in (3, 2))
         begin(engine, gone, stays)
         engine.cancel([gone])
         turn = engine.turn()
@@ -344,7 +355,7 @@ class TestSteps:
                 np.testing.assert_allclose(each.arrays[name], expected[name], rtol=1e-4, atol=1e-4)
 
     def test_more_steps_than_the_model_has_names_its_field(self, engine: Engine):
-        (refused,) = answered(engine, Question(STEPS, "sample", 1, 0, {"steps": 21}))
+        (refused,) = answered(engine, Question(STEPS, "sample", 1, 0, {"sampler": "ddim", "steps": 21}))
         assert isinstance(refused.error, Invalid)
         assert refused.error.errors[0].field == "options.steps"
 

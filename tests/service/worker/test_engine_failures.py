@@ -68,7 +68,7 @@ def test_the_guilty_are_refused_and_only_they(engine: Engine, residency: Residen
 
 def test_innocent_rows_of_a_sampler_go_on_from_where_they_stood(engine: Engine, residency: Residency, tmp_path: Path):
     """The one that fails does so at its third step; the steps of the others are counted."""
-    steps = {"steps": 6}
+    steps = {"sampler": "ddim", "steps": 6}
     tickets = [ticket(Question(STEPS, "sample", n, n, steps)) for n in (1, 2, 3, 4)]
     expected = [library(tmp_path, each.question) for each in tickets]
     rows_seen: list[int] = []
@@ -108,7 +108,9 @@ def test_what_does_not_fit_is_computed_in_parts(engine: Engine, residency: Resid
 def test_a_sampler_that_does_not_fit_goes_on_in_parts(engine: Engine, residency: Residency, tmp_path: Path):
     room = [1000]
     watch(residency, STEPS, "denoiser", no_more_than(room))
-    tickets = [ticket(Question(STEPS, "sample", n, n, {"steps": 6, "eta": 1.0})) for n in (30, 5, 80)]
+    tickets = [
+        ticket(Question(STEPS, "sample", n, n, {"sampler": "ddim", "steps": 6, "eta": 1.0})) for n in (30, 5, 80)
+    ]
     expected = [library(tmp_path, each.question) for each in tickets]
     begin(engine, *tickets)
     room[0] = 9

@@ -34,7 +34,7 @@ def engine(tmp_path: Path, clock: Clock) -> Engine:
 
 
 def sampler(clock: Clock, seed: int = 0, steps: int = 1000) -> Ticket:
-    return ticket(Question(STEPS, "sample", 2, seed, {"steps": steps}), 600, clock)
+    return ticket(Question(STEPS, "sample", 2, seed, {"sampler": "ddim", "steps": steps}), 600, clock)
 
 
 def quick(clock: Clock, seed: int = 0) -> Ticket:
@@ -97,8 +97,10 @@ def test_a_question_that_would_be_late_for_sure_is_refused_before_it_begins(engi
     begin(engine, long)
     for _ in range(20):
         engine.turn()
-    hopeless = ticket(Question(STEPS, "sample", 2, 1, {"steps": 40}), 0.5 * 40 * STEP_MS / 1000, clock)
-    in_time = ticket(Question(STEPS, "sample", 2, 2, {"steps": 40}), 2 * 40 * STEP_MS / 1000, clock)
+    hopeless = ticket(
+        Question(STEPS, "sample", 2, 1, {"sampler": "ddim", "steps": 40}), 0.5 * 40 * STEP_MS / 1000, clock
+    )
+    in_time = ticket(Question(STEPS, "sample", 2, 2, {"sampler": "ddim", "steps": 40}), 2 * 40 * STEP_MS / 1000, clock)
     engine.add([hopeless, in_time])
     turn = engine.turn()
     assert turn.done == [hopeless]
@@ -111,7 +113,7 @@ def test_a_question_that_would_be_late_for_sure_is_refused_before_it_begins(engi
 def test_alone_even_a_question_that_seems_hopeless_is_tried(engine: Engine, clock: Clock):
     begin(engine, sampler(clock, steps=40))
     until_idle(engine)
-    late = ticket(Question(STEPS, "sample", 2, 1, {"steps": 40}), 0.5 * 40 * STEP_MS / 1000, clock)
+    late = ticket(Question(STEPS, "sample", 2, 1, {"sampler": "ddim", "steps": 40}), 0.5 * 40 * STEP_MS / 1000, clock)
     engine.add([late])
     assert engine.turn().done == []
     assert late.joined == 2

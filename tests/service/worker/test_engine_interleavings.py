@@ -31,7 +31,7 @@ from tests.service.worker.models_on_disk import MOONS, STEPS, put_model, put_ste
 
 POISON = 777.0
 POISON_SEED, POISON_STEP = 13, 2  # a sampler's question that fails when it has come so far
-STEPPED = {"steps": 4, "eta": 1.0}
+STEPPED = {"sampler": "ddim", "steps": 4, "eta": 1.0}
 SCORED = {"steps": 4, "divergence": "hutchinson", "draws": 2}
 AMPLE = 10_000  # rows of a device with memory
 NETWORKS = {MOONS: ("encoder", "decoder"), STEPS: ("denoiser",)}

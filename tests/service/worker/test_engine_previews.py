@@ -15,7 +15,7 @@ from service.worker.residency import Residency
 from tests.service.worker.engines import CPU, asked, begin, close_to, ticket, until_idle
 from tests.service.worker.models_on_disk import MOONS, STEPS, put_model, put_steps
 
-OPTIONS = {"steps": 10, "eta": 1.0}
+OPTIONS = {"sampler": "ddim", "steps": 10, "eta": 1.0}
 
 
 @pytest.fixture
