@@ -161,7 +161,8 @@ def test_a_followed_training_prints_a_line_now_and_then_where_there_is_no_termin
     assert lines[0].startswith("job ")
     assert "running" in lines
     assert any(line.startswith("step 20/20  negative_elbo_nats ") for line in lines)
-    assert lines[-1].startswith("trained moons@1  ")
+    ended = next(number for number, line in enumerate(lines) if line.startswith("trained moons@1  "))
+    assert all(line.startswith("note: ") for line in lines[ended + 1 :])
     assert "\x1b" not in followed.stderr
     assert followed.stdout == ""
 
@@ -194,7 +195,7 @@ def test_a_job_is_named_by_the_beginning_of_its_id(shell: Shell, followed: Resul
     others = [each["id"] for each in shell.json("jobs") if each["id"] != job]
     chars = next(n for n in range(1, 17) if not any(other.startswith(job[:n]) for other in others))
     assert shell.json("jobs", job[:chars])["id"] == job
-    assert shell.ok("jobs", job[:chars], "--follow").stderr.splitlines()[-1].startswith("trained moons@1")
+    assert "\ntrained moons@1  " in shell.ok("jobs", job[:chars], "--follow").stderr
     assert "there is no job whose id begins with 'nosuch'" in shell.run("jobs", "nosuch").stderr
 
 

@@ -47,9 +47,8 @@ def test_a_learning_rate_far_too_large_leaves_the_good_version_in_place(good: Be
 
 
 def test_weights_that_are_no_numbers_are_not_published(good: Bench, tmp_path: Path) -> None:
-    tree = flow(20)
-    job_id = good.create(tree)
-    run = Run.model_validate(tree)
+    run = Run.model_validate(flow(20))
+    job_id = good.create(run.model_dump(mode="json"))
     state = fresh(run, load_data(run, tmp_path), torch.device("cpu"))
     state.step = state.total_steps
     with torch.no_grad():

@@ -56,7 +56,9 @@ def drawn(bench: Bench, ask: Sampling, first: int, rows: int) -> np.ndarray:
 def drawn_at_once(bench: Bench, ask: Sampling) -> bytes:
     """The whole file, drawn in this process."""
     file, model = bench.settings.store / "whole.npy", bench.settings.store / ask.model.replace("@", "/")
-    order = SampleOrder(device="cpu", torch_threads=1, ask=ask, model=model, file=file, earlier=(), rows=0)
+    order = SampleOrder(
+        device="cpu", torch_threads=1, memory_bytes=None, ask=ask, model=model, file=file, earlier=(), rows=0
+    )
     assert drawing.obey(order, torch.device("cpu"), lambda _: None, threading.Event()) == DONE
     return file.read_bytes()
 
