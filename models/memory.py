@@ -30,6 +30,7 @@ from models.spec import DataSpec
 COPIES = 5  # of each weight: itself, its gradient, two moments, its average
 BATCHES = 2
 FLOAT_BYTES = 4
+UNKNOWN_BYTES = 2**62  # where nothing tells how much is free
 
 # What the allocators of torch and of C++ say, in a RuntimeError that is no MemoryError.
 _FULL = re.compile("can't allocate memory|not enough memory|bad_alloc|bad allocation|out of memory", re.IGNORECASE)
@@ -90,7 +91,8 @@ def available_bytes(device: torch.device, cgroup: Path = Path("/sys/fs/cgroup"))
         used = int((cgroup / "memory.current").read_text())
     except (OSError, ValueError):
         most, used = "max", 0
-    return min(*free, *([] if most == "max" else [max(0, int(most) - used)]), 2**62, 2**62)
+    within = [] if most == "max" else [max(0, int(most) - used)]
+    return min([*free, *within, UNKNOWN_BYTES])
 
 
 def _gib(n_bytes: int) -> str:

@@ -48,7 +48,7 @@ class Channel(redis.Channel):
 
     def _brpop_read(self, **options: Any) -> Any:
         try:
-            return super()._brpop_read(**options)  # type: ignore[no-untyped-call]
+            return super()._brpop_read(**options)  # type: ignore[no-untyped-call]  # kombu is untyped
         except ResponseError as error:
             if "WRONGTYPE" not in str(error):
                 raise
@@ -62,7 +62,7 @@ class Channel(redis.Channel):
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
         try:
-            return super()._get(queue)  # type: ignore[no-untyped-call]
+            return super()._get(queue)  # type: ignore[no-untyped-call]  # kombu is untyped
         except NO_MESSAGE as error:
             _drop(error)
             raise Empty from None

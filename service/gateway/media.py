@@ -17,6 +17,7 @@ import numpy as np
 import orjson
 from fastapi import Request, Response
 
+from models.json_float import to_json
 from service import npy
 from service.answers import Answer, Likelihoods, Preview, Samples
 from service.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct
@@ -180,8 +181,8 @@ def _contiguous(value: Any) -> Any:
 def _with_texts(array: np.ndarray) -> list[Any]:
     """Nested lists of numbers, and of texts for those that are not finite."""
     values = array.astype(object)
-    for text, where in (("NaN", np.isnan), ("Infinity", np.isposinf), ("-Infinity", np.isneginf)):
-        values[where(array)] = text
+    for place in np.argwhere(~np.isfinite(array)):
+        values[tuple(place)] = to_json(float(array[tuple(place)]))
     listed: list[Any] = values.tolist()
     return listed
 

@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from models.json_float import Word
 from service.domain import Card, Job, Op, Timing, Worker
 
 Rows = list[Any]  # nested lists of numbers, rows first
-NotFinite = Literal["-Infinity", "Infinity", "NaN"]  # JSON has no numbers for them
-Number = float | NotFinite
+Number = float | Word  # JSON has no numbers for what is not finite
 
 
 class Body(BaseModel):

@@ -169,17 +169,10 @@ def test_a_followed_training_prints_a_line_now_and_then_where_there_is_no_termin
 
 def test_a_terminal_shows_a_bar_with_the_losses(shell: Shell, followed: Result) -> None:
     job = followed.stderr.split()[1]
-    ours, theirs = pty.openpty()
-    with shell.process("jobs", job, "--follow", stdin=theirs, stdout=theirs, stderr=theirs) as process:
-        os.close(theirs)
-        shown = b""
-        while chunk := _read(ours):
-            shown += chunk
-    os.close(ours)
-    assert process.returncode == 0, shown
-    assert "20/20" in shown.decode()
-    assert "━" in shown.decode()
-    assert "negative_elbo_nats" in shown.decode()
+    shown = at_terminal(shell, "jobs", job, "--follow", columns=80)
+    assert "20/20" in shown
+    assert "━" in shown
+    assert "negative_elbo_nats" in shown
 
 
 def test_jobs_are_listed_by_state_and_model_and_shown(shell: Shell, moons: str, digits: str) -> None:
