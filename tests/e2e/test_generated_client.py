@@ -3,6 +3,7 @@
 import importlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -40,11 +41,17 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
         sys.path.remove(str(folder))
 
 
-def test_a_generated_client_trains_a_run_of_ones_own_and_samples(generated: ModuleType, up: Up, client: Client) -> None:
+@pytest.fixture
+def ours(generated: ModuleType, up: Up) -> Iterator[Any]:
+    """A generated client of the service."""
+    with generated.Client(base_url=up.place.url) as connected:
+        yield connected
+
+
+def test_a_generated_client_trains_a_run_of_ones_own_and_samples(ours: Any, client: Client) -> None:
     models = importlib.import_module(f"{NAME}.models")
     train = importlib.import_module(f"{NAME}.api.jobs.train")
     sample = importlib.import_module(f"{NAME}.api.asks.sample")
-    ours: Any = generated.Client(base_url=up.place.url)
     run = models.Run(
         family=models.VAE(family="vae", latent=2, width=16, likelihood=models.Gaussian(likelihood="gaussian")),
         data=models.TwoMoons(source="two_moons", noise=0.2),
@@ -62,11 +69,11 @@ def test_a_generated_client_trains_a_run_of_ones_own_and_samples(generated: Modu
     assert len(drawn.samples) == 3
 
 
-def test_a_generated_client_changes_fields_of_a_preset(generated: ModuleType, up: Up, client: Client) -> None:
+def test_a_generated_client_changes_fields_of_a_preset(ours: Any, client: Client) -> None:
     models = importlib.import_module(f"{NAME}.models")
     train = importlib.import_module(f"{NAME}.api.jobs.train")
     changes = models.TrainRunChanges.from_dict({"family": {"latent": 3}, "budget": {"steps": 5}})
     body = models.Train(model="changed", preset="vae-digits", run=changes)
-    job = train.sync(client=generated.Client(base_url=up.place.url), body=body)
+    job = train.sync(client=ours, body=body)
     client.cancel(job.id)
     assert job.run.to_dict()["family"]["latent"] == 3
