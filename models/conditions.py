@@ -12,8 +12,9 @@ from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Literal, Self, final
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import ConfigDict, Field, PositiveInt, model_validator
 
+from models.described import Described
 from models.errors import InvalidInput
 from models.lazy import F, torch
 from models.precision import Held, held_in
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Condition(BaseModel, ABC):
+class Condition(Described, ABC):
     """What each row is told by."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: str  # a Literal with a default in each final condition
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class Config(NumbersOnly):
     """Plain frozen data; an unknown field is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Adam(Config):

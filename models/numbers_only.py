@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from pydantic import BaseModel, GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
+
+from models.described import Described
 
 EXACT = 2.0**53  # doubles below are as close as whole numbers
 
@@ -39,7 +41,7 @@ def _guarded(schema: Any) -> Any:
     return {name: each if name in ("metadata", "default") else _guarded(each) for name, each in schema.items()}
 
 
-class NumbersOnly(BaseModel):
+class NumbersOnly(Described):
     """Text and booleans are refused where a number belongs; whole numbers may be written 1e4."""
 
     @classmethod

@@ -16,8 +16,9 @@ from math import log, prod
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import ConfigDict, PositiveInt
 
+from models.described import Described
 from models.lazy import torch
 from models.precision import Held
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 
 
-class Units(BaseModel, ABC):
+class Units(Described, ABC):
     """The shape, the range and the units of data.
 
     Attributes:
@@ -37,7 +38,7 @@ class Units(BaseModel, ABC):
         shift, scale: network units are `(x - shift) / scale`; one number, or one for each element of a vector.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     shape: tuple[PositiveInt, ...]
     """Shape of one row; images are channels first."""

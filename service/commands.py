@@ -95,7 +95,6 @@ class Command(NumbersOnly):
         extra="forbid",
         arbitrary_types_allowed=True,
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
     )
 
 

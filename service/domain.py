@@ -6,9 +6,10 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import ConfigDict, StringConstraints
 
 from models.card import Curve
+from models.described import Described
 from models.json_float import JsonFloat
 from models.recorded import RecordedRun
 from models.spec import DataSpec
@@ -45,10 +46,10 @@ class State(StrEnum):
         return self in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
 
 
-class Record(BaseModel):
+class Record(Described):
     """Frozen plain data."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True)
 
 
 class Progress(Record):

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
+from models.described import descriptions
 from service import commands, domain
 
 # The messages that mirror a record or a command of REST.
@@ -59,11 +60,11 @@ def _lines(proto: list[str]) -> Iterator[str]:
 
 def _said(mirrored: type[BaseModel], name: str, before: str) -> str:
     """The description of a field, and what the proto file says of its own; as it was, without a description."""
-    info = mirrored.model_fields.get(name)
-    if info is None or info.description is None:
+    description = descriptions(mirrored).get(name)
+    if description is None:
         return before
     _, own, words = before.partition(OWN)
-    return sentence(info.description) + (f" {own}{words}" if own else "")
+    return sentence(description) + (f" {own}{words}" if own else "")
 
 
 def sentence(description: str) -> str:

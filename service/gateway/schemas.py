@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
+from models.described import Described
 from models.json_float import Word
 from service.domain import Card, Job, Op, Timing, Worker
 
@@ -13,10 +14,8 @@ Rows = list[Any]  # nested lists of numbers, rows first
 Number = float | Word  # JSON has no numbers for what is not finite
 
 
-class Body(BaseModel):
+class Body(Described):
     """What an answer holds."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 class SamplesBody(Body):

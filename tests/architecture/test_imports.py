@@ -1,4 +1,4 @@
-"""The doors start without PyTorch, and what they need later they import later."""
+"""Processes start without what they do not need, and what they need later they import later."""
 
 import json
 import os
@@ -31,9 +31,10 @@ print(json.dumps({"modules": sorted(sys.modules), "seconds": time.perf_counter()
         ("service.cli.app", HEAVY),
         ("service.application", HEAVY + LATER),
         ("models.presets", HEAVY),
+        ("service.worker.child", ("sklearn", "scipy", "pandas")),
     ],
 )
-def test_a_door_starts_without_what_it_does_not_need(module: str, absent: tuple[str, ...]) -> None:
+def test_a_process_starts_without_what_it_does_not_need(module: str, absent: tuple[str, ...]) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, module],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
 
+from models.described import descriptions
 from tools.proto_comments import MIRRORS, sentence
 
 PROTO = Path(__file__).parents[2] / "proto"
@@ -65,8 +66,8 @@ def test_a_field_says_what_the_same_field_of_rest_says(contract: FileDescriptorP
     comments = commented(contract)
     place, message = messages(contract)[name]
     said = {field.name: comments.get((4, place, 2, i), "") for i, field in enumerate(message.field)}
-    described = {field: info.description for field, info in MIRRORS[name].model_fields.items() if field in said}
-    begins = {field: sentence(text) for field, text in described.items() if text}
+    described = {field: text for field, text in descriptions(MIRRORS[name]).items() if field in said}
+    begins = {field: sentence(text) for field, text in described.items()}
     assert begins
     assert {field: said[field][: len(text)] for field, text in begins.items()} == begins
 

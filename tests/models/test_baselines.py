@@ -4,8 +4,9 @@ from math import log, pi
 
 import numpy as np
 import pytest
+from sklearn.covariance import ledoit_wolf
 
-from models.baselines import Gaussian, independent_columns, spread
+from models.baselines import Gaussian, independent_columns, shrunk_covariance, spread
 from models.spec import DataSpec
 
 RNG = np.random.default_rng(0)
@@ -32,6 +33,12 @@ def test_the_gaussian_is_the_density_of_its_mean_and_covariance() -> None:
     square = np.einsum("ni,ij,nj->n", x - gaussian.mean, np.linalg.inv(covariance), x - gaussian.mean)
     by_hand = -0.5 * (square + np.linalg.slogdet(covariance)[1] + 3 * log(2 * pi))
     assert gaussian.log_prob(x) == pytest.approx(by_hand, rel=1e-9)
+
+
+@pytest.mark.parametrize(("n", "size"), [(5, 40), (300, 3), (50, 1), (2, 4)])
+def test_the_covariance_is_shrunk_as_scikit_learn_does(n: int, size: int) -> None:
+    x = np.random.default_rng(3).standard_normal((n, size)) @ np.diag(np.arange(1.0, size + 1))
+    assert shrunk_covariance(x) == pytest.approx(ledoit_wolf(x, assume_centered=True)[0], rel=1e-9)
 
 
 def test_draws_of_the_gaussian_have_its_moments() -> None:
