@@ -200,9 +200,8 @@ def _read_state(place: Path, data: TrainingData, run: Run, device: torch.device)
     parameters = dict(state.nets.named_parameters())
     for loss, names in header["optimizers"].items():
         adam = state.optimizer(loss, [parameters[name] for name in names])
-        for i, name in enumerate(names):
-            moments = _under(f"optimizer.{loss}.{i}.", tensors)
-            adam.state[parameters[name]] = {key: value.to(device) for key, value in moments.items()}
+        for i in range(len(names)):
+            adam.restore(i, _under(f"optimizer.{loss}.{i}.", tensors))
     return state
 
 
@@ -212,18 +211,15 @@ def _tensors_of(state: State) -> dict[str, Tensor]:
     if state.best is not None:
         tensors |= {f"best.{name}": value for name, value in state.best.state_dict().items()}
     for loss, adam in state.optimizers.items():
-        for i, parameter in enumerate(adam.param_groups[0]["params"]):
-            tensors |= {f"optimizer.{loss}.{i}.{key}": value for key, value in adam.state[parameter].items()}
+        for i in range(len(adam.weights)):
+            tensors |= {f"optimizer.{loss}.{i}.{key}": value for key, value in adam.memory(i).items()}
     return _cpu(tensors)
 
 
 def _trained(state: State) -> dict[str, list[str]]:
     """The names of the parameters each optimizer holds, in its order."""
     name_of = {id(parameter): name for name, parameter in state.nets.named_parameters()}
-    return {
-        loss: [name_of[id(parameter)] for parameter in adam.param_groups[0]["params"]]
-        for loss, adam in state.optimizers.items()
-    }
+    return {loss: [name_of[id(parameter)] for parameter in adam.weights] for loss, adam in state.optimizers.items()}
 
 
 def _fill(nets: Nets, tensors: Mapping[str, Tensor], what: str) -> None:

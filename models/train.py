@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from models import curve
+from models.adam import AdamW
 from models.card import Curve
 from models.data import Finite, Rows, Source, Toy
 from models.data.diagnosis import diagnose
@@ -78,7 +79,7 @@ class State:
     average: Nets  # exponential moving average of the weights
     card_spec: DataSpec | None = None  # of the data, for the card, as are
     notes: tuple[str, ...] = ()
-    optimizers: dict[str, torch.optim.Adam] = field(default_factory=dict)  # by loss name
+    optimizers: dict[str, AdamW] = field(default_factory=dict)  # by loss name
     losses: dict[str, Tensor] = field(default_factory=dict)  # of the last step, by name: scalars
     curve: Curve | None = None  # as far as it has come
     best: Nets | None = None  # the average at the curve's lowest point
@@ -88,18 +89,10 @@ class State:
         """The weights that a model is made of: those of the curve's lowest point, where there is one."""
         return self.average if self.best is None else self.best
 
-    def optimizer(self, loss: str, weights: Sequence[Tensor]) -> torch.optim.Adam:
+    def optimizer(self, loss: str, weights: Sequence[Tensor]) -> AdamW:
         """The Adam of a loss; its first use says which weights it moves."""
         if loss not in self.optimizers:
-            adam = self.run.optimizer
-            self.optimizers[loss] = torch.optim.Adam(
-                list(weights),
-                lr=adam.lr,
-                betas=adam.betas,
-                weight_decay=weight_decay(adam, self.nets.spec.n_rows),
-                decoupled_weight_decay=True,
-                fused=True,
-            )
+            self.optimizers[loss] = AdamW.of(weights)
         return self.optimizers[loss]
 
     def weights(self, nets: tuple[str, ...]) -> list[Tensor]:
@@ -221,13 +214,9 @@ def descend(state: State, loss: Loss, lr: float) -> None:
     gradients = clipped(torch.autograd.grad(loss.value, weights), state.run.optimizer.clip_norm)
     if gradients is None:
         raise Diverged(f"the loss {loss.name!r} or its gradient is not finite at step {state.step}; lower optimizer.lr")
-    for weight, gradient in zip(weights, gradients, strict=True):
-        weight.grad = gradient
-    optimizer = state.optimizer(loss.name, weights)
-    optimizer.param_groups[0]["lr"] = lr
-    optimizer.step()
-    for weight in weights:
-        weight.grad = None
+    adam = state.run.optimizer
+    decay = weight_decay(adam, state.nets.spec.n_rows)
+    state.optimizer(loss.name, weights).step(gradients, lr, adam.betas, decay)
 
 
 def clipped(gradients: tuple[Tensor, ...], max_norm: float) -> tuple[Tensor, ...] | None:

@@ -122,8 +122,8 @@ def tensors(state: State) -> dict[str, Tensor]:
     found = {f"nets.{k}": v for k, v in state.nets.state_dict().items()}
     found |= {f"average.{k}": v for k, v in state.average.state_dict().items()}
     for loss, adam in state.optimizers.items():
-        for i, parameter in enumerate(adam.param_groups[0]["params"]):
-            found |= {f"{loss}.{i}.{k}": v for k, v in adam.state[parameter].items()}
+        for i in range(len(adam.weights)):
+            found |= {f"{loss}.{i}.{k}": v for k, v in adam.memory(i).items()}
     return found
 
 

@@ -108,7 +108,7 @@ def test_two_losses_of_one_name_share_an_optimizer(run: Run) -> None:
         descend(state, Loss("critic", state.nets["a"](torch.ones(1, 1)).sum(), ("a",)), 0.1)
     adam = state.optimizers["critic"]
     assert len(state.optimizers) == 1
-    assert adam.state[state.nets["a"].weight]["step"] == 2
+    assert adam.memory(0)["step"] == 2
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
