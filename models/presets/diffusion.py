@@ -13,7 +13,7 @@ _SCORE_SDE = {"family": "diffusion", "schedule": {"schedule": "ou"}, "weighting"
 ROWS = (
     preset(
         "diffusion-digits",
-        "A denoising diffusion of 8x8 handwritten digits: a small UNet, 50 DDIM steps.",
+        "A denoising diffusion of 8x8 handwritten digits: a small UNet.",
         family={"family": "diffusion"},
         data={"source": "digits"},
         optimizer={"lr": 4e-3, "batch_size": 64, "decay": "cosine"},

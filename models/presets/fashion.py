@@ -1,7 +1,7 @@
 """Fashion-MNIST: 60,000 articles of clothing, 28x28, from `fashion-mnist` under the data root.
 
 Debian's package dataset-fashion-mnist installs it: `pushforward up --data-root /usr/share/datasets`.
-Perceptrons, for a minute on one core.
+Perceptrons, for a minute on one core; UNets and convolutions of few channels, for ten to twenty.
 
 References:
     | Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms (Xiao et al., 2017),
@@ -49,5 +49,29 @@ ROWS = (
         data=DATA,
         optimizer={"lr": 2e-3, "batch_size": 128, "decay": "cosine"},
         budget={"epochs": 2},
+    ),
+    preset(
+        "diffusion-fashion-mnist",
+        "A denoising diffusion of Fashion-MNIST: a UNet of few channels, for ten minutes on one core.",
+        family={"family": "diffusion", "width": 8},
+        data=DATA,
+        optimizer={"lr": 4e-3, "batch_size": 64, "decay": "cosine"},
+        budget={"steps": 2000},
+    ),
+    preset(
+        "flow-matching-fashion-mnist",
+        "Flow matching of Fashion-MNIST: a UNet of few channels, for ten minutes on one core.",
+        family={"family": "flow_matching", "width": 8},
+        data=DATA,
+        optimizer={"lr": 4e-3, "batch_size": 64, "decay": "cosine"},
+        budget={"steps": 2000},
+    ),
+    preset(
+        "gan-fashion-mnist",
+        "A generative adversarial network on Fashion-MNIST: convolutions of few channels.",
+        family={"family": "gan", "latent": 64, "width": 8, "game": {"game": "non_saturating", "gamma": 0.1}},
+        data=DATA,
+        optimizer={"lr": 1e-3, "betas": (0.5, 0.999), "batch_size": 64, "decay": "cosine", "ema": 0.998},
+        budget={"steps": 3000},
     ),
 )
