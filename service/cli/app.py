@@ -66,11 +66,15 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
+    json: Annotated[bool, typer.Option("--json", help="The same as after the verb.")] = False,
     _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Train generative models on your own data and serve them."""
+    if json:
+        context.default_map = {verb.__name__: {"json": True} for verb in VERBS}
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ import typer
 from service.cli.jobs import fetch
 from service.cli.names import complete_models
 from service.cli.parts import joined, parts
-from service.cli.terminal import LOCAL, Url, client_at, err, fail
+from service.cli.terminal import LOCAL, Url, check_folder, client_at, err, fail
 from service.cli.values import array, chosen, condition_of, options_of
 from service.client import Client, whole_file
 
@@ -58,8 +58,7 @@ def sample(
     if output is not None:
         if png is not None or npy is not None:
             fail("give --png, --npy or --out, one of them")
-        if not output.parent.is_dir():
-            fail(f"{output} cannot be written: there is no folder {output.parent}")
+        check_folder(output)
         with client_at(url) as client:
             job = client.sample_to_file(
                 model, n=n, seed=seed, condition=condition_of(condition), options=options_of(option)

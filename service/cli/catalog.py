@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import orjson
@@ -25,20 +26,24 @@ ModelName = Annotated[
 def families(name: Family = None, json: Json = False, url: Url = LOCAL) -> None:
     """What can be trained, and what each can be asked."""
     with client_at(url) as client:
-        known = client.get("/families")["families"]
+        answer = client.get("/families")
+    known = answer["families"]
     if name is not None:
         chosen = [family for family in known if family["family"] == name]
         if not chosen:
             fail(f"there is no family {name!r}; there are: {', '.join(family['family'] for family in known)}")
         print_json(chosen[0]) if json else _show_family(chosen[0])
     elif json:
-        print_json(known)
+        print_json(answer)
     else:
-        rows = [
-            (each["family"], each["summary"], " ".join(each["capabilities"]), "yes" if each["takes_condition"] else "")
-            for each in known
-        ]
-        print_table(("family", "what it is", "can be asked to", "condition"), rows)
+        print_table(("family", "what it is", "can be asked to", "condition"), list(family_rows(known)))
+
+
+def family_rows(known: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """What each is, what it can be asked, and whether it takes a condition."""
+    for each in known:
+        condition = "yes" if each["takes_condition"] else ""
+        yield each["family"], each["summary"], " ".join(each["capabilities"]), condition
 
 
 def _show_family(family: Mapping[str, Any]) -> None:
@@ -55,28 +60,31 @@ def _show_family(family: Mapping[str, Any]) -> None:
 def presets(name: PresetName = None, json: Json = False, url: Url = LOCAL) -> None:
     """Runs with a name, ready to train."""
     with client_at(url) as client:
-        known = client.get("/presets")["presets"]
+        answer = client.get("/presets")
+    known = answer["presets"]
     if name is not None:
         chosen = [preset for preset in known if preset["name"] == name]
         if not chosen:
-            fail(f"there is no preset {name!r}; see `pushforward presets`")
+            near = get_close_matches(name, [preset["name"] for preset in known])
+            hint = f"did you mean {', '.join(near)}? " if near else ""
+            fail(f"there is no preset {name!r}; {hint}see `pushforward presets`")
         if json:
             print_json(chosen[0]["run"])
             return
         out.print(chosen[0]["summary"])
         out.print(f"\nits run, as flags that change it beside `pushforward train NAME --preset {name}`:")
-        print_table(("flag", "value"), list(_flags(chosen[0]["run"])))
+        print_table(("flag", "value"), list(flags_of(chosen[0]["run"])))
     elif json:
-        print_json(known)
+        print_json(answer)
     else:
         print_table(("preset", "what it is"), [(preset["name"], preset["summary"]) for preset in known])
 
 
-def _flags(tree: Mapping[str, Any], prefix: str = "--") -> Iterator[tuple[str, str]]:
+def flags_of(tree: Mapping[str, Any], prefix: str = "--") -> Iterator[tuple[str, str]]:
     """`--family.latent 8` of a run."""
     for name, value in tree.items():
         if isinstance(value, dict):
-            yield from _flags(value, f"{prefix}{name}.")
+            yield from flags_of(value, f"{prefix}{name}.")
         elif value is not None:
             yield f"{prefix}{name}", value if isinstance(value, str) else orjson.dumps(value).decode()
 
@@ -92,8 +100,8 @@ def models(
         fail("which model? see `pushforward models`")
     with client_at(url) as client:
         if model is None:
-            cards = client.get("/models")["models"]
-            print_json(cards) if json else _models_table(cards)
+            answer = client.get("/models")
+            print_json(answer) if json else _models_table(answer["models"])
         elif delete:
             client.delete(f"/models/{model}")
             err.print(f"deleted {model}")
@@ -113,7 +121,7 @@ def _models_table(cards: list[dict[str, Any]]) -> None:
         )
         for card in cards
     ]
-    print_table(("model", "family", "shape", "condition", "metrics"), rows)
+    print_table(("model", "family", "shape", "condition", "metrics"), rows, whole=3, cut=True)
 
 
 def _show_model(card: dict[str, Any]) -> None:

@@ -6,14 +6,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import orjson
 import typer
 
 from service.cli.following import follow as show_progress
 from service.cli.following import headline, numbers, waiting
 from service.cli.names import complete_jobs, complete_presets, job_id, short_ids
-from service.cli.terminal import LOCAL, Json, Url, client_at, err, fail, out, print_json, print_record, print_table
-from service.cli.values import flags, read_json
-from service.client import Client
+from service.cli.runs import flags, run_of
+from service.cli.terminal import (
+    LOCAL,
+    Json,
+    Url,
+    check_folder,
+    client_at,
+    err,
+    fail,
+    out,
+    print_json,
+    print_record,
+    print_table,
+)
+from service.cli.values import read_json
+from service.client import FINAL, Client
 
 PresetOption = Annotated[
     str | None, typer.Option(help="A named run, see `pushforward presets`.", autocompletion=complete_presets)
@@ -41,14 +55,19 @@ def train(
     """Train a model from a preset, a run file, or a run in flags: `--family.family flow --data.source two_moons`.
 
     Flags beside a preset change its run: `--preset vae-digits --family.latent 4 --budget.steps 500`.
+
+    Where there are several kinds, the kind is enough: `--family vae --data digits --family.likelihood bernoulli`.
     """
-    flagged = flags(context.args)
-    if run is not None and flagged:
+    options = [option for parameter in context.command.params for option in parameter.opts if option.startswith("--")]
+    flagged = flags(context.args, options)
+    if run is not None and flagged.fields:
         fail("give --run or a run in flags (--family.family vae --data.source digits), one of them")
-    if preset is None and run is None and not flagged:
+    if preset is None and run is None and not flagged.fields:
         fail("give --preset, --run or a run in flags (--family.family vae --data.source digits)")
-    tree = read_json(str(run)) if run is not None else flagged or None
+    tree = None if run is None else read_json(str(run))
     with client_at(url) as client:
+        if flagged.fields:
+            tree = run_of(flagged, preset=_run_of(client, preset))
         job = client.train(model, preset=preset, run=tree, idempotency_key=key)
         if follow:
             err.print(f"job {job['id']} trains {model}")
@@ -58,6 +77,12 @@ def train(
         else:
             out.print(f"job {job['id']} trains {model}")
             err.print(f"follow it with `pushforward jobs {job['id'][:8]} --follow`")
+
+
+def _run_of(client: Client, preset: str | None) -> Mapping[str, Any]:
+    """The run of a preset; empty for none, and for one that there is not, which the service refuses."""
+    known = client.get("/presets")["presets"] if preset is not None else ()
+    return next((each["run"] for each in known if each["name"] == preset), {})
 
 
 def jobs(
@@ -81,22 +106,38 @@ def jobs(
         if job is None:
             wanted = {name: value for name, value in (("state", state), ("model", model), ("after", after)) if value}
             page = client.get("/jobs", limit=limit, **wanted)
-            print_json(page["jobs"]) if json else _jobs_table(page["jobs"])
+            print_json(page) if json else _jobs_table(page["jobs"])
             if page["next"] is not None:
                 err.print(f"more: --after {page['next']}")
             return
         found = job_id(client, job)
         if output is not None:
+            _check_is_sampling(client.get(f"/jobs/{found}"))
             fetch(client, found, output)
         elif follow:
             follow_job(client, found)
         else:
-            record = client.cancel(found) if cancel else client.get(f"/jobs/{found}")
+            record = _cancelled(client, found) if cancel else client.get(f"/jobs/{found}")
             print_json(record) if json else _show_job(record)
+
+
+def _cancelled(client: Client, job: str) -> dict[str, Any]:
+    """The job whose end was asked for; one that has ended already stays as it is, and that is told."""
+    before = client.get(f"/jobs/{job}")["state"]
+    record = client.cancel(job)
+    if before in FINAL:
+        err.print(f"job {job} had ended already: it {before if before != 'cancelled' else 'was cancelled'}")
+    return record
+
+
+def _check_is_sampling(job: Mapping[str, Any]) -> None:
+    if job["kind"] != "sample":
+        fail(f"job {job['id']} is a training, which leaves a model and no file; --out is for samplings")
 
 
 def fetch(client: Client, job: str, file: Path) -> None:
     """Follow a sampling to its end, and write its file."""
+    check_folder(file)
     follow_job(client, job)
     try:
         client.download(job, file)
@@ -133,7 +174,7 @@ def _jobs_table(rows: list[dict[str, Any]]) -> None:
         (each, job["kind"], job["model"], _state(job), _progress(job), numbers(job["losses"]))
         for each, job in zip(shown, rows, strict=True)
     ]
-    print_table(("job", "kind", "model", "state", "progress", "losses"), table, whole=4)
+    print_table(("job", "kind", "model", "state", "progress", "losses"), table, whole=3, cut=True)
 
 
 def _show_job(job: Mapping[str, Any]) -> None:
@@ -144,6 +185,7 @@ def _show_job(job: Mapping[str, Any]) -> None:
             "kind": job["kind"],
             "model": f"{job['model']}{version}",
             "preset": job["preset"] or "",
+            **_drawn(job),
             "state": "ending" if job["cancel_requested"] and job["state"] == "running" else _state(job),
             "progress": _progress(job),
             "losses": numbers(job["losses"]),
@@ -151,6 +193,20 @@ def _show_job(job: Mapping[str, Any]) -> None:
             "error": "" if job["error"] is None else f"{job['error']['type']}: {job['error']['detail']}",
         }
     )
+
+
+def _drawn(job: Mapping[str, Any]) -> dict[str, str]:
+    """What a sampling draws, and the size of its file once it is there."""
+    ask = job["ask"]
+    if ask is None:
+        return {}
+    return {
+        "rows": str(ask["n"]),
+        "seed": str(ask["seed"]),
+        "options": "  ".join(f"{name}={value}" for name, value in ask["options"].items() if value is not None),
+        "condition": "" if ask["condition"] is None else orjson.dumps(ask["condition"]).decode(),
+        "file": "" if job["file_bytes"] is None else f"{job['file_bytes']} bytes",
+    }
 
 
 def _state(job: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 Schema = Mapping[str, Any]
@@ -23,27 +24,64 @@ class FieldLine(NamedTuple):
         return "  ".join(filter(None, (self.type, default, self.meaning)))
 
 
+class Union(NamedTuple):
+    """A field that is one of several kinds of object."""
+
+    tag: str  # the field of each that says which it is
+    kinds: Mapping[str, Schema]
+
+    def owners(self, name: str) -> list[str]:
+        """The kinds that have a field of this name."""
+        return [kind for kind, schema in self.kinds.items() if name in schema.get("properties", {})]
+
+
+def union_of(field: Schema, known: Mapping[str, Schema]) -> Union | None:
+    """None for a field of one kind only."""
+    match field:
+        case {"discriminator": {"propertyName": tag, "mapping": references}}:
+            return Union(tag, {kind: known[_last(reference)] for kind, reference in references.items()})
+    return None
+
+
 def lines(schema: Schema, *, prefix: str = "") -> Iterator[FieldLine]:
-    """The fields of an object, without the tags that say which kind it is."""
+    """The fields of an object and those within them, without the tags that say which kind it is."""
     known = schema.get("$defs", {})
     for name, field in schema.get("properties", {}).items():
         if "const" in field:
             continue
         default = "" if "default" not in field else _value(field["default"])
-        yield FieldLine(f"{prefix}{name}", type_of(field, known), default, field.get("description", ""))
+        yield FieldLine(f"{prefix}{name}", type_of(field, known), default, _meaning(field))
+        union = union_of(field, known)
+        if union is not None:
+            yield from _lines_of_kinds(union, known, f"{prefix}{name}.")
+
+
+def _lines_of_kinds(union: Union, known: Mapping[str, Schema], prefix: str) -> Iterator[FieldLine]:
+    """Each field once, with the kinds that have it."""
+    owners: dict[FieldLine, list[str]] = {}
+    for kind, schema in union.kinds.items():
+        for line in lines({**schema, "$defs": known}, prefix=prefix):
+            owners.setdefault(line, []).append(kind)
+    for line, kinds in owners.items():
+        of = "" if len(kinds) == len(union.kinds) else f"of {', '.join(kinds)}"
+        yield line._replace(meaning=f"{line.meaning.removesuffix('.')}; {of}".removeprefix("; ")) if of else line
+
+
+def _meaning(field: Schema) -> str:
+    return " ".join(field.get("description", "").split())
 
 
 def type_of(field: Schema, known: Mapping[str, Schema]) -> str:
     """`integer >= 1`, `slerp | linear`, `spline | affine`."""
     match field:
         case {"$ref": ref}:
-            return _name(known[ref.rpartition("/")[2]])
+            return _name(known[_last(ref)])
         case {"enum": values}:
             return " | ".join(map(str, values))
         case {"anyOf": kinds} | {"oneOf": kinds}:
             return " | ".join(type_of(kind, known) for kind in kinds if kind.get("type") != "null")
         case {"prefixItems": items}:
-            return ", ".join(type_of(item, known) for item in items)
+            return ",".join(type_of(item, known) for item in items)
         case {"type": "array", "items": item}:
             return f"list of {type_of(item, known)}"
         case {"const": value}:
@@ -72,45 +110,38 @@ def _value(default: Any) -> str:
         case dict():
             return next((str(value) for value in default.values() if isinstance(value, str)), "{}")
         case list():
-            return ", ".join(map(str, default))
+            return ",".join(map(str, default))
         case bool():
             return str(default).lower()
     return str(default)
 
 
-def run_lines() -> Iterator[FieldLine]:
-    """The fields of a run as flags of `train`: which family and source there are, the source's own fields, the rest."""
+@cache
+def run_schema() -> Schema:
+    """The JSON Schema of a run."""
     from models.run import Run  # all families: no other verb waits for them
 
-    schema = Run.model_json_schema()
+    return Run.model_json_schema()
+
+
+def run_lines() -> Iterator[FieldLine]:
+    """The fields of a run as flags of `train`: which family and source there are, the source's own fields, the rest."""
+    schema = run_schema()
     known = schema["$defs"]
     for name, field in schema["properties"].items():
-        tag = field.get("discriminator", {}).get("propertyName")
-        if tag is None:
-            nested = known.get(_reference(field))
-            yield from (
-                lines({**nested, "$defs": known}, prefix=f"--{name}.")
-                if nested
-                else lines({"properties": {name: field}, "$defs": known}, prefix="--")
-            )
-            continue
-        yield FieldLine(f"--{name}.{tag}", type_of(field, known), "", field.get("description", ""))
-        if name == "data":
-            yield from _fields_of_sources(field["oneOf"], known)
+        union = union_of(field, known)
+        if union is not None:
+            yield FieldLine(f"--{name}.{union.tag}", type_of(field, known), "", _meaning(field))
+            if name == "data":
+                yield from _lines_of_kinds(union, known, f"--{name}.")
+        elif "$ref" not in field:
+            yield from lines({"properties": {name: field}, "$defs": known}, prefix="--")
+        else:
+            inner = lines({**known[_last(field["$ref"])], "$defs": known}, prefix=f"--{name}.")
+            of_family = name == "optimizer"  # what a run leaves open the family chooses
+            yield from (line._replace(default="the family's own") for line in inner) if of_family else inner
 
 
-def _fields_of_sources(members: list[Schema], known: Mapping[str, Schema]) -> Iterator[FieldLine]:
-    """Each field once, with the sources that have it."""
-    owners: dict[FieldLine, list[str]] = {}
-    for member in members:
-        schema = known[_reference(member)]
-        for line in lines({**schema, "$defs": known}, prefix="--data."):
-            owners.setdefault(line, []).append(_name(schema))
-    for line, sources in owners.items():
-        of = "" if len(sources) == len(members) else f"of {', '.join(sources)}"
-        yield line._replace(meaning="; ".join(filter(None, (line.meaning, of))))
-
-
-def _reference(field: Schema) -> str:
-    """The name of the schema that a field refers to; "" for none."""
-    return str(field.get("$ref", "")).rpartition("/")[2]
+def _last(reference: str) -> str:
+    """The name of the schema that is referred to."""
+    return reference.rpartition("/")[2]

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import orjson
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from service.cli.tables import aligned, fitted, one_line, plain
 from service.client import Client, Refused, Torn, Unreachable
 
 out = Console(markup=False, highlight=False, soft_wrap=True)
@@ -31,6 +31,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print what the API answers, 
 IN_OUR_WORDS = {
     "in a stream: accept application/x-npy, or call SampleStream over gRPC": "as an array: --npy FILE",
     "StartSampling draws more": "--out FILE draws more",
+    "points of the plane are drawn; accept application/json": (
+        "points of the plane are drawn; leave out --png, or take an array: --npy FILE"
+    ),
+    "ask for fewer, or for npy": "ask for fewer, or for an array: --npy FILE",
     "list the presets for all": "`pushforward presets` lists them all",
     "list the models for those there are": "`pushforward models` lists those there are",
     "watch its events and wait for its end": "follow it to its end with `pushforward jobs ID --follow`",
@@ -67,33 +71,31 @@ def fail(message: str) -> NoReturn:
     raise typer.Exit(1)
 
 
+def check_folder(file: Path) -> None:
+    """Ends the program where a file could not be written later."""
+    if not file.parent.is_dir():
+        fail(f"{file} cannot be written: there is no folder {file.parent}")
+
+
 def print_json(value: Any) -> None:
     """JSON on standard output, indented."""
     sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
-def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, whole: int = 1) -> None:
-    """A table; the first `whole` columns are never cut, the others where the terminal is narrow."""
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, whole: int = 1, cut: bool = False) -> None:
+    """A table that fits the terminal: the first `whole` columns stay on one line; `cut` shortens the last."""
     if not out.is_terminal:
-        _print_columns([[header.upper() for header in headers], *rows])
+        _print_lines(plain(headers, rows))
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for number, header in enumerate(headers):
-        cut = number >= whole
-        table.add_column(header, no_wrap=True, overflow="ellipsis" if cut else "fold", min_width=None if cut else 8)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    Console(markup=False, highlight=False).print(table)
+    width = Console().width  # the terminal's present one
+    _print_lines(fitted(headers, rows, width, whole=whole, cut=cut))
 
 
 def print_record(fields: Mapping[str, str]) -> None:
     """Names and values, a line each; those without a value are left out."""
-    _print_columns([[name, value] for name, value in fields.items() if value])
+    _print_lines(aligned([[name, one_line(value)] for name, value in fields.items() if value]))
 
 
-def _print_columns(rows: Sequence[Sequence[str]]) -> None:
-    """Aligned by spaces, two between columns: nothing is cut, nothing is drawn."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        out.print(Text(line.rstrip()))
+def _print_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        out.print(Text(line))

@@ -1,8 +1,9 @@
-"""Text of the command line as values: flags of a run, options, conditions, arrays, JSON."""
+"""Text of the command line as values: options, conditions, arrays, JSON."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,28 +11,6 @@ import numpy as np
 import orjson
 
 from service.cli.terminal import fail
-
-
-def flags(arguments: list[str]) -> dict[str, Any]:
-    """`--family.latent 8 --data.source=digits` as a tree; values are JSON where they read as JSON, else text."""
-    tree: dict[str, Any] = {}
-    words = iter(arguments)
-    for word in words:
-        if not word.startswith("--"):
-            fail(f"{word!r} was not expected; flags of a run look like --family.latent 8")
-        name, equals, value = word[2:].partition("=")
-        if not equals:
-            value = next(words, "--")
-        if value.startswith("--"):
-            fail(f"--{name} needs a value")
-        branch = tree
-        *path, leaf = name.split(".")
-        for step in path:
-            branch = branch.setdefault(step, {})
-            if not isinstance(branch, dict):
-                fail(f"--{name} is within a field that another flag gave a value")
-        branch[leaf] = _value(value)
-    return tree
 
 
 def chosen(condition: str | None, option: list[str] | None) -> dict[str, Any]:
@@ -59,18 +38,20 @@ def options_of(pairs: list[str] | None) -> dict[str, Any]:
         key, equals, value = pair.partition("=")
         if not equals:
             fail(f"--option {pair!r} must be KEY=VALUE")
-        options[key] = _value(value)
+        options[key] = value_of(value, {})
     return options
 
 
 def array(source: str) -> Any:
     """An .npy file of finite numbers, or JSON in a file or on standard input."""
     if not source.endswith(".npy"):
-        return read_json(source)
+        return read_json(source, remedy="; give rows in an .npy file, or as JSON: [[0.5, 1.0], [2.0, 0.1]]")
     try:
         stored = np.load(source, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        fail(f"{source} cannot be read: {error}")
+    except OSError as error:
+        fail(_unreadable(source, error))
+    except (ValueError, EOFError, MemoryError):  # numpy speaks of pickles and of its own arguments
+        fail(f"{source} cannot be read as an array of numbers: it is torn, or was not written by numpy.save")
     if stored.dtype.kind == "b":
         fail(f"{source} holds booleans; save 0 and 1, with astype(numpy.uint8)")
     if stored.dtype.kind not in "fiu":
@@ -81,16 +62,36 @@ def array(source: str) -> Any:
     return np.ascontiguousarray(stored, dtype=np.float32 if is_single else np.float64)
 
 
-def read_json(source: str) -> Any:
+def read_json(source: str, *, remedy: str = "") -> Any:
     """JSON in a file or on standard input."""
     try:
-        return orjson.loads(sys.stdin.read() if source == "-" else Path(source).read_bytes())
-    except (OSError, orjson.JSONDecodeError) as error:
-        fail(f"{source} cannot be read as JSON: {error}")
+        return orjson.loads(sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
+    except OSError as error:
+        fail(_unreadable(source, error))
+    except orjson.JSONDecodeError as error:
+        where = "standard input" if source == "-" else source
+        fail(f"{where} is not JSON: {error}{remedy}")
 
 
-def _value(text: str) -> Any:
+def value_of(text: str, field: Mapping[str, Any]) -> Any:
+    """Text as a field takes it: JSON where it reads as JSON, else the text; `0.5,0.9` where a list is wanted."""
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:
-        return text
+        value = text
+    types = {kind.get("type") for kind in field.get("anyOf", [field])}
+    if "array" in types and not isinstance(value, list | None):
+        try:
+            return orjson.loads(f"[{text}]")
+        except orjson.JSONDecodeError:
+            return value
+    is_text = types <= {"string", "null"} and "string" in types
+    return text if is_text and not isinstance(value, str | None) else value
+
+
+def _unreadable(source: str, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"there is no file {source}"
+    if isinstance(error, IsADirectoryError):
+        return f"{source} is a folder; give a file"
+    return f"{source} cannot be read: {error.strerror}"

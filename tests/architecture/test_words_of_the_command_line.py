@@ -9,7 +9,9 @@ import pytest
 from service.cli.terminal import IN_OUR_WORDS, in_our_words
 
 SERVICE = Path(__file__).parents[2] / "service"
-OF_AN_API = re.compile(r"over (REST|gRPC)|SampleStream|StartSampling|\b(GET|POST|DELETE) /|Last-Event-ID")
+OF_AN_API = re.compile(
+    r"over (REST|gRPC)|SampleStream|StartSampling|\b(GET|POST|DELETE) /|Last-Event-ID|accept application/|for npy"
+)
 # Told to those who speak HTTP or gRPC only: the command line sends no such request.
 NOT_OURS = ("text/event-stream over REST", "in HTTP: Last-Event-ID", "If-Range, Last-Event-ID, Prefer")
 

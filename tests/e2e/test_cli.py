@@ -23,6 +23,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from service.cli.app import app
+from service.client import Client
 from service.local import free_port
 from tests.e2e.running import ROOT, Up
 
@@ -52,6 +53,13 @@ class Shell:
         result = self.run(*words, stdin=stdin)
         assert result.exit_code == 0, result.output
         return result
+
+    def terminal(self, *words: object, columns: int) -> list[str]:
+        """The lines that a terminal of so many columns shows."""
+        looks = {"FORCE_COLOR": "1", "COLUMNS": str(columns)}
+        result = CliRunner().invoke(app, [str(word) for word in words], env=self.environment | looks)
+        assert result.exit_code == 0, result.output
+        return [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line) for line in result.stdout.splitlines()]
 
     def json(self, *words: object, stdin: str | None = None) -> Any:
         """What is answered as JSON: answers of models always are, the rest by `--json`."""
@@ -105,8 +113,23 @@ def test_families_and_presets_are_listed_and_shown(shell: Shell) -> None:
     assert shell.json("families", "flow")["capabilities"][0] == "sample"
     assert "vae-digits" in shell.ok("presets").stdout
     assert shell.json("presets", "vae-digits")["data"]["source"] == "digits"
-    assert {family["family"] for family in shell.json("families")} >= {"vae", "flow"}
-    assert "vae-digits" in {preset["name"] for preset in shell.json("presets")}
+    assert {family["family"] for family in shell.json("families")["families"]} >= {"vae", "flow"}
+    assert "vae-digits" in {preset["name"] for preset in shell.json("presets")["presets"]}
+
+
+def test_json_is_what_the_api_answers(shell: Shell, client: Client, moons: str) -> None:
+    for verb in ("families", "presets", "models", "jobs"):
+        query = {"limit": 100} if verb == "jobs" else {}
+        assert shell.json(verb) == client.get(f"/{verb}", **query)
+    shell.ok("jobs", shell.json("train", "another", "--preset", "vae-digits")["id"], "--cancel")
+    first = shell.json("jobs", "--limit", 1)
+    assert shell.json("jobs", "--after", first["next"])["jobs"][0]["id"] != first["jobs"][0]["id"]
+
+
+def test_json_may_be_wanted_before_the_verb(shell: Shell, moons: str) -> None:
+    assert json.loads(shell.ok("--json", "models").stdout) == shell.json("models")
+    assert json.loads(shell.ok("--json", "models", moons).stdout) == shell.json("models", moons)
+    assert json.loads(shell.ok("--json", "jobs", "--limit", 1).stdout)["jobs"]
 
 
 def test_a_family_is_shown_as_the_flags_and_options_it_takes(shell: Shell) -> None:
@@ -130,6 +153,8 @@ def test_the_help_of_train_lists_the_fields_of_a_run(shell: Shell) -> None:
     shown = shell.ok("train", "--help").stdout
     for flag in ("--family.family", "--data.source", "--data.path", "--optimizer.lr", "--budget.epochs", "--seed"):
         assert f"  {flag} " in shown
+    assert ".;" not in shown
+    assert "[default: the family's own]" in shown[shown.index("--optimizer.lr") : shown.index("--optimizer.betas")]
 
 
 def test_it_says_its_version(shell: Shell) -> None:
@@ -185,7 +210,7 @@ def test_jobs_are_listed_by_state_and_model_and_shown(shell: Shell, moons: str, 
 
 def test_a_job_is_named_by_the_beginning_of_its_id(shell: Shell, followed: Result) -> None:
     job = followed.stderr.split()[1]
-    others = [each["id"] for each in shell.json("jobs") if each["id"] != job]
+    others = [each["id"] for each in shell.json("jobs")["jobs"] if each["id"] != job]
     chars = next(n for n in range(1, 17) if not any(other.startswith(job[:n]) for other in others))
     assert shell.json("jobs", job[:chars])["id"] == job
     assert "\ntrained moons@1  " in shell.ok("jobs", job[:chars], "--follow").stderr
@@ -211,6 +236,46 @@ def test_a_pipe_gets_plain_text_with_nothing_cut(shell: Shell, followed: Result,
     assert followed.stderr.split()[1] in shell.ok("jobs").stdout.split()
 
 
+LONG_NAME = "a-model-of-two-interleaved-half-circles"
+
+
+@pytest.fixture(scope="module")
+def long_name(shell: Shell) -> str:
+    shell.ok("train", LONG_NAME, *MOONS, "--budget.steps", 1, "--follow")
+    return LONG_NAME
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120, 200])
+@pytest.mark.parametrize(
+    "words",
+    [["families"], ["families", "flow"], ["families", "vae"], ["presets"], ["presets", "vae-digits"], ["models"]],
+    ids=" ".join,
+)
+def test_a_listing_fits_the_terminal_and_loses_no_word(
+    shell: Shell, moons: str, long_name: str, words: list[str], columns: int
+) -> None:
+    shown = shell.terminal(*words, columns=columns)
+    tables = [line for line in shown if not line.startswith(("fields, as", "options of", "its run"))]
+    assert max(map(len, tables[1:] if len(words) > 1 else tables)) <= columns  # a summary is broken by the terminal
+    piped = shell.ok(*words).stdout.splitlines()
+    names = [line.split()[0] for line in piped if line and not line.isupper()]
+    assert set(names) <= {word for line in shown for word in line.split()}
+    if words != ["models"]:  # numbers of models may be cut
+        told = {word for line in piped if not line.split("  ")[0].isupper() for word in line.split()}
+        assert told <= {word for line in shown for word in line.split()}
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120, 200])
+def test_jobs_and_models_are_listed_with_their_names_and_states(
+    shell: Shell, followed: Result, long_name: str, columns: int
+) -> None:
+    words = " ".join(shell.terminal("jobs", columns=columns)).split()
+    assert {job["id"][:8] for job in shell.json("jobs")["jobs"]} <= {word[:8] for word in words}
+    assert {"moons", long_name, "succeeded", "train", "20/20"} <= set(words)
+    shown = " ".join(shell.terminal("models", columns=columns)).split()
+    assert {"moons@1", f"{long_name}@1", "vae", "2"} <= set(shown)
+
+
 def test_a_table_fits_the_terminal_and_keeps_its_names_whole(shell: Shell, followed: Result) -> None:
     job = followed.stderr.split()[1]
     shown = at_terminal(shell, "jobs", "--model", "moons", columns=60)
@@ -218,6 +283,8 @@ def test_a_table_fits_the_terminal_and_keeps_its_names_whole(shell: Shell, follo
     assert f"{job[:8]} " in shown
     assert job not in shown
     assert "moons@1" in at_terminal(shell, "models", columns=60)
+    flags = at_terminal(shell, "families", "flow", columns=80)
+    assert "--family.dequantization.transform.bins\n" in flags
 
 
 def test_a_job_and_a_model_are_shown_a_line_a_field(shell: Shell, followed: Result) -> None:
@@ -233,6 +300,30 @@ def test_a_training_that_is_not_followed_says_how_to_follow_it(shell: Shell) -> 
     started = shell.ok("train", "short", *MOONS, "--budget.steps", 1)
     assert re.fullmatch(r"job [0-9a-f]{16} trains short\n", started.stdout)
     assert f"pushforward jobs {started.stdout.split()[1][:8]} --follow" in started.stderr
+
+
+def test_the_kind_of_a_field_is_enough(shell: Shell) -> None:
+    words = ["--family", "flow", "--family.transform", "spline", "--family.transform.bins", 4, "--data", "digits"]
+    job = shell.json("train", "short-flags", *words)
+    shell.ok("jobs", job["id"], "--cancel")
+    assert job["run"]["family"]["transform"] == {"transform": "spline", "bins": 4}
+    changed = ["--preset", "vae-digits", "--family.likelihood", "gaussian", "--family.likelihood.scale", "per_element"]
+    job = shell.json("train", "short-flags", *changed, "--family.objective.beta", 4)
+    shell.ok("jobs", job["id"], "--cancel")
+    assert job["run"]["family"]["likelihood"] == {"likelihood": "gaussian", "scale": "per_element"}
+    assert job["run"]["family"]["objective"]["beta"] == 4
+
+
+def test_the_end_of_an_ended_job_is_told(shell: Shell, followed: Result) -> None:
+    job = followed.stderr.split()[1]
+    assert shell.ok("jobs", job, "--cancel").stderr == f"job {job} had ended already: it succeeded\n"
+
+
+def test_a_training_has_no_file_to_write(shell: Shell, followed: Result, tmp_path: Path) -> None:
+    refused = shell.run("jobs", followed.stderr.split()[1], "--out", tmp_path / "x.npy")
+    assert refused.exit_code == 1
+    assert "is a training, which leaves a model and no file" in refused.stderr
+    assert "step" not in refused.stderr
 
 
 def test_the_same_key_starts_one_job_and_it_can_be_cancelled(shell: Shell) -> None:
@@ -321,6 +412,9 @@ def test_a_large_sample_is_drawn_by_a_job_and_downloaded(shell: Shell, moons: st
     job = said[0].split()[1]
     shell.ok("jobs", job, "--out", tmp_path / "again.npy")
     assert (tmp_path / "again.npy").read_bytes() == (tmp_path / "big.npy").read_bytes()
+    told = dict(line.split(None, 1) for line in shell.ok("jobs", job).stdout.splitlines())
+    assert (told["rows"], told["seed"]) == ("120000", "7")
+    assert told["file"] == f"{(tmp_path / 'big.npy').stat().st_size} bytes"
 
 
 def test_a_sample_too_large_for_an_answer_says_which_job_draws_it(shell: Shell, moons: str, tmp_path: Path) -> None:
@@ -367,6 +461,7 @@ def test_models_are_listed_shown_and_deleted(shell: Shell, moons: str, digits: s
 REFUSALS = {
     "an unknown family": (["families", "vea"], "there is no family 'vea'; there are: "),
     "an unknown preset": (["presets", "digits"], "there is no preset 'digits'"),
+    "a misspelt preset": (["presets", "vae-digts"], "did you mean vae-digits"),
     "no run": (["train", "m"], "give --preset, --run or a run in flags"),
     "two runs": (["train", "m", "--run", "run.json", "--seed", "1"], "one of them"),
     "a run of no preset": (["train", "m", "--preset", "vea", "--seed", "1"], "`pushforward presets` lists them all"),
@@ -383,10 +478,21 @@ REFUSALS = {
         "run.family.latnet: is not a known field",
     ),
     "a flag without a value": (["train", "m", "--family.family", "--data.source", "digits"], "needs a value"),
-    "a flag within a value": (["train", "m", "--family", "vae", "--family.latent", "2"], "another flag gave a value"),
+    "a flag within a value": (["train", "m", "--seed", "1", "--seed.x", "2"], "another flag gave a value"),
+    "an unknown flag": (["train", "m", "--follw"], "did you mean --follow?"),
+    "a misspelt preset flag": (["train", "m", "--presset", "vae-digits"], "did you mean --preset?"),
+    "a misspelt part of a run": (["train", "m", "--famly.latent", "4"], "did you mean --family.latent?"),
+    "an unknown kind": (
+        ["train", "m", "--family", "vae", "--family.likelihood", "bernouli", "--data", "digits"],
+        "there is no 'bernouli'; choose one of",
+    ),
+    "a field of another kind than the preset's": (
+        ["train", "m", "--preset", "vae-digits", "--family.objective.k", "4"],
+        "is a field of iwae, not of elbo: give --family.objective iwae too",
+    ),
     "a word too many": (["train", "m", "vae"], "'vae' was not expected"),
     "a bad model name": (["train", "No Name", "--preset", "vae-digits"], "model: string should match pattern"),
-    "a run that is no file": (["train", "m", "--run", "nowhere.json"], "nowhere.json cannot be read"),
+    "a run that is no file": (["train", "m", "--run", "nowhere.json"], "there is no file nowhere.json"),
     "an unknown job": (["jobs", "0123456789abcdef"], "there is no job"),
     "following an unknown job": (["jobs", "0123456789abcdef", "--follow"], "there is no job"),
     "cancelling no job": (["jobs", "--cancel"], "which job?"),
@@ -403,9 +509,12 @@ REFUSALS = {
         "options.kk: is not a known field",
     ),
     "an option without a value": (["likelihood", "moons", "--x", "-", "-o", "k"], "must be KEY=VALUE"),
-    "rows that are no file": (["encode", "moons", "--x", "nowhere.npy"], "nowhere.npy cannot be read"),
+    "rows that are no file": (["encode", "moons", "--x", "nowhere.npy"], "there is no file nowhere.npy"),
     "rows of another shape": (["decode", "moons", "--z", "-"], "z: has shape [1, 3]; send at least one code: [n, 2]"),
     "one end": (["interpolate", "moons", "--ends", "-"], "two rows"),
+    "rows in a table of text": (["encode", "moons", "--x", "README.md"], "README.md is not JSON: "),
+    "rows in a folder": (["encode", "moons", "--x", "docs"], "docs is a folder; give a file"),
+    "a job's file in no folder": (["jobs", "0123456789abcdef", "--out", "/nowhere/a.npy"], "there is no"),
     "no ends": (["interpolate", "moons"], "give --ends, or --start-seed and --end-seed"),
     "more rows than JSON brings": (["sample", "moons", "-n", "20000"], "up to 100000 as an array: --npy FILE"),
 }

@@ -43,6 +43,37 @@ def test_a_file_without_finite_numbers_is_refused_before_it_is_sent(
     assert says in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize("content", [b"", b"not an array", b"\x93NUMPY\x01\x00v\x00{'descr': '<f8'"])
+def test_a_torn_file_is_refused_in_plain_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    file = tmp_path / "x.npy"
+    file.write_bytes(content)
+    with pytest.raises(typer.Exit):
+        array(str(file))
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.endswith("cannot be read as an array of numbers: it is torn, or was not written by numpy.save")
+
+
+def test_what_is_neither_an_array_nor_json_says_what_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "odd.csv"
+    file.write_text("1,2\n3,4\n")
+    with pytest.raises(typer.Exit):
+        array(str(file))
+    assert "; give rows in an .npy file, or as JSON: [[0.5, 1.0]" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("name", ["nowhere.npy", "nowhere.json"])
+def test_a_file_that_there_is_not_is_refused_by_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    with pytest.raises(typer.Exit):
+        array(str(tmp_path / name))
+    assert f"there is no file {tmp_path / name}" in capsys.readouterr().err.replace("\n", "")
+
+
 def test_conditions_in_a_file_are_sent_as_they_are(tmp_path: Path) -> None:
     file = tmp_path / "c.npy"
     np.save(file, np.array([1 - 1e-12, 2**24 + 1]))
