@@ -18,6 +18,7 @@ import numpy as np
 from asking import answered, conditions
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from shades import shades
 
 from models.conditions import Labels
 from models.data import Rows
@@ -91,7 +92,7 @@ def points(subject: Subject) -> Iterator[Panel]:
     yield Panel(caption, Image.fromarray(canvas.round().astype(np.uint8)))
     if "likelihood" in subject.able and subject.spec.shape == (2,):
         log_q, kind = log_density_map(subject, corner, span)
-        share = np.sqrt(np.exp(log_q - log_q.max()))  # the square root shows the tails
+        share = shades(log_q)
         colors = np.stack([np.interp(share, np.linspace(0, 1, len(RAMP)), channel) for channel in RAMP.T], -1)
         image = Image.fromarray(colors.round().astype(np.uint8))
         yield Panel(f"density ({kind})", image.resize((SIDE_PX, SIDE_PX), Image.Resampling.NEAREST))

@@ -13,6 +13,9 @@ and a column has the frequencies of its levels, half a count added to each (Kric
 
 Numbers are float64 and of data units. A column that is constant in training is left out: it has no density.
 
+Shrinkage alone leaves the covariance of rows that all lie as far from their mean, as flags that are as often 0 as 1 do,
+singular where columns repeat each other: 1e-12 V is added to the variances of V standardized columns.
+
 References:
     | A well-conditioned estimator for large-dimensional covariance matrices (Ledoit & Wolf, 2004),
     | doi:10.1016/S0047-259X(03)00096-4
@@ -36,6 +39,8 @@ Floats = NDArray[np.float64]
 MAX_ELEMENTS = 1024  # of a row, for a covariance
 KERNELS = 1_000  # rows of a kernel density, at most
 EVALUATIONS = 50_000_000  # of kernels, at most: a second or two
+RIDGE = 1e-12  # for each column: more than what rounding takes from the least eigenvalue
+LEAST = -1e300  # of the logarithm of a kernel: sums of many are finite
 
 
 @final
@@ -56,7 +61,8 @@ class Gaussian:
         width = spec.bin_width if spec.levels is not None else 0.0
         varying = scale > 0
         covariance = shrunk_covariance((x[:, varying] - mean[varying]) / scale[varying])
-        return cls(mean, scale, covariance + np.diag(width**2 / 12 / scale[varying] ** 2), width)
+        blur = (width / scale[varying]) ** 2 / 12 + RIDGE * len(covariance)
+        return cls(mean, scale, covariance + np.diag(blur), width)
 
     def log_prob(self, rows: NDArray[Any]) -> Floats:
         """Log p, (n,) nats: of levels a lower bound.  rows: (n, *shape)."""
@@ -69,7 +75,7 @@ class Gaussian:
         value = -0.5 * (whitened**2).sum(0) - log_det - 0.5 * len(scale) * log(2 * pi)
         if self.bin_width:
             inverse = np.linalg.inv(root)
-            blur = self.bin_width**2 / 24 * ((inverse / scale) ** 2).sum()
+            blur = ((inverse * self.bin_width / scale) ** 2).sum() / 24
             value = value - blur + len(scale) * log(self.bin_width)
         return np.asarray(value, np.float64)
 
@@ -109,7 +115,7 @@ def shrunk_covariance(x: Floats) -> Floats:
     m = np.trace(s) / size
     d2 = np.square(s - m * np.eye(size)).sum() / size
     fourth = np.square(np.square(x).sum(1)).sum()  # sum_k ||x_k x_k^T||^2 D
-    b2 = min(d2, (fourth / n - np.square(s).sum()) / n / size)
+    b2 = min(d2, max(0.0, (fourth / n - np.square(s).sum()) / n / size))
     return s if d2 == 0 else np.asarray((b2 * m * np.eye(size) + (d2 - b2) * s) / d2)
 
 
@@ -133,7 +139,8 @@ def _kernels(train: Floats, rows: Floats) -> Floats:
     value = np.zeros(n)
     for j in np.flatnonzero(scale > 0):
         h = 0.9 * narrow[j] * len(train) ** -0.2
-        log_kernel = -0.5 * ((rows[:, j, None] - train[:, j]) / h) ** 2
+        with np.errstate(over="ignore"):
+            log_kernel = np.maximum(-0.5 * ((rows[:, j, None] - train[:, j]) / h) ** 2, LEAST)
         top = log_kernel.max(1)
         value += top + np.log(np.exp(log_kernel - top[:, None]).mean(1)) - log(h) - 0.5 * log(2 * pi)
     return value

@@ -120,8 +120,17 @@ class Vector(Condition):
         return torch.cat([normal, torch.ones_like(normal[:, :1])], 1)
 
     def check(self, told: np.ndarray, *, field: str = "condition") -> None:
-        if told.ndim != 2 or told.shape[1] != self.width or not np.isfinite(self.normal(told)).all():
+        if told.ndim != 2 or told.shape[1] != self.width or not np.isfinite(told).all():
             raise InvalidInput(f"must be {self.width} finite numbers for each row", field=field)
+        too_far = ~np.isfinite(self.normal(told))
+        if too_far.any():
+            row, column = np.unravel_index(too_far.argmax(), too_far.shape)
+            raise InvalidInput(
+                f"must be {self.width} finite numbers for each row, but {told[row, column]:.6g} in column {column} is "
+                "so far from this model's data that it is not finite in float32, which networks compute in; give it in "
+                "the data's own units",
+                field=field,
+            )
 
     def normal(self, told: np.ndarray) -> np.ndarray:
         """As networks see it, infinite where float32 does not reach."""

@@ -168,7 +168,7 @@ def _log_prob(
 def _reconstruct(family: Encodes, data: TrainingData, state: State) -> Numbers:
     x, c = held_out(data, slice(RECONSTRUCTED_ROWS), device_of(state))
     error = reconstruct(state.run.family, state.served, x, c) - x
-    metrics = {"validation_rmse": float(error.square().mean().sqrt())}
+    metrics = {"validation_rmse": float(error.double().square().mean().sqrt())}
     if family.inverts:
         off = (state.nets.spec.normalize(x + error) - state.nets.spec.normalize(x)).flatten(1).abs().amax(1)
         metrics["rows_that_do_not_return"] = float((~(off <= RETURNS)).double().mean())

@@ -30,13 +30,26 @@ def check_rows(spec: DataSpec, x: np.ndarray, *, field: str, on_levels: bool) ->
             field=field,
         )
     if not np.isfinite(x).all():
-        raise InvalidInput("holds NaN or infinite values; every value must be finite", field=field)
+        raise InvalidInput(
+            f"holds NaN or infinite values; every value must be finite: {where_not_finite(x)}", field=field
+        )
     _check_reach(spec, x, field)
     _check_constants(spec, x, field)
     if spec.low is not None and spec.high is not None:
         _check_range(spec, x, field, spec.low, spec.high)
         if on_levels and spec.levels is not None:
             _check_levels(spec, x, field, spec.low, spec.high)
+
+
+def where_not_finite(x: np.ndarray) -> str:
+    """The first such value of some rows and where it stands, counted from 0, and how many more there are."""
+    bad = ~np.isfinite(x)
+    row, *within = (int(i) for i in np.unravel_index(bad.argmax(), x.shape))
+    value = float(x[(row, *within)])
+    words = "NaN" if np.isnan(value) else "-infinity" if value < 0 else "infinity"
+    element = f"column {within[0]}" if len(within) == 1 else f"element {within}"
+    n_more = int(bad.sum()) - 1
+    return f"{words} in row {row}, {element}" + (f", and {n_more} more" if n_more else "")
 
 
 def _transpose(spec: DataSpec, x: np.ndarray) -> str:
@@ -53,7 +66,8 @@ def _check_reach(spec: DataSpec, x: np.ndarray, field: str) -> None:
     if spec.dtype == "float32" and largest / min(1.0, *spec.scale) < FARTHEST:
         return
     flat = x.reshape(len(x), -1).astype(np.float64)
-    reach = np.abs(flat / np.asarray(spec.scale) - np.asarray(spec.shift) / np.asarray(spec.scale))
+    with np.errstate(over="ignore"):
+        reach = np.abs(flat / np.asarray(spec.scale) - np.asarray(spec.shift) / np.asarray(spec.scale))
     too_far = (reach > FARTHEST) | (np.abs(flat) > FARTHEST if spec.dtype == "float32" else False)
     if too_far.any():
         raise InvalidInput(

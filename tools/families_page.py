@@ -10,10 +10,13 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from models.errors import InvalidData
 from models.families import FAMILIES
 from models.family import Config, Family
 from models.presets import PRESETS
+from models.spec import DataSpec
 
+MOST_SIDE = 64  # of the images that a family is asked about
 BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
 
@@ -28,12 +31,34 @@ def page(application: Any) -> Iterator[str]:
         yield from ("", f"## {card.family}", "", card.summary, "")
         told = " Takes a condition." if card.takes_condition else ""
         yield f"Operations: {', '.join(card.capabilities)}.{told}"
+        yield from ("", f"Images, by default: {images(cls)}.")
         yield from presets(card.family)
         yield from fields("", card.schema)
         yield from parts(card.schema)
         for capability, schema in card.options.items():
             yield from fields(f"Options of `{capability}`:", schema)
         yield from papers(cls)
+
+
+def images(cls: type[Family]) -> str:
+    """Which gray images its default takes, by what it refuses."""
+    sides = [side for side in range(1, MOST_SIDE + 1) if takes(cls, side)]
+    if not sides:
+        return "none"
+    which = "of any sides" if sides[-1] == MOST_SIDE else f"with sides from {sides[0]} to {sides[-1]}"
+    return f"{which}, as vectors" if sides[0] == 1 else which
+
+
+def takes(cls: type[Family], side: int) -> bool:
+    """Whether its default can be trained on gray images of this side, with levels or without."""
+    levels = {"low": 0, "high": 255, "levels": 256, "shift": (127.5,), "scale": (127.5,)}
+    for kind in ({}, levels):
+        try:
+            cls.model_validate({}).check(DataSpec(shape=(1, side, side), n_rows=1_000, **kind))
+        except InvalidData:
+            continue
+        return True
+    return False
 
 
 def presets(family: str) -> Iterator[str]:

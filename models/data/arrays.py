@@ -7,22 +7,41 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.data.fitting import check_integers
 from models.data.source import MAX_CLASSES, MIN_ROWS
 from models.errors import InvalidData
+from models.row_checks import where_not_finite
 
 MAX_CONDITION = 1024  # numbers of a condition
 BOOLEAN = "save 0 and 1 as numbers, with astype(numpy.uint8)"
+TEXT = "text", "save numbers: astype(numpy.float64) where it writes them, a code for each word where it does not"
+TIMES = "times", "save numbers: astype(numpy.int64), less the first of them"
+NO_NUMBERS = {
+    "S": TEXT,
+    "U": TEXT,
+    "M": TIMES,
+    "m": TIMES,
+    "c": ("complex numbers", "save their real and imaginary parts as columns"),
+    "V": ("records", "save a plain array, with numpy.lib.recfunctions.structured_to_unstructured"),
+}
 
 
 def as_rows(x: NDArray[Any], name: str) -> NDArray[Any]:
     """Rows in a type that keeps what was saved: bytes, float32, float64. Raises InvalidData."""
-    return x if x.dtype == np.uint8 else _finite(x, f"{name!r}", "path")
+    if x.dtype == np.uint8:
+        return x
+    columns, what = (x, "column {}") if x.ndim == 2 else (x.reshape(-1, 1), "the array")
+    check_integers(columns, what=what, field="path")
+    return _finite(x, f"{name!r}", "path")
 
 
 def check_rows(shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> None:
     """Raises InvalidData."""
     if dtype.kind == "b":
         raise InvalidData(f"{name!r} holds booleans; {BOOLEAN}, and give low 0, high 1, levels 2", field="path")
+    if dtype.kind in NO_NUMBERS:
+        held, remedy = NO_NUMBERS[dtype.kind]
+        raise InvalidData(f"{name!r} holds {held} (dtype {dtype}); {remedy}", field="path")
     if dtype.kind not in "fiu" or len(shape) not in (2, 3, 4) or shape[0] < MIN_ROWS or 0 in shape:
         raise InvalidData(
             f"{name!r} holds {dtype} of shape {list(shape)}; give at least {MIN_ROWS} rows of numbers: (N, D), "
@@ -58,12 +77,17 @@ def check_vectors(shape: tuple[int, ...], dtype: np.dtype[Any], n: int, name: st
     if dtype.kind == "b":
         raise InvalidData(f"`c` of {name!r} holds booleans; {BOOLEAN}", field="condition")
     if len(shape) != 2 or shape[0] != n or dtype.kind not in "fiu" or not 1 <= shape[1] <= MAX_CONDITION:
-        raise InvalidData(f"`c` of {name!r} must be {n} vectors of up to {MAX_CONDITION} numbers", field="condition")
+        raise InvalidData(
+            f"`c` of {name!r} holds {dtype} of shape {list(shape)}; give {n} vectors of up to {MAX_CONDITION} numbers, "
+            "(N, V)",
+            field="condition",
+        )
 
 
 def as_vectors(c: NDArray[Any], n: int, name: str) -> NDArray[Any]:
     """Raises InvalidData."""
     check_vectors(c.shape, c.dtype, n, name)
+    check_integers(c, what="`c` cannot be used: its column {}", field="condition")
     return _finite(c, f"`c` of {name!r}", "condition")
 
 
@@ -73,5 +97,7 @@ def _finite(x: NDArray[Any], what: str, field: str) -> NDArray[Any]:
     with np.errstate(over="ignore"):
         x = x.astype(np.float32 if small else np.float64, copy=False)
     if not np.isfinite(x).all():
-        raise InvalidData(f"{what} holds values that are NaN or infinite; drop or fill them", field=field)
+        raise InvalidData(
+            f"{what} holds values that are NaN or infinite; drop or fill them: {where_not_finite(x)}", field=field
+        )
     return x

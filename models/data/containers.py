@@ -91,7 +91,11 @@ def _header(stream: BinaryIO, size: int, file: Path) -> Header:
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, columns_first, dtype = read(text)
     if dtype.hasobject:
-        raise InvalidData(f"{file.name!r} holds pickled objects; save plain numbers", field="path")
+        raise InvalidData(
+            f"{file.name!r} holds pickled objects (dtype {dtype}), as arrays of numbers with gaps or words among "
+            "them do; save plain numbers, with astype(numpy.float64)",
+            field="path",
+        )
     promised = prod(shape) * dtype.itemsize
     bounded(promised, file)
     there = size - (8 + n_length + n)

@@ -51,7 +51,7 @@ def _notes(spec: DataSpec, x: NDArray[np.generic]) -> Iterator[str]:
         yield from _fixed_pixels(spec, x)
         yield from _whole_images(spec)
     elif spec.levels is None:
-        yield from _constants(spec)
+        yield from _constants(spec, x[:MAX_ROWS])
         yield from _Columns(spec, np.asarray(x[: min(MAX_ROWS, MAX_VALUES // spec.size)], np.float64)).notes()
 
 
@@ -62,11 +62,13 @@ def name(columns: Sequence[int]) -> str:
     return f"column{'s' if len(columns) > 1 else ''} {first}{more}"
 
 
-def _constants(spec: DataSpec) -> Iterator[str]:
+def _constants(spec: DataSpec, x: NDArray[np.generic]) -> Iterator[str]:
     if spec.constants:
+        columns = [element for element, _ in spec.constants]
         values = ", ".join(f"{value:.9g}" for _, value in spec.constants[:NAMED])
+        rounded = "" if (x[:, columns] == x[0, columns]).all() else ", but for rounding"
         yield (
-            f"Constant in the data: {name([element for element, _ in spec.constants])} ({values}): kept as it is in "
+            f"Constant in the data{rounded}: {name(columns)} ({values}): kept as it is in "
             "samples, outside of densities; rows with another value there are refused."
         )
 
@@ -109,8 +111,9 @@ class _Columns:
         varies = self._x.min(0) < self._x.max(0)  # in these rows
         self._numbers = [number for number, each in zip(self._numbers, varies, strict=True) if each]
         self._x = self._x[:, varies]
-        self._z = (self._x - self._x.min(0)) / np.ptp(self._x, axis=0)
-        self._distance = np.abs(self._z - np.median(self._z, axis=0))
+        # From the median: beside a wild value at one end all others would round to one and the same.
+        self._z = (self._x - np.median(self._x, axis=0)) / np.ptp(self._x, axis=0)
+        self._distance = np.abs(self._z)
         self._spread = 1.4826 * np.median(self._distance, axis=0)  # 0 where most values are the same
 
     def notes(self) -> Iterator[str]:

@@ -13,7 +13,7 @@ from models.conditions import AnyCondition, Vector
 from models.data.arrays import as_labels, as_rows, as_vectors, check_labels, check_rows, check_vectors
 from models.data.containers import array_headers, read_arrays
 from models.data.files import image_spec, inside
-from models.data.fitting import fit
+from models.data.fitting import LARGEST, SMALLEST, fit
 from models.data.layout import Channels, note_of_transpose, row_shape, rows_first
 from models.data.source import Finite, Rows
 from models.errors import InvalidData, InvalidInput
@@ -85,7 +85,7 @@ class Npy(Finite):
         kept = (training or rows).c
         if rows.c is None or kept is None:
             raise InvalidData("asks for vectors, but the file has no array `c`; add it", field="condition")
-        fitted = fit(rows.c, kept, what="`c` cannot be used: its column", field="condition")
+        fitted = fit(rows.c, kept, what="`c` cannot be used: its column {}", field="condition")
         # A number that never varies has no spread; its own size will do, so that its unit does not matter.
         scale = np.where(fitted.constant, np.where(fitted.shift == 0, 1.0, np.abs(fitted.shift)), fitted.scale)
         return Vector(shift=tuple(fitted.shift.tolist()), scale=tuple(scale.tolist()))
@@ -104,7 +104,7 @@ class Npy(Finite):
     def _bounded(self, rows: Rows, low: float, high: float) -> DataSpec:
         constants: tuple[tuple[int, float], ...] = ()
         if self.levels is None and rows.x.ndim == 2:
-            constants = fit(rows.x, rows.x, what="column", field="path").constants
+            constants = fit(rows.x, rows.x, what="column {}", field="path").constants
             _refuse_constant(len(constants), rows.x.shape[1])
         spec = DataSpec(
             shape=rows.x.shape[1:],
@@ -128,7 +128,7 @@ class Npy(Finite):
     def _fitted(self, rows: Rows, training: Rows) -> DataSpec:
         """Continuous data, normalized: vectors column by column, images as a whole."""
         x, kept = (each.x if each.x.ndim == 2 else each.x.reshape(-1, 1) for each in (rows, training))
-        fitted = fit(x, kept, what="column" if rows.x.ndim == 2 else "the array, element", field="path")
+        fitted = fit(x, kept, what="column {}" if rows.x.ndim == 2 else "the array", field="path")
         _refuse_constant(int(fitted.constant.sum()), x.shape[1])
         return DataSpec(
             shape=rows.x.shape[1:],
@@ -147,6 +147,11 @@ class Npy(Finite):
             raise InvalidData("low and high come together, and levels needs both", field="low")
         if self.high <= self.low:
             raise InvalidData("must be greater than low", field="high")
+        for name, end in (("low", self.low), ("high", self.high)):
+            if not abs(end) <= LARGEST:
+                raise InvalidData(f"must be within {LARGEST:g} of 0; divide the data", field=name)
+        if self.high - self.low < SMALLEST:
+            raise InvalidData(f"must be at least {SMALLEST:g} greater than low; multiply the data", field="high")
         return self.low, self.high, self.levels
 
     def _condition(self, headers: Headers) -> AnyCondition | None:

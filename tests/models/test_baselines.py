@@ -103,3 +103,25 @@ def test_what_varies_by_rounding_only_is_constant() -> None:
     x = np.array([[123456789.0, 3e-6], [123456789.0, 3.1e-6]])
     x[1, 0] = np.nextafter(x[1, 0], np.inf)
     assert spread(x).tolist() == [0.0, pytest.approx(5e-8)]
+
+
+def test_flags_that_repeat_each_other_have_a_gaussian() -> None:
+    """All of their rows are as far from the mean, so that shrinkage adds nothing to what they repeat."""
+    flag = np.tile([1.0, -1.0], 200)
+    x = np.column_stack([flag, -flag, flag])
+    assert np.linalg.matrix_rank(shrunk_covariance(x)) == 1
+    gaussian = Gaussian.fit(x, CONTINUOUS)
+    assert np.isfinite(gaussian.log_prob(x)).all()
+    assert np.abs(gaussian.draw(100, RNG) @ [1, 1, 0]).max() < 1e-4
+
+
+def test_columns_without_squares_in_float64_are_constant() -> None:
+    x = np.column_stack([RNG.standard_normal((50, 2)), 1e-170 * RNG.standard_normal(50)])
+    bounded = DataSpec(shape=(3,), low=-9, high=9)
+    for log_p in (Gaussian.fit(x, bounded).log_prob(x), independent_columns(x, x, bounded)):
+        assert np.isfinite(log_p).all()
+
+
+def test_a_row_beyond_all_kernels_has_a_finite_density() -> None:
+    train = 1e-149 * RNG.standard_normal((50, 1))
+    assert -np.inf < independent_columns(train, np.array([[1e149]]), DataSpec(shape=(1,)))[0] < -1e290

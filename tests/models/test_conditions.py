@@ -40,6 +40,14 @@ def test_what_is_no_vector_of_the_right_length_is_refused(told: list[object]) ->
         VECTOR.check(np.array(told, dtype=float))
 
 
+@pytest.mark.parametrize("far", [1e39, -1e300])
+def test_a_number_that_float32_does_not_reach_is_refused_by_its_column(far: float) -> None:
+    with pytest.raises(
+        InvalidInput, match=r"in column 1 is so far from this model's data .*; give it in the data's own"
+    ):
+        VECTOR.check(np.array([[0.0, 1.0], [0.0, far]]))
+
+
 def test_conditions_of_the_right_kind_pass() -> None:
     LABELS.check(np.array([[0], [2]]))
     VECTOR.check(np.array([[0.0, 1.0]]))

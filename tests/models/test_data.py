@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import re
 import struct
 import zipfile
 from pathlib import Path
@@ -204,6 +205,48 @@ def test_a_range_that_does_not_fit_is_refused(tmp_path: Path, told: dict[str, An
 def test_an_array_that_is_not_rows_of_finite_numbers_is_refused(tmp_path: Path, array: np.ndarray) -> None:
     np.save(tmp_path / "x.npy", array, allow_pickle=True)
     assert refused(Npy(path="x.npy"), tmp_path).field == "path"
+
+
+@pytest.mark.parametrize(
+    ("shape", "at", "n", "where"),
+    [
+        ((20, 3), (4, 2), 1, "NaN in row 4, column 2"),
+        ((20, 3), (4, 2), 5, "NaN in row 4, column 2, and 4 more"),
+        ((20, 2, 3), (7, 1, 0), 2, r"NaN in row 7, element \[1, 0\], and 1 more"),
+    ],
+)
+def test_values_that_are_not_finite_are_located(
+    tmp_path: Path, shape: tuple[int, ...], at: tuple[int, ...], n: int, where: str
+) -> None:
+    x = np.random.default_rng(0).standard_normal(shape)
+    flat = int(np.ravel_multi_index(at, shape))
+    x.flat[flat : flat + n] = np.nan
+    np.savez(tmp_path / "x.npz", x=x, c=np.where(np.arange(20) == 3, -np.inf, 0.0)[:, None])
+    message = refused(Npy(path="x.npz"), tmp_path).message
+    assert re.search(f"NaN or infinite; drop or fill them: {where}$", message), message
+    np.savez(tmp_path / "x.npz", x=np.eye(20), c=np.where(np.arange(20) == 3, -np.inf, 0.0)[:, None])
+    assert refused(Npy(path="x.npz", condition="vector"), tmp_path).message.endswith("-infinity in row 3, column 0")
+
+
+@pytest.mark.parametrize(
+    ("array", "says"),
+    [
+        (np.array([["a", "b"]] * 20), r"holds text \(dtype <U1\); save numbers"),
+        (np.array([[b"a", b"b"]] * 20), r"holds text \(dtype \|S1\); save numbers"),
+        (np.zeros((20, 2), "M8[ns]"), r"holds times \(dtype datetime64\[ns\]\); save numbers"),
+        (np.zeros((20, 2), "m8[s]"), r"holds times \(dtype timedelta64\[s\]\)"),
+        (np.zeros((20, 2), complex), r"holds complex numbers \(dtype complex128\); save their real"),
+        (np.zeros(20, [("a", "f4")]), r"holds records \(dtype \[\('a', '<f4'\)\]\); save a plain array"),
+        (np.array([[1.0, None]] * 20, object), r"holds pickled objects \(dtype object\), .*astype\(numpy.float64\)"),
+    ],
+    ids=lambda value: str(value.dtype) if isinstance(value, np.ndarray) else "",
+)
+def test_an_array_of_no_numbers_is_refused_with_its_type_and_what_to_save(
+    tmp_path: Path, array: np.ndarray, says: str
+) -> None:
+    np.save(tmp_path / "x.npy", array, allow_pickle=True)
+    with pytest.raises(InvalidData, match=says):
+        Npy(path="x.npy").outline(tmp_path)
 
 
 def test_a_pickled_array_in_an_archive_is_refused_unopened(tmp_path: Path) -> None:

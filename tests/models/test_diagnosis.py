@@ -1,5 +1,6 @@
 """Data that no density fits are recognized before training: noted, handled or refused."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import torch
 
 from models.checkpoint import load_model, save_model
 from models.errors import InvalidData
-from models.evaluation import evaluate
+from models.evaluation import evaluate, finished
 from models.families import FAMILIES
 from models.family import Family, Scores
+from models.judgement import judge
 from models.noise import Noise
 from models.run import Run
 from models.sampling import sample
@@ -103,6 +105,109 @@ def test_what_cannot_be_modeled_is_refused_naming_the_column(
     with pytest.raises(InvalidData) as refused:
         loaded(tmp_path, x)
     assert (refused.value.field, says in refused.value.message) == (field, True), refused.value.message
+
+
+COUNTER = np.arange(N)
+STEPS = 2**60 + COUNTER
+
+
+@pytest.mark.parametrize(
+    ("column", "apart"),
+    [
+        (STEPS, "256"),
+        (-STEPS, "256"),
+        (STEPS.astype(float), "256"),
+        (2.0**60 + 256.0 * (COUNTER % 3), "256"),  # two ulps wide, and of three whole numbers
+        (2.0**52 + COUNTER % 2, "1"),
+        ((np.uint64(2**63) + COUNTER.astype(np.uint64)), "2.05e+03"),
+        (np.where(COUNTER % 2, np.iinfo(np.int64).min, np.iinfo(np.int64).min + 9), "2.05e+03"),
+        ((2**25 + COUNTER % 5).astype(np.float32), "4"),
+        (1.7e18 + COUNTER, "256"),  # nanoseconds, of microseconds
+    ],
+)
+def test_distinct_whole_numbers_are_no_constant_where_floats_cannot_tell_them_apart(
+    tmp_path: Path, column: np.ndarray, apart: str
+) -> None:
+    rows = column[:, None] * np.ones((1, 1), column.dtype)
+    for x, c in ((rows, None), (Z, rows)):
+        beside = {} if c is None else {"c": c, "condition": "vector"}
+        with pytest.raises(InvalidData, match=rf"column 0 varies by .* are {re.escape(apart)} apart; .*subtract the"):
+            loaded(tmp_path, x, **beside)
+    with pytest.raises(InvalidData, match="the array varies by"):
+        loaded(tmp_path, np.tile(rows[:, :, None], (1, 2, 3)))
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64, np.float64])
+def test_large_whole_numbers_that_are_far_enough_apart_keep_their_distances(tmp_path: Path, dtype: type) -> None:
+    seconds = RNG.permutation(N)
+    data = loaded(tmp_path, np.column_stack([1_700_000_000 * 10**9 + 10**9 * seconds, seconds]).astype(dtype))
+    assert data.spec.shape == (2,)
+    assert data.train.x[:, 0] - 1.7e18 == pytest.approx(1e9 * data.train.x[:, 1], abs=256)  # type: ignore[union-attr]
+
+
+def test_a_large_whole_number_in_all_rows_is_a_constant(tmp_path: Path) -> None:
+    x = np.column_stack([np.full(N, 2**60 + 256), RNG.integers(0, 10**6, N)])
+    spec = loaded(tmp_path, x).card_spec
+    assert spec is not None
+    assert spec.constants == ((0, 2.0**60 + 256),)
+
+
+@pytest.mark.parametrize("value", [1.0, 0.3, 1e30, -7e-12])
+def test_a_column_that_varies_by_rounding_alone_is_noted_as_such(tmp_path: Path, value: float) -> None:
+    noisy = np.where(COUNTER % 3, value, np.nextafter(value, np.inf))
+    (note,) = loaded(tmp_path, with_columns(noisy)).notes
+    assert note.startswith("Constant in the data, but for rounding: column 3 (")
+
+
+@pytest.mark.parametrize("unit", [1e151, 1e160, 1e300, 1e-151, 1e-160, 1e-300])
+def test_columns_whose_squares_float64_does_not_hold_are_refused_with_the_remedy(tmp_path: Path, unit: float) -> None:
+    remedy = "divide it, or take logarithms" if unit > 1 else "multiply it, so that it varies by 1e-150 at least"
+    x = Z.copy()
+    x[:, 1] *= unit
+    for rows, beside, what, field in (
+        (x, {}, "^column 1 ", "run.data.path"),
+        (Z, {"c": x, "condition": "vector"}, "`c` cannot be used: its column 1 ", "run.data.condition"),
+        (unit * Z.reshape(-1, 4, 3), {}, "^the array ", "run.data.path"),
+    ):
+        with pytest.raises(InvalidData, match=f"{what}.*; {remedy}") as refused:
+            loaded(tmp_path, rows, **beside)
+        assert refused.value.field == field
+
+
+@pytest.mark.parametrize(("low", "high", "field"), [(-1e160, 0, "low"), (0, 1e160, "high"), (0, 1e-160, "high")])
+def test_a_range_whose_squares_float64_does_not_hold_is_refused_by_the_header(
+    tmp_path: Path, low: float, high: float, field: str
+) -> None:
+    run = run_of(tmp_path, (Z * 0).astype(np.float32), low=low, high=high)
+    with pytest.raises(InvalidData, match=r"1e[+-]150") as refused:
+        run.data.outline(tmp_path)
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize("family", ["flow", "vae", "gan"])
+@pytest.mark.parametrize("unit", [1e149, 1e30, 9e17, 1e-149])
+def test_columns_of_any_unit_with_squares_are_trained_on_and_judged(tmp_path: Path, family: str, unit: float) -> None:
+    x = np.column_stack([unit * Z[:300], np.full(300, np.finfo(float).max)])
+    small = {"width": 16} | ({"n_transforms": 2} if family == "flow" else {})
+    run = run_of(tmp_path, x, {"family": family, **small})
+    data = load_data(run, tmp_path)
+    state = fresh(run, data, CPU)
+    for _ in train(data, state):
+        pass
+    metrics = finished(judge(data, state)).metrics
+    assert [name for name, value in metrics.items() if not np.isfinite(value)] == []
+    assert metrics.get("validation_rmse", unit) > 0
+
+
+def test_one_wild_row_is_refused_whether_it_trains_or_is_held_out(tmp_path: Path) -> None:
+    held_out = np.flatnonzero(np.isin(Z[:, 0].astype(np.float32), loaded(tmp_path, Z).validation.x[:, 0]))
+    for row in (held_out[0], np.setdiff1d(COUNTER, held_out)[0]):
+        for far in (-1e20, 1e13):
+            x = Z.copy()
+            x[row, 2] = far
+            where = re.escape(f"column 2 holds values as far out as {far:g}, ")
+            with pytest.raises(InvalidData, match=f"{where}.*; drop or clip such rows"):
+                loaded(tmp_path, x)
 
 
 def test_a_vector_condition_whose_numbers_are_lost_is_refused(tmp_path: Path) -> None:

@@ -168,7 +168,11 @@ def test_samples_farther_than_a_gaussian_s_are_told_where_there_is_no_likelihood
 ) -> None:
     prefix = "sliced_wasserstein_standardized"
     metrics = {prefix: ours, f"{prefix}_gaussian": 0.1, f"{prefix}_floor": 0.05}
-    assert bool(told(moons, **metrics)) == is_told
+    note = (
+        "Samples are 0.5 standard deviations away from held-out rows, those of an ordinary Gaussian 0.1, training rows "
+        "0.05 (sliced Wasserstein distances)."
+    )
+    assert told(moons, **metrics) == ([note] if is_told else [])
     assert told(moons, **metrics, nats_above_gaussian=1.0, nats_above_gaussian_std_error=0.1) == []
 
 
@@ -180,8 +184,6 @@ def test_samples_far_out_rows_that_do_not_return_and_numbers_that_are_none_are_t
     ]
 
 
-def test_a_mutual_information_at_its_ceiling_is_told_with_its_bounds(moons: TrainingData) -> None:
+def test_a_mutual_information_at_its_ceiling_is_a_matter_of_metrics_alone(moons: TrainingData) -> None:
     metrics = {"mutual_information_ceiling_nats": 5.193, "mutual_information_upper_bound_nats": 21.3}
-    [note] = told(moons, **metrics, mutual_information_nats=5.19)
-    assert note.endswith("5.193 nats for as many rows; it lies between 5.19 and 21.3 nats.")
-    assert told(moons, **metrics, mutual_information_nats=3.0) == []
+    assert told(moons, **metrics, mutual_information_nats=5.19) == []

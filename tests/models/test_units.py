@@ -105,3 +105,17 @@ def test_a_range_is_clipped_in_network_units() -> None:
     spec = DataSpec(shape=(2,), low=1e8, high=1e8 + 2, shift=(1e8 + 1,), scale=(1.0,))
     u = torch.tensor([[-3.0, 0.25]])
     assert spec.clip_units(u, 1e8, 1e8 + 2).tolist() == [[-1.0, 0.25]]
+
+
+@pytest.mark.parametrize("spec", [FAR, DataSpec(shape=(2,)), DataSpec(shape=(2,), scale=(1e-150, 1e150))])
+@pytest.mark.parametrize("value", [1e300, -np.finfo(float).max])
+def test_a_row_beyond_float32_is_refused_and_nothing_overflows(spec: DataSpec, value: float) -> None:
+    with pytest.raises(InvalidInput, match="so far from this model's data"):
+        spec.check(np.array([[value, 0.0]]))
+
+
+def test_values_of_rows_that_are_not_finite_are_located() -> None:
+    with pytest.raises(InvalidInput, match="every value must be finite: infinity in row 1, column 0, and 1 more"):
+        DataSpec(shape=(2,)).check(np.array([[0, 0], [np.inf, 0], [0, np.nan]]))
+    with pytest.raises(InvalidInput, match=r"NaN in row 0, element \[0, 1, 0\]$"):
+        DataSpec(shape=(1, 2, 1)).check(np.array([[[[0], [np.nan]]]]))
