@@ -44,12 +44,23 @@ def check_rows(spec: DataSpec, x: np.ndarray, *, field: str, on_levels: bool) ->
 def where_not_finite(x: np.ndarray) -> str:
     """The first such value of some rows and where it stands, counted from 0, and how many more there are."""
     bad = ~np.isfinite(x)
-    row, *within = (int(i) for i in np.unravel_index(bad.argmax(), x.shape))
-    value = float(x[(row, *within)])
+    at = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), x.shape))
+    value = float(x[at])
     words = "NaN" if np.isnan(value) else "-infinity" if value < 0 else "infinity"
-    element = f"column {within[0]}" if len(within) == 1 else f"element {within}"
     n_more = int(bad.sum()) - 1
-    return f"{words} in row {row}, {element}" + (f", and {n_more} more" if n_more else "")
+    return f"{words}{_place(at)}" + (f", and {n_more} more" if n_more else "")
+
+
+def _place(at: tuple[int, ...]) -> str:
+    match at:
+        case ():
+            return ""
+        case (index,):
+            return f" at index {index}"
+        case (row, column):
+            return f" in row {row}, column {column}"
+        case (row, *element):
+            return f" in row {row}, element {element}"
 
 
 def _transpose(spec: DataSpec, x: np.ndarray) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from models.row_checks import where_not_finite
 from service.cli.terminal import fail
 
 
@@ -57,7 +58,7 @@ def array(source: str) -> Any:
     if stored.dtype.kind not in "fiu":
         fail(f"{source} holds {stored.dtype}; save floats or integers")
     if not np.isfinite(stored).all():  # JSON has no word for NaN
-        fail(f"{source} holds values that are NaN or infinite; drop or fill them")
+        fail(f"{source} holds values that are NaN or infinite; drop or fill them: {where_not_finite(stored)}")
     is_single = stored.dtype.kind == "f" and stored.dtype.itemsize <= 4
     return np.ascontiguousarray(stored, dtype=np.float32 if is_single else np.float64)
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from models.errors import InvalidInput
+from models.errors import InvalidData, InvalidInput
+from models.families import FAMILIES
 from models.spec import DataSpec
 
 DIGITS = DataSpec(shape=(1, 2, 2), low=0, high=16, levels=17, shift=(8.0,), scale=(8.0,))
@@ -104,3 +105,28 @@ def test_a_changed_copy_has_units_of_its_own():
     assert spec.normalize(x).tolist() == [[0, 0, 0]]
     assert spec.normalize(x.double()).dtype == torch.float64
     assert spec == DataSpec(shape=(3,))
+
+
+ANY_SIDES = {"flow", "autoregressive", "cnf"}  # docs/rest.md; cnf up to 1,024 elements
+
+
+@pytest.mark.parametrize("name", sorted(FAMILIES.keys() - {"nis"}))
+@pytest.mark.parametrize(
+    ("shape", "convolved"), [((1, 4, 4), False), ((1, 5, 32), True), ((1, 4, 32), False), ((1, 5, 33), False)]
+)
+def test_families_of_convolutions_take_sides_from_5_to_32_and_others_any(
+    name: str, shape: tuple[int, ...], convolved: bool
+) -> None:
+    spec = DataSpec(shape=shape, low=0, high=16, levels=17, shift=(8.0,), scale=(8.0,), n_rows=100)
+    if convolved or name in ANY_SIDES:
+        FAMILIES[name].model_validate({}).check(spec)
+        return
+    with pytest.raises(InvalidData, match="this family reads sides from 5 to 32; resize them"):
+        FAMILIES[name].model_validate({}).check(spec)
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 4), (3, 33, 33), (4, 40, 40)])
+@pytest.mark.parametrize("family", [{"family": "flow"}, {"family": "vae", "network": "perceptron"}])
+def test_images_that_are_read_as_vectors_may_have_any_sides(family: dict[str, Any], shape: tuple[int, ...]) -> None:
+    spec = DataSpec(shape=shape, low=0, high=16, levels=17, shift=(8.0,), scale=(8.0,))
+    FAMILIES[family["family"]].model_validate({**family, "width": 8}).build(spec)

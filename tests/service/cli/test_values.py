@@ -25,13 +25,15 @@ def test_a_file_keeps_its_precision(tmp_path: Path, saved: type, read: type) -> 
 @pytest.mark.parametrize(
     ("stored", "says"),
     [
-        (np.array([[1.0, np.nan]]), "NaN or infinite; drop or fill them"),
-        (np.array([[1.0, -np.inf]]), "NaN or infinite; drop or fill them"),
+        (np.array([[1.0, np.nan]]), "NaN or infinite; drop or fill them: NaN in row 0, column 1"),
+        (np.array([[1.0, -np.inf]]), "NaN or infinite; drop or fill them: -infinity in row 0, column 1"),
+        (np.array([1.0, np.inf]), "NaN or infinite; drop or fill them: infinity at index 1"),
+        (np.array(np.nan), "NaN or infinite; drop or fill them: NaN"),
         (np.array([["1", "2"]]), "holds <U1; save floats or integers"),
         (np.array([[True]]), "holds booleans; save 0 and 1, with astype(numpy.uint8)"),
         (np.array([[1j]]), "holds complex128; save float"),
     ],
-    ids=["nan", "infinite", "text", "booleans", "complex"],
+    ids=["nan", "infinite", "vector", "number", "text", "booleans", "complex"],
 )
 def test_a_file_without_finite_numbers_is_refused_before_it_is_sent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], stored: Any, says: str
