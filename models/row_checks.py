@@ -52,15 +52,10 @@ def where_not_finite(x: np.ndarray) -> str:
 
 
 def _place(at: tuple[int, ...]) -> str:
-    match at:
-        case ():
-            return ""
-        case (index,):
-            return f" at index {index}"
-        case (row, column):
-            return f" in row {row}, column {column}"
-        case (row, *element):
-            return f" in row {row}, element {element}"
+    if len(at) < 2:
+        return f" at index {at[0]}" if at else ""
+    row, *element = at
+    return f" in row {row}, " + (f"column {element[0]}" if len(element) == 1 else f"element {element}")
 
 
 def _transpose(spec: DataSpec, x: np.ndarray) -> str:
