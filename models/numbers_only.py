@@ -10,6 +10,7 @@ from pydantic_core import CoreSchema, core_schema
 from models.described import Described
 
 EXACT = 2.0**53  # doubles below are as close as whole numbers
+LARGEST = 2.0**63  # readers of JSON make doubles of whole numbers beyond, or at least of those beyond 2**64
 
 
 def _number(value: Any) -> Any:
@@ -20,6 +21,8 @@ def _number(value: Any) -> Any:
 
 def _whole(value: Any) -> Any:
     """As a number; of a double too large to be exact nobody knows which whole number was meant."""
+    if isinstance(value, float) and abs(value) >= LARGEST:
+        raise ValueError("is beyond 2**63 - 1, the largest whole number that is taken; choose a smaller one")
     if isinstance(value, float) and abs(value) >= EXACT:
         raise ValueError("is a double beyond 2**53, which skips whole numbers; choose a smaller one")
     return _number(value)

@@ -133,7 +133,7 @@ class Application:
         if not 1 <= limit <= MAX_JOBS:
             raise Invalid.field("limit", f"must lie in [1, {MAX_JOBS}]")
         if after is not None and not re.fullmatch(CURSOR_PATTERN, after):
-            raise Invalid.field("after", "must be the `next` of a list of jobs")
+            raise Invalid.field("after", "must be what the page before gave for the next")
         if model is not None:
             _check_reference(_NAME, model)
         return await self.jobs.list(state=State(state) if state else None, model=model, limit=limit, after=after)
@@ -148,7 +148,7 @@ class Application:
         Raises NotFound, Invalid before the first event.
         """
         if not re.fullmatch(EVENT_ID_PATTERN, after):
-            raise Invalid.field("after", "must be the id of an event (in HTTP: Last-Event-ID), or 0 for all")
+            raise Invalid.field("after", "must be the id of an event, or 0 for all")
         job = await self.jobs.get(job_id)
         events = self.jobs.watch(job_id, after=after)
         if not job.state.is_final:
@@ -299,7 +299,7 @@ async def _from(first: Event, rest: AsyncIterator[Event]) -> AsyncIterator[Event
 
 def _check_key(idempotency_key: str | None) -> None:
     if idempotency_key is not None and not 0 < len(idempotency_key) <= MAX_KEY_CHARS:
-        raise Invalid.field("Idempotency-Key", f"must have 1 to {MAX_KEY_CHARS} characters")
+        raise Invalid.field("idempotency_key", f"must have 1 to {MAX_KEY_CHARS} characters")
 
 
 def _fingerprint(*request: Any) -> str:

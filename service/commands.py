@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import chain
 from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
@@ -11,21 +10,22 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    GetJsonSchemaHandler,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
     WrapValidator,
     model_validator,
 )
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
 
 from models.family import PathName
-from models.numbers_only import NumbersOnly
+from models.numbers_only import EXACT, NumbersOnly
 from models.presets import PRESETS
 from models.run import Run
+from service.arrays import as_array
 from service.domain import Name, Op, Reference
+from service.errors import FieldError, Invalid
+
+CONDITION = "must be a number, a list of numbers, or a list of such lists, one for each row"
 
 
 def _as_array(value: Any) -> np.ndarray:
@@ -33,11 +33,8 @@ def _as_array(value: Any) -> np.ndarray:
 
     Float32 stays, and so do all digits of other numbers, as float64.
     """
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError("must be nested lists of equal lengths") from error
-    if array.dtype.kind == "b" or _has_bool(value):
+    array = as_array(value)
+    if array.dtype.kind == "b":
         raise ValueError("holds booleans; send 0 and 1 as numbers")
     if array.dtype.kind not in "fiu":
         raise ValueError("must hold finite numbers only, in nested lists of equal lengths")
@@ -50,23 +47,19 @@ def _as_array(value: Any) -> np.ndarray:
 def _as_condition(value: Any) -> np.ndarray:
     """A number, a list of numbers, or a list of such lists, to float64: what they mean only the model knows."""
     try:
-        array = np.asarray(value)
+        array = as_array(value)
     except ValueError as error:
-        raise ValueError("must be a number, a list of numbers, or lists of equal lengths, one for each row") from error
-    if array.dtype.kind not in "fiu" or array.ndim > 2 or array.size == 0 or _has_bool(value):
-        raise ValueError("must be a number, a list of numbers, or a list of such lists, one for each row")
+        raise ValueError(f"{CONDITION}; {error}") from error
+    if array.dtype.kind not in "fiu" or array.ndim > 2 or array.size == 0:
+        raise ValueError(CONDITION)
     return array.astype(np.float64)
 
 
-def _has_bool(value: Any) -> bool:
-    """Numpy would make numbers of those that stand among numbers."""
-    level = [value]
-    while level:
-        kinds = set(map(type, level))
-        if bool in kinds:
-            return True
-        level = list(chain.from_iterable(each for each in level if isinstance(each, list))) if list in kinds else []
-    return False
+def _seed(value: Any) -> Any:
+    """JSON readers make doubles of whole numbers beyond 2**64."""
+    if isinstance(value, float) and abs(value) >= EXACT:
+        raise ValueError("must be a whole number from 0 to 2**64 - 1 = 18446744073709551615")
+    return value
 
 
 Array = Annotated[
@@ -84,7 +77,7 @@ Condition = Annotated[
         }
     ),
 ]
-Seed = Annotated[int, Field(ge=0, lt=2**64, strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=2**64, strict=True), BeforeValidator(_seed)]
 
 
 class Command(NumbersOnly):
@@ -110,17 +103,9 @@ def _changed_preset(run: Any, validate: ValidatorFunctionWrapHandler, fields: Va
     return validate(PRESETS[preset].run.changed(run))
 
 
-class _OrChanges:
-    """In the schema: a run, or fields of a preset's run."""
-
-    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        changes = {
-            "title": "RunChanges",
-            "type": "object",
-            "additionalProperties": True,
-            "description": "beside `preset`: fields to change",
-        }
-        return {"anyOf": [handler(core), changes]}
+def _lacks(what: str, *fields: str) -> Invalid:
+    """Fields that go together, or of which one is needed."""
+    return Invalid(what, errors=tuple(FieldError(field, what) for field in fields))
 
 
 class Train(Command):
@@ -130,13 +115,13 @@ class Train(Command):
     """Name of the model; the job publishes its next version."""
     preset: str | None = None
     """A run by name, see the list of presets."""
-    run: Annotated[Run | None, WrapValidator(_changed_preset), _OrChanges()] = None
+    run: Annotated[Run | None, WrapValidator(_changed_preset)] = None
     """The run; beside `preset`, the fields of its run to change."""
 
     @model_validator(mode="after")
     def _any(self) -> Self:
         if self.preset is None and self.run is None:
-            raise ValueError("give preset, run, or a preset and the fields of its run to change")
+            raise _lacks("give preset, run, or a preset and the fields of its run to change", "run")
         return self
 
 
@@ -231,11 +216,13 @@ class Interpolate(Ask):
 
     @model_validator(mode="after")
     def _two_ends(self) -> Self:
-        data = (self.start is not None, self.end is not None)
-        seeds = (self.start_seed is not None, self.end_seed is not None)
-        if (all(data) and not any(seeds)) or (all(seeds) and not any(data)):
+        rows, seeds = ("start", "end"), ("start_seed", "end_seed")
+        given = [name for name in (*rows, *seeds) if getattr(self, name) is not None]
+        if given in ([*rows], [*seeds]):
             return self
-        raise ValueError("give start and end (data points), or start_seed and end_seed")
+        other = {"start": "end", "end": "start", "start_seed": "end_seed", "end_seed": "start_seed"}
+        faulty = [other[given[0]]] if len(given) == 1 else given or [*rows]
+        raise _lacks("give start and end (data points), or start_seed and end_seed", *faulty)
 
 
 AnyAsk = Sample | Likelihood | Encode | Decode | Reconstruct | Interpolate

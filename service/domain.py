@@ -16,6 +16,8 @@ from models.spec import DataSpec
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 REFERENCE_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}(@[1-9][0-9]{0,8})?$"
+NAME_FORM = "must be lowercase letters, digits, - and _, at most 63, the first a letter or a digit"
+REFERENCE_FORM = f"{NAME_FORM}; `@3` after it for version 3"
 EVENT_ID_PATTERN = r"[0-9]{1,19}(-[0-9]{1,19})?"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Reference = Annotated[

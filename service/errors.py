@@ -18,10 +18,13 @@
     ├── TimedOut                 TIMEOUT         no answer before the deadline
     └── Failed                   INTERNAL        a defect; logged with its trace, told without it
 
-Each door has one table from `Kind` to its own status: `gateway/problems.py` and `rpc/status.py`.
+Each door has one table from `Kind` to its own status: `gateway/problems.py` and `rpc/status.py`. Texts hold for every
+door; what to do in the words of one (a header, a method) is a `Remedy`, of which each door has a table too.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import ClassVar, Literal
 
@@ -54,6 +57,17 @@ class FieldError:
     message: str
 
 
+RemedyName = Literal["stream", "file", "preview"]
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What to do about a refusal where every API has its own words for it."""
+
+    name: RemedyName
+    rows: int = 0  # at most, that way
+
+
 class ServiceError(Exception):
     """Base of every refusal."""
 
@@ -67,6 +81,14 @@ class ServiceError(Exception):
         self.errors = errors
         self.retry_after_s = retry_after_s
         self.stage: Literal["door", "worker"] = "door"  # who refused
+        self.remedy: Remedy | None = None
+
+    def said(self, words: Mapping[RemedyName, str]) -> tuple[str, tuple[FieldError, ...]]:
+        """The detail and the fields at fault, with the remedy in the words of an API."""
+        if self.remedy is None:
+            return self.detail, self.errors
+        what = words[self.remedy.name].format(rows=self.remedy.rows)
+        return f"{self.detail}; {what}", tuple(replace(each, message=f"{each.message}; {what}") for each in self.errors)
 
 
 class Invalid(ServiceError):
@@ -75,9 +97,11 @@ class Invalid(ServiceError):
     kind, slug, title = Kind.INVALID, "invalid", "The request is not valid"
 
     @classmethod
-    def field(cls, field: str, message: str) -> "Invalid":
+    def field(cls, field: str, message: str, *, remedy: Remedy | None = None) -> "Invalid":
         """One field is at fault."""
-        return cls(f"{field}: {message}", errors=(FieldError(field, message),))
+        error = cls(f"{field}: {message}", errors=(FieldError(field, message),))
+        error.remedy = remedy
+        return error
 
 
 class Malformed(ServiceError):
@@ -168,3 +192,23 @@ class Failed(ServiceError):
     """A defect of the service."""
 
     kind, slug, title = Kind.INTERNAL, "internal", "The service failed"
+
+
+@contextmanager
+def naming(rename: Callable[[str], str]) -> Iterator[None]:
+    """Refusals from within name their fields as one API calls them."""
+    try:
+        yield
+    except ServiceError as error:
+        if error.errors:
+            first, told = error.errors[0].field, tuple(replace(f, field=rename(f.field)) for f in error.errors)
+            if error.detail.startswith(f"{first}: "):
+                error.detail = f"{told[0].field}{error.detail.removeprefix(first)}"
+                error.args = (error.detail,)
+            error.errors = told
+        raise
+
+
+def names(**known: str) -> Callable[[str], str]:
+    """What an API calls some fields; others stay as they are."""
+    return lambda field: known.get(field, field)

@@ -12,13 +12,14 @@ from pydantic import ValidationError
 
 from models.families import FAMILIES
 from models.family import Decodes, Encodes, Family, Options, Samples, Scores
+from models.row_checks import where_not_finite
 from models.spec import Shape
 from service import answers
 from service.answers import Answer
 from service.commands import AnyAsk, Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample
 from service.conditions import Conditioning
 from service.domain import Card, Op, Preview, Question, Reply, Sampling
-from service.errors import Conflict, Failed, Invalid, Unsupported
+from service.errors import Conflict, Failed, Invalid, Remedy, Unsupported
 from service.settings import Settings
 from service.validation import parse, refusing
 
@@ -55,7 +56,7 @@ class Subject:
         match ask:
             case Sample():
                 self._refuse_previews(ask)
-                self._limit("n", ask.n, self.card.spec.shape, settings, remedy=_streams(settings))
+                self._limit("n", ask.n, self.card.spec.shape, settings, more=_more(ask.n, settings))
                 return self._draw(ask, options)
             case Interpolate():
                 self._limit("steps", ask.steps, self.card.spec.shape, settings)
@@ -93,7 +94,8 @@ class Subject:
         self._refuse_previews(ask)
         if ask.n > settings.max_stream_rows:
             most = settings.max_stream_rows
-            raise Invalid.field("n", f"asks for {ask.n} rows; at most {most} in one stream; StartSampling draws more")
+            message = f"asks for {ask.n} rows; at most {most} in one stream"
+            raise Invalid.field("n", message, remedy=Remedy("file"))
         return self._draw(ask, self._options(ask))
 
     def previewed(self, ask: Sample, settings: Settings) -> Question:
@@ -101,7 +103,7 @@ class Subject:
         self._check_capable(ask)
         if ask.preview_every is not None and ask.n > MAX_PREVIEW_ROWS:
             raise Invalid.field("n", f"asks for {ask.n} rows; at most {MAX_PREVIEW_ROWS} with preview_every")
-        self._limit("n", ask.n, self.card.spec.shape, settings, remedy=_streams(settings))
+        self._limit("n", ask.n, self.card.spec.shape, settings, more=_more(ask.n, settings))
         return replace(self._draw(ask, self._options(ask)), preview_every=ask.preview_every or 0)
 
     def samples(self, question: Question, reply: Reply) -> answers.Samples:
@@ -155,10 +157,7 @@ class Subject:
     @staticmethod
     def _refuse_previews(ask: Sample) -> None:
         if ask.preview_every is not None:
-            raise Invalid.field(
-                "preview_every",
-                "needs an answer of many parts: accept text/event-stream over REST, or call SampleStream over gRPC",
-            )
+            raise Invalid.field("preview_every", "needs a reply of many parts", remedy=Remedy("preview"))
 
     @property
     def _scores_only_levels(self) -> bool:
@@ -227,15 +226,17 @@ class Subject:
         with np.errstate(over="ignore"):
             codes = z.astype(np.float32, copy=False)
         if not np.isfinite(codes).all():
-            raise Invalid.field("z", "holds values that are NaN, infinite or beyond float32; every code must be finite")
+            message = "holds values that are NaN, infinite or beyond float32; every code must be finite"
+            raise Invalid.field("z", f"{message}: {where_not_finite(codes)}")
         return codes
 
     @staticmethod
-    def _limit(field: str, rows: int, shape: Shape, settings: Settings, *, remedy: str = "ask in parts") -> None:
-        """Refuse an answer of too many rows or values."""
+    def _limit(field: str, rows: int, shape: Shape, settings: Settings, *, more: Remedy | None = None) -> None:
+        """Refuse an answer of too many rows or values; `more` is how to get them nevertheless."""
         most = min(settings.max_rows, settings.max_values // prod(shape))
         if rows > most:
-            raise Invalid.field(field, f"asks for {rows} rows; at most {most} of this model at once, so {remedy}")
+            message = f"asks for {rows} rows; at most {most} of this model at once"
+            raise Invalid.field(field, message if more else f"{message}, so ask in parts", remedy=more)
 
 
 def option_types(family: type[Family]) -> dict[Op, type[Options]]:
@@ -263,8 +264,7 @@ def _seed(ask: Sample) -> int:
     return secrets.randbits(SEED_LIMIT_BITS) if ask.seed is None else ask.seed
 
 
-def _streams(settings: Settings) -> str:
+def _more(rows: int, settings: Settings) -> Remedy:
     """Where more rows can be had than fit into one answer."""
-    return (
-        f"take up to {settings.max_stream_rows} in a stream: accept application/x-npy, or call SampleStream over gRPC"
-    )
+    most = settings.max_stream_rows
+    return Remedy("stream", most) if rows <= most else Remedy("file")

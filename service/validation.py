@@ -15,8 +15,11 @@ from typing import Any, TypeVar, get_args
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
+from models.data.npy import PATH_FORM, PATH_PATTERN
 from models.errors import InvalidInput
+from service.domain import NAME_FORM, NAME_PATTERN, REFERENCE_FORM, REFERENCE_PATTERN
 from service.errors import FieldError, Invalid
+from service.known_fields import known_fields, meant
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -24,6 +27,9 @@ MAX_FAULTS = 20  # told of one request
 MAX_FIELD_CHARS = 200
 MAX_MESSAGE_CHARS = 1000
 MAX_SETTINGS = 50_000  # values of one request outside of its arrays
+
+# What a text must be, in words: a pattern says it to few.
+FORMS = {NAME_PATTERN: NAME_FORM, REFERENCE_PATTERN: REFERENCE_FORM, PATH_PATTERN: PATH_FORM}
 
 # A default that depends on a faulty field: the fault itself is reported too.
 _ECHOES = frozenset({"default_factory_not_called"})
@@ -36,7 +42,9 @@ def parse(model: type[Model], fields: object, *, within: str = "") -> Model:
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        raise invalid(error.errors(include_url=False, include_input=False), fields, within=within) from None
+        raise invalid(
+            error.errors(include_url=False, include_input=False), fields, within=within, model=model
+        ) from None
 
 
 @contextmanager
@@ -73,17 +81,13 @@ def _count(value: dict[str, Any] | list[Any], left: int) -> int:
     return left
 
 
-def invalid(complaints: Sequence[Any], fields: object, *, within: str = "") -> Invalid:
-    """Pydantic's complaints about `fields` as one refusal that names the fields at fault: the first of them."""
+def invalid(
+    complaints: Sequence[Any], fields: object, *, within: str = "", model: type[BaseModel] | None = None
+) -> Invalid:
+    """Pydantic's complaints about `fields`, as a `model`, as one refusal that names the fields at fault: the first."""
     texts: dict[int, frozenset[str]] = {}
     told = [complaint for complaint in complaints if complaint["type"] not in _ECHOES]
-    errors = tuple(
-        FieldError(
-            ".".join([*([within] if within else []), *_path(complaint, fields, texts)])[:MAX_FIELD_CHARS],
-            _message(complaint)[:MAX_MESSAGE_CHARS],
-        )
-        for complaint in islice(told, MAX_FAULTS)
-    )
+    errors = tuple(_fault(complaint, fields, texts, model, within) for complaint in islice(told, MAX_FAULTS))
     first = errors[0]
     detail = f"{first.field}: {first.message}" if first.field else first.message
     if len(told) > 1:
@@ -91,13 +95,31 @@ def invalid(complaints: Sequence[Any], fields: object, *, within: str = "") -> I
     return Invalid(detail, errors=tuple(error for error in errors if error.field))
 
 
-def _path(complaint: Mapping[str, Any], fields: object, texts: dict[int, frozenset[str]]) -> Iterator[str]:
+def _fault(
+    complaint: Mapping[str, Any],
+    fields: object,
+    texts: dict[int, frozenset[str]],
+    model: type[BaseModel] | None,
+    within: str,
+) -> FieldError:
+    path, holder, value = _walk(complaint, fields, texts)
+    known = () if model is None or complaint["type"] != "extra_forbidden" else known_fields(model, complaint["loc"])
+    left = [name for name in known if not (isinstance(holder, Mapping) and name in holder)]
+    name = ".".join([within, *path] if within else path)
+    return FieldError(name[:MAX_FIELD_CHARS], _message(complaint, value, left)[:MAX_MESSAGE_CHARS])
+
+
+def _walk(
+    complaint: Mapping[str, Any], fields: object, texts: dict[int, frozenset[str]]
+) -> tuple[list[str], object, object]:
     """The location of a complaint without the tags that pydantic writes between a union and its member's fields.
+
+    With it what holds the faulty value, and the value; a value that is not there is None.
 
     A tag is the value of a field beside, and not itself a field there, or else it would not be written twice.
     `texts` keeps the texts of every object on the way, by its identity: many complaints share theirs.
     """
-    value = fields
+    path, holder, value = list[str](), None, fields
     # Of a missing field the last part is its name, whatever the values are.
     *location, last = complaint["loc"] if complaint["type"] == "missing" else (*complaint["loc"], None)
     for part, following in pairwise((*location, last)):
@@ -106,13 +128,15 @@ def _path(complaint: Mapping[str, Any], fields: object, texts: dict[int, frozens
         )
         if is_tag:
             continue  # it may come from a preset
-        yield str(part)
+        path.append(str(part))
+        holder = value
         if isinstance(value, Mapping):
             value = value.get(part)
         elif isinstance(value, Sequence) and isinstance(part, int) and part < len(value):
             value = value[part]
     if last is not None:
-        yield str(last)
+        path.append(str(last))
+    return path, holder, value
 
 
 def _texts(fields: Mapping[str, Any], known: dict[int, frozenset[str]]) -> frozenset[str]:
@@ -131,12 +155,17 @@ def _holds_array(annotation: Any) -> bool:
     return annotation is np.ndarray or any(_holds_array(part) for part in get_args(annotation))
 
 
-def _message(complaint: Mapping[str, Any]) -> str:
+def _message(complaint: Mapping[str, Any], value: object, left: Sequence[str]) -> str:
+    """`left` are the fields there are beside an unknown one and that were not sent."""
     match complaint["type"]:
         case "extra_forbidden":
-            return "is not a known field; remove it"
+            return f"is not a known field; {meant(str(complaint['loc'][-1]), left) or 'remove it'}"
         case "missing":
             return "is missing"
+        case "string_pattern_mismatch" | "string_too_short" if value == "":
+            return "is missing"
+        case "string_pattern_mismatch":
+            return FORMS[complaint["ctx"]["pattern"]]
         case "model_type" | "model_attributes_type":
             return "must be an object of named fields"
         case "union_tag_invalid":

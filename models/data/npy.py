@@ -23,6 +23,8 @@ Headers = dict[str, tuple[tuple[int, ...], np.dtype[Any]]]  # shape and type of 
 
 BESIDE = {"label": "y", "vector": "c"}  # the array that holds a condition
 MAX_LEVELS = 65536
+PATH_PATTERN = r"\.np[yz]$"
+PATH_FORM = "must end in .npy or .npz; to convert a csv: numpy.save('x.npy', numpy.loadtxt('x.csv', delimiter=','))"
 
 
 @final
@@ -36,7 +38,7 @@ class Npy(Finite):
     """
 
     source: Literal["npy"] = "npy"
-    path: str = Field(min_length=1, max_length=1024, pattern=r"\.np[yz]$")
+    path: str = Field(min_length=1, max_length=1024, pattern=PATH_PATTERN)
     """An .npy or .npz file, relative to the data root."""
     low: float | None = None
     """Lower end of the data's range; with `high`."""

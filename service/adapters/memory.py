@@ -60,7 +60,7 @@ class MemoryJobs:
             job_id, fingerprint, since = self._keys[new.idempotency_key]
             if now - since < IDEMPOTENCY_S:
                 if fingerprint != new.fingerprint:
-                    raise Conflict("this Idempotency-Key came with another request before; use a new one")
+                    raise Conflict("this idempotency key came with another request before; use a new one")
                 return self._seen(self._entries[job_id]), False
         limit = self._settings.max_queued_jobs
         if sum(entry.job.state is State.QUEUED for entry in self._entries.values()) >= limit:

@@ -77,7 +77,7 @@ class RedisJobs:
             *_sampling_fields(new),
         )
         if status == "conflict":
-            raise Conflict("this Idempotency-Key came with another request before; use a new one")
+            raise Conflict("this idempotency key came with another request before; use a new one")
         if status == "full":
             raise Overloaded(f"{self._settings.max_queued_jobs} jobs are waiting; try again later", retry_after_s=30.0)
         return _job(_pairs(fields[0])), status == "created"

@@ -29,7 +29,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print what the API answers, 
 
 # What the service says to those who speak HTTP or gRPC, and what it is on the command line.
 IN_OUR_WORDS = {
-    "in a stream: accept application/x-npy, or call SampleStream over gRPC": "as an array: --npy FILE",
+    "in a stream: accept application/x-npy": "as an array: --npy FILE",
     "StartSampling draws more": "--out FILE draws more",
     "points of the plane are drawn; accept application/json": (
         "points of the plane are drawn; leave out --png, or take an array: --npy FILE"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -31,7 +32,7 @@ def create(
     """The app; when `closing` is set, open event streams end."""
     app = FastAPI(
         title="Pushforward",
-        version="1",
+        version=version("pushforward"),
         description=DESCRIPTION,
         docs_url=None,  # `explorer` serves it, without another host
         redoc_url=None,

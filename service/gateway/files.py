@@ -19,6 +19,7 @@ from service import npy
 from service.application import Application, JobFile
 from service.commands import Sample
 from service.domain import Job
+from service.errors import names, naming
 from service.gateway.headers import joined
 from service.gateway.streams import Stream
 
@@ -30,7 +31,8 @@ async def start(request: Request, app: Application, ask: Sample) -> Job | None:
     """The job that draws this sample, where it is too large for an answer, or the client would rather not wait."""
     if not (app.needs_file(ask) or _prefers_job(request)):
         return None
-    return await app.sample_to_file(ask, idempotency_key=request.headers.get("idempotency-key"))
+    with naming(names(idempotency_key="Idempotency-Key")):
+        return await app.sample_to_file(ask, idempotency_key=request.headers.get("idempotency-key"))
 
 
 def download(request: Request, file: JobFile) -> Response:

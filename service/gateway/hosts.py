@@ -71,7 +71,9 @@ class Origins:
                     "list its origin in PUSHFORWARD_CORS_ORIGINS if it may"
                 )
         if said.content_type in FORMS:
-            raise UnsupportedMedia(f"the content type is {said.content_type}, a form's; send application/json")
+            raise UnsupportedMedia(
+                f"the content type is {said.content_type}, which a page's form can send; send application/json"
+            )
 
 
 def is_local(host: str) -> bool:

@@ -8,6 +8,7 @@ and `to_numeric` of pandas read these texts. It is itself in npy.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from itertools import islice
@@ -31,6 +32,9 @@ OFFERS = (JSON, npy.MEDIA_TYPE, pictures.MEDIA_TYPE)  # the first wins a draw
 SAMPLE_OFFERS = (*OFFERS, events.MEDIA_TYPE)
 
 LARGE_VALUES = 100_000  # an answer of more is written in a thread
+
+MAX_NUMBER_CHARS = 40  # of a number that is repeated
+_NOT_FINITE = re.compile(r"-?(nan\b|inf(inity)?\b|\d[\d.]*e\+?\d+)|-?\d{300,}", re.IGNORECASE)
 
 # Which field an npy body is.
 _ARRAYS: dict[type[Any], str] = {Likelihood: "x", Encode: "x", Reconstruct: "x", Decode: "z"}
@@ -140,7 +144,16 @@ def _json(body: bytes, max_values: int) -> object:
         with uncollected(len(body)):
             return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Malformed(f"the body is not JSON: {error}") from error
+        raise Malformed(f"the body is not JSON: {_why(error)}") from error
+
+
+def _why(error: orjson.JSONDecodeError) -> str:
+    """What the parser says, or what is written for a number that is not finite, as `json.dumps` of Python does."""
+    found = _NOT_FINITE.match(error.doc, error.pos)
+    if found is None:
+        return str(error)
+    what = f"{found[0][:MAX_NUMBER_CHARS]} at line {error.lineno} column {error.colno}"
+    return f"{what}; JSON has no NaN or Infinity and no numbers beyond 1.8e308, so send finite numbers"
 
 
 def _query(request: Request) -> dict[str, Any]:

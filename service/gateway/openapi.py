@@ -14,14 +14,20 @@ from pydantic.json_schema import models_json_schema
 
 from service import npy
 from service.commands import ASKS, Decode, Encode, Interpolate, Likelihood, Reconstruct, Train
-from service.gateway import pictures, problems
+from service.gateway import pictures, problems, requests
 from service.gateway.examples import EXAMPLES
 from service.gateway.portable import portable
 from service.gateway.schemas import Problem
 
 REF = "#/components/schemas/{model}"
-_BODY = "With npy the body is the array (of an interpolation the two ends), and the other fields are query parameters."
-_WITH_ARRAYS = (Likelihood, Encode, Decode, Reconstruct, Interpolate)
+_BODIES: dict[type[BaseModel], str] = {  # of the commands whose body may be npy: what the array is
+    Likelihood: "the rows `x`",
+    Encode: "the rows `x`",
+    Decode: "the codes `z`",
+    Reconstruct: "the rows `x`",
+    Interpolate: "the two ends, `start` and `end`",
+}
+_TRAIN = (requests.Train, requests.TrainPreset)
 
 
 def answers(
@@ -42,17 +48,16 @@ def answers(
     return {status: answer}
 
 
-def documented(command: type[BaseModel] | None, given: dict[int | str, dict[str, Any]], *, tag: str) -> dict[str, Any]:
-    """The keyword arguments that document a route."""
+def documented(
+    summary: str, given: dict[int | str, dict[str, Any]], *, tag: str, command: type[BaseModel] | None = None
+) -> dict[str, Any]:
+    """The keyword arguments that document a route; `command` is what its requests bring."""
     refusal = {"content": {problems.MEDIA_TYPE: {"schema": {"$ref": REF.format(model=Problem.__name__)}}}}
     extra: dict[str, Any] = {}
     if command is not None:
-        schema = {"$ref": REF.format(model=command.__name__)}
-        content: dict[str, Any] = {"application/json": {"schema": schema, "examples": EXAMPLES[command]}}
-        if command in _WITH_ARRAYS:
-            content[npy.MEDIA_TYPE] = {"schema": {"type": "string", "format": "binary"}}
-        extra = {"requestBody": {"required": True, "content": content, "description": _BODY}}
+        extra = {"requestBody": _body(command)}
     return {
+        "summary": summary,
         "tags": [tag],
         "responses": {
             **given,
@@ -64,16 +69,41 @@ def documented(command: type[BaseModel] | None, given: dict[int | str, dict[str,
     }
 
 
+def _body(command: type[BaseModel]) -> dict[str, Any]:
+    """What a request brings."""
+    kinds = _TRAIN if command is Train else (command,)
+    references = [{"$ref": REF.format(model=kind.__name__)} for kind in kinds]
+    schema = {"oneOf": references} if len(kinds) > 1 else references[0]
+    content: dict[str, Any] = {"application/json": {"schema": schema, "examples": EXAMPLES[command]}}
+    body: dict[str, Any] = {"required": True, "content": content}
+    if command in _BODIES:
+        content[npy.MEDIA_TYPE] = {"schema": {"type": "string", "format": "binary"}}
+        body["description"] = (
+            f"JSON holds all fields. With npy the body is the array ({_BODIES[command]}), "
+            "and the other fields are query parameters."
+        )
+    return body
+
+
 def install(app: FastAPI) -> None:
     """Add the commands' schemas to the app's document."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-            commands: list[type[BaseModel]] = [Train, *ASKS.values(), Problem]
-            _, schemas = models_json_schema([(command, "validation") for command in commands], ref_template=REF)
-            document["components"]["schemas"] = portable(document["components"]["schemas"] | schemas["$defs"])
+            document["components"]["schemas"] |= _schemas([Problem])
+            asked = _schemas([*_TRAIN, *ASKS.values()])
+            document["components"]["schemas"] = portable(document["components"]["schemas"]) | portable(
+                asked, asked=True
+            )
             app.openapi_schema = document
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _schemas(models: list[type[BaseModel]]) -> dict[str, Any]:
+    """The schemas of models and of what they hold, by name."""
+    _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=REF)
+    found: dict[str, Any] = schemas["$defs"]
+    return found

@@ -4,21 +4,24 @@ pydantic writes what validates; generators want a little more, or less:
 
 - a field that tells the members of a union apart is required in each of them (OpenAPI 3.1, "Discriminator Object"),
   although it has a default;
-- a default that is an object is left out, since few generators make code of it: the description says what it is.
+- a default that is an object is left out, since few generators make code of it: the description says what it is;
+- so is every default of what clients send, since some generators (openapi-typescript) take a field with a default for
+  one that is always there, and then require it in requests.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 Schemas = dict[str, Any]
 
 
-def portable(schemas: Mapping[str, Any]) -> Schemas:
-    """The components of a document, by name."""
+def portable(schemas: Mapping[str, Any], *, asked: bool = False) -> Schemas:
+    """The components of a document, by name; `asked`: they are what clients send."""
     tags = {tag for schema in schemas.values() for tag in _tags(schema)}
-    return {name: _object(schema, tags) for name, schema in schemas.items()}
+    return {name: _object(schema, tags, asked) for name, schema in schemas.items()}
 
 
 def _tags(schema: Any) -> set[str]:
@@ -32,26 +35,33 @@ def _tags(schema: Any) -> set[str]:
     return found | {discriminator["propertyName"]} if isinstance(discriminator, dict) else found
 
 
-def _object(schema: dict[str, Any], tags: set[str]) -> dict[str, Any]:
+def _object(schema: dict[str, Any], tags: set[str], asked: bool) -> dict[str, Any]:
     fields = schema.get("properties")
     if fields is None:
         return schema
     required = [*schema.get("required", ())]
     required += [name for name in fields if name in tags and "const" in fields[name] and name not in required]
     known = {"required": required} if required else {}
-    return schema | {"properties": {name: _field(field) for name, field in fields.items()}} | known
+    return schema | {"properties": {name: _field(field, asked) for name, field in fields.items()}} | known
 
 
-def _field(field: dict[str, Any]) -> dict[str, Any]:
-    default = field.get("default")
-    if "const" in field:
-        return {name: value for name, value in field.items() if name != "default"}
-    if not isinstance(default, dict):
-        return field
+def _field(field: dict[str, Any], asked: bool) -> dict[str, Any]:
     kept = {name: value for name, value in field.items() if name != "default"}
-    left_out = next((str(value) for value in default.values() if isinstance(value, str)), "") or _flat(default)
-    description = " ".join(filter(None, (field.get("description"), f"Left out: {left_out}." if left_out else "")))
-    return kept | ({"description": description} if description else {})
+    default = field.get("default")
+    if "const" in field or "default" not in field:
+        return kept
+    if isinstance(default, dict):
+        name = next((str(value) for value in default.values() if isinstance(value, str)), "") or _flat(default)
+        return _described(kept, f"Left out: {name}." if name else "")
+    if not asked:
+        return field
+    return _described(kept, "" if default is None else f"Default: {json.dumps(default, ensure_ascii=False)}.")
+
+
+def _described(field: dict[str, Any], what: str) -> dict[str, Any]:
+    """The same, its description with a sentence more."""
+    description = " ".join(filter(None, (field.get("description"), what)))
+    return field | ({"description": description} if description else {})
 
 
 def _flat(default: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
-from service.errors import Failed, Kind, ServiceError
+from service.errors import Failed, Kind, RemedyName, ServiceError
 from service.validation import invalid
 
 MEDIA_TYPE = "application/problem+json"
@@ -42,20 +42,27 @@ STATUS: dict[Kind, HTTPStatus] = {
     Kind.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 
+REMEDIES: dict[RemedyName, str] = {
+    "stream": "take up to {rows} in a stream: accept application/x-npy",
+    "file": "send `Prefer: respond-async`, and a job draws them into a file",
+    "preview": "accept text/event-stream",
+}
+
 log = logging.getLogger(__name__)
 
 
 def document(error: ServiceError, instance: str) -> dict[str, Any]:
     """The members of a problem document; `instance` is the path asked for."""
+    detail, errors = error.said(REMEDIES)
     members: dict[str, Any] = {
         "type": f"/problems/{error.slug}",
         "title": error.title,
         "status": STATUS[error.kind].value,
-        "detail": error.detail,
+        "detail": detail,
         "instance": instance[:MAX_PATH_CHARS],
     }
-    if error.errors:
-        members["errors"] = [{"field": fault.field, "message": fault.message} for fault in error.errors]
+    if errors:
+        members["errors"] = [{"field": fault.field, "message": fault.message} for fault in errors]
     return members
 
 

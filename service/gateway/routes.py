@@ -15,6 +15,7 @@ from service import npy
 from service.application import Application
 from service.commands import ASKS, Sample, Train
 from service.domain import Card, Job
+from service.errors import names, naming
 from service.gateway import events, files, media, schemas, streams
 from service.gateway.bodies import CLIENT_CLOSED_REQUEST
 from service.gateway.disconnects import until_disconnected
@@ -33,6 +34,16 @@ _BODIES: dict[str, type[BaseModel]] = {
     "decode": schemas.PointsBody,
     "reconstruct": schemas.PointsBody,
     "interpolate": schemas.PointsBody,
+}
+
+
+_SUMMARIES: dict[str, str] = {
+    "sample": "Draw new rows",
+    "likelihood": "Score rows: log p(x)",
+    "encode": "Encode rows to latent codes",
+    "decode": "Decode latent codes to rows",
+    "reconstruct": "Encode rows and decode their codes",
+    "interpolate": "Interpolate between two rows or two samples",
 }
 
 
@@ -63,14 +74,22 @@ def _started(job: Job) -> Response:
 # --- jobs ---
 
 
-@router.post("/train", status_code=202, operation_id="train", **documented(Train, answers(Job, 202), tag="jobs"))
+@router.post(
+    "/train",
+    status_code=202,
+    operation_id="train",
+    **documented("Start a training", answers(Job, 202), tag="jobs", command=Train),
+)
 async def train(request: Request, app: App, idempotency_key: Key = None) -> Response:
     """Start training. The same `Idempotency-Key` gives the same job."""
-    job = await app.train(await media.read(request, Train, app.intake), idempotency_key=idempotency_key)
-    return _started(job)
+    command = await media.read(request, Train, app.intake)
+    with naming(names(idempotency_key="Idempotency-Key")):
+        return _started(await app.train(command, idempotency_key=idempotency_key))
 
 
-@router.get("/jobs", operation_id="list_jobs", **documented(None, answers(schemas.JobsBody), tag="jobs"))
+@router.get(
+    "/jobs", operation_id="list_jobs", **documented("List jobs, newest first", answers(schemas.JobsBody), tag="jobs")
+)
 async def jobs(
     app: App, state: InState = None, model: OfModel = None, limit: Limit = 100, after: After = None
 ) -> Response:
@@ -78,13 +97,15 @@ async def jobs(
     return _json((await app.list_jobs(state=state, model=model, limit=limit, after=after))._asdict())
 
 
-@router.get("/jobs/{job_id}", operation_id="get_job", **documented(None, answers(Job), tag="jobs"))
+@router.get(
+    "/jobs/{job_id}", operation_id="get_job", **documented("Get a job and its progress", answers(Job), tag="jobs")
+)
 async def job(app: App, job_id: JobId) -> Response:
     """A job and how far it has come."""
     return _json(await app.job(job_id))
 
 
-@router.post("/jobs/{job_id}/cancel", operation_id="cancel_job", **documented(None, answers(Job), tag="jobs"))
+@router.post("/jobs/{job_id}/cancel", operation_id="cancel_job", **documented("Cancel a job", answers(Job), tag="jobs"))
 async def cancel(app: App, job_id: JobId) -> Response:
     """Ask for a job's end; asking twice is the same as asking once."""
     return _json(await app.cancel(job_id))
@@ -93,17 +114,18 @@ async def cancel(app: App, job_id: JobId) -> Response:
 @router.get(
     "/jobs/{job_id}/events",
     operation_id="watch_job",
-    **documented(None, answers(None, media=events.MEDIA_TYPE), tag="jobs"),
+    **documented("Follow a job's events", answers(None, media=events.MEDIA_TYPE), tag="jobs"),
 )
 async def job_events(request: Request, app: App, job_id: JobId, last_event_id: LastEvent = None) -> Response:
     """A job's events as they come (Server-Sent Events); `Last-Event-ID` resumes; past the last, 204."""
-    return events.response(await app.watch(job_id, after=last_event_id or "0"), request.app.state.closing)
+    with naming(names(after="Last-Event-ID")):
+        return events.response(await app.watch(job_id, after=last_event_id or "0"), request.app.state.closing)
 
 
 @router.get(
     "/jobs/{job_id}/file",
     operation_id="download_job_file",
-    **documented(None, answers(None, media=npy.MEDIA_TYPE), tag="jobs"),
+    **documented("Download the file of a sampling", answers(None, media=npy.MEDIA_TYPE), tag="jobs"),
 )
 async def job_file(request: Request, app: App, job_id: JobId) -> Response:
     """The file that a sampling left, npy; `Range` gives a part of it."""
@@ -149,10 +171,11 @@ for _op, _command in ASKS.items():
         name=_op,
         operation_id=_op,
         **documented(
-            _command,
+            _SUMMARIES[_op],
             answers(_BODIES[_op], media=events.MEDIA_TYPE if _command is Sample else None, arrays=True)
             | (answers(Job, 202) if _command is Sample else {}),
             tag="asks",
+            command=_command,
         ),
     )
 
@@ -163,20 +186,26 @@ asks = {route.path: route for route in router.routes if isinstance(route, APIRou
 # --- models ---
 
 
-@router.get("/models", operation_id="list_models", **documented(None, answers(schemas.ModelsBody), tag="models"))
+@router.get(
+    "/models", operation_id="list_models", **documented("List models", answers(schemas.ModelsBody), tag="models")
+)
 async def models(app: App, model: OfModel = None) -> Response:
     """The newest version of every model; with `model`, all versions of that one."""
     return _json({"models": await app.list_models(model=model)})
 
 
-@router.get("/models/{reference}", operation_id="get_model", **documented(None, answers(Card), tag="models"))
+@router.get(
+    "/models/{reference}", operation_id="get_model", **documented("Get a model's card", answers(Card), tag="models")
+)
 async def model(app: App, reference: Reference) -> Response:
     """A model's card: `name` is its newest version, `name@3` the third."""
     return _json(await app.model(reference))
 
 
 @router.delete(
-    "/models/{reference}", operation_id="delete_model", **documented(None, answers(schemas.DeletedBody), tag="models")
+    "/models/{reference}",
+    operation_id="delete_model",
+    **documented("Delete a model or a version of it", answers(schemas.DeletedBody), tag="models"),
 )
 async def delete_model(app: App, reference: Reference) -> Response:
     """Delete a version (`name@3`), or all of a name."""
@@ -186,31 +215,51 @@ async def delete_model(app: App, reference: Reference) -> Response:
 # --- what there is ---
 
 
-@router.get("/families", operation_id="list_families", **documented(None, answers(schemas.FamiliesBody), tag="catalog"))
+@router.get(
+    "/families",
+    operation_id="list_families",
+    **documented("List the families that can be trained", answers(schemas.FamiliesBody), tag="catalog"),
+)
 async def families(app: App) -> Response:
     """What can be trained, and what each can be asked."""
     return _json({"families": app.families()})
 
 
-@router.get("/presets", operation_id="list_presets", **documented(None, answers(schemas.PresetsBody), tag="catalog"))
+@router.get(
+    "/presets",
+    operation_id="list_presets",
+    **documented("List the presets", answers(schemas.PresetsBody), tag="catalog"),
+)
 async def presets(app: App) -> Response:
     """Runs with names, ready to train."""
     return _json({"presets": app.presets()})
 
 
-@router.get("/livez", operation_id="livez", **documented(None, answers(schemas.AliveBody), tag="health"))
+@router.get(
+    "/livez",
+    operation_id="livez",
+    **documented("Whether this process answers", answers(schemas.AliveBody), tag="health"),
+)
 async def livez() -> Response:
     """Whether this process answers."""
     return _json({"status": "alive"})
 
 
-@router.get("/readyz", operation_id="readyz", **documented(None, answers(schemas.ReadyBody), tag="health"))
+@router.get(
+    "/readyz",
+    operation_id="readyz",
+    **documented("Whether a worker can be reached", answers(schemas.ReadyBody), tag="health"),
+)
 async def readyz(app: App) -> Response:
     """Whether a question would get through to a worker, and its answer back; 503 tells what is missing."""
     return _json({"status": "ready", "workers": await app.ready()})
 
 
-@router.get("/metrics", operation_id="metrics", **documented(None, answers(None, media="text/plain"), tag="health"))
+@router.get(
+    "/metrics",
+    operation_id="metrics",
+    **documented("Metrics for Prometheus", answers(None, media="text/plain"), tag="health"),
+)
 async def metrics(request: Request) -> Response:
     """Counts and histograms, as Prometheus reads them."""
     metrics = cast(Telemetry, request.app.state.telemetry).metrics

@@ -10,6 +10,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from service.errors import FieldError, Invalid
+from service.known_fields import nearest
 from service.validation import MAX_FAULTS, MAX_FIELD_CHARS
 
 
@@ -34,7 +35,10 @@ def _check(request: Request, known: frozenset[str], takes: str) -> None:
     """Raises Invalid."""
     counts = Counter(name for name, _ in request.query_params.multi_items())
     faults = [
-        FieldError(name[:MAX_FIELD_CHARS], "is given twice" if name in known else f"is no parameter here; {takes}")
+        FieldError(
+            name[:MAX_FIELD_CHARS],
+            "is given twice" if name in known else f"is no parameter here; {nearest(name, sorted(known)) or takes}",
+        )
         for name, count in counts.items()
         if name not in known or count > 1
     ]

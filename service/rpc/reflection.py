@@ -17,7 +17,7 @@ V1 = "grpc.reflection.v1.ServerReflection"
 
 def enable(server: grpc.aio.Server, services: Sequence[str]) -> None:
     """The server describes these services and its own reflection."""
-    named = (*services, reflection.SERVICE_NAME)
+    named = (*services, V1, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(named, server)
     method = grpc.stream_stream_rpc_method_handler(
         reflection.aio.ReflectionServicer(named).ServerReflectionInfo,  # type: ignore[attr-defined]

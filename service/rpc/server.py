@@ -12,7 +12,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from service.application import Application
 from service.domain import State
-from service.errors import ServiceError, Unavailable
+from service.errors import ServiceError, Unavailable, names, naming
 from service.rpc import convert, reflection
 from service.rpc.calls import Calls, Context
 from service.rpc.pb import pushforward_pb2 as pb
@@ -42,18 +42,20 @@ class Servicer(pb_grpc.PushforwardServicer):
 
     async def Train(self, request: pb.TrainRequest, context: Context) -> pb.Job:
         key = request.idempotency_key or None
-        return convert.job(await self.application.train(convert.train(request), idempotency_key=key))
+        with naming(names(**{"run.seed": "seed"} if request.HasField("seed") else {})):
+            return convert.job(await self.application.train(convert.train(request), idempotency_key=key))
 
     async def GetJob(self, request: pb.GetJobRequest, context: Context) -> pb.Job:
         return convert.job(await self.application.job(request.id))
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.ListJobsResponse:
-        page = await self.application.list_jobs(
-            state=convert.state(request.state),
-            model=request.model or None,
-            limit=request.limit or DEFAULT_LIMIT,
-            after=request.page_token or None,
-        )
+        with naming(names(after="page_token")):
+            page = await self.application.list_jobs(
+                state=convert.state(request.state),
+                model=request.model or None,
+                limit=request.limit or DEFAULT_LIMIT,
+                after=request.page_token or None,
+            )
         return pb.ListJobsResponse(jobs=map(convert.job, page.jobs), next_page_token=page.next or "")
 
     async def WatchJob(self, request: pb.WatchJobRequest, context: Context) -> AsyncGenerator[pb.JobEvent]:
@@ -91,8 +93,10 @@ class Servicer(pb_grpc.PushforwardServicer):
                 yield convert.part(part)
 
     async def StartSampling(self, request: pb.StartSamplingRequest, context: Context) -> pb.Job:
-        ask, key = convert.sample(request.ask), request.idempotency_key or None
-        return convert.job(await self.application.sample_to_file(ask, idempotency_key=key))
+        key = request.idempotency_key or None
+        with naming(_within_ask):
+            ask = convert.sample(request.ask)
+            return convert.job(await self.application.sample_to_file(ask, idempotency_key=key))
 
     async def Likelihood(self, request: pb.LikelihoodRequest, context: Context) -> pb.LikelihoodResponse:
         ask = convert.likelihood(request)
@@ -191,6 +195,11 @@ class Door:
     async def close(self, grace_s: float) -> None:
         """Take no more calls; those at work have `grace_s` to end."""
         await self._server.stop(grace_s)
+
+
+def _within_ask(field: str) -> str:
+    """A field of `StartSamplingRequest`: those of the sample are in its `ask`."""
+    return field if field == "idempotency_key" else f"ask.{field}"
 
 
 def _handlers(servicer: Servicer, calls: Calls) -> grpc.GenericRpcHandler[Any, Any]:

@@ -16,7 +16,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
-from service.errors import Kind, ServiceError
+from service.errors import Kind, RemedyName, ServiceError
 
 DOMAIN = "pushforward"
 
@@ -43,23 +43,30 @@ CODES: dict[Kind, grpc.StatusCode] = {
     Kind.INTERNAL: grpc.StatusCode.INTERNAL,
 }
 
+REMEDIES: dict[RemedyName, str] = {
+    "stream": "take up to {rows} with SampleStream",
+    "file": "StartSampling draws more, into a file",
+    "preview": "call SampleStream",
+}
+
 log = logging.getLogger(__name__)
 
 
 def status(error: ServiceError) -> Status:
     """A refusal as `google.rpc.Status`."""
+    detail, errors = error.said(REMEDIES)
     details = [_pack(ErrorInfo(reason=error.slug, domain=DOMAIN))]
-    if error.errors:
+    if errors:
         faults = [
             BadRequest.FieldViolation(field=f.field[:MAX_FIELD_CHARS], description=f.message[:MAX_MESSAGE_CHARS])
-            for f in error.errors[:MAX_FAULTS]
+            for f in errors[:MAX_FAULTS]
         ]
         details.append(_pack(BadRequest(field_violations=faults)))
     if error.retry_after_s is not None:
         delay = Duration()
         delay.FromMilliseconds(round(1000 * error.retry_after_s))
         details.append(_pack(RetryInfo(retry_delay=delay)))
-    return Status(code=CODES[error.kind].value[0], message=error.detail[:MAX_MESSAGE_CHARS], details=details)
+    return Status(code=CODES[error.kind].value[0], message=detail[:MAX_MESSAGE_CHARS], details=details)
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: ServiceError) -> NoReturn:

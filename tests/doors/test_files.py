@@ -128,7 +128,7 @@ async def test_a_sampling_is_refused_alike_through_both_doors(
         ask.condition.CopyFrom(tensor(np.array(body["condition"])))
     with pytest.raises(grpc.aio.AioRpcError) as failed:
         await doors.stub.StartSampling(pb.StartSamplingRequest(ask=ask))
-    assert failed.value.details() == refused["detail"]
+    assert failed.value.details() == (f"ask.{refused['detail']}" if field else refused["detail"])
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 import json
 import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from service.commands import Train
 from service.gateway.examples import EXAMPLES
 from service.gateway.portable import portable
 from service.validation import parse
@@ -60,6 +62,56 @@ def test_a_default_that_was_an_object_is_told_in_the_description() -> None:
     assert SCHEMAS["WAE"]["properties"]["penalty"]["description"].endswith("Left out: mmd.")
 
 
+def test_no_schema_of_a_request_has_a_default() -> None:
+    """Generators of types (openapi-typescript) require a field that has one."""
+    found = [name for name in sorted(sent()) for node in json_nodes(SCHEMAS[name]) if "default" in node]
+    assert found == []
+    assert {"Train", "TrainPreset", "Run", "Budget", "Npy", "VAE", "Sample", "Interpolate"} <= sent()
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "default"),
+    [("Sample", "n", "1"), ("Interpolate", "steps", "8"), ("Run", "seed", "0"), ("VAE", "latent", "2")],
+)
+def test_a_default_of_a_request_is_told_in_the_description(name: str, field: str, default: str) -> None:
+    assert SCHEMAS[name]["properties"][field]["description"].endswith(f" Default: {default}.")
+
+
+def test_only_what_every_request_needs_is_required() -> None:
+    assert SCHEMAS["Sample"]["required"] == ["model"]
+    assert SCHEMAS["Interpolate"]["required"] == ["model"]
+    assert SCHEMAS["Run"]["required"] == ["family", "data"]
+    assert "required" not in SCHEMAS["RunChanges"]
+
+
+def test_a_train_request_has_a_run_or_a_preset_and_changes() -> None:
+    schema = DOCUMENT["paths"]["/train"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert [each["$ref"].rpartition("/")[2] for each in schema["oneOf"]] == ["Train", "TrainPreset"]
+    assert SCHEMAS["Train"]["properties"]["run"]["$ref"].endswith("/Run")
+    assert SCHEMAS["TrainPreset"]["properties"].keys() == Train.model_fields.keys()
+    assert SCHEMAS["RunChanges"]["properties"].keys() == SCHEMAS["Run"]["properties"].keys()
+    assert not any(SCHEMAS[name]["additionalProperties"] for name in ("Train", "TrainPreset", "RunChanges"))
+
+
+@pytest.mark.parametrize("part", SCHEMAS["RunChanges"]["properties"])
+def test_a_part_of_a_preset_s_run_is_changed_as_its_schema_says(part: str) -> None:
+    kind = SCHEMAS["RunChanges"]["properties"][part]["type"]
+    changes = {"family": {"latent": 3}, "data": {"source": "two_moons"}, "budget": {"steps": 3}}.get(part, {})
+    run = parse(Train, {"model": "m", "preset": "vae-digits", "run": {part: 1 if kind == "integer" else changes}}).run
+    assert run is not None
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation["operationId"])
+def test_an_operation_has_a_summary_and_speaks_of_npy_where_it_takes_it(operation: Any) -> None:
+    assert " " in operation["summary"]
+    body = operation.get("requestBody", {"content": {}})
+    assert ("npy" in body.get("description", "")) == ("application/x-npy" in body["content"])
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert DOCUMENT["info"]["version"] == version("pushforward")
+
+
 def test_the_schema_of_a_body_is_a_schema() -> None:
     """Not an object that holds a field called schema."""
     bodies = [content for node in json_nodes(DOCUMENT["paths"]) for content in node.get("content", {}).values()]
@@ -86,6 +138,17 @@ async def test_the_page_of_the_api_asks_no_other_host(doors: Doors) -> None:
         assert address.startswith("/")
         assert (await doors.rest.get(address)).status_code == 200
     assert "default-src 'self'" in page.headers["Content-Security-Policy"]
+
+
+def sent() -> set[str]:
+    """The names of the schemas of requests and of what they hold."""
+    found, waiting = set[str](), [operation.get("requestBody", {}) for operation in OPERATIONS]
+    while waiting:
+        references = {str(node["$ref"]) for node in json_nodes(waiting.pop()) if "$ref" in node}
+        new = {reference.rpartition("/")[2] for reference in references} - found
+        waiting += [SCHEMAS[name] for name in new]
+        found |= new
+    return found
 
 
 def json_nodes(value: Any) -> Any:

@@ -491,7 +491,7 @@ REFUSALS = {
         "is a field of iwae, not of elbo: give --family.objective iwae too",
     ),
     "a word too many": (["train", "m", "vae"], "'vae' was not expected"),
-    "a bad model name": (["train", "No Name", "--preset", "vae-digits"], "model: string should match pattern"),
+    "a bad model name": (["train", "No Name", "--preset", "vae-digits"], "model: must be lowercase letters"),
     "a run that is no file": (["train", "m", "--run", "nowhere.json"], "there is no file nowhere.json"),
     "an unknown job": (["jobs", "0123456789abcdef"], "there is no job"),
     "following an unknown job": (["jobs", "0123456789abcdef", "--follow"], "there is no job"),

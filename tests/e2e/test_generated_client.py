@@ -72,8 +72,8 @@ def test_a_generated_client_trains_a_run_of_ones_own_and_samples(ours: Any, clie
 def test_a_generated_client_changes_fields_of_a_preset(ours: Any, client: Client) -> None:
     models = importlib.import_module(f"{NAME}.models")
     train = importlib.import_module(f"{NAME}.api.jobs.train")
-    changes = models.TrainRunChanges.from_dict({"family": {"latent": 3}, "budget": {"steps": 5}})
-    body = models.Train(model="changed", preset="vae-digits", run=changes)
+    changes = models.RunChanges.from_dict({"family": {"latent": 3}, "budget": {"steps": 5}})
+    body = models.TrainPreset(model="changed", preset="vae-digits", run=changes)
     job = train.sync(client=ours, body=body)
     client.cancel(job.id)
     assert job.run.to_dict()["family"]["latent"] == 3

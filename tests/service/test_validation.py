@@ -1,13 +1,14 @@
 """`service.validation`: the field at fault, as the client wrote it."""
 
+import re
 from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, Field
 
-from service.commands import Encode, Sample, Train
+from service.commands import ASKS, Encode, Interpolate, Sample, Train
 from service.errors import Invalid
-from service.validation import MAX_FAULTS, MAX_FIELD_CHARS, MAX_MESSAGE_CHARS, MAX_SETTINGS, invalid, parse
+from service.validation import FORMS, MAX_FAULTS, MAX_FIELD_CHARS, MAX_MESSAGE_CHARS, MAX_SETTINGS, invalid, parse
 
 
 class Cat(BaseModel, extra="forbid"):
@@ -75,6 +76,88 @@ def test_many_faults_are_all_told() -> None:
         parse(Cat, {"kind": "cow", "lives": "x"})
     assert [error.field for error in refused.value.errors] == ["kind", "lives"]
     assert refused.value.detail.endswith("(and 1 more)")
+
+
+FLOW = {"family": {"family": "vae"}, "data": {"source": "two_moons"}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "detail"),
+    [
+        ({"run": FLOW | {"budget": {"step": 3}}}, "run.budget.step: is not a known field; did you mean `steps`?"),
+        ({"run": FLOW | {"budgt": {}}}, "run.budgt: is not a known field; did you mean `budget`?"),
+        ({"run": FLOW, "presets": "p"}, "presets: is not a known field; did you mean `preset`?"),
+        ({"run": FLOW | {"family": {"family": "vae", "latnt": 3}}},
+         "run.family.latnt: is not a known field; did you mean `latent`?"),
+        ({"run": FLOW | {"family": {"family": "vae", "likelihood": {"likelihood": "gaussian", "q": 1}}}},
+         "run.family.likelihood.q: is not a known field; remove it, or give one of: scale"),
+        ({"run": FLOW | {"optimizer": {"rate": 1}}},
+         "run.optimizer.rate: is not a known field; remove it, or give one of: lr, "),
+        ({"preset": "vae-digits", "run": {"data": {"nois": 1}}},
+         "run.data.nois: is not a known field; remove it, or give one of: "),
+    ],
+)  # fmt: skip
+def test_an_unknown_field_is_refused_with_the_one_that_was_meant_or_those_there_are(
+    fields: dict[str, Any], detail: str
+) -> None:
+    with pytest.raises(Invalid) as refused:
+        parse(Train, {"model": "m"} | fields)
+    assert refused.value.detail.startswith(detail)
+
+
+@pytest.mark.parametrize("command", [Train, *ASKS.values()])
+def test_every_pattern_of_a_request_has_words(command: type[BaseModel]) -> None:
+    schema = str(command.model_json_schema())
+    patterns = {text.replace("\\\\", "\\") for text in re.findall(r"'pattern': '(.*?)'", schema)}
+    assert patterns
+    assert patterns <= FORMS.keys()
+    assert all(re.search(r"[\[\]{}^$\\]", words) is None for words in FORMS.values())
+
+
+@pytest.mark.parametrize("name", ["MOONS!", "m" * 64, "-moons", "moons\n", "möön", " "])
+@pytest.mark.parametrize("command", [Train, Sample])
+def test_a_name_that_cannot_be_is_refused_by_what_a_name_is(command: type[BaseModel], name: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        parse(command, {"model": name, "preset": "vae-digits"} if command is Train else {"model": name})
+    what = "model: must be lowercase letters, digits, - and _, at most 63, the first a letter or a digit"
+    assert refused.value.detail == what + ("; `@3` after it for version 3" if command is Sample else "")
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [("", "is missing"), ("odd.csv", "must end in .npy or .npz; to convert a csv: numpy.save(")],
+)
+def test_a_path_of_another_format_is_refused_with_how_to_convert_it(path: str, message: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        parse(Train, {"model": "m", "run": FLOW | {"data": {"source": "npy", "path": path}}})
+    assert refused.value.detail.startswith(f"run.data.path: {message}")
+
+
+def test_a_name_that_is_empty_is_missing() -> None:
+    with pytest.raises(Invalid) as refused:
+        parse(Sample, {"model": ""})
+    assert refused.value.detail == "model: is missing"
+
+
+@pytest.mark.parametrize(
+    ("fields", "faulty"),
+    [
+        ({"start_seed": 1}, ["end_seed"]),
+        ({"end": [1.0]}, ["start"]),
+        ({}, ["start", "end"]),
+        ({"start": [1.0], "end": [2.0], "end_seed": 3}, ["start", "end", "end_seed"]),
+    ],
+)
+def test_ends_that_do_not_go_together_are_named(fields: dict[str, Any], faulty: list[str]) -> None:
+    with pytest.raises(Invalid) as refused:
+        parse(Interpolate, {"model": "m"} | fields)
+    assert [error.field for error in refused.value.errors] == faulty
+
+
+@pytest.mark.parametrize(("seed", "most"), [(2.0**64, 2**64 - 1), (-(2.0**53), 2**64 - 1)])
+def test_a_seed_that_json_reads_as_a_double_is_refused_with_the_range_of_seeds(seed: float, most: int) -> None:
+    with pytest.raises(Invalid, match=f"seed: must be a whole number from 0 to .*{most}"):
+        parse(Sample, {"model": "m", "seed": seed})
 
 
 MANY = {f"field_{i}": "cat" for i in range(20_000)}
