@@ -71,7 +71,7 @@ def test_no_schema_of_a_request_has_a_default() -> None:
 
 @pytest.mark.parametrize(
     ("name", "field", "default"),
-    [("Sample", "n", "1"), ("Interpolate", "steps", "8"), ("Run", "seed", "0"), ("VAE", "latent", "2")],
+    [("Sample", "n", "1"), ("Interpolate", "steps", "8"), ("Run", "seed", "0"), ("VAE", "latent", "16")],
 )
 def test_a_default_of_a_request_is_told_in_the_description(name: str, field: str, default: str) -> None:
     assert SCHEMAS[name]["properties"][field]["description"].endswith(f" Default: {default}.")
