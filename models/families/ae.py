@@ -48,7 +48,7 @@ class AE(Family, Samples, Validates, Encodes, Decodes):
     latent: PositiveInt = Field(8, le=1024)
     """Dimensions of the latent code z."""
     width: int | None = Field(None, ge=1, le=2048)
-    """Units of a layer, or channels of the first convolution. Left out: 128, or 32."""
+    """Units of a layer, or channels of the first convolution. Left out: chosen by the size of the data."""
     depth: NonNegativeInt = Field(2, le=8)
     """Hidden layers of the networks, for vectors; 0 is principal component analysis."""
     density: AnyCodeDensity = NoDensity()

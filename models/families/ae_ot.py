@@ -53,7 +53,7 @@ class AEOT(Family, Samples, Validates, Encodes, Decodes, Diagnoses):
     latent: PositiveInt = Field(8, le=1024)
     """Dimensions of the latent code z."""
     width: int | None = Field(None, ge=1, le=2048)
-    """Units of a layer, or channels of the first convolution. Left out: 128, or 32."""
+    """Units of a layer, or channels of the first convolution. Left out: chosen by the size of the data."""
     depth: NonNegativeInt = Field(2, le=8)
     """Hidden layers of the networks, for vectors."""
     draws: int = Field(1024, ge=16, le=65536)

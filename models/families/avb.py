@@ -78,7 +78,7 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
     noise: PositiveInt = Field(16, le=1024)
     """Dimensions of the noise that shapes the implicit posterior."""
     width: int | None = Field(None, ge=1, le=2048)
-    """Units of a layer, or channels of the first convolution. Left out: 128, or 32."""
+    """Units of a layer, or channels of the first convolution. Left out: chosen by the size of the data."""
     depth: NonNegativeInt = Field(2, le=8)
     """Hidden layers of the networks, for vectors."""
     likelihood: AnyLikelihood = Gaussian()

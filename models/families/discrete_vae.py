@@ -61,7 +61,7 @@ class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
     categories: int = Field(10, ge=2, le=1024)
     """Categories of each discrete variable, K."""
     width: int | None = Field(None, ge=1, le=2048)
-    """Units of a layer, or channels of the first convolution. Left out: 128, or 32."""
+    """Units of a layer, or channels of the first convolution. Left out: chosen by the size of the data."""
     depth: NonNegativeInt = Field(2, le=8)
     """Hidden layers of the networks, for vectors."""
     likelihood: AnyLikelihood = Gaussian()

@@ -55,7 +55,7 @@ class GLANN(Family, Samples, Encodes, Decodes):
     latent: PositiveInt = Field(16, le=1024)
     """Dimensions of a code, and of the noise."""
     width: int | None = Field(None, ge=1, le=2048)
-    """Units of a layer, or channels of the first convolution. Left out: 128, or 32."""
+    """Units of a layer, or channels of the first convolution. Left out: chosen by the size of the data."""
     depth: NonNegativeInt = Field(2, le=8)
     """Hidden layers of the networks, for vectors."""
     mapping_width: PositiveInt = Field(128, le=2048)

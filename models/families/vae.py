@@ -88,7 +88,7 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
     network: Literal["auto", "perceptron"] = "auto"
     """auto: convolutions for images, perceptrons for vectors."""
     width: int | None = Field(None, ge=1, le=2048)
-    """Units of a layer, or channels of the first convolution. Left out: 128, or 32."""
+    """Units of a layer, or channels of the first convolution. Left out: chosen by the size of the data."""
     depth: NonNegativeInt = Field(2, le=8)
     """Hidden layers of a perceptron; 0 is probabilistic principal component analysis."""
     likelihood: AnyLikelihood = Gaussian()

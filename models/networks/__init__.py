@@ -70,7 +70,7 @@ def encoder(
     With `n_given` > 0 it reads `attach(x, c)`, c a condition of so many elements. `flat` takes a perceptron for images
     too.
 
-    `width` is units of a layer for vectors and channels of the first layer for images, None 128 or 32; `depth` counts
+    `width` is units of a layer for vectors and channels of the first layer for images, None `width_for`; `depth` counts
     the hidden layers of a perceptron. `normalized=False` leaves out normalization, as gradient penalties want;
     `leaky` takes LeakyReLU(0.2) and He's initial weights in the place of SiLU and torch's: a critic that starts
     smooth overlooks the gaps between modes, and its generator fills them.
@@ -78,7 +78,7 @@ def encoder(
     shape = (spec.shape[0] + n_given, *spec.shape[1:]) if len(spec.shape) == 3 else (spec.size + n_given,)
     if not flat and convolves(spec):
         net: nn.Module = ConvEncoder(
-            shape, n_out, width=width or CHANNELS, normalized=normalized, activation=_activation(leaky)
+            shape, n_out, width=width or width_for(spec), normalized=normalized, activation=_activation(leaky)
         )
     else:
         net = MLP(shape, (n_out,), width=width or UNITS, depth=depth, activation=_activation(leaky))
@@ -101,7 +101,7 @@ def decoder(
     """
     shape = (n_each * spec.shape[0], *spec.shape[1:])
     if not flat and convolves(spec):
-        net: nn.Module = ConvDecoder(n_in, shape, width=width or CHANNELS, activation=_activation(leaky))
+        net: nn.Module = ConvDecoder(n_in, shape, width=width or width_for(spec), activation=_activation(leaky))
     else:
         net = MLP((n_in,), shape, width=width or UNITS, depth=depth, activation=_activation(leaky))
     return _he(net) if leaky else net
