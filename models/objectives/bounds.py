@@ -202,7 +202,7 @@ def _by_score(f: Tensor, drawn: Drawn) -> Tensor:
 
 def _scale_gradient(z: Tensor, by: Tensor) -> None:
     """From here on, multiply what reaches z before it goes on to where z comes from."""
-    z.register_hook(lambda gradient: gradient * by)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    z.register_hook(lambda gradient: (gradient * by).to(gradient))  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
 
 AnyObjective = Annotated[ELBO | IWAE, Field(discriminator="objective")]
