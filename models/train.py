@@ -271,11 +271,25 @@ def measure(data: TrainingData, state: State) -> None:
     name, value = curve.held_out_loss(family, state.average, x, c)
     state.curve = curve.extended(state.curve, family, (state.step, value), name, rows)
     if state.curve.best_step != state.step:
+        if state.step == state.total_steps and state.best is not None and isfinite(value):
+            keep_the_better(data, state, rows)
         return
     if state.best is None:
         state.best = copy.deepcopy(state.average)
     else:
         state.best.load_state_dict(state.average.state_dict())
+
+
+def keep_the_better(data: TrainingData, state: State, rows: int) -> None:
+    """At the end, the weights of the lowest point stay only where they are better than the last by more than chance."""
+    if state.best is None or state.curve is None:
+        return
+    n = len(data.validation.x)
+    unseen = slice(rows, 2 * rows) if n >= 2 * rows else slice(n)
+    x, c = held_out(data, unseen, device_of(state))
+    if not curve.is_better(state.run.family, state.best, state.average, x, c):
+        state.best = None
+        state.curve = state.curve.model_copy(update={"best_step": state.step})
 
 
 def held_out(data: TrainingData, which: slice, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -11,10 +11,10 @@ import torch
 
 from models.card import Curve
 from models.checkpoint import latest_state, load_model, save_model, save_state
-from models.curve import POINTS, every, extended, held_out_loss, is_due, rows_of_a_point
+from models.curve import POINTS, every, extended, held_out_loss, is_better, is_due, rows_of_a_point
 from models.families import FAMILIES
 from models.run import Run
-from models.train import State, TrainingData, device_of, fresh, held_out, load_data, measure, train
+from models.train import State, TrainingData, device_of, fresh, held_out, keep_the_better, load_data, measure, train
 
 CPU = torch.device("cpu")
 
@@ -119,6 +119,27 @@ def test_the_same_weights_have_the_same_loss_each_time(overfitting: tuple[Run, T
     assert state.curve is not None
     assert len(set(state.curve.values)) == 1
     assert state.curve.best_step == 2  # of equal points the last
+
+
+def test_weights_are_better_only_by_more_than_chance(overfitting: tuple[Run, TrainingData], through: State) -> None:
+    run, data = overfitting
+    x, c = held_out(data, slice(None), CPU)
+    assert is_better(run.family, through.served, through.average, x, c)
+    assert not is_better(run.family, through.average, through.served, x, c)
+    assert not is_better(run.family, through.served, through.served, x, c)
+
+
+@pytest.mark.parametrize("rows", [3, 40])
+def test_a_point_that_is_lower_by_luck_gives_way_to_the_last_step(
+    overfitting: tuple[Run, TrainingData], rows: int
+) -> None:
+    run, data = overfitting
+    state = finished(run, data)
+    assert state.curve is not None
+    state.best = copy.deepcopy(state.average)  # as good as the last
+    keep_the_better(data, state, rows)
+    assert state.best is None
+    assert state.curve.best_step == state.curve.steps[-1] == 60
 
 
 def test_of_equal_points_the_later_is_the_best() -> None:
