@@ -56,7 +56,7 @@ peers: .venv-peers/.installed .venv-peers-models/.installed  ## what benchmarks/
 
 SAMPLE ?= 12
 MODULES ?=
-mutants: $(STAMP)  ## mutation testing, hours: docs/results/mutants.md; MODULES="models/objectives/games.py" for some
+mutants: $(STAMP)  ## mutation testing, hours: docs/results/mutants.md; MODULES="models/adversarial/games.py" for some
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/mutants.py --sample $(SAMPLE) $(MODULES)
 
 clean:

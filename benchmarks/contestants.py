@@ -20,8 +20,9 @@ from pathlib import Path
 import psutil
 from load import Post
 
-from service import local, redis_server
-from service.processes import tied_to_us
+from service.local import up as local
+from service.local import redis_server
+from service.processes.spawn import tied_to_us
 
 HERE = Path(__file__).parent
 PEERS = HERE / "peers"

@@ -6,25 +6,25 @@ import re
 from pathlib import Path
 
 FEW = 3  # files that import a module and are therefore its tests; more, and it is everybody's
-LIKELIHOODS = ("tests/models/objectives/test_likelihoods.py",)
+LIKELIHOODS = ("tests/models/likelihoods/test_likelihoods.py",)
 SOLVERS = tuple(f"tests/models/samplers/test_{name}.py" for name in ("solvers", "orders", "predictor"))
 ENGINE = tuple(f"tests/service/worker/test_engine{name}.py" for name in ("_fairness", "", "_failures"))
-CODES = ("tests/models/objectives/test_masks.py", "tests/models/families/test_wae.py")
+CODES = ("tests/models/networks/test_limits.py", "tests/models/families/test_wae.py")
 ALSO = {  # the tests of modules that no file of tests mirrors, or whose mirror leaves half to others
-    "models/objectives/guidance.py": ("tests/models/families/test_flow_matching.py",),
-    "models/objectives/likelihoods/binary.py": LIKELIHOODS,
-    "models/objectives/likelihoods/gaussian.py": LIKELIHOODS,
-    "models/objectives/likelihoods/leveled.py": LIKELIHOODS,
-    "models/objectives/code_priors.py": CODES[1:],
-    "models/objectives/priors.py": CODES[:1],
-    "models/objectives/schedules.py": ("tests/models/objectives/test_weightings.py",),
+    "models/paths/guidance.py": ("tests/models/families/test_flow_matching.py",),
+    "models/likelihoods/binary.py": LIKELIHOODS,
+    "models/likelihoods/gaussian.py": LIKELIHOODS,
+    "models/likelihoods/discrete.py": LIKELIHOODS,
+    "models/latents/sampled_priors.py": CODES[1:],
+    "models/latents/priors.py": CODES[:1],
+    "models/paths/schedules.py": ("tests/models/paths/test_weightings.py",),
     "models/samplers/dpm_solver.py": SOLVERS,
     "models/samplers/heun.py": SOLVERS,
-    "models/samplers/probability_flow.py": SOLVERS,
-    "service/adapters/pending.py": ("tests/service/adapters/test_redis_asks.py",),
-    "service/worker/group.py": ENGINE,
-    "service/worker/rows.py": ENGINE,
-    "service/worker/tickets.py": ENGINE,
+    "models/samplers/ode.py": SOLVERS,
+    "service/dispatch/pending.py": ("tests/service/dispatch/test_dispatcher.py",),
+    "service/engine/group.py": ENGINE,
+    "service/engine/rows.py": ENGINE,
+    "service/engine/tickets.py": ENGINE,
 }
 MODULES = [
     *(f"models/objectives/{name}.py" for name in (

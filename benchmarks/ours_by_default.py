@@ -17,7 +17,7 @@ from models.data import Rows
 from models.family import Scores
 from models.noise import Noise
 from models.run import Run
-from models.train import State, TrainingData, fresh, in_data_units, load_data, train
+from models.training.loop import State, TrainingData, fresh, in_data_units, load_data, train
 
 
 def ours(family: str, rows: Split, seed: int, steps: int) -> Judged:

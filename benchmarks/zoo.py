@@ -36,7 +36,7 @@ from zoo_results import Entry, Measures, has, keep, read
 from models.data import Toy
 from models.errors import InvalidData
 from models.presets import PRESETS, Preset
-from service import local
+from service.local import up as local
 from service.client import FINAL, Client, Refused
 from service.settings import cores
 

@@ -14,15 +14,15 @@ from floors import wanted_nats
 from published import MODES
 from zoo_results import Kept, recipe
 
-from models.conditions import Labels
+from models.spec.conditions import Labels
 from models.data import Idx, Mixture, Toy
 from models.data.source import Source
-from models.evaluation import DRAWN_VECTORS
+from models.evaluation.held_out import DRAWN_VECTORS
 from models.family import Family, Samples, Scores
-from models.metrics import sliced_wasserstein
+from models.evaluation.sample_metrics import sliced_wasserstein
 from models.presets import PRESETS, Preset
 from models.run import Run
-from models.spec import DataSpec
+from models.spec.data_spec import DataSpec
 
 PAGE = Path(__file__).parent.parent / "docs" / "results.md"
 LOG_PROB, BITS = "validation_log_prob_nats_", "validation_bits_per_dim_"

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from shades import shades
 
-from models.conditions import Labels
+from models.spec.conditions import Labels
 from models.data import Rows
 from models.presets import Preset
-from models.spec import DataSpec
-from models.train import load_data
+from models.spec.data_spec import DataSpec
+from models.training.loop import load_data
 from service.client import Client
-from service.gateway.pictures import png
+from service.formats.png import png
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 POINTS = 2_500

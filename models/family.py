@@ -3,8 +3,8 @@
 The class statement is the capability declaration: `class Flow(Family, Samples, Scores, Encodes, Decodes)`. Each
 capability is an abstract class of one verb. Reconstruction and interpolation follow from encoding and decoding.
 
-All arrays that cross these methods are in **data units** (see `models.spec`); a family normalizes inside. A condition
-is c, (B, C), as `models.conditions` codes it, with C = 0 where a model takes none.
+All arrays that cross these methods are in **data units** (see `models.spec.data_spec`); a family normalizes inside. A condition
+is c, (B, C), as `models.spec.conditions` codes it, with C = 0 where a model takes none.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt
 
 from models.lazy import scoring, walking
-from models.numbers_only import NumbersOnly
-from models.spec import DataSpec, Shape
+from models.config.numbers_only import NumbersOnly
+from models.spec.data_spec import DataSpec, Shape
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from models.networks import Nets
     from models.noise import Noise
-    from models.sampling import Sampler
-    from models.scoring import Scorer
-    from models.walking import Walk
+    from models.stepwise.sampling import Sampler
+    from models.stepwise.scoring import Scorer
+    from models.stepwise.mapping import Walk
 
 
 class Config(NumbersOnly):
@@ -127,7 +127,7 @@ class Family(Config, ABC):
 
     @abstractmethod
     def build(self, spec: DataSpec) -> Nets:
-        """Fresh networks by name, for data of this kind. `models.train.fresh` seeds the initial weights.
+        """Fresh networks by name, for data of this kind. `models.training.loop.fresh` seeds the initial weights.
 
         Raises:
             InvalidData: this configuration cannot model this kind of data: all that `check` refuses, at least.
@@ -166,7 +166,7 @@ class Diagnoses(ABC):
 
 
 class Validates(ABC):
-    """Has an objective that says something on held-out rows: what `models.curve` shows in the place of likelihoods."""
+    """Has an objective that says something on held-out rows: what `models.training.curve` shows in the place of likelihoods."""
 
     @property
     def keeps_best(self) -> bool:
@@ -244,7 +244,7 @@ class Encodes(ABC):
         return walking.OneCall(lambda x, c: self.encode(nets, x, c))
 
 
-PathName = Literal["slerp", "linear"]  # of `models.interpolate`
+PathName = Literal["slerp", "linear"]  # of `models.geometry.interpolation`
 
 
 class Decodes(ABC):

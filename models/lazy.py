@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     import torch as torch
     import torch.nn.functional as F
 
-    from models import continuous as continuous
-    from models import descending as descending
+    from models.flows import continuous as continuous
+    from models.latents import inversion as descending
     from models import networks as networks
-    from models import refining as refining
+    from models.variational import refinement as refining
     from models import samplers as samplers
-    from models import sampling as sampling
-    from models import sampling_autoregressive as sampling_autoregressive
-    from models import scoring as scoring
-    from models import scoring_bound as scoring_bound
-    from models import solving as solving
-    from models import walking as walking
+    from models.stepwise import sampling as sampling
+    from models.samplers import autoregressive as sampling_autoregressive
+    from models.stepwise import scoring as scoring
+    from models.samplers import variational_bound as scoring_bound
+    from models.solvers import ode as solving
+    from models.stepwise import mapping as walking
 else:
 
     class _Module:
@@ -36,17 +36,17 @@ else:
 
     torch = _Module("torch")
     F = _Module("torch.nn.functional")
-    continuous = _Module("models.continuous")
-    descending = _Module("models.descending")
+    continuous = _Module("models.flows.continuous")
+    descending = _Module("models.latents.inversion")
     networks = _Module("models.networks")
-    refining = _Module("models.refining")
+    refining = _Module("models.variational.refinement")
     samplers = _Module("models.samplers")
-    sampling = _Module("models.sampling")
-    sampling_autoregressive = _Module("models.sampling_autoregressive")
-    scoring = _Module("models.scoring")
-    scoring_bound = _Module("models.scoring_bound")
-    solving = _Module("models.solving")
-    walking = _Module("models.walking")
+    sampling = _Module("models.stepwise.sampling")
+    sampling_autoregressive = _Module("models.samplers.autoregressive")
+    scoring = _Module("models.stepwise.scoring")
+    scoring_bound = _Module("models.samplers.variational_bound")
+    solving = _Module("models.solvers.ode")
+    walking = _Module("models.stepwise.mapping")
 
 __all__ = [
     "F",

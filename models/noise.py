@@ -29,7 +29,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.spec import Shape
+from models.spec.data_spec import Shape
 
 Words = NDArray[np.uint64]
 Draw = int | Tensor | NDArray[np.int64]  # which draw of a row: one number, or one for each row

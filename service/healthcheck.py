@@ -7,9 +7,9 @@ import sys
 
 import httpx
 
-from service.adapters.redis_workers import RedisWorkers, worker_id_prefix
-from service.domain import Worker
-from service.errors import Unavailable
+from service.dispatch.workers import RedisWorkers, worker_id_prefix
+from service.domain.records import Worker
+from service.domain.errors import Unavailable
 from service.settings import Settings
 
 TIMEOUT_S = 4.0

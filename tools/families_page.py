@@ -14,7 +14,7 @@ from models.errors import InvalidData
 from models.families import FAMILIES
 from models.family import Config, Family
 from models.presets import PRESETS
-from models.spec import DataSpec
+from models.spec.data_spec import DataSpec
 
 MOST_SIDE = 64  # of the images that a family is asked about
 BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}

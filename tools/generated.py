@@ -41,10 +41,10 @@ def texts() -> Iterator[tuple[Path, str]]:
     proto = ROOT / PROTO / "pushforward.proto"
     yield proto, described(proto.read_text())
     yield from protobuf()
-    from service.application import Application
-    from service.gateway.app import create
+    from service.application.application import Application
+    from service.rest.app import create
     from service.settings import Settings
-    from service.telemetry import Telemetry
+    from service.telemetry.gateway import Telemetry
     from tools.environment_file import lines
     from tools.families_page import page
 

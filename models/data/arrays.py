@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.data.fitting import check_integers
 from models.data.source import MAX_CLASSES, MIN_ROWS
 from models.errors import InvalidData
-from models.row_checks import where_not_finite
+from models.spec.row_checks import where_not_finite
 
 MAX_CONDITION = 1024  # numbers of a condition
 BOOLEAN = "save 0 and 1 as numbers, with astype(numpy.uint8)"

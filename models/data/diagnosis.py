@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from models.data.fitting import Doubles
 from models.data.source import Rows
 from models.errors import InvalidData
-from models.spec import DataSpec, levels_of
+from models.spec.data_spec import DataSpec, levels_of
 
 MAX_ROWS, MAX_VALUES = 20_000, 2**22  # looked at
 MAX_COLUMNS = 1024  # and of pairs of columns 64

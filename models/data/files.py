@@ -11,7 +11,7 @@ from typing import BinaryIO, final
 
 from models.data.source import MAX_BYTES, Rows
 from models.errors import Hindered, InvalidData, hindrance, in_words
-from models.spec import DataSpec
+from models.spec.data_spec import DataSpec
 
 
 def inside(root: Path, path: str) -> Path:

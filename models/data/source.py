@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models.conditions import AnyCondition, Labels
+from models.spec.conditions import AnyCondition, Labels
 from models.errors import InvalidData
 from models.family import Config
-from models.spec import DataSpec
+from models.spec.data_spec import DataSpec
 
 Floats = NDArray[np.float32]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from models.data.source import Floats, Toy
-from models.spec import DataSpec
+from models.spec.data_spec import DataSpec
 
 
 @final

@@ -29,15 +29,15 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from models.errors import InvalidInput
 from models.family import Batch, Decodes, Encodes, Family, Loss, Options, PathName, Samples, Validates
 from models.lazy import networks, sampling
-from models.objectives.code_densities import MAX_COVARIANCES, AnyCodeDensity, FittedDensity, MixtureDensity, NoDensity
-from models.spec import DataSpec, Shape, convolves
+from models.latents.code_densities import MAX_COVARIANCES, AnyCodeDensity, FittedDensity, MixtureDensity, NoDensity
+from models.spec.data_spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from models.networks import GaussianMixture, Nets
     from models.noise import Noise
-    from models.sampling import Sampler
+    from models.stepwise.sampling import Sampler
 
 
 @final

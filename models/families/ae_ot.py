@@ -4,7 +4,7 @@ An autoencoder gives each of the n training rows a code y_i = E(x_i), without re
 
     L_AE = E |x - G(E(x))|^2,
 
-and semi-discrete optimal transport carries noise onto the codes (`models.objectives.transport`): heights h minimize
+and semi-discrete optimal transport carries noise onto the codes (`models.geometry.semidiscrete`): heights h minimize
 
     E(h) = E_{x ~ N(0, I)} max_i (<x, y_i> + h_i) - (1/n) sum_i h_i,
 
@@ -29,8 +29,8 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from models.family import Adam, Batch, Decodes, Diagnoses, Encodes, Family, Loss, Options, PathName, Samples, Validates
 from models.lazy import networks, sampling, torch
-from models.objectives import transport
-from models.spec import DataSpec, Shape, convolves, rows_kept
+from models.geometry import semidiscrete as transport
+from models.spec.data_spec import DataSpec, Shape, convolves, rows_kept
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from models.networks import Nets
     from models.networks.tables import SemiDiscrete
     from models.noise import Noise
-    from models.sampling import Sampler
+    from models.stepwise.sampling import Sampler
 
 DRAWS_OF_A_CELL = 32  # by `diagnose`, on average
 PAIRS = 2_000_000_000  # of draws and codes, by `diagnose` at most: some seconds of one core

@@ -30,16 +30,16 @@ from pydantic import Field
 from models.errors import InvalidData
 from models.family import Adam, Batch, Conditions, Config, Family, LogProb, Loss, Options, Samples, Scores
 from models.lazy import networks, sampling_autoregressive
-from models.objectives.likelihoods import AnyLeveled, Categorical
-from models.objectives.masks import check_masked, check_width
-from models.spec import DataSpec, levels_of
+from models.likelihoods import AnyLeveled, Categorical
+from models.networks.limits import check_masked, check_width
+from models.spec.data_spec import DataSpec, levels_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from models.networks import Nets
     from models.noise import Noise
-    from models.sampling import Sampler
+    from models.stepwise.sampling import Sampler
 
 
 class Network(Config, ABC):

@@ -40,19 +40,19 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from models.family import Adam, Batch, Decodes, Encodes, Family, LogProb, Loss, Options, Samples, Scores
 from models.lazy import networks, sampling, torch
-from models.objectives.games import NonSaturating
-from models.objectives.gaussians import Diagonal, standard_log_prob
-from models.objectives.importance import lower_bound, with_rounding
-from models.objectives.likelihoods import AnyLikelihood, Gaussian
-from models.objectives.weighted_draws import Draws, log_weights
-from models.spec import DataSpec, Shape, convolves
+from models.adversarial.games import NonSaturating
+from models.distributions.gaussians import Diagonal, standard_log_prob
+from models.variational.importance import lower_bound, with_rounding
+from models.likelihoods import AnyLikelihood, Gaussian
+from models.variational.weighted_draws import Draws, log_weights
+from models.spec.data_spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from models.networks import Nets
     from models.noise import Noise
-    from models.sampling import Sampler
+    from models.stepwise.sampling import Sampler
 
 REACH = 2.0  # of g: how far the modes of a posterior may lie apart, in units of the noise on each
 ADVERSARY_WIDTH = 128  # units of a layer: convolutions would see the code only as planes behind an image

@@ -9,14 +9,14 @@ with both integrals from the data back to the noise. Training takes `solver_step
 them; a model is asked with as many or others, or by an adaptive solver. The divergence is the trace of the Jacobian, or
 Hutchinson's estimate of it by one probe of signs for each row and solve.
 
-So few steps would be deceived (`models.objectives.probability_flow`: a seed in three ended 2.9 nats above two moons
+So few steps would be deceived (`models.flows.divergence`: a seed in three ended 2.9 nats above two moons
 while its training's likelihood rose beyond the entropy). What is descended on is therefore
 
     L + E integral_0^1 kinetic |f|^2 + jacobian |df/dv|_F^2 dt,
 
 which keeps paths straight and even; its charts tell L beside it.
 
-v is the data normalized, outliers drawn in (`models.objectives.tails`), or by a logit where bounded; data with levels
+v is the data normalized, outliers drawn in (`models.distributions.tails`), or by a logit where bounded; data with levels
 are dequantized. A solver's error has no sign, so the kind of the likelihood is `estimate`, also where nothing is drawn;
 a row costs at most 20,000 products.
 
@@ -40,9 +40,9 @@ from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 from models.errors import InvalidData
 from models.family import Adam, Batch, Conditions, Decodes, Encodes, Family, LogProb, Loss, Options, Samples, Scores
 from models.lazy import continuous, networks, scoring, solving, torch, walking
-from models.objectives.dequantization import dequantize, level_log_volume
-from models.objectives.logit import from_reals, to_reals
-from models.objectives.probability_flow import (
+from models.flows.dequantization import dequantize, level_log_volume
+from models.flows.logit import from_reals, to_reals
+from models.flows.divergence import (
     Divergence,
     augmented_to_train,
     draws_needed,
@@ -50,18 +50,18 @@ from models.objectives.probability_flow import (
     signs,
     solved_rows,
 )
-from models.objectives.tails import Tails
-from models.spec import DataSpec, Shape
+from models.distributions.tails import Tails
+from models.spec.data_spec import DataSpec, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from models.networks import Nets
     from models.noise import Noise
-    from models.sampling import Sampler
-    from models.scoring import Scorer
-    from models.solving import Solver
-    from models.walking import Walk
+    from models.stepwise.sampling import Sampler
+    from models.stepwise.scoring import Scorer
+    from models.solvers.ode import Solver
+    from models.stepwise.mapping import Walk
 
 MAX_ELEMENTS = 1024
 FEWEST_ATTEMPTS = 10  # of the adaptive solver

@@ -1,12 +1,12 @@
 r"""Denoising diffusion.
 
-Data dissolve in noise over T levels (see `models.objectives.schedules`), x_t = alpha_t x_0 + sigma_t eps. A network
+Data dissolve in noise over T levels (see `models.paths.schedules`), x_t = alpha_t x_0 + sigma_t eps. A network
 learns the noise,
 
     L = E_{lambda, x_0, eps} w(lambda) || eps - eps_theta(x, lambda, c) ||^2 / D,
 
 so that s = -eps_theta / sigma is the score of the dissolved data. Where lambda is drawn and what it counts says the
-weighting (`models.objectives.weightings`): DDPM, score matching and EDM are rows of one table. `models.samplers` walk
+weighting (`models.paths.weightings`): DDPM, score matching and EDM are rows of one table. `models.samplers` walk
 the levels back. The probability flow dx / d lambda = sigma^2 / 2 (x + s) carries data to noise and back, which encodes
 and decodes, and has a density,
 
@@ -20,9 +20,9 @@ for linear ones, 0.045 for ou), and starts from N(0, I), which alpha_T x_0 is st
     log P(y) >= E_u log p(y + w (u - 1/2)) + D log w.
 
 Neither is exact nor, being estimated, a bound: the kind of the number is `estimate`. It is taken step by step, see
-`models.continuous`, and costs 4 x `steps` x `draws` calls of the network and as many vector-Jacobian products,
+`models.flows.continuous`, and costs 4 x `steps` x `draws` calls of the network and as many vector-Jacobian products,
 D times as many with the exact divergence, at most 20,000. The method `bound` takes the variational bound of
-ancestral sampling instead (`models.scoring_bound`), whose kind is `lower_bound`.
+ancestral sampling instead (`models.samplers.variational_bound`), whose kind is `lower_bound`.
 
 Where data have a condition the network is told c, but with probability `drop` zeros: it is then the conditional and the
 unconditional model at once, and samples can be guided (`models.samplers.predictor`).
@@ -43,7 +43,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 import numpy as np
 from pydantic import Field
 
-from models.denoising import DenoisingOptions, InversionOptions, LikelihoodOptions
+from models.samplers.options import DenoisingOptions, InversionOptions, LikelihoodOptions
 from models.errors import InvalidInput
 from models.family import (
     Adam,
@@ -60,15 +60,15 @@ from models.family import (
     Validates,
 )
 from models.lazy import continuous, networks, samplers, scoring, scoring_bound, solving, torch, walking
-from models.objectives.dequantization import dequantize
-from models.objectives.guidance import dropped
-from models.objectives.preconditioning import AnyPreconditioning, Velocity
-from models.objectives.probability_flow import draws_needed, is_exact, solved_rows
-from models.objectives.schedules import AnySchedule, Cosine, Floats, Level
-from models.objectives.stratified import spread
-from models.objectives.weightings import AnyWeighting
-from models.objectives.weightings import Noise as NoiseMSE
-from models.spec import DataSpec, Shape, convolves
+from models.flows.dequantization import dequantize
+from models.paths.guidance import dropped
+from models.paths.preconditioning import AnyPreconditioning, Velocity
+from models.flows.divergence import draws_needed, is_exact, solved_rows
+from models.paths.schedules import AnySchedule, Cosine, Floats, Level
+from models.paths.stratified import spread
+from models.paths.weightings import AnyWeighting
+from models.paths.weightings import Noise as NoiseMSE
+from models.spec.data_spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,9 +76,9 @@ if TYPE_CHECKING:
     from models.networks import Nets
     from models.noise import Noise
     from models.samplers import Predictor
-    from models.sampling import Sampler
-    from models.scoring import Scorer
-    from models.walking import Walk
+    from models.stepwise.sampling import Sampler
+    from models.stepwise.scoring import Scorer
+    from models.stepwise.mapping import Walk
 
 
 @final

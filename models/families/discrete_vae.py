@@ -5,7 +5,7 @@ word its probabilities, q(z|x) = prod_n Cat(z_n; pi_n(x)), and
 
     log p(x) >= ELBO(x) = E_q [log p(x|z)] - sum_n KL(Cat(pi_n(x)) || uniform).
 
-The divergence is exact. The gradient of the expectation is estimated (`models.objectives.discrete_estimators`): by
+The divergence is exact. The gradient of the expectation is estimated (`models.variational.discrete_gradients`): by
 relaxed codes, whose objective is no bound, by the straight-through trick, or by the score function. What is served is
 the importance-weighted bound of k draws of hard codes, whichever was trained with. The code of data is the most
 probable.
@@ -28,20 +28,20 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from models.family import Batch, Decodes, Diagnoses, Encodes, Family, LogProb, Loss, Options, Samples, Scores
 from models.lazy import F, networks, sampling
-from models.objectives.discrete_estimators import AnyEstimator, GumbelSoftmax
-from models.objectives.gumbel import gumbel, hard_codes, kl_to_uniform_nats
-from models.objectives.importance import lower_bound
-from models.objectives.likelihoods import AnyLikelihood, Gaussian
-from models.objectives.surgery import active_units, categorical_ceiling, categorical_surgery
-from models.objectives.weighted_draws import Draws, log_weights
-from models.spec import DataSpec, Shape, convolves
+from models.variational.discrete_gradients import AnyEstimator, GumbelSoftmax
+from models.distributions.categorical import gumbel, hard_codes, kl_to_uniform_nats
+from models.variational.importance import lower_bound
+from models.likelihoods import AnyLikelihood, Gaussian
+from models.latents.elbo_surgery import active_units, categorical_ceiling, categorical_surgery
+from models.variational.weighted_draws import Draws, log_weights
+from models.spec.data_spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from models.networks import Nets
     from models.noise import Noise
-    from models.sampling import Sampler
+    from models.stepwise.sampling import Sampler
 
 
 class HardCodeOptions(Options):

@@ -5,7 +5,7 @@ With z = f(v) a bijection of R^D onto the base space, p(z) = N(0, I),
     log p(v) = log p(f(v)) + log |det df/dv|,      L = -E log p(v),
 
 and a sample is v = f^{-1}(z). f is a chain of transforms, each a monotone univariate map g of every element
-(`models.objectives.univariate`), its parameters theta computed by a network from earlier elements and the condition c:
+(`models.flows.univariate`), its parameters theta computed by a network from earlier elements and the condition c:
 
     coupling                z_i = g(v_i; theta_i(v_<i, c)), two groups of elements; 1 call a density, 2 a sample
     autoregressive          the same with D groups, as in MAF;                      1 call a density, D a sample
@@ -15,8 +15,8 @@ Affine couplings are Real NVP; splines make neural spline flows of all three. Wh
 way: an IAF that is sampled (a posterior of a VAE, say) is fast from the base space to the samples, whatever that way
 is named.
 
-v is the data normalized, outliers drawn in (`models.objectives.tails`), or by a logit where bounded; data with levels
-are dequantized (`models.objectives.dequantization`), and their score is the importance-weighted bound of k draws. The
+v is the data normalized, outliers drawn in (`models.distributions.tails`), or by a logit where bounded; data with levels
+are dequantized (`models.flows.dequantization`), and their score is the importance-weighted bound of k draws. The
 default alpha of the logit, logit 0.0067 = -5, puts the ends of the range at the ends of the spline: bounded data often
 pile up at an end, and an edge of the density there is one the spline need not bend to fit.
 
@@ -38,21 +38,21 @@ from pydantic import Field, PositiveInt
 from models.errors import InvalidData
 from models.family import Adam, Batch, Conditions, Decodes, Encodes, Family, LogProb, Loss, Options, Samples, Scores
 from models.lazy import networks, sampling, torch
-from models.objectives.dequantization import AnyDequantization, Uniform, dequantize, level_log_volume
-from models.objectives.gaussians import standard_log_prob
-from models.objectives.importance import importance_weighted_bound, lower_bound
-from models.objectives.logit import from_reals, to_reals
-from models.objectives.masks import check_masked, check_width
-from models.objectives.tails import Tails
-from models.objectives.univariate import AnyTransform, Spline
-from models.spec import DataSpec, Shape
+from models.flows.dequantization import AnyDequantization, Uniform, dequantize, level_log_volume
+from models.distributions.gaussians import standard_log_prob
+from models.variational.importance import importance_weighted_bound, lower_bound
+from models.flows.logit import from_reals, to_reals
+from models.networks.limits import check_masked, check_width
+from models.distributions.tails import Tails
+from models.flows.univariate import AnyTransform, Spline
+from models.spec.data_spec import DataSpec, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from models.networks import Bijection, Nets
     from models.noise import Noise
-    from models.sampling import Sampler
+    from models.stepwise.sampling import Sampler
 
 Scheme = Literal["coupling", "autoregressive", "inverse_autoregressive"]
 

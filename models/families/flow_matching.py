@@ -1,11 +1,11 @@
 r"""Flow matching.
 
 A velocity field carries noise, x_0 ~ N(0, I) at t = 0, into data, x_1 at t = 1, by dx/dt = v(x, t). Along the straight
-paths x_t of `models.objectives.paths`, whose speeds are u, it is found by a regression,
+paths x_t of `models.paths.straight`, whose speeds are u, it is found by a regression,
 
     L = E_{t, (x_0, x_1) ~ pi} || v(x_t, t) - u ||^2 / D,        min_v L at v(x, t) = E[u | x_t = x],
 
-with pi one of `models.objectives.couplings`. The least loss is not 0 but the variance of u given x_t: for N(m, s^2) and
+with pi one of `models.paths.couplings`. The least loss is not 0 but the variance of u given x_t: for N(m, s^2) and
 pi independent, pi s / 2 on average over t; 0 under optimal transport. Solving the equation gives samples and, back from
 data to noise, codes and
 
@@ -53,24 +53,24 @@ from models.family import (
     Validates,
 )
 from models.lazy import continuous, networks, scoring, solving, torch, walking
-from models.objectives.couplings import AnyCoupling, Independent
-from models.objectives.dequantization import dequantize
-from models.objectives.guidance import dropped, guided
-from models.objectives.paths import AnyPath, StraightPath
-from models.objectives.probability_flow import Divergence, draws_needed, is_exact, solved_rows
-from models.objectives.stratified import spread
-from models.spec import DataSpec, Shape, convolves
+from models.paths.couplings import AnyCoupling, Independent
+from models.flows.dequantization import dequantize
+from models.paths.guidance import dropped, guided
+from models.paths.straight import AnyPath, StraightPath
+from models.flows.divergence import Divergence, draws_needed, is_exact, solved_rows
+from models.paths.stratified import spread
+from models.spec.data_spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.continuous import Velocity
+    from models.flows.continuous import Velocity
     from models.networks import Nets
     from models.noise import Noise
-    from models.sampling import Sampler
-    from models.scoring import Scorer
-    from models.solving import Solver
-    from models.walking import Walk
+    from models.stepwise.sampling import Sampler
+    from models.stepwise.scoring import Scorer
+    from models.solvers.ode import Solver
+    from models.stepwise.mapping import Walk
 
 # Steps that do not make narrow data several times as wide: docs/results/samplers.md.
 FEWEST = {"euler": 1, "heun": 5, "rk4": 3, "adaptive": 10}

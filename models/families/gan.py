@@ -1,7 +1,7 @@
 r"""Generative adversarial networks.
 
 A generator g pushes z ~ N(0, I) forward to fake data, a critic f scores data and fakes, and the two play a game
-(`models.objectives.games`) whose value, at the best critic, is a divergence between the two distributions. Each step
+(`models.adversarial.games`) whose value, at the best critic, is a divergence between the two distributions. Each step
 
     k times:  f descends critic_loss(f, x, g(z)),  each time with its own share of the batch and fresh fakes,
     once:     g descends generator_loss(f, g(z)),  against the critic that has just moved.
@@ -23,15 +23,15 @@ from pydantic import Field, PositiveInt
 
 from models.family import Adam, Batch, Decodes, Family, Loss, Options, Samples
 from models.lazy import networks, sampling, torch
-from models.objectives.games import AnyGame, NonSaturating
-from models.spec import DataSpec, Shape, convolves
+from models.adversarial.games import AnyGame, NonSaturating
+from models.spec.data_spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from models.networks import Nets
     from models.noise import Noise
-    from models.sampling import Sampler
+    from models.stepwise.sampling import Sampler
 
 
 @final

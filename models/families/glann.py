@@ -28,16 +28,16 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from models.family import Adam, Batch, Decodes, Encodes, Family, Loss, Options, PathName, Samples
 from models.lazy import descending, networks, sampling, torch, walking
-from models.objectives.kernels import squared_distances
-from models.spec import DataSpec, Shape, convolves, rows_kept
+from models.adversarial.kernels import squared_distances
+from models.spec.data_spec import DataSpec, Shape, convolves, rows_kept
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from models.networks import Nets
     from models.noise import Noise
-    from models.sampling import Sampler
-    from models.walking import Walk
+    from models.stepwise.sampling import Sampler
+    from models.stepwise.mapping import Walk
 
 
 class DescentOptions(Options):

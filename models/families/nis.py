@@ -38,15 +38,15 @@ from pydantic import Field, PositiveInt
 from models.errors import InvalidData
 from models.family import Adam, Batch, Diagnoses, Family, LogProb, Loss, Options, Samples, Scores, Validates
 from models.lazy import networks, sampling, torch
-from models.objectives.integrands import AnyIntegrand, Camel
-from models.spec import DataSpec
+from models.data.integrands import AnyIntegrand, Camel
+from models.spec.data_spec import DataSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from models.networks import Bijection, Nets
     from models.noise import Noise
-    from models.sampling import Sampler
+    from models.stepwise.sampling import Sampler
 
 HALF = 5.0  # the splines' cube is [-5, 5]^d
 LEAST = -1e300  # log |f| where f = 0: as good, and a number

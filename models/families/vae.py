@@ -4,12 +4,12 @@ With a prior p(z|c), a decoder p(x|z, c) and an encoder q(z|x, c), c being a con
 
     log p(x|c) >= ELBO(x) = E_q [log p(x|z, c)] - KL(q(z|x, c) || p(z|c)).
 
-What varies is a union each: p(x|z) in `models.objectives.likelihoods`, q in `posteriors`, p(z) in `priors`, what
+What varies is a union each: p(x|z) in `models.likelihoods`, q in `posteriors`, p(z) in `priors`, what
 training descends on in `bounds`. Lecture notes print the first term as E_q [p(x|z)], without the logarithm: that is
 no bound.
 
-What is served is the tighter importance-weighted bound of k draws (`models.objectives.importance`), k = 1 being the
-ELBO; on request from a posterior that is refined for each row (`models.refining`), and then with what
+What is served is the tighter importance-weighted bound of k draws (`models.variational.importance`), k = 1 being the
+ELBO; on request from a posterior that is refined for each row (`models.variational.refinement`), and then with what
 amortizing had cost. A sample is a draw of p(x|z), a decoding its mean. Codes at the doors are those of the prior's
 base, N(0, I).
 
@@ -43,28 +43,28 @@ from models.family import (
     Scores,
 )
 from models.lazy import networks, refining, sampling, scoring, torch
-from models.objectives.bounds import ELBO, AnyObjective, Drawn
-from models.objectives.importance import lower_bound
-from models.objectives.likelihoods import AnyLikelihood, Gaussian
-from models.objectives.posteriors import (
+from models.variational.bounds import ELBO, AnyObjective, Drawn
+from models.variational.importance import lower_bound
+from models.likelihoods import AnyLikelihood, Gaussian
+from models.latents.posteriors import (
     MAX_FULL,
     AnyPosterior,
     CholeskyPosterior,
     DiagonalPosterior,
     GaussianPosterior,
 )
-from models.objectives.priors import AnyPrior, Standard
-from models.objectives.surgery import active_units, gaussian_ceiling, gaussian_surgery
-from models.objectives.weighted_draws import Draws, log_weights, repeat
-from models.spec import DataSpec, Shape, convolves
+from models.latents.priors import AnyPrior, Standard
+from models.latents.elbo_surgery import active_units, gaussian_ceiling, gaussian_surgery
+from models.variational.weighted_draws import Draws, log_weights, repeat
+from models.spec.data_spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from models.networks import Nets
     from models.noise import Noise
-    from models.sampling import Sampler
-    from models.scoring import Scorer
+    from models.stepwise.sampling import Sampler
+    from models.stepwise.scoring import Scorer
 
 MAX_K = 5000
 

@@ -9,8 +9,8 @@ The constraint is relaxed to a penalty, here for the squared cost, with x and G(
 
     min_{Q, G} E |x - G(z)|^2 + weight D(Q_Z, P_Z),    z ~ Q(z|x).
 
-The prior is any distribution that can be drawn from (`models.objectives.code_priors`), the penalty any divergence of
-draws or a game against a critic of codes (`models.objectives.penalties`). With the non-saturating game this is an
+The prior is any distribution that can be drawn from (`models.latents.sampled_priors`), the penalty any divergence of
+draws or a game against a critic of codes (`models.adversarial.penalties`). With the non-saturating game this is an
 adversarial autoencoder: what it makes small is, for the squared cost, W_2^2 between data and samples, and not a
 distance in the latent space, which is zero for every encoder that matches the prior, the bad ones too (Theorem 1). An
 encoder is deterministic, z = mu(x), or Gaussian, z = mu(x) + sigma(x) eps; the code of data is mu(x) in both cases.
@@ -31,17 +31,17 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 
 from models.family import Adam, Batch, Decodes, Encodes, Family, Loss, Options, PathName, Samples, Validates
 from models.lazy import networks, sampling, torch
-from models.objectives.code_priors import AnyCodePrior, GaussianCodes
-from models.objectives.gaussians import reparameterize
-from models.objectives.penalties import MMD, Adversarial, AnyPenalty
-from models.spec import DataSpec, Shape, convolves
+from models.latents.sampled_priors import AnyCodePrior, GaussianCodes
+from models.distributions.gaussians import reparameterize
+from models.adversarial.penalties import MMD, Adversarial, AnyPenalty
+from models.spec.data_spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from models.networks import Nets
     from models.noise import Noise
-    from models.sampling import Sampler
+    from models.stepwise.sampling import Sampler
 
 
 @final

@@ -17,17 +17,17 @@ from torch import Tensor, nn
 
 from models.networks.concatsquash import ConcatSquash
 from models.networks.conv import ConvDecoder, ConvEncoder, halvings
-from models.networks.coupling import Affine, Bijection, CubeSpline, RationalQuadratic
+from models.networks.masked.bijection import Affine, Bijection, CubeSpline, RationalQuadratic
 from models.networks.denoiser import Denoiser, ResidualMLP, given
-from models.networks.made import MADE
+from models.networks.masked.made import MADE
 from models.networks.mixture import GaussianMixture
 from models.networks.mlp import MLP
-from models.networks.pixelcnn import PixelCNN
+from models.networks.masked.pixelcnn import PixelCNN
 from models.networks.tables import Codes, SemiDiscrete
 from models.networks.unet import UNet
 from models.networks.velocity import PlaceEmbedding, VelocityNet
-from models.objectives.preconditioning import Preconditioning, Velocity
-from models.spec import DataSpec, convolves
+from models.paths.preconditioning import Preconditioning, Velocity
+from models.spec.data_spec import DataSpec, convolves
 
 SLOPE = 0.2  # of LeakyReLU below zero
 VELOCITY = Velocity()

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from models.networks.denoiser import zeroed
-from models.spec import Shape
+from models.spec.data_spec import Shape
 
 
 @final

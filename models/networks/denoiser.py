@@ -1,7 +1,7 @@
 r"""The network of a diffusion: what noise is in x, at a log signal-to-noise ratio lambda, given a condition.
 
 A backbone F sees x and lambda; a preconditioning says what of x it sees and how its answer is read as the noise
-(`models.objectives.preconditioning`). The condition c joins the embedding of lambda.
+(`models.paths.preconditioning`). The condition c joins the embedding of lambda.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import final
 
 from torch import Tensor, nn
 
-from models.networks.waves import WaveEmbedding
-from models.objectives.preconditioning import Preconditioning
-from models.objectives.schedules import Level
-from models.spec import Shape
+from models.networks.embeddings import WaveEmbedding
+from models.paths.preconditioning import Preconditioning
+from models.paths.schedules import Level
+from models.spec.data_spec import Shape
 
 SLOWEST, FASTEST = 0.05, 3.0  # radians a nat of lambda: periods from two nats to more than the whole range
 

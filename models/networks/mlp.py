@@ -9,7 +9,7 @@ from typing import final
 
 from torch import Tensor, nn
 
-from models.spec import Shape
+from models.spec.data_spec import Shape
 
 
 @final

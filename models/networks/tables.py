@@ -12,7 +12,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from models.objectives import transport
+from models.geometry import semidiscrete as transport
 
 MEMORY = 0.98  # of a cell's center: the share of a step's draws that is left a step later
 STRIDE = 4.0  # heights move so much faster than weights do at one learning rate

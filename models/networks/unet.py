@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from models.networks.conv import channels, crop, halvings, norm, pad
 from models.networks.denoiser import zeroed
-from models.spec import Shape
+from models.spec.data_spec import Shape
 
 
 @final

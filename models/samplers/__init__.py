@@ -9,16 +9,16 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from models.continuous import Transport
-from models.denoising import DenoisingOptions
-from models.objectives.schedules import Floats
+from models.flows.continuous import Transport
+from models.samplers.options import DenoisingOptions
+from models.paths.schedules import Floats
 from models.samplers.dpm_solver import DPMSolver
 from models.samplers.heun import LONGEST, Heun
 from models.samplers.linear import LinearSteps, ancestral, corrected, ddim, euler_maruyama, reverse_sde, steadied
 from models.samplers.predictor import Predictor
-from models.samplers.probability_flow import DDIM, FlowDecoder, FlowRungeKutta, FlowSampler
-from models.sampling import Sampler
-from models.solving import DormandPrince, Solver
+from models.samplers.ode import DDIM, FlowDecoder, FlowRungeKutta, FlowSampler
+from models.stepwise.sampling import Sampler
+from models.solvers.ode import DormandPrince, Solver
 
 Map = Callable[[Tensor], Tensor]
 Builder = Callable[[Predictor, Floats, DenoisingOptions], Sampler]  # of levels, noisiest first

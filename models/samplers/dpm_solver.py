@@ -25,9 +25,9 @@ import torch
 from torch import Tensor
 
 from models.noise import Noise
-from models.objectives.schedules import Floats
+from models.paths.schedules import Floats
 from models.samplers.predictor import Denoising, columns, pairs
-from models.sampling import State
+from models.stepwise.sampling import State
 
 
 @final

@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.noise import Noise
-from models.objectives.schedules import Floats
+from models.paths.schedules import Floats
 from models.samplers.linear import ddim
 from models.samplers.predictor import Denoising, columns
-from models.sampling import State
+from models.stepwise.sampling import State
 
 LONGEST = 3.0  # nats of lambda, of a step of the trapezoid
 

@@ -46,9 +46,9 @@ import numpy as np
 from torch import Tensor
 
 from models.noise import Noise
-from models.objectives.schedules import Floats
+from models.paths.schedules import Floats
 from models.samplers.predictor import Denoising, columns, pairs
-from models.sampling import State
+from models.stepwise.sampling import State
 
 LONGEST = 1.5  # nats of lambda, of a step with a frozen score
 

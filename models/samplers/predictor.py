@@ -24,10 +24,10 @@ from torch import Tensor, nn
 
 from models.networks.denoiser import given
 from models.noise import Noise
-from models.objectives.guidance import guided
-from models.objectives.schedules import Floats, Level
-from models.sampling import Sampler, State
-from models.spec import DataSpec
+from models.paths.guidance import guided
+from models.paths.schedules import Floats, Level
+from models.stepwise.sampling import Sampler, State
+from models.spec.data_spec import DataSpec
 
 
 @final

@@ -31,9 +31,9 @@ def up(
     ] = 1,
 ) -> None:
     """Run the service on this machine: Redis, a worker, REST and gRPC, until Ctrl-C."""
-    from service import local
-    from service.logs import TIME
-    from service.supervision import CannotStart
+    from service.local import up as local
+    from service.telemetry.logs import TIME
+    from service.processes.supervision import CannotStart
 
     def say(line: str) -> None:
         err.print(Text.assemble(time.strftime(TIME), " ", ("pushforward", "bold"), " ", line))

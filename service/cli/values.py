@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from models.row_checks import where_not_finite
+from models.spec.row_checks import where_not_finite
 from service.cli.terminal import fail
 
 

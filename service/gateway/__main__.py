@@ -10,7 +10,7 @@ from service.settings import Settings
 def main() -> int:
     """The process; its exit code."""
     if Settings().gateways > 1:
-        from service.gateway import processes  # whose process needs nothing of the doors
+        from service.gateway import cluster as processes  # whose process needs nothing of the doors
 
         return processes.main()
     from service.gateway import process

@@ -1,6 +1,6 @@
 """One gateway process: both doors, REST and gRPC, over Redis.
 
-`python -m service.gateway.process` is one of several that share their ports: `service.gateway.processes` starts them.
+`python -m service.gateway.process` is one of several that share their ports: `service.gateway.cluster` starts them.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ import asyncio
 import logging
 import sys
 
-from service import bootstrap, logs, tracing
-from service.metrics import Sharing
-from service.processes import settle
-from service.serving import loop, serve
+from service.gateway import bootstrap
+from service.telemetry import logs
+from service.telemetry import tracing
+from service.telemetry.registry import Sharing
+from service.processes.spawn import settle
+from service.gateway.serve import loop, serve
 from service.settings import Settings
-from service.telemetry import Telemetry
-from service.watchdog import watched_loop
+from service.telemetry.gateway import Telemetry
+from service.processes.watchdog import watched_loop
 
 
 async def run(settings: Settings, *, shared: bool) -> None:

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, final
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from service.application import Application
-from service.domain import State
-from service.errors import ServiceError, Unavailable, names, naming
+from service.application.application import Application
+from service.domain.records import State
+from service.domain.errors import ServiceError, Unavailable, names, naming
 from service.rpc import convert, reflection
 from service.rpc.calls import Calls, Context
 from service.rpc.pb import pushforward_pb2 as pb
 from service.rpc.pb import pushforward_pb2_grpc as pb_grpc
 from service.settings import Settings
-from service.telemetry import Telemetry
-from service.watching import heed
+from service.telemetry.gateway import Telemetry
+from service.application.following import heed
 
 if TYPE_CHECKING:
-    from service.spans import DoorTracing
+    from service.telemetry.spans import DoorTracing
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Pushforward"].full_name
 LOOK_S = 1.0  # between two looks at whether the service is ready

@@ -9,11 +9,11 @@ from celery.bin.celery import celery
 from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging
 
-from service import logs
-from service.domain import KINDS
-from service.supervision import CannotStart
-from service.tracing import CannotTrace
-from service.worker.app import slots
+from service.telemetry import logs
+from service.domain.records import KINDS
+from service.processes.supervision import CannotStart
+from service.telemetry.tracing import CannotTrace
+from service.worker.celery_app import slots
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
@@ -29,7 +29,7 @@ if __name__ == "__main__":
     try:
         code = celery.main(
             [
-                *("--app", "service.worker.app", "--quiet"),
+                *("--app", "service.worker.celery_app", "--quiet"),
                 "worker",
                 *("--pool", "threads", "--concurrency", str(slots.total), "--queues", ",".join(KINDS)),
                 *("--loglevel", "INFO", "--without-gossip", "--without-mingle"),

@@ -20,8 +20,8 @@ assert capabilities(FAMILIES["gaussian"]) == ("sample", "likelihood")
 
 import torch
 from models.noise import Noise
-from models.sampling import sample, untold
-from models.train import fresh, load_data, train
+from models.stepwise.sampling import sample, untold
+from models.training.loop import fresh, load_data, train
 for source, kind in (("two_moons", "exact"), ("digits", "lower_bound")):
     run = Run.model_validate({"family": {"family": "gaussian"}, "data": {"source": source}, "budget": {"steps": 30}})
     data = load_data(run, Path())

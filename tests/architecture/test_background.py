@@ -1,4 +1,4 @@
-"""No task and no thread without a supervisor: all begin in `service/background.py`."""
+"""No task and no thread without a supervisor: all begin in `service/processes/background.py`."""
 
 import ast
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ def begun(tree: ast.AST) -> Iterator[tuple[int, str]]:
     ours = {
         name.asname or name.name
         for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module == "service.background"
+        if isinstance(node, ast.ImportFrom) and node.module == "service.processes.background"
         for name in node.names
     }
     for node in ast.walk(tree):

@@ -26,12 +26,12 @@ print(json.dumps({"modules": sorted(sys.modules), "seconds": time.perf_counter()
     ("module", "absent"),
     [
         ("service.gateway.process", HEAVY + LATER),
-        ("service.gateway.processes", (*HEAVY, *LATER, "fastapi", "grpc", "redis")),
+        ("service.gateway.cluster", (*HEAVY, *LATER, "fastapi", "grpc", "redis")),
         ("service.rpc.server", HEAVY + LATER),
         ("service.cli.app", HEAVY),
-        ("service.application", HEAVY + LATER),
+        ("service.application.application", HEAVY + LATER),
         ("models.presets", HEAVY),
-        ("service.worker.child", ("sklearn", "scipy", "pandas")),
+        ("service.runner.child", ("sklearn", "scipy", "pandas")),
     ],
 )
 def test_a_process_starts_without_what_it_does_not_need(module: str, absent: tuple[str, ...]) -> None:

@@ -37,9 +37,9 @@ def test_each_change_is_one_that_matters() -> None:
 
 
 def test_a_module_is_tried_by_its_mirror_and_the_few_that_import_it() -> None:
-    found = suite_of("models/objectives/games.py", ROOT)
-    assert found[0] == "tests/models/objectives/test_games.py"
-    assert suite_of("service/worker/group.py", ROOT)[:3] == list(ENGINE)
+    found = suite_of("models/adversarial/games.py", ROOT)
+    assert found[0] == "tests/models/adversarial/test_games.py"
+    assert suite_of("service/engine/group.py", ROOT)[:3] == list(ENGINE)
     assert all(suite_of(module, ROOT) for module in MODULES)
 
 

@@ -16,8 +16,8 @@ import httpx
 import pytest
 import yaml
 
-from service import redis_server
-from service.local import free_port, free_ports
+from service.local import redis_server
+from service.local.up import free_port, free_ports
 from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 from models.families.vae import VAE
 from models.family import Decodes, Family, capabilities
-from models.spec import DataSpec
-from service.adapters.disk_files import DiskFiles
-from service.adapters.memory import MemoryJobs
-from service.application import Application
-from service.domain import Card, Kind, Op, Worker
-from service.errors import NotFound, Unavailable
-from service.ports import Asks
+from models.spec.data_spec import DataSpec
+from service.stores.disk_files import DiskFiles
+from service.jobs.memory_record import MemoryJobs
+from service.application.application import Application
+from service.domain.records import Card, Kind, Op, Worker
+from service.domain.errors import NotFound, Unavailable
+from service.domain.ports import Asks
 from service.settings import Settings
 
 MOONS = VAE.model_validate({"latent": 2, "width": 8, "depth": 1, "likelihood": {"likelihood": "gaussian"}})

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.data import TwoMoons
-from service.domain import Preview, Question, Reply, Timing
-from service.errors import Failed
-from service.serving import loop, serve
+from service.domain.records import Preview, Question, Reply, Timing
+from service.domain.errors import Failed
+from service.gateway.serve import loop, serve
 from service.settings import Settings
-from service.telemetry import Telemetry
+from service.telemetry.gateway import Telemetry
 from tests.doors.fakes import MOONS, application, card
 
 

@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.conditions import Labels, Vector
+from models.spec.conditions import Labels, Vector
 from models.data import Digits, TwoMoons
 from models.families.diffusion import Diffusion
 from models.families.vae import VAE
 from models.family import Family
 from models.networks import Nets
 from models.noise import Noise
-from models.sampling import State
-from models.spec import DataSpec
-from service.domain import Card, Op, Preview, Question, Reply, Timing
-from service.errors import TimedOut
-from service.worker.answering import Way, way
+from models.stepwise.sampling import State
+from models.spec.data_spec import DataSpec
+from service.domain.records import Card, Op, Preview, Question, Reply, Timing
+from service.domain.errors import TimedOut
+from service.engine.programs import Way, way
 from tests.doors.fakes import MOONS, card
 from tests.doors.shifted import Shifted
 

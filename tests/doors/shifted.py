@@ -26,9 +26,9 @@ from models.family import (
 )
 from models.networks import Nets
 from models.noise import Noise
-from models.sampling import OneStep, Sampler
-from models.spec import DataSpec, Shape
-from models.walking import OneCall, Walk
+from models.stepwise.sampling import OneStep, Sampler
+from models.spec.data_spec import DataSpec, Shape
+from models.stepwise.mapping import OneCall, Walk
 
 NOTE = "Nothing of it is trained."
 

@@ -14,8 +14,8 @@ import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from grpc_status import rpc_status
 
-from service.errors import RemedyName
-from service.gateway.problems import REMEDIES as REST_WORDS
+from service.domain.errors import RemedyName
+from service.http.problems import REMEDIES as REST_WORDS
 from service.rpc.pb import pushforward_pb2 as pb
 from service.rpc.status import REMEDIES as GRPC_WORDS
 from tests.doors.conftest import Doors

@@ -11,9 +11,9 @@ import httpx
 import numpy as np
 import pytest
 
-from service.adapters.disk_files import PIECE_BYTES, file_name
-from service.adapters.memory import MemoryJobs
-from service.domain import Fault
+from service.stores.disk_files import PIECE_BYTES, file_name
+from service.jobs.memory_record import MemoryJobs
+from service.domain.records import Fault
 from service.rpc.pb import pushforward_pb2 as pb
 from tests.doors.conftest import Doors
 from tests.doors.fakes import Wakeups

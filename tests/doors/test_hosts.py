@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from service.gateway.hosts import Hosts, is_local
+from service.http.hosts import Hosts, is_local
 from service.settings import Settings
 from tests.doors.conftest import Doors
 

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.spec import DataSpec
-from service import npy
-from service.errors import NotAcceptable
-from service.gateway import media, pictures
+from models.spec.data_spec import DataSpec
+from service.formats import npy
+from service.domain.errors import NotAcceptable
+from service.rest import media
+from service.formats import png as pictures
 from service.rpc.pb import pushforward_pb2 as pb
 from tests.doors.conftest import Doors
 from tests.doors.in_process import InProcessAsks

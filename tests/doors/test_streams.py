@@ -12,9 +12,9 @@ import numpy as np
 import orjson
 import pytest
 
-from service import streaming
-from service.domain import Question, Reply
-from service.errors import Failed
+from service.application import streaming
+from service.domain.records import Question, Reply
+from service.domain.errors import Failed
 from service.rpc.pb import pushforward_pb2 as pb
 from tests.doors.conftest import Doors
 from tests.doors.in_process import InProcessAsks

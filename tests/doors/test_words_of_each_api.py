@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from service.errors import Invalid, Remedy, RemedyName, names, naming
-from service.gateway import problems
+from service.domain.errors import Invalid, Remedy, RemedyName, names, naming
+from service.http import problems
 from service.rpc import status
 from service.rpc.pb import pushforward_pb2 as pb
 from tests.doors.conftest import Doors

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.local import Place, free_ports, is_ready
+from service.local.up import Place, free_ports, is_ready
 
 ROOT = Path(__file__).parents[2]
 

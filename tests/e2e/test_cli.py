@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 
 from service.cli.app import app
 from service.client import Client
-from service.local import free_port
+from service.local.up import free_port
 from tests.e2e.running import ROOT, Up
 
 MOONS = [

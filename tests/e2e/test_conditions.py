@@ -16,7 +16,7 @@ from models.families import FAMILIES
 from models.family import Conditions
 from service.cli.app import app
 from service.client import Client, Refused
-from service.domain import Op
+from service.domain.records import Op
 from service.rpc.pb import pushforward_pb2_grpc as pb_grpc
 from tests.e2e.running import ROOT, Up
 from tests.e2e.test_every_family import OPS, field_of, over_grpc, small, stub

@@ -13,7 +13,7 @@ from PIL import Image
 from models.data import Digits, Toy, TwoMoons, UnitCube
 from models.families import FAMILIES
 from service.client import Client, Refused
-from service.domain import Op
+from service.domain.records import Op
 from service.rpc.pb import pushforward_pb2 as pb
 from service.rpc.pb import pushforward_pb2_grpc as pb_grpc
 from tests.e2e.running import ROOT, Up

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from service.client import Client
-from service.local import is_ready
+from service.local.up import is_ready
 from tests.e2e.running import ROOT, Up, start_up, stop_up
 
 PAUSE_S = 5.0  # of Redis

@@ -13,12 +13,12 @@ from typing import Any
 import psutil
 import redis
 
-from service import redis_server
-from service.adapters.disk_models import read_versions
-from service.adapters.redis_jobs import RedisJobs
-from service.domain import Job, State
-from service.errors import Unavailable
-from service.ports import NewJob
+from service.local import redis_server
+from service.stores.disk_models import read_versions
+from service.jobs.redis_record import RedisJobs
+from service.domain.records import Job, State
+from service.domain.errors import Unavailable
+from service.domain.ports import NewJob
 from service.settings import Settings
 
 FINAL_S = 90.0

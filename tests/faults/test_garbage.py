@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 import redis
 
-from service.adapters.ask_streams import GONE, WORKERS, stream_of
-from service.adapters.celery_wakeups import CeleryWakeups
-from service.adapters.redis_asks import RedisAsks
-from service.adapters.redis_jobs import RedisJobs, RedisRuns
-from service.adapters.redis_workers import IDS, beat_key
-from service.domain import State
-from service.errors import NotFound, Unavailable
-from service.wire import Asked, Frame, encode_frame
+from service.dispatch.keys import GONE, WORKERS, stream_of
+from service.jobs.celery_wakeups import CeleryWakeups
+from service.dispatch.dispatcher import RedisAsks
+from service.jobs.redis_record import RedisJobs, RedisRuns
+from service.dispatch.workers import IDS, beat_key
+from service.domain.records import State
+from service.domain.errors import NotFound, Unavailable
+from service.dispatch.frames import Asked, Frame, encode_frame
 from tests.faults.place import Place
 from tests.faults.test_links import ONE, until_alive, until_answered, until_reached, worker
-from tests.service.worker.models_on_disk import put_model
+from tests.service.models_on_disk import put_model
 
 NO_MESSAGES = (
     b"x",

@@ -9,15 +9,15 @@ import threading
 import pytest
 
 from service import healthcheck
-from service.adapters.redis_asks import RedisAsks
-from service.background import EX_SOFTWARE
-from service.domain import Question
-from service.errors import Unavailable
-from service.wire import Frame, decode_frame
+from service.dispatch.dispatcher import RedisAsks
+from service.processes.background import EX_SOFTWARE
+from service.domain.records import Question
+from service.domain.errors import Unavailable
+from service.dispatch.frames import Frame, decode_frame
 from service.worker import inference as inference_module
 from tests.faults.place import Place
 from tests.faults.test_links import ONE, until_alive, until_reached, worker
-from tests.service.worker.models_on_disk import MOONS, put_model
+from tests.service.models_on_disk import MOONS, put_model
 
 
 async def test_a_thread_that_hangs_is_seen_by_the_gateway_and_the_health_check(

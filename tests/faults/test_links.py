@@ -9,15 +9,15 @@ from time import monotonic
 
 import pytest
 
-from service.adapters.redis_asks import RedisAsks
-from service.adapters.redis_workers import RedisWorkers
-from service.domain import Question
-from service.errors import TimedOut, Unavailable
+from service.dispatch.dispatcher import RedisAsks
+from service.dispatch.workers import RedisWorkers
+from service.domain.records import Question
+from service.domain.errors import TimedOut, Unavailable
 from service.settings import Settings
 from service.worker.inference import Inference
 from tests.faults.place import Place
 from tests.faults.proxy import Connection, Proxy, proxied
-from tests.service.worker.models_on_disk import MOONS, put_model
+from tests.service.models_on_disk import MOONS, put_model
 
 ONE = Question(MOONS, "sample", 1, 1)
 SOON_S = 8.0  # a bound for a test that fails, not a measurement
@@ -131,7 +131,7 @@ async def test_after_a_pause_of_redis_questions_are_answered(
     """The last is longer than every time limit: of a connection, of a beat, of questions that wait."""
     for module in ("redis_link", "redis_pipe", "redis_client"):
         monkeypatch.setattr(f"service.adapters.{module}.COMMAND_S", 0.5)
-    monkeypatch.setattr("service.adapters.redis_asks.OUTAGE_S", 1.0)
+    monkeypatch.setattr("service.dispatch.dispatcher.OUTAGE_S", 1.0)
     put_model(place.settings.store)
     settings = place.settings.model_copy(update={"beat_s": 0.2, "device": "cpu"})
     asks = RedisAsks(settings)

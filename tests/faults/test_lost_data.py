@@ -5,12 +5,12 @@ import shutil
 
 import redis
 
-from service.adapters.redis_asks import RedisAsks
-from service.adapters.redis_jobs import RedisJobs
-from service.domain import State
+from service.dispatch.dispatcher import RedisAsks
+from service.jobs.redis_record import RedisJobs
+from service.domain.records import State
 from tests.faults.place import Place
 from tests.faults.test_links import ONE, until_alive, until_answered, worker
-from tests.service.worker.models_on_disk import put_model
+from tests.service.models_on_disk import put_model
 
 
 async def until_known(place: Place, job_id: str) -> None:

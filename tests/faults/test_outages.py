@@ -2,8 +2,8 @@
 
 import signal
 
-from service.adapters.celery_wakeups import CeleryWakeups
-from service.domain import State
+from service.jobs.celery_wakeups import CeleryWakeups
+from service.domain.records import State
 from tests.faults.place import Place, trainings_of
 
 

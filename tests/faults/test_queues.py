@@ -1,10 +1,10 @@
 """Slots of each kind, with a real Celery worker."""
 
-from service.adapters.celery_wakeups import CeleryWakeups
-from service.adapters.redis_jobs import RedisJobs
-from service.domain import Sampling, State
-from service.ports import NewJob
-from tests.service.worker.models_on_disk import MOONS, put_model
+from service.jobs.celery_wakeups import CeleryWakeups
+from service.jobs.redis_record import RedisJobs
+from service.domain.records import Sampling, State
+from service.domain.ports import NewJob
+from tests.service.models_on_disk import MOONS, put_model
 
 from .place import Place
 

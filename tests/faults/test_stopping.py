@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from service.domain import State
+from service.domain.records import State
 from service.worker import inference as inference_module
 from service.worker.inference import Inference
 from tests.faults.place import Place
@@ -20,7 +20,7 @@ async def test_a_thread_told_to_stop_while_redis_is_away_says_so_once(
     place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, away: str
 ) -> None:
     monkeypatch.setattr(inference_module, "LEAVE_S", 3.0)
-    monkeypatch.setattr("service.adapters.redis_client.COMMAND_S", 0.3)
+    monkeypatch.setattr("service.stores.redis_client.COMMAND_S", 0.3)
     settings = place.settings.model_copy(update={"beat_s": 0.1, "device": "cpu"})
     thread = Inference(settings)
     thread.start()

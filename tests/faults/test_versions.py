@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 import redis
 
-from service.adapters.ask_streams import GROUP, WORKERS, stream_of
-from service.adapters.redis_asks import RedisAsks
-from service.adapters.redis_workers import IDS, beat_key
-from service.domain import PROTOCOL, Worker
-from service.errors import Unavailable
-from service.wire import Answered, Asked, Frame, Replies, decode_frame, decode_replies, encode_frame, encode_replies
+from service.dispatch.keys import GROUP, WORKERS, stream_of
+from service.dispatch.dispatcher import RedisAsks
+from service.dispatch.workers import IDS, beat_key
+from service.domain.records import PROTOCOL, Worker
+from service.domain.errors import Unavailable
+from service.dispatch.frames import Answered, Asked, Frame, Replies, decode_frame, decode_replies, encode_frame, encode_replies
 from tests.faults.place import Place
 from tests.faults.test_links import ONE, until_alive, until_answered, worker
-from tests.service.worker.models_on_disk import put_model
+from tests.service.models_on_disk import put_model
 
 
 def of_version(data: bytes, version: int) -> bytes:

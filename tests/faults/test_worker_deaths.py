@@ -8,16 +8,16 @@ import numpy as np
 import redis
 import torch
 
-from service.adapters.ask_streams import WORKERS
-from service.adapters.redis_asks import RedisAsks
-from service.adapters.redis_workers import RedisWorkers
-from service.domain import Question, Reply
-from service.errors import Overloaded, TimedOut
+from service.dispatch.keys import WORKERS
+from service.dispatch.dispatcher import RedisAsks
+from service.dispatch.workers import RedisWorkers
+from service.domain.records import Question, Reply
+from service.domain.errors import Overloaded, TimedOut
 from service.settings import Settings
-from service.worker.engine import Engine, Ticket
-from service.worker.residency import Residency
+from service.engine.engine import Engine, Ticket
+from service.engine.model_cache import Residency
 from tests.faults.place import Place
-from tests.service.worker.models_on_disk import MOONS, STEPS, put_model, put_steps
+from tests.service.models_on_disk import MOONS, STEPS, put_model, put_steps
 
 X = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
 N = 300

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.run import Run
-from models.train import State, TrainingData, fresh, load_data, train
+from models.training.loop import State, TrainingData, fresh, load_data, train
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -22,11 +22,11 @@ from models.families.vae import VAE, ImportanceOptions
 from models.family import Options, Samples, Scores
 from models.networks import Nets
 from models.noise import Noise
-from models.objectives.dequantization import dequantize, level_log_volume
-from models.objectives.likelihoods import AnyLeveled, AnyLikelihood, Bernoulli, Gaussian, Likelihood
-from models.objectives.univariate import Affine, Spline
-from models.sampling import sample
-from models.spec import DataSpec
+from models.flows.dequantization import dequantize, level_log_volume
+from models.likelihoods import AnyLeveled, AnyLikelihood, Bernoulli, Gaussian, Likelihood
+from models.flows.univariate import Affine, Spline
+from models.stepwise.sampling import sample
+from models.spec.data_spec import DataSpec
 
 BITS = DataSpec(shape=(3,), low=0, high=1, levels=2, shift=(0.5,), scale=(0.5,))
 TRITS = DataSpec(shape=(2,), low=-1, high=3, levels=3, shift=(1.0,), scale=(2.0,))

@@ -18,11 +18,11 @@ from models.families.vae import VAE, ImportanceOptions
 from models.family import Family, Scores
 from models.networks import Nets
 from models.noise import Noise
-from models.objectives.likelihoods import Gaussian
+from models.likelihoods import Gaussian
 from models.run import Run
-from models.scoring import score
-from models.spec import DataSpec
-from models.train import fresh, load_data, train
+from models.stepwise.scoring import score
+from models.spec.data_spec import DataSpec
+from models.training.loop import fresh, load_data, train
 
 SEEDS = 250
 CASES: list[tuple[str, str, dict[str, Any], Mapping[str, Any]]] = [

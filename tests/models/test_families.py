@@ -15,19 +15,19 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from models.checkpoint import latest_state, load_model, save_model, save_state
-from models.curve import keeps_best
+from models.training.checkpoint import latest_state, load_model, save_model, save_state
+from models.training.curve import keeps_best
 from models.errors import InvalidData
-from models.evaluation import evaluate
+from models.evaluation.held_out import evaluate
 from models.families import FAMILIES
 from models.family import Conditions, Decodes, Encodes, Options, Samples, Scores, capabilities
-from models.interpolate import reconstruct
+from models.geometry.interpolation import reconstruct
 from models.noise import Noise
 from models.run import Run
-from models.sampling import Sampler, sample
-from models.spec import DataSpec
-from models.train import State, TrainingData, batches, conditions, fresh, load_data, train
-from models.walking import ThereAndBack, Walk, walk
+from models.stepwise.sampling import Sampler, sample
+from models.spec.data_spec import DataSpec
+from models.training.loop import State, TrainingData, batches, conditions, fresh, load_data, train
+from models.stepwise.mapping import ThereAndBack, Walk, walk
 
 CPU = torch.device("cpu")
 SMALL = {

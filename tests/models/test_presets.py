@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.presets import PRESETS
-from models.train import fresh, load_data, train
+from models.training.loop import fresh, load_data, train
 
 STEPS = 2
 DATA_ROOT_FREE = [name for name, preset in PRESETS.items() if preset.run.data.source != "idx"]

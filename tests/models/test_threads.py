@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.checkpoint import latest_state, save_state
+from models.training.checkpoint import latest_state, save_state
 from models.run import Run
-from models.train import State, TrainingData, fresh, load_data, train
+from models.training.loop import State, TrainingData, fresh, load_data, train
 
 CPU = torch.device("cpu")
 RUN = Run.model_validate({

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from service.client import Client, Refused, Torn, Unreachable
-from service.local import free_port
+from service.local.up import free_port
 
 
 def test_a_refusal_tells_each_fault_once() -> None:

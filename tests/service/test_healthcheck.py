@@ -3,8 +3,8 @@
 import pytest
 
 from service import healthcheck
-from service.adapters.redis_workers import Beats, new_worker_id
-from service.domain import Worker
+from service.dispatch.workers import Beats, new_worker_id
+from service.domain.records import Worker
 from service.settings import Settings
 
 

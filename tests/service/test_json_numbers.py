@@ -4,9 +4,9 @@ from math import inf, isnan, nan
 
 from google.protobuf import json_format
 
-from models.card import Curve
-from models.spec import DataSpec
-from service.domain import Card
+from models.storage.card import Curve
+from models.spec.data_spec import DataSpec
+from service.domain.records import Card
 from service.rpc import convert
 
 CURVE = Curve(name="nll_nats_exact", rows=9, steps=(10, 20), values=(nan, 1.5), best_step=20)

@@ -10,9 +10,9 @@ from models.families.ae import AE
 from models.family import Batch, Options, capabilities
 from models.networks import Nets
 from models.noise import Noise
-from models.objectives.code_densities import GaussianDensity, MixtureDensity
-from models.sampling import sample, untold
-from models.spec import DataSpec
+from models.latents.code_densities import GaussianDensity, MixtureDensity
+from models.stepwise.sampling import sample, untold
+from models.spec.data_spec import DataSpec
 
 D, Z, N = 5, 2, 400
 SPACE = DataSpec(shape=(D,))

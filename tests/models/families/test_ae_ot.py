@@ -8,17 +8,17 @@ import torch
 
 from models.data import EightGaussians
 from models.errors import InvalidData
-from models.evaluation import evaluate
+from models.evaluation.held_out import evaluate
 from models.families.ae_ot import AEOT, semi_discrete
 from models.family import Batch, capabilities
-from models.metrics import Modes, modes
+from models.evaluation.sample_metrics import Modes, modes
 from models.networks import Nets
 from models.noise import Noise
-from models.objectives.transport import cells
+from models.geometry.semidiscrete import cells
 from models.run import Run
-from models.sampling import sample
-from models.spec import DataSpec
-from models.train import State, TrainingData, fresh, load_data, train
+from models.stepwise.sampling import sample
+from models.spec.data_spec import DataSpec
+from models.training.loop import State, TrainingData, fresh, load_data, train
 
 PLANE = DataSpec(shape=(2,), n_rows=50)
 TINY = AEOT(latent=2, width=16, draws=64)
@@ -96,7 +96,7 @@ def test_the_mass_of_cells_is_estimated_within_a_budget(monkeypatch: pytest.Monk
         seen.append(len(x) * len(y))
         return cells(x, y, h)
 
-    monkeypatch.setattr("models.objectives.transport.cells", counted)
+    monkeypatch.setattr("models.geometry.semidiscrete.cells", counted)
     monkeypatch.setattr("models.families.ae_ot.PAIRS", 1000 * 2000)
     monkeypatch.setattr("models.families.ae_ot.PAIRS_AT_ONCE", 200 * 2000)
     assert TINY.diagnose(nets, x, x[:, :0], noise)["cell_mass_error"] == pytest.approx(exact, rel=0.2)

@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.conditions import Labels
+from models.spec.conditions import Labels
 from models.errors import InvalidData
 from models.families.autoregressive import Autoregressive, Made, Network, PixelCNN
 from models.family import Batch, Options, capabilities
 from models.networks import Nets
 from models.noise import Noise
-from models.objectives.likelihoods import Categorical, DiscretizedLogistic
-from models.sampling import sample
-from models.spec import DataSpec
+from models.likelihoods import Categorical, DiscretizedLogistic
+from models.stepwise.sampling import sample
+from models.spec.data_spec import DataSpec
 
 GRAY = DataSpec(shape=(1, 2, 3), low=0, high=1, levels=2, shift=(0.5,), scale=(0.5,))
 COLOR = DataSpec(shape=(3, 1, 2), low=0, high=1, levels=2, shift=(0.5,), scale=(0.5,))

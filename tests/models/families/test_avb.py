@@ -11,9 +11,9 @@ from models.families.avb import AVB, LOGISTIC, ProposalOptions
 from models.family import Batch, Loss
 from models.networks import Nets
 from models.noise import Noise
-from models.objectives.gaussians import Diagonal, kl_to_prior_nats, standard_log_prob
-from models.sampling import untold
-from models.spec import DataSpec
+from models.distributions.gaussians import Diagonal, kl_to_prior_nats, standard_log_prob
+from models.stepwise.sampling import untold
+from models.spec.data_spec import DataSpec
 
 PLANE = DataSpec(shape=(2,))
 FAMILY = AVB(latent=1, noise=1, depth=0)

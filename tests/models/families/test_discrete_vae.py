@@ -10,10 +10,10 @@ from models.families.discrete_vae import DiscreteVAE, HardCodeOptions
 from models.family import Batch, capabilities
 from models.networks import Nets
 from models.noise import Noise
-from models.objectives.discrete_estimators import AnyEstimator, GumbelSoftmax, Reinforce, StraightThrough
-from models.objectives.gumbel import relaxed_codes
-from models.sampling import sample, untold
-from models.spec import DataSpec
+from models.variational.discrete_gradients import AnyEstimator, GumbelSoftmax, Reinforce, StraightThrough
+from models.distributions.categorical import relaxed_codes
+from models.stepwise.sampling import sample, untold
+from models.spec.data_spec import DataSpec
 
 N, K = 2, 3
 LINE = DataSpec(shape=(2,))

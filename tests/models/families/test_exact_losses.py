@@ -27,19 +27,19 @@ from models.families.vae import VAE
 from models.families.wae import WAE
 from models.family import Batch, Family, Loss
 from models.networks import Codes, Nets, Scalar
-from models.objectives.bounds import ELBO, IWAE
-from models.objectives.code_densities import GaussianDensity
-from models.objectives.code_priors import MixtureCodes
-from models.objectives.dequantization import Uniform, Variational
-from models.objectives.discrete_estimators import GumbelSoftmax, Reinforce, StraightThrough
-from models.objectives.games import NonSaturating, Wasserstein
-from models.objectives.integrands import ProductPeak
-from models.objectives.kernels import IMQ, Distance
-from models.objectives.likelihoods import Bernoulli
-from models.objectives.penalties import MMD, Adversarial, Sliced
-from models.objectives.posteriors import FlowPosterior
-from models.objectives.priors import FlowPrior
-from models.spec import DataSpec
+from models.variational.bounds import ELBO, IWAE
+from models.latents.code_densities import GaussianDensity
+from models.latents.sampled_priors import MixtureCodes
+from models.flows.dequantization import Uniform, Variational
+from models.variational.discrete_gradients import GumbelSoftmax, Reinforce, StraightThrough
+from models.adversarial.games import NonSaturating, Wasserstein
+from models.data.integrands import ProductPeak
+from models.adversarial.kernels import IMQ, Distance
+from models.likelihoods import Bernoulli
+from models.adversarial.penalties import MMD, Adversarial, Sliced
+from models.latents.posteriors import FlowPosterior
+from models.latents.priors import FlowPrior
+from models.spec.data_spec import DataSpec
 
 Numbers = NDArray[np.float64]
 Formula = Callable[..., float]

@@ -12,9 +12,9 @@ from models.families.flow_matching import FlowMatching
 from models.families.gan import GAN
 from models.family import Batch
 from models.networks import Nets
-from models.objectives.games import NonSaturating, Wasserstein
-from models.sampling import untold
-from models.spec import DataSpec
+from models.adversarial.games import NonSaturating, Wasserstein
+from models.stepwise.sampling import untold
+from models.spec.data_spec import DataSpec
 
 LINE = DataSpec(shape=(1,), shift=(2.0,), scale=(3.0,))
 U = [-1.0, 0.5, 2.0]  # the data, network units

@@ -10,9 +10,9 @@ from models.families.gan import GAN
 from models.family import Batch, Loss, Options, capabilities
 from models.networks import Nets
 from models.noise import Noise
-from models.objectives.games import AnyGame, NonSaturating, Wasserstein
-from models.sampling import sample, untold
-from models.spec import DataSpec
+from models.adversarial.games import AnyGame, NonSaturating, Wasserstein
+from models.stepwise.sampling import sample, untold
+from models.spec.data_spec import DataSpec
 
 PLANE = DataSpec(shape=(2,), shift=(0.5, 0.25), scale=(0.87, 0.5))
 GRAY = DataSpec(shape=(1, 8, 8), low=0, high=16, levels=17, shift=(8.0,), scale=(8.0,))

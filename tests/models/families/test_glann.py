@@ -12,10 +12,10 @@ from models.family import Batch, capabilities
 from models.networks import Nets
 from models.noise import Noise
 from models.run import Run
-from models.sampling import sample
-from models.spec import DataSpec
-from models.train import fresh, load_data, train
-from models.walking import walk
+from models.stepwise.sampling import sample
+from models.spec.data_spec import DataSpec
+from models.training.loop import fresh, load_data, train
+from models.stepwise.mapping import walk
 
 PLANE = DataSpec(shape=(2,), n_rows=50)
 TINY = GLANN(latent=2, width=16, mapping_width=16, draws=64)

@@ -12,9 +12,9 @@ from models.families.vae import VAE, ImportanceOptions
 from models.family import Batch
 from models.networks import Nets
 from models.noise import Noise
-from models.objectives.likelihoods import Bernoulli, Gaussian
-from models.sampling import sample, untold
-from models.spec import DataSpec
+from models.likelihoods import Bernoulli, Gaussian
+from models.stepwise.sampling import sample, untold
+from models.spec.data_spec import DataSpec
 
 PLANE = DataSpec(shape=(2,))
 LINEAR = VAE(latent=1, depth=0, likelihood=Gaussian())

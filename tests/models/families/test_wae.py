@@ -9,13 +9,13 @@ from torch import Tensor
 
 from models.families.wae import WAE
 from models.family import Batch, capabilities
-from models.interpolate import reconstruct
+from models.geometry.interpolation import reconstruct
 from models.networks import Nets
 from models.noise import Noise
-from models.objectives.code_priors import RingCodes
-from models.objectives.penalties import Adversarial, Sliced
-from models.sampling import sample, untold
-from models.spec import DataSpec
+from models.latents.sampled_priors import RingCodes
+from models.adversarial.penalties import Adversarial, Sliced
+from models.stepwise.sampling import sample, untold
+from models.spec.data_spec import DataSpec
 
 LINE = DataSpec(shape=(1,))
 LINEAR = WAE(latent=1, depth=0, weight=3.0)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from models.networks import CHANNELS, UNITS, Nets, decoder, encoder
-from models.spec import DataSpec
+from models.spec.data_spec import DataSpec
 
 
 @pytest.mark.parametrize("shape", [(1, 5, 5), (1, 8, 8), (3, 17, 12), (1, 28, 28), (3, 32, 32), (1, 5, 32)])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from models.networks import denoiser
-from models.spec import DataSpec
+from models.spec.data_spec import DataSpec
 
 SPECS = [DataSpec(shape=(2,)), DataSpec(shape=(1, 8, 8)), DataSpec(shape=(3, 7, 12)), DataSpec(shape=(1, 32, 32))]
 

@@ -4,7 +4,7 @@ import torch
 
 from models.networks import Codes, SemiDiscrete
 from models.networks.tables import MEMORY, in_ball
-from models.objectives.transport import cells
+from models.geometry.semidiscrete import cells
 
 
 def push(n: int = 30) -> SemiDiscrete:

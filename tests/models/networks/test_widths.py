@@ -6,7 +6,7 @@ from models.families.diffusion import Diffusion
 from models.families.flow_matching import FlowMatching
 from models.families.gan import GAN
 from models.networks import width_for
-from models.spec import DataSpec
+from models.spec.data_spec import DataSpec
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from models.noise import Noise
-from models.objectives.schedules import Level
+from models.paths.schedules import Level
 from models.samplers.predictor import Predictor
-from models.sampling import Sampler, State, untold
-from models.spec import DataSpec
+from models.stepwise.sampling import Sampler, State, untold
+from models.spec.data_spec import DataSpec
 
 LINE = DataSpec(shape=(1,))
 MEAN, VARIANCE = 0.8, 0.25

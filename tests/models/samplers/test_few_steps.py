@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from models.denoising import DEFAULTS, DenoisingOptions
+from models.samplers.options import DEFAULTS, DenoisingOptions
 from models.families.diffusion import Diffusion
 from models.networks import Nets
 from models.noise import Noise
 from models.samplers import LinearSteps
-from models.sampling import sample
+from models.stepwise.sampling import sample
 from tests.models.samplers.gaussians import LINE, GaussianNoise, affine, begin
 
 SCHEDULES = ["cosine", "linear", "ou", "edm"]

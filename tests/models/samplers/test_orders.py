@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from models.objectives.schedules import Floats, Level
+from models.paths.schedules import Floats, Level
 from models.samplers import DPMSolver, FlowSampler, Heun, LinearSteps, ddim
 from models.samplers.dpm_solver import dpm_solver
-from models.samplers.probability_flow import DDIM, LONGEST, FlowRungeKutta
-from models.sampling import Sampler
+from models.samplers.ode import DDIM, LONGEST, FlowRungeKutta
+from models.stepwise.sampling import Sampler
 from tests.models.samplers.gaussians import MEAN, VARIANCE, affine, predictor
 
 START, END = -8.0, 14.0

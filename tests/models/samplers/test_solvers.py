@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.noise import Noise
-from models.objectives.schedules import Floats, Karras
+from models.paths.schedules import Floats, Karras
 from models.samplers.dpm_solver import DPMSolver
 from models.samplers.heun import Heun
 from models.samplers.linear import LinearSteps, ddim

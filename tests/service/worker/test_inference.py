@@ -7,11 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from service.adapters.redis_asks import RedisAsks
-from service.adapters.redis_workers import RedisWorkers
-from service.domain import Question
+from service.dispatch.dispatcher import RedisAsks
+from service.dispatch.workers import RedisWorkers
+from service.domain.records import Question
 from service.settings import Settings
-from tests.service.worker.models_on_disk import MOONS, put_model
+from tests.service.models_on_disk import MOONS, put_model
 
 
 async def test_a_celery_worker_answers_and_leaves_on_sigterm(redis_url: str, tmp_path: Path):

@@ -1,0 +1,1 @@
+"""How far two distributions are apart, by their draws: games, penalties, kernels."""

@@ -1,0 +1,106 @@
+r"""D(Q, P): how far codes z_1..z_n ~ Q are from draws z'_1..z'_n of the prior P.
+
+    mmd:          1/(n (n-1)) sum_{i != j} [k(z_i, z_j) + k(z'_i, z'_j)] - 2/n^2 sum_{i, j} k(z_i, z'_j)
+    sliced:       E_theta W_2^2(theta^T Q, theta^T P), theta uniform on the sphere; in one dimension, sort and subtract
+    adversarial:  what the encoder loses in a game against a critic of codes (`models.adversarial.games`), P being real
+
+The first is an unbiased estimate of the squared maximum mean discrepancy and so may be negative; the second is positive
+even where Q = P, by an amount that falls with n. The third has a critic, trained first in each step: the non-saturating
+game is that of adversarial autoencoders and WAE-GAN, the Wasserstein game estimates W1(P, Q) up to a constant, E_P f.
+
+References:
+    | A Kernel Two-Sample Test (Gretton et al., 2012), JMLR 13
+    | Wasserstein Auto-Encoders (Tolstikhin et al., 2017), https://arxiv.org/abs/1711.01558
+    | Sliced-Wasserstein Autoencoder (Kolouri et al., 2018), https://arxiv.org/abs/1804.01947
+    | Adversarial Autoencoders (Makhzani et al., 2015), https://arxiv.org/abs/1511.05644
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal, final
+
+from pydantic import Field, PositiveInt
+
+from models.family import Config, Loss
+from models.lazy import F, networks, torch
+from models.adversarial.games import AnyGame, NonSaturating
+from models.adversarial.kernels import IMQ, AnyKernel
+from models.spec.data_spec import DataSpec
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor, nn
+
+
+class Penalty(Config, ABC):
+    """How far codes are from the prior."""
+
+    penalty: str  # a Literal with a default in each final penalty
+
+
+class Divergence(Penalty, ABC):
+    """A divergence of two distributions, computed from draws of both."""
+
+    @abstractmethod
+    def value(self, z: Tensor, prior: Tensor, rng: Generator) -> Tensor:
+        """D(Q, P), a scalar.  z, prior: (n, D), draws of each."""
+
+
+@final
+class MMD(Divergence):
+    """Squared maximum mean discrepancy, a U-statistic."""
+
+    penalty: Literal["mmd"] = "mmd"
+    kernel: AnyKernel = IMQ()
+    """The kernel."""
+
+    def value(self, z: Tensor, prior: Tensor, rng: Generator) -> Tensor:
+        n = len(z)
+        if n == 1:  # the last rows of an epoch may be a single one, which tells no spread
+            return 0 * z.sum()
+        within = self.kernel.matrix(z, z) + self.kernel.matrix(prior, prior)
+        within = (within.sum() - within.diagonal().sum()) / (n * (n - 1))
+        return within - 2 * self.kernel.matrix(z, prior).mean()
+
+
+@final
+class Sliced(Divergence):
+    """Squared 2-Wasserstein distance, averaged over random directions."""
+
+    penalty: Literal["sliced"] = "sliced"
+    directions: PositiveInt = Field(128, le=4096)
+    """Random directions that codes are projected on."""
+
+    def value(self, z: Tensor, prior: Tensor, rng: Generator) -> Tensor:
+        theta = torch.randn(z.shape[1], self.directions, generator=rng, device=z.device, dtype=z.dtype)
+        theta = F.normalize(theta, dim=0)
+        return ((z @ theta).sort(0).values - (prior @ theta).sort(0).values).square().mean()
+
+
+@final
+class Adversarial(Penalty):
+    """A game of the encoder against a critic of its codes: with `wasserstein` the distance W1, else a GAN's."""
+
+    penalty: Literal["adversarial"] = "adversarial"
+    game: AnyGame = NonSaturating()
+    """The adversarial objective."""
+    steps: PositiveInt = Field(1, le=20)
+    """Steps of the critic for each step of the autoencoder."""
+    width: PositiveInt = Field(128, le=2048)
+    """Units of a layer of the critic."""
+    depth: PositiveInt = Field(2, le=8)
+    """Hidden layers of the critic."""
+
+    def critic(self, latent: int) -> nn.Module:
+        """A fresh critic: codes, (B, latent), to scores, (B, 1)."""
+        codes = DataSpec(shape=(latent,))
+        return networks.encoder(codes, 1, width=self.width, depth=self.depth, normalized=False, leaky=True)
+
+    def critic_losses(self, critic: nn.Module, z: Tensor, prior: Tensor, rng: Generator) -> Iterator[Loss]:
+        """The critic's steps, each on its own share of the draws; the network is called "critic".  z, prior: (n, D)."""
+        for fake, real in zip(z.detach().chunk(self.steps), prior.chunk(self.steps), strict=True):
+            yield Loss("critic", self.game.critic_loss(critic, real, fake, rng), ("critic",))
+
+
+AnyPenalty = Annotated[MMD | Sliced | Adversarial, Field(discriminator="penalty")]

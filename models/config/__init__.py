@@ -1,0 +1,1 @@
+"""Frozen configurations: numbers that are numbers, fields described by the strings below them."""

@@ -1,0 +1,1 @@
+"""Densities with closed forms."""

@@ -1,0 +1,40 @@
+"""Bijections of codes, as priors and posteriors compose them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from models.family import Config
+from models.lazy import networks
+from models.flows.univariate import Affine, AnyTransform
+
+if TYPE_CHECKING:
+    from models.networks import Bijection
+
+
+class LatentFlow(Config):
+    """A chain of couplings or autoregressive transforms of Z numbers; the identity until trained."""
+
+    transform: AnyTransform = Affine()
+    """The monotone map of each element."""
+    n_transforms: PositiveInt = Field(4, le=32)
+    """Transforms in the chain."""
+    width: PositiveInt = Field(64, le=2048)
+    """Units of a hidden layer; autoregressive schemes need one for each element at least."""
+    depth: PositiveInt = Field(2, le=8)
+    """Hidden layers of each transform's network."""
+
+    def bijection(self, latent: int, *, n_given: NonNegativeInt, coupling: bool) -> Bijection:
+        """Fresh; `n_given` numbers beside the code are read too. Not a coupling: fully autoregressive."""
+        return networks.Bijection(
+            latent,
+            univariate=self.transform.univariate,
+            shapes=self.transform.shapes,
+            n_transforms=self.n_transforms,
+            passes=2 if coupling else latent,
+            width=self.width,
+            depth=self.depth,
+            n_given=n_given,
+        )

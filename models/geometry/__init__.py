@@ -1,0 +1,1 @@
+"""Points and the distances and paths between them."""

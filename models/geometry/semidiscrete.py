@@ -1,0 +1,77 @@
+r"""Semi-discrete optimal transport: a density mu onto n points y_i of mass 1/n each, for the squared distance.
+
+The optimal map is the gradient of Brenier's potential, which is convex and piecewise linear,
+
+    u_h(x) = max_i <x, y_i> + h_i,      grad u_h(x) = y_i  for x in the cell  W_i(h) = {x: the maximum is at i}.
+
+The heights h for which every cell has its mass are the minimum of a convex energy,
+
+    E(h) = E_{x ~ mu} u_h(x) - (1/n) sum_i h_i,      dE/dh_i = mu(W_i(h)) - 1/n,
+
+descended on with draws of mu; a point that does not count has h_i = -inf. Codes distributed like mu itself need
+h_i = -|y_i|^2 / 2: nearest neighbors.
+
+The map reaches nothing but the points. An et al. extend it to a piecewise linear one: with c_i = E[x | x in W_i] and
+i_1, ..., i_k the cells whose centers are nearest to x,
+
+    T(x) = sum_j w_j y_{i_j} / sum_j w_j,      w_j = 1 / |x - c_{i_j}|.
+
+Where u_h has a sharp edge its gradient jumps: the support of the codes has a gap there, and what lies between its sides
+would be a mixture of modes. So those i_j are left out whose facet of the graph of u_h, with the normal (y_i, -1), makes
+with that of i_1 more than a threshold's angle. Nothing is thrown away: with all left out, T(x) is the code y_{i_1}.
+
+References:
+    | AE-OT: A New Generative Model Based on Extended Semi-discrete Optimal Transport (An et al., 2020), ICLR
+    | Variational principles for Minkowski type problems, discrete optimal transport (Gu et al., 2013), arXiv:1302.5472
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from models.lazy import F, torch
+from models.adversarial.kernels import squared_distances
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def cells(x: Tensor, y: Tensor, h: Tensor) -> Tensor:
+    """Which cell each x lies in, (B,) int64.  x: (B, D), y: (n, D), h: (n,)."""
+    return torch.addmm(h, x, y.T).argmax(1)
+
+
+def energy(x: Tensor, y: Tensor, h: Tensor, i: Tensor) -> Tensor:
+    """E(h), a scalar, over draws x of mu in their cells i.  x: (B, D), y: (n, D), h: (n,), i: (B,)."""
+    return ((x * y[i]).sum(1) + h[i]).mean() - h[h.isfinite()].mean()
+
+
+def angles(y: Tensor, z: Tensor) -> Tensor:
+    """Between the facets of y and those of z, (...,) radians.  y, z: (..., D)."""
+    cosine = F.cosine_similarity(_normal(y), _normal(z), dim=-1)
+    return cosine.clamp(-1, 1).acos()
+
+
+def extension(x: Tensor, y: Tensor, centers: Tensor, known: Tensor, neighbors: int, widest: float) -> Tensor:
+    """T(x), (B, D).
+
+    Arguments:
+        x: (B, D).
+        y, centers: the points and the means of their cells, (n, D) each.
+        known: which of them count, (n,), one at least.
+        neighbors: k, how many cells are looked at.
+        widest: the angle beyond which a neighbor is left out, radians.
+    """
+    square = squared_distances(x, centers).masked_fill(~known, torch.inf)
+    square, i = square.topk(neighbors, dim=1, largest=False)  # (B, k)
+    codes = y[i]  # (B, k, D)
+    near = angles(codes, codes[:, :1]) <= widest
+    first = torch.zeros_like(near)
+    first[:, 0] = True
+    weight = (near | first) / square.sqrt().clamp_min(1e-12)
+    return (weight[:, :, None] * codes).sum(1) / weight.sum(1, keepdim=True)
+
+
+def _normal(y: Tensor) -> Tensor:
+    """Of the facet <., y> + h, (..., D + 1)."""
+    return torch.cat([y, -torch.ones_like(y[..., :1])], -1)

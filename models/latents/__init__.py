@@ -1,0 +1,1 @@
+"""Latent variables: priors p(z), posteriors q(z | x), densities of codes."""

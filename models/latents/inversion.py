@@ -1,0 +1,60 @@
+r"""Codes by descent, step by step: the z in the unit ball whose image G(z) is nearest to u,
+
+    argmin_{|z| <= 1} |u - G(z)|^2,
+
+by Adam from z = 0, projected after each step. Each row has moments of its own, and step k the size r (1 - k / S).
+
+References:
+    | Optimizing the Latent Space of Generative Networks (Bojanowski et al., 2018), https://arxiv.org/abs/1707.05776
+    | Adam: A Method for Stochastic Optimization (Kingma & Ba, 2014), https://arxiv.org/abs/1412.6980
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from models.networks.tables import in_ball
+from models.solvers import row_adam
+from models.stepwise.sampling import State
+from models.spec.data_spec import DataSpec
+from models.stepwise.mapping import Walk
+
+
+@final
+@dataclass(frozen=True)
+class Descent(Walk):
+    """Data to codes. State: u; z, and the first and second moment of its gradient, (B, Z) each."""
+
+    generator: Callable[[Tensor], Tensor]  # z to u
+    spec: DataSpec
+    latent: int
+    n_steps: int  # S
+
+    @property
+    def steps(self) -> int:
+        return self.n_steps
+
+    def init(self, rows: Tensor, c: Tensor) -> State:
+        u = self.spec.normalize(rows)
+        z = u.new_zeros(len(u), self.latent)
+        return u, z, z, z
+
+    def step(self, state: State, k: Tensor) -> State:
+        u, z, m, v = state
+        change, m, v = row_adam.step(self._slope(u, z), m, v, k.to(z)[:, None], self.n_steps)
+        return u, in_ball(z - change), m, v
+
+    def finish(self, state: State) -> Tensor:
+        return state[1]
+
+    def _slope(self, u: Tensor, z: Tensor) -> Tensor:
+        """The gradient of |u - G(z)|^2, (B, Z). Needs gradients, also inside an engine that turned them off."""
+        with torch.inference_mode(False), torch.enable_grad():
+            z = z.detach().clone().requires_grad_()
+            (slope,) = torch.autograd.grad((u.clone() - self.generator(z)).square().sum(), z)
+        return slope

@@ -1,0 +1,35 @@
+r"""p(x|z): how a decoder's output y becomes a distribution over data.
+
+| likelihood             | for                 | the number is                                                     |
+|------------------------|---------------------|-------------------------------------------------------------------|
+| `gaussian`             | everything          | a density; of data with levels, of the level, by dequantization   |
+| `bernoulli`            | bounded data        | a probability: a gray value is how often an element is on         |
+| `binomial`             | data with levels    | the probability of the level: a count                             |
+| `categorical`          | up to 256 levels    | the probability of the level: a table                             |
+| `discretized_logistic` | data with levels    | the probability of the level: the bin of a mixture of logistics   |
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from models.likelihoods.base import Likelihood
+from models.likelihoods.binary import Bernoulli, Binomial
+from models.likelihoods.gaussian import Gaussian
+from models.likelihoods.discrete import Categorical, DiscretizedLogistic
+
+AnyLikelihood = Annotated[
+    Bernoulli | Binomial | Gaussian | Categorical | DiscretizedLogistic, Field(discriminator="likelihood")
+]
+AnyLeveled = Annotated[Categorical | DiscretizedLogistic, Field(discriminator="likelihood")]
+
+__all__ = [
+    "AnyLeveled",
+    "AnyLikelihood",
+    "Bernoulli",
+    "Binomial",
+    "Categorical",
+    "DiscretizedLogistic",
+    "Gaussian",
+    "Likelihood",
+]

@@ -1,0 +1,82 @@
+"""What a likelihood is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from models.errors import InvalidData
+from models.family import Config
+from models.spec.data_spec import DataSpec, levels_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.noise import Noise
+
+
+class Likelihood(Config, ABC):
+    """A distribution over data given the decoder's output y and one number beside it, log_scale.
+
+    y is (B, n C, ...) for data of shape (C, ...): n = `n_each(spec)` numbers for each element.
+    """
+
+    likelihood: str  # a Literal with a default in each final likelihood
+
+    @property
+    def learns_scale(self) -> bool:
+        """Whether log_scale is trained."""
+        return False
+
+    @property
+    def initial_log_scale(self) -> float:
+        """Log_scale before training: a scale as wide as the data would leave the codes unused, for good."""
+        return -2.0
+
+    @abstractmethod
+    def check(self, spec: DataSpec) -> None:
+        """Raises InvalidData where this likelihood cannot describe the data."""
+
+    def n_each(self, spec: DataSpec) -> int:
+        """How many numbers of y each element has."""
+        return 1
+
+    @abstractmethod
+    def scores_only_levels(self, spec: DataSpec) -> bool:
+        """Whether values between levels have no probability."""
+
+    def scores_rows(self, spec: DataSpec) -> bool:
+        """Whether `log_prob` is of the row as it stands, and comparable with that of other models."""
+        return True
+
+    @abstractmethod
+    def log_prob(self, spec: DataSpec, x: Tensor, y: Tensor, log_scale: Tensor) -> Tensor:
+        """Log p(x|y), (B,) nats, in data units; of the levels themselves where data have them.  x: (B, *shape)."""
+
+    @abstractmethod
+    def mean(self, spec: DataSpec, y: Tensor) -> Tensor:
+        """E[x|y], (B, *shape), data units."""
+
+    @abstractmethod
+    def draw(self, spec: DataSpec, y: Tensor, log_scale: Tensor, noise: Noise) -> Tensor:
+        """A draw from p(x|y), the distribution that `log_prob` scores, (B, *shape), data units.
+
+        The noise's draw 0 is the code's.
+        """
+
+
+def level_count(spec: DataSpec) -> int:
+    """How many levels the data have."""
+    if spec.levels is None:
+        raise ValueError("continuous data have no levels")
+    return spec.levels
+
+
+def check_levels(spec: DataSpec, likelihood: str) -> None:
+    """Raises InvalidData where data have no levels."""
+    if spec.levels is None:
+        raise InvalidData(
+            f"{likelihood} needs data with levels, these have none; {levels_of(spec)}; else use "
+            '{"likelihood": "gaussian"}',
+            field="run.family.likelihood",
+        )

@@ -1,0 +1,111 @@
+"""Probabilities of levels, element by element (`models.distributions.levels` has the mathematics)."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Literal, final
+
+from pydantic import Field
+
+from models.errors import InvalidData
+from models.distributions.levels import (
+    categorical_draw,
+    categorical_log_prob,
+    categorical_mean,
+    logistic_mixture_draw,
+    logistic_mixture_log_prob,
+    logistic_mixture_mean,
+)
+from models.likelihoods.base import Likelihood, check_levels, level_count
+from models.spec.data_spec import DataSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.noise import Noise
+
+MAX_CATEGORIES = 256
+
+
+class Leveled(Likelihood):
+    """A distribution over level numbers, 0 to levels - 1, of each element."""
+
+    def scores_only_levels(self, spec: DataSpec) -> bool:
+        return True
+
+    def log_prob(self, spec: DataSpec, x: Tensor, y: Tensor, log_scale: Tensor) -> Tensor:
+        return self.level_log_prob(spec, self._of_each(spec, y), spec.to_level(x)).flatten(1).sum(1)
+
+    def mean(self, spec: DataSpec, y: Tensor) -> Tensor:
+        return spec.from_level(self.level_mean(spec, self._of_each(spec, y)))
+
+    def draw(self, spec: DataSpec, y: Tensor, log_scale: Tensor, noise: Noise) -> Tensor:
+        first, second = noise.uniform(1, spec.shape), noise.uniform(2, spec.shape)
+        return spec.from_level(self.level_draw(spec, self._of_each(spec, y), first, second))
+
+    @abstractmethod
+    def level_log_prob(self, spec: DataSpec, params: Tensor, level: Tensor) -> Tensor:
+        """Log P(level), (B, *shape).  params: (B, n_each, *shape)."""
+
+    @abstractmethod
+    def level_mean(self, spec: DataSpec, params: Tensor) -> Tensor:
+        """The mean level, (B, *shape)."""
+
+    @abstractmethod
+    def level_draw(self, spec: DataSpec, params: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        """A level, (B, ...) int64.  params: (B, n_each, ...), of all elements or some; first, second: uniform."""
+
+    def _of_each(self, spec: DataSpec, y: Tensor) -> Tensor:
+        return y.view(-1, self.n_each(spec), *spec.shape)
+
+
+@final
+class Categorical(Leveled):
+    """A table of probabilities for each element (softmax): any shape, no notion of nearness; for at most 256 levels."""
+
+    likelihood: Literal["categorical"] = "categorical"
+
+    def check(self, spec: DataSpec) -> None:
+        check_levels(spec, self.likelihood)
+        if spec.levels is not None and spec.levels > MAX_CATEGORIES:
+            raise InvalidData(
+                f"categorical takes at most {MAX_CATEGORIES} levels, these data have {spec.levels}; use "
+                '{"likelihood": "discretized_logistic"}',
+                field="run.family.likelihood",
+            )
+
+    def n_each(self, spec: DataSpec) -> int:
+        return level_count(spec)
+
+    def level_log_prob(self, spec: DataSpec, params: Tensor, level: Tensor) -> Tensor:
+        return categorical_log_prob(params, level)
+
+    def level_mean(self, spec: DataSpec, params: Tensor) -> Tensor:
+        return categorical_mean(params)
+
+    def level_draw(self, spec: DataSpec, params: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        return categorical_draw(params, first)
+
+
+@final
+class DiscretizedLogistic(Leveled):
+    """The bins of a mixture of logistics, open at both ends of the range; for data with levels."""
+
+    likelihood: Literal["discretized_logistic"] = "discretized_logistic"
+    components: int = Field(1, ge=1, le=32)
+    """Logistics in the mixture."""
+
+    def check(self, spec: DataSpec) -> None:
+        check_levels(spec, self.likelihood)
+
+    def n_each(self, spec: DataSpec) -> int:
+        return 3 * self.components
+
+    def level_log_prob(self, spec: DataSpec, params: Tensor, level: Tensor) -> Tensor:
+        return logistic_mixture_log_prob(params, level, level_count(spec))
+
+    def level_mean(self, spec: DataSpec, params: Tensor) -> Tensor:
+        return logistic_mixture_mean(params, level_count(spec))
+
+    def level_draw(self, spec: DataSpec, params: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        return logistic_mixture_draw(params, first, second, level_count(spec))

@@ -1,0 +1,1 @@
+"""Networks whose outputs see some of their inputs only."""

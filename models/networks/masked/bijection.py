@@ -1,0 +1,159 @@
+"""Bijections of R^D whose inverse and Jacobian cost a few forward passes, by zuko (MIT).
+
+Each transform splits the elements into `passes` groups; a masked perceptron gives the elements of a group the
+parameters of a monotone univariate map, computed from the groups before it and from what is given. Two groups are a
+coupling, D groups are fully autoregressive. What the parameters are read from decides which way is fast:
+
+    masked:   z_i = g(v_i; theta_i(v_<i)),     forward 1 forward pass, inverse `passes`
+    inverse:  z_i = g(v_i; theta_i(z_<i)),     forward `passes`, inverse 1
+
+Either Jacobian is triangular with the same diagonal g'. Its determinant is O(D) and a triangular solve O(D^2), where a
+full matrix takes O(D^3) for both. Groups follow an order in one transform and its reverse in the next, so that each
+pair of transforms moves all elements by all others: a random order for couplings; that of the data, for images raster
+order, where fully autoregressive.
+
+Orders and masks are buffers: a state dict restores them, whatever seed the networks were built under.
+
+References:
+    | Masked Autoregressive Flow for Density Estimation (Papamakarios et al., 2017), https://arxiv.org/abs/1705.07057
+    | Improving Variational Inference with Inverse Autoregressive Flow (Kingma et al., 2016), arXiv:1606.04934
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from math import log
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+from zuko.flows.autoregressive import MaskedAutoregressiveTransform
+from zuko.lazy import LazyComposedTransform
+from zuko.transforms import AutoregressiveTransform
+from zuko.transforms import MonotonicAffineTransform as Affine
+from zuko.transforms import MonotonicRQSTransform as RationalQuadratic
+
+from models.spec.data_spec import Shape
+
+MIN_SLOPE = 1e-3  # of a spline, and one over its largest: zuko's
+
+
+@final
+class Bijection(nn.Module):
+    """v to z and back, (B, D) both; the identity until trained.
+
+    Arguments:
+        univariate: makes a monotone map of a real from its parameters.
+        shapes: the shapes of those parameters, for one element.
+        passes: how many groups the elements are split into, at most D.
+        width, depth: units and number of the hidden layers of each transform's perceptron.
+        n_given: numbers of a condition that all parameters are computed from too, C.
+        inverse: whether parameters are read from z: the inverse is one forward pass then, and forward `passes`.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        *,
+        univariate: Callable[..., Any],
+        shapes: Sequence[Shape],
+        n_transforms: int,
+        passes: int,
+        width: int,
+        depth: int,
+        n_given: int = 0,
+        inverse: bool = False,
+    ) -> None:
+        super().__init__()
+        make = _InverseAutoregressive if inverse else MaskedAutoregressiveTransform
+        self.layers = LazyComposedTransform(
+            *(
+                make(
+                    features,
+                    n_given,
+                    passes=passes,
+                    order=order,
+                    univariate=univariate,
+                    shapes=shapes,
+                    hidden_features=[width] * depth,
+                    activation=nn.SiLU,
+                )
+                for order in islice(_orders(features, passes), n_transforms)
+            )
+        )
+        for layer in self.layers.transforms:
+            _start_as_identity(layer, alone=features == 1 and n_given == 0)
+
+    def forward(self, v: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Z, (B, D), and log |det dz/dv|, (B,).  c: (B, C), where C > 0."""
+        log_det = v.new_zeros(())
+        for layer in self.layers.transforms:  # not as one transform, which would be made anew in each call
+            v, part = layer(c).call_and_ladj(v)
+            log_det = log_det + part
+        return v, log_det
+
+    def inverse(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """V, (B, D).  c: (B, C), where C > 0."""
+        for layer in reversed(self.layers.transforms):
+            z = layer(c)._inverse(z)
+        return z
+
+
+@final
+class _InverseAutoregressive(MaskedAutoregressiveTransform):  # type: ignore[misc]  # zuko is untyped
+    """zuko's transform, its parameters read from what it returns."""
+
+    def forward(self, c: Tensor | None = None) -> Any:
+        return _ReadsOutput(partial(self.meta, c), self.passes)
+
+
+@final
+class _ReadsOutput(AutoregressiveTransform):  # type: ignore[misc]  # zuko is untyped
+    """z_i = g(v_i; theta_i(z_<i)): after pass i, groups 1 to i of z are right."""
+
+    def _call(self, v: Tensor) -> Tensor:
+        return self.call_and_ladj(v)[0]
+
+    def _inverse(self, z: Tensor) -> Tensor:
+        v: Tensor = self.meta(z)._inverse(z)
+        return v
+
+    def log_abs_det_jacobian(self, v: Tensor, z: Tensor) -> Tensor:
+        log_det: Tensor = self.meta(z).log_abs_det_jacobian(v, z)
+        return log_det
+
+    def call_and_ladj(self, v: Tensor) -> tuple[Tensor, Tensor]:
+        z = torch.zeros_like(v)
+        for _ in range(self.passes - 1):
+            z = self.meta(z)(v)
+        z, log_det = self.meta(z).call_and_ladj(v)
+        return z, log_det
+
+
+@final
+class CubeSpline(RationalQuadratic):  # type: ignore[misc]  # zuko is untyped
+    """A rational-quadratic spline of [-5, 5] onto itself whose slopes at the ends are free too: K, K and K + 1."""
+
+    def __init__(self, widths: Tensor, heights: Tensor, slopes: Tensor) -> None:
+        super().__init__(widths, heights, slopes[..., 1:-1])
+        self.derivatives = (slopes / (1 + (slopes / log(MIN_SLOPE)).abs())).exp()
+
+
+def _orders(features: int, passes: int) -> Iterator[Tensor]:
+    """The rank of each element in each transform, (D,), without end."""
+    while True:
+        order = torch.arange(features) if passes == features else torch.randperm(features)
+        yield order
+        yield features - 1 - order
+
+
+def _start_as_identity(layer: Any, *, alone: bool) -> None:
+    """Zero what parametrizes the univariate maps: all of zuko's are the identity at zero."""
+    outputs = layer if alone else layer.hyper[-1]  # one element, nothing given: no network
+    for parameter in outputs.parameters():
+        nn.init.zeros_(parameter)
+
+
+__all__ = ["Affine", "Bijection", "CubeSpline", "RationalQuadratic"]

@@ -1,0 +1,1 @@
+"""Paths from noise to data: schedules, weightings, parametrizations, couplings, guidance."""

@@ -1,0 +1,55 @@
+"""Sampling element by element: step k draws the k-th element given those before it.
+
+A forward pass gives the parameters of all elements, of which each row uses those of its own place: rows at different
+places share a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import final
+
+import torch
+from torch import Tensor
+
+from models.networks.masked.made import ranks
+from models.noise import Noise
+from models.stepwise.sampling import Sampler, State
+from models.spec.data_spec import Shape
+
+
+@final
+@dataclass(frozen=True)
+class ElementByElement(Sampler):
+    """State: levels, (B, *shape) int64, 0 where none is drawn yet; the condition."""
+
+    shape: Shape
+    params: Callable[[Tensor, Tensor], Tensor]  # levels and c to the parameters of each element, (B, P, *shape)
+    draw: Callable[..., Tensor]  # one element's parameters, (B, P), and uniforms, (B,) twice, to its level, (B,)
+    data: Callable[[Tensor], Tensor]  # levels to data units
+
+    @property
+    def steps(self) -> int:
+        return prod(self.shape)
+
+    def init(self, noise: Noise, c: Tensor) -> State:
+        return torch.zeros(len(noise), *self.shape, dtype=torch.long, device=noise.device), c
+
+    def step(self, state: State, k: Tensor, noise: Noise) -> State:
+        level, c = state
+        place = self._places[k].to(level.device)[:, None]  # (B, 1), in the data's layout
+        params = self.params(level, c).flatten(2)
+        here = params.gather(2, place[:, None].expand(-1, params.shape[1], -1)).squeeze(2)
+        drawn = self.draw(here, *noise.uniform(k + 1, (2,)).to(here).unbind(1))
+        return level.flatten(1).scatter(1, place, drawn[:, None]).view_as(level), c
+
+    def finish(self, state: State) -> Tensor:
+        return self.data(state[0])
+
+    @cached_property
+    def _places(self) -> Tensor:
+        """Where the k-th element is, (D,)."""
+        return ranks(self.shape).flatten().argsort()

@@ -1,0 +1,1 @@
+"""What data and their rows are: shape, range, units, precision, conditions."""

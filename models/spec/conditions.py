@@ -1,0 +1,142 @@
+r"""What a model may be told beside its data: a label, or a vector of numbers.
+
+Networks see a condition as c, (B, C): a label one-hot, a vector normalized and followed by a 1. All zeros is then no
+condition at all, which classifier-free guidance needs, and C = 0 is a model that takes none: what is attached to an
+input or added to an embedding vanishes by itself.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from math import isfinite
+from typing import TYPE_CHECKING, Annotated, Literal, Self, final
+
+import numpy as np
+from pydantic import ConfigDict, Field, PositiveInt, model_validator
+
+from models.config.described import Described
+from models.errors import InvalidInput
+from models.lazy import F, torch
+from models.spec.precision import Held, held_in
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Condition(Described, ABC):
+    """What each row is told by."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str  # a Literal with a default in each final condition
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """How many numbers tell a row's condition, V: 1 for a label."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """How many numbers networks see of it, C."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> Held:
+        """The type that conditions are held in, as clients give them."""
+
+    @abstractmethod
+    def code(self, told: Tensor) -> Tensor:
+        """(B, V) as told to c, (B, C)."""
+
+    @abstractmethod
+    def check(self, told: np.ndarray, *, field: str = "condition") -> None:
+        """Refuse what is no condition of this kind.  told: (n, V). Raises InvalidInput."""
+
+
+@final
+class Labels(Condition):
+    """One of the labels 0, 1, ..., n_classes - 1."""
+
+    kind: Literal["labels"] = "labels"
+    n_classes: PositiveInt
+    """Labels are 0, 1, ..., n_classes - 1."""
+
+    @property
+    def width(self) -> int:
+        return 1
+
+    @property
+    def size(self) -> int:
+        return self.n_classes
+
+    @property
+    def dtype(self) -> Held:
+        return "float32"
+
+    def code(self, told: Tensor) -> Tensor:
+        return F.one_hot(told[:, 0].long(), self.n_classes).to(torch.float32)
+
+    def check(self, told: np.ndarray, *, field: str = "condition") -> None:
+        if told.ndim != 2 or told.shape[1] != 1 or not np.isin(told, np.arange(self.n_classes)).all():
+            raise InvalidInput(f"must be a label, a whole number from 0 to {self.n_classes - 1}", field=field)
+
+
+@final
+class Vector(Condition):
+    """Numbers, seen by networks as (condition - shift) / scale."""
+
+    kind: Literal["vector"] = "vector"
+    shift: tuple[float, ...]
+    """Mean of each element, in training."""
+    scale: tuple[float, ...]
+    """Standard deviation of each element, in training."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not self.shift or len(self.shift) != len(self.scale):
+            raise ValueError("shift and scale have a number for each element, at least one")
+        if not all(map(isfinite, self.shift + self.scale)) or min(self.scale) <= 0:
+            raise ValueError("shift and scale are finite, scale is positive")
+        return self
+
+    @property
+    def width(self) -> int:
+        return len(self.shift)
+
+    @property
+    def size(self) -> int:
+        return self.width + 1
+
+    @property
+    def dtype(self) -> Held:
+        return held_in(self.shift, self.scale)
+
+    def code(self, told: Tensor) -> Tensor:
+        shift, scale = (
+            torch.tensor(each, dtype=torch.float64, device=told.device) for each in (self.shift, self.scale)
+        )
+        normal = ((told.double() - shift) / scale).float()
+        return torch.cat([normal, torch.ones_like(normal[:, :1])], 1)
+
+    def check(self, told: np.ndarray, *, field: str = "condition") -> None:
+        if told.ndim != 2 or told.shape[1] != self.width or not np.isfinite(told).all():
+            raise InvalidInput(f"must be {self.width} finite numbers for each row", field=field)
+        too_far = ~np.isfinite(self.normal(told))
+        if too_far.any():
+            row, column = np.unravel_index(too_far.argmax(), too_far.shape)
+            raise InvalidInput(
+                f"must be {self.width} finite numbers for each row, but {told[row, column]:.6g} in column {column} is "
+                "so far from this model's data that it is not finite in float32, which networks compute in; give it in "
+                "the data's own units",
+                field=field,
+            )
+
+    def normal(self, told: np.ndarray) -> np.ndarray:
+        """As networks see it, infinite where float32 does not reach."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            normal: np.ndarray = ((told.astype(np.float64) - self.shift) / self.scale).astype(np.float32)
+        return normal
+
+
+AnyCondition = Annotated[Labels | Vector, Field(discriminator="kind")]

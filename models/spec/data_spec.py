@@ -1,0 +1,189 @@
+"""What data are: shape, range, levels, labels and the units that networks see.
+
+Data live in their own units everywhere outside a family's mathematics: digits are 0..16, 8-bit images 0..255, a
+table's columns whatever they are. A family maps them to network units by the affine `normalize`; its log-density
+in data units is the one in network units plus `log_jacobian`.
+
+An element that is the same in all rows has no density. Networks never see such constants: they know data by `varying`,
+the spec without them; `drop_constants` and `restore_constants` lead from users' rows to networks' rows and back.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from math import inf, isfinite
+from typing import TYPE_CHECKING, Self, final
+
+import numpy as np
+from pydantic import model_validator
+
+from models.spec.conditions import AnyCondition
+from models.errors import InvalidData
+from models.lazy import torch
+from models.spec.precision import Held, held_in
+from models.spec.row_checks import check_rows
+from models.spec.units import Shape, Units
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["DataSpec", "Shape", "convolves", "levels_of", "rows_kept"]
+
+
+@final
+class DataSpec(Units):
+    """The kind of data a model was trained on.
+
+    Attributes:
+        shape: of one row, without the batch: `(2,)`, `(1, 28, 28)` (channels first).
+        low, high: the closed range, in data units, or None where unbounded.
+        levels: how many equally spaced values a pixel takes in `[low, high]`, or None for continuous data.
+        n_classes: how many labels there are, or None.
+        condition: what a model is told beside each row, or None.
+        n_rows: how many rows train it, or None where they are drawn afresh.
+        shift, scale: network units are `(x - shift) / scale`; one number, or one for each element of a vector.
+        constants: elements of a vector that are the same in all rows, and their values.
+        whole: the least and the greatest value of data without levels that are whole numbers.
+    """
+
+    n_classes: int | None = None
+    """How many labels the data have."""
+    condition: AnyCondition | None = None
+    """What the model is given beside each row."""
+    n_rows: int | None = None
+    """Training rows; null where they are drawn afresh."""
+    constants: tuple[tuple[int, float], ...] = ()
+    """Elements of a vector that are the same in all rows, and their values: networks do not see them."""
+    whole: tuple[float, float] | None = None
+    """Least and greatest value of whole numbers that are modelled as continuous."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name, values in (("shift", self.shift), ("scale", self.scale)):
+            if len(values) not in (1, self.size) or not all(map(isfinite, values)):
+                raise ValueError(f"{name} takes one finite number, or one for each of the {self.size} elements")
+        if min(self.scale) <= 0:
+            raise ValueError("scale must be positive")
+        if (self.low is None) != (self.high is None):
+            raise ValueError("low and high come together")
+        if self.low is not None and self.high is not None and not -inf < self.low < self.high < inf:
+            raise ValueError("low and high are finite, and low is below high")
+        if not self.shape:
+            raise ValueError("shape has at least one axis; a row of one number is (1,)")
+        if self.levels is not None and (self.low is None or self.levels < 2):
+            raise ValueError("levels needs low and high, and at least 2 of them")
+        if self.constants:
+            self._check_constants()
+        return self
+
+    @property
+    def condition_size(self) -> int:
+        """The number of elements of a condition as networks see it, C; 0 without."""
+        return 0 if self.condition is None else self.condition.size
+
+    @property
+    def is_image(self) -> bool:
+        """Whether a row is (channels, height, width) with 1 or 3 channels."""
+        return len(self.shape) == 3 and self.shape[0] in (1, 3)
+
+    @cached_property
+    def dtype(self) -> Held:
+        """The type that data units are held in: float32 where it tells rows apart finely enough, else float64."""
+        kept = self.varying
+        held = held_in(kept.shift, kept.scale, (value for _, value in self.constants))
+        if held == "float32" and self.levels is not None and self.low is not None and self.high is not None:
+            largest = max(abs(self.low), abs(self.high))  # a 64th of the distance between levels is resolved
+            return "float32" if 2.0**-24 * largest <= self.bin_width / 64 else "float64"
+        return held
+
+    @property
+    def log_jacobian(self) -> float:
+        """Log |d normalize(x) / dx| of a row, in nats; constants have no part in it."""
+        return self.varying.log_jacobian if self.constants else super().log_jacobian
+
+    def check(self, x: np.ndarray, *, field: str = "x", on_levels: bool = False) -> None:
+        """Refuse rows that are not of this kind.
+
+        Arguments:
+            x: rows, (n, *shape).
+            field: the name the refusal gives the array.
+            on_levels: whether values between levels are refused too.
+
+        Raises:
+            InvalidInput: naming the field and the remedy.
+        """
+        check_rows(self, x, field=field, on_levels=on_levels)
+
+    @property
+    def varying(self) -> DataSpec:
+        """The data as networks see them: without constants."""
+        return self._varying if self.constants else self
+
+    @cached_property
+    def _varying(self) -> DataSpec:
+        kept = self.varying_elements
+        shift, scale = (
+            values if len(values) == 1 else tuple(values[i] for i in kept) for values in (self.shift, self.scale)
+        )
+        return self.model_copy(update={"shape": (len(kept),), "constants": (), "shift": shift, "scale": scale})
+
+    @cached_property
+    def varying_elements(self) -> list[int]:
+        """The numbers of the elements that are not constant."""
+        constant = {i for i, _ in self.constants}
+        return [i for i in range(self.size) if i not in constant]
+
+    def drop_constants(self, x: Tensor) -> Tensor:
+        """Users' rows, (B, *shape), as networks' rows, (B, *varying.shape)."""
+        return x[:, self.varying_elements] if self.constants else x
+
+    def restore_constants(self, x: Tensor) -> Tensor:
+        """The inverse of `drop_constants`."""
+        if not self.constants:
+            return x
+        rows = x.new_empty(len(x), self.size, dtype=getattr(torch, self.dtype))
+        rows[:, self.varying_elements] = x.to(rows.dtype)
+        for element, value in self.constants:
+            rows[:, element] = value
+        return rows
+
+    def _check_constants(self) -> None:
+        elements = [element for element, _ in self.constants]
+        if len(self.shape) != 1 or self.levels is not None:
+            raise ValueError("constants are elements of continuous vectors")
+        if elements != sorted(set(elements)) or not 0 <= elements[0] <= elements[-1] < self.size:
+            raise ValueError(f"constants are listed once each, in order, by numbers from 0 to {self.size - 1}")
+        if len(elements) == self.size or not all(isfinite(value) for _, value in self.constants):
+            raise ValueError("constants are finite, and one element at least is none")
+
+
+def convolves(spec: DataSpec) -> bool:
+    """Whether data are images for convolutions. Raises InvalidData for images of a size they do not cover."""
+    if not spec.is_image:
+        return False
+    sides = spec.shape[1:]
+    if min(sides) < 5 or max(sides) > 32:
+        raise InvalidData(
+            f"images are {sides[0]}x{sides[1]}; this family reads sides from 5 to 32; resize them, or "
+            "reshape rows to (N, D)",
+            field="run.data",
+        )
+    return True
+
+
+def levels_of(spec: DataSpec) -> str:
+    """How to have whole numbers taken for levels: what to set, as far as it is known."""
+    if spec.whole is not None:
+        low, high = spec.whole
+        fields = f"data.low {low:.17g}, data.high {high:.17g}, data.levels {high - low + 1:g}, or a wider range"
+        return f"to have these whole numbers taken for levels give {fields}"
+    if spec.low is not None and spec.high is not None and (spec.high - spec.low).is_integer():
+        return f"for whole numbers give data.levels {spec.high - spec.low + 1:g}"
+    return "for whole numbers give data.low and data.high, the least and the greatest, and data.levels, high - low + 1"
+
+
+def rows_kept(spec: DataSpec) -> int:
+    """How many training rows a family may keep something of. Raises InvalidData where they are drawn afresh."""
+    if spec.n_rows is None:
+        raise InvalidData("this family keeps a code of each training row; these never end, give n", field="run.data.n")
+    return spec.n_rows

@@ -1,0 +1,115 @@
+"""Whether rows are of the kind that a model was trained on: their shape, range, levels and constants.
+
+A number that was written, rounded to float32 and read again may be off by an ulp. What a model draws it also takes, so
+borders, levels and constants are compared with a tolerance (`models.spec.precision`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.errors import InvalidInput
+from models.spec.precision import ulps
+
+if TYPE_CHECKING:
+    from models.spec.data_spec import DataSpec
+
+OFF_LEVEL = 1e-3  # of the distance between levels: what passes as on one
+MOST_OFF_LEVEL = 0.25  # where the type of the numbers cannot tell levels apart
+FARTHEST = 1e38  # in network units, which are float32
+
+
+def check_rows(spec: DataSpec, x: np.ndarray, *, field: str, on_levels: bool) -> None:
+    """Refuse rows that are not of this kind; see `DataSpec.check`. Raises InvalidInput."""
+    if x.shape[1:] != spec.shape or len(x) == 0:
+        raise InvalidInput(
+            f"has shape {list(x.shape)}; send at least one row of shape {list(spec.shape)}: [n, "
+            f"{', '.join(map(str, spec.shape))}]{_transpose(spec, x)}",
+            field=field,
+        )
+    if not np.isfinite(x).all():
+        raise InvalidInput(
+            f"holds NaN or infinite values; every value must be finite: {where_not_finite(x)}", field=field
+        )
+    _check_reach(spec, x, field)
+    _check_constants(spec, x, field)
+    if spec.low is not None and spec.high is not None:
+        _check_range(spec, x, field, spec.low, spec.high)
+        if on_levels and spec.levels is not None:
+            _check_levels(spec, x, field, spec.low, spec.high)
+
+
+def where_not_finite(x: np.ndarray) -> str:
+    """The first such value of some rows and where it stands, counted from 0, and how many more there are."""
+    bad = ~np.isfinite(x)
+    at = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), x.shape))
+    value = float(x[at])
+    words = "NaN" if np.isnan(value) else "-infinity" if value < 0 else "infinity"
+    n_more = int(bad.sum()) - 1
+    return f"{words}{_place(at)}" + (f", and {n_more} more" if n_more else "")
+
+
+def _place(at: tuple[int, ...]) -> str:
+    if len(at) < 2:
+        return f" at index {at[0]}" if at else ""
+    row, *element = at
+    return f" in row {row}, " + (f"column {element[0]}" if len(element) == 1 else f"element {element}")
+
+
+def _transpose(spec: DataSpec, x: np.ndarray) -> str:
+    """What to do with pictures whose channels come last."""
+    last = len(spec.shape) == 3 and x.shape[1:] == (*spec.shape[1:], spec.shape[0])
+    return "; channels come first, so send numpy.moveaxis(x, -1, 1)" if last else ""
+
+
+def _check_reach(spec: DataSpec, x: np.ndarray, field: str) -> None:
+    """Refuse what would be infinite in the type that data are held in, or that networks compute in."""
+    largest = max(abs(float(x.min())), abs(float(x.max())))
+    if spec.dtype == "float64" and (largest + max(map(abs, spec.shift))) / min(spec.scale) < FARTHEST:
+        return
+    if spec.dtype == "float32" and largest / min(1.0, *spec.scale) < FARTHEST:
+        return
+    flat = x.reshape(len(x), -1).astype(np.float64)
+    with np.errstate(over="ignore"):
+        reach = np.abs(flat / np.asarray(spec.scale) - np.asarray(spec.shift) / np.asarray(spec.scale))
+    too_far = (reach > FARTHEST) | (np.abs(flat) > FARTHEST if spec.dtype == "float32" else False)
+    if too_far.any():
+        raise InvalidInput(
+            f"holds {flat[too_far][0]:.6g}, so far from this model's data that it is not finite in float32, which "
+            "networks compute in; send values in the data's own units",
+            field=field,
+        )
+
+
+def _check_constants(spec: DataSpec, x: np.ndarray, field: str) -> None:
+    for element, value in spec.constants:
+        off = np.abs(x[:, element].astype(np.float64) - value) > ulps(value, x.dtype, spec.dtype, np.float32)
+        if off.any():
+            raise InvalidInput(
+                f"has {x[off, element][0]:.9g} in column {element}, which is {value:.9g} in all rows of the data: the "
+                "model knows no other value of it; score rows that have it, or train on rows where it varies",
+                field=field,
+            )
+
+
+def _check_range(spec: DataSpec, x: np.ndarray, field: str, low: float, high: float) -> None:
+    least, greatest = float(x.min()), float(x.max())
+    tolerance = min(ulps(max(abs(low), abs(high)), x.dtype, spec.dtype), OFF_LEVEL * (high - low))
+    if least < low - tolerance or greatest > high + tolerance:
+        raise InvalidInput(
+            f"has values in [{least:.9g}, {greatest:.9g}]; this model's data lie in [{low:.9g}, {high:.9g}]",
+            field=field,
+        )
+
+
+def _check_levels(spec: DataSpec, x: np.ndarray, field: str, low: float, high: float) -> None:
+    rounding = ulps(max(abs(low), abs(high)), x.dtype, spec.dtype) / spec.bin_width
+    offset = (x.astype(np.float64) - low) / spec.bin_width
+    if np.abs(offset - np.round(offset)).max() > min(MOST_OFF_LEVEL, OFF_LEVEL + rounding):
+        raise InvalidInput(
+            f"has values between levels; round to the {spec.levels} levels {low:.9g}, {low + spec.bin_width:.9g}, ..., "
+            f"{high:.9g} first",
+            field=field,
+        )

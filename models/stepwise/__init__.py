@@ -1,0 +1,1 @@
+"""Programs of steps: sampling, scoring and maps, each row at its own step."""

@@ -1,0 +1,70 @@
+"""Step-wise likelihoods: `init` a state from data, `step` it, `finish` it into log p(x).
+
+As with samplers (`models.stepwise.sampling`), rows at different steps share one call and never look at one another. A family
+that needs no steps says so by `OneCall`, with `steps == 0`: its state is the data, and `finish` is all of it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from models.family import LogProb
+from models.noise import Noise
+from models.stepwise.sampling import State
+
+
+class Scorer(ABC):
+    """A way from data to their log-likelihood in `steps` steps."""
+
+    @property
+    @abstractmethod
+    def steps(self) -> int:
+        """How many calls of `step` lead from `init` to `finish`."""
+
+    @abstractmethod
+    def init(self, x: Tensor, c: Tensor, noise: Noise) -> State:
+        """The state before step 0.  x: (B, *shape), data units; c: (B, C)."""
+
+    @abstractmethod
+    def step(self, state: State, k: Tensor, noise: Noise) -> State:
+        """The state after step k.  k: (B,) int64 on the CPU, one index for each row, 0 <= k < steps."""
+
+    @abstractmethod
+    def finish(self, state: State, noise: Noise) -> LogProb:
+        """Log p(x), (B,) nats."""
+
+
+@final
+@dataclass(frozen=True)
+class OneCall(Scorer):
+    """The whole likelihood at once."""
+
+    log_prob: Callable[[Tensor, Tensor, Noise], LogProb]
+
+    @property
+    def steps(self) -> int:
+        return 0
+
+    def init(self, x: Tensor, c: Tensor, noise: Noise) -> State:
+        return x, c
+
+    def step(self, state: State, k: Tensor, noise: Noise) -> State:
+        return state
+
+    def finish(self, state: State, noise: Noise) -> LogProb:
+        x, c = state
+        return self.log_prob(x, c, noise)
+
+
+def score(scorer: Scorer, x: Tensor, c: Tensor, noise: Noise) -> LogProb:
+    """All steps for all rows at once.  x: (B, *shape), data units; c: (B, C); `noise` has B rows."""
+    state = scorer.init(x, c, noise)
+    for k in range(scorer.steps):
+        state = scorer.step(state, torch.full((len(x),), k), noise)
+    return scorer.finish(state, noise)

@@ -1,0 +1,40 @@
+"""What a finished model says of itself: the laboratory's half of a model card. Importing this does not import torch."""
+
+from __future__ import annotations
+
+from models.family import Config
+from models.config.json_float import JsonFloat
+from models.storage.recorded import RecordedRun
+from models.spec.data_spec import DataSpec, Shape
+
+
+class Curve(Config):
+    """A loss on held-out rows as training went on: the same rows and the same noise at every point. Less is better."""
+
+    name: str
+    """Name of the loss, the unit in the name."""
+    rows: int
+    """Held-out rows that each point is the mean of."""
+    steps: tuple[int, ...] = ()
+    """Steps at which the loss was measured."""
+    values: tuple[JsonFloat, ...] = ()
+    """The loss at each of them."""
+    best_step: int | None = None
+    """Step whose weights are served; null where the loss does not choose."""
+
+
+class ModelCard(Config):
+    """`model.json`, beside the weights it describes."""
+
+    family: str
+    capabilities: tuple[str, ...]  # what the model can be asked: `models.family.capabilities`
+    spec: DataSpec
+    latent_shape: Shape | None  # of one code, where the family decodes
+    run: RecordedRun
+    notes: tuple[str, ...] = ()  # of the family, the data and `models.evaluation.judgement`
+    metrics: dict[str, JsonFloat]  # `models.evaluation.held_out`
+    curve: Curve | None = None  # None where the family has no loss that can be held out
+    n_parameters: int
+    data_fingerprint: str
+    weights_sha256: str
+    weights_bytes: int

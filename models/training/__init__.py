@@ -1,0 +1,1 @@
+"""From a run to trained weights: data, state, loop, checkpoints."""

@@ -1,0 +1,1 @@
+"""Variational bounds and estimators of their gradients."""

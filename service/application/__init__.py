@@ -1,0 +1,1 @@
+"""What the service does, for every API alike: checks requests, starts jobs, asks models."""

@@ -1,0 +1,45 @@
+"""How a door follows a job's events: with a sign of life in between, and until the door itself closes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+from service.processes.background import begin
+from service.domain.records import Event
+from service.domain.errors import ServiceError
+
+
+async def heed(
+    events: AsyncIterator[Event], closing: asyncio.Event, *, beat_s: float | None = None
+) -> AsyncIterator[Event | None]:
+    """The events to their end, or until `closing` is set; None after every `beat_s` without one."""
+    closed = begin(closing.wait(), "closing")
+    upcoming: asyncio.Task[Event] | None = None
+    try:
+        while True:
+            upcoming = upcoming or begin(_next(events), "next event")
+            both: set[asyncio.Task[Any]] = {upcoming, closed}
+            await asyncio.wait(both, timeout=beat_s, return_when=asyncio.FIRST_COMPLETED)
+            if upcoming.done():
+                event = upcoming.result()
+                upcoming = None
+                yield event
+            elif closed.done():
+                return
+            else:
+                yield None
+    except StopAsyncIteration:
+        return
+    finally:
+        closed.cancel()
+        if upcoming is not None:
+            upcoming.cancel()
+            with suppress(asyncio.CancelledError, StopAsyncIteration, ServiceError):
+                await upcoming
+
+
+async def _next(events: AsyncIterator[Event]) -> Event:
+    return await anext(events)

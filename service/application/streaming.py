@@ -1,0 +1,101 @@
+"""A long sample in parts, in memory that does not grow with it.
+
+Row i of a sample is a pure function of (model, seed, i), so its rows may be asked by questions of their own:
+
+    rows[0, n) = rows[0, m1) ++ rows[m1, m2) ++ ... ++ rows[mk, n)
+
+A few parts are under way at once, so that no worker waits for a door, and they are delivered in order; while a reader
+is slow, no more are asked. How many rows a part holds is found on the way, for the door does not know what a row
+costs: twice as many after a part that came quickly, half as many after one that came slowly, so that each part keeps
+well within the time limit of an ask, however long the whole takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from math import inf
+from time import monotonic
+from typing import final
+
+from models.spec.data_spec import DataSpec
+from service.processes.background import begin
+from service.domain.records import Question, Reply
+from service.domain.errors import Overloaded, Unavailable
+from service.domain.ports import Asks
+from service.settings import Settings
+
+AHEAD = 12  # parts under way at once
+FIRST_ROWS = 256  # of the first parts, before it is known what a row costs
+PART_ROWS = 4096  # of one part at most
+PART_BYTES = 2**20  # likewise; well within what gRPC clients take by default, 4 MiB
+QUICK, SLOW = 0.01, 0.1  # of the time limit
+RETRY_S = 0.5  # where a refusal does not know better
+
+
+@final
+@dataclass(frozen=True)
+class Part:
+    """Some rows of a long sample."""
+
+    question: Question
+    reply: Reply
+    took_s: float
+
+
+def most_rows(spec: DataSpec, settings: Settings) -> int:
+    """How many rows one part may hold, at least one."""
+    return max(1, min(PART_ROWS, PART_BYTES // spec.row_bytes, settings.max_values // spec.size, settings.max_rows))
+
+
+async def parts(
+    asks: Asks, question: Question, *, most: int, part_s: float, whole_s: float | None
+) -> AsyncGenerator[Part]:
+    """The rows of a question in order, at most `most` at a time; a single part where they fit into one.
+
+    `part_s` is how long one part may take, `whole_s` how long all of them. Closing the generator gives up what is
+    under way. Raises what `Asks.ask` raises; once a part was delivered, a refusal that passes is waited out.
+    """
+    began = monotonic()
+    ends = inf if whole_s is None else began + whole_s
+    rows = question.rows if question.rows <= most else min(FIRST_ROWS, most)
+    first = 0
+    under_way: deque[asyncio.Task[Part]] = deque()
+    try:
+        while first < question.rows or under_way:
+            while first < question.rows and len(under_way) < AHEAD:
+                part = question.part(first, min(rows, question.rows - first))
+                under_way.append(begin(_ask(asks, part, part_s, ends), "part of a sample"))
+                first += part.rows
+            done = await under_way[0]
+            under_way.popleft()
+            rows = _next_rows(done, most, part_s)
+            yield done
+    finally:
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+
+
+async def _ask(asks: Asks, part: Question, part_s: float, ends: float) -> Part:
+    """One part. Only the first is refused at once by what passes: what has begun should be brought to its end."""
+    began = monotonic()
+    give_up = min(began + part_s, ends)
+    while True:
+        try:
+            reply = await asks.ask(part, timeout_s=give_up - monotonic())
+            return Part(part, reply, monotonic() - began)
+        except (Overloaded, Unavailable) as refusal:
+            pause_s = refusal.retry_after_s or RETRY_S
+            if part.first == 0 or monotonic() + pause_s >= give_up:
+                raise
+        await asyncio.sleep(pause_s)
+
+
+def _next_rows(done: Part, most: int, part_s: float) -> int:
+    rows = done.question.rows
+    if done.took_s < QUICK * part_s:
+        return min(most, 2 * rows)
+    return max(1, rows // 2) if done.took_s > SLOW * part_s else rows

@@ -1,0 +1,130 @@
+"""One connection to Redis whose commands are answered in order, for the way of a question.
+
+redis-py takes a connection from a pool, locks it, waits for the answer and puts it back, for every command: of the
+0.1 ms that this costs, two thirds are its bookkeeping. Here a command is bytes written to a socket, and its answer a
+future; many may be under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from typing import Any, cast, final
+
+import hiredis
+import redis
+from redis.asyncio.connection import parse_url
+
+from service.stores.redis_client import COMMAND_S, CONNECT_S
+from service.settings import Settings
+
+Word = bytes | str | int | float
+
+
+@final
+class Pipe(asyncio.Protocol):
+    """Made by `open_pipe`."""
+
+    def __init__(self) -> None:
+        self._reader = hiredis.Reader()
+        self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._transport: asyncio.Transport | None = None
+        self._broken: redis.ConnectionError | None = None
+        self.lost = asyncio.get_running_loop().create_future()  # done once the connection has ended
+        self.n_heard = 0  # pieces of data that came
+
+    def send(self, *command: Word) -> asyncio.Future[Any]:
+        """The answer: bytes, an integer, a list of them, or None. Raises redis.RedisError when awaited."""
+        return self.send_all(command)[0]
+
+    def send_all(self, *commands: tuple[Word, ...]) -> list[asyncio.Future[Any]]:
+        """Several commands at once."""
+        loop = asyncio.get_running_loop()
+        answers = [loop.create_future() for _ in commands]
+        if self._transport is None or self._broken is not None:
+            for answer in answers:
+                answer.set_exception(self._broken or redis.ConnectionError("not connected"))
+            return answers
+        self._waiting.extend(answers)
+        self._transport.write(b"".join(_packed(command) for command in commands))
+        return answers
+
+    @property
+    def waits(self) -> bool:
+        """Whether an answer is due."""
+        return bool(self._waiting)
+
+    def close(self, why: str = "closed") -> None:
+        """Whoever waits is told."""
+        self.connection_lost(redis.ConnectionError(why))
+
+    # --- asyncio.Protocol ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of it
+
+    def data_received(self, data: bytes) -> None:
+        self.n_heard += 1
+        self._reader.feed(data)
+        try:
+            while (answer := self._reader.gets()) is not False and self._waiting:
+                waiting = self._waiting.popleft()
+                if waiting.done():
+                    continue
+                if isinstance(answer, Exception):
+                    waiting.set_exception(redis.ResponseError(str(answer)))
+                else:
+                    waiting.set_result(answer)
+        except hiredis.HiredisError as error:
+            self.close(f"not the words of Redis: {error}")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._broken is None:
+            self._broken = redis.ConnectionError(f"the connection ended: {error}")
+        if not self.lost.done():
+            self.lost.set_result(None)
+        if self._transport is not None:
+            self._transport.abort()
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_exception(self._broken)
+                waiting.exception()  # perhaps nobody asks any more
+
+
+def _packed(command: tuple[Word, ...]) -> bytes:
+    packed: bytes = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub means a tuple of one
+    return packed
+
+
+async def open_pipe(settings: Settings) -> Pipe:
+    """Connected, authenticated, at its database. Raises redis.RedisError."""
+    place: Any = parse_url(settings.redis_url)
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            if "path" in place:
+                _, pipe = await loop.create_unix_connection(Pipe, place["path"])
+            else:
+                secure = ssl.create_default_context() if settings.redis_url.startswith("rediss:") else None
+                host, port = place.get("host", "localhost"), place.get("port", 6379)
+                _, pipe = await loop.create_connection(Pipe, host, port, ssl=secure)
+    except OSError as error:  # TimeoutError is one
+        raise redis.ConnectionError(f"cannot connect: {error}") from error
+    try:
+        async with asyncio.timeout(COMMAND_S):
+            secret = settings.redis_secret() or place.get("password")
+            if secret:
+                user = [place["username"]] if place.get("username") else []
+                await pipe.send("AUTH", *user, secret)
+            if place.get("db"):
+                await pipe.send("SELECT", place["db"])
+            await pipe.send("PING")  # it may be loading still
+    except (redis.RedisError, TimeoutError) as error:
+        pipe.close()
+        raise redis.ConnectionError(f"cannot connect: {error or 'no answer in time'}") from error
+    except asyncio.CancelledError:
+        pipe.close()
+        raise
+    return pipe

@@ -1,0 +1,1 @@
+"""Plain data of the service, its errors, and what it needs of the outside."""

@@ -1,0 +1,1 @@
+"""Rows of many requests at their own steps, in shared forward passes."""

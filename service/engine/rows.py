@@ -1,0 +1,194 @@
+"""Rows of many questions, side by side: what goes through one forward pass together.
+
+Nothing here changes rows in place: a call that failed leaves what it was given, to be tried again in parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.noise import Noise
+from models.stepwise.sampling import State
+from service.engine.programs import Way
+from service.engine.tickets import Ticket
+
+
+class Segment(NamedTuple):
+    """Rows of one question, all at the same step."""
+
+    ticket: Ticket
+    first: int
+    n: int
+
+
+@final
+@dataclass(frozen=True)
+class Rows:
+    """Rows that have begun."""
+
+    state: State
+    noise: Noise
+    k: np.ndarray  # (B,) int64, the next step of each
+    owners: tuple[Segment, ...]  # in the order of the state
+
+    def __len__(self) -> int:
+        return len(self.k)
+
+    def placed(self) -> Iterator[tuple[int, Segment]]:
+        """Where each segment begins."""
+        at = 0
+        for segment in self.owners:
+            yield at, segment
+            at += segment.n
+
+    def of(self, keep: np.ndarray) -> Rows | None:
+        """Some of the rows, (B,) bool, of each segment an unbroken run; None where none is left."""
+        if keep.all():
+            return self
+        if not keep.any():
+            return None
+        owners = []
+        for at, (ticket, first, n) in self.placed():
+            kept = np.flatnonzero(keep[at : at + n])
+            if len(kept):
+                owners.append(Segment(ticket, first + int(kept[0]), len(kept)))
+        index = torch.from_numpy(np.flatnonzero(keep)).to(self.state[0].device)
+        state = tuple(part[index] for part in self.state)
+        return Rows(state, self.noise[keep], self.k[keep], tuple(owners))
+
+    def moved(self, way: Way) -> Rows:
+        """One step further, those that have one to go."""
+        if not way.steps:
+            return self
+        state = way.step(self.state, torch.from_numpy(self.k), self.noise)
+        return Rows(state, self.noise, self.k + 1, self.owners)
+
+    def parted(self, steps: int) -> tuple[Rows | None, Rows | None]:
+        """Those that have all steps behind them, and the others."""
+        if steps <= 1:
+            return self, None
+        done = self.k >= steps
+        return self.of(done), self.of(~done)
+
+    @classmethod
+    def begin(cls, way: Way, fresh: Sequence[Segment], device: torch.device) -> Rows:
+        """Rows of questions that were prepared, before step 0."""
+        noise = Noise.spans([(t.question.seed, t.question.first + first, n) for t, first, n in fresh], device)
+        given = [tuple(part[first : first + n] for part in t.given) for t, first, n in fresh]
+        state = way.begin(given[0] if len(given) == 1 else tuple(map(torch.cat, zip(*given, strict=True))), noise)
+        return cls(state, noise, np.zeros(len(noise), np.int64), tuple(fresh))
+
+    @classmethod
+    def join(cls, parts: Sequence[Rows]) -> Rows:
+        """All rows, in order."""
+        if len(parts) == 1:
+            return parts[0]
+        state = tuple(torch.cat(each) for each in zip(*(part.state for part in parts), strict=True))
+        owners = tuple(segment for part in parts for segment in part.owners)
+        return cls(state, Noise.join([p.noise for p in parts]), np.concatenate([p.k for p in parts]), owners)
+
+
+@final
+@dataclass(frozen=True)
+class Block:
+    """What one call takes: rows under way, and rows that begin with it."""
+
+    running: Rows | None
+    fresh: tuple[Segment, ...] = ()
+
+    def __len__(self) -> int:
+        return (len(self.running) if self.running else 0) + sum(segment.n for segment in self.fresh)
+
+    @property
+    def owners(self) -> tuple[Segment, ...]:
+        """Of all rows, in order."""
+        return (self.running.owners if self.running else ()) + self.fresh
+
+    @cached_property
+    def tickets(self) -> list[Ticket]:
+        """Whose rows they are."""
+        return list(dict.fromkeys(segment.ticket for segment in self.owners))
+
+    def begun(self, way: Way, device: torch.device) -> Rows:
+        """All as rows under way."""
+        parts = [self.running] if self.running else []
+        return Rows.join([*parts, Rows.begin(way, self.fresh, device)] if self.fresh else parts)
+
+    def of(self, tickets: Container[Ticket]) -> Block:
+        """The rows of some questions."""
+        running = self.running
+        if running is not None:
+            keep = [np.full(n, ticket in tickets) for ticket, _, n in running.owners]
+            running = running.of(np.concatenate(keep))
+        return Block(running, tuple(segment for segment in self.fresh if segment.ticket in tickets))
+
+    def by_tickets(self) -> tuple[Block, Block]:
+        """Half of the questions, and the other half."""
+        tickets = self.tickets
+        half = len(tickets) // 2
+        return self.of(set(tickets[:half])), self.of(set(tickets[half:]))
+
+    def at(self, row: int) -> tuple[Block, Block]:
+        """The rows before, and those from there on."""
+        n_running = len(self.running) if self.running else 0
+        before = np.arange(n_running) < row
+        head, tail = (self.running.of(keep) if self.running else None for keep in (before, ~before))
+        early, late = _cut(self.fresh, max(0, row - n_running))
+        return Block(head, early), Block(tail, late)
+
+
+def join(blocks: Sequence[Block]) -> Block:
+    """All rows of some blocks."""
+    running = [block.running for block in blocks if block.running]
+    fresh = tuple(segment for block in blocks for segment in block.fresh)
+    return Block(Rows.join(running) if running else None, fresh)
+
+
+def hand_out(owners: Sequence[Segment], arrays: Mapping[str, np.ndarray]) -> None:
+    """Write finished rows into the answers of their questions."""
+    at = 0
+    for ticket, first, n in owners:
+        rows = ticket.question.rows
+        for name, array in arrays.items():
+            place(ticket.arrays, name, array[at : at + n], first, rows)
+        ticket.left -= n
+        at += n
+
+
+def place(into: dict[str, np.ndarray], name: str, part: np.ndarray, first: int, rows: int) -> None:
+    """Put rows where they belong in an answer of so many; a part that is all of it needs no copy."""
+    if len(part) == rows:
+        into[name] = part
+        return
+    if name not in into:
+        into[name] = np.empty((rows, *part.shape[1:]), part.dtype)
+    into[name][first : first + len(part)] = part
+
+
+def on_host(named: Mapping[str, Tensor], rows: int) -> dict[str, np.ndarray]:
+    """As arrays. Raises ValueError where a model answers other than a row for each row."""
+    arrays = {name: np.ascontiguousarray(tensor.cpu().numpy()) for name, tensor in named.items()}
+    for name, array in arrays.items():
+        if len(array) != rows:
+            raise ValueError(f"{len(array)} rows of {name} for {rows} rows")
+    return arrays
+
+
+def _cut(segments: Sequence[Segment], row: int) -> tuple[tuple[Segment, ...], tuple[Segment, ...]]:
+    """Segments before a row, and from there on; one may be cut in two."""
+    before, after = [], []
+    for ticket, first, n in segments:
+        head = min(n, max(0, row))
+        if head:
+            before.append(Segment(ticket, first, head))
+        if head < n:
+            after.append(Segment(ticket, first + head, n - head))
+        row -= n
+    return tuple(before), tuple(after)

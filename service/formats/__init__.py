@@ -1,0 +1,1 @@
+"""Arrays as npy, pictures as PNG."""

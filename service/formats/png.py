@@ -1,0 +1,80 @@
+"""Rows as one PNG: images in a grid, points of the plane as a scatter. Pillow is imported when the first is drawn."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from math import ceil, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.spec.data_spec import DataSpec
+from service.domain.errors import NotAcceptable
+
+MEDIA_TYPE = "image/png"
+
+TILE_PX = 48  # small images are enlarged by whole factors to about this
+GAP_PX = 4  # between images
+GAP_SHADE = 96
+MAX_SIDE_PX = 8192
+SCATTER_PX = 512
+MARGIN = 0.05  # around a scatter, of its width
+INK = 0.5  # that one point leaves; points on top of one another are darker
+
+Pixels = NDArray[np.uint8]
+
+
+def png(x: np.ndarray, spec: DataSpec | None) -> bytes:
+    """A picture of rows, (n, *shape) in data units. Raises NotAcceptable where they cannot be drawn."""
+    if spec is not None and spec.is_image:
+        return _encode(grid(_shades(x, spec)))
+    if spec is not None and spec.shape == (2,):
+        return _encode(scatter(x))
+    raise NotAcceptable("only images of 1 or 3 channels and points of the plane are drawn; accept application/json")
+
+
+def grid(images: Pixels) -> Pixels:
+    """Images side by side with a gap between, (n, C, H, W) to (height, width, C), enlarged where they are small."""
+    n, channels, height, width = images.shape
+    columns = ceil(sqrt(n))
+    rows = ceil(n / columns)
+    factor = max(1, TILE_PX // max(height, width))
+    cell = height * factor + GAP_PX, width * factor + GAP_PX
+    if max(rows * cell[0], columns * cell[1]) > MAX_SIDE_PX:
+        raise NotAcceptable(f"{n} images make a picture beyond {MAX_SIDE_PX} pixels; ask for fewer, or for npy")
+    sheet = np.full((rows * columns, *cell, channels), GAP_SHADE, np.uint8)
+    sheet[n:] = 0
+    enlarged = images.transpose(0, 2, 3, 1).repeat(factor, axis=1).repeat(factor, axis=2)
+    sheet[:n, :-GAP_PX, :-GAP_PX] = enlarged
+    picture = sheet.reshape(rows, columns, *cell, channels).transpose(0, 2, 1, 3, 4)
+    return picture.reshape(rows * cell[0], columns * cell[1], channels)[:-GAP_PX, :-GAP_PX]
+
+
+def scatter(points: np.ndarray) -> Pixels:
+    """Points of the plane, (n, 2) to (side, side, 1), dark on white; both axes in the same scale, y upward."""
+    points = points[np.isfinite(points).all(axis=1)]
+    count = np.zeros((SCATTER_PX, SCATTER_PX))
+    if len(points) > 0:
+        low, high = points.min(0), points.max(0)
+        span = float((high - low).max()) * (1 + 2 * MARGIN) or 1.0
+        corner = (low + high) / 2 - span / 2
+        column, row = np.floor((points - corner) / span * SCATTER_PX).astype(int).clip(1, SCATTER_PX - 2).T
+        for dy, dx in ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0)):
+            np.add.at(count, (SCATTER_PX - 1 - row + dy, column + dx), 1)
+    return np.round(255 * (1 - INK) ** count).astype(np.uint8)[..., None]
+
+
+def _shades(x: np.ndarray, spec: DataSpec) -> Pixels:
+    """Data units to 0..255, by the data's range or, where it has none, by the rows' own."""
+    finite = np.nan_to_num(x.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    low = finite.min() if spec.low is None else spec.low
+    high = finite.max() if spec.high is None else spec.high
+    return np.round((finite - low) / ((high - low) or 1.0) * 255).clip(0, 255).astype(np.uint8)
+
+
+def _encode(picture: Pixels) -> bytes:
+    from PIL import Image
+
+    stream = BytesIO()
+    Image.fromarray(picture.squeeze(-1) if picture.shape[-1] == 1 else picture).save(stream, "PNG")
+    return stream.getvalue()

@@ -1,0 +1,53 @@
+"""Puts the application together: the only module that knows every adapter."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from service.jobs.celery_wakeups import CeleryWakeups
+from service.stores.disk_files import DiskFiles
+from service.stores.disk_models import DiskModels
+from service.telemetry.measured import MeasuredAsks
+from service.dispatch.dispatcher import RedisAsks
+from service.jobs.redis_record import RedisJobs
+from service.dispatch.workers import RedisWorkers
+from service.application.application import Application
+from service.domain.ports import Asks
+from service.settings import Settings
+from service.telemetry.gateway import Telemetry
+
+if TYPE_CHECKING:
+    from service.telemetry.spans import DoorTracing
+
+
+@asynccontextmanager
+async def application(
+    settings: Settings, telemetry: Telemetry, tracing: DoorTracing | None = None
+) -> AsyncIterator[Application]:
+    """The application over Redis, Celery and the disk; lets Redis go at the end."""
+    jobs, asks, workers = RedisJobs(settings), RedisAsks(settings), RedisWorkers(settings)
+    try:
+        yield Application(
+            jobs=jobs,
+            wakeups=CeleryWakeups(settings),
+            asks=MeasuredAsks(_traced(asks, tracing), telemetry),
+            models=DiskModels(settings.store),
+            workers=workers,
+            reach=asks,
+            files=DiskFiles(settings.store),
+            settings=settings,
+        )
+    finally:
+        await asks.close()
+        await workers.close()
+        await jobs.close()
+
+
+def _traced(asks: Asks, tracing: DoorTracing | None) -> Asks:
+    if tracing is None:
+        return asks
+    from service.telemetry.traced import TracedAsks
+
+    return TracedAsks(asks, tracing)

@@ -1,0 +1,110 @@
+"""Several gateway processes on the same ports, by SO_REUSEPORT: the system chooses one for each connection.
+
+This process starts them and answers nothing. It holds the ports too, bound but not listening, so that they stay ours
+and a port 0 is the same for all. A process that dies takes its connections along; new ones go to the others until it
+is started again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from service.telemetry import logs
+from service.gateway.listening import say_listening
+from service.processes.spawn import tied_to_us
+from service.settings import Settings
+from service.processes.supervision import CannotStart, Child, until_signal
+
+LOOK_S = 0.2  # between two looks at the children
+STOP_S = 15.0  # for a child to drain
+
+log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """The process; its exit code."""
+    logs.setup("gateway", logging.WARNING)
+    try:
+        run(Settings())
+    except (CannotStart, OSError) as error:
+        sys.stderr.write(f"the gateway cannot start: {error}\n")
+        return 1
+    return 0
+
+
+def run(settings: Settings) -> None:
+    """Until SIGTERM or SIGINT. Says where they listen once all do, as one gateway does.
+
+    Raises:
+        CannotStart, OSError: an address is taken, or a gateway ended before it listened.
+    """
+    stopping = threading.Event()
+    with ExitStack() as held, until_signal(stopping):
+        http_port = held.enter_context(_reserved(settings.http_host, settings.http_port))
+        grpc_port = held.enter_context(_reserved(settings.grpc_host, settings.grpc_port))
+        folder = settings.metrics_folder or Path(held.enter_context(tempfile.TemporaryDirectory()))
+        environment = {
+            **os.environ,
+            "PUSHFORWARD_HTTP_PORT": str(http_port),
+            "PUSHFORWARD_GRPC_PORT": str(grpc_port),
+            "PUSHFORWARD_METRICS_FOLDER": str(folder),
+        }
+        children = [
+            Child(f"gateway {n} of {settings.gateways}", lambda: _start(environment), stop_s=STOP_S)
+            for n in range(1, settings.gateways + 1)
+        ]
+        try:
+            for child in children:
+                child.run()
+            say_listening(http_port, grpc_port)
+            while not stopping.wait(LOOK_S):
+                for child in children:
+                    child.tend(log.warning)
+        finally:
+            for child in children:
+                child.terminate()
+            for child in children:
+                child.stop(log.warning)
+
+
+def _start(environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """A gateway that listens. Raises CannotStart."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as said:
+        with os.fdopen(writing) as stdout:
+            process = subprocess.Popen(
+                tied_to_us([sys.executable, "-m", "service.gateway.process"]),
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                start_new_session=True,  # Ctrl-C is for us, who let it drain
+            )
+        if said.readline():
+            return process
+    raise CannotStart(f"one of them ended with exit code {process.wait()} before it listened; see its log")
+
+
+@contextmanager
+def _reserved(host: str, port: int) -> Iterator[int]:
+    """A port that is ours. Raises OSError where somebody listens on it, even one who would share it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise OSError(error.errno, f"{host}:{port}: {error.strerror}") from None
+        port = probe.getsockname()[1]
+    with socket.socket(family) as ours:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        ours.bind((host, port))
+        yield port

@@ -1,0 +1,131 @@
+"""Both doors in one process, on one loop, and the order in which they close. Several processes may share the ports.
+
+SIGTERM or SIGINT: health says NOT_SERVING; no new connections; event streams end, asks at work are finished.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, final
+
+import uvicorn
+from fastapi import FastAPI
+
+from service.application.application import Application
+from service.processes.background import Tasks, begin
+from service.rest.app import create
+from service.http.connections import Config
+from service.http.hosts import is_local
+from service.gateway.listening import say_listening
+from service.rpc.server import Door
+from service.settings import Settings
+from service.telemetry.gateway import Telemetry
+
+if TYPE_CHECKING:
+    from service.telemetry.spans import DoorTracing
+
+SPARE_FILES = 1024  # of Redis, of files that are read, of connections about to be closed
+GRACE_S = 10  # for asks at work when the doors close
+BACKLOG = 2048
+
+log = logging.getLogger(__name__)
+
+
+@final
+class Uvicorn(uvicorn.Server):
+    """Leaves signals to us, who know the order."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(
+    application: Application, telemetry: Telemetry, tracing: DoorTracing | None = None, *, shared: bool = False
+) -> None:
+    """Until SIGTERM or SIGINT. Says as a line of JSON where it listens: a port 0 is chosen by the system.
+
+    Shared ports are those that other processes listen on too, of which the system chooses one for a connection.
+
+    Raises:
+        OSError: an address is taken.
+    """
+    settings = application.settings
+    stopping, closing = asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    _allow_connections(settings)
+    listener = _listen(settings.http_host, settings.http_port, shared)
+    rpc = Door(application, telemetry, closing, tracing, shared=shared)
+    rest = Uvicorn(_config(create(application, telemetry, closing, tracing), settings, telemetry))
+    _warn_exposed(settings)
+    serving = begin(rest.serve(sockets=[listener]), "REST")
+    await rpc.open()
+    while not (rest.started or serving.done()):
+        await asyncio.sleep(0.005)
+    say_listening(listener.getsockname()[1], rpc.port)
+
+    tasks = Tasks()
+    tasks.keep("readiness of gRPC", rpc.tell_readiness)
+    ended = begin(stopping.wait(), "stopping")
+    await asyncio.wait({ended, serving}, return_when=asyncio.FIRST_COMPLETED)
+    ended.cancel()
+    await tasks.close()
+    await rpc.announce_end()
+    closing.set()
+    rest.should_exit = True
+    await asyncio.gather(serving, rpc.close(GRACE_S))
+
+
+def loop() -> asyncio.AbstractEventLoop:
+    """A new loop: uvloop's where there is one."""
+    factory = uvicorn.Config("", loop="auto", log_config=None).get_loop_factory()
+    return factory() if factory else asyncio.new_event_loop()
+
+
+def _listen(host: str, port: int, shared: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=shared)
+
+
+def _warn_exposed(settings: Settings) -> None:
+    """Nobody is authenticated here."""
+    hosts = {"REST": settings.http_host, "gRPC": settings.grpc_host}
+    exposed = [f"{name} at {host}" for name, host in hosts.items() if not is_local(host)]
+    if exposed:
+        log.warning(
+            "%s answers more than this machine, and anybody who reaches it: put a proxy before it that knows its "
+            "users, see docs/settings.md",
+            " and ".join(exposed),
+        )
+
+
+def _allow_connections(settings: Settings) -> None:
+    """A connection is an open file, of which a process may have few unless it asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = settings.max_connections + settings.max_calls + SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _config(app: FastAPI, settings: Settings, telemetry: Telemetry) -> Config:
+    return Config(
+        app,
+        settings,
+        telemetry,
+        ws="none",
+        lifespan="off",
+        backlog=BACKLOG,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # nothing here asks who the client is
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )

@@ -1,0 +1,100 @@
+"""The body of a request, whole or not at all.
+
+It is read before the request is acted on: one that was cut short is nobody's request, whether its route would have
+looked at the body or not. While it comes it is held to a limit of its own, by its media type, and to the budget of the
+process.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+from fastapi import Response
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.domain.errors import ServiceError, TooLarge
+from service.http import problems
+from service.http.headers import Said, said
+from service.processes.intake import Intake, Lease
+from service.settings import Settings
+
+CLIENT_CLOSED_REQUEST = 499  # nobody reads it; nginx's number, for the metrics
+JSON = "application/json"
+BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})  # where no body is announced
+
+
+@final
+class Bodies:
+    """Reads bodies within their limits, and hands each on as one message."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, intake: Intake) -> None:
+        self._app = app
+        self._intake = intake
+        self._max_bytes = settings.max_body_bytes
+        self._max_json_bytes = min(settings.max_json_bytes, settings.max_body_bytes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        told: Said = scope.get("said") or said(scope)
+        if scope["method"] in BODILESS and not told.has_body:
+            await self._app(scope, receive, send)
+            return
+        with self._intake.lease() as lease:
+            try:
+                body = await self._read(told, receive, lease)
+            except ServiceError as error:
+                response = problems.response(error, scope["path"])
+                response.headers["Connection"] = "close"  # the rest of the body is not read
+                await response(scope, receive, send)
+            except ClientDisconnect:
+                await Response(status_code=CLIENT_CLOSED_REQUEST)(scope, receive, send)
+            else:
+                await self._app(scope, _Whole(body, receive), send)
+
+    async def _read(self, told: Said, receive: Receive, lease: Lease) -> bytes:
+        """Raises TooLarge, Overloaded, ClientDisconnect."""
+        is_json = told.content_type == JSON
+        max_bytes = self._max_json_bytes if is_json else self._max_bytes
+        if told.announced_bytes > max_bytes:
+            raise _too_large(max_bytes, is_json)
+        self._intake.check(told.announced_bytes)
+        pieces: list[bytes] = []
+        n_bytes = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            piece: bytes = message.get("body", b"")
+            n_bytes += len(piece)
+            if n_bytes > max_bytes:
+                raise _too_large(max_bytes, is_json)
+            lease.grow(n_bytes)
+            if not message.get("more_body", False):
+                return b"".join([*pieces, piece]) if pieces else piece
+            pieces.append(piece)
+
+
+@final
+class _Whole:
+    """A body as one message, and what comes after it."""
+
+    __slots__ = ("_body", "_receive")
+
+    def __init__(self, body: bytes, receive: Receive) -> None:
+        self._body: bytes | None = body
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        if self._body is None:
+            return await self._receive()
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
+
+
+def _too_large(max_bytes: int, is_json: bool) -> TooLarge:
+    if is_json:
+        return TooLarge(f"the JSON body holds more than {max_bytes} bytes; send arrays as npy, or ask in parts")
+    return TooLarge(f"the body holds more than {max_bytes} bytes; ask in parts")

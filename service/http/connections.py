@@ -1,0 +1,210 @@
+"""Connections of clients that are slow, or send too much: what uvicorn's protocol leaves without a limit.
+
+A request is in one of two phases until it is whole: its headers, its body. Each has a deadline, so that a client that
+trickles bytes is let go, and the headers have a size. A request that comes in one piece sets no timer.
+
+    idle --first byte--> headers --blank line--> body --last byte--> idle
+
+An answer has no deadline, for a slow reader holds only itself back; one that takes nothing at all is let go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum
+from math import ceil
+from typing import Any, final
+
+import orjson
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from service.domain.errors import HeadersTooLarge, Malformed, Overloaded, ServiceError, TooSlow
+from service.http import problems
+from service.settings import Settings
+from service.telemetry.gateway import Telemetry
+
+SEPARATORS_BYTES = 4  # of a header: colon, space and the end of its line
+REQUEST_LINE_BYTES = 64  # around the address: method and version
+CHUNK_BYTES = 16  # around one byte of a chunked body, at most
+SPARE_CONNECTIONS = 100  # beyond the limit, which are told of it; more are closed at once
+
+
+@final
+class Config(uvicorn.Config):
+    """Uvicorn's, and our limits."""
+
+    def __init__(self, app: Any, settings: Settings, telemetry: Telemetry, **rest: Any) -> None:
+        super().__init__(app, http=Connection, **rest)
+        self.settings = settings
+        self.telemetry = telemetry
+
+
+class Phase(Enum):
+    """What of a request is awaited."""
+
+    IDLE = "idle"
+    HEADERS = "headers"
+    BODY = "body"
+
+
+@final
+class Connection(HttpToolsProtocol):
+    """One client's."""
+
+    def __init__(self, config: Config, *arguments: Any, **rest: Any) -> None:
+        super().__init__(config, *arguments, **rest)
+        self._limits, self._telemetry = config.settings, config.telemetry
+        self._phase = Phase.HEADERS  # a client that connects is to send something
+        self._deadline: asyncio.TimerHandle | None = None
+        self._deadline_phase = Phase.IDLE
+        self._phase_bytes = 0  # received since the phase began, at least
+        self._body_bytes = 0
+        self._refusal: ServiceError | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+        self._unsent_bytes = 0
+
+    # --- of the transport ---
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        surplus = len(self.connections) - self._limits.max_connections
+        if surplus > SPARE_CONNECTIONS:
+            transport.abort()
+        elif surplus > 0:
+            n = self._limits.max_connections
+            self._refusal = Overloaded(f"{n} connections are open, as many as may be; try again", retry_after_s=1.0)
+        self._set_deadline()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._clear_deadline()
+        self._clear_stalled()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._phase_bytes += len(data)
+        super().data_received(data)
+        if self._phase is Phase.IDLE and (self.cycle is None or not self.cycle.response_complete):
+            self._clear_deadline()
+        elif not self.transport.is_closing():
+            self._check_unfinished()
+            self._set_deadline()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_stalled()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._clear_stalled()
+
+    # --- of the parser ---
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._phase, self._body_bytes = Phase.HEADERS, 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._phase is Phase.HEADERS:  # what trails a body is nothing that was checked
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        n_bytes = len(self.url) + sum(len(name) + len(value) + SEPARATORS_BYTES for name, value in self.headers)
+        if n_bytes > self._limits.max_header_bytes:
+            self._refusal = self._too_large()
+        if self._refusal is not None:
+            raise self._refusal  # the parser stops, and uvicorn calls send_400_response
+        self._phase, self._phase_bytes = Phase.BODY, 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._phase, self._phase_bytes = Phase.IDLE, 0
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What cannot be parsed, or may not be."""
+        self._refuse(self._refusal or Malformed(f"this is no HTTP request: {msg}"))
+
+    # --- our limits ---
+
+    def _check_unfinished(self) -> None:
+        """Refuse headers that grow without end, and what stands around the chunks of a body."""
+        most = self._limits.max_header_bytes + REQUEST_LINE_BYTES
+        if self._phase is Phase.BODY:
+            most += (1 + CHUNK_BYTES) * self._body_bytes
+        if self._phase_bytes > most:
+            self._refuse(self._too_large())
+
+    def _too_large(self) -> HeadersTooLarge:
+        most = self._limits.max_header_bytes
+        return HeadersTooLarge(f"address and headers hold more than {most} bytes; send fewer, and arrays in a body")
+
+    def _set_deadline(self) -> None:
+        if self._deadline is not None:
+            if self._deadline_phase is self._phase:
+                return
+            self._deadline.cancel()
+        limits = self._limits
+        timeout_s = limits.body_timeout_s if self._phase is Phase.BODY else limits.header_timeout_s
+        self._deadline_phase = self._phase
+        self._deadline = self.loop.call_later(timeout_s, self._expire, timeout_s)
+
+    def _clear_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _expire(self, timeout_s: float) -> None:
+        self._deadline = None
+        if self.pipeline or (self._phase is Phase.HEADERS and self._is_answering()):
+            self._set_deadline()  # an earlier request is being answered
+        else:
+            what = "body" if self._phase is Phase.BODY else "request's headers"
+            self._refuse(TooSlow(f"the {what} did not come within {timeout_s:g} s; send it again, faster"))
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _refuse(self, error: ServiceError) -> None:
+        """End the connection, with an answer where none was begun."""
+        self._clear_deadline()
+        if self.transport.is_closing():
+            return
+        is_silent = self.headers is None  # who said nothing gets no reply
+        earlier = self._phase is not Phase.BODY and self._is_answering()
+        if not (is_silent or self.pipeline or earlier or (self._is_answering() and self.cycle.response_started)):
+            self.transport.write(_answer(error))
+            status = str(problems.STATUS[error.kind].value)
+            self._telemetry.request(door="rest", route="unmatched", status=status, seconds=0.0)
+        self.transport.close()
+
+    def _watch_stalled(self) -> None:
+        """A client that takes nothing of its answer for as long as a body may take."""
+        self._unsent_bytes = self.transport.get_write_buffer_size()
+        self._stalled = self.loop.call_later(self._limits.body_timeout_s, self._check_stalled)
+
+    def _check_stalled(self) -> None:
+        if self.transport.get_write_buffer_size() >= self._unsent_bytes:
+            self.transport.abort()
+        else:
+            self._watch_stalled()
+
+    def _clear_stalled(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+
+def _answer(error: ServiceError) -> bytes:
+    """A refusal of what came to no app."""
+    status = problems.STATUS[error.kind].value
+    body = orjson.dumps(problems.document(error, ""))
+    fields = {"Content-Type": problems.MEDIA_TYPE, "Content-Length": str(len(body)), "Connection": "close"}
+    if error.retry_after_s is not None:
+        fields["Retry-After"] = str(ceil(error.retry_after_s))
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return STATUS_LINE[status] + head.encode() + b"\r\n" + body

@@ -1,0 +1,1 @@
+"""Processes, their threads and tasks, and who watches over them."""

@@ -1,0 +1,58 @@
+"""The REST app: routes, problems, limits and measurements put together."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from service.application.application import Application
+from service.rest.contract import explorer
+from service.rest.contract import openapi
+from service.http import problems
+from service.http.bodies import Bodies
+from service.http.front import Front, Head
+from service.rest.middleware import Measured, Traced
+from service.rest.routes import asks, router
+from service.rest.fast_path import Shortcut
+from service.telemetry.gateway import Telemetry
+
+if TYPE_CHECKING:
+    from fastapi.telemetry import TelemetryConfig
+
+    from service.telemetry.spans import DoorTracing
+
+DESCRIPTION = "Train generative models on your own data and serve them."
+NO_SPANS: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}  # FastAPI's, beside those of both doors
+
+
+def create(
+    application: Application, telemetry: Telemetry, closing: asyncio.Event, tracing: DoorTracing | None = None
+) -> FastAPI:
+    """The app; when `closing` is set, open event streams end."""
+    app = FastAPI(
+        title="Pushforward",
+        version=version("pushforward"),
+        description=DESCRIPTION,
+        docs_url=None,  # `explorer` serves it, without another host
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry=NO_SPANS,
+    )
+    app.state.application = application
+    app.state.telemetry = telemetry
+    app.state.closing = closing
+    app.router.routes.extend(router.routes)  # an included router would match every request's route twice
+    problems.install(app)
+    openapi.install(app)
+    explorer.install(app)
+    app.add_middleware(Shortcut, routes=asks)
+    app.add_middleware(Bodies, settings=application.settings, intake=application.intake)
+    app.add_middleware(Head)
+    app.add_middleware(Front, settings=application.settings)
+    app.add_middleware(Measured, telemetry=telemetry)
+    if tracing is not None:
+        app.add_middleware(Traced, tracing=tracing)
+    return app

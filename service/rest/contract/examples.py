@@ -1,0 +1,47 @@
+"""Requests as one would write them, for the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.application.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample, Train
+
+_ROWS = [[0.5, 0.25], [1.0, -0.5]]
+
+
+def _examples(**bodies: dict[str, Any]) -> dict[str, Any]:
+    """Named for what they show."""
+    return {name: {"summary": name.replace("_", " "), "value": body} for name, body in bodies.items()}
+
+
+EXAMPLES: dict[type[Any], dict[str, Any]] = {
+    Train: _examples(
+        a_preset={"model": "moons-flow", "preset": "flow-two-moons"},
+        a_preset_with_changes={
+            "model": "digits-vae",
+            "preset": "vae-digits",
+            "run": {"family": {"latent": 4}, "budget": {"steps": 500}},
+        },
+        your_own_data={
+            "model": "table-flow",
+            "run": {
+                "family": {"family": "flow"},
+                "data": {"source": "npy", "path": "table.npy"},
+                "budget": {"epochs": 50},
+                "seed": 1,
+            },
+        },
+    ),
+    Sample: _examples(
+        new_rows={"model": "moons-flow", "n": 4, "seed": 0},
+        of_a_label={"model": "labeled-digits", "n": 8, "condition": 3, "options": {"guidance": 1.0}},
+    ),
+    Likelihood: _examples(scores={"model": "moons-flow", "x": _ROWS}),
+    Encode: _examples(codes={"model": "moons-flow", "x": _ROWS}),
+    Decode: _examples(data_of_codes={"model": "moons-flow", "z": [[0.0, 0.0]]}),
+    Reconstruct: _examples(there_and_back={"model": "moons-flow", "x": _ROWS}),
+    Interpolate: _examples(
+        between_rows={"model": "moons-flow", "start": _ROWS[0], "end": _ROWS[1], "steps": 5},
+        between_samples={"model": "digits-vae", "start_seed": 1, "end_seed": 2, "steps": 8, "path": "slerp"},
+    ),
+}

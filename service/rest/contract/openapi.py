@@ -1,0 +1,111 @@
+"""What OpenAPI says of the routes: the bodies they read, the answers and problems they give.
+
+Routes read bodies themselves (JSON or npy, validated once, by the command), so FastAPI must be told of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from service.formats import npy
+from service.application.commands import ASKS, Decode, Encode, Interpolate, Likelihood, Reconstruct, Train
+from service.rest.contract import requests
+from service.formats import png as pictures
+from service.http import problems
+from service.rest.contract.examples import EXAMPLES
+from service.rest.contract.portable import portable
+from service.rest.contract.schemas import Problem
+
+REF = "#/components/schemas/{model}"
+_BODIES: dict[type[BaseModel], str] = {  # of the commands whose body may be npy: what the array is
+    Likelihood: "the rows `x`",
+    Encode: "the rows `x`",
+    Decode: "the codes `z`",
+    Reconstruct: "the rows `x`",
+    Interpolate: "the two ends, `start` and `end`",
+}
+_TRAIN = (requests.Train, requests.TrainPreset)
+
+
+def answers(
+    body: type[BaseModel] | None, status: int = 200, *, media: str | None = None, arrays: bool = False
+) -> dict[int | str, dict[str, Any]]:
+    """The answer of a route, by status; `arrays`: also as npy and PNG."""
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    text = media is not None and media.startswith("text/")
+    content: dict[str, Any] = {media: {"schema": {"type": "string"}} if text else binary} if media else {}
+    if arrays:
+        content |= {npy.MEDIA_TYPE: binary, pictures.MEDIA_TYPE: binary}
+    summary = "A stream of text." if text else "A file."
+    answer: dict[str, Any] = {"description": (body.__doc__ or "").partition("\n")[0] if body else summary}
+    if body is not None:
+        answer["model"] = body
+    if content:
+        answer["content"] = content
+    return {status: answer}
+
+
+def documented(
+    summary: str, given: dict[int | str, dict[str, Any]], *, tag: str, command: type[BaseModel] | None = None
+) -> dict[str, Any]:
+    """The keyword arguments that document a route; `command` is what its requests bring."""
+    refusal = {"content": {problems.MEDIA_TYPE: {"schema": {"$ref": REF.format(model=Problem.__name__)}}}}
+    extra: dict[str, Any] = {}
+    if command is not None:
+        extra = {"requestBody": _body(command)}
+    return {
+        "summary": summary,
+        "tags": [tag],
+        "responses": {
+            **given,
+            "4XX": {"description": "Refused.", **refusal},
+            "5XX": {"description": "Failed.", **refusal},
+        },
+        "openapi_extra": extra,
+        "response_model": None,
+    }
+
+
+def _body(command: type[BaseModel]) -> dict[str, Any]:
+    """What a request brings."""
+    kinds = _TRAIN if command is Train else (command,)
+    references = [{"$ref": REF.format(model=kind.__name__)} for kind in kinds]
+    schema = {"oneOf": references} if len(kinds) > 1 else references[0]
+    content: dict[str, Any] = {"application/json": {"schema": schema, "examples": EXAMPLES[command]}}
+    body: dict[str, Any] = {"required": True, "content": content}
+    if command in _BODIES:
+        content[npy.MEDIA_TYPE] = {"schema": {"type": "string", "format": "binary"}}
+        body["description"] = (
+            f"JSON holds all fields. With npy the body is the array ({_BODIES[command]}), "
+            "and the other fields are query parameters."
+        )
+    return body
+
+
+def install(app: FastAPI) -> None:
+    """Add the commands' schemas to the app's document."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+            document["components"]["schemas"] |= _schemas([Problem])
+            asked = _schemas([*_TRAIN, *ASKS.values()])
+            document["components"]["schemas"] = portable(document["components"]["schemas"]) | portable(
+                asked, asked=True
+            )
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _schemas(models: list[type[BaseModel]]) -> dict[str, Any]:
+    """The schemas of models and of what they hold, by name."""
+    _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=REF)
+    found: dict[str, Any] = schemas["$defs"]
+    return found

@@ -1,0 +1,58 @@
+"""The body of a train request, as OpenAPI documents it: a run of one's own, or a preset and the changes to it.
+
+`service.application.commands.Train` takes both; as two schemas, generated types check every field of a run.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ConfigDict, Field
+
+from models.config.described import Described
+from models.run import Run
+from service.domain.records import Name
+
+Changes = dict[str, Any]  # some fields of a part of a run
+
+
+class Request(Described):
+    """What a request holds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Train(Request):
+    """Train `model` by a run: its next version is what the run leaves."""
+
+    model: Name
+    """Name of the model; the job publishes its next version."""
+    run: Run
+    """The run."""
+
+
+class RunChanges(Request):
+    """Fields of a preset's run to change, by the parts of a run; what is left out stays as the preset has it."""
+
+    # Factories, since a factory's default is not part of a schema: there is none.
+    family: Changes = Field(default_factory=dict)
+    """Fields of the family; with another `family`, the whole of it."""
+    data: Changes = Field(default_factory=dict)
+    """Fields of the data; with another `source`, the whole of them."""
+    optimizer: Changes = Field(default_factory=dict)
+    """Fields of the optimizer."""
+    budget: Changes = Field(default_factory=dict)
+    """Steps or epochs."""
+    seed: int = Field(default_factory=int, ge=0, lt=2**63)
+    """Seed of weights, batches and noise."""
+
+
+class TrainPreset(Request):
+    """Train `model` by a preset, or by a preset's run with some fields changed."""
+
+    model: Name
+    """Name of the model; the job publishes its next version."""
+    preset: str
+    """A run by name, see the list of presets."""
+    run: RunChanges | None = None
+    """Fields of the preset's run to change."""

@@ -1,0 +1,60 @@
+"""A client that leaves takes its work along: what it waited for is given up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar, final
+
+from starlette.types import Receive
+
+from service.processes.background import begin
+
+PATIENCE_S = 0.02  # work that takes no longer is not worth a task that watches the client
+
+Result = TypeVar("Result")
+
+
+async def until_disconnected(receive: Receive, work: Awaitable[Result]) -> Result | None:
+    """The work's result; None, and the work given up, where the client leaves first."""
+    watch = _Watch(receive)
+    timer = asyncio.get_running_loop().call_later(PATIENCE_S, watch.begin)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if not watch.client_left:
+            raise
+        watch.worker.uncancel()
+        return None
+    finally:
+        timer.cancel()
+        watch.end()
+
+
+@final
+class _Watch:
+    """Cancels the present task when the client leaves."""
+
+    def __init__(self, receive: Receive) -> None:
+        worker = asyncio.current_task()
+        if worker is None:
+            raise RuntimeError("outside of any task")
+        self.worker = worker
+        self.client_left = False
+        self._receive = receive
+        self._watching: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """From now on."""
+        self._watching = begin(self._watch(), "watch of a client")
+
+    def end(self) -> None:
+        """No longer."""
+        if self._watching is not None:
+            self._watching.cancel()
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.client_left = True
+        self.worker.cancel()

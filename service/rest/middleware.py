@@ -1,0 +1,79 @@
+"""Around the whole app: what is counted, and what is traced."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING, final
+
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.telemetry.gateway import Telemetry
+
+if TYPE_CHECKING:
+    from service.telemetry.spans import DoorTracing
+
+UNTRACED = frozenset({"/livez", "/readyz", "/metrics"})  # asked every few seconds, by machines
+
+
+@final
+class Measured:
+    """Counts requests and times them, by route, so that names in paths make no new series."""
+
+    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
+        self._app = app
+        self._telemetry = telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        since, sent = perf_counter(), _Sent(send)
+        try:
+            await self._app(scope, receive, sent)
+        finally:
+            seconds = perf_counter() - since
+            self._telemetry.request(door="rest", route=_route(scope), status=str(sent.status), seconds=seconds)
+
+
+@final
+class Traced:
+    """A span for each request, within the trace of its client."""
+
+    def __init__(self, app: ASGIApp, tracing: DoorTracing) -> None:
+        self._app = app
+        self._tracing = tracing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in UNTRACED:
+            await self._app(scope, receive, send)
+            return
+        method = scope["method"]
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        request, sent = self._tracing.begin(method, headers), _Sent(send)
+        try:
+            await self._app(scope, receive, sent)
+        finally:
+            route = _route(scope)
+            told = {"http.request.method": method, "http.route": route, "http.response.status_code": sent.status}
+            request.end(f"{method} {route}", told, failed=sent.status >= 500)
+
+
+@final
+class _Sent:
+    """Passes an answer on, and knows its status: that of a defect, until one was sent."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 500
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
+
+
+def _route(scope: Scope) -> str:
+    """The path with its parameters' names, so that there are few."""
+    route = scope.get("route")
+    return route.path if isinstance(route, Route) else "unmatched"

@@ -1,0 +1,1 @@
+"""Jobs being run: attempts, child processes, what is left behind."""

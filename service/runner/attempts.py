@@ -1,0 +1,153 @@
+"""What differs between the kinds of jobs: what their child is told, and where what it made goes.
+
+training    {attempt}/states, {attempt}/model  ─ reserve a version ─ {store}/{model}/{version}
+sampling    {attempt}/rows.npy                 ─ one rename ──────── {store}/.files/{job}-{epoch}.npy
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import ClassVar, Protocol, TypeVar, final
+
+from models.storage.durable import sync
+from service.stores.disk_files import FILES, file_name
+from service.stores.disk_models import newest_number, publish
+from service.domain.records import Job, Sampling
+from service.domain.ports import Runs
+from service.settings import Settings
+from service.runner.messages import Drawn, Finished, Order, SampleOrder, TrainOrder
+from service.runner.restoring import JOBS
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+ROWS = "rows.npy"
+
+
+class Settle(Protocol):
+    """Writes to the record, waiting for it to come back where it is away."""
+
+    def __call__(self, write: Callable[[], T]) -> T:
+        """What `write` returns. Raises Stale, and Unavailable where the record stays away."""
+
+
+class Work(ABC):
+    """One attempt at a job, in a folder of its own."""
+
+    outlives_cancel: ClassVar[bool]  # whether what a cancelled attempt leaves is of use to anybody
+
+    def __init__(self, job: Job, runs: Runs, settings: Settings) -> None:
+        self.job = job
+        self._runs = runs
+        self._settings = settings
+        self._store = settings.store.resolve()
+        self.folder = self._store / JOBS / job.id
+        self.attempt = self.folder / str(job.epoch)
+
+    def prepare(self) -> Path:
+        """Make the attempt's folder; returns the order for its child. Raises OSError."""
+        shutil.rmtree(self.attempt, ignore_errors=True)
+        earlier = sorted((each for each in self.folder.glob("[0-9]*")), key=lambda each: int(each.name), reverse=True)
+        self.attempt.mkdir(parents=True)
+        order_file = self.attempt / "order.json"
+        order_file.write_text(self.order(earlier).model_dump_json())
+        return order_file
+
+    def forget(self) -> None:
+        """Delete all attempts."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @abstractmethod
+    def order(self, earlier: Sequence[Path]) -> Order:
+        """What the child is told; `earlier` are the folders of the attempts before, newest first."""
+
+    @abstractmethod
+    def deliver(self, made: Finished | Drawn, settle: Settle) -> bool:
+        """Put what the child made in its place, and say so in the record; False where the job's end is wanted.
+
+        Raises:
+            OSError, ValueError, Conflict: it could not be put there.
+            Stale, Unavailable: as `settle` does.
+        """
+
+
+@final
+class Training(Work):
+    """A run, to a version of its model."""
+
+    outlives_cancel = True  # its checkpoints
+
+    def order(self, earlier: Sequence[Path]) -> TrainOrder:
+        return TrainOrder(
+            run=self.job.run,
+            data_root=self._settings.data_root.resolve(),
+            states=self.attempt / "states",
+            earlier=tuple(folder / "states" for folder in earlier),
+            model=self.attempt / "model",
+            checkpoint_s=self._settings.checkpoint_s,
+            device=self._settings.device,
+            torch_threads=self._settings.n_torch_threads,
+            memory_bytes=self._settings.job_memory_bytes,
+        )
+
+    def deliver(self, made: Finished | Drawn, settle: Settle) -> bool:
+        if not isinstance(made, Finished):
+            raise ValueError(f"a training left {made.kind!r}")
+        job, metrics = self.job, made.metrics
+        floor = newest_number(self._store, job.model)
+        version = settle(lambda: self._runs.reserve_version(job.id, job.epoch, floor))
+        if version is None:
+            return False
+        card = publish(self.attempt / "model", self._store, model=job.model, version=version, job=job.id)
+        settle(lambda: self._runs.succeed(job.id, job.epoch, version, metrics))
+        log.info("job %s: published %s", job.id, card.reference)
+        return True
+
+
+@final
+class Drawing(Work):
+    """A sample, to a file. Its name has the epoch, so that no attempt replaces the file of another."""
+
+    outlives_cancel = False
+
+    def __init__(self, job: Job, ask: Sampling, runs: Runs, settings: Settings) -> None:
+        super().__init__(job, runs, settings)
+        self._ask = ask
+
+    def order(self, earlier: Sequence[Path]) -> SampleOrder:
+        name, _, version = self._ask.model.partition("@")
+        broken_off = [folder / ROWS for folder in earlier]
+        untold = [self._store / FILES / file_name(self.job.id, int(folder.name)) for folder in earlier]
+        return SampleOrder(
+            ask=self._ask,
+            model=self._store / name / version,
+            file=self.attempt / ROWS,
+            earlier=(*untold, *broken_off),
+            rows=self.job.progress.step,
+            device=self._settings.device,
+            torch_threads=self._settings.n_torch_threads,
+            memory_bytes=self._settings.job_memory_bytes,
+        )
+
+    def deliver(self, made: Finished | Drawn, settle: Settle) -> bool:
+        if not isinstance(made, Drawn):
+            raise ValueError(f"a sampling left {made.kind!r}")
+        job, n_bytes, digest = self.job, made.file_bytes, made.file_sha256
+        file = self._store / FILES / file_name(job.id, job.epoch)
+        file.parent.mkdir(exist_ok=True)
+        (self.attempt / ROWS).rename(file)
+        sync(file.parent)
+        if not settle(lambda: self._runs.deliver(job.id, job.epoch, n_bytes, digest)):
+            file.unlink(missing_ok=True)
+            return False
+        log.info("job %s: drew %d rows of %s", job.id, self._ask.n, self._ask.model)
+        return True
+
+
+def work_of(job: Job, runs: Runs, settings: Settings) -> Work:
+    """The work that an attempt at this job is."""
+    return Training(job, runs, settings) if job.ask is None else Drawing(job, job.ask, runs, settings)

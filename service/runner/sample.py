@@ -1,0 +1,177 @@
+"""One attempt at a sampling, in a child: the rows of one seed, chunk by chunk, into an npy file.
+
+Row i is a pure function of (model, seed, i), so an attempt goes on at the row where the one before was cut off, and
+the file is the same. Progress tells only rows that are on the disk: where the power failed, what the record promises
+is there.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.training.checkpoint import Model, load_model
+from models.errors import BadCheckpoint, Diverged, Hindered, TooLarge
+from models.family import Samples
+from models.noise import Noise
+from models.stepwise.sampling import Sampler, states
+from models.spec.data_spec import DataSpec
+from service.domain.records import Fault, Told
+from service.engine.programs import unsound
+from service.runner.messages import DONE, FAULTY, INTERRUPTED, PACE_S, Advanced, Drawn, Refused, SampleOrder, Say, pace_s
+from service.runner.rows_file import RowsFile, whole_bytes
+
+log = logging.getLogger(__name__)
+
+CHUNK_ROWS = 1024
+CHUNK_VALUES = 2**20  # numbers in the data of one forward pass
+
+
+def obey(order: SampleOrder, device: torch.device, say: Say, stop: threading.Event) -> int:
+    """Draw to the last row, or until told to stop; returns the exit code. Raises LaboratoryError."""
+    model = _load(order, device)
+    try:
+        spec = model.card.spec
+        _check_room(order.file.parent, whole_bytes(order.ask.n, spec.shape, spec.dtype))
+        with RowsFile(order.file, order.ask.n, spec.shape, spec.dtype) as file:
+            return _fill(file, order, model, device, say, stop)
+    except TooLarge as error:
+        say(Refused(fault=Fault(type="store", detail=error.message)))
+        return FAULTY
+
+
+def _load(order: SampleOrder, device: torch.device) -> Model:
+    if not order.model.is_dir():
+        raise BadCheckpoint(f"the model {order.ask.model} is gone; ask one of the models that are listed")
+    return load_model(order.model, device)
+
+
+def _check_room(folder: Path, wanted_bytes: int) -> None:
+    """Raises TooLarge where it never fits, Hindered where others take the room now."""
+    disk = shutil.disk_usage(folder)
+    if disk.total < wanted_bytes:
+        raise TooLarge(
+            f"the file takes {wanted_bytes} bytes, and the whole disk has {disk.total}; make room, or ask for less"
+        )
+    if disk.free < wanted_bytes:
+        raise Hindered(
+            f"the file takes {wanted_bytes} bytes, and the disk of the store has {disk.free} left; make room"
+        )
+
+
+def _fill(
+    file: RowsFile, order: SampleOrder, model: Model, device: torch.device, say: Say, stop: threading.Event
+) -> int:
+    if order.earlier:
+        _take_over(file, order, say)
+    told = _Told(file, order.ask.n, say)
+    sampler, ask = _sampler(model, order), order.ask
+    spec = model.card.spec
+    c = _code(ask.condition, spec).to(device)
+    for rows in chunks(sampler, spec, c, seed=ask.seed, first=file.n_rows, n=ask.n, device=device):
+        if stop.is_set():
+            told.now()
+            return INTERRUPTED
+        if rows is not None:
+            file.append(rows)
+        told.if_due()
+    told.now()
+    say(Drawn(file_bytes=file.n_bytes, file_sha256=file.digest))
+    return DONE
+
+
+def _take_over(file: RowsFile, order: SampleOrder, say: Say) -> None:
+    """Go on from what the attempts before left: the most that one of them wrote; then all of theirs goes."""
+    promised = Advanced(step=order.rows, total_steps=order.ask.n, losses={}, steps_per_s=0.0)
+    said_at = monotonic()
+    for _ in file.go_on_from(max(order.earlier, key=_n_bytes), order.rows):
+        if monotonic() - said_at >= PACE_S[1]:
+            say(promised)  # a sign of life: copying may take its time
+            said_at = monotonic()
+    file.sync()
+    log.info("goes on at row %d", file.n_rows)
+    for earlier in order.earlier:
+        earlier.unlink(missing_ok=True)
+
+
+def chunks(
+    sampler: Sampler, spec: DataSpec, c: Tensor, *, seed: int, first: int, n: int, device: torch.device
+) -> Iterator[np.ndarray | None]:
+    """Rows first, ..., n - 1 of a seed, told c, (1, C), in chunks; None after each step on the way to one.
+
+    Chunks that do not fit into memory are halved. Raises Diverged where a number is none.
+    """
+    size = max(1, min(CHUNK_ROWS, CHUNK_VALUES // spec.size))
+    start = first
+    while start < n:
+        noise = Noise.rows(seed, min(size, n - start), start=start, device=device)
+        try:
+            for state in states(sampler, noise, c.expand(len(noise), -1)):  # noqa: B007  the last is wanted
+                yield None
+            with torch.inference_mode():
+                rows = sampler.finish(state)
+        except torch.OutOfMemoryError:
+            if size == 1:
+                raise
+            size //= 2
+            log.warning("a chunk does not fit into memory; the next ones have %d rows", size)
+            continue
+        chunk = spec.restore_constants(spec.varying.quantize(rows)).cpu().numpy()
+        if not np.isfinite(chunk).all():
+            raise Diverged(unsound("samples"))
+        yield chunk
+        start += len(noise)
+
+
+def _sampler(model: Model, order: SampleOrder) -> Sampler:
+    family = model.family
+    if not isinstance(family, Samples):
+        raise BadCheckpoint(f"the model {order.ask.model} cannot be sampled")
+    return family.sampler(model.nets, family.SampleOptions.model_validate(order.ask.options))
+
+
+def _code(condition: Told | None, spec: DataSpec) -> Tensor:
+    """The condition of all rows as networks see it, (1, C): zeros where there is none."""
+    if condition is None or spec.condition is None:
+        return torch.zeros(1, spec.condition_size)
+    return spec.condition.code(torch.tensor(condition, dtype=torch.float64).view(1, -1))
+
+
+def _n_bytes(file: Path) -> int:
+    """0 where there is none."""
+    return file.stat().st_size if file.exists() else 0
+
+
+@final
+class _Told:
+    """Tells how many rows are on the disk: at once, and then when it is due."""
+
+    def __init__(self, file: RowsFile, n: int, say: Say) -> None:
+        self._file, self._n, self._say = file, n, say
+        self._first, self._synced = file.n_rows, -1
+        self._began = monotonic()
+        self.now()
+
+    def now(self) -> None:
+        """Raises OSError."""
+        rows, seconds = self._file.n_rows, monotonic() - self._began
+        if rows != self._synced:
+            self._file.sync()
+            self._synced = rows
+        rows_per_s = (rows - self._first) / max(seconds, 1e-6)
+        self._say(Advanced(step=rows, total_steps=self._n, losses={}, steps_per_s=rows_per_s))
+        self._said = monotonic()
+
+    def if_due(self) -> None:
+        """Often enough that the supervisor hears a sign of life. Raises OSError."""
+        if monotonic() - self._said >= pace_s(self._said - self._began):
+            self.now()

@@ -1,0 +1,107 @@
+"""One attempt at a training, in a child: it stops with a checkpoint at the end of a step, and resumes bit for bit from
+the newest checkpoint of its job.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic
+
+import torch
+
+from models.training import memory
+from models.storage.card import Curve
+from models.training.checkpoint import latest_state, save_model, save_state
+from models.evaluation.held_out import Evaluation
+from models.evaluation.judgement import Verdict, judge
+from models.run import Run
+from models.training.loop import State, TrainingData, fresh, load_data, train
+from service.runner.messages import DONE, INTERRUPTED, Advanced, Finished, Say, TrainOrder, pace_s
+from service.runner.pace import Pace
+
+STAGE_S = 2.0  # between two words of a scoring, at least
+
+log = logging.getLogger(__name__)
+
+
+def obey(order: TrainOrder, device: torch.device, free_bytes: int, say: Say, stop: threading.Event) -> int:
+    """Train to the end of the budget or until told to stop; returns the exit code. Raises LaboratoryError."""
+    run = Run.model_validate(order.run)
+    data = load_data(run, order.data_root)
+    memory.check(run, data.spec, free_bytes)
+    state = _resume(order, data, run, device) or fresh(run, data, device)
+    checkpoint_at = monotonic() + order.checkpoint_s
+    for _ in _told(train(data, state), say):
+        if stop.is_set():
+            _save(order.states, state)
+            return INTERRUPTED
+        if monotonic() >= checkpoint_at:
+            _save(order.states, state)
+            checkpoint_at = monotonic() + order.checkpoint_s
+    _save(order.states, state)
+    verdict = _scored(judge(data, state))
+    order.model.mkdir()
+    save_model(order.model, state, verdict.metrics, data.fingerprint, verdict.notes)
+    say(Finished(metrics=verdict.metrics))
+    return DONE
+
+
+def _resume(order: TrainOrder, data: TrainingData, run: Run, device: torch.device) -> State | None:
+    for folder in order.earlier:
+        state = latest_state(folder, data, run, device)
+        if state is not None:
+            log.info("resumed from the checkpoint of step %d", state.step)
+            return state
+    return None
+
+
+def _save(folder: Path, state: State) -> None:
+    """A checkpoint, if the disk takes it; the one before stays if not."""
+    try:
+        save_state(folder, state)
+    except OSError as error:
+        log.warning("no checkpoint could be written at step %d: %s", state.step, error)
+
+
+def _told(states: Iterator[State], say: Say) -> Iterator[State]:
+    """The same states, telling how far they have come: the first, the last, and now and then between."""
+    began = said = monotonic()
+    said_step: int | None = None
+    said_curve: Curve | None = None
+    pace = Pace()
+    for state in states:
+        now = monotonic()
+        pace.advance(state.step, now)
+        if sentence := pace.foreseen(state.total_steps):
+            log.info("%s", sentence)
+        if said_step is None or now - said >= pace_s(now - began) or state.step == state.total_steps:
+            say(
+                Advanced(
+                    step=state.step,
+                    total_steps=state.total_steps,
+                    losses={name: float(value) for name, value in state.losses.items()},
+                    steps_per_s=(state.step - (said_step or state.step - 1)) / max(now - said, 1e-6),
+                    seconds_left=pace.seconds_left(state.total_steps),
+                    curve=None if state.curve is said_curve else state.curve,
+                )
+            )
+            said, said_step, said_curve = now, state.step, state.curve
+        yield state
+
+
+def _scored(stages: Evaluation[Verdict]) -> Verdict:
+    """What a judgement comes to, telling now and then how far it is. Raises Diverged."""
+    log.info("trained; now it is scored on held-out rows")
+    began = said = monotonic()
+    while True:
+        try:
+            stage = next(stages)
+        except StopIteration as end:
+            verdict: Verdict = end.value
+            return verdict
+        if monotonic() - said >= max(STAGE_S, pace_s(monotonic() - began)):
+            said = monotonic()
+            log.info("scoring: %s, %d of %d", stage.what, stage.done, stage.total)

@@ -1,0 +1,1 @@
+"""Redis connections, and what lies on the disk."""

@@ -1,0 +1,47 @@
+"""The files that samplings left: `{store}/.files/{job}-{epoch}.npy`, of the epoch that succeeded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import final
+
+from service.domain.records import Job
+from service.domain.errors import NotFound
+
+FILES = ".files"  # folder of the store
+PIECE_BYTES = 2**20
+
+
+@final
+class DiskFiles:
+    """`ports.Files`. Reads happen in threads, a piece at a time."""
+
+    def __init__(self, store: Path) -> None:
+        self._folder = store / FILES
+
+    async def has(self, job: Job) -> bool:
+        return await asyncio.to_thread(self._path(job).is_file)
+
+    async def read(self, job: Job, start: int, stop: int) -> AsyncGenerator[bytes]:
+        try:
+            stream = await asyncio.to_thread(self._path(job).open, "rb")
+        except FileNotFoundError as error:
+            raise NotFound(f"the file of job {job.id} is no longer kept; ask for it again") from error
+        with stream:
+            stream.seek(start)
+            while start < stop:
+                piece = await asyncio.to_thread(stream.read, min(PIECE_BYTES, stop - start))
+                if not piece:
+                    raise NotFound(f"the file of job {job.id} ends at byte {start}, before {stop}")
+                yield piece
+                start += len(piece)
+
+    def _path(self, job: Job) -> Path:
+        return self._folder / file_name(job.id, job.epoch)
+
+
+def file_name(job_id: str, epoch: int) -> str:
+    """What the file of an attempt is called."""
+    return f"{job_id}-{epoch}.npy"

@@ -1,0 +1,185 @@
+"""The published models on disk: `{store}/{model}/{version}/{weights.safetensors,model.json,card.json}`.
+
+A version appears and disappears by a rename, whole or not at all, and never changes in between. Whatever else lies in
+the store (a torn or foreign folder, a name that starts with a dot) is passed over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import final
+
+from models.storage.card import ModelCard
+from models.storage.durable import sync
+from models.storage.sealed import seal, unseal
+from service.domain.records import NAME_PATTERN, Card
+from service.domain.errors import Conflict, NotFound
+
+log = logging.getLogger(__name__)
+
+TRASH = ".deleted"
+SETTLED_S = 1.0  # a folder changed so recently may change again within the same tick of the file system's clock
+
+
+@final
+class DiskModels:
+    """`ports.Models`. Reads happen in threads; what a folder held is remembered until its modification time changes."""
+
+    def __init__(self, store: Path) -> None:
+        self._store = store
+        self._known: dict[str, tuple[str, int, tuple[Card, ...]]] = {}  # by model: folder, its mtime in ns, versions
+
+    async def newest(self) -> Sequence[Card]:
+        def read() -> list[Card]:
+            return [cards[-1] for name in model_names(self._store) if (cards := self._cards(name))]
+
+        return await asyncio.to_thread(read)
+
+    async def versions(self, model: str) -> Sequence[Card]:
+        cards = await self._readable(model)
+        if not cards:
+            raise NotFound(f"there is no model {model!r}; list the models for those there are")
+        return cards
+
+    async def get(self, reference: str) -> Card:
+        model, _, version = reference.partition("@")
+        if not version:
+            return (await self.versions(model))[-1]
+        for card in await self._readable(model):
+            if str(card.version) == version:
+                return card
+        if await asyncio.to_thread((self._store / model / version).is_dir):
+            raise NotFound(f"the files of {reference} are damaged, see the log; restore them, or train it again")
+        numbers = ", ".join(str(card.version) for card in await self.versions(model))
+        raise NotFound(f"model {model!r} has no version {version}; it has {numbers}")
+
+    async def _readable(self, model: str) -> tuple[Card, ...]:
+        cards = self._remembered(model)
+        return await asyncio.to_thread(self._cards, model) if cards is None else cards
+
+    async def delete(self, reference: str) -> Sequence[str]:
+        model, _, version = reference.partition("@")
+        doomed = [await self.get(reference)] if version else await self.versions(model)
+        await asyncio.to_thread(_remove, self._store, doomed)
+        self._known.pop(model, None)
+        return [card.reference for card in doomed]
+
+    def _remembered(self, model: str) -> tuple[Card, ...] | None:
+        """What the folder holds, if it has not changed since it was read: one `stat`, cheap enough for every ask."""
+        known = self._known.get(model)
+        if known is None:
+            return None
+        folder, mtime_ns, cards = known
+        return cards if _mtime_ns(folder) == mtime_ns else None
+
+    def _cards(self, model: str) -> tuple[Card, ...]:
+        """The versions of a model, oldest first."""
+        known = self._remembered(model)
+        if known is not None:
+            return known
+        folder = str(self._store / model)
+        mtime_ns = _mtime_ns(folder)
+        cards = tuple(read_versions(self._store, model))
+        if cards and time.time() - mtime_ns / 1e9 > SETTLED_S:
+            self._known[model] = folder, mtime_ns, cards
+        return cards
+
+
+def publish(folder: Path, store: Path, *, model: str, version: int, job: str) -> Card:
+    """Move a finished model folder (`models.training.checkpoint.save_model`) into the store as a version of `model`.
+
+    Running it again for the same job returns what is there. Raises Conflict where another job's version is.
+    """
+    target = store / model / str(version)
+    there = read_card(target)
+    if there is not None:
+        if there.job != job:
+            raise Conflict(f"{there.reference} was published by job {there.job}")
+        return there
+    laboratory = unseal((folder / "model.json").read_bytes(), ModelCard.model_fields.keys())
+    card = Card.model_validate(
+        {**laboratory, "model": model, "version": version, "job": job, "created_at": time.time()}
+    )
+    (folder / "card.json").write_bytes(seal(card.model_dump(mode="json")))
+    for file in folder.iterdir():
+        sync(file)
+    sync(folder)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    sync(store)
+    folder.rename(target)
+    sync(target.parent)
+    return card
+
+
+def newest_number(store: Path, model: str) -> int:
+    """The highest version number in the store, readable or not; 0 where there is none."""
+    return max((number for number, _ in _numbered(store / model)), default=0)
+
+
+def model_names(store: Path) -> list[str]:
+    """The folders that may hold a model, sorted."""
+    if not store.is_dir():
+        return []
+    return sorted(
+        entry.name for entry in os.scandir(store) if re.fullmatch(NAME_PATTERN, entry.name) and entry.is_dir()
+    )
+
+
+def read_versions(store: Path, model: str) -> Iterator[Card]:
+    """The readable versions of a model, oldest first."""
+    for number, folder in sorted(_numbered(store / model)):
+        card = read_card(folder)
+        if card is None:
+            log.warning("%s is not a readable model; skipped", folder)
+        elif (card.model, card.version) != (model, number):
+            log.warning("%s says it is %s; passed over", folder, card.reference)
+        else:
+            yield card
+
+
+def read_card(folder: Path) -> Card | None:
+    """The card of a version, or None where it is missing, torn or altered."""
+    try:
+        members = unseal((folder / "card.json").read_bytes(), Card.model_fields.keys())
+        card = Card.model_validate_json(json.dumps(members))
+        weights_bytes = (folder / "weights.safetensors").stat().st_size
+    except (OSError, ValueError) as error:
+        if folder.is_dir():
+            log.warning("%s: %s", folder, error)
+        return None
+    return card if weights_bytes == card.weights_bytes else None
+
+
+def _numbered(folder: Path) -> Iterator[tuple[int, Path]]:
+    if re.fullmatch(NAME_PATTERN, folder.name) and folder.is_dir():
+        for entry in os.scandir(folder):
+            if re.fullmatch("[1-9][0-9]{0,8}", entry.name) and entry.is_dir():
+                yield int(entry.name), Path(entry.path)
+
+
+def _remove(store: Path, cards: Sequence[Card]) -> None:
+    trash = store / TRASH
+    trash.mkdir(exist_ok=True)
+    for card in cards:
+        grave = trash / secrets.token_hex(8)
+        with suppress(FileNotFoundError):  # another was quicker
+            (store / card.model / str(card.version)).rename(grave)
+        shutil.rmtree(grave, ignore_errors=True)
+
+
+def _mtime_ns(folder: str) -> int:
+    """0 where there is no such folder."""
+    try:
+        return os.stat(folder).st_mtime_ns  # noqa: PTH116  (for every ask; to make a Path takes ten times as long)
+    except FileNotFoundError:
+        return 0

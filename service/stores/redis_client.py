@@ -1,0 +1,111 @@
+"""Connections to Redis with time limits that are ours.
+
+redis-py 8 by default repeats a command ten times, also `XADD` and `INCR`, and gives up a blocking read after 5 s. So
+every client is made here: nothing is repeated, and a blocking client waits longer than its longest `BLOCK`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import redis
+import redis.asyncio
+
+from service.domain.errors import Unavailable
+from service.processes.outages import Outage
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+_OUTAGES = Outage(log, "Redis, for records,")  # one line for each, however many callers meet it
+
+PREFIX = "pf:"  # of every key
+CONNECT_S = 2.0
+COMMAND_S = 3.0  # for an answer to a command that does not block
+RETRY_AFTER_S = 2.0
+CONNECTIONS = 1000  # of one process; each watcher of a job holds one
+
+
+def connect(settings: Settings, *, block_s: float = 0.0, decode: bool = True) -> redis.asyncio.Redis:
+    """A client for asyncio, for commands that block for at most `block_s`."""
+    return redis.asyncio.Redis.from_url(
+        settings.redis_url,
+        password=settings.redis_secret(),
+        decode_responses=decode,
+        encoding_errors="replace",  # whatever lies there, reading it is no error
+        socket_timeout=COMMAND_S + block_s,
+        socket_connect_timeout=CONNECT_S,
+        retry=None,
+        max_connections=CONNECTIONS,
+    )
+
+
+def connect_sync(settings: Settings, *, block_s: float = 0.0, decode: bool = True, protocol: int = 3) -> redis.Redis:
+    """A client for threads, for commands that block for at most `block_s`."""
+    return redis.Redis.from_url(
+        settings.redis_url,
+        password=settings.redis_secret(),
+        decode_responses=decode,
+        encoding_errors="replace",
+        socket_timeout=COMMAND_S + block_s,
+        socket_connect_timeout=CONNECT_S,
+        retry=None,
+        protocol=protocol,
+    )
+
+
+def broker_url(settings: Settings) -> str:
+    """The same Redis as Celery's transport wants to be told: `redis+socket:///path` for a unix socket."""
+    url = urlsplit(settings.redis_url)
+    secret = settings.redis_secret()
+    user = url.netloc.rpartition("@")[0]
+    credentials = f"{url.username or ''}:{quote(secret, safe='')}@" if secret else f"{user}@" if user else ""
+    if url.scheme == "unix":
+        return f"redis+socket://{credentials}{url.path}"
+    host = url.netloc.rpartition("@")[2]
+    return urlunsplit((url.scheme, credentials + host, url.path, url.query, ""))
+
+
+@asynccontextmanager
+async def guarded(client: redis.asyncio.Redis) -> AsyncIterator[None]:
+    """An error of Redis as Unavailable: it is away, still loading, full, or refuses us. The log says which.
+
+    The idle connections go: where one is dead, so are the others, and each would cost a caller its patience.
+    """
+    try:
+        yield
+    except redis.RedisError as error:
+        _OUTAGES.failed(error)
+        await client.connection_pool.disconnect(inuse_connections=False)
+        raise Unavailable("Redis does not answer; try again", retry_after_s=RETRY_AFTER_S) from error
+    _OUTAGES.over()
+
+
+@contextmanager
+def guarded_sync(client: redis.Redis) -> Iterator[None]:
+    """The same for threads."""
+    try:
+        yield
+    except redis.RedisError as error:
+        _OUTAGES.failed(error)
+        client.connection_pool.disconnect(inuse_connections=False)
+        raise Unavailable("Redis does not answer; try again", retry_after_s=RETRY_AFTER_S) from error
+    _OUTAGES.over()
+
+
+def drop_foreign(client: redis.Redis, key: str, kind: str) -> None:
+    """Delete what lies under a key of ours and is of another type, so that it is in nobody's way."""
+    found: Any = client.type(key)
+    found = found.decode() if isinstance(found, bytes) else found
+    if found not in (kind, "none"):
+        log.error("dropped %s: it is a %s, and should be a %s", key, found, kind)
+        client.delete(key)
+
+
+def script(name: str) -> str:
+    """The text of a Lua script of this folder."""
+    return (Path(__file__).parent / f"{name}.lua").read_text()

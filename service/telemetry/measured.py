@@ -1,0 +1,56 @@
+"""Asks that are counted on their way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import final
+
+from service.domain.records import Op, Preview, Question, Reply
+from service.domain.errors import ServiceError
+from service.domain.ports import UNSENT, Asks
+from service.telemetry.gateway import Telemetry
+
+
+@final
+@dataclass(frozen=True)
+class MeasuredAsks:
+    """The same asks, measured. Implements `ports.Asks`."""
+
+    asks: Asks
+    telemetry: Telemetry
+
+    async def ask(self, question: Question, *, timeout_s: float) -> Reply:
+        try:
+            reply = await self.asks.ask(question, timeout_s=timeout_s)
+        except BaseException as error:
+            self._count_end(question.op, error)
+            raise
+        self.telemetry.answered(question.model, question.op, reply.timing)
+        return reply
+
+    async def watch(self, question: Question, *, timeout_s: float) -> AsyncGenerator[Preview | Reply]:
+        answered = False
+        try:
+            async with aclosing(self.asks.watch(question, timeout_s=timeout_s)) as watched:
+                async for news in watched:
+                    if isinstance(news, Reply):
+                        answered = True
+                        self.telemetry.answered(question.model, question.op, news.timing)
+                    yield news
+        except BaseException as error:
+            if not answered:
+                self._count_end(question.op, error)
+            raise
+
+    def _count_end(self, op: Op, error: BaseException) -> None:
+        """Of an ask without an answer."""
+        match error:
+            case ServiceError():
+                self.telemetry.refused(op, error.slug, error.stage)
+            case asyncio.CancelledError():
+                self.telemetry.cancelled(op, "gateway" if UNSENT in error.args else "worker")
+            case GeneratorExit():  # who watched has left
+                self.telemetry.cancelled(op, "worker")

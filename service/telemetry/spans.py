@@ -1,0 +1,119 @@
+"""The spans of gateways and workers. Imported only where traces are wanted, for it loads OpenTelemetry's SDK."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import final
+
+from opentelemetry.context import Context, attach
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import Span, SpanKind, StatusCode, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from service.domain.records import Question
+
+Attributes = Mapping[str, str | int | float]
+
+_W3C = TraceContextTextMapPropagator()
+
+
+@final
+@dataclass(frozen=True)
+class Request:
+    """A request under way."""
+
+    span: Span
+
+    def end(self, name: str, attributes: Attributes, *, failed: bool) -> None:
+        """How it was answered; a refusal that is the client's fault has not failed."""
+        self.span.update_name(name)
+        self.span.set_attributes(attributes)
+        if failed:
+            self.span.set_status(StatusCode.ERROR)
+        self.span.end()
+
+
+@final
+@dataclass(frozen=True)
+class DoorTracing:
+    """Traces of a gateway."""
+
+    provider: TracerProvider = field(default_factory=lambda: _provider("gateway"))
+
+    def begin(self, name: str, headers: Mapping[str, str]) -> Request:
+        """A span of a request, within the trace that its headers tell. Asks made by this task are within it.
+
+        The context is left attached: a request has a task, and so a context, of its own.
+        """
+        span = self._start(name, _W3C.extract(headers, Context()), SpanKind.SERVER)
+        attach(set_span_in_context(span))
+        return Request(span)
+
+    def ask(self, question: Question) -> Span:
+        """A span of an ask, within that of its request."""
+        span = self._start(f"ask {question.op}", None, SpanKind.PRODUCER)
+        span.set_attributes(_described(question))
+        return span
+
+    def close(self) -> None:
+        """Send what is not sent yet."""
+        self.provider.shutdown()
+
+    def _start(self, name: str, context: Context | None, kind: SpanKind) -> Span:
+        return self.provider.get_tracer("pushforward").start_span(name, context, kind)
+
+
+@final
+@dataclass(frozen=True)
+class WorkerTracing:
+    """Traces of a worker."""
+
+    provider: TracerProvider = field(default_factory=lambda: _provider("worker"))
+
+    def answered(
+        self, question: Question, sent_at: float, started_at: float, ended_at: float, attributes: Attributes
+    ) -> None:
+        """Record how a question waited and was computed. Times are of `time.monotonic()`.
+
+        A question that is not traced leaves no span.
+        """
+        if not question.trace:
+            return
+        context = _W3C.extract({"traceparent": question.trace}, Context())
+        tracer = self.provider.get_tracer("pushforward")
+        wall_ns = time.time_ns() - time.monotonic_ns()
+        sent_ns, started_ns, ended_ns = (wall_ns + int(at * 1e9) for at in (sent_at, started_at, ended_at))
+        described = _described(question)
+        tracer.start_span("queue", context, SpanKind.CONSUMER, described, start_time=sent_ns).end(started_ns)
+        span = tracer.start_span("compute", context, attributes={**described, **attributes}, start_time=started_ns)
+        span.end(ended_ns)
+
+    def close(self) -> None:
+        """Send what is not sent yet."""
+        self.provider.shutdown()
+
+
+def traceparent(span: Span) -> str:
+    """How a span is told to others; empty where it is not recorded, so that nobody goes on with it."""
+    if not span.is_recording():
+        return ""
+    carrier: dict[str, str] = {}
+    _W3C.inject(carrier, set_span_in_context(span, Context()))
+    return carrier["traceparent"]
+
+
+def _described(question: Question) -> Attributes:
+    return {"pushforward.model": question.model, "pushforward.op": question.op, "pushforward.rows": question.rows}
+
+
+def _provider(process: str) -> TracerProvider:
+    named = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": f"pushforward-{process}"}
+    provider = TracerProvider(resource=Resource.create(named))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return provider

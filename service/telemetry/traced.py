@@ -1,0 +1,59 @@
+"""Asks that leave a span, and tell their worker its trace. Imported only where traces are wanted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import final
+
+from opentelemetry.trace import Span, StatusCode
+
+from service.domain.records import Preview, Question, Reply, Timing
+from service.domain.errors import ServiceError
+from service.domain.ports import Asks
+from service.telemetry.spans import DoorTracing, traceparent
+
+
+@final
+@dataclass(frozen=True)
+class TracedAsks:
+    """The same asks, traced. Implements `ports.Asks`."""
+
+    asks: Asks
+    tracing: DoorTracing
+
+    async def ask(self, question: Question, *, timeout_s: float) -> Reply:
+        with self._span(question) as span:
+            reply = await self.asks.ask(replace(question, trace=traceparent(span)), timeout_s=timeout_s)
+            _describe(span, reply.timing)
+            return reply
+
+    async def watch(self, question: Question, *, timeout_s: float) -> AsyncGenerator[Preview | Reply]:
+        with self._span(question) as span:
+            traced = replace(question, trace=traceparent(span))
+            async with aclosing(self.asks.watch(traced, timeout_s=timeout_s)) as watched:
+                async for news in watched:
+                    if isinstance(news, Reply):
+                        _describe(span, news.timing)
+                    yield news
+
+    @contextmanager
+    def _span(self, question: Question) -> Iterator[Span]:
+        span = self.tracing.ask(question)
+        try:
+            yield span
+        except ServiceError as error:
+            span.set_attributes({"pushforward.refusal": error.slug, "pushforward.refused_by": error.stage})
+            span.set_status(StatusCode.ERROR, error.detail)
+            raise
+        except (asyncio.CancelledError, GeneratorExit):
+            span.set_attribute("pushforward.cancelled", True)
+            raise
+        finally:
+            span.end()
+
+
+def _describe(span: Span, timing: Timing) -> None:
+    span.set_attributes({f"pushforward.{name}": value for name, value in asdict(timing).items()})

@@ -1,0 +1,71 @@
+"""OpenTelemetry, off unless its standard variables configure it; its packages are loaded only then.
+
+    OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318
+
+The way of a trace: the client's `traceparent` (HTTP header, gRPC metadata), a span of the request, a span of the ask
+at the gateway, `Question.trace` through Redis, and the worker's spans `queue` and `compute`.
+
+References:
+    | Trace Context (W3C, 2021), https://www.w3.org/TR/trace-context/
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from service.telemetry.spans import DoorTracing, WorkerTracing
+
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+PROTOCOLS = ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
+
+
+class CannotTrace(OSError):
+    """The environment asks for traces in a way that is not possible; says what to do."""
+
+
+def of_door() -> DoorTracing | None:
+    """How a gateway traces; None where nobody asked for it. Raises CannotTrace."""
+    if not _is_wanted():
+        return None
+    _check_packages()
+    from service.telemetry.spans import DoorTracing
+
+    return DoorTracing()
+
+
+def of_worker() -> WorkerTracing | None:
+    """How a worker traces; None where nobody asked for it. Raises CannotTrace."""
+    if not _is_wanted():
+        return None
+    _check_packages()
+    from service.telemetry.spans import WorkerTracing
+
+    return WorkerTracing()
+
+
+def _is_wanted() -> bool:
+    """Raises CannotTrace."""
+    exporter = os.environ.get("OTEL_TRACES_EXPORTER", "")
+    if exporter == "none" or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return False
+    if not exporter and not any(map(os.environ.get, ENDPOINTS)):
+        return False
+    if exporter not in ("", "otlp"):
+        raise CannotTrace(f"OTEL_TRACES_EXPORTER is {exporter!r}; it may be otlp or none")
+    for name in PROTOCOLS:
+        if os.environ.get(name, "http/protobuf") != "http/protobuf":
+            raise CannotTrace(f"{name} is {os.environ[name]!r}; traces leave as http/protobuf only")
+    return True
+
+
+def _check_packages() -> None:
+    try:
+        import opentelemetry.exporter.otlp.proto.http
+        import opentelemetry.sdk.trace  # noqa: F401
+    except ImportError:
+        raise CannotTrace(
+            "the environment asks for traces, but OpenTelemetry is not installed: pip install 'pushforward[otel]', "
+            "or set OTEL_TRACES_EXPORTER=none"
+        ) from None

@@ -1,0 +1,44 @@
+"""What the engine did, as numbers and as spans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+from service.domain.errors import ServiceError
+from service.telemetry.worker import Stage, WorkerTelemetry
+from service.engine.tickets import Call, Ticket
+
+if TYPE_CHECKING:
+    from service.telemetry.spans import Attributes, WorkerTracing
+
+
+@final
+@dataclass(frozen=True)
+class Recorder:
+    """Writes down calls, and how questions ended."""
+
+    telemetry: WorkerTelemetry
+    tracing: WorkerTracing | None
+
+    def call(self, call: Call) -> None:
+        """The network was called."""
+        self.telemetry.call(call.model, call.op, call.rows, call.cap, call.ms / 1000, call.reason)
+
+    def ended(self, ticket: Ticket, sent_at: float, now: float, *, given_up: bool) -> None:
+        """A question is answered or refused. Times are of `time.monotonic()`."""
+        question = ticket.question
+        stage: Stage = "queued" if ticket.started_at is None else "computing"
+        if given_up:
+            self.telemetry.left(question.model, question.op, stage)
+        elif ticket.error is not None and ticket.deadline <= now:
+            self.telemetry.expired(question.model, question.op, stage)
+        if self.tracing is not None:
+            started_at = now if ticket.started_at is None else ticket.started_at
+            self.tracing.answered(question, sent_at, started_at, now, _told(ticket, ticket.error))
+
+
+def _told(ticket: Ticket, error: ServiceError | None) -> Attributes:
+    """Of the span of a question's computing."""
+    told: Attributes = {"pushforward.compute_ms": ticket.compute_ms, "pushforward.batch_rows": ticket.batch_rows}
+    return told if error is None else {**told, "pushforward.refusal": error.slug}

@@ -1,0 +1,142 @@
+"""Penalties and their kernels against closed forms (float64)."""
+
+import math
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Generator, Tensor
+
+from models.families.wae import WAE
+from models.adversarial.games import NonSaturating, Wasserstein
+from models.adversarial.kernels import IMQ, RBF, Distance, Kernel, squared_distances
+from models.adversarial.penalties import MMD, Adversarial, Sliced
+
+KERNELS = (IMQ(), RBF(), Distance())
+
+
+def rng(seed: int) -> Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(n: int, d: int, seed: int, mean: float = 0.0) -> Tensor:
+    return mean + torch.randn(n, d, generator=rng(seed), dtype=torch.float64)
+
+
+def draws(kernel: Kernel, mean: float, *, n: int = 40, repeats: int = 400) -> Tensor:
+    """The U-statistic of N(0, 1) and N(mean, 1), many times."""
+    penalty = MMD(kernel=kernel)
+    return torch.stack(
+        [penalty.value(normal(n, 1, 2 * i), normal(n, 1, 2 * i + 1, mean), rng(0)) for i in range(repeats)]
+    )
+
+
+def z_score(values: Tensor, mean: float) -> float:
+    return abs(float((values.mean() - mean) / (values.std() / math.sqrt(len(values)))))
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.kernel)
+def test_the_discrepancy_of_equals_is_zero_in_the_mean_and_may_be_negative(kernel: Kernel) -> None:
+    """T50."""
+    values = draws(kernel, 0.0)
+    assert z_score(values, 0.0) < 5
+    assert float(values.min()) < 0
+
+
+def test_the_discrepancy_of_shifted_gaussians_is_its_closed_form() -> None:
+    """T50: 2 (1 - exp(-1/6)) / sqrt(3)."""
+    exact = 2 / math.sqrt(3) * (1 - math.exp(-1 / 6))
+    assert exact == pytest.approx(0.17726763, abs=1e-8)
+    assert z_score(draws(RBF(), 1.0), exact) < 5
+
+
+def test_the_distance_kernel_measures_the_energy_distance() -> None:
+    """T50, T49: 2 E|X - Y| - E|X - X'| - E|Y - Y'| = .54180658."""
+    assert z_score(draws(Distance(), 1.0), 0.54180658) < 5
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.kernel)
+def test_the_discrepancy_with_its_diagonal_is_never_negative(kernel: Kernel) -> None:
+    """T50: kernels are positive definite."""
+    x, y = normal(20, 3, 0), normal(20, 3, 1)
+    v = kernel.matrix(x, x).mean() + kernel.matrix(y, y).mean() - 2 * kernel.matrix(x, y).mean()
+    assert float(v) >= 0
+    assert float(torch.linalg.eigvalsh(kernel.matrix(x, x)).min()) > -1e-9
+
+
+def test_the_u_statistic_is_the_sum_over_distinct_pairs() -> None:
+    z, prior, n, kernel = normal(4, 2, 0), normal(4, 2, 1), 4, IMQ()
+
+    def k(a: Tensor, b: Tensor) -> float:
+        square = float(((a - b) ** 2).sum())
+        return sum(4 * s / (4 * s + square) for s in (0.1, 0.2, 0.5, 1, 2, 5, 10))
+
+    expected = sum(k(z[i], z[j]) + k(prior[i], prior[j]) for i in range(n) for j in range(n) if i != j) / (n * (n - 1))
+    expected -= 2 * sum(k(a, b) for a in z for b in prior) / n**2
+    assert float(MMD(kernel=kernel).value(z, prior, rng(0))) == pytest.approx(expected, rel=1e-9)
+
+
+def test_distances_are_of_points_and_gradients_finite_where_points_meet() -> None:
+    x = normal(5, 3, 0).requires_grad_()
+    assert squared_distances(x, x).detach().numpy() == pytest.approx(
+        torch.cdist(x, x).square().detach().numpy(), abs=1e-9
+    )
+    for kernel in KERNELS:
+        (gradient,) = torch.autograd.grad(kernel.matrix(x, x).sum(), x)
+        assert bool(gradient.isfinite().all())
+
+
+def test_sliced_is_the_wasserstein_distance_on_the_line() -> None:
+    """For a shift of the same points, W_2^2 is the shift's square; over directions in D dimensions, that over D."""
+    z = normal(50, 1, 0)
+    assert float(Sliced().value(z, z.flip(0) + 0.7, rng(0))) == pytest.approx(0.49, rel=1e-9)
+    z = normal(50, 4, 0)
+    value = float(Sliced(directions=4096).value(z, z + 0.5, rng(0)))  # |shift|^2 = 1
+    assert value == pytest.approx(1 / 4, rel=0.05)
+
+
+def test_the_critic_of_codes_measures_the_wasserstein_distance() -> None:
+    """The steepest critic of slope one tells a shift: E_P f - E_Q f = |m| = W1(P, Q)."""
+    prior, z = normal(1000, 1, 0), normal(1000, 1, 0, mean=0.7)
+
+    class Down(torch.nn.Module):
+        def forward(self, z: Tensor) -> Tensor:
+            return -z
+
+    (loss,) = Adversarial(game=Wasserstein()).critic_losses(Down(), z, prior, rng(0))
+    assert float(loss.value) == pytest.approx(-0.7, rel=1e-9)  # no penalty: the slope is one everywhere
+    encoder_pays = Wasserstein().generator_loss(Down(), z)
+    assert float(encoder_pays - Down()(prior).mul(-1).mean()) == pytest.approx(0.7, rel=1e-9)
+
+
+def test_the_critic_of_codes_takes_its_steps_on_shares_of_the_batch() -> None:
+    penalty = Adversarial(steps=3, width=8)
+    critic, z = penalty.critic(2), normal(10, 2, 0).float().requires_grad_()
+    losses = list(penalty.critic_losses(critic, z, normal(10, 2, 1).float(), rng(0)))
+    assert [(loss.name, loss.trains) for loss in losses] == [("critic", ("critic",))] * 3
+    assert len({loss.value.item() for loss in losses}) == 3
+    assert torch.autograd.grad(losses[0].value, z, allow_unused=True) == (None,)
+
+
+def test_the_prior_is_real_to_the_critic_and_codes_are_fake() -> None:
+    penalty = Adversarial(game=NonSaturating(gamma=0))
+    prior, z = torch.full((4, 1), 9.0), torch.full((4, 1), -9.0)
+
+    class Up(torch.nn.Module):
+        def forward(self, z: Tensor) -> Tensor:
+            return z
+
+    (right,), (wrong,) = (list(penalty.critic_losses(Up(), *pair, rng(0))) for pair in ((z, prior), (prior, z)))
+    assert right.value.item() < 0.01 < wrong.value.item()
+
+
+def test_a_penalty_and_its_kernel_are_chosen_by_name() -> None:
+    family = WAE.model_validate({"family": "wae", "penalty": {"penalty": "mmd", "kernel": {"kernel": "rbf"}}})
+    assert family.penalty == MMD(kernel=RBF())
+    assert WAE().penalty == MMD(kernel=IMQ())
+    with pytest.raises(ValidationError):
+        WAE.model_validate({"family": "wae", "penalty": {"penalty": "none"}})
+
+
+def test_a_critic_of_codes_gives_each_one_score() -> None:
+    assert Adversarial().critic(3)(normal(5, 3, 0).float()).shape == (5, 1)

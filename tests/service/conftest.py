@@ -1,0 +1,114 @@
+"""A supervisor over real Redis, with real children, in a thread of the test."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.jobs.redis_record import RedisJobs, RedisRuns
+from service.domain.records import Event, Fault, Job, Sampling
+from service.domain.ports import NewJob
+from service.settings import Settings
+from service.runner.supervisor import Supervisor
+
+ENDLESS = 10_000_000
+
+
+def small_run(steps: int, **changes: Any) -> dict[str, Any]:
+    """Some milliseconds a step at most."""
+    return {
+        "family": {"family": "vae", "latent": 2, "width": 8, "depth": 1},
+        "data": {"source": "two_moons"},
+        "optimizer": {"batch_size": 16},
+        "budget": {"steps": steps},
+        **changes,
+    }
+
+
+class Bench:
+    """A record, a store, and supervisors at work."""
+
+    lost = Fault(type="lost", detail="its worker vanished")
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.runs = RedisRuns(settings)
+        self.draining = threading.Event()
+        self.supervisor = Supervisor(self.runs, settings, worker="bench", draining=self.draining)
+        self._threads: list[threading.Thread] = []
+
+    def create(self, run: dict[str, Any], model: str = "moons") -> str:
+        return self._ask(lambda jobs: jobs.create(NewJob(model=model, run=run)))[0].id
+
+    def create_sampling(self, ask: Sampling) -> str:
+        return self._ask(lambda jobs: jobs.create(NewJob(model=ask.model.partition("@")[0], ask=ask)))[0].id
+
+    def job(self, job_id: str) -> Job:
+        return self._ask(lambda jobs: jobs.get(job_id))
+
+    def cancel(self, job_id: str) -> Job:
+        return self._ask(lambda jobs: jobs.cancel(job_id))
+
+    def events(self, job_id: str) -> list[Event]:
+        async def collect(jobs: RedisJobs) -> list[Event]:
+            return [event async for event in jobs.watch(job_id, after="0")]
+
+        return self._ask(collect)
+
+    def supervise(self, job_id: str) -> threading.Thread:
+        thread = threading.Thread(target=self.supervisor.run, args=(job_id,))
+        thread.start()
+        self._threads.append(thread)
+        return thread
+
+    def checkpoints(self, job_id: str) -> list[Path]:
+        return sorted(self.settings.store.glob(f".jobs/{job_id}/*/states/step-*"))
+
+    def until_checkpointed(self, job_id: str) -> int:
+        """The step of the newest checkpoint."""
+        until(lambda: bool(self.checkpoints(job_id)))
+        return int(self.checkpoints(job_id)[-1].name.removeprefix("step-"))
+
+    def close(self) -> None:
+        self.draining.set()
+        for thread in self._threads:
+            thread.join(30)
+        self.runs.close()
+
+    def _ask(self, question: Callable[[RedisJobs], Any]) -> Any:
+        async def ask() -> Any:
+            jobs = RedisJobs(self.settings)
+            answer = await question(jobs)
+            await jobs.close()
+            return answer
+
+        return asyncio.run(ask())
+
+
+def until(happened: Callable[[], bool], timeout_s: float = 60.0) -> None:
+    """Poll; a deadline that passes is a failure."""
+    give_up = time.monotonic() + timeout_s
+    while not happened():
+        assert time.monotonic() < give_up, "it did not happen in time"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def bench(redis_url: str, tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(
+        Settings(
+            redis_url=redis_url,
+            store=tmp_path / "store",
+            data_root=tmp_path,
+            beat_s=0.1,
+            lease_s=1.0,
+            checkpoint_s=0.2,
+            max_attempts=2,
+        )
+    )
+    yield bench
+    bench.close()

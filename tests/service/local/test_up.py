@@ -1,0 +1,51 @@
+"""`service.local.up`: what `pushforward up` refuses, and how it tends what it started."""
+
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from service.local.up import Place, free_port, running, up
+from service.processes.supervision import CannotStart
+
+
+def place(folder: Path, http_port: int | None = None, grpc_port: int | None = None) -> Place:
+    return Place(folder / "store", folder / "data", http_port or free_port(), grpc_port or free_port())
+
+
+def refusal(where: Place) -> str:
+    with pytest.raises(CannotStart) as refused:
+        up(where, lambda _: None, stop=threading.Event())
+    return str(refused.value)
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert f"port {port} is not available" in refusal(place(tmp_path, grpc_port=port))
+
+
+def test_one_port_for_both_doors_is_refused(tmp_path: Path) -> None:
+    port = free_port()
+    assert f"both {port}" in refusal(place(tmp_path, port, port))
+
+
+def test_a_store_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "store").touch()
+    assert "cannot be made" in refusal(place(tmp_path))
+
+
+def test_a_setting_the_children_would_refuse_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUSHFORWARD_TRAINING_SLOTS", "many")
+    with pytest.raises(ValidationError, match="training_slots"):
+        up(place(tmp_path), lambda _: None, stop=threading.Event())
+
+
+def test_whoever_runs_a_service_of_his_own_is_told_why_it_cannot_start(tmp_path: Path) -> None:
+    (tmp_path / "data").touch()
+    with pytest.raises(CannotStart, match="cannot be made"), running(tmp_path, lambda _: None):
+        pass
