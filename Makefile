@@ -18,14 +18,18 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## train on real handwritten digits and draw what the model learned
 	$(BIN)/python examples/demo.py
 
+# Tests wait as often as they compute, so there is a worker more than cores; files in their order, for those of few and
+# long tests would come last otherwise.
 test: $(STAMP)  ## the whole suite, in parallel
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -q
+	OMP_NUM_THREADS=1 PYTEST_XDIST_AUTO_NUM_WORKERS=$$(($$(getconf _NPROCESSORS_ONLN) + 1)) \
+		$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -q
 
 check: $(STAMP)  ## what clean means: lint, format, types, layers, generated files, docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache --config tools/torch_free.toml
 	$(BIN)/yamllint --strict docker-compose.yml docker
 	$(BIN)/hadolint docker/*.Dockerfile
 	$(BIN)/python -m tools.generated --check

@@ -20,8 +20,8 @@ from pathlib import Path
 import psutil
 from load import Post
 
-from service.local import up as local
 from service.local import redis_server
+from service.local import up as local
 from service.processes.spawn import tied_to_us
 
 HERE = Path(__file__).parent

@@ -31,15 +31,15 @@ import zuko
 from torch import Tensor
 
 from models.families.flow import DequantizationOptions, Flow
-from models.noise import Noise
 from models.flows.dequantization import Uniform, dequantize
 from models.flows.logit import to_reals
 from models.flows.univariate import Spline
+from models.noise import Noise
 from models.presets import PRESETS
 from models.run import Run
-from models.stepwise.sampling import sample
 from models.spec.data_spec import DataSpec
-from models.training.loop import TrainingData, conditions, load_data
+from models.stepwise.sampling import sample
+from models.training.data import TrainingData, conditions, load_data
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "flows.md"
 ROWS = (1, 64, 256)

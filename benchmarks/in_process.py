@@ -15,10 +15,10 @@ import torch
 from peers.decoder import decoder as peers_decoder
 from safetensors.torch import save_file
 
-from models.training.checkpoint import Model, load_model
 from models.family import Decodes, Samples, Scores
 from models.noise import Noise
 from models.stepwise.sampling import sample, untold
+from models.storage.model import Model, load_model
 from service.client import Client
 
 DECODER, POINTS = "decoder", "points"

@@ -30,9 +30,9 @@ from typing import Any
 import grpc
 import psutil
 
-from service.local import up as local
-from service.local import redis_server
 from service.client import Client
+from service.local import redis_server
+from service.local import up as local
 from service.rpc.pb import pushforward_pb2 as pb
 from service.rpc.pb import pushforward_pb2_grpc as pb_grpc
 

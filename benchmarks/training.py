@@ -36,7 +36,9 @@ from models.families.vae import VAE
 from models.networks import Nets
 from models.presets import PRESETS
 from models.run import Budget, Run
-from models.training.loop import TrainingData, fresh, load_data, train
+from models.training.data import TrainingData, load_data
+from models.training.loop import train
+from models.training.state import fresh
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "training.md"
 WANTED = 0.95
@@ -204,9 +206,10 @@ def page(rows: list[Row], load: float) -> Iterator[str]:
         f"{os.cpu_count()} cores with a load of {load:.1f} beside it, no GPU used, one thread; "
         f"Python {platform.python_version()}, torch {torch.__version__}.",
         "",
-        "Steps a second of `models.training.loop.train`, which averages weights, checks gradients and can be resumed bit for",
-        "bit, and of a plain loop that does not: backward, clip, torch's Adam as it comes. Networks and batches are",
-        "the same, and both take turns in one process. The ratio is the median over neighboring turns; its quartiles.",
+        "Steps a second of `models.training.loop.train`, which averages weights, checks gradients and can be resumed",
+        "bit for bit, and of a plain loop that does not: backward, clip, torch's Adam as it comes. Networks and",
+        "batches are the same, and both take turns in one process. The ratio is the median over neighboring turns;",
+        "its quartiles.",
         f"Wanted: at least {WANTED}.",
         "",
         "| preset | plain, steps/s | ours, steps/s | ratio | quartiles | turns | wanted |",

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import runpy
 
-from service.engine.programs import Way
 from service.engine.group import Group
+from service.engine.programs import Way
 from service.engine.rows import Segment
 from service.engine.tickets import Ticket
 

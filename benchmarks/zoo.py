@@ -36,8 +36,8 @@ from zoo_results import Entry, Measures, has, keep, read
 from models.data import Toy
 from models.errors import InvalidData
 from models.presets import PRESETS, Preset
-from service.local import up as local
 from service.client import FINAL, Client, Refused
+from service.local import up as local
 from service.settings import cores
 
 DATA_ROOT = Path("/usr/share/datasets")  # Debian's

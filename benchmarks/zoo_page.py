@@ -14,14 +14,14 @@ from floors import wanted_nats
 from published import MODES
 from zoo_results import Kept, recipe
 
-from models.spec.conditions import Labels
 from models.data import Idx, Mixture, Toy
 from models.data.source import Source
 from models.evaluation.held_out import DRAWN_VECTORS
-from models.family import Family, Samples, Scores
 from models.evaluation.sample_metrics import sliced_wasserstein
+from models.family import Family, Samples, Scores
 from models.presets import PRESETS, Preset
 from models.run import Run
+from models.spec.conditions import Labels
 from models.spec.data_spec import DataSpec
 
 PAGE = Path(__file__).parent.parent / "docs" / "results.md"

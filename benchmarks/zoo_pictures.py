@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from shades import shades
 
-from models.spec.conditions import Labels
 from models.data import Rows
 from models.presets import Preset
+from models.spec.conditions import Labels
 from models.spec.data_spec import DataSpec
-from models.training.loop import load_data
+from models.training.data import load_data
 from service.client import Client
 from service.formats.png import png
 

@@ -17,9 +17,9 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from service.local import up as local
 from service.cli.following import Pace
 from service.client import Client, Refused
+from service.local import up as local
 from service.processes.supervision import CannotStart
 
 PICTURE = Path("demo.png")

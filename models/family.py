@@ -3,109 +3,33 @@
 The class statement is the capability declaration: `class Flow(Family, Samples, Scores, Encodes, Decodes)`. Each
 capability is an abstract class of one verb. Reconstruction and interpolation follow from encoding and decoding.
 
-All arrays that cross these methods are in **data units** (see `models.spec.data_spec`); a family normalizes inside. A condition
-is c, (B, C), as `models.spec.conditions` codes it, with C = 0 where a model takes none.
+All arrays that cross these methods are in **data units** (see `models.spec.data_spec`); a family normalizes inside. A
+condition is c, (B, C), as `models.spec.conditions` codes it, with C = 0 where a model takes none.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt
-
-from models.lazy import scoring, walking
-from models.config.numbers_only import NumbersOnly
+from models.config.config import Config, Options
+from models.geometry.interpolation import PathName
+from models.losses import Adam, Batch, Loss
 from models.spec.data_spec import DataSpec, Shape
+from models.stepwise.mapping import OneCall as MappedAtOnce
+from models.stepwise.sampling import OneStep
+from models.stepwise.scoring import LogProb
+from models.stepwise.scoring import OneCall as ScoredAtOnce
 
 if TYPE_CHECKING:
-    from torch import Generator, Tensor
+    from torch import Tensor
 
     from models.networks import Nets
     from models.noise import Noise
+    from models.stepwise.mapping import Walk
     from models.stepwise.sampling import Sampler
     from models.stepwise.scoring import Scorer
-    from models.stepwise.mapping import Walk
-
-
-class Config(NumbersOnly):
-    """Plain frozen data; an unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Adam(Config):
-    """How losses are descended: Adam, one instance for each loss name.
-
-    With `weight_decay_rows` = k, each step also shrinks the weights by the learning rate times k / N (AdamW), where N
-    is the number of training rows: a Gaussian prior of the weights counts as k rows, so it holds where rows are few
-    and vanishes where they are many. Rows that are drawn afresh have no N and no decay.
-
-    References:
-        | Adam: A Method for Stochastic Optimization (Kingma & Ba, 2014), https://arxiv.org/abs/1412.6980
-        | Decoupled Weight Decay Regularization (Loshchilov & Hutter, 2017), https://arxiv.org/abs/1711.05101
-    """
-
-    lr: PositiveFloat = 1e-3
-    """Learning rate."""
-    betas: tuple[float, float] = (0.9, 0.999)
-    """Decay of the first and of the second moment."""
-    batch_size: PositiveInt = Field(128, le=65536)
-    """Rows of a step."""
-    warmup: float = Field(0.0, ge=0.0, lt=1.0)
-    """Share of the steps in which the learning rate rises to `lr`."""
-    decay: Literal["constant", "cosine"] = "constant"
-    """Learning rate over the training: constant, or a cosine to zero at its end."""
-    weight_decay_rows: float = Field(0.0, ge=0.0)
-    """Decoupled weight decay (AdamW) times the number of training rows: it fades as rows become many."""
-    clip_norm: PositiveFloat = 1.0
-    """Greatest norm of each loss's gradient."""
-    ema: float | None = Field(None, ge=0.0, lt=1.0)
-    """Decay of the moving average of the weights, which is what is served; left out: 1 - 10 / steps."""
-
-
-class Batch(NamedTuple):
-    """What one training step sees."""
-
-    x: Tensor  # (B, *shape), data units
-    c: Tensor  # (B, C) conditions, C = 0 where data have none
-    rng: Generator  # the only source of randomness of the step; lives on x's device
-    step: int
-    total_steps: int
-    row: Tensor  # (B,) int64, which of the training rows each is
-
-
-class Loss(NamedTuple):
-    """One quantity to descend on."""
-
-    name: str  # also names its optimizer
-    value: Tensor  # scalar
-    trains: tuple[str, ...]  # the networks that descend on it, and no others
-    terms: Mapping[str, Tensor] = {}  # what to chart: scalars, the unit in the name (`kl_nats`)
-
-
-class LogProb(NamedTuple):
-    """log p(x) in nats, and what kind of number it is."""
-
-    value: Tensor  # (B,) nats, in data units; for data with levels, of the level itself
-    kind: Literal["exact", "lower_bound", "estimate"]
-    std_error: Tensor | None = None  # (B,) Monte Carlo standard error, nats
-    terms: Mapping[str, Tensor] = {}  # what else is told of each row, (B,), the unit in the name
-
-
-class Options(Config):
-    """What may be chosen when a model is asked; families extend it."""
-
-    def reserve(self, name: str, choice: str, owner: str) -> None:
-        """Refuse an option that only one choice reads. Defaults pass: a question carries all options, chosen or not.
-
-        Raises:
-            ValueError: saying whose it is.
-        """
-        chosen = getattr(self, choice)
-        if chosen != owner and getattr(self, name) != type(self).model_fields[name].default:
-            raise ValueError(f"{name} belongs to the {choice} {owner}; leave it out for {chosen}")
 
 
 class Family(Config, ABC):
@@ -166,7 +90,7 @@ class Diagnoses(ABC):
 
 
 class Validates(ABC):
-    """Has an objective that says something on held-out rows: what `models.training.curve` shows in the place of likelihoods."""
+    """Has an objective of held-out rows, which `models.training.curve` shows in the place of likelihoods."""
 
     @property
     def keeps_best(self) -> bool:
@@ -210,7 +134,7 @@ class Scores(ABC):
 
     def scorer(self, nets: Nets, options: Any) -> Scorer:
         """`log_prob` step by step, for those that merge steps; in one call unless a family has steps to merge."""
-        return scoring.OneCall(lambda x, c, noise: self.log_prob(nets, x, c, noise, options))
+        return ScoredAtOnce(lambda x, c, noise: self.log_prob(nets, x, c, noise, options))
 
     def validation_rows(self, spec: DataSpec) -> int:
         """How many held-out rows a training scores at its end: what some seconds of one core allow."""
@@ -241,10 +165,7 @@ class Encodes(ABC):
 
     def encoder(self, nets: Nets, options: Any) -> Walk:
         """`encode` step by step; in one call unless a family has steps. `options` is an `EncodeOptions`."""
-        return walking.OneCall(lambda x, c: self.encode(nets, x, c))
-
-
-PathName = Literal["slerp", "linear"]  # of `models.geometry.interpolation`
+        return MappedAtOnce(lambda x, c: self.encode(nets, x, c))
 
 
 class Decodes(ABC):
@@ -271,7 +192,19 @@ class Decodes(ABC):
 
     def decoder(self, nets: Nets, options: Any) -> Walk:
         """`decode` step by step; in one call unless a family has steps. `options` is a `DecodeOptions`."""
-        return walking.OneCall(lambda z, c: self.decode(nets, z, c))
+        return MappedAtOnce(lambda z, c: self.decode(nets, z, c))
+
+
+def reconstruct(family: Family, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
+    """decode(encode(x)), (B, *shape) to (B, *shape). Raises TypeError where the family does not do both."""
+    if not (isinstance(family, Encodes) and isinstance(family, Decodes)):
+        raise TypeError(f"{family.family} does not both encode and decode")
+    return family.decode(nets, family.encode(nets, x, c), c)
+
+
+def decoded(family: Decodes, nets: Nets) -> OneStep:
+    """A draw of a family's prior, decoded."""
+    return OneStep(lambda noise, c: family.prior(nets, noise, c), lambda z, _, c: family.decode(nets, z, c))
 
 
 def capabilities(family: Family | type[Family]) -> tuple[str, ...]:

@@ -20,19 +20,22 @@ References:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from math import pi, prod
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from models.lazy import torch
 from models.spec.data_spec import Shape
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 Words = NDArray[np.uint64]
-Draw = int | Tensor | NDArray[np.int64]  # which draw of a row: one number, or one for each row
+Draw: TypeAlias = "int | Tensor | NDArray[np.int64]"  # which draw of a row: one number, or one for each row
 
 _C0, _C1, _C2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 _MASK = 2**64 - 1
@@ -44,7 +47,7 @@ class Noise:
 
     seed: Words  # (B,)
     row: Words  # (B,)
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @classmethod
     def rows(cls, seed: int, n: int, *, start: int = 0, device: torch.device | str = "cpu") -> Noise:

@@ -9,9 +9,11 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from models.config.config import Config
 from models.data import AnyData, Source
 from models.families import FAMILIES, AnyFamily
-from models.family import Adam, Conditions, Config
+from models.family import Conditions
+from models.losses import Adam
 
 
 class Budget(Config):

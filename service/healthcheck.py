@@ -8,8 +8,8 @@ import sys
 import httpx
 
 from service.dispatch.workers import RedisWorkers, worker_id_prefix
-from service.domain.records import Worker
 from service.domain.errors import Unavailable
+from service.domain.records import Worker
 from service.settings import Settings
 
 TIMEOUT_S = 4.0

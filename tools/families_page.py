@@ -10,9 +10,10 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from models.config.config import Config
 from models.errors import InvalidData
 from models.families import FAMILIES
-from models.family import Config, Family
+from models.family import Family
 from models.presets import PRESETS
 from models.spec.data_spec import DataSpec
 

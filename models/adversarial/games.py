@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, final
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
-from models.family import Config
+from models.config.config import Config
 from models.lazy import F, torch
 
 if TYPE_CHECKING:

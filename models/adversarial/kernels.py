@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, final
 
 from pydantic import Field, PositiveFloat
 
-from models.family import Config
+from models.config.config import Config
+from models.geometry.distances import distances, squared_distances
 from models.lazy import torch
 
 if TYPE_CHECKING:
@@ -71,18 +72,6 @@ class Distance(Kernel):
     def matrix(self, x: Tensor, y: Tensor) -> Tensor:
         origin = x.new_zeros(1, x.shape[1])
         return distances(x, origin) + distances(origin, y) - distances(x, y)
-
-
-def distances(x: Tensor, y: Tensor) -> Tensor:
-    """|x_i - y_j|, (N, M), exact for near points, with gradient 0 where points meet."""
-    d: Tensor = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
-    return d
-
-
-def squared_distances(x: Tensor, y: Tensor) -> Tensor:
-    """|x_i - y_j|^2, (N, M)."""
-    square = (x**2).sum(1)[:, None] + (y**2).sum(1) - 2 * x @ y.T
-    return square.clamp_min(0)
 
 
 AnyKernel = Annotated[IMQ | RBF | Distance, Field(discriminator="kernel")]

@@ -23,10 +23,12 @@ from typing import TYPE_CHECKING, Annotated, Literal, final
 
 from pydantic import Field, PositiveInt
 
-from models.family import Config, Loss
-from models.lazy import F, networks, torch
+from models import networks
 from models.adversarial.games import AnyGame, NonSaturating
 from models.adversarial.kernels import IMQ, AnyKernel
+from models.config.config import Config
+from models.lazy import F, torch
+from models.losses import Loss
 from models.spec.data_spec import DataSpec
 
 if TYPE_CHECKING:

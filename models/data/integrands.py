@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, final
 
 from pydantic import Field, PositiveFloat
 
-from models.family import Config
+from models.config.config import Config
 from models.lazy import torch
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models.spec.conditions import AnyCondition, Labels
+from models.config.config import Config
 from models.errors import InvalidData
-from models.family import Config
+from models.spec.conditions import AnyCondition, Labels
 from models.spec.data_spec import DataSpec
 
 Floats = NDArray[np.float32]

@@ -1,11 +1,11 @@
 r"""What a finished training reached: the weights that are served on held-out rows, and the samples they draw.
 
 Every number can be compared with something. Log-likelihoods stand beside those of a Gaussian and of independent columns
-(`models.evaluation.baselines`) at the same rows, with the standard error of the mean difference. Distances of samples from
-held-out rows are of as many rows on either side, the same number for every family on the same data, and stand beside
-those of as many training rows (the floor: what the distribution itself reaches) and of as many draws of the Gaussian.
-`sliced_wasserstein` is in data units; `_standardized` divides by the standard deviations of the training rows, one
-for each column of a vector and one for all pixels of an image, so that no unit shows.
+(`models.evaluation.baselines`) at the same rows, with the standard error of the mean difference. Distances of samples
+from held-out rows are of as many rows on either side, the same number for every family on the same data, and stand
+beside those of as many training rows (the floor: what the distribution itself reaches) and of as many draws of the
+Gaussian. `sliced_wasserstein` is in data units; `_standardized` divides by the standard deviations of the training
+rows, one for each column of a vector and one for all pixels of an image, so that no unit shows.
 
 Evaluation takes as long as some hundred training steps of a family that samples in steps, so it yields how far it is.
 """
@@ -20,15 +20,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.data import Mixture, Rows
 from models.evaluation import baselines
 from models.evaluation.baselines import Gaussian, flat, independent_columns
-from models.data import Mixture, Rows
-from models.family import Decodes, Diagnoses, Encodes, LogProb, Samples, Scores, capabilities
-from models.geometry.interpolation import reconstruct
 from models.evaluation.sample_metrics import bits_per_dim, modes, sliced_wasserstein
+from models.family import Decodes, Diagnoses, Encodes, Samples, Scores, capabilities, reconstruct
 from models.noise import Noise
 from models.stepwise.sampling import states
-from models.training.loop import State, TrainingData, conditions, device_of, held_out
+from models.stepwise.scoring import LogProb
+from models.training.data import TrainingData, conditions, held_out
+from models.training.state import State, device_of
 
 SCORED_AT_ONCE, RECONSTRUCTED_ROWS, DIAGNOSED_ROWS = 32, 512, 5_000  # validation rows
 DRAWN_VECTORS, DRAWN_IMAGES = 2_500, 128

@@ -19,11 +19,12 @@ from math import isfinite
 
 import numpy as np
 
-from models.storage.card import Curve
 from models.errors import Diverged
 from models.evaluation.held_out import Evaluation, Numbers, evaluation
 from models.family import Encodes, Family
-from models.training.loop import State, TrainingData
+from models.storage.card import Curve
+from models.training.data import TrainingData
+from models.training.state import State
 
 FEW_ROWS = 1_000
 MAX_LOST = 0.05  # of held-out rows may not return from their codes

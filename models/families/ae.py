@@ -26,10 +26,13 @@ from typing import TYPE_CHECKING, Literal, Self, cast, final
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
+from models import networks
+from models.config.config import Options
 from models.errors import InvalidInput
-from models.family import Batch, Decodes, Encodes, Family, Loss, Options, PathName, Samples, Validates
-from models.lazy import networks, sampling
+from models.family import Decodes, Encodes, Family, Samples, Validates, decoded
+from models.geometry.interpolation import PathName
 from models.latents.code_densities import MAX_COVARIANCES, AnyCodeDensity, FittedDensity, MixtureDensity, NoDensity
+from models.losses import Batch, Loss
 from models.spec.data_spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
@@ -100,7 +103,7 @@ class AE(Family, Samples, Validates, Encodes, Decodes):
         return next(self.losses(nets, batch))
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
-        return sampling.decoded(self, nets)
+        return decoded(self, nets)
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         z: Tensor = nets["encoder"](nets.spec.normalize(x))

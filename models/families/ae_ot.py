@@ -27,9 +27,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast, final
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from models.family import Adam, Batch, Decodes, Diagnoses, Encodes, Family, Loss, Options, PathName, Samples, Validates
-from models.lazy import networks, sampling, torch
+from models import networks
+from models.config.config import Options
+from models.family import Decodes, Diagnoses, Encodes, Family, Samples, Validates, decoded
 from models.geometry import semidiscrete as transport
+from models.geometry.interpolation import PathName
+from models.lazy import torch
+from models.losses import Adam, Batch, Loss
 from models.spec.data_spec import DataSpec, Shape, convolves, rows_kept
 
 if TYPE_CHECKING:
@@ -98,7 +102,7 @@ class AEOT(Family, Samples, Validates, Encodes, Decodes, Diagnoses):
         return next(self.losses(nets, batch))
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
-        return sampling.decoded(self, nets)
+        return decoded(self, nets)
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         z: Tensor = nets["encoder"](nets.spec.normalize(x))

@@ -27,12 +27,16 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, final
 
 from pydantic import Field
 
+from models import networks
+from models.config.config import Config, Options
 from models.errors import InvalidData
-from models.family import Adam, Batch, Conditions, Config, Family, LogProb, Loss, Options, Samples, Scores
-from models.lazy import networks, sampling_autoregressive
+from models.family import Conditions, Family, Samples, Scores
 from models.likelihoods import AnyLeveled, Categorical
+from models.losses import Adam, Batch, Loss
 from models.networks.limits import check_masked, check_width
+from models.samplers import autoregressive
 from models.spec.data_spec import DataSpec, levels_of
+from models.stepwise.scoring import LogProb
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -147,7 +151,7 @@ class Autoregressive(Family, Conditions, Samples, Scores):
         return 512  # one forward pass for all, no draws
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
-        return sampling_autoregressive.ElementByElement(
+        return autoregressive.ElementByElement(
             nets.spec.shape,
             params=partial(conditionals, nets),
             draw=partial(self.likelihood.level_draw, nets.spec),

@@ -38,14 +38,19 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from models.family import Adam, Batch, Decodes, Encodes, Family, LogProb, Loss, Options, Samples, Scores
-from models.lazy import networks, sampling, torch
+from models import networks
 from models.adversarial.games import NonSaturating
+from models.config.config import Options
 from models.distributions.gaussians import Diagonal, standard_log_prob
-from models.variational.importance import lower_bound, with_rounding
+from models.family import Decodes, Encodes, Family, Samples, Scores
+from models.lazy import torch
 from models.likelihoods import AnyLikelihood, Gaussian
-from models.variational.weighted_draws import Draws, log_weights
+from models.losses import Adam, Batch, Loss
 from models.spec.data_spec import DataSpec, Shape, convolves
+from models.stepwise import sampling
+from models.stepwise.scoring import LogProb
+from models.variational.importance import lower_bound, with_rounding
+from models.variational.weighted_draws import Draws, log_weights
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

@@ -16,9 +16,9 @@ while its training's likelihood rose beyond the entropy). What is descended on i
 
 which keeps paths straight and even; its charts tell L beside it.
 
-v is the data normalized, outliers drawn in (`models.distributions.tails`), or by a logit where bounded; data with levels
-are dequantized. A solver's error has no sign, so the kind of the likelihood is `estimate`, also where nothing is drawn;
-a row costs at most 20,000 products.
+v is the data normalized, outliers drawn in (`models.distributions.tails`), or by a logit where bounded; data with
+levels are dequantized. A solver's error has no sign, so the kind of the likelihood is `estimate`, also where nothing is
+drawn; a row costs at most 20,000 products.
 
 References:
     | Neural Ordinary Differential Equations (Chen et al., 2018), https://arxiv.org/abs/1806.07366
@@ -37,11 +37,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self, final
 import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 
+from models import networks
+from models.config.config import Options
+from models.distributions.tails import Tails
 from models.errors import InvalidData
-from models.family import Adam, Batch, Conditions, Decodes, Encodes, Family, LogProb, Loss, Options, Samples, Scores
-from models.lazy import continuous, networks, scoring, solving, torch, walking
+from models.family import Conditions, Decodes, Encodes, Family, Samples, Scores
+from models.flows import continuous
 from models.flows.dequantization import dequantize, level_log_volume
-from models.flows.logit import from_reals, to_reals
 from models.flows.divergence import (
     Divergence,
     augmented_to_train,
@@ -50,18 +52,23 @@ from models.flows.divergence import (
     signs,
     solved_rows,
 )
-from models.distributions.tails import Tails
+from models.flows.logit import from_reals, to_reals
+from models.lazy import torch
+from models.losses import Adam, Batch, Loss
+from models.solvers import ode
 from models.spec.data_spec import DataSpec, Shape
+from models.stepwise import mapping, scoring
+from models.stepwise.scoring import LogProb
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from models.networks import Nets
     from models.noise import Noise
-    from models.stepwise.sampling import Sampler
-    from models.stepwise.scoring import Scorer
     from models.solvers.ode import Solver
     from models.stepwise.mapping import Walk
+    from models.stepwise.sampling import Sampler
+    from models.stepwise.scoring import Scorer
 
 MAX_ELEMENTS = 1024
 FEWEST_ATTEMPTS = 10  # of the adaptive solver
@@ -97,8 +104,8 @@ class SolverOptions(Options):
     def between(self, start: float, end: float) -> Solver:
         """The solver of the way from one time to another."""
         if self.solver == "rk4":
-            return solving.RungeKutta(np.linspace(start, end, self.steps + 1))
-        return solving.DormandPrince(start, end, self.tolerance, self.steps)
+            return ode.RungeKutta(np.linspace(start, end, self.steps + 1))
+        return ode.DormandPrince(start, end, self.tolerance, self.steps)
 
 
 class DensityOptions(SolverOptions):
@@ -185,7 +192,7 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
 
     def solved(self, nets: Nets, v: Tensor, c: Tensor, probe: Tensor | None) -> Solved:
         """What a training step reads, differentiable in the weights.  v: (B, D); probe: signs, (B, D), or None."""
-        solver = solving.RungeKutta(np.linspace(DATA, NOISE, self.solver_steps + 1))
+        solver = ode.RungeKutta(np.linspace(DATA, NOISE, self.solver_steps + 1))
         field = augmented_to_train(lambda v, t: velocity(nets, v, t, c), probe)
         state = solver.init(torch.cat([v, v.new_zeros(len(v), 3)], 1))
         for k in range(solver.steps):
@@ -210,10 +217,10 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
         )
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
-        return walking.walk(self.encoder(nets, SolverOptions()), x, c)
+        return mapping.walk(self.encoder(nets, SolverOptions()), x, c)
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        return walking.walk(self.decoder(nets, SolverOptions()), z, c)
+        return mapping.walk(self.decoder(nets, SolverOptions()), z, c)
 
     def latent_shape(self, spec: DataSpec) -> Shape:
         return (spec.size,)

@@ -43,42 +43,37 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 import numpy as np
 from pydantic import Field
 
-from models.samplers.options import DenoisingOptions, InversionOptions, LikelihoodOptions
+from models import networks
+from models.config.config import Options
 from models.errors import InvalidInput
-from models.family import (
-    Adam,
-    Batch,
-    Conditions,
-    Decodes,
-    Encodes,
-    Family,
-    LogProb,
-    Loss,
-    Options,
-    Samples,
-    Scores,
-    Validates,
-)
-from models.lazy import continuous, networks, samplers, scoring, scoring_bound, solving, torch, walking
+from models.family import Conditions, Decodes, Encodes, Family, Samples, Scores, Validates
+from models.flows import continuous
 from models.flows.dequantization import dequantize
+from models.flows.divergence import draws_needed, is_exact, solved_rows
+from models.lazy import torch
+from models.losses import Adam, Batch, Loss
 from models.paths.guidance import dropped
 from models.paths.preconditioning import AnyPreconditioning, Velocity
-from models.flows.divergence import draws_needed, is_exact, solved_rows
 from models.paths.schedules import AnySchedule, Cosine, Floats, Level
 from models.paths.stratified import spread
 from models.paths.weightings import AnyWeighting
 from models.paths.weightings import Noise as NoiseMSE
+from models.samplers import predictor, registry, variational_bound
+from models.samplers.options import DenoisingOptions, InversionOptions, LikelihoodOptions
+from models.solvers import ode
 from models.spec.data_spec import DataSpec, Shape, convolves
+from models.stepwise import mapping, scoring
+from models.stepwise.scoring import LogProb
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from models.networks import Nets
     from models.noise import Noise
-    from models.samplers import Predictor
+    from models.samplers.predictor import Predictor
+    from models.stepwise.mapping import Walk
     from models.stepwise.sampling import Sampler
     from models.stepwise.scoring import Scorer
-    from models.stepwise.mapping import Walk
 
 
 @final
@@ -117,7 +112,7 @@ class Diffusion(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)
         depth = 1 if convolves(spec) else 3
-        denoiser = networks.denoiser(
+        denoiser = networks.denoising_network(
             spec,
             width=self.width or networks.width_for(spec),
             depth=self.depth or depth,
@@ -158,7 +153,7 @@ class Diffusion(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions
     def sampler(self, nets: Nets, options: DenoisingOptions) -> Sampler:
         self.check_sampling(nets.spec, options)
         predict = self._predictor(nets, clip=options.clip, guidance=options.guidance)
-        return samplers.SAMPLERS[options.sampler](predict, options.levels(self._levels), options)
+        return registry.SAMPLERS[options.sampler](predict, options.levels(self._levels), options)
 
     def validation_rows(self, spec: DataSpec) -> int:
         return solved_rows(spec)
@@ -169,12 +164,12 @@ class Diffusion(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions
     def scorer(self, nets: Nets, options: LikelihoodOptions) -> Scorer:
         if options.method == "bound":
             predict = self._predictor(nets, clip=True)
-            return scoring_bound.VariationalBound(predict, self._levels, options.steps, options.draws)
+            return variational_bound.VariationalBound(predict, self._levels, options.steps, options.draws)
         spec = nets.spec
         exact = is_exact(options.divergence, spec)
         return continuous.FlowScorer(
             self._predictor(nets, clip=False).flow,
-            solving.RungeKutta(self._ends(options.steps)),
+            ode.RungeKutta(self._ends(options.steps)),
             lambda x: (spec.normalize(x), spec.log_jacobians(x)),
             spec,
             spec.shape,
@@ -189,17 +184,17 @@ class Diffusion(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions
         return noise.normal(0, nets.spec.shape)
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
-        return walking.walk(self.encoder(nets, InversionOptions()), x, c)
+        return mapping.walk(self.encoder(nets, InversionOptions()), x, c)
 
     def encoder(self, nets: Nets, options: InversionOptions) -> Walk:
         predict, ends = self._predictor(nets, clip=True), options.levels(self._levels)[::-1].copy()
-        return samplers.walk(predict, ends, options.solver, nets.spec.normalize, lambda u: u)
+        return registry.walk(predict, ends, options.solver, nets.spec.normalize, lambda u: u)
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        return walking.walk(self.decoder(nets, InversionOptions()), z, c)
+        return mapping.walk(self.decoder(nets, InversionOptions()), z, c)
 
     def decoder(self, nets: Nets, options: InversionOptions) -> Walk:
-        return samplers.decoder(self._predictor(nets, clip=True), options.levels(self._levels), options.solver)
+        return registry.decoder(self._predictor(nets, clip=True), options.levels(self._levels), options.solver)
 
     @property
     def _levels(self) -> Floats:
@@ -211,7 +206,7 @@ class Diffusion(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions
 
     def _predictor(self, nets: Nets, *, clip: bool, guidance: float = 0.0) -> Predictor:
         bounds = support(nets.spec) if clip else None
-        return samplers.Predictor(nets["denoiser"], nets.spec, bounds, guidance)
+        return predictor.Predictor(nets["denoiser"], nets.spec, bounds, guidance)
 
 
 def support(spec: DataSpec) -> tuple[float, float] | None:

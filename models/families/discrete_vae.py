@@ -26,15 +26,20 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from models.family import Batch, Decodes, Diagnoses, Encodes, Family, LogProb, Loss, Options, Samples, Scores
-from models.lazy import F, networks, sampling
-from models.variational.discrete_gradients import AnyEstimator, GumbelSoftmax
+from models import networks
+from models.config.config import Options
 from models.distributions.categorical import gumbel, hard_codes, kl_to_uniform_nats
-from models.variational.importance import lower_bound
-from models.likelihoods import AnyLikelihood, Gaussian
+from models.family import Decodes, Diagnoses, Encodes, Family, Samples, Scores
 from models.latents.elbo_surgery import active_units, categorical_ceiling, categorical_surgery
-from models.variational.weighted_draws import Draws, log_weights
+from models.lazy import F
+from models.likelihoods import AnyLikelihood, Gaussian
+from models.losses import Batch, Loss
 from models.spec.data_spec import DataSpec, Shape, convolves
+from models.stepwise import sampling
+from models.stepwise.scoring import LogProb
+from models.variational.discrete_gradients import AnyEstimator, GumbelSoftmax
+from models.variational.importance import lower_bound
+from models.variational.weighted_draws import Draws, log_weights
 
 if TYPE_CHECKING:
     from torch import Tensor

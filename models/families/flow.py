@@ -15,8 +15,8 @@ Affine couplings are Real NVP; splines make neural spline flows of all three. Wh
 way: an IAF that is sampled (a posterior of a VAE, say) is fast from the base space to the samples, whatever that way
 is named.
 
-v is the data normalized, outliers drawn in (`models.distributions.tails`), or by a logit where bounded; data with levels
-are dequantized (`models.flows.dequantization`), and their score is the importance-weighted bound of k draws. The
+v is the data normalized, outliers drawn in (`models.distributions.tails`), or by a logit where bounded; data with
+levels are dequantized (`models.flows.dequantization`), and their score is the importance-weighted bound of k draws. The
 default alpha of the logit, logit 0.0067 = -5, puts the ends of the range at the ends of the spline: bounded data often
 pile up at an end, and an edge of the density there is one the spline need not bend to fit.
 
@@ -35,17 +35,21 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast, final
 
 from pydantic import Field, PositiveInt
 
-from models.errors import InvalidData
-from models.family import Adam, Batch, Conditions, Decodes, Encodes, Family, LogProb, Loss, Options, Samples, Scores
-from models.lazy import networks, sampling, torch
-from models.flows.dequantization import AnyDequantization, Uniform, dequantize, level_log_volume
+from models import networks
+from models.config.config import Options
 from models.distributions.gaussians import standard_log_prob
-from models.variational.importance import importance_weighted_bound, lower_bound
-from models.flows.logit import from_reals, to_reals
-from models.networks.limits import check_masked, check_width
 from models.distributions.tails import Tails
+from models.errors import InvalidData
+from models.family import Conditions, Decodes, Encodes, Family, Samples, Scores, decoded
+from models.flows.dequantization import AnyDequantization, Uniform, dequantize, level_log_volume
+from models.flows.logit import from_reals, to_reals
 from models.flows.univariate import AnyTransform, Spline
+from models.lazy import torch
+from models.losses import Adam, Batch, Loss
+from models.networks.limits import check_masked, check_width
 from models.spec.data_spec import DataSpec, Shape
+from models.stepwise.scoring import LogProb
+from models.variational.importance import importance_weighted_bound, lower_bound
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -151,7 +155,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
         return DequantizationOptions(k=self.dequantization.draws)
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
-        return sampling.decoded(self, nets)
+        return decoded(self, nets)
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         v, _ = to_reals(nets.spec, x, self.alpha, self.tails)

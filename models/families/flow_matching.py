@@ -37,29 +37,23 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 import numpy as np
 from pydantic import Field, model_validator
 
+from models import networks
+from models.config.config import Options
 from models.errors import InvalidData, InvalidInput
-from models.family import (
-    Adam,
-    Batch,
-    Conditions,
-    Decodes,
-    Encodes,
-    Family,
-    LogProb,
-    Loss,
-    Options,
-    Samples,
-    Scores,
-    Validates,
-)
-from models.lazy import continuous, networks, scoring, solving, torch, walking
-from models.paths.couplings import AnyCoupling, Independent
+from models.family import Conditions, Decodes, Encodes, Family, Samples, Scores, Validates
+from models.flows import continuous
 from models.flows.dequantization import dequantize
+from models.flows.divergence import Divergence, draws_needed, is_exact, solved_rows
+from models.lazy import torch
+from models.losses import Adam, Batch, Loss
+from models.paths.couplings import AnyCoupling, Independent
 from models.paths.guidance import dropped, guided
 from models.paths.straight import AnyPath, StraightPath
-from models.flows.divergence import Divergence, draws_needed, is_exact, solved_rows
 from models.paths.stratified import spread
+from models.solvers import ode
 from models.spec.data_spec import DataSpec, Shape, convolves
+from models.stepwise import mapping, scoring
+from models.stepwise.scoring import LogProb
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,10 +61,10 @@ if TYPE_CHECKING:
     from models.flows.continuous import Velocity
     from models.networks import Nets
     from models.noise import Noise
-    from models.stepwise.sampling import Sampler
-    from models.stepwise.scoring import Scorer
     from models.solvers.ode import Solver
     from models.stepwise.mapping import Walk
+    from models.stepwise.sampling import Sampler
+    from models.stepwise.scoring import Scorer
 
 # Steps that do not make narrow data several times as wide: docs/results/samplers.md.
 FEWEST = {"euler": 1, "heun": 5, "rk4": 3, "adaptive": 10}
@@ -106,13 +100,13 @@ class SolverOptions(Options):
         grid = 1 - np.linspace((1 - start) ** 0.5, (1 - end) ** 0.5, self.steps + 1) ** 2
         match self.solver:
             case "euler":
-                return solving.Euler(grid)
+                return ode.Euler(grid)
             case "heun":
-                return solving.Heun(grid)
+                return ode.Heun(grid)
             case "rk4":
-                return solving.RungeKutta(grid)
+                return ode.RungeKutta(grid)
             case "adaptive":
-                return solving.DormandPrince(start, end, self.tolerance, self.steps)
+                return ode.DormandPrince(start, end, self.tolerance, self.steps)
 
 
 class GuidedOptions(SolverOptions):
@@ -174,7 +168,7 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)
         depth = 1 if convolves(spec) else 3
-        field = networks.velocity(
+        field = networks.velocity_network(
             spec,
             width=self.width or networks.width_for(spec),
             depth=self.depth or depth,
@@ -236,7 +230,7 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
         )
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
-        return walking.walk(self.encoder(nets, SolverOptions()), x, c)
+        return mapping.walk(self.encoder(nets, SolverOptions()), x, c)
 
     def encoder(self, nets: Nets, options: SolverOptions) -> Walk:
         solver = options.between(1.0, 0.0)
@@ -249,7 +243,7 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
         return noise.normal(0, nets.spec.shape)
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        return walking.walk(self.decoder(nets, SolverOptions()), z, c)
+        return mapping.walk(self.decoder(nets, SolverOptions()), z, c)
 
     def decoder(self, nets: Nets, options: SolverOptions) -> Walk:
         return to_data(nets, partial(velocity, nets), options)

@@ -21,9 +21,12 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from pydantic import Field, PositiveInt
 
-from models.family import Adam, Batch, Decodes, Family, Loss, Options, Samples
-from models.lazy import networks, sampling, torch
+from models import networks
 from models.adversarial.games import AnyGame, NonSaturating
+from models.config.config import Options
+from models.family import Decodes, Family, Samples, decoded
+from models.lazy import torch
+from models.losses import Adam, Batch, Loss
 from models.spec.data_spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
@@ -83,7 +86,7 @@ class GAN(Family, Samples, Decodes):
         return y if nets.spec.low is None else y.tanh()
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
-        return sampling.decoded(self, nets)
+        return decoded(self, nets)
 
     def latent_shape(self, spec: DataSpec) -> Shape:
         return (self.latent,)

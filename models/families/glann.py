@@ -26,18 +26,24 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from models.family import Adam, Batch, Decodes, Encodes, Family, Loss, Options, PathName, Samples
-from models.lazy import descending, networks, sampling, torch, walking
-from models.adversarial.kernels import squared_distances
+from models import networks
+from models.config.config import Options
+from models.family import Decodes, Encodes, Family, Samples, decoded
+from models.geometry.distances import squared_distances
+from models.geometry.interpolation import PathName
+from models.latents import inversion
+from models.lazy import torch
+from models.losses import Adam, Batch, Loss
 from models.spec.data_spec import DataSpec, Shape, convolves, rows_kept
+from models.stepwise import mapping
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from models.networks import Nets
     from models.noise import Noise
-    from models.stepwise.sampling import Sampler
     from models.stepwise.mapping import Walk
+    from models.stepwise.sampling import Sampler
 
 
 class DescentOptions(Options):
@@ -101,13 +107,13 @@ class GLANN(Family, Samples, Encodes, Decodes):
         return square.mean()
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
-        return sampling.decoded(self, nets)
+        return decoded(self, nets)
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
-        return walking.walk(self.encoder(nets, DescentOptions()), x, c)
+        return mapping.walk(self.encoder(nets, DescentOptions()), x, c)
 
     def encoder(self, nets: Nets, options: DescentOptions) -> Walk:
-        return descending.Descent(nets["generator"], nets.spec, self.latent, options.steps)
+        return inversion.Descent(nets["generator"], nets.spec, self.latent, options.steps)
 
     @property
     def natural_path(self) -> PathName:

@@ -35,11 +35,16 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, cast, final
 
 from pydantic import Field, PositiveInt
 
-from models.errors import InvalidData
-from models.family import Adam, Batch, Diagnoses, Family, LogProb, Loss, Options, Samples, Scores, Validates
-from models.lazy import networks, sampling, torch
+from models import networks
+from models.config.config import Options
 from models.data.integrands import AnyIntegrand, Camel
+from models.errors import InvalidData
+from models.family import Diagnoses, Family, Samples, Scores, Validates
+from models.lazy import torch
+from models.losses import Adam, Batch, Loss
 from models.spec.data_spec import DataSpec
+from models.stepwise import sampling
+from models.stepwise.scoring import LogProb
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -29,23 +29,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from models.family import (
-    Batch,
-    Conditions,
-    Decodes,
-    Diagnoses,
-    Encodes,
-    Family,
-    LogProb,
-    Loss,
-    Options,
-    Samples,
-    Scores,
-)
-from models.lazy import networks, refining, sampling, scoring, torch
-from models.variational.bounds import ELBO, AnyObjective, Drawn
-from models.variational.importance import lower_bound
-from models.likelihoods import AnyLikelihood, Gaussian
+from models import networks
+from models.config.config import Options
+from models.family import Conditions, Decodes, Diagnoses, Encodes, Family, Samples, Scores
+from models.latents.elbo_surgery import active_units, gaussian_ceiling, gaussian_surgery
 from models.latents.posteriors import (
     MAX_FULL,
     AnyPosterior,
@@ -54,9 +41,16 @@ from models.latents.posteriors import (
     GaussianPosterior,
 )
 from models.latents.priors import AnyPrior, Standard
-from models.latents.elbo_surgery import active_units, gaussian_ceiling, gaussian_surgery
-from models.variational.weighted_draws import Draws, log_weights, repeat
+from models.lazy import torch
+from models.likelihoods import AnyLikelihood, Gaussian
+from models.losses import Batch, Loss
 from models.spec.data_spec import DataSpec, Shape, convolves
+from models.stepwise import sampling, scoring
+from models.stepwise.scoring import LogProb
+from models.variational import refinement
+from models.variational.bounds import ELBO, AnyObjective, Drawn
+from models.variational.importance import lower_bound
+from models.variational.weighted_draws import Draws, log_weights, repeat
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -185,7 +179,7 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
     def scorer(self, nets: Nets, options: ImportanceOptions) -> Scorer:
         if not options.refine:
             return super().scorer(nets, options)
-        return refining.Refinement(
+        return refinement.Refinement(
             partial(self.infer, nets),
             partial(self.log_weight, nets),
             partial(self.log_weight, nets, by_path=True),

@@ -29,11 +29,15 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from models.family import Adam, Batch, Decodes, Encodes, Family, Loss, Options, PathName, Samples, Validates
-from models.lazy import networks, sampling, torch
-from models.latents.sampled_priors import AnyCodePrior, GaussianCodes
-from models.distributions.gaussians import reparameterize
+from models import networks
 from models.adversarial.penalties import MMD, Adversarial, AnyPenalty
+from models.config.config import Options
+from models.distributions.gaussians import reparameterize
+from models.family import Decodes, Encodes, Family, Samples, Validates, decoded
+from models.geometry.interpolation import PathName
+from models.latents.sampled_priors import AnyCodePrior, GaussianCodes
+from models.lazy import torch
+from models.losses import Adam, Batch, Loss
 from models.spec.data_spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
@@ -127,7 +131,7 @@ class WAE(Family, Samples, Validates, Encodes, Decodes):
         return reparameterize(mu, log_var.clamp(-12, 6), eps)
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
-        return sampling.decoded(self, nets)
+        return decoded(self, nets)
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         z: Tensor = nets["encoder"](nets.spec.normalize(x))

@@ -13,24 +13,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import TYPE_CHECKING, TypeAlias, final
 
-import torch
-from torch import Tensor
-
-from models.family import LogProb
-from models.noise import Noise
-from models.flows.dequantization import dequantize, level_log_volume
-from models.solvers.dormand_prince import VectorField
 from models.distributions.gaussians import standard_log_prob
+from models.flows.dequantization import dequantize, level_log_volume
 from models.flows.divergence import augmented, signs
-from models.stepwise.sampling import Sampler, State
-from models.stepwise.scoring import Scorer
+from models.lazy import torch
+from models.noise import Noise
+from models.solvers.dormand_prince import VectorField
 from models.solvers.ode import Solver
 from models.spec.data_spec import DataSpec, Shape
 from models.stepwise.mapping import Walk
+from models.stepwise.sampling import Sampler, State
+from models.stepwise.scoring import LogProb, Scorer
 
-Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]  # x, t, c to dx/dt: (B, *shape), (B,), (B, C) to (B, *shape)
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Velocity: TypeAlias = (
+    "Callable[[Tensor, Tensor, Tensor], Tensor]"  # x, t, c to dx/dt: (B, *shape), (B,), (B, C) to (B, *shape)
+)
 
 
 @final

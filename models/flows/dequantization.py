@@ -35,10 +35,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, final
 
 from pydantic import Field, PositiveInt
 
-from models.family import Config
-from models.lazy import F, networks, torch
-from models.networks.limits import check_width
+from models import networks
+from models.config.config import Config
 from models.flows.univariate import AnyTransform, Spline
+from models.lazy import F, torch
+from models.networks.limits import check_width
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from models.family import Config
-from models.lazy import networks
+from models import networks
+from models.config.config import Config
 from models.flows.univariate import Affine, AnyTransform
 
 if TYPE_CHECKING:

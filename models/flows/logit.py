@@ -19,8 +19,8 @@ from __future__ import annotations
 from math import log
 from typing import TYPE_CHECKING
 
-from models.lazy import F, torch
 from models.distributions.tails import Tails, draw_in, let_out
+from models.lazy import F, torch
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -16,8 +16,8 @@ from typing import Annotated, Any, Literal, final
 
 from pydantic import Field
 
-from models.family import Config
-from models.lazy import networks
+from models import networks
+from models.config.config import Config
 from models.spec.data_spec import Shape
 
 

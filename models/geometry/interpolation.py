@@ -16,14 +16,16 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import torch
-from torch import Tensor
+from models.lazy import torch
 
-from models.family import Decodes, Encodes, Family, PathName
-from models.networks import Nets
+if TYPE_CHECKING:
+    from torch import Tensor
 
-Path = Callable[[Tensor, Tensor, int], Tensor]
+
+PathName = Literal["slerp", "linear"]
+Path: TypeAlias = "Callable[[Tensor, Tensor, int], Tensor]"
 
 
 def linear(start: Tensor, end: Tensor, steps: int) -> Tensor:
@@ -58,13 +60,6 @@ def slerp(start: Tensor, end: Tensor, steps: int) -> Tensor:
 
 
 PATHS: Mapping[PathName, Path] = {"slerp": slerp, "linear": linear}
-
-
-def reconstruct(family: Family, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
-    """decode(encode(x)), (B, *shape) to (B, *shape). Raises TypeError where the family does not do both."""
-    if not (isinstance(family, Encodes) and isinstance(family, Decodes)):
-        raise TypeError(f"{family.family} does not both encode and decode")
-    return family.decode(nets, family.encode(nets, x, c), c)
 
 
 def _flat(start: Tensor, end: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, final
 
 from pydantic import Field
 
-from models.family import Config
-from models.lazy import networks
+from models import networks
+from models.config.config import Config
 
 if TYPE_CHECKING:
     from models.networks import GaussianMixture

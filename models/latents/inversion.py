@@ -13,16 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import TYPE_CHECKING, final
 
-import torch
-from torch import Tensor
-
-from models.networks.tables import in_ball
+from models.geometry.distances import in_ball
+from models.lazy import torch
 from models.solvers import row_adam
-from models.stepwise.sampling import State
 from models.spec.data_spec import DataSpec
 from models.stepwise.mapping import Walk
+from models.stepwise.sampling import State
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @final

@@ -25,10 +25,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, final
 
 from pydantic import Field, NonNegativeInt
 
-from models.family import Config
-from models.lazy import networks, torch
+from models import networks
+from models.config.config import Config
 from models.distributions.gaussians import Diagonal, Full, Gaussian
 from models.flows.latent import LatentFlow
+from models.lazy import torch
 from models.networks.limits import check_width
 
 if TYPE_CHECKING:

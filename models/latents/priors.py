@@ -30,8 +30,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast, final
 
 from pydantic import Field
 
-from models.family import Config
-from models.lazy import networks
+from models import networks
+from models.config.config import Config
 from models.distributions.gaussians import standard_log_prob
 from models.flows.latent import LatentFlow
 from models.networks.limits import check_width

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, final
 
 from pydantic import Field, PositiveFloat
 
-from models.family import Config, PathName
+from models.config.config import Config
+from models.geometry.interpolation import PathName
 from models.lazy import F, torch
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from pydantic import Field
 
 from models.likelihoods.base import Likelihood
 from models.likelihoods.binary import Bernoulli, Binomial
-from models.likelihoods.gaussian import Gaussian
 from models.likelihoods.discrete import Categorical, DiscretizedLogistic
+from models.likelihoods.gaussian import Gaussian
 
 AnyLikelihood = Annotated[
     Bernoulli | Binomial | Gaussian | Categorical | DiscretizedLogistic, Field(discriminator="likelihood")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from models.config.config import Config
 from models.errors import InvalidData
-from models.family import Config
 from models.spec.data_spec import DataSpec, levels_of
 
 if TYPE_CHECKING:

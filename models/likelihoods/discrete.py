@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal, final
 
 from pydantic import Field
 
-from models.errors import InvalidData
 from models.distributions.levels import (
     categorical_draw,
     categorical_log_prob,
@@ -16,6 +15,7 @@ from models.distributions.levels import (
     logistic_mixture_log_prob,
     logistic_mixture_mean,
 )
+from models.errors import InvalidData
 from models.likelihoods.base import Likelihood, check_levels, level_count
 from models.spec.data_spec import DataSpec
 

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Literal, final
 
 from pydantic import PositiveFloat
 
+from models.distributions.normal_bins import log_probability
 from models.lazy import torch
 from models.likelihoods.base import Likelihood, level_count
-from models.distributions.normal_bins import log_probability
 from models.spec.data_spec import DataSpec
 
 if TYPE_CHECKING:

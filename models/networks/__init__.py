@@ -1,181 +1,59 @@
-"""Plain torch modules; the kind of data picks the backbone.
+"""Networks by name, each loaded when it is first asked for (PEP 562): families are described without PyTorch."""
 
-Vectors get multilayer perceptrons, images of 8x8 to 32x32 convolutions. All map (B, ...) to (B, ...) row by row: no
-batch statistics, no dropout, so a row's answer does not depend on its batch-mates. Inputs and outputs are in
-network units (`DataSpec.normalize`).
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-References:
-    | Delving Deep into Rectifiers (He et al., 2015), https://arxiv.org/abs/1502.01852
-"""
+if TYPE_CHECKING:
+    from models.networks.builders import decoder as decoder
+    from models.networks.builders import denoising_network as denoising_network
+    from models.networks.builders import encoder as encoder
+    from models.networks.builders import velocity_network as velocity_network
+    from models.networks.builders import width_for as width_for
+    from models.networks.concatsquash import ConcatSquash as ConcatSquash
+    from models.networks.masked.bijection import Affine as Affine
+    from models.networks.masked.bijection import Bijection as Bijection
+    from models.networks.masked.bijection import CubeSpline as CubeSpline
+    from models.networks.masked.bijection import RationalQuadratic as RationalQuadratic
+    from models.networks.masked.made import MADE as MADE
+    from models.networks.masked.made import ranks as ranks
+    from models.networks.masked.pixelcnn import PixelCNN as PixelCNN
+    from models.networks.mixture import GaussianMixture as GaussianMixture
+    from models.networks.mlp import MLP as MLP
+    from models.networks.nets import Nets as Nets
+    from models.networks.nets import Scalar as Scalar
+    from models.networks.nets import attach as attach
+    from models.networks.nets import given as given
+    from models.networks.tables import Codes as Codes
+    from models.networks.tables import SemiDiscrete as SemiDiscrete
 
-from collections.abc import Callable
-from functools import partial
-from typing import final
-
-import torch
-from torch import Tensor, nn
-
-from models.networks.concatsquash import ConcatSquash
-from models.networks.conv import ConvDecoder, ConvEncoder, halvings
-from models.networks.masked.bijection import Affine, Bijection, CubeSpline, RationalQuadratic
-from models.networks.denoiser import Denoiser, ResidualMLP, given
-from models.networks.masked.made import MADE
-from models.networks.mixture import GaussianMixture
-from models.networks.mlp import MLP
-from models.networks.masked.pixelcnn import PixelCNN
-from models.networks.tables import Codes, SemiDiscrete
-from models.networks.unet import UNet
-from models.networks.velocity import PlaceEmbedding, VelocityNet
-from models.paths.preconditioning import Preconditioning, Velocity
-from models.spec.data_spec import DataSpec, convolves
-
-SLOPE = 0.2  # of LeakyReLU below zero
-VELOCITY = Velocity()
-UNITS, CHANNELS = 128, 32  # of a layer of a perceptron, of the first convolution, unless asked otherwise
-
-
-class Nets(nn.ModuleDict):
-    """A family's networks by name, and the kind of data they were built for."""
-
-    def __init__(self, spec: DataSpec, **modules: nn.Module) -> None:
-        super().__init__(modules)
-        self.spec = spec
-
-
-@final
-class Scalar(nn.Module):
-    """One learned number."""
-
-    def __init__(self, initial: float) -> None:
-        super().__init__()
-        self.value = nn.Parameter(torch.tensor(float(initial)))
-
-    def forward(self) -> Tensor:
-        return self.value
+MODULES = {
+    "decoder": "builders",
+    "denoising_network": "builders",
+    "encoder": "builders",
+    "velocity_network": "builders",
+    "width_for": "builders",
+    "ConcatSquash": "concatsquash",
+    "Affine": "masked.bijection",
+    "Bijection": "masked.bijection",
+    "CubeSpline": "masked.bijection",
+    "RationalQuadratic": "masked.bijection",
+    "MADE": "masked.made",
+    "ranks": "masked.made",
+    "PixelCNN": "masked.pixelcnn",
+    "GaussianMixture": "mixture",
+    "MLP": "mlp",
+    "Nets": "nets",
+    "Scalar": "nets",
+    "attach": "nets",
+    "given": "nets",
+    "Codes": "tables",
+    "SemiDiscrete": "tables",
+}
 
 
-def encoder(
-    spec: DataSpec,
-    n_out: int,
-    *,
-    width: int | None,
-    depth: int = 2,
-    normalized: bool = True,
-    leaky: bool = False,
-    n_given: int = 0,
-    flat: bool = False,
-) -> nn.Module:
-    """(B, *shape) to (B, n_out): an encoder, a critic's features, a critic (n_out = 1).
-
-    With `n_given` > 0 it reads `attach(x, c)`, c a condition of so many elements. `flat` takes a perceptron for images
-    too.
-
-    `width` is units of a layer for vectors and channels of the first layer for images, None `width_for`; `depth` counts
-    the hidden layers of a perceptron. `normalized=False` leaves out normalization, as gradient penalties want;
-    `leaky` takes LeakyReLU(0.2) and He's initial weights in the place of SiLU and torch's: a critic that starts
-    smooth overlooks the gaps between modes, and its generator fills them.
-    """
-    shape = (spec.shape[0] + n_given, *spec.shape[1:]) if len(spec.shape) == 3 else (spec.size + n_given,)
-    if not flat and convolves(spec):
-        net: nn.Module = ConvEncoder(
-            shape, n_out, width=width or width_for(spec), normalized=normalized, activation=_activation(leaky)
-        )
-    else:
-        net = MLP(shape, (n_out,), width=width or UNITS, depth=depth, activation=_activation(leaky))
-    return _he(net) if leaky else net
-
-
-def decoder(
-    spec: DataSpec,
-    n_in: int,
-    *,
-    width: int | None,
-    depth: int = 2,
-    leaky: bool = False,
-    n_each: int = 1,
-    flat: bool = False,
-) -> nn.Module:
-    """(B, n_in) to (B, *shape), or `n_each` numbers for each element, (B, n_each * shape[0], *shape[1:]).
-
-    `width`, `leaky` and `flat` as in `encoder`. A condition is part of what comes in.
-    """
-    shape = (n_each * spec.shape[0], *spec.shape[1:])
-    if not flat and convolves(spec):
-        net: nn.Module = ConvDecoder(n_in, shape, width=width or width_for(spec), activation=_activation(leaky))
-    else:
-        net = MLP((n_in,), shape, width=width or UNITS, depth=depth, activation=_activation(leaky))
-    return _he(net) if leaky else net
-
-
-def width_for(spec: DataSpec) -> int:
-    """Units of a layer for vectors; for images so many channels that a step costs about the same at every size.
-
-    That is 32 of up to 8x8, 16 of up to 16x16 and 8 of up to 32x32: pixels grow fourfold where channels halve.
-    """
-    return UNITS if not convolves(spec) else CHANNELS >> (halvings(spec.shape) - 1)
-
-
-def _he(net: nn.Module) -> nn.Module:
-    """Initial weights with which every LeakyReLU layer keeps the variance it is given (He et al., 2015)."""
-    for layer in net.modules():
-        if isinstance(layer, nn.Linear | nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, a=SLOPE)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-    return net
-
-
-def _activation(leaky: bool) -> Callable[[], nn.Module]:
-    return partial(nn.LeakyReLU, SLOPE) if leaky else nn.SiLU
-
-
-def denoiser(
-    spec: DataSpec, *, width: int, depth: int, n_given: int = 0, preconditioning: Preconditioning = VELOCITY
-) -> Denoiser:
-    """(B, *shape), log signal-to-noise ratios, (B,), and a condition, (B, n_given), to the noise, (B, *shape)."""
-    backbone = UNet if convolves(spec) else ResidualMLP
-    net = backbone(spec.shape, width=width, depth=depth)
-    return Denoiser(net, width=width, n_given=n_given, preconditioning=preconditioning)
-
-
-def velocity(spec: DataSpec, *, width: int, depth: int, n_given: int = 0, waves: float | None = None) -> VelocityNet:
-    """(B, *shape), times, (B,), and a condition, (B, n_given), to velocities, (B, *shape).
-
-    `waves` tells vectors by waves, too, of up to so many radians a unit.
-    """
-    backbone = UNet if convolves(spec) else ResidualMLP
-    place = None if waves is None else PlaceEmbedding(spec.size, width, fastest=waves)
-    return VelocityNet(backbone(spec.shape, width=width, depth=depth), width=width, n_given=n_given, place=place)
-
-
-def attach(x: Tensor, c: Tensor) -> Tensor:
-    """A condition beside data: planes behind an image's, elements behind a vector's.  x: (B, ...); c: (B, C)."""
-    if not c.shape[1]:
-        return x
-    if x.ndim != 4:
-        return torch.cat([x.flatten(1), c], 1)
-    return torch.cat([x, c[:, :, None, None].expand(-1, -1, *x.shape[2:])], 1)
-
-
-__all__ = [
-    "MADE",
-    "MLP",
-    "Affine",
-    "Bijection",
-    "Codes",
-    "ConcatSquash",
-    "CubeSpline",
-    "GaussianMixture",
-    "Nets",
-    "PixelCNN",
-    "RationalQuadratic",
-    "Scalar",
-    "SemiDiscrete",
-    "attach",
-    "decoder",
-    "denoiser",
-    "encoder",
-    "given",
-    "velocity",
-    "width_for",
-]
+def __getattr__(name: str) -> Any:
+    if name not in MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{MODULES[name]}"), name)
+    globals()[name] = value
+    return value

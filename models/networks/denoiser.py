@@ -35,11 +35,6 @@ class Denoiser(nn.Module):
         return self.preconditioning.noise(level, x, F)
 
 
-def given(c: Tensor) -> tuple[Tensor, ...]:
-    """A condition as the last argument of a network, which has none where C = 0."""
-    return (c,) if c.shape[1] else ()
-
-
 @final
 class ResidualMLP(nn.Module):
     """For vectors: `depth` residual blocks of `width` units, each told the level."""

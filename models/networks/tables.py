@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from models.geometry import semidiscrete as transport
+from models.geometry.distances import in_ball
 
 MEMORY = 0.98  # of a cell's center: the share of a step's draws that is left a step later
 STRIDE = 4.0  # heights move so much faster than weights do at one learning rate
@@ -28,12 +29,6 @@ class Codes(nn.Module):
 
     def forward(self, row: Tensor) -> Tensor:
         return in_ball(self.free[row])
-
-
-def in_ball(z: Tensor) -> Tensor:
-    """The nearest point of the unit ball.  z: (B, Z)."""
-    length: Tensor = torch.linalg.vector_norm(z, dim=1, keepdim=True)
-    return z / length.clamp_min(1.0)
 
 
 @final

@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, final
 
 from pydantic import Field, PositiveInt
 
-from models.spec.conditions import Vector
+from models.config.config import Config
 from models.errors import InvalidData
-from models.family import Config
+from models.geometry.distances import assignment
 from models.lazy import torch
-from models.adversarial.kernels import squared_distances
+from models.spec.conditions import Vector
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,15 +82,6 @@ class MinibatchOT(Coupling):
             for rows in (kind == value).nonzero()[:, 0].split(self.block):
                 paired[rows] = x0[rows[assignment(x1[rows], x0[rows])]]
         return paired
-
-
-def assignment(x: Tensor, y: Tensor) -> Tensor:
-    """The row of y for each row of x, (n,) int64, of least total squared distance.  x, y: (n, *shape)."""
-    from scipy.optimize import linear_sum_assignment
-
-    cost = squared_distances(x.flatten(1), y.flatten(1))
-    _, column = linear_sum_assignment(cost.cpu().numpy())
-    return torch.from_numpy(column).to(x.device)
 
 
 AnyCoupling = Annotated[Independent | MinibatchOT, Field(discriminator="coupling")]

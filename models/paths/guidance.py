@@ -21,7 +21,7 @@ from models.lazy import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.family import Batch
+    from models.losses import Batch
 
 Field = Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]  # x, t and c to f: (B, *shape), (B,), (B, C) to (B, *shape)
 

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, final
 
 from pydantic import Field, PositiveFloat
 
-from models.family import Config
+from models.config.config import Config
 from models.paths.schedules import Level
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, final
 
 from pydantic import Field, PositiveFloat
 
-from models.family import Config
+from models.config.config import Config
 from models.lazy import torch
 from models.paths.schedules import Floats
 

@@ -10,15 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import final
+from typing import TYPE_CHECKING, final
 
-import torch
-from torch import Tensor
-
-from models.networks.masked.made import ranks
+from models import networks
+from models.lazy import torch
 from models.noise import Noise
-from models.stepwise.sampling import Sampler, State
 from models.spec.data_spec import Shape
+from models.stepwise.sampling import Sampler, State
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @final
@@ -52,4 +53,4 @@ class ElementByElement(Sampler):
     @cached_property
     def _places(self) -> Tensor:
         """Where the k-th element is, (D,)."""
-        return ranks(self.shape).flatten().argsort()
+        return networks.ranks(self.shape).flatten().argsort()

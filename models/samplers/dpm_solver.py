@@ -18,16 +18,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from models.lazy import torch
 from models.noise import Noise
 from models.paths.schedules import Floats
 from models.samplers.predictor import Denoising, columns, pairs
 from models.stepwise.sampling import State
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @final

@@ -19,18 +19,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from models.lazy import torch
 from models.noise import Noise
 from models.paths.schedules import Floats
 from models.samplers.linear import ddim
 from models.samplers.predictor import Denoising, columns
 from models.stepwise.sampling import State
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LONGEST = 3.0  # nats of lambda, of a step of the trapezoid
 

@@ -40,15 +40,17 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import TYPE_CHECKING, Literal, final
 
 import numpy as np
-from torch import Tensor
 
 from models.noise import Noise
 from models.paths.schedules import Floats
 from models.samplers.predictor import Denoising, columns, pairs
 from models.stepwise.sampling import State
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LONGEST = 1.5  # nats of lambda, of a step with a frozen score
 

@@ -21,18 +21,19 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import TYPE_CHECKING, final
 
-import torch
-from torch import Tensor
-
+from models.lazy import torch
 from models.noise import Noise
-from models.solvers.dormand_prince import VectorField
 from models.paths.schedules import Level
 from models.samplers.predictor import Predictor
-from models.stepwise.sampling import Sampler, State
+from models.solvers.dormand_prince import VectorField
 from models.solvers.ode import OnGrid, Solver, runge_kutta
 from models.stepwise.mapping import Walk
+from models.stepwise.sampling import Sampler, State
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LONGEST = 4.0  # nats of lambda, of a step of Runge and Kutta's
 

@@ -23,8 +23,8 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 from pydantic import Field, PositiveInt, model_validator
 
+from models.config.config import Options
 from models.errors import InvalidInput
-from models.family import Options
 from models.paths.schedules import Floats, karras
 
 FAINTEST = 0.01  # alpha

@@ -16,18 +16,20 @@ from __future__ import annotations
 
 from abc import ABC
 from dataclasses import dataclass
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
-from models.networks.denoiser import given
+from models import networks
+from models.lazy import torch
 from models.noise import Noise
 from models.paths.guidance import guided
 from models.paths.schedules import Floats, Level
-from models.stepwise.sampling import Sampler, State
 from models.spec.data_spec import DataSpec
+from models.stepwise.sampling import Sampler, State
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @final
@@ -67,7 +69,7 @@ class Predictor:
         return guided(self._told, self.guidance)(x, log_snr, c)
 
     def _told(self, x: Tensor, log_snr: Tensor, c: Tensor) -> Tensor:
-        eps: Tensor = self.denoiser(x, log_snr, *given(c))
+        eps: Tensor = self.denoiser(x, log_snr, *networks.given(c))
         return eps
 
 

@@ -30,20 +30,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from models.family import LogProb
-from models.noise import Noise
-from models.flows.dequantization import dequantize, level_log_volume
 from models.distributions.gaussians import standard_log_prob
+from models.flows.dequantization import dequantize, level_log_volume
+from models.lazy import torch
+from models.noise import Noise
 from models.paths.schedules import Floats, Level
 from models.samplers.predictor import Predictor
 from models.stepwise.sampling import State
-from models.stepwise.scoring import Scorer
+from models.stepwise.scoring import LogProb, Scorer
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @final

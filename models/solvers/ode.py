@@ -16,15 +16,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import final
+from typing import TYPE_CHECKING, final
 
-import torch
-from torch import Tensor
-
+from models.lazy import torch
+from models.paths.schedules import Floats
 from models.solvers import dormand_prince
 from models.solvers.dormand_prince import VectorField
-from models.paths.schedules import Floats
 from models.stepwise.sampling import State
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 GROWTH = 1.5  # of the steps of a row that runs low on attempts: their sum is what is left, for any number of them
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Self, final
 import numpy as np
 from pydantic import model_validator
 
-from models.spec.conditions import AnyCondition
 from models.errors import InvalidData
 from models.lazy import torch
+from models.spec.conditions import AnyCondition
 from models.spec.precision import Held, held_in
 from models.spec.row_checks import check_rows
 from models.spec.units import Shape, Units
@@ -112,7 +112,7 @@ class DataSpec(Units):
         Raises:
             InvalidInput: naming the field and the remedy.
         """
-        check_rows(self, x, field=field, on_levels=on_levels)
+        check_rows(self, x, self.constants, field=field, on_levels=on_levels)
 
     @property
     def varying(self) -> DataSpec:

@@ -14,14 +14,16 @@ from models.errors import InvalidInput
 from models.spec.precision import ulps
 
 if TYPE_CHECKING:
-    from models.spec.data_spec import DataSpec
+    from models.spec.units import Units
+
+Constants = tuple[tuple[int, float], ...]  # elements that never vary, and their values
 
 OFF_LEVEL = 1e-3  # of the distance between levels: what passes as on one
 MOST_OFF_LEVEL = 0.25  # where the type of the numbers cannot tell levels apart
 FARTHEST = 1e38  # in network units, which are float32
 
 
-def check_rows(spec: DataSpec, x: np.ndarray, *, field: str, on_levels: bool) -> None:
+def check_rows(spec: Units, x: np.ndarray, constants: Constants, *, field: str, on_levels: bool) -> None:
     """Refuse rows that are not of this kind; see `DataSpec.check`. Raises InvalidInput."""
     if x.shape[1:] != spec.shape or len(x) == 0:
         raise InvalidInput(
@@ -34,7 +36,7 @@ def check_rows(spec: DataSpec, x: np.ndarray, *, field: str, on_levels: bool) ->
             f"holds NaN or infinite values; every value must be finite: {where_not_finite(x)}", field=field
         )
     _check_reach(spec, x, field)
-    _check_constants(spec, x, field)
+    _check_constants(spec, x, constants, field)
     if spec.low is not None and spec.high is not None:
         _check_range(spec, x, field, spec.low, spec.high)
         if on_levels and spec.levels is not None:
@@ -58,13 +60,13 @@ def _place(at: tuple[int, ...]) -> str:
     return f" in row {row}, " + (f"column {element[0]}" if len(element) == 1 else f"element {element}")
 
 
-def _transpose(spec: DataSpec, x: np.ndarray) -> str:
+def _transpose(spec: Units, x: np.ndarray) -> str:
     """What to do with pictures whose channels come last."""
     last = len(spec.shape) == 3 and x.shape[1:] == (*spec.shape[1:], spec.shape[0])
     return "; channels come first, so send numpy.moveaxis(x, -1, 1)" if last else ""
 
 
-def _check_reach(spec: DataSpec, x: np.ndarray, field: str) -> None:
+def _check_reach(spec: Units, x: np.ndarray, field: str) -> None:
     """Refuse what would be infinite in the type that data are held in, or that networks compute in."""
     largest = max(abs(float(x.min())), abs(float(x.max())))
     if spec.dtype == "float64" and (largest + max(map(abs, spec.shift))) / min(spec.scale) < FARTHEST:
@@ -83,8 +85,8 @@ def _check_reach(spec: DataSpec, x: np.ndarray, field: str) -> None:
         )
 
 
-def _check_constants(spec: DataSpec, x: np.ndarray, field: str) -> None:
-    for element, value in spec.constants:
+def _check_constants(spec: Units, x: np.ndarray, constants: Constants, field: str) -> None:
+    for element, value in constants:
         off = np.abs(x[:, element].astype(np.float64) - value) > ulps(value, x.dtype, spec.dtype, np.float32)
         if off.any():
             raise InvalidInput(
@@ -94,7 +96,7 @@ def _check_constants(spec: DataSpec, x: np.ndarray, field: str) -> None:
             )
 
 
-def _check_range(spec: DataSpec, x: np.ndarray, field: str, low: float, high: float) -> None:
+def _check_range(spec: Units, x: np.ndarray, field: str, low: float, high: float) -> None:
     least, greatest = float(x.min()), float(x.max())
     tolerance = min(ulps(max(abs(low), abs(high)), x.dtype, spec.dtype), OFF_LEVEL * (high - low))
     if least < low - tolerance or greatest > high + tolerance:
@@ -104,7 +106,7 @@ def _check_range(spec: DataSpec, x: np.ndarray, field: str, low: float, high: fl
         )
 
 
-def _check_levels(spec: DataSpec, x: np.ndarray, field: str, low: float, high: float) -> None:
+def _check_levels(spec: Units, x: np.ndarray, field: str, low: float, high: float) -> None:
     rounding = ulps(max(abs(low), abs(high)), x.dtype, spec.dtype) / spec.bin_width
     offset = (x.astype(np.float64) - low) / spec.bin_width
     if np.abs(offset - np.round(offset)).max() > min(MOST_OFF_LEVEL, OFF_LEVEL + rounding):

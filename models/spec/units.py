@@ -1,8 +1,8 @@
 """Data units and network units, and the maps between them.
 
 Here, and nowhere else, numbers in data units become float32, and come back. The affine maps are computed in float64
-and rounded once: to float32 on the way to networks, to `dtype` (`models.spec.precision`) on the way back. So data keep their
-precision however far from zero they lie, and rescaling them by a shifts log-densities by exactly -D log a.
+and rounded once: to float32 on the way to networks, to `dtype` (`models.spec.precision`) on the way back. So data keep
+their precision however far from zero they lie, and rescaling them by a shifts log-densities by exactly -D log a.
 
 Where float32 would hold the data, float64 stays float64 both ways: what tests of mathematics compute with.
 """

@@ -1,7 +1,8 @@
 """Step-wise maps of rows without randomness: data to codes, codes to data.
 
-As with samplers (`models.stepwise.sampling`), rows at different steps share one call and never look at one another. A map that
-is one forward pass says so by `OneCall`, with `steps == 0`: its state is what it is given, and `finish` is all of it.
+As with samplers (`models.stepwise.sampling`), rows at different steps share one call and never look at one another. A
+map that is one forward pass says so by `OneCall`, with `steps == 0`: its state is what it is given, and `finish` is all
+of it.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import TYPE_CHECKING, final
 
-import torch
-from torch import Tensor
-
-from models.stepwise.sampling import State
+from models.lazy import torch
 from models.spec.data_spec import Shape
+from models.stepwise.sampling import State
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Walk(ABC):

@@ -10,16 +10,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import final
+from typing import TYPE_CHECKING, TypeAlias, final
 
-import torch
-from torch import Tensor
-
-from models.family import Decodes
-from models.networks import Nets
+from models.lazy import torch
 from models.noise import Noise
 
-State = tuple[Tensor, ...]  # of rows on their way, rows first
+if TYPE_CHECKING:
+    from torch import Tensor
+
+State: TypeAlias = "tuple[Tensor, ...]"  # of rows on their way, rows first
 
 
 class Sampler(ABC):
@@ -70,17 +69,12 @@ class OneStep(Sampler):
         return state[0]
 
 
-def decoded(family: Decodes, nets: Nets) -> OneStep:
-    """A draw of a family's prior, decoded."""
-    return OneStep(lambda noise, c: family.prior(nets, noise, c), lambda z, _, c: family.decode(nets, z, c))
-
-
-@torch.inference_mode()
 def sample(sampler: Sampler, noise: Noise, c: Tensor | None = None) -> Tensor:
     """All steps for all rows at once; without a condition where c is None.  Returns (B, *shape), data units."""
     for state in states(sampler, noise, untold(noise) if c is None else c):  # noqa: B007  the last is wanted
         pass
-    return sampler.finish(state)
+    with torch.inference_mode():
+        return sampler.finish(state)
 
 
 def states(sampler: Sampler, noise: Noise, c: Tensor) -> Iterator[State]:

@@ -1,22 +1,31 @@
 """Step-wise likelihoods: `init` a state from data, `step` it, `finish` it into log p(x).
 
-As with samplers (`models.stepwise.sampling`), rows at different steps share one call and never look at one another. A family
-that needs no steps says so by `OneCall`, with `steps == 0`: its state is the data, and `finish` is all of it.
+As with samplers (`models.stepwise.sampling`), rows at different steps share one call and never look at one another. A
+family that needs no steps says so by `OneCall`, with `steps == 0`: its state is the data, and `finish` is all of it.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import TYPE_CHECKING, Literal, NamedTuple, final
 
-import torch
-from torch import Tensor
-
-from models.family import LogProb
+from models.lazy import torch
 from models.noise import Noise
 from models.stepwise.sampling import State
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class LogProb(NamedTuple):
+    """log p(x) in nats, and what kind of number it is."""
+
+    value: Tensor  # (B,) nats, in data units; for data with levels, of the level itself
+    kind: Literal["exact", "lower_bound", "estimate"]
+    std_error: Tensor | None = None  # (B,) Monte Carlo standard error, nats
+    terms: Mapping[str, Tensor] = {}  # what else is told of each row, (B,), the unit in the name
 
 
 class Scorer(ABC):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from models.family import Config
+from models.config.config import Config
 from models.config.json_float import JsonFloat
-from models.storage.recorded import RecordedRun
 from models.spec.data_spec import DataSpec, Shape
+from models.storage.recorded import RecordedRun
 
 
 class Curve(Config):

@@ -23,10 +23,11 @@ from math import ceil, isfinite
 import torch
 from torch import Tensor
 
-from models.storage.card import Curve
-from models.family import Batch, Family, Scores, Validates
+from models.family import Family, Scores, Validates
+from models.losses import Batch
 from models.networks import Nets
 from models.noise import Noise
+from models.storage.card import Curve
 
 POINTS = 40  # at most, and one at the end
 LEAST_STEPS = 10  # between two points

@@ -13,150 +13,20 @@ References:
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from hashlib import sha256
+from collections.abc import Iterator
 from math import ceil, cos, isfinite, pi
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models.training import curve
-from models.training.adam import AdamW
-from models.storage.card import Curve
-from models.data import Finite, Rows, Source, Toy
-from models.data.diagnosis import diagnose
-from models.errors import Diverged, InvalidData
-from models.family import Adam, Batch, Loss
-from models.networks import Nets
+from models.data import Toy
+from models.errors import Diverged
+from models.losses import Adam, Batch, Loss
 from models.run import Run
-from models.spec.data_spec import DataSpec
-
-VALIDATION_SHARE = 0.1  # of the rows of a finite source, at most VALIDATION_ROWS
-VALIDATION_ROWS = 5_000
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """What a run trains and is validated on."""
-
-    spec: DataSpec
-    source: Source
-    train: Rows | Toy  # rows in memory, or a density drawn from afresh
-    validation: Rows
-    fingerprint: str
-    notes: tuple[str, ...] = ()  # on what whoever asks a model of them should know, a sentence each
-    card_spec: DataSpec | None = None  # where some columns never vary: of rows with them, which are left out here
-
-    @property
-    def n_rows(self) -> int | None:
-        """Training rows; None where they are drawn afresh."""
-        return len(self.train.x) if isinstance(self.train, Rows) else None
-
-
-class Averaged(NamedTuple):
-    """Tensors of the average and of the networks, in one order."""
-
-    means: list[Tensor]
-    weights: list[Tensor]
-    buffer_copies: list[Tensor]
-    buffers: list[Tensor]
-
-
-@dataclass
-class State:
-    """A training between two steps."""
-
-    run: Run
-    step: int  # steps done
-    total_steps: int
-    fingerprint: str  # of the data
-    nets: Nets
-    average: Nets  # exponential moving average of the weights
-    card_spec: DataSpec | None = None  # of the data, for the card, as are
-    notes: tuple[str, ...] = ()
-    optimizers: dict[str, AdamW] = field(default_factory=dict)  # by loss name
-    losses: dict[str, Tensor] = field(default_factory=dict)  # of the last step, by name: scalars
-    curve: Curve | None = None  # as far as it has come
-    best: Nets | None = None  # the average at the curve's lowest point
-
-    @property
-    def served(self) -> Nets:
-        """The weights that a model is made of: those of the curve's lowest point, where there is one."""
-        return self.average if self.best is None else self.best
-
-    def optimizer(self, loss: str, weights: Sequence[Tensor]) -> AdamW:
-        """The Adam of a loss; its first use says which weights it moves."""
-        if loss not in self.optimizers:
-            self.optimizers[loss] = AdamW.of(weights)
-        return self.optimizers[loss]
-
-    def weights(self, nets: tuple[str, ...]) -> list[Tensor]:
-        """The parameters of these networks."""
-        if nets not in self._weights:
-            self._weights[nets] = [p for name in nets for p in self.nets[name].parameters()]
-        return self._weights[nets]
-
-    @cached_property
-    def averaged(self) -> Averaged:
-        """What `average_weights` reads and writes; networks are walked once, which takes as long as a small step."""
-        return Averaged(
-            list(self.average.parameters()),
-            list(self.nets.parameters()),
-            list(self.average.buffers()),
-            list(self.nets.buffers()),
-        )
-
-    @cached_property
-    def _weights(self) -> dict[tuple[str, ...], list[Tensor]]:
-        return {}
-
-
-def load_data(run: Run, root: Path) -> TrainingData:
-    """Read the data of a run and hold out its validation rows. Raises InvalidData, with the field from `run.data`."""
-    source = run.data
-    try:
-        if isinstance(source, Toy):
-            held_out = source.rows(VALIDATION_ROWS, _numpy_rng(source.seed, 2**32))
-            spec = _told(source.spec, source, held_out)
-            if source.n is None:
-                return TrainingData(spec, source, source, held_out, _recipe(source))
-            rows = source.rows(source.n, _numpy_rng(source.seed, 2**32 + 1))
-            return TrainingData(_counted(spec, rows), source, rows, held_out, rows.fingerprint)
-        if not isinstance(source, Finite):
-            raise TypeError(f"{type(source).__name__} is neither a Toy nor a Finite source")
-        rows = source.rows(root)
-        order = _numpy_rng(run.seed, 2**32).permutation(len(rows.x))
-        n = min(VALIDATION_ROWS, max(1, round(VALIDATION_SHARE * len(order))))
-        kept, held_out = rows.of(order[n:]), rows.of(order[:n])
-        spec = _told(source.spec(rows, kept), source, rows, kept)
-        notes = (*source.notes(root), *diagnose(spec, kept))
-    except InvalidData as error:
-        raise InvalidData(error.message, field=f"run.data.{error.field}" if error.field else "run.data") from error
-    kept, held_out = (held(spec, each) for each in (kept, held_out))
-    spec = _counted(spec, kept)
-    return TrainingData(spec.varying, source, kept, held_out, rows.fingerprint, notes, spec)
-
-
-def held(spec: DataSpec, rows: Rows) -> Rows:
-    """Rows of a source as networks know them: in the type that data units are held in, constants left out."""
-    x = rows.x[:, spec.varying_elements] if spec.constants else rows.x
-    return rows._replace(x=x if x.dtype == np.uint8 else spec.varying.hold(x))
-
-
-def fresh(run: Run, data: TrainingData, device: torch.device) -> State:
-    """The state before the first step; initial weights are a function of the run's seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(run.seed)
-        nets = run.family.build(data.spec)
-    nets = nets.to(device)
-    average = copy.deepcopy(nets).requires_grad_(False).eval()
-    total = run.budget.total_steps(data.n_rows, run.optimizer.batch_size)
-    return State(run, 0, total, data.fingerprint, nets, average, data.card_spec, data.notes)
+from models.training import curve
+from models.training.data import TrainingData, conditions, held_out, in_data_units, numpy_rng
+from models.training.state import State, device_of
 
 
 def train(data: TrainingData, state: State) -> Iterator[State]:
@@ -183,29 +53,18 @@ def batches(data: TrainingData, state: State) -> Iterator[Batch]:
     epoch, order = -1, np.empty(0, np.int64)
     for step in range(state.step, state.total_steps):
         if isinstance(data.train, Toy):
-            rows, index = data.train.rows(size, _numpy_rng(seed, step)), np.arange(step * size, (step + 1) * size)
+            rows, index = data.train.rows(size, numpy_rng(seed, step)), np.arange(step * size, (step + 1) * size)
         else:
             per_epoch = -(-len(data.train.x) // size)
             if step // per_epoch != epoch:
                 epoch = step // per_epoch
-                order = _numpy_rng(seed, 2**33 + epoch).permutation(len(data.train.x))
+                order = numpy_rng(seed, 2**33 + epoch).permutation(len(data.train.x))
             start = step % per_epoch * size
             index = order[start : start + size]
             rows = data.train.of(index)
         x = in_data_units(data, rows, device)
         rng = torch.Generator(device).manual_seed(_torch_seed(seed, step))
         yield Batch(x, conditions(data, rows, device), rng, step, state.total_steps, torch.from_numpy(index).to(device))
-
-
-def in_data_units(data: TrainingData, rows: Rows, device: torch.device) -> Tensor:
-    """Some rows, (B, *shape), in the type that data units are held in."""
-    return torch.from_numpy(rows.x.astype(data.spec.dtype, copy=False)).to(device)
-
-
-def conditions(data: TrainingData, rows: Rows, device: torch.device) -> Tensor:
-    """What rows are told by, (B, C)."""
-    told = torch.from_numpy(data.source.told(rows)).to(device)
-    return told if data.spec.condition is None else data.spec.condition.code(told)
 
 
 def descend(state: State, loss: Loss, lr: float) -> None:
@@ -256,11 +115,6 @@ def average_weights(state: State) -> None:
         torch._foreach_copy_(buffer_copies, buffers)
 
 
-def device_of(state: State) -> torch.device:
-    """Where its networks are."""
-    return next(state.nets.parameters()).device
-
-
 @torch.no_grad()
 def measure(data: TrainingData, state: State) -> None:
     """Another point of the held-out curve, and the average kept where it is the lowest."""
@@ -292,28 +146,6 @@ def keep_the_better(data: TrainingData, state: State, rows: int) -> None:
         state.curve = state.curve.model_copy(update={"best_step": state.step})
 
 
-def held_out(data: TrainingData, which: slice, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Some validation rows: x, (B, *shape), and c, (B, C)."""
-    rows = data.validation.of(np.arange(len(data.validation.x))[which])
-    return in_data_units(data, rows, device), conditions(data, rows, device)
-
-
-def _told(spec: DataSpec, source: Source, rows: Rows, training: Rows | None = None) -> DataSpec:
-    return spec.model_copy(update={"condition": source.conditions(rows, training)})
-
-
-def _counted(spec: DataSpec, rows: Rows) -> DataSpec:
-    return spec.model_copy(update={"n_rows": len(rows.x)})
-
-
-def _numpy_rng(seed: int, stream: int) -> np.random.Generator:
-    return np.random.Generator(np.random.PCG64([seed, stream]))
-
-
 def _torch_seed(seed: int, step: int) -> int:
     """Distinct for each step: 63 bits of numpy's hash of (seed, step)."""
     return int(np.random.SeedSequence([seed, step, 1]).generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
-def _recipe(source: Toy) -> str:
-    return sha256(source.model_dump_json().encode()).hexdigest()

@@ -37,9 +37,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self, final
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from models.family import Config
-from models.variational.importance import importance_weighted_bound
+from models.config.config import Config
 from models.latents.posteriors import Coded, GaussianPosterior, Posterior
+from models.variational.importance import importance_weighted_bound
 from models.variational.score_function import leave_one_out, score_function
 
 if TYPE_CHECKING:

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, final
 
 from pydantic import Field, model_validator
 
-from models.family import Config
-from models.lazy import torch
+from models.config.config import Config
 from models.distributions.categorical import gumbel_like, hard_codes, relaxed_codes
+from models.lazy import torch
 from models.variational.score_function import leave_one_out, score_function
 
 if TYPE_CHECKING:

@@ -19,25 +19,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import final
+from typing import TYPE_CHECKING, TypeAlias, final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from models.family import LogProb
+from models.lazy import torch
 from models.noise import Noise
 from models.solvers import row_adam
+from models.stepwise.sampling import State
+from models.stepwise.scoring import LogProb, Scorer
 from models.variational.importance import lower_bound
 from models.variational.weighted_draws import Draws, log_weights
-from models.stepwise.sampling import State
-from models.stepwise.scoring import Scorer
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 DRAWS = 8  # codes of a row at each step
 TRIAL = 64  # codes that choose between lambda and h
 
-LogWeight = Callable[[Tensor, Tensor, Tensor, Draws], Tensor]  # x, c, lambda and draws to (draws B,) nats
+LogWeight: TypeAlias = "Callable[[Tensor, Tensor, Tensor, Draws], Tensor]"  # x, c, lambda and draws to (draws B,) nats
 
 
 @final

@@ -25,13 +25,13 @@ from models.family import Conditions, capabilities
 from models.presets import PRESETS
 from models.run import Run
 from service.application import streaming
-from service.application.results import Answer, Codes, FamilyCard, Likelihoods, Points, PresetCard, Preview, Samples
 from service.application.commands import AnyAsk, Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample, Train
-from service.domain.records import EVENT_ID_PATTERN, Card, Event, Job, Name, Page, Reference, Reply, State, Worker
-from service.domain.errors import Conflict, Invalid, NotFound, Unavailable
-from service.processes.intake import Intake
-from service.domain.ports import Asks, Files, Jobs, Models, NewJob, Reach, Wakeups, Workers
 from service.application.requests import Subject, option_types
+from service.application.results import Answer, Codes, FamilyCard, Likelihoods, Points, PresetCard, Preview, Samples
+from service.domain.errors import Conflict, Invalid, NotFound, Unavailable
+from service.domain.ports import Asks, Files, Jobs, Models, NewJob, Reach, Wakeups, Workers
+from service.domain.records import EVENT_ID_PATTERN, Card, Event, Job, Name, Page, Reference, Reply, State, Worker
+from service.processes.intake import Intake
 from service.settings import Settings
 
 MAX_KEY_CHARS = 255  # of an idempotency key

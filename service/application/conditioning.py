@@ -11,11 +11,11 @@ from typing import NoReturn, final
 
 import numpy as np
 
-from models.spec.conditions import Condition, Labels, Vector
 from models.errors import InvalidInput
 from models.family import Conditions, Family
-from service.domain.records import Card, Told
+from models.spec.conditions import Condition, Labels, Vector
 from service.domain.errors import Invalid
+from service.domain.records import Card, Told
 
 
 @final

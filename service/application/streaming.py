@@ -21,10 +21,10 @@ from time import monotonic
 from typing import final
 
 from models.spec.data_spec import DataSpec
-from service.processes.background import begin
-from service.domain.records import Question, Reply
 from service.domain.errors import Overloaded, Unavailable
 from service.domain.ports import Asks
+from service.domain.records import Question, Reply
+from service.processes.background import begin
 from service.settings import Settings
 
 AHEAD = 12  # parts under way at once

@@ -17,9 +17,9 @@ from pydantic import BaseModel, ValidationError
 
 from models.data.npy import PATH_FORM, PATH_PATTERN
 from models.errors import InvalidInput
-from service.domain.records import NAME_FORM, NAME_PATTERN, REFERENCE_FORM, REFERENCE_PATTERN
-from service.domain.errors import FieldError, Invalid
 from service.application.known_fields import known_fields, meant
+from service.domain.errors import FieldError, Invalid
+from service.domain.records import NAME_FORM, NAME_PATTERN, REFERENCE_FORM, REFERENCE_PATTERN
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -32,8 +32,8 @@ def up(
 ) -> None:
     """Run the service on this machine: Redis, a worker, REST and gRPC, until Ctrl-C."""
     from service.local import up as local
-    from service.telemetry.logs import TIME
     from service.processes.supervision import CannotStart
+    from service.telemetry.logs import TIME
 
     def say(line: str) -> None:
         err.print(Text.assemble(time.strftime(TIME), " ", ("pushforward", "bold"), " ", line))

@@ -21,22 +21,32 @@ from typing import Any, final
 
 import redis
 
-from service.dispatch.keys import GONE, stream_of
-from service.dispatch.routing import Fleet
 from service.dispatch.admission import Forecast, Key
+from service.dispatch.connection import Word
+from service.dispatch.frames import (
+    Answered,
+    Asked,
+    Frame,
+    Garbage,
+    OtherVersion,
+    Previewed,
+    Refused,
+    decode_replies,
+    encode_frame,
+)
+from service.dispatch.keys import GONE, stream_of
+from service.dispatch.link import Link, open_link
 from service.dispatch.pending import Lane, Pending, frame_of, key_of
 from service.dispatch.probes import ECHO, Probes, missing
-from service.stores.redis_client import PREFIX, RETRY_AFTER_S
-from service.dispatch.link import Link, open_link
-from service.dispatch.connection import Word
+from service.dispatch.routing import Fleet
 from service.dispatch.workers import live_workers
-from service.processes.background import Tasks
-from service.domain.records import PROTOCOL, Preview, Question, Reply, Worker
 from service.domain.errors import Failed, Overloaded, ServiceError, Unavailable
-from service.processes.outages import Outage
 from service.domain.ports import UNSENT
+from service.domain.records import PROTOCOL, Preview, Question, Reply, Worker
+from service.processes.background import Tasks
+from service.processes.outages import Outage
 from service.settings import Settings
-from service.dispatch.frames import Answered, Asked, Frame, Garbage, OtherVersion, Previewed, Refused, decode_replies, encode_frame
+from service.stores.redis_client import PREFIX, RETRY_AFTER_S
 
 log = logging.getLogger(__name__)
 

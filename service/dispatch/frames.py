@@ -22,7 +22,6 @@ from typing import Any, final, get_args
 import msgpack
 import numpy as np
 
-from service.domain.records import PROTOCOL, REFERENCE_PATTERN, Load, Op, Question
 from service.domain.errors import (
     Failed,
     FieldError,
@@ -34,6 +33,7 @@ from service.domain.errors import (
     Unavailable,
     Unsupported,
 )
+from service.domain.records import PROTOCOL, REFERENCE_PATTERN, Load, Op, Question
 
 NAME = b"PFW"
 MAGIC = NAME + bytes([PROTOCOL])

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from service.dispatch.admission import Key
-from service.domain.records import Preview, Question, Reply, Timing
-from service.domain.errors import TimedOut
 from service.dispatch.frames import Answered
+from service.domain.errors import TimedOut
+from service.domain.records import Preview, Question, Reply, Timing
 
 MAX_FRAME_BYTES = 16 * 2**20  # of the arrays of questions that share a frame
 MAX_FRAME_QUESTIONS = 1024

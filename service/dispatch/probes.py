@@ -15,10 +15,10 @@ from time import monotonic
 from typing import final
 
 from service.dispatch.keys import stream_of
-from service.stores.redis_client import RETRY_AFTER_S
 from service.dispatch.link import Link
-from service.domain.records import PROTOCOL, Worker
 from service.domain.errors import Unavailable
+from service.domain.records import PROTOCOL, Worker
+from service.stores.redis_client import RETRY_AFTER_S
 
 FRESH_S = 1.0  # an answer proves the way for so long, and so does a failure that there is none
 PROBE_S = 2.0  # for an answer

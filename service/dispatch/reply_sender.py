@@ -11,8 +11,8 @@ from typing import final
 
 import redis
 
-from service.processes.background import Thread
 from service.dispatch.consumer import Mail, Sending
+from service.processes.background import Thread
 
 log = logging.getLogger(__name__)
 

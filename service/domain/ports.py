@@ -4,7 +4,20 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from service.domain.records import Card, Event, Fault, Job, Kind, Page, Preview, Question, Reply, Sampling, State, Worker
+from service.domain.records import (
+    Card,
+    Event,
+    Fault,
+    Job,
+    Kind,
+    Page,
+    Preview,
+    Question,
+    Reply,
+    Sampling,
+    State,
+    Worker,
+)
 
 
 @dataclass(frozen=True)

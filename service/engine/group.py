@@ -19,15 +19,16 @@ from typing import final
 import numpy as np
 import torch
 
-from models.spec.conditions import Condition, Vector
 from models.errors import LaboratoryError
-from service.domain.records import Preview, Question
+from models.spec.conditions import Condition, Vector
 from service.domain.errors import Failed, Invalid, ServiceError, TimedOut
-from service.engine.programs import Way, unsound, way
+from service.domain.records import Preview, Question
 from service.engine.costs import Costs
 from service.engine.model_cache import Hold
+from service.engine.programs import Way, unsound, way
 from service.engine.rows import Block, Rows, Segment, hand_out, join, on_host, place
-from service.engine.tickets import Call, Key, Reason, Seen, Ticket, Turn
+from service.engine.tickets import Call, Key, Seen, Ticket, Turn
+from service.telemetry.worker import Reason
 
 log = logging.getLogger(__name__)
 

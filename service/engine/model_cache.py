@@ -17,8 +17,8 @@ from typing import final
 
 import torch
 
-from models.training.checkpoint import Model, load_model
 from models.errors import BadCheckpoint, Hindered
+from models.storage.model import Model, load_model
 from service.domain.errors import Failed, NotFound, Unavailable
 from service.engine.compile.compiler import Compiler
 from service.telemetry.worker import WorkerTelemetry

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, final
+from typing import final
 
 import numpy as np
 
 from models.stepwise.sampling import State
-from service.domain.records import Preview, Question
 from service.domain.errors import ServiceError
+from service.domain.records import Preview, Question
+from service.telemetry.worker import Reason
 
 Key = tuple[str, str, str]  # model, op, options as JSON
-Reason = Literal["full", "drained", "alone"]  # cap reached; nothing more waited; tried again after a failure
 
 
 @final

@@ -6,17 +6,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from service.application.application import Application
+from service.dispatch.dispatcher import RedisAsks
+from service.dispatch.workers import RedisWorkers
+from service.domain.ports import Asks
 from service.jobs.celery_wakeups import CeleryWakeups
+from service.jobs.redis_record import RedisJobs
+from service.settings import Settings
 from service.stores.disk_files import DiskFiles
 from service.stores.disk_models import DiskModels
-from service.telemetry.measured import MeasuredAsks
-from service.dispatch.dispatcher import RedisAsks
-from service.jobs.redis_record import RedisJobs
-from service.dispatch.workers import RedisWorkers
-from service.application.application import Application
-from service.domain.ports import Asks
-from service.settings import Settings
 from service.telemetry.gateway import Telemetry
+from service.telemetry.measured import MeasuredAsks
 
 if TYPE_CHECKING:
     from service.telemetry.spans import DoorTracing

@@ -18,11 +18,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from service.telemetry import logs
 from service.gateway.listening import say_listening
 from service.processes.spawn import tied_to_us
-from service.settings import Settings
 from service.processes.supervision import CannotStart, Child, until_signal
+from service.settings import Settings
+from service.telemetry import logs
 
 LOOK_S = 0.2  # between two looks at the children
 STOP_S = 15.0  # for a child to drain

@@ -10,14 +10,13 @@ import logging
 import sys
 
 from service.gateway import bootstrap
-from service.telemetry import logs
-from service.telemetry import tracing
-from service.telemetry.registry import Sharing
-from service.processes.spawn import settle
 from service.gateway.serve import loop, serve
-from service.settings import Settings
-from service.telemetry.gateway import Telemetry
+from service.processes.spawn import settle
 from service.processes.watchdog import watched_loop
+from service.settings import Settings
+from service.telemetry import logs, tracing
+from service.telemetry.gateway import Telemetry
+from service.telemetry.registry import Sharing
 
 
 async def run(settings: Settings, *, shared: bool) -> None:

@@ -18,11 +18,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.application.application import Application
-from service.processes.background import Tasks, begin
-from service.rest.app import create
+from service.gateway.listening import say_listening
 from service.http.connections import Config
 from service.http.hosts import is_local
-from service.gateway.listening import say_listening
+from service.processes.background import Tasks, begin
+from service.rest.app import create
 from service.rpc.server import Door
 from service.settings import Settings
 from service.telemetry.gateway import Telemetry

@@ -9,11 +9,11 @@ from typing import final
 from fastapi import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.processes.background import begin
 from service.domain.errors import ServiceError
 from service.http import problems
 from service.http.headers import Said, said
 from service.http.hosts import Hosts, Origins
+from service.processes.background import begin
 from service.settings import Settings
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # methods that change nothing

@@ -12,9 +12,9 @@ import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, final
 
-from service.stores.redis_client import COMMAND_S, CONNECT_S, PREFIX, broker_url
 from service.domain.records import Kind
 from service.settings import Settings
+from service.stores.redis_client import COMMAND_S, CONNECT_S, PREFIX, broker_url
 
 if TYPE_CHECKING:
     from celery import Celery

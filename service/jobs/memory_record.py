@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
 
-from service.jobs.redis_record import LOST, MAX_PAUSE_S
-from service.domain.records import Event, Fault, Job, Kind, Page, Progress, State
 from service.domain.errors import Conflict, NotFound, Overloaded
 from service.domain.ports import NewJob, Stale, Update
+from service.domain.records import Event, Fault, Job, Kind, Page, Progress, State
+from service.jobs.redis_record import LOST, MAX_PAUSE_S
 from service.settings import Settings
 
 IDEMPOTENCY_S = 24 * 3600.0

@@ -13,11 +13,16 @@ import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain
+from pathlib import Path
 from time import monotonic
 from typing import Any, final
 
 import redis.asyncio
 
+from service.domain.errors import Conflict, NotFound, Overloaded, Unavailable
+from service.domain.ports import NewJob, Stale, Update
+from service.domain.records import KINDS, Event, Fault, Job, Kind, Page, Progress, Sampling, State
+from service.settings import Settings
 from service.stores.redis_client import (
     COMMAND_S,
     PREFIX,
@@ -27,12 +32,7 @@ from service.stores.redis_client import (
     drop_foreign,
     guarded,
     guarded_sync,
-    script,
 )
-from service.domain.records import KINDS, Event, Fault, Job, Kind, Page, Progress, Sampling, State
-from service.domain.errors import Conflict, NotFound, Overloaded, Unavailable
-from service.domain.ports import NewJob, Stale, Update
-from service.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ PATIENCE_S = 30.0  # a watch outlasts an outage of Redis so long
 PAGE = 100
 DAMAGED = Fault(type="lost", detail="its record in Redis was damaged; start the job again")
 CONNECTIONS = 32  # for commands of one process; a watch has one more while it lasts
+SCRIPT = (Path(__file__).parent / "jobs.lua").read_text()
 SCAN = 1000  # records that one call of the script looks at, for a list of some of them: about a millisecond
 MAX_PAUSE_S = 60.0  # before a job is tried again on a machine that was at fault
 QUEUE_FIELDS = {"queue_position", "ahead"}  # of the record, told when they change
@@ -58,7 +59,7 @@ class RedisJobs:
         self._keep_s = _keep_s(settings)
         self._connections = asyncio.Semaphore(CONNECTIONS)  # the pool never shrinks, so it may not grow
         self._redis = connect(settings)
-        self._script = self._redis.register_script(script("jobs"))
+        self._script = self._redis.register_script(SCRIPT)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -168,7 +169,7 @@ class RedisRuns:
         self._pause_ms = round(1000 * settings.pause_s)
         self._max_attempts = settings.max_attempts
         self._redis = connect_sync(settings)
-        self._script = self._redis.register_script(script("jobs"))
+        self._script = self._redis.register_script(SCRIPT)
 
     def close(self) -> None:
         """Close the connections."""

@@ -27,8 +27,8 @@ import httpx
 from service.local import redis_server
 from service.processes.background import begin_thread
 from service.processes.spawn import tied_to_us
-from service.settings import Settings
 from service.processes.supervision import CannotStart, Child, until_signal
+from service.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from service.application.application import Application
-from service.rest.contract import explorer
-from service.rest.contract import openapi
 from service.http import problems
 from service.http.bodies import Bodies
 from service.http.front import Front, Head
+from service.rest.contract import explorer, openapi
+from service.rest.fast_path import Shortcut
 from service.rest.middleware import Measured, Traced
 from service.rest.routes import asks, router
-from service.rest.fast_path import Shortcut
 from service.telemetry.gateway import Telemetry
 
 if TYPE_CHECKING:

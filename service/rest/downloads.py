@@ -15,11 +15,11 @@ from http import HTTPStatus
 from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 
-from service.formats import npy
 from service.application.application import Application, JobFile
 from service.application.commands import Sample
-from service.domain.records import Job
 from service.domain.errors import names, naming
+from service.domain.records import Job
+from service.formats import npy
 from service.http.headers import joined
 from service.rest.streams import Stream
 

@@ -19,14 +19,14 @@ import orjson
 from fastapi import Request, Response
 
 from models.config.json_float import to_json
-from service.formats import npy
-from service.application.results import Answer, Likelihoods, Preview, Samples
 from service.application.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct
+from service.application.results import Answer, Likelihoods, Preview, Samples
+from service.application.validation import MAX_FAULTS, MAX_FIELD_CHARS, Model, parse
 from service.domain.errors import FieldError, Invalid, Malformed, NotAcceptable, TooLarge, UnsupportedMedia
-from service.rest import sse as events
+from service.formats import npy
 from service.formats import png as pictures
 from service.processes.intake import Intake, uncollected
-from service.application.validation import MAX_FAULTS, MAX_FIELD_CHARS, Model, parse
+from service.rest import sse as events
 
 JSON = "application/json"
 OFFERS = (JSON, npy.MEDIA_TYPE, pictures.MEDIA_TYPE)  # the first wins a draw

@@ -11,15 +11,15 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from service.application.application import Application
-from service.domain.records import State
+from service.application.following import heed
 from service.domain.errors import ServiceError, Unavailable, names, naming
+from service.domain.records import State
 from service.rpc import convert, reflection
 from service.rpc.calls import Calls, Context
 from service.rpc.pb import pushforward_pb2 as pb
 from service.rpc.pb import pushforward_pb2_grpc as pb_grpc
 from service.settings import Settings
 from service.telemetry.gateway import Telemetry
-from service.application.following import heed
 
 if TYPE_CHECKING:
     from service.telemetry.spans import DoorTracing

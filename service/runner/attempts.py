@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import ClassVar, Protocol, TypeVar, final
 
 from models.storage.durable import sync
-from service.stores.disk_files import FILES, file_name
-from service.stores.disk_models import newest_number, publish
-from service.domain.records import Job, Sampling
 from service.domain.ports import Runs
-from service.settings import Settings
+from service.domain.records import Job, Sampling
 from service.runner.messages import Drawn, Finished, Order, SampleOrder, TrainOrder
 from service.runner.restoring import JOBS
+from service.settings import Settings
+from service.stores.disk_files import FILES, file_name
+from service.stores.disk_models import newest_number, publish
 
 log = logging.getLogger(__name__)
 

@@ -18,11 +18,11 @@ import torch
 
 from models.errors import Hindered, LaboratoryError, hindrance
 from models.training.memory import available_bytes, is_out_of_memory, limit_process, too_large
-from service.processes.background import begin_thread
 from service.domain.records import Fault
+from service.engine.devices import present
+from service.processes.background import begin_thread
 from service.runner import sample as drawing
 from service.runner import train as training
-from service.engine.devices import present
 from service.runner.messages import (
     FAULTY,
     HINDERED,

@@ -18,9 +18,9 @@ from typing import Self, final
 
 import numpy as np
 
-from models.storage.durable import sync
-from models.spec.precision import Held
 from models.spec.data_spec import Shape
+from models.spec.precision import Held
+from models.storage.durable import sync
 from service.formats import npy
 
 PIECE_BYTES = 2**20

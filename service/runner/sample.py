@@ -19,15 +19,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.training.checkpoint import Model, load_model
 from models.errors import BadCheckpoint, Diverged, Hindered, TooLarge
 from models.family import Samples
 from models.noise import Noise
-from models.stepwise.sampling import Sampler, states
 from models.spec.data_spec import DataSpec
+from models.stepwise.sampling import Sampler, states
+from models.storage.model import Model, load_model
 from service.domain.records import Fault, Told
 from service.engine.programs import unsound
-from service.runner.messages import DONE, FAULTY, INTERRUPTED, PACE_S, Advanced, Drawn, Refused, SampleOrder, Say, pace_s
+from service.runner.messages import (
+    DONE,
+    FAULTY,
+    INTERRUPTED,
+    PACE_S,
+    Advanced,
+    Drawn,
+    Refused,
+    SampleOrder,
+    Say,
+    pace_s,
+)
 from service.runner.rows_file import RowsFile, whole_bytes
 
 log = logging.getLogger(__name__)

@@ -24,13 +24,13 @@ from time import monotonic, sleep
 from typing import TypeVar, final
 
 from models.errors import in_words
-from service.domain.records import Fault, Job
 from service.domain.errors import Conflict, Unavailable
 from service.domain.ports import Runs, Stale, Update
-from service.settings import Settings
-from service.runner.messages import DONE, INTERRUPTED, Advanced, Barred, Drawn, Finished, Noted, Refused
-from service.runner.child_process import Child
+from service.domain.records import Fault, Job
 from service.runner.attempts import Work, work_of
+from service.runner.child_process import Child
+from service.runner.messages import DONE, INTERRUPTED, Advanced, Barred, Drawn, Finished, Noted, Refused
+from service.settings import Settings
 
 log = logging.getLogger(__name__)
 

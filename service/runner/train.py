@@ -12,13 +12,15 @@ from time import monotonic
 
 import torch
 
-from models.training import memory
-from models.storage.card import Curve
-from models.training.checkpoint import latest_state, save_model, save_state
 from models.evaluation.held_out import Evaluation
 from models.evaluation.judgement import Verdict, judge
 from models.run import Run
-from models.training.loop import State, TrainingData, fresh, load_data, train
+from models.storage.card import Curve
+from models.training import memory
+from models.training.checkpoint import latest_state, save_model, save_state
+from models.training.data import TrainingData, load_data
+from models.training.loop import train
+from models.training.state import State, fresh
 from service.runner.messages import DONE, INTERRUPTED, Advanced, Finished, Say, TrainOrder, pace_s
 from service.runner.pace import Pace
 

@@ -22,8 +22,8 @@ from typing import final
 from models.storage.card import ModelCard
 from models.storage.durable import sync
 from models.storage.sealed import seal, unseal
-from service.domain.records import NAME_PATTERN, Card
 from service.domain.errors import Conflict, NotFound
+from service.domain.records import NAME_PATTERN, Card
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -104,8 +103,3 @@ def drop_foreign(client: redis.Redis, key: str, kind: str) -> None:
     if found not in (kind, "none"):
         log.error("dropped %s: it is a %s, and should be a %s", key, found, kind)
         client.delete(key)
-
-
-def script(name: str) -> str:
-    """The text of a Lua script of this folder."""
-    return (Path(__file__).parent / f"{name}.lua").read_text()

@@ -8,9 +8,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import final
 
-from service.domain.records import Op, Preview, Question, Reply
 from service.domain.errors import ServiceError
 from service.domain.ports import UNSENT, Asks
+from service.domain.records import Op, Preview, Question, Reply
 from service.telemetry.gateway import Telemetry
 
 

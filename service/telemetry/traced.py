@@ -10,9 +10,9 @@ from typing import final
 
 from opentelemetry.trace import Span, StatusCode
 
-from service.domain.records import Preview, Question, Reply, Timing
 from service.domain.errors import ServiceError
 from service.domain.ports import Asks
+from service.domain.records import Preview, Question, Reply, Timing
 from service.telemetry.spans import DoorTracing, traceparent
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, NamedTuple, final, get_args
 
-from service.telemetry.registry import Family, Metrics, Pairs, Series, observe
 from service.telemetry.gateway import PAIR, ROWS, SECONDS
-from service.engine.tickets import Reason
+from service.telemetry.registry import Family, Metrics, Pairs, Series, observe
 
+Reason = Literal["full", "drained", "alone"]  # cap reached; nothing more waited; tried again after a failure
 Stage = Literal["queued", "computing"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 STAGES: tuple[Stage, ...] = get_args(Stage)

@@ -6,9 +6,9 @@ from typing import final
 
 from prometheus_client import start_http_server
 
-from service.telemetry.registry import Metrics, Sharing
-from service.settings import Settings
 from service.processes.supervision import CannotStart
+from service.settings import Settings
+from service.telemetry.registry import Metrics, Sharing
 
 
 @final

@@ -9,9 +9,9 @@ from celery.bin.celery import celery
 from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging
 
-from service.telemetry import logs
 from service.domain.records import KINDS
 from service.processes.supervision import CannotStart
+from service.telemetry import logs
 from service.telemetry.tracing import CannotTrace
 from service.worker.celery_app import slots
 

@@ -1,6 +1,6 @@
 """The Celery application of a worker: the task that runs a job, and what starts and stops with the worker.
 
-    python -m celery -A service.worker.celery_app worker -P threads -c 2 -Q train,sample --without-gossip --without-mingle
+    python -m celery -A service.worker.celery_app worker -P threads -c 2 -Q train,sample --without-gossip
 
 which is what `python -m service.worker` runs, with as many threads as there are slots of both kinds. Threads, because
 only they let one process train, answer and own a device; a training is a child process of its own.
@@ -15,12 +15,12 @@ from celery import bootsteps
 from service.jobs.celery_wakeups import TASK, celery_app, publish
 from service.jobs.redis_record import RedisRuns
 from service.processes.spawn import settle
+from service.runner.restoring import LastingRuns
+from service.runner.slots import Reconciler, Trainings
 from service.settings import Settings
 from service.telemetry.worker_port import Exposed
 from service.worker.inference import Inference
-from service.runner.restoring import LastingRuns
 from service.worker.slots import Slots
-from service.runner.slots import Reconciler, Trainings
 
 settings = Settings()
 app = celery_app(settings)

@@ -12,8 +12,8 @@ from typing import final
 import redis
 
 from service.dispatch.workers import Beats
-from service.processes.background import Thread
 from service.domain.records import Worker
+from service.processes.background import Thread
 from service.processes.outages import Outage
 from service.settings import Settings
 

@@ -16,27 +16,37 @@ from typing import final
 import redis
 import torch
 
-from service.telemetry import tracing
+from service.dispatch.consumer import Entry, Mail, Sending
+from service.dispatch.frames import (
+    Answered,
+    AnyReply,
+    Frame,
+    Garbage,
+    OtherVersion,
+    Previewed,
+    Refused,
+    Replies,
+    decode_frame,
+)
 from service.dispatch.keys import is_reply_list
-from service.jobs.celery_transport import dropped_wakeups
+from service.dispatch.reply_sender import Postman
 from service.dispatch.workers import new_worker_id
-from service.processes.background import Thread
-from service.domain.records import Worker
 from service.domain.errors import Failed, ServiceError
-from service.processes.outages import Outage
-from service.settings import Settings
-from service.processes.watchdog import Watchdog
-from service.dispatch.frames import Answered, AnyReply, Frame, Garbage, OtherVersion, Previewed, Refused, Replies, decode_frame
+from service.domain.records import Worker
 from service.engine.compile.compiler import Compiler
 from service.engine.devices import device as choose_device
 from service.engine.engine import Engine
-from service.worker.heartbeat import Heart
-from service.dispatch.consumer import Entry, Mail, Sending
-from service.dispatch.reply_sender import Postman
-from service.worker.recorder import Recorder
 from service.engine.model_cache import Residency
-from service.telemetry.worker import WorkerTelemetry
 from service.engine.tickets import Key, Ticket, Turn
+from service.jobs.celery_transport import dropped_wakeups
+from service.processes.background import Thread
+from service.processes.outages import Outage
+from service.processes.watchdog import Watchdog
+from service.settings import Settings
+from service.telemetry import tracing
+from service.telemetry.worker import WorkerTelemetry
+from service.worker.heartbeat import Heart
+from service.worker.recorder import Recorder
 
 log = logging.getLogger(__name__)
 

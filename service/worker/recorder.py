@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 from service.domain.errors import ServiceError
-from service.telemetry.worker import Stage, WorkerTelemetry
 from service.engine.tickets import Call, Ticket
+from service.telemetry.worker import Stage, WorkerTelemetry
 
 if TYPE_CHECKING:
     from service.telemetry.spans import Attributes, WorkerTracing

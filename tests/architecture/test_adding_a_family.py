@@ -21,7 +21,9 @@ assert capabilities(FAMILIES["gaussian"]) == ("sample", "likelihood")
 import torch
 from models.noise import Noise
 from models.stepwise.sampling import sample, untold
-from models.training.loop import fresh, load_data, train
+from models.training.data import load_data
+from models.training.loop import train
+from models.training.state import fresh
 for source, kind in (("two_moons", "exact"), ("digits", "lower_bound")):
     run = Run.model_validate({"family": {"family": "gaussian"}, "data": {"source": source}, "budget": {"steps": 30}})
     data = load_data(run, Path())

@@ -13,13 +13,13 @@ from models.families import FAMILIES
 from models.families.diffusion import Diffusion
 from models.family import capabilities
 from models.presets import PRESETS
-from models.training.loop import load_data
+from models.training.data import load_data
 from service.domain import errors
 from service.domain.records import Card, Job, Record, Worker
-from service.telemetry.registry import Family
 from service.rpc.pb import pushforward_pb2 as pb
 from service.settings import Settings
 from service.telemetry.gateway import Telemetry
+from service.telemetry.registry import Family
 from service.telemetry.worker import WorkerTelemetry
 
 ROOT = Path(__file__).parents[2]

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from models.families.vae import VAE
 from models.family import Decodes, Family, capabilities
 from models.spec.data_spec import DataSpec
-from service.stores.disk_files import DiskFiles
-from service.jobs.memory_record import MemoryJobs
 from service.application.application import Application
-from service.domain.records import Card, Kind, Op, Worker
 from service.domain.errors import NotFound, Unavailable
 from service.domain.ports import Asks
+from service.domain.records import Card, Kind, Op, Worker
+from service.jobs.memory_record import MemoryJobs
 from service.settings import Settings
+from service.stores.disk_files import DiskFiles
 
 MOONS = VAE.model_validate({"latent": 2, "width": 8, "depth": 1, "likelihood": {"likelihood": "gaussian"}})
 

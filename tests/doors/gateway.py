@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.data import TwoMoons
-from service.domain.records import Preview, Question, Reply, Timing
 from service.domain.errors import Failed
+from service.domain.records import Preview, Question, Reply, Timing
 from service.gateway.serve import loop, serve
 from service.settings import Settings
 from service.telemetry.gateway import Telemetry

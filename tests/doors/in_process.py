@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.spec.conditions import Labels, Vector
 from models.data import Digits, TwoMoons
 from models.families.diffusion import Diffusion
 from models.families.vae import VAE
 from models.family import Family
 from models.networks import Nets
 from models.noise import Noise
-from models.stepwise.sampling import State
+from models.spec.conditions import Labels, Vector
 from models.spec.data_spec import DataSpec
-from service.domain.records import Card, Op, Preview, Question, Reply, Timing
+from models.stepwise.sampling import State
 from service.domain.errors import TimedOut
+from service.domain.records import Card, Op, Preview, Question, Reply, Timing
 from service.engine.programs import Way, way
 from tests.doors.fakes import MOONS, card
 from tests.doors.shifted import Shifted

@@ -12,23 +12,15 @@ from typing import ClassVar, Literal, final
 import torch
 from torch import Tensor
 
-from models.family import (
-    Batch,
-    Conditions,
-    Decodes,
-    Encodes,
-    Family,
-    LogProb,
-    Loss,
-    Options,
-    Samples,
-    Scores,
-)
+from models.config.config import Options
+from models.family import Conditions, Decodes, Encodes, Family, Samples, Scores
+from models.losses import Batch, Loss
 from models.networks import Nets
 from models.noise import Noise
-from models.stepwise.sampling import OneStep, Sampler
 from models.spec.data_spec import DataSpec, Shape
 from models.stepwise.mapping import OneCall, Walk
+from models.stepwise.sampling import OneStep, Sampler
+from models.stepwise.scoring import LogProb
 
 NOTE = "Nothing of it is trained."
 

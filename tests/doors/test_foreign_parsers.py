@@ -10,8 +10,8 @@ import grpc
 import numpy as np
 import pytest
 
-from service.formats import npy
 from service.domain.errors import Malformed
+from service.formats import npy
 from service.rpc.pb import pushforward_pb2 as pb
 from service.rpc.server import SERVICE
 from tests.doors.conftest import Doors

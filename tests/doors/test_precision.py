@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.spec.conditions import Vector
 from models.families.flow import Flow
 from models.families.vae import VAE
+from models.spec.conditions import Vector
 from models.spec.data_spec import DataSpec
 from service.rpc.pb import pushforward_pb2 as pb
 from tests.doors.conftest import Doors

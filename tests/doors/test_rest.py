@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from models.spec.data_spec import DataSpec
-from service.formats import npy
 from service.domain.errors import NotAcceptable
-from service.rest import media
+from service.formats import npy
 from service.formats import png as pictures
+from service.rest import media
 from service.rpc.pb import pushforward_pb2 as pb
 from tests.doors.conftest import Doors
 from tests.doors.in_process import InProcessAsks

@@ -13,8 +13,8 @@ import orjson
 import pytest
 
 from service.application import streaming
-from service.domain.records import Question, Reply
 from service.domain.errors import Failed
+from service.domain.records import Question, Reply
 from service.rpc.pb import pushforward_pb2 as pb
 from tests.doors.conftest import Doors
 from tests.doors.in_process import InProcessAsks

@@ -13,13 +13,13 @@ from typing import Any
 import psutil
 import redis
 
-from service.local import redis_server
-from service.stores.disk_models import read_versions
-from service.jobs.redis_record import RedisJobs
-from service.domain.records import Job, State
 from service.domain.errors import Unavailable
 from service.domain.ports import NewJob
+from service.domain.records import Job, State
+from service.jobs.redis_record import RedisJobs
+from service.local import redis_server
 from service.settings import Settings
+from service.stores.disk_models import read_versions
 
 FINAL_S = 90.0
 

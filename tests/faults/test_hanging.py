@@ -10,10 +10,10 @@ import pytest
 
 from service import healthcheck
 from service.dispatch.dispatcher import RedisAsks
-from service.processes.background import EX_SOFTWARE
-from service.domain.records import Question
-from service.domain.errors import Unavailable
 from service.dispatch.frames import Frame, decode_frame
+from service.domain.errors import Unavailable
+from service.domain.records import Question
+from service.processes.background import EX_SOFTWARE
 from service.worker import inference as inference_module
 from tests.faults.place import Place
 from tests.faults.test_links import ONE, until_alive, until_reached, worker

@@ -11,8 +11,8 @@ import pytest
 
 from service.dispatch.dispatcher import RedisAsks
 from service.dispatch.workers import RedisWorkers
-from service.domain.records import Question
 from service.domain.errors import TimedOut, Unavailable
+from service.domain.records import Question
 from service.settings import Settings
 from service.worker.inference import Inference
 from tests.faults.place import Place
@@ -73,8 +73,8 @@ class Way:
 
 @pytest.fixture
 async def way(place: Place, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Way]:
-    for module in ("redis_link", "redis_client"):
-        monkeypatch.setattr(f"service.adapters.{module}.COMMAND_S", 0.5)
+    for module in ("dispatch.link", "stores.redis_client"):
+        monkeypatch.setattr(f"service.{module}.COMMAND_S", 0.5)
     put_model(place.settings.store)
     async with proxied(place.settings.redis_url) as ours, proxied(place.settings.redis_url) as theirs:
         settings = place.settings.model_copy(update={"beat_s": 0.2, "device": "cpu"})
@@ -129,8 +129,8 @@ async def test_after_a_pause_of_redis_questions_are_answered(
     place: Place, monkeypatch: pytest.MonkeyPatch, pause_s: float
 ) -> None:
     """The last is longer than every time limit: of a connection, of a beat, of questions that wait."""
-    for module in ("redis_link", "redis_pipe", "redis_client"):
-        monkeypatch.setattr(f"service.adapters.{module}.COMMAND_S", 0.5)
+    for module in ("dispatch.link", "dispatch.connection", "stores.redis_client"):
+        monkeypatch.setattr(f"service.{module}.COMMAND_S", 0.5)
     monkeypatch.setattr("service.dispatch.dispatcher.OUTAGE_S", 1.0)
     put_model(place.settings.store)
     settings = place.settings.model_copy(update={"beat_s": 0.2, "device": "cpu"})
@@ -156,8 +156,8 @@ async def test_after_a_pause_of_redis_questions_are_answered(
 async def test_while_redis_pauses_a_gateway_is_not_ready_and_says_why(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("redis_link", "redis_pipe", "redis_client"):
-        monkeypatch.setattr(f"service.adapters.{module}.COMMAND_S", 0.5)
+    for module in ("dispatch.link", "dispatch.connection", "stores.redis_client"):
+        monkeypatch.setattr(f"service.{module}.COMMAND_S", 0.5)
     settings = place.settings.model_copy(update={"beat_s": 0.2})
     asks = RedisAsks(settings)
     with pytest.raises(Unavailable, match="no worker is alive"):

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import redis
 
+from service.dispatch.workers import RedisWorkers
+from service.domain.errors import Unavailable
+from service.domain.ports import NewJob
+from service.domain.records import Event, State
 from service.jobs import celery_wakeups
 from service.jobs.celery_wakeups import CeleryWakeups
 from service.jobs.redis_record import RedisJobs, RedisRuns
-from service.dispatch.workers import RedisWorkers
-from service.domain.records import Event, State
-from service.domain.errors import Unavailable
-from service.domain.ports import NewJob
 from tests.faults.place import Place
 from tests.faults.proxy import Connection, Proxy, proxied
 from tests.faults.test_links import FAULTS

@@ -1,9 +1,9 @@
 """Slots of each kind, with a real Celery worker."""
 
+from service.domain.ports import NewJob
+from service.domain.records import Sampling, State
 from service.jobs.celery_wakeups import CeleryWakeups
 from service.jobs.redis_record import RedisJobs
-from service.domain.records import Sampling, State
-from service.domain.ports import NewJob
 from tests.service.models_on_disk import MOONS, put_model
 
 from .place import Place

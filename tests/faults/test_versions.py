@@ -7,12 +7,21 @@ from typing import Any
 import pytest
 import redis
 
-from service.dispatch.keys import GROUP, WORKERS, stream_of
 from service.dispatch.dispatcher import RedisAsks
+from service.dispatch.frames import (
+    Answered,
+    Asked,
+    Frame,
+    Replies,
+    decode_frame,
+    decode_replies,
+    encode_frame,
+    encode_replies,
+)
+from service.dispatch.keys import GROUP, WORKERS, stream_of
 from service.dispatch.workers import IDS, beat_key
-from service.domain.records import PROTOCOL, Worker
 from service.domain.errors import Unavailable
-from service.dispatch.frames import Answered, Asked, Frame, Replies, decode_frame, decode_replies, encode_frame, encode_replies
+from service.domain.records import PROTOCOL, Worker
 from tests.faults.place import Place
 from tests.faults.test_links import ONE, until_alive, until_answered, worker
 from tests.service.models_on_disk import put_model

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from models.run import Run
-from models.training.loop import State, TrainingData, fresh, load_data, train
+from models.training.data import TrainingData, load_data
+from models.training.loop import train
+from models.training.state import State, fresh
 
 
 @pytest.fixture(autouse=True, scope="session")

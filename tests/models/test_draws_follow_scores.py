@@ -14,19 +14,20 @@ import pytest
 import torch
 from torch import Tensor
 
+from models.config.config import Options
 from models.families.autoregressive import Autoregressive, Made
 from models.families.avb import AVB, ProposalOptions
 from models.families.discrete_vae import DiscreteVAE, HardCodeOptions
 from models.families.flow import DequantizationOptions, Flow
 from models.families.vae import VAE, ImportanceOptions
-from models.family import Options, Samples, Scores
+from models.family import Samples, Scores
+from models.flows.dequantization import dequantize, level_log_volume
+from models.flows.univariate import Affine, Spline
+from models.likelihoods import AnyLeveled, AnyLikelihood, Bernoulli, Gaussian, Likelihood
 from models.networks import Nets
 from models.noise import Noise
-from models.flows.dequantization import dequantize, level_log_volume
-from models.likelihoods import AnyLeveled, AnyLikelihood, Bernoulli, Gaussian, Likelihood
-from models.flows.univariate import Affine, Spline
-from models.stepwise.sampling import sample
 from models.spec.data_spec import DataSpec
+from models.stepwise.sampling import sample
 
 BITS = DataSpec(shape=(3,), low=0, high=1, levels=2, shift=(0.5,), scale=(0.5,))
 TRITS = DataSpec(shape=(2,), low=-1, high=3, levels=3, shift=(1.0,), scale=(2.0,))

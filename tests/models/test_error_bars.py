@@ -16,13 +16,15 @@ from torch import Tensor
 from models.families import FAMILIES
 from models.families.vae import VAE, ImportanceOptions
 from models.family import Family, Scores
+from models.likelihoods import Gaussian
 from models.networks import Nets
 from models.noise import Noise
-from models.likelihoods import Gaussian
 from models.run import Run
-from models.stepwise.scoring import score
 from models.spec.data_spec import DataSpec
-from models.training.loop import fresh, load_data, train
+from models.stepwise.scoring import score
+from models.training.data import load_data
+from models.training.loop import train
+from models.training.state import fresh
 
 SEEDS = 250
 CASES: list[tuple[str, str, dict[str, Any], Mapping[str, Any]]] = [

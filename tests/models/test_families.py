@@ -15,19 +15,22 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from models.training.checkpoint import latest_state, load_model, save_model, save_state
-from models.training.curve import keeps_best
+from models.config.config import Options
 from models.errors import InvalidData
 from models.evaluation.held_out import evaluate
 from models.families import FAMILIES
-from models.family import Conditions, Decodes, Encodes, Options, Samples, Scores, capabilities
-from models.geometry.interpolation import reconstruct
+from models.family import Conditions, Decodes, Encodes, Samples, Scores, capabilities, reconstruct
 from models.noise import Noise
 from models.run import Run
-from models.stepwise.sampling import Sampler, sample
 from models.spec.data_spec import DataSpec
-from models.training.loop import State, TrainingData, batches, conditions, fresh, load_data, train
 from models.stepwise.mapping import ThereAndBack, Walk, walk
+from models.stepwise.sampling import Sampler, sample
+from models.storage.model import load_model
+from models.training.checkpoint import latest_state, save_model, save_state
+from models.training.curve import keeps_best
+from models.training.data import TrainingData, conditions, load_data
+from models.training.loop import batches, train
+from models.training.state import State, fresh
 
 CPU = torch.device("cpu")
 SMALL = {

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from models.presets import PRESETS
-from models.training.loop import fresh, load_data, train
+from models.training.data import load_data
+from models.training.loop import train
+from models.training.state import fresh
 
 STEPS = 2
 DATA_ROOT_FREE = [name for name, preset in PRESETS.items() if preset.run.data.source != "idx"]

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.training.checkpoint import save_model
 from models.run import Run
-from models.training.loop import fresh, load_data
+from models.training.checkpoint import save_model
+from models.training.data import load_data
+from models.training.state import fresh
 
 MOONS = "moons@1"
 DOTS = "dots@1"

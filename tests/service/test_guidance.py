@@ -2,13 +2,13 @@
 
 import pytest
 
-from models.spec.conditions import Labels
 from models.families.diffusion import Diffusion
 from models.families.flow_matching import FlowMatching
+from models.spec.conditions import Labels
 from models.spec.data_spec import DataSpec
 from service.application.commands import Sample
-from service.domain.errors import Invalid
 from service.application.requests import Subject
+from service.domain.errors import Invalid
 from service.settings import Settings
 from tests.doors.fakes import card
 

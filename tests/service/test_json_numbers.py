@@ -4,8 +4,8 @@ from math import inf, isnan, nan
 
 from google.protobuf import json_format
 
-from models.storage.card import Curve
 from models.spec.data_spec import DataSpec
+from models.storage.card import Curve
 from service.domain.records import Card
 from service.rpc import convert
 

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch._inductor import aoti_compile_and_package
 from torch.export import Dim, export
 
-from service.processes.background import begin_thread
 from service.engine.compile.packages import MAX_ROWS, MethodOf, Order, Package, Verdict, difference, weights_of
+from service.processes.background import begin_thread
 
 TRACED_ROWS = 4  # 0 and 1 would be taken for constants
 CHECKED_ROWS = (1, 2, 3, 8, 64)

@@ -34,12 +34,12 @@ from typing import IO, Literal, cast, final
 import torch
 from torch import Tensor, nn
 
-from models.training.checkpoint import Model
 from models.networks import Bijection, Scalar
 from models.spec.data_spec import Shape
-from service.processes.background import Thread
+from models.storage.model import Model
 from service.engine.compile.packages import TOLERANCE, Order, Outputs, Package, Verdict, difference
 from service.engine.compile.scratch import Scratch, is_executable
+from service.processes.background import Thread
 
 log = logging.getLogger(__name__)
 

@@ -12,11 +12,11 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.formats import npy
 from service.application.commands import ASKS, Decode, Encode, Interpolate, Likelihood, Reconstruct, Train
-from service.rest.contract import requests
+from service.formats import npy
 from service.formats import png as pictures
 from service.http import problems
+from service.rest.contract import requests
 from service.rest.contract.examples import EXAMPLES
 from service.rest.contract.portable import portable
 from service.rest.contract.schemas import Problem

@@ -7,10 +7,11 @@ import torch
 from pydantic import ValidationError
 from torch import Generator, Tensor
 
-from models.families.wae import WAE
 from models.adversarial.games import NonSaturating, Wasserstein
-from models.adversarial.kernels import IMQ, RBF, Distance, Kernel, squared_distances
+from models.adversarial.kernels import IMQ, RBF, Distance, Kernel
 from models.adversarial.penalties import MMD, Adversarial, Sliced
+from models.families.wae import WAE
+from models.geometry.distances import squared_distances
 
 KERNELS = (IMQ(), RBF(), Distance())
 

@@ -6,7 +6,7 @@ from math import inf, isnan, nan
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from models.family import Config
+from models.config.config import Config
 from models.config.json_float import JsonFloat
 
 

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from models.spec.conditions import Labels, Vector
 from models.data import (
     AnyData,
     Checkerboard,
@@ -29,6 +28,7 @@ from models.data import (
     UnitCube,
 )
 from models.errors import InvalidData
+from models.spec.conditions import Labels, Vector
 from models.spec.data_spec import DataSpec
 
 TOYS: list[Toy] = [TwoMoons(), EightGaussians(), GridGaussians(), Checkerboard()]

@@ -8,17 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from models.training.checkpoint import load_model, save_model
 from models.errors import InvalidData
 from models.evaluation.held_out import evaluate, finished
+from models.evaluation.judgement import judge
 from models.families import FAMILIES
 from models.family import Family, Scores
-from models.evaluation.judgement import judge
 from models.noise import Noise
 from models.run import Run
-from models.stepwise.sampling import sample
 from models.spec.data_spec import DataSpec
-from models.training.loop import TrainingData, fresh, in_data_units, load_data, train
+from models.stepwise.sampling import sample
+from models.storage.model import load_model
+from models.training.checkpoint import save_model
+from models.training.data import TrainingData, in_data_units, load_data
+from models.training.loop import train
+from models.training.state import fresh
 
 CPU = torch.device("cpu")
 N = 2_400

@@ -11,7 +11,8 @@ import torch
 from models.data import Rows
 from models.evaluation.held_out import Stage, compared, evaluate, evaluation, far_out, rows_drawn
 from models.run import Run
-from models.training.loop import State, TrainingData, fresh, load_data
+from models.training.data import TrainingData, load_data
+from models.training.state import State, fresh
 
 CPU = torch.device("cpu")
 PREFIX = "sliced_wasserstein"

@@ -9,16 +9,19 @@ import torch
 from models.data import EightGaussians
 from models.errors import InvalidData
 from models.evaluation.held_out import evaluate
-from models.families.ae_ot import AEOT, semi_discrete
-from models.family import Batch, capabilities
 from models.evaluation.sample_metrics import Modes, modes
+from models.families.ae_ot import AEOT, semi_discrete
+from models.family import capabilities
+from models.geometry.semidiscrete import cells
+from models.losses import Batch
 from models.networks import Nets
 from models.noise import Noise
-from models.geometry.semidiscrete import cells
 from models.run import Run
-from models.stepwise.sampling import sample
 from models.spec.data_spec import DataSpec
-from models.training.loop import State, TrainingData, fresh, load_data, train
+from models.stepwise.sampling import sample
+from models.training.data import TrainingData, load_data
+from models.training.loop import train
+from models.training.state import State, fresh
 
 PLANE = DataSpec(shape=(2,), n_rows=50)
 TINY = AEOT(latent=2, width=16, draws=64)

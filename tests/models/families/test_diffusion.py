@@ -7,19 +7,22 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.spec.conditions import Labels
 from models.data import EightGaussians
-from models.samplers.options import DEFAULTS, DenoisingOptions, LikelihoodOptions
 from models.errors import InvalidInput
 from models.families.diffusion import Diffusion
-from models.family import Batch, capabilities
+from models.family import capabilities
+from models.losses import Batch
 from models.networks import Nets
 from models.noise import Noise
 from models.paths.schedules import Level, LinearSchedule
 from models.run import Run
-from models.stepwise.sampling import sample, untold
+from models.samplers.options import DEFAULTS, DenoisingOptions, LikelihoodOptions
+from models.spec.conditions import Labels
 from models.spec.data_spec import DataSpec
-from models.training.loop import fresh, load_data, train
+from models.stepwise.sampling import sample, untold
+from models.training.data import load_data
+from models.training.loop import train
+from models.training.state import fresh
 
 PLANE = DataSpec(shape=(2,), shift=(1.0, -1.0), scale=(2.0, 0.5))
 DIGITS = DataSpec(shape=(1, 8, 8), low=0, high=16, levels=17, n_classes=10, shift=(8.0,), scale=(8.0,))

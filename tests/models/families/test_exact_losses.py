@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, logsumexp
 from torch import Tensor, nn
 
+from models.adversarial.games import NonSaturating, Wasserstein
+from models.adversarial.kernels import IMQ, Distance
+from models.adversarial.penalties import MMD, Adversarial, Sliced
+from models.data.integrands import ProductPeak
 from models.families.ae import AE
 from models.families.ae_ot import AEOT
 from models.families.autoregressive import Autoregressive
@@ -25,21 +29,18 @@ from models.families.glann import GLANN
 from models.families.nis import NIS
 from models.families.vae import VAE
 from models.families.wae import WAE
-from models.family import Batch, Family, Loss
-from models.networks import Codes, Nets, Scalar
-from models.variational.bounds import ELBO, IWAE
-from models.latents.code_densities import GaussianDensity
-from models.latents.sampled_priors import MixtureCodes
+from models.family import Family
 from models.flows.dequantization import Uniform, Variational
-from models.variational.discrete_gradients import GumbelSoftmax, Reinforce, StraightThrough
-from models.adversarial.games import NonSaturating, Wasserstein
-from models.data.integrands import ProductPeak
-from models.adversarial.kernels import IMQ, Distance
-from models.likelihoods import Bernoulli
-from models.adversarial.penalties import MMD, Adversarial, Sliced
+from models.latents.code_densities import GaussianDensity
 from models.latents.posteriors import FlowPosterior
 from models.latents.priors import FlowPrior
+from models.latents.sampled_priors import MixtureCodes
+from models.likelihoods import Bernoulli
+from models.losses import Batch, Loss
+from models.networks import Codes, Nets, Scalar
 from models.spec.data_spec import DataSpec
+from models.variational.bounds import ELBO, IWAE
+from models.variational.discrete_gradients import GumbelSoftmax, Reinforce, StraightThrough
 
 Numbers = NDArray[np.float64]
 Formula = Callable[..., float]

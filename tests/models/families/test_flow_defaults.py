@@ -15,9 +15,11 @@ from models.networks import Nets
 from models.noise import Noise
 from models.presets import PRESETS
 from models.run import Run
-from models.stepwise.sampling import sample, untold
 from models.spec.data_spec import DataSpec
-from models.training.loop import fresh, load_data, train
+from models.stepwise.sampling import sample, untold
+from models.training.data import load_data
+from models.training.loop import train
+from models.training.state import fresh
 
 Floats = NDArray[np.float64]
 PLANE = DataSpec(shape=(2,), shift=(10.0, 0.0), scale=(3.0, 1e-6))

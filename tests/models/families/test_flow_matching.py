@@ -6,17 +6,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.spec.conditions import Labels, Vector
 from models.errors import InvalidData, InvalidInput
 from models.families.flow_matching import FlowMatching, GuidedOptions, LikelihoodOptions, SolverOptions
-from models.family import Batch, capabilities
+from models.family import capabilities
+from models.losses import Batch
 from models.networks import Nets
 from models.noise import Noise
 from models.paths.couplings import Independent, MinibatchOT
 from models.paths.guidance import dropped
-from models.stepwise.sampling import sample
+from models.spec.conditions import Labels, Vector
 from models.spec.data_spec import DataSpec
 from models.stepwise.mapping import walk
+from models.stepwise.sampling import sample
 
 M, S = 0.8, 0.4
 LINE = DataSpec(shape=(1,))

@@ -8,14 +8,17 @@ from torch import Tensor, nn
 
 from models.errors import InvalidData
 from models.families.glann import GLANN, DescentOptions
-from models.family import Batch, capabilities
+from models.family import capabilities
+from models.losses import Batch
 from models.networks import Nets
 from models.noise import Noise
 from models.run import Run
-from models.stepwise.sampling import sample
 from models.spec.data_spec import DataSpec
-from models.training.loop import fresh, load_data, train
 from models.stepwise.mapping import walk
+from models.stepwise.sampling import sample
+from models.training.data import load_data
+from models.training.loop import train
+from models.training.state import fresh
 
 PLANE = DataSpec(shape=(2,), n_rows=50)
 TINY = GLANN(latent=2, width=16, mapping_width=16, draws=64)

@@ -9,17 +9,19 @@ import torch
 from torch import Tensor, nn
 
 from models.data import UnitCube
+from models.data.integrands import Camel, CornerPeak, GaussianPeak, Integrand, Oscillatory, ProductPeak
 from models.errors import InvalidData
 from models.evaluation.held_out import evaluate
 from models.families.nis import HALF, NIS, mean_and_error
-from models.family import Adam, Batch
+from models.losses import Adam, Batch
 from models.networks import Nets
 from models.noise import Noise
-from models.data.integrands import Camel, CornerPeak, GaussianPeak, Integrand, Oscillatory, ProductPeak
 from models.run import Budget, Run
-from models.stepwise.sampling import sample, untold
 from models.spec.data_spec import DataSpec
-from models.training.loop import fresh, load_data, train
+from models.stepwise.sampling import sample, untold
+from models.training.data import load_data
+from models.training.loop import train
+from models.training.state import fresh
 
 SQUARE = UnitCube().spec
 N = 4000

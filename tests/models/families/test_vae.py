@@ -9,12 +9,12 @@ from torch import Tensor
 
 from models.errors import InvalidData
 from models.families.vae import VAE, ImportanceOptions
-from models.family import Batch
+from models.likelihoods import Bernoulli, Gaussian
+from models.losses import Batch
 from models.networks import Nets
 from models.noise import Noise
-from models.likelihoods import Bernoulli, Gaussian
-from models.stepwise.sampling import sample, untold
 from models.spec.data_spec import DataSpec
+from models.stepwise.sampling import sample, untold
 
 PLANE = DataSpec(shape=(2,))
 LINEAR = VAE(latent=1, depth=0, likelihood=Gaussian())

@@ -7,20 +7,20 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from models.spec.conditions import Labels
 from models.families.vae import VAE, ImportanceOptions
-from models.family import Batch, Loss
-from models.networks import Nets
-from models.noise import Noise
-from models.variational.bounds import ELBO, IWAE
-from models.likelihoods import Categorical, DiscretizedLogistic, Gaussian, Likelihood
+from models.flows.univariate import Affine, Spline, Transform
 from models.latents.posteriors import CholeskyPosterior, DiagonalPosterior, FlowPosterior, Posterior
 from models.latents.priors import FlowPrior, Standard
-from models.flows.univariate import Affine, Spline, Transform
-from models.variational.refinement import Refinement
+from models.likelihoods import Categorical, DiscretizedLogistic, Gaussian, Likelihood
+from models.losses import Batch, Loss
+from models.networks import Nets
+from models.noise import Noise
 from models.run import Run
-from models.stepwise.sampling import sample, untold
+from models.spec.conditions import Labels
 from models.spec.data_spec import DataSpec
+from models.stepwise.sampling import sample, untold
+from models.variational.bounds import ELBO, IWAE
+from models.variational.refinement import Refinement
 from tests.models.families.test_vae import LINEAR, LOG_P, PLANE, VARIANCE, W, points, ppca, set_affine, z_score
 
 MEAN, SPREAD = 0.55 / 1.5, 0.25 / 1.5  # of the posterior at X: T01

@@ -7,15 +7,15 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from models.adversarial.penalties import Adversarial, Sliced
 from models.families.wae import WAE
-from models.family import Batch, capabilities
-from models.geometry.interpolation import reconstruct
+from models.family import capabilities, reconstruct
+from models.latents.sampled_priors import RingCodes
+from models.losses import Batch
 from models.networks import Nets
 from models.noise import Noise
-from models.latents.sampled_priors import RingCodes
-from models.adversarial.penalties import Adversarial, Sliced
-from models.stepwise.sampling import sample, untold
 from models.spec.data_spec import DataSpec
+from models.stepwise.sampling import sample, untold
 
 LINE = DataSpec(shape=(1,))
 LINEAR = WAE(latent=1, depth=0, weight=3.0)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from models.errors import InvalidInput
-from models.solvers.dormand_prince import VectorField
 from models.flows.divergence import augmented, draws_needed, is_exact, signs
+from models.solvers.dormand_prince import VectorField
 from models.solvers.ode import RungeKutta
 from models.spec.data_spec import DataSpec
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.networks import Bijection, Nets
 from models.distributions.gaussians import Full
 from models.latents.posteriors import NAME, CholeskyPosterior, DiagonalPosterior, FlowPosterior, GaussianPosterior
+from models.networks import Bijection, Nets
 from models.spec.data_spec import DataSpec
 
 Z = 4

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.networks import Nets
 from models.distributions.gaussians import standard_log_prob
 from models.latents.priors import FlowPrior, Standard
+from models.networks import Nets
 from models.spec.data_spec import DataSpec
 
 Z, C = 3, 2

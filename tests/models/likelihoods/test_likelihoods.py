@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from models.errors import InvalidData
-from models.noise import Noise
 from models.likelihoods import Bernoulli, Binomial, Categorical, DiscretizedLogistic, Gaussian, Likelihood
+from models.noise import Noise
 from models.spec.data_spec import DataSpec
 
 LEVELS = DataSpec(shape=(1,), low=-1, high=2, levels=7, shift=(0.5,), scale=(1.5,))

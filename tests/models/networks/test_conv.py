@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from models.networks import CHANNELS, UNITS, Nets, decoder, encoder
+from models.networks import Nets, decoder, encoder
+from models.networks.builders import CHANNELS, UNITS
 from models.spec.data_spec import DataSpec
 
 

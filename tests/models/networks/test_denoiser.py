@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.networks import denoiser
+from models.networks import denoising_network
 from models.spec.data_spec import DataSpec
 
 SPECS = [DataSpec(shape=(2,)), DataSpec(shape=(1, 8, 8)), DataSpec(shape=(3, 7, 12)), DataSpec(shape=(1, 32, 32))]
@@ -12,7 +12,7 @@ SPECS = [DataSpec(shape=(2,)), DataSpec(shape=(1, 8, 8)), DataSpec(shape=(3, 7, 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda s: str(s.shape))
 def test_a_row_does_not_see_its_batch_mates(spec: DataSpec) -> None:
     torch.manual_seed(0)
-    net = denoiser(spec, width=8, depth=1)
+    net = denoising_network(spec, width=8, depth=1)
     for weight in net.parameters():
         torch.nn.init.normal_(weight, std=0.1)
     x, log_snr = torch.randn(4, *spec.shape), torch.tensor([-9.0, -1.0, 2.0, 9.0])
@@ -24,7 +24,7 @@ def test_a_row_does_not_see_its_batch_mates(spec: DataSpec) -> None:
 
 def test_what_is_only_noise_is_its_own_noise() -> None:
     torch.manual_seed(0)
-    net = denoiser(DataSpec(shape=(2,)), width=8, depth=1)
+    net = denoising_network(DataSpec(shape=(2,)), width=8, depth=1)
     for weight in net.parameters():
         torch.nn.init.normal_(weight)
     x = torch.randn(3, 2)
@@ -34,7 +34,7 @@ def test_what_is_only_noise_is_its_own_noise() -> None:
 @pytest.mark.parametrize("spec", SPECS[:2], ids=lambda s: str(s.shape))
 def test_no_condition_is_a_condition_of_zeros(spec: DataSpec) -> None:
     torch.manual_seed(0)
-    net = denoiser(spec, width=8, depth=1, n_given=3)
+    net = denoising_network(spec, width=8, depth=1, n_given=3)
     for weight in net.parameters():
         torch.nn.init.normal_(weight, std=0.1)
     x, log_snr = torch.randn(2, *spec.shape), torch.tensor([-1.0, 2.0])

@@ -8,10 +8,10 @@ from models.families.autoregressive import Autoregressive, Made
 from models.families.flow import Flow
 from models.families.vae import VAE
 from models.family import Family
-from models.networks import MADE
 from models.flows.dequantization import Variational
 from models.latents.posteriors import FlowPosterior
 from models.latents.priors import FlowPrior
+from models.networks import MADE
 from models.spec.data_spec import DataSpec
 
 D = 20

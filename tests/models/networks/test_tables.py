@@ -2,9 +2,10 @@
 
 import torch
 
-from models.networks import Codes, SemiDiscrete
-from models.networks.tables import MEMORY, in_ball
+from models.geometry.distances import in_ball
 from models.geometry.semidiscrete import cells
+from models.networks import Codes, SemiDiscrete
+from models.networks.tables import MEMORY
 
 
 def push(n: int = 30) -> SemiDiscrete:

@@ -13,14 +13,14 @@ TOLD = PLANE.model_copy(update={"condition": Labels(n_classes=3)})
 
 def test_nothing_moves_before_training() -> None:
     for spec in (PLANE, IMAGE):
-        net = networks.velocity(spec, width=8, depth=1)
+        net = networks.velocity_network(spec, width=8, depth=1)
         x = torch.randn(3, *spec.shape)
         assert torch.equal(net(x, torch.rand(3)), torch.zeros_like(x))
 
 
 def test_no_condition_adds_nothing() -> None:
     torch.manual_seed(0)
-    net = networks.velocity(TOLD, width=8, depth=1, n_given=TOLD.condition_size)
+    net = networks.velocity_network(TOLD, width=8, depth=1, n_given=TOLD.condition_size)
     torch.nn.init.normal_(net.backbone.leave.weight)
     x, t = torch.randn(3, 2), torch.rand(3)
     without = net(x, t, torch.zeros(3, 3))
@@ -30,14 +30,14 @@ def test_no_condition_adds_nothing() -> None:
 
 def test_times_are_told_apart_by_their_hundredths() -> None:
     torch.manual_seed(0)
-    embed = networks.velocity(PLANE, width=32, depth=1).embed
+    embed = networks.velocity_network(PLANE, width=32, depth=1).embed
     h = embed(torch.linspace(0, 1, 101))
     assert torch.cdist(h, h).fill_diagonal_(torch.inf).min() > 1e-4
 
 
 def test_waves_tell_places_apart_that_lie_close() -> None:
     torch.manual_seed(0)
-    nets = [networks.velocity(PLANE, width=32, depth=1, waves=waves) for waves in (None, 50.0)]
+    nets = [networks.velocity_network(PLANE, width=32, depth=1, waves=waves) for waves in (None, 50.0)]
     x = torch.tensor([[0.5, 0.0]]).requires_grad_()
     steepness = []
     for net in nets:

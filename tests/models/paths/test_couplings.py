@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.spec.conditions import Labels, Vector
 from models.errors import InvalidData
 from models.paths.couplings import Independent, MinibatchOT
+from models.spec.conditions import Labels, Vector
 from models.spec.data_spec import DataSpec
 
 NONE = torch.zeros(300, 0)

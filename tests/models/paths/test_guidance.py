@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.family import Batch
+from models.losses import Batch
 from models.paths.guidance import dropped, guided
 
 

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from models.noise import Noise
 from models.paths.schedules import Level
 from models.samplers.predictor import Predictor
-from models.stepwise.sampling import Sampler, State, untold
 from models.spec.data_spec import DataSpec
+from models.stepwise.sampling import Sampler, State, untold
 
 LINE = DataSpec(shape=(1,))
 MEAN, VARIANCE = 0.8, 0.25

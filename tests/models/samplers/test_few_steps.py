@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from models.samplers.options import DEFAULTS, DenoisingOptions
 from models.families.diffusion import Diffusion
 from models.networks import Nets
 from models.noise import Noise
-from models.samplers import LinearSteps
+from models.samplers.linear import LinearSteps
+from models.samplers.options import DEFAULTS, DenoisingOptions
 from models.stepwise.sampling import sample
 from tests.models.samplers.gaussians import LINE, GaussianNoise, affine, begin
 

@@ -8,7 +8,8 @@ import torch
 
 from models.noise import Noise
 from models.paths.schedules import Floats, Level, LinearSchedule
-from models.samplers import SOLVERS, FlowSampler, walk
+from models.samplers.ode import FlowSampler
+from models.samplers.registry import SOLVERS, walk
 from models.stepwise.mapping import walk as walked
 from tests.models.samplers.gaussians import LINE, MEAN, VARIANCE, affine, predictor
 

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from models.paths.schedules import Floats, Level
-from models.samplers import DPMSolver, FlowSampler, Heun, LinearSteps, ddim
-from models.samplers.dpm_solver import dpm_solver
-from models.samplers.ode import DDIM, LONGEST, FlowRungeKutta
+from models.samplers.dpm_solver import DPMSolver, dpm_solver
+from models.samplers.heun import Heun
+from models.samplers.linear import LinearSteps, ddim
+from models.samplers.ode import DDIM, LONGEST, FlowRungeKutta, FlowSampler
 from models.stepwise.sampling import Sampler
 from tests.models.samplers.gaussians import MEAN, VARIANCE, affine, predictor
 

@@ -9,10 +9,10 @@ import torch
 from models.noise import Noise
 from models.paths.schedules import Cosine, Floats, LinearSchedule, OrnsteinUhlenbeck, Schedule
 from models.samplers.predictor import Predictor
-from models.stepwise.sampling import untold
-from models.stepwise.scoring import score
 from models.samplers.variational_bound import VariationalBound
 from models.spec.data_spec import DataSpec
+from models.stepwise.sampling import untold
+from models.stepwise.scoring import score
 from tests.models.samplers.gaussians import MEAN, VARIANCE, GaussianNoise, predictor
 
 X = torch.tensor([[0.1], [0.8], [1.9]], dtype=torch.float64)

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.solvers.dormand_prince import Attempt, advance
 from models.flows.divergence import augmented, augmented_to_train
+from models.solvers.dormand_prince import Attempt, advance
 from models.solvers.ode import DormandPrince, RungeKutta, Solver
 
 M = torch.tensor([[0.3, -1.0, 0.2], [0.7, -0.4, 0.1], [0.0, 0.5, 0.2]], dtype=torch.float64)

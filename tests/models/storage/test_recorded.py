@@ -5,12 +5,15 @@ from pathlib import Path
 
 import torch
 
-from models.storage.card import ModelCard
-from models.training.checkpoint import _digest, latest_state, load_model, save_model, save_state
-from models.storage.recorded import FAMILY, OPTIMIZER, completed
 from models.run import Run
+from models.storage.card import ModelCard
+from models.storage.model import load_model
+from models.storage.recorded import FAMILY, OPTIMIZER, completed
 from models.storage.sealed import seal, unseal
-from models.training.loop import TrainingData, fresh, load_data, train
+from models.training.checkpoint import _digest, latest_state, save_model, save_state
+from models.training.data import TrainingData, load_data
+from models.training.loop import train
+from models.training.state import fresh
 
 CPU = torch.device("cpu")
 OLD = Run.model_validate({

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from models.training.adam import AdamW
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 BETAS, DECAY = (0.5, 0.9), 0.01
 
 
@@ -62,7 +62,9 @@ from pathlib import Path
 import torch
 from models.evaluation.judgement import judge
 from models.run import Run
-from models.training.loop import fresh, load_data, train
+from models.training.data import load_data
+from models.training.loop import train
+from models.training.state import fresh
 for family in ("vae", "flow", "diffusion"):
     data = {"source": "two_moons", "n": 200}
     run = Run.model_validate({"family": {"family": family}, "data": data, "budget": {"steps": 1}})

@@ -15,11 +15,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.training.checkpoint import latest_state, load_model, read_model_card, save_model, save_state
 from models.errors import BadCheckpoint, Hindered
 from models.run import Run
+from models.storage.model import load_model, read_model_card
 from models.storage.sealed import seal, unseal
-from models.training.loop import State, TrainingData
+from models.training.checkpoint import latest_state, save_model, save_state
+from models.training.data import TrainingData
+from models.training.state import State
 
 CPU = torch.device("cpu")
 
@@ -132,7 +134,8 @@ import sys, torch
 from pathlib import Path
 from models.training.checkpoint import save_state
 from models.run import Run
-from models.training.loop import fresh, load_data
+from models.training.data import load_data
+from models.training.state import fresh
 torch.set_num_threads(1)
 run = Run.model_validate_json(sys.argv[2])
 state = fresh(run, load_data(run, Path(sys.argv[1])), torch.device("cpu"))
@@ -249,5 +252,5 @@ def test_a_card_of_an_unknown_family_is_refused(saved: Path) -> None:
 
 
 def test_a_card_can_be_read_without_torch() -> None:
-    code = "import sys, models.storage.card, models.run; assert 'torch' not in sys.modules and 'sklearn' not in sys.modules"
+    code = "import sys, models.storage.card, models.run; assert not {'torch', 'sklearn'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

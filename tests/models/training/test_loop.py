@@ -14,22 +14,13 @@ from torch import nn
 from models.data import Rows
 from models.errors import Diverged, InvalidData
 from models.evaluation.held_out import evaluate
-from models.family import Adam, Loss
+from models.losses import Adam, Loss
 from models.networks import Nets
 from models.run import Run
 from models.spec.data_spec import DataSpec
-from models.training.loop import (
-    State,
-    TrainingData,
-    average_weights,
-    batches,
-    clipped,
-    descend,
-    fresh,
-    learning_rate,
-    load_data,
-    weight_decay,
-)
+from models.training.data import TrainingData, load_data
+from models.training.loop import average_weights, batches, clipped, descend, learning_rate, weight_decay
+from models.training.state import State, fresh
 
 CPU = torch.device("cpu")
 

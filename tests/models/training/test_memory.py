@@ -9,9 +9,9 @@ import torch
 
 from models.errors import InvalidData, TooLarge
 from models.families import FAMILIES
-from models.training.memory import available_bytes, check, is_out_of_memory, too_large
 from models.run import Run
 from models.spec.data_spec import DataSpec
+from models.training.memory import available_bytes, check, is_out_of_memory, too_large
 
 
 def run(family: str, **fields: object) -> Run:

@@ -20,12 +20,12 @@ from models.families.wae import WAE
 from models.family import Family
 from models.latents.sampled_priors import MixtureCodes, RingCodes, UniformCodes
 from models.spec.data_spec import DataSpec
-from service.application.results import Samples
 from service.application.application import Application
 from service.application.commands import Interpolate, Likelihood, Sample, Train
-from service.domain.records import Op, Preview, Question, Reply, State, Timing
-from service.domain.errors import Conflict, Failed, Invalid, NotFound, Unavailable, Unsupported
 from service.application.requests import option_types
+from service.application.results import Samples
+from service.domain.errors import Conflict, Failed, Invalid, NotFound, Unavailable, Unsupported
+from service.domain.records import Op, Preview, Question, Reply, State, Timing
 from service.settings import Settings
 from tests.doors.fakes import MOONS, Wakeups, Workers, application, card
 

@@ -8,8 +8,8 @@ import pytest
 
 from service.application.arrays import as_array
 from service.application.commands import Encode, Sample
-from service.domain.errors import Invalid
 from service.application.validation import MAX_MESSAGE_CHARS, parse
+from service.domain.errors import Invalid
 
 ONLY = "must hold finite numbers only, in nested lists of equal lengths"
 

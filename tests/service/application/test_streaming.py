@@ -12,8 +12,8 @@ import pytest
 
 from models.spec.data_spec import DataSpec
 from service.application import streaming
-from service.domain.records import Preview, Question, Reply, Timing
 from service.domain.errors import Failed, Overloaded, ServiceError, TimedOut
+from service.domain.records import Preview, Question, Reply, Timing
 from service.settings import Settings
 
 MINUTE_S = 60.0

@@ -7,8 +7,16 @@ import pytest
 from pydantic import BaseModel, Field
 
 from service.application.commands import ASKS, Encode, Interpolate, Sample, Train
+from service.application.validation import (
+    FORMS,
+    MAX_FAULTS,
+    MAX_FIELD_CHARS,
+    MAX_MESSAGE_CHARS,
+    MAX_SETTINGS,
+    invalid,
+    parse,
+)
 from service.domain.errors import Invalid
-from service.application.validation import FORMS, MAX_FAULTS, MAX_FIELD_CHARS, MAX_MESSAGE_CHARS, MAX_SETTINGS, invalid, parse
 
 
 class Cat(BaseModel, extra="forbid"):

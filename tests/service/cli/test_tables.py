@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from service.application.results import FamilyCard
 from service.application.application import Application
+from service.application.results import FamilyCard
 from service.cli.catalog import family_rows, flags_of
 from service.cli.schemas import lines
 from service.cli.tables import fitted, plain

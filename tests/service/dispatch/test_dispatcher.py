@@ -13,19 +13,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.local import redis_server
 from service.dispatch import dispatcher as redis_asks
 from service.dispatch import link as redis_link
-from service.dispatch.keys import GONE, GROUP, WORKERS, stream_of
-from service.telemetry.measured import MeasuredAsks
 from service.dispatch.dispatcher import RedisAsks
-from service.stores.redis_client import connect_sync
-from service.dispatch.workers import RedisWorkers
-from service.domain.records import Question, Reply
-from service.domain.errors import Failed, NotFound, Overloaded, TimedOut, Unavailable
-from service.settings import Settings
-from service.telemetry.gateway import Telemetry
 from service.dispatch.frames import Asked, Frame, encode_frame
+from service.dispatch.keys import GONE, GROUP, WORKERS, stream_of
+from service.dispatch.workers import RedisWorkers
+from service.domain.errors import Failed, NotFound, Overloaded, TimedOut, Unavailable
+from service.domain.records import Question, Reply
+from service.local import redis_server
+from service.settings import Settings
+from service.stores.redis_client import connect_sync
+from service.telemetry.gateway import Telemetry
+from service.telemetry.measured import MeasuredAsks
 from service.worker import inference as inference_module
 from service.worker.inference import Inference
 from tests.service.models_on_disk import MOONS, STEPS, put_model, put_steps

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.training.checkpoint import Model, load_model
 from models.noise import Noise
 from models.stepwise.sampling import sample
+from models.storage.model import Model, load_model
 from service.domain.records import Preview, Question
 from service.engine.engine import Call, Engine, Ticket, Turn
 from service.engine.model_cache import Residency

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from service.domain.records import Question
 from service.domain.errors import Failed, Invalid, NotFound, TimedOut, Unsupported
+from service.domain.records import Question
 from service.engine.costs import FIRST_CAP
 from service.engine.engine import Engine
 from service.engine.model_cache import Residency

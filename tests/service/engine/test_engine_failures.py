@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from service.domain.records import Question
 from service.domain.errors import Failed
+from service.domain.records import Question
 from service.engine.costs import FIRST_CAP
 from service.engine.engine import Engine
 from service.engine.model_cache import Residency

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from service.domain.records import Question
 from service.domain.errors import TimedOut
+from service.domain.records import Question
 from service.engine.costs import FIRST_CAP
 from service.engine.engine import Engine, Ticket
 from service.engine.model_cache import Residency

@@ -18,12 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from models.training.checkpoint import load_model
 from models.family import Encodes, Samples, Scores
 from models.noise import Noise
 from models.stepwise.sampling import untold
-from service.domain.records import Question
+from models.storage.model import load_model
 from service.domain.errors import Failed, NotFound, TimedOut
+from service.domain.records import Question
 from service.engine.engine import Engine, Ticket
 from service.engine.model_cache import Residency
 from tests.service.engine.engines import CPU, Clock, Done, Watched, held, ticket

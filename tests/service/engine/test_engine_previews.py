@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.training.checkpoint import load_model
 from models.noise import Noise
 from models.stepwise.sampling import untold
+from models.storage.model import load_model
 from service.domain.records import Question
 from service.engine.costs import FIRST_CAP
 from service.engine.engine import Engine

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 import redis
 
-from service.local import redis_server
-from service.jobs.memory_record import MemoryJobs
-from service.jobs.redis_record import CONNECTIONS, RedisJobs, RedisRuns
-from service.domain.records import Event, Fault, Job, Sampling, State
 from service.domain.errors import Conflict, NotFound, Overloaded, Unavailable
 from service.domain.ports import Jobs, NewJob, Runs, Stale, Update
+from service.domain.records import Event, Fault, Job, Sampling, State
+from service.jobs.memory_record import MemoryJobs
+from service.jobs.redis_record import CONNECTIONS, RedisJobs, RedisRuns
+from service.local.up import redis_server
 from service.settings import Settings
 
 NEW = NewJob(model="moons", run={"seed": 1})

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 import torch
 
-from models.training.checkpoint import save_state
 from models.run import Run
-from models.training.loop import fresh, load_data
-from service.stores.disk_models import read_versions
+from models.training.checkpoint import save_state
+from models.training.data import load_data
+from models.training.state import fresh
 from service.domain.records import Job, State
-
-from .conftest import Bench, small_run
+from service.stores.disk_models import read_versions
+from tests.service.conftest import Bench, small_run
 
 
 def flow(steps: int, **optimizer: Any) -> dict[str, Any]:

@@ -12,19 +12,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.training.checkpoint import load_model
 from models.family import Samples
 from models.noise import Noise
+from models.spec.data_spec import DataSpec
 from models.stepwise.sampling import Sampler, sample
 from models.stepwise.sampling import State as Rows
-from models.spec.data_spec import DataSpec
+from models.storage.model import load_model
 from service.domain.records import Job, Sampling, State
 from service.runner import sample as drawing
-from service.runner.sample import chunks
 from service.runner.messages import DONE, SampleOrder
-
-from .conftest import Bench, until
-from .models_on_disk import (
+from service.runner.sample import chunks
+from tests.service.conftest import Bench, until
+from tests.service.models_on_disk import (
     DOTS,
     FAR,
     MOONS,
@@ -37,6 +36,7 @@ from .models_on_disk import (
     put_steps,
     put_told,
 )
+
 from .test_supervisor import child_of, kill_child
 
 torch.set_num_threads(1)

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import redis
 
+from service.domain.errors import Unavailable
+from service.domain.ports import NewJob
+from service.domain.records import State
 from service.jobs.memory_record import MemoryJobs
 from service.jobs.redis_record import RedisRuns
 from service.processes.background import EX_SOFTWARE
-from service.domain.records import State
-from service.domain.errors import Unavailable
-from service.domain.ports import NewJob
-from service.settings import Settings
 from service.runner.slots import Reconciler, Trainings, sweep, sweep_files
+from service.settings import Settings
 
 NEW = NewJob(model="moons", run={})
 

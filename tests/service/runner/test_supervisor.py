@@ -6,10 +6,9 @@ import signal
 import psutil
 import redis
 
-from service.stores.disk_models import read_versions
 from service.domain.records import State
-
-from .conftest import ENDLESS, Bench, small_run, until
+from service.stores.disk_models import read_versions
+from tests.service.conftest import ENDLESS, Bench, small_run, until
 
 
 def child_of(job_id: str) -> psutil.Process | None:

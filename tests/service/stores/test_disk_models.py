@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from models.storage.sealed import seal
-from service.stores.disk_models import DiskModels, newest_number, publish, read_card
-from service.domain.records import Card
 from service.domain.errors import Conflict, NotFound
+from service.domain.records import Card
+from service.stores.disk_models import DiskModels, newest_number, publish, read_card
 
 WEIGHTS = b"weights"
 

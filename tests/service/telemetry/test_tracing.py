@@ -12,7 +12,7 @@ import pytest
 
 from service.telemetry import tracing
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 
@@ -65,7 +65,11 @@ def test_a_gateway_that_does_not_trace_loads_nothing_for_it() -> None:
     )
     environment = {**{name: value for name, value in os.environ.items() if "OTEL" not in name}, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True)
-    ours = ("service.telemetry.spans", "opentelemetry.sdk.trace", "opentelemetry.exporter")  # redis-py loads the SDK's metrics
+    ours = (
+        "service.telemetry.spans",
+        "opentelemetry.sdk.trace",
+        "opentelemetry.exporter",
+    )  # redis-py loads the SDK's metrics
     assert [name for name in json.loads(done.stdout) if name.startswith(ours)] == []
 
 

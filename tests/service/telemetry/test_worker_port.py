@@ -10,11 +10,11 @@ import httpx
 import pytest
 
 from service.local.up import free_port
-from service.telemetry.registry import Metrics
-from service.settings import Settings
 from service.processes.supervision import CannotStart
-from service.telemetry.worker_port import Exposed
+from service.settings import Settings
+from service.telemetry.registry import Metrics
 from service.telemetry.worker import WorkerTelemetry
+from service.telemetry.worker_port import Exposed
 
 LINE = 'pushforward_worker_models{worker="w"} 3.0'
 

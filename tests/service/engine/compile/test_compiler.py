@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.training.checkpoint import Model, load_model
-from models.spec.conditions import Labels
 from models.families.flow import Flow
 from models.family import Decodes
 from models.networks import Nets
 from models.noise import Noise
-from models.stepwise.sampling import sample, untold
+from models.spec.conditions import Labels
 from models.spec.data_spec import DataSpec
+from models.stepwise.sampling import sample, untold
+from models.storage.model import Model, load_model
 from service.engine.compile.compiler import Compiler, ServedNet
 from tests.service.models_on_disk import put_model, put_steps
 

@@ -16,7 +16,7 @@ from tests.service.models_on_disk import put_model
 NOEXEC = """
 import sys, torch
 from pathlib import Path
-from models.training.checkpoint import load_model
+from models.storage.model import load_model
 from service.engine.compile.compiler import Compiler, ServedNet
 compiler = Compiler(torch.device("cpu"), 1, pays_after_s=1e-9)
 model = compiler.serve(load_model(Path(sys.argv[1]), torch.device("cpu")))

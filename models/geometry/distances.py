@@ -1,0 +1,37 @@
+"""Distances of points, and which points belong together by them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from models.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def distances(x: Tensor, y: Tensor) -> Tensor:
+    """|x_i - y_j|, (N, M), exact for near points, with gradient 0 where points meet."""
+    d: Tensor = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
+    return d
+
+
+def squared_distances(x: Tensor, y: Tensor) -> Tensor:
+    """|x_i - y_j|^2, (N, M)."""
+    square = (x**2).sum(1)[:, None] + (y**2).sum(1) - 2 * x @ y.T
+    return square.clamp_min(0)
+
+
+def in_ball(z: Tensor) -> Tensor:
+    """The nearest point of the unit ball.  z: (B, Z)."""
+    length: Tensor = torch.linalg.vector_norm(z, dim=1, keepdim=True)
+    return z / length.clamp_min(1.0)
+
+
+def assignment(x: Tensor, y: Tensor) -> Tensor:
+    """The row of y for each row of x, (n,) int64, of least total squared distance.  x, y: (n, *shape)."""
+    from scipy.optimize import linear_sum_assignment
+
+    cost = squared_distances(x.flatten(1), y.flatten(1))
+    _, column = linear_sum_assignment(cost.cpu().numpy())
+    return torch.from_numpy(column).to(x.device)

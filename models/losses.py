@@ -1,0 +1,63 @@
+"""What a training step sees, what it descends on, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from models.config.config import Config
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+
+class Adam(Config):
+    """How losses are descended: Adam, one instance for each loss name.
+
+    With `weight_decay_rows` = k, each step also shrinks the weights by the learning rate times k / N (AdamW), where N
+    is the number of training rows: a Gaussian prior of the weights counts as k rows, so it holds where rows are few
+    and vanishes where they are many. Rows that are drawn afresh have no N and no decay.
+
+    References:
+        | Adam: A Method for Stochastic Optimization (Kingma & Ba, 2014), https://arxiv.org/abs/1412.6980
+        | Decoupled Weight Decay Regularization (Loshchilov & Hutter, 2017), https://arxiv.org/abs/1711.05101
+    """
+
+    lr: PositiveFloat = 1e-3
+    """Learning rate."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Decay of the first and of the second moment."""
+    batch_size: PositiveInt = Field(128, le=65536)
+    """Rows of a step."""
+    warmup: float = Field(0.0, ge=0.0, lt=1.0)
+    """Share of the steps in which the learning rate rises to `lr`."""
+    decay: Literal["constant", "cosine"] = "constant"
+    """Learning rate over the training: constant, or a cosine to zero at its end."""
+    weight_decay_rows: float = Field(0.0, ge=0.0)
+    """Decoupled weight decay (AdamW) times the number of training rows: it fades as rows become many."""
+    clip_norm: PositiveFloat = 1.0
+    """Greatest norm of each loss's gradient."""
+    ema: float | None = Field(None, ge=0.0, lt=1.0)
+    """Decay of the moving average of the weights, which is what is served; left out: 1 - 10 / steps."""
+
+
+class Batch(NamedTuple):
+    """What one training step sees."""
+
+    x: Tensor  # (B, *shape), data units
+    c: Tensor  # (B, C) conditions, C = 0 where data have none
+    rng: Generator  # the only source of randomness of the step; lives on x's device
+    step: int
+    total_steps: int
+    row: Tensor  # (B,) int64, which of the training rows each is
+
+
+class Loss(NamedTuple):
+    """One quantity to descend on."""
+
+    name: str  # also names its optimizer
+    value: Tensor  # scalar
+    trains: tuple[str, ...]  # the networks that descend on it, and no others
+    terms: Mapping[str, Tensor] = {}  # what to chart: scalars, the unit in the name (`kl_nats`)

@@ -1,0 +1,44 @@
+"""A family's networks by name, and how a condition joins what they read."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from models.spec.data_spec import DataSpec
+
+
+class Nets(nn.ModuleDict):
+    """A family's networks by name, and the kind of data they were built for."""
+
+    def __init__(self, spec: DataSpec, **modules: nn.Module) -> None:
+        super().__init__(modules)
+        self.spec = spec
+
+
+@final
+class Scalar(nn.Module):
+    """One learned number."""
+
+    def __init__(self, initial: float) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor(float(initial)))
+
+    def forward(self) -> Tensor:
+        return self.value
+
+
+def attach(x: Tensor, c: Tensor) -> Tensor:
+    """A condition beside data: planes behind an image's, elements behind a vector's.  x: (B, ...); c: (B, C)."""
+    if not c.shape[1]:
+        return x
+    if x.ndim != 4:
+        return torch.cat([x.flatten(1), c], 1)
+    return torch.cat([x, c[:, :, None, None].expand(-1, -1, *x.shape[2:])], 1)
+
+
+def given(c: Tensor) -> tuple[Tensor, ...]:
+    """A condition as the last argument of a network, which has none where C = 0."""
+    return (c,) if c.shape[1] else ()

@@ -1,0 +1,104 @@
+"""The rows that a run trains on and those it holds out, in data units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.data import Finite, Rows, Source, Toy
+from models.data.diagnosis import diagnose
+from models.errors import InvalidData
+from models.run import Run
+from models.spec.data_spec import DataSpec
+
+VALIDATION_SHARE = 0.1  # of the rows of a finite source, at most VALIDATION_ROWS
+VALIDATION_ROWS = 5_000
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a run trains and is validated on."""
+
+    spec: DataSpec
+    source: Source
+    train: Rows | Toy  # rows in memory, or a density drawn from afresh
+    validation: Rows
+    fingerprint: str
+    notes: tuple[str, ...] = ()  # on what whoever asks a model of them should know, a sentence each
+    card_spec: DataSpec | None = None  # where some columns never vary: of rows with them, which are left out here
+
+    @property
+    def n_rows(self) -> int | None:
+        """Training rows; None where they are drawn afresh."""
+        return len(self.train.x) if isinstance(self.train, Rows) else None
+
+
+def load_data(run: Run, root: Path) -> TrainingData:
+    """Read the data of a run and hold out its validation rows. Raises InvalidData, with the field from `run.data`."""
+    source = run.data
+    try:
+        if isinstance(source, Toy):
+            held_out = source.rows(VALIDATION_ROWS, numpy_rng(source.seed, 2**32))
+            spec = _told(source.spec, source, held_out)
+            if source.n is None:
+                return TrainingData(spec, source, source, held_out, _recipe(source))
+            rows = source.rows(source.n, numpy_rng(source.seed, 2**32 + 1))
+            return TrainingData(_counted(spec, rows), source, rows, held_out, rows.fingerprint)
+        if not isinstance(source, Finite):
+            raise TypeError(f"{type(source).__name__} is neither a Toy nor a Finite source")
+        rows = source.rows(root)
+        order = numpy_rng(run.seed, 2**32).permutation(len(rows.x))
+        n = min(VALIDATION_ROWS, max(1, round(VALIDATION_SHARE * len(order))))
+        kept, held_out = rows.of(order[n:]), rows.of(order[:n])
+        spec = _told(source.spec(rows, kept), source, rows, kept)
+        notes = (*source.notes(root), *diagnose(spec, kept))
+    except InvalidData as error:
+        raise InvalidData(error.message, field=f"run.data.{error.field}" if error.field else "run.data") from error
+    kept, held_out = (held(spec, each) for each in (kept, held_out))
+    spec = _counted(spec, kept)
+    return TrainingData(spec.varying, source, kept, held_out, rows.fingerprint, notes, spec)
+
+
+def held(spec: DataSpec, rows: Rows) -> Rows:
+    """Rows of a source as networks know them: in the type that data units are held in, constants left out."""
+    x = rows.x[:, spec.varying_elements] if spec.constants else rows.x
+    return rows._replace(x=x if x.dtype == np.uint8 else spec.varying.hold(x))
+
+
+def in_data_units(data: TrainingData, rows: Rows, device: torch.device) -> Tensor:
+    """Some rows, (B, *shape), in the type that data units are held in."""
+    return torch.from_numpy(rows.x.astype(data.spec.dtype, copy=False)).to(device)
+
+
+def conditions(data: TrainingData, rows: Rows, device: torch.device) -> Tensor:
+    """What rows are told by, (B, C)."""
+    told = torch.from_numpy(data.source.told(rows)).to(device)
+    return told if data.spec.condition is None else data.spec.condition.code(told)
+
+
+def held_out(data: TrainingData, which: slice, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Some validation rows: x, (B, *shape), and c, (B, C)."""
+    rows = data.validation.of(np.arange(len(data.validation.x))[which])
+    return in_data_units(data, rows, device), conditions(data, rows, device)
+
+
+def numpy_rng(seed: int, stream: int) -> np.random.Generator:
+    """The generator of one stream of a seed."""
+    return np.random.Generator(np.random.PCG64([seed, stream]))
+
+
+def _told(spec: DataSpec, source: Source, rows: Rows, training: Rows | None = None) -> DataSpec:
+    return spec.model_copy(update={"condition": source.conditions(rows, training)})
+
+
+def _counted(spec: DataSpec, rows: Rows) -> DataSpec:
+    return spec.model_copy(update={"n_rows": len(rows.x)})
+
+
+def _recipe(source: Toy) -> str:
+    return sha256(source.model_dump_json().encode()).hexdigest()

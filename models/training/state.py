@@ -1,0 +1,97 @@
+"""A training between two steps: networks, their moving average, optimizers.
+
+References:
+    | Acceleration of Stochastic Approximation by Averaging (Polyak & Juditsky, 1992), doi:10.1137/0330046
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from models.networks import Nets
+from models.run import Run
+from models.spec.data_spec import DataSpec
+from models.storage.card import Curve
+from models.training.adam import AdamW
+from models.training.data import TrainingData
+
+
+class Averaged(NamedTuple):
+    """Tensors of the average and of the networks, in one order."""
+
+    means: list[Tensor]
+    weights: list[Tensor]
+    buffer_copies: list[Tensor]
+    buffers: list[Tensor]
+
+
+@dataclass
+class State:
+    """A training between two steps."""
+
+    run: Run
+    step: int  # steps done
+    total_steps: int
+    fingerprint: str  # of the data
+    nets: Nets
+    average: Nets  # exponential moving average of the weights
+    card_spec: DataSpec | None = None  # of the data, for the card, as are
+    notes: tuple[str, ...] = ()
+    optimizers: dict[str, AdamW] = field(default_factory=dict)  # by loss name
+    losses: dict[str, Tensor] = field(default_factory=dict)  # of the last step, by name: scalars
+    curve: Curve | None = None  # as far as it has come
+    best: Nets | None = None  # the average at the curve's lowest point
+
+    @property
+    def served(self) -> Nets:
+        """The weights that a model is made of: those of the curve's lowest point, where there is one."""
+        return self.average if self.best is None else self.best
+
+    def optimizer(self, loss: str, weights: Sequence[Tensor]) -> AdamW:
+        """The Adam of a loss; its first use says which weights it moves."""
+        if loss not in self.optimizers:
+            self.optimizers[loss] = AdamW.of(weights)
+        return self.optimizers[loss]
+
+    def weights(self, nets: tuple[str, ...]) -> list[Tensor]:
+        """The parameters of these networks."""
+        if nets not in self._weights:
+            self._weights[nets] = [p for name in nets for p in self.nets[name].parameters()]
+        return self._weights[nets]
+
+    @cached_property
+    def averaged(self) -> Averaged:
+        """What `average_weights` reads and writes; networks are walked once, which takes as long as a small step."""
+        return Averaged(
+            list(self.average.parameters()),
+            list(self.nets.parameters()),
+            list(self.average.buffers()),
+            list(self.nets.buffers()),
+        )
+
+    @cached_property
+    def _weights(self) -> dict[tuple[str, ...], list[Tensor]]:
+        return {}
+
+
+def fresh(run: Run, data: TrainingData, device: torch.device) -> State:
+    """The state before the first step; initial weights are a function of the run's seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run.seed)
+        nets = run.family.build(data.spec)
+    nets = nets.to(device)
+    average = copy.deepcopy(nets).requires_grad_(False).eval()
+    total = run.budget.total_steps(data.n_rows, run.optimizer.batch_size)
+    return State(run, 0, total, data.fingerprint, nets, average, data.card_spec, data.notes)
+
+
+def device_of(state: State) -> torch.device:
+    """Where its networks are."""
+    return next(state.nets.parameters()).device
