@@ -78,7 +78,7 @@ async def test_a_worker_that_hangs_ends_with_a_line_and_an_exit_code(place: Plac
 import sys, threading
 from service.settings import Settings
 from service.worker import inference
-from service import logs
+from service.telemetry import logs
 logs.setup("worker", 20)
 def hangs(data): threading.Event().wait(3600)
 inference.decode_frame = hangs

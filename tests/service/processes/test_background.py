@@ -128,7 +128,7 @@ def work(): raise ZeroDivisionError
 begin_thread("vital", work, vital=True)
 """,
     "again and again": """
-from service import background, outages
+from service.processes import background, outages
 outages.Pauses.next_s = lambda self: 0.0
 class Failing(background.Thread):
     def work(self): raise ZeroDivisionError

@@ -59,7 +59,7 @@ def test_what_it_cannot_do_is_named(name: str, value: str, remedy: str, monkeypa
 def test_a_gateway_that_does_not_trace_loads_nothing_for_it() -> None:
     program = (
         "import json, sys, service.gateway.process\n"
-        "from service import tracing\n"
+        "from service.telemetry import tracing\n"
         "assert tracing.of_door() is None\n"
         "print(json.dumps(list(sys.modules)))"
     )
@@ -76,7 +76,7 @@ def test_a_gateway_that_does_not_trace_loads_nothing_for_it() -> None:
 def test_without_the_packages_the_remedy_is_told() -> None:
     program = (
         "import sys; sys.modules['opentelemetry.sdk'] = None\n"
-        "from service import tracing\n"
+        "from service.telemetry import tracing\n"
         "try: tracing.of_door()\n"
         "except tracing.CannotTrace as error: print(error)"
     )
