@@ -1,1 +1,1 @@
-"""What a trained model is worth: held-out scores, baselines, the curve, the verdict."""
+"""What a trained model is worth: held-out scores, baselines, the verdict."""

@@ -60,11 +60,10 @@ class GAN(Family, Samples, Decodes):
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)
-        width = self.width or networks.width_for(spec)
         return networks.Nets(
             spec,
-            generator=networks.decoder(spec, self.latent, width=width, depth=self.depth, leaky=True),
-            critic=networks.encoder(spec, 1, width=width, depth=self.depth, normalized=False, leaky=True),
+            generator=networks.decoder(spec, self.latent, width=self.width, depth=self.depth, leaky=True),
+            critic=networks.encoder(spec, 1, width=self.width, depth=self.depth, normalized=False, leaky=True),
         )
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:

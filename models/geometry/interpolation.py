@@ -1,4 +1,4 @@
-r"""Paths between two codes, and reconstruction: what follows from encoding and decoding.
+r"""Paths between two codes.
 
     linear:  z(t) = (1 - t) a + t b
     slerp:   z(t) = ((1 - t) |a| + t |b|) (cos(t theta) e + sin(t theta) o),   t in [0, 1]

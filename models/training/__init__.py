@@ -1,1 +1,1 @@
-"""From a run to trained weights: data, state, loop, checkpoints."""
+"""From a run to trained weights: data, state, loop, the held-out curve, checkpoints."""

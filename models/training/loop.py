@@ -125,7 +125,7 @@ def measure(data: TrainingData, state: State) -> None:
     name, value = curve.held_out_loss(family, state.average, x, c)
     state.curve = curve.extended(state.curve, family, (state.step, value), name, rows)
     if state.curve.best_step != state.step:
-        if state.step == state.total_steps and state.best is not None and isfinite(value):
+        if state.step == state.total_steps and isfinite(value):
             keep_the_better(data, state, rows)
         return
     if state.best is None:

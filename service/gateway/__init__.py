@@ -1,1 +1,1 @@
-"""The REST door: FastAPI under uvicorn."""
+"""The process of both APIs, and what starts and stops it."""

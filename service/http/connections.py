@@ -66,7 +66,7 @@ class Connection(HttpToolsProtocol):
 
     # --- of the transport ---
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # asyncio's own protocols narrow it so
         super().connection_made(transport)
         surplus = len(self.connections) - self._limits.max_connections
         if surplus > SPARE_CONNECTIONS:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,23 +21,13 @@ from models.storage.sealed import seal, unseal
 from models.training.checkpoint import latest_state, save_model, save_state
 from models.training.data import TrainingData
 from models.training.state import State
+from tests.full_disk import full_disk
 
 CPU = torch.device("cpu")
 
 
 def steps_in(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir())
-
-
-@contextmanager
-def full_disk(n_bytes: int) -> Iterator[None]:
-    """Files of this process cannot grow beyond this, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_the_two_newest_states_are_kept(training: Iterator[State], tmp_path: Path) -> None:

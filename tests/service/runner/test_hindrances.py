@@ -1,12 +1,7 @@
-"""A machine that is at fault: its jobs wait, uncounted, and are done when it is mended.
+"""A machine that is at fault: its jobs wait, uncounted, and are done when it is mended."""
 
-A quota (RLIMIT_FSIZE) stands for a full disk: it needs no rights, and the children have it, too.
-"""
-
-import resource
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +11,11 @@ from models.errors import Hindered
 from service.domain.records import Job, Sampling, State
 from service.engine.devices import present
 from service.stores.disk_models import read_versions
+from tests.full_disk import full_disk
 from tests.service.conftest import Bench, small_run
 from tests.service.models_on_disk import MOONS, put_model
 
 MOST_ATTEMPTS = 2  # of the bench
-
-
-@contextmanager
-def quota(n_bytes: int) -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture
@@ -50,7 +36,7 @@ def tried(bench: Bench, job_id: str, times: int) -> Job:
 
 def test_a_full_disk_burns_no_attempts_of_a_hundred_jobs(quick: Bench, caplog: pytest.LogCaptureFixture) -> None:
     ids = [quick.create(small_run(2)) for _ in range(100)]
-    with quota(0):
+    with full_disk(0):
         for job_id in ids:
             quick.supervisor.run(job_id)
         job = tried(quick, ids[0], MOST_ATTEMPTS + 2)
@@ -76,7 +62,7 @@ def test_a_training_waits_for_one_thing_after_another_and_none_is_charged_to_it(
     assert (job.state, job.waiting_for) == (State.QUEUED, root)
     (tmp_path / "mounted").mkdir()
     np.save(tmp_path / "mounted" / "x.npy", np.random.default_rng(0).normal(size=(40, 2)))
-    with quota(4000):  # its order, and neither checkpoint nor model
+    with full_disk(4000):  # its order, and neither checkpoint nor model
         job = tried(bench, job_id, 2)
     assert (job.state, job.waiting_for) == (State.QUEUED, "the disk takes no file so large")
     (bench.settings.store / "moons").write_text("in the way")
@@ -94,7 +80,7 @@ def test_a_training_waits_for_one_thing_after_another_and_none_is_charged_to_it(
 def test_a_sampling_whose_file_cannot_grow_waits_and_is_drawn_when_it_can(quick: Bench) -> None:
     put_model(quick.settings.store)
     job_id = quick.create_sampling(Sampling(model=MOONS, n=2000, seed=0))
-    with quota(9000):
+    with full_disk(9000):
         job = tried(quick, job_id, 1)
     assert (job.state, job.waiting_for) == (State.QUEUED, "the disk takes no file so large")
     tried(quick, job_id, 2)
@@ -108,7 +94,7 @@ def test_a_device_that_is_not_there_is_the_fault_of_the_machine() -> None:
 
 def test_a_cancelled_job_that_waits_for_a_machine_ends_at_once(quick: Bench) -> None:
     job_id = quick.create(small_run(2))
-    with quota(0):
+    with full_disk(0):
         tried(quick, job_id, 1)
     job = quick.cancel(job_id)
     assert (job.state, job.waiting_for, job.retry_at) == (State.CANCELLED, None, None)
