@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data import Rows
-from models.data.source import Source
-from service.client import Client
+from pushforward.models.data import Rows
+from pushforward.models.data.source import Source
+from pushforward.service.client import Client
 
 AT_ONCE = 500  # rows of one ask
 

@@ -26,13 +26,13 @@ from typing import Literal
 import torch
 from torch import nn
 
-from models.families.diffusion import Diffusion
-from models.families.flow import Flow
-from models.families.vae import VAE
-from models.networks import Bijection
-from models.spec.data_spec import DataSpec, Shape
-from service.engine.compile.child import stirred
-from service.engine.compile.packages import Order, Package, difference
+from pushforward.models.families.diffusion import Diffusion
+from pushforward.models.families.flow import Flow
+from pushforward.models.families.vae import VAE
+from pushforward.models.networks import Bijection
+from pushforward.models.spec.data_spec import DataSpec, Shape
+from pushforward.service.engine.compile.child import stirred
+from pushforward.service.engine.compile.packages import Order, Package, difference
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "compiling.md"
 PLANE, DIGITS = DataSpec(shape=(2,)), DataSpec(shape=(1, 8, 8), low=0, high=16, levels=17)
@@ -108,7 +108,7 @@ def packaged(case: Case, file: Path) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryDirectory(prefix="pushforward-") as cache:
         environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": cache, "TORCHINDUCTOR_COMPILE_THREADS": "1"}
-        command = [sys.executable, "-m", "service.engine.compile.child", str(file), "0"]
+        command = [sys.executable, "-m", "pushforward.service.engine.compile.child", str(file), "0"]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as child:
             if child.stdin is None or child.stdout is None:
                 raise SystemExit("no pipes")

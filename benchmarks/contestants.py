@@ -20,16 +20,16 @@ from pathlib import Path
 import psutil
 from load import Post
 
-from service.local import redis_server
-from service.local import up as local
-from service.processes.spawn import tied_to_us
+from pushforward.service.local import redis_server
+from pushforward.service.local import up as local
+from pushforward.service.processes.spawn import tied_to_us
 
 HERE = Path(__file__).parent
 PEERS = HERE / "peers"
 BIN = HERE.parent / ".venv-peers" / "bin"
 START_S = 90.0
 STOP_S = 20.0
-WORKER = ("-m", "service.worker")
+WORKER = ("-m", "pushforward.service.worker")
 
 ONE_ROW = Post("/sample", (b'{"n":1}',))
 
@@ -142,7 +142,7 @@ def ours(folder: Path, *, gateways: int = 1, worker: Sequence[str] = WORKER) -> 
         redis, _ = redis_server.start(folder / "redis")
         stack.callback(_end, redis)
         engine = stack.enter_context(process([sys.executable, *worker], environment, log))
-        door = stack.enter_context(process([sys.executable, "-m", "service.gateway"], environment, log))
+        door = stack.enter_context(process([sys.executable, "-m", "pushforward.service.gateway"], environment, log))
         wait_until(lambda: _status(port, "GET", "/readyz") == 200, door, log)
         yield Ours(port, psutil.Process(engine.pid), psutil.Process(door.pid))
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data import Checkerboard, Mixture, TwoMoons
-from models.data.source import Source
-from models.run import Run
+from pushforward.models.data import Checkerboard, Mixture, TwoMoons
+from pushforward.models.data.source import Source
+from pushforward.models.run import Run
 
 Reals = NDArray[np.float64]
 

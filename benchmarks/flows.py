@@ -30,16 +30,16 @@ import torch
 import zuko
 from torch import Tensor
 
-from models.families.flow import DequantizationOptions, Flow
-from models.flows.dequantization import Uniform, dequantize
-from models.flows.logit import to_reals
-from models.flows.univariate import Spline
-from models.noise import Noise
-from models.presets import PRESETS
-from models.run import Run
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import sample
-from models.training.data import TrainingData, conditions, load_data
+from pushforward.models.families.flow import DequantizationOptions, Flow
+from pushforward.models.flows.dequantization import Uniform, dequantize
+from pushforward.models.flows.logit import to_reals
+from pushforward.models.flows.univariate import Spline
+from pushforward.models.noise import Noise
+from pushforward.models.presets import PRESETS
+from pushforward.models.run import Run
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import sample
+from pushforward.models.training.data import TrainingData, conditions, load_data
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "flows.md"
 ROWS = (1, 64, 256)

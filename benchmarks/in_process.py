@@ -15,11 +15,11 @@ import torch
 from peers.decoder import decoder as peers_decoder
 from safetensors.torch import save_file
 
-from models.family import Decodes, Samples, Scores
-from models.noise import Noise
-from models.stepwise.sampling import sample, untold
-from models.storage.model import Model, load_model
-from service.client import Client
+from pushforward.models.family import Decodes, Samples, Scores
+from pushforward.models.noise import Noise
+from pushforward.models.stepwise.sampling import sample, untold
+from pushforward.models.storage.model import Model, load_model
+from pushforward.service.client import Client
 
 DECODER, POINTS = "decoder", "points"
 SIZE, POINTS_SIZE = 784, 64

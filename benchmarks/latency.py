@@ -30,11 +30,11 @@ from typing import Any
 import grpc
 import psutil
 
-from service.client import Client
-from service.local import redis_server
-from service.local import up as local
-from service.rpc.pb import pushforward_pb2 as pb
-from service.rpc.pb import pushforward_pb2_grpc as pb_grpc
+from pushforward.service.client import Client
+from pushforward.service.local import redis_server
+from pushforward.service.local import up as local
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
+from pushforward.service.rpc.pb import pushforward_pb2_grpc as pb_grpc
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "latency.md"
 MODEL = "moons"
@@ -152,7 +152,9 @@ def gateway(place: local.Place) -> Iterator[subprocess.Popen[bytes]]:
         "PUSHFORWARD_HTTP_PORT": "0",
         "PUSHFORWARD_GRPC_PORT": "0",
     }
-    process = subprocess.Popen([sys.executable, "-m", "service.gateway"], env=environment, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pushforward.service.gateway"], env=environment, stdout=subprocess.PIPE
+    )
     try:
         yield process
     finally:

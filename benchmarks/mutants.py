@@ -33,7 +33,18 @@ from mutants_page import Trial, keep, read, write
 from mutations import Mutant, mutants
 
 ROOT = Path(__file__).parent.parent
-COPIED = ("models", "service", "benchmarks", "tools", "examples", "tests", "docs", "pyproject.toml", "README.md")
+COPIED = (
+    "pushforward",
+    "models",
+    "service",
+    "benchmarks",
+    "tools",
+    "examples",
+    "tests",
+    "docs",
+    "pyproject.toml",
+    "README.md",
+)
 PRELOADED = ("torch", "torch._dynamo", "zuko", "scipy.optimize", "scipy.stats", "sklearn.datasets", "hypothesis",
              "pytest_asyncio", "pytest_timeout", "xdist", "safetensors.torch", "redis", "celery")  # fmt: skip
 SEED, SAMPLE, STARTING_S = 0, 12, 20.0
@@ -110,8 +121,10 @@ def main() -> None:
         place = Path(folder)
         for name in COPIED:
             source = ROOT / name
-            copy = shutil.copytree if source.is_dir() else shutil.copy2
-            copy(source, place / name)
+            if source.is_dir():
+                shutil.copytree(source, place / name, symlinks=True)
+            else:
+                shutil.copy2(source, place / name)
         for module in options.modules:
             n_mutants, picked = chosen(module, options.sample, options.again)
             if not picked:

@@ -13,13 +13,13 @@ from defaults_data import Split
 from judging import Judged, Nll, judged
 from torch import Tensor
 
-from models.data import Rows
-from models.family import Scores
-from models.noise import Noise
-from models.run import Run
-from models.training.data import TrainingData, in_data_units, load_data
-from models.training.loop import train
-from models.training.state import State, fresh
+from pushforward.models.data import Rows
+from pushforward.models.family import Scores
+from pushforward.models.noise import Noise
+from pushforward.models.run import Run
+from pushforward.models.training.data import TrainingData, in_data_units, load_data
+from pushforward.models.training.loop import train
+from pushforward.models.training.state import State, fresh
 
 
 def ours(family: str, rows: Split, seed: int, steps: int) -> Judged:

@@ -14,15 +14,15 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from models.families.diffusion import Diffusion
-from models.families.flow_matching import FlowMatching, GuidedOptions
-from models.networks import Nets
-from models.noise import Noise
-from models.paths.schedules import Level
-from models.samplers.linear import LinearSteps
-from models.samplers.options import DEFAULTS, DenoisingOptions
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import Sampler, untold
+from pushforward.models.families.diffusion import Diffusion
+from pushforward.models.families.flow_matching import FlowMatching, GuidedOptions
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.paths.schedules import Level
+from pushforward.models.samplers.linear import LinearSteps
+from pushforward.models.samplers.options import DEFAULTS, DenoisingOptions
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import Sampler, untold
 
 LINE = DataSpec(shape=(1,))
 WIDTHS = (1.0, 0.3, 0.1, 0.03)

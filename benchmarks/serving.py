@@ -33,7 +33,7 @@ from contestants import ALL, BENTOML, EMPTY, IN_PROCESS, LITSERVE, RAY, RAY_DEFA
 from load import Arrivals, NoWrk, Outcome, Post, closed_loop, open_loop, percentile_ms
 from report import Findings, Rate, Row, markdown, write
 
-from models.storage.model import Model
+from pushforward.models.storage.model import Model
 
 CLIENTS = (1, 8, 64, 256)
 NPY = "application/x-npy"

@@ -27,16 +27,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.data import Idx, Npy, Rows
-from models.distributions.gaussians import reparameterize
-from models.errors import InvalidData
-from models.families.vae import VAE
-from models.latents.elbo_surgery import Surgery, active_units, gaussian_surgery
-from models.likelihoods import Bernoulli
-from models.run import Run
-from models.training.data import TrainingData
-from models.training.loop import train
-from models.training.state import State, fresh
+from pushforward.models.data import Idx, Npy, Rows
+from pushforward.models.distributions.gaussians import reparameterize
+from pushforward.models.errors import InvalidData
+from pushforward.models.families.vae import VAE
+from pushforward.models.latents.elbo_surgery import Surgery, active_units, gaussian_surgery
+from pushforward.models.likelihoods import Bernoulli
+from pushforward.models.run import Run
+from pushforward.models.training.data import TrainingData
+from pushforward.models.training.loop import train
+from pushforward.models.training.state import State, fresh
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "surgery.md"
 DATA_ROOT = Path("/usr/share/datasets")  # Debian's

@@ -29,16 +29,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.data import Toy
-from models.families.diffusion import Diffusion
-from models.families.flow import Flow
-from models.families.vae import VAE
-from models.networks import Nets
-from models.presets import PRESETS
-from models.run import Budget, Run
-from models.training.data import TrainingData, load_data
-from models.training.loop import train
-from models.training.state import fresh
+from pushforward.models.data import Toy
+from pushforward.models.families.diffusion import Diffusion
+from pushforward.models.families.flow import Flow
+from pushforward.models.families.vae import VAE
+from pushforward.models.networks import Nets
+from pushforward.models.presets import PRESETS
+from pushforward.models.run import Budget, Run
+from pushforward.models.training.data import TrainingData, load_data
+from pushforward.models.training.loop import train
+from pushforward.models.training.state import fresh
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "training.md"
 WANTED = 0.95

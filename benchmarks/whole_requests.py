@@ -1,16 +1,16 @@
 """A worker that merges as other servers do: what has come together runs to its end before the next may begin.
 
-The baseline of benchmarks/serving.py, in all else the worker that `python -m service.worker` runs.
+The baseline of benchmarks/serving.py, in all else the worker that `python -m pushforward.service.worker` runs.
 """
 
 from __future__ import annotations
 
 import runpy
 
-from service.engine.group import Group
-from service.engine.programs import Way
-from service.engine.rows import Segment
-from service.engine.tickets import Ticket
+from pushforward.service.engine.group import Group
+from pushforward.service.engine.programs import Way
+from pushforward.service.engine.rows import Segment
+from pushforward.service.engine.tickets import Ticket
 
 admit = Group._admit
 
@@ -23,4 +23,4 @@ def admit_to_the_empty(self: Group, chosen: Way, room: int) -> tuple[tuple[Segme
 Group._admit = admit_to_the_empty  # type: ignore[method-assign]  # the one thing that differs
 
 if __name__ == "__main__":
-    runpy.run_module("service.worker", run_name="__main__")
+    runpy.run_module("pushforward.service.worker", run_name="__main__")

@@ -33,12 +33,12 @@ from zoo_page import PAGE, page
 from zoo_pictures import PICTURES, draw
 from zoo_results import Entry, Measures, has, keep, read
 
-from models.data import Toy
-from models.errors import InvalidData
-from models.presets import PRESETS, Preset
-from service.client import FINAL, Client, Refused
-from service.local import up as local
-from service.settings import cores
+from pushforward.models.data import Toy
+from pushforward.models.errors import InvalidData
+from pushforward.models.presets import PRESETS, Preset
+from pushforward.service.client import FINAL, Client, Refused
+from pushforward.service.local import up as local
+from pushforward.service.settings import cores
 
 DATA_ROOT = Path("/usr/share/datasets")  # Debian's
 FRESH_ROWS = 5_000

@@ -14,15 +14,15 @@ from floors import wanted_nats
 from published import MODES
 from zoo_results import Kept, recipe
 
-from models.data import Idx, Mixture, Toy
-from models.data.source import Source
-from models.evaluation.held_out import DRAWN_VECTORS
-from models.evaluation.sample_metrics import sliced_wasserstein
-from models.family import Family, Samples, Scores
-from models.presets import PRESETS, Preset
-from models.run import Run
-from models.spec.conditions import Labels
-from models.spec.data_spec import DataSpec
+from pushforward.models.data import Idx, Mixture, Toy
+from pushforward.models.data.source import Source
+from pushforward.models.evaluation.held_out import DRAWN_VECTORS
+from pushforward.models.evaluation.sample_metrics import sliced_wasserstein
+from pushforward.models.family import Family, Samples, Scores
+from pushforward.models.presets import PRESETS, Preset
+from pushforward.models.run import Run
+from pushforward.models.spec.conditions import Labels
+from pushforward.models.spec.data_spec import DataSpec
 
 PAGE = Path(__file__).parent.parent / "docs" / "results.md"
 LOG_PROB, BITS = "validation_log_prob_nats_", "validation_bits_per_dim_"

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from shades import shades
 
-from models.data import Rows
-from models.presets import Preset
-from models.spec.conditions import Labels
-from models.spec.data_spec import DataSpec
-from models.training.data import load_data
-from service.client import Client
-from service.formats.png import png
+from pushforward.models.data import Rows
+from pushforward.models.presets import Preset
+from pushforward.models.spec.conditions import Labels
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.training.data import load_data
+from pushforward.service.client import Client
+from pushforward.service.formats.png import png
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 POINTS = 2_500

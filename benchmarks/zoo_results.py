@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, TypedDict
 
-from models.presets import Preset
-from models.run import Run
+from pushforward.models.presets import Preset
+from pushforward.models.run import Run
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "zoo.json"
 Measures = dict[str, float]

@@ -5,8 +5,9 @@ WORKDIR /src
 RUN python -m venv /venv
 # Dependencies first, in the versions that are tested: this layer changes with them, not with the source.
 COPY pyproject.toml constraints.txt README.md LICENSE ./
-RUN mkdir models service && touch models/__init__.py service/__init__.py \
-    && /venv/bin/pip install --no-cache-dir --constraint constraints.txt ".[otel]"
+COPY pushforward/__init__.py pushforward/
+RUN /venv/bin/pip install --no-cache-dir --constraint constraints.txt ".[server,otel]"
+COPY pushforward pushforward
 COPY models models
 COPY service service
 RUN /venv/bin/pip install --no-cache-dir --no-deps --force-reinstall .
@@ -23,5 +24,5 @@ ENV PATH=/venv/bin:$PATH \
     PUSHFORWARD_GRPC_HOST=0.0.0.0
 USER 10001
 EXPOSE 8000 8001
-HEALTHCHECK --interval=10s --timeout=8s --start-period=20s CMD ["python", "-m", "service.healthcheck", "gateway"]
-CMD ["python", "-m", "service.gateway"]
+HEALTHCHECK --interval=10s --timeout=8s --start-period=20s CMD ["python", "-m", "pushforward.service.healthcheck", "gateway"]
+CMD ["python", "-m", "pushforward.service.gateway"]

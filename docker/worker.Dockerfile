@@ -11,8 +11,9 @@ COPY constraints.txt ./
 RUN /venv/bin/pip install --no-cache-dir ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} \
     "$(grep '^torch==' constraints.txt)"
 COPY pyproject.toml README.md LICENSE ./
-RUN mkdir models service && touch models/__init__.py service/__init__.py \
-    && /venv/bin/pip install --no-cache-dir --constraint constraints.txt ".[worker,otel]"
+COPY pushforward/__init__.py pushforward/
+RUN /venv/bin/pip install --no-cache-dir --constraint constraints.txt ".[worker,otel]"
+COPY pushforward pushforward
 COPY models models
 COPY service service
 RUN /venv/bin/pip install --no-cache-dir --no-deps --force-reinstall .
@@ -32,5 +33,5 @@ ENV PATH=/venv/bin:$PATH \
     PUSHFORWARD_STORE=/store \
     PUSHFORWARD_DATA_ROOT=/data
 USER 10001
-HEALTHCHECK --interval=10s --timeout=8s --start-period=60s CMD ["python", "-m", "service.healthcheck", "worker"]
-CMD ["python", "-m", "service.worker"]
+HEALTHCHECK --interval=10s --timeout=8s --start-period=60s CMD ["python", "-m", "pushforward.service.healthcheck", "worker"]
+CMD ["python", "-m", "pushforward.service.worker"]

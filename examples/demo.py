@@ -17,10 +17,10 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from service.cli.following import Pace
-from service.client import Client, Refused
-from service.local import up as local
-from service.processes.supervision import CannotStart
+from pushforward.service.cli.following import Pace
+from pushforward.service.client import Client, Refused
+from pushforward.service.local import up as local
+from pushforward.service.processes.supervision import CannotStart
 
 PICTURE = Path("demo.png")
 COLUMNS, ROWS = 64, 7  # of the curve

@@ -5,8 +5,8 @@ from __future__ import annotations
 import grpc
 import numpy as np
 
-from service.rpc.pb import pushforward_pb2 as pb
-from service.rpc.pb import pushforward_pb2_grpc as pb_grpc
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
+from pushforward.service.rpc.pb import pushforward_pb2_grpc as pb_grpc
 
 MODEL = "moons-flow"
 

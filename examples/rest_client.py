@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from service.client import Client
+from pushforward.service.client import Client
 
 MODEL = "moons-flow"
 

@@ -13,23 +13,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from models.config.config import Config, Options
-from models.geometry.interpolation import PathName
-from models.losses import Adam, Batch, Loss
-from models.spec.data_spec import DataSpec, Shape
-from models.stepwise.mapping import OneCall as MappedAtOnce
-from models.stepwise.sampling import OneStep
-from models.stepwise.scoring import LogProb
-from models.stepwise.scoring import OneCall as ScoredAtOnce
+from pushforward.models.config.config import Config, Options
+from pushforward.models.geometry.interpolation import PathName
+from pushforward.models.losses import Adam, Batch, Loss
+from pushforward.models.spec.data_spec import DataSpec, Shape
+from pushforward.models.stepwise.mapping import OneCall as MappedAtOnce
+from pushforward.models.stepwise.sampling import OneStep
+from pushforward.models.stepwise.scoring import LogProb
+from pushforward.models.stepwise.scoring import OneCall as ScoredAtOnce
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.networks import Nets
-    from models.noise import Noise
-    from models.stepwise.mapping import Walk
-    from models.stepwise.sampling import Sampler
-    from models.stepwise.scoring import Scorer
+    from pushforward.models.networks import Nets
+    from pushforward.models.noise import Noise
+    from pushforward.models.stepwise.mapping import Walk
+    from pushforward.models.stepwise.sampling import Sampler
+    from pushforward.models.stepwise.scoring import Scorer
 
 
 class Family(Config, ABC):

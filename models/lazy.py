@@ -1,8 +1,8 @@
 """Torch by name, before torch is imported.
 
 The APIs validate a run and list capabilities without PyTorch, so modules that describe families must not import it.
-They write `from models.lazy import F, torch` and the first attribute asked for imports the module. (`lazy_loader` would
-put the name into `sys.modules` at once, see docs/decisions/0001.)
+They write `from pushforward.models.lazy import F, torch` and the first attribute asked for imports the module.
+(`lazy_loader` would put the name into `sys.modules` at once, see docs/decisions/0001.)
 """
 
 from importlib import import_module

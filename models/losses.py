@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from models.config.config import Config
+from pushforward.models.config.config import Config
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from models.lazy import torch
-from models.spec.data_spec import Shape
+from pushforward.models.lazy import torch
+from pushforward.models.spec.data_spec import Shape
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,11 +9,11 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from models.config.config import Config
-from models.data import AnyData, Source
-from models.families import FAMILIES, AnyFamily
-from models.family import Conditions
-from models.losses import Adam
+from pushforward.models.config.config import Config
+from pushforward.models.data import AnyData, Source
+from pushforward.models.families import FAMILIES, AnyFamily
+from pushforward.models.family import Conditions
+from pushforward.models.losses import Adam
 
 
 class Budget(Config):

@@ -1,4 +1,4 @@
-"""`python -m service.healthcheck gateway|worker`: exit code 0 while the process of this container is well."""
+"""`python -m pushforward.service.healthcheck gateway|worker`: exit code 0 while this container's process is well."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import sys
 
 import httpx
 
-from service.dispatch.workers import RedisWorkers, worker_id_prefix
-from service.domain.errors import Unavailable
-from service.domain.records import Worker
-from service.settings import Settings
+from pushforward.service.dispatch.workers import RedisWorkers, worker_id_prefix
+from pushforward.service.domain.errors import Unavailable
+from pushforward.service.domain.records import Worker
+from pushforward.service.settings import Settings
 
 TIMEOUT_S = 4.0
 
@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int | str:
         case [name] if name in CHECKS:
             return asyncio.run(CHECKS[name](Settings())) or 0
         case _:
-            return "usage: python -m service.healthcheck gateway|worker"
+            return "usage: python -m pushforward.service.healthcheck gateway|worker"
 
 
 if __name__ == "__main__":

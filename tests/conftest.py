@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from service.local import redis_server
+from pushforward.service.local import redis_server
 
 
 def pytest_configure() -> None:

@@ -10,12 +10,12 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from models.config.config import Config
-from models.errors import InvalidData
-from models.families import FAMILIES
-from models.family import Family
-from models.presets import PRESETS
-from models.spec.data_spec import DataSpec
+from pushforward.models.config.config import Config
+from pushforward.models.errors import InvalidData
+from pushforward.models.families import FAMILIES
+from pushforward.models.family import Family
+from pushforward.models.presets import PRESETS
+from pushforward.models.spec.data_spec import DataSpec
 
 MOST_SIDE = 64  # of the images that a family is asked about
 BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}

@@ -18,6 +18,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 PROTO = "proto/pushforward/v1"
 PB = "service/rpc/pb"
+IMPORTED = f"pushforward/{PB}"
 
 
 def main(arguments: list[str]) -> int:
@@ -41,10 +42,10 @@ def texts() -> Iterator[tuple[Path, str]]:
     proto = ROOT / PROTO / "pushforward.proto"
     yield proto, described(proto.read_text())
     yield from protobuf()
-    from service.application.application import Application
-    from service.rest.app import create
-    from service.settings import Settings
-    from service.telemetry.gateway import Telemetry
+    from pushforward.service.application.application import Application
+    from pushforward.service.rest.app import create
+    from pushforward.service.settings import Settings
+    from pushforward.service.telemetry.gateway import Telemetry
     from tools.environment_file import lines
     from tools.families_page import page
 
@@ -57,19 +58,19 @@ def texts() -> Iterator[tuple[Path, str]]:
 
 
 def protobuf() -> Iterator[tuple[Path, str]]:
-    """Messages, stubs and their types. The mapped include path makes them import one another as `service.rpc.pb`."""
+    """Messages, stubs and their types. The mapped include path is the package in which they import one another."""
     with tempfile.TemporaryDirectory() as folder:
         programs = Path(sys.executable).parent
         subprocess.run(
             [
-                *(sys.executable, "-m", "grpc_tools.protoc", "-I", f"{PB}={ROOT / PROTO}"),
+                *(sys.executable, "-m", "grpc_tools.protoc", "-I", f"{IMPORTED}={ROOT / PROTO}"),
                 *(f"--plugin={name}={programs / name}" for name in ("protoc-gen-mypy", "protoc-gen-mypy_grpc")),
                 *(f"--{kind}_out={folder}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")),
-                f"{PB}/pushforward.proto",
+                f"{IMPORTED}/pushforward.proto",
             ],
             check=True,
         )
-        for file in sorted((Path(folder) / PB).iterdir()):
+        for file in sorted((Path(folder) / IMPORTED).iterdir()):
             yield ROOT / PB / file.name, file.read_text()
 
 

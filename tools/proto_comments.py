@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
-from models.config.described import descriptions
-from service.application import commands
-from service.domain import records as domain
+from pushforward.models.config.described import descriptions
+from pushforward.service.application import commands
+from pushforward.service.domain import records as domain
 
 # The messages that mirror a record or a command of REST.
 MIRRORS: dict[str, type[BaseModel]] = {

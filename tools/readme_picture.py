@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from service.client import Client
+from pushforward.service.client import Client
 
 FAMILIES = ("vae", "wae", "gan", "flow", "diffusion")
 PICTURE = Path(__file__).resolve().parent.parent / "docs/pictures/readme.png"

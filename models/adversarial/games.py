@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, final
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
-from models.config.config import Config
-from models.lazy import F, torch
+from pushforward.models.config.config import Config
+from pushforward.models.lazy import F, torch
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, final
 
 from pydantic import Field, PositiveFloat
 
-from models.config.config import Config
-from models.geometry.distances import distances, squared_distances
-from models.lazy import torch
+from pushforward.models.config.config import Config
+from pushforward.models.geometry.distances import distances, squared_distances
+from pushforward.models.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor

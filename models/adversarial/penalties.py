@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Annotated, Literal, final
 
 from pydantic import Field, PositiveInt
 
-from models import networks
-from models.adversarial.games import AnyGame, NonSaturating
-from models.adversarial.kernels import IMQ, AnyKernel
-from models.config.config import Config
-from models.lazy import F, torch
-from models.losses import Loss
-from models.spec.data_spec import DataSpec
+from pushforward.models import networks
+from pushforward.models.adversarial.games import AnyGame, NonSaturating
+from pushforward.models.adversarial.kernels import IMQ, AnyKernel
+from pushforward.models.config.config import Config
+from pushforward.models.lazy import F, torch
+from pushforward.models.losses import Loss
+from pushforward.models.spec.data_spec import DataSpec
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn

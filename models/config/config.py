@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import ConfigDict
 
-from models.config.numbers_only import NumbersOnly
+from pushforward.models.config.numbers_only import NumbersOnly
 
 
 class Config(NumbersOnly):

@@ -7,7 +7,7 @@ from typing import Any, cast
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from models.config.described import Described
+from pushforward.models.config.described import Described
 
 EXACT = 2.0**53  # doubles below are as close as whole numbers
 LARGEST = 2.0**63  # readers of JSON make doubles of whole numbers beyond, or at least of those beyond 2**64

@@ -8,11 +8,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from models.data.digits import Digits
-from models.data.idx import Idx
-from models.data.npy import Npy
-from models.data.source import Finite, Rows, Source, Toy
-from models.data.toys import Checkerboard, EightGaussians, GridGaussians, Mixture, TwoMoons, UnitCube
+from pushforward.models.data.digits import Digits
+from pushforward.models.data.idx import Idx
+from pushforward.models.data.npy import Npy
+from pushforward.models.data.source import Finite, Rows, Source, Toy
+from pushforward.models.data.toys import Checkerboard, EightGaussians, GridGaussians, Mixture, TwoMoons, UnitCube
 
 AnyData = Annotated[
     TwoMoons | EightGaussians | GridGaussians | Checkerboard | UnitCube | Digits | Idx | Npy,

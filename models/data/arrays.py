@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.fitting import check_integers
-from models.data.source import MAX_CLASSES, MIN_ROWS
-from models.errors import InvalidData
-from models.spec.row_checks import where_not_finite
+from pushforward.models.data.fitting import check_integers
+from pushforward.models.data.source import MAX_CLASSES, MIN_ROWS
+from pushforward.models.errors import InvalidData
+from pushforward.models.spec.row_checks import where_not_finite
 
 MAX_CONDITION = 1024  # numbers of a condition
 BOOLEAN = "save 0 and 1 as numbers, with astype(numpy.uint8)"

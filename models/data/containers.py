@@ -19,8 +19,8 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.files import Metered, bounded, opened, reading
-from models.errors import InvalidData
+from pushforward.models.data.files import Metered, bounded, opened, reading
+from pushforward.models.errors import InvalidData
 
 Header = tuple[tuple[int, ...], np.dtype[Any], bool]  # shape, type, whether columns come first
 

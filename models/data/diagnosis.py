@@ -23,10 +23,10 @@ from collections.abc import Generator, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.fitting import Doubles
-from models.data.source import Rows
-from models.errors import InvalidData
-from models.spec.data_spec import DataSpec, levels_of
+from pushforward.models.data.fitting import Doubles
+from pushforward.models.data.source import Rows
+from pushforward.models.errors import InvalidData
+from pushforward.models.spec.data_spec import DataSpec, levels_of
 
 MAX_ROWS, MAX_VALUES = 20_000, 2**22  # looked at
 MAX_COLUMNS = 1024  # and of pairs of columns 64

@@ -7,9 +7,9 @@ from typing import Literal, final
 
 import numpy as np
 
-from models.data.source import Finite, Rows
-from models.spec.conditions import Labels
-from models.spec.data_spec import DataSpec
+from pushforward.models.data.source import Finite, Rows
+from pushforward.models.spec.conditions import Labels
+from pushforward.models.spec.data_spec import DataSpec
 
 SPEC = DataSpec(shape=(1, 8, 8), low=0, high=16, levels=17, n_classes=10, shift=(8.0,), scale=(8.0,))
 

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, final
 
-from models.data.source import MAX_BYTES, Rows
-from models.errors import Hindered, InvalidData, hindrance, in_words
-from models.spec.data_spec import DataSpec
+from pushforward.models.data.source import MAX_BYTES, Rows
+from pushforward.models.errors import Hindered, InvalidData, hindrance, in_words
+from pushforward.models.spec.data_spec import DataSpec
 
 
 def inside(root: Path, path: str) -> Path:

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import InvalidData
+from pushforward.models.errors import InvalidData
 
 CONSTANT_ULPS = 2
 COARSE_ULPS = 32

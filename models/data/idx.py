@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models.data.files import Metered, bounded, image_spec, inside, opened, reading
-from models.data.source import MIN_ROWS, Finite, Rows
-from models.errors import InvalidData
-from models.spec.data_spec import DataSpec
+from pushforward.models.data.files import Metered, bounded, image_spec, inside, opened, reading
+from pushforward.models.data.source import MIN_ROWS, Finite, Rows
+from pushforward.models.errors import InvalidData
+from pushforward.models.spec.data_spec import DataSpec
 
 LABELS = "labels-idx1-ubyte"
 MAX_GZIP_BYTES = 2**18  # read of a file for its first bytes: gzip looks ahead, and its header may hold a name

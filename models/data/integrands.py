@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, final
 
 from pydantic import Field, PositiveFloat
 
-from models.config.config import Config
-from models.lazy import torch
+from pushforward.models.config.config import Config
+from pushforward.models.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor

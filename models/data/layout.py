@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import InvalidData
+from pushforward.models.errors import InvalidData
 
 Channels = Literal["first", "last"]
 CHANNELS = range(1, 5)  # gray, gray and alpha, color, color and alpha

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models.data.arrays import as_labels, as_rows, as_vectors, check_labels, check_rows, check_vectors
-from models.data.containers import array_headers, read_arrays
-from models.data.files import image_spec, inside
-from models.data.fitting import LARGEST, SMALLEST, fit
-from models.data.layout import Channels, note_of_transpose, row_shape, rows_first
-from models.data.source import Finite, Rows
-from models.errors import InvalidData, InvalidInput
-from models.spec.conditions import AnyCondition, Vector
-from models.spec.data_spec import DataSpec
+from pushforward.models.data.arrays import as_labels, as_rows, as_vectors, check_labels, check_rows, check_vectors
+from pushforward.models.data.containers import array_headers, read_arrays
+from pushforward.models.data.files import image_spec, inside
+from pushforward.models.data.fitting import LARGEST, SMALLEST, fit
+from pushforward.models.data.layout import Channels, note_of_transpose, row_shape, rows_first
+from pushforward.models.data.source import Finite, Rows
+from pushforward.models.errors import InvalidData, InvalidInput
+from pushforward.models.spec.conditions import AnyCondition, Vector
+from pushforward.models.spec.data_spec import DataSpec
 
 Headers = dict[str, tuple[tuple[int, ...], np.dtype[Any]]]  # shape and type of each array, by name
 

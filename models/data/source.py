@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models.config.config import Config
-from models.errors import InvalidData
-from models.spec.conditions import AnyCondition, Labels
-from models.spec.data_spec import DataSpec
+from pushforward.models.config.config import Config
+from pushforward.models.errors import InvalidData
+from pushforward.models.spec.conditions import AnyCondition, Labels
+from pushforward.models.spec.data_spec import DataSpec
 
 Floats = NDArray[np.float32]
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models.data.source import Floats, Toy
-from models.spec.data_spec import DataSpec
+from pushforward.models.data.source import Floats, Toy
+from pushforward.models.spec.data_spec import DataSpec
 
 
 @final

@@ -22,7 +22,7 @@ from __future__ import annotations
 from math import lgamma, log
 from typing import TYPE_CHECKING
 
-from models.lazy import F, torch
+from pushforward.models.lazy import F, torch
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

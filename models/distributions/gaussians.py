@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from math import log, pi
 from typing import TYPE_CHECKING, final
 
-from models.lazy import torch
+from pushforward.models.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models.lazy import F, torch
+from pushforward.models.lazy import F, torch
 
 if TYPE_CHECKING:
     from torch import Tensor

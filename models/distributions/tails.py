@@ -24,7 +24,7 @@ from __future__ import annotations
 from math import log
 from typing import TYPE_CHECKING, Literal
 
-from models.lazy import torch
+from pushforward.models.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -32,7 +32,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.spec.data_spec import DataSpec
+from pushforward.models.spec.data_spec import DataSpec
 
 Floats = NDArray[np.float64]
 

@@ -20,16 +20,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.data import Mixture, Rows
-from models.evaluation import baselines
-from models.evaluation.baselines import Gaussian, flat, independent_columns
-from models.evaluation.sample_metrics import bits_per_dim, modes, sliced_wasserstein
-from models.family import Decodes, Diagnoses, Encodes, Samples, Scores, capabilities, reconstruct
-from models.noise import Noise
-from models.stepwise.sampling import states
-from models.stepwise.scoring import LogProb
-from models.training.data import TrainingData, conditions, held_out
-from models.training.state import State, device_of
+from pushforward.models.data import Mixture, Rows
+from pushforward.models.evaluation import baselines
+from pushforward.models.evaluation.baselines import Gaussian, flat, independent_columns
+from pushforward.models.evaluation.sample_metrics import bits_per_dim, modes, sliced_wasserstein
+from pushforward.models.family import Decodes, Diagnoses, Encodes, Samples, Scores, capabilities, reconstruct
+from pushforward.models.noise import Noise
+from pushforward.models.stepwise.sampling import states
+from pushforward.models.stepwise.scoring import LogProb
+from pushforward.models.training.data import TrainingData, conditions, held_out
+from pushforward.models.training.state import State, device_of
 
 SCORED_AT_ONCE, RECONSTRUCTED_ROWS, DIAGNOSED_ROWS = 32, 512, 5_000  # validation rows
 DRAWN_VECTORS, DRAWN_IMAGES = 2_500, 128

@@ -19,12 +19,12 @@ from math import isfinite
 
 import numpy as np
 
-from models.errors import Diverged
-from models.evaluation.held_out import Evaluation, Numbers, evaluation
-from models.family import Encodes, Family
-from models.storage.card import Curve
-from models.training.data import TrainingData
-from models.training.state import State
+from pushforward.models.errors import Diverged
+from pushforward.models.evaluation.held_out import Evaluation, Numbers, evaluation
+from pushforward.models.family import Encodes, Family
+from pushforward.models.storage.card import Curve
+from pushforward.models.training.data import TrainingData
+from pushforward.models.training.state import State
 
 FEW_ROWS = 1_000
 MAX_LOST = 0.05  # of held-out rows may not return from their codes

@@ -26,21 +26,27 @@ from typing import TYPE_CHECKING, Literal, Self, cast, final
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from models import networks
-from models.config.config import Options
-from models.errors import InvalidInput
-from models.family import Decodes, Encodes, Family, Samples, Validates, decoded
-from models.geometry.interpolation import PathName
-from models.latents.code_densities import MAX_COVARIANCES, AnyCodeDensity, FittedDensity, MixtureDensity, NoDensity
-from models.losses import Batch, Loss
-from models.spec.data_spec import DataSpec, Shape, convolves
+from pushforward.models import networks
+from pushforward.models.config.config import Options
+from pushforward.models.errors import InvalidInput
+from pushforward.models.family import Decodes, Encodes, Family, Samples, Validates, decoded
+from pushforward.models.geometry.interpolation import PathName
+from pushforward.models.latents.code_densities import (
+    MAX_COVARIANCES,
+    AnyCodeDensity,
+    FittedDensity,
+    MixtureDensity,
+    NoDensity,
+)
+from pushforward.models.losses import Batch, Loss
+from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.networks import GaussianMixture, Nets
-    from models.noise import Noise
-    from models.stepwise.sampling import Sampler
+    from pushforward.models.networks import GaussianMixture, Nets
+    from pushforward.models.noise import Noise
+    from pushforward.models.stepwise.sampling import Sampler
 
 
 @final

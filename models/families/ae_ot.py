@@ -27,22 +27,22 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast, final
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from models import networks
-from models.config.config import Options
-from models.family import Decodes, Diagnoses, Encodes, Family, Samples, Validates, decoded
-from models.geometry import semidiscrete as transport
-from models.geometry.interpolation import PathName
-from models.lazy import torch
-from models.losses import Adam, Batch, Loss
-from models.spec.data_spec import DataSpec, Shape, convolves, rows_kept
+from pushforward.models import networks
+from pushforward.models.config.config import Options
+from pushforward.models.family import Decodes, Diagnoses, Encodes, Family, Samples, Validates, decoded
+from pushforward.models.geometry import semidiscrete as transport
+from pushforward.models.geometry.interpolation import PathName
+from pushforward.models.lazy import torch
+from pushforward.models.losses import Adam, Batch, Loss
+from pushforward.models.spec.data_spec import DataSpec, Shape, convolves, rows_kept
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.networks import Nets
-    from models.networks.tables import SemiDiscrete
-    from models.noise import Noise
-    from models.stepwise.sampling import Sampler
+    from pushforward.models.networks import Nets
+    from pushforward.models.networks.tables import SemiDiscrete
+    from pushforward.models.noise import Noise
+    from pushforward.models.stepwise.sampling import Sampler
 
 DRAWS_OF_A_CELL = 32  # by `diagnose`, on average
 PAIRS = 2_000_000_000  # of draws and codes, by `diagnose` at most: some seconds of one core

@@ -27,23 +27,23 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, final
 
 from pydantic import Field
 
-from models import networks
-from models.config.config import Config, Options
-from models.errors import InvalidData
-from models.family import Conditions, Family, Samples, Scores
-from models.likelihoods import AnyLeveled, Categorical
-from models.losses import Adam, Batch, Loss
-from models.networks.limits import check_masked, check_width
-from models.samplers import autoregressive
-from models.spec.data_spec import DataSpec, levels_of
-from models.stepwise.scoring import LogProb
+from pushforward.models import networks
+from pushforward.models.config.config import Config, Options
+from pushforward.models.errors import InvalidData
+from pushforward.models.family import Conditions, Family, Samples, Scores
+from pushforward.models.likelihoods import AnyLeveled, Categorical
+from pushforward.models.losses import Adam, Batch, Loss
+from pushforward.models.networks.limits import check_masked, check_width
+from pushforward.models.samplers import autoregressive
+from pushforward.models.spec.data_spec import DataSpec, levels_of
+from pushforward.models.stepwise.scoring import LogProb
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from models.networks import Nets
-    from models.noise import Noise
-    from models.stepwise.sampling import Sampler
+    from pushforward.models.networks import Nets
+    from pushforward.models.noise import Noise
+    from pushforward.models.stepwise.sampling import Sampler
 
 
 class Network(Config, ABC):

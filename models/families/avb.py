@@ -38,26 +38,26 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from models import networks
-from models.adversarial.games import NonSaturating
-from models.config.config import Options
-from models.distributions.gaussians import Diagonal, standard_log_prob
-from models.family import Decodes, Encodes, Family, Samples, Scores
-from models.lazy import torch
-from models.likelihoods import AnyLikelihood, Gaussian
-from models.losses import Adam, Batch, Loss
-from models.spec.data_spec import DataSpec, Shape, convolves
-from models.stepwise import sampling
-from models.stepwise.scoring import LogProb
-from models.variational.importance import lower_bound, with_rounding
-from models.variational.weighted_draws import Draws, log_weights
+from pushforward.models import networks
+from pushforward.models.adversarial.games import NonSaturating
+from pushforward.models.config.config import Options
+from pushforward.models.distributions.gaussians import Diagonal, standard_log_prob
+from pushforward.models.family import Decodes, Encodes, Family, Samples, Scores
+from pushforward.models.lazy import torch
+from pushforward.models.likelihoods import AnyLikelihood, Gaussian
+from pushforward.models.losses import Adam, Batch, Loss
+from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
+from pushforward.models.stepwise import sampling
+from pushforward.models.stepwise.scoring import LogProb
+from pushforward.models.variational.importance import lower_bound, with_rounding
+from pushforward.models.variational.weighted_draws import Draws, log_weights
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from models.networks import Nets
-    from models.noise import Noise
-    from models.stepwise.sampling import Sampler
+    from pushforward.models.networks import Nets
+    from pushforward.models.noise import Noise
+    from pushforward.models.stepwise.sampling import Sampler
 
 REACH = 2.0  # of g: how far the modes of a posterior may lie apart, in units of the noise on each
 ADVERSARY_WIDTH = 128  # units of a layer: convolutions would see the code only as planes behind an image

@@ -37,14 +37,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self, final
 import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 
-from models import networks
-from models.config.config import Options
-from models.distributions.tails import Tails
-from models.errors import InvalidData
-from models.family import Conditions, Decodes, Encodes, Family, Samples, Scores
-from models.flows import continuous
-from models.flows.dequantization import dequantize, level_log_volume
-from models.flows.divergence import (
+from pushforward.models import networks
+from pushforward.models.config.config import Options
+from pushforward.models.distributions.tails import Tails
+from pushforward.models.errors import InvalidData
+from pushforward.models.family import Conditions, Decodes, Encodes, Family, Samples, Scores
+from pushforward.models.flows import continuous
+from pushforward.models.flows.dequantization import dequantize, level_log_volume
+from pushforward.models.flows.divergence import (
     Divergence,
     augmented_to_train,
     draws_needed,
@@ -52,23 +52,23 @@ from models.flows.divergence import (
     signs,
     solved_rows,
 )
-from models.flows.logit import from_reals, to_reals
-from models.lazy import torch
-from models.losses import Adam, Batch, Loss
-from models.solvers import ode
-from models.spec.data_spec import DataSpec, Shape
-from models.stepwise import mapping, scoring
-from models.stepwise.scoring import LogProb
+from pushforward.models.flows.logit import from_reals, to_reals
+from pushforward.models.lazy import torch
+from pushforward.models.losses import Adam, Batch, Loss
+from pushforward.models.solvers import ode
+from pushforward.models.spec.data_spec import DataSpec, Shape
+from pushforward.models.stepwise import mapping, scoring
+from pushforward.models.stepwise.scoring import LogProb
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.networks import Nets
-    from models.noise import Noise
-    from models.solvers.ode import Solver
-    from models.stepwise.mapping import Walk
-    from models.stepwise.sampling import Sampler
-    from models.stepwise.scoring import Scorer
+    from pushforward.models.networks import Nets
+    from pushforward.models.noise import Noise
+    from pushforward.models.solvers.ode import Solver
+    from pushforward.models.stepwise.mapping import Walk
+    from pushforward.models.stepwise.sampling import Sampler
+    from pushforward.models.stepwise.scoring import Scorer
 
 MAX_ELEMENTS = 1024
 FEWEST_ATTEMPTS = 10  # of the adaptive solver

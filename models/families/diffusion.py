@@ -43,37 +43,37 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 import numpy as np
 from pydantic import Field
 
-from models import networks
-from models.config.config import Options
-from models.errors import InvalidInput
-from models.family import Conditions, Decodes, Encodes, Family, Samples, Scores, Validates
-from models.flows import continuous
-from models.flows.dequantization import dequantize
-from models.flows.divergence import draws_needed, is_exact, solved_rows
-from models.lazy import torch
-from models.losses import Adam, Batch, Loss
-from models.paths.guidance import dropped
-from models.paths.preconditioning import AnyPreconditioning, Velocity
-from models.paths.schedules import AnySchedule, Cosine, Floats, Level
-from models.paths.stratified import spread
-from models.paths.weightings import AnyWeighting
-from models.paths.weightings import Noise as NoiseMSE
-from models.samplers import predictor, registry, variational_bound
-from models.samplers.options import DenoisingOptions, InversionOptions, LikelihoodOptions
-from models.solvers import ode
-from models.spec.data_spec import DataSpec, Shape, convolves
-from models.stepwise import mapping, scoring
-from models.stepwise.scoring import LogProb
+from pushforward.models import networks
+from pushforward.models.config.config import Options
+from pushforward.models.errors import InvalidInput
+from pushforward.models.family import Conditions, Decodes, Encodes, Family, Samples, Scores, Validates
+from pushforward.models.flows import continuous
+from pushforward.models.flows.dequantization import dequantize
+from pushforward.models.flows.divergence import draws_needed, is_exact, solved_rows
+from pushforward.models.lazy import torch
+from pushforward.models.losses import Adam, Batch, Loss
+from pushforward.models.paths.guidance import dropped
+from pushforward.models.paths.preconditioning import AnyPreconditioning, Velocity
+from pushforward.models.paths.schedules import AnySchedule, Cosine, Floats, Level
+from pushforward.models.paths.stratified import spread
+from pushforward.models.paths.weightings import AnyWeighting
+from pushforward.models.paths.weightings import Noise as NoiseMSE
+from pushforward.models.samplers import predictor, registry, variational_bound
+from pushforward.models.samplers.options import DenoisingOptions, InversionOptions, LikelihoodOptions
+from pushforward.models.solvers import ode
+from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
+from pushforward.models.stepwise import mapping, scoring
+from pushforward.models.stepwise.scoring import LogProb
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.networks import Nets
-    from models.noise import Noise
-    from models.samplers.predictor import Predictor
-    from models.stepwise.mapping import Walk
-    from models.stepwise.sampling import Sampler
-    from models.stepwise.scoring import Scorer
+    from pushforward.models.networks import Nets
+    from pushforward.models.noise import Noise
+    from pushforward.models.samplers.predictor import Predictor
+    from pushforward.models.stepwise.mapping import Walk
+    from pushforward.models.stepwise.sampling import Sampler
+    from pushforward.models.stepwise.scoring import Scorer
 
 
 @final

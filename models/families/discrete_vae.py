@@ -26,27 +26,27 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from models import networks
-from models.config.config import Options
-from models.distributions.categorical import gumbel, hard_codes, kl_to_uniform_nats
-from models.family import Decodes, Diagnoses, Encodes, Family, Samples, Scores
-from models.latents.elbo_surgery import active_units, categorical_ceiling, categorical_surgery
-from models.lazy import F
-from models.likelihoods import AnyLikelihood, Gaussian
-from models.losses import Batch, Loss
-from models.spec.data_spec import DataSpec, Shape, convolves
-from models.stepwise import sampling
-from models.stepwise.scoring import LogProb
-from models.variational.discrete_gradients import AnyEstimator, GumbelSoftmax
-from models.variational.importance import lower_bound
-from models.variational.weighted_draws import Draws, log_weights
+from pushforward.models import networks
+from pushforward.models.config.config import Options
+from pushforward.models.distributions.categorical import gumbel, hard_codes, kl_to_uniform_nats
+from pushforward.models.family import Decodes, Diagnoses, Encodes, Family, Samples, Scores
+from pushforward.models.latents.elbo_surgery import active_units, categorical_ceiling, categorical_surgery
+from pushforward.models.lazy import F
+from pushforward.models.likelihoods import AnyLikelihood, Gaussian
+from pushforward.models.losses import Batch, Loss
+from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
+from pushforward.models.stepwise import sampling
+from pushforward.models.stepwise.scoring import LogProb
+from pushforward.models.variational.discrete_gradients import AnyEstimator, GumbelSoftmax
+from pushforward.models.variational.importance import lower_bound
+from pushforward.models.variational.weighted_draws import Draws, log_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.networks import Nets
-    from models.noise import Noise
-    from models.stepwise.sampling import Sampler
+    from pushforward.models.networks import Nets
+    from pushforward.models.noise import Noise
+    from pushforward.models.stepwise.sampling import Sampler
 
 
 class HardCodeOptions(Options):

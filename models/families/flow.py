@@ -35,28 +35,28 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast, final
 
 from pydantic import Field, PositiveInt
 
-from models import networks
-from models.config.config import Options
-from models.distributions.gaussians import standard_log_prob
-from models.distributions.tails import Tails
-from models.errors import InvalidData
-from models.family import Conditions, Decodes, Encodes, Family, Samples, Scores, decoded
-from models.flows.dequantization import AnyDequantization, Uniform, dequantize, level_log_volume
-from models.flows.logit import from_reals, to_reals
-from models.flows.univariate import AnyTransform, Spline
-from models.lazy import torch
-from models.losses import Adam, Batch, Loss
-from models.networks.limits import check_masked, check_width
-from models.spec.data_spec import DataSpec, Shape
-from models.stepwise.scoring import LogProb
-from models.variational.importance import importance_weighted_bound, lower_bound
+from pushforward.models import networks
+from pushforward.models.config.config import Options
+from pushforward.models.distributions.gaussians import standard_log_prob
+from pushforward.models.distributions.tails import Tails
+from pushforward.models.errors import InvalidData
+from pushforward.models.family import Conditions, Decodes, Encodes, Family, Samples, Scores, decoded
+from pushforward.models.flows.dequantization import AnyDequantization, Uniform, dequantize, level_log_volume
+from pushforward.models.flows.logit import from_reals, to_reals
+from pushforward.models.flows.univariate import AnyTransform, Spline
+from pushforward.models.lazy import torch
+from pushforward.models.losses import Adam, Batch, Loss
+from pushforward.models.networks.limits import check_masked, check_width
+from pushforward.models.spec.data_spec import DataSpec, Shape
+from pushforward.models.stepwise.scoring import LogProb
+from pushforward.models.variational.importance import importance_weighted_bound, lower_bound
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.networks import Bijection, Nets
-    from models.noise import Noise
-    from models.stepwise.sampling import Sampler
+    from pushforward.models.networks import Bijection, Nets
+    from pushforward.models.noise import Noise
+    from pushforward.models.stepwise.sampling import Sampler
 
 Scheme = Literal["coupling", "autoregressive", "inverse_autoregressive"]
 

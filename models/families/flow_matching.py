@@ -37,34 +37,34 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 import numpy as np
 from pydantic import Field, model_validator
 
-from models import networks
-from models.config.config import Options
-from models.errors import InvalidData, InvalidInput
-from models.family import Conditions, Decodes, Encodes, Family, Samples, Scores, Validates
-from models.flows import continuous
-from models.flows.dequantization import dequantize
-from models.flows.divergence import Divergence, draws_needed, is_exact, solved_rows
-from models.lazy import torch
-from models.losses import Adam, Batch, Loss
-from models.paths.couplings import AnyCoupling, Independent
-from models.paths.guidance import dropped, guided
-from models.paths.straight import AnyPath, StraightPath
-from models.paths.stratified import spread
-from models.solvers import ode
-from models.spec.data_spec import DataSpec, Shape, convolves
-from models.stepwise import mapping, scoring
-from models.stepwise.scoring import LogProb
+from pushforward.models import networks
+from pushforward.models.config.config import Options
+from pushforward.models.errors import InvalidData, InvalidInput
+from pushforward.models.family import Conditions, Decodes, Encodes, Family, Samples, Scores, Validates
+from pushforward.models.flows import continuous
+from pushforward.models.flows.dequantization import dequantize
+from pushforward.models.flows.divergence import Divergence, draws_needed, is_exact, solved_rows
+from pushforward.models.lazy import torch
+from pushforward.models.losses import Adam, Batch, Loss
+from pushforward.models.paths.couplings import AnyCoupling, Independent
+from pushforward.models.paths.guidance import dropped, guided
+from pushforward.models.paths.straight import AnyPath, StraightPath
+from pushforward.models.paths.stratified import spread
+from pushforward.models.solvers import ode
+from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
+from pushforward.models.stepwise import mapping, scoring
+from pushforward.models.stepwise.scoring import LogProb
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.flows.continuous import Velocity
-    from models.networks import Nets
-    from models.noise import Noise
-    from models.solvers.ode import Solver
-    from models.stepwise.mapping import Walk
-    from models.stepwise.sampling import Sampler
-    from models.stepwise.scoring import Scorer
+    from pushforward.models.flows.continuous import Velocity
+    from pushforward.models.networks import Nets
+    from pushforward.models.noise import Noise
+    from pushforward.models.solvers.ode import Solver
+    from pushforward.models.stepwise.mapping import Walk
+    from pushforward.models.stepwise.sampling import Sampler
+    from pushforward.models.stepwise.scoring import Scorer
 
 # Steps that do not make narrow data several times as wide: docs/results/samplers.md.
 FEWEST = {"euler": 1, "heun": 5, "rk4": 3, "adaptive": 10}

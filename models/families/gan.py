@@ -21,20 +21,20 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from pydantic import Field, PositiveInt
 
-from models import networks
-from models.adversarial.games import AnyGame, NonSaturating
-from models.config.config import Options
-from models.family import Decodes, Family, Samples, decoded
-from models.lazy import torch
-from models.losses import Adam, Batch, Loss
-from models.spec.data_spec import DataSpec, Shape, convolves
+from pushforward.models import networks
+from pushforward.models.adversarial.games import AnyGame, NonSaturating
+from pushforward.models.config.config import Options
+from pushforward.models.family import Decodes, Family, Samples, decoded
+from pushforward.models.lazy import torch
+from pushforward.models.losses import Adam, Batch, Loss
+from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from models.networks import Nets
-    from models.noise import Noise
-    from models.stepwise.sampling import Sampler
+    from pushforward.models.networks import Nets
+    from pushforward.models.noise import Noise
+    from pushforward.models.stepwise.sampling import Sampler
 
 
 @final

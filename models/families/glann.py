@@ -26,24 +26,24 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from models import networks
-from models.config.config import Options
-from models.family import Decodes, Encodes, Family, Samples, decoded
-from models.geometry.distances import squared_distances
-from models.geometry.interpolation import PathName
-from models.latents import inversion
-from models.lazy import torch
-from models.losses import Adam, Batch, Loss
-from models.spec.data_spec import DataSpec, Shape, convolves, rows_kept
-from models.stepwise import mapping
+from pushforward.models import networks
+from pushforward.models.config.config import Options
+from pushforward.models.family import Decodes, Encodes, Family, Samples, decoded
+from pushforward.models.geometry.distances import squared_distances
+from pushforward.models.geometry.interpolation import PathName
+from pushforward.models.latents import inversion
+from pushforward.models.lazy import torch
+from pushforward.models.losses import Adam, Batch, Loss
+from pushforward.models.spec.data_spec import DataSpec, Shape, convolves, rows_kept
+from pushforward.models.stepwise import mapping
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.networks import Nets
-    from models.noise import Noise
-    from models.stepwise.mapping import Walk
-    from models.stepwise.sampling import Sampler
+    from pushforward.models.networks import Nets
+    from pushforward.models.noise import Noise
+    from pushforward.models.stepwise.mapping import Walk
+    from pushforward.models.stepwise.sampling import Sampler
 
 
 class DescentOptions(Options):

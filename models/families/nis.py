@@ -35,23 +35,23 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, cast, final
 
 from pydantic import Field, PositiveInt
 
-from models import networks
-from models.config.config import Options
-from models.data.integrands import AnyIntegrand, Camel
-from models.errors import InvalidData
-from models.family import Diagnoses, Family, Samples, Scores, Validates
-from models.lazy import torch
-from models.losses import Adam, Batch, Loss
-from models.spec.data_spec import DataSpec
-from models.stepwise import sampling
-from models.stepwise.scoring import LogProb
+from pushforward.models import networks
+from pushforward.models.config.config import Options
+from pushforward.models.data.integrands import AnyIntegrand, Camel
+from pushforward.models.errors import InvalidData
+from pushforward.models.family import Diagnoses, Family, Samples, Scores, Validates
+from pushforward.models.lazy import torch
+from pushforward.models.losses import Adam, Batch, Loss
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise import sampling
+from pushforward.models.stepwise.scoring import LogProb
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.networks import Bijection, Nets
-    from models.noise import Noise
-    from models.stepwise.sampling import Sampler
+    from pushforward.models.networks import Bijection, Nets
+    from pushforward.models.noise import Noise
+    from pushforward.models.stepwise.sampling import Sampler
 
 HALF = 5.0  # the splines' cube is [-5, 5]^d
 LEAST = -1e300  # log |f| where f = 0: as good, and a number

@@ -29,36 +29,36 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from models import networks
-from models.config.config import Options
-from models.family import Conditions, Decodes, Diagnoses, Encodes, Family, Samples, Scores
-from models.latents.elbo_surgery import active_units, gaussian_ceiling, gaussian_surgery
-from models.latents.posteriors import (
+from pushforward.models import networks
+from pushforward.models.config.config import Options
+from pushforward.models.family import Conditions, Decodes, Diagnoses, Encodes, Family, Samples, Scores
+from pushforward.models.latents.elbo_surgery import active_units, gaussian_ceiling, gaussian_surgery
+from pushforward.models.latents.posteriors import (
     MAX_FULL,
     AnyPosterior,
     CholeskyPosterior,
     DiagonalPosterior,
     GaussianPosterior,
 )
-from models.latents.priors import AnyPrior, Standard
-from models.lazy import torch
-from models.likelihoods import AnyLikelihood, Gaussian
-from models.losses import Batch, Loss
-from models.spec.data_spec import DataSpec, Shape, convolves
-from models.stepwise import sampling, scoring
-from models.stepwise.scoring import LogProb
-from models.variational import refinement
-from models.variational.bounds import ELBO, AnyObjective, Drawn
-from models.variational.importance import lower_bound
-from models.variational.weighted_draws import Draws, log_weights, repeat
+from pushforward.models.latents.priors import AnyPrior, Standard
+from pushforward.models.lazy import torch
+from pushforward.models.likelihoods import AnyLikelihood, Gaussian
+from pushforward.models.losses import Batch, Loss
+from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
+from pushforward.models.stepwise import sampling, scoring
+from pushforward.models.stepwise.scoring import LogProb
+from pushforward.models.variational import refinement
+from pushforward.models.variational.bounds import ELBO, AnyObjective, Drawn
+from pushforward.models.variational.importance import lower_bound
+from pushforward.models.variational.weighted_draws import Draws, log_weights, repeat
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.networks import Nets
-    from models.noise import Noise
-    from models.stepwise.sampling import Sampler
-    from models.stepwise.scoring import Scorer
+    from pushforward.models.networks import Nets
+    from pushforward.models.noise import Noise
+    from pushforward.models.stepwise.sampling import Sampler
+    from pushforward.models.stepwise.scoring import Scorer
 
 MAX_K = 5000
 

@@ -29,23 +29,23 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from models import networks
-from models.adversarial.penalties import MMD, Adversarial, AnyPenalty
-from models.config.config import Options
-from models.distributions.gaussians import reparameterize
-from models.family import Decodes, Encodes, Family, Samples, Validates, decoded
-from models.geometry.interpolation import PathName
-from models.latents.sampled_priors import AnyCodePrior, GaussianCodes
-from models.lazy import torch
-from models.losses import Adam, Batch, Loss
-from models.spec.data_spec import DataSpec, Shape, convolves
+from pushforward.models import networks
+from pushforward.models.adversarial.penalties import MMD, Adversarial, AnyPenalty
+from pushforward.models.config.config import Options
+from pushforward.models.distributions.gaussians import reparameterize
+from pushforward.models.family import Decodes, Encodes, Family, Samples, Validates, decoded
+from pushforward.models.geometry.interpolation import PathName
+from pushforward.models.latents.sampled_priors import AnyCodePrior, GaussianCodes
+from pushforward.models.lazy import torch
+from pushforward.models.losses import Adam, Batch, Loss
+from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from models.networks import Nets
-    from models.noise import Noise
-    from models.stepwise.sampling import Sampler
+    from pushforward.models.networks import Nets
+    from pushforward.models.noise import Noise
+    from pushforward.models.stepwise.sampling import Sampler
 
 
 @final

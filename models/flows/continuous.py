@@ -15,17 +15,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, final
 
-from models.distributions.gaussians import standard_log_prob
-from models.flows.dequantization import dequantize, level_log_volume
-from models.flows.divergence import augmented, signs
-from models.lazy import torch
-from models.noise import Noise
-from models.solvers.dormand_prince import VectorField
-from models.solvers.ode import Solver
-from models.spec.data_spec import DataSpec, Shape
-from models.stepwise.mapping import Walk
-from models.stepwise.sampling import Sampler, State
-from models.stepwise.scoring import LogProb, Scorer
+from pushforward.models.distributions.gaussians import standard_log_prob
+from pushforward.models.flows.dequantization import dequantize, level_log_volume
+from pushforward.models.flows.divergence import augmented, signs
+from pushforward.models.lazy import torch
+from pushforward.models.noise import Noise
+from pushforward.models.solvers.dormand_prince import VectorField
+from pushforward.models.solvers.ode import Solver
+from pushforward.models.spec.data_spec import DataSpec, Shape
+from pushforward.models.stepwise.mapping import Walk
+from pushforward.models.stepwise.sampling import Sampler, State
+from pushforward.models.stepwise.scoring import LogProb, Scorer
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -35,17 +35,17 @@ from typing import TYPE_CHECKING, Annotated, Literal, final
 
 from pydantic import Field, PositiveInt
 
-from models import networks
-from models.config.config import Config
-from models.flows.univariate import AnyTransform, Spline
-from models.lazy import F, torch
-from models.networks.limits import check_width
+from pushforward.models import networks
+from pushforward.models.config.config import Config
+from pushforward.models.flows.univariate import AnyTransform, Spline
+from pushforward.models.lazy import F, torch
+from pushforward.models.networks.limits import check_width
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from models.networks import Nets
-    from models.spec.data_spec import DataSpec
+    from pushforward.models.networks import Nets
+    from pushforward.models.spec.data_spec import DataSpec
 
 DEQUANTIZER = "dequantizer"  # the name of f among a family's networks
 

@@ -26,10 +26,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Literal
 
-from models.errors import InvalidInput
-from models.lazy import torch
-from models.solvers.dormand_prince import VectorField
-from models.spec.data_spec import DataSpec, Shape
+from pushforward.models.errors import InvalidInput
+from pushforward.models.lazy import torch
+from pushforward.models.solvers.dormand_prince import VectorField
+from pushforward.models.spec.data_spec import DataSpec, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from models import networks
-from models.config.config import Config
-from models.flows.univariate import Affine, AnyTransform
+from pushforward.models import networks
+from pushforward.models.config.config import Config
+from pushforward.models.flows.univariate import Affine, AnyTransform
 
 if TYPE_CHECKING:
-    from models.networks import Bijection
+    from pushforward.models.networks import Bijection
 
 
 class LatentFlow(Config):

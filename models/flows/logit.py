@@ -19,13 +19,13 @@ from __future__ import annotations
 from math import log
 from typing import TYPE_CHECKING
 
-from models.distributions.tails import Tails, draw_in, let_out
-from models.lazy import F, torch
+from pushforward.models.distributions.tails import Tails, draw_in, let_out
+from pushforward.models.lazy import F, torch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.spec.data_spec import DataSpec
+    from pushforward.models.spec.data_spec import DataSpec
 
 
 def to_reals(spec: DataSpec, x: Tensor, alpha: float, tails: Tails = "gaussian") -> tuple[Tensor, Tensor]:

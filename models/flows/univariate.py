@@ -16,9 +16,9 @@ from typing import Annotated, Any, Literal, final
 
 from pydantic import Field
 
-from models import networks
-from models.config.config import Config
-from models.spec.data_spec import Shape
+from pushforward.models import networks
+from pushforward.models.config.config import Config
+from pushforward.models.spec.data_spec import Shape
 
 
 class Transform(Config, ABC):

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from models.lazy import torch
+from pushforward.models.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -29,8 +29,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models.geometry.distances import squared_distances
-from models.lazy import F, torch
+from pushforward.models.geometry.distances import squared_distances
+from pushforward.models.lazy import F, torch
 
 if TYPE_CHECKING:
     from torch import Tensor

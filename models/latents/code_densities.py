@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, final
 
 from pydantic import Field
 
-from models import networks
-from models.config.config import Config
+from pushforward.models import networks
+from pushforward.models.config.config import Config
 
 if TYPE_CHECKING:
-    from models.networks import GaussianMixture
+    from pushforward.models.networks import GaussianMixture
 
 
 MAX_COVARIANCES = 2**24  # numbers in those of all components

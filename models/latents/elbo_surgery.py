@@ -34,8 +34,8 @@ from collections.abc import Iterable
 from math import inf, log, pi
 from typing import TYPE_CHECKING, NamedTuple
 
-from models.distributions.gaussians import Diagonal, standard_log_prob
-from models.lazy import torch
+from pushforward.models.distributions.gaussians import Diagonal, standard_log_prob
+from pushforward.models.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -15,12 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from models.geometry.distances import in_ball
-from models.lazy import torch
-from models.solvers import row_adam
-from models.spec.data_spec import DataSpec
-from models.stepwise.mapping import Walk
-from models.stepwise.sampling import State
+from pushforward.models.geometry.distances import in_ball
+from pushforward.models.lazy import torch
+from pushforward.models.solvers import row_adam
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.mapping import Walk
+from pushforward.models.stepwise.sampling import State
 
 if TYPE_CHECKING:
     from torch import Tensor

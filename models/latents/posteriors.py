@@ -25,17 +25,17 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, final
 
 from pydantic import Field, NonNegativeInt
 
-from models import networks
-from models.config.config import Config
-from models.distributions.gaussians import Diagonal, Full, Gaussian
-from models.flows.latent import LatentFlow
-from models.lazy import torch
-from models.networks.limits import check_width
+from pushforward.models import networks
+from pushforward.models.config.config import Config
+from pushforward.models.distributions.gaussians import Diagonal, Full, Gaussian
+from pushforward.models.flows.latent import LatentFlow
+from pushforward.models.lazy import torch
+from pushforward.models.networks.limits import check_width
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from models.networks import Nets
+    from pushforward.models.networks import Nets
 
 NAME = "posterior"  # of its network
 MAX_FULL = 128  # dimensions of a code with full covariance: the encoder tells Z (Z + 3) / 2 numbers

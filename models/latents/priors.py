@@ -30,16 +30,16 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast, final
 
 from pydantic import Field
 
-from models import networks
-from models.config.config import Config
-from models.distributions.gaussians import standard_log_prob
-from models.flows.latent import LatentFlow
-from models.networks.limits import check_width
+from pushforward.models import networks
+from pushforward.models.config.config import Config
+from pushforward.models.distributions.gaussians import standard_log_prob
+from pushforward.models.flows.latent import LatentFlow
+from pushforward.models.networks.limits import check_width
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from models.networks import Bijection, Nets
+    from pushforward.models.networks import Bijection, Nets
 
 NAME = "prior"  # of its network
 

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, final
 
 from pydantic import Field, PositiveFloat
 
-from models.config.config import Config
-from models.geometry.interpolation import PathName
-from models.lazy import F, torch
+from pushforward.models.config.config import Config
+from pushforward.models.geometry.interpolation import PathName
+from pushforward.models.lazy import F, torch
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,10 +13,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from models.likelihoods.base import Likelihood
-from models.likelihoods.binary import Bernoulli, Binomial
-from models.likelihoods.discrete import Categorical, DiscretizedLogistic
-from models.likelihoods.gaussian import Gaussian
+from pushforward.models.likelihoods.base import Likelihood
+from pushforward.models.likelihoods.binary import Bernoulli, Binomial
+from pushforward.models.likelihoods.discrete import Categorical, DiscretizedLogistic
+from pushforward.models.likelihoods.gaussian import Gaussian
 
 AnyLikelihood = Annotated[
     Bernoulli | Binomial | Gaussian | Categorical | DiscretizedLogistic, Field(discriminator="likelihood")

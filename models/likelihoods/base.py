@@ -5,14 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from models.config.config import Config
-from models.errors import InvalidData
-from models.spec.data_spec import DataSpec, levels_of
+from pushforward.models.config.config import Config
+from pushforward.models.errors import InvalidData
+from pushforward.models.spec.data_spec import DataSpec, levels_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.noise import Noise
+    from pushforward.models.noise import Noise
 
 
 class Likelihood(Config, ABC):

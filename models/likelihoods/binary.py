@@ -22,15 +22,15 @@ from __future__ import annotations
 from math import ceil, lgamma
 from typing import TYPE_CHECKING, Literal, final
 
-from models.errors import InvalidData
-from models.lazy import F, torch
-from models.likelihoods.base import Likelihood, check_levels, level_count
-from models.spec.data_spec import DataSpec
+from pushforward.models.errors import InvalidData
+from pushforward.models.lazy import F, torch
+from pushforward.models.likelihoods.base import Likelihood, check_levels, level_count
+from pushforward.models.spec.data_spec import DataSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.noise import Noise
+    from pushforward.models.noise import Noise
 
 
 @final

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, final
 
 from pydantic import Field
 
-from models.distributions.levels import (
+from pushforward.models.distributions.levels import (
     categorical_draw,
     categorical_log_prob,
     categorical_mean,
@@ -15,14 +15,14 @@ from models.distributions.levels import (
     logistic_mixture_log_prob,
     logistic_mixture_mean,
 )
-from models.errors import InvalidData
-from models.likelihoods.base import Likelihood, check_levels, level_count
-from models.spec.data_spec import DataSpec
+from pushforward.models.errors import InvalidData
+from pushforward.models.likelihoods.base import Likelihood, check_levels, level_count
+from pushforward.models.spec.data_spec import DataSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.noise import Noise
+    from pushforward.models.noise import Noise
 
 MAX_CATEGORIES = 256
 

@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING, Literal, final
 
 from pydantic import PositiveFloat
 
-from models.distributions.normal_bins import log_probability
-from models.lazy import torch
-from models.likelihoods.base import Likelihood, level_count
-from models.spec.data_spec import DataSpec
+from pushforward.models.distributions.normal_bins import log_probability
+from pushforward.models.lazy import torch
+from pushforward.models.likelihoods.base import Likelihood, level_count
+from pushforward.models.spec.data_spec import DataSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.noise import Noise
+    from pushforward.models.noise import Noise
 
 LOG_SCALE_RANGE = (-6.0, 3.0)  # where each element has its own
 

@@ -4,27 +4,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from models.networks.builders import decoder as decoder
-    from models.networks.builders import denoising_network as denoising_network
-    from models.networks.builders import encoder as encoder
-    from models.networks.builders import velocity_network as velocity_network
-    from models.networks.builders import width_for as width_for
-    from models.networks.concatsquash import ConcatSquash as ConcatSquash
-    from models.networks.masked.bijection import Affine as Affine
-    from models.networks.masked.bijection import Bijection as Bijection
-    from models.networks.masked.bijection import CubeSpline as CubeSpline
-    from models.networks.masked.bijection import RationalQuadratic as RationalQuadratic
-    from models.networks.masked.made import MADE as MADE
-    from models.networks.masked.made import ranks as ranks
-    from models.networks.masked.pixelcnn import PixelCNN as PixelCNN
-    from models.networks.mixture import GaussianMixture as GaussianMixture
-    from models.networks.mlp import MLP as MLP
-    from models.networks.nets import Nets as Nets
-    from models.networks.nets import Scalar as Scalar
-    from models.networks.nets import attach as attach
-    from models.networks.nets import given as given
-    from models.networks.tables import Codes as Codes
-    from models.networks.tables import SemiDiscrete as SemiDiscrete
+    from pushforward.models.networks.builders import decoder as decoder
+    from pushforward.models.networks.builders import denoising_network as denoising_network
+    from pushforward.models.networks.builders import encoder as encoder
+    from pushforward.models.networks.builders import velocity_network as velocity_network
+    from pushforward.models.networks.builders import width_for as width_for
+    from pushforward.models.networks.concatsquash import ConcatSquash as ConcatSquash
+    from pushforward.models.networks.masked.bijection import Affine as Affine
+    from pushforward.models.networks.masked.bijection import Bijection as Bijection
+    from pushforward.models.networks.masked.bijection import CubeSpline as CubeSpline
+    from pushforward.models.networks.masked.bijection import RationalQuadratic as RationalQuadratic
+    from pushforward.models.networks.masked.made import MADE as MADE
+    from pushforward.models.networks.masked.made import ranks as ranks
+    from pushforward.models.networks.masked.pixelcnn import PixelCNN as PixelCNN
+    from pushforward.models.networks.mixture import GaussianMixture as GaussianMixture
+    from pushforward.models.networks.mlp import MLP as MLP
+    from pushforward.models.networks.nets import Nets as Nets
+    from pushforward.models.networks.nets import Scalar as Scalar
+    from pushforward.models.networks.nets import attach as attach
+    from pushforward.models.networks.nets import given as given
+    from pushforward.models.networks.tables import Codes as Codes
+    from pushforward.models.networks.tables import SemiDiscrete as SemiDiscrete
 
 MODULES = {
     "decoder": "builders",

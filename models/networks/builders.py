@@ -13,13 +13,13 @@ from functools import partial
 
 from torch import nn
 
-from models.networks.conv import ConvDecoder, ConvEncoder, halvings
-from models.networks.denoiser import Denoiser, ResidualMLP
-from models.networks.mlp import MLP
-from models.networks.unet import UNet
-from models.networks.velocity import PlaceEmbedding, VelocityNet
-from models.paths.preconditioning import Preconditioning, Velocity
-from models.spec.data_spec import DataSpec, convolves
+from pushforward.models.networks.conv import ConvDecoder, ConvEncoder, halvings
+from pushforward.models.networks.denoiser import Denoiser, ResidualMLP
+from pushforward.models.networks.mlp import MLP
+from pushforward.models.networks.unet import UNet
+from pushforward.models.networks.velocity import PlaceEmbedding, VelocityNet
+from pushforward.models.paths.preconditioning import Preconditioning, Velocity
+from pushforward.models.spec.data_spec import DataSpec, convolves
 
 SLOPE = 0.2  # of LeakyReLU below zero
 VELOCITY = Velocity()

@@ -17,8 +17,8 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from models.networks.denoiser import zeroed
-from models.spec.data_spec import Shape
+from pushforward.models.networks.denoiser import zeroed
+from pushforward.models.spec.data_spec import Shape
 
 
 @final

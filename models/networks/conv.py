@@ -17,7 +17,7 @@ from typing import final
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.spec.data_spec import Shape
+from pushforward.models.spec.data_spec import Shape
 
 
 def halvings(shape: Shape) -> int:

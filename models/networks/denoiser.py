@@ -11,10 +11,10 @@ from typing import final
 
 from torch import Tensor, nn
 
-from models.networks.embeddings import WaveEmbedding
-from models.paths.preconditioning import Preconditioning
-from models.paths.schedules import Level
-from models.spec.data_spec import Shape
+from pushforward.models.networks.embeddings import WaveEmbedding
+from pushforward.models.paths.preconditioning import Preconditioning
+from pushforward.models.paths.schedules import Level
+from pushforward.models.spec.data_spec import Shape
 
 SLOWEST, FASTEST = 0.05, 3.0  # radians a nat of lambda: periods from two nats to more than the whole range
 

@@ -6,7 +6,7 @@ fewer units than elements some elements are told to none that come after them, a
 
 from __future__ import annotations
 
-from models.errors import InvalidData
+from pushforward.models.errors import InvalidData
 
 MAX_MASKED = 2**17  # elements of a row: a mask has a byte for each pair of them, 16 GiB of so many
 

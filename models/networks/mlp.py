@@ -9,7 +9,7 @@ from typing import final
 
 from torch import Tensor, nn
 
-from models.spec.data_spec import Shape
+from pushforward.models.spec.data_spec import Shape
 
 
 @final

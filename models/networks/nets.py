@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from models.spec.data_spec import DataSpec
+from pushforward.models.spec.data_spec import DataSpec
 
 
 class Nets(nn.ModuleDict):

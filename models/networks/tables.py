@@ -12,8 +12,8 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from models.geometry import semidiscrete as transport
-from models.geometry.distances import in_ball
+from pushforward.models.geometry import semidiscrete as transport
+from pushforward.models.geometry.distances import in_ball
 
 MEMORY = 0.98  # of a cell's center: the share of a step's draws that is left a step later
 STRIDE = 4.0  # heights move so much faster than weights do at one learning rate

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.networks.conv import channels, crop, halvings, norm, pad
-from models.networks.denoiser import zeroed
-from models.spec.data_spec import Shape
+from pushforward.models.networks.conv import channels, crop, halvings, norm, pad
+from pushforward.models.networks.denoiser import zeroed
+from pushforward.models.spec.data_spec import Shape
 
 
 @final

@@ -18,7 +18,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from models.networks.embeddings import WaveEmbedding
+from pushforward.models.networks.embeddings import WaveEmbedding
 
 SLOWEST, FASTEST = 1.0, 60.0  # radians over the whole way
 PLACE_WAVES = 16  # of each element

@@ -25,16 +25,16 @@ from typing import TYPE_CHECKING, Annotated, Literal, final
 
 from pydantic import Field, PositiveInt
 
-from models.config.config import Config
-from models.errors import InvalidData
-from models.geometry.distances import assignment
-from models.lazy import torch
-from models.spec.conditions import Vector
+from pushforward.models.config.config import Config
+from pushforward.models.errors import InvalidData
+from pushforward.models.geometry.distances import assignment
+from pushforward.models.lazy import torch
+from pushforward.models.spec.conditions import Vector
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.spec.data_spec import DataSpec
+    from pushforward.models.spec.data_spec import DataSpec
 
 
 class Coupling(Config, ABC):

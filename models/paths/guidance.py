@@ -16,12 +16,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from models.lazy import torch
+from pushforward.models.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.losses import Batch
+    from pushforward.models.losses import Batch
 
 Field = Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]  # x, t and c to f: (B, *shape), (B,), (B, C) to (B, *shape)
 

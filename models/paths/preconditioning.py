@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, final
 
 from pydantic import Field, PositiveFloat
 
-from models.config.config import Config
-from models.paths.schedules import Level
+from pushforward.models.config.config import Config
+from pushforward.models.paths.schedules import Level
 
 if TYPE_CHECKING:
     from torch import Tensor

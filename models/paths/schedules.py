@@ -40,7 +40,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models.config.config import Config
+from pushforward.models.config.config import Config
 
 if TYPE_CHECKING:
     from torch import Tensor

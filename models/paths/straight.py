@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, final
 
 from pydantic import Field
 
-from models.config.config import Config
+from pushforward.models.config.config import Config
 
 if TYPE_CHECKING:
     from torch import Tensor

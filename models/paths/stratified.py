@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models.lazy import torch
+from pushforward.models.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

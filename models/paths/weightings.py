@@ -32,9 +32,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, final
 
 from pydantic import Field, PositiveFloat
 
-from models.config.config import Config
-from models.lazy import torch
-from models.paths.schedules import Floats
+from pushforward.models.config.config import Config
+from pushforward.models.lazy import torch
+from pushforward.models.paths.schedules import Floats
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,7 +7,7 @@ A method is found by its paper's name.
 import importlib
 import pkgutil
 
-from models.presets.preset import Preset
+from pushforward.models.presets.preset import Preset
 
 _TABLES = [
     importlib.import_module(f"{__name__}.{module.name}").ROWS

@@ -1,6 +1,6 @@
 """A generator and a critic."""
 
-from models.presets.preset import preset
+from pushforward.models.presets.preset import preset
 
 ROWS = (
     preset(

@@ -1,6 +1,6 @@
 """Autoencoders: their latent codes have a prior."""
 
-from models.presets.preset import preset
+from pushforward.models.presets.preset import preset
 
 ROWS = (
     preset(

@@ -1,6 +1,6 @@
 """Autoencoders that play a game: adversarial and Wasserstein ones on codes, adversarial variational Bayes on both."""
 
-from models.presets.preset import preset
+from pushforward.models.presets.preset import preset
 
 ROWS = (
     preset(

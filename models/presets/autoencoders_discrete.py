@@ -1,6 +1,6 @@
 """Autoencoders with codes of twenty words of ten letters, by three estimators of one gradient."""
 
-from models.presets.preset import preset
+from pushforward.models.presets.preset import preset
 
 ROWS = tuple(
     preset(

@@ -1,6 +1,6 @@
 """Autoencoders without a prior, and Wasserstein autoencoders by slices."""
 
-from models.presets.preset import preset
+from pushforward.models.presets.preset import preset
 
 ROWS = (
     preset(

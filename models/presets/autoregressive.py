@@ -1,6 +1,6 @@
 """Element by element: exact likelihoods of levels."""
 
-from models.presets.preset import preset
+from pushforward.models.presets.preset import preset
 
 ROWS = (
     preset(

@@ -1,6 +1,6 @@
 """Neural differential equations by maximum likelihood."""
 
-from models.presets.preset import preset
+from pushforward.models.presets.preset import preset
 
 ROWS = (
     preset(

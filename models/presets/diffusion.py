@@ -1,6 +1,6 @@
 """From noise to data in many steps."""
 
-from models.presets.preset import preset
+from pushforward.models.presets.preset import preset
 
 _EDM = {
     "family": "diffusion",

@@ -8,7 +8,7 @@ References:
       https://arxiv.org/abs/1708.07747
 """
 
-from models.presets.preset import preset
+from pushforward.models.presets.preset import preset
 
 DATA = {"source": "idx", "path": "fashion-mnist"}
 VAE = {"family": "vae", "network": "perceptron", "latent": 20, "width": 400, "depth": 1}

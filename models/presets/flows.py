@@ -1,6 +1,6 @@
 """Invertible networks."""
 
-from models.presets.preset import preset
+from pushforward.models.presets.preset import preset
 
 # As they were measured, with what `flow` began with then.
 FLOW = {"family": "flow", "tails": "gaussian"}

@@ -1,6 +1,6 @@
 """Velocity fields matched to paths from noise to data."""
 
-from models.presets.preset import preset
+from pushforward.models.presets.preset import preset
 
 ROWS = (
     preset(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from models.run import Run
+from pushforward.models.run import Run
 
 
 class Preset(NamedTuple):

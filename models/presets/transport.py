@@ -1,6 +1,6 @@
 """Without a game and without a density: codes of the data, and a map from noise to them."""
 
-from models.presets.preset import preset
+from pushforward.models.presets.preset import preset
 
 ROWS = (
     preset(

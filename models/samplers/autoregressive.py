@@ -12,11 +12,11 @@ from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, final
 
-from models import networks
-from models.lazy import torch
-from models.noise import Noise
-from models.spec.data_spec import Shape
-from models.stepwise.sampling import Sampler, State
+from pushforward.models import networks
+from pushforward.models.lazy import torch
+from pushforward.models.noise import Noise
+from pushforward.models.spec.data_spec import Shape
+from pushforward.models.stepwise.sampling import Sampler, State
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.lazy import torch
-from models.noise import Noise
-from models.paths.schedules import Floats
-from models.samplers.linear import ddim
-from models.samplers.predictor import Denoising, columns
-from models.stepwise.sampling import State
+from pushforward.models.lazy import torch
+from pushforward.models.noise import Noise
+from pushforward.models.paths.schedules import Floats
+from pushforward.models.samplers.linear import ddim
+from pushforward.models.samplers.predictor import Denoising, columns
+from pushforward.models.stepwise.sampling import State
 
 if TYPE_CHECKING:
     from torch import Tensor

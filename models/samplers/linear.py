@@ -44,10 +44,10 @@ from typing import TYPE_CHECKING, Literal, final
 
 import numpy as np
 
-from models.noise import Noise
-from models.paths.schedules import Floats
-from models.samplers.predictor import Denoising, columns, pairs
-from models.stepwise.sampling import State
+from pushforward.models.noise import Noise
+from pushforward.models.paths.schedules import Floats
+from pushforward.models.samplers.predictor import Denoising, columns, pairs
+from pushforward.models.stepwise.sampling import State
 
 if TYPE_CHECKING:
     from torch import Tensor

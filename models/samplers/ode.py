@@ -23,14 +23,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from models.lazy import torch
-from models.noise import Noise
-from models.paths.schedules import Level
-from models.samplers.predictor import Predictor
-from models.solvers.dormand_prince import VectorField
-from models.solvers.ode import OnGrid, Solver, runge_kutta
-from models.stepwise.mapping import Walk
-from models.stepwise.sampling import Sampler, State
+from pushforward.models.lazy import torch
+from pushforward.models.noise import Noise
+from pushforward.models.paths.schedules import Level
+from pushforward.models.samplers.predictor import Predictor
+from pushforward.models.solvers.dormand_prince import VectorField
+from pushforward.models.solvers.ode import OnGrid, Solver, runge_kutta
+from pushforward.models.stepwise.mapping import Walk
+from pushforward.models.stepwise.sampling import Sampler, State
 
 if TYPE_CHECKING:
     from torch import Tensor

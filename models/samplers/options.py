@@ -23,9 +23,9 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 from pydantic import Field, PositiveInt, model_validator
 
-from models.config.config import Options
-from models.errors import InvalidInput
-from models.paths.schedules import Floats, karras
+from pushforward.models.config.config import Options
+from pushforward.models.errors import InvalidInput
+from pushforward.models.paths.schedules import Floats, karras
 
 FAINTEST = 0.01  # alpha
 FEWEST_TRIES, TRIES = 16, 32  # of the adaptive solver

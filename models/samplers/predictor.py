@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from models import networks
-from models.lazy import torch
-from models.noise import Noise
-from models.paths.guidance import guided
-from models.paths.schedules import Floats, Level
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import Sampler, State
+from pushforward.models import networks
+from pushforward.models.lazy import torch
+from pushforward.models.noise import Noise
+from pushforward.models.paths.guidance import guided
+from pushforward.models.paths.schedules import Floats, Level
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import Sampler, State
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -8,16 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from models.flows.continuous import Transport
-from models.paths.schedules import Floats
-from models.samplers.dpm_solver import DPMSolver
-from models.samplers.heun import LONGEST, Heun
-from models.samplers.linear import LinearSteps, ancestral, corrected, ddim, euler_maruyama, reverse_sde, steadied
-from models.samplers.ode import DDIM, FlowDecoder, FlowRungeKutta, FlowSampler
-from models.samplers.options import DenoisingOptions
-from models.samplers.predictor import Predictor
-from models.solvers.ode import DormandPrince, Solver
-from models.stepwise.sampling import Sampler
+from pushforward.models.flows.continuous import Transport
+from pushforward.models.paths.schedules import Floats
+from pushforward.models.samplers.dpm_solver import DPMSolver
+from pushforward.models.samplers.heun import LONGEST, Heun
+from pushforward.models.samplers.linear import (
+    LinearSteps,
+    ancestral,
+    corrected,
+    ddim,
+    euler_maruyama,
+    reverse_sde,
+    steadied,
+)
+from pushforward.models.samplers.ode import DDIM, FlowDecoder, FlowRungeKutta, FlowSampler
+from pushforward.models.samplers.options import DenoisingOptions
+from pushforward.models.samplers.predictor import Predictor
+from pushforward.models.solvers.ode import DormandPrince, Solver
+from pushforward.models.stepwise.sampling import Sampler
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -34,14 +34,14 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from models.distributions.gaussians import standard_log_prob
-from models.flows.dequantization import dequantize, level_log_volume
-from models.lazy import torch
-from models.noise import Noise
-from models.paths.schedules import Floats, Level
-from models.samplers.predictor import Predictor
-from models.stepwise.sampling import State
-from models.stepwise.scoring import LogProb, Scorer
+from pushforward.models.distributions.gaussians import standard_log_prob
+from pushforward.models.flows.dequantization import dequantize, level_log_volume
+from pushforward.models.lazy import torch
+from pushforward.models.noise import Noise
+from pushforward.models.paths.schedules import Floats, Level
+from pushforward.models.samplers.predictor import Predictor
+from pushforward.models.stepwise.sampling import State
+from pushforward.models.stepwise.scoring import LogProb, Scorer
 
 if TYPE_CHECKING:
     from torch import Tensor

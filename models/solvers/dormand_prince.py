@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from models.lazy import torch
+from pushforward.models.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -18,11 +18,11 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from models.lazy import torch
-from models.paths.schedules import Floats
-from models.solvers import dormand_prince
-from models.solvers.dormand_prince import VectorField
-from models.stepwise.sampling import State
+from pushforward.models.lazy import torch
+from pushforward.models.paths.schedules import Floats
+from pushforward.models.solvers import dormand_prince
+from pushforward.models.solvers.dormand_prince import VectorField
+from pushforward.models.stepwise.sampling import State
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self, final
 import numpy as np
 from pydantic import ConfigDict, Field, PositiveInt, model_validator
 
-from models.config.described import Described
-from models.errors import InvalidInput
-from models.lazy import F, torch
-from models.spec.precision import Held, held_in
+from pushforward.models.config.described import Described
+from pushforward.models.errors import InvalidInput
+from pushforward.models.lazy import F, torch
+from pushforward.models.spec.precision import Held, held_in
 
 if TYPE_CHECKING:
     from torch import Tensor

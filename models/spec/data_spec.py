@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Self, final
 import numpy as np
 from pydantic import model_validator
 
-from models.errors import InvalidData
-from models.lazy import torch
-from models.spec.conditions import AnyCondition
-from models.spec.precision import Held, held_in
-from models.spec.row_checks import check_rows
-from models.spec.units import Shape, Units
+from pushforward.models.errors import InvalidData
+from pushforward.models.lazy import torch
+from pushforward.models.spec.conditions import AnyCondition
+from pushforward.models.spec.precision import Held, held_in
+from pushforward.models.spec.row_checks import check_rows
+from pushforward.models.spec.units import Shape, Units
 
 if TYPE_CHECKING:
     from torch import Tensor

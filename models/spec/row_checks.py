@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.errors import InvalidInput
-from models.spec.precision import ulps
+from pushforward.models.errors import InvalidInput
+from pushforward.models.spec.precision import ulps
 
 if TYPE_CHECKING:
-    from models.spec.units import Units
+    from pushforward.models.spec.units import Units
 
 Constants = tuple[tuple[int, float], ...]  # elements that never vary, and their values
 

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from pydantic import ConfigDict, PositiveInt
 
-from models.config.described import Described
-from models.lazy import torch
-from models.spec.precision import Held
+from pushforward.models.config.described import Described
+from pushforward.models.lazy import torch
+from pushforward.models.spec.precision import Held
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from models.lazy import torch
-from models.spec.data_spec import Shape
-from models.stepwise.sampling import State
+from pushforward.models.lazy import torch
+from pushforward.models.spec.data_spec import Shape
+from pushforward.models.stepwise.sampling import State
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, final
 
-from models.lazy import torch
-from models.noise import Noise
+from pushforward.models.lazy import torch
+from pushforward.models.noise import Noise
 
 if TYPE_CHECKING:
     from torch import Tensor

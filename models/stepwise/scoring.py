@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, final
 
-from models.lazy import torch
-from models.noise import Noise
-from models.stepwise.sampling import State
+from pushforward.models.lazy import torch
+from pushforward.models.noise import Noise
+from pushforward.models.stepwise.sampling import State
 
 if TYPE_CHECKING:
     from torch import Tensor

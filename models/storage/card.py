@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from models.config.config import Config
-from models.config.json_float import JsonFloat
-from models.spec.data_spec import DataSpec, Shape
-from models.storage.recorded import RecordedRun
+from pushforward.models.config.config import Config
+from pushforward.models.config.json_float import JsonFloat
+from pushforward.models.spec.data_spec import DataSpec, Shape
+from pushforward.models.storage.recorded import RecordedRun
 
 
 class Curve(Config):

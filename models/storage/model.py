@@ -19,15 +19,15 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import save as to_safetensors
 
-from models.errors import BadCheckpoint, InvalidData
-from models.family import Decodes, Family, capabilities
-from models.networks import Nets
-from models.run import Run
-from models.spec.data_spec import DataSpec
-from models.storage.card import ModelCard
-from models.storage.durable import sync
-from models.storage.sealed import seal, unseal
-from models.storage.tensors import fill, on_cpu, parse, unreadable, write
+from pushforward.models.errors import BadCheckpoint, InvalidData
+from pushforward.models.family import Decodes, Family, capabilities
+from pushforward.models.networks import Nets
+from pushforward.models.run import Run
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.storage.card import ModelCard
+from pushforward.models.storage.durable import sync
+from pushforward.models.storage.sealed import seal, unseal
+from pushforward.models.storage.tensors import fill, on_cpu, parse, unreadable, write
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load as from_safetensors
 from torch import Tensor
 
-from models.errors import BadCheckpoint, Hindered, LaboratoryError, hindrance
-from models.networks import Nets
+from pushforward.models.errors import BadCheckpoint, Hindered, LaboratoryError, hindrance
+from pushforward.models.networks import Nets
 
 
 def fill(nets: Nets, tensors: Mapping[str, Tensor], what: str) -> None:

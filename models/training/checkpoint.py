@@ -23,15 +23,15 @@ import torch
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
-from models.errors import BadCheckpoint
-from models.run import Run
-from models.storage.card import Curve, ModelCard
-from models.storage.durable import sync
-from models.storage.model import write_model
-from models.storage.recorded import completed
-from models.storage.tensors import fill, on_cpu, parse, under, unreadable, write
-from models.training.data import TrainingData
-from models.training.state import State, fresh
+from pushforward.models.errors import BadCheckpoint
+from pushforward.models.run import Run
+from pushforward.models.storage.card import Curve, ModelCard
+from pushforward.models.storage.durable import sync
+from pushforward.models.storage.model import write_model
+from pushforward.models.storage.recorded import completed
+from pushforward.models.storage.tensors import fill, on_cpu, parse, under, unreadable, write
+from pushforward.models.training.data import TrainingData
+from pushforward.models.training.state import State, fresh
 
 KEPT = 2  # states of one training
 

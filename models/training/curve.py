@@ -23,11 +23,11 @@ from math import ceil, isfinite
 import torch
 from torch import Tensor
 
-from models.family import Family, Scores, Validates
-from models.losses import Batch
-from models.networks import Nets
-from models.noise import Noise
-from models.storage.card import Curve
+from pushforward.models.family import Family, Scores, Validates
+from pushforward.models.losses import Batch
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.storage.card import Curve
 
 POINTS = 40  # at most, and one at the end
 LEAST_STEPS = 10  # between two points

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.data import Finite, Rows, Source, Toy
-from models.data.diagnosis import diagnose
-from models.errors import InvalidData
-from models.run import Run
-from models.spec.data_spec import DataSpec
+from pushforward.models.data import Finite, Rows, Source, Toy
+from pushforward.models.data.diagnosis import diagnose
+from pushforward.models.errors import InvalidData
+from pushforward.models.run import Run
+from pushforward.models.spec.data_spec import DataSpec
 
 VALIDATION_SHARE = 0.1  # of the rows of a finite source, at most VALIDATION_ROWS
 VALIDATION_ROWS = 5_000

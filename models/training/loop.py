@@ -20,13 +20,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.data import Toy
-from models.errors import Diverged
-from models.losses import Adam, Batch, Loss
-from models.run import Run
-from models.training import curve
-from models.training.data import TrainingData, conditions, held_out, in_data_units, numpy_rng
-from models.training.state import State, device_of
+from pushforward.models.data import Toy
+from pushforward.models.errors import Diverged
+from pushforward.models.losses import Adam, Batch, Loss
+from pushforward.models.run import Run
+from pushforward.models.training import curve
+from pushforward.models.training.data import TrainingData, conditions, held_out, in_data_units, numpy_rng
+from pushforward.models.training.state import State, device_of
 
 
 def train(data: TrainingData, state: State) -> Iterator[State]:

@@ -23,9 +23,9 @@ from pathlib import Path
 
 import torch
 
-from models.errors import TooLarge
-from models.run import Run
-from models.spec.data_spec import DataSpec
+from pushforward.models.errors import TooLarge
+from pushforward.models.run import Run
+from pushforward.models.spec.data_spec import DataSpec
 
 COPIES = 5  # of each weight: itself, its gradient, two moments, its average
 BATCHES = 2

@@ -15,12 +15,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from models.networks import Nets
-from models.run import Run
-from models.spec.data_spec import DataSpec
-from models.storage.card import Curve
-from models.training.adam import AdamW
-from models.training.data import TrainingData
+from pushforward.models.networks import Nets
+from pushforward.models.run import Run
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.storage.card import Curve
+from pushforward.models.training.adam import AdamW
+from pushforward.models.training.data import TrainingData
 
 
 class Averaged(NamedTuple):

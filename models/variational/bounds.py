@@ -37,15 +37,15 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self, final
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from models.config.config import Config
-from models.latents.posteriors import Coded, GaussianPosterior, Posterior
-from models.variational.importance import importance_weighted_bound
-from models.variational.score_function import leave_one_out, score_function
+from pushforward.models.config.config import Config
+from pushforward.models.latents.posteriors import Coded, GaussianPosterior, Posterior
+from pushforward.models.variational.importance import importance_weighted_bound
+from pushforward.models.variational.score_function import leave_one_out, score_function
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.networks import Nets
+    from pushforward.models.networks import Nets
 
 
 class Drawn(NamedTuple):

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, final
 
 from pydantic import Field, model_validator
 
-from models.config.config import Config
-from models.distributions.categorical import gumbel_like, hard_codes, relaxed_codes
-from models.lazy import torch
-from models.variational.score_function import leave_one_out, score_function
+from pushforward.models.config.config import Config
+from pushforward.models.distributions.categorical import gumbel_like, hard_codes, relaxed_codes
+from pushforward.models.lazy import torch
+from pushforward.models.variational.score_function import leave_one_out, score_function
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

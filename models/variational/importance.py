@@ -30,8 +30,8 @@ from __future__ import annotations
 from math import log
 from typing import TYPE_CHECKING
 
-from models.lazy import torch
-from models.stepwise.scoring import LogProb
+from pushforward.models.lazy import torch
+from pushforward.models.stepwise.scoring import LogProb
 
 if TYPE_CHECKING:
     from torch import Tensor

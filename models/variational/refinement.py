@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.lazy import torch
-from models.noise import Noise
-from models.solvers import row_adam
-from models.stepwise.sampling import State
-from models.stepwise.scoring import LogProb, Scorer
-from models.variational.importance import lower_bound
-from models.variational.weighted_draws import Draws, log_weights
+from pushforward.models.lazy import torch
+from pushforward.models.noise import Noise
+from pushforward.models.solvers import row_adam
+from pushforward.models.stepwise.sampling import State
+from pushforward.models.stepwise.scoring import LogProb, Scorer
+from pushforward.models.variational.importance import lower_bound
+from pushforward.models.variational.weighted_draws import Draws, log_weights
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.lazy import torch
+from pushforward.models.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.noise import Noise
+    from pushforward.models.noise import Noise
 
 ROWS_AT_ONCE = 512
 NUMBERS_AT_ONCE = 2**24  # of one tensor: 64 MB

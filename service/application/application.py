@@ -19,20 +19,49 @@ from typing import Any, final, overload
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from models.errors import Hindered, InvalidData
-from models.families import FAMILIES
-from models.family import Conditions, capabilities
-from models.presets import PRESETS
-from models.run import Run
-from service.application import streaming
-from service.application.commands import AnyAsk, Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample, Train
-from service.application.requests import Subject, option_types
-from service.application.results import Answer, Codes, FamilyCard, Likelihoods, Points, PresetCard, Preview, Samples
-from service.domain.errors import Conflict, Invalid, NotFound, Unavailable
-from service.domain.ports import Asks, Files, Jobs, Models, NewJob, Reach, Wakeups, Workers
-from service.domain.records import EVENT_ID_PATTERN, Card, Event, Job, Name, Page, Reference, Reply, State, Worker
-from service.processes.intake import Intake
-from service.settings import Settings
+from pushforward.models.errors import Hindered, InvalidData
+from pushforward.models.families import FAMILIES
+from pushforward.models.family import Conditions, capabilities
+from pushforward.models.presets import PRESETS
+from pushforward.models.run import Run
+from pushforward.service.application import streaming
+from pushforward.service.application.commands import (
+    AnyAsk,
+    Decode,
+    Encode,
+    Interpolate,
+    Likelihood,
+    Reconstruct,
+    Sample,
+    Train,
+)
+from pushforward.service.application.requests import Subject, option_types
+from pushforward.service.application.results import (
+    Answer,
+    Codes,
+    FamilyCard,
+    Likelihoods,
+    Points,
+    PresetCard,
+    Preview,
+    Samples,
+)
+from pushforward.service.domain.errors import Conflict, Invalid, NotFound, Unavailable
+from pushforward.service.domain.ports import Asks, Files, Jobs, Models, NewJob, Reach, Wakeups, Workers
+from pushforward.service.domain.records import (
+    EVENT_ID_PATTERN,
+    Card,
+    Event,
+    Job,
+    Name,
+    Page,
+    Reference,
+    Reply,
+    State,
+    Worker,
+)
+from pushforward.service.processes.intake import Intake
+from pushforward.service.settings import Settings
 
 MAX_KEY_CHARS = 255  # of an idempotency key
 MAX_JOBS = 1000  # in one list

@@ -17,13 +17,13 @@ from pydantic import (
     model_validator,
 )
 
-from models.config.numbers_only import EXACT, NumbersOnly
-from models.geometry.interpolation import PathName
-from models.presets import PRESETS
-from models.run import Run
-from service.application.arrays import as_array
-from service.domain.errors import FieldError, Invalid
-from service.domain.records import Name, Op, Reference
+from pushforward.models.config.numbers_only import EXACT, NumbersOnly
+from pushforward.models.geometry.interpolation import PathName
+from pushforward.models.presets import PRESETS
+from pushforward.models.run import Run
+from pushforward.service.application.arrays import as_array
+from pushforward.service.domain.errors import FieldError, Invalid
+from pushforward.service.domain.records import Name, Op, Reference
 
 CONDITION = "must be a number, a list of numbers, or a list of such lists, one for each row"
 

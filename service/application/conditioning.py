@@ -11,11 +11,11 @@ from typing import NoReturn, final
 
 import numpy as np
 
-from models.errors import InvalidInput
-from models.family import Conditions, Family
-from models.spec.conditions import Condition, Labels, Vector
-from service.domain.errors import Invalid
-from service.domain.records import Card, Told
+from pushforward.models.errors import InvalidInput
+from pushforward.models.family import Conditions, Family
+from pushforward.models.spec.conditions import Condition, Labels, Vector
+from pushforward.service.domain.errors import Invalid
+from pushforward.service.domain.records import Card, Told
 
 
 @final

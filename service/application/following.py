@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
-from service.domain.errors import ServiceError
-from service.domain.records import Event
-from service.processes.background import begin
+from pushforward.service.domain.errors import ServiceError
+from pushforward.service.domain.records import Event
+from pushforward.service.processes.background import begin
 
 
 async def heed(

@@ -10,19 +10,27 @@ from typing import Any, final
 import numpy as np
 from pydantic import ValidationError
 
-from models.config.config import Options
-from models.families import FAMILIES
-from models.family import Decodes, Encodes, Family, Samples, Scores
-from models.spec.data_spec import Shape
-from models.spec.row_checks import where_not_finite
-from service.application import results as answers
-from service.application.commands import AnyAsk, Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample
-from service.application.conditioning import Conditioning
-from service.application.results import Answer
-from service.application.validation import parse, refusing
-from service.domain.errors import Conflict, Failed, Invalid, Remedy, Unsupported
-from service.domain.records import Card, Op, Preview, Question, Reply, Sampling
-from service.settings import Settings
+from pushforward.models.config.config import Options
+from pushforward.models.families import FAMILIES
+from pushforward.models.family import Decodes, Encodes, Family, Samples, Scores
+from pushforward.models.spec.data_spec import Shape
+from pushforward.models.spec.row_checks import where_not_finite
+from pushforward.service.application import results as answers
+from pushforward.service.application.commands import (
+    AnyAsk,
+    Decode,
+    Encode,
+    Interpolate,
+    Likelihood,
+    Reconstruct,
+    Sample,
+)
+from pushforward.service.application.conditioning import Conditioning
+from pushforward.service.application.results import Answer
+from pushforward.service.application.validation import parse, refusing
+from pushforward.service.domain.errors import Conflict, Failed, Invalid, Remedy, Unsupported
+from pushforward.service.domain.records import Card, Op, Preview, Question, Reply, Sampling
+from pushforward.service.settings import Settings
 
 TERMS = "terms."  # before the name of such an array of a reply
 SEED_LIMIT_BITS = 53  # of a seed that we choose: JSON readers keep integers exactly up to 2**53

@@ -9,8 +9,8 @@ from typing import Any, final
 
 import numpy as np
 
-from models.spec.data_spec import DataSpec
-from service.domain.records import Timing
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.service.domain.records import Timing
 
 
 @dataclass(frozen=True)

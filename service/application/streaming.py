@@ -20,12 +20,12 @@ from math import inf
 from time import monotonic
 from typing import final
 
-from models.spec.data_spec import DataSpec
-from service.domain.errors import Overloaded, Unavailable
-from service.domain.ports import Asks
-from service.domain.records import Question, Reply
-from service.processes.background import begin
-from service.settings import Settings
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.service.domain.errors import Overloaded, Unavailable
+from pushforward.service.domain.ports import Asks
+from pushforward.service.domain.records import Question, Reply
+from pushforward.service.processes.background import begin
+from pushforward.service.settings import Settings
 
 AHEAD = 12  # parts under way at once
 FIRST_ROWS = 256  # of the first parts, before it is known what a row costs

@@ -15,11 +15,11 @@ from typing import Any, TypeVar, get_args
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from models.data.npy import PATH_FORM, PATH_PATTERN
-from models.errors import InvalidInput
-from service.application.known_fields import known_fields, meant
-from service.domain.errors import FieldError, Invalid
-from service.domain.records import NAME_FORM, NAME_PATTERN, REFERENCE_FORM, REFERENCE_PATTERN
+from pushforward.models.data.npy import PATH_FORM, PATH_PATTERN
+from pushforward.models.errors import InvalidInput
+from pushforward.service.application.known_fields import known_fields, meant
+from pushforward.service.domain.errors import FieldError, Invalid
+from pushforward.service.domain.records import NAME_FORM, NAME_PATTERN, REFERENCE_FORM, REFERENCE_PATTERN
 
 Model = TypeVar("Model", bound=BaseModel)
 

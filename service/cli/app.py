@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from service.cli.asks import decode, encode, interpolate, likelihood, reconstruct, sample
-from service.cli.catalog import families, models, presets
-from service.cli.jobs import jobs, train
-from service.cli.schemas import run_lines
-from service.cli.terminal import out
-from service.cli.up import up
+from pushforward.service.cli.asks import decode, encode, interpolate, likelihood, reconstruct, sample
+from pushforward.service.cli.catalog import families, models, presets
+from pushforward.service.cli.jobs import jobs, train
+from pushforward.service.cli.schemas import run_lines
+from pushforward.service.cli.terminal import out
+from pushforward.service.cli.up import up
 
 app = typer.Typer(
     name="pushforward",

@@ -13,12 +13,12 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from service.cli.jobs import fetch
-from service.cli.names import complete_models
-from service.cli.parts import joined, parts
-from service.cli.terminal import LOCAL, Url, check_folder, client_at, err, fail
-from service.cli.values import array, chosen, condition_of, options_of
-from service.client import Client, whole_file
+from pushforward.service.cli.jobs import fetch
+from pushforward.service.cli.names import complete_models
+from pushforward.service.cli.parts import joined, parts
+from pushforward.service.cli.terminal import LOCAL, Url, check_folder, client_at, err, fail
+from pushforward.service.cli.values import array, chosen, condition_of, options_of
+from pushforward.service.client import Client, whole_file
 
 STANDARD_OUTPUT = Path("-")
 PNG, NPY = "image/png", "application/x-npy"

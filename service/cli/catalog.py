@@ -9,10 +9,21 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from service.cli.following import headline
-from service.cli.names import complete_families, complete_models, complete_presets
-from service.cli.schemas import lines
-from service.cli.terminal import LOCAL, Json, Url, client_at, err, fail, out, print_json, print_record, print_table
+from pushforward.service.cli.following import headline
+from pushforward.service.cli.names import complete_families, complete_models, complete_presets
+from pushforward.service.cli.schemas import lines
+from pushforward.service.cli.terminal import (
+    LOCAL,
+    Json,
+    Url,
+    client_at,
+    err,
+    fail,
+    out,
+    print_json,
+    print_record,
+    print_table,
+)
 
 Family = Annotated[
     str | None, typer.Argument(help="Show one family's fields and options.", autocompletion=complete_families)

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from service.cli.following import follow as show_progress
-from service.cli.following import headline, numbers, waiting
-from service.cli.names import complete_jobs, complete_presets, job_id, short_ids
-from service.cli.runs import flags, run_of
-from service.cli.terminal import (
+from pushforward.service.cli.following import follow as show_progress
+from pushforward.service.cli.following import headline, numbers, waiting
+from pushforward.service.cli.names import complete_jobs, complete_presets, job_id, short_ids
+from pushforward.service.cli.runs import flags, run_of
+from pushforward.service.cli.terminal import (
     LOCAL,
     Json,
     Url,
@@ -26,8 +26,8 @@ from service.cli.terminal import (
     print_record,
     print_table,
 )
-from service.cli.values import read_json
-from service.client import FINAL, Client
+from pushforward.service.cli.values import read_json
+from pushforward.service.client import FINAL, Client
 
 PresetOption = Annotated[
     str | None, typer.Option(help="A named run, see `pushforward presets`.", autocompletion=complete_presets)

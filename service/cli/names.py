@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from service.cli.terminal import LOCAL, fail
-from service.client import Client, Refused, Unreachable
+from pushforward.service.cli.terminal import LOCAL, fail
+from pushforward.service.client import Client, Refused, Unreachable
 
 ID_CHARS = 16  # of a job
 SHORT_CHARS = 8  # of an id in a table

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from service.client import Client
+from pushforward.service.client import Client
 
 PART_VALUES = 50_000  # numbers of one request: about a MiB of JSON
 PART_ROWS = 5_000

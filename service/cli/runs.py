@@ -16,9 +16,9 @@ from typing import Any, final
 
 import orjson
 
-from service.cli.schemas import Schema, Union, lines, run_lines, run_schema, union_of
-from service.cli.terminal import fail
-from service.cli.values import value_of
+from pushforward.service.cli.schemas import Schema, Union, lines, run_lines, run_schema, union_of
+from pushforward.service.cli.terminal import fail
+from pushforward.service.cli.values import value_of
 
 
 @final

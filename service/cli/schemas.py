@@ -119,7 +119,7 @@ def _value(default: Any) -> str:
 @cache
 def run_schema() -> Schema:
     """The JSON Schema of a run."""
-    from models.run import Run  # all families: no other verb waits for them
+    from pushforward.models.run import Run  # all families: no other verb waits for them
 
     return Run.model_json_schema()
 

@@ -17,8 +17,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from service.cli.tables import aligned, fitted, one_line, plain
-from service.client import Client, Refused, Torn, Unreachable
+from pushforward.service.cli.tables import aligned, fitted, one_line, plain
+from pushforward.service.client import Client, Refused, Torn, Unreachable
 
 out = Console(markup=False, highlight=False, soft_wrap=True)
 err = Console(markup=False, highlight=False, soft_wrap=True, stderr=True)

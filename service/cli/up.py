@@ -10,7 +10,7 @@ import typer
 from pydantic import ValidationError
 from rich.text import Text
 
-from service.cli.terminal import err, fail
+from pushforward.service.cli.terminal import err, fail
 
 
 def _port(help: str, variable: str) -> Any:
@@ -31,9 +31,9 @@ def up(
     ] = 1,
 ) -> None:
     """Run the service on this machine: Redis, a worker, REST and gRPC, until Ctrl-C."""
-    from service.local import up as local
-    from service.processes.supervision import CannotStart
-    from service.telemetry.logs import TIME
+    from pushforward.service.local import up as local
+    from pushforward.service.processes.supervision import CannotStart
+    from pushforward.service.telemetry.logs import TIME
 
     def say(line: str) -> None:
         err.print(Text.assemble(time.strftime(TIME), " ", ("pushforward", "bold"), " ", line))

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from models.spec.row_checks import where_not_finite
-from service.cli.terminal import fail
+from pushforward.models.spec.row_checks import where_not_finite
+from pushforward.service.cli.terminal import fail
 
 
 def chosen(condition: str | None, option: list[str] | None) -> dict[str, Any]:

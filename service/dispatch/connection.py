@@ -16,8 +16,8 @@ import hiredis
 import redis
 from redis.asyncio.connection import parse_url
 
-from service.settings import Settings
-from service.stores.redis_client import COMMAND_S, CONNECT_S
+from pushforward.service.settings import Settings
+from pushforward.service.stores.redis_client import COMMAND_S, CONNECT_S
 
 Word = bytes | str | int | float
 

@@ -17,11 +17,11 @@ from typing import Any, NamedTuple, final
 import hiredis
 import redis
 
-from service.dispatch.frames import Garbage, Refused, Replies, encode_replies
-from service.dispatch.keys import GONE, GROUP, WORKERS, stream_of
-from service.dispatch.workers import beat_key
-from service.settings import Settings
-from service.stores.redis_client import connect_sync, drop_foreign
+from pushforward.service.dispatch.frames import Garbage, Refused, Replies, encode_replies
+from pushforward.service.dispatch.keys import GONE, GROUP, WORKERS, stream_of
+from pushforward.service.dispatch.workers import beat_key
+from pushforward.service.settings import Settings
+from pushforward.service.stores.redis_client import connect_sync, drop_foreign
 
 log = logging.getLogger(__name__)
 

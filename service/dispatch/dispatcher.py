@@ -21,9 +21,9 @@ from typing import Any, final
 
 import redis
 
-from service.dispatch.admission import Forecast, Key
-from service.dispatch.connection import Word
-from service.dispatch.frames import (
+from pushforward.service.dispatch.admission import Forecast, Key
+from pushforward.service.dispatch.connection import Word
+from pushforward.service.dispatch.frames import (
     Answered,
     Asked,
     Frame,
@@ -34,19 +34,19 @@ from service.dispatch.frames import (
     decode_replies,
     encode_frame,
 )
-from service.dispatch.keys import GONE, stream_of
-from service.dispatch.link import Link, open_link
-from service.dispatch.pending import Lane, Pending, frame_of, key_of
-from service.dispatch.probes import ECHO, Probes, missing
-from service.dispatch.routing import Fleet
-from service.dispatch.workers import live_workers
-from service.domain.errors import Failed, Overloaded, ServiceError, Unavailable
-from service.domain.ports import UNSENT
-from service.domain.records import PROTOCOL, Preview, Question, Reply, Worker
-from service.processes.background import Tasks
-from service.processes.outages import Outage
-from service.settings import Settings
-from service.stores.redis_client import PREFIX, RETRY_AFTER_S
+from pushforward.service.dispatch.keys import GONE, stream_of
+from pushforward.service.dispatch.link import Link, open_link
+from pushforward.service.dispatch.pending import Lane, Pending, frame_of, key_of
+from pushforward.service.dispatch.probes import ECHO, Probes, missing
+from pushforward.service.dispatch.routing import Fleet
+from pushforward.service.dispatch.workers import live_workers
+from pushforward.service.domain.errors import Failed, Overloaded, ServiceError, Unavailable
+from pushforward.service.domain.ports import UNSENT
+from pushforward.service.domain.records import PROTOCOL, Preview, Question, Reply, Worker
+from pushforward.service.processes.background import Tasks
+from pushforward.service.processes.outages import Outage
+from pushforward.service.settings import Settings
+from pushforward.service.stores.redis_client import PREFIX, RETRY_AFTER_S
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from typing import Any, final, get_args
 import msgpack
 import numpy as np
 
-from service.domain.errors import (
+from pushforward.service.domain.errors import (
     Failed,
     FieldError,
     Invalid,
@@ -33,7 +33,7 @@ from service.domain.errors import (
     Unavailable,
     Unsupported,
 )
-from service.domain.records import PROTOCOL, REFERENCE_PATTERN, Load, Op, Question
+from pushforward.service.domain.records import PROTOCOL, REFERENCE_PATTERN, Load, Op, Question
 
 NAME = b"PFW"
 MAGIC = NAME + bytes([PROTOCOL])

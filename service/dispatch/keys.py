@@ -12,7 +12,7 @@ A worker makes its stream when it comes, and a gateway never does (`NOMKSTREAM`)
 worker that has left. The frames of one that died are claimed by others.
 """
 
-from service.stores.redis_client import PREFIX
+from pushforward.service.stores.redis_client import PREFIX
 
 WORKERS = f"{PREFIX}asks"
 GONE = f"{PREFIX}gone"

@@ -15,10 +15,10 @@ import asyncio
 import secrets
 from typing import Any, final
 
-from service.dispatch.connection import Pipe, Word, open_pipe
-from service.dispatch.keys import REPLIES
-from service.settings import Settings
-from service.stores.redis_client import COMMAND_S
+from pushforward.service.dispatch.connection import Pipe, Word, open_pipe
+from pushforward.service.dispatch.keys import REPLIES
+from pushforward.service.settings import Settings
+from pushforward.service.stores.redis_client import COMMAND_S
 
 BLOCK_S = 1.0  # of one read of the replies
 DRAIN = 64  # replies of one further read

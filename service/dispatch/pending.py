@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from service.dispatch.admission import Key
-from service.dispatch.frames import Answered
-from service.domain.errors import TimedOut
-from service.domain.records import Preview, Question, Reply, Timing
+from pushforward.service.dispatch.admission import Key
+from pushforward.service.dispatch.frames import Answered
+from pushforward.service.domain.errors import TimedOut
+from pushforward.service.domain.records import Preview, Question, Reply, Timing
 
 MAX_FRAME_BYTES = 16 * 2**20  # of the arrays of questions that share a frame
 MAX_FRAME_QUESTIONS = 1024

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 from typing import final
 
-from service.dispatch.keys import stream_of
-from service.dispatch.link import Link
-from service.domain.errors import Unavailable
-from service.domain.records import PROTOCOL, Worker
-from service.stores.redis_client import RETRY_AFTER_S
+from pushforward.service.dispatch.keys import stream_of
+from pushforward.service.dispatch.link import Link
+from pushforward.service.domain.errors import Unavailable
+from pushforward.service.domain.records import PROTOCOL, Worker
+from pushforward.service.stores.redis_client import RETRY_AFTER_S
 
 FRESH_S = 1.0  # an answer proves the way for so long, and so does a failure that there is none
 PROBE_S = 2.0  # for an answer

@@ -11,8 +11,8 @@ from typing import final
 
 import redis
 
-from service.dispatch.consumer import Mail, Sending
-from service.processes.background import Thread
+from pushforward.service.dispatch.consumer import Mail, Sending
+from pushforward.service.processes.background import Thread
 
 log = logging.getLogger(__name__)
 

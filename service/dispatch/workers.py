@@ -11,10 +11,10 @@ from typing import Any, final
 import redis
 from pydantic import ValidationError
 
-from service.dispatch.link import Link
-from service.domain.records import Worker
-from service.settings import Settings
-from service.stores.redis_client import PREFIX, connect, connect_sync, drop_foreign, guarded
+from pushforward.service.dispatch.link import Link
+from pushforward.service.domain.records import Worker
+from pushforward.service.settings import Settings
+from pushforward.service.stores.redis_client import PREFIX, connect, connect_sync, drop_foreign, guarded
 
 IDS = f"{PREFIX}workers"  # ids that have beaten, some of them dead
 BEATS = 5  # missed beats that make a worker dead

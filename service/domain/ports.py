@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from service.domain.records import (
+from pushforward.service.domain.records import (
     Card,
     Event,
     Fault,

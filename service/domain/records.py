@@ -8,11 +8,11 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 import numpy as np
 from pydantic import ConfigDict, StringConstraints
 
-from models.config.described import Described
-from models.config.json_float import JsonFloat
-from models.spec.data_spec import DataSpec
-from models.storage.card import Curve
-from models.storage.recorded import RecordedRun
+from pushforward.models.config.described import Described
+from pushforward.models.config.json_float import JsonFloat
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.storage.card import Curve
+from pushforward.models.storage.recorded import RecordedRun
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 REFERENCE_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}(@[1-9][0-9]{0,8})?$"

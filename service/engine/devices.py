@@ -2,7 +2,7 @@
 
 import torch
 
-from models.errors import Hindered
+from pushforward.models.errors import Hindered
 
 
 def device(wanted: str) -> torch.device:

@@ -16,13 +16,13 @@ from typing import final
 
 import torch
 
-from service.domain.errors import TimedOut
-from service.domain.records import Load, Question
-from service.engine.costs import Costs
-from service.engine.group import Group
-from service.engine.model_cache import Hold, Residency
-from service.engine.scheduler import Ring
-from service.engine.tickets import Call, Key, Ticket, Turn
+from pushforward.service.domain.errors import TimedOut
+from pushforward.service.domain.records import Load, Question
+from pushforward.service.engine.costs import Costs
+from pushforward.service.engine.group import Group
+from pushforward.service.engine.model_cache import Hold, Residency
+from pushforward.service.engine.scheduler import Ring
+from pushforward.service.engine.tickets import Call, Key, Ticket, Turn
 
 KEYS = 1024  # whose costs are remembered
 FADE = 0.98  # of what is known of the time between turns

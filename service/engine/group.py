@@ -19,16 +19,16 @@ from typing import final
 import numpy as np
 import torch
 
-from models.errors import LaboratoryError
-from models.spec.conditions import Condition, Vector
-from service.domain.errors import Failed, Invalid, ServiceError, TimedOut
-from service.domain.records import Preview, Question
-from service.engine.costs import Costs
-from service.engine.model_cache import Hold
-from service.engine.programs import Way, unsound, way
-from service.engine.rows import Block, Rows, Segment, hand_out, join, on_host, place
-from service.engine.tickets import Call, Key, Seen, Ticket, Turn
-from service.telemetry.worker import Reason
+from pushforward.models.errors import LaboratoryError
+from pushforward.models.spec.conditions import Condition, Vector
+from pushforward.service.domain.errors import Failed, Invalid, ServiceError, TimedOut
+from pushforward.service.domain.records import Preview, Question
+from pushforward.service.engine.costs import Costs
+from pushforward.service.engine.model_cache import Hold
+from pushforward.service.engine.programs import Way, unsound, way
+from pushforward.service.engine.rows import Block, Rows, Segment, hand_out, join, on_host, place
+from pushforward.service.engine.tickets import Call, Key, Seen, Ticket, Turn
+from pushforward.service.telemetry.worker import Reason
 
 log = logging.getLogger(__name__)
 

@@ -17,11 +17,11 @@ from typing import final
 
 import torch
 
-from models.errors import BadCheckpoint, Hindered
-from models.storage.model import Model, load_model
-from service.domain.errors import Failed, NotFound, Unavailable
-from service.engine.compile.compiler import Compiler
-from service.telemetry.worker import WorkerTelemetry
+from pushforward.models.errors import BadCheckpoint, Hindered
+from pushforward.models.storage.model import Model, load_model
+from pushforward.service.domain.errors import Failed, NotFound, Unavailable
+from pushforward.service.engine.compile.compiler import Compiler
+from pushforward.service.telemetry.worker import WorkerTelemetry
 
 Stamp = tuple[int, int]  # inode and mtime in ns of the weights: a version deleted and made anew has another
 

@@ -17,16 +17,16 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from models.family import Decodes, Encodes, Samples, Scores
-from models.geometry.interpolation import PATHS
-from models.noise import Noise
-from models.spec.data_spec import DataSpec
-from models.stepwise.mapping import ThereAndBack, Walk, walk
-from models.stepwise.sampling import Sampler, State
-from models.stepwise.scoring import Scorer
-from models.storage.model import Model
-from service.domain.errors import Invalid, Unsupported
-from service.domain.records import Question
+from pushforward.models.family import Decodes, Encodes, Samples, Scores
+from pushforward.models.geometry.interpolation import PATHS
+from pushforward.models.noise import Noise
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.mapping import ThereAndBack, Walk, walk
+from pushforward.models.stepwise.sampling import Sampler, State
+from pushforward.models.stepwise.scoring import Scorer
+from pushforward.models.storage.model import Model
+from pushforward.service.domain.errors import Invalid, Unsupported
+from pushforward.service.domain.records import Question
 
 Named = Mapping[str, Tensor]  # rows first
 

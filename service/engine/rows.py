@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.noise import Noise
-from models.stepwise.sampling import State
-from service.engine.programs import Way
-from service.engine.tickets import Ticket
+from pushforward.models.noise import Noise
+from pushforward.models.stepwise.sampling import State
+from pushforward.service.engine.programs import Way
+from pushforward.service.engine.tickets import Ticket
 
 
 class Segment(NamedTuple):

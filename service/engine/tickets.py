@@ -7,10 +7,10 @@ from typing import final
 
 import numpy as np
 
-from models.stepwise.sampling import State
-from service.domain.errors import ServiceError
-from service.domain.records import Preview, Question
-from service.telemetry.worker import Reason
+from pushforward.models.stepwise.sampling import State
+from pushforward.service.domain.errors import ServiceError
+from pushforward.service.domain.records import Preview, Question
+from pushforward.service.telemetry.worker import Reason
 
 Key = tuple[str, str, str]  # model, op, options as JSON
 

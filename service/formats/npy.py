@@ -11,7 +11,7 @@ from math import prod
 
 import numpy as np
 
-from service.domain.errors import Malformed
+from pushforward.service.domain.errors import Malformed
 
 MEDIA_TYPE = "application/x-npy"
 MAX_REASON_CHARS = 200

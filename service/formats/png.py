@@ -8,8 +8,8 @@ from math import ceil, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from models.spec.data_spec import DataSpec
-from service.domain.errors import NotAcceptable
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.service.domain.errors import NotAcceptable
 
 MEDIA_TYPE = "image/png"
 

@@ -1,19 +1,19 @@
-"""`python -m service.gateway`: both doors, REST and gRPC, in one process or in several that share the ports."""
+"""`python -m pushforward.service.gateway`: REST and gRPC, in one process or in several that share the ports."""
 
 from __future__ import annotations
 
 import sys
 
-from service.settings import Settings
+from pushforward.service.settings import Settings
 
 
 def main() -> int:
     """The process; its exit code."""
     if Settings().gateways > 1:
-        from service.gateway import cluster as processes  # whose process needs nothing of the doors
+        from pushforward.service.gateway import cluster as processes  # whose process needs nothing of the doors
 
         return processes.main()
-    from service.gateway import process
+    from pushforward.service.gateway import process
 
     return process.main(shared=False)
 

@@ -6,20 +6,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from service.application.application import Application
-from service.dispatch.dispatcher import RedisAsks
-from service.dispatch.workers import RedisWorkers
-from service.domain.ports import Asks
-from service.jobs.celery_wakeups import CeleryWakeups
-from service.jobs.redis_record import RedisJobs
-from service.settings import Settings
-from service.stores.disk_files import DiskFiles
-from service.stores.disk_models import DiskModels
-from service.telemetry.gateway import Telemetry
-from service.telemetry.measured import MeasuredAsks
+from pushforward.service.application.application import Application
+from pushforward.service.dispatch.dispatcher import RedisAsks
+from pushforward.service.dispatch.workers import RedisWorkers
+from pushforward.service.domain.ports import Asks
+from pushforward.service.jobs.celery_wakeups import CeleryWakeups
+from pushforward.service.jobs.redis_record import RedisJobs
+from pushforward.service.settings import Settings
+from pushforward.service.stores.disk_files import DiskFiles
+from pushforward.service.stores.disk_models import DiskModels
+from pushforward.service.telemetry.gateway import Telemetry
+from pushforward.service.telemetry.measured import MeasuredAsks
 
 if TYPE_CHECKING:
-    from service.telemetry.spans import DoorTracing
+    from pushforward.service.telemetry.spans import DoorTracing
 
 
 @asynccontextmanager
@@ -48,6 +48,6 @@ async def application(
 def _traced(asks: Asks, tracing: DoorTracing | None) -> Asks:
     if tracing is None:
         return asks
-    from service.telemetry.traced import TracedAsks
+    from pushforward.service.telemetry.traced import TracedAsks
 
     return TracedAsks(asks, tracing)

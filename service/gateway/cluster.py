@@ -18,11 +18,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from service.gateway.listening import say_listening
-from service.processes.spawn import tied_to_us
-from service.processes.supervision import CannotStart, Child, until_signal
-from service.settings import Settings
-from service.telemetry import logs
+from pushforward.service.gateway.listening import say_listening
+from pushforward.service.processes.spawn import tied_to_us
+from pushforward.service.processes.supervision import CannotStart, Child, until_signal
+from pushforward.service.settings import Settings
+from pushforward.service.telemetry import logs
 
 LOOK_S = 0.2  # between two looks at the children
 STOP_S = 15.0  # for a child to drain
@@ -82,7 +82,7 @@ def _start(environment: dict[str, str]) -> subprocess.Popen[bytes]:
     with os.fdopen(reading) as said:
         with os.fdopen(writing) as stdout:
             process = subprocess.Popen(
-                tied_to_us([sys.executable, "-m", "service.gateway.process"]),
+                tied_to_us([sys.executable, "-m", "pushforward.service.gateway.process"]),
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,

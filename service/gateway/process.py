@@ -1,6 +1,6 @@
-"""One gateway process: both doors, REST and gRPC, over Redis.
+"""One gateway process: REST and gRPC, over Redis.
 
-`python -m service.gateway.process` is one of several that share their ports: `service.gateway.cluster` starts them.
+`service.gateway.cluster` starts several that share their ports: `python -m pushforward.service.gateway.process`.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import asyncio
 import logging
 import sys
 
-from service.gateway import bootstrap
-from service.gateway.serve import loop, serve
-from service.processes.spawn import settle
-from service.processes.watchdog import watched_loop
-from service.settings import Settings
-from service.telemetry import logs, tracing
-from service.telemetry.gateway import Telemetry
-from service.telemetry.registry import Sharing
+from pushforward.service.gateway import bootstrap
+from pushforward.service.gateway.serve import loop, serve
+from pushforward.service.processes.spawn import settle
+from pushforward.service.processes.watchdog import watched_loop
+from pushforward.service.settings import Settings
+from pushforward.service.telemetry import logs, tracing
+from pushforward.service.telemetry.gateway import Telemetry
+from pushforward.service.telemetry.registry import Sharing
 
 
 async def run(settings: Settings, *, shared: bool) -> None:

@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, final
 import uvicorn
 from fastapi import FastAPI
 
-from service.application.application import Application
-from service.gateway.listening import say_listening
-from service.http.connections import Config
-from service.http.hosts import is_local
-from service.processes.background import Tasks, begin
-from service.rest.app import create
-from service.rpc.server import Door
-from service.settings import Settings
-from service.telemetry.gateway import Telemetry
+from pushforward.service.application.application import Application
+from pushforward.service.gateway.listening import say_listening
+from pushforward.service.http.connections import Config
+from pushforward.service.http.hosts import is_local
+from pushforward.service.processes.background import Tasks, begin
+from pushforward.service.rest.app import create
+from pushforward.service.rpc.server import Door
+from pushforward.service.settings import Settings
+from pushforward.service.telemetry.gateway import Telemetry
 
 if TYPE_CHECKING:
-    from service.telemetry.spans import DoorTracing
+    from pushforward.service.telemetry.spans import DoorTracing
 
 SPARE_FILES = 1024  # of Redis, of files that are read, of connections about to be closed
 GRACE_S = 10  # for asks at work when the doors close

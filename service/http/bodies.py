@@ -13,11 +13,11 @@ from fastapi import Response
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.domain.errors import ServiceError, TooLarge
-from service.http import problems
-from service.http.headers import Said, said
-from service.processes.intake import Intake, Lease
-from service.settings import Settings
+from pushforward.service.domain.errors import ServiceError, TooLarge
+from pushforward.service.http import problems
+from pushforward.service.http.headers import Said, said
+from pushforward.service.processes.intake import Intake, Lease
+from pushforward.service.settings import Settings
 
 CLIENT_CLOSED_REQUEST = 499  # nobody reads it; nginx's number, for the metrics
 JSON = "application/json"

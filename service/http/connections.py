@@ -19,10 +19,10 @@ import orjson
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from service.domain.errors import HeadersTooLarge, Malformed, Overloaded, ServiceError, TooSlow
-from service.http import problems
-from service.settings import Settings
-from service.telemetry.gateway import Telemetry
+from pushforward.service.domain.errors import HeadersTooLarge, Malformed, Overloaded, ServiceError, TooSlow
+from pushforward.service.http import problems
+from pushforward.service.settings import Settings
+from pushforward.service.telemetry.gateway import Telemetry
 
 SEPARATORS_BYTES = 4  # of a header: colon, space and the end of its line
 REQUEST_LINE_BYTES = 64  # around the address: method and version

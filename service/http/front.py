@@ -9,12 +9,12 @@ from typing import final
 from fastapi import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.domain.errors import ServiceError
-from service.http import problems
-from service.http.headers import Said, said
-from service.http.hosts import Hosts, Origins
-from service.processes.background import begin
-from service.settings import Settings
+from pushforward.service.domain.errors import ServiceError
+from pushforward.service.http import problems
+from pushforward.service.http.headers import Said, said
+from pushforward.service.http.hosts import Hosts, Origins
+from pushforward.service.processes.background import begin
+from pushforward.service.settings import Settings
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # methods that change nothing
 METHODS = "GET, HEAD, POST, PUT, DELETE"

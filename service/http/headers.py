@@ -7,7 +7,7 @@ from typing import final
 
 from starlette.types import Scope
 
-from service.domain.errors import Malformed
+from pushforward.service.domain.errors import Malformed
 
 SINGLE = frozenset({b"host", b"content-type", b"origin", b"idempotency-key", b"last-event-id", b"range"})
 

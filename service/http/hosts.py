@@ -16,9 +16,9 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import final
 
-from service.domain.errors import Forbidden, Misdirected, UnsupportedMedia
-from service.http.headers import Said
-from service.settings import Settings
+from pushforward.service.domain.errors import Forbidden, Misdirected, UnsupportedMedia
+from pushforward.service.http.headers import Said
+from pushforward.service.settings import Settings
 
 FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
 PORTS = {"http": ":80", "https": ":443"}  # left out by browsers

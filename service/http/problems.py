@@ -17,8 +17,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
-from service.application.validation import invalid
-from service.domain.errors import Failed, Kind, RemedyName, ServiceError
+from pushforward.service.application.validation import invalid
+from pushforward.service.domain.errors import Failed, Kind, RemedyName, ServiceError
 
 MEDIA_TYPE = "application/problem+json"
 MAX_PATH_CHARS = 500  # of a path that is repeated

@@ -15,7 +15,7 @@ from typing import Any, final
 from kombu.transport import redis
 from redis import ResponseError
 
-from service.processes.outages import Outage
+from pushforward.service.processes.outages import Outage
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, final
 
-from service.domain.records import Kind
-from service.settings import Settings
-from service.stores.redis_client import COMMAND_S, CONNECT_S, PREFIX, broker_url
+from pushforward.service.domain.records import Kind
+from pushforward.service.settings import Settings
+from pushforward.service.stores.redis_client import COMMAND_S, CONNECT_S, PREFIX, broker_url
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -59,7 +59,7 @@ def celery_app(settings: Settings) -> Celery:
     from kombu.transport import TRANSPORT_ALIASES
 
     # A URL chooses its transport by these names, whatever else is configured.
-    TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "service.jobs.celery_transport:Transport"))
+    TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "pushforward.service.jobs.celery_transport:Transport"))
     app = Celery("pushforward", broker=broker_url(settings), set_as_current=False)
     app.conf.update(
         task_serializer="json",

@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
 
-from service.domain.errors import Conflict, NotFound, Overloaded
-from service.domain.ports import NewJob, Stale, Update
-from service.domain.records import Event, Fault, Job, Kind, Page, Progress, State
-from service.jobs.redis_record import LOST, MAX_PAUSE_S
-from service.settings import Settings
+from pushforward.service.domain.errors import Conflict, NotFound, Overloaded
+from pushforward.service.domain.ports import NewJob, Stale, Update
+from pushforward.service.domain.records import Event, Fault, Job, Kind, Page, Progress, State
+from pushforward.service.jobs.redis_record import LOST, MAX_PAUSE_S
+from pushforward.service.settings import Settings
 
 IDEMPOTENCY_S = 24 * 3600.0
 AHEAD = 10  # jobs named to one that waits

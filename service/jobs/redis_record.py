@@ -19,11 +19,11 @@ from typing import Any, final
 
 import redis.asyncio
 
-from service.domain.errors import Conflict, NotFound, Overloaded, Unavailable
-from service.domain.ports import NewJob, Stale, Update
-from service.domain.records import KINDS, Event, Fault, Job, Kind, Page, Progress, Sampling, State
-from service.settings import Settings
-from service.stores.redis_client import (
+from pushforward.service.domain.errors import Conflict, NotFound, Overloaded, Unavailable
+from pushforward.service.domain.ports import NewJob, Stale, Update
+from pushforward.service.domain.records import KINDS, Event, Fault, Job, Kind, Page, Progress, Sampling, State
+from pushforward.service.settings import Settings
+from pushforward.service.stores.redis_client import (
     COMMAND_S,
     PREFIX,
     RETRY_AFTER_S,

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import redis
 
-from service.processes.spawn import tied_to_us
-from service.processes.supervision import CannotStart
+from pushforward.service.processes.spawn import tied_to_us
+from pushforward.service.processes.supervision import CannotStart
 
 SOCKET_BYTES = 100  # what a unix socket's path may have everywhere
 ORPHAN_S = 20.0  # for the server of an owner who was killed to write and leave

@@ -24,11 +24,11 @@ from pathlib import Path
 
 import httpx
 
-from service.local import redis_server
-from service.processes.background import begin_thread
-from service.processes.spawn import tied_to_us
-from service.processes.supervision import CannotStart, Child, until_signal
-from service.settings import Settings
+from pushforward.service.local import redis_server
+from pushforward.service.processes.background import begin_thread
+from pushforward.service.processes.spawn import tied_to_us
+from pushforward.service.processes.supervision import CannotStart, Child, until_signal
+from pushforward.service.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -151,8 +151,8 @@ def _children(place: Place, log: Path | None) -> list[Child]:
 
     return [
         Child("redis", lambda: redis_server.start(folder)[0], stop_s=15.0),
-        Child("worker", lambda: python("service.worker"), stop_s=30.0),
-        Child("gateway", lambda: python("service.gateway"), stop_s=20.0),
+        Child("worker", lambda: python("pushforward.service.worker"), stop_s=30.0),
+        Child("gateway", lambda: python("pushforward.service.gateway"), stop_s=20.0),
     ]
 
 

@@ -23,7 +23,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from time import monotonic
 from typing import Any, NoReturn, TypeVar, cast, final
 
-from service.processes.outages import Pauses
+from pushforward.service.processes.outages import Pauses
 
 log = logging.getLogger(__name__)
 

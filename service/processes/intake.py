@@ -18,8 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar, final
 
-from service.domain.errors import Overloaded
-from service.settings import Settings
+from pushforward.service.domain.errors import Overloaded
+from pushforward.service.settings import Settings
 
 SMALL_BYTES = 64 * 2**10  # a body of no more is outside of the budget, and parsed where it arrives
 BURST_BYTES = 16 * 2**20  # so much in use at one time is a burst

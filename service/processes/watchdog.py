@@ -15,8 +15,8 @@ from contextlib import asynccontextmanager
 from itertools import count
 from typing import final
 
-from service.processes.background import Tasks, Thread, end_process
-from service.settings import Settings
+from pushforward.service.processes.background import Tasks, Thread, end_process
+from pushforward.service.settings import Settings
 
 LOOKS = 10  # within the time that a round may take
 LONGEST_LOOK_S = 1.0

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from service.application.application import Application
-from service.http import problems
-from service.http.bodies import Bodies
-from service.http.front import Front, Head
-from service.rest.contract import explorer, openapi
-from service.rest.fast_path import Shortcut
-from service.rest.middleware import Measured, Traced
-from service.rest.routes import asks, router
-from service.telemetry.gateway import Telemetry
+from pushforward.service.application.application import Application
+from pushforward.service.http import problems
+from pushforward.service.http.bodies import Bodies
+from pushforward.service.http.front import Front, Head
+from pushforward.service.rest.contract import explorer, openapi
+from pushforward.service.rest.fast_path import Shortcut
+from pushforward.service.rest.middleware import Measured, Traced
+from pushforward.service.rest.routes import asks, router
+from pushforward.service.telemetry.gateway import Telemetry
 
 if TYPE_CHECKING:
     from fastapi.telemetry import TelemetryConfig
 
-    from service.telemetry.spans import DoorTracing
+    from pushforward.service.telemetry.spans import DoorTracing
 
 DESCRIPTION = "Train generative models on your own data and serve them."
 NO_SPANS: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}  # FastAPI's, beside those of both doors

@@ -8,7 +8,7 @@ from typing import TypeVar, final
 
 from starlette.types import Receive
 
-from service.processes.background import begin
+from pushforward.service.processes.background import begin
 
 PATIENCE_S = 0.02  # work that takes no longer is not worth a task that watches the client
 

@@ -15,13 +15,13 @@ from http import HTTPStatus
 from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 
-from service.application.application import Application, JobFile
-from service.application.commands import Sample
-from service.domain.errors import names, naming
-from service.domain.records import Job
-from service.formats import npy
-from service.http.headers import joined
-from service.rest.streams import Stream
+from pushforward.service.application.application import Application, JobFile
+from pushforward.service.application.commands import Sample
+from pushforward.service.domain.errors import names, naming
+from pushforward.service.domain.records import Job
+from pushforward.service.formats import npy
+from pushforward.service.http.headers import joined
+from pushforward.service.rest.streams import Stream
 
 PREFERENCE = "respond-async"
 _RANGE = re.compile(r"bytes=(\d{1,19})?-(\d{1,19})?")

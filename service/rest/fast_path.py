@@ -14,8 +14,8 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.domain.errors import ServiceError
-from service.http import problems
+from pushforward.service.domain.errors import ServiceError
+from pushforward.service.http import problems
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

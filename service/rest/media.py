@@ -18,15 +18,15 @@ import numpy as np
 import orjson
 from fastapi import Request, Response
 
-from models.config.json_float import to_json
-from service.application.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct
-from service.application.results import Answer, Likelihoods, Preview, Samples
-from service.application.validation import MAX_FAULTS, MAX_FIELD_CHARS, Model, parse
-from service.domain.errors import FieldError, Invalid, Malformed, NotAcceptable, TooLarge, UnsupportedMedia
-from service.formats import npy
-from service.formats import png as pictures
-from service.processes.intake import Intake, uncollected
-from service.rest import sse as events
+from pushforward.models.config.json_float import to_json
+from pushforward.service.application.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct
+from pushforward.service.application.results import Answer, Likelihoods, Preview, Samples
+from pushforward.service.application.validation import MAX_FAULTS, MAX_FIELD_CHARS, Model, parse
+from pushforward.service.domain.errors import FieldError, Invalid, Malformed, NotAcceptable, TooLarge, UnsupportedMedia
+from pushforward.service.formats import npy
+from pushforward.service.formats import png as pictures
+from pushforward.service.processes.intake import Intake, uncollected
+from pushforward.service.rest import sse as events
 
 JSON = "application/json"
 OFFERS = (JSON, npy.MEDIA_TYPE, pictures.MEDIA_TYPE)  # the first wins a draw

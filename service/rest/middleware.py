@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, final
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.telemetry.gateway import Telemetry
+from pushforward.service.telemetry.gateway import Telemetry
 
 if TYPE_CHECKING:
-    from service.telemetry.spans import DoorTracing
+    from pushforward.service.telemetry.spans import DoorTracing
 
 UNTRACED = frozenset({"/livez", "/readyz", "/metrics"})  # asked every few seconds, by machines
 

@@ -11,22 +11,22 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from service.application.application import Application
-from service.application.commands import ASKS, Sample, Train
-from service.domain.errors import names, naming
-from service.domain.records import Card, Job
-from service.formats import npy
-from service.http.bodies import CLIENT_CLOSED_REQUEST
-from service.http.headers import joined
-from service.rest import downloads as files
-from service.rest import media, streams
-from service.rest import sse as events
-from service.rest.contract import schemas
-from service.rest.contract.openapi import answers, documented
-from service.rest.disconnects import until_disconnected
-from service.rest.strict import Strict
-from service.telemetry.gateway import Telemetry
-from service.telemetry.registry import CONTENT_TYPE
+from pushforward.service.application.application import Application
+from pushforward.service.application.commands import ASKS, Sample, Train
+from pushforward.service.domain.errors import names, naming
+from pushforward.service.domain.records import Card, Job
+from pushforward.service.formats import npy
+from pushforward.service.http.bodies import CLIENT_CLOSED_REQUEST
+from pushforward.service.http.headers import joined
+from pushforward.service.rest import downloads as files
+from pushforward.service.rest import media, streams
+from pushforward.service.rest import sse as events
+from pushforward.service.rest.contract import schemas
+from pushforward.service.rest.contract.openapi import answers, documented
+from pushforward.service.rest.disconnects import until_disconnected
+from pushforward.service.rest.strict import Strict
+from pushforward.service.telemetry.gateway import Telemetry
+from pushforward.service.telemetry.registry import CONTENT_TYPE
 
 router = APIRouter(route_class=Strict)
 

@@ -11,9 +11,9 @@ import orjson
 from fastapi import Response
 from fastapi.responses import StreamingResponse
 
-from service.application.following import heed
-from service.domain.errors import ServiceError
-from service.domain.records import Event
+from pushforward.service.application.following import heed
+from pushforward.service.domain.errors import ServiceError
+from pushforward.service.domain.records import Event
 
 MEDIA_TYPE = "text/event-stream"
 HEARTBEAT_S = 15.0

@@ -17,15 +17,15 @@ from fastapi import Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from service.application.application import Application
-from service.application.commands import Sample
-from service.application.results import Preview, Samples
-from service.domain.errors import Kind, ServiceError
-from service.formats import npy
-from service.http import problems
-from service.rest import media
-from service.rest import sse as events
-from service.rest.disconnects import until_disconnected
+from pushforward.service.application.application import Application
+from pushforward.service.application.commands import Sample
+from pushforward.service.application.results import Preview, Samples
+from pushforward.service.domain.errors import Kind, ServiceError
+from pushforward.service.formats import npy
+from pushforward.service.http import problems
+from pushforward.service.rest import media
+from pushforward.service.rest import sse as events
+from pushforward.service.rest.disconnects import until_disconnected
 
 WHOLE_ROWS = 64  # so few rows are not worth the thought whether they are sent in parts
 

@@ -9,9 +9,9 @@ from typing import Any, final
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from service.application.known_fields import nearest
-from service.application.validation import MAX_FAULTS, MAX_FIELD_CHARS
-from service.domain.errors import FieldError, Invalid
+from pushforward.service.application.known_fields import nearest
+from pushforward.service.application.validation import MAX_FAULTS, MAX_FIELD_CHARS
+from pushforward.service.domain.errors import FieldError, Invalid
 
 
 @final

@@ -19,15 +19,15 @@ from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from service.domain.errors import Failed, Malformed, Overloaded, ServiceError, TooLarge, TooSlow
-from service.processes.intake import Intake, Lease
-from service.rpc import status
-from service.rpc.wire_size import outside_of_tensors
-from service.settings import Settings
-from service.telemetry.gateway import Telemetry
+from pushforward.service.domain.errors import Failed, Malformed, Overloaded, ServiceError, TooLarge, TooSlow
+from pushforward.service.processes.intake import Intake, Lease
+from pushforward.service.rpc import status
+from pushforward.service.rpc.wire_size import outside_of_tensors
+from pushforward.service.settings import Settings
+from pushforward.service.telemetry.gateway import Telemetry
 
 if TYPE_CHECKING:
-    from service.telemetry.spans import DoorTracing
+    from pushforward.service.telemetry.spans import DoorTracing
 
 PROMPT_S = 1.0  # a message that takes longer is a slow one, of which there are few at a time
 # The statuses that are no fault of the client's, in a trace.

@@ -11,14 +11,14 @@ import numpy as np
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from models.config.numbers_only import EXACT
-from models.storage.card import Curve
-from service.application.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample, Train
-from service.application.results import Codes, FamilyCard, Likelihoods, Points, PresetCard, Preview, Samples
-from service.application.validation import MAX_SETTINGS, parse
-from service.domain.errors import Invalid
-from service.domain.records import Card, Event, Job, Sampling, Timing
-from service.rpc.pb import pushforward_pb2 as pb
+from pushforward.models.config.numbers_only import EXACT
+from pushforward.models.storage.card import Curve
+from pushforward.service.application.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample, Train
+from pushforward.service.application.results import Codes, FamilyCard, Likelihoods, Points, PresetCard, Preview, Samples
+from pushforward.service.application.validation import MAX_SETTINGS, parse
+from pushforward.service.domain.errors import Invalid
+from pushforward.service.domain.records import Card, Event, Job, Sampling, Timing
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
 
 DTYPES = {"float32": "<f4", "float64": "<f8", "uint8": "u1", "int32": "<i4", "int64": "<i8"}
 

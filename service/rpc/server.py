@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, final
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from service.application.application import Application
-from service.application.following import heed
-from service.domain.errors import ServiceError, Unavailable, names, naming
-from service.domain.records import State
-from service.rpc import convert, reflection
-from service.rpc.calls import Calls, Context
-from service.rpc.pb import pushforward_pb2 as pb
-from service.rpc.pb import pushforward_pb2_grpc as pb_grpc
-from service.settings import Settings
-from service.telemetry.gateway import Telemetry
+from pushforward.service.application.application import Application
+from pushforward.service.application.following import heed
+from pushforward.service.domain.errors import ServiceError, Unavailable, names, naming
+from pushforward.service.domain.records import State
+from pushforward.service.rpc import convert, reflection
+from pushforward.service.rpc.calls import Calls, Context
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
+from pushforward.service.rpc.pb import pushforward_pb2_grpc as pb_grpc
+from pushforward.service.settings import Settings
+from pushforward.service.telemetry.gateway import Telemetry
 
 if TYPE_CHECKING:
-    from service.telemetry.spans import DoorTracing
+    from pushforward.service.telemetry.spans import DoorTracing
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Pushforward"].full_name
 LOOK_S = 1.0  # between two looks at whether the service is ready

@@ -16,7 +16,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
-from service.domain.errors import Kind, RemedyName, ServiceError
+from pushforward.service.domain.errors import Kind, RemedyName, ServiceError
 
 DOMAIN = "pushforward"
 

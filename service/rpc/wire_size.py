@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from google.protobuf.descriptor import Descriptor
 
-from service.domain.errors import Malformed
+from pushforward.service.domain.errors import Malformed
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5  # wire types
 FIXED_BYTES = {FIXED64: 8, FIXED32: 4}

@@ -13,14 +13,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol, TypeVar, final
 
-from models.storage.durable import sync
-from service.domain.ports import Runs
-from service.domain.records import Job, Sampling
-from service.runner.messages import Drawn, Finished, Order, SampleOrder, TrainOrder
-from service.runner.restoring import JOBS
-from service.settings import Settings
-from service.stores.disk_files import FILES, file_name
-from service.stores.disk_models import newest_number, publish
+from pushforward.models.storage.durable import sync
+from pushforward.service.domain.ports import Runs
+from pushforward.service.domain.records import Job, Sampling
+from pushforward.service.runner.messages import Drawn, Finished, Order, SampleOrder, TrainOrder
+from pushforward.service.runner.restoring import JOBS
+from pushforward.service.settings import Settings
+from pushforward.service.stores.disk_files import FILES, file_name
+from pushforward.service.stores.disk_models import newest_number, publish
 
 log = logging.getLogger(__name__)
 

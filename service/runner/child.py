@@ -1,4 +1,4 @@
-"""A job's child: `python -m service.runner.child ORDER`, a process of its own for each attempt at a job.
+"""A job's child: `python -m pushforward.service.runner.child ORDER`, a process of its own for each attempt at a job.
 
 It ends with its supervisor (end of file on standard input), and answers SIGTERM by keeping what it has done.
 """
@@ -16,14 +16,14 @@ from typing import final
 
 import torch
 
-from models.errors import Hindered, LaboratoryError, hindrance
-from models.training.memory import available_bytes, is_out_of_memory, limit_process, too_large
-from service.domain.records import Fault
-from service.engine.devices import present
-from service.processes.background import begin_thread
-from service.runner import sample as drawing
-from service.runner import train as training
-from service.runner.messages import (
+from pushforward.models.errors import Hindered, LaboratoryError, hindrance
+from pushforward.models.training.memory import available_bytes, is_out_of_memory, limit_process, too_large
+from pushforward.service.domain.records import Fault
+from pushforward.service.engine.devices import present
+from pushforward.service.processes.background import begin_thread
+from pushforward.service.runner import sample as drawing
+from pushforward.service.runner import train as training
+from pushforward.service.runner.messages import (
     FAULTY,
     HINDERED,
     INTERRUPTED,

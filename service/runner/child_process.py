@@ -11,18 +11,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self, cast, final
 
-from service.runner.messages import Line, parse
+from pushforward.service.runner.messages import Line, parse
 
 LAST_WORDS_BYTES = 8192
 
 
 @final
 class Child:
-    """`python -m service.runner.child ORDER`. Leaving the `with` block kills what still runs."""
+    """`python -m pushforward.service.runner.child ORDER`. Leaving the `with` block kills what still runs."""
 
     def __init__(self, order_file: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "service.runner.child", str(order_file)],
+            [sys.executable, "-m", "pushforward.service.runner.child", str(order_file)],
             stdin=subprocess.PIPE,  # never written to: its end tells the child that we are gone
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

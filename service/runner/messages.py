@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from models.config.json_float import JsonFloat
-from models.storage.card import Curve
-from service.domain.ports import Update
-from service.domain.records import Fault, Sampling
+from pushforward.models.config.json_float import JsonFloat
+from pushforward.models.storage.card import Curve
+from pushforward.service.domain.ports import Update
+from pushforward.service.domain.records import Fault, Sampling
 
 log = logging.getLogger(__name__)
 

@@ -19,9 +19,9 @@ from typing import TypeVar, final
 
 from pydantic import ValidationError
 
-from models.storage.durable import sync
-from service.domain.ports import Runs, Stale, Update
-from service.domain.records import Fault, Job, Kind, State
+from pushforward.models.storage.durable import sync
+from pushforward.service.domain.ports import Runs, Stale, Update
+from pushforward.service.domain.records import Fault, Job, Kind, State
 
 log = logging.getLogger(__name__)
 

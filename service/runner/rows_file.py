@@ -18,10 +18,10 @@ from typing import Self, final
 
 import numpy as np
 
-from models.spec.data_spec import Shape
-from models.spec.precision import Held
-from models.storage.durable import sync
-from service.formats import npy
+from pushforward.models.spec.data_spec import Shape
+from pushforward.models.spec.precision import Held
+from pushforward.models.storage.durable import sync
+from pushforward.service.formats import npy
 
 PIECE_BYTES = 2**20
 

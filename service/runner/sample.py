@@ -19,15 +19,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.errors import BadCheckpoint, Diverged, Hindered, TooLarge
-from models.family import Samples
-from models.noise import Noise
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import Sampler, states
-from models.storage.model import Model, load_model
-from service.domain.records import Fault, Told
-from service.engine.programs import unsound
-from service.runner.messages import (
+from pushforward.models.errors import BadCheckpoint, Diverged, Hindered, TooLarge
+from pushforward.models.family import Samples
+from pushforward.models.noise import Noise
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import Sampler, states
+from pushforward.models.storage.model import Model, load_model
+from pushforward.service.domain.records import Fault, Told
+from pushforward.service.engine.programs import unsound
+from pushforward.service.runner.messages import (
     DONE,
     FAULTY,
     INTERRUPTED,
@@ -39,7 +39,7 @@ from service.runner.messages import (
     Say,
     pace_s,
 )
-from service.runner.rows_file import RowsFile, whole_bytes
+from pushforward.service.runner.rows_file import RowsFile, whole_bytes
 
 log = logging.getLogger(__name__)
 

@@ -14,15 +14,15 @@ from pathlib import Path
 from time import monotonic, time
 from typing import final
 
-from service.domain.errors import Unavailable
-from service.domain.ports import Runs
-from service.domain.records import KINDS, Kind
-from service.processes.background import Thread, end_process
-from service.runner.restoring import JOBS, restore
-from service.runner.supervisor import Supervisor
-from service.settings import Settings
-from service.stores.disk_files import FILES
-from service.stores.disk_models import TRASH
+from pushforward.service.domain.errors import Unavailable
+from pushforward.service.domain.ports import Runs
+from pushforward.service.domain.records import KINDS, Kind
+from pushforward.service.processes.background import Thread, end_process
+from pushforward.service.runner.restoring import JOBS, restore
+from pushforward.service.runner.supervisor import Supervisor
+from pushforward.service.settings import Settings
+from pushforward.service.stores.disk_files import FILES
+from pushforward.service.stores.disk_models import TRASH
 
 log = logging.getLogger(__name__)
 

@@ -23,14 +23,14 @@ from math import inf
 from time import monotonic, sleep
 from typing import TypeVar, final
 
-from models.errors import in_words
-from service.domain.errors import Conflict, Unavailable
-from service.domain.ports import Runs, Stale, Update
-from service.domain.records import Fault, Job
-from service.runner.attempts import Work, work_of
-from service.runner.child_process import Child
-from service.runner.messages import DONE, INTERRUPTED, Advanced, Barred, Drawn, Finished, Noted, Refused
-from service.settings import Settings
+from pushforward.models.errors import in_words
+from pushforward.service.domain.errors import Conflict, Unavailable
+from pushforward.service.domain.ports import Runs, Stale, Update
+from pushforward.service.domain.records import Fault, Job
+from pushforward.service.runner.attempts import Work, work_of
+from pushforward.service.runner.child_process import Child
+from pushforward.service.runner.messages import DONE, INTERRUPTED, Advanced, Barred, Drawn, Finished, Noted, Refused
+from pushforward.service.settings import Settings
 
 log = logging.getLogger(__name__)
 

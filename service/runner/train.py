@@ -12,17 +12,17 @@ from time import monotonic
 
 import torch
 
-from models.evaluation.held_out import Evaluation
-from models.evaluation.judgement import Verdict, judge
-from models.run import Run
-from models.storage.card import Curve
-from models.training import memory
-from models.training.checkpoint import latest_state, save_model, save_state
-from models.training.data import TrainingData, load_data
-from models.training.loop import train
-from models.training.state import State, fresh
-from service.runner.messages import DONE, INTERRUPTED, Advanced, Finished, Say, TrainOrder, pace_s
-from service.runner.pace import Pace
+from pushforward.models.evaluation.held_out import Evaluation
+from pushforward.models.evaluation.judgement import Verdict, judge
+from pushforward.models.run import Run
+from pushforward.models.storage.card import Curve
+from pushforward.models.training import memory
+from pushforward.models.training.checkpoint import latest_state, save_model, save_state
+from pushforward.models.training.data import TrainingData, load_data
+from pushforward.models.training.loop import train
+from pushforward.models.training.state import State, fresh
+from pushforward.service.runner.messages import DONE, INTERRUPTED, Advanced, Finished, Say, TrainOrder, pace_s
+from pushforward.service.runner.pace import Pace
 
 STAGE_S = 2.0  # between two words of a scoring, at least
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import final
 
-from service.domain.errors import NotFound
-from service.domain.records import Job
+from pushforward.service.domain.errors import NotFound
+from pushforward.service.domain.records import Job
 
 FILES = ".files"  # folder of the store
 PIECE_BYTES = 2**20

@@ -19,11 +19,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import final
 
-from models.storage.card import ModelCard
-from models.storage.durable import sync
-from models.storage.sealed import seal, unseal
-from service.domain.errors import Conflict, NotFound
-from service.domain.records import NAME_PATTERN, Card
+from pushforward.models.storage.card import ModelCard
+from pushforward.models.storage.durable import sync
+from pushforward.models.storage.sealed import seal, unseal
+from pushforward.service.domain.errors import Conflict, NotFound
+from pushforward.service.domain.records import NAME_PATTERN, Card
 
 log = logging.getLogger(__name__)
 

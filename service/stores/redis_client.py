@@ -15,9 +15,9 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import redis
 import redis.asyncio
 
-from service.domain.errors import Unavailable
-from service.processes.outages import Outage
-from service.settings import Settings
+from pushforward.service.domain.errors import Unavailable
+from pushforward.service.processes.outages import Outage
+from pushforward.service.settings import Settings
 
 log = logging.getLogger(__name__)
 _OUTAGES = Outage(log, "Redis, for records,")  # one line for each, however many callers meet it

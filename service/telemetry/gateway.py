@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple, final
 
-from service.domain.records import Timing
-from service.telemetry.registry import Family, Metrics, Pairs, Series, observe
+from pushforward.service.domain.records import Timing
+from pushforward.service.telemetry.registry import Family, Metrics, Pairs, Series, observe
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0, 16384.0)

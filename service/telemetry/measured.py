@@ -8,10 +8,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import final
 
-from service.domain.errors import ServiceError
-from service.domain.ports import UNSENT, Asks
-from service.domain.records import Op, Preview, Question, Reply
-from service.telemetry.gateway import Telemetry
+from pushforward.service.domain.errors import ServiceError
+from pushforward.service.domain.ports import UNSENT, Asks
+from pushforward.service.domain.records import Op, Preview, Question, Reply
+from pushforward.service.telemetry.gateway import Telemetry
 
 
 @final

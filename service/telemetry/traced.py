@@ -10,10 +10,10 @@ from typing import final
 
 from opentelemetry.trace import Span, StatusCode
 
-from service.domain.errors import ServiceError
-from service.domain.ports import Asks
-from service.domain.records import Preview, Question, Reply, Timing
-from service.telemetry.spans import DoorTracing, traceparent
+from pushforward.service.domain.errors import ServiceError
+from pushforward.service.domain.ports import Asks
+from pushforward.service.domain.records import Preview, Question, Reply, Timing
+from pushforward.service.telemetry.spans import DoorTracing, traceparent
 
 
 @final

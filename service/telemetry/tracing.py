@@ -15,7 +15,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from service.telemetry.spans import DoorTracing, WorkerTracing
+    from pushforward.service.telemetry.spans import DoorTracing, WorkerTracing
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
@@ -30,7 +30,7 @@ def of_door() -> DoorTracing | None:
     if not _is_wanted():
         return None
     _check_packages()
-    from service.telemetry.spans import DoorTracing
+    from pushforward.service.telemetry.spans import DoorTracing
 
     return DoorTracing()
 
@@ -40,7 +40,7 @@ def of_worker() -> WorkerTracing | None:
     if not _is_wanted():
         return None
     _check_packages()
-    from service.telemetry.spans import WorkerTracing
+    from pushforward.service.telemetry.spans import WorkerTracing
 
     return WorkerTracing()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, NamedTuple, final, get_args
 
-from service.telemetry.gateway import PAIR, ROWS, SECONDS
-from service.telemetry.registry import Family, Metrics, Pairs, Series, observe
+from pushforward.service.telemetry.gateway import PAIR, ROWS, SECONDS
+from pushforward.service.telemetry.registry import Family, Metrics, Pairs, Series, observe
 
 Reason = Literal["full", "drained", "alone"]  # cap reached; nothing more waited; tried again after a failure
 Stage = Literal["queued", "computing"]

@@ -6,9 +6,9 @@ from typing import final
 
 from prometheus_client import start_http_server
 
-from service.processes.supervision import CannotStart
-from service.settings import Settings
-from service.telemetry.registry import Metrics, Sharing
+from pushforward.service.processes.supervision import CannotStart
+from pushforward.service.settings import Settings
+from pushforward.service.telemetry.registry import Metrics, Sharing
 
 
 @final

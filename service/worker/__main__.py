@@ -1,4 +1,4 @@
-"""`python -m service.worker`: the Celery worker of this machine's device."""
+"""`python -m pushforward.service.worker`: the Celery worker of this machine's device."""
 
 import logging
 import sys
@@ -9,11 +9,11 @@ from celery.bin.celery import celery
 from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging
 
-from service.domain.records import KINDS
-from service.processes.supervision import CannotStart
-from service.telemetry import logs
-from service.telemetry.tracing import CannotTrace
-from service.worker.celery_app import slots
+from pushforward.service.domain.records import KINDS
+from pushforward.service.processes.supervision import CannotStart
+from pushforward.service.telemetry import logs
+from pushforward.service.telemetry.tracing import CannotTrace
+from pushforward.service.worker.celery_app import slots
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
@@ -29,7 +29,7 @@ if __name__ == "__main__":
     try:
         code = celery.main(
             [
-                *("--app", "service.worker.celery_app", "--quiet"),
+                *("--app", "pushforward.service.worker.celery_app", "--quiet"),
                 "worker",
                 *("--pool", "threads", "--concurrency", str(slots.total), "--queues", ",".join(KINDS)),
                 *("--loglevel", "INFO", "--without-gossip", "--without-mingle"),

@@ -1,9 +1,9 @@
 """The Celery application of a worker: the task that runs a job, and what starts and stops with the worker.
 
-    python -m celery -A service.worker.celery_app worker -P threads -c 2 -Q train,sample --without-gossip
+    python -m celery -A pushforward.service.worker.celery_app worker -P threads -c 2 -Q train,sample --without-gossip
 
-which is what `python -m service.worker` runs, with as many threads as there are slots of both kinds. Threads, because
-only they let one process train, answer and own a device; a training is a child process of its own.
+is what `python -m pushforward.service.worker` runs, with as many threads as there are slots of both kinds. Threads,
+because only they let one process train, answer and own a device; a training is a child process of its own.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Any, final
 
 from celery import bootsteps
 
-from service.jobs.celery_wakeups import TASK, celery_app, publish
-from service.jobs.redis_record import RedisRuns
-from service.processes.spawn import settle
-from service.runner.restoring import LastingRuns
-from service.runner.slots import Reconciler, Trainings
-from service.settings import Settings
-from service.telemetry.worker_port import Exposed
-from service.worker.inference import Inference
-from service.worker.slots import Slots
+from pushforward.service.jobs.celery_wakeups import TASK, celery_app, publish
+from pushforward.service.jobs.redis_record import RedisRuns
+from pushforward.service.processes.spawn import settle
+from pushforward.service.runner.restoring import LastingRuns
+from pushforward.service.runner.slots import Reconciler, Trainings
+from pushforward.service.settings import Settings
+from pushforward.service.telemetry.worker_port import Exposed
+from pushforward.service.worker.inference import Inference
+from pushforward.service.worker.slots import Slots
 
 settings = Settings()
 app = celery_app(settings)

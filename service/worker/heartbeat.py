@@ -11,11 +11,11 @@ from typing import final
 
 import redis
 
-from service.dispatch.workers import Beats
-from service.domain.records import Worker
-from service.processes.background import Thread
-from service.processes.outages import Outage
-from service.settings import Settings
+from pushforward.service.dispatch.workers import Beats
+from pushforward.service.domain.records import Worker
+from pushforward.service.processes.background import Thread
+from pushforward.service.processes.outages import Outage
+from pushforward.service.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from typing import final
 import redis
 import torch
 
-from service.dispatch.consumer import Entry, Mail, Sending
-from service.dispatch.frames import (
+from pushforward.service.dispatch.consumer import Entry, Mail, Sending
+from pushforward.service.dispatch.frames import (
     Answered,
     AnyReply,
     Frame,
@@ -28,25 +28,25 @@ from service.dispatch.frames import (
     Replies,
     decode_frame,
 )
-from service.dispatch.keys import is_reply_list
-from service.dispatch.reply_sender import Postman
-from service.dispatch.workers import new_worker_id
-from service.domain.errors import Failed, ServiceError
-from service.domain.records import Worker
-from service.engine.compile.compiler import Compiler
-from service.engine.devices import device as choose_device
-from service.engine.engine import Engine
-from service.engine.model_cache import Residency
-from service.engine.tickets import Key, Ticket, Turn
-from service.jobs.celery_transport import dropped_wakeups
-from service.processes.background import Thread
-from service.processes.outages import Outage
-from service.processes.watchdog import Watchdog
-from service.settings import Settings
-from service.telemetry import tracing
-from service.telemetry.worker import WorkerTelemetry
-from service.worker.heartbeat import Heart
-from service.worker.recorder import Recorder
+from pushforward.service.dispatch.keys import is_reply_list
+from pushforward.service.dispatch.reply_sender import Postman
+from pushforward.service.dispatch.workers import new_worker_id
+from pushforward.service.domain.errors import Failed, ServiceError
+from pushforward.service.domain.records import Worker
+from pushforward.service.engine.compile.compiler import Compiler
+from pushforward.service.engine.devices import device as choose_device
+from pushforward.service.engine.engine import Engine
+from pushforward.service.engine.model_cache import Residency
+from pushforward.service.engine.tickets import Key, Ticket, Turn
+from pushforward.service.jobs.celery_transport import dropped_wakeups
+from pushforward.service.processes.background import Thread
+from pushforward.service.processes.outages import Outage
+from pushforward.service.processes.watchdog import Watchdog
+from pushforward.service.settings import Settings
+from pushforward.service.telemetry import tracing
+from pushforward.service.telemetry.worker import WorkerTelemetry
+from pushforward.service.worker.heartbeat import Heart
+from pushforward.service.worker.recorder import Recorder
 
 log = logging.getLogger(__name__)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from service.domain.errors import ServiceError
-from service.engine.tickets import Call, Ticket
-from service.telemetry.worker import Stage, WorkerTelemetry
+from pushforward.service.domain.errors import ServiceError
+from pushforward.service.engine.tickets import Call, Ticket
+from pushforward.service.telemetry.worker import Stage, WorkerTelemetry
 
 if TYPE_CHECKING:
-    from service.telemetry.spans import Attributes, WorkerTracing
+    from pushforward.service.telemetry.spans import Attributes, WorkerTracing
 
 
 @final

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import final
 
-from service.jobs.celery_transport import Order
+from pushforward.service.jobs.celery_transport import Order
 
 STARTED_S = 5.0  # a message read so long ago without starting a job was none of ours
 

@@ -12,18 +12,18 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import sys
 from pathlib import Path
-from models.families import FAMILIES
-from models.family import capabilities
-from models.run import Run
+from pushforward.models.families import FAMILIES
+from pushforward.models.family import capabilities
+from pushforward.models.run import Run
 assert "torch" not in sys.modules
 assert capabilities(FAMILIES["gaussian"]) == ("sample", "likelihood")
 
 import torch
-from models.noise import Noise
-from models.stepwise.sampling import sample, untold
-from models.training.data import load_data
-from models.training.loop import train
-from models.training.state import fresh
+from pushforward.models.noise import Noise
+from pushforward.models.stepwise.sampling import sample, untold
+from pushforward.models.training.data import load_data
+from pushforward.models.training.loop import train
+from pushforward.models.training.state import fresh
 for source, kind in (("two_moons", "exact"), ("digits", "lower_bound")):
     run = Run.model_validate({"family": {"family": "gaussian"}, "data": {"source": source}, "budget": {"steps": 30}})
     data = load_data(run, Path())
@@ -43,8 +43,10 @@ def test_the_family_of_the_page_needs_no_other_file(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "adding-a-family.md").read_text()
     code = re.search(r"```python\n(.*?)```", page, re.DOTALL)
     assert code is not None
-    shutil.copytree(ROOT / "models", tmp_path / "models", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "models" / "families" / "gaussian.py").write_text(code[1])
+    package = tmp_path / "pushforward"
+    shutil.copytree(ROOT / "models", package / "models", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pushforward" / "__init__.py", package)
+    (package / "models" / "families" / "gaussian.py").write_text(code[1])
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", PROGRAM]
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)

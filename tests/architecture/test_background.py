@@ -17,7 +17,7 @@ def begun(tree: ast.AST) -> Iterator[tuple[int, str]]:
     ours = {
         name.asname or name.name
         for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module == "service.processes.background"
+        if isinstance(node, ast.ImportFrom) and node.module == "pushforward.service.processes.background"
         for name in node.names
     }
     for node in ast.walk(tree):

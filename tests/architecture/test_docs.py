@@ -8,19 +8,19 @@ from typing import get_args
 
 import pytest
 
-from models.data import AnyData, Source
-from models.families import FAMILIES
-from models.families.diffusion import Diffusion
-from models.family import capabilities
-from models.presets import PRESETS
-from models.training.data import load_data
-from service.domain import errors
-from service.domain.records import Card, Job, Record, Worker
-from service.rpc.pb import pushforward_pb2 as pb
-from service.settings import Settings
-from service.telemetry.gateway import Telemetry
-from service.telemetry.registry import Family
-from service.telemetry.worker import WorkerTelemetry
+from pushforward.models.data import AnyData, Source
+from pushforward.models.families import FAMILIES
+from pushforward.models.families.diffusion import Diffusion
+from pushforward.models.family import capabilities
+from pushforward.models.presets import PRESETS
+from pushforward.models.training.data import load_data
+from pushforward.service.domain import errors
+from pushforward.service.domain.records import Card, Job, Record, Worker
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
+from pushforward.service.settings import Settings
+from pushforward.service.telemetry.gateway import Telemetry
+from pushforward.service.telemetry.registry import Family
+from pushforward.service.telemetry.worker import WorkerTelemetry
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

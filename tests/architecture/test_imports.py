@@ -25,13 +25,13 @@ print(json.dumps({"modules": sorted(sys.modules), "seconds": time.perf_counter()
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("service.gateway.process", HEAVY + LATER),
-        ("service.gateway.cluster", (*HEAVY, *LATER, "fastapi", "grpc", "redis")),
-        ("service.rpc.server", HEAVY + LATER),
-        ("service.cli.app", HEAVY),
-        ("service.application.application", HEAVY + LATER),
-        ("models.presets", HEAVY),
-        ("service.runner.child", ("sklearn", "scipy", "pandas")),
+        ("pushforward.service.gateway.process", HEAVY + LATER),
+        ("pushforward.service.gateway.cluster", (*HEAVY, *LATER, "fastapi", "grpc", "redis")),
+        ("pushforward.service.rpc.server", HEAVY + LATER),
+        ("pushforward.service.cli.app", HEAVY),
+        ("pushforward.service.application.application", HEAVY + LATER),
+        ("pushforward.models.presets", HEAVY),
+        ("pushforward.service.runner.child", ("sklearn", "scipy", "pandas")),
     ],
 )
 def test_a_process_starts_without_what_it_does_not_need(module: str, absent: tuple[str, ...]) -> None:
@@ -50,10 +50,10 @@ def test_a_process_starts_without_what_it_does_not_need(module: str, absent: tup
 CHECKS = """
 import sys
 from pathlib import Path
-from models.data import Digits, Toy, TwoMoons
-from models.errors import InvalidData
-from models.families import FAMILIES
-from models.presets import PRESETS
+from pushforward.models.data import Digits, Toy, TwoMoons
+from pushforward.models.errors import InvalidData
+from pushforward.models.families import FAMILIES
+from pushforward.models.presets import PRESETS
 for source in (TwoMoons(), TwoMoons(condition="label"), Digits(), Digits(condition="label")):
     for family in FAMILIES.values():
         try:

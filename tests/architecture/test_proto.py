@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
 
-from models.config.described import descriptions
+from pushforward.models.config.described import descriptions
 from tools.proto_comments import MIRRORS, sentence
 
 PROTO = Path(__file__).parents[2] / "proto"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.cli.terminal import IN_OUR_WORDS, in_our_words
+from pushforward.service.cli.terminal import IN_OUR_WORDS, in_our_words
 
 SERVICE = Path(__file__).parents[2] / "service"
 OF_AN_API = re.compile(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks.floors import log_density, parts_log_density, wanted_nats
-from models.data import Checkerboard, Digits, EightGaussians, GridGaussians, Toy, TwoMoons
-from models.presets import PRESETS
+from pushforward.models.data import Checkerboard, Digits, EightGaussians, GridGaussians, Toy, TwoMoons
+from pushforward.models.presets import PRESETS
 
 TOYS = [TwoMoons(), TwoMoons(noise=0.05), EightGaussians(), GridGaussians(), Checkerboard()]
 

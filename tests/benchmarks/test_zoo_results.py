@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmarks.zoo_results import Entry, has, keep, read, recipe
-from models.presets.preset import Preset, preset
+from pushforward.models.presets.preset import Preset, preset
 
 ENTRY: Entry = {"when": "2026-11-21", "where": "here", "measures": {"train_s": 1.0}}
 

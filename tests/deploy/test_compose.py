@@ -16,9 +16,9 @@ import httpx
 import pytest
 import yaml
 
-from service.local import redis_server
-from service.local.up import free_port, free_ports
-from service.settings import Settings
+from pushforward.service.local import redis_server
+from pushforward.service.local.up import free_port, free_ports
+from pushforward.service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "a-secret-of-this-test"
@@ -272,7 +272,7 @@ def test_redis_does_not_start_without_its_password(compose: dict[str, Any], tmp_
 
 def test_a_password_that_cannot_be_read_is_told_with_the_remedy(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PUSHFORWARD_REDIS_PASSWORD_FILE": str(tmp_path / "absent")}
-    for module in ("service.gateway", "service.worker"):
+    for module in ("pushforward.service.gateway", "pushforward.service.worker"):
         command = [sys.executable, "-m", module]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode != 0

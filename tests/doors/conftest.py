@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 import torch
 
-from models.families import FAMILIES
-from service.application.application import Application
-from service.rest.app import create
-from service.rpc.pb import pushforward_pb2_grpc as pb_grpc
-from service.rpc.server import Door
-from service.settings import Settings
-from service.telemetry.gateway import Telemetry
-from service.telemetry.measured import MeasuredAsks
+from pushforward.models.families import FAMILIES
+from pushforward.service.application.application import Application
+from pushforward.service.rest.app import create
+from pushforward.service.rpc.pb import pushforward_pb2_grpc as pb_grpc
+from pushforward.service.rpc.server import Door
+from pushforward.service.settings import Settings
+from pushforward.service.telemetry.gateway import Telemetry
+from pushforward.service.telemetry.measured import MeasuredAsks
 from tests.doors.fakes import Workers, application
 from tests.doors.in_process import InProcessAsks, models
 from tests.doors.shifted import Shifted

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from models.families.vae import VAE
-from models.family import Decodes, Family, capabilities
-from models.spec.data_spec import DataSpec
-from service.application.application import Application
-from service.domain.errors import NotFound, Unavailable
-from service.domain.ports import Asks
-from service.domain.records import Card, Kind, Op, Worker
-from service.jobs.memory_record import MemoryJobs
-from service.settings import Settings
-from service.stores.disk_files import DiskFiles
+from pushforward.models.families.vae import VAE
+from pushforward.models.family import Decodes, Family, capabilities
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.service.application.application import Application
+from pushforward.service.domain.errors import NotFound, Unavailable
+from pushforward.service.domain.ports import Asks
+from pushforward.service.domain.records import Card, Kind, Op, Worker
+from pushforward.service.jobs.memory_record import MemoryJobs
+from pushforward.service.settings import Settings
+from pushforward.service.stores.disk_files import DiskFiles
 
 MOONS = VAE.model_validate({"latent": 2, "width": 8, "depth": 1, "likelihood": {"likelihood": "gaussian"}})
 

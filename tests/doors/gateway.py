@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.data import TwoMoons
-from service.domain.errors import Failed
-from service.domain.records import Preview, Question, Reply, Timing
-from service.gateway.serve import loop, serve
-from service.settings import Settings
-from service.telemetry.gateway import Telemetry
+from pushforward.models.data import TwoMoons
+from pushforward.service.domain.errors import Failed
+from pushforward.service.domain.records import Preview, Question, Reply, Timing
+from pushforward.service.gateway.serve import loop, serve
+from pushforward.service.settings import Settings
+from pushforward.service.telemetry.gateway import Telemetry
 from tests.doors.fakes import MOONS, application, card
 
 

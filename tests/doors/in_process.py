@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.data import Digits, TwoMoons
-from models.families.diffusion import Diffusion
-from models.families.vae import VAE
-from models.family import Family
-from models.networks import Nets
-from models.noise import Noise
-from models.spec.conditions import Labels, Vector
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import State
-from service.domain.errors import TimedOut
-from service.domain.records import Card, Op, Preview, Question, Reply, Timing
-from service.engine.programs import Way, way
+from pushforward.models.data import Digits, TwoMoons
+from pushforward.models.families.diffusion import Diffusion
+from pushforward.models.families.vae import VAE
+from pushforward.models.family import Family
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.spec.conditions import Labels, Vector
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import State
+from pushforward.service.domain.errors import TimedOut
+from pushforward.service.domain.records import Card, Op, Preview, Question, Reply, Timing
+from pushforward.service.engine.programs import Way, way
 from tests.doors.fakes import MOONS, card
 from tests.doors.shifted import Shifted
 

@@ -12,15 +12,15 @@ from typing import ClassVar, Literal, final
 import torch
 from torch import Tensor
 
-from models.config.config import Options
-from models.family import Conditions, Decodes, Encodes, Family, Samples, Scores
-from models.losses import Batch, Loss
-from models.networks import Nets
-from models.noise import Noise
-from models.spec.data_spec import DataSpec, Shape
-from models.stepwise.mapping import OneCall, Walk
-from models.stepwise.sampling import OneStep, Sampler
-from models.stepwise.scoring import LogProb
+from pushforward.models.config.config import Options
+from pushforward.models.family import Conditions, Decodes, Encodes, Family, Samples, Scores
+from pushforward.models.losses import Batch, Loss
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.spec.data_spec import DataSpec, Shape
+from pushforward.models.stepwise.mapping import OneCall, Walk
+from pushforward.models.stepwise.sampling import OneStep, Sampler
+from pushforward.models.stepwise.scoring import LogProb
 
 NOTE = "Nothing of it is trained."
 

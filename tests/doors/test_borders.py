@@ -8,9 +8,9 @@ import grpc
 import numpy as np
 import pytest
 
-from service.rpc.pb import pushforward_pb2 as pb
-from service.rpc.server import SERVICE
-from service.settings import Settings
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
+from pushforward.service.rpc.server import SERVICE
+from pushforward.service.settings import Settings
 from tests.doors.conftest import Doors
 from tests.doors.test_both_doors import tensor
 from tests.doors.test_rest import NPY, npy_bytes

@@ -14,10 +14,10 @@ import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from grpc_status import rpc_status
 
-from service.domain.errors import RemedyName
-from service.http.problems import REMEDIES as REST_WORDS
-from service.rpc.pb import pushforward_pb2 as pb
-from service.rpc.status import REMEDIES as GRPC_WORDS
+from pushforward.service.domain.errors import RemedyName
+from pushforward.service.http.problems import REMEDIES as REST_WORDS
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
+from pushforward.service.rpc.status import REMEDIES as GRPC_WORDS
 from tests.doors.conftest import Doors
 from tests.doors.shifted import NOTE
 

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from PIL import Image
 
-from service.rpc.pb import pushforward_pb2 as pb
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from tests.doors.conftest import Doors
 from tests.doors.test_both_doors import array, tensor
 from tests.doors.test_streams import events_of, rows_of

@@ -11,10 +11,10 @@ import httpx
 import numpy as np
 import pytest
 
-from service.domain.records import Fault
-from service.jobs.memory_record import MemoryJobs
-from service.rpc.pb import pushforward_pb2 as pb
-from service.stores.disk_files import PIECE_BYTES, file_name
+from pushforward.service.domain.records import Fault
+from pushforward.service.jobs.memory_record import MemoryJobs
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
+from pushforward.service.stores.disk_files import PIECE_BYTES, file_name
 from tests.doors.conftest import Doors
 from tests.doors.fakes import Wakeups
 from tests.doors.test_both_doors import array, tensor

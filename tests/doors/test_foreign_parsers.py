@@ -10,10 +10,10 @@ import grpc
 import numpy as np
 import pytest
 
-from service.domain.errors import Malformed
-from service.formats import npy
-from service.rpc.pb import pushforward_pb2 as pb
-from service.rpc.server import SERVICE
+from pushforward.service.domain.errors import Malformed
+from pushforward.service.formats import npy
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
+from pushforward.service.rpc.server import SERVICE
 from tests.doors.conftest import Doors
 from tests.doors.test_rest import NPY, X, npy_bytes
 

@@ -20,10 +20,10 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from service.client import Client, Unreachable
-from service.rpc.pb import pushforward_pb2 as pb
-from service.rpc.pb import pushforward_pb2_grpc as pb_grpc
-from service.rpc.server import SERVICE
+from pushforward.service.client import Client, Unreachable
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
+from pushforward.service.rpc.pb import pushforward_pb2_grpc as pb_grpc
+from pushforward.service.rpc.server import SERVICE
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,4 +1,4 @@
-"""Several gateways on the same ports: `PUSHFORWARD_GATEWAYS=2 python -m service.gateway`."""
+"""Several gateways on the same ports: `PUSHFORWARD_GATEWAYS=2 python -m pushforward.service.gateway`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from service.rpc.server import SERVICE
+from pushforward.service.rpc.server import SERVICE
 
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-m", "service.gateway"]
+COMMAND = [sys.executable, "-m", "pushforward.service.gateway"]
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from service.http.hosts import Hosts, is_local
-from service.settings import Settings
+from pushforward.service.http.hosts import Hosts, is_local
+from pushforward.service.settings import Settings
 from tests.doors.conftest import Doors
 
 MINE = "https://mine.example"

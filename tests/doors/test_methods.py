@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fastapi.routing import APIRoute
 
-from service.rest.routes import router
+from pushforward.service.rest.routes import router
 from tests.doors.conftest import Doors
 
 ROUTES = [route for route in router.routes if isinstance(route, APIRoute)]

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from service.application.commands import Train
-from service.application.validation import parse
-from service.rest.contract.examples import EXAMPLES
-from service.rest.contract.portable import portable
+from pushforward.service.application.commands import Train
+from pushforward.service.application.validation import parse
+from pushforward.service.rest.contract.examples import EXAMPLES
+from pushforward.service.rest.contract.portable import portable
 from tests.doors.conftest import Doors
 
 DOCUMENT: dict[str, Any] = json.loads((Path(__file__).parents[2] / "docs/openapi.json").read_text())

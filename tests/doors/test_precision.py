@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import torch
 
-from models.families.flow import Flow
-from models.families.vae import VAE
-from models.spec.conditions import Vector
-from models.spec.data_spec import DataSpec
-from service.rpc.pb import pushforward_pb2 as pb
+from pushforward.models.families.flow import Flow
+from pushforward.models.families.vae import VAE
+from pushforward.models.spec.conditions import Vector
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from tests.doors.conftest import Doors
 from tests.doors.fakes import MemoryModels
 from tests.doors.in_process import kept

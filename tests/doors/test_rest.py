@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.spec.data_spec import DataSpec
-from service.domain.errors import NotAcceptable
-from service.formats import npy
-from service.formats import png as pictures
-from service.rest import media
-from service.rpc.pb import pushforward_pb2 as pb
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.service.domain.errors import NotAcceptable
+from pushforward.service.formats import npy
+from pushforward.service.formats import png as pictures
+from pushforward.service.rest import media
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from tests.doors.conftest import Doors
 from tests.doors.in_process import InProcessAsks
 

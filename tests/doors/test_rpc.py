@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from grpc_reflection.v1alpha import reflection_pb2
 
-from service.domain.errors import Invalid
-from service.domain.records import Event, Job, Record
-from service.rpc import convert
-from service.rpc.pb import pushforward_pb2 as pb
+from pushforward.service.domain.errors import Invalid
+from pushforward.service.domain.records import Event, Job, Record
+from pushforward.service.rpc import convert
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from tests.doors.conftest import Doors
 from tests.doors.test_both_doors import tensor
 

@@ -12,10 +12,10 @@ import numpy as np
 import orjson
 import pytest
 
-from service.application import streaming
-from service.domain.errors import Failed
-from service.domain.records import Question, Reply
-from service.rpc.pb import pushforward_pb2 as pb
+from pushforward.service.application import streaming
+from pushforward.service.domain.errors import Failed
+from pushforward.service.domain.records import Question, Reply
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from tests.doors.conftest import Doors
 from tests.doors.in_process import InProcessAsks
 from tests.doors.test_both_doors import array

@@ -13,17 +13,17 @@ import httpx
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from service.domain.errors import Overloaded
-from service.domain.records import Preview, Question, Reply
-from service.rest.app import create
-from service.rpc.pb import pushforward_pb2 as pb
-from service.rpc.pb import pushforward_pb2_grpc as pb_grpc
-from service.rpc.server import Door
-from service.settings import Settings
-from service.telemetry import tracing
-from service.telemetry.gateway import Telemetry
-from service.telemetry.spans import DoorTracing, WorkerTracing
-from service.telemetry.traced import TracedAsks
+from pushforward.service.domain.errors import Overloaded
+from pushforward.service.domain.records import Preview, Question, Reply
+from pushforward.service.rest.app import create
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
+from pushforward.service.rpc.pb import pushforward_pb2_grpc as pb_grpc
+from pushforward.service.rpc.server import Door
+from pushforward.service.settings import Settings
+from pushforward.service.telemetry import tracing
+from pushforward.service.telemetry.gateway import Telemetry
+from pushforward.service.telemetry.spans import DoorTracing, WorkerTracing
+from pushforward.service.telemetry.traced import TracedAsks
 from tests.collector import Collector, collecting
 from tests.doors.fakes import application
 from tests.doors.in_process import InProcessAsks, models

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from service.domain.errors import Invalid, Remedy, RemedyName, names, naming
-from service.http import problems
-from service.rpc import status
-from service.rpc.pb import pushforward_pb2 as pb
+from pushforward.service.domain.errors import Invalid, Remedy, RemedyName, names, naming
+from pushforward.service.http import problems
+from pushforward.service.rpc import status
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from tests.doors.conftest import Doors
 from tests.doors.test_both_doors import REFUSED, call, details, tensor
 from tests.doors.test_rest import NPY, npy_bytes

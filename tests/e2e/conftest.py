@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.client import Client
+from pushforward.service.client import Client
 from tests.e2e.running import Up, start_up, stop_up
 
 

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.local.up import Place, free_ports, is_ready
+from pushforward.service.local.up import Place, free_ports, is_ready
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +31,7 @@ def start_up(folder: Path, **environment: str) -> Up:
     with log.open("ab") as stream:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "service", "up"),
+                *(sys.executable, "-m", "pushforward", "up"),
                 *("--store", str(place.store), "--data-root", str(place.data_root)),
                 *("--http-port", str(place.http_port), "--grpc-port", str(place.grpc_port)),
             ],

@@ -22,9 +22,9 @@ from click.testing import Result
 from PIL import Image
 from typer.testing import CliRunner
 
-from service.cli.app import app
-from service.client import Client
-from service.local.up import free_port
+from pushforward.service.cli.app import app
+from pushforward.service.client import Client
+from pushforward.service.local.up import free_port
 from tests.e2e.running import ROOT, Up
 
 MOONS = [
@@ -69,7 +69,7 @@ class Shell:
     def process(self, *words: str, **options: Any) -> subprocess.Popen[bytes]:
         environment = {**os.environ, **self.environment, "PYTHONPATH": str(ROOT)}
         environment.pop("COLUMNS", None)  # the terminal's own width
-        return subprocess.Popen([sys.executable, "-m", "service", *words], env=environment, **options)
+        return subprocess.Popen([sys.executable, "-m", "pushforward", *words], env=environment, **options)
 
 
 @pytest.fixture(scope="module")

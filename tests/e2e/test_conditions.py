@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from models.data import Digits
-from models.families import FAMILIES
-from models.family import Conditions
-from service.cli.app import app
-from service.client import Client, Refused
-from service.domain.records import Op
-from service.rpc.pb import pushforward_pb2_grpc as pb_grpc
+from pushforward.models.data import Digits
+from pushforward.models.families import FAMILIES
+from pushforward.models.family import Conditions
+from pushforward.service.cli.app import app
+from pushforward.service.client import Client, Refused
+from pushforward.service.domain.records import Op
+from pushforward.service.rpc.pb import pushforward_pb2_grpc as pb_grpc
 from tests.e2e.running import ROOT, Up
 from tests.e2e.test_every_family import OPS, field_of, over_grpc, small, stub
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.data import Digits, Toy, TwoMoons, UnitCube
-from models.families import FAMILIES
-from service.client import Client, Refused
-from service.domain.records import Op
-from service.rpc.pb import pushforward_pb2 as pb
-from service.rpc.pb import pushforward_pb2_grpc as pb_grpc
+from pushforward.models.data import Digits, Toy, TwoMoons, UnitCube
+from pushforward.models.families import FAMILIES
+from pushforward.service.client import Client, Refused
+from pushforward.service.domain.records import Op
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
+from pushforward.service.rpc.pb import pushforward_pb2_grpc as pb_grpc
 from tests.e2e.running import ROOT, Up
 
 SMALL: dict[str, Any] = {

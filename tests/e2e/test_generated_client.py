@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from service.client import Client
+from pushforward.service.client import Client
 from tests.e2e.running import ROOT, Up
 
 NAME = "pushforward_generated_client"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from service.client import Client
+from pushforward.service.client import Client
 from tests.collector import collecting
 from tests.e2e.running import start_up, stop_up
 

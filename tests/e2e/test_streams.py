@@ -10,9 +10,9 @@ import grpc
 import numpy as np
 import pytest
 
-from service.client import Client
-from service.rpc.pb import pushforward_pb2 as pb
-from service.rpc.pb import pushforward_pb2_grpc as pb_grpc
+from pushforward.service.client import Client
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
+from pushforward.service.rpc.pb import pushforward_pb2_grpc as pb_grpc
 from tests.e2e.running import Up
 
 RUN = {

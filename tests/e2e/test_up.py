@@ -13,8 +13,8 @@ import httpx
 import psutil
 import pytest
 
-from service.client import Client
-from service.local.up import is_ready
+from pushforward.service.client import Client
+from pushforward.service.local.up import is_ready
 from tests.e2e.running import ROOT, Up, start_up, stop_up
 
 PAUSE_S = 5.0  # of Redis
@@ -59,7 +59,7 @@ def test_a_second_service_on_the_same_store_is_refused(up: Up, by: str) -> None:
     store = {"option": ["--store", str(up.place.store)], "variable": []}
     variables = {"option": {}, "variable": {"PUSHFORWARD_STORE": str(up.place.store)}}
     second = subprocess.run(
-        [sys.executable, "-m", "service", "up", *store[by], "--http-port", "0", "--grpc-port", "0"],
+        [sys.executable, "-m", "pushforward", "up", *store[by], "--http-port", "0", "--grpc-port", "0"],
         env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **variables[by]},
         cwd=up.place.store.parent,
         capture_output=True,

@@ -13,13 +13,13 @@ from typing import Any
 import psutil
 import redis
 
-from service.domain.errors import Unavailable
-from service.domain.ports import NewJob
-from service.domain.records import Job, State
-from service.jobs.redis_record import RedisJobs
-from service.local import redis_server
-from service.settings import Settings
-from service.stores.disk_models import read_versions
+from pushforward.service.domain.errors import Unavailable
+from pushforward.service.domain.ports import NewJob
+from pushforward.service.domain.records import Job, State
+from pushforward.service.jobs.redis_record import RedisJobs
+from pushforward.service.local import redis_server
+from pushforward.service.settings import Settings
+from pushforward.service.stores.disk_models import read_versions
 
 FINAL_S = 90.0
 
@@ -62,7 +62,9 @@ class Place:
             "PUSHFORWARD_CHECKPOINT_S": "0.2",
         }
         with (self.folder / "worker.log").open("ab") as log:
-            worker = subprocess.Popen([sys.executable, "-m", "service.worker"], env=environment, stdout=log, stderr=log)
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "pushforward.service.worker"], env=environment, stdout=log, stderr=log
+            )
         try:
             yield worker
         finally:

@@ -9,9 +9,9 @@ from pathlib import Path
 import grpc
 import pytest
 
-from service.rpc.pb import pushforward_pb2 as pb
-from service.rpc.pb import pushforward_pb2_grpc as pb_grpc
-from service.rpc.server import SERVICE
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
+from pushforward.service.rpc.pb import pushforward_pb2_grpc as pb_grpc
+from pushforward.service.rpc.server import SERVICE
 from tests.faults.gateways import Gateway, running
 
 Waiting = threading.Event()  # never set

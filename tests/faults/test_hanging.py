@@ -8,13 +8,13 @@ import threading
 
 import pytest
 
-from service import healthcheck
-from service.dispatch.dispatcher import RedisAsks
-from service.dispatch.frames import Frame, decode_frame
-from service.domain.errors import Unavailable
-from service.domain.records import Question
-from service.processes.background import EX_SOFTWARE
-from service.worker import inference as inference_module
+from pushforward.service import healthcheck
+from pushforward.service.dispatch.dispatcher import RedisAsks
+from pushforward.service.dispatch.frames import Frame, decode_frame
+from pushforward.service.domain.errors import Unavailable
+from pushforward.service.domain.records import Question
+from pushforward.service.processes.background import EX_SOFTWARE
+from pushforward.service.worker import inference as inference_module
 from tests.faults.place import Place
 from tests.faults.test_links import ONE, until_alive, until_reached, worker
 from tests.service.models_on_disk import MOONS, put_model
@@ -76,9 +76,9 @@ async def test_a_worker_that_hangs_ends_with_a_line_and_an_exit_code(place: Plac
     put_model(place.settings.store)
     program = """
 import sys, threading
-from service.settings import Settings
-from service.worker import inference
-from service.telemetry import logs
+from pushforward.service.settings import Settings
+from pushforward.service.worker import inference
+from pushforward.service.telemetry import logs
 logs.setup("worker", 20)
 def hangs(data): threading.Event().wait(3600)
 inference.decode_frame = hangs

@@ -9,12 +9,12 @@ from time import monotonic
 
 import pytest
 
-from service.dispatch.dispatcher import RedisAsks
-from service.dispatch.workers import RedisWorkers
-from service.domain.errors import TimedOut, Unavailable
-from service.domain.records import Question
-from service.settings import Settings
-from service.worker.inference import Inference
+from pushforward.service.dispatch.dispatcher import RedisAsks
+from pushforward.service.dispatch.workers import RedisWorkers
+from pushforward.service.domain.errors import TimedOut, Unavailable
+from pushforward.service.domain.records import Question
+from pushforward.service.settings import Settings
+from pushforward.service.worker.inference import Inference
 from tests.faults.place import Place
 from tests.faults.proxy import Connection, Proxy, proxied
 from tests.service.models_on_disk import MOONS, put_model
@@ -131,7 +131,7 @@ async def test_after_a_pause_of_redis_questions_are_answered(
     """The last is longer than every time limit: of a connection, of a beat, of questions that wait."""
     for module in ("dispatch.link", "dispatch.connection", "stores.redis_client"):
         monkeypatch.setattr(f"service.{module}.COMMAND_S", 0.5)
-    monkeypatch.setattr("service.dispatch.dispatcher.OUTAGE_S", 1.0)
+    monkeypatch.setattr("pushforward.service.dispatch.dispatcher.OUTAGE_S", 1.0)
     put_model(place.settings.store)
     settings = place.settings.model_copy(update={"beat_s": 0.2, "device": "cpu"})
     asks = RedisAsks(settings)

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import redis
 
-from service.dispatch.workers import RedisWorkers
-from service.domain.errors import Unavailable
-from service.domain.ports import NewJob
-from service.domain.records import Event, State
-from service.jobs import celery_wakeups
-from service.jobs.celery_wakeups import CeleryWakeups
-from service.jobs.redis_record import RedisJobs, RedisRuns
+from pushforward.service.dispatch.workers import RedisWorkers
+from pushforward.service.domain.errors import Unavailable
+from pushforward.service.domain.ports import NewJob
+from pushforward.service.domain.records import Event, State
+from pushforward.service.jobs import celery_wakeups
+from pushforward.service.jobs.celery_wakeups import CeleryWakeups
+from pushforward.service.jobs.redis_record import RedisJobs, RedisRuns
 from tests.faults.place import Place
 from tests.faults.proxy import Connection, Proxy, proxied
 from tests.faults.test_links import FAULTS
@@ -35,8 +35,8 @@ class Doors:
 
 @pytest.fixture
 async def doors(place: Place, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Doors]:
-    monkeypatch.setattr("service.stores.redis_client.COMMAND_S", 0.5)
-    monkeypatch.setattr("service.jobs.redis_record.BLOCK_S", 0.5)
+    monkeypatch.setattr("pushforward.service.stores.redis_client.COMMAND_S", 0.5)
+    monkeypatch.setattr("pushforward.service.jobs.redis_record.BLOCK_S", 0.5)
     monkeypatch.setitem(celery_wakeups.PATIENCE, "socket_timeout", 0.5)
     async with proxied(place.settings.redis_url) as proxy:
         settings = place.settings.model_copy(update={"redis_url": proxy.url})

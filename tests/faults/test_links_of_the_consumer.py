@@ -6,8 +6,8 @@ import signal
 import pytest
 import redis
 
-from service.domain.records import State
-from service.jobs.redis_record import RedisJobs
+from pushforward.service.domain.records import State
+from pushforward.service.jobs.redis_record import RedisJobs
 from tests.faults.place import Place
 from tests.faults.proxy import Proxy, proxied
 from tests.faults.test_links import FAULTS

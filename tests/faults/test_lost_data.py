@@ -5,9 +5,9 @@ import shutil
 
 import redis
 
-from service.dispatch.dispatcher import RedisAsks
-from service.domain.records import State
-from service.jobs.redis_record import RedisJobs
+from pushforward.service.dispatch.dispatcher import RedisAsks
+from pushforward.service.domain.records import State
+from pushforward.service.jobs.redis_record import RedisJobs
 from tests.faults.place import Place
 from tests.faults.test_links import ONE, until_alive, until_answered, worker
 from tests.service.models_on_disk import put_model

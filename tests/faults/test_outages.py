@@ -2,8 +2,8 @@
 
 import signal
 
-from service.domain.records import State
-from service.jobs.celery_wakeups import CeleryWakeups
+from pushforward.service.domain.records import State
+from pushforward.service.jobs.celery_wakeups import CeleryWakeups
 from tests.faults.place import Place, trainings_of
 
 

@@ -6,9 +6,9 @@ import signal
 
 import pytest
 
-from service.domain.records import State
-from service.worker import inference as inference_module
-from service.worker.inference import Inference
+from pushforward.service.domain.records import State
+from pushforward.service.worker import inference as inference_module
+from pushforward.service.worker.inference import Inference
 from tests.faults.place import Place
 from tests.faults.test_links import until_alive
 
@@ -20,7 +20,7 @@ async def test_a_thread_told_to_stop_while_redis_is_away_says_so_once(
     place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, away: str
 ) -> None:
     monkeypatch.setattr(inference_module, "LEAVE_S", 3.0)
-    monkeypatch.setattr("service.stores.redis_client.COMMAND_S", 0.3)
+    monkeypatch.setattr("pushforward.service.stores.redis_client.COMMAND_S", 0.3)
     settings = place.settings.model_copy(update={"beat_s": 0.1, "device": "cpu"})
     thread = Inference(settings)
     thread.start()
@@ -34,7 +34,7 @@ async def test_a_thread_told_to_stop_while_redis_is_away_says_so_once(
     assert not thread.is_alive()
     assert thread._rounds < 60
     told = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert 1 <= len([record for record in told if record.name == "service.worker.inference"]) <= 2
+    assert 1 <= len([record for record in told if record.name == "pushforward.service.worker.inference"]) <= 2
     assert len(told) <= 4, [record.message for record in told]
 
 

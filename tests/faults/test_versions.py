@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import redis
 
-from service.dispatch.dispatcher import RedisAsks
-from service.dispatch.frames import (
+from pushforward.service.dispatch.dispatcher import RedisAsks
+from pushforward.service.dispatch.frames import (
     Answered,
     Asked,
     Frame,
@@ -18,10 +18,10 @@ from service.dispatch.frames import (
     encode_frame,
     encode_replies,
 )
-from service.dispatch.keys import GROUP, WORKERS, stream_of
-from service.dispatch.workers import IDS, beat_key
-from service.domain.errors import Unavailable
-from service.domain.records import PROTOCOL, Worker
+from pushforward.service.dispatch.keys import GROUP, WORKERS, stream_of
+from pushforward.service.dispatch.workers import IDS, beat_key
+from pushforward.service.domain.errors import Unavailable
+from pushforward.service.domain.records import PROTOCOL, Worker
 from tests.faults.place import Place
 from tests.faults.test_links import ONE, until_alive, until_answered, worker
 from tests.service.models_on_disk import put_model

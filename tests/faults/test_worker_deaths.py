@@ -8,14 +8,14 @@ import numpy as np
 import redis
 import torch
 
-from service.dispatch.dispatcher import RedisAsks
-from service.dispatch.keys import WORKERS
-from service.dispatch.workers import RedisWorkers
-from service.domain.errors import Overloaded, TimedOut
-from service.domain.records import Question, Reply
-from service.engine.engine import Engine, Ticket
-from service.engine.model_cache import Residency
-from service.settings import Settings
+from pushforward.service.dispatch.dispatcher import RedisAsks
+from pushforward.service.dispatch.keys import WORKERS
+from pushforward.service.dispatch.workers import RedisWorkers
+from pushforward.service.domain.errors import Overloaded, TimedOut
+from pushforward.service.domain.records import Question, Reply
+from pushforward.service.engine.engine import Engine, Ticket
+from pushforward.service.engine.model_cache import Residency
+from pushforward.service.settings import Settings
 from tests.faults.place import Place
 from tests.service.models_on_disk import MOONS, STEPS, put_model, put_steps
 

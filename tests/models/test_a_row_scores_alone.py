@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.families import FAMILIES
-from models.family import Scores
-from models.networks import Nets
-from models.noise import Noise
-from models.spec.data_spec import DataSpec
-from models.stepwise.scoring import LogProb, score
+from pushforward.models.families import FAMILIES
+from pushforward.models.family import Scores
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.scoring import LogProb, score
 
 PLANE = DataSpec(shape=(2,), shift=(1.0, -2.0), scale=(2.0, 0.5))
 BLACK_AND_WHITE = DataSpec(shape=(3,), low=0, high=1, levels=2, shift=(0.5,), scale=(0.5,))

@@ -14,20 +14,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.config.config import Options
-from models.families.autoregressive import Autoregressive, Made
-from models.families.avb import AVB, ProposalOptions
-from models.families.discrete_vae import DiscreteVAE, HardCodeOptions
-from models.families.flow import DequantizationOptions, Flow
-from models.families.vae import VAE, ImportanceOptions
-from models.family import Samples, Scores
-from models.flows.dequantization import dequantize, level_log_volume
-from models.flows.univariate import Affine, Spline
-from models.likelihoods import AnyLeveled, AnyLikelihood, Bernoulli, Gaussian, Likelihood
-from models.networks import Nets
-from models.noise import Noise
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import sample
+from pushforward.models.config.config import Options
+from pushforward.models.families.autoregressive import Autoregressive, Made
+from pushforward.models.families.avb import AVB, ProposalOptions
+from pushforward.models.families.discrete_vae import DiscreteVAE, HardCodeOptions
+from pushforward.models.families.flow import DequantizationOptions, Flow
+from pushforward.models.families.vae import VAE, ImportanceOptions
+from pushforward.models.family import Samples, Scores
+from pushforward.models.flows.dequantization import dequantize, level_log_volume
+from pushforward.models.flows.univariate import Affine, Spline
+from pushforward.models.likelihoods import AnyLeveled, AnyLikelihood, Bernoulli, Gaussian, Likelihood
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import sample
 
 BITS = DataSpec(shape=(3,), low=0, high=1, levels=2, shift=(0.5,), scale=(0.5,))
 TRITS = DataSpec(shape=(2,), low=-1, high=3, levels=3, shift=(1.0,), scale=(2.0,))

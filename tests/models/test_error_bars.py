@@ -13,18 +13,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.families import FAMILIES
-from models.families.vae import VAE, ImportanceOptions
-from models.family import Family, Scores
-from models.likelihoods import Gaussian
-from models.networks import Nets
-from models.noise import Noise
-from models.run import Run
-from models.spec.data_spec import DataSpec
-from models.stepwise.scoring import score
-from models.training.data import load_data
-from models.training.loop import train
-from models.training.state import fresh
+from pushforward.models.families import FAMILIES
+from pushforward.models.families.vae import VAE, ImportanceOptions
+from pushforward.models.family import Family, Scores
+from pushforward.models.likelihoods import Gaussian
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.run import Run
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.scoring import score
+from pushforward.models.training.data import load_data
+from pushforward.models.training.loop import train
+from pushforward.models.training.state import fresh
 
 SEEDS = 250
 CASES: list[tuple[str, str, dict[str, Any], Mapping[str, Any]]] = [

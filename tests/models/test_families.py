@@ -15,22 +15,22 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from models.config.config import Options
-from models.errors import InvalidData
-from models.evaluation.held_out import evaluate
-from models.families import FAMILIES
-from models.family import Conditions, Decodes, Encodes, Samples, Scores, capabilities, reconstruct
-from models.noise import Noise
-from models.run import Run
-from models.spec.data_spec import DataSpec
-from models.stepwise.mapping import ThereAndBack, Walk, walk
-from models.stepwise.sampling import Sampler, sample
-from models.storage.model import load_model
-from models.training.checkpoint import latest_state, save_model, save_state
-from models.training.curve import keeps_best
-from models.training.data import TrainingData, conditions, load_data
-from models.training.loop import batches, train
-from models.training.state import State, fresh
+from pushforward.models.config.config import Options
+from pushforward.models.errors import InvalidData
+from pushforward.models.evaluation.held_out import evaluate
+from pushforward.models.families import FAMILIES
+from pushforward.models.family import Conditions, Decodes, Encodes, Samples, Scores, capabilities, reconstruct
+from pushforward.models.noise import Noise
+from pushforward.models.run import Run
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.mapping import ThereAndBack, Walk, walk
+from pushforward.models.stepwise.sampling import Sampler, sample
+from pushforward.models.storage.model import load_model
+from pushforward.models.training.checkpoint import latest_state, save_model, save_state
+from pushforward.models.training.curve import keeps_best
+from pushforward.models.training.data import TrainingData, conditions, load_data
+from pushforward.models.training.loop import batches, train
+from pushforward.models.training.state import State, fresh
 
 CPU = torch.device("cpu")
 SMALL = {

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from models.noise import Noise, bits, device_bits, device_normals, normals
+from pushforward.models.noise import Noise, bits, device_bits, device_normals, normals
 
 N = 200_000
 GOLDEN_FIRST_DRAW = [

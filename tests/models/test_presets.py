@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.presets import PRESETS
-from models.training.data import load_data
-from models.training.loop import train
-from models.training.state import fresh
+from pushforward.models.presets import PRESETS
+from pushforward.models.training.data import load_data
+from pushforward.models.training.loop import train
+from pushforward.models.training.state import fresh
 
 STEPS = 2
 DATA_ROOT_FREE = [name for name, preset in PRESETS.items() if preset.run.data.source != "idx"]

@@ -1,7 +1,7 @@
 """`models.run`: fields of a run in the place of another's."""
 
-from models.presets import PRESETS
-from models.run import Run
+from pushforward.models.presets import PRESETS
+from pushforward.models.run import Run
 
 VAE = PRESETS["vae-digits"].run
 

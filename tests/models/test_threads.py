@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.run import Run
-from models.training.checkpoint import latest_state, save_state
-from models.training.data import TrainingData, load_data
-from models.training.loop import train
-from models.training.state import State, fresh
+from pushforward.models.run import Run
+from pushforward.models.training.checkpoint import latest_state, save_state
+from pushforward.models.training.data import TrainingData, load_data
+from pushforward.models.training.loop import train
+from pushforward.models.training.state import State, fresh
 
 CPU = torch.device("cpu")
 RUN = Run.model_validate({

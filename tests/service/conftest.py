@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from service.domain.ports import NewJob
-from service.domain.records import Event, Fault, Job, Sampling
-from service.jobs.redis_record import RedisJobs, RedisRuns
-from service.runner.supervisor import Supervisor
-from service.settings import Settings
+from pushforward.service.domain.ports import NewJob
+from pushforward.service.domain.records import Event, Fault, Job, Sampling
+from pushforward.service.jobs.redis_record import RedisJobs, RedisRuns
+from pushforward.service.runner.supervisor import Supervisor
+from pushforward.service.settings import Settings
 
 ENDLESS = 10_000_000
 

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.run import Run
-from models.training.checkpoint import save_model
-from models.training.data import load_data
-from models.training.state import fresh
+from pushforward.models.run import Run
+from pushforward.models.training.checkpoint import save_model
+from pushforward.models.training.data import load_data
+from pushforward.models.training.state import fresh
 
 MOONS = "moons@1"
 DOTS = "dots@1"

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from service.client import Client, Refused, Torn, Unreachable
-from service.local.up import free_port
+from pushforward.service.client import Client, Refused, Torn, Unreachable
+from pushforward.service.local.up import free_port
 
 
 def test_a_refusal_tells_each_fault_once() -> None:
@@ -91,7 +91,7 @@ def breaking(told_sha256: str) -> Iterator[str]:
 
 
 def test_a_download_goes_on_where_the_connection_broke_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.client.RETRY_S", 0.0)
+    monkeypatch.setattr("pushforward.service.client.RETRY_S", 0.0)
     with breaking(sha256(CONTENT).hexdigest()) as url, Client(url) as client:
         client.download("j", tmp_path / "rows.npy")
     assert [file.name for file in tmp_path.iterdir()] == ["rows.npy"]
@@ -99,7 +99,7 @@ def test_a_download_goes_on_where_the_connection_broke_off(tmp_path: Path, monke
 
 
 def test_a_download_of_other_bytes_is_not_kept_as_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.client.RETRY_S", 0.0)
+    monkeypatch.setattr("pushforward.service.client.RETRY_S", 0.0)
     with breaking("00ff") as url, Client(url) as client, pytest.raises(Torn, match="sha256"):
         client.download("j", tmp_path / "rows.npy")
     assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from service.cli.following import Pace, follow, numbers
+from pushforward.service.cli.following import Pace, follow, numbers
 
 STATES: list[tuple[str, dict[str, Any]]] = [("state", {"state": "queued"}), ("state", {"state": "running"})]
 

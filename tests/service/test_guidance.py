@@ -2,14 +2,14 @@
 
 import pytest
 
-from models.families.diffusion import Diffusion
-from models.families.flow_matching import FlowMatching
-from models.spec.conditions import Labels
-from models.spec.data_spec import DataSpec
-from service.application.commands import Sample
-from service.application.requests import Subject
-from service.domain.errors import Invalid
-from service.settings import Settings
+from pushforward.models.families.diffusion import Diffusion
+from pushforward.models.families.flow_matching import FlowMatching
+from pushforward.models.spec.conditions import Labels
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.service.application.commands import Sample
+from pushforward.service.application.requests import Subject
+from pushforward.service.domain.errors import Invalid
+from pushforward.service.settings import Settings
 from tests.doors.fakes import card
 
 LABELED = DataSpec(shape=(2,), condition=Labels(n_classes=3))

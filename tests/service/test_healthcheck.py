@@ -2,10 +2,10 @@
 
 import pytest
 
-from service import healthcheck
-from service.dispatch.workers import Beats, new_worker_id
-from service.domain.records import Worker
-from service.settings import Settings
+from pushforward.service import healthcheck
+from pushforward.service.dispatch.workers import Beats, new_worker_id
+from pushforward.service.domain.records import Worker
+from pushforward.service.settings import Settings
 
 
 def beat(settings: Settings, worker_id: str, **told: float) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.settings import Settings, cores
+from pushforward.service.settings import Settings, cores
 
 
 @pytest.fixture

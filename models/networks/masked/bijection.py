@@ -35,7 +35,7 @@ from zuko.transforms import AutoregressiveTransform
 from zuko.transforms import MonotonicAffineTransform as Affine
 from zuko.transforms import MonotonicRQSTransform as RationalQuadratic
 
-from models.spec.data_spec import Shape
+from pushforward.models.spec.data_spec import Shape
 
 MIN_SLOPE = 1e-3  # of a spline, and one over its largest: zuko's
 

@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.spec.data_spec import Shape
+from pushforward.models.spec.data_spec import Shape
 
 REACH_FIRST, REACH = 3, 1  # pixels that a kernel reaches beyond its own, in the first layer and in the others
 

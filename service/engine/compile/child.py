@@ -1,4 +1,4 @@
-"""The compiling child: `python -m service.engine.compile.child FILE NICE`, one package a process.
+"""The compiling child: `python -m pushforward.service.engine.compile.child FILE NICE`, one package a process.
 
 It reads an order from standard input, leaves the package in FILE, tries it against the network it was made of, and
 prints a verdict. Weights are an argument, so the network tried has random ones, and a package is tried with
@@ -20,8 +20,16 @@ from torch import Tensor, nn
 from torch._inductor import aoti_compile_and_package
 from torch.export import Dim, export
 
-from service.engine.compile.packages import MAX_ROWS, MethodOf, Order, Package, Verdict, difference, weights_of
-from service.processes.background import begin_thread
+from pushforward.service.engine.compile.packages import (
+    MAX_ROWS,
+    MethodOf,
+    Order,
+    Package,
+    Verdict,
+    difference,
+    weights_of,
+)
+from pushforward.service.processes.background import begin_thread
 
 TRACED_ROWS = 4  # 0 and 1 would be taken for constants
 CHECKED_ROWS = (1, 2, 3, 8, 64)

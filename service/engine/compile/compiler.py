@@ -34,12 +34,12 @@ from typing import IO, Literal, cast, final
 import torch
 from torch import Tensor, nn
 
-from models.networks import Bijection, Scalar
-from models.spec.data_spec import Shape
-from models.storage.model import Model
-from service.engine.compile.packages import TOLERANCE, Order, Outputs, Package, Verdict, difference
-from service.engine.compile.scratch import Scratch, is_executable
-from service.processes.background import Thread
+from pushforward.models.networks import Bijection, Scalar
+from pushforward.models.spec.data_spec import Shape
+from pushforward.models.storage.model import Model
+from pushforward.service.engine.compile.packages import TOLERANCE, Order, Outputs, Package, Verdict, difference
+from pushforward.service.engine.compile.scratch import Scratch, is_executable
+from pushforward.service.processes.background import Thread
 
 log = logging.getLogger(__name__)
 
@@ -182,7 +182,7 @@ class Compiler:
         }
         with tempfile.TemporaryFile(dir=self._folder) as complaints:
             child = self._child = subprocess.Popen(
-                [sys.executable, "-m", "service.engine.compile.child", str(file), str(self._nice)],
+                [sys.executable, "-m", "pushforward.service.engine.compile.child", str(file), str(self._nice)],
                 stdin=subprocess.PIPE,  # stays open: its end tells the child that we are gone
                 stdout=subprocess.PIPE,
                 stderr=complaints,

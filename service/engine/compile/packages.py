@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch._C._aoti import AOTIModelPackageLoader
 
-from models.families import AnyFamily
-from models.spec.data_spec import DataSpec, Shape
+from pushforward.models.families import AnyFamily
+from pushforward.models.spec.data_spec import DataSpec, Shape
 
 MAX_ROWS = 2**16  # of a call; more go the eager way
 TOLERANCE = 1e-4  # relative to the largest number of the answer

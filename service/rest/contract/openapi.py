@@ -12,14 +12,14 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.application.commands import ASKS, Decode, Encode, Interpolate, Likelihood, Reconstruct, Train
-from service.formats import npy
-from service.formats import png as pictures
-from service.http import problems
-from service.rest.contract import requests
-from service.rest.contract.examples import EXAMPLES
-from service.rest.contract.portable import portable
-from service.rest.contract.schemas import Problem
+from pushforward.service.application.commands import ASKS, Decode, Encode, Interpolate, Likelihood, Reconstruct, Train
+from pushforward.service.formats import npy
+from pushforward.service.formats import png as pictures
+from pushforward.service.http import problems
+from pushforward.service.rest.contract import requests
+from pushforward.service.rest.contract.examples import EXAMPLES
+from pushforward.service.rest.contract.portable import portable
+from pushforward.service.rest.contract.schemas import Problem
 
 REF = "#/components/schemas/{model}"
 _BODIES: dict[type[BaseModel], str] = {  # of the commands whose body may be npy: what the array is

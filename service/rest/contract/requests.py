@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from models.config.described import Described
-from models.run import Run
-from service.domain.records import Name
+from pushforward.models.config.described import Described
+from pushforward.models.run import Run
+from pushforward.service.domain.records import Name
 
 Changes = dict[str, Any]  # some fields of a part of a run
 

@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict
 
-from models.config.described import Described
-from models.config.json_float import Word
-from service.domain.records import Card, Job, Op, Timing, Worker
+from pushforward.models.config.described import Described
+from pushforward.models.config.json_float import Word
+from pushforward.service.domain.records import Card, Job, Op, Timing, Worker
 
 Rows = list[Any]  # nested lists of numbers, rows first
 Number = float | Word  # JSON has no numbers for what is not finite

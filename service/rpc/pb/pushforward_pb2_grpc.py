@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from service.rpc.pb import pushforward_pb2 as service_dot_rpc_dot_pb_dot_pushforward__pb2
+from pushforward.service.rpc.pb import pushforward_pb2 as pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -18,7 +18,7 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + ' but the generated code in service/rpc/pb/pushforward_pb2_grpc.py depends on'
+        + ' but the generated code in pushforward/service/rpc/pb/pushforward_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
@@ -38,98 +38,98 @@ class PushforwardStub:
         """
         self.Train = channel.unary_unary(
                 '/pushforward.v1.Pushforward/Train',
-                request_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.TrainRequest.SerializeToString,
-                response_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.TrainRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
                 _registered_method=True)
         self.GetJob = channel.unary_unary(
                 '/pushforward.v1.Pushforward/GetJob',
-                request_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.GetJobRequest.SerializeToString,
-                response_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.GetJobRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
                 _registered_method=True)
         self.ListJobs = channel.unary_unary(
                 '/pushforward.v1.Pushforward/ListJobs',
-                request_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.ListJobsRequest.SerializeToString,
-                response_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.ListJobsResponse.FromString,
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListJobsRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListJobsResponse.FromString,
                 _registered_method=True)
         self.WatchJob = channel.unary_stream(
                 '/pushforward.v1.Pushforward/WatchJob',
-                request_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.WatchJobRequest.SerializeToString,
-                response_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.JobEvent.FromString,
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.WatchJobRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.JobEvent.FromString,
                 _registered_method=True)
         self.CancelJob = channel.unary_unary(
                 '/pushforward.v1.Pushforward/CancelJob',
-                request_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.CancelJobRequest.SerializeToString,
-                response_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.CancelJobRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
                 _registered_method=True)
         self.DownloadFile = channel.unary_stream(
                 '/pushforward.v1.Pushforward/DownloadFile',
-                request_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.DownloadFileRequest.SerializeToString,
-                response_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.FileChunk.FromString,
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DownloadFileRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.FileChunk.FromString,
                 _registered_method=True)
         self.Sample = channel.unary_unary(
                 '/pushforward.v1.Pushforward/Sample',
-                request_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleRequest.SerializeToString,
-                response_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleResponse.FromString,
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleResponse.FromString,
                 _registered_method=True)
         self.SampleStream = channel.unary_stream(
                 '/pushforward.v1.Pushforward/SampleStream',
-                request_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleRequest.SerializeToString,
-                response_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleResponse.FromString,
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleResponse.FromString,
                 _registered_method=True)
         self.StartSampling = channel.unary_unary(
                 '/pushforward.v1.Pushforward/StartSampling',
-                request_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.StartSamplingRequest.SerializeToString,
-                response_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.StartSamplingRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
                 _registered_method=True)
         self.Likelihood = channel.unary_unary(
                 '/pushforward.v1.Pushforward/Likelihood',
-                request_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.LikelihoodRequest.SerializeToString,
-                response_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.LikelihoodResponse.FromString,
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.LikelihoodRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.LikelihoodResponse.FromString,
                 _registered_method=True)
         self.Encode = channel.unary_unary(
                 '/pushforward.v1.Pushforward/Encode',
-                request_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.EncodeRequest.SerializeToString,
-                response_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.EncodeResponse.FromString,
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.EncodeRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.EncodeResponse.FromString,
                 _registered_method=True)
         self.Decode = channel.unary_unary(
                 '/pushforward.v1.Pushforward/Decode',
-                request_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.DecodeRequest.SerializeToString,
-                response_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.DecodeResponse.FromString,
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DecodeRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DecodeResponse.FromString,
                 _registered_method=True)
         self.Reconstruct = channel.unary_unary(
                 '/pushforward.v1.Pushforward/Reconstruct',
-                request_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.ReconstructRequest.SerializeToString,
-                response_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.ReconstructResponse.FromString,
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ReconstructRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ReconstructResponse.FromString,
                 _registered_method=True)
         self.Interpolate = channel.unary_unary(
                 '/pushforward.v1.Pushforward/Interpolate',
-                request_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.InterpolateRequest.SerializeToString,
-                response_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.InterpolateResponse.FromString,
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.InterpolateRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.InterpolateResponse.FromString,
                 _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/pushforward.v1.Pushforward/ListModels',
-                request_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.ListModelsRequest.SerializeToString,
-                response_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.ListModelsResponse.FromString,
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListModelsRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
         self.GetModel = channel.unary_unary(
                 '/pushforward.v1.Pushforward/GetModel',
-                request_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.GetModelRequest.SerializeToString,
-                response_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.Model.FromString,
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.GetModelRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Model.FromString,
                 _registered_method=True)
         self.DeleteModel = channel.unary_unary(
                 '/pushforward.v1.Pushforward/DeleteModel',
-                request_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.DeleteModelRequest.SerializeToString,
-                response_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.DeleteModelResponse.FromString,
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DeleteModelRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DeleteModelResponse.FromString,
                 _registered_method=True)
         self.ListFamilies = channel.unary_unary(
                 '/pushforward.v1.Pushforward/ListFamilies',
-                request_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.ListFamiliesRequest.SerializeToString,
-                response_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.ListFamiliesResponse.FromString,
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListFamiliesRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListFamiliesResponse.FromString,
                 _registered_method=True)
         self.ListPresets = channel.unary_unary(
                 '/pushforward.v1.Pushforward/ListPresets',
-                request_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.ListPresetsRequest.SerializeToString,
-                response_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.ListPresetsResponse.FromString,
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListPresetsRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListPresetsResponse.FromString,
                 _registered_method=True)
 
 
@@ -280,98 +280,98 @@ def add_PushforwardServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'Train': grpc.unary_unary_rpc_method_handler(
                     servicer.Train,
-                    request_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.TrainRequest.FromString,
-                    response_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.SerializeToString,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.TrainRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.SerializeToString,
             ),
             'GetJob': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJob,
-                    request_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.GetJobRequest.FromString,
-                    response_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.SerializeToString,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.GetJobRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.SerializeToString,
             ),
             'ListJobs': grpc.unary_unary_rpc_method_handler(
                     servicer.ListJobs,
-                    request_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.ListJobsRequest.FromString,
-                    response_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.ListJobsResponse.SerializeToString,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListJobsRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListJobsResponse.SerializeToString,
             ),
             'WatchJob': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchJob,
-                    request_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.WatchJobRequest.FromString,
-                    response_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.JobEvent.SerializeToString,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.WatchJobRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.JobEvent.SerializeToString,
             ),
             'CancelJob': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelJob,
-                    request_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.CancelJobRequest.FromString,
-                    response_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.SerializeToString,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.CancelJobRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.SerializeToString,
             ),
             'DownloadFile': grpc.unary_stream_rpc_method_handler(
                     servicer.DownloadFile,
-                    request_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.DownloadFileRequest.FromString,
-                    response_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.FileChunk.SerializeToString,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DownloadFileRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.FileChunk.SerializeToString,
             ),
             'Sample': grpc.unary_unary_rpc_method_handler(
                     servicer.Sample,
-                    request_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleRequest.FromString,
-                    response_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleResponse.SerializeToString,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleResponse.SerializeToString,
             ),
             'SampleStream': grpc.unary_stream_rpc_method_handler(
                     servicer.SampleStream,
-                    request_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleRequest.FromString,
-                    response_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleResponse.SerializeToString,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleResponse.SerializeToString,
             ),
             'StartSampling': grpc.unary_unary_rpc_method_handler(
                     servicer.StartSampling,
-                    request_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.StartSamplingRequest.FromString,
-                    response_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.SerializeToString,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.StartSamplingRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.SerializeToString,
             ),
             'Likelihood': grpc.unary_unary_rpc_method_handler(
                     servicer.Likelihood,
-                    request_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.LikelihoodRequest.FromString,
-                    response_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.LikelihoodResponse.SerializeToString,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.LikelihoodRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.LikelihoodResponse.SerializeToString,
             ),
             'Encode': grpc.unary_unary_rpc_method_handler(
                     servicer.Encode,
-                    request_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.EncodeRequest.FromString,
-                    response_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.EncodeResponse.SerializeToString,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.EncodeRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.EncodeResponse.SerializeToString,
             ),
             'Decode': grpc.unary_unary_rpc_method_handler(
                     servicer.Decode,
-                    request_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.DecodeRequest.FromString,
-                    response_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.DecodeResponse.SerializeToString,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DecodeRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DecodeResponse.SerializeToString,
             ),
             'Reconstruct': grpc.unary_unary_rpc_method_handler(
                     servicer.Reconstruct,
-                    request_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.ReconstructRequest.FromString,
-                    response_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.ReconstructResponse.SerializeToString,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ReconstructRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ReconstructResponse.SerializeToString,
             ),
             'Interpolate': grpc.unary_unary_rpc_method_handler(
                     servicer.Interpolate,
-                    request_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.InterpolateRequest.FromString,
-                    response_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.InterpolateResponse.SerializeToString,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.InterpolateRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.InterpolateResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
-                    request_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.ListModelsRequest.FromString,
-                    response_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.ListModelsResponse.SerializeToString,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListModelsRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListModelsResponse.SerializeToString,
             ),
             'GetModel': grpc.unary_unary_rpc_method_handler(
                     servicer.GetModel,
-                    request_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.GetModelRequest.FromString,
-                    response_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.Model.SerializeToString,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.GetModelRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Model.SerializeToString,
             ),
             'DeleteModel': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteModel,
-                    request_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.DeleteModelRequest.FromString,
-                    response_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.DeleteModelResponse.SerializeToString,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DeleteModelRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DeleteModelResponse.SerializeToString,
             ),
             'ListFamilies': grpc.unary_unary_rpc_method_handler(
                     servicer.ListFamilies,
-                    request_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.ListFamiliesRequest.FromString,
-                    response_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.ListFamiliesResponse.SerializeToString,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListFamiliesRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListFamiliesResponse.SerializeToString,
             ),
             'ListPresets': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPresets,
-                    request_deserializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.ListPresetsRequest.FromString,
-                    response_serializer=service_dot_rpc_dot_pb_dot_pushforward__pb2.ListPresetsResponse.SerializeToString,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListPresetsRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListPresetsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -401,8 +401,8 @@ class Pushforward:
             request,
             target,
             '/pushforward.v1.Pushforward/Train',
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.TrainRequest.SerializeToString,
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.TrainRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
             options,
             channel_credentials,
             insecure,
@@ -428,8 +428,8 @@ class Pushforward:
             request,
             target,
             '/pushforward.v1.Pushforward/GetJob',
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.GetJobRequest.SerializeToString,
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.GetJobRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
             options,
             channel_credentials,
             insecure,
@@ -455,8 +455,8 @@ class Pushforward:
             request,
             target,
             '/pushforward.v1.Pushforward/ListJobs',
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.ListJobsRequest.SerializeToString,
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.ListJobsResponse.FromString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListJobsRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListJobsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -482,8 +482,8 @@ class Pushforward:
             request,
             target,
             '/pushforward.v1.Pushforward/WatchJob',
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.WatchJobRequest.SerializeToString,
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.JobEvent.FromString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.WatchJobRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.JobEvent.FromString,
             options,
             channel_credentials,
             insecure,
@@ -509,8 +509,8 @@ class Pushforward:
             request,
             target,
             '/pushforward.v1.Pushforward/CancelJob',
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.CancelJobRequest.SerializeToString,
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.CancelJobRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
             options,
             channel_credentials,
             insecure,
@@ -536,8 +536,8 @@ class Pushforward:
             request,
             target,
             '/pushforward.v1.Pushforward/DownloadFile',
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.DownloadFileRequest.SerializeToString,
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.FileChunk.FromString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DownloadFileRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.FileChunk.FromString,
             options,
             channel_credentials,
             insecure,
@@ -563,8 +563,8 @@ class Pushforward:
             request,
             target,
             '/pushforward.v1.Pushforward/Sample',
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleRequest.SerializeToString,
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleResponse.FromString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -590,8 +590,8 @@ class Pushforward:
             request,
             target,
             '/pushforward.v1.Pushforward/SampleStream',
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleRequest.SerializeToString,
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleResponse.FromString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.SampleResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -617,8 +617,8 @@ class Pushforward:
             request,
             target,
             '/pushforward.v1.Pushforward/StartSampling',
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.StartSamplingRequest.SerializeToString,
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.StartSamplingRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
             options,
             channel_credentials,
             insecure,
@@ -644,8 +644,8 @@ class Pushforward:
             request,
             target,
             '/pushforward.v1.Pushforward/Likelihood',
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.LikelihoodRequest.SerializeToString,
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.LikelihoodResponse.FromString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.LikelihoodRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.LikelihoodResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -671,8 +671,8 @@ class Pushforward:
             request,
             target,
             '/pushforward.v1.Pushforward/Encode',
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.EncodeRequest.SerializeToString,
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.EncodeResponse.FromString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.EncodeRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.EncodeResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -698,8 +698,8 @@ class Pushforward:
             request,
             target,
             '/pushforward.v1.Pushforward/Decode',
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.DecodeRequest.SerializeToString,
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.DecodeResponse.FromString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DecodeRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DecodeResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -725,8 +725,8 @@ class Pushforward:
             request,
             target,
             '/pushforward.v1.Pushforward/Reconstruct',
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.ReconstructRequest.SerializeToString,
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.ReconstructResponse.FromString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ReconstructRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ReconstructResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -752,8 +752,8 @@ class Pushforward:
             request,
             target,
             '/pushforward.v1.Pushforward/Interpolate',
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.InterpolateRequest.SerializeToString,
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.InterpolateResponse.FromString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.InterpolateRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.InterpolateResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -779,8 +779,8 @@ class Pushforward:
             request,
             target,
             '/pushforward.v1.Pushforward/ListModels',
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.ListModelsRequest.SerializeToString,
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.ListModelsResponse.FromString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListModelsRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListModelsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -806,8 +806,8 @@ class Pushforward:
             request,
             target,
             '/pushforward.v1.Pushforward/GetModel',
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.GetModelRequest.SerializeToString,
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.Model.FromString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.GetModelRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Model.FromString,
             options,
             channel_credentials,
             insecure,
@@ -833,8 +833,8 @@ class Pushforward:
             request,
             target,
             '/pushforward.v1.Pushforward/DeleteModel',
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.DeleteModelRequest.SerializeToString,
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.DeleteModelResponse.FromString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DeleteModelRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DeleteModelResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -860,8 +860,8 @@ class Pushforward:
             request,
             target,
             '/pushforward.v1.Pushforward/ListFamilies',
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.ListFamiliesRequest.SerializeToString,
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.ListFamiliesResponse.FromString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListFamiliesRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListFamiliesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -887,8 +887,8 @@ class Pushforward:
             request,
             target,
             '/pushforward.v1.Pushforward/ListPresets',
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.ListPresetsRequest.SerializeToString,
-            service_dot_rpc_dot_pb_dot_pushforward__pb2.ListPresetsResponse.FromString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListPresetsRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListPresetsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,7 +5,7 @@ The contract of the gRPC API. The same requests as over REST, the same replies."
 
 from collections import abc as _abc
 from grpc import aio as _aio
-from service.rpc.pb import pushforward_pb2 as _pushforward_pb2
+from pushforward.service.rpc.pb import pushforward_pb2 as _pushforward_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys

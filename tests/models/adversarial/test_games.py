@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from models.adversarial.games import AnyGame, NonSaturating, Wasserstein
+from pushforward.models.adversarial.games import AnyGame, NonSaturating, Wasserstein
 
 GOODFELLOW = NonSaturating(gamma=0.0)
 

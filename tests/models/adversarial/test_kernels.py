@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from models.adversarial.kernels import IMQ, RBF
-from models.geometry.distances import squared_distances
+from pushforward.models.adversarial.kernels import IMQ, RBF
+from pushforward.models.geometry.distances import squared_distances
 
 X = torch.tensor([[1.0, -2.0]], dtype=torch.float64)
 Y = torch.tensor([[0.5, 1.0]], dtype=torch.float64)

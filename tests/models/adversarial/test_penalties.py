@@ -7,11 +7,11 @@ import torch
 from pydantic import ValidationError
 from torch import Generator, Tensor
 
-from models.adversarial.games import NonSaturating, Wasserstein
-from models.adversarial.kernels import IMQ, RBF, Distance, Kernel
-from models.adversarial.penalties import MMD, Adversarial, Sliced
-from models.families.wae import WAE
-from models.geometry.distances import squared_distances
+from pushforward.models.adversarial.games import NonSaturating, Wasserstein
+from pushforward.models.adversarial.kernels import IMQ, RBF, Distance, Kernel
+from pushforward.models.adversarial.penalties import MMD, Adversarial, Sliced
+from pushforward.models.families.wae import WAE
+from pushforward.models.geometry.distances import squared_distances
 
 KERNELS = (IMQ(), RBF(), Distance())
 

@@ -5,9 +5,9 @@ import inspect
 import pytest
 from pydantic import Field
 
-from models.config.described import Described, descriptions
-from models.families import FAMILIES
-from models.family import Family
+from pushforward.models.config.described import Described, descriptions
+from pushforward.models.families import FAMILIES
+from pushforward.models.family import Family
 
 
 class Shape(Described):

@@ -6,8 +6,8 @@ from math import inf, isnan, nan
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from models.config.config import Config
-from models.config.json_float import JsonFloat
+from pushforward.models.config.config import Config
+from pushforward.models.config.json_float import JsonFloat
 
 
 class Loose(BaseModel):

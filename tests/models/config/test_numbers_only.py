@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from models.config.numbers_only import NumbersOnly
+from pushforward.models.config.numbers_only import NumbersOnly
 
 
 class Inner(NumbersOnly):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from models.data import (
+from pushforward.models.data import (
     AnyData,
     Checkerboard,
     Digits,
@@ -27,9 +27,9 @@ from models.data import (
     TwoMoons,
     UnitCube,
 )
-from models.errors import InvalidData
-from models.spec.conditions import Labels, Vector
-from models.spec.data_spec import DataSpec
+from pushforward.models.errors import InvalidData
+from pushforward.models.spec.conditions import Labels, Vector
+from pushforward.models.spec.data_spec import DataSpec
 
 TOYS: list[Toy] = [TwoMoons(), EightGaussians(), GridGaussians(), Checkerboard()]
 N = 200_000

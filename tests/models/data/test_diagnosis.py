@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from models.errors import InvalidData
-from models.evaluation.held_out import evaluate, finished
-from models.evaluation.judgement import judge
-from models.families import FAMILIES
-from models.family import Family, Scores
-from models.noise import Noise
-from models.run import Run
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import sample
-from models.storage.model import load_model
-from models.training.checkpoint import save_model
-from models.training.data import TrainingData, in_data_units, load_data
-from models.training.loop import train
-from models.training.state import fresh
+from pushforward.models.errors import InvalidData
+from pushforward.models.evaluation.held_out import evaluate, finished
+from pushforward.models.evaluation.judgement import judge
+from pushforward.models.families import FAMILIES
+from pushforward.models.family import Family, Scores
+from pushforward.models.noise import Noise
+from pushforward.models.run import Run
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import sample
+from pushforward.models.storage.model import load_model
+from pushforward.models.training.checkpoint import save_model
+from pushforward.models.training.data import TrainingData, in_data_units, load_data
+from pushforward.models.training.loop import train
+from pushforward.models.training.state import fresh
 
 CPU = torch.device("cpu")
 N = 2_400

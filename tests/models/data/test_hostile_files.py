@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.data import Finite, Idx, Npy
-from models.data.containers import MAX_HEADER_BYTES
-from models.data.files import opened, reading
-from models.errors import Hindered, InvalidData
+from pushforward.models.data import Finite, Idx, Npy
+from pushforward.models.data.containers import MAX_HEADER_BYTES
+from pushforward.models.data.files import opened, reading
+from pushforward.models.errors import Hindered, InvalidData
 
 CORPUS = Path(__file__).parent / "corpus"  # seeds of the fuzzer, and what it once found
 MOST_BYTES = 2**24  # of Python and numpy, for a file of any size

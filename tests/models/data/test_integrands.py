@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.data.integrands import Camel, CornerPeak, GaussianPeak, Integrand, Oscillatory, ProductPeak
+from pushforward.models.data.integrands import Camel, CornerPeak, GaussianPeak, Integrand, Oscillatory, ProductPeak
 
 INTEGRANDS = [
     Oscillatory(a=4.0, u=0.3),

@@ -8,7 +8,7 @@ from scipy.integrate import quad
 from scipy.stats import chisquare
 from torch import Tensor
 
-from models.distributions.categorical import (
+from pushforward.models.distributions.categorical import (
     gumbel,
     gumbel_like,
     hard_codes,

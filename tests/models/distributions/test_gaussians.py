@@ -7,7 +7,14 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
-from models.distributions.gaussians import Diagonal, Full, Gaussian, kl_to_prior_nats, reparameterize, standard_log_prob
+from pushforward.models.distributions.gaussians import (
+    Diagonal,
+    Full,
+    Gaussian,
+    kl_to_prior_nats,
+    reparameterize,
+    standard_log_prob,
+)
 
 MU = torch.tensor([[0.7, -1.2]], dtype=torch.float64)
 LOG_VAR = torch.tensor([[-0.9, 0.4]], dtype=torch.float64)

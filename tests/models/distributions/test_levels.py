@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from models.distributions.levels import (
+from pushforward.models.distributions.levels import (
     categorical_draw,
     categorical_log_prob,
     categorical_mean,

@@ -8,7 +8,7 @@ import torch
 from scipy.special import log_ndtr, logsumexp
 from torch import Tensor
 
-from models.distributions.normal_bins import NARROW, log_cdf, log_probability
+from pushforward.models.distributions.normal_bins import NARROW, log_cdf, log_probability
 
 INNER = torch.zeros(1, dtype=torch.bool)
 

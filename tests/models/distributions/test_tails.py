@@ -5,8 +5,8 @@ from math import log, sqrt
 import pytest
 import torch
 
-from models.distributions.gaussians import standard_log_prob
-from models.distributions.tails import LIMIT, NU, B, draw_in, let_out
+from pushforward.models.distributions.gaussians import standard_log_prob
+from pushforward.models.distributions.tails import LIMIT, NU, B, draw_in, let_out
 
 FAR = torch.tensor([0.0, 0.4, 2.9, 3.0, 3.0 + 1e-9, 3.5, 5.0, 88.0, 1e6], dtype=torch.float64)
 BOTH_SIDES = torch.cat([FAR, -FAR])[:, None]

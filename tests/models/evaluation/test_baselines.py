@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.covariance import ledoit_wolf
 
-from models.evaluation.baselines import Gaussian, independent_columns, shrunk_covariance, spread
-from models.spec.data_spec import DataSpec
+from pushforward.models.evaluation.baselines import Gaussian, independent_columns, shrunk_covariance, spread
+from pushforward.models.spec.data_spec import DataSpec
 
 RNG = np.random.default_rng(0)
 ROOT = np.array([[2.0, 0.0, 0.0], [1.0, 0.5, 0.0], [-3.0, 0.2, 0.1]]) * np.array([[1.0], [1e-3], [1e4]])

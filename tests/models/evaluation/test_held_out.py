@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from models.data import Rows
-from models.evaluation.held_out import Stage, compared, evaluate, evaluation, far_out, rows_drawn
-from models.run import Run
-from models.training.data import TrainingData, load_data
-from models.training.state import State, fresh
+from pushforward.models.data import Rows
+from pushforward.models.evaluation.held_out import Stage, compared, evaluate, evaluation, far_out, rows_drawn
+from pushforward.models.run import Run
+from pushforward.models.training.data import TrainingData, load_data
+from pushforward.models.training.state import State, fresh
 
 CPU = torch.device("cpu")
 PREFIX = "sliced_wasserstein"

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from models.data import Rows
-from models.errors import Diverged
-from models.evaluation.held_out import finished
-from models.evaluation.judgement import check, check_curve, judge, notes, of_curve
-from models.families import FAMILIES
-from models.run import Run
-from models.storage.card import Curve
-from models.training.data import TrainingData, load_data
-from models.training.loop import train
-from models.training.state import State, fresh
+from pushforward.models.data import Rows
+from pushforward.models.errors import Diverged
+from pushforward.models.evaluation.held_out import finished
+from pushforward.models.evaluation.judgement import check, check_curve, judge, notes, of_curve
+from pushforward.models.families import FAMILIES
+from pushforward.models.run import Run
+from pushforward.models.storage.card import Curve
+from pushforward.models.training.data import TrainingData, load_data
+from pushforward.models.training.loop import train
+from pushforward.models.training.state import State, fresh
 
 CPU = torch.device("cpu")
 STEPS = tuple(range(50, 2_051, 50))

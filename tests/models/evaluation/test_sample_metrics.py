@@ -4,8 +4,8 @@ from math import exp, log, pi, sqrt
 import numpy as np
 import pytest
 
-from models.data import EightGaussians, GridGaussians
-from models.evaluation.sample_metrics import bits_per_dim, modes, sliced_wasserstein, wasserstein_1d
+from pushforward.models.data import EightGaussians, GridGaussians
+from pushforward.models.evaluation.sample_metrics import bits_per_dim, modes, sliced_wasserstein, wasserstein_1d
 
 
 def test_w1_of_equal_sizes_is_the_mean_sorted_difference() -> None:

@@ -5,16 +5,16 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from models.config.config import Options
-from models.errors import InvalidInput
-from models.families.ae import AE
-from models.family import capabilities
-from models.latents.code_densities import GaussianDensity, MixtureDensity
-from models.losses import Batch
-from models.networks import Nets
-from models.noise import Noise
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import sample, untold
+from pushforward.models.config.config import Options
+from pushforward.models.errors import InvalidInput
+from pushforward.models.families.ae import AE
+from pushforward.models.family import capabilities
+from pushforward.models.latents.code_densities import GaussianDensity, MixtureDensity
+from pushforward.models.losses import Batch
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import sample, untold
 
 D, Z, N = 5, 2, 400
 SPACE = DataSpec(shape=(D,))

@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 import torch
 
-from models.data import EightGaussians
-from models.errors import InvalidData
-from models.evaluation.held_out import evaluate
-from models.evaluation.sample_metrics import Modes, modes
-from models.families.ae_ot import AEOT, semi_discrete
-from models.family import capabilities
-from models.geometry.semidiscrete import cells
-from models.losses import Batch
-from models.networks import Nets
-from models.noise import Noise
-from models.run import Run
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import sample
-from models.training.data import TrainingData, load_data
-from models.training.loop import train
-from models.training.state import State, fresh
+from pushforward.models.data import EightGaussians
+from pushforward.models.errors import InvalidData
+from pushforward.models.evaluation.held_out import evaluate
+from pushforward.models.evaluation.sample_metrics import Modes, modes
+from pushforward.models.families.ae_ot import AEOT, semi_discrete
+from pushforward.models.family import capabilities
+from pushforward.models.geometry.semidiscrete import cells
+from pushforward.models.losses import Batch
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.run import Run
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import sample
+from pushforward.models.training.data import TrainingData, load_data
+from pushforward.models.training.loop import train
+from pushforward.models.training.state import State, fresh
 
 PLANE = DataSpec(shape=(2,), n_rows=50)
 TINY = AEOT(latent=2, width=16, draws=64)
@@ -99,9 +99,9 @@ def test_the_mass_of_cells_is_estimated_within_a_budget(monkeypatch: pytest.Monk
         seen.append(len(x) * len(y))
         return cells(x, y, h)
 
-    monkeypatch.setattr("models.geometry.semidiscrete.cells", counted)
-    monkeypatch.setattr("models.families.ae_ot.PAIRS", 1000 * 2000)
-    monkeypatch.setattr("models.families.ae_ot.PAIRS_AT_ONCE", 200 * 2000)
+    monkeypatch.setattr("pushforward.models.geometry.semidiscrete.cells", counted)
+    monkeypatch.setattr("pushforward.models.families.ae_ot.PAIRS", 1000 * 2000)
+    monkeypatch.setattr("pushforward.models.families.ae_ot.PAIRS_AT_ONCE", 200 * 2000)
     assert TINY.diagnose(nets, x, x[:, :0], noise)["cell_mass_error"] == pytest.approx(exact, rel=0.2)
     assert sum(seen) == 1000 * 2000
     assert max(seen) == 200 * 2000

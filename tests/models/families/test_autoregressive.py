@@ -7,17 +7,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.config.config import Options
-from models.errors import InvalidData
-from models.families.autoregressive import Autoregressive, Made, Network, PixelCNN
-from models.family import capabilities
-from models.likelihoods import Categorical, DiscretizedLogistic
-from models.losses import Batch
-from models.networks import Nets
-from models.noise import Noise
-from models.spec.conditions import Labels
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import sample
+from pushforward.models.config.config import Options
+from pushforward.models.errors import InvalidData
+from pushforward.models.families.autoregressive import Autoregressive, Made, Network, PixelCNN
+from pushforward.models.family import capabilities
+from pushforward.models.likelihoods import Categorical, DiscretizedLogistic
+from pushforward.models.losses import Batch
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.spec.conditions import Labels
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import sample
 
 GRAY = DataSpec(shape=(1, 2, 3), low=0, high=1, levels=2, shift=(0.5,), scale=(0.5,))
 COLOR = DataSpec(shape=(3, 1, 2), low=0, high=1, levels=2, shift=(0.5,), scale=(0.5,))

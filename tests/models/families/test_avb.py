@@ -7,13 +7,13 @@ import torch
 from scipy.integrate import quad
 from torch import Tensor, nn
 
-from models.distributions.gaussians import Diagonal, kl_to_prior_nats, standard_log_prob
-from models.families.avb import AVB, LOGISTIC, ProposalOptions
-from models.losses import Batch, Loss
-from models.networks import Nets
-from models.noise import Noise
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import untold
+from pushforward.models.distributions.gaussians import Diagonal, kl_to_prior_nats, standard_log_prob
+from pushforward.models.families.avb import AVB, LOGISTIC, ProposalOptions
+from pushforward.models.losses import Batch, Loss
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import untold
 
 PLANE = DataSpec(shape=(2,))
 FAMILY = AVB(latent=1, noise=1, depth=0)

@@ -7,22 +7,22 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.data import EightGaussians
-from models.errors import InvalidData, InvalidInput
-from models.families.cnf import CNF, DensityOptions, SolverOptions
-from models.family import reconstruct
-from models.losses import Adam
-from models.networks import ConcatSquash, Nets
-from models.noise import Noise
-from models.run import Budget, Run
-from models.spec.conditions import Labels
-from models.spec.data_spec import DataSpec
-from models.stepwise.mapping import walk
-from models.stepwise.sampling import sample
-from models.stepwise.scoring import LogProb, score
-from models.training.data import load_data
-from models.training.loop import train
-from models.training.state import fresh
+from pushforward.models.data import EightGaussians
+from pushforward.models.errors import InvalidData, InvalidInput
+from pushforward.models.families.cnf import CNF, DensityOptions, SolverOptions
+from pushforward.models.family import reconstruct
+from pushforward.models.losses import Adam
+from pushforward.models.networks import ConcatSquash, Nets
+from pushforward.models.noise import Noise
+from pushforward.models.run import Budget, Run
+from pushforward.models.spec.conditions import Labels
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.mapping import walk
+from pushforward.models.stepwise.sampling import sample
+from pushforward.models.stepwise.scoring import LogProb, score
+from pushforward.models.training.data import load_data
+from pushforward.models.training.loop import train
+from pushforward.models.training.state import fresh
 
 A = torch.tensor([[0.3, -1.0], [0.7, -0.8]], dtype=torch.float64)
 PLANE = DataSpec(shape=(2,), shift=(1.0, -0.5), scale=(2.0, 0.7))

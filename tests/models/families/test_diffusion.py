@@ -7,22 +7,22 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.data import EightGaussians
-from models.errors import InvalidInput
-from models.families.diffusion import Diffusion
-from models.family import capabilities
-from models.losses import Batch
-from models.networks import Nets
-from models.noise import Noise
-from models.paths.schedules import Level, LinearSchedule
-from models.run import Run
-from models.samplers.options import DEFAULTS, DenoisingOptions, LikelihoodOptions
-from models.spec.conditions import Labels
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import sample, untold
-from models.training.data import load_data
-from models.training.loop import train
-from models.training.state import fresh
+from pushforward.models.data import EightGaussians
+from pushforward.models.errors import InvalidInput
+from pushforward.models.families.diffusion import Diffusion
+from pushforward.models.family import capabilities
+from pushforward.models.losses import Batch
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.paths.schedules import Level, LinearSchedule
+from pushforward.models.run import Run
+from pushforward.models.samplers.options import DEFAULTS, DenoisingOptions, LikelihoodOptions
+from pushforward.models.spec.conditions import Labels
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import sample, untold
+from pushforward.models.training.data import load_data
+from pushforward.models.training.loop import train
+from pushforward.models.training.state import fresh
 
 PLANE = DataSpec(shape=(2,), shift=(1.0, -1.0), scale=(2.0, 0.5))
 DIGITS = DataSpec(shape=(1, 8, 8), low=0, high=16, levels=17, n_classes=10, shift=(8.0,), scale=(8.0,))

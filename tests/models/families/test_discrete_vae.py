@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.distributions.categorical import relaxed_codes
-from models.families.discrete_vae import DiscreteVAE, HardCodeOptions
-from models.family import capabilities
-from models.losses import Batch
-from models.networks import Nets
-from models.noise import Noise
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import sample, untold
-from models.variational.discrete_gradients import AnyEstimator, GumbelSoftmax, Reinforce, StraightThrough
+from pushforward.models.distributions.categorical import relaxed_codes
+from pushforward.models.families.discrete_vae import DiscreteVAE, HardCodeOptions
+from pushforward.models.family import capabilities
+from pushforward.models.losses import Batch
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import sample, untold
+from pushforward.models.variational.discrete_gradients import AnyEstimator, GumbelSoftmax, Reinforce, StraightThrough
 
 N, K = 2, 3
 LINE = DataSpec(shape=(2,))

@@ -15,32 +15,32 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, logsumexp
 from torch import Tensor, nn
 
-from models.adversarial.games import NonSaturating, Wasserstein
-from models.adversarial.kernels import IMQ, Distance
-from models.adversarial.penalties import MMD, Adversarial, Sliced
-from models.data.integrands import ProductPeak
-from models.families.ae import AE
-from models.families.ae_ot import AEOT
-from models.families.autoregressive import Autoregressive
-from models.families.avb import AVB, REACH
-from models.families.discrete_vae import DiscreteVAE
-from models.families.flow import MIN_U01, Flow
-from models.families.glann import GLANN
-from models.families.nis import NIS
-from models.families.vae import VAE
-from models.families.wae import WAE
-from models.family import Family
-from models.flows.dequantization import Uniform, Variational
-from models.latents.code_densities import GaussianDensity
-from models.latents.posteriors import FlowPosterior
-from models.latents.priors import FlowPrior
-from models.latents.sampled_priors import MixtureCodes
-from models.likelihoods import Bernoulli
-from models.losses import Batch, Loss
-from models.networks import Codes, Nets, Scalar
-from models.spec.data_spec import DataSpec
-from models.variational.bounds import ELBO, IWAE
-from models.variational.discrete_gradients import GumbelSoftmax, Reinforce, StraightThrough
+from pushforward.models.adversarial.games import NonSaturating, Wasserstein
+from pushforward.models.adversarial.kernels import IMQ, Distance
+from pushforward.models.adversarial.penalties import MMD, Adversarial, Sliced
+from pushforward.models.data.integrands import ProductPeak
+from pushforward.models.families.ae import AE
+from pushforward.models.families.ae_ot import AEOT
+from pushforward.models.families.autoregressive import Autoregressive
+from pushforward.models.families.avb import AVB, REACH
+from pushforward.models.families.discrete_vae import DiscreteVAE
+from pushforward.models.families.flow import MIN_U01, Flow
+from pushforward.models.families.glann import GLANN
+from pushforward.models.families.nis import NIS
+from pushforward.models.families.vae import VAE
+from pushforward.models.families.wae import WAE
+from pushforward.models.family import Family
+from pushforward.models.flows.dequantization import Uniform, Variational
+from pushforward.models.latents.code_densities import GaussianDensity
+from pushforward.models.latents.posteriors import FlowPosterior
+from pushforward.models.latents.priors import FlowPrior
+from pushforward.models.latents.sampled_priors import MixtureCodes
+from pushforward.models.likelihoods import Bernoulli
+from pushforward.models.losses import Batch, Loss
+from pushforward.models.networks import Codes, Nets, Scalar
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.variational.bounds import ELBO, IWAE
+from pushforward.models.variational.discrete_gradients import GumbelSoftmax, Reinforce, StraightThrough
 
 Numbers = NDArray[np.float64]
 Formula = Callable[..., float]

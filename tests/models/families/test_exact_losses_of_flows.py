@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.adversarial.games import NonSaturating, Wasserstein
-from models.families.cnf import CNF
-from models.families.diffusion import Diffusion
-from models.families.flow_matching import FlowMatching
-from models.families.gan import GAN
-from models.losses import Batch
-from models.networks import Nets
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import untold
+from pushforward.models.adversarial.games import NonSaturating, Wasserstein
+from pushforward.models.families.cnf import CNF
+from pushforward.models.families.diffusion import Diffusion
+from pushforward.models.families.flow_matching import FlowMatching
+from pushforward.models.families.gan import GAN
+from pushforward.models.losses import Batch
+from pushforward.models.networks import Nets
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import untold
 
 LINE = DataSpec(shape=(1,), shift=(2.0,), scale=(3.0,))
 U = [-1.0, 0.5, 2.0]  # the data, network units

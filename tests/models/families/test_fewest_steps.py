@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from models.families.cnf import SolverOptions as ContinuousOptions
-from models.families.flow_matching import SolverOptions as MatchedOptions
+from pushforward.models.families.cnf import SolverOptions as ContinuousOptions
+from pushforward.models.families.flow_matching import SolverOptions as MatchedOptions
 
 FEWEST = [
     (MatchedOptions, "heun", 5),

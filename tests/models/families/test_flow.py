@@ -9,23 +9,23 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.data import EightGaussians
-from models.errors import InvalidData
-from models.families.flow import MIN_U01, DequantizationOptions, Flow, Scheme, bijection
-from models.family import reconstruct
-from models.flows.dequantization import Uniform, Variational
-from models.flows.univariate import Affine, Spline
-from models.losses import Adam, Batch
-from models.networks import Nets
-from models.noise import Noise
-from models.run import Budget, Run
-from models.spec.conditions import Labels, Vector
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import sample, untold
-from models.stepwise.scoring import LogProb
-from models.training.data import load_data
-from models.training.loop import train
-from models.training.state import fresh
+from pushforward.models.data import EightGaussians
+from pushforward.models.errors import InvalidData
+from pushforward.models.families.flow import MIN_U01, DequantizationOptions, Flow, Scheme, bijection
+from pushforward.models.family import reconstruct
+from pushforward.models.flows.dequantization import Uniform, Variational
+from pushforward.models.flows.univariate import Affine, Spline
+from pushforward.models.losses import Adam, Batch
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.run import Budget, Run
+from pushforward.models.spec.conditions import Labels, Vector
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import sample, untold
+from pushforward.models.stepwise.scoring import LogProb
+from pushforward.models.training.data import load_data
+from pushforward.models.training.loop import train
+from pushforward.models.training.state import fresh
 
 PLANE = DataSpec(shape=(2,), shift=(1.0, -0.5), scale=(2.0, 0.7))
 BOX = DataSpec(shape=(2,), low=-1, high=3, shift=(1.0,), scale=(2.0,))

@@ -10,16 +10,16 @@ import torch
 from numpy.typing import NDArray
 from sklearn.datasets import load_wine
 
-from models.families.flow import DequantizationOptions, Flow
-from models.networks import Nets
-from models.noise import Noise
-from models.presets import PRESETS
-from models.run import Run
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import sample, untold
-from models.training.data import load_data
-from models.training.loop import train
-from models.training.state import fresh
+from pushforward.models.families.flow import DequantizationOptions, Flow
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.presets import PRESETS
+from pushforward.models.run import Run
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import sample, untold
+from pushforward.models.training.data import load_data
+from pushforward.models.training.loop import train
+from pushforward.models.training.state import fresh
 
 Floats = NDArray[np.float64]
 PLANE = DataSpec(shape=(2,), shift=(10.0, 0.0), scale=(3.0, 1e-6))

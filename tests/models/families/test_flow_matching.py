@@ -6,18 +6,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.errors import InvalidData, InvalidInput
-from models.families.flow_matching import FlowMatching, GuidedOptions, LikelihoodOptions, SolverOptions
-from models.family import capabilities
-from models.losses import Batch
-from models.networks import Nets
-from models.noise import Noise
-from models.paths.couplings import Independent, MinibatchOT
-from models.paths.guidance import dropped
-from models.spec.conditions import Labels, Vector
-from models.spec.data_spec import DataSpec
-from models.stepwise.mapping import walk
-from models.stepwise.sampling import sample
+from pushforward.models.errors import InvalidData, InvalidInput
+from pushforward.models.families.flow_matching import FlowMatching, GuidedOptions, LikelihoodOptions, SolverOptions
+from pushforward.models.family import capabilities
+from pushforward.models.losses import Batch
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.paths.couplings import Independent, MinibatchOT
+from pushforward.models.paths.guidance import dropped
+from pushforward.models.spec.conditions import Labels, Vector
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.mapping import walk
+from pushforward.models.stepwise.sampling import sample
 
 M, S = 0.8, 0.4
 LINE = DataSpec(shape=(1,))

@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.adversarial.games import AnyGame, NonSaturating, Wasserstein
-from models.config.config import Options
-from models.families.gan import GAN
-from models.family import capabilities
-from models.losses import Batch, Loss
-from models.networks import Nets
-from models.noise import Noise
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import sample, untold
+from pushforward.models.adversarial.games import AnyGame, NonSaturating, Wasserstein
+from pushforward.models.config.config import Options
+from pushforward.models.families.gan import GAN
+from pushforward.models.family import capabilities
+from pushforward.models.losses import Batch, Loss
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import sample, untold
 
 PLANE = DataSpec(shape=(2,), shift=(0.5, 0.25), scale=(0.87, 0.5))
 GRAY = DataSpec(shape=(1, 8, 8), low=0, high=16, levels=17, shift=(8.0,), scale=(8.0,))

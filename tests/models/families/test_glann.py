@@ -6,19 +6,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.errors import InvalidData
-from models.families.glann import GLANN, DescentOptions
-from models.family import capabilities
-from models.losses import Batch
-from models.networks import Nets
-from models.noise import Noise
-from models.run import Run
-from models.spec.data_spec import DataSpec
-from models.stepwise.mapping import walk
-from models.stepwise.sampling import sample
-from models.training.data import load_data
-from models.training.loop import train
-from models.training.state import fresh
+from pushforward.models.errors import InvalidData
+from pushforward.models.families.glann import GLANN, DescentOptions
+from pushforward.models.family import capabilities
+from pushforward.models.losses import Batch
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.run import Run
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.mapping import walk
+from pushforward.models.stepwise.sampling import sample
+from pushforward.models.training.data import load_data
+from pushforward.models.training.loop import train
+from pushforward.models.training.state import fresh
 
 PLANE = DataSpec(shape=(2,), n_rows=50)
 TINY = GLANN(latent=2, width=16, mapping_width=16, draws=64)

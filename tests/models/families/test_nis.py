@@ -8,20 +8,20 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.data import UnitCube
-from models.data.integrands import Camel, CornerPeak, GaussianPeak, Integrand, Oscillatory, ProductPeak
-from models.errors import InvalidData
-from models.evaluation.held_out import evaluate
-from models.families.nis import HALF, NIS, mean_and_error
-from models.losses import Adam, Batch
-from models.networks import Nets
-from models.noise import Noise
-from models.run import Budget, Run
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import sample, untold
-from models.training.data import load_data
-from models.training.loop import train
-from models.training.state import fresh
+from pushforward.models.data import UnitCube
+from pushforward.models.data.integrands import Camel, CornerPeak, GaussianPeak, Integrand, Oscillatory, ProductPeak
+from pushforward.models.errors import InvalidData
+from pushforward.models.evaluation.held_out import evaluate
+from pushforward.models.families.nis import HALF, NIS, mean_and_error
+from pushforward.models.losses import Adam, Batch
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.run import Budget, Run
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import sample, untold
+from pushforward.models.training.data import load_data
+from pushforward.models.training.loop import train
+from pushforward.models.training.state import fresh
 
 SQUARE = UnitCube().spec
 N = 4000

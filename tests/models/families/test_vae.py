@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.errors import InvalidData
-from models.families.vae import VAE, ImportanceOptions
-from models.likelihoods import Bernoulli, Gaussian
-from models.losses import Batch
-from models.networks import Nets
-from models.noise import Noise
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import sample, untold
+from pushforward.models.errors import InvalidData
+from pushforward.models.families.vae import VAE, ImportanceOptions
+from pushforward.models.likelihoods import Bernoulli, Gaussian
+from pushforward.models.losses import Batch
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import sample, untold
 
 PLANE = DataSpec(shape=(2,))
 LINEAR = VAE(latent=1, depth=0, likelihood=Gaussian())

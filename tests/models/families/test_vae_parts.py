@@ -7,20 +7,20 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from models.families.vae import VAE, ImportanceOptions
-from models.flows.univariate import Affine, Spline, Transform
-from models.latents.posteriors import CholeskyPosterior, DiagonalPosterior, FlowPosterior, Posterior
-from models.latents.priors import FlowPrior, Standard
-from models.likelihoods import Categorical, DiscretizedLogistic, Gaussian, Likelihood
-from models.losses import Batch, Loss
-from models.networks import Nets
-from models.noise import Noise
-from models.run import Run
-from models.spec.conditions import Labels
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import sample, untold
-from models.variational.bounds import ELBO, IWAE
-from models.variational.refinement import Refinement
+from pushforward.models.families.vae import VAE, ImportanceOptions
+from pushforward.models.flows.univariate import Affine, Spline, Transform
+from pushforward.models.latents.posteriors import CholeskyPosterior, DiagonalPosterior, FlowPosterior, Posterior
+from pushforward.models.latents.priors import FlowPrior, Standard
+from pushforward.models.likelihoods import Categorical, DiscretizedLogistic, Gaussian, Likelihood
+from pushforward.models.losses import Batch, Loss
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.run import Run
+from pushforward.models.spec.conditions import Labels
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import sample, untold
+from pushforward.models.variational.bounds import ELBO, IWAE
+from pushforward.models.variational.refinement import Refinement
 from tests.models.families.test_vae import LINEAR, LOG_P, PLANE, VARIANCE, W, points, ppca, set_affine, z_score
 
 MEAN, SPREAD = 0.55 / 1.5, 0.25 / 1.5  # of the posterior at X: T01

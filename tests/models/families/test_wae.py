@@ -7,15 +7,15 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from models.adversarial.penalties import Adversarial, Sliced
-from models.families.wae import WAE
-from models.family import capabilities, reconstruct
-from models.latents.sampled_priors import RingCodes
-from models.losses import Batch
-from models.networks import Nets
-from models.noise import Noise
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import sample, untold
+from pushforward.models.adversarial.penalties import Adversarial, Sliced
+from pushforward.models.families.wae import WAE
+from pushforward.models.family import capabilities, reconstruct
+from pushforward.models.latents.sampled_priors import RingCodes
+from pushforward.models.losses import Batch
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import sample, untold
 
 LINE = DataSpec(shape=(1,))
 LINEAR = WAE(latent=1, depth=0, weight=3.0)

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.flows.continuous import FlowScorer, Pushed, Transport, Velocity
-from models.flows.dequantization import level_log_volume
-from models.noise import Noise
-from models.solvers.ode import DormandPrince, RungeKutta, Solver
-from models.spec.data_spec import DataSpec
-from models.stepwise.mapping import walk
-from models.stepwise.sampling import sample
-from models.stepwise.scoring import score
+from pushforward.models.flows.continuous import FlowScorer, Pushed, Transport, Velocity
+from pushforward.models.flows.dequantization import level_log_volume
+from pushforward.models.noise import Noise
+from pushforward.models.solvers.ode import DormandPrince, RungeKutta, Solver
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.mapping import walk
+from pushforward.models.stepwise.sampling import sample
+from pushforward.models.stepwise.scoring import score
 
 LEVELS = DataSpec(shape=(1, 2, 2), low=0, high=3, levels=4, shift=(1.5,), scale=(1.5,))
 SOLVERS = [RungeKutta(np.linspace(1, 0, 5)), DormandPrince(1.0, 0.0, 1e-5, 30)]

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from models.flows.dequantization import DEQUANTIZER, Uniform, Variational, dequantize, level_log_volume
-from models.flows.logit import from_reals, to_reals
-from models.networks import Nets
-from models.noise import Noise
-from models.spec.conditions import Labels
-from models.spec.data_spec import DataSpec
-from models.variational.importance import importance_weighted_bound
+from pushforward.models.flows.dequantization import DEQUANTIZER, Uniform, Variational, dequantize, level_log_volume
+from pushforward.models.flows.logit import from_reals, to_reals
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.spec.conditions import Labels
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.variational.importance import importance_weighted_bound
 
 SPEC = DataSpec(shape=(1,), low=0, high=7, levels=8)
 DENSITY = Normal(torch.tensor(-0.2, dtype=torch.float64), torch.tensor(0.8, dtype=torch.float64))

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.errors import InvalidInput
-from models.flows.divergence import augmented, draws_needed, is_exact, signs
-from models.solvers.dormand_prince import VectorField
-from models.solvers.ode import RungeKutta
-from models.spec.data_spec import DataSpec
+from pushforward.models.errors import InvalidInput
+from pushforward.models.flows.divergence import augmented, draws_needed, is_exact, signs
+from pushforward.models.solvers.dormand_prince import VectorField
+from pushforward.models.solvers.ode import RungeKutta
+from pushforward.models.spec.data_spec import DataSpec
 
 A = torch.tensor([[0.3, -1.0, 0.2], [0.7, -0.4, 0.1], [0.0, 0.5, 0.2]], dtype=torch.float64)
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.flows.univariate import Affine, Spline
+from pushforward.models.flows.univariate import Affine, Spline
 
 
 @pytest.mark.parametrize("bins", [2, 8])

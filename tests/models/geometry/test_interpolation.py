@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.geometry.interpolation import PATHS, Path, linear, slerp
+from pushforward.models.geometry.interpolation import PATHS, Path, linear, slerp
 
 A = torch.tensor([3.0, 0.0, 0.0])
 B = torch.tensor([0.0, 3.0, 0.0])

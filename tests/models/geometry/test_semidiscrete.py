@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.geometry.semidiscrete import angles, cells, energy, extension
+from pushforward.models.geometry.semidiscrete import angles, cells, energy, extension
 
 NORMAL = torch.distributions.Normal(torch.tensor(0.0).double(), torch.tensor(1.0).double())
 Y = torch.tensor([[-2.0], [-0.5], [0.1], [1.0], [3.0]]).double()

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.distributions.gaussians import kl_to_prior_nats
-from models.latents.elbo_surgery import (
+from pushforward.models.distributions.gaussians import kl_to_prior_nats
+from pushforward.models.latents.elbo_surgery import (
     Surgery,
     active_units,
     categorical_ceiling,

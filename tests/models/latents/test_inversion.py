@@ -2,9 +2,9 @@
 
 import torch
 
-from models.latents.inversion import Descent
-from models.spec.data_spec import DataSpec
-from models.stepwise.mapping import walk
+from pushforward.models.latents.inversion import Descent
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.mapping import walk
 
 SPEC = DataSpec(shape=(3,), shift=(1.0,), scale=(2.0,))
 A = torch.tensor([[1.0, 0.5], [0.0, 1.0], [-0.5, 0.2]]).double()

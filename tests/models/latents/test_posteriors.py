@@ -8,10 +8,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.distributions.gaussians import Full
-from models.latents.posteriors import NAME, CholeskyPosterior, DiagonalPosterior, FlowPosterior, GaussianPosterior
-from models.networks import Bijection, Nets
-from models.spec.data_spec import DataSpec
+from pushforward.models.distributions.gaussians import Full
+from pushforward.models.latents.posteriors import (
+    NAME,
+    CholeskyPosterior,
+    DiagonalPosterior,
+    FlowPosterior,
+    GaussianPosterior,
+)
+from pushforward.models.networks import Bijection, Nets
+from pushforward.models.spec.data_spec import DataSpec
 
 Z = 4
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.distributions.gaussians import standard_log_prob
-from models.latents.priors import FlowPrior, Standard
-from models.networks import Nets
-from models.spec.data_spec import DataSpec
+from pushforward.models.distributions.gaussians import standard_log_prob
+from pushforward.models.latents.priors import FlowPrior, Standard
+from pushforward.models.networks import Nets
+from pushforward.models.spec.data_spec import DataSpec
 
 Z, C = 3, 2
 

@@ -7,7 +7,7 @@ import torch
 from scipy.stats import chisquare, kstest
 from torch import Tensor
 
-from models.latents.sampled_priors import CodePrior, GaussianCodes, MixtureCodes, RingCodes, UniformCodes
+from pushforward.models.latents.sampled_priors import CodePrior, GaussianCodes, MixtureCodes, RingCodes, UniformCodes
 
 PRIORS = (GaussianCodes(), UniformCodes(), MixtureCodes(), RingCodes())
 N = 20_000

@@ -7,10 +7,10 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from models.errors import InvalidData
-from models.likelihoods import Bernoulli, Binomial, Categorical, DiscretizedLogistic, Gaussian, Likelihood
-from models.noise import Noise
-from models.spec.data_spec import DataSpec
+from pushforward.models.errors import InvalidData
+from pushforward.models.likelihoods import Bernoulli, Binomial, Categorical, DiscretizedLogistic, Gaussian, Likelihood
+from pushforward.models.noise import Noise
+from pushforward.models.spec.data_spec import DataSpec
 
 LEVELS = DataSpec(shape=(1,), low=-1, high=2, levels=7, shift=(0.5,), scale=(1.5,))
 NO_SCALE = torch.tensor(0.0, dtype=torch.float64)

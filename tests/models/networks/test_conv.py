@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from models.networks import Nets, decoder, encoder
-from models.networks.builders import CHANNELS, UNITS
-from models.spec.data_spec import DataSpec
+from pushforward.models.networks import Nets, decoder, encoder
+from pushforward.models.networks.builders import CHANNELS, UNITS
+from pushforward.models.spec.data_spec import DataSpec
 
 
 @pytest.mark.parametrize("shape", [(1, 5, 5), (1, 8, 8), (3, 17, 12), (1, 28, 28), (3, 32, 32), (1, 5, 32)])

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from models.networks import denoising_network
-from models.spec.data_spec import DataSpec
+from pushforward.models.networks import denoising_network
+from pushforward.models.spec.data_spec import DataSpec
 
 SPECS = [DataSpec(shape=(2,)), DataSpec(shape=(1, 8, 8)), DataSpec(shape=(3, 7, 12)), DataSpec(shape=(1, 32, 32))]
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from models.networks import decoder, encoder
-from models.spec.data_spec import DataSpec
+from pushforward.models.networks import decoder, encoder
+from pushforward.models.spec.data_spec import DataSpec
 
 
 @pytest.mark.parametrize("shape", [(2,), (1, 8, 8), (3, 17, 12)])

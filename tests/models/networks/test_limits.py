@@ -3,16 +3,16 @@
 import pytest
 import torch
 
-from models.errors import InvalidData
-from models.families.autoregressive import Autoregressive, Made
-from models.families.flow import Flow
-from models.families.vae import VAE
-from models.family import Family
-from models.flows.dequantization import Variational
-from models.latents.posteriors import FlowPosterior
-from models.latents.priors import FlowPrior
-from models.networks import MADE
-from models.spec.data_spec import DataSpec
+from pushforward.models.errors import InvalidData
+from pushforward.models.families.autoregressive import Autoregressive, Made
+from pushforward.models.families.flow import Flow
+from pushforward.models.families.vae import VAE
+from pushforward.models.family import Family
+from pushforward.models.flows.dequantization import Variational
+from pushforward.models.latents.posteriors import FlowPosterior
+from pushforward.models.latents.priors import FlowPrior
+from pushforward.models.networks import MADE
+from pushforward.models.spec.data_spec import DataSpec
 
 D = 20
 TABLE = DataSpec(shape=(D,))

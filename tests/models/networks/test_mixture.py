@@ -6,7 +6,7 @@ import torch
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from models.networks.mixture import GaussianMixture
+from pushforward.models.networks.mixture import GaussianMixture
 
 
 def mixture(components: int, size: int) -> GaussianMixture:

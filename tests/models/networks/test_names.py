@@ -4,12 +4,12 @@ from importlib import import_module
 
 import pytest
 
-from models import networks
+from pushforward.models import networks
 
 
 @pytest.mark.parametrize("name", networks.MODULES)
 def test_a_name_is_what_its_module_defines(name: str) -> None:
-    module = f"models.networks.{networks.MODULES[name]}"
+    module = f"pushforward.models.networks.{networks.MODULES[name]}"
     assert getattr(networks, name) is getattr(import_module(module), name)
     assert getattr(networks, name).__module__ in (module, "zuko.transforms")
 

@@ -2,10 +2,10 @@
 
 import torch
 
-from models.geometry.distances import in_ball
-from models.geometry.semidiscrete import cells
-from models.networks import Codes, SemiDiscrete
-from models.networks.tables import MEMORY
+from pushforward.models.geometry.distances import in_ball
+from pushforward.models.geometry.semidiscrete import cells
+from pushforward.models.networks import Codes, SemiDiscrete
+from pushforward.models.networks.tables import MEMORY
 
 
 def push(n: int = 30) -> SemiDiscrete:

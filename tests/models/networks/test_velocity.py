@@ -2,9 +2,9 @@
 
 import torch
 
-from models import networks
-from models.spec.conditions import Labels
-from models.spec.data_spec import DataSpec
+from pushforward.models import networks
+from pushforward.models.spec.conditions import Labels
+from pushforward.models.spec.data_spec import DataSpec
 
 PLANE = DataSpec(shape=(2,))
 IMAGE = DataSpec(shape=(1, 8, 8), low=0, high=16, levels=17, shift=(8.0,), scale=(8.0,))

@@ -2,11 +2,11 @@
 
 import pytest
 
-from models.families.diffusion import Diffusion
-from models.families.flow_matching import FlowMatching
-from models.families.gan import GAN
-from models.networks import width_for
-from models.spec.data_spec import DataSpec
+from pushforward.models.families.diffusion import Diffusion
+from pushforward.models.families.flow_matching import FlowMatching
+from pushforward.models.families.gan import GAN
+from pushforward.models.networks import width_for
+from pushforward.models.spec.data_spec import DataSpec
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.errors import InvalidData
-from models.paths.couplings import Independent, MinibatchOT
-from models.spec.conditions import Labels, Vector
-from models.spec.data_spec import DataSpec
+from pushforward.models.errors import InvalidData
+from pushforward.models.paths.couplings import Independent, MinibatchOT
+from pushforward.models.spec.conditions import Labels, Vector
+from pushforward.models.spec.data_spec import DataSpec
 
 NONE = torch.zeros(300, 0)
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.losses import Batch
-from models.paths.guidance import dropped, guided
+from pushforward.models.losses import Batch
+from pushforward.models.paths.guidance import dropped, guided
 
 
 def field(x: Tensor, t: Tensor, c: Tensor) -> Tensor:

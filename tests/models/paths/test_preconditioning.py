@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.paths.preconditioning import EDM, Preconditioning, Velocity
-from models.paths.schedules import Level
+from pushforward.models.paths.preconditioning import EDM, Preconditioning, Velocity
+from pushforward.models.paths.schedules import Level
 
 LOG_SNR = torch.linspace(-8, 12, 9, dtype=torch.float64)
 

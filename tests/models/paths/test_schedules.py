@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.paths.schedules import Cosine, Karras, Level, LinearSchedule, OrnsteinUhlenbeck, Variances
+from pushforward.models.paths.schedules import Cosine, Karras, Level, LinearSchedule, OrnsteinUhlenbeck, Variances
 
 SCHEDULES: list[Variances] = [LinearSchedule(), Cosine()]
 

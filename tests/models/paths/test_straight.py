@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from models.paths.straight import Lipman, StraightPath
+from pushforward.models.paths.straight import Lipman, StraightPath
 
 
 def ends(n: int = 4) -> tuple[Tensor, Tensor]:

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.paths.preconditioning import EDM
-from models.paths.schedules import Cosine, Floats, Level, OrnsteinUhlenbeck
-from models.paths.weightings import LogNormal, MaximumLikelihood, Noise
+from pushforward.models.paths.preconditioning import EDM
+from pushforward.models.paths.schedules import Cosine, Floats, Level, OrnsteinUhlenbeck
+from pushforward.models.paths.weightings import LogNormal, MaximumLikelihood, Noise
 
 # Data: a mixture of two Gaussians on a line.
 MEANS, STDS, SHARES = np.array([-1.0, 0.7]), np.array([0.3, 0.5]), np.array([0.4, 0.6])

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from models.noise import Noise
-from models.paths.schedules import Level
-from models.samplers.predictor import Predictor
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import Sampler, State, untold
+from pushforward.models.noise import Noise
+from pushforward.models.paths.schedules import Level
+from pushforward.models.samplers.predictor import Predictor
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import Sampler, State, untold
 
 LINE = DataSpec(shape=(1,))
 MEAN, VARIANCE = 0.8, 0.25

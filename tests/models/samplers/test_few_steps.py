@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from models.families.diffusion import Diffusion
-from models.networks import Nets
-from models.noise import Noise
-from models.samplers.linear import LinearSteps
-from models.samplers.options import DEFAULTS, DenoisingOptions
-from models.stepwise.sampling import sample
+from pushforward.models.families.diffusion import Diffusion
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.samplers.linear import LinearSteps
+from pushforward.models.samplers.options import DEFAULTS, DenoisingOptions
+from pushforward.models.stepwise.sampling import sample
 from tests.models.samplers.gaussians import LINE, GaussianNoise, affine, begin
 
 SCHEDULES = ["cosine", "linear", "ou", "edm"]

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from models.families.diffusion import Diffusion
-from models.networks import Nets
-from models.noise import Noise
-from models.paths.schedules import Floats, Level, LinearSchedule
-from models.samplers.linear import LinearSteps, corrected, ddim, euler_maruyama, reverse_sde
-from models.samplers.options import DenoisingOptions
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import sample, untold
+from pushforward.models.families.diffusion import Diffusion
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.paths.schedules import Floats, Level, LinearSchedule
+from pushforward.models.samplers.linear import LinearSteps, corrected, ddim, euler_maruyama, reverse_sde
+from pushforward.models.samplers.options import DenoisingOptions
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import sample, untold
 from tests.models.samplers.gaussians import LINE, MEAN, VARIANCE, GaussianNoise, affine, begin, predictor
 
 FAMILY = Diffusion(schedule=LinearSchedule())  # DDPM's own 1000 levels

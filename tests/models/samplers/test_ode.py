@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from models.noise import Noise
-from models.paths.schedules import Floats, Level, LinearSchedule
-from models.samplers.ode import FlowSampler
-from models.samplers.registry import SOLVERS, walk
-from models.stepwise.mapping import walk as walked
+from pushforward.models.noise import Noise
+from pushforward.models.paths.schedules import Floats, Level, LinearSchedule
+from pushforward.models.samplers.ode import FlowSampler
+from pushforward.models.samplers.registry import SOLVERS, walk
+from pushforward.models.stepwise.mapping import walk as walked
 from tests.models.samplers.gaussians import LINE, MEAN, VARIANCE, affine, predictor
 
 LEVELS = LinearSchedule().log_snr(1000)

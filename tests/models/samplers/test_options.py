@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from models.errors import InvalidInput
-from models.paths.schedules import Cosine, Karras, OrnsteinUhlenbeck
-from models.samplers.options import DEFAULTS, DenoisingOptions, GridName, LikelihoodOptions
+from pushforward.models.errors import InvalidInput
+from pushforward.models.paths.schedules import Cosine, Karras, OrnsteinUhlenbeck
+from pushforward.models.samplers.options import DEFAULTS, DenoisingOptions, GridName, LikelihoodOptions
 
 LEVELS = Cosine().log_snr(1000)
 

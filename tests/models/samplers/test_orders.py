@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from models.paths.schedules import Floats, Level
-from models.samplers.dpm_solver import DPMSolver, dpm_solver
-from models.samplers.heun import Heun
-from models.samplers.linear import LinearSteps, ddim
-from models.samplers.ode import DDIM, LONGEST, FlowRungeKutta, FlowSampler
-from models.stepwise.sampling import Sampler
+from pushforward.models.paths.schedules import Floats, Level
+from pushforward.models.samplers.dpm_solver import DPMSolver, dpm_solver
+from pushforward.models.samplers.heun import Heun
+from pushforward.models.samplers.linear import LinearSteps, ddim
+from pushforward.models.samplers.ode import DDIM, LONGEST, FlowRungeKutta, FlowSampler
+from pushforward.models.stepwise.sampling import Sampler
 from tests.models.samplers.gaussians import MEAN, VARIANCE, affine, predictor
 
 START, END = -8.0, 14.0

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.paths.schedules import Level
-from models.samplers.predictor import Predictor
-from models.spec.data_spec import DataSpec
+from pushforward.models.paths.schedules import Level
+from pushforward.models.samplers.predictor import Predictor
+from pushforward.models.spec.data_spec import DataSpec
 from tests.models.samplers.gaussians import LINE, GaussianNoise, predictor
 
 LEVELS = torch.tensor([-3.0, 0.5, 4.0], dtype=torch.float64)

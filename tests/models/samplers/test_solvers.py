@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from models.noise import Noise
-from models.paths.schedules import Floats, Karras
-from models.samplers.dpm_solver import DPMSolver
-from models.samplers.heun import Heun
-from models.samplers.linear import LinearSteps, ddim
-from models.samplers.predictor import Denoising, Predictor
+from pushforward.models.noise import Noise
+from pushforward.models.paths.schedules import Floats, Karras
+from pushforward.models.samplers.dpm_solver import DPMSolver
+from pushforward.models.samplers.heun import Heun
+from pushforward.models.samplers.linear import LinearSteps, ddim
+from pushforward.models.samplers.predictor import Denoising, Predictor
 from tests.models.samplers.gaussians import MEAN, VARIANCE, affine, begin, predictor
 
 Solver = Callable[[Predictor, Floats], Denoising]

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from models.noise import Noise
-from models.paths.schedules import Cosine, Floats, LinearSchedule, OrnsteinUhlenbeck, Schedule
-from models.samplers.predictor import Predictor
-from models.samplers.variational_bound import VariationalBound
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import untold
-from models.stepwise.scoring import score
+from pushforward.models.noise import Noise
+from pushforward.models.paths.schedules import Cosine, Floats, LinearSchedule, OrnsteinUhlenbeck, Schedule
+from pushforward.models.samplers.predictor import Predictor
+from pushforward.models.samplers.variational_bound import VariationalBound
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import untold
+from pushforward.models.stepwise.scoring import score
 from tests.models.samplers.gaussians import MEAN, VARIANCE, GaussianNoise, predictor
 
 X = torch.tensor([[0.1], [0.8], [1.9]], dtype=torch.float64)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.solvers.dormand_prince import ERROR, A, Attempt, C, advance
+from pushforward.models.solvers.dormand_prince import ERROR, A, Attempt, C, advance
 
 M = torch.tensor([[0.3, -1.0, 0.2], [0.7, -0.4, 0.1], [0.0, 0.5, 0.2]], dtype=torch.float64)
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.flows.divergence import augmented, augmented_to_train
-from models.solvers.dormand_prince import Attempt, advance
-from models.solvers.ode import DormandPrince, RungeKutta, Solver
+from pushforward.models.flows.divergence import augmented, augmented_to_train
+from pushforward.models.solvers.dormand_prince import Attempt, advance
+from pushforward.models.solvers.ode import DormandPrince, RungeKutta, Solver
 
 M = torch.tensor([[0.3, -1.0, 0.2], [0.7, -0.4, 0.1], [0.0, 0.5, 0.2]], dtype=torch.float64)
 SOLVERS = [RungeKutta(np.linspace(1, 0, 65)), DormandPrince(1.0, 0.0, 1e-10, 64)]

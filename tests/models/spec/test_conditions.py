@@ -5,11 +5,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from models.errors import InvalidInput
-from models.networks import attach
-from models.spec.conditions import Labels, Vector
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import untold
+from pushforward.models.errors import InvalidInput
+from pushforward.models.networks import attach
+from pushforward.models.spec.conditions import Labels, Vector
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import untold
 
 LABELS = Labels(n_classes=3)
 VECTOR = Vector(shift=(1.0, -2.0), scale=(2.0, 0.5))

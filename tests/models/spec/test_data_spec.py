@@ -6,9 +6,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from models.errors import InvalidData, InvalidInput
-from models.families import FAMILIES
-from models.spec.data_spec import DataSpec
+from pushforward.models.errors import InvalidData, InvalidInput
+from pushforward.models.families import FAMILIES
+from pushforward.models.spec.data_spec import DataSpec
 
 DIGITS = DataSpec(shape=(1, 2, 2), low=0, high=16, levels=17, shift=(8.0,), scale=(8.0,))
 TABLE = DataSpec(shape=(2,), shift=(1.0, -1.0), scale=(2.0, 0.5))

@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 import torch
 
-from models.config.config import Options
-from models.families import FAMILIES
-from models.family import Conditions, Decodes, Encodes, Samples, Scores, capabilities
-from models.noise import Noise
-from models.run import Run
-from models.stepwise.sampling import sample
-from models.stepwise.scoring import LogProb
-from models.training.data import TrainingData, conditions, in_data_units, load_data
-from models.training.loop import train
-from models.training.state import State, fresh
+from pushforward.models.config.config import Options
+from pushforward.models.families import FAMILIES
+from pushforward.models.family import Conditions, Decodes, Encodes, Samples, Scores, capabilities
+from pushforward.models.noise import Noise
+from pushforward.models.run import Run
+from pushforward.models.stepwise.sampling import sample
+from pushforward.models.stepwise.scoring import LogProb
+from pushforward.models.training.data import TrainingData, conditions, in_data_units, load_data
+from pushforward.models.training.loop import train
+from pushforward.models.training.state import State, fresh
 from tests.models.test_families import CPU, SMALL, small_options
 
 N, D = 96, 3

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from models.errors import InvalidInput
-from models.spec.conditions import Vector
-from models.spec.data_spec import DataSpec
-from models.spec.precision import held_in, ulps
+from pushforward.models.errors import InvalidInput
+from pushforward.models.spec.conditions import Vector
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.spec.precision import held_in, ulps
 
 FAR = DataSpec(shape=(2,), shift=(1e8, 0.0), scale=(1.0, 1e-25))
 NEAR = DataSpec(shape=(2,), shift=(60.0, -1e3), scale=(1.0, 20.0))

@@ -5,8 +5,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from models.stepwise.mapping import OneCall, ThereAndBack, Walk, walk
-from models.stepwise.sampling import State
+from pushforward.models.stepwise.mapping import OneCall, ThereAndBack, Walk, walk
+from pushforward.models.stepwise.sampling import State
 
 
 @final

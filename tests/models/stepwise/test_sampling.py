@@ -3,8 +3,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from models.noise import Noise
-from models.stepwise.sampling import OneStep, Sampler, State, sample
+from pushforward.models.noise import Noise
+from pushforward.models.stepwise.sampling import OneStep, Sampler, State, sample
 
 
 @final

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.families.diffusion import Diffusion, LikelihoodOptions
-from models.networks import Nets
-from models.noise import Noise
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import untold
-from models.stepwise.scoring import LogProb, OneCall, Scorer, score
+from pushforward.models.families.diffusion import Diffusion, LikelihoodOptions
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import untold
+from pushforward.models.stepwise.scoring import LogProb, OneCall, Scorer, score
 
 FAMILY = Diffusion(width=8, depth=1)
 POINTS = DataSpec(shape=(2,), shift=(1.0, -1.0), scale=(2.0, 0.5))

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import torch
 
-from models.run import Run
-from models.storage.card import ModelCard
-from models.storage.model import load_model
-from models.storage.recorded import FAMILY, OPTIMIZER, completed
-from models.storage.sealed import seal, unseal
-from models.training.checkpoint import _digest, latest_state, save_model, save_state
-from models.training.data import TrainingData, load_data
-from models.training.loop import train
-from models.training.state import fresh
+from pushforward.models.run import Run
+from pushforward.models.storage.card import ModelCard
+from pushforward.models.storage.model import load_model
+from pushforward.models.storage.recorded import FAMILY, OPTIMIZER, completed
+from pushforward.models.storage.sealed import seal, unseal
+from pushforward.models.training.checkpoint import _digest, latest_state, save_model, save_state
+from pushforward.models.training.data import TrainingData, load_data
+from pushforward.models.training.loop import train
+from pushforward.models.training.state import fresh
 
 CPU = torch.device("cpu")
 OLD = Run.model_validate({

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from models.training.adam import AdamW
+from pushforward.models.training.adam import AdamW
 
 ROOT = Path(__file__).parents[3]
 BETAS, DECAY = (0.5, 0.9), 0.01
@@ -60,11 +60,11 @@ PROGRAM = """
 import sys
 from pathlib import Path
 import torch
-from models.evaluation.judgement import judge
-from models.run import Run
-from models.training.data import load_data
-from models.training.loop import train
-from models.training.state import fresh
+from pushforward.models.evaluation.judgement import judge
+from pushforward.models.run import Run
+from pushforward.models.training.data import load_data
+from pushforward.models.training.loop import train
+from pushforward.models.training.state import fresh
 for family in ("vae", "flow", "diffusion"):
     data = {"source": "two_moons", "n": 200}
     run = Run.model_validate({"family": {"family": family}, "data": data, "budget": {"steps": 1}})

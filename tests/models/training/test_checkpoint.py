@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.errors import BadCheckpoint, Hindered
-from models.run import Run
-from models.storage.model import load_model, read_model_card
-from models.storage.sealed import seal, unseal
-from models.training.checkpoint import latest_state, save_model, save_state
-from models.training.data import TrainingData
-from models.training.state import State
+from pushforward.models.errors import BadCheckpoint, Hindered
+from pushforward.models.run import Run
+from pushforward.models.storage.model import load_model, read_model_card
+from pushforward.models.storage.sealed import seal, unseal
+from pushforward.models.training.checkpoint import latest_state, save_model, save_state
+from pushforward.models.training.data import TrainingData
+from pushforward.models.training.state import State
 from tests.full_disk import full_disk
 
 CPU = torch.device("cpu")
@@ -121,10 +121,10 @@ def test_a_state_of_another_run_or_of_other_data_is_passed_over(
 WRITER = """
 import sys, torch
 from pathlib import Path
-from models.training.checkpoint import save_state
-from models.run import Run
-from models.training.data import load_data
-from models.training.state import fresh
+from pushforward.models.training.checkpoint import save_state
+from pushforward.models.run import Run
+from pushforward.models.training.data import load_data
+from pushforward.models.training.state import fresh
 torch.set_num_threads(1)
 run = Run.model_validate_json(sys.argv[2])
 state = fresh(run, load_data(run, Path(sys.argv[1])), torch.device("cpu"))

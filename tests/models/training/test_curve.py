@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from models.families import FAMILIES
-from models.run import Run
-from models.storage.card import Curve
-from models.storage.model import load_model
-from models.training.checkpoint import latest_state, save_model, save_state
-from models.training.curve import POINTS, every, extended, held_out_loss, is_better, is_due, rows_of_a_point
-from models.training.data import TrainingData, held_out, load_data
-from models.training.loop import keep_the_better, measure, train
-from models.training.state import State, device_of, fresh
+from pushforward.models.families import FAMILIES
+from pushforward.models.run import Run
+from pushforward.models.storage.card import Curve
+from pushforward.models.storage.model import load_model
+from pushforward.models.training.checkpoint import latest_state, save_model, save_state
+from pushforward.models.training.curve import POINTS, every, extended, held_out_loss, is_better, is_due, rows_of_a_point
+from pushforward.models.training.data import TrainingData, held_out, load_data
+from pushforward.models.training.loop import keep_the_better, measure, train
+from pushforward.models.training.state import State, device_of, fresh
 
 CPU = torch.device("cpu")
 

@@ -11,16 +11,16 @@ import pytest
 import torch
 from torch import nn
 
-from models.data import Rows
-from models.errors import Diverged, InvalidData
-from models.evaluation.held_out import evaluate
-from models.losses import Adam, Loss
-from models.networks import Nets
-from models.run import Run
-from models.spec.data_spec import DataSpec
-from models.training.data import TrainingData, load_data
-from models.training.loop import average_weights, batches, clipped, descend, learning_rate, weight_decay
-from models.training.state import State, fresh
+from pushforward.models.data import Rows
+from pushforward.models.errors import Diverged, InvalidData
+from pushforward.models.evaluation.held_out import evaluate
+from pushforward.models.losses import Adam, Loss
+from pushforward.models.networks import Nets
+from pushforward.models.run import Run
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.training.data import TrainingData, load_data
+from pushforward.models.training.loop import average_weights, batches, clipped, descend, learning_rate, weight_decay
+from pushforward.models.training.state import State, fresh
 
 CPU = torch.device("cpu")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.errors import InvalidData, TooLarge
-from models.families import FAMILIES
-from models.run import Run
-from models.spec.data_spec import DataSpec
-from models.training.memory import available_bytes, check, is_out_of_memory, too_large
+from pushforward.models.errors import InvalidData, TooLarge
+from pushforward.models.families import FAMILIES
+from pushforward.models.run import Run
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.training.memory import available_bytes, check, is_out_of_memory, too_large
 
 
 def run(family: str, **fields: object) -> Run:
@@ -62,7 +62,7 @@ def test_what_a_container_has_left_is_what_is_free(tmp_path: Path) -> None:
 def test_an_allocation_beyond_the_limit_of_the_process_fails_and_is_known_for_what_it_is() -> None:
     code = """
 import numpy as np, torch
-from models.training.memory import is_out_of_memory, limit_process
+from pushforward.models.training.memory import is_out_of_memory, limit_process
 limit_process(2**26)
 for allocate in (lambda: torch.ones(2**26), lambda: np.ones(2**26)):
     try:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.variational.bounds import ELBO, IWAE, Drawn
+from pushforward.models.variational.bounds import ELBO, IWAE, Drawn
 
 
 def drawn(k: int = 4, rows: int = 3, *, closed: bool = True) -> Drawn:

@@ -7,7 +7,7 @@ import torch
 from pydantic import ValidationError
 from torch import Generator, Tensor
 
-from models.variational.discrete_gradients import Estimator, GumbelSoftmax, Reinforce, StraightThrough
+from pushforward.models.variational.discrete_gradients import Estimator, GumbelSoftmax, Reinforce, StraightThrough
 
 K = 3
 WORDS = torch.eye(K, dtype=torch.float64)[torch.cartesian_prod(torch.arange(K), torch.arange(K))]  # (9, 2, K)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.variational.importance import (
+from pushforward.models.variational.importance import (
     effective_share,
     importance_weighted_bound,
     jackknife_error,

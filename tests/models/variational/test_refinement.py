@@ -5,10 +5,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from models.noise import Noise
-from models.stepwise.scoring import score
-from models.variational.refinement import DRAWS, TRIAL, Refinement
-from models.variational.weighted_draws import Draws
+from pushforward.models.noise import Noise
+from pushforward.models.stepwise.scoring import score
+from pushforward.models.variational.refinement import DRAWS, TRIAL, Refinement
+from pushforward.models.variational.weighted_draws import Draws
 
 TOP = torch.tensor([[1.0, -2.0], [300.0, 0.5], [0.0, 0.0]], dtype=torch.float64)
 HEIGHT = torch.tensor([[1.0], [1e-4], [1e4]], dtype=torch.float64)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.variational.score_function import leave_one_out, score_function
+from pushforward.models.variational.score_function import leave_one_out, score_function
 
 N = 400_000
 

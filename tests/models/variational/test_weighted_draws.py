@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.noise import Noise
-from models.variational.weighted_draws import NUMBERS_AT_ONCE, ROWS_AT_ONCE, Draws, log_weights
+from pushforward.models.noise import Noise
+from pushforward.models.variational.weighted_draws import NUMBERS_AT_ONCE, ROWS_AT_ONCE, Draws, log_weights
 
 
 @pytest.mark.parametrize(

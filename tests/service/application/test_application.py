@@ -10,23 +10,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.data import TwoMoons
-from models.families import FAMILIES
-from models.families.ae import AE
-from models.families.ae_ot import AEOT
-from models.families.glann import GLANN
-from models.families.vae import VAE
-from models.families.wae import WAE
-from models.family import Family
-from models.latents.sampled_priors import MixtureCodes, RingCodes, UniformCodes
-from models.spec.data_spec import DataSpec
-from service.application.application import Application
-from service.application.commands import Interpolate, Likelihood, Sample, Train
-from service.application.requests import option_types
-from service.application.results import Samples
-from service.domain.errors import Conflict, Failed, Invalid, NotFound, Unavailable, Unsupported
-from service.domain.records import Op, Preview, Question, Reply, State, Timing
-from service.settings import Settings
+from pushforward.models.data import TwoMoons
+from pushforward.models.families import FAMILIES
+from pushforward.models.families.ae import AE
+from pushforward.models.families.ae_ot import AEOT
+from pushforward.models.families.glann import GLANN
+from pushforward.models.families.vae import VAE
+from pushforward.models.families.wae import WAE
+from pushforward.models.family import Family
+from pushforward.models.latents.sampled_priors import MixtureCodes, RingCodes, UniformCodes
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.service.application.application import Application
+from pushforward.service.application.commands import Interpolate, Likelihood, Sample, Train
+from pushforward.service.application.requests import option_types
+from pushforward.service.application.results import Samples
+from pushforward.service.domain.errors import Conflict, Failed, Invalid, NotFound, Unavailable, Unsupported
+from pushforward.service.domain.records import Op, Preview, Question, Reply, State, Timing
+from pushforward.service.settings import Settings
 from tests.doors.fakes import MOONS, Wakeups, Workers, application, card
 
 SPEC = DataSpec(shape=(1, 2, 2), low=0, high=16, levels=17, shift=(8.0,), scale=(8.0,))

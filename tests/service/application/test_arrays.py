@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.application.arrays import as_array
-from service.application.commands import Encode, Sample
-from service.application.validation import MAX_MESSAGE_CHARS, parse
-from service.domain.errors import Invalid
+from pushforward.service.application.arrays import as_array
+from pushforward.service.application.commands import Encode, Sample
+from pushforward.service.application.validation import MAX_MESSAGE_CHARS, parse
+from pushforward.service.domain.errors import Invalid
 
 ONLY = "must hold finite numbers only, in nested lists of equal lengths"
 

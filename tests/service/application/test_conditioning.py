@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.spec.conditions import Condition, Labels, Vector
-from service.application.conditioning import Conditioning
-from service.domain.errors import Invalid
+from pushforward.models.spec.conditions import Condition, Labels, Vector
+from pushforward.service.application.conditioning import Conditioning
+from pushforward.service.domain.errors import Invalid
 
 DIGIT = Labels(n_classes=10)
 WIND = Vector(shift=(0.0, 0.0), scale=(1.0, 1.0))

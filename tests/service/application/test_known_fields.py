@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from service.application.known_fields import MAX_LISTED, known_fields, meant
+from pushforward.service.application.known_fields import MAX_LISTED, known_fields, meant
 
 
 class Bark(BaseModel):

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from models.spec.data_spec import DataSpec
-from service.application import streaming
-from service.domain.errors import Failed, Overloaded, ServiceError, TimedOut
-from service.domain.records import Preview, Question, Reply, Timing
-from service.settings import Settings
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.service.application import streaming
+from pushforward.service.domain.errors import Failed, Overloaded, ServiceError, TimedOut
+from pushforward.service.domain.records import Preview, Question, Reply, Timing
+from pushforward.service.settings import Settings
 
 MINUTE_S = 60.0
 

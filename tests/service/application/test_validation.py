@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from service.application.commands import ASKS, Encode, Interpolate, Sample, Train
-from service.application.validation import (
+from pushforward.service.application.commands import ASKS, Encode, Interpolate, Sample, Train
+from pushforward.service.application.validation import (
     FORMS,
     MAX_FAULTS,
     MAX_FIELD_CHARS,
@@ -16,7 +16,7 @@ from service.application.validation import (
     invalid,
     parse,
 )
-from service.domain.errors import Invalid
+from pushforward.service.domain.errors import Invalid
 
 
 class Cat(BaseModel, extra="forbid"):

@@ -10,10 +10,10 @@ import pytest
 import typer
 from pydantic import BaseModel
 
-from models.families import FAMILIES
-from models.run import Run
-from service.cli.runs import flags, run_of
-from service.cli.schemas import FieldLine, lines, run_lines
+from pushforward.models.families import FAMILIES
+from pushforward.models.run import Run
+from pushforward.service.cli.runs import flags, run_of
+from pushforward.service.cli.schemas import FieldLine, lines, run_lines
 
 OPTIONS = ("--follow", "--preset", "--run", "--key", "--json", "--url", "--help")
 BESIDE = {"--family.objective.estimator reinforce": ("--family.objective.draws", "2")}  # the others are a baseline

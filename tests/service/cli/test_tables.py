@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from service.application.application import Application
-from service.application.results import FamilyCard
-from service.cli.catalog import family_rows, flags_of
-from service.cli.schemas import lines
-from service.cli.tables import fitted, plain
-from service.settings import Settings
+from pushforward.service.application.application import Application
+from pushforward.service.application.results import FamilyCard
+from pushforward.service.cli.catalog import family_rows, flags_of
+from pushforward.service.cli.schemas import lines
+from pushforward.service.cli.tables import fitted, plain
+from pushforward.service.settings import Settings
 
 LONG = "a-model-of-two-interleaved-half-circles"
 LOSSES = "negative_elbo_nats 123.4  reconstruction_nats 120.1  kl_nats 3.3"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import typer
 
-from service.cli.values import array, condition_of
+from pushforward.service.cli.values import array, condition_of
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.dispatch.admission import FORGET_S, KEYS, WARY, Forecast
-from service.domain.records import Load
+from pushforward.service.dispatch.admission import FORGET_S, KEYS, WARY, Forecast
+from pushforward.service.domain.records import Load
 
 SLOW, QUICK = ("steps@1", "sample", "{}"), ("moons@1", "likelihood", "{}")
 

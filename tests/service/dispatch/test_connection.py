@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 import redis
 
-from service.dispatch.connection import Pipe, open_pipe
-from service.settings import Settings
+from pushforward.service.dispatch.connection import Pipe, open_pipe
+from pushforward.service.settings import Settings
 
 
 @pytest.fixture

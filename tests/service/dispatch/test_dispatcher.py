@@ -13,21 +13,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.dispatch import dispatcher as redis_asks
-from service.dispatch import link as redis_link
-from service.dispatch.dispatcher import RedisAsks
-from service.dispatch.frames import Asked, Frame, encode_frame
-from service.dispatch.keys import GONE, GROUP, WORKERS, stream_of
-from service.dispatch.workers import RedisWorkers
-from service.domain.errors import Failed, NotFound, Overloaded, TimedOut, Unavailable
-from service.domain.records import Question, Reply
-from service.local import redis_server
-from service.settings import Settings
-from service.stores.redis_client import connect_sync
-from service.telemetry.gateway import Telemetry
-from service.telemetry.measured import MeasuredAsks
-from service.worker import inference as inference_module
-from service.worker.inference import Inference
+from pushforward.service.dispatch import dispatcher as redis_asks
+from pushforward.service.dispatch import link as redis_link
+from pushforward.service.dispatch.dispatcher import RedisAsks
+from pushforward.service.dispatch.frames import Asked, Frame, encode_frame
+from pushforward.service.dispatch.keys import GONE, GROUP, WORKERS, stream_of
+from pushforward.service.dispatch.workers import RedisWorkers
+from pushforward.service.domain.errors import Failed, NotFound, Overloaded, TimedOut, Unavailable
+from pushforward.service.domain.records import Question, Reply
+from pushforward.service.local import redis_server
+from pushforward.service.settings import Settings
+from pushforward.service.stores.redis_client import connect_sync
+from pushforward.service.telemetry.gateway import Telemetry
+from pushforward.service.telemetry.measured import MeasuredAsks
+from pushforward.service.worker import inference as inference_module
+from pushforward.service.worker.inference import Inference
 from tests.service.models_on_disk import MOONS, STEPS, put_model, put_steps
 
 X = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
@@ -170,8 +170,8 @@ async def test_without_a_worker_a_question_is_refused_at_once(asks: RedisAsks):
 @contextmanager
 def a_worker_that_only_beats(settings: Settings) -> Iterator[str]:
     """Alive, but it reads nothing, until the block ends."""
-    from service.domain.records import Worker
-    from service.worker.heartbeat import Heart
+    from pushforward.service.domain.records import Worker
+    from pushforward.service.worker.heartbeat import Heart
 
     client: Any = connect_sync(settings)
     client.xgroup_create(stream_of("w"), GROUP, id="0", mkstream=True)

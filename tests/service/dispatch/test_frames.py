@@ -1,11 +1,20 @@
 import numpy as np
 import pytest
 
-from service.dispatch.frames import Answered, Asked, Frame, Garbage, OtherVersion, Previewed, Refused, Replies
-from service.domain.errors import FieldError, Invalid, TimedOut, Unavailable
-from service.domain.records import PROTOCOL, Load, Question
+from pushforward.service.dispatch.frames import (
+    Answered,
+    Asked,
+    Frame,
+    Garbage,
+    OtherVersion,
+    Previewed,
+    Refused,
+    Replies,
+)
+from pushforward.service.domain.errors import FieldError, Invalid, TimedOut, Unavailable
+from pushforward.service.domain.records import PROTOCOL, Load, Question
 
-from service.dispatch.frames import decode_frame, decode_replies, encode_frame, encode_replies  # isort: skip
+from pushforward.service.dispatch.frames import decode_frame, decode_replies, encode_frame, encode_replies  # isort: skip
 
 
 def a_frame() -> Frame:

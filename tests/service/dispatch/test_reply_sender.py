@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import redis
 
-from service.dispatch.consumer import LARGE_BYTES, Mail, Sending
-from service.dispatch.frames import Answered, Refused, Replies, decode_replies
-from service.dispatch.reply_sender import IN_HAND, Postman
-from service.local import redis_server
-from service.settings import Settings
+from pushforward.service.dispatch.consumer import LARGE_BYTES, Mail, Sending
+from pushforward.service.dispatch.frames import Answered, Refused, Replies, decode_replies
+from pushforward.service.dispatch.reply_sender import IN_HAND, Postman
+from pushforward.service.local import redis_server
+from pushforward.service.settings import Settings
 
 
 def sending(i: int, values: int = LARGE_BYTES) -> Sending:

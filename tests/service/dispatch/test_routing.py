@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from service.dispatch.routing import BUSY_MS, Fleet
-from service.domain.records import Worker
+from pushforward.service.dispatch.routing import BUSY_MS, Fleet
+from pushforward.service.domain.records import Worker
 
 MODELS = [f"model-{i}@1" for i in range(300)]
 

@@ -5,9 +5,9 @@ import math
 import pytest
 from google.rpc.error_details_pb2 import RetryInfo
 
-from service.domain.errors import Kind, Overloaded, ServiceError
-from service.http import problems
-from service.rpc import status
+from pushforward.service.domain.errors import Kind, Overloaded, ServiceError
+from pushforward.service.http import problems
+from pushforward.service.rpc import status
 
 REFUSALS = ServiceError.__subclasses__()
 

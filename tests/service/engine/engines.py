@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.noise import Noise
-from models.stepwise.sampling import sample
-from models.storage.model import Model, load_model
-from service.domain.records import Preview, Question
-from service.engine.engine import Call, Engine, Ticket, Turn
-from service.engine.model_cache import Residency
+from pushforward.models.noise import Noise
+from pushforward.models.stepwise.sampling import sample
+from pushforward.models.storage.model import Model, load_model
+from pushforward.service.domain.records import Preview, Question
+from pushforward.service.engine.engine import Call, Engine, Ticket, Turn
+from pushforward.service.engine.model_cache import Residency
 
 CPU = torch.device("cpu")
 

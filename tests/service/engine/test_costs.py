@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.engine.costs import CALL_MS, FIRST_CAP, RETRY_AFTER, Costs, Line
+from pushforward.service.engine.costs import CALL_MS, FIRST_CAP, RETRY_AFTER, Costs, Line
 
 
 def learned(a: float, b: float, calls: int = 60, limit: int = 2**20) -> Costs:

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from service.domain.errors import Failed, Invalid, NotFound, TimedOut, Unsupported
-from service.domain.records import Question
-from service.engine.costs import FIRST_CAP
-from service.engine.engine import Engine
-from service.engine.model_cache import Residency
+from pushforward.service.domain.errors import Failed, Invalid, NotFound, TimedOut, Unsupported
+from pushforward.service.domain.records import Question
+from pushforward.service.engine.costs import FIRST_CAP
+from pushforward.service.engine.engine import Engine
+from pushforward.service.engine.model_cache import Residency
 from tests.service.engine.engines import (
     CPU,
     Clock,

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from service.domain.errors import Failed
-from service.domain.records import Question
-from service.engine.costs import FIRST_CAP
-from service.engine.engine import Engine
-from service.engine.model_cache import Residency
+from pushforward.service.domain.errors import Failed
+from pushforward.service.domain.records import Question
+from pushforward.service.engine.costs import FIRST_CAP
+from pushforward.service.engine.engine import Engine
+from pushforward.service.engine.model_cache import Residency
 from tests.service.engine.engines import CPU, answered, asked, begin, close_to, library, ticket, until_idle, watch
 from tests.service.models_on_disk import MOONS, STEPS, put_model, put_steps
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from service.domain.errors import TimedOut
-from service.domain.records import Question
-from service.engine.costs import FIRST_CAP
-from service.engine.engine import Engine, Ticket
-from service.engine.model_cache import Residency
+from pushforward.service.domain.errors import TimedOut
+from pushforward.service.domain.records import Question
+from pushforward.service.engine.costs import FIRST_CAP
+from pushforward.service.engine.engine import Engine, Ticket
+from pushforward.service.engine.model_cache import Residency
 from tests.service.engine.engines import CPU, Clock, Done, begin, ticket, until_idle, watch
 from tests.service.models_on_disk import MOONS, STEPS, put_model, put_steps
 

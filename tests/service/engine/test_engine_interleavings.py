@@ -18,14 +18,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from models.family import Encodes, Samples, Scores
-from models.noise import Noise
-from models.stepwise.sampling import untold
-from models.storage.model import load_model
-from service.domain.errors import Failed, NotFound, TimedOut
-from service.domain.records import Question
-from service.engine.engine import Engine, Ticket
-from service.engine.model_cache import Residency
+from pushforward.models.family import Encodes, Samples, Scores
+from pushforward.models.noise import Noise
+from pushforward.models.stepwise.sampling import untold
+from pushforward.models.storage.model import load_model
+from pushforward.service.domain.errors import Failed, NotFound, TimedOut
+from pushforward.service.domain.records import Question
+from pushforward.service.engine.engine import Engine, Ticket
+from pushforward.service.engine.model_cache import Residency
 from tests.service.engine.engines import CPU, Clock, Done, Watched, held, ticket
 from tests.service.models_on_disk import MOONS, STEPS, put_model, put_steps
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.noise import Noise
-from models.stepwise.sampling import untold
-from models.storage.model import load_model
-from service.domain.records import Question
-from service.engine.costs import FIRST_CAP
-from service.engine.engine import Engine
-from service.engine.model_cache import Residency
+from pushforward.models.noise import Noise
+from pushforward.models.stepwise.sampling import untold
+from pushforward.models.storage.model import load_model
+from pushforward.service.domain.records import Question
+from pushforward.service.engine.costs import FIRST_CAP
+from pushforward.service.engine.engine import Engine
+from pushforward.service.engine.model_cache import Residency
 from tests.service.engine.engines import CPU, asked, begin, close_to, ticket, until_idle
 from tests.service.models_on_disk import MOONS, STEPS, put_model, put_steps
 

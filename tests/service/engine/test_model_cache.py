@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from service.domain.errors import Failed, NotFound
-from service.engine.model_cache import Residency
+from pushforward.service.domain.errors import Failed, NotFound
+from pushforward.service.engine.model_cache import Residency
 from tests.service.engine.engines import held
 from tests.service.models_on_disk import put_model
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from service.engine.scheduler import JUMPS, QUANTUM_MS, Ring
+from pushforward.service.engine.scheduler import JUMPS, QUANTUM_MS, Ring
 
 
 @dataclass(eq=False)

@@ -6,11 +6,11 @@ import logging
 import pytest
 import redis
 
-from service.domain.ports import NewJob
-from service.jobs.celery_wakeups import CeleryWakeups, celery_app
-from service.jobs.redis_record import RedisJobs, RedisRuns
-from service.settings import Settings
-from service.stores.redis_client import broker_url
+from pushforward.service.domain.ports import NewJob
+from pushforward.service.jobs.celery_wakeups import CeleryWakeups, celery_app
+from pushforward.service.jobs.redis_record import RedisJobs, RedisRuns
+from pushforward.service.settings import Settings
+from pushforward.service.stores.redis_client import broker_url
 
 
 async def test_a_wakeup_waits_on_the_queue(redis_url: str) -> None:

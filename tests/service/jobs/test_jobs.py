@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import redis
 
-from service.domain.errors import Conflict, NotFound, Overloaded, Unavailable
-from service.domain.ports import Jobs, NewJob, Runs, Stale, Update
-from service.domain.records import Event, Fault, Job, Sampling, State
-from service.jobs.memory_record import MemoryJobs
-from service.jobs.redis_record import CONNECTIONS, RedisJobs, RedisRuns
-from service.local.up import redis_server
-from service.settings import Settings
+from pushforward.service.domain.errors import Conflict, NotFound, Overloaded, Unavailable
+from pushforward.service.domain.ports import Jobs, NewJob, Runs, Stale, Update
+from pushforward.service.domain.records import Event, Fault, Job, Sampling, State
+from pushforward.service.jobs.memory_record import MemoryJobs
+from pushforward.service.jobs.redis_record import CONNECTIONS, RedisJobs, RedisRuns
+from pushforward.service.local.up import redis_server
+from pushforward.service.settings import Settings
 
 NEW = NewJob(model="moons", run={"seed": 1})
 DRAW = NewJob(model="moons", ask=Sampling(model="moons@3", n=2**40, seed=2**64 - 1, options={"steps": 5}))
@@ -164,7 +164,7 @@ async def test_a_list_goes_on_where_the_page_before_ended(record: Record) -> Non
 
 
 async def test_a_waiting_jobs_watch_tells_when_it_moves_up(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.jobs.redis_record.BLOCK_S", 0.1)
+    monkeypatch.setattr("pushforward.service.jobs.redis_record.BLOCK_S", 0.1)
     settings = Settings(redis_url=redis_url)
     jobs, runs = RedisJobs(settings), RedisRuns(settings)
     first, second = [(await jobs.create(NEW))[0] for _ in range(2)]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from service.local import redis_server
+from pushforward.service.local import redis_server
 
 
 def test_data_survive_a_kill_of_the_server(tmp_path: Path) -> None:

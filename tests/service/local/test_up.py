@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.local.up import Place, free_port, running, up
-from service.processes.supervision import CannotStart
+from pushforward.service.local.up import Place, free_port, running, up
+from pushforward.service.processes.supervision import CannotStart
 
 
 def place(folder: Path, http_port: int | None = None, grpc_port: int | None = None) -> Place:

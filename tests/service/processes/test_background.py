@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from service.processes.background import EX_SOFTWARE, Tasks, Thread, begin_thread
+from pushforward.service.processes.background import EX_SOFTWARE, Tasks, Thread, begin_thread
 
 
 async def test_a_kept_task_begins_again_whatever_ends_it(caplog: pytest.LogCaptureFixture) -> None:
@@ -55,7 +55,7 @@ def test_a_loop_that_ends_in_an_error_does_not_wait_for_its_kept_tasks(way: str)
     """Whoever would have closed them never comes to it."""
     program = f"""
 import asyncio
-from service.processes.background import Tasks
+from pushforward.service.processes.background import Tasks
 async def swallows():
     try: await asyncio.sleep(60)
     except asyncio.CancelledError: pass
@@ -123,12 +123,12 @@ def test_what_can_be_done_without_fails_alone(caplog: pytest.LogCaptureFixture) 
 
 ENDS = {
     "vital": """
-from service.processes.background import begin_thread
+from pushforward.service.processes.background import begin_thread
 def work(): raise ZeroDivisionError
 begin_thread("vital", work, vital=True)
 """,
     "again and again": """
-from service.processes import background, outages
+from pushforward.service.processes import background, outages
 outages.Pauses.next_s = lambda self: 0.0
 class Failing(background.Thread):
     def work(self): raise ZeroDivisionError
@@ -136,8 +136,8 @@ Failing("again and again").start()
 """,
     "the loop hangs": """
 import asyncio
-from service.settings import Settings
-from service.processes.watchdog import watched_loop
+from pushforward.service.settings import Settings
+from pushforward.service.processes.watchdog import watched_loop
 async def main():
     async with watched_loop(Settings(hang_s=0.3)):
         await asyncio.sleep(0.2)
@@ -159,8 +159,8 @@ def test_a_process_that_cannot_go_on_ends_with_a_line_and_an_exit_code(why: str)
 async def test_a_loop_that_goes_round_is_left_alone() -> None:
     program = """
 import asyncio
-from service.settings import Settings
-from service.processes.watchdog import watched_loop
+from pushforward.service.settings import Settings
+from pushforward.service.processes.watchdog import watched_loop
 async def main():
     async with watched_loop(Settings(hang_s=0.2)):
         await asyncio.sleep(1.0)

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from service.processes.outages import Outage, Pauses
+from pushforward.service.processes.outages import Outage, Pauses
 
 
 def test_pauses_double_up_to_the_longest_and_never_vanish() -> None:

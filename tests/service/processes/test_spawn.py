@@ -6,11 +6,11 @@ import sys
 import time
 from pathlib import Path
 
-from service.processes.spawn import tied_to_us
+from pushforward.service.processes.spawn import tied_to_us
 
 PARENT = """
 import subprocess, sys, time
-from service.processes.spawn import tied_to_us
+from pushforward.service.processes.spawn import tied_to_us
 print(subprocess.Popen(tied_to_us(["sleep", "60"])).pid, flush=True)
 time.sleep(60)
 """

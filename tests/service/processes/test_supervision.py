@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from service.processes.supervision import CannotStart, Child
+from pushforward.service.processes.supervision import CannotStart, Child
 
 
 def ends(code: int) -> Callable[[], subprocess.Popen[bytes]]:

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from models.run import Run
-from models.training.checkpoint import save_state
-from models.training.data import load_data
-from models.training.state import fresh
-from service.domain.records import Job, State
-from service.stores.disk_models import read_versions
+from pushforward.models.run import Run
+from pushforward.models.training.checkpoint import save_state
+from pushforward.models.training.data import load_data
+from pushforward.models.training.state import fresh
+from pushforward.service.domain.records import Job, State
+from pushforward.service.stores.disk_models import read_versions
 from tests.service.conftest import Bench, small_run
 
 

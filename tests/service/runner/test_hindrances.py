@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.errors import Hindered
-from service.domain.records import Job, Sampling, State
-from service.engine.devices import present
-from service.stores.disk_models import read_versions
+from pushforward.models.errors import Hindered
+from pushforward.service.domain.records import Job, Sampling, State
+from pushforward.service.engine.devices import present
+from pushforward.service.stores.disk_models import read_versions
 from tests.full_disk import full_disk
 from tests.service.conftest import Bench, small_run
 from tests.service.models_on_disk import MOONS, put_model

@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.domain.records import Fault
-from service.runner.messages import Advanced, Drawn, Finished, Line, Noted, Refused, parse
+from pushforward.service.domain.records import Fault
+from pushforward.service.runner.messages import Advanced, Drawn, Finished, Line, Noted, Refused, parse
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.runner.pace import Pace, in_words
+from pushforward.service.runner.pace import Pace, in_words
 
 
 def paced(*times: float) -> Pace:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.runner.rows_file import RowsFile, whole_bytes
+from pushforward.service.runner.rows_file import RowsFile, whole_bytes
 
 ROWS = np.arange(60, dtype=np.float32).reshape(10, 2, 3)
 

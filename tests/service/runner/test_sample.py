@@ -12,16 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.family import Samples
-from models.noise import Noise
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import Sampler, sample
-from models.stepwise.sampling import State as Rows
-from models.storage.model import load_model
-from service.domain.records import Job, Sampling, State
-from service.runner import sample as drawing
-from service.runner.messages import DONE, SampleOrder
-from service.runner.sample import chunks
+from pushforward.models.family import Samples
+from pushforward.models.noise import Noise
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import Sampler, sample
+from pushforward.models.stepwise.sampling import State as Rows
+from pushforward.models.storage.model import load_model
+from pushforward.service.domain.records import Job, Sampling, State
+from pushforward.service.runner import sample as drawing
+from pushforward.service.runner.messages import DONE, SampleOrder
+from pushforward.service.runner.sample import chunks
 from tests.service.conftest import Bench, until
 from tests.service.models_on_disk import (
     DOTS,

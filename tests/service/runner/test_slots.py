@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import redis
 
-from service.domain.errors import Unavailable
-from service.domain.ports import NewJob
-from service.domain.records import State
-from service.jobs.memory_record import MemoryJobs
-from service.jobs.redis_record import RedisRuns
-from service.processes.background import EX_SOFTWARE
-from service.runner.slots import Reconciler, Trainings, sweep, sweep_files
-from service.settings import Settings
+from pushforward.service.domain.errors import Unavailable
+from pushforward.service.domain.ports import NewJob
+from pushforward.service.domain.records import State
+from pushforward.service.jobs.memory_record import MemoryJobs
+from pushforward.service.jobs.redis_record import RedisRuns
+from pushforward.service.processes.background import EX_SOFTWARE
+from pushforward.service.runner.slots import Reconciler, Trainings, sweep, sweep_files
+from pushforward.service.settings import Settings
 
 NEW = NewJob(model="moons", run={})
 
@@ -99,9 +99,9 @@ def test_wake_ups_that_wait_although_a_slot_is_free_are_counted_until_one_is_tak
 def test_a_consumer_that_takes_nothing_ends_its_process(redis_url: str, tmp_path: Path) -> None:
     program = """
 import logging, threading
-from service.jobs.redis_record import RedisRuns
-from service.settings import Settings
-from service.runner.slots import Reconciler
+from pushforward.service.jobs.redis_record import RedisRuns
+from pushforward.service.settings import Settings
+from pushforward.service.runner.slots import Reconciler
 logging.basicConfig()
 settings = Settings(hang_s=0.2, reconcile_s=0.02)
 Reconciler(RedisRuns(settings), settings, print, free=lambda _: 1).start()

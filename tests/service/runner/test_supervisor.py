@@ -6,8 +6,8 @@ import signal
 import psutil
 import redis
 
-from service.domain.records import State
-from service.stores.disk_models import read_versions
+from pushforward.service.domain.records import State
+from pushforward.service.stores.disk_models import read_versions
 from tests.service.conftest import ENDLESS, Bench, small_run, until
 
 

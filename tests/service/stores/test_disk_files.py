@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from service.domain.errors import NotFound
-from service.domain.records import Job, State
-from service.stores.disk_files import PIECE_BYTES, DiskFiles
+from pushforward.service.domain.errors import NotFound
+from pushforward.service.domain.records import Job, State
+from pushforward.service.stores.disk_files import PIECE_BYTES, DiskFiles
 
 JOB = Job(id="0123456789abcdef", kind="sample", state=State.SUCCEEDED, model="moons", epoch=2, created_at=0.0)
 

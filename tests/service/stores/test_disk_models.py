@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from models.storage.sealed import seal
-from service.domain.errors import Conflict, NotFound
-from service.domain.records import Card
-from service.stores.disk_models import DiskModels, newest_number, publish, read_card
+from pushforward.models.storage.sealed import seal
+from pushforward.service.domain.errors import Conflict, NotFound
+from pushforward.service.domain.records import Card
+from pushforward.service.stores.disk_models import DiskModels, newest_number, publish, read_card
 
 WEIGHTS = b"weights"
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.dispatch.frames import Refused
-from service.domain.errors import Overloaded, ServiceError, TimedOut
-from service.domain.ports import UNSENT
-from service.domain.records import Preview, Question, Reply, Timing
-from service.telemetry.gateway import Telemetry
-from service.telemetry.measured import MeasuredAsks
+from pushforward.service.dispatch.frames import Refused
+from pushforward.service.domain.errors import Overloaded, ServiceError, TimedOut
+from pushforward.service.domain.ports import UNSENT
+from pushforward.service.domain.records import Preview, Question, Reply, Timing
+from pushforward.service.telemetry.gateway import Telemetry
+from pushforward.service.telemetry.measured import MeasuredAsks
 
 QUESTION = Question("digits@1", "sample", rows=2, seed=0)
 TIMING = Timing(linger_ms=1.0, queue_ms=20.0, compute_ms=300.0, total_ms=321.0, batch_rows=5)

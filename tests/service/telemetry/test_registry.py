@@ -10,7 +10,7 @@ import orjson
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.telemetry.registry import ALIVE_S, OTHER, Family, Metrics, Pairs, Sharing, observe
+from pushforward.service.telemetry.registry import ALIVE_S, OTHER, Family, Metrics, Pairs, Sharing, observe
 
 BOUNDS = (1.0, 10.0)
 

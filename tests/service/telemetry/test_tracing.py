@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from service.telemetry import tracing
+from pushforward.service.telemetry import tracing
 
 ROOT = Path(__file__).parents[3]
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
@@ -59,14 +59,14 @@ def test_what_it_cannot_do_is_named(name: str, value: str, remedy: str, monkeypa
 def test_a_gateway_that_does_not_trace_loads_nothing_for_it() -> None:
     program = (
         "import json, sys, service.gateway.process\n"
-        "from service.telemetry import tracing\n"
+        "from pushforward.service.telemetry import tracing\n"
         "assert tracing.of_door() is None\n"
         "print(json.dumps(list(sys.modules)))"
     )
     environment = {**{name: value for name, value in os.environ.items() if "OTEL" not in name}, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True)
     ours = (
-        "service.telemetry.spans",
+        "pushforward.service.telemetry.spans",
         "opentelemetry.sdk.trace",
         "opentelemetry.exporter",
     )  # redis-py loads the SDK's metrics
@@ -76,7 +76,7 @@ def test_a_gateway_that_does_not_trace_loads_nothing_for_it() -> None:
 def test_without_the_packages_the_remedy_is_told() -> None:
     program = (
         "import sys; sys.modules['opentelemetry.sdk'] = None\n"
-        "from service.telemetry import tracing\n"
+        "from pushforward.service.telemetry import tracing\n"
         "try: tracing.of_door()\n"
         "except tracing.CannotTrace as error: print(error)"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.telemetry.worker import Reason, Stage, WorkerTelemetry
+from pushforward.service.telemetry.worker import Reason, Stage, WorkerTelemetry
 
 
 def read(telemetry: WorkerTelemetry) -> dict[tuple[str, ...], float]:

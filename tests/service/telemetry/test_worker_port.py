@@ -9,12 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.local.up import free_port
-from service.processes.supervision import CannotStart
-from service.settings import Settings
-from service.telemetry.registry import Metrics
-from service.telemetry.worker import WorkerTelemetry
-from service.telemetry.worker_port import Exposed
+from pushforward.service.local.up import free_port
+from pushforward.service.processes.supervision import CannotStart
+from pushforward.service.settings import Settings
+from pushforward.service.telemetry.registry import Metrics
+from pushforward.service.telemetry.worker import WorkerTelemetry
+from pushforward.service.telemetry.worker_port import Exposed
 
 LINE = 'pushforward_worker_models{worker="w"} 3.0'
 

@@ -7,10 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from service.dispatch.dispatcher import RedisAsks
-from service.dispatch.workers import RedisWorkers
-from service.domain.records import Question
-from service.settings import Settings
+from pushforward.service.dispatch.dispatcher import RedisAsks
+from pushforward.service.dispatch.workers import RedisWorkers
+from pushforward.service.domain.records import Question
+from pushforward.service.settings import Settings
 from tests.service.models_on_disk import MOONS, put_model
 
 
@@ -24,7 +24,7 @@ async def test_a_celery_worker_answers_and_leaves_on_sigterm(redis_url: str, tmp
         "PUSHFORWARD_STORE": str(store),
         "PUSHFORWARD_DEVICE": "cpu",
     }
-    process = subprocess.Popen([sys.executable, "-m", "service.worker"], env=environment)
+    process = subprocess.Popen([sys.executable, "-m", "pushforward.service.worker"], env=environment)
     asks, workers = RedisAsks(settings), RedisWorkers(settings)
     try:
         async with asyncio.timeout(60):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.domain.errors import Failed, TimedOut
-from service.domain.records import Question
-from service.engine.tickets import Call, Ticket
-from service.telemetry.worker import WorkerTelemetry
-from service.worker.recorder import Recorder
+from pushforward.service.domain.errors import Failed, TimedOut
+from pushforward.service.domain.records import Question
+from pushforward.service.engine.tickets import Call, Ticket
+from pushforward.service.telemetry.worker import WorkerTelemetry
+from pushforward.service.worker.recorder import Recorder
 
 NAMES = ("left_total", "expired_total", "releases_total", "call_seconds_sum")
 

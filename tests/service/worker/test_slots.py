@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.worker.slots import STARTED_S, Slots
+from pushforward.service.worker.slots import STARTED_S, Slots
 
 
 def test_a_queue_is_read_only_while_its_kind_has_a_free_slot() -> None:
@@ -31,7 +31,7 @@ def test_queues_take_turns() -> None:
 
 def test_a_message_that_started_no_job_holds_no_slot_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("service.worker.slots.monotonic", lambda: now[0])
+    monkeypatch.setattr("pushforward.service.worker.slots.monotonic", lambda: now[0])
     slots = Slots({"train": 1})
     slots.take("train")
     assert slots.free("train") == 0

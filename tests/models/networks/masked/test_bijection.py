@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.networks import Affine, Bijection, CubeSpline, RationalQuadratic
-from models.noise import Noise
-from models.spec.data_spec import Shape
+from pushforward.models.networks import Affine, Bijection, CubeSpline, RationalQuadratic
+from pushforward.models.noise import Noise
+from pushforward.models.spec.data_spec import Shape
 
 D, C = 5, 3
 SPLINE: tuple[Shape, ...] = ((4,), (4,), (3,))

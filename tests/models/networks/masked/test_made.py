@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.networks import MADE, PixelCNN
-from models.networks.masked.made import ranks
-from models.spec.data_spec import Shape
+from pushforward.models.networks import MADE, PixelCNN
+from pushforward.models.networks.masked.made import ranks
+from pushforward.models.spec.data_spec import Shape
 
 P = 2
 CASES = [

@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.families.flow import Flow
-from models.family import Decodes
-from models.networks import Nets
-from models.noise import Noise
-from models.spec.conditions import Labels
-from models.spec.data_spec import DataSpec
-from models.stepwise.sampling import sample, untold
-from models.storage.model import Model, load_model
-from service.engine.compile.compiler import Compiler, ServedNet
+from pushforward.models.families.flow import Flow
+from pushforward.models.family import Decodes
+from pushforward.models.networks import Nets
+from pushforward.models.noise import Noise
+from pushforward.models.spec.conditions import Labels
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import sample, untold
+from pushforward.models.storage.model import Model, load_model
+from pushforward.service.engine.compile.compiler import Compiler, ServedNet
 from tests.service.models_on_disk import put_model, put_steps
 
 CPU = torch.device("cpu")

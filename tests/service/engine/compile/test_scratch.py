@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from service.engine.compile.scratch import PREFIX, Scratch, is_executable, sweep
+from pushforward.service.engine.compile.scratch import PREFIX, Scratch, is_executable, sweep
 from tests.service.models_on_disk import put_model
 
 # A mount of one's own needs no rights where users have namespaces.
 NOEXEC = """
 import sys, torch
 from pathlib import Path
-from models.storage.model import load_model
-from service.engine.compile.compiler import Compiler, ServedNet
+from pushforward.models.storage.model import load_model
+from pushforward.service.engine.compile.compiler import Compiler, ServedNet
 compiler = Compiler(torch.device("cpu"), 1, pays_after_s=1e-9)
 model = compiler.serve(load_model(Path(sys.argv[1]), torch.device("cpu")))
 assert not any(isinstance(net, ServedNet) for net in model.nets.values())
@@ -29,7 +29,7 @@ MOUNTED = 'mount -t tmpfs -o noexec tmpfs "$TMPDIR" && exec "$0" -c "$1" "$2"'
 
 LIVING = """
 import time
-from service.engine.compile.scratch import Scratch
+from pushforward.service.engine.compile.scratch import Scratch
 scratch = Scratch()
 print(scratch.path, flush=True)
 time.sleep(60)

@@ -1,5 +1,0 @@
-"""`python -m service` is `pushforward`."""
-
-from service.cli.app import main
-
-main()
