@@ -150,7 +150,7 @@ def suite_of(module: str, root: Path) -> list[str]:
     """The mirror first, then `ALSO`, then those that import it, unless half the suite does."""
     path = Path(module)
     mirror = Path("tests") / path.parent / f"test_{path.name}"
-    parent, name = ".".join(path.parent.parts), path.stem
+    parent, name = ".".join(("pushforward", *path.parent.parts)), path.stem
     imports = re.compile(rf"from {parent}\.{name} import|from {parent} import .*\b{name}\b")
     places = (root / "tests" / part for part in ("models", "service"))
     files = sorted(file for place in places for file in place.rglob("test_*.py") if imports.search(file.read_text()))

@@ -121,3 +121,9 @@ def test_the_examples_of_two_moons_are_of_its_recipe() -> None:
 def test_no_link_leads_nowhere(page: Path) -> None:
     links = [link for link in LINK.findall(CODE.sub("", page.read_text())) if not link.startswith("https://")]
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_a_word_stands_once_in_the_glossary() -> None:
+    words = re.findall(r"^\| \*\*(.+?)\*\*", (ROOT / "docs" / "glossary.md").read_text(), re.MULTILINE)
+    assert len(words) > 30
+    assert [word for word in words if words.count(word) > 1] == []
