@@ -47,9 +47,10 @@ from pushforward.models import networks
 from pushforward.models.config.config import Options
 from pushforward.models.errors import InvalidInput
 from pushforward.models.family import Conditions, Decodes, Encodes, Family, Samples, Scores, Validates
-from pushforward.models.flows import continuous
 from pushforward.models.flows.dequantization import dequantize
-from pushforward.models.flows.divergence import draws_needed, is_exact, solved_rows
+from pushforward.models.flows.divergence import solved_rows
+from pushforward.models.flows.likelihood import flow_likelihood
+from pushforward.models.flows.options import EVALUATIONS
 from pushforward.models.lazy import torch
 from pushforward.models.losses import Adam, Batch, Loss
 from pushforward.models.paths.guidance import dropped
@@ -166,15 +167,15 @@ class Diffusion(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions
             predict = self._predictor(nets, clip=True)
             return variational_bound.VariationalBound(predict, self._levels, options.steps, options.draws)
         spec = nets.spec
-        exact = is_exact(options.divergence, spec)
-        return continuous.FlowScorer(
+        return flow_likelihood(
             self._predictor(nets, clip=False).flow,
             ode.RungeKutta(self._ends(options.steps)),
             lambda x: (spec.normalize(x), spec.log_jacobians(x)),
             spec,
             spec.shape,
-            draws_needed(spec, options.draws, 4 * options.steps, exact=exact),
-            exact,
+            draws=options.draws,
+            divergence=options.divergence,
+            n_evaluations=EVALUATIONS["rk4"] * options.steps,
         )
 
     def latent_shape(self, spec: DataSpec) -> Shape:
