@@ -52,7 +52,7 @@ from pushforward.models.paths.straight import AnyPath, StraightPath
 from pushforward.models.paths.stratified import spread
 from pushforward.models.solvers import ode
 from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
-from pushforward.models.stepwise import mapping, scoring
+from pushforward.models.stepwise import mapping, program
 from pushforward.models.stepwise.scoring import LogProb
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from pushforward.models.networks import Nets
     from pushforward.models.noise import Noise
     from pushforward.models.solvers.ode import Solver
-    from pushforward.models.stepwise.mapping import Walk
+    from pushforward.models.stepwise.mapping import RowMap
     from pushforward.models.stepwise.sampling import Sampler
     from pushforward.models.stepwise.scoring import Scorer
 
@@ -204,7 +204,7 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
 
     def sampler(self, nets: Nets, options: GuidedOptions) -> Sampler:
         self.check_sampling(nets.spec, options)
-        return continuous.Pushed(
+        return continuous.FlowSampler(
             lambda noise, c: self.prior(nets, noise, c),
             to_data(nets, guided(partial(velocity, nets), options.guidance), options),
         )
@@ -213,13 +213,13 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
         return solved_rows(spec)
 
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: LikelihoodOptions) -> LogProb:
-        return scoring.score(self.scorer(nets, options), x, c, noise)
+        return program.run(self.scorer(nets, options), (x, c), noise)
 
     def scorer(self, nets: Nets, options: LikelihoodOptions) -> Scorer:
         spec = nets.spec
         exact = is_exact(options.divergence, spec)
         draws = draws_needed(spec, options.draws, CALLS[options.solver] * options.steps, exact=exact)
-        return continuous.FlowScorer(
+        return continuous.FlowLikelihood(
             partial(velocity, nets),
             options.between(1.0, 0.0),
             lambda x: (spec.normalize(x), spec.log_jacobians(x)),
@@ -230,11 +230,11 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
         )
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
-        return mapping.walk(self.encoder(nets, SolverOptions()), x, c)
+        return mapping.apply(self.encoder(nets, SolverOptions()), x, c)
 
-    def encoder(self, nets: Nets, options: SolverOptions) -> Walk:
+    def encoder(self, nets: Nets, options: SolverOptions) -> RowMap:
         solver = options.between(1.0, 0.0)
-        return continuous.Transport(partial(velocity, nets), solver, nets.spec.normalize, lambda u: u)
+        return continuous.FlowMap(partial(velocity, nets), solver, nets.spec.normalize, lambda u: u)
 
     def latent_shape(self, spec: DataSpec) -> Shape:
         return spec.shape
@@ -243,9 +243,9 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
         return noise.normal(0, nets.spec.shape)
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        return mapping.walk(self.decoder(nets, SolverOptions()), z, c)
+        return mapping.apply(self.decoder(nets, SolverOptions()), z, c)
 
-    def decoder(self, nets: Nets, options: SolverOptions) -> Walk:
+    def decoder(self, nets: Nets, options: SolverOptions) -> RowMap:
         return to_data(nets, partial(velocity, nets), options)
 
 
@@ -255,6 +255,6 @@ def velocity(nets: Nets, x: Tensor, t: Tensor, c: Tensor) -> Tensor:
     return v
 
 
-def to_data(nets: Nets, field: Velocity, options: SolverOptions) -> Walk:
+def to_data(nets: Nets, field: Velocity, options: SolverOptions) -> RowMap:
     """Noise to data along a field."""
-    return continuous.Transport(field, options.between(0.0, 1.0), lambda z: z, nets.spec.denormalize)
+    return continuous.FlowMap(field, options.between(0.0, 1.0), lambda z: z, nets.spec.denormalize)

@@ -36,7 +36,7 @@ from pushforward.service.domain.records import Worker
 from pushforward.service.engine.compile.compiler import Compiler
 from pushforward.service.engine.devices import device as choose_device
 from pushforward.service.engine.engine import Engine
-from pushforward.service.engine.model_cache import Residency
+from pushforward.service.engine.model_cache import ModelCache
 from pushforward.service.engine.tickets import Key, Ticket, Turn
 from pushforward.service.jobs.celery_transport import dropped_wakeups
 from pushforward.service.processes.background import Thread
@@ -90,8 +90,10 @@ class Inference(Thread):
         self._settings = settings
         self._device = choose_device(settings.device)
         self._compiler = Compiler(self._device, settings.n_torch_threads) if settings.compile == "auto" else None
-        self._residency = Residency(settings.store, self._device, settings.memory_bytes, self.telemetry, self._compiler)
-        self._engine = Engine(self._residency, self._device)
+        self._model_cache = ModelCache(
+            settings.store, self._device, settings.memory_bytes, self.telemetry, self._compiler
+        )
+        self._engine = Engine(self._model_cache, self._device)
         self._mail = Mail(settings, self.id, BLOCK_S)
         self._postman = Postman(Mail(settings, self.id, 0.0))
         self._trouble = trouble
@@ -163,8 +165,8 @@ class Inference(Thread):
         return trouble
 
     def _tell(self, training: tuple[str, ...], untaken_s: float) -> Worker:
-        models = self._residency.references
-        self.telemetry.residency(len(models), self._residency.n_bytes)
+        models = self._model_cache.references
+        self.telemetry.residency(len(models), self._model_cache.n_bytes)
         self.telemetry.dropped_in_all("wakeup", dropped_wakeups())
         return Worker(
             id=self.id,
@@ -314,7 +316,7 @@ class Inference(Thread):
 
     def _abandon(self) -> None:
         self._engine.close()
-        self._engine = Engine(self._residency, self._device)
+        self._engine = Engine(self._model_cache, self._device)
         self._refuse(list(self._of), Failed("the worker failed on this question; its log tells why"))
         sleep(RETRY_S)
 

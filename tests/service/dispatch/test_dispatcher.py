@@ -336,7 +336,7 @@ async def test_a_model_stays_with_one_worker_and_the_models_spread(settings: Set
             await asyncio.gather(
                 *(asks.ask(Question(f"moons@{i}", "sample", 1, 1), timeout_s=20) for i in range(1, 12))
             )
-        held = [set(thread._residency.references) for thread in (one, other)]
+        held = [set(thread._model_cache.references) for thread in (one, other)]
     assert len(held[0]) + len(held[1]) == 11
     assert all(held)
 
