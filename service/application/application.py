@@ -46,20 +46,11 @@ from pushforward.service.application.results import (
     Preview,
     Samples,
 )
+from pushforward.service.domain.catalog import Card, Name, Reference, Worker
 from pushforward.service.domain.errors import Conflict, Invalid, NotFound, Unavailable
+from pushforward.service.domain.inference import Reply
+from pushforward.service.domain.jobs import EVENT_ID_PATTERN, Event, Job, Page, State
 from pushforward.service.domain.ports import Asks, Files, Jobs, Models, NewJob, Reach, Wakeups, Workers
-from pushforward.service.domain.records import (
-    EVENT_ID_PATTERN,
-    Card,
-    Event,
-    Job,
-    Name,
-    Page,
-    Reference,
-    Reply,
-    State,
-    Worker,
-)
 from pushforward.service.processes.intake import Intake
 from pushforward.service.settings import Settings
 

@@ -22,8 +22,9 @@ from pushforward.models.geometry.interpolation import PathName
 from pushforward.models.presets import PRESETS
 from pushforward.models.run import Run
 from pushforward.service.application.arrays import as_array
+from pushforward.service.domain.catalog import Name, Reference
 from pushforward.service.domain.errors import FieldError, Invalid
-from pushforward.service.domain.records import Name, Op, Reference
+from pushforward.service.domain.inference import Op
 
 CONDITION = "must be a number, a list of numbers, or a list of such lists, one for each row"
 

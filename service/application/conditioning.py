@@ -14,8 +14,9 @@ import numpy as np
 from pushforward.models.errors import InvalidInput
 from pushforward.models.family import Conditions, Family
 from pushforward.models.spec.conditions import Condition, Labels, Vector
+from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import Invalid
-from pushforward.service.domain.records import Card, Told
+from pushforward.service.domain.inference import Told
 
 
 @final

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from pushforward.service.domain.errors import ServiceError
-from pushforward.service.domain.records import Event
+from pushforward.service.domain.jobs import Event
 from pushforward.service.processes.background import begin
 
 

@@ -28,8 +28,10 @@ from pushforward.service.application.commands import (
 from pushforward.service.application.conditioning import Conditioning
 from pushforward.service.application.results import Answer
 from pushforward.service.application.validation import parse, refusing
+from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import Conflict, Failed, Invalid, Remedy, Unsupported
-from pushforward.service.domain.records import Card, Op, Preview, Question, Reply, Sampling
+from pushforward.service.domain.inference import Op, Preview, Question, Reply
+from pushforward.service.domain.jobs import Sampling
 from pushforward.service.settings import Settings
 
 TERMS = "terms."  # before the name of such an array of a reply

@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.service.domain.records import Timing
+from pushforward.service.domain.inference import Timing
 
 
 @dataclass(frozen=True)

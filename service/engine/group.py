@@ -22,7 +22,7 @@ import torch
 from pushforward.models.errors import LaboratoryError
 from pushforward.models.spec.conditions import Condition, Vector
 from pushforward.service.domain.errors import Failed, Invalid, ServiceError, TimedOut
-from pushforward.service.domain.records import Preview, Question
+from pushforward.service.domain.inference import Preview, Question
 from pushforward.service.engine.costs import Costs
 from pushforward.service.engine.model_cache import Hold
 from pushforward.service.engine.programs import Way, unsound, way

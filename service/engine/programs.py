@@ -26,7 +26,7 @@ from pushforward.models.stepwise.sampling import Sampler, State
 from pushforward.models.stepwise.scoring import Scorer
 from pushforward.models.storage.model import Model
 from pushforward.service.domain.errors import Invalid, Unsupported
-from pushforward.service.domain.records import Question
+from pushforward.service.domain.inference import Question
 
 Named = Mapping[str, Tensor]  # rows first
 

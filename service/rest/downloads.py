@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from pushforward.service.application.application import Application, JobFile
 from pushforward.service.application.commands import Sample
 from pushforward.service.domain.errors import names, naming
-from pushforward.service.domain.records import Job
+from pushforward.service.domain.jobs import Job
 from pushforward.service.formats import npy
 from pushforward.service.http.headers import joined
 from pushforward.service.rest.streams import Stream

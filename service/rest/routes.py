@@ -13,8 +13,9 @@ from pydantic import BaseModel
 
 from pushforward.service.application.application import Application
 from pushforward.service.application.commands import ASKS, Sample, Train
+from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import names, naming
-from pushforward.service.domain.records import Card, Job
+from pushforward.service.domain.jobs import Job
 from pushforward.service.formats import npy
 from pushforward.service.http.bodies import CLIENT_CLOSED_REQUEST
 from pushforward.service.http.headers import joined

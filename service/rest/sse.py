@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from pushforward.service.application.following import heed
 from pushforward.service.domain.errors import ServiceError
-from pushforward.service.domain.records import Event
+from pushforward.service.domain.jobs import Event
 
 MEDIA_TYPE = "text/event-stream"
 HEARTBEAT_S = 15.0

@@ -16,8 +16,10 @@ from pushforward.models.storage.card import Curve
 from pushforward.service.application.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample, Train
 from pushforward.service.application.results import Codes, FamilyCard, Likelihoods, Points, PresetCard, Preview, Samples
 from pushforward.service.application.validation import MAX_SETTINGS, parse
+from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import Invalid
-from pushforward.service.domain.records import Card, Event, Job, Sampling, Timing
+from pushforward.service.domain.inference import Timing
+from pushforward.service.domain.jobs import Event, Job, Sampling
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 
 DTYPES = {"float32": "<f4", "float64": "<f8", "uint8": "u1", "int32": "<i4", "int64": "<i8"}

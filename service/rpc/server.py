@@ -13,7 +13,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from pushforward.service.application.application import Application
 from pushforward.service.application.following import heed
 from pushforward.service.domain.errors import ServiceError, Unavailable, names, naming
-from pushforward.service.domain.records import State
+from pushforward.service.domain.jobs import State
 from pushforward.service.rpc import convert, reflection
 from pushforward.service.rpc.calls import Calls, Context
 from pushforward.service.rpc.pb import pushforward_pb2 as pb

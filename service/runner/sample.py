@@ -25,7 +25,8 @@ from pushforward.models.noise import Noise
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.sampling import Sampler, states
 from pushforward.models.storage.model import Model, load_model
-from pushforward.service.domain.records import Fault, Told
+from pushforward.service.domain.inference import Told
+from pushforward.service.domain.jobs import Fault
 from pushforward.service.engine.programs import unsound
 from pushforward.service.runner.messages import (
     DONE,

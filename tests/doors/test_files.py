@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
-from pushforward.service.domain.records import Fault
+from pushforward.service.domain.jobs import Fault
 from pushforward.service.jobs.memory_record import MemoryJobs
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from pushforward.service.stores.disk_files import PIECE_BYTES, file_name

@@ -11,7 +11,8 @@ import pytest
 from grpc_reflection.v1alpha import reflection_pb2
 
 from pushforward.service.domain.errors import Invalid
-from pushforward.service.domain.records import Event, Job, Record
+from pushforward.service.domain.jobs import Event, Job
+from pushforward.service.domain.record import Record
 from pushforward.service.rpc import convert
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from tests.doors.conftest import Doors

@@ -14,7 +14,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from pushforward.service.domain.errors import Overloaded
-from pushforward.service.domain.records import Preview, Question, Reply
+from pushforward.service.domain.inference import Preview, Question, Reply
 from pushforward.service.rest.app import create
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from pushforward.service.rpc.pb import pushforward_pb2_grpc as pb_grpc

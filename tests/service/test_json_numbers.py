@@ -6,7 +6,7 @@ from google.protobuf import json_format
 
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.storage.card import Curve
-from pushforward.service.domain.records import Card
+from pushforward.service.domain.catalog import Card
 from pushforward.service.rpc import convert
 
 CURVE = Curve(name="nll_nats_exact", rows=9, steps=(10, 20), values=(nan, 1.5), best_step=20)

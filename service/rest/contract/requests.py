@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 
 from pushforward.models.config.described import Described
 from pushforward.models.run import Run
-from pushforward.service.domain.records import Name
+from pushforward.service.domain.catalog import Name
 
 Changes = dict[str, Any]  # some fields of a part of a run
 

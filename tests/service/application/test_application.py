@@ -25,7 +25,8 @@ from pushforward.service.application.commands import Interpolate, Likelihood, Sa
 from pushforward.service.application.requests import option_types
 from pushforward.service.application.results import Samples
 from pushforward.service.domain.errors import Conflict, Failed, Invalid, NotFound, Unavailable, Unsupported
-from pushforward.service.domain.records import Op, Preview, Question, Reply, State, Timing
+from pushforward.service.domain.inference import Op, Preview, Question, Reply, Timing
+from pushforward.service.domain.jobs import State
 from pushforward.service.settings import Settings
 from tests.doors.fakes import MOONS, Wakeups, Workers, application, card
 
