@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 
 from pushforward.models.config.described import descriptions
-from pushforward.service.application import commands
+from pushforward.service.application.commands import commands
 from pushforward.service.domain import catalog, jobs
 
 # The messages that mirror a record or a command of REST.

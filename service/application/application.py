@@ -25,7 +25,7 @@ from pushforward.models.family import Conditions, capabilities
 from pushforward.models.presets import PRESETS
 from pushforward.models.run import Run
 from pushforward.service.application import streaming
-from pushforward.service.application.commands import (
+from pushforward.service.application.commands.commands import (
     AnyAsk,
     Decode,
     Encode,
@@ -35,7 +35,7 @@ from pushforward.service.application.commands import (
     Sample,
     Train,
 )
-from pushforward.service.application.requests import Subject, option_types
+from pushforward.service.application.requests.requests import Subject, option_types
 from pushforward.service.application.results import (
     Answer,
     Codes,

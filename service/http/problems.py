@@ -17,7 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
-from pushforward.service.application.validation import invalid
+from pushforward.service.application.commands.validation import invalid
 from pushforward.service.domain.errors import Failed, Kind, RemedyName, ServiceError
 
 MEDIA_TYPE = "application/problem+json"

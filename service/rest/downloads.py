@@ -16,7 +16,7 @@ from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 
 from pushforward.service.application.application import Application, JobFile
-from pushforward.service.application.commands import Sample
+from pushforward.service.application.commands.commands import Sample
 from pushforward.service.domain.errors import names, naming
 from pushforward.service.domain.jobs import Job
 from pushforward.service.formats import npy

@@ -19,9 +19,9 @@ import orjson
 from fastapi import Request, Response
 
 from pushforward.models.config.json_float import to_json
-from pushforward.service.application.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct
+from pushforward.service.application.commands.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct
+from pushforward.service.application.commands.validation import MAX_FAULTS, MAX_FIELD_CHARS, Model, parse
 from pushforward.service.application.results import Answer, Likelihoods, Preview, Samples
-from pushforward.service.application.validation import MAX_FAULTS, MAX_FIELD_CHARS, Model, parse
 from pushforward.service.domain.errors import FieldError, Invalid, Malformed, NotAcceptable, TooLarge, UnsupportedMedia
 from pushforward.service.formats import npy
 from pushforward.service.formats import png as pictures

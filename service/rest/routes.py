@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from pushforward.service.application.application import Application
-from pushforward.service.application.commands import ASKS, Sample, Train
+from pushforward.service.application.commands.commands import ASKS, Sample, Train
 from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import names, naming
 from pushforward.service.domain.jobs import Job

@@ -11,7 +11,7 @@ import orjson
 from fastapi import Response
 from fastapi.responses import StreamingResponse
 
-from pushforward.service.application.following import heed
+from pushforward.service.application.job_events import heed
 from pushforward.service.domain.errors import ServiceError
 from pushforward.service.domain.jobs import Event
 

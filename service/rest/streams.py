@@ -18,7 +18,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from pushforward.service.application.application import Application
-from pushforward.service.application.commands import Sample
+from pushforward.service.application.commands.commands import Sample
 from pushforward.service.application.results import Preview, Samples
 from pushforward.service.domain.errors import Kind, ServiceError
 from pushforward.service.formats import npy

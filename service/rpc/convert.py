@@ -13,9 +13,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pushforward.models.config.numbers_only import EXACT
 from pushforward.models.storage.card import Curve
-from pushforward.service.application.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample, Train
+from pushforward.service.application.commands.commands import (
+    Decode,
+    Encode,
+    Interpolate,
+    Likelihood,
+    Reconstruct,
+    Sample,
+    Train,
+)
+from pushforward.service.application.commands.validation import MAX_SETTINGS, parse
 from pushforward.service.application.results import Codes, FamilyCard, Likelihoods, Points, PresetCard, Preview, Samples
-from pushforward.service.application.validation import MAX_SETTINGS, parse
 from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import Invalid
 from pushforward.service.domain.inference import Timing

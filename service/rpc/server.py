@@ -11,7 +11,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from pushforward.service.application.application import Application
-from pushforward.service.application.following import heed
+from pushforward.service.application.job_events import heed
 from pushforward.service.domain.errors import ServiceError, Unavailable, names, naming
 from pushforward.service.domain.jobs import State
 from pushforward.service.rpc import convert, reflection

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pushforward.service.application.commands import Train
-from pushforward.service.application.validation import parse
+from pushforward.service.application.commands.commands import Train
+from pushforward.service.application.commands.validation import parse
 from pushforward.service.rest.contract.examples import EXAMPLES
 from pushforward.service.rest.contract.portable import portable
 from tests.doors.conftest import Doors

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from pushforward.service.application.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample, Train
+from pushforward.service.application.commands.commands import (
+    Decode,
+    Encode,
+    Interpolate,
+    Likelihood,
+    Reconstruct,
+    Sample,
+    Train,
+)
 
 _ROWS = [[0.5, 0.25], [1.0, -0.5]]
 

@@ -12,7 +12,15 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from pushforward.service.application.commands import ASKS, Decode, Encode, Interpolate, Likelihood, Reconstruct, Train
+from pushforward.service.application.commands.commands import (
+    ASKS,
+    Decode,
+    Encode,
+    Interpolate,
+    Likelihood,
+    Reconstruct,
+    Train,
+)
 from pushforward.service.formats import npy
 from pushforward.service.formats import png as pictures
 from pushforward.service.http import problems

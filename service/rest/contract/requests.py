@@ -1,6 +1,6 @@
 """The body of a train request, as OpenAPI documents it: a run of one's own, or a preset and the changes to it.
 
-`service.application.commands.Train` takes both; as two schemas, generated types check every field of a run.
+`service.application.commands.commands.Train` takes both; as two schemas, generated types check every field of a run.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ from pushforward.models.family import Family
 from pushforward.models.latents.sampled_priors import MixtureCodes, RingCodes, UniformCodes
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.application.application import Application
-from pushforward.service.application.commands import Interpolate, Likelihood, Sample, Train
-from pushforward.service.application.requests import option_types
+from pushforward.service.application.commands.commands import Interpolate, Likelihood, Sample, Train
+from pushforward.service.application.requests.requests import option_types
 from pushforward.service.application.results import Samples
 from pushforward.service.domain.errors import Conflict, Failed, Invalid, NotFound, Unavailable, Unsupported
 from pushforward.service.domain.inference import Op, Preview, Question, Reply, Timing

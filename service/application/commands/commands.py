@@ -21,7 +21,7 @@ from pushforward.models.config.numbers_only import EXACT, NumbersOnly
 from pushforward.models.geometry.interpolation import PathName
 from pushforward.models.presets import PRESETS
 from pushforward.models.run import Run
-from pushforward.service.application.arrays import as_array
+from pushforward.service.application.commands.arrays import as_array
 from pushforward.service.domain.catalog import Name, Reference
 from pushforward.service.domain.errors import FieldError, Invalid
 from pushforward.service.domain.inference import Op

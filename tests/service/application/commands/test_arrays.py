@@ -1,4 +1,4 @@
-"""`service.application.arrays`: what is no array of numbers is refused with the place of the first fault."""
+"""`service.application.commands.arrays`: what is no array of numbers is refused with the place of the first fault."""
 
 import re
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pushforward.service.application.arrays import as_array
-from pushforward.service.application.commands import Encode, Sample
-from pushforward.service.application.validation import MAX_MESSAGE_CHARS, parse
+from pushforward.service.application.commands.arrays import as_array
+from pushforward.service.application.commands.commands import Encode, Sample
+from pushforward.service.application.commands.validation import MAX_MESSAGE_CHARS, parse
 from pushforward.service.domain.errors import Invalid
 
 ONLY = "must hold finite numbers only, in nested lists of equal lengths"

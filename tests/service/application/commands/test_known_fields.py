@@ -1,11 +1,11 @@
-"""`service.application.known_fields`: the fields there are where one was sent that is not."""
+"""`service.application.commands.known_fields`: the fields there are where one was sent that is not."""
 
 from typing import Annotated, Literal
 
 import pytest
 from pydantic import BaseModel, Field
 
-from pushforward.service.application.known_fields import MAX_LISTED, known_fields, meant
+from pushforward.service.application.commands.known_fields import MAX_LISTED, known_fields, meant
 
 
 class Bark(BaseModel):

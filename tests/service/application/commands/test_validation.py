@@ -1,4 +1,4 @@
-"""`service.application.validation`: the field at fault, as the client wrote it."""
+"""`service.application.commands.validation`: the field at fault, as the client wrote it."""
 
 import re
 from typing import Annotated, Any, Literal
@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from pushforward.service.application.commands import ASKS, Encode, Interpolate, Sample, Train
-from pushforward.service.application.validation import (
+from pushforward.service.application.commands.commands import ASKS, Encode, Interpolate, Sample, Train
+from pushforward.service.application.commands.validation import (
     FORMS,
     MAX_FAULTS,
     MAX_FIELD_CHARS,

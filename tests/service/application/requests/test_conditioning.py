@@ -1,4 +1,4 @@
-"""`service.application.conditioning`: what a client may give, and the rows it stands for."""
+"""`service.application.requests.conditioning`: what a client may give, and the rows it stands for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pushforward.models.spec.conditions import Condition, Labels, Vector
-from pushforward.service.application.conditioning import Conditioning
+from pushforward.service.application.requests.conditioning import Conditioning
 from pushforward.service.domain.errors import Invalid
 
 DIGIT = Labels(n_classes=10)

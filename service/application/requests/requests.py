@@ -16,7 +16,7 @@ from pushforward.models.family import Decodes, Encodes, Family, Samples, Scores
 from pushforward.models.spec.data_spec import Shape
 from pushforward.models.spec.row_checks import where_not_finite
 from pushforward.service.application import results as answers
-from pushforward.service.application.commands import (
+from pushforward.service.application.commands.commands import (
     AnyAsk,
     Decode,
     Encode,
@@ -25,9 +25,9 @@ from pushforward.service.application.commands import (
     Reconstruct,
     Sample,
 )
-from pushforward.service.application.conditioning import Conditioning
+from pushforward.service.application.commands.validation import parse, refusing
+from pushforward.service.application.requests.conditioning import Conditioning
 from pushforward.service.application.results import Answer
-from pushforward.service.application.validation import parse, refusing
 from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import Conflict, Failed, Invalid, Remedy, Unsupported
 from pushforward.service.domain.inference import Op, Preview, Question, Reply
