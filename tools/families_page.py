@@ -27,7 +27,7 @@ def page(application: Any) -> Iterator[str]:
     yield ""
     yield "What can be trained. Generated from the classes in `models/families/` by `python -m tools.generated`."
     yield "What each preset reaches is in [results.md](results.md)."
-    for card in application.families():
+    for card in application.catalog.families():
         cls = FAMILIES[card.family]
         yield from ("", f"## {card.family}", "", card.summary, "")
         told = " Takes a condition." if card.takes_condition else ""

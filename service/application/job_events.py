@@ -1,4 +1,4 @@
-"""How a door follows a job's events: with a sign of life in between, and until the door itself closes."""
+"""How an API follows the events of a job: with heartbeats between them, and until the API closes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pushforward.service.domain.jobs import Event
 from pushforward.service.processes.background import begin
 
 
-async def heed(
+async def follow_events(
     events: AsyncIterator[Event], closing: asyncio.Event, *, beat_s: float | None = None
 ) -> AsyncIterator[Event | None]:
     """The events to their end, or until `closing` is set; None after every `beat_s` without one."""
@@ -39,6 +39,19 @@ async def heed(
             upcoming.cancel()
             with suppress(asyncio.CancelledError, StopAsyncIteration, ServiceError):
                 await upcoming
+
+
+async def first_of(events: AsyncIterator[Event]) -> AsyncIterator[Event] | None:
+    """The same events, once the first is there; None where there are none."""
+    async for first in events:
+        return _prepended(first, events)
+    return None
+
+
+async def _prepended(first: Event, rest: AsyncIterator[Event]) -> AsyncIterator[Event]:
+    yield first
+    async for event in rest:
+        yield event
 
 
 async def _next(events: AsyncIterator[Event]) -> Event:

@@ -18,7 +18,7 @@
     ├── TimedOut                 TIMEOUT         no answer before the deadline
     └── Failed                   INTERNAL        a defect; logged with its trace, told without it
 
-Each door has one table from `Kind` to its own status: `gateway/problems.py` and `rpc/status.py`. Texts hold for every
+Each door has one table from `Kind` to its own status: `http/problems.py` and `rpc/status.py`. Texts hold for every
 door; what to do in the words of one (a header, a method) is a `Remedy`, of which each door has a table too.
 """
 

@@ -9,7 +9,7 @@ from typing import Any, final
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from pushforward.service.application.commands.known_fields import nearest
+from pushforward.service.application.commands.spelling import nearest
 from pushforward.service.application.commands.validation import MAX_FAULTS, MAX_FIELD_CHARS
 from pushforward.service.domain.errors import FieldError, Invalid
 

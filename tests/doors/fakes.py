@@ -97,7 +97,7 @@ class Reach:
 
 
 def application(settings: Settings, cards: Sequence[Card], asks: Asks) -> Application:
-    return Application(
+    return Application.over(
         jobs=MemoryJobs(settings),
         wakeups=Wakeups(),
         asks=asks,

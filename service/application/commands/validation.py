@@ -17,7 +17,8 @@ from pydantic import BaseModel, ValidationError
 
 from pushforward.models.data.npy import PATH_FORM, PATH_PATTERN
 from pushforward.models.errors import InvalidInput
-from pushforward.service.application.commands.known_fields import known_fields, meant
+from pushforward.service.application.commands.known_fields import known_fields
+from pushforward.service.application.commands.spelling import meant
 from pushforward.service.domain.catalog import NAME_FORM, NAME_PATTERN, REFERENCE_FORM, REFERENCE_PATTERN
 from pushforward.service.domain.errors import FieldError, Invalid
 

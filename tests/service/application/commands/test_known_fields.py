@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from pushforward.service.application.commands.known_fields import MAX_LISTED, known_fields, meant
+from pushforward.service.application.commands.known_fields import known_fields
+from pushforward.service.application.commands.spelling import MAX_LISTED, meant
 
 
 class Bark(BaseModel):
