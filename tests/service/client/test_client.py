@@ -40,7 +40,7 @@ def test_a_preset_is_sent_with_the_fields_to_change() -> None:
         return httpx.Response(422, json={"status": 422, "detail": "run.sed: is not a known field; remove it"})
 
     with Client("http://door") as client:
-        client._http = httpx.Client(base_url="http://door", transport=httpx.MockTransport(door))
+        client._connection.http = httpx.Client(base_url="http://door", transport=httpx.MockTransport(door))
         with pytest.raises(Refused, match="not a known field"):
             client.train("m", preset="vae-digits", run={"sed": 3})
     assert sent == [{"model": "m", "preset": "vae-digits", "run": {"sed": 3}}]
@@ -91,7 +91,7 @@ def breaking(told_sha256: str) -> Iterator[str]:
 
 
 def test_a_download_goes_on_where_the_connection_broke_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pushforward.service.client.RETRY_S", 0.0)
+    monkeypatch.setattr("pushforward.service.client.outage.RETRY_S", 0.0)
     with breaking(sha256(CONTENT).hexdigest()) as url, Client(url) as client:
         client.download("j", tmp_path / "rows.npy")
     assert [file.name for file in tmp_path.iterdir()] == ["rows.npy"]
@@ -99,7 +99,7 @@ def test_a_download_goes_on_where_the_connection_broke_off(tmp_path: Path, monke
 
 
 def test_a_download_of_other_bytes_is_not_kept_as_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pushforward.service.client.RETRY_S", 0.0)
+    monkeypatch.setattr("pushforward.service.client.outage.RETRY_S", 0.0)
     with breaking("00ff") as url, Client(url) as client, pytest.raises(Torn, match="sha256"):
         client.download("j", tmp_path / "rows.npy")
     assert list(tmp_path.iterdir()) == []
