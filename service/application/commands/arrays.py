@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 import numpy as np
 import orjson
 
+from pushforward.models.spec.row_checks import place
+
 MAX_SHOWN_CHARS = 40  # of what is no number
 _NUMBERS = frozenset({int, float})
 _LISTS = frozenset({list, tuple})
@@ -38,17 +40,6 @@ def as_array(value: Any) -> np.ndarray:
         raise ValueError(f"must be nested lists of numbers, as numpy takes them: {error}") from error
 
 
-def place(n: int, shape: Sequence[int]) -> str:
-    """Where the n-th element of so many is, counted from 0."""
-    match [int(i) for i in np.unravel_index(n, shape)]:
-        case [row]:
-            return f"row {row}"
-        case [row, column]:
-            return f"row {row}, column {column}"
-        case indices:
-            return f"element {indices}"
-
-
 def _refuse_kinds(level: Sequence[Any], shape: Sequence[int]) -> NoReturn:
     """What is at one level is neither all lists nor all numbers: the first that differs."""
     n = next((i for i, each in enumerate(level) if type(each) not in _NUMBERS | _LISTS), None)
@@ -71,8 +62,8 @@ def _refuse_lengths(lengths: Sequence[int], shape: Sequence[int]) -> NoReturn:
 
 
 def _at(n: int, shape: Sequence[int]) -> str:
-    """Where the n-th of a level is."""
-    return place(n, shape) if shape else "it"
+    """Where the n-th element of a level is."""
+    return place([int(i) for i in np.unravel_index(n, shape)]) if shape else "it"
 
 
 def _shown(value: Any) -> str:

@@ -19,7 +19,7 @@ ONLY = "must hold finite numbers only, in nested lists of equal lengths"
     [
         ([[7, "a", 1, 0, 2]], f'{ONLY}; row 0, column 1 is "a"'),
         ([[1, 2], [3, None]], f"{ONLY}; row 1, column 1 is null"),
-        ([[[1], [2]], [[3], ["b"]]], f'{ONLY}; element [1, 1, 0] is "b"'),
+        ([[[1], [2]], [[3], ["b"]]], f'{ONLY}; row 1, element [1, 0] is "b"'),
         ([1, {"a": 1}], f"{ONLY}; row 1 is an object"),
         ("rows", f'{ONLY}; it is "rows"'),
         ([[1, True]], "holds booleans; send 0 and 1 as numbers: row 0, column 1 is true"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import exp
 from time import monotonic
 from typing import Any, final
 
@@ -11,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.table import Column
 from rich.text import Text
+
+from pushforward.service.domain.pace import MeanPace
 
 Events = Iterable[tuple[str, dict[str, Any]]]  # kind and data, as `Client.watch` gives them
 
@@ -38,28 +39,24 @@ def headline(metrics: Mapping[str, float | str]) -> str:
 
 
 @final
-class Pace:
-    """Time left, from the mean pace of the last half minute or so: single reports jump.
+class TimeLeft:
+    """The time to the last step, by the mean pace of about the last half minute: single reports jump.
 
-    Each report says how fast the steps since the one before it were. With dt = steps / steps_per_s, the sums of steps
-    and of dt forget by exp(-dt / MEMORY_S), so their ratio is the mean pace over about MEMORY_S.
+    Each report says how fast the steps since the one before it were.
     """
 
     def __init__(self) -> None:
         self._step = 0
-        self._steps = self._seconds = 0.0
+        self._pace = MeanPace(MEMORY_S)
 
-    def left(self, progress: Mapping[str, Any]) -> str:
-        """`42 s left`, `3 min left`; nothing at the first step, which warms up, and at the last."""
+    def after(self, progress: Mapping[str, Any]) -> str:
+        """`42 s left`, `3 min left`; empty at the first step, which warms up, and at the last."""
         step, total = progress["step"], progress["total_steps"]
         steps, self._step = step - self._step, step
         if steps > 1 and progress["steps_per_s"]:
-            seconds = steps / progress["steps_per_s"]
-            kept = exp(-seconds / MEMORY_S)
-            self._steps, self._seconds = kept * self._steps + steps, kept * self._seconds + seconds
-        if step in (1, total) or not self._steps:
-            return ""
-        return _in_words((total - step) * self._seconds / self._steps)
+            self._pace.add(steps, steps / progress["steps_per_s"])
+        seconds_left = self._pace.seconds_for(total - step)
+        return "" if step in (1, total) or seconds_left is None else _in_words(seconds_left)
 
 
 def _in_words(seconds: float) -> str:
@@ -81,46 +78,46 @@ def waiting(job: Mapping[str, Any]) -> str:
 
 
 @final
-class _Told(ProgressColumn):
-    """What was last told; cut first where the terminal is narrow."""
+class _Status(ProgressColumn):
+    """The time left and the losses; cut first where the terminal is narrow."""
 
     def render(self, task: Task) -> Text:
-        return Text(task.fields["told"], no_wrap=True, overflow="ellipsis")
+        return Text(task.fields["status"], no_wrap=True, overflow="ellipsis")
 
 
 def _as_bar(events: Events, console: Console) -> None:
     steps = MofNCompleteColumn(table_column=Column(no_wrap=True))
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), steps, _Told())
-    pace = Pace()
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), steps, _Status())
+    time_left = TimeLeft()
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task("queued", total=None, told="")
+        task = bar.add_task("queued", total=None, status="")
         for kind, data in events:
             match kind:
                 case "progress":
-                    told = "  ".join(filter(None, (pace.left(data), numbers(data["losses"]))))
-                    bar.update(task, completed=data["step"], total=data["total_steps"], told=told)
+                    status = "  ".join(filter(None, (time_left.after(data), numbers(data["losses"]))))
+                    bar.update(task, completed=data["step"], total=data["total_steps"], status=status)
                 case "log":
                     bar.console.print(data["message"])
                 case "state":
                     bar.update(task, description=data["state"])
                     if data["state"] == "queued":
-                        bar.update(task, told=waiting(data))
+                        bar.update(task, status=waiting(data))
                 case "queue":
-                    bar.update(task, told=waiting(data))
+                    bar.update(task, status=waiting(data))
 
 
 def _as_lines(events: Events, console: Console) -> None:
-    pace, said_at = Pace(), -LINE_S
+    time_left, printed_at = TimeLeft(), -LINE_S
     state = None
     unit = "step"
     for kind, data in events:
         match kind:
             case "progress":
-                left = pace.left(data)
-                if data["step"] == data["total_steps"] or monotonic() - said_at >= LINE_S:
-                    said_at = monotonic()
-                    told = (left, numbers(data["losses"]))
-                    console.print("  ".join((f"{unit} {data['step']}/{data['total_steps']}", *filter(None, told))))
+                left = time_left.after(data)
+                if data["step"] == data["total_steps"] or monotonic() - printed_at >= LINE_S:
+                    printed_at = monotonic()
+                    status = (left, numbers(data["losses"]))
+                    console.print("  ".join((f"{unit} {data['step']}/{data['total_steps']}", *filter(None, status))))
             case "log":
                 console.print(data["message"])
             case "state" if data["state"] != state:

@@ -1,11 +1,11 @@
-"""`service.cli.following`: what a person sees of a job."""
+"""`service.cli.progress`: what a person sees of a job."""
 
 from io import StringIO
 from typing import Any
 
 from rich.console import Console
 
-from pushforward.service.cli.following import Pace, follow, numbers
+from pushforward.service.cli.progress import TimeLeft, follow, numbers
 
 STATES: list[tuple[str, dict[str, Any]]] = [("state", {"state": "queued"}), ("state", {"state": "running"})]
 
@@ -22,8 +22,8 @@ def shown(events: list[tuple[str, dict[str, Any]]], *, terminal: bool, width: in
 
 
 def test_the_time_left_is_told_from_the_second_report_to_the_last_step() -> None:
-    pace = Pace()
-    assert [pace.left(progress(step)[1]) for step in (1, 3, 900, 1000)] == ["", "100 s left", "10 s left", ""]
+    pace = TimeLeft()
+    assert [pace.after(progress(step)[1]) for step in (1, 3, 900, 1000)] == ["", "100 s left", "10 s left", ""]
 
 
 def test_numbers_that_are_not_finite_are_told_as_such() -> None:
@@ -31,26 +31,26 @@ def test_numbers_that_are_not_finite_are_told_as_such() -> None:
 
 
 def test_hours_are_told_as_hours() -> None:
-    assert Pace().left({"step": 2, "total_steps": 72_002, "steps_per_s": 10.0}) == "2 h left"
+    assert TimeLeft().after({"step": 2, "total_steps": 72_002, "steps_per_s": 10.0}) == "2 h left"
 
 
 def test_the_time_left_follows_the_mean_pace_and_not_the_last_report() -> None:
     """Reports of 5 and of 20 steps/s by turns: 32 steps in 1.6 s + 1.2 s."""
-    pace, step, minutes = Pace(), 0, list[float]()
+    pace, step, minutes = TimeLeft(), 0, list[float]()
     for number in range(40):
         steps, steps_per_s = (8, 5.0) if number % 2 else (24, 20.0)
         step += steps
-        words = pace.left({"step": step, "total_steps": 20_000, "steps_per_s": steps_per_s})
+        words = pace.after({"step": step, "total_steps": 20_000, "steps_per_s": steps_per_s})
         minutes.append(float(words.removesuffix(" min left")) - (20_000 - step) * 2.8 / 32 / 60)
     assert max(map(abs, minutes[10:])) < 2.0, minutes
 
 
 def test_a_slower_pace_is_followed_within_a_minute() -> None:
-    pace = Pace()
+    pace = TimeLeft()
     for step in range(10, 210, 10):
-        pace.left({"step": step, "total_steps": 1000, "steps_per_s": 10.0})
+        pace.after({"step": step, "total_steps": 1000, "steps_per_s": 10.0})
     for step in range(210, 400, 10):  # 190 s at a tenth of the pace
-        words = pace.left({"step": step, "total_steps": 1000, "steps_per_s": 1.0})
+        words = pace.after({"step": step, "total_steps": 1000, "steps_per_s": 1.0})
     assert words == "10 min left"
 
 
