@@ -23,7 +23,7 @@ MIRRORS: dict[str, type[BaseModel]] = {
     "Fault": jobs.Fault,
     "JobEvent": jobs.Event,
     "Model": catalog.Card,
-    "TrainRequest": commands.Train,
+    "TrainRequest": commands.TrainModel,
     "SampleRequest": commands.Sample,
     "LikelihoodRequest": commands.Likelihood,
     "EncodeRequest": commands.Encode,

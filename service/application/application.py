@@ -12,7 +12,7 @@ from typing import cast, final
 from pushforward.service.application.catalog import Catalog
 from pushforward.service.application.commands.commands import Sample
 from pushforward.service.application.delivery import Delivered, Delivery, Form
-from pushforward.service.application.inference import Inference, SubjectCache
+from pushforward.service.application.inference import InferenceService, SubjectCache
 from pushforward.service.application.jobs import JobService
 from pushforward.service.application.results import SampleResult, SampleStream
 from pushforward.service.domain.jobs import Job
@@ -30,7 +30,7 @@ class Application:
     """The service behind its APIs."""
 
     jobs: JobService
-    inference: Inference
+    inference: InferenceService
     catalog: Catalog
     settings: Settings
     intake: Intake  # the bodies that this process holds at a time, through all its APIs
@@ -52,14 +52,14 @@ class Application:
         subjects = SubjectCache(models)
         return cls(
             JobService(jobs, wakeups, files, subjects, settings),
-            Inference(asks, subjects, settings),
+            InferenceService(asks, subjects, settings),
             Catalog(models, workers, reach),
             settings,
             Intake(settings),
         )
 
     async def sample(self, ask: Sample, delivery: Delivery[Delivered]) -> Delivered:
-        """Draw a sample: one reply, a stream, or a job that writes a file. Raises what `Inference.ask` raises."""
+        """Draw a sample: one reply, a stream, or a job that writes a file. Raises as requests to models do."""
         return cast(Delivered, await self._sample(ask, delivery))
 
     async def _sample(self, ask: Sample, delivery: Delivery[Delivered]) -> Job | SampleResult | SampleStream:

@@ -59,7 +59,7 @@ class SubjectCache:
 
 @final
 @dataclass(frozen=True)
-class Inference:
+class InferenceService:
     """Sends requests to workers through the port `Asks`."""
 
     asks: Asks

@@ -12,7 +12,7 @@ from typing import Any, final
 import orjson
 
 from pushforward.service.application.catalog import checked_name
-from pushforward.service.application.commands.commands import Sample, Train
+from pushforward.service.application.commands.commands import Sample, TrainModel
 from pushforward.service.application.inference import SubjectCache
 from pushforward.service.application.job_events import first_of, follow_events
 from pushforward.service.application.training import checked_run
@@ -37,7 +37,7 @@ class JobService:
     subjects: SubjectCache
     settings: Settings
 
-    async def train(self, command: Train, *, idempotency_key: str | None = None) -> Job:
+    async def train(self, command: TrainModel, *, idempotency_key: str | None = None) -> Job:
         """Start a training, or find the job of this key.
 
         Raises Invalid, NotFound, Conflict, Overloaded, Unavailable.

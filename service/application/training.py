@@ -8,14 +8,14 @@ from pathlib import Path
 from pushforward.models.errors import Hindered, InvalidData
 from pushforward.models.presets import PRESETS
 from pushforward.models.run import Run
-from pushforward.service.application.commands.commands import Train
+from pushforward.service.application.commands.commands import TrainModel
 from pushforward.service.application.commands.spelling import did_you_mean, near
 from pushforward.service.domain.errors import Invalid, NotFound, Unavailable
 
 MAX_NAME_CHARS = 100  # of a preset that is repeated
 
 
-async def checked_run(command: Train, data_root: Path) -> Run:
+async def checked_run(command: TrainModel, data_root: Path) -> Run:
     """The run of a command. Raises NotFound, Invalid, Unavailable."""
     run = _run(command)
     try:
@@ -32,7 +32,7 @@ async def checked_run(command: Train, data_root: Path) -> Run:
     return run
 
 
-def _run(command: Train) -> Run:
+def _run(command: TrainModel) -> Run:
     """Raises NotFound."""
     if command.preset is not None and command.preset not in PRESETS:
         wanted = command.preset[:MAX_NAME_CHARS]

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Self
 
 import httpx
 
-from pushforward.service.client.connection import Connection, accepted, dumps
+from pushforward.service.client.connection import ServiceConnection, accepted, dumps
 from pushforward.service.client.downloads import write_file
 from pushforward.service.client.errors import Torn, Unreachable
 from pushforward.service.client.events import events_of
@@ -21,7 +21,7 @@ class Client:
 
     def __init__(self, url: str, *, timeout_s: float = 60.0) -> None:
         self.url = url
-        self._connection = Connection(url, timeout_s)
+        self._connection = ServiceConnection(url, timeout_s)
 
     def __enter__(self) -> Self:
         return self

@@ -14,7 +14,7 @@ from pushforward.service.client.errors import Refused, Unreachable
 
 
 @final
-class Connection:
+class ServiceConnection:
     """A pool of connections to one service."""
 
     def __init__(self, url: str, timeout_s: float) -> None:

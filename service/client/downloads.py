@@ -8,13 +8,13 @@ from typing import Any, BinaryIO
 
 import httpx
 
-from pushforward.service.client.connection import Connection, accepted
-from pushforward.service.client.outage import Outage
+from pushforward.service.client.connection import ServiceConnection, accepted
+from pushforward.service.client.outage import OutageTimer
 
 
-def write_file(connection: Connection, job: Mapping[str, Any], stream: BinaryIO) -> str:
+def write_file(connection: ServiceConnection, job: Mapping[str, Any], stream: BinaryIO) -> str:
     """Write a job's file to an open one, and return its sha256. Raises Refused, Unreachable."""
-    digest, outage = sha256(), Outage()
+    digest, outage = sha256(), OutageTimer()
     while stream.tell() < (job["file_bytes"] or 1):  # for a job without a file, so that it is refused with the reason
         try:
             for piece in _pieces(connection, job["id"], stream.tell()):
@@ -26,7 +26,7 @@ def write_file(connection: Connection, job: Mapping[str, Any], stream: BinaryIO)
     return digest.hexdigest()
 
 
-def _pieces(connection: Connection, job_id: str, start: int) -> Iterator[bytes]:
+def _pieces(connection: ServiceConnection, job_id: str, start: int) -> Iterator[bytes]:
     """The bytes from `start` on."""
     with connection.http.stream("GET", f"/jobs/{job_id}/file", headers={"Range": f"bytes={start}-"}) as response:
         yield from accepted(response).iter_raw()  # pieces before a break are kept

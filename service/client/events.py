@@ -8,18 +8,18 @@ from typing import Any
 
 import httpx
 
-from pushforward.service.client.connection import Connection, accepted
+from pushforward.service.client.connection import ServiceConnection, accepted
 from pushforward.service.client.errors import Refused, Unreachable
-from pushforward.service.client.outage import Outage
+from pushforward.service.client.outage import OutageTimer
 
 FINAL = ("succeeded", "failed", "cancelled")
 SILENCE_S = 60.0  # after which a connection is given up; a heartbeat comes every 15 s
 HEARTBEAT = "alive"
 
 
-def events_of(connection: Connection, job_id: str, after: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def events_of(connection: ServiceConnection, job_id: str, after: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """(kind, data) of each event after `after`, to the job's end. Raises Refused, Unreachable."""
-    outage = Outage()
+    outage = OutageTimer()
     while True:
         try:
             for event_id, kind, data in _events(connection, job_id, after):
@@ -42,7 +42,7 @@ def events_of(connection: Connection, job_id: str, after: str) -> Iterator[tuple
         outage.wait(f"the events of job {job_id} cannot be followed", problem)
 
 
-def _events(connection: Connection, job_id: str, after: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _events(connection: ServiceConnection, job_id: str, after: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
     headers = {"Last-Event-ID": after, "Accept": "text/event-stream"}
     timeout = httpx.Timeout(10.0, read=SILENCE_S)
     path = f"/jobs/{job_id}/events"

@@ -12,7 +12,7 @@ RETRY_S = 0.5
 
 
 @final
-class Outage:
+class OutageTimer:
     """Waits between attempts, and gives up when the service has been away for `PATIENCE_S`."""
 
     def __init__(self) -> None:

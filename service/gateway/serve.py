@@ -19,7 +19,7 @@ from fastapi import FastAPI
 
 from pushforward.service.application.application import Application
 from pushforward.service.gateway.listening import say_listening
-from pushforward.service.http.connections import Config
+from pushforward.service.http.connections import UvicornConfig
 from pushforward.service.http.hosts import is_local
 from pushforward.service.processes.background import Tasks, begin
 from pushforward.service.rest.app import create
@@ -115,8 +115,8 @@ def _allow_connections(settings: Settings) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def _config(app: FastAPI, settings: Settings, telemetry: Telemetry) -> Config:
-    return Config(
+def _config(app: FastAPI, settings: Settings, telemetry: Telemetry) -> UvicornConfig:
+    return UvicornConfig(
         app,
         settings,
         telemetry,

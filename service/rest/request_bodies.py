@@ -11,7 +11,7 @@ from fastapi import Request
 
 from pushforward.service.application.commands.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct
 from pushforward.service.application.commands.validation import MAX_FAULTS, MAX_FIELD_CHARS, Model, parse
-from pushforward.service.domain.errors import FieldError, Invalid, Malformed, TooLarge, UnsupportedMedia
+from pushforward.service.domain.errors import FieldError, Invalid, Malformed, RequestTooLarge, UnsupportedMedia
 from pushforward.service.formats import npy
 from pushforward.service.processes.intake import Intake, uncollected
 from pushforward.service.rest.media_types import JSON
@@ -25,11 +25,11 @@ _TEXTS = frozenset({"model", "path"})  # query parameters that are text; the oth
 
 
 async def read(request: Request, command: type[Model], intake: Intake) -> Model:
-    """The command in a request. Raises Invalid, Malformed, TooLarge, UnsupportedMedia."""
+    """The command in a request. Raises Invalid, Malformed, RequestTooLarge, UnsupportedMedia."""
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding != "identity":
         raise UnsupportedMedia(f"the content encoding is {coding[:100]}; send the body as it is")
-    body: bytes = (await request.receive()).get("body", b"")  # whole, by `bodies.Bodies`
+    body: bytes = (await request.receive()).get("body", b"")  # whole, by `bodies.BodyLimits`
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == JSON:
         if request.scope["query_string"]:
@@ -58,9 +58,9 @@ def _with_arrays(command: type[Model], query: dict[str, Any], body: bytes) -> Mo
 
 
 def _json(body: bytes, max_values: int) -> object:
-    """Raises Malformed, TooLarge: every value but the first follows a comma."""
+    """Raises Malformed, RequestTooLarge: every value but the first follows a comma."""
     if len(body) > max_values and body.count(b",") >= max_values:
-        raise TooLarge(f"the JSON body holds more than {max_values} values; send arrays as npy, or ask in parts")
+        raise RequestTooLarge(f"the JSON body holds more than {max_values} values; send arrays as npy, or ask in parts")
     try:
         with uncollected(len(body)):
             return orjson.loads(body)

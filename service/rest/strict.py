@@ -15,7 +15,7 @@ from pushforward.service.domain.errors import FieldError, Invalid
 
 
 @final
-class Strict(APIRoute):
+class StrictRoute(APIRoute):
     """A route that knows its query parameters by what its endpoint takes."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -16,7 +16,7 @@ from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from pushforward.service.domain.errors import Malformed, Overloaded, TooLarge, TooSlow
+from pushforward.service.domain.errors import Malformed, Overloaded, RequestTooLarge, TooSlow
 from pushforward.service.processes.intake import Intake, Lease
 from pushforward.service.rpc.guard import Context, Guard
 from pushforward.service.rpc.wire_size import outside_of_tensors
@@ -77,7 +77,7 @@ class Calls:
         return Guard(service, name, self._telemetry, self._tracing, context)
 
     async def _receive(self, kind: type[Message], context: Context, lease: Lease) -> Message:
-        """The message of a call. Raises Malformed, TooLarge, TooSlow, Overloaded."""
+        """The message of a call. Raises Malformed, RequestTooLarge, TooSlow, Overloaded."""
         body: Any = await self._arrival.of(context)
         if not isinstance(body, bytes):
             raise Malformed("the call has no message; send one")
@@ -87,7 +87,7 @@ class Calls:
     def _parse(self, kind: type[Message], body: bytes) -> Message:
         max_bytes = self._intake.max_json_bytes
         if len(body) > max_bytes and outside_of_tensors(body, cast(Descriptor, kind.DESCRIPTOR)) > max_bytes:
-            raise TooLarge(f"the message holds more than {max_bytes} bytes outside of its tensors; ask in parts")
+            raise RequestTooLarge(f"the message holds more than {max_bytes} bytes outside of its tensors; ask in parts")
         try:
             return kind.FromString(body)
         except DecodeError as error:

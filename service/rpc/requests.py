@@ -13,7 +13,7 @@ from pushforward.service.application.commands.commands import (
     Likelihood,
     Reconstruct,
     Sample,
-    Train,
+    TrainModel,
 )
 from pushforward.service.application.commands.validation import parse
 from pushforward.service.domain.errors import Invalid
@@ -22,7 +22,7 @@ from pushforward.service.rpc.structs import from_struct
 from pushforward.service.rpc.tensors import array
 
 
-def train(request: pb.TrainRequest) -> Train:
+def train(request: pb.TrainRequest) -> TrainModel:
     """Raises Invalid."""
     fields: dict[str, Any] = {"model": request.model}
     if request.HasField("preset"):
@@ -31,7 +31,7 @@ def train(request: pb.TrainRequest) -> Train:
         fields["run"] = from_struct(request.run, "run")
     if request.HasField("seed") and fields.keys() & {"preset", "run"}:
         fields["run"] = fields.get("run", {}) | {"seed": request.seed}
-    return parse(Train, fields)
+    return parse(TrainModel, fields)
 
 
 def state(value: int) -> str | None:

@@ -11,7 +11,7 @@ from pushforward.service.application.commands.commands import (
     Likelihood,
     Reconstruct,
     Sample,
-    Train,
+    TrainModel,
 )
 
 _ROWS = [[0.5, 0.25], [1.0, -0.5]]
@@ -23,7 +23,7 @@ def _examples(**bodies: dict[str, Any]) -> dict[str, Any]:
 
 
 EXAMPLES: dict[type[Any], dict[str, Any]] = {
-    Train: _examples(
+    TrainModel: _examples(
         a_preset={"model": "moons-flow", "preset": "flow-two-moons"},
         a_preset_with_changes={
             "model": "digits-vae",

@@ -19,7 +19,7 @@ from pushforward.service.application.commands.commands import (
     Interpolate,
     Likelihood,
     Reconstruct,
-    Train,
+    TrainModel,
 )
 from pushforward.service.formats import npy
 from pushforward.service.formats import png as pictures
@@ -81,7 +81,7 @@ def documented(
 
 def _body(command: type[BaseModel]) -> dict[str, Any]:
     """What a request brings."""
-    kinds = _TRAIN if command is Train else (command,)
+    kinds = _TRAIN if command is TrainModel else (command,)
     references = [{"$ref": REF.format(model=kind.__name__)} for kind in kinds]
     schema = {"oneOf": references} if len(kinds) > 1 else references[0]
     content: dict[str, Any] = {"application/json": {"schema": schema, "examples": EXAMPLES[command]}}

@@ -1,6 +1,6 @@
-"""The body of a train request, as OpenAPI documents it: a run of one's own, or a preset and the changes to it.
+"""The body of a train request, as OpenAPI documents it: a whole run, or a preset and changes to its run.
 
-`service.application.commands.commands.Train` takes both; as two schemas, generated types check every field of a run.
+The command `TrainModel` takes both. They are two schemas here, so that generated types check every field of a run.
 """
 
 from __future__ import annotations

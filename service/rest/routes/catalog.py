@@ -12,11 +12,11 @@ from pushforward.service.rest.contract import schemas
 from pushforward.service.rest.contract.openapi import answers, documented
 from pushforward.service.rest.responses import json_response
 from pushforward.service.rest.routes.parameters import App, OfModel, Reference
-from pushforward.service.rest.strict import Strict
+from pushforward.service.rest.strict import StrictRoute
 from pushforward.service.telemetry.gateway import Telemetry
 from pushforward.service.telemetry.registry import CONTENT_TYPE
 
-router = APIRouter(route_class=Strict)
+router = APIRouter(route_class=StrictRoute)
 
 
 @router.get(

@@ -22,9 +22,9 @@ from pushforward.service.rest.media_types import SAMPLE_OFFERS, choose
 from pushforward.service.rest.request_bodies import read
 from pushforward.service.rest.responses import render
 from pushforward.service.rest.routes.parameters import application_of
-from pushforward.service.rest.strict import Strict
+from pushforward.service.rest.strict import StrictRoute
 
-router = APIRouter(route_class=Strict)
+router = APIRouter(route_class=StrictRoute)
 
 _BODIES: dict[str, type[BaseModel]] = {
     "sample": schemas.SamplesBody,

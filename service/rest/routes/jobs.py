@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from pushforward.service.application.commands.commands import Train
+from pushforward.service.application.commands.commands import TrainModel
 from pushforward.service.domain.errors import names, naming
 from pushforward.service.domain.jobs import Job
 from pushforward.service.formats import npy
@@ -15,20 +15,20 @@ from pushforward.service.rest.downloads import download
 from pushforward.service.rest.request_bodies import read
 from pushforward.service.rest.responses import job_started, json_response
 from pushforward.service.rest.routes.parameters import After, App, InState, JobId, Key, LastEvent, Limit, OfModel
-from pushforward.service.rest.strict import Strict
+from pushforward.service.rest.strict import StrictRoute
 
-router = APIRouter(route_class=Strict)
+router = APIRouter(route_class=StrictRoute)
 
 
 @router.post(
     "/train",
     status_code=202,
     operation_id="train",
-    **documented("Start a training", answers(Job, 202), tag="jobs", command=Train),
+    **documented("Start a training", answers(Job, 202), tag="jobs", command=TrainModel),
 )
 async def train(request: Request, app: App, idempotency_key: Key = None) -> Response:
     """Start training. The same `Idempotency-Key` gives the same job."""
-    command = await read(request, Train, app.intake)
+    command = await read(request, TrainModel, app.intake)
     with naming(names(idempotency_key="Idempotency-Key")):
         return job_started(await app.jobs.train(command, idempotency_key=idempotency_key))
 

@@ -6,7 +6,7 @@ import pytest
 
 from pushforward.models.data import TwoMoons
 from pushforward.service.application.application import Application
-from pushforward.service.application.commands.commands import Sample, Train
+from pushforward.service.application.commands.commands import Sample, TrainModel
 from pushforward.service.domain.errors import Invalid, NotFound, Unsupported
 from pushforward.service.domain.jobs import State
 from tests.doors.fakes import MOONS, Wakeups, application, card
@@ -14,7 +14,7 @@ from tests.service.application.conftest import CARDS, Recorded
 
 
 async def test_a_training_wakes_a_worker_and_is_recorded_with_its_whole_run(app: Application) -> None:
-    job = await app.jobs.train(Train(model="m", preset="vae-digits"))
+    job = await app.jobs.train(TrainModel(model="m", preset="vae-digits"))
     assert isinstance(app.jobs.wakeups, Wakeups)
     assert app.jobs.wakeups.woken == [job.id]
     assert job.state is State.QUEUED
@@ -24,15 +24,15 @@ async def test_a_training_wakes_a_worker_and_is_recorded_with_its_whole_run(app:
 
 async def test_an_unknown_preset_names_those_that_are_near(app: Application) -> None:
     with pytest.raises(NotFound, match=r"did you mean vae-digits, .*\? list the presets for all"):
-        await app.jobs.train(Train(model="m", preset="vae-digit"))
+        await app.jobs.train(TrainModel(model="m", preset="vae-digit"))
     with pytest.raises(NotFound, match="there is no preset 'xyz'; list the presets"):
-        await app.jobs.train(Train(model="m", preset="xyz"))
+        await app.jobs.train(TrainModel(model="m", preset="xyz"))
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256])
 async def test_a_key_of_no_use_is_refused(app: Application, key: str) -> None:
     with pytest.raises(Invalid):
-        await app.jobs.train(Train(model="m", preset="vae-digits"), idempotency_key=key)
+        await app.jobs.train(TrainModel(model="m", preset="vae-digits"), idempotency_key=key)
 
 
 async def test_a_sampling_is_recorded_with_its_version_its_seed_and_every_option(app: Application) -> None:

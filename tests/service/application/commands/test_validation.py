@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from pushforward.service.application.commands.commands import ASKS, Encode, Interpolate, Sample, Train
+from pushforward.service.application.commands.commands import ASKS, Encode, Interpolate, Sample, TrainModel
 from pushforward.service.application.commands.validation import (
     FORMS,
     MAX_FAULTS,
@@ -109,11 +109,11 @@ def test_an_unknown_field_is_refused_with_the_one_that_was_meant_or_those_there_
     fields: dict[str, Any], detail: str
 ) -> None:
     with pytest.raises(Invalid) as refused:
-        parse(Train, {"model": "m"} | fields)
+        parse(TrainModel, {"model": "m"} | fields)
     assert refused.value.detail.startswith(detail)
 
 
-@pytest.mark.parametrize("command", [Train, *ASKS.values()])
+@pytest.mark.parametrize("command", [TrainModel, *ASKS.values()])
 def test_every_pattern_of_a_request_has_words(command: type[BaseModel]) -> None:
     schema = str(command.model_json_schema())
     patterns = {text.replace("\\\\", "\\") for text in re.findall(r"'pattern': '(.*?)'", schema)}
@@ -123,10 +123,10 @@ def test_every_pattern_of_a_request_has_words(command: type[BaseModel]) -> None:
 
 
 @pytest.mark.parametrize("name", ["MOONS!", "m" * 64, "-moons", "moons\n", "möön", " "])
-@pytest.mark.parametrize("command", [Train, Sample])
+@pytest.mark.parametrize("command", [TrainModel, Sample])
 def test_a_name_that_cannot_be_is_refused_by_what_a_name_is(command: type[BaseModel], name: str) -> None:
     with pytest.raises(Invalid) as refused:
-        parse(command, {"model": name, "preset": "vae-digits"} if command is Train else {"model": name})
+        parse(command, {"model": name, "preset": "vae-digits"} if command is TrainModel else {"model": name})
     what = "model: must be lowercase letters, digits, - and _, at most 63, the first a letter or a digit"
     assert refused.value.detail == what + ("; `@3` after it for version 3" if command is Sample else "")
 
@@ -137,7 +137,7 @@ def test_a_name_that_cannot_be_is_refused_by_what_a_name_is(command: type[BaseMo
 )
 def test_a_path_of_another_format_is_refused_with_how_to_convert_it(path: str, message: str) -> None:
     with pytest.raises(Invalid) as refused:
-        parse(Train, {"model": "m", "run": FLOW | {"data": {"source": "npy", "path": path}}})
+        parse(TrainModel, {"model": "m", "run": FLOW | {"data": {"source": "npy", "path": path}}})
     assert refused.value.detail.startswith(f"run.data.path: {message}")
 
 
@@ -177,7 +177,7 @@ MANY = {f"field_{i}": "cat" for i in range(20_000)}
         (Sample, {"model": "m"} | MANY),
         (Home, {"pet": {"kind": "cat", "lives": 9} | MANY}),
         (Home, {"pets": [{"kind": "cow"}] * 20_000}),
-        (Train, {"model": "m", "run": {"family": {"family": "vae"} | MANY, "data": {"source": "two_moons"}}}),
+        (TrainModel, {"model": "m", "run": {"family": {"family": "vae"} | MANY, "data": {"source": "two_moons"}}}),
     ],
     ids=["of a command", "of one kind", "of a list of kinds", "deep within"],
 )

@@ -1,9 +1,7 @@
-"""Before anything else: is the request for this service, may this page send it, and is it asked with HEAD?"""
+"""Before any route: whether a request is for this service, and whether the page that sends it may (CORS)."""
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
 from typing import final
 
 from fastapi import Response
@@ -11,9 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pushforward.service.domain.errors import ServiceError
 from pushforward.service.http import problems
-from pushforward.service.http.headers import Said, said
+from pushforward.service.http.headers import RequestHeaders, read_headers
 from pushforward.service.http.hosts import Hosts, Origins
-from pushforward.service.processes.background import begin
 from pushforward.service.settings import Settings
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # methods that change nothing
@@ -23,12 +20,12 @@ RESPONSE_HEADERS = (
     b"Accept-Ranges, Content-Disposition, Content-Range, ETag, Location, Pushforward-Kind, Pushforward-Model, "
     b"Pushforward-Seed, Repr-Digest, Retry-After, Server-Timing"
 )
-PREFLIGHT_S = "600"  # a browser need not ask again for so long
+PREFLIGHT_S = "600"  # how long a browser keeps the answer
 
 
 @final
-class Front:
-    """Refuses hosts that are not ours and pages of others; lets listed pages read the answers (CORS)."""
+class AccessGuard:
+    """Refuses other hosts and pages of other sites; lets pages of listed origins read the responses (CORS)."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -40,29 +37,29 @@ class Front:
             await self._app(scope, receive, send)
             return
         try:
-            told = said(scope)
-            self._check(scope, told)
+            headers = read_headers(scope)
+            self._check(scope, headers)
         except ServiceError as error:
             response = problems.response(error, scope["path"])
             response.headers["Connection"] = "close"  # a body is not read
             await response(scope, receive, send)
             return
-        scope["said"] = told
-        if self._origins.has(told.origin):
+        scope["read_headers"] = headers
+        if self._origins.has(headers.origin):
             if scope["method"] == "OPTIONS":
-                await _preflight(told.origin)(scope, receive, send)
+                await _preflight(headers.origin)(scope, receive, send)
                 return
-            send = _Readable(send, told.origin)
+            send = _ReadableResponse(send, headers.origin)
         await self._app(scope, receive, send)
 
-    def _check(self, scope: Scope, told: Said) -> None:
-        self._hosts.check(told.host)
+    def _check(self, scope: Scope, headers: RequestHeaders) -> None:
+        self._hosts.check(headers.host)
         if scope["method"] not in SAFE:
-            self._origins.check(told)
+            self._origins.check(headers)
 
 
 def _preflight(origin: str) -> Response:
-    """To a browser that asks whether its page may send a request."""
+    """The answer to a browser's preflight request."""
     headers = {
         "Access-Control-Allow-Origin": origin,
         "Access-Control-Allow-Methods": METHODS,
@@ -74,8 +71,8 @@ def _preflight(origin: str) -> Response:
 
 
 @final
-class _Readable:
-    """An answer that a page of this origin may read."""
+class _ReadableResponse:
+    """Adds the headers by which a page of this origin may read the response."""
 
     def __init__(self, send: Send, origin: str) -> None:
         self._send = send
@@ -89,38 +86,3 @@ class _Readable:
         if message["type"] == "http.response.start":
             message = {**message, "headers": [*message["headers"], *self._headers]}
         await self._send(message)
-
-
-@final
-class Head:
-    """HEAD is GET without the body, on every route: what would write the body is given up."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "HEAD":
-            await self._app(scope, receive, send)
-            return
-        as_get: Scope = {**scope, "method": "GET"}
-        begun = asyncio.Event()
-
-        async def head_only(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                await send(message)
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-                begun.set()
-
-        async def answer() -> None:
-            await self._app(as_get, receive, head_only)
-
-        answering, waiting = begin(answer(), "HEAD"), begin(begun.wait(), "HEAD's head")
-        try:
-            await asyncio.wait({answering, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waiting.cancel()
-            answering.cancel()
-            if "route" in as_get:
-                scope["route"] = as_get["route"]
-        with suppress(asyncio.CancelledError):
-            await answering
