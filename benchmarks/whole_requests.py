@@ -8,16 +8,16 @@ from __future__ import annotations
 import runpy
 
 from pushforward.service.engine.group import Group
-from pushforward.service.engine.programs import Way
+from pushforward.service.engine.programs import Task
 from pushforward.service.engine.rows import Segment
 from pushforward.service.engine.tickets import Ticket
 
 admit = Group._admit
 
 
-def admit_to_the_empty(self: Group, chosen: Way, room: int) -> tuple[tuple[Segment, ...], list[Ticket]]:
+def admit_to_the_empty(self: Group, task: Task, room: int) -> tuple[tuple[Segment, ...], list[Ticket]]:
     """Let waiting rows in only where none are under way."""
-    return admit(self, chosen, room) if room == self._costs.cap else ((), [])
+    return admit(self, task, room) if room == self._costs.cap else ((), [])
 
 
 Group._admit = admit_to_the_empty  # type: ignore[method-assign]  # the one thing that differs

@@ -26,6 +26,7 @@ CLIP = 4.0  # times what was foreseen: more is an accident, not a cost
 CALL_MS = 25.0  # of all calls of an answer
 FIRST_CAP = 64  # rows
 LEAST_CAP = 8  # rows, as long as their call is no longer than `CALL_MS`
+SURE_AFTER = 16  # calls whose costs were seen
 RETRY_AFTER = 64  # full calls below a ceiling before it is raised
 
 
@@ -103,6 +104,10 @@ class Costs:
     def pass_ms(self, rows: int) -> float:
         """A row's way from its first step to its last among so many; 0 where not known."""
         return self.ms(min(rows, self.cap) * self.steps, self.steps)
+
+    def misses(self, left_s: float, *, beside: int) -> bool:
+        """Whether a request with so much time left is late for sure beside other rows. Alone it is always tried."""
+        return beside > 0 and self.line.calls >= SURE_AFTER and left_s < self.pass_ms(beside) / 1000
 
     def ms(self, row_steps: int, steps: int) -> float:
         """Foreseen for so many steps of rows, of which one row has the given number to go."""

@@ -9,10 +9,9 @@ so a step that failed can be taken again.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -31,130 +30,73 @@ from pushforward.service.domain.inference import Question
 Named = Mapping[str, Tensor]  # rows first
 
 
-class Way(ABC):
-    """From rows in to rows out, for one model and one set of options."""
+class Finished(NamedTuple):
+    """Rows of an answer, and what holds for all of them."""
 
-    info: Mapping[str, Any] = {}
-
-    @property
-    @abstractmethod
-    def steps(self) -> int:
-        """How many calls of `step` lead from `begin` to `finish`."""
-
-    @abstractmethod
-    def prepare(self, question: Question) -> State:
-        """What one question brings: a row for each row of its answer, a condition at least."""
-
-    @abstractmethod
-    def begin(self, given: State, noise: Noise) -> State:
-        """The state of fresh rows."""
-
-    @abstractmethod
-    def step(self, state: State, k: Tensor, noise: Noise) -> State:
-        """The state after step k, (B,) int64, of each row."""
-
-    @abstractmethod
-    def finish(self, state: State, noise: Noise) -> Named:
-        """The answer's rows."""
-
-    def preview(self, state: State, k: Tensor) -> Named:
-        """The rows on their way, before step k; nothing where there is nothing to see."""
-        return {}
+    arrays: Named
+    info: Mapping[str, object] = {}  # `kind` of a likelihood
 
 
 @final
-@dataclass
-class SampleWay(Way):
-    """Noise to new data, in the sampler's steps."""
+@dataclass(frozen=True)
+class Task:
+    """What computes the rows of one key: a program, and how requests become its rows and its rows an answer."""
 
-    spec: DataSpec  # of the answer's rows: those of networks, and what never varies
-    sampler: Sampler
-    device: torch.device
-
-    @property
-    def steps(self) -> int:
-        return self.sampler.steps
-
-    def prepare(self, question: Question) -> State:
-        return (_told(question, self.spec, self.device),)
-
-    def begin(self, given: State, noise: Noise) -> State:
-        return self.sampler.init(noise, *given)
-
-    def step(self, state: State, k: Tensor, noise: Noise) -> State:
-        return self.sampler.step(state, k, noise)
-
-    def finish(self, state: State, noise: Noise) -> Named:
-        return {"samples": self._answered(self.sampler.finish(state))}
-
-    def preview(self, state: State, k: Tensor) -> Named:
-        return {"samples": self._answered(self.sampler.preview(state, k))}
-
-    def _answered(self, x: Tensor) -> Tensor:
-        return self.spec.restore_constants(self.spec.varying.quantize(x))
+    steps: int  # calls of `step` from `begin` to `finish`
+    prepare: Callable[[Question], State]  # a row for each row of a request's answer, a condition at least
+    begin: Callable[[State, Noise], State]  # the state of fresh rows
+    step: Callable[[State, Tensor, Noise], State]  # the state after step k, (B,) int64, of each row
+    finish: Callable[[State, Noise], Finished]
+    preview: Callable[[State, Tensor], Named] = lambda state, k: {}  # the rows before step k, where there is a picture
 
 
-@final
-@dataclass
-class LikelihoodWay(Way):
-    """Data to log p(x), and what kind of number that is, in the scorer's steps."""
+def _sampling(spec: DataSpec, sampler: Sampler, device: torch.device) -> Task:
+    """Noise to new data."""
 
-    spec: DataSpec
-    scorer: Scorer
-    device: torch.device
+    def named(x: Tensor) -> Named:
+        return {"samples": spec.restore_constants(spec.varying.quantize(x))}
 
-    @property
-    def steps(self) -> int:
-        return self.scorer.steps
+    return Task(
+        sampler.steps,
+        prepare=lambda question: (_told(question, spec, device),),
+        begin=lambda given, noise: sampler.init(noise, *given),
+        step=sampler.step,
+        finish=lambda state, noise: Finished(named(sampler.finish(state))),
+        preview=lambda state, k: named(sampler.preview(state, k)),
+    )
 
-    def prepare(self, question: Question) -> State:
-        return _data(question, "x", self.spec, self.device), _told(question, self.spec, self.device)
 
-    def begin(self, given: State, noise: Noise) -> State:
+def _scoring(scorer: Scorer, prepare: Callable[[Question], State]) -> Task:
+    """Data to log p(x), and what kind of number that is."""
+
+    def begin(given: State, noise: Noise) -> State:
         x, c = given
-        return self.scorer.init(x, c, noise)
+        return scorer.init(x, c, noise)
 
-    def step(self, state: State, k: Tensor, noise: Noise) -> State:
-        return self.scorer.step(state, k, noise)
-
-    def finish(self, state: State, noise: Noise) -> Named:
-        log_prob = self.scorer.finish(state, noise)
-        self.info = {"kind": log_prob.kind}
+    def finish(state: State, noise: Noise) -> Finished:
+        log_prob = scorer.finish(state, noise)
         named = {f"terms.{name}": term.double() for name, term in log_prob.terms.items()}
         named["log_prob"] = log_prob.value.double()
         if log_prob.std_error is not None:
             named["std_error"] = log_prob.std_error.double()
-        return named
+        return Finished(named, {"kind": log_prob.kind})
+
+    return Task(scorer.steps, prepare, begin, scorer.step, finish)
 
 
-@final
-@dataclass
-class WalkWay(Way):
+def _mapping(path: Walk, prepare: Callable[[Question], State], named: Callable[[Tensor], Named]) -> Task:
     """Given rows to other rows: data to codes, codes to data."""
-
-    given: Callable[[Question], State]  # rows and their conditions
-    path: Walk
-    named: Callable[[Tensor], Named]  # where the walk ends, as an answer
-
-    @property
-    def steps(self) -> int:
-        return self.path.steps
-
-    def prepare(self, question: Question) -> State:
-        return self.given(question)
-
-    def begin(self, given: State, noise: Noise) -> State:
-        return self.path.init(*given)
-
-    def step(self, state: State, k: Tensor, noise: Noise) -> State:
-        return self.path.step(state, k)
-
-    def finish(self, state: State, noise: Noise) -> Named:
-        return self.named(self.path.finish(state))
+    return Task(
+        path.steps,
+        prepare,
+        begin=lambda given, noise: path.init(*given),
+        step=lambda state, k, noise: path.step(state, k),
+        finish=lambda state, noise: Finished(named(path.finish(state))),
+    )
 
 
-def way(model: Model, question: Question, device: torch.device) -> Way:
-    """The way of a question, shared by all of its key. Raises Unsupported."""
+def task_of(model: Model, question: Question, device: torch.device) -> Task:
+    """The task of a request, shared by all of its key. Raises Unsupported."""
     family, nets, spec = model.family, model.nets, model.card.spec
 
     def data(question: Question) -> State:
@@ -169,21 +111,22 @@ def way(model: Model, question: Question, device: torch.device) -> Way:
     match question.op:
         case "sample" if isinstance(family, Samples):
             options = family.SampleOptions.model_validate(dict(question.options))
-            return SampleWay(spec, family.sampler(nets, options), device)
+            return _sampling(spec, family.sampler(nets, options), device)
         case "likelihood" if isinstance(family, Scores):
             options = family.ScoreOptions.model_validate(dict(question.options))
-            return LikelihoodWay(spec, family.scorer(nets, options), device)
+            return _scoring(family.scorer(nets, options), data)
         case "encode" if isinstance(family, Encodes):
             options = family.EncodeOptions.model_validate(dict(question.options))
-            return WalkWay(data, family.encoder(nets, options), lambda z: {"z": z})
+            return _mapping(family.encoder(nets, options), data, lambda z: {"z": z})
         case "decode" if isinstance(family, Decodes):
             options = family.DecodeOptions.model_validate(dict(question.options))
-            return WalkWay(codes, family.decoder(nets, options), point)
+            return _mapping(family.decoder(nets, options), codes, point)
         case "reconstruct" if isinstance(family, Encodes) and isinstance(family, Decodes):
             there, back = family.encoder(nets, family.EncodeOptions()), family.decoder(nets, family.DecodeOptions())
-            return WalkWay(data, ThereAndBack(there, back, family.latent_shape(spec.varying)), point)
+            return _mapping(ThereAndBack(there, back, family.latent_shape(spec.varying)), data, point)
         case "interpolate" if isinstance(family, Decodes):
-            return WalkWay(lambda q: _path(model, q, device), family.decoder(nets, family.DecodeOptions()), point)
+            decoder = family.decoder(nets, family.DecodeOptions())
+            return _mapping(decoder, lambda q: _path(model, q, device), point)
     can = ", ".join(model.card.capabilities)
     raise Unsupported(f"{model.family.family} does not answer {question.op}; it answers: {can}")
 

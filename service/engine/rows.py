@@ -5,6 +5,7 @@ Nothing here changes rows in place: a call that failed leaves what it was given,
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from pushforward.models.noise import Noise
 from pushforward.models.stepwise.sampling import State
-from pushforward.service.engine.programs import Way
+from pushforward.service.engine.programs import Task
 from pushforward.service.engine.tickets import Ticket
 
 
@@ -30,7 +31,7 @@ class Segment(NamedTuple):
 
 @final
 @dataclass(frozen=True)
-class Rows:
+class EngineRows:
     """Rows that have begun."""
 
     state: State
@@ -48,7 +49,7 @@ class Rows:
             yield at, segment
             at += segment.n
 
-    def of(self, keep: np.ndarray) -> Rows | None:
+    def of(self, keep: np.ndarray) -> EngineRows | None:
         """Some of the rows, (B,) bool, of each segment an unbroken run; None where none is left."""
         if keep.all():
             return self
@@ -61,16 +62,16 @@ class Rows:
                 owners.append(Segment(ticket, first + int(kept[0]), len(kept)))
         index = torch.from_numpy(np.flatnonzero(keep)).to(self.state[0].device)
         state = tuple(part[index] for part in self.state)
-        return Rows(state, self.noise[keep], self.k[keep], tuple(owners))
+        return EngineRows(state, self.noise[keep], self.k[keep], tuple(owners))
 
-    def moved(self, way: Way) -> Rows:
+    def moved(self, task: Task) -> EngineRows:
         """One step further, those that have one to go."""
-        if not way.steps:
+        if not task.steps:
             return self
-        state = way.step(self.state, torch.from_numpy(self.k), self.noise)
-        return Rows(state, self.noise, self.k + 1, self.owners)
+        state = task.step(self.state, torch.from_numpy(self.k), self.noise)
+        return EngineRows(state, self.noise, self.k + 1, self.owners)
 
-    def parted(self, steps: int) -> tuple[Rows | None, Rows | None]:
+    def parted(self, steps: int) -> tuple[EngineRows | None, EngineRows | None]:
         """Those that have all steps behind them, and the others."""
         if steps <= 1:
             return self, None
@@ -78,15 +79,15 @@ class Rows:
         return self.of(done), self.of(~done)
 
     @classmethod
-    def begin(cls, way: Way, fresh: Sequence[Segment], device: torch.device) -> Rows:
+    def begin(cls, task: Task, fresh: Sequence[Segment], device: torch.device) -> EngineRows:
         """Rows of questions that were prepared, before step 0."""
         noise = Noise.spans([(t.question.seed, t.question.first + first, n) for t, first, n in fresh], device)
         given = [tuple(part[first : first + n] for part in t.given) for t, first, n in fresh]
-        state = way.begin(given[0] if len(given) == 1 else tuple(map(torch.cat, zip(*given, strict=True))), noise)
+        state = task.begin(given[0] if len(given) == 1 else tuple(map(torch.cat, zip(*given, strict=True))), noise)
         return cls(state, noise, np.zeros(len(noise), np.int64), tuple(fresh))
 
     @classmethod
-    def join(cls, parts: Sequence[Rows]) -> Rows:
+    def join(cls, parts: Sequence[EngineRows]) -> EngineRows:
         """All rows, in order."""
         if len(parts) == 1:
             return parts[0]
@@ -97,10 +98,10 @@ class Rows:
 
 @final
 @dataclass(frozen=True)
-class Block:
+class RowBlock:
     """What one call takes: rows under way, and rows that begin with it."""
 
-    running: Rows | None
+    running: EngineRows | None
     fresh: tuple[Segment, ...] = ()
 
     def __len__(self) -> int:
@@ -116,39 +117,48 @@ class Block:
         """Whose rows they are."""
         return list(dict.fromkeys(segment.ticket for segment in self.owners))
 
-    def begun(self, way: Way, device: torch.device) -> Rows:
-        """All as rows under way."""
+    def begun(self, task: Task, device: torch.device) -> EngineRows:
+        """All as rows under task."""
         parts = [self.running] if self.running else []
-        return Rows.join([*parts, Rows.begin(way, self.fresh, device)] if self.fresh else parts)
+        return EngineRows.join([*parts, EngineRows.begin(task, self.fresh, device)] if self.fresh else parts)
 
-    def of(self, tickets: Container[Ticket]) -> Block:
+    def of(self, tickets: Container[Ticket]) -> RowBlock:
         """The rows of some questions."""
         running = self.running
         if running is not None:
             keep = [np.full(n, ticket in tickets) for ticket, _, n in running.owners]
             running = running.of(np.concatenate(keep))
-        return Block(running, tuple(segment for segment in self.fresh if segment.ticket in tickets))
+        return RowBlock(running, tuple(segment for segment in self.fresh if segment.ticket in tickets))
 
-    def by_tickets(self) -> tuple[Block, Block]:
+    def by_tickets(self) -> tuple[RowBlock, RowBlock]:
         """Half of the questions, and the other half."""
         tickets = self.tickets
         half = len(tickets) // 2
         return self.of(set(tickets[:half])), self.of(set(tickets[half:]))
 
-    def at(self, row: int) -> tuple[Block, Block]:
+    def at(self, row: int) -> tuple[RowBlock, RowBlock]:
         """The rows before, and those from there on."""
         n_running = len(self.running) if self.running else 0
         before = np.arange(n_running) < row
         head, tail = (self.running.of(keep) if self.running else None for keep in (before, ~before))
         early, late = _cut(self.fresh, max(0, row - n_running))
-        return Block(head, early), Block(tail, late)
+        return RowBlock(head, early), RowBlock(tail, late)
 
 
-def join(blocks: Sequence[Block]) -> Block:
+def join(blocks: Sequence[RowBlock]) -> RowBlock:
     """All rows of some blocks."""
     running = [block.running for block in blocks if block.running]
     fresh = tuple(segment for block in blocks for segment in block.fresh)
-    return Block(Rows.join(running) if running else None, fresh)
+    return RowBlock(EngineRows.join(running) if running else None, fresh)
+
+
+def take(blocks: deque[RowBlock], rows: int) -> RowBlock:
+    """So many rows of the first block, at most; the others stay."""
+    block = blocks.popleft()
+    if len(block) > rows:
+        block, rest = block.at(rows)
+        blocks.appendleft(rest)
+    return block
 
 
 def hand_out(owners: Sequence[Segment], arrays: Mapping[str, np.ndarray]) -> None:

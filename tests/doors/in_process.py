@@ -24,7 +24,7 @@ from pushforward.models.stepwise.sampling import State
 from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import TimedOut
 from pushforward.service.domain.inference import Op, Preview, Question, Reply, Timing
-from pushforward.service.engine.programs import Way, way
+from pushforward.service.engine.programs import Task, task_of
 from tests.doors.fakes import MOONS, card
 from tests.doors.shifted import Shifted
 
@@ -107,11 +107,12 @@ class InProcessAsks:
         chosen, state, noise = _begun(model, question)
         for k in range(chosen.steps):
             state = chosen.step(state, torch.full((question.rows,), k), noise)
-        return {name: rows.numpy() for name, rows in chosen.finish(state, noise).items()}, dict(chosen.info)
+        finished = chosen.finish(state, noise)
+        return {name: rows.numpy() for name, rows in finished.arrays.items()}, dict(finished.info)
 
 
-def _begun(model: Kept, question: Question) -> tuple[Way, State, Noise]:
+def _begun(model: Kept, question: Question) -> tuple[Task, State, Noise]:
     """The rows of a question before their first step."""
-    chosen = way(model, question, torch.device("cpu"))
+    chosen = task_of(model, question, torch.device("cpu"))
     noise = Noise.rows(question.seed, question.rows, start=question.first)
     return chosen, chosen.begin(chosen.prepare(question), noise), noise

@@ -22,10 +22,10 @@ from torch.export import Dim, export
 
 from pushforward.service.engine.compile.packages import (
     MAX_ROWS,
+    CompileOrder,
     MethodOf,
-    Order,
     Package,
-    Verdict,
+    PackageComparison,
     difference,
     weights_of,
 )
@@ -41,7 +41,7 @@ ROUNDS = 5  # at least
 def main(file: Path, nice: int) -> None:
     """Obey the order."""
     os.nice(nice)
-    order = Order.model_validate_json(sys.stdin.readline())
+    order = CompileOrder.model_validate_json(sys.stdin.readline())
     begin_thread("end with the worker", _end_with_worker, vital=True)
     torch.set_num_threads(order.torch_threads)
     with torch.no_grad():
@@ -49,7 +49,7 @@ def main(file: Path, nice: int) -> None:
     print(verdict.model_dump_json(), flush=True)  # noqa: T201  the worker reads it
 
 
-def compiled(order: Order, file: Path) -> Verdict:
+def compiled(order: CompileOrder, file: Path) -> PackageComparison:
     """Make the package and try it."""
     device = torch.device(order.device)
     rng = torch.Generator().manual_seed(0)
@@ -64,7 +64,7 @@ def compiled(order: Order, file: Path) -> Verdict:
     eager: Callable[..., Tensor | tuple[Tensor, ...]] = getattr(net, order.method)
     differences = [difference(package(*x), eager(*x)) for x in map(rows, CHECKED_ROWS)]
     gains = [_gain(lambda x=x: eager(*x), lambda x=x: package(*x), device) for x in map(rows, TIMED_ROWS)]  # type: ignore[misc]  # mypy infers no lambda with defaults
-    return Verdict(gain=exp(mean(log(gain) for gain in gains)), difference=max(differences))
+    return PackageComparison(gain=exp(mean(log(gain) for gain in gains)), difference=max(differences))
 
 
 def write_package(net: nn.Module, method: str, inputs: tuple[Tensor, ...], file: Path) -> None:

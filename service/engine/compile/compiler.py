@@ -28,17 +28,17 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from time import monotonic, perf_counter
+from time import monotonic
 from typing import IO, Literal, cast, final
 
 import torch
-from torch import Tensor, nn
 
 from pushforward.models.networks import Bijection, Scalar
 from pushforward.models.spec.data_spec import Shape
 from pushforward.models.storage.model import Model
-from pushforward.service.engine.compile.packages import TOLERANCE, Order, Outputs, Package, Verdict, difference
+from pushforward.service.engine.compile.packages import TOLERANCE, CompileOrder, Package, PackageComparison, difference
 from pushforward.service.engine.compile.scratch import Scratch, is_executable
+from pushforward.service.engine.compile.served import ServedBijection, ServedCall, ServedNet
 from pushforward.service.processes.background import Thread
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Compiler:
             log.warning("networks stay eager: no code may run from %s; set TMPDIR to a folder on a disk mounted exec",
                         self._folder.parent)  # fmt: skip
         self._files: dict[str, Path | None] = {}  # by order, as JSON; None: stays eager
-        self._orders: queue.Queue[tuple[Order, ServedCall] | None] = queue.Queue()
+        self._orders: queue.Queue[tuple[CompileOrder, ServedCall] | None] = queue.Queue()
         self._child: subprocess.Popen[bytes] | None = None
         self._closing = threading.Event()
         self._thread = _Compiling(self._work)
@@ -116,7 +116,7 @@ class Compiler:
         net = model.nets[name]
 
         def order(call: ServedCall, inputs: tuple[Shape, ...]) -> None:
-            wanted = Order(
+            wanted = CompileOrder(
                 family=model.family,
                 spec=model.nets.spec,
                 net=name,
@@ -136,7 +136,7 @@ class Compiler:
             finally:
                 self._orders.task_done()
 
-    def _fill(self, order: Order, call: ServedCall) -> None:
+    def _fill(self, order: CompileOrder, call: ServedCall) -> None:
         what = f"{order.net}.{order.method} of a {order.family.family}"
         key = order.model_dump_json()
         if key not in self._files:
@@ -147,7 +147,7 @@ class Compiler:
             except Exception:
                 log.warning("%s stays eager: its package does not fit the model", what, exc_info=True)
 
-    def _package(self, file: Path, order: Order, call: ServedCall) -> Package:
+    def _package(self, file: Path, order: CompileOrder, call: ServedCall) -> Package:
         """The package with the model's own weights, tried once with them."""
         package = Package(file, call.net, order.inputs, self._device)
         rng = torch.Generator().manual_seed(0)
@@ -158,7 +158,7 @@ class Compiler:
             raise RuntimeError(f"its answers differ by {found:.0e}")
         return package
 
-    def _compiled(self, order: Order, what: str) -> Path | None:
+    def _compiled(self, order: CompileOrder, what: str) -> Path | None:
         """A package that is right and fast; None, and a line in the log, where there is none to be had."""
         if len(self._files) >= MAX_PACKAGES:
             log.info("%s stays eager: this worker has compiled %d others", what, MAX_PACKAGES)
@@ -173,7 +173,7 @@ class Compiler:
         log.info("compiled %s: %.1f times as fast, different by %.0e", what, verdict.gain, verdict.difference)
         return file if verdict.gain >= WORTH and verdict.difference <= TOLERANCE else None
 
-    def _child_compiles(self, order: Order, file: Path) -> Verdict:
+    def _child_compiles(self, order: CompileOrder, file: Path) -> PackageComparison:
         environment = {
             **os.environ,
             "TMPDIR": str(self._folder),
@@ -196,9 +196,9 @@ class Compiler:
                 complaints.seek(0)
                 words = complaints.read().decode(errors="replace").strip()[-LAST_WORDS_BYTES:]
                 raise RuntimeError(f"its compilation ended with {child.returncode}: {words}")
-        return Verdict.model_validate_json(said.splitlines()[-1])
+        return PackageComparison.model_validate_json(said.splitlines()[-1])
 
-    def _said(self, child: subprocess.Popen[bytes], order: Order) -> bytes:
+    def _said(self, child: subprocess.Popen[bytes], order: CompileOrder) -> bytes:
         """What a child says to its order; it is killed where it takes too long, or where the compiler closes."""
         stdin, stdout = cast(IO[bytes], child.stdin), cast(IO[bytes], child.stdout)
         try:
@@ -244,74 +244,3 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
     """With the C++ compiler that it may have started."""
     if child.poll() is None:
         os.killpg(child.pid, signal.SIGKILL)
-
-
-@final
-class ServedCall:
-    """One method of a network: eager, then compiled."""
-
-    def __init__(
-        self,
-        net: nn.Module,
-        eager: Callable[..., Outputs],
-        order: Callable[[ServedCall, tuple[Shape, ...]], None],
-        pays_after_s: float,
-    ) -> None:
-        self.net = net
-        self.eager = eager
-        self._order = order
-        self._left_s = pays_after_s  # of eager computing until it is compiled
-        self._package: Package | None = None
-
-    @property
-    def is_compiled(self) -> bool:
-        """Whether a package answers."""
-        return self._package is not None
-
-    def adopt(self, package: Package) -> None:
-        """Answer by this package from the next call on."""
-        self._package = package
-
-    def __call__(self, *inputs: Tensor) -> Outputs:
-        package = self._package
-        if package is not None and package.takes(inputs):
-            try:
-                return package(*inputs)
-            except torch.OutOfMemoryError:
-                raise
-            except RuntimeError:
-                log.warning("a compiled network failed and is eager again", exc_info=True)
-                self._package = None
-        since = perf_counter()
-        outputs = self.eager(*inputs)
-        if self._left_s > 0 and not torch.is_grad_enabled() and all(t.dtype == torch.float32 for t in inputs):
-            self._left_s -= perf_counter() - since
-            if self._left_s <= 0:
-                self._order(self, tuple(tuple(t.shape[1:]) for t in inputs))
-        return outputs
-
-
-class ServedNet(nn.Module):
-    """A network whose calls are compiled once that pays. It is never saved."""
-
-    def __init__(self, net: nn.Module, forward: ServedCall) -> None:
-        super().__init__()
-        self.net = net
-        self.calls = {"forward": forward}
-
-    def forward(self, *inputs: Tensor) -> Outputs:
-        """What the network returns."""
-        return self.calls["forward"](*inputs)
-
-
-@final
-class ServedBijection(ServedNet):
-    """A bijection, which is also called the other way."""
-
-    def __init__(self, net: Bijection, forward: ServedCall, inverse: ServedCall) -> None:
-        super().__init__(net, forward)
-        self.calls["inverse"] = inverse
-
-    def inverse(self, *inputs: Tensor) -> Outputs:
-        """What the bijection returns."""
-        return self.calls["inverse"](*inputs)

@@ -29,7 +29,7 @@ Outputs = Tensor | tuple[Tensor, ...]
 
 
 @final
-class Order(BaseModel):
+class CompileOrder(BaseModel):
     """What is to be compiled. Equal orders have equal packages."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,7 +44,7 @@ class Order(BaseModel):
 
 
 @final
-class Verdict(BaseModel):
+class PackageComparison(BaseModel):
     """How a package compares with the network it was made of, on this machine."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
