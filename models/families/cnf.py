@@ -205,14 +205,14 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
             partial(velocity, nets),
             options.between(DATA, NOISE),
             lambda x: to_reals(nets.spec, x, self.alpha, self.tails)[0],
-            same,
+            torch.nn.Identity(),
         )
 
     def decoder(self, nets: Nets, options: SolverOptions) -> RowMap:
         return continuous.FlowMap(
             partial(velocity, nets),
             options.between(NOISE, DATA),
-            same,
+            torch.nn.Identity(),
             lambda v: from_reals(nets.spec, v, self.alpha, self.tails),
         )
 
@@ -259,8 +259,3 @@ def velocity(nets: Nets, v: Tensor, t: Tensor, c: Tensor) -> Tensor:
     """dv/dt, (B, D).  v: (B, D); t: (B,); c: (B, C)."""
     f: Tensor = nets["velocity"](v, t.to(v.dtype), *networks.given(c))
     return f
-
-
-def same(z: Tensor) -> Tensor:
-    """Codes are where the flow runs."""
-    return z

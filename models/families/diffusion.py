@@ -188,7 +188,7 @@ class Diffusion(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions
 
     def encoder(self, nets: Nets, options: InversionOptions) -> RowMap:
         predict, ends = self._predictor(nets, clip=True), options.levels(self._levels)[::-1].copy()
-        return registry.flow_map(predict, ends, options.solver, nets.spec.normalize, lambda u: u)
+        return registry.flow_map(predict, ends, options.solver, nets.spec.normalize, torch.nn.Identity())
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         return mapping.apply(self.decoder(nets, InversionOptions()), z, c)

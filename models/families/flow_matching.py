@@ -234,7 +234,7 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
 
     def encoder(self, nets: Nets, options: SolverOptions) -> RowMap:
         solver = options.between(1.0, 0.0)
-        return continuous.FlowMap(partial(velocity, nets), solver, nets.spec.normalize, lambda u: u)
+        return continuous.FlowMap(partial(velocity, nets), solver, nets.spec.normalize, torch.nn.Identity())
 
     def latent_shape(self, spec: DataSpec) -> Shape:
         return spec.shape
@@ -257,4 +257,4 @@ def velocity(nets: Nets, x: Tensor, t: Tensor, c: Tensor) -> Tensor:
 
 def to_data(nets: Nets, field: Velocity, options: SolverOptions) -> RowMap:
     """Noise to data along a field."""
-    return continuous.FlowMap(field, options.between(0.0, 1.0), lambda z: z, nets.spec.denormalize)
+    return continuous.FlowMap(field, options.between(0.0, 1.0), torch.nn.Identity(), nets.spec.denormalize)

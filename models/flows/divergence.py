@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Literal
 from pushforward.models.errors import InvalidInput
 from pushforward.models.lazy import torch
 from pushforward.models.solvers.dormand_prince import VectorField
+from pushforward.models.solvers.gradients import with_gradients
 from pushforward.models.spec.data_spec import DataSpec, Shape
 
 if TYPE_CHECKING:
@@ -120,8 +121,8 @@ def augmented_to_train(field: VectorField, probe: Tensor | None) -> VectorField:
 
 
 def _slope(field: VectorField, x: Tensor, at: Tensor, probe: Tensor | None) -> tuple[Tensor, Tensor]:
-    """F and its divergence. Needs gradients wherever it is called, also inside an engine that turned them off."""
-    with torch.inference_mode(False), torch.enable_grad():
+    """F and its divergence, (B, *shape) and (B,)."""
+    with with_gradients():
         x = x.detach().clone().requires_grad_()
         f = field(x, at.clone())
         if probe is not None:

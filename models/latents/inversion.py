@@ -19,6 +19,7 @@ from pushforward.models.geometry.distances import in_ball
 from pushforward.models.lazy import torch
 from pushforward.models.noise import Noise
 from pushforward.models.solvers import row_adam
+from pushforward.models.solvers.gradients import with_gradients
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.mapping import RowMap
 from pushforward.models.stepwise.program import State
@@ -55,8 +56,8 @@ class LatentInversion(RowMap):
         return state[1]
 
     def _slope(self, u: Tensor, z: Tensor) -> Tensor:
-        """The gradient of |u - G(z)|^2, (B, Z). Needs gradients, also inside an engine that turned them off."""
-        with torch.inference_mode(False), torch.enable_grad():
+        """The gradient of |u - G(z)|^2, (B, Z)."""
+        with with_gradients():
             z = z.detach().clone().requires_grad_()
             (slope,) = torch.autograd.grad((u.clone() - self.generator(z)).square().sum(), z)
         return slope

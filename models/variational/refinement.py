@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from pushforward.models.lazy import torch
 from pushforward.models.noise import Noise
 from pushforward.models.solvers import row_adam
+from pushforward.models.solvers.gradients import with_gradients
 from pushforward.models.stepwise.program import State
 from pushforward.models.stepwise.scoring import LogProb, Scorer
 from pushforward.models.variational.importance import lower_bound
@@ -91,8 +92,8 @@ class SemiAmortizedBound(Scorer):
         return Draws.of(noise, range(DRAWS)).after(self.first_draw + DRAWS * k)
 
     def _slope(self, x: Tensor, c: Tensor, own: Tensor, draws: Draws) -> Tensor:
-        """The gradient of the ELBO, (B, P). Needs gradients, also inside an engine that turned them off."""
-        with torch.inference_mode(False), torch.enable_grad():
+        """The gradient of the ELBO, (B, P)."""
+        with with_gradients():
             x, c, own = (rows.detach().clone() for rows in (x, c, own))
             own.requires_grad_()
             (slope,) = torch.autograd.grad(self.ascended(x, c, own, draws).sum() / draws.n_draws, own)

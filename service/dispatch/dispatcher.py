@@ -40,9 +40,10 @@ from pushforward.service.dispatch.pending import Lane, Pending, frame_of, key_of
 from pushforward.service.dispatch.probes import ECHO, Probes, missing
 from pushforward.service.dispatch.routing import Fleet
 from pushforward.service.dispatch.workers import live_workers
+from pushforward.service.domain.catalog import Worker
 from pushforward.service.domain.errors import Failed, Overloaded, ServiceError, Unavailable
+from pushforward.service.domain.inference import PROTOCOL, Preview, Question, Reply
 from pushforward.service.domain.ports import UNSENT
-from pushforward.service.domain.records import PROTOCOL, Preview, Question, Reply, Worker
 from pushforward.service.processes.background import Tasks
 from pushforward.service.processes.outages import Outage
 from pushforward.service.settings import Settings

@@ -22,6 +22,7 @@ from typing import Any, final, get_args
 import msgpack
 import numpy as np
 
+from pushforward.service.domain.catalog import REFERENCE_PATTERN
 from pushforward.service.domain.errors import (
     Failed,
     FieldError,
@@ -33,7 +34,7 @@ from pushforward.service.domain.errors import (
     Unavailable,
     Unsupported,
 )
-from pushforward.service.domain.records import PROTOCOL, REFERENCE_PATTERN, Load, Op, Question
+from pushforward.service.domain.inference import PROTOCOL, Load, Op, Question
 
 NAME = b"PFW"
 MAGIC = NAME + bytes([PROTOCOL])

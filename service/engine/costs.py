@@ -26,6 +26,7 @@ CLIP = 4.0  # times the prediction: more is an outlier
 CALL_MS = 25.0  # of all calls of an answer
 FIRST_CAP = 64  # rows
 LEAST_CAP = 8  # rows, as long as their call is no longer than `CALL_MS`
+SURE_AFTER = 16  # measured calls, before a request is refused for its deadline
 RETRY_AFTER = 64  # full calls below a ceiling before it is raised
 
 
@@ -103,6 +104,10 @@ class Costs:
     def pass_ms(self, rows: int) -> float:
         """How long a row takes, over all its steps, in calls of so many rows; 0 where not known."""
         return self.ms(min(rows, self.cap) * self.steps, self.steps)
+
+    def misses(self, left_s: float, *, beside: int) -> bool:
+        """Whether a request with so much time left would be late beside so many rows. Alone it is always tried."""
+        return beside > 0 and self.fit.calls >= SURE_AFTER and left_s < self.pass_ms(beside) / 1000
 
     def ms(self, row_steps: int, steps: int) -> float:
         """Predicted for so many steps of rows, where the row with most steps left has so many."""

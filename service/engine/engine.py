@@ -17,7 +17,7 @@ from typing import final
 import torch
 
 from pushforward.service.domain.errors import TimedOut
-from pushforward.service.domain.records import Load, Question
+from pushforward.service.domain.inference import Load, Question
 from pushforward.service.engine.costs import Costs
 from pushforward.service.engine.group import Group
 from pushforward.service.engine.model_cache import ModelCache, Pin

@@ -1,4 +1,4 @@
-"""What a failure is: of memory, of one request, of a model whose numbers are not finite."""
+"""What a failed forward pass, or an answer that is not finite, means for a request."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def refusal(ticket: Ticket, failure: Exception | None) -> ServiceError:
 
 
 def is_out_of_memory(error: Exception | None) -> bool:
-    """Whether fewer rows might succeed."""
+    """Whether the device, or the machine, lacks memory for a forward pass."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def is_finite(op: str, array: np.ndarray) -> bool:
-    """Whether all numbers are finite; an impossible row has the likelihood -inf."""
+    """Whether an answer has no NaN and no infinity; the log-likelihood of an impossible row is -inf."""
     return not np.isnan(array).any() if op == "likelihood" else bool(np.isfinite(array).all())
 
 
 def check_finite(ticket: Ticket, condition: Condition | None) -> None:
-    """Set the error of a request whose answer is not finite: the model is to blame, or values too large for float32."""
+    """Refuse a request whose answer has NaN or infinity: the model is unsound, or its values are too large for float32."""
     for name, array in ticket.arrays.items():
         if not is_finite(ticket.question.op, array):
             given = _too_large(ticket.question.arrays, condition)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from pushforward.service.domain.errors import ServiceError, TimedOut
-from pushforward.service.domain.records import Question
+from pushforward.service.domain.inference import Question
 from pushforward.service.engine.batching.batch import RowBatch, join, take
 from pushforward.service.engine.batching.execution import StepResult, attempt_step, complete_previews, hand_out_finished
 from pushforward.service.engine.batching.rows import Segment
@@ -31,7 +31,6 @@ from pushforward.service.telemetry.worker import Reason
 
 MAX_CALL_ROWS = 8192
 MAX_CALL_VALUES = 2**20  # numbers in the data of one call
-SURE_AFTER = 16  # calls whose costs were measured
 
 
 @final
@@ -125,7 +124,7 @@ class Group:
             batches.extend(batch for batch in kept if len(batch))
 
     def turn(self) -> Turn:
-        """One call: rows join, take a step, and leave."""
+        """One forward pass: rows join, take a step, and leave."""
         began = self._clock()
         try:
             task = self._open()
@@ -182,7 +181,7 @@ class Group:
 
     def _prepare(self, ticket: Ticket, task: Task[Any, Any], room: int, now: float) -> ServiceError | None:
         """Set what a request gives to the program; why it is refused, if it is."""
-        if self._is_hopeless(ticket, room):
+        if self._costs.misses(ticket.deadline - now, beside=self._costs.cap - room):
             return TimedOut("the deadline would pass before the answer is computed")
         ticket.started_at = now
         try:
@@ -190,13 +189,6 @@ class Group:
         except Exception as error:
             return refusal(ticket, error)
         return None
-
-    def _is_hopeless(self, ticket: Ticket, room: int) -> bool:
-        """Whether a request would be late among the rows that run. Alone it is always tried."""
-        n_running = self._costs.cap - room
-        if n_running <= 0 or self._costs.fit.calls < SURE_AFTER:
-            return False
-        return ticket.deadline < self._clock() + self._costs.pass_ms(n_running) / 1000
 
     def _measure(self, batch: RowBatch, ms: float, *, alone: bool) -> Call:
         """Learn the costs of a call."""

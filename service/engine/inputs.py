@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.domain.errors import Invalid
-from pushforward.service.domain.records import Question
+from pushforward.service.domain.inference import Question
 
 
 def conditions(question: Question, spec: DataSpec, device: torch.device) -> Tensor:

@@ -23,7 +23,7 @@ from pushforward.models.stepwise.program import Given, Out, Program, State
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.storage.model import Model
 from pushforward.service.domain.errors import Unsupported
-from pushforward.service.domain.records import Question
+from pushforward.service.domain.inference import Question
 from pushforward.service.engine.inputs import codes, conditions, data, single_data
 
 

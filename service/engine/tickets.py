@@ -9,7 +9,7 @@ import numpy as np
 
 from pushforward.models.stepwise.program import State
 from pushforward.service.domain.errors import ServiceError
-from pushforward.service.domain.records import Preview, Question
+from pushforward.service.domain.inference import Preview, Question
 from pushforward.service.telemetry.worker import Reason
 
 Key = tuple[str, str, str]  # model, op, options as JSON

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, final
 
 from pushforward.service.domain.errors import Conflict, NotFound, Overloaded
+from pushforward.service.domain.jobs import Event, Fault, Job, Kind, Page, Progress, State
 from pushforward.service.domain.ports import NewJob, Stale, Update
-from pushforward.service.domain.records import Event, Fault, Job, Kind, Page, Progress, State
 from pushforward.service.jobs.redis_record import LOST, MAX_PAUSE_S
 from pushforward.service.settings import Settings
 

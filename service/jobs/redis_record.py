@@ -20,8 +20,8 @@ from typing import Any, final
 import redis.asyncio
 
 from pushforward.service.domain.errors import Conflict, NotFound, Overloaded, Unavailable
+from pushforward.service.domain.jobs import KINDS, Event, Fault, Job, Kind, Page, Progress, Sampling, State
 from pushforward.service.domain.ports import NewJob, Stale, Update
-from pushforward.service.domain.records import KINDS, Event, Fault, Job, Kind, Page, Progress, Sampling, State
 from pushforward.service.settings import Settings
 from pushforward.service.stores.redis_client import (
     COMMAND_S,

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import ClassVar, Protocol, TypeVar, final
 
 from pushforward.models.storage.durable import sync
+from pushforward.service.domain.jobs import Job, Sampling
 from pushforward.service.domain.ports import Runs
-from pushforward.service.domain.records import Job, Sampling
 from pushforward.service.runner.messages import Drawn, Finished, Order, SampleOrder, TrainOrder
 from pushforward.service.runner.restoring import JOBS
 from pushforward.service.settings import Settings

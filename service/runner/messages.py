@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pushforward.models.config.json_float import JsonFloat
 from pushforward.models.storage.card import Curve
+from pushforward.service.domain.jobs import Fault, Sampling
 from pushforward.service.domain.ports import Update
-from pushforward.service.domain.records import Fault, Sampling
 
 log = logging.getLogger(__name__)
 

@@ -26,7 +26,8 @@ from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.program import states
 from pushforward.models.stepwise.sampling import Sampler
 from pushforward.models.storage.model import Model, load_model
-from pushforward.service.domain.records import Fault, Told
+from pushforward.service.domain.inference import Told
+from pushforward.service.domain.jobs import Fault
 from pushforward.service.engine.failures import not_finite
 from pushforward.service.runner.messages import (
     DONE,

@@ -25,8 +25,8 @@ from typing import TypeVar, final
 
 from pushforward.models.errors import in_words
 from pushforward.service.domain.errors import Conflict, Unavailable
+from pushforward.service.domain.jobs import Fault, Job
 from pushforward.service.domain.ports import Runs, Stale, Update
-from pushforward.service.domain.records import Fault, Job
 from pushforward.service.runner.attempts import Work, work_of
 from pushforward.service.runner.child_process import Child
 from pushforward.service.runner.messages import DONE, INTERRUPTED, Advanced, Barred, Drawn, Finished, Noted, Refused

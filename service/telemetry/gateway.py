@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple, final
 
-from pushforward.service.domain.records import Timing
+from pushforward.service.domain.inference import Timing
 from pushforward.service.telemetry.registry import Family, Metrics, Pairs, Series, observe
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)

@@ -31,8 +31,8 @@ from pushforward.service.dispatch.frames import (
 from pushforward.service.dispatch.keys import is_reply_list
 from pushforward.service.dispatch.reply_sender import Postman
 from pushforward.service.dispatch.workers import new_worker_id
+from pushforward.service.domain.catalog import Worker
 from pushforward.service.domain.errors import Failed, ServiceError
-from pushforward.service.domain.records import Worker
 from pushforward.service.engine.compile.compiler import Compiler
 from pushforward.service.engine.devices import device as choose_device
 from pushforward.service.engine.engine import Engine

@@ -15,7 +15,9 @@ from pushforward.models.family import capabilities
 from pushforward.models.presets import PRESETS
 from pushforward.models.training.data import load_data
 from pushforward.service.domain import errors
-from pushforward.service.domain.records import Card, Job, Record, Worker
+from pushforward.service.domain.catalog import Card, Worker
+from pushforward.service.domain.jobs import Job
+from pushforward.service.domain.record import Record
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from pushforward.service.settings import Settings
 from pushforward.service.telemetry.gateway import Telemetry

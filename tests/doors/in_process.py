@@ -21,8 +21,9 @@ from pushforward.models.noise import Noise
 from pushforward.models.spec.conditions import Labels, Vector
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.program import State
+from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import TimedOut
-from pushforward.service.domain.records import Card, Op, Preview, Question, Reply, Timing
+from pushforward.service.domain.inference import Op, Preview, Question, Reply, Timing
 from pushforward.service.engine.tasks import Task, task_of
 from tests.doors.fakes import MOONS, card
 from tests.doors.shifted import Shifted

@@ -12,7 +12,7 @@ from pushforward.service import healthcheck
 from pushforward.service.dispatch.dispatcher import RedisAsks
 from pushforward.service.dispatch.frames import Frame, decode_frame
 from pushforward.service.domain.errors import Unavailable
-from pushforward.service.domain.records import Question
+from pushforward.service.domain.inference import Question
 from pushforward.service.processes.background import EX_SOFTWARE
 from pushforward.service.worker import inference as inference_module
 from tests.faults.place import Place

@@ -12,7 +12,7 @@ from pushforward.service.dispatch.dispatcher import RedisAsks
 from pushforward.service.dispatch.keys import WORKERS
 from pushforward.service.dispatch.workers import RedisWorkers
 from pushforward.service.domain.errors import Overloaded, TimedOut
-from pushforward.service.domain.records import Question, Reply
+from pushforward.service.domain.inference import Question, Reply
 from pushforward.service.engine.engine import Engine, Ticket
 from pushforward.service.engine.model_cache import ModelCache
 from pushforward.service.settings import Settings

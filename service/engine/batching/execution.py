@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from pushforward.models.spec.conditions import Condition
-from pushforward.service.domain.records import Preview
+from pushforward.service.domain.inference import Preview
 from pushforward.service.engine.batching.arrays import hand_out, place, to_numpy
 from pushforward.service.engine.batching.batch import RowBatch
 from pushforward.service.engine.batching.rows import RunningRows

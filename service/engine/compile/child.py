@@ -23,9 +23,9 @@ from torch.export import Dim, export
 from pushforward.service.engine.compile.packages import (
     MAX_ROWS,
     CompileOrder,
-    CompileResult,
     MethodOf,
     Package,
+    PackageComparison,
     difference,
     weights_of,
 )
@@ -49,7 +49,7 @@ def main(file: Path, nice: int) -> None:
     print(result.model_dump_json(), flush=True)  # noqa: T201  the worker reads it
 
 
-def compiled(order: CompileOrder, file: Path) -> CompileResult:
+def compiled(order: CompileOrder, file: Path) -> PackageComparison:
     """Make the package and check it."""
     device = torch.device(order.device)
     rng = torch.Generator().manual_seed(0)
@@ -64,7 +64,7 @@ def compiled(order: CompileOrder, file: Path) -> CompileResult:
     eager: Callable[..., Tensor | tuple[Tensor, ...]] = getattr(net, order.method)
     differences = [difference(package(*x), eager(*x)) for x in map(rows, CHECKED_ROWS)]
     gains = [_gain(lambda x=x: eager(*x), lambda x=x: package(*x), device) for x in map(rows, TIMED_ROWS)]  # type: ignore[misc]  # mypy infers no lambda with defaults
-    return CompileResult(gain=exp(mean(log(gain) for gain in gains)), difference=max(differences))
+    return PackageComparison(gain=exp(mean(log(gain) for gain in gains)), difference=max(differences))
 
 
 def write_package(net: nn.Module, method: str, inputs: tuple[Tensor, ...], file: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from time import monotonic
 from typing import IO, cast, final
 
-from pushforward.service.engine.compile.packages import CompileOrder, CompileResult
+from pushforward.service.engine.compile.packages import CompileOrder, PackageComparison
 
 PATIENCE_S = 1800.0  # for one compilation
 LAST_ERROR_BYTES = 500  # of what a failed child wrote to standard error
@@ -41,7 +41,7 @@ class CompileChild:
         if (process := self._process) is not None:
             _kill(process)
 
-    def compile(self, order: CompileOrder, file: Path) -> CompileResult:
+    def compile(self, order: CompileOrder, file: Path) -> PackageComparison:
         """Wait until the package is in the file. Raises RuntimeError, TimeoutError, OSError."""
         environment = {
             **os.environ,
@@ -65,7 +65,7 @@ class CompileChild:
                 errors.seek(0)
                 last = errors.read().decode(errors="replace").strip()[-LAST_ERROR_BYTES:]
                 raise RuntimeError(f"its compilation ended with {process.returncode}: {last}")
-        return CompileResult.model_validate_json(output.splitlines()[-1])
+        return PackageComparison.model_validate_json(output.splitlines()[-1])
 
     def _output(self, process: subprocess.Popen[bytes], order: CompileOrder) -> bytes:
         """What the child prints. It is killed if it takes too long, or after `close`."""

@@ -44,7 +44,7 @@ class CompileOrder(BaseModel):
 
 
 @final
-class CompileResult(BaseModel):
+class PackageComparison(BaseModel):
     """How a package compares with the network it was made of, on this machine."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -20,7 +20,7 @@ from pushforward.service.dispatch.frames import Asked, Frame, encode_frame
 from pushforward.service.dispatch.keys import GONE, GROUP, WORKERS, stream_of
 from pushforward.service.dispatch.workers import RedisWorkers
 from pushforward.service.domain.errors import Failed, NotFound, Overloaded, TimedOut, Unavailable
-from pushforward.service.domain.records import Question, Reply
+from pushforward.service.domain.inference import Question, Reply
 from pushforward.service.local import redis_server
 from pushforward.service.settings import Settings
 from pushforward.service.stores.redis_client import connect_sync
@@ -170,7 +170,7 @@ async def test_without_a_worker_a_question_is_refused_at_once(asks: RedisAsks):
 @contextmanager
 def a_worker_that_only_beats(settings: Settings) -> Iterator[str]:
     """Alive, but it reads nothing, until the block ends."""
-    from pushforward.service.domain.records import Worker
+    from pushforward.service.domain.catalog import Worker
     from pushforward.service.worker.heartbeat import Heart
 
     client: Any = connect_sync(settings)

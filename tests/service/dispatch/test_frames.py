@@ -12,7 +12,7 @@ from pushforward.service.dispatch.frames import (
     Replies,
 )
 from pushforward.service.domain.errors import FieldError, Invalid, TimedOut, Unavailable
-from pushforward.service.domain.records import PROTOCOL, Load, Question
+from pushforward.service.domain.inference import PROTOCOL, Load, Question
 
 from pushforward.service.dispatch.frames import decode_frame, decode_replies, encode_frame, encode_replies  # isort: skip
 

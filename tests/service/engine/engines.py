@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pushforward.models.noise import Noise
 from pushforward.models.stepwise.sampling import sample
 from pushforward.models.storage.model import Model, load_model
-from pushforward.service.domain.records import Preview, Question
+from pushforward.service.domain.inference import Preview, Question
 from pushforward.service.engine.engine import Call, Engine, Ticket, Turn
 from pushforward.service.engine.model_cache import ModelCache
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward.service.domain.errors import Failed
-from pushforward.service.domain.records import Question
+from pushforward.service.domain.inference import Question
 from pushforward.service.engine.costs import FIRST_CAP
 from pushforward.service.engine.engine import Engine
 from pushforward.service.engine.model_cache import ModelCache

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pushforward.service.domain.errors import TimedOut
-from pushforward.service.domain.records import Question
+from pushforward.service.domain.inference import Question
 from pushforward.service.engine.costs import FIRST_CAP
 from pushforward.service.engine.engine import Engine, Ticket
 from pushforward.service.engine.model_cache import ModelCache

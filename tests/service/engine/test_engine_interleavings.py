@@ -23,7 +23,7 @@ from pushforward.models.noise import Noise
 from pushforward.models.stepwise.sampling import untold
 from pushforward.models.storage.model import load_model
 from pushforward.service.domain.errors import Failed, NotFound, TimedOut
-from pushforward.service.domain.records import Question
+from pushforward.service.domain.inference import Question
 from pushforward.service.engine.engine import Engine, Ticket
 from pushforward.service.engine.model_cache import ModelCache
 from tests.service.engine.engines import CPU, Clock, Done, Watched, held, ticket

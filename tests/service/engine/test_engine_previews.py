@@ -8,7 +8,7 @@ import torch
 from pushforward.models.noise import Noise
 from pushforward.models.stepwise.sampling import untold
 from pushforward.models.storage.model import load_model
-from pushforward.service.domain.records import Question
+from pushforward.service.domain.inference import Question
 from pushforward.service.engine.costs import FIRST_CAP
 from pushforward.service.engine.engine import Engine
 from pushforward.service.engine.model_cache import ModelCache

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pushforward.service.domain.records import Fault
+from pushforward.service.domain.jobs import Fault
 from pushforward.service.runner.messages import Advanced, Drawn, Finished, Line, Noted, Refused, parse
 
 

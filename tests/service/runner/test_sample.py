@@ -18,7 +18,7 @@ from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.program import State as Rows
 from pushforward.models.stepwise.sampling import Sampler, sample
 from pushforward.models.storage.model import load_model
-from pushforward.service.domain.records import Job, Sampling, State
+from pushforward.service.domain.jobs import Job, Sampling, State
 from pushforward.service.runner import sample as drawing
 from pushforward.service.runner.messages import DONE, SampleOrder
 from pushforward.service.runner.sample import chunks

@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from pushforward.service.domain.errors import Unavailable
+from pushforward.service.domain.jobs import State
 from pushforward.service.domain.ports import NewJob
-from pushforward.service.domain.records import State
 from pushforward.service.jobs.memory_record import MemoryJobs
 from pushforward.service.jobs.redis_record import RedisRuns
 from pushforward.service.processes.background import EX_SOFTWARE

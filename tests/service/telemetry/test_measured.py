@@ -13,8 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pushforward.service.dispatch.frames import Refused
 from pushforward.service.domain.errors import Overloaded, ServiceError, TimedOut
+from pushforward.service.domain.inference import Preview, Question, Reply, Timing
 from pushforward.service.domain.ports import UNSENT
-from pushforward.service.domain.records import Preview, Question, Reply, Timing
 from pushforward.service.telemetry.gateway import Telemetry
 from pushforward.service.telemetry.measured import MeasuredAsks
 
