@@ -61,12 +61,12 @@ def deviation(sampler: Sampler) -> float:
     """The standard deviation of samples: the variance carried through the steps' slopes."""
     variance, twins = 1.0, Noise.join([Noise.rows(0, 1), Noise.rows(0, 1)])  # both rows meet the same noise
     rows = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
-    state = sampler.init(twins, untold(rows))
+    state = sampler.init((untold(rows),), twins)
     start = tuple(rows if part.shape == rows.shape and i == place(state) else part for i, part in enumerate(state))
     if not isinstance(sampler, LinearSteps):
         for k in range(sampler.steps):
             start = sampler.step(start, torch.full((2,), k), twins)
-        zero, one = sampler.finish(start)
+        zero, one = sampler.finish(start, twins)
         return float((one - zero).item())
     for k in range(sampler.steps):
         zero, one = sampler.step(start, torch.full((2,), k), twins)[0]

@@ -17,17 +17,16 @@ from pushforward.models.config.config import Config, Options
 from pushforward.models.geometry.interpolation import PathName
 from pushforward.models.losses import Adam, Batch, Loss
 from pushforward.models.spec.data_spec import DataSpec, Shape
-from pushforward.models.stepwise.mapping import OneCall as MappedAtOnce
+from pushforward.models.stepwise.program import OneCall
 from pushforward.models.stepwise.sampling import OneStep
 from pushforward.models.stepwise.scoring import LogProb
-from pushforward.models.stepwise.scoring import OneCall as ScoredAtOnce
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from pushforward.models.networks import Nets
     from pushforward.models.noise import Noise
-    from pushforward.models.stepwise.mapping import Walk
+    from pushforward.models.stepwise.mapping import RowMap
     from pushforward.models.stepwise.sampling import Sampler
     from pushforward.models.stepwise.scoring import Scorer
 
@@ -134,7 +133,7 @@ class Scores(ABC):
 
     def scorer(self, nets: Nets, options: Any) -> Scorer:
         """`log_prob` step by step, for those that merge steps; in one call unless a family has steps to merge."""
-        return ScoredAtOnce(lambda x, c, noise: self.log_prob(nets, x, c, noise, options))
+        return OneCall(lambda x, c, noise: self.log_prob(nets, x, c, noise, options))
 
     def validation_rows(self, spec: DataSpec) -> int:
         """How many held-out rows a training scores at its end: what some seconds of one core allow."""
@@ -163,9 +162,9 @@ class Encodes(ABC):
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         """(B, *shape) to (B, *latent_shape), without randomness."""
 
-    def encoder(self, nets: Nets, options: Any) -> Walk:
+    def encoder(self, nets: Nets, options: Any) -> RowMap:
         """`encode` step by step; in one call unless a family has steps. `options` is an `EncodeOptions`."""
-        return MappedAtOnce(lambda x, c: self.encode(nets, x, c))
+        return OneCall(lambda x, c, _: self.encode(nets, x, c))
 
 
 class Decodes(ABC):
@@ -190,9 +189,9 @@ class Decodes(ABC):
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         """(B, *latent_shape) to (B, *shape), without randomness."""
 
-    def decoder(self, nets: Nets, options: Any) -> Walk:
+    def decoder(self, nets: Nets, options: Any) -> RowMap:
         """`decode` step by step; in one call unless a family has steps. `options` is a `DecodeOptions`."""
-        return MappedAtOnce(lambda z, c: self.decode(nets, z, c))
+        return OneCall(lambda z, c, _: self.decode(nets, z, c))
 
 
 def reconstruct(family: Family, nets: Nets, x: Tensor, c: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ from pushforward.models.evaluation.baselines import Gaussian, flat, independent_
 from pushforward.models.evaluation.sample_metrics import bits_per_dim, modes, sliced_wasserstein
 from pushforward.models.family import Decodes, Diagnoses, Encodes, Samples, Scores, capabilities, reconstruct
 from pushforward.models.noise import Noise
-from pushforward.models.stepwise.sampling import states
+from pushforward.models.stepwise.program import states
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.training.data import TrainingData, conditions, held_out
 from pushforward.models.training.state import State, device_of
@@ -154,7 +154,7 @@ def _log_prob(
     noise = Noise.rows(EVALUATION_SEED, len(x), start=first, device=x.device)
     with torch.no_grad():
         scorer = family.scorer(state.served, family.ScoreOptions())
-        way = scorer.init(x, c, noise)
+        way = scorer.init((x, c), noise)
     for k in range(scorer.steps):
         done = first + (last - first) * k // scorer.steps
         yield Stage("scores held-out rows", done, total)
@@ -187,6 +187,7 @@ def rows_drawn(shape: tuple[int, ...], steps: int) -> int:
     return DRAWN_VECTORS if len(shape) == 1 else max(32, min(DRAWN_IMAGES, DRAWN_IMAGE_STEPS // steps))
 
 
+@torch.inference_mode()
 def _draw(family: Samples, data: TrainingData, state: State) -> Evaluation[NDArray[np.generic]]:
     """Samples, (n, *shape), given the conditions of held-out rows, as often as those have them."""
     sampler = family.sampler(state.served, family.SampleOptions())
@@ -197,10 +198,9 @@ def _draw(family: Samples, data: TrainingData, state: State) -> Evaluation[NDArr
     chunks = list[Tensor]()
     for first in range(0, n, DRAWN_AT_ONCE):
         some = slice(first, min(first + DRAWN_AT_ONCE, n))
-        for k, way in enumerate(states(sampler, noise[some], c[some]), 1):  # noqa: B007  the last is wanted
+        for k, way in enumerate(states(sampler, (c[some],), noise[some])):  # noqa: B007  the last one is needed
             yield Stage("draws samples", first + (some.stop - first) * k // sampler.steps, n)
-        with torch.inference_mode():
-            chunks.append(sampler.finish(way))
+        chunks.append(sampler.finish(way, noise[some]))
     return data.spec.quantize(torch.cat(chunks)).cpu().numpy()
 
 

@@ -151,7 +151,7 @@ class Autoregressive(Family, Conditions, Samples, Scores):
         return 512  # one forward pass for all, no draws
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
-        return autoregressive.ElementByElement(
+        return autoregressive.AutoregressiveSampler(
             nets.spec.shape,
             params=partial(conditionals, nets),
             draw=partial(self.likelihood.level_draw, nets.spec),

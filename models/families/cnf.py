@@ -58,7 +58,7 @@ from pushforward.models.lazy import torch
 from pushforward.models.losses import Adam, Batch, Loss
 from pushforward.models.solvers import ode
 from pushforward.models.spec.data_spec import DataSpec, Shape
-from pushforward.models.stepwise import mapping, scoring
+from pushforward.models.stepwise import mapping, program
 from pushforward.models.stepwise.scoring import LogProb
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 
     from pushforward.models.networks import Nets
     from pushforward.models.noise import Noise
-    from pushforward.models.stepwise.mapping import Walk
+    from pushforward.models.stepwise.mapping import RowMap
     from pushforward.models.stepwise.sampling import Sampler
     from pushforward.models.stepwise.scoring import Scorer
 
@@ -156,16 +156,16 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
         end, energy, stretching = state[0][:, :-2], *state[0][:, -2:].unbind(1)
         return Solved(continuous.log_prob_at(end), -energy, -stretching)  # on the way from the data, dt < 0
 
-    def encoder(self, nets: Nets, options: CNFSolverOptions) -> Walk:
-        return continuous.Transport(
+    def encoder(self, nets: Nets, options: CNFSolverOptions) -> RowMap:
+        return continuous.FlowMap(
             partial(velocity, nets),
             options.between(DATA, NOISE),
             lambda x: to_reals(nets.spec, x, self.alpha, self.tails)[0],
             torch.nn.Identity(),
         )
 
-    def decoder(self, nets: Nets, options: CNFSolverOptions) -> Walk:
-        return continuous.Transport(
+    def decoder(self, nets: Nets, options: CNFSolverOptions) -> RowMap:
+        return continuous.FlowMap(
             partial(velocity, nets),
             options.between(NOISE, DATA),
             torch.nn.Identity(),
@@ -173,10 +173,10 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
         )
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
-        return mapping.walk(self.encoder(nets, CNFSolverOptions()), x, c)
+        return mapping.apply(self.encoder(nets, CNFSolverOptions()), x, c)
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        return mapping.walk(self.decoder(nets, CNFSolverOptions()), z, c)
+        return mapping.apply(self.decoder(nets, CNFSolverOptions()), z, c)
 
     def latent_shape(self, spec: DataSpec) -> Shape:
         return (spec.size,)
@@ -185,7 +185,7 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
         return noise.normal(0, (nets.spec.size,))
 
     def sampler(self, nets: Nets, options: CNFSolverOptions) -> Sampler:
-        return continuous.Pushed(partial(self.prior, nets), self.decoder(nets, options))
+        return continuous.FlowSampler(partial(self.prior, nets), self.decoder(nets, options))
 
     def curve_options(self) -> CNFLikelihoodOptions:
         return CNFLikelihoodOptions(steps=max(12, self.solver_steps), draws=1, divergence=self.divergence)
@@ -194,7 +194,7 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
         return solved_rows(spec)
 
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: CNFLikelihoodOptions) -> LogProb:
-        return scoring.score(self.scorer(nets, options), x, c, noise)
+        return program.run(self.scorer(nets, options), (x, c), noise)
 
     def scorer(self, nets: Nets, options: CNFLikelihoodOptions) -> Scorer:
         spec = nets.spec

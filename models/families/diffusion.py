@@ -63,7 +63,7 @@ from pushforward.models.samplers import predictor, registry, variational_bound
 from pushforward.models.samplers.options import DenoisingOptions, InversionOptions, LikelihoodOptions
 from pushforward.models.solvers import ode
 from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
-from pushforward.models.stepwise import mapping, scoring
+from pushforward.models.stepwise import mapping, program
 from pushforward.models.stepwise.scoring import LogProb
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     from pushforward.models.networks import Nets
     from pushforward.models.noise import Noise
     from pushforward.models.samplers.predictor import Predictor
-    from pushforward.models.stepwise.mapping import Walk
+    from pushforward.models.stepwise.mapping import RowMap
     from pushforward.models.stepwise.sampling import Sampler
     from pushforward.models.stepwise.scoring import Scorer
 
@@ -160,7 +160,7 @@ class Diffusion(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions
         return solved_rows(spec)
 
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: LikelihoodOptions) -> LogProb:
-        return scoring.score(self.scorer(nets, options), x, c, noise)
+        return program.run(self.scorer(nets, options), (x, c), noise)
 
     def scorer(self, nets: Nets, options: LikelihoodOptions) -> Scorer:
         if options.method == "bound":
@@ -185,16 +185,16 @@ class Diffusion(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions
         return noise.normal(0, nets.spec.shape)
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
-        return mapping.walk(self.encoder(nets, InversionOptions()), x, c)
+        return mapping.apply(self.encoder(nets, InversionOptions()), x, c)
 
-    def encoder(self, nets: Nets, options: InversionOptions) -> Walk:
+    def encoder(self, nets: Nets, options: InversionOptions) -> RowMap:
         predict, ends = self._predictor(nets, clip=True), options.levels(self._levels)[::-1].copy()
-        return registry.walk(predict, ends, options.solver, nets.spec.normalize, torch.nn.Identity())
+        return registry.flow_map(predict, ends, options.solver, nets.spec.normalize, torch.nn.Identity())
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        return mapping.walk(self.decoder(nets, InversionOptions()), z, c)
+        return mapping.apply(self.decoder(nets, InversionOptions()), z, c)
 
-    def decoder(self, nets: Nets, options: InversionOptions) -> Walk:
+    def decoder(self, nets: Nets, options: InversionOptions) -> RowMap:
         return registry.decoder(self._predictor(nets, clip=True), options.levels(self._levels), options.solver)
 
     @property

@@ -52,7 +52,7 @@ from pushforward.models.paths.guidance import dropped, guided
 from pushforward.models.paths.straight import AnyPath, StraightPath
 from pushforward.models.paths.stratified import spread
 from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
-from pushforward.models.stepwise import mapping, scoring
+from pushforward.models.stepwise import mapping, program
 from pushforward.models.stepwise.scoring import LogProb
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from pushforward.models.flows.continuous import Velocity
     from pushforward.models.networks import Nets
     from pushforward.models.noise import Noise
-    from pushforward.models.stepwise.mapping import Walk
+    from pushforward.models.stepwise.mapping import RowMap
     from pushforward.models.stepwise.sampling import Sampler
     from pushforward.models.stepwise.scoring import Scorer
 
@@ -144,7 +144,7 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
 
     def sampler(self, nets: Nets, options: MatchingSampleOptions) -> Sampler:
         self.check_sampling(nets.spec, options)
-        return continuous.Pushed(
+        return continuous.FlowSampler(
             lambda noise, c: self.prior(nets, noise, c),
             to_data(nets, guided(partial(velocity, nets), options.guidance), options),
         )
@@ -153,7 +153,7 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
         return solved_rows(spec)
 
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: MatchingLikelihoodOptions) -> LogProb:
-        return scoring.score(self.scorer(nets, options), x, c, noise)
+        return program.run(self.scorer(nets, options), (x, c), noise)
 
     def scorer(self, nets: Nets, options: MatchingLikelihoodOptions) -> Scorer:
         spec = nets.spec
@@ -169,11 +169,11 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
         )
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
-        return mapping.walk(self.encoder(nets, MatchingSolverOptions()), x, c)
+        return mapping.apply(self.encoder(nets, MatchingSolverOptions()), x, c)
 
-    def encoder(self, nets: Nets, options: MatchingSolverOptions) -> Walk:
+    def encoder(self, nets: Nets, options: MatchingSolverOptions) -> RowMap:
         solver = options.between(1.0, 0.0)
-        return continuous.Transport(partial(velocity, nets), solver, nets.spec.normalize, torch.nn.Identity())
+        return continuous.FlowMap(partial(velocity, nets), solver, nets.spec.normalize, torch.nn.Identity())
 
     def latent_shape(self, spec: DataSpec) -> Shape:
         return spec.shape
@@ -182,9 +182,9 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
         return noise.normal(0, nets.spec.shape)
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        return mapping.walk(self.decoder(nets, MatchingSolverOptions()), z, c)
+        return mapping.apply(self.decoder(nets, MatchingSolverOptions()), z, c)
 
-    def decoder(self, nets: Nets, options: MatchingSolverOptions) -> Walk:
+    def decoder(self, nets: Nets, options: MatchingSolverOptions) -> RowMap:
         return to_data(nets, partial(velocity, nets), options)
 
 
@@ -194,6 +194,6 @@ def velocity(nets: Nets, x: Tensor, t: Tensor, c: Tensor) -> Tensor:
     return v
 
 
-def to_data(nets: Nets, field: Velocity, options: MatchingSolverOptions) -> Walk:
+def to_data(nets: Nets, field: Velocity, options: MatchingSolverOptions) -> RowMap:
     """Noise to data along a field."""
-    return continuous.Transport(field, options.between(0.0, 1.0), torch.nn.Identity(), nets.spec.denormalize)
+    return continuous.FlowMap(field, options.between(0.0, 1.0), torch.nn.Identity(), nets.spec.denormalize)

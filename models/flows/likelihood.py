@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pushforward.models.flows.continuous import FlowScorer, Velocity
+from pushforward.models.flows.continuous import FlowLikelihood, Velocity
 from pushforward.models.flows.divergence import Divergence, draws_needed, is_exact
 from pushforward.models.solvers.ode import Solver
 from pushforward.models.spec.data_spec import DataSpec, Shape
@@ -24,7 +24,7 @@ def flow_likelihood(
     draws: int,
     divergence: Divergence,
     n_evaluations: int,
-) -> FlowScorer:
+) -> FlowLikelihood:
     """Log p(x) of the flow, step by step.
 
     Arguments:
@@ -42,4 +42,4 @@ def flow_likelihood(
     """
     exact = is_exact(divergence, spec)
     needed = draws_needed(spec, draws, n_evaluations, exact=exact)
-    return FlowScorer(velocity, solver, enter, spec, shape, needed, exact)
+    return FlowLikelihood(velocity, solver, enter, spec, shape, needed, exact)

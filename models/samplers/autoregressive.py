@@ -16,7 +16,8 @@ from pushforward.models import networks
 from pushforward.models.lazy import torch
 from pushforward.models.noise import Noise
 from pushforward.models.spec.data_spec import Shape
-from pushforward.models.stepwise.sampling import Sampler, State
+from pushforward.models.stepwise.program import State
+from pushforward.models.stepwise.sampling import Sampler
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True)
-class ElementByElement(Sampler):
+class AutoregressiveSampler(Sampler):
     """State: levels, (B, *shape) int64, 0 where none is drawn yet; the condition."""
 
     shape: Shape
@@ -36,7 +37,8 @@ class ElementByElement(Sampler):
     def steps(self) -> int:
         return prod(self.shape)
 
-    def init(self, noise: Noise, c: Tensor) -> State:
+    def init(self, given: tuple[Tensor], noise: Noise) -> State:
+        (c,) = given
         return torch.zeros(len(noise), *self.shape, dtype=torch.long, device=noise.device), c
 
     def step(self, state: State, k: Tensor, noise: Noise) -> State:
@@ -47,7 +49,7 @@ class ElementByElement(Sampler):
         drawn = self.draw(here, *noise.uniform(k + 1, (2,)).to(here).unbind(1))
         return level.flatten(1).scatter(1, place, drawn[:, None]).view_as(level), c
 
-    def finish(self, state: State) -> Tensor:
+    def finish(self, state: State, noise: Noise) -> Tensor:
         return self.data(state[0])
 
     @cached_property

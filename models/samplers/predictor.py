@@ -26,7 +26,8 @@ from pushforward.models.noise import Noise
 from pushforward.models.paths.guidance import guided
 from pushforward.models.paths.schedules import Floats, Level
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.sampling import Sampler, State
+from pushforward.models.stepwise.program import State
+from pushforward.models.stepwise.sampling import Sampler
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -74,7 +75,7 @@ class Predictor:
 
 
 @dataclass(frozen=True)
-class Denoising(Sampler, ABC):
+class DenoisingSampler(Sampler, ABC):
     """A way from noise to data through falling noise levels. State: x, network units; the condition; maybe more."""
 
     predict: Predictor
@@ -84,10 +85,11 @@ class Denoising(Sampler, ABC):
     def steps(self) -> int:
         return len(self.log_snr)
 
-    def init(self, noise: Noise, c: Tensor) -> State:
+    def init(self, given: tuple[Tensor], noise: Noise) -> State:
+        (c,) = given
         return noise.normal(0, self.predict.spec.shape), c
 
-    def finish(self, state: State) -> Tensor:
+    def finish(self, state: State, noise: Noise) -> Tensor:
         return self.predict.spec.denormalize(state[0])
 
     def levels(self, k: Tensor, x: Tensor) -> Tensor:

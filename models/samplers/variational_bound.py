@@ -40,7 +40,7 @@ from pushforward.models.lazy import torch
 from pushforward.models.noise import Noise
 from pushforward.models.paths.schedules import Floats, Level
 from pushforward.models.samplers.predictor import Predictor
-from pushforward.models.stepwise.sampling import State
+from pushforward.models.stepwise.program import State
 from pushforward.models.stepwise.scoring import LogProb, Scorer
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ class VariationalBound(Scorer):
     def steps(self) -> int:
         return self.draws * self.levels
 
-    def init(self, x: Tensor, c: Tensor, noise: Noise) -> State:
+    def init(self, given: tuple[Tensor, Tensor], noise: Noise) -> State:
+        x, c = given
         return x, c, torch.zeros(len(x), self.draws, dtype=torch.float64, device=x.device)
 
     def step(self, state: State, k: Tensor, noise: Noise) -> State:

@@ -22,7 +22,7 @@ from pushforward.models.lazy import torch
 from pushforward.models.paths.schedules import Floats
 from pushforward.models.solvers import dormand_prince
 from pushforward.models.solvers.dormand_prince import VectorField
-from pushforward.models.stepwise.sampling import State
+from pushforward.models.stepwise.program import State
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,7 +48,7 @@ class Solver(ABC):
 
 
 @dataclass(frozen=True)
-class OnGrid(Solver):
+class FixedStep(Solver):
     """Steps of given ends. State: x."""
 
     grid: Floats  # (S + 1,), the ends of the steps
@@ -62,26 +62,26 @@ class OnGrid(Solver):
 
     def step(self, field: VectorField, state: State, k: Tensor) -> State:
         (x,), grid = state, torch.from_numpy(self.grid)
-        return (self.moved(field, x, grid[k].to(x.device), grid[k + 1].to(x.device)),)
+        return (self.advance(field, x, grid[k].to(x.device), grid[k + 1].to(x.device)),)
 
     @abstractmethod
-    def moved(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    def advance(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
         """Where a step leads, (B, *shape).  x: (B, *shape); start, end: of each row's step, (B,) float64."""
 
 
 @final
-class Euler(OnGrid):
+class Euler(FixedStep):
     """One slope."""
 
-    def moved(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    def advance(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
         return x + _column(end - start, x) * field(x, start)
 
 
 @final
-class Heun(OnGrid):
+class Heun(FixedStep):
     """Two slopes."""
 
-    def moved(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    def advance(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
         h = _column(end - start, x)
         k1 = field(x, start)
         k2 = field(x + h * k1, end)
@@ -89,10 +89,10 @@ class Heun(OnGrid):
 
 
 @final
-class RungeKutta(OnGrid):
+class RungeKutta(FixedStep):
     """Four slopes."""
 
-    def moved(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    def advance(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
         return runge_kutta(field, x, start, end)
 
 
@@ -124,7 +124,7 @@ class DormandPrince(Solver):
 
 
 def runge_kutta(field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
-    """One step of the classical method of order 4; shapes as in `OnGrid.moved`."""
+    """One step of the classical method of order 4; shapes as in `FixedStep.advance`."""
     middle, h = (start + end) / 2, _column(end - start, x)
     k1 = field(x, start)
     k2 = field(x + h / 2 * k1, middle)

@@ -28,7 +28,7 @@ from pushforward.models.lazy import torch
 from pushforward.models.noise import Noise
 from pushforward.models.solvers import row_adam
 from pushforward.models.solvers.gradients import with_gradients
-from pushforward.models.stepwise.sampling import State
+from pushforward.models.stepwise.program import State
 from pushforward.models.stepwise.scoring import LogProb, Scorer
 from pushforward.models.variational.importance import lower_bound
 from pushforward.models.variational.weighted_draws import Draws, log_weights
@@ -44,7 +44,7 @@ LogWeight: TypeAlias = "Callable[[Tensor, Tensor, Tensor, Draws], Tensor]"  # x,
 
 @final
 @dataclass(frozen=True)
-class Refinement(Scorer):
+class SemiAmortizedBound(Scorer):
     """State: x; c; h(x), lambda, and the first and second moment of its gradient, (B, P) each."""
 
     infer: Callable[[Tensor, Tensor], Tensor]  # x and c to h
@@ -59,7 +59,8 @@ class Refinement(Scorer):
     def steps(self) -> int:
         return self.n_steps
 
-    def init(self, x: Tensor, c: Tensor, noise: Noise) -> State:
+    def init(self, given: tuple[Tensor, Tensor], noise: Noise) -> State:
+        x, c = given
         h = self.infer(x, c)
         return x, c, h, h, torch.zeros_like(h), torch.zeros_like(h)
 

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from pushforward.service.domain.records import Question
+from pushforward.service.domain.inference import Question
 
 Attributes = Mapping[str, str | int | float]
 

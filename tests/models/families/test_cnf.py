@@ -18,9 +18,10 @@ from pushforward.models.noise import Noise
 from pushforward.models.run import Budget, Run
 from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.mapping import walk
+from pushforward.models.stepwise.mapping import apply
+from pushforward.models.stepwise.program import run
 from pushforward.models.stepwise.sampling import sample
-from pushforward.models.stepwise.scoring import LogProb, score
+from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.training.data import load_data
 from pushforward.models.training.loop import train
 from pushforward.models.training.state import fresh
@@ -101,9 +102,9 @@ def test_a_linear_field_makes_a_gaussian(solver: dict[str, object]) -> None:
 def test_codes_and_samples_of_a_linear_field_are_carried_by_the_matrix_exponential(solver: dict[str, object]) -> None:
     """T27: from data by e^{-A}, from noise by e^A."""
     family, x, options = CNF(), rows(PLANE, 6), CNFSolverOptions.model_validate(solver)
-    z = walk(family.encoder(linear(), options), x, untold(6))
+    z = apply(family.encoder(linear(), options), x, untold(6))
     torch.testing.assert_close(z, PLANE.normalize(x) @ torch.linalg.matrix_exp(-A).T, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(walk(family.decoder(linear(), options), z, untold(6)), x, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(apply(family.decoder(linear(), options), z, untold(6)), x, rtol=1e-5, atol=1e-5)
     noise = Noise.rows(4, 5)
     drawn = sample(family.sampler(linear(), options), noise)
     z = family.prior(linear(), noise, untold(5)).double()
@@ -150,8 +151,8 @@ def test_decoding_undoes_encoding(spec: DataSpec, solver: dict[str, object]) -> 
     """T19: the inverse error in single precision is below 1e-4 of the range, the solver's tolerance among it."""
     family, options = CNF(width=16, depth=2), CNFSolverOptions.model_validate(solver)
     nets, x = roughened(family, spec).float(), rows(spec, 50).float()
-    z = walk(family.encoder(nets, options), x, untold(50).float())
-    back = walk(family.decoder(nets, options), z, untold(50).float())
+    z = apply(family.encoder(nets, options), x, untold(50).float())
+    back = apply(family.decoder(nets, options), z, untold(50).float())
     assert float(((back - x) / max(spec.scale)).abs().max()) < 1e-4
     torch.testing.assert_close(reconstruct(family, nets, x, untold(50).float()), x, atol=1e-4 * max(spec.scale), rtol=0)
 
@@ -207,8 +208,8 @@ def test_a_row_far_out_is_rare_and_not_impossible() -> None:
     x = torch.tensor([[1.0 + 88 * 2.0, -0.5]])
     scores = [
         float(
-            score(
-                family.scorer(family.build(PLANE), CNFLikelihoodOptions()), x, untold(1).float(), Noise.rows(0, 1)
+            run(
+                family.scorer(family.build(PLANE), CNFLikelihoodOptions()), (x, untold(1).float()), Noise.rows(0, 1)
             ).value
         )
         for family in (CNF(width=16, tails="gaussian"), CNF(width=16))
@@ -224,7 +225,7 @@ def test_a_label_makes_a_density_of_its_own() -> None:
     nets, side = roughened(family, spec), torch.linspace(-7, 7, 71, dtype=torch.float64)
     x = spec.denormalize(torch.cartesian_prod(side, side))
     scorer, noise = family.scorer(nets, CNFLikelihoodOptions(steps=12)), Noise.rows(0, len(x))
-    p = [score(scorer, x, c.expand(len(x), 2), noise).value.exp() for c in torch.eye(2).double()]
+    p = [run(scorer, (x, c.expand(len(x), 2)), noise).value.exp() for c in torch.eye(2).double()]
     for each in p:
         assert abs(float(each.sum()) * 0.2**2 * 2.0 * 0.7 - 1) < 1e-3
     assert float((p[0] - p[1]).abs().max()) > 1e-3

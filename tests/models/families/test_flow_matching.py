@@ -17,7 +17,7 @@ from pushforward.models.paths.couplings import Independent, MinibatchOT
 from pushforward.models.paths.guidance import dropped
 from pushforward.models.spec.conditions import Labels, Vector
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.mapping import walk
+from pushforward.models.stepwise.mapping import apply
 from pushforward.models.stepwise.sampling import sample
 
 M, S = 0.8, 0.4
@@ -81,7 +81,7 @@ def test_the_field_of_independent_pairs_carries_noise_to_its_quantile(solver: st
     nets, z = Nets(LINE, velocity=ToGaussian()), reals(5, 1)
     tolerance = {"tolerance": 1e-6} if solver == "adaptive" else {}
     options = MatchingSolverOptions.model_validate({"solver": solver, "steps": 400} | tolerance)
-    x = walk(FlowMatching().decoder(nets, options), z, NONE.double())
+    x = apply(FlowMatching().decoder(nets, options), z, NONE.double())
     torch.testing.assert_close(x, M + S * z, rtol=0, atol=1e-9 if solver == "rk4" else 1e-5)
 
 
@@ -95,8 +95,8 @@ def test_the_field_of_transported_pairs_is_straight_one_step_of_euler_is_exact()
     """T70: u = m + (s - 1) (x - t m) / (1 - t + t s) is constant along its paths."""
     nets, z = Nets(LINE, velocity=ToGaussianByTransport()), reals(5, 1)
     once = MatchingSolverOptions(solver="euler", steps=1)
-    torch.testing.assert_close(walk(FlowMatching().decoder(nets, once), z, NONE.double()), M + S * z)
-    bent = walk(FlowMatching().decoder(Nets(LINE, velocity=ToGaussian()), once), z, NONE.double())
+    torch.testing.assert_close(apply(FlowMatching().decoder(nets, once), z, NONE.double()), M + S * z)
+    bent = apply(FlowMatching().decoder(Nets(LINE, velocity=ToGaussian()), once), z, NONE.double())
     assert (bent - (M + S * z)).abs().max() > 0.1
 
 
@@ -106,7 +106,7 @@ def test_solvers_have_their_order(solver: str, order: int) -> None:
     errors = []
     for steps in (100, 200):
         options = MatchingSolverOptions.model_validate({"solver": solver, "steps": steps})
-        x = walk(FlowMatching().decoder(nets, options), z, z[:, :0])
+        x = apply(FlowMatching().decoder(nets, options), z, z[:, :0])
         errors.append((x - (M + S * z)).abs().max().item())
     assert errors[0] / errors[1] == pytest.approx(2**order, rel=0.25)
 

@@ -20,7 +20,7 @@ from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.sampling import sample, untold
 from pushforward.models.variational.bounds import ELBO, IWAE
-from pushforward.models.variational.refinement import Refinement
+from pushforward.models.variational.refinement import SemiAmortizedBound
 from tests.models.families.test_vae import LINEAR, LOG_P, PLANE, VARIANCE, W, points, ppca, set_affine, z_score
 
 MEAN, SPREAD = 0.55 / 1.5, 0.25 / 1.5  # of the posterior at X: T01
@@ -129,8 +129,8 @@ def test_beta_weighs_the_divergence() -> None:
 def refined(nets: Nets, x: Tensor, noise: Noise, steps: int) -> Tensor:
     """The numbers of the posterior that was fitted to each row."""
     scorer = LINEAR.scorer(nets, ImportanceOptions(refine=steps))
-    assert isinstance(scorer, Refinement)
-    state = scorer.init(x, untold(x), noise)
+    assert isinstance(scorer, SemiAmortizedBound)
+    state = scorer.init((x, untold(x)), noise)
     for k in range(steps):
         state = scorer.step(state, torch.full((len(x),), k), noise)
     return state[3]
