@@ -23,17 +23,8 @@ import redis
 
 from pushforward.service.dispatch.admission import Forecast, Key
 from pushforward.service.dispatch.connection import Word
-from pushforward.service.dispatch.frames import (
-    Answered,
-    Asked,
-    Frame,
-    Garbage,
-    OtherVersion,
-    Previewed,
-    Refused,
-    decode_replies,
-    encode_frame,
-)
+from pushforward.service.dispatch.frames import Answered, Asked, Frame, Previewed, Refusal, decode_replies, encode_frame
+from pushforward.service.dispatch.framing import MalformedFrame, OtherVersion
 from pushforward.service.dispatch.keys import GONE, stream_of
 from pushforward.service.dispatch.link import Link, open_link
 from pushforward.service.dispatch.pending import Lane, Pending, frame_of, key_of
@@ -364,7 +355,7 @@ class RedisAsks:
         except OtherVersion as error:
             self._refuse([self._pending[n] for n in error.ids if n in self._pending], error.refusal())
             return
-        except Garbage as error:
+        except MalformedFrame as error:
             if not (data.startswith(ECHO) and self._probes.echo(data)):
                 log.warning("dropped a reply: %s", error)
             return
@@ -383,7 +374,7 @@ class RedisAsks:
                     pending.reply.set_result(Reply(reply.arrays, reply.info, pending.timing(reply, now)))
                 case Previewed():
                     pending.show(Preview(reply.step, reply.steps, reply.arrays))
-                case Refused():
+                case Refusal():
                     pending.reply.set_exception(reply.error())
 
     def _refuse(self, pending: Iterable[Pending], error: ServiceError) -> None:

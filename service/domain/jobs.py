@@ -133,3 +133,7 @@ class Event(Record):
     """state: the job; progress: step, total_steps, losses, steps_per_s; log: level and message."""
     # state: the Job; progress: step, total_steps, losses, steps_per_s, seconds_left, curve; log: level, message;
     # queue: queue_position, ahead, while it waits, with the id of the event before
+
+
+MAX_PAUSE_S = 60.0  # before a job is retried on a machine that was at fault
+LOST = Fault(type="lost", detail="its workers vanished again and again, without progress; see the workers' logs")

@@ -42,7 +42,7 @@ def is_finite(op: str, array: np.ndarray) -> bool:
 
 
 def check_finite(ticket: Ticket, condition: Condition | None) -> None:
-    """Refuse a request whose answer has NaN or infinity: an unsound model, or values too large for float32."""
+    """Refuse a request whose answer has NaN or infinity: the model is unsound, or its input beyond float32."""
     for name, array in ticket.arrays.items():
         if not is_finite(ticket.question.op, array):
             given = _too_large(ticket.question.arrays, condition)

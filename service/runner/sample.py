@@ -35,8 +35,8 @@ from pushforward.service.runner.messages import (
     INTERRUPTED,
     PACE_S,
     Advanced,
-    Drawn,
-    Refused,
+    AttemptRefused,
+    RowsWritten,
     SampleOrder,
     Say,
     pace_s,
@@ -58,7 +58,7 @@ def obey(order: SampleOrder, device: torch.device, say: Say, stop: threading.Eve
         with RowsFile(order.file, order.ask.n, spec.shape, spec.dtype) as file:
             return _fill(file, order, model, device, say, stop)
     except TooLarge as error:
-        say(Refused(fault=Fault(type="store", detail=error.message)))
+        say(AttemptRefused(fault=Fault(type="store", detail=error.message)))
         return FAULTY
 
 
@@ -98,7 +98,7 @@ def _fill(
             file.append(rows)
         told.if_due()
     told.now()
-    say(Drawn(file_bytes=file.n_bytes, file_sha256=file.digest))
+    say(RowsWritten(file_bytes=file.n_bytes, file_sha256=file.digest))
     return DONE
 
 

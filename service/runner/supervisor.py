@@ -29,7 +29,16 @@ from pushforward.service.domain.jobs import Fault, Job
 from pushforward.service.domain.ports import Runs, Stale, Update
 from pushforward.service.runner.attempts import Work, work_of
 from pushforward.service.runner.child_process import Child
-from pushforward.service.runner.messages import DONE, INTERRUPTED, Advanced, Barred, Drawn, Finished, Noted, Refused
+from pushforward.service.runner.messages import (
+    DONE,
+    INTERRUPTED,
+    Advanced,
+    AttemptRefused,
+    Barred,
+    Finished,
+    Noted,
+    RowsWritten,
+)
 from pushforward.service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -44,7 +53,7 @@ BUFFER = 500  # updates kept while Redis is away; the oldest go first
 class Ending:
     """What is known of how an attempt ends."""
 
-    made: Finished | Drawn | None = None  # what the child finished
+    made: Finished | RowsWritten | None = None  # what the child finished
     fault: Fault | None = None  # the laboratory refused
     barred: str | None = None  # what the machine lacks
     cancelled: bool = False
@@ -109,11 +118,11 @@ class Supervisor:
                 match line:
                     case Advanced() | Noted():
                         news.append(line.update)
-                    case Refused():
+                    case AttemptRefused():
                         ending.fault = line.fault
                     case Barred():
                         ending.barred = line.reason
-                    case Finished() | Drawn():
+                    case Finished() | RowsWritten():
                         ending.made = line
             if now - beaten_at >= self._settings.beat_s:
                 ending.cancelled |= self._beat(job, news)
@@ -160,7 +169,7 @@ class Supervisor:
             log.warning("job %s: %s: %s", job.id, fault.detail, child.last_words)
             self._settle(lambda: self._runs.lose(job.id, job.epoch, fault))
 
-    def _deliver(self, work: Work, made: Finished | Drawn) -> None:
+    def _deliver(self, work: Work, made: Finished | RowsWritten) -> None:
         job = work.job
         try:
             delivered = work.deliver(made, self._settle)

@@ -21,7 +21,7 @@ from pushforward.service.domain.record import Record
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from pushforward.service.settings import Settings
 from pushforward.service.telemetry.gateway import Telemetry
-from pushforward.service.telemetry.registry import Family
+from pushforward.service.telemetry.metric_families import MetricFamily
 from pushforward.service.telemetry.worker import WorkerTelemetry
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ METRICS = (*Telemetry().metrics.families, *WorkerTelemetry("").metrics.families)
 
 
 @pytest.mark.parametrize("family", METRICS, ids=lambda family: family.name)
-def test_every_metric_is_documented_with_its_kind_and_its_labels(family: Family) -> None:
+def test_every_metric_is_documented_with_its_kind_and_its_labels(family: MetricFamily) -> None:
     labels = ", ".join(f"`{label}`" for label in family.labels)
     assert f"| `{family.name}` | {family.kind} | {labels} |" in (DOCS / "observability.md").read_text()
 

@@ -16,7 +16,8 @@ from pushforward.service.dispatch.workers import IDS, beat_key
 from pushforward.service.domain.errors import NotFound, Unavailable
 from pushforward.service.domain.jobs import State
 from pushforward.service.jobs.celery_wakeups import CeleryWakeups
-from pushforward.service.jobs.redis_record import RedisJobs, RedisRuns
+from pushforward.service.jobs.redis_record import RedisJobs
+from pushforward.service.jobs.redis_runs import RedisRuns
 from tests.faults.place import Place
 from tests.faults.test_links import ONE, until_alive, until_answered, until_reached, worker
 from tests.service.models_on_disk import put_model
