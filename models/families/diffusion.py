@@ -60,7 +60,7 @@ from pushforward.models.paths.stratified import spread
 from pushforward.models.paths.weightings import AnyWeighting
 from pushforward.models.paths.weightings import Noise as NoiseMSE
 from pushforward.models.samplers import predictor, registry, variational_bound
-from pushforward.models.samplers.options import DenoisingOptions, InversionOptions, LikelihoodOptions
+from pushforward.models.samplers.options import DenoisingOptions, InversionOptions, ScoringOptions
 from pushforward.models.solvers import ode
 from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
 from pushforward.models.stepwise import mapping, program
@@ -99,7 +99,7 @@ class Diffusion(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions
 
     optimizer: ClassVar[Adam] = Adam(lr=4e-3, decay="cosine")
     SampleOptions: ClassVar[type[Options]] = DenoisingOptions
-    ScoreOptions: ClassVar[type[Options]] = LikelihoodOptions
+    ScoreOptions: ClassVar[type[Options]] = ScoringOptions
     EncodeOptions: ClassVar[type[Options]] = InversionOptions
     DecodeOptions: ClassVar[type[Options]] = InversionOptions
 
@@ -159,10 +159,10 @@ class Diffusion(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions
     def validation_rows(self, spec: DataSpec) -> int:
         return solved_rows(spec)
 
-    def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: LikelihoodOptions) -> LogProb:
+    def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: ScoringOptions) -> LogProb:
         return program.run(self.scorer(nets, options), (x, c), noise)
 
-    def scorer(self, nets: Nets, options: LikelihoodOptions) -> Scorer:
+    def scorer(self, nets: Nets, options: ScoringOptions) -> Scorer:
         if options.method == "bound":
             predict = self._predictor(nets, clip=True)
             return variational_bound.VariationalBound(predict, self._levels, options.steps, options.draws)

@@ -113,7 +113,7 @@ class DenoisingOptions(Options):
         return GRIDS[grid](schedule, steps + default.n_ends)
 
 
-class LikelihoodOptions(Options):
+class ScoringOptions(Options):
     """How log p is found. The cost grows as `steps` x `draws`."""
 
     method: Literal["flow", "bound"] = "flow"
