@@ -32,7 +32,7 @@ from pushforward.models.families.vae import VAE
 from pushforward.models.networks import Bijection
 from pushforward.models.spec.data_spec import DataSpec, Shape
 from pushforward.service.engine.compile.child import stirred
-from pushforward.service.engine.compile.packages import Order, Package, difference
+from pushforward.service.engine.compile.packages import CompileOrder, Package, difference
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "compiling.md"
 PLANE, DIGITS = DataSpec(shape=(2,)), DataSpec(shape=(1, 8, 8), low=0, high=16, levels=17)
@@ -96,7 +96,7 @@ def main() -> int:
 
 def packaged(case: Case, file: Path) -> float:
     """Make the package as a worker does; CPU seconds."""
-    order = Order(
+    order = CompileOrder(
         family=case.family,
         spec=case.spec,
         net=case.net,

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.models.families.diffusion import Diffusion
-from pushforward.models.families.flow_matching import FlowMatching, GuidedOptions
+from pushforward.models.families.flow_matching import FlowMatching
+from pushforward.models.flows.options import MatchingSampleOptions
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
 from pushforward.models.paths.schedules import Level
@@ -60,12 +61,12 @@ def deviation(sampler: Sampler) -> float:
     """The standard deviation of samples: the variance carried through the steps' slopes."""
     variance, twins = 1.0, Noise.join([Noise.rows(0, 1), Noise.rows(0, 1)])  # both rows meet the same noise
     rows = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
-    state = sampler.init(twins, untold(rows))
+    state = sampler.init((untold(rows),), twins)
     start = tuple(rows if part.shape == rows.shape and i == place(state) else part for i, part in enumerate(state))
     if not isinstance(sampler, LinearSteps):
         for k in range(sampler.steps):
             start = sampler.step(start, torch.full((2,), k), twins)
-        zero, one = sampler.finish(start)
+        zero, one = sampler.finish(start, twins)
         return float((one - zero).item())
     for k in range(sampler.steps):
         zero, one = sampler.step(start, torch.full((2,), k), twins)[0]
@@ -103,7 +104,9 @@ def diffusions(schedule: str) -> Iterator[str]:
 def matched() -> Iterator[str]:
     for name in ("euler", "heun", "rk4", "adaptive"):
         for steps in STEPS:
-            options = GuidedOptions.model_validate({"solver": name} | ({} if steps is None else {"steps": steps}))
+            options = MatchingSampleOptions.model_validate(
+                {"solver": name} | ({} if steps is None else {"steps": steps})
+            )
             samplers = [FlowMatching().sampler(Nets(LINE, velocity=Field(width)), options) for width in WIDTHS]
             yield line(name, samplers, name, default=steps is None)
 

@@ -6,18 +6,19 @@ The baseline of benchmarks/serving.py, in all else the worker that `python -m pu
 from __future__ import annotations
 
 import runpy
+from typing import Any
 
+from pushforward.service.engine.batching.rows import Segment
 from pushforward.service.engine.group import Group
-from pushforward.service.engine.programs import Way
-from pushforward.service.engine.rows import Segment
+from pushforward.service.engine.tasks import Task
 from pushforward.service.engine.tickets import Ticket
 
 admit = Group._admit
 
 
-def admit_to_the_empty(self: Group, chosen: Way, room: int) -> tuple[tuple[Segment, ...], list[Ticket]]:
+def admit_to_the_empty(self: Group, task: Task[Any, Any], room: int) -> tuple[tuple[Segment, ...], list[Ticket]]:
     """Let waiting rows in only where none are under way."""
-    return admit(self, chosen, room) if room == self._costs.cap else ((), [])
+    return admit(self, task, room) if room == self._costs.cap else ((), [])
 
 
 Group._admit = admit_to_the_empty  # type: ignore[method-assign]  # the one thing that differs

@@ -17,7 +17,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pushforward.service.cli.following import Pace
+from pushforward.service.cli.progress import TimeLeft
 from pushforward.service.client import Client, Refused
 from pushforward.service.local import up as local
 from pushforward.service.processes.supervision import CannotStart
@@ -110,7 +110,7 @@ def follow(client: Client, job_id: str) -> Iterator[tuple[int, float]]:
         TextColumn("{task.fields[told]}"),
         TimeElapsedColumn(),
     )
-    pace = Pace()
+    time_left = TimeLeft()
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("waiting for the worker", total=None, told="")
         for kind, data in client.watch(job_id):
@@ -119,7 +119,7 @@ def follow(client: Client, job_id: str) -> Iterator[tuple[int, float]]:
                 yield data["step"], value
                 description = f"step {data['step']} of {data['total_steps']}, {name} {value:.1f}"
                 bar.update(task, description=description, completed=data["step"], total=data["total_steps"])
-                bar.update(task, told=pace.left(data))
+                bar.update(task, told=time_left.after(data))
 
 
 def draw_curve(curve: list[tuple[int, float]], title: str = "loss, by step") -> None:

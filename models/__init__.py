@@ -1,4 +1,47 @@
-"""The laboratory: families of generative models, their data, their training and their checkpoints.
+"""The library: families of generative models, their data, their training and their checkpoints.
 
-A plain library: it knows no HTTP, queue or Redis. Importing it does not import torch.
+It knows no HTTP, queue or Redis. Its public names are those of `__all__`; each is loaded when it is first used (PEP
+562), so importing the package does not import PyTorch.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pushforward.models.families import FAMILIES as FAMILIES
+    from pushforward.models.library import load as load
+    from pushforward.models.library import log_prob as log_prob
+    from pushforward.models.library import sample as sample
+    from pushforward.models.library import train as train
+    from pushforward.models.presets import PRESETS as PRESETS
+    from pushforward.models.run import Budget as Budget
+    from pushforward.models.run import Run as Run
+    from pushforward.models.stepwise.scoring import LogProb as LogProb
+    from pushforward.models.storage.model import Model as Model
+
+MODULES = {
+    "FAMILIES": "families",
+    "PRESETS": "presets",
+    "Budget": "run",
+    "LogProb": "stepwise.scoring",
+    "Model": "storage.model",
+    "Run": "run",
+    "load": "library",
+    "log_prob": "library",
+    "sample": "library",
+    "train": "library",
+}
+
+__all__ = sorted(MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *MODULES})

@@ -8,8 +8,8 @@ import sys
 import httpx
 
 from pushforward.service.dispatch.workers import RedisWorkers, worker_id_prefix
+from pushforward.service.domain.catalog import Worker
 from pushforward.service.domain.errors import Unavailable
-from pushforward.service.domain.records import Worker
 from pushforward.service.settings import Settings
 
 TIMEOUT_S = 4.0

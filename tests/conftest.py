@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from pushforward.service.local import redis_server
+from tests import shapes
+
+shapes.install()  # before anything of ours is loaded
+
+from pushforward.service.local import redis_server  # noqa: E402
 
 
 def pytest_configure() -> None:

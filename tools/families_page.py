@@ -16,9 +16,9 @@ from pushforward.models.families import FAMILIES
 from pushforward.models.family import Family
 from pushforward.models.presets import PRESETS
 from pushforward.models.spec.data_spec import DataSpec
+from pushforward.service.cli.schemas import bounds, meaning
 
 MOST_SIDE = 64  # of the images that a family is asked about
-BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
 
 def page(application: Any) -> Iterator[str]:
@@ -27,7 +27,7 @@ def page(application: Any) -> Iterator[str]:
     yield ""
     yield "What can be trained. Generated from the classes in `models/families/` by `python -m tools.generated`."
     yield "What each preset reaches is in [results.md](results.md)."
-    for card in application.families():
+    for card in application.catalog.families():
         cls = FAMILIES[card.family]
         yield from ("", f"## {card.family}", "", card.summary, "")
         told = " Takes a condition." if card.takes_condition else ""
@@ -80,7 +80,7 @@ def fields(title: str, schema: dict[str, Any], *, tag: str = "family") -> Iterat
         yield from ("", title)
     yield from ("", "| field | default | what it may be | what it is |", "|---|---|---|---|")
     for name, field in properties.items():
-        yield f"| `{name}` | {default(field)} | {kind(field)} | {meaning(field)} |"
+        yield f"| `{name}` | {default(field)} | {kind(field)} | {described(field)} |"
 
 
 def parts(schema: dict[str, Any]) -> Iterator[str]:
@@ -101,12 +101,12 @@ def part(value: str, defs: dict[str, Any], definition: str, *, tag: dict[str, An
         if name != tag["propertyName"]:
             chosen = default(field)
             kinds = kind(field) + (f"; {chosen} unless chosen otherwise" if chosen else "")
-            yield f"  - `{name}`: {meaning(field)} {kinds[:1].upper()}{kinds[1:]}."
+            yield f"  - `{name}`: {described(field)} {kinds[:1].upper()}{kinds[1:]}."
 
 
-def meaning(field: dict[str, Any]) -> str:
-    """What a field is, in its own words."""
-    return " ".join(field.get("description", "").split()).replace("|", "\\|")
+def described(field: dict[str, Any]) -> str:
+    """The description of a field, in a cell of a table."""
+    return meaning(field).replace("|", "\\|")
 
 
 def default(field: dict[str, Any]) -> str:
@@ -124,8 +124,7 @@ def kind(field: dict[str, Any]) -> str:
         return " or ".join(kind(option) for option in field["anyOf"])
     if "$ref" in field:
         return f"`{field['$ref'].rpartition('/')[2]}`"
-    limits = [f"{sign} {field[name]:g}" for name, sign in BOUNDS.items() if name in field]
-    return ", ".join([str(field.get("type", "")), *limits])
+    return ", ".join([str(field.get("type", "")), *bounds(field)])
 
 
 def papers(family: type[Family]) -> Iterator[str]:

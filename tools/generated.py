@@ -50,7 +50,8 @@ def texts() -> Iterator[tuple[Path, str]]:
     from tools.families_page import page
 
     absent: Any = None  # nothing is asked
-    application = Application(absent, absent, absent, absent, absent, absent, absent, Settings())
+    ports = ("jobs", "wakeups", "asks", "models", "workers", "reach", "files")
+    application = Application.over(**dict.fromkeys(ports, absent), settings=Settings())
     document = create(application, Telemetry(), asyncio.Event()).openapi()
     yield ROOT / "docs/openapi.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     yield ROOT / "docs/families.md", "\n".join(page(application)) + "\n"

@@ -12,18 +12,18 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 
 from pushforward.models.config.described import descriptions
-from pushforward.service.application import commands
-from pushforward.service.domain import records as domain
+from pushforward.service.application.commands import commands
+from pushforward.service.domain import catalog, jobs
 
 # The messages that mirror a record or a command of REST.
 MIRRORS: dict[str, type[BaseModel]] = {
-    "Job": domain.Job,
-    "Sampling": domain.Sampling,
-    "Progress": domain.Progress,
-    "Fault": domain.Fault,
-    "JobEvent": domain.Event,
-    "Model": domain.Card,
-    "TrainRequest": commands.Train,
+    "Job": jobs.Job,
+    "Sampling": jobs.Sampling,
+    "Progress": jobs.Progress,
+    "Fault": jobs.Fault,
+    "JobEvent": jobs.Event,
+    "Model": catalog.Card,
+    "TrainRequest": commands.TrainModel,
     "SampleRequest": commands.Sample,
     "LikelihoodRequest": commands.Likelihood,
     "EncodeRequest": commands.Encode,

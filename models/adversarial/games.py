@@ -31,6 +31,7 @@ from pushforward.models.config.config import Config
 from pushforward.models.lazy import F, torch
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
     from torch import Generator, Tensor
 
     Critic = Callable[[Tensor], Tensor]  # (B, ...) to scores, (B, 1)
@@ -42,11 +43,13 @@ class Game(Config, ABC):
     game: str  # a Literal with a default in each final game
 
     @abstractmethod
-    def critic_loss(self, critic: Critic, real: Tensor, fake: Tensor, rng: Generator) -> Tensor:
+    def critic_loss(
+        self, critic: Critic, real: Float[Tensor, " B *shape"], fake: Float[Tensor, " B *shape"], rng: Generator
+    ) -> Float[Tensor, ""]:
         """What the critic descends on, a scalar.  real, fake: (B, ...), as many of the one as of the other."""
 
     @abstractmethod
-    def generator_loss(self, critic: Critic, fake: Tensor) -> Tensor:
+    def generator_loss(self, critic: Critic, fake: Float[Tensor, " B *shape"]) -> Float[Tensor, ""]:
         """What the generator descends on, a scalar.  fake: (B, ...)."""
 
 
@@ -58,14 +61,16 @@ class NonSaturating(Game):
     gamma: NonNegativeFloat = 0.1
     """Weight of the R1 gradient penalty; 0 is the original game."""
 
-    def critic_loss(self, critic: Critic, real: Tensor, fake: Tensor, rng: Generator) -> Tensor:
+    def critic_loss(
+        self, critic: Critic, real: Float[Tensor, " B *shape"], fake: Float[Tensor, " B *shape"], rng: Generator
+    ) -> Float[Tensor, ""]:
         if self.gamma == 0:  # without a penalty, its second derivatives would be taken for nothing
             return F.softplus(-critic(real)).mean() + F.softplus(critic(fake)).mean()
         on_real, slope = score_and_slope(critic, real)
         r1 = 0.5 * self.gamma * (slope**2).sum(1).mean()
         return F.softplus(-on_real).mean() + F.softplus(critic(fake)).mean() + r1
 
-    def generator_loss(self, critic: Critic, fake: Tensor) -> Tensor:
+    def generator_loss(self, critic: Critic, fake: Float[Tensor, " B *shape"]) -> Float[Tensor, ""]:
         return F.softplus(-critic(fake)).mean()
 
 
@@ -77,18 +82,20 @@ class Wasserstein(Game):
     penalty: PositiveFloat = 10.0
     """Weight of the gradient penalty, lambda."""
 
-    def critic_loss(self, critic: Critic, real: Tensor, fake: Tensor, rng: Generator) -> Tensor:
+    def critic_loss(
+        self, critic: Critic, real: Float[Tensor, " B *shape"], fake: Float[Tensor, " B *shape"], rng: Generator
+    ) -> Float[Tensor, ""]:
         e = torch.rand(len(real), generator=rng, device=real.device, dtype=real.dtype)
         between = torch.lerp(fake, real, e.view(-1, *[1] * (real.dim() - 1)))
         _, slope = score_and_slope(critic, between)
         steepness: Tensor = torch.linalg.vector_norm(slope, dim=1)  # its gradient at a flat critic is 0, not NaN
         return critic(fake).mean() - critic(real).mean() + self.penalty * ((steepness - 1) ** 2).mean()
 
-    def generator_loss(self, critic: Critic, fake: Tensor) -> Tensor:
+    def generator_loss(self, critic: Critic, fake: Float[Tensor, " B *shape"]) -> Float[Tensor, ""]:
         return -critic(fake).mean()
 
 
-def score_and_slope(critic: Critic, x: Tensor) -> tuple[Tensor, Tensor]:
+def score_and_slope(critic: Critic, x: Float[Tensor, " B *shape"]) -> tuple[Float[Tensor, "B 1"], Float[Tensor, "B D"]]:
     """f(x), (B, 1), and grad f(x), (B, D), which can itself be differentiated.  x: (B, ...)."""
     x = x.detach().requires_grad_()
     score = critic(x)

@@ -22,6 +22,7 @@ from pushforward.models.geometry.distances import distances, squared_distances
 from pushforward.models.lazy import torch
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
     from torch import Tensor
 
 
@@ -31,7 +32,7 @@ class Kernel(Config, ABC):
     kernel: str  # a Literal with a default in each final kernel
 
     @abstractmethod
-    def matrix(self, x: Tensor, y: Tensor) -> Tensor:
+    def matrix(self, x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
         """k(x_i, y_j), (N, M).  x: (N, D), y: (M, D)."""
 
 
@@ -45,7 +46,7 @@ class IMQ(Kernel):
     scales: tuple[PositiveFloat, ...] = Field((0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0), min_length=1, max_length=32)
     """Scales of the kernels that are summed."""
 
-    def matrix(self, x: Tensor, y: Tensor) -> Tensor:
+    def matrix(self, x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
         square = squared_distances(x, y)
         widths = [2 * x.shape[1] * scale * self.sigma**2 for scale in self.scales]
         return torch.stack([c / (c + square) for c in widths]).sum(0)
@@ -59,7 +60,7 @@ class RBF(Kernel):
     length: PositiveFloat = 1.0
     """Length scale of the kernel."""
 
-    def matrix(self, x: Tensor, y: Tensor) -> Tensor:
+    def matrix(self, x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
         return (squared_distances(x, y) / (-2 * self.length**2)).exp()
 
 
@@ -69,7 +70,7 @@ class Distance(Kernel):
 
     kernel: Literal["distance"] = "distance"
 
-    def matrix(self, x: Tensor, y: Tensor) -> Tensor:
+    def matrix(self, x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
         origin = x.new_zeros(1, x.shape[1])
         return distances(x, origin) + distances(origin, y) - distances(x, y)
 

@@ -32,6 +32,7 @@ from pushforward.models.losses import Loss
 from pushforward.models.spec.data_spec import DataSpec
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
     from torch import Generator, Tensor, nn
 
 
@@ -45,7 +46,7 @@ class Divergence(Penalty, ABC):
     """A divergence of two distributions, computed from draws of both."""
 
     @abstractmethod
-    def value(self, z: Tensor, prior: Tensor, rng: Generator) -> Tensor:
+    def value(self, z: Float[Tensor, "N D"], prior: Float[Tensor, "N D"], rng: Generator) -> Float[Tensor, ""]:
         """D(Q, P), a scalar.  z, prior: (n, D), draws of each."""
 
 
@@ -57,7 +58,7 @@ class MMD(Divergence):
     kernel: AnyKernel = IMQ()
     """The kernel."""
 
-    def value(self, z: Tensor, prior: Tensor, rng: Generator) -> Tensor:
+    def value(self, z: Float[Tensor, "N D"], prior: Float[Tensor, "N D"], rng: Generator) -> Float[Tensor, ""]:
         n = len(z)
         if n == 1:  # the last rows of an epoch may be a single one, which tells no spread
             return 0 * z.sum()
@@ -74,7 +75,7 @@ class Sliced(Divergence):
     directions: PositiveInt = Field(128, le=4096)
     """Random directions that codes are projected on."""
 
-    def value(self, z: Tensor, prior: Tensor, rng: Generator) -> Tensor:
+    def value(self, z: Float[Tensor, "N D"], prior: Float[Tensor, "N D"], rng: Generator) -> Float[Tensor, ""]:
         theta = torch.randn(z.shape[1], self.directions, generator=rng, device=z.device, dtype=z.dtype)
         theta = F.normalize(theta, dim=0)
         return ((z @ theta).sort(0).values - (prior @ theta).sort(0).values).square().mean()

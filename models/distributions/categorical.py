@@ -25,30 +25,33 @@ from typing import TYPE_CHECKING
 from pushforward.models.lazy import F, torch
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
     from torch import Generator, Tensor
 
 
-def gumbel(u01: Tensor) -> Tensor:
+def gumbel(u01: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Gumbel noise of uniforms in (0, 1), of their shape."""
     return -torch.log(-torch.log(u01))
 
 
-def gumbel_like(phi: Tensor, rng: Generator) -> Tensor:
+def gumbel_like(phi: Float[Tensor, "*shape"], rng: Generator) -> Float[Tensor, "*shape"]:
     """Gumbel noise of the shape of phi: the logarithm of exponentials, which are never zero."""
     return -torch.log(torch.empty_like(phi).exponential_(generator=rng))
 
 
-def hard_codes(scores: Tensor) -> Tensor:
+def hard_codes(scores: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """The one-hot argmax over the last axis, of the shape and type of `scores`."""
     return F.one_hot(scores.argmax(-1), scores.shape[-1]).to(scores)
 
 
-def relaxed_codes(scores: Tensor, tau: float) -> Tensor:
+def relaxed_codes(scores: Float[Tensor, "*shape"], tau: float) -> Float[Tensor, "*shape"]:
     """Softmax of scores / tau over the last axis: draws of the Concrete distribution where scores = phi + g."""
     return (scores / tau).softmax(-1)
 
 
-def log_concrete_density(y: Tensor, log_pi: Tensor, tau: float) -> Tensor:
+def log_concrete_density(
+    y: Float[Tensor, "*shape K"], log_pi: Float[Tensor, "*shape K"], tau: float
+) -> Float[Tensor, "*shape"]:
     """Log-density of relaxed codes on the simplex, nats, (...).  y, log_pi: (..., K)."""
     k, log_y = y.shape[-1], y.log()
     log_normalizer = torch.logsumexp(log_pi - tau * log_y, -1)
@@ -56,7 +59,7 @@ def log_concrete_density(y: Tensor, log_pi: Tensor, tau: float) -> Tensor:
     return lgamma(k) + (k - 1) * log(tau) - k * log_normalizer + per_category
 
 
-def kl_to_uniform_nats(log_pi: Tensor) -> Tensor:
+def kl_to_uniform_nats(log_pi: Float[Tensor, "B N K"]) -> Float[Tensor, " B"]:
     """KL of a row's codes to uniform ones, (B,).  log_pi: (B, codes, K)."""
     codes, k = log_pi.shape[1:]
     return codes * log(k) + (log_pi.exp() * log_pi).sum((1, 2))

@@ -20,61 +20,62 @@ from typing import TYPE_CHECKING, final
 from pushforward.models.lazy import torch
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
     from torch import Tensor
 
 
-class Gaussian(ABC):
+class GaussianDistribution(ABC):
     """B normal distributions of Z numbers."""
 
     mu: Tensor  # (B, Z)
 
     @abstractmethod
-    def draw(self, eps: Tensor) -> Tensor:
+    def draw(self, eps: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
         """Mu + L eps, with gradients to the parameters.  eps: (B, Z)."""
 
     @abstractmethod
-    def whiten(self, z: Tensor) -> Tensor:
+    def whiten(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
         """Eps of a draw, (B, Z).  z: (B, Z)."""
 
     @abstractmethod
-    def log_det(self) -> Tensor:
+    def log_det(self) -> Float[Tensor, " B"]:
         """Log det L, (B,)."""
 
     @abstractmethod
-    def kl_to_standard_nats(self) -> Tensor:
+    def kl_to_standard_nats(self) -> Float[Tensor, " B"]:
         """KL(q || N(0, I)), (B,)."""
 
     @abstractmethod
-    def detach(self) -> Gaussian:
+    def detach(self) -> GaussianDistribution:
         """The same without gradients to the parameters."""
 
-    def log_prob(self, z: Tensor) -> Tensor:
+    def log_prob(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, " B"]:
         """Log q(z), (B,).  z: (B, Z)."""
         return standard_log_prob(self.whiten(z)) - self.log_det()
 
-    def log_prob_of_draw(self, eps: Tensor) -> Tensor:
+    def log_prob_of_draw(self, eps: Float[Tensor, "B Z"]) -> Float[Tensor, " B"]:
         """Log q(draw(eps)), (B,): no differences of nearly equal numbers, no triangular solve."""
         return standard_log_prob(eps) - self.log_det()
 
 
 @final
 @dataclass(frozen=True)
-class Diagonal(Gaussian):
+class Diagonal(GaussianDistribution):
     """N(mu, diag exp log_var)."""
 
     mu: Tensor
     log_var: Tensor  # (B, Z)
 
-    def draw(self, eps: Tensor) -> Tensor:
+    def draw(self, eps: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
         return reparameterize(self.mu, self.log_var, eps)
 
-    def whiten(self, z: Tensor) -> Tensor:
+    def whiten(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
         return (z - self.mu) * (-0.5 * self.log_var).exp()
 
-    def log_det(self) -> Tensor:
+    def log_det(self) -> Float[Tensor, " B"]:
         return 0.5 * self.log_var.sum(1)
 
-    def kl_to_standard_nats(self) -> Tensor:
+    def kl_to_standard_nats(self) -> Float[Tensor, " B"]:
         return kl_to_prior_nats(self.mu, self.log_var)
 
     def detach(self) -> Diagonal:
@@ -83,23 +84,23 @@ class Diagonal(Gaussian):
 
 @final
 @dataclass(frozen=True)
-class Full(Gaussian):
+class Full(GaussianDistribution):
     """N(mu, L L^T)."""
 
     mu: Tensor
     scale: Tensor  # L, (B, Z, Z)
 
-    def draw(self, eps: Tensor) -> Tensor:
+    def draw(self, eps: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
         return self.mu + torch.einsum("bij,bj->bi", self.scale, eps)
 
-    def whiten(self, z: Tensor) -> Tensor:
+    def whiten(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
         eps: Tensor = torch.linalg.solve_triangular(self.scale, (z - self.mu)[:, :, None], upper=False)
         return eps.squeeze(2)
 
-    def log_det(self) -> Tensor:
+    def log_det(self) -> Float[Tensor, " B"]:
         return self.scale.diagonal(dim1=1, dim2=2).log().sum(1)
 
-    def kl_to_standard_nats(self) -> Tensor:
+    def kl_to_standard_nats(self) -> Float[Tensor, " B"]:
         squares = (self.mu**2).sum(1) + (self.scale**2).sum((1, 2))
         return 0.5 * (squares - self.mu.shape[1]) - self.log_det()
 
@@ -107,17 +108,19 @@ class Full(Gaussian):
         return Full(self.mu.detach(), self.scale.detach())
 
 
-def standard_log_prob(z: Tensor) -> Tensor:
+def standard_log_prob(z: Float[Tensor, " B *shape"]) -> Float[Tensor, " B"]:
     """Log N(z; 0, I), (B,).  z: (B, ...)."""
     z = z.flatten(1)
     return -0.5 * (z**2).sum(1) - 0.5 * z.shape[1] * log(2 * pi)
 
 
-def reparameterize(mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
+def reparameterize(
+    mu: Float[Tensor, "#B *shape"], log_var: Float[Tensor, "#B *shape"], eps: Float[Tensor, " B *shape"]
+) -> Float[Tensor, " B *shape"]:
     """A draw that carries gradients to mu and log_var.  All (B, Z)."""
     return mu + (0.5 * log_var).exp() * eps
 
 
-def kl_to_prior_nats(mu: Tensor, log_var: Tensor) -> Tensor:
+def kl_to_prior_nats(mu: Float[Tensor, "B Z"], log_var: Float[Tensor, "B Z"]) -> Float[Tensor, " B"]:
     """KL(N(mu, diag exp log_var) || N(0, I)), (B,).  mu, log_var: (B, Z)."""
     return 0.5 * (mu**2 + log_var.exp() - 1 - log_var).sum(1)

@@ -30,24 +30,27 @@ from typing import TYPE_CHECKING
 from pushforward.models.lazy import F, torch
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Int
     from torch import Tensor
 
 LOG_SCALE_RANGE = (-7.0, 7.0)  # of a logistic, levels being spread over [-1, 1]
 NEAR_LEVELS = 40  # from the middle of a logistic of scale 2 to where it has ended, exp(-20)
 
 
-def categorical_log_prob(logits: Tensor, level: Tensor) -> Tensor:
+def categorical_log_prob(
+    logits: Float[Tensor, "B L *shape"], level: Int[Tensor, " B *shape"]
+) -> Float[Tensor, " B *shape"]:
     """Log P(level), (B, *shape).  logits: (B, L, *shape); level: (B, *shape) int64."""
     return logits.log_softmax(1).gather(1, level[:, None]).squeeze(1)
 
 
-def categorical_mean(logits: Tensor) -> Tensor:
+def categorical_mean(logits: Float[Tensor, "B L *shape"]) -> Float[Tensor, " B *shape"]:
     """The mean level, (B, *shape).  logits: (B, L, *shape)."""
     level = torch.arange(logits.shape[1], device=logits.device, dtype=logits.dtype)
     return torch.einsum("bl...,l->b...", logits.softmax(1), level)
 
 
-def categorical_draw(logits: Tensor, u01: Tensor) -> Tensor:
+def categorical_draw(logits: Float[Tensor, "B L *shape"], u01: Float[Tensor, " B *shape"]) -> Int[Tensor, " B *shape"]:
     """A level, (B, *shape) int64: how many cumulative probabilities lie below u01.
 
     Arguments:
@@ -58,7 +61,9 @@ def categorical_draw(logits: Tensor, u01: Tensor) -> Tensor:
     return below.sum(1)
 
 
-def logistic_mixture_log_prob(params: Tensor, level: Tensor, levels: int) -> Tensor:
+def logistic_mixture_log_prob(
+    params: Float[Tensor, "B P *shape"], level: Int[Tensor, " B *shape"], levels: int
+) -> Float[Tensor, " B *shape"]:
     """Log P(level), (B, *shape).
 
     Arguments:
@@ -77,7 +82,7 @@ def logistic_mixture_log_prob(params: Tensor, level: Tensor, levels: int) -> Ten
     return (logits.log_softmax(1) + log_p).logsumexp(1)
 
 
-def logistic_mixture_mean(params: Tensor, levels: int) -> Tensor:
+def logistic_mixture_mean(params: Float[Tensor, "B P *shape"], levels: int) -> Float[Tensor, " B *shape"]:
     """The mean level, (B, *shape): the sum over k = 1, ..., L - 1 of P(y >= k).  params: (B, 3 M, *shape)."""
     logits, mean, log_scale = _parts(params.double())
     step, near = 2 / (levels - 1), 2 * NEAR_LEVELS + 1
@@ -90,7 +95,12 @@ def logistic_mixture_mean(params: Tensor, levels: int) -> Tensor:
     return (logits.softmax(1) * at_least).sum(1).to(params.dtype)
 
 
-def logistic_mixture_draw(params: Tensor, u01_component: Tensor, u01_value: Tensor, levels: int) -> Tensor:
+def logistic_mixture_draw(
+    params: Float[Tensor, "B P *shape"],
+    u01_component: Float[Tensor, " B *shape"],
+    u01_value: Float[Tensor, " B *shape"],
+    levels: int,
+) -> Int[Tensor, " B *shape"]:
     """A level, (B, *shape) int64: the nearest to a draw of one of the logistics.
 
     Arguments:

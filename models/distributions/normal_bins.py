@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 from pushforward.models.lazy import torch
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
     from torch import Tensor
 
 NARROW = 0.02  # of h: below it the bin is narrow
@@ -52,7 +53,7 @@ def log_probability(center: Tensor, half: Tensor, first: Tensor, last: Tensor) -
     return torch.where(first | last, log_near, inner)
 
 
-def log_cdf(x: Tensor) -> Tensor:
+def log_cdf(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Log Phi(x), with its gradient, as far as float32 goes; torch's own is slow and loses the gradient below -1000."""
     far = -x.clamp(max=TAIL)
     fraction = far

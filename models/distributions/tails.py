@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Literal
 from pushforward.models.lazy import torch
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
     from torch import Tensor
 
 Tails = Literal["heavy", "gaussian"]  # Student's t, or those of the base space
@@ -35,7 +36,7 @@ B, NU = 3.0, 2.0
 LIMIT = 80.0  # of L: e^80 is finite in float32; v = 18 there, where no draw of a normal comes
 
 
-def draw_in(u: Tensor) -> tuple[Tensor, Tensor]:
+def draw_in(u: Float[Tensor, "N D"]) -> tuple[Float[Tensor, "N D"], Float[Tensor, " N"]]:
     """V, and log |det dv/du|, (N,).  u: (N, D), network units."""
     size = u.abs()
     beyond = size > B
@@ -45,7 +46,7 @@ def draw_in(u: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(beyond, drawn.copysign(u), u), log_slope.sum(1)
 
 
-def let_out(v: Tensor) -> Tensor:
+def let_out(v: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
     """The inverse of `draw_in`.  v: (N, D)."""
     size = v.abs()
     log_ratio = ((size**2 - B**2).clamp_min(0.0) / (2 * NU)).clamp_max(LIMIT)

@@ -102,7 +102,9 @@ class PixelCNN(Network):
             )
 
     def build(self, spec: DataSpec, n_params: int) -> nn.Module:
-        return networks.PixelCNN(spec.shape, n_params, width=self.width, depth=self.depth, n_given=spec.condition_size)
+        return networks.GatedPixelCNN(
+            spec.shape, n_params, width=self.width, depth=self.depth, n_given=spec.condition_size
+        )
 
 
 AnyNetwork = Annotated[Made | PixelCNN, Field(discriminator="network")]
@@ -151,7 +153,7 @@ class Autoregressive(Family, Conditions, Samples, Scores):
         return 512  # one forward pass for all, no draws
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
-        return autoregressive.ElementByElement(
+        return autoregressive.AutoregressiveSampler(
             nets.spec.shape,
             params=partial(conditionals, nets),
             draw=partial(self.likelihood.level_draw, nets.spec),

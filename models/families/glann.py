@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from pushforward.models.networks import Nets
     from pushforward.models.noise import Noise
-    from pushforward.models.stepwise.mapping import Walk
+    from pushforward.models.stepwise.mapping import RowMap
     from pushforward.models.stepwise.sampling import Sampler
 
 
@@ -110,10 +110,10 @@ class GLANN(Family, Samples, Encodes, Decodes):
         return decoded(self, nets)
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
-        return mapping.walk(self.encoder(nets, DescentOptions()), x, c)
+        return mapping.apply(self.encoder(nets, DescentOptions()), x, c)
 
-    def encoder(self, nets: Nets, options: DescentOptions) -> Walk:
-        return inversion.Descent(nets["generator"], nets.spec, self.latent, options.steps)
+    def encoder(self, nets: Nets, options: DescentOptions) -> RowMap:
+        return inversion.LatentInversion(nets["generator"], nets.spec, self.latent, options.steps)
 
     @property
     def natural_path(self) -> PathName:

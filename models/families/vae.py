@@ -45,7 +45,7 @@ from pushforward.models.lazy import torch
 from pushforward.models.likelihoods import AnyLikelihood, Gaussian
 from pushforward.models.losses import Batch, Loss
 from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
-from pushforward.models.stepwise import sampling, scoring
+from pushforward.models.stepwise import program, sampling
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.variational import refinement
 from pushforward.models.variational.bounds import ELBO, AnyObjective, Drawn
@@ -170,7 +170,7 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
 
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: ImportanceOptions) -> LogProb:
         if options.refine:
-            return scoring.score(self.scorer(nets, options), x, c, noise)
+            return program.run(self.scorer(nets, options), (x, c), noise)
         h = self.infer(nets, x, c)
         size = self.row_size(nets.spec)
         log_w = log_weights(partial(self.log_weight, nets, x, c, h), noise, options.k, size=size)
@@ -179,7 +179,7 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
     def scorer(self, nets: Nets, options: ImportanceOptions) -> Scorer:
         if not options.refine:
             return super().scorer(nets, options)
-        return refinement.Refinement(
+        return refinement.SemiAmortizedBound(
             partial(self.infer, nets),
             partial(self.log_weight, nets),
             partial(self.log_weight, nets, by_path=True),

@@ -1,12 +1,12 @@
-r"""What is asked of a continuous flow dx/dt = f(x, t | c), step by step along it by one of `models.solvers.ode`.
+r"""Maps, samples and likelihoods of a continuous flow dx/dt = f(x, t | c), by the steps of one of `models.solvers.ode`.
 
-    encode, decode:  data to noise and back, `Transport`
-    sample:          a draw of the prior N(0, I), then decode, `Pushed`
-    likelihood:      log p(x) = log N(z; 0, I) + integral of div f on the way from x to z, `FlowScorer`
+    encode, decode:  data to noise and back, `FlowMap`
+    sample:          a draw of the prior N(0, I), then decode, `FlowSampler`
+    likelihood:      log p(x) = log N(z; 0, I) + integral of div f on the way from x to z, `FlowLikelihood`
 
 The divergence is exact or Hutchinson's estimate (`models.flows.divergence`), and data with levels are
 dequantized. Where either is random, the likelihood is the mean of J draws, each of S steps: step k is step k mod S of
-draw floor(k / S), so rows of different draws share the calls of the field, and so do strangers.
+draw floor(k / S), so rows at different draws share the calls of the field.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from pushforward.models.noise import Noise
 from pushforward.models.solvers.dormand_prince import VectorField
 from pushforward.models.solvers.ode import Solver
 from pushforward.models.spec.data_spec import DataSpec, Shape
-from pushforward.models.stepwise.mapping import Walk
-from pushforward.models.stepwise.sampling import Sampler, State
+from pushforward.models.stepwise.mapping import RowMap
+from pushforward.models.stepwise.program import State
+from pushforward.models.stepwise.sampling import Sampler
 from pushforward.models.stepwise.scoring import LogProb, Scorer
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ Velocity: TypeAlias = (
 
 @final
 @dataclass(frozen=True)
-class Transport(Walk):
-    """Rows along the field. State: c, then the solver's."""
+class FlowMap(RowMap):
+    """Rows along the field: encoder or decoder. State: c, then the solver's."""
 
     velocity: Velocity
     solver: Solver
@@ -49,42 +50,44 @@ class Transport(Walk):
     def steps(self) -> int:
         return self.solver.steps
 
-    def init(self, rows: Tensor, c: Tensor) -> State:
+    def init(self, given: tuple[Tensor, Tensor], noise: Noise) -> State:
+        rows, c = given
         return c, *self.solver.init(self.enter(rows))
 
-    def step(self, state: State, k: Tensor) -> State:
-        c, *way = state
-        return c, *self.solver.step(lambda x, t: self.velocity(x, t, c), tuple(way), k)
+    def step(self, state: State, k: Tensor, noise: Noise) -> State:
+        c, *solving = state
+        return c, *self.solver.step(lambda x, t: self.velocity(x, t, c), tuple(solving), k)
 
-    def finish(self, state: State) -> Tensor:
+    def finish(self, state: State, noise: Noise) -> Tensor:
         return self.leave(state[1])
 
 
 @final
 @dataclass(frozen=True)
-class Pushed(Sampler):
-    """A draw of the prior, carried along a walk."""
+class FlowSampler(Sampler):
+    """A draw of the prior, decoded by the flow."""
 
     draw: Callable[[Noise, Tensor], Tensor]  # noise and c to z
-    walk: Walk
+    decoder: RowMap
 
     @property
     def steps(self) -> int:
-        return self.walk.steps
+        return self.decoder.steps
 
-    def init(self, noise: Noise, c: Tensor) -> State:
-        return self.walk.init(self.draw(noise, c), c)
+    def init(self, given: tuple[Tensor], noise: Noise) -> State:
+        (c,) = given
+        return self.decoder.init((self.draw(noise, c), c), noise)
 
     def step(self, state: State, k: Tensor, noise: Noise) -> State:
-        return self.walk.step(state, k)
+        return self.decoder.step(state, k, noise)
 
-    def finish(self, state: State) -> Tensor:
-        return self.walk.finish(state)
+    def finish(self, state: State, noise: Noise) -> Tensor:
+        return self.decoder.finish(state, noise)
 
 
 @final
 @dataclass(frozen=True)
-class FlowScorer(Scorer):
+class FlowLikelihood(Scorer):
     """State: x, data units; c; log p(x) of each draw so far, (B, J); the solver's, of x and log-volume together."""
 
     velocity: Velocity
@@ -99,13 +102,14 @@ class FlowScorer(Scorer):
     def steps(self) -> int:
         return self.draws * self.solver.steps
 
-    def init(self, x: Tensor, c: Tensor, noise: Noise) -> State:
+    def init(self, given: tuple[Tensor, Tensor], noise: Noise) -> State:
+        x, c = given
         values = torch.zeros(len(x), self.draws, dtype=torch.float64, device=x.device)
         start, values[:, 0] = self._start(x, noise, torch.zeros(len(x), dtype=torch.long))
         return x, c, values, *self.solver.init(start)
 
     def step(self, state: State, k: Tensor, noise: Noise) -> State:
-        x, c, values, *way = state
+        x, c, values, *solving = state
         j, i = k // self.solver.steps, k % self.solver.steps
         begins, arrived = (i == 0) & (j > 0), i == self.solver.steps - 1
         if (begins | arrived).any():
@@ -113,21 +117,21 @@ class FlowScorer(Scorer):
         if begins.any():
             at = begins.nonzero()[:, 0].to(x.device)
             start, values[at, j[begins].to(x.device)] = self._start(x[at], noise[begins.numpy()], j[begins])
-            way = [part.index_copy(0, at, new) for part, new in zip(way, self.solver.init(start), strict=True)]
-        probe = None if self.exact else signs(noise.uniform(2 * j + 1, self.shape)).to(way[0])
-        field = augmented(self._told(c), self.shape, probe)
-        way = list(self.solver.step(field, tuple(way), i))
+            solving = [part.index_copy(0, at, new) for part, new in zip(solving, self.solver.init(start), strict=True)]
+        probe = None if self.exact else signs(noise.uniform(2 * j + 1, self.shape)).to(solving[0])
+        field = augmented(self._field(c), self.shape, probe)
+        solving = list(self.solver.step(field, tuple(solving), i))
         if arrived.any():
-            values[arrived, j.to(x.device)[arrived]] += log_prob_at(way[0][arrived])
-        return x, c, values, *way
+            values[arrived, j.to(x.device)[arrived]] += log_prob_at(solving[0][arrived])
+        return x, c, values, *solving
 
     def finish(self, state: State, noise: Noise) -> LogProb:
         values = state[2]  # (B, J)
         std_error = values.std(1) / self.draws**0.5 if self.draws > 1 else None
         return LogProb(values.mean(1), "estimate", std_error)
 
-    def _told(self, c: Tensor) -> VectorField:
-        """The field of rows with these conditions. Autograd keeps no inference tensors: it wants a c of its own."""
+    def _field(self, c: Tensor) -> VectorField:
+        """The field of rows with these conditions. c is cloned because autograd cannot save inference tensors."""
         return lambda x, t: self.velocity(x, t, c.clone())
 
     def _start(self, x: Tensor, noise: Noise, j: Tensor) -> tuple[Tensor, Tensor]:

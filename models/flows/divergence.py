@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Literal
 from pushforward.models.errors import InvalidInput
 from pushforward.models.lazy import torch
 from pushforward.models.solvers.dormand_prince import VectorField
+from pushforward.models.solvers.gradients import with_gradients
 from pushforward.models.spec.data_spec import DataSpec, Shape
 
 if TYPE_CHECKING:
@@ -45,19 +46,19 @@ def is_exact(divergence: Divergence, spec: DataSpec) -> bool:
     return divergence == "exact" or (divergence == "auto" and spec.size <= EXACT_UP_TO)
 
 
-def draws_needed(spec: DataSpec, draws: int, slopes: int, *, exact: bool) -> int:
+def draws_needed(spec: DataSpec, draws: int, n_evaluations: int, *, exact: bool) -> int:
     """How many draws a likelihood averages: one where nothing is random, neither a probe nor a place within a level.
 
     Arguments:
         draws: that were asked for.
-        slopes: how often the field is evaluated at most for one of them.
+        n_evaluations: of the field for one of them, at most.
         exact: whether by the trace.
 
     Raises:
         InvalidInput: they cost more than 20,000 products a row.
     """
     needed = 1 if exact and spec.levels is None else draws
-    products = slopes * needed * (spec.size if exact else 1)
+    products = n_evaluations * needed * (spec.size if exact else 1)
     if products > PRODUCTS_LIMIT:
         raise InvalidInput(
             f"ask for {products} vector-Jacobian products a row, more than {PRODUCTS_LIMIT}; lower steps or draws"
@@ -120,8 +121,8 @@ def augmented_to_train(field: VectorField, probe: Tensor | None) -> VectorField:
 
 
 def _slope(field: VectorField, x: Tensor, at: Tensor, probe: Tensor | None) -> tuple[Tensor, Tensor]:
-    """F and its divergence. Needs gradients wherever it is called, also inside an engine that turned them off."""
-    with torch.inference_mode(False), torch.enable_grad():
+    """F and its divergence, (B, *shape) and (B,)."""
+    with with_gradients():
         x = x.detach().clone().requires_grad_()
         f = field(x, at.clone())
         if probe is not None:

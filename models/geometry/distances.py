@@ -7,28 +7,29 @@ from typing import TYPE_CHECKING
 from pushforward.models.lazy import torch
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Shaped
     from torch import Tensor
 
 
-def distances(x: Tensor, y: Tensor) -> Tensor:
+def distances(x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
     """|x_i - y_j|, (N, M), exact for near points, with gradient 0 where points meet."""
     d: Tensor = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
     return d
 
 
-def squared_distances(x: Tensor, y: Tensor) -> Tensor:
+def squared_distances(x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
     """|x_i - y_j|^2, (N, M)."""
     square = (x**2).sum(1)[:, None] + (y**2).sum(1) - 2 * x @ y.T
     return square.clamp_min(0)
 
 
-def in_ball(z: Tensor) -> Tensor:
+def in_ball(z: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
     """The nearest point of the unit ball.  z: (B, Z)."""
     length: Tensor = torch.linalg.vector_norm(z, dim=1, keepdim=True)
     return z / length.clamp_min(1.0)
 
 
-def assignment(x: Tensor, y: Tensor) -> Tensor:
+def assignment(x: Shaped[Tensor, " N *shape"], y: Shaped[Tensor, " N *shape"]) -> Int[Tensor, " N"]:
     """The row of y for each row of x, (n,) int64, of least total squared distance.  x, y: (n, *shape)."""
     from scipy.optimize import linear_sum_assignment
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from pushforward.models.lazy import torch
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
     from torch import Tensor
 
 
@@ -28,7 +29,7 @@ PathName = Literal["slerp", "linear"]
 Path: TypeAlias = "Callable[[Tensor, Tensor, int], Tensor]"
 
 
-def linear(start: Tensor, end: Tensor, steps: int) -> Tensor:
+def linear(start: Float[Tensor, "*shape"], end: Float[Tensor, "..."], steps: int) -> Float[Tensor, " S *shape"]:
     """The straight line, (steps, *latent_shape), from exactly `start` to exactly `end`.
 
     Arguments:
@@ -42,7 +43,7 @@ def linear(start: Tensor, end: Tensor, steps: int) -> Tensor:
     return _with_ends((1 - t) * a + t * b, start, end)
 
 
-def slerp(start: Tensor, end: Tensor, steps: int) -> Tensor:
+def slerp(start: Float[Tensor, "*shape"], end: Float[Tensor, "..."], steps: int) -> Float[Tensor, " S *shape"]:
     """The great circle, the norm going evenly from one end's to the other's; the line where an end is zero.
 
     Arguments, shapes and errors are those of `linear`.

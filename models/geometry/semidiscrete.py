@@ -33,15 +33,18 @@ from pushforward.models.geometry.distances import squared_distances
 from pushforward.models.lazy import F, torch
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Int
     from torch import Tensor
 
 
-def cells(x: Tensor, y: Tensor, h: Tensor) -> Tensor:
+def cells(x: Float[Tensor, "B D"], y: Float[Tensor, "N D"], h: Float[Tensor, " N"]) -> Int[Tensor, " B"]:
     """Which cell each x lies in, (B,) int64.  x: (B, D), y: (n, D), h: (n,)."""
     return torch.addmm(h, x, y.T).argmax(1)
 
 
-def energy(x: Tensor, y: Tensor, h: Tensor, i: Tensor) -> Tensor:
+def energy(
+    x: Float[Tensor, "B D"], y: Float[Tensor, "N D"], h: Float[Tensor, " N"], i: Int[Tensor, " B"]
+) -> Float[Tensor, ""]:
     """E(h), a scalar, over draws x of mu in their cells i.  x: (B, D), y: (n, D), h: (n,), i: (B,)."""
     return ((x * y[i]).sum(1) + h[i]).mean() - h[h.isfinite()].mean()
 

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, final
 
 from pushforward.models.geometry.distances import in_ball
 from pushforward.models.lazy import torch
+from pushforward.models.noise import Noise
 from pushforward.models.solvers import row_adam
+from pushforward.models.solvers.gradients import with_gradients
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.mapping import Walk
-from pushforward.models.stepwise.sampling import State
+from pushforward.models.stepwise.mapping import RowMap
+from pushforward.models.stepwise.program import State
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True)
-class Descent(Walk):
+class LatentInversion(RowMap):
     """Data to codes. State: u; z, and the first and second moment of its gradient, (B, Z) each."""
 
     generator: Callable[[Tensor], Tensor]  # z to u
@@ -40,22 +42,22 @@ class Descent(Walk):
     def steps(self) -> int:
         return self.n_steps
 
-    def init(self, rows: Tensor, c: Tensor) -> State:
-        u = self.spec.normalize(rows)
+    def init(self, given: tuple[Tensor, Tensor], noise: Noise) -> State:
+        u = self.spec.normalize(given[0])
         z = u.new_zeros(len(u), self.latent)
         return u, z, z, z
 
-    def step(self, state: State, k: Tensor) -> State:
+    def step(self, state: State, k: Tensor, noise: Noise) -> State:
         u, z, m, v = state
         change, m, v = row_adam.step(self._slope(u, z), m, v, k.to(z)[:, None], self.n_steps)
         return u, in_ball(z - change), m, v
 
-    def finish(self, state: State) -> Tensor:
+    def finish(self, state: State, noise: Noise) -> Tensor:
         return state[1]
 
     def _slope(self, u: Tensor, z: Tensor) -> Tensor:
-        """The gradient of |u - G(z)|^2, (B, Z). Needs gradients, also inside an engine that turned them off."""
-        with torch.inference_mode(False), torch.enable_grad():
+        """The gradient of |u - G(z)|^2, (B, Z)."""
+        with with_gradients():
             z = z.detach().clone().requires_grad_()
             (slope,) = torch.autograd.grad((u.clone() - self.generator(z)).square().sum(), z)
         return slope

@@ -10,12 +10,13 @@ from pushforward.models.errors import InvalidData
 from pushforward.models.spec.data_spec import DataSpec, levels_of
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
     from torch import Tensor
 
     from pushforward.models.noise import Noise
 
 
-class Likelihood(Config, ABC):
+class ConditionalLikelihood(Config, ABC):
     """A distribution over data given the decoder's output y and one number beside it, log_scale.
 
     y is (B, n C, ...) for data of shape (C, ...): n = `n_each(spec)` numbers for each element.
@@ -50,15 +51,19 @@ class Likelihood(Config, ABC):
         return True
 
     @abstractmethod
-    def log_prob(self, spec: DataSpec, x: Tensor, y: Tensor, log_scale: Tensor) -> Tensor:
+    def log_prob(
+        self, spec: DataSpec, x: Float[Tensor, " B *shape"], y: Float[Tensor, " B *params"], log_scale: Tensor
+    ) -> Float[Tensor, " B"]:
         """Log p(x|y), (B,) nats, in data units; of the levels themselves where data have them.  x: (B, *shape)."""
 
     @abstractmethod
-    def mean(self, spec: DataSpec, y: Tensor) -> Tensor:
+    def mean(self, spec: DataSpec, y: Float[Tensor, " B *params"]) -> Float[Tensor, " B *shape"]:
         """E[x|y], (B, *shape), data units."""
 
     @abstractmethod
-    def draw(self, spec: DataSpec, y: Tensor, log_scale: Tensor, noise: Noise) -> Tensor:
+    def draw(
+        self, spec: DataSpec, y: Float[Tensor, " B *params"], log_scale: Tensor, noise: Noise
+    ) -> Float[Tensor, " B *shape"]:
         """A draw from p(x|y), the distribution that `log_prob` scores, (B, *shape), data units.
 
         The noise's draw 0 is the code's.

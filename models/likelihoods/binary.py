@@ -24,17 +24,18 @@ from typing import TYPE_CHECKING, Literal, final
 
 from pushforward.models.errors import InvalidData
 from pushforward.models.lazy import F, torch
-from pushforward.models.likelihoods.base import Likelihood, check_levels, level_count
+from pushforward.models.likelihoods.base import ConditionalLikelihood, check_levels, level_count
 from pushforward.models.spec.data_spec import DataSpec
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
     from torch import Tensor
 
     from pushforward.models.noise import Noise
 
 
 @final
-class Bernoulli(Likelihood):
+class Bernoulli(ConditionalLikelihood):
     """Each element is on or off with the probability its gray value says; for bounded data. Draws: black and white."""
 
     likelihood: Literal["bernoulli"] = "bernoulli"
@@ -53,19 +54,23 @@ class Bernoulli(Likelihood):
     def scores_rows(self, spec: DataSpec) -> bool:
         return spec.levels == 2  # else of the image as binarized
 
-    def log_prob(self, spec: DataSpec, x: Tensor, y: Tensor, log_scale: Tensor) -> Tensor:
+    def log_prob(
+        self, spec: DataSpec, x: Float[Tensor, " B *shape"], y: Float[Tensor, " B *params"], log_scale: Tensor
+    ) -> Float[Tensor, " B"]:
         b = spec.to_fraction(x)
         return -F.binary_cross_entropy_with_logits(y, b, reduction="none").flatten(1).sum(1)
 
-    def mean(self, spec: DataSpec, y: Tensor) -> Tensor:
+    def mean(self, spec: DataSpec, y: Float[Tensor, " B *params"]) -> Float[Tensor, " B *shape"]:
         return spec.from_fraction(torch.sigmoid(y))
 
-    def draw(self, spec: DataSpec, y: Tensor, log_scale: Tensor, noise: Noise) -> Tensor:
+    def draw(
+        self, spec: DataSpec, y: Float[Tensor, " B *params"], log_scale: Tensor, noise: Noise
+    ) -> Float[Tensor, " B *shape"]:
         return spec.from_fraction((noise.uniform(1, spec.shape) < torch.sigmoid(y)).to(y))
 
 
 @final
-class Binomial(Likelihood):
+class Binomial(ConditionalLikelihood):
     """Each element counts its heads in as many tosses as there are steps between levels; for data with levels."""
 
     likelihood: Literal["binomial"] = "binomial"
@@ -76,17 +81,21 @@ class Binomial(Likelihood):
     def scores_only_levels(self, spec: DataSpec) -> bool:
         return True
 
-    def log_prob(self, spec: DataSpec, x: Tensor, y: Tensor, log_scale: Tensor) -> Tensor:
+    def log_prob(
+        self, spec: DataSpec, x: Float[Tensor, " B *shape"], y: Float[Tensor, " B *params"], log_scale: Tensor
+    ) -> Float[Tensor, " B"]:
         tosses = level_count(spec) - 1
         n = spec.to_level(x).to(y)
         log_ways = lgamma(tosses + 1) - torch.lgamma(n + 1) - torch.lgamma(tosses - n + 1)
         cross_entropy = F.binary_cross_entropy_with_logits(y, n / tosses, reduction="none")
         return (log_ways - tosses * cross_entropy).flatten(1).sum(1)
 
-    def mean(self, spec: DataSpec, y: Tensor) -> Tensor:
+    def mean(self, spec: DataSpec, y: Float[Tensor, " B *params"]) -> Float[Tensor, " B *shape"]:
         return spec.from_fraction(torch.sigmoid(y))
 
-    def draw(self, spec: DataSpec, y: Tensor, log_scale: Tensor, noise: Noise) -> Tensor:
+    def draw(
+        self, spec: DataSpec, y: Float[Tensor, " B *params"], log_scale: Tensor, noise: Noise
+    ) -> Float[Tensor, " B *shape"]:
         """Counts the levels whose cumulative probability is below u, from eight deviations below the mean on.
 
         The levels looked at grow as the root of the tosses: 2,080 of 65,536.

@@ -16,10 +16,11 @@ from pushforward.models.distributions.levels import (
     logistic_mixture_mean,
 )
 from pushforward.models.errors import InvalidData
-from pushforward.models.likelihoods.base import Likelihood, check_levels, level_count
+from pushforward.models.likelihoods.base import ConditionalLikelihood, check_levels, level_count
 from pushforward.models.spec.data_spec import DataSpec
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Int
     from torch import Tensor
 
     from pushforward.models.noise import Noise
@@ -27,32 +28,44 @@ if TYPE_CHECKING:
 MAX_CATEGORIES = 256
 
 
-class Leveled(Likelihood):
+class Leveled(ConditionalLikelihood):
     """A distribution over level numbers, 0 to levels - 1, of each element."""
 
     def scores_only_levels(self, spec: DataSpec) -> bool:
         return True
 
-    def log_prob(self, spec: DataSpec, x: Tensor, y: Tensor, log_scale: Tensor) -> Tensor:
+    def log_prob(
+        self, spec: DataSpec, x: Float[Tensor, " B *shape"], y: Float[Tensor, " B *params"], log_scale: Tensor
+    ) -> Float[Tensor, " B"]:
         return self.level_log_prob(spec, self._of_each(spec, y), spec.to_level(x)).flatten(1).sum(1)
 
-    def mean(self, spec: DataSpec, y: Tensor) -> Tensor:
+    def mean(self, spec: DataSpec, y: Float[Tensor, " B *params"]) -> Float[Tensor, " B *shape"]:
         return spec.from_level(self.level_mean(spec, self._of_each(spec, y)))
 
-    def draw(self, spec: DataSpec, y: Tensor, log_scale: Tensor, noise: Noise) -> Tensor:
+    def draw(
+        self, spec: DataSpec, y: Float[Tensor, " B *params"], log_scale: Tensor, noise: Noise
+    ) -> Float[Tensor, " B *shape"]:
         first, second = noise.uniform(1, spec.shape), noise.uniform(2, spec.shape)
         return spec.from_level(self.level_draw(spec, self._of_each(spec, y), first, second))
 
     @abstractmethod
-    def level_log_prob(self, spec: DataSpec, params: Tensor, level: Tensor) -> Tensor:
+    def level_log_prob(
+        self, spec: DataSpec, params: Float[Tensor, "B P *shape"], level: Int[Tensor, " B *shape"]
+    ) -> Float[Tensor, " B *shape"]:
         """Log P(level), (B, *shape).  params: (B, n_each, *shape)."""
 
     @abstractmethod
-    def level_mean(self, spec: DataSpec, params: Tensor) -> Tensor:
+    def level_mean(self, spec: DataSpec, params: Float[Tensor, "B P *shape"]) -> Float[Tensor, " B *shape"]:
         """The mean level, (B, *shape)."""
 
     @abstractmethod
-    def level_draw(self, spec: DataSpec, params: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    def level_draw(
+        self,
+        spec: DataSpec,
+        params: Float[Tensor, "B P *shape"],
+        first: Float[Tensor, " B *shape"],
+        second: Float[Tensor, " B *shape"],
+    ) -> Int[Tensor, " B *shape"]:
         """A level, (B, ...) int64.  params: (B, n_each, ...), of all elements or some; first, second: uniform."""
 
     def _of_each(self, spec: DataSpec, y: Tensor) -> Tensor:
@@ -77,13 +90,21 @@ class Categorical(Leveled):
     def n_each(self, spec: DataSpec) -> int:
         return level_count(spec)
 
-    def level_log_prob(self, spec: DataSpec, params: Tensor, level: Tensor) -> Tensor:
+    def level_log_prob(
+        self, spec: DataSpec, params: Float[Tensor, "B P *shape"], level: Int[Tensor, " B *shape"]
+    ) -> Float[Tensor, " B *shape"]:
         return categorical_log_prob(params, level)
 
-    def level_mean(self, spec: DataSpec, params: Tensor) -> Tensor:
+    def level_mean(self, spec: DataSpec, params: Float[Tensor, "B P *shape"]) -> Float[Tensor, " B *shape"]:
         return categorical_mean(params)
 
-    def level_draw(self, spec: DataSpec, params: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    def level_draw(
+        self,
+        spec: DataSpec,
+        params: Float[Tensor, "B P *shape"],
+        first: Float[Tensor, " B *shape"],
+        second: Float[Tensor, " B *shape"],
+    ) -> Int[Tensor, " B *shape"]:
         return categorical_draw(params, first)
 
 
@@ -101,11 +122,19 @@ class DiscretizedLogistic(Leveled):
     def n_each(self, spec: DataSpec) -> int:
         return 3 * self.components
 
-    def level_log_prob(self, spec: DataSpec, params: Tensor, level: Tensor) -> Tensor:
+    def level_log_prob(
+        self, spec: DataSpec, params: Float[Tensor, "B P *shape"], level: Int[Tensor, " B *shape"]
+    ) -> Float[Tensor, " B *shape"]:
         return logistic_mixture_log_prob(params, level, level_count(spec))
 
-    def level_mean(self, spec: DataSpec, params: Tensor) -> Tensor:
+    def level_mean(self, spec: DataSpec, params: Float[Tensor, "B P *shape"]) -> Float[Tensor, " B *shape"]:
         return logistic_mixture_mean(params, level_count(spec))
 
-    def level_draw(self, spec: DataSpec, params: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    def level_draw(
+        self,
+        spec: DataSpec,
+        params: Float[Tensor, "B P *shape"],
+        first: Float[Tensor, " B *shape"],
+        second: Float[Tensor, " B *shape"],
+    ) -> Int[Tensor, " B *shape"]:
         return logistic_mixture_draw(params, first, second, level_count(spec))

@@ -23,10 +23,11 @@ from pydantic import PositiveFloat
 
 from pushforward.models.distributions.normal_bins import log_probability
 from pushforward.models.lazy import torch
-from pushforward.models.likelihoods.base import Likelihood, level_count
+from pushforward.models.likelihoods.base import ConditionalLikelihood, level_count
 from pushforward.models.spec.data_spec import DataSpec
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
     from torch import Tensor
 
     from pushforward.models.noise import Noise
@@ -35,7 +36,7 @@ LOG_SCALE_RANGE = (-6.0, 3.0)  # where each element has its own
 
 
 @final
-class Gaussian(Likelihood):
+class Gaussian(ConditionalLikelihood):
     """Gaussian noise, its standard deviation in network units (data have about unit variance, or lie in [-1, 1])."""
 
     likelihood: Literal["gaussian"] = "gaussian"
@@ -59,7 +60,9 @@ class Gaussian(Likelihood):
     def scores_only_levels(self, spec: DataSpec) -> bool:
         return spec.levels is not None
 
-    def log_prob(self, spec: DataSpec, x: Tensor, y: Tensor, log_scale: Tensor) -> Tensor:
+    def log_prob(
+        self, spec: DataSpec, x: Float[Tensor, " B *shape"], y: Float[Tensor, " B *params"], log_scale: Tensor
+    ) -> Float[Tensor, " B"]:
         mu, log_scale = self._read(y, log_scale)
         standard = (spec.normalize(x) - mu) * (-log_scale).exp()
         if spec.levels is not None:
@@ -67,11 +70,13 @@ class Gaussian(Likelihood):
         per_element = -0.5 * standard**2 - log_scale - 0.5 * log(2 * pi)
         return per_element.flatten(1).sum(1).double() + spec.log_jacobian
 
-    def mean(self, spec: DataSpec, y: Tensor) -> Tensor:
+    def mean(self, spec: DataSpec, y: Float[Tensor, " B *params"]) -> Float[Tensor, " B *shape"]:
         mu = spec.denormalize(self._read(y, y)[0])
         return mu if spec.levels is None else spec.clip(mu)
 
-    def draw(self, spec: DataSpec, y: Tensor, log_scale: Tensor, noise: Noise) -> Tensor:
+    def draw(
+        self, spec: DataSpec, y: Float[Tensor, " B *params"], log_scale: Tensor, noise: Noise
+    ) -> Float[Tensor, " B *shape"]:
         mu, log_scale = self._read(y, log_scale)
         return spec.quantize(spec.denormalize(mu + log_scale.exp() * noise.normal(1, spec.shape)))
 

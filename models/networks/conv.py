@@ -12,12 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import ceil, gcd, log2
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pushforward.models.spec.data_spec import Shape
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 def halvings(shape: Shape) -> int:
@@ -35,7 +38,7 @@ def norm(n_channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(gcd(8, n_channels), n_channels)
 
 
-def pad(x: Tensor, side: int) -> Tensor:
+def pad(x: Float[Tensor, "B C H W"], side: int) -> Float[Tensor, "B C H2 W2"]:
     """Repeat the rim of (B, C, H, W) up to (B, C, side, side)."""
     rows, columns = side - x.shape[2], side - x.shape[3]
     if rows == 0 and columns == 0:
@@ -43,7 +46,7 @@ def pad(x: Tensor, side: int) -> Tensor:
     return F.pad(x, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2), mode="replicate")
 
 
-def crop(x: Tensor, shape: Shape) -> Tensor:
+def crop(x: Float[Tensor, "B C H W"], shape: Shape) -> Float[Tensor, "B C H2 W2"]:
     """The center of (B, C, side, side): what `pad` added is taken off."""
     top, left = (x.shape[2] - shape[1]) // 2, (x.shape[3] - shape[2]) // 2
     return x[:, :, top : top + shape[1], left : left + shape[2]]

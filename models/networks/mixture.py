@@ -3,10 +3,13 @@ r"""A mixture of Gaussians with full covariances, sum_k w_k N(mu_k, L_k L_k^T), 
 from __future__ import annotations
 
 from math import log, pi
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 @final
@@ -20,7 +23,7 @@ class GaussianMixture(nn.Module):
         self.log_diagonal = nn.Parameter(torch.zeros(components, size))
         self.below = nn.Parameter(torch.zeros(components, size, size))  # of L, under its diagonal
 
-    def forward(self, eps: Tensor, u01: Tensor) -> Tensor:
+    def forward(self, eps: Float[Tensor, "B Z"], u01: Float[Tensor, "B 1"]) -> Float[Tensor, "B Z"]:
         """Draws, (B, size), of standard normals eps, (B, size), and uniforms u01, (B, 1)."""
         k = (u01 > self.logits.softmax(0).cumsum(0)[:-1]).sum(1)  # (B,)
         scale, drawn = self.cholesky(), torch.empty_like(eps)
@@ -28,11 +31,11 @@ class GaussianMixture(nn.Module):
             drawn[k == j] = self.mean[j] + eps[k == j] @ scale[j].T
         return drawn
 
-    def cholesky(self) -> Tensor:
+    def cholesky(self) -> Float[Tensor, "K Z Z"]:
         """L, (K, size, size)."""
         return self.below.tril(-1) + self.log_diagonal.exp().diag_embed()
 
-    def log_prob(self, z: Tensor) -> Tensor:
+    def log_prob(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, " B"]:
         """The log-density, (B,) nats.  z: (B, size)."""
         away = (z[:, None] - self.mean).transpose(0, 1).transpose(1, 2)  # (K, size, B)
         standard = torch.linalg.solve_triangular(self.cholesky(), away, upper=False)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import torch
 from torch import Tensor, nn
 
 from pushforward.models.spec.data_spec import DataSpec
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class Nets(nn.ModuleDict):
@@ -30,7 +33,7 @@ class Scalar(nn.Module):
         return self.value
 
 
-def attach(x: Tensor, c: Tensor) -> Tensor:
+def attach(x: Float[Tensor, " B *shape"], c: Float[Tensor, "B C"]) -> Float[Tensor, " B *joint"]:
     """A condition beside data: planes behind an image's, elements behind a vector's.  x: (B, ...); c: (B, C)."""
     if not c.shape[1]:
         return x

@@ -7,13 +7,16 @@ References:
 
 from __future__ import annotations
 
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import torch
 from torch import Tensor, nn
 
 from pushforward.models.geometry import semidiscrete as transport
 from pushforward.models.geometry.distances import in_ball
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 MEMORY = 0.98  # of a cell's center: the share of a step's draws that is left a step later
 STRIDE = 4.0  # heights move so much faster than weights do at one learning rate
@@ -62,7 +65,7 @@ class SemiDiscrete(nn.Module):
         centers = torch.where(count > 0, self.sums / count.clamp_min(1e-12), y)
         return transport.extension(noise, y, centers, self._known(), self.neighbors, self.widest) * std + mean
 
-    def points(self) -> Tensor:
+    def points(self) -> Float[Tensor, "N Z"]:
         """Y, (n, Z)."""
         mean, std = self._moments()
         return (self.codes - mean) / std
@@ -72,13 +75,13 @@ class SemiDiscrete(nn.Module):
         return (STRIDE * self.offsets - 0.5 * y.square().sum(1)).masked_fill(~self._known(), -torch.inf)
 
     @torch.no_grad()
-    def remember(self, row: Tensor, z: Tensor) -> None:
+    def remember(self, row: Int[Tensor, " B"], z: Float[Tensor, "B Z"]) -> None:
         """The codes of some rows.  row: (B,) int64, z: (B, Z)."""
         self.codes[row] = z.detach()
         self.seen[row] = True
 
     @torch.no_grad()
-    def collect(self, x: Tensor, i: Tensor) -> None:
+    def collect(self, x: Float[Tensor, "B Z"], i: Int[Tensor, " B"]) -> None:
         """Draws and the cells they fell into.  x: (B, Z), i: (B,) int64."""
         self.sums.mul_(MEMORY).index_add_(0, i, x)
         self.counts.mul_(MEMORY).add_(torch.bincount(i, minlength=len(self.counts)))

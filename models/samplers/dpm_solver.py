@@ -25,8 +25,8 @@ import numpy as np
 from pushforward.models.lazy import torch
 from pushforward.models.noise import Noise
 from pushforward.models.paths.schedules import Floats
-from pushforward.models.samplers.predictor import Denoising, columns, pairs
-from pushforward.models.stepwise.sampling import State
+from pushforward.models.samplers.predictor import DenoisingSampler, columns, pairs
+from pushforward.models.stepwise.program import State
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True)
-class DPMSolver(Denoising):
+class DPMSolver(DenoisingSampler):
     """One forward pass a step. State: x; the condition; x_0 of the step before."""
 
-    def init(self, noise: Noise, c: Tensor) -> State:
-        x, c = super().init(noise, c)
+    def init(self, given: tuple[Tensor], noise: Noise) -> State:
+        x, c = super().init(given, noise)
         return x, c, torch.zeros_like(x)
 
     def step(self, state: State, k: Tensor, noise: Noise) -> State:

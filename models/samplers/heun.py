@@ -28,8 +28,8 @@ from pushforward.models.lazy import torch
 from pushforward.models.noise import Noise
 from pushforward.models.paths.schedules import Floats
 from pushforward.models.samplers.linear import ddim
-from pushforward.models.samplers.predictor import Denoising, columns
-from pushforward.models.stepwise.sampling import State
+from pushforward.models.samplers.predictor import DenoisingSampler, columns
+from pushforward.models.stepwise.program import State
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,8 +39,8 @@ LONGEST = 3.0  # nats of lambda, of a step of the trapezoid
 
 @final
 @dataclass(frozen=True)
-class Heun(Denoising):
-    """Euler's step, then the trapezoid's."""
+class HeunSampler(DenoisingSampler):
+    """Euler's step, then the trapezoid's: two forward passes."""
 
     longest: float = np.inf  # nats of lambda, of a step of the trapezoid; the last step is never one
 

@@ -46,8 +46,8 @@ import numpy as np
 
 from pushforward.models.noise import Noise
 from pushforward.models.paths.schedules import Floats
-from pushforward.models.samplers.predictor import Denoising, columns, pairs
-from pushforward.models.stepwise.sampling import State
+from pushforward.models.samplers.predictor import DenoisingSampler, columns, pairs
+from pushforward.models.stepwise.program import State
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,7 +57,7 @@ LONGEST = 1.5  # nats of lambda, of a step with a frozen score
 
 @final
 @dataclass(frozen=True)
-class LinearSteps(Denoising):
+class LinearSteps(DenoisingSampler):
     """The steps x' = a x + b eps + c xi."""
 
     coefficients: Floats  # (S, 3): a, b, c

@@ -23,14 +23,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
+from pushforward.models.flows.continuous import FlowSampler
 from pushforward.models.lazy import torch
 from pushforward.models.noise import Noise
 from pushforward.models.paths.schedules import Level
 from pushforward.models.samplers.predictor import Predictor
 from pushforward.models.solvers.dormand_prince import VectorField
-from pushforward.models.solvers.ode import OnGrid, Solver, runge_kutta
-from pushforward.models.stepwise.mapping import Walk
-from pushforward.models.stepwise.sampling import Sampler, State
+from pushforward.models.solvers.ode import FixedStep, Solver, runge_kutta
+from pushforward.models.stepwise.mapping import RowMap
+from pushforward.models.stepwise.program import State
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,10 +40,10 @@ LONGEST = 4.0  # nats of lambda, of a step of Runge and Kutta's
 
 
 @final
-class FlowRungeKutta(OnGrid):
+class FlowRungeKutta(FixedStep):
     """Runge and Kutta's steps, and DDIM's in the place of those that are too long for them."""
 
-    def moved(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    def advance(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
         there = runge_kutta(field, x, start, end)
         if not (long := (end - start).abs() > LONGEST).any():
             return there
@@ -52,17 +53,17 @@ class FlowRungeKutta(OnGrid):
 
 
 @final
-class DDIM(OnGrid):
-    """Follows the noise in x, the field here, in either direction."""
+class DDIM(FixedStep):
+    """Follows the noise in x, which is the field here, in either direction."""
 
-    def moved(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    def advance(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
         return _ddim(x, field(x, start), start, end)
 
 
 @final
 @dataclass(frozen=True)
-class FlowSampler(Sampler):
-    """Noise to data by a solver. State: the solver's; the condition."""
+class FlowDecoder(RowMap):
+    """Codes to data by a solver: after its last step x_0 is predicted. State: the solver's; the condition."""
 
     predict: Predictor
     solver: Solver
@@ -72,18 +73,11 @@ class FlowSampler(Sampler):
     def steps(self) -> int:
         return self.solver.steps
 
-    def init(self, noise: Noise, c: Tensor) -> State:
-        return self.begin(noise.normal(0, self.predict.spec.shape), c)
-
-    def begin(self, z: Tensor, c: Tensor) -> State:
-        """The state before step 0 of codes, (B, *shape)."""
+    def init(self, given: tuple[Tensor, Tensor], noise: Noise) -> State:
+        z, c = given
         return *self.solver.init(z), c
 
     def step(self, state: State, k: Tensor, noise: Noise) -> State:
-        return self.moved(state, k)
-
-    def moved(self, state: State, k: Tensor) -> State:
-        """The state after step k, which draws nothing."""
         *solving, c = state
         field = self.predict.noise if isinstance(self.solver, DDIM) else self.predict.flow
         x, *rest = self.solver.step(lambda x, at: field(x, at, c), tuple(solving), k)
@@ -93,31 +87,15 @@ class FlowSampler(Sampler):
             x[arrived] = self.predict.data(x[arrived], log_snr, c[arrived])
         return x, *rest, c
 
-    def finish(self, state: State) -> Tensor:
+    def finish(self, state: State, noise: Noise) -> Tensor:
         return self.predict.spec.denormalize(state[0])
 
 
-@final
-@dataclass(frozen=True)
-class FlowDecoder(Walk):
-    """Codes to data, as a sampler leads the draws of the prior."""
-
-    sampler: FlowSampler
-
-    @property
-    def steps(self) -> int:
-        return self.sampler.steps
-
-    def init(self, rows: Tensor, c: Tensor) -> State:
-        return self.sampler.begin(rows, c)
-
-    def step(self, state: State, k: Tensor) -> State:
-        return self.sampler.moved(state, k)
-
-    def finish(self, state: State) -> Tensor:
-        return self.sampler.finish(state)
+def flow_sampler(decoder: FlowDecoder) -> FlowSampler:
+    """Draws of N(0, I), decoded."""
+    return FlowSampler(lambda noise, c: noise.normal(0, decoder.predict.spec.shape), decoder)
 
 
 def _ddim(x: Tensor, eps: Tensor, start: Tensor, end: Tensor) -> Tensor:
-    """Where DDIM's step leads.  start, end: lambda, (B,)."""
+    """x after DDIM's step.  start, end: lambda, (B,)."""
     return Level.at(end, x).noisy(Level.at(start, x).data(x, eps), eps)

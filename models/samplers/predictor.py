@@ -1,11 +1,11 @@
-r"""What a sampler takes for the noise in x: the denoiser's answer, guided and clipped.
+r"""The noise in x as a sampler sees it: the denoiser's output, guided and clipped.
 
-Guidance takes the condition for more than it is: with eps_c given the condition and eps_0 given none,
+Guidance gives the condition more weight than it has: with eps_c given the condition and eps_0 given none,
 
     eps = (1 + w) eps_c - w eps_0,
 
 so that w = 0 is the conditional model, w = -1 the unconditional one, and w > 0 the score of p(x) p(c|x)^(1 + w): fewer
-kinds of samples, each surer of its condition. It is the score of no diffusion of data, so it has samples but no
+kinds of samples, each closer to its condition. It is the score of no diffusion of data, so it has samples but no
 likelihood.
 
 References:
@@ -26,7 +26,8 @@ from pushforward.models.noise import Noise
 from pushforward.models.paths.guidance import guided
 from pushforward.models.paths.schedules import Floats, Level
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.sampling import Sampler, State
+from pushforward.models.stepwise.program import State
+from pushforward.models.stepwise.sampling import Sampler
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -66,16 +67,16 @@ class Predictor:
         return self.spec.clip_units(x0, *self.bounds)
 
     def _guided(self, x: Tensor, log_snr: Tensor, c: Tensor) -> Tensor:
-        return guided(self._told, self.guidance)(x, log_snr, c)
+        return guided(self._unguided, self.guidance)(x, log_snr, c)
 
-    def _told(self, x: Tensor, log_snr: Tensor, c: Tensor) -> Tensor:
+    def _unguided(self, x: Tensor, log_snr: Tensor, c: Tensor) -> Tensor:
         eps: Tensor = self.denoiser(x, log_snr, *networks.given(c))
         return eps
 
 
 @dataclass(frozen=True)
-class Denoising(Sampler, ABC):
-    """A way from noise to data through falling noise levels. State: x, network units; the condition; maybe more."""
+class DenoisingSampler(Sampler, ABC):
+    """Noise to data through falling noise levels. State: x, network units; the condition; in some samplers more."""
 
     predict: Predictor
     log_snr: Floats  # lambda of each step's start, noisiest first
@@ -84,10 +85,11 @@ class Denoising(Sampler, ABC):
     def steps(self) -> int:
         return len(self.log_snr)
 
-    def init(self, noise: Noise, c: Tensor) -> State:
+    def init(self, given: tuple[Tensor], noise: Noise) -> State:
+        (c,) = given
         return noise.normal(0, self.predict.spec.shape), c
 
-    def finish(self, state: State) -> Tensor:
+    def finish(self, state: State, noise: Noise) -> Tensor:
         return self.predict.spec.denormalize(state[0])
 
     def levels(self, k: Tensor, x: Tensor) -> Tensor:
@@ -96,7 +98,7 @@ class Denoising(Sampler, ABC):
 
 
 def columns(table: Floats, k: Tensor, x: Tensor) -> tuple[Tensor, ...]:
-    """Each row's line of a table, (S, n): n columns that scale rows of x, (B, 1, ..., 1)."""
+    """Each row's coefficients from a table, (S, n): n columns that scale rows of x, (B, 1, ..., 1)."""
     return torch.from_numpy(table)[k].to(x).view(-1, table.shape[1], *[1] * (x.ndim - 1)).unbind(1)
 
 

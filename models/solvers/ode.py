@@ -1,12 +1,14 @@
-r"""Solvers of x' = f(x, t), step by step: what samplers, scorers and walks of continuous flows are made of.
+r"""Solvers of x' = f(x, t), step by step: samplers, likelihoods and maps of continuous flows are made of them.
 
-As with them, rows at different steps share the calls of the field and never look at one another.
+As in `models.stepwise.program`, rows at different steps share the calls of the field and never look at one another. A
+solver is no program, because it is given the field at each step: the field depends on the condition, and in a
+likelihood on the probe of the divergence.
 
     euler:           order 1, one call of the field for each step
     heun:            order 2, the trapezium of the slopes at both ends of Euler's step, two calls
     runge_kutta:     the classical method of order 4 on a fixed grid, four calls of the field for each step
     dormand_prince:  order 5, the sizes of the steps chosen by their errors (`models.solvers.dormand_prince`), seven
-                     calls for each of S attempts; a row that runs low on them goes on in steps that grow by half
+                     calls for each of S attempts; a row with few attempts left takes steps that grow by half
 
 References:
     | Solving Ordinary Differential Equations I (Hairer, Norsett & Wanner, 1993), sections II.1 and II.4
@@ -22,16 +24,16 @@ from pushforward.models.lazy import torch
 from pushforward.models.paths.schedules import Floats
 from pushforward.models.solvers import dormand_prince
 from pushforward.models.solvers.dormand_prince import VectorField
-from pushforward.models.stepwise.sampling import State
+from pushforward.models.stepwise.program import State
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-GROWTH = 1.5  # of the steps of a row that runs low on attempts: their sum is what is left, for any number of them
+GROWTH = 1.5  # of the steps of a row with few attempts left: their sum is the rest of the way, for any number of them
 
 
 class Solver(ABC):
-    """A way along a field in `steps` steps."""
+    """Integrates a vector field in `steps` steps."""
 
     @property
     @abstractmethod
@@ -40,7 +42,7 @@ class Solver(ABC):
 
     @abstractmethod
     def init(self, x: Tensor) -> State:
-        """The state before step 0; where rows stand is its first part, here and later.  x: (B, *shape)."""
+        """The state before step 0.  x: (B, *shape), which is the first part of this state and of all later ones."""
 
     @abstractmethod
     def step(self, field: VectorField, state: State, k: Tensor) -> State:
@@ -48,8 +50,8 @@ class Solver(ABC):
 
 
 @dataclass(frozen=True)
-class OnGrid(Solver):
-    """Steps of given ends. State: x."""
+class FixedStep(Solver):
+    """Steps that end at given times. State: x."""
 
     grid: Floats  # (S + 1,), the ends of the steps
 
@@ -62,26 +64,26 @@ class OnGrid(Solver):
 
     def step(self, field: VectorField, state: State, k: Tensor) -> State:
         (x,), grid = state, torch.from_numpy(self.grid)
-        return (self.moved(field, x, grid[k].to(x.device), grid[k + 1].to(x.device)),)
+        return (self.advance(field, x, grid[k].to(x.device), grid[k + 1].to(x.device)),)
 
     @abstractmethod
-    def moved(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
-        """Where a step leads, (B, *shape).  x: (B, *shape); start, end: of each row's step, (B,) float64."""
+    def advance(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
+        """x after a step, (B, *shape).  x: (B, *shape); start, end: of each row's step, (B,) float64."""
 
 
 @final
-class Euler(OnGrid):
-    """One slope."""
+class Euler(FixedStep):
+    """One slope, order 1."""
 
-    def moved(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    def advance(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
         return x + _column(end - start, x) * field(x, start)
 
 
 @final
-class Heun(OnGrid):
-    """Two slopes."""
+class Heun(FixedStep):
+    """Two slopes, order 2."""
 
-    def moved(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    def advance(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
         h = _column(end - start, x)
         k1 = field(x, start)
         k2 = field(x + h * k1, end)
@@ -89,17 +91,17 @@ class Heun(OnGrid):
 
 
 @final
-class RungeKutta(OnGrid):
-    """Four slopes."""
+class RungeKutta(FixedStep):
+    """Four slopes, order 4."""
 
-    def moved(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    def advance(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
         return runge_kutta(field, x, start, end)
 
 
 @final
 @dataclass(frozen=True)
 class DormandPrince(Solver):
-    """State: x; t and the size to try next, (B,) float64."""
+    """Adaptive steps. State: x; t and the size to try next, (B,) float64."""
 
     start: float
     end: float
@@ -124,7 +126,7 @@ class DormandPrince(Solver):
 
 
 def runge_kutta(field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
-    """One step of the classical method of order 4; shapes as in `OnGrid.moved`."""
+    """One step of the classical method of order 4; shapes as in `FixedStep.advance`."""
     middle, h = (start + end) / 2, _column(end - start, x)
     k1 = field(x, start)
     k2 = field(x + h / 2 * k1, middle)
@@ -134,5 +136,5 @@ def runge_kutta(field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Te
 
 
 def _column(h: Tensor, x: Tensor) -> Tensor:
-    """Sizes of steps, (B,), for the rows of x."""
+    """Sizes of steps, (B,), in the shape that scales rows of x."""
     return h.to(x.dtype).view(-1, *[1] * (x.ndim - 1))

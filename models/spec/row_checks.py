@@ -6,6 +6,7 @@ borders, levels and constants are compared with a tolerance (`models.spec.precis
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,14 +51,16 @@ def where_not_finite(x: np.ndarray) -> str:
     value = float(x[at])
     words = "NaN" if np.isnan(value) else "-infinity" if value < 0 else "infinity"
     n_more = int(bad.sum()) - 1
-    return f"{words}{_place(at)}" + (f", and {n_more} more" if n_more else "")
+    where = f" in {place(at)}" if len(at) > 1 else f" at index {at[0]}" if at else ""
+    return f"{words}{where}" + (f", and {n_more} more" if n_more else "")
 
 
-def _place(at: tuple[int, ...]) -> str:
-    if len(at) < 2:
-        return f" at index {at[0]}" if at else ""
+def place(at: Sequence[int]) -> str:
+    """`row 3`, `row 3, column 1` or `row 3, element [1, 0]`: an element of rows, counted from 0."""
     row, *element = at
-    return f" in row {row}, " + (f"column {element[0]}" if len(element) == 1 else f"element {element}")
+    if not element:
+        return f"row {row}"
+    return f"row {row}, " + (f"column {element[0]}" if len(element) == 1 else f"element {element}")
 
 
 def _transpose(spec: Units, x: np.ndarray) -> str:

@@ -1,49 +1,30 @@
-"""Step-wise samplers: `init` a state from noise, `step` it, `finish` it into data.
+"""Step-wise samplers: programs from noise to data.
 
-Rows at different steps share one call: `k` has one step index for each row, and the rows of a state never look at
-one another. A condition c, (B, C), rides along in the state. The noise of row i at step k is draw k + 1 of that row
-(draw 0 is the initial state's), so an answer does not depend on batch-mates. A one-step family has `steps == 1`.
+A sampler is given the condition c, (B, C), with C = 0 where there is none. The noise of row i at step k is draw k + 1
+of that row; draw 0 belongs to the initial state.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from abc import ABC
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, final
+from typing import TYPE_CHECKING, final
 
 from pushforward.models.lazy import torch
 from pushforward.models.noise import Noise
+from pushforward.models.stepwise.program import Program, State, run
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-State: TypeAlias = "tuple[Tensor, ...]"  # of rows on their way, rows first
 
+class Sampler(Program["tuple[Tensor]", "Tensor"], ABC):
+    """Given c, (B, C): data, (B, *shape), data units. An intermediate state can be shown as data."""
 
-class Sampler(ABC):
-    """A way from noise to data in `steps` steps."""
-
-    @property
-    @abstractmethod
-    def steps(self) -> int:
-        """How many calls of `step` lead from `init` to `finish`."""
-
-    @abstractmethod
-    def init(self, noise: Noise, c: Tensor) -> State:
-        """The state before step 0.  c: (B, C)."""
-
-    @abstractmethod
-    def step(self, state: State, k: Tensor, noise: Noise) -> State:
-        """The state after step k.  k: (B,) int64 on the CPU, one index for each row, 0 <= k < steps."""
-
-    @abstractmethod
-    def finish(self, state: State) -> Tensor:
-        """The state after the last step as data, (B, *shape), data units."""
-
-    def preview(self, state: State, k: Tensor) -> Tensor:
-        """The state before step k, 0 < k < steps, as something to look at, (B, *shape), data units."""
-        return self.finish(state)
+    def preview(self, state: State, noise: Noise) -> Tensor:
+        """The state as data, (B, *shape), data units."""
+        return self.finish(state, noise)
 
 
 @final
@@ -58,33 +39,23 @@ class OneStep(Sampler):
     def steps(self) -> int:
         return 1
 
-    def init(self, noise: Noise, c: Tensor) -> State:
+    def init(self, given: tuple[Tensor], noise: Noise) -> State:
+        (c,) = given
         return self.draw(noise, c), c
 
     def step(self, state: State, k: Tensor, noise: Noise) -> State:
         z, c = state
         return self.push(z, noise, c), c
 
-    def finish(self, state: State) -> Tensor:
+    def finish(self, state: State, noise: Noise) -> Tensor:
         return state[0]
 
 
 def sample(sampler: Sampler, noise: Noise, c: Tensor | None = None) -> Tensor:
-    """All steps for all rows at once; without a condition where c is None.  Returns (B, *shape), data units."""
-    for state in states(sampler, noise, untold(noise) if c is None else c):  # noqa: B007  the last is wanted
-        pass
+    """All steps for all rows at once, without gradients; without a condition where c is None.  (B, *shape)."""
+    given = (untold(noise) if c is None else c,)
     with torch.inference_mode():
-        return sampler.finish(state)
-
-
-def states(sampler: Sampler, noise: Noise, c: Tensor) -> Iterator[State]:
-    """The state after each step, for all rows at once; the last is for `finish`."""
-    with torch.inference_mode():
-        state = sampler.init(noise, c)
-    for k in range(sampler.steps):
-        with torch.inference_mode():
-            state = sampler.step(state, torch.full((len(noise),), k), noise)
-        yield state
+        return run(sampler, given, noise)
 
 
 def untold(rows: Noise | Tensor) -> Tensor:

@@ -5,8 +5,8 @@ r"""A posterior for each row on its own, step by step: black-box variational inf
 by Adam on each row's numbers lambda alone, its gradients by draws. Step k has the size r (1 - k / S), so that the noise
 settles. A few steps may still end below their start, since Adam's first ones are of one size whatever the width of the
 posterior, and noise near the top leads down as well as up. So lambda stands only where its ELBO is above that of h, by
-draws apart from the bound's: chosen by those, the bound would be biased. What is scored then is the importance-weighted
-bound from what stands; the gap is told beside it, of the same draws of eps.
+draws apart from the bound's: chosen by those, the bound would be biased. The score is then the importance-weighted
+bound of the chosen posterior; the gap is reported beside it, from the same draws of eps.
 
 References:
     | Black Box Variational Inference (Ranganath et al., 2013), https://arxiv.org/abs/1401.0118
@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 from pushforward.models.lazy import torch
 from pushforward.models.noise import Noise
 from pushforward.models.solvers import row_adam
-from pushforward.models.stepwise.sampling import State
+from pushforward.models.solvers.gradients import with_gradients
+from pushforward.models.stepwise.program import State
 from pushforward.models.stepwise.scoring import LogProb, Scorer
 from pushforward.models.variational.importance import lower_bound
 from pushforward.models.variational.weighted_draws import Draws, log_weights
@@ -43,7 +44,7 @@ LogWeight: TypeAlias = "Callable[[Tensor, Tensor, Tensor, Draws], Tensor]"  # x,
 
 @final
 @dataclass(frozen=True)
-class Refinement(Scorer):
+class SemiAmortizedBound(Scorer):
     """State: x; c; h(x), lambda, and the first and second moment of its gradient, (B, P) each."""
 
     infer: Callable[[Tensor, Tensor], Tensor]  # x and c to h
@@ -58,7 +59,8 @@ class Refinement(Scorer):
     def steps(self) -> int:
         return self.n_steps
 
-    def init(self, x: Tensor, c: Tensor, noise: Noise) -> State:
+    def init(self, given: tuple[Tensor, Tensor], noise: Noise) -> State:
+        x, c = given
         h = self.infer(x, c)
         return x, c, h, h, torch.zeros_like(h), torch.zeros_like(h)
 
@@ -90,8 +92,8 @@ class Refinement(Scorer):
         return Draws.of(noise, range(DRAWS)).after(self.first_draw + DRAWS * k)
 
     def _slope(self, x: Tensor, c: Tensor, own: Tensor, draws: Draws) -> Tensor:
-        """The gradient of the ELBO, (B, P). Needs gradients, also inside an engine that turned them off."""
-        with torch.inference_mode(False), torch.enable_grad():
+        """The gradient of the ELBO, (B, P)."""
+        with with_gradients():
             x, c, own = (rows.detach().clone() for rows in (x, c, own))
             own.requires_grad_()
             (slope,) = torch.autograd.grad(self.ascended(x, c, own, draws).sum() / draws.n_draws, own)

@@ -1,21 +1,22 @@
-"""What the service answers to an ask. Arrays are numpy's; a door writes them as JSON, npy, PNG or tensors."""
+"""Results of requests to models. Arrays are NumPy's; an API writes them as JSON, npy, PNG or tensors."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.service.domain.records import Timing
+from pushforward.service.domain.inference import Timing
 
 
 @dataclass(frozen=True)
-class Answer(ABC):
-    """Base of all answers."""
+class InferenceResult(ABC):
+    """Base of the results of requests with one reply."""
 
     model: str  # with its version
     timing: Timing
@@ -23,22 +24,22 @@ class Answer(ABC):
     @property
     @abstractmethod
     def array(self) -> np.ndarray:
-        """What was asked for, rows first."""
+        """The array of the result, rows first."""
 
     @property
     @abstractmethod
     def fields(self) -> dict[str, Any]:
-        """All of it by name."""
+        """All fields by name."""
 
     @property
     def picture_spec(self) -> DataSpec | None:
-        """What the rows of `array` are, where they are data; None where they cannot be drawn."""
+        """The spec of the rows of `array`, where they are data; None where they are not and no picture can be drawn."""
         return None
 
 
 @final
 @dataclass(frozen=True)
-class Samples(Answer):
+class SampleResult(InferenceResult):
     """New data."""
 
     seed: int
@@ -60,8 +61,8 @@ class Samples(Answer):
 
 @final
 @dataclass(frozen=True)
-class Preview:
-    """The rows of a sample on their way from noise to data; the samples follow."""
+class PreviewResult:
+    """The rows of a sample between noise and data, before the sample itself."""
 
     model: str  # with its version
     seed: int
@@ -71,20 +72,20 @@ class Preview:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """All of it that the samples do not tell."""
+        """The fields that the sample itself does not have."""
         return {"step": self.step, "steps": self.steps, "samples": self.samples}
 
 
 @final
 @dataclass(frozen=True)
-class Likelihoods(Answer):
-    """How probable data are."""
+class LikelihoodResult(InferenceResult):
+    """log p(x) of rows."""
 
     log_prob: np.ndarray  # (n,) float64, nats; -inf where the density is zero
     kind: str  # exact, lower_bound, estimate
     std_error: np.ndarray | None  # (n,) nats
     bits_per_dim: np.ndarray | None  # (n,), for data with levels
-    terms: Mapping[str, np.ndarray]  # (n,) each: what else is known of a row, the unit in the name
+    terms: Mapping[str, np.ndarray]  # (n,) each: other quantities of a row, the unit in the name
     unit: str = "nats"
 
     @property
@@ -107,7 +108,7 @@ class Likelihoods(Answer):
 
 @final
 @dataclass(frozen=True)
-class Codes(Answer):
+class CodesResult(InferenceResult):
     """Latent codes."""
 
     z: np.ndarray  # (n, *latent_shape) float32
@@ -123,7 +124,7 @@ class Codes(Answer):
 
 @final
 @dataclass(frozen=True)
-class Points(Answer):
+class PointsResult(InferenceResult):
     """Data decoded, reconstructed or interpolated."""
 
     x: np.ndarray  # (n, *shape), `DataSpec.dtype`
@@ -144,22 +145,20 @@ class Points(Answer):
 
 @final
 @dataclass(frozen=True)
-class FamilyCard:
-    """What can be trained."""
+class SampleStream:
+    """A sample that is delivered as it is drawn, of one version and one seed: its parts, or previews and the sample.
 
-    family: str
-    summary: str  # one line
-    capabilities: tuple[str, ...]
-    schema: dict[str, Any]  # JSON Schema of its fields
-    options: dict[str, dict[str, Any]]  # JSON Schema of its options, by capability
-    takes_condition: bool  # whether it can be trained on data with a condition
+    The first item is there before the delivery begins, so that a refusal can be a response of its own.
+    """
 
+    n: int  # rows
+    spec: DataSpec
+    first: SampleResult | PreviewResult
+    rest: AsyncGenerator[SampleResult | PreviewResult]
 
-@final
-@dataclass(frozen=True)
-class PresetCard:
-    """A run with a name."""
-
-    name: str
-    summary: str  # one line
-    run: dict[str, Any]
+    async def items(self) -> AsyncGenerator[SampleResult | PreviewResult]:
+        """All items in order."""
+        async with aclosing(self.rest):
+            yield self.first
+            async for item in self.rest:
+                yield item

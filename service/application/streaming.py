@@ -22,8 +22,8 @@ from typing import final
 
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.domain.errors import Overloaded, Unavailable
+from pushforward.service.domain.inference import Question, Reply
 from pushforward.service.domain.ports import Asks
-from pushforward.service.domain.records import Question, Reply
 from pushforward.service.processes.background import begin
 from pushforward.service.settings import Settings
 

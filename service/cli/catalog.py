@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Annotated, Any
 
 import orjson
 import typer
 
-from pushforward.service.cli.following import headline
+from pushforward.service.application.commands.spelling import did_you_mean, near
 from pushforward.service.cli.names import complete_families, complete_models, complete_presets
+from pushforward.service.cli.progress import headline
 from pushforward.service.cli.schemas import lines
 from pushforward.service.cli.terminal import (
     LOCAL,
@@ -76,9 +76,8 @@ def presets(name: PresetName = None, json: Json = False, url: Url = LOCAL) -> No
     if name is not None:
         chosen = [preset for preset in known if preset["name"] == name]
         if not chosen:
-            near = get_close_matches(name, [preset["name"] for preset in known])
-            hint = f"did you mean {', '.join(near)}? " if near else ""
-            fail(f"there is no preset {name!r}; {hint}see `pushforward presets`")
+            hint = did_you_mean(near(name, [preset["name"] for preset in known]))
+            fail(" ".join(filter(None, (f"there is no preset {name!r};", hint, "see `pushforward presets`"))))
         if json:
             print_json(chosen[0]["run"])
             return

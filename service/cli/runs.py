@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, final
 
 import orjson
 
+from pushforward.service.application.commands.spelling import did_you_mean, near
 from pushforward.service.cli.schemas import Schema, Union, lines, run_lines, run_schema, union_of
 from pushforward.service.cli.terminal import fail
 from pushforward.service.cli.values import value_of
@@ -75,11 +75,9 @@ def _pairs(arguments: Sequence[str], schema: Schema, options: Sequence[str]) -> 
 def _hint(name: str, schema: Schema, options: Sequence[str]) -> str:
     """The flags that may have been meant: one that is spelled alike, or one whose last part this is."""
     first, dot, rest = name.partition(".")
-    near = [f"{each}{dot}{rest}" for each in get_close_matches(f"--{first}", _firsts(schema, options))]
+    alike = [f"{each}{dot}{rest}" for each in near(f"--{first}", _firsts(schema, options))]
     ending = list(dict.fromkeys(flag for flag in _flags(schema) if flag.endswith(f".{name}")))
-    if near or ending:
-        return f"did you mean {' or '.join(ending or near)}?"
-    return "`pushforward train --help` lists those there are"
+    return did_you_mean(ending or alike, between=" or ") or "`pushforward train --help` lists those there are"
 
 
 def _firsts(schema: Schema, options: Sequence[str]) -> list[str]:
@@ -100,10 +98,9 @@ def _object(node: Node, schema: Schema, known: Mapping[str, Schema], preset: Any
     before = preset if isinstance(preset, Mapping) else {}
     properties = schema.get("properties", {})
     for step in node.fields:
-        near = [] if step in properties else get_close_matches(step, properties, 1)
-        if near:
-            path = f"{name}.".removeprefix(".")
-            fail(f"run.{path}{step}: is not a known field; did you mean --{path}{near[0]}?")
+        path = f"{name}.".removeprefix(".")
+        if step not in properties and (alike := near(step, properties, 1)):
+            fail(f"run.{path}{step}: is not a known field; {did_you_mean([f'--{path}{alike[0]}'])}")
     return {
         step: _value(child, properties.get(step, {}), known, before.get(step), f"{name}.{step}".removeprefix("."))
         for step, child in node.fields.items()

@@ -50,7 +50,7 @@ def lines(schema: Schema, *, prefix: str = "") -> Iterator[FieldLine]:
         if "const" in field:
             continue
         default = "" if "default" not in field else _value(field["default"])
-        yield FieldLine(f"{prefix}{name}", type_of(field, known), default, _meaning(field))
+        yield FieldLine(f"{prefix}{name}", type_of(field, known), default, meaning(field))
         union = union_of(field, known)
         if union is not None:
             yield from _lines_of_kinds(union, known, f"{prefix}{name}.")
@@ -67,7 +67,8 @@ def _lines_of_kinds(union: Union, known: Mapping[str, Schema], prefix: str) -> I
         yield line._replace(meaning=f"{line.meaning.removesuffix('.')}; {of}".removeprefix("; ")) if of else line
 
 
-def _meaning(field: Schema) -> str:
+def meaning(field: Schema) -> str:
+    """The description of a field, on one line."""
     return " ".join(field.get("description", "").split())
 
 
@@ -86,7 +87,7 @@ def type_of(field: Schema, known: Mapping[str, Schema]) -> str:
             return f"list of {type_of(item, known)}"
         case {"const": value}:
             return str(value)
-    return ", ".join([str(field.get("type", "any")), *_bounds(field)])
+    return ", ".join([str(field.get("type", "any")), *bounds(field)])
 
 
 def _name(schema: Schema) -> str:
@@ -97,7 +98,8 @@ def _name(schema: Schema) -> str:
     return str(schema.get("title", "object")).lower()
 
 
-def _bounds(field: Schema) -> Iterator[str]:
+def bounds(field: Schema) -> Iterator[str]:
+    """`>= 1`, `< 2.5`."""
     for key, sign in (("minimum", ">="), ("exclusiveMinimum", ">"), ("maximum", "<="), ("exclusiveMaximum", "<")):
         if key in field:
             yield f"{sign} {field[key]:g}" if isinstance(field[key], float) else f"{sign} {field[key]}"
@@ -131,7 +133,7 @@ def run_lines() -> Iterator[FieldLine]:
     for name, field in schema["properties"].items():
         union = union_of(field, known)
         if union is not None:
-            yield FieldLine(f"--{name}.{union.tag}", type_of(field, known), "", _meaning(field))
+            yield FieldLine(f"--{name}.{union.tag}", type_of(field, known), "", meaning(field))
             if name == "data":
                 yield from _lines_of_kinds(union, known, f"--{name}.")
         elif "$ref" not in field:

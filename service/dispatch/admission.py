@@ -23,7 +23,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import final
 
-from pushforward.service.domain.records import Load
+from pushforward.service.domain.inference import Load
 
 Key = tuple[str, str, str]
 

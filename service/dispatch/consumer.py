@@ -17,7 +17,8 @@ from typing import Any, NamedTuple, final
 import hiredis
 import redis
 
-from pushforward.service.dispatch.frames import Garbage, Refused, Replies, encode_replies
+from pushforward.service.dispatch.frames import Refusal, Replies, encode_replies
+from pushforward.service.dispatch.framing import MalformedFrame
 from pushforward.service.dispatch.keys import GONE, GROUP, WORKERS, stream_of
 from pushforward.service.dispatch.workers import beat_key
 from pushforward.service.settings import Settings
@@ -73,7 +74,7 @@ class Sending:
         """Whether it should go by the postman."""
         if isinstance(self.replies, bytes):
             return False
-        told = (reply.arrays.values() for reply in self.replies.replies if not isinstance(reply, Refused))
+        told = (reply.arrays.values() for reply in self.replies.replies if not isinstance(reply, Refusal))
         return sum(array.nbytes for arrays in told for array in arrays) >= LARGE_BYTES
 
 
@@ -172,13 +173,13 @@ class Mail:
                 self._redis.srem(WORKERS, name)
 
     def payload(self, fields: dict[bytes, bytes]) -> bytes:
-        """The bytes of a frame. Raises Garbage where there are none."""
+        """The bytes of a frame. Raises MalformedFrame where there are none."""
         try:
             data = fields.get(b"frame") or self._redis.get(fields.get(b"key", b""))
         except redis.ResponseError as error:
-            raise Garbage(f"what lies under its key is not a frame: {error}") from error
+            raise MalformedFrame(f"what lies under its key is not a frame: {error}") from error
         if not isinstance(data, bytes):
-            raise Garbage("its payload is gone")
+            raise MalformedFrame("its payload is gone")
         return data
 
     def discard(self, entry: Entry) -> None:

@@ -23,26 +23,18 @@ import redis
 
 from pushforward.service.dispatch.admission import Forecast, Key
 from pushforward.service.dispatch.connection import Word
-from pushforward.service.dispatch.frames import (
-    Answered,
-    Asked,
-    Frame,
-    Garbage,
-    OtherVersion,
-    Previewed,
-    Refused,
-    decode_replies,
-    encode_frame,
-)
+from pushforward.service.dispatch.frames import Answered, Asked, Frame, Previewed, Refusal, decode_replies, encode_frame
+from pushforward.service.dispatch.framing import MalformedFrame, OtherVersion
 from pushforward.service.dispatch.keys import GONE, stream_of
 from pushforward.service.dispatch.link import Link, open_link
 from pushforward.service.dispatch.pending import Lane, Pending, frame_of, key_of
 from pushforward.service.dispatch.probes import ECHO, Probes, missing
 from pushforward.service.dispatch.routing import Fleet
 from pushforward.service.dispatch.workers import live_workers
+from pushforward.service.domain.catalog import Worker
 from pushforward.service.domain.errors import Failed, Overloaded, ServiceError, Unavailable
+from pushforward.service.domain.inference import PROTOCOL, Preview, Question, Reply
 from pushforward.service.domain.ports import UNSENT
-from pushforward.service.domain.records import PROTOCOL, Preview, Question, Reply, Worker
 from pushforward.service.processes.background import Tasks
 from pushforward.service.processes.outages import Outage
 from pushforward.service.settings import Settings
@@ -363,7 +355,7 @@ class RedisAsks:
         except OtherVersion as error:
             self._refuse([self._pending[n] for n in error.ids if n in self._pending], error.refusal())
             return
-        except Garbage as error:
+        except MalformedFrame as error:
             if not (data.startswith(ECHO) and self._probes.echo(data)):
                 log.warning("dropped a reply: %s", error)
             return
@@ -382,7 +374,7 @@ class RedisAsks:
                     pending.reply.set_result(Reply(reply.arrays, reply.info, pending.timing(reply, now)))
                 case Previewed():
                     pending.show(Preview(reply.step, reply.steps, reply.arrays))
-                case Refused():
+                case Refusal():
                     pending.reply.set_exception(reply.error())
 
     def _refuse(self, pending: Iterable[Pending], error: ServiceError) -> None:

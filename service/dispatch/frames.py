@@ -1,9 +1,4 @@
-"""Frames between gateways and workers: a msgpack header, then raw little-endian arrays, read without a copy.
-
-    "PFW" version(1)  header length(4)  header  padding  array  padding  array ...      each array at a multiple of 8
-
-A frame carries questions of one key (model, op, options), or the answers to questions. Nothing in it is code, and
-every length is checked before it is believed: what is no frame is `Garbage`, whatever the bytes.
+"""Frames between gateways and workers (`service.dispatch.framing`): requests of one key, or replies to requests.
 
 Versions. Of every version stay as they are: the first eight bytes; that the packed value begins with the header; in a
 frame's header the first element (where the answers go) and the last (a list of questions, each a list that begins with
@@ -16,12 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any, final, get_args
 
-import msgpack
 import numpy as np
 
+from pushforward.service.dispatch.framing import MalformedFrame, decode, encode
+from pushforward.service.domain.catalog import REFERENCE_PATTERN
 from pushforward.service.domain.errors import (
     Failed,
     FieldError,
@@ -33,47 +28,13 @@ from pushforward.service.domain.errors import (
     Unavailable,
     Unsupported,
 )
-from pushforward.service.domain.records import PROTOCOL, REFERENCE_PATTERN, Load, Op, Question
+from pushforward.service.domain.inference import Load, Op, Question
 
-NAME = b"PFW"
-MAGIC = NAME + bytes([PROTOCOL])
-ALIGNMENT = 8
-RETRY_AFTER_S = 5.0  # of one whose peer is of another release, which may be about to be replaced
-DTYPES = {"<f4", "<f8", "<i4", "<i8", "|u1"}
 REFUSALS: dict[str, type[ServiceError]] = {
     cls.slug: cls for cls in (Failed, Invalid, NotFound, Overloaded, TimedOut, Unavailable, Unsupported)
 }
 
 Arrays = Mapping[str, np.ndarray]
-
-
-class Garbage(ValueError):
-    """These bytes are no frame of this version."""
-
-
-@final
-class OtherVersion(Garbage):
-    """A frame, or replies, of another version of the protocol."""
-
-    def __init__(self, version: int, reply_to: str, ids: tuple[int, ...]) -> None:
-        super().__init__(f"it is of version {version} of the protocol, and this process speaks {PROTOCOL}")
-        self.version = version
-        self.reply_to = reply_to  # of a frame
-        self.ids = ids  # of the questions it asks or answers
-
-    def refusal(self) -> Unavailable:
-        """What they are refused with."""
-        return Unavailable(
-            f"a gateway and a worker speak different versions of the protocol ({self.version} and {PROTOCOL}); run the "
-            "same release of both",
-            retry_after_s=RETRY_AFTER_S,
-        )
-
-    def reply(self) -> bytes:
-        """The refusal, as that version reads it."""
-        told = self.refusal()
-        refused = [["refused", n, told.slug, told.detail, []] for n in self.ids]
-        return _encode([None, refused], [], NAME + bytes([self.version]))
 
 
 @final
@@ -120,7 +81,7 @@ class Previewed:
 
 @final
 @dataclass(frozen=True)
-class Refused:
+class Refusal:
     """Why a worker did not answer."""
 
     id: int
@@ -129,7 +90,7 @@ class Refused:
     errors: tuple[FieldError, ...] = ()
 
     @classmethod
-    def of(cls, id: int, error: ServiceError) -> Refused:
+    def of(cls, id: int, error: ServiceError) -> Refusal:
         """The refusal that is raised again at the gateway."""
         return cls(id, error.slug, error.detail, error.errors)
 
@@ -140,7 +101,7 @@ class Refused:
         return error
 
 
-AnyReply = Answered | Previewed | Refused
+AnyReply = Answered | Previewed | Refusal
 
 
 @final
@@ -157,21 +118,21 @@ def encode_frame(frame: Frame) -> bytes:
     key = frame.asked[0].question
     arrays: list[np.ndarray] = []
     asked = [_put_asked(each, arrays) for each in frame.asked]
-    return _encode([frame.reply_to, key.model, key.op, dict(key.options), asked], arrays)
+    return encode([frame.reply_to, key.model, key.op, dict(key.options), asked], arrays)
 
 
 def decode_frame(data: bytes) -> Frame:
     """Raises Garbage. Arrays are read-only views of `data`."""
-    header, arrays = _decode(data)
+    header, arrays = decode(data)
     try:
         reply_to, model, op, options, asked = header
         questions = tuple(_take_asked(model, op, options, fields, arrays) for fields in asked)
     except (TypeError, ValueError, IndexError, AttributeError) as error:
-        raise Garbage(f"the header is not that of a frame: {error}") from error
+        raise MalformedFrame(f"the header is not that of a frame: {error}") from error
     texts = isinstance(reply_to, str) and op in get_args(Op) and isinstance(options, dict)
     named = isinstance(model, str) and "@" in model and re.fullmatch(REFERENCE_PATTERN, model)
     if not texts or not named or not questions or not all(map(_is_sound, questions)):
-        raise Garbage("the header's fields are not those of a frame")
+        raise MalformedFrame("the header's fields are not those of a frame")
     return Frame(reply_to, questions)
 
 
@@ -180,17 +141,17 @@ def encode_replies(sent: Replies) -> bytes:
     arrays: list[np.ndarray] = []
     load = sent.load
     about = load and [load.worker, load.backlog_ms, load.key_backlog_ms, load.keys, load.row_ms, load.pass_ms]
-    return _encode([about, [_put_reply(reply, arrays) for reply in sent.replies]], arrays)
+    return encode([about, [_put_reply(reply, arrays) for reply in sent.replies]], arrays)
 
 
 def decode_replies(data: bytes) -> Replies:
     """Raises Garbage. Arrays are read-only views of `data`."""
-    header, arrays = _decode(data)
+    header, arrays = decode(data)
     try:
         about, replies = header
         return Replies(tuple(_take_reply(fields, arrays) for fields in replies), _load(about))
     except (TypeError, ValueError, IndexError, AttributeError) as error:
-        raise Garbage(f"the header is not that of replies: {error}") from error
+        raise MalformedFrame(f"the header is not that of replies: {error}") from error
 
 
 def _put_reply(reply: AnyReply, arrays: list[np.ndarray]) -> list[Any]:
@@ -200,7 +161,7 @@ def _put_reply(reply: AnyReply, arrays: list[np.ndarray]) -> list[Any]:
             return ["answered", reply.id, reply.compute_ms, reply.batch_rows, info, _put(reply.arrays, arrays)]
         case Previewed():
             return ["previewed", reply.id, reply.step, reply.steps, _put(reply.arrays, arrays)]
-        case Refused():
+        case Refusal():
             return ["refused", reply.id, reply.slug, reply.detail, [[e.field, e.message] for e in reply.errors]]
 
 
@@ -211,7 +172,7 @@ def _take_reply(fields: Sequence[Any], arrays: Sequence[np.ndarray]) -> AnyReply
         case ["previewed", ask_id, step, steps, places]:
             return Previewed(int(ask_id), _take(places, arrays), int(step), int(steps))
         case ["refused", ask_id, slug, detail, errors]:
-            return Refused(int(ask_id), str(slug), str(detail), tuple(FieldError(str(f), str(m)) for f, m in errors))
+            return Refusal(int(ask_id), str(slug), str(detail), tuple(FieldError(str(f), str(m)) for f, m in errors))
     raise ValueError("a reply that is none")
 
 
@@ -253,48 +214,3 @@ def _put(named: Arrays, arrays: list[np.ndarray]) -> dict[str, int]:
 
 def _take(places: Mapping[str, int], arrays: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     return {str(name): arrays[place] for name, place in places.items()}
-
-
-def _encode(header: Any, arrays: Sequence[np.ndarray], magic: bytes = MAGIC) -> bytes:
-    specs = [[array.dtype.str, array.shape] for array in arrays]
-    packed = msgpack.packb([header, specs])
-    parts = [magic, len(packed).to_bytes(4, "little"), packed]
-    size = len(MAGIC) + 4 + len(packed)
-    for array in arrays:
-        parts += [bytes(-size % ALIGNMENT), array.data.cast("B") if array.size else b""]
-        size += -size % ALIGNMENT + array.nbytes
-    return b"".join(parts)
-
-
-def _decode(data: bytes) -> tuple[Any, list[np.ndarray]]:
-    if len(data) < 8 or data[:3] != NAME:
-        raise Garbage("no frame")
-    if data[:4] != MAGIC:
-        raise _other_version(data)
-    at = 8 + int.from_bytes(data[4:8], "little")
-    try:
-        header, specs = msgpack.unpackb(data[8:at])
-        arrays = []
-        for dtype, shape in specs:
-            if dtype not in DTYPES or not all(isinstance(n, int) and n >= 0 for n in shape):
-                raise Garbage(f"an array of {dtype!r} and shape {shape!r}")
-            at += -at % ALIGNMENT
-            array = np.frombuffer(data, dtype, count=prod(shape), offset=at).reshape(shape)
-            arrays.append(array)
-            at += array.nbytes
-    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
-        raise Garbage(f"torn or altered: {error}") from error
-    if at != len(data):
-        raise Garbage(f"{len(data)} bytes where the header promises {at}")
-    return header, arrays
-
-
-def _other_version(data: bytes) -> Garbage:
-    """What stays of every version."""
-    try:
-        header, *_ = msgpack.unpackb(data[8 : 8 + int.from_bytes(data[4:8], "little")])
-        first, *_, last = header
-        ids = tuple(int(each[0] if isinstance(each[0], int) else each[1]) for each in last)
-    except (ValueError, TypeError, LookupError, RecursionError, msgpack.UnpackException) as error:
-        return Garbage(f"torn or altered, and of version {data[3]}: {error}")
-    return OtherVersion(data[3], first if isinstance(first, str) else "", ids)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pushforward.service.dispatch.admission import Key
 from pushforward.service.dispatch.frames import Answered
 from pushforward.service.domain.errors import TimedOut
-from pushforward.service.domain.records import Preview, Question, Reply, Timing
+from pushforward.service.domain.inference import Preview, Question, Reply, Timing
 
 MAX_FRAME_BYTES = 16 * 2**20  # of the arrays of questions that share a frame
 MAX_FRAME_QUESTIONS = 1024

@@ -16,8 +16,9 @@ from typing import final
 
 from pushforward.service.dispatch.keys import stream_of
 from pushforward.service.dispatch.link import Link
+from pushforward.service.domain.catalog import Worker
 from pushforward.service.domain.errors import Unavailable
-from pushforward.service.domain.records import PROTOCOL, Worker
+from pushforward.service.domain.inference import PROTOCOL
 from pushforward.service.stores.redis_client import RETRY_AFTER_S
 
 FRESH_S = 1.0  # an answer proves the way for so long, and so does a failure that there is none

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import final
 
-from pushforward.service.domain.records import Worker
+from pushforward.service.domain.catalog import Worker
 
 BUSY_MS = 250.0  # of work at hand, above which another worker is tried; to load a model there costs about as much
 SILENT_BEATS = 2.5  # after which a worker is asked only if all are silent

@@ -12,7 +12,7 @@ import redis
 from pydantic import ValidationError
 
 from pushforward.service.dispatch.link import Link
-from pushforward.service.domain.records import Worker
+from pushforward.service.domain.catalog import Worker
 from pushforward.service.settings import Settings
 from pushforward.service.stores.redis_client import PREFIX, connect, connect_sync, drop_foreign, guarded
 

@@ -6,7 +6,7 @@
     ├── NotFound                 NOT_FOUND       no such model, version, job or preset
     ├── Unsupported              CONFLICT        the model lacks the capability; names those it has
     ├── Conflict                 CONFLICT        the request contradicts the present state
-    ├── TooLarge                 TOO_LARGE       the body passes a stated limit
+    ├── RequestTooLarge          TOO_LARGE       the body passes a stated limit
     ├── HeadersTooLarge          HEADERS_TOO_LARGE   the headers pass a stated limit
     ├── TooSlow                  TOO_SLOW        the request did not arrive in time
     ├── Misdirected              MISDIRECTED     the request is for a host that this service is not
@@ -18,7 +18,7 @@
     ├── TimedOut                 TIMEOUT         no answer before the deadline
     └── Failed                   INTERNAL        a defect; logged with its trace, told without it
 
-Each door has one table from `Kind` to its own status: `gateway/problems.py` and `rpc/status.py`. Texts hold for every
+Each door has one table from `Kind` to its own status: `http/problems.py` and `rpc/status.py`. Texts hold for every
 door; what to do in the words of one (a header, a method) is a `Remedy`, of which each door has a table too.
 """
 
@@ -83,7 +83,7 @@ class ServiceError(Exception):
         self.stage: Literal["door", "worker"] = "door"  # who refused
         self.remedy: Remedy | None = None
 
-    def said(self, words: Mapping[RemedyName, str]) -> tuple[str, tuple[FieldError, ...]]:
+    def with_remedy(self, words: Mapping[RemedyName, str]) -> tuple[str, tuple[FieldError, ...]]:
         """The detail and the fields at fault, with the remedy in the words of an API."""
         if self.remedy is None:
             return self.detail, self.errors
@@ -128,7 +128,7 @@ class Conflict(ServiceError):
     kind, slug, title = Kind.CONFLICT, "conflict", "The request contradicts the present state"
 
 
-class TooLarge(ServiceError):
+class RequestTooLarge(ServiceError):
     """A stated limit is passed."""
 
     kind, slug, title = Kind.TOO_LARGE, "too-large", "The request is too large"

@@ -4,20 +4,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from pushforward.service.domain.records import (
-    Card,
-    Event,
-    Fault,
-    Job,
-    Kind,
-    Page,
-    Preview,
-    Question,
-    Reply,
-    Sampling,
-    State,
-    Worker,
-)
+from pushforward.service.domain.catalog import Card, Worker
+from pushforward.service.domain.inference import Preview, Question, Reply
+from pushforward.service.domain.jobs import Event, Fault, Job, Kind, Page, Sampling, State
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""Which models are in memory: the least recently asked leave when the measured bytes pass the budget.
+"""A cache of loaded models: the least recently used are evicted when the measured bytes exceed the budget.
 
-A model is loaded by a thread of its own while its questions wait, once for all who want it. A version deleted and
-made anew is loaded anew; who holds the old one keeps it until he lets go.
+Another thread loads a model while its requests wait, once for all of them. A version that was deleted and made again is
+loaded again; the old one stays in memory until its last pin is released.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from pushforward.service.domain.errors import Failed, NotFound, Unavailable
 from pushforward.service.engine.compile.compiler import Compiler
 from pushforward.service.telemetry.worker import WorkerTelemetry
 
-Stamp = tuple[int, int]  # inode and mtime in ns of the weights: a version deleted and made anew has another
+Stamp = tuple[int, int]  # inode and mtime in ns of the weights: a version that was deleted and made again has another
 
 
 @dataclass(eq=False)
-class _Resident:
+class _CachedModel:
     reference: str
     stamp: Stamp | None
     model: Future[Model] = field(default_factory=Future)
@@ -41,46 +41,46 @@ class _Resident:
 
 
 @final
-class Hold:
-    """A claim to a model: it stays in memory until `release`."""
+class Pin:
+    """A model in use: it stays in memory until `release`."""
 
-    def __init__(self, residency: Residency, resident: _Resident) -> None:
-        self._residency = residency
-        self._resident = resident
+    def __init__(self, cache: ModelCache, cached: _CachedModel) -> None:
+        self._cache = cache
+        self._cached = cached
 
     @property
     def reference(self) -> str:
         """Name and version."""
-        return self._resident.reference
+        return self._cached.reference
 
     @property
     def ready(self) -> bool:
-        """Whether `model` answers at once."""
-        return self._resident.is_loaded
+        """Whether `model` returns at once."""
+        return self._cached.is_loaded
 
     @property
     def model(self) -> Model:
-        """Waits until it is loaded. Raises NotFound, Failed."""
-        return self._resident.model.result()
+        """The model, once it is loaded. Raises NotFound, Failed, Unavailable."""
+        return self._cached.model.result()
 
     @property
     def is_current(self) -> bool:
-        """Whether the version on disk is still the one that is held."""
-        return self._resident.stamp == self._residency.stamp(self.reference)
+        """Whether the version on disk is still this one."""
+        return self._cached.stamp == self._cache.stamp(self.reference)
 
     @staticmethod
-    def wait_for_any(holds: Iterable[Hold], timeout_s: float) -> None:
-        """Until one is ready, but no longer."""
-        wait([hold._resident.model for hold in holds], timeout_s, FIRST_COMPLETED)
+    def wait_for_any(pins: Iterable[Pin], timeout_s: float) -> None:
+        """Wait until one is ready, at most so long."""
+        wait([pin._cached.model for pin in pins], timeout_s, FIRST_COMPLETED)
 
     def release(self) -> None:
-        """Let go, once."""
-        self._residency.let_go(self._resident)
+        """Allow eviction. To be called once."""
+        self._cache.unpin(self._cached)
 
 
 @final
-class Residency:
-    """Loaded models by reference. Any thread may call."""
+class ModelCache:
+    """Loaded models by reference. Thread-safe."""
 
     def __init__(
         self,
@@ -95,64 +95,64 @@ class Residency:
         self._device = device
         self._budget_bytes = budget_bytes
         self._telemetry = telemetry
-        self._residents: dict[tuple[str, Stamp | None], _Resident] = {}  # least recently asked first
+        self._models: dict[tuple[str, Stamp | None], _CachedModel] = {}  # least recently used first
         self._loader = ThreadPoolExecutor(1, "loader")
         self._lock = threading.Lock()
 
     @property
     def references(self) -> tuple[str, ...]:
-        """What is in memory."""
+        """The models in memory."""
         with self._lock:
-            return tuple(dict.fromkeys(each.reference for each in self._residents.values() if each.is_loaded))
+            return tuple(dict.fromkeys(each.reference for each in self._models.values() if each.is_loaded))
 
     @property
     def n_bytes(self) -> int:
-        """Of all weights in memory."""
+        """Of the weights of all models in memory."""
         with self._lock:
-            return sum(each.n_bytes for each in self._residents.values())
+            return sum(each.n_bytes for each in self._models.values())
 
-    def hold(self, reference: str) -> Hold:
-        """Claim a model; it is loaded if it is not there. Returns at once."""
+    def pin(self, reference: str) -> Pin:
+        """Use a model; it is loaded in the background if it is not in memory. Returns at once."""
         stamp = self.stamp(reference)
         with self._lock:
-            resident = self._residents.pop((reference, stamp), None)
-            if resident is None:
-                for each in self._residents.values():
+            cached = self._models.pop((reference, stamp), None)
+            if cached is None:
+                for each in self._models.values():
                     each.stale |= each.reference == reference
-                resident = _Resident(reference, stamp)
-                self._loader.submit(self._load, resident)
-            self._residents[reference, stamp] = resident
-            resident.pins += 1
-        return Hold(self, resident)
+                cached = _CachedModel(reference, stamp)
+                self._loader.submit(self._load, cached)
+            self._models[reference, stamp] = cached
+            cached.pins += 1
+        return Pin(self, cached)
 
-    def let_go(self, resident: _Resident) -> None:
-        """The end of a hold."""
+    def unpin(self, cached: _CachedModel) -> None:
+        """The end of a use, by `Pin.release`."""
         with self._lock:
-            resident.pins -= 1
+            cached.pins -= 1
             self._evict()
 
     def stamp(self, reference: str) -> Stamp | None:
-        """None where the version is gone."""
+        """What identifies the files of a version; None where it was deleted."""
         try:
             status = os.stat(f"{self._folder(reference)}/weights.safetensors")  # noqa: PTH116  once for each ask
         except OSError:
             return None
         return status.st_ino, status.st_mtime_ns
 
-    def _load(self, resident: _Resident) -> None:
+    def _load(self, cached: _CachedModel) -> None:
         since = perf_counter()
         try:
-            model = self._read(resident.reference)
+            model = self._read(cached.reference)
             tensors = [*model.nets.parameters(), *model.nets.buffers()]
-            resident.n_bytes = sum(t.numel() * t.element_size() for t in tensors)
+            cached.n_bytes = sum(t.numel() * t.element_size() for t in tensors)
             if self._telemetry is not None:
-                self._telemetry.loaded(resident.reference, perf_counter() - since)
+                self._telemetry.loaded(cached.reference, perf_counter() - since)
         except Exception as error:
-            with self._lock:  # so that who asks next tries again
-                self._residents.pop((resident.reference, resident.stamp), None)
-            resident.model.set_exception(error)
+            with self._lock:  # so that the next request tries again
+                self._models.pop((cached.reference, cached.stamp), None)
+            cached.model.set_exception(error)
             return
-        resident.model.set_result(model)
+        cached.model.set_result(model)
         with self._lock:
             self._evict()
 
@@ -172,11 +172,11 @@ class Residency:
             raise Failed(f"the model {reference} does not fit into the device's memory") from error
 
     def _evict(self) -> None:
-        """Let go of models that nobody holds: old versions at once, others until the rest fits. Needs the lock."""
-        total = sum(each.n_bytes for each in self._residents.values())
-        for place, each in list(self._residents.items()):
+        """Evict models that are not in use: stale ones at once, others until the rest fits. Needs the lock."""
+        total = sum(each.n_bytes for each in self._models.values())
+        for place, each in list(self._models.items()):
             if each.pins == 0 and each.is_loaded and (each.stale or total > self._budget_bytes):
-                del self._residents[place]
+                del self._models[place]
                 total -= each.n_bytes
 
     def _folder(self, reference: str) -> str:

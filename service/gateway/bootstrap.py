@@ -29,7 +29,7 @@ async def application(
     """The application over Redis, Celery and the disk; lets Redis go at the end."""
     jobs, asks, workers = RedisJobs(settings), RedisAsks(settings), RedisWorkers(settings)
     try:
-        yield Application(
+        yield Application.over(
             jobs=jobs,
             wakeups=CeleryWakeups(settings),
             asks=MeasuredAsks(_traced(asks, tracing), telemetry),

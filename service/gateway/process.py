@@ -16,7 +16,7 @@ from pushforward.service.processes.watchdog import watched_loop
 from pushforward.service.settings import Settings
 from pushforward.service.telemetry import logs, tracing
 from pushforward.service.telemetry.gateway import Telemetry
-from pushforward.service.telemetry.registry import Sharing
+from pushforward.service.telemetry.sharing import Sharing
 
 
 async def run(settings: Settings, *, shared: bool) -> None:

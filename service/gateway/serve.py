@@ -19,11 +19,11 @@ from fastapi import FastAPI
 
 from pushforward.service.application.application import Application
 from pushforward.service.gateway.listening import say_listening
-from pushforward.service.http.connections import Config
+from pushforward.service.http.connections import UvicornConfig
 from pushforward.service.http.hosts import is_local
 from pushforward.service.processes.background import Tasks, begin
 from pushforward.service.rest.app import create
-from pushforward.service.rpc.server import Door
+from pushforward.service.rpc.server import GrpcServer
 from pushforward.service.settings import Settings
 from pushforward.service.telemetry.gateway import Telemetry
 
@@ -62,7 +62,7 @@ async def serve(
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     _allow_connections(settings)
     listener = _listen(settings.http_host, settings.http_port, shared)
-    rpc = Door(application, telemetry, closing, tracing, shared=shared)
+    rpc = GrpcServer(application, telemetry, closing, tracing, shared=shared)
     rest = Uvicorn(_config(create(application, telemetry, closing, tracing), settings, telemetry))
     _warn_exposed(settings)
     serving = begin(rest.serve(sockets=[listener]), "REST")
@@ -72,7 +72,7 @@ async def serve(
     say_listening(listener.getsockname()[1], rpc.port)
 
     tasks = Tasks()
-    tasks.keep("readiness of gRPC", rpc.tell_readiness)
+    tasks.keep("readiness of gRPC", rpc.poll_readiness)
     ended = begin(stopping.wait(), "stopping")
     await asyncio.wait({ended, serving}, return_when=asyncio.FIRST_COMPLETED)
     ended.cancel()
@@ -115,8 +115,8 @@ def _allow_connections(settings: Settings) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def _config(app: FastAPI, settings: Settings, telemetry: Telemetry) -> Config:
-    return Config(
+def _config(app: FastAPI, settings: Settings, telemetry: Telemetry) -> UvicornConfig:
+    return UvicornConfig(
         app,
         settings,
         telemetry,

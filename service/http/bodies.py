@@ -13,9 +13,9 @@ from fastapi import Response
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pushforward.service.domain.errors import ServiceError, TooLarge
+from pushforward.service.domain.errors import RequestTooLarge, ServiceError
 from pushforward.service.http import problems
-from pushforward.service.http.headers import Said, said
+from pushforward.service.http.headers import RequestHeaders, read_headers
 from pushforward.service.processes.intake import Intake, Lease
 from pushforward.service.settings import Settings
 
@@ -25,7 +25,7 @@ BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})  # where no body is announced
 
 
 @final
-class Bodies:
+class BodyLimits:
     """Reads bodies within their limits, and hands each on as one message."""
 
     def __init__(self, app: ASGIApp, settings: Settings, intake: Intake) -> None:
@@ -38,13 +38,13 @@ class Bodies:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        told: Said = scope.get("said") or said(scope)
-        if scope["method"] in BODILESS and not told.has_body:
+        headers: RequestHeaders = scope.get("read_headers") or read_headers(scope)
+        if scope["method"] in BODILESS and not headers.has_body:
             await self._app(scope, receive, send)
             return
         with self._intake.lease() as lease:
             try:
-                body = await self._read(told, receive, lease)
+                body = await self._read(headers, receive, lease)
             except ServiceError as error:
                 response = problems.response(error, scope["path"])
                 response.headers["Connection"] = "close"  # the rest of the body is not read
@@ -52,15 +52,15 @@ class Bodies:
             except ClientDisconnect:
                 await Response(status_code=CLIENT_CLOSED_REQUEST)(scope, receive, send)
             else:
-                await self._app(scope, _Whole(body, receive), send)
+                await self._app(scope, _WholeBody(body, receive), send)
 
-    async def _read(self, told: Said, receive: Receive, lease: Lease) -> bytes:
-        """Raises TooLarge, Overloaded, ClientDisconnect."""
-        is_json = told.content_type == JSON
+    async def _read(self, headers: RequestHeaders, receive: Receive, lease: Lease) -> bytes:
+        """Raises RequestTooLarge, Overloaded, ClientDisconnect."""
+        is_json = headers.content_type == JSON
         max_bytes = self._max_json_bytes if is_json else self._max_bytes
-        if told.announced_bytes > max_bytes:
+        if headers.announced_bytes > max_bytes:
             raise _too_large(max_bytes, is_json)
-        self._intake.check(told.announced_bytes)
+        self._intake.check(headers.announced_bytes)
         pieces: list[bytes] = []
         n_bytes = 0
         while True:
@@ -78,7 +78,7 @@ class Bodies:
 
 
 @final
-class _Whole:
+class _WholeBody:
     """A body as one message, and what comes after it."""
 
     __slots__ = ("_body", "_receive")
@@ -94,7 +94,7 @@ class _Whole:
         return {"type": "http.request", "body": body, "more_body": False}
 
 
-def _too_large(max_bytes: int, is_json: bool) -> TooLarge:
+def _too_large(max_bytes: int, is_json: bool) -> RequestTooLarge:
     if is_json:
-        return TooLarge(f"the JSON body holds more than {max_bytes} bytes; send arrays as npy, or ask in parts")
-    return TooLarge(f"the body holds more than {max_bytes} bytes; ask in parts")
+        return RequestTooLarge(f"the JSON body holds more than {max_bytes} bytes; send arrays as npy, or ask in parts")
+    return RequestTooLarge(f"the body holds more than {max_bytes} bytes; ask in parts")

@@ -31,11 +31,11 @@ SPARE_CONNECTIONS = 100  # beyond the limit, which are told of it; more are clos
 
 
 @final
-class Config(uvicorn.Config):
+class UvicornConfig(uvicorn.Config):
     """Uvicorn's, and our limits."""
 
     def __init__(self, app: Any, settings: Settings, telemetry: Telemetry, **rest: Any) -> None:
-        super().__init__(app, http=Connection, **rest)
+        super().__init__(app, http=HttpConnection, **rest)
         self.settings = settings
         self.telemetry = telemetry
 
@@ -49,10 +49,10 @@ class Phase(Enum):
 
 
 @final
-class Connection(HttpToolsProtocol):
+class HttpConnection(HttpToolsProtocol):
     """One client's."""
 
-    def __init__(self, config: Config, *arguments: Any, **rest: Any) -> None:
+    def __init__(self, config: UvicornConfig, *arguments: Any, **rest: Any) -> None:
         super().__init__(config, *arguments, **rest)
         self._limits, self._telemetry = config.settings, config.telemetry
         self._phase = Phase.HEADERS  # a client that connects is to send something

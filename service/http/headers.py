@@ -1,4 +1,4 @@
-"""What a request's headers say that is asked of every request, read in one pass."""
+"""The headers that matter for every request, read in one pass."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ SINGLE = frozenset({b"host", b"content-type", b"origin", b"idempotency-key", b"l
 
 @final
 @dataclass(frozen=True, slots=True)
-class Said:
-    """Of one request; empty where there is no such header."""
+class RequestHeaders:
+    """The headers of one request; empty where it has no such header."""
 
     host: str
     origin: str
@@ -25,8 +25,8 @@ class Said:
     has_body: bool
 
 
-def said(scope: Scope) -> Said:
-    """Raises Malformed where one is sent twice that has one value."""
+def read_headers(scope: Scope) -> RequestHeaders:
+    """Raises Malformed where a header with one value is sent twice."""
     found: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
         if name in found and name in SINGLE:
@@ -35,7 +35,7 @@ def said(scope: Scope) -> Said:
     length = found.get(b"content-length", b"0")
     announced_bytes = int(length) if length.isdigit() and len(length) < 20 else 0
     media_type = found.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    return Said(
+    return RequestHeaders(
         host=found.get(b"host", b"").decode("latin-1").strip().lower(),
         origin=found.get(b"origin", b"").decode("latin-1").strip().lower(),
         site=found.get(b"sec-fetch-site", b"").decode("latin-1").strip().lower(),

@@ -17,7 +17,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import final
 
 from pushforward.service.domain.errors import Forbidden, Misdirected, UnsupportedMedia
-from pushforward.service.http.headers import Said
+from pushforward.service.http.headers import RequestHeaders
 from pushforward.service.settings import Settings
 
 FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
@@ -61,18 +61,18 @@ class Origins:
         """Whether it was listed."""
         return bool(origin) and (origin in self._listed or "*" in self._listed)
 
-    def check(self, said: Said) -> None:
+    def check(self, headers: RequestHeaders) -> None:
         """Of a request that may change something. Raises Forbidden, UnsupportedMedia."""
-        if said.origin or said.site == "cross-site":
-            is_own = said.site != "cross-site" and _is_same(said.origin, said.host)
-            if not (is_own or self.has(said.origin)):
+        if headers.origin or headers.site == "cross-site":
+            is_own = headers.site != "cross-site" and _is_same(headers.origin, headers.host)
+            if not (is_own or self.has(headers.origin)):
                 raise Forbidden(
-                    f"a page of {said.origin[:100] or 'another site'} sent this; "
+                    f"a page of {headers.origin[:100] or 'another site'} sent this; "
                     "list its origin in PUSHFORWARD_CORS_ORIGINS if it may"
                 )
-        if said.content_type in FORMS:
+        if headers.content_type in FORMS:
             raise UnsupportedMedia(
-                f"the content type is {said.content_type}, which a page's form can send; send application/json"
+                f"the content type is {headers.content_type}, which a page's form can send; send application/json"
             )
 
 

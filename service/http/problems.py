@@ -17,7 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
-from pushforward.service.application.validation import invalid
+from pushforward.service.application.commands.validation import invalid
 from pushforward.service.domain.errors import Failed, Kind, RemedyName, ServiceError
 
 MEDIA_TYPE = "application/problem+json"
@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 
 def document(error: ServiceError, instance: str) -> dict[str, Any]:
     """The members of a problem document; `instance` is the path asked for."""
-    detail, errors = error.said(REMEDIES)
+    detail, errors = error.with_remedy(REMEDIES)
     members: dict[str, Any] = {
         "type": f"/problems/{error.slug}",
         "title": error.title,

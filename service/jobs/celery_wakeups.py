@@ -12,7 +12,7 @@ import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, final
 
-from pushforward.service.domain.records import Kind
+from pushforward.service.domain.jobs import Kind
 from pushforward.service.settings import Settings
 from pushforward.service.stores.redis_client import COMMAND_S, CONNECT_S, PREFIX, broker_url
 

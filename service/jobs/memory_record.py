@@ -5,36 +5,19 @@ It passes the tests of the Redis record. One thread only: that of the event loop
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, final
+from typing import final
 
-from pushforward.service.domain.errors import Conflict, NotFound, Overloaded
-from pushforward.service.domain.ports import NewJob, Stale, Update
-from pushforward.service.domain.records import Event, Fault, Job, Kind, Page, Progress, State
-from pushforward.service.jobs.redis_record import LOST, MAX_PAUSE_S
+from pushforward.service.domain.errors import Conflict, Overloaded
+from pushforward.service.domain.jobs import LOST, MAX_PAUSE_S, Event, Fault, Job, Kind, Page, Progress, State
+from pushforward.service.domain.ports import NewJob, Update
+from pushforward.service.jobs.memory_entries import Entries, JobEntry
 from pushforward.service.settings import Settings
 
 IDEMPOTENCY_S = 24 * 3600.0
 AHEAD = 10  # jobs named to one that waits
-
-
-@dataclass
-class _Entry:
-    """A job and what only its keeper knows."""
-
-    job: Job
-    told_at: float
-    events: list[Event] = field(default_factory=list)
-    lease_until: float = 0.0
-    pauses: int = 0
-    attempts: int = 0
-    best_step: int = 0
-    reserved: int | None = None
-    grown: asyncio.Event = field(default_factory=asyncio.Event)  # set, and replaced, by every event
 
 
 @final
@@ -44,10 +27,9 @@ class MemoryJobs:
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._clock = clock
-        self._entries: dict[str, _Entry] = {}
+        self._entries = Entries(settings, clock)
         self._keys: dict[str, tuple[str, str, float]] = {}  # job, fingerprint, when
         self._versions: dict[str, int] = {}
-        self._n_events = 0
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -61,9 +43,9 @@ class MemoryJobs:
             if now - since < IDEMPOTENCY_S:
                 if fingerprint != new.fingerprint:
                     raise Conflict("this idempotency key came with another request before; use a new one")
-                return self._seen(self._entries[job_id]), False
+                return self._entries.seen(self._entries.by_id[job_id]), False
         limit = self._settings.max_queued_jobs
-        if sum(entry.job.state is State.QUEUED for entry in self._entries.values()) >= limit:
+        if sum(entry.job.state is State.QUEUED for entry in self._entries.by_id.values()) >= limit:
             raise Overloaded(f"{limit} jobs are waiting; try again later", retry_after_s=30.0)
         job = Job(
             id=secrets.token_hex(8),
@@ -76,37 +58,37 @@ class MemoryJobs:
             ask=new.ask,
             created_at=now,
         )
-        self._entries[job.id] = entry = _Entry(job, told_at=now)
+        self._entries.by_id[job.id] = entry = JobEntry(job, told_at=now)
         if new.idempotency_key:
             self._keys[new.idempotency_key] = (job.id, new.fingerprint, now)
-        self._emit_state(entry)
-        return self._seen(entry), True
+        self._entries.emit_state(entry)
+        return self._entries.seen(entry), True
 
     async def get(self, job_id: str) -> Job:
-        return self._seen(self._entry(job_id))
+        return self._entries.seen(self._entries.entry(job_id))
 
     async def list(self, *, state: State | None, model: str | None, limit: int, after: str | None = None) -> Page:
-        newest_first = list(enumerate(self._entries.values(), 1))[::-1]
+        newest_first = list(enumerate(self._entries.by_id.values(), 1))[::-1]
         found = [
-            (number, self._seen(entry))
+            (number, self._entries.seen(entry))
             for number, entry in newest_first
-            if number < int(after or len(self._entries) + 1)
+            if number < int(after or len(self._entries.by_id) + 1)
             and state in (None, entry.job.state)
             and model in (None, entry.job.model)
         ]
         return Page([job for _, job in found[:limit]], str(found[limit - 1][0]) if len(found) > limit else None)
 
     async def cancel(self, job_id: str) -> Job:
-        entry = self._entry(job_id)
+        entry = self._entries.entry(job_id)
         if not (entry.job.state.is_final or entry.job.cancel_requested or entry.reserved):
             if entry.job.state is State.QUEUED:
-                self._finish(entry, State.CANCELLED, cancel_requested=True)
+                self._entries.finish(entry, State.CANCELLED, cancel_requested=True)
             else:
-                self._change(entry, cancel_requested=True)
-        return self._seen(entry)
+                self._entries.change(entry, cancel_requested=True)
+        return self._entries.seen(entry)
 
     async def watch(self, job_id: str, *, after: str) -> AsyncIterator[Event]:
-        entry = self._entry(job_id)
+        entry = self._entries.entry(job_id)
         seen = int(after.partition("-")[0])
         while True:
             grown = entry.grown
@@ -120,19 +102,21 @@ class MemoryJobs:
     # --- as the workers see it ---
 
     def claim(self, job_id: str, worker: str) -> Job | None:
-        entry = self._entries.get(job_id)
+        entry = self._entries.by_id.get(job_id)
         if entry is None or entry.job.state is not State.QUEUED or (entry.job.retry_at or 0.0) > self._clock():
             return None
         entry.attempts += 1
-        self._lease(entry)
+        self._entries.lease(entry)
         started_at = entry.job.started_at or self._clock()
         epoch = entry.job.epoch + 1
-        self._change(entry, state=State.RUNNING, epoch=epoch, started_at=started_at, waiting_for=None, retry_at=None)
+        self._entries.change(
+            entry, state=State.RUNNING, epoch=epoch, started_at=started_at, waiting_for=None, retry_at=None
+        )
         return entry.job
 
     def beat(self, job_id: str, epoch: int, updates: Sequence[Update]) -> bool:
-        entry = self._held(job_id, epoch)
-        self._lease(entry)
+        entry = self._entries.held(job_id, epoch)
+        self._entries.lease(entry)
         last = next((update.data for update in reversed(updates) if update.kind == "progress"), None)
         if last:
             if last["step"] > entry.best_step:
@@ -142,13 +126,13 @@ class MemoryJobs:
             told = {"losses": last["losses"], "curve": curves[-1] if curves else entry.job.curve}
             entry.job = Job.model_validate({**entry.job.model_dump(), "progress": progress, **told})
         if entry.job.state is State.QUEUED:
-            self._change(entry, state=State.RUNNING)
+            self._entries.change(entry, state=State.RUNNING)
         for update in updates:
-            self._emit(entry, update.kind, update.data)
+            self._entries.emit(entry, update.kind, update.data)
         return entry.job.cancel_requested
 
     def reserve_version(self, job_id: str, epoch: int, floor: int) -> int | None:
-        entry = self._held(job_id, epoch)
+        entry = self._entries.held(job_id, epoch)
         if entry.job.cancel_requested:
             return None
         if entry.reserved is None:
@@ -157,58 +141,60 @@ class MemoryJobs:
         return entry.reserved
 
     def succeed(self, job_id: str, epoch: int, version: int, metrics: Mapping[str, float]) -> None:
-        if not self._already(job_id, epoch, State.SUCCEEDED):
-            self._finish(self._held(job_id, epoch), State.SUCCEEDED, version=version, metrics=dict(metrics))
+        if not self._entries.is_already(job_id, epoch, State.SUCCEEDED):
+            self._entries.finish(
+                self._entries.held(job_id, epoch), State.SUCCEEDED, version=version, metrics=dict(metrics)
+            )
 
     def deliver(self, job_id: str, epoch: int, file_bytes: int, file_sha256: str) -> bool:
-        if self._already(job_id, epoch, State.SUCCEEDED):
+        if self._entries.is_already(job_id, epoch, State.SUCCEEDED):
             return True
-        entry = self._held(job_id, epoch)
+        entry = self._entries.held(job_id, epoch)
         if entry.job.cancel_requested:
             return False
-        self._finish(entry, State.SUCCEEDED, file_bytes=file_bytes, file_sha256=file_sha256)
+        self._entries.finish(entry, State.SUCCEEDED, file_bytes=file_bytes, file_sha256=file_sha256)
         return True
 
     def fail(self, job_id: str, epoch: int, fault: Fault) -> None:
-        if not self._already(job_id, epoch, State.FAILED):
-            self._finish(self._held(job_id, epoch), State.FAILED, error=fault)
+        if not self._entries.is_already(job_id, epoch, State.FAILED):
+            self._entries.finish(self._entries.held(job_id, epoch), State.FAILED, error=fault)
 
     def lose(self, job_id: str, epoch: int, fault: Fault) -> None:
-        entry = self._of_epoch(job_id, epoch)
+        entry = self._entries.of_epoch(job_id, epoch)
         if entry.job.state is State.RUNNING:
-            self._lose(entry, fault)
+            self._entries.lose(entry, fault)
 
     def give_back(self, job_id: str, epoch: int) -> None:
-        entry = self._of_epoch(job_id, epoch)
+        entry = self._entries.of_epoch(job_id, epoch)
         if entry.job.state is State.RUNNING:
             entry.attempts = 0
-            self._lose(entry, LOST)
+            self._entries.lose(entry, LOST)
 
     def defer(self, job_id: str, epoch: int, reason: str) -> None:
-        entry = self._of_epoch(job_id, epoch)
+        entry = self._entries.of_epoch(job_id, epoch)
         if entry.job.state is not State.RUNNING:
             return
         if entry.job.cancel_requested:
-            self._finish(entry, State.CANCELLED)
+            self._entries.finish(entry, State.CANCELLED)
             return
         pause_s = min(self._settings.pause_s * 2**entry.pauses, MAX_PAUSE_S)
         entry.attempts, entry.pauses, entry.told_at = max(0, entry.attempts - 1), entry.pauses + 1, 0.0
-        self._change(entry, state=State.QUEUED, waiting_for=reason, retry_at=self._clock() + pause_s)
+        self._entries.change(entry, state=State.QUEUED, waiting_for=reason, retry_at=self._clock() + pause_s)
 
     def state(self, job_id: str) -> State | None:
-        entry = self._entries.get(job_id)
+        entry = self._entries.by_id.get(job_id)
         return entry.job.state if entry else None
 
     def expire(self) -> Sequence[str]:
         now = self._clock()
-        expired = [e for e in self._entries.values() if e.job.state is State.RUNNING and e.lease_until <= now]
+        expired = [e for e in self._entries.by_id.values() if e.job.state is State.RUNNING and e.lease_until <= now]
         for entry in expired:
-            self._lose(entry, LOST)
+            self._entries.lose(entry, LOST)
         return [entry.job.id for entry in expired]
 
     def untold(self, older_s: float, kind: Kind = "train") -> Sequence[str]:
         now = self._clock()
-        queued = [e for e in self._entries.values() if e.job.state is State.QUEUED and e.job.kind == kind]
+        queued = [e for e in self._entries.by_id.values() if e.job.state is State.QUEUED and e.job.kind == kind]
         waiting = [e for e in queued if e.told_at <= now - older_s and (e.job.retry_at or 0.0) <= now]
         for entry in waiting:
             entry.told_at = now
@@ -218,70 +204,7 @@ class MemoryJobs:
         return 0  # whoever is told runs the job at once
 
     def restore(self, job: Job) -> None:
-        if job.id not in self._entries:
+        if job.id not in self._entries.by_id:
             waiting = job.model_copy(update={"state": State.QUEUED})
-            self._entries[job.id] = entry = _Entry(waiting, told_at=self._clock())
-            self._emit_state(entry)
-
-    # --- transitions ---
-
-    def _entry(self, job_id: str) -> _Entry:
-        if job_id not in self._entries:
-            raise NotFound(f"there is no job {job_id[:100]!r}")
-        return self._entries[job_id]
-
-    def _of_epoch(self, job_id: str, epoch: int) -> _Entry:
-        entry = self._entry(job_id)
-        if entry.job.epoch != epoch:
-            raise Stale(f"epoch {epoch} of job {job_id} is over")
-        return entry
-
-    def _held(self, job_id: str, epoch: int) -> _Entry:
-        entry = self._of_epoch(job_id, epoch)
-        if entry.job.state.is_final:
-            raise Stale(f"job {job_id} is over")
-        return entry
-
-    def _already(self, job_id: str, epoch: int, state: State) -> bool:
-        return self._of_epoch(job_id, epoch).job.state is state
-
-    def _lease(self, entry: _Entry) -> None:
-        entry.lease_until = self._clock() + self._settings.lease_s
-
-    def _lose(self, entry: _Entry, fault: Fault) -> None:
-        if entry.job.cancel_requested:
-            self._finish(entry, State.CANCELLED)
-        elif entry.attempts >= self._settings.max_attempts:
-            self._finish(entry, State.FAILED, error=fault)
-        else:
-            entry.told_at = 0.0
-            self._change(entry, state=State.QUEUED)
-
-    def _finish(self, entry: _Entry, state: State, **changes: Any) -> None:
-        over = {"waiting_for": None, "retry_at": None, **changes}
-        self._change(entry, state=state, finished_at=self._clock(), **over)
-
-    def _change(self, entry: _Entry, **changes: Any) -> None:
-        entry.job = entry.job.model_copy(update=changes)
-        self._emit_state(entry)
-
-    def _emit_state(self, entry: _Entry) -> None:
-        self._emit(entry, "state", self._seen(entry).model_dump(mode="json"))
-
-    def _seen(self, entry: _Entry) -> Job:
-        """The job, with its place in the queue."""
-        if entry.job.state is not State.QUEUED:
-            return entry.job
-        others = [other.job for other in self._entries.values() if other.job.kind == entry.job.kind]
-        running = [job.id for job in others if job.state is State.RUNNING]
-        waiting = [job.id for job in others if job.state is State.QUEUED]
-        place = waiting.index(entry.job.id)
-        ahead = (*running, *waiting[:place])[:AHEAD]
-        return entry.job.model_copy(update={"queue_position": place + 1, "ahead": ahead})
-
-    def _emit(self, entry: _Entry, kind: str, data: dict[str, Any]) -> None:
-        self._n_events += 1
-        event = Event.model_validate({"id": str(self._n_events), "kind": kind, "data": data})
-        entry.events.append(event)
-        entry.grown.set()
-        entry.grown = asyncio.Event()
+            self._entries.by_id[job.id] = entry = JobEntry(waiting, told_at=self._clock())
+            self._entries.emit_state(entry)

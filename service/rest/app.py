@@ -10,12 +10,13 @@ from fastapi import FastAPI
 
 from pushforward.service.application.application import Application
 from pushforward.service.http import problems
-from pushforward.service.http.bodies import Bodies
-from pushforward.service.http.front import Front, Head
+from pushforward.service.http.access import AccessGuard
+from pushforward.service.http.bodies import BodyLimits
+from pushforward.service.http.head import HeadMethod
 from pushforward.service.rest.contract import explorer, openapi
-from pushforward.service.rest.fast_path import Shortcut
+from pushforward.service.rest.fast_path import FastPath
 from pushforward.service.rest.middleware import Measured, Traced
-from pushforward.service.rest.routes import asks, router
+from pushforward.service.rest.routes import catalog, inference, jobs
 from pushforward.service.telemetry.gateway import Telemetry
 
 if TYPE_CHECKING:
@@ -43,14 +44,15 @@ def create(
     app.state.application = application
     app.state.telemetry = telemetry
     app.state.closing = closing
-    app.router.routes.extend(router.routes)  # an included router would match every request's route twice
+    for routes in (jobs, inference, catalog):
+        app.router.routes.extend(routes.router.routes)  # an included router would match every request's route twice
     problems.install(app)
     openapi.install(app)
     explorer.install(app)
-    app.add_middleware(Shortcut, routes=asks)
-    app.add_middleware(Bodies, settings=application.settings, intake=application.intake)
-    app.add_middleware(Head)
-    app.add_middleware(Front, settings=application.settings)
+    app.add_middleware(FastPath, routes=inference.by_path)
+    app.add_middleware(BodyLimits, settings=application.settings, intake=application.intake)
+    app.add_middleware(HeadMethod)
+    app.add_middleware(AccessGuard, settings=application.settings)
     app.add_middleware(Measured, telemetry=telemetry)
     if tracing is not None:
         app.add_middleware(Traced, tracing=tracing)

@@ -1,7 +1,6 @@
-"""Samples that a job draws into a file: when a request wants that, and how the file is downloaded.
+"""Downloads of the files that samplings leave.
 
 References:
-    | Prefer Header for HTTP (Snell, 2014), RFC 7240: `respond-async`
     | HTTP Semantics (Fielding, Nottingham & Reschke, 2022), RFC 9110, section 14: ranges
     | Digest Fields (Polli & Pardue, 2024), RFC 9530
 """
@@ -15,28 +14,15 @@ from http import HTTPStatus
 from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 
-from pushforward.service.application.application import Application, JobFile
-from pushforward.service.application.commands import Sample
-from pushforward.service.domain.errors import names, naming
-from pushforward.service.domain.records import Job
+from pushforward.service.application.jobs import JobFile
 from pushforward.service.formats import npy
-from pushforward.service.http.headers import joined
 from pushforward.service.rest.streams import Stream
 
-PREFERENCE = "respond-async"
 _RANGE = re.compile(r"bytes=(\d{1,19})?-(\d{1,19})?")
 
 
-async def start(request: Request, app: Application, ask: Sample) -> Job | None:
-    """The job that draws this sample, where it is too large for an answer, or the client would rather not wait."""
-    if not (app.needs_file(ask) or _prefers_job(request)):
-        return None
-    with naming(names(idempotency_key="Idempotency-Key")):
-        return await app.sample_to_file(ask, idempotency_key=request.headers.get("idempotency-key"))
-
-
 def download(request: Request, file: JobFile) -> Response:
-    """The file, or the one range of it that was asked for; a few pieces of it are in memory at a time."""
+    """The file, or the one requested range of it; a few pieces are in memory at a time."""
     tag = f'"{file.sha256}"'
     headers = {
         "Accept-Ranges": "bytes",
@@ -52,14 +38,6 @@ def download(request: Request, file: JobFile) -> Response:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.n_bytes}"
     headers["Content-Length"] = str(stop - start)
     return Stream(file.read(start, stop), media_type=npy.MEDIA_TYPE, headers=headers, status=status)
-
-
-def _prefers_job(request: Request) -> bool:
-    """Whether `Prefer` asks for an answer now and the work later."""
-    preferences = joined(request.scope, b"prefer")
-    if preferences is None:
-        return False
-    return any(part.partition(";")[0].strip().lower() == PREFERENCE for part in preferences.split(","))
 
 
 def _bounds(first: str | None, last: str | None, n_bytes: int) -> tuple[int, int]:

@@ -21,7 +21,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 @final
-class Shortcut:
+class FastPath:
     """From a path to its route; `routes` have no dependencies."""
 
     def __init__(self, app: ASGIApp, routes: Mapping[str, APIRoute]) -> None:

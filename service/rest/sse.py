@@ -11,9 +11,9 @@ import orjson
 from fastapi import Response
 from fastapi.responses import StreamingResponse
 
-from pushforward.service.application.following import heed
+from pushforward.service.application.job_events import follow_events
 from pushforward.service.domain.errors import ServiceError
-from pushforward.service.domain.records import Event
+from pushforward.service.domain.jobs import Event
 
 MEDIA_TYPE = "text/event-stream"
 HEARTBEAT_S = 15.0
@@ -33,7 +33,7 @@ def response(watched: AsyncIterator[Event] | None, closing: asyncio.Event) -> Re
 async def stream(events: AsyncIterator[Event], closing: asyncio.Event) -> AsyncIterator[bytes]:
     """Events as bytes. Where it ends before the job does, the client resumes: it is told no other way."""
     try:
-        async for event in heed(events, closing, beat_s=HEARTBEAT_S):
+        async for event in follow_events(events, closing, beat_s=HEARTBEAT_S):
             yield _BEAT if event is None else write(event.kind, orjson.dumps(event.data), event_id=event.id)
     except ServiceError as error:
         log.warning("a stream of events broke off: %s", error.detail)

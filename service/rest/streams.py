@@ -1,6 +1,6 @@
-"""Samples that are sent as they come: the rows of a long one as one npy array, or looks at the rows on their way.
+"""Samples that are sent as they are drawn: the parts of a long one as one npy array, or previews as events.
 
-A client that reads slowly holds the stream back: nothing is asked for before what came before it has gone out.
+A client that reads slowly slows the stream down: the next part is requested when the one before it was sent.
 """
 
 from __future__ import annotations
@@ -17,17 +17,13 @@ from fastapi import Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from pushforward.service.application.application import Application
-from pushforward.service.application.commands import Sample
-from pushforward.service.application.results import Preview, Samples
+from pushforward.service.application.results import PreviewResult, SampleStream
 from pushforward.service.domain.errors import Kind, ServiceError
 from pushforward.service.formats import npy
 from pushforward.service.http import problems
-from pushforward.service.rest import media
-from pushforward.service.rest import sse as events
+from pushforward.service.rest import sse
 from pushforward.service.rest.disconnects import until_disconnected
-
-WHOLE_ROWS = 64  # so few rows are not worth the thought whether they are sent in parts
+from pushforward.service.rest.responses import json, origin
 
 Piece = bytes | memoryview
 
@@ -38,8 +34,8 @@ log = logging.getLogger(__name__)
 class Stream(StreamingResponse):
     """A body sent piece by piece.
 
-    A refusal in its midst leaves it unfinished: the server closes the connection, and the client sees that the body
-    is shorter than it was told.
+    A refusal after the first piece leaves the body unfinished: the server closes the connection, and the client sees
+    that the body is shorter than announced.
     """
 
     def __init__(
@@ -64,60 +60,34 @@ class Stream(StreamingResponse):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def answer(app: Application, ask: Sample, media_type: str) -> Response:
-    """A sample in a media type. Raises what `Application.ask` does, and NotAcceptable."""
-    if media_type == events.MEDIA_TYPE:
-        return await previews(app, ask)
-    if media_type == npy.MEDIA_TYPE and ask.n > WHOLE_ROWS:
-        return await rows(app, ask)
-    return await media.render(await app.ask(ask), media_type)
-
-
-async def rows(app: Application, ask: Sample) -> Response:
-    """The rows as npy: whole, with their timing, where they fit into one part. Raises what `Application.ask` does."""
-    parts = app.stream(ask)
-    first = await anext(parts)
-    if len(first.samples) == ask.n:
-        return await media.render(first, npy.MEDIA_TYPE)
-    shape, dtype = (ask.n, *first.spec.shape), np.dtype(first.spec.dtype).newbyteorder("<")
+def array_response(stream: SampleStream) -> Response:
+    """The rows of all parts as one npy array."""
+    shape, dtype = (stream.n, *stream.spec.shape), np.dtype(stream.spec.dtype).newbyteorder("<")
     header = npy.header(shape, dtype)
-    headers = media.origin(first) | {"Content-Length": str(len(header) + prod(shape) * dtype.itemsize)}
-    return Stream(_array(header, dtype, first, parts), media_type=npy.MEDIA_TYPE, headers=headers)
+    headers = origin(stream.first) | {"Content-Length": str(len(header) + prod(shape) * dtype.itemsize)}
+    return Stream(_array(header, dtype, stream), media_type=npy.MEDIA_TYPE, headers=headers)
 
 
-async def previews(app: Application, ask: Sample) -> Response:
-    """Looks at the rows on their way, then the rows, as events. Raises what `Application.ask` does."""
-    news = app.preview(ask)
-    first = await anext(news)
-    headers = media.origin(first) | {"Cache-Control": "no-store"}
-    return Stream(_told(first, news), media_type=events.MEDIA_TYPE, headers=headers)
+def event_response(stream: SampleStream) -> Response:
+    """Previews and the sample as Server-Sent Events."""
+    headers = origin(stream.first) | {"Cache-Control": "no-store"}
+    return Stream(_events(stream), media_type=sse.MEDIA_TYPE, headers=headers)
 
 
-async def _array(
-    header: bytes, dtype: np.dtype, first: Samples, rest: AsyncGenerator[Samples]
-) -> AsyncGenerator[Piece]:
+async def _array(header: bytes, dtype: np.dtype, stream: SampleStream) -> AsyncGenerator[Piece]:
     yield header
-    yield _bytes(first, dtype)
-    async with aclosing(rest):
-        async for part in rest:
-            yield _bytes(part, dtype)
+    async with aclosing(stream.items()) as parts:
+        async for part in parts:
+            yield np.ascontiguousarray(part.samples, dtype).data.cast("B")
 
 
-def _bytes(part: Samples, dtype: np.dtype) -> memoryview:
-    return np.ascontiguousarray(part.samples, dtype).data.cast("B")
-
-
-async def _told(first: Preview | Samples, rest: AsyncGenerator[Preview | Samples]) -> AsyncGenerator[Piece]:
-    """A refusal on the way is the last event."""
-    yield await _event(first)
+async def _events(stream: SampleStream) -> AsyncGenerator[Piece]:
+    """A refusal after the first event is the last event."""
     try:
-        async with aclosing(rest):
-            async for news in rest:
-                yield await _event(news)
+        async with aclosing(stream.items()) as items:
+            async for item in items:
+                kind = "preview" if isinstance(item, PreviewResult) else "samples"
+                yield sse.write(kind, await json(item))
     except ServiceError as error:
         log.warning("a sample with previews was refused on its way: %s", error.detail)
-        yield events.write("problem", orjson.dumps(problems.document(error, "/sample")))
-
-
-async def _event(news: Preview | Samples) -> bytes:
-    return events.write("preview" if isinstance(news, Preview) else "samples", await media.json(news))
+        yield sse.write("problem", orjson.dumps(problems.document(error, "/sample")))

@@ -9,13 +9,13 @@ from typing import Any, final
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from pushforward.service.application.known_fields import nearest
-from pushforward.service.application.validation import MAX_FAULTS, MAX_FIELD_CHARS
+from pushforward.service.application.commands.spelling import nearest
+from pushforward.service.application.commands.validation import MAX_FAULTS, MAX_FIELD_CHARS
 from pushforward.service.domain.errors import FieldError, Invalid
 
 
 @final
-class Strict(APIRoute):
+class StrictRoute(APIRoute):
     """A route that knows its query parameters by what its endpoint takes."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -7,11 +7,8 @@ in the budget of the process and is parsed like a body of REST, and one that can
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from time import perf_counter
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast, final
 
 import grpc
@@ -19,9 +16,9 @@ from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from pushforward.service.domain.errors import Failed, Malformed, Overloaded, ServiceError, TooLarge, TooSlow
+from pushforward.service.domain.errors import Malformed, Overloaded, RequestTooLarge, TooSlow
 from pushforward.service.processes.intake import Intake, Lease
-from pushforward.service.rpc import status
+from pushforward.service.rpc.guard import Context, Guard
 from pushforward.service.rpc.wire_size import outside_of_tensors
 from pushforward.service.settings import Settings
 from pushforward.service.telemetry.gateway import Telemetry
@@ -30,13 +27,8 @@ if TYPE_CHECKING:
     from pushforward.service.telemetry.spans import DoorTracing
 
 PROMPT_S = 1.0  # a message that takes longer is a slow one, of which there are few at a time
-# The statuses that are no fault of the client's, in a trace.
-FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 
-Context = grpc.aio.ServicerContext[Any, Any]
 Method = Callable[[Any, Context], Any]
-
-log = logging.getLogger(__name__)
 
 
 @final
@@ -80,12 +72,12 @@ class Calls:
 
         return call
 
-    def _guard(self, full_name: str, context: Context) -> _Guard:
+    def _guard(self, full_name: str, context: Context) -> Guard:
         service, _, name = full_name.rpartition(".")
-        return _Guard(service, name, self._telemetry, self._tracing, context)
+        return Guard(service, name, self._telemetry, self._tracing, context)
 
     async def _receive(self, kind: type[Message], context: Context, lease: Lease) -> Message:
-        """The message of a call. Raises Malformed, TooLarge, TooSlow, Overloaded."""
+        """The message of a call. Raises Malformed, RequestTooLarge, TooSlow, Overloaded."""
         body: Any = await self._arrival.of(context)
         if not isinstance(body, bytes):
             raise Malformed("the call has no message; send one")
@@ -95,7 +87,7 @@ class Calls:
     def _parse(self, kind: type[Message], body: bytes) -> Message:
         max_bytes = self._intake.max_json_bytes
         if len(body) > max_bytes and outside_of_tensors(body, cast(Descriptor, kind.DESCRIPTOR)) > max_bytes:
-            raise TooLarge(f"the message holds more than {max_bytes} bytes outside of its tensors; ask in parts")
+            raise RequestTooLarge(f"the message holds more than {max_bytes} bytes outside of its tensors; ask in parts")
         try:
             return kind.FromString(body)
         except DecodeError as error:
@@ -146,47 +138,3 @@ class _Waited:
     def __init__(self) -> None:
         self.patience: asyncio.Timeout | None = None
         self.is_slow = self.is_surplus = False
-
-
-@final
-class _Guard:
-    """Around one call."""
-
-    def __init__(
-        self, service: str, name: str, telemetry: Telemetry, tracing: DoorTracing | None, context: Context
-    ) -> None:
-        self._service, self._name, self._telemetry, self._context = service, name, telemetry, context
-        self._since = perf_counter()
-        self._request = None if tracing is None else tracing.begin(f"{service}/{name}", _texts(context))
-
-    async def __aenter__(self) -> None:
-        return
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        code, refusal = grpc.StatusCode.OK, None
-        if isinstance(error, ServiceError):
-            code, refusal = status.CODES[error.kind], error
-        elif isinstance(error, Exception):
-            log.error("%s failed", self._name, exc_info=error)
-            code, refusal = grpc.StatusCode.INTERNAL, Failed("an unexpected error; the service's log tells more")
-        elif error is not None:
-            code = grpc.StatusCode.CANCELLED
-        seconds = perf_counter() - self._since
-        self._telemetry.request(door="grpc", route=self._name, status=code.name, seconds=seconds)
-        if self._request is not None:
-            told = {"rpc.system": "grpc", "rpc.service": self._service, "rpc.method": self._name}
-            self._request.end(
-                f"{self._service}/{self._name}",
-                {**told, "rpc.grpc.status_code": code.value[0]},
-                failed=code in FAULTS,
-            )
-        if refusal is not None:
-            await status.abort(self._context, refusal)
-
-
-def _texts(context: Context) -> dict[str, str]:
-    """The metadata that are text."""
-    metadata = context.invocation_metadata() or ()
-    return {name: value for name, value in metadata if isinstance(value, str)}

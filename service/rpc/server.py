@@ -1,23 +1,19 @@
-"""The gRPC server: a servicer thin over the application, health, reflection."""
+"""The gRPC server: the service, health and reflection."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from pushforward.service.application.application import Application
-from pushforward.service.application.following import heed
-from pushforward.service.domain.errors import ServiceError, Unavailable, names, naming
-from pushforward.service.domain.records import State
-from pushforward.service.rpc import convert, reflection
-from pushforward.service.rpc.calls import Calls, Context
+from pushforward.service.domain.errors import ServiceError
+from pushforward.service.rpc import reflection
+from pushforward.service.rpc.calls import Calls
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
-from pushforward.service.rpc.pb import pushforward_pb2_grpc as pb_grpc
+from pushforward.service.rpc.servicer import Servicer
 from pushforward.service.settings import Settings
 from pushforward.service.telemetry.gateway import Telemetry
 
@@ -25,120 +21,12 @@ if TYPE_CHECKING:
     from pushforward.service.telemetry.spans import DoorTracing
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Pushforward"].full_name
-LOOK_S = 1.0  # between two looks at whether the service is ready
-OPENING_S = 0.5  # for the first, before calls are answered
-DEFAULT_LIMIT = 100  # of a list of jobs
+POLL_S = 1.0  # between two checks whether the service is ready
+FIRST_POLL_S = 0.5  # time limit of the first, before calls are answered
 
 
 @final
-class Servicer(pb_grpc.PushforwardServicer):
-    """The calls: one line of work each."""
-
-    def __init__(self, application: Application, closing: asyncio.Event) -> None:
-        self.application = application
-        self.closing = closing
-
-    # --- jobs ---
-
-    async def Train(self, request: pb.TrainRequest, context: Context) -> pb.Job:
-        key = request.idempotency_key or None
-        with naming(names(**{"run.seed": "seed"} if request.HasField("seed") else {})):
-            return convert.job(await self.application.train(convert.train(request), idempotency_key=key))
-
-    async def GetJob(self, request: pb.GetJobRequest, context: Context) -> pb.Job:
-        return convert.job(await self.application.job(request.id))
-
-    async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.ListJobsResponse:
-        with naming(names(after="page_token")):
-            page = await self.application.list_jobs(
-                state=convert.state(request.state),
-                model=request.model or None,
-                limit=request.limit or DEFAULT_LIMIT,
-                after=request.page_token or None,
-            )
-        return pb.ListJobsResponse(jobs=map(convert.job, page.jobs), next_page_token=page.next or "")
-
-    async def WatchJob(self, request: pb.WatchJobRequest, context: Context) -> AsyncGenerator[pb.JobEvent]:
-        seen, is_over = request.after or "0", False
-        watched = await self.application.watch(request.id, after=seen)
-        if watched is None:
-            return
-        async for event in heed(watched, self.closing):
-            if event is not None:
-                yield convert.event(event)
-                seen, is_over = event.id, event.kind == "state" and State(event.data["state"]).is_final
-        if not is_over and not (await self.application.job(request.id)).state.is_final:
-            raise Unavailable(f"the service is closing; watch again after {seen}", retry_after_s=1.0)
-
-    async def CancelJob(self, request: pb.CancelJobRequest, context: Context) -> pb.Job:
-        return convert.job(await self.application.cancel(request.id))
-
-    async def DownloadFile(self, request: pb.DownloadFileRequest, context: Context) -> AsyncGenerator[pb.FileChunk]:
-        file = await self.application.file(request.id)
-        async with aclosing(file.read(convert.file_start(request, file.n_bytes))) as pieces:
-            async for data in pieces:
-                yield pb.FileChunk(data=data)
-
-    # --- asks ---
-
-    async def Sample(self, request: pb.SampleRequest, context: Context) -> pb.SampleResponse:
-        ask = convert.sample(request)
-        return convert.samples(await self.application.ask(ask, timeout_s=context.time_remaining()))
-
-    async def SampleStream(self, request: pb.SampleRequest, context: Context) -> AsyncGenerator[pb.SampleResponse]:
-        ask = convert.sample(request)
-        answer = self.application.stream if ask.preview_every is None else self.application.preview
-        async with aclosing(answer(ask, timeout_s=context.time_remaining())) as parts:
-            async for part in parts:
-                yield convert.part(part)
-
-    async def StartSampling(self, request: pb.StartSamplingRequest, context: Context) -> pb.Job:
-        key = request.idempotency_key or None
-        with naming(_within_ask):
-            ask = convert.sample(request.ask)
-            return convert.job(await self.application.sample_to_file(ask, idempotency_key=key))
-
-    async def Likelihood(self, request: pb.LikelihoodRequest, context: Context) -> pb.LikelihoodResponse:
-        ask = convert.likelihood(request)
-        return convert.likelihoods(await self.application.ask(ask, timeout_s=context.time_remaining()))
-
-    async def Encode(self, request: pb.EncodeRequest, context: Context) -> pb.EncodeResponse:
-        ask = convert.encode(request)
-        return convert.codes(await self.application.ask(ask, timeout_s=context.time_remaining()))
-
-    async def Decode(self, request: pb.DecodeRequest, context: Context) -> pb.DecodeResponse:
-        ask = convert.decode(request)
-        return convert.decoded(await self.application.ask(ask, timeout_s=context.time_remaining()))
-
-    async def Reconstruct(self, request: pb.ReconstructRequest, context: Context) -> pb.ReconstructResponse:
-        ask = convert.reconstruct(request)
-        return convert.reconstructed(await self.application.ask(ask, timeout_s=context.time_remaining()))
-
-    async def Interpolate(self, request: pb.InterpolateRequest, context: Context) -> pb.InterpolateResponse:
-        ask = convert.interpolate(request)
-        return convert.interpolated(await self.application.ask(ask, timeout_s=context.time_remaining()))
-
-    # --- models, and what there is ---
-
-    async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
-        cards = await self.application.list_models(model=request.model or None)
-        return pb.ListModelsResponse(models=map(convert.model, cards))
-
-    async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.Model:
-        return convert.model(await self.application.model(request.model))
-
-    async def DeleteModel(self, request: pb.DeleteModelRequest, context: Context) -> pb.DeleteModelResponse:
-        return pb.DeleteModelResponse(deleted=await self.application.delete_model(request.model))
-
-    async def ListFamilies(self, request: pb.ListFamiliesRequest, context: Context) -> pb.ListFamiliesResponse:
-        return pb.ListFamiliesResponse(families=map(convert.family, self.application.families()))
-
-    async def ListPresets(self, request: pb.ListPresetsRequest, context: Context) -> pb.ListPresetsResponse:
-        return pb.ListPresetsResponse(presets=map(convert.preset, self.application.presets()))
-
-
-@final
-class Door:
+class GrpcServer:
     """The server, its health and its port. Raises OSError where the address is taken.
 
     Several processes may share a port, which then must have been found free before.
@@ -169,41 +57,36 @@ class Door:
 
     async def open(self) -> None:
         """Answer calls."""
-        await self._tell(OPENING_S)
+        await self._poll(FIRST_POLL_S)
         await self._server.start()
 
-    async def tell_readiness(self) -> None:
-        """Health says of the service what `/readyz` says; of the server as a whole (""), that it answers. For ever."""
+    async def poll_readiness(self) -> None:
+        """Keep the health of the service equal to `/readyz`, forever; that of the server ("") says that it runs."""
         while True:
-            await asyncio.sleep(LOOK_S)
-            await self._tell(None)
+            await asyncio.sleep(POLL_S)
+            await self._poll(None)
 
-    async def _tell(self, patience_s: float | None) -> None:
-        told = health_pb2.HealthCheckResponse
+    async def _poll(self, timeout_s: float | None) -> None:
+        health_of = health_pb2.HealthCheckResponse
         try:
-            async with asyncio.timeout(patience_s):
-                await self._application.ready()
+            async with asyncio.timeout(timeout_s):
+                await self._application.catalog.ready()
         except (ServiceError, TimeoutError):
-            await self._health.set(SERVICE, told.NOT_SERVING)
+            await self._health.set(SERVICE, health_of.NOT_SERVING)
         else:
-            await self._health.set(SERVICE, told.SERVING)
+            await self._health.set(SERVICE, health_of.SERVING)
 
     async def announce_end(self) -> None:
-        """Health tells that no more calls should come."""
+        """Health says NOT_SERVING, so that clients send no more calls."""
         await self._health.enter_graceful_shutdown()
 
     async def close(self, grace_s: float) -> None:
-        """Take no more calls; those at work have `grace_s` to end."""
+        """Take no more calls; those under way have `grace_s` to end."""
         await self._server.stop(grace_s)
 
 
-def _within_ask(field: str) -> str:
-    """A field of `StartSamplingRequest`: those of the sample are in its `ask`."""
-    return field if field == "idempotency_key" else f"ask.{field}"
-
-
 def _handlers(servicer: Servicer, calls: Calls) -> grpc.GenericRpcHandler[Any, Any]:
-    """Every method of the contract, answered by the servicer's of the same name."""
+    """A handler for each method of the service: the method of the servicer with its name."""
     methods = pb.DESCRIPTOR.services_by_name["Pushforward"].methods
     handlers = {method.name: calls.handler(method, getattr(servicer, method.name)) for method in methods}
     return grpc.method_handlers_generic_handler(SERVICE, handlers)

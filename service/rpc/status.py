@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 
 def status(error: ServiceError) -> Status:
     """A refusal as `google.rpc.Status`."""
-    detail, errors = error.said(REMEDIES)
+    detail, errors = error.with_remedy(REMEDIES)
     details = [_pack(ErrorInfo(reason=error.slug, domain=DOMAIN))]
     if errors:
         faults = [

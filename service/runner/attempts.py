@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import ClassVar, Protocol, TypeVar, final
 
 from pushforward.models.storage.durable import sync
+from pushforward.service.domain.jobs import Job, Sampling
 from pushforward.service.domain.ports import Runs
-from pushforward.service.domain.records import Job, Sampling
-from pushforward.service.runner.messages import Drawn, Finished, Order, SampleOrder, TrainOrder
+from pushforward.service.runner.messages import Finished, Order, RowsWritten, SampleOrder, TrainOrder
 from pushforward.service.runner.restoring import JOBS
 from pushforward.service.settings import Settings
 from pushforward.service.stores.disk_files import FILES, file_name
@@ -66,7 +66,7 @@ class Work(ABC):
         """What the child is told; `earlier` are the folders of the attempts before, newest first."""
 
     @abstractmethod
-    def deliver(self, made: Finished | Drawn, settle: Settle) -> bool:
+    def deliver(self, made: Finished | RowsWritten, settle: Settle) -> bool:
         """Put what the child made in its place, and say so in the record; False where the job's end is wanted.
 
         Raises:
@@ -94,7 +94,7 @@ class Training(Work):
             memory_bytes=self._settings.job_memory_bytes,
         )
 
-    def deliver(self, made: Finished | Drawn, settle: Settle) -> bool:
+    def deliver(self, made: Finished | RowsWritten, settle: Settle) -> bool:
         if not isinstance(made, Finished):
             raise ValueError(f"a training left {made.kind!r}")
         job, metrics = self.job, made.metrics
@@ -133,8 +133,8 @@ class Drawing(Work):
             memory_bytes=self._settings.job_memory_bytes,
         )
 
-    def deliver(self, made: Finished | Drawn, settle: Settle) -> bool:
-        if not isinstance(made, Drawn):
+    def deliver(self, made: Finished | RowsWritten, settle: Settle) -> bool:
+        if not isinstance(made, RowsWritten):
             raise ValueError(f"a sampling left {made.kind!r}")
         job, n_bytes, digest = self.job, made.file_bytes, made.file_sha256
         file = self._store / FILES / file_name(job.id, job.epoch)

@@ -18,7 +18,7 @@ import torch
 
 from pushforward.models.errors import Hindered, LaboratoryError, hindrance
 from pushforward.models.training.memory import available_bytes, is_out_of_memory, limit_process, too_large
-from pushforward.service.domain.records import Fault
+from pushforward.service.domain.jobs import Fault
 from pushforward.service.engine.devices import present
 from pushforward.service.processes.background import begin_thread
 from pushforward.service.runner import sample as drawing
@@ -28,11 +28,11 @@ from pushforward.service.runner.messages import (
     HINDERED,
     INTERRUPTED,
     ORDER,
+    AttemptRefused,
     Barred,
     Line,
     Noted,
     Order,
-    Refused,
     SampleOrder,
     Say,
     TrainOrder,
@@ -86,7 +86,7 @@ def obey(order: Order, device: torch.device, free_bytes: int, say: Say, stop: th
 
 def _refuse(error: LaboratoryError, say: Say) -> int:
     detail = f"{error.field}: {error.message}" if error.field else error.message
-    say(Refused(fault=Fault(type=_slug(error), detail=detail)))
+    say(AttemptRefused(fault=Fault(type=_slug(error), detail=detail)))
     return FAULTY
 
 

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pushforward.models.config.json_float import JsonFloat
 from pushforward.models.storage.card import Curve
+from pushforward.service.domain.jobs import Fault, Sampling
 from pushforward.service.domain.ports import Update
-from pushforward.service.domain.records import Fault, Sampling
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ class Noted(_Line):
         return Update("log", self.model_dump(exclude={"kind"}))
 
 
-class Refused(_Line):
+class AttemptRefused(_Line):
     """The laboratory refused; trying again is of no use."""
 
     kind: Literal["fault"] = "fault"
@@ -120,7 +120,7 @@ class Finished(_Line):
     metrics: dict[str, JsonFloat]
 
 
-class Drawn(_Line):
+class RowsWritten(_Line):
     """The file lies finished in its place."""
 
     kind: Literal["drawn"] = "drawn"
@@ -128,7 +128,7 @@ class Drawn(_Line):
     file_sha256: str
 
 
-Line = Advanced | Noted | Refused | Barred | Finished | Drawn
+Line = Advanced | Noted | AttemptRefused | Barred | Finished | RowsWritten
 Say = Callable[[Line], None]
 _LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
 

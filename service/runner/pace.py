@@ -5,6 +5,8 @@ from __future__ import annotations
 from time import monotonic
 from typing import final
 
+from pushforward.service.domain.pace import MeanPace
+
 FORESEEN_AFTER_S = 2.0  # of steps
 LONG_S = 60.0  # a training that takes longer is told of at its beginning
 
@@ -16,20 +18,20 @@ class Pace:
     def __init__(self) -> None:
         self._first: tuple[int, float] | None = None  # step, and the time it was done
         self._last = 0, 0.0
+        self._mean = MeanPace()
         self._is_foreseen = False
 
     def advance(self, step: int, now: float | None = None) -> None:
         """A step was done."""
-        self._last = step, monotonic() if now is None else now
+        before, self._last = self._last, (step, monotonic() if now is None else now)
         if self._first is None:
             self._first = self._last
+        else:
+            self._mean.add(step - before[0], self._last[1] - before[1])
 
     def seconds_left(self, total_steps: int) -> float | None:
         """To the last step, at the mean pace so far; None before the second."""
-        if self._first is None or self._last[0] == self._first[0]:
-            return None
-        steps, seconds = self._last[0] - self._first[0], self._last[1] - self._first[1]
-        return (total_steps - self._last[0]) * seconds / steps
+        return self._mean.seconds_for(total_steps - self._last[0])
 
     def foreseen(self, total_steps: int) -> str | None:
         """A sentence on how long a long training will take, once, as soon as that is known."""

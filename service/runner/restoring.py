@@ -20,8 +20,8 @@ from typing import TypeVar, final
 from pydantic import ValidationError
 
 from pushforward.models.storage.durable import sync
+from pushforward.service.domain.jobs import Fault, Job, Kind, State
 from pushforward.service.domain.ports import Runs, Stale, Update
-from pushforward.service.domain.records import Fault, Job, Kind, State
 
 log = logging.getLogger(__name__)
 

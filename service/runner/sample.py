@@ -23,18 +23,20 @@ from pushforward.models.errors import BadCheckpoint, Diverged, Hindered, TooLarg
 from pushforward.models.family import Samples
 from pushforward.models.noise import Noise
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.sampling import Sampler, states
+from pushforward.models.stepwise.program import states
+from pushforward.models.stepwise.sampling import Sampler
 from pushforward.models.storage.model import Model, load_model
-from pushforward.service.domain.records import Fault, Told
-from pushforward.service.engine.programs import unsound
+from pushforward.service.domain.inference import Told
+from pushforward.service.domain.jobs import Fault
+from pushforward.service.engine.failures import not_finite
 from pushforward.service.runner.messages import (
     DONE,
     FAULTY,
     INTERRUPTED,
     PACE_S,
     Advanced,
-    Drawn,
-    Refused,
+    AttemptRefused,
+    RowsWritten,
     SampleOrder,
     Say,
     pace_s,
@@ -56,7 +58,7 @@ def obey(order: SampleOrder, device: torch.device, say: Say, stop: threading.Eve
         with RowsFile(order.file, order.ask.n, spec.shape, spec.dtype) as file:
             return _fill(file, order, model, device, say, stop)
     except TooLarge as error:
-        say(Refused(fault=Fault(type="store", detail=error.message)))
+        say(AttemptRefused(fault=Fault(type="store", detail=error.message)))
         return FAULTY
 
 
@@ -96,7 +98,7 @@ def _fill(
             file.append(rows)
         told.if_due()
     told.now()
-    say(Drawn(file_bytes=file.n_bytes, file_sha256=file.digest))
+    say(RowsWritten(file_bytes=file.n_bytes, file_sha256=file.digest))
     return DONE
 
 
@@ -114,6 +116,7 @@ def _take_over(file: RowsFile, order: SampleOrder, say: Say) -> None:
         earlier.unlink(missing_ok=True)
 
 
+@torch.inference_mode()
 def chunks(
     sampler: Sampler, spec: DataSpec, c: Tensor, *, seed: int, first: int, n: int, device: torch.device
 ) -> Iterator[np.ndarray | None]:
@@ -126,10 +129,9 @@ def chunks(
     while start < n:
         noise = Noise.rows(seed, min(size, n - start), start=start, device=device)
         try:
-            for state in states(sampler, noise, c.expand(len(noise), -1)):  # noqa: B007  the last is wanted
+            for state in states(sampler, (c.expand(len(noise), -1),), noise):  # noqa: B007  the last one is needed
                 yield None
-            with torch.inference_mode():
-                rows = sampler.finish(state)
+            rows = sampler.finish(state, noise)
         except torch.OutOfMemoryError:
             if size == 1:
                 raise
@@ -138,7 +140,7 @@ def chunks(
             continue
         chunk = spec.restore_constants(spec.varying.quantize(rows)).cpu().numpy()
         if not np.isfinite(chunk).all():
-            raise Diverged(unsound("samples"))
+            raise Diverged(not_finite("samples"))
         yield chunk
         start += len(noise)
 

@@ -15,8 +15,8 @@ from time import monotonic, time
 from typing import final
 
 from pushforward.service.domain.errors import Unavailable
+from pushforward.service.domain.jobs import KINDS, Kind
 from pushforward.service.domain.ports import Runs
-from pushforward.service.domain.records import KINDS, Kind
 from pushforward.service.processes.background import Thread, end_process
 from pushforward.service.runner.restoring import JOBS, restore
 from pushforward.service.runner.supervisor import Supervisor

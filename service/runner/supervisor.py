@@ -25,11 +25,20 @@ from typing import TypeVar, final
 
 from pushforward.models.errors import in_words
 from pushforward.service.domain.errors import Conflict, Unavailable
+from pushforward.service.domain.jobs import Fault, Job
 from pushforward.service.domain.ports import Runs, Stale, Update
-from pushforward.service.domain.records import Fault, Job
 from pushforward.service.runner.attempts import Work, work_of
-from pushforward.service.runner.child_process import Child
-from pushforward.service.runner.messages import DONE, INTERRUPTED, Advanced, Barred, Drawn, Finished, Noted, Refused
+from pushforward.service.runner.child_process import JobProcess
+from pushforward.service.runner.messages import (
+    DONE,
+    INTERRUPTED,
+    Advanced,
+    AttemptRefused,
+    Barred,
+    Finished,
+    Noted,
+    RowsWritten,
+)
 from pushforward.service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -44,7 +53,7 @@ BUFFER = 500  # updates kept while Redis is away; the oldest go first
 class Ending:
     """What is known of how an attempt ends."""
 
-    made: Finished | Drawn | None = None  # what the child finished
+    made: Finished | RowsWritten | None = None  # what the child finished
     fault: Fault | None = None  # the laboratory refused
     barred: str | None = None  # what the machine lacks
     cancelled: bool = False
@@ -87,7 +96,7 @@ class Supervisor:
         work = work_of(job, self._runs, self._settings)
         log.info("job %s: attempt %d", job.id, job.epoch)
         try:
-            child = Child(work.prepare())
+            child = JobProcess(work.prepare())
         except OSError as error:
             self._defer(job, in_words(error))
             return
@@ -95,7 +104,7 @@ class Supervisor:
             ending = self._follow(job, child)
         self._conclude(job, child, ending, work)
 
-    def _follow(self, job: Job, child: Child) -> Ending:
+    def _follow(self, job: Job, child: JobProcess) -> Ending:
         """Listen and beat until the child has ended. Raises Stale."""
         ending = Ending()
         news: deque[Update] = deque(maxlen=BUFFER)
@@ -109,11 +118,11 @@ class Supervisor:
                 match line:
                     case Advanced() | Noted():
                         news.append(line.update)
-                    case Refused():
+                    case AttemptRefused():
                         ending.fault = line.fault
                     case Barred():
                         ending.barred = line.reason
-                    case Finished() | Drawn():
+                    case Finished() | RowsWritten():
                         ending.made = line
             if now - beaten_at >= self._settings.beat_s:
                 ending.cancelled |= self._beat(job, news)
@@ -140,7 +149,7 @@ class Supervisor:
         news.clear()
         return wanted
 
-    def _conclude(self, job: Job, child: Child, ending: Ending, work: Work) -> None:
+    def _conclude(self, job: Job, child: JobProcess, ending: Ending, work: Work) -> None:
         if ending.made is not None and child.exit_code == DONE:
             self._deliver(work, ending.made)
         elif ending.fault is not None:
@@ -160,7 +169,7 @@ class Supervisor:
             log.warning("job %s: %s: %s", job.id, fault.detail, child.last_words)
             self._settle(lambda: self._runs.lose(job.id, job.epoch, fault))
 
-    def _deliver(self, work: Work, made: Finished | Drawn) -> None:
+    def _deliver(self, work: Work, made: Finished | RowsWritten) -> None:
         job = work.job
         try:
             delivered = work.deliver(made, self._settle)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import final
 
 from pushforward.service.domain.errors import NotFound
-from pushforward.service.domain.records import Job
+from pushforward.service.domain.jobs import Job
 
 FILES = ".files"  # folder of the store
 PIECE_BYTES = 2**20

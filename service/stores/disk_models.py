@@ -22,8 +22,8 @@ from typing import final
 from pushforward.models.storage.card import ModelCard
 from pushforward.models.storage.durable import sync
 from pushforward.models.storage.sealed import seal, unseal
+from pushforward.service.domain.catalog import NAME_PATTERN, Card
 from pushforward.service.domain.errors import Conflict, NotFound
-from pushforward.service.domain.records import NAME_PATTERN, Card
 
 log = logging.getLogger(__name__)
 

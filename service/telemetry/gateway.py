@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple, final
 
-from pushforward.service.domain.records import Timing
-from pushforward.service.telemetry.registry import Family, Metrics, Pairs, Series, observe
+from pushforward.service.domain.inference import Timing
+from pushforward.service.telemetry.metric_families import MetricFamily, Series, observe
+from pushforward.service.telemetry.registry import Metrics, Pairs
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0, 16384.0)
@@ -28,10 +29,10 @@ class Telemetry:
     """Counts and histograms of one gateway. One thread writes them: that of its event loop."""
 
     def __init__(self, folder: Path | None = None, store: Path | None = None) -> None:
-        self._requests = Family(
+        self._requests = MetricFamily(
             "counter", "pushforward_requests_total", "Requests answered.", ("door", "route", "status")
         )
-        self._request_s = Family(
+        self._request_s = MetricFamily(
             "histogram",
             "pushforward_request_seconds",
             "From a request's first byte to its answer's last.",
@@ -43,13 +44,13 @@ class Telemetry:
         self._compute_s = _asks("compute_seconds", "In forward passes, shared ones counted whole.", SECONDS)
         self._total_s = _asks("total_seconds", "From the gateway and back to it.", SECONDS)
         self._rows = _asks("batch_rows", "Rows that shared an ask's largest forward pass.", ROWS)
-        self._refusals = Family(
+        self._refusals = MetricFamily(
             "counter",
             "pushforward_ask_refusals_total",
             "Valid asks that were refused.",
             ("op", "refusal", "stage"),
         )
-        self._cancellations = Family(
+        self._cancellations = MetricFamily(
             "counter", "pushforward_ask_cancellations_total", "Asks whose client left.", ("op", "stage")
         )
         asks = (self._linger_s, self._queue_s, self._compute_s, self._total_s, self._rows)
@@ -80,5 +81,5 @@ class Telemetry:
         self._cancellations.of(op, stage)[0] += 1
 
 
-def _asks(name: str, meaning: str, bounds: tuple[float, ...]) -> Family:
-    return Family("histogram", f"pushforward_ask_{name}", meaning, PAIR, bounds)
+def _asks(name: str, meaning: str, bounds: tuple[float, ...]) -> MetricFamily:
+    return MetricFamily("histogram", f"pushforward_ask_{name}", meaning, PAIR, bounds)

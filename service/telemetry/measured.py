@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import final
 
 from pushforward.service.domain.errors import ServiceError
+from pushforward.service.domain.inference import Op, Preview, Question, Reply
 from pushforward.service.domain.ports import UNSENT, Asks
-from pushforward.service.domain.records import Op, Preview, Question, Reply
 from pushforward.service.telemetry.gateway import Telemetry
 
 

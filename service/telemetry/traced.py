@@ -11,8 +11,8 @@ from typing import final
 from opentelemetry.trace import Span, StatusCode
 
 from pushforward.service.domain.errors import ServiceError
+from pushforward.service.domain.inference import Preview, Question, Reply, Timing
 from pushforward.service.domain.ports import Asks
-from pushforward.service.domain.records import Preview, Question, Reply, Timing
 from pushforward.service.telemetry.spans import DoorTracing, traceparent
 
 

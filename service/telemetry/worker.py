@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple, final, get_args
 
 from pushforward.service.telemetry.gateway import PAIR, ROWS, SECONDS
-from pushforward.service.telemetry.registry import Family, Metrics, Pairs, Series, observe
+from pushforward.service.telemetry.metric_families import MetricFamily, Series, observe
+from pushforward.service.telemetry.registry import Metrics, Pairs
 
 Reason = Literal["full", "drained", "alone"]  # cap reached; nothing more waited; tried again after a failure
 Stage = Literal["queued", "computing"]
@@ -116,5 +117,5 @@ def _family(
     meaning: str,
     labels: tuple[str, ...],
     bounds: tuple[float, ...] = (),
-) -> Family:
-    return Family(kind, f"pushforward_worker_{name}", meaning, labels, bounds)
+) -> MetricFamily:
+    return MetricFamily(kind, f"pushforward_worker_{name}", meaning, labels, bounds)

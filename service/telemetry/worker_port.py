@@ -8,7 +8,8 @@ from prometheus_client import start_http_server
 
 from pushforward.service.processes.supervision import CannotStart
 from pushforward.service.settings import Settings
-from pushforward.service.telemetry.registry import Metrics, Sharing
+from pushforward.service.telemetry.registry import Metrics
+from pushforward.service.telemetry.sharing import Sharing
 
 
 @final

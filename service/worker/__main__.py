@@ -9,7 +9,7 @@ from celery.bin.celery import celery
 from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging
 
-from pushforward.service.domain.records import KINDS
+from pushforward.service.domain.jobs import KINDS
 from pushforward.service.processes.supervision import CannotStart
 from pushforward.service.telemetry import logs
 from pushforward.service.telemetry.tracing import CannotTrace

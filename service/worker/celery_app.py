@@ -13,7 +13,7 @@ from typing import Any, final
 from celery import bootsteps
 
 from pushforward.service.jobs.celery_wakeups import TASK, celery_app, publish
-from pushforward.service.jobs.redis_record import RedisRuns
+from pushforward.service.jobs.redis_runs import RedisRuns
 from pushforward.service.processes.spawn import settle
 from pushforward.service.runner.restoring import LastingRuns
 from pushforward.service.runner.slots import Reconciler, Trainings

@@ -12,7 +12,7 @@ from typing import final
 import redis
 
 from pushforward.service.dispatch.workers import Beats
-from pushforward.service.domain.records import Worker
+from pushforward.service.domain.catalog import Worker
 from pushforward.service.processes.background import Thread
 from pushforward.service.processes.outages import Outage
 from pushforward.service.settings import Settings

@@ -15,11 +15,13 @@ from pushforward.models.family import capabilities
 from pushforward.models.presets import PRESETS
 from pushforward.models.training.data import load_data
 from pushforward.service.domain import errors
-from pushforward.service.domain.records import Card, Job, Record, Worker
+from pushforward.service.domain.catalog import Card, Worker
+from pushforward.service.domain.jobs import Job
+from pushforward.service.domain.record import Record
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from pushforward.service.settings import Settings
 from pushforward.service.telemetry.gateway import Telemetry
-from pushforward.service.telemetry.registry import Family
+from pushforward.service.telemetry.metric_families import MetricFamily
 from pushforward.service.telemetry.worker import WorkerTelemetry
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +41,7 @@ METRICS = (*Telemetry().metrics.families, *WorkerTelemetry("").metrics.families)
 
 
 @pytest.mark.parametrize("family", METRICS, ids=lambda family: family.name)
-def test_every_metric_is_documented_with_its_kind_and_its_labels(family: Family) -> None:
+def test_every_metric_is_documented_with_its_kind_and_its_labels(family: MetricFamily) -> None:
     labels = ", ".join(f"`{label}`" for label in family.labels)
     assert f"| `{family.name}` | {family.kind} | {labels} |" in (DOCS / "observability.md").read_text()
 

@@ -17,7 +17,7 @@ from pushforward.models.families import FAMILIES
 from pushforward.service.application.application import Application
 from pushforward.service.rest.app import create
 from pushforward.service.rpc.pb import pushforward_pb2_grpc as pb_grpc
-from pushforward.service.rpc.server import Door
+from pushforward.service.rpc.server import GrpcServer
 from pushforward.service.settings import Settings
 from pushforward.service.telemetry.gateway import Telemetry
 from pushforward.service.telemetry.measured import MeasuredAsks
@@ -69,13 +69,13 @@ async def doors(settings: Settings) -> AsyncIterator[Doors]:
     kept = {model.card.model: model for model in models()}
     asks = InProcessAsks(kept)
     behind = application(settings, [model.card for model in kept.values()], MeasuredAsks(asks, telemetry))
-    assert isinstance(behind.workers, Workers)
-    rpc = Door(behind, telemetry, closing)
+    assert isinstance(behind.catalog.workers, Workers)
+    rpc = GrpcServer(behind, telemetry, closing)
     await rpc.open()
     transport = httpx.ASGITransport(create(behind, telemetry, closing), raise_app_exceptions=False)
     async with (
         httpx.AsyncClient(transport=transport, base_url="http://localhost") as rest,
         grpc.aio.insecure_channel(f"127.0.0.1:{rpc.port}") as channel,
     ):
-        yield Doors(behind, asks, behind.workers, rest, channel, pb_grpc.PushforwardStub(channel), closing)
+        yield Doors(behind, asks, behind.catalog.workers, rest, channel, pb_grpc.PushforwardStub(channel), closing)
     await rpc.close(0)

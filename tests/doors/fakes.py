@@ -9,9 +9,11 @@ from pushforward.models.families.vae import VAE
 from pushforward.models.family import Decodes, Family, capabilities
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.application.application import Application
+from pushforward.service.domain.catalog import Card, Worker
 from pushforward.service.domain.errors import NotFound, Unavailable
+from pushforward.service.domain.inference import Op
+from pushforward.service.domain.jobs import Kind
 from pushforward.service.domain.ports import Asks
-from pushforward.service.domain.records import Card, Kind, Op, Worker
 from pushforward.service.jobs.memory_record import MemoryJobs
 from pushforward.service.settings import Settings
 from pushforward.service.stores.disk_files import DiskFiles
@@ -95,7 +97,7 @@ class Reach:
 
 
 def application(settings: Settings, cards: Sequence[Card], asks: Asks) -> Application:
-    return Application(
+    return Application.over(
         jobs=MemoryJobs(settings),
         wakeups=Wakeups(),
         asks=asks,

@@ -11,7 +11,7 @@ import numpy as np
 
 from pushforward.models.data import TwoMoons
 from pushforward.service.domain.errors import Failed
-from pushforward.service.domain.records import Preview, Question, Reply, Timing
+from pushforward.service.domain.inference import Preview, Question, Reply, Timing
 from pushforward.service.gateway.serve import loop, serve
 from pushforward.service.settings import Settings
 from pushforward.service.telemetry.gateway import Telemetry

@@ -20,10 +20,11 @@ from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
 from pushforward.models.spec.conditions import Labels, Vector
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.sampling import State
+from pushforward.models.stepwise.program import State
+from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import TimedOut
-from pushforward.service.domain.records import Card, Op, Preview, Question, Reply, Timing
-from pushforward.service.engine.programs import Way, way
+from pushforward.service.domain.inference import Op, Preview, Question, Reply, Timing
+from pushforward.service.engine.tasks import Task, task_of
 from tests.doors.fakes import MOONS, card
 from tests.doors.shifted import Shifted
 
@@ -93,24 +94,26 @@ class InProcessAsks:
         yield await self.ask(question, timeout_s=timeout_s)
 
     def _previews(self, model: Kept, question: Question) -> Iterator[Preview]:
-        chosen, state, noise = _begun(model, question)
-        for k in range(chosen.steps - 1):
+        task, state, noise = _begun(model, question)
+        steps = task.program.steps
+        for k in range(steps - 1):
             with torch.no_grad():
-                state = chosen.step(state, torch.full((question.rows,), k), noise)
+                state = task.program.step(state, torch.full((question.rows,), k), noise)
             if question.preview_every and (k + 1) % question.preview_every == 0:
-                seen = chosen.preview(state, torch.full((question.rows,), k + 1))
-                yield Preview(k + 1, chosen.steps, {name: rows.numpy() for name, rows in seen.items()})
+                seen = task.preview(state, noise)
+                yield Preview(k + 1, steps, {name: rows.numpy() for name, rows in seen.items()})
 
     @torch.no_grad()
     def _answer(self, model: Kept, question: Question) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        chosen, state, noise = _begun(model, question)
-        for k in range(chosen.steps):
-            state = chosen.step(state, torch.full((question.rows,), k), noise)
-        return {name: rows.numpy() for name, rows in chosen.finish(state, noise).items()}, dict(chosen.info)
+        task, state, noise = _begun(model, question)
+        for k in range(task.program.steps):
+            state = task.program.step(state, torch.full((question.rows,), k), noise)
+        output = task.output(task.program.finish(state, noise))
+        return {name: rows.numpy() for name, rows in output.arrays.items()}, dict(output.info)
 
 
-def _begun(model: Kept, question: Question) -> tuple[Way, State, Noise]:
+def _begun(model: Kept, question: Question) -> tuple[Task[Any, Any], State, Noise]:
     """The rows of a question before their first step."""
-    chosen = way(model, question, torch.device("cpu"))
+    task = task_of(model, question, torch.device("cpu"))
     noise = Noise.rows(question.seed, question.rows, start=question.first)
-    return chosen, chosen.begin(chosen.prepare(question), noise), noise
+    return task, task.program.init(task.prepare(question), noise), noise

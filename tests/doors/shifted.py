@@ -18,7 +18,8 @@ from pushforward.models.losses import Batch, Loss
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
 from pushforward.models.spec.data_spec import DataSpec, Shape
-from pushforward.models.stepwise.mapping import OneCall, Walk
+from pushforward.models.stepwise.mapping import RowMap
+from pushforward.models.stepwise.program import OneCall
 from pushforward.models.stepwise.sampling import OneStep, Sampler
 from pushforward.models.stepwise.scoring import LogProb
 
@@ -76,8 +77,8 @@ class Shifted(Family, Samples, Scores, Encodes, Decodes, Conditions):
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         return z + nets["shift"](c).view_as(z)
 
-    def encoder(self, nets: Nets, options: Far) -> Walk:
-        return OneCall(lambda x, c: options.times * self.encode(nets, x, c))
+    def encoder(self, nets: Nets, options: Far) -> RowMap:
+        return OneCall(lambda x, c, _: options.times * self.encode(nets, x, c))
 
-    def decoder(self, nets: Nets, options: Far) -> Walk:
-        return OneCall(lambda z, c: self.decode(nets, z / options.times, c))
+    def decoder(self, nets: Nets, options: Far) -> RowMap:
+        return OneCall(lambda z, c, _: self.decode(nets, z / options.times, c))

@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
-from pushforward.service.domain.records import Fault
+from pushforward.service.domain.jobs import Fault
 from pushforward.service.jobs.memory_record import MemoryJobs
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from pushforward.service.stores.disk_files import PIECE_BYTES, file_name
@@ -29,8 +29,8 @@ async def start(doors: Doors, *, headers: dict[str, str] = ASYNC, **body: Any) -
 
 
 def record(doors: Doors) -> MemoryJobs:
-    assert isinstance(doors.application.jobs, MemoryJobs)
-    return doors.application.jobs
+    assert isinstance(doors.application.jobs.record, MemoryJobs)
+    return doors.application.jobs.record
 
 
 async def finished(doors: Doors, rows: np.ndarray) -> tuple[str, bytes]:
@@ -58,8 +58,8 @@ async def test_a_sample_too_large_to_wait_for_becomes_a_job(doors: Doors) -> Non
     assert started.headers["location"] == f"/jobs/{job['id']}"
     assert (job["kind"], job["state"], job["model"], job["version"]) == ("sample", "queued", "moons", 1)
     assert job["ask"] == {"model": "moons@1", "n": MANY, "seed": 7, "options": {}, "condition": None}
-    assert isinstance(doors.application.wakeups, Wakeups)
-    assert doors.application.wakeups.woken == [job["id"]]
+    assert isinstance(doors.application.jobs.wakeups, Wakeups)
+    assert doors.application.jobs.wakeups.woken == [job["id"]]
     told = await doors.stub.GetJob(pb.GetJobRequest(id=job["id"]))
     assert (told.kind, told.version, told.ask.model, told.ask.n, told.ask.seed) == ("sample", 1, "moons@1", MANY, 7)
     assert doors.asks.begun == 0

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from fastapi.routing import APIRoute
 
-from pushforward.service.rest.routes import router
+from pushforward.service.rest.routes import catalog, inference, jobs
 from tests.doors.conftest import Doors
 
-ROUTES = [route for route in router.routes if isinstance(route, APIRoute)]
+ROUTERS = (jobs.router, inference.router, catalog.router)
+ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 GETS = [route.path for route in ROUTES if "GET" in route.methods]
 OTHERS = [(method, route.path) for route in ROUTES for method in route.methods]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pushforward.service.application.commands import Train
-from pushforward.service.application.validation import parse
+from pushforward.service.application.commands.commands import TrainModel
+from pushforward.service.application.commands.validation import parse
 from pushforward.service.rest.contract.examples import EXAMPLES
 from pushforward.service.rest.contract.portable import portable
 from tests.doors.conftest import Doors
@@ -88,7 +88,7 @@ def test_a_train_request_has_a_run_or_a_preset_and_changes() -> None:
     schema = DOCUMENT["paths"]["/train"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert [each["$ref"].rpartition("/")[2] for each in schema["oneOf"]] == ["Train", "TrainPreset"]
     assert SCHEMAS["Train"]["properties"]["run"]["$ref"].endswith("/Run")
-    assert SCHEMAS["TrainPreset"]["properties"].keys() == Train.model_fields.keys()
+    assert SCHEMAS["TrainPreset"]["properties"].keys() == TrainModel.model_fields.keys()
     assert SCHEMAS["RunChanges"]["properties"].keys() == SCHEMAS["Run"]["properties"].keys()
     assert not any(SCHEMAS[name]["additionalProperties"] for name in ("Train", "TrainPreset", "RunChanges"))
 
@@ -97,7 +97,9 @@ def test_a_train_request_has_a_run_or_a_preset_and_changes() -> None:
 def test_a_part_of_a_preset_s_run_is_changed_as_its_schema_says(part: str) -> None:
     kind = SCHEMAS["RunChanges"]["properties"][part]["type"]
     changes = {"family": {"latent": 3}, "data": {"source": "two_moons"}, "budget": {"steps": 3}}.get(part, {})
-    run = parse(Train, {"model": "m", "preset": "vae-digits", "run": {part: 1 if kind == "integer" else changes}}).run
+    run = parse(
+        TrainModel, {"model": "m", "preset": "vae-digits", "run": {part: 1 if kind == "integer" else changes}}
+    ).run
     assert run is not None
 
 

@@ -58,7 +58,7 @@ def _more_models(doors: Doors) -> None:
         with torch.no_grad():
             for i, weights in enumerate(model.nets.parameters()):  # fresh flows are the identity
                 weights += 0.1 * torch.randn(weights.shape, generator=torch.Generator().manual_seed(i))
-    cards = doors.application.models
+    cards = doors.application.catalog.published
     assert isinstance(cards, MemoryModels)
     for model in models:
         doors.asks.kept[model.card.model] = model
@@ -191,7 +191,7 @@ async def test_a_number_beyond_float32_is_told_as_such_and_not_as_nan(doors: Doo
 
 async def test_pictures_with_channels_last_are_refused_with_the_transpose(doors: Doors) -> None:
     doors.asks.kept["color"] = color = kept("color", GAUSSIAN, DataSpec(shape=(3, 8, 8)))
-    cards = doors.application.models
+    cards = doors.application.catalog.published
     assert isinstance(cards, MemoryModels)
     cards.cards["color"] = color.card
     refused = await doors.rest.post("/encode", json={"model": "color", "x": np.zeros((1, 8, 8, 3)).tolist()})

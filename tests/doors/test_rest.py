@@ -16,7 +16,7 @@ from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.domain.errors import NotAcceptable
 from pushforward.service.formats import npy
 from pushforward.service.formats import png as pictures
-from pushforward.service.rest import media
+from pushforward.service.rest import media_types
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from tests.doors.conftest import Doors
 from tests.doors.in_process import InProcessAsks
@@ -177,9 +177,9 @@ async def test_media_types_are_negotiated(doors: Doors, headers: dict[str, str],
 @pytest.mark.parametrize(
     ("accept", "chosen"),
     [
-        (None, media.JSON),
-        ("*/*", media.JSON),
-        ("application/*", media.JSON),
+        (None, media_types.JSON),
+        ("*/*", media_types.JSON),
+        ("application/*", media_types.JSON),
         ("image/*", "image/png"),
         ("image/png, application/json;q=0.9", "image/png"),
         ("application/json;q=0.2, application/x-npy;q=0.5", "application/x-npy"),
@@ -187,13 +187,13 @@ async def test_media_types_are_negotiated(doors: Doors, headers: dict[str, str],
     ],
 )
 def test_the_most_wanted_media_type_is_chosen(accept: str | None, chosen: str) -> None:
-    assert media.choose(accept) == chosen
+    assert media_types.choose(accept) == chosen
 
 
 @pytest.mark.parametrize("accept", ["text/html", "", "application/json;q=0", "application/json;q=x"])
 def test_no_media_type_is_chosen_where_none_is_wanted(accept: str) -> None:
     with pytest.raises(NotAcceptable):
-        media.choose(accept)
+        media_types.choose(accept)
 
 
 async def test_samples_come_as_json_npy_and_png(doors: Doors) -> None:
@@ -423,7 +423,7 @@ async def test_openapi_documents_bodies_answers_and_problems(doors: Doors) -> No
     document = (await doors.rest.get("/openapi.json")).json()
     sample = document["paths"]["/sample"]["post"]
     assert sample["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/Sample")
-    assert set(sample["responses"]["200"]["content"]) == set(media.SAMPLE_OFFERS)
+    assert set(sample["responses"]["200"]["content"]) == set(media_types.SAMPLE_OFFERS)
     assert sample["responses"]["4XX"]["content"]["application/problem+json"]["schema"]["$ref"].endswith("/Problem")
     assert npy.MEDIA_TYPE in document["paths"]["/encode"]["post"]["requestBody"]["content"]
     family = document["components"]["schemas"]["Run"]["properties"]["family"]

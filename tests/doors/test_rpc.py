@@ -11,17 +11,18 @@ import pytest
 from grpc_reflection.v1alpha import reflection_pb2
 
 from pushforward.service.domain.errors import Invalid
-from pushforward.service.domain.records import Event, Job, Record
-from pushforward.service.rpc import convert
+from pushforward.service.domain.jobs import Event, Job
+from pushforward.service.domain.record import Record
+from pushforward.service.rpc import records, tensors
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from tests.doors.conftest import Doors
 from tests.doors.test_both_doors import tensor
 
 
-@pytest.mark.parametrize("dtype", convert.DTYPES)
+@pytest.mark.parametrize("dtype", tensors.DTYPES)
 def test_a_tensor_keeps_its_numbers(dtype: str) -> None:
     x = np.arange(6, dtype=dtype).reshape(2, 3)
-    np.testing.assert_array_equal(convert.array(tensor(x), "x"), x)
+    np.testing.assert_array_equal(tensors.array(tensor(x), "x"), x)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_a_tensor_keeps_its_numbers(dtype: str) -> None:
 )
 def test_a_tensor_that_lies_is_refused(message: pb.Tensor, field: str) -> None:
     with pytest.raises(Invalid) as refused:
-        convert.array(message, "x")
+        tensors.array(message, "x")
     assert [error.field for error in refused.value.errors] == [field]
 
 
@@ -192,7 +193,7 @@ async def test_the_kind_of_an_event_and_of_a_likelihood_are_typed(doors: Doors) 
 
 
 def test_a_kind_of_event_that_the_contract_does_not_know_is_unspecified() -> None:
-    event = convert.event(Event.model_construct(id="1-0", kind="weather", data={}))
+    event = records.event(Event.model_construct(id="1-0", kind="weather", data={}))
     assert (event.event_kind, event.kind) == (pb.EVENT_KIND_UNSPECIFIED, "weather")
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from pushforward.service.application import streaming
 from pushforward.service.domain.errors import Failed
-from pushforward.service.domain.records import Question, Reply
+from pushforward.service.domain.inference import Question, Reply
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from tests.doors.conftest import Doors
 from tests.doors.in_process import InProcessAsks

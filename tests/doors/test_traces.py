@@ -14,11 +14,11 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from pushforward.service.domain.errors import Overloaded
-from pushforward.service.domain.records import Preview, Question, Reply
+from pushforward.service.domain.inference import Preview, Question, Reply
 from pushforward.service.rest.app import create
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from pushforward.service.rpc.pb import pushforward_pb2_grpc as pb_grpc
-from pushforward.service.rpc.server import Door
+from pushforward.service.rpc.server import GrpcServer
 from pushforward.service.settings import Settings
 from pushforward.service.telemetry import tracing
 from pushforward.service.telemetry.gateway import Telemetry
@@ -90,7 +90,7 @@ async def traced(collector: Collector, tmp_path: Path, monkeypatch: pytest.Monke
     asks = TracedAsks(TracedWorker(InProcessAsks(kept), worker), door)
     behind = application(settings, [model.card for model in kept.values()], asks)
     telemetry, closing = Telemetry(), asyncio.Event()
-    rpc = Door(behind, telemetry, closing, door)
+    rpc = GrpcServer(behind, telemetry, closing, door)
     await rpc.open()
     transport = httpx.ASGITransport(create(behind, telemetry, closing, door))
     async with (

@@ -104,7 +104,7 @@ def test_each_api_has_words_for_each_remedy() -> None:
 
 def test_a_refusal_without_an_api_has_no_remedy_of_one() -> None:
     error = Invalid.field("n", "is too large", remedy=Remedy("stream", 7))
-    assert (error.detail, error.said(problems.REMEDIES)[0]) == (
+    assert (error.detail, error.with_remedy(problems.REMEDIES)[0]) == (
         "n: is too large",
         "n: is too large; take up to 7 in a stream: accept application/x-npy",
     )

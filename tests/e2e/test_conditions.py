@@ -16,7 +16,7 @@ from pushforward.models.families import FAMILIES
 from pushforward.models.family import Conditions
 from pushforward.service.cli.app import app
 from pushforward.service.client import Client, Refused
-from pushforward.service.domain.records import Op
+from pushforward.service.domain.inference import Op
 from pushforward.service.rpc.pb import pushforward_pb2_grpc as pb_grpc
 from tests.e2e.running import ROOT, Up
 from tests.e2e.test_every_family import OPS, field_of, over_grpc, small, stub

@@ -13,7 +13,7 @@ from PIL import Image
 from pushforward.models.data import Digits, Toy, TwoMoons, UnitCube
 from pushforward.models.families import FAMILIES
 from pushforward.service.client import Client, Refused
-from pushforward.service.domain.records import Op
+from pushforward.service.domain.inference import Op
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from pushforward.service.rpc.pb import pushforward_pb2_grpc as pb_grpc
 from tests.e2e.running import ROOT, Up

@@ -14,8 +14,8 @@ import psutil
 import redis
 
 from pushforward.service.domain.errors import Unavailable
+from pushforward.service.domain.jobs import Job, State
 from pushforward.service.domain.ports import NewJob
-from pushforward.service.domain.records import Job, State
 from pushforward.service.jobs.redis_record import RedisJobs
 from pushforward.service.local import redis_server
 from pushforward.service.settings import Settings

@@ -14,9 +14,10 @@ from pushforward.service.dispatch.frames import Asked, Frame, encode_frame
 from pushforward.service.dispatch.keys import GONE, WORKERS, stream_of
 from pushforward.service.dispatch.workers import IDS, beat_key
 from pushforward.service.domain.errors import NotFound, Unavailable
-from pushforward.service.domain.records import State
+from pushforward.service.domain.jobs import State
 from pushforward.service.jobs.celery_wakeups import CeleryWakeups
-from pushforward.service.jobs.redis_record import RedisJobs, RedisRuns
+from pushforward.service.jobs.redis_record import RedisJobs
+from pushforward.service.jobs.redis_runs import RedisRuns
 from tests.faults.place import Place
 from tests.faults.test_links import ONE, until_alive, until_answered, until_reached, worker
 from tests.service.models_on_disk import put_model

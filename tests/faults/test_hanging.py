@@ -12,9 +12,9 @@ from pushforward.service import healthcheck
 from pushforward.service.dispatch.dispatcher import RedisAsks
 from pushforward.service.dispatch.frames import Frame, decode_frame
 from pushforward.service.domain.errors import Unavailable
-from pushforward.service.domain.records import Question
+from pushforward.service.domain.inference import Question
 from pushforward.service.processes.background import EX_SOFTWARE
-from pushforward.service.worker import inference as inference_module
+from pushforward.service.worker import entries
 from tests.faults.place import Place
 from tests.faults.test_links import ONE, until_alive, until_reached, worker
 from tests.service.models_on_disk import MOONS, put_model
@@ -36,7 +36,7 @@ async def test_a_thread_that_hangs_is_seen_by_the_gateway_and_the_health_check(
         await until_alive(settings)
         await until_reached(asks)
         assert await healthcheck.check_worker(settings) is None
-        monkeypatch.setattr(inference_module, "decode_frame", hanging)
+        monkeypatch.setattr(entries, "decode_frame", hanging)
         waiting = asyncio.create_task(asks.ask(ONE, timeout_s=60))
         await asyncio.sleep(1.5)
         with pytest.raises(Unavailable, match=f"no worker answers a probe.*{thread.id}"):
@@ -62,7 +62,7 @@ async def test_a_worker_amid_a_long_call_is_still_ready(place: Place, monkeypatc
     with worker(settings) as thread:
         await until_alive(settings)
         await until_reached(asks)
-        monkeypatch.setattr(inference_module, "decode_frame", slow)
+        monkeypatch.setattr(entries, "decode_frame", slow)
         waiting = asyncio.create_task(asks.ask(ONE, timeout_s=60))
         await asyncio.sleep(1.2)
         await asks.reach()
@@ -77,11 +77,11 @@ async def test_a_worker_that_hangs_ends_with_a_line_and_an_exit_code(place: Plac
     program = """
 import sys, threading
 from pushforward.service.settings import Settings
-from pushforward.service.worker import inference
+from pushforward.service.worker import entries, inference
 from pushforward.service.telemetry import logs
 logs.setup("worker", 20)
 def hangs(data): threading.Event().wait(3600)
-inference.decode_frame = hangs
+entries.decode_frame = hangs
 thread = inference.Inference(Settings(device="cpu"))
 thread.start()
 thread.join()

@@ -12,7 +12,7 @@ import pytest
 from pushforward.service.dispatch.dispatcher import RedisAsks
 from pushforward.service.dispatch.workers import RedisWorkers
 from pushforward.service.domain.errors import TimedOut, Unavailable
-from pushforward.service.domain.records import Question
+from pushforward.service.domain.inference import Question
 from pushforward.service.settings import Settings
 from pushforward.service.worker.inference import Inference
 from tests.faults.place import Place

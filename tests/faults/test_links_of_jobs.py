@@ -11,11 +11,12 @@ import redis
 
 from pushforward.service.dispatch.workers import RedisWorkers
 from pushforward.service.domain.errors import Unavailable
+from pushforward.service.domain.jobs import Event, State
 from pushforward.service.domain.ports import NewJob
-from pushforward.service.domain.records import Event, State
 from pushforward.service.jobs import celery_wakeups
 from pushforward.service.jobs.celery_wakeups import CeleryWakeups
-from pushforward.service.jobs.redis_record import RedisJobs, RedisRuns
+from pushforward.service.jobs.redis_record import RedisJobs
+from pushforward.service.jobs.redis_runs import RedisRuns
 from tests.faults.place import Place
 from tests.faults.proxy import Connection, Proxy, proxied
 from tests.faults.test_links import FAULTS

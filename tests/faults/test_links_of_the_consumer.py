@@ -6,7 +6,7 @@ import signal
 import pytest
 import redis
 
-from pushforward.service.domain.records import State
+from pushforward.service.domain.jobs import State
 from pushforward.service.jobs.redis_record import RedisJobs
 from tests.faults.place import Place
 from tests.faults.proxy import Proxy, proxied

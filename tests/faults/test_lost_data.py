@@ -6,7 +6,7 @@ import shutil
 import redis
 
 from pushforward.service.dispatch.dispatcher import RedisAsks
-from pushforward.service.domain.records import State
+from pushforward.service.domain.jobs import State
 from pushforward.service.jobs.redis_record import RedisJobs
 from tests.faults.place import Place
 from tests.faults.test_links import ONE, until_alive, until_answered, worker

@@ -2,7 +2,7 @@
 
 import signal
 
-from pushforward.service.domain.records import State
+from pushforward.service.domain.jobs import State
 from pushforward.service.jobs.celery_wakeups import CeleryWakeups
 from tests.faults.place import Place, trainings_of
 

@@ -1,7 +1,7 @@
 """Slots of each kind, with a real Celery worker."""
 
+from pushforward.service.domain.jobs import Sampling, State
 from pushforward.service.domain.ports import NewJob
-from pushforward.service.domain.records import Sampling, State
 from pushforward.service.jobs.celery_wakeups import CeleryWakeups
 from pushforward.service.jobs.redis_record import RedisJobs
 from tests.service.models_on_disk import MOONS, put_model

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from pushforward.service.domain.records import State
+from pushforward.service.domain.jobs import State
 from pushforward.service.worker import inference as inference_module
 from pushforward.service.worker.inference import Inference
 from tests.faults.place import Place

@@ -20,8 +20,9 @@ from pushforward.service.dispatch.frames import (
 )
 from pushforward.service.dispatch.keys import GROUP, WORKERS, stream_of
 from pushforward.service.dispatch.workers import IDS, beat_key
+from pushforward.service.domain.catalog import Worker
 from pushforward.service.domain.errors import Unavailable
-from pushforward.service.domain.records import PROTOCOL, Worker
+from pushforward.service.domain.inference import PROTOCOL
 from tests.faults.place import Place
 from tests.faults.test_links import ONE, until_alive, until_answered, worker
 from tests.service.models_on_disk import put_model

@@ -12,9 +12,9 @@ from pushforward.service.dispatch.dispatcher import RedisAsks
 from pushforward.service.dispatch.keys import WORKERS
 from pushforward.service.dispatch.workers import RedisWorkers
 from pushforward.service.domain.errors import Overloaded, TimedOut
-from pushforward.service.domain.records import Question, Reply
+from pushforward.service.domain.inference import Question, Reply
 from pushforward.service.engine.engine import Engine, Ticket
-from pushforward.service.engine.model_cache import Residency
+from pushforward.service.engine.model_cache import ModelCache
 from pushforward.service.settings import Settings
 from tests.faults.place import Place
 from tests.service.models_on_disk import MOONS, STEPS, put_model, put_steps
@@ -42,7 +42,7 @@ class Oracle:
 
     def __init__(self, settings: Settings) -> None:
         device = torch.device("cpu")
-        self._engine = Engine(Residency(settings.store, device, settings.memory_bytes), device)
+        self._engine = Engine(ModelCache(settings.store, device, settings.memory_bytes), device)
 
     def answer(self, question: Question) -> Ticket:
         ticket = Ticket(question, deadline=float("inf"))

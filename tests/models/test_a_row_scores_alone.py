@@ -16,7 +16,8 @@ from pushforward.models.family import Scores
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.scoring import LogProb, score
+from pushforward.models.stepwise.program import run
+from pushforward.models.stepwise.scoring import LogProb
 
 PLANE = DataSpec(shape=(2,), shift=(1.0, -2.0), scale=(2.0, 0.5))
 BLACK_AND_WHITE = DataSpec(shape=(3,), low=0, high=1, levels=2, shift=(0.5,), scale=(0.5,))
@@ -96,11 +97,11 @@ def test_a_row_scores_the_same_alone_and_among_others(name: str, kind: str, opti
     (family, nets), x = built(name, SPECS[kind]), rows(SPECS[kind])
     scorer = family.scorer(nets, family.ScoreOptions.model_validate(options))
     c, noise = x[:, :0], Noise.rows(4, len(x))
-    alone = [parts(score(scorer, x[i : i + 1], c[i : i + 1], noise[i : i + 1])) for i in range(len(x))]
+    alone = [parts(run(scorer, (x[i : i + 1], c[i : i + 1]), noise[i : i + 1])) for i in range(len(x))]
     expected = {part: torch.cat([each[part] for each in alone]).double() for part in alone[0]}
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(2))
     for some in (order, order.flip(0)[:3]):
-        found = parts(score(scorer, x[some], c[some], noise[some.numpy()]))
+        found = parts(run(scorer, (x[some], c[some]), noise[some.numpy()]))
         assert found.keys() == expected.keys()
         for part, values in found.items():
             assert_same(part, values.double(), expected[part][some], expected["value"][some])
@@ -111,7 +112,7 @@ def test_an_error_beyond_float32_is_that_of_the_rounding(options: Mapping[str, A
     """A row 1e9 standard deviations out: with other mates .077 became .122 nats of 1e18."""
     family, nets = built("vae", PLANE)
     x = PLANE.denormalize(torch.tensor([[1e9, -1e9]]))
-    scored = score(family.scorer(nets, family.ScoreOptions.model_validate(options)), x, x[:, :0], Noise.rows(0, 1))
+    scored = run(family.scorer(nets, family.ScoreOptions.model_validate(options)), (x, x[:, :0]), Noise.rows(0, 1))
     assert scored.std_error is not None
     assert scored.std_error.item() >= 2.0**-20 * scored.value.abs().item() > 1e9
     assert scored.terms["effective_share"].item() == pytest.approx(1 / 64)

@@ -21,7 +21,7 @@ from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
 from pushforward.models.run import Run
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.scoring import score
+from pushforward.models.stepwise.program import run
 from pushforward.models.training.data import load_data
 from pushforward.models.training.loop import train
 from pushforward.models.training.state import fresh
@@ -59,7 +59,7 @@ def repeated(family: Scores, nets: Nets, x: Tensor, options: Any, seeds: int = S
     scorer, values, errors = family.scorer(nets, options), [], []
     for row in x:
         many = row.expand(seeds, *row.shape)
-        scored = score(scorer, many, torch.empty(seeds, 0, dtype=x.dtype), Noise.rows(11, seeds))
+        scored = run(scorer, (many, torch.empty(seeds, 0, dtype=x.dtype)), Noise.rows(11, seeds))
         assert scored.std_error is not None
         values.append(scored.value)
         errors.append(scored.std_error)

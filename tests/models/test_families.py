@@ -23,14 +23,14 @@ from pushforward.models.family import Conditions, Decodes, Encodes, Samples, Sco
 from pushforward.models.noise import Noise
 from pushforward.models.run import Run
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.mapping import ThereAndBack, Walk, walk
+from pushforward.models.stepwise.mapping import Reconstruction, RowMap, apply
 from pushforward.models.stepwise.sampling import Sampler, sample
 from pushforward.models.storage.model import load_model
 from pushforward.models.training.checkpoint import latest_state, save_model, save_state
 from pushforward.models.training.curve import keeps_best
 from pushforward.models.training.data import TrainingData, conditions, load_data
 from pushforward.models.training.loop import batches, train
-from pushforward.models.training.state import State, fresh
+from pushforward.models.training.state import TrainingState, fresh
 
 CPU = torch.device("cpu")
 SMALL = {
@@ -82,8 +82,8 @@ class Case:
 
     run: Run
     data: TrainingData
-    state: State
-    initial: State
+    state: TrainingState
+    initial: TrainingState
 
     @property
     def x(self) -> Tensor:
@@ -120,7 +120,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return Case(run, data, state, initial)
 
 
-def tensors(state: State) -> dict[str, Tensor]:
+def tensors(state: TrainingState) -> dict[str, Tensor]:
     """Everything that training moves."""
     found = {f"nets.{k}": v for k, v in state.nets.state_dict().items()}
     found |= {f"average.{k}": v for k, v in state.average.state_dict().items()}
@@ -241,43 +241,44 @@ def test_rows_that_stand_at_different_steps_share_a_call(case: Case) -> None:
     sampler, c = case.sampler(), case.told(2)
     early, late = Noise.rows(1, 2), Noise.rows(2, 2)
     ahead = sampler.steps // 2
-    state = sampler.init(early, c)
+    state = sampler.init((c,), early)
     for k in range(ahead):
         state = sampler.step(state, torch.full((2,), k), early)
     both = Noise.join([early, late])
-    state = tuple(map(torch.cat, zip(state, sampler.init(late, c), strict=True)))
+    state = tuple(map(torch.cat, zip(state, sampler.init((c,), late), strict=True)))
     for k in range(sampler.steps - ahead):
         state = sampler.step(state, torch.tensor([k + ahead, k + ahead, k, k]), both)
     finished, rest = tuple(part[:2] for part in state), tuple(part[2:] for part in state)
     for k in range(sampler.steps - ahead, sampler.steps):
         rest = sampler.step(rest, torch.full((2,), k), late)
-    together = torch.cat([sampler.finish(finished), sampler.finish(rest)])
+    together = torch.cat([sampler.finish(finished, early), sampler.finish(rest, late)])
     alone = torch.cat([sample(sampler, early, c), sample(sampler, late, c)])
     assert torch.allclose(together, alone, rtol=1e-4, atol=1e-4 * max(case.data.spec.scale))
 
 
 def test_codes_and_data_that_stand_at_different_steps_share_a_call(case: Case) -> None:
     family, nets, spec = case.run.family, case.state.average, case.data.spec
-    walks = list[tuple[Walk, Tensor]]()
+    maps = list[tuple[RowMap, Tensor]]()
     if isinstance(family, Encodes):
-        walks.append((family.encoder(nets, small_options(family.EncodeOptions)), case.x[:4]))
+        maps.append((family.encoder(nets, small_options(family.EncodeOptions)), case.x[:4]))
     if isinstance(family, Decodes):
         z = family.prior(nets, Noise.rows(5, 4), case.told(4))
-        walks.append((family.decoder(nets, small_options(family.DecodeOptions)), z))
+        maps.append((family.decoder(nets, small_options(family.DecodeOptions)), z))
     if isinstance(family, Encodes) and isinstance(family, Decodes):
-        walks.append((ThereAndBack(walks[0][0], walks[1][0], family.latent_shape(spec)), case.x[:4]))
-    for path, rows in walks:
-        whole, c = walk(path, rows, case.told(4)), case.told(4)
-        state, ahead = path.init(rows[:2], c[:2]), path.steps // 2
+        maps.append((Reconstruction(maps[0][0], maps[1][0], family.latent_shape(spec)), case.x[:4]))
+    noise = Noise.rows(0, 4)
+    for row_map, rows in maps:
+        whole, c = apply(row_map, rows, case.told(4)), case.told(4)
+        state, ahead = row_map.init((rows[:2], c[:2]), noise[:2]), row_map.steps // 2
         for k in range(ahead):
-            state = path.step(state, torch.full((2,), k))
-        state = tuple(map(torch.cat, zip(state, path.init(rows[2:], c[2:]), strict=True)))
-        for k in range(path.steps - ahead):
-            state = path.step(state, torch.tensor([k + ahead, k + ahead, k, k]))
+            state = row_map.step(state, torch.full((2,), k), noise[:2])
+        state = tuple(map(torch.cat, zip(state, row_map.init((rows[2:], c[2:]), noise[2:]), strict=True)))
+        for k in range(row_map.steps - ahead):
+            state = row_map.step(state, torch.tensor([k + ahead, k + ahead, k, k]), noise)
         first, rest = tuple(part[:2] for part in state), tuple(part[2:] for part in state)
-        for k in range(path.steps - ahead, path.steps):
-            rest = path.step(rest, torch.full((2,), k))
-        parts = torch.cat([path.finish(first), path.finish(rest)])
+        for k in range(row_map.steps - ahead, row_map.steps):
+            rest = row_map.step(rest, torch.full((2,), k), noise[2:])
+        parts = torch.cat([row_map.finish(first, noise[:2]), row_map.finish(rest, noise[2:])])
         assert torch.allclose(parts, whole, rtol=1e-4, atol=1e-4 * max(spec.scale))
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from pushforward.service.domain.jobs import Event, Fault, Job, Sampling
 from pushforward.service.domain.ports import NewJob
-from pushforward.service.domain.records import Event, Fault, Job, Sampling
-from pushforward.service.jobs.redis_record import RedisJobs, RedisRuns
+from pushforward.service.jobs.redis_record import RedisJobs
+from pushforward.service.jobs.redis_runs import RedisRuns
 from pushforward.service.runner.supervisor import Supervisor
 from pushforward.service.settings import Settings
 

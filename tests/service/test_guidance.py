@@ -6,8 +6,8 @@ from pushforward.models.families.diffusion import Diffusion
 from pushforward.models.families.flow_matching import FlowMatching
 from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.service.application.commands import Sample
-from pushforward.service.application.requests import Subject
+from pushforward.service.application.commands.commands import Sample
+from pushforward.service.application.requests.requests import Subject
 from pushforward.service.domain.errors import Invalid
 from pushforward.service.settings import Settings
 from tests.doors.fakes import card

@@ -4,7 +4,7 @@ import pytest
 
 from pushforward.service import healthcheck
 from pushforward.service.dispatch.workers import Beats, new_worker_id
-from pushforward.service.domain.records import Worker
+from pushforward.service.domain.catalog import Worker
 from pushforward.service.settings import Settings
 
 

@@ -6,8 +6,8 @@ from google.protobuf import json_format
 
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.storage.card import Curve
-from pushforward.service.domain.records import Card
-from pushforward.service.rpc import convert
+from pushforward.service.domain.catalog import Card
+from pushforward.service.rpc import records
 
 CURVE = Curve(name="nll_nats_exact", rows=9, steps=(10, 20), values=(nan, 1.5), best_step=20)
 CARD = Card(
@@ -25,7 +25,7 @@ def test_json_has_words_for_numbers_that_are_not_finite() -> None:
 
 
 def test_grpc_has_doubles_and_its_struct_the_same_words() -> None:
-    model = convert.model(CARD)
+    model = records.model(CARD)
     assert isnan(model.metrics["effective_share"])
     assert model.metrics["validation_rmse"] == -inf
     assert (model.curve.name, list(model.curve.steps), model.curve.best_step) == ("nll_nats_exact", [10, 20], 20)

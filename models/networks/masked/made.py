@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import prod
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import torch
 import torch.nn.functional as F
@@ -26,8 +26,11 @@ from torch import Tensor, nn
 
 from pushforward.models.spec.data_spec import Shape
 
+if TYPE_CHECKING:
+    from jaxtyping import Int
 
-def ranks(shape: Shape) -> Tensor:
+
+def ranks(shape: Shape) -> Int[Tensor, "*shape"]:
     """The place of each element in the order, 0 to D - 1, (*shape): images by row, column and channel."""
     place = torch.arange(prod(shape))
     if len(shape) != 3:

@@ -18,7 +18,7 @@ References:
 
 from __future__ import annotations
 
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import torch
 import torch.nn.functional as F
@@ -26,11 +26,14 @@ from torch import Tensor, nn
 
 from pushforward.models.spec.data_spec import Shape
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 REACH_FIRST, REACH = 3, 1  # pixels that a kernel reaches beyond its own, in the first layer and in the others
 
 
 @final
-class PixelCNN(nn.Module):
+class GatedPixelCNN(nn.Module):
     """(B, C, H, W), where `n_given` > 0 a condition, (B, n_given), to parameters of each element, (B, P, C, H, W)."""
 
     def __init__(self, shape: Shape, n_params: int, *, width: int, depth: int, n_given: int = 0) -> None:
@@ -94,7 +97,7 @@ class GatedLayer(nn.Module):
         return gated(above), y if self.first else h + y
 
 
-def gated(x: Tensor) -> Tensor:
+def gated(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H W"]:
     """tanh of the first half of the channels, let through by the second."""
     f, g = x.chunk(2, 1)
     return f.tanh() * g.sigmoid()

@@ -1,8 +1,8 @@
 """The compiling child: `python -m pushforward.service.engine.compile.child FILE NICE`, one package a process.
 
-It reads an order from standard input, leaves the package in FILE, tries it against the network it was made of, and
-prints a verdict. Weights are an argument, so the network tried has random ones, and a package is tried with
-others than it was traced with. The child gives way to serving and ends with its worker (end of file on standard input).
+It reads an order from standard input, writes the package to FILE, compares it with the network it was made of, and
+prints the result. Weights are an argument, so the network has random ones, and a package is checked with other weights
+than it was traced with. The child has a low priority and ends with its worker (end of file on standard input).
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from torch.export import Dim, export
 
 from pushforward.service.engine.compile.packages import (
     MAX_ROWS,
+    CompileOrder,
     MethodOf,
-    Order,
     Package,
-    Verdict,
+    PackageComparison,
     difference,
     weights_of,
 )
 from pushforward.service.processes.background import begin_thread
 
-TRACED_ROWS = 4  # 0 and 1 would be taken for constants
+TRACED_ROWS = 4  # 0 and 1 would become constants
 CHECKED_ROWS = (1, 2, 3, 8, 64)
 TIMED_ROWS = (1, 8, 64)
 TIMED_S = 0.5  # for each number of rows
@@ -39,18 +39,18 @@ ROUNDS = 5  # at least
 
 
 def main(file: Path, nice: int) -> None:
-    """Obey the order."""
+    """Carry out one order."""
     os.nice(nice)
-    order = Order.model_validate_json(sys.stdin.readline())
+    order = CompileOrder.model_validate_json(sys.stdin.readline())
     begin_thread("end with the worker", _end_with_worker, vital=True)
     torch.set_num_threads(order.torch_threads)
     with torch.no_grad():
-        verdict = compiled(order, file)
-    print(verdict.model_dump_json(), flush=True)  # noqa: T201  the worker reads it
+        result = compiled(order, file)
+    print(result.model_dump_json(), flush=True)  # noqa: T201  the worker reads it
 
 
-def compiled(order: Order, file: Path) -> Verdict:
-    """Make the package and try it."""
+def compiled(order: CompileOrder, file: Path) -> PackageComparison:
+    """Make the package and check it."""
     device = torch.device(order.device)
     rng = torch.Generator().manual_seed(0)
     net = stirred(order.family.build(order.spec)[order.net], rng).to(device).eval()
@@ -64,7 +64,7 @@ def compiled(order: Order, file: Path) -> Verdict:
     eager: Callable[..., Tensor | tuple[Tensor, ...]] = getattr(net, order.method)
     differences = [difference(package(*x), eager(*x)) for x in map(rows, CHECKED_ROWS)]
     gains = [_gain(lambda x=x: eager(*x), lambda x=x: package(*x), device) for x in map(rows, TIMED_ROWS)]  # type: ignore[misc]  # mypy infers no lambda with defaults
-    return Verdict(gain=exp(mean(log(gain) for gain in gains)), difference=max(differences))
+    return PackageComparison(gain=exp(mean(log(gain) for gain in gains)), difference=max(differences))
 
 
 def write_package(net: nn.Module, method: str, inputs: tuple[Tensor, ...], file: Path) -> None:
@@ -84,14 +84,14 @@ def write_package(net: nn.Module, method: str, inputs: tuple[Tensor, ...], file:
 
 
 def stirred(net: nn.Module, rng: torch.Generator) -> nn.Module:
-    """Some networks start as the identity, which would hide mistakes."""
+    """The network with random noise on its weights: some start as the identity, which would hide mistakes."""
     for weights in net.parameters():
         weights.add_(0.1 * torch.randn(weights.shape, generator=rng))
     return net.requires_grad_(False)
 
 
 def _gain(eager: Callable[[], object], package: Callable[[], object], device: torch.device) -> float:
-    """How many times faster the package is: the median over rounds, in each of which both take their turn."""
+    """How many times faster the package is: the median over rounds, in each of which both are called."""
     ratios: list[float] = []
     give_up = perf_counter() + TIMED_S
     while len(ratios) < ROUNDS or perf_counter() < give_up:

@@ -1,82 +1,72 @@
 """Networks that are compiled while they serve.
 
-A network serves eagerly from its first call. Once one of its methods has computed for as long as a compilation takes,
-it is compiled: whoever waits that long has at most doubled the work of knowing in advance what would be asked, and a
-network that is hardly asked costs nothing. Compiling is the work of a child process of low priority, so that
-neither the core nor the interpreter lock of the inference thread is taken. Its package replaces the eager method by
-one assignment between two calls, if it gives the same numbers and is faster on this machine; if not, or if anything
-fails (no C++ compiler, a network that cannot be exported), the log says so once and the network stays eager.
+A network is eager from its first call. Once one of its methods has computed for as long as a compilation takes, it is
+compiled: total work is then at most twice that of knowing the demand in advance, and a network that is rarely called
+costs nothing. A child process of low priority compiles, so that it takes neither the core nor the interpreter lock of
+the inference thread. Its package replaces the eager method by one assignment between two calls, if it gives the same
+numbers and is faster on this machine; if not, or if anything fails (no C++ compiler, a network that cannot be
+exported), the log says so once and the network stays eager.
 
 Rows are a symbol of the compiled graph, so one package serves every batch and no row is padded. Where gradients are
 needed, as in the likelihood of a diffusion, calls stay eager.
 
-A compiled network is code. It is made by this worker for itself, in a folder only its user can enter, and is gone with
-it: nothing compiled is ever read from the store, which holds tensors and JSON only.
+A compiled network is code. A worker makes it for itself, in a folder only its user can enter, and deletes it when it
+stops: nothing compiled is ever read from the store, which holds tensors and JSON only.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import queue
-import selectors
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from time import monotonic, perf_counter
-from typing import IO, Literal, cast, final
+from typing import Literal, final
 
 import torch
-from torch import Tensor, nn
 
 from pushforward.models.networks import Bijection, Scalar
 from pushforward.models.spec.data_spec import Shape
 from pushforward.models.storage.model import Model
-from pushforward.service.engine.compile.packages import TOLERANCE, Order, Outputs, Package, Verdict, difference
+from pushforward.service.engine.compile.child_process import CompileChild
+from pushforward.service.engine.compile.packages import TOLERANCE, CompileOrder, Package, difference
 from pushforward.service.engine.compile.scratch import Scratch, is_executable
+from pushforward.service.engine.compile.served import ServedBijection, ServedCall, ServedNet
 from pushforward.service.processes.background import Thread
 
 log = logging.getLogger(__name__)
 
-NICE = 10  # of the child; on idle cores it makes no difference
-PAYS_AFTER_S = 30.0  # of eager computing: about what one compilation takes
-WORTH = 1.1  # a gain below is none
+NICE = 10  # of the child; without effect on idle cores
+PAYS_AFTER_S = 30.0  # of eager computing: about as long as one compilation
+LEAST_GAIN = 1.1  # below it a network stays eager
 MAX_PACKAGES = 64  # made by one worker
-PATIENCE_S = 1800.0  # for one compilation
-LAST_WORDS_BYTES = 500
 
 
 @final
 class Compiler:
-    """Compiles for one worker, an order at a time, in a thread that only waits for its child."""
+    """Compiles the networks of one worker, one at a time, in a thread that waits for a child process."""
 
     def __init__(
         self, device: torch.device, torch_threads: int, *, pays_after_s: float = PAYS_AFTER_S, nice: int = NICE
     ) -> None:
         self._pays_after_s = pays_after_s
-        self._nice = nice
         self._device = device
         self._torch_threads = torch_threads
         self._scratch = Scratch()
         self._folder = self._scratch.path
+        self._child = CompileChild(self._folder, nice)
         self._is_usable = is_executable(self._folder)
         if not self._is_usable:
             log.warning("networks stay eager: no code may run from %s; set TMPDIR to a folder on a disk mounted exec",
                         self._folder.parent)  # fmt: skip
         self._files: dict[str, Path | None] = {}  # by order, as JSON; None: stays eager
-        self._orders: queue.Queue[tuple[Order, ServedCall] | None] = queue.Queue()
-        self._child: subprocess.Popen[bytes] | None = None
+        self._orders: queue.Queue[tuple[CompileOrder, ServedCall] | None] = queue.Queue()
         self._closing = threading.Event()
         self._thread = _Compiling(self._work)
         self._thread.start()
 
     def serve(self, model: Model) -> Model:
-        """The model, its networks from now on compiled where it pays."""
+        """The same model, with networks that are compiled once that pays."""
         if not self._is_usable:
             return model
         for name, net in model.nets.items():
@@ -90,25 +80,24 @@ class Compiler:
 
     @property
     def compilations(self) -> int:
-        """How many were tried."""
+        """How many compilations were tried."""
         return len(self._files)
 
     @property
     def child_pid(self) -> int | None:
-        """Of the compilation under way."""
-        return None if self._child is None else self._child.pid
+        """Of the child that compiles now."""
+        return self._child.pid
 
     def wait(self) -> None:
-        """Until what was ordered so far is done."""
+        """Wait until all compilations ordered so far are done."""
         self._orders.join()
 
     def close(self) -> None:
-        """Compile no more; ends a compilation that is under way."""
+        """Compile no more; the child that compiles now is killed."""
         self._closing.set()
         self._thread.stopping.set()
         self._orders.put(None)
-        if (child := self._child) is not None:
-            _kill(child)
+        self._child.close()
         self._thread.join()
         self._scratch.close()
 
@@ -116,7 +105,7 @@ class Compiler:
         net = model.nets[name]
 
         def order(call: ServedCall, inputs: tuple[Shape, ...]) -> None:
-            wanted = Order(
+            wanted = CompileOrder(
                 family=model.family,
                 spec=model.nets.spec,
                 net=name,
@@ -136,7 +125,7 @@ class Compiler:
             finally:
                 self._orders.task_done()
 
-    def _fill(self, order: Order, call: ServedCall) -> None:
+    def _fill(self, order: CompileOrder, call: ServedCall) -> None:
         what = f"{order.net}.{order.method} of a {order.family.family}"
         key = order.model_dump_json()
         if key not in self._files:
@@ -147,8 +136,8 @@ class Compiler:
             except Exception:
                 log.warning("%s stays eager: its package does not fit the model", what, exc_info=True)
 
-    def _package(self, file: Path, order: Order, call: ServedCall) -> Package:
-        """The package with the model's own weights, tried once with them."""
+    def _package(self, file: Path, order: CompileOrder, call: ServedCall) -> Package:
+        """The package with the model's own weights, checked once with them."""
         package = Package(file, call.net, order.inputs, self._device)
         rng = torch.Generator().manual_seed(0)
         x = [torch.randn(2, *shape, generator=rng).to(self._device) for shape in order.inputs]
@@ -158,78 +147,25 @@ class Compiler:
             raise RuntimeError(f"its answers differ by {found:.0e}")
         return package
 
-    def _compiled(self, order: Order, what: str) -> Path | None:
-        """A package that is right and fast; None, and a line in the log, where there is none to be had."""
+    def _compiled(self, order: CompileOrder, what: str) -> Path | None:
+        """A package that is right and fast; else None, and a line in the log."""
         if len(self._files) >= MAX_PACKAGES:
             log.info("%s stays eager: this worker has compiled %d others", what, MAX_PACKAGES)
             return None
         file = self._folder / f"{len(self._files)}.pt2"
         try:
-            verdict = self._child_compiles(order, file)
+            result = self._child.compile(order, file)
         except Exception as error:
             if not self._closing.is_set():
                 log.warning("%s stays eager: %s", what, error)
             return None
-        log.info("compiled %s: %.1f times as fast, different by %.0e", what, verdict.gain, verdict.difference)
-        return file if verdict.gain >= WORTH and verdict.difference <= TOLERANCE else None
-
-    def _child_compiles(self, order: Order, file: Path) -> Verdict:
-        environment = {
-            **os.environ,
-            "TMPDIR": str(self._folder),
-            "TORCHINDUCTOR_CACHE_DIR": str(self._folder / "cache"),
-            "TORCHINDUCTOR_COMPILE_THREADS": "1",  # in the child itself, not in a pool that would outlive it
-        }
-        with tempfile.TemporaryFile(dir=self._folder) as complaints:
-            child = self._child = subprocess.Popen(
-                [sys.executable, "-m", "pushforward.service.engine.compile.child", str(file), str(self._nice)],
-                stdin=subprocess.PIPE,  # stays open: its end tells the child that we are gone
-                stdout=subprocess.PIPE,
-                stderr=complaints,
-                env=environment,
-                start_new_session=True,
-            )
-            with child:
-                said = self._said(child, order)
-            self._child = None
-            if child.returncode != 0:
-                complaints.seek(0)
-                words = complaints.read().decode(errors="replace").strip()[-LAST_WORDS_BYTES:]
-                raise RuntimeError(f"its compilation ended with {child.returncode}: {words}")
-        return Verdict.model_validate_json(said.splitlines()[-1])
-
-    def _said(self, child: subprocess.Popen[bytes], order: Order) -> bytes:
-        """What a child says to its order; it is killed where it takes too long, or where the compiler closes."""
-        stdin, stdout = cast(IO[bytes], child.stdin), cast(IO[bytes], child.stdout)
-        try:
-            if self._closing.is_set():
-                raise TimeoutError("the worker stops")
-            with suppress(BrokenPipeError):
-                stdin.write(order.model_dump_json().encode() + b"\n")
-                stdin.flush()
-            said = _read(stdout, monotonic() + PATIENCE_S)
-            child.wait()
-        finally:
-            _kill(child)
-        return said
-
-
-def _read(stdout: IO[bytes], give_up: float) -> bytes:
-    """All that it says until it ends. Raises TimeoutError."""
-    said = b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(stdout, selectors.EVENT_READ)
-        while selector.select(max(0.0, give_up - monotonic())):
-            piece = os.read(stdout.fileno(), 65536)
-            if not piece:
-                return said
-            said += piece
-    raise TimeoutError(f"it took longer than {PATIENCE_S:g} s")
+        log.info("compiled %s: %.1f times as fast, different by %.0e", what, result.gain, result.difference)
+        return file if result.gain >= LEAST_GAIN and result.difference <= TOLERANCE else None
 
 
 @final
 class _Compiling(Thread):
-    """The thread of a compiler."""
+    """The compiler's thread."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         super().__init__("compiler")
@@ -238,80 +174,3 @@ class _Compiling(Thread):
     def work(self) -> None:
         """Until the compiler closes."""
         self._work()
-
-
-def _kill(child: subprocess.Popen[bytes]) -> None:
-    """With the C++ compiler that it may have started."""
-    if child.poll() is None:
-        os.killpg(child.pid, signal.SIGKILL)
-
-
-@final
-class ServedCall:
-    """One method of a network: eager, then compiled."""
-
-    def __init__(
-        self,
-        net: nn.Module,
-        eager: Callable[..., Outputs],
-        order: Callable[[ServedCall, tuple[Shape, ...]], None],
-        pays_after_s: float,
-    ) -> None:
-        self.net = net
-        self.eager = eager
-        self._order = order
-        self._left_s = pays_after_s  # of eager computing until it is compiled
-        self._package: Package | None = None
-
-    @property
-    def is_compiled(self) -> bool:
-        """Whether a package answers."""
-        return self._package is not None
-
-    def adopt(self, package: Package) -> None:
-        """Answer by this package from the next call on."""
-        self._package = package
-
-    def __call__(self, *inputs: Tensor) -> Outputs:
-        package = self._package
-        if package is not None and package.takes(inputs):
-            try:
-                return package(*inputs)
-            except torch.OutOfMemoryError:
-                raise
-            except RuntimeError:
-                log.warning("a compiled network failed and is eager again", exc_info=True)
-                self._package = None
-        since = perf_counter()
-        outputs = self.eager(*inputs)
-        if self._left_s > 0 and not torch.is_grad_enabled() and all(t.dtype == torch.float32 for t in inputs):
-            self._left_s -= perf_counter() - since
-            if self._left_s <= 0:
-                self._order(self, tuple(tuple(t.shape[1:]) for t in inputs))
-        return outputs
-
-
-class ServedNet(nn.Module):
-    """A network whose calls are compiled once that pays. It is never saved."""
-
-    def __init__(self, net: nn.Module, forward: ServedCall) -> None:
-        super().__init__()
-        self.net = net
-        self.calls = {"forward": forward}
-
-    def forward(self, *inputs: Tensor) -> Outputs:
-        """What the network returns."""
-        return self.calls["forward"](*inputs)
-
-
-@final
-class ServedBijection(ServedNet):
-    """A bijection, which is also called the other way."""
-
-    def __init__(self, net: Bijection, forward: ServedCall, inverse: ServedCall) -> None:
-        super().__init__(net, forward)
-        self.calls["inverse"] = inverse
-
-    def inverse(self, *inputs: Tensor) -> Outputs:
-        """What the bijection returns."""
-        return self.calls["inverse"](*inputs)

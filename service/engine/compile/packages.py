@@ -1,8 +1,8 @@
 """Networks compiled ahead of time for any number of rows, without their weights.
 
-`torch.export` writes a method of a network down as a graph whose number of rows is a symbol, AOTInductor turns that
-into a shared library. Weights are an argument here too: a package is that library and the weights of a network, which
-it shares with it, so all models of one architecture share one compilation and none holds its weights twice.
+`torch.export` traces a method of a network into a graph whose number of rows is a symbol; AOTInductor compiles that
+into a shared library. Weights are an argument here too: a package is the library and a reference to the weights of a
+network, so all models of one architecture share one compilation and no weights are held twice.
 
 References:
     | PyTorch 2: Faster Machine Learning Through Dynamic Python Bytecode Transformation and Graph Compilation
@@ -22,15 +22,15 @@ from torch._C._aoti import AOTIModelPackageLoader
 from pushforward.models.families import AnyFamily
 from pushforward.models.spec.data_spec import DataSpec, Shape
 
-MAX_ROWS = 2**16  # of a call; more go the eager way
+MAX_ROWS = 2**16  # of a call; larger calls are eager
 TOLERANCE = 1e-4  # relative to the largest number of the answer
 
 Outputs = Tensor | tuple[Tensor, ...]
 
 
 @final
-class Order(BaseModel):
-    """What is to be compiled. Equal orders have equal packages."""
+class CompileOrder(BaseModel):
+    """What to compile. Equal orders have equal packages."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -44,7 +44,7 @@ class Order(BaseModel):
 
 
 @final
-class Verdict(BaseModel):
+class PackageComparison(BaseModel):
     """How a package compares with the network it was made of, on this machine."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,17 +55,17 @@ class Verdict(BaseModel):
 
 @final
 class MethodOf(nn.Module):
-    """A method of a network as a function of weights and rows. The network's own weights are no part of it.
+    """A method of a network as a function of weights and rows, without the network's own weights.
 
-    Left in, small ones would become literals of the compiled code, whatever network it later stands in for.
+    If it had them, small ones would become constants of the compiled code, which also serves other weights.
     """
 
     def __init__(self, net: nn.Module, method: str) -> None:
         super().__init__()
-        self._call = [_Called(net, method)]  # in a list, so that its weights are not found
+        self._call = [_Called(net, method)]  # in a list, so that its weights are not registered
 
     def forward(self, weights: list[Tensor], inputs: list[Tensor]) -> Outputs:
-        """What the method returns."""
+        """The method's output."""
         call = self._call[0]
         names = [f"net.{name}" for name in weights_of(call.net)]
         outputs: Outputs = torch.func.functional_call(call, dict(zip(names, weights, strict=True)), tuple(inputs))
@@ -91,7 +91,7 @@ def weights_of(net: nn.Module) -> dict[str, Tensor]:
 
 @final
 class Package:
-    """A compiled method that computes with the weights of a network: float32 in, no gradients."""
+    """A compiled method that computes with the weights of a network: float32, no gradients."""
 
     def __init__(self, file: Path, net: nn.Module, inputs: tuple[Shape, ...], device: torch.device) -> None:
         self._inputs = inputs
@@ -102,7 +102,7 @@ class Package:
         )
 
     def takes(self, inputs: tuple[Tensor, ...]) -> bool:
-        """Whether the compiled code is right for this call: it checks nothing itself."""
+        """Whether the compiled code can take this call: the code itself checks nothing."""
         return (
             not torch.is_grad_enabled()
             and tuple(t.shape[1:] for t in inputs) == self._inputs

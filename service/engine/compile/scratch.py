@@ -1,7 +1,7 @@
-"""A folder for what a worker compiles: locked while it lives, swept by the next one after its death.
+"""A folder for what a worker compiles: locked while the worker lives, deleted by the next one if it died.
 
-Shared libraries are mapped executable, which a folder mounted `noexec` refuses, as docker mounts `/tmp` by default.
-That is found out by doing so once, for compiling takes a minute.
+Shared libraries are mapped executable. A folder mounted `noexec` refuses that, as docker mounts `/tmp` by default; one
+mapping is tried in advance, because compiling takes a minute.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import final
 
 PREFIX = "pushforward-compiled-"
 LOCK = ".lock"
-NEW_S = 60.0  # a folder so young without a lock is being made
+NEW_S = 60.0  # a younger folder without a lock is still being made
 
 
 @final
@@ -32,24 +32,24 @@ class Scratch:
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """The folder."""
         return Path(self._folder.name)
 
     def close(self) -> None:
-        """Delete it."""
+        """Delete the folder."""
         self._lock.close()
         self._folder.cleanup()
 
 
 def sweep(folder: Path) -> None:
-    """Delete what workers left that died."""
+    """Delete the folders of workers that died."""
     for left in folder.glob(f"{PREFIX}*"):
         if _is_dead(left):
             shutil.rmtree(left, ignore_errors=True)
 
 
 def is_executable(folder: Path) -> bool:
-    """Whether code may be run from files there: what the dynamic loader does to a library is tried once."""
+    """Whether code may be run from files there: maps a file as the dynamic loader maps a library."""
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.truncate(mmap.PAGESIZE)
@@ -60,13 +60,13 @@ def is_executable(folder: Path) -> bool:
 
 
 def _is_dead(left: Path) -> bool:
-    """Whether the worker whose folder it is holds its lock no more. No other worker makes a folder of this name."""
+    """Whether the worker of this folder no longer holds its lock. No other worker makes a folder of this name."""
     try:
         with (left / LOCK).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
     except FileNotFoundError:
-        return _age_s(left) > NEW_S  # of a release without locks
+        return _age_s(left) > NEW_S  # made by a release without locks
     except OSError:  # locked, or another user's
         return False
 
@@ -74,5 +74,5 @@ def _is_dead(left: Path) -> bool:
 def _age_s(folder: Path) -> float:
     try:
         return time.time() - folder.stat().st_mtime
-    except OSError:  # another worker sweeps, too
+    except OSError:  # another worker deleted it
         return 0.0

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from pushforward.service.application.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct, Sample, Train
+from pushforward.service.application.commands.commands import (
+    Decode,
+    Encode,
+    Interpolate,
+    Likelihood,
+    Reconstruct,
+    Sample,
+    TrainModel,
+)
 
 _ROWS = [[0.5, 0.25], [1.0, -0.5]]
 
@@ -15,7 +23,7 @@ def _examples(**bodies: dict[str, Any]) -> dict[str, Any]:
 
 
 EXAMPLES: dict[type[Any], dict[str, Any]] = {
-    Train: _examples(
+    TrainModel: _examples(
         a_preset={"model": "moons-flow", "preset": "flow-two-moons"},
         a_preset_with_changes={
             "model": "digits-vae",

@@ -12,7 +12,15 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from pushforward.service.application.commands import ASKS, Decode, Encode, Interpolate, Likelihood, Reconstruct, Train
+from pushforward.service.application.commands.commands import (
+    ASKS,
+    Decode,
+    Encode,
+    Interpolate,
+    Likelihood,
+    Reconstruct,
+    TrainModel,
+)
 from pushforward.service.formats import npy
 from pushforward.service.formats import png as pictures
 from pushforward.service.http import problems
@@ -73,7 +81,7 @@ def documented(
 
 def _body(command: type[BaseModel]) -> dict[str, Any]:
     """What a request brings."""
-    kinds = _TRAIN if command is Train else (command,)
+    kinds = _TRAIN if command is TrainModel else (command,)
     references = [{"$ref": REF.format(model=kind.__name__)} for kind in kinds]
     schema = {"oneOf": references} if len(kinds) > 1 else references[0]
     content: dict[str, Any] = {"application/json": {"schema": schema, "examples": EXAMPLES[command]}}

@@ -1,6 +1,6 @@
-"""The body of a train request, as OpenAPI documents it: a run of one's own, or a preset and the changes to it.
+"""The body of a train request, as OpenAPI documents it: a whole run, or a preset and changes to its run.
 
-`service.application.commands.Train` takes both; as two schemas, generated types check every field of a run.
+The command `TrainModel` takes both. They are two schemas here, so that generated types check every field of a run.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 
 from pushforward.models.config.described import Described
 from pushforward.models.run import Run
-from pushforward.service.domain.records import Name
+from pushforward.service.domain.catalog import Name
 
 Changes = dict[str, Any]  # some fields of a part of a run
 

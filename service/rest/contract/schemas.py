@@ -8,7 +8,9 @@ from pydantic import ConfigDict
 
 from pushforward.models.config.described import Described
 from pushforward.models.config.json_float import Word
-from pushforward.service.domain.records import Card, Job, Op, Timing, Worker
+from pushforward.service.domain.catalog import Card, Worker
+from pushforward.service.domain.inference import Op, Timing
+from pushforward.service.domain.jobs import Job
 
 Rows = list[Any]  # nested lists of numbers, rows first
 Number = float | Word  # JSON has no numbers for what is not finite

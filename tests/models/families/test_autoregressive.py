@@ -141,10 +141,10 @@ def test_a_likelihood_is_exact_and_the_same_at_extreme_weights() -> None:
 def test_an_image_half_drawn_can_be_looked_at() -> None:
     family = Autoregressive(network=PIXELCNN)
     sampler, noise = family.sampler(roughened(family, GRAY), Options()), Noise.rows(0, 3)
-    state = sampler.init(noise, untold(3))
+    state = sampler.init((untold(3),), noise)
     for k in range(3):
         state = sampler.step(state, torch.full((3,), k), noise)
-    seen = sampler.preview(state, torch.full((3,), 3))
+    seen = sampler.preview(state, noise)
     assert torch.equal(seen[:, :, 1], torch.zeros(3, 1, 3))
     assert torch.equal(seen[:, :, 0].double(), sample(sampler, noise, untold(3))[:, :, 0].double())
 

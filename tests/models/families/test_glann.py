@@ -14,7 +14,7 @@ from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
 from pushforward.models.run import Run
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.mapping import walk
+from pushforward.models.stepwise.mapping import apply
 from pushforward.models.stepwise.sampling import sample
 from pushforward.models.training.data import load_data
 from pushforward.models.training.loop import train
@@ -79,7 +79,10 @@ def test_a_sample_is_the_image_of_mapped_noise() -> None:
 def test_more_steps_find_a_nearer_image() -> None:
     nets, x = built(), torch.randn(6, 2, generator=torch.Generator().manual_seed(1))
     errors = [
-        (TINY.decode(nets, walk(TINY.encoder(nets, DescentOptions(steps=n)), x, x[:, :0]), x) - x).square().sum().item()
+        (TINY.decode(nets, apply(TINY.encoder(nets, DescentOptions(steps=n)), x, x[:, :0]), x) - x)
+        .square()
+        .sum()
+        .item()
         for n in (1, 100)
     ]
     assert errors[1] < errors[0]

@@ -11,7 +11,8 @@ from pushforward.models.families.vae import VAE, ImportanceOptions
 from pushforward.models.flows.univariate import Affine, Spline, Transform
 from pushforward.models.latents.posteriors import CholeskyPosterior, DiagonalPosterior, FlowPosterior, Posterior
 from pushforward.models.latents.priors import FlowPrior, Standard
-from pushforward.models.likelihoods import Categorical, DiscretizedLogistic, Gaussian, Likelihood
+from pushforward.models.likelihoods import Categorical, DiscretizedLogistic, Gaussian
+from pushforward.models.likelihoods.base import ConditionalLikelihood
 from pushforward.models.losses import Batch, Loss
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
@@ -20,7 +21,7 @@ from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.sampling import sample, untold
 from pushforward.models.variational.bounds import ELBO, IWAE
-from pushforward.models.variational.refinement import Refinement
+from pushforward.models.variational.refinement import SemiAmortizedBound
 from tests.models.families.test_vae import LINEAR, LOG_P, PLANE, VARIANCE, W, points, ppca, set_affine, z_score
 
 MEAN, SPREAD = 0.55 / 1.5, 0.25 / 1.5  # of the posterior at X: T01
@@ -129,8 +130,8 @@ def test_beta_weighs_the_divergence() -> None:
 def refined(nets: Nets, x: Tensor, noise: Noise, steps: int) -> Tensor:
     """The numbers of the posterior that was fitted to each row."""
     scorer = LINEAR.scorer(nets, ImportanceOptions(refine=steps))
-    assert isinstance(scorer, Refinement)
-    state = scorer.init(x, untold(x), noise)
+    assert isinstance(scorer, SemiAmortizedBound)
+    state = scorer.init((x, untold(x)), noise)
     for k in range(steps):
         state = scorer.step(state, torch.full((len(x),), k), noise)
     return state[3]
@@ -300,7 +301,9 @@ SQUARES = DataSpec(shape=(1, 8, 8), low=0, high=16, levels=17, shift=(8.0,), sca
     ids=lambda likelihood: likelihood.likelihood,
 )
 @pytest.mark.parametrize("network", ["auto", "perceptron"])
-def test_a_decoder_tells_each_element_what_its_likelihood_reads(likelihood: Likelihood, network: str) -> None:
+def test_a_decoder_tells_each_element_what_its_likelihood_reads(
+    likelihood: ConditionalLikelihood, network: str
+) -> None:
     family = VAE.model_validate({"latent": 3, "width": 8, "likelihood": likelihood, "network": network})
     nets, noise = family.build(SQUARES), Noise.rows(0, 5)
     x = sample(family.sampler(nets, family.SampleOptions()), noise)

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pushforward.models.flows.continuous import FlowScorer, Pushed, Transport, Velocity
+from pushforward.models.flows.continuous import FlowLikelihood, FlowMap, FlowSampler, Velocity
 from pushforward.models.flows.dequantization import level_log_volume
 from pushforward.models.noise import Noise
 from pushforward.models.solvers.ode import DormandPrince, RungeKutta, Solver
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.mapping import walk
+from pushforward.models.stepwise.mapping import apply
+from pushforward.models.stepwise.program import run
 from pushforward.models.stepwise.sampling import sample
-from pushforward.models.stepwise.scoring import score
 
 LEVELS = DataSpec(shape=(1, 2, 2), low=0, high=3, levels=4, shift=(1.5,), scale=(1.5,))
 SOLVERS = [RungeKutta(np.linspace(1, 0, 5)), DormandPrince(1.0, 0.0, 1e-5, 30)]
@@ -28,11 +28,11 @@ def rotating(v: Tensor, t: Tensor, c: Tensor) -> Tensor:
     return turned * t.to(v.dtype).cos().view(-1, 1, 1, 1) + c[:, :1, None, None] * v.sin()
 
 
-def scorer(solver: Solver, velocity: Velocity = rotating, *, draws: int = 3, exact: bool = False) -> FlowScorer:
+def scorer(solver: Solver, velocity: Velocity = rotating, *, draws: int = 3, exact: bool = False) -> FlowLikelihood:
     def enter(x: Tensor) -> tuple[Tensor, Tensor]:
         return LEVELS.normalize(x), x.new_full((len(x),), LEVELS.log_jacobian)
 
-    return FlowScorer(velocity, solver, enter, LEVELS, LEVELS.shape, draws, exact)
+    return FlowLikelihood(velocity, solver, enter, LEVELS, LEVELS.shape, draws, exact)
 
 
 def rows(n: int) -> tuple[Tensor, Tensor, Noise]:
@@ -45,17 +45,17 @@ def rows(n: int) -> tuple[Tensor, Tensor, Noise]:
 def test_rows_of_different_draws_and_strangers_share_a_call(solver: Solver) -> None:
     flow, (x, c, noise) = scorer(solver), rows(4)
     ahead = solver.steps + 2  # the first two rows are in their second draw when the others begin
-    state = flow.init(x[:2], c[:2], noise[:2])
+    state = flow.init((x[:2], c[:2]), noise[:2])
     for k in range(ahead):
         state = flow.step(state, torch.full((2,), k), noise[:2])
-    late = flow.init(x[2:], c[2:], noise[2:])
+    late = flow.init((x[2:], c[2:]), noise[2:])
     state = tuple(torch.cat(parts) for parts in zip(state, late, strict=True))
     for k in range(flow.steps - ahead):
         state = flow.step(state, torch.tensor([k + ahead, k + ahead, k, k]), noise)
     rest = tuple(part[2:] for part in state)
     for k in range(flow.steps - ahead, flow.steps):
         rest = flow.step(rest, torch.full((2,), k), noise[2:])
-    alone = score(flow, x, c, noise).value
+    alone = run(flow, (x, c), noise).value
     torch.testing.assert_close(flow.finish(tuple(part[:2] for part in state), noise[:2]).value, alone[:2])
     torch.testing.assert_close(flow.finish(rest, noise[2:]).value, alone[2:])
 
@@ -68,15 +68,15 @@ def test_an_engine_without_gradients_gets_the_same_numbers(solver: Solver) -> No
         return rotating(v, t, told(c))
 
     flow, (x, c, noise) = scorer(solver, field), rows(3)
-    expected = score(flow, x, c, noise).value
+    expected = run(flow, (x, c), noise).value
     with torch.inference_mode():
-        torch.testing.assert_close(score(flow, x + 0, c + 0, noise).value, expected)
+        torch.testing.assert_close(run(flow, (x + 0, c + 0), noise).value, expected)
 
 
 def test_the_estimate_over_draws_agrees_with_the_exact_divergence() -> None:
     """T67: within five of its standard errors, levels dequantized alike."""
     solver, (x, c, noise) = SOLVERS[0], rows(6)
-    exact, estimated = (score(scorer(solver, draws=64, exact=exact), x, c, noise) for exact in (True, False))
+    exact, estimated = (run(scorer(solver, draws=64, exact=exact), (x, c), noise) for exact in (True, False))
     assert estimated.std_error is not None
     z_score = (estimated.value - exact.value).sum() / estimated.std_error.square().sum().sqrt()
     assert abs(float(z_score)) < 5
@@ -89,14 +89,14 @@ def test_a_field_that_stands_still_leaves_the_prior_and_the_volume_of_a_level() 
     x_in_bin = x + LEVELS.bin_width * (noise.uniform(0, LEVELS.shape).double() - 0.5)
     log_prior = torch.distributions.Normal(0.0, 1.0).log_prob(LEVELS.normalize(x_in_bin)).flatten(1).sum(1)
     expected = log_prior + LEVELS.log_jacobian + level_log_volume(LEVELS)
-    torch.testing.assert_close(score(still, x, c, noise).value, expected)
+    torch.testing.assert_close(run(still, (x, c), noise).value, expected)
 
 
 def test_the_tolerance_of_a_likelihood_does_not_depend_on_the_units_of_the_data() -> None:
     """An offset of a thousand nats is no part of what the adaptive solver follows."""
     x, c, noise = rows(3)
     flow = scorer(DormandPrince(1.0, 0.0, 1e-2, 60), draws=1, exact=True)
-    near, far = (score(replace(flow, enter=entered(nats)), x, c, noise).value for nats in (0.0, 1000.0))
+    near, far = (run(replace(flow, enter=entered(nats)), (x, c), noise).value for nats in (0.0, 1000.0))
     torch.testing.assert_close(far - 1000, near, rtol=0, atol=1e-9)
 
 
@@ -106,7 +106,7 @@ def entered(nats: float) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
 
 @each_solver
 def test_what_is_pushed_is_a_draw_of_the_prior_carried_along(solver: Solver) -> None:
-    way = Transport(rotating, solver, lambda rows: rows, LEVELS.denormalize)
-    pushed = Pushed(lambda noise, c: noise.normal(0, LEVELS.shape), way)
+    way = FlowMap(rotating, solver, lambda rows: rows, LEVELS.denormalize)
+    pushed = FlowSampler(lambda noise, c: noise.normal(0, LEVELS.shape), way)
     noise, c = Noise.rows(1, 4), torch.ones(4, 1)
-    torch.testing.assert_close(sample(pushed, noise, c), walk(way, noise.normal(0, LEVELS.shape), c))
+    torch.testing.assert_close(sample(pushed, noise, c), apply(way, noise.normal(0, LEVELS.shape), c))

@@ -7,7 +7,8 @@ from pushforward.models.noise import Noise
 from pushforward.models.paths.schedules import Level
 from pushforward.models.samplers.predictor import Predictor
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.sampling import Sampler, State, untold
+from pushforward.models.stepwise.program import State
+from pushforward.models.stepwise.sampling import Sampler, untold
 
 LINE = DataSpec(shape=(1,))
 MEAN, VARIANCE = 0.8, 0.25
@@ -32,7 +33,7 @@ def predictor(mean: float = MEAN, variance: float = VARIANCE) -> Predictor:
 def begin(sampler: Sampler, x: list[float]) -> State:
     """The state before step 0 with x in the place of the prior's draw."""
     rows = torch.tensor(x, dtype=torch.float64)[:, None]
-    state = sampler.init(Noise.rows(0, len(rows)), untold(rows))
+    state = sampler.init((untold(rows),), Noise.rows(0, len(rows)))
     return rows, *(part.double() if part.is_floating_point() else part for part in state[1:])
 
 
@@ -41,5 +42,5 @@ def affine(sampler: Sampler) -> tuple[float, float]:
     state = begin(sampler, [0.0, 1.0])
     for k in range(sampler.steps):
         state = sampler.step(state, torch.full((2,), k), Noise.rows(0, 2))
-    x = sampler.finish(state)
+    x = sampler.finish(state, Noise.rows(0, 2))
     return (x[1] - x[0]).item(), x[0].item()

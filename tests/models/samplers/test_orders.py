@@ -6,9 +6,9 @@ import torch
 
 from pushforward.models.paths.schedules import Floats, Level
 from pushforward.models.samplers.dpm_solver import DPMSolver, dpm_solver
-from pushforward.models.samplers.heun import Heun
+from pushforward.models.samplers.heun import HeunSampler
 from pushforward.models.samplers.linear import LinearSteps, ddim
-from pushforward.models.samplers.ode import DDIM, LONGEST, FlowRungeKutta, FlowSampler
+from pushforward.models.samplers.ode import DDIM, LONGEST, FlowDecoder, FlowRungeKutta, flow_sampler
 from pushforward.models.stepwise.sampling import Sampler
 from tests.models.samplers.gaussians import MEAN, VARIANCE, affine, predictor
 
@@ -37,13 +37,13 @@ def built(name: str, n: int) -> Sampler:
         case "ddim":
             return LinearSteps(predict, levels, ddim(levels, 0.0))
         case "heun":
-            return Heun(predict, levels)
+            return HeunSampler(predict, levels)
         case "dpm_solver":
             return DPMSolver(predict, levels)
         case "euler":
-            return FlowSampler(predict, DDIM(levels), levels[-1])
+            return flow_sampler(FlowDecoder(predict, DDIM(levels), levels[-1]))
         case _:
-            return FlowSampler(predict, FlowRungeKutta(levels), levels[-1])
+            return flow_sampler(FlowDecoder(predict, FlowRungeKutta(levels), levels[-1]))
 
 
 @pytest.mark.parametrize(("name", "order"), [("ddim", 1), ("euler", 1), ("heun", 2), ("dpm_solver", 2), ("rk4", 4)])

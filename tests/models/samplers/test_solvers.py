@@ -9,13 +9,13 @@ import torch
 from pushforward.models.noise import Noise
 from pushforward.models.paths.schedules import Floats, Karras
 from pushforward.models.samplers.dpm_solver import DPMSolver
-from pushforward.models.samplers.heun import Heun
+from pushforward.models.samplers.heun import HeunSampler
 from pushforward.models.samplers.linear import LinearSteps, ddim
-from pushforward.models.samplers.predictor import Denoising, Predictor
+from pushforward.models.samplers.predictor import DenoisingSampler, Predictor
 from tests.models.samplers.gaussians import MEAN, VARIANCE, affine, begin, predictor
 
-Solver = Callable[[Predictor, Floats], Denoising]
-SOLVERS: list[Solver] = [Heun, DPMSolver]
+Solver = Callable[[Predictor, Floats], DenoisingSampler]
+SOLVERS: list[Solver] = [HeunSampler, DPMSolver]
 
 
 def grid(steps: int) -> Floats:
@@ -50,7 +50,7 @@ def test_the_intercept_tends_to_that_of_the_exact_flow(solver: Solver) -> None:
 def test_heuns_step_is_that_of_karras() -> None:
     """Algorithm 1 of 2206.00364 without churn, in x / alpha and sigma / alpha."""
     log_snr = Karras().log_snr(8)[::-1].copy()
-    sampler, sigmas = Heun(predictor(), log_snr), [*np.exp(-log_snr / 2), 0.0]
+    sampler, sigmas = HeunSampler(predictor(), log_snr), [*np.exp(-log_snr / 2), 0.0]
     state = begin(sampler, [-1.0, 0.4])
     x = state[0] * (1 + sigmas[0] ** 2) ** 0.5
 
@@ -84,5 +84,5 @@ def test_rows_at_different_steps_share_a_call(solver: Solver) -> None:
 
 def test_the_trapezoid_takes_steps_up_to_the_longest_and_never_the_last() -> None:
     log_snr = np.cumsum([-6.0, 2.0, 3.0, 3.5])
-    assert Heun(predictor(), log_snr, 3.0).short.tolist() == [True, True, False, False]
-    assert Heun(predictor(), log_snr).short.tolist() == [True, True, True, False]
+    assert HeunSampler(predictor(), log_snr, 3.0).short.tolist() == [True, True, False, False]
+    assert HeunSampler(predictor(), log_snr).short.tolist() == [True, True, True, False]

@@ -1,35 +1,38 @@
+"""Data from noise, step by step."""
+
 from typing import final
 
 import torch
 from torch import Tensor
 
 from pushforward.models.noise import Noise
-from pushforward.models.stepwise.sampling import OneStep, Sampler, State, sample
+from pushforward.models.stepwise.program import State
+from pushforward.models.stepwise.sampling import OneStep, Sampler, sample
 
 
 @final
-class Walk(Sampler):
+class NoisySum(Sampler):
     """Adds its index and the noise of each step."""
 
     @property
     def steps(self) -> int:
         return 3
 
-    def init(self, noise: Noise, c: Tensor) -> State:
-        return noise.normal(0, (2,)), c
+    def init(self, given: tuple[Tensor], noise: Noise) -> State:
+        return noise.normal(0, (2,)), *given
 
     def step(self, state: State, k: Tensor, noise: Noise) -> State:
         x, c = state
         return x + k[:, None] + noise.normal(k + 1, (2,)), c
 
-    def finish(self, state: State) -> Tensor:
+    def finish(self, state: State, noise: Noise) -> Tensor:
         return 10 * state[0]
 
 
 def test_a_sample_goes_through_every_step_with_the_noise_of_that_step() -> None:
     noise = Noise.rows(1, 4)
     expected = 10 * (3 + sum(noise.normal(draw, (2,)) for draw in range(4)))
-    assert torch.allclose(sample(Walk(), noise), expected)
+    assert torch.allclose(sample(NoisySum(), noise), expected)
 
 
 def test_a_code_is_decoded_in_one_step() -> None:

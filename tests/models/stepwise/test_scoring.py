@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from pushforward.models.families.diffusion import Diffusion, LikelihoodOptions
+from pushforward.models.families.diffusion import Diffusion, ScoringOptions
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
 from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.program import OneCall, run
 from pushforward.models.stepwise.sampling import untold
-from pushforward.models.stepwise.scoring import LogProb, OneCall, Scorer, score
+from pushforward.models.stepwise.scoring import LogProb, Scorer
 
 FAMILY = Diffusion(width=8, depth=1)
 POINTS = DataSpec(shape=(2,), shift=(1.0, -1.0), scale=(2.0, 0.5))
@@ -35,7 +36,7 @@ def rows(spec: DataSpec, n: int) -> Tensor:
 def out_of_step(scorer: Scorer, x: Tensor, noise: Noise) -> LogProb:
     """Row i begins i steps later than row 0; all that are under way share each call."""
     n = len(x)
-    state, k = scorer.init(x, untold(x), noise), np.zeros(n, np.int64)
+    state, k = scorer.init((x, untold(x)), noise), np.zeros(n, np.int64)
     for turn in range(scorer.steps + n - 1):
         under_way = np.flatnonzero((np.arange(n) <= turn) & (k < scorer.steps))
         moved = scorer.step(tuple(part[under_way] for part in state), torch.from_numpy(k[under_way]), noise[under_way])
@@ -49,14 +50,14 @@ def out_of_step(scorer: Scorer, x: Tensor, noise: Noise) -> LogProb:
 @pytest.mark.parametrize(
     ("spec", "options"),
     [
-        (POINTS, LikelihoodOptions(steps=4)),
-        (POINTS, LikelihoodOptions(steps=4, draws=3, divergence="hutchinson")),
-        (LEVELS, LikelihoodOptions(steps=4, draws=2)),
-        (LEVELS, LikelihoodOptions(steps=4, draws=2, divergence="exact")),
+        (POINTS, ScoringOptions(steps=4)),
+        (POINTS, ScoringOptions(steps=4, draws=3, divergence="hutchinson")),
+        (LEVELS, ScoringOptions(steps=4, draws=2)),
+        (LEVELS, ScoringOptions(steps=4, draws=2, divergence="exact")),
     ],
     ids=["exact", "probes", "levels", "levels, exact"],
 )
-def test_rows_at_different_steps_and_draws_score_as_if_together(spec: DataSpec, options: LikelihoodOptions) -> None:
+def test_rows_at_different_steps_and_draws_score_as_if_together(spec: DataSpec, options: ScoringOptions) -> None:
     nets, x, noise = nets_of(spec), rows(spec, 5), Noise.rows(3, 5)
     together = FAMILY.log_prob(nets, x, untold(x), noise, options)
     apart = out_of_step(FAMILY.scorer(nets, options), x, noise)
@@ -68,8 +69,8 @@ def test_rows_at_different_steps_and_draws_score_as_if_together(spec: DataSpec, 
 
 def test_a_step_leaves_the_state_before_it_as_it_was() -> None:
     nets, x, noise = nets_of(LEVELS), rows(LEVELS, 3), Noise.rows(3, 3)
-    scorer = FAMILY.scorer(nets, LikelihoodOptions(steps=4, draws=2))
-    states = [scorer.init(x, untold(x), noise)]
+    scorer = FAMILY.scorer(nets, ScoringOptions(steps=4, draws=2))
+    states = [scorer.init((x, untold(x)), noise)]
     copies = [[part.clone() for part in states[0]]]
     for k in range(scorer.steps):
         states.append(scorer.step(states[-1], torch.full((3,), k), noise))
@@ -85,4 +86,4 @@ def test_a_family_without_steps_is_one_call() -> None:
     x, noise = rows(POINTS, 4), Noise.rows(0, 4)
     scorer = OneCall(log_prob)
     assert scorer.steps == 0
-    torch.testing.assert_close(score(scorer, x, untold(x), noise).value, log_prob(x, untold(x), noise).value)
+    torch.testing.assert_close(run(scorer, (x, untold(x)), noise).value, log_prob(x, untold(x), noise).value)

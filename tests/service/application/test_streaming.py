@@ -13,7 +13,7 @@ import pytest
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.application import streaming
 from pushforward.service.domain.errors import Failed, Overloaded, ServiceError, TimedOut
-from pushforward.service.domain.records import Preview, Question, Reply, Timing
+from pushforward.service.domain.inference import Preview, Question, Reply, Timing
 from pushforward.service.settings import Settings
 
 MINUTE_S = 60.0

@@ -7,12 +7,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pushforward.service.application.application import Application
-from pushforward.service.application.results import FamilyCard
+from pushforward.service.application.catalog import Catalog, FamilyCard
 from pushforward.service.cli.catalog import family_rows, flags_of
 from pushforward.service.cli.schemas import lines
 from pushforward.service.cli.tables import fitted, plain
-from pushforward.service.settings import Settings
 
 LONG = "a-model-of-two-interleaved-half-circles"
 LOSSES = "negative_elbo_nats 123.4  reconstruction_nats 120.1  kl_nats 3.3"
@@ -27,11 +25,6 @@ class Listing(NamedTuple):
     cut: bool = False
 
 
-def application() -> Application:
-    absent: Any = None  # nothing is asked of them
-    return Application(absent, absent, absent, absent, absent, absent, absent, Settings())
-
-
 def of_family(card: FamilyCard) -> Iterator[tuple[str, Listing]]:
     """Its fields, and its options for each request."""
     headers = ("flag", "type", "default", "meaning")
@@ -42,7 +35,8 @@ def of_family(card: FamilyCard) -> Iterator[tuple[str, Listing]]:
 
 
 def listings() -> Iterator[tuple[str, Listing]]:
-    known = application()
+    absent: Any = None  # its ports are not called
+    known = Catalog(absent, absent, absent)
     families = [vars(card) for card in known.families()]
     yield "families", Listing(("family", "what it is", "can be asked to", "condition"), list(family_rows(families)))
     for card in known.families():

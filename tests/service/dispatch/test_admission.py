@@ -3,7 +3,7 @@
 import pytest
 
 from pushforward.service.dispatch.admission import FORGET_S, KEYS, WARY, Forecast
-from pushforward.service.domain.records import Load
+from pushforward.service.domain.inference import Load
 
 SLOW, QUICK = ("steps@1", "sample", "{}"), ("moons@1", "likelihood", "{}")
 

@@ -20,13 +20,13 @@ from pushforward.service.dispatch.frames import Asked, Frame, encode_frame
 from pushforward.service.dispatch.keys import GONE, GROUP, WORKERS, stream_of
 from pushforward.service.dispatch.workers import RedisWorkers
 from pushforward.service.domain.errors import Failed, NotFound, Overloaded, TimedOut, Unavailable
-from pushforward.service.domain.records import Question, Reply
+from pushforward.service.domain.inference import Question, Reply
 from pushforward.service.local import redis_server
 from pushforward.service.settings import Settings
 from pushforward.service.stores.redis_client import connect_sync
 from pushforward.service.telemetry.gateway import Telemetry
 from pushforward.service.telemetry.measured import MeasuredAsks
-from pushforward.service.worker import inference as inference_module
+from pushforward.service.worker import entries
 from pushforward.service.worker.inference import Inference
 from tests.service.models_on_disk import MOONS, STEPS, put_model, put_steps
 
@@ -170,7 +170,7 @@ async def test_without_a_worker_a_question_is_refused_at_once(asks: RedisAsks):
 @contextmanager
 def a_worker_that_only_beats(settings: Settings) -> Iterator[str]:
     """Alive, but it reads nothing, until the block ends."""
-    from pushforward.service.domain.records import Worker
+    from pushforward.service.domain.catalog import Worker
     from pushforward.service.worker.heartbeat import Heart
 
     client: Any = connect_sync(settings)
@@ -296,7 +296,7 @@ async def test_what_was_read_but_not_taken_in_is_taken_after_a_defect(
     settings: Settings, asks: RedisAsks, monkeypatch: pytest.MonkeyPatch
 ):
     """A defect in the midst of a batch of frames loses none of them."""
-    opened, decode = [], inference_module.decode_frame
+    opened, decode = [], entries.decode_frame
 
     def defective(data: bytes) -> Frame:
         opened.append(data)
@@ -304,7 +304,7 @@ async def test_what_was_read_but_not_taken_in_is_taken_after_a_defect(
             raise ZeroDivisionError
         return decode(data)
 
-    monkeypatch.setattr(inference_module, "decode_frame", defective)
+    monkeypatch.setattr(entries, "decode_frame", defective)
     with worker(settings):
         reply = await asks.ask(Question(MOONS, "sample", 2, 1), timeout_s=20)
     assert reply.arrays["samples"].shape == (2, 2)
@@ -336,7 +336,7 @@ async def test_a_model_stays_with_one_worker_and_the_models_spread(settings: Set
             await asyncio.gather(
                 *(asks.ask(Question(f"moons@{i}", "sample", 1, 1), timeout_s=20) for i in range(1, 12))
             )
-        held = [set(thread._residency.references) for thread in (one, other)]
+        held = [set(thread._models.references) for thread in (one, other)]
     assert len(held[0]) + len(held[1]) == 11
     assert all(held)
 

@@ -1,18 +1,10 @@
 import numpy as np
 import pytest
 
-from pushforward.service.dispatch.frames import (
-    Answered,
-    Asked,
-    Frame,
-    Garbage,
-    OtherVersion,
-    Previewed,
-    Refused,
-    Replies,
-)
+from pushforward.service.dispatch.frames import Answered, Asked, Frame, Previewed, Refusal, Replies
+from pushforward.service.dispatch.framing import MalformedFrame, OtherVersion
 from pushforward.service.domain.errors import FieldError, Invalid, TimedOut, Unavailable
-from pushforward.service.domain.records import PROTOCOL, Load, Question
+from pushforward.service.domain.inference import PROTOCOL, Load, Question
 
 from pushforward.service.dispatch.frames import decode_frame, decode_replies, encode_frame, encode_replies  # isort: skip
 
@@ -42,7 +34,7 @@ def test_arrays_are_read_without_a_copy():
 
 def test_replies_arrive_as_they_left():
     answered = Answered(1, {"log_prob": np.array([-1.5, -np.inf])}, 0.25, 64, {"kind": "exact"})
-    refused = Refused.of(2, Invalid("x: is empty", errors=(FieldError("x", "is empty"),)))
+    refused = Refusal.of(2, Invalid("x: is empty", errors=(FieldError("x", "is empty"),)))
     previewed = Previewed(3, {"samples": np.ones((2, 2), np.float32)}, 10, 50)
     load = Load("w1", 12.5, 2.5, 3, 0.125, 6.5)
     arrived = decode_replies(encode_replies(Replies((answered, refused, previewed), load)))
@@ -58,13 +50,13 @@ def test_replies_arrive_as_they_left():
     assert refusal == refused
     assert isinstance(refused.error(), Invalid)
     assert refused.error().errors == (FieldError("x", "is empty"),)
-    assert isinstance(Refused.of(3, TimedOut("late")).error(), TimedOut)
+    assert isinstance(Refusal.of(3, TimedOut("late")).error(), TimedOut)
 
 
 def test_a_frame_cut_anywhere_is_garbage():
     whole = encode_frame(a_frame())
     for n in range(len(whole)):
-        with pytest.raises(Garbage):
+        with pytest.raises(MalformedFrame):
             decode_frame(whole[:n])
 
 
@@ -77,7 +69,7 @@ def test_altered_bytes_are_garbage_or_a_sound_frame():
         altered[rng.integers(len(whole))] ^= int(rng.integers(1, 256))
         try:
             frame = decode_frame(bytes(altered))
-        except Garbage:
+        except MalformedFrame:
             refused += 1
             continue
         assert all(asked.question.rows > 0 and 0 <= asked.question.seed < 2**64 for asked in frame.asked)
@@ -86,15 +78,15 @@ def test_altered_bytes_are_garbage_or_a_sound_frame():
 
 @pytest.mark.parametrize("data", [b"", b"PFW\x02", b"PFW\x01" + bytes(60), b"\x80\x04N." * 9, bytes(1000)])
 def test_what_is_no_frame_is_garbage(data: bytes):
-    with pytest.raises(Garbage):
+    with pytest.raises(MalformedFrame):
         decode_frame(data)
-    with pytest.raises(Garbage):
+    with pytest.raises(MalformedFrame):
         decode_replies(data)
 
 
 @pytest.mark.parametrize("model", ["../../etc@1", "moons", "moons@0", "Moons@1"])
 def test_a_frame_that_names_no_version_is_garbage(model: str):
-    with pytest.raises(Garbage):
+    with pytest.raises(MalformedFrame):
         decode_frame(encode_frame(Frame("r", (Asked(1, Question(model, "sample", 1, 0), 1.0),))))
 
 
@@ -110,12 +102,12 @@ def test_a_frame_of_another_version_is_refused_in_that_version(version: int):
     reply[3] = PROTOCOL  # as a reader of that version would take it
     refused = decode_replies(bytes(reply)).replies
     assert [each.id for each in refused] == [7, 8]
-    assert all(isinstance(each, Refused) and isinstance(each.error(), Unavailable) for each in refused)
+    assert all(isinstance(each, Refusal) and isinstance(each.error(), Unavailable) for each in refused)
     assert f"{version} and {PROTOCOL}" in refused[0].error().detail
 
 
 def test_replies_of_another_version_tell_whom_they_answer():
-    replies = Replies((Answered(1, {"x": np.ones(2)}, 0.25, 64), Refused.of(2, TimedOut("late"))))
+    replies = Replies((Answered(1, {"x": np.ones(2)}, 0.25, 64), Refusal.of(2, TimedOut("late"))))
     data = bytearray(encode_replies(replies))
     data[3] = PROTOCOL + 1
     with pytest.raises(OtherVersion) as other:
@@ -131,7 +123,7 @@ def test_bytes_of_another_version_that_are_altered_are_garbage_or_tell_ids():
         altered = bytearray(whole)
         for at in rng.integers(4, len(whole), 3):
             altered[at] = rng.integers(256)
-        with pytest.raises(Garbage) as refused:
+        with pytest.raises(MalformedFrame) as refused:
             decode_frame(bytes(altered))
         if isinstance(refused.value, OtherVersion):
             assert all(isinstance(n, int) for n in refused.value.ids)

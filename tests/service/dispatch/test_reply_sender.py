@@ -6,7 +6,7 @@ import numpy as np
 import redis
 
 from pushforward.service.dispatch.consumer import LARGE_BYTES, Mail, Sending
-from pushforward.service.dispatch.frames import Answered, Refused, Replies, decode_replies
+from pushforward.service.dispatch.frames import Answered, Refusal, Replies, decode_replies
 from pushforward.service.dispatch.reply_sender import IN_HAND, Postman
 from pushforward.service.local import redis_server
 from pushforward.service.settings import Settings
@@ -19,7 +19,7 @@ def sending(i: int, values: int = LARGE_BYTES) -> Sending:
 def test_only_large_replies_go_by_the_postman():
     assert sending(1).is_large
     assert not sending(1, values=784).is_large
-    assert not Sending("me", Replies((Refused(1, "internal", "no"),)), ()).is_large
+    assert not Sending("me", Replies((Refusal(1, "internal", "no"),)), ()).is_large
 
 
 def test_replies_arrive_in_the_order_given(redis_url: str):

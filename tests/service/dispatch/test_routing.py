@@ -3,7 +3,7 @@
 from collections import Counter
 
 from pushforward.service.dispatch.routing import BUSY_MS, Fleet
-from pushforward.service.domain.records import Worker
+from pushforward.service.domain.catalog import Worker
 
 MODELS = [f"model-{i}@1" for i in range(300)]
 

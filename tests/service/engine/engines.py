@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from pushforward.models.noise import Noise
 from pushforward.models.stepwise.sampling import sample
 from pushforward.models.storage.model import Model, load_model
-from pushforward.service.domain.records import Preview, Question
+from pushforward.service.domain.inference import Preview, Question
 from pushforward.service.engine.engine import Call, Engine, Ticket, Turn
-from pushforward.service.engine.model_cache import Residency
+from pushforward.service.engine.model_cache import ModelCache
 
 CPU = torch.device("cpu")
 
@@ -47,18 +47,18 @@ class Watched(nn.Module):
 
 
 @contextmanager
-def held(residency: Residency, reference: str) -> Iterator[Model]:
+def held(model_cache: ModelCache, reference: str) -> Iterator[Model]:
     """A model that stays in memory meanwhile."""
-    hold = residency.hold(reference)
+    pin = model_cache.pin(reference)
     try:
-        yield hold.model
+        yield pin.model
     finally:
-        hold.release()
+        pin.release()
 
 
-def watch(residency: Residency, reference: str, network: str, before: Callable[[Tensor], None]) -> None:
+def watch(model_cache: ModelCache, reference: str, network: str, before: Callable[[Tensor], None]) -> None:
     """See what a network of a model is given, as long as the model stays in memory."""
-    with held(residency, reference) as model:
+    with held(model_cache, reference) as model:
         model.nets[network] = Watched(model.nets[network], before)
 
 

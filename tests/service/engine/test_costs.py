@@ -2,7 +2,7 @@
 
 import pytest
 
-from pushforward.service.engine.costs import CALL_MS, FIRST_CAP, RETRY_AFTER, Costs, Line
+from pushforward.service.engine.costs import CALL_MS, FIRST_CAP, RETRY_AFTER, Costs, LinearFit
 
 
 def learned(a: float, b: float, calls: int = 60, limit: int = 2**20) -> Costs:
@@ -15,7 +15,7 @@ def learned(a: float, b: float, calls: int = 60, limit: int = 2**20) -> Costs:
 
 
 def test_the_line_finds_slope_and_intercept():
-    line = Line()
+    line = LinearFit()
     for rows in (3, 40, 17, 64, 1, 22, 9, 50):
         line.see(rows, 0.25 * rows + 2)
     assert line.a == pytest.approx(0.25)
@@ -24,7 +24,7 @@ def test_the_line_finds_slope_and_intercept():
 
 
 def test_the_line_follows_a_cost_that_changes():
-    line = Line()
+    line = LinearFit()
     for call in range(400):
         rows = 1 + call % 7
         line.see(rows, (0.5 if call < 200 else 1.5) * rows + 1)
@@ -32,7 +32,7 @@ def test_the_line_follows_a_cost_that_changes():
 
 
 def test_calls_of_one_size_cost_by_the_row():
-    line = Line()
+    line = LinearFit()
     for _ in range(10):
         line.see(8, 4.0)
     assert line.ms(8) == pytest.approx(4)
@@ -40,7 +40,7 @@ def test_calls_of_one_size_cost_by_the_row():
 
 
 def test_a_first_call_that_allocates_is_soon_forgotten():
-    line = Line()
+    line = LinearFit()
     line.see(1, 500.0)
     for _ in range(3):
         line.see(1, 1.0)
@@ -48,7 +48,7 @@ def test_a_first_call_that_allocates_is_soon_forgotten():
 
 
 def test_an_accident_counts_little():
-    line = Line()
+    line = LinearFit()
     for rows in (1, 2, 3, 4) * 5:
         line.see(rows, rows)
     line.see(2, 1000.0)
@@ -58,12 +58,12 @@ def test_an_accident_counts_little():
 def test_the_cap_starts_small_and_grows_while_calls_are_short():
     assert Costs().cap == FIRST_CAP
     costs = learned(a=0.01, b=1)
-    assert CALL_MS / 2 < costs.line.ms(costs.cap) <= CALL_MS
+    assert CALL_MS / 2 < costs.fit.ms(costs.cap) <= CALL_MS
 
 
 def test_where_a_call_costs_much_by_itself_the_cap_grows_until_rows_outweigh_it():
     costs = learned(a=0.1, b=50)
-    assert 200 < costs.line.ms(costs.cap) <= 400
+    assert 200 < costs.fit.ms(costs.cap) <= 400
 
 
 def test_the_cap_shrinks_when_full_calls_are_long():
@@ -77,8 +77,8 @@ def test_a_call_of_a_long_answer_is_the_shorter_but_not_of_too_few_rows():
         costs.limit, costs.steps = 2**20, 50
         for _ in range(60):
             costs.see(costs.cap, a * costs.cap + b)
-        assert costs.line.ms(costs.cap) <= 2 * most
-        assert costs.line.ms(2 * costs.cap) > most
+        assert costs.fit.ms(costs.cap) <= 2 * most
+        assert costs.fit.ms(2 * costs.cap) > most
 
 
 def test_the_cap_falls_below_a_long_call_though_it_was_not_full():
@@ -135,7 +135,7 @@ def test_calls_of_one_row_do_not_foretell_that_many_cost_as_much_each():
 
 @pytest.mark.parametrize("rows", [10, 1000])
 def test_sizes_that_differ_by_two_percent_tell_a_row_s_cost_from_a_call_s_whatever_their_size(rows: int):
-    line = Line()
+    line = LinearFit()
     for n in (rows, rows + rows // 50 + 1) * 20:
         line.see(n, 0.1 * n + 5.0)
     assert line.is_split

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from pushforward.service.domain.errors import Failed, Invalid, NotFound, TimedOut, Unsupported
-from pushforward.service.domain.records import Question
+from pushforward.service.domain.inference import Question
 from pushforward.service.engine.costs import FIRST_CAP
 from pushforward.service.engine.engine import Engine
-from pushforward.service.engine.model_cache import Residency
+from pushforward.service.engine.model_cache import ModelCache
 from tests.service.engine.engines import (
     CPU,
     Clock,
@@ -31,15 +31,15 @@ X = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
 
 
 @pytest.fixture
-def residency(tmp_path: Path) -> Residency:
+def model_cache(tmp_path: Path) -> ModelCache:
     torch.set_num_threads(1)
     put_model(tmp_path)
-    return Residency(tmp_path, CPU, 2**30)
+    return ModelCache(tmp_path, CPU, 2**30)
 
 
 @pytest.fixture
-def engine(residency: Residency) -> Iterator[Engine]:
-    engine = Engine(residency, CPU)
+def engine(model_cache: ModelCache) -> Iterator[Engine]:
+    engine = Engine(model_cache, CPU)
     yield engine
     engine.close()
 
@@ -114,9 +114,9 @@ def test_an_answer_that_is_not_finite_is_refused_alone(engine: Engine):
 
 @pytest.mark.parametrize("given", [{}, {"condition": np.ones((1, 1), np.float32)}], ids=["untold", "told"])
 def test_a_model_that_draws_what_is_not_finite_is_at_fault(
-    engine: Engine, residency: Residency, given: dict[str, np.ndarray]
+    engine: Engine, model_cache: ModelCache, given: dict[str, np.ndarray]
 ):
-    with held(residency, MOONS) as model, torch.no_grad():
+    with held(model_cache, MOONS) as model, torch.no_grad():
         for weight in model.nets.parameters():
             weight.fill_(torch.nan)
         (refused,) = answered(engine, Question(MOONS, "sample", 1, 0, {}, given))
@@ -132,8 +132,8 @@ def test_rows_too_far_out_are_blamed_and_not_what_comes_beside_them(engine: Engi
     assert [error.field for error in refused.error.errors] == ["z"]
 
 
-def test_a_condition_too_far_out_is_blamed_where_it_comes_alone(engine: Engine, residency: Residency):
-    with held(residency, MOONS) as model, torch.no_grad():
+def test_a_condition_too_far_out_is_blamed_where_it_comes_alone(engine: Engine, model_cache: ModelCache):
+    with held(model_cache, MOONS) as model, torch.no_grad():
         for weight in model.nets.parameters():
             weight.fill_(torch.nan)
         far = {"condition": np.full((1, 1), 1e30, np.float32)}
@@ -198,12 +198,12 @@ def test_a_turn_tells_its_call_and_why_it_was_made(engine: Engine):
 class TestLoads:
     """Models on their way into memory."""
 
-    def test_questions_of_other_models_are_answered_meanwhile(self, residency: Residency, tmp_path: Path):
+    def test_questions_of_other_models_are_answered_meanwhile(self, model_cache: ModelCache, tmp_path: Path):
         put_steps(tmp_path)
-        engine = Engine(residency, CPU)
-        with held(residency, MOONS):
+        engine = Engine(model_cache, CPU)
+        with held(model_cache, MOONS):
             gate = threading.Event()
-            residency._loader.submit(gate.wait)
+            model_cache._loader.submit(gate.wait)
             slow, quick = (
                 ticket(Question(STEPS, "sample", 1, 0, {"sampler": "ddim", "steps": 2})),
                 ticket(Question(MOONS, "sample", 1, 0)),
@@ -218,11 +218,11 @@ class TestLoads:
             gate.set()
             assert until_idle(engine).tickets == [slow]
 
-    def test_a_question_that_expires_while_its_model_loads_is_refused(self, residency: Residency):
+    def test_a_question_that_expires_while_its_model_loads_is_refused(self, model_cache: ModelCache):
         clock = Clock()
-        engine = Engine(residency, CPU, clock=clock)
+        engine = Engine(model_cache, CPU, clock=clock)
         gate = threading.Event()
-        residency._loader.submit(gate.wait)
+        model_cache._loader.submit(gate.wait)
         late = ticket(Question(MOONS, "sample", 1, 0), 5, clock)
         engine.add([late])
         clock.now += 5
@@ -299,10 +299,10 @@ class TestSteps:
         (mine,) = answered(engine, question)
         close_to(mine.arrays["samples"], library(tmp_path, question))
 
-    def test_an_expired_question_frees_its_rows_between_steps(self, residency: Residency, tmp_path: Path):
+    def test_an_expired_question_frees_its_rows_between_steps(self, model_cache: ModelCache, tmp_path: Path):
         clock = Clock()
-        engine = Engine(residency, CPU, clock=clock)
-        watch(residency, STEPS, "denoiser", lambda _: clock.go(15))
+        engine = Engine(model_cache, CPU, clock=clock)
+        watch(model_cache, STEPS, "denoiser", lambda _: clock.go(15))
         full = ticket(Question(STEPS, "sample", FIRST_CAP, 1, {"sampler": "ddim", "steps": 20}), 5, clock)
         small = ticket(Question(STEPS, "sample", 2, 2, {"sampler": "ddim", "steps": 20}), 50, clock)
         assert begin(engine, full, small).done == engine.turn().done == []
@@ -315,9 +315,9 @@ class TestSteps:
         until_idle(engine)
         close_to(small.arrays["samples"], library(tmp_path, small.question))
 
-    def test_each_expires_at_its_own_deadline(self, residency: Residency):
+    def test_each_expires_at_its_own_deadline(self, model_cache: ModelCache):
         clock = Clock()
-        engine = Engine(residency, CPU, clock=clock)
+        engine = Engine(model_cache, CPU, clock=clock)
         tickets = [
             ticket(Question(STEPS, "sample", 2, 1, {"sampler": "ddim", "steps": 20}), seconds, clock)
             for seconds in (3, 9, 6)

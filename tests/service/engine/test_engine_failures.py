@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from pushforward.service.domain.errors import Failed
-from pushforward.service.domain.records import Question
+from pushforward.service.domain.inference import Question
 from pushforward.service.engine.costs import FIRST_CAP
 from pushforward.service.engine.engine import Engine
-from pushforward.service.engine.model_cache import Residency
+from pushforward.service.engine.model_cache import ModelCache
 from tests.service.engine.engines import CPU, answered, asked, begin, close_to, library, ticket, until_idle, watch
 from tests.service.models_on_disk import MOONS, STEPS, put_model, put_steps
 
@@ -21,16 +21,16 @@ X = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32)
 
 
 @pytest.fixture
-def residency(tmp_path: Path) -> Residency:
+def model_cache(tmp_path: Path) -> ModelCache:
     torch.set_num_threads(1)
     put_model(tmp_path)
     put_steps(tmp_path)
-    return Residency(tmp_path, CPU, 2**30)
+    return ModelCache(tmp_path, CPU, 2**30)
 
 
 @pytest.fixture
-def engine(residency: Residency) -> Engine:
-    return Engine(residency, CPU)
+def engine(model_cache: ModelCache) -> Engine:
+    return Engine(model_cache, CPU)
 
 
 def poisoned(x: Tensor) -> None:
@@ -51,8 +51,8 @@ def encode(first: int, n: int) -> Question:
 
 
 @pytest.mark.parametrize("guilty", [(0,), (6,), (2, 9), (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)], ids=str)
-def test_the_guilty_are_refused_and_only_they(engine: Engine, residency: Residency, guilty: tuple[int, ...]):
-    watch(residency, MOONS, "encoder", poisoned)
+def test_the_guilty_are_refused_and_only_they(engine: Engine, model_cache: ModelCache, guilty: tuple[int, ...]):
+    watch(model_cache, MOONS, "encoder", poisoned)
     marked = np.full((2, 2), POISON, np.float32)
     questions = [Question(MOONS, "encode", 2, 0, {}, {"x": marked}) if i in guilty else encode(i, 3) for i in range(10)]
     tickets = [ticket(question) for question in questions]
@@ -66,7 +66,9 @@ def test_the_guilty_are_refused_and_only_they(engine: Engine, residency: Residen
     assert {call.reason for call in done.calls} <= {"alone"}
 
 
-def test_innocent_rows_of_a_sampler_go_on_from_where_they_stood(engine: Engine, residency: Residency, tmp_path: Path):
+def test_innocent_rows_of_a_sampler_go_on_from_where_they_stood(
+    engine: Engine, model_cache: ModelCache, tmp_path: Path
+):
     """The one that fails does so at its third step; the steps of the others are counted."""
     steps = {"sampler": "ddim", "steps": 6}
     tickets = [ticket(Question(STEPS, "sample", n, n, steps)) for n in (1, 2, 3, 4)]
@@ -80,11 +82,11 @@ def test_innocent_rows_of_a_sampler_go_on_from_where_they_stood(engine: Engine, 
         rows_seen.append(len(x))
 
     bad_state: Tensor | None = None
-    watch(residency, STEPS, "denoiser", third_row_fails)
+    watch(model_cache, STEPS, "denoiser", third_row_fails)
     begin(engine, *tickets)
     engine.turn()
-    (group,) = engine._ring
-    running = group._blocks[0].running
+    (group,) = engine._groups
+    running = group._running[0].running
     assert running is not None
     bad_state = running.state[0][1:3].clone()  # of the second question
     until_idle(engine)
@@ -95,19 +97,19 @@ def test_innocent_rows_of_a_sampler_go_on_from_where_they_stood(engine: Engine, 
     assert sum(rows_seen) == 2 * 10 + 4 * 8
 
 
-def test_what_does_not_fit_is_computed_in_parts(engine: Engine, residency: Residency):
+def test_what_does_not_fit_is_computed_in_parts(engine: Engine, model_cache: ModelCache):
     questions = [encode(0, 50), encode(50, 13), encode(63, 1)]
     alone = [each.arrays["z"] for each in answered(engine, *questions)]
-    watch(residency, MOONS, "encoder", no_more_than([7]))
+    watch(model_cache, MOONS, "encoder", no_more_than([7]))
     for each, expected in zip(answered(engine, *questions), alone, strict=True):
         assert each.error is None
         close_to(each.arrays["z"], expected)
         assert each.batch_rows <= 7
 
 
-def test_a_sampler_that_does_not_fit_goes_on_in_parts(engine: Engine, residency: Residency, tmp_path: Path):
+def test_a_sampler_that_does_not_fit_goes_on_in_parts(engine: Engine, model_cache: ModelCache, tmp_path: Path):
     room = [1000]
-    watch(residency, STEPS, "denoiser", no_more_than(room))
+    watch(model_cache, STEPS, "denoiser", no_more_than(room))
     tickets = [
         ticket(Question(STEPS, "sample", n, n, {"sampler": "ddim", "steps": 6, "eta": 1.0})) for n in (30, 5, 80)
     ]
@@ -120,16 +122,16 @@ def test_a_sampler_that_does_not_fit_goes_on_in_parts(engine: Engine, residency:
         close_to(each.arrays["samples"], samples)
 
 
-def test_one_row_that_does_not_fit_is_refused_with_the_reason(engine: Engine, residency: Residency):
-    watch(residency, MOONS, "encoder", no_more_than([0]))
+def test_one_row_that_does_not_fit_is_refused_with_the_reason(engine: Engine, model_cache: ModelCache):
+    watch(model_cache, MOONS, "encoder", no_more_than([0]))
     for each in answered(engine, encode(0, 5), encode(5, 1)):
         assert isinstance(each.error, Failed)
         assert "one row of this question does not fit" in each.error.detail
 
 
-def test_the_cap_is_halved_and_recovers(engine: Engine, residency: Residency):
+def test_the_cap_is_halved_and_recovers(engine: Engine, model_cache: ModelCache):
     room = [FIRST_CAP // 2 - 1]
-    watch(residency, MOONS, "encoder", no_more_than(room))
+    watch(model_cache, MOONS, "encoder", no_more_than(room))
     caps = [call.cap for call in asked(engine, [ticket(encode(0, 200))]).calls]
     assert max(caps) <= FIRST_CAP // 4
     room[0] = 1000
@@ -137,12 +139,12 @@ def test_the_cap_is_halved_and_recovers(engine: Engine, residency: Residency):
     assert max(later) >= FIRST_CAP
 
 
-def test_a_model_that_answers_other_than_a_row_for_each_is_at_fault(engine: Engine, residency: Residency):
+def test_a_model_that_answers_other_than_a_row_for_each_is_at_fault(engine: Engine, model_cache: ModelCache):
     def two_rows_less(module: torch.nn.Module, given: tuple[Tensor], out: Tensor) -> Tensor:
         return out[2:]
 
-    watch(residency, MOONS, "encoder", lambda _: None)
-    hold = residency.hold(MOONS)
-    hold.model.nets["encoder"].register_forward_hook(two_rows_less)
+    watch(model_cache, MOONS, "encoder", lambda _: None)
+    pin = model_cache.pin(MOONS)
+    pin.model.nets["encoder"].register_forward_hook(two_rows_less)
     for each in answered(engine, encode(0, 5), encode(5, 3)):
         assert isinstance(each.error, Failed)

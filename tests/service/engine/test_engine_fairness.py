@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from pushforward.service.domain.errors import TimedOut
-from pushforward.service.domain.records import Question
+from pushforward.service.domain.inference import Question
 from pushforward.service.engine.costs import FIRST_CAP
 from pushforward.service.engine.engine import Engine, Ticket
-from pushforward.service.engine.model_cache import Residency
+from pushforward.service.engine.model_cache import ModelCache
 from tests.service.engine.engines import CPU, Clock, Done, begin, ticket, until_idle, watch
 from tests.service.models_on_disk import MOONS, STEPS, put_model, put_steps
 
@@ -27,10 +27,10 @@ def engine(tmp_path: Path, clock: Clock) -> Engine:
     torch.set_num_threads(1)
     put_model(tmp_path)
     put_steps(tmp_path, steps=1000)
-    residency = Residency(tmp_path, CPU, 2**30)
-    watch(residency, STEPS, "denoiser", lambda _: clock.go(STEP_MS))
-    watch(residency, MOONS, "decoder", lambda _: clock.go(QUICK_MS))
-    return Engine(residency, CPU, clock=clock)
+    model_cache = ModelCache(tmp_path, CPU, 2**30)
+    watch(model_cache, STEPS, "denoiser", lambda _: clock.go(STEP_MS))
+    watch(model_cache, MOONS, "decoder", lambda _: clock.go(QUICK_MS))
+    return Engine(model_cache, CPU, clock=clock)
 
 
 def sampler(clock: Clock, seed: int = 0, steps: int = 1000) -> Ticket:

@@ -23,9 +23,9 @@ from pushforward.models.noise import Noise
 from pushforward.models.stepwise.sampling import untold
 from pushforward.models.storage.model import load_model
 from pushforward.service.domain.errors import Failed, NotFound, TimedOut
-from pushforward.service.domain.records import Question
+from pushforward.service.domain.inference import Question
 from pushforward.service.engine.engine import Engine, Ticket
-from pushforward.service.engine.model_cache import Residency
+from pushforward.service.engine.model_cache import ModelCache
 from tests.service.engine.engines import CPU, Clock, Done, Watched, held, ticket
 from tests.service.models_on_disk import MOONS, STEPS, put_model, put_steps
 
@@ -131,10 +131,10 @@ class Shelf:
         assert isinstance(model.family, Samples)
         sampler = model.family.sampler(model.nets, model.family.SampleOptions.model_validate(STEPPED))
         noise = Noise.rows(seed, rows, start=first)
-        states = [sampler.init(noise, untold(noise))]
+        states = [sampler.init((untold(noise),), noise)]
         for k in range(sampler.steps):
             states.append(sampler.step(states[-1], torch.full((rows,), k), noise))
-        return tuple(sampler.finish(state).numpy() for state in states)
+        return tuple(sampler.finish(state, noise).numpy() for state in states)
 
     @torch.no_grad()
     def _answer(self, name: str, ask: Ask) -> dict[str, np.ndarray]:
@@ -156,8 +156,8 @@ class Shelf:
         if name != "moons":
             return {"samples": self.frames(name, asked.seed, asked.first, asked.rows)[-1]}
         sampler = family.sampler(nets, family.SampleOptions())
-        state = sampler.step(sampler.init(noise, untold(noise)), torch.zeros(asked.rows), noise)
-        return {"samples": sampler.finish(state).numpy()}
+        state = sampler.step(sampler.init((untold(noise),), noise), torch.zeros(asked.rows), noise)
+        return {"samples": sampler.finish(state, noise).numpy()}
 
 
 @dataclass
@@ -177,8 +177,8 @@ class Play:
     def __post_init__(self) -> None:
         self.shelf.put(self.store, "moons", MOONS)
         self.shelf.put(self.store, "a", STEPS)
-        self.residency = Residency(self.store, CPU, 2**30)
-        self.engine = Engine(self.residency, CPU, clock=self.clock)
+        self.model_cache = ModelCache(self.store, CPU, 2**30)
+        self.engine = Engine(self.model_cache, CPU, clock=self.clock)
         self.marks: list[Tensor] = []
         for letter in "ab":
             model = self.shelf.load(letter)
@@ -216,12 +216,12 @@ class Play:
         self.asked[asked] = ask, version
         self.engine.add([asked])
         if version:
-            with held(self.residency, asked.question.model) as model:
+            with held(self.model_cache, asked.question.model) as model:
                 for name in NETWORKS[asked.question.model]:
                     if not isinstance(model.nets[name], Watched):
                         model.nets[name] = Watched(model.nets[name], self._guard)
         else:
-            with pytest.raises(NotFound), held(self.residency, STEPS):
+            with pytest.raises(NotFound), held(self.model_cache, STEPS):
                 pass
 
     def _guard(self, x: Tensor) -> None:
@@ -246,7 +246,7 @@ class Play:
             ask, version = self.asked[asked]
             frames = self.shelf.frames(version, asked.question.seed, asked.question.first, ask.rows)
             np.testing.assert_allclose(preview.arrays["samples"], frames[preview.step], rtol=1e-4, atol=1e-4)
-        assert not [each for each in self.residency._residents.values() if each.pins]  # all models were let go
+        assert not [each for each in self.model_cache._models.values() if each.pins]  # all models were let go
         assert not self.engine.ready
 
     def _check(self, asked: Ticket, ask: Ask, version: str) -> None:

@@ -8,10 +8,10 @@ import torch
 from pushforward.models.noise import Noise
 from pushforward.models.stepwise.sampling import untold
 from pushforward.models.storage.model import load_model
-from pushforward.service.domain.records import Question
+from pushforward.service.domain.inference import Question
 from pushforward.service.engine.costs import FIRST_CAP
 from pushforward.service.engine.engine import Engine
-from pushforward.service.engine.model_cache import Residency
+from pushforward.service.engine.model_cache import ModelCache
 from tests.service.engine.engines import CPU, asked, begin, close_to, ticket, until_idle
 from tests.service.models_on_disk import MOONS, STEPS, put_model, put_steps
 
@@ -23,7 +23,7 @@ def engine(tmp_path: Path) -> Engine:
     torch.set_num_threads(1)
     put_model(tmp_path)
     put_steps(tmp_path)
-    return Engine(Residency(tmp_path, CPU, 2**30), CPU)
+    return Engine(ModelCache(tmp_path, CPU, 2**30), CPU)
 
 
 @torch.no_grad()
@@ -32,10 +32,10 @@ def frames(store: Path, question: Question) -> list[torch.Tensor]:
     model = load_model(store / "steps" / "1", CPU)
     sampler = model.family.sampler(model.nets, model.family.SampleOptions.model_validate(dict(question.options)))
     noise = Noise.rows(question.seed, question.rows)
-    states = [sampler.init(noise, untold(noise))]
+    states = [sampler.init((untold(noise),), noise)]
     for k in range(sampler.steps):
         states.append(sampler.step(states[-1], torch.full((question.rows,), k), noise))
-    return [sampler.finish(state) for state in states]
+    return [sampler.finish(state, noise) for state in states]
 
 
 @pytest.mark.parametrize("rows", [3, FIRST_CAP + 5])

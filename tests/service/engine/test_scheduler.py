@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from pushforward.service.engine.scheduler import JUMPS, QUANTUM_MS, Ring
+from pushforward.service.engine.scheduler import PRIORITY_ENTRIES, QUANTUM_MS, DeficitRoundRobin
 
 
 @dataclass(eq=False)
@@ -15,7 +15,7 @@ class Member:
     deficit_ms: float = 0.0
 
 
-def taken(ring: Ring[Member], calls: int) -> list[str]:
+def taken(ring: DeficitRoundRobin[Member], calls: int) -> list[str]:
     """Who took the next calls, in order."""
     order = []
     for _ in range(calls):
@@ -26,8 +26,8 @@ def taken(ring: Ring[Member], calls: int) -> list[str]:
     return order
 
 
-def ring_of(*members: Member) -> Ring[Member]:
-    ring: Ring[Member] = Ring()
+def ring_of(*members: Member) -> DeficitRoundRobin[Member]:
+    ring: DeficitRoundRobin[Member] = DeficitRoundRobin()
     for member in members:
         ring.enter(member)
     return ring
@@ -85,9 +85,9 @@ def test_coming_and_going_after_each_call_does_not_pay(stays_ms: float, comes_ms
 def test_only_so_many_jump_the_queue_in_a_round():
     waits = Member("waits", 1)
     ring = ring_of(waits)
-    for i in range(2 * JUMPS):
+    for i in range(2 * PRIORITY_ENTRIES):
         ring.enter(Member(f"new {i}", 1))
-    assert "waits" in taken(ring, JUMPS + 1)
+    assert "waits" in taken(ring, PRIORITY_ENTRIES + 1)
 
 
 def test_who_is_not_ready_is_passed_over():

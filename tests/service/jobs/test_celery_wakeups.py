@@ -8,7 +8,8 @@ import redis
 
 from pushforward.service.domain.ports import NewJob
 from pushforward.service.jobs.celery_wakeups import CeleryWakeups, celery_app
-from pushforward.service.jobs.redis_record import RedisJobs, RedisRuns
+from pushforward.service.jobs.redis_record import RedisJobs
+from pushforward.service.jobs.redis_runs import RedisRuns
 from pushforward.service.settings import Settings
 from pushforward.service.stores.redis_client import broker_url
 

@@ -10,7 +10,7 @@ from pushforward.models.run import Run
 from pushforward.models.training.checkpoint import save_state
 from pushforward.models.training.data import load_data
 from pushforward.models.training.state import fresh
-from pushforward.service.domain.records import Job, State
+from pushforward.service.domain.jobs import Job, State
 from pushforward.service.stores.disk_models import read_versions
 from tests.service.conftest import Bench, small_run
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pushforward.models.errors import Hindered
-from pushforward.service.domain.records import Job, Sampling, State
+from pushforward.service.domain.jobs import Job, Sampling, State
 from pushforward.service.engine.devices import present
 from pushforward.service.stores.disk_models import read_versions
 from tests.full_disk import full_disk

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pushforward.service.domain.records import Fault
-from pushforward.service.runner.messages import Advanced, Drawn, Finished, Line, Noted, Refused, parse
+from pushforward.service.domain.jobs import Fault
+from pushforward.service.runner.messages import Advanced, AttemptRefused, Finished, Line, Noted, RowsWritten, parse
 
 
 @pytest.mark.parametrize(
@@ -11,9 +11,9 @@ from pushforward.service.runner.messages import Advanced, Drawn, Finished, Line,
     [
         Advanced(step=3, total_steps=9, losses={"kl_nats": 0.5}, steps_per_s=2.0),
         Noted(level="info", message="resumed\nfrom step 3"),
-        Refused(fault=Fault(type="diverged", detail="lower optimizer.lr")),
+        AttemptRefused(fault=Fault(type="diverged", detail="lower optimizer.lr")),
         Finished(metrics={"validation_rmse": 0.1}),
-        Drawn(file_bytes=128, file_sha256="00ff"),
+        RowsWritten(file_bytes=128, file_sha256="00ff"),
     ],
 )
 def test_a_line_is_read_as_it_was_said(line: Line) -> None:

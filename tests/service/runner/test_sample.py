@@ -15,10 +15,10 @@ from torch import Tensor
 from pushforward.models.family import Samples
 from pushforward.models.noise import Noise
 from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.program import State as Rows
 from pushforward.models.stepwise.sampling import Sampler, sample
-from pushforward.models.stepwise.sampling import State as Rows
 from pushforward.models.storage.model import load_model
-from pushforward.service.domain.records import Job, Sampling, State
+from pushforward.service.domain.jobs import Job, Sampling, State
 from pushforward.service.runner import sample as drawing
 from pushforward.service.runner.messages import DONE, SampleOrder
 from pushforward.service.runner.sample import chunks
@@ -101,13 +101,13 @@ class Patient(Sampler):
 
     steps = 3
 
-    def init(self, noise: Noise, c: Tensor) -> Rows:
+    def init(self, given: tuple[Tensor], noise: Noise) -> Rows:
         return (noise.normal(0, (2,)),)
 
     def step(self, state: Rows, k: Tensor, noise: Noise) -> Rows:
         return (state[0] + 1,)
 
-    def finish(self, state: Rows) -> Tensor:
+    def finish(self, state: Rows, noise: Noise) -> Tensor:
         return state[0]
 
 

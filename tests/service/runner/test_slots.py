@@ -10,10 +10,10 @@ import pytest
 import redis
 
 from pushforward.service.domain.errors import Unavailable
+from pushforward.service.domain.jobs import State
 from pushforward.service.domain.ports import NewJob
-from pushforward.service.domain.records import State
 from pushforward.service.jobs.memory_record import MemoryJobs
-from pushforward.service.jobs.redis_record import RedisRuns
+from pushforward.service.jobs.redis_runs import RedisRuns
 from pushforward.service.processes.background import EX_SOFTWARE
 from pushforward.service.runner.slots import Reconciler, Trainings, sweep, sweep_files
 from pushforward.service.settings import Settings
@@ -99,7 +99,7 @@ def test_wake_ups_that_wait_although_a_slot_is_free_are_counted_until_one_is_tak
 def test_a_consumer_that_takes_nothing_ends_its_process(redis_url: str, tmp_path: Path) -> None:
     program = """
 import logging, threading
-from pushforward.service.jobs.redis_record import RedisRuns
+from pushforward.service.jobs.redis_runs import RedisRuns
 from pushforward.service.settings import Settings
 from pushforward.service.runner.slots import Reconciler
 logging.basicConfig()

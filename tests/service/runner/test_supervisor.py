@@ -6,7 +6,7 @@ import signal
 import psutil
 import redis
 
-from pushforward.service.domain.records import State
+from pushforward.service.domain.jobs import State
 from pushforward.service.stores.disk_models import read_versions
 from tests.service.conftest import ENDLESS, Bench, small_run, until
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pushforward.service.domain.errors import NotFound
-from pushforward.service.domain.records import Job, State
+from pushforward.service.domain.jobs import Job, State
 from pushforward.service.stores.disk_files import PIECE_BYTES, DiskFiles
 
 JOB = Job(id="0123456789abcdef", kind="sample", state=State.SUCCEEDED, model="moons", epoch=2, created_at=0.0)

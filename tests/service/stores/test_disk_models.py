@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pushforward.models.storage.sealed import seal
+from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import Conflict, NotFound
-from pushforward.service.domain.records import Card
 from pushforward.service.stores.disk_models import DiskModels, newest_number, publish, read_card
 
 WEIGHTS = b"weights"

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pushforward.service.dispatch.frames import Refused
+from pushforward.service.dispatch.frames import Refusal
 from pushforward.service.domain.errors import Overloaded, ServiceError, TimedOut
+from pushforward.service.domain.inference import Preview, Question, Reply, Timing
 from pushforward.service.domain.ports import UNSENT
-from pushforward.service.domain.records import Preview, Question, Reply, Timing
 from pushforward.service.telemetry.gateway import Telemetry
 from pushforward.service.telemetry.measured import MeasuredAsks
 
@@ -85,7 +85,7 @@ async def test_an_answer_leaves_its_times_and_its_rows(watching: bool) -> None:
     [
         (Overloaded("full"), "overloaded", "door"),
         (TimedOut("late"), "timed-out", "door"),
-        (Refused(0, "not-found", "gone").error(), "not-found", "worker"),
+        (Refusal(0, "not-found", "gone").error(), "not-found", "worker"),
     ],
 )
 async def test_a_refusal_tells_who_refused_and_why(

@@ -10,16 +10,18 @@ import orjson
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pushforward.service.telemetry.registry import ALIVE_S, OTHER, Family, Metrics, Pairs, Sharing, observe
+from pushforward.service.telemetry.metric_families import MetricFamily, observe
+from pushforward.service.telemetry.registry import ALIVE_S, OTHER, Metrics, Pairs
+from pushforward.service.telemetry.sharing import Sharing
 
 BOUNDS = (1.0, 10.0)
 
 
-def families() -> tuple[Family, Family, Family]:
+def families() -> tuple[MetricFamily, MetricFamily, MetricFamily]:
     return (
-        Family("counter", "asks_total", "Asks.", ("op",)),
-        Family("gauge", "cap", "Cap.", ("worker",)),
-        Family("histogram", "seconds", "Seconds.", ("op",), BOUNDS),
+        MetricFamily("counter", "asks_total", "Asks.", ("op",)),
+        MetricFamily("gauge", "cap", "Cap.", ("worker",)),
+        MetricFamily("histogram", "seconds", "Seconds.", ("op",), BOUNDS),
     )
 
 
@@ -138,7 +140,7 @@ def test_the_series_of_a_deleted_version_go_and_make_room(tmp_path: Path) -> Non
     shared.mkdir()
     for version in range(3):
         (store / "moons" / str(version)).mkdir(parents=True)
-    family = Family("counter", "asks", "Asks.", ("model", "op"))
+    family = MetricFamily("counter", "asks", "Asks.", ("model", "op"))
     pairs = Pairs(family.of, most=2)
     metrics, others = (Metrics([each], shared, store=store, pairs=(pairs,)) for each in (family, family))
     for version in (0, 1, 2):

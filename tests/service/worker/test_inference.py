@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pushforward.service.dispatch.dispatcher import RedisAsks
 from pushforward.service.dispatch.workers import RedisWorkers
-from pushforward.service.domain.records import Question
+from pushforward.service.domain.inference import Question
 from pushforward.service.settings import Settings
 from tests.service.models_on_disk import MOONS, put_model
 

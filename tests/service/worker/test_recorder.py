@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client.parser import text_string_to_metric_families
 
 from pushforward.service.domain.errors import Failed, TimedOut
-from pushforward.service.domain.records import Question
+from pushforward.service.domain.inference import Question
 from pushforward.service.engine.tickets import Call, Ticket
 from pushforward.service.telemetry.worker import WorkerTelemetry
 from pushforward.service.worker.recorder import Recorder

@@ -15,7 +15,8 @@ from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.sampling import sample, untold
 from pushforward.models.storage.model import Model, load_model
-from pushforward.service.engine.compile.compiler import Compiler, ServedNet
+from pushforward.service.engine.compile.compiler import Compiler
+from pushforward.service.engine.compile.served import ServedNet
 from tests.service.models_on_disk import put_model, put_steps
 
 CPU = torch.device("cpu")

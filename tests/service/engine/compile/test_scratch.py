@@ -17,7 +17,8 @@ NOEXEC = """
 import sys, torch
 from pathlib import Path
 from pushforward.models.storage.model import load_model
-from pushforward.service.engine.compile.compiler import Compiler, ServedNet
+from pushforward.service.engine.compile.compiler import Compiler
+from pushforward.service.engine.compile.served import ServedNet
 compiler = Compiler(torch.device("cpu"), 1, pays_after_s=1e-9)
 model = compiler.serve(load_model(Path(sys.argv[1]), torch.device("cpu")))
 assert not any(isinstance(net, ServedNet) for net in model.nets.values())

@@ -1,0 +1,172 @@
+"""The library in four functions: train a model, load it, sample from it, score rows under it.
+
+    from pushforward.models import load, log_prob, sample, train
+
+    train("flow-two-moons", "moons")       # a preset's name, or a `Run`
+    model = load("moons")
+    x = sample(model, 64, seed=0)          # (64, 2), in the units of the data
+    log_prob(model, x).value               # (64,), nats
+
+They give what the service gives for the same run, seed and rows. Below them, a training is a generator of states
+(`models.training.loop`), and families, samplers and likelihoods are functions of weights and noise (`models.family`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from pushforward.models.errors import InvalidInput
+from pushforward.models.evaluation.held_out import finished
+from pushforward.models.evaluation.judgement import judge
+from pushforward.models.family import Conditions, Samples, Scores
+from pushforward.models.noise import Noise
+from pushforward.models.presets import PRESETS
+from pushforward.models.run import Run
+from pushforward.models.stepwise import program
+from pushforward.models.stepwise.sampling import sample as draw
+from pushforward.models.stepwise.scoring import LogProb
+from pushforward.models.storage.model import Model, load_model
+from pushforward.models.training.checkpoint import save_model
+from pushforward.models.training.data import load_data
+from pushforward.models.training.loop import train as training
+from pushforward.models.training.state import fresh
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def train(
+    run: Run | str, folder: str | Path, *, data_root: str | Path = "data", device: str | torch.device = "cpu"
+) -> Model:
+    """Train a run, score it on held-out rows, and write weights and card into a new folder.
+
+    Arguments:
+        run: everything that determines the model, or the name of a preset.
+        folder: is made; its parent exists.
+        data_root: where paths in `run.data` begin.
+
+    Raises:
+        InvalidInput: there is no such preset.
+        InvalidData: the data cannot be read, or do not fit the family.
+        Diverged: a loss, a score or a sample is not finite.
+        FileExistsError: there is such a folder.
+    """
+    run = _preset(run) if isinstance(run, str) else run
+    folder, device = Path(folder), torch.device(device)
+    data = load_data(run, Path(data_root))
+    state = fresh(run, data, device)
+    folder.mkdir()
+    try:
+        deque(training(data, state), maxlen=0)
+        verdict = finished(judge(data, state))
+        save_model(folder, state, verdict.metrics, data.fingerprint, verdict.notes)
+    except BaseException:
+        if not any(folder.iterdir()):
+            folder.rmdir()  # so that the same call can be made again
+        raise
+    return load(folder, device=device)
+
+
+def load(folder: str | Path, *, device: str | torch.device = "cpu") -> Model:
+    """A trained model from its folder; those of a service are `{store}/{model}/{version}`.
+
+    Raises:
+        BadCheckpoint: a file is missing, torn or altered.
+    """
+    return load_model(Path(folder), torch.device(device))
+
+
+def sample(
+    model: Model, n: int, *, seed: int = 0, condition: ArrayLike | None = None, options: dict[str, object] | None = None
+) -> Tensor:
+    """New rows, (n, *shape), in data units. Row i depends on the seed and on i alone.
+
+    Arguments:
+        condition: of a conditional model: a label or a vector for all rows, or one for each.
+        options: the family's `SampleOptions`, such as `{"steps": 24}`.
+
+    Raises:
+        InvalidInput: the model cannot be sampled, or the condition does not fit it.
+        pydantic.ValidationError: an option is not one of the family's.
+    """
+    family, spec = model.family, model.card.spec
+    if not isinstance(family, Samples) or "sample" not in model.card.capabilities:
+        raise _cannot(model, "sample")
+    chosen = family.SampleOptions.model_validate(options or {})
+    x = draw(family.sampler(model.nets, chosen), Noise.rows(seed, n, device=_device(model)), _code(model, condition, n))
+    return spec.restore_constants(spec.varying.quantize(x))
+
+
+def log_prob(
+    model: Model,
+    x: ArrayLike | Tensor,
+    *,
+    seed: int = 0,
+    condition: ArrayLike | None = None,
+    options: dict[str, object] | None = None,
+) -> LogProb:
+    """Log p(x) of each row, in nats and data units, and whether it is exact, a lower bound or an estimate.
+
+    Arguments:
+        x: (B, *shape), data units.
+        seed: of the draws, where the number is random.
+        condition: of a conditional model: a label or a vector for all rows, or one for each.
+        options: the family's `ScoreOptions`, such as `{"k": 1000}`.
+
+    Raises:
+        InvalidInput: the family has no likelihood, or rows or condition do not fit the model.
+        pydantic.ValidationError: an option is not one of the family's.
+    """
+    family, spec, device = model.family, model.card.spec, _device(model)
+    if not isinstance(family, Scores) or "likelihood" not in model.card.capabilities:
+        raise _cannot(model, "likelihood")
+    rows = np.asarray(x.cpu() if isinstance(x, torch.Tensor) else x, spec.dtype)
+    spec.check(rows)
+    kept = spec.drop_constants(torch.from_numpy(rows).to(device)).to(getattr(torch, spec.varying.dtype))
+    chosen = family.ScoreOptions.model_validate(options or {})
+    noise = Noise.rows(seed, len(rows), device=device)
+    with torch.no_grad():
+        return program.run(family.scorer(model.nets, chosen), (kept, _code(model, condition, len(rows))), noise)
+
+
+def _preset(name: str) -> Run:
+    if name not in PRESETS:
+        raise InvalidInput(f"there is no preset {name!r}; the presets are: {', '.join(PRESETS)}", field="run")
+    return PRESETS[name].run
+
+
+def _cannot(model: Model, capability: str) -> InvalidInput:
+    can = ", ".join(model.card.capabilities)
+    return InvalidInput(f"{model.family.family} has no {capability}; it has: {can}", field="model")
+
+
+def _device(model: Model) -> torch.device:
+    return next(model.nets.parameters()).device
+
+
+def _code(model: Model, condition: ArrayLike | None, n: int) -> Tensor:
+    """The condition of each row as networks see it, (n, C). Raises InvalidInput."""
+    kind, device = model.card.spec.condition, _device(model)
+    if kind is None:
+        if condition is not None:
+            raise InvalidInput("this model takes none; leave it out", field="condition")
+        return torch.zeros(n, 0, device=device)
+    if condition is None:
+        if isinstance(model.family, Conditions) and model.family.answers_without:
+            return torch.zeros(n, kind.size, device=device)
+        raise InvalidInput("this model needs one: a label or a vector for all rows, or one for each", field="condition")
+    given = np.asarray(condition, kind.dtype)
+    rows = given[:, None] if given.shape == (n,) and kind.width == 1 else given
+    try:
+        rows = np.array(np.broadcast_to(rows, (n, kind.width)))
+    except ValueError:
+        wanted = f"[{kind.width}] for all rows or [{n}, {kind.width}]" if kind.width > 1 else f"a number or [{n}]"
+        raise InvalidInput(f"has shape {[*given.shape]}; give {wanted}", field="condition") from None
+    kind.check(rows)
+    return kind.code(torch.from_numpy(rows).to(device))

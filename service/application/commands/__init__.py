@@ -1,0 +1,1 @@
+"""Commands: what a client may request, and how what it sent is validated."""

@@ -1,0 +1,74 @@
+"""Nested lists to an array of numbers, or what is wrong with them, and where.
+
+The lists are looked at level by level before an array is made of them, at the cost of a pass over what was sent: numpy
+would make texts of all numbers that stand beside one text, each as long as the longest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any, NoReturn
+
+import numpy as np
+import orjson
+
+from pushforward.models.spec.row_checks import place
+
+MAX_SHOWN_CHARS = 40  # of what is no number
+_NUMBERS = frozenset({int, float})
+_LISTS = frozenset({list, tuple})
+
+
+def as_array(value: Any) -> np.ndarray:
+    """Nested lists of numbers, or an array, as numpy takes them. Raises ValueError, saying where the fault is."""
+    if isinstance(value, np.ndarray | np.generic):
+        return np.asarray(value)
+    shape = list[int]()
+    level = [value]
+    while not (kinds := {*map(type, level)}) <= _NUMBERS:
+        if not kinds <= _LISTS:
+            _refuse_kinds(level, shape)
+        lengths = [*map(len, level)]
+        if len({*lengths}) > 1:
+            _refuse_lengths(lengths, shape)
+        shape.append(lengths[0])
+        level = list(chain.from_iterable(level))
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"must be nested lists of numbers, as numpy takes them: {error}") from error
+
+
+def _refuse_kinds(level: Sequence[Any], shape: Sequence[int]) -> NoReturn:
+    """What is at one level is neither all lists nor all numbers: the first that differs."""
+    n = next((i for i, each in enumerate(level) if type(each) not in _NUMBERS | _LISTS), None)
+    if n is None:
+        n = next(i for i, each in enumerate(level) if (type(each) in _LISTS) != (type(level[0]) in _LISTS))
+        other = "lists" if type(level[0]) in _LISTS else "numbers"
+        raise ValueError(f"must be nested lists of equal lengths: {_at(n, shape)} is {_shown(level[n])} beside {other}")
+    found = f"{_at(n, shape)} is {_shown(level[n])}"
+    if isinstance(level[n], bool):
+        raise ValueError(f"holds booleans; send 0 and 1 as numbers: {found}")
+    raise ValueError(f"must hold finite numbers only, in nested lists of equal lengths; {found}")
+
+
+def _refuse_lengths(lengths: Sequence[int], shape: Sequence[int]) -> NoReturn:
+    n = next(i for i, length in enumerate(lengths) if length != lengths[0])
+    raise ValueError(
+        f"must be nested lists of equal lengths: {_at(n, shape)} has {lengths[n]} elements, "
+        f"{_at(0, shape)} has {lengths[0]}"
+    )
+
+
+def _at(n: int, shape: Sequence[int]) -> str:
+    """Where the n-th element of a level is."""
+    return place([int(i) for i in np.unravel_index(n, shape)]) if shape else "it"
+
+
+def _shown(value: Any) -> str:
+    """As it stands in JSON, in short."""
+    if isinstance(value, list | tuple | dict):
+        return "an object" if isinstance(value, dict) else "a list"
+    text = orjson.dumps(value[:MAX_SHOWN_CHARS] if isinstance(value, str) else value, default=repr).decode()
+    return text[: MAX_SHOWN_CHARS + 2]

@@ -1,0 +1,173 @@
+"""What may be asked of the service, the same through every door. Validated here, once; unknown fields are errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import (
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+
+from pushforward.models.config.numbers_only import NumbersOnly
+from pushforward.models.geometry.interpolation import PathName
+from pushforward.models.presets import PRESETS
+from pushforward.models.run import Run
+from pushforward.service.application.commands.fields import Array, Condition, Seed
+from pushforward.service.domain.catalog import Name, Reference
+from pushforward.service.domain.errors import FieldError, Invalid
+from pushforward.service.domain.inference import Op
+
+
+class Command(NumbersOnly):
+    """Frozen; an unknown field is an error."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        arbitrary_types_allowed=True,
+        allow_inf_nan=False,
+    )
+
+
+def _changed_preset(run: Any, validate: ValidatorFunctionWrapHandler, fields: ValidationInfo) -> Any:
+    """A run as it stands; beside a preset, the preset's run with these fields changed."""
+    preset = fields.data.get("preset")
+    if preset is None or run is None:
+        return validate(run)
+    if not isinstance(run, Mapping):
+        raise ValueError("must be an object of the preset's fields to change")
+    if preset not in PRESETS:
+        return None  # the application refuses the preset by its name
+    return validate(PRESETS[preset].run.changed(run))
+
+
+def _lacks(what: str, *fields: str) -> Invalid:
+    """Fields that go together, or of which one is needed."""
+    return Invalid(what, errors=tuple(FieldError(field, what) for field in fields))
+
+
+class TrainModel(Command):
+    """Train `model`: its next version is what `run` leaves, or the preset, or the preset with the fields of `run`."""
+
+    model: Name
+    """Name of the model; the job publishes its next version."""
+    preset: str | None = None
+    """A run by name, see the list of presets."""
+    run: Annotated[Run | None, WrapValidator(_changed_preset)] = None
+    """The run; beside `preset`, the fields of its run to change."""
+
+    @model_validator(mode="after")
+    def _any(self) -> Self:
+        if self.preset is None and self.run is None:
+            raise _lacks("give preset, run, or a preset and the fields of its run to change", "run")
+        return self
+
+
+class Ask(Command):
+    """A question to a model. `op` names the capability it needs."""
+
+    op: ClassVar[Op]
+
+    model: Reference
+    """`name` is the newest version, `name@3` is version 3."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Options of the model's family for this capability."""
+    condition: Condition | None = None
+    """A label or a vector, of a model that was trained with one: for all rows, or one for each row."""
+    deadline_ms: Annotated[float, Field(gt=0)] | None = None
+    """Milliseconds from now within which the answer is of use; later it is refused or dropped."""
+
+
+class Sample(Ask):
+    """Draw `n` new rows. The same seed gives the same rows; without one, the answer tells which was used."""
+
+    op = "sample"
+
+    n: Annotated[int, Field(ge=1, strict=True)] = 1
+    """Rows to draw."""
+    seed: Seed | None = None
+    """The same seed gives the same rows; left out: chosen, and told in the answer."""
+    # Sampler steps between two looks at the rows on their way; for answers that come as a stream.
+    preview_every: Annotated[int, Field(ge=1, lt=2**31, strict=True)] | None = None
+    """Sampler steps between two previews, for answers that come as a stream of events."""
+
+
+class Likelihood(Ask):
+    """log p(x) of each row, in nats. `seed` fixes the noise of a family that estimates."""
+
+    op = "likelihood"
+
+    x: Array
+    """Rows to score, [n, *shape]."""
+    seed: Seed = 0
+    """Seed of the noise, where a likelihood is estimated."""
+
+
+class Encode(Ask):
+    """The latent code of each row."""
+
+    op = "encode"
+
+    x: Array
+    """Rows to encode, [n, *shape]."""
+
+
+class Decode(Ask):
+    """The data of each latent code."""
+
+    op = "decode"
+
+    z: Array
+    """Codes to decode, [n, *latent_shape]."""
+
+
+class Reconstruct(Ask):
+    """Encode and decode each row."""
+
+    op = "reconstruct"
+
+    x: Array
+    """Rows to encode and decode, [n, *shape]."""
+
+
+class Interpolate(Ask):
+    """Interpolate from one row to another (`start`, `end`), or from one sample to another (`start_seed`, `end_seed`).
+
+    `steps` rows, both ends included. `slerp` takes the great circle between the latent codes, `linear` the chord;
+    without a `path`, the one that suits the model's codes.
+    """
+
+    op = "interpolate"
+
+    start: Array | None = None
+    """The first row, of shape `shape`; with `end`."""
+    end: Array | None = None
+    """The last row, of shape `shape`; with `start`."""
+    start_seed: Seed | None = None
+    """Seed of the sample to start from; with `end_seed`."""
+    end_seed: Seed | None = None
+    """Seed of the sample to end at; with `start_seed`."""
+    steps: Annotated[int, Field(ge=2, strict=True)] = 8
+    """Rows of the answer, both ends included."""
+    path: PathName | None = None
+    """Great circle (slerp) or chord (linear) between the latent codes; left out: what suits the model's codes."""
+
+    @model_validator(mode="after")
+    def _two_ends(self) -> Self:
+        rows, seeds = ("start", "end"), ("start_seed", "end_seed")
+        given = [name for name in (*rows, *seeds) if getattr(self, name) is not None]
+        if given in ([*rows], [*seeds]):
+            return self
+        other = {"start": "end", "end": "start", "start_seed": "end_seed", "end_seed": "start_seed"}
+        faulty = [other[given[0]]] if len(given) == 1 else given or [*rows]
+        raise _lacks("give start and end (data points), or start_seed and end_seed", *faulty)
+
+
+AnyAsk = Sample | Likelihood | Encode | Decode | Reconstruct | Interpolate
+ASKS: dict[Op, type[AnyAsk]] = {cls.op: cls for cls in (Sample, Likelihood, Encode, Decode, Reconstruct, Interpolate)}

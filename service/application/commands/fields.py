@@ -1,0 +1,65 @@
+"""The types of fields of commands: arrays, conditions, seeds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from pushforward.models.config.numbers_only import EXACT
+from pushforward.service.application.commands.arrays import as_array
+
+CONDITION = "must be a number, a list of numbers, or a list of such lists, one for each row"
+
+
+def _as_array(value: Any) -> np.ndarray:
+    """Nested lists of numbers, or an array of numbers, as they were sent: only the model knows what it holds them in.
+
+    Float32 stays, and so do all digits of other numbers, as float64.
+    """
+    array = as_array(value)
+    if array.dtype.kind == "b":
+        raise ValueError("holds booleans; send 0 and 1 as numbers")
+    if array.dtype.kind not in "fiu":
+        raise ValueError("must hold finite numbers only, in nested lists of equal lengths")
+    if array.ndim < 1:
+        raise ValueError("must be a list of rows, not a single number")
+    is_single = array.dtype.kind == "f" and array.dtype.itemsize <= 4
+    return np.ascontiguousarray(array, dtype=np.float32 if is_single else np.float64)
+
+
+def _as_condition(value: Any) -> np.ndarray:
+    """A number, a list of numbers, or a list of such lists, to float64: what they mean only the model knows."""
+    try:
+        array = as_array(value)
+    except ValueError as error:
+        raise ValueError(f"{CONDITION}; {error}") from error
+    if array.dtype.kind not in "fiu" or array.ndim > 2 or array.size == 0:
+        raise ValueError(CONDITION)
+    return array.astype(np.float64)
+
+
+def _seed(value: Any) -> Any:
+    """JSON readers make doubles of whole numbers beyond 2**64."""
+    if isinstance(value, float) and abs(value) >= EXACT:
+        raise ValueError("must be a whole number from 0 to 2**64 - 1 = 18446744073709551615")
+    return value
+
+
+Array = Annotated[
+    np.ndarray,
+    BeforeValidator(_as_array),
+    WithJsonSchema({"type": "array", "items": {}, "description": "rows of numbers: [n, *shape]"}),
+]
+Condition = Annotated[
+    np.ndarray,
+    BeforeValidator(_as_condition),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "number"}, {"type": "array", "items": {}}],
+            "description": "a label or a vector, for all rows; or a list of them, one for each row",
+        }
+    ),
+]
+Seed = Annotated[int, Field(ge=0, lt=2**64, strict=True), BeforeValidator(_seed)]

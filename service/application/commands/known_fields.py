@@ -1,0 +1,47 @@
+"""The fields that a model knows where a request has an unknown one.
+
+The place is the location of pydantic's error. Each part of it is a field of a model, an index, or the tag of a union's
+member: the value of the field that discriminates the union.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+
+
+def known_fields(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    """The fields beside the last part of a location within a model."""
+    models = [model]
+    for part in location[:-1]:
+        tagged = [each for each in models if _has_tag(each, part)]
+        named = [found for each in models for found in _held(each, part)]
+        models = ((tagged or named) if len(models) > 1 else (named or tagged)) or models
+    return list(dict.fromkeys(name for each in models for name in _names(each)))
+
+
+def _names(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield field.alias or name
+
+
+def _held(model: type[BaseModel], part: int | str) -> list[type[BaseModel]]:
+    """The models that a field of a model may hold."""
+    fields = (field for name, field in model.model_fields.items() if part in (name, field.alias))
+    return [found for field in fields for found in _models((field.annotation, *field.metadata))]
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        return
+    for part in annotation if isinstance(annotation, tuple) else get_args(annotation):
+        yield from _models(part)
+
+
+def _has_tag(model: type[BaseModel], part: int | str) -> bool:
+    """Whether a field of it can only be this value."""
+    annotations = (field.annotation for field in model.model_fields.values())
+    return any(get_origin(each) is Literal and get_args(each) == (part,) for each in annotations)

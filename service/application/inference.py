@@ -1,0 +1,147 @@
+"""Requests to models: one reply, the parts of a long sample, or previews and the sample."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import final, overload
+
+from pushforward.service.application import streaming
+from pushforward.service.application.commands.commands import (
+    AnyAsk,
+    Decode,
+    Encode,
+    Interpolate,
+    Likelihood,
+    Reconstruct,
+    Sample,
+)
+from pushforward.service.application.requests import replies
+from pushforward.service.application.requests.requests import Subject
+from pushforward.service.application.results import (
+    CodesResult,
+    InferenceResult,
+    LikelihoodResult,
+    PointsResult,
+    PreviewResult,
+    SampleResult,
+    SampleStream,
+)
+from pushforward.service.domain.catalog import Card
+from pushforward.service.domain.inference import Preview
+from pushforward.service.domain.ports import Asks, Models
+from pushforward.service.settings import Settings
+
+MAX_SUBJECTS = 1000  # kept
+
+
+@final
+@dataclass(frozen=True)
+class SubjectCache:
+    """The models of recent requests, each with its validated family, by reference."""
+
+    models: Models
+    _kept: dict[str, Subject] = field(default_factory=dict, repr=False)
+
+    async def get(self, reference: str) -> Subject:
+        """Raises NotFound, Conflict."""
+        card = await self.models.get(reference)
+        subject = self._kept.get(card.reference)
+        return subject if subject is not None and subject.card is card else self._keep(card)
+
+    def _keep(self, card: Card) -> Subject:
+        if len(self._kept) >= MAX_SUBJECTS:
+            self._kept.clear()
+        subject = self._kept[card.reference] = Subject.of(card)
+        return subject
+
+
+@final
+@dataclass(frozen=True)
+class InferenceService:
+    """Sends requests to workers through the port `Asks`."""
+
+    asks: Asks
+    subjects: SubjectCache
+    settings: Settings
+
+    @overload
+    async def ask(self, ask: Sample, *, timeout_s: float | None = None) -> SampleResult: ...
+    @overload
+    async def ask(self, ask: Likelihood, *, timeout_s: float | None = None) -> LikelihoodResult: ...
+    @overload
+    async def ask(self, ask: Encode, *, timeout_s: float | None = None) -> CodesResult: ...
+    @overload
+    async def ask(self, ask: Decode | Reconstruct | Interpolate, *, timeout_s: float | None = None) -> PointsResult: ...
+    async def ask(self, ask: AnyAsk, *, timeout_s: float | None = None) -> InferenceResult:
+        """Send a request to a model, and wait for its reply.
+
+        Raises:
+            NotFound: there is no such model or version.
+            Unsupported: the model lacks the capability.
+            Invalid: a field does not fit the model, or asks for more than a limit.
+            Overloaded, Unavailable, TimedOut: no worker replies in time; try again.
+        """
+        subject = await self.subjects.get(ask.model)
+        question = subject.question(ask, self.settings)
+        reply = await self.asks.ask(question, timeout_s=self._timeout_s(ask, timeout_s))
+        return replies.result(subject, ask, question, reply)
+
+    async def parts(self, ask: Sample, *, timeout_s: float | None = None) -> SampleStream:
+        """A sample in parts.
+
+        The time limit of a request holds for each part, `timeout_s` and the request's deadline for all of them.
+        Raises what `ask` raises: nearly always before the first part, because temporary refusals are waited out later.
+        """
+        subject = await self.subjects.get(ask.model)
+        question = subject.in_parts(ask, self.settings)
+        parts = streaming.parts(
+            self.asks,
+            question,
+            most=streaming.most_rows(subject.card.spec, self.settings),
+            part_s=self.settings.ask_timeout_s,
+            whole_s=_shortest_s(ask, timeout_s),
+        )
+
+        async def items() -> AsyncGenerator[SampleResult | PreviewResult]:
+            async with aclosing(parts):
+                async for part in parts:
+                    yield replies.samples(subject, part.question, part.reply)
+
+        return await _begun(ask, subject, items())
+
+    async def previews(self, ask: Sample, *, timeout_s: float | None = None) -> SampleStream:
+        """Previews every `preview_every` steps, then the sample. Raises what `ask` raises.
+
+        Without `preview_every`, and for a family whose sampler takes one step, only the sample.
+        """
+        subject = await self.subjects.get(ask.model)
+        question = subject.with_previews(ask, self.settings)
+        timeout_s = self._timeout_s(ask, timeout_s)
+
+        async def items() -> AsyncGenerator[SampleResult | PreviewResult]:
+            async with aclosing(self.asks.watch(question, timeout_s=timeout_s)) as received:
+                async for item in received:
+                    if isinstance(item, Preview):
+                        yield replies.preview(question, item)
+                    else:
+                        yield replies.samples(subject, question, item)
+
+        return await _begun(ask, subject, items())
+
+    def _timeout_s(self, ask: AnyAsk, timeout_s: float | None) -> float:
+        """The shortest of the request's deadline, the API's time limit and the service's own."""
+        shortest_s = _shortest_s(ask, timeout_s)
+        return self.settings.ask_timeout_s if shortest_s is None else min(shortest_s, self.settings.ask_timeout_s)
+
+
+async def _begun(ask: Sample, subject: Subject, items: AsyncGenerator[SampleResult | PreviewResult]) -> SampleStream:
+    """The stream of these items, once the first is there."""
+    return SampleStream(ask.n, subject.card.spec, await anext(items), items)
+
+
+def _shortest_s(ask: AnyAsk, timeout_s: float | None) -> float | None:
+    """The shorter of the request's deadline and the API's time limit; None without both."""
+    deadline_s = None if ask.deadline_ms is None else ask.deadline_ms / 1000
+    return min((limit for limit in (timeout_s, deadline_s) if limit is not None), default=None)

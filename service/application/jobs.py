@@ -1,0 +1,156 @@
+"""Jobs: trainings, and samplings into files."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, final
+
+import orjson
+
+from pushforward.service.application.catalog import checked_name
+from pushforward.service.application.commands.commands import Sample, TrainModel
+from pushforward.service.application.inference import SubjectCache
+from pushforward.service.application.job_events import first_of, follow_events
+from pushforward.service.application.training import checked_run
+from pushforward.service.domain.errors import Conflict, Invalid, NotFound, Unavailable
+from pushforward.service.domain.jobs import EVENT_ID_PATTERN, Event, Job, Page, State
+from pushforward.service.domain.ports import Files, Jobs, NewJob, Wakeups
+from pushforward.service.settings import Settings
+
+MAX_KEY_CHARS = 255  # of an idempotency key
+MAX_JOBS = 1000  # in one list
+CURSOR_PATTERN = r"[0-9]{1,16}"  # microseconds since 1970
+
+
+@final
+@dataclass(frozen=True)
+class JobService:
+    """Starts, lists, follows and cancels jobs, and reads their files."""
+
+    record: Jobs
+    wakeups: Wakeups
+    files: Files
+    subjects: SubjectCache
+    settings: Settings
+
+    async def train(self, command: TrainModel, *, idempotency_key: str | None = None) -> Job:
+        """Start a training, or find the job of this key.
+
+        Raises Invalid, NotFound, Conflict, Overloaded, Unavailable.
+        """
+        _check_key(idempotency_key)
+        run = (await checked_run(command, self.settings.data_root)).model_dump(mode="json")
+        fingerprint = _fingerprint(command.model, command.preset, run)
+        return await self._start(NewJob(command.model, run, command.preset, None, idempotency_key, fingerprint))
+
+    async def sample(self, ask: Sample, *, idempotency_key: str | None = None) -> Job:
+        """Start a sampling into a file, or find the job of this key.
+
+        Raises NotFound, Unsupported, Invalid, Conflict, Overloaded.
+        """
+        _check_key(idempotency_key)
+        subject = await self.subjects.get(ask.model)
+        sampling = subject.sampling(ask, self.settings)
+        fingerprint = _fingerprint("sample", ask.model, ask.n, ask.seed, sampling.options, sampling.condition)
+        new = NewJob(subject.card.model, ask=sampling, idempotency_key=idempotency_key, fingerprint=fingerprint)
+        return await self._start(new)
+
+    async def _start(self, new: NewJob) -> Job:
+        job, _ = await self.record.create(new)
+        if job.state is State.QUEUED:
+            await self.wakeups.wake(job.id, job.kind)
+        return job
+
+    async def get(self, job_id: str) -> Job:
+        """Raises NotFound."""
+        return await self.record.get(job_id)
+
+    async def list(
+        self, *, state: str | None = None, model: str | None = None, limit: int = 100, after: str | None = None
+    ) -> Page:
+        """Newest first; `after` is the `next` of the page before. Raises Invalid, NotFound."""
+        if state is not None and state not in set(State):
+            raise Invalid.field("state", f"must be one of {', '.join(State)}")
+        if not 1 <= limit <= MAX_JOBS:
+            raise Invalid.field("limit", f"must lie in [1, {MAX_JOBS}]")
+        if after is not None and not re.fullmatch(CURSOR_PATTERN, after):
+            raise Invalid.field("after", "must be what the page before gave for the next")
+        if model is not None:
+            checked_name(model)
+        return await self.record.list(state=State(state) if state else None, model=model, limit=limit, after=after)
+
+    async def cancel(self, job_id: str) -> Job:
+        """Request the end of a job. Raises NotFound."""
+        return await self.record.cancel(job_id)
+
+    async def watch(self, job_id: str, *, after: str = "0") -> AsyncIterator[Event] | None:
+        """The events of a job after a given one, to its end; None where the job is over and `after` is its last event.
+
+        Raises NotFound, Invalid before the first event.
+        """
+        if not re.fullmatch(EVENT_ID_PATTERN, after):
+            raise Invalid.field("after", "must be the id of an event, or 0 for all")
+        job = await self.record.get(job_id)
+        events = self.record.watch(job_id, after=after)
+        return await first_of(events) if job.state.is_final else events  # the events of a job that is over are there
+
+    async def follow(self, job_id: str, *, after: str = "0", closing: asyncio.Event) -> AsyncIterator[Event]:
+        """The events of `watch`. Raises Unavailable, saying where to resume, where `closing` is set before the end."""
+        seen, is_over = after, False
+        events = await self.watch(job_id, after=after)
+        if events is None:
+            return
+        async for event in follow_events(events, closing):
+            if event is not None:
+                yield event
+                seen, is_over = event.id, event.kind == "state" and State(event.data["state"]).is_final
+        if not is_over and not (await self.record.get(job_id)).state.is_final:
+            raise Unavailable(f"the service is closing; watch again after {seen}", retry_after_s=1.0)
+
+    async def file(self, job_id: str) -> JobFile:
+        """The file of a sampling. Raises NotFound, Conflict."""
+        job = await self.record.get(job_id)
+        if job.ask is None:
+            raise Conflict(f"job {job.id} trains a model and leaves no file; its result is the model {job.model}")
+        if not job.state.is_final:
+            raise Conflict(f"job {job.id} is {job.state}; watch its events and wait for its end")
+        if job.state is not State.SUCCEEDED or job.file_bytes is None or job.file_sha256 is None:
+            raise Conflict(f"job {job.id} {job.state} and left no file; ask for it again")
+        if not await self.files.has(job):
+            kept_s = self.settings.keep_files_s
+            raise NotFound(f"the file of job {job.id} is gone: files are kept for {kept_s:g} s; ask for it again")
+        return JobFile(job, job.file_bytes, job.file_sha256, self.files)
+
+
+@final
+@dataclass(frozen=True)
+class JobFile:
+    """A file to download."""
+
+    job: Job
+    n_bytes: int
+    sha256: str
+    _files: Files
+
+    @property
+    def name(self) -> str:
+        """The file name that is suggested to the client."""
+        return f"{self.job.model}-{self.job.id}.npy"
+
+    def read(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes]:
+        """Bytes start, ..., stop - 1 in pieces. Raises NotFound where the file is deleted meanwhile."""
+        return self._files.read(self.job, start, self.n_bytes if stop is None else stop)
+
+
+def _check_key(idempotency_key: str | None) -> None:
+    if idempotency_key is not None and not 0 < len(idempotency_key) <= MAX_KEY_CHARS:
+        raise Invalid.field("idempotency_key", f"must have 1 to {MAX_KEY_CHARS} characters")
+
+
+def _fingerprint(*request: Any) -> str:
+    """The digest of a request: an idempotency key belongs to one request."""
+    return sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -1,0 +1,1 @@
+"""A request to a model, checked against its card, and the result made of the reply."""

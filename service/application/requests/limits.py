@@ -1,0 +1,83 @@
+"""How many rows a request may have: in one reply, in a stream, with previews, in a file. All raise Invalid."""
+
+from __future__ import annotations
+
+from math import prod
+
+from pushforward.models.spec.data_spec import Shape
+from pushforward.service.application.commands.commands import (
+    AnyAsk,
+    Decode,
+    Encode,
+    Interpolate,
+    Likelihood,
+    Reconstruct,
+    Sample,
+)
+from pushforward.service.domain.catalog import Card
+from pushforward.service.domain.errors import Invalid, Remedy
+from pushforward.service.settings import Settings
+
+MAX_PREVIEW_ROWS = 64  # of a sample with previews, because it is sent many times
+
+
+def check_reply(ask: AnyAsk, card: Card, settings: Settings) -> None:
+    """A request with one reply."""
+    match ask:
+        case Sample():
+            _refuse_previews(ask)
+            _check("n", ask.n, card.spec.shape, settings, more=_more(ask.n, settings))
+        case Interpolate():
+            _check("steps", ask.steps, card.spec.shape, settings)
+        case Decode():
+            _check("z", len(ask.z), card.spec.shape, settings)
+        case Encode():
+            _check("x", len(ask.x), card.latent_shape or (1,), settings)
+        case Reconstruct():
+            _check("x", len(ask.x), card.spec.shape, settings)
+        case Likelihood():
+            _check("x", len(ask.x), (1,), settings)
+
+
+def check_parts(ask: Sample, settings: Settings) -> None:
+    """A sample that is sent in parts."""
+    _refuse_previews(ask)
+    if ask.n > settings.max_stream_rows:
+        message = f"asks for {ask.n} rows; at most {settings.max_stream_rows} in one stream"
+        raise Invalid.field("n", message, remedy=Remedy("file"))
+
+
+def check_previews(ask: Sample, card: Card, settings: Settings) -> None:
+    """A sample that is sent with previews, where it has `preview_every`."""
+    if ask.preview_every is not None and ask.n > MAX_PREVIEW_ROWS:
+        raise Invalid.field("n", f"asks for {ask.n} rows; at most {MAX_PREVIEW_ROWS} with preview_every")
+    _check("n", ask.n, card.spec.shape, settings, more=_more(ask.n, settings))
+
+
+def check_file(ask: Sample, card: Card, settings: Settings) -> None:
+    """A sample that a job draws into a file."""
+    _refuse_previews(ask)
+    if ask.deadline_ms is not None:
+        raise Invalid.field("deadline_ms", "is of answers that are waited for; leave it out, and cancel the job")
+    most = min(settings.max_file_rows, settings.max_file_bytes // card.spec.row_bytes)
+    if ask.n > most:
+        raise Invalid.field("n", f"asks for {ask.n} rows; at most {most} of this model in one file")
+
+
+def _check(field: str, rows: int, shape: Shape, settings: Settings, *, more: Remedy | None = None) -> None:
+    """Refuse a reply of too many rows or values; `more` is how to get them nevertheless."""
+    most = min(settings.max_rows, settings.max_values // prod(shape))
+    if rows > most:
+        message = f"asks for {rows} rows; at most {most} of this model at once"
+        raise Invalid.field(field, message if more else f"{message}, so ask in parts", remedy=more)
+
+
+def _refuse_previews(ask: Sample) -> None:
+    if ask.preview_every is not None:
+        raise Invalid.field("preview_every", "needs a reply of many parts", remedy=Remedy("preview"))
+
+
+def _more(rows: int, settings: Settings) -> Remedy:
+    """How to get more rows than fit into one reply."""
+    most = settings.max_stream_rows
+    return Remedy("stream", most) if rows <= most else Remedy("file")

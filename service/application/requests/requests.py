@@ -1,0 +1,168 @@
+"""From a validated request and a model's card to what a worker computes: a `Question`, or the `Sampling` of a job."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+from pydantic import ValidationError
+
+from pushforward.models.families import FAMILIES
+from pushforward.models.family import Decodes, Family, Scores
+from pushforward.models.spec.row_checks import where_not_finite
+from pushforward.service.application.commands.commands import (
+    AnyAsk,
+    Decode,
+    Interpolate,
+    Likelihood,
+    Sample,
+)
+from pushforward.service.application.commands.validation import refusing
+from pushforward.service.application.requests import limits
+from pushforward.service.application.requests.conditioning import Conditioning
+from pushforward.service.application.requests.options import options_of
+from pushforward.service.domain.catalog import Card
+from pushforward.service.domain.errors import Conflict, Invalid, Unsupported
+from pushforward.service.domain.inference import Op, Question
+from pushforward.service.domain.jobs import Sampling
+from pushforward.service.settings import Settings
+
+SEED_LIMIT_BITS = 53  # of a seed that we choose: JSON readers keep integers exactly up to 2**53
+
+
+@final
+@dataclass(frozen=True)
+class Subject:
+    """The model that a request is for."""
+
+    card: Card
+    family: Family
+    conditioning: Conditioning
+    defaults: dict[Op, dict[str, Any]] = field(default_factory=dict)  # of the options, by capability
+
+    @classmethod
+    def of(cls, card: Card) -> Subject:
+        """Raises Conflict where this service does not know the card's family as it was trained."""
+        try:
+            family = FAMILIES[card.family].model_validate(card.run["family"])
+        except (KeyError, ValidationError) as error:
+            raise Conflict(
+                f"{card.reference} was trained by another release ({card.family}); train it again, or ask that release"
+            ) from error
+        return cls(card, family, Conditioning.of(card, family))
+
+    def question(self, ask: AnyAsk, settings: Settings) -> Question:
+        """A request with one reply. Raises Unsupported, Invalid."""
+        options = self._checked(ask, lambda: limits.check_reply(ask, self.card, settings))
+        match ask:
+            case Sample():
+                return self._draw(ask, options)
+            case Interpolate():
+                return self._interpolate(ask)
+            case Decode():
+                arrays = {"z": self._codes(ask.z)} | self._condition(ask, len(ask.z))
+                return Question(self.card.reference, ask.op, len(ask.z), 0, options, arrays)
+        x = self._rows("x", ask.x, on_levels=isinstance(ask, Likelihood) and self.scores_only_levels)
+        seed = ask.seed if isinstance(ask, Likelihood) else 0
+        arrays = {"x": x} | self._condition(ask, len(ask.x))
+        return Question(self.card.reference, ask.op, len(ask.x), seed, options, arrays)
+
+    def in_parts(self, ask: Sample, settings: Settings) -> Question:
+        """A sample that is sent in parts. Raises Unsupported, Invalid."""
+        return self._draw(ask, self._checked(ask, lambda: limits.check_parts(ask, settings)))
+
+    def with_previews(self, ask: Sample, settings: Settings) -> Question:
+        """A sample that is sent with previews. Raises Unsupported, Invalid."""
+        return self._draw(ask, self._checked(ask, lambda: limits.check_previews(ask, self.card, settings)))
+
+    def sampling(self, ask: Sample, settings: Settings) -> Sampling:
+        """A sample that a job draws into a file. Raises Unsupported, Invalid."""
+        options = self._checked(ask, lambda: limits.check_file(ask, self.card, settings))
+        condition = self.conditioning.single(ask.condition, of="a file")
+        return Sampling(model=self.card.reference, n=ask.n, seed=_seed(ask), options=options, condition=condition)
+
+    @property
+    def scores_only_levels(self) -> bool:
+        """Whether log p is the log-probability of a level, so that bits per dimension are defined."""
+        spec = self.card.spec
+        return spec.levels is not None and isinstance(self.family, Scores) and self.family.scores_only_levels(spec)
+
+    def _checked(self, ask: AnyAsk, check_limits: Callable[[], None]) -> dict[str, Any]:
+        """The options of a request that the model can answer. Raises Unsupported, Invalid."""
+        if ask.op not in self.card.capabilities:
+            can = ", ".join(self.card.capabilities)
+            raise Unsupported(f"{self.card.family} does not answer {ask.op}; it answers: {can}")
+        check_limits()
+        return self._options(ask)
+
+    def _options(self, ask: AnyAsk) -> dict[str, Any]:
+        """The options with their defaults, so that equal ones may share a forward pass."""
+        if ask.options:
+            return options_of(ask, self.family, self.card.spec)
+        if ask.op not in self.defaults:
+            self.defaults[ask.op] = options_of(ask, self.family, self.card.spec)
+        return self.defaults[ask.op]
+
+    def _draw(self, ask: Sample, options: dict[str, Any]) -> Question:
+        condition = self._condition(ask, ask.n)
+        every = ask.preview_every or 0
+        return Question(self.card.reference, ask.op, ask.n, _seed(ask), options, condition, preview_every=every)
+
+    def _condition(self, ask: AnyAsk, rows: int) -> dict[str, np.ndarray]:
+        """The condition of each row by its name, where there is one."""
+        given = self.conditioning.rows(ask.condition, rows)
+        return {} if given is None else {"condition": given}
+
+    def _interpolate(self, ask: Interpolate) -> Question:
+        natural = self.family.natural_path if isinstance(self.family, Decodes) else None
+        options: dict[str, Any] = {"steps": ask.steps, "path": ask.path or natural}
+        self.conditioning.single(ask.condition, of="an interpolation")
+        condition = self._condition(ask, ask.steps)
+        if ask.start is None or ask.end is None:
+            if "sample" not in self.card.capabilities:
+                raise Unsupported(
+                    f"{self.card.family} cannot sample, so it cannot interpolate between seeds; "
+                    "give start and end, two rows"
+                )
+            options |= {"start_seed": ask.start_seed, "end_seed": ask.end_seed}
+            return Question(self.card.reference, ask.op, ask.steps, 0, options, condition)
+        if "encode" not in self.card.capabilities:
+            raise Unsupported(
+                f"{self.card.family} cannot encode, so it cannot interpolate between rows; give start_seed and end_seed"
+            )
+        ends = {"start": ask.start[None], "end": ask.end[None]}
+        for name, row in ends.items():
+            if row.shape[1:] != self.card.spec.shape:
+                shape = list(self.card.spec.shape)
+                raise Invalid.field(name, f"has shape {list(row.shape[1:])}; send one row of shape {shape}")
+            ends[name] = self._rows(name, row)
+        return Question(self.card.reference, ask.op, ask.steps, 0, options, ends | condition)
+
+    def _rows(self, field: str, x: np.ndarray, *, on_levels: bool = False) -> np.ndarray:
+        """Data, (n, *shape), in the dtype of the model's data. Raises Invalid."""
+        with refusing(field):
+            self.card.spec.check(x, field=field, on_levels=on_levels)
+        return self.card.spec.hold(x)
+
+    def _codes(self, z: np.ndarray) -> np.ndarray:
+        """Codes, (n, *latent_shape), float32. Raises Invalid."""
+        shape = self.card.latent_shape
+        if shape is None and isinstance(self.family, Decodes):
+            shape = self.family.latent_shape(self.card.spec.varying)
+        if shape is None or z.shape[1:] != tuple(shape) or len(z) == 0:
+            wanted = ", ".join(map(str, shape or ()))
+            raise Invalid.field("z", f"has shape {list(z.shape)}; send at least one code: [n, {wanted}]")
+        with np.errstate(over="ignore"):
+            codes = z.astype(np.float32, copy=False)
+        if not np.isfinite(codes).all():
+            message = "holds values that are NaN, infinite or beyond float32; every code must be finite"
+            raise Invalid.field("z", f"{message}: {where_not_finite(codes)}")
+        return codes
+
+
+def _seed(ask: Sample) -> int:
+    """The seed of the request, or else a random one."""
+    return secrets.randbits(SEED_LIMIT_BITS) if ask.seed is None else ask.seed

@@ -1,0 +1,128 @@
+"""The client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+import httpx
+
+from pushforward.service.client.connection import ServiceConnection, accepted, dumps
+from pushforward.service.client.downloads import write_file
+from pushforward.service.client.errors import Torn, Unreachable
+from pushforward.service.client.events import events_of
+from pushforward.service.client.files import whole_file
+
+
+class Client:
+    """Speaks JSON over one connection pool; close it, or use it as a context manager."""
+
+    def __init__(self, url: str, *, timeout_s: float = 60.0) -> None:
+        self.url = url
+        self._connection = ServiceConnection(url, timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._connection.http.close()
+
+    def get(self, path: str, **query: str | int) -> Any:
+        """The JSON at a path. Raises Refused, Unreachable."""
+        return self._connection.request("GET", path, params=query).json()
+
+    def delete(self, path: str) -> Any:
+        """Raises Refused, Unreachable."""
+        response = self._connection.request("DELETE", path)
+        return response.json() if response.content else None
+
+    def train(
+        self,
+        model: str,
+        *,
+        preset: str | None = None,
+        run: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> dict[str, Any]:
+        """Start a training of a preset, a run, or a preset with the fields of `run` changed; returns the job."""
+        body = {"model": model, **_given({"preset": preset, "run": run})}
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        answer: dict[str, Any] = self._connection.post("/train", body, headers=headers).json()
+        return answer
+
+    def sample_to_file(
+        self,
+        model: str,
+        *,
+        n: int,
+        seed: int | None = None,
+        options: Mapping[str, Any] = {},
+        condition: Any = None,
+        idempotency_key: str | None = None,
+    ) -> dict[str, Any]:
+        """Start a job that draws a sample into a file, whatever its size; returns the job."""
+        chosen = {"seed": seed, "condition": condition}
+        body = {"model": model, "n": n, "options": dict(options), **_given(chosen)}
+        headers = {"Prefer": "respond-async"} | ({"Idempotency-Key": idempotency_key} if idempotency_key else {})
+        answer: dict[str, Any] = self._connection.post("/sample", body, headers=headers).json()
+        return answer
+
+    def download(self, job_id: str, path: Path) -> None:
+        """Write the file of a sampling, whole or not at all; resumes where a connection breaks off.
+
+        Raises Refused, Unreachable, Torn, and OSError where `path` cannot be written.
+        """
+        job = self.get(f"/jobs/{job_id}")
+        with whole_file(path) as stream:
+            if write_file(self._connection, job, stream) != job["file_sha256"]:
+                raise Torn(f"what came is not the file of job {job_id}: its sha256 differs; download it again")
+
+    def cancel(self, job_id: str) -> dict[str, Any]:
+        """Request the end of a job; returns it."""
+        answer: dict[str, Any] = self._connection.post(f"/jobs/{job_id}/cancel").json()
+        return answer
+
+    def watch(self, job_id: str, *, after: str = "0") -> Iterator[tuple[str, dict[str, Any]]]:
+        """(kind, data) of a job's events as they come, to its end; resumes where a connection breaks off.
+
+        Raises Refused, and Unreachable where the service stays away.
+        """
+        return events_of(self._connection, job_id, after)
+
+    def ask(self, op: str, body: Mapping[str, Any], *, accept: str = "application/json") -> httpx.Response:
+        """The answer to `POST /{op}`; its media type is `accept`."""
+        return self._connection.post(f"/{op}", body, headers={"Accept": accept})
+
+    def save(self, op: str, body: Mapping[str, Any], file: Path, *, accept: str) -> dict[str, Any] | None:
+        """Write the answer to `POST /{op}` to a file as it comes; an answer that breaks off leaves no file.
+
+        Returns the job where one was started instead of an answer: then there is no file.
+        Raises Refused, Unreachable, and OSError where the file cannot be written.
+        """
+        with whole_file(file) as stream:
+            return self.write(op, body, stream, accept=accept)
+
+    def write(self, op: str, body: Mapping[str, Any], stream: BinaryIO, *, accept: str) -> dict[str, Any] | None:
+        """Write the answer to `POST /{op}` to an open file as it comes; otherwise as `save`."""
+        headers = {"Content-Type": "application/json", "Accept": accept}
+        content = dumps(body)
+        with (
+            self._connection.reaching("POST", f"/{op}"),
+            self._connection.http.stream("POST", f"/{op}", content=content, headers=headers) as answer,
+        ):
+            if accepted(answer).status_code == HTTPStatus.ACCEPTED:
+                answer.read()
+                job: dict[str, Any] = answer.json()
+                return job
+            try:
+                stream.writelines(answer.iter_bytes())
+            except httpx.RemoteProtocolError as error:
+                raise Unreachable(f"the answer of {self.url} broke off; its log tells why") from error
+        return None
+
+
+def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that have a value."""
+    return {name: value for name, value in fields.items() if value is not None}

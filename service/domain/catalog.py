@@ -1,0 +1,89 @@
+"""Models and workers as the service keeps them: their cards, names and heartbeats. Plain data."""
+
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+from pushforward.models.config.json_float import JsonFloat
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.storage.card import Curve
+from pushforward.models.storage.recorded import RecordedRun
+from pushforward.service.domain.inference import Op
+from pushforward.service.domain.record import Record
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+REFERENCE_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}(@[1-9][0-9]{0,8})?$"
+NAME_FORM = "must be lowercase letters, digits, - and _, at most 63, the first a letter or a digit"
+REFERENCE_FORM = f"{NAME_FORM}; `@3` after it for version 3"
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+Reference = Annotated[
+    str, StringConstraints(pattern=REFERENCE_PATTERN)
+]  # `digits-vae` is the newest, or `digits-vae@3`
+
+
+class Card(Record):
+    """What is known of one version of a model without opening its weights; `card.json` in the store."""
+
+    model: str
+    """Name of the model."""
+    version: int
+    """Version, counted from 1."""
+    family: str
+    """Family of the model."""
+    capabilities: tuple[Op, ...]
+    """What the model can be asked."""
+    spec: DataSpec
+    """What its data are: shape, range, levels, condition, units."""
+    latent_shape: tuple[int, ...] | None
+    """Shape of one latent code."""
+    run: RecordedRun
+    """The run that trained it."""
+    metrics: dict[str, JsonFloat]
+    """What it reaches on held-out rows, the unit in the name."""
+    curve: Curve | None = None
+    """A loss on held-out rows while it was trained."""
+    notes: tuple[str, ...] = ()
+    """What to know before using it, a sentence each."""
+    n_parameters: int
+    """Parameters of its networks."""
+    data_fingerprint: str
+    """sha256 of the training rows or, where they are drawn afresh, of their recipe."""
+    weights_sha256: str
+    """sha256 of its weights."""
+    weights_bytes: int
+    """Size of its weights."""
+    job: str
+    """Job that trained it."""
+    created_at: float
+    """When it was published, seconds since 1970."""
+
+    @property
+    def reference(self) -> str:
+        return f"{self.model}@{self.version}"
+
+
+class Worker(Record):
+    """A live worker, as its heartbeat tells."""
+
+    id: str
+    """Identifier of the worker."""
+    device: str
+    """Device it computes on."""
+    models: tuple[str, ...]
+    """References of the models it holds in memory."""
+    training: tuple[str, ...]
+    """Jobs it runs, trainings and samplings."""
+    seen_at: float
+    """Seconds since 1970, of its last heartbeat."""
+    silent_s: float = 0.0
+    """Seconds since its last heartbeat."""
+    trouble: str | None = None
+    """What its machine lacks, so that jobs wait, such as disk space."""
+    leaving: bool = False
+    """Whether it finishes what it has and takes no more."""
+    stalled_s: float = 0.0
+    """Seconds since its inference thread came round; it grows during a long forward pass."""
+    untaken_s: float = 0.0
+    """Seconds that jobs waited while it had a free slot and took none."""
+    protocol: int = 2
+    """Version of the frames it reads."""

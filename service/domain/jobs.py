@@ -1,0 +1,139 @@
+"""Jobs as the service keeps them, and their events. Plain data."""
+
+from enum import StrEnum
+from typing import Any, Literal, NamedTuple
+
+from pushforward.models.config.json_float import JsonFloat
+from pushforward.models.storage.card import Curve
+from pushforward.models.storage.recorded import RecordedRun
+from pushforward.service.domain.inference import Told
+from pushforward.service.domain.record import Record
+
+EVENT_ID_PATTERN = r"[0-9]{1,19}(-[0-9]{1,19})?"
+
+Kind = Literal["train", "sample"]  # of jobs; each has slots of its own
+KINDS: tuple[Kind, ...] = ("train", "sample")
+
+
+class State(StrEnum):
+    """queued -> running -> succeeded | failed | cancelled; a lost or drained runner leads back to queued."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        return self in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+
+
+class Progress(Record):
+    """How far a job has come; `total_steps` is 0 until the first step is reported."""
+
+    step: int = 0
+    """Steps done; rows drawn, of a sampling."""
+    total_steps: int = 0
+    """Steps in all; 0 until the first is reported."""
+
+
+class Fault(Record):
+    """Why a job failed."""
+
+    type: str
+    """What kind of failure, such as diverged, invalid-data, lost or crashed; docs/errors.md lists them all."""
+    detail: str
+    """What happened, and what to do."""
+
+
+class Sampling(Record):
+    """A sample that a job draws into a file: resolved to a version, its seed fixed."""
+
+    model: str
+    """Reference of the model, with its version."""
+    n: int
+    """Rows to draw."""
+    seed: int
+    """Seed of the rows."""
+    options: dict[str, Any] = {}
+    """Options of the sampler, with their defaults."""
+    condition: Told | None = None
+    """Condition of all rows."""
+
+
+class Job(Record):
+    """A run being executed, or a sample being drawn into a file. Times are seconds since 1970 by Redis's clock."""
+
+    id: str
+    """Identifier of the job."""
+    kind: Kind = "train"
+    """A training, or a sample drawn into a file."""
+    state: State
+    """queued, running, succeeded, failed or cancelled."""
+    model: str
+    """Name of the model."""
+    version: int | None = None
+    """Version that a training published, or that is sampled."""
+    preset: str | None = None
+    """Preset that the run came from."""
+    run: RecordedRun = {}
+    """Of a training: the run."""
+    ask: Sampling | None = None
+    """Of a sampling: what is drawn."""
+    file_bytes: int | None = None
+    """Of a sampling: size of its file, once finished."""
+    file_sha256: str | None = None
+    """Of a sampling: digest of its file, once finished."""
+    progress: Progress = Progress()
+    """Steps of a training, or rows of a sampling that are on the disk."""
+    losses: dict[str, JsonFloat] = {}
+    """The latest losses by name, the unit in the name."""
+    curve: Curve | None = None
+    """Of a training: a loss on held-out rows, as far as it has come."""
+    metrics: dict[str, JsonFloat] = {}
+    """What the finished model reaches on held-out rows, the unit in the name."""
+    error: Fault | None = None
+    """Why the job failed."""
+    queue_position: int | None = None
+    """Place among the waiting jobs of its kind, from 1."""
+    ahead: tuple[str, ...] = ()
+    """Jobs before it, the first ten: those that run, then those that wait."""
+    waiting_for: str | None = None
+    """What the machine lacked when the job was last tried, such as disk space: no fault of the job."""
+    retry_at: float | None = None
+    """When it is tried again, seconds since 1970."""
+    epoch: int = 0
+    """How often the job was claimed by a worker."""
+    cancel_requested: bool = False
+    """Whether its end was asked for."""
+    created_at: float
+    """When it was created, seconds since 1970."""
+    started_at: float | None = None
+    """When it first ran, seconds since 1970."""
+    finished_at: float | None = None
+    """When it ended, seconds since 1970."""
+
+
+class Page(NamedTuple):
+    """Jobs, newest first, and where the list goes on; None at its end."""
+
+    jobs: list[Job]
+    next: str | None
+
+
+class Event(Record):
+    """Something that happened to a job. `id` orders events and resumes a watch."""
+
+    id: str
+    """Orders events; resumes a watch."""
+    kind: Literal["state", "progress", "log", "queue"]
+    """state, progress, log or queue."""
+    data: dict[str, Any]
+    """state: the job; progress: step, total_steps, losses, steps_per_s; log: level and message."""
+    # state: the Job; progress: step, total_steps, losses, steps_per_s, seconds_left, curve; log: level, message;
+    # queue: queue_position, ahead, while it waits, with the id of the event before
+
+
+MAX_PAUSE_S = 60.0  # before a job is retried on a machine that was at fault
+LOST = Fault(type="lost", detail="its workers vanished again and again, without progress; see the workers' logs")

@@ -1,0 +1,1 @@
+"""Continuous batching: rows of many requests at their own steps share calls."""

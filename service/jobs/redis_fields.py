@@ -1,0 +1,127 @@
+"""Records of jobs as Redis holds them: fields of a hash, entries of a stream."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from pushforward.service.domain.errors import NotFound
+from pushforward.service.domain.jobs import Event, Fault, Job, Progress, Sampling, State
+from pushforward.service.domain.ports import NewJob
+from pushforward.service.settings import Settings
+from pushforward.service.stores.redis_client import PREFIX
+
+SCRIPT = (Path(__file__).parent / "jobs.lua").read_text()
+log = logging.getLogger(__name__)
+
+ID_BYTES = 8  # of a job's id, which is their hexadecimal
+
+
+def keep_s(settings: Settings) -> int:
+    """How long records of finished jobs are kept, whole seconds."""
+    return max(1, round(settings.keep_jobs_s))
+
+
+def sampling_fields(new: NewJob) -> tuple[str, ...]:
+    """What the record of a sampling has beyond that of a training."""
+    if new.ask is None:
+        return ()
+    return "version", new.ask.model.rpartition("@")[2], "ask", new.ask.model_dump_json()
+
+
+def fields_of(job: Job) -> Iterator[str | int]:
+    """The record of a queued job: names and values in turn."""
+    yield from ("model", job.model, "preset", job.preset or "", "run", json.dumps(job.run))
+    yield from ("step", job.progress.step, "total_steps", job.progress.total_steps)
+    yield from ("losses", json.dumps(job.losses))
+    if job.started_at is not None:
+        yield from ("started_ms", round(1000 * job.started_at))
+    if job.ask is not None and job.version is not None:
+        yield from ("version", job.version, "ask", job.ask.model_dump_json())
+
+
+def checked_id(job_id: str) -> str:
+    """The id, if it has the form of one: another text might name another key. Raises NotFound."""
+    if not re.fullmatch(f"[0-9a-f]{{{2 * ID_BYTES}}}", job_id):
+        raise NotFound(f"there is no job {job_id[:100]!r}")
+    return job_id
+
+
+def key_of(job_id: str) -> str:
+    """The key of a job's record."""
+    return f"{PREFIX}job:{job_id}"
+
+
+def pairs(flat: Sequence[str]) -> dict[str, str]:
+    """A hash as Lua returns it."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def job_found(fields: Mapping[str, str], job_id: str) -> Job:
+    """The job of a record. Raises NotFound where there is none, or where it is damaged."""
+    if not fields:
+        raise NotFound(f"there is no job {job_id[:100]!r}")
+    job = job_or_none(fields)
+    if job is None:
+        raise NotFound(f"the record of job {job_id[:100]!r} is damaged; start the job again")
+    return job
+
+
+def job_or_none(fields: Mapping[str, str]) -> Job | None:
+    """The job of a record; None where there is none, or where it is damaged, which is logged."""
+    if not fields:
+        return None
+    try:
+        return job_of(fields)
+    except (LookupError, ValueError, TypeError, RecursionError) as error:
+        log.warning("the record of job %r is damaged: %s", fields.get("id", "")[:100], error)
+        return None
+
+
+def job_of(fields: Mapping[str, str]) -> Job:
+    """The record as the script keeps it."""
+    return Job(
+        id=fields["id"],
+        kind="sample" if "ask" in fields else "train",
+        state=State(fields["state"]),
+        model=fields["model"],
+        version=int(fields["version"]) if "version" in fields else None,
+        preset=fields["preset"] or None,
+        run=json.loads(fields["run"]),
+        ask=Sampling.model_validate_json(fields["ask"]) if "ask" in fields else None,
+        file_bytes=int(fields["file_bytes"]) if "file_bytes" in fields else None,
+        file_sha256=fields.get("file_sha256"),
+        progress=Progress(step=int(fields.get("step", 0)), total_steps=int(fields.get("total_steps", 0))),
+        losses=json.loads(fields.get("losses", "{}")),
+        curve=json.loads(fields.get("curve", "null")),
+        metrics=json.loads(fields.get("metrics", "{}")),
+        error=Fault.model_validate_json(fields["error"]) if "error" in fields else None,
+        queue_position=int(fields["queue_position"]) if "queue_position" in fields else None,
+        ahead=tuple(fields.get("ahead", "").split()),
+        waiting_for=fields.get("waiting_for"),
+        retry_at=_seconds(fields.get("retry_ms")),
+        epoch=int(fields["epoch"]),
+        cancel_requested="cancel_requested" in fields,
+        created_at=int(fields["created_ms"]) / 1000,
+        started_at=_seconds(fields.get("started_ms")),
+        finished_at=_seconds(fields.get("finished_ms")),
+    )
+
+
+def event_of(event_id: str, fields: Mapping[str, str]) -> Event:
+    """An event of the stream; a damaged one becomes a line of the job's log, so that followers get past it."""
+    try:
+        kind = fields["kind"]
+        if kind == "state":
+            return Event(id=event_id, kind="state", data=job_of(fields).model_dump(mode="json"))
+        return Event.model_validate({"id": event_id, "kind": kind, "data": json.loads(fields["data"])})
+    except (LookupError, ValueError, TypeError, RecursionError):
+        line = {"level": "warning", "message": "an event of this job was damaged, and is left out"}
+        return Event(id=event_id, kind="log", data=line)
+
+
+def _seconds(ms: str | None) -> float | None:
+    return int(ms) / 1000 if ms else None

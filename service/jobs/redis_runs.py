@@ -1,0 +1,107 @@
+"""The record of jobs in Redis as workers use it. Each transition is one call of `jobs.lua`, by Redis's clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any, final
+
+from pushforward.service.domain.jobs import KINDS, LOST, MAX_PAUSE_S, Fault, Job, Kind, State
+from pushforward.service.domain.ports import Stale, Update
+from pushforward.service.jobs.redis_fields import SCRIPT, fields_of, job_or_none, keep_s, key_of, pairs
+from pushforward.service.settings import Settings
+from pushforward.service.stores.redis_client import PREFIX, connect_sync, drop_foreign, guarded_sync
+
+DAMAGED = Fault(type="lost", detail="its record in Redis was damaged; start the job again")
+ZSETS = ("jobs", "queued", "paused", "running", *(f"waiting:{kind}" for kind in KINDS))  # of jobs.lua
+
+
+@final
+class RedisRuns:
+    """`ports.Runs` for the threads of a worker."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._keep_s = keep_s(settings)
+        self._lease_ms = round(1000 * settings.lease_s)
+        self._pause_ms = round(1000 * settings.pause_s)
+        self._max_attempts = settings.max_attempts
+        self._redis = connect_sync(settings)
+        self._script = self._redis.register_script(SCRIPT)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._redis.close()
+
+    def claim(self, job_id: str, worker: str) -> Job | None:
+        fields = pairs(self._call("claim", job_id, worker, self._lease_ms))
+        job = job_or_none(fields)
+        if fields and job is None:
+            self._call("fail", job_id, fields.get("epoch", ""), DAMAGED.model_dump_json())
+        return job
+
+    def beat(self, job_id: str, epoch: int, updates: Sequence[Update]) -> bool:
+        last = next((update.data for update in reversed(updates) if update.kind == "progress"), None)
+        progress = (last["step"], last["total_steps"], json.dumps(last["losses"])) if last else ("", "", "")
+        curves = (update.data.get("curve") for update in reversed(updates) if update.kind == "progress")
+        curve = next((json.dumps(curve) for curve in curves if curve), "")
+        events = chain.from_iterable((update.kind, json.dumps(update.data)) for update in updates)
+        return self._fenced("beat", job_id, epoch, self._lease_ms, *progress, curve, *events) == "cancel"
+
+    def reserve_version(self, job_id: str, epoch: int, floor: int) -> int | None:
+        answer = self._fenced("reserve", job_id, epoch, floor)
+        return None if answer == "cancel" else int(answer)
+
+    def succeed(self, job_id: str, epoch: int, version: int, metrics: Mapping[str, float]) -> None:
+        self._fenced("succeed", job_id, epoch, 0, "version", version, "metrics", json.dumps(dict(metrics)))
+
+    def deliver(self, job_id: str, epoch: int, file_bytes: int, file_sha256: str) -> bool:
+        answer = self._fenced("succeed", job_id, epoch, 1, "file_bytes", file_bytes, "file_sha256", file_sha256)
+        return answer != "cancel"
+
+    def fail(self, job_id: str, epoch: int, fault: Fault) -> None:
+        self._fenced("fail", job_id, epoch, fault.model_dump_json())
+
+    def lose(self, job_id: str, epoch: int, fault: Fault) -> None:
+        self._fenced("lose", job_id, epoch, self._max_attempts, fault.model_dump_json())
+
+    def give_back(self, job_id: str, epoch: int) -> None:
+        self._fenced("give_back", job_id, epoch)
+
+    def defer(self, job_id: str, epoch: int, reason: str) -> None:
+        self._fenced("defer", job_id, epoch, self._pause_ms, round(1000 * MAX_PAUSE_S), reason)
+
+    def state(self, job_id: str) -> State | None:
+        with guarded_sync(self._redis):
+            state: Any = self._redis.hget(key_of(job_id), "state")
+        return State(state) if state else None
+
+    def expire(self) -> Sequence[str]:
+        with guarded_sync(self._redis):
+            for name in ZSETS:
+                drop_foreign(self._redis, f"{PREFIX}{name}", "zset")
+        ids: Sequence[str] = self._call("expire", self._max_attempts, LOST.model_dump_json())
+        return ids
+
+    def untold(self, older_s: float, kind: Kind = "train") -> Sequence[str]:
+        ids: Sequence[str] = self._call("untold", kind, round(1000 * older_s))
+        return ids
+
+    def waiting(self, kind: Kind = "train") -> int:
+        with guarded_sync(self._redis):
+            drop_foreign(self._redis, f"{PREFIX}{kind}", "list")
+            n: Any = self._redis.llen(f"{PREFIX}{kind}")
+        return int(n)
+
+    def restore(self, job: Job) -> None:
+        self._call("restore", job.id, job.epoch, round(1000 * job.created_at), *fields_of(job))
+
+    def _fenced(self, command: str, job_id: str, epoch: int, *arguments: str | float) -> str:
+        answer = self._call(command, job_id, epoch, *arguments)
+        if answer == "stale":
+            raise Stale(f"epoch {epoch} of job {job_id} is over")
+        return str(answer)
+
+    def _call(self, command: str, *arguments: str | float) -> Any:
+        with guarded_sync(self._redis):
+            return self._script(keys=[PREFIX], args=[command, self._keep_s, *arguments])

@@ -1,0 +1,98 @@
+"""Results as responses: JSON, npy, PNG.
+
+A number that is not finite (log p(x) is -inf where the density is zero) is "-Infinity", "Infinity" or "NaN" in JSON,
+as in protobuf's JSON mapping: JSON has no such numbers, and Python's `float`, JavaScript's `Number` and pandas'
+`to_numeric` read these strings. In npy it is itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+from fastapi import Response
+
+from pushforward.models.config.json_float import to_json
+from pushforward.service.application.results import InferenceResult, LikelihoodResult, PreviewResult, SampleResult
+from pushforward.service.domain.jobs import Job
+from pushforward.service.formats import npy, png
+from pushforward.service.rest.media_types import JSON
+
+LARGE_VALUES = 100_000  # a result of more is written in a thread
+
+
+def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Records and plain values as JSON."""
+    body = orjson.dumps(value, default=lambda record: record.model_dump(mode="json"))
+    return Response(body, status, headers, JSON)
+
+
+def job_started(job: Job) -> Response:
+    """202, with the job."""
+    return json_response(job, 202, {"Location": f"/jobs/{job.id}"})
+
+
+async def render(result: InferenceResult, media_type: str) -> Response:
+    """A result in a media type. Raises NotAcceptable."""
+    writers: dict[str, Callable[[InferenceResult], bytes]] = {
+        JSON: lambda result: _dumps(result.fields),
+        npy.MEDIA_TYPE: lambda result: npy.dumps(result.array),
+        png.MEDIA_TYPE: lambda result: png.png(result.array, result.picture_spec),
+    }
+    write = writers[media_type]
+    large = result.array.size > LARGE_VALUES or media_type == png.MEDIA_TYPE
+    body = await asyncio.to_thread(write, result) if large else write(result)
+    return Response(body, headers=_headers(result), media_type=media_type)
+
+
+async def json(result: SampleResult | PreviewResult) -> bytes:
+    """The fields of a result as JSON."""
+    large = result.samples.size > LARGE_VALUES
+    return await asyncio.to_thread(_dumps, result.fields) if large else _dumps(result.fields)
+
+
+def origin(result: SampleResult | PreviewResult) -> dict[str, str]:
+    """The headers that name the model and the seed of samples."""
+    return {"Pushforward-Model": result.model, "Pushforward-Seed": str(result.seed)}
+
+
+def _headers(result: InferenceResult) -> dict[str, str]:
+    """The fields that an array or a picture does not have."""
+    timing = result.timing
+    headers = {
+        "Pushforward-Model": result.model,
+        "Server-Timing": (
+            f"linger;dur={timing.linger_ms:.3f}, queue;dur={timing.queue_ms:.3f}, "
+            f"compute;dur={timing.compute_ms:.3f}, total;dur={timing.total_ms:.3f}"
+        ),
+    }
+    if isinstance(result, SampleResult):
+        headers |= origin(result)
+    if isinstance(result, LikelihoodResult):
+        headers["Pushforward-Kind"] = result.kind
+    return headers
+
+
+def _dumps(fields: dict[str, Any]) -> bytes:
+    return orjson.dumps(_contiguous(fields), option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _contiguous(value: Any) -> Any:
+    """The same, with arrays as orjson takes them."""
+    if isinstance(value, Mapping):
+        return {name: _contiguous(each) for name, each in value.items()}
+    if not isinstance(value, np.ndarray):
+        return value
+    return np.ascontiguousarray(value) if np.isfinite(value).all() else _with_texts(value)
+
+
+def _with_texts(array: np.ndarray) -> list[Any]:
+    """Nested lists of numbers, with strings for those that are not finite."""
+    values = array.astype(object)
+    for place in np.argwhere(~np.isfinite(array)):
+        values[tuple(place)] = to_json(float(array[tuple(place)]))
+    listed: list[Any] = values.tolist()
+    return listed

@@ -1,0 +1,78 @@
+"""Routes of jobs: start a training; list, get, cancel and follow jobs; download a file."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from pushforward.service.application.commands.commands import TrainModel
+from pushforward.service.domain.errors import names, naming
+from pushforward.service.domain.jobs import Job
+from pushforward.service.formats import npy
+from pushforward.service.rest import sse
+from pushforward.service.rest.contract import schemas
+from pushforward.service.rest.contract.openapi import answers, documented
+from pushforward.service.rest.downloads import download
+from pushforward.service.rest.request_bodies import read
+from pushforward.service.rest.responses import job_started, json_response
+from pushforward.service.rest.routes.parameters import After, App, InState, JobId, Key, LastEvent, Limit, OfModel
+from pushforward.service.rest.strict import StrictRoute
+
+router = APIRouter(route_class=StrictRoute)
+
+
+@router.post(
+    "/train",
+    status_code=202,
+    operation_id="train",
+    **documented("Start a training", answers(Job, 202), tag="jobs", command=TrainModel),
+)
+async def train(request: Request, app: App, idempotency_key: Key = None) -> Response:
+    """Start training. The same `Idempotency-Key` gives the same job."""
+    command = await read(request, TrainModel, app.intake)
+    with naming(names(idempotency_key="Idempotency-Key")):
+        return job_started(await app.jobs.train(command, idempotency_key=idempotency_key))
+
+
+@router.get(
+    "/jobs", operation_id="list_jobs", **documented("List jobs, newest first", answers(schemas.JobsBody), tag="jobs")
+)
+async def jobs(
+    app: App, state: InState = None, model: OfModel = None, limit: Limit = 100, after: After = None
+) -> Response:
+    """Jobs, newest first; `next`, unless it is null, is the `after` of the next page."""
+    return json_response((await app.jobs.list(state=state, model=model, limit=limit, after=after))._asdict())
+
+
+@router.get(
+    "/jobs/{job_id}", operation_id="get_job", **documented("Get a job and its progress", answers(Job), tag="jobs")
+)
+async def job(app: App, job_id: JobId) -> Response:
+    """A job and how far it has come."""
+    return json_response(await app.jobs.get(job_id))
+
+
+@router.post("/jobs/{job_id}/cancel", operation_id="cancel_job", **documented("Cancel a job", answers(Job), tag="jobs"))
+async def cancel(app: App, job_id: JobId) -> Response:
+    """Ask for a job's end; asking twice is the same as asking once."""
+    return json_response(await app.jobs.cancel(job_id))
+
+
+@router.get(
+    "/jobs/{job_id}/events",
+    operation_id="watch_job",
+    **documented("Follow a job's events", answers(None, media=sse.MEDIA_TYPE), tag="jobs"),
+)
+async def job_events(request: Request, app: App, job_id: JobId, last_event_id: LastEvent = None) -> Response:
+    """A job's events as they come (Server-Sent Events); `Last-Event-ID` resumes; past the last, 204."""
+    with naming(names(after="Last-Event-ID")):
+        return sse.response(await app.jobs.watch(job_id, after=last_event_id or "0"), request.app.state.closing)
+
+
+@router.get(
+    "/jobs/{job_id}/file",
+    operation_id="download_job_file",
+    **documented("Download the file of a sampling", answers(None, media=npy.MEDIA_TYPE), tag="jobs"),
+)
+async def job_file(request: Request, app: App, job_id: JobId) -> Response:
+    """The file that a sampling left, npy; `Range` gives a part of it."""
+    return download(request, await app.jobs.file(job_id))

@@ -1,0 +1,109 @@
+"""From records of jobs and models to messages."""
+
+from __future__ import annotations
+
+import numpy as np
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from pushforward.models.storage.card import Curve
+from pushforward.service.application.catalog import FamilyCard, PresetCard
+from pushforward.service.domain.catalog import Card
+from pushforward.service.domain.jobs import Event, Job, Sampling
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
+from pushforward.service.rpc.structs import to_struct
+from pushforward.service.rpc.tensors import tensor
+
+
+def sampling(ask: Sampling) -> pb.Sampling:
+    """The sample that a job draws."""
+    condition = None if ask.condition is None else tensor(np.asarray(ask.condition, np.float64))
+    return pb.Sampling(model=ask.model, n=ask.n, seed=ask.seed, options=to_struct(ask.options), condition=condition)
+
+
+def job(record: Job) -> pb.Job:
+    """A job; unknown fields are zero, empty or absent."""
+    return pb.Job(
+        id=record.id,
+        state=pb.JobState.Value(f"JOB_STATE_{record.state.name}"),
+        model=record.model,
+        version=record.version or 0,
+        preset=record.preset or "",
+        run=to_struct(record.run),
+        kind=record.kind,
+        job_kind=pb.JobKind.Value(f"JOB_KIND_{record.kind.upper()}"),
+        ask=None if record.ask is None else sampling(record.ask),
+        file_bytes=record.file_bytes or 0,
+        file_sha256=record.file_sha256 or "",
+        progress=pb.Progress(step=record.progress.step, total_steps=record.progress.total_steps),
+        losses=record.losses,
+        curve=None if record.curve is None else curve(record.curve),
+        metrics=record.metrics,
+        error=None if record.error is None else pb.Fault(type=record.error.type, detail=record.error.detail),
+        queue_position=record.queue_position or 0,
+        ahead=record.ahead,
+        waiting_for=record.waiting_for or "",
+        retry_at=record.retry_at,
+        cancel_requested=record.cancel_requested,
+        created_at=record.created_at,
+        started_at=record.started_at,
+        finished_at=record.finished_at,
+        create_time=timestamp(record.created_at),
+        start_time=timestamp(record.started_at),
+        end_time=timestamp(record.finished_at),
+    )
+
+
+def curve(curve: Curve) -> pb.Curve:
+    """A held-out loss; `best_step` is 0 where no weights are the best."""
+    return pb.Curve(
+        name=curve.name, rows=curve.rows, steps=curve.steps, values=curve.values, best_step=curve.best_step or 0
+    )
+
+
+def timestamp(seconds: float | None) -> Timestamp | None:
+    """Seconds since 1970, to the microsecond; None where there are none."""
+    if seconds is None:
+        return None
+    stamp = Timestamp()
+    stamp.FromMicroseconds(round(seconds * 1e6))
+    return stamp
+
+
+def event(event: Event) -> pb.JobEvent:
+    """An event of a job."""
+    known = pb.EventKind.DESCRIPTOR.values_by_name.get(f"EVENT_KIND_{event.kind.upper()}")
+    kind = pb.EVENT_KIND_UNSPECIFIED if known is None else pb.EventKind.Value(known.name)
+    return pb.JobEvent(id=event.id, kind=event.kind, event_kind=kind, data=to_struct(event.data))
+
+
+def model(card: Card) -> pb.Model:
+    """A card, its main fields typed."""
+    return pb.Model(
+        model=card.model,
+        version=card.version,
+        family=card.family,
+        capabilities=card.capabilities,
+        shape=card.spec.shape,
+        latent_shape=card.latent_shape or (),
+        metrics=card.metrics,
+        curve=None if card.curve is None else curve(card.curve),
+        notes=card.notes,
+        card=to_struct(card.model_dump(mode="json")),
+    )
+
+
+def family(card: FamilyCard) -> pb.Family:
+    """A family."""
+    return pb.Family(
+        family=card.family,
+        summary=card.summary,
+        capabilities=card.capabilities,
+        schema=to_struct(card.schema),
+        options=to_struct(card.options),
+        takes_condition=card.takes_condition,
+    )
+
+
+def preset(card: PresetCard) -> pb.Preset:
+    """A named run."""
+    return pb.Preset(name=card.name, summary=card.summary, run=to_struct(card.run))

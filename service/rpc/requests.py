@@ -1,0 +1,96 @@
+"""From request messages to commands. All raise Invalid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pushforward.service.application.commands.commands import (
+    Decode,
+    Encode,
+    Interpolate,
+    Likelihood,
+    Reconstruct,
+    Sample,
+    TrainModel,
+)
+from pushforward.service.application.commands.validation import parse
+from pushforward.service.domain.errors import Invalid
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
+from pushforward.service.rpc.structs import from_struct
+from pushforward.service.rpc.tensors import array
+
+
+def train(request: pb.TrainRequest) -> TrainModel:
+    """Raises Invalid."""
+    fields: dict[str, Any] = {"model": request.model}
+    if request.HasField("preset"):
+        fields["preset"] = request.preset
+    if request.HasField("run"):
+        fields["run"] = from_struct(request.run, "run")
+    if request.HasField("seed") and fields.keys() & {"preset", "run"}:
+        fields["run"] = fields.get("run", {}) | {"seed": request.seed}
+    return parse(TrainModel, fields)
+
+
+def state(value: int) -> str | None:
+    """A job state by which to list; None for any. Raises Invalid."""
+    if value == pb.JOB_STATE_UNSPECIFIED:
+        return None
+    if value not in pb.JobState.values():
+        raise Invalid.field("state", "is not a JobState")
+    return pb.JobState.Name(value).removeprefix("JOB_STATE_").lower()  # type: ignore[arg-type]
+
+
+def sample(request: pb.SampleRequest) -> Sample:
+    """Raises Invalid."""
+    return parse(Sample, {"n": request.n} | _ask(request) | _seeds(request, "seed", "preview_every"))
+
+
+def file_start(request: pb.DownloadFileRequest, n_bytes: int) -> int:
+    """Where a download begins. Raises Invalid."""
+    if not 0 <= request.start <= n_bytes:
+        raise Invalid.field("start", f"must lie in [0, {n_bytes}], the bytes of the file")
+    return request.start
+
+
+def likelihood(request: pb.LikelihoodRequest) -> Likelihood:
+    """Raises Invalid."""
+    return parse(Likelihood, {"seed": request.seed} | _ask(request) | _tensors(request, "x"))
+
+
+def encode(request: pb.EncodeRequest) -> Encode:
+    """Raises Invalid."""
+    return parse(Encode, _ask(request) | _tensors(request, "x"))
+
+
+def decode(request: pb.DecodeRequest) -> Decode:
+    """Raises Invalid."""
+    return parse(Decode, _ask(request) | _tensors(request, "z"))
+
+
+def reconstruct(request: pb.ReconstructRequest) -> Reconstruct:
+    """Raises Invalid."""
+    return parse(Reconstruct, _ask(request) | _tensors(request, "x"))
+
+
+def interpolate(request: pb.InterpolateRequest) -> Interpolate:
+    """Raises Invalid."""
+    fields = _ask(request) | _tensors(request, "start", "end") | _seeds(request, "start_seed", "end_seed", "steps")
+    return parse(Interpolate, fields | ({"path": request.path} if request.path else {}))
+
+
+def _ask(request: Any) -> dict[str, Any]:
+    """What every ask has, or may have."""
+    return {"model": request.model, "options": from_struct(request.options, "options")} | _tensors(request, "condition")
+
+
+def _seeds(request: Any, *fields: str) -> dict[str, int]:
+    """Optional numbers that were sent."""
+    return {field: getattr(request, field) for field in fields if request.HasField(field)}
+
+
+def _tensors(request: Any, *fields: str) -> dict[str, np.ndarray]:
+    """Tensors that were sent."""
+    return {field: array(getattr(request, field), field) for field in fields if request.HasField(field)}

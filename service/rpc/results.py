@@ -1,0 +1,77 @@
+"""From results of requests to models to response messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from pushforward.service.application.results import (
+    CodesResult,
+    LikelihoodResult,
+    PointsResult,
+    PreviewResult,
+    SampleResult,
+)
+from pushforward.service.domain.inference import Timing
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
+from pushforward.service.rpc.tensors import tensor
+
+Message = TypeVar("Message", pb.DecodeResponse, pb.ReconstructResponse, pb.InterpolateResponse)
+
+
+def timing(timing: Timing) -> pb.Timing:
+    """Where the time of a request went."""
+    return pb.Timing(
+        linger_ms=timing.linger_ms,
+        queue_ms=timing.queue_ms,
+        compute_ms=timing.compute_ms,
+        total_ms=timing.total_ms,
+        batch_rows=timing.batch_rows,
+    )
+
+
+def samples(result: SampleResult) -> pb.SampleResponse:
+    """A sample, or a part of it."""
+    return pb.SampleResponse(
+        model=result.model, seed=result.seed, samples=tensor(result.samples), timing=timing(result.timing)
+    )
+
+
+def streamed(result: SampleResult | PreviewResult) -> pb.SampleResponse:
+    """The next message of a stream."""
+    return preview(result) if isinstance(result, PreviewResult) else samples(result)
+
+
+def preview(result: PreviewResult) -> pb.SampleResponse:
+    """Rows between noise and data."""
+    rows = tensor(result.samples)
+    return pb.SampleResponse(model=result.model, seed=result.seed, samples=rows, step=result.step, steps=result.steps)
+
+
+def likelihoods(result: LikelihoodResult) -> pb.LikelihoodResponse:
+    """log p(x), and of what kind it is."""
+    return pb.LikelihoodResponse(
+        model=result.model,
+        log_prob=result.log_prob,
+        kind=result.kind,
+        likelihood_kind=pb.LikelihoodKind.Value(f"LIKELIHOOD_KIND_{result.kind.upper()}"),
+        unit=result.unit,
+        std_error=[] if result.std_error is None else result.std_error,
+        bits_per_dim=[] if result.bits_per_dim is None else result.bits_per_dim,
+        terms={name: pb.Doubles(values=values) for name, values in result.terms.items()},
+        timing=timing(result.timing),
+    )
+
+
+def codes(result: CodesResult) -> pb.EncodeResponse:
+    """Latent codes."""
+    return pb.EncodeResponse(model=result.model, z=tensor(result.z), timing=timing(result.timing))
+
+
+def points(message: type[Message]) -> Callable[[PointsResult], Message]:
+    """Writes data decoded, reconstructed or interpolated as messages of one type."""
+
+    def write(result: PointsResult) -> Message:
+        return message(model=result.model, x=tensor(result.x), timing=timing(result.timing))
+
+    return write

@@ -1,0 +1,36 @@
+"""Arrays as the message `Tensor`, and back."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from pushforward.service.domain.errors import Invalid
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
+
+DTYPES = {"float32": "<f4", "float64": "<f8", "uint8": "u1", "int32": "<i4", "int64": "<i8"}
+MAX_AXES = 64  # of an array, numpy's own limit
+
+
+def array(tensor: pb.Tensor, field: str) -> np.ndarray:
+    """A tensor's numbers, not copied. Raises Invalid."""
+    if tensor.dtype not in DTYPES:
+        raise Invalid.field(f"{field}.dtype", f"is {tensor.dtype!r}; send one of {', '.join(DTYPES)}")
+    if len(tensor.shape) > MAX_AXES:
+        raise Invalid.field(f"{field}.shape", f"cannot be: it has {len(tensor.shape)} axes, of {MAX_AXES} at most")
+    dtype, shape = np.dtype(DTYPES[tensor.dtype]), tuple(tensor.shape)
+    if min(shape, default=0) < 0 or prod(shape) * dtype.itemsize != len(tensor.data):
+        raise Invalid.field(
+            f"{field}.data", f"holds {len(tensor.data)} bytes, which is not what shape {list(shape)} promises"
+        )
+    try:
+        return np.frombuffer(tensor.data, dtype).reshape(shape)
+    except ValueError as error:  # no bytes are promised, or few, but more axes or longer ones than there can be
+        raise Invalid.field(f"{field}.shape", f"is not possible: {error}") from error
+
+
+def tensor(x: np.ndarray) -> pb.Tensor:
+    """An array, row-major and little-endian."""
+    name = "float64" if x.dtype == np.float64 else "float32"
+    return pb.Tensor(dtype=name, shape=x.shape, data=np.ascontiguousarray(x, DTYPES[name]).tobytes())

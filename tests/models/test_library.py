@@ -1,0 +1,105 @@
+"""The public names of `pushforward.models`, and the library in four functions."""
+
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pushforward import models
+from pushforward.models import Model, Run, load, log_prob, sample, train
+from pushforward.models.errors import InvalidInput
+
+
+@pytest.mark.parametrize("name", models.MODULES)
+def test_a_public_name_is_what_its_module_defines(name: str) -> None:
+    module = import_module(f"pushforward.models.{models.MODULES[name]}")
+    assert getattr(models, name) is getattr(module, name)
+    assert name in models.__all__
+    assert name in dir(models)
+    assert getattr(models, name).__doc__
+
+
+def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="'fit'"):
+        models.fit  # noqa: B018
+
+
+def test_importing_the_package_imports_no_torch() -> None:
+    code = "import sys, pushforward.models; assert 'torch' not in sys.modules and pushforward.models.Run"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def trained(folder: Path, family: dict[str, object], data: dict[str, object]) -> Model:
+    run = {"family": family, "data": data, "budget": {"steps": 3}, "optimizer": {"batch_size": 32}}
+    return train(Run.model_validate(run), folder / "model")
+
+
+def test_a_trained_model_is_loaded_sampled_and_scored(tmp_path: Path) -> None:
+    trained(tmp_path, {"family": "flow"}, {"source": "two_moons"})
+    model = load(tmp_path / "model")
+    x = sample(model, 5, seed=7)
+    scored = log_prob(model, x.numpy())
+    assert x.shape == (5, 2)
+    torch.testing.assert_close(sample(model, 3, seed=7), x[:3])  # up to rounding
+    assert scored.kind == "exact"
+    assert torch.equal(scored.value, log_prob(model, x).value)
+    assert "validation_log_prob_nats_exact" in model.card.metrics
+
+
+def test_samples_of_data_with_levels_lie_on_them(tmp_path: Path) -> None:
+    model = trained(tmp_path, {"family": "vae", "width": 4, "latent": 2}, {"source": "digits"})
+    x = sample(model, 4, seed=1)
+    assert x.shape == (4, 1, 8, 8)
+    assert torch.equal(x, x.round().clamp(0, 16))
+    assert log_prob(model, x, options={"k": 3}).kind == "lower_bound"
+
+
+def test_a_column_that_never_varies_is_drawn_and_demanded(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+    rows[:, 1] = 4.0
+    np.save(tmp_path / "rows.npy", rows)
+    run = Run.model_validate(
+        {"family": {"family": "flow"}, "data": {"source": "npy", "path": "rows.npy"}, "budget": {"steps": 3}}
+    )
+    model = train(run, tmp_path / "model", data_root=tmp_path)
+    x = sample(model, 3)
+    assert torch.equal(x[:, 1], torch.full((3,), 4.0))
+    assert log_prob(model, x).value.isfinite().all()
+    with pytest.raises(InvalidInput, match="which is 4 in all rows"):
+        log_prob(model, x + 1)
+
+
+def test_a_condition_is_for_all_rows_or_for_each(tmp_path: Path) -> None:
+    model = trained(tmp_path, {"family": "flow"}, {"source": "two_moons", "condition": "label"})
+    assert torch.equal(sample(model, 2, condition=1), sample(model, 2, condition=[1, 1]))
+    for wrong, message in ((None, "needs one"), (2, "from 0 to 1"), ([0, 1, 0], r"has shape \[3\]; give a number")):
+        with pytest.raises(InvalidInput, match=message):
+            sample(model, 2, condition=wrong)
+
+
+def test_a_refusal_says_what_to_do(tmp_path: Path) -> None:
+    model = trained(tmp_path, {"family": "gan", "latent": 2}, {"source": "two_moons"})
+    with pytest.raises(InvalidInput, match="gan has no likelihood; it has: sample"):
+        log_prob(model, [[0.0, 1.0]])
+    with pytest.raises(InvalidInput, match="takes none; leave it out"):
+        sample(model, 2, condition=1)
+    with pytest.raises(InvalidInput, match=r"no preset 'flow-two-suns'; the presets are: .*flow-two-moons"):
+        train("flow-two-suns", tmp_path / "other")
+
+
+def test_a_training_that_fails_leaves_no_folder(tmp_path: Path) -> None:
+    run = Run.model_validate(
+        {
+            "family": {"family": "flow"},
+            "data": {"source": "two_moons"},
+            "optimizer": {"lr": 1e30},
+            "budget": {"steps": 9},
+        }
+    )
+    with pytest.raises(Exception, match=r"lower optimizer\.lr"):
+        train(run, tmp_path / "model")
+    assert not (tmp_path / "model").exists()

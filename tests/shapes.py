@@ -1,0 +1,77 @@
+"""Shapes in annotations, checked whenever a test calls a function that has them.
+
+`models/` writes `Float[Tensor, "B D"]` where only type checkers look, so nothing is checked, and jaxtyping is not even
+imported, where models train and serve. Here an import hook wraps each function with such annotations as soon as its
+module is loaded, before others import it by name: dimensions of one name are of one size within a call.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import FunctionType, ModuleType
+from typing import Any
+
+PACKAGE = "pushforward.models."
+MARKS = ("Float[", "Int[", "Shaped[")
+
+
+def install() -> None:
+    """From now on. Raises RuntimeError where modules are loaded that should be checked."""
+    loaded = [name for name in sys.modules if name.startswith(PACKAGE)]
+    if loaded:
+        raise RuntimeError(f"loaded before their shapes could be checked: {loaded}")
+    sys.meta_path.insert(0, _Finder())
+
+
+class _Finder(MetaPathFinder):
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if not fullname.startswith(PACKAGE):
+            return None
+        others = (finder for finder in sys.meta_path if finder is not self)
+        spec = next((found for each in others if (found := each.find_spec(fullname, path, target))), None)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Checking(spec.loader)
+        return spec
+
+
+class _Checking(Loader):
+    """A loader that wraps functions after their module is executed."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        self._loader.exec_module(module)
+        for owner in [module, *(each for each in vars(module).values() if inspect.isclass(each))]:
+            if owner is module or owner.__module__ == module.__name__:
+                for name, value in list(vars(owner).items()):
+                    if isinstance(value, FunctionType) and value.__module__ == module.__name__ and _marked(value):
+                        setattr(owner, name, checked(value))
+
+
+def _marked(function: FunctionType) -> bool:
+    return any(mark in str(hint) for hint in function.__annotations__.values() for mark in MARKS)
+
+
+def checked(function: FunctionType) -> Any:
+    """The function, raising where an argument or its result has another shape than its annotation."""
+    import torch
+    from beartype import beartype
+    from jaxtyping import Float, Int, Shaped, jaxtyped
+
+    names = {**function.__globals__, "Tensor": torch.Tensor, "Float": Float, "Int": Int, "Shaped": Shaped}
+    marked = {key: hint for key, hint in function.__annotations__.items() if any(mark in str(hint) for mark in MARKS)}
+    function.__annotations__ = {key: eval(hint, names) for key, hint in marked.items()}
+    return jaxtyped(function, typechecker=beartype)
