@@ -7,10 +7,11 @@ import pytest
 import redis
 
 from pushforward.service.domain.errors import Conflict
+from pushforward.service.domain.jobs import Event, Job, State
 from pushforward.service.domain.ports import NewJob, Stale, Update
-from pushforward.service.domain.records import Event, Job, State
 from pushforward.service.jobs.celery_wakeups import TASK, celery_app
-from pushforward.service.jobs.redis_record import RedisJobs, RedisRuns
+from pushforward.service.jobs.redis_record import RedisJobs
+from pushforward.service.jobs.redis_runs import RedisRuns
 from pushforward.service.settings import Settings
 from tests import old_store
 from tests.old_store import JOBS, job_id

@@ -9,7 +9,7 @@ import pytest
 import redis
 from safetensors.numpy import load_file
 
-from pushforward.service.domain.records import State
+from pushforward.service.domain.jobs import State
 from pushforward.service.runner.restoring import restore
 from tests import old_store
 from tests.old_store import FOLDER, JOBS, job_id
