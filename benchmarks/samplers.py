@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.models.families.diffusion import Diffusion
-from pushforward.models.families.flow_matching import FlowMatching, GuidedOptions
+from pushforward.models.families.flow_matching import FlowMatching
+from pushforward.models.flows.options import MatchingSampleOptions
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
 from pushforward.models.paths.schedules import Level
@@ -103,7 +104,9 @@ def diffusions(schedule: str) -> Iterator[str]:
 def matched() -> Iterator[str]:
     for name in ("euler", "heun", "rk4", "adaptive"):
         for steps in STEPS:
-            options = GuidedOptions.model_validate({"solver": name} | ({} if steps is None else {"steps": steps}))
+            options = MatchingSampleOptions.model_validate(
+                {"solver": name} | ({} if steps is None else {"steps": steps})
+            )
             samplers = [FlowMatching().sampler(Nets(LINE, velocity=Field(width)), options) for width in WIDTHS]
             yield line(name, samplers, name, default=steps is None)
 

@@ -67,7 +67,7 @@ class Family(Config, ABC):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What whoever asks a model of this configuration should know, a sentence each."""
+        """What users of a model of this configuration should know, a sentence each."""
         return ()
 
 
@@ -76,7 +76,7 @@ class Conditions:
 
     @property
     def answers_without(self) -> bool:
-        """Whether a model that was told conditions also answers without one, c = 0."""
+        """Whether a model that was trained with conditions also answers without one, c = 0."""
         return False
 
 
@@ -123,7 +123,7 @@ class Samples(ABC):
 
 
 class Scores(ABC):
-    """Says how probable data are."""
+    """Has a likelihood."""
 
     ScoreOptions: ClassVar[type[Options]] = Options
 
@@ -132,15 +132,15 @@ class Scores(ABC):
         """Log p(x), (B,) nats.  x: (B, *shape); `noise` has B rows; `options` is a `ScoreOptions`."""
 
     def scorer(self, nets: Nets, options: Any) -> Scorer:
-        """`log_prob` step by step, for those that merge steps; in one call unless a family has steps to merge."""
+        """`log_prob` step by step; in one call unless a family has steps. `options` is a `ScoreOptions`."""
         return OneCall(lambda x, c, noise: self.log_prob(nets, x, c, noise, options))
 
     def validation_rows(self, spec: DataSpec) -> int:
-        """How many held-out rows a training scores at its end: what some seconds of one core allow."""
+        """How many held-out rows a training scores at its end: as many as take some seconds on one core."""
         return min(512, max(16, 2**19 // spec.size))
 
     def curve_options(self) -> Any:
-        """How a training's curve is scored: `ScoreOptions` that cost about what a training step does."""
+        """`ScoreOptions` of a training's curve: they cost about as much as a training step."""
         return self.ScoreOptions()
 
     def scores_only_levels(self, spec: DataSpec) -> bool:
@@ -148,7 +148,7 @@ class Scores(ABC):
         return spec.levels is not None
 
     def scores_rows(self, spec: DataSpec) -> bool:
-        """Whether its likelihood is of the row as it stands: not so where gray values are binarized."""
+        """Whether its likelihood is that of the row itself: not so where gray values are binarized."""
         return True
 
 
@@ -174,7 +174,7 @@ class Decodes(ABC):
 
     @property
     def natural_path(self) -> PathName:
-        """The way between two codes that keeps to where codes lie: around the origin where they are normal."""
+        """The path between two codes that stays where codes lie: around the origin where they are normal."""
         return "slerp"
 
     @abstractmethod
@@ -207,7 +207,7 @@ def decoded(family: Decodes, nets: Nets) -> OneStep:
 
 
 def capabilities(family: Family | type[Family]) -> tuple[str, ...]:
-    """What a model of this family can be asked, in the words of the doors."""
+    """What a model of this family can do, in the words of the APIs."""
     cls = family if isinstance(family, type) else type(family)
     encodes, decodes = issubclass(cls, Encodes), issubclass(cls, Decodes)
     able = {

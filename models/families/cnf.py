@@ -32,10 +32,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from math import log
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self, final
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, final
 
 import numpy as np
-from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from pushforward.models import networks
 from pushforward.models.config.config import Options
@@ -47,12 +47,13 @@ from pushforward.models.flows.dequantization import dequantize, level_log_volume
 from pushforward.models.flows.divergence import (
     Divergence,
     augmented_to_train,
-    draws_needed,
     is_exact,
     signs,
     solved_rows,
 )
+from pushforward.models.flows.likelihood import flow_likelihood
 from pushforward.models.flows.logit import from_reals, to_reals
+from pushforward.models.flows.options import CNFLikelihoodOptions, CNFSolverOptions
 from pushforward.models.lazy import torch
 from pushforward.models.losses import Adam, Batch, Loss
 from pushforward.models.solvers import ode
@@ -65,57 +66,12 @@ if TYPE_CHECKING:
 
     from pushforward.models.networks import Nets
     from pushforward.models.noise import Noise
-    from pushforward.models.solvers.ode import Solver
     from pushforward.models.stepwise.mapping import RowMap
     from pushforward.models.stepwise.sampling import Sampler
     from pushforward.models.stepwise.scoring import Scorer
 
 MAX_ELEMENTS = 1024
-FEWEST_ATTEMPTS = 10  # of the adaptive solver
 NOISE, DATA = 0.0, 1.0  # t
-
-
-class SolverOptions(Options):
-    """How closely the flow is followed."""
-
-    solver: Literal["rk4", "adaptive"] = "rk4"
-    """How the ordinary differential equation is solved."""
-    steps: int = Field(32, ge=2, le=400)
-    """Steps of the solver; of the adaptive one, steps tried at most."""
-    tolerance: float = Field(1e-5, ge=1e-6, le=0.1)
-    """Error of one step that the adaptive solver allows, in network units."""
-
-    @model_validator(mode="after")
-    def _tolerance_is_of_adaptive(self) -> Self:
-        self.reserve("tolerance", "solver", "adaptive")
-        return self
-
-    @model_validator(mode="after")
-    def _attempts_are_enough(self) -> Self:
-        if self.solver == "adaptive" and self.steps < FEWEST_ATTEMPTS:
-            raise ValueError(f"steps is {self.steps}; the solver adaptive needs {FEWEST_ATTEMPTS} attempts or more")
-        return self
-
-    @property
-    def slopes(self) -> int:
-        """How often the field is evaluated at most."""
-        return self.steps * (4 if self.solver == "rk4" else 7)
-
-    def between(self, start: float, end: float) -> Solver:
-        """The solver of the way from one time to another."""
-        if self.solver == "rk4":
-            return ode.RungeKutta(np.linspace(start, end, self.steps + 1))
-        return ode.DormandPrince(start, end, self.tolerance, self.steps)
-
-
-class DensityOptions(SolverOptions):
-    """How closely the flow and its volume are followed."""
-
-    draws: int = Field(4, ge=1, le=64)
-    """Draws averaged: probes of the divergence, and places within the level of data with levels."""
-    divergence: Divergence = "auto"
-    """How the divergence of the field is computed: exactly, or by Hutchinson's estimate; auto: exactly for few
-    elements."""
 
 
 class Solved(NamedTuple):
@@ -150,10 +106,10 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
     """Of unbounded data: heavy, as Student's t, or those of the base space."""
 
     optimizer: ClassVar[Adam] = Adam(lr=5e-3, batch_size=256, decay="cosine")
-    SampleOptions: ClassVar[type[Options]] = SolverOptions
-    ScoreOptions: ClassVar[type[Options]] = DensityOptions
-    EncodeOptions: ClassVar[type[Options]] = SolverOptions
-    DecodeOptions: ClassVar[type[Options]] = SolverOptions
+    SampleOptions: ClassVar[type[Options]] = CNFSolverOptions
+    ScoreOptions: ClassVar[type[Options]] = CNFLikelihoodOptions
+    EncodeOptions: ClassVar[type[Options]] = CNFSolverOptions
+    DecodeOptions: ClassVar[type[Options]] = CNFSolverOptions
     inverts: ClassVar[bool] = True
 
     def check(self, spec: DataSpec) -> None:
@@ -200,7 +156,7 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
         end, energy, stretching = state[0][:, :-2], *state[0][:, -2:].unbind(1)
         return Solved(continuous.log_prob_at(end), -energy, -stretching)  # on the way from the data, dt < 0
 
-    def encoder(self, nets: Nets, options: SolverOptions) -> RowMap:
+    def encoder(self, nets: Nets, options: CNFSolverOptions) -> RowMap:
         return continuous.FlowMap(
             partial(velocity, nets),
             options.between(DATA, NOISE),
@@ -208,7 +164,7 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
             torch.nn.Identity(),
         )
 
-    def decoder(self, nets: Nets, options: SolverOptions) -> RowMap:
+    def decoder(self, nets: Nets, options: CNFSolverOptions) -> RowMap:
         return continuous.FlowMap(
             partial(velocity, nets),
             options.between(NOISE, DATA),
@@ -217,10 +173,10 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
         )
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
-        return mapping.apply(self.encoder(nets, SolverOptions()), x, c)
+        return mapping.apply(self.encoder(nets, CNFSolverOptions()), x, c)
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        return mapping.apply(self.decoder(nets, SolverOptions()), z, c)
+        return mapping.apply(self.decoder(nets, CNFSolverOptions()), z, c)
 
     def latent_shape(self, spec: DataSpec) -> Shape:
         return (spec.size,)
@@ -228,30 +184,29 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
     def prior(self, nets: Nets, noise: Noise, c: Tensor) -> Tensor:
         return noise.normal(0, (nets.spec.size,))
 
-    def sampler(self, nets: Nets, options: SolverOptions) -> Sampler:
+    def sampler(self, nets: Nets, options: CNFSolverOptions) -> Sampler:
         return continuous.FlowSampler(partial(self.prior, nets), self.decoder(nets, options))
 
-    def curve_options(self) -> DensityOptions:
-        return DensityOptions(steps=max(12, self.solver_steps), draws=1, divergence=self.divergence)
+    def curve_options(self) -> CNFLikelihoodOptions:
+        return CNFLikelihoodOptions(steps=max(12, self.solver_steps), draws=1, divergence=self.divergence)
 
     def validation_rows(self, spec: DataSpec) -> int:
         return solved_rows(spec)
 
-    def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: DensityOptions) -> LogProb:
+    def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: CNFLikelihoodOptions) -> LogProb:
         return program.run(self.scorer(nets, options), (x, c), noise)
 
-    def scorer(self, nets: Nets, options: DensityOptions) -> Scorer:
+    def scorer(self, nets: Nets, options: CNFLikelihoodOptions) -> Scorer:
         spec = nets.spec
-        exact = is_exact(options.divergence, spec)
-        draws = draws_needed(spec, options.draws, options.slopes, exact=exact)
-        return continuous.FlowLikelihood(
+        return flow_likelihood(
             partial(velocity, nets),
             options.between(DATA, NOISE),
             lambda x: to_reals(spec, x, self.alpha, self.tails),
             spec,
             (spec.size,),
-            draws,
-            exact,
+            draws=options.draws,
+            divergence=options.divergence,
+            n_evaluations=options.n_evaluations,
         )
 
 

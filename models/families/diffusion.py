@@ -47,19 +47,19 @@ from pushforward.models import networks
 from pushforward.models.config.config import Options
 from pushforward.models.errors import InvalidInput
 from pushforward.models.family import Conditions, Decodes, Encodes, Family, Samples, Scores, Validates
-from pushforward.models.flows import continuous
 from pushforward.models.flows.dequantization import dequantize
-from pushforward.models.flows.divergence import draws_needed, is_exact, solved_rows
+from pushforward.models.flows.divergence import solved_rows
+from pushforward.models.flows.likelihood import flow_likelihood
+from pushforward.models.flows.options import EVALUATIONS
 from pushforward.models.lazy import torch
 from pushforward.models.losses import Adam, Batch, Loss
 from pushforward.models.paths.guidance import dropped
 from pushforward.models.paths.preconditioning import AnyPreconditioning, Velocity
 from pushforward.models.paths.schedules import AnySchedule, Cosine, Floats, Level
 from pushforward.models.paths.stratified import spread
-from pushforward.models.paths.weightings import AnyWeighting
-from pushforward.models.paths.weightings import Noise as NoiseMSE
+from pushforward.models.paths.weightings import AnyWeighting, NoiseMSE
 from pushforward.models.samplers import predictor, registry, variational_bound
-from pushforward.models.samplers.options import DenoisingOptions, InversionOptions, LikelihoodOptions
+from pushforward.models.samplers.options import DenoisingOptions, InversionOptions, ScoringOptions
 from pushforward.models.solvers import ode
 from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
 from pushforward.models.stepwise import mapping, program
@@ -98,7 +98,7 @@ class Diffusion(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions
 
     optimizer: ClassVar[Adam] = Adam(lr=4e-3, decay="cosine")
     SampleOptions: ClassVar[type[Options]] = DenoisingOptions
-    ScoreOptions: ClassVar[type[Options]] = LikelihoodOptions
+    ScoreOptions: ClassVar[type[Options]] = ScoringOptions
     EncodeOptions: ClassVar[type[Options]] = InversionOptions
     DecodeOptions: ClassVar[type[Options]] = InversionOptions
 
@@ -158,23 +158,23 @@ class Diffusion(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions
     def validation_rows(self, spec: DataSpec) -> int:
         return solved_rows(spec)
 
-    def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: LikelihoodOptions) -> LogProb:
+    def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: ScoringOptions) -> LogProb:
         return program.run(self.scorer(nets, options), (x, c), noise)
 
-    def scorer(self, nets: Nets, options: LikelihoodOptions) -> Scorer:
+    def scorer(self, nets: Nets, options: ScoringOptions) -> Scorer:
         if options.method == "bound":
             predict = self._predictor(nets, clip=True)
             return variational_bound.VariationalBound(predict, self._levels, options.steps, options.draws)
         spec = nets.spec
-        exact = is_exact(options.divergence, spec)
-        return continuous.FlowLikelihood(
+        return flow_likelihood(
             self._predictor(nets, clip=False).flow,
             ode.RungeKutta(self._ends(options.steps)),
             lambda x: (spec.normalize(x), spec.log_jacobians(x)),
             spec,
             spec.shape,
-            draws_needed(spec, options.draws, 4 * options.steps, exact=exact),
-            exact,
+            draws=options.draws,
+            divergence=options.divergence,
+            n_evaluations=EVALUATIONS["rk4"] * options.steps,
         )
 
     def latent_shape(self, spec: DataSpec) -> Shape:

@@ -41,6 +41,7 @@ from pushforward.models.distributions.gaussians import standard_log_prob
 from pushforward.models.distributions.tails import Tails
 from pushforward.models.errors import InvalidData
 from pushforward.models.family import Conditions, Decodes, Encodes, Family, Samples, Scores, decoded
+from pushforward.models.flows.bijection import bijection
 from pushforward.models.flows.dequantization import AnyDequantization, Uniform, dequantize, level_log_volume
 from pushforward.models.flows.logit import from_reals, to_reals
 from pushforward.models.flows.univariate import AnyTransform, Spline
@@ -109,14 +110,10 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)
-        flow = networks.Bijection(
+        flow = bijection(
+            self,
             spec.size,
-            univariate=self.transform.univariate,
-            shapes=self.transform.shapes,
-            n_transforms=self.n_transforms,
             passes=2 if self.scheme == "coupling" else spec.size,
-            width=self.width,
-            depth=self.depth,
             n_given=spec.condition_size,
             inverse=self.scheme == "inverse_autoregressive",
         )
@@ -169,11 +166,11 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
         return noise.normal(0, (nets.spec.size,))
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        v = bijection(nets).inverse(z, *networks.given(c))
+        v = flow_network(nets).inverse(z, *networks.given(c))
         return from_reals(nets.spec, v, self.alpha, self.tails)
 
 
-def bijection(nets: Nets) -> Bijection:
+def flow_network(nets: Nets) -> Bijection:
     """The network from data to noise."""
     return cast("Bijection", nets["flow"])
 

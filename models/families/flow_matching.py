@@ -32,10 +32,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
+from typing import TYPE_CHECKING, ClassVar, Literal, final
 
-import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from pushforward.models import networks
 from pushforward.models.config.config import Options
@@ -43,14 +42,15 @@ from pushforward.models.errors import InvalidData, InvalidInput
 from pushforward.models.family import Conditions, Decodes, Encodes, Family, Samples, Scores, Validates
 from pushforward.models.flows import continuous
 from pushforward.models.flows.dequantization import dequantize
-from pushforward.models.flows.divergence import Divergence, draws_needed, is_exact, solved_rows
+from pushforward.models.flows.divergence import solved_rows
+from pushforward.models.flows.likelihood import flow_likelihood
+from pushforward.models.flows.options import MatchingLikelihoodOptions, MatchingSampleOptions, MatchingSolverOptions
 from pushforward.models.lazy import torch
 from pushforward.models.losses import Adam, Batch, Loss
 from pushforward.models.paths.couplings import AnyCoupling, Independent
 from pushforward.models.paths.guidance import dropped, guided
 from pushforward.models.paths.straight import AnyPath, StraightPath
 from pushforward.models.paths.stratified import spread
-from pushforward.models.solvers import ode
 from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
 from pushforward.models.stepwise import mapping, program
 from pushforward.models.stepwise.scoring import LogProb
@@ -61,69 +61,9 @@ if TYPE_CHECKING:
     from pushforward.models.flows.continuous import Velocity
     from pushforward.models.networks import Nets
     from pushforward.models.noise import Noise
-    from pushforward.models.solvers.ode import Solver
     from pushforward.models.stepwise.mapping import RowMap
     from pushforward.models.stepwise.sampling import Sampler
     from pushforward.models.stepwise.scoring import Scorer
-
-# Steps that do not make narrow data several times as wide: docs/results/samplers.md.
-FEWEST = {"euler": 1, "heun": 5, "rk4": 3, "adaptive": 10}
-CALLS = {"euler": 1, "heun": 2, "rk4": 4, "adaptive": 7}  # of the network, for a step
-
-
-class SolverOptions(Options):
-    """How the way between noise and data is solved. Fixed steps are shorter near the data, where the field bends."""
-
-    solver: Literal["euler", "heun", "rk4", "adaptive"] = "rk4"
-    """How the ordinary differential equation is solved."""
-    steps: int = Field(16, ge=1, le=1000)
-    """Steps of the solver; of the adaptive one, steps tried at most."""
-    tolerance: float = Field(1e-4, ge=1e-6, le=1e-1)
-    """Error of one step that the adaptive solver allows, in network units."""
-
-    @model_validator(mode="after")
-    def _tolerance_is_of_adaptive(self) -> Self:
-        self.reserve("tolerance", "solver", "adaptive")
-        return self
-
-    @model_validator(mode="after")
-    def _steps_are_enough(self) -> Self:
-        if self.steps < (fewest := FEWEST[self.solver]):
-            raise ValueError(
-                f"steps is {self.steps}, so few that narrow data come out several times too wide; "
-                f"take {fewest} or more of {self.solver}, or the solver euler"
-            )
-        return self
-
-    def between(self, start: float, end: float) -> Solver:
-        """The solver of the way from one time to another."""
-        grid = 1 - np.linspace((1 - start) ** 0.5, (1 - end) ** 0.5, self.steps + 1) ** 2
-        match self.solver:
-            case "euler":
-                return ode.Euler(grid)
-            case "heun":
-                return ode.Heun(grid)
-            case "rk4":
-                return ode.RungeKutta(grid)
-            case "adaptive":
-                return ode.DormandPrince(start, end, self.tolerance, self.steps)
-
-
-class GuidedOptions(SolverOptions):
-    """How noise becomes data."""
-
-    guidance: float = Field(0.0, ge=0.0, le=100.0)
-    """Guidance w: 0 follows the condition alone, more moves away from the data as a whole."""
-
-
-class LikelihoodOptions(SolverOptions):
-    """How closely data are followed back to noise. The cost grows as `steps` x `draws`."""
-
-    draws: int = Field(4, ge=1, le=64)
-    """Draws averaged: probes of the divergence, places within the level, noise."""
-    divergence: Divergence = "auto"
-    """How the divergence of the flow is computed: exactly, or by Hutchinson's estimate; auto: exactly for few
-    elements."""
 
 
 @final
@@ -145,10 +85,10 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
     """Frequency of the finest Fourier features of vectors, radians a unit, for sharp densities; left out: none."""
 
     optimizer: ClassVar[Adam] = Adam(lr=4e-3, decay="cosine")
-    SampleOptions: ClassVar[type[Options]] = GuidedOptions
-    ScoreOptions: ClassVar[type[Options]] = LikelihoodOptions
-    EncodeOptions: ClassVar[type[Options]] = SolverOptions
-    DecodeOptions: ClassVar[type[Options]] = SolverOptions
+    SampleOptions: ClassVar[type[Options]] = MatchingSampleOptions
+    ScoreOptions: ClassVar[type[Options]] = MatchingLikelihoodOptions
+    EncodeOptions: ClassVar[type[Options]] = MatchingSolverOptions
+    DecodeOptions: ClassVar[type[Options]] = MatchingSolverOptions
 
     @property
     def answers_without(self) -> bool:
@@ -194,7 +134,7 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
     def held_out(self, nets: Nets, batch: Batch) -> Loss:
         return next(self.losses(nets, batch))
 
-    def check_sampling(self, spec: DataSpec, options: GuidedOptions) -> None:
+    def check_sampling(self, spec: DataSpec, options: MatchingSampleOptions) -> None:
         if options.guidance != 0.0 and (spec.condition is None or not self.answers_without):
             raise InvalidInput(
                 "leans away from the model without a condition, which this one is not; leave it out, or train one on "
@@ -202,7 +142,7 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
                 field="options.guidance",
             )
 
-    def sampler(self, nets: Nets, options: GuidedOptions) -> Sampler:
+    def sampler(self, nets: Nets, options: MatchingSampleOptions) -> Sampler:
         self.check_sampling(nets.spec, options)
         return continuous.FlowSampler(
             lambda noise, c: self.prior(nets, noise, c),
@@ -212,27 +152,26 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
     def validation_rows(self, spec: DataSpec) -> int:
         return solved_rows(spec)
 
-    def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: LikelihoodOptions) -> LogProb:
+    def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: MatchingLikelihoodOptions) -> LogProb:
         return program.run(self.scorer(nets, options), (x, c), noise)
 
-    def scorer(self, nets: Nets, options: LikelihoodOptions) -> Scorer:
+    def scorer(self, nets: Nets, options: MatchingLikelihoodOptions) -> Scorer:
         spec = nets.spec
-        exact = is_exact(options.divergence, spec)
-        draws = draws_needed(spec, options.draws, CALLS[options.solver] * options.steps, exact=exact)
-        return continuous.FlowLikelihood(
+        return flow_likelihood(
             partial(velocity, nets),
             options.between(1.0, 0.0),
             lambda x: (spec.normalize(x), spec.log_jacobians(x)),
             spec,
             spec.shape,
-            draws,
-            exact,
+            draws=options.draws,
+            divergence=options.divergence,
+            n_evaluations=options.n_evaluations,
         )
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
-        return mapping.apply(self.encoder(nets, SolverOptions()), x, c)
+        return mapping.apply(self.encoder(nets, MatchingSolverOptions()), x, c)
 
-    def encoder(self, nets: Nets, options: SolverOptions) -> RowMap:
+    def encoder(self, nets: Nets, options: MatchingSolverOptions) -> RowMap:
         solver = options.between(1.0, 0.0)
         return continuous.FlowMap(partial(velocity, nets), solver, nets.spec.normalize, torch.nn.Identity())
 
@@ -243,9 +182,9 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
         return noise.normal(0, nets.spec.shape)
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        return mapping.apply(self.decoder(nets, SolverOptions()), z, c)
+        return mapping.apply(self.decoder(nets, MatchingSolverOptions()), z, c)
 
-    def decoder(self, nets: Nets, options: SolverOptions) -> RowMap:
+    def decoder(self, nets: Nets, options: MatchingSolverOptions) -> RowMap:
         return to_data(nets, partial(velocity, nets), options)
 
 
@@ -255,6 +194,6 @@ def velocity(nets: Nets, x: Tensor, t: Tensor, c: Tensor) -> Tensor:
     return v
 
 
-def to_data(nets: Nets, field: Velocity, options: SolverOptions) -> RowMap:
+def to_data(nets: Nets, field: Velocity, options: MatchingSolverOptions) -> RowMap:
     """Noise to data along a field."""
     return continuous.FlowMap(field, options.between(0.0, 1.0), torch.nn.Identity(), nets.spec.denormalize)

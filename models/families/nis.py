@@ -40,6 +40,8 @@ from pushforward.models.config.config import Options
 from pushforward.models.data.integrands import AnyIntegrand, Camel
 from pushforward.models.errors import InvalidData
 from pushforward.models.family import Diagnoses, Family, Samples, Scores, Validates
+from pushforward.models.flows.bijection import bijection
+from pushforward.models.flows.univariate import UnitCubeSpline
 from pushforward.models.lazy import torch
 from pushforward.models.losses import Adam, Batch, Loss
 from pushforward.models.spec.data_spec import DataSpec
@@ -94,16 +96,12 @@ class NIS(Family, Samples, Scores, Validates, Diagnoses):
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)
-        proposal = networks.Bijection(
-            spec.size,
-            univariate=networks.CubeSpline,
-            shapes=((self.bins,), (self.bins,), (self.bins + 1,)),
-            n_transforms=self.n_transforms,
-            passes=2,
-            width=self.width,
-            depth=self.depth,
-        )
-        return networks.Nets(spec, proposal=proposal)
+        return networks.Nets(spec, proposal=bijection(self, spec.size, passes=2))
+
+    @property
+    def transform(self) -> UnitCubeSpline:
+        """The monotone map of each element."""
+        return UnitCubeSpline(self.bins)
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
         u = torch.rand(batch.x.shape, generator=batch.rng, device=batch.x.device, dtype=batch.x.dtype)

@@ -1,4 +1,4 @@
-r"""What is asked of a continuous flow dx/dt = f(x, t | c), step by step along it by one of `models.solvers.ode`.
+r"""Maps, samples and likelihoods of a continuous flow dx/dt = f(x, t | c), by the steps of one of `models.solvers.ode`.
 
     encode, decode:  data to noise and back, `FlowMap`
     sample:          a draw of the prior N(0, I), then decode, `FlowSampler`
@@ -6,7 +6,7 @@ r"""What is asked of a continuous flow dx/dt = f(x, t | c), step by step along i
 
 The divergence is exact or Hutchinson's estimate (`models.flows.divergence`), and data with levels are
 dequantized. Where either is random, the likelihood is the mean of J draws, each of S steps: step k is step k mod S of
-draw floor(k / S), so rows of different draws share the calls of the field, and so do strangers.
+draw floor(k / S), so rows at different draws share the calls of the field.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Velocity: TypeAlias = (
 @final
 @dataclass(frozen=True)
 class FlowMap(RowMap):
-    """Rows along the field. State: c, then the solver's."""
+    """Rows along the field: encoder or decoder. State: c, then the solver's."""
 
     velocity: Velocity
     solver: Solver
@@ -131,7 +131,7 @@ class FlowLikelihood(Scorer):
         return LogProb(values.mean(1), "estimate", std_error)
 
     def _field(self, c: Tensor) -> VectorField:
-        """The field of rows with these conditions. Autograd keeps no inference tensors: it wants a c of its own."""
+        """The field of rows with these conditions. c is cloned because autograd cannot save inference tensors."""
         return lambda x, t: self.velocity(x, t, c.clone())
 
     def _start(self, x: Tensor, noise: Noise, j: Tensor) -> tuple[Tensor, Tensor]:

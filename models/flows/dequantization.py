@@ -35,8 +35,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, final
 
 from pydantic import Field, PositiveInt
 
-from pushforward.models import networks
 from pushforward.models.config.config import Config
+from pushforward.models.flows.bijection import bijection
 from pushforward.models.flows.univariate import AnyTransform, Spline
 from pushforward.models.lazy import F, torch
 from pushforward.models.networks.limits import check_width
@@ -100,17 +100,7 @@ class Variational(Dequantization):
         check_width(self.width, spec.size, field="run.family.dequantization.width")
 
     def build(self, spec: DataSpec) -> dict[str, nn.Module]:
-        f = networks.Bijection(
-            spec.size,
-            univariate=self.transform.univariate,
-            shapes=self.transform.shapes,
-            n_transforms=self.n_transforms,
-            passes=spec.size,
-            width=self.width,
-            depth=self.depth,
-            n_given=spec.size + spec.condition_size,
-        )
-        return {DEQUANTIZER: f}
+        return {DEQUANTIZER: bijection(self, spec.size, passes=spec.size, n_given=spec.size + spec.condition_size)}
 
     def draw(self, nets: Nets, y: Tensor, c: Tensor, u01: Tensor) -> tuple[Tensor, Tensor]:
         given = torch.cat([nets.spec.normalize(y).flatten(1), c], dim=1)

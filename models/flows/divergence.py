@@ -46,19 +46,19 @@ def is_exact(divergence: Divergence, spec: DataSpec) -> bool:
     return divergence == "exact" or (divergence == "auto" and spec.size <= EXACT_UP_TO)
 
 
-def draws_needed(spec: DataSpec, draws: int, slopes: int, *, exact: bool) -> int:
+def draws_needed(spec: DataSpec, draws: int, n_evaluations: int, *, exact: bool) -> int:
     """How many draws a likelihood averages: one where nothing is random, neither a probe nor a place within a level.
 
     Arguments:
         draws: that were asked for.
-        slopes: how often the field is evaluated at most for one of them.
+        n_evaluations: of the field for one of them, at most.
         exact: whether by the trace.
 
     Raises:
         InvalidInput: they cost more than 20,000 products a row.
     """
     needed = 1 if exact and spec.levels is None else draws
-    products = slopes * needed * (spec.size if exact else 1)
+    products = n_evaluations * needed * (spec.size if exact else 1)
     if products > PRODUCTS_LIMIT:
         raise InvalidInput(
             f"ask for {products} vector-Jacobian products a row, more than {PRODUCTS_LIMIT}; lower steps or draws"

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from pushforward.models import networks
 from pushforward.models.config.config import Config
+from pushforward.models.flows.bijection import bijection
 from pushforward.models.flows.univariate import Affine, AnyTransform
 
 if TYPE_CHECKING:
@@ -28,13 +28,4 @@ class LatentFlow(Config):
 
     def bijection(self, latent: int, *, n_given: NonNegativeInt, coupling: bool) -> Bijection:
         """Fresh; `n_given` numbers beside the code are read too. Not a coupling: fully autoregressive."""
-        return networks.Bijection(
-            latent,
-            univariate=self.transform.univariate,
-            shapes=self.transform.shapes,
-            n_transforms=self.n_transforms,
-            passes=2 if coupling else latent,
-            width=self.width,
-            depth=self.depth,
-            n_given=n_given,
-        )
+        return bijection(self, latent, passes=2 if coupling else latent, n_given=n_given)

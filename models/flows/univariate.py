@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, final
 
 from pydantic import Field
@@ -21,11 +22,8 @@ from pushforward.models.config.config import Config
 from pushforward.models.spec.data_spec import Shape
 
 
-class Transform(Config, ABC):
-    """A monotone map of a real."""
-
-    transform: str
-    """The monotone map of each element."""
+class Univariate(ABC):
+    """A monotone map of a real, by its parameters."""
 
     @property
     @abstractmethod
@@ -36,6 +34,13 @@ class Transform(Config, ABC):
     @abstractmethod
     def univariate(self) -> Callable[..., Any]:
         """Makes the map from its parameters."""
+
+
+class Transform(Config, Univariate, ABC):
+    """A monotone map of a real, as a configuration."""
+
+    transform: str
+    """The monotone map of each element."""
 
 
 @final
@@ -69,6 +74,23 @@ class Affine(Transform):
     @property
     def univariate(self) -> Callable[..., Any]:
         univariate: Callable[..., Any] = networks.Affine
+        return univariate
+
+
+@final
+@dataclass(frozen=True)
+class UnitCubeSpline(Univariate):
+    """Rational-quadratic spline of [-5, 5] onto itself: K widths, K heights and K + 1 slopes."""
+
+    bins: int
+
+    @property
+    def shapes(self) -> Sequence[Shape]:
+        return (self.bins,), (self.bins,), (self.bins + 1,)
+
+    @property
+    def univariate(self) -> Callable[..., Any]:
+        univariate: Callable[..., Any] = networks.CubeSpline
         return univariate
 
 

@@ -1,7 +1,7 @@
 """Sampling element by element: step k draws the k-th element given those before it.
 
-A forward pass gives the parameters of all elements, of which each row uses those of its own place: rows at different
-places share a call.
+A forward pass gives the parameters of all elements. Each row uses those of the element that it draws now, so rows at
+different elements share a call.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @final
 @dataclass(frozen=True)
 class AutoregressiveSampler(Sampler):
-    """State: levels, (B, *shape) int64, 0 where none is drawn yet; the condition."""
+    """Draws one element a step. State: levels, (B, *shape) int64, 0 where none is drawn yet; the condition."""
 
     shape: Shape
     params: Callable[[Tensor, Tensor], Tensor]  # levels and c to the parameters of each element, (B, P, *shape)
@@ -43,16 +43,16 @@ class AutoregressiveSampler(Sampler):
 
     def step(self, state: State, k: Tensor, noise: Noise) -> State:
         level, c = state
-        place = self._places[k].to(level.device)[:, None]  # (B, 1), in the data's layout
+        position = self._positions[k].to(level.device)[:, None]  # (B, 1), in the data's layout
         params = self.params(level, c).flatten(2)
-        here = params.gather(2, place[:, None].expand(-1, params.shape[1], -1)).squeeze(2)
+        here = params.gather(2, position[:, None].expand(-1, params.shape[1], -1)).squeeze(2)
         drawn = self.draw(here, *noise.uniform(k + 1, (2,)).to(here).unbind(1))
-        return level.flatten(1).scatter(1, place, drawn[:, None]).view_as(level), c
+        return level.flatten(1).scatter(1, position, drawn[:, None]).view_as(level), c
 
     def finish(self, state: State, noise: Noise) -> Tensor:
         return self.data(state[0])
 
     @cached_property
-    def _places(self) -> Tensor:
-        """Where the k-th element is, (D,)."""
+    def _positions(self) -> Tensor:
+        """The index of the k-th element in the data's layout, (D,)."""
         return networks.ranks(self.shape).flatten().argsort()

@@ -40,7 +40,7 @@ LONGEST = 3.0  # nats of lambda, of a step of the trapezoid
 @final
 @dataclass(frozen=True)
 class HeunSampler(DenoisingSampler):
-    """Euler's step, then the trapezoid's."""
+    """Euler's step, then the trapezoid's: two forward passes."""
 
     longest: float = np.inf  # nats of lambda, of a step of the trapezoid; the last step is never one
 

@@ -54,7 +54,7 @@ class FlowRungeKutta(FixedStep):
 
 @final
 class DDIM(FixedStep):
-    """Follows the noise in x, the field here, in either direction."""
+    """Follows the noise in x, which is the field here, in either direction."""
 
     def advance(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
         return _ddim(x, field(x, start), start, end)
@@ -63,7 +63,7 @@ class DDIM(FixedStep):
 @final
 @dataclass(frozen=True)
 class FlowDecoder(RowMap):
-    """Codes to data by a solver. State: the solver's; the condition."""
+    """Codes to data by a solver: after its last step x_0 is predicted. State: the solver's; the condition."""
 
     predict: Predictor
     solver: Solver
@@ -97,5 +97,5 @@ def flow_sampler(decoder: FlowDecoder) -> FlowSampler:
 
 
 def _ddim(x: Tensor, eps: Tensor, start: Tensor, end: Tensor) -> Tensor:
-    """Where DDIM's step leads.  start, end: lambda, (B,)."""
+    """x after DDIM's step.  start, end: lambda, (B,)."""
     return Level.at(end, x).noisy(Level.at(start, x).data(x, eps), eps)

@@ -25,6 +25,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from pushforward.models.config.config import Options
 from pushforward.models.errors import InvalidInput
+from pushforward.models.flows.divergence import Divergence
 from pushforward.models.paths.schedules import Floats, karras
 
 FAINTEST = 0.01  # alpha
@@ -112,7 +113,7 @@ class DenoisingOptions(Options):
         return GRIDS[grid](schedule, steps + default.n_ends)
 
 
-class LikelihoodOptions(Options):
+class ScoringOptions(Options):
     """How log p is found. The cost grows as `steps` x `draws`."""
 
     method: Literal["flow", "bound"] = "flow"
@@ -121,7 +122,7 @@ class LikelihoodOptions(Options):
     """Steps of the flow, four forward passes each; or levels of the bound, one call each."""
     draws: int = Field(4, ge=1, le=64)
     """Draws averaged: probes of the divergence, places within the level, noise."""
-    divergence: Literal["auto", "exact", "hutchinson"] = "auto"
+    divergence: Divergence = "auto"
     """How the divergence of the flow is computed: exactly, or by Hutchinson's estimate; auto: exactly for few
     elements."""
 

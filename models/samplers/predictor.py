@@ -1,11 +1,11 @@
-r"""What a sampler takes for the noise in x: the denoiser's answer, guided and clipped.
+r"""The noise in x as a sampler sees it: the denoiser's output, guided and clipped.
 
-Guidance takes the condition for more than it is: with eps_c given the condition and eps_0 given none,
+Guidance gives the condition more weight than it has: with eps_c given the condition and eps_0 given none,
 
     eps = (1 + w) eps_c - w eps_0,
 
 so that w = 0 is the conditional model, w = -1 the unconditional one, and w > 0 the score of p(x) p(c|x)^(1 + w): fewer
-kinds of samples, each surer of its condition. It is the score of no diffusion of data, so it has samples but no
+kinds of samples, each closer to its condition. It is the score of no diffusion of data, so it has samples but no
 likelihood.
 
 References:
@@ -67,16 +67,16 @@ class Predictor:
         return self.spec.clip_units(x0, *self.bounds)
 
     def _guided(self, x: Tensor, log_snr: Tensor, c: Tensor) -> Tensor:
-        return guided(self._told, self.guidance)(x, log_snr, c)
+        return guided(self._unguided, self.guidance)(x, log_snr, c)
 
-    def _told(self, x: Tensor, log_snr: Tensor, c: Tensor) -> Tensor:
+    def _unguided(self, x: Tensor, log_snr: Tensor, c: Tensor) -> Tensor:
         eps: Tensor = self.denoiser(x, log_snr, *networks.given(c))
         return eps
 
 
 @dataclass(frozen=True)
 class DenoisingSampler(Sampler, ABC):
-    """A way from noise to data through falling noise levels. State: x, network units; the condition; maybe more."""
+    """Noise to data through falling noise levels. State: x, network units; the condition; in some samplers more."""
 
     predict: Predictor
     log_snr: Floats  # lambda of each step's start, noisiest first
@@ -98,7 +98,7 @@ class DenoisingSampler(Sampler, ABC):
 
 
 def columns(table: Floats, k: Tensor, x: Tensor) -> tuple[Tensor, ...]:
-    """Each row's line of a table, (S, n): n columns that scale rows of x, (B, 1, ..., 1)."""
+    """Each row's coefficients from a table, (S, n): n columns that scale rows of x, (B, 1, ..., 1)."""
     return torch.from_numpy(table)[k].to(x).view(-1, table.shape[1], *[1] * (x.ndim - 1)).unbind(1)
 
 

@@ -1,4 +1,4 @@
-"""Samplers of diffusions: from noise to data over falling noise levels, a row for each.
+"""Samplers of diffusions by name: from noise to data over falling noise levels.
 
 A sampler is a table of coefficients for `LinearSteps`, or a small class. A new one is a row of `SAMPLERS`.
 """
@@ -68,5 +68,5 @@ def flow_map(predict: Predictor, ends: Floats, solver: str, enter: Map, leave: M
 
 
 def decoder(predict: Predictor, ends: Floats, solver: str) -> FlowDecoder:
-    """Codes along the flow to data, as `ode` leads draws of the prior.  ends: (S + 1,), lambda, noisiest first."""
+    """Codes along the flow to data, as `ode` maps draws of the prior.  ends: (S + 1,), lambda, noisiest first."""
     return FlowDecoder(predict, SOLVERS[solver](ends, 0.0), ends[-1])

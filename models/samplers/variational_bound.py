@@ -10,7 +10,7 @@ the variance beta of ancestral sampling, p(x_{t-1}|x_t) = N(mu_theta(x_t), beta_
                 = constant(x_0) - sum_{t=1}^T w_t E || eps - eps_theta ||^2,  w_t = beta_t / (2 sigma_t^2 (1 - beta_t)).
 
 For data N(0, I) this reverse process is exact: with their noise eps_N = sigma_t x_t in the place of eps_theta the bound
-is log N(x_0; 0, I). That tells the constant, so that
+is log N(x_0; 0, I). This determines the constant, so that
 
     log p(x_0) >= log N(x_0; 0, I) + sum_{t=1}^T w_t E [ || eps - eps_N ||^2 - || eps - eps_theta ||^2 ],
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 @final
 @dataclass(frozen=True)
 class VariationalBound(Scorer):
-    """State: x, data units; the condition; the bound of each draw, (B, J), as far as it has come, network units."""
+    """State: x, data units; the condition; the bound of each draw so far, (B, J), network units."""
 
     predict: Predictor
     log_snr: Floats  # (T,), least noisy first
@@ -120,6 +120,6 @@ class VariationalBound(Scorer):
 
     @cached_property
     def _factors(self) -> Floats:
-        """What a term counts that was drawn, w_t / (M p_t), (T,)."""
+        """The weight of a term that was drawn, w_t / (M p_t), (T,)."""
         factors: Floats = self._weights / (self.levels * self._share)
         return factors

@@ -1,1 +1,1 @@
-"""Iterations in which each row goes its own way: ordinary differential equations, Adam of a row."""
+"""Iterations of each row on its own: ordinary differential equations, Adam."""

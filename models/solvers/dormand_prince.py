@@ -1,4 +1,4 @@
-r"""Dormand and Prince's Runge-Kutta pair of orders 5 and 4: steps whose sizes follow the error, each row its own.
+r"""Dormand and Prince's Runge-Kutta pair of orders 5 and 4: adaptive step sizes, each row its own.
 
 From x at t, seven slopes make a step of size h and an estimate of its error,
 
@@ -42,7 +42,7 @@ ERROR = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 
 
 
 class Attempt(NamedTuple):
-    """Where each row stands after an attempt; a row that was not accepted stands where it stood."""
+    """Each row after an attempt; a row whose step was not accepted is where it was."""
 
     x: Tensor  # (B, *shape)
     t: Tensor  # (B,) float64
@@ -58,7 +58,7 @@ def advance(
     Arguments:
         field: f(x, t).
         x: (B, *shape).
-        t, end: where each row stands and where it goes, on either side, (B,) float64. A row at its end stays there.
+        t, end: where each row is and where it goes, on either side, (B,) float64. A row at its end stays there.
         h: the size to try, (B,) float64, > 0; a step never leads beyond the end.
         tolerance: tau, of the error of one step, absolute and relative.
         least: a size below which a step is taken whatever its error, (B,) float64. None: every step keeps to the

@@ -1,12 +1,14 @@
-r"""Solvers of x' = f(x, t), step by step: what samplers, scorers and walks of continuous flows are made of.
+r"""Solvers of x' = f(x, t), step by step: samplers, likelihoods and maps of continuous flows are made of them.
 
-As with them, rows at different steps share the calls of the field and never look at one another.
+As in `models.stepwise.program`, rows at different steps share the calls of the field and never look at one another. A
+solver is no program, because it is given the field at each step: the field depends on the condition, and in a
+likelihood on the probe of the divergence.
 
     euler:           order 1, one call of the field for each step
     heun:            order 2, the trapezium of the slopes at both ends of Euler's step, two calls
     runge_kutta:     the classical method of order 4 on a fixed grid, four calls of the field for each step
     dormand_prince:  order 5, the sizes of the steps chosen by their errors (`models.solvers.dormand_prince`), seven
-                     calls for each of S attempts; a row that runs low on them goes on in steps that grow by half
+                     calls for each of S attempts; a row with few attempts left takes steps that grow by half
 
 References:
     | Solving Ordinary Differential Equations I (Hairer, Norsett & Wanner, 1993), sections II.1 and II.4
@@ -27,11 +29,11 @@ from pushforward.models.stepwise.program import State
 if TYPE_CHECKING:
     from torch import Tensor
 
-GROWTH = 1.5  # of the steps of a row that runs low on attempts: their sum is what is left, for any number of them
+GROWTH = 1.5  # of the steps of a row with few attempts left: their sum is the rest of the way, for any number of them
 
 
 class Solver(ABC):
-    """A way along a field in `steps` steps."""
+    """Integrates a vector field in `steps` steps."""
 
     @property
     @abstractmethod
@@ -40,7 +42,7 @@ class Solver(ABC):
 
     @abstractmethod
     def init(self, x: Tensor) -> State:
-        """The state before step 0; where rows stand is its first part, here and later.  x: (B, *shape)."""
+        """The state before step 0.  x: (B, *shape), which is the first part of this state and of all later ones."""
 
     @abstractmethod
     def step(self, field: VectorField, state: State, k: Tensor) -> State:
@@ -49,7 +51,7 @@ class Solver(ABC):
 
 @dataclass(frozen=True)
 class FixedStep(Solver):
-    """Steps of given ends. State: x."""
+    """Steps that end at given times. State: x."""
 
     grid: Floats  # (S + 1,), the ends of the steps
 
@@ -66,12 +68,12 @@ class FixedStep(Solver):
 
     @abstractmethod
     def advance(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
-        """Where a step leads, (B, *shape).  x: (B, *shape); start, end: of each row's step, (B,) float64."""
+        """x after a step, (B, *shape).  x: (B, *shape); start, end: of each row's step, (B,) float64."""
 
 
 @final
 class Euler(FixedStep):
-    """One slope."""
+    """One slope, order 1."""
 
     def advance(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
         return x + _column(end - start, x) * field(x, start)
@@ -79,7 +81,7 @@ class Euler(FixedStep):
 
 @final
 class Heun(FixedStep):
-    """Two slopes."""
+    """Two slopes, order 2."""
 
     def advance(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
         h = _column(end - start, x)
@@ -90,7 +92,7 @@ class Heun(FixedStep):
 
 @final
 class RungeKutta(FixedStep):
-    """Four slopes."""
+    """Four slopes, order 4."""
 
     def advance(self, field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
         return runge_kutta(field, x, start, end)
@@ -99,7 +101,7 @@ class RungeKutta(FixedStep):
 @final
 @dataclass(frozen=True)
 class DormandPrince(Solver):
-    """State: x; t and the size to try next, (B,) float64."""
+    """Adaptive steps. State: x; t and the size to try next, (B,) float64."""
 
     start: float
     end: float
@@ -134,5 +136,5 @@ def runge_kutta(field: VectorField, x: Tensor, start: Tensor, end: Tensor) -> Te
 
 
 def _column(h: Tensor, x: Tensor) -> Tensor:
-    """Sizes of steps, (B,), for the rows of x."""
+    """Sizes of steps, (B,), in the shape that scales rows of x."""
     return h.to(x.dtype).view(-1, *[1] * (x.ndim - 1))

@@ -15,7 +15,7 @@ RATE, BETAS, EPSILON = 0.1, (0.9, 0.99), 1e-8
 
 
 def step(g: Tensor, m: Tensor, v: Tensor, k: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:
-    """A step along the gradient, (B, P), to add or to take off, and the moments after it. The rate falls to zero.
+    """A step along the gradient, (B, P), to add or to subtract, and the moments after it. The rate falls to zero.
 
     Arguments:
         g: the gradient, (B, P).

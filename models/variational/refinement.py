@@ -5,8 +5,8 @@ r"""A posterior for each row on its own, step by step: black-box variational inf
 by Adam on each row's numbers lambda alone, its gradients by draws. Step k has the size r (1 - k / S), so that the noise
 settles. A few steps may still end below their start, since Adam's first ones are of one size whatever the width of the
 posterior, and noise near the top leads down as well as up. So lambda stands only where its ELBO is above that of h, by
-draws apart from the bound's: chosen by those, the bound would be biased. What is scored then is the importance-weighted
-bound from what stands; the gap is told beside it, of the same draws of eps.
+draws apart from the bound's: chosen by those, the bound would be biased. The score is then the importance-weighted
+bound of the chosen posterior; the gap is reported beside it, from the same draws of eps.
 
 References:
     | Black Box Variational Inference (Ranganath et al., 2013), https://arxiv.org/abs/1401.0118

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from pushforward.models.data import EightGaussians
 from pushforward.models.errors import InvalidData, InvalidInput
-from pushforward.models.families.cnf import CNF, DensityOptions, SolverOptions
+from pushforward.models.families.cnf import CNF
 from pushforward.models.family import reconstruct
+from pushforward.models.flows.options import CNFLikelihoodOptions, CNFSolverOptions
 from pushforward.models.losses import Adam
 from pushforward.models.networks import ConcatSquash, Nets
 from pushforward.models.noise import Noise
@@ -79,7 +80,7 @@ def untold(n: int) -> Tensor:
 
 
 def log_prob(family: CNF, nets: Nets, x: Tensor, **options: object) -> LogProb:
-    return family.log_prob(nets, x, untold(len(x)), Noise.rows(0, len(x)), DensityOptions.model_validate(options))
+    return family.log_prob(nets, x, untold(len(x)), Noise.rows(0, len(x)), CNFLikelihoodOptions.model_validate(options))
 
 
 def gaussian(z: Tensor) -> Tensor:
@@ -100,7 +101,7 @@ def test_a_linear_field_makes_a_gaussian(solver: dict[str, object]) -> None:
 @each_solver
 def test_codes_and_samples_of_a_linear_field_are_carried_by_the_matrix_exponential(solver: dict[str, object]) -> None:
     """T27: from data by e^{-A}, from noise by e^A."""
-    family, x, options = CNF(), rows(PLANE, 6), SolverOptions.model_validate(solver)
+    family, x, options = CNF(), rows(PLANE, 6), CNFSolverOptions.model_validate(solver)
     z = apply(family.encoder(linear(), options), x, untold(6))
     torch.testing.assert_close(z, PLANE.normalize(x) @ torch.linalg.matrix_exp(-A).T, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(apply(family.decoder(linear(), options), z, untold(6)), x, rtol=1e-5, atol=1e-5)
@@ -148,7 +149,7 @@ def test_the_density_integrates_to_one() -> None:
 @pytest.mark.parametrize("spec", [PLANE, BOX, LEVELS], ids=["plane", "box", "levels"])
 def test_decoding_undoes_encoding(spec: DataSpec, solver: dict[str, object]) -> None:
     """T19: the inverse error in single precision is below 1e-4 of the range, the solver's tolerance among it."""
-    family, options = CNF(width=16, depth=2), SolverOptions.model_validate(solver)
+    family, options = CNF(width=16, depth=2), CNFSolverOptions.model_validate(solver)
     nets, x = roughened(family, spec).float(), rows(spec, 50).float()
     z = apply(family.encoder(nets, options), x, untold(50).float())
     back = apply(family.decoder(nets, options), z, untold(50).float())
@@ -206,7 +207,11 @@ def test_a_row_far_out_is_rare_and_not_impossible() -> None:
     """88 deviations out, where a Gaussian tail costs 3,872 nats."""
     x = torch.tensor([[1.0 + 88 * 2.0, -0.5]])
     scores = [
-        float(run(family.scorer(family.build(PLANE), DensityOptions()), (x, untold(1).float()), Noise.rows(0, 1)).value)
+        float(
+            run(
+                family.scorer(family.build(PLANE), CNFLikelihoodOptions()), (x, untold(1).float()), Noise.rows(0, 1)
+            ).value
+        )
         for family in (CNF(width=16, tails="gaussian"), CNF(width=16))
     ]
     assert scores[0] < -3800
@@ -219,7 +224,7 @@ def test_a_label_makes_a_density_of_its_own() -> None:
     family = CNF(width=16, depth=2, tails="gaussian")  # the grid ends where heavy tails go on
     nets, side = roughened(family, spec), torch.linspace(-7, 7, 71, dtype=torch.float64)
     x = spec.denormalize(torch.cartesian_prod(side, side))
-    scorer, noise = family.scorer(nets, DensityOptions(steps=12)), Noise.rows(0, len(x))
+    scorer, noise = family.scorer(nets, CNFLikelihoodOptions(steps=12)), Noise.rows(0, len(x))
     p = [run(scorer, (x, c.expand(len(x), 2)), noise).value.exp() for c in torch.eye(2).double()]
     for each in p:
         assert abs(float(each.sum()) * 0.2**2 * 2.0 * 0.7 - 1) < 1e-3
@@ -257,8 +262,8 @@ def test_levels_are_dequantized_and_their_probabilities_estimated() -> None:
 def test_samples_by_the_adaptive_solver_are_those_of_a_fine_grid() -> None:
     family = CNF(width=16, depth=2)
     nets, noise = roughened(family, PLANE).float(), Noise.rows(9, 20)
-    fine = sample(family.sampler(nets, SolverOptions(steps=200)), noise)
-    adaptive = sample(family.sampler(nets, SolverOptions(solver="adaptive", steps=100)), noise)
+    fine = sample(family.sampler(nets, CNFSolverOptions(steps=200)), noise)
+    adaptive = sample(family.sampler(nets, CNFSolverOptions(solver="adaptive", steps=100)), noise)
     torch.testing.assert_close(adaptive, fine, rtol=1e-3, atol=1e-3)
 
 
@@ -277,13 +282,13 @@ def test_the_velocity_is_told_time_and_condition_and_sees_each_row_on_its_own() 
 
 def test_a_tolerance_without_the_adaptive_solver_is_refused() -> None:
     with pytest.raises(ValueError, match="tolerance belongs to the solver adaptive"):
-        SolverOptions(tolerance=1e-3)
+        CNFSolverOptions(tolerance=1e-3)
 
 
 def test_a_likelihood_that_costs_too_much_is_refused_with_the_remedy() -> None:
     spec = DataSpec(shape=(1, 8, 8), low=0, high=16, levels=17)
     with pytest.raises(InvalidInput, match="or take the divergence hutchinson") as refusal:
-        CNF().scorer(Nets(spec, velocity=Linear()), DensityOptions(divergence="exact"))
+        CNF().scorer(Nets(spec, velocity=Linear()), CNFLikelihoodOptions(divergence="exact"))
     assert refusal.value.field == "options"
 
 

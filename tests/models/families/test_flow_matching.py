@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.models.errors import InvalidData, InvalidInput
-from pushforward.models.families.flow_matching import FlowMatching, GuidedOptions, LikelihoodOptions, SolverOptions
+from pushforward.models.families.flow_matching import FlowMatching
 from pushforward.models.family import capabilities
+from pushforward.models.flows.options import MatchingLikelihoodOptions, MatchingSampleOptions, MatchingSolverOptions
 from pushforward.models.losses import Batch
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
@@ -79,7 +80,7 @@ def test_the_field_of_independent_pairs_carries_noise_to_its_quantile(solver: st
     """T70: x_1 = m + s x_0."""
     nets, z = Nets(LINE, velocity=ToGaussian()), reals(5, 1)
     tolerance = {"tolerance": 1e-6} if solver == "adaptive" else {}
-    options = SolverOptions.model_validate({"solver": solver, "steps": 400} | tolerance)
+    options = MatchingSolverOptions.model_validate({"solver": solver, "steps": 400} | tolerance)
     x = apply(FlowMatching().decoder(nets, options), z, NONE.double())
     torch.testing.assert_close(x, M + S * z, rtol=0, atol=1e-9 if solver == "rk4" else 1e-5)
 
@@ -87,13 +88,13 @@ def test_the_field_of_independent_pairs_carries_noise_to_its_quantile(solver: st
 @pytest.mark.parametrize("solver", ["euler", "heun", "rk4"])
 def test_a_tolerance_without_the_adaptive_solver_is_refused(solver: str) -> None:
     with pytest.raises(ValueError, match=f"tolerance belongs to the solver adaptive; leave it out for {solver}"):
-        SolverOptions.model_validate({"solver": solver, "tolerance": 1e-3})
+        MatchingSolverOptions.model_validate({"solver": solver, "tolerance": 1e-3})
 
 
 def test_the_field_of_transported_pairs_is_straight_one_step_of_euler_is_exact() -> None:
     """T70: u = m + (s - 1) (x - t m) / (1 - t + t s) is constant along its paths."""
     nets, z = Nets(LINE, velocity=ToGaussianByTransport()), reals(5, 1)
-    once = SolverOptions(solver="euler", steps=1)
+    once = MatchingSolverOptions(solver="euler", steps=1)
     torch.testing.assert_close(apply(FlowMatching().decoder(nets, once), z, NONE.double()), M + S * z)
     bent = apply(FlowMatching().decoder(Nets(LINE, velocity=ToGaussian()), once), z, NONE.double())
     assert (bent - (M + S * z)).abs().max() > 0.1
@@ -104,7 +105,7 @@ def test_solvers_have_their_order(solver: str, order: int) -> None:
     nets, z = Nets(LINE, velocity=ToGaussian()), reals(20, 1)
     errors = []
     for steps in (100, 200):
-        options = SolverOptions.model_validate({"solver": solver, "steps": steps})
+        options = MatchingSolverOptions.model_validate({"solver": solver, "steps": steps})
         x = apply(FlowMatching().decoder(nets, options), z, z[:, :0])
         errors.append((x - (M + S * z)).abs().max().item())
     assert errors[0] / errors[1] == pytest.approx(2**order, rel=0.25)
@@ -148,7 +149,9 @@ def test_the_loss_of_transported_pairs_falls_to_zero() -> None:
 def test_the_likelihood_is_that_of_the_gaussian() -> None:
     """By exact divergence, in data units."""
     nets, u = Nets(PLANE, velocity=ToGaussian()), reals(5, 2)
-    answer = FlowMatching().log_prob(nets, PLANE.denormalize(u), NONE, Noise.rows(0, 5), LikelihoodOptions(steps=64))
+    answer = FlowMatching().log_prob(
+        nets, PLANE.denormalize(u), NONE, Noise.rows(0, 5), MatchingLikelihoodOptions(steps=64)
+    )
     expected = (-0.5 * ((u - M) / S) ** 2 - 0.5 * log(2 * pi) - log(S)).sum(1) + PLANE.log_jacobian
     torch.testing.assert_close(answer.value, expected, rtol=0, atol=1e-5)
     assert answer.kind == "estimate"
@@ -158,7 +161,7 @@ def test_the_likelihood_is_that_of_the_gaussian() -> None:
 @pytest.mark.parametrize("solver", ["heun", "rk4", "adaptive"])
 def test_solvers_agree_on_the_likelihood(solver: str) -> None:
     nets, u = Nets(PLANE, velocity=ToGaussian()), reals(5, 2)
-    options = LikelihoodOptions.model_validate({"solver": solver, "steps": 100})
+    options = MatchingLikelihoodOptions.model_validate({"solver": solver, "steps": 100})
     answer = FlowMatching().log_prob(nets, PLANE.denormalize(u), NONE, Noise.rows(0, 5), options)
     expected = (-0.5 * ((u - M) / S) ** 2 - 0.5 * log(2 * pi) - log(S)).sum(1) + PLANE.log_jacobian
     torch.testing.assert_close(answer.value, expected, rtol=0, atol=1e-2)
@@ -169,7 +172,7 @@ def test_levels_are_scored_by_their_dequantized_density() -> None:
     spec = DataSpec(shape=(1,), low=0, high=4, levels=5, shift=(2.0,), scale=(2.0,))
     y = torch.tensor([[0.0], [1.0], [3.0]], dtype=torch.float64)
     nets, noise = Nets(spec, velocity=ToGaussian()), Noise.rows(0, 3)
-    answer = FlowMatching().log_prob(nets, y, NONE[:3], noise, LikelihoodOptions(draws=32))
+    answer = FlowMatching().log_prob(nets, y, NONE[:3], noise, MatchingLikelihoodOptions(draws=32))
     u01 = (torch.arange(1000, dtype=torch.float64) + 0.5) / 1000
     within = (y - 0.5 + u01 - 2.0) / 2.0  # (3, 1000)
     expected = (-0.5 * ((within - M) / S) ** 2 - 0.5 * log(2 * pi) - log(S)).mean(1) - log(2.0)
@@ -183,9 +186,9 @@ def test_random_probes_agree_with_the_exact_divergence_within_their_error_bar() 
     for weight in nets.parameters():
         nn.init.normal_(weight, std=0.3)
     x, noise = reals(4, 3), Noise.rows(0, 4)
-    exact = FlowMatching().log_prob(nets, x, NONE[:4], noise, LikelihoodOptions(steps=8, divergence="exact"))
+    exact = FlowMatching().log_prob(nets, x, NONE[:4], noise, MatchingLikelihoodOptions(steps=8, divergence="exact"))
     random = FlowMatching().log_prob(
-        nets, x, NONE[:4], noise, LikelihoodOptions(steps=8, divergence="hutchinson", draws=32)
+        nets, x, NONE[:4], noise, MatchingLikelihoodOptions(steps=8, divergence="hutchinson", draws=32)
     )
     assert random.std_error is not None
     assert ((random.value - exact.value).abs() < 5 * random.std_error).all()
@@ -195,14 +198,16 @@ def test_random_probes_agree_with_the_exact_divergence_within_their_error_bar() 
 def test_a_likelihood_that_costs_too_much_is_refused_with_a_remedy() -> None:
     nets, x = Nets(DIGITS, velocity=Still()), torch.zeros(1, 1, 8, 8)
     with pytest.raises(InvalidInput, match="take the divergence hutchinson") as refusal:
-        FlowMatching().log_prob(nets, x, NONE[:1], Noise.rows(0, 1), LikelihoodOptions(steps=100, divergence="exact"))
+        FlowMatching().log_prob(
+            nets, x, NONE[:1], Noise.rows(0, 1), MatchingLikelihoodOptions(steps=100, divergence="exact")
+        )
     assert refusal.value.field == "options"
 
 
 def test_guidance_of_zero_follows_the_condition() -> None:
     nets, c = told(ToGaussian()), torch.eye(2)
     noise = Noise.rows(0, 2)
-    plain = sample(FlowMatching().sampler(nets, GuidedOptions()), noise, c)
+    plain = sample(FlowMatching().sampler(nets, MatchingSampleOptions()), noise, c)
     torch.testing.assert_close(plain, M + c[:, :1] + S * noise.normal(0, (1,)), rtol=0, atol=1e-4)
 
 
@@ -210,7 +215,7 @@ def test_guidance_leans_away_from_the_field_without_a_condition() -> None:
     """T73's convention: v = (1 + w) v_c - w v_0; linear in the mean here, so the mean moves by 1 + w."""
     nets, c = told(ToGaussian()), torch.eye(2)
     noise = Noise.rows(0, 2)
-    guided = sample(FlowMatching().sampler(nets, GuidedOptions(guidance=2.0, steps=32)), noise, c)
+    guided = sample(FlowMatching().sampler(nets, MatchingSampleOptions(guidance=2.0, steps=32)), noise, c)
     torch.testing.assert_close(guided, M + 3 * c[:, :1] + S * noise.normal(0, (1,)), rtol=0, atol=1e-4)
 
 
@@ -221,7 +226,7 @@ def test_guidance_leans_away_from_the_field_without_a_condition() -> None:
 )
 def test_guidance_without_a_field_of_all_data_is_refused(family: FlowMatching, nets: Nets) -> None:
     with pytest.raises(InvalidInput, match="leave it out") as refusal:
-        family.sampler(nets, GuidedOptions(guidance=1.0))
+        family.sampler(nets, MatchingSampleOptions(guidance=1.0))
     assert refusal.value.field == "options.guidance"
     assert family.answers_without == (family.drop > 0)
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from pushforward.models.errors import InvalidInput
 from pushforward.models.paths.schedules import Cosine, Karras, OrnsteinUhlenbeck
-from pushforward.models.samplers.options import DEFAULTS, DenoisingOptions, GridName, LikelihoodOptions
+from pushforward.models.samplers.options import DEFAULTS, DenoisingOptions, GridName, ScoringOptions
 
 LEVELS = Cosine().log_snr(1000)
 
@@ -91,6 +91,6 @@ def test_a_tolerance_without_the_adaptive_solver_is_refused() -> None:
 
 def test_a_likelihood_is_not_guided_and_a_bound_has_no_divergence() -> None:
     with pytest.raises(ValidationError, match="guidance"):
-        LikelihoodOptions.model_validate({"guidance": 1.0})
+        ScoringOptions.model_validate({"guidance": 1.0})
     with pytest.raises(ValidationError, match="divergence belongs to the method flow"):
-        LikelihoodOptions(method="bound", divergence="exact")
+        ScoringOptions(method="bound", divergence="exact")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pushforward.models.families.diffusion import Diffusion, LikelihoodOptions
+from pushforward.models.families.diffusion import Diffusion, ScoringOptions
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
 from pushforward.models.spec.data_spec import DataSpec
@@ -50,14 +50,14 @@ def out_of_step(scorer: Scorer, x: Tensor, noise: Noise) -> LogProb:
 @pytest.mark.parametrize(
     ("spec", "options"),
     [
-        (POINTS, LikelihoodOptions(steps=4)),
-        (POINTS, LikelihoodOptions(steps=4, draws=3, divergence="hutchinson")),
-        (LEVELS, LikelihoodOptions(steps=4, draws=2)),
-        (LEVELS, LikelihoodOptions(steps=4, draws=2, divergence="exact")),
+        (POINTS, ScoringOptions(steps=4)),
+        (POINTS, ScoringOptions(steps=4, draws=3, divergence="hutchinson")),
+        (LEVELS, ScoringOptions(steps=4, draws=2)),
+        (LEVELS, ScoringOptions(steps=4, draws=2, divergence="exact")),
     ],
     ids=["exact", "probes", "levels", "levels, exact"],
 )
-def test_rows_at_different_steps_and_draws_score_as_if_together(spec: DataSpec, options: LikelihoodOptions) -> None:
+def test_rows_at_different_steps_and_draws_score_as_if_together(spec: DataSpec, options: ScoringOptions) -> None:
     nets, x, noise = nets_of(spec), rows(spec, 5), Noise.rows(3, 5)
     together = FAMILY.log_prob(nets, x, untold(x), noise, options)
     apart = out_of_step(FAMILY.scorer(nets, options), x, noise)
@@ -69,7 +69,7 @@ def test_rows_at_different_steps_and_draws_score_as_if_together(spec: DataSpec, 
 
 def test_a_step_leaves_the_state_before_it_as_it_was() -> None:
     nets, x, noise = nets_of(LEVELS), rows(LEVELS, 3), Noise.rows(3, 3)
-    scorer = FAMILY.scorer(nets, LikelihoodOptions(steps=4, draws=2))
+    scorer = FAMILY.scorer(nets, ScoringOptions(steps=4, draws=2))
     states = [scorer.init((x, untold(x)), noise)]
     copies = [[part.clone() for part in states[0]]]
     for k in range(scorer.steps):
