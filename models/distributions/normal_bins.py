@@ -16,6 +16,13 @@ which loses its digits where the bin is narrow. There the normal is close to an 
 
 In the far tail Phi(-x) = phi(x) / (x + 1 / (x + 2 / (x + 3 / (x + ...)))), Laplace's continued fraction.
 
+Example:
+    >>> import torch
+    >>> from pushforward.models.distributions.normal_bins import log_probability
+    >>> inner = torch.tensor([False])
+    >>> log_probability(torch.tensor([0.0]), torch.tensor([1.96]), inner, inner).exp()
+    tensor([0.9500])
+
 References:
     | Handbook of Mathematical Functions (Abramowitz & Stegun, 1964), 26.2.14: the continued fraction
     | Denoising Diffusion Probabilistic Models (Ho et al., 2020), https://arxiv.org/abs/2006.11239: section 3.3

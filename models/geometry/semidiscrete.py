@@ -20,6 +20,13 @@ Where u_h has a sharp edge its gradient jumps: the support of the codes has a ga
 would be a mixture of modes. So those i_j are left out whose facet of the graph of u_h, with the normal (y_i, -1), makes
 with that of i_1 more than a threshold's angle. Nothing is thrown away: with all left out, T(x) is the code y_{i_1}.
 
+Example:
+    >>> import torch
+    >>> from pushforward.models.geometry.semidiscrete import cells
+    >>> y = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
+    >>> cells(torch.tensor([[2.0, 3.0], [-0.5, 0.0]]), y, -y.square().sum(1) / 2)  # nearest neighbors
+    tensor([0, 1])
+
 References:
     | AE-OT: A New Generative Model Based on Extended Semi-discrete Optimal Transport (An et al., 2020), ICLR
     | Variational principles for Minkowski type problems, discrete optimal transport (Gu et al., 2013), arXiv:1302.5472

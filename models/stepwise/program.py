@@ -4,6 +4,14 @@ Sampling, scoring and maps between data and codes are programs (`models.stepwise
 is given is a tuple of tensors, rows first, and so is a state. Rows at different steps share one call: `k` has one step
 index for each row, and the rows of a state never look at one another. A step changes no tensor of the state before it,
 so it can be repeated. Noise is a function of (seed, row), so the output of a row does not depend on its batch-mates.
+
+Example:
+    >>> import torch
+    >>> from pushforward.models.noise import Noise
+    >>> from pushforward.models.stepwise.program import OneCall, run
+    >>> add_noise = OneCall(lambda x, noise: x + noise.normal(0, (2,)))
+    >>> run(add_noise, (torch.zeros(3, 2),), Noise.rows(0, 3)).shape
+    torch.Size([3, 2])
 """
 
 from __future__ import annotations

@@ -2,6 +2,13 @@
 
 A sampler is given the condition c, (B, C), with C = 0 where there is none. The noise of row i at step k is draw k + 1
 of that row; draw 0 belongs to the initial state.
+
+Example:
+    >>> from pushforward.models.noise import Noise
+    >>> from pushforward.models.stepwise.sampling import OneStep, sample
+    >>> sampler = OneStep(draw=lambda noise, c: noise.normal(0, (2,)), push=lambda z, noise, c: 3 * z)
+    >>> sample(sampler, Noise.rows(0, 4)).shape
+    torch.Size([4, 2])
 """
 
 from __future__ import annotations
