@@ -19,7 +19,7 @@ from pushforward.models.noise import Noise
 from pushforward.models.run import Run
 from pushforward.models.training.data import TrainingData, in_data_units, load_data
 from pushforward.models.training.loop import train
-from pushforward.models.training.state import State, fresh
+from pushforward.models.training.state import TrainingState, fresh
 
 
 def ours(family: str, rows: Split, seed: int, steps: int) -> Judged:
@@ -41,12 +41,12 @@ def ours(family: str, rows: Split, seed: int, steps: int) -> Judged:
     return judged(_steps(data, state), set_aside, test_rows, steps)
 
 
-def _steps(data: TrainingData, state: State) -> Iterator[Nll]:
+def _steps(data: TrainingData, state: TrainingState) -> Iterator[Nll]:
     for at in train(data, state):
         yield partial(_nll, at)
 
 
-def _nll(state: State, x: Tensor) -> Tensor:
+def _nll(state: TrainingState, x: Tensor) -> Tensor:
     """Of the averaged weights, which are what is served."""
     family = state.run.family
     if not isinstance(family, Scores):

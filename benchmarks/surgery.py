@@ -36,7 +36,7 @@ from pushforward.models.likelihoods import Bernoulli
 from pushforward.models.run import Run
 from pushforward.models.training.data import TrainingData
 from pushforward.models.training.loop import train
-from pushforward.models.training.state import State, fresh
+from pushforward.models.training.state import TrainingState, fresh
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "surgery.md"
 DATA_ROOT = Path("/usr/share/datasets")  # Debian's
@@ -111,7 +111,7 @@ def measured(name: str, x: NDArray[np.uint8], latent: int, epochs: int) -> Resul
     return Result(name, latent, len(x), epochs, train_s, elbo_nats, parts, active)
 
 
-def trained(x: NDArray[np.uint8], latent: int, epochs: int) -> State:
+def trained(x: NDArray[np.uint8], latent: int, epochs: int) -> TrainingState:
     family = VAE(latent=latent, width=400, depth=1, likelihood=Bernoulli())
     run = Run.model_validate(
         {
@@ -130,7 +130,7 @@ def trained(x: NDArray[np.uint8], latent: int, epochs: int) -> State:
     return state
 
 
-def apart(state: State, x: NDArray[np.uint8]) -> tuple[float, Surgery, int]:
+def apart(state: TrainingState, x: NDArray[np.uint8]) -> tuple[float, Surgery, int]:
     """The ELBO, the parts of its KL term, nats a row, and how many units are active."""
     nets, spec = state.average, state.nets.spec
     coded = [

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Gaussian(ABC):
+class GaussianDistribution(ABC):
     """B normal distributions of Z numbers."""
 
     mu: Tensor  # (B, Z)
@@ -55,7 +55,7 @@ class Gaussian(ABC):
         """KL(q || N(0, I)), (B,)."""
 
     @abstractmethod
-    def detach(self) -> Gaussian:
+    def detach(self) -> GaussianDistribution:
         """The same without gradients to the parameters."""
 
     def log_prob(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, " B"]:
@@ -69,7 +69,7 @@ class Gaussian(ABC):
 
 @final
 @dataclass(frozen=True)
-class Diagonal(Gaussian):
+class Diagonal(GaussianDistribution):
     """N(mu, diag exp log_var)."""
 
     mu: Tensor
@@ -93,7 +93,7 @@ class Diagonal(Gaussian):
 
 @final
 @dataclass(frozen=True)
-class Full(Gaussian):
+class Full(GaussianDistribution):
     """N(mu, L L^T)."""
 
     mu: Tensor

@@ -45,7 +45,7 @@ LEAST = -1e300  # of the logarithm of a kernel: sums of many are finite
 
 @final
 @dataclass(frozen=True)
-class Gaussian:
+class GaussianBaseline:
     """A normal distribution of the varying columns, standardized; the others stand where they always do."""
 
     mean: Floats  # (D,) data units
@@ -54,7 +54,7 @@ class Gaussian:
     bin_width: float  # of data with levels, else 0
 
     @classmethod
-    def fit(cls, rows: NDArray[Any], spec: DataSpec) -> Gaussian:
+    def fit(cls, rows: NDArray[Any], spec: DataSpec) -> GaussianBaseline:
         """To training rows, (N, *shape)."""
         x = flat(rows)
         mean, scale = x.mean(0), spread(x)

@@ -22,14 +22,14 @@ from torch import Tensor
 
 from pushforward.models.data import Mixture, Rows
 from pushforward.models.evaluation import baselines
-from pushforward.models.evaluation.baselines import Gaussian, flat, independent_columns
+from pushforward.models.evaluation.baselines import GaussianBaseline, flat, independent_columns
 from pushforward.models.evaluation.sample_metrics import bits_per_dim, modes, sliced_wasserstein
 from pushforward.models.family import Decodes, Diagnoses, Encodes, Samples, Scores, capabilities, reconstruct
 from pushforward.models.noise import Noise
 from pushforward.models.stepwise.program import states
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.training.data import TrainingData, conditions, held_out
-from pushforward.models.training.state import State, device_of
+from pushforward.models.training.state import TrainingState, device_of
 
 SCORED_AT_ONCE, RECONSTRUCTED_ROWS, DIAGNOSED_ROWS = 32, 512, 5_000  # validation rows
 DRAWN_VECTORS, DRAWN_IMAGES = 2_500, 128
@@ -44,7 +44,7 @@ Reals = NDArray[np.float64]
 T = TypeVar("T")
 
 
-class Stage(NamedTuple):
+class EvaluationStage(NamedTuple):
     """How far an evaluation has come."""
 
     what: str
@@ -52,10 +52,10 @@ class Stage(NamedTuple):
     total: int
 
 
-Evaluation = Generator[Stage, None, T]  # stages on the way, what was measured at the end
+Evaluation = Generator[EvaluationStage, None, T]  # stages on the way, what was measured at the end
 
 
-def evaluate(data: TrainingData, state: State) -> Numbers:
+def evaluate(data: TrainingData, state: TrainingState) -> Numbers:
     """All numbers, without a word on the way; the unit and the kind in the name."""
     return finished(evaluation(data, state))
 
@@ -70,20 +70,20 @@ def finished(stages: Evaluation[T]) -> T:
             return measured
 
 
-def evaluation(data: TrainingData, state: State) -> Evaluation[Numbers]:
+def evaluation(data: TrainingData, state: TrainingState) -> Evaluation[Numbers]:
     """What the served weights reach on the validation rows. A number may be other than finite."""
     family = state.run.family
     known = fitting_rows(data)
     fits = family.fits_data and data.spec.size <= baselines.MAX_ELEMENTS
-    gaussian = Gaussian.fit(known, data.spec) if fits else None
+    gaussian = GaussianBaseline.fit(known, data.spec) if fits else None
     metrics: Numbers = {}
     if isinstance(family, Scores):
         metrics |= yield from _score(family, data, state, known, gaussian)
     if isinstance(family, Encodes) and isinstance(family, Decodes):
-        yield Stage("reconstructs held-out rows", 0, 1)
+        yield EvaluationStage("reconstructs held-out rows", 0, 1)
         metrics |= _reconstruct(family, data, state)
     if isinstance(family, Diagnoses):
-        yield Stage("diagnoses codes", 0, 1)
+        yield EvaluationStage("diagnoses codes", 0, 1)
         metrics |= _diagnose(family, data, state)
     if isinstance(family, Samples) and "sample" in capabilities(family):
         drawn = yield from _draw(family, data, state)
@@ -99,7 +99,11 @@ def fitting_rows(data: TrainingData) -> NDArray[np.generic]:
 
 
 def _score(
-    family: Scores, data: TrainingData, state: State, known: NDArray[np.generic], gaussian: Gaussian | None
+    family: Scores,
+    data: TrainingData,
+    state: TrainingState,
+    known: NDArray[np.generic],
+    gaussian: GaussianBaseline | None,
 ) -> Evaluation[Numbers]:
     spec, values, kind = data.spec, list[float](), ""
     total = min(len(data.validation.x), family.validation_rows(spec))
@@ -147,7 +151,7 @@ def std_error(values: Reals) -> float:
 
 
 def _log_prob(
-    family: Scores, data: TrainingData, state: State, first: int, last: int, total: int
+    family: Scores, data: TrainingData, state: TrainingState, first: int, last: int, total: int
 ) -> Evaluation[LogProb]:
     """Log p of some validation rows, a stage before each call of the network."""
     x, c = held_out(data, slice(first, last), device_of(state))
@@ -157,16 +161,16 @@ def _log_prob(
         way = scorer.init((x, c), noise)
     for k in range(scorer.steps):
         done = first + (last - first) * k // scorer.steps
-        yield Stage("scores held-out rows", done, total)
+        yield EvaluationStage("scores held-out rows", done, total)
         with torch.no_grad():
             way = scorer.step(way, torch.full((len(x),), k), noise)
-    yield Stage("scores held-out rows", last, total)
+    yield EvaluationStage("scores held-out rows", last, total)
     with torch.no_grad():
         return scorer.finish(way, noise)
 
 
 @torch.no_grad()
-def _reconstruct(family: Encodes, data: TrainingData, state: State) -> Numbers:
+def _reconstruct(family: Encodes, data: TrainingData, state: TrainingState) -> Numbers:
     x, c = held_out(data, slice(RECONSTRUCTED_ROWS), device_of(state))
     error = reconstruct(state.run.family, state.served, x, c) - x
     metrics = {"validation_rmse": float(error.double().square().mean().sqrt())}
@@ -177,7 +181,7 @@ def _reconstruct(family: Encodes, data: TrainingData, state: State) -> Numbers:
 
 
 @torch.no_grad()
-def _diagnose(family: Diagnoses, data: TrainingData, state: State) -> Numbers:
+def _diagnose(family: Diagnoses, data: TrainingData, state: TrainingState) -> Numbers:
     x, c = held_out(data, slice(DIAGNOSED_ROWS), device_of(state))
     return family.diagnose(state.served, x, c, Noise.rows(EVALUATION_SEED, len(x), device=x.device))
 
@@ -188,7 +192,7 @@ def rows_drawn(shape: tuple[int, ...], steps: int) -> int:
 
 
 @torch.inference_mode()
-def _draw(family: Samples, data: TrainingData, state: State) -> Evaluation[NDArray[np.generic]]:
+def _draw(family: Samples, data: TrainingData, state: TrainingState) -> Evaluation[NDArray[np.generic]]:
     """Samples, (n, *shape), given the conditions of held-out rows, as often as those have them."""
     sampler = family.sampler(state.served, family.SampleOptions())
     n = rows_drawn(data.spec.shape, sampler.steps)
@@ -199,13 +203,13 @@ def _draw(family: Samples, data: TrainingData, state: State) -> Evaluation[NDArr
     for first in range(0, n, DRAWN_AT_ONCE):
         some = slice(first, min(first + DRAWN_AT_ONCE, n))
         for k, way in enumerate(states(sampler, (c[some],), noise[some])):  # noqa: B007  the last one is needed
-            yield Stage("draws samples", first + (some.stop - first) * k // sampler.steps, n)
+            yield EvaluationStage("draws samples", first + (some.stop - first) * k // sampler.steps, n)
         chunks.append(sampler.finish(way, noise[some]))
     return data.spec.quantize(torch.cat(chunks)).cpu().numpy()
 
 
 def _judge_samples(
-    data: TrainingData, drawn: NDArray[np.generic], known: NDArray[np.generic], gaussian: Gaussian | None
+    data: TrainingData, drawn: NDArray[np.generic], known: NDArray[np.generic], gaussian: GaussianBaseline | None
 ) -> Numbers:
     x, train, held = flat(drawn), flat(known), flat(data.validation.x)
     metrics = {"samples_not_finite": float((~np.isfinite(x).all(1)).mean())}

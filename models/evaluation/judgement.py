@@ -24,7 +24,7 @@ from pushforward.models.evaluation.held_out import Evaluation, Numbers, evaluati
 from pushforward.models.family import Encodes, Family
 from pushforward.models.storage.card import Curve
 from pushforward.models.training.data import TrainingData
-from pushforward.models.training.state import State
+from pushforward.models.training.state import TrainingState
 
 FEW_ROWS = 1_000
 MAX_LOST = 0.05  # of held-out rows may not return from their codes
@@ -40,7 +40,7 @@ class Verdict:
     notes: tuple[str, ...]
 
 
-def judge(data: TrainingData, state: State) -> Evaluation[Verdict]:
+def judge(data: TrainingData, state: TrainingState) -> Evaluation[Verdict]:
     """Evaluate and judge. Raises Diverged."""
     check_curve(state.curve)
     metrics = yield from evaluation(data, state)

@@ -102,7 +102,9 @@ class PixelCNN(Network):
             )
 
     def build(self, spec: DataSpec, n_params: int) -> nn.Module:
-        return networks.PixelCNN(spec.shape, n_params, width=self.width, depth=self.depth, n_given=spec.condition_size)
+        return networks.GatedPixelCNN(
+            spec.shape, n_params, width=self.width, depth=self.depth, n_given=spec.condition_size
+        )
 
 
 AnyNetwork = Annotated[Made | PixelCNN, Field(discriminator="network")]

@@ -57,8 +57,7 @@ from pushforward.models.paths.guidance import dropped
 from pushforward.models.paths.preconditioning import AnyPreconditioning, Velocity
 from pushforward.models.paths.schedules import AnySchedule, Cosine, Floats, Level
 from pushforward.models.paths.stratified import spread
-from pushforward.models.paths.weightings import AnyWeighting
-from pushforward.models.paths.weightings import Noise as NoiseMSE
+from pushforward.models.paths.weightings import AnyWeighting, NoiseMSE
 from pushforward.models.samplers import predictor, registry, variational_bound
 from pushforward.models.samplers.options import DenoisingOptions, InversionOptions, ScoringOptions
 from pushforward.models.solvers import ode

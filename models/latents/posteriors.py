@@ -27,7 +27,7 @@ from pydantic import Field, NonNegativeInt
 
 from pushforward.models import networks
 from pushforward.models.config.config import Config
-from pushforward.models.distributions.gaussians import Diagonal, Full, Gaussian
+from pushforward.models.distributions.gaussians import Diagonal, Full, GaussianDistribution
 from pushforward.models.flows.latent import LatentFlow
 from pushforward.models.lazy import torch
 from pushforward.models.networks.limits import check_width
@@ -77,7 +77,7 @@ class GaussianPosterior(Posterior):
     """A normal distribution: the density of any code is known, not only that of a draw."""
 
     @abstractmethod
-    def gaussian(self, h: Tensor, latent: int) -> Gaussian:
+    def gaussian(self, h: Tensor, latent: int) -> GaussianDistribution:
         """What h tells."""
 
     def draw(self, nets: Nets, h: Tensor, eps: Tensor) -> Coded:

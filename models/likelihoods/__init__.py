@@ -13,7 +13,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pushforward.models.likelihoods.base import Likelihood
+from pushforward.models.likelihoods.base import ConditionalLikelihood
 from pushforward.models.likelihoods.binary import Bernoulli, Binomial
 from pushforward.models.likelihoods.discrete import Categorical, DiscretizedLogistic
 from pushforward.models.likelihoods.gaussian import Gaussian
@@ -29,7 +29,7 @@ __all__ = [
     "Bernoulli",
     "Binomial",
     "Categorical",
+    "ConditionalLikelihood",
     "DiscretizedLogistic",
     "Gaussian",
-    "Likelihood",
 ]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pushforward.models.noise import Noise
 
 
-class Likelihood(Config, ABC):
+class ConditionalLikelihood(Config, ABC):
     """A distribution over data given the decoder's output y and one number beside it, log_scale.
 
     y is (B, n C, ...) for data of shape (C, ...): n = `n_each(spec)` numbers for each element.

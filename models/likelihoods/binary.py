@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal, final
 
 from pushforward.models.errors import InvalidData
 from pushforward.models.lazy import F, torch
-from pushforward.models.likelihoods.base import Likelihood, check_levels, level_count
+from pushforward.models.likelihoods.base import ConditionalLikelihood, check_levels, level_count
 from pushforward.models.spec.data_spec import DataSpec
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @final
-class Bernoulli(Likelihood):
+class Bernoulli(ConditionalLikelihood):
     """Each element is on or off with the probability its gray value says; for bounded data. Draws: black and white."""
 
     likelihood: Literal["bernoulli"] = "bernoulli"
@@ -70,7 +70,7 @@ class Bernoulli(Likelihood):
 
 
 @final
-class Binomial(Likelihood):
+class Binomial(ConditionalLikelihood):
     """Each element counts its heads in as many tosses as there are steps between levels; for data with levels."""
 
     likelihood: Literal["binomial"] = "binomial"

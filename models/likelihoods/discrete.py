@@ -16,7 +16,7 @@ from pushforward.models.distributions.levels import (
     logistic_mixture_mean,
 )
 from pushforward.models.errors import InvalidData
-from pushforward.models.likelihoods.base import Likelihood, check_levels, level_count
+from pushforward.models.likelihoods.base import ConditionalLikelihood, check_levels, level_count
 from pushforward.models.spec.data_spec import DataSpec
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MAX_CATEGORIES = 256
 
 
-class Leveled(Likelihood):
+class Leveled(ConditionalLikelihood):
     """A distribution over level numbers, 0 to levels - 1, of each element."""
 
     def scores_only_levels(self, spec: DataSpec) -> bool:

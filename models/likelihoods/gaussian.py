@@ -23,7 +23,7 @@ from pydantic import PositiveFloat
 
 from pushforward.models.distributions.normal_bins import log_probability
 from pushforward.models.lazy import torch
-from pushforward.models.likelihoods.base import Likelihood, level_count
+from pushforward.models.likelihoods.base import ConditionalLikelihood, level_count
 from pushforward.models.spec.data_spec import DataSpec
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ LOG_SCALE_RANGE = (-6.0, 3.0)  # where each element has its own
 
 
 @final
-class Gaussian(Likelihood):
+class Gaussian(ConditionalLikelihood):
     """Gaussian noise, its standard deviation in network units (data have about unit variance, or lie in [-1, 1])."""
 
     likelihood: Literal["gaussian"] = "gaussian"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pushforward.models.networks.masked.bijection import RationalQuadratic as RationalQuadratic
     from pushforward.models.networks.masked.made import MADE as MADE
     from pushforward.models.networks.masked.made import ranks as ranks
-    from pushforward.models.networks.masked.pixelcnn import PixelCNN as PixelCNN
+    from pushforward.models.networks.masked.pixelcnn import GatedPixelCNN as GatedPixelCNN
     from pushforward.models.networks.mixture import GaussianMixture as GaussianMixture
     from pushforward.models.networks.mlp import MLP as MLP
     from pushforward.models.networks.nets import Nets as Nets
@@ -39,7 +39,7 @@ MODULES = {
     "RationalQuadratic": "masked.bijection",
     "MADE": "masked.made",
     "ranks": "masked.made",
-    "PixelCNN": "masked.pixelcnn",
+    "GatedPixelCNN": "masked.pixelcnn",
     "GaussianMixture": "mixture",
     "MLP": "mlp",
     "Nets": "nets",

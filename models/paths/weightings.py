@@ -61,7 +61,7 @@ class Weighting(Config, ABC):
 
 
 @final
-class Noise(Weighting):
+class NoiseMSE(Weighting):
     """The noise's mean square over the schedule's levels; score matching weighted by sigma^2."""
 
     weighting: Literal["noise"] = "noise"
@@ -103,4 +103,4 @@ class LogNormal(Weighting):
         return 1 + (-log_snr).exp() / sigma_data**2
 
 
-AnyWeighting = Annotated[Noise | MaximumLikelihood | LogNormal, Field(discriminator="weighting")]
+AnyWeighting = Annotated[NoiseMSE | MaximumLikelihood | LogNormal, Field(discriminator="weighting")]

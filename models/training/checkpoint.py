@@ -31,14 +31,14 @@ from pushforward.models.storage.model import write_model
 from pushforward.models.storage.recorded import completed
 from pushforward.models.storage.tensors import fill, on_cpu, parse, under, unreadable, write
 from pushforward.models.training.data import TrainingData
-from pushforward.models.training.state import State, fresh
+from pushforward.models.training.state import TrainingState, fresh
 
 KEPT = 2  # states of one training
 
 _log = logging.getLogger(__name__)
 
 
-def save_state(folder: Path, state: State) -> Path:
+def save_state(folder: Path, state: TrainingState) -> Path:
     """Write `{folder}/step-{step}`; this state and the one before stay, older ones go.
 
     A write that fails raises OSError and leaves the folder's states as they were.
@@ -74,7 +74,7 @@ def save_state(folder: Path, state: State) -> Path:
 
 
 def save_model(
-    folder: Path, state: State, metrics: Mapping[str, float], fingerprint: str, notes: Sequence[str] = ()
+    folder: Path, state: TrainingState, metrics: Mapping[str, float], fingerprint: str, notes: Sequence[str] = ()
 ) -> ModelCard:
     """Write the weights that are served and their card into an existing, empty folder. Raises OSError.
 
@@ -92,7 +92,7 @@ def save_model(
     )
 
 
-def latest_state(folder: Path, data: TrainingData, run: Run, device: torch.device) -> State | None:
+def latest_state(folder: Path, data: TrainingData, run: Run, device: torch.device) -> TrainingState | None:
     """The newest state of this run on these data that is whole; others are passed over with a warning.
 
     Raises Hindered: a disk that fails would send the training back to its first step.
@@ -105,7 +105,7 @@ def latest_state(folder: Path, data: TrainingData, run: Run, device: torch.devic
     return None
 
 
-def _read_state(place: Path, data: TrainingData, run: Run, device: torch.device) -> State:
+def _read_state(place: Path, data: TrainingData, run: Run, device: torch.device) -> TrainingState:
     try:
         header = json.loads((place / "state.json").read_bytes())
         payload = (place / "state.safetensors").read_bytes()
@@ -135,7 +135,7 @@ def _read_state(place: Path, data: TrainingData, run: Run, device: torch.device)
     return state
 
 
-def _tensors_of(state: State) -> dict[str, Tensor]:
+def _tensors_of(state: TrainingState) -> dict[str, Tensor]:
     tensors = {f"nets.{name}": value for name, value in state.nets.state_dict().items()}
     tensors |= {f"average.{name}": value for name, value in state.average.state_dict().items()}
     if state.best is not None:
@@ -146,7 +146,7 @@ def _tensors_of(state: State) -> dict[str, Tensor]:
     return on_cpu(tensors)
 
 
-def _trained(state: State) -> dict[str, list[str]]:
+def _trained(state: TrainingState) -> dict[str, list[str]]:
     """The names of the parameters each optimizer holds, in its order."""
     name_of = {id(parameter): name for name, parameter in state.nets.named_parameters()}
     return {loss: [name_of[id(parameter)] for parameter in adam.weights] for loss, adam in state.optimizers.items()}

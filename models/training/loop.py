@@ -26,10 +26,10 @@ from pushforward.models.losses import Adam, Batch, Loss
 from pushforward.models.run import Run
 from pushforward.models.training import curve
 from pushforward.models.training.data import TrainingData, conditions, held_out, in_data_units, numpy_rng
-from pushforward.models.training.state import State, device_of
+from pushforward.models.training.state import TrainingState, device_of
 
 
-def train(data: TrainingData, state: State) -> Iterator[State]:
+def train(data: TrainingData, state: TrainingState) -> Iterator[TrainingState]:
     """Train to the end of the budget, yielding the same state after each step. Raises Diverged."""
     run = state.run
     for batch in batches(data, state):
@@ -46,7 +46,7 @@ def train(data: TrainingData, state: State) -> Iterator[State]:
         yield state
 
 
-def batches(data: TrainingData, state: State) -> Iterator[Batch]:
+def batches(data: TrainingData, state: TrainingState) -> Iterator[Batch]:
     """The batches of the remaining steps: an epoch is a permutation of the rows, seeded by its number."""
     size, seed = state.run.optimizer.batch_size, state.run.seed
     device = device_of(state)
@@ -67,7 +67,7 @@ def batches(data: TrainingData, state: State) -> Iterator[Batch]:
         yield Batch(x, conditions(data, rows, device), rng, step, state.total_steps, torch.from_numpy(index).to(device))
 
 
-def descend(state: State, loss: Loss, lr: float) -> None:
+def descend(state: TrainingState, loss: Loss, lr: float) -> None:
     """One step of the loss's own Adam, on the networks it trains and no others."""
     weights = state.weights(loss.trains)
     gradients = clipped(torch.autograd.grad(loss.value, weights), state.run.optimizer.clip_norm)
@@ -103,7 +103,7 @@ def weight_decay(adam: Adam, n_rows: int | None) -> float:
 
 
 @torch.no_grad()
-def average_weights(state: State) -> None:
+def average_weights(state: TrainingState) -> None:
     """Average <- d average + (1 - d) weights, with d rising to its final value so that early weights are forgotten."""
     final = state.run.optimizer.ema
     if final is None:
@@ -116,7 +116,7 @@ def average_weights(state: State) -> None:
 
 
 @torch.no_grad()
-def measure(data: TrainingData, state: State) -> None:
+def measure(data: TrainingData, state: TrainingState) -> None:
     """Another point of the held-out curve, and the average kept where it is the lowest."""
     run, family = state.run, state.run.family
     batch_rows = min(run.optimizer.batch_size, data.n_rows or run.optimizer.batch_size)
@@ -134,7 +134,7 @@ def measure(data: TrainingData, state: State) -> None:
         state.best.load_state_dict(state.average.state_dict())
 
 
-def keep_the_better(data: TrainingData, state: State, rows: int) -> None:
+def keep_the_better(data: TrainingData, state: TrainingState, rows: int) -> None:
     """At the end, the weights of the lowest point stay only where they are better than the last by more than chance."""
     if state.best is None or state.curve is None:
         return

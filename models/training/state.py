@@ -33,7 +33,7 @@ class Averaged(NamedTuple):
 
 
 @dataclass
-class State:
+class TrainingState:
     """A training between two steps."""
 
     run: Run
@@ -81,7 +81,7 @@ class State:
         return {}
 
 
-def fresh(run: Run, data: TrainingData, device: torch.device) -> State:
+def fresh(run: Run, data: TrainingData, device: torch.device) -> TrainingState:
     """The state before the first step; initial weights are a function of the run's seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
@@ -89,9 +89,9 @@ def fresh(run: Run, data: TrainingData, device: torch.device) -> State:
     nets = nets.to(device)
     average = copy.deepcopy(nets).requires_grad_(False).eval()
     total = run.budget.total_steps(data.n_rows, run.optimizer.batch_size)
-    return State(run, 0, total, data.fingerprint, nets, average, data.card_spec, data.notes)
+    return TrainingState(run, 0, total, data.fingerprint, nets, average, data.card_spec, data.notes)
 
 
-def device_of(state: State) -> torch.device:
+def device_of(state: TrainingState) -> torch.device:
     """Where its networks are."""
     return next(state.nets.parameters()).device

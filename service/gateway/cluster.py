@@ -20,7 +20,7 @@ from pathlib import Path
 
 from pushforward.service.gateway.listening import say_listening
 from pushforward.service.processes.spawn import tied_to_us
-from pushforward.service.processes.supervision import CannotStart, Child, until_signal
+from pushforward.service.processes.supervision import CannotStart, SupervisedProcess, until_signal
 from pushforward.service.settings import Settings
 from pushforward.service.telemetry import logs
 
@@ -59,7 +59,7 @@ def run(settings: Settings) -> None:
             "PUSHFORWARD_METRICS_FOLDER": str(folder),
         }
         children = [
-            Child(f"gateway {n} of {settings.gateways}", lambda: _start(environment), stop_s=STOP_S)
+            SupervisedProcess(f"gateway {n} of {settings.gateways}", lambda: _start(environment), stop_s=STOP_S)
             for n in range(1, settings.gateways + 1)
         ]
         try:

@@ -16,7 +16,7 @@ AHEAD = 10  # jobs named to one that waits
 
 
 @dataclass
-class Entry:
+class JobEntry:
     """A job and what only its keeper knows."""
 
     job: Job
@@ -35,25 +35,25 @@ class Entries:
     """All jobs by id, the newest last."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
-        self.by_id: dict[str, Entry] = {}
+        self.by_id: dict[str, JobEntry] = {}
         self._settings = settings
         self._clock = clock
         self._n_events = 0
 
-    def entry(self, job_id: str) -> Entry:
+    def entry(self, job_id: str) -> JobEntry:
         """Raises NotFound."""
         if job_id not in self.by_id:
             raise NotFound(f"there is no job {job_id[:100]!r}")
         return self.by_id[job_id]
 
-    def of_epoch(self, job_id: str, epoch: int) -> Entry:
+    def of_epoch(self, job_id: str, epoch: int) -> JobEntry:
         """The entry of a job, if its epoch is the present one. Raises NotFound, Stale."""
         entry = self.entry(job_id)
         if entry.job.epoch != epoch:
             raise Stale(f"epoch {epoch} of job {job_id} is over")
         return entry
 
-    def held(self, job_id: str, epoch: int) -> Entry:
+    def held(self, job_id: str, epoch: int) -> JobEntry:
         """The entry of a job that is not over, if its epoch is the present one. Raises NotFound, Stale."""
         entry = self.of_epoch(job_id, epoch)
         if entry.job.state.is_final:
@@ -64,11 +64,11 @@ class Entries:
         """Whether the job of this epoch is in a state. Raises NotFound, Stale."""
         return self.of_epoch(job_id, epoch).job.state is state
 
-    def lease(self, entry: Entry) -> None:
+    def lease(self, entry: JobEntry) -> None:
         """Renew a lease."""
         entry.lease_until = self._clock() + self._settings.lease_s
 
-    def lose(self, entry: Entry, fault: Fault) -> None:
+    def lose(self, entry: JobEntry, fault: Fault) -> None:
         """The job's runner is lost: queue the job again, or fail it after too many attempts."""
         if entry.job.cancel_requested:
             self.finish(entry, State.CANCELLED)
@@ -78,21 +78,21 @@ class Entries:
             entry.told_at = 0.0
             self.change(entry, state=State.QUEUED)
 
-    def finish(self, entry: Entry, state: State, **changes: Any) -> None:
+    def finish(self, entry: JobEntry, state: State, **changes: Any) -> None:
         """Put a job into a final state."""
         over = {"waiting_for": None, "retry_at": None, **changes}
         self.change(entry, state=state, finished_at=self._clock(), **over)
 
-    def change(self, entry: Entry, **changes: Any) -> None:
+    def change(self, entry: JobEntry, **changes: Any) -> None:
         """Change fields of a job, and tell its followers."""
         entry.job = entry.job.model_copy(update=changes)
         self.emit_state(entry)
 
-    def emit_state(self, entry: Entry) -> None:
+    def emit_state(self, entry: JobEntry) -> None:
         """Tell followers the job as it is."""
         self.emit(entry, "state", self.seen(entry).model_dump(mode="json"))
 
-    def seen(self, entry: Entry) -> Job:
+    def seen(self, entry: JobEntry) -> Job:
         """The job, with its place in the queue."""
         if entry.job.state is not State.QUEUED:
             return entry.job
@@ -103,7 +103,7 @@ class Entries:
         ahead = (*running, *waiting[:place])[:AHEAD]
         return entry.job.model_copy(update={"queue_position": place + 1, "ahead": ahead})
 
-    def emit(self, entry: Entry, kind: str, data: dict[str, Any]) -> None:
+    def emit(self, entry: JobEntry, kind: str, data: dict[str, Any]) -> None:
         """Add an event."""
         self._n_events += 1
         event = Event.model_validate({"id": str(self._n_events), "kind": kind, "data": data})

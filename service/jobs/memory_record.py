@@ -13,7 +13,7 @@ from typing import final
 from pushforward.service.domain.errors import Conflict, Overloaded
 from pushforward.service.domain.jobs import LOST, MAX_PAUSE_S, Event, Fault, Job, Kind, Page, Progress, State
 from pushforward.service.domain.ports import NewJob, Update
-from pushforward.service.jobs.memory_entries import Entries, Entry
+from pushforward.service.jobs.memory_entries import Entries, JobEntry
 from pushforward.service.settings import Settings
 
 IDEMPOTENCY_S = 24 * 3600.0
@@ -58,7 +58,7 @@ class MemoryJobs:
             ask=new.ask,
             created_at=now,
         )
-        self._entries.by_id[job.id] = entry = Entry(job, told_at=now)
+        self._entries.by_id[job.id] = entry = JobEntry(job, told_at=now)
         if new.idempotency_key:
             self._keys[new.idempotency_key] = (job.id, new.fingerprint, now)
         self._entries.emit_state(entry)
@@ -206,5 +206,5 @@ class MemoryJobs:
     def restore(self, job: Job) -> None:
         if job.id not in self._entries.by_id:
             waiting = job.model_copy(update={"state": State.QUEUED})
-            self._entries.by_id[job.id] = entry = Entry(waiting, told_at=self._clock())
+            self._entries.by_id[job.id] = entry = JobEntry(waiting, told_at=self._clock())
             self._entries.emit_state(entry)

@@ -27,7 +27,7 @@ import httpx
 from pushforward.service.local import redis_server
 from pushforward.service.processes.background import begin_thread
 from pushforward.service.processes.spawn import tied_to_us
-from pushforward.service.processes.supervision import CannotStart, Child, until_signal
+from pushforward.service.processes.supervision import CannotStart, SupervisedProcess, until_signal
 from pushforward.service.settings import Settings
 
 
@@ -125,7 +125,7 @@ def free_port() -> int:
     return free_ports(1)[0]
 
 
-def _children(place: Place, log: Path | None) -> list[Child]:
+def _children(place: Place, log: Path | None) -> list[SupervisedProcess]:
     folder = place.store / ".redis"
     environment = {
         **os.environ,
@@ -150,9 +150,9 @@ def _children(place: Place, log: Path | None) -> list[Child]:
             )
 
     return [
-        Child("redis", lambda: redis_server.start(folder)[0], stop_s=15.0),
-        Child("worker", lambda: python("pushforward.service.worker"), stop_s=30.0),
-        Child("gateway", lambda: python("pushforward.service.gateway"), stop_s=20.0),
+        SupervisedProcess("redis", lambda: redis_server.start(folder)[0], stop_s=15.0),
+        SupervisedProcess("worker", lambda: python("pushforward.service.worker"), stop_s=30.0),
+        SupervisedProcess("gateway", lambda: python("pushforward.service.gateway"), stop_s=20.0),
     ]
 
 

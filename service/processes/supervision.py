@@ -22,7 +22,7 @@ class CannotStart(RuntimeError):
 
 @final
 @dataclass
-class Child:
+class SupervisedProcess:
     """A supervised process."""
 
     name: str

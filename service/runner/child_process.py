@@ -17,7 +17,7 @@ LAST_WORDS_BYTES = 8192
 
 
 @final
-class Child:
+class JobProcess:
     """`python -m pushforward.service.runner.child ORDER`. Leaving the `with` block kills what still runs."""
 
     def __init__(self, order_file: Path) -> None:

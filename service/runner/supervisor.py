@@ -28,7 +28,7 @@ from pushforward.service.domain.errors import Conflict, Unavailable
 from pushforward.service.domain.jobs import Fault, Job
 from pushforward.service.domain.ports import Runs, Stale, Update
 from pushforward.service.runner.attempts import Work, work_of
-from pushforward.service.runner.child_process import Child
+from pushforward.service.runner.child_process import JobProcess
 from pushforward.service.runner.messages import (
     DONE,
     INTERRUPTED,
@@ -96,7 +96,7 @@ class Supervisor:
         work = work_of(job, self._runs, self._settings)
         log.info("job %s: attempt %d", job.id, job.epoch)
         try:
-            child = Child(work.prepare())
+            child = JobProcess(work.prepare())
         except OSError as error:
             self._defer(job, in_words(error))
             return
@@ -104,7 +104,7 @@ class Supervisor:
             ending = self._follow(job, child)
         self._conclude(job, child, ending, work)
 
-    def _follow(self, job: Job, child: Child) -> Ending:
+    def _follow(self, job: Job, child: JobProcess) -> Ending:
         """Listen and beat until the child has ended. Raises Stale."""
         ending = Ending()
         news: deque[Update] = deque(maxlen=BUFFER)
@@ -149,7 +149,7 @@ class Supervisor:
         news.clear()
         return wanted
 
-    def _conclude(self, job: Job, child: Child, ending: Ending, work: Work) -> None:
+    def _conclude(self, job: Job, child: JobProcess, ending: Ending, work: Work) -> None:
         if ending.made is not None and child.exit_code == DONE:
             self._deliver(work, ending.made)
         elif ending.fault is not None:

@@ -20,7 +20,7 @@ from pushforward.models.training import memory
 from pushforward.models.training.checkpoint import latest_state, save_model, save_state
 from pushforward.models.training.data import TrainingData, load_data
 from pushforward.models.training.loop import train
-from pushforward.models.training.state import State, fresh
+from pushforward.models.training.state import TrainingState, fresh
 from pushforward.service.runner.messages import DONE, INTERRUPTED, Advanced, Finished, Say, TrainOrder, pace_s
 from pushforward.service.runner.pace import Pace
 
@@ -51,7 +51,7 @@ def obey(order: TrainOrder, device: torch.device, free_bytes: int, say: Say, sto
     return DONE
 
 
-def _resume(order: TrainOrder, data: TrainingData, run: Run, device: torch.device) -> State | None:
+def _resume(order: TrainOrder, data: TrainingData, run: Run, device: torch.device) -> TrainingState | None:
     for folder in order.earlier:
         state = latest_state(folder, data, run, device)
         if state is not None:
@@ -60,7 +60,7 @@ def _resume(order: TrainOrder, data: TrainingData, run: Run, device: torch.devic
     return None
 
 
-def _save(folder: Path, state: State) -> None:
+def _save(folder: Path, state: TrainingState) -> None:
     """A checkpoint, if the disk takes it; the one before stays if not."""
     try:
         save_state(folder, state)
@@ -68,7 +68,7 @@ def _save(folder: Path, state: State) -> None:
         log.warning("no checkpoint could be written at step %d: %s", state.step, error)
 
 
-def _told(states: Iterator[State], say: Say) -> Iterator[State]:
+def _told(states: Iterator[TrainingState], say: Say) -> Iterator[TrainingState]:
     """The same states, telling how far they have come: the first, the last, and now and then between."""
     began = said = monotonic()
     said_step: int | None = None

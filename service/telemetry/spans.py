@@ -25,7 +25,7 @@ _W3C = TraceContextTextMapPropagator()
 
 @final
 @dataclass(frozen=True)
-class Request:
+class RequestSpan:
     """A request under way."""
 
     span: Span
@@ -46,14 +46,14 @@ class DoorTracing:
 
     provider: TracerProvider = field(default_factory=lambda: _provider("gateway"))
 
-    def begin(self, name: str, headers: Mapping[str, str]) -> Request:
+    def begin(self, name: str, headers: Mapping[str, str]) -> RequestSpan:
         """A span of a request, within the trace that its headers tell. Asks made by this task are within it.
 
         The context is left attached: a request has a task, and so a context, of its own.
         """
         span = self._start(name, _W3C.extract(headers, Context()), SpanKind.SERVER)
         attach(set_span_in_context(span))
-        return Request(span)
+        return RequestSpan(span)
 
     def ask(self, question: Question) -> Span:
         """A span of an ask, within that of its request."""

@@ -77,11 +77,11 @@ async def test_a_worker_that_hangs_ends_with_a_line_and_an_exit_code(place: Plac
     program = """
 import sys, threading
 from pushforward.service.settings import Settings
-from pushforward.service.worker import inference
+from pushforward.service.worker import entries, inference
 from pushforward.service.telemetry import logs
 logs.setup("worker", 20)
 def hangs(data): threading.Event().wait(3600)
-inference.decode_frame = hangs
+entries.decode_frame = hangs
 thread = inference.Inference(Settings(device="cpu"))
 thread.start()
 thread.join()

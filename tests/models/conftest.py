@@ -9,7 +9,7 @@ import torch
 from pushforward.models.run import Run
 from pushforward.models.training.data import TrainingData, load_data
 from pushforward.models.training.loop import train
-from pushforward.models.training.state import State, fresh
+from pushforward.models.training.state import TrainingState, fresh
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -41,6 +41,6 @@ def data(run: Run, tmp_path: Path) -> TrainingData:
 
 
 @pytest.fixture
-def training(run: Run, data: TrainingData) -> Iterator[State]:
+def training(run: Run, data: TrainingData) -> Iterator[TrainingState]:
     """The same state after each of its steps."""
     return train(data, fresh(run, data, torch.device("cpu")))

@@ -23,7 +23,8 @@ from pushforward.models.families.vae import VAE, ImportanceOptions
 from pushforward.models.family import Samples, Scores
 from pushforward.models.flows.dequantization import dequantize, level_log_volume
 from pushforward.models.flows.univariate import Affine, Spline
-from pushforward.models.likelihoods import AnyLeveled, AnyLikelihood, Bernoulli, Gaussian, Likelihood
+from pushforward.models.likelihoods import AnyLeveled, AnyLikelihood, Bernoulli, Gaussian
+from pushforward.models.likelihoods.base import ConditionalLikelihood
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
 from pushforward.models.spec.data_spec import DataSpec
@@ -34,13 +35,13 @@ TRITS = DataSpec(shape=(2,), low=-1, high=3, levels=3, shift=(1.0,), scale=(2.0,
 SPECS = {"bits": BITS, "trits": TRITS}
 DRAWS = 40_000
 
-LIKELIHOODS: dict[str, Likelihood] = {cls.__name__: cls() for cls in get_args(get_args(AnyLikelihood)[0])}
+LIKELIHOODS: dict[str, ConditionalLikelihood] = {cls.__name__: cls() for cls in get_args(get_args(AnyLikelihood)[0])}
 LIKELIHOODS["GaussianPerElement"] = Gaussian(scale="per_element")
 
 CASES = [(name, kind) for name in LIKELIHOODS for kind in SPECS]
 
 
-def states(spec: DataSpec, likelihood: Likelihood | None = None) -> Tensor:
+def states(spec: DataSpec, likelihood: ConditionalLikelihood | None = None) -> Tensor:
     """All rows there are, (S, D): of a Bernoulli those that are black and white."""
     assert spec.low is not None
     assert spec.high is not None

@@ -30,7 +30,7 @@ from pushforward.models.training.checkpoint import latest_state, save_model, sav
 from pushforward.models.training.curve import keeps_best
 from pushforward.models.training.data import TrainingData, conditions, load_data
 from pushforward.models.training.loop import batches, train
-from pushforward.models.training.state import State, fresh
+from pushforward.models.training.state import TrainingState, fresh
 
 CPU = torch.device("cpu")
 SMALL = {
@@ -82,8 +82,8 @@ class Case:
 
     run: Run
     data: TrainingData
-    state: State
-    initial: State
+    state: TrainingState
+    initial: TrainingState
 
     @property
     def x(self) -> Tensor:
@@ -120,7 +120,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return Case(run, data, state, initial)
 
 
-def tensors(state: State) -> dict[str, Tensor]:
+def tensors(state: TrainingState) -> dict[str, Tensor]:
     """Everything that training moves."""
     found = {f"nets.{k}": v for k, v in state.nets.state_dict().items()}
     found |= {f"average.{k}": v for k, v in state.average.state_dict().items()}

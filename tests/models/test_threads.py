@@ -12,7 +12,7 @@ from pushforward.models.run import Run
 from pushforward.models.training.checkpoint import latest_state, save_state
 from pushforward.models.training.data import TrainingData, load_data
 from pushforward.models.training.loop import train
-from pushforward.models.training.state import State, fresh
+from pushforward.models.training.state import TrainingState, fresh
 
 CPU = torch.device("cpu")
 RUN = Run.model_validate({
@@ -38,7 +38,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
     return load_data(RUN, tmp_path_factory.mktemp("none"))
 
 
-def trained(data: TrainingData, state: State) -> list[torch.Tensor]:
+def trained(data: TrainingData, state: TrainingState) -> list[torch.Tensor]:
     for _ in train(data, state):
         pass
     return list(state.average.state_dict().values())

@@ -33,7 +33,7 @@ REACH_FIRST, REACH = 3, 1  # pixels that a kernel reaches beyond its own, in the
 
 
 @final
-class PixelCNN(nn.Module):
+class GatedPixelCNN(nn.Module):
     """(B, C, H, W), where `n_given` > 0 a condition, (B, n_given), to parameters of each element, (B, P, C, H, W)."""
 
     def __init__(self, shape: Shape, n_params: int, *, width: int, depth: int, n_given: int = 0) -> None:

@@ -10,7 +10,7 @@ from scipy.stats import multivariate_normal
 from pushforward.models.distributions.gaussians import (
     Diagonal,
     Full,
-    Gaussian,
+    GaussianDistribution,
     kl_to_prior_nats,
     reparameterize,
     standard_log_prob,
@@ -22,7 +22,7 @@ L = torch.tensor([[[0.6, 0.0], [-0.9, 1.2]]], dtype=torch.float64)
 BOTH = pytest.mark.parametrize("q", [Diagonal(MU, LOG_VAR), Full(MU, L)], ids=["diagonal", "cholesky"])
 
 
-def covariance(q: Gaussian) -> np.ndarray:
+def covariance(q: GaussianDistribution) -> np.ndarray:
     """L L^T, by where unit vectors go."""
     step = torch.eye(2, dtype=torch.float64)
     columns = torch.cat([q.draw(e[None]) - q.mu for e in step]).T
@@ -33,7 +33,7 @@ def eps(n: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(n, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def many(q: Gaussian, n: int) -> Gaussian:
+def many(q: GaussianDistribution, n: int) -> GaussianDistribution:
     """The same distribution for n rows."""
     if isinstance(q, Diagonal):
         return Diagonal(q.mu.expand(n, -1), q.log_var.expand(n, -1))
@@ -56,7 +56,7 @@ def test_the_divergence_from_the_prior_is_its_integral() -> None:
 
 
 @BOTH
-def test_the_divergence_is_the_mean_of_the_log_ratio(q: Gaussian) -> None:
+def test_the_divergence_is_the_mean_of_the_log_ratio(q: GaussianDistribution) -> None:
     """T06."""
     n = 100_000
     z = many(q, n).draw(eps(n))
@@ -66,7 +66,7 @@ def test_the_divergence_is_the_mean_of_the_log_ratio(q: Gaussian) -> None:
 
 
 @BOTH
-def test_the_divergence_has_its_closed_form(q: Gaussian) -> None:
+def test_the_divergence_has_its_closed_form(q: GaussianDistribution) -> None:
     """T06, in the covariance: 1/2 (tr S + |mu|^2 - Z - log det S)."""
     s, mu = covariance(q), q.mu[0].numpy()
     expected = 0.5 * (np.trace(s) + mu @ mu - 2 - np.linalg.slogdet(s)[1])
@@ -74,7 +74,7 @@ def test_the_divergence_has_its_closed_form(q: Gaussian) -> None:
 
 
 @BOTH
-def test_densities_are_those_of_scipy(q: Gaussian) -> None:
+def test_densities_are_those_of_scipy(q: GaussianDistribution) -> None:
     z = torch.tensor([[0.2, -3.0]], dtype=torch.float64)
     expected = multivariate_normal(q.mu[0].numpy(), covariance(q)).logpdf(z[0].numpy())
     assert float(q.log_prob(z)) == pytest.approx(expected, rel=1e-12)
@@ -84,7 +84,7 @@ def test_densities_are_those_of_scipy(q: Gaussian) -> None:
 
 
 @BOTH
-def test_draws_have_the_mean_and_covariance_they_are_given(q: Gaussian) -> None:
+def test_draws_have_the_mean_and_covariance_they_are_given(q: GaussianDistribution) -> None:
     """T07: T(eps) = mu + L eps has the covariance L L^T."""
     n = 200_000
     z = many(q, n).draw(eps(n, 1))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.covariance import ledoit_wolf
 
-from pushforward.models.evaluation.baselines import Gaussian, independent_columns, shrunk_covariance, spread
+from pushforward.models.evaluation.baselines import GaussianBaseline, independent_columns, shrunk_covariance, spread
 from pushforward.models.spec.data_spec import DataSpec
 
 RNG = np.random.default_rng(0)
@@ -21,13 +21,13 @@ def normal(n: int, seed: int) -> np.ndarray:
 
 def test_the_gaussian_reaches_the_entropy_of_gaussian_data() -> None:
     held = normal(4_000, 1)
-    log_p = Gaussian.fit(normal(20_000, 0), CONTINUOUS).log_prob(held)
+    log_p = GaussianBaseline.fit(normal(20_000, 0), CONTINUOUS).log_prob(held)
     entropy = 1.5 * (1 + log(2 * pi)) + np.log(np.diag(ROOT)).sum()
     assert log_p.mean() == pytest.approx(-entropy, abs=4 * (1.5 / 4_000) ** 0.5)
 
 
 def test_the_gaussian_is_the_density_of_its_mean_and_covariance() -> None:
-    gaussian = Gaussian.fit(normal(500, 0), CONTINUOUS)
+    gaussian = GaussianBaseline.fit(normal(500, 0), CONTINUOUS)
     covariance = gaussian.covariance * np.outer(gaussian.scale, gaussian.scale)
     x = normal(5, 1)
     square = np.einsum("ni,ij,nj->n", x - gaussian.mean, np.linalg.inv(covariance), x - gaussian.mean)
@@ -42,7 +42,7 @@ def test_the_covariance_is_shrunk_as_scikit_learn_does(n: int, size: int) -> Non
 
 
 def test_draws_of_the_gaussian_have_its_moments() -> None:
-    gaussian = Gaussian.fit(normal(5_000, 0), CONTINUOUS)
+    gaussian = GaussianBaseline.fit(normal(5_000, 0), CONTINUOUS)
     x = gaussian.draw(20_000, np.random.default_rng(2))
     standard = (x - gaussian.mean) / gaussian.scale
     assert np.abs(standard.mean(0)).max() < 0.04
@@ -53,7 +53,7 @@ def test_draws_of_the_gaussian_have_its_moments() -> None:
 def test_both_shift_by_the_logarithm_of_the_unit(scale: float) -> None:
     train, rows = normal(300, 0), normal(20, 1)
     for of in (
-        lambda t, x: Gaussian.fit(t, CONTINUOUS).log_prob(x),
+        lambda t, x: GaussianBaseline.fit(t, CONTINUOUS).log_prob(x),
         lambda t, x: independent_columns(t, x, CONTINUOUS),
     ):
         assert of(train * scale, rows * scale) == pytest.approx(of(train, rows) - 3 * log(scale), abs=1e-6)
@@ -63,14 +63,16 @@ def test_a_constant_column_has_no_density() -> None:
     train, rows = normal(300, 0), normal(20, 1)
     more = DataSpec(shape=(4,))
     padded, asked = (np.concatenate([x, np.full((len(x), 1), 7.25)], 1) for x in (train, rows))
-    assert Gaussian.fit(padded, more).log_prob(asked) == pytest.approx(Gaussian.fit(train, CONTINUOUS).log_prob(rows))
+    assert GaussianBaseline.fit(padded, more).log_prob(asked) == pytest.approx(
+        GaussianBaseline.fit(train, CONTINUOUS).log_prob(rows)
+    )
     assert independent_columns(padded, asked, more) == pytest.approx(independent_columns(train, rows, CONTINUOUS))
-    assert (Gaussian.fit(padded, more).draw(5, RNG)[:, 3] == 7.25).all()
+    assert (GaussianBaseline.fit(padded, more).draw(5, RNG)[:, 3] == 7.25).all()
 
 
 def test_more_columns_than_rows_have_a_gaussian() -> None:
     x = RNG.standard_normal((20, 50))
-    assert np.isfinite(Gaussian.fit(x, DataSpec(shape=(50,))).log_prob(x)).all()
+    assert np.isfinite(GaussianBaseline.fit(x, DataSpec(shape=(50,))).log_prob(x)).all()
 
 
 def test_a_kernel_density_integrates_to_one() -> None:
@@ -95,7 +97,7 @@ def test_probabilities_of_levels_sum_to_one_and_those_of_the_gaussian_to_no_more
     every = np.stack(np.meshgrid(np.arange(9), np.arange(9)), -1).reshape(-1, 2)
     train = np.clip(np.rint(RNG.normal(4, 1.2, (400, 2))), 0, 8)
     assert np.exp(independent_columns(train, every, spec)).sum() == pytest.approx(1)
-    total = np.exp(Gaussian.fit(train, spec).log_prob(every)).sum()
+    total = np.exp(GaussianBaseline.fit(train, spec).log_prob(every)).sum()
     assert 0.9 < total <= 1
 
 
@@ -110,7 +112,7 @@ def test_flags_that_repeat_each_other_have_a_gaussian() -> None:
     flag = np.tile([1.0, -1.0], 200)
     x = np.column_stack([flag, -flag, flag])
     assert np.linalg.matrix_rank(shrunk_covariance(x)) == 1
-    gaussian = Gaussian.fit(x, CONTINUOUS)
+    gaussian = GaussianBaseline.fit(x, CONTINUOUS)
     assert np.isfinite(gaussian.log_prob(x)).all()
     assert np.abs(gaussian.draw(100, RNG) @ [1, 1, 0]).max() < 1e-4
 
@@ -118,7 +120,7 @@ def test_flags_that_repeat_each_other_have_a_gaussian() -> None:
 def test_columns_without_squares_in_float64_are_constant() -> None:
     x = np.column_stack([RNG.standard_normal((50, 2)), 1e-170 * RNG.standard_normal(50)])
     bounded = DataSpec(shape=(3,), low=-9, high=9)
-    for log_p in (Gaussian.fit(x, bounded).log_prob(x), independent_columns(x, x, bounded)):
+    for log_p in (GaussianBaseline.fit(x, bounded).log_prob(x), independent_columns(x, x, bounded)):
         assert np.isfinite(log_p).all()
 
 

@@ -9,16 +9,16 @@ import pytest
 import torch
 
 from pushforward.models.data import Rows
-from pushforward.models.evaluation.held_out import Stage, compared, evaluate, evaluation, far_out, rows_drawn
+from pushforward.models.evaluation.held_out import EvaluationStage, compared, evaluate, evaluation, far_out, rows_drawn
 from pushforward.models.run import Run
 from pushforward.models.training.data import TrainingData, load_data
-from pushforward.models.training.state import State, fresh
+from pushforward.models.training.state import TrainingState, fresh
 
 CPU = torch.device("cpu")
 PREFIX = "sliced_wasserstein"
 
 
-def untrained(family: dict[str, Any], source: dict[str, Any], root: Path) -> tuple[TrainingData, State]:
+def untrained(family: dict[str, Any], source: dict[str, Any], root: Path) -> tuple[TrainingData, TrainingState]:
     run = Run.model_validate({"family": family, "data": source})
     data = load_data(run, root)
     return data, fresh(run, data, CPU)
@@ -101,7 +101,7 @@ def test_an_evaluation_says_how_far_it_is(tmp_path: Path) -> None:
     family = {"family": "diffusion", "width": 8, "depth": 1, "steps": 50}
     data, state = untrained(family, {"source": "two_moons"}, tmp_path)
     stages = list(evaluation(replace(data, validation=Rows(data.validation.x[:40], None)), state))
-    assert all(isinstance(stage, Stage) and 0 <= stage.done <= stage.total for stage in stages)
+    assert all(isinstance(stage, EvaluationStage) and 0 <= stage.done <= stage.total for stage in stages)
     for what in ("scores held-out rows", "draws samples"):
         done = [stage.done for stage in stages if stage.what == what]
         assert len(done) > 10

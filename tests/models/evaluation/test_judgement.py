@@ -18,7 +18,7 @@ from pushforward.models.run import Run
 from pushforward.models.storage.card import Curve
 from pushforward.models.training.data import TrainingData, load_data
 from pushforward.models.training.loop import train
-from pushforward.models.training.state import State, fresh
+from pushforward.models.training.state import TrainingState, fresh
 
 CPU = torch.device("cpu")
 STEPS = tuple(range(50, 2_051, 50))
@@ -50,7 +50,7 @@ def told(data: TrainingData, curve: Curve | None = None, **metrics: float) -> li
     return list(notes(data, curve, metrics))
 
 
-def trained(run: Run, data: TrainingData) -> State:
+def trained(run: Run, data: TrainingData) -> TrainingState:
     state = fresh(run, data, CPU)
     for _ in train(data, state):
         pass

@@ -21,7 +21,7 @@ from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.sampling import sample
 from pushforward.models.training.data import TrainingData, load_data
 from pushforward.models.training.loop import train
-from pushforward.models.training.state import State, fresh
+from pushforward.models.training.state import TrainingState, fresh
 
 PLANE = DataSpec(shape=(2,), n_rows=50)
 TINY = AEOT(latent=2, width=16, draws=64)
@@ -39,7 +39,7 @@ def batch(row: torch.Tensor) -> Batch:
 
 
 @pytest.fixture(scope="module")
-def trained() -> tuple[TrainingData, State]:
+def trained() -> tuple[TrainingData, TrainingState]:
     run = Run.model_validate({
         "family": {"family": "ae_ot", "latent": 2, "width": 64, "angle": 0.3, "draws": 512},
         "data": {"source": "eight_gaussians", "n": 300},
@@ -82,7 +82,7 @@ def test_heights_move_by_the_mass_of_their_cells() -> None:
     assert semi_discrete(nets).counts.sum() == 64
 
 
-def test_every_code_is_reached_as_often(trained: tuple[TrainingData, State]) -> None:
+def test_every_code_is_reached_as_often(trained: tuple[TrainingData, TrainingState]) -> None:
     data, state = trained
     assert evaluate(data, state)["cell_mass_error"] < 0.25
 
@@ -127,7 +127,7 @@ def test_nothing_is_drawn_where_no_row_was_seen() -> None:
     assert evaluate(data, state)["cell_mass_error"] > 0
 
 
-def reached(state: State, angle: float) -> Modes:
+def reached(state: TrainingState, angle: float) -> Modes:
     """What 4,000 samples reach where neighbors may be this far apart."""
     assert isinstance(state.run.family, AEOT)
     family = state.run.family.model_copy(update={"angle": angle})
@@ -137,14 +137,14 @@ def reached(state: State, angle: float) -> Modes:
     return modes(x.numpy(), EightGaussians.centers, EightGaussians.spread)
 
 
-def test_samples_lie_in_the_modes(trained: tuple[TrainingData, State]) -> None:
+def test_samples_lie_in_the_modes(trained: tuple[TrainingData, TrainingState]) -> None:
     found = reached(trained[1], 0.3)
     assert found.found == 8
     assert found.high_quality > 0.97
     assert np.ptp(found.hits) < 500
 
 
-def test_a_wide_angle_fills_the_gaps(trained: tuple[TrainingData, State]) -> None:
+def test_a_wide_angle_fills_the_gaps(trained: tuple[TrainingData, TrainingState]) -> None:
     """Mode mixture, which the threshold is against: about twice as many samples lie beside the modes."""
     beside, beside_open = (1 - reached(trained[1], angle).high_quality for angle in (0.3, 3.1))
     assert beside_open > 1.7 * beside

@@ -11,7 +11,8 @@ from pushforward.models.families.vae import VAE, ImportanceOptions
 from pushforward.models.flows.univariate import Affine, Spline, Transform
 from pushforward.models.latents.posteriors import CholeskyPosterior, DiagonalPosterior, FlowPosterior, Posterior
 from pushforward.models.latents.priors import FlowPrior, Standard
-from pushforward.models.likelihoods import Categorical, DiscretizedLogistic, Gaussian, Likelihood
+from pushforward.models.likelihoods import Categorical, DiscretizedLogistic, Gaussian
+from pushforward.models.likelihoods.base import ConditionalLikelihood
 from pushforward.models.losses import Batch, Loss
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
@@ -300,7 +301,9 @@ SQUARES = DataSpec(shape=(1, 8, 8), low=0, high=16, levels=17, shift=(8.0,), sca
     ids=lambda likelihood: likelihood.likelihood,
 )
 @pytest.mark.parametrize("network", ["auto", "perceptron"])
-def test_a_decoder_tells_each_element_what_its_likelihood_reads(likelihood: Likelihood, network: str) -> None:
+def test_a_decoder_tells_each_element_what_its_likelihood_reads(
+    likelihood: ConditionalLikelihood, network: str
+) -> None:
     family = VAE.model_validate({"latent": 3, "width": 8, "likelihood": likelihood, "network": network})
     nets, noise = family.build(SQUARES), Noise.rows(0, 5)
     x = sample(family.sampler(nets, family.SampleOptions()), noise)

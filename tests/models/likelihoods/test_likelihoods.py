@@ -8,7 +8,14 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from pushforward.models.errors import InvalidData
-from pushforward.models.likelihoods import Bernoulli, Binomial, Categorical, DiscretizedLogistic, Gaussian, Likelihood
+from pushforward.models.likelihoods import (
+    Bernoulli,
+    Binomial,
+    Categorical,
+    DiscretizedLogistic,
+    Gaussian,
+)
+from pushforward.models.likelihoods.base import ConditionalLikelihood
 from pushforward.models.noise import Noise
 from pushforward.models.spec.data_spec import DataSpec
 
@@ -101,7 +108,9 @@ OF_LEVELS = [
 
 
 @pytest.mark.parametrize(("likelihood", "n_each"), OF_LEVELS, ids=["categorical", "logistic", "gaussian"])
-def test_probabilities_of_levels_add_up_to_one_and_draws_follow_them(likelihood: Likelihood, n_each: int) -> None:
+def test_probabilities_of_levels_add_up_to_one_and_draws_follow_them(
+    likelihood: ConditionalLikelihood, n_each: int
+) -> None:
     """T30."""
     n, y = 50_000, torch.randn(1, n_each, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert likelihood.n_each(LEVELS) == n_each
@@ -138,7 +147,9 @@ def test_each_element_reads_its_own_numbers() -> None:
     ],
     ids=["bernoulli", "binomial", "categorical", "discretized_logistic"],
 )
-def test_what_a_likelihood_cannot_describe_is_refused_with_a_remedy(likelihood: Likelihood, spec: DataSpec) -> None:
+def test_what_a_likelihood_cannot_describe_is_refused_with_a_remedy(
+    likelihood: ConditionalLikelihood, spec: DataSpec
+) -> None:
     with pytest.raises(InvalidData, match="gaussian") as caught:
         likelihood.check(spec)
     assert caught.value.field == "run.family.likelihood"
@@ -195,7 +206,7 @@ def test_a_gaussian_gives_the_levels_of_each_column_their_own_bins(log_scale: fl
 
 
 @pytest.mark.parametrize("likelihood", [Categorical(), DiscretizedLogistic()], ids=["categorical", "logistic"])
-def test_likelihoods_of_levels_take_no_value_between_them(likelihood: Likelihood) -> None:
+def test_likelihoods_of_levels_take_no_value_between_them(likelihood: ConditionalLikelihood) -> None:
     likelihood.check(LEVELS)
     assert likelihood.scores_only_levels(LEVELS)
 

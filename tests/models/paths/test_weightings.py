@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pushforward.models.paths.preconditioning import EDM
 from pushforward.models.paths.schedules import Cosine, Floats, Level, OrnsteinUhlenbeck
-from pushforward.models.paths.weightings import LogNormal, MaximumLikelihood, Noise
+from pushforward.models.paths.weightings import LogNormal, MaximumLikelihood, NoiseMSE
 
 # Data: a mixture of two Gaussians on a line.
 MEANS, STDS, SHARES = np.array([-1.0, 0.7]), np.array([0.3, 0.5]), np.array([0.4, 0.6])
@@ -94,11 +94,11 @@ def test_ddpms_loss_is_score_matching_weighted_by_sigma_squared() -> None:
     """T72: sigma^2 |s_theta + eps / sigma|^2 = |eps - eps_theta|^2, so the weight of the noise is 1."""
     rng = torch.Generator().manual_seed(0)
     eps, eps_theta = torch.randn(2, 50, 3, generator=rng, dtype=torch.float64)
-    log_snr = Noise().log_snr(torch.linspace(0, 1, 50, dtype=torch.float64), Cosine().log_snr(1000))
+    log_snr = NoiseMSE().log_snr(torch.linspace(0, 1, 50, dtype=torch.float64), Cosine().log_snr(1000))
     level = Level.at(log_snr, eps)
     matching = level.sigma**2 * (level.score(eps_theta) + eps / level.sigma) ** 2
     torch.testing.assert_close(matching, (eps - eps_theta) ** 2)
-    torch.testing.assert_close(Noise().weight(log_snr, 0.5), torch.ones(50, dtype=torch.float64))
+    torch.testing.assert_close(NoiseMSE().weight(log_snr, 0.5), torch.ones(50, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("sigma_data", [0.5, 1.3])
@@ -127,10 +127,10 @@ def test_edms_noise_is_log_normal() -> None:
 
 def test_the_ends_of_the_spread_are_the_ends_of_the_levels() -> None:
     levels, ends = Cosine().log_snr(10), torch.tensor([0.0, 1.0], dtype=torch.float64)
-    for weighting in (Noise(), MaximumLikelihood()):
+    for weighting in (NoiseMSE(), MaximumLikelihood()):
         assert weighting.log_snr(ends, levels).tolist() == pytest.approx([levels[0], levels[-1]])
     middles = (torch.arange(10, dtype=torch.float64) + 0.5) / 10
-    assert Noise().log_snr(middles, levels).tolist() == levels.tolist()
+    assert NoiseMSE().log_snr(middles, levels).tolist() == levels.tolist()
 
 
 def test_edms_noise_is_bounded_at_the_ends_of_the_spread() -> None:

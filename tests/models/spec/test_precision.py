@@ -23,7 +23,7 @@ from pushforward.models.stepwise.sampling import sample
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.training.data import TrainingData, conditions, in_data_units, load_data
 from pushforward.models.training.loop import train
-from pushforward.models.training.state import State, fresh
+from pushforward.models.training.state import TrainingState, fresh
 from tests.models.test_families import CPU, SMALL, small_options
 
 N, D = 96, 3
@@ -55,7 +55,7 @@ def source(kind: str, path: str, a: float, b: float) -> dict[str, Any]:
 @dataclass(frozen=True)
 class Trained:
     data: TrainingData
-    state: State
+    state: TrainingState
 
     @property
     def x(self) -> torch.Tensor:

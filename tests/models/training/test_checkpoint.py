@@ -20,7 +20,7 @@ from pushforward.models.storage.model import load_model, read_model_card
 from pushforward.models.storage.sealed import seal, unseal
 from pushforward.models.training.checkpoint import latest_state, save_model, save_state
 from pushforward.models.training.data import TrainingData
-from pushforward.models.training.state import State
+from pushforward.models.training.state import TrainingState
 from tests.full_disk import full_disk
 
 CPU = torch.device("cpu")
@@ -30,7 +30,7 @@ def steps_in(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir())
 
 
-def test_the_two_newest_states_are_kept(training: Iterator[State], tmp_path: Path) -> None:
+def test_the_two_newest_states_are_kept(training: Iterator[TrainingState], tmp_path: Path) -> None:
     for state in training:
         save_state(tmp_path, state)
     assert steps_in(tmp_path) == ["step-0000000007", "step-0000000008"]
@@ -43,7 +43,7 @@ def test_a_folder_without_states_has_no_latest(data: TrainingData, run: Run, tmp
 @pytest.mark.parametrize("file", ["state.safetensors", "state.json"])
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.7, 0.999])
 def test_a_torn_state_is_passed_over_for_the_one_before(
-    training: Iterator[State], data: TrainingData, run: Run, tmp_path: Path, file: str, share: float,
+    training: Iterator[TrainingState], data: TrainingData, run: Run, tmp_path: Path, file: str, share: float,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     older, newer = (save_state(tmp_path, next(training)) for _ in range(2))
@@ -58,7 +58,7 @@ def test_a_torn_state_is_passed_over_for_the_one_before(
 
 @pytest.mark.parametrize("file", ["state.safetensors", "state.json"])
 def test_a_flipped_bit_is_noticed_wherever_it_is(
-    training: Iterator[State], data: TrainingData, run: Run, tmp_path: Path, file: str
+    training: Iterator[TrainingState], data: TrainingData, run: Run, tmp_path: Path, file: str
 ) -> None:
     place = save_state(tmp_path, next(training))
     whole = (place / file).read_bytes()
@@ -71,14 +71,16 @@ def test_a_flipped_bit_is_noticed_wherever_it_is(
         assert latest_state(tmp_path, data, run, CPU) is None
 
 
-def test_a_missing_file_is_passed_over(training: Iterator[State], data: TrainingData, run: Run, tmp_path: Path) -> None:
+def test_a_missing_file_is_passed_over(
+    training: Iterator[TrainingState], data: TrainingData, run: Run, tmp_path: Path
+) -> None:
     place = save_state(tmp_path, next(training))
     (place / "state.json").unlink()
     assert latest_state(tmp_path, data, run, CPU) is None
 
 
 def test_a_full_disk_leaves_the_states_before_and_no_temporary(
-    training: Iterator[State], data: TrainingData, run: Run, tmp_path: Path
+    training: Iterator[TrainingState], data: TrainingData, run: Run, tmp_path: Path
 ) -> None:
     save_state(tmp_path, next(training))
     state = next(training)
@@ -90,14 +92,14 @@ def test_a_full_disk_leaves_the_states_before_and_no_temporary(
     assert steps_in(tmp_path) == ["step-0000000001", "step-0000000002"]
 
 
-def test_what_a_killed_writer_left_is_swept_away(training: Iterator[State], tmp_path: Path) -> None:
+def test_what_a_killed_writer_left_is_swept_away(training: Iterator[TrainingState], tmp_path: Path) -> None:
     (tmp_path / ".writing-x").mkdir()
     save_state(tmp_path, next(training))
     assert steps_in(tmp_path) == ["step-0000000001"]
 
 
 def test_a_state_that_was_passed_over_is_replaced(
-    training: Iterator[State], data: TrainingData, run: Run, tmp_path: Path
+    training: Iterator[TrainingState], data: TrainingData, run: Run, tmp_path: Path
 ) -> None:
     state = next(training)
     place = save_state(tmp_path, state)
@@ -110,7 +112,7 @@ def test_a_state_that_was_passed_over_is_replaced(
 
 
 def test_a_state_of_another_run_or_of_other_data_is_passed_over(
-    training: Iterator[State], data: TrainingData, run: Run, tmp_path: Path
+    training: Iterator[TrainingState], data: TrainingData, run: Run, tmp_path: Path
 ) -> None:
     save_state(tmp_path, next(training))
     other_data = replace(data, fingerprint="other")
@@ -155,7 +157,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_state_that_loads(data: TrainingD
 
 
 @pytest.fixture
-def saved(training: Iterator[State], tmp_path: Path) -> Path:
+def saved(training: Iterator[TrainingState], tmp_path: Path) -> Path:
     state = list(training)[-1]
     folder = tmp_path / "model"
     folder.mkdir()

@@ -17,7 +17,7 @@ from pushforward.models.training.checkpoint import latest_state, save_model, sav
 from pushforward.models.training.curve import POINTS, every, extended, held_out_loss, is_better, is_due, rows_of_a_point
 from pushforward.models.training.data import TrainingData, held_out, load_data
 from pushforward.models.training.loop import keep_the_better, measure, train
-from pushforward.models.training.state import State, device_of, fresh
+from pushforward.models.training.state import TrainingState, device_of, fresh
 
 CPU = torch.device("cpu")
 
@@ -37,19 +37,19 @@ def overfitting(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Training
 
 
 @pytest.fixture(scope="module")
-def through(overfitting: tuple[Run, TrainingData]) -> State:
+def through(overfitting: tuple[Run, TrainingData]) -> TrainingState:
     """Its training, to the end."""
     return finished(*overfitting)
 
 
-def finished(run: Run, data: TrainingData, state: State | None = None) -> State:
+def finished(run: Run, data: TrainingData, state: TrainingState | None = None) -> TrainingState:
     state = state or fresh(run, data, CPU)
     for _ in train(data, state):
         pass
     return state
 
 
-def loss_of(data: TrainingData, state: State) -> float:
+def loss_of(data: TrainingData, state: TrainingState) -> float:
     """The held-out loss of what would be served, at the curve's rows and noise."""
     assert state.curve is not None
     x, c = held_out(data, slice(state.curve.rows), device_of(state))
@@ -65,7 +65,7 @@ def points(values: list[float], family: str = "flow") -> Curve:
 
 
 def test_an_overfitted_model_is_served_as_it_was_at_its_best(
-    overfitting: tuple[Run, TrainingData], through: State, tmp_path: Path
+    overfitting: tuple[Run, TrainingData], through: TrainingState, tmp_path: Path
 ) -> None:
     data, state = overfitting[1], through
     curve = state.curve
@@ -84,7 +84,7 @@ def test_an_overfitted_model_is_served_as_it_was_at_its_best(
 
 @pytest.mark.parametrize("step", [9, 10, 35, 60])
 def test_a_training_resumed_at_any_step_has_the_same_curve_and_the_same_best_weights(
-    overfitting: tuple[Run, TrainingData], through: State, tmp_path: Path, step: int
+    overfitting: tuple[Run, TrainingData], through: TrainingState, tmp_path: Path, step: int
 ) -> None:
     run, data = overfitting
     broken = fresh(run, data, CPU)
@@ -124,7 +124,9 @@ def test_the_same_weights_have_the_same_loss_each_time(overfitting: tuple[Run, T
     assert state.curve.best_step == 2  # of equal points the last
 
 
-def test_weights_are_better_only_by_more_than_chance(overfitting: tuple[Run, TrainingData], through: State) -> None:
+def test_weights_are_better_only_by_more_than_chance(
+    overfitting: tuple[Run, TrainingData], through: TrainingState
+) -> None:
     run, data = overfitting
     x, c = held_out(data, slice(None), CPU)
     assert is_better(run.family, through.served, through.average, x, c)

@@ -20,7 +20,7 @@ from pushforward.models.run import Run
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.training.data import TrainingData, load_data
 from pushforward.models.training.loop import average_weights, batches, clipped, descend, learning_rate, weight_decay
-from pushforward.models.training.state import State, fresh
+from pushforward.models.training.state import TrainingState, fresh
 
 CPU = torch.device("cpu")
 
@@ -75,12 +75,12 @@ def test_data_that_cannot_be_read_name_the_field_in_the_run(tmp_path: Path) -> N
     assert error.value.field == "run.data.path"
 
 
-def two_nets(run: Run) -> State:
+def two_nets(run: Run) -> TrainingState:
     """One weight in each of two networks."""
     nets = Nets(DataSpec(shape=(1,)), a=nn.Linear(1, 1, bias=False), b=nn.Linear(1, 1, bias=False))
     average = Nets(nets.spec, a=nn.Linear(1, 1, bias=False), b=nn.Linear(1, 1, bias=False)).requires_grad_(False)
     average.load_state_dict(nets.state_dict())
-    return State(run, 0, 8, "", nets, average)
+    return TrainingState(run, 0, 8, "", nets, average)
 
 
 def test_a_loss_moves_only_what_it_trains_even_where_others_feel_it(run: Run) -> None:
@@ -175,13 +175,13 @@ def test_weight_decay_shrinks_weights_beside_the_gradient(run: Run) -> None:
     assert float(state.nets["a"].weight.detach()) == pytest.approx((1 - 0.1 * 50 / 100) * before - 0.1, rel=1e-5)
 
 
-def test_training_brings_the_loss_down(training: Iterator[State]) -> None:
+def test_training_brings_the_loss_down(training: Iterator[TrainingState]) -> None:
     losses = [float(state.losses["negative_elbo_nats"]) for state in training]
     assert len(losses) == 8
     assert losses[-1] < losses[0]
 
 
-def test_a_state_names_its_terms_with_their_units(training: Iterator[State]) -> None:
+def test_a_state_names_its_terms_with_their_units(training: Iterator[TrainingState]) -> None:
     assert {"negative_elbo_nats", "kl_nats"} <= next(training).losses.keys()
 
 
@@ -192,7 +192,7 @@ def test_training_leaves_the_global_generator_alone(run: Run, data: TrainingData
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_bits_follow_from_the_nats_of_an_evaluation(training: Iterator[State], data: TrainingData) -> None:
+def test_bits_follow_from_the_nats_of_an_evaluation(training: Iterator[TrainingState], data: TrainingData) -> None:
     state = list(training)[-1]
     metrics = evaluate(data, state)
     nats = metrics["validation_log_prob_nats_lower_bound"]

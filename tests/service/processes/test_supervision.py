@@ -5,14 +5,14 @@ import sys
 import time
 from collections.abc import Callable
 
-from pushforward.service.processes.supervision import CannotStart, Child
+from pushforward.service.processes.supervision import CannotStart, SupervisedProcess
 
 
 def ends(code: int) -> Callable[[], subprocess.Popen[bytes]]:
     return lambda: subprocess.Popen([sys.executable, "-c", f"raise SystemExit({code})"])
 
 
-def tend_until(child: Child, said: list[str], count: int) -> None:
+def tend_until(child: SupervisedProcess, said: list[str], count: int) -> None:
     give_up = time.monotonic() + 20
     while len(said) < count:
         assert time.monotonic() < give_up, said
@@ -22,7 +22,7 @@ def tend_until(child: Child, said: list[str], count: int) -> None:
 
 def test_a_child_that_keeps_dying_is_started_after_ever_longer_pauses() -> None:
     said: list[str] = []
-    child = Child("worker", ends(3), stop_s=1.0)
+    child = SupervisedProcess("worker", ends(3), stop_s=1.0)
     child.run()
     tend_until(child, said, 4)
     assert said == [
@@ -44,7 +44,7 @@ def test_a_child_that_cannot_be_started_again_is_tried_later() -> None:
         return starts.pop()()
 
     said: list[str] = []
-    child = Child("redis", start, stop_s=1.0)
+    child = SupervisedProcess("redis", start, stop_s=1.0)
     child.run()
     tend_until(child, said, 2)
     assert said[1] == "redis does not start: the disk is full"
@@ -57,7 +57,7 @@ def test_a_child_that_will_not_stop_is_killed() -> None:
     assert deaf.stdout is not None
     deaf.stdout.readline()
     said: list[str] = []
-    Child("worker", lambda: deaf, stop_s=0.2, process=deaf).stop(said.append)
+    SupervisedProcess("worker", lambda: deaf, stop_s=0.2, process=deaf).stop(said.append)
     deaf.stdout.close()
     assert deaf.returncode == -9
     assert said == ["worker did not end in 0.2 s; killing it"]

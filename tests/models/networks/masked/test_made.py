@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pushforward.models.networks import MADE, PixelCNN
+from pushforward.models.networks import MADE, GatedPixelCNN
 from pushforward.models.networks.masked.made import ranks
 from pushforward.models.spec.data_spec import Shape
 
@@ -15,9 +15,9 @@ P = 2
 CASES = [
     pytest.param(partial(MADE, width=40, depth=2), (7,), id="made-vector"),
     pytest.param(partial(MADE, width=60, depth=3), (3, 2, 2), id="made-color"),
-    pytest.param(partial(PixelCNN, width=8, depth=4), (1, 5, 6), id="pixelcnn-gray"),
-    pytest.param(partial(PixelCNN, width=18, depth=3), (3, 3, 4), id="pixelcnn-color"),
-    pytest.param(partial(PixelCNN, width=8, depth=6), (1, 4, 9), id="pixelcnn-wide"),
+    pytest.param(partial(GatedPixelCNN, width=8, depth=4), (1, 5, 6), id="pixelcnn-gray"),
+    pytest.param(partial(GatedPixelCNN, width=18, depth=3), (3, 3, 4), id="pixelcnn-color"),
+    pytest.param(partial(GatedPixelCNN, width=8, depth=6), (1, 4, 9), id="pixelcnn-wide"),
 ]
 
 
@@ -43,7 +43,7 @@ def test_the_parameters_of_an_element_see_exactly_the_elements_before_it(
 
 def test_layers_too_few_see_less_but_never_ahead() -> None:
     rank = ranks((1, 4, 9)).flatten()
-    seen = sees(PixelCNN((1, 4, 9), P, width=8, depth=2), (1, 4, 9))
+    seen = sees(GatedPixelCNN((1, 4, 9), P, width=8, depth=2), (1, 4, 9))
     before = rank[:, None] > rank
     assert (seen <= before).all()
     assert seen.sum() < before.sum()
@@ -56,7 +56,7 @@ def test_images_go_by_row_column_and_channel() -> None:
 
 
 each_network = pytest.mark.parametrize(
-    "network", [partial(MADE, width=32), partial(PixelCNN, width=8)], ids=["made", "pixelcnn"]
+    "network", [partial(MADE, width=32), partial(GatedPixelCNN, width=8)], ids=["made", "pixelcnn"]
 )
 
 
