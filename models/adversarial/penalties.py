@@ -108,7 +108,9 @@ class Adversarial(Penalty):
         codes = DataSpec(shape=(latent,))
         return networks.encoder(codes, 1, width=self.width, depth=self.depth, normalized=False, leaky=True)
 
-    def critic_losses(self, critic: nn.Module, z: Tensor, prior: Tensor, rng: Generator) -> Iterator[Loss]:
+    def critic_losses(
+        self, critic: nn.Module, z: Float[Tensor, "N D"], prior: Float[Tensor, "N D"], rng: Generator
+    ) -> Iterator[Loss]:
         """The critic's steps, each on its own share of the draws; the network is called "critic".  z, prior: (n, D)."""
         for fake, real in zip(z.detach().chunk(self.steps), prior.chunk(self.steps), strict=True):
             yield Loss("critic", self.game.critic_loss(critic, real, fake, rng), ("critic",))

@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING
 from pushforward.models.lazy import torch
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float
     from torch import Tensor
 
 NARROW = 0.02  # of h: below it the bin is narrow
@@ -45,12 +45,19 @@ TAIL = -12.0  # of x: below it the continued fraction
 TERMS = 5  # of it: enough for float64
 
 
-def log_probability(center: Tensor, half: Tensor, first: Tensor, last: Tensor) -> Tensor:
+def log_probability(
+    center: Float[Tensor, "*shape"],
+    half: Float[Tensor, "..."],
+    first: Bool[Tensor, "..."],
+    last: Bool[Tensor, "..."],
+) -> Float[Tensor, "*shape"]:
     """Log P, of the shape of `center`.
 
     Arguments:
-        center, half: c and h; h may be of any shape that broadcasts.
-        first, last: whether the level is the first, the last, bool.
+        center, half: c and h.
+        first, last: whether the level is the first, the last.
+
+    All but `center` may be of any shape that broadcasts to its shape.
     """
     c = center.abs()
     near = torch.where(first, center + half, torch.where(last, half - center, half - c))

@@ -40,7 +40,7 @@ from pushforward.models.geometry.distances import squared_distances
 from pushforward.models.lazy import F, torch
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float, Int
     from torch import Tensor
 
 
@@ -56,13 +56,20 @@ def energy(
     return ((x * y[i]).sum(1) + h[i]).mean() - h[h.isfinite()].mean()
 
 
-def angles(y: Tensor, z: Tensor) -> Tensor:
+def angles(y: Float[Tensor, "*#shape D"], z: Float[Tensor, "*#shape D"]) -> Float[Tensor, "*shape"]:
     """Between the facets of y and those of z, (...,) radians.  y, z: (..., D)."""
     cosine = F.cosine_similarity(_normal(y), _normal(z), dim=-1)
     return cosine.clamp(-1, 1).acos()
 
 
-def extension(x: Tensor, y: Tensor, centers: Tensor, known: Tensor, neighbors: int, widest: float) -> Tensor:
+def extension(
+    x: Float[Tensor, "B D"],
+    y: Float[Tensor, "N D"],
+    centers: Float[Tensor, "N D"],
+    known: Bool[Tensor, " N"],
+    neighbors: int,
+    widest: float,
+) -> Float[Tensor, "B D"]:
     """T(x), (B, D).
 
     Arguments:

@@ -25,6 +25,7 @@ from pushforward.models.lazy import torch
 from pushforward.models.noise import Noise
 
 if TYPE_CHECKING:
+    from jaxtyping import Int
     from torch import Tensor
 
 State: TypeAlias = "tuple[Tensor, ...]"  # between two steps, rows first
@@ -45,7 +46,7 @@ class Program(ABC, Generic[Given, Out]):
         """The state before step 0.  given: tensors of B rows; `noise` has B rows."""
 
     @abstractmethod
-    def step(self, state: State, k: Tensor, noise: Noise) -> State:
+    def step(self, state: State, k: Int[Tensor, " B"], noise: Noise) -> State:
         """The state after step k.  k: (B,) int64 on the CPU, one index for each row, 0 <= k < steps."""
 
     @abstractmethod
@@ -71,7 +72,7 @@ class OneCall(Program[Given, Out]):
     def init(self, given: Given, noise: Noise) -> State:
         return given
 
-    def step(self, state: State, k: Tensor, noise: Noise) -> State:
+    def step(self, state: State, k: Int[Tensor, " B"], noise: Noise) -> State:
         return state
 
     def finish(self, state: State, noise: Noise) -> Out:
