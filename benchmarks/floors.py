@@ -29,8 +29,8 @@ def parts_log_density(source: Source, x: NDArray[Any]) -> Reals | None:
     """The log-density of each part of a toy, (n, parts) nats; None where the source is none of ours.  x: (n, 2)."""
     at = np.asarray(x, np.float64)
     if isinstance(source, Mixture):
-        square = ((at[:, None] - source.centers) ** 2).sum(2) / source.spread**2
-        round_log_density: Reals = -0.5 * square - log(2 * pi * source.spread**2)
+        square = ((at[:, None] - source.centers) ** 2).sum(2) / source.mode_std**2
+        round_log_density: Reals = -0.5 * square - log(2 * pi * source.mode_std**2)
         return round_log_density
     if isinstance(source, TwoMoons):
         angle = (np.arange(ARC) + 0.5) * pi / ARC

@@ -16,8 +16,8 @@ from zoo_results import Kept, recipe
 
 from pushforward.models.data import Idx, Mixture, Toy
 from pushforward.models.data.source import Source
-from pushforward.models.evaluation.held_out import DRAWN_VECTORS
 from pushforward.models.evaluation.sample_metrics import sliced_wasserstein
+from pushforward.models.evaluation.samples import DRAWN_VECTORS
 from pushforward.models.family import Family, Samples, Scores
 from pushforward.models.presets import PRESETS, Preset
 from pushforward.models.run import Run

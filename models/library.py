@@ -29,8 +29,8 @@ import torch
 from numpy.typing import ArrayLike
 
 from pushforward.models.errors import InvalidInput
-from pushforward.models.evaluation.held_out import finished
 from pushforward.models.evaluation.judgement import judge
+from pushforward.models.evaluation.measurement import finished
 from pushforward.models.family import Conditions, Samples, Scores
 from pushforward.models.noise import Noise
 from pushforward.models.presets import PRESETS

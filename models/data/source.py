@@ -20,7 +20,7 @@ from pushforward.models.errors import InvalidData
 from pushforward.models.spec.conditions import AnyCondition, Labels
 from pushforward.models.spec.data_spec import DataSpec
 
-Floats = NDArray[np.float32]
+Float32Array = NDArray[np.float32]
 
 MAX_BYTES = 4 * 2**30  # of the numbers in a file
 MAX_CLASSES = 10_000
@@ -113,8 +113,8 @@ class Toy(Source):
     seed: int = Field(0, ge=0, lt=2**63)
     """Seed of the fixed and of the held-out rows."""
 
-    centers: ClassVar[Floats | None] = None  # of its modes, where it has modes
-    spread: ClassVar[float | None] = None  # standard deviation of a mode
+    centers: ClassVar[Float32Array | None] = None  # of its modes, where it has modes
+    mode_std: ClassVar[float | None] = None  # standard deviation of a mode
     std: ClassVar[tuple[float, float]]  # of each coordinate
     mean: ClassVar[tuple[float, float]] = (0.0, 0.0)
 
@@ -129,10 +129,10 @@ class Toy(Source):
         """How many parts the density has; a row's label is the part it comes from."""
 
     @abstractmethod
-    def labeled(self, n: int, rng: np.random.Generator) -> tuple[Floats, NDArray[np.int64]]:
+    def labeled(self, n: int, rng: np.random.Generator) -> tuple[Float32Array, NDArray[np.int64]]:
         """N rows, (n, D), and the part that each comes from, (n,)."""
 
-    def draw(self, n: int, rng: np.random.Generator) -> Floats:
+    def draw(self, n: int, rng: np.random.Generator) -> Float32Array:
         """N rows, (n, D)."""
         return self.labeled(n, rng)[0]
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pushforward.models.data.source import Floats, Toy
+from pushforward.models.data.source import Float32Array, Toy
 from pushforward.models.spec.data_spec import DataSpec
 
 
@@ -38,7 +38,7 @@ class TwoMoons(Toy):
     def n_parts(self) -> int:
         return 2
 
-    def labeled(self, n: int, rng: np.random.Generator) -> tuple[Floats, NDArray[np.int64]]:
+    def labeled(self, n: int, rng: np.random.Generator) -> tuple[Float32Array, NDArray[np.int64]]:
         angle = rng.uniform(0.0, pi, n)
         lower = rng.random(n) < 0.5
         x = np.where(lower, 1.0 - np.cos(angle), np.cos(angle))
@@ -64,16 +64,16 @@ class TwoMoons(Toy):
 class Mixture(Toy):
     """Equal, round, well separated Gaussians."""
 
-    centers: ClassVar[Floats]
-    spread: ClassVar[float]
+    centers: ClassVar[Float32Array]
+    mode_std: ClassVar[float]
 
     @property
     def n_parts(self) -> int:
         return len(self.centers)
 
-    def labeled(self, n: int, rng: np.random.Generator) -> tuple[Floats, NDArray[np.int64]]:
+    def labeled(self, n: int, rng: np.random.Generator) -> tuple[Float32Array, NDArray[np.int64]]:
         which = rng.integers(len(self.centers), size=n)
-        return (self.centers[which] + self.spread * rng.standard_normal((n, 2))).astype(np.float32), which
+        return (self.centers[which] + self.mode_std * rng.standard_normal((n, 2))).astype(np.float32), which
 
     @property
     def entropy_nats(self) -> float:
@@ -82,9 +82,9 @@ class Mixture(Toy):
         weight = weight / weight.sum()
         total = 0.0
         for center in self.centers.astype(float):
-            at = center + self.spread * np.stack(np.meshgrid(node, node, indexing="ij"), axis=-1)
-            square = ((at[:, :, None] - self.centers) ** 2).sum(-1) / (2 * self.spread**2)
-            log_density = np.log(np.exp(-square).sum(-1)) - log(len(self.centers) * 2 * pi * self.spread**2)
+            at = center + self.mode_std * np.stack(np.meshgrid(node, node, indexing="ij"), axis=-1)
+            square = ((at[:, :, None] - self.centers) ** 2).sum(-1) / (2 * self.mode_std**2)
+            log_density = np.log(np.exp(-square).sum(-1)) - log(len(self.centers) * 2 * pi * self.mode_std**2)
             total -= float(weight @ log_density @ weight) / len(self.centers)
         return total
 
@@ -98,7 +98,7 @@ class EightGaussians(Mixture):
     centers = (4 / sqrt(2) * np.stack([np.cos(np.arange(8) * pi / 4), np.sin(np.arange(8) * pi / 4)], 1)).astype(
         np.float32
     )
-    spread = 0.5 / sqrt(2)
+    mode_std = 0.5 / sqrt(2)
     std = (2.03, 2.03)
 
 
@@ -109,7 +109,7 @@ class GridGaussians(Mixture):
     source: Literal["grid_gaussians"] = "grid_gaussians"
 
     centers = np.stack(np.meshgrid(np.arange(-4, 5, 2), np.arange(-4, 5, 2)), -1).reshape(-1, 2).astype(np.float32)
-    spread = 0.05
+    mode_std = 0.05
     std = (2.83, 2.83)
 
 
@@ -125,7 +125,7 @@ class Checkerboard(Toy):
     def n_parts(self) -> int:
         return 8
 
-    def labeled(self, n: int, rng: np.random.Generator) -> tuple[Floats, NDArray[np.int64]]:
+    def labeled(self, n: int, rng: np.random.Generator) -> tuple[Float32Array, NDArray[np.int64]]:
         column, row = rng.integers(4, size=n), rng.integers(2, size=n)
         corner = np.stack([column, 2 * row + column % 2], axis=1)
         return (2.0 * (corner + rng.random((n, 2))) - 4.0).astype(np.float32), 2 * column + row
@@ -147,7 +147,7 @@ class UnitCube(Toy):
     def n_parts(self) -> int:
         return 1
 
-    def labeled(self, n: int, rng: np.random.Generator) -> tuple[Floats, NDArray[np.int64]]:
+    def labeled(self, n: int, rng: np.random.Generator) -> tuple[Float32Array, NDArray[np.int64]]:
         return rng.random((n, self.d), np.float32), np.zeros(n, np.int64)
 
     @property

@@ -57,7 +57,7 @@ class GaussianBaseline:
     def fit(cls, rows: NDArray[Any], spec: DataSpec) -> GaussianBaseline:
         """To training rows, (N, *shape)."""
         x = flat(rows)
-        mean, scale = x.mean(0), spread(x)
+        mean, scale = x.mean(0), standard_deviations(x)
         width = spec.bin_width if spec.levels is not None else 0.0
         varying = scale > 0
         covariance = shrunk_covariance((x[:, varying] - mean[varying]) / scale[varying])
@@ -124,7 +124,7 @@ def flat(rows: NDArray[Any]) -> Floats:
     return rows.reshape(len(rows), -1).astype(np.float64)
 
 
-def spread(x: Floats) -> Floats:
+def standard_deviations(x: Floats) -> Floats:
     """Standard deviations of columns, (D,); 0 where a column is constant, but for rounding.  x: (n, D)."""
     scale = x.std(0)
     return np.where(scale > 16 * np.spacing(np.abs(x).max(0)), scale, 0.0)
@@ -134,7 +134,7 @@ def _kernels(train: Floats, rows: Floats) -> Floats:
     d, n = rows.shape[1], len(rows)
     train = train[: max(10, min(KERNELS, EVALUATIONS // (d * n)))]
     low, high = np.quantile(train, [0.25, 0.75], axis=0)
-    scale = spread(train)
+    scale = standard_deviations(train)
     narrow = np.where(high > low, np.minimum(scale, (high - low) / 1.34), scale)
     value = np.zeros(n)
     for j in np.flatnonzero(scale > 0):

@@ -20,7 +20,8 @@ from math import isfinite
 import numpy as np
 
 from pushforward.models.errors import Diverged
-from pushforward.models.evaluation.held_out import Evaluation, Numbers, evaluation
+from pushforward.models.evaluation.held_out import evaluation
+from pushforward.models.evaluation.measurement import Evaluation, Numbers
 from pushforward.models.family import Encodes, Family
 from pushforward.models.storage.card import Curve
 from pushforward.models.training.data import TrainingData

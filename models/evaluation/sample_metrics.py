@@ -63,11 +63,11 @@ def sliced_wasserstein(x: Reals, y: Reals, *, projections: int = 256, seed: int 
     return float(wasserstein_1d(x @ theta, y @ theta).mean())
 
 
-def modes(x: Reals, centers: Reals, spread: float) -> Modes:
-    """Mode protocol.  x: (n, D), centers: (M, D); `spread` is the standard deviation of every mode."""
+def modes(x: Reals, centers: Reals, mode_std: float) -> Modes:
+    """Mode protocol.  x: (n, D), centers: (M, D); `mode_std` is the standard deviation of every mode."""
     distance = np.linalg.norm(x[:, None].astype(np.float64) - centers, axis=2)  # (n, M)
     nearest = distance.argmin(1)
-    near = distance.min(1) < 3 * spread
+    near = distance.min(1) < 3 * mode_std
     hits = np.bincount(nearest[near], minlength=len(centers))
     return Modes(int((hits > 0).sum()), float(near.mean()), hits)
 

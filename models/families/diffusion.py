@@ -56,7 +56,7 @@ from pushforward.models.losses import Adam, Batch, Loss
 from pushforward.models.paths.guidance import dropped
 from pushforward.models.paths.preconditioning import AnyPreconditioning, Velocity
 from pushforward.models.paths.schedules import AnySchedule, Cosine, Floats, Level
-from pushforward.models.paths.stratified import spread
+from pushforward.models.paths.stratified import stratified_uniform
 from pushforward.models.paths.weightings import AnyWeighting, NoiseMSE
 from pushforward.models.samplers import predictor, registry, variational_bound
 from pushforward.models.samplers.options import DenoisingOptions, InversionOptions, ScoringOptions
@@ -139,7 +139,7 @@ class Diffusion(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions
 
     def draw_levels(self, n: int, batch: Batch) -> Tensor:
         """Lambda of each row, (n,): one uniform number spreads them evenly over the weighting's distribution."""
-        return self.weighting.log_snr(spread(n, batch.rng), self._levels)
+        return self.weighting.log_snr(stratified_uniform(n, batch.rng), self._levels)
 
     def check_sampling(self, spec: DataSpec, options: DenoisingOptions) -> None:
         if options.guidance != 0.0 and not (self.drop > 0 and spec.condition_size):

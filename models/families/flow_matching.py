@@ -50,7 +50,7 @@ from pushforward.models.losses import Adam, Batch, Loss
 from pushforward.models.paths.couplings import AnyCoupling, Independent
 from pushforward.models.paths.guidance import dropped, guided
 from pushforward.models.paths.straight import AnyPath, StraightPath
-from pushforward.models.paths.stratified import spread
+from pushforward.models.paths.stratified import stratified_uniform
 from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
 from pushforward.models.stepwise import mapping, program
 from pushforward.models.stepwise.scoring import LogProb
@@ -126,7 +126,7 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
         x1 = nets.spec.normalize(x)
         c = dropped(batch, self.drop)
         x0 = torch.randn(x1.shape, generator=rng, device=x1.device, dtype=x1.dtype)
-        t = spread(len(x1), rng).to(x1)
+        t = stratified_uniform(len(x1), rng).to(x1)
         xt, u = self.path.at(self.coupling.pair(x0, x1, c), x1, t)
         v = nets["velocity"](xt, t, *networks.given(c))
         yield Loss("velocity_mse", (v - u).square().mean(), ("velocity",))

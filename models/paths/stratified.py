@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 
-def spread(n: int, rng: Generator) -> Tensor:
+def stratified_uniform(n: int, rng: Generator) -> Tensor:
     """Times in (0, 1), (n,), each uniform: one uniform number shifts an even grid."""
     grid = torch.arange(n, device=rng.device)
     return (grid + torch.rand(1, generator=rng, device=rng.device)) / n

@@ -47,11 +47,11 @@ class Weighting(Config, ABC):
     loss: ClassVar[str] = "noise_mse"  # its name
 
     @abstractmethod
-    def log_snr(self, spread: Tensor, levels: Floats) -> Tensor:
+    def log_snr(self, u01: Tensor, levels: Floats) -> Tensor:
         """Lambda by the inverse of its distribution function, (B,).
 
         Arguments:
-            spread: (B,), uniform in [0, 1).
+            u01: (B,), uniform in [0, 1).
             levels: those of the schedule, (T,), least noisy first.
         """
 
@@ -66,9 +66,9 @@ class NoiseMSE(Weighting):
 
     weighting: Literal["noise"] = "noise"
 
-    def log_snr(self, spread: Tensor, levels: Floats) -> Tensor:
-        t = (spread * len(levels)).long().clamp(max=len(levels) - 1)
-        log_snr: Tensor = torch.from_numpy(levels).to(spread)[t]
+    def log_snr(self, u01: Tensor, levels: Floats) -> Tensor:
+        t = (u01 * len(levels)).long().clamp(max=len(levels) - 1)
+        log_snr: Tensor = torch.from_numpy(levels).to(u01)[t]
         return log_snr
 
 
@@ -78,9 +78,9 @@ class MaximumLikelihood(Weighting):
 
     weighting: Literal["likelihood"] = "likelihood"
 
-    def log_snr(self, spread: Tensor, levels: Floats) -> Tensor:
+    def log_snr(self, u01: Tensor, levels: Floats) -> Tensor:
         first, last = float(levels[0]), float(levels[-1])
-        return first + (last - first) * spread
+        return first + (last - first) * u01
 
 
 @final
@@ -94,8 +94,8 @@ class LogNormal(Weighting):
     std: PositiveFloat = Field(1.2, le=4.0)
     """Standard deviation of the logarithm of the noise level."""
 
-    def log_snr(self, spread: Tensor, levels: Floats) -> Tensor:
-        within = spread.clamp(1e-6, 1 - 1e-6)
+    def log_snr(self, u01: Tensor, levels: Floats) -> Tensor:
+        within = u01.clamp(1e-6, 1 - 1e-6)
         log_sigma: Tensor = self.mean + self.std * torch.special.ndtri(within)
         return -2 * log_sigma
 

@@ -1,7 +1,7 @@
-"""The frames of one worker and its replies, over one connection to Redis; the keys are those of `ask_streams`.
+"""A worker's side of Redis: it reads the frames of its stream, and writes replies. The keys are those of `keys`.
 
-A turn of the worker costs one round trip: what it replies and what it reads next travel together. Frames of a worker
-whose heartbeat has stopped are claimed by the others.
+A turn of the worker costs one round trip: its replies and its next read are sent together. If the heartbeat of a worker
+stops, the other workers claim its frames.
 """
 
 from __future__ import annotations
@@ -9,27 +9,26 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any, NamedTuple, final
 
 import hiredis
 import redis
 
-from pushforward.service.dispatch.frames import Refusal, Replies, encode_replies
 from pushforward.service.dispatch.framing import MalformedFrame
-from pushforward.service.dispatch.keys import GONE, GROUP, WORKERS, stream_of
+from pushforward.service.dispatch.keys import CANCELLED, GROUP, WORKERS, stream_of
+from pushforward.service.dispatch.stream import WRITES, Command, ReplyBatch, StreamEntry, entries_of, reply_commands
 from pushforward.service.dispatch.workers import beat_key
+from pushforward.service.domain.errors import Unavailable
 from pushforward.service.settings import Settings
 from pushforward.service.stores.redis_client import connect_sync, drop_foreign
 
 log = logging.getLogger(__name__)
 
 READ_FRAMES = 64
-MISLAID = 1000  # frames in hand that are looked through
-REPLIES_S = 60  # a reply list that nobody reads goes by itself
-CLAIM_IDLE_BEATS = 2  # a frame that another worker took so recently is in its hands
+UNACKNOWLEDGED = 1000  # entries that one look for undelivered ones reads
+CLAIM_IDLE_BEATS = 2  # an entry that was delivered later may still be on its way to its worker
 
 _LEAVE = """
 if redis.call('XLEN', KEYS[1]) > 0 then return 0 end
@@ -38,57 +37,33 @@ redis.call('SREM', KEYS[2], ARGV[1])
 return 1
 """
 
-# Replies are not for the append-only file: after an outage the question is asked again. Large ones would fill it.
-_PUSH_UNWRITTEN = """
-redis.replicate_commands()
-redis.set_repl(redis.REPL_NONE)
-redis.call('RPUSH', KEYS[1], ARGV[1])
-redis.call('EXPIRE', KEYS[1], ARGV[2])
-"""
-WRITES = ("RPUSH", "EVAL")  # of replies
-LARGE_BYTES = 128 * 1024  # of the arrays of a reply
 
-Command = tuple[Any, ...]
+class StreamLost(Exception):
+    """Redis no longer has the worker's stream; `join` makes it again."""
 
 
-class Entry(NamedTuple):
-    """A frame as it lies in a stream."""
-
-    stream: str
-    id: bytes
-    fields: dict[bytes, bytes]
-    deliveries: int = 1
-
-
-@final
-@dataclass(frozen=True)
-class Sending:
-    """Replies to one gateway, and what they finish."""
-
-    reply_to: str
-    replies: Replies | bytes  # bytes are replies of another version of the protocol
-    finished: Sequence[tuple[Entry, bytes | None]]  # with the key of its payload
-
-    @cached_property
-    def is_large(self) -> bool:
-        """Whether it should go by the postman."""
-        if isinstance(self.replies, bytes):
-            return False
-        told = (reply.arrays.values() for reply in self.replies.replies if not isinstance(reply, Refusal))
-        return sum(array.nbytes for arrays in told for array in arrays) >= LARGE_BYTES
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Turn errors of Redis into StreamLost and Unavailable."""
+    try:
+        yield
+    except redis.RedisError as error:
+        if "NOGROUP" in str(error):
+            raise StreamLost(str(error)) from error
+        raise Unavailable(str(error)) from error
 
 
-class Heard(NamedTuple):
-    """What one look brought."""
+class Poll(NamedTuple):
+    """What one poll read."""
 
-    gone: list[tuple[str, int]]  # questions given up: whose, and their ids at that gateway
-    entries: list[Entry]
-    dropped: int = 0  # words that were none
+    cancelled: list[tuple[str, int]]  # requests: the reply list of a gateway, and their ids there
+    entries: list[StreamEntry]
+    n_malformed: int = 0  # of the cancellations
 
 
 @final
-class Mail:
-    """As one worker sees it. Every method may raise redis.RedisError."""
+class Consumer:
+    """Reads one worker's stream. Methods raise Unavailable where Redis does not answer, StreamLost without a stream."""
 
     def __init__(self, settings: Settings, worker_id: str, block_s: float) -> None:
         self._redis = connect_sync(settings, block_s=block_s, decode=False, protocol=2)
@@ -99,11 +74,12 @@ class Mail:
         self._of_mine = ("STREAMS", self._stream, ">")
         self._claim_idle_ms = round(1000 * CLAIM_IDLE_BEATS * settings.beat_s)
         self._clock_offset_ms = 0.0  # Redis's clock less time.monotonic()
-        self._gone_at = b"0"  # the last word of questions given up that was read
+        self._cancelled_at = b"0"  # id of the last cancellation that was read
 
-    def join(self) -> list[Entry]:
-        """Make the stream, if Redis has none (any more). Frames in it that are this worker's already."""
-        for key, kind in ((self._stream, "stream"), (WORKERS, "set"), (GONE, "stream")):
+    @_errors()
+    def join(self) -> list[StreamEntry]:
+        """Make the stream if Redis has none; the entries that were delivered to this worker before."""
+        for key, kind in ((self._stream, "stream"), (WORKERS, "set"), (CANCELLED, "stream")):
             drop_foreign(self._redis, key, kind)
         try:
             self._redis.xgroup_create(self._stream, GROUP, id="0", mkstream=True)
@@ -111,67 +87,76 @@ class Mail:
             if "BUSYGROUP" not in str(error):
                 raise
         self._redis.sadd(WORKERS, self._id)
-        latest: Any = self._redis.xrevrange(GONE, count=1)
-        self._gone_at = latest[0][0] if latest else b"0"
+        latest: Any = self._redis.xrevrange(CANCELLED, count=1)
+        self._cancelled_at = latest[0][0] if latest else b"0"
         self.read_clock()
         read: Any = self._redis.xreadgroup(GROUP, self._id, {self._stream: "0"}, count=10_000)
-        return [Entry(self._stream, entry, fields or {}) for _, entries in read or [] for entry, fields in entries]
+        return [
+            StreamEntry(self._stream, entry, fields or {}) for _, entries in read or [] for entry, fields in entries
+        ]
 
+    @_errors()
     def read_clock(self) -> None:
-        """So that a frame's age is known."""
+        """Compare the clock of Redis with ours, for `sent_at`."""
         before = monotonic()
         seconds, micros = self._redis.time()
         self._clock_offset_ms = seconds * 1000 + micros / 1000 - 1000 * (before + monotonic()) / 2
 
-    def sent_at(self, entry: Entry) -> float:
+    def sent_at(self, entry: StreamEntry) -> float:
         """When a frame was sent, by time.monotonic()."""
         return (int(entry.id.partition(b"-")[0]) - self._clock_offset_ms) / 1000
 
-    def exchange(self, sending: Iterable[Sending], *, wait_s: float) -> Heard:
-        """Reply, acknowledge what is finished, and read what is new.
+    @_errors()
+    def poll(self, batches: Iterable[ReplyBatch], *, wait_s: float) -> Poll:
+        """Send replies, acknowledge what is finished, and read new entries and cancellations.
 
-        `wait_s` is how long to wait for a frame. Who waits has nothing in hand that could be given up.
+        With `wait_s` it waits so long for an entry, and reads no cancellations: a worker waits when it has no requests.
         """
-        commands = [command for each in sending for command in _commands(each)]
+        commands = [command for each in batches for command in reply_commands(each)]
         if wait_s:
             block = ("BLOCK", max(1, round(1000 * wait_s)))
             frames = self._call([*commands, (*self._read, *block, *self._of_mine)])[-1]
-            return Heard([], list(_entries(self._stream, frames)))
-        commands.append(("XREAD", "COUNT", READ_FRAMES, "STREAMS", GONE, self._gone_at))
-        gone, frames = self._call([*commands, (*self._read, *self._of_mine)])[-2:]
-        # Words first: what is given up in them was sent before, and is among the frames or in hand.
-        words, dropped = self._words(gone)
-        return Heard(words, list(_entries(self._stream, frames)), dropped)
+            return Poll([], list(entries_of(self._stream, frames)))
+        commands.append(("XREAD", "COUNT", READ_FRAMES, "STREAMS", CANCELLED, self._cancelled_at))
+        # Cancellations before frames: a gateway sends a request before it cancels it, so the request is always found.
+        cancelled, frames = self._call([*commands, (*self._read, *self._of_mine)])[-2:]
+        requests, n_malformed = self._cancellations(cancelled)
+        return Poll(requests, list(entries_of(self._stream, frames)), n_malformed)
 
-    def post(self, sending: Iterable[Sending]) -> None:
-        """Reply, and acknowledge what is finished."""
-        if commands := [command for each in sending for command in _commands(each)]:
+    @_errors()
+    def send(self, batches: Iterable[ReplyBatch]) -> None:
+        """Send replies, and acknowledge what is finished."""
+        if commands := [command for each in batches for command in reply_commands(each)]:
             self._call(commands)
 
-    def mislaid(self, in_hand: Container[tuple[str, bytes]]) -> Iterator[Entry]:
-        """Frames of this worker's that went to a connection that nobody reads any more."""
-        taken: Any = self._redis.xpending_range(
-            self._stream, GROUP, "-", "+", MISLAID, consumername=self._id, idle=self._claim_idle_ms
-        )
-        for row in taken:
-            if (self._stream, row["message_id"]) not in in_hand:
-                found: Any = self._redis.xrange(self._stream, row["message_id"], row["message_id"])
-                yield from (Entry(self._stream, entry, fields or {}, row["times_delivered"]) for entry, fields in found)
+    def undelivered(self, in_hand: Container[tuple[str, bytes]]) -> Iterator[StreamEntry]:
+        """Entries that Redis delivered to this worker over a connection that broke."""
+        with _errors():
+            pending: Any = self._redis.xpending_range(
+                self._stream, GROUP, "-", "+", UNACKNOWLEDGED, consumername=self._id, idle=self._claim_idle_ms
+            )
+            for row in pending:
+                entry_id, n = row["message_id"], row["times_delivered"]
+                if (self._stream, entry_id) not in in_hand:
+                    found: Any = self._redis.xrange(self._stream, entry_id, entry_id)
+                    yield from (StreamEntry(self._stream, entry, fields or {}, n) for entry, fields in found)
 
-    def orphans(self) -> Iterator[Entry]:
-        """Claim frames of dead workers; each with how often it was delivered before."""
-        members: Any = self._redis.smembers(WORKERS)
-        alive = {name: bool(self._redis.exists(beat_key(name.decode(errors="replace")))) for name in members}
-        for name in (name for name, lives in alive.items() if not lives and name != self._id.encode()):
-            stream = stream_of(name.decode(errors="replace"))
-            try:
-                yield from self._claim(stream, {other for other, lives in alive.items() if lives})
-                self._redis.eval(_LEAVE, 2, stream, WORKERS, name)
-            except redis.ResponseError as error:
-                if not any(known in str(error) for known in ("NOGROUP", "no such key", "WRONGTYPE")):
-                    raise
-                self._redis.srem(WORKERS, name)
+    def claim_orphans(self) -> Iterator[StreamEntry]:
+        """Claim the entries of dead workers; each with how often it was delivered before."""
+        with _errors():
+            members: Any = self._redis.smembers(WORKERS)
+            alive = {name: bool(self._redis.exists(beat_key(name.decode(errors="replace")))) for name in members}
+            for name in (name for name, lives in alive.items() if not lives and name != self._id.encode()):
+                stream = stream_of(name.decode(errors="replace"))
+                try:
+                    yield from self._claim(stream, {other for other, lives in alive.items() if lives})
+                    self._redis.eval(_LEAVE, 2, stream, WORKERS, name)
+                except redis.ResponseError as error:
+                    if not any(known in str(error) for known in ("NOGROUP", "no such key", "WRONGTYPE")):
+                        raise
+                    self._redis.srem(WORKERS, name)
 
+    @_errors()
     def payload(self, fields: dict[bytes, bytes]) -> bytes:
         """The bytes of a frame. Raises MalformedFrame where there are none."""
         try:
@@ -182,31 +167,33 @@ class Mail:
             raise MalformedFrame("its payload is gone")
         return data
 
-    def discard(self, entry: Entry) -> None:
-        """Be rid of what is no frame."""
+    @_errors()
+    def discard(self, entry: StreamEntry) -> None:
+        """Delete an entry that is not a frame."""
         self._call([("XACK", entry.stream, GROUP, entry.id), ("XDEL", entry.stream, entry.id)])
 
+    @_errors()
     def leave(self) -> bool:
-        """Take the stream away, unless a frame lies in it; none can come any more. Whether that is done."""
+        """Delete the stream if it is empty; whether it was. No gateway can add to it afterwards."""
         return bool(self._redis.eval(_LEAVE, 2, self._stream, WORKERS, self._id))
 
     def reconnect(self) -> None:
-        """Use no connection again: where one is dead, the others are."""
+        """Close all connections: if one is dead, the others are too."""
         if self._connection is not None:
             self._connection.disconnect()
         self._redis.connection_pool.disconnect()
 
     def close(self) -> None:
-        """Let the connections go; frames still in hand are for others to claim."""
+        """Close the connections; other workers claim frames that are not acknowledged."""
         if self._connection is not None:
             self._connection.disconnect()
         self._redis.close()
 
-    def _claim(self, stream: str, alive: set[bytes]) -> Iterator[Entry]:
-        """What nobody read, and what nobody alive has in hand."""
+    def _claim(self, stream: str, alive: set[bytes]) -> Iterator[StreamEntry]:
+        """Entries that no worker read, and those that were delivered to a dead worker."""
         fresh: Any = self._redis.xreadgroup(GROUP, self._id, {stream: ">"}, count=READ_FRAMES)
         for _, entries in fresh or []:
-            yield from (Entry(stream, entry, fields or {}) for entry, fields in entries)
+            yield from (StreamEntry(stream, entry, fields or {}) for entry, fields in entries)
         pending: Any = self._redis.xpending_range(stream, GROUP, "-", "+", READ_FRAMES, idle=self._claim_idle_ms)
         times = {row["message_id"]: row["times_delivered"] for row in pending if row["consumer"] not in alive}
         if not times:
@@ -216,24 +203,24 @@ class Mail:
         )
         for entry, fields in claimed:
             if entry is not None:
-                yield Entry(stream, entry, fields or {}, times[entry] + 1)
+                yield StreamEntry(stream, entry, fields or {}, times[entry] + 1)
 
-    def _words(self, read: Any) -> tuple[list[tuple[str, int]], int]:
-        """Questions that were given up since this was asked last, and how many words were none."""
-        words: list[tuple[str, int]] = []
-        dropped = 0
-        for entry in _entries(GONE, read):
-            self._gone_at = entry.id
+    def _cancellations(self, read: Any) -> tuple[list[tuple[str, int]], int]:
+        """Requests that gateways have cancelled since the last read, and how many entries could not be read."""
+        requests: list[tuple[str, int]] = []
+        n_malformed = 0
+        for entry in entries_of(CANCELLED, read):
+            self._cancelled_at = entry.id
             try:
                 to, ids = entry.fields[b"to"].decode(), json.loads(entry.fields[b"ids"])
-                words += [(to, int(ask_id)) for ask_id in ids]
+                requests += [(to, int(ask_id)) for ask_id in ids]
             except (LookupError, ValueError, TypeError, RecursionError):
-                dropped += 1
-                log.warning("passed over a word of questions given up that is none")
-        return words, dropped
+                n_malformed += 1
+                log.warning("dropped a malformed cancellation")
+        return requests, n_malformed
 
     def _call(self, commands: Sequence[Command]) -> list[Any]:
-        """The answers to commands that go in one write."""
+        """The answers to commands, which are sent in one write."""
         if self._connection is None:
             self._connection = self._redis.connection_pool.make_connection()
         try:
@@ -251,29 +238,8 @@ class Mail:
         return answers
 
     def _answer(self) -> Any:
-        """All answers are read, whatever one of them says."""
+        """One answer; an error too, so that the answers after it are read."""
         try:
             return self._connection.read_response()
         except redis.ResponseError as error:
             return error
-
-
-def _commands(sending: Sending) -> Iterator[Command]:
-    data = sending.replies if isinstance(sending.replies, bytes) else encode_replies(sending.replies)
-    if sending.is_large:
-        yield ("EVAL", _PUSH_UNWRITTEN, 1, sending.reply_to, data, REPLIES_S)
-    else:
-        yield ("RPUSH", sending.reply_to, data)
-        yield ("EXPIRE", sending.reply_to, REPLIES_S)
-    for entry, payload_key in sending.finished:
-        yield ("XACK", entry.stream, GROUP, entry.id)
-        yield ("XDEL", entry.stream, entry.id)
-        if payload_key is not None:
-            yield ("DEL", payload_key)
-
-
-def _entries(stream: str, read: Any) -> Iterator[Entry]:
-    """The entries of the one stream that was read."""
-    for _, entries in read or []:
-        for entry, fields in entries:
-            yield Entry(stream, entry, dict(zip(fields[::2], fields[1::2], strict=True)) if fields else {})

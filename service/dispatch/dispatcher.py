@@ -22,10 +22,9 @@ from typing import Any, final
 import redis
 
 from pushforward.service.dispatch.admission import Forecast, Key
-from pushforward.service.dispatch.connection import Word
 from pushforward.service.dispatch.frames import Answered, Asked, Frame, Previewed, Refusal, decode_replies, encode_frame
 from pushforward.service.dispatch.framing import MalformedFrame, OtherVersion
-from pushforward.service.dispatch.keys import GONE, stream_of
+from pushforward.service.dispatch.keys import CANCELLED, stream_of
 from pushforward.service.dispatch.link import Link, open_link
 from pushforward.service.dispatch.pending import Lane, Pending, frame_of, key_of
 from pushforward.service.dispatch.probes import ECHO, Probes, missing
@@ -39,6 +38,7 @@ from pushforward.service.processes.background import Tasks
 from pushforward.service.processes.outages import Outage
 from pushforward.service.settings import Settings
 from pushforward.service.stores.redis_client import PREFIX, RETRY_AFTER_S
+from pushforward.service.stores.redis_connection import Argument
 
 log = logging.getLogger(__name__)
 
@@ -212,7 +212,7 @@ class RedisAsks:
         """Send a frame; when the worker turns out to have left, its questions wait again."""
         asked = tuple(Asked(p.id, p.question, 1000 * (p.deadline - now)) for p in frame)
         payload = encode_frame(Frame(link.reply_to, asked))
-        add: tuple[Word, ...] = ("XADD", stream_of(worker), "NOMKSTREAM", "*")
+        add: tuple[Argument, ...] = ("XADD", stream_of(worker), "NOMKSTREAM", "*")
         if len(payload) <= INLINE_BYTES:
             added = link.send(*add, "frame", payload)
         else:
@@ -274,9 +274,9 @@ class RedisAsks:
     def _tell_gone(self) -> None:
         ids, self._gone = self._gone, []
         if self._link is not None:
-            add: tuple[Word, ...] = ("XADD", GONE, "MAXLEN", "~", GONE_ENTRIES, "*", "to")
+            add: tuple[Argument, ...] = ("XADD", CANCELLED, "MAXLEN", "~", GONE_ENTRIES, "*", "to")
             words = [(*add, to, "ids", json.dumps(ids)) for to in self._link.lists]
-            for answer in self._link.send_all(*words, ("EXPIRE", GONE, PAYLOAD_S)):
+            for answer in self._link.send_all(*words, ("EXPIRE", CANCELLED, PAYLOAD_S)):
                 answer.add_done_callback(_note)
 
     async def _feel(self) -> None:

@@ -15,7 +15,7 @@ worker that has left. The frames of one that died are claimed by others.
 from pushforward.service.stores.redis_client import PREFIX
 
 WORKERS = f"{PREFIX}asks"
-GONE = f"{PREFIX}gone"
+CANCELLED = f"{PREFIX}gone"
 GROUP = "workers"
 REPLIES = f"{PREFIX}replies:"
 

@@ -15,10 +15,10 @@ import asyncio
 import secrets
 from typing import Any, final
 
-from pushforward.service.dispatch.connection import Pipe, Word, open_pipe
 from pushforward.service.dispatch.keys import REPLIES
 from pushforward.service.settings import Settings
 from pushforward.service.stores.redis_client import COMMAND_S
+from pushforward.service.stores.redis_connection import Argument, RedisConnection, open_connection
 
 BLOCK_S = 1.0  # of one read of the replies
 DRAIN = 64  # replies of one further read
@@ -29,7 +29,7 @@ LOOK_S = 0.25  # between two looks at whether a connection is silent
 class Link:
     """Made by `open_link`."""
 
-    def __init__(self, commands: Pipe, replies: Pipe, before: str | None) -> None:
+    def __init__(self, commands: RedisConnection, replies: RedisConnection, before: str | None) -> None:
         self.reply_to = f"{REPLIES}{secrets.token_hex(8)}"
         self._commands, self._replies = commands, replies
         self._before = before
@@ -42,17 +42,17 @@ class Link:
         """Where replies to this gateway may lie."""
         return (self.reply_to,) if self._before is None else (self.reply_to, self._before)
 
-    def send(self, *command: Word) -> asyncio.Future[Any]:
+    def send(self, *command: Argument) -> asyncio.Future[Any]:
         """The answer to what does not block. Raises redis.RedisError when awaited."""
         return self._commands.send_all(command)[0]
 
-    def send_all(self, *commands: tuple[Word, ...]) -> list[asyncio.Future[Any]]:
+    def send_all(self, *commands: tuple[Argument, ...]) -> list[asyncio.Future[Any]]:
         """Several at once."""
         return self._commands.send_all(*commands)
 
     async def read(self, *, drain: bool) -> list[bytes]:
         """The next replies, none after `BLOCK_S` without any. Raises redis.RedisError where the link is lost."""
-        commands: list[tuple[Word, ...]] = [("BLPOP", *self.lists, BLOCK_S)]
+        commands: list[tuple[Argument, ...]] = [("BLPOP", *self.lists, BLOCK_S)]
         if drain:
             commands.append(("LPOP", self.reply_to, DRAIN))
         taken, *more = [await answer for answer in self._replies.send_all(*commands)]
@@ -74,24 +74,24 @@ class Link:
 class _Silence:
     """Ends a connection that owes an answer and says nothing."""
 
-    def __init__(self, pipe: Pipe, longest_s: float) -> None:
-        self._pipe, self._longest_s = pipe, longest_s
-        self._n_heard, self._lasts_s = 0, 0.0
+    def __init__(self, connection: RedisConnection, longest_s: float) -> None:
+        self._connection, self._longest_s = connection, longest_s
+        self._n_received, self._lasts_s = 0, 0.0
 
     def look(self) -> None:
-        pipe = self._pipe
-        silent = pipe.waits and pipe.n_heard == self._n_heard
+        connection = self._connection
+        silent = connection.awaits_answer and connection.n_received == self._n_received
         self._lasts_s = self._lasts_s + LOOK_S if silent else 0.0
-        self._n_heard = pipe.n_heard
+        self._n_received = connection.n_received
         if self._lasts_s >= self._longest_s:
-            pipe.close(f"Redis said nothing for {self._lasts_s:g} s")
+            connection.close(f"Redis said nothing for {self._lasts_s:g} s")
 
 
 async def open_link(settings: Settings, before: Link | None = None) -> Link:
     """Two connections. Raises redis.RedisError."""
-    commands = await open_pipe(settings)
+    commands = await open_connection(settings)
     try:
-        replies = await open_pipe(settings)
+        replies = await open_connection(settings)
     except BaseException:
         commands.close()
         raise

@@ -1,6 +1,6 @@
-"""Large replies go by a thread of their own: while Redis takes a megabyte, the device computes the next one.
+"""Sends large replies in a thread: while Redis takes a megabyte, the device computes the next one.
 
-Small ones do not: to wake a thread costs more than to send them.
+The inference thread sends small replies itself: to wake a thread costs more than to send them.
 """
 
 from __future__ import annotations
@@ -9,62 +9,62 @@ import logging
 import queue
 from typing import final
 
-import redis
-
-from pushforward.service.dispatch.consumer import Mail, Sending
+from pushforward.service.dispatch.consumer import Consumer, StreamLost
+from pushforward.service.dispatch.stream import ReplyBatch
+from pushforward.service.domain.errors import Unavailable
 from pushforward.service.processes.background import Thread
 
 log = logging.getLogger(__name__)
 
-IN_HAND = 4  # that wait for Redis; with more, the device waits as well
+QUEUED = 4  # batches; where more wait for Redis, the device waits as well
 
 
 @final
-class Postman(Thread):
+class ReplySender(Thread):
     """Sends in the order given."""
 
-    def __init__(self, mail: Mail) -> None:
-        super().__init__("postman")
-        self._mail = mail
-        self._bag: queue.Queue[Sending | None] = queue.Queue(IN_HAND)
-        self._returned: list[Sending] = []
+    def __init__(self, consumer: Consumer) -> None:
+        super().__init__("reply sender")
+        self._consumer = consumer
+        self._queue: queue.Queue[ReplyBatch | None] = queue.Queue(QUEUED)
+        self._failed: list[ReplyBatch] = []
 
-    def send(self, sending: Sending) -> None:
-        """Take it along; waits while the bag is full."""
-        self._bag.put(sending)
+    def send(self, batch: ReplyBatch) -> None:
+        """Put a batch on the queue; waits while the queue is full."""
+        self._queue.put(batch)
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is on its way, or has come back."""
-        return self._bag.unfinished_tasks == 0 and not self._returned
+        """Whether no batch is on the queue, or has failed."""
+        return self._queue.unfinished_tasks == 0 and not self._failed
 
-    def returned(self) -> list[Sending]:
-        """What could not be sent, once; some of it may have arrived, which does no harm."""
-        returned, self._returned = self._returned, []
-        return returned
+    def take_failed(self) -> list[ReplyBatch]:
+        """The batches that could not be sent, each once. Redis may have got some of them, which does no harm."""
+        failed, self._failed = self._failed, []
+        return failed
 
     def work(self) -> None:
-        """Until `stop`."""
-        while (sending := self._bag.get()) is not None:
+        """Send until `stop`."""
+        while (batch := self._queue.get()) is not None:
             try:
-                self._mail.post([sending])
-            except redis.RedisError as error:
-                log.debug("a reply comes back: %s", error)
-                self._returned.append(sending)
-                self._mail.reconnect()
+                self._consumer.send([batch])
+            except (Unavailable, StreamLost) as error:
+                log.debug("a reply was not sent: %s", error)
+                self._failed.append(batch)
+                self._consumer.reconnect()
             except Exception:
                 log.exception("a reply cannot be sent")
             finally:
-                self._bag.task_done()
-        self._mail.close()
+                self._queue.task_done()
+        self._consumer.close()
 
-    def finish(self) -> list[Sending]:
-        """Wait until the bag is empty; what could not be sent."""
-        self._bag.join()
-        return self.returned()
+    def flush(self) -> list[ReplyBatch]:
+        """Wait until the queue is empty; the batches that could not be sent."""
+        self._queue.join()
+        return self.take_failed()
 
     def stop(self) -> None:
-        """The bag is emptied first."""
+        """Send what is on the queue, and end."""
         self.stopping.set()
-        self._bag.put(None)
+        self._queue.put(None)
         self.join()

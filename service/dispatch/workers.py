@@ -1,11 +1,11 @@
-"""Who is alive: every worker writes `pf:worker:{id}` at each beat, and a key that is not renewed goes by itself."""
+"""The live workers. Each writes `pf:worker:{id}` at every heartbeat; Redis deletes a key that is not renewed."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, final
 
 import redis
@@ -13,15 +13,18 @@ from pydantic import ValidationError
 
 from pushforward.service.dispatch.link import Link
 from pushforward.service.domain.catalog import Worker
+from pushforward.service.domain.errors import Unavailable
 from pushforward.service.settings import Settings
 from pushforward.service.stores.redis_client import PREFIX, connect, connect_sync, drop_foreign, guarded
 
-IDS = f"{PREFIX}workers"  # ids that have beaten, some of them dead
-BEATS = 5  # missed beats that make a worker dead
+IDS = f"{PREFIX}workers"  # ids of workers, some of them dead
+BEATS = 5  # missed heartbeats after which a worker is dead
+
+Execute = Callable[[Sequence[tuple[str, str]]], Awaitable[Sequence[Any]]]
 
 
 def new_worker_id() -> str:
-    """Tells the host, so that whoever looks after a container knows its worker among all."""
+    """It begins with the host, so that a container finds its own worker among all."""
     return worker_id_prefix() + secrets.token_hex(8)
 
 
@@ -31,13 +34,8 @@ def worker_id_prefix() -> str:
 
 
 def beat_key(worker_id: str) -> str:
-    """The key that is there while a worker lives."""
+    """The key that exists while a worker lives."""
     return f"{PREFIX}worker:{worker_id}"
-
-
-def ttl_ms(settings: Settings) -> int:
-    """How long a beat is heard."""
-    return max(1, round(1000 * BEATS * settings.beat_s))
 
 
 @final
@@ -45,8 +43,8 @@ class RedisWorkers:
     """`ports.Workers`."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._redis = connect(settings, decode=False)
-        self._ttl_ms = ttl_ms(settings)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -55,56 +53,57 @@ class RedisWorkers:
     async def live(self) -> Sequence[Worker]:
         """Raises Unavailable where Redis does not answer."""
         async with guarded(self._redis):
-            ids: Any = sorted(await self._redis.smembers(IDS))
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for each in ids:
-                    pipe.get(beat_key(each.decode(errors="replace")))
-                    pipe.pttl(beat_key(each.decode(errors="replace")))
-                told: Any = await pipe.execute(raise_on_error=False)
-            beats = told[::2]
-            if dead := [each for each, beat in zip(ids, beats, strict=True) if beat is None]:
-                await self._redis.srem(IDS, *dead)
-        return [worker for worker in heard(beats, told[1::2], self._ttl_ms) if not worker.leaving]
+            workers, dead_ids = await _read_beats(self._execute, self._settings)
+            if dead_ids:
+                await self._redis.srem(IDS, *dead_ids)
+        return [worker for worker in workers if not worker.leaving]
+
+    async def _execute(self, commands: Sequence[tuple[str, str]]) -> Sequence[Any]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for command in commands:
+                pipe.execute_command(*command)
+            answers: Sequence[Any] = await pipe.execute(raise_on_error=False)
+        return answers
 
 
 async def live_workers(link: Link, settings: Settings) -> list[Worker]:
-    """The same by the link of a gateway, with those that leave. Raises redis.ConnectionError."""
+    """The live workers by a gateway's link, leaving ones too. Raises redis.ConnectionError."""
+
+    async def execute(commands: Sequence[tuple[str, str]]) -> Sequence[Any]:
+        return await asyncio.gather(*link.send_all(*commands), return_exceptions=True)
+
     try:
-        ids = sorted(each.decode(errors="replace") for each in await link.send("SMEMBERS", IDS))
+        workers, _ = await _read_beats(execute, settings)
     except redis.ResponseError:
-        return []  # the key is of another type; the next beat drops it
-    commands = [(name, beat_key(each)) for each in ids for name in ("GET", "PTTL")]
-    told = await asyncio.gather(*link.send_all(*commands), return_exceptions=True)
-    if broken := [answer for answer in told if isinstance(answer, redis.ConnectionError)]:
-        raise broken[0]
-    return list(heard(told[::2], told[1::2], ttl_ms(settings)))
+        return []  # another type of key; the next heartbeat drops it
+    return workers
 
 
 @final
-class Beats:
-    """A worker's own side."""
+class Heartbeats:
+    """The heartbeats of one worker. Methods raise Unavailable."""
 
     def __init__(self, settings: Settings) -> None:
         self._redis = connect_sync(settings)
-        self._ttl_ms = ttl_ms(settings)
+        self._ttl_ms = _ttl_ms(settings)
 
     def beat(self, worker: Worker) -> None:
-        """Say that it lives. Raises redis.RedisError."""
-        with self._redis.pipeline(transaction=False) as pipe:
-            pipe.set(beat_key(worker.id), worker.model_dump_json(), px=self._ttl_ms)
-            pipe.sadd(IDS, worker.id)
-            try:
-                pipe.execute()
-            except redis.ResponseError:
-                drop_foreign(self._redis, IDS, "set")
-                raise
-
-    def reconnect(self) -> None:
-        """Use no connection again."""
-        self._redis.connection_pool.disconnect()
+        """Say that the worker lives."""
+        try:
+            with self._redis.pipeline(transaction=False) as pipe:
+                pipe.set(beat_key(worker.id), worker.model_dump_json(), px=self._ttl_ms)
+                pipe.sadd(IDS, worker.id)
+                try:
+                    pipe.execute()
+                except redis.ResponseError:
+                    drop_foreign(self._redis, IDS, "set")
+                    raise
+        except redis.RedisError as error:
+            self._redis.connection_pool.disconnect()
+            raise Unavailable(str(error)) from error
 
     def leave(self, worker_id: str) -> None:
-        """Say that it goes; where Redis is away, the key goes by itself."""
+        """Say that the worker leaves; where Redis does not answer, its key expires."""
         try:
             with self._redis.pipeline(transaction=False) as pipe:
                 pipe.delete(beat_key(worker_id))
@@ -116,18 +115,43 @@ class Beats:
             self._redis.close()
 
 
-def heard(beats: Sequence[Any], left_ms: Sequence[Any], ttl_ms: int) -> Iterator[Worker]:
-    """The workers that live, from their beats and how long each will still be heard; what is no beat is passed over."""
+async def _read_beats(execute: Execute, settings: Settings) -> tuple[list[Worker], list[bytes]]:
+    """The live workers, and the ids of dead ones. Raises redis.RedisError."""
+    (ids,) = _checked(await execute([("SMEMBERS", IDS)]), redis.RedisError)
+    ids = sorted(ids)
+    keys = [beat_key(each.decode(errors="replace")) for each in ids]
+    answers = await execute([(name, key) for key in keys for name in ("GET", "PTTL")]) if keys else []
+    _checked(answers, redis.ConnectionError)
+    beats, left_ms = answers[::2], answers[1::2]
+    dead_ids = [each for each, beat in zip(ids, beats, strict=True) if beat is None]
+    return list(_workers(beats, left_ms, _ttl_ms(settings))), dead_ids
+
+
+def _checked(answers: Sequence[Any], kind: type[redis.RedisError]) -> Sequence[Any]:
+    """The same answers. Raises the first error of a kind among them."""
+    for answer in answers:
+        if isinstance(answer, kind):
+            raise answer
+    return answers
+
+
+def _workers(beats: Sequence[Any], left_ms: Sequence[Any], ttl_ms: int) -> Iterator[Worker]:
+    """Workers from their heartbeats and the time these have left; malformed ones are left out."""
     for beat, left in zip(beats, left_ms, strict=True):
         if isinstance(beat, str | bytes) and isinstance(left, int):
-            worker = _read(beat, max(0.0, (ttl_ms - left) / 1000))
+            worker = _parse(beat, max(0.0, (ttl_ms - left) / 1000))
             if worker is not None:
                 yield worker
 
 
-def _read(beat: str | bytes, silent_s: float) -> Worker | None:
-    """None for what another release wrote."""
+def _parse(beat: str | bytes, silent_s: float) -> Worker | None:
+    """None for the heartbeat of another release."""
     try:
         return Worker.model_validate_json(beat).model_copy(update={"silent_s": silent_s})
     except ValidationError:
         return None
+
+
+def _ttl_ms(settings: Settings) -> int:
+    """How long a heartbeat counts."""
+    return max(1, round(1000 * BEATS * settings.beat_s))

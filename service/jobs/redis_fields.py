@@ -6,23 +6,15 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from pushforward.service.domain.errors import NotFound
 from pushforward.service.domain.jobs import Event, Fault, Job, Progress, Sampling, State
 from pushforward.service.domain.ports import NewJob
-from pushforward.service.settings import Settings
 from pushforward.service.stores.redis_client import PREFIX
 
-SCRIPT = (Path(__file__).parent / "jobs.lua").read_text()
 log = logging.getLogger(__name__)
 
 ID_BYTES = 8  # of a job's id, which is their hexadecimal
-
-
-def keep_s(settings: Settings) -> int:
-    """How long records of finished jobs are kept, whole seconds."""
-    return max(1, round(settings.keep_jobs_s))
 
 
 def sampling_fields(new: NewJob) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ import json
 import logging
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any, final
 
@@ -18,32 +17,24 @@ from pushforward.service.domain.jobs import Event, Job, Page, State
 from pushforward.service.domain.ports import NewJob
 from pushforward.service.jobs.redis_fields import (
     ID_BYTES,
-    SCRIPT,
     checked_id,
     event_of,
     job_found,
     job_of,
     job_or_none,
-    keep_s,
     key_of,
     pairs,
     sampling_fields,
 )
+from pushforward.service.jobs.script import AsyncJobScript
 from pushforward.service.settings import Settings
-from pushforward.service.stores.redis_client import (
-    COMMAND_S,
-    PREFIX,
-    RETRY_AFTER_S,
-    connect,
-    guarded,
-)
+from pushforward.service.stores.redis_client import connect, guarded
 
 log = logging.getLogger(__name__)
 
 BLOCK_S = 5.0  # of one read of a watch
 PATIENCE_S = 30.0  # a watch outlasts an outage of Redis so long
 PAGE = 100
-CONNECTIONS = 32  # for commands of one process; a watch has one more while it lasts
 SCAN = 1000  # records that one call of the script looks at, for a list of some of them: about a millisecond
 QUEUE_FIELDS = {"queue_position", "ahead"}  # of the record, told when they change
 
@@ -54,17 +45,15 @@ class RedisJobs:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._keep_s = keep_s(settings)
-        self._connections = asyncio.Semaphore(CONNECTIONS)  # the pool never shrinks, so it may not grow
         self._redis = connect(settings)
-        self._script = self._redis.register_script(SCRIPT)
+        self._script = AsyncJobScript(self._redis, settings)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
 
     async def create(self, new: NewJob) -> tuple[Job, bool]:
-        status, *fields = await self._call(
+        status, *fields = await self._script.call(
             "create",
             secrets.token_hex(ID_BYTES),
             new.model,
@@ -82,23 +71,25 @@ class RedisJobs:
         return job_of(pairs(fields[0])), status == "created"
 
     async def get(self, job_id: str) -> Job:
-        return job_found(pairs(await self._call("get", checked_id(job_id))), job_id)
+        return job_found(pairs(await self._script.call("get", checked_id(job_id))), job_id)
 
     async def list(self, *, state: State | None, model: str | None, limit: int, after: str | None = None) -> Page:
         jobs: list[Job] = []
         before_us = after or ""
         while True:
-            before_us, *records = await self._call("page", before_us, state or "", model or "", limit - len(jobs), SCAN)
+            before_us, *records = await self._script.call(
+                "page", before_us, state or "", model or "", limit - len(jobs), SCAN
+            )
             jobs += [job for record in records if (job := job_or_none(pairs(record)))]
             if len(jobs) == limit or not before_us:
                 return Page(jobs, before_us or None)
 
     async def cancel(self, job_id: str) -> Job:
-        return job_found(pairs(await self._call("cancel", checked_id(job_id))), job_id)
+        return job_found(pairs(await self._script.call("cancel", checked_id(job_id))), job_id)
 
     async def watch(self, job_id: str, *, after: str) -> AsyncIterator[Event]:
         await self.get(job_id)
-        blocking = connect(self._settings, block_s=BLOCK_S)  # its connection goes with the watch
+        blocking = connect(self._settings, block_s=BLOCK_S)  # a connection of its own, as long as the watch
         try:
             async for event in self._events(blocking, job_id, after):
                 yield event
@@ -138,20 +129,3 @@ class RedisJobs:
         async with guarded(blocking):
             answer: Any = await blocking.xread({f"{key_of(job_id)}:events": after}, count=PAGE, block=block_ms)
         return [event_of(event_id, fields) for _, entries in answer for event_id, fields in entries]
-
-    async def _call(self, command: str, *arguments: str | float) -> Any:
-        async with self._turn(), guarded(self._redis):
-            return await self._script(keys=[PREFIX], args=[command, self._keep_s, *arguments])
-
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """One of the connections; Raises Unavailable after the time that Redis may take."""
-        try:
-            async with asyncio.timeout(COMMAND_S):
-                await self._connections.acquire()
-        except TimeoutError:
-            raise Unavailable("Redis does not answer; try again", retry_after_s=RETRY_AFTER_S) from None
-        try:
-            yield
-        finally:
-            self._connections.release()

@@ -9,7 +9,8 @@ from typing import Any, final
 
 from pushforward.service.domain.jobs import KINDS, LOST, MAX_PAUSE_S, Fault, Job, Kind, State
 from pushforward.service.domain.ports import Stale, Update
-from pushforward.service.jobs.redis_fields import SCRIPT, fields_of, job_or_none, keep_s, key_of, pairs
+from pushforward.service.jobs.redis_fields import fields_of, job_or_none, key_of, pairs
+from pushforward.service.jobs.script import JobScript
 from pushforward.service.settings import Settings
 from pushforward.service.stores.redis_client import PREFIX, connect_sync, drop_foreign, guarded_sync
 
@@ -22,22 +23,21 @@ class RedisRuns:
     """`ports.Runs` for the threads of a worker."""
 
     def __init__(self, settings: Settings) -> None:
-        self._keep_s = keep_s(settings)
         self._lease_ms = round(1000 * settings.lease_s)
         self._pause_ms = round(1000 * settings.pause_s)
         self._max_attempts = settings.max_attempts
         self._redis = connect_sync(settings)
-        self._script = self._redis.register_script(SCRIPT)
+        self._script = JobScript(self._redis, settings)
 
     def close(self) -> None:
         """Close the connections."""
         self._redis.close()
 
     def claim(self, job_id: str, worker: str) -> Job | None:
-        fields = pairs(self._call("claim", job_id, worker, self._lease_ms))
+        fields = pairs(self._script.call("claim", job_id, worker, self._lease_ms))
         job = job_or_none(fields)
         if fields and job is None:
-            self._call("fail", job_id, fields.get("epoch", ""), DAMAGED.model_dump_json())
+            self._script.call("fail", job_id, fields.get("epoch", ""), DAMAGED.model_dump_json())
         return job
 
     def beat(self, job_id: str, epoch: int, updates: Sequence[Update]) -> bool:
@@ -80,11 +80,11 @@ class RedisRuns:
         with guarded_sync(self._redis):
             for name in ZSETS:
                 drop_foreign(self._redis, f"{PREFIX}{name}", "zset")
-        ids: Sequence[str] = self._call("expire", self._max_attempts, LOST.model_dump_json())
+        ids: Sequence[str] = self._script.call("expire", self._max_attempts, LOST.model_dump_json())
         return ids
 
     def untold(self, older_s: float, kind: Kind = "train") -> Sequence[str]:
-        ids: Sequence[str] = self._call("untold", kind, round(1000 * older_s))
+        ids: Sequence[str] = self._script.call("untold", kind, round(1000 * older_s))
         return ids
 
     def waiting(self, kind: Kind = "train") -> int:
@@ -94,14 +94,10 @@ class RedisRuns:
         return int(n)
 
     def restore(self, job: Job) -> None:
-        self._call("restore", job.id, job.epoch, round(1000 * job.created_at), *fields_of(job))
+        self._script.call("restore", job.id, job.epoch, round(1000 * job.created_at), *fields_of(job))
 
     def _fenced(self, command: str, job_id: str, epoch: int, *arguments: str | float) -> str:
-        answer = self._call(command, job_id, epoch, *arguments)
+        answer = self._script.call(command, job_id, epoch, *arguments)
         if answer == "stale":
             raise Stale(f"epoch {epoch} of job {job_id} is over")
         return str(answer)
-
-    def _call(self, command: str, *arguments: str | float) -> Any:
-        with guarded_sync(self._redis):
-            return self._script(keys=[PREFIX], args=[command, self._keep_s, *arguments])

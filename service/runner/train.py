@@ -12,8 +12,8 @@ from time import monotonic
 
 import torch
 
-from pushforward.models.evaluation.held_out import Evaluation
 from pushforward.models.evaluation.judgement import Verdict, judge
+from pushforward.models.evaluation.measurement import Evaluation
 from pushforward.models.run import Run
 from pushforward.models.storage.card import Curve
 from pushforward.models.training import memory

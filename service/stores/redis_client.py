@@ -32,29 +32,26 @@ CONNECTIONS = 1000  # of one process; each watcher of a job holds one
 def connect(settings: Settings, *, block_s: float = 0.0, decode: bool = True) -> redis.asyncio.Redis:
     """A client for asyncio, for commands that block for at most `block_s`."""
     return redis.asyncio.Redis.from_url(
-        settings.redis_url,
-        password=settings.redis_secret(),
-        decode_responses=decode,
-        encoding_errors="replace",  # whatever lies there, reading it is no error
-        socket_timeout=COMMAND_S + block_s,
-        socket_connect_timeout=CONNECT_S,
-        retry=None,
-        max_connections=CONNECTIONS,
+        settings.redis_url, max_connections=CONNECTIONS, **_options(settings, block_s=block_s, decode=decode)
     )
 
 
 def connect_sync(settings: Settings, *, block_s: float = 0.0, decode: bool = True, protocol: int = 3) -> redis.Redis:
     """A client for threads, for commands that block for at most `block_s`."""
     return redis.Redis.from_url(
-        settings.redis_url,
-        password=settings.redis_secret(),
-        decode_responses=decode,
-        encoding_errors="replace",
-        socket_timeout=COMMAND_S + block_s,
-        socket_connect_timeout=CONNECT_S,
-        retry=None,
-        protocol=protocol,
+        settings.redis_url, protocol=protocol, **_options(settings, block_s=block_s, decode=decode)
     )
+
+
+def _options(settings: Settings, *, block_s: float, decode: bool) -> dict[str, Any]:
+    return {
+        "password": settings.redis_secret(),
+        "decode_responses": decode,
+        "encoding_errors": "replace",  # data that is not ours may be any bytes
+        "socket_timeout": COMMAND_S + block_s,
+        "socket_connect_timeout": CONNECT_S,
+        "retry": None,
+    }
 
 
 def broker_url(settings: Settings) -> str:
@@ -71,29 +68,32 @@ def broker_url(settings: Settings) -> str:
 
 @asynccontextmanager
 async def guarded(client: redis.asyncio.Redis) -> AsyncIterator[None]:
-    """An error of Redis as Unavailable: it is away, still loading, full, or refuses us. The log says which.
+    """An error of Redis becomes Unavailable; the log says whether it is down, loading, full or refuses us.
 
-    The idle connections go: where one is dead, so are the others, and each would cost a caller its patience.
+    Idle connections are closed: if one is dead, all are, and each would cost a caller a timeout.
     """
     try:
         yield
     except redis.RedisError as error:
-        _OUTAGES.failed(error)
         await client.connection_pool.disconnect(inuse_connections=False)
-        raise Unavailable("Redis does not answer; try again", retry_after_s=RETRY_AFTER_S) from error
+        raise _unavailable(error) from error
     _OUTAGES.over()
 
 
 @contextmanager
 def guarded_sync(client: redis.Redis) -> Iterator[None]:
-    """The same for threads."""
+    """`guarded` for threads."""
     try:
         yield
     except redis.RedisError as error:
-        _OUTAGES.failed(error)
         client.connection_pool.disconnect(inuse_connections=False)
-        raise Unavailable("Redis does not answer; try again", retry_after_s=RETRY_AFTER_S) from error
+        raise _unavailable(error) from error
     _OUTAGES.over()
+
+
+def _unavailable(error: redis.RedisError) -> Unavailable:
+    _OUTAGES.failed(error)
+    return Unavailable("Redis does not answer; try again", retry_after_s=RETRY_AFTER_S)
 
 
 def drop_foreign(client: redis.Redis, key: str, kind: str) -> None:

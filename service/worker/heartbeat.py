@@ -1,6 +1,7 @@
 """The heartbeat of a worker, which goes on while a long call computes.
 
-It lives beside the thread that answers, so it proves nothing of that thread: what it tells has to.
+It runs beside the inference thread and so proves nothing of it. Therefore each beat says how long that thread has been
+in its present round.
 """
 
 from __future__ import annotations
@@ -9,10 +10,9 @@ import logging
 from collections.abc import Callable
 from typing import final
 
-import redis
-
-from pushforward.service.dispatch.workers import Beats
+from pushforward.service.dispatch.workers import Heartbeats
 from pushforward.service.domain.catalog import Worker
+from pushforward.service.domain.errors import Unavailable
 from pushforward.service.processes.background import Thread
 from pushforward.service.processes.outages import Outage
 from pushforward.service.settings import Settings
@@ -21,30 +21,29 @@ log = logging.getLogger(__name__)
 
 
 @final
-class Heart(Thread):
-    """Beats on its own."""
+class HeartbeatThread(Thread):
+    """Writes a heartbeat every `beat_s`."""
 
-    def __init__(self, settings: Settings, tell: Callable[[], Worker]) -> None:
+    def __init__(self, settings: Settings, status: Callable[[], Worker]) -> None:
         super().__init__("heartbeat")
         self._beat_s = settings.beat_s
-        self._beats = Beats(settings)
+        self._heartbeats = Heartbeats(settings)
         self._outage = Outage(log, "Redis, for beats,")
-        self._tell = tell
+        self._status = status
 
     def work(self) -> None:
-        """Until `stop`."""
+        """Beat until `stop`."""
         while not self.stopping.is_set():
             pause_s = self._beat_s
             try:
-                self._beats.beat(self._tell())
+                self._heartbeats.beat(self._status())
                 self._outage.over()
-            except redis.RedisError as error:
-                self._beats.reconnect()
+            except Unavailable as error:
                 pause_s = min(self._beat_s, self._outage.failed(error))
             self.stopping.wait(pause_s)
 
     def stop(self) -> None:
-        """The last beat is taken back."""
+        """End the thread, and remove the worker from the live ones."""
         self.stopping.set()
         self.join()
-        self._beats.leave(self._tell().id)
+        self._heartbeats.leave(self._status().id)

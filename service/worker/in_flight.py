@@ -7,8 +7,8 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, final
 
-from pushforward.service.dispatch.consumer import Entry
 from pushforward.service.dispatch.frames import Answered, AnyReply, Frame, Previewed, Refusal
+from pushforward.service.dispatch.stream import StreamEntry
 from pushforward.service.engine.tickets import Key, Ticket, Turn
 
 CANCELLED = 10_000  # remembered, for frames that are read later than their cancellation
@@ -21,7 +21,7 @@ Request = tuple[str, int]  # a gateway's reply list, and the request's number th
 class TakenFrame:
     """A frame in hand."""
 
-    entry: Entry
+    entry: StreamEntry
     payload_key: bytes | None
     reply_to: str
     sent_at: float  # by time.monotonic()
@@ -68,7 +68,7 @@ class InFlight:
         """All tickets without a reply."""
         return list(self._of)
 
-    def take(self, entry: Entry, frame: Frame, sent_at: float) -> list[Ticket]:
+    def take(self, entry: StreamEntry, frame: Frame, sent_at: float) -> list[Ticket]:
         """Take a frame in; gives a ticket for each of its requests."""
         taken = TakenFrame(entry, entry.fields.get(b"key"), frame.reply_to, sent_at, len(frame.asked))
         self._frames[entry.stream, entry.id] = taken

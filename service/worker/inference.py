@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable
 from time import monotonic, sleep, time
 from typing import final
 
-import redis
 import torch
 
-from pushforward.service.dispatch.consumer import Entry, Mail, Sending
+from pushforward.service.dispatch.consumer import Consumer, StreamLost
 from pushforward.service.dispatch.frames import Replies
-from pushforward.service.dispatch.reply_sender import Postman
+from pushforward.service.dispatch.reply_sender import ReplySender
+from pushforward.service.dispatch.stream import ReplyBatch, StreamEntry
 from pushforward.service.dispatch.workers import new_worker_id
 from pushforward.service.domain.catalog import Worker
-from pushforward.service.domain.errors import Failed, ServiceError
+from pushforward.service.domain.errors import Failed, ServiceError, Unavailable
 from pushforward.service.engine.compile.compiler import Compiler
 from pushforward.service.engine.devices import device as choose_device
 from pushforward.service.engine.engine import Engine
@@ -33,7 +33,7 @@ from pushforward.service.settings import Settings
 from pushforward.service.telemetry import tracing
 from pushforward.service.telemetry.worker import WorkerTelemetry
 from pushforward.service.worker import entries
-from pushforward.service.worker.heartbeat import Heart
+from pushforward.service.worker.heartbeat import HeartbeatThread
 from pushforward.service.worker.in_flight import InFlight, Outgoing
 from pushforward.service.worker.recorder import Recorder
 
@@ -68,21 +68,21 @@ class Inference(Thread):
         self._compiler = Compiler(self._device, settings.n_torch_threads) if settings.compile == "auto" else None
         self._models = ModelCache(settings.store, self._device, settings.memory_bytes, self.telemetry, self._compiler)
         self._engine = Engine(self._models, self._device)
-        self._mail = Mail(settings, self.id, BLOCK_S)
-        self._postman = Postman(Mail(settings, self.id, 0.0))
+        self._consumer = Consumer(settings, self.id, BLOCK_S)
+        self._reply_sender = ReplySender(Consumer(settings, self.id, 0.0))
         self._trouble = trouble
-        self._heart = Heart(settings, lambda: self._tell(training(), untaken_s()))
+        self._heartbeat = HeartbeatThread(settings, lambda: self._status(training(), untaken_s()))
         self._outage = Outage(log, "Redis")
         self._rounds, self._round_at = 0, monotonic()  # of the loop; when the latest began
         self._watchdog = Watchdog("the thread that answers questions", settings.hang_s, lambda: self._rounds)
         self._in_flight = InFlight()
-        self._outbox: list[Sending] = []
+        self._outbox: list[ReplyBatch] = []
         self._looked_at = -float("inf")  # when orphans were last looked for
 
     def work(self) -> None:
         """Until `stop`."""
         torch.set_num_threads(self._settings.n_torch_threads)
-        for thread in (self._watchdog, self._heart, self._postman):
+        for thread in (self._watchdog, self._heartbeat, self._reply_sender):
             if thread.ident is None:
                 thread.start()
         joined = False
@@ -110,18 +110,19 @@ class Inference(Thread):
         try:
             if not joined:
                 # First, or what was answered would be taken again.
-                self._outbox += self._postman.finish()
-                self._mail.post(self._outbox)
+                self._outbox += self._reply_sender.flush()
+                self._consumer.send(self._outbox)
                 self._outbox.clear()
-                self._take(self._mail.join())
+                self._take(self._consumer.join())
             self._exchange()
             self._outage.over()
             self._look_for_orphans()
             self._post(self._engine.turn())
-        except redis.RedisError as error:
-            if "NOGROUP" not in str(error):
-                self._mail.reconnect()
-                self._work_on_during_outage(self._outage.failed(error))
+        except StreamLost:
+            return False
+        except Unavailable as error:
+            self._consumer.reconnect()
+            self._work_on_during_outage(self._outage.failed(error))
             return False
         except Exception:
             log.exception("the inference thread failed; what it had in hand is refused")
@@ -129,7 +130,7 @@ class Inference(Thread):
             return False  # what was read but not taken in is this worker's still
         return True
 
-    def _tell(self, training: tuple[str, ...], untaken_s: float) -> Worker:
+    def _status(self, training: tuple[str, ...], untaken_s: float) -> Worker:
         models, trouble = self._models.references, self._trouble()
         self.telemetry.trouble(present=trouble is not None)
         self.telemetry.residency(len(models), self._models.n_bytes)
@@ -153,32 +154,32 @@ class Inference(Thread):
             wait_s = 0.0
             if not self._engine.ready:
                 self._engine.wait(LOADING_S)
-        for sending in self._outbox:
-            if sending.is_large:
-                self._postman.send(sending)
-        self._outbox = [sending for sending in self._outbox if not sending.is_large]
-        self._outbox += self._postman.returned()
-        heard = self._mail.exchange(self._outbox, wait_s=wait_s)
+        for batch in self._outbox:
+            if batch.is_large:
+                self._reply_sender.send(batch)
+        self._outbox = [batch for batch in self._outbox if not batch.is_large]
+        self._outbox += self._reply_sender.take_failed()
+        poll = self._consumer.poll(self._outbox, wait_s=wait_s)
         self._outbox.clear()
-        self._take(heard.entries)
-        self.telemetry.dropped("word", heard.dropped)
-        for request in heard.gone:
+        self._take(poll.entries)
+        self.telemetry.dropped("word", poll.n_malformed)
+        for request in poll.cancelled:
             if (ticket := self._in_flight.cancel(request)) is not None:
                 self._engine.cancel([ticket])
 
-    def _take(self, new: Iterable[Entry]) -> None:
+    def _take(self, new: Iterable[StreamEntry]) -> None:
         for entry in new:
             if (entry.stream, entry.id) in self._in_flight.frames:
                 continue
-            held = entries.read(entry, self._mail)
-            if isinstance(held, Sending):
+            held = entries.read(entry, self._consumer)
+            if isinstance(held, ReplyBatch):
                 self._outbox.append(held)
                 continue
             if held is None:
                 self.telemetry.dropped("frame")
-                self._mail.discard(entry)
+                self._consumer.discard(entry)
                 continue
-            tickets = self._in_flight.take(entry, held, self._mail.sent_at(entry))
+            tickets = self._in_flight.take(entry, held, self._consumer.sent_at(entry))
             if entry.deliveries > MAX_DELIVERIES:
                 log.error("refused a frame that %d workers left behind", entry.deliveries - 1)
                 self._refuse(tickets, Failed("no worker survived this question"))
@@ -190,10 +191,12 @@ class Inference(Thread):
         if monotonic() - self._looked_at < max(BLOCK_S, self._settings.beat_s):
             return
         self._looked_at = monotonic()
-        self._mail.read_clock()
-        self._take(self._mail.orphans())
-        if not self._outbox and self._postman.idle:  # else some of its frames are finished, and not yet acknowledged
-            self._take(self._mail.mislaid(self._in_flight.frames))
+        self._consumer.read_clock()
+        self._take(self._consumer.claim_orphans())
+        if (
+            not self._outbox and self._reply_sender.idle
+        ):  # else some of its frames are finished, and not yet acknowledged
+            self._take(self._consumer.undelivered(self._in_flight.frames))
 
     def _post(self, turn: Turn) -> None:
         """Put the replies of a turn into the outbox; those of one key go together, with its load."""
@@ -207,7 +210,7 @@ class Inference(Thread):
             load = self._engine.load(key, self.id)
             self.telemetry.backlog(load.backlog_ms)
             done = [(taken.entry, taken.payload_key) for taken in out.finished]
-            self._outbox.append(Sending(reply_to, Replies(tuple(out.replies), load), done))
+            self._outbox.append(ReplyBatch(reply_to, Replies(tuple(out.replies), load), done))
 
     def _refuse(self, tickets: Iterable[Ticket], error: ServiceError) -> None:
         refused = list(tickets)
@@ -236,15 +239,15 @@ class Inference(Thread):
         gone = False
         while not gone and monotonic() < give_up:
             joined = self._go_round(joined)
-            self._outbox += self._postman.finish()
+            self._outbox += self._reply_sender.flush()
             if joined and not self._engine.busy and not self._outbox:
                 try:
-                    gone = self._mail.leave()
-                except redis.RedisError as error:
+                    gone = self._consumer.leave()
+                except (Unavailable, StreamLost) as error:
                     sleep(self._outage.failed(error))
-        for thread in (self._watchdog, self._heart, self._postman):
+        for thread in (self._watchdog, self._heartbeat, self._reply_sender):
             thread.stop()
-        self._mail.close()
+        self._consumer.close()
         self._engine.close()
         if self._compiler is not None:
             self._compiler.close()

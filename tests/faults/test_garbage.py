@@ -11,7 +11,7 @@ import redis
 
 from pushforward.service.dispatch.dispatcher import RedisAsks
 from pushforward.service.dispatch.frames import Asked, Frame, encode_frame
-from pushforward.service.dispatch.keys import GONE, WORKERS, stream_of
+from pushforward.service.dispatch.keys import CANCELLED, WORKERS, stream_of
 from pushforward.service.dispatch.workers import IDS, beat_key
 from pushforward.service.domain.errors import NotFound, Unavailable
 from pushforward.service.domain.jobs import State
@@ -116,7 +116,7 @@ async def test_a_key_of_any_type_in_the_way_of_questions_does_no_lasting_harm(pl
         await until_answered(asks)
         keys = {
             "stream": stream_of(thread.id),
-            "gone": GONE,
+            "gone": CANCELLED,
             "streams": WORKERS,
             "workers": IDS,
             "beat": beat_key(thread.id),

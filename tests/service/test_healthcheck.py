@@ -3,13 +3,13 @@
 import pytest
 
 from pushforward.service import healthcheck
-from pushforward.service.dispatch.workers import Beats, new_worker_id
+from pushforward.service.dispatch.workers import Heartbeats, new_worker_id
 from pushforward.service.domain.catalog import Worker
 from pushforward.service.settings import Settings
 
 
 def beat(settings: Settings, worker_id: str, **told: float) -> None:
-    beats = Beats(settings)
+    beats = Heartbeats(settings)
     worker = Worker(id=worker_id, device="cpu", models=(), training=(), seen_at=0.0)
     beats.beat(worker.model_copy(update=told))
 

@@ -76,7 +76,7 @@ def components(toy: Toy) -> tuple[np.ndarray, float]:
         upper = np.stack([np.cos(angle), np.sin(angle)], axis=1)
         return np.concatenate([upper, [1.0, 0.5] - upper]), toy.noise
     assert isinstance(toy, EightGaussians | GridGaussians)
-    return toy.centers, toy.spread
+    return toy.centers, toy.mode_std
 
 
 @pytest.mark.parametrize("toy", [TwoMoons(), EightGaussians(), GridGaussians()], ids=lambda toy: toy.source)

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from pushforward.models.errors import InvalidData
-from pushforward.models.evaluation.held_out import evaluate, finished
+from pushforward.models.evaluation.held_out import evaluate
 from pushforward.models.evaluation.judgement import judge
+from pushforward.models.evaluation.measurement import finished
 from pushforward.models.families import FAMILIES
 from pushforward.models.family import Family, Scores
 from pushforward.models.noise import Noise

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from sklearn.covariance import ledoit_wolf
 
-from pushforward.models.evaluation.baselines import GaussianBaseline, independent_columns, shrunk_covariance, spread
+from pushforward.models.evaluation.baselines import (
+    GaussianBaseline,
+    independent_columns,
+    shrunk_covariance,
+    standard_deviations,
+)
 from pushforward.models.spec.data_spec import DataSpec
 
 RNG = np.random.default_rng(0)
@@ -104,7 +109,7 @@ def test_probabilities_of_levels_sum_to_one_and_those_of_the_gaussian_to_no_more
 def test_what_varies_by_rounding_only_is_constant() -> None:
     x = np.array([[123456789.0, 3e-6], [123456789.0, 3.1e-6]])
     x[1, 0] = np.nextafter(x[1, 0], np.inf)
-    assert spread(x).tolist() == [0.0, pytest.approx(5e-8)]
+    assert standard_deviations(x).tolist() == [0.0, pytest.approx(5e-8)]
 
 
 def test_flags_that_repeat_each_other_have_a_gaussian() -> None:

@@ -9,7 +9,10 @@ import pytest
 import torch
 
 from pushforward.models.data import Rows
-from pushforward.models.evaluation.held_out import EvaluationStage, compared, evaluate, evaluation, far_out, rows_drawn
+from pushforward.models.evaluation.held_out import evaluate, evaluation
+from pushforward.models.evaluation.measurement import EvaluationStage
+from pushforward.models.evaluation.samples import far_out, rows_drawn
+from pushforward.models.evaluation.scores import compared
 from pushforward.models.run import Run
 from pushforward.models.training.data import TrainingData, load_data
 from pushforward.models.training.state import TrainingState, fresh

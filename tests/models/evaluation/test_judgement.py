@@ -11,8 +11,8 @@ import torch
 
 from pushforward.models.data import Rows
 from pushforward.models.errors import Diverged
-from pushforward.models.evaluation.held_out import finished
 from pushforward.models.evaluation.judgement import check, check_curve, judge, notes, of_curve
+from pushforward.models.evaluation.measurement import finished
 from pushforward.models.families import FAMILIES
 from pushforward.models.run import Run
 from pushforward.models.storage.card import Curve

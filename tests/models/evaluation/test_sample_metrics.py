@@ -42,7 +42,7 @@ def test_a_sample_is_at_no_distance_from_itself_in_any_order() -> None:
 def test_a_perfect_sampler_finds_every_mode_at_high_quality(toy: EightGaussians | GridGaussians) -> None:
     """T79: 98.889 %; here within four standard errors of 100,000 samples."""
     n, share = 100_000, 1 - exp(-4.5)
-    reached = modes(toy.draw(n, np.random.default_rng(4)), toy.centers, toy.spread)
+    reached = modes(toy.draw(n, np.random.default_rng(4)), toy.centers, toy.mode_std)
     assert reached.found == len(toy.centers)
     assert abs(reached.high_quality - share) < 4 * sqrt(share * (1 - share) / n)
     assert reached.hits.sum() == round(reached.high_quality * n)
@@ -50,13 +50,13 @@ def test_a_perfect_sampler_finds_every_mode_at_high_quality(toy: EightGaussians 
 
 def test_a_collapsed_sampler_finds_one_mode() -> None:
     toy = GridGaussians()
-    reached = modes(np.tile(toy.centers[3], (100, 1)), toy.centers, toy.spread)
+    reached = modes(np.tile(toy.centers[3], (100, 1)), toy.centers, toy.mode_std)
     assert (reached.found, reached.high_quality) == (1, 1.0)
 
 
 def test_a_sample_between_modes_hits_none() -> None:
     toy = GridGaussians()
-    assert modes(np.array([[1.0, 1.0]]), toy.centers, toy.spread).found == 0
+    assert modes(np.array([[1.0, 1.0]]), toy.centers, toy.mode_std).found == 0
 
 
 def test_a_uniform_over_256_levels_costs_8_bits() -> None:

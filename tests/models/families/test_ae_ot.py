@@ -134,7 +134,7 @@ def reached(state: TrainingState, angle: float) -> Modes:
     nets = family.build(state.nets.spec).requires_grad_(False)
     nets.load_state_dict(state.average.state_dict())
     x = sample(family.sampler(nets, family.SampleOptions()), Noise.rows(0, 4000))
-    return modes(x.numpy(), EightGaussians.centers, EightGaussians.spread)
+    return modes(x.numpy(), EightGaussians.centers, EightGaussians.mode_std)
 
 
 def test_samples_lie_in_the_modes(trained: tuple[TrainingData, TrainingState]) -> None:

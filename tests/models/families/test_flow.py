@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pushforward.models.data import EightGaussians
 from pushforward.models.errors import InvalidData
-from pushforward.models.families.flow import MIN_U01, DequantizationOptions, Flow, Scheme, bijection
+from pushforward.models.families.flow import MIN_U01, DequantizationOptions, Flow, Scheme, flow_network
 from pushforward.models.family import reconstruct
 from pushforward.models.flows.dequantization import Uniform, Variational
 from pushforward.models.flows.univariate import Affine, Spline
@@ -130,9 +130,9 @@ def test_log_determinants_of_a_chain_add(flow: Flow) -> None:
     """T23: transform by transform; the orders between them contribute nothing."""
     nets = roughened(flow, LEVELS)
     v = Noise.rows(5, 20).normal(0, (6,)).double()
-    z, log_det = bijection(nets)(v)
+    z, log_det = flow_network(nets)(v)
     total = torch.zeros(20, dtype=torch.float64)
-    for transform in bijection(nets).layers.transforms:
+    for transform in flow_network(nets).layers.transforms:
         v, part = transform().call_and_ladj(v)
         total += part
     assert torch.allclose(total, log_det, rtol=1e-12)

@@ -17,7 +17,7 @@ from pushforward.service.dispatch import dispatcher as redis_asks
 from pushforward.service.dispatch import link as redis_link
 from pushforward.service.dispatch.dispatcher import RedisAsks
 from pushforward.service.dispatch.frames import Asked, Frame, encode_frame
-from pushforward.service.dispatch.keys import GONE, GROUP, WORKERS, stream_of
+from pushforward.service.dispatch.keys import CANCELLED, GROUP, WORKERS, stream_of
 from pushforward.service.dispatch.workers import RedisWorkers
 from pushforward.service.domain.errors import Failed, NotFound, Overloaded, TimedOut, Unavailable
 from pushforward.service.domain.inference import Question, Reply
@@ -171,13 +171,13 @@ async def test_without_a_worker_a_question_is_refused_at_once(asks: RedisAsks):
 def a_worker_that_only_beats(settings: Settings) -> Iterator[str]:
     """Alive, but it reads nothing, until the block ends."""
     from pushforward.service.domain.catalog import Worker
-    from pushforward.service.worker.heartbeat import Heart
+    from pushforward.service.worker.heartbeat import HeartbeatThread
 
     client: Any = connect_sync(settings)
     client.xgroup_create(stream_of("w"), GROUP, id="0", mkstream=True)
     client.sadd(WORKERS, "w")
     client.close()
-    heart = Heart(settings, lambda: Worker(id="w", device="cpu", models=(), training=(), seen_at=0.0))
+    heart = HeartbeatThread(settings, lambda: Worker(id="w", device="cpu", models=(), training=(), seen_at=0.0))
     heart.start()
     try:
         wait_for_heartbeat(settings)
@@ -257,8 +257,8 @@ async def test_words_of_questions_given_up_that_are_none_do_no_harm(
     client: Any = connect_sync(settings)
     waiting = asyncio.create_task(asks.ask(Question(MOONS, "sample", 10_000, 1), timeout_s=20))
     for to, ids in ((asks.reply_to, "["), (b"\xff", "[1]"), ("", "[{}]"), ("", "1")):
-        client.xadd(GONE, {"to": to, "ids": ids})
-    client.xadd(GONE, {"x": "y"})
+        client.xadd(CANCELLED, {"to": to, "ids": ids})
+    client.xadd(CANCELLED, {"x": "y"})
     assert (await waiting).arrays["samples"].shape == (10_000, 2)
     client.close()
 

@@ -17,8 +17,9 @@ from pushforward.service.domain.errors import Conflict, NotFound, Overloaded, Un
 from pushforward.service.domain.jobs import Event, Fault, Job, Sampling, State
 from pushforward.service.domain.ports import Jobs, NewJob, Runs, Stale, Update
 from pushforward.service.jobs.memory_record import MemoryJobs
-from pushforward.service.jobs.redis_record import CONNECTIONS, RedisJobs
+from pushforward.service.jobs.redis_record import RedisJobs
 from pushforward.service.jobs.redis_runs import RedisRuns
+from pushforward.service.jobs.script import CONNECTIONS
 from pushforward.service.local.up import redis_server
 from pushforward.service.settings import Settings
 

@@ -19,12 +19,12 @@ from redis.asyncio.connection import parse_url
 from pushforward.service.settings import Settings
 from pushforward.service.stores.redis_client import COMMAND_S, CONNECT_S
 
-Word = bytes | str | int | float
+Argument = bytes | str | int | float
 
 
 @final
-class Pipe(asyncio.Protocol):
-    """Made by `open_pipe`."""
+class RedisConnection(asyncio.Protocol):
+    """Made by `open_connection`."""
 
     def __init__(self) -> None:
         self._reader = hiredis.Reader()
@@ -32,13 +32,13 @@ class Pipe(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._broken: redis.ConnectionError | None = None
         self.lost = asyncio.get_running_loop().create_future()  # done once the connection has ended
-        self.n_heard = 0  # pieces of data that came
+        self.n_received = 0  # pieces of data that came
 
-    def send(self, *command: Word) -> asyncio.Future[Any]:
+    def send(self, *command: Argument) -> asyncio.Future[Any]:
         """The answer: bytes, an integer, a list of them, or None. Raises redis.RedisError when awaited."""
         return self.send_all(command)[0]
 
-    def send_all(self, *commands: tuple[Word, ...]) -> list[asyncio.Future[Any]]:
+    def send_all(self, *commands: tuple[Argument, ...]) -> list[asyncio.Future[Any]]:
         """Several commands at once."""
         loop = asyncio.get_running_loop()
         answers = [loop.create_future() for _ in commands]
@@ -51,7 +51,7 @@ class Pipe(asyncio.Protocol):
         return answers
 
     @property
-    def waits(self) -> bool:
+    def awaits_answer(self) -> bool:
         """Whether an answer is due."""
         return bool(self._waiting)
 
@@ -65,7 +65,7 @@ class Pipe(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of it
 
     def data_received(self, data: bytes) -> None:
-        self.n_heard += 1
+        self.n_received += 1
         self._reader.feed(data)
         try:
             while (answer := self._reader.gets()) is not False and self._waiting:
@@ -93,23 +93,23 @@ class Pipe(asyncio.Protocol):
                 waiting.exception()  # perhaps nobody asks any more
 
 
-def _packed(command: tuple[Word, ...]) -> bytes:
+def _packed(command: tuple[Argument, ...]) -> bytes:
     packed: bytes = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub means a tuple of one
     return packed
 
 
-async def open_pipe(settings: Settings) -> Pipe:
+async def open_connection(settings: Settings) -> RedisConnection:
     """Connected, authenticated, at its database. Raises redis.RedisError."""
     place: Any = parse_url(settings.redis_url)
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(CONNECT_S):
             if "path" in place:
-                _, pipe = await loop.create_unix_connection(Pipe, place["path"])
+                _, connection = await loop.create_unix_connection(RedisConnection, place["path"])
             else:
                 secure = ssl.create_default_context() if settings.redis_url.startswith("rediss:") else None
                 host, port = place.get("host", "localhost"), place.get("port", 6379)
-                _, pipe = await loop.create_connection(Pipe, host, port, ssl=secure)
+                _, connection = await loop.create_connection(RedisConnection, host, port, ssl=secure)
     except OSError as error:  # TimeoutError is one
         raise redis.ConnectionError(f"cannot connect: {error}") from error
     try:
@@ -117,14 +117,14 @@ async def open_pipe(settings: Settings) -> Pipe:
             secret = settings.redis_secret() or place.get("password")
             if secret:
                 user = [place["username"]] if place.get("username") else []
-                await pipe.send("AUTH", *user, secret)
+                await connection.send("AUTH", *user, secret)
             if place.get("db"):
-                await pipe.send("SELECT", place["db"])
-            await pipe.send("PING")  # it may be loading still
+                await connection.send("SELECT", place["db"])
+            await connection.send("PING")  # it may be loading still
     except (redis.RedisError, TimeoutError) as error:
-        pipe.close()
+        connection.close()
         raise redis.ConnectionError(f"cannot connect: {error or 'no answer in time'}") from error
     except asyncio.CancelledError:
-        pipe.close()
+        connection.close()
         raise
-    return pipe
+    return connection

@@ -1,0 +1,36 @@
+"""What an evaluation yields on its way, and what it gives at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+EVALUATION_SEED = 0
+
+Numbers = dict[str, float]  # by name, the unit in it
+Reals = NDArray[np.float64]
+T = TypeVar("T")
+
+
+class EvaluationStage(NamedTuple):
+    """How far an evaluation has come."""
+
+    what: str
+    done: int
+    total: int
+
+
+Evaluation = Generator[EvaluationStage, None, T]  # progress on the way, what was measured at the end
+
+
+def finished(evaluation: Evaluation[T]) -> T:
+    """What an evaluation returns at its end."""
+    while True:
+        try:
+            next(evaluation)
+        except StopIteration as end:
+            measured: T = end.value
+            return measured

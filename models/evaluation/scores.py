@@ -1,0 +1,110 @@
+"""Log-likelihoods of held-out rows beside those of the baselines, and how far codes lead back to their rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pushforward.models.evaluation.baselines import GaussianBaseline, independent_columns
+from pushforward.models.evaluation.measurement import EVALUATION_SEED, Evaluation, EvaluationStage, Numbers, Reals
+from pushforward.models.evaluation.sample_metrics import bits_per_dim
+from pushforward.models.family import Diagnoses, Encodes, Scores, reconstruct
+from pushforward.models.noise import Noise
+from pushforward.models.stepwise.scoring import LogProb
+from pushforward.models.training.data import TrainingData, held_out
+from pushforward.models.training.state import TrainingState, device_of
+
+SCORED_AT_ONCE, RECONSTRUCTED_ROWS, DIAGNOSED_ROWS = 32, 512, 5_000  # validation rows
+RETURNS = 0.1  # how far from its row a decoded code may be, network units
+
+
+def score(
+    family: Scores,
+    data: TrainingData,
+    state: TrainingState,
+    known: NDArray[np.generic],
+    gaussian: GaussianBaseline | None,
+) -> Evaluation[Numbers]:
+    """The mean log-likelihood of validation rows, and those of the baselines at the same rows."""
+    spec, values, kind = data.spec, list[float](), ""
+    total = min(len(data.validation.x), family.validation_rows(spec))
+    for first in range(0, total, SCORED_AT_ONCE):
+        last = min(first + SCORED_AT_ONCE, total)
+        scored = yield from _log_prob(family, data, state, first, last, total)
+        values += scored.value.tolist()
+        kind = scored.kind
+    log_p = np.array(values)
+    metrics = {
+        f"validation_log_prob_nats_{kind}": float(log_p.mean()),
+        "validation_log_prob_std_error_nats": std_error(log_p),
+        "validation_rows_scored": float(total),
+    }
+    of_levels = spec.levels is not None and family.scores_only_levels(spec)
+    if of_levels:
+        kind = "upper_bound" if kind == "lower_bound" else kind
+        metrics[f"validation_bits_per_dim_{kind}"] = bits_per_dim(float(log_p.mean()), spec.size)
+    if state.run.family.fits_data and family.scores_rows(spec) and of_levels == (spec.levels is not None):
+        rows = data.validation.x[:total]
+        bits_of = spec.size if of_levels else None
+        metrics |= compared("independent_columns", independent_columns(known, rows, spec), log_p, bits_of)
+        if gaussian is not None:
+            metrics |= compared("gaussian", gaussian.log_prob(rows), log_p, bits_of)
+    return metrics
+
+
+def compared(name: str, baseline: Reals, log_p: Reals, bits_of: int | None) -> Numbers:
+    """A baseline's mean, and how many nats above it the model is, with the standard error of that mean difference.
+
+    Where values have levels, bits of each of the `bits_of` elements, too.
+    """
+    above = log_p - baseline
+    bits = {} if bits_of is None else {f"{name}_bits_per_dim": bits_per_dim(float(baseline.mean()), bits_of)}
+    return bits | {
+        f"{name}_log_prob_nats": float(baseline.mean()),
+        f"nats_above_{name}": float(above.mean()),
+        f"nats_above_{name}_std_error": std_error(above),
+    }
+
+
+def std_error(values: Reals) -> float:
+    """Of the mean; 0 of a single value."""
+    return float(values.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else 0.0
+
+
+def _log_prob(
+    family: Scores, data: TrainingData, state: TrainingState, first: int, last: int, total: int
+) -> Evaluation[LogProb]:
+    """Log p of some validation rows, a stage before each call of the network."""
+    x, c = held_out(data, slice(first, last), device_of(state))
+    noise = Noise.rows(EVALUATION_SEED, len(x), start=first, device=x.device)
+    with torch.no_grad():
+        scorer = family.scorer(state.served, family.ScoreOptions())
+        way = scorer.init((x, c), noise)
+    for k in range(scorer.steps):
+        done = first + (last - first) * k // scorer.steps
+        yield EvaluationStage("scores held-out rows", done, total)
+        with torch.no_grad():
+            way = scorer.step(way, torch.full((len(x),), k), noise)
+    yield EvaluationStage("scores held-out rows", last, total)
+    with torch.no_grad():
+        return scorer.finish(way, noise)
+
+
+@torch.no_grad()
+def reconstruction(family: Encodes, data: TrainingData, state: TrainingState) -> Numbers:
+    """The reconstruction error of validation rows, and the share that an invertible family does not return to."""
+    x, c = held_out(data, slice(RECONSTRUCTED_ROWS), device_of(state))
+    error = reconstruct(state.run.family, state.served, x, c) - x
+    metrics = {"validation_rmse": float(error.double().square().mean().sqrt())}
+    if family.inverts:
+        off = (state.nets.spec.normalize(x + error) - state.nets.spec.normalize(x)).flatten(1).abs().amax(1)
+        metrics["rows_that_do_not_return"] = float((~(off <= RETURNS)).double().mean())
+    return metrics
+
+
+@torch.no_grad()
+def diagnosis(family: Diagnoses, data: TrainingData, state: TrainingState) -> Numbers:
+    """What the family itself measures on validation rows."""
+    x, c = held_out(data, slice(DIAGNOSED_ROWS), device_of(state))
+    return family.diagnose(state.served, x, c, Noise.rows(EVALUATION_SEED, len(x), device=x.device))

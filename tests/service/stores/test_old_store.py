@@ -1,0 +1,15 @@
+"""The published models of a store that the code before the folders were divided wrote."""
+
+import json
+
+from pushforward.service.stores.disk_models import DiskModels
+from tests import old_store
+
+
+async def test_every_version_is_listed_with_the_card_that_was_written() -> None:
+    cards = {card.model: card.model_dump(mode="json") for card in await DiskModels(old_store.STORE).newest()}
+    assert sorted(cards) == old_store.MODELS
+    for name, card in cards.items():
+        written = json.loads((old_store.STORE / name / "1" / "card.json").read_text())
+        del written["sha256"]  # of the file
+        assert card.items() >= written.items()
