@@ -12,6 +12,13 @@ D = sigmoid(f):
 At the best critic, D = p / (p + q), the first game's value E_p log D + E_q log(1 - D) is 2 JSD(p, q) - log 4 and its
 generator follows the gradient of KL(q, p) - 2 JSD(p, q); the second's is the distance W1(p, q).
 
+Example:
+    >>> import torch
+    >>> from pushforward.models.adversarial.games import NonSaturating
+    >>> game, real, fake = NonSaturating(gamma=0), torch.ones(4, 2), torch.zeros(4, 2)
+    >>> game.critic_loss(lambda x: x.sum(1, keepdim=True) * 0, real, fake, torch.Generator())  # log 4
+    tensor(1.3863)
+
 References:
     | Generative Adversarial Nets (Goodfellow et al., 2014), https://arxiv.org/abs/1406.2661
     | Towards Principled Methods for Training GANs (Arjovsky & Bottou, 2017), https://arxiv.org/abs/1701.04862

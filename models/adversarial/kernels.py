@@ -4,6 +4,12 @@ r"""Positive definite kernels k(x, y), by which distributions are told apart. Wi
     rbf:       exp(-d^2 / (2 length^2))
     distance:  |x| + |y| - d, whose squared discrepancy is the energy distance
 
+Example:
+    >>> import torch
+    >>> from pushforward.models.adversarial.kernels import RBF
+    >>> RBF(length=2.0).matrix(torch.zeros(1, 2), torch.tensor([[0.0, 0.0], [2.0, 2.0]]))
+    tensor([[1.0000, 0.3679]])
+
 References:
     | Wasserstein Auto-Encoders (Tolstikhin et al., 2017), https://arxiv.org/abs/1711.01558: imq
     | A Kernel Two-Sample Test (Gretton et al., 2012), JMLR 13: rbf

@@ -8,6 +8,14 @@ The first is an unbiased estimate of the squared maximum mean discrepancy and so
 even where Q = P, by an amount that falls with n. The third has a critic, trained first in each step: the non-saturating
 game is that of adversarial autoencoders and WAE-GAN, the Wasserstein game estimates W1(P, Q) up to a constant, E_P f.
 
+Example:
+    >>> import torch
+    >>> from pushforward.models.adversarial.penalties import MMD
+    >>> rng = torch.Generator().manual_seed(0)
+    >>> prior, near, far = torch.randn(3, 200, 2, generator=rng)
+    >>> MMD().value(far + 2, prior, rng) > 10 * MMD().value(near, prior, rng)
+    tensor(True)
+
 References:
     | A Kernel Two-Sample Test (Gretton et al., 2012), JMLR 13
     | Wasserstein Auto-Encoders (Tolstikhin et al., 2017), https://arxiv.org/abs/1711.01558
@@ -100,7 +108,9 @@ class Adversarial(Penalty):
         codes = DataSpec(shape=(latent,))
         return networks.encoder(codes, 1, width=self.width, depth=self.depth, normalized=False, leaky=True)
 
-    def critic_losses(self, critic: nn.Module, z: Tensor, prior: Tensor, rng: Generator) -> Iterator[Loss]:
+    def critic_losses(
+        self, critic: nn.Module, z: Float[Tensor, "N D"], prior: Float[Tensor, "N D"], rng: Generator
+    ) -> Iterator[Loss]:
         """The critic's steps, each on its own share of the draws; the network is called "critic".  z, prior: (n, D)."""
         for fake, real in zip(z.detach().chunk(self.steps), prior.chunk(self.steps), strict=True):
             yield Loss("critic", self.game.critic_loss(critic, real, fake, rng), ("critic",))

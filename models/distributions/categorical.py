@@ -11,6 +11,14 @@ on the simplex (the Concrete density), and
 
     KL(Cat(pi) || uniform) = log K + sum_k pi_k log pi_k.
 
+Example:
+    >>> import torch
+    >>> from pushforward.models.distributions.categorical import hard_codes, kl_to_uniform_nats
+    >>> hard_codes(torch.tensor([[0.1, 2.0, 0.3]]))
+    tensor([[0., 1., 0.]])
+    >>> kl_to_uniform_nats(torch.tensor([[[0.75, 0.25]]]).log())
+    tensor([0.1308])
+
 References:
     | Categorical Reparameterization with Gumbel-Softmax (Jang et al., 2016), https://arxiv.org/abs/1611.01144
     | The Concrete Distribution (Maddison et al., 2016), https://arxiv.org/abs/1611.00712

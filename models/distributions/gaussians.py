@@ -6,6 +6,15 @@ r"""Gaussian codes, z ~ N(mu, L L^T), against the prior N(0, I).
 
 L is lower triangular with a positive diagonal, its own Cholesky factor; for diagonal codes it is diag sigma.
 
+Example:
+    >>> import torch
+    >>> from pushforward.models.distributions.gaussians import Diagonal
+    >>> q = Diagonal(mu=torch.tensor([[1.0, 0.0]]), log_var=torch.zeros(1, 2))
+    >>> q.kl_to_standard_nats()
+    tensor([0.5000])
+    >>> q.draw(torch.zeros(1, 2))
+    tensor([[1., 0.]])
+
 References:
     | Auto-Encoding Variational Bayes (Kingma & Welling, 2013), https://arxiv.org/abs/1312.6114
 """

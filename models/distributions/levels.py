@@ -18,6 +18,14 @@ sum is a midpoint rule, and by the formula of Euler and Maclaurin, with t from r
 
     sum = [ softplus(t) / r - r sigmoid^(1)(t) / 24 + 7 r^3 sigmoid^(3)(t) / 5760 ].
 
+Example:
+    >>> import torch
+    >>> from pushforward.models.distributions.levels import logistic_mixture_log_prob
+    >>> params = torch.zeros(4, 3, 1)  # of one logistic: logit, mean and log-scale
+    >>> level = torch.arange(4)[:, None]
+    >>> logistic_mixture_log_prob(params, level, levels=4).exp().sum().round(decimals=4)
+    tensor(1.)
+
 References:
     | Pixel Recurrent Neural Networks (van den Oord et al., 2016), https://arxiv.org/abs/1601.06759
     | PixelCNN++ (Salimans et al., 2017), https://arxiv.org/abs/1701.05517

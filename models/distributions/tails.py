@@ -14,6 +14,15 @@ the tail of Student's t with nu degrees of freedom. The inverse is L = (v^2 - b^
 |u| = b + (e^L - 1) nu / b. With b = 3 and nu = 2 few rows of light-tailed data are moved, and the ends of a spline at
 v = 5 lie at u = 39: a spline learns how many rows there are on the way.
 
+Example:
+    >>> import torch
+    >>> from pushforward.models.distributions.tails import draw_in, let_out
+    >>> v, log_det = draw_in(torch.tensor([[1.0, 40.5]]))
+    >>> v
+    tensor([[1.0000, 5.0189]])
+    >>> let_out(v)
+    tensor([[ 1.0000, 40.5000]])
+
 References:
     | Flexible Tails for Normalizing Flows (Hickling & Prangle, 2024), https://arxiv.org/abs/2406.16971: such a map
     | outside the flow, rather than a base with heavy tails

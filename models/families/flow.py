@@ -20,6 +20,17 @@ levels are dequantized (`models.flows.dequantization`), and their score is the i
 default alpha of the logit, logit 0.0067 = -5, puts the ends of the range at the ends of the spline: bounded data often
 pile up at an end, and an edge of the density there is one the spline need not bend to fit.
 
+Example:
+    >>> import torch
+    >>> from pushforward.models.families.flow import Flow
+    >>> from pushforward.models.noise import Noise
+    >>> from pushforward.models.spec.data_spec import DataSpec
+    >>> flow, c, noise = Flow(), torch.empty(1, 0), Noise.rows(0, 1)
+    >>> nets = flow.build(DataSpec(shape=(2,)))  # the identity, until it is trained
+    >>> scored = flow.log_prob(nets, torch.zeros(1, 2), c, noise, flow.ScoreOptions())
+    >>> scored.kind, round(scored.value.item(), 3)  # -log 2 pi
+    ('exact', -1.838)
+
 References:
     | Density estimation using Real NVP (Dinh et al., 2016), https://arxiv.org/abs/1605.08803
     | Masked Autoregressive Flow for Density Estimation (Papamakarios et al., 2017), https://arxiv.org/abs/1705.07057

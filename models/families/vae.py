@@ -13,6 +13,20 @@ is the ELBO. On request the posterior is first refined for each row (`models.var
 holds the amortization gap. A sample is a draw of p(x|z), a decoding its mean. Codes that users see are those of the
 prior's base, N(0, I).
 
+Example:
+    >>> import torch
+    >>> from pushforward.models.families.vae import VAE, ImportanceOptions
+    >>> from pushforward.models.likelihoods import Bernoulli
+    >>> from pushforward.models.noise import Noise
+    >>> from pushforward.models.spec.data_spec import DataSpec
+    >>> vae = VAE(latent=2, width=8, likelihood=Bernoulli())
+    >>> nets = vae.build(DataSpec(shape=(1, 8, 8), low=0, high=1, levels=2))
+    >>> x, c = torch.zeros(3, 1, 8, 8), torch.empty(3, 0)
+    >>> vae.encode(nets, x, c).shape
+    torch.Size([3, 2])
+    >>> vae.log_prob(nets, x, c, Noise.rows(0, 3), ImportanceOptions(k=8)).kind
+    'lower_bound'
+
 References:
     | Auto-Encoding Variational Bayes (Kingma & Welling, 2013), https://arxiv.org/abs/1312.6114
     | Importance Weighted Autoencoders (Burda et al., 2015), https://arxiv.org/abs/1509.00519

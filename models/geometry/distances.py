@@ -1,4 +1,15 @@
-"""Distances of points, and which points belong together by them."""
+"""Distances of points, and which points belong together by them.
+
+Example:
+    >>> import torch
+    >>> from pushforward.models.geometry.distances import assignment, distances
+    >>> x, y = torch.tensor([[0.0, 0.0], [3.0, 4.0]]), torch.tensor([[3.0, 4.0], [0.0, 0.0]])
+    >>> distances(x, y)
+    tensor([[5., 0.],
+            [0., 5.]])
+    >>> assignment(x, y)
+    tensor([1, 0])
+"""
 
 from __future__ import annotations
 

@@ -9,6 +9,14 @@ slerp stays near it; codes that are not normal have a path of their own (`Decode
 is sin((1 - t) theta) / sin(theta) a + sin(t theta) / sin(theta) b. Unlike that form it is finite for opposite codes
 too; there any plane will do, and the axis that a leans on least picks one.
 
+Example:
+    >>> import torch
+    >>> from pushforward.models.geometry.interpolation import slerp
+    >>> slerp(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), 3)
+    tensor([[1.0000, 0.0000],
+            [0.7071, 0.7071],
+            [0.0000, 1.0000]])
+
 References:
     | Sampling Generative Networks (White, 2016), https://arxiv.org/abs/1609.04468
 """

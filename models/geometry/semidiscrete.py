@@ -20,6 +20,13 @@ Where u_h has a sharp edge its gradient jumps: the support of the codes has a ga
 would be a mixture of modes. So those i_j are left out whose facet of the graph of u_h, with the normal (y_i, -1), makes
 with that of i_1 more than a threshold's angle. Nothing is thrown away: with all left out, T(x) is the code y_{i_1}.
 
+Example:
+    >>> import torch
+    >>> from pushforward.models.geometry.semidiscrete import cells
+    >>> y = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
+    >>> cells(torch.tensor([[2.0, 3.0], [-0.5, 0.0]]), y, -y.square().sum(1) / 2)  # nearest neighbors
+    tensor([0, 1])
+
 References:
     | AE-OT: A New Generative Model Based on Extended Semi-discrete Optimal Transport (An et al., 2020), ICLR
     | Variational principles for Minkowski type problems, discrete optimal transport (Gu et al., 2013), arXiv:1302.5472
@@ -33,7 +40,7 @@ from pushforward.models.geometry.distances import squared_distances
 from pushforward.models.lazy import F, torch
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float, Int
     from torch import Tensor
 
 
@@ -49,13 +56,20 @@ def energy(
     return ((x * y[i]).sum(1) + h[i]).mean() - h[h.isfinite()].mean()
 
 
-def angles(y: Tensor, z: Tensor) -> Tensor:
+def angles(y: Float[Tensor, "*#shape D"], z: Float[Tensor, "*#shape D"]) -> Float[Tensor, "*shape"]:
     """Between the facets of y and those of z, (...,) radians.  y, z: (..., D)."""
     cosine = F.cosine_similarity(_normal(y), _normal(z), dim=-1)
     return cosine.clamp(-1, 1).acos()
 
 
-def extension(x: Tensor, y: Tensor, centers: Tensor, known: Tensor, neighbors: int, widest: float) -> Tensor:
+def extension(
+    x: Float[Tensor, "B D"],
+    y: Float[Tensor, "N D"],
+    centers: Float[Tensor, "N D"],
+    known: Bool[Tensor, " N"],
+    neighbors: int,
+    widest: float,
+) -> Float[Tensor, "B D"]:
     """T(x), (B, D).
 
     Arguments:

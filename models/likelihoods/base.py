@@ -1,4 +1,15 @@
-"""What a likelihood is."""
+"""What a likelihood is.
+
+Example:
+    >>> import torch
+    >>> from pushforward.models.likelihoods import Bernoulli
+    >>> from pushforward.models.spec.data_spec import DataSpec
+    >>> spec, y = DataSpec(shape=(3,), low=0, high=1, levels=2), torch.zeros(1, 3)
+    >>> Bernoulli().log_prob(spec, torch.ones(1, 3), y, torch.tensor(0.0))  # 3 log 1/2
+    tensor([-2.0794])
+    >>> Bernoulli().mean(spec, y)
+    tensor([[0.5000, 0.5000, 0.5000]])
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,16 @@ Vectors get multilayer perceptrons, images of 8x8 to 32x32 convolutions. All map
 batch statistics, no dropout, so a row's answer does not depend on its batch-mates. Inputs and outputs are in
 network units (`DataSpec.normalize`).
 
+Example:
+    >>> import torch
+    >>> from pushforward.models import networks
+    >>> from pushforward.models.spec.data_spec import DataSpec
+    >>> images = DataSpec(shape=(1, 28, 28))
+    >>> networks.encoder(images, 16, width=None)(torch.zeros(2, 1, 28, 28)).shape
+    torch.Size([2, 16])
+    >>> networks.decoder(images, 16, width=None)(torch.zeros(2, 16)).shape
+    torch.Size([2, 1, 28, 28])
+
 References:
     | Delving Deep into Rectifiers (He et al., 2015), https://arxiv.org/abs/1502.01852
 """

@@ -12,13 +12,16 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import prod
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import torch
 from torch import Tensor, nn
 
 from pushforward.models.networks.denoiser import zeroed
 from pushforward.models.spec.data_spec import Shape
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 @final
@@ -35,7 +38,9 @@ class ConcatSquash(nn.Module):
         zeroed(told[-1])
         self.layers, self.told = nn.ModuleList(layers), nn.ModuleList(told)
 
-    def forward(self, x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Float[Tensor, " B *shape"], t: Float[Tensor, " B"], c: Float[Tensor, "B C"] | None = None
+    ) -> Float[Tensor, " B *shape"]:
         a = t[:, None] if c is None else torch.cat([t[:, None], c], 1)
         h = x.flatten(1)
         for i, (layer, told) in enumerate(zip(self.layers, self.told, strict=True)):

@@ -75,7 +75,7 @@ class ConvEncoder(nn.Module):
             layers += [norm(c_out), activation()] if normalized else [activation()]
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * channels(width, levels), n_out))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N"]:
         out: Tensor = self.layers(pad(x, self.side))
         return out
 
@@ -97,5 +97,5 @@ class ConvDecoder(nn.Module):
             layers += [nn.Upsample(scale_factor=2), nn.Conv2d(c_in, c_out, 3, padding=1), norm(c_out), activation()]
         self.layers = nn.Sequential(*layers, nn.Conv2d(width, shape[0], 3, padding=1))
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Float[Tensor, "B N"]) -> Float[Tensor, "B C H W"]:
         return crop(self.layers(z), self.shape)

@@ -7,7 +7,7 @@ A backbone F sees x and lambda; a preconditioning says what of x it sees and how
 from __future__ import annotations
 
 from math import prod
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from torch import Tensor, nn
 
@@ -15,6 +15,9 @@ from pushforward.models.networks.embeddings import WaveEmbedding
 from pushforward.models.paths.preconditioning import Preconditioning
 from pushforward.models.paths.schedules import Level
 from pushforward.models.spec.data_spec import Shape
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 SLOWEST, FASTEST = 0.05, 3.0  # radians a nat of lambda: periods from two nats to more than the whole range
 
@@ -29,7 +32,9 @@ class Denoiser(nn.Module):
         self.backbone = backbone
         self.preconditioning = preconditioning
 
-    def forward(self, x: Tensor, log_snr: Tensor, c: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Float[Tensor, " B *shape"], log_snr: Float[Tensor, " B"], c: Float[Tensor, "B C"] | None = None
+    ) -> Float[Tensor, " B *shape"]:
         level = Level.at(log_snr, x)
         F = self.backbone(self.preconditioning.scaled(level, x), self.embed(log_snr, c))
         return self.preconditioning.noise(level, x, F)
@@ -46,7 +51,7 @@ class ResidualMLP(nn.Module):
         self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(depth))
         self.leave = zeroed(nn.Linear(width, prod(shape)))
 
-    def forward(self, x: Tensor, level: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, " B *shape"], level: Float[Tensor, "B W"]) -> Float[Tensor, " B *shape"]:
         h = self.enter(x.flatten(1))
         for block in self.blocks:
             h = block(h, level)
@@ -64,7 +69,7 @@ class ResidualBlock(nn.Module):
         self.level = nn.Linear(width, width)
         self.second = nn.Linear(width, width)
 
-    def forward(self, h: Tensor, level: Tensor) -> Tensor:
+    def forward(self, h: Float[Tensor, "B W"], level: Float[Tensor, "B W"]) -> Float[Tensor, "B W"]:
         inner = self.first(nn.functional.silu(h)) + self.level(level)
         out: Tensor = h + self.second(nn.functional.silu(inner))
         return out

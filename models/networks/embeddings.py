@@ -7,10 +7,13 @@ References:
 from __future__ import annotations
 
 from math import log
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 WAVES = 32
 
@@ -30,7 +33,7 @@ class WaveEmbedding(nn.Module):
         self.register_buffer("frequencies", torch.linspace(log(slowest), log(fastest), WAVES).exp(), persistent=False)
         self.mix = nn.Sequential(nn.Linear(2 * WAVES, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
 
-    def forward(self, number: Tensor, c: Tensor | None = None) -> Tensor:
+    def forward(self, number: Float[Tensor, " B"], c: Float[Tensor, "B C"] | None = None) -> Float[Tensor, "B W"]:
         angle = number[:, None] * self.frequencies
         h: Tensor = self.mix(torch.cat([angle.sin(), angle.cos()], dim=1))
         return h if self.told is None or c is None else h + self.told(c)

@@ -30,7 +30,7 @@ class Codes(nn.Module):
         super().__init__()
         self.free = nn.Parameter(torch.randn(n_rows, latent) / latent**0.5)
 
-    def forward(self, row: Tensor) -> Tensor:
+    def forward(self, row: Int[Tensor, " B"]) -> Float[Tensor, "B Z"]:
         return in_ball(self.free[row])
 
 
@@ -58,7 +58,7 @@ class SemiDiscrete(nn.Module):
         self.register_buffer("sums", torch.zeros(n_rows, latent))
         self.register_buffer("counts", torch.zeros(n_rows))
 
-    def forward(self, noise: Tensor) -> Tensor:
+    def forward(self, noise: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
         mean, std = self._moments()
         y = (self.codes - mean) / std
         count = self.counts[:, None]
@@ -70,7 +70,7 @@ class SemiDiscrete(nn.Module):
         mean, std = self._moments()
         return (self.codes - mean) / std
 
-    def heights(self, y: Tensor) -> Tensor:
+    def heights(self, y: Float[Tensor, "N Z"]) -> Float[Tensor, " N"]:
         """H, (n,), -inf where there is no code.  y: `points`."""
         return (STRIDE * self.offsets - 0.5 * y.square().sum(1)).masked_fill(~self._known(), -torch.inf)
 

@@ -7,7 +7,7 @@ References:
 
 from __future__ import annotations
 
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,9 @@ from torch import Tensor, nn
 from pushforward.models.networks.conv import channels, crop, halvings, norm, pad
 from pushforward.models.networks.denoiser import zeroed
 from pushforward.models.spec.data_spec import Shape
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 @final
@@ -40,7 +43,7 @@ class UNet(nn.Module):
         self.after = Block(bottom, bottom, width)
         self.leave = nn.Sequential(norm(width), nn.SiLU(), zeroed(nn.Conv2d(width, shape[0], 3, padding=1)))
 
-    def forward(self, x: Tensor, level: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "B C H W"], level: Float[Tensor, "B E"]) -> Float[Tensor, "B C H W"]:
         h = self.enter(pad(x, self.side))
         kept = []
         for layer in self.down:
@@ -63,7 +66,7 @@ class Stage(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList(Block(c_in if i == 0 else c_out, c_out, width) for i in range(depth))
 
-    def forward(self, h: Tensor, level: Tensor) -> Tensor:
+    def forward(self, h: Float[Tensor, "B C H W"], level: Float[Tensor, "B E"]) -> Float[Tensor, "B C2 H W"]:
         for block in self.blocks:
             h = block(h, level)
         return h
@@ -80,7 +83,7 @@ class Block(nn.Module):
         self.second = nn.Sequential(norm(c_out), nn.SiLU(), zeroed(nn.Conv2d(c_out, c_out, 3, padding=1)))
         self.skip = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1)
 
-    def forward(self, h: Tensor, level: Tensor) -> Tensor:
+    def forward(self, h: Float[Tensor, "B C H W"], level: Float[Tensor, "B E"]) -> Float[Tensor, "B C2 H W"]:
         inner = self.first(h) + self.level(level)[:, :, None, None]
         out: Tensor = self.skip(h) + self.second(inner)
         return out
@@ -96,7 +99,7 @@ class Attention(nn.Module):
         self.query_key_value = nn.Conv2d(c, 3 * c, 1)
         self.out = zeroed(nn.Conv2d(c, c, 1))
 
-    def forward(self, h: Tensor) -> Tensor:
+    def forward(self, h: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         q, k, v = self.query_key_value(self.norm(h)).flatten(2).transpose(1, 2).chunk(3, dim=2)  # (B, HW, C)
         attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(h.shape)
         out: Tensor = h + self.out(attended)

@@ -13,12 +13,15 @@ References:
 from __future__ import annotations
 
 from math import log
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import torch
 from torch import Tensor, nn
 
 from pushforward.models.networks.embeddings import WaveEmbedding
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 SLOWEST, FASTEST = 1.0, 60.0  # radians over the whole way
 PLACE_WAVES = 16  # of each element
@@ -34,7 +37,9 @@ class VelocityNet(nn.Module):
         self.place = place
         self.backbone = backbone
 
-    def forward(self, x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Float[Tensor, " B *shape"], t: Float[Tensor, " B"], c: Float[Tensor, "B C"] | None = None
+    ) -> Float[Tensor, " B *shape"]:
         told = self.embed(t, c)
         if self.place is not None:
             told = told + self.place(x)
@@ -53,7 +58,7 @@ class PlaceEmbedding(nn.Module):
         self.register_buffer("frequencies", torch.linspace(0.0, log(fastest), PLACE_WAVES).exp(), persistent=False)
         self.mix = nn.Linear(2 * PLACE_WAVES * size, width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, " B *shape"]) -> Float[Tensor, "B W"]:
         angle = (x.flatten(1)[:, :, None] * self.frequencies).flatten(1)
         out: Tensor = self.mix(torch.cat([angle.sin(), angle.cos()], dim=1))
         return out

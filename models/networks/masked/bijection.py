@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from math import log
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +36,9 @@ from zuko.transforms import MonotonicAffineTransform as Affine
 from zuko.transforms import MonotonicRQSTransform as RationalQuadratic
 
 from pushforward.models.spec.data_spec import Shape
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 MIN_SLOPE = 1e-3  # of a spline, and one over its largest: zuko's
 
@@ -86,7 +89,9 @@ class Bijection(nn.Module):
         for layer in self.layers.transforms:
             _start_as_identity(layer, alone=features == 1 and n_given == 0)
 
-    def forward(self, v: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, v: Float[Tensor, "B D"], c: Float[Tensor, "B C"] | None = None
+    ) -> tuple[Float[Tensor, "B D"], Float[Tensor, " B"]]:
         """Z, (B, D), and log |det dz/dv|, (B,).  c: (B, C), where C > 0."""
         log_det = v.new_zeros(())
         for layer in self.layers.transforms:  # not as one transform, which would be made anew in each call
@@ -94,7 +99,7 @@ class Bijection(nn.Module):
             log_det = log_det + part
         return v, log_det
 
-    def inverse(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+    def inverse(self, z: Float[Tensor, "B D"], c: Float[Tensor, "B C"] | None = None) -> Float[Tensor, "B D"]:
         """V, (B, D).  c: (B, C), where C > 0."""
         for layer in reversed(self.layers.transforms):
             z = layer(c)._inverse(z)

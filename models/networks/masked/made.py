@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from pushforward.models.spec.data_spec import Shape
 
 if TYPE_CHECKING:
-    from jaxtyping import Int
+    from jaxtyping import Float, Int
 
 
 def ranks(shape: Shape) -> Int[Tensor, "*shape"]:
@@ -54,7 +54,9 @@ class MADE(nn.Module):
         )
         self.out = MaskedLinear((element[:, None] > torch.cat([hidden, given])).repeat(n_params, 1))
 
-    def forward(self, u: Tensor, c: Tensor | None = None) -> Tensor:
+    def forward(
+        self, u: Float[Tensor, " B *shape"], c: Float[Tensor, "B C"] | None = None
+    ) -> Float[Tensor, "B P *shape"]:
         h, given = u.flatten(1), [] if c is None else [c]
         for layer in self.hidden:
             h = F.relu(layer(torch.cat([h, *given], 1)))

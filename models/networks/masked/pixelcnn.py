@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from pushforward.models.spec.data_spec import Shape
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float, Int
 
 REACH_FIRST, REACH = 3, 1  # pixels that a kernel reaches beyond its own, in the first layer and in the others
 
@@ -49,7 +49,7 @@ class GatedPixelCNN(nn.Module):
         self.inner = MaskedConv2d(sees(group, group)[:, :, None, None])
         self.out = MaskedConv2d(sees(channel, group).repeat_interleave(n_params, 0)[:, :, None, None])
 
-    def forward(self, u: Tensor, c: Tensor | None = None) -> Tensor:
+    def forward(self, u: Float[Tensor, "B C H W"], c: Float[Tensor, "B N"] | None = None) -> Float[Tensor, "B P C H W"]:
         v = h = torch.cat([u, torch.ones_like(u[:, :1])], 1)  # a plane of ones tells the image from the zeros beyond it
         for layer in self.layers:
             v, h = layer(v, h, c)
@@ -57,7 +57,7 @@ class GatedPixelCNN(nn.Module):
         return out.view(-1, self.shape[0], self.n_params, *self.shape[1:]).transpose(1, 2)
 
 
-def sees(target: Tensor, source: Tensor) -> Tensor:
+def sees(target: Int[Tensor, " N"], source: Int[Tensor, " M"]) -> Bool[Tensor, "N M"]:
     """Whether a channel of one group sees a channel of another at the same pixel, (targets, sources) bool."""
     return target[:, None] >= source
 
