@@ -5,8 +5,7 @@ With a prior p(z|c), a decoder p(x|z, c) and an encoder q(z|x, c), c being a con
     log p(x|c) >= ELBO(x) = E_q [log p(x|z, c)] - KL(q(z|x, c) || p(z|c)).
 
 Each part is a union of configurations: p(x|z) in `models.likelihoods`, q in `models.latents.posteriors`, p(z) in
-`models.latents.priors`, the training objective in `models.variational.bounds`. Lecture notes print the first term as
-E_q [p(x|z)], without the logarithm: that is no bound.
+`models.latents.priors`, the objective in `models.variational.bounds`. Some print E_q [p(x|z)]: that is no bound.
 
 The likelihood of a model is the tighter importance-weighted bound of k draws (`models.variational.importance`); k = 1
 is the ELBO. On request the posterior is first refined for each row (`models.variational.refinement`); the answer then
@@ -64,6 +63,7 @@ from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.variational import refinement
 from pushforward.models.variational.bounds import ELBO, AnyObjective, Drawn
 from pushforward.models.variational.importance import lower_bound
+from pushforward.models.variational.options import MAX_K, ImportanceOptions
 from pushforward.models.variational.weighted_draws import Draws, log_weights, repeat
 
 if TYPE_CHECKING:
@@ -73,17 +73,6 @@ if TYPE_CHECKING:
     from pushforward.models.noise import Noise
     from pushforward.models.stepwise.sampling import Sampler
     from pushforward.models.stepwise.scoring import Scorer
-
-MAX_K = 5000
-
-
-class ImportanceOptions(Options):
-    """How tight a bound is wanted."""
-
-    k: PositiveInt = Field(64, le=MAX_K)
-    """Importance samples; 1 is the evidence lower bound, without an error bar."""
-    refine: NonNegativeInt = Field(0, le=500)
-    """Gradient steps that first fit the posterior to each row; tells the amortization gap."""
 
 
 @final
