@@ -26,7 +26,7 @@ from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.program import states
 from pushforward.models.stepwise.sampling import Sampler
 from pushforward.models.storage.model import Model, load_model
-from pushforward.service.domain.inference import Told
+from pushforward.service.domain.inference import ConditionValue
 from pushforward.service.domain.jobs import Fault
 from pushforward.service.engine.failures import not_finite
 from pushforward.service.runner.messages import (
@@ -152,7 +152,7 @@ def _sampler(model: Model, order: SampleOrder) -> Sampler:
     return family.sampler(model.nets, family.SampleOptions.model_validate(order.ask.options))
 
 
-def _code(condition: Told | None, spec: DataSpec) -> Tensor:
+def _code(condition: ConditionValue | None, spec: DataSpec) -> Tensor:
     """The condition of all rows as networks see it, (1, C): zeros where there is none."""
     if condition is None or spec.condition is None:
         return torch.zeros(1, spec.condition_size)
