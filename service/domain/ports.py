@@ -95,7 +95,7 @@ class Runs(Protocol):
     def expire(self) -> Sequence[str]:
         """`lose` the jobs whose lease ran out. Returns them."""
 
-    def untold(self, older_s: float, kind: Kind = "train") -> Sequence[str]:
+    def unannounced(self, older_s: float, kind: Kind = "train") -> Sequence[str]:
         """Queued jobs of a kind of which no worker was told for so long; they count as told from now on.
 
         None while wake-ups of this kind wait to be heard, but for those that were given back or whose pause is over.

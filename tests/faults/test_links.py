@@ -14,7 +14,7 @@ from pushforward.service.dispatch.workers import RedisWorkers
 from pushforward.service.domain.errors import TimedOut, Unavailable
 from pushforward.service.domain.inference import Question
 from pushforward.service.settings import Settings
-from pushforward.service.worker.inference import Inference
+from pushforward.service.worker.inference import InferenceThread
 from tests.faults.place import Place
 from tests.faults.proxy import Connection, Proxy, proxied
 from tests.service.models_on_disk import MOONS, put_model
@@ -24,8 +24,8 @@ SOON_S = 8.0  # a bound for a test that fails, not a measurement
 
 
 @contextmanager
-def worker(settings: Settings) -> Iterator[Inference]:
-    thread = Inference(settings)
+def worker(settings: Settings) -> Iterator[InferenceThread]:
+    thread = InferenceThread(settings)
     thread.start()
     try:
         yield thread
@@ -79,7 +79,7 @@ async def way(place: Place, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Wa
     async with proxied(place.settings.redis_url) as ours, proxied(place.settings.redis_url) as theirs:
         settings = place.settings.model_copy(update={"beat_s": 0.2, "device": "cpu"})
         asks = RedisAsks(settings.model_copy(update={"redis_url": ours.url}))
-        thread = Inference(settings.model_copy(update={"redis_url": theirs.url}))
+        thread = InferenceThread(settings.model_copy(update={"redis_url": theirs.url}))
         thread.start()
         await until_alive(settings)
         await asks.ask(ONE, timeout_s=20)

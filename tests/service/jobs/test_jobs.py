@@ -130,9 +130,9 @@ async def test_a_job_on_a_machine_at_fault_waits_longer_each_time_and_its_attemp
         assert waiting.retry_at is not None
         pauses_s.append(waiting.retry_at - record.now())
         assert record.runs.claim(job.id, "w") is None
-        assert record.runs.untold(0) == []
+        assert record.runs.unannounced(0) == []
         record.outlive_the_pauses()
-        assert record.runs.untold(600) == [job.id]
+        assert record.runs.unannounced(600) == [job.id]
         again = record.runs.claim(job.id, "w")
         assert again is not None
         assert (again.epoch, again.waiting_for, again.retry_at) == (epoch + 1, None, None)
@@ -462,11 +462,11 @@ async def test_progress_earns_new_attempts(record: Record) -> None:
 
 async def test_waiting_jobs_are_told_of_again_but_not_at_once(record: Record) -> None:
     job, _ = await record.jobs.create(NEW)
-    assert record.runs.untold(600) == []
+    assert record.runs.unannounced(600) == []
     record.runs.claim(job.id, "w")
     record.runs.give_back(job.id, 1)
-    assert record.runs.untold(600) == [job.id]
-    assert record.runs.untold(600) == []
+    assert record.runs.unannounced(600) == [job.id]
+    assert record.runs.unannounced(600) == []
 
 
 async def test_versions_are_reserved_once_for_a_job_and_never_again(record: Record) -> None:

@@ -129,7 +129,7 @@ begin_thread("vital", work, vital=True)
 """,
     "again and again": """
 from pushforward.service.processes import background, outages
-outages.Pauses.next_s = lambda self: 0.0
+outages.Backoff.next_s = lambda self: 0.0
 class Failing(background.Thread):
     def work(self): raise ZeroDivisionError
 Failing("again and again").start()
