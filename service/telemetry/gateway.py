@@ -39,7 +39,7 @@ class Telemetry:
             ("door", "route"),
             SECONDS,
         )
-        self._linger_s = _asks("linger_seconds", "At the gateway, behind other questions of its key.", SECONDS)
+        self._linger_s = _asks("linger_seconds", "At the gateway, behind other requests of its key.", SECONDS)
         self._queue_s = _asks("queue_seconds", "On the way to a worker, waiting there, and on the way back.", SECONDS)
         self._compute_s = _asks("compute_seconds", "In forward passes, shared ones counted whole.", SECONDS)
         self._total_s = _asks("total_seconds", "From the gateway and back to it.", SECONDS)

@@ -236,13 +236,13 @@ class InferenceThread(Thread):
     def _leave(self, joined: bool) -> None:
         """Leave: heartbeats say so, and requests that were sent until then are answered."""
         give_up = monotonic() + LEAVE_S
-        gone = False
-        while not gone and monotonic() < give_up:
+        left = False
+        while not left and monotonic() < give_up:
             joined = self._go_round(joined)
             self._outbox += self._reply_sender.flush()
             if joined and not self._engine.busy and not self._outbox:
                 try:
-                    gone = self._consumer.leave()
+                    left = self._consumer.leave()
                 except (Unavailable, StreamLost) as error:
                     sleep(self._outage.failed(error))
         for thread in (self._watchdog, self._heartbeat, self._reply_sender):

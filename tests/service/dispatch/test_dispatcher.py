@@ -1,4 +1,4 @@
-"""The way of a question through real Redis and a real inference thread."""
+"""`service.dispatch.dispatcher`: requests through a real Redis to a real inference thread."""
 
 import asyncio
 import re
@@ -234,7 +234,7 @@ async def test_a_question_given_up_before_it_left_is_never_sent(settings: Settin
     assert 'pushforward_ask_cancellations_total{op="sample",stage="worker"} 1.0' in counted
 
 
-async def test_a_question_given_up_under_way_frees_its_rows(
+async def test_a_request_cancelled_in_flight_frees_its_rows(
     settings: Settings, asks: RedisAsks, inference: InferenceThread
 ):
     put_steps(settings.store, steps=4000)
@@ -255,9 +255,7 @@ async def test_a_question_given_up_under_way_frees_its_rows(
     assert sum(float(n) for n in re.findall(r"^pushforward_worker_left_total{.*} (.*)$", left, re.MULTILINE)) == 4
 
 
-async def test_words_of_questions_given_up_that_are_none_do_no_harm(
-    settings: Settings, asks: RedisAsks, inference: InferenceThread
-):
+async def test_malformed_cancellations_do_no_harm(settings: Settings, asks: RedisAsks, inference: InferenceThread):
     client: Any = connect_sync(settings)
     waiting = asyncio.create_task(asks.ask(Question(MOONS, "sample", 10_000, 1), timeout_s=20))
     for to, ids in ((asks.reply_to, "["), (b"\xff", "[1]"), ("", "[{}]"), ("", "1")):
@@ -378,7 +376,7 @@ async def test_a_frame_that_no_worker_survives_is_refused(settings: Settings, as
     client.close()
 
 
-async def test_what_was_written_to_a_worker_that_had_left_goes_to_another(settings: Settings, asks: RedisAsks):
+async def test_requests_sent_to_a_worker_that_had_left_go_to_another(settings: Settings, asks: RedisAsks):
     client: Any = connect_sync(settings, decode=False)
     with worker(settings), a_worker_that_only_beats(settings):
         client.delete(stream_of("w"))
@@ -485,7 +483,7 @@ class TestOutage:
             assert reply.arrays["samples"].shape == (2, 2)
         await asks.close()
 
-    async def test_what_was_under_way_is_asked_again(self, server: Any, tmp_path: Path):
+    async def test_requests_in_flight_are_sent_again(self, server: Any, tmp_path: Path):
         folder, servers, url = server
         put_model(tmp_path / "store")
         settings = Settings(redis_url=url, store=tmp_path / "store", device="cpu", beat_s=0.25)

@@ -1,4 +1,4 @@
-"""`service.local.up`: what `pushforward up` refuses, and how it tends what it started."""
+"""`service.local.up`: what `pushforward up` refuses, and how it supervises its processes."""
 
 import socket
 import threading
@@ -45,7 +45,7 @@ def test_a_setting_the_children_would_refuse_is_refused_at_once(
         up(place(tmp_path), lambda _: None, stop=threading.Event())
 
 
-def test_whoever_runs_a_service_of_his_own_is_told_why_it_cannot_start(tmp_path: Path) -> None:
+def test_a_private_service_that_cannot_start_says_why(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
     with pytest.raises(StartError, match="cannot be made"), service_in(tmp_path, lambda _: None):
         pass

@@ -1,4 +1,4 @@
-"""Backoff pause, and an outage is told once."""
+"""`service.processes.outages`: pauses double, and an outage is logged once."""
 
 import logging
 

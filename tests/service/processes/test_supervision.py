@@ -1,4 +1,4 @@
-"""`service.processes.supervision`: how we restart_if_ended the processes that we started."""
+"""`service.processes.supervision`: how child processes are restarted and stopped."""
 
 import subprocess
 import sys

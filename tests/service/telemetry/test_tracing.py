@@ -1,4 +1,4 @@
-"""`service.telemetry.tracing`: off unless it is wanted, and said so where it is not installed."""
+"""`service.telemetry.tracing`: off unless the environment asks for it; an error where it is not installed."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_gateway_that_does_not_trace_loads_nothing_for_it() -> None:
     assert [name for name in json.loads(done.stdout) if name.startswith(ours)] == []
 
 
-def test_without_the_packages_the_remedy_is_told() -> None:
+def test_without_the_packages_the_error_names_the_remedy() -> None:
     program = (
         "import sys; sys.modules['opentelemetry.sdk'] = None\n"
         "from pushforward.service.telemetry import tracing\n"

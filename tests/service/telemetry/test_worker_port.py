@@ -1,4 +1,4 @@
-"""`worker.exposed`: a worker's numbers can be read while it lives."""
+"""`service.telemetry.worker_port`: the metrics of a worker can be read while it lives."""
 
 from __future__ import annotations
 

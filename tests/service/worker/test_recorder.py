@@ -1,4 +1,4 @@
-"""`worker.recording`: how questions end, as numbers."""
+"""`service.worker.recorder`: how requests end, as metrics."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_call_is_counted() -> None:
     }
 
 
-def test_what_ends_early_is_told_apart_by_why_and_when() -> None:
+def test_requests_that_end_early_are_counted_by_reason_and_stage() -> None:
     telemetry = WorkerTelemetry("w")
     recorder = Recorder(telemetry, None)
     late = TimedOut("late")
