@@ -95,7 +95,7 @@ class Runs(Protocol):
     def expire(self) -> Sequence[str]:
         """`lose` the jobs whose lease ran out. Returns them."""
 
-    def untold(self, older_s: float, kind: Kind = "train") -> Sequence[str]:
+    def unannounced(self, older_s: float, kind: Kind = "train") -> Sequence[str]:
         """Queued jobs of a kind that have not been announced to workers for so long; they count as announced now.
 
         None while wake-ups of this kind are waiting, except jobs that were given back or whose pause is over.

@@ -22,14 +22,14 @@ from pushforward.service.telemetry.gateway import Telemetry
 if TYPE_CHECKING:
     from fastapi.telemetry import TelemetryConfig
 
-    from pushforward.service.telemetry.spans import DoorTracing
+    from pushforward.service.telemetry.spans import GatewayTracing
 
 DESCRIPTION = "Train generative models on your own data and serve them."
 NO_SPANS: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}  # FastAPI's own; ours cover both APIs
 
 
 def create(
-    application: Application, telemetry: Telemetry, closing: asyncio.Event, tracing: DoorTracing | None = None
+    application: Application, telemetry: Telemetry, closing: asyncio.Event, tracing: GatewayTracing | None = None
 ) -> FastAPI:
     """The app; when `closing` is set, open event streams end."""
     app = FastAPI(

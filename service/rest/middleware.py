@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pushforward.service.telemetry.gateway import Telemetry
 
 if TYPE_CHECKING:
-    from pushforward.service.telemetry.spans import DoorTracing
+    from pushforward.service.telemetry.spans import GatewayTracing
 
 UNTRACED = frozenset({"/livez", "/readyz", "/metrics"})  # requested every few seconds, by machines
 
@@ -40,7 +40,7 @@ class Measured:
 class Traced:
     """A span for each request, within the trace of its client."""
 
-    def __init__(self, app: ASGIApp, tracing: DoorTracing) -> None:
+    def __init__(self, app: ASGIApp, tracing: GatewayTracing) -> None:
         self._app = app
         self._tracing = tracing
 

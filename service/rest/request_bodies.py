@@ -13,7 +13,7 @@ from pushforward.service.application.commands.commands import Decode, Encode, In
 from pushforward.service.application.commands.validation import MAX_FAULTS, MAX_FIELD_CHARS, Model, parse
 from pushforward.service.domain.errors import FieldError, Invalid, Malformed, RequestTooLarge, UnsupportedMedia
 from pushforward.service.formats import npy
-from pushforward.service.processes.intake import Intake, uncollected
+from pushforward.service.processes.intake import Intake, without_gc
 from pushforward.service.rest.media_types import JSON
 
 MAX_NUMBER_CHARS = 40  # of a number in a message
@@ -62,7 +62,7 @@ def _json(body: bytes, max_values: int) -> object:
     if len(body) > max_values and body.count(b",") >= max_values:
         raise RequestTooLarge(f"the JSON body holds more than {max_values} values; send arrays as npy, or ask in parts")
     try:
-        with uncollected(len(body)):
+        with without_gc(len(body)):
             return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Malformed(f"the body is not JSON: {_why(error)}") from error

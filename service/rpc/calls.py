@@ -25,7 +25,7 @@ from pushforward.service.settings import Settings
 from pushforward.service.telemetry.gateway import Telemetry
 
 if TYPE_CHECKING:
-    from pushforward.service.telemetry.spans import DoorTracing
+    from pushforward.service.telemetry.spans import GatewayTracing
 
 PROMPT_S = 1.0  # a message that takes longer is slow, and few slow messages are allowed at a time
 
@@ -37,7 +37,7 @@ class Calls:
     """The state that all calls of one process share."""
 
     def __init__(
-        self, settings: Settings, intake: Intake, telemetry: Telemetry, tracing: DoorTracing | None = None
+        self, settings: Settings, intake: Intake, telemetry: Telemetry, tracing: GatewayTracing | None = None
     ) -> None:
         self._intake = intake
         self._telemetry, self._tracing = telemetry, tracing

@@ -18,7 +18,7 @@ from pushforward.service.settings import Settings
 from pushforward.service.telemetry.gateway import Telemetry
 
 if TYPE_CHECKING:
-    from pushforward.service.telemetry.spans import DoorTracing
+    from pushforward.service.telemetry.spans import GatewayTracing
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Pushforward"].full_name
 POLL_S = 1.0  # between two checks whether the service is ready
@@ -37,7 +37,7 @@ class GrpcServer:
         application: Application,
         telemetry: Telemetry,
         closing: asyncio.Event,
-        tracing: DoorTracing | None = None,
+        tracing: GatewayTracing | None = None,
         *,
         shared: bool = False,
     ) -> None:

@@ -82,7 +82,7 @@ class Reconciler(Thread):
             for job_id in self._runs.expire():
                 log.warning("job %s lost its runner", job_id)
         for kind in KINDS:
-            for job_id in self._runs.untold(UNANNOUNCED_ROUNDS * self._settings.reconcile_s, kind):
+            for job_id in self._runs.unannounced(UNANNOUNCED_ROUNDS * self._settings.reconcile_s, kind):
                 self._wake(job_id, kind)
         if monotonic() >= self._sweep_from:
             self._sweep_from = monotonic() + min(SWEEP_S, max(1.0, self._settings.keep_files_s / 10))

@@ -133,8 +133,8 @@ class DurableRuns:
     def expire(self) -> Sequence[str]:
         return self.runs.expire()
 
-    def untold(self, older_s: float, kind: Kind = "train") -> Sequence[str]:
-        return self.runs.untold(older_s, kind)
+    def unannounced(self, older_s: float, kind: Kind = "train") -> Sequence[str]:
+        return self.runs.unannounced(older_s, kind)
 
     def waiting(self, kind: Kind = "train") -> int:
         return self.runs.waiting(kind)

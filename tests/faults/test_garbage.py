@@ -181,11 +181,11 @@ async def test_a_damaged_record_is_told_and_no_other_job_suffers(place: Place) -
                 assert (await jobs.get(bad.id)).id == bad.id
             except (NotFound, Unavailable):
                 assert [job.id for job in told] == [good.id]
-        assert bad.id not in runs.untold(-1.0)
+        assert bad.id not in runs.unannounced(-1.0)
         client.zadd("pf:running", {bad.id: 0, "\xff": 0, good.id: 0})
         client.zadd("pf:queued", {"": 0})
         assert list(runs.expire()) == [good.id]
-        assert list(runs.untold(-1.0)) == [good.id]
+        assert list(runs.unannounced(-1.0)) == [good.id]
         assert client.zcard("pf:queued") == client.zcard("pf:jobs") == 1
         for name in ("pf:jobs", "pf:queued", "pf:running", "pf:paused", "pf:waiting:train", "pf:waiting:sample"):
             for _ in wrong_types(client, name):

@@ -1,4 +1,4 @@
-"""When an answer would be ready. Times are those of a clock of the test."""
+"""`service.dispatch.admission`: the expected latency of requests. Times are those of a clock of the test."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def test_work_is_done_as_time_passes(latency: LatencyModel):
     assert latency.latency_ms("w", SLOW, 3, 1.0) == pytest.approx(30)
 
 
-def test_what_was_sent_since_counts_until_the_worker_is_heard_again(latency: LatencyModel):
+def test_rows_sent_since_count_until_the_worker_is_observed_again(latency: LatencyModel):
     latency.send("w", SLOW, 4, 0.0)
     assert latency.load_ms("w", 0.0) == pytest.approx(140)
     assert latency.latency_ms("w", SLOW, 1, 0.0) == pytest.approx(15 + SAFETY_FACTOR * 140)
@@ -45,7 +45,7 @@ def test_what_was_sent_since_counts_until_the_worker_is_heard_again(latency: Lat
     assert latency.load_ms("w", 0.02) == pytest.approx(120)
 
 
-def test_a_cost_not_heard_of_for_long_is_forgotten_so_that_it_can_be_measured_again(latency: LatencyModel):
+def test_a_cost_not_observed_for_long_is_forgotten_so_that_it_can_be_measured_again(latency: LatencyModel):
     latency.observe(SLOW, Load("w", 0.0, 0.0, 1, 1e9, 1.0), now=0.0)
     assert latency.latency_ms("w", SLOW, 1, FORGET_S - 0.1) > 1e8
     assert latency.latency_ms("w", SLOW, 1, FORGET_S + 0.1) == 0.0

@@ -106,7 +106,7 @@ def test_a_frame_of_another_version_is_refused_in_that_version(version: int):
     assert f"{version} and {PROTOCOL}" in refused[0].error().detail
 
 
-def test_replies_of_another_version_tell_whom_they_answer():
+def test_replies_of_another_version_name_their_requests():
     replies = Replies((Answered(1, {"x": np.ones(2)}, 0.25, 64), Refusal.of(2, TimedOut("late"))))
     data = bytearray(encode_replies(replies))
     data[3] = PROTOCOL + 1

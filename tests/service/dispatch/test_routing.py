@@ -1,4 +1,4 @@
-"""Which worker is asked."""
+"""`service.dispatch.routing`: which worker gets a request."""
 
 from collections import Counter
 
@@ -22,11 +22,11 @@ def idle(_: str) -> float:
     return 0.0
 
 
-def test_without_workers_nobody_is_asked():
+def test_without_workers_there_is_no_route():
     assert router().route("m@1", idle) is None
 
 
-def test_all_gateways_ask_the_same_worker_whatever_the_order_they_heard_of_them():
+def test_all_gateways_route_to_the_same_worker_in_whatever_order_they_learn_of_them():
     one, other = router("a", "b", "c"), router("c", "a", "b")
     assert [one.route(model, idle) for model in MODELS] == [other.route(model, idle) for model in MODELS]
 
@@ -53,12 +53,12 @@ def test_a_busy_worker_spills_over_to_the_same_second_one():
     assert {first, second, third} == {"a", "b", "c"}
 
 
-def test_where_all_are_busy_the_least_busy_is_asked():
+def test_where_all_are_busy_the_least_busy_is_chosen():
     loads = {"a": 900.0, "b": 400.0, "c": 700.0}
     assert router("a", "b", "c").route("m@1", loads.__getitem__) == "b"
 
 
-def test_a_silent_worker_is_asked_only_where_all_are_silent():
+def test_a_silent_worker_is_chosen_only_where_all_are_silent():
     some = Router(beat_s=1.0)
     some.update([worker("a", silent_s=4.0), worker("b")])
     assert {some.route(model, idle) for model in MODELS} == {"b"}
@@ -66,7 +66,7 @@ def test_a_silent_worker_is_asked_only_where_all_are_silent():
     assert some.route("m@1", idle) == "a"
 
 
-def test_a_worker_that_left_is_not_asked_until_it_is_heard_again():
+def test_a_worker_that_left_is_not_chosen_until_it_is_live_again():
     two = router("a", "b")
     two.remove("a")
     assert {two.route(model, idle) for model in MODELS} == {"b"}
@@ -82,7 +82,7 @@ def test_silence_is_counted_in_beats_and_its_border_is_not_silent():
         assert {some.route(model, idle) for model in MODELS} == {"a"}
 
 
-def test_a_worker_at_the_border_of_busy_is_asked():
+def test_a_worker_at_the_border_of_busy_is_chosen():
     two = router("a", "b")
     first = two.route("m@1", idle)
     assert two.route("m@1", lambda name: BUSY_MS if name == first else 0.0) == first

@@ -1,4 +1,4 @@
-"""`service.runner.messages`: what a child says is understood, and what it did not mean to say does no harm."""
+"""`service.runner.messages`: messages of a child are read, and other output does no harm."""
 
 import pytest
 
@@ -24,12 +24,12 @@ from pushforward.service.runner.messages import (
         RowsWritten(file_bytes=128, file_sha256="00ff"),
     ],
 )
-def test_a_line_is_read_as_it_was_said(line: Message) -> None:
+def test_a_message_is_read_as_it_was_sent(line: Message) -> None:
     said = line.to_line().encode()
     assert said.count(b"\n") == 1
     assert parse(said) == line
 
 
 @pytest.mark.parametrize("line", [b"", b"hello", b"[1]", b'{"kind": "progress"}', b'{"kind": "shout"}', b"\xff\xfe"])
-def test_a_line_that_is_none_of_ours_is_passed_over(line: bytes) -> None:
+def test_a_line_that_is_no_message_is_ignored(line: bytes) -> None:
     assert parse(line) is None

@@ -29,7 +29,7 @@ class Clock:
         return self.now
 
 
-async def test_a_job_nobody_was_told_of_is_told_again_once_in_a_while() -> None:
+async def test_a_job_that_no_worker_claims_is_announced_again_now_and_then() -> None:
     clock, told = Clock(), list[str]()
     jobs = MemoryJobs(Settings(), clock)
     reconciler = Reconciler(jobs, Settings(reconcile_s=5), lambda job_id, _: told.append(job_id))
@@ -39,7 +39,7 @@ async def test_a_job_nobody_was_told_of_is_told_again_once_in_a_while() -> None:
     assert told == [job.id, job.id]
 
 
-async def test_a_job_whose_runner_vanished_is_told_at_once() -> None:
+async def test_a_job_whose_runner_vanished_is_announced_at_once() -> None:
     clock, told = Clock(), list[str]()
     jobs = MemoryJobs(Settings(lease_s=30), clock)
     reconciler = Reconciler(jobs, Settings(), lambda job_id, _: told.append(job_id))

@@ -1,4 +1,4 @@
-"""How long a training will take."""
+"""`service.runner.remaining_time`: how long a training will take."""
 
 import pytest
 
@@ -38,9 +38,9 @@ def test_a_long_training_is_foreseen_once_as_soon_as_its_pace_is_known() -> None
     assert pace.announcement(2_000) is None
 
 
-def test_a_short_training_is_not_worth_a_word() -> None:
+def test_a_short_training_is_not_announced() -> None:
     assert paced(0.0, 1.5, 3.0).announcement(10) is None
 
 
-def test_hours_are_told_as_hours() -> None:
+def test_hours_are_written_as_hours() -> None:
     assert duration_text(3 * 3600) == "3.0 hours"

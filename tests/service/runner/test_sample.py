@@ -162,7 +162,7 @@ def test_a_sampling_is_of_its_condition(bench: Bench) -> None:
         assert np.abs(told - sample(sampler, noise, torch.eye(2)[[1 - label] * 4]).numpy()).max() > 1e-3
 
 
-def test_a_killed_child_is_gone_on_with_to_the_same_bytes(bench: Bench) -> None:
+def test_a_sampling_resumes_after_a_kill_to_the_same_bytes(bench: Bench) -> None:
     put_told(bench.settings.store)
     ask = LONG.model_copy(update={"model": TOLD, "condition": 1})
     whole = drawn_at_once(bench, ask)
