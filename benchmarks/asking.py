@@ -15,12 +15,12 @@ AT_ONCE = 500  # rows of one ask
 
 
 def conditions(source: Source, rows: Rows) -> dict[str, Any]:
-    """The field `condition` of an ask about rows, nothing where a model is told none."""
-    told = source.told(rows)  # (n, V)
-    if told.shape[1] == 0:
+    """The field `condition` of an ask about rows, empty for a model without one."""
+    values = source.condition_values(rows)  # (n, V)
+    if values.shape[1] == 0:
         return {}
     labels = rows.c is None
-    return {"condition": told[:, 0].astype(np.int64) if labels else told}
+    return {"condition": values[:, 0].astype(np.int64) if labels else values}
 
 
 def answered(client: Client, op: str, field: str, model: str, **rows: NDArray[Any]) -> NDArray[np.float64]:

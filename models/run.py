@@ -62,7 +62,7 @@ class Run(Config):
 
     @field_validator("data")
     @classmethod
-    def _told_to_whom(cls, data: Source, fields: ValidationInfo) -> Source:
+    def _family_takes_the_condition(cls, data: Source, fields: ValidationInfo) -> Source:
         family = fields.data.get("family")
         if data.condition is not None and family is not None and not isinstance(family, Conditions):
             able = ", ".join(name for name, cls in FAMILIES.items() if issubclass(cls, Conditions))
@@ -71,8 +71,8 @@ class Run(Config):
 
     @field_validator("optimizer", mode="before")
     @classmethod
-    def _over_the_family_s_own(cls, optimizer: Any, fields: ValidationInfo) -> Any:
-        """What a run leaves open is the family's own choice: a GAN with another `lr` keeps its betas."""
+    def _defaults_of_the_family(cls, optimizer: Any, fields: ValidationInfo) -> Any:
+        """Fields that a run leaves out are those of the family: a GAN with another `lr` keeps its betas."""
         if isinstance(optimizer, dict) and "family" in fields.data:
             return {**fields.data["family"].optimizer.model_dump(), **optimizer}
         return optimizer

@@ -48,7 +48,7 @@ class Npy(Finite):
     """How many equally spaced values the data take from `low` to `high`; left out: continuous."""
     channels: Channels | None = None
     """Of images: whether channels are the first or the last axis of a row; left out: told by the shape."""
-    # What a model is told, `y` or `c`: wider than the labels that other sources have.
+    # `y` or `c`: other sources have labels only.
     condition: Literal["label", "vector"] | None = None  # type: ignore[assignment]
     """What the model is given beside each row: the label `y`, or the vector `c`, of an .npz file."""
 
@@ -92,8 +92,8 @@ class Npy(Finite):
         scale = np.where(fitted.constant, np.where(fitted.shift == 0, 1.0, np.abs(fitted.shift)), fitted.scale)
         return Vector(shift=tuple(fitted.shift.tolist()), scale=tuple(scale.tolist()))
 
-    def told(self, rows: Rows) -> NDArray[Any]:
-        return rows.c if self.condition == "vector" and rows.c is not None else super().told(rows)
+    def condition_values(self, rows: Rows) -> NDArray[Any]:
+        return rows.c if self.condition == "vector" and rows.c is not None else super().condition_values(rows)
 
     def spec(self, rows: Rows, training: Rows | None = None) -> DataSpec:
         low, high, _ = self._range(rows.x.dtype)

@@ -1,7 +1,7 @@
 """What a source of data is: rows in memory, or a density in the plane.
 
-A source tells what its data are (`DataSpec`) and refuses what it cannot read, naming the field and the remedy. Asked
-for a condition, it also gives what each row is to be told by: its label, or a vector beside it.
+A source says what its data are (`DataSpec`) and refuses what it cannot read, naming the field and the remedy. Where a
+run asks for a condition, it also gives the condition of each row: a label, or a vector.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Rows(NamedTuple):
 
     @property
     def n_classes(self) -> int | None:
-        """How many labels there are: the largest and one."""
+        """How many labels there are: the largest plus one."""
         return None if self.y is None else int(self.y.max()) + 1
 
     @property
@@ -50,7 +50,7 @@ class Rows(NamedTuple):
         return digest.hexdigest()
 
     def of(self, index: NDArray[np.int64]) -> Rows:
-        """Some of the rows."""
+        """The rows with these numbers."""
         return Rows(self.x[index], None if self.y is None else self.y[index], None if self.c is None else self.c[index])
 
 
@@ -63,7 +63,7 @@ class Source(Config, ABC):
 
     @abstractmethod
     def outline(self, root: Path) -> DataSpec:
-        """What headers tell of the data: how many rows there are, held out ones too, their shape, range and levels.
+        """What headers say of the data: how many rows there are, held out ones too, their shape, range and levels.
 
         Their condition too, unless how many labels there are is not known.
 
@@ -82,8 +82,8 @@ class Source(Config, ABC):
             raise InvalidData("asks for labels, but the data have none; leave it out", field="condition")
         return Labels(n_classes=rows.n_classes)
 
-    def told(self, rows: Rows) -> NDArray[Any]:
-        """The condition of each row, (N, V); V = 0 where none is asked for."""
+    def condition_values(self, rows: Rows) -> NDArray[Any]:
+        """The condition of each row as in the source, (N, V); V = 0 where none is asked for."""
         if self.condition is None or rows.y is None:
             return np.empty((len(rows.x), 0), np.float32)
         return rows.y[:, None].astype(np.float32)
@@ -101,7 +101,7 @@ class Finite(Source):
         """What the rows are; normalized by those among them that train, all where None. Raises InvalidData."""
 
     def notes(self, root: Path) -> tuple[str, ...]:
-        """What was done to the rows that whoever asks a model of them has to know, a sentence each."""
+        """Notes for users of the model on what was done to the rows, a sentence each."""
         return ()
 
 
@@ -137,7 +137,7 @@ class Toy(Source):
         return self.labeled(n, rng)[0]
 
     def rows(self, n: int, rng: np.random.Generator) -> Rows:
-        """N rows, with labels where a model is to be told them."""
+        """N rows, with labels where a condition is asked for."""
         x, y = self.labeled(n, rng)
         return Rows(x, None if self.condition is None else y)
 

@@ -128,7 +128,7 @@ class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
         return lower_bound(log_w, log_pi.dtype)
 
     def row_size(self, spec: DataSpec) -> int:
-        """Numbers in the largest tensor of one row: what tells the data, or the code."""
+        """Numbers in the largest tensor of one row: the parameters of the likelihood, or the code."""
         return max(self.likelihood.params_per_element(spec) * spec.size, self.codes * self.categories)
 
     def log_weight(self, nets: Nets, x: Tensor, log_pi: Tensor, draws: Draws) -> Tensor:

@@ -4,14 +4,13 @@ With a prior p(z|c), a decoder p(x|z, c) and an encoder q(z|x, c), c being a con
 
     log p(x|c) >= ELBO(x) = E_q [log p(x|z, c)] - KL(q(z|x, c) || p(z|c)).
 
-What varies is a union each: p(x|z) in `models.likelihoods`, q in `posteriors`, p(z) in `priors`, what
-training descends on in `bounds`. Lecture notes print the first term as E_q [p(x|z)], without the logarithm: that is
-no bound.
+Each part is a union of configurations: p(x|z) in `models.likelihoods`, q in `models.latents.posteriors`, p(z) in
+`models.latents.priors`, the objective in `models.variational.bounds`. Some print E_q [p(x|z)]: that is no bound.
 
-What is served is the tighter importance-weighted bound of k draws (`models.variational.importance`), k = 1 being the
-ELBO; on request from a posterior that is refined for each row (`models.variational.refinement`), and then with what
-amortizing had cost. A sample is a draw of p(x|z), a decoding its mean. Codes at the doors are those of the prior's
-base, N(0, I).
+The likelihood of a model is the tighter importance-weighted bound of k draws (`models.variational.importance`); k = 1
+is the ELBO. On request the posterior is first refined for each row (`models.variational.refinement`); the answer then
+holds the amortization gap. A sample is a draw of p(x|z), a decoding its mean. Codes that users see are those of the
+prior's base, N(0, I).
 
 Example:
     >>> import torch
@@ -64,6 +63,7 @@ from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.variational import refinement
 from pushforward.models.variational.bounds import ELBO, AnyObjective, Drawn
 from pushforward.models.variational.importance import lower_bound
+from pushforward.models.variational.options import MAX_K, ImportanceOptions
 from pushforward.models.variational.weighted_draws import Draws, log_weights, repeat
 
 if TYPE_CHECKING:
@@ -73,17 +73,6 @@ if TYPE_CHECKING:
     from pushforward.models.noise import Noise
     from pushforward.models.stepwise.sampling import Sampler
     from pushforward.models.stepwise.scoring import Scorer
-
-MAX_K = 5000
-
-
-class ImportanceOptions(Options):
-    """How tight a bound is wanted."""
-
-    k: PositiveInt = Field(64, le=MAX_K)
-    """Importance samples; 1 is the evidence lower bound, without an error bar."""
-    refine: NonNegativeInt = Field(0, le=500)
-    """Gradient steps that first fit the posterior to each row; tells the amortization gap."""
 
 
 @final
@@ -165,11 +154,11 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
         yield Loss(self.objective.loss_name, value, self.trains(nets), terms)
 
     def trains(self, nets: Nets) -> tuple[str, ...]:
-        """The networks that learn: all, but for a scale that is given."""
+        """The networks that are trained: all, but for a scale that is fixed."""
         return tuple(name for name in nets if name != "scale" or self.likelihood.learns_scale)
 
     def infer(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
-        """What tells the posterior of each row, (B, n_parameters)."""
+        """Parameters of the posterior of each row, (B, n_parameters)."""
         h: Tensor = nets["encoder"](networks.concat_condition(nets.spec.normalize(x), c))
         return h
 
@@ -181,10 +170,10 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
 
     def log_likelihood(self, nets: Nets, x: Tensor, z: Tensor, c: Tensor) -> Tensor:
         """Log p(x|z, c), (B,) nats, in data units.  x: (B, *shape)."""
-        return self.likelihood.log_prob(nets.spec, x, self.told(nets, z, c), nets["scale"]())
+        return self.likelihood.log_prob(nets.spec, x, self.decoder_output(nets, z, c), nets["scale"]())
 
-    def told(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        """The decoder's output, which the likelihood reads."""
+    def decoder_output(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
+        """The decoder's output, (B, params_per_element * shape[0], ...): the parameters of the likelihood."""
         y: Tensor = nets["decoder"](torch.cat([z, c], dim=1))
         return y
 
@@ -210,13 +199,13 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
         )
 
     def row_size(self, spec: DataSpec) -> int:
-        """Numbers in the largest tensor of one row: what tells the data, or the posterior."""
+        """Numbers in the largest tensor of one row: the parameters of the likelihood, or of the posterior."""
         return max(self.likelihood.params_per_element(spec) * spec.size, self.posterior.n_parameters(self.latent))
 
     def log_weight(self, nets: Nets, x: Tensor, c: Tensor, h: Tensor, draws: Draws, *, by_path: bool = False) -> Tensor:
         """Log p(x, z) / q(z|x), (draws B,) nats.  x, c, h: B rows.
 
-        By the path derivative where asked, whose noise is gone where the posterior is exact (Roeder et al., 2017).
+        `by_path` takes the path derivative, which has no noise where the posterior is exact (Roeder et al., 2017).
         """
         x, c, h = (draws.repeat(rows) for rows in (x, c, h))
         eps = draws.noise.normal(draws.number, (self.latent,)).to(h.dtype)
@@ -237,7 +226,7 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         def push(e: Tensor, noise: Noise, c: Tensor) -> Tensor:
-            y = self.told(nets, self.prior_codes.push(nets, e, c), c)
+            y = self.decoder_output(nets, self.prior_codes.push(nets, e, c), c)
             return self.likelihood.draw(nets.spec, y, nets["scale"](), noise)
 
         return sampling.OneStep(lambda noise, c: self.prior(nets, noise, c), push)
@@ -253,7 +242,7 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
         return noise.normal(0, (self.latent,))
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        return self.likelihood.mean(nets.spec, self.told(nets, self.prior_codes.push(nets, z, c), c))
+        return self.likelihood.mean(nets.spec, self.decoder_output(nets, self.prior_codes.push(nets, z, c), c))
 
     def diagnose(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise) -> dict[str, float]:
         h = self.infer(nets, x, c)

@@ -1,22 +1,22 @@
-r"""ELBO surgery: what the KL term of an autoencoder's bound is made of, and how much of its code is in use.
+r"""ELBO surgery: the parts of the KL term of a VAE's bound, and how many units of its code are active.
 
 With N rows x_n, posteriors q(z|x_n) and their mixture q(z) = 1/N sum_n q(z|x_n), the aggregated posterior,
 
     1/N sum_n KL(q(z|x_n) || p(z))  =  I(n; z)  +  KL(q(z) || p(z)),
     I(n; z)  =  1/N sum_n KL(q(z|x_n) || q(z)),    0 <= I <= log N.
 
-The first part is what codes tell of their rows, the second how far all codes together are from the prior; it is zero
-where the prior is the aggregated posterior, which no other prior beats. Both are means of log-ratios at z ~ q(z|x_n),
-taken here on the same draws, so that the identity holds to rounding. The mixture is over all N rows: an estimate over
-a few of them would tell less than log N.
+The first part is the mutual information of codes and rows, the second the distance of all codes from the prior; it is
+zero where the prior is the aggregated posterior, which no other prior beats. Both are means of log-ratios at z ~
+q(z|x_n), taken here on the same draws, so that the identity holds to rounding. The mixture is over all N rows: an
+estimate over a few of them would be at most the logarithm of their number.
 
 Of the data's distribution, not of these N rows alone, I(x; z) is unbounded, and the numbers above are bounds of it
-(Poole et al., 2019): a mixture that holds the draw's own row makes too much of q(z), one that leaves it out too little,
+(Poole et al., 2019): a mixture with the draw's own row overestimates q(z), one without it underestimates it,
 
     I(n; z)  <=  I(x; z)  <=  E [ log q(z|x_n) - log 1/(N - 1) sum_{m != n} q(z|x_m) ],
 
-in expectation. Where I(n; z) is near its ceiling log N it ranks nothing, and marginal KL is too large by what is
-missing; `ceiling` tells both bounds.
+in expectation. Where I(n; z) is near its ceiling log N, it ranks nothing, and the marginal KL is too large;
+`ceiling` gives both bounds.
 
 A unit of the code is active where its mean depends on the row, Var_n E_q[z_j | x_n] > 0.01. The scale of z is that of
 a standard prior: under a flow prior units are those of its base. Where posterior or prior is a flow f, E_q is not
@@ -53,7 +53,7 @@ class Surgery(NamedTuple):
 
 
 class Ceiling(NamedTuple):
-    """How far a mutual information could have been told by so many rows, and what it is at most, nats."""
+    """The largest mutual information that N rows can show, and bounds of the true one, nats."""
 
     mutual_information_ceiling_nats: float  # log N
     mutual_information_upper_bound_nats: float
@@ -61,7 +61,7 @@ class Ceiling(NamedTuple):
 
 
 def ceiling(parts: Surgery, n_rows: int, log_own: Tensor, log_others: Tensor) -> Ceiling:
-    """Beside the parts that N rows tell.
+    """Bounds of the mutual information and of the marginal KL, from the parts of N rows.
 
     Arguments:
         log_own: log q(z_i | x_{n_i}), (M,).
@@ -73,7 +73,7 @@ def ceiling(parts: Surgery, n_rows: int, log_own: Tensor, log_others: Tensor) ->
 
 
 def surgery(log_own: Tensor, log_mixture: Tensor, log_prior: Tensor, weight: Tensor) -> Surgery:
-    """The parts, as weighted sums over draws z_i of rows n_i.
+    """The average KL and its parts, as weighted sums over draws z_i of rows n_i.
 
     Arguments:
         log_own: log q(z_i | x_{n_i}), (M,).
@@ -89,7 +89,7 @@ def surgery(log_own: Tensor, log_mixture: Tensor, log_prior: Tensor, weight: Ten
 
 
 def gaussian_surgery(mu: Tensor, log_var: Tensor, eps: Tensor, row: Tensor | None = None) -> Surgery:
-    """Of diagonal Gaussian posteriors against N(0, I).
+    """The parts of the KL of diagonal Gaussian posteriors from N(0, I).
 
     Arguments:
         mu, log_var: of each row, (N, Z).
@@ -104,7 +104,7 @@ def gaussian_surgery(mu: Tensor, log_var: Tensor, eps: Tensor, row: Tensor | Non
 
 
 def gaussian_ceiling(mu: Tensor, log_var: Tensor, eps: Tensor) -> Ceiling:
-    """Of diagonal Gaussian posteriors, one draw of each row.  mu, log_var, eps: (N, Z), N at least 2."""
+    """Bounds for diagonal Gaussian posteriors, from one draw of each row.  mu, log_var, eps: (N, Z), N at least 2."""
     mu, log_var, eps = mu.double(), log_var.double(), eps.double()
     own = Diagonal(mu, log_var)
     others = log_gaussian_mixture(own.draw(eps), mu, log_var, without_own=True)
@@ -139,7 +139,7 @@ def _mixed(logs: Iterable[Tensor], n_rows: int, *, without_own: bool) -> Tensor:
 
 
 def categorical_surgery(log_pi: Tensor, z: Tensor) -> Surgery:
-    """Of independent categorical codes against uniform ones, with one draw of each row.
+    """The parts of the KL of independent categorical codes from uniform ones, with one draw of each row.
 
     Arguments:
         log_pi: log-probabilities, (N, codes, K).
@@ -151,7 +151,7 @@ def categorical_surgery(log_pi: Tensor, z: Tensor) -> Surgery:
 
 
 def categorical_ceiling(log_pi: Tensor, z: Tensor) -> Ceiling:
-    """Of independent categorical codes; arguments as in `categorical_surgery`, N at least 2."""
+    """Bounds for independent categorical codes; arguments as in `categorical_surgery`, N at least 2."""
     log_own, log_others = _categorical(log_pi, z, without_own=True)
     return ceiling(categorical_surgery(log_pi, z), len(z), log_own, log_others)
 

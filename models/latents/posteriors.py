@@ -1,4 +1,4 @@
-r"""q(z|x): what an encoder's numbers h tell of the code.
+r"""q(z|x): the posterior of the code, with parameters h from the encoder.
 
     diagonal:   z = mu + sigma eps,                                       h = (mu, log sigma^2)
     cholesky:   z = mu + L eps, L lower triangular with diagonal exp,     h = (mu, log diag L, L below its diagonal)
@@ -8,7 +8,7 @@ r"""q(z|x): what an encoder's numbers h tell of the code.
 with eps ~ N(0, I). Draws go one way only, so f is fast that way: a coupling (RealNVP), or inverse autoregressive,
 where z_i is an affine map of z0_i whose parameters are read from z0_<i, one forward pass for all i. (Kingma et al.
 write z = sigma z0 + (1 - sigma) m with a gate; ours, exp(s) z0 + m, is the same family and starts as the identity.)
-The density of a z that was not drawn here is the slow way, and nothing asks for it.
+The density of a z that was not drawn here is the slow way, and is not needed.
 
 Lecture notes describe the posterior of an inverse autoregressive flow as (slow f, fast g) with z = f(z0): then a draw
 would take Z calls. The way from z0 to z is the fast one.
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pushforward.models.networks import Nets
 
 NAME = "posterior"  # of its network
-MAX_FULL = 128  # dimensions of a code with full covariance: the encoder tells Z (Z + 3) / 2 numbers
+MAX_FULL = 128  # dimensions of a code with full covariance: the encoder gives Z (Z + 3) / 2 numbers
 
 
 class Coded(NamedTuple):
@@ -49,24 +49,24 @@ class Coded(NamedTuple):
 
 
 class Posterior(Config, ABC):
-    """A distribution of codes, told by an encoder's numbers h, (B, n_parameters)."""
+    """A distribution of codes, with parameters h from the encoder, (B, n_parameters)."""
 
     posterior: str  # a Literal with a default in each final posterior
 
     def check(self, latent: int) -> None:
-        """Raises InvalidData where it cannot be of codes of so many numbers."""
+        """Raises InvalidData for codes of a dimension that it cannot have."""
 
     @abstractmethod
     def n_parameters(self, latent: int) -> int:
-        """How many numbers of a row tell its posterior."""
+        """How many parameters the posterior of a row has."""
 
     def networks(self, latent: int) -> dict[str, nn.Module]:
-        """What it learns beside the encoder, by name."""
+        """Networks that are trained beside the encoder, by name."""
         return {}
 
     @abstractmethod
     def draw(self, nets: Nets, h: Tensor, eps: Tensor) -> Coded:
-        """Codes of eps, with all gradients.  eps: (B, Z)."""
+        """Codes from the standard normals eps, (B, Z), differentiable in h."""
 
     @abstractmethod
     def center(self, nets: Nets, h: Tensor, latent: int) -> Tensor:
@@ -78,20 +78,20 @@ class GaussianPosterior(Posterior):
 
     @abstractmethod
     def gaussian(self, h: Tensor, latent: int) -> GaussianDistribution:
-        """What h tells."""
+        """The normal distribution with parameters h."""
 
     def draw(self, nets: Nets, h: Tensor, eps: Tensor) -> Coded:
         q = self.gaussian(h, eps.shape[1])
         return Coded(q.draw(eps), q.log_prob_of_draw(eps))
 
     def draw_by_path(self, h: Tensor, eps: Tensor) -> Coded:
-        """The same; log q reaches h by the code only."""
+        """As `draw`, but log q depends on h through the code only."""
         q = self.gaussian(h, eps.shape[1])
         z = q.draw(eps)
         return Coded(z, q.detach().log_prob(z))
 
     def draw_by_score(self, h: Tensor, eps: Tensor) -> Coded:
-        """The same; log q reaches h by its parameters only, and the code does not."""
+        """As `draw`, but log q depends on h through its parameters only, and the code does not depend on h."""
         q = self.gaussian(h, eps.shape[1])
         z = q.draw(eps).detach()
         return Coded(z, q.log_prob(z))
@@ -151,14 +151,14 @@ class FlowPosterior(LatentFlow, Posterior):
         return {NAME: self.bijection(latent, condition_size=self.features, coupling=self.scheme == "coupling")}
 
     def draw(self, nets: Nets, h: Tensor, eps: Tensor) -> Coded:
-        told, features = self._split(h, eps.shape[1])
-        q = diagonal(told)
+        moments, features = self._split(h, eps.shape[1])
+        q = diagonal(moments)
         z, log_det = nets[NAME](q.draw(eps), *networks.condition_args(features))
         return Coded(z, q.log_prob_of_draw(eps) - log_det)
 
     def center(self, nets: Nets, h: Tensor, latent: int) -> Tensor:
-        told, features = self._split(h, latent)
-        z: Tensor = nets[NAME](diagonal(told).mu, *networks.condition_args(features))[0]
+        moments, features = self._split(h, latent)
+        z: Tensor = nets[NAME](diagonal(moments).mu, *networks.condition_args(features))[0]
         return z
 
     def _split(self, h: Tensor, latent: int) -> tuple[Tensor, Tensor]:

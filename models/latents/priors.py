@@ -1,12 +1,12 @@
-r"""p(z|c): where codes come from.
+r"""p(z|c): the prior of codes.
 
     standard:   z ~ N(0, I)
     flow:       z = f^{-1}(e),  e ~ N(0, I):      log p(z|c) = log N(f(z; c); 0, I) + log |det df/dz|
 
-f is trained with the rest, so the prior goes to the aggregated posterior, the prior that maximizes the ELBO (Tomczak
-& Welling, 2017). Codes e of the base are what doors see: they are standard normal, and paths between them follow the
-prior. Of a coupling both ways cost one forward pass a transform, or two; an autoregressive f is one call for the
-density and Z for a draw.
+f is trained with the other networks, so the prior approaches the aggregated posterior, the prior that maximizes the
+ELBO (Tomczak & Welling, 2017). Codes that users see are those of the base, e: they are standard normal, and paths
+between them follow the prior. A coupling costs one or two forward passes a transform either way; an autoregressive f
+takes one call for the density and Z calls for a draw.
 
 **A flow in the prior is a flow in the posterior.** Write e = f(z). A model (p(x|z), flow prior, q(z|x)) and the model
 (p(x|f^{-1}(e)), standard prior, the push-forward of q by f) have, for the same draw z,
@@ -15,7 +15,7 @@ density and Z for a draw.
         = log p(x|f^{-1}(e)) + log N(e) - [log q(z|x) - log |det df/dz|],
 
 the same integrand, hence the same bound. A Gaussian prior N(mu(c), sigma(c)^2) is the case of an affine f, which a
-decoder that is told c has in its first layer.
+decoder that reads c has in its first layer.
 
 References:
     | Density estimation using Real NVP (Dinh et al., 2016), https://arxiv.org/abs/1605.08803
@@ -45,16 +45,16 @@ NAME = "prior"  # of its network
 
 
 class Prior(Config, ABC):
-    """A distribution of codes given a condition c, (B, C), told by a base that is N(0, I)."""
+    """A distribution of codes given a condition c, (B, C): a map of a base that is N(0, I)."""
 
     prior: str  # a Literal with a default in each final prior
 
     @abstractmethod
     def networks(self, latent: int, condition_size: int) -> dict[str, nn.Module]:
-        """What it learns, by name."""
+        """Its networks, by name."""
 
     def check(self, latent: int) -> None:
-        """Raises InvalidData where it cannot be of codes of so many numbers."""
+        """Raises InvalidData for codes of a dimension that it cannot have."""
 
     @abstractmethod
     def log_prob(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
@@ -62,11 +62,11 @@ class Prior(Config, ABC):
 
     @abstractmethod
     def base(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        """E of a code, (B, Z)."""
+        """The base code e of a code z, (B, Z)."""
 
     @abstractmethod
     def push(self, nets: Nets, e: Tensor, c: Tensor) -> Tensor:
-        """The code of e, (B, Z)."""
+        """The code z of a base code e, (B, Z)."""
 
 
 @final

@@ -1,4 +1,4 @@
-r"""Priors of codes that are known by their draws: all that an adversarial or a Wasserstein autoencoder asks of one.
+r"""Priors of codes that can be drawn from, as adversarial and Wasserstein autoencoders need them.
 
 Each pushes standard normals eps forward, so training and serving draw alike:
 

@@ -1,7 +1,7 @@
 r"""Classifier-free guidance: one network is the conditional and the unconditional model.
 
 In training a condition is left out with probability `drop`: c = 0. A field f(x, t; c), a noise or a velocity, is then
-led by
+guided by
 
     (1 + w) f(x, t; c) - w f(x, t; 0),
 
@@ -27,7 +27,7 @@ Field = Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]  # x, t and c to f: (
 
 
 def dropped(batch: Batch, drop: float) -> Tensor:
-    """The conditions of a batch, (B, C), some of them left out."""
+    """The conditions of a batch, (B, C), each left out (zeros) with probability `drop`."""
     if not (drop and batch.c.shape[1]):
         return batch.c
     kept = torch.rand(len(batch.c), 1, generator=batch.rng, device=batch.c.device) >= drop
@@ -35,13 +35,13 @@ def dropped(batch: Batch, drop: float) -> Tensor:
 
 
 def guided(field: Field, w: float) -> Field:
-    """The field that is led by w; both of its parts in one call."""
+    """The guided field; the conditional and the unconditional part are one call."""
     if w == 0.0:
         return field
 
-    def led(x: Tensor, t: Tensor, c: Tensor) -> Tensor:
+    def guided_field(x: Tensor, t: Tensor, c: Tensor) -> Tensor:
         both = field(torch.cat([x, x]), torch.cat([t, t]), torch.cat([c, torch.zeros_like(c)]))
-        told, untold = both.chunk(2)
-        return (1 + w) * told - w * untold
+        conditional, unconditional = both.chunk(2)
+        return (1 + w) * conditional - w * unconditional
 
-    return led
+    return guided_field

@@ -1,8 +1,8 @@
-r"""What a model may be told beside its data: a label, or a vector of numbers.
+r"""Conditions: a label, or a vector of numbers, beside each row of data.
 
 Networks see a condition as c, (B, C): a label one-hot, a vector normalized and followed by a 1. All zeros is then no
-condition at all, which classifier-free guidance needs, and C = 0 is a model that takes none: what is attached to an
-input or added to an embedding vanishes by itself.
+condition at all, which classifier-free guidance needs, and C = 0 is a model that takes none: what is concatenated to an
+input or added to an embedding is then empty or zero.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Condition(Described, ABC):
-    """What each row is told by."""
+    """The kind of condition of each row."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,7 +33,7 @@ class Condition(Described, ABC):
     @property
     @abstractmethod
     def width(self) -> int:
-        """How many numbers tell a row's condition, V: 1 for a label."""
+        """How many numbers the condition of a row has, V: 1 for a label."""
 
     @property
     @abstractmethod
@@ -46,12 +46,12 @@ class Condition(Described, ABC):
         """The type that conditions are held in, as clients give them."""
 
     @abstractmethod
-    def code(self, told: Tensor) -> Tensor:
-        """(B, V) as told to c, (B, C)."""
+    def code(self, values: Tensor) -> Tensor:
+        """The condition c that networks see, (B, C), from the values in the data, (B, V)."""
 
     @abstractmethod
-    def check(self, told: np.ndarray, *, field: str = "condition") -> None:
-        """Refuse what is no condition of this kind.  told: (n, V). Raises InvalidInput."""
+    def check(self, values: np.ndarray, *, field: str = "condition") -> None:
+        """Refuse values that are no condition of this kind.  values: (n, V). Raises InvalidInput."""
 
 
 @final
@@ -74,11 +74,11 @@ class Labels(Condition):
     def dtype(self) -> Held:
         return "float32"
 
-    def code(self, told: Tensor) -> Tensor:
-        return F.one_hot(told[:, 0].long(), self.n_classes).to(torch.float32)
+    def code(self, values: Tensor) -> Tensor:
+        return F.one_hot(values[:, 0].long(), self.n_classes).to(torch.float32)
 
-    def check(self, told: np.ndarray, *, field: str = "condition") -> None:
-        if told.ndim != 2 or told.shape[1] != 1 or not np.isin(told, np.arange(self.n_classes)).all():
+    def check(self, values: np.ndarray, *, field: str = "condition") -> None:
+        if values.ndim != 2 or values.shape[1] != 1 or not np.isin(values, np.arange(self.n_classes)).all():
             raise InvalidInput(f"must be a label, a whole number from 0 to {self.n_classes - 1}", field=field)
 
 
@@ -112,30 +112,30 @@ class Vector(Condition):
     def dtype(self) -> Held:
         return held_in(self.shift, self.scale)
 
-    def code(self, told: Tensor) -> Tensor:
+    def code(self, values: Tensor) -> Tensor:
         shift, scale = (
-            torch.tensor(each, dtype=torch.float64, device=told.device) for each in (self.shift, self.scale)
+            torch.tensor(each, dtype=torch.float64, device=values.device) for each in (self.shift, self.scale)
         )
-        normal = ((told.double() - shift) / scale).float()
+        normal = ((values.double() - shift) / scale).float()
         return torch.cat([normal, torch.ones_like(normal[:, :1])], 1)
 
-    def check(self, told: np.ndarray, *, field: str = "condition") -> None:
-        if told.ndim != 2 or told.shape[1] != self.width or not np.isfinite(told).all():
+    def check(self, values: np.ndarray, *, field: str = "condition") -> None:
+        if values.ndim != 2 or values.shape[1] != self.width or not np.isfinite(values).all():
             raise InvalidInput(f"must be {self.width} finite numbers for each row", field=field)
-        too_far = ~np.isfinite(self.normal(told))
+        too_far = ~np.isfinite(self.normal(values))
         if too_far.any():
             row, column = np.unravel_index(too_far.argmax(), too_far.shape)
             raise InvalidInput(
-                f"must be {self.width} finite numbers for each row, but {told[row, column]:.6g} in column {column} is "
-                "so far from this model's data that it is not finite in float32, which networks compute in; give it in "
-                "the data's own units",
+                f"must be {self.width} finite numbers for each row, but {values[row, column]:.6g} in column {column} "
+                "is so far from this model's data that it is not finite in float32, which networks compute in; give it "
+                "in the data's own units",
                 field=field,
             )
 
-    def normal(self, told: np.ndarray) -> np.ndarray:
+    def normal(self, values: np.ndarray) -> np.ndarray:
         """As networks see it, infinite where float32 does not reach."""
         with np.errstate(over="ignore", invalid="ignore"):
-            normal: np.ndarray = ((told.astype(np.float64) - self.shift) / self.scale).astype(np.float32)
+            normal: np.ndarray = ((values.astype(np.float64) - self.shift) / self.scale).astype(np.float32)
         return normal
 
 

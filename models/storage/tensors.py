@@ -51,7 +51,7 @@ def write(file: Path, content: bytes) -> None:
 
 
 def unreadable(what: str, error: Exception) -> LaboratoryError:
-    """Whoever is at fault: the machine, or what lies on its disk. No path of this machine is told."""
+    """The error for a file that cannot be read: the machine's fault, or the file's. Its message holds no path."""
     if isinstance(error, OSError):
         if why := hindrance(error):
             return Hindered(f"{what} cannot be read: {why}")

@@ -22,15 +22,15 @@ VALIDATION_ROWS = 5_000
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a run trains and is validated on."""
+    """The training and validation rows of a run, and what they are."""
 
     spec: DataSpec
     source: Source
     train: Rows | Toy  # rows in memory, or a density drawn from afresh
     validation: Rows
     fingerprint: str
-    notes: tuple[str, ...] = ()  # on what whoever asks a model of them should know, a sentence each
-    card_spec: DataSpec | None = None  # where some columns never vary: of rows with them, which are left out here
+    notes: tuple[str, ...] = ()  # for users of the model, a sentence each
+    card_spec: DataSpec | None = None  # with the constant columns, which `spec` leaves out
 
     @property
     def n_rows(self) -> int | None:
@@ -44,28 +44,28 @@ def load_data(run: Run, root: Path) -> TrainingData:
     try:
         if isinstance(source, Toy):
             held_out = source.rows(VALIDATION_ROWS, numpy_rng(source.seed, 2**32))
-            spec = _told(source.spec, source, held_out)
+            spec = _with_condition(source.spec, source, held_out)
             if source.n is None:
                 return TrainingData(spec, source, source, held_out, _recipe(source))
             rows = source.rows(source.n, numpy_rng(source.seed, 2**32 + 1))
-            return TrainingData(_counted(spec, rows), source, rows, held_out, rows.fingerprint)
+            return TrainingData(_with_row_count(spec, rows), source, rows, held_out, rows.fingerprint)
         if not isinstance(source, Finite):
             raise TypeError(f"{type(source).__name__} is neither a Toy nor a Finite source")
         rows = source.rows(root)
         order = numpy_rng(run.seed, 2**32).permutation(len(rows.x))
         n = min(VALIDATION_ROWS, max(1, round(VALIDATION_SHARE * len(order))))
         kept, held_out = rows.of(order[n:]), rows.of(order[:n])
-        spec = _told(source.spec(rows, kept), source, rows, kept)
+        spec = _with_condition(source.spec(rows, kept), source, rows, kept)
         notes = (*source.notes(root), *diagnose(spec, kept))
     except InvalidData as error:
         raise InvalidData(error.message, field=f"run.data.{error.field}" if error.field else "run.data") from error
     kept, held_out = (held(spec, each) for each in (kept, held_out))
-    spec = _counted(spec, kept)
+    spec = _with_row_count(spec, kept)
     return TrainingData(spec.varying, source, kept, held_out, rows.fingerprint, notes, spec)
 
 
 def held(spec: DataSpec, rows: Rows) -> Rows:
-    """Rows of a source as networks know them: in the type that data units are held in, constants left out."""
+    """Rows of a source as networks see them: without constants, in the type of `spec`."""
     x = rows.x[:, spec.varying_elements] if spec.constants else rows.x
     return rows._replace(x=x if x.dtype == np.uint8 else spec.varying.hold(x))
 
@@ -76,9 +76,9 @@ def in_data_units(data: TrainingData, rows: Rows, device: torch.device) -> Tenso
 
 
 def conditions(data: TrainingData, rows: Rows, device: torch.device) -> Tensor:
-    """What rows are told by, (B, C)."""
-    told = torch.from_numpy(data.source.told(rows)).to(device)
-    return told if data.spec.condition is None else data.spec.condition.code(told)
+    """The conditions of rows, (B, C)."""
+    values = torch.from_numpy(data.source.condition_values(rows)).to(device)
+    return values if data.spec.condition is None else data.spec.condition.code(values)
 
 
 def held_out(data: TrainingData, which: slice, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -92,11 +92,11 @@ def numpy_rng(seed: int, stream: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64([seed, stream]))
 
 
-def _told(spec: DataSpec, source: Source, rows: Rows, training: Rows | None = None) -> DataSpec:
+def _with_condition(spec: DataSpec, source: Source, rows: Rows, training: Rows | None = None) -> DataSpec:
     return spec.model_copy(update={"condition": source.conditions(rows, training)})
 
 
-def _counted(spec: DataSpec, rows: Rows) -> DataSpec:
+def _with_row_count(spec: DataSpec, rows: Rows) -> DataSpec:
     return spec.model_copy(update={"n_rows": len(rows.x)})
 
 

@@ -1,4 +1,4 @@
-"""The REST app: routes, problems, limits and measurements put together."""
+"""The REST app: routes, problem documents, limits, metrics and traces together."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pushforward.service.telemetry.spans import DoorTracing
 
 DESCRIPTION = "Train generative models on your own data and serve them."
-NO_SPANS: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}  # FastAPI's, beside those of both doors
+NO_SPANS: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}  # FastAPI's own; ours cover both APIs
 
 
 def create(
@@ -36,7 +36,7 @@ def create(
         title="Pushforward",
         version=version("pushforward"),
         description=DESCRIPTION,
-        docs_url=None,  # `explorer` serves it, without another host
+        docs_url=None,  # `explorer` serves it, from this host only
         redoc_url=None,
         redirect_slashes=False,
         telemetry=NO_SPANS,

@@ -16,10 +16,10 @@ from pushforward.service.formats import npy
 from pushforward.service.processes.intake import Intake, uncollected
 from pushforward.service.rest.media_types import JSON
 
-MAX_NUMBER_CHARS = 40  # of a number that is repeated
+MAX_NUMBER_CHARS = 40  # of a number in a message
 _NOT_FINITE = re.compile(r"-?(nan\b|inf(inity)?\b|\d[\d.]*e\+?\d+)|-?\d{300,}", re.IGNORECASE)
 
-# Which field an npy body is.
+# The field that an npy body is.
 _ARRAYS: dict[type[Any], str] = {Likelihood: "x", Encode: "x", Reconstruct: "x", Decode: "z"}
 _TEXTS = frozenset({"model", "path"})  # query parameters that are text; the others are JSON
 
@@ -69,7 +69,7 @@ def _json(body: bytes, max_values: int) -> object:
 
 
 def _why(error: orjson.JSONDecodeError) -> str:
-    """What the parser says, or what is written for a number that is not finite, as `json.dumps` of Python does."""
+    """The message of the parser, or a better one for the NaN and Infinity that Python's `json.dumps` writes."""
     found = _NOT_FINITE.match(error.doc, error.pos)
     if found is None:
         return str(error)

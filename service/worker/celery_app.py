@@ -15,8 +15,9 @@ from celery import bootsteps
 from pushforward.service.jobs.celery_wakeups import TASK, celery_app, publish
 from pushforward.service.jobs.redis_runs import RedisRuns
 from pushforward.service.processes.spawn import settle
-from pushforward.service.runner.restoring import LastingRuns
-from pushforward.service.runner.slots import Reconciler, Trainings
+from pushforward.service.runner.job_runner import JobRunner
+from pushforward.service.runner.reconciler import Reconciler
+from pushforward.service.runner.restoring import DurableRuns
 from pushforward.service.settings import Settings
 from pushforward.service.telemetry.worker_port import Exposed
 from pushforward.service.worker.inference import Inference
@@ -24,8 +25,8 @@ from pushforward.service.worker.slots import Slots
 
 settings = Settings()
 app = celery_app(settings)
-runs = LastingRuns(RedisRuns(settings), settings.store)
-trainings = Trainings(runs, settings)
+runs = DurableRuns(RedisRuns(settings), settings.store)
+job_runner = JobRunner(runs, settings)
 slots = Slots({"train": settings.training_slots, "sample": settings.sampling_slots})
 app.conf.broker_transport_options |= {"queue_order_strategy": slots.cycle}
 reconciler = Reconciler(runs, settings, lambda job_id, kind: publish(app, job_id, kind), free=slots.free)
@@ -35,12 +36,12 @@ reconciler = Reconciler(runs, settings, lambda job_id, kind: publish(app, job_id
 def train(task: Any, job_id: str) -> None:
     """A wake-up: run the job if it still waits."""
     with slots.running(task.request.delivery_info["routing_key"]):
-        trainings.run(job_id)
+        job_runner.run(job_id)
 
 
 @final
 class TrainingStep(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Reconciles while the worker lives; drains its trainings before the pool waits for them."""
+    """Reconciles while the worker lives; drains its job_runner before the pool waits for them."""
 
     requires = frozenset({"celery.worker.components:Pool"})
 
@@ -51,7 +52,7 @@ class TrainingStep(bootsteps.StartStopStep):  # type: ignore[misc]
     def stop(self, parent: Any) -> None:
         """With the worker's SIGTERM."""
         reconciler.stop()
-        trainings.drain()
+        job_runner.drain()
 
     terminate = stop
 
@@ -65,7 +66,7 @@ class InferenceStep(bootsteps.StartStopStep):  # type: ignore[misc]
     def __init__(self, worker: Any, **_: Any) -> None:
         super().__init__(worker)
         self._inference = Inference(
-            settings, training=trainings.running, trouble=trainings.trouble, untaken_s=reconciler.untaken_s
+            settings, training=job_runner.running, trouble=job_runner.trouble, untaken_s=reconciler.untaken_s
         )
         self._exposed = Exposed(self._inference.telemetry.metrics, settings)
 

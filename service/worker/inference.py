@@ -149,14 +149,11 @@ class Inference(Thread):
 
     def _exchange(self) -> None:
         """Send the outbox, take new frames, and cancel requests."""
-        wait_s = LOADING_S if self.stopping.is_set() else BLOCK_S
-        if self._engine.busy:
-            wait_s = 0.0
-            if not self._engine.ready:
-                self._engine.wait(LOADING_S)
-        for batch in self._outbox:
-            if batch.is_large:
-                self._reply_sender.send(batch)
+        wait_s = 0.0 if self._engine.busy else LOADING_S if self.stopping.is_set() else BLOCK_S
+        if self._engine.busy and not self._engine.ready:
+            self._engine.wait(LOADING_S)
+        for batch in (batch for batch in self._outbox if batch.is_large):
+            self._reply_sender.send(batch)
         self._outbox = [batch for batch in self._outbox if not batch.is_large]
         self._outbox += self._reply_sender.take_failed()
         poll = self._consumer.poll(self._outbox, wait_s=wait_s)

@@ -129,7 +129,7 @@ async def test_after_a_pause_of_redis_questions_are_answered(
     place: Place, monkeypatch: pytest.MonkeyPatch, pause_s: float
 ) -> None:
     """The last is longer than every time limit: of a connection, of a beat, of questions that wait."""
-    for module in ("dispatch.link", "dispatch.connection", "stores.redis_client"):
+    for module in ("dispatch.link", "stores.redis_connection", "stores.redis_client"):
         monkeypatch.setattr(f"service.{module}.COMMAND_S", 0.5)
     monkeypatch.setattr("pushforward.service.dispatch.dispatcher.OUTAGE_S", 1.0)
     put_model(place.settings.store)
@@ -156,7 +156,7 @@ async def test_after_a_pause_of_redis_questions_are_answered(
 async def test_while_redis_pauses_a_gateway_is_not_ready_and_says_why(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("dispatch.link", "dispatch.connection", "stores.redis_client"):
+    for module in ("dispatch.link", "stores.redis_connection", "stores.redis_client"):
         monkeypatch.setattr(f"service.{module}.COMMAND_S", 0.5)
     settings = place.settings.model_copy(update={"beat_s": 0.2})
     asks = RedisAsks(settings)

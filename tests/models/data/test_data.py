@@ -473,15 +473,15 @@ def test_data_come_with_the_condition_that_is_asked_for(tmp_path: Path) -> None:
     plain, labeled, vectors = (Npy(path="told.npz", condition=kind) for kind in (None, "label", "vector"))
     rows = plain.rows(tmp_path)
     assert plain.conditions(rows) is None
-    assert plain.told(rows).shape == (40, 0)
+    assert plain.condition_values(rows).shape == (40, 0)
     rows = labeled.rows(tmp_path)
     assert labeled.conditions(rows) == Labels(n_classes=4)
-    assert labeled.told(rows)[:, 0].tolist() == y.tolist()
+    assert labeled.condition_values(rows)[:, 0].tolist() == y.tolist()
     rows = vectors.rows(tmp_path)
     condition = vectors.conditions(rows)
     assert isinstance(condition, Vector)
     np.testing.assert_allclose(condition.shift, c.mean(0), rtol=1e-5)
-    np.testing.assert_allclose(vectors.told(rows), c, rtol=1e-5)
+    np.testing.assert_allclose(vectors.condition_values(rows), c, rtol=1e-5)
 
 
 def test_a_condition_that_the_data_do_not_have_is_refused_naming_it(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from pushforward.service.dispatch import dispatcher as redis_asks
 from pushforward.service.dispatch import link as redis_link
 from pushforward.service.dispatch.dispatcher import RedisAsks
-from pushforward.service.dispatch.frames import Asked, Frame, encode_frame
+from pushforward.service.dispatch.frames import Frame, FramedRequest, encode_frame
 from pushforward.service.dispatch.keys import CANCELLED, GROUP, WORKERS, stream_of
 from pushforward.service.dispatch.workers import RedisWorkers
 from pushforward.service.domain.errors import Failed, NotFound, Overloaded, TimedOut, Unavailable
@@ -410,7 +410,7 @@ async def _keep_deleting(client: Any) -> None:
 
 async def test_garbage_in_the_stream_does_no_harm(settings: Settings, asks: RedisAsks, inference: Inference):
     client: Any = connect_sync(settings, decode=False)
-    frame = encode_frame(Frame("pf:replies:nobody", (Asked(1, Question(MOONS, "sample", 1, 1), 9e9),)))
+    frame = encode_frame(Frame("pf:replies:nobody", (FramedRequest(1, Question(MOONS, "sample", 1, 1), 9e9),)))
     for fields in (
         {"frame": b"\x80\x04."},
         {"x": b"y"},

@@ -36,7 +36,7 @@ def test_a_file_that_broke_off_is_gone_on_with_at_its_last_whole_row(
 ) -> None:
     (tmp_path / "earlier.npy").write_bytes(saved()[:cut])
     with RowsFile(tmp_path / "rows.npy", 10, (2, 3)) as file:
-        list(file.go_on_from(tmp_path / "earlier.npy", most))
+        list(file.resume_from(tmp_path / "earlier.npy", most))
         assert file.n_rows == kept
         file.append(ROWS[kept:])
         digest = file.digest
@@ -48,6 +48,6 @@ def test_a_file_that_broke_off_is_gone_on_with_at_its_last_whole_row(
 def test_a_file_of_another_sample_or_none_is_not_gone_on_with(tmp_path: Path) -> None:
     np.save(tmp_path / "other.npy", ROWS[:9])
     with RowsFile(tmp_path / "rows.npy", 10, (2, 3)) as file:
-        assert list(file.go_on_from(tmp_path / "other.npy", 10)) == []
-        assert list(file.go_on_from(tmp_path / "missing.npy", 10)) == []
+        assert list(file.resume_from(tmp_path / "other.npy", 10)) == []
+        assert list(file.resume_from(tmp_path / "missing.npy", 10)) == []
         assert file.n_rows == 0
