@@ -46,7 +46,7 @@ class Denoiser(nn.Module):
 
 @final
 class ResidualMLP(nn.Module):
-    """The backbone for vectors: `depth` residual blocks of `width` units, each of which takes the level's embedding."""
+    """The backbone for vectors: `depth` residual blocks of `width` units, each of which takes the embedding."""
 
     def __init__(self, shape: Shape, *, width: int, depth: int) -> None:
         super().__init__()
@@ -55,17 +55,17 @@ class ResidualMLP(nn.Module):
         self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(depth))
         self.leave = zero_init(nn.Linear(width, prod(shape)))
 
-    def forward(self, x: Float[Tensor, " B *shape"], level: Float[Tensor, "B W"]) -> Float[Tensor, " B *shape"]:
+    def forward(self, x: Float[Tensor, " B *shape"], embedding: Float[Tensor, "B W"]) -> Float[Tensor, " B *shape"]:
         h = self.enter(x.flatten(1))
         for block in self.blocks:
-            h = block(h, level)
+            h = block(h, embedding)
         out: Tensor = self.leave(h)
         return out.view(-1, *self.shape)
 
 
 @final
 class ResidualBlock(nn.Module):
-    """h + W2 silu(W1 silu(h) + level)."""
+    """h + W2 silu(W1 silu(h) + W3 embedding)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -73,8 +73,8 @@ class ResidualBlock(nn.Module):
         self.level = nn.Linear(width, width)
         self.second = nn.Linear(width, width)
 
-    def forward(self, h: Float[Tensor, "B W"], level: Float[Tensor, "B W"]) -> Float[Tensor, "B W"]:
-        inner = self.first(nn.functional.silu(h)) + self.level(level)
+    def forward(self, h: Float[Tensor, "B W"], embedding: Float[Tensor, "B W"]) -> Float[Tensor, "B W"]:
+        inner = self.first(nn.functional.silu(h)) + self.level(embedding)
         out: Tensor = h + self.second(nn.functional.silu(inner))
         return out
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @final
 class UNet(nn.Module):
-    """(B, C, H, W) and a level's embedding, (B, width), to (B, C, H, W), with `depth` blocks at each resolution."""
+    """(B, C, H, W) and an embedding, (B, width), to (B, C, H, W), with `depth` blocks at each resolution."""
 
     def __init__(self, shape: Shape, *, width: int, depth: int) -> None:
         super().__init__()
@@ -43,18 +43,18 @@ class UNet(nn.Module):
         self.after = UNetBlock(bottom, bottom, width)
         self.leave = nn.Sequential(group_norm(width), nn.SiLU(), zero_init(nn.Conv2d(width, shape[0], 3, padding=1)))
 
-    def forward(self, x: Float[Tensor, "B C H W"], level: Float[Tensor, "B E"]) -> Float[Tensor, "B C H W"]:
+    def forward(self, x: Float[Tensor, "B C H W"], embedding: Float[Tensor, "B E"]) -> Float[Tensor, "B C H W"]:
         h = self.enter(pad(x, self.side))
         kept = []
         for layer in self.down:
             if isinstance(layer, UNetStage):
-                h = layer(h, level)
+                h = layer(h, embedding)
                 kept.append(h)
             else:
                 h = layer(h)
-        h = self.after(self.attention(self.before(h, level)), level)
+        h = self.after(self.attention(self.before(h, embedding)), embedding)
         for stage in self.up:
-            h = stage(torch.cat([kept.pop(), F.interpolate(h, scale_factor=2)], dim=1), level)
+            h = stage(torch.cat([kept.pop(), F.interpolate(h, scale_factor=2)], dim=1), embedding)
         return crop(self.leave(h), self.shape)
 
 
@@ -66,15 +66,15 @@ class UNetStage(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList(UNetBlock(c_in if i == 0 else c_out, c_out, width) for i in range(depth))
 
-    def forward(self, h: Float[Tensor, "B C H W"], level: Float[Tensor, "B E"]) -> Float[Tensor, "B C2 H W"]:
+    def forward(self, h: Float[Tensor, "B C H W"], embedding: Float[Tensor, "B E"]) -> Float[Tensor, "B C2 H W"]:
         for block in self.blocks:
-            h = block(h, level)
+            h = block(h, embedding)
         return h
 
 
 @final
 class UNetBlock(nn.Module):
-    """A residual block of two convolutions; the level's embedding is added between them."""
+    """A residual block of two convolutions; the embedding, mapped to the channels, is added between them."""
 
     def __init__(self, c_in: int, c_out: int, width: int) -> None:
         super().__init__()
@@ -83,8 +83,8 @@ class UNetBlock(nn.Module):
         self.second = nn.Sequential(group_norm(c_out), nn.SiLU(), zero_init(nn.Conv2d(c_out, c_out, 3, padding=1)))
         self.skip = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1)
 
-    def forward(self, h: Float[Tensor, "B C H W"], level: Float[Tensor, "B E"]) -> Float[Tensor, "B C2 H W"]:
-        inner = self.first(h) + self.level(level)[:, :, None, None]
+    def forward(self, h: Float[Tensor, "B C H W"], embedding: Float[Tensor, "B E"]) -> Float[Tensor, "B C2 H W"]:
+        inner = self.first(h) + self.level(embedding)[:, :, None, None]
         out: Tensor = self.skip(h) + self.second(inner)
         return out
 
