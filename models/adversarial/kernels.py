@@ -1,4 +1,4 @@
-r"""Positive definite kernels k(x, y), by which distributions are told apart. With d = |x - y| in D dimensions:
+r"""Positive definite kernels k(x, y) of the maximum mean discrepancy. With d = |x - y| in D dimensions:
 
     imq:       sum_s C_s / (C_s + d^2),  C_s = 2 D s sigma^2: twice the mean square distance of N(0, sigma^2 I), by s
     rbf:       exp(-d^2 / (2 length^2))
@@ -39,7 +39,7 @@ class Kernel(Config, ABC):
 
     @abstractmethod
     def matrix(self, x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
-        """k(x_i, y_j), (N, M).  x: (N, D), y: (M, D)."""
+        """k(x_i, y_j) of all pairs."""
 
 
 @final

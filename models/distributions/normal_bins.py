@@ -51,7 +51,7 @@ def log_probability(
     first: Bool[Tensor, "..."],
     last: Bool[Tensor, "..."],
 ) -> Float[Tensor, "*shape"]:
-    """Log P, of the shape of `center`.
+    """Log P.
 
     Arguments:
         center, half: c and h.
@@ -68,7 +68,7 @@ def log_probability(
 
 
 def log_cdf(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """Log Phi(x), with its gradient, as far as float32 goes; torch's own is slow and loses the gradient below -1000."""
+    """Log Phi(x), with a gradient for every float32. torch's own is slow and has no gradient below -1000."""
     far = -x.clamp(max=TAIL)
     fraction = far
     for level in range(TERMS, 0, -1):

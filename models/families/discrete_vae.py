@@ -96,7 +96,9 @@ class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
         return networks.Nets(
             spec,
             encoder=networks.encoder(spec, size, width=width, depth=depth),
-            decoder=networks.decoder(spec, size, width=width, depth=depth, n_each=self.likelihood.n_each(spec)),
+            decoder=networks.decoder(
+                spec, size, width=width, depth=depth, params_per_element=self.likelihood.params_per_element(spec)
+            ),
             scale=networks.Scalar(self.likelihood.initial_log_scale),
         )
 
@@ -127,7 +129,7 @@ class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
 
     def row_size(self, spec: DataSpec) -> int:
         """Numbers in the largest tensor of one row: the parameters of the likelihood, or the code."""
-        return max(self.likelihood.n_each(spec) * spec.size, self.codes * self.categories)
+        return max(self.likelihood.params_per_element(spec) * spec.size, self.codes * self.categories)
 
     def log_weight(self, nets: Nets, x: Tensor, log_pi: Tensor, draws: Draws) -> Tensor:
         """Log p(x, z) / q(z|x) of hard codes, (draws B,) nats."""

@@ -58,7 +58,7 @@ from pushforward.models.flows.logit import from_reals, to_reals
 from pushforward.models.flows.univariate import AnyTransform, Spline
 from pushforward.models.lazy import torch
 from pushforward.models.losses import Adam, Batch, Loss
-from pushforward.models.networks.limits import check_masked, check_width
+from pushforward.models.networks.limits import check_mask_memory, check_mask_width
 from pushforward.models.spec.data_spec import DataSpec, Shape
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.variational.importance import importance_weighted_bound, lower_bound
@@ -114,9 +114,9 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
             raise InvalidData(
                 "is for data with levels, which these have not; leave it out", field="run.family.dequantization"
             )
-        check_masked(spec.size, "flow")
+        check_mask_memory(spec.size, "flow")
         if self.scheme != "coupling":
-            check_width(self.width, spec.size, field="run.family.width")
+            check_mask_width(self.width, spec.size, field="run.family.width")
         self.dequantization.check(spec)
 
     def build(self, spec: DataSpec) -> Nets:
@@ -125,7 +125,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
             self,
             spec.size,
             passes=2 if self.scheme == "coupling" else spec.size,
-            n_given=spec.condition_size,
+            condition_size=spec.condition_size,
             inverse=self.scheme == "inverse_autoregressive",
         )
         return networks.Nets(spec, flow=flow, **(self.dequantization.build(spec) if spec.levels is not None else {}))
@@ -143,7 +143,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
     def log_density(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         """Log p(x|c) of continuous x in data units, (B,) nats.  x: (B, *shape), c: (B, C)."""
         v, log_det_v = to_reals(nets.spec, x, self.alpha, self.tails)
-        z, log_det_z = nets["flow"](v, *networks.given(c))
+        z, log_det_z = nets["flow"](v, *networks.condition_args(c))
         log_p: Tensor = standard_log_prob(z) + log_det_z + log_det_v
         return log_p
 
@@ -167,7 +167,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         v, _ = to_reals(nets.spec, x, self.alpha, self.tails)
-        z: Tensor = nets["flow"](v, *networks.given(c))[0]
+        z: Tensor = nets["flow"](v, *networks.condition_args(c))[0]
         return z
 
     def latent_shape(self, spec: DataSpec) -> Shape:
@@ -177,7 +177,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
         return noise.normal(0, (nets.spec.size,))
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        v = flow_network(nets).inverse(z, *networks.given(c))
+        v = flow_network(nets).inverse(z, *networks.condition_args(c))
         return from_reals(nets.spec, v, self.alpha, self.tails)
 
 

@@ -125,12 +125,18 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)
-        n_h, c, n_each = self.posterior.n_parameters(self.latent), spec.condition_size, self.likelihood.n_each(spec)
+        n_h, c, params_per_element = (
+            self.posterior.n_parameters(self.latent),
+            spec.condition_size,
+            self.likelihood.params_per_element(spec),
+        )
         flat, width, depth = self.network == "perceptron", self.width, self.depth
         return networks.Nets(
             spec,
-            encoder=networks.encoder(spec, n_h, n_given=c, width=width, depth=depth, flat=flat),
-            decoder=networks.decoder(spec, self.latent + c, n_each=n_each, width=width, depth=depth, flat=flat),
+            encoder=networks.encoder(spec, n_h, condition_size=c, width=width, depth=depth, flat=flat),
+            decoder=networks.decoder(
+                spec, self.latent + c, params_per_element=params_per_element, width=width, depth=depth, flat=flat
+            ),
             scale=networks.Scalar(self.likelihood.initial_log_scale),
             **self.prior_codes.networks(self.latent, c),
             **self.posterior.networks(self.latent),
@@ -153,7 +159,7 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
 
     def infer(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         """Parameters of the posterior of each row, (B, n_parameters)."""
-        h: Tensor = nets["encoder"](networks.attach(nets.spec.normalize(x), c))
+        h: Tensor = nets["encoder"](networks.concat_condition(nets.spec.normalize(x), c))
         return h
 
     def kl(self, h: Tensor) -> Tensor | None:
@@ -167,7 +173,7 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
         return self.likelihood.log_prob(nets.spec, x, self.decoder_output(nets, z, c), nets["scale"]())
 
     def decoder_output(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        """The decoder's output, (B, n_each * shape[0], ...): the parameters of the likelihood."""
+        """The decoder's output, (B, params_per_element * shape[0], ...): the parameters of the likelihood."""
         y: Tensor = nets["decoder"](torch.cat([z, c], dim=1))
         return y
 
@@ -194,7 +200,7 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
 
     def row_size(self, spec: DataSpec) -> int:
         """Numbers in the largest tensor of one row: the parameters of the likelihood, or of the posterior."""
-        return max(self.likelihood.n_each(spec) * spec.size, self.posterior.n_parameters(self.latent))
+        return max(self.likelihood.params_per_element(spec) * spec.size, self.posterior.n_parameters(self.latent))
 
     def log_weight(self, nets: Nets, x: Tensor, c: Tensor, h: Tensor, draws: Draws, *, by_path: bool = False) -> Tensor:
         """Log p(x, z) / q(z|x), (draws B,) nats.  x, c, h: B rows.

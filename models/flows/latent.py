@@ -26,6 +26,6 @@ class LatentFlow(Config):
     depth: PositiveInt = Field(2, le=8)
     """Hidden layers of each transform's network."""
 
-    def bijection(self, latent: int, *, n_given: NonNegativeInt, coupling: bool) -> Bijection:
-        """Fresh; `n_given` numbers beside the code are read too. Not a coupling: fully autoregressive."""
-        return bijection(self, latent, passes=2 if coupling else latent, n_given=n_given)
+    def bijection(self, latent: int, *, condition_size: NonNegativeInt, coupling: bool) -> Bijection:
+        """Fresh; `condition_size` numbers beside the code are read too. Not a coupling: fully autoregressive."""
+        return bijection(self, latent, passes=2 if coupling else latent, condition_size=condition_size)

@@ -45,19 +45,19 @@ if TYPE_CHECKING:
 
 
 def cells(x: Float[Tensor, "B D"], y: Float[Tensor, "N D"], h: Float[Tensor, " N"]) -> Int[Tensor, " B"]:
-    """Which cell each x lies in, (B,) int64.  x: (B, D), y: (n, D), h: (n,)."""
+    """The index of the cell that each x lies in."""
     return torch.addmm(h, x, y.T).argmax(1)
 
 
 def energy(
     x: Float[Tensor, "B D"], y: Float[Tensor, "N D"], h: Float[Tensor, " N"], i: Int[Tensor, " B"]
 ) -> Float[Tensor, ""]:
-    """E(h), a scalar, over draws x of mu in their cells i.  x: (B, D), y: (n, D), h: (n,), i: (B,)."""
+    """E(h), estimated from draws x of mu and their cells i."""
     return ((x * y[i]).sum(1) + h[i]).mean() - h[h.isfinite()].mean()
 
 
-def angles(y: Float[Tensor, "*#shape D"], z: Float[Tensor, "*#shape D"]) -> Float[Tensor, "*shape"]:
-    """Between the facets of y and those of z, (...,) radians.  y, z: (..., D)."""
+def facet_angles(y: Float[Tensor, "*#shape D"], z: Float[Tensor, "*#shape D"]) -> Float[Tensor, "*shape"]:
+    """The angles between the facets of y and those of z, radians."""
     cosine = F.cosine_similarity(_normal(y), _normal(z), dim=-1)
     return cosine.clamp(-1, 1).acos()
 
@@ -70,19 +70,18 @@ def extension(
     neighbors: int,
     widest: float,
 ) -> Float[Tensor, "B D"]:
-    """T(x), (B, D).
+    """T(x).
 
     Arguments:
-        x: (B, D).
-        y, centers: the points and the means of their cells, (n, D) each.
-        known: which of them count, (n,), one at least.
-        neighbors: k, how many cells are looked at.
+        y, centers: the points and the means of their cells.
+        known: which of them count, at least one.
+        neighbors: k, the number of cells considered.
         widest: the angle beyond which a neighbor is left out, radians.
     """
     square = squared_distances(x, centers).masked_fill(~known, torch.inf)
     square, i = square.topk(neighbors, dim=1, largest=False)  # (B, k)
     codes = y[i]  # (B, k, D)
-    near = angles(codes, codes[:, :1]) <= widest
+    near = facet_angles(codes, codes[:, :1]) <= widest
     first = torch.zeros_like(near)
     first[:, 0] = True
     weight = (near | first) / square.sqrt().clamp_min(1e-12)
@@ -90,5 +89,5 @@ def extension(
 
 
 def _normal(y: Tensor) -> Tensor:
-    """Of the facet <., y> + h, (..., D + 1)."""
+    """The normal of the facet <., y> + h, (..., D + 1)."""
     return torch.cat([y, -torch.ones_like(y[..., :1])], -1)
