@@ -27,5 +27,5 @@ class LatentFlow(Config):
     """Hidden layers of each transform's network."""
 
     def bijection(self, latent: int, *, n_given: NonNegativeInt, coupling: bool) -> Bijection:
-        """Fresh; `n_given` numbers beside the code are read too. Not a coupling: fully autoregressive."""
+        """A fresh coupling or fully autoregressive flow of codes; `n_given` numbers are read beside the code."""
         return bijection(self, latent, passes=2 if coupling else latent, n_given=n_given)
