@@ -1,6 +1,6 @@
 """The registry: one module for each family; being in this folder is being registered.
 
-To add a family, add a file. The union, the schemas of the doors, the command line, `GET /families` and the
+To add a family, add a file. The union, the schemas of the APIs, the command line, `GET /families` and the
 conformance suite see it at the next start.
 """
 

@@ -5,13 +5,13 @@ An encoder phi and a decoder psi that reconstruct data through a code of few dim
     min_{phi, psi} E |x - psi(phi(x))|^2.
 
 At depth 0 the best code is that of principal component analysis, up to an invertible linear map, and the error is the
-sum of the eigenvalues of the covariance that were left out. Nothing is said of where codes lie, so nothing new can be
-drawn: an autoencoder reconstructs and does not generate. A density of its codes z = phi(x) may be fitted beside,
+sum of the eigenvalues of the covariance that were left out. The loss does not say where codes lie, so nothing new can
+be drawn: an autoencoder reconstructs and does not generate. A density of its codes z = phi(x) may be fitted too,
 
     min_theta -E log p_theta(z),    z held fixed,
 
-which moves neither encoder nor decoder. Samples psi(z), z ~ p_theta, are then as good as codes between codes happen to
-decode; they carry no promise of training, and the model says so.
+which changes neither encoder nor decoder. How good samples psi(z), z ~ p_theta, are depends on how points between codes
+decode, which training does not control; the notes of the model say so.
 
 References:
     | Reducing the Dimensionality of Data with Neural Networks (Hinton & Salakhutdinov, 2006), Science 313

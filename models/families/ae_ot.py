@@ -12,9 +12,9 @@ so that each code is reached by 1/n of the noise, and a sample is G(T(x)), T the
 which leaves the gaps between the modes of the codes empty. Sampling is convex optimization, not a game; there is no
 density.
 
-Both losses are descended on at every step: the codes are those of the last epoch, and settle as the learning rate
-falls. Noise goes only to rows that were seen. The table of codes grows with the data, and n x `draws` is the work of a
-step.
+Both losses are descended on at every step: the codes are those of the last epoch, and converge as the learning rate
+falls. Rows that no batch has had yet get no noise. The table of codes grows with the data, and n x `draws` is the work
+of a step.
 
 References:
     | AE-OT: A New Generative Model Based on Extended Semi-discrete Optimal Transport (An et al., 2020), ICLR
@@ -125,7 +125,7 @@ class AEOT(Family, Samples, Validates, Encodes, Decodes, Diagnoses):
         return nets.spec.denormalize(nets["decoder"](z))
 
     def diagnose(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise) -> dict[str, float]:
-        """How far the cells' masses are from 1/n: root mean square of n mu(W_i) - 1, what the draws add taken off."""
+        """The distance of cell masses from 1/n: root mean square of n mu(W_i) - 1, without the noise of the draws."""
         push = semi_discrete(nets)
         y = push.points()
         h = push.heights(y)
@@ -137,7 +137,7 @@ class AEOT(Family, Samples, Validates, Encodes, Decodes, Diagnoses):
         return {"cell_mass_error": float(excess.clamp_min(0).sqrt())}
 
     def hits(self, y: Tensor, h: Tensor, noise: Noise, draws: int) -> Tensor:
-        """How many draws fell into each cell, (n,): as many of each row of noise, `draws` in all or some more."""
+        """How many draws fell into each cell, (n,), of at least `draws`: equally many from each row of noise."""
         noise = noise[:draws]
         hits, at_once = torch.zeros(len(y), device=y.device), max(1, PAIRS_AT_ONCE // len(y))
         for k in range(-(-draws // len(noise))):

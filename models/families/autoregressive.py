@@ -79,7 +79,7 @@ class Made(Network):
         )
 
     def units(self, spec: DataSpec) -> int:
-        """Of a hidden layer."""
+        """Units of a hidden layer."""
         return self.width or max(512, spec.size)
 
 

@@ -1,29 +1,29 @@
-r"""Adversarial variational Bayes: a variational autoencoder whose posterior is known by its draws only.
+r"""Adversarial variational Bayes: a variational autoencoder with a posterior that has draws, but no known density.
 
 The encoder is a function of data and noise whose shape is learned,
 
     z = a(x) + exp(b(x)) (eps' + g(x, eps)),    eps, eps' ~ N(0, I),    |g| < 2,
 
 so q(z|x), a mixture of endlessly many Gaussians, has several modes, bends and leans, and its density is not known.
-(With a g without limit it ends on a thin curve, whose divergence no adversary tells in full.) A Gaussian
-r(z|x) = N(mu(x), diag sigma(x)^2) is fitted to its draws, and an adversary T tells the standardized draws
+(Without a limit on g the posterior collapses to a thin curve, whose divergence no adversary can estimate.) A Gaussian
+r(z|x) = N(mu(x), diag sigma(x)^2) is fitted to its draws, and an adversary T distinguishes the standardized draws
 z~ = (z - mu(x)) / sigma(x) from N(0, I), in the logistic game
 
     max_T  E_x E_q log sigmoid(T(x, z~)) + E_x E_{N(0, I)} log(1 - sigmoid(T(x, z~))),
 
-whose best player is T* = log q(z|x) - log r(z|x): the ratio of two neighbors, an adaptive contrast, and not that of q
-to the far prior. Since KL(q || p) = KL(q || r) + E_q log r(z|x) / p(z) for any r,
+whose optimum is T* = log q(z|x) - log r(z|x): the ratio of two close densities (adaptive contrast), not that of q to
+the distant prior. Since KL(q || p) = KL(q || r) + E_q log r(z|x) / p(z) for any r,
 
     ELBO(x) = E_q [log p(x|z) - T*(x, z~) - log r(z|x) + log p(z)],
 
 which encoder and decoder ascend with T and r held fixed: the gradient of T* by the encoder's weights is zero in the
-mean. r is fitted by maximum likelihood, so mu and sigma are the moments of q that the paper takes: a network learns
-those of eps' + g, and a and b, which it is told, place them.
+mean. r is fitted by maximum likelihood, so mu and sigma are the moments of q that the paper takes: a network learns the
+moments of eps' + g, which a and b then scale and shift.
 
-With a T that is not the best this number can exceed log p(x): what is served, its mean over k draws, is an estimate and
-no bound. (The logarithm of the mean weight would be tighter, but believes the one draw in thousands on which T errs
-most.) A bound has to be asked for: with the proposal `contrast` the draws are of r, whose density is known, and weigh
-w = p(x, z) / r(z|x), and the importance-weighted bound is served.
+With a T that is not optimal this number can exceed log p(x): the default likelihood, its mean over k draws, is an
+estimate and no bound. (The logarithm of the mean weight would be tighter, but it is dominated by the one draw in
+thousands with the largest error of T.) The proposal `contrast` gives a bound: its draws are of r, whose density is
+known, with weights w = p(x, z) / r(z|x), and the likelihood is the importance-weighted bound.
 
 References:
     | Adversarial Variational Bayes (Mescheder et al., 2017), https://arxiv.org/abs/1701.04722
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
 REACH = 2.0  # of g: how far the modes of a posterior may lie apart, in units of the noise on each
 ADVERSARY_WIDTH = 128  # units of a layer: convolutions would see the code only as planes behind an image
-LOGISTIC = NonSaturating(gamma=0.0)  # without a penalty, for which the best adversary would not be the ratio
+LOGISTIC = NonSaturating(gamma=0.0)  # without a penalty: with one the optimal adversary is not the log-ratio
 
 
 class ProposalOptions(Options):
@@ -155,7 +155,7 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
         return a + b.exp() * (eps[:, self.noise :] + g)
 
     def place(self, nets: Nets, u: Tensor) -> tuple[Tensor, Tensor]:
-        """A and b at x, (B, Z) each."""
+        """a(x) and b(x), (B, Z) each."""
         a, b = nets["encoder"](u).chunk(2, dim=1)
         return a, b.clamp(-6, 3)
 
@@ -166,12 +166,12 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
         return Diagonal(a + b.exp() * mean, 2 * b + log_var.clamp(-3, 3))
 
     def log_ratio(self, nets: Nets, u: Tensor, standard: Tensor) -> Tensor:
-        """T(x, z~), (B, 1): log q - log r where the adversary is the best."""
+        """T(x, z~), (B, 1): log q - log r where the adversary is optimal."""
         t: Tensor = nets["adversary"](torch.cat([u.flatten(1), standard], 1))
         return t
 
     def log_posterior(self, nets: Nets, u: Tensor, z: Tensor, r: Diagonal) -> Tensor:
-        """Log r + T, (B,) nats: log q(z|x) where the adversary is the best."""
+        """Log r + T, (B,) nats: log q(z|x) where the adversary is optimal."""
         return r.log_prob(z) + self.log_ratio(nets, u, r.whiten(z))[:, 0]
 
     def log_likelihood(self, nets: Nets, x: Tensor, z: Tensor) -> Tensor:

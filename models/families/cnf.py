@@ -6,19 +6,19 @@ d log p(v(t)) / dt = -div f, so
     log p(v(1)) = log N(v(0); 0, I) - integral_0^1 div f(v(t), t) dt,      L = -E log p(v(1)),
 
 with both integrals from the data back to the noise. Training takes `solver_steps` Runge-Kutta steps and differentiates
-them; a model is asked with as many or others, or by an adaptive solver. The divergence is the trace of the Jacobian, or
+them; a trained model may take other steps, or an adaptive solver. The divergence is the trace of the Jacobian, or
 Hutchinson's estimate of it by one probe of signs for each row and solve.
 
-So few steps would be deceived (`models.flows.divergence`: a seed in three ended 2.9 nats above two moons
-while its training's likelihood rose beyond the entropy). What is descended on is therefore
+So few steps can be wrong (`models.flows.divergence`): on two moons one seed in three ended with a negative
+log-likelihood 2.9 nats too high, while the one of its training fell below the entropy. The training loss is therefore
 
     L + E integral_0^1 kinetic |f|^2 + jacobian |df/dv|_F^2 dt,
 
-which keeps paths straight and even; its charts tell L beside it.
+which keeps paths straight and even; the charts of a training show L too.
 
-v is the data normalized, outliers drawn in (`models.distributions.tails`), or by a logit where bounded; data with
+v is the normalized data, outliers compressed (`models.distributions.tails`), or the logit of bounded data; data with
 levels are dequantized. A solver's error has no sign, so the kind of the likelihood is `estimate`, also where nothing is
-drawn; a row costs at most 20,000 products.
+random; a row costs at most 20,000 vector-Jacobian products.
 
 References:
     | Neural Ordinary Differential Equations (Chen et al., 2018), https://arxiv.org/abs/1806.07366
@@ -75,7 +75,7 @@ NOISE, DATA = 0.0, 1.0  # t
 
 
 class Solved(NamedTuple):
-    """A training's solves, (B,) each."""
+    """Integrals along the paths of a batch, (B,) each."""
 
     log_prob: Tensor  # of v, nats
     energy: Tensor  # integral of |f|^2
@@ -147,7 +147,7 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
         yield Loss("regularized_nll_nats", regularized, ("velocity",), terms)
 
     def solved(self, nets: Nets, v: Tensor, c: Tensor, probe: Tensor | None) -> Solved:
-        """What a training step reads, differentiable in the weights.  v: (B, D); probe: signs, (B, D), or None."""
+        """Log p and regularizers, differentiable in the weights.  v: (B, D); probe: signs, (B, D), or None."""
         solver = ode.RungeKutta(np.linspace(DATA, NOISE, self.solver_steps + 1))
         field = augmented_to_train(lambda v, t: velocity(nets, v, t, c), probe)
         state = solver.init(torch.cat([v, v.new_zeros(len(v), 3)], 1))

@@ -5,27 +5,28 @@ learns the noise,
 
     L = E_{lambda, x_0, eps} w(lambda) || eps - eps_theta(x, lambda, c) ||^2 / D,
 
-so that s = -eps_theta / sigma is the score of the dissolved data. Where lambda is drawn and what it counts says the
-weighting (`models.paths.weightings`): DDPM, score matching and EDM are rows of one table. `models.samplers` walk
-the levels back. The probability flow dx / d lambda = sigma^2 / 2 (x + s) carries data to noise and back, which encodes
-and decodes, and has a density,
+so that s = -eps_theta / sigma is the score of the dissolved data. The weighting (`models.paths.weightings`) says where
+lambda is drawn and how much it counts: DDPM, score matching and EDM are rows of one table. `models.samplers` walk the
+levels back. The probability flow dx / d lambda = sigma^2 / 2 (x + s) carries data to noise and back, which encodes and
+decodes, and has a density,
 
     log p(x) = log N(x(lambda_T); 0, I) + integral_{lambda_1}^{lambda_T} div dx / d lambda  d lambda.
 
 It is that of the flow's own model, up to the solver's error and to two truncations: the flow ends at the first level,
 so the density is that of data with a little Gaussian noise (sigma_1 = 0.0064 network units for 1000 cosine levels, 0.01
 for linear ones, 0.045 for ou), and starts from N(0, I), which alpha_T x_0 is still part of (alpha_T = 5e-5, 6e-3,
-7e-3). For data with levels y of distance w it is the density of y + w (u - 1/2), u uniform, which was trained on, and
+7e-3). For data with levels y of distance w it is the density of y + w (u - 1/2), u uniform, on which the model was
+trained, and
 
     log P(y) >= E_u log p(y + w (u - 1/2)) + D log w.
 
-Neither is exact nor, being estimated, a bound: the kind of the number is `estimate`. It is taken step by step, see
-`models.flows.continuous`, and costs 4 x `steps` x `draws` calls of the network and as many vector-Jacobian products,
-D times as many with the exact divergence, at most 20,000. The method `bound` takes the variational bound of
+Both are estimated, so they are neither exact nor bounds: the kind of the number is `estimate`. It is computed step by
+step, see `models.flows.continuous`, and costs 4 x `steps` x `draws` calls of the network and as many vector-Jacobian
+products, D times as many with the exact divergence, at most 20,000. The method `bound` takes the variational bound of
 ancestral sampling instead (`models.samplers.variational_bound`), whose kind is `lower_bound`.
 
-Where data have a condition the network is told c, but with probability `drop` zeros: it is then the conditional and the
-unconditional model at once, and samples can be guided (`models.samplers.predictor`).
+Where data have a condition, the network reads c, replaced by zeros with probability `drop`: it is then both the
+conditional and the unconditional model, and samples can be guided (`models.samplers.predictor`).
 
 References:
     | Denoising Diffusion Probabilistic Models (Ho et al., 2020), https://arxiv.org/abs/2006.11239
@@ -138,7 +139,7 @@ class Diffusion(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions
         return next(self.losses(nets, batch))
 
     def draw_levels(self, n: int, batch: Batch) -> Tensor:
-        """Lambda of each row, (n,): one uniform number spreads them evenly over the weighting's distribution."""
+        """Lambda of each row, (n,), stratified over the distribution of the weighting."""
         return self.weighting.log_snr(stratified_uniform(n, batch.rng), self._levels)
 
     def check_sampling(self, spec: DataSpec, options: DenoisingOptions) -> None:
@@ -201,7 +202,7 @@ class Diffusion(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions
         return self.schedule.log_snr(self.steps)
 
     def _ends(self, steps: int) -> Floats:
-        """Of equal steps of lambda, (steps + 1,), least noisy first."""
+        """The ends of equal steps of lambda, (steps + 1,), least noisy first."""
         return np.linspace(self._levels[0], self._levels[-1], steps + 1)
 
     def _predictor(self, nets: Nets, *, clip: bool, guidance: float = 0.0) -> Predictor:
@@ -210,7 +211,7 @@ class Diffusion(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions
 
 
 def support(spec: DataSpec) -> tuple[float, float] | None:
-    """Where the data a model is trained on lie, data units: with levels, half a level beyond the outer two."""
+    """The range of the training data, data units; with levels, half a level wider at either end."""
     if spec.low is None or spec.high is None:
         return None
     margin = 0.0 if spec.levels is None else spec.bin_width / 2

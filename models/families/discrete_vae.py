@@ -1,16 +1,16 @@
 r"""Variational autoencoders with discrete codes.
 
-A code is N words of K letters each, z in {one-hot}^N, with the uniform prior p(z) = K^-N. The encoder gives every
-word its probabilities, q(z|x) = prod_n Cat(z_n; pi_n(x)), and
+A code is N categorical variables of K categories, z in {one-hot}^N, with the uniform prior p(z) = K^-N. The encoder
+gives the probabilities of each variable, q(z|x) = prod_n Cat(z_n; pi_n(x)), and
 
     log p(x) >= ELBO(x) = E_q [log p(x|z)] - sum_n KL(Cat(pi_n(x)) || uniform).
 
 The divergence is exact. The gradient of the expectation is estimated (`models.variational.discrete_gradients`): by
-relaxed codes, whose objective is no bound, by the straight-through trick, or by the score function. What is served is
-the importance-weighted bound of k draws of hard codes, whichever was trained with. The code of data is the most
-probable.
+relaxed codes, whose objective is no bound, by the straight-through trick, or by the score function. The likelihood of a
+model is the importance-weighted bound of k draws of hard codes, whatever the estimator. The code of data is the most
+probable one.
 
-There is nothing between two letters, so this family does not interpolate.
+There is nothing between two categories, so this family does not interpolate.
 
 References:
     | Categorical Reparameterization with Gumbel-Softmax (Jang et al., 2016), https://arxiv.org/abs/1611.01144
@@ -160,8 +160,8 @@ class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
         return (self.codes, self.categories)
 
     def prior(self, nets: Nets, noise: Noise, c: Tensor) -> Tensor:
-        letter = (noise.uniform(0, (self.codes,)) * self.categories).long().clamp(max=self.categories - 1)
-        return F.one_hot(letter, self.categories).float()
+        category = (noise.uniform(0, (self.codes,)) * self.categories).long().clamp(max=self.categories - 1)
+        return F.one_hot(category, self.categories).float()
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         return self.likelihood.mean(nets.spec, nets["decoder"](z.flatten(1)))

@@ -11,14 +11,13 @@ and a sample is v = f^{-1}(z). f is a chain of transforms, each a monotone univa
     autoregressive          the same with D groups, as in MAF;                      1 call a density, D a sample
     inverse autoregressive  z_i = g(v_i; theta_i(z_<i, c)), as in IAF;              D calls a density, 1 a sample
 
-Affine couplings are Real NVP; splines make neural spline flows of all three. What is called often has to be the fast
-way: an IAF that is sampled (a posterior of a VAE, say) is fast from the base space to the samples, whatever that way
-is named.
+Affine couplings are Real NVP; splines make neural spline flows of all three. The direction that is called often should
+be the fast one: an IAF that is mostly sampled, as a posterior of a VAE, is fast from the base space to the samples.
 
-v is the data normalized, outliers drawn in (`models.distributions.tails`), or by a logit where bounded; data with
-levels are dequantized (`models.flows.dequantization`), and their score is the importance-weighted bound of k draws. The
-default alpha of the logit, logit 0.0067 = -5, puts the ends of the range at the ends of the spline: bounded data often
-pile up at an end, and an edge of the density there is one the spline need not bend to fit.
+v is the normalized data, outliers compressed (`models.distributions.tails`), or the logit of bounded data; data with
+levels are dequantized (`models.flows.dequantization`), and their likelihood is the importance-weighted bound of k
+draws. The default alpha of the logit, logit 0.0067 = -5, puts the ends of the range at the ends of the spline: bounded
+data often pile up at an end, and the spline then need not fit the edge of the density there.
 
 Example:
     >>> import torch

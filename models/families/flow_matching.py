@@ -12,8 +12,9 @@ data to noise, codes and
     log p(x) = log N(x(0); 0, I) + integral_1^0 div v(x(t), t) dt,
 
 the density of the flow's own model, up to the solver's error. Data with levels y of distance w are dequantized in
-training, so it is that of y + w (u - 1/2), u uniform, and log P(y) >= E_u log p(y + w (u - 1/2)) + D log w. Neither
-exact nor a bound once estimated, the number is an `estimate`. Lipman's path ends in data with noise, and so does p.
+training, so it is that of y + w (u - 1/2), u uniform, and log P(y) >= E_u log p(y + w (u - 1/2)) + D log w. The number
+is estimated, so it is neither exact nor a bound: its kind is `estimate`. With Lipman's path p is the density of data
+with a little noise.
 
 A condition c is dropped in training with probability `drop`, so v(x, t; 0) is the field of all data. Samples can be
 guided, v = (1 + w) v(x, t; c) - w v(x, t; 0); the field of w > 0 is no longer that of a known density.
@@ -195,5 +196,5 @@ def velocity(nets: Nets, x: Tensor, t: Tensor, c: Tensor) -> Tensor:
 
 
 def to_data(nets: Nets, field: Velocity, options: MatchingSolverOptions) -> RowMap:
-    """Noise to data along a field."""
+    """The map from noise to data along a field."""
     return continuous.FlowMap(field, options.between(0.0, 1.0), torch.nn.Identity(), nets.spec.denormalize)

@@ -11,7 +11,7 @@ and IMLE maps noise e ~ N(0, I) to the codes: each code pulls the nearest of m m
 A sample is G(T(e)). No critic plays against G, and no mode of the codes can be dropped. There is no density.
 
 The paper's perceptual loss is a squared error here. Both losses are descended on at every step: T follows the codes,
-which settle as the learning rate falls.
+which converge as the learning rate falls.
 
 References:
     | Non-Adversarial Image Synthesis with Generative Latent Nearest Neighbors (Hoshen & Malik, 2018), arXiv:1812.08985

@@ -15,11 +15,11 @@ from its own samples: with p ~ |f|, x ~ q'_0 = q' held fixed, and w^ = w / mean 
     KL(p || q')    = E_p log p / q'      ~ mean w^ log (|f| / F q'(x)),
     chi^2(p || q') = E_p p / q' - 1      ~ mean w^ |f| / F q'(x) - 1,
 
-both descended in q' alone, in logarithms: in many dimensions f is less, or more, than a float can tell. The training
-rows are the uniform part of the mixture: a run wants the source `unit_cube`. A model samples q' and knows its density;
-the estimate of F, its standard error and the exact F stand on the card. The error is itself estimated from the weights:
-beside it stands the share of samples that count, (sum w)^2 / (n sum w^2), for where hardly any hit a peak, the estimate
-is low and its error too.
+both descended in q' alone, in logarithms: in many dimensions f is smaller, or larger, than a float can hold. The
+training rows are the uniform part of the mixture: a run needs the source `unit_cube`. A model samples q' and knows its
+density; the estimate of F, its standard error and the exact F stand on the card. The error is itself estimated from the
+weights: the card also has the share of samples that count, (sum w)^2 / (n sum w^2): where hardly any sample hits a
+peak, both the estimate and its error are too low.
 
 References:
     | Neural Importance Sampling (Mueller et al., 2019), https://arxiv.org/abs/1808.03856
@@ -56,11 +56,11 @@ if TYPE_CHECKING:
     from pushforward.models.stepwise.sampling import Sampler
 
 HALF = 5.0  # the splines' cube is [-5, 5]^d
-LEAST = -1e300  # log |f| where f = 0: as good, and a number
+LEAST = -1e300  # log |f| where f = 0: its exponential is 0, and it is finite
 
 
 class Estimate(NamedTuple):
-    """Of an integral, from n weights."""
+    """An estimate of an integral from n weights."""
 
     value: float
     std_error: float
@@ -118,7 +118,7 @@ class NIS(Family, Samples, Scores, Validates, Diagnoses):
         yield Loss(f"{self.divergence}_of_p_from_q", value, ("proposal",), {"log_integral_of_abs_f": log_F})
 
     def mix(self, nets: Nets, which: Tensor, uniform: Tensor, u: Tensor) -> Tensor:
-        """X ~ q', (B, d), of three independent uniforms: which (B, 1), and (B, d) for either part."""
+        """Samples of q', (B, d), from three independent uniforms: which (B, 1), and (B, d) for either part."""
         v = cast("Bijection", nets["proposal"]).inverse((2 * u - 1) * HALF)
         proposed = ((v / HALF + 1) / 2).clamp(0, 1)
         return torch.where(which < self.alpha, uniform, proposed)
@@ -147,7 +147,7 @@ class NIS(Family, Samples, Scores, Validates, Diagnoses):
         return LogProb(self.log_density(nets, x).double(), "exact")
 
     def estimate(self, nets: Nets, noise: Noise) -> Estimate:
-        """Of the integral of f, from as many weights as noise has rows, at least two."""
+        """The integral of f, estimated from one weight for each row of noise, at least two."""
         shape = nets.spec.shape
         x = self.mix(nets, noise.uniform(1, (1,)), noise.uniform(2, shape), noise.uniform(0, shape))
         return mean_and_error(self.integrand(x.double()) / self.log_density(nets, x).double().exp())
@@ -174,5 +174,5 @@ class NIS(Family, Samples, Scores, Validates, Diagnoses):
 
 def mean_and_error(w: Tensor) -> Estimate:
     """The mean of n independent weights and its standard error.  w: (n,)."""
-    effective = w.abs().sum() ** 2 / w.square().sum() / len(w)  # no number where all weights are 0
+    effective = w.abs().sum() ** 2 / w.square().sum() / len(w)  # NaN where all weights are 0
     return Estimate(float(w.mean()), float(w.std() / len(w) ** 0.5), float(effective))

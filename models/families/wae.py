@@ -11,11 +11,11 @@ The constraint is relaxed to a penalty, here for the squared cost, with x and G(
 
 The prior is any distribution that can be drawn from (`models.latents.sampled_priors`), the penalty any divergence of
 draws or a game against a critic of codes (`models.adversarial.penalties`). With the non-saturating game this is an
-adversarial autoencoder: what it makes small is, for the squared cost, W_2^2 between data and samples, and not a
-distance in the latent space, which is zero for every encoder that matches the prior, the bad ones too (Theorem 1). An
-encoder is deterministic, z = mu(x), or Gaussian, z = mu(x) + sigma(x) eps; the code of data is mu(x) in both cases.
+adversarial autoencoder: for the squared cost it minimizes W_2^2 between data and samples, not a distance in the latent
+space, which is zero for every encoder that matches the prior, even a bad one (Theorem 1). An encoder is deterministic,
+z = mu(x), or Gaussian, z = mu(x) + sigma(x) eps; the code of data is mu(x) in both cases.
 
-There is no density: a Wasserstein autoencoder cannot score.
+There is no density: a Wasserstein autoencoder has no likelihoods.
 
 References:
     | Wasserstein Auto-Encoders (Tolstikhin et al., 2017), https://arxiv.org/abs/1711.01558
@@ -135,7 +135,7 @@ class WAE(Family, Samples, Validates, Encodes, Decodes):
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         z: Tensor = nets["encoder"](nets.spec.normalize(x))
-        return z[:, : self.latent]  # the mean, where there is a spread too
+        return z[:, : self.latent]  # the mean; variances follow it where the encoder is Gaussian
 
     @property
     def natural_path(self) -> PathName:

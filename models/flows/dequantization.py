@@ -51,14 +51,14 @@ DEQUANTIZER = "dequantizer"  # the name of f among a family's networks
 
 
 class Dequantization(Config, ABC):
-    """Where in its bin a level is put: u ~ q(u|y), and how many draws a training step takes."""
+    """The distribution q(u|y) of points within the bin of a level, and how many draws a training step takes."""
 
     dequantization: str
     draws: PositiveInt = Field(1, le=64)
     """Draws in training; above 1 they are importance-weighted."""
 
     def check(self, spec: DataSpec) -> None:
-        """Raises InvalidData where q cannot be of these data."""
+        """Raises InvalidData for data that q cannot be built for."""
 
     @abstractmethod
     def build(self, spec: DataSpec) -> dict[str, nn.Module]:
@@ -66,7 +66,7 @@ class Dequantization(Config, ABC):
 
     @abstractmethod
     def draw(self, nets: Nets, y: Tensor, c: Tensor, u01: Tensor) -> tuple[Tensor, Tensor]:
-        """U ~ q(u|y), (B, *shape), and log q(u|y), (B,) nats.  y, u01: (B, *shape), u01 uniform; c: (B, C)."""
+        """A draw u of q(u|y), (B, *shape), and log q(u|y), (B,) nats.  y, u01: (B, *shape), u01 uniform; c: (B, C)."""
 
 
 @final

@@ -42,7 +42,7 @@ Divergence = Literal["auto", "exact", "hutchinson"]  # auto: exact for rows of u
 
 
 def is_exact(divergence: Divergence, spec: DataSpec) -> bool:
-    """Whether the trace is taken, not an estimate of it."""
+    """Whether the divergence is the trace, not an estimate."""
     return divergence == "exact" or (divergence == "auto" and spec.size <= EXACT_UP_TO)
 
 
@@ -50,9 +50,9 @@ def draws_needed(spec: DataSpec, draws: int, n_evaluations: int, *, exact: bool)
     """How many draws a likelihood averages: one where nothing is random, neither a probe nor a place within a level.
 
     Arguments:
-        draws: that were asked for.
+        draws: the number in the request.
         n_evaluations: of the field for one of them, at most.
-        exact: whether by the trace.
+        exact: whether the divergence is the trace, not an estimate.
 
     Raises:
         InvalidInput: they cost more than 20,000 products a row.
@@ -69,7 +69,7 @@ def draws_needed(spec: DataSpec, draws: int, n_evaluations: int, *, exact: bool)
 
 
 def solved_rows(spec: DataSpec) -> int:
-    """How many held-out rows a training scores at its end, where an equation is solved for each."""
+    """How many held-out rows are scored at the end of a training, where each row costs the solution of an equation."""
     return min(512, max(8, 4096 // spec.size))
 
 
@@ -79,7 +79,7 @@ def signs(u01: Tensor) -> Tensor:
 
 
 def augmented(field: VectorField, shape: Shape, probe: Tensor | None) -> VectorField:
-    """The field of (x, log-volume) together, (B, D + 1), for solvers that know of no densities.
+    """The field of the state (x, log-volume), (B, D + 1).
 
     Arguments:
         field: f(x, l), differentiable in x.
@@ -121,7 +121,7 @@ def augmented_to_train(field: VectorField, probe: Tensor | None) -> VectorField:
 
 
 def _slope(field: VectorField, x: Tensor, at: Tensor, probe: Tensor | None) -> tuple[Tensor, Tensor]:
-    """F and its divergence, (B, *shape) and (B,)."""
+    """f(x, l) and its divergence, (B, *shape) and (B,)."""
     with with_gradients():
         x = x.detach().clone().requires_grad_()
         f = field(x, at.clone())
@@ -139,5 +139,5 @@ def _jacobian(f: Tensor, x: Tensor, *, create_graph: bool = False) -> Iterator[T
 
 
 def _diagonal(rows: Iterable[Tensor]) -> Tensor:
-    """Of the Jacobian of each row, (B, D)."""
+    """The diagonal of the Jacobian of each row, (B, D)."""
     return torch.stack([row[:, j] for j, row in enumerate(rows)], 1)

@@ -27,5 +27,5 @@ class LatentFlow(Config):
     """Hidden layers of each transform's network."""
 
     def bijection(self, latent: int, *, condition_size: NonNegativeInt, coupling: bool) -> Bijection:
-        """Fresh; `condition_size` numbers beside the code are read too. Not a coupling: fully autoregressive."""
+        """A fresh coupling or fully autoregressive flow of codes; `condition_size` numbers are read beside the code."""
         return bijection(self, latent, passes=2 if coupling else latent, condition_size=condition_size)

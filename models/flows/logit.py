@@ -6,8 +6,8 @@ on either side where data have levels,
     s = alpha + (1 - 2 alpha) (x - a) / (b - a),      v = logit s = log s - log(1 - s),
     log |dv/dx| = log((1 - 2 alpha) / (b - a)) - log s - log(1 - s),
 
-where alpha keeps v finite at the ends of the range. Unbounded data are normalized instead and, with heavy tails, drawn
-in beyond some deviations (`models.distributions.tails`).
+where alpha keeps v finite at the ends of the range. Unbounded data are normalized instead and, with heavy tails,
+compressed beyond some standard deviations (`models.distributions.tails`).
 
 References:
     | Masked Autoregressive Flow for Density Estimation (Papamakarios et al., 2017), https://arxiv.org/abs/1705.07057

@@ -46,11 +46,11 @@ class Preconditioning(Config, ABC):
 
     @abstractmethod
     def scaled(self, level: Level, x: Tensor) -> Tensor:
-        """What F sees of x."""
+        """The input of F at x."""
 
     @abstractmethod
     def noise(self, level: Level, x: Tensor, F: Tensor) -> Tensor:
-        """Eps, from x and what F says."""
+        """eps, from x and the output of F."""
 
 
 @final

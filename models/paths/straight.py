@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Point(NamedTuple):
-    """Where a path is and how fast it goes, (B, *shape) both."""
+    """A point of a path and its velocity, (B, *shape) both."""
 
     x: Tensor  # x_t
     u: Tensor  # dx_t / dt

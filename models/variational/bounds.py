@@ -1,12 +1,12 @@
-r"""What a model with latent codes descends on. With weights w = p(x, z) / q(z|x) of draws z_1, ..., z_k ~ q(z|x),
+r"""Training objectives of models with latent codes. With weights w = p(x, z) / q(z|x) of draws z_1, ..., z_k ~ q(z|x),
 
     elbo:   E (1/k) sum_i log p(x|z_i) - beta KL(q(z|x) || p(z))
     iwae:   E log (1/k) sum_i w_i
 
 The bound at beta = 1 is the ELBO; beta may rise to its value over the first share of the steps (warm-up), since a
-decoder that has not learned to listen makes an encoder stop talking. With beta > 1 codes tell less, and more evenly.
-The divergence is exact where posterior and prior are Gaussian, else of the draws. (Free bits, max(KL, floor), is no
-bound and is left out.)
+decoder that does not yet use the codes lets the posterior collapse to the prior. With beta > 1 codes carry less
+information, spread more evenly. The divergence is exact where posterior and prior are Gaussian, else of the draws.
+(Free bits, max(KL, floor), is no bound and is left out.)
 
 The gradient of the importance-weighted bound weighs each draw by w~_i = w_i / sum w:
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 
 class Drawn(NamedTuple):
-    """K codes of each row and what the model says of them, nats."""
+    """k codes of each row and their log-densities, nats."""
 
     z: Tensor  # (k B, Z)
     log_likelihood: Tensor  # log p(x|z), (k, B)
@@ -64,14 +64,14 @@ class Drawn(NamedTuple):
 
 
 class Objective(Config, ABC):
-    """A bound of log p(x), or what leads to one, and how its gradient is found."""
+    """A training objective: a bound of log p(x), or one with other weights, and the estimator of its gradient."""
 
     objective: str  # a Literal with a default in each final objective
 
     @property
     @abstractmethod
     def loss_name(self) -> str:
-        """What is descended on."""
+        """The name of the loss."""
 
     @property
     @abstractmethod
@@ -80,16 +80,16 @@ class Objective(Config, ABC):
 
     @property
     def needs_gaussian(self) -> bool:
-        """Whether it asks for the density of codes as such."""
+        """Whether it needs the density of any code, not only that of a draw."""
         return False
 
     def draw(self, posterior: Posterior, nets: Nets, h: Tensor, eps: Tensor) -> Coded:
-        """Codes with the gradients that `loss` counts on.  h, eps: (k B, ...)."""
+        """Codes with the gradients that `loss` needs.  h, eps: (k B, ...)."""
         return posterior.draw(nets, h, eps)
 
     @abstractmethod
     def loss(self, drawn: Drawn, progress: float) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """The scalar to descend on, and what to chart.  progress: share of the steps that are done."""
+        """The loss, a scalar, and terms to chart.  progress: share of the steps that are done."""
 
 
 @final
@@ -143,7 +143,7 @@ class ELBO(Objective):
         return distortion + beta * kl, terms
 
     def _log_likelihood(self, drawn: Drawn) -> Tensor:
-        """Of each draw, (k, B), with the gradient that is wanted."""
+        """log p(x|z) of each draw, (k, B), with the gradient of the estimator."""
         return _by_score(drawn.log_likelihood, drawn) if self.estimator == "reinforce" else drawn.log_likelihood
 
     def _kl(self, drawn: Drawn) -> Tensor:
@@ -201,7 +201,7 @@ def _by_score(f: Tensor, drawn: Drawn) -> Tensor:
 
 
 def _scale_gradient(z: Tensor, by: Tensor) -> None:
-    """From here on, multiply what reaches z before it goes on to where z comes from."""
+    """Multiply the gradient that reaches z, before it is propagated further."""
     z.register_hook(lambda gradient: (gradient * by).to(gradient))  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
 

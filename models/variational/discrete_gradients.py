@@ -37,7 +37,7 @@ COLD = 1e-3  # of tau: below it a relaxed code is one-hot and passes no gradient
 
 
 class Estimator(Config, ABC):
-    """How the gradient passes a draw that has none."""
+    """A gradient estimator for draws of discrete codes."""
 
     estimator: str  # a Literal with a default in each final estimator
 

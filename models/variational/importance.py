@@ -54,7 +54,7 @@ def lower_bound(log_w: Tensor, dtype: torch.dtype) -> LogProb:
     bound = importance_weighted_bound(log_w)
     if len(log_w) == 1:
         return LogProb(bound, "lower_bound")
-    share = effective_share(log_w) / (1 + rounding(bound, dtype) ** 2)  # nothing tells weights apart beyond it
+    share = effective_share(log_w) / (1 + rounding(bound, dtype) ** 2)  # rounding hides the rest
     terms = {"effective_share": share.clamp_min(1 / len(log_w))}
     return LogProb(bound, "lower_bound", with_rounding(jackknife_error(log_w), bound, dtype), terms)
 

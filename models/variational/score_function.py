@@ -3,7 +3,7 @@ r"""Gradients of an expectation under a distribution that is itself trained, fro
     grad E_q f(z) = E_q [(f(z) - b) grad log q(z) + grad f(z)]                (REINFORCE)
 
 for any baseline b that does not look at z: E_q grad log q = 0. The mean of the other draws' values is one, and with a
-f that is constant nothing is left of the noise. It asks of f no gradient in z, and pays with variance: for
+f that is constant nothing is left of the noise. It needs no gradient of f in z, at the price of variance: for
 f(z) = z^2 under N(m, 1) both ways have the mean 2 m, at m = 1 with variance 30 (b = 0) against 4 by z = m + eps.
 
 References:
@@ -30,6 +30,6 @@ def score_function(f: Tensor, log_q: Tensor, baseline: Tensor | float) -> Tensor
     Arguments:
         f: (k, B); its own gradient is kept.
         log_q: log q of the draws, (k, B), the draws being detached.
-        baseline: (k, B), of each draw without a look at it.
+        baseline: (k, B), independent of the draw itself.
     """
     return f + (f - baseline).detach() * (log_q - log_q.detach())

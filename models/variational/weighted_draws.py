@@ -1,4 +1,4 @@
-"""Importance weights of k draws for every row, some draws at once: bounds the memory of large k and of large rows.
+"""Importance weights of k draws of every row, in chunks, which bound the memory of large k and of large rows.
 
 Draw i of a row has its own noise, whatever the chunk and the rows beside it.
 """
@@ -36,7 +36,7 @@ class Draws(NamedTuple):
         return cls(noise[np.tile(row, count)], np.repeat(np.asarray(numbers), len(noise)), count)
 
     def after(self, first: NDArray[np.int64]) -> Draws:
-        """The same, counted from a number of each row's own, (B,)."""
+        """The same draws, numbered from `first` of each row, (B,)."""
         return self._replace(number=self.number + np.tile(first, self.n_draws))
 
     def repeat(self, rows: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ class Draws(NamedTuple):
 
 
 def log_weights(log_weight: Callable[[Draws], Tensor], noise: Noise, k: int, *, size: int, first: int = 0) -> Tensor:
-    """Of k draws of every row, (k, B) nats, float64.
+    """Log-weights of k draws of every row, (k, B) nats, float64.
 
     Arguments:
         log_weight: of some draws, (draws B,) nats.
