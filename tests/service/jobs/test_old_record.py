@@ -116,8 +116,8 @@ async def test_jobs_whose_worker_is_gone_wait_again_or_end_as_was_asked(
     assert set(runs.expire()) == {job_id(name) for name in CLAIMED}
     states = {name: (await jobs.get(job_id(name))).state for name in CLAIMED}
     assert states == {"training": State.QUEUED, "sampling": State.QUEUED, "stopping": State.CANCELLED}
-    assert job_id("training") in runs.untold(0.0, "train")
-    assert job_id("sampling") in runs.untold(0.0, "sample")
+    assert job_id("training") in runs.unannounced(0.0, "train")
+    assert job_id("sampling") in runs.unannounced(0.0, "sample")
 
 
 async def test_an_old_worker_that_still_runs_is_listened_to_until_another_claims(

@@ -52,7 +52,7 @@ def test_it_is_off_where_the_environment_says_so(off: dict[str, str], monkeypatc
 def test_what_it_cannot_do_is_named(name: str, value: str, remedy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:1")
     monkeypatch.setenv(name, value)
-    with pytest.raises(tracing.CannotTrace, match=f"{name} is '{value}'.*{remedy}"):
+    with pytest.raises(tracing.TracingConfigError, match=f"{name} is '{value}'.*{remedy}"):
         tracing.for_worker()
 
 
@@ -78,7 +78,7 @@ def test_without_the_packages_the_error_names_the_remedy() -> None:
         "import sys; sys.modules['opentelemetry.sdk'] = None\n"
         "from pushforward.service.telemetry import tracing\n"
         "try: tracing.for_gateway()\n"
-        "except tracing.CannotTrace as error: print(error)"
+        "except tracing.TracingConfigError as error: print(error)"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), ENDPOINT: "http://127.0.0.1:1"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True, text=True)

@@ -44,7 +44,7 @@ def test_what_was_read_and_is_no_message_holds_no_slot() -> None:
     cycle.update(["train", "sample"])
     cycle.rotate("sample")
     cycle.rotate("train")
-    cycle.unread()
+    cycle.discarded()
     assert cycle.consume(2) == ["train"]
 
 
