@@ -22,7 +22,7 @@ from load import Post
 
 from pushforward.service.local import redis_server
 from pushforward.service.local import up as local
-from pushforward.service.processes.spawn import tied_to_us
+from pushforward.service.processes.spawn import tied_to_parent
 
 HERE = Path(__file__).parent
 PEERS = HERE / "peers"
@@ -95,13 +95,13 @@ RAY_DEFAULT = Peer(
 ALL = (EMPTY, IN_PROCESS, LITSERVE, BENTOML, RAY, RAY_DEFAULT)
 
 
-class CannotStart(RuntimeError):
+class StartError(RuntimeError):
     """A server did not answer in time; the message ends with its log."""
 
 
 @contextmanager
 def serving(peer: Peer, weights: Path, folder: Path, environment: Mapping[str, str] = {}) -> Iterator[int]:
-    """The port of a peer that answers. Raises CannotStart."""
+    """The port of a peer that answers. Raises StartError."""
     port = local.free_port()
     variables = {**peer.environment, **environment, "DECODER_WEIGHTS": str(weights), "PORT": str(port)}
     command = [str(port) if word == "PORT" else word for word in peer.command]
@@ -122,7 +122,7 @@ class Ours:
 
 @contextmanager
 def ours(folder: Path, *, gateways: int = 1, worker: Sequence[str] = WORKER) -> Iterator[Ours]:
-    """Our service on the store and data in a folder, ready. Raises CannotStart, NoRedis."""
+    """Our service on the store and data in a folder, ready. Raises StartError, NoRedis."""
     port, grpc_port = local.free_ports(2)
     for name in ("store", "data", "metrics"):
         (folder / name).mkdir(exist_ok=True)
@@ -152,7 +152,7 @@ def process(command: Sequence[str], environment: Mapping[str, str], log: Path) -
     """A program that runs inside the `with`, and all that it starts."""
     with log.open("ab") as stream:
         server = subprocess.Popen(
-            tied_to_us(command),
+            tied_to_parent(command),
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=stream,
@@ -185,11 +185,11 @@ def _end(server: subprocess.Popen[bytes]) -> None:
 
 
 def wait_until(ready: Callable[[], bool], server: subprocess.Popen[bytes], log: Path) -> None:
-    """Raises CannotStart."""
+    """Raises StartError."""
     give_up = time.monotonic() + START_S
     while not ready():
         if server.poll() is not None or time.monotonic() > give_up:
-            raise CannotStart(f"{log.stem} does not answer; its log ends with:\n{log.read_text()[-2000:]}")
+            raise StartError(f"{log.stem} does not answer; its log ends with:\n{log.read_text()[-2000:]}")
         time.sleep(0.2)
 
 

@@ -61,7 +61,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--asks", type=int, default=1000)
     asks = parser.parse_args().asks
-    with tempfile.TemporaryDirectory(prefix="pushforward-") as folder, local.running(Path(folder), print) as place:
+    with tempfile.TemporaryDirectory(prefix="pushforward-") as folder, local.service_in(Path(folder), print) as place:
         train(place)
         load = os.getloadavg()[0]
         rows = [*rest(place, asks), rpc(place, asks)]
@@ -73,7 +73,7 @@ def main() -> int:
     return 0
 
 
-def train(place: local.Place) -> None:
+def train(place: local.LocalService) -> None:
     with Client(place.url) as client:
         job_id = client.train(MODEL, run=RUN)["id"]
         while (state := client.get(f"/jobs/{job_id}")["state"]) not in ("succeeded", "failed", "cancelled"):
@@ -82,7 +82,7 @@ def train(place: local.Place) -> None:
         raise SystemExit(f"the training {state}")
 
 
-def rest(place: local.Place, asks: int) -> Iterator[Row]:
+def rest(place: local.LocalService, asks: int) -> Iterator[Row]:
     connection = http.client.HTTPConnection("127.0.0.1", place.http_port)
 
     def send(method: str, path: str, body: dict[str, Any] | None = None) -> None:
@@ -101,7 +101,7 @@ def rest(place: local.Place, asks: int) -> Iterator[Row]:
     connection.close()
 
 
-def rpc(place: local.Place, asks: int) -> Row:
+def rpc(place: local.LocalService, asks: int) -> Row:
     with grpc.insecure_channel(f"127.0.0.1:{place.grpc_port}") as channel:
         stub = pb_grpc.PushforwardStub(channel)
         request = pb.SampleRequest(model=MODEL, n=1, seed=1)
@@ -128,7 +128,7 @@ def _ms(ask: Callable[[], object]) -> float:
     return 1000 * (time.perf_counter() - since)
 
 
-def gateway_start(place: local.Place) -> tuple[float, float, float]:
+def gateway_start(place: local.LocalService) -> tuple[float, float, float]:
     """A second gateway on the same Redis: seconds to the first answer, CPU seconds, resident MB."""
     since = time.perf_counter()
     with gateway(place) as process:
@@ -144,7 +144,7 @@ def gateway_start(place: local.Place) -> tuple[float, float, float]:
 
 
 @contextmanager
-def gateway(place: local.Place) -> Iterator[subprocess.Popen[bytes]]:
+def gateway(place: local.LocalService) -> Iterator[subprocess.Popen[bytes]]:
     environment = {
         **os.environ,
         "PUSHFORWARD_REDIS_URL": redis_server.url(place.store / ".redis"),

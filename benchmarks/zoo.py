@@ -196,7 +196,7 @@ def running_service(slots: int, data_root: Path) -> Iterator[Client]:
     os.environ["PUSHFORWARD_DEVICE"] = "cpu"
     with (
         tempfile.TemporaryDirectory(prefix="pushforward-") as folder,
-        local.running(Path(folder), print, data_root=data_root) as place,
+        local.service_in(Path(folder), print, data_root=data_root) as place,
         Client(place.url, timeout_s=ASK_TIMEOUT_S) as client,
     ):
         yield client

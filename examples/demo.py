@@ -20,7 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from pushforward.service.cli.progress import TimeLeft
 from pushforward.service.client import Client, Refused
 from pushforward.service.local import up as local
-from pushforward.service.processes.supervision import CannotStart
+from pushforward.service.processes.supervision import StartError
 
 PICTURE = Path("demo.png")
 COLUMNS, ROWS = 64, 7  # of the curve
@@ -44,11 +44,11 @@ def main(preset: str = "vae-digits") -> int:
     console.print("[bold]Pushforward[/] trains a generative model on 1,797 handwritten digits, on this machine.\n")
     with tempfile.TemporaryDirectory(prefix="pushforward-") as folder:
         try:
-            with local.running(Path(folder), said) as place, Client(place.url) as client:
+            with local.service_in(Path(folder), said) as place, Client(place.url) as client:
                 return show(client, preset)
         except KeyboardInterrupt:
             return 130
-        except (CannotStart, Refused) as error:
+        except (StartError, Refused) as error:
             console.print(str(error), style="red", markup=False)
             return 1
 

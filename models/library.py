@@ -1,11 +1,18 @@
 """The library in four functions: train a model, load it, sample from it, score rows under it.
 
-    from pushforward.models import load, log_prob, sample, train
-
-    train("flow-two-moons", "moons")       # a preset's name, or a `Run`
-    model = load("moons")
-    x = sample(model, 64, seed=0)          # (64, 2), in the units of the data
-    log_prob(model, x).value               # (64,), nats
+Example:
+    >>> from pushforward.models import Run, load, log_prob, sample, train
+    >>> run = Run.model_validate(
+    ...     {"family": {"family": "flow"}, "data": {"source": "two_moons"}, "budget": {"steps": 20}}
+    ... )
+    >>> trained = train(run, "moons")  # or the name of a preset: train("flow-two-moons", "moons")
+    >>> model = load("moons")
+    >>> x = sample(model, 64, seed=0)  # in the units of the data
+    >>> x.shape
+    torch.Size([64, 2])
+    >>> scored = log_prob(model, x)
+    >>> scored.kind, scored.value.shape  # nats
+    ('exact', torch.Size([64]))
 
 They give what the service gives for the same run, seed and rows. Below them, a training is a generator of states
 (`models.training.loop`), and families, samplers and likelihoods are functions of weights and noise (`models.family`).

@@ -12,6 +12,13 @@ sqrt(-2 log u1) (cos, sin)(2 pi u2), at most 7.6 in size.
 
 The integers are the same on every device; the normals agree to float32's rounding.
 
+Example:
+    >>> import torch
+    >>> from pushforward.models.noise import Noise
+    >>> first, later = Noise.rows(0, 4), Noise.rows(0, 2, start=2)
+    >>> torch.equal(first.normal(0, (3,))[2:], later.normal(0, (3,)))  # a row has its noise, wherever it is drawn
+    True
+
 References:
     | Fast Splittable Pseudorandom Number Generators (Steele, Lea & Flood, 2014), doi:10.1145/2660193.2660195
     | Parallel Random Numbers: As Easy as 1, 2, 3 (Salmon et al., 2011), doi:10.1145/2063384.2063405

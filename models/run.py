@@ -1,4 +1,13 @@
-"""A run: family, data, optimizer, budget and seed. The REST schema, the CLI's flags and the model card at once."""
+"""A run: family, data, optimizer, budget and seed. The REST schema, the CLI's flags and the model card at once.
+
+Example:
+    >>> from pushforward.models import Run
+    >>> run = Run.model_validate({"family": {"family": "gan"}, "data": {"source": "two_moons"}, "seed": 1})
+    >>> run.family.game
+    NonSaturating(game='non_saturating', gamma=0.1)
+    >>> Run.model_validate_json(run.model_dump_json()) == run
+    True
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m pushforward.service.healthcheck gateway|worker`: exit code 0 while this container's process is well."""
+"""`python -m pushforward.service.healthcheck gateway|worker`: exit code 0 while this container's process is healthy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TIMEOUT_S = 4.0
 
 
 async def check_gateway(settings: Settings) -> str | None:
-    """What is wrong: its door does not answer, or its loop hangs."""
+    """The fault, if there is one: the REST API does not answer, or the event loop hangs."""
     url = f"http://127.0.0.1:{settings.http_port}/livez"
     try:
         async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as client:
@@ -27,7 +27,7 @@ async def check_gateway(settings: Settings) -> str | None:
 
 
 async def check_worker(settings: Settings) -> str | None:
-    """What is wrong: no worker of this host beats, or what works behind the beats does not."""
+    """The fault, if there is one: this host's worker has no heartbeat, or its threads hang."""
     workers = RedisWorkers(settings)
     try:
         ours = [worker for worker in await workers.live() if worker.id.startswith(worker_id_prefix())]
@@ -41,7 +41,7 @@ async def check_worker(settings: Settings) -> str | None:
 
 
 def _fault(worker: Worker, settings: Settings) -> str | None:
-    """No question waits longer than its time limit, and no job while there is a free slot."""
+    """A thread that has not come round for longer than a request may wait, or jobs that wait for a free slot."""
     if worker.stalled_s > settings.ask_timeout_s:
         return f"{worker.id}: the thread that answers questions has not come round for {worker.stalled_s:.0f} s"
     if worker.untaken_s > settings.ask_timeout_s:
@@ -53,7 +53,7 @@ CHECKS = {"gateway": check_gateway, "worker": check_worker}
 
 
 def main(arguments: list[str]) -> int | str:
-    """The exit code, or what is wrong."""
+    """The exit code, or the fault."""
     match arguments:
         case [name] if name in CHECKS:
             return asyncio.run(CHECKS[name](Settings())) or 0

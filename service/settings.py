@@ -32,7 +32,7 @@ Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parts), AfterVal
 
 
 class Settings(BaseSettings):
-    """How this process is set up; the units are in the names."""
+    """The settings of a process; the units are in the names."""
 
     model_config = SettingsConfigDict(env_prefix="PUSHFORWARD_", frozen=True)
 
@@ -55,11 +55,11 @@ class Settings(BaseSettings):
     metrics_folder: Path | None = None  # processes that share it show each other's metrics
 
     ask_timeout_s: float = Field(30.0, gt=0)
-    max_rows: int = Field(10_000, ge=1)  # of one ask
+    max_rows: int = Field(10_000, ge=1)  # of one request
     max_stream_rows: int = Field(100_000, ge=1)  # of one sample that is sent in parts
     max_file_rows: int = Field(10_000_000, ge=1)  # of one sample that a job draws into a file
     max_file_bytes: int = Field(8 * 2**30, ge=1024)  # of such a file
-    max_values: int = Field(16_000_000, ge=1)  # numbers in one answer
+    max_values: int = Field(16_000_000, ge=1)  # numbers in one response
     max_body_bytes: int = Field(64 * 2**20, ge=1024)
     max_json_bytes: int = Field(4 * 2**20, ge=1024)  # of a JSON body, and of a message outside of its tensors
     max_json_values: int = Field(500_000, ge=1)  # in a JSON body
@@ -75,10 +75,10 @@ class Settings(BaseSettings):
     device: str = "auto"  # cpu, cuda, cuda:1; auto takes cuda where there is one
     memory_bytes: int = Field(4 * 2**30, ge=2**20)  # of models held by one worker
     torch_threads: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"  # of the inference thread and of each child
-    compile: Literal["auto", "off"] = "auto"  # networks that have computed for long, where it makes them faster
+    compile: Literal["auto", "off"] = "auto"  # networks that are used much, where compiling makes them faster
     training_slots: int = Field(1, ge=1)
     sampling_slots: int = Field(1, ge=1)  # of samplings into files, beside the trainings
-    lease_s: float = Field(30.0, gt=0)  # a runner that has not beaten for so long has lost its job
+    lease_s: float = Field(30.0, gt=0)  # a runner without a heartbeat for so long has lost its job
     beat_s: float = Field(1.0, gt=0)
     reconcile_s: float = Field(5.0, gt=0)
     checkpoint_s: float = Field(15.0, gt=0)  # between checkpoints of a training
@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     def n_torch_threads(self) -> int:
         """CPU threads of the inference thread and of each training or sampling child.
 
-        `auto` shares the cores among all that may compute at once, and keeps to OMP_NUM_THREADS where that is set.
+        `auto` is OMP_NUM_THREADS where that is set, else the cores divided by the processes that compute at once.
         """
         if self.torch_threads != "auto":
             return self.torch_threads
@@ -104,7 +104,7 @@ class Settings(BaseSettings):
         return int(given) if given.isdecimal() and int(given) else max(1, cores() // (self.training_slots + 1))
 
     def redis_secret(self) -> str | None:
-        """The password, wherever it was given."""
+        """The Redis password, from either setting."""
         if self.redis_password_file is not None:
             return _secret(self.redis_password_file)
         return self.redis_password.get_secret_value() if self.redis_password else None

@@ -16,7 +16,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 PACKAGE = "pushforward.models."
-MARKS = ("Float[", "Int[", "Shaped[")
+MARKS = ("Bool[", "Float[", "Int[", "Shaped[")
 
 
 def install() -> None:
@@ -69,9 +69,10 @@ def checked(function: FunctionType) -> Any:
     """The function, raising where an argument or its result has another shape than its annotation."""
     import torch
     from beartype import beartype
-    from jaxtyping import Float, Int, Shaped, jaxtyped
+    from jaxtyping import Bool, Float, Int, Shaped, jaxtyped
 
-    names = {**function.__globals__, "Tensor": torch.Tensor, "Float": Float, "Int": Int, "Shaped": Shaped}
+    kinds = {"Bool": Bool, "Float": Float, "Int": Int, "Shaped": Shaped}
+    names = {**function.__globals__, **kinds, "Tensor": torch.Tensor}
     marked = {key: hint for key, hint in function.__annotations__.items() if any(mark in str(hint) for mark in MARKS)}
     function.__annotations__ = {key: eval(hint, names) for key, hint in marked.items()}
     return jaxtyped(function, typechecker=beartype)

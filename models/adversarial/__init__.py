@@ -1,1 +1,1 @@
-"""How far two distributions are apart, by their draws: games, penalties, kernels."""
+"""Divergences between two distributions, estimated from samples: adversarial games, penalties, kernels."""

@@ -1,7 +1,7 @@
-r"""Games of a critic f and a generator g, played on any two batches: real x ~ p and fake x' ~ q.
+r"""Adversarial objectives of a critic f and a generator g, for any two batches: real x ~ p and fake x' ~ q.
 
-The critic descends `critic_loss`, the generator `generator_loss`; both see only the critic's scores f(x), (B, 1),
-so the same game is played on data, on codes or on both side by side. Scores of `non_saturating` are logits,
+The critic minimizes `critic_loss`, the generator `generator_loss`. Both use only the critic's scores f(x), (B, 1), so
+one game serves for data, for codes, and for pairs of both. Scores of `non_saturating` are logits,
 D = sigmoid(f):
 
     non_saturating:  critic     -E_p log D - E_q log(1 - D) + gamma/2 E_p |grad f|^2
@@ -11,6 +11,13 @@ D = sigmoid(f):
 
 At the best critic, D = p / (p + q), the first game's value E_p log D + E_q log(1 - D) is 2 JSD(p, q) - log 4 and its
 generator follows the gradient of KL(q, p) - 2 JSD(p, q); the second's is the distance W1(p, q).
+
+Example:
+    >>> import torch
+    >>> from pushforward.models.adversarial.games import NonSaturating
+    >>> game, real, fake = NonSaturating(gamma=0), torch.ones(4, 2), torch.zeros(4, 2)
+    >>> game.critic_loss(lambda x: x.sum(1, keepdim=True) * 0, real, fake, torch.Generator())  # log 4
+    tensor(1.3863)
 
 References:
     | Generative Adversarial Nets (Goodfellow et al., 2014), https://arxiv.org/abs/1406.2661
@@ -38,7 +45,7 @@ if TYPE_CHECKING:
 
 
 class Game(Config, ABC):
-    """What a critic and a generator play for."""
+    """The losses of a critic and of a generator."""
 
     game: str  # a Literal with a default in each final game
 
@@ -46,11 +53,11 @@ class Game(Config, ABC):
     def critic_loss(
         self, critic: Critic, real: Float[Tensor, " B *shape"], fake: Float[Tensor, " B *shape"], rng: Generator
     ) -> Float[Tensor, ""]:
-        """What the critic descends on, a scalar.  real, fake: (B, ...), as many of the one as of the other."""
+        """The loss of the critic.  real, fake: equally many rows."""
 
     @abstractmethod
     def generator_loss(self, critic: Critic, fake: Float[Tensor, " B *shape"]) -> Float[Tensor, ""]:
-        """What the generator descends on, a scalar.  fake: (B, ...)."""
+        """The loss of the generator."""
 
 
 @final
@@ -64,11 +71,11 @@ class NonSaturating(Game):
     def critic_loss(
         self, critic: Critic, real: Float[Tensor, " B *shape"], fake: Float[Tensor, " B *shape"], rng: Generator
     ) -> Float[Tensor, ""]:
-        if self.gamma == 0:  # without a penalty, its second derivatives would be taken for nothing
+        if self.gamma == 0:  # saves the second derivatives of the penalty
             return F.softplus(-critic(real)).mean() + F.softplus(critic(fake)).mean()
-        on_real, slope = score_and_slope(critic, real)
-        r1 = 0.5 * self.gamma * (slope**2).sum(1).mean()
-        return F.softplus(-on_real).mean() + F.softplus(critic(fake)).mean() + r1
+        score, gradient = score_and_gradient(critic, real)
+        r1 = 0.5 * self.gamma * (gradient**2).sum(1).mean()
+        return F.softplus(-score).mean() + F.softplus(critic(fake)).mean() + r1
 
     def generator_loss(self, critic: Critic, fake: Float[Tensor, " B *shape"]) -> Float[Tensor, ""]:
         return F.softplus(-critic(fake)).mean()
@@ -87,20 +94,22 @@ class Wasserstein(Game):
     ) -> Float[Tensor, ""]:
         e = torch.rand(len(real), generator=rng, device=real.device, dtype=real.dtype)
         between = torch.lerp(fake, real, e.view(-1, *[1] * (real.dim() - 1)))
-        _, slope = score_and_slope(critic, between)
-        steepness: Tensor = torch.linalg.vector_norm(slope, dim=1)  # its gradient at a flat critic is 0, not NaN
-        return critic(fake).mean() - critic(real).mean() + self.penalty * ((steepness - 1) ** 2).mean()
+        _, gradient = score_and_gradient(critic, between)
+        norm: Tensor = torch.linalg.vector_norm(gradient, dim=1)  # where this is 0, its derivative is 0, not NaN
+        return critic(fake).mean() - critic(real).mean() + self.penalty * ((norm - 1) ** 2).mean()
 
     def generator_loss(self, critic: Critic, fake: Float[Tensor, " B *shape"]) -> Float[Tensor, ""]:
         return -critic(fake).mean()
 
 
-def score_and_slope(critic: Critic, x: Float[Tensor, " B *shape"]) -> tuple[Float[Tensor, "B 1"], Float[Tensor, "B D"]]:
-    """f(x), (B, 1), and grad f(x), (B, D), which can itself be differentiated.  x: (B, ...)."""
+def score_and_gradient(
+    critic: Critic, x: Float[Tensor, " B *shape"]
+) -> tuple[Float[Tensor, "B 1"], Float[Tensor, "B D"]]:
+    """f(x), and grad f(x), which can itself be differentiated."""
     x = x.detach().requires_grad_()
     score = critic(x)
-    (slope,) = torch.autograd.grad(score.sum(), x, create_graph=True)
-    return score, slope.flatten(1)
+    (gradient,) = torch.autograd.grad(score.sum(), x, create_graph=True)
+    return score, gradient.flatten(1)
 
 
 AnyGame = Annotated[NonSaturating | Wasserstein, Field(discriminator="game")]

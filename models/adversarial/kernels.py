@@ -1,8 +1,14 @@
-r"""Positive definite kernels k(x, y), by which distributions are told apart. With d = |x - y| in D dimensions:
+r"""Positive definite kernels k(x, y) of the maximum mean discrepancy. With d = |x - y| in D dimensions:
 
     imq:       sum_s C_s / (C_s + d^2),  C_s = 2 D s sigma^2: twice the mean square distance of N(0, sigma^2 I), by s
     rbf:       exp(-d^2 / (2 length^2))
     distance:  |x| + |y| - d, whose squared discrepancy is the energy distance
+
+Example:
+    >>> import torch
+    >>> from pushforward.models.adversarial.kernels import RBF
+    >>> RBF(length=2.0).matrix(torch.zeros(1, 2), torch.tensor([[0.0, 0.0], [2.0, 2.0]]))
+    tensor([[1.0000, 0.3679]])
 
 References:
     | Wasserstein Auto-Encoders (Tolstikhin et al., 2017), https://arxiv.org/abs/1711.01558: imq
@@ -33,7 +39,7 @@ class Kernel(Config, ABC):
 
     @abstractmethod
     def matrix(self, x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
-        """k(x_i, y_j), (N, M).  x: (N, D), y: (M, D)."""
+        """k(x_i, y_j) of all pairs."""
 
 
 @final

@@ -2,11 +2,19 @@ r"""D(Q, P): how far codes z_1..z_n ~ Q are from draws z'_1..z'_n of the prior P
 
     mmd:          1/(n (n-1)) sum_{i != j} [k(z_i, z_j) + k(z'_i, z'_j)] - 2/n^2 sum_{i, j} k(z_i, z'_j)
     sliced:       E_theta W_2^2(theta^T Q, theta^T P), theta uniform on the sphere; in one dimension, sort and subtract
-    adversarial:  what the encoder loses in a game against a critic of codes (`models.adversarial.games`), P being real
+    adversarial:  the encoder's loss against a critic of codes (`models.adversarial.games`), draws of P being real
 
 The first is an unbiased estimate of the squared maximum mean discrepancy and so may be negative; the second is positive
 even where Q = P, by an amount that falls with n. The third has a critic, trained first in each step: the non-saturating
 game is that of adversarial autoencoders and WAE-GAN, the Wasserstein game estimates W1(P, Q) up to a constant, E_P f.
+
+Example:
+    >>> import torch
+    >>> from pushforward.models.adversarial.penalties import MMD
+    >>> rng = torch.Generator().manual_seed(0)
+    >>> prior, near, far = torch.randn(3, 200, 2, generator=rng)
+    >>> MMD().value(far + 2, prior, rng) > 10 * MMD().value(near, prior, rng)
+    tensor(True)
 
 References:
     | A Kernel Two-Sample Test (Gretton et al., 2012), JMLR 13
@@ -47,7 +55,7 @@ class Divergence(Penalty, ABC):
 
     @abstractmethod
     def value(self, z: Float[Tensor, "N D"], prior: Float[Tensor, "N D"], rng: Generator) -> Float[Tensor, ""]:
-        """D(Q, P), a scalar.  z, prior: (n, D), draws of each."""
+        """D(Q, P), of as many draws of each."""
 
 
 @final
@@ -60,7 +68,7 @@ class MMD(Divergence):
 
     def value(self, z: Float[Tensor, "N D"], prior: Float[Tensor, "N D"], rng: Generator) -> Float[Tensor, ""]:
         n = len(z)
-        if n == 1:  # the last rows of an epoch may be a single one, which tells no spread
+        if n == 1:  # the last batch of an epoch may be a single row, which has no pairs
             return 0 * z.sum()
         within = self.kernel.matrix(z, z) + self.kernel.matrix(prior, prior)
         within = (within.sum() - within.diagonal().sum()) / (n * (n - 1))
@@ -96,12 +104,14 @@ class Adversarial(Penalty):
     """Hidden layers of the critic."""
 
     def critic(self, latent: int) -> nn.Module:
-        """A fresh critic: codes, (B, latent), to scores, (B, 1)."""
+        """A new critic: codes, (B, latent), to scores, (B, 1)."""
         codes = DataSpec(shape=(latent,))
         return networks.encoder(codes, 1, width=self.width, depth=self.depth, normalized=False, leaky=True)
 
-    def critic_losses(self, critic: nn.Module, z: Tensor, prior: Tensor, rng: Generator) -> Iterator[Loss]:
-        """The critic's steps, each on its own share of the draws; the network is called "critic".  z, prior: (n, D)."""
+    def critic_losses(
+        self, critic: nn.Module, z: Float[Tensor, "N D"], prior: Float[Tensor, "N D"], rng: Generator
+    ) -> Iterator[Loss]:
+        """The losses of the critic's steps, each on its own part of the draws. The network is named "critic"."""
         for fake, real in zip(z.detach().chunk(self.steps), prior.chunk(self.steps), strict=True):
             yield Loss("critic", self.game.critic_loss(critic, real, fake, rng), ("critic",))
 

@@ -1,1 +1,1 @@
-"""Densities with closed forms."""
+"""Distributions whose densities have closed forms."""

@@ -1,4 +1,4 @@
-r"""Distributions over levels 0, ..., L - 1, element by element.
+r"""Discrete distributions over the levels 0, ..., L - 1 of each element.
 
     categorical:                P(y) = softmax(l)_y
     mixture of logistics:       P(y) = sum_m softmax(l)_m [F_m(v_y + h) - F_m(v_y - h)],
@@ -17,6 +17,14 @@ levels. What it takes does not grow with L: where r > 1/2, the terms are 1 or 0 
 sum is a midpoint rule, and by the formula of Euler and Maclaurin, with t from r (m - L + 1) to r m,
 
     sum = [ softplus(t) / r - r sigmoid^(1)(t) / 24 + 7 r^3 sigmoid^(3)(t) / 5760 ].
+
+Example:
+    >>> import torch
+    >>> from pushforward.models.distributions.levels import logistic_mixture_log_prob
+    >>> params = torch.zeros(4, 3, 1)  # of one logistic: logit, mean and log-scale
+    >>> level = torch.arange(4)[:, None]
+    >>> logistic_mixture_log_prob(params, level, levels=4).exp().sum().round(decimals=4)
+    tensor(1.)
 
 References:
     | Pixel Recurrent Neural Networks (van den Oord et al., 2016), https://arxiv.org/abs/1601.06759
@@ -40,23 +48,18 @@ NEAR_LEVELS = 40  # from the middle of a logistic of scale 2 to where it has end
 def categorical_log_prob(
     logits: Float[Tensor, "B L *shape"], level: Int[Tensor, " B *shape"]
 ) -> Float[Tensor, " B *shape"]:
-    """Log P(level), (B, *shape).  logits: (B, L, *shape); level: (B, *shape) int64."""
+    """Log P(level)."""
     return logits.log_softmax(1).gather(1, level[:, None]).squeeze(1)
 
 
 def categorical_mean(logits: Float[Tensor, "B L *shape"]) -> Float[Tensor, " B *shape"]:
-    """The mean level, (B, *shape).  logits: (B, L, *shape)."""
+    """The mean level."""
     level = torch.arange(logits.shape[1], device=logits.device, dtype=logits.dtype)
     return torch.einsum("bl...,l->b...", logits.softmax(1), level)
 
 
 def categorical_draw(logits: Float[Tensor, "B L *shape"], u01: Float[Tensor, " B *shape"]) -> Int[Tensor, " B *shape"]:
-    """A level, (B, *shape) int64: how many cumulative probabilities lie below u01.
-
-    Arguments:
-        logits: (B, L, *shape).
-        u01: uniform in (0, 1), (B, *shape).
-    """
+    """A sample of the level: how many cumulative probabilities lie below u01, uniform in (0, 1)."""
     below = logits.softmax(1).cumsum(1)[:, :-1] < u01[:, None]  # the last is 1, but for rounding
     return below.sum(1)
 
@@ -64,11 +67,10 @@ def categorical_draw(logits: Float[Tensor, "B L *shape"], u01: Float[Tensor, " B
 def logistic_mixture_log_prob(
     params: Float[Tensor, "B P *shape"], level: Int[Tensor, " B *shape"], levels: int
 ) -> Float[Tensor, " B *shape"]:
-    """Log P(level), (B, *shape).
+    """Log P(level).
 
     Arguments:
-        params: logits of the M weights, means and log-scales, (B, 3 M, *shape).
-        level: (B, *shape) int64.
+        params: logits of the M weights, M means and M log-scales: P = 3 M.
         levels: L.
     """
     logits, mean, log_scale = _parts(params)
@@ -83,14 +85,14 @@ def logistic_mixture_log_prob(
 
 
 def logistic_mixture_mean(params: Float[Tensor, "B P *shape"], levels: int) -> Float[Tensor, " B *shape"]:
-    """The mean level, (B, *shape): the sum over k = 1, ..., L - 1 of P(y >= k).  params: (B, 3 M, *shape)."""
+    """The mean level: the sum over k = 1, ..., L - 1 of P(y >= k)."""
     logits, mean, log_scale = _parts(params.double())
     step, near = 2 / (levels - 1), 2 * NEAR_LEVELS + 1
     middle, rate = (mean + 1) / step, (-log_scale).exp() * step  # in levels
     if levels - 1 <= near:
         at_least = _at_least(middle, rate, torch.zeros_like(middle), levels - 1)
     else:
-        first = (middle.round() - NEAR_LEVELS).clamp(0, levels - 1 - near)  # those before are certain
+        first = (middle.round() - NEAR_LEVELS).clamp(0, levels - 1 - near)  # P(y >= k) of the levels before is 1
         at_least = torch.where(rate > 0.5, first + _at_least(middle, rate, first, near), _smooth(middle, rate, levels))
     return (logits.softmax(1) * at_least).sum(1).to(params.dtype)
 
@@ -101,11 +103,10 @@ def logistic_mixture_draw(
     u01_value: Float[Tensor, " B *shape"],
     levels: int,
 ) -> Int[Tensor, " B *shape"]:
-    """A level, (B, *shape) int64: the nearest to a draw of one of the logistics.
+    """A sample of the level: the nearest to a sample of one of the logistics.
 
     Arguments:
-        params: (B, 3 M, *shape).
-        u01_component, u01_value: uniform in (0, 1), (B, *shape).
+        u01_component, u01_value: uniform in (0, 1).
         levels: L.
     """
     logits, mean, log_scale = _parts(params)

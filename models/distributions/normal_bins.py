@@ -16,6 +16,13 @@ which loses its digits where the bin is narrow. There the normal is close to an 
 
 In the far tail Phi(-x) = phi(x) / (x + 1 / (x + 2 / (x + 3 / (x + ...)))), Laplace's continued fraction.
 
+Example:
+    >>> import torch
+    >>> from pushforward.models.distributions.normal_bins import log_probability
+    >>> inner = torch.tensor([False])
+    >>> log_probability(torch.tensor([0.0]), torch.tensor([1.96]), inner, inner).exp()
+    tensor([0.9500])
+
 References:
     | Handbook of Mathematical Functions (Abramowitz & Stegun, 1964), 26.2.14: the continued fraction
     | Denoising Diffusion Probabilistic Models (Ho et al., 2020), https://arxiv.org/abs/2006.11239: section 3.3
@@ -29,7 +36,7 @@ from typing import TYPE_CHECKING
 from pushforward.models.lazy import torch
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float
     from torch import Tensor
 
 NARROW = 0.02  # of h: below it the bin is narrow
@@ -38,12 +45,19 @@ TAIL = -12.0  # of x: below it the continued fraction
 TERMS = 5  # of it: enough for float64
 
 
-def log_probability(center: Tensor, half: Tensor, first: Tensor, last: Tensor) -> Tensor:
-    """Log P, of the shape of `center`.
+def log_probability(
+    center: Float[Tensor, "*shape"],
+    half: Float[Tensor, "..."],
+    first: Bool[Tensor, "..."],
+    last: Bool[Tensor, "..."],
+) -> Float[Tensor, "*shape"]:
+    """Log P.
 
     Arguments:
-        center, half: c and h; h may be of any shape that broadcasts.
-        first, last: whether the level is the first, the last, bool.
+        center, half: c and h.
+        first, last: whether the level is the first, the last.
+
+    All but `center` may be of any shape that broadcasts to its shape.
     """
     c = center.abs()
     near = torch.where(first, center + half, torch.where(last, half - center, half - c))
@@ -54,7 +68,7 @@ def log_probability(center: Tensor, half: Tensor, first: Tensor, last: Tensor) -
 
 
 def log_cdf(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """Log Phi(x), with its gradient, as far as float32 goes; torch's own is slow and loses the gradient below -1000."""
+    """Log Phi(x), with a gradient for every float32. torch's own is slow and has no gradient below -1000."""
     far = -x.clamp(max=TAIL)
     fraction = far
     for level in range(TERMS, 0, -1):

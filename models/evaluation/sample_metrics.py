@@ -6,6 +6,15 @@ r"""How far samples are from data, in numbers that need no pretrained network.
 Mode protocol of PacGAN: a sample within three standard deviations of a mode is of high quality and hits that mode.
 A perfect sampler of round Gaussians in the plane has 1 - exp(-9/2) = 98.889 % of high quality.
 
+Example:
+    >>> from math import log
+    >>> import numpy as np
+    >>> from pushforward.models.evaluation.sample_metrics import bits_per_dim, wasserstein_1d
+    >>> wasserstein_1d(np.array([[0.0], [1.0]]), np.array([[1.0], [2.0]]))
+    array([1.])
+    >>> bits_per_dim(-784 * log(2), 784)
+    1.0
+
 References:
     | Wasserstein Barycenter and Its Application to Texture Mixing (Rabin et al., 2011)
     | PacGAN: The power of two samples in generative adversarial networks (Lin et al., 2017), arXiv:1712.04086

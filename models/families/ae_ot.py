@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pushforward.models.networks import Nets
-    from pushforward.models.networks.tables import SemiDiscrete
+    from pushforward.models.networks.tables import SemiDiscreteTransport
     from pushforward.models.noise import Noise
     from pushforward.models.stepwise.sampling import Sampler
 
@@ -78,7 +78,9 @@ class AEOT(Family, Samples, Validates, Encodes, Decodes, Diagnoses):
             spec,
             encoder=networks.encoder(spec, self.latent, width=self.width, depth=self.depth),
             decoder=networks.decoder(spec, self.latent, width=self.width, depth=self.depth),
-            transport=networks.SemiDiscrete(rows_kept(spec), self.latent, neighbors=self.neighbors, widest=self.angle),
+            transport=networks.SemiDiscreteTransport(
+                rows_kept(spec), self.latent, neighbors=self.neighbors, widest=self.angle
+            ),
         )
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
@@ -86,12 +88,12 @@ class AEOT(Family, Samples, Validates, Encodes, Decodes, Diagnoses):
         z = nets["encoder"](u)
         yield Loss("cost", (u - nets["decoder"](z)).square().flatten(1).sum(1).mean(), ("encoder", "decoder"))
         push = semi_discrete(nets)
-        push.remember(batch.row, z)
+        push.store_codes(batch.row, z)
         x = torch.randn(self.draws, self.latent, generator=batch.rng, device=u.device, dtype=u.dtype)
         y = push.points()
         h = push.heights(y)
         i = transport.cells(x, y, h.detach())
-        push.collect(x, i)
+        push.update_centers(x, i)
         yield Loss("transport_energy", transport.energy(x, y, h, i), ("transport",))
 
     @property
@@ -144,6 +146,6 @@ class AEOT(Family, Samples, Validates, Encodes, Decodes, Diagnoses):
         return hits
 
 
-def semi_discrete(nets: Nets) -> SemiDiscrete:
+def semi_discrete(nets: Nets) -> SemiDiscreteTransport:
     """The transport from noise to codes."""
-    return cast("SemiDiscrete", nets["transport"])
+    return cast("SemiDiscreteTransport", nets["transport"])

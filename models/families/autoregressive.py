@@ -31,9 +31,9 @@ from pushforward.models import networks
 from pushforward.models.config.config import Config, Options
 from pushforward.models.errors import InvalidData
 from pushforward.models.family import Conditions, Family, Samples, Scores
-from pushforward.models.likelihoods import AnyLeveled, Categorical
+from pushforward.models.likelihoods import AnyDiscreteLikelihood, Categorical
 from pushforward.models.losses import Adam, Batch, Loss
-from pushforward.models.networks.limits import check_masked, check_width
+from pushforward.models.networks.limits import check_mask_memory, check_mask_width
 from pushforward.models.samplers import autoregressive
 from pushforward.models.spec.data_spec import DataSpec, levels_of
 from pushforward.models.stepwise.scoring import LogProb
@@ -70,12 +70,12 @@ class Made(Network):
     """Hidden layers."""
 
     def check(self, spec: DataSpec) -> None:
-        check_masked(spec.size, "made")
-        check_width(self.units(spec), spec.size, field="run.family.network.width")
+        check_mask_memory(spec.size, "made")
+        check_mask_width(self.units(spec), spec.size, field="run.family.network.width")
 
     def build(self, spec: DataSpec, n_params: int) -> nn.Module:
         return networks.MADE(
-            spec.shape, n_params, width=self.units(spec), depth=self.depth, n_given=spec.condition_size
+            spec.shape, n_params, width=self.units(spec), depth=self.depth, condition_size=spec.condition_size
         )
 
     def units(self, spec: DataSpec) -> int:
@@ -103,7 +103,7 @@ class PixelCNN(Network):
 
     def build(self, spec: DataSpec, n_params: int) -> nn.Module:
         return networks.GatedPixelCNN(
-            spec.shape, n_params, width=self.width, depth=self.depth, n_given=spec.condition_size
+            spec.shape, n_params, width=self.width, depth=self.depth, condition_size=spec.condition_size
         )
 
 
@@ -117,7 +117,7 @@ class Autoregressive(Family, Conditions, Samples, Scores):
     family: Literal["autoregressive"] = "autoregressive"
     network: AnyNetwork = Made()
     """The masked network."""
-    likelihood: AnyLeveled = Categorical()
+    likelihood: AnyDiscreteLikelihood = Categorical()
     """The distribution of each element's level."""
 
     optimizer: ClassVar[Adam] = Adam(batch_size=64, decay="cosine")
@@ -134,7 +134,7 @@ class Autoregressive(Family, Conditions, Samples, Scores):
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)
-        return networks.Nets(spec, conditionals=self.network.build(spec, self.likelihood.n_each(spec)))
+        return networks.Nets(spec, conditionals=self.network.build(spec, self.likelihood.params_per_element(spec)))
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
         nll = -self.log_probability(nets, batch.x, batch.c).mean()
@@ -164,5 +164,5 @@ class Autoregressive(Family, Conditions, Samples, Scores):
 def conditionals(nets: Nets, level: Tensor, c: Tensor) -> Tensor:
     """The parameters of each element given those before it, (B, P, *shape).  level: (B, *shape) int64."""
     u = nets.spec.normalize_level(level).to(c)
-    params: Tensor = nets["conditionals"](u, *networks.given(c))
+    params: Tensor = nets["conditionals"](u, *networks.condition_args(c))
     return params

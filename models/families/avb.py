@@ -111,8 +111,10 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
         return networks.Nets(
             spec,
             encoder=networks.encoder(spec, 2 * self.latent, width=width, depth=depth),
-            shape=networks.encoder(spec, self.latent, width=width, depth=depth, n_given=self.noise),
-            decoder=networks.decoder(spec, self.latent, width=width, depth=depth, n_each=self.likelihood.n_each(spec)),
+            shape=networks.encoder(spec, self.latent, width=width, depth=depth, condition_size=self.noise),
+            decoder=networks.decoder(
+                spec, self.latent, width=width, depth=depth, params_per_element=self.likelihood.params_per_element(spec)
+            ),
             scale=networks.Scalar(self.likelihood.initial_log_scale),
             contrast=networks.encoder(spec, 2 * self.latent, width=width, depth=depth),
             adversary=networks.encoder(
@@ -149,7 +151,7 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
     def infer(self, nets: Nets, u: Tensor, eps: Tensor) -> Tensor:
         """A draw of q(z|x), (B, Z).  u: (B, *shape), network units; eps: (B, noise + Z)."""
         a, b = self.place(nets, u)
-        g = REACH * torch.tanh(nets["shape"](networks.attach(u, eps[:, : self.noise])))
+        g = REACH * torch.tanh(nets["shape"](networks.concat_condition(u, eps[:, : self.noise])))
         return a + b.exp() * (eps[:, self.noise :] + g)
 
     def place(self, nets: Nets, u: Tensor) -> tuple[Tensor, Tensor]:
@@ -177,7 +179,7 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
         return self.likelihood.log_prob(nets.spec, x, nets["decoder"](z), nets["scale"]())
 
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: ProposalOptions) -> LogProb:
-        u, k, size = nets.spec.normalize(x), options.k, self.likelihood.n_each(nets.spec) * nets.spec.size
+        u, k, size = nets.spec.normalize(x), options.k, self.likelihood.params_per_element(nets.spec) * nets.spec.size
         r = self.contrast(nets, u)
         if options.proposal == "contrast":
             log_w = log_weights(lambda draws: self.bounding_weight(nets, x, r, draws), noise, k, size=size)

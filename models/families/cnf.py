@@ -124,7 +124,7 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
         return networks.Nets(
             spec,
             velocity=networks.ConcatSquash(
-                (spec.size,), width=self.width, depth=self.depth, n_given=spec.condition_size
+                (spec.size,), width=self.width, depth=self.depth, condition_size=spec.condition_size
             ),
         )
 
@@ -212,5 +212,5 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
 
 def velocity(nets: Nets, v: Tensor, t: Tensor, c: Tensor) -> Tensor:
     """dv/dt, (B, D).  v: (B, D); t: (B,); c: (B, C)."""
-    f: Tensor = nets["velocity"](v, t.to(v.dtype), *networks.given(c))
+    f: Tensor = nets["velocity"](v, t.to(v.dtype), *networks.condition_args(c))
     return f

@@ -115,9 +115,9 @@ class Diffusion(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions
         depth = 1 if convolves(spec) else 3
         denoiser = networks.denoising_network(
             spec,
-            width=self.width or networks.width_for(spec),
+            width=self.width or networks.default_width(spec),
             depth=self.depth or depth,
-            n_given=spec.condition_size,
+            condition_size=spec.condition_size,
             preconditioning=self.preconditioning,
         )
         return networks.Nets(spec, denoiser=denoiser)
@@ -130,7 +130,7 @@ class Diffusion(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions
         log_snr = self.draw_levels(len(u), batch)
         eps = torch.randn(u.shape, generator=batch.rng, device=u.device)
         c = dropped(batch, self.drop)
-        eps_theta = nets["denoiser"](Level.at(log_snr, u).noisy(u, eps), log_snr, *networks.given(c))
+        eps_theta = nets["denoiser"](Level.at(log_snr, u).noisy(u, eps), log_snr, *networks.condition_args(c))
         square = (eps_theta - eps).square().flatten(1).mean(1)
         weight = self.weighting.weight(log_snr, self.preconditioning.data_std)
         yield Loss(self.weighting.loss, (weight * square).mean(), ("denoiser",))

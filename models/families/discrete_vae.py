@@ -30,7 +30,7 @@ from pushforward.models import networks
 from pushforward.models.config.config import Options
 from pushforward.models.distributions.categorical import gumbel, hard_codes, kl_to_uniform_nats
 from pushforward.models.family import Decodes, Diagnoses, Encodes, Family, Samples, Scores
-from pushforward.models.latents.elbo_surgery import active_units, categorical_ceiling, categorical_surgery
+from pushforward.models.latents.elbo_surgery import active_units, categorical_metrics
 from pushforward.models.lazy import F
 from pushforward.models.likelihoods import AnyLikelihood, Gaussian
 from pushforward.models.losses import Batch, Loss
@@ -96,7 +96,9 @@ class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
         return networks.Nets(
             spec,
             encoder=networks.encoder(spec, size, width=width, depth=depth),
-            decoder=networks.decoder(spec, size, width=width, depth=depth, n_each=self.likelihood.n_each(spec)),
+            decoder=networks.decoder(
+                spec, size, width=width, depth=depth, params_per_element=self.likelihood.params_per_element(spec)
+            ),
             scale=networks.Scalar(self.likelihood.initial_log_scale),
         )
 
@@ -127,7 +129,7 @@ class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
 
     def row_size(self, spec: DataSpec) -> int:
         """Numbers in the largest tensor of one row: the parameters of the likelihood, or the code."""
-        return max(self.likelihood.n_each(spec) * spec.size, self.codes * self.categories)
+        return max(self.likelihood.params_per_element(spec) * spec.size, self.codes * self.categories)
 
     def log_weight(self, nets: Nets, x: Tensor, log_pi: Tensor, draws: Draws) -> Tensor:
         """Log p(x, z) / q(z|x) of hard codes, (draws B,) nats."""
@@ -167,6 +169,4 @@ class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
     def diagnose(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise) -> dict[str, float]:
         log_pi = self.posterior(nets, x)
         z = hard_codes(log_pi + gumbel(noise.uniform(0, (self.codes, self.categories))))
-        parts = categorical_surgery(log_pi, z)._asdict()
-        parts |= categorical_ceiling(log_pi, z)._asdict() if len(x) > 1 else {}
-        return parts | {"active_units": float(active_units(log_pi.exp()))}
+        return categorical_metrics(log_pi, z) | {"active_units": float(active_units(log_pi.exp()))}

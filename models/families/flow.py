@@ -19,6 +19,17 @@ levels are dequantized (`models.flows.dequantization`), and their likelihood is 
 draws. The default alpha of the logit, logit 0.0067 = -5, puts the ends of the range at the ends of the spline: bounded
 data often pile up at an end, and the spline then need not fit the edge of the density there.
 
+Example:
+    >>> import torch
+    >>> from pushforward.models.families.flow import Flow
+    >>> from pushforward.models.noise import Noise
+    >>> from pushforward.models.spec.data_spec import DataSpec
+    >>> flow, c, noise = Flow(), torch.empty(1, 0), Noise.rows(0, 1)
+    >>> nets = flow.build(DataSpec(shape=(2,)))  # the identity, until it is trained
+    >>> scored = flow.log_prob(nets, torch.zeros(1, 2), c, noise, flow.ScoreOptions())
+    >>> scored.kind, round(scored.value.item(), 3)  # -log 2 pi
+    ('exact', -1.838)
+
 References:
     | Density estimation using Real NVP (Dinh et al., 2016), https://arxiv.org/abs/1605.08803
     | Masked Autoregressive Flow for Density Estimation (Papamakarios et al., 2017), https://arxiv.org/abs/1705.07057
@@ -46,7 +57,7 @@ from pushforward.models.flows.logit import from_reals, to_reals
 from pushforward.models.flows.univariate import AnyTransform, Spline
 from pushforward.models.lazy import torch
 from pushforward.models.losses import Adam, Batch, Loss
-from pushforward.models.networks.limits import check_masked, check_width
+from pushforward.models.networks.limits import check_mask_memory, check_mask_width
 from pushforward.models.spec.data_spec import DataSpec, Shape
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.variational.importance import importance_weighted_bound, lower_bound
@@ -102,9 +113,9 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
             raise InvalidData(
                 "is for data with levels, which these have not; leave it out", field="run.family.dequantization"
             )
-        check_masked(spec.size, "flow")
+        check_mask_memory(spec.size, "flow")
         if self.scheme != "coupling":
-            check_width(self.width, spec.size, field="run.family.width")
+            check_mask_width(self.width, spec.size, field="run.family.width")
         self.dequantization.check(spec)
 
     def build(self, spec: DataSpec) -> Nets:
@@ -113,7 +124,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
             self,
             spec.size,
             passes=2 if self.scheme == "coupling" else spec.size,
-            n_given=spec.condition_size,
+            condition_size=spec.condition_size,
             inverse=self.scheme == "inverse_autoregressive",
         )
         return networks.Nets(spec, flow=flow, **(self.dequantization.build(spec) if spec.levels is not None else {}))
@@ -131,7 +142,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
     def log_density(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         """Log p(x|c) of continuous x in data units, (B,) nats.  x: (B, *shape), c: (B, C)."""
         v, log_det_v = to_reals(nets.spec, x, self.alpha, self.tails)
-        z, log_det_z = nets["flow"](v, *networks.given(c))
+        z, log_det_z = nets["flow"](v, *networks.condition_args(c))
         log_p: Tensor = standard_log_prob(z) + log_det_z + log_det_v
         return log_p
 
@@ -155,7 +166,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         v, _ = to_reals(nets.spec, x, self.alpha, self.tails)
-        z: Tensor = nets["flow"](v, *networks.given(c))[0]
+        z: Tensor = nets["flow"](v, *networks.condition_args(c))[0]
         return z
 
     def latent_shape(self, spec: DataSpec) -> Shape:
@@ -165,7 +176,7 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
         return noise.normal(0, (nets.spec.size,))
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        v = flow_network(nets).inverse(z, *networks.given(c))
+        v = flow_network(nets).inverse(z, *networks.condition_args(c))
         return from_reals(nets.spec, v, self.alpha, self.tails)
 
 

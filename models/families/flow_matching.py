@@ -111,9 +111,9 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
         depth = 1 if convolves(spec) else 3
         field = networks.velocity_network(
             spec,
-            width=self.width or networks.width_for(spec),
+            width=self.width or networks.default_width(spec),
             depth=self.depth or depth,
-            n_given=spec.condition_size,
+            condition_size=spec.condition_size,
             waves=self.waves,
         )
         return networks.Nets(spec, velocity=field)
@@ -129,7 +129,7 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
         x0 = torch.randn(x1.shape, generator=rng, device=x1.device, dtype=x1.dtype)
         t = stratified_uniform(len(x1), rng).to(x1)
         xt, u = self.path.at(self.coupling.pair(x0, x1, c), x1, t)
-        v = nets["velocity"](xt, t, *networks.given(c))
+        v = nets["velocity"](xt, t, *networks.condition_args(c))
         yield Loss("velocity_mse", (v - u).square().mean(), ("velocity",))
 
     def held_out(self, nets: Nets, batch: Batch) -> Loss:
@@ -191,7 +191,7 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
 
 def velocity(nets: Nets, x: Tensor, t: Tensor, c: Tensor) -> Tensor:
     """v(x, t; c), (B, *shape).  x: (B, *shape), t: (B,), c: (B, C)."""
-    v: Tensor = nets["velocity"](x, t.to(x.dtype), *networks.given(c))
+    v: Tensor = nets["velocity"](x, t.to(x.dtype), *networks.condition_args(c))
     return v
 
 

@@ -85,7 +85,7 @@ class GLANN(Family, Samples, Encodes, Decodes):
     def build(self, spec: DataSpec) -> Nets:
         return networks.Nets(
             spec,
-            codes=networks.Codes(rows_kept(spec), self.latent),
+            codes=networks.CodeTable(rows_kept(spec), self.latent),
             generator=networks.decoder(spec, self.latent, width=self.width, depth=self.depth),
             mapping=networks.MLP((self.latent,), (self.latent,), width=self.mapping_width, depth=self.mapping_depth),
         )

@@ -5,13 +5,26 @@ With a prior p(z|c), a decoder p(x|z, c) and an encoder q(z|x, c), c being a con
     log p(x|c) >= ELBO(x) = E_q [log p(x|z, c)] - KL(q(z|x, c) || p(z|c)).
 
 Each part is a union of configurations: p(x|z) in `models.likelihoods`, q in `models.latents.posteriors`, p(z) in
-`models.latents.priors`, the training objective in `models.variational.bounds`. Lecture notes print the first term as
-E_q [p(x|z)], without the logarithm: that is no bound.
+`models.latents.priors`, the objective in `models.variational.bounds`. Some print E_q [p(x|z)]: that is no bound.
 
 The likelihood of a model is the tighter importance-weighted bound of k draws (`models.variational.importance`); k = 1
 is the ELBO. On request the posterior is first refined for each row (`models.variational.refinement`); the answer then
 holds the amortization gap. A sample is a draw of p(x|z), a decoding its mean. Codes that users see are those of the
 prior's base, N(0, I).
+
+Example:
+    >>> import torch
+    >>> from pushforward.models.families.vae import VAE, ImportanceOptions
+    >>> from pushforward.models.likelihoods import Bernoulli
+    >>> from pushforward.models.noise import Noise
+    >>> from pushforward.models.spec.data_spec import DataSpec
+    >>> vae = VAE(latent=2, width=8, likelihood=Bernoulli())
+    >>> nets = vae.build(DataSpec(shape=(1, 8, 8), low=0, high=1, levels=2))
+    >>> x, c = torch.zeros(3, 1, 8, 8), torch.empty(3, 0)
+    >>> vae.encode(nets, x, c).shape
+    torch.Size([3, 2])
+    >>> vae.log_prob(nets, x, c, Noise.rows(0, 3), ImportanceOptions(k=8)).kind
+    'lower_bound'
 
 References:
     | Auto-Encoding Variational Bayes (Kingma & Welling, 2013), https://arxiv.org/abs/1312.6114
@@ -32,7 +45,8 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from pushforward.models import networks
 from pushforward.models.config.config import Options
 from pushforward.models.family import Conditions, Decodes, Diagnoses, Encodes, Family, Samples, Scores
-from pushforward.models.latents.elbo_surgery import active_units, gaussian_ceiling, gaussian_surgery
+from pushforward.models.latents.closed_forms import kl_nats, surgery_metrics
+from pushforward.models.latents.elbo_surgery import active_units
 from pushforward.models.latents.posteriors import (
     MAX_FULL,
     AnyPosterior,
@@ -50,6 +64,7 @@ from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.variational import refinement
 from pushforward.models.variational.bounds import ELBO, AnyObjective, Drawn
 from pushforward.models.variational.importance import lower_bound
+from pushforward.models.variational.options import MAX_K, ImportanceOptions
 from pushforward.models.variational.weighted_draws import Draws, log_weights, repeat
 
 if TYPE_CHECKING:
@@ -59,17 +74,6 @@ if TYPE_CHECKING:
     from pushforward.models.noise import Noise
     from pushforward.models.stepwise.sampling import Sampler
     from pushforward.models.stepwise.scoring import Scorer
-
-MAX_K = 5000
-
-
-class ImportanceOptions(Options):
-    """How tight a bound is wanted."""
-
-    k: PositiveInt = Field(64, le=MAX_K)
-    """Importance samples; 1 is the evidence lower bound, without an error bar."""
-    refine: NonNegativeInt = Field(0, le=500)
-    """Gradient steps that first fit the posterior to each row; tells the amortization gap."""
 
 
 @final
@@ -122,12 +126,18 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)
-        n_h, c, n_each = self.posterior.n_parameters(self.latent), spec.condition_size, self.likelihood.n_each(spec)
+        n_h, c, params_per_element = (
+            self.posterior.n_parameters(self.latent),
+            spec.condition_size,
+            self.likelihood.params_per_element(spec),
+        )
         flat, width, depth = self.network == "perceptron", self.width, self.depth
         return networks.Nets(
             spec,
-            encoder=networks.encoder(spec, n_h, n_given=c, width=width, depth=depth, flat=flat),
-            decoder=networks.decoder(spec, self.latent + c, n_each=n_each, width=width, depth=depth, flat=flat),
+            encoder=networks.encoder(spec, n_h, condition_size=c, width=width, depth=depth, flat=flat),
+            decoder=networks.decoder(
+                spec, self.latent + c, params_per_element=params_per_element, width=width, depth=depth, flat=flat
+            ),
             scale=networks.Scalar(self.likelihood.initial_log_scale),
             **self.prior_codes.networks(self.latent, c),
             **self.posterior.networks(self.latent),
@@ -140,7 +150,8 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
         eps = torch.randn(len(h), self.latent, generator=rng, device=h.device, dtype=h.dtype)
         z, log_q = self.objective.draw(self.posterior, nets, h, eps)
         log_likelihood, log_prior = self.log_likelihood(nets, x, z, c), self.prior_codes.log_prob(nets, z, c)
-        drawn = Drawn(z, log_likelihood.view(k, -1), log_prior.view(k, -1), log_q.view(k, -1), self.kl(h_row))
+        kl = kl_nats(self.posterior, self.prior_codes, h_row, self.latent)
+        drawn = Drawn(z, log_likelihood.view(k, -1), log_prior.view(k, -1), log_q.view(k, -1), kl)
         value, terms = self.objective.loss(drawn, batch.step / batch.total_steps)
         yield Loss(self.objective.loss_name, value, self.trains(nets), terms)
 
@@ -150,21 +161,15 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
 
     def infer(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
         """Parameters of the posterior of each row, (B, n_parameters)."""
-        h: Tensor = nets["encoder"](networks.attach(nets.spec.normalize(x), c))
+        h: Tensor = nets["encoder"](networks.concat_condition(nets.spec.normalize(x), c))
         return h
-
-    def kl(self, h: Tensor) -> Tensor | None:
-        """KL(q(z|x) || p(z)), (B,) nats, where it has a closed form."""
-        if isinstance(self.posterior, GaussianPosterior) and isinstance(self.prior_codes, Standard):
-            return self.posterior.gaussian(h, self.latent).kl_to_standard_nats()
-        return None
 
     def log_likelihood(self, nets: Nets, x: Tensor, z: Tensor, c: Tensor) -> Tensor:
         """Log p(x|z, c), (B,) nats, in data units.  x: (B, *shape)."""
         return self.likelihood.log_prob(nets.spec, x, self.decoder_output(nets, z, c), nets["scale"]())
 
     def decoder_output(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        """The decoder's output, (B, n_each * shape[0], ...): the parameters of the likelihood."""
+        """The decoder's output, (B, params_per_element * shape[0], ...): the parameters of the likelihood."""
         y: Tensor = nets["decoder"](torch.cat([z, c], dim=1))
         return y
 
@@ -191,7 +196,7 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
 
     def row_size(self, spec: DataSpec) -> int:
         """Numbers in the largest tensor of one row: the parameters of the likelihood, or of the posterior."""
-        return max(self.likelihood.n_each(spec) * spec.size, self.posterior.n_parameters(self.latent))
+        return max(self.likelihood.params_per_element(spec) * spec.size, self.posterior.n_parameters(self.latent))
 
     def log_weight(self, nets: Nets, x: Tensor, c: Tensor, h: Tensor, draws: Draws, *, by_path: bool = False) -> Tensor:
         """Log p(x, z) / q(z|x), (draws B,) nats.  x, c, h: B rows.
@@ -238,10 +243,5 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
     def diagnose(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise) -> dict[str, float]:
         h = self.infer(nets, x, c)
         codes = self.prior_codes.base(nets, self.posterior.center(nets, h, self.latent), c)
-        metrics = {"active_units": float(active_units(codes))}
-        if isinstance(self.posterior, DiagonalPosterior) and isinstance(self.prior_codes, Standard):
-            q = self.posterior.gaussian(h, self.latent)
-            eps = noise.normal(0, (self.latent,))
-            metrics |= gaussian_surgery(q.mu, q.log_var, eps)._asdict()
-            metrics |= gaussian_ceiling(q.mu, q.log_var, eps)._asdict() if len(x) > 1 else {}
-        return metrics
+        metrics = surgery_metrics(self.posterior, self.prior_codes, h, noise.normal(0, (self.latent,)))
+        return {"active_units": float(active_units(codes))} | metrics

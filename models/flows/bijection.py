@@ -31,14 +31,14 @@ class Chain(Protocol):
         """Hidden layers of each transform's network."""
 
 
-def bijection(chain: Chain, features: int, *, passes: int, n_given: int = 0, inverse: bool = False) -> Bijection:
+def bijection(chain: Chain, features: int, *, passes: int, condition_size: int = 0, inverse: bool = False) -> Bijection:
     """A fresh bijection of R^D.
 
     Arguments:
         chain: the configuration.
         features: D.
         passes: groups of elements: 2 is a coupling, D is fully autoregressive.
-        n_given: numbers of the context that all transforms read too.
+        condition_size: numbers of the context that all transforms read too.
         inverse: whether parameters are read from the output.
     """
     return networks.Bijection(
@@ -49,6 +49,6 @@ def bijection(chain: Chain, features: int, *, passes: int, n_given: int = 0, inv
         passes=passes,
         width=chain.width,
         depth=chain.depth,
-        n_given=n_given,
+        condition_size=condition_size,
         inverse=inverse,
     )

@@ -39,7 +39,7 @@ from pushforward.models.config.config import Config
 from pushforward.models.flows.bijection import bijection
 from pushforward.models.flows.univariate import AnyTransform, Spline
 from pushforward.models.lazy import F, torch
-from pushforward.models.networks.limits import check_width
+from pushforward.models.networks.limits import check_mask_width
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -97,10 +97,12 @@ class Variational(Dequantization):
     """Hidden layers of each transform's network."""
 
     def check(self, spec: DataSpec) -> None:
-        check_width(self.width, spec.size, field="run.family.dequantization.width")
+        check_mask_width(self.width, spec.size, field="run.family.dequantization.width")
 
     def build(self, spec: DataSpec) -> dict[str, nn.Module]:
-        return {DEQUANTIZER: bijection(self, spec.size, passes=spec.size, n_given=spec.size + spec.condition_size)}
+        return {
+            DEQUANTIZER: bijection(self, spec.size, passes=spec.size, condition_size=spec.size + spec.condition_size)
+        }
 
     def draw(self, nets: Nets, y: Tensor, c: Tensor, u01: Tensor) -> tuple[Tensor, Tensor]:
         given = torch.cat([nets.spec.normalize(y).flatten(1), c], dim=1)

@@ -26,6 +26,6 @@ class LatentFlow(Config):
     depth: PositiveInt = Field(2, le=8)
     """Hidden layers of each transform's network."""
 
-    def bijection(self, latent: int, *, n_given: NonNegativeInt, coupling: bool) -> Bijection:
-        """A fresh coupling or fully autoregressive flow of codes; `n_given` numbers are read beside the code."""
-        return bijection(self, latent, passes=2 if coupling else latent, n_given=n_given)
+    def bijection(self, latent: int, *, condition_size: NonNegativeInt, coupling: bool) -> Bijection:
+        """A fresh coupling or fully autoregressive flow of codes; `condition_size` numbers are read beside the code."""
+        return bijection(self, latent, passes=2 if coupling else latent, condition_size=condition_size)

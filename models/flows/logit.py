@@ -19,7 +19,7 @@ from __future__ import annotations
 from math import log
 from typing import TYPE_CHECKING
 
-from pushforward.models.distributions.tails import Tails, draw_in, let_out
+from pushforward.models.distributions.tails import Tails, compress_tails, expand_tails
 from pushforward.models.lazy import F, torch
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def to_reals(spec: DataSpec, x: Tensor, alpha: float, tails: Tails = "gaussian")
         u, log_det_u = spec.normalize(x).flatten(1), spec.log_jacobians(x)
         if tails == "gaussian":
             return u, log_det_u
-        v, log_det_v = draw_in(u)
+        v, log_det_v = compress_tails(u)
         return v, log_det_u + log_det_v
     margin = _margin(spec)
     s = alpha + (1 - 2 * alpha) * spec.to_fraction(x, margin=margin).flatten(1)
@@ -46,7 +46,7 @@ def to_reals(spec: DataSpec, x: Tensor, alpha: float, tails: Tails = "gaussian")
 def from_reals(spec: DataSpec, v: Tensor, alpha: float, tails: Tails = "gaussian") -> Tensor:
     """The inverse of `to_reals`.  v: (B, D).  Returns (B, *shape), data units; off the range by alpha at most."""
     if spec.low is None:
-        u = v if tails == "gaussian" else let_out(v)
+        u = v if tails == "gaussian" else expand_tails(v)
         return spec.denormalize(u.view(len(u), *spec.shape))
     s = (torch.sigmoid(v) - alpha) / (1 - 2 * alpha)
     return spec.from_fraction(s.view(len(v), *spec.shape), margin=_margin(spec))

@@ -7,7 +7,15 @@ with e = a / |a|, o the unit vector orthogonal to e in the plane of a and b on b
 a and b. Normal codes of D dimensions lie near the sphere of radius sqrt(D): a line cuts through its empty inside,
 slerp stays near it; codes that are not normal have a path of their own (`Decodes.natural_path`). For |a| = |b| slerp
 is sin((1 - t) theta) / sin(theta) a + sin(t theta) / sin(theta) b. Unlike that form it is finite for opposite codes
-too; there any plane will do, and the axis that a leans on least picks one.
+too: any plane will do there, and the axis on which |a_i| is smallest picks one.
+
+Example:
+    >>> import torch
+    >>> from pushforward.models.geometry.interpolation import slerp
+    >>> slerp(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), 3)
+    tensor([[1.0000, 0.0000],
+            [0.7071, 0.7071],
+            [0.0000, 1.0000]])
 
 References:
     | Sampling Generative Networks (White, 2016), https://arxiv.org/abs/1609.04468
@@ -30,11 +38,11 @@ Path: TypeAlias = "Callable[[Tensor, Tensor, int], Tensor]"
 
 
 def linear(start: Float[Tensor, "*shape"], end: Float[Tensor, "..."], steps: int) -> Float[Tensor, " S *shape"]:
-    """The straight line, (steps, *latent_shape), from exactly `start` to exactly `end`.
+    """The straight line from exactly `start` to exactly `end`.
 
     Arguments:
-        start, end: codes, (*latent_shape).
-        steps: how many codes, both ends among them; at least 2.
+        start, end: codes of one shape.
+        steps: the number of codes, both ends included; at least 2.
 
     Raises:
         ValueError: fewer than 2 steps, or ends of different shapes.
@@ -44,7 +52,7 @@ def linear(start: Float[Tensor, "*shape"], end: Float[Tensor, "..."], steps: int
 
 
 def slerp(start: Float[Tensor, "*shape"], end: Float[Tensor, "..."], steps: int) -> Float[Tensor, " S *shape"]:
-    """The great circle, the norm going evenly from one end's to the other's; the line where an end is zero.
+    """The great circle, with a norm that changes linearly; the straight line where an end is zero.
 
     Arguments, shapes and errors are those of `linear`.
     """

@@ -20,6 +20,13 @@ Where u_h has a sharp edge its gradient jumps: the support of the codes has a ga
 would be a mixture of modes. So those i_j are left out whose facet of the graph of u_h, with the normal (y_i, -1), makes
 with that of i_1 more than a threshold's angle. Nothing is thrown away: with all left out, T(x) is the code y_{i_1}.
 
+Example:
+    >>> import torch
+    >>> from pushforward.models.geometry.semidiscrete import cells
+    >>> y = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
+    >>> cells(torch.tensor([[2.0, 3.0], [-0.5, 0.0]]), y, -y.square().sum(1) / 2)  # nearest neighbors
+    tensor([0, 1])
+
 References:
     | AE-OT: A New Generative Model Based on Extended Semi-discrete Optimal Transport (An et al., 2020), ICLR
     | Variational principles for Minkowski type problems, discrete optimal transport (Gu et al., 2013), arXiv:1302.5472
@@ -33,42 +40,48 @@ from pushforward.models.geometry.distances import squared_distances
 from pushforward.models.lazy import F, torch
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float, Int
     from torch import Tensor
 
 
 def cells(x: Float[Tensor, "B D"], y: Float[Tensor, "N D"], h: Float[Tensor, " N"]) -> Int[Tensor, " B"]:
-    """Which cell each x lies in, (B,) int64.  x: (B, D), y: (n, D), h: (n,)."""
+    """The index of the cell that each x lies in."""
     return torch.addmm(h, x, y.T).argmax(1)
 
 
 def energy(
     x: Float[Tensor, "B D"], y: Float[Tensor, "N D"], h: Float[Tensor, " N"], i: Int[Tensor, " B"]
 ) -> Float[Tensor, ""]:
-    """E(h), a scalar, over draws x of mu in their cells i.  x: (B, D), y: (n, D), h: (n,), i: (B,)."""
+    """E(h), estimated from draws x of mu and their cells i."""
     return ((x * y[i]).sum(1) + h[i]).mean() - h[h.isfinite()].mean()
 
 
-def angles(y: Tensor, z: Tensor) -> Tensor:
-    """Between the facets of y and those of z, (...,) radians.  y, z: (..., D)."""
+def facet_angles(y: Float[Tensor, "*#shape D"], z: Float[Tensor, "*#shape D"]) -> Float[Tensor, "*shape"]:
+    """The angles between the facets of y and those of z, radians."""
     cosine = F.cosine_similarity(_normal(y), _normal(z), dim=-1)
     return cosine.clamp(-1, 1).acos()
 
 
-def extension(x: Tensor, y: Tensor, centers: Tensor, known: Tensor, neighbors: int, widest: float) -> Tensor:
-    """T(x), (B, D).
+def extension(
+    x: Float[Tensor, "B D"],
+    y: Float[Tensor, "N D"],
+    centers: Float[Tensor, "N D"],
+    known: Bool[Tensor, " N"],
+    neighbors: int,
+    widest: float,
+) -> Float[Tensor, "B D"]:
+    """T(x).
 
     Arguments:
-        x: (B, D).
-        y, centers: the points and the means of their cells, (n, D) each.
-        known: which of them count, (n,), one at least.
-        neighbors: k, how many cells are looked at.
+        y, centers: the points and the means of their cells.
+        known: which of them count, at least one.
+        neighbors: k, the number of cells considered.
         widest: the angle beyond which a neighbor is left out, radians.
     """
     square = squared_distances(x, centers).masked_fill(~known, torch.inf)
     square, i = square.topk(neighbors, dim=1, largest=False)  # (B, k)
     codes = y[i]  # (B, k, D)
-    near = angles(codes, codes[:, :1]) <= widest
+    near = facet_angles(codes, codes[:, :1]) <= widest
     first = torch.zeros_like(near)
     first[:, 0] = True
     weight = (near | first) / square.sqrt().clamp_min(1e-12)
@@ -76,5 +89,5 @@ def extension(x: Tensor, y: Tensor, centers: Tensor, known: Tensor, neighbors: i
 
 
 def _normal(y: Tensor) -> Tensor:
-    """Of the facet <., y> + h, (..., D + 1)."""
+    """The normal of the facet <., y> + h, (..., D + 1)."""
     return torch.cat([y, -torch.ones_like(y[..., :1])], -1)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from pushforward.models.geometry.distances import in_ball
+from pushforward.models.geometry.distances import project_to_unit_ball
 from pushforward.models.lazy import torch
 from pushforward.models.noise import Noise
 from pushforward.models.solvers import row_adam
@@ -50,7 +50,7 @@ class LatentInversion(RowMap):
     def step(self, state: State, k: Tensor, noise: Noise) -> State:
         u, z, m, v = state
         change, m, v = row_adam.step(self._slope(u, z), m, v, k.to(z)[:, None], self.n_steps)
-        return u, in_ball(z - change), m, v
+        return u, project_to_unit_ball(z - change), m, v
 
     def finish(self, state: State, noise: Noise) -> Tensor:
         return state[1]

@@ -30,7 +30,7 @@ from pushforward.models.config.config import Config
 from pushforward.models.distributions.gaussians import Diagonal, Full, GaussianDistribution
 from pushforward.models.flows.latent import LatentFlow
 from pushforward.models.lazy import torch
-from pushforward.models.networks.limits import check_width
+from pushforward.models.networks.limits import check_mask_width
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -142,23 +142,23 @@ class FlowPosterior(LatentFlow, Posterior):
 
     def check(self, latent: int) -> None:
         if self.scheme != "coupling":
-            check_width(self.width, latent, field="run.family.posterior.width")
+            check_mask_width(self.width, latent, field="run.family.posterior.width")
 
     def n_parameters(self, latent: int) -> int:
         return 2 * latent + self.features
 
     def networks(self, latent: int) -> dict[str, nn.Module]:
-        return {NAME: self.bijection(latent, n_given=self.features, coupling=self.scheme == "coupling")}
+        return {NAME: self.bijection(latent, condition_size=self.features, coupling=self.scheme == "coupling")}
 
     def draw(self, nets: Nets, h: Tensor, eps: Tensor) -> Coded:
         moments, features = self._split(h, eps.shape[1])
         q = diagonal(moments)
-        z, log_det = nets[NAME](q.draw(eps), *networks.given(features))
+        z, log_det = nets[NAME](q.draw(eps), *networks.condition_args(features))
         return Coded(z, q.log_prob_of_draw(eps) - log_det)
 
     def center(self, nets: Nets, h: Tensor, latent: int) -> Tensor:
         moments, features = self._split(h, latent)
-        z: Tensor = nets[NAME](diagonal(moments).mu, *networks.given(features))[0]
+        z: Tensor = nets[NAME](diagonal(moments).mu, *networks.condition_args(features))[0]
         return z
 
     def _split(self, h: Tensor, latent: int) -> tuple[Tensor, Tensor]:

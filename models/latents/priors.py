@@ -34,7 +34,7 @@ from pushforward.models import networks
 from pushforward.models.config.config import Config
 from pushforward.models.distributions.gaussians import standard_log_prob
 from pushforward.models.flows.latent import LatentFlow
-from pushforward.models.networks.limits import check_width
+from pushforward.models.networks.limits import check_mask_width
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -50,7 +50,7 @@ class Prior(Config, ABC):
     prior: str  # a Literal with a default in each final prior
 
     @abstractmethod
-    def networks(self, latent: int, n_given: int) -> dict[str, nn.Module]:
+    def networks(self, latent: int, condition_size: int) -> dict[str, nn.Module]:
         """Its networks, by name."""
 
     def check(self, latent: int) -> None:
@@ -75,7 +75,7 @@ class Standard(Prior):
 
     prior: Literal["standard"] = "standard"
 
-    def networks(self, latent: int, n_given: int) -> dict[str, nn.Module]:
+    def networks(self, latent: int, condition_size: int) -> dict[str, nn.Module]:
         return {}
 
     def log_prob(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
@@ -98,22 +98,22 @@ class FlowPrior(LatentFlow, Prior):
 
     def check(self, latent: int) -> None:
         if self.scheme != "coupling":
-            check_width(self.width, latent, field="run.family.prior_codes.width")
+            check_mask_width(self.width, latent, field="run.family.prior_codes.width")
 
-    def networks(self, latent: int, n_given: int) -> dict[str, nn.Module]:
-        return {NAME: self.bijection(latent, n_given=n_given, coupling=self.scheme == "coupling")}
+    def networks(self, latent: int, condition_size: int) -> dict[str, nn.Module]:
+        return {NAME: self.bijection(latent, condition_size=condition_size, coupling=self.scheme == "coupling")}
 
     def log_prob(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        e, log_det = flow(nets)(z, *networks.given(c))
+        e, log_det = flow(nets)(z, *networks.condition_args(c))
         log_p: Tensor = standard_log_prob(e) + log_det
         return log_p
 
     def base(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        e: Tensor = flow(nets)(z, *networks.given(c))[0]
+        e: Tensor = flow(nets)(z, *networks.condition_args(c))[0]
         return e
 
     def push(self, nets: Nets, e: Tensor, c: Tensor) -> Tensor:
-        return flow(nets).inverse(e, *networks.given(c))
+        return flow(nets).inverse(e, *networks.condition_args(c))
 
 
 def flow(nets: Nets) -> Bijection:

@@ -1,9 +1,9 @@
 r"""p(x|z): how a decoder's output y becomes a distribution over data.
 
-| likelihood             | for                 | the number is                                                     |
+| likelihood             | for                 | `log_prob` is the logarithm of                                    |
 |------------------------|---------------------|-------------------------------------------------------------------|
-| `gaussian`             | everything          | a density; of data with levels, of the level, by dequantization   |
-| `bernoulli`            | bounded data        | a probability: a gray value is how often an element is on         |
+| `gaussian`             | all data            | a density; with levels, the probability of the level's bin        |
+| `bernoulli`            | bounded data        | a probability: a gray value is that of an element being on        |
 | `binomial`             | data with levels    | the probability of the level: a count                             |
 | `categorical`          | up to 256 levels    | the probability of the level: a table                             |
 | `discretized_logistic` | data with levels    | the probability of the level: the bin of a mixture of logistics   |
@@ -21,10 +21,10 @@ from pushforward.models.likelihoods.gaussian import Gaussian
 AnyLikelihood = Annotated[
     Bernoulli | Binomial | Gaussian | Categorical | DiscretizedLogistic, Field(discriminator="likelihood")
 ]
-AnyLeveled = Annotated[Categorical | DiscretizedLogistic, Field(discriminator="likelihood")]
+AnyDiscreteLikelihood = Annotated[Categorical | DiscretizedLogistic, Field(discriminator="likelihood")]
 
 __all__ = [
-    "AnyLeveled",
+    "AnyDiscreteLikelihood",
     "AnyLikelihood",
     "Bernoulli",
     "Binomial",

@@ -1,4 +1,15 @@
-"""What a likelihood is."""
+"""The interface of the likelihoods p(x|y), y being a decoder's output.
+
+Example:
+    >>> import torch
+    >>> from pushforward.models.likelihoods import Bernoulli
+    >>> from pushforward.models.spec.data_spec import DataSpec
+    >>> spec, y = DataSpec(shape=(3,), low=0, high=1, levels=2), torch.zeros(1, 3)
+    >>> Bernoulli().log_prob(spec, torch.ones(1, 3), y, torch.tensor(0.0))  # 3 log 1/2
+    tensor([-2.0794])
+    >>> Bernoulli().mean(spec, y)
+    tensor([[0.5000, 0.5000, 0.5000]])
+"""
 
 from __future__ import annotations
 
@@ -19,7 +30,7 @@ if TYPE_CHECKING:
 class ConditionalLikelihood(Config, ABC):
     """A distribution over data given the decoder's output y and one number beside it, log_scale.
 
-    y is (B, n C, ...) for data of shape (C, ...): n = `n_each(spec)` numbers for each element.
+    For data of shape (C, ...), y is (B, n C, ...), with n = `params_per_element(spec)`.
     """
 
     likelihood: str  # a Literal with a default in each final likelihood
@@ -31,54 +42,51 @@ class ConditionalLikelihood(Config, ABC):
 
     @property
     def initial_log_scale(self) -> float:
-        """Log_scale before training: a scale as wide as the data would leave the codes unused, for good."""
+        """Log_scale before training. A scale as wide as the data lets the decoder ignore the codes, and it stays so."""
         return -2.0
 
     @abstractmethod
     def check(self, spec: DataSpec) -> None:
-        """Raises InvalidData where this likelihood cannot describe the data."""
+        """Raise InvalidData if this likelihood cannot describe the data."""
 
-    def n_each(self, spec: DataSpec) -> int:
-        """How many numbers of y each element has."""
+    def params_per_element(self, spec: DataSpec) -> int:
+        """How many parameters in y each element has."""
         return 1
 
     @abstractmethod
     def scores_only_levels(self, spec: DataSpec) -> bool:
-        """Whether values between levels have no probability."""
+        """Whether values between levels have probability zero."""
 
     def scores_rows(self, spec: DataSpec) -> bool:
-        """Whether `log_prob` is of the row as it stands, and comparable with that of other models."""
+        """Whether `log_prob` scores the row itself, so that it can be compared with other models."""
         return True
 
     @abstractmethod
     def log_prob(
         self, spec: DataSpec, x: Float[Tensor, " B *shape"], y: Float[Tensor, " B *params"], log_scale: Tensor
     ) -> Float[Tensor, " B"]:
-        """Log p(x|y), (B,) nats, in data units; of the levels themselves where data have them.  x: (B, *shape)."""
+        """Log p(x|y), nats, in data units; for data with levels, the log-probability of the level."""
 
     @abstractmethod
     def mean(self, spec: DataSpec, y: Float[Tensor, " B *params"]) -> Float[Tensor, " B *shape"]:
-        """E[x|y], (B, *shape), data units."""
+        """E[x|y], data units."""
 
     @abstractmethod
     def draw(
         self, spec: DataSpec, y: Float[Tensor, " B *params"], log_scale: Tensor, noise: Noise
     ) -> Float[Tensor, " B *shape"]:
-        """A draw from p(x|y), the distribution that `log_prob` scores, (B, *shape), data units.
-
-        The noise's draw 0 is the code's.
-        """
+        """A sample of p(x|y), data units. Draw 0 of the noise belongs to the code."""
 
 
 def level_count(spec: DataSpec) -> int:
-    """How many levels the data have."""
+    """The number of levels of the data. Raises ValueError where they have none."""
     if spec.levels is None:
         raise ValueError("continuous data have no levels")
     return spec.levels
 
 
 def check_levels(spec: DataSpec, likelihood: str) -> None:
-    """Raises InvalidData where data have no levels."""
+    """Raise InvalidData if the data have no levels."""
     if spec.levels is None:
         raise InvalidData(
             f"{likelihood} needs data with levels, these have none; {levels_of(spec)}; else use "

@@ -1,16 +1,16 @@
-r"""Elements that are on or off, once or N times, with probability s = sigmoid(y).
+r"""Binary elements: on with probability s = sigmoid(y), counted once or N times.
 
     bernoulli:  b = (x - low) / (high - low),  log p = sum_i b_i log s_i + (1 - b_i) log(1 - s_i)
     binomial:   n = (x - low) / w,  N = levels - 1,
                 log p = sum_i log C(N, n_i) + n_i log s_i + (N - n_i) log(1 - s_i)
 
-Gray values under `bernoulli` are the probabilities of a stochastic binarization of the image. The number is a
-probability, without Jacobian, and with it an ELBO is a lower bound of the expected log-likelihood of the binarized
-image (Salakhutdinov & Murray, 2008). Of black and white data, of two levels, it is the probability of the data. A draw
-is black and white in either case; the mean is gray.
+`bernoulli` takes gray values as the probabilities of a stochastic binarization of the image. Its value is a
+log-probability, without a Jacobian, and an ELBO with it is a lower bound of the expected log-likelihood of the
+binarized image (Salakhutdinov & Murray, 2008). For data with two levels it is the log-probability of the data. Samples
+are black and white in either case; the mean is gray.
 
-Where a gray value is a count, as in scikit-learn's digits (ink in blocks of 4x4 dots), `binomial` is the probability
-of the level itself.
+Where a gray value is a count, as in scikit-learn's digits (ink in blocks of 4x4 dots), `binomial` gives the
+probability of the level itself.
 
 References:
     | Auto-Encoding Variational Bayes (Kingma & Welling, 2013), https://arxiv.org/abs/1312.6114
@@ -52,7 +52,7 @@ class Bernoulli(ConditionalLikelihood):
         return spec.levels == 2  # of more, the number is of the binarized image
 
     def scores_rows(self, spec: DataSpec) -> bool:
-        return spec.levels == 2  # else of the image as binarized
+        return spec.levels == 2  # otherwise it scores the binarized image
 
     def log_prob(
         self, spec: DataSpec, x: Float[Tensor, " B *shape"], y: Float[Tensor, " B *params"], log_scale: Tensor
@@ -96,9 +96,9 @@ class Binomial(ConditionalLikelihood):
     def draw(
         self, spec: DataSpec, y: Float[Tensor, " B *params"], log_scale: Tensor, noise: Noise
     ) -> Float[Tensor, " B *shape"]:
-        """Counts the levels whose cumulative probability is below u, from eight deviations below the mean on.
+        """Inversion: count the levels whose cumulative probability is below u, from 8 deviations below the mean.
 
-        The levels looked at grow as the root of the tosses: 2,080 of 65,536.
+        The number of levels examined grows as the root of the tosses: 2,080 of 65,536.
         """
         tosses, y = level_count(spec) - 1, y.double()
         half = ceil(4 * tosses**0.5) + 16

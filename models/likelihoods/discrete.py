@@ -1,4 +1,4 @@
-"""Probabilities of levels, element by element (`models.distributions.levels` has the mathematics)."""
+"""Discrete likelihoods: the probability of each element's level (mathematics: `models.distributions.levels`)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MAX_CATEGORIES = 256
 
 
-class Leveled(ConditionalLikelihood):
+class DiscreteLikelihood(ConditionalLikelihood):
     """A distribution over level numbers, 0 to levels - 1, of each element."""
 
     def scores_only_levels(self, spec: DataSpec) -> bool:
@@ -52,11 +52,11 @@ class Leveled(ConditionalLikelihood):
     def level_log_prob(
         self, spec: DataSpec, params: Float[Tensor, "B P *shape"], level: Int[Tensor, " B *shape"]
     ) -> Float[Tensor, " B *shape"]:
-        """Log P(level), (B, *shape).  params: (B, n_each, *shape)."""
+        """Log P(level).  params: P = `params_per_element`."""
 
     @abstractmethod
     def level_mean(self, spec: DataSpec, params: Float[Tensor, "B P *shape"]) -> Float[Tensor, " B *shape"]:
-        """The mean level, (B, *shape)."""
+        """The mean level."""
 
     @abstractmethod
     def level_draw(
@@ -66,14 +66,14 @@ class Leveled(ConditionalLikelihood):
         first: Float[Tensor, " B *shape"],
         second: Float[Tensor, " B *shape"],
     ) -> Int[Tensor, " B *shape"]:
-        """A level, (B, ...) int64.  params: (B, n_each, ...), of all elements or some; first, second: uniform."""
+        """A sample of the level, of all elements or of some.  first, second: uniform in (0, 1)."""
 
     def _of_each(self, spec: DataSpec, y: Tensor) -> Tensor:
-        return y.view(-1, self.n_each(spec), *spec.shape)
+        return y.view(-1, self.params_per_element(spec), *spec.shape)
 
 
 @final
-class Categorical(Leveled):
+class Categorical(DiscreteLikelihood):
     """A table of probabilities for each element (softmax): any shape, no notion of nearness; for at most 256 levels."""
 
     likelihood: Literal["categorical"] = "categorical"
@@ -87,7 +87,7 @@ class Categorical(Leveled):
                 field="run.family.likelihood",
             )
 
-    def n_each(self, spec: DataSpec) -> int:
+    def params_per_element(self, spec: DataSpec) -> int:
         return level_count(spec)
 
     def level_log_prob(
@@ -109,7 +109,7 @@ class Categorical(Leveled):
 
 
 @final
-class DiscretizedLogistic(Leveled):
+class DiscretizedLogistic(DiscreteLikelihood):
     """The bins of a mixture of logistics, open at both ends of the range; for data with levels."""
 
     likelihood: Literal["discretized_logistic"] = "discretized_logistic"
@@ -119,7 +119,7 @@ class DiscretizedLogistic(Leveled):
     def check(self, spec: DataSpec) -> None:
         check_levels(spec, self.likelihood)
 
-    def n_each(self, spec: DataSpec) -> int:
+    def params_per_element(self, spec: DataSpec) -> int:
         return 3 * self.components
 
     def level_log_prob(

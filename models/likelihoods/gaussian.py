@@ -1,13 +1,14 @@
-r"""Gaussian noise about what the decoder says.
+r"""A normal distribution around the decoder's output.
 
     u = normalize(x),      log p = log N(u; mu, diag sigma^2) + log |du/dx|
 
-sigma is one number, given or learned, or one that the decoder tells for each element, (mu, log sigma) = y. Per
-element a likelihood has no upper end: where a decoder can lay a point of itself on a point of the data, sigma -> 0
-makes the density as large as one likes, so log sigma is kept above -6 (Mattei & Frellsen, 2018). Of data with levels
-it is the probability of the level itself, the normal's of its bin (`models.distributions.normal_bins`), and a draw is
-rounded to its level. The outermost bins being open, mu may lie off the range; what stands for the mean is mu clipped to
-the range, the median of a draw before it is rounded.
+sigma is one number, given or learned, or one for each element, which the decoder computes: (mu, log sigma) = y. With a
+sigma for each element the likelihood is unbounded: where mu meets a data point, the density grows without limit as
+sigma -> 0. So log sigma is kept above -6 (Mattei & Frellsen, 2018).
+
+For data with levels, log p is the log-probability of the level, that is, of its bin under the normal distribution
+(`models.distributions.normal_bins`), and a sample is rounded to its level. The outermost bins are open, so mu may lie
+outside the range. `mean` is mu clipped to the range: the median of a sample before rounding.
 
 References:
     | Auto-Encoding Variational Bayes (Kingma & Welling, 2013), https://arxiv.org/abs/1312.6114
@@ -54,7 +55,7 @@ class Gaussian(ConditionalLikelihood):
     def check(self, spec: DataSpec) -> None:
         return
 
-    def n_each(self, spec: DataSpec) -> int:
+    def params_per_element(self, spec: DataSpec) -> int:
         return 2 if self.scale == "per_element" else 1
 
     def scores_only_levels(self, spec: DataSpec) -> bool:
@@ -81,7 +82,7 @@ class Gaussian(ConditionalLikelihood):
         return spec.quantize(spec.denormalize(mu + log_scale.exp() * noise.normal(1, spec.shape)))
 
     def _log_level(self, spec: DataSpec, x: Tensor, standard: Tensor, log_scale: Tensor) -> Tensor:
-        """Log P of each element's level, (B, *shape)."""
+        """The log-probability of each element's level, (B, *shape)."""
         half = (
             torch.as_tensor(spec.scale, dtype=standard.dtype, device=standard.device).reciprocal() * spec.bin_width / 2
         )

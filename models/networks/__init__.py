@@ -1,14 +1,14 @@
-"""Networks by name, each loaded when it is first asked for (PEP 562): families are described without PyTorch."""
+"""Networks, each imported when its name is first used (PEP 562): families can be described without PyTorch."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pushforward.models.networks.builders import decoder as decoder
+    from pushforward.models.networks.builders import default_width as default_width
     from pushforward.models.networks.builders import denoising_network as denoising_network
     from pushforward.models.networks.builders import encoder as encoder
     from pushforward.models.networks.builders import velocity_network as velocity_network
-    from pushforward.models.networks.builders import width_for as width_for
     from pushforward.models.networks.concatsquash import ConcatSquash as ConcatSquash
     from pushforward.models.networks.masked.bijection import Affine as Affine
     from pushforward.models.networks.masked.bijection import Bijection as Bijection
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from pushforward.models.networks.mlp import MLP as MLP
     from pushforward.models.networks.nets import Nets as Nets
     from pushforward.models.networks.nets import Scalar as Scalar
-    from pushforward.models.networks.nets import attach as attach
-    from pushforward.models.networks.nets import given as given
-    from pushforward.models.networks.tables import Codes as Codes
-    from pushforward.models.networks.tables import SemiDiscrete as SemiDiscrete
+    from pushforward.models.networks.nets import concat_condition as concat_condition
+    from pushforward.models.networks.nets import condition_args as condition_args
+    from pushforward.models.networks.tables import CodeTable as CodeTable
+    from pushforward.models.networks.tables import SemiDiscreteTransport as SemiDiscreteTransport
 
 MODULES = {
     "decoder": "builders",
     "denoising_network": "builders",
     "encoder": "builders",
     "velocity_network": "builders",
-    "width_for": "builders",
+    "default_width": "builders",
     "ConcatSquash": "concatsquash",
     "Affine": "masked.bijection",
     "Bijection": "masked.bijection",
@@ -44,10 +44,10 @@ MODULES = {
     "MLP": "mlp",
     "Nets": "nets",
     "Scalar": "nets",
-    "attach": "nets",
-    "given": "nets",
-    "Codes": "tables",
-    "SemiDiscrete": "tables",
+    "concat_condition": "nets",
+    "condition_args": "nets",
+    "CodeTable": "tables",
+    "SemiDiscreteTransport": "tables",
 }
 
 

@@ -1,8 +1,18 @@
-"""Plain torch modules; the kind of data picks the backbone.
+"""Encoders, decoders, denoising and velocity networks, with a backbone that fits the data.
 
-Vectors get multilayer perceptrons, images of 8x8 to 32x32 convolutions. All map (B, ...) to (B, ...) row by row: no
-batch statistics, no dropout, so a row's answer does not depend on its batch-mates. Inputs and outputs are in
-network units (`DataSpec.normalize`).
+Vectors get multilayer perceptrons, images of 5x5 to 32x32 convolutions. There are no batch statistics and no dropout,
+so the output of a row does not depend on the other rows of its batch. Inputs and outputs are in network units
+(`DataSpec.normalize`).
+
+Example:
+    >>> import torch
+    >>> from pushforward.models import networks
+    >>> from pushforward.models.spec.data_spec import DataSpec
+    >>> images = DataSpec(shape=(1, 28, 28))
+    >>> networks.encoder(images, 16, width=None)(torch.zeros(2, 1, 28, 28)).shape
+    torch.Size([2, 16])
+    >>> networks.decoder(images, 16, width=None)(torch.zeros(2, 16)).shape
+    torch.Size([2, 1, 28, 28])
 
 References:
     | Delving Deep into Rectifiers (He et al., 2015), https://arxiv.org/abs/1502.01852
@@ -17,13 +27,13 @@ from pushforward.models.networks.conv import ConvDecoder, ConvEncoder, halvings
 from pushforward.models.networks.denoiser import Denoiser, ResidualMLP
 from pushforward.models.networks.mlp import MLP
 from pushforward.models.networks.unet import UNet
-from pushforward.models.networks.velocity import PlaceEmbedding, VelocityNet
+from pushforward.models.networks.velocity import FourierFeatures, VelocityNet
 from pushforward.models.paths.preconditioning import Preconditioning, Velocity
 from pushforward.models.spec.data_spec import DataSpec, convolves
 
-SLOPE = 0.2  # of LeakyReLU below zero
+LEAKY_SLOPE = 0.2  # of LeakyReLU below zero
 VELOCITY = Velocity()
-UNITS, CHANNELS = 128, 32  # of a layer of a perceptron, of the first convolution, unless asked otherwise
+UNITS, CHANNELS = 128, 32  # defaults: of a layer of a perceptron, of the first convolution
 
 
 def encoder(
@@ -34,23 +44,24 @@ def encoder(
     depth: int = 2,
     normalized: bool = True,
     leaky: bool = False,
-    n_given: int = 0,
+    condition_size: int = 0,
     flat: bool = False,
 ) -> nn.Module:
-    """(B, *shape) to (B, n_out): an encoder, a critic's features, a critic (n_out = 1).
+    """(B, *shape) to (B, n_out): an encoder, the features of a critic, or a critic (n_out = 1).
 
-    With `n_given` > 0 it reads `attach(x, c)`, c a condition of so many elements. `flat` takes a perceptron for images
-    too.
-
-    `width` is units of a layer for vectors and channels of the first layer for images, None `width_for`; `depth` counts
-    the hidden layers of a perceptron. `normalized=False` leaves out normalization, as gradient penalties want;
-    `leaky` takes LeakyReLU(0.2) and He's initial weights in the place of SiLU and torch's: a critic that starts
-    smooth overlooks the gaps between modes, and its generator fills them.
+    Arguments:
+        width: units of a layer for vectors, channels of the first layer for images; None for `default_width`.
+        depth: hidden layers of a perceptron.
+        normalized: False leaves out normalization, as gradient penalties require.
+        leaky: LeakyReLU(0.2) and He's initial weights instead of SiLU and torch's. A critic that is smooth at the
+            start misses the gaps between modes, and its generator fills them.
+        condition_size: elements of a condition c; the input is `concat_condition(x, c)`.
+        flat: a perceptron for images too.
     """
-    shape = (spec.shape[0] + n_given, *spec.shape[1:]) if len(spec.shape) == 3 else (spec.size + n_given,)
+    shape = (spec.shape[0] + condition_size, *spec.shape[1:]) if len(spec.shape) == 3 else (spec.size + condition_size,)
     if not flat and convolves(spec):
         net: nn.Module = ConvEncoder(
-            shape, n_out, width=width or width_for(spec), normalized=normalized, activation=_activation(leaky)
+            shape, n_out, width=width or default_width(spec), normalized=normalized, activation=_activation(leaky)
         )
     else:
         net = MLP(shape, (n_out,), width=width or UNITS, depth=depth, activation=_activation(leaky))
@@ -64,59 +75,61 @@ def decoder(
     width: int | None,
     depth: int = 2,
     leaky: bool = False,
-    n_each: int = 1,
+    params_per_element: int = 1,
     flat: bool = False,
 ) -> nn.Module:
-    """(B, n_in) to (B, *shape), or `n_each` numbers for each element, (B, n_each * shape[0], *shape[1:]).
+    """(B, n_in) to (B, P * shape[0], *shape[1:]), with P = `params_per_element` numbers for each element.
 
-    `width`, `leaky` and `flat` as in `encoder`. A condition is part of what comes in.
+    The other arguments are those of `encoder`. A condition is part of the input.
     """
-    shape = (n_each * spec.shape[0], *spec.shape[1:])
+    shape = (params_per_element * spec.shape[0], *spec.shape[1:])
     if not flat and convolves(spec):
-        net: nn.Module = ConvDecoder(n_in, shape, width=width or width_for(spec), activation=_activation(leaky))
+        net: nn.Module = ConvDecoder(n_in, shape, width=width or default_width(spec), activation=_activation(leaky))
     else:
         net = MLP((n_in,), shape, width=width or UNITS, depth=depth, activation=_activation(leaky))
     return _he(net) if leaky else net
 
 
-def width_for(spec: DataSpec) -> int:
-    """Units of a layer for vectors; for images so many channels that a step costs about the same at every size.
+def default_width(spec: DataSpec) -> int:
+    """Units of a layer for vectors; for images, channels with which a step costs about the same at every size.
 
-    That is 32 of up to 8x8, 16 of up to 16x16 and 8 of up to 32x32: pixels grow fourfold where channels halve.
+    32 channels up to 8x8 pixels, 16 up to 16x16, 8 up to 32x32: channels halve where pixels grow fourfold.
     """
     return UNITS if not convolves(spec) else CHANNELS >> (halvings(spec.shape) - 1)
 
 
 def _he(net: nn.Module) -> nn.Module:
-    """Initial weights with which every LeakyReLU layer keeps the variance it is given (He et al., 2015)."""
+    """He's initial weights: LeakyReLU layers keep the variance of their input (He et al., 2015)."""
     for layer in net.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+            nn.init.kaiming_normal_(layer.weight, a=LEAKY_SLOPE)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
     return net
 
 
 def _activation(leaky: bool) -> Callable[[], nn.Module]:
-    return partial(nn.LeakyReLU, SLOPE) if leaky else nn.SiLU
+    return partial(nn.LeakyReLU, LEAKY_SLOPE) if leaky else nn.SiLU
 
 
 def denoising_network(
-    spec: DataSpec, *, width: int, depth: int, n_given: int = 0, preconditioning: Preconditioning = VELOCITY
+    spec: DataSpec, *, width: int, depth: int, condition_size: int = 0, preconditioning: Preconditioning = VELOCITY
 ) -> Denoiser:
-    """(B, *shape), log signal-to-noise ratios, (B,), and a condition, (B, n_given), to the noise, (B, *shape)."""
+    """A denoiser with a UNet for images, a residual perceptron for vectors."""
     backbone = UNet if convolves(spec) else ResidualMLP
     net = backbone(spec.shape, width=width, depth=depth)
-    return Denoiser(net, width=width, n_given=n_given, preconditioning=preconditioning)
+    return Denoiser(net, width=width, condition_size=condition_size, preconditioning=preconditioning)
 
 
 def velocity_network(
-    spec: DataSpec, *, width: int, depth: int, n_given: int = 0, waves: float | None = None
+    spec: DataSpec, *, width: int, depth: int, condition_size: int = 0, waves: float | None = None
 ) -> VelocityNet:
-    """(B, *shape), times, (B,), and a condition, (B, n_given), to velocities, (B, *shape).
+    """A velocity network with a UNet for images, a residual perceptron for vectors.
 
-    `waves` tells vectors by waves, too, of up to so many radians a unit.
+    `waves` adds Fourier features of the elements of a vector, with frequencies up to so many radians a unit.
     """
     backbone = UNet if convolves(spec) else ResidualMLP
-    place = None if waves is None else PlaceEmbedding(spec.size, width, fastest=waves)
-    return VelocityNet(backbone(spec.shape, width=width, depth=depth), width=width, n_given=n_given, place=place)
+    place = None if waves is None else FourierFeatures(spec.size, width, max_frequency=waves)
+    return VelocityNet(
+        backbone(spec.shape, width=width, depth=depth), width=width, condition_size=condition_size, place=place
+    )

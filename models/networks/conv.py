@@ -1,7 +1,7 @@
 """Convolutional encoder and decoder for images from 8x8 to 32x32.
 
-Both walk between the image and a 4x4 map in factors of two, doubling the channels at each halving up to four times
-the width. An image whose side is not 4, 8, 16 or 32 (28, say) is padded at the rim inside.
+Both change the resolution between the image and a 4x4 map by factors of two. Channels double at each halving, up to
+four times the width. An image whose side is not 4, 8, 16 or 32 (28, say) is padded inside the network.
 
 References:
     | Unsupervised Representation Learning with Deep Convolutional GANs (Radford et al., 2015), arXiv:1511.06434
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def halvings(shape: Shape) -> int:
-    """How many halvings lead from the (padded) image to 4x4."""
+    """The number of halvings from the (padded) image to 4x4."""
     return max(1, ceil(log2(max(shape[1], shape[2]) / 4)))
 
 
@@ -33,13 +33,13 @@ def channels(width: int, level: int) -> int:
     return width * min(1 << level, 4)
 
 
-def norm(n_channels: int) -> nn.GroupNorm:
-    """Group normalization: per row, so that batch-mates do not meet."""
+def group_norm(n_channels: int) -> nn.GroupNorm:
+    """Group normalization, which treats each row alone."""
     return nn.GroupNorm(gcd(8, n_channels), n_channels)
 
 
 def pad(x: Float[Tensor, "B C H W"], side: int) -> Float[Tensor, "B C H2 W2"]:
-    """Repeat the rim of (B, C, H, W) up to (B, C, side, side)."""
+    """Pad to (B, C, side, side) by replicating the edges."""
     rows, columns = side - x.shape[2], side - x.shape[3]
     if rows == 0 and columns == 0:
         return x
@@ -47,14 +47,14 @@ def pad(x: Float[Tensor, "B C H W"], side: int) -> Float[Tensor, "B C H2 W2"]:
 
 
 def crop(x: Float[Tensor, "B C H W"], shape: Shape) -> Float[Tensor, "B C H2 W2"]:
-    """The center of (B, C, side, side): what `pad` added is taken off."""
+    """The inverse of `pad`: the center, of the given shape."""
     top, left = (x.shape[2] - shape[1]) // 2, (x.shape[3] - shape[2]) // 2
     return x[:, :, top : top + shape[1], left : left + shape[2]]
 
 
 @final
 class ConvEncoder(nn.Module):
-    """(B, C, H, W) to (B, n_out). `normalized=False` for critics whose gradient per row is penalized."""
+    """(B, C, H, W) to (B, n_out). `normalized=False` for critics with a gradient penalty."""
 
     def __init__(
         self,
@@ -72,10 +72,10 @@ class ConvEncoder(nn.Module):
         for level in range(levels):
             c_in, c_out = channels(width, level), channels(width, level + 1)
             layers.append(nn.Conv2d(c_in, c_out, 4, stride=2, padding=1))
-            layers += [norm(c_out), activation()] if normalized else [activation()]
+            layers += [group_norm(c_out), activation()] if normalized else [activation()]
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * channels(width, levels), n_out))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N"]:
         out: Tensor = self.layers(pad(x, self.side))
         return out
 
@@ -94,8 +94,13 @@ class ConvDecoder(nn.Module):
         ]
         for level in reversed(range(levels)):
             c_in, c_out = channels(width, level + 1), channels(width, level)
-            layers += [nn.Upsample(scale_factor=2), nn.Conv2d(c_in, c_out, 3, padding=1), norm(c_out), activation()]
+            layers += [
+                nn.Upsample(scale_factor=2),
+                nn.Conv2d(c_in, c_out, 3, padding=1),
+                group_norm(c_out),
+                activation(),
+            ]
         self.layers = nn.Sequential(*layers, nn.Conv2d(width, shape[0], 3, padding=1))
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Float[Tensor, "B N"]) -> Float[Tensor, "B C H W"]:
         return crop(self.layers(z), self.shape)

@@ -1,35 +1,44 @@
-r"""The network of a diffusion: what noise is in x, at a log signal-to-noise ratio lambda, given a condition.
+r"""The network of a diffusion model: the noise in x, at a log signal-to-noise ratio lambda, given a condition.
 
-A backbone F sees x and lambda; a preconditioning says what of x it sees and how its answer is read as the noise
-(`models.paths.preconditioning`). The condition c joins the embedding of lambda.
+A preconditioning scales the input of the backbone F and turns its output into the noise
+(`models.paths.preconditioning`). The embedding of the condition c is added to that of lambda.
 """
 
 from __future__ import annotations
 
 from math import prod
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from torch import Tensor, nn
 
-from pushforward.models.networks.embeddings import WaveEmbedding
+from pushforward.models.networks.embeddings import FourierEmbedding
 from pushforward.models.paths.preconditioning import Preconditioning
 from pushforward.models.paths.schedules import Level
 from pushforward.models.spec.data_spec import Shape
 
-SLOWEST, FASTEST = 0.05, 3.0  # radians a nat of lambda: periods from two nats to more than the whole range
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+MIN_FREQUENCY, MAX_FREQUENCY = 0.05, 3.0  # radians a nat of lambda; periods from 2 to 126 nats
 
 
 @final
 class Denoiser(nn.Module):
-    """(B, *shape), lambda, (B,), and where `n_given` > 0 a condition, (B, n_given), to eps, (B, *shape)."""
+    """Eps of x, (B, *shape), at lambda, (B,), given a condition c, (B, condition_size), if there is one."""
 
-    def __init__(self, backbone: nn.Module, *, width: int, n_given: int, preconditioning: Preconditioning) -> None:
+    def __init__(
+        self, backbone: nn.Module, *, width: int, condition_size: int, preconditioning: Preconditioning
+    ) -> None:
         super().__init__()
-        self.embed = WaveEmbedding(width, slowest=SLOWEST, fastest=FASTEST, n_given=n_given)
+        self.embed = FourierEmbedding(
+            width, min_frequency=MIN_FREQUENCY, max_frequency=MAX_FREQUENCY, condition_size=condition_size
+        )
         self.backbone = backbone
         self.preconditioning = preconditioning
 
-    def forward(self, x: Tensor, log_snr: Tensor, c: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Float[Tensor, " B *shape"], log_snr: Float[Tensor, " B"], c: Float[Tensor, "B C"] | None = None
+    ) -> Float[Tensor, " B *shape"]:
         level = Level.at(log_snr, x)
         F = self.backbone(self.preconditioning.scaled(level, x), self.embed(log_snr, c))
         return self.preconditioning.noise(level, x, F)
@@ -37,26 +46,26 @@ class Denoiser(nn.Module):
 
 @final
 class ResidualMLP(nn.Module):
-    """For vectors: `depth` residual blocks of `width` units, each told the level."""
+    """The backbone for vectors: `depth` residual blocks of `width` units, each of which takes the embedding."""
 
     def __init__(self, shape: Shape, *, width: int, depth: int) -> None:
         super().__init__()
         self.shape = shape
         self.enter = nn.Linear(prod(shape), width)
         self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(depth))
-        self.leave = zeroed(nn.Linear(width, prod(shape)))
+        self.leave = zero_init(nn.Linear(width, prod(shape)))
 
-    def forward(self, x: Tensor, level: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, " B *shape"], embedding: Float[Tensor, "B W"]) -> Float[Tensor, " B *shape"]:
         h = self.enter(x.flatten(1))
         for block in self.blocks:
-            h = block(h, level)
+            h = block(h, embedding)
         out: Tensor = self.leave(h)
         return out.view(-1, *self.shape)
 
 
 @final
 class ResidualBlock(nn.Module):
-    """h + W2 silu(W1 silu(h) + level)."""
+    """h + W2 silu(W1 silu(h) + W3 embedding)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -64,14 +73,14 @@ class ResidualBlock(nn.Module):
         self.level = nn.Linear(width, width)
         self.second = nn.Linear(width, width)
 
-    def forward(self, h: Tensor, level: Tensor) -> Tensor:
-        inner = self.first(nn.functional.silu(h)) + self.level(level)
+    def forward(self, h: Float[Tensor, "B W"], embedding: Float[Tensor, "B W"]) -> Float[Tensor, "B W"]:
+        inner = self.first(nn.functional.silu(h)) + self.level(embedding)
         out: Tensor = h + self.second(nn.functional.silu(inner))
         return out
 
 
-def zeroed(layer: nn.Linear | nn.Conv2d) -> nn.Linear | nn.Conv2d:
-    """The layer with weights 0: a residual branch that is silent at first."""
+def zero_init(layer: nn.Linear | nn.Conv2d) -> nn.Linear | nn.Conv2d:
+    """Set the weights to 0, so that a residual branch adds nothing at first."""
     nn.init.zeros_(layer.weight)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)

@@ -1,18 +1,18 @@
-"""How wide a masked perceptron must be.
+"""Limits of masked perceptrons: memory, and the least width.
 
-Hidden units carry the elements of up to their own rank, and an element's parameters see the units below its own: with
-fewer units than elements some elements are told to none that come after them, and no depth brings them back.
+A hidden unit carries the elements up to its own rank, and the parameters of an element see the units below its rank.
+With fewer units than elements, some elements reach no element after them, whatever the depth.
 """
 
 from __future__ import annotations
 
 from pushforward.models.errors import InvalidData
 
-MAX_MASKED = 2**17  # elements of a row: a mask has a byte for each pair of them, 16 GiB of so many
+MAX_MASKED = 2**17  # elements of a row: a mask has a byte for each pair of elements, 16 GiB here
 
 
-def check_masked(elements: int, family: str) -> None:
-    """Raises InvalidData where the masks of one layer take more memory than machines have."""
+def check_mask_memory(elements: int, family: str) -> None:
+    """Raise InvalidData if the masks of one layer take more memory than machines have."""
     if elements > MAX_MASKED:
         raise InvalidData(
             f"rows have {elements:,} elements, and masks of each on each take {elements**2 / 2**30:,.1f} GiB; {family} "
@@ -21,8 +21,8 @@ def check_masked(elements: int, family: str) -> None:
         )
 
 
-def check_width(width: int, elements: int, *, field: str) -> None:
-    """Raises InvalidData where elements would go unread."""
+def check_mask_width(width: int, elements: int, *, field: str) -> None:
+    """Raise InvalidData if some elements would not be read."""
     if width < elements:
         raise InvalidData(
             f"is {width} units, too few to carry {elements} elements to those after them; take at least {elements}",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @final
 class GaussianMixture(nn.Module):
-    """`components` Gaussians of `size` dimensions; called, it draws."""
+    """`components` Gaussians of `size` dimensions; `forward` samples."""
 
     def __init__(self, components: int, size: int) -> None:
         super().__init__()
@@ -24,19 +24,19 @@ class GaussianMixture(nn.Module):
         self.below = nn.Parameter(torch.zeros(components, size, size))  # of L, under its diagonal
 
     def forward(self, eps: Float[Tensor, "B Z"], u01: Float[Tensor, "B 1"]) -> Float[Tensor, "B Z"]:
-        """Draws, (B, size), of standard normals eps, (B, size), and uniforms u01, (B, 1)."""
+        """Samples, from standard normals eps and uniforms u01."""
         k = (u01 > self.logits.softmax(0).cumsum(0)[:-1]).sum(1)  # (B,)
         scale, drawn = self.cholesky(), torch.empty_like(eps)
-        for j in set(k.tolist()):  # an L for each row would be the larger part of the memory
+        for j in set(k.tolist()):  # an L for each row would take most of the memory
             drawn[k == j] = self.mean[j] + eps[k == j] @ scale[j].T
         return drawn
 
     def cholesky(self) -> Float[Tensor, "K Z Z"]:
-        """L, (K, size, size)."""
+        """L of each component."""
         return self.below.tril(-1) + self.log_diagonal.exp().diag_embed()
 
     def log_prob(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, " B"]:
-        """The log-density, (B,) nats.  z: (B, size)."""
+        """The log-density, nats."""
         away = (z[:, None] - self.mean).transpose(0, 1).transpose(1, 2)  # (K, size, B)
         standard = torch.linalg.solve_triangular(self.cholesky(), away, upper=False)
         log_volume = self.log_diagonal.sum(1) + 0.5 * z.shape[1] * log(2 * pi)  # (K,)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 from math import prod
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from torch import Tensor, nn
 
 from pushforward.models.spec.data_spec import Shape
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 @final
@@ -31,6 +34,6 @@ class MLP(nn.Module):
         hidden = [layer for a, b in pairwise(sizes) for layer in (nn.Linear(a, b), activation())]
         self.layers = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(sizes[-1], prod(shape_out)))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, " B *shape"]) -> Float[Tensor, " B *shape_out"]:
         out: Tensor = self.layers(x)
         return out.view(-1, *self.shape_out)

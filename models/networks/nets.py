@@ -1,4 +1,4 @@
-"""A family's networks by name, and how a condition joins what they read."""
+"""A family's networks by name, and how a condition becomes part of their input."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Scalar(nn.Module):
         return self.value
 
 
-def attach(x: Float[Tensor, " B *shape"], c: Float[Tensor, "B C"]) -> Float[Tensor, " B *joint"]:
-    """A condition beside data: planes behind an image's, elements behind a vector's.  x: (B, ...); c: (B, C)."""
+def concat_condition(x: Float[Tensor, " B *shape"], c: Float[Tensor, "B C"]) -> Float[Tensor, " B *joint"]:
+    """Concatenate a condition to data: as planes after an image's channels, as elements after a vector's."""
     if not c.shape[1]:
         return x
     if x.ndim != 4:
@@ -42,6 +42,6 @@ def attach(x: Float[Tensor, " B *shape"], c: Float[Tensor, "B C"]) -> Float[Tens
     return torch.cat([x, c[:, :, None, None].expand(-1, -1, *x.shape[2:])], 1)
 
 
-def given(c: Tensor) -> tuple[Tensor, ...]:
-    """A condition as the last argument of a network, which has none where C = 0."""
+def condition_args(c: Tensor) -> tuple[Tensor, ...]:
+    """The condition as arguments of a network: (c,), or () where C = 0."""
     return (c,) if c.shape[1] else ()

@@ -1,4 +1,4 @@
-"""A small UNet for images from 5x5 to 32x32: down to 4x4 in factors of two, attention there, and up again.
+"""A small UNet for images from 5x5 to 32x32: down to 4x4 by factors of two, attention there, and up again.
 
 References:
     | U-Net (Ronneberger et al., 2015), https://arxiv.org/abs/1505.04597
@@ -7,20 +7,23 @@ References:
 
 from __future__ import annotations
 
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pushforward.models.networks.conv import channels, crop, halvings, norm, pad
-from pushforward.models.networks.denoiser import zeroed
+from pushforward.models.networks.conv import channels, crop, group_norm, halvings, pad
+from pushforward.models.networks.denoiser import zero_init
 from pushforward.models.spec.data_spec import Shape
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 @final
 class UNet(nn.Module):
-    """(B, C, H, W) and a level, (B, width), to (B, C, H, W). `depth` blocks at each size, on the way down and up."""
+    """(B, C, H, W) and an embedding, (B, width), to (B, C, H, W), with `depth` blocks at each resolution."""
 
     def __init__(self, shape: Shape, *, width: int, depth: int) -> None:
         super().__init__()
@@ -32,71 +35,71 @@ class UNet(nn.Module):
         self.up = nn.ModuleList()
         for level in range(levels):
             c, c_below = channels(width, level), channels(width, level + 1)
-            self.down.append(Stage(c, c, width, depth))
+            self.down.append(UNetStage(c, c, width, depth))
             self.down.append(nn.Conv2d(c, c_below, 2, stride=2))
-            self.up.insert(0, Stage(c + c_below, c, width, depth))
+            self.up.insert(0, UNetStage(c + c_below, c, width, depth))
         bottom = channels(width, levels)
-        self.before, self.attention = Block(bottom, bottom, width), Attention(bottom)
-        self.after = Block(bottom, bottom, width)
-        self.leave = nn.Sequential(norm(width), nn.SiLU(), zeroed(nn.Conv2d(width, shape[0], 3, padding=1)))
+        self.before, self.attention = UNetBlock(bottom, bottom, width), Attention(bottom)
+        self.after = UNetBlock(bottom, bottom, width)
+        self.leave = nn.Sequential(group_norm(width), nn.SiLU(), zero_init(nn.Conv2d(width, shape[0], 3, padding=1)))
 
-    def forward(self, x: Tensor, level: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "B C H W"], embedding: Float[Tensor, "B E"]) -> Float[Tensor, "B C H W"]:
         h = self.enter(pad(x, self.side))
         kept = []
         for layer in self.down:
-            if isinstance(layer, Stage):
-                h = layer(h, level)
+            if isinstance(layer, UNetStage):
+                h = layer(h, embedding)
                 kept.append(h)
             else:
                 h = layer(h)
-        h = self.after(self.attention(self.before(h, level)), level)
+        h = self.after(self.attention(self.before(h, embedding)), embedding)
         for stage in self.up:
-            h = stage(torch.cat([kept.pop(), F.interpolate(h, scale_factor=2)], dim=1), level)
+            h = stage(torch.cat([kept.pop(), F.interpolate(h, scale_factor=2)], dim=1), embedding)
         return crop(self.leave(h), self.shape)
 
 
 @final
-class Stage(nn.Module):
-    """Blocks of one size."""
+class UNetStage(nn.Module):
+    """The blocks of one resolution."""
 
     def __init__(self, c_in: int, c_out: int, width: int, depth: int) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(Block(c_in if i == 0 else c_out, c_out, width) for i in range(depth))
+        self.blocks = nn.ModuleList(UNetBlock(c_in if i == 0 else c_out, c_out, width) for i in range(depth))
 
-    def forward(self, h: Tensor, level: Tensor) -> Tensor:
+    def forward(self, h: Float[Tensor, "B C H W"], embedding: Float[Tensor, "B E"]) -> Float[Tensor, "B C2 H W"]:
         for block in self.blocks:
-            h = block(h, level)
+            h = block(h, embedding)
         return h
 
 
 @final
-class Block(nn.Module):
-    """A residual block of two convolutions, told the level between them."""
+class UNetBlock(nn.Module):
+    """A residual block of two convolutions; the embedding, mapped to the channels, is added between them."""
 
     def __init__(self, c_in: int, c_out: int, width: int) -> None:
         super().__init__()
-        self.first = nn.Sequential(norm(c_in), nn.SiLU(), nn.Conv2d(c_in, c_out, 3, padding=1))
+        self.first = nn.Sequential(group_norm(c_in), nn.SiLU(), nn.Conv2d(c_in, c_out, 3, padding=1))
         self.level = nn.Linear(width, c_out)
-        self.second = nn.Sequential(norm(c_out), nn.SiLU(), zeroed(nn.Conv2d(c_out, c_out, 3, padding=1)))
+        self.second = nn.Sequential(group_norm(c_out), nn.SiLU(), zero_init(nn.Conv2d(c_out, c_out, 3, padding=1)))
         self.skip = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1)
 
-    def forward(self, h: Tensor, level: Tensor) -> Tensor:
-        inner = self.first(h) + self.level(level)[:, :, None, None]
+    def forward(self, h: Float[Tensor, "B C H W"], embedding: Float[Tensor, "B E"]) -> Float[Tensor, "B C2 H W"]:
+        inner = self.first(h) + self.level(embedding)[:, :, None, None]
         out: Tensor = self.skip(h) + self.second(inner)
         return out
 
 
 @final
 class Attention(nn.Module):
-    """Every pixel looks at every pixel of its own image."""
+    """Self-attention over the pixels of each image."""
 
     def __init__(self, c: int) -> None:
         super().__init__()
-        self.norm = norm(c)
+        self.norm = group_norm(c)
         self.query_key_value = nn.Conv2d(c, 3 * c, 1)
-        self.out = zeroed(nn.Conv2d(c, c, 1))
+        self.out = zero_init(nn.Conv2d(c, c, 1))
 
-    def forward(self, h: Tensor) -> Tensor:
+    def forward(self, h: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         q, k, v = self.query_key_value(self.norm(h)).flatten(2).transpose(1, 2).chunk(3, dim=2)  # (B, HW, C)
         attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(h.shape)
         out: Tensor = h + self.out(attended)

@@ -27,7 +27,7 @@ from pydantic import Field, PositiveInt
 
 from pushforward.models.config.config import Config
 from pushforward.models.errors import InvalidData
-from pushforward.models.geometry.distances import assignment
+from pushforward.models.geometry.distances import optimal_assignment
 from pushforward.models.lazy import torch
 from pushforward.models.spec.conditions import Vector
 
@@ -80,7 +80,7 @@ class MinibatchOT(Coupling):
         kind = torch.unique(c, dim=0, return_inverse=True)[1] if c.shape[1] else c.new_zeros(len(c))
         for value in kind.unique():
             for rows in (kind == value).nonzero()[:, 0].split(self.block):
-                paired[rows] = x0[rows[assignment(x1[rows], x0[rows])]]
+                paired[rows] = x0[rows[optimal_assignment(x1[rows], x0[rows])]]
         return paired
 
 

@@ -23,6 +23,13 @@ same marginals without noise; along lambda, for d lambda = -2 dt / sigma^2,
 
     dx / d lambda = sigma^2 / 2 (x + s).
 
+Example:
+    >>> import numpy as np
+    >>> from pushforward.models.paths.schedules import Cosine
+    >>> log_snr = Cosine().log_snr(1000)
+    >>> log_snr.shape, bool((np.diff(log_snr) < 0).all())
+    ((1000,), True)
+
 References:
     | Denoising Diffusion Probabilistic Models (Ho et al., 2020), https://arxiv.org/abs/2006.11239
     | Improved Denoising Diffusion Probabilistic Models (Nichol & Dhariwal, 2021), https://arxiv.org/abs/2102.09672

@@ -2,6 +2,13 @@
 
 A preset is data: add a row to a table, or a module with a table, and the APIs, the docs and the benchmark see it.
 A method is found by its paper's name.
+
+Example:
+    >>> from pushforward.models import PRESETS
+    >>> PRESETS["vae-digits"].run.data
+    Digits(source='digits', condition=None)
+    >>> PRESETS["flow-two-moons"].run.changed({"budget": {"steps": 100}})["budget"]
+    {'steps': 100}
 """
 
 import importlib

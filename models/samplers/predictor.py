@@ -70,7 +70,7 @@ class Predictor:
         return guided(self._unguided, self.guidance)(x, log_snr, c)
 
     def _unguided(self, x: Tensor, log_snr: Tensor, c: Tensor) -> Tensor:
-        eps: Tensor = self.denoiser(x, log_snr, *networks.given(c))
+        eps: Tensor = self.denoiser(x, log_snr, *networks.condition_args(c))
         return eps
 
 

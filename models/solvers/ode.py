@@ -10,6 +10,17 @@ likelihood on the probe of the divergence.
     dormand_prince:  order 5, the sizes of the steps chosen by their errors (`models.solvers.dormand_prince`), seven
                      calls for each of S attempts; a row with few attempts left takes steps that grow by half
 
+Example:
+    >>> import numpy as np
+    >>> import torch
+    >>> from pushforward.models.solvers.ode import RungeKutta
+    >>> solver = RungeKutta(np.linspace(0, 1, 5))
+    >>> state = solver.init(torch.ones(1, 1, dtype=torch.float64))
+    >>> for k in range(solver.steps):
+    ...     state = solver.step(lambda x, t: x, state, torch.tensor([k]))  # x' = x
+    >>> state[0]  # e
+    tensor([[2.7182]], dtype=torch.float64)
+
 References:
     | Solving Ordinary Differential Equations I (Hairer, Norsett & Wanner, 1993), sections II.1 and II.4
 """

@@ -6,6 +6,15 @@ in data units is the one in network units plus `log_jacobian`.
 
 An element that is the same in all rows has no density. Networks never see such constants: they know data by `varying`,
 the spec without them; `drop_constants` and `restore_constants` lead from users' rows to networks' rows and back.
+
+Example:
+    >>> import torch
+    >>> from pushforward.models.spec.data_spec import DataSpec
+    >>> spec = DataSpec(shape=(2,), shift=(10.0, 0.0), scale=(2.0, 1.0))
+    >>> spec.normalize(torch.tensor([[14.0, 1.0]]))
+    tensor([[2., 1.]])
+    >>> round(spec.log_jacobian, 3)  # -log 2
+    -0.693
 """
 
 from __future__ import annotations

@@ -10,12 +10,15 @@ from pushforward.models.spec.data_spec import Shape
 from pushforward.models.stepwise.program import Program, State, run
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Int
     from torch import Tensor
 
 RowMap: TypeAlias = Program["tuple[Tensor, Tensor]", "Tensor"]  # given rows, (B, ...), and c, (B, C); draws no noise
 
 
-def apply(row_map: RowMap, rows: Tensor, c: Tensor) -> Tensor:
+def apply(
+    row_map: RowMap, rows: Float[Tensor, " B *shape_in"], c: Float[Tensor, "B C"]
+) -> Float[Tensor, " B *shape_out"]:
     """All steps for all rows at once."""
     return run(row_map, (rows, c), Noise.rows(0, len(rows), device=rows.device))
 
@@ -43,7 +46,7 @@ class Reconstruction(RowMap):
         z = c.new_zeros(len(rows), *self.code_shape) if self.encoder.steps else self.encoder.finish(encoding, noise)
         return *encoding, *self.decoder.init((z, c), noise), c
 
-    def step(self, state: State, k: Tensor, noise: Noise) -> State:
+    def step(self, state: State, k: Int[Tensor, " B"], noise: Noise) -> State:
         encoding, decoding, c = self._parts(state, noise)
         encodes, ends = k < self.encoder.steps, k == self.encoder.steps - 1
         decodes = ~encodes
@@ -61,7 +64,7 @@ class Reconstruction(RowMap):
             decoding = _replace(decoding, decodes, advanced)
         return *encoding, *decoding, c
 
-    def finish(self, state: State, noise: Noise) -> Tensor:
+    def finish(self, state: State, noise: Noise) -> Float[Tensor, " B *shape"]:
         return self.decoder.finish(self._parts(state, noise)[1], noise)
 
     def _parts(self, state: State, noise: Noise) -> tuple[State, State, Tensor]:

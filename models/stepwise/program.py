@@ -4,6 +4,14 @@ Sampling, scoring and maps between data and codes are programs (`models.stepwise
 is given is a tuple of tensors, rows first, and so is a state. Rows at different steps share one call: `k` has one step
 index for each row, and the rows of a state never look at one another. A step changes no tensor of the state before it,
 so it can be repeated. Noise is a function of (seed, row), so the output of a row does not depend on its batch-mates.
+
+Example:
+    >>> import torch
+    >>> from pushforward.models.noise import Noise
+    >>> from pushforward.models.stepwise.program import OneCall, run
+    >>> add_noise = OneCall(lambda x, noise: x + noise.normal(0, (2,)))
+    >>> run(add_noise, (torch.zeros(3, 2),), Noise.rows(0, 3)).shape
+    torch.Size([3, 2])
 """
 
 from __future__ import annotations
@@ -17,6 +25,7 @@ from pushforward.models.lazy import torch
 from pushforward.models.noise import Noise
 
 if TYPE_CHECKING:
+    from jaxtyping import Int
     from torch import Tensor
 
 State: TypeAlias = "tuple[Tensor, ...]"  # between two steps, rows first
@@ -37,7 +46,7 @@ class Program(ABC, Generic[Given, Out]):
         """The state before step 0.  given: tensors of B rows; `noise` has B rows."""
 
     @abstractmethod
-    def step(self, state: State, k: Tensor, noise: Noise) -> State:
+    def step(self, state: State, k: Int[Tensor, " B"], noise: Noise) -> State:
         """The state after step k.  k: (B,) int64 on the CPU, one index for each row, 0 <= k < steps."""
 
     @abstractmethod
@@ -63,7 +72,7 @@ class OneCall(Program[Given, Out]):
     def init(self, given: Given, noise: Noise) -> State:
         return given
 
-    def step(self, state: State, k: Tensor, noise: Noise) -> State:
+    def step(self, state: State, k: Int[Tensor, " B"], noise: Noise) -> State:
         return state
 
     def finish(self, state: State, noise: Noise) -> Out:

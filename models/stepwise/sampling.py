@@ -2,6 +2,13 @@
 
 A sampler is given the condition c, (B, C), with C = 0 where there is none. The noise of row i at step k is draw k + 1
 of that row; draw 0 belongs to the initial state.
+
+Example:
+    >>> from pushforward.models.noise import Noise
+    >>> from pushforward.models.stepwise.sampling import OneStep, sample
+    >>> sampler = OneStep(draw=lambda noise, c: noise.normal(0, (2,)), push=lambda z, noise, c: 3 * z)
+    >>> sample(sampler, Noise.rows(0, 4)).shape
+    torch.Size([4, 2])
 """
 
 from __future__ import annotations
@@ -16,13 +23,14 @@ from pushforward.models.noise import Noise
 from pushforward.models.stepwise.program import Program, State, run
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Int
     from torch import Tensor
 
 
 class Sampler(Program["tuple[Tensor]", "Tensor"], ABC):
     """Given c, (B, C): data, (B, *shape), data units. An intermediate state can be shown as data."""
 
-    def preview(self, state: State, noise: Noise) -> Tensor:
+    def preview(self, state: State, noise: Noise) -> Float[Tensor, " B *shape"]:
         """The state as data, (B, *shape), data units."""
         return self.finish(state, noise)
 
@@ -43,21 +51,21 @@ class OneStep(Sampler):
         (c,) = given
         return self.draw(noise, c), c
 
-    def step(self, state: State, k: Tensor, noise: Noise) -> State:
+    def step(self, state: State, k: Int[Tensor, " B"], noise: Noise) -> State:
         z, c = state
         return self.push(z, noise, c), c
 
-    def finish(self, state: State, noise: Noise) -> Tensor:
+    def finish(self, state: State, noise: Noise) -> Float[Tensor, " B *shape"]:
         return state[0]
 
 
-def sample(sampler: Sampler, noise: Noise, c: Tensor | None = None) -> Tensor:
+def sample(sampler: Sampler, noise: Noise, c: Float[Tensor, "B C"] | None = None) -> Float[Tensor, " B *shape"]:
     """All steps for all rows at once, without gradients; without a condition where c is None.  (B, *shape)."""
     given = (untold(noise) if c is None else c,)
     with torch.inference_mode():
         return run(sampler, given, noise)
 
 
-def untold(rows: Noise | Tensor) -> Tensor:
+def untold(rows: Noise | Tensor) -> Float[Tensor, "B 0"]:
     """C of rows without a condition, (B, 0)."""
     return torch.empty(len(rows), 0, device=rows.device)

@@ -5,6 +5,20 @@
 
 Tensors and JSON only, so reading a file never runs code; nothing is used before its digest, names, shapes and types
 agree.
+
+Example:
+    >>> from pathlib import Path
+    >>> import torch
+    >>> from pushforward.models import Run
+    >>> from pushforward.models.spec.data_spec import DataSpec
+    >>> from pushforward.models.storage.model import load_model, write_model
+    >>> run = Run.model_validate({"family": {"family": "flow"}, "data": {"source": "two_moons"}})
+    >>> folder, spec = Path("moons"), DataSpec(shape=(2,))
+    >>> folder.mkdir()
+    >>> card = write_model(folder, run, run.family.build(spec), spec, data_fingerprint="", metrics={})
+    >>> model = load_model(folder, torch.device("cpu"))
+    >>> model.family == run.family, model.card == card
+    (True, True)
 """
 
 from __future__ import annotations

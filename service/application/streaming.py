@@ -1,13 +1,13 @@
-"""A long sample in parts, in memory that does not grow with it.
+"""A long sample in parts, in constant memory.
 
-Row i of a sample is a pure function of (model, seed, i), so its rows may be asked by questions of their own:
+Row i of a sample is a pure function of (model, seed, i), so parts of it can be requests of their own:
 
     rows[0, n) = rows[0, m1) ++ rows[m1, m2) ++ ... ++ rows[mk, n)
 
-A few parts are under way at once, so that no worker waits for a door, and they are delivered in order; while a reader
-is slow, no more are asked. How many rows a part holds is found on the way, for the door does not know what a row
-costs: twice as many after a part that came quickly, half as many after one that came slowly, so that each part keeps
-well within the time limit of an ask, however long the whole takes.
+A few parts are under way at once, so that no worker waits for the gateway, and they are delivered in order. While the
+client reads slowly, no more parts are requested. The gateway does not know what a row costs, so the size of a part
+adapts: twice as many rows after a fast part, half as many after a slow one. Each part stays well within the time limit
+of a request, however long the whole takes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FIRST_ROWS = 256  # of the first parts, before it is known what a row costs
 PART_ROWS = 4096  # of one part at most
 PART_BYTES = 2**20  # likewise; well within what gRPC clients take by default, 4 MiB
 QUICK, SLOW = 0.01, 0.1  # of the time limit
-RETRY_S = 0.5  # where a refusal does not know better
+RETRY_S = 0.5  # where a refusal does not say when to try again
 
 
 @final
@@ -46,17 +46,17 @@ class Part:
 
 
 def most_rows(spec: DataSpec, settings: Settings) -> int:
-    """How many rows one part may hold, at least one."""
+    """The most rows of one part, at least one."""
     return max(1, min(PART_ROWS, PART_BYTES // spec.row_bytes, settings.max_values // spec.size, settings.max_rows))
 
 
 async def parts(
     asks: Asks, question: Question, *, most: int, part_s: float, whole_s: float | None
 ) -> AsyncGenerator[Part]:
-    """The rows of a question in order, at most `most` at a time; a single part where they fit into one.
+    """The rows of a request in order, at most `most` at a time; a single part where they fit into one.
 
-    `part_s` is how long one part may take, `whole_s` how long all of them. Closing the generator gives up what is
-    under way. Raises what `Asks.ask` raises; once a part was delivered, a refusal that passes is waited out.
+    `part_s` is how long one part may take, `whole_s` how long all of them. Closing the generator cancels the
+    parts under way. Raises what `Asks.ask` raises; after the first part, temporary refusals are waited out.
     """
     began = monotonic()
     ends = inf if whole_s is None else began + whole_s
@@ -80,7 +80,7 @@ async def parts(
 
 
 async def _ask(asks: Asks, part: Question, part_s: float, ends: float) -> Part:
-    """One part. Only the first is refused at once by what passes: what has begun should be brought to its end."""
+    """One part. A temporary refusal is raised at once for the first part only; later parts are requested again."""
     began = monotonic()
     give_up = min(began + part_s, ends)
     while True:

@@ -26,7 +26,7 @@ app = typer.Typer(
 
 
 class TrainCommand(TyperCommand):
-    """Its help lists the fields of a run, which are flags too."""
+    """`train`, whose help also lists the fields of a run, which are flags."""
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """The fields of a run, after the declared options."""

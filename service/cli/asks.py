@@ -1,4 +1,4 @@
-"""Requests to a model, the same as over REST and gRPC."""
+"""The verbs that send requests to a model: sample, likelihood, encode, decode, reconstruct, interpolate."""
 
 from __future__ import annotations
 
@@ -118,14 +118,14 @@ def interpolate(
     ] = None,
     start_seed: Seed = None,
     end_seed: Seed = None,
-    steps: Annotated[int, typer.Option(min=2, help="Rows of the walk, both ends included.")] = 8,
-    path: Annotated[str | None, typer.Option(help="slerp or linear; left out, what suits the model's codes.")] = None,
+    steps: Annotated[int, typer.Option(min=2, help="Rows of the interpolation, both ends included.")] = 8,
+    path: Annotated[str | None, typer.Option(help="slerp or linear; the default depends on the model's codes.")] = None,
     condition: Condition = None,
     png: Png = None,
     npy: Npy = None,
     url: Url = LOCAL,
 ) -> None:
-    """Walk from one data point to another (--ends), or from one sample to another (--start-seed, --end-seed)."""
+    """Interpolate from one row to another (--ends), or from one sample to another (--start-seed, --end-seed)."""
     body: dict[str, Any] = {"model": model, "steps": steps}
     if path is not None:
         body["path"] = path
@@ -139,7 +139,7 @@ def interpolate(
 
 
 def ask(url: str, op: str, body: dict[str, Any], png: Path | None, npy: Path | None) -> None:
-    """Send a request, and write the answer where it is wanted: a picture, an array, or JSON on standard output."""
+    """Send a request, and write the answer as a picture, as an array, or as JSON on standard output."""
     file = _one_file(png, npy)
     with client_at(url) as client:
         if file is None:
@@ -161,7 +161,7 @@ def ask(url: str, op: str, body: dict[str, Any], png: Path | None, npy: Path | N
 
 
 def ask_in_parts(url: str, op: str, field: str, body: dict[str, Any], png: Path | None, npy: Path | None) -> None:
-    """Send a request of many rows in parts; a picture is drawn of few."""
+    """Send a request of many rows in parts; a picture shows few rows, so its request is not divided."""
     file = _one_file(png, npy)
     if png is not None:
         ask(url, op, body, png, None)
@@ -201,7 +201,7 @@ def _wrote(file: Path) -> None:
 
 
 def _started(client: Client, job: dict[str, Any], file: Path | None) -> None:
-    """In the place of an answer a job was started, since the rows are too many."""
+    """Report the job that was started instead of an answer, because there are too many rows."""
     err.print(f"more rows than one answer holds: job {job['id']} draws them into a file")
     if file is None or file == STANDARD_OUTPUT:
         err.print(f"write it when it is done: pushforward jobs {job['id']} --out FILE")

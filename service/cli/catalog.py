@@ -1,4 +1,4 @@
-"""What can be trained, and what was: families, presets, models."""
+"""The verbs of the catalog: families, presets, models."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ModelName = Annotated[
 
 
 def families(name: Family = None, json: Json = False, url: Url = LOCAL) -> None:
-    """What can be trained, and what each can be asked."""
+    """List the families that can be trained, or show one."""
     with client_at(url) as client:
         answer = client.get("/families")
     known = answer["families"]
@@ -51,14 +51,14 @@ def families(name: Family = None, json: Json = False, url: Url = LOCAL) -> None:
 
 
 def family_rows(known: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
-    """What each is, what it can be asked, and whether it takes a condition."""
+    """Name, summary and capabilities of each family, and whether it takes a condition."""
     for each in known:
         condition = "yes" if each["takes_condition"] else ""
         yield each["family"], each["summary"], " ".join(each["capabilities"]), condition
 
 
 def _show_family(family: Mapping[str, Any]) -> None:
-    """Its fields as flags of `train`, and the options of what it can be asked."""
+    """Its fields as flags of `train`, and the options of its capabilities."""
     out.print(family["summary"])
     out.print(f"\nfields, as flags of `pushforward train NAME --family.family {family['family']}`:")
     print_table(("flag", "type", "default", "meaning"), list(lines(family["schema"], prefix="--family.")))
@@ -69,7 +69,7 @@ def _show_family(family: Mapping[str, Any]) -> None:
 
 
 def presets(name: PresetName = None, json: Json = False, url: Url = LOCAL) -> None:
-    """Runs with a name, ready to train."""
+    """List the presets, named runs that are ready to train, or show one."""
     with client_at(url) as client:
         answer = client.get("/presets")
     known = answer["presets"]
@@ -91,7 +91,7 @@ def presets(name: PresetName = None, json: Json = False, url: Url = LOCAL) -> No
 
 
 def flags_of(tree: Mapping[str, Any], prefix: str = "--") -> Iterator[tuple[str, str]]:
-    """`--family.latent 8` of a run."""
+    """A run as flags and values: `--family.latent`, `8`."""
     for name, value in tree.items():
         if isinstance(value, dict):
             yield from flags_of(value, f"{prefix}{name}.")
@@ -135,7 +135,7 @@ def _models_table(cards: list[dict[str, Any]]) -> None:
 
 
 def _show_model(card: dict[str, Any]) -> None:
-    """A card: what it is, what it can be asked, how good it is, and what to know before using it."""
+    """The card of a model: family, capabilities, metrics, notes."""
     print_record(
         {
             "model": reference_of(card),
@@ -154,7 +154,7 @@ def _show_model(card: dict[str, Any]) -> None:
 
 
 def _curve_of(curve: dict[str, Any] | None) -> dict[str, str]:
-    """From where to where the held-out loss went, and whose weights are served."""
+    """The held-out loss at its first and last step, and the step whose weights are served."""
     if curve is None or not curve["values"]:
         return {}
     first, last = (float(curve["values"][i]) for i in (0, -1))
@@ -173,7 +173,7 @@ def shape_of(card: Mapping[str, Any]) -> str:
 
 
 def _kind(condition: dict[str, Any] | None) -> str:
-    """The condition a model takes, in a word."""
+    """The kind of condition that a model takes."""
     if condition is None:
         return ""
     labels = condition["kind"] == "labels"

@@ -1,4 +1,4 @@
-"""Trainings and samplings into files: begin, list, follow, cancel, fetch."""
+"""The verbs of jobs: start a training; list, follow and cancel jobs; download their files."""
 
 from __future__ import annotations
 
@@ -80,14 +80,14 @@ def train(
 
 
 def _run_of(client: Client, preset: str | None) -> Mapping[str, Any]:
-    """The run of a preset; empty for none, and for one that there is not, which the service refuses."""
+    """The run of a preset; empty without one, and for an unknown one, which the service refuses."""
     known = client.get("/presets")["presets"] if preset is not None else ()
     return next((each["run"] for each in known if each["name"] == preset), {})
 
 
 def jobs(
     job: JobArgument = None,
-    cancel: Annotated[bool, typer.Option("--cancel", help="Ask for its end.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Cancel it.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show its progress to the end.")] = False,
     state: Annotated[str | None, typer.Option(help="queued, running, succeeded, failed or cancelled.")] = None,
     model: Annotated[str | None, typer.Option(help="Only jobs of this model.")] = None,
@@ -122,7 +122,7 @@ def jobs(
 
 
 def _cancelled(client: Client, job: str) -> dict[str, Any]:
-    """The job whose end was asked for; one that has ended already stays as it is, and that is told."""
+    """The cancelled job; one that had already ended stays as it is, with a message."""
     before = client.get(f"/jobs/{job}")["state"]
     record = client.cancel(job)
     if before in FINAL:
@@ -147,9 +147,9 @@ def fetch(client: Client, job: str, file: Path) -> None:
 
 
 def follow_job(client: Client, job_id: str) -> None:
-    """Progress to the job's end, and how it ended. Ctrl-C leaves the job running."""
+    """Show the progress of a job to its end, and its result. Ctrl-C leaves the job running."""
     try:
-        client.get(f"/jobs/{job_id}")  # refuses what the patience of `watch` would wait for
+        client.get(f"/jobs/{job_id}")  # fails at once where `watch` would wait for the service
         show_progress(client.watch(job_id), err)
         job = client.get(f"/jobs/{job_id}")
     except KeyboardInterrupt:
@@ -196,7 +196,7 @@ def _show_job(job: Mapping[str, Any]) -> None:
 
 
 def _drawn(job: Mapping[str, Any]) -> dict[str, str]:
-    """What a sampling draws, and the size of its file once it is there."""
+    """The fields of a sampling, and the size of its file once it is complete."""
     ask = job["ask"]
     if ask is None:
         return {}

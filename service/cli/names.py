@@ -1,4 +1,4 @@
-"""Names that are typed: jobs by the beginning of their id, and what a shell completes."""
+"""Jobs by the beginning of their id, and the names that a shell completes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pushforward.service.client import Client, Refused, Unreachable
 
 ID_CHARS = 16  # of a job
 SHORT_CHARS = 8  # of an id in a table
-LISTED = 1000  # the newest jobs, among which the beginning of an id is looked for
+LISTED = 1000  # the newest jobs, among which an id is searched
 COMPLETION_S = 1.0
 
 
 def job_id(client: Client, start: str) -> str:
-    """The id of the one job whose id begins so."""
+    """The id of the one job whose id begins with `start`."""
     if len(start) >= ID_CHARS:
         return start
     found = [job["id"] for job in client.get("/jobs", limit=LISTED)["jobs"] if job["id"].startswith(start)]
@@ -28,7 +28,7 @@ def job_id(client: Client, start: str) -> str:
 
 
 def short_ids(ids: list[str]) -> list[str]:
-    """Their beginnings, as many characters as tell them all apart."""
+    """The beginnings of ids, as short as they are still different."""
     chars = SHORT_CHARS
     while len({each[:chars] for each in ids}) < len(set(ids)):
         chars += 1
@@ -36,27 +36,27 @@ def short_ids(ids: list[str]) -> list[str]:
 
 
 def complete_jobs(incomplete: str) -> list[str]:
-    """For the shell."""
+    """Completions for the shell."""
     return _known(lambda client: (job["id"] for job in client.get("/jobs", limit=LISTED)["jobs"]), incomplete)
 
 
 def complete_models(incomplete: str) -> list[str]:
-    """For the shell."""
+    """Completions for the shell."""
     return _known(lambda client: (card["model"] for card in client.get("/models")["models"]), incomplete)
 
 
 def complete_presets(incomplete: str) -> list[str]:
-    """For the shell."""
+    """Completions for the shell."""
     return _known(lambda client: (preset["name"] for preset in client.get("/presets")["presets"]), incomplete)
 
 
 def complete_families(incomplete: str) -> list[str]:
-    """For the shell."""
+    """Completions for the shell."""
     return _known(lambda client: (family["family"] for family in client.get("/families")["families"]), incomplete)
 
 
 def _known(names: Callable[[Client], Iterator[Any]], incomplete: str) -> list[str]:
-    """Those of the service that begin so; none where it does not answer."""
+    """The names that begin with `incomplete`; none where the service does not answer."""
     try:
         with Client(os.environ.get("PUSHFORWARD_URL", LOCAL), timeout_s=COMPLETION_S) as client:
             return [name for name in names(client) if name.startswith(incomplete)]

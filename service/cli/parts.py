@@ -1,6 +1,7 @@
-"""Requests with more rows than one request should hold are sent in parts, and their answers joined.
+"""Large requests are sent in parts, and their answers joined.
 
-A row of an answer depends on that row alone; where a likelihood is estimated, its noise is numbered within the part.
+A row of an answer depends on that row alone; where a likelihood is estimated, its noise depends on the row's number
+within the part.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ PART_ROWS = 5_000
 
 
 def parts(client: Client, body: dict[str, Any], field: str) -> Iterator[dict[str, Any]]:
-    """The request as several with fewer rows of `field`; as it is where those are few."""
+    """The request divided by the rows of `field`; the request itself where they are few."""
     rows = body[field]
     if not isinstance(rows, np.ndarray) or rows.ndim == 0:
         yield body
@@ -46,7 +47,7 @@ def _is_by_row(client: Client, body: Mapping[str, Any], n_rows: int) -> bool:
 
 
 def joined(answers: list[bytes]) -> bytes:
-    """One answer as it came; of several the lists of rows one after another, and the rest as the last has it."""
+    """One answer of several: their lists of rows concatenated, other fields as in the last."""
     if len(answers) == 1:
         return answers[0]
     read = [orjson.loads(answer) for answer in answers]

@@ -1,4 +1,4 @@
-"""A job's progress as a person wants it: a bar on a terminal, elsewhere a line now and then."""
+"""The progress of a job: a bar on a terminal, elsewhere a line every few seconds."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def follow(events: Events, console: Console) -> None:
 
 
 def numbers(values: Mapping[str, float | str]) -> str:
-    """`loss_nats 1.234  kl_nats 0.5`; what is not finite comes as a word."""
+    """`loss_nats 1.234  kl_nats 0.5`; values may be strings such as "NaN"."""
     return "  ".join(f"{name} {float(value):.4g}" for name, value in values.items())
 
 
 def headline(metrics: Mapping[str, float | str]) -> str:
-    """The numbers of a finished model that one looks at first."""
+    """The most important metrics of a model."""
     prefixes = ("validation_log_prob_nats_", "validation_bits_per_dim", "validation_rmse")
     chosen = {name: metrics[name] for name in metrics if name.startswith(prefixes)}
     distance = "sliced_wasserstein_standardized"
@@ -67,7 +67,7 @@ def _in_words(seconds: float) -> str:
 
 
 def waiting(job: Mapping[str, Any]) -> str:
-    """`queued, place 2, behind a1986a0ae53f04a8 and 1 more`, or for what the machine makes it wait."""
+    """`queued, place 2, behind a1986a0ae53f04a8 and 1 more`, or the reason why it waits."""
     if job.get("waiting_for"):
         return f"queued: {job['waiting_for']}"
     place, ahead = job.get("queue_position"), job.get("ahead") or ()

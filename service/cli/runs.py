@@ -1,10 +1,9 @@
-"""Flags of a run as the object that the service takes: `--family.latent 8` is {"family": {"latent": 8}}.
+"""From flags to a run: `--family.latent 8` is {"family": {"latent": 8}}.
 
-Where a field is one of several kinds of object, the kind alone says enough: `--family.transform affine` is
-{"transform": {"transform": "affine"}}, as `--family.transform.transform affine` is. A field within it belongs to the
-kind that was named, else to that of the preset, else to the default one. Which fields are such, and what type a value
-has, stands in the JSON Schema of a run; what the schema does not know is left to the service, which refuses it by its
-name.
+Where a field is a union, its tag alone is enough: `--family.transform affine` is short for
+`--family.transform.transform affine`, {"transform": {"transform": "affine"}}. A field within it belongs to the kind
+that a flag names, else to the kind of the preset, else to the default. The unions and the types of values come from the
+JSON Schema of a run; fields that are not in the schema are sent to the service, which refuses them by name.
 """
 
 from __future__ import annotations
@@ -24,13 +23,13 @@ from pushforward.service.cli.values import value_of
 @final
 @dataclass
 class Node:
-    """What flags gave a field: a value, fields within it, or, where the value is the kind of these fields, both."""
+    """The flags of one field: a value, fields within it, or both where the value is their kind."""
 
     text: str | None = None
     fields: dict[str, Node] = field(default_factory=dict)
 
     def plant(self, text: str) -> None:
-        """A value; an object in JSON gives the fields within."""
+        """Set the value; a JSON object sets the fields within."""
         value = value_of(text, {})
         if not isinstance(value, dict):
             self.text = text
@@ -51,7 +50,7 @@ def flags(arguments: Sequence[str], options: Sequence[str] = ()) -> Node:
 
 
 def run_of(flagged: Node, *, preset: Mapping[str, Any] = {}) -> dict[str, Any]:
-    """The run that flags give, or the changes of a preset's run."""
+    """The run of these flags, or their changes to the run of a preset."""
     schema = run_schema()
     return _object(flagged, schema, schema["$defs"], preset, "")
 
@@ -73,7 +72,7 @@ def _pairs(arguments: Sequence[str], schema: Schema, options: Sequence[str]) -> 
 
 
 def _hint(name: str, schema: Schema, options: Sequence[str]) -> str:
-    """The flags that may have been meant: one that is spelled alike, or one whose last part this is."""
+    """The flags that may have been meant: those with a similar name, or those that end with this name."""
     first, dot, rest = name.partition(".")
     alike = [f"{each}{dot}{rest}" for each in near(f"--{first}", _firsts(schema, options))]
     ending = list(dict.fromkeys(flag for flag in _flags(schema) if flag.endswith(f".{name}")))
@@ -120,7 +119,7 @@ def _value(node: Node, field: Schema, known: Mapping[str, Schema], preset: Any, 
 
 
 def _member(node: Node, union: Union, default: Any, known: Mapping[str, Schema], preset: Any, name: str) -> Any:
-    """An object of one kind: the named one, else that of the preset, else the default."""
+    """An object of one kind: the kind that a flag names, else that of the preset, else the default."""
     named = _named(node, union.tag, name)
     changed = preset if isinstance(preset, Mapping) and named in (None, preset.get(union.tag)) else None
     kind: str | None = named or (changed or default or {}).get(union.tag)

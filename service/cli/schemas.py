@@ -1,4 +1,4 @@
-"""JSON Schemas as a person reads them: a line a field, with its type, default and meaning."""
+"""JSON Schemas for people: one line for each field, with its type, default and meaning."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FieldLine(NamedTuple):
 class Union(NamedTuple):
     """A field that is one of several kinds of object."""
 
-    tag: str  # the field of each that says which it is
+    tag: str  # the field that discriminates them
     kinds: Mapping[str, Schema]
 
     def owners(self, name: str) -> list[str]:
@@ -36,7 +36,7 @@ class Union(NamedTuple):
 
 
 def union_of(field: Schema, known: Mapping[str, Schema]) -> Union | None:
-    """None for a field of one kind only."""
+    """The union of a field; None where it is not one."""
     match field:
         case {"discriminator": {"propertyName": tag, "mapping": references}}:
             return Union(tag, {kind: known[_last(reference)] for kind, reference in references.items()})
@@ -44,7 +44,7 @@ def union_of(field: Schema, known: Mapping[str, Schema]) -> Union | None:
 
 
 def lines(schema: Schema, *, prefix: str = "") -> Iterator[FieldLine]:
-    """The fields of an object and those within them, without the tags that say which kind it is."""
+    """The fields of an object and those within them, without the tags of unions."""
     known = schema.get("$defs", {})
     for name, field in schema.get("properties", {}).items():
         if "const" in field:
@@ -121,13 +121,13 @@ def _value(default: Any) -> str:
 @cache
 def run_schema() -> Schema:
     """The JSON Schema of a run."""
-    from pushforward.models.run import Run  # all families: no other verb waits for them
+    from pushforward.models.run import Run  # slow, since it imports all families: only verbs that need it wait
 
     return Run.model_json_schema()
 
 
 def run_lines() -> Iterator[FieldLine]:
-    """The fields of a run as flags of `train`: which family and source there are, the source's own fields, the rest."""
+    """The fields of a run as flags of `train`: families, sources and their fields, and all other fields."""
     schema = run_schema()
     known = schema["$defs"]
     for name, field in schema["properties"].items():
@@ -140,10 +140,10 @@ def run_lines() -> Iterator[FieldLine]:
             yield from lines({"properties": {name: field}, "$defs": known}, prefix="--")
         else:
             inner = lines({**known[_last(field["$ref"])], "$defs": known}, prefix=f"--{name}.")
-            of_family = name == "optimizer"  # what a run leaves open the family chooses
+            of_family = name == "optimizer"  # the family chooses the defaults
             yield from (line._replace(default="the family's own") for line in inner) if of_family else inner
 
 
 def _last(reference: str) -> str:
-    """The name of the schema that is referred to."""
+    """The name of the schema of a reference."""
     return reference.rpartition("/")[2]

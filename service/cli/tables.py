@@ -1,10 +1,10 @@
 """Tables that fit a terminal and cut no name.
 
-The words of a cell are its names: a flag, a state, a choice. So a cell breaks between words only, and the least width
-of a column is that of its longest word; columns of names, the first ones, do not break at all. What is left of the line
-goes to the other columns, to the narrowest first, none wider than it needs. Where not even that fits, a row is written
-as a record, a line a field. A last column of numbers may end in an ellipsis instead: a list of jobs shows how they
-fare, `jobs ID` every loss.
+A cell breaks between words only, so that names such as flags stay whole. The minimum width of a column is that of its
+longest word; the first columns hold names and do not break at all. The rest of the line is divided among the other
+columns, the narrowest first, and none gets more than it needs. If the minimum widths do not fit, each row is written
+as a record, one line for each field. A last column of numbers may be cut with an ellipsis instead: `jobs ID` shows all
+of them.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from textwrap import wrap
 
 GAP = "  "
 INDENT = "  "
-CUT_CHARS = 10  # the least of a column that may be cut
+CUT_CHARS = 10  # minimum width of a column that may be cut
 
 Row = Sequence[str]
 
 
 def plain(headers: Row, rows: Sequence[Row]) -> Iterator[str]:
-    """Aligned by spaces; nothing is cut or broken."""
+    """A table aligned by spaces; nothing is cut or broken."""
     lines = [[one_line(cell) for cell in row] for row in ([header.upper() for header in headers], *rows)]
     yield from aligned(lines)
 
@@ -57,12 +57,12 @@ def fitted(headers: Row, rows: Sequence[Row], width: int, *, whole: int = 1, cut
 
 
 def one_line(cell: str) -> str:
-    """Line breaks as spaces."""
+    """A cell with spaces for line breaks."""
     return re.sub(r"\s*\n\s*", " ", cell.strip())
 
 
 def _widths(rows: Sequence[Row], width: int, whole: int, cut: bool) -> list[int] | None:
-    """Of each column; None where the least of all is too much."""
+    """The widths of the columns; None where the minimum widths do not fit."""
     columns = list(zip(*rows, strict=True))
     wanted = [max(map(len, column)) for column in columns]
     least = [
@@ -76,7 +76,7 @@ def _widths(rows: Sequence[Row], width: int, whole: int, cut: bool) -> list[int]
 
 
 def _shared(least: list[int], wanted: list[int], spare: int) -> list[int]:
-    """A character at a time goes to the narrowest column that wants one."""
+    """Give the spare characters, one at a time, to the narrowest column that needs more."""
     widths = list(least)
     for _ in range(spare):
         narrow = [number for number, chars in enumerate(widths) if chars < wanted[number]]
@@ -87,7 +87,7 @@ def _shared(least: list[int], wanted: list[int], spare: int) -> list[int]:
 
 
 def _records(headers: Row, rows: Sequence[Row], width: int) -> Iterator[str]:
-    """Of each row its name, and below it a line a field; those without a value are left out."""
+    """For each row its name, and below it one line for each field that has a value."""
     longest = max(map(len, headers[1:]), default=0)
     for row in rows:
         yield row[0]

@@ -1,7 +1,7 @@
-"""What all verbs share: the streams they write to, tables and JSON, and a client whose refusals end the program.
+"""Shared by all verbs: output streams, tables, JSON, and a client whose errors end the program.
 
-A person at a terminal gets tables that fit; a pipe gets plain text, a line a row with nothing cut, or with `--json`
-what the API answers.
+A terminal gets tables that fit; a pipe gets plain text, one line for each row and nothing cut; `--json` gives the
+response of the API.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LOCAL = "http://127.0.0.1:8000"
 Url = Annotated[str, typer.Option("--url", envvar="PUSHFORWARD_URL", help="Address of the service's REST API.")]
 Json = Annotated[bool, typer.Option("--json", help="Print what the API answers, as JSON.")]
 
-# What the service says to those who speak HTTP or gRPC, and what it is on the command line.
+# Phrases about REST and gRPC in messages of the service, and the same for the command line.
 IN_OUR_WORDS = {
     "in a stream: accept application/x-npy": "as an array: --npy FILE",
     "StartSampling draws more": "--out FILE draws more",
@@ -50,7 +50,7 @@ IN_OUR_WORDS = {
 
 @contextlib.contextmanager
 def client_at(url: str) -> Iterator[Client]:
-    """A client whose refusals end the program with a message, not a trace."""
+    """A client whose errors end the program with a message, not a traceback."""
     try:
         with Client(url if "://" in url else f"http://{url}") as client:
             yield client
@@ -59,7 +59,7 @@ def client_at(url: str) -> Iterator[Client]:
 
 
 def in_our_words(message: str) -> str:
-    """A refusal of the service with the verbs and flags of the command line in place of those of the APIs."""
+    """A message of the service with verbs and flags of the command line instead of phrases about the APIs."""
     for theirs, ours in IN_OUR_WORDS.items():
         message = message.replace(theirs, ours)
     return message
@@ -72,7 +72,7 @@ def fail(message: str) -> NoReturn:
 
 
 def check_folder(file: Path) -> None:
-    """Ends the program where a file could not be written later."""
+    """End the program where the folder of a file does not exist."""
     if not file.parent.is_dir():
         fail(f"{file} cannot be written: there is no folder {file.parent}")
 
@@ -87,12 +87,12 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, whole:
     if not out.is_terminal:
         _print_lines(plain(headers, rows))
         return
-    width = Console().width  # the terminal's present one
+    width = Console().width  # the current width of the terminal
     _print_lines(fitted(headers, rows, width, whole=whole, cut=cut))
 
 
 def print_record(fields: Mapping[str, str]) -> None:
-    """Names and values, a line each; those without a value are left out."""
+    """Names and values, one line each, where there is a value."""
     _print_lines(aligned([[name, one_line(value)] for name, value in fields.items() if value]))
 
 

@@ -32,7 +32,7 @@ def up(
 ) -> None:
     """Run the service on this machine: Redis, a worker, REST and gRPC, until Ctrl-C."""
     from pushforward.service.local import up as local
-    from pushforward.service.processes.supervision import CannotStart
+    from pushforward.service.processes.supervision import StartError
     from pushforward.service.telemetry.logs import TIME
 
     def say(line: str) -> None:
@@ -40,10 +40,10 @@ def up(
 
     free = local.free_ports(2)
     ports = http_port or free[0], grpc_port or free[1]
-    place = local.Place(store, data_root, *ports, gateways)
+    place = local.LocalService(store, data_root, *ports, gateways)
     try:
         local.up(place, say)
-    except CannotStart as error:
+    except StartError as error:
         fail(str(error))
     except ValidationError as error:
         fail("\n".join(f"PUSHFORWARD_{str(wrong['loc'][0]).upper()}: {wrong['msg']}" for wrong in error.errors()))

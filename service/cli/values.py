@@ -1,4 +1,4 @@
-"""Text of the command line as values: options, conditions, arrays, JSON."""
+"""From arguments of the command line to values: options, conditions, arrays, JSON."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pushforward.service.cli.terminal import fail
 
 
 def chosen(condition: str | None, option: list[str] | None) -> dict[str, Any]:
-    """What an ask may have beside its rows."""
+    """The options and the condition of a request."""
     options = {"options": options_of(option)}
     return options if condition is None else {**options, "condition": condition_of(condition)}
 
 
 def condition_of(text: str | None) -> Any:
-    """3, 0.1,0.2 or JSON as they stand; the rows of an .npy file."""
+    """The condition of an argument: a label, a vector, JSON, or the rows of an .npy file."""
     if text is None:
         return None
     if text.endswith(".npy"):
@@ -33,7 +33,7 @@ def condition_of(text: str | None) -> Any:
 
 
 def options_of(pairs: list[str] | None) -> dict[str, Any]:
-    """KEY=VALUE pairs."""
+    """The options of KEY=VALUE arguments."""
     options: dict[str, Any] = {}
     for pair in pairs or ():
         key, equals, value = pair.partition("=")
@@ -51,13 +51,13 @@ def array(source: str) -> Any:
         stored = np.load(source, allow_pickle=False)
     except OSError as error:
         fail(_unreadable(source, error))
-    except (ValueError, EOFError, MemoryError):  # numpy speaks of pickles and of its own arguments
+    except (ValueError, EOFError, MemoryError):  # NumPy's message is about pickles
         fail(f"{source} cannot be read as an array of numbers: it is torn, or was not written by numpy.save")
     if stored.dtype.kind == "b":
         fail(f"{source} holds booleans; save 0 and 1, with astype(numpy.uint8)")
     if stored.dtype.kind not in "fiu":
         fail(f"{source} holds {stored.dtype}; save floats or integers")
-    if not np.isfinite(stored).all():  # JSON has no word for NaN
+    if not np.isfinite(stored).all():  # JSON has no NaN
         fail(f"{source} holds values that are NaN or infinite; drop or fill them: {where_not_finite(stored)}")
     is_single = stored.dtype.kind == "f" and stored.dtype.itemsize <= 4
     return np.ascontiguousarray(stored, dtype=np.float32 if is_single else np.float64)
@@ -75,7 +75,7 @@ def read_json(source: str, *, remedy: str = "") -> Any:
 
 
 def value_of(text: str, field: Mapping[str, Any]) -> Any:
-    """Text as a field takes it: JSON where it reads as JSON, else the text; `0.5,0.9` where a list is wanted."""
+    """The value of a field: parsed JSON, else the text itself; `0.5,0.9` where the field is a list."""
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -1,1 +1,1 @@
-"""Requests on their way from the gateway to a worker, and replies on their way back."""
+"""Sends requests from gateways to workers, and replies back."""

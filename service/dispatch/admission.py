@@ -1,20 +1,20 @@
-"""When an answer would be ready: from what a worker said last, and what was sent to it since.
+"""The expected latency of a request, for admission control.
 
-With each reply a worker tells the work it holds (`domain.Load`). Since then time has passed, in which it worked, and
-questions were sent, whose cost is rows x the cost of a row of their key:
+Each batch of replies carries the load of its worker (`domain.Load`). Since then the worker has worked for some time,
+and this gateway has sent it requests, whose cost is rows x the cost of a row of their key:
 
     total = max(0, backlog - elapsed) + sent + own
 
-Keys take turns at the device, so a key waits for no more than an equal share of each other one:
+Keys take turns at the device, so a key waits for at most an equal share of each other key:
 
     share = max(0, keys x backlog of the key - elapsed) + keys x (sent of the key + own)
 
-The answer is ready after the lesser of the two, of which `own` is certain, rows x the cost of a row, or the way of a
-row through all its steps if that is longer, and the rest, its waiting, a guess: it is taken `WARY` times. To refuse a
-little early costs nothing while others keep the device busy; to compute what comes too late costs it all.
+The latency is the smaller of the two. Its part `own` is known: rows x the cost of a row, or the time of one row through
+all its steps if that is longer. The rest is waiting time, an estimate, and counts `SAFETY_FACTOR` times: to refuse a
+request a little too early costs nothing while others keep the device busy, but a result that comes too late is wasted.
 
-What was not heard of for some seconds is forgotten, so that a wrong cost, on which everything would be refused,
-corrects itself.
+Observations expire after some seconds. Otherwise a cost that was measured too high would refuse every request, and
+would never be measured again.
 """
 
 from __future__ import annotations
@@ -29,63 +29,63 @@ Key = tuple[str, str, str]
 
 FORGET_S = 5.0
 KEYS = 1024  # remembered
-WARY = 1.5
+SAFETY_FACTOR = 1.5
 
 
 @dataclass
 class _Known:
-    """Work of a worker, or of one of its keys."""
+    """The load of a worker, or of one of its keys, as last observed."""
 
     backlog_ms: float = 0.0
-    sent_ms: float = 0.0  # since it was heard
+    sent_ms: float = 0.0  # since then
     row_ms: float = 0.0
     pass_ms: float = 0.0
     keys: int = 1
-    heard_at: float = 0.0  # of time.monotonic()
+    observed_at: float = 0.0  # of time.monotonic()
 
 
 @final
-class Forecast:
-    """What one gateway knows of the work of all workers."""
+class LatencyModel:
+    """The loads of all workers, as one gateway knows them."""
 
     def __init__(self) -> None:
         self._workers: dict[str, _Known] = {}
         self._keys: OrderedDict[tuple[str, Key], _Known] = OrderedDict()
 
-    def hear(self, key: Key, load: Load, now: float) -> None:
-        """A worker told its load as it replied to questions of a key."""
-        self._workers[load.worker] = _Known(load.backlog_ms, keys=load.keys, heard_at=now)
+    def observe(self, key: Key, load: Load, now: float) -> None:
+        """Record the load that came with replies about a key."""
+        self._workers[load.worker] = _Known(load.backlog_ms, keys=load.keys, observed_at=now)
         self._keys[load.worker, key] = _Known(
-            load.key_backlog_ms, row_ms=load.row_ms, pass_ms=load.pass_ms, heard_at=now
+            load.key_backlog_ms, row_ms=load.row_ms, pass_ms=load.pass_ms, observed_at=now
         )
         self._keys.move_to_end((load.worker, key))
         while len(self._keys) > KEYS:
             self._keys.popitem(last=False)
 
     def send(self, worker: str, key: Key, rows: int, now: float) -> None:
-        """Questions are on their way to a worker."""
+        """Count rows that are sent to a worker."""
         known = self._key(worker, key, now)
         if known is not None:
             known.sent_ms += rows * known.row_ms
             self._workers[worker].sent_ms += rows * known.row_ms
 
-    def busy_ms(self, worker: str, now: float) -> float:
-        """How long a worker would take for all that it has."""
+    def load_ms(self, worker: str, now: float) -> float:
+        """The time that a worker needs for all its work."""
         known = self._worker(worker, now)
         return 0.0 if known is None else _left(known.backlog_ms, known, now) + known.sent_ms
 
-    def finish_ms(self, worker: str, key: Key, rows: int, now: float) -> float:
-        """When further rows of a key would be answered, from now."""
+    def latency_ms(self, worker: str, key: Key, rows: int, now: float) -> float:
+        """The expected latency of further rows of a key; 0 where the worker or the key is unknown."""
         all_, mine = self._worker(worker, now), self._key(worker, key, now)
         if all_ is None or mine is None:
             return 0.0
         own_ms = max(mine.pass_ms, rows * mine.row_ms)
         share = _left(all_.keys * mine.backlog_ms, mine, now) + all_.keys * (mine.sent_ms + own_ms)
-        waiting_ms = min(self.busy_ms(worker, now), share - own_ms)
-        return own_ms + WARY * max(0.0, waiting_ms)
+        waiting_ms = min(self.load_ms(worker, now), share - own_ms)
+        return own_ms + SAFETY_FACTOR * max(0.0, waiting_ms)
 
-    def keep(self, workers: set[str]) -> None:
-        """Forget all other workers."""
+    def retain(self, workers: set[str]) -> None:
+        """Forget all workers but these."""
         self._workers = {worker: known for worker, known in self._workers.items() if worker in workers}
         for worker, key in [each for each in self._keys if each[0] not in workers]:
             del self._keys[worker, key]
@@ -100,9 +100,9 @@ class Forecast:
 
 
 def _left(work_ms: float, known: _Known, now: float) -> float:
-    return max(0.0, work_ms - 1000 * (now - known.heard_at))
+    return max(0.0, work_ms - 1000 * (now - known.observed_at))
 
 
 def _stale(known: _Known, now: float) -> bool:
-    """Heard long ago, and it should have been heard of since."""
-    return now - known.heard_at > FORGET_S + (known.backlog_ms + known.sent_ms) / 1000
+    """Whether the observation is older than its work would take."""
+    return now - known.observed_at > FORGET_S + (known.backlog_ms + known.sent_ms) / 1000

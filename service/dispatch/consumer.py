@@ -22,7 +22,7 @@ from pushforward.service.dispatch.stream import WRITES, Command, ReplyBatch, Str
 from pushforward.service.dispatch.workers import beat_key
 from pushforward.service.domain.errors import Unavailable
 from pushforward.service.settings import Settings
-from pushforward.service.stores.redis_client import connect_sync, drop_foreign
+from pushforward.service.stores.redis_client import connect_sync, drop_wrong_type
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Consumer:
     def join(self) -> list[StreamEntry]:
         """Make the stream if Redis has none; the entries that were delivered to this worker before."""
         for key, kind in ((self._stream, "stream"), (WORKERS, "set"), (CANCELLED, "stream")):
-            drop_foreign(self._redis, key, kind)
+            drop_wrong_type(self._redis, key, kind)
         try:
             self._redis.xgroup_create(self._stream, GROUP, id="0", mkstream=True)
         except redis.ResponseError as error:

@@ -1,9 +1,10 @@
 """Frames between gateways and workers (`service.dispatch.framing`): requests of one key, or replies to requests.
 
-Versions. Of every version stay as they are: the first eight bytes; that the packed value begins with the header; in a
-frame's header the first element (where the answers go) and the last (a list of questions, each a list that begins with
-its id); in that of replies the last (a list of replies, each beginning with a word and its id); and the refusal
-`["refused", id, slug, detail, errors]`. So who reads a frame of another version can refuse it at once, in that version.
+Versions. These parts never change: the first eight bytes; that the packed value begins with the header; in the header
+of a frame its first element (the list of replies) and its last (a list of requests, each a list that begins with its
+id); in the header of replies its last element (a list of replies, each beginning with a tag and its id); and the
+refusal `["refused", id, slug, detail, errors]`. So a process can refuse a frame of another version at once, in that
+version.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ Arrays = Mapping[str, np.ndarray]
 
 @final
 @dataclass(frozen=True)
-class Asked:
-    """A question on its way."""
+class FramedRequest:
+    """A request within a frame."""
 
     id: int  # the gateway's own
     question: Question
@@ -50,16 +51,16 @@ class Asked:
 @final
 @dataclass(frozen=True)
 class Frame:
-    """Questions of one key, at least one, and where the answers go."""
+    """Requests of one key, at least one, and the list for their replies."""
 
     reply_to: str
-    asked: tuple[Asked, ...]
+    requests: tuple[FramedRequest, ...]
 
 
 @final
 @dataclass(frozen=True)
 class Answered:
-    """What a worker computed."""
+    """The result of a request."""
 
     id: int
     arrays: Arrays
@@ -71,7 +72,7 @@ class Answered:
 @final
 @dataclass(frozen=True)
 class Previewed:
-    """How far a worker has come; the answer follows."""
+    """An intermediate result; the answer follows."""
 
     id: int
     arrays: Arrays
@@ -82,7 +83,7 @@ class Previewed:
 @final
 @dataclass(frozen=True)
 class Refusal:
-    """Why a worker did not answer."""
+    """The error of a request."""
 
     id: int
     slug: str
@@ -91,11 +92,11 @@ class Refusal:
 
     @classmethod
     def of(cls, id: int, error: ServiceError) -> Refusal:
-        """The refusal that is raised again at the gateway."""
+        """The refusal that a gateway raises as this error."""
         return cls(id, error.slug, error.detail, error.errors)
 
     def error(self) -> ServiceError:
-        """What the worker refused with."""
+        """The error, to be raised at the gateway."""
         error = REFUSALS.get(self.slug, Failed)(self.detail, errors=self.errors)
         error.stage = "worker"
         return error
@@ -107,7 +108,7 @@ AnyReply = Answered | Previewed | Refusal
 @final
 @dataclass(frozen=True)
 class Replies:
-    """What a worker has to say to one gateway, and how busy it is."""
+    """Replies of a worker to one gateway, and its load."""
 
     replies: tuple[AnyReply, ...]
     load: Load | None = None
@@ -115,25 +116,25 @@ class Replies:
 
 def encode_frame(frame: Frame) -> bytes:
     """The bytes of a frame."""
-    key = frame.asked[0].question
+    key = frame.requests[0].question
     arrays: list[np.ndarray] = []
-    asked = [_put_asked(each, arrays) for each in frame.asked]
-    return encode([frame.reply_to, key.model, key.op, dict(key.options), asked], arrays)
+    requests = [_put_request(each, arrays) for each in frame.requests]
+    return encode([frame.reply_to, key.model, key.op, dict(key.options), requests], arrays)
 
 
 def decode_frame(data: bytes) -> Frame:
     """Raises Garbage. Arrays are read-only views of `data`."""
     header, arrays = decode(data)
     try:
-        reply_to, model, op, options, asked = header
-        questions = tuple(_take_asked(model, op, options, fields, arrays) for fields in asked)
+        reply_to, model, op, options, packed = header
+        requests = tuple(_take_request(model, op, options, fields, arrays) for fields in packed)
     except (TypeError, ValueError, IndexError, AttributeError) as error:
         raise MalformedFrame(f"the header is not that of a frame: {error}") from error
     texts = isinstance(reply_to, str) and op in get_args(Op) and isinstance(options, dict)
     named = isinstance(model, str) and "@" in model and re.fullmatch(REFERENCE_PATTERN, model)
-    if not texts or not named or not questions or not all(map(_is_sound, questions)):
+    if not texts or not named or not requests or not all(map(_is_sound, requests)):
         raise MalformedFrame("the header's fields are not those of a frame")
-    return Frame(reply_to, questions)
+    return Frame(reply_to, requests)
 
 
 def encode_replies(sent: Replies) -> bytes:
@@ -183,28 +184,30 @@ def _load(about: Sequence[Any] | None) -> Load | None:
     return Load(str(worker), float(backlog_ms), float(key_backlog_ms), int(keys), float(row_ms), float(pass_ms))
 
 
-def _put_asked(asked: Asked, arrays: list[np.ndarray]) -> list[Any]:
-    q = asked.question
+def _put_request(request: FramedRequest, arrays: list[np.ndarray]) -> list[Any]:
+    q = request.question
     places = _put(q.arrays, arrays)
-    return [asked.id, q.rows, q.seed, q.first, q.preview_every, q.trace, asked.left_ms, places]
+    return [request.id, q.rows, q.seed, q.first, q.preview_every, q.trace, request.left_ms, places]
 
 
-def _take_asked(model: str, op: Op, options: Any, fields: Sequence[Any], arrays: Sequence[np.ndarray]) -> Asked:
+def _take_request(
+    model: str, op: Op, options: Any, fields: Sequence[Any], arrays: Sequence[np.ndarray]
+) -> FramedRequest:
     ask_id, rows, seed, first, preview_every, trace, left_ms, places = fields
     question = Question(model, op, rows, seed, options, _take(places, arrays), first, preview_every, str(trace))
-    return Asked(ask_id, question, float(left_ms))
+    return FramedRequest(ask_id, question, float(left_ms))
 
 
-def _is_sound(asked: Asked) -> bool:
-    question = asked.question
-    counts = (asked.id, question.rows, question.seed, question.first, question.preview_every)
+def _is_sound(request: FramedRequest) -> bool:
+    question = request.question
+    counts = (request.id, question.rows, question.seed, question.first, question.preview_every)
     if not all(isinstance(n, int) for n in counts):
         return False
     return question.rows > 0 and 0 <= question.seed < 2**64 and question.first >= 0 and question.preview_every >= 0
 
 
 def _put(named: Arrays, arrays: list[np.ndarray]) -> dict[str, int]:
-    """Append arrays; where each name went."""
+    """Append arrays; the index of each name."""
     places = {}
     for name, array in named.items():
         places[name] = len(arrays)

@@ -20,12 +20,12 @@ from pushforward.service.domain.inference import PROTOCOL
 NAME = b"PFW"
 MAGIC = NAME + bytes([PROTOCOL])
 ALIGNMENT = 8
-RETRY_AFTER_S = 5.0  # of one whose peer is of another release, which may be about to be replaced
+RETRY_AFTER_S = 5.0  # where the peer is of another release, which may be about to be replaced
 DTYPES = {"<f4", "<f8", "<i4", "<i8", "|u1"}
 
 
 class MalformedFrame(ValueError):
-    """These bytes are no frame of this version."""
+    """Bytes that are not a frame of this version."""
 
 
 @final
@@ -36,10 +36,10 @@ class OtherVersion(MalformedFrame):
         super().__init__(f"it is of version {version} of the protocol, and this process speaks {PROTOCOL}")
         self.version = version
         self.reply_to = reply_to  # of a frame
-        self.ids = ids  # of the questions it asks or answers
+        self.ids = ids  # of its requests or replies
 
     def refusal(self) -> Unavailable:
-        """What they are refused with."""
+        """The error for its requests."""
         return Unavailable(
             f"a gateway and a worker speak different versions of the protocol ({self.version} and {PROTOCOL}); run the "
             "same release of both",
@@ -47,7 +47,7 @@ class OtherVersion(MalformedFrame):
         )
 
     def reply(self) -> bytes:
-        """The refusal, as that version reads it."""
+        """The refusal of its requests, encoded for that version."""
         refusal = self.refusal()
         refused = [["refused", n, refusal.slug, refusal.detail, []] for n in self.ids]
         return encode([None, refused], [], NAME + bytes([self.version]))
@@ -90,7 +90,7 @@ def decode(data: bytes) -> tuple[Any, list[np.ndarray]]:
 
 
 def _other_version(data: bytes) -> MalformedFrame:
-    """What can be read of every version."""
+    """The error for a frame of another version, with the fields that all versions share."""
     try:
         header, *_ = msgpack.unpackb(data[8 : 8 + int.from_bytes(data[4:8], "little")])
         first, *_, last = header

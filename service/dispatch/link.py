@@ -1,12 +1,12 @@
-"""A gateway's way to Redis and back: one connection for what does not block, one for the replies.
+"""A gateway's two connections to Redis: one for commands that do not block, one for reading replies.
 
-They have one owner and one life. A connection that ends, or that owes an answer and is silent for longer than Redis may
-be, takes the other along, so whoever depends on either learns at once that both must be made anew. Silence is counted
-in looks, not in seconds: a gateway that was stopped itself, and goes on, has lost nothing.
+They live and die together. If one ends, or owes an answer for longer than Redis may take, the other is closed too, so
+that all callers learn at once that both must be opened again. Silence is counted in checks, not in seconds: a gateway
+that was suspended and goes on has lost nothing.
 
-Every link has a list of replies of its own. A connection that Redis still holds open, though nobody reads it any more,
-may go on taking what comes into the old list; what it takes is asked again. The list of the link before is read too:
-answers that were on their way to it are not computed in vain.
+Each link has its own list of replies. Redis may hold an old connection open that nobody reads, and it may still take
+replies from the old list; those requests are sent again. A link also reads the list of the link before it, so that
+replies that were sent there are not lost.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pushforward.service.stores.redis_connection import Argument, RedisConnectio
 
 BLOCK_S = 1.0  # of one read of the replies
 DRAIN = 64  # replies of one further read
-LOOK_S = 0.25  # between two looks at whether a connection is silent
+CHECK_S = 0.25  # between two checks for silence
 
 
 @final
@@ -35,19 +35,19 @@ class Link:
         self._before = before
         commands.lost.add_done_callback(lambda _: replies.close("the other connection ended"))
         replies.lost.add_done_callback(lambda _: commands.close("the other connection ended"))
-        self._look(_Silence(commands, COMMAND_S), _Silence(replies, BLOCK_S + COMMAND_S))
+        self._check(_Silence(commands, COMMAND_S), _Silence(replies, BLOCK_S + COMMAND_S))
 
     @property
     def lists(self) -> tuple[str, ...]:
-        """Where replies to this gateway may lie."""
+        """The lists that may hold replies to this gateway."""
         return (self.reply_to,) if self._before is None else (self.reply_to, self._before)
 
     def send(self, *command: Argument) -> asyncio.Future[Any]:
-        """The answer to what does not block. Raises redis.RedisError when awaited."""
+        """The answer to a command that does not block. Raises redis.RedisError when awaited."""
         return self._commands.send_all(command)[0]
 
     def send_all(self, *commands: tuple[Argument, ...]) -> list[asyncio.Future[Any]]:
-        """Several at once."""
+        """Answers to several commands, which are sent at once."""
         return self._commands.send_all(*commands)
 
     async def read(self, *, drain: bool) -> list[bytes]:
@@ -59,29 +59,29 @@ class Link:
         return [*(taken[1:] if taken else ()), *((more and more[0]) or ())]
 
     def close(self, why: str = "closed") -> None:
-        """Both connections."""
+        """Close both connections."""
         self._commands.close(why)
         self._replies.close(why)
 
-    def _look(self, *silences: _Silence) -> None:
+    def _check(self, *silences: _Silence) -> None:
         for silence in silences:
-            silence.look()
+            silence.check()
         if not self._commands.lost.done():
-            asyncio.get_running_loop().call_later(LOOK_S, self._look, *silences)
+            asyncio.get_running_loop().call_later(CHECK_S, self._check, *silences)
 
 
 @final
 class _Silence:
-    """Ends a connection that owes an answer and says nothing."""
+    """Closes a connection that owes an answer and stays silent."""
 
     def __init__(self, connection: RedisConnection, longest_s: float) -> None:
         self._connection, self._longest_s = connection, longest_s
         self._n_received, self._lasts_s = 0, 0.0
 
-    def look(self) -> None:
+    def check(self) -> None:
         connection = self._connection
         silent = connection.awaits_answer and connection.n_received == self._n_received
-        self._lasts_s = self._lasts_s + LOOK_S if silent else 0.0
+        self._lasts_s = self._lasts_s + CHECK_S if silent else 0.0
         self._n_received = connection.n_received
         if self._lasts_s >= self._longest_s:
             connection.close(f"Redis said nothing for {self._lasts_s:g} s")

@@ -1,4 +1,4 @@
-"""The questions of a gateway without an answer, and how those of one key line up for the next frame."""
+"""Requests of a gateway that have no reply yet, and the queue of each key for the next frame."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pushforward.service.dispatch.frames import Answered
 from pushforward.service.domain.errors import TimedOut
 from pushforward.service.domain.inference import Preview, Question, Reply, Timing
 
-MAX_FRAME_BYTES = 16 * 2**20  # of the arrays of questions that share a frame
+MAX_FRAME_BYTES = 16 * 2**20  # of the arrays in a frame
 MAX_FRAME_QUESTIONS = 1024
-PREVIEWS = 8  # kept for one who is slow to take them; of more, the oldest go
+PREVIEWS = 8  # kept for a slow reader; the oldest are dropped
 
 
 @dataclass(eq=False, slots=True)
-class Pending:
-    """A question without an answer."""
+class PendingRequest:
+    """A request without a reply."""
 
     id: int
     question: Question
@@ -33,21 +33,21 @@ class Pending:
     sent_at: float | None = None
     timer: asyncio.TimerHandle | None = None
 
-    def show(self, preview: Preview) -> None:
-        """Let one who watches see it."""
+    def add_preview(self, preview: Preview) -> None:
+        """Hand a preview to the reader, if there is one."""
         if self.previews is None:
             return
         if self.previews.qsize() >= PREVIEWS:
             self.previews.get_nowait()
         self.previews.put_nowait(preview)
 
-    def be_late(self, timeout_s: float) -> None:
-        """The time is up."""
+    def time_out(self, timeout_s: float) -> None:
+        """Refuse the request: its time limit is over."""
         if not self.reply.done():
             self.reply.set_exception(TimedOut(f"no answer within {timeout_s:g} s; ask for less, or give more time"))
 
     def timing(self, answer: Answered, now: float) -> Timing:
-        """Where its time went."""
+        """The times of an answered request."""
         total_ms = 1000 * (now - self.began)
         linger_ms = 1000 * ((self.sent_at or self.began) - self.began)
         return Timing(
@@ -60,29 +60,29 @@ class Pending:
 
 
 @dataclass(eq=False, slots=True)
-class Lane:
-    """The questions of one key at this gateway."""
+class KeyQueue:
+    """The requests of one key at this gateway."""
 
     key: Key
-    waiting: dict[int, Pending] = field(default_factory=dict)
-    under_way: set[int] = field(default_factory=set)  # of the latest frame
-    release: asyncio.TimerHandle | None = None
+    waiting: dict[int, PendingRequest] = field(default_factory=dict)
+    sent: set[int] = field(default_factory=set)  # of the latest frame
+    timer: asyncio.TimerHandle | None = None
 
-    def free(self) -> None:
-        """Let the next frame go."""
-        self.under_way = set()
-        if self.release is not None:
-            self.release.cancel()
-            self.release = None
+    def release(self) -> None:
+        """Mark the latest frame as done, so that the next one may be sent."""
+        self.sent = set()
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
 
 def key_of(question: Question) -> Key:
-    """What questions have in common that can be answered in one call."""
+    """Requests of one key can share a forward pass."""
     return question.model, question.op, _canonical(json.dumps(question.options)) if question.options else "{}"
 
 
-def frame_of(waiting: Iterable[Pending]) -> Iterator[Pending]:
-    """As many as one frame takes, in order; at least one, if there is one."""
+def frame_of(waiting: Iterable[PendingRequest]) -> Iterator[PendingRequest]:
+    """The first requests that fit into one frame, in order; at least one, if there is one."""
     n_bytes = 0
     for n, pending in enumerate(waiting):
         n_bytes += pending.n_bytes
@@ -93,5 +93,5 @@ def frame_of(waiting: Iterable[Pending]) -> Iterator[Pending]:
 
 @lru_cache(maxsize=1024)
 def _canonical(options: str) -> str:
-    """The same text for the same options in another order."""
+    """Options as JSON with sorted names."""
     return json.dumps(json.loads(options), sort_keys=True)

@@ -1,9 +1,8 @@
-"""Which worker is asked: the one that holds the model, unless it is busy.
+"""Routing by rendezvous hashing: a request goes to the worker that holds its model, unless that worker is busy.
 
-Every gateway orders the workers for a model in the same way without asking anybody, by rendezvous hashing: the order is
-that of hash(worker, model). When a worker comes or goes, only the models move that are first there. The first in the
-order that is not busy is chosen, so a busy model spills over to the same second worker from all gateways; where all
-are busy, the least busy one.
+For each model all gateways sort the workers in the same order, without communication: by hash(worker, model). When a
+worker joins or leaves, only the models move for which it is first. The first worker that is not busy gets the request,
+so a busy model spills over to the same second worker from all gateways. If all are busy, the least busy one gets it.
 
 References:
     | Using name-based mappings to increase hit rates (Thaler & Ravishankar, 1998), doi:10.1109/90.663936
@@ -17,13 +16,13 @@ from typing import final
 
 from pushforward.service.domain.catalog import Worker
 
-BUSY_MS = 250.0  # of work at hand, above which another worker is tried; to load a model there costs about as much
-SILENT_BEATS = 2.5  # after which a worker is asked only if all are silent
+BUSY_MS = 250.0  # of work, above which the next worker is tried; to load a model there costs about as much
+SILENT_BEATS = 2.5  # after which a worker gets requests only if all are silent
 
 
 @final
-class Fleet:
-    """The live workers as one gateway sees them."""
+class Router:
+    """The live workers, as one gateway knows them."""
 
     def __init__(self, beat_s: float) -> None:
         self._silent_s = SILENT_BEATS * beat_s
@@ -31,25 +30,25 @@ class Fleet:
         self._orders: dict[str, list[str]] = {}  # by model
 
     def update(self, workers: Sequence[Worker]) -> None:
-        """Who is alive now."""
+        """Set the live workers."""
         lively = [worker.id for worker in workers if worker.silent_s <= self._silent_s]
         ids = tuple(sorted(lively or [worker.id for worker in workers]))
         if ids != self._ids:
             self._ids, self._orders = ids, {}
 
-    def lose(self, worker_id: str) -> None:
-        """It has left; not to be asked before the next update says otherwise."""
+    def remove(self, worker_id: str) -> None:
+        """Remove a worker that has left, until the next update."""
         self._ids = tuple(each for each in self._ids if each != worker_id)
         self._orders = {}
 
-    def choose(self, model: str, busy_ms: Callable[[str], float]) -> str | None:
-        """The worker to ask; None where there is none."""
+    def route(self, model: str, load_ms: Callable[[str], float]) -> str | None:
+        """The worker for a request; None where there is none."""
         if len(self._ids) < 2:
             return self._ids[0] if self._ids else None
         order = self._orders.get(model)
         if order is None:
             order = self._orders[model] = sorted(self._ids, key=lambda worker: _weight(worker, model))
-        loads = [busy_ms(worker) for worker in order]
+        loads = [load_ms(worker) for worker in order]
         for worker, load in zip(order, loads, strict=True):
             if load <= BUSY_MS:
                 return worker

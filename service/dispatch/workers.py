@@ -15,7 +15,7 @@ from pushforward.service.dispatch.link import Link
 from pushforward.service.domain.catalog import Worker
 from pushforward.service.domain.errors import Unavailable
 from pushforward.service.settings import Settings
-from pushforward.service.stores.redis_client import PREFIX, connect, connect_sync, drop_foreign, guarded
+from pushforward.service.stores.redis_client import PREFIX, connect, connect_sync, drop_wrong_type, guarded
 
 IDS = f"{PREFIX}workers"  # ids of workers, some of them dead
 BEATS = 5  # missed heartbeats after which a worker is dead
@@ -96,7 +96,7 @@ class Heartbeats:
                 try:
                     pipe.execute()
                 except redis.ResponseError:
-                    drop_foreign(self._redis, IDS, "set")
+                    drop_wrong_type(self._redis, IDS, "set")
                     raise
         except redis.RedisError as error:
             self._redis.connection_pool.disconnect()

@@ -22,7 +22,7 @@ Reference = Annotated[
 
 
 class Card(Record):
-    """What is known of one version of a model without opening its weights; `card.json` in the store."""
+    """Everything about one version of a model but its weights; `card.json` in the store."""
 
     model: str
     """Name of the model."""
@@ -31,23 +31,23 @@ class Card(Record):
     family: str
     """Family of the model."""
     capabilities: tuple[Op, ...]
-    """What the model can be asked."""
+    """Capabilities of the model: the requests that it answers."""
     spec: DataSpec
-    """What its data are: shape, range, levels, condition, units."""
+    """Shape, range, levels, condition and units of its data."""
     latent_shape: tuple[int, ...] | None
     """Shape of one latent code."""
     run: RecordedRun
     """The run that trained it."""
     metrics: dict[str, JsonFloat]
-    """What it reaches on held-out rows, the unit in the name."""
+    """Metrics on held-out rows, the unit in the name."""
     curve: Curve | None = None
-    """A loss on held-out rows while it was trained."""
+    """A loss on held-out rows during training."""
     notes: tuple[str, ...] = ()
-    """What to know before using it, a sentence each."""
+    """Notes on its use, a sentence each."""
     n_parameters: int
     """Parameters of its networks."""
     data_fingerprint: str
-    """sha256 of the training rows or, where they are drawn afresh, of their recipe."""
+    """sha256 of the training rows or, where they are generated, of their recipe."""
     weights_sha256: str
     """sha256 of its weights."""
     weights_bytes: int
@@ -63,7 +63,7 @@ class Card(Record):
 
 
 class Worker(Record):
-    """A live worker, as its heartbeat tells."""
+    """A live worker, from its last heartbeat."""
 
     id: str
     """Identifier of the worker."""
@@ -78,12 +78,12 @@ class Worker(Record):
     silent_s: float = 0.0
     """Seconds since its last heartbeat."""
     trouble: str | None = None
-    """What its machine lacks, so that jobs wait, such as disk space."""
+    """What its machine lacks so that jobs must wait, such as disk space."""
     leaving: bool = False
-    """Whether it finishes what it has and takes no more."""
+    """Whether it is shutting down: it finishes its work and takes no more."""
     stalled_s: float = 0.0
-    """Seconds since its inference thread came round; it grows during a long forward pass."""
+    """Seconds since its inference thread last finished a forward pass or found nothing to do."""
     untaken_s: float = 0.0
-    """Seconds that jobs waited while it had a free slot and took none."""
+    """Seconds for which jobs have been waiting although it has a free slot."""
     protocol: int = 2
     """Version of the frames it reads."""

@@ -1,8 +1,8 @@
-"""What the service answers when it refuses.
+"""The refusals of the service.
 
     ServiceError                 kind            meaning
     ├── Invalid                  INVALID         a field is wrong; `errors` names it
-    ├── Malformed                MALFORMED       the body cannot be read at all: torn JSON, a lying npy header
+    ├── Malformed                MALFORMED       the body cannot be read at all: broken JSON, a wrong npy header
     ├── NotFound                 NOT_FOUND       no such model, version, job or preset
     ├── Unsupported              CONFLICT        the model lacks the capability; names those it has
     ├── Conflict                 CONFLICT        the request contradicts the present state
@@ -11,15 +11,15 @@
     ├── TooSlow                  TOO_SLOW        the request did not arrive in time
     ├── Misdirected              MISDIRECTED     the request is for a host that this service is not
     ├── Forbidden                FORBIDDEN       a page of another site sent the request
-    ├── UnsupportedMedia         UNSUPPORTED_MEDIA   a body in a format this door does not read
-    ├── NotAcceptable            NOT_ACCEPTABLE  an answer was wanted in a format it cannot take
+    ├── UnsupportedMedia         UNSUPPORTED_MEDIA   a body in a format that this API does not read
+    ├── NotAcceptable            NOT_ACCEPTABLE  a response was requested in a format it cannot have
     ├── Overloaded               OVERLOADED      the queue is full; try again after `retry_after_s`
     ├── Unavailable              UNAVAILABLE     Redis or every worker is away; try again after `retry_after_s`
     ├── TimedOut                 TIMEOUT         no answer before the deadline
-    └── Failed                   INTERNAL        a defect; logged with its trace, told without it
+    └── Failed                   INTERNAL        a defect; its trace is logged, and not in the response
 
-Each door has one table from `Kind` to its own status: `http/problems.py` and `rpc/status.py`. Texts hold for every
-door; what to do in the words of one (a header, a method) is a `Remedy`, of which each door has a table too.
+Each API has one table from `Kind` to its own status: `http/problems.py` and `rpc/status.py`. Messages are the same in
+every API; advice that differs (a header, a method) is a `Remedy`, for which each API has a table too.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +30,7 @@ from typing import ClassVar, Literal
 
 
 class Kind(StrEnum):
-    """What went wrong, whatever the door."""
+    """What went wrong, the same for every API."""
 
     INVALID = "invalid"
     MALFORMED = "malformed"
@@ -62,10 +62,10 @@ RemedyName = Literal["stream", "file", "preview"]
 
 @dataclass(frozen=True)
 class Remedy:
-    """What to do about a refusal where every API has its own words for it."""
+    """Advice that each API words in its own way."""
 
     name: RemedyName
-    rows: int = 0  # at most, that way
+    rows: int = 0  # at most
 
 
 class ServiceError(Exception):
@@ -80,11 +80,11 @@ class ServiceError(Exception):
         self.detail = detail
         self.errors = errors
         self.retry_after_s = retry_after_s
-        self.stage: Literal["door", "worker"] = "door"  # who refused
+        self.stage: Literal["door", "worker"] = "door"  # where it was refused: at the gateway, or by a worker
         self.remedy: Remedy | None = None
 
     def with_remedy(self, words: Mapping[RemedyName, str]) -> tuple[str, tuple[FieldError, ...]]:
-        """The detail and the fields at fault, with the remedy in the words of an API."""
+        """The detail and the fields at fault, with the remedy as one API words it."""
         if self.remedy is None:
             return self.detail, self.errors
         what = words[self.remedy.name].format(rows=self.remedy.rows)
@@ -129,7 +129,7 @@ class Conflict(ServiceError):
 
 
 class RequestTooLarge(ServiceError):
-    """A stated limit is passed."""
+    """The body passes a stated limit."""
 
     kind, slug, title = Kind.TOO_LARGE, "too-large", "The request is too large"
 
@@ -159,13 +159,13 @@ class Forbidden(ServiceError):
 
 
 class UnsupportedMedia(ServiceError):
-    """A format this door does not read."""
+    """A format that this API does not read."""
 
     kind, slug, title = Kind.UNSUPPORTED_MEDIA, "unsupported-media", "The format of the body is not supported"
 
 
 class NotAcceptable(ServiceError):
-    """A format this answer cannot take."""
+    """A format that this response cannot have."""
 
     kind, slug, title = Kind.NOT_ACCEPTABLE, "not-acceptable", "The reply has no such format"
 
@@ -177,7 +177,7 @@ class Overloaded(ServiceError):
 
 
 class Unavailable(ServiceError):
-    """A part of the service is away."""
+    """A part of the service is not reachable."""
 
     kind, slug, title = Kind.UNAVAILABLE, "unavailable", "The service is not available"
 
@@ -196,19 +196,19 @@ class Failed(ServiceError):
 
 @contextmanager
 def naming(rename: Callable[[str], str]) -> Iterator[None]:
-    """Refusals from within name their fields as one API calls them."""
+    """Renames the fields of refusals from within to their names in one API."""
     try:
         yield
     except ServiceError as error:
         if error.errors:
-            first, told = error.errors[0].field, tuple(replace(f, field=rename(f.field)) for f in error.errors)
+            first, renamed = error.errors[0].field, tuple(replace(f, field=rename(f.field)) for f in error.errors)
             if error.detail.startswith(f"{first}: "):
-                error.detail = f"{told[0].field}{error.detail.removeprefix(first)}"
+                error.detail = f"{renamed[0].field}{error.detail.removeprefix(first)}"
                 error.args = (error.detail,)
-            error.errors = told
+            error.errors = renamed
         raise
 
 
 def names(**known: str) -> Callable[[str], str]:
-    """What an API calls some fields; others stay as they are."""
+    """The names of some fields in an API; others stay as they are."""
     return lambda field: known.get(field, field)

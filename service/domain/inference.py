@@ -9,18 +9,18 @@ from pydantic import ConfigDict
 
 PROTOCOL = 2  # version of the frames between gateways and workers
 
-Told = int | tuple[float, ...]  # a condition: a label, or a vector
+ConditionValue = int | tuple[float, ...]  # a condition: a label, or a vector
 Op = Literal["sample", "likelihood", "encode", "decode", "reconstruct", "interpolate"]
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Where an answer's time went, in milliseconds. `batch_rows` is the rows that shared its largest forward pass."""
+    """Where the time of a request went, in milliseconds."""
 
     __pydantic_config__: ClassVar = ConfigDict(use_attribute_docstrings=True)
 
     linger_ms: float
-    """Milliseconds at the gateway, waiting for a batch under way."""
+    """Milliseconds at the gateway, before the request was sent to a worker."""
     queue_ms: float
     """Milliseconds on the way to a worker, in its queue, and on the way back."""
     compute_ms: float
@@ -33,33 +33,33 @@ class Timing:
 
 @dataclass(frozen=True)
 class Question:
-    """An ask as it goes to a worker: validated, resolved to a version, its seed fixed.
+    """A request as it goes to a worker: validated, resolved to a version, its seed fixed.
 
-    A row of the answer is a pure function of this row's inputs, so a question may be asked twice without harm.
-    The options of `interpolate` are `steps`, `path` and, where no arrays come along, `start_seed` and `end_seed`.
+    A row of the reply is a pure function of this row's inputs, so a request can be repeated without harm.
+    The options of `interpolate` are `steps`, `path` and, without arrays, `start_seed` and `end_seed`.
     """
 
     model: str  # reference with version
     op: Op
-    rows: int  # of the answer
+    rows: int  # of the reply
     seed: int  # of its noise
     options: Mapping[str, Any] = field(default_factory=dict)  # JSON; equal options may share a forward pass
     # rows first: x | z | start and end, one row each; and condition (rows, V), labels as numbers. Codes are float32,
     # data and conditions what their model holds them in.
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
-    first: int = 0  # row i of the question draws noise row first + i: how a long answer is asked in parts
+    first: int = 0  # row i of the request draws noise row first + i: a long sample is requested in parts
     preview_every: int = 0  # sampler steps between two previews; 0 for none
-    trace: str = ""  # the W3C traceparent of the ask, where it is traced
+    trace: str = ""  # the W3C traceparent of the request, where it is traced
 
     def part(self, first: int, rows: int) -> Self:
-        """Rows first, ..., first + rows - 1 of a long answer; all arrays have a row for each of its rows."""
+        """Rows first, ..., first + rows - 1 of a long request; all arrays have a row for each of its rows."""
         arrays = {name: array[first : first + rows] for name, array in self.arrays.items()}
         return replace(self, rows=rows, first=first, arrays=arrays)
 
 
 @dataclass(frozen=True)
 class Preview:
-    """The rows of a sample on their way from noise to data."""
+    """The rows of a sample between noise and data."""
 
     step: int  # taken by all rows
     steps: int
@@ -68,11 +68,11 @@ class Preview:
 
 @dataclass(frozen=True)
 class Load:
-    """What a worker expects to be busy with, as it replies to questions of one key."""
+    """How long a worker expects to be busy, sent with its replies to requests of one key."""
 
     worker: str
-    backlog_ms: float  # all that it holds
-    key_backlog_ms: float  # of that, the questions of this key
+    backlog_ms: float  # of all its requests
+    key_backlog_ms: float  # of that, requests of this key
     keys: int  # that share the device
     row_ms: float  # of a row of this key in full calls, from its first step to its last; 0 where not known yet
     pass_ms: float  # from its first step to its last, among the rows there are; 0 where not known yet
@@ -80,7 +80,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a worker answers."""
+    """The reply of a worker."""
 
     # likelihood: log_prob (n,) float64, maybe std_error and terms.NAME; else samples, x or z
     arrays: Mapping[str, np.ndarray]

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 from pushforward.models.config.json_float import JsonFloat
 from pushforward.models.storage.card import Curve
 from pushforward.models.storage.recorded import RecordedRun
-from pushforward.service.domain.inference import Told
+from pushforward.service.domain.inference import ConditionValue
 from pushforward.service.domain.record import Record
 
 EVENT_ID_PATTERN = r"[0-9]{1,19}(-[0-9]{1,19})?"
@@ -30,7 +30,7 @@ class State(StrEnum):
 
 
 class Progress(Record):
-    """How far a job has come; `total_steps` is 0 until the first step is reported."""
+    """The progress of a job; `total_steps` is 0 until the first step is reported."""
 
     step: int = 0
     """Steps done; rows drawn, of a sampling."""
@@ -58,7 +58,7 @@ class Sampling(Record):
     """Seed of the rows."""
     options: dict[str, Any] = {}
     """Options of the sampler, with their defaults."""
-    condition: Told | None = None
+    condition: ConditionValue | None = None
     """Condition of all rows."""
 
 
@@ -90,7 +90,7 @@ class Job(Record):
     losses: dict[str, JsonFloat] = {}
     """The latest losses by name, the unit in the name."""
     curve: Curve | None = None
-    """Of a training: a loss on held-out rows, as far as it has come."""
+    """Of a training: a loss on held-out rows, so far."""
     metrics: dict[str, JsonFloat] = {}
     """What the finished model reaches on held-out rows, the unit in the name."""
     error: Fault | None = None
@@ -100,13 +100,13 @@ class Job(Record):
     ahead: tuple[str, ...] = ()
     """Jobs before it, the first ten: those that run, then those that wait."""
     waiting_for: str | None = None
-    """What the machine lacked when the job was last tried, such as disk space: no fault of the job."""
+    """What the machine lacked when the job was last tried, such as disk space; the job itself is not at fault."""
     retry_at: float | None = None
-    """When it is tried again, seconds since 1970."""
+    """When it will be tried again, seconds since 1970."""
     epoch: int = 0
     """How often the job was claimed by a worker."""
     cancel_requested: bool = False
-    """Whether its end was asked for."""
+    """Whether its cancellation was requested."""
     created_at: float
     """When it was created, seconds since 1970."""
     started_at: float | None = None
@@ -116,7 +116,7 @@ class Job(Record):
 
 
 class Page(NamedTuple):
-    """Jobs, newest first, and where the list goes on; None at its end."""
+    """Jobs, newest first, and the cursor of the next page; None at the end."""
 
     jobs: list[Job]
     next: str | None

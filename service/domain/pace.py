@@ -18,7 +18,7 @@ class MeanPace:
         self._steps = self._seconds = 0.0
 
     def add(self, steps: int, seconds: float) -> None:
-        """Some steps, and how long they took."""
+        """Count some steps and how long they took."""
         kept = exp(-seconds / self._memory_s)
         self._steps, self._seconds = kept * self._steps + steps, kept * self._seconds + seconds
 

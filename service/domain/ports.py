@@ -1,4 +1,4 @@
-"""What the application needs of the outside world. Adapters implement these; `bootstrap` chooses them."""
+"""The ports: what the application needs of Redis, the disk and workers. `gateway.bootstrap` chooses their adapters."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,10 +22,10 @@ class NewJob:
 
 
 class Jobs(Protocol):
-    """The record of jobs, as the doors see it."""
+    """The record of jobs, as the APIs see it."""
 
     async def create(self, new: NewJob) -> tuple[Job, bool]:
-        """Record a queued job, or return the one this idempotency key made; whether it is new. Raises Conflict."""
+        """Record a queued job, or return the job of this idempotency key; and whether it is new. Raises Conflict."""
 
     async def get(self, job_id: str) -> Job:
         """Raises NotFound."""
@@ -34,10 +34,10 @@ class Jobs(Protocol):
         """Newest first; `after` is the `next` of the page before, a decimal number."""
 
     async def cancel(self, job_id: str) -> Job:
-        """Ask for a job's end: a queued job is cancelled now, a running one when its runner sees it. Idempotent."""
+        """Cancel a job: a queued job at once, a running one when its runner sees the request. Idempotent."""
 
     def watch(self, job_id: str, *, after: str) -> AsyncIterator[Event]:
-        """Events after a well-formed event id ("0": all that are kept) as they come, to the job's final state event."""
+        """Events after a valid event id ("0": all that are kept) as they come, to the job's final state event."""
 
 
 class Stale(Exception):
@@ -46,7 +46,7 @@ class Stale(Exception):
 
 @dataclass(frozen=True)
 class Update:
-    """What a runner tells of its job; becomes an `Event` of the same kind and data."""
+    """A report of a runner on its job; becomes an `Event` of the same kind and data."""
 
     kind: Literal["progress", "log"]
     data: dict[str, Any]
@@ -55,81 +55,81 @@ class Update:
 class Runs(Protocol):
     """The record of jobs, as the workers see it.
 
-    Every method raises Unavailable while the record is away; calling it again is safe. Those that take the `epoch` of
-    a claim raise Stale where it is no longer the newest.
+    Every method raises Unavailable while the record is not reachable; calling it again is safe. Methods with the
+    `epoch` of a claim raise Stale where it is no longer the newest.
     """
 
     def claim(self, job_id: str, worker: str) -> Job | None:
-        """Take a queued job: it is running, its epoch one higher. None where there is none to take."""
+        """Claim a queued job: it is running now, its epoch one higher. None where it is not queued."""
 
     def beat(self, job_id: str, epoch: int, updates: Sequence[Update]) -> bool:
-        """Renew the lease and record the updates. Returns whether the job's end is wanted."""
+        """Renew the lease and record the updates. Returns whether the job is to be cancelled."""
 
     def reserve_version(self, job_id: str, epoch: int, floor: int) -> int | None:
         """The version this job publishes: above `floor` and every one reserved before, always the same for a job.
 
-        None where the job's end is wanted; afterwards it is too late to cancel.
+        None where the job is to be cancelled; afterwards it is too late to cancel.
         """
 
     def succeed(self, job_id: str, epoch: int, version: int, metrics: Mapping[str, float]) -> None:
         """The model is published."""
 
     def deliver(self, job_id: str, epoch: int, file_bytes: int, file_sha256: str) -> bool:
-        """The file of a sampling lies finished. False where the job's end is wanted."""
+        """The file of a sampling is complete. False where the job is to be cancelled."""
 
     def fail(self, job_id: str, epoch: int, fault: Fault) -> None:
-        """Trying again is of no use."""
+        """The job fails: trying again is useless."""
 
     def lose(self, job_id: str, epoch: int, fault: Fault) -> None:
-        """The attempt broke off: the job waits again, is cancelled if that was wanted, or fails when often tried."""
+        """The attempt broke off: the job is queued again, cancelled if requested, or fails after too many attempts."""
 
     def give_back(self, job_id: str, epoch: int) -> None:
-        """The runner leaves, through no fault of the job: it waits again, or is cancelled if that was wanted."""
+        """The runner shuts down; the job is not at fault: it is queued again, or cancelled if requested."""
 
     def defer(self, job_id: str, epoch: int, reason: str) -> None:
-        """The machine is at fault: the job waits again, for longer each time, and the attempt does not count."""
+        """The machine is at fault: the job is queued again after a pause that grows, and the attempt does not count."""
 
     def state(self, job_id: str) -> State | None:
-        """None where nothing is known of the job (any more)."""
+        """None where there is no record of the job (any more)."""
 
     def expire(self) -> Sequence[str]:
         """`lose` the jobs whose lease ran out. Returns them."""
 
-    def untold(self, older_s: float, kind: Kind = "train") -> Sequence[str]:
-        """Queued jobs of a kind of which no worker was told for so long; they count as told from now on.
+    def unannounced(self, older_s: float, kind: Kind = "train") -> Sequence[str]:
+        """Queued jobs of a kind that have not been announced to workers for so long; they count as announced now.
 
-        None while wake-ups of this kind wait to be heard, but for those that were given back or whose pause is over.
+        None while wake-ups of this kind are waiting, except jobs that were given back or whose pause is over.
         """
 
     def waiting(self, kind: Kind = "train") -> int:
         """How many wake-ups of a kind no worker has taken."""
 
     def restore(self, job: Job) -> None:
-        """Record a job anew, as it is, waiting; where it is known, nothing."""
+        """Record a job again, as queued; do nothing where it has a record."""
 
 
 class Wakeups(Protocol):
-    """Tells workers that a job waits. Losing one is harmless: the reconciler tells again."""
+    """Announces queued jobs to workers. Losing a wake-up is harmless: the reconciler sends it again."""
 
     async def wake(self, job_id: str, kind: Kind = "train") -> None: ...
 
 
-UNSENT = "unsent"  # what the cancellation of a question says that never left the gateway
+UNSENT = "unsent"  # the message of a CancelledError where the request never left the gateway
 
 
 class Asks(Protocol):
-    """The way to the workers that hold models."""
+    """Sends requests to the workers that hold models."""
 
     async def ask(self, question: Question, *, timeout_s: float) -> Reply:
         """Raises TimedOut, Unavailable, Overloaded, NotFound (the version is gone), Invalid, Failed.
 
-        Cancelling the coroutine gives the question up; the CancelledError says UNSENT where it never left.
+        Cancelling the coroutine cancels the request; the CancelledError says UNSENT where it never left.
         """
 
     def watch(self, question: Question, *, timeout_s: float) -> AsyncGenerator[Preview | Reply]:
-        """The previews that the question asks for, as they come, and its reply, the last. Raises as `ask` does.
+        """The previews of the request as they come, and last its reply. Raises as `ask` does.
 
-        Closing the iterator gives the question up.
+        Closing the iterator cancels the request.
         """
 
 
@@ -150,23 +150,23 @@ class Models(Protocol):
 
 
 class Files(Protocol):
-    """The files that samplings left."""
+    """The files of samplings."""
 
     async def has(self, job: Job) -> bool:
         """Whether the file of a succeeded job is still kept."""
 
     def read(self, job: Job, start: int, stop: int) -> AsyncGenerator[bytes]:
-        """Bytes start, ..., stop - 1 of it, in pieces. Raises NotFound where it is gone."""
+        """Bytes start, ..., stop - 1 of it, in pieces. Raises NotFound where it was deleted."""
 
 
 class Workers(Protocol):
-    """Who is alive."""
+    """The live workers."""
 
     async def live(self) -> Sequence[Worker]: ...
 
 
 class Reach(Protocol):
-    """Whether questions get through to workers, and answers back."""
+    """Whether requests reach workers, and replies come back."""
 
     async def reach(self) -> None:
-        """Raises Unavailable, telling which part of the way is missing."""
+        """Raises Unavailable, naming the part that is missing."""

@@ -1,4 +1,4 @@
-"""The `.npy` format on the wire. What is read is checked before it is believed: no pickle, no promise unkept.
+"""The `.npy` format of request and response bodies. A header is checked against its body; no pickle.
 
 References:
     | NEP 1: A Simple File Format for NumPy Arrays (Kern, 2007), https://numpy.org/neps/nep-0001-npy-format.html
@@ -18,7 +18,7 @@ MAX_REASON_CHARS = 200
 
 
 def loads(body: bytes) -> np.ndarray:
-    """An array of numbers; a view of the body where it can be. Raises Malformed."""
+    """An array of numbers; a view of the body. Raises Malformed."""
     stream = BytesIO(body)
     shape, fortran, dtype = _read_header(stream)
     if dtype.kind not in "fiu":
@@ -30,12 +30,12 @@ def loads(body: bytes) -> np.ndarray:
     flat = np.frombuffer(body, dtype, offset=stream.tell())
     try:
         return flat.reshape(shape, order="F" if fortran else "C")
-    except ValueError as error:  # no bytes are promised, or few, but more axes or longer ones than there can be
+    except ValueError as error:  # NumPy refuses the shape, although the number of bytes is right
         raise Malformed(f"the array's shape is not possible: {error}") from error
 
 
 def _read_header(stream: BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Raises Malformed. The header is a Python literal, whose parser raises whatever it likes."""
+    """Raises Malformed. The header is a Python literal, whose parser raises many kinds of errors."""
     try:
         version = np.lib.format.read_magic(stream)
         if version in ((1, 0), (2, 0)):
@@ -51,7 +51,7 @@ def _read_header(stream: BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:
 
 
 def header(shape: tuple[int, ...], dtype: np.dtype) -> bytes:
-    """What comes before the numbers of such an array, rows first."""
+    """The header of an array, rows first."""
     stream = BytesIO()
     fields = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(stream, fields)

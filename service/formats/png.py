@@ -1,4 +1,4 @@
-"""Rows as one PNG: images in a grid, points of the plane as a scatter. Pillow is imported when the first is drawn."""
+"""Rows as one PNG: images in a grid, points of the plane as a scatter. Pillow is imported with the first picture."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GAP_SHADE = 96
 MAX_SIDE_PX = 8192
 SCATTER_PX = 512
 MARGIN = 0.05  # around a scatter, of its width
-INK = 0.5  # that one point leaves; points on top of one another are darker
+INK = 0.5  # of one point; overlapping points are darker
 
 Pixels = NDArray[np.uint8]
 
@@ -65,7 +65,7 @@ def scatter(points: np.ndarray) -> Pixels:
 
 
 def _shades(x: np.ndarray, spec: DataSpec) -> Pixels:
-    """Data units to 0..255, by the data's range or, where it has none, by the rows' own."""
+    """Data units to 0..255, by the data's range or, without one, by the range of the rows."""
     finite = np.nan_to_num(x.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     low = finite.min() if spec.low is None else spec.low
     high = finite.max() if spec.high is None else spec.high

@@ -8,9 +8,9 @@ from pushforward.service.settings import Settings
 
 
 def main() -> int:
-    """The process; its exit code."""
+    """Run the gateway; the exit code."""
     if Settings().gateways > 1:
-        from pushforward.service.gateway import cluster as processes  # whose process needs nothing of the doors
+        from pushforward.service.gateway import cluster as processes  # which does not import the APIs
 
         return processes.main()
     from pushforward.service.gateway import process

@@ -1,4 +1,4 @@
-"""Puts the application together: the only module that knows every adapter."""
+"""Builds the application: the only module that knows every adapter."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from pushforward.service.telemetry.gateway import Telemetry
 from pushforward.service.telemetry.measured import MeasuredAsks
 
 if TYPE_CHECKING:
-    from pushforward.service.telemetry.spans import DoorTracing
+    from pushforward.service.telemetry.spans import GatewayTracing
 
 
 @asynccontextmanager
 async def application(
-    settings: Settings, telemetry: Telemetry, tracing: DoorTracing | None = None
+    settings: Settings, telemetry: Telemetry, tracing: GatewayTracing | None = None
 ) -> AsyncIterator[Application]:
-    """The application over Redis, Celery and the disk; lets Redis go at the end."""
+    """The application with Redis, Celery and the disk; closes Redis at the end."""
     jobs, asks, workers = RedisJobs(settings), RedisAsks(settings), RedisWorkers(settings)
     try:
         yield Application.over(
@@ -45,7 +45,7 @@ async def application(
         await jobs.close()
 
 
-def _traced(asks: Asks, tracing: DoorTracing | None) -> Asks:
+def _traced(asks: Asks, tracing: GatewayTracing | None) -> Asks:
     if tracing is None:
         return asks
     from pushforward.service.telemetry.traced import TracedAsks

@@ -1,8 +1,8 @@
 """Several gateway processes on the same ports, by SO_REUSEPORT: the system chooses one for each connection.
 
-This process starts them and answers nothing. It holds the ports too, bound but not listening, so that they stay ours
-and a port 0 is the same for all. A process that dies takes its connections along; new ones go to the others until it
-is started again.
+This process only starts them. It also binds the ports, without listening, so that no other program takes them and a
+port 0 is the same for all. If a process dies, its connections are lost, and new ones go to the others until it is
+restarted.
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from pushforward.service.gateway.listening import say_listening
-from pushforward.service.processes.spawn import tied_to_us
-from pushforward.service.processes.supervision import CannotStart, SupervisedProcess, until_signal
+from pushforward.service.gateway.listening import print_listening
+from pushforward.service.processes.spawn import tied_to_parent
+from pushforward.service.processes.supervision import StartError, SupervisedProcess, stop_on_signal
 from pushforward.service.settings import Settings
 from pushforward.service.telemetry import logs
 
-LOOK_S = 0.2  # between two looks at the children
+CHECK_S = 0.2  # between two checks of the children
 STOP_S = 15.0  # for a child to drain
 
 log = logging.getLogger(__name__)
 
 
 def main() -> int:
-    """The process; its exit code."""
+    """Run the gateways; the exit code."""
     logs.setup("gateway", logging.WARNING)
     try:
         run(Settings())
-    except (CannotStart, OSError) as error:
+    except (StartError, OSError) as error:
         sys.stderr.write(f"the gateway cannot start: {error}\n")
         return 1
     return 0
 
 
 def run(settings: Settings) -> None:
-    """Until SIGTERM or SIGINT. Says where they listen once all do, as one gateway does.
+    """Run until SIGTERM or SIGINT. Prints the ports once all gateways listen.
 
     Raises:
-        CannotStart, OSError: an address is taken, or a gateway ended before it listened.
+        StartError, OSError: an address is taken, or a gateway ended before it listened.
     """
     stopping = threading.Event()
-    with ExitStack() as held, until_signal(stopping):
+    with ExitStack() as held, stop_on_signal(stopping):
         http_port = held.enter_context(_reserved(settings.http_host, settings.http_port))
         grpc_port = held.enter_context(_reserved(settings.grpc_host, settings.grpc_port))
         folder = settings.metrics_folder or Path(held.enter_context(tempfile.TemporaryDirectory()))
@@ -65,10 +65,10 @@ def run(settings: Settings) -> None:
         try:
             for child in children:
                 child.run()
-            say_listening(http_port, grpc_port)
-            while not stopping.wait(LOOK_S):
+            print_listening(http_port, grpc_port)
+            while not stopping.wait(CHECK_S):
                 for child in children:
-                    child.tend(log.warning)
+                    child.restart_if_ended(log.warning)
         finally:
             for child in children:
                 child.terminate()
@@ -77,25 +77,25 @@ def run(settings: Settings) -> None:
 
 
 def _start(environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """A gateway that listens. Raises CannotStart."""
+    """Start a gateway, and wait until it listens. Raises StartError."""
     reading, writing = os.pipe()
-    with os.fdopen(reading) as said:
+    with os.fdopen(reading) as output:
         with os.fdopen(writing) as stdout:
             process = subprocess.Popen(
-                tied_to_us([sys.executable, "-m", "pushforward.service.gateway.process"]),
+                tied_to_parent([sys.executable, "-m", "pushforward.service.gateway.process"]),
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
-                start_new_session=True,  # Ctrl-C is for us, who let it drain
+                start_new_session=True,  # Ctrl-C goes to this process only, which drains the children
             )
-        if said.readline():
+        if output.readline():
             return process
-    raise CannotStart(f"one of them ended with exit code {process.wait()} before it listened; see its log")
+    raise StartError(f"one of them ended with exit code {process.wait()} before it listened; see its log")
 
 
 @contextmanager
 def _reserved(host: str, port: int) -> Iterator[int]:
-    """A port that is ours. Raises OSError where somebody listens on it, even one who would share it."""
+    """Bind a port. Raises OSError where another program listens on it, even if that one shares it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

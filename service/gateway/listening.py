@@ -1,4 +1,4 @@
-"""How a gateway tells whoever started it where it listens."""
+"""A gateway prints its ports, for the process that started it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 import sys
 
 
-def say_listening(http_port: int, grpc_port: int) -> None:
-    """The one line on standard output."""
-    told = {"event": "listening", "http_port": http_port, "grpc_port": grpc_port}
-    sys.stdout.write(json.dumps(told) + "\n")
+def print_listening(http_port: int, grpc_port: int) -> None:
+    """Print the ports as one line of JSON on standard output."""
+    line = {"event": "listening", "http_port": http_port, "grpc_port": grpc_port}
+    sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()

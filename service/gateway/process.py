@@ -11,18 +11,18 @@ import sys
 
 from pushforward.service.gateway import bootstrap
 from pushforward.service.gateway.serve import loop, serve
-from pushforward.service.processes.spawn import settle
+from pushforward.service.processes.garbage import freeze_gc
 from pushforward.service.processes.watchdog import watched_loop
 from pushforward.service.settings import Settings
 from pushforward.service.telemetry import logs, tracing
 from pushforward.service.telemetry.gateway import Telemetry
-from pushforward.service.telemetry.sharing import Sharing
+from pushforward.service.telemetry.sharing import MetricsSharing
 
 
 async def run(settings: Settings, *, shared: bool) -> None:
-    """Until SIGTERM or SIGINT; Redis is let go last, and then the last is told of what was counted and traced."""
-    telemetry, traces = Telemetry(settings.metrics_folder, settings.store), tracing.of_door()
-    sharing = Sharing(telemetry.metrics)
+    """Run until SIGTERM or SIGINT; then close Redis, and at last write metrics and traces."""
+    telemetry, traces = Telemetry(settings.metrics_folder, settings.store), tracing.for_gateway()
+    sharing = MetricsSharing(telemetry.metrics)
     if settings.metrics_folder is not None:
         sharing.start()
     try:
@@ -36,9 +36,9 @@ async def run(settings: Settings, *, shared: bool) -> None:
 
 
 def main(*, shared: bool) -> int:
-    """The process; its exit code."""
+    """Run one gateway; the exit code."""
     logs.setup("gateway", logging.WARNING)
-    settle()
+    freeze_gc()
     try:
         with asyncio.Runner(loop_factory=loop) as runner:
             runner.run(run(Settings(), shared=shared))

@@ -1,6 +1,7 @@
-"""Both doors in one process, on one loop, and the order in which they close. Several processes may share the ports.
+"""REST and gRPC in one process, on one event loop. Several processes may share the ports.
 
-SIGTERM or SIGINT: health says NOT_SERVING; no new connections; event streams end, asks at work are finished.
+After SIGTERM or SIGINT: the health service says NOT_SERVING, new connections are refused, event streams end, and
+requests in flight are finished.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from pushforward.service.application.application import Application
-from pushforward.service.gateway.listening import say_listening
+from pushforward.service.gateway.listening import print_listening
 from pushforward.service.http.connections import UvicornConfig
 from pushforward.service.http.hosts import is_local
 from pushforward.service.processes.background import Tasks, begin
@@ -28,10 +29,10 @@ from pushforward.service.settings import Settings
 from pushforward.service.telemetry.gateway import Telemetry
 
 if TYPE_CHECKING:
-    from pushforward.service.telemetry.spans import DoorTracing
+    from pushforward.service.telemetry.spans import GatewayTracing
 
-SPARE_FILES = 1024  # of Redis, of files that are read, of connections about to be closed
-GRACE_S = 10  # for asks at work when the doors close
+SPARE_FILES = 1024  # for Redis, files being read, and connections about to close
+GRACE_S = 10  # for requests in flight when the APIs close
 BACKLOG = 2048
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ log = logging.getLogger(__name__)
 
 @final
 class Uvicorn(uvicorn.Server):
-    """Leaves signals to us, who know the order."""
+    """Uvicorn without signal handlers: `serve` has its own."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -47,11 +48,11 @@ class Uvicorn(uvicorn.Server):
 
 
 async def serve(
-    application: Application, telemetry: Telemetry, tracing: DoorTracing | None = None, *, shared: bool = False
+    application: Application, telemetry: Telemetry, tracing: GatewayTracing | None = None, *, shared: bool = False
 ) -> None:
-    """Until SIGTERM or SIGINT. Says as a line of JSON where it listens: a port 0 is chosen by the system.
+    """Serve until SIGTERM or SIGINT. Prints the ports as a line of JSON: the system chooses for a port 0.
 
-    Shared ports are those that other processes listen on too, of which the system chooses one for a connection.
+    On shared ports other processes listen too; the system chooses one of them for each connection.
 
     Raises:
         OSError: an address is taken.
@@ -69,7 +70,7 @@ async def serve(
     await rpc.open()
     while not (rest.started or serving.done()):
         await asyncio.sleep(0.005)
-    say_listening(listener.getsockname()[1], rpc.port)
+    print_listening(listener.getsockname()[1], rpc.port)
 
     tasks = Tasks()
     tasks.keep("readiness of gRPC", rpc.poll_readiness)
@@ -84,7 +85,7 @@ async def serve(
 
 
 def loop() -> asyncio.AbstractEventLoop:
-    """A new loop: uvloop's where there is one."""
+    """A new event loop: uvloop's if it is installed."""
     factory = uvicorn.Config("", loop="auto", log_config=None).get_loop_factory()
     return factory() if factory else asyncio.new_event_loop()
 
@@ -95,7 +96,7 @@ def _listen(host: str, port: int, shared: bool) -> socket.socket:
 
 
 def _warn_exposed(settings: Settings) -> None:
-    """Nobody is authenticated here."""
+    """Warn where other machines reach the APIs, which have no authentication."""
     hosts = {"REST": settings.http_host, "gRPC": settings.grpc_host}
     exposed = [f"{name} at {host}" for name, host in hosts.items() if not is_local(host)]
     if exposed:
@@ -107,7 +108,7 @@ def _warn_exposed(settings: Settings) -> None:
 
 
 def _allow_connections(settings: Settings) -> None:
-    """A connection is an open file, of which a process may have few unless it asks for more."""
+    """Raise the limit on open files: each connection is one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = settings.max_connections + settings.max_calls + SPARE_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -125,7 +126,7 @@ def _config(app: FastAPI, settings: Settings, telemetry: Telemetry) -> UvicornCo
         backlog=BACKLOG,
         log_config=None,
         access_log=False,
-        proxy_headers=False,  # nothing here asks who the client is
+        proxy_headers=False,  # the address of the client is not used
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )

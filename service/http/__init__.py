@@ -1,1 +1,1 @@
-"""What guards the HTTP port before any route: hosts, headers, bodies, slow connections."""
+"""Limits and checks of the HTTP port before any route: hosts, headers, bodies, slow connections."""

@@ -41,7 +41,7 @@ class AccessGuard:
             self._check(scope, headers)
         except ServiceError as error:
             response = problems.response(error, scope["path"])
-            response.headers["Connection"] = "close"  # a body is not read
+            response.headers["Connection"] = "close"  # the body is not read
             await response(scope, receive, send)
             return
         scope["read_headers"] = headers

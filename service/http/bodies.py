@@ -1,8 +1,7 @@
 """The body of a request, whole or not at all.
 
-It is read before the request is acted on: one that was cut short is nobody's request, whether its route would have
-looked at the body or not. While it comes it is held to a limit of its own, by its media type, and to the budget of the
-process.
+A body is read before the route is called, so a request that was cut short has no effect, even where its route ignores
+the body. While it arrives it is checked against the limit of its media type and the budget of the process.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from pushforward.service.http.headers import RequestHeaders, read_headers
 from pushforward.service.processes.intake import Intake, Lease
 from pushforward.service.settings import Settings
 
-CLIENT_CLOSED_REQUEST = 499  # nobody reads it; nginx's number, for the metrics
+CLIENT_CLOSED_REQUEST = 499  # nginx's number, for the metrics: the client is not there to read it
 JSON = "application/json"
-BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})  # where no body is announced
+BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})  # methods without a body, unless one is announced
 
 
 @final
 class BodyLimits:
-    """Reads bodies within their limits, and hands each on as one message."""
+    """Reads bodies within their limits, and passes each on as one message."""
 
     def __init__(self, app: ASGIApp, settings: Settings, intake: Intake) -> None:
         self._app = app
@@ -79,7 +78,7 @@ class BodyLimits:
 
 @final
 class _WholeBody:
-    """A body as one message, and what comes after it."""
+    """Receives a body as one message, and then the messages after it."""
 
     __slots__ = ("_body", "_receive")
 

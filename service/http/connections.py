@@ -1,11 +1,13 @@
-"""Connections of clients that are slow, or send too much: what uvicorn's protocol leaves without a limit.
+"""Limits for connections that uvicorn does not have: slow clients, large headers, too many connections.
 
-A request is in one of two phases until it is whole: its headers, its body. Each has a deadline, so that a client that
-trickles bytes is let go, and the headers have a size. A request that comes in one piece sets no timer.
+Until a request is complete it is in one of two phases: its headers, its body. Each phase has a deadline, so that the
+connection of a client that trickles bytes is closed, and the headers have a maximum size. A request that arrives in
+one piece sets no timer.
 
     idle --first byte--> headers --blank line--> body --last byte--> idle
 
-An answer has no deadline, for a slow reader holds only itself back; one that takes nothing at all is let go.
+A response has no deadline, because a slow reader delays only itself; the connection of a client that reads nothing at
+all is closed.
 """
 
 from __future__ import annotations
@@ -27,12 +29,12 @@ from pushforward.service.telemetry.gateway import Telemetry
 SEPARATORS_BYTES = 4  # of a header: colon, space and the end of its line
 REQUEST_LINE_BYTES = 64  # around the address: method and version
 CHUNK_BYTES = 16  # around one byte of a chunked body, at most
-SPARE_CONNECTIONS = 100  # beyond the limit, which are told of it; more are closed at once
+SPARE_CONNECTIONS = 100  # beyond the limit, which get a refusal; further ones are closed at once
 
 
 @final
 class UvicornConfig(uvicorn.Config):
-    """Uvicorn's, and our limits."""
+    """Uvicorn's configuration with our limits."""
 
     def __init__(self, app: Any, settings: Settings, telemetry: Telemetry, **rest: Any) -> None:
         super().__init__(app, http=HttpConnection, **rest)
@@ -41,7 +43,7 @@ class UvicornConfig(uvicorn.Config):
 
 
 class Phase(Enum):
-    """What of a request is awaited."""
+    """The part of a request that is awaited."""
 
     IDLE = "idle"
     HEADERS = "headers"
@@ -50,12 +52,12 @@ class Phase(Enum):
 
 @final
 class HttpConnection(HttpToolsProtocol):
-    """One client's."""
+    """The connection of one client."""
 
     def __init__(self, config: UvicornConfig, *arguments: Any, **rest: Any) -> None:
         super().__init__(config, *arguments, **rest)
         self._limits, self._telemetry = config.settings, config.telemetry
-        self._phase = Phase.HEADERS  # a client that connects is to send something
+        self._phase = Phase.HEADERS  # a client that connects must send a request
         self._deadline: asyncio.TimerHandle | None = None
         self._deadline_phase = Phase.IDLE
         self._phase_bytes = 0  # received since the phase began, at least
@@ -64,7 +66,7 @@ class HttpConnection(HttpToolsProtocol):
         self._stalled: asyncio.TimerHandle | None = None
         self._unsent_bytes = 0
 
-    # --- of the transport ---
+    # --- called by the transport ---
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # asyncio's own protocols narrow it so
         super().connection_made(transport)
@@ -98,14 +100,14 @@ class HttpConnection(HttpToolsProtocol):
         super().resume_writing()
         self._clear_stalled()
 
-    # --- of the parser ---
+    # --- called by the parser ---
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._phase, self._body_bytes = Phase.HEADERS, 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._phase is Phase.HEADERS:  # what trails a body is nothing that was checked
+        if self._phase is Phase.HEADERS:  # trailers after a body are not checked, so they are ignored
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -126,13 +128,13 @@ class HttpConnection(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """What cannot be parsed, or may not be."""
+        """Refuse a request that cannot be parsed, or that exceeds a limit."""
         self._refuse(self._refusal or Malformed(f"this is no HTTP request: {msg}"))
 
     # --- our limits ---
 
     def _check_unfinished(self) -> None:
-        """Refuse headers that grow without end, and what stands around the chunks of a body."""
+        """Refuse headers that grow without end, and excessive chunk headers of a body."""
         most = self._limits.max_header_bytes + REQUEST_LINE_BYTES
         if self._phase is Phase.BODY:
             most += (1 + CHUNK_BYTES) * self._body_bytes
@@ -161,7 +163,7 @@ class HttpConnection(HttpToolsProtocol):
     def _expire(self, timeout_s: float) -> None:
         self._deadline = None
         if self.pipeline or (self._phase is Phase.HEADERS and self._is_answering()):
-            self._set_deadline()  # an earlier request is being answered
+            self._set_deadline()  # the response to an earlier request is not complete
         else:
             what = "body" if self._phase is Phase.BODY else "request's headers"
             self._refuse(TooSlow(f"the {what} did not come within {timeout_s:g} s; send it again, faster"))
@@ -170,11 +172,11 @@ class HttpConnection(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _refuse(self, error: ServiceError) -> None:
-        """End the connection, with an answer where none was begun."""
+        """Close the connection, with a response where none has begun."""
         self._clear_deadline()
         if self.transport.is_closing():
             return
-        is_silent = self.headers is None  # who said nothing gets no reply
+        is_silent = self.headers is None  # a client that sent nothing gets no response
         earlier = self._phase is not Phase.BODY and self._is_answering()
         if not (is_silent or self.pipeline or earlier or (self._is_answering() and self.cycle.response_started)):
             self.transport.write(_answer(error))
@@ -183,7 +185,7 @@ class HttpConnection(HttpToolsProtocol):
         self.transport.close()
 
     def _watch_stalled(self) -> None:
-        """A client that takes nothing of its answer for as long as a body may take."""
+        """Watch for a client that reads nothing of its response for as long as a body may take."""
         self._unsent_bytes = self.transport.get_write_buffer_size()
         self._stalled = self.loop.call_later(self._limits.body_timeout_s, self._check_stalled)
 
@@ -200,7 +202,7 @@ class HttpConnection(HttpToolsProtocol):
 
 
 def _answer(error: ServiceError) -> bytes:
-    """A refusal of what came to no app."""
+    """The response to a request that never reached the app."""
     status = problems.STATUS[error.kind].value
     body = orjson.dumps(problems.document(error, ""))
     fields = {"Content-Type": problems.MEDIA_TYPE, "Content-Length": str(len(body)), "Connection": "close"}

@@ -19,7 +19,7 @@ class RequestHeaders:
 
     host: str
     origin: str
-    site: str  # Sec-Fetch-Site: how a browser's page and this service are related
+    site: str  # Sec-Fetch-Site: the relation of a browser's page to this service
     content_type: str  # without parameters, in lower case
     announced_bytes: int  # Content-Length
     has_body: bool
@@ -46,6 +46,6 @@ def read_headers(scope: Scope) -> RequestHeaders:
 
 
 def joined(scope: Scope, wanted: bytes) -> str | None:
-    """The values of a list header, which may come in several lines (RFC 9110, section 5.3); None for none."""
+    """The values of a list header, which may be sent in several lines (RFC 9110, section 5.3); None without it."""
     values = [value for name, value in scope["headers"] if name == wanted]
     return b",".join(values).decode("latin-1") if values else None

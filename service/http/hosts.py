@@ -1,9 +1,9 @@
-"""Whose requests these are: hosts that are ours, and pages that may call.
+"""The hosts that are this service, and the pages that may call it from a browser.
 
-A page of evil.example can name its own host in the DNS as 127.0.0.1, and then shares an origin with this service: its
-requests carry `Host: evil.example`. So a name must be known; an address cannot be renamed. Without that trick a page
-can still send what a form can, which browsers mark with `Origin` and `Sec-Fetch-Site`; a type that no form can send
-makes them ask first.
+DNS rebinding: evil.example can resolve its own name to 127.0.0.1, and its pages then share an origin with this service;
+their requests carry `Host: evil.example`. So a host name must be known; an IP address cannot be forged this way.
+Cross-site requests: any page can send what a form can send, which browsers mark with `Origin` and `Sec-Fetch-Site`; for
+a content type that no form can send they send a preflight request first.
 
 References:
     | Protecting Browsers from DNS Rebinding Attacks (Jackson, Barth, Bortz, Shao & Boneh, 2007)
@@ -21,12 +21,12 @@ from pushforward.service.http.headers import RequestHeaders
 from pushforward.service.settings import Settings
 
 FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
-PORTS = {"http": ":80", "https": ":443"}  # left out by browsers
+PORTS = {"http": ":80", "https": ":443"}  # which browsers leave out
 
 
 @final
 class Hosts:
-    """Loopback, what is bound, and what was allowed by name."""
+    """Loopback, the address that is bound, and the names that the settings allow."""
 
     def __init__(self, settings: Settings) -> None:
         self._names = {"localhost", settings.http_host.lower(), *settings.allowed_hosts}
@@ -36,7 +36,7 @@ class Hosts:
         self.allows = lru_cache(maxsize=1024)(self._allows)
 
     def check(self, host: str) -> None:
-        """Raises Misdirected. Programs may leave the header out; browsers never do."""
+        """Raises Misdirected. Only programs, never browsers, leave the header out."""
         if host and not self.allows(host):
             raise Misdirected(
                 f"{host[:100]!r} is not a host of this service; name it in PUSHFORWARD_ALLOWED_HOSTS if it should be"
@@ -52,17 +52,17 @@ class Hosts:
 
 @final
 class Origins:
-    """The pages that may call from a browser: our own, and those of the origins that were listed."""
+    """The pages that may call from a browser: those of this service, and those of listed origins."""
 
     def __init__(self, listed: tuple[str, ...]) -> None:
         self._listed = frozenset(listed)
 
     def has(self, origin: str) -> bool:
-        """Whether it was listed."""
+        """Whether the settings list this origin."""
         return bool(origin) and (origin in self._listed or "*" in self._listed)
 
     def check(self, headers: RequestHeaders) -> None:
-        """Of a request that may change something. Raises Forbidden, UnsupportedMedia."""
+        """Check a request that may change something. Raises Forbidden, UnsupportedMedia."""
         if headers.origin or headers.site == "cross-site":
             is_own = headers.site != "cross-site" and _is_same(headers.origin, headers.host)
             if not (is_own or self.has(headers.origin)):
@@ -77,13 +77,13 @@ class Origins:
 
 
 def is_local(host: str) -> bool:
-    """Whether only this machine reaches what listens there."""
+    """Whether a server that listens there is reachable from this machine only."""
     address = _address(host)
     return host == "localhost" or (address is not None and address.is_loopback)
 
 
 def _is_same(origin: str, host: str) -> bool:
-    """Whether a page's origin is the host it calls. TLS may have ended before us, so the scheme is the page's."""
+    """Whether a page's origin is the host it calls. A proxy may terminate TLS, so the scheme is the page's."""
     scheme, _, at = origin.partition("://")
     port = PORTS.get(scheme, "")
     return bool(port) and _with_port(at, port) == _with_port(host, port)

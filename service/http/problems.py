@@ -21,8 +21,8 @@ from pushforward.service.application.commands.validation import invalid
 from pushforward.service.domain.errors import Failed, Kind, RemedyName, ServiceError
 
 MEDIA_TYPE = "application/problem+json"
-MAX_PATH_CHARS = 500  # of a path that is repeated
-RETRY_AFTER_S = 1.0  # where a refusal does not know better
+MAX_PATH_CHARS = 500  # of a path in a response
+RETRY_AFTER_S = 1.0  # where a refusal does not say when to try again
 
 STATUS: dict[Kind, HTTPStatus] = {
     Kind.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -52,7 +52,7 @@ log = logging.getLogger(__name__)
 
 
 def document(error: ServiceError, instance: str) -> dict[str, Any]:
-    """The members of a problem document; `instance` is the path asked for."""
+    """The members of a problem document; `instance` is the path of the request."""
     detail, errors = error.with_remedy(REMEDIES)
     members: dict[str, Any] = {
         "type": f"/problems/{error.slug}",
@@ -77,7 +77,7 @@ def response(error: ServiceError, instance: str) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Let every refusal of the app leave as a problem document."""
+    """Make every refusal of the app a problem document."""
     app.add_exception_handler(ServiceError, refused)
     app.add_exception_handler(RequestValidationError, _bad_query)
     app.add_exception_handler(HTTPException, _bad_route)
@@ -101,7 +101,7 @@ def _bad_query(request: Request, error: Exception) -> Response:
 
 
 def _bad_route(request: Request, error: Exception) -> Response:
-    """What the router refuses: an unknown path, a method that is not there."""
+    """A refusal of the router: an unknown path or method."""
     if not isinstance(error, HTTPException):
         return _failed(request, error)
     status = HTTPStatus(error.status_code)
@@ -123,7 +123,7 @@ def _bad_route(request: Request, error: Exception) -> Response:
 
 
 def _methods(request: Request) -> str:
-    """Those of every route of this path."""
+    """The methods of all routes of this path."""
     routes = [route for route in request.app.routes if isinstance(route, Route)]
     matching = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
     found = {method for route in matching for method in route.methods or ()}
@@ -131,7 +131,7 @@ def _methods(request: Request) -> str:
 
 
 def _failed(request: Request, error: Exception) -> Response:
-    """A defect: its trace is logged by the server, and told to nobody."""
+    """A defect: its trace is logged by the server, and not in the response."""
     return response(Failed("an unexpected error; the service's log tells more"), request.scope["path"])
 
 

@@ -1,7 +1,7 @@
-"""Kombu's transport over Redis, which outlives what is no message.
+"""Kombu's transport over Redis, made to survive malformed messages.
 
-Kombu parses what it popped where nothing catches an error, so one item that is not JSON ends the worker's consumer.
-Here such an item is dropped, counted and logged: it is gone from the list already, and nobody knows who wrote it.
+Kombu does not catch errors when it parses an item of the queue, so one item that is not JSON ends the worker's
+consumer. Here such an item is dropped, counted and logged: it has left the queue already, and its writer is unknown.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _QUEUE = Outage(log, "the queue of jobs")
 
 
 def dropped_wakeups() -> int:
-    """By this process, since it began."""
+    """The number of messages that this process has dropped."""
     return _n_dropped[0]
 
 
@@ -34,17 +34,17 @@ def _drop(error: Exception) -> None:
     log.warning("dropped an item of the queue that is not a message: %r", error)
 
 
-class Order(ABC):
-    """Which queues are read next, as kombu's `queue_order_strategy` has it; told of what was read and is no message."""
+class QueueOrder(ABC):
+    """Kombu's `queue_order_strategy`: which queues are read next. It learns of malformed messages too."""
 
     @abstractmethod
-    def unread(self) -> None:
-        """The latest item that was read starts no job."""
+    def discarded(self) -> None:
+        """The item that was read last was malformed, and starts no job."""
 
 
 @final
-class Channel(redis.Channel):
-    """Drops what is no message."""
+class TolerantChannel(redis.Channel):
+    """Drops malformed messages."""
 
     def _brpop_read(self, **options: Any) -> Any:
         try:
@@ -56,8 +56,8 @@ class Channel(redis.Channel):
             raise Empty from None
         except NO_MESSAGE as error:
             _drop(error)
-            if isinstance(self._queue_cycle, Order):
-                self._queue_cycle.unread()
+            if isinstance(self._queue_cycle, QueueOrder):
+                self._queue_cycle.discarded()
             raise Empty from None
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
@@ -69,7 +69,7 @@ class Channel(redis.Channel):
 
 
 @final
-class Transport(redis.Transport):
-    """With these channels."""
+class TolerantTransport(redis.Transport):
+    """The transport with these channels."""
 
-    Channel = Channel
+    Channel = TolerantChannel

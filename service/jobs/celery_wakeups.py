@@ -1,4 +1,4 @@
-"""Celery, which only wakes workers: its messages may be lost or come twice, for the record of jobs is the truth.
+"""Celery only wakes workers: its messages may be lost or come twice, because the record of jobs is the truth.
 
 Celery over Redis loses a message when a worker dies between `BRPOP` and its note of the message, and delivers it again
 after a reconnect (https://github.com/celery/kombu/issues/305, https://github.com/celery/celery/issues/5935). So
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TASK = "pushforward.train"
-SILENCE_S = 3  # of Redis, in whole seconds: the connection of a consumer is dropped after one to two of them
-PATIENCE = {"socket_timeout": 3.0, "connect_retries_timeout": 1.0, "interval_start": 0.1}  # of a door that publishes
+SILENCE_S = 3  # whole seconds; a consumer drops its connection after one to two of them without an answer
+PATIENCE = {"socket_timeout": 3.0, "connect_retries_timeout": 1.0, "interval_start": 0.1}  # of a gateway that publishes
 
 
 @final
@@ -35,7 +35,7 @@ class CeleryWakeups:
 
     @cached_property
     def _app(self) -> Celery:
-        app = celery_app(self._settings)  # Celery is imported with the first job, not at start
+        app = celery_app(self._settings)  # imports Celery with the first job, not at start
         app.conf.broker_transport_options |= PATIENCE
         return app
 
@@ -44,7 +44,7 @@ class CeleryWakeups:
 
 
 def publish(app: Celery, job_id: str, kind: Kind) -> None:
-    """Put a wake-up on the queue of its kind. A failure is logged only: the reconciler tells again."""
+    """Put a wake-up on the queue of its kind. A failure is only logged: the reconciler sends another."""
     from kombu.exceptions import KombuError, OperationalError
 
     try:
@@ -54,12 +54,14 @@ def publish(app: Celery, job_id: str, kind: Kind) -> None:
 
 
 def celery_app(settings: Settings) -> Celery:
-    """The one Celery configuration, of the doors and of the workers."""
+    """The one Celery configuration, of gateways and workers."""
     from celery import Celery
     from kombu.transport import TRANSPORT_ALIASES
 
-    # A URL chooses its transport by these names, whatever else is configured.
-    TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "pushforward.service.jobs.celery_transport:Transport"))
+    # Kombu chooses a transport by the scheme of the URL, whatever else is configured.
+    TRANSPORT_ALIASES.update(
+        dict.fromkeys(("redis", "rediss"), "pushforward.service.jobs.celery_transport:TolerantTransport")
+    )
     app = Celery("pushforward", broker=broker_url(settings), set_as_current=False)
     app.conf.update(
         task_serializer="json",
@@ -70,7 +72,7 @@ def celery_app(settings: Settings) -> Celery:
         task_track_started=False,
         task_publish_retry=False,
         worker_prefetch_multiplier=1,
-        worker_disable_prefetch=True,  # a wake-up taken without a free slot would wait behind a long training
+        worker_disable_prefetch=True,  # a wake-up that is taken without a free slot would wait behind a long training
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,

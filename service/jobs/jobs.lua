@@ -3,7 +3,7 @@
 --
 --   job:{id}         hash: the record           job:{id}:events  stream: what happened to it, capped
 --   jobs             zset: id by creation, µs   key:{key}        string: the job an idempotency key made
---   queued           zset: id by the time, ms, at which a worker was last told of it; 0: tell one now
+--   queued           zset: id by the time, ms, of its last wake-up; 0: send one now
 --   waiting:{kind}   zset: id of those that are queued, by creation, µs: their place in the queue
 --   paused           zset: id of those among them that may not be claimed before, ms; why is `waiting_for` of the record
 --   running          zset: id by the end of its lease, ms
@@ -20,7 +20,7 @@ local now_ms = math.floor(now_us / 1000)
 local EVENTS = 10000 -- kept of one job
 local KEY_S = 24 * 3600 -- an idempotency key is remembered
 local KEEP_S = tonumber(ARGV[2])
-local AHEAD = 10 -- jobs named to one that waits
+local AHEAD = 10 -- jobs that a queued job lists before it
 local MAX_DOUBLINGS = 20 -- of a pause
 
 local function whole(x)
@@ -64,7 +64,7 @@ local function ahead(id, kind, place)
   return table.concat(ids, ' ')
 end
 
--- The record as a flat list; of a job that waits also its place, from 1, and whom it waits behind.
+-- The record as a flat list; of a queued job also its place, from 1, and the jobs before it.
 local function record(id)
   local fields = redis.call('HGETALL', job_key(id))
   if get(id, 'state') == 'queued' then
@@ -88,7 +88,7 @@ local function emit(id, kind, ...)
   redis.call('XADD', key, 'MAXLEN', '~', EVENTS, '*', 'kind', kind, ...)
 end
 
--- What is listed and has no record, or something else in its place, is forgotten: it would be in the way for ever.
+-- Whether a listed id has a record; if not, it is removed from all lists.
 local function is_sound(id)
   if redis.call('TYPE', job_key(id)).ok == 'hash' and get(id, 'id') == id and get(id, 'epoch') ~= '' then
     return true
@@ -104,10 +104,10 @@ local function emit_state(id)
   emit(id, 'state', unpack(record(id)))
 end
 
-local function queue(id, told_ms)
+local function queue(id, announced_ms)
   set(id, 'state', 'queued')
   redis.call('ZREM', prefix .. 'running', id)
-  redis.call('ZADD', prefix .. 'queued', whole(told_ms), id)
+  redis.call('ZADD', prefix .. 'queued', whole(announced_ms), id)
   local created_us = redis.call('ZSCORE', prefix .. 'jobs', id) or whole(number(id, 'created_ms') * 1000)
   redis.call('ZADD', prefix .. 'waiting:' .. kind_of(id), created_us, id)
   emit_state(id)
@@ -139,7 +139,7 @@ local function fail(id, fault)
   finish(id, 'failed')
 end
 
--- A runner has the job while nobody claimed it since, also when its lease ran out and it waits in the queue again.
+-- A runner has its job until another runner claims it, even if the lease expired and the job is queued again.
 local function has(id, epoch)
   local state = get(id, 'state')
   return get(id, 'epoch') == epoch and (state == 'running' or state == 'queued')
@@ -149,7 +149,7 @@ local function is_cancelled(id)
   return get(id, 'cancel_requested') == '1'
 end
 
--- A runner is gone: the job is cancelled if that was wanted, fails if it was tried often enough, or waits again.
+-- A runner is lost: the job is cancelled if that was requested, fails after too many attempts, or is queued again.
 local function lose(id, max_attempts, fault)
   if is_cancelled(id) then
     finish(id, 'cancelled')
@@ -222,7 +222,7 @@ function commands.restore(id, epoch, created_ms, ...)
     created_us = created_us + 1
   end
   redis.call('ZADD', prefix .. 'jobs', whole(created_us), id)
-  queue(id, now_ms) -- a runner that lives beats before another is told
+  queue(id, now_ms) -- a live runner beats before a wake-up is sent
   return 'restored'
 end
 
@@ -301,7 +301,7 @@ end
 -- training is past that since its version was reserved.
 function commands.succeed(id, epoch, may_cancel, ...)
   if get(id, 'epoch') == epoch and get(id, 'state') == 'succeeded' then
-    return 'ok' -- told again, because the first answer was lost
+    return 'ok' -- repeated, because the first answer was lost
   end
   if not has(id, epoch) then
     return 'stale'
@@ -385,26 +385,26 @@ function commands.expire(max_attempts, fault)
   return lost
 end
 
--- While messages wait on Celery's queue of this kind every slot is taken, and telling again would only lengthen it; but
--- jobs that were put back (told at 0), or whose pause is over, have no message in it.
+-- While messages wait on Celery's queue of this kind, every slot is taken, and more messages would only lengthen it. But
+-- jobs that were put back (announced at 0), or whose pause is over, have no message in it.
 function commands.untold(kind, older_ms)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'paused', '-inf', whole(now_ms))) do
     redis.call('ZREM', prefix .. 'paused', id)
     redis.call('ZADD', prefix .. 'queued', 'XX', 0, id)
   end
-  local told_until_ms = now_ms - older_ms
+  local announced_until_ms = now_ms - older_ms
   if redis.call('LLEN', prefix .. kind) > 0 then
-    told_until_ms = 0
+    announced_until_ms = 0
   end
-  local ids = redis.call('ZRANGEBYSCORE', prefix .. 'queued', '-inf', whole(told_until_ms))
-  local told = {}
+  local ids = redis.call('ZRANGEBYSCORE', prefix .. 'queued', '-inf', whole(announced_until_ms))
+  local ids_to_announce = {}
   for _, id in ipairs(ids) do
-    if #told < 100 and is_sound(id) and kind_of(id) == kind and not redis.call('ZSCORE', prefix .. 'paused', id) then
+    if #ids_to_announce < 100 and is_sound(id) and kind_of(id) == kind and not redis.call('ZSCORE', prefix .. 'paused', id) then
       redis.call('ZADD', prefix .. 'queued', whole(now_ms), id)
-      table.insert(told, id)
+      table.insert(ids_to_announce, id)
     end
   end
-  return told
+  return ids_to_announce
 end
 
 return commands[ARGV[1]](unpack(ARGV, 3))

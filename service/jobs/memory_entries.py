@@ -12,22 +12,22 @@ from pushforward.service.domain.jobs import Event, Fault, Job, State
 from pushforward.service.domain.ports import Stale
 from pushforward.service.settings import Settings
 
-AHEAD = 10  # jobs named to one that waits
+AHEAD = 10  # jobs that a queued job lists before it
 
 
 @dataclass
 class JobEntry:
-    """A job and what only its keeper knows."""
+    """A job, and the part of its record that is not public."""
 
     job: Job
-    told_at: float
+    announced_at: float
     events: list[Event] = field(default_factory=list)
     lease_until: float = 0.0
     pauses: int = 0
     attempts: int = 0
     best_step: int = 0
     reserved: int | None = None
-    grown: asyncio.Event = field(default_factory=asyncio.Event)  # set, and replaced, by every event
+    changed: asyncio.Event = field(default_factory=asyncio.Event)  # set, and replaced, by every event
 
 
 @final
@@ -75,7 +75,7 @@ class Entries:
         elif entry.attempts >= self._settings.max_attempts:
             self.finish(entry, State.FAILED, error=fault)
         else:
-            entry.told_at = 0.0
+            entry.announced_at = 0.0
             self.change(entry, state=State.QUEUED)
 
     def finish(self, entry: JobEntry, state: State, **changes: Any) -> None:
@@ -84,12 +84,12 @@ class Entries:
         self.change(entry, state=state, finished_at=self._clock(), **over)
 
     def change(self, entry: JobEntry, **changes: Any) -> None:
-        """Change fields of a job, and tell its followers."""
+        """Change fields of a job, and emit its state."""
         entry.job = entry.job.model_copy(update=changes)
         self.emit_state(entry)
 
     def emit_state(self, entry: JobEntry) -> None:
-        """Tell followers the job as it is."""
+        """Emit the job as it is."""
         self.emit(entry, "state", self.seen(entry).model_dump(mode="json"))
 
     def seen(self, entry: JobEntry) -> Job:
@@ -108,5 +108,5 @@ class Entries:
         self._n_events += 1
         event = Event.model_validate({"id": str(self._n_events), "kind": kind, "data": data})
         entry.events.append(event)
-        entry.grown.set()
-        entry.grown = asyncio.Event()
+        entry.changed.set()
+        entry.changed = asyncio.Event()

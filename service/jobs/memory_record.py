@@ -17,12 +17,12 @@ from pushforward.service.jobs.memory_entries import Entries, JobEntry
 from pushforward.service.settings import Settings
 
 IDEMPOTENCY_S = 24 * 3600.0
-AHEAD = 10  # jobs named to one that waits
+AHEAD = 10  # jobs that a queued job lists before it
 
 
 @final
 class MemoryJobs:
-    """The record of jobs, as long as this object lives."""
+    """The record of jobs, for the lifetime of this object."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
@@ -32,9 +32,9 @@ class MemoryJobs:
         self._versions: dict[str, int] = {}
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """There is nothing to close."""
 
-    # --- as the doors see it ---
+    # --- for gateways ---
 
     async def create(self, new: NewJob) -> tuple[Job, bool]:
         now = self._clock()
@@ -58,7 +58,7 @@ class MemoryJobs:
             ask=new.ask,
             created_at=now,
         )
-        self._entries.by_id[job.id] = entry = JobEntry(job, told_at=now)
+        self._entries.by_id[job.id] = entry = JobEntry(job, announced_at=now)
         if new.idempotency_key:
             self._keys[new.idempotency_key] = (job.id, new.fingerprint, now)
         self._entries.emit_state(entry)
@@ -91,15 +91,15 @@ class MemoryJobs:
         entry = self._entries.entry(job_id)
         seen = int(after.partition("-")[0])
         while True:
-            grown = entry.grown
+            changed = entry.changed
             for event in [event for event in entry.events if int(event.id) > seen]:
                 yield event
                 seen = int(event.id)
             if entry.job.state.is_final and int(entry.events[-1].id) <= seen:
                 return
-            await grown.wait()
+            await changed.wait()
 
-    # --- as the workers see it ---
+    # --- for workers ---
 
     def claim(self, job_id: str, worker: str) -> Job | None:
         entry = self._entries.by_id.get(job_id)
@@ -123,8 +123,8 @@ class MemoryJobs:
                 entry.best_step, entry.attempts, entry.pauses = last["step"], 0, 0
             progress = Progress(step=last["step"], total_steps=last["total_steps"])
             curves = [update.data["curve"] for update in updates if update.data.get("curve")]
-            told = {"losses": last["losses"], "curve": curves[-1] if curves else entry.job.curve}
-            entry.job = Job.model_validate({**entry.job.model_dump(), "progress": progress, **told})
+            changes = {"losses": last["losses"], "curve": curves[-1] if curves else entry.job.curve}
+            entry.job = Job.model_validate({**entry.job.model_dump(), "progress": progress, **changes})
         if entry.job.state is State.QUEUED:
             self._entries.change(entry, state=State.RUNNING)
         for update in updates:
@@ -178,7 +178,7 @@ class MemoryJobs:
             self._entries.finish(entry, State.CANCELLED)
             return
         pause_s = min(self._settings.pause_s * 2**entry.pauses, MAX_PAUSE_S)
-        entry.attempts, entry.pauses, entry.told_at = max(0, entry.attempts - 1), entry.pauses + 1, 0.0
+        entry.attempts, entry.pauses, entry.announced_at = max(0, entry.attempts - 1), entry.pauses + 1, 0.0
         self._entries.change(entry, state=State.QUEUED, waiting_for=reason, retry_at=self._clock() + pause_s)
 
     def state(self, job_id: str) -> State | None:
@@ -192,19 +192,19 @@ class MemoryJobs:
             self._entries.lose(entry, LOST)
         return [entry.job.id for entry in expired]
 
-    def untold(self, older_s: float, kind: Kind = "train") -> Sequence[str]:
+    def unannounced(self, older_s: float, kind: Kind = "train") -> Sequence[str]:
         now = self._clock()
         queued = [e for e in self._entries.by_id.values() if e.job.state is State.QUEUED and e.job.kind == kind]
-        waiting = [e for e in queued if e.told_at <= now - older_s and (e.job.retry_at or 0.0) <= now]
+        waiting = [e for e in queued if e.announced_at <= now - older_s and (e.job.retry_at or 0.0) <= now]
         for entry in waiting:
-            entry.told_at = now
+            entry.announced_at = now
         return [entry.job.id for entry in waiting]
 
     def waiting(self, kind: Kind = "train") -> int:
-        return 0  # whoever is told runs the job at once
+        return 0  # a wake-up runs its job at once
 
     def restore(self, job: Job) -> None:
         if job.id not in self._entries.by_id:
             waiting = job.model_copy(update={"state": State.QUEUED})
-            self._entries.by_id[job.id] = entry = JobEntry(waiting, told_at=self._clock())
+            self._entries.by_id[job.id] = entry = JobEntry(waiting, announced_at=self._clock())
             self._entries.emit_state(entry)

@@ -14,11 +14,11 @@ from pushforward.service.stores.redis_client import PREFIX
 
 log = logging.getLogger(__name__)
 
-ID_BYTES = 8  # of a job's id, which is their hexadecimal
+ID_BYTES = 8  # of a job's id, written in hexadecimal
 
 
 def sampling_fields(new: NewJob) -> tuple[str, ...]:
-    """What the record of a sampling has beyond that of a training."""
+    """The fields of a sampling that a training does not have."""
     if new.ask is None:
         return ()
     return "version", new.ask.model.rpartition("@")[2], "ask", new.ask.model_dump_json()
@@ -74,7 +74,7 @@ def job_or_none(fields: Mapping[str, str]) -> Job | None:
 
 
 def job_of(fields: Mapping[str, str]) -> Job:
-    """The record as the script keeps it."""
+    """A job from the fields of its record."""
     return Job(
         id=fields["id"],
         kind="sample" if "ask" in fields else "train",

@@ -33,10 +33,10 @@ from pushforward.service.stores.redis_client import connect, guarded
 log = logging.getLogger(__name__)
 
 BLOCK_S = 5.0  # of one read of a watch
-PATIENCE_S = 30.0  # a watch outlasts an outage of Redis so long
+PATIENCE_S = 30.0  # an outage of Redis that a watch survives
 PAGE = 100
 SCAN = 1000  # records that one call of the script looks at, for a list of some of them: about a millisecond
-QUEUE_FIELDS = {"queue_position", "ahead"}  # of the record, told when they change
+QUEUE_FIELDS = {"queue_position", "ahead"}  # of the record; an event when they change
 
 
 @final

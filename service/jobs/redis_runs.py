@@ -12,7 +12,7 @@ from pushforward.service.domain.ports import Stale, Update
 from pushforward.service.jobs.redis_fields import fields_of, job_or_none, key_of, pairs
 from pushforward.service.jobs.script import JobScript
 from pushforward.service.settings import Settings
-from pushforward.service.stores.redis_client import PREFIX, connect_sync, drop_foreign, guarded_sync
+from pushforward.service.stores.redis_client import PREFIX, connect_sync, drop_wrong_type, guarded_sync
 
 DAMAGED = Fault(type="lost", detail="its record in Redis was damaged; start the job again")
 ZSETS = ("jobs", "queued", "paused", "running", *(f"waiting:{kind}" for kind in KINDS))  # of jobs.lua
@@ -79,17 +79,17 @@ class RedisRuns:
     def expire(self) -> Sequence[str]:
         with guarded_sync(self._redis):
             for name in ZSETS:
-                drop_foreign(self._redis, f"{PREFIX}{name}", "zset")
+                drop_wrong_type(self._redis, f"{PREFIX}{name}", "zset")
         ids: Sequence[str] = self._script.call("expire", self._max_attempts, LOST.model_dump_json())
         return ids
 
-    def untold(self, older_s: float, kind: Kind = "train") -> Sequence[str]:
+    def unannounced(self, older_s: float, kind: Kind = "train") -> Sequence[str]:
         ids: Sequence[str] = self._script.call("untold", kind, round(1000 * older_s))
         return ids
 
     def waiting(self, kind: Kind = "train") -> int:
         with guarded_sync(self._redis):
-            drop_foreign(self._redis, f"{PREFIX}{kind}", "list")
+            drop_wrong_type(self._redis, f"{PREFIX}{kind}", "list")
             n: Any = self._redis.llen(f"{PREFIX}{kind}")
         return int(n)
 

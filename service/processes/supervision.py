@@ -1,4 +1,4 @@
-"""Processes of ours that are started again when they die, after a pause that doubles while they keep dying."""
+"""Child processes that are restarted when they die, after a pause that doubles while they keep dying."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import final
 
-PAUSE_S = (0.5, 30.0)  # before a restart: the first, and the longest
-STEADY_S = 60.0  # a child that ran so long starts from the first pause again
+PAUSE_S = (0.5, 30.0)  # before a restart: the shortest and the longest
+STEADY_S = 60.0  # after which a child has the shortest pause again
 
 
-class CannotStart(RuntimeError):
-    """What is in the way of a process, and what to do about it."""
+class StartError(RuntimeError):
+    """A process cannot start; the message says why, and what to do."""
 
 
 @final
 @dataclass
 class SupervisedProcess:
-    """A supervised process."""
+    """A child process that is restarted when it ends."""
 
     name: str
-    start: Callable[[], subprocess.Popen[bytes]]  # raises CannotStart, OSError
+    start: Callable[[], subprocess.Popen[bytes]]  # raises StartError, OSError
     stop_s: float  # to drain, before SIGKILL
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
@@ -38,8 +38,8 @@ class SupervisedProcess:
         self.process = self.start()
         self.started_at, self.restart_at = time.monotonic(), None
 
-    def tend(self, say: Callable[[str], None]) -> None:
-        """Start the process again if it died and its pause is over."""
+    def restart_if_ended(self, say: Callable[[str], None]) -> None:
+        """Start the process again if it has ended and its pause is over."""
         if self.process is None or self.process.poll() is None:
             return
         now = time.monotonic()
@@ -51,19 +51,19 @@ class SupervisedProcess:
         elif now >= self.restart_at:
             try:
                 self.run()
-            except (CannotStart, OSError) as error:
+            except (StartError, OSError) as error:
                 self.restart_at, self.pause_s = now + self.pause_s, min(2 * self.pause_s, PAUSE_S[1])
                 say(f"{self.name} does not start: {error}")
             else:
                 say(f"{self.name} runs again")
 
     def terminate(self) -> None:
-        """SIGTERM; where it ended already, nothing."""
+        """Send SIGTERM, unless it has ended."""
         if self.process is not None:
             self.process.terminate()
 
     def stop(self, say: Callable[[str], None]) -> None:
-        """SIGTERM, wait, SIGKILL."""
+        """Send SIGTERM, wait, and send SIGKILL if it has not ended."""
         if self.process is None:
             return
         self.terminate()
@@ -76,8 +76,8 @@ class SupervisedProcess:
 
 
 @contextmanager
-def until_signal(stopping: threading.Event) -> Iterator[None]:
-    """SIGINT and SIGTERM set the event; from another thread than the main one, nothing."""
+def stop_on_signal(stopping: threading.Event) -> Iterator[None]:
+    """Let SIGINT and SIGTERM set the event; does nothing outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

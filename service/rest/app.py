@@ -1,4 +1,4 @@
-"""The REST app: routes, problems, limits and measurements put together."""
+"""The REST app: routes, problem documents, limits, metrics and traces together."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from pushforward.service.telemetry.gateway import Telemetry
 if TYPE_CHECKING:
     from fastapi.telemetry import TelemetryConfig
 
-    from pushforward.service.telemetry.spans import DoorTracing
+    from pushforward.service.telemetry.spans import GatewayTracing
 
 DESCRIPTION = "Train generative models on your own data and serve them."
-NO_SPANS: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}  # FastAPI's, beside those of both doors
+NO_SPANS: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}  # FastAPI's own; ours cover both APIs
 
 
 def create(
-    application: Application, telemetry: Telemetry, closing: asyncio.Event, tracing: DoorTracing | None = None
+    application: Application, telemetry: Telemetry, closing: asyncio.Event, tracing: GatewayTracing | None = None
 ) -> FastAPI:
     """The app; when `closing` is set, open event streams end."""
     app = FastAPI(
         title="Pushforward",
         version=version("pushforward"),
         description=DESCRIPTION,
-        docs_url=None,  # `explorer` serves it, without another host
+        docs_url=None,  # `explorer` serves it, from this host only
         redoc_url=None,
         redirect_slashes=False,
         telemetry=NO_SPANS,

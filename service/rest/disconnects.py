@@ -1,4 +1,4 @@
-"""A client that leaves takes its work along: what it waited for is given up."""
+"""A client that disconnects cancels the work that it waited for."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from starlette.types import Receive
 
 from pushforward.service.processes.background import begin
 
-PATIENCE_S = 0.02  # work that takes no longer is not worth a task that watches the client
+PATIENCE_S = 0.02  # shorter work is not worth a task that watches the client
 
 Result = TypeVar("Result")
 
 
 async def until_disconnected(receive: Receive, work: Awaitable[Result]) -> Result | None:
-    """The work's result; None, and the work given up, where the client leaves first."""
+    """The result of the work; None where the client disconnects first, which cancels the work."""
     watch = _Watch(receive)
     timer = asyncio.get_running_loop().call_later(PATIENCE_S, watch.begin)
     try:
@@ -33,7 +33,7 @@ async def until_disconnected(receive: Receive, work: Awaitable[Result]) -> Resul
 
 @final
 class _Watch:
-    """Cancels the present task when the client leaves."""
+    """Cancels the current task when the client disconnects."""
 
     def __init__(self, receive: Receive) -> None:
         worker = asyncio.current_task()
@@ -45,11 +45,11 @@ class _Watch:
         self._watching: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """From now on."""
+        """Start watching."""
         self._watching = begin(self._watch(), "watch of a client")
 
     def end(self) -> None:
-        """No longer."""
+        """Stop watching."""
         if self._watching is not None:
             self._watching.cancel()
 

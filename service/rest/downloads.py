@@ -1,4 +1,4 @@
-"""Downloads of the files that samplings leave.
+"""Downloads of the files of samplings.
 
 References:
     | HTTP Semantics (Fielding, Nottingham & Reschke, 2022), RFC 9110, section 14: ranges

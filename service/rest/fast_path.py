@@ -1,8 +1,8 @@
-"""Asks go straight to their routes.
+"""A fast path for requests to models.
 
-A request comes to a route of FastAPI by way of a list of patterns, two stacks of contexts and a solver of dependencies,
-none of which an ask has any use of: together they cost more than reading the ask and writing its answer. So the paths
-of asks are looked up before all that. What a route does, what OpenAPI says of it and how it refuses stays the same.
+FastAPI matches a list of patterns, enters two stacks of contexts and solves dependencies before it calls a route. A
+request to a model needs none of it, and all that takes longer than to read the request and to write its response. So
+its route is looked up by its path. The route itself, its OpenAPI description and its refusals stay the same.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 @final
 class FastPath:
-    """From a path to its route; `routes` have no dependencies."""
+    """Calls the route of a path; `routes` have no dependencies."""
 
     def __init__(self, app: ASGIApp, routes: Mapping[str, APIRoute]) -> None:
         self._app = app

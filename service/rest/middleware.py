@@ -1,4 +1,4 @@
-"""Around the whole app: what is counted, and what is traced."""
+"""Around the whole app: metrics and traces."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pushforward.service.telemetry.gateway import Telemetry
 
 if TYPE_CHECKING:
-    from pushforward.service.telemetry.spans import DoorTracing
+    from pushforward.service.telemetry.spans import GatewayTracing
 
-UNTRACED = frozenset({"/livez", "/readyz", "/metrics"})  # asked every few seconds, by machines
+UNTRACED = frozenset({"/livez", "/readyz", "/metrics"})  # requested every few seconds, by machines
 
 
 @final
 class Measured:
-    """Counts requests and times them, by route, so that names in paths make no new series."""
+    """Counts and times requests by route, so that the names in paths make no new time series."""
 
     def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
         self._app = app
@@ -40,7 +40,7 @@ class Measured:
 class Traced:
     """A span for each request, within the trace of its client."""
 
-    def __init__(self, app: ASGIApp, tracing: DoorTracing) -> None:
+    def __init__(self, app: ASGIApp, tracing: GatewayTracing) -> None:
         self._app = app
         self._tracing = tracing
 
@@ -55,13 +55,13 @@ class Traced:
             await self._app(scope, receive, sent)
         finally:
             route = _route(scope)
-            told = {"http.request.method": method, "http.route": route, "http.response.status_code": sent.status}
-            request.end(f"{method} {route}", told, failed=sent.status >= 500)
+            attributes = {"http.request.method": method, "http.route": route, "http.response.status_code": sent.status}
+            request.end(f"{method} {route}", attributes, failed=sent.status >= 500)
 
 
 @final
 class _Sent:
-    """Passes an answer on, and knows its status: that of a defect, until one was sent."""
+    """Sends a response on and keeps its status, which is that of a defect until a response was sent."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -74,6 +74,6 @@ class _Sent:
 
 
 def _route(scope: Scope) -> str:
-    """The path with its parameters' names, so that there are few."""
+    """The path with the names of its parameters, so that there are few different ones."""
     route = scope.get("route")
     return route.path if isinstance(route, Route) else "unmatched"

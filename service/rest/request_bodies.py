@@ -13,13 +13,13 @@ from pushforward.service.application.commands.commands import Decode, Encode, In
 from pushforward.service.application.commands.validation import MAX_FAULTS, MAX_FIELD_CHARS, Model, parse
 from pushforward.service.domain.errors import FieldError, Invalid, Malformed, RequestTooLarge, UnsupportedMedia
 from pushforward.service.formats import npy
-from pushforward.service.processes.intake import Intake, uncollected
+from pushforward.service.processes.intake import Intake, without_gc
 from pushforward.service.rest.media_types import JSON
 
-MAX_NUMBER_CHARS = 40  # of a number that is repeated
+MAX_NUMBER_CHARS = 40  # of a number in a message
 _NOT_FINITE = re.compile(r"-?(nan\b|inf(inity)?\b|\d[\d.]*e\+?\d+)|-?\d{300,}", re.IGNORECASE)
 
-# Which field an npy body is.
+# The field that an npy body is.
 _ARRAYS: dict[type[Any], str] = {Likelihood: "x", Encode: "x", Reconstruct: "x", Decode: "z"}
 _TEXTS = frozenset({"model", "path"})  # query parameters that are text; the others are JSON
 
@@ -62,14 +62,14 @@ def _json(body: bytes, max_values: int) -> object:
     if len(body) > max_values and body.count(b",") >= max_values:
         raise RequestTooLarge(f"the JSON body holds more than {max_values} values; send arrays as npy, or ask in parts")
     try:
-        with uncollected(len(body)):
+        with without_gc(len(body)):
             return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Malformed(f"the body is not JSON: {_why(error)}") from error
 
 
 def _why(error: orjson.JSONDecodeError) -> str:
-    """What the parser says, or what is written for a number that is not finite, as `json.dumps` of Python does."""
+    """The message of the parser, or a better one for the NaN and Infinity that Python's `json.dumps` writes."""
     found = _NOT_FINITE.match(error.doc, error.pos)
     if found is None:
         return str(error)

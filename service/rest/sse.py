@@ -1,4 +1,4 @@
-"""Server-Sent Events. A job's are resumable by `Last-Event-ID`, kept alive by comments, and over with the job."""
+"""Server-Sent Events. The stream of a job resumes at `Last-Event-ID`, has comments as heartbeats, ends with the job."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ log = logging.getLogger(__name__)
 
 
 def response(watched: AsyncIterator[Event] | None, closing: asyncio.Event) -> Response:
-    """A job's events. Where there are no more it has no content: an EventSource then stops, else it would reconnect."""
+    """The events of a job. 204 where there are no more, because an EventSource would reconnect otherwise."""
     if watched is None:
         return Response(status_code=HTTPStatus.NO_CONTENT)
     return StreamingResponse(stream(watched, closing), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 
 
 async def stream(events: AsyncIterator[Event], closing: asyncio.Event) -> AsyncIterator[bytes]:
-    """Events as bytes. Where it ends before the job does, the client resumes: it is told no other way."""
+    """Events as bytes. A stream that ends before the job tells the client to resume."""
     try:
         async for event in follow_events(events, closing, beat_s=HEARTBEAT_S):
             yield _BEAT if event is None else write(event.kind, orjson.dumps(event.data), event_id=event.id)

@@ -1,4 +1,4 @@
-"""Query parameters that a route does not know are refused, so that a misspelled one is not overlooked."""
+"""Routes that refuse unknown query parameters, so that a misspelled one is not ignored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pushforward.service.domain.errors import FieldError, Invalid
 
 @final
 class StrictRoute(APIRoute):
-    """A route that knows its query parameters by what its endpoint takes."""
+    """A route whose query parameters are those that its endpoint takes."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()

@@ -1,1 +1,1 @@
-"""The gRPC door: grpc.aio."""
+"""The gRPC API: grpc.aio."""

@@ -1,7 +1,8 @@
-"""Around each call: its message, which is received within limits and read; its refusals; and what is counted of it.
+"""gRPC calls: their messages are received within limits and parsed here.
 
-A message comes to us as bytes, as the first of a stream, which looks the same on the wire. So it has a deadline, counts
-in the budget of the process and is parsed like a body of REST, and one that cannot be parsed is the client's fault.
+Every method takes a stream of bytes, which looks the same on the wire as one message. So a message has a deadline,
+counts against the budget of the process and is parsed like a body of REST, and a message that cannot be parsed is the
+client's fault.
 """
 
 from __future__ import annotations
@@ -24,26 +25,26 @@ from pushforward.service.settings import Settings
 from pushforward.service.telemetry.gateway import Telemetry
 
 if TYPE_CHECKING:
-    from pushforward.service.telemetry.spans import DoorTracing
+    from pushforward.service.telemetry.spans import GatewayTracing
 
-PROMPT_S = 1.0  # a message that takes longer is a slow one, of which there are few at a time
+PROMPT_S = 1.0  # a message that takes longer is slow, and few slow messages are allowed at a time
 
 Method = Callable[[Any, Context], Any]
 
 
 @final
 class Calls:
-    """What all calls of one process share."""
+    """The state that all calls of one process share."""
 
     def __init__(
-        self, settings: Settings, intake: Intake, telemetry: Telemetry, tracing: DoorTracing | None = None
+        self, settings: Settings, intake: Intake, telemetry: Telemetry, tracing: GatewayTracing | None = None
     ) -> None:
         self._intake = intake
         self._telemetry, self._tracing = telemetry, tracing
         self._arrival = _Arrival(settings)
 
     def handler(self, method: MethodDescriptor, answer: Method) -> grpc.RpcMethodHandler[Any, Any]:
-        """A method of the service, answered by `answer`: a coroutine, or a generator where the answer is a stream."""
+        """The handler of a method; `answer` is a coroutine, or a generator where the response is a stream."""
         request, response = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
         if method.server_streaming:
             streaming: Any = self._streaming(method.full_name, request, answer)
@@ -96,7 +97,7 @@ class Calls:
 
 @final
 class _Arrival:
-    """Waits for messages. The slow ones are as few as would fill the budget of bodies, were each as large as may be."""
+    """Waits for messages. Only so many may be slow as fit into the budget of bodies, if each has the maximum size."""
 
     def __init__(self, settings: Settings) -> None:
         self._timeout_s = settings.body_timeout_s
@@ -122,7 +123,7 @@ class _Arrival:
             self._slow -= waited.is_slow
 
     def _look(self, waited: _Waited) -> None:
-        """At one that did not come at once."""
+        """Count a message as slow, or refuse it where too many are."""
         if self._slow >= self._max_slow and waited.patience is not None:
             waited.is_surplus = True
             waited.patience.reschedule(0.0)
@@ -133,7 +134,7 @@ class _Arrival:
 
 @final
 class _Waited:
-    """For one message."""
+    """The wait for one message."""
 
     def __init__(self) -> None:
         self.patience: asyncio.Timeout | None = None

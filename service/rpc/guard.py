@@ -14,7 +14,7 @@ from pushforward.service.rpc import status
 from pushforward.service.telemetry.gateway import Telemetry
 
 if TYPE_CHECKING:
-    from pushforward.service.telemetry.spans import DoorTracing
+    from pushforward.service.telemetry.spans import GatewayTracing
 
 # The statuses that are failures of the service, in a trace.
 FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
@@ -29,7 +29,7 @@ class Guard:
     """Around one call: refusals become statuses, and the call is counted and traced."""
 
     def __init__(
-        self, service: str, name: str, telemetry: Telemetry, tracing: DoorTracing | None, context: Context
+        self, service: str, name: str, telemetry: Telemetry, tracing: GatewayTracing | None, context: Context
     ) -> None:
         self._service, self._name, self._telemetry, self._context = service, name, telemetry, context
         self._since = perf_counter()

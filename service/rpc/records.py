@@ -54,7 +54,7 @@ def job(record: Job) -> pb.Job:
 
 
 def curve(curve: Curve) -> pb.Curve:
-    """A held-out loss; `best_step` is 0 where no weights are the best."""
+    """A held-out loss; `best_step` is 0 where there is none."""
     return pb.Curve(
         name=curve.name, rows=curve.rows, steps=curve.steps, values=curve.values, best_step=curve.best_step or 0
     )

@@ -1,8 +1,8 @@
 """Server reflection, under both of its names.
 
 `grpc.reflection.v1` is `grpc.reflection.v1alpha` with another package name: the messages are the same on the wire, so
-one servicer answers both. grpcio-reflection has the older one only (https://github.com/grpc/grpc/issues/38576), while
-newer clients try the other first.
+one servicer answers both. grpcio-reflection has only the older one (https://github.com/grpc/grpc/issues/38576), while
+newer clients try the newer one first.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def train(request: pb.TrainRequest) -> TrainModel:
 
 
 def state(value: int) -> str | None:
-    """A job state by which to list; None for any. Raises Invalid."""
+    """The state of the jobs to list; None for any. Raises Invalid."""
     if value == pb.JOB_STATE_UNSPECIFIED:
         return None
     if value not in pb.JobState.values():
@@ -49,7 +49,7 @@ def sample(request: pb.SampleRequest) -> Sample:
 
 
 def file_start(request: pb.DownloadFileRequest, n_bytes: int) -> int:
-    """Where a download begins. Raises Invalid."""
+    """The byte at which a download starts. Raises Invalid."""
     if not 0 <= request.start <= n_bytes:
         raise Invalid.field("start", f"must lie in [0, {n_bytes}], the bytes of the file")
     return request.start
@@ -82,7 +82,7 @@ def interpolate(request: pb.InterpolateRequest) -> Interpolate:
 
 
 def _ask(request: Any) -> dict[str, Any]:
-    """What every ask has, or may have."""
+    """The fields of every request to a model."""
     return {"model": request.model, "options": from_struct(request.options, "options")} | _tensors(request, "condition")
 
 

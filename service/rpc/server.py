@@ -18,7 +18,7 @@ from pushforward.service.settings import Settings
 from pushforward.service.telemetry.gateway import Telemetry
 
 if TYPE_CHECKING:
-    from pushforward.service.telemetry.spans import DoorTracing
+    from pushforward.service.telemetry.spans import GatewayTracing
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Pushforward"].full_name
 POLL_S = 1.0  # between two checks whether the service is ready
@@ -29,7 +29,7 @@ FIRST_POLL_S = 0.5  # time limit of the first, before calls are answered
 class GrpcServer:
     """The server, its health and its port. Raises OSError where the address is taken.
 
-    Several processes may share a port, which then must have been found free before.
+    Several processes may share a port; then it must be free before the first one starts.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class GrpcServer:
         application: Application,
         telemetry: Telemetry,
         closing: asyncio.Event,
-        tracing: DoorTracing | None = None,
+        tracing: GatewayTracing | None = None,
         *,
         shared: bool = False,
     ) -> None:
@@ -56,7 +56,7 @@ class GrpcServer:
             raise OSError(f"gRPC cannot listen on {host}:{settings.grpc_port}; is the port taken?") from error
 
     async def open(self) -> None:
-        """Answer calls."""
+        """Start to serve."""
         await self._poll(FIRST_POLL_S)
         await self._server.start()
 
@@ -94,15 +94,21 @@ def _handlers(servicer: Servicer, calls: Calls) -> grpc.GenericRpcHandler[Any, A
 
 def _options(settings: Settings, shared: bool) -> list[tuple[str, int]]:
     return [
-        ("grpc.so_reuseport", int(shared)),  # else a taken port is an error, not a share of its calls
+        (
+            "grpc.so_reuseport",
+            int(shared),
+        ),  # without it a port in use is an error; with it the processes share its calls
         ("grpc.max_receive_message_length", settings.max_body_bytes),
         ("grpc.max_send_message_length", -1),  # an answer's size is bounded by max_values
         ("grpc.max_concurrent_streams", settings.max_calls),  # of one connection
         ("grpc.max_metadata_size", settings.max_header_bytes),
         ("grpc.absolute_max_metadata_size", settings.max_header_bytes),
         ("grpc.server_handshake_timeout_ms", round(1000 * settings.header_timeout_s)),
-        ("grpc.keepalive_time_ms", 60_000),  # a client that is gone without a word is let go
+        ("grpc.keepalive_time_ms", 60_000),  # closes the connection of a client that has vanished
         ("grpc.keepalive_timeout_ms", 20_000),
-        ("grpc.http2.min_ping_interval_without_data_ms", 30_000),  # of a client's pings; beyond two it is let go
+        (
+            "grpc.http2.min_ping_interval_without_data_ms",
+            30_000,
+        ),  # between pings of a client; after two strikes its connection is closed
         ("grpc.http2.max_ping_strikes", 2),
     ]

@@ -1,4 +1,4 @@
-"""Every refusal as a gRPC status with rich details: the fields at fault, the stable reason, when to try again.
+"""Every refusal as a gRPC status with details: the faulty fields, the stable reason, when to try again.
 
 References:
     | AIP-193: Errors (Google, 2019), https://google.aip.dev/193

@@ -23,9 +23,9 @@ def to_struct(fields: Mapping[str, Any]) -> Struct:
 
 
 def from_struct(struct: Struct, field: str = "") -> dict[str, Any]:
-    """A Struct as JSON would have been read: its numbers are doubles, and whole ones become integers where exact.
+    """A Struct as parsed JSON; its numbers are doubles, and whole ones become integers where that is exact.
 
-    `field` holds it. Raises Invalid where it has more values than any request needs.
+    `field` is the field that holds it. Raises Invalid where it has too many values.
     """
     if struct.ByteSize() > VALUE_BYTES * MAX_SETTINGS:
         _check_size(struct, field)

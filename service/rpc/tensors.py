@@ -26,7 +26,7 @@ def array(tensor: pb.Tensor, field: str) -> np.ndarray:
         )
     try:
         return np.frombuffer(tensor.data, dtype).reshape(shape)
-    except ValueError as error:  # no bytes are promised, or few, but more axes or longer ones than there can be
+    except ValueError as error:  # NumPy refuses the shape, although the number of bytes is right
         raise Invalid.field(f"{field}.shape", f"is not possible: {error}") from error
 
 

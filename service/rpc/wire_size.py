@@ -1,7 +1,7 @@
-"""How much of a message is not the data of its tensors, told by its bytes alone, before it is parsed.
+"""The size of a message without the data of its tensors, computed from its bytes before it is parsed.
 
-A tensor's data are as large in memory as on the wire. Everything else grows: an empty value of a Struct takes two bytes
-on the wire and fifty in memory. So what is not data is held to a limit of its own, as a JSON body is.
+The data of a tensor are as large in memory as on the wire. Everything else grows: an empty value of a Struct takes two
+bytes on the wire and fifty in memory. So everything but the data has a limit of its own, as a JSON body has.
 
 References:
     | Encoding (Google, 2024), https://protobuf.dev/programming-guides/encoding/
@@ -44,7 +44,7 @@ def outside_of_tensors(body: bytes, message: Descriptor) -> int:
                 held = None if field is None else field.message_type
                 if field is not None and within.name == TENSOR and field.name == DATA:
                     n_bytes -= size
-                elif held is not None and held.file is message.file:  # a tensor, or what may hold one
+                elif held is not None and held.file is message.file:  # a tensor, or a message that may contain one
                     waiting.append((at, at + size, held))
                 at += size
             else:

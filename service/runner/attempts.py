@@ -1,4 +1,4 @@
-"""What differs between the kinds of jobs: what their child is told, and where what it made goes.
+"""Attempts at jobs: the order for the child, and where its result goes, for each kind of job.
 
 training    {attempt}/states, {attempt}/model  ─ reserve a version ─ {store}/{model}/{version}
 sampling    {attempt}/rows.npy                 ─ one rename ──────── {store}/.files/{job}-{epoch}.npy
@@ -16,7 +16,7 @@ from typing import ClassVar, Protocol, TypeVar, final
 from pushforward.models.storage.durable import sync
 from pushforward.service.domain.jobs import Job, Sampling
 from pushforward.service.domain.ports import Runs
-from pushforward.service.runner.messages import Finished, Order, RowsWritten, SampleOrder, TrainOrder
+from pushforward.service.runner.messages import JobOrder, ModelWritten, RowsWritten, SampleOrder, TrainOrder
 from pushforward.service.runner.restoring import JOBS
 from pushforward.service.settings import Settings
 from pushforward.service.stores.disk_files import FILES, file_name
@@ -28,17 +28,17 @@ T = TypeVar("T")
 ROWS = "rows.npy"
 
 
-class Settle(Protocol):
-    """Writes to the record, waiting for it to come back where it is away."""
+class Retry(Protocol):
+    """Retries a write to the record until Redis answers."""
 
     def __call__(self, write: Callable[[], T]) -> T:
-        """What `write` returns. Raises Stale, and Unavailable where the record stays away."""
+        """The result of `write`. Raises Stale, and Unavailable where Redis does not answer for long."""
 
 
-class Work(ABC):
+class JobAttempt(ABC):
     """One attempt at a job, in a folder of its own."""
 
-    outlives_cancel: ClassVar[bool]  # whether what a cancelled attempt leaves is of use to anybody
+    keep_when_cancelled: ClassVar[bool]  # whether the files of a cancelled attempt are of use
 
     def __init__(self, job: Job, runs: Runs, settings: Settings) -> None:
         self.job = job
@@ -49,7 +49,7 @@ class Work(ABC):
         self.attempt = self.folder / str(job.epoch)
 
     def prepare(self) -> Path:
-        """Make the attempt's folder; returns the order for its child. Raises OSError."""
+        """Make the attempt's folder and write the order for its child; the file of the order. Raises OSError."""
         shutil.rmtree(self.attempt, ignore_errors=True)
         earlier = sorted((each for each in self.folder.glob("[0-9]*")), key=lambda each: int(each.name), reverse=True)
         self.attempt.mkdir(parents=True)
@@ -58,28 +58,28 @@ class Work(ABC):
         return order_file
 
     def forget(self) -> None:
-        """Delete all attempts."""
+        """Delete the folders of all attempts at the job."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @abstractmethod
-    def order(self, earlier: Sequence[Path]) -> Order:
-        """What the child is told; `earlier` are the folders of the attempts before, newest first."""
+    def order(self, earlier: Sequence[Path]) -> JobOrder:
+        """The order for the child; `earlier` are the folders of the attempts before, newest first."""
 
     @abstractmethod
-    def deliver(self, made: Finished | RowsWritten, settle: Settle) -> bool:
-        """Put what the child made in its place, and say so in the record; False where the job's end is wanted.
+    def deliver(self, made: ModelWritten | RowsWritten, retry: Retry) -> bool:
+        """Publish the child's result, and record it; False where the job was cancelled.
 
         Raises:
-            OSError, ValueError, Conflict: it could not be put there.
-            Stale, Unavailable: as `settle` does.
+            OSError, ValueError, Conflict: the result could not be published.
+            Stale, Unavailable: as `retry` does.
         """
 
 
 @final
-class Training(Work):
-    """A run, to a version of its model."""
+class TrainingAttempt(JobAttempt):
+    """Trains a version of a model."""
 
-    outlives_cancel = True  # its checkpoints
+    keep_when_cancelled = True  # its checkpoints
 
     def order(self, earlier: Sequence[Path]) -> TrainOrder:
         return TrainOrder(
@@ -94,25 +94,25 @@ class Training(Work):
             memory_bytes=self._settings.job_memory_bytes,
         )
 
-    def deliver(self, made: Finished | RowsWritten, settle: Settle) -> bool:
-        if not isinstance(made, Finished):
+    def deliver(self, made: ModelWritten | RowsWritten, retry: Retry) -> bool:
+        if not isinstance(made, ModelWritten):
             raise ValueError(f"a training left {made.kind!r}")
         job, metrics = self.job, made.metrics
         floor = newest_number(self._store, job.model)
-        version = settle(lambda: self._runs.reserve_version(job.id, job.epoch, floor))
+        version = retry(lambda: self._runs.reserve_version(job.id, job.epoch, floor))
         if version is None:
             return False
         card = publish(self.attempt / "model", self._store, model=job.model, version=version, job=job.id)
-        settle(lambda: self._runs.succeed(job.id, job.epoch, version, metrics))
+        retry(lambda: self._runs.succeed(job.id, job.epoch, version, metrics))
         log.info("job %s: published %s", job.id, card.reference)
         return True
 
 
 @final
-class Drawing(Work):
-    """A sample, to a file. Its name has the epoch, so that no attempt replaces the file of another."""
+class SamplingAttempt(JobAttempt):
+    """Writes a sample into a file, whose name has the epoch, so that no attempt replaces the file of another."""
 
-    outlives_cancel = False
+    keep_when_cancelled = False
 
     def __init__(self, job: Job, ask: Sampling, runs: Runs, settings: Settings) -> None:
         super().__init__(job, runs, settings)
@@ -120,20 +120,20 @@ class Drawing(Work):
 
     def order(self, earlier: Sequence[Path]) -> SampleOrder:
         name, _, version = self._ask.model.partition("@")
-        broken_off = [folder / ROWS for folder in earlier]
-        untold = [self._store / FILES / file_name(self.job.id, int(folder.name)) for folder in earlier]
+        unfinished = [folder / ROWS for folder in earlier]
+        unrecorded = [self._store / FILES / file_name(self.job.id, int(folder.name)) for folder in earlier]
         return SampleOrder(
             ask=self._ask,
             model=self._store / name / version,
             file=self.attempt / ROWS,
-            earlier=(*untold, *broken_off),
+            earlier=(*unrecorded, *unfinished),
             rows=self.job.progress.step,
             device=self._settings.device,
             torch_threads=self._settings.n_torch_threads,
             memory_bytes=self._settings.job_memory_bytes,
         )
 
-    def deliver(self, made: Finished | RowsWritten, settle: Settle) -> bool:
+    def deliver(self, made: ModelWritten | RowsWritten, retry: Retry) -> bool:
         if not isinstance(made, RowsWritten):
             raise ValueError(f"a sampling left {made.kind!r}")
         job, n_bytes, digest = self.job, made.file_bytes, made.file_sha256
@@ -141,13 +141,13 @@ class Drawing(Work):
         file.parent.mkdir(exist_ok=True)
         (self.attempt / ROWS).rename(file)
         sync(file.parent)
-        if not settle(lambda: self._runs.deliver(job.id, job.epoch, n_bytes, digest)):
+        if not retry(lambda: self._runs.deliver(job.id, job.epoch, n_bytes, digest)):
             file.unlink(missing_ok=True)
             return False
         log.info("job %s: drew %d rows of %s", job.id, self._ask.n, self._ask.model)
         return True
 
 
-def work_of(job: Job, runs: Runs, settings: Settings) -> Work:
-    """The work that an attempt at this job is."""
-    return Training(job, runs, settings) if job.ask is None else Drawing(job, job.ask, runs, settings)
+def attempt_of(job: Job, runs: Runs, settings: Settings) -> JobAttempt:
+    """The attempt of the job's kind."""
+    return TrainingAttempt(job, runs, settings) if job.ask is None else SamplingAttempt(job, job.ask, runs, settings)

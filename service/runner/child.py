@@ -1,6 +1,6 @@
-"""A job's child: `python -m pushforward.service.runner.child ORDER`, a process of its own for each attempt at a job.
+"""The child process of an attempt at a job: `python -m pushforward.service.runner.child ORDER`.
 
-It ends with its supervisor (end of file on standard input), and answers SIGTERM by keeping what it has done.
+It ends with its supervisor (end of file on standard input). On SIGTERM it writes a checkpoint and ends.
 """
 
 from __future__ import annotations
@@ -21,20 +21,19 @@ from pushforward.models.training.memory import available_bytes, is_out_of_memory
 from pushforward.service.domain.jobs import Fault
 from pushforward.service.engine.devices import present
 from pushforward.service.processes.background import begin_thread
-from pushforward.service.runner import sample as drawing
-from pushforward.service.runner import train as training
+from pushforward.service.runner import sample, train
 from pushforward.service.runner.messages import (
     FAULTY,
     HINDERED,
     INTERRUPTED,
     ORDER,
-    AttemptRefused,
-    Barred,
-    Line,
-    Noted,
-    Order,
+    BlockedMessage,
+    JobOrder,
+    LogMessage,
+    Message,
+    RefusalMessage,
     SampleOrder,
-    Say,
+    Send,
     TrainOrder,
 )
 
@@ -42,77 +41,77 @@ NICE = 5  # on a CPU, so that serving stays quick
 
 
 def main(order_file: Path) -> int:
-    """Obey the order; returns the exit code."""
-    say = _voice()
+    """Run the order; the exit code."""
+    send = _message_sender()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     begin_thread("end with the supervisor", _end_with_supervisor, vital=True)
-    logging.basicConfig(level=logging.INFO, handlers=[_Aloud(say)])
+    logging.basicConfig(level=logging.INFO, handlers=[_LogSender(send)])
     order = ORDER.validate_json(order_file.read_bytes())
     free_bytes = order.memory_bytes or 0
     try:
         device = present(order.device)
         free_bytes = free_bytes or available_bytes(device)
-        return obey(order, device, free_bytes, say, stop)
+        return run_order(order, device, free_bytes, send, stop)
     except Hindered as error:
-        say(Barred(reason=error.message))
+        send(BlockedMessage(reason=error.message))
         return HINDERED
     except OSError as error:
         reason = hindrance(error)
         if reason is None:
             raise
-        say(Barred(reason=reason))
+        send(BlockedMessage(reason=reason))
         return HINDERED
     except LaboratoryError as error:
-        return _refuse(error, say)
+        return _refuse(error, send)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        return _refuse(too_large(error, free_bytes), say)
+        return _refuse(too_large(error, free_bytes), send)
 
 
-def obey(order: Order, device: torch.device, free_bytes: int, say: Say, stop: threading.Event) -> int:
-    """To the end, or until told to stop. Raises LaboratoryError, OSError, MemoryError."""
+def run_order(order: JobOrder, device: torch.device, free_bytes: int, send: Send, stop: threading.Event) -> int:
+    """Run to the end, or until `stop` is set. Raises LaboratoryError, OSError, MemoryError."""
     torch.set_num_threads(order.torch_threads)
     if device.type == "cpu":
         os.nice(NICE)
         limit_process(free_bytes)
     match order:
         case TrainOrder():
-            return training.obey(order, device, free_bytes, say, stop)
+            return train.run_order(order, device, free_bytes, send, stop)
         case SampleOrder():
-            return drawing.obey(order, device, say, stop)
+            return sample.run_order(order, device, send, stop)
 
 
-def _refuse(error: LaboratoryError, say: Say) -> int:
+def _refuse(error: LaboratoryError, send: Send) -> int:
     detail = f"{error.field}: {error.message}" if error.field else error.message
-    say(AttemptRefused(fault=Fault(type=_slug(error), detail=detail)))
+    send(RefusalMessage(fault=Fault(type=_slug(error), detail=detail)))
     return FAULTY
 
 
 @final
-class _Aloud(logging.Handler):
-    """Log records as lines to the supervisor."""
+class _LogSender(logging.Handler):
+    """Sends log records to the supervisor."""
 
-    def __init__(self, say: Say) -> None:
+    def __init__(self, send: Send) -> None:
         super().__init__()
-        self._say = say
+        self._send = send
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._say(Noted(level=record.levelname.lower(), message=record.getMessage()))
+        self._send(LogMessage(level=record.levelname.lower(), message=record.getMessage()))
 
 
-def _voice() -> Say:
-    """Speak on what was standard output; whatever else prints goes to standard error."""
+def _message_sender() -> Send:
+    """Send messages on standard output; anything else that prints there goes to standard error."""
     stream = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     lock = threading.Lock()
 
-    def say(line: Line) -> None:
+    def send(line: Message) -> None:
         with lock:
-            stream.write(line.json_line())
+            stream.write(line.to_line())
 
-    return say
+    return send
 
 
 def _end_with_supervisor() -> None:

@@ -1,4 +1,4 @@
-"""A child as its supervisor holds it: a process group, two pipes, and no way to outlive us."""
+"""The supervisor's side of a child process: a process group and two pipes. The child cannot outlive its supervisor."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self, cast, final
 
-from pushforward.service.runner.messages import Line, parse
+from pushforward.service.runner.messages import Message, parse
 
-LAST_WORDS_BYTES = 8192
+STDERR_BYTES = 8192
 
 
 @final
 class JobProcess:
-    """`python -m pushforward.service.runner.child ORDER`. Leaving the `with` block kills what still runs."""
+    """`python -m pushforward.service.runner.child ORDER`. Leaving the `with` block kills it."""
 
     def __init__(self, order_file: Path) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "pushforward.service.runner.child", str(order_file)],
-            stdin=subprocess.PIPE,  # never written to: its end tells the child that we are gone
+            stdin=subprocess.PIPE,  # never written to: it closes when we end
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
@@ -34,7 +34,7 @@ class JobProcess:
         for pipe in (self._stdout, self._stderr):
             self._pipes.register(pipe, selectors.EVENT_READ)
         self._unfinished = b""
-        self._last_words = b""
+        self._stderr_end = b""
 
     def __enter__(self) -> Self:
         return self
@@ -49,7 +49,7 @@ class JobProcess:
 
     @property
     def ended(self) -> bool:
-        """Whether it is gone and all it said was read."""
+        """Whether it has ended and all its messages were read."""
         return not self._pipes.get_map() and self._process.poll() is not None
 
     @property
@@ -59,18 +59,18 @@ class JobProcess:
 
     @property
     def ending(self) -> str:
-        """How it ended, in words."""
+        """How it ended, as text."""
         code = self._process.returncode
         how = f"was ended by {signal.Signals(-code).name}" if code is not None and code < 0 else f"exited with {code}"
         return f"the process {how}"
 
     @property
-    def last_words(self) -> str:
-        """The end of what it wrote to standard error: for the log, as it tells of this machine."""
-        return self._last_words.decode(errors="replace").strip()
+    def stderr_end(self) -> str:
+        """The end of its standard error, for the log only: it may name paths of this machine."""
+        return self._stderr_end.decode(errors="replace").strip()
 
-    def read(self, timeout_s: float) -> list[Line]:
-        """What it said; waits for the first word for at most `timeout_s`."""
+    def read(self, timeout_s: float) -> list[Message]:
+        """New messages; waits for the first one for at most `timeout_s`."""
         if not self._pipes.get_map():
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout_s)
@@ -80,14 +80,14 @@ class JobProcess:
             if not chunk:
                 self._pipes.unregister(key.fileobj)
             elif key.fileobj is self._stderr:
-                self._last_words = (self._last_words + chunk)[-LAST_WORDS_BYTES:]
+                self._stderr_end = (self._stderr_end + chunk)[-STDERR_BYTES:]
             else:
                 self._unfinished += chunk
         *lines, self._unfinished = self._unfinished.split(b"\n")
         return [line for line in map(parse, lines) if line is not None]
 
     def terminate(self) -> None:
-        """Ask it to keep what is done, and to end."""
+        """Ask it to write a checkpoint and end."""
         self._process.terminate()
 
     def kill(self) -> None:

@@ -1,4 +1,4 @@
-"""What a job's child is told, in a file, and what it tells: one JSON object a line on standard output."""
+"""The order for a job's child, in a file, and the messages of the child: one JSON object a line on standard output."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from pushforward.service.domain.ports import Update
 log = logging.getLogger(__name__)
 
 DONE, INTERRUPTED, FAULTY, HINDERED = 0, 75, 1, 74  # exit codes; any other is a crash
-PACE_S = (0.2, 5.0)  # between two progress lines: early, and late in a long job
+PACE_S = (0.2, 5.0)  # between two progress messages: early, and late in a long job
 
 
 def pace_s(elapsed_s: float) -> float:
-    """How long to wait with the next progress line."""
+    """How long to wait before the next progress message."""
     return min(max(PACE_S[0], elapsed_s / 500), PACE_S[1])
 
 
-class _Order(BaseModel):
+class _JobOrder(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     device: str
     torch_threads: int
-    memory_bytes: int | None  # that it may take; None: what is free
+    memory_bytes: int | None  # that the child may use; None: what is free
 
 
-class TrainOrder(_Order):
+class TrainOrder(_JobOrder):
     """Train a run."""
 
     kind: Literal["train"] = "train"
@@ -46,7 +46,7 @@ class TrainOrder(_Order):
     checkpoint_s: float
 
 
-class SampleOrder(_Order):
+class SampleOrder(_JobOrder):
     """Draw a sample into a file."""
 
     kind: Literal["sample"] = "sample"
@@ -57,37 +57,37 @@ class SampleOrder(_Order):
     rows: int  # of theirs that are on the disk for sure
 
 
-Order = TrainOrder | SampleOrder
-ORDER: TypeAdapter[Order] = TypeAdapter(Annotated[Order, Field(discriminator="kind")])
+JobOrder = TrainOrder | SampleOrder
+ORDER: TypeAdapter[JobOrder] = TypeAdapter(Annotated[JobOrder, Field(discriminator="kind")])
 
 
-class _Line(BaseModel):
+class _Message(BaseModel):
     model_config = ConfigDict(frozen=True)
 
-    def json_line(self) -> str:
+    def to_line(self) -> str:
         """One line of JSON."""
         return self.model_dump_json() + "\n"
 
 
-class Advanced(_Line):
-    """Steps were taken."""
+class ProgressMessage(_Message):
+    """Steps were done."""
 
     kind: Literal["progress"] = "progress"
     step: int
     total_steps: int
     losses: dict[str, JsonFloat]
     steps_per_s: float
-    seconds_left: float | None = None  # to the last step, at the mean pace so far; None while nothing is known of it
-    curve: Curve | None = None  # as far as it has come; None where it has no new point
+    seconds_left: float | None = None  # to the last step, at the mean pace so far; None where it is unknown
+    curve: Curve | None = None  # up to now; None where it has no new point
 
     @property
     def update(self) -> Update:
-        """As the record takes it."""
+        """The update of the job's record."""
         return Update("progress", self.model_dump(mode="json", exclude={"kind"}))
 
 
-class Noted(_Line):
-    """Something a reader of the job's log wants to know."""
+class LogMessage(_Message):
+    """A line of the job's log."""
 
     kind: Literal["log"] = "log"
     level: str
@@ -95,48 +95,48 @@ class Noted(_Line):
 
     @property
     def update(self) -> Update:
-        """As the record takes it."""
+        """The update of the job's record."""
         return Update("log", self.model_dump(exclude={"kind"}))
 
 
-class AttemptRefused(_Line):
-    """The laboratory refused; trying again is of no use."""
+class RefusalMessage(_Message):
+    """The run or the data is at fault; to try again would not help."""
 
     kind: Literal["fault"] = "fault"
     fault: Fault
 
 
-class Barred(_Line):
-    """The machine lacks something; the job is to be tried again later."""
+class BlockedMessage(_Message):
+    """The machine lacks something; the job can be tried again later."""
 
     kind: Literal["barred"] = "barred"
     reason: str
 
 
-class Finished(_Line):
-    """The model lies finished in its folder."""
+class ModelWritten(_Message):
+    """The model is complete in its folder."""
 
     kind: Literal["done"] = "done"
     metrics: dict[str, JsonFloat]
 
 
-class RowsWritten(_Line):
-    """The file lies finished in its place."""
+class RowsWritten(_Message):
+    """The file of rows is complete."""
 
     kind: Literal["drawn"] = "drawn"
     file_bytes: int
     file_sha256: str
 
 
-Line = Advanced | Noted | AttemptRefused | Barred | Finished | RowsWritten
-Say = Callable[[Line], None]
-_LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
+Message = ProgressMessage | LogMessage | RefusalMessage | BlockedMessage | ModelWritten | RowsWritten
+Send = Callable[[Message], None]
+_MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 
-def parse(line: bytes) -> Line | None:
-    """None, and a warning, for a line that is none of ours."""
+def parse(line: bytes) -> Message | None:
+    """A message; None, and a warning in the log, for any other line."""
     try:
-        return _LINE.validate_python(json.loads(line))
+        return _MESSAGE.validate_python(json.loads(line))
     except (ValueError, ValidationError):
         log.warning("a job's child wrote %r", line[:200])
         return None

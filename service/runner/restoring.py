@@ -1,10 +1,10 @@
-"""Jobs that outlast a Redis which lost its data: what is needed to go on lies beside their checkpoints.
+"""Restores jobs after Redis has lost its data, from records beside their checkpoints.
 
-    {store}/.jobs/{job}/job.json     the record of an unfinished job, as its latest claim saw it
+    {store}/.jobs/{job}/job.json     the record of an unfinished job, written when it was last claimed
 
-A job that Redis does not know, and that has such a file, waits again with the epoch of the file, so that its runner,
-where it still has one, finds itself the runner; any other writes in vain, as ever. The next attempt resumes from the
-checkpoints. What is lost are jobs that no worker had claimed, records of finished ones, and wishes to cancel.
+A job that Redis does not know and that has such a file is queued again with the epoch of the file. So its runner, if it
+still has one, keeps the job, and writes of any other runner are refused as ever. The next attempt resumes from the
+checkpoints. Jobs that no worker had claimed, records of finished jobs and requests to cancel are lost.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ def keep_record(store: Path, job: Job) -> None:
 
 
 def drop_record(store: Path, job_id: str) -> None:
-    """The job is over. What a disk at fault keeps is dropped by a later `restore`."""
+    """Delete the record of a finished job. If the disk fails, a later `restore` deletes it."""
     with suppress(OSError):
         (store / JOBS / job_id / RECORD).unlink(missing_ok=True)
 
 
 def read_record(store: Path, job_id: str) -> Job | None:
-    """None where there is none, or what lies there is none."""
+    """None where there is none, or where it cannot be read."""
     try:
         job = Job.model_validate_json((store / JOBS / job_id / RECORD).read_bytes())
     except FileNotFoundError:
@@ -64,9 +64,9 @@ def read_record(store: Path, job_id: str) -> Job | None:
 
 
 def restore(runs: Runs, store: Path) -> list[str]:
-    """Bring back the unfinished jobs that Redis lost; their ids. Drops the records of those that are over.
+    """Restore the unfinished jobs that Redis lost; their ids. Deletes the records of finished jobs.
 
-    Raises Unavailable: without Redis nothing is known to be lost.
+    Raises Unavailable: without Redis it is not known which jobs are lost.
     """
     restored = []
     for file in (store / JOBS).glob(f"*/{RECORD}"):
@@ -83,8 +83,8 @@ def restore(runs: Runs, store: Path) -> list[str]:
 
 @final
 @dataclass(frozen=True)
-class LastingRuns:
-    """`ports.Runs` whose claimed jobs outlast the data of Redis."""
+class DurableRuns:
+    """`ports.Runs` whose claimed jobs survive a loss of Redis's data."""
 
     runs: Runs
     store: Path
@@ -133,8 +133,8 @@ class LastingRuns:
     def expire(self) -> Sequence[str]:
         return self.runs.expire()
 
-    def untold(self, older_s: float, kind: Kind = "train") -> Sequence[str]:
-        return self.runs.untold(older_s, kind)
+    def unannounced(self, older_s: float, kind: Kind = "train") -> Sequence[str]:
+        return self.runs.unannounced(older_s, kind)
 
     def waiting(self, kind: Kind = "train") -> int:
         return self.runs.waiting(kind)
@@ -143,7 +143,7 @@ class LastingRuns:
         self.runs.restore(job)
 
     def _again(self, job_id: str, write: Callable[[], T]) -> T:
-        """A write that is stale because the whole record is gone, once more with the record restored."""
+        """Write; if that is stale because Redis lost the record, restore the record and write again."""
         try:
             return write()
         except Stale:

@@ -1,9 +1,9 @@
-"""An npy file of rows that grows, and can be gone on with.
+"""An npy file that grows by rows, and can be resumed.
 
     {header of (n, *shape), float32 or float64}{row 0}{row 1}...
 
-Its header is the same for the same n, shape and type, so a file that broke off is the beginning of the whole one. What
-an earlier attempt left is copied, never shared: its writer may be frozen, and wake.
+The header depends only on n, shape and type, so an unfinished file is the beginning of the finished one. The file of an
+earlier attempt is copied, never shared: its writer may be suspended, and go on later.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ PIECE_BYTES = 2**20
 
 
 def whole_bytes(n: int, shape: Shape, held: Held = "float32") -> int:
-    """The length of the finished file."""
+    """The size of the finished file."""
     return len(npy.header((n, *shape), _stored(held))) + n * prod(shape) * _stored(held).itemsize
 
 
 @final
 class RowsFile:
-    """A file being written, and the digest of what was written; a context manager."""
+    """A file being written, with a running digest; a context manager."""
 
     def __init__(self, path: Path, n: int, shape: Shape, held: Held = "float32") -> None:
         self.n_rows = 0
@@ -55,23 +55,23 @@ class RowsFile:
 
     @property
     def n_bytes(self) -> int:
-        """Written so far."""
+        """The size so far."""
         return len(self._header) + self.n_rows * self._row_bytes
 
     @property
     def digest(self) -> str:
-        """Of what was written so far: its sha256 in hexadecimal."""
+        """The sha256 of the file so far, in hexadecimal."""
         return self._sha256.hexdigest()
 
     def append(self, rows: np.ndarray) -> None:
-        """The next rows, (B, *shape). Raises OSError."""
+        """Append rows, (B, *shape). Raises OSError."""
         self._put(np.ascontiguousarray(rows, self._dtype).data.cast("B"))
         self.n_rows += len(rows)
 
-    def go_on_from(self, earlier: Path, most_rows: int) -> Iterator[int]:
-        """Copy the rows of a file that broke off, at most so many, yielding after each piece how many there are.
+    def resume_from(self, earlier: Path, most_rows: int) -> Iterator[int]:
+        """Copy at most `most_rows` rows of an unfinished file; yields the number of rows after each piece.
 
-        Nothing where it is the file of another n, shape or type, or gone. Raises OSError.
+        Copies nothing from a file of another n, shape or type, or where there is none. Raises OSError.
         """
         if not earlier.exists():
             return
@@ -87,7 +87,7 @@ class RowsFile:
                 yield self.n_rows
 
     def sync(self) -> None:
-        """Force what was written to the disk. Raises OSError."""
+        """Flush the file to the disk. Raises OSError."""
         self._stream.flush()
         sync(self._path)
 

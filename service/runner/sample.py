@@ -1,8 +1,7 @@
-"""One attempt at a sampling, in a child: the rows of one seed, chunk by chunk, into an npy file.
+"""One attempt at a sampling, in a child process: writes the rows of one seed, chunk by chunk, into an npy file.
 
-Row i is a pure function of (model, seed, i), so an attempt goes on at the row where the one before was cut off, and
-the file is the same. Progress tells only rows that are on the disk: where the power failed, what the record promises
-is there.
+Row i is a pure function of (model, seed, i). So an attempt goes on at the row where the one before ended, and the file
+is the same. Progress counts only rows that are on the disk, so the record holds even after a power failure.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.program import states
 from pushforward.models.stepwise.sampling import Sampler
 from pushforward.models.storage.model import Model, load_model
-from pushforward.service.domain.inference import Told
+from pushforward.service.domain.inference import ConditionValue
 from pushforward.service.domain.jobs import Fault
 from pushforward.service.engine.failures import not_finite
 from pushforward.service.runner.messages import (
@@ -34,11 +33,11 @@ from pushforward.service.runner.messages import (
     FAULTY,
     INTERRUPTED,
     PACE_S,
-    Advanced,
-    AttemptRefused,
+    ProgressMessage,
+    RefusalMessage,
     RowsWritten,
     SampleOrder,
-    Say,
+    Send,
     pace_s,
 )
 from pushforward.service.runner.rows_file import RowsFile, whole_bytes
@@ -49,16 +48,16 @@ CHUNK_ROWS = 1024
 CHUNK_VALUES = 2**20  # numbers in the data of one forward pass
 
 
-def obey(order: SampleOrder, device: torch.device, say: Say, stop: threading.Event) -> int:
-    """Draw to the last row, or until told to stop; returns the exit code. Raises LaboratoryError."""
+def run_order(order: SampleOrder, device: torch.device, send: Send, stop: threading.Event) -> int:
+    """Draw to the last row, or until `stop` is set; the exit code. Raises LaboratoryError."""
     model = _load(order, device)
     try:
         spec = model.card.spec
         _check_room(order.file.parent, whole_bytes(order.ask.n, spec.shape, spec.dtype))
         with RowsFile(order.file, order.ask.n, spec.shape, spec.dtype) as file:
-            return _fill(file, order, model, device, say, stop)
+            return _fill(file, order, model, device, send, stop)
     except TooLarge as error:
-        say(AttemptRefused(fault=Fault(type="store", detail=error.message)))
+        send(RefusalMessage(fault=Fault(type="store", detail=error.message)))
         return FAULTY
 
 
@@ -69,7 +68,7 @@ def _load(order: SampleOrder, device: torch.device) -> Model:
 
 
 def _check_room(folder: Path, wanted_bytes: int) -> None:
-    """Raises TooLarge where it never fits, Hindered where others take the room now."""
+    """Raises TooLarge where the disk is too small, Hindered where it is too full."""
     disk = shutil.disk_usage(folder)
     if disk.total < wanted_bytes:
         raise TooLarge(
@@ -82,33 +81,33 @@ def _check_room(folder: Path, wanted_bytes: int) -> None:
 
 
 def _fill(
-    file: RowsFile, order: SampleOrder, model: Model, device: torch.device, say: Say, stop: threading.Event
+    file: RowsFile, order: SampleOrder, model: Model, device: torch.device, send: Send, stop: threading.Event
 ) -> int:
     if order.earlier:
-        _take_over(file, order, say)
-    told = _Told(file, order.ask.n, say)
+        _resume(file, order, send)
+    progress = _RowProgress(file, order.ask.n, send)
     sampler, ask = _sampler(model, order), order.ask
     spec = model.card.spec
     c = _code(ask.condition, spec).to(device)
     for rows in chunks(sampler, spec, c, seed=ask.seed, first=file.n_rows, n=ask.n, device=device):
         if stop.is_set():
-            told.now()
+            progress.now()
             return INTERRUPTED
         if rows is not None:
             file.append(rows)
-        told.if_due()
-    told.now()
-    say(RowsWritten(file_bytes=file.n_bytes, file_sha256=file.digest))
+        progress.if_due()
+    progress.now()
+    send(RowsWritten(file_bytes=file.n_bytes, file_sha256=file.digest))
     return DONE
 
 
-def _take_over(file: RowsFile, order: SampleOrder, say: Say) -> None:
-    """Go on from what the attempts before left: the most that one of them wrote; then all of theirs goes."""
-    promised = Advanced(step=order.rows, total_steps=order.ask.n, losses={}, steps_per_s=0.0)
+def _resume(file: RowsFile, order: SampleOrder, send: Send) -> None:
+    """Copy the rows of the earlier attempt that wrote most, and delete the files of all earlier ones."""
+    promised = ProgressMessage(step=order.rows, total_steps=order.ask.n, losses={}, steps_per_s=0.0)
     said_at = monotonic()
-    for _ in file.go_on_from(max(order.earlier, key=_n_bytes), order.rows):
+    for _ in file.resume_from(max(order.earlier, key=_n_bytes), order.rows):
         if monotonic() - said_at >= PACE_S[1]:
-            say(promised)  # a sign of life: copying may take its time
+            send(promised)  # copying may take long, and a silent child is killed
             said_at = monotonic()
     file.sync()
     log.info("goes on at row %d", file.n_rows)
@@ -120,9 +119,9 @@ def _take_over(file: RowsFile, order: SampleOrder, say: Say) -> None:
 def chunks(
     sampler: Sampler, spec: DataSpec, c: Tensor, *, seed: int, first: int, n: int, device: torch.device
 ) -> Iterator[np.ndarray | None]:
-    """Rows first, ..., n - 1 of a seed, told c, (1, C), in chunks; None after each step on the way to one.
+    """Rows first, ..., n - 1 of a seed under the condition c, (1, C), in chunks; None after each step of a chunk.
 
-    Chunks that do not fit into memory are halved. Raises Diverged where a number is none.
+    Chunks that do not fit into memory are halved. Raises Diverged where a number is not finite.
     """
     size = max(1, min(CHUNK_ROWS, CHUNK_VALUES // spec.size))
     start = first
@@ -152,39 +151,39 @@ def _sampler(model: Model, order: SampleOrder) -> Sampler:
     return family.sampler(model.nets, family.SampleOptions.model_validate(order.ask.options))
 
 
-def _code(condition: Told | None, spec: DataSpec) -> Tensor:
-    """The condition of all rows as networks see it, (1, C): zeros where there is none."""
+def _code(condition: ConditionValue | None, spec: DataSpec) -> Tensor:
+    """The encoded condition of all rows, (1, C): zeros where there is none."""
     if condition is None or spec.condition is None:
         return torch.zeros(1, spec.condition_size)
     return spec.condition.code(torch.tensor(condition, dtype=torch.float64).view(1, -1))
 
 
 def _n_bytes(file: Path) -> int:
-    """0 where there is none."""
+    """0 where there is no file."""
     return file.stat().st_size if file.exists() else 0
 
 
 @final
-class _Told:
-    """Tells how many rows are on the disk: at once, and then when it is due."""
+class _RowProgress:
+    """Reports how many rows are on the disk: at once, and then now and again."""
 
-    def __init__(self, file: RowsFile, n: int, say: Say) -> None:
-        self._file, self._n, self._say = file, n, say
+    def __init__(self, file: RowsFile, n: int, send: Send) -> None:
+        self._file, self._n, self._send = file, n, send
         self._first, self._synced = file.n_rows, -1
         self._began = monotonic()
         self.now()
 
     def now(self) -> None:
-        """Raises OSError."""
+        """Report. Raises OSError."""
         rows, seconds = self._file.n_rows, monotonic() - self._began
         if rows != self._synced:
             self._file.sync()
             self._synced = rows
         rows_per_s = (rows - self._first) / max(seconds, 1e-6)
-        self._say(Advanced(step=rows, total_steps=self._n, losses={}, steps_per_s=rows_per_s))
+        self._send(ProgressMessage(step=rows, total_steps=self._n, losses={}, steps_per_s=rows_per_s))
         self._said = monotonic()
 
     def if_due(self) -> None:
-        """Often enough that the supervisor hears a sign of life. Raises OSError."""
+        """Report if the last report is old enough. Raises OSError."""
         if monotonic() - self._said >= pace_s(self._said - self._began):
             self.now()

@@ -1,5 +1,6 @@
-"""One attempt at a training, in a child: it stops with a checkpoint at the end of a step, and resumes bit for bit from
-the newest checkpoint of its job.
+"""One attempt at a training, in a child process.
+
+It stops with a checkpoint at the end of a step, and resumes bit for bit from the newest checkpoint of its job.
 """
 
 from __future__ import annotations
@@ -21,22 +22,30 @@ from pushforward.models.training.checkpoint import latest_state, save_model, sav
 from pushforward.models.training.data import TrainingData, load_data
 from pushforward.models.training.loop import train
 from pushforward.models.training.state import TrainingState, fresh
-from pushforward.service.runner.messages import DONE, INTERRUPTED, Advanced, Finished, Say, TrainOrder, pace_s
-from pushforward.service.runner.pace import Pace
+from pushforward.service.runner.messages import (
+    DONE,
+    INTERRUPTED,
+    ModelWritten,
+    ProgressMessage,
+    Send,
+    TrainOrder,
+    pace_s,
+)
+from pushforward.service.runner.remaining_time import RemainingTime
 
-STAGE_S = 2.0  # between two words of a scoring, at least
+STAGE_S = 2.0  # between two log lines of a scoring, at least
 
 log = logging.getLogger(__name__)
 
 
-def obey(order: TrainOrder, device: torch.device, free_bytes: int, say: Say, stop: threading.Event) -> int:
-    """Train to the end of the budget or until told to stop; returns the exit code. Raises LaboratoryError."""
+def run_order(order: TrainOrder, device: torch.device, free_bytes: int, send: Send, stop: threading.Event) -> int:
+    """Train to the end of the budget, or until `stop` is set; the exit code. Raises LaboratoryError."""
     run = Run.model_validate(order.run)
     data = load_data(run, order.data_root)
     memory.check(run, data.spec, free_bytes)
     state = _resume(order, data, run, device) or fresh(run, data, device)
     checkpoint_at = monotonic() + order.checkpoint_s
-    for _ in _told(train(data, state), say):
+    for _ in _reported(train(data, state), send):
         if stop.is_set():
             _save(order.states, state)
             return INTERRUPTED
@@ -47,7 +56,7 @@ def obey(order: TrainOrder, device: torch.device, free_bytes: int, say: Say, sto
     verdict = _scored(judge(data, state))
     order.model.mkdir()
     save_model(order.model, state, verdict.metrics, data.fingerprint, verdict.notes)
-    say(Finished(metrics=verdict.metrics))
+    send(ModelWritten(metrics=verdict.metrics))
     return DONE
 
 
@@ -61,49 +70,49 @@ def _resume(order: TrainOrder, data: TrainingData, run: Run, device: torch.devic
 
 
 def _save(folder: Path, state: TrainingState) -> None:
-    """A checkpoint, if the disk takes it; the one before stays if not."""
+    """Write a checkpoint; where the disk fails, the one before stays."""
     try:
         save_state(folder, state)
     except OSError as error:
         log.warning("no checkpoint could be written at step %d: %s", state.step, error)
 
 
-def _told(states: Iterator[TrainingState], say: Say) -> Iterator[TrainingState]:
-    """The same states, telling how far they have come: the first, the last, and now and then between."""
-    began = said = monotonic()
-    said_step: int | None = None
-    said_curve: Curve | None = None
-    pace = Pace()
+def _reported(states: Iterator[TrainingState], send: Send) -> Iterator[TrainingState]:
+    """The same states; reports the first, the last, and some between."""
+    began = sent_at = monotonic()
+    sent_step: int | None = None
+    sent_curve: Curve | None = None
+    remaining = RemainingTime()
     for state in states:
         now = monotonic()
-        pace.advance(state.step, now)
-        if sentence := pace.foreseen(state.total_steps):
+        remaining.advance(state.step, now)
+        if sentence := remaining.announcement(state.total_steps):
             log.info("%s", sentence)
-        if said_step is None or now - said >= pace_s(now - began) or state.step == state.total_steps:
-            say(
-                Advanced(
+        if sent_step is None or now - sent_at >= pace_s(now - began) or state.step == state.total_steps:
+            send(
+                ProgressMessage(
                     step=state.step,
                     total_steps=state.total_steps,
                     losses={name: float(value) for name, value in state.losses.items()},
-                    steps_per_s=(state.step - (said_step or state.step - 1)) / max(now - said, 1e-6),
-                    seconds_left=pace.seconds_left(state.total_steps),
-                    curve=None if state.curve is said_curve else state.curve,
+                    steps_per_s=(state.step - (sent_step or state.step - 1)) / max(now - sent_at, 1e-6),
+                    seconds_left=remaining.seconds_left(state.total_steps),
+                    curve=None if state.curve is sent_curve else state.curve,
                 )
             )
-            said, said_step, said_curve = now, state.step, state.curve
+            sent_at, sent_step, sent_curve = now, state.step, state.curve
         yield state
 
 
 def _scored(stages: Evaluation[Verdict]) -> Verdict:
-    """What a judgement comes to, telling now and then how far it is. Raises Diverged."""
+    """The result of a judgement; logs its progress now and then. Raises Diverged."""
     log.info("trained; now it is scored on held-out rows")
-    began = said = monotonic()
+    began = sent_at = monotonic()
     while True:
         try:
             stage = next(stages)
         except StopIteration as end:
             verdict: Verdict = end.value
             return verdict
-        if monotonic() - said >= max(STAGE_S, pace_s(monotonic() - began)):
-            said = monotonic()
+        if monotonic() - sent_at >= max(STAGE_S, pace_s(monotonic() - began)):
+            sent_at = monotonic()
             log.info("scoring: %s, %d of %d", stage.what, stage.done, stage.total)

@@ -1,1 +1,1 @@
-"""Redis connections, and what lies on the disk."""
+"""Redis connections, and models and files on the disk."""

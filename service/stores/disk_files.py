@@ -1,4 +1,4 @@
-"""The files that samplings left: `{store}/.files/{job}-{epoch}.npy`, of the epoch that succeeded."""
+"""Files of finished samplings: `{store}/.files/{job}-{epoch}.npy`, with the epoch that succeeded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PIECE_BYTES = 2**20
 
 @final
 class DiskFiles:
-    """`ports.Files`. Reads happen in threads, a piece at a time."""
+    """`ports.Files`. Reads in threads, a piece at a time."""
 
     def __init__(self, store: Path) -> None:
         self._folder = store / FILES
@@ -43,5 +43,5 @@ class DiskFiles:
 
 
 def file_name(job_id: str, epoch: int) -> str:
-    """What the file of an attempt is called."""
+    """The name of an attempt's file."""
     return f"{job_id}-{epoch}.npy"

@@ -1,7 +1,7 @@
 """The published models on disk: `{store}/{model}/{version}/{weights.safetensors,model.json,card.json}`.
 
-A version appears and disappears by a rename, whole or not at all, and never changes in between. Whatever else lies in
-the store (a torn or foreign folder, a name that starts with a dot) is passed over.
+A version is published and deleted by one rename, whole or not at all, and never changes in between. Other entries of
+the store (a damaged folder, a name that starts with a dot) are ignored.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from pushforward.service.domain.errors import Conflict, NotFound
 log = logging.getLogger(__name__)
 
 TRASH = ".deleted"
-SETTLED_S = 1.0  # a folder changed so recently may change again within the same tick of the file system's clock
+SETTLED_S = 1.0  # after which a change of a folder certainly changes its mtime
 
 
 @final
 class DiskModels:
-    """`ports.Models`. Reads happen in threads; what a folder held is remembered until its modification time changes."""
+    """`ports.Models`. Reads in threads; the cards of a model are cached until the mtime of its folder changes."""
 
     def __init__(self, store: Path) -> None:
         self._store = store
@@ -75,7 +75,7 @@ class DiskModels:
         return [card.reference for card in doomed]
 
     def _remembered(self, model: str) -> tuple[Card, ...] | None:
-        """What the folder holds, if it has not changed since it was read: one `stat`, cheap enough for every ask."""
+        """The cached cards, if the folder has not changed: one `stat`, cheap enough for every request."""
         known = self._known.get(model)
         if known is None:
             return None
@@ -98,14 +98,14 @@ class DiskModels:
 def publish(folder: Path, store: Path, *, model: str, version: int, job: str) -> Card:
     """Move a finished model folder (`models.training.checkpoint.save_model`) into the store as a version of `model`.
 
-    Running it again for the same job returns what is there. Raises Conflict where another job's version is.
+    Publishing again for the same job returns the same card. Raises Conflict where another job published the version.
     """
     target = store / model / str(version)
-    there = read_card(target)
-    if there is not None:
-        if there.job != job:
-            raise Conflict(f"{there.reference} was published by job {there.job}")
-        return there
+    published = read_card(target)
+    if published is not None:
+        if published.job != job:
+            raise Conflict(f"{published.reference} was published by job {published.job}")
+        return published
     laboratory = unseal((folder / "model.json").read_bytes(), ModelCard.model_fields.keys())
     card = Card.model_validate(
         {**laboratory, "model": model, "version": version, "job": job, "created_at": time.time()}
@@ -142,7 +142,7 @@ def read_versions(store: Path, model: str) -> Iterator[Card]:
         if card is None:
             log.warning("%s is not a readable model; skipped", folder)
         elif (card.model, card.version) != (model, number):
-            log.warning("%s says it is %s; passed over", folder, card.reference)
+            log.warning("%s says it is %s; skipped", folder, card.reference)
         else:
             yield card
 
@@ -172,14 +172,14 @@ def _remove(store: Path, cards: Sequence[Card]) -> None:
     trash.mkdir(exist_ok=True)
     for card in cards:
         grave = trash / secrets.token_hex(8)
-        with suppress(FileNotFoundError):  # another was quicker
+        with suppress(FileNotFoundError):  # deleted by another process
             (store / card.model / str(card.version)).rename(grave)
         shutil.rmtree(grave, ignore_errors=True)
 
 
 def _mtime_ns(folder: str) -> int:
-    """0 where there is no such folder."""
+    """The modification time of a folder; 0 where there is none."""
     try:
-        return os.stat(folder).st_mtime_ns  # noqa: PTH116  (for every ask; to make a Path takes ten times as long)
+        return os.stat(folder).st_mtime_ns  # noqa: PTH116  (for every request; to make a Path takes ten times as long)
     except FileNotFoundError:
         return 0

@@ -1,7 +1,7 @@
-"""Connections to Redis with time limits that are ours.
+"""Clients of Redis for asyncio and for threads, with our own timeouts.
 
-redis-py 8 by default repeats a command ten times, also `XADD` and `INCR`, and gives up a blocking read after 5 s. So
-every client is made here: nothing is repeated, and a blocking client waits longer than its longest `BLOCK`.
+By default redis-py 8 repeats a command ten times, also `XADD` and `INCR`, and ends a blocking read after 5 s. So every
+client is made here: no command is repeated, and a blocking client waits longer than its longest `BLOCK`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from pushforward.service.processes.outages import Outage
 from pushforward.service.settings import Settings
 
 log = logging.getLogger(__name__)
-_OUTAGES = Outage(log, "Redis, for records,")  # one line for each, however many callers meet it
+_OUTAGES = Outage(log, "Redis, for records,")  # one log line for each, whatever the number of callers
 
 PREFIX = "pf:"  # of every key
 CONNECT_S = 2.0
-COMMAND_S = 3.0  # for an answer to a command that does not block
+COMMAND_S = 3.0  # of a command that does not block
 RETRY_AFTER_S = 2.0
-CONNECTIONS = 1000  # of one process; each watcher of a job holds one
+CONNECTIONS = 1000  # of one process; each watch of a job holds one
 
 
 def connect(settings: Settings, *, block_s: float = 0.0, decode: bool = True) -> redis.asyncio.Redis:
@@ -55,7 +55,7 @@ def _options(settings: Settings, *, block_s: float, decode: bool) -> dict[str, A
 
 
 def broker_url(settings: Settings) -> str:
-    """The same Redis as Celery's transport wants to be told: `redis+socket:///path` for a unix socket."""
+    """The URL of the same Redis for Celery, which wants `redis+socket:///path` for a unix socket."""
     url = urlsplit(settings.redis_url)
     secret = settings.redis_secret()
     user = url.netloc.rpartition("@")[0]
@@ -96,8 +96,8 @@ def _unavailable(error: redis.RedisError) -> Unavailable:
     return Unavailable("Redis does not answer; try again", retry_after_s=RETRY_AFTER_S)
 
 
-def drop_foreign(client: redis.Redis, key: str, kind: str) -> None:
-    """Delete what lies under a key of ours and is of another type, so that it is in nobody's way."""
+def drop_wrong_type(client: redis.Redis, key: str, kind: str) -> None:
+    """Delete a key of ours that has another type, because every command on it would fail."""
     found: Any = client.type(key)
     found = found.decode() if isinstance(found, bytes) else found
     if found not in (kind, "none"):

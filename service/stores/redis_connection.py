@@ -1,8 +1,8 @@
-"""One connection to Redis whose commands are answered in order, for the way of a question.
+"""One pipelined connection to Redis on asyncio, for the path of a request.
 
-redis-py takes a connection from a pool, locks it, waits for the answer and puts it back, for every command: of the
-0.1 ms that this costs, two thirds are its bookkeeping. Here a command is bytes written to a socket, and its answer a
-future; many may be under way.
+For every command redis-py takes a connection from a pool, locks it, waits for the answer and puts it back. That costs
+0.1 ms, two thirds of it bookkeeping. Here a command is bytes written to a socket and its answer is a future; many
+commands may be in flight.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Argument = bytes | str | int | float
 
 @final
 class RedisConnection(asyncio.Protocol):
-    """Made by `open_connection`."""
+    """Opened by `open_connection`. Answers come in the order of the commands."""
 
     def __init__(self) -> None:
         self._reader = hiredis.Reader()
@@ -32,7 +32,7 @@ class RedisConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._broken: redis.ConnectionError | None = None
         self.lost = asyncio.get_running_loop().create_future()  # done once the connection has ended
-        self.n_received = 0  # pieces of data that came
+        self.n_received = 0  # pieces of data
 
     def send(self, *command: Argument) -> asyncio.Future[Any]:
         """The answer: bytes, an integer, a list of them, or None. Raises redis.RedisError when awaited."""
@@ -52,12 +52,12 @@ class RedisConnection(asyncio.Protocol):
 
     @property
     def awaits_answer(self) -> bool:
-        """Whether an answer is due."""
+        """Whether an answer is missing."""
         return bool(self._waiting)
 
-    def close(self, why: str = "closed") -> None:
-        """Whoever waits is told."""
-        self.connection_lost(redis.ConnectionError(why))
+    def close(self, reason: str = "closed") -> None:
+        """Close it; callers that wait get a ConnectionError."""
+        self.connection_lost(redis.ConnectionError(reason))
 
     # --- asyncio.Protocol ---
 
@@ -77,7 +77,7 @@ class RedisConnection(asyncio.Protocol):
                 else:
                     waiting.set_result(answer)
         except hiredis.HiredisError as error:
-            self.close(f"not the words of Redis: {error}")
+            self.close(f"not an answer of Redis: {error}")
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._broken is None:
@@ -90,7 +90,7 @@ class RedisConnection(asyncio.Protocol):
             waiting = self._waiting.popleft()
             if not waiting.done():
                 waiting.set_exception(self._broken)
-                waiting.exception()  # perhaps nobody asks any more
+                waiting.exception()  # retrieved, in case nobody awaits it
 
 
 def _packed(command: tuple[Argument, ...]) -> bytes:
@@ -120,7 +120,7 @@ async def open_connection(settings: Settings) -> RedisConnection:
                 await connection.send("AUTH", *user, secret)
             if place.get("db"):
                 await connection.send("SELECT", place["db"])
-            await connection.send("PING")  # it may be loading still
+            await connection.send("PING")  # Redis may still be loading its data
     except (redis.RedisError, TimeoutError) as error:
         connection.close()
         raise redis.ConnectionError(f"cannot connect: {error or 'no answer in time'}") from error

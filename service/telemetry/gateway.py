@@ -7,7 +7,7 @@ from typing import NamedTuple, final
 
 from pushforward.service.domain.inference import Timing
 from pushforward.service.telemetry.metric_families import MetricFamily, Series, observe
-from pushforward.service.telemetry.registry import Metrics, Pairs
+from pushforward.service.telemetry.registry import Metrics, PairSeries
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0, 16384.0)
@@ -39,7 +39,7 @@ class Telemetry:
             ("door", "route"),
             SECONDS,
         )
-        self._linger_s = _asks("linger_seconds", "At the gateway, behind other questions of its key.", SECONDS)
+        self._linger_s = _asks("linger_seconds", "At the gateway, behind other requests of its key.", SECONDS)
         self._queue_s = _asks("queue_seconds", "On the way to a worker, waiting there, and on the way back.", SECONDS)
         self._compute_s = _asks("compute_seconds", "In forward passes, shared ones counted whole.", SECONDS)
         self._total_s = _asks("total_seconds", "From the gateway and back to it.", SECONDS)
@@ -54,7 +54,7 @@ class Telemetry:
             "counter", "pushforward_ask_cancellations_total", "Asks whose client left.", ("op", "stage")
         )
         asks = (self._linger_s, self._queue_s, self._compute_s, self._total_s, self._rows)
-        self._answers = Pairs(lambda model, op: _Answers(*(family.of(model, op) for family in asks)))
+        self._answers = PairSeries(lambda model, op: _Answers(*(family.of(model, op) for family in asks)))
         families = (self._requests, self._request_s, *asks, self._refusals, self._cancellations)
         self.metrics = Metrics(families, folder, store=store, pairs=(self._answers,))
 

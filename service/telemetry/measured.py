@@ -1,4 +1,4 @@
-"""Asks that are counted on their way."""
+"""Counts requests to models and their replies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pushforward.service.telemetry.gateway import Telemetry
 @final
 @dataclass(frozen=True)
 class MeasuredAsks:
-    """The same asks, measured. Implements `ports.Asks`."""
+    """`ports.Asks` that measures another one."""
 
     asks: Asks
     telemetry: Telemetry
@@ -35,22 +35,22 @@ class MeasuredAsks:
         answered = False
         try:
             async with aclosing(self.asks.watch(question, timeout_s=timeout_s)) as watched:
-                async for news in watched:
-                    if isinstance(news, Reply):
+                async for item in watched:
+                    if isinstance(item, Reply):
                         answered = True
-                        self.telemetry.answered(question.model, question.op, news.timing)
-                    yield news
+                        self.telemetry.answered(question.model, question.op, item.timing)
+                    yield item
         except BaseException as error:
             if not answered:
                 self._count_end(question.op, error)
             raise
 
     def _count_end(self, op: Op, error: BaseException) -> None:
-        """Of an ask without an answer."""
+        """Count a request that ends without a reply."""
         match error:
             case ServiceError():
                 self.telemetry.refused(op, error.slug, error.stage)
             case asyncio.CancelledError():
                 self.telemetry.cancelled(op, "gateway" if UNSENT in error.args else "worker")
-            case GeneratorExit():  # who watched has left
+            case GeneratorExit():  # the client has left
                 self.telemetry.cancelled(op, "worker")

@@ -46,12 +46,12 @@ class MetricFamily:
         return series
 
     def add(self, labels: Labels, values: Sequence[float]) -> None:
-        """Count what another process counted. A gauge's labels name its process, so there is nothing to add."""
+        """Add the values of another process. The labels of a gauge name its process, so a gauge is replaced."""
         series = self.of(*labels)
         series[:] = values if self.kind == "gauge" else map(sum, zip(series, values, strict=True))
 
     def metric(self) -> Metric:
-        """As prometheus-client has it."""
+        """The metric for prometheus-client."""
         match self.kind:
             case "counter":
                 counter = CounterMetricFamily(self.name, self.help, labels=self.labels)
@@ -78,7 +78,7 @@ def observe(series: Series, bounds: tuple[float, ...], value: float) -> None:
 
 
 def to_json(family: MetricFamily) -> dict[str, object]:
-    """As it is written."""
+    """The metric as JSON."""
     return {
         "kind": family.kind,
         "name": family.name,
@@ -104,7 +104,7 @@ def read(file: Path) -> Iterator[MetricFamily]:
 
 
 def written_at(file: Path) -> float:
-    """When a file was written, seconds; 0 where it is gone."""
+    """When a file was written, in seconds; 0 where there is none."""
     try:
         return file.stat().st_mtime
     except FileNotFoundError:

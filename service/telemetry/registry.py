@@ -24,7 +24,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OTHER = "other"  # the name of models beyond the limit
 MAX_PAIRS = 200  # of a model and an operation that have series of their own
 ALIVE_S = 10.0  # a process that wrote nothing for so long is dead
-MAX_FILES = 64  # that are added up: the processes that are alive, and the last that died
+MAX_FILES = 64  # that are added up: those of live processes, and of those that died last
 
 T = TypeVar("T")
 
@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 
 
 @final
-class Pairs(Generic[T]):
-    """What is counted by model and operation. Models come and go: those beyond the limit share the name `other`."""
+class PairSeries(Generic[T]):
+    """Series by model and operation. Models beyond the limit share the name `other`."""
 
     def __init__(self, make: Callable[[str, str], T], most: int = MAX_PAIRS) -> None:
         self._make = make
@@ -41,12 +41,12 @@ class Pairs(Generic[T]):
         self._made: dict[tuple[str, str], T] = {}
 
     def of(self, model: str, op: str) -> T:
-        """The same for the same pair."""
+        """The series of a pair."""
         made = self._made.get((model, op))
         return self._add(model, op) if made is None else made
 
     def forget(self, is_gone: Callable[[str], bool]) -> None:
-        """Let those of models that are gone make room for others."""
+        """Forget the series of models that were deleted."""
         for pair in list(self._made):
             if is_gone(pair[0]):
                 self._made.pop(pair, None)
@@ -60,7 +60,7 @@ class Pairs(Generic[T]):
 
 @final
 class Metrics:
-    """The families of this process, and of the processes that share its folder."""
+    """The metrics of this process, and of the processes that share its folder."""
 
     def __init__(
         self,
@@ -68,20 +68,20 @@ class Metrics:
         folder: Path | None = None,
         *,
         store: Path | None = None,
-        pairs: Sequence[Pairs[Any]] = (),
+        pairs: Sequence[PairSeries[Any]] = (),
     ) -> None:
         self.families = tuple(families)
         self._folder = folder
-        self._store = store  # series of a version that is not there go
+        self._store = store  # series of deleted versions are dropped
         self._pairs = pairs
         self._name = f"{secrets.token_hex(8)}.json"
 
     def exposition(self) -> bytes:
-        """All of it, as Prometheus reads it. Reads files, so not for an event loop."""
+        """All metrics as Prometheus text. It reads files: not for an event loop."""
         return generate_latest(self.registry())
 
     def registry(self) -> CollectorRegistry:
-        """As prometheus-client has it."""
+        """All metrics for prometheus-client."""
         registry = CollectorRegistry(auto_describe=False)
         if self._folder is None:
             ProcessCollector(registry=registry)
@@ -89,7 +89,7 @@ class Metrics:
         return registry
 
     def collect(self) -> Iterator[Metric]:  # prometheus-client calls it
-        """The families, added up."""
+        """The metrics of all processes, added up."""
         is_gone = cache(self._is_gone)
         self._forget(is_gone)
         added: dict[str, MetricFamily] = {}
@@ -102,17 +102,17 @@ class Metrics:
             yield family.metric()
 
     def share(self, *, ended: bool = False) -> None:
-        """Tell the other processes; at this one's end, without gauges. Raises OSError."""
+        """Write the metrics for the other processes; at the end of this one, without gauges. Raises OSError."""
         if self._folder is None:
             return
         self._forget(cache(self._is_gone))
-        told = [family for family in self.families if not (ended and family.kind == "gauge")]
+        families = [family for family in self.families if not (ended and family.kind == "gauge")]
         draft = self._folder / f".{self._name}"
-        draft.write_bytes(orjson.dumps([to_json(family) for family in told]))
+        draft.write_bytes(orjson.dumps([to_json(family) for family in families]))
         draft.replace(self._folder / self._name)
 
     def _forget(self, is_gone: Callable[[str], bool]) -> None:
-        """What was counted of models that are gone goes. A count that is added meanwhile may go, too."""
+        """Drop the series of deleted models. A count that is added meanwhile may be lost."""
         for pairs in self._pairs:
             pairs.forget(is_gone)
         for family in self.families:

@@ -8,13 +8,13 @@ from typing import final
 from pushforward.service.processes.background import Thread
 from pushforward.service.telemetry.registry import Metrics
 
-SHARE_S = 1.0  # between two writings of a process
+SHARE_S = 1.0  # between two writes of a process
 
 log = logging.getLogger(__name__)
 
 
 @final
-class Sharing(Thread):
+class MetricsSharing(Thread):
     """Writes once a second, from the start of the process to its end."""
 
     def __init__(self, metrics: Metrics) -> None:
@@ -22,7 +22,7 @@ class Sharing(Thread):
         self._metrics = metrics
 
     def work(self) -> None:
-        """Until `stop`."""
+        """Write until `stop`."""
         while not self.stopping.is_set():
             self._share(ended=False)
             self.stopping.wait(SHARE_S)

@@ -1,4 +1,4 @@
-"""The spans of gateways and workers. Imported only where traces are wanted, for it loads OpenTelemetry's SDK."""
+"""The spans of gateways and workers. Imported only where tracing is on, because it loads OpenTelemetry's SDK."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _W3C = TraceContextTextMapPropagator()
 @final
 @dataclass(frozen=True)
 class RequestSpan:
-    """A request under way."""
+    """The span of an API request."""
 
     span: Span
 
     def end(self, name: str, attributes: Attributes, *, failed: bool) -> None:
-        """How it was answered; a refusal that is the client's fault has not failed."""
+        """End the span; an error of the client is not a failure."""
         self.span.update_name(name)
         self.span.set_attributes(attributes)
         if failed:
@@ -41,28 +41,28 @@ class RequestSpan:
 
 @final
 @dataclass(frozen=True)
-class DoorTracing:
+class GatewayTracing:
     """Traces of a gateway."""
 
     provider: TracerProvider = field(default_factory=lambda: _provider("gateway"))
 
     def begin(self, name: str, headers: Mapping[str, str]) -> RequestSpan:
-        """A span of a request, within the trace that its headers tell. Asks made by this task are within it.
+        """Begin a span of an API request, in the trace of its headers. Spans of this task lie within it.
 
-        The context is left attached: a request has a task, and so a context, of its own.
+        The context stays attached: each request has its own task, and so its own context.
         """
         span = self._start(name, _W3C.extract(headers, Context()), SpanKind.SERVER)
         attach(set_span_in_context(span))
         return RequestSpan(span)
 
     def ask(self, question: Question) -> Span:
-        """A span of an ask, within that of its request."""
+        """A span of a request to a model, within that of its API request."""
         span = self._start(f"ask {question.op}", None, SpanKind.PRODUCER)
         span.set_attributes(_described(question))
         return span
 
     def close(self) -> None:
-        """Send what is not sent yet."""
+        """Send the remaining spans."""
         self.provider.shutdown()
 
     def _start(self, name: str, context: Context | None, kind: SpanKind) -> Span:
@@ -79,9 +79,9 @@ class WorkerTracing:
     def answered(
         self, question: Question, sent_at: float, started_at: float, ended_at: float, attributes: Attributes
     ) -> None:
-        """Record how a question waited and was computed. Times are of `time.monotonic()`.
+        """Record how a request waited and was computed. Times are of `time.monotonic()`.
 
-        A question that is not traced leaves no span.
+        A request without a trace leaves no span.
         """
         if not question.trace:
             return
@@ -95,12 +95,12 @@ class WorkerTracing:
         span.end(ended_ns)
 
     def close(self) -> None:
-        """Send what is not sent yet."""
+        """Send the remaining spans."""
         self.provider.shutdown()
 
 
 def traceparent(span: Span) -> str:
-    """How a span is told to others; empty where it is not recorded, so that nobody goes on with it."""
+    """The `traceparent` of a span; empty where it is not recorded, so that no span follows it."""
     if not span.is_recording():
         return ""
     carrier: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Asks that leave a span, and tell their worker its trace. Imported only where traces are wanted."""
+"""Traces requests to models, and sends the trace to the worker. Imported only where tracing is on."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from opentelemetry.trace import Span, StatusCode
 from pushforward.service.domain.errors import ServiceError
 from pushforward.service.domain.inference import Preview, Question, Reply, Timing
 from pushforward.service.domain.ports import Asks
-from pushforward.service.telemetry.spans import DoorTracing, traceparent
+from pushforward.service.telemetry.spans import GatewayTracing, traceparent
 
 
 @final
 @dataclass(frozen=True)
 class TracedAsks:
-    """The same asks, traced. Implements `ports.Asks`."""
+    """`ports.Asks` that traces another one."""
 
     asks: Asks
-    tracing: DoorTracing
+    tracing: GatewayTracing
 
     async def ask(self, question: Question, *, timeout_s: float) -> Reply:
         with self._span(question) as span:
@@ -34,10 +34,10 @@ class TracedAsks:
         with self._span(question) as span:
             traced = replace(question, trace=traceparent(span))
             async with aclosing(self.asks.watch(traced, timeout_s=timeout_s)) as watched:
-                async for news in watched:
-                    if isinstance(news, Reply):
-                        _describe(span, news.timing)
-                    yield news
+                async for item in watched:
+                    if isinstance(item, Reply):
+                        _describe(span, item.timing)
+                    yield item
 
     @contextmanager
     def _span(self, question: Question) -> Iterator[Span]:

@@ -2,8 +2,8 @@
 
     OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318
 
-The way of a trace: the client's `traceparent` (HTTP header, gRPC metadata), a span of the request, a span of the ask
-at the gateway, `Question.trace` through Redis, and the worker's spans `queue` and `compute`.
+A trace goes from the client's `traceparent` (HTTP header, gRPC metadata) to a span of the API request, a span of the
+request to the model, `Question.trace` through Redis, and the worker's spans `queue` and `compute`.
 
 References:
     | Trace Context (W3C, 2021), https://www.w3.org/TR/trace-context/
@@ -15,28 +15,28 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pushforward.service.telemetry.spans import DoorTracing, WorkerTracing
+    from pushforward.service.telemetry.spans import GatewayTracing, WorkerTracing
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
 
 
-class CannotTrace(OSError):
-    """The environment asks for traces in a way that is not possible; says what to do."""
+class TracingConfigError(OSError):
+    """The environment asks for traces that cannot be exported; the message says what to do."""
 
 
-def of_door() -> DoorTracing | None:
-    """How a gateway traces; None where nobody asked for it. Raises CannotTrace."""
+def for_gateway() -> GatewayTracing | None:
+    """The tracing of a gateway; None where it is off. Raises TracingConfigError."""
     if not _is_wanted():
         return None
     _check_packages()
-    from pushforward.service.telemetry.spans import DoorTracing
+    from pushforward.service.telemetry.spans import GatewayTracing
 
-    return DoorTracing()
+    return GatewayTracing()
 
 
-def of_worker() -> WorkerTracing | None:
-    """How a worker traces; None where nobody asked for it. Raises CannotTrace."""
+def for_worker() -> WorkerTracing | None:
+    """The tracing of a worker; None where it is off. Raises TracingConfigError."""
     if not _is_wanted():
         return None
     _check_packages()
@@ -46,17 +46,17 @@ def of_worker() -> WorkerTracing | None:
 
 
 def _is_wanted() -> bool:
-    """Raises CannotTrace."""
+    """Whether the environment asks for traces. Raises TracingConfigError."""
     exporter = os.environ.get("OTEL_TRACES_EXPORTER", "")
     if exporter == "none" or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False
     if not exporter and not any(map(os.environ.get, ENDPOINTS)):
         return False
     if exporter not in ("", "otlp"):
-        raise CannotTrace(f"OTEL_TRACES_EXPORTER is {exporter!r}; it may be otlp or none")
+        raise TracingConfigError(f"OTEL_TRACES_EXPORTER is {exporter!r}; it may be otlp or none")
     for name in PROTOCOLS:
         if os.environ.get(name, "http/protobuf") != "http/protobuf":
-            raise CannotTrace(f"{name} is {os.environ[name]!r}; traces leave as http/protobuf only")
+            raise TracingConfigError(f"{name} is {os.environ[name]!r}; traces leave as http/protobuf only")
     return True
 
 
@@ -65,7 +65,7 @@ def _check_packages() -> None:
         import opentelemetry.exporter.otlp.proto.http
         import opentelemetry.sdk.trace  # noqa: F401
     except ImportError:
-        raise CannotTrace(
+        raise TracingConfigError(
             "the environment asks for traces, but OpenTelemetry is not installed: pip install 'pushforward[otel]', "
             "or set OTEL_TRACES_EXPORTER=none"
         ) from None

@@ -1,1 +1,1 @@
-"""The worker: claims jobs and supervises their training, and answers asks."""
+"""The worker: runs jobs, and answers requests to models."""

@@ -10,21 +10,21 @@ from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging
 
 from pushforward.service.domain.jobs import KINDS
-from pushforward.service.processes.supervision import CannotStart
+from pushforward.service.processes.supervision import StartError
 from pushforward.service.telemetry import logs
-from pushforward.service.telemetry.tracing import CannotTrace
+from pushforward.service.telemetry.tracing import TracingConfigError
 from pushforward.service.worker.celery_app import slots
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
-def write_log_as_we_do(**_: Any) -> None:
-    """In place of Celery's handlers and formats; its own news are routine."""
+def set_up_logging(**_: Any) -> None:
+    """Use our log format instead of Celery's; Celery's own lines below a warning are routine."""
     logs.setup("worker", logging.INFO)
     logging.getLogger("celery").setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":
-    # Celery warns a worker that runs as root because of pickle, which is not among the content it accepts.
+    # Celery warns a worker that runs as root because of pickle, which this worker does not accept.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     try:
         code = celery.main(
@@ -36,6 +36,6 @@ if __name__ == "__main__":
             ],
             standalone_mode=False,  # returns the exit code, which `app.worker_main` drops
         )
-    except (CannotStart, CannotTrace) as error:
+    except (StartError, TracingConfigError) as error:
         sys.exit(f"the worker cannot start: {error}")
     sys.exit(code)  # not 0 where Celery ended on an error, so that our parent starts us again

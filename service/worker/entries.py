@@ -1,4 +1,4 @@
-"""What an entry of a worker's stream holds: a frame of requests, a gateway's probe, or nothing that can be read."""
+"""Reads an entry of a worker's stream: a frame of requests, a probe of a gateway, or malformed data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def read(entry: StreamEntry, consumer: Consumer) -> Frame | ReplyBatch | None:
-    """A frame; or the reply to an entry that needs no engine; or None, where the entry must be dropped."""
+    """A frame; or the reply to an entry that needs no engine; or None for an entry to drop."""
     if b"probe" in entry.fields:
         return _probe_reply(entry)
     try:
@@ -32,7 +32,7 @@ def read(entry: StreamEntry, consumer: Consumer) -> Frame | ReplyBatch | None:
 
 
 def _probe_reply(entry: StreamEntry) -> ReplyBatch | None:
-    """Tells a gateway that a request would get through."""
+    """The reply to a probe; None where it is malformed."""
     try:
         reply_to, probe = entry.fields[b"to"].decode(), int(entry.fields[b"probe"])
         if not is_reply_list(reply_to):

@@ -70,13 +70,13 @@ class InFlight:
 
     def take(self, entry: StreamEntry, frame: Frame, sent_at: float) -> list[Ticket]:
         """Take a frame in; gives a ticket for each of its requests."""
-        taken = TakenFrame(entry, entry.fields.get(b"key"), frame.reply_to, sent_at, len(frame.asked))
+        taken = TakenFrame(entry, entry.fields.get(b"key"), frame.reply_to, sent_at, len(frame.requests))
         self._frames[entry.stream, entry.id] = taken
         tickets = []
-        for asked in frame.asked:
-            ticket = Ticket(asked.question, sent_at + asked.left_ms / 1000)
-            self._of[ticket] = taken, asked.id
-            self._tickets[frame.reply_to, asked.id] = ticket
+        for request in frame.requests:
+            ticket = Ticket(request.question, sent_at + request.left_ms / 1000)
+            self._of[ticket] = taken, request.id
+            self._tickets[frame.reply_to, request.id] = ticket
             tickets.append(ticket)
         return tickets
 

@@ -1,7 +1,7 @@
 """The inference thread: takes frames from its stream, feeds the engine, replies. It owns the device.
 
-A frame is acknowledged when its last question is answered. One that outlived several workers is refused, for it may be
-what killed them. A thread that hangs in a call ends its process: nobody else could own the device.
+A frame is acknowledged when its last request is answered. A frame that several workers have left behind is refused,
+because it may have killed them. If the thread hangs in a call, a watchdog ends the process.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ from pushforward.service.worker.recorder import Recorder
 log = logging.getLogger(__name__)
 
 BLOCK_S = 1.0  # of one read, while there is nothing to do
-LOADING_S = 0.005  # between two reads, while all waits for models to be loaded
+LOADING_S = 0.005  # between two reads, while all requests wait for models to load
 RETRY_S = 0.1
 MAX_DELIVERIES = 3  # of one frame
-LEAVE_S = 20.0  # to answer what was taken, when the worker stops
+LEAVE_S = 20.0  # to answer the requests it has taken, when the worker stops
 
 
 @final
-class Inference(Thread):
-    """Answers until it is stopped."""
+class InferenceThread(Thread):
+    """Answers requests until it is stopped."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Inference(Thread):
         super().__init__("inference")
         self.id = new_worker_id()
         self.telemetry = WorkerTelemetry(self.id, settings.metrics_folder, settings.store)
-        self._tracing = tracing.of_worker()
+        self._tracing = tracing.for_worker()
         self._recorder = Recorder(self.telemetry, self._tracing)
         self._settings = settings
         self._device = choose_device(settings.device)
@@ -73,14 +73,14 @@ class Inference(Thread):
         self._trouble = trouble
         self._heartbeat = HeartbeatThread(settings, lambda: self._status(training(), untaken_s()))
         self._outage = Outage(log, "Redis")
-        self._rounds, self._round_at = 0, monotonic()  # of the loop; when the latest began
+        self._rounds, self._round_at = 0, monotonic()  # rounds of the loop, and when the latest one began
         self._watchdog = Watchdog("the thread that answers questions", settings.hang_s, lambda: self._rounds)
         self._in_flight = InFlight()
         self._outbox: list[ReplyBatch] = []
-        self._looked_at = -float("inf")  # when orphans were last looked for
+        self._looked_for_orphans_at = -float("inf")  # when orphans were last looked for
 
     def work(self) -> None:
-        """Until `stop`."""
+        """Answer until `stop`."""
         torch.set_num_threads(self._settings.n_torch_threads)
         for thread in (self._watchdog, self._heartbeat, self._reply_sender):
             if thread.ident is None:
@@ -109,7 +109,7 @@ class Inference(Thread):
         self._round_at = monotonic()
         try:
             if not joined:
-                # First, or what was answered would be taken again.
+                # First of all, or answered frames would be taken again.
                 self._outbox += self._reply_sender.flush()
                 self._consumer.send(self._outbox)
                 self._outbox.clear()
@@ -125,9 +125,9 @@ class Inference(Thread):
             self._work_on_during_outage(self._outage.failed(error))
             return False
         except Exception:
-            log.exception("the inference thread failed; what it had in hand is refused")
+            log.exception("the inference thread failed; its requests are refused")
             self._abandon()
-            return False  # what was read but not taken in is this worker's still
+            return False  # `join` reads the entries that were delivered and not taken
         return True
 
     def _status(self, training: tuple[str, ...], untaken_s: float) -> Worker:
@@ -149,14 +149,11 @@ class Inference(Thread):
 
     def _exchange(self) -> None:
         """Send the outbox, take new frames, and cancel requests."""
-        wait_s = LOADING_S if self.stopping.is_set() else BLOCK_S
-        if self._engine.busy:
-            wait_s = 0.0
-            if not self._engine.ready:
-                self._engine.wait(LOADING_S)
-        for batch in self._outbox:
-            if batch.is_large:
-                self._reply_sender.send(batch)
+        wait_s = 0.0 if self._engine.busy else LOADING_S if self.stopping.is_set() else BLOCK_S
+        if self._engine.busy and not self._engine.ready:
+            self._engine.wait(LOADING_S)
+        for batch in (batch for batch in self._outbox if batch.is_large):
+            self._reply_sender.send(batch)
         self._outbox = [batch for batch in self._outbox if not batch.is_large]
         self._outbox += self._reply_sender.take_failed()
         poll = self._consumer.poll(self._outbox, wait_s=wait_s)
@@ -188,9 +185,9 @@ class Inference(Thread):
             self._engine.cancel(self._in_flight.cancelled(tickets))
 
     def _look_for_orphans(self) -> None:
-        if monotonic() - self._looked_at < max(BLOCK_S, self._settings.beat_s):
+        if monotonic() - self._looked_for_orphans_at < max(BLOCK_S, self._settings.beat_s):
             return
-        self._looked_at = monotonic()
+        self._looked_for_orphans_at = monotonic()
         self._consumer.read_clock()
         self._take(self._consumer.claim_orphans())
         if (
@@ -205,7 +202,7 @@ class Inference(Thread):
         outgoing: dict[tuple[str, Key], Outgoing] = {}
         self._in_flight.preview_replies(turn, outgoing)
         for ended in self._in_flight.end(turn, outgoing):
-            self._recorder.ended(ended.ticket, ended.frame.sent_at, monotonic(), given_up=ended.was_cancelled)
+            self._recorder.ended(ended.ticket, ended.frame.sent_at, monotonic(), was_cancelled=ended.was_cancelled)
         for (reply_to, key), out in outgoing.items():
             load = self._engine.load(key, self.id)
             self.telemetry.backlog(load.backlog_ms)
@@ -236,13 +233,13 @@ class Inference(Thread):
     def _leave(self, joined: bool) -> None:
         """Leave: heartbeats say so, and requests that were sent until then are answered."""
         give_up = monotonic() + LEAVE_S
-        gone = False
-        while not gone and monotonic() < give_up:
+        left = False
+        while not left and monotonic() < give_up:
             joined = self._go_round(joined)
             self._outbox += self._reply_sender.flush()
             if joined and not self._engine.busy and not self._outbox:
                 try:
-                    gone = self._consumer.leave()
+                    left = self._consumer.leave()
                 except (Unavailable, StreamLost) as error:
                     sleep(self._outage.failed(error))
         for thread in (self._watchdog, self._heartbeat, self._reply_sender):

@@ -1,4 +1,4 @@
-"""What the engine did, as numbers and as spans."""
+"""Records what the engine did, as metrics and spans."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
 @final
 @dataclass(frozen=True)
 class Recorder:
-    """Writes down calls, and how questions ended."""
+    """Records forward passes and the ends of requests."""
 
     telemetry: WorkerTelemetry
     tracing: WorkerTracing | None
 
     def call(self, call: Call) -> None:
-        """The network was called."""
+        """Record a forward pass."""
         self.telemetry.call(call.model, call.op, call.rows, call.cap, call.ms / 1000, call.reason)
 
-    def ended(self, ticket: Ticket, sent_at: float, now: float, *, given_up: bool) -> None:
-        """A question is answered or refused. Times are of `time.monotonic()`."""
+    def ended(self, ticket: Ticket, sent_at: float, now: float, *, was_cancelled: bool) -> None:
+        """Record the end of a request. Times are of `time.monotonic()`."""
         question = ticket.question
         stage: Stage = "queued" if ticket.started_at is None else "computing"
-        if given_up:
+        if was_cancelled:
             self.telemetry.left(question.model, question.op, stage)
         elif ticket.error is not None and ticket.deadline <= now:
             self.telemetry.expired(question.model, question.op, stage)
         if self.tracing is not None:
             started_at = now if ticket.started_at is None else ticket.started_at
-            self.tracing.answered(question, sent_at, started_at, now, _told(ticket, ticket.error))
+            self.tracing.answered(question, sent_at, started_at, now, _attributes(ticket, ticket.error))
 
 
-def _told(ticket: Ticket, error: ServiceError | None) -> Attributes:
-    """Of the span of a question's computing."""
-    told: Attributes = {"pushforward.compute_ms": ticket.compute_ms, "pushforward.batch_rows": ticket.batch_rows}
-    return told if error is None else {**told, "pushforward.refusal": error.slug}
+def _attributes(ticket: Ticket, error: ServiceError | None) -> Attributes:
+    """Attributes of the span `compute`."""
+    attributes: Attributes = {"pushforward.compute_ms": ticket.compute_ms, "pushforward.batch_rows": ticket.batch_rows}
+    return attributes if error is None else {**attributes, "pushforward.refusal": error.slug}

@@ -9,6 +9,8 @@ ROOT = Path(__file__).parents[2]
 GENERATED = "service/rpc/pb"
 LOOSE = {"models": 10, "service": 5}  # modules at the top, at most
 MOST = 13  # modules of one subject
+MOST_LINES = 250  # of a module
+REPLACED = {"service/dispatch/dispatcher.py"}  # by the direct line, which is the next issue
 REGISTRIES = {"models/families", "models/presets"}
 
 
@@ -44,3 +46,24 @@ def test_the_page_has_every_module_of_a_folder(folder: str) -> None:
 def test_a_folder_has_few_modules(folder: str) -> None:
     most = LOOSE.get(folder, MOST)
     assert folder in REGISTRIES or len(modules(folder)) <= most
+
+
+@pytest.mark.parametrize("folder", folders())
+def test_a_module_is_short(folder: str) -> None:
+    files = {f"{folder}/{name}.py" for name in modules(folder)} - REPLACED
+    assert {file for file in files if len((ROOT / file).read_text().splitlines()) > MOST_LINES} == set()
+
+
+def test_the_tour_names_folders_and_modules_that_are_there() -> None:
+    """A module's name stands behind that of its folder."""
+    folder = ROOT
+    found = re.findall(
+        r"`(?:((?:service|models)/[\w/]*(?:\.py)?)|(\w+\.(?:py|lua)))`", (ROOT / "docs/tour-of-the-code.md").read_text()
+    )
+    assert len(found) > 40
+    for path, module in found:
+        if path:
+            folder = ROOT / path
+            assert folder.exists(), path
+        else:
+            assert [*folder.rglob(module)], f"{module} in {folder}"

@@ -117,7 +117,7 @@ def test_both_share_the_connections_of_both_doors(gateways: Gateways) -> None:
     assert service.status == health_pb2.HealthCheckResponse.NOT_SERVING  # there is no Redis
 
 
-def test_one_that_is_killed_is_missed_by_nobody_and_started_again(gateways: Gateways) -> None:
+def test_a_killed_gateway_is_restarted_while_the_others_answer(gateways: Gateways) -> None:
     victim, other = listening(gateways)
     victim.kill()
     wait_for(lambda: not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE, "it lives")

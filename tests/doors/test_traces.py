@@ -22,7 +22,7 @@ from pushforward.service.rpc.server import GrpcServer
 from pushforward.service.settings import Settings
 from pushforward.service.telemetry import tracing
 from pushforward.service.telemetry.gateway import Telemetry
-from pushforward.service.telemetry.spans import DoorTracing, WorkerTracing
+from pushforward.service.telemetry.spans import GatewayTracing, WorkerTracing
 from pushforward.service.telemetry.traced import TracedAsks
 from tests.collector import Collector, collecting
 from tests.doors.fakes import application
@@ -69,7 +69,7 @@ class Traced:
     rest: httpx.AsyncClient
     stub: pb_grpc.PushforwardAsyncStub
     collector: Collector
-    _door: DoorTracing
+    _door: GatewayTracing
     _worker: WorkerTracing
 
     async def spans(self) -> dict[str, Span]:
@@ -82,7 +82,7 @@ class Traced:
 @pytest.fixture
 async def traced(collector: Collector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Traced]:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
-    door, worker = tracing.of_door(), tracing.of_worker()
+    door, worker = tracing.for_gateway(), tracing.for_worker()
     assert door is not None
     assert worker is not None
     settings = Settings(data_root=tmp_path, store=tmp_path, grpc_port=0, ask_timeout_s=5)

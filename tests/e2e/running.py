@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from pushforward.service.local.up import Place, free_ports, is_ready
+from pushforward.service.local.up import LocalService, free_ports, is_ready
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,7 +18,7 @@ class Up:
     """A running `pushforward up`."""
 
     process: subprocess.Popen[bytes]
-    place: Place
+    place: LocalService
     log: Path
 
     def said(self) -> str:
@@ -26,7 +26,7 @@ class Up:
 
 
 def start_up(folder: Path, **environment: str) -> Up:
-    place = Place(folder / "store", folder / "data", *free_ports(2))
+    place = LocalService(folder / "store", folder / "data", *free_ports(2))
     log = folder / "up.log"
     with log.open("ab") as stream:
         process = subprocess.Popen(

@@ -45,7 +45,7 @@ def wait_for(condition, what: str, timeout_s: float = 60.0) -> None:
         time.sleep(0.1)
 
 
-def test_its_log_is_a_line_an_event_with_the_time_and_who_speaks(up: Up, client: Client) -> None:
+def test_its_log_has_one_line_for_an_event_with_the_time_and_the_process(up: Up, client: Client) -> None:
     job = client.train("logged", run=RUN)
     assert [data["state"] for kind, data in client.watch(job["id"]) if kind == "state"][-1] == "succeeded"
     client.ask("sample", {"model": "logged", "n": 1})

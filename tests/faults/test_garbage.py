@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from pushforward.service.dispatch.dispatcher import RedisAsks
-from pushforward.service.dispatch.frames import Asked, Frame, encode_frame
+from pushforward.service.dispatch.frames import Frame, FramedRequest, encode_frame
 from pushforward.service.dispatch.keys import CANCELLED, WORKERS, stream_of
 from pushforward.service.dispatch.workers import IDS, beat_key
 from pushforward.service.domain.errors import NotFound, Unavailable
@@ -138,11 +138,13 @@ async def test_frames_with_a_foreign_list_of_replies_are_dropped_and_counted(pla
     asks = RedisAsks(settings)
     with worker(settings) as thread, redis.Redis.from_url(settings.redis_url) as client:
         await until_alive(settings)
-        client.xadd(stream_of(thread.id), {"frame": encode_frame(Frame(IDS, (Asked(1, ONE, 1e5),)))})
+        client.xadd(stream_of(thread.id), {"frame": encode_frame(Frame(IDS, (FramedRequest(1, ONE, 1e5),)))})
         client.xadd(stream_of(thread.id), {"frame": b"PFW"})
         client.xadd(stream_of(thread.id), {"probe": "x", "to": IDS})
         client.sadd("pf:replies:set", "x")
-        client.xadd(stream_of(thread.id), {"frame": encode_frame(Frame("pf:replies:set", (Asked(1, ONE, 1e5),)))})
+        client.xadd(
+            stream_of(thread.id), {"frame": encode_frame(Frame("pf:replies:set", (FramedRequest(1, ONE, 1e5),)))}
+        )
         await until_answered(asks)
         told = thread.telemetry.metrics.exposition().decode()
         assert re.search(r'^pushforward_worker_dropped_total{kind="frame"} 3\.0$', told, re.MULTILINE)
@@ -179,11 +181,11 @@ async def test_a_damaged_record_is_told_and_no_other_job_suffers(place: Place) -
                 assert (await jobs.get(bad.id)).id == bad.id
             except (NotFound, Unavailable):
                 assert [job.id for job in told] == [good.id]
-        assert bad.id not in runs.untold(-1.0)
+        assert bad.id not in runs.unannounced(-1.0)
         client.zadd("pf:running", {bad.id: 0, "\xff": 0, good.id: 0})
         client.zadd("pf:queued", {"": 0})
         assert list(runs.expire()) == [good.id]
-        assert list(runs.untold(-1.0)) == [good.id]
+        assert list(runs.unannounced(-1.0)) == [good.id]
         assert client.zcard("pf:queued") == client.zcard("pf:jobs") == 1
         for name in ("pf:jobs", "pf:queued", "pf:running", "pf:paused", "pf:waiting:train", "pf:waiting:sample"):
             for _ in wrong_types(client, name):

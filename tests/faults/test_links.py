@@ -14,7 +14,7 @@ from pushforward.service.dispatch.workers import RedisWorkers
 from pushforward.service.domain.errors import TimedOut, Unavailable
 from pushforward.service.domain.inference import Question
 from pushforward.service.settings import Settings
-from pushforward.service.worker.inference import Inference
+from pushforward.service.worker.inference import InferenceThread
 from tests.faults.place import Place
 from tests.faults.proxy import Connection, Proxy, proxied
 from tests.service.models_on_disk import MOONS, put_model
@@ -24,8 +24,8 @@ SOON_S = 8.0  # a bound for a test that fails, not a measurement
 
 
 @contextmanager
-def worker(settings: Settings) -> Iterator[Inference]:
-    thread = Inference(settings)
+def worker(settings: Settings) -> Iterator[InferenceThread]:
+    thread = InferenceThread(settings)
     thread.start()
     try:
         yield thread
@@ -74,12 +74,12 @@ class Way:
 @pytest.fixture
 async def way(place: Place, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Way]:
     for module in ("dispatch.link", "stores.redis_client"):
-        monkeypatch.setattr(f"service.{module}.COMMAND_S", 0.5)
+        monkeypatch.setattr(f"pushforward.service.{module}.COMMAND_S", 0.5)
     put_model(place.settings.store)
     async with proxied(place.settings.redis_url) as ours, proxied(place.settings.redis_url) as theirs:
         settings = place.settings.model_copy(update={"beat_s": 0.2, "device": "cpu"})
         asks = RedisAsks(settings.model_copy(update={"redis_url": ours.url}))
-        thread = Inference(settings.model_copy(update={"redis_url": theirs.url}))
+        thread = InferenceThread(settings.model_copy(update={"redis_url": theirs.url}))
         thread.start()
         await until_alive(settings)
         await asks.ask(ONE, timeout_s=20)
@@ -129,8 +129,8 @@ async def test_after_a_pause_of_redis_questions_are_answered(
     place: Place, monkeypatch: pytest.MonkeyPatch, pause_s: float
 ) -> None:
     """The last is longer than every time limit: of a connection, of a beat, of questions that wait."""
-    for module in ("dispatch.link", "dispatch.connection", "stores.redis_client"):
-        monkeypatch.setattr(f"service.{module}.COMMAND_S", 0.5)
+    for module in ("dispatch.link", "stores.redis_connection", "stores.redis_client"):
+        monkeypatch.setattr(f"pushforward.service.{module}.COMMAND_S", 0.5)
     monkeypatch.setattr("pushforward.service.dispatch.dispatcher.OUTAGE_S", 1.0)
     put_model(place.settings.store)
     settings = place.settings.model_copy(update={"beat_s": 0.2, "device": "cpu"})
@@ -156,8 +156,8 @@ async def test_after_a_pause_of_redis_questions_are_answered(
 async def test_while_redis_pauses_a_gateway_is_not_ready_and_says_why(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("dispatch.link", "dispatch.connection", "stores.redis_client"):
-        monkeypatch.setattr(f"service.{module}.COMMAND_S", 0.5)
+    for module in ("dispatch.link", "stores.redis_connection", "stores.redis_client"):
+        monkeypatch.setattr(f"pushforward.service.{module}.COMMAND_S", 0.5)
     settings = place.settings.model_copy(update={"beat_s": 0.2})
     asks = RedisAsks(settings)
     with pytest.raises(Unavailable, match="no worker is alive"):

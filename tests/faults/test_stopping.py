@@ -8,7 +8,7 @@ import pytest
 
 from pushforward.service.domain.jobs import State
 from pushforward.service.worker import inference as inference_module
-from pushforward.service.worker.inference import Inference
+from pushforward.service.worker.inference import InferenceThread
 from tests.faults.place import Place
 from tests.faults.test_links import until_alive
 
@@ -22,7 +22,7 @@ async def test_a_thread_told_to_stop_while_redis_is_away_says_so_once(
     monkeypatch.setattr(inference_module, "LEAVE_S", 3.0)
     monkeypatch.setattr("pushforward.service.stores.redis_client.COMMAND_S", 0.3)
     settings = place.settings.model_copy(update={"beat_s": 0.1, "device": "cpu"})
-    thread = Inference(settings)
+    thread = InferenceThread(settings)
     thread.start()
     await until_alive(settings)
     caplog.clear()

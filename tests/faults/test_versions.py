@@ -10,8 +10,8 @@ import redis
 from pushforward.service.dispatch.dispatcher import RedisAsks
 from pushforward.service.dispatch.frames import (
     Answered,
-    Asked,
     Frame,
+    FramedRequest,
     Replies,
     decode_frame,
     decode_replies,
@@ -45,7 +45,7 @@ async def test_a_worker_refuses_a_frame_of_another_version_at_once(place: Place,
     settings = place.settings.model_copy(update={"beat_s": 0.1, "device": "cpu"})
     with worker(settings) as thread, redis.Redis.from_url(settings.redis_url) as client:
         await until_alive(settings)
-        frame = encode_frame(Frame("pf:replies:foreign", (Asked(4, ONE, 60_000.0),)))
+        frame = encode_frame(Frame("pf:replies:foreign", (FramedRequest(4, ONE, 60_000.0),)))
         client.xadd(stream_of(thread.id), {"frame": of_version(frame, version)})
         _, data = await asyncio.to_thread(client.blpop, ["pf:replies:foreign"], 10)
         assert data[3] == version
@@ -91,7 +91,7 @@ async def test_a_reply_of_another_version_refuses_its_question_at_once(place: Pl
                 await asyncio.sleep(0.02)
             [(_, fields)] = client.xrange(stream_of("mixed"))
             frame = decode_frame(fields[b"frame"])
-            reply = encode_replies(Replies((Answered(frame.asked[0].id, {}, 0.0, 1),)))
+            reply = encode_replies(Replies((Answered(frame.requests[0].id, {}, 0.0, 1),)))
             client.rpush(frame.reply_to, of_version(reply, PROTOCOL + 1))
             with pytest.raises(Unavailable, match="different versions"):
                 await asking

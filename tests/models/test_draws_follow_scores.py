@@ -23,7 +23,7 @@ from pushforward.models.families.vae import VAE, ImportanceOptions
 from pushforward.models.family import Samples, Scores
 from pushforward.models.flows.dequantization import dequantize, level_log_volume
 from pushforward.models.flows.univariate import Affine, Spline
-from pushforward.models.likelihoods import AnyLeveled, AnyLikelihood, Bernoulli, Gaussian
+from pushforward.models.likelihoods import AnyDiscreteLikelihood, AnyLikelihood, Bernoulli, Gaussian
 from pushforward.models.likelihoods.base import ConditionalLikelihood
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
@@ -135,7 +135,7 @@ def test_draws_of_discrete_codes_follow_their_probabilities(name: str, kind: str
 
 
 @pytest.mark.parametrize("kind", SPECS)
-@pytest.mark.parametrize("cls", get_args(get_args(AnyLeveled)[0]))
+@pytest.mark.parametrize("cls", get_args(get_args(AnyDiscreteLikelihood)[0]))
 def test_draws_of_an_autoregressive_model_follow_its_probabilities(cls: type[Any], kind: str) -> None:
     family = Autoregressive(network=Made(width=16, depth=1), likelihood=cls())
     nets, rows = built(family, SPECS[kind], 0.2), states(SPECS[kind])

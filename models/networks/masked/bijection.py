@@ -1,8 +1,9 @@
 """Bijections of R^D whose inverse and Jacobian cost a few forward passes, by zuko (MIT).
 
 Each transform splits the elements into `passes` groups; a masked perceptron gives the elements of a group the
-parameters of a monotone univariate map, computed from the groups before it and from what is given. Two groups are a
-coupling, D groups are fully autoregressive. What the parameters are read from decides which way is fast:
+parameters of a monotone univariate map, computed from the groups before it and from the condition. Two groups are a
+coupling, D groups are fully autoregressive. The parameters are computed from v or from z, which decides which direction
+is fast:
 
     masked:   z_i = g(v_i; theta_i(v_<i)),     forward 1 forward pass, inverse `passes`
     inverse:  z_i = g(v_i; theta_i(z_<i)),     forward `passes`, inverse 1
@@ -12,7 +13,7 @@ full matrix takes O(D^3) for both. Groups follow an order in one transform and i
 pair of transforms moves all elements by all others: a random order for couplings; that of the data, for images raster
 order, where fully autoregressive.
 
-Orders and masks are buffers: a state dict restores them, whatever seed the networks were built under.
+Orders and masks are buffers: a state dict restores them, whatever the seed at which the networks were built.
 
 References:
     | Masked Autoregressive Flow for Density Estimation (Papamakarios et al., 2017), https://arxiv.org/abs/1705.07057
@@ -25,7 +26,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from math import log
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor, nn
@@ -37,20 +38,23 @@ from zuko.transforms import MonotonicRQSTransform as RationalQuadratic
 
 from pushforward.models.spec.data_spec import Shape
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 MIN_SLOPE = 1e-3  # of a spline, and one over its largest: zuko's
 
 
 @final
 class Bijection(nn.Module):
-    """v to z and back, (B, D) both; the identity until trained.
+    """A bijection between v and z, (B, D) each; the identity at first.
 
     Arguments:
         univariate: makes a monotone map of a real from its parameters.
         shapes: the shapes of those parameters, for one element.
-        passes: how many groups the elements are split into, at most D.
+        passes: the number of groups of elements, at most D.
         width, depth: units and number of the hidden layers of each transform's perceptron.
-        n_given: numbers of a condition that all parameters are computed from too, C.
-        inverse: whether parameters are read from z: the inverse is one forward pass then, and forward `passes`.
+        condition_size: elements of the condition, C.
+        inverse: compute the parameters from z: then `inverse` is one forward pass, and `forward` is `passes`.
     """
 
     def __init__(
@@ -63,7 +67,7 @@ class Bijection(nn.Module):
         passes: int,
         width: int,
         depth: int,
-        n_given: int = 0,
+        condition_size: int = 0,
         inverse: bool = False,
     ) -> None:
         super().__init__()
@@ -72,7 +76,7 @@ class Bijection(nn.Module):
             *(
                 make(
                     features,
-                    n_given,
+                    condition_size,
                     passes=passes,
                     order=order,
                     univariate=univariate,
@@ -84,18 +88,20 @@ class Bijection(nn.Module):
             )
         )
         for layer in self.layers.transforms:
-            _start_as_identity(layer, alone=features == 1 and n_given == 0)
+            _start_as_identity(layer, alone=features == 1 and condition_size == 0)
 
-    def forward(self, v: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Z, (B, D), and log |det dz/dv|, (B,).  c: (B, C), where C > 0."""
+    def forward(
+        self, v: Float[Tensor, "B D"], c: Float[Tensor, "B C"] | None = None
+    ) -> tuple[Float[Tensor, "B D"], Float[Tensor, " B"]]:
+        """Z, and log |det dz/dv|.  c: where C > 0."""
         log_det = v.new_zeros(())
-        for layer in self.layers.transforms:  # not as one transform, which would be made anew in each call
+        for layer in self.layers.transforms:  # one by one: composed, they would be built anew in each call
             v, part = layer(c).call_and_ladj(v)
             log_det = log_det + part
         return v, log_det
 
-    def inverse(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """V, (B, D).  c: (B, C), where C > 0."""
+    def inverse(self, z: Float[Tensor, "B D"], c: Float[Tensor, "B C"] | None = None) -> Float[Tensor, "B D"]:
+        """V.  c: where C > 0."""
         for layer in reversed(self.layers.transforms):
             z = layer(c)._inverse(z)
         return z
@@ -103,7 +109,7 @@ class Bijection(nn.Module):
 
 @final
 class _InverseAutoregressive(MaskedAutoregressiveTransform):  # type: ignore[misc]  # zuko is untyped
-    """zuko's transform, its parameters read from what it returns."""
+    """zuko's transform, its parameters computed from its output."""
 
     def forward(self, c: Tensor | None = None) -> Any:
         return _ReadsOutput(partial(self.meta, c), self.passes)
@@ -142,7 +148,7 @@ class CubeSpline(RationalQuadratic):  # type: ignore[misc]  # zuko is untyped
 
 
 def _orders(features: int, passes: int) -> Iterator[Tensor]:
-    """The rank of each element in each transform, (D,), without end."""
+    """The rank of each element in each transform, (D,); an endless iterator."""
     while True:
         order = torch.arange(features) if passes == features else torch.randperm(features)
         yield order
@@ -150,8 +156,8 @@ def _orders(features: int, passes: int) -> Iterator[Tensor]:
 
 
 def _start_as_identity(layer: Any, *, alone: bool) -> None:
-    """Zero what parametrizes the univariate maps: all of zuko's are the identity at zero."""
-    outputs = layer if alone else layer.hyper[-1]  # one element, nothing given: no network
+    """Set the parameters of the univariate maps to 0, at which all of zuko's are the identity."""
+    outputs = layer if alone else layer.hyper[-1]  # one element and no condition: no network
     for parameter in outputs.parameters():
         nn.init.zeros_(parameter)
 

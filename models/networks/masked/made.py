@@ -5,9 +5,9 @@ own degree, the parameters of element d what has a lower degree than d:
 
     unit k:  m_k >= d, m_k >= m_k'        parameters of d:  d > m_k
 
-A condition has degree 0 and is told to every layer. Degrees are spread evenly, not drawn: the masks are a function of
-the architecture. Vectors go in their own order, images by row, column and channel. Weights start as He's for the inputs
-that a unit sees.
+A condition has degree 0 and is an input of every layer. Degrees are spaced evenly, not drawn, so that the masks are a
+function of the architecture. Vectors keep their order; images go by row, column and channel. Initial weights are He's,
+for the inputs that a unit sees.
 
 References:
     | MADE: Masked Autoencoder for Distribution Estimation (Germain et al., 2015), https://arxiv.org/abs/1502.03509
@@ -27,11 +27,11 @@ from torch import Tensor, nn
 from pushforward.models.spec.data_spec import Shape
 
 if TYPE_CHECKING:
-    from jaxtyping import Int
+    from jaxtyping import Float, Int
 
 
 def ranks(shape: Shape) -> Int[Tensor, "*shape"]:
-    """The place of each element in the order, 0 to D - 1, (*shape): images by row, column and channel."""
+    """The rank of each element in the autoregressive order, 0 to D - 1: images by row, column and channel."""
     place = torch.arange(prod(shape))
     if len(shape) != 3:
         return place.view(shape)
@@ -40,31 +40,33 @@ def ranks(shape: Shape) -> Int[Tensor, "*shape"]:
 
 @final
 class MADE(nn.Module):
-    """(B, *shape), where `n_given` > 0 a condition, (B, n_given), to parameters of each element, (B, P, *shape)."""
+    """P parameters of each element of x, (B, P, *shape), given a condition, (B, condition_size), if there is one."""
 
-    def __init__(self, shape: Shape, n_params: int, *, width: int, depth: int, n_given: int = 0) -> None:
+    def __init__(self, shape: Shape, n_params: int, *, width: int, depth: int, condition_size: int = 0) -> None:
         super().__init__()
         self.shape, self.n_params = shape, n_params
         element = ranks(shape).flatten() + 1  # d, in the data's layout
         hidden = torch.arange(width) * len(element) // width  # m_k
-        given = torch.zeros(n_given, dtype=torch.long)
+        condition = torch.zeros(condition_size, dtype=torch.long)
         degrees = [element, *[hidden] * depth]
         self.hidden = nn.ModuleList(
-            MaskedLinear(above[:, None] >= torch.cat([below, given])) for below, above in pairwise(degrees)
+            MaskedLinear(above[:, None] >= torch.cat([below, condition])) for below, above in pairwise(degrees)
         )
-        self.out = MaskedLinear((element[:, None] > torch.cat([hidden, given])).repeat(n_params, 1))
+        self.out = MaskedLinear((element[:, None] > torch.cat([hidden, condition])).repeat(n_params, 1))
 
-    def forward(self, u: Tensor, c: Tensor | None = None) -> Tensor:
-        h, given = u.flatten(1), [] if c is None else [c]
+    def forward(
+        self, u: Float[Tensor, " B *shape"], c: Float[Tensor, "B C"] | None = None
+    ) -> Float[Tensor, "B P *shape"]:
+        h, condition = u.flatten(1), [] if c is None else [c]
         for layer in self.hidden:
-            h = F.relu(layer(torch.cat([h, *given], 1)))
-        out: Tensor = self.out(torch.cat([h, *given], 1))
+            h = F.relu(layer(torch.cat([h, *condition], 1)))
+        out: Tensor = self.out(torch.cat([h, *condition], 1))
         return out.view(-1, self.n_params, *self.shape)
 
 
 @final
 class MaskedLinear(nn.Linear):
-    """W is zero where the mask is.  mask: (out, in) bool."""
+    """A linear layer whose weights are 0 where the mask, (out, in) bool, is False."""
 
     mask: Tensor
 

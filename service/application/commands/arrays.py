@@ -1,7 +1,7 @@
-"""Nested lists to an array of numbers, or what is wrong with them, and where.
+"""From nested lists to an array of numbers; an error names the first fault and its place.
 
-The lists are looked at level by level before an array is made of them, at the cost of a pass over what was sent: numpy
-would make texts of all numbers that stand beside one text, each as long as the longest.
+The lists are checked level by level, in one pass, before NumPy sees them: NumPy would turn all numbers beside one
+string into strings, each as long as the longest.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import orjson
 
 from pushforward.models.spec.row_checks import place
 
-MAX_SHOWN_CHARS = 40  # of what is no number
+MAX_SHOWN_CHARS = 40  # of a value that is not a number
 _NUMBERS = frozenset({int, float})
 _LISTS = frozenset({list, tuple})
 
 
 def as_array(value: Any) -> np.ndarray:
-    """Nested lists of numbers, or an array, as numpy takes them. Raises ValueError, saying where the fault is."""
+    """An array of nested lists of numbers, or of an array. Raises ValueError, naming the place of the fault."""
     if isinstance(value, np.ndarray | np.generic):
         return np.asarray(value)
     shape = list[int]()
@@ -41,7 +41,7 @@ def as_array(value: Any) -> np.ndarray:
 
 
 def _refuse_kinds(level: Sequence[Any], shape: Sequence[int]) -> NoReturn:
-    """What is at one level is neither all lists nor all numbers: the first that differs."""
+    """Raise for the first element of a level that is neither a list nor a number, or that differs from the others."""
     n = next((i for i, each in enumerate(level) if type(each) not in _NUMBERS | _LISTS), None)
     if n is None:
         n = next(i for i, each in enumerate(level) if (type(each) in _LISTS) != (type(level[0]) in _LISTS))
@@ -62,12 +62,12 @@ def _refuse_lengths(lengths: Sequence[int], shape: Sequence[int]) -> NoReturn:
 
 
 def _at(n: int, shape: Sequence[int]) -> str:
-    """Where the n-th element of a level is."""
+    """The place of the n-th element of a level."""
     return place([int(i) for i in np.unravel_index(n, shape)]) if shape else "it"
 
 
 def _shown(value: Any) -> str:
-    """As it stands in JSON, in short."""
+    """A value as JSON, shortened."""
     if isinstance(value, list | tuple | dict):
         return "an object" if isinstance(value, dict) else "a list"
     text = orjson.dumps(value[:MAX_SHOWN_CHARS] if isinstance(value, str) else value, default=repr).decode()

@@ -1,4 +1,4 @@
-"""What may be asked of the service, the same through every door. Validated here, once; unknown fields are errors."""
+"""Commands, the same for every API, validated here once. Unknown fields are errors."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ class Command(NumbersOnly):
 
 
 def _changed_preset(run: Any, validate: ValidatorFunctionWrapHandler, fields: ValidationInfo) -> Any:
-    """A run as it stands; beside a preset, the preset's run with these fields changed."""
+    """The run itself; with a preset, the preset's run with these fields changed."""
     preset = fields.data.get("preset")
     if preset is None or run is None:
         return validate(run)
     if not isinstance(run, Mapping):
         raise ValueError("must be an object of the preset's fields to change")
     if preset not in PRESETS:
-        return None  # the application refuses the preset by its name
+        return None  # the application refuses an unknown preset
     return validate(PRESETS[preset].run.changed(run))
 
 
 def _lacks(what: str, *fields: str) -> Invalid:
-    """Fields that go together, or of which one is needed."""
+    """The refusal where fields that belong together, or one of which is needed, are missing."""
     return Invalid(what, errors=tuple(FieldError(field, what) for field in fields))
 
 
@@ -70,7 +70,7 @@ class TrainModel(Command):
 
 
 class Ask(Command):
-    """A question to a model. `op` names the capability it needs."""
+    """A request to a model. `op` is the capability it needs."""
 
     op: ClassVar[Op]
 
@@ -81,32 +81,32 @@ class Ask(Command):
     condition: Condition | None = None
     """A label or a vector, of a model that was trained with one: for all rows, or one for each row."""
     deadline_ms: Annotated[float, Field(gt=0)] | None = None
-    """Milliseconds from now within which the answer is of use; later it is refused or dropped."""
+    """Milliseconds from now within which the response is useful; later the request is refused or dropped."""
 
 
 class Sample(Ask):
-    """Draw `n` new rows. The same seed gives the same rows; without one, the answer tells which was used."""
+    """Draw `n` new rows. The same seed gives the same rows; without one, the response has the seed that was used."""
 
     op = "sample"
 
     n: Annotated[int, Field(ge=1, strict=True)] = 1
     """Rows to draw."""
     seed: Seed | None = None
-    """The same seed gives the same rows; left out: chosen, and told in the answer."""
-    # Sampler steps between two looks at the rows on their way; for answers that come as a stream.
+    """The same seed gives the same rows; without one, a random seed, which the response has."""
+    # For responses that are streams.
     preview_every: Annotated[int, Field(ge=1, lt=2**31, strict=True)] | None = None
-    """Sampler steps between two previews, for answers that come as a stream of events."""
+    """Sampler steps between two previews, for responses that are a stream of events."""
 
 
 class Likelihood(Ask):
-    """log p(x) of each row, in nats. `seed` fixes the noise of a family that estimates."""
+    """log p(x) of each row, in nats. `seed` fixes the noise where the likelihood is an estimate."""
 
     op = "likelihood"
 
     x: Array
     """Rows to score, [n, *shape]."""
     seed: Seed = 0
-    """Seed of the noise, where a likelihood is estimated."""
+    """Seed of the noise, where the likelihood is an estimate."""
 
 
 class Encode(Ask):
@@ -139,8 +139,8 @@ class Reconstruct(Ask):
 class Interpolate(Ask):
     """Interpolate from one row to another (`start`, `end`), or from one sample to another (`start_seed`, `end_seed`).
 
-    `steps` rows, both ends included. `slerp` takes the great circle between the latent codes, `linear` the chord;
-    without a `path`, the one that suits the model's codes.
+    `steps` rows, both ends included. `slerp` follows the great circle between the latent codes, `linear` the chord;
+    the default depends on the distribution of the model's codes.
     """
 
     op = "interpolate"
@@ -154,9 +154,9 @@ class Interpolate(Ask):
     end_seed: Seed | None = None
     """Seed of the sample to end at; with `start_seed`."""
     steps: Annotated[int, Field(ge=2, strict=True)] = 8
-    """Rows of the answer, both ends included."""
+    """Rows of the response, both ends included."""
     path: PathName | None = None
-    """Great circle (slerp) or chord (linear) between the latent codes; left out: what suits the model's codes."""
+    """Great circle (slerp) or chord (linear) between the latent codes; the default depends on the model's codes."""
 
     @model_validator(mode="after")
     def _two_ends(self) -> Self:

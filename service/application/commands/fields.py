@@ -14,9 +14,9 @@ CONDITION = "must be a number, a list of numbers, or a list of such lists, one f
 
 
 def _as_array(value: Any) -> np.ndarray:
-    """Nested lists of numbers, or an array of numbers, as they were sent: only the model knows what it holds them in.
+    """An array of nested lists of numbers, or of an array: float32 stays float32, other numbers become float64.
 
-    Float32 stays, and so do all digits of other numbers, as float64.
+    The dtype of the data is the model's, which is not known yet.
     """
     array = as_array(value)
     if array.dtype.kind == "b":
@@ -30,7 +30,7 @@ def _as_array(value: Any) -> np.ndarray:
 
 
 def _as_condition(value: Any) -> np.ndarray:
-    """A number, a list of numbers, or a list of such lists, to float64: what they mean only the model knows."""
+    """A number, a list of numbers, or a list of such lists, as float64; its meaning depends on the model."""
     try:
         array = as_array(value)
     except ValueError as error:
@@ -41,7 +41,7 @@ def _as_condition(value: Any) -> np.ndarray:
 
 
 def _seed(value: Any) -> Any:
-    """JSON readers make doubles of whole numbers beyond 2**64."""
+    """Refuse a double: JSON parsers read whole numbers beyond 2**64 as doubles."""
     if isinstance(value, float) and abs(value) >= EXACT:
         raise ValueError("must be a whole number from 0 to 2**64 - 1 = 18446744073709551615")
     return value

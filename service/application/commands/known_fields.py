@@ -42,6 +42,6 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _has_tag(model: type[BaseModel], part: int | str) -> bool:
-    """Whether a field of it can only be this value."""
+    """Whether the model has a field whose only value is this one."""
     annotations = (field.annotation for field in model.model_fields.values())
     return any(get_origin(each) is Literal and get_args(each) == (part,) for each in annotations)

@@ -1,7 +1,7 @@
-"""From what a client sent to a command, and from pydantic's complaints to ours: fields as the client wrote them.
+"""From the fields of a request to a command, and from pydantic's errors to a refusal in the client's field names.
 
-The work is linear in what was sent, and the refusal is short, however much is wrong: values outside of arrays are
-counted before they are validated, and the first faults stand for all.
+The work is linear in the size of the request, and a refusal is short: values outside of arrays are counted before they
+are validated, and only the first errors are named.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from pushforward.service.domain.errors import FieldError, Invalid
 
 Model = TypeVar("Model", bound=BaseModel)
 
-MAX_FAULTS = 20  # told of one request
+MAX_FAULTS = 20  # named in one refusal
 MAX_FIELD_CHARS = 200
 MAX_MESSAGE_CHARS = 1000
 MAX_SETTINGS = 50_000  # values of one request outside of its arrays
 
-# What a text must be, in words: a pattern says it to few.
+# The meaning of a pattern, for messages.
 FORMS = {NAME_PATTERN: NAME_FORM, REFERENCE_PATTERN: REFERENCE_FORM, PATH_PATTERN: PATH_FORM}
 
-# A default that depends on a faulty field: the fault itself is reported too.
+# A default that depends on a faulty field: that field is reported by itself.
 _ECHOES = frozenset({"default_factory_not_called"})
 _NESTED = (dict, list)
 
 
 def parse(model: type[Model], fields: object, *, within: str = "") -> Model:
-    """`fields` as a `model`; `within` is the field that holds them. Raises Invalid."""
+    """Validate `fields` as a `model`; `within` is the field that holds them. Raises Invalid."""
     check_size(fields, arrays=_arrays(model), within=within)
     try:
         return model.model_validate(fields)
@@ -50,7 +50,7 @@ def parse(model: type[Model], fields: object, *, within: str = "") -> Model:
 
 @contextmanager
 def refusing(field: str) -> Iterator[None]:
-    """What the laboratory refuses is refused by us; `field` is at fault where it names none. Raises Invalid."""
+    """Turns InvalidInput of `pushforward.models` into Invalid; `field` is at fault where the error names none."""
     try:
         yield
     except InvalidInput as error:
@@ -58,9 +58,9 @@ def refusing(field: str) -> Iterator[None]:
 
 
 def check_size(fields: object, *, arrays: frozenset[str] = frozenset(), within: str = "") -> None:
-    """Refuse more values than any request needs outside of its `arrays`. Raises Invalid."""
+    """Refuse too many values outside of the `arrays` of a request. Raises Invalid."""
     if not isinstance(fields, dict):
-        return  # refused as a whole
+        return  # pydantic refuses it
     left = MAX_SETTINGS
     for name, value in fields.items():
         left -= 1
@@ -72,7 +72,7 @@ def check_size(fields: object, *, arrays: frozenset[str] = frozenset(), within: 
 
 
 def _count(value: dict[str, Any] | list[Any], left: int) -> int:
-    """What is left of a number of values after these; less than 0 where they are more."""
+    """The limit `left` minus the number of these values; negative where they exceed it."""
     waiting = [value]
     while waiting and left >= 0:
         held = waiting.pop()
@@ -85,14 +85,14 @@ def _count(value: dict[str, Any] | list[Any], left: int) -> int:
 def invalid(
     complaints: Sequence[Any], fields: object, *, within: str = "", model: type[BaseModel] | None = None
 ) -> Invalid:
-    """Pydantic's complaints about `fields`, as a `model`, as one refusal that names the fields at fault: the first."""
+    """One refusal of pydantic's errors about `fields`, validated as a `model`; it names the first fields at fault."""
     texts: dict[int, frozenset[str]] = {}
-    told = [complaint for complaint in complaints if complaint["type"] not in _ECHOES]
-    errors = tuple(_fault(complaint, fields, texts, model, within) for complaint in islice(told, MAX_FAULTS))
+    reported = [complaint for complaint in complaints if complaint["type"] not in _ECHOES]
+    errors = tuple(_fault(complaint, fields, texts, model, within) for complaint in islice(reported, MAX_FAULTS))
     first = errors[0]
     detail = f"{first.field}: {first.message}" if first.field else first.message
-    if len(told) > 1:
-        detail += f" (and {len(told) - 1} more)"
+    if len(reported) > 1:
+        detail += f" (and {len(reported) - 1} more)"
     return Invalid(detail, errors=tuple(error for error in errors if error.field))
 
 
@@ -113,22 +113,21 @@ def _fault(
 def _walk(
     complaint: Mapping[str, Any], fields: object, texts: dict[int, frozenset[str]]
 ) -> tuple[list[str], object, object]:
-    """The location of a complaint without the tags that pydantic writes between a union and its member's fields.
+    """The location of an error without the tags that pydantic writes between a union and its member's fields.
 
-    With it what holds the faulty value, and the value; a value that is not there is None.
-
-    A tag is the value of a field beside, and not itself a field there, or else it would not be written twice.
-    `texts` keeps the texts of every object on the way, by its identity: many complaints share theirs.
+    Also returns the object that holds the faulty value, and the value; a missing value is None. A tag is the value of
+    a field of that object and not the name of one, unless pydantic writes it twice. `texts` caches the strings of each
+    object by identity, because many errors share them.
     """
     path, holder, value = list[str](), None, fields
-    # Of a missing field the last part is its name, whatever the values are.
+    # The last part of the location of a missing field is always its name.
     *location, last = complaint["loc"] if complaint["type"] == "missing" else (*complaint["loc"], None)
     for part, following in pairwise((*location, last)):
         is_tag = isinstance(value, Mapping) and (
             part not in value or (following == part and part in _texts(value, texts))
         )
         if is_tag:
-            continue  # it may come from a preset
+            continue  # a tag, which may come from a preset
         path.append(str(part))
         holder = value
         if isinstance(value, Mapping):
@@ -148,7 +147,7 @@ def _texts(fields: Mapping[str, Any], known: dict[int, frozenset[str]]) -> froze
 
 @lru_cache(maxsize=256)
 def _arrays(model: type[BaseModel]) -> frozenset[str]:
-    """The fields that hold arrays, whose values are counted elsewhere."""
+    """The fields that hold arrays; their values are counted elsewhere."""
     return frozenset(name for name, field in model.model_fields.items() if _holds_array(field.annotation))
 
 
@@ -157,7 +156,7 @@ def _holds_array(annotation: Any) -> bool:
 
 
 def _message(complaint: Mapping[str, Any], value: object, left: Sequence[str]) -> str:
-    """`left` are the fields there are beside an unknown one and that were not sent."""
+    """The message of an error; `left` are the known fields that were not sent, beside an unknown one."""
     match complaint["type"]:
         case "extra_forbidden":
             return f"is not a known field; {meant(str(complaint['loc'][-1]), left) or 'remove it'}"

@@ -1,7 +1,7 @@
-"""The condition of an ask: what a client gave, as one row of numbers for each row of the answer.
+"""The condition of a request: from the client's value to one row of numbers for each row of the response.
 
-A model takes the kind of condition that its data had: a label, or a vector of V numbers. A client gives one for all
-rows, or one for each; a label is a row of one number, V = 1.
+A model takes the kind of condition that its data have: a label, or a vector of V numbers. A client gives one for all
+rows, or one for each row; a label is a row of one number, V = 1.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pushforward.models.family import Conditions, Family
 from pushforward.models.spec.conditions import Condition, Labels, Vector
 from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import Invalid
-from pushforward.service.domain.inference import Told
+from pushforward.service.domain.inference import ConditionValue
 
 
 @final
 @dataclass(frozen=True)
 class Conditioning:
-    """What condition a model takes, and whether it answers without one."""
+    """The kind of condition that a model takes, and whether it is optional."""
 
     model: str
     kind: Condition | None
@@ -30,26 +30,26 @@ class Conditioning:
 
     @classmethod
     def of(cls, card: Card, family: Family) -> Conditioning:
-        """Of the model of a card."""
+        """For the model of a card."""
         return cls(card.model, card.spec.condition, isinstance(family, Conditions) and family.answers_without)
 
     def rows(self, given: np.ndarray | None, n: int) -> np.ndarray | None:
         """A condition for each of n rows, (n, V), `Condition.dtype`; None where there is none. Raises Invalid."""
-        told = self._read(given)
-        if told is None or self.kind is None:
+        condition = self._read(given)
+        if condition is None or self.kind is None:
             return None
-        if len(told) not in (1, n):
-            _refuse(f"has {len(told)} rows where the answer has {n}; give one for all rows, or one for each")
-        return np.broadcast_to(told.astype(self.kind.dtype), (n, told.shape[1]))
+        if len(condition) not in (1, n):
+            _refuse(f"has {len(condition)} rows where the answer has {n}; give one for all rows, or one for each")
+        return np.broadcast_to(condition.astype(self.kind.dtype), (n, condition.shape[1]))
 
-    def single(self, given: np.ndarray | None, *, of: str) -> Told | None:
-        """The one condition of all rows, of whatever can have no more. Raises Invalid."""
-        told = self._read(given)
-        if told is None:
+    def single(self, given: np.ndarray | None, *, of: str) -> ConditionValue | None:
+        """The one condition of all rows, where there can be no more than one. Raises Invalid."""
+        condition = self._read(given)
+        if condition is None:
             return None
-        if len(told) > 1:
-            _refuse(f"has {len(told)} rows; {of} has one condition, so give one for all rows")
-        return int(told[0, 0]) if isinstance(self.kind, Labels) else tuple(told[0].tolist())
+        if len(condition) > 1:
+            _refuse(f"has {len(condition)} rows; {of} has one condition, so give one for all rows")
+        return int(condition[0, 0]) if isinstance(self.kind, Labels) else tuple(condition[0].tolist())
 
     def _read(self, given: np.ndarray | None) -> np.ndarray | None:
         """One for all rows, (1, V), or one for each, (n, V)."""
@@ -58,12 +58,12 @@ class Conditioning:
         if given is None:
             return None if self.answers_without else _refuse(f"is missing; {self.model} needs {_wanted(self.kind)}")
         is_one = given.ndim < (2 if isinstance(self.kind, Vector) else 1)
-        told = given.reshape(1 if is_one else len(given), -1)
+        condition = given.reshape(1 if is_one else len(given), -1)
         try:
-            self.kind.check(told)
+            self.kind.check(condition)
         except InvalidInput:
             _refuse(f"does not fit this model; {self.model} needs {_wanted(self.kind)}")
-        return told
+        return condition
 
 
 def _wanted(kind: Condition) -> str:

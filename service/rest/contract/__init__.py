@@ -1,1 +1,1 @@
-"""What the OpenAPI document says, and `/docs`."""
+"""The OpenAPI document, and `/docs`."""

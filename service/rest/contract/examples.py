@@ -1,4 +1,4 @@
-"""Requests as one would write them, for the OpenAPI document."""
+"""Examples of requests for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ROWS = [[0.5, 0.25], [1.0, -0.5]]
 
 
 def _examples(**bodies: dict[str, Any]) -> dict[str, Any]:
-    """Named for what they show."""
+    """Examples by name."""
     return {name: {"summary": name.replace("_", " "), "value": body} for name, body in bodies.items()}
 
 

@@ -1,4 +1,4 @@
-"""`/docs`: the API in a browser, by Swagger UI. Its files come from a package: no other host is asked for anything."""
+"""`/docs`: the API in a browser, by Swagger UI. Its files come from a package, and none from another host."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 PAGE, ASSETS = "/docs", "/docs/assets"
-# The page's own script is inline; nothing else may come from anywhere but here.
+# The page has an inline script; everything else comes from this host.
 POLICY = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 
 

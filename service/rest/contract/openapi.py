@@ -1,6 +1,6 @@
-"""What OpenAPI says of the routes: the bodies they read, the answers and problems they give.
+"""The OpenAPI description of the routes: request bodies, responses, problem documents.
 
-Routes read bodies themselves (JSON or npy, validated once, by the command), so FastAPI must be told of them.
+Routes read bodies themselves (JSON or npy, validated once, by the command), so their schemas are added here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pushforward.service.rest.contract.portable import portable
 from pushforward.service.rest.contract.schemas import Problem
 
 REF = "#/components/schemas/{model}"
-_BODIES: dict[type[BaseModel], str] = {  # of the commands whose body may be npy: what the array is
+_BODIES: dict[type[BaseModel], str] = {  # the commands whose body may be npy, and what the array is
     Likelihood: "the rows `x`",
     Encode: "the rows `x`",
     Decode: "the codes `z`",
@@ -43,7 +43,7 @@ _TRAIN = (requests.Train, requests.TrainPreset)
 def answers(
     body: type[BaseModel] | None, status: int = 200, *, media: str | None = None, arrays: bool = False
 ) -> dict[int | str, dict[str, Any]]:
-    """The answer of a route, by status; `arrays`: also as npy and PNG."""
+    """The response of a route, by status; `arrays`: also as npy and PNG."""
     binary = {"schema": {"type": "string", "format": "binary"}}
     text = media is not None and media.startswith("text/")
     content: dict[str, Any] = {media: {"schema": {"type": "string"}} if text else binary} if media else {}
@@ -61,7 +61,7 @@ def answers(
 def documented(
     summary: str, given: dict[int | str, dict[str, Any]], *, tag: str, command: type[BaseModel] | None = None
 ) -> dict[str, Any]:
-    """The keyword arguments that document a route; `command` is what its requests bring."""
+    """The keyword arguments that document a route; `command` is the body of its requests."""
     refusal = {"content": {problems.MEDIA_TYPE: {"schema": {"$ref": REF.format(model=Problem.__name__)}}}}
     extra: dict[str, Any] = {}
     if command is not None:
@@ -80,7 +80,7 @@ def documented(
 
 
 def _body(command: type[BaseModel]) -> dict[str, Any]:
-    """What a request brings."""
+    """The body of a request."""
     kinds = _TRAIN if command is TrainModel else (command,)
     references = [{"$ref": REF.format(model=kind.__name__)} for kind in kinds]
     schema = {"oneOf": references} if len(kinds) > 1 else references[0]
@@ -113,7 +113,7 @@ def install(app: FastAPI) -> None:
 
 
 def _schemas(models: list[type[BaseModel]]) -> dict[str, Any]:
-    """The schemas of models and of what they hold, by name."""
+    """The schemas of models and of those within them, by name."""
     _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=REF)
     found: dict[str, Any] = schemas["$defs"]
     return found

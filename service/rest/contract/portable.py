@@ -1,11 +1,11 @@
-"""Schemas that generators of clients read as they are meant.
+"""Schemas that generators of clients understand.
 
-pydantic writes what validates; generators want a little more, or less:
+pydantic writes schemas for validation; generators need a little more, or less:
 
-- a field that tells the members of a union apart is required in each of them (OpenAPI 3.1, "Discriminator Object"),
-  although it has a default;
-- a default that is an object is left out, since few generators make code of it: the description says what it is;
-- so is every default of what clients send, since some generators (openapi-typescript) take a field with a default for
+- the discriminator of a union is required in each of its members (OpenAPI 3.1, "Discriminator Object"), although it
+  has a default;
+- a default that is an object is left out, because few generators can write it as code: the description says it instead;
+- every default in a request is left out, because some generators (openapi-typescript) take a field with a default for
   one that is always there, and then require it in requests.
 """
 
@@ -19,13 +19,13 @@ Schemas = dict[str, Any]
 
 
 def portable(schemas: Mapping[str, Any], *, asked: bool = False) -> Schemas:
-    """The components of a document, by name; `asked`: they are what clients send."""
+    """The components of a document, by name; `asked`: they are parts of requests."""
     tags = {tag for schema in schemas.values() for tag in _tags(schema)}
     return {name: _object(schema, tags, asked) for name, schema in schemas.items()}
 
 
 def _tags(schema: Any) -> set[str]:
-    """The fields by which the unions within a schema tell their members apart."""
+    """The discriminators of the unions within a schema."""
     if isinstance(schema, list):
         return set().union(*map(_tags, schema))
     if not isinstance(schema, dict):
@@ -59,7 +59,7 @@ def _field(field: dict[str, Any], asked: bool) -> dict[str, Any]:
 
 
 def _described(field: dict[str, Any], what: str) -> dict[str, Any]:
-    """The same, its description with a sentence more."""
+    """The same field, with one more sentence in its description."""
     description = " ".join(filter(None, (field.get("description"), what)))
     return field | ({"description": description} if description else {})
 

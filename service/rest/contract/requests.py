@@ -17,7 +17,7 @@ Changes = dict[str, Any]  # some fields of a part of a run
 
 
 class Request(Described):
-    """What a request holds."""
+    """The body of a request."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -34,7 +34,7 @@ class Train(Request):
 class RunChanges(Request):
     """Fields of a preset's run to change, by the parts of a run; what is left out stays as the preset has it."""
 
-    # Factories, since a factory's default is not part of a schema: there is none.
+    # Factories, because the default of a factory is not part of the schema.
     family: Changes = Field(default_factory=dict)
     """Fields of the family; with another `family`, the whole of it."""
     data: Changes = Field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The bodies of answers, as OpenAPI documents them."""
+"""The bodies of responses, as OpenAPI documents them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pushforward.service.domain.inference import Op, Timing
 from pushforward.service.domain.jobs import Job
 
 Rows = list[Any]  # nested lists of numbers, rows first
-Number = float | Word  # JSON has no numbers for what is not finite
+Number = float | Word  # JSON has no numbers that are not finite
 
 
 class Body(Described):
-    """What an answer holds."""
+    """The body of a response."""
 
 
 class SamplesBody(Body):
@@ -34,7 +34,7 @@ class SamplesBody(Body):
 
 
 class LikelihoodsBody(Body):
-    """How probable data are; a number that is not finite is a text: "-Infinity", "Infinity" or "NaN"."""
+    """log p(x) of rows; a number that is not finite is a string: "-Infinity", "Infinity" or "NaN"."""
 
     model: str
     """Reference of the model that answered, with its version."""
@@ -49,7 +49,7 @@ class LikelihoodsBody(Body):
     bits_per_dim: list[Number] | None
     """-log_prob in bits for each element, for data with levels."""
     terms: dict[str, list[Number]]
-    """What else is known of each row, the unit in the name."""
+    """Other quantities of each row, the unit in the name."""
     timing: Timing
     """Where the time went."""
 
@@ -77,43 +77,43 @@ class PointsBody(Body):
 
 
 class JobsBody(Body):
-    """Newest first."""
+    """A page of the list of jobs, newest first."""
 
     jobs: list[Job]
     """Jobs, newest first."""
     next: str | None
-    """Give it as `after` for the jobs that follow; null at the end."""
+    """The `after` of the next page; null at the end."""
 
 
 class ModelsBody(Body):
-    """Cards."""
+    """The cards of models."""
 
     models: list[Card]
     """Cards of the models."""
 
 
 class DeletedBody(Body):
-    """What is gone."""
+    """The deleted models."""
 
     deleted: list[str]
-    """References of what was deleted, with versions."""
+    """References of the deleted models, with versions."""
 
 
 class FamilyBody(Body):
-    """What can be trained: JSON Schemas of its fields and of its options by capability."""
+    """A family of models: JSON Schemas of its fields, and of its options by capability."""
 
     family: str
     """Name of the family."""
     summary: str
-    """What it is, in a sentence."""
+    """A description in one sentence."""
     capabilities: list[Op]
-    """What its models can be asked."""
+    """Capabilities of its models: the requests that they answer."""
     schema_: dict[str, Any]
     """JSON Schema of its fields."""
     options: dict[str, dict[str, Any]]
     """JSON Schemas of the options, by capability."""
     takes_condition: bool
-    """Whether it takes a condition."""
+    """Whether it can be trained on data with a condition."""
 
     model_config = ConfigDict(alias_generator=lambda name: name.rstrip("_"))
 
@@ -126,14 +126,14 @@ class FamiliesBody(Body):
 
 
 class PresetBody(Body):
-    """A run with a name."""
+    """A named run."""
 
     name: str
     """Name of the preset."""
     summary: str
-    """What it is, in a sentence."""
+    """A description in one sentence."""
     run: dict[str, Any]
-    """Its run."""
+    """The run."""
 
 
 class PresetsBody(Body):
@@ -151,19 +151,19 @@ class AliveBody(Body):
 
 
 class ReadyBody(Body):
-    """A model could be served."""
+    """Requests reach a worker."""
 
     status: Literal["ready"]
-    """Requests get through."""
+    """Requests reach a worker."""
     workers: list[Worker]
     """The live workers."""
 
 
 class FieldFault(Body):
-    """A field at fault, as a dotted path, and what to do about it."""
+    """A faulty field and what to do about it."""
 
     field: str
-    """The field at fault, a dotted path."""
+    """The faulty field, a dotted path."""
     message: str
     """What is wrong with it, and what to do."""
 
@@ -174,7 +174,7 @@ class Problem(Body):
     type: str
     """Stable identifier of the kind of refusal."""
     title: str
-    """The kind of refusal, in words."""
+    """Title of the kind of refusal."""
     status: int
     """HTTP status."""
     detail: str
@@ -182,4 +182,4 @@ class Problem(Body):
     instance: str
     """Path of the request."""
     errors: list[FieldFault] = []
-    """The fields at fault."""
+    """The faulty fields."""

@@ -51,7 +51,7 @@ async def delete_model(app: App, reference: Reference) -> Response:
     **documented("List the families that can be trained", answers(schemas.FamiliesBody), tag="catalog"),
 )
 async def families(app: App) -> Response:
-    """What can be trained, and what each can be asked."""
+    """The families of models that can be trained, with their capabilities, fields and options."""
     return json_response({"families": app.catalog.families()})
 
 
@@ -61,7 +61,7 @@ async def families(app: App) -> Response:
     **documented("List the presets", answers(schemas.PresetsBody), tag="catalog"),
 )
 async def presets(app: App) -> Response:
-    """Runs with names, ready to train."""
+    """Named runs, ready to train."""
     return json_response({"presets": app.catalog.presets()})
 
 
@@ -81,7 +81,7 @@ async def livez() -> Response:
     **documented("Whether a worker can be reached", answers(schemas.ReadyBody), tag="health"),
 )
 async def readyz(app: App) -> Response:
-    """Whether a question would get through to a worker, and its answer back; 503 tells what is missing."""
+    """Whether a request would reach a worker, and its reply come back; 503 says what is missing."""
     return json_response({"status": "ready", "workers": await app.catalog.ready()})
 
 

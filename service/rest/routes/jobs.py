@@ -47,13 +47,13 @@ async def jobs(
     "/jobs/{job_id}", operation_id="get_job", **documented("Get a job and its progress", answers(Job), tag="jobs")
 )
 async def job(app: App, job_id: JobId) -> Response:
-    """A job and how far it has come."""
+    """A job and its progress."""
     return json_response(await app.jobs.get(job_id))
 
 
 @router.post("/jobs/{job_id}/cancel", operation_id="cancel_job", **documented("Cancel a job", answers(Job), tag="jobs"))
 async def cancel(app: App, job_id: JobId) -> Response:
-    """Ask for a job's end; asking twice is the same as asking once."""
+    """Cancel a job; cancelling it twice is the same as once."""
     return json_response(await app.jobs.cancel(job_id))
 
 
@@ -63,7 +63,7 @@ async def cancel(app: App, job_id: JobId) -> Response:
     **documented("Follow a job's events", answers(None, media=sse.MEDIA_TYPE), tag="jobs"),
 )
 async def job_events(request: Request, app: App, job_id: JobId, last_event_id: LastEvent = None) -> Response:
-    """A job's events as they come (Server-Sent Events); `Last-Event-ID` resumes; past the last, 204."""
+    """A job's events as they come (Server-Sent Events); `Last-Event-ID` resumes; after the last event, 204."""
     with naming(names(after="Last-Event-ID")):
         return sse.response(await app.jobs.watch(job_id, after=last_event_id or "0"), request.app.state.closing)
 
@@ -74,5 +74,5 @@ async def job_events(request: Request, app: App, job_id: JobId, last_event_id: L
     **documented("Download the file of a sampling", answers(None, media=npy.MEDIA_TYPE), tag="jobs"),
 )
 async def job_file(request: Request, app: App, job_id: JobId) -> Response:
-    """The file that a sampling left, npy; `Range` gives a part of it."""
+    """The file of a sampling, npy; `Range` gives a part of it."""
     return download(request, await app.jobs.file(job_id))

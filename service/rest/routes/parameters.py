@@ -10,7 +10,7 @@ from pushforward.service.application.application import Application
 
 
 async def application_of(request: Request) -> Application:
-    """Of the app. Async, because FastAPI runs other dependencies in a thread."""
+    """The application. Async, because FastAPI calls other dependencies in a thread."""
     return cast(Application, request.app.state.application)
 
 

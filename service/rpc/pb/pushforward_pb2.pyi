@@ -442,7 +442,7 @@ class Job(_message.Message):
     preset: _builtins.str
     """Preset that the run came from. Over gRPC: empty without one."""
     cancel_requested: _builtins.bool
-    """Whether its end was asked for."""
+    """Whether its cancellation was requested."""
     created_at: _builtins.float
     """When it was created, seconds since 1970. Over gRPC: `create_time` as a number."""
     started_at: _builtins.float
@@ -458,9 +458,9 @@ class Job(_message.Message):
     queue_position: _builtins.int
     """Place among the waiting jobs of its kind, from 1. Over gRPC: 0 where it does not wait."""
     waiting_for: _builtins.str
-    """What the machine lacked when the job was last tried, such as disk space: no fault of the job."""
+    """What the machine lacked when the job was last tried, such as disk space; the job itself is not at fault."""
     retry_at: _builtins.float
-    """When it is tried again, seconds since 1970."""
+    """When it will be tried again, seconds since 1970."""
     job_kind: Global___JobKind.ValueType
     """What it does."""
     @_builtins.property
@@ -489,7 +489,7 @@ class Job(_message.Message):
 
     @_builtins.property
     def curve(self) -> Global___Curve:
-        """Of a training: a loss on held-out rows, as far as it has come."""
+        """Of a training: a loss on held-out rows, so far."""
 
     @_builtins.property
     def ahead(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -860,9 +860,9 @@ class SampleRequest(_message.Message):
     n: _builtins.int
     """Rows to draw. Over gRPC: at least 1; 0 is an error."""
     seed: _builtins.int
-    """The same seed gives the same rows; left out: chosen, and told in the answer."""
+    """The same seed gives the same rows; without one, a random seed, which the response has."""
     preview_every: _builtins.int
-    """Sampler steps between two previews, for answers that come as a stream of events. Over gRPC: by SampleStream only."""
+    """Sampler steps between two previews, for responses that are a stream of events. Over gRPC: by SampleStream only."""
     @_builtins.property
     def options(self) -> _struct_pb2.Struct:
         """Options of the model's family for this capability."""
@@ -958,7 +958,7 @@ class LikelihoodRequest(_message.Message):
     model: _builtins.str
     """`name` is the newest version, `name@3` is version 3."""
     seed: _builtins.int
-    """Seed of the noise, where a likelihood is estimated."""
+    """Seed of the noise, where the likelihood is an estimate."""
     @_builtins.property
     def x(self) -> Global___Tensor:
         """Rows to score, [n, *shape]."""
@@ -1349,9 +1349,9 @@ class InterpolateRequest(_message.Message):
     end_seed: _builtins.int
     """Seed of the sample to end at; with `start_seed`."""
     steps: _builtins.int
-    """Rows of the answer, both ends included. Over gRPC: 8 where not set."""
+    """Rows of the response, both ends included. Over gRPC: 8 where not set."""
     path: _builtins.str
-    """Great circle (slerp) or chord (linear) between the latent codes; left out: what suits the model's codes. Over
+    """Great circle (slerp) or chord (linear) between the latent codes; the default depends on the model's codes. Over
     gRPC: empty where left out.
     """
     @_builtins.property
@@ -1482,7 +1482,7 @@ class Model(_message.Message):
     """Family of the model."""
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What the model can be asked."""
+        """Capabilities of the model: the requests that it answers."""
 
     @_builtins.property
     def shape(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
@@ -1494,7 +1494,7 @@ class Model(_message.Message):
 
     @_builtins.property
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """What it reaches on held-out rows, the unit in the name."""
+        """Metrics on held-out rows, the unit in the name."""
 
     @_builtins.property
     def card(self) -> _struct_pb2.Struct:
@@ -1502,11 +1502,11 @@ class Model(_message.Message):
 
     @_builtins.property
     def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What to know before using it, a sentence each."""
+        """Notes on its use, a sentence each."""
 
     @_builtins.property
     def curve(self) -> Global___Curve:
-        """A loss on held-out rows while it was trained."""
+        """A loss on held-out rows during training."""
 
     def __init__(
         self,

@@ -67,7 +67,7 @@ def test_the_nearest_gaussian_by_reverse_kl_sits_on_the_heavier_mode() -> None:
     assert value == pytest.approx(-math.log(0.6), abs=1e-3)
 
 
-def test_every_mode_is_a_resting_place_of_reverse_kl() -> None:
+def test_every_mode_is_a_stationary_point_of_reverse_kl() -> None:
     mean, _, value = fitted(reverse_kl, (3.0, 0.6))
     assert mean == pytest.approx(3.0, abs=0.01)
     assert value == pytest.approx(-math.log(0.4), abs=1e-3)

@@ -1,4 +1,4 @@
-"""The games at the best critic between two Gaussians, where all is known (float64), and their penalties."""
+"""Adversarial losses at the best critic between two Gaussians, in closed form (float64), and gradient penalties."""
 
 import math
 from collections.abc import Callable
@@ -93,7 +93,7 @@ def test_the_penalties_of_a_linear_critic_are_known(shape: tuple[int, ...]) -> N
     assert r1.item() == pytest.approx(1.5 * norm**2, rel=1e-9)
 
 
-def test_the_wasserstein_critic_is_held_between_data_and_fakes() -> None:
+def test_the_wasserstein_penalty_is_taken_between_data_and_fakes() -> None:
     seen: list[Tensor] = []
 
     def critic(x: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ def z_score(values: Tensor, mean: float) -> float:
 
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.kernel)
-def test_the_discrepancy_of_equals_is_zero_in_the_mean_and_may_be_negative(kernel: Kernel) -> None:
+def test_the_discrepancy_of_equal_distributions_is_zero_on_average_and_may_be_negative(kernel: Kernel) -> None:
     """T50."""
     values = draws(kernel, 0.0)
     assert z_score(values, 0.0) < 5
@@ -77,7 +77,7 @@ def test_the_u_statistic_is_the_sum_over_distinct_pairs() -> None:
     assert float(MMD(kernel=kernel).value(z, prior, rng(0))) == pytest.approx(expected, rel=1e-9)
 
 
-def test_distances_are_of_points_and_gradients_finite_where_points_meet() -> None:
+def test_distances_are_exact_and_their_gradients_finite_where_points_coincide() -> None:
     x = normal(5, 3, 0).requires_grad_()
     assert squared_distances(x, x).detach().numpy() == pytest.approx(
         torch.cdist(x, x).square().detach().numpy(), abs=1e-9
@@ -110,7 +110,7 @@ def test_the_critic_of_codes_measures_the_wasserstein_distance() -> None:
     assert float(encoder_pays - Down()(prior).mul(-1).mean()) == pytest.approx(0.7, rel=1e-9)
 
 
-def test_the_critic_of_codes_takes_its_steps_on_shares_of_the_batch() -> None:
+def test_the_critic_of_codes_takes_each_step_on_its_own_part_of_the_batch() -> None:
     penalty = Adversarial(steps=3, width=8)
     critic, z = penalty.critic(2), normal(10, 2, 0).float().requires_grad_()
     losses = list(penalty.critic_losses(critic, z, normal(10, 2, 1).float(), rng(0)))

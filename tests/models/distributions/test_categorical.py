@@ -31,7 +31,7 @@ def z_score(values: Tensor, mean: float) -> float:
     return abs(float((values.mean() - mean) / (values.std() / math.sqrt(len(values)))))
 
 
-def test_the_place_of_the_maximum_is_a_categorical_draw() -> None:
+def test_the_argmax_is_a_categorical_draw() -> None:
     """T35: frequencies are pi."""
     counts = hard_codes(PHI + noise()).sum(0)
     assert chisquare(counts.numpy(), (N * PHI.softmax(0)).numpy()).pvalue > 1e-4

@@ -90,7 +90,9 @@ def test_every_code_is_reached_as_often(trained: tuple[TrainingData, TrainingSta
 def test_the_mass_of_cells_is_estimated_within_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also by a draw of one cell in two, whose noise is taken off."""
     nets = TINY.build(DataSpec(shape=(2,), n_rows=2000))
-    semi_discrete(nets).remember(torch.arange(2000), torch.randn(2000, 2, generator=torch.Generator().manual_seed(0)))
+    semi_discrete(nets).store_codes(
+        torch.arange(2000), torch.randn(2000, 2, generator=torch.Generator().manual_seed(0))
+    )
     noise, x = Noise.rows(0, 500), torch.zeros(500, 2)
     exact = TINY.diagnose(nets, x, x[:, :0], noise)["cell_mass_error"]
     seen = list[int]()

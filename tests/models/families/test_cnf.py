@@ -269,7 +269,7 @@ def test_samples_by_the_adaptive_solver_are_those_of_a_fine_grid() -> None:
 
 def test_the_velocity_is_told_time_and_condition_and_sees_each_row_on_its_own() -> None:
     torch.manual_seed(0)
-    net = ConcatSquash((3,), width=8, depth=2, n_given=2)
+    net = ConcatSquash((3,), width=8, depth=2, condition_size=2)
     for weight in net.parameters():
         nn.init.normal_(weight)
     v, t, c = torch.randn(4, 3), torch.rand(4), torch.randn(4, 2)

@@ -37,7 +37,7 @@ from pushforward.models.latents.priors import FlowPrior
 from pushforward.models.latents.sampled_priors import MixtureCodes
 from pushforward.models.likelihoods import Bernoulli
 from pushforward.models.losses import Batch, Loss
-from pushforward.models.networks import Codes, Nets, Scalar
+from pushforward.models.networks import CodeTable, Nets, Scalar
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.variational.bounds import ELBO, IWAE
 from pushforward.models.variational.discrete_gradients import GumbelSoftmax, Reinforce, StraightThrough
@@ -150,7 +150,7 @@ def test_autoencoder() -> None:
 
 def test_generative_latent_nearest_neighbors() -> None:
     family = GLANN(latent=1, draws=16)
-    codes, generator, mapping = Codes(3, 1).double(), linear(1, 2, 2), linear(1, 1, 3)
+    codes, generator, mapping = CodeTable(3, 1).double(), linear(1, 2, 2), linear(1, 1, 3)
     with torch.no_grad():
         codes.free.copy_(torch.tensor([[0.5], [-0.7], [0.2]], dtype=torch.float64))
     found = losses(family, Nets(PLANE, codes=codes, generator=generator, mapping=mapping), batch())

@@ -22,7 +22,7 @@ def test_a_path_is_finite_and_its_ends_are_exact(path: Path, start: Tensor, end:
     assert torch.equal(z[-1], end)
 
 
-def test_a_line_is_even() -> None:
+def test_a_line_has_equal_steps() -> None:
     assert torch.allclose(linear(A, B, 3)[1], torch.tensor([1.5, 1.5, 0.0]))
 
 
@@ -36,7 +36,7 @@ def test_slerp_is_the_formula_of_white_for_codes_of_one_norm() -> None:
     assert torch.allclose(slerp(a, b, 9), formula, atol=1e-12)
 
 
-def test_the_norm_along_slerp_goes_evenly() -> None:
+def test_the_norm_along_slerp_is_linear() -> None:
     norms = slerp(A, 2 * B, 5).norm(dim=1)
     assert torch.allclose(norms, torch.tensor([3.0, 3.75, 4.5, 5.25, 6.0]))
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pushforward.models.geometry.semidiscrete import angles, cells, energy, extension
+from pushforward.models.geometry.semidiscrete import cells, energy, extension, facet_angles
 
 NORMAL = torch.distributions.Normal(torch.tensor(0.0).double(), torch.tensor(1.0).double())
 Y = torch.tensor([[-2.0], [-0.5], [0.1], [1.0], [3.0]]).double()
@@ -42,7 +42,7 @@ def test_in_one_dimension_cells_are_intervals_between_quantiles() -> None:
     assert torch.equal(cells(x, Y, heights()), torch.bucketize(x[:, 0], edges(5)))
 
 
-def test_the_slope_of_the_energy_is_the_mass_of_a_cell_less_its_share() -> None:
+def test_the_gradient_of_the_energy_is_the_mass_of_a_cell_less_its_share() -> None:
     """T60: dE/dh = mu(W) - nu; the masses add up to 1."""
     x, h = normals(1000, 2), normals(7, 1, seed=2)[:, 0]
     y = normals(7, 2, seed=1)
@@ -95,7 +95,7 @@ def test_between_two_centers_the_extension_is_between_their_points() -> None:
     torch.testing.assert_close(extension(x, y, centers, all_of(y), 2, 1.0), expected, rtol=0, atol=1e-9)
 
 
-def test_points_that_do_not_count_are_not_gone_to() -> None:
+def test_points_that_do_not_count_are_no_targets() -> None:
     y, known = normals(20, 3), torch.arange(20) < 1
     out = extension(normals(50, 3, seed=2), y, torch.zeros(20, 3).double(), known, 2, pi)
     torch.testing.assert_close(out, y[:1].expand(50, -1))
@@ -119,5 +119,5 @@ def test_nothing_lies_between_modes_that_are_further_apart_than_the_angle() -> N
 
 def test_angles_are_between_the_facets_of_the_potential() -> None:
     y = torch.tensor([[0.0], [1.0], [-1.0]]).double()
-    torch.testing.assert_close(angles(y, y[:1]), torch.tensor([0.0, pi / 4, pi / 4]).double(), rtol=0, atol=1e-7)
-    torch.testing.assert_close(angles(y[1:2], y[2:]), torch.tensor([pi / 2]).double())
+    torch.testing.assert_close(facet_angles(y, y[:1]), torch.tensor([0.0, pi / 4, pi / 4]).double(), rtol=0, atol=1e-7)
+    torch.testing.assert_close(facet_angles(y[1:2], y[2:]), torch.tensor([pi / 2]).double())

@@ -16,8 +16,8 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def built(prior: FlowPrior, n_given: int) -> Nets:
-    nets = Nets(DataSpec(shape=(1,)), **prior.networks(Z, n_given)).double().requires_grad_(False)
+def built(prior: FlowPrior, condition_size: int) -> Nets:
+    nets = Nets(DataSpec(shape=(1,)), **prior.networks(Z, condition_size)).double().requires_grad_(False)
     for parameter in nets.parameters():
         nn.init.normal_(parameter, std=0.3, generator=torch.Generator().manual_seed(0))
     return nets
@@ -30,12 +30,12 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize("n_given", [0, C])
+@pytest.mark.parametrize("condition_size", [0, C])
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join([kind["scheme"], kind["transform"]["transform"]]))
-def test_the_density_of_a_push_is_that_of_a_change_of_variables(kind: dict[str, object], n_given: int) -> None:
+def test_the_density_of_a_push_is_that_of_a_change_of_variables(kind: dict[str, object], condition_size: int) -> None:
     """T18, T19."""
     prior = FlowPrior.model_validate(kind | {"n_transforms": 2, "width": 16})
-    nets, e, c = built(prior, n_given), normal(1, Z), normal(1, n_given, seed=1)
+    nets, e, c = built(prior, condition_size), normal(1, Z), normal(1, condition_size, seed=1)
     z = prior.push(nets, e, c)
     assert prior.base(nets, z, c).numpy() == pytest.approx(e.numpy(), abs=1e-9)
     jacobian = torch.autograd.functional.jacobian(lambda e: prior.push(nets, e, c)[0], e)[:, 0]

@@ -86,7 +86,7 @@ def test_a_scale_of_each_element_makes_a_density_in_data_units() -> None:
     assert likelihood.mean(spec, y)[:1].tolist() == [[pytest.approx(3.8)]]
 
 
-def test_a_scale_of_each_element_has_a_lower_end() -> None:
+def test_a_scale_of_each_element_has_a_lower_bound() -> None:
     """Mattei & Frellsen (2018): without one the likelihood of a point hit exactly has no upper end."""
     spec, y = DataSpec(shape=(1,)), torch.tensor([[0.0, -1e6]], dtype=torch.float64)
     assert float(Gaussian(scale="per_element").log_prob(spec, y[:, :1], y, NO_SCALE)) < 6
@@ -107,13 +107,13 @@ OF_LEVELS = [
 ]
 
 
-@pytest.mark.parametrize(("likelihood", "n_each"), OF_LEVELS, ids=["categorical", "logistic", "gaussian"])
+@pytest.mark.parametrize(("likelihood", "params_per_element"), OF_LEVELS, ids=["categorical", "logistic", "gaussian"])
 def test_probabilities_of_levels_add_up_to_one_and_draws_follow_them(
-    likelihood: ConditionalLikelihood, n_each: int
+    likelihood: ConditionalLikelihood, params_per_element: int
 ) -> None:
     """T30."""
-    n, y = 50_000, torch.randn(1, n_each, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    assert likelihood.n_each(LEVELS) == n_each
+    n, y = 50_000, torch.randn(1, params_per_element, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert likelihood.params_per_element(LEVELS) == params_per_element
     probability = likelihood.log_prob(LEVELS, levels(), y.expand(7, -1), NO_SCALE).exp()
     assert float(probability.sum()) == pytest.approx(1, rel=1e-12)
     if not isinstance(likelihood, Gaussian):  # whose mean is that of the normal, before it is rounded
@@ -125,7 +125,7 @@ def test_probabilities_of_levels_add_up_to_one_and_draws_follow_them(
     assert float(((counts - n * probability) ** 2 / (n * probability)).sum()) < 6 + 5 * math.sqrt(12)
 
 
-def test_each_element_reads_its_own_numbers() -> None:
+def test_each_element_has_its_own_parameters() -> None:
     spec = DataSpec(shape=(3, 2, 2), low=0, high=4, levels=5)
     y = torch.randn(2, 15, 2, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     x = torch.zeros(2, 3, 2, 2, dtype=torch.float64)
@@ -155,7 +155,7 @@ def test_what_a_likelihood_cannot_describe_is_refused_with_a_remedy(
     assert caught.value.field == "run.family.likelihood"
 
 
-def test_a_table_of_many_levels_is_refused_for_logistics() -> None:
+def test_a_categorical_over_too_many_levels_is_refused_and_logistics_are_suggested() -> None:
     with pytest.raises(InvalidData, match="discretized_logistic"):
         Categorical().check(DataSpec(shape=(2,), low=0, high=1000, levels=1001))
 
@@ -181,7 +181,7 @@ def test_bernoulli_draws_are_black_and_white_as_often_as_the_mean_says() -> None
     assert Bernoulli().mean(spec, logits[None]).tolist() == [pytest.approx((3 * expected - 1).tolist())]
 
 
-def test_a_gaussian_far_off_the_range_of_levels_shows_its_end() -> None:
+def test_the_mean_of_a_gaussian_outside_the_range_is_the_end_of_the_range() -> None:
     """Where all data are at the first level, the open bin takes mu far below it."""
     y = torch.tensor([[-9.0], [0.25], [9.0]], dtype=torch.float64)
     assert Gaussian().mean(LEVELS, y)[:, 0].tolist() == [-1.0, 0.875, 2.0]
@@ -211,7 +211,7 @@ def test_likelihoods_of_levels_take_no_value_between_them(likelihood: Conditiona
     assert likelihood.scores_only_levels(LEVELS)
 
 
-def test_a_table_takes_256_levels_and_no_more() -> None:
+def test_a_categorical_takes_256_levels_and_no_more() -> None:
     Categorical().check(DataSpec(shape=(2,), low=0, high=255, levels=256))
     with pytest.raises(InvalidData, match="257"):
         Categorical().check(DataSpec(shape=(2,), low=0, high=256, levels=257))

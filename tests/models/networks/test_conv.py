@@ -18,7 +18,7 @@ def test_images_of_every_size_and_width_go_in_and_come_out(shape: tuple[int, ...
 
 
 @pytest.mark.parametrize(("shape", "width"), [((1, 8, 8), CHANNELS), ((64,), UNITS)])
-def test_a_width_left_open_is_that_of_the_kind_of_data(shape: tuple[int, ...], width: int) -> None:
+def test_a_default_width_depends_on_the_kind_of_data(shape: tuple[int, ...], width: int) -> None:
     spec = DataSpec(shape=shape)
     for net in (encoder, decoder):
         weights = net(spec, 3, width=None).state_dict(), net(spec, 3, width=width).state_dict()

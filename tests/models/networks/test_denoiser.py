@@ -22,7 +22,7 @@ def test_a_row_does_not_see_its_batch_mates(spec: DataSpec) -> None:
     assert not torch.allclose(together[:1], net(x[:1], log_snr[1:2]))
 
 
-def test_what_is_only_noise_is_its_own_noise() -> None:
+def test_pure_noise_is_predicted_to_be_itself() -> None:
     torch.manual_seed(0)
     net = denoising_network(DataSpec(shape=(2,)), width=8, depth=1)
     for weight in net.parameters():
@@ -34,7 +34,7 @@ def test_what_is_only_noise_is_its_own_noise() -> None:
 @pytest.mark.parametrize("spec", SPECS[:2], ids=lambda s: str(s.shape))
 def test_no_condition_is_a_condition_of_zeros(spec: DataSpec) -> None:
     torch.manual_seed(0)
-    net = denoising_network(spec, width=8, depth=1, n_given=3)
+    net = denoising_network(spec, width=8, depth=1, condition_size=3)
     for weight in net.parameters():
         torch.nn.init.normal_(weight, std=0.1)
     x, log_snr = torch.randn(2, *spec.shape), torch.tensor([-1.0, 2.0])

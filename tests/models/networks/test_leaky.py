@@ -1,4 +1,4 @@
-"""Leaky networks, as games want them: He's initial weights keep the variance of what flows through."""
+"""LeakyReLU networks, for critics: He's initial weights keep the variance from layer to layer."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ def test_leaky_networks_have_the_shapes_of_the_others(shape: tuple[int, ...]) ->
     assert decoder(spec, 4, width=8, leaky=True)(torch.zeros(2, 4)).shape == (2, *shape)
 
 
-def test_a_deep_leaky_critic_still_tells_its_inputs_apart() -> None:
+def test_a_deep_leaky_critic_still_separates_its_inputs() -> None:
     def spread(*, leaky: bool) -> float:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""Masked perceptrons that are too narrow are refused wherever one can be asked for."""
+"""Masked perceptrons that are too narrow are refused by every family that has one."""
 
 import pytest
 import torch
@@ -53,7 +53,7 @@ def test_with_a_unit_for_each_element_all_are_read_by_those_after_them() -> None
     assert (jacobian.triu(1) == 0).all()
 
 
-def test_a_network_that_is_not_told_its_width_is_wide_enough() -> None:
+def test_a_default_width_is_large_enough() -> None:
     spec = DataSpec(shape=(1, 24, 24), low=0, high=1, levels=2, shift=(0.5,), scale=(0.5,))  # 576 elements
     family = Autoregressive()
     family.check(spec)

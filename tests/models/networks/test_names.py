@@ -1,4 +1,4 @@
-"""The names of the package are those of its modules."""
+"""The names of `models.networks` are those of its modules."""
 
 from importlib import import_module
 

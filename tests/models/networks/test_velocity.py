@@ -1,4 +1,4 @@
-"""The network of a matched flow."""
+"""The network of flow matching."""
 
 import torch
 
@@ -20,7 +20,7 @@ def test_nothing_moves_before_training() -> None:
 
 def test_no_condition_adds_nothing() -> None:
     torch.manual_seed(0)
-    net = networks.velocity_network(TOLD, width=8, depth=1, n_given=TOLD.condition_size)
+    net = networks.velocity_network(TOLD, width=8, depth=1, condition_size=TOLD.condition_size)
     torch.nn.init.normal_(net.backbone.leave.weight)
     x, t = torch.randn(3, 2), torch.rand(3)
     without = net(x, t, torch.zeros(3, 3))
@@ -28,14 +28,14 @@ def test_no_condition_adds_nothing() -> None:
     assert not torch.allclose(without, net(x, t, torch.eye(3)))
 
 
-def test_times_are_told_apart_by_their_hundredths() -> None:
+def test_times_a_hundredth_apart_have_different_embeddings() -> None:
     torch.manual_seed(0)
     embed = networks.velocity_network(PLANE, width=32, depth=1).embed
     h = embed(torch.linspace(0, 1, 101))
     assert torch.cdist(h, h).fill_diagonal_(torch.inf).min() > 1e-4
 
 
-def test_waves_tell_places_apart_that_lie_close() -> None:
+def test_fourier_features_separate_points_that_lie_close() -> None:
     torch.manual_seed(0)
     nets = [networks.velocity_network(PLANE, width=32, depth=1, waves=waves) for waves in (None, 50.0)]
     x = torch.tensor([[0.5, 0.0]]).requires_grad_()

@@ -66,7 +66,7 @@ def test_edm_of_standard_normal_data_is_velocity_with_its_sign_turned() -> None:
 
 
 @pytest.mark.parametrize("preconditioning", [Velocity(), EDM(sigma_data=0.5)], ids=lambda p: p.preconditioning)
-def test_what_is_only_noise_is_its_own_noise(preconditioning: Preconditioning) -> None:
+def test_pure_noise_is_predicted_to_be_itself(preconditioning: Preconditioning) -> None:
     _, x, F, _ = drawn(1.0)
     level = Level.at(torch.full((9,), -60.0, dtype=torch.float64), x)
     torch.testing.assert_close(preconditioning.noise(level, x, F), x)

@@ -6,7 +6,7 @@ import torch
 from pydantic import ValidationError
 
 from pushforward.models.errors import InvalidInput
-from pushforward.models.networks import attach
+from pushforward.models.networks import concat_condition
 from pushforward.models.spec.conditions import Labels, Vector
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.sampling import untold
@@ -61,13 +61,13 @@ def test_a_vector_is_normalized_by_finite_numbers(shift: tuple[float, ...], scal
 
 def test_nothing_is_attached_where_nothing_is_told() -> None:
     x = torch.randn(4, 1, 8, 8)
-    assert attach(x, untold(x)) is x
+    assert concat_condition(x, untold(x)) is x
     assert DataSpec(shape=(1, 8, 8)).condition_size == 0
 
 
 def test_a_condition_stands_beside_a_vector_and_in_planes_behind_an_image() -> None:
     c = torch.tensor([[1.0, 2.0]])
-    assert attach(torch.zeros(1, 3), c).tolist() == [[0, 0, 0, 1, 2]]
-    image = attach(torch.zeros(1, 1, 5, 5), c)
+    assert concat_condition(torch.zeros(1, 3), c).tolist() == [[0, 0, 0, 1, 2]]
+    image = concat_condition(torch.zeros(1, 1, 5, 5), c)
     assert image.shape == (1, 3, 5, 5)
     assert image[0, :, 2, 2].tolist() == [0, 1, 2]

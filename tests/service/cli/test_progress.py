@@ -30,7 +30,7 @@ def test_numbers_that_are_not_finite_are_told_as_such() -> None:
     assert numbers({"a_nats": "NaN", "b": "-Infinity", "c": 1.25}) == "a_nats nan  b -inf  c 1.25"
 
 
-def test_hours_are_told_as_hours() -> None:
+def test_hours_are_written_as_hours() -> None:
     assert TimeLeft().after({"step": 2, "total_steps": 72_002, "steps_per_s": 10.0}) == "2 h left"
 
 

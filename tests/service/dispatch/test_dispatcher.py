@@ -1,4 +1,4 @@
-"""The way of a question through real Redis and a real inference thread."""
+"""`service.dispatch.dispatcher`: requests through a real Redis to a real inference thread."""
 
 import asyncio
 import re
@@ -16,7 +16,7 @@ import pytest
 from pushforward.service.dispatch import dispatcher as redis_asks
 from pushforward.service.dispatch import link as redis_link
 from pushforward.service.dispatch.dispatcher import RedisAsks
-from pushforward.service.dispatch.frames import Asked, Frame, encode_frame
+from pushforward.service.dispatch.frames import Frame, FramedRequest, encode_frame
 from pushforward.service.dispatch.keys import CANCELLED, GROUP, WORKERS, stream_of
 from pushforward.service.dispatch.workers import RedisWorkers
 from pushforward.service.domain.errors import Failed, NotFound, Overloaded, TimedOut, Unavailable
@@ -27,7 +27,7 @@ from pushforward.service.stores.redis_client import connect_sync
 from pushforward.service.telemetry.gateway import Telemetry
 from pushforward.service.telemetry.measured import MeasuredAsks
 from pushforward.service.worker import entries
-from pushforward.service.worker.inference import Inference
+from pushforward.service.worker.inference import InferenceThread
 from tests.service.models_on_disk import MOONS, STEPS, put_model, put_steps
 
 X = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
@@ -40,8 +40,8 @@ def settings(redis_url: str, tmp_path: Path) -> Settings:
 
 
 @contextmanager
-def worker(settings: Settings) -> Iterator[Inference]:
-    thread = Inference(settings)
+def worker(settings: Settings) -> Iterator[InferenceThread]:
+    thread = InferenceThread(settings)
     thread.start()
     try:
         wait_for_heartbeat(settings)
@@ -68,7 +68,7 @@ def wait_for_heartbeat(settings: Settings) -> None:
 
 
 @pytest.fixture
-def inference(settings: Settings) -> Iterator[Inference]:
+def inference(settings: Settings) -> Iterator[InferenceThread]:
     with worker(settings) as thread:
         yield thread
 
@@ -109,7 +109,7 @@ def assert_equal(a: Reply, b: Reply) -> None:
         np.testing.assert_allclose(a.arrays[name], b.arrays[name], rtol=1e-4, atol=1e-4)
 
 
-async def test_each_caller_gets_its_own_rows(settings: Settings, asks: RedisAsks, inference: Inference):
+async def test_each_caller_gets_its_own_rows(settings: Settings, asks: RedisAsks, inference: InferenceThread):
     rng = np.random.default_rng(1)
     questions = [random_question(rng) for _ in range(150)]
     other = RedisAsks(settings)
@@ -125,7 +125,7 @@ async def test_each_caller_gets_its_own_rows(settings: Settings, asks: RedisAsks
     assert stream_length(settings) == 0
 
 
-async def test_an_answer_tells_where_its_time_went(asks: RedisAsks, inference: Inference):
+async def test_an_answer_tells_where_its_time_went(asks: RedisAsks, inference: InferenceThread):
     reply = await asks.ask(Question(MOONS, "sample", 3, 1), timeout_s=20)
     assert reply.arrays["samples"].shape == (3, 2)
     assert reply.timing.batch_rows == 3
@@ -133,7 +133,9 @@ async def test_an_answer_tells_where_its_time_went(asks: RedisAsks, inference: I
     assert reply.timing.queue_ms > 0
 
 
-async def test_a_large_question_travels_under_its_own_key(settings: Settings, asks: RedisAsks, inference: Inference):
+async def test_a_large_question_travels_under_its_own_key(
+    settings: Settings, asks: RedisAsks, inference: InferenceThread
+):
     z = np.tile(X, (1000, 1))
     assert z.nbytes > redis_asks.INLINE_BYTES
     reply = await asks.ask(Question(MOONS, "decode", len(z), 0, {}, {"z": z}), timeout_s=20)
@@ -143,7 +145,7 @@ async def test_a_large_question_travels_under_its_own_key(settings: Settings, as
     client.close()
 
 
-async def test_a_poisoned_question_fails_alone(asks: RedisAsks, inference: Inference):
+async def test_a_poisoned_question_fails_alone(asks: RedisAsks, inference: InferenceThread):
     bad = Question(MOONS, "encode", 2, 0, {}, {"x": np.zeros((2, 5), np.float32)})
     good = [Question(MOONS, "encode", 2, 0, {}, {"x": X[i : i + 2]}) for i in range(10)]
     refused, *replies = await asyncio.gather(
@@ -153,7 +155,7 @@ async def test_a_poisoned_question_fails_alone(asks: RedisAsks, inference: Infer
     assert all(isinstance(reply, Reply) for reply in replies)
 
 
-async def test_a_version_that_is_gone_is_not_found(settings: Settings, asks: RedisAsks, inference: Inference):
+async def test_a_version_that_is_gone_is_not_found(settings: Settings, asks: RedisAsks, inference: InferenceThread):
     await asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=20)
     shutil.rmtree(settings.store / "moons")
     with pytest.raises(NotFound, match="moons@1"):
@@ -232,7 +234,9 @@ async def test_a_question_given_up_before_it_left_is_never_sent(settings: Settin
     assert 'pushforward_ask_cancellations_total{op="sample",stage="worker"} 1.0' in counted
 
 
-async def test_a_question_given_up_under_way_frees_its_rows(settings: Settings, asks: RedisAsks, inference: Inference):
+async def test_a_request_cancelled_in_flight_frees_its_rows(
+    settings: Settings, asks: RedisAsks, inference: InferenceThread
+):
     put_steps(settings.store, steps=4000)
     endless = [Question(STEPS, "sample", 10_000, seed, {"sampler": "ancestral"}) for seed in range(4)]
     many = [asyncio.create_task(asks.ask(question, timeout_s=60)) for question in endless]
@@ -251,9 +255,7 @@ async def test_a_question_given_up_under_way_frees_its_rows(settings: Settings, 
     assert sum(float(n) for n in re.findall(r"^pushforward_worker_left_total{.*} (.*)$", left, re.MULTILINE)) == 4
 
 
-async def test_words_of_questions_given_up_that_are_none_do_no_harm(
-    settings: Settings, asks: RedisAsks, inference: Inference
-):
+async def test_malformed_cancellations_do_no_harm(settings: Settings, asks: RedisAsks, inference: InferenceThread):
     client: Any = connect_sync(settings)
     waiting = asyncio.create_task(asks.ask(Question(MOONS, "sample", 10_000, 1), timeout_s=20))
     for to, ids in ((asks.reply_to, "["), (b"\xff", "[1]"), ("", "[{}]"), ("", "1")):
@@ -263,7 +265,7 @@ async def test_words_of_questions_given_up_that_are_none_do_no_harm(
     client.close()
 
 
-async def test_a_question_that_no_frame_can_hold_is_refused_at_once(asks: RedisAsks, inference: Inference):
+async def test_a_question_that_no_frame_can_hold_is_refused_at_once(asks: RedisAsks, inference: InferenceThread):
     beyond = Question(MOONS, "likelihood", 1, 0, {"k": 2**64}, {"x": X[:1]})
     async with asyncio.timeout(5):
         with pytest.raises(Failed):
@@ -284,7 +286,7 @@ async def test_a_gateway_holds_no_more_bytes_than_it_may(
         await asyncio.gather(waiting, return_exceptions=True)
 
 
-async def test_closing_takes_no_longer_than_it_must(settings: Settings, inference: Inference):
+async def test_closing_takes_no_longer_than_it_must(settings: Settings, inference: InferenceThread):
     for _ in range(5):
         asks = RedisAsks(settings)
         await asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=20)
@@ -374,7 +376,7 @@ async def test_a_frame_that_no_worker_survives_is_refused(settings: Settings, as
     client.close()
 
 
-async def test_what_was_written_to_a_worker_that_had_left_goes_to_another(settings: Settings, asks: RedisAsks):
+async def test_requests_sent_to_a_worker_that_had_left_go_to_another(settings: Settings, asks: RedisAsks):
     client: Any = connect_sync(settings, decode=False)
     with worker(settings), a_worker_that_only_beats(settings):
         client.delete(stream_of("w"))
@@ -408,9 +410,9 @@ async def _keep_deleting(client: Any) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_garbage_in_the_stream_does_no_harm(settings: Settings, asks: RedisAsks, inference: Inference):
+async def test_garbage_in_the_stream_does_no_harm(settings: Settings, asks: RedisAsks, inference: InferenceThread):
     client: Any = connect_sync(settings, decode=False)
-    frame = encode_frame(Frame("pf:replies:nobody", (Asked(1, Question(MOONS, "sample", 1, 1), 9e9),)))
+    frame = encode_frame(Frame("pf:replies:nobody", (FramedRequest(1, Question(MOONS, "sample", 1, 1), 9e9),)))
     for fields in (
         {"frame": b"\x80\x04."},
         {"x": b"y"},
@@ -425,7 +427,7 @@ async def test_garbage_in_the_stream_does_no_harm(settings: Settings, asks: Redi
     client.close()
 
 
-async def test_garbage_among_the_replies_does_no_harm(settings: Settings, asks: RedisAsks, inference: Inference):
+async def test_garbage_among_the_replies_does_no_harm(settings: Settings, asks: RedisAsks, inference: InferenceThread):
     client: Any = connect_sync(settings, decode=False)
     await asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=20)
     client.rpush(asks.reply_to, b"garbage", b"")
@@ -481,7 +483,7 @@ class TestOutage:
             assert reply.arrays["samples"].shape == (2, 2)
         await asks.close()
 
-    async def test_what_was_under_way_is_asked_again(self, server: Any, tmp_path: Path):
+    async def test_requests_in_flight_are_sent_again(self, server: Any, tmp_path: Path):
         folder, servers, url = server
         put_model(tmp_path / "store")
         settings = Settings(redis_url=url, store=tmp_path / "store", device="cpu", beat_s=0.25)

@@ -1,4 +1,4 @@
-"""Large replies on their own way to a real Redis."""
+"""`service.dispatch.reply_sender`: large replies, sent by a thread to a real Redis."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def test_replies_arrive_in_the_order_given(redis_url: str):
     np.testing.assert_array_equal(arrived[5].arrays["x"], np.full(LARGE_BYTES, 5))
 
 
-def test_what_cannot_be_sent_comes_back_once(tmp_path: Path):
+def test_replies_that_cannot_be_sent_are_returned_once(tmp_path: Path):
     server, url = redis_server.start(tmp_path)
     sender = ReplySender(Consumer(Settings(redis_url=url), "w", 0.0))
     sender.start()

@@ -13,7 +13,7 @@ from tests import old_store
 from tests.service.engine.engines import CPU, answered
 
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-4}  # 12.88 nats came out 1.2e-4 lower without vector instructions
-# Differs from the fixture in the tenth digit, and did so under the commit that only renamed files (950847c1) too.
+# The engine learns how many rows a forward pass may have from measured time, and another number rounds differently.
 ESTIMATE = ("diffusion@1", "log_prob")
 ASKED = old_store.asked()
 
@@ -35,6 +35,6 @@ def test_an_old_model_answers_as_the_old_code_did(engine: Engine, reference: str
         assert ticket.arrays.keys() == each.answer.keys()
         for name, array in each.answer.items():
             if (reference, name) == ESTIMATE:
-                np.testing.assert_allclose(ticket.arrays[name], array, rtol=1e-8)
+                np.testing.assert_allclose(ticket.arrays[name], array, rtol=1e-6)
             else:
                 old_store.same(ticket.arrays[name], array, **TOLERANCE)

@@ -23,28 +23,28 @@ async def test_a_wakeup_waits_on_the_queue(redis_url: str) -> None:
     assert message["headers"]["argsrepr"] == "('a-job',)"
 
 
-async def test_nobody_is_told_again_while_wakeups_wait(redis_url: str) -> None:
+async def test_no_job_is_announced_again_while_wakeups_wait(redis_url: str) -> None:
     settings = Settings(redis_url=redis_url)
     jobs, runs = RedisJobs(settings), RedisRuns(settings)
     job, _ = await jobs.create(NewJob(model="moons", run={}))
     await CeleryWakeups(settings).wake("another-job")
-    assert runs.untold(0) == []
+    assert runs.unannounced(0) == []
     with redis.Redis.from_url(redis_url) as client:
         client.delete("pf:train")
-    assert runs.untold(0) == [job.id]
+    assert runs.unannounced(0) == [job.id]
     await jobs.close()
     runs.close()
 
 
-async def test_a_job_put_back_is_told_of_at_once_however_long_the_queue_is(redis_url: str) -> None:
+async def test_a_job_put_back_is_announced_at_once_however_long_the_queue_is(redis_url: str) -> None:
     settings = Settings(redis_url=redis_url)
     jobs, runs = RedisJobs(settings), RedisRuns(settings)
     job, _ = await jobs.create(NewJob(model="moons", run={}))
     await CeleryWakeups(settings).wake("another-job")
     runs.claim(job.id, "a-worker")
     runs.give_back(job.id, 1)
-    assert runs.untold(600) == [job.id]
-    assert runs.untold(600) == []
+    assert runs.unannounced(600) == [job.id]
+    assert runs.unannounced(600) == []
     await jobs.close()
     runs.close()
 

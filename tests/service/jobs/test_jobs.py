@@ -130,9 +130,9 @@ async def test_a_job_on_a_machine_at_fault_waits_longer_each_time_and_its_attemp
         assert waiting.retry_at is not None
         pauses_s.append(waiting.retry_at - record.now())
         assert record.runs.claim(job.id, "w") is None
-        assert record.runs.untold(0) == []
+        assert record.runs.unannounced(0) == []
         record.outlive_the_pauses()
-        assert record.runs.untold(600) == [job.id]
+        assert record.runs.unannounced(600) == [job.id]
         again = record.runs.claim(job.id, "w")
         assert again is not None
         assert (again.epoch, again.waiting_for, again.retry_at) == (epoch + 1, None, None)
@@ -286,7 +286,7 @@ async def test_a_beat_records_progress_and_losses(record: Record) -> None:
     assert (seen.progress.step, seen.progress.total_steps, seen.losses) == (7, 100, {"kl_nats": 0.5})
 
 
-async def test_a_job_has_the_last_curve_that_was_told_and_numbers_that_are_not_finite(record: Record) -> None:
+async def test_a_job_has_the_last_curve_that_was_reported_and_numbers_that_are_not_finite(record: Record) -> None:
     job = await claimed(record)
     curve = {"name": "nll_nats", "rows": 9, "steps": [5, 10], "values": ["NaN", 1.5], "best_step": 10}
     first, last = progress(10), progress(11)
@@ -333,7 +333,7 @@ async def test_a_finished_sampling_tells_the_length_and_digest_of_its_file(recor
     assert Job.model_validate(last.data) == done
 
 
-async def test_a_sampling_whose_end_is_wanted_delivers_no_file(record: Record) -> None:
+async def test_a_cancelled_sampling_delivers_no_file(record: Record) -> None:
     job, _ = await record.jobs.create(DRAW)
     record.runs.claim(job.id, "w")
     await record.jobs.cancel(job.id)
@@ -460,13 +460,13 @@ async def test_progress_earns_new_attempts(record: Record) -> None:
     assert (await record.jobs.get(job.id)).error == CRASH
 
 
-async def test_waiting_jobs_are_told_of_again_but_not_at_once(record: Record) -> None:
+async def test_waiting_jobs_are_announced_again_but_not_at_once(record: Record) -> None:
     job, _ = await record.jobs.create(NEW)
-    assert record.runs.untold(600) == []
+    assert record.runs.unannounced(600) == []
     record.runs.claim(job.id, "w")
     record.runs.give_back(job.id, 1)
-    assert record.runs.untold(600) == [job.id]
-    assert record.runs.untold(600) == []
+    assert record.runs.unannounced(600) == [job.id]
+    assert record.runs.unannounced(600) == []
 
 
 async def test_versions_are_reserved_once_for_a_job_and_never_again(record: Record) -> None:

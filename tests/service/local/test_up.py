@@ -1,4 +1,4 @@
-"""`service.local.up`: what `pushforward up` refuses, and how it tends what it started."""
+"""`service.local.up`: what `pushforward up` refuses, and how it supervises its processes."""
 
 import socket
 import threading
@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from pushforward.service.local.up import Place, free_port, running, up
-from pushforward.service.processes.supervision import CannotStart
+from pushforward.service.local.up import LocalService, free_port, service_in, up
+from pushforward.service.processes.supervision import StartError
 
 
-def place(folder: Path, http_port: int | None = None, grpc_port: int | None = None) -> Place:
-    return Place(folder / "store", folder / "data", http_port or free_port(), grpc_port or free_port())
+def place(folder: Path, http_port: int | None = None, grpc_port: int | None = None) -> LocalService:
+    return LocalService(folder / "store", folder / "data", http_port or free_port(), grpc_port or free_port())
 
 
-def refusal(where: Place) -> str:
-    with pytest.raises(CannotStart) as refused:
+def refusal(where: LocalService) -> str:
+    with pytest.raises(StartError) as refused:
         up(where, lambda _: None, stop=threading.Event())
     return str(refused.value)
 
@@ -45,7 +45,7 @@ def test_a_setting_the_children_would_refuse_is_refused_at_once(
         up(place(tmp_path), lambda _: None, stop=threading.Event())
 
 
-def test_whoever_runs_a_service_of_his_own_is_told_why_it_cannot_start(tmp_path: Path) -> None:
+def test_a_private_service_that_cannot_start_says_why(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
-    with pytest.raises(CannotStart, match="cannot be made"), running(tmp_path, lambda _: None):
+    with pytest.raises(StartError, match="cannot be made"), service_in(tmp_path, lambda _: None):
         pass

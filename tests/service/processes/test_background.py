@@ -94,7 +94,7 @@ def test_a_thread_that_fails_begins_again_with_a_line_in_the_log(caplog: pytest.
     assert [record.levelno for record in caplog.records if "'failing'" in record.message] == [logging.ERROR] * 3
 
 
-def test_a_thread_that_is_told_to_stop_does_not_begin_again() -> None:
+def test_a_stopped_thread_does_not_begin_again() -> None:
     class Stopped(Thread):
         begun = 0
 
@@ -129,7 +129,7 @@ begin_thread("vital", work, vital=True)
 """,
     "again and again": """
 from pushforward.service.processes import background, outages
-outages.Pauses.next_s = lambda self: 0.0
+outages.Backoff.next_s = lambda self: 0.0
 class Failing(background.Thread):
     def work(self): raise ZeroDivisionError
 Failing("again and again").start()

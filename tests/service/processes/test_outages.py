@@ -1,14 +1,14 @@
-"""Pauses pause, and an outage is told once."""
+"""`service.processes.outages`: pauses double, and an outage is logged once."""
 
 import logging
 
 import pytest
 
-from pushforward.service.processes.outages import Outage, Pauses
+from pushforward.service.processes.outages import Backoff, Outage
 
 
 def test_pauses_double_up_to_the_longest_and_never_vanish() -> None:
-    pauses = Pauses(0.1, 2.0)
+    pauses = Backoff(0.1, 2.0)
     for whole_s in (0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0):
         assert whole_s / 2 <= pauses.next_s() <= whole_s
     pauses.reset()

@@ -6,12 +6,12 @@ import sys
 import time
 from pathlib import Path
 
-from pushforward.service.processes.spawn import tied_to_us
+from pushforward.service.processes.spawn import tied_to_parent
 
 PARENT = """
 import subprocess, sys, time
-from pushforward.service.processes.spawn import tied_to_us
-print(subprocess.Popen(tied_to_us(["sleep", "60"])).pid, flush=True)
+from pushforward.service.processes.spawn import tied_to_parent
+print(subprocess.Popen(tied_to_parent(["sleep", "60"])).pid, flush=True)
 time.sleep(60)
 """
 
@@ -31,7 +31,7 @@ def test_a_child_ends_with_a_parent_that_is_killed() -> None:
 
 def test_a_child_is_the_command_itself() -> None:
     child = subprocess.Popen(
-        tied_to_us([sys.executable, "-c", "import os; print(os.getpid())"]), stdout=subprocess.PIPE
+        tied_to_parent([sys.executable, "-c", "import os; print(os.getpid())"]), stdout=subprocess.PIPE
     )
     told, _ = child.communicate(timeout=20)
     assert int(told) == child.pid != os.getpid()

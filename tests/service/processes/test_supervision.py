@@ -1,11 +1,11 @@
-"""`service.processes.supervision`: how we tend the processes that we started."""
+"""`service.processes.supervision`: how child processes are restarted and stopped."""
 
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 
-from pushforward.service.processes.supervision import CannotStart, SupervisedProcess
+from pushforward.service.processes.supervision import StartError, SupervisedProcess
 
 
 def ends(code: int) -> Callable[[], subprocess.Popen[bytes]]:
@@ -16,7 +16,7 @@ def tend_until(child: SupervisedProcess, said: list[str], count: int) -> None:
     give_up = time.monotonic() + 20
     while len(said) < count:
         assert time.monotonic() < give_up, said
-        child.tend(said.append)
+        child.restart_if_ended(said.append)
         time.sleep(0.01)
 
 
@@ -40,7 +40,7 @@ def test_a_child_that_cannot_be_started_again_is_tried_later() -> None:
 
     def start() -> subprocess.Popen[bytes]:
         if not starts:
-            raise CannotStart("the disk is full")
+            raise StartError("the disk is full")
         return starts.pop()()
 
     said: list[str] = []

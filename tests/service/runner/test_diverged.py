@@ -1,4 +1,4 @@
-"""A training that came to nothing never takes the place of a good version: real children, a real record."""
+"""A diverged training never takes the place of a good version: real children, a real record."""
 
 from pathlib import Path
 from typing import Any

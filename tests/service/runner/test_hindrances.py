@@ -1,4 +1,4 @@
-"""A machine that is at fault: its jobs wait, uncounted, and are done when it is mended."""
+"""A machine that lacks something: its jobs wait, no attempt counts, and they run when it is repaired."""
 
 import time
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ def test_a_full_disk_burns_no_attempts_of_a_hundred_jobs(quick: Bench, caplog: p
     assert "the disk takes no file so large" in told
 
 
-def test_a_training_waits_for_one_thing_after_another_and_none_is_charged_to_it(quick: Bench, tmp_path: Path) -> None:
+def test_a_training_waits_for_several_faults_and_none_counts_as_an_attempt(quick: Bench, tmp_path: Path) -> None:
     """Data root, disk, store: more than it may be tried for its own faults."""
     bench = Bench(quick.settings.model_copy(update={"data_root": tmp_path / "mounted"}))
     wide = {"family": "vae", "latent": 2, "width": 512, "depth": 2}

@@ -1,4 +1,4 @@
-"""`service.runner.rows_file`: what numpy reads, whether written at once or gone on with."""
+"""`service.runner.rows_file`: numpy reads the file, whether written at once or resumed."""
 
 from hashlib import sha256
 from io import BytesIO
@@ -31,12 +31,10 @@ def test_rows_written_in_parts_are_what_numpy_saves(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("cut", "most", "kept"), [(0, 10, 0), (30, 10, 0), (128, 10, 0), (200, 10, 3), (320, 2, 2)])
-def test_a_file_that_broke_off_is_gone_on_with_at_its_last_whole_row(
-    tmp_path: Path, cut: int, most: int, kept: int
-) -> None:
+def test_an_unfinished_file_resumes_at_its_last_whole_row(tmp_path: Path, cut: int, most: int, kept: int) -> None:
     (tmp_path / "earlier.npy").write_bytes(saved()[:cut])
     with RowsFile(tmp_path / "rows.npy", 10, (2, 3)) as file:
-        list(file.go_on_from(tmp_path / "earlier.npy", most))
+        list(file.resume_from(tmp_path / "earlier.npy", most))
         assert file.n_rows == kept
         file.append(ROWS[kept:])
         digest = file.digest
@@ -45,9 +43,9 @@ def test_a_file_that_broke_off_is_gone_on_with_at_its_last_whole_row(
     assert digest == sha256(content).hexdigest()
 
 
-def test_a_file_of_another_sample_or_none_is_not_gone_on_with(tmp_path: Path) -> None:
+def test_a_file_of_another_sample_or_none_is_not_resumed(tmp_path: Path) -> None:
     np.save(tmp_path / "other.npy", ROWS[:9])
     with RowsFile(tmp_path / "rows.npy", 10, (2, 3)) as file:
-        assert list(file.go_on_from(tmp_path / "other.npy", 10)) == []
-        assert list(file.go_on_from(tmp_path / "missing.npy", 10)) == []
+        assert list(file.resume_from(tmp_path / "other.npy", 10)) == []
+        assert list(file.resume_from(tmp_path / "missing.npy", 10)) == []
         assert file.n_rows == 0

@@ -19,7 +19,7 @@ from pushforward.models.stepwise.program import State as Rows
 from pushforward.models.stepwise.sampling import Sampler, sample
 from pushforward.models.storage.model import load_model
 from pushforward.service.domain.jobs import Job, Sampling, State
-from pushforward.service.runner import sample as drawing
+from pushforward.service.runner import sample as child_sample
 from pushforward.service.runner.messages import DONE, SampleOrder
 from pushforward.service.runner.sample import chunks
 from tests.service.conftest import Bench, until
@@ -59,7 +59,7 @@ def drawn_at_once(bench: Bench, ask: Sampling) -> bytes:
     order = SampleOrder(
         device="cpu", torch_threads=1, memory_bytes=None, ask=ask, model=model, file=file, earlier=(), rows=0
     )
-    assert drawing.obey(order, torch.device("cpu"), lambda _: None, threading.Event()) == DONE
+    assert child_sample.run_order(order, torch.device("cpu"), lambda _: None, threading.Event()) == DONE
     return file.read_bytes()
 
 
@@ -162,7 +162,7 @@ def test_a_sampling_is_of_its_condition(bench: Bench) -> None:
         assert np.abs(told - sample(sampler, noise, torch.eye(2)[[1 - label] * 4]).numpy()).max() > 1e-3
 
 
-def test_a_killed_child_is_gone_on_with_to_the_same_bytes(bench: Bench) -> None:
+def test_a_sampling_resumes_after_a_kill_to_the_same_bytes(bench: Bench) -> None:
     put_told(bench.settings.store)
     ask = LONG.model_copy(update={"model": TOLD, "condition": 1})
     whole = drawn_at_once(bench, ask)

@@ -1,4 +1,4 @@
-"""`service.stores.disk_files`: files come in pieces, and a file that goes is said to be gone."""
+"""`service.stores.disk_files`: files come in pieces, and a deleted file is not found."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`service.stores.disk_models`: versions appear and vanish whole; nothing foreign breaks the store."""
+"""`service.stores.disk_models`: versions appear and vanish whole; foreign files do no harm."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Commands and answers over one connection to a real Redis."""
+"""`service.stores.redis_connection`: commands and answers over one connection to a real Redis."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -40,13 +40,13 @@ async def test_a_refused_command_harms_no_other(connection: RedisConnection):
     assert await after == b"1"
 
 
-async def test_one_that_gives_up_does_not_shift_the_answers_of_the_others(connection: RedisConnection):
+async def test_a_cancelled_command_does_not_shift_the_answers_of_the_others(connection: RedisConnection):
     first, second = connection.send_all(("SET", "a", 1), ("GET", "a"))
     first.cancel()
     assert await second == b"1"
 
 
-async def test_when_the_connection_ends_all_who_wait_are_told(connection: RedisConnection):
+async def test_when_the_connection_ends_all_waiting_commands_fail(connection: RedisConnection):
     waiting = connection.send("BLPOP", "nothing", 30)
     await asyncio.sleep(0.01)
     connection.close("enough")
@@ -56,7 +56,9 @@ async def test_when_the_connection_ends_all_who_wait_are_told(connection: RedisC
         await connection.send("PING")
 
 
-async def test_when_the_server_ends_the_connection_all_who_wait_are_told(connection: RedisConnection, redis_url: str):
+async def test_when_the_server_ends_the_connection_all_waiting_commands_fail(
+    connection: RedisConnection, redis_url: str
+):
     waiting = connection.send("BLPOP", "nothing", 30)
     other = await open_connection(Settings(redis_url=redis_url))
     await other.send("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
@@ -65,7 +67,7 @@ async def test_when_the_server_ends_the_connection_all_who_wait_are_told(connect
     other.close()
 
 
-async def test_where_no_server_is_one_is_told():
+async def test_without_a_server_no_connection_opens():
     with pytest.raises(redis.ConnectionError, match="cannot connect"):
         await open_connection(Settings(redis_url="unix:///nowhere/redis.sock"))
 

@@ -1,4 +1,4 @@
-"""`adapters.measured_asks`: every ask is counted once, however it ends."""
+"""`service.telemetry.measured`: every request is counted once, however it ends."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def test_an_answer_leaves_its_times_and_its_rows(watching: bool) -> None:
         (Refusal(0, "not-found", "gone").error(), "not-found", "worker"),
     ],
 )
-async def test_a_refusal_tells_who_refused_and_why(
+async def test_a_refusal_says_who_refused_and_why(
     error: ServiceError, refusal: str, stage: str, watching: bool
 ) -> None:
     assert await ends(error, watching=watching) == {("refusals_total", "sample", refusal, stage): 1}
@@ -100,7 +100,7 @@ async def test_a_client_that_leaves_is_counted_by_how_far_its_ask_had_come(args:
     assert ended == {("cancellations_total", "sample", stage): 1}
 
 
-async def test_who_stops_watching_gives_the_question_up_at_once() -> None:
+async def test_a_client_that_stops_watching_cancels_its_request_at_once() -> None:
     telemetry, told = Telemetry(), Told(REPLY)
     async with aclosing(MeasuredAsks(told, telemetry).watch(QUESTION, timeout_s=1.0)) as watched:
         await anext(watched)
@@ -108,7 +108,7 @@ async def test_who_stops_watching_gives_the_question_up_at_once() -> None:
     assert counted(telemetry) == {("cancellations_total", "sample", "worker"): 1}
 
 
-async def test_who_stops_watching_after_the_answer_has_not_left() -> None:
+async def test_a_client_that_stops_watching_after_the_answer_cancels_nothing() -> None:
     telemetry = Telemetry()
     async with aclosing(MeasuredAsks(Told(REPLY), telemetry).watch(QUESTION, timeout_s=1.0)) as watched:
         assert [await anext(watched), await anext(watched)][1] is REPLY

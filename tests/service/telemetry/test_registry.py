@@ -11,8 +11,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pushforward.service.telemetry.metric_families import MetricFamily, observe
-from pushforward.service.telemetry.registry import ALIVE_S, OTHER, Metrics, Pairs
-from pushforward.service.telemetry.sharing import Sharing
+from pushforward.service.telemetry.registry import ALIVE_S, OTHER, Metrics, PairSeries
+from pushforward.service.telemetry.sharing import MetricsSharing
 
 BOUNDS = (1.0, 10.0)
 
@@ -102,7 +102,7 @@ def test_the_gauges_of_a_dead_process_go_and_its_counts_stay(tmp_path: Path) -> 
 def test_a_process_that_ends_says_its_last_counts_and_takes_its_gauges_along(tmp_path: Path) -> None:
     asks, cap, _ = families()
     cap.of("w")[0] = 8
-    sharing = Sharing(Metrics((asks, cap), tmp_path))
+    sharing = MetricsSharing(Metrics((asks, cap), tmp_path))
     sharing.start()
     asks.of("sample")[0] = 5
     sharing.stop()
@@ -125,7 +125,7 @@ def test_what_is_shared_is_json(tmp_path: Path) -> None:
 
 def test_models_beyond_the_limit_share_a_name() -> None:
     made: list[tuple[str, str]] = []
-    pairs = Pairs(lambda model, op: made.append((model, op)) or (model, op), most=2)
+    pairs = PairSeries(lambda model, op: made.append((model, op)) or (model, op), most=2)
     assert pairs.of("a@1", "sample") is pairs.of("a@1", "sample")
     assert pairs.of("b@1", "sample") == ("b@1", "sample")
     for n in range(100):
@@ -141,7 +141,7 @@ def test_the_series_of_a_deleted_version_go_and_make_room(tmp_path: Path) -> Non
     for version in range(3):
         (store / "moons" / str(version)).mkdir(parents=True)
     family = MetricFamily("counter", "asks", "Asks.", ("model", "op"))
-    pairs = Pairs(family.of, most=2)
+    pairs = PairSeries(family.of, most=2)
     metrics, others = (Metrics([each], shared, store=store, pairs=(pairs,)) for each in (family, family))
     for version in (0, 1, 2):
         pairs.of(f"moons@{version}", "sample")[0] += 1

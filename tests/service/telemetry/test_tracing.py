@@ -1,4 +1,4 @@
-"""`service.telemetry.tracing`: off unless it is wanted, and said so where it is not installed."""
+"""`service.telemetry.tracing`: off unless the environment asks for it; an error where it is not installed."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def nothing_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_is_off_unless_it_is_configured() -> None:
-    assert tracing.of_door() is None
-    assert tracing.of_worker() is None
+    assert tracing.for_gateway() is None
+    assert tracing.for_worker() is None
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_it_is_off_unless_it_is_configured() -> None:
 def test_it_is_off_where_the_environment_says_so(off: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in off.items():
         monkeypatch.setenv(name, value)
-    assert tracing.of_door() is None
+    assert tracing.for_gateway() is None
 
 
 @pytest.mark.parametrize(
@@ -53,14 +53,14 @@ def test_what_it_cannot_do_is_named(name: str, value: str, remedy: str, monkeypa
     monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:1")
     monkeypatch.setenv(name, value)
     with pytest.raises(tracing.CannotTrace, match=f"{name} is '{value}'.*{remedy}"):
-        tracing.of_worker()
+        tracing.for_worker()
 
 
 def test_a_gateway_that_does_not_trace_loads_nothing_for_it() -> None:
     program = (
         "import json, sys, service.gateway.process\n"
         "from pushforward.service.telemetry import tracing\n"
-        "assert tracing.of_door() is None\n"
+        "assert tracing.for_gateway() is None\n"
         "print(json.dumps(list(sys.modules)))"
     )
     environment = {**{name: value for name, value in os.environ.items() if "OTEL" not in name}, "PYTHONPATH": str(ROOT)}
@@ -73,11 +73,11 @@ def test_a_gateway_that_does_not_trace_loads_nothing_for_it() -> None:
     assert [name for name in json.loads(done.stdout) if name.startswith(ours)] == []
 
 
-def test_without_the_packages_the_remedy_is_told() -> None:
+def test_without_the_packages_the_error_names_the_remedy() -> None:
     program = (
         "import sys; sys.modules['opentelemetry.sdk'] = None\n"
         "from pushforward.service.telemetry import tracing\n"
-        "try: tracing.of_door()\n"
+        "try: tracing.for_gateway()\n"
         "except tracing.CannotTrace as error: print(error)"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), ENDPOINT: "http://127.0.0.1:1"}

@@ -1,4 +1,4 @@
-"""`worker.telemetry`: what a worker counts is what Prometheus reads."""
+"""`service.telemetry.worker`: what a worker counts is what Prometheus reads."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_call_leaves_its_time_its_rows_its_cap_and_its_reason() -> None:
 
 
 @pytest.mark.parametrize("stage", ["queued", "computing"])
-def test_what_left_and_what_expired_is_told_apart_and_by_stage(stage: Stage) -> None:
+def test_cancelled_and_expired_requests_are_counted_by_stage(stage: Stage) -> None:
     telemetry = WorkerTelemetry("w")
     telemetry.left("digits@1", "sample", stage)
     telemetry.expired("digits@1", "encode", stage)
@@ -44,7 +44,7 @@ def test_what_left_and_what_expired_is_told_apart_and_by_stage(stage: Stage) -> 
     }
 
 
-def test_residency_loads_and_the_backlog_are_told() -> None:
+def test_models_loads_and_the_backlog_are_exported() -> None:
     telemetry = WorkerTelemetry("w")
     telemetry.loaded("digits@1", 0.5)
     telemetry.residency(2, 1000)

@@ -1,4 +1,4 @@
-"""`worker.exposed`: a worker's numbers can be read while it lives."""
+"""`service.telemetry.worker_port`: the metrics of a worker can be read while it lives."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import httpx
 import pytest
 
 from pushforward.service.local.up import free_port
-from pushforward.service.processes.supervision import CannotStart
+from pushforward.service.processes.supervision import StartError
 from pushforward.service.settings import Settings
 from pushforward.service.telemetry.registry import Metrics
 from pushforward.service.telemetry.worker import WorkerTelemetry
-from pushforward.service.telemetry.worker_port import Exposed
+from pushforward.service.telemetry.worker_port import MetricsPort
 
 LINE = 'pushforward_worker_models{worker="w"} 3.0'
 
@@ -22,7 +22,7 @@ LINE = 'pushforward_worker_models{worker="w"} 3.0'
 def test_prometheus_reads_them_from_the_worker_s_own_port() -> None:
     telemetry = WorkerTelemetry("w")
     settings = Settings(metrics_port=free_port())
-    exposed = Exposed(telemetry.metrics, settings)
+    exposed = MetricsPort(telemetry.metrics, settings)
     telemetry.residency(3, 1000)
     url = f"http://127.0.0.1:{settings.metrics_port}/metrics"
     answer = httpx.get(url, timeout=5, trust_env=False)
@@ -36,7 +36,7 @@ def test_a_gateway_that_shares_its_folder_shows_them_without_a_port(tmp_path: Pa
     telemetry = WorkerTelemetry("w", tmp_path)
     telemetry.residency(3, 1000)
     telemetry.loaded("digits@1", 0.5)
-    exposed = Exposed(telemetry.metrics, Settings(metrics_folder=tmp_path))
+    exposed = MetricsPort(telemetry.metrics, Settings(metrics_folder=tmp_path))
     give_up = time.monotonic() + 10
     while LINE not in Metrics((), tmp_path).exposition().decode():
         assert time.monotonic() < give_up, "it is not told"
@@ -50,5 +50,5 @@ def test_a_gateway_that_shares_its_folder_shows_them_without_a_port(tmp_path: Pa
 def test_a_port_that_is_taken_is_said_so() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(CannotStart, match=f"{port}: Address already in use; choose another"):
-            Exposed(WorkerTelemetry("w").metrics, Settings(metrics_port=port))
+        with pytest.raises(StartError, match=f"{port}: Address already in use; choose another"):
+            MetricsPort(WorkerTelemetry("w").metrics, Settings(metrics_port=port))

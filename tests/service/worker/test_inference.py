@@ -1,4 +1,4 @@
-"""Questions to a real Celery worker process."""
+"""`service.worker.inference`: requests to a real Celery worker process."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""`worker.recording`: how questions end, as numbers."""
+"""`service.worker.recorder`: how requests end, as metrics."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def test_a_call_is_counted() -> None:
     }
 
 
-def test_what_ends_early_is_told_apart_by_why_and_when() -> None:
+def test_requests_that_end_early_are_counted_by_reason_and_stage() -> None:
     telemetry = WorkerTelemetry("w")
     recorder = Recorder(telemetry, None)
     late = TimedOut("late")
-    recorder.ended(ticket(started_at=None, error=late), 0.0, 5.0, given_up=True)
-    recorder.ended(ticket(started_at=1.0, error=late), 0.0, 5.0, given_up=True)
-    recorder.ended(ticket(started_at=None, error=late), 0.0, 10.0, given_up=False)
-    recorder.ended(ticket(started_at=1.0, error=late), 0.0, 10.0, given_up=False)
+    recorder.ended(ticket(started_at=None, error=late), 0.0, 5.0, was_cancelled=True)
+    recorder.ended(ticket(started_at=1.0, error=late), 0.0, 5.0, was_cancelled=True)
+    recorder.ended(ticket(started_at=None, error=late), 0.0, 10.0, was_cancelled=False)
+    recorder.ended(ticket(started_at=1.0, error=late), 0.0, 10.0, was_cancelled=False)
     assert counted(telemetry) == {
         (name, "digits@1", "sample", stage): 1
         for name in ("left_total", "expired_total")
@@ -50,6 +50,6 @@ def test_what_ends_early_is_told_apart_by_why_and_when() -> None:
 
 def test_an_answer_or_another_refusal_is_neither_left_nor_expired() -> None:
     telemetry = WorkerTelemetry("w")
-    Recorder(telemetry, None).ended(ticket(started_at=1.0, error=None), 0.0, 11.0, given_up=False)
-    Recorder(telemetry, None).ended(ticket(started_at=1.0, error=Failed("no")), 0.0, 5.0, given_up=False)
+    Recorder(telemetry, None).ended(ticket(started_at=1.0, error=None), 0.0, 11.0, was_cancelled=False)
+    Recorder(telemetry, None).ended(ticket(started_at=1.0, error=Failed("no")), 0.0, 5.0, was_cancelled=False)
     assert counted(telemetry) == {}

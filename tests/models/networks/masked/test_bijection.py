@@ -1,4 +1,4 @@
-"""Bijections: how many forward passes either way takes, that the ways undo each other, and what may depend on what."""
+"""Bijections: the forward passes of either direction, inverses, and which elements depend on which."""
 
 from itertools import product
 from math import prod
@@ -17,7 +17,7 @@ AFFINE: tuple[Shape, ...] = ((), ())
 
 
 def bijection(
-    univariate: type = RationalQuadratic, *, passes: int = D, inverse: bool = False, n_given: int = 0, n: int = 2
+    univariate: type = RationalQuadratic, *, passes: int = D, inverse: bool = False, condition_size: int = 0, n: int = 2
 ) -> Bijection:
     """In float64, far from the identity."""
     shapes = {RationalQuadratic: SPLINE, Affine: AFFINE, CubeSpline: ((4,), (4,), (5,))}[univariate]
@@ -25,7 +25,7 @@ def bijection(
         torch.manual_seed(4)
         net = Bijection(
             D, univariate=univariate, shapes=shapes, n_transforms=n, passes=passes, width=32, depth=1,
-            n_given=n_given, inverse=inverse,
+            condition_size=condition_size, inverse=inverse,
         ).double()  # fmt: skip
         for weight in net.parameters():
             weight.data += 0.5 * torch.randn_like(weight) / weight.shape[-1] ** 0.5
@@ -35,8 +35,8 @@ def bijection(
 each_bijection = pytest.mark.parametrize(
     "net",
     [
-        bijection(univariate, passes=passes, inverse=inverse, n_given=n_given)
-        for univariate, (passes, inverse), n_given in product(
+        bijection(univariate, passes=passes, inverse=inverse, condition_size=condition_size)
+        for univariate, (passes, inverse), condition_size in product(
             (RationalQuadratic, Affine, CubeSpline), ((2, False), (D, False), (D, True)), (0, C)
         )
     ],
@@ -98,7 +98,7 @@ def test_the_two_ways_undo_each_other(net: Bijection) -> None:
 
 
 @each_bijection
-def test_the_log_determinant_is_that_of_the_autograd_jacobian_whatever_is_given(net: Bijection) -> None:
+def test_the_log_determinant_is_that_of_the_autograd_jacobian_with_and_without_a_condition(net: Bijection) -> None:
     """T18: at random points and conditions."""
     v = points(4, seed=2)
     c = given(net, 4)
@@ -109,8 +109,8 @@ def test_the_log_determinant_is_that_of_the_autograd_jacobian_whatever_is_given(
         assert torch.isclose(torch.linalg.slogdet(jacobian).logabsdet, log_det[i], rtol=1e-9)
 
 
-def test_a_bijection_changes_with_what_is_given() -> None:
-    net = bijection(n_given=C)
+def test_a_bijection_depends_on_its_condition() -> None:
+    net = bijection(condition_size=C)
     v = points(10)
     one, other = (torch.eye(C, dtype=torch.float64)[i].expand(10, C) for i in (0, 1))
     assert (net(v, one)[0] - net(v, other)[0]).abs().max() > 0.01
@@ -131,20 +131,26 @@ def test_a_fully_autoregressive_transform_reads_elements_in_order_then_in_revers
         assert jacobian.count_nonzero() == D * (D + 1) / 2
 
 
-@pytest.mark.parametrize("n_given", [0, C])
+@pytest.mark.parametrize("condition_size", [0, C])
 @pytest.mark.parametrize("univariate", [RationalQuadratic, Affine, CubeSpline])
 @pytest.mark.parametrize("inverse", [False, True])
 @pytest.mark.parametrize("features", [1, 4])
-def test_an_untrained_bijection_is_the_identity(univariate: type, n_given: int, inverse: bool, features: int) -> None:
+def test_an_untrained_bijection_is_the_identity(
+    univariate: type, condition_size: int, inverse: bool, features: int
+) -> None:
     """T22: whatever is given."""
     shapes = {RationalQuadratic: SPLINE, Affine: AFFINE, CubeSpline: ((4,), (4,), (5,))}[univariate]
     net = Bijection(
         features, univariate=univariate, shapes=shapes, n_transforms=2, passes=features, width=8, depth=1,
-        n_given=n_given, inverse=inverse,
+        condition_size=condition_size, inverse=inverse,
     ).double()  # fmt: skip
     assert sum(map(prod, (p.shape for p in net.parameters()))) > 0
     v = torch.linspace(-4.9, 4.9, 12, dtype=torch.float64)[:, None].repeat(1, features)
-    c = (torch.randn(12, n_given, dtype=torch.float64, generator=torch.Generator().manual_seed(0)),) if n_given else ()
+    c = (
+        (torch.randn(12, condition_size, dtype=torch.float64, generator=torch.Generator().manual_seed(0)),)
+        if condition_size
+        else ()
+    )
     z, log_det = net(v, *c)
     assert torch.allclose(z, v, atol=1e-12)
     assert torch.allclose(log_det, torch.zeros(12, dtype=torch.float64), atol=1e-12)
@@ -175,7 +181,9 @@ class Way(nn.Module):
         return out[0] if isinstance(out, tuple) else out
 
 
-@pytest.mark.parametrize("net", [bijection(n_given=C, n=1), bijection(inverse=True, n=1), bijection(CubeSpline, n=1)])
+@pytest.mark.parametrize(
+    "net", [bijection(condition_size=C, n=1), bijection(inverse=True, n=1), bijection(CubeSpline, n=1)]
+)
 @pytest.mark.parametrize("method", ["forward", "inverse"])
 def test_a_bijection_can_be_exported_for_any_number_of_rows(net: Bijection, method: str) -> None:
     way = Way(net, method)

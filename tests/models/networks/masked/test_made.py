@@ -1,4 +1,4 @@
-"""Masked networks see the elements before, all of them and no others."""
+"""Masked networks see the elements before each element, all of them and no others."""
 
 from collections.abc import Callable
 from functools import partial
@@ -41,7 +41,7 @@ def test_the_parameters_of_an_element_see_exactly_the_elements_before_it(
     assert torch.equal(sees(network(shape, P), shape), rank[:, None] > rank)
 
 
-def test_layers_too_few_see_less_but_never_ahead() -> None:
+def test_with_too_few_layers_fewer_elements_are_seen_but_none_ahead() -> None:
     rank = ranks((1, 4, 9)).flatten()
     seen = sees(GatedPixelCNN((1, 4, 9), P, width=8, depth=2), (1, 4, 9))
     before = rank[:, None] > rank
@@ -61,8 +61,8 @@ each_network = pytest.mark.parametrize(
 
 
 @each_network
-def test_every_element_is_told_the_condition(network: Callable[..., nn.Module]) -> None:
-    net = network((1, 3, 3), P, depth=2, n_given=4)
+def test_every_element_sees_the_condition(network: Callable[..., nn.Module]) -> None:
+    net = network((1, 3, 3), P, depth=2, condition_size=4)
     u = torch.randn(1, 1, 3, 3, generator=torch.Generator().manual_seed(1))
     told = net(u.expand(4, -1, -1, -1), torch.eye(4))
     assert ((told[0] - told[1]).abs().amax(0) > 0).all()

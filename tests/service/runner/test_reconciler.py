@@ -1,4 +1,4 @@
-"""`service.runner.slots`: what the reconciler does, and does not."""
+"""`service.runner.reconciler`: what the reconciler does, and does not."""
 
 import os
 import subprocess
@@ -15,7 +15,8 @@ from pushforward.service.domain.ports import NewJob
 from pushforward.service.jobs.memory_record import MemoryJobs
 from pushforward.service.jobs.redis_runs import RedisRuns
 from pushforward.service.processes.background import EX_SOFTWARE
-from pushforward.service.runner.slots import Reconciler, Trainings, sweep, sweep_files
+from pushforward.service.runner.job_runner import JobRunner
+from pushforward.service.runner.reconciler import Reconciler, sweep, sweep_files
 from pushforward.service.settings import Settings
 
 NEW = NewJob(model="moons", run={})
@@ -28,7 +29,7 @@ class Clock:
         return self.now
 
 
-async def test_a_job_nobody_was_told_of_is_told_again_once_in_a_while() -> None:
+async def test_a_job_that_no_worker_claims_is_announced_again_now_and_then() -> None:
     clock, told = Clock(), list[str]()
     jobs = MemoryJobs(Settings(), clock)
     reconciler = Reconciler(jobs, Settings(reconcile_s=5), lambda job_id, _: told.append(job_id))
@@ -38,7 +39,7 @@ async def test_a_job_nobody_was_told_of_is_told_again_once_in_a_while() -> None:
     assert told == [job.id, job.id]
 
 
-async def test_a_job_whose_runner_vanished_is_told_at_once() -> None:
+async def test_a_job_whose_runner_vanished_is_announced_at_once() -> None:
     clock, told = Clock(), list[str]()
     jobs = MemoryJobs(Settings(lease_s=30), clock)
     reconciler = Reconciler(jobs, Settings(), lambda job_id, _: told.append(job_id))
@@ -101,7 +102,7 @@ def test_a_consumer_that_takes_nothing_ends_its_process(redis_url: str, tmp_path
 import logging, threading
 from pushforward.service.jobs.redis_runs import RedisRuns
 from pushforward.service.settings import Settings
-from pushforward.service.runner.slots import Reconciler
+from pushforward.service.runner.reconciler import Reconciler
 logging.basicConfig()
 settings = Settings(hang_s=0.2, reconcile_s=0.02)
 Reconciler(RedisRuns(settings), settings, print, free=lambda _: 1).start()
@@ -118,10 +119,10 @@ threading.Event().wait(60)
 
 def test_a_draining_worker_claims_nothing(tmp_path: Path) -> None:
     settings = Settings(redis_url="unix:///nonexistent/redis.sock", store=tmp_path)
-    trainings = Trainings(RedisRuns(settings), settings)
-    trainings.drain()
-    trainings.run("0123456789abcdef")  # would log Unavailable if it asked
-    assert trainings.running() == ()
+    runner = JobRunner(RedisRuns(settings), settings)
+    runner.drain()
+    runner.run("0123456789abcdef")  # would log Unavailable if it asked
+    assert runner.running() == ()
     assert list(tmp_path.iterdir()) == []
 
 
