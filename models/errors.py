@@ -1,8 +1,8 @@
-"""What can go wrong in the laboratory.
+"""The errors of the library.
 
     LaboratoryError
     ├── InvalidData      a data source cannot be read, or does not hold what a run needs
-    ├── InvalidInput     an array asked about does not fit the model
+    ├── InvalidInput     an array does not fit the model
     ├── BadCheckpoint    a checkpoint is torn, altered, or of another architecture
     ├── Diverged         a loss stopped being finite, or what a model draws is not
     ├── TooLarge         a run needs more memory than there is
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import errno
 
-# What a machine does to whoever happens to run on it. EFBIG is what a quota by RLIMIT_FSIZE says.
+# Faults of the machine, not of the run. A quota by RLIMIT_FSIZE raises EFBIG.
 HINDRANCES = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the quota of the disk is used up",
@@ -34,17 +34,17 @@ HINDRANCES = {
 
 
 def hindrance(error: OSError) -> str | None:
-    """What the machine lacks, in words; None where the machine is not at fault."""
+    """The fault of the machine in words; None where it is not at fault."""
     return HINDRANCES.get(error.errno or 0)
 
 
 def in_words(error: OSError) -> str:
-    """What the system said, without the paths of this machine."""
+    """The reason of a system error in words, without paths of this machine."""
     return hindrance(error) or error.strerror or type(error).__name__
 
 
 class LaboratoryError(Exception):
-    """Base of everything the laboratory raises on purpose."""
+    """Base of all errors that the library raises on purpose."""
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
@@ -57,7 +57,7 @@ class InvalidData(LaboratoryError):
 
 
 class InvalidInput(LaboratoryError):
-    """An array asked about does not fit the model."""
+    """An array does not fit the model."""
 
 
 class BadCheckpoint(LaboratoryError):

@@ -1,4 +1,4 @@
-"""What a training step sees, what it descends on, and how."""
+"""The batch of a training step, its losses, and the optimizer."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Batch(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """One quantity to descend on."""
+    """One loss of a training step."""
 
     name: str  # also names its optimizer
     value: Tensor  # scalar

@@ -1,4 +1,4 @@
-"""Frozen configurations: of families and their parts, of what a request may choose."""
+"""Frozen configurations of families, of their parts, and of the options of requests."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Options(Config):
     """What may be chosen when a model is asked; families extend it."""
 
     def reserve(self, name: str, choice: str, owner: str) -> None:
-        """Refuse an option that only one choice reads. Defaults pass: a question carries all options, chosen or not.
+        """Refuse an option that only one choice reads. Defaults pass: a request carries all options.
 
         Raises:
-            ValueError: saying whose it is.
+            ValueError: naming the choice that reads it.
         """
         chosen = getattr(self, choice)
         if chosen != owner and getattr(self, name) != type(self).model_fields[name].default:

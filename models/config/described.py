@@ -18,7 +18,7 @@ from pydantic_core import CoreSchema
 
 
 class Described(BaseModel):
-    """Its JSON Schema describes each field."""
+    """A model whose JSON Schema describes each field."""
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler, /) -> dict[str, Any]:

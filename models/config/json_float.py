@@ -1,4 +1,4 @@
-"""Floats that JSON can carry, all of them: what is not finite is written as text, as protobuf writes it in JSON."""
+"""Floats in JSON: those that are not finite are written as text, as in protobuf's JSON."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ WORDS: dict[str, float] = {"NaN": float("nan"), "Infinity": float("inf"), "-Infi
 
 
 def to_json(value: float) -> float | Word:
-    """The number, or the word for it."""
+    """The number, or its text where it is not finite."""
     if isfinite(value):
         return value
     return "NaN" if isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def from_json(value: Any) -> Any:
-    """A word as its number; whatever else is left to the type."""
+    """The number of such a text; anything else as it is."""
     return WORDS.get(value, value) if isinstance(value, str) else value
 
 

@@ -20,7 +20,7 @@ def _number(value: Any) -> Any:
 
 
 def _whole(value: Any) -> Any:
-    """As a number; of a double too large to be exact nobody knows which whole number was meant."""
+    """As `_number`, without doubles that are too large to stand for one whole number."""
     if isinstance(value, float) and abs(value) >= LARGEST:
         raise ValueError("is beyond 2**63 - 1, the largest whole number that is taken; choose a smaller one")
     if isinstance(value, float) and abs(value) >= EXACT:

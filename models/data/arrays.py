@@ -1,4 +1,4 @@
-"""Arrays of a file as rows, labels and vectors, in types that keep what was saved; what they are not is refused."""
+"""Arrays of a file as rows, labels and vectors: checked, in types that keep the precision of the file."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def as_rows(x: NDArray[Any], name: str) -> NDArray[Any]:
 
 
 def check_rows(shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> None:
-    """Raises InvalidData."""
+    """Refuse an array that does not hold rows of numbers, by shape and type. Raises InvalidData."""
     if dtype.kind == "b":
         raise InvalidData(f"{name!r} holds booleans; {BOOLEAN}, and give low 0, high 1, levels 2", field="path")
     if dtype.kind in NO_NUMBERS:
@@ -51,7 +51,7 @@ def check_rows(shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> None:
 
 
 def as_labels(y: NDArray[Any], n: int, name: str) -> NDArray[np.int64]:
-    """Raises InvalidData."""
+    """Labels, (N,) int64. Raises InvalidData."""
     check_labels(y.shape, y.dtype, n, name)
     if y.min() < 0 or y.max() >= MAX_CLASSES:
         raise _no_labels(n, name, f"it holds {y.min()} to {y.max()}: number the classes from 0")
@@ -59,7 +59,7 @@ def as_labels(y: NDArray[Any], n: int, name: str) -> NDArray[np.int64]:
 
 
 def check_labels(shape: tuple[int, ...], dtype: np.dtype[Any], n: int, name: str) -> None:
-    """Raises InvalidData."""
+    """Refuse an array that does not hold a label for each row, by shape and type. Raises InvalidData."""
     if dtype.kind not in "iu":
         raise _no_labels(n, name, f"it holds {dtype}: save whole numbers, with astype(numpy.int64)")
     if shape != (n,):
@@ -73,7 +73,7 @@ def _no_labels(n: int, name: str, why: str) -> InvalidData:
 
 
 def check_vectors(shape: tuple[int, ...], dtype: np.dtype[Any], n: int, name: str) -> None:
-    """Raises InvalidData."""
+    """Refuse an array that does not hold a vector for each row, by shape and type. Raises InvalidData."""
     if dtype.kind == "b":
         raise InvalidData(f"`c` of {name!r} holds booleans; {BOOLEAN}", field="condition")
     if len(shape) != 2 or shape[0] != n or dtype.kind not in "fiu" or not 1 <= shape[1] <= MAX_CONDITION:
@@ -85,14 +85,14 @@ def check_vectors(shape: tuple[int, ...], dtype: np.dtype[Any], n: int, name: st
 
 
 def as_vectors(c: NDArray[Any], n: int, name: str) -> NDArray[Any]:
-    """Raises InvalidData."""
+    """Vectors, (N, V), float32 or float64. Raises InvalidData."""
     check_vectors(c.shape, c.dtype, n, name)
     check_integers(c, what="`c` cannot be used: its column {}", field="condition")
     return _finite(c, f"`c` of {name!r}", "condition")
 
 
 def _finite(x: NDArray[Any], what: str, field: str) -> NDArray[Any]:
-    """As float32 what was saved so or in half of it, the rest as float64. Raises InvalidData."""
+    """As float32 where saved as float32 or float16, else as float64. Raises InvalidData."""
     small = x.dtype.kind == "f" and x.dtype.itemsize <= 4
     with np.errstate(over="ignore"):
         x = x.astype(np.float32 if small else np.float64, copy=False)

@@ -1,6 +1,6 @@
 """Containers of arrays, `.npy` and `.npz`, read within bounds that hold before anything is read.
 
-What a file says of itself is never believed: a header is at most `MAX_HEADER_BYTES` long, the list of an archive's
+Nothing that a file says of itself is trusted: a header is at most `MAX_HEADER_BYTES` long, the list of an archive's
 members at most `MAX_DIRECTORY_BYTES`, a member inflates to at most `MAX_RATIO` times its size and to no more numbers
 than its own header promises. So headers cost some kilobytes and milliseconds whatever the file, and arrays no more
 memory than `models.data.source.MAX_BYTES` each.
@@ -50,7 +50,7 @@ def read_arrays(file: Path, wanted: set[str]) -> dict[str, NDArray[Any]]:
 
 @contextmanager
 def _members(file: Path, wanted: set[str]) -> Iterator[Iterator[tuple[str, BinaryIO, int]]]:
-    """The wanted arrays of a file: name, stream, and the bytes it says it has."""
+    """The wanted arrays of a file: name, stream, and stated size in bytes."""
     with opened(file) as stream:
         size = file.stat().st_size
         if file.suffix == ".npy":
@@ -77,7 +77,7 @@ def _archived(archive: zipfile.ZipFile, wanted: set[str], file: Path) -> Iterato
 
 
 def _header(stream: BinaryIO, size: int, file: Path) -> Header:
-    """The header, if as many bytes follow as it promises, and not too many."""
+    """The header, if the bytes that follow are as many as it states, and not too many."""
     version = np.lib.format.read_magic(stream)
     n_length = 2 if version == (1, 0) else 4
     length = stream.read(n_length)
@@ -105,7 +105,7 @@ def _header(stream: BinaryIO, size: int, file: Path) -> Header:
 
 
 def _fill(into: memoryview, stream: BinaryIO, file: Path) -> None:
-    """The numbers, all of them; the check sum of an archive's member is checked at its end."""
+    """Read all numbers; reading to the end also verifies the checksum of an archive's member."""
     at = 0
     while at < len(into):
         piece = stream.read(min(2**20, len(into) - at))

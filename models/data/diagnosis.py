@@ -1,8 +1,8 @@
-r"""What is noted of data before they are trained on: columns for which a density does not exist, and outliers.
+r"""Notes on data before they are trained on: columns that have no density, and outliers.
 
 A density of a column that takes few values, or that others determine, has no finite value: mass lies on a set without
 volume, and a model raises its likelihood without bound by drawing closer to it. Models of continuous data are trained
-on them nevertheless, for they may be used otherwise; a note names the columns and what to do:
+on them nevertheless, since they have other uses; a note names the columns and the remedy:
 
     two-valued, whole, repeating few values     by the values of each column
     linear                                      the residual of a column on those before it, |R_jj| / sqrt(n) of a QR
@@ -41,7 +41,7 @@ UNBOUNDED = "an exact density of such columns has no finite value, it rises with
 
 
 def diagnose(spec: DataSpec, rows: Rows) -> tuple[str, ...]:
-    """What one should know of training rows, a sentence each. Raises InvalidData."""
+    """Notes on training rows, a sentence each. Raises InvalidData."""
     return (*_notes(spec, rows.x), *_idle_conditions(rows.c))
 
 
@@ -111,7 +111,7 @@ class _Columns:
         varies = self._x.min(0) < self._x.max(0)  # in these rows
         self._numbers = [number for number, each in zip(self._numbers, varies, strict=True) if each]
         self._x = self._x[:, varies]
-        # From the median: beside a wild value at one end all others would round to one and the same.
+        # From the median: relative to an extreme value all others would round to the same number.
         self._z = (self._x - np.median(self._x, axis=0)) / np.ptp(self._x, axis=0)
         self._distance = np.abs(self._z)
         self._spread = 1.4826 * np.median(self._distance, axis=0)  # 0 where most values are the same
@@ -159,11 +159,11 @@ class _Columns:
             )
 
     def _levels(self) -> str:
-        """How to model the data as levels, where all of them are whole numbers."""
+        """Advice to model the data as levels, where all of them are whole numbers."""
         return "" if self._spec.whole is None else f"{levels_of(self._spec)}; or "
 
     def _linear(self) -> Generator[str, None, list[int]]:
-        """Gives the places of columns that those before them determine."""
+        """Notes on columns that are linear functions of earlier ones; returns the places of those columns."""
         dependent: list[int] = []
         z = self._standardized(2 * len(self._numbers) + 500)
         if len(z) < len(self._numbers) + 10:

@@ -1,4 +1,4 @@
-"""What all readers of files share. Files are hostile."""
+"""What all readers of files share. They trust nothing in a file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def inside(root: Path, path: str) -> Path:
 
 @contextmanager
 def reading(file: Path) -> Iterator[None]:
-    """Files are hostile: whatever their parsers raise means that the file cannot be read, unless the disk is at fault.
+    """Any error of a parser means that the file cannot be read, unless the disk is at fault.
 
     Raises InvalidData, Hindered.
     """
@@ -64,7 +64,7 @@ class Metered:
         self._stream, self._left_bytes, self._file = stream, n_bytes, file
 
     def allow(self, n_bytes: int) -> None:
-        """So many from now on."""
+        """Allow this many more bytes."""
         self._left_bytes = n_bytes
 
     def read(self, n: int = -1) -> bytes:
@@ -78,20 +78,20 @@ class Metered:
         return piece
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """As a file does."""
+        """Move the position, as `io.IOBase.seek` does."""
         return self._stream.seek(offset, whence)
 
     def tell(self) -> int:
-        """As a file does."""
+        """The position."""
         return self._stream.tell()
 
     def seekable(self) -> bool:
-        """As a file does."""
+        """Archives are read from their end: `seek` is there."""
         return True
 
 
 def _why(error: Exception) -> str:
-    """In words, without the paths of this machine."""
+    """The reason in words, without paths of this machine."""
     if isinstance(error, OSError):
         return in_words(error)
     return "symbolic links in a circle" if isinstance(error, RuntimeError) else str(error)
@@ -107,6 +107,6 @@ def bounded(n_bytes: int, file: Path) -> None:
 
 
 def image_spec(rows: Rows) -> DataSpec:
-    """Bytes."""
+    """The spec of images of bytes: 256 levels."""
     shape = rows.x.shape[1:]
     return DataSpec(shape=shape, low=0, high=255, levels=256, n_classes=rows.n_classes, shift=(127.5,), scale=(127.5,))

@@ -1,4 +1,4 @@
-r"""The middle and the spread of columns, by which data become network units.
+r"""The shift and the scale of columns, by which data become network units.
 
 With the least and the greatest value a, b of a column that trains, and z = (x - a) / (b - a) in [0, 1],
 
@@ -18,7 +18,7 @@ unit, so it has to be within [1e-150, 1e150]: squares reach from 1e-300 to 1e300
 1e8 of them. No row may lie 1e9 scales from the middle, as one that is held out can: those that train cannot be further
 away than the root of their number.
 
-Middle and spread are of the training rows; which columns are constant is decided by all rows.
+Shift and scale are of the training rows; which columns are constant is decided by all rows.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ COARSE_ULPS = 32
 SMALLEST, LARGEST = 1e-150, 1e150  # of scales; of values
 FARTHEST = 1e9  # of a value from the middle, in scales
 INTEGERS = 2.0**64  # those of 64 bits are smaller
-VALUES_AT_ONCE = 2**22  # bounds what float64 copies take
+VALUES_AT_ONCE = 2**22  # bounds the memory of float64 copies
 
 Doubles = NDArray[np.float64]
 
 
 class Fit(NamedTuple):
-    """Of D columns."""
+    """Shift and scale of D columns, and which are constant."""
 
     shift: Doubles  # (D,); of a constant its value
     scale: Doubles  # (D,); of a constant 1
@@ -54,7 +54,7 @@ class Fit(NamedTuple):
 
 
 def fit(x: NDArray[Any], training: NDArray[Any], *, what: str, field: str) -> Fit:
-    """Of the columns of all rows and of the training rows, (N, D) each.
+    """Fit shift and scale to the training rows, and find constant columns in all rows, (N, D) each.
 
     Arguments:
         what: what a refusal calls a column, "column {}", by its number.
@@ -117,7 +117,7 @@ def _coarse(column: str, spread: float, middle: float, kind: np.dtype[Any], ulp:
 
 
 def _refuse_large(low: Doubles, high: Doubles, what: str, field: str) -> None:
-    """A column that varies has to have squares; one that does not is never computed with."""
+    """Refuse columns whose squares overflow; constant columns are never computed with."""
     largest = np.maximum(np.abs(low), np.abs(high))
     for i in np.flatnonzero((low < high) & (largest > LARGEST)):
         value = high[i] if high[i] == largest[i] else low[i]

@@ -50,7 +50,7 @@ class Integrand(Config, ABC):
 
     @abstractmethod
     def integral(self, d: int) -> float:
-        """Of f over [0, 1]^d, exact."""
+        """The integral of f over [0, 1]^d, exact."""
 
 
 @final

@@ -1,7 +1,7 @@
 """Where the channels of images stand: (N, C, H, W), or (N, H, W, C), which is transposed.
 
-A shape tells it where the one axis has 1 to 4 entries, as channels have, and the other has not. Where both have, or
-neither, the request has to say: a picture read along the wrong axis trains without a complaint.
+The shape decides where exactly one of the two axes has 1 to 4 entries, as channels have. Else the request has to say:
+images that are read along the wrong axis train without an error.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def rows_first(x: NDArray[Any], channels: Channels | None) -> NDArray[Any]:
 
 
 def note_of_transpose(shape: tuple[int, ...], channels: Channels | None) -> tuple[str, ...]:
-    """What whoever asks a model of these data has to know."""
+    """A note for users of the model where images were transposed."""
     if len(shape) != 4 or not _are_last(shape, channels):
         return ()
     _, height, width, depth = shape

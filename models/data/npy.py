@@ -88,7 +88,7 @@ class Npy(Finite):
         if rows.c is None or kept is None:
             raise InvalidData("asks for vectors, but the file has no array `c`; add it", field="condition")
         fitted = fit(rows.c, kept, what="`c` cannot be used: its column {}", field="condition")
-        # A number that never varies has no spread; its own size will do, so that its unit does not matter.
+        # A constant has no standard deviation: its magnitude takes the place, so that units do not matter.
         scale = np.where(fitted.constant, np.where(fitted.shift == 0, 1.0, np.abs(fitted.shift)), fitted.scale)
         return Vector(shift=tuple(fitted.shift.tolist()), scale=tuple(scale.tolist()))
 
@@ -157,7 +157,7 @@ class Npy(Finite):
         return self.low, self.high, self.levels
 
     def _condition(self, headers: Headers) -> AnyCondition | None:
-        """The kind of condition, as far as headers tell. Raises InvalidData where it is not there."""
+        """The kind of condition, as far as headers say. Raises InvalidData where there is none."""
         if self.condition is None:
             return None
         array = BESIDE[self.condition]

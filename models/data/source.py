@@ -121,7 +121,7 @@ class Toy(Source):
     @property
     @abstractmethod
     def entropy_nats(self) -> float:
-        """-E log p(x): the floor under a model's negative log-likelihood."""
+        """-E log p(x): the least negative log-likelihood of any model."""
 
     @property
     @abstractmethod

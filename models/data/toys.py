@@ -1,4 +1,4 @@
-"""Densities that know their entropy, the floor under any model's negative log-likelihood.
+"""Densities of known entropy, which is the least negative log-likelihood of any model.
 
 Example:
     >>> import numpy as np

@@ -1,4 +1,4 @@
-r"""What held-out rows are worth to models that anybody can fit at once. A trained one should be worth more.
+r"""Baselines: log-likelihoods of held-out rows under models that are fitted at once. Trained models should exceed them.
 
     Gaussian              log N(x; mu, S),  S by Ledoit & Wolf's shrinkage of standardized columns
     independent columns   sum_j log p_j(x_j),  p_j a kernel density: (1/n) sum_i N(x_j; x_ij, h_j^2),
@@ -46,7 +46,7 @@ LEAST = -1e300  # of the logarithm of a kernel: sums of many are finite
 @final
 @dataclass(frozen=True)
 class GaussianBaseline:
-    """A normal distribution of the varying columns, standardized; the others stand where they always do."""
+    """A normal distribution of the varying columns, standardized; constant columns keep their values."""
 
     mean: Floats  # (D,) data units
     scale: Floats  # (D,) 0 where a column does not vary
@@ -55,7 +55,7 @@ class GaussianBaseline:
 
     @classmethod
     def fit(cls, rows: NDArray[Any], spec: DataSpec) -> GaussianBaseline:
-        """To training rows, (N, *shape)."""
+        """Fit to training rows, (N, *shape)."""
         x = flat(rows)
         mean, scale = x.mean(0), standard_deviations(x)
         width = spec.bin_width if spec.levels is not None else 0.0
@@ -108,7 +108,7 @@ def shrunk_covariance(x: Floats) -> Floats:
 
         m = tr S / D,   d^2 = ||S - m I||^2,   b^2 = min(d^2, 1/n^2 sum_k ||x_k x_k^T - S||^2),   a^2 = d^2 - b^2.
 
-    Ours, for scikit-learn's costs every training two seconds of imports.
+    Not scikit-learn's, whose import would cost every training two seconds.
     """
     n, size = x.shape
     s = x.T @ x / n
@@ -120,7 +120,7 @@ def shrunk_covariance(x: Floats) -> Floats:
 
 
 def flat(rows: NDArray[Any]) -> Floats:
-    """(n, D) float64."""
+    """Rows as vectors, (n, D) float64."""
     return rows.reshape(len(rows), -1).astype(np.float64)
 
 

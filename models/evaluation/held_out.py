@@ -1,13 +1,13 @@
-r"""What a finished training reached: the weights that are served on held-out rows, and the samples they draw.
+r"""Evaluation of a finished training: held-out rows and samples under the weights that are served.
 
 Every number can be compared with something. Log-likelihoods stand beside those of a Gaussian and of independent columns
 (`models.evaluation.baselines`) at the same rows, with the standard error of the mean difference. Distances of samples
 from held-out rows are of as many rows on either side, the same number for every family on the same data, and stand
 beside those of as many training rows (the floor: what the distribution itself reaches) and of as many draws of the
 Gaussian. `sliced_wasserstein` is in data units; `_standardized` divides by the standard deviations of the training
-rows, one for each column of a vector and one for all pixels of an image, so that no unit shows.
+rows, one for each column of a vector and one for all pixels of an image, so that it has no unit.
 
-Evaluation takes as long as some hundred training steps of a family that samples in steps, so it yields how far it is.
+Evaluation takes as long as some hundred training steps of a family that samples in steps, so it yields its progress.
 """
 
 from __future__ import annotations

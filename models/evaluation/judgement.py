@@ -1,14 +1,14 @@
-r"""Whether a trained model may be served, and what one should know of it first.
+r"""The verdict on a trained model: whether it may be served, and notes for its users.
 
-It may not where held-out rows or samples are not finite, the held-out curve ends in what is not finite, or codes do not
-come back from a family that claims they do: the training has diverged. All else is a matter of notes, one plain
-sentence each. A difference counts where it is beyond noise:
+It may not be served where scores of held-out rows or samples are not finite, the held-out curve ends in a value that is
+not finite, or an invertible family does not return to its rows: the training has diverged. Anything else becomes a
+note, one plain sentence. A difference counts where it is beyond noise:
 
     a baseline fits better     by more than two standard errors of the mean difference at the same rows
     samples are farther        than a Gaussian's by more than half the distance of training rows from held-out rows
     overfitted, still falling  the curve moved by more than four times its median step between points of the last half
 
-A curve falls still where its last quarter fell so far, and by more than a hundredth of what it fell in all.
+A curve is still falling where its last quarter fell by that much, and by more than a hundredth of the whole fall.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ REMEDY = "lower optimizer.lr"
 
 @dataclass(frozen=True)
 class Verdict:
-    """Of a model that may be served."""
+    """Metrics and notes of a model that may be served."""
 
     metrics: Numbers
     notes: tuple[str, ...]
@@ -50,13 +50,13 @@ def judge(data: TrainingData, state: TrainingState) -> Evaluation[Verdict]:
 
 
 def check_curve(curve: Curve | None) -> None:
-    """Raises Diverged."""
+    """Refuse a training whose held-out curve ends in a value that is not finite. Raises Diverged."""
     if curve is not None and not isfinite(curve.values[-1]):
         raise Diverged(f"the loss {curve.name!r} of held-out rows is {curve.values[-1]} at the last step; {REMEDY}")
 
 
 def check(family: Family, metrics: Mapping[str, float]) -> None:
-    """Raises Diverged."""
+    """Refuse a model whose metrics show that its training diverged. Raises Diverged."""
     for name, value in metrics.items():
         if name.startswith(("validation_log_prob_nats", "validation_rmse")) and not isfinite(value):
             raise Diverged(f"{name} of the trained model is {value}: held-out rows have no finite score; {REMEDY}")
@@ -68,7 +68,7 @@ def check(family: Family, metrics: Mapping[str, float]) -> None:
 
 
 def notes(data: TrainingData, curve: Curve | None, metrics: Mapping[str, float]) -> Iterator[str]:
-    """What is poor, a sentence each."""
+    """Notes on what is poor, a sentence each."""
     yield from of_rows(data)
     yield from of_curve(curve)
     yield from of_baselines(metrics)
@@ -77,7 +77,7 @@ def notes(data: TrainingData, curve: Curve | None, metrics: Mapping[str, float])
 
 
 def of_rows(data: TrainingData) -> Iterator[str]:
-    """Few of them."""
+    """A note where rows are few."""
     if data.n_rows is not None and data.n_rows < FEW_ROWS:
         yield (
             f"Few rows: {data.n_rows} trained it and {len(data.validation.x)} were held out, so its numbers are rough."
@@ -85,7 +85,7 @@ def of_rows(data: TrainingData) -> Iterator[str]:
 
 
 def of_curve(curve: Curve | None) -> Iterator[str]:
-    """Where the held-out loss went in the end."""
+    """A note where the held-out loss rose, or still fell, at the end."""
     if curve is None or len(curve.values) < 8:
         return
     values, steps = np.array(curve.values), curve.steps
@@ -112,7 +112,7 @@ def of_curve(curve: Curve | None) -> Iterator[str]:
 
 
 def of_baselines(metrics: Mapping[str, float]) -> Iterator[str]:
-    """A simple model that held-out rows are more probable under."""
+    """A note for each baseline that gives held-out rows a higher likelihood."""
     for name, what in (("gaussian", "An ordinary Gaussian fits"), ("independent_columns", "Independent columns fit")):
         above, error = metrics.get(f"nats_above_{name}", 0.0), metrics.get(f"nats_above_{name}_std_error", 0.0)
         if above < -2 * error:
@@ -123,7 +123,7 @@ def of_baselines(metrics: Mapping[str, float]) -> Iterator[str]:
 
 
 def of_samples(metrics: Mapping[str, float]) -> Iterator[str]:
-    """Samples unlike the data."""
+    """Notes on samples that are unlike the data."""
     prefix = "sliced_wasserstein_standardized"
     if f"{prefix}_gaussian" in metrics and "nats_above_gaussian" not in metrics:
         ours, theirs, floor = (metrics[f"{prefix}{which}"] for which in ("", "_gaussian", "_floor"))
@@ -142,7 +142,7 @@ def of_samples(metrics: Mapping[str, float]) -> Iterator[str]:
 
 
 def of_numbers(metrics: Mapping[str, float]) -> Iterator[str]:
-    """Metrics that are no numbers."""
+    """A note on metrics that are not finite."""
     bad = [name for name, value in metrics.items() if not isfinite(value)]
     if bad:
         yield f"Not finite: {', '.join(bad)}."

@@ -73,7 +73,7 @@ def compare(
 
 
 def common_scale(train: Reals, shape: tuple[int, ...]) -> Reals:
-    """What makes distances free of units, (D,): a column's standard deviation, or that of all pixels of an image.
+    """The unit of standardized distances, (D,): a column's standard deviation, or that of all pixels of an image.
 
     1 where nothing varies.
     """

@@ -68,7 +68,7 @@ def compared(name: str, baseline: Reals, log_p: Reals, bits_of: int | None) -> N
 
 
 def std_error(values: Reals) -> float:
-    """Of the mean; 0 of a single value."""
+    """The standard error of the mean; 0 for a single value."""
     return float(values.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else 0.0
 
 

@@ -30,7 +30,7 @@ from pushforward.models import networks
 from pushforward.models.config.config import Options
 from pushforward.models.distributions.categorical import gumbel, hard_codes, kl_to_uniform_nats
 from pushforward.models.family import Decodes, Diagnoses, Encodes, Family, Samples, Scores
-from pushforward.models.latents.elbo_surgery import active_units, categorical_ceiling, categorical_surgery
+from pushforward.models.latents.elbo_surgery import active_units, categorical_metrics
 from pushforward.models.lazy import F
 from pushforward.models.likelihoods import AnyLikelihood, Gaussian
 from pushforward.models.losses import Batch, Loss
@@ -169,6 +169,4 @@ class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
     def diagnose(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise) -> dict[str, float]:
         log_pi = self.posterior(nets, x)
         z = hard_codes(log_pi + gumbel(noise.uniform(0, (self.codes, self.categories))))
-        parts = categorical_surgery(log_pi, z)._asdict()
-        parts |= categorical_ceiling(log_pi, z)._asdict() if len(x) > 1 else {}
-        return parts | {"active_units": float(active_units(log_pi.exp()))}
+        return categorical_metrics(log_pi, z) | {"active_units": float(active_units(log_pi.exp()))}

@@ -45,7 +45,8 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from pushforward.models import networks
 from pushforward.models.config.config import Options
 from pushforward.models.family import Conditions, Decodes, Diagnoses, Encodes, Family, Samples, Scores
-from pushforward.models.latents.elbo_surgery import active_units, gaussian_ceiling, gaussian_surgery
+from pushforward.models.latents.closed_forms import kl_nats, surgery_metrics
+from pushforward.models.latents.elbo_surgery import active_units
 from pushforward.models.latents.posteriors import (
     MAX_FULL,
     AnyPosterior,
@@ -149,7 +150,8 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
         eps = torch.randn(len(h), self.latent, generator=rng, device=h.device, dtype=h.dtype)
         z, log_q = self.objective.draw(self.posterior, nets, h, eps)
         log_likelihood, log_prior = self.log_likelihood(nets, x, z, c), self.prior_codes.log_prob(nets, z, c)
-        drawn = Drawn(z, log_likelihood.view(k, -1), log_prior.view(k, -1), log_q.view(k, -1), self.kl(h_row))
+        kl = kl_nats(self.posterior, self.prior_codes, h_row, self.latent)
+        drawn = Drawn(z, log_likelihood.view(k, -1), log_prior.view(k, -1), log_q.view(k, -1), kl)
         value, terms = self.objective.loss(drawn, batch.step / batch.total_steps)
         yield Loss(self.objective.loss_name, value, self.trains(nets), terms)
 
@@ -161,12 +163,6 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
         """Parameters of the posterior of each row, (B, n_parameters)."""
         h: Tensor = nets["encoder"](networks.concat_condition(nets.spec.normalize(x), c))
         return h
-
-    def kl(self, h: Tensor) -> Tensor | None:
-        """KL(q(z|x) || p(z)), (B,) nats, where it has a closed form."""
-        if isinstance(self.posterior, GaussianPosterior) and isinstance(self.prior_codes, Standard):
-            return self.posterior.gaussian(h, self.latent).kl_to_standard_nats()
-        return None
 
     def log_likelihood(self, nets: Nets, x: Tensor, z: Tensor, c: Tensor) -> Tensor:
         """Log p(x|z, c), (B,) nats, in data units.  x: (B, *shape)."""
@@ -247,10 +243,5 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
     def diagnose(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise) -> dict[str, float]:
         h = self.infer(nets, x, c)
         codes = self.prior_codes.base(nets, self.posterior.center(nets, h, self.latent), c)
-        metrics = {"active_units": float(active_units(codes))}
-        if isinstance(self.posterior, DiagonalPosterior) and isinstance(self.prior_codes, Standard):
-            q = self.posterior.gaussian(h, self.latent)
-            eps = noise.normal(0, (self.latent,))
-            metrics |= gaussian_surgery(q.mu, q.log_var, eps)._asdict()
-            metrics |= gaussian_ceiling(q.mu, q.log_var, eps)._asdict() if len(x) > 1 else {}
-        return metrics
+        metrics = surgery_metrics(self.posterior, self.prior_codes, h, noise.normal(0, (self.latent,)))
+        return {"active_units": float(active_units(codes))} | metrics

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from pushforward.models.networks import GaussianMixture
 
 
-MAX_COVARIANCES = 2**24  # numbers in those of all components
+MAX_COVARIANCES = 2**24  # numbers in the covariances of all components
 
 
 class CodeDensity(Config, ABC):
-    """How the codes are described."""
+    """The density that is fitted to the codes."""
 
     density: str  # a Literal with a default in each final density
 
@@ -31,11 +31,11 @@ class NoDensity(CodeDensity):
 
 
 class FittedDensity(CodeDensity, ABC):
-    """By a network that is fitted to them by maximum likelihood."""
+    """A network, fitted to the codes by maximum likelihood."""
 
     @abstractmethod
     def network(self, latent: int) -> GaussianMixture:
-        """A fresh one, for codes of `latent` dimensions."""
+        """A fresh network for codes of `latent` dimensions."""
 
 
 @final

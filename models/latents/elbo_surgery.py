@@ -111,6 +111,12 @@ def gaussian_ceiling(mu: Tensor, log_var: Tensor, eps: Tensor) -> Ceiling:
     return ceiling(gaussian_surgery(mu, log_var, eps), len(mu), own.log_prob_of_draw(eps), others)
 
 
+def gaussian_metrics(mu: Tensor, log_var: Tensor, eps: Tensor) -> dict[str, float]:
+    """Parts and bounds for diagonal Gaussian posteriors, by name; no bounds of a single row.  All (N, Z)."""
+    bounds = gaussian_ceiling(mu, log_var, eps)._asdict() if len(mu) > 1 else {}
+    return gaussian_surgery(mu, log_var, eps)._asdict() | bounds
+
+
 def log_gaussian_mixture(z: Tensor, mu: Tensor, log_var: Tensor, *, without_own: bool = False) -> Tensor:
     """Log 1/N sum_n N(z; mu_n, diag exp log_var_n), (M,).  z: (M, Z); mu, log_var: (N, Z), float64.
 
@@ -154,6 +160,12 @@ def categorical_ceiling(log_pi: Tensor, z: Tensor) -> Ceiling:
     """Bounds for independent categorical codes; arguments as in `categorical_surgery`, N at least 2."""
     log_own, log_others = _categorical(log_pi, z, without_own=True)
     return ceiling(categorical_surgery(log_pi, z), len(z), log_own, log_others)
+
+
+def categorical_metrics(log_pi: Tensor, z: Tensor) -> dict[str, float]:
+    """Parts and bounds for independent categorical codes, by name; arguments as in `categorical_surgery`."""
+    bounds = categorical_ceiling(log_pi, z)._asdict() if len(z) > 1 else {}
+    return categorical_surgery(log_pi, z)._asdict() | bounds
 
 
 def _categorical(log_pi: Tensor, z: Tensor, *, without_own: bool) -> tuple[Tensor, Tensor]:

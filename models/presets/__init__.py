@@ -1,6 +1,6 @@
 """Named runs, a row each, with what each one reached in `benchmarks/zoo.py`: docs/results.md.
 
-A preset is data: add a row to a table, or a module with a table, and the doors, the docs and the benchmark see it.
+A preset is data: add a row to a table, or a module with a table, and the APIs, the docs and the benchmark see it.
 A method is found by its paper's name.
 
 Example:

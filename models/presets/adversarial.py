@@ -1,4 +1,4 @@
-"""A generator and a critic."""
+"""Presets of generative adversarial networks."""
 
 from pushforward.models.presets.preset import preset
 

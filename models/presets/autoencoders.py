@@ -1,4 +1,4 @@
-"""Autoencoders: their latent codes have a prior."""
+"""Presets of variational autoencoders."""
 
 from pushforward.models.presets.preset import preset
 

@@ -1,4 +1,4 @@
-"""Autoencoders with codes of twenty words of ten letters, by three estimators of one gradient."""
+"""Presets of autoencoders with categorical codes, by three gradient estimators."""
 
 from pushforward.models.presets.preset import preset
 

@@ -1,4 +1,4 @@
-"""Autoencoders without a prior, and Wasserstein autoencoders by slices."""
+"""Presets of autoencoders without a prior, and of sliced Wasserstein autoencoders."""
 
 from pushforward.models.presets.preset import preset
 

@@ -1,4 +1,4 @@
-"""Element by element: exact likelihoods of levels."""
+"""Presets of autoregressive models: exact likelihoods of data with levels."""
 
 from pushforward.models.presets.preset import preset
 

@@ -1,4 +1,4 @@
-"""Neural differential equations by maximum likelihood."""
+"""Presets of continuous normalizing flows (neural ODEs)."""
 
 from pushforward.models.presets.preset import preset
 

@@ -1,4 +1,4 @@
-"""From noise to data in many steps."""
+"""Presets of diffusion models."""
 
 from pushforward.models.presets.preset import preset
 

@@ -1,4 +1,4 @@
-"""Invertible networks."""
+"""Presets of normalizing flows."""
 
 from pushforward.models.presets.preset import preset
 

@@ -1,4 +1,4 @@
-"""Velocity fields matched to paths from noise to data."""
+"""Presets of flow matching."""
 
 from pushforward.models.presets.preset import preset
 

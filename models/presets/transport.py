@@ -1,4 +1,4 @@
-"""Without a game and without a density: codes of the data, and a map from noise to them."""
+"""Presets of AE-OT and GLANN: codes of the data, and a map from noise to them."""
 
 from pushforward.models.presets.preset import preset
 

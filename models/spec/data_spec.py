@@ -181,7 +181,7 @@ def convolves(spec: DataSpec) -> bool:
 
 
 def levels_of(spec: DataSpec) -> str:
-    """How to have whole numbers taken for levels: what to set, as far as it is known."""
+    """Advice for whole numbers: the settings that make them levels, as far as these are known."""
     if spec.whole is not None:
         low, high = spec.whole
         fields = f"data.low {low:.17g}, data.high {high:.17g}, data.levels {high - low + 1:g}, or a wider range"

@@ -1,10 +1,10 @@
-r"""In which type numbers of data are held, so that they keep what tells rows apart.
+r"""The type that data are held in: float32 where it tells rows apart finely enough, else float64.
 
 Networks compute in float32 on u = (x - shift) / scale. A number x that is held in float32 is off by up to 2^-24 |x|,
 which is 2^-24 (|shift| + scale) / scale in network units for x about a spread from the middle. Where that is at most
 2^-18 (the middle is at most 63 spreads from zero) float32 does: the rounding is below what networks' own arithmetic
-adds. Where it is more, or where scale^2 would leave float32's range, data are held in float64. Whoever holds data asks
-`held_in`; nobody else chooses a type.
+adds. Where it is more, or where scale^2 would leave float32's range, data are held in float64. Only `held_in` chooses
+the type.
 
 Between float32 and the numbers that a user wrote lies a rounding, so borders and levels are compared with a tolerance
 of some units in the last place (ulps) of the coarser type.

@@ -64,7 +64,7 @@ def place(at: Sequence[int]) -> str:
 
 
 def _transpose(spec: Units, x: np.ndarray) -> str:
-    """What to do with pictures whose channels come last."""
+    """Advice for images whose channels come last."""
     last = len(spec.shape) == 3 and x.shape[1:] == (*spec.shape[1:], spec.shape[0])
     return "; channels come first, so send numpy.moveaxis(x, -1, 1)" if last else ""
 

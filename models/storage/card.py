@@ -1,4 +1,4 @@
-"""What a finished model says of itself: the laboratory's half of a model card. Importing this does not import torch."""
+"""The card of a finished model, as the library writes it. Importing this does not import torch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ModelCard(Config):
     """`model.json`, beside the weights it describes."""
 
     family: str
-    capabilities: tuple[str, ...]  # what the model can be asked: `models.family.capabilities`
+    capabilities: tuple[str, ...]  # `models.family.capabilities`
     spec: DataSpec
     latent_shape: Shape | None  # of one code, where the family decodes
     run: RecordedRun

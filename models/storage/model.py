@@ -1,4 +1,4 @@
-"""The model that a finished training leaves, and that is served.
+"""Stored models: what a finished training writes, and what is served.
 
     {folder}/weights.safetensors    the tensors
             /model.json             `models.storage.card.ModelCard`, sealed (`models.storage.sealed`)
@@ -46,7 +46,7 @@ from pushforward.models.storage.tensors import fill, on_cpu, parse, unreadable, 
 
 @dataclass(frozen=True)
 class Model:
-    """A trained model in memory, ready to be asked."""
+    """A trained model in memory."""
 
     family: Family
     nets: Nets  # evaluation mode, no gradients
@@ -58,7 +58,7 @@ def write_model(folder: Path, run: Run, nets: Nets, spec: DataSpec, **facts: Any
 
     Arguments:
         spec: of the data as requests have them, constants among them.
-        facts: what else stands on the card: notes, metrics, curve, data_fingerprint.
+        facts: other fields of the card: notes, metrics, curve, data_fingerprint.
     """
     family = run.family
     weights = to_safetensors(on_cpu(nets.state_dict()))

@@ -1,7 +1,7 @@
 """Runs as they were written down, by this release or an earlier one.
 
-A record holds every field that its release knew. A field that came later is filled in with what was done before it:
-a card's answers stay what they were, and a training goes on as it began, whatever new runs start from.
+A record holds every field of its release. A later field gets the value that matches the behavior before it: a stored
+model gives the same answers, and a training resumes as it began, whatever the defaults are now.
 """
 
 from __future__ import annotations

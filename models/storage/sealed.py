@@ -3,7 +3,7 @@
     {"model": "digits-vae", ...,
      "sha256": "<of the bytes before this line>"}
 
-Any reader of JSON reads it. What was written before there was a digest has no such member, and is taken as it is.
+Any reader of JSON reads it. Files that are older than the digest have no such member and are read without a check.
 """
 
 from __future__ import annotations

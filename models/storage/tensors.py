@@ -1,4 +1,4 @@
-"""Tensors and JSON on disk, and why they could not be read: the machine's fault, or what lies there."""
+"""Tensors on disk, and the errors of reading them: the machine's fault, or the file's."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def parse(payload: bytes) -> dict[str, Tensor]:
 
 
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Those whose names begin with the prefix, without it."""
+    """The tensors whose names begin with the prefix, named without it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 

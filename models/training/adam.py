@@ -27,7 +27,7 @@ EPS = 1e-8
 @final
 @dataclass(frozen=True)
 class AdamW:
-    """Weights and what Adam remembers of each; `step` changes both in place."""
+    """Weights and their moments; `step` changes both in place."""
 
     weights: Sequence[Tensor]
     steps: list[Tensor]  # float32 scalars: k of each weight
@@ -36,13 +36,13 @@ class AdamW:
 
     @classmethod
     def of(cls, weights: Sequence[Tensor]) -> Self:
-        """Before the first step."""
+        """The state before the first step."""
         zeros = [[torch.zeros_like(w, requires_grad=False) for w in weights] for _ in range(2)]
         return cls(weights, [torch.zeros((), device=w.device) for w in weights], *zeros)
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor], lr: float, betas: tuple[float, float], decay: float) -> None:
-        """Descend once."""
+        """Take one step."""
         adam(
             list(self.weights),
             list(gradients),
@@ -62,7 +62,7 @@ class AdamW:
         )
 
     def memory(self, i: int) -> dict[str, Tensor]:
-        """What it remembers of weight i, by the names that `torch.optim.Adam` gives them."""
+        """The moments of weight i, by the names that `torch.optim.Adam` gives them."""
         return {"step": self.steps[i], "exp_avg": self.means[i], "exp_avg_sq": self.squares[i]}
 
     def restore(self, i: int, memory: Mapping[str, Tensor]) -> None:

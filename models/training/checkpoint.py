@@ -153,7 +153,7 @@ def _trained(state: TrainingState) -> dict[str, list[str]]:
 
 
 def _states(folder: Path) -> list[Path]:
-    """Newest first."""
+    """The folders of states, newest first."""
     return sorted(folder.glob("step-*"), reverse=True)
 
 

@@ -1,4 +1,4 @@
-"""What a run needs, counted before anything of it is built.
+"""The memory that a run needs, counted before its networks are built.
 
 A network on torch's `meta` device has shapes and no numbers, so its parameters cost nothing to count. With P of them
 Adam's training holds, in float32,
@@ -30,9 +30,9 @@ from pushforward.models.spec.data_spec import DataSpec
 COPIES = 5  # of each weight: itself, its gradient, two moments, its average
 BATCHES = 2
 FLOAT_BYTES = 4
-UNKNOWN_BYTES = 2**62  # where nothing tells how much is free
+UNKNOWN_BYTES = 2**62  # where free memory is not known
 
-# What the allocators of torch and of C++ say, in a RuntimeError that is no MemoryError.
+# The messages of the allocators of torch and of C++: they raise RuntimeError, not MemoryError.
 _FULL = re.compile("can't allocate memory|not enough memory|bad_alloc|bad allocation|out of memory", re.IGNORECASE)
 
 
@@ -54,14 +54,14 @@ def check(run: Run, spec: DataSpec, free_bytes: int) -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocation failed, whoever's it was."""
+    """Whether an allocation failed, in Python, torch or C++."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and _FULL.search(str(error)) is not None
 
 
 def too_large(error: BaseException, free_bytes: int) -> TooLarge:
-    """For an allocation that failed."""
+    """The error for an allocation that failed."""
     wanted = re.search(r"allocate (\d+) bytes", str(error))
     asked = f"one array of it takes {_gib(int(wanted[1]))}, more than" if wanted else "it takes more memory than"
     return TooLarge(
@@ -71,7 +71,7 @@ def too_large(error: BaseException, free_bytes: int) -> TooLarge:
 
 
 def limit_process(n_bytes: int) -> None:
-    """Let this process take so much more memory and no more: an allocation fails, instead of the machine."""
+    """Limit the memory that this process may still take, so that an allocation fails and not the machine."""
     data = re.search(r"^VmData:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
     if data:
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)

@@ -42,11 +42,11 @@ class TrainingState:
     fingerprint: str  # of the data
     nets: Nets
     average: Nets  # exponential moving average of the weights
-    card_spec: DataSpec | None = None  # of the data, for the card, as are
+    card_spec: DataSpec | None = None  # of the data with constant columns, for the card
     notes: tuple[str, ...] = ()
     optimizers: dict[str, AdamW] = field(default_factory=dict)  # by loss name
     losses: dict[str, Tensor] = field(default_factory=dict)  # of the last step, by name: scalars
-    curve: Curve | None = None  # as far as it has come
+    curve: Curve | None = None  # up to this step
     best: Nets | None = None  # the average at the curve's lowest point
 
     @property
@@ -55,7 +55,7 @@ class TrainingState:
         return self.average if self.best is None else self.best
 
     def optimizer(self, loss: str, weights: Sequence[Tensor]) -> AdamW:
-        """The Adam of a loss; its first use says which weights it moves."""
+        """The Adam of a loss, made for these weights at its first use."""
         if loss not in self.optimizers:
             self.optimizers[loss] = AdamW.of(weights)
         return self.optimizers[loss]
@@ -68,7 +68,7 @@ class TrainingState:
 
     @cached_property
     def averaged(self) -> Averaged:
-        """What `average_weights` reads and writes; networks are walked once, which takes as long as a small step."""
+        """Tensors for `average_weights`, collected once: collecting them takes as long as a small step."""
         return Averaged(
             list(self.average.parameters()),
             list(self.nets.parameters()),
@@ -93,5 +93,5 @@ def fresh(run: Run, data: TrainingData, device: torch.device) -> TrainingState:
 
 
 def device_of(state: TrainingState) -> torch.device:
-    """Where its networks are."""
+    """The device of its networks."""
     return next(state.nets.parameters()).device
