@@ -156,7 +156,7 @@ class Shelf:
         if name != "moons":
             return {"samples": self.frames(name, asked.seed, asked.first, asked.rows)[-1]}
         sampler = family.sampler(nets, family.SampleOptions())
-        state = sampler.step(sampler.init((untold(noise),), noise), torch.zeros(asked.rows), noise)
+        state = sampler.step(sampler.init((untold(noise),), noise), torch.zeros(asked.rows, dtype=torch.int64), noise)
         return {"samples": sampler.finish(state, noise).numpy()}
 
 
