@@ -82,7 +82,7 @@ from pushforward.service.telemetry import logs
 logs.setup("worker", 20)
 def hangs(data): threading.Event().wait(3600)
 entries.decode_frame = hangs
-thread = inference.Inference(Settings(device="cpu"))
+thread = inference.InferenceThread(Settings(device="cpu"))
 thread.start()
 thread.join()
 """
