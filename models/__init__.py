@@ -4,8 +4,9 @@ It knows no HTTP, queue or Redis. Its public names are those of `__all__`; each 
 562), so importing the package does not import PyTorch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pushforward.models.lazy import late_names
 
 if TYPE_CHECKING:
     from pushforward.models.families import FAMILIES as FAMILIES
@@ -34,13 +35,7 @@ MODULES = {
 
 __all__ = sorted(MODULES)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{MODULES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = late_names(__name__, globals(), MODULES)
 
 
 def __dir__() -> list[str]:

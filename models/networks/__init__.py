@@ -1,7 +1,8 @@
 """Networks, each imported when its name is first used (PEP 562): families can be described without PyTorch."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pushforward.models.lazy import late_names
 
 if TYPE_CHECKING:
     from pushforward.models.networks.builders import decoder as decoder
@@ -50,10 +51,4 @@ MODULES = {
     "SemiDiscreteTransport": "tables",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{MODULES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = late_names(__name__, globals(), MODULES)
