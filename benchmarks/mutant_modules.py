@@ -23,7 +23,9 @@ ALSO = {  # the tests of modules that no file of tests mirrors, or whose mirror 
     "models/samplers/ode.py": SOLVERS,
     "service/dispatch/pending.py": ("tests/service/dispatch/test_dispatcher.py",),
     "service/engine/group.py": ENGINE,
-    "service/engine/rows.py": ENGINE,
+    "service/engine/batching/batch.py": ENGINE,
+    "service/engine/batching/rows.py": ENGINE,
+    "service/engine/batching/waiting.py": ENGINE,
     "service/engine/tickets.py": ENGINE,
 }
 MODULES = [
@@ -126,10 +128,10 @@ MODULES = [
             "costs",
             "engine",
             "group",
-            "rows",
             "model_cache",
         )
     ),
+    *(f"service/engine/batching/{name}.py" for name in ("batch", "rows", "waiting")),
     *(f"models/{name}.py" for name in ("noise",)),
     *(f"models/spec/{name}.py" for name in ("data_spec",)),
     *(f"models/evaluation/{name}.py" for name in ("sample_metrics",)),

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.mutant_modules import ENGINE, MODULES, suite_of
+from benchmarks.mutant_modules import ALSO, ENGINE, MODULES, suite_of
 from benchmarks.mutants_page import Trial, keep, markdown, read
 from benchmarks.mutations import mutants
 
@@ -41,6 +41,7 @@ def test_a_module_is_tried_by_its_mirror_and_the_few_that_import_it() -> None:
     assert found[0] == "tests/models/adversarial/test_games.py"
     assert suite_of("service/engine/group.py", ROOT)[:3] == list(ENGINE)
     assert all(suite_of(module, ROOT) for module in MODULES)
+    assert all((ROOT / module).exists() for module in (*MODULES, *ALSO))
 
 
 def test_what_survives_keeps_its_reason_and_what_is_caught_needs_none(tmp_path: Path) -> None:
