@@ -194,6 +194,11 @@ class Decodes(ABC):
         return OneCall(lambda z, c, _: self.decode(nets, z, c))
 
 
+def answers_without(family: Family) -> bool:
+    """Whether its conditional models also answer without a condition."""
+    return isinstance(family, Conditions) and family.answers_without
+
+
 def reconstruct(family: Family, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
     """decode(encode(x)), (B, *shape) to (B, *shape). Raises TypeError where the family does not do both."""
     if not (isinstance(family, Encodes) and isinstance(family, Decodes)):

@@ -31,10 +31,11 @@ from numpy.typing import ArrayLike
 from pushforward.models.errors import InvalidInput
 from pushforward.models.evaluation.judgement import judge
 from pushforward.models.evaluation.measurement import finished
-from pushforward.models.family import Conditions, Samples, Scores
+from pushforward.models.family import Samples, Scores, answers_without
 from pushforward.models.noise import Noise
 from pushforward.models.presets import PRESETS
 from pushforward.models.run import Run
+from pushforward.models.spec.conditioning import Conditioning
 from pushforward.models.stepwise import program
 from pushforward.models.stepwise.sampling import sample as draw
 from pushforward.models.stepwise.scoring import LogProb
@@ -107,7 +108,7 @@ def sample(
         raise _cannot(model, "sample")
     chosen = family.SampleOptions.model_validate(options or {})
     x = draw(family.sampler(model.nets, chosen), Noise.rows(seed, n, device=_device(model)), _code(model, condition, n))
-    return spec.restore_constants(spec.varying.quantize(x))
+    return spec.from_networks(x)
 
 
 def log_prob(
@@ -135,7 +136,7 @@ def log_prob(
         raise _cannot(model, "likelihood")
     rows = np.asarray(x.cpu() if isinstance(x, torch.Tensor) else x, spec.dtype)
     spec.check(rows)
-    kept = spec.drop_constants(torch.from_numpy(rows).to(device)).to(getattr(torch, spec.varying.dtype))
+    kept = spec.to_networks(torch.from_numpy(rows).to(device))
     chosen = family.ScoreOptions.model_validate(options or {})
     noise = Noise.rows(seed, len(rows), device=device)
     with torch.no_grad():
@@ -159,21 +160,9 @@ def _device(model: Model) -> torch.device:
 
 def _code(model: Model, condition: ArrayLike | None, n: int) -> Tensor:
     """The condition of each row as networks see it, (n, C). Raises InvalidInput."""
-    kind, device = model.card.spec.condition, _device(model)
-    if kind is None:
-        if condition is not None:
-            raise InvalidInput("this model takes none; leave it out", field="condition")
-        return torch.zeros(n, 0, device=device)
-    if condition is None:
-        if isinstance(model.family, Conditions) and model.family.answers_without:
-            return torch.zeros(n, kind.size, device=device)
-        raise InvalidInput("this model needs one: a label or a vector for all rows, or one for each", field="condition")
-    given = np.asarray(condition, kind.dtype)
-    rows = given[:, None] if given.shape == (n,) and kind.width == 1 else given
-    try:
-        rows = np.array(np.broadcast_to(rows, (n, kind.width)))
-    except ValueError:
-        wanted = f"[{kind.width}] for all rows or [{n}, {kind.width}]" if kind.width > 1 else f"a number or [{n}]"
-        raise InvalidInput(f"has shape {[*given.shape]}; give {wanted}", field="condition") from None
-    kind.check(rows)
-    return kind.code(torch.from_numpy(rows).to(device))
+    spec, device = model.card.spec, _device(model)
+    conditioning = Conditioning(f"this {model.family.family}", spec.condition, answers_without(model.family))
+    rows = conditioning.rows(None if condition is None else np.asarray(condition), n)
+    if rows is None or spec.condition is None:
+        return torch.zeros(n, spec.condition_size, device=device)
+    return spec.condition.code(torch.tensor(rows, device=device))

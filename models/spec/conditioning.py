@@ -1,7 +1,7 @@
-"""The condition of a request: from the client's value to one row of numbers for each row of the response.
+"""The condition of a request: from the value that is given to one row of numbers for each row of the answer.
 
-A model takes the kind of condition that its data have: a label, or a vector of V numbers. A client gives one for all
-rows, or one for each row; a label is a row of one number, V = 1.
+A model takes the kind of condition that its data have: a label, or a vector of V numbers. One is given for all rows,
+or one for each row; a label is a row of one number, V = 1.
 """
 
 from __future__ import annotations
@@ -12,11 +12,7 @@ from typing import NoReturn, final
 import numpy as np
 
 from pushforward.models.errors import InvalidInput
-from pushforward.models.family import Conditions, Family
 from pushforward.models.spec.conditions import Condition, Labels, Vector
-from pushforward.service.domain.catalog import Card
-from pushforward.service.domain.errors import Invalid
-from pushforward.service.domain.inference import ConditionValue
 
 
 @final
@@ -24,17 +20,12 @@ from pushforward.service.domain.inference import ConditionValue
 class Conditioning:
     """The kind of condition that a model takes, and whether it is optional."""
 
-    model: str
+    model: str  # its name, for messages
     kind: Condition | None
     answers_without: bool
 
-    @classmethod
-    def of(cls, card: Card, family: Family) -> Conditioning:
-        """For the model of a card."""
-        return cls(card.model, card.spec.condition, isinstance(family, Conditions) and family.answers_without)
-
     def rows(self, given: np.ndarray | None, n: int) -> np.ndarray | None:
-        """A condition for each of n rows, (n, V), `Condition.dtype`; None where there is none. Raises Invalid."""
+        """A condition for each of n rows, (n, V), `Condition.dtype`; None where there is none. Raises InvalidInput."""
         condition = self._read(given)
         if condition is None or self.kind is None:
             return None
@@ -42,8 +33,8 @@ class Conditioning:
             _refuse(f"has {len(condition)} rows where the answer has {n}; give one for all rows, or one for each")
         return np.broadcast_to(condition.astype(self.kind.dtype), (n, condition.shape[1]))
 
-    def single(self, given: np.ndarray | None, *, of: str) -> ConditionValue | None:
-        """The one condition of all rows, where there can be no more than one. Raises Invalid."""
+    def single(self, given: np.ndarray | None, *, of: str) -> int | tuple[float, ...] | None:
+        """The one condition of all rows, where there can be no more than one. Raises InvalidInput."""
         condition = self._read(given)
         if condition is None:
             return None
@@ -73,4 +64,4 @@ def _wanted(kind: Condition) -> str:
 
 
 def _refuse(message: str) -> NoReturn:
-    raise Invalid.field("condition", message)
+    raise InvalidInput(message, field="condition")

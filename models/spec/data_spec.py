@@ -156,6 +156,14 @@ class DataSpec(Units):
             rows[:, element] = value
         return rows
 
+    def to_networks(self, x: Tensor) -> Tensor:
+        """Users' rows, (B, *shape), as networks take them: without constants, in the type of those that are left."""
+        return self.drop_constants(x).to(getattr(torch, self.varying.dtype))
+
+    def from_networks(self, x: Tensor) -> Tensor:
+        """Samples, (B, *varying.shape), as users' rows: on their levels, with the constants."""
+        return self.restore_constants(self.varying.quantize(x))
+
     def _check_constants(self) -> None:
         elements = [element for element, _ in self.constants]
         if len(self.shape) != 1 or self.levels is not None:

@@ -30,8 +30,7 @@ def codes(question: Question, device: torch.device) -> Tensor:
 
 def single_data(question: Question, name: str, spec: DataSpec, device: torch.device) -> Tensor:
     """Data in an array of this name, however many rows it has."""
-    rows = _tensor(question, name, getattr(torch, spec.dtype), device)
-    return spec.drop_constants(rows).to(getattr(torch, spec.varying.dtype))
+    return spec.to_networks(_tensor(question, name, getattr(torch, spec.dtype), device))
 
 
 def _checked(rows: Tensor, question: Question, name: str) -> Tensor:

@@ -89,7 +89,7 @@ def task_of(model: Model, question: Question, device: torch.device) -> Task[Any,
 
 
 def _samples(x: Tensor, spec: DataSpec) -> TaskOutput:
-    return TaskOutput({"samples": spec.restore_constants(spec.varying.quantize(x))})
+    return TaskOutput({"samples": spec.from_networks(x)})
 
 
 def _likelihood(log_prob: LogProb) -> TaskOutput:

@@ -137,7 +137,7 @@ def chunks(
             size //= 2
             log.warning("a chunk does not fit into memory; the next ones have %d rows", size)
             continue
-        chunk = spec.restore_constants(spec.varying.quantize(rows)).cpu().numpy()
+        chunk = spec.from_networks(rows).cpu().numpy()
         if not np.isfinite(chunk).all():
             raise Diverged(not_finite("samples"))
         yield chunk

@@ -76,7 +76,12 @@ def test_a_column_that_never_varies_is_drawn_and_demanded(tmp_path: Path) -> Non
 def test_a_condition_is_for_all_rows_or_for_each(tmp_path: Path) -> None:
     model = trained(tmp_path, {"family": "flow"}, {"source": "two_moons", "condition": "label"})
     assert torch.equal(sample(model, 2, condition=1), sample(model, 2, condition=[1, 1]))
-    for wrong, message in ((None, "needs one"), (2, "from 0 to 1"), ([0, 1, 0], r"has shape \[3\]; give a number")):
+    one = "a label, 0 to 1, for all rows, or one for each"
+    for wrong, message in (
+        (None, f"is missing; this flow needs {one}"),
+        (2, f"does not fit this model; this flow needs {one}"),
+        ([0, 1, 0], "has 3 rows where the answer has 2; give one for all rows, or one for each"),
+    ):
         with pytest.raises(InvalidInput, match=message):
             sample(model, 2, condition=wrong)
 

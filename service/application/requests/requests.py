@@ -11,7 +11,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from pushforward.models.families import FAMILIES
-from pushforward.models.family import Decodes, Family, Scores
+from pushforward.models.family import Decodes, Family, Scores, answers_without
+from pushforward.models.spec.conditioning import Conditioning
 from pushforward.models.spec.row_checks import where_not_finite
 from pushforward.service.application.commands.commands import (
     AnyAsk,
@@ -22,7 +23,6 @@ from pushforward.service.application.commands.commands import (
 )
 from pushforward.service.application.commands.validation import refusing
 from pushforward.service.application.requests import limits
-from pushforward.service.application.requests.conditioning import Conditioning
 from pushforward.service.application.requests.options import options_of
 from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import Conflict, Invalid, Unsupported
@@ -52,7 +52,7 @@ class Subject:
             raise Conflict(
                 f"{card.reference} was trained by another release ({card.family}); train it again, or ask that release"
             ) from error
-        return cls(card, family, Conditioning.of(card, family))
+        return cls(card, family, Conditioning(card.model, card.spec.condition, answers_without(family)))
 
     def question(self, ask: AnyAsk, settings: Settings) -> Question:
         """A request with one reply. Raises Unsupported, Invalid."""
@@ -81,7 +81,8 @@ class Subject:
     def sampling(self, ask: Sample, settings: Settings) -> Sampling:
         """A sample that a job draws into a file. Raises Unsupported, Invalid."""
         options = self._checked(ask, lambda: limits.check_file(ask, self.card, settings))
-        condition = self.conditioning.single(ask.condition, of="a file")
+        with refusing("condition"):
+            condition = self.conditioning.single(ask.condition, of="a file")
         return Sampling(model=self.card.reference, n=ask.n, seed=_seed(ask), options=options, condition=condition)
 
     @property
@@ -113,13 +114,15 @@ class Subject:
 
     def _condition(self, ask: AnyAsk, rows: int) -> dict[str, np.ndarray]:
         """The condition of each row by its name, where there is one."""
-        given = self.conditioning.rows(ask.condition, rows)
+        with refusing("condition"):
+            given = self.conditioning.rows(ask.condition, rows)
         return {} if given is None else {"condition": given}
 
     def _interpolate(self, ask: Interpolate) -> Question:
         natural = self.family.natural_path if isinstance(self.family, Decodes) else None
         options: dict[str, Any] = {"steps": ask.steps, "path": ask.path or natural}
-        self.conditioning.single(ask.condition, of="an interpolation")
+        with refusing("condition"):
+            self.conditioning.single(ask.condition, of="an interpolation")
         condition = self._condition(ask, ask.steps)
         if ask.start is None or ask.end is None:
             if "sample" not in self.card.capabilities:

@@ -1,4 +1,4 @@
-"""`service.application.requests.conditioning`: what a client may give, and the rows it stands for."""
+"""`models.spec.conditioning`: what may be given, and the rows it stands for."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pushforward.models.errors import InvalidInput
+from pushforward.models.spec.conditioning import Conditioning
 from pushforward.models.spec.conditions import Condition, Labels, Vector
-from pushforward.service.application.requests.conditioning import Conditioning
-from pushforward.service.domain.errors import Invalid
 
 DIGIT = Labels(n_classes=10)
 WIND = Vector(shift=(0.0, 0.0), scale=(1.0, 1.0))
@@ -65,10 +65,10 @@ def test_rows_are_float32_and_one_for_all_takes_no_memory_for_each() -> None:
     ],
 )
 def test_what_does_not_fit_is_refused_with_what_would(kind: Condition | None, given: Any, says: str) -> None:
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(InvalidInput) as refused:
         rows(kind, given)
-    assert says in refused.value.detail
-    assert [error.field for error in refused.value.errors] == ["condition"]
+    assert says in refused.value.message
+    assert refused.value.field == "condition"
 
 
 def test_a_model_that_answers_without_one_needs_none() -> None:
@@ -86,5 +86,5 @@ def test_the_one_condition_of_a_file_is_kept_as_it_was_given(kind: Condition | N
 
 
 def test_a_file_has_one_condition() -> None:
-    with pytest.raises(Invalid, match="has 2 rows; a file has one condition, so give one for all rows"):
+    with pytest.raises(InvalidInput, match="has 2 rows; a file has one condition, so give one for all rows"):
         Conditioning("m", DIGIT, False).single(np.array([1.0, 2.0]), of="a file")
