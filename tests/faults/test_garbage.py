@@ -91,7 +91,7 @@ async def test_a_worker_that_cannot_go_on_does_not_end_with_exit_code_0(
 
 
 def wrong_types(client: Any, key: str) -> Iterator[None]:
-    """Under the key lie, in turn, values of all types."""
+    """Under the key lie, in turn, values of all types; no writer comes between a value and the next."""
     writes: list[tuple[Any, ...]] = [
         ("SET", key, b"\xff"),
         ("RPUSH", key, b"\xff"),
@@ -101,8 +101,9 @@ def wrong_types(client: Any, key: str) -> Iterator[None]:
         ("XADD", key, "*", b"\xff", b"\xff"),
     ]
     for write in writes:
-        client.delete(key)
-        client.execute_command(*write)
+        with client.pipeline(transaction=True) as pipe:
+            pipe.delete(key).execute_command(*write)
+            pipe.execute()
         yield
 
 
