@@ -142,9 +142,9 @@ def ours(folder: Path, *, gateways: int = 1, worker: Sequence[str] = WORKER) -> 
         redis, _ = redis_server.start(folder / "redis")
         stack.callback(_end, redis)
         engine = stack.enter_context(process([sys.executable, *worker], environment, log))
-        door = stack.enter_context(process([sys.executable, "-m", "pushforward.service.gateway"], environment, log))
-        wait_until(lambda: _status(port, "GET", "/readyz") == 200, door, log)
-        yield Ours(port, psutil.Process(engine.pid), psutil.Process(door.pid))
+        gateway = stack.enter_context(process([sys.executable, "-m", "pushforward.service.gateway"], environment, log))
+        wait_until(lambda: _status(port, "GET", "/readyz") == 200, gateway, log)
+        yield Ours(port, psutil.Process(engine.pid), psutil.Process(gateway.pid))
 
 
 @contextmanager

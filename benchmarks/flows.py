@@ -49,10 +49,10 @@ WANTED = 1.2  # times zuko's time, at most
 
 @dataclass(frozen=True)
 class Measured:
-    """One question to one preset's architecture."""
+    """One request to one preset's architecture."""
 
     preset: str
-    question: str
+    request: str
     rows: int
     ours_ms: float
     ratio: float  # of ours to zuko's
@@ -108,9 +108,9 @@ def compared(name: str, run: Run, family: Flow, seconds: float) -> list[Measured
         }
 
     return [
-        Measured(name, question, n, *timed(ours, zukos, seconds))
+        Measured(name, request, n, *timed(ours, zukos, seconds))
         for n in ROWS
-        for question, (ours, zukos) in pair(n).items()
+        for request, (ours, zukos) in pair(n).items()
     ]
 
 
@@ -157,7 +157,7 @@ def _ms(call: Callable[[], object]) -> float:
 
 
 def table(measured: list[Measured], load: float) -> str:
-    by_question = {(m.preset, m.question, m.rows): m for m in measured}
+    by_request = {(m.preset, m.request, m.rows): m for m in measured}
     worst = max(measured, key=lambda m: m.ratio)
     lines = [
         "# Flows beside zuko",
@@ -170,18 +170,17 @@ def table(measured: list[Measured], load: float) -> str:
         "| preset | asked | " + " | ".join(f"{n} rows, ms | ratio" for n in ROWS) + " |",
         "|---|---|" + "---|---|" * len(ROWS),
         *(
-            f"| {name} | {question} | "
+            f"| {name} | {request} | "
             + " | ".join(
-                f"{by_question[name, question, n].ours_ms:.2f} | {by_question[name, question, n].ratio:.2f}"
-                for n in ROWS
+                f"{by_request[name, request, n].ours_ms:.2f} | {by_request[name, request, n].ratio:.2f}" for n in ROWS
             )
             + " |"
             for name in dict.fromkeys(m.preset for m in measured)
-            for question in ("sample", "likelihood")
+            for request in ("sample", "likelihood")
         ),
         "",
         f"{sum(m.ratio <= WANTED for m in measured)} of {len(measured)} ratios are at most {WANTED}, their median is "
-        f"{median(m.ratio for m in measured):.2f}; the largest is {worst.ratio:.2f}: {worst.question} of "
+        f"{median(m.ratio for m in measured):.2f}; the largest is {worst.ratio:.2f}: {worst.request} of "
         f"{worst.preset}, rows: {worst.rows}.",
     ]
     return "\n".join(lines) + "\n"

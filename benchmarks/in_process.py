@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from pushforward.models.family import Decodes, Samples, Scores
 from pushforward.models.noise import Noise
-from pushforward.models.stepwise.sampling import sample, untold
+from pushforward.models.stepwise.sampling import no_condition, sample
 from pushforward.models.storage.model import Model, load_model
 from pushforward.service.client import Client
 
@@ -76,7 +76,7 @@ def export(model: Model, file: Path) -> None:
     theirs.load_state_dict(weights)
     z = torch.randn(8, 20, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        ours = model.family.decode(model.nets, z, untold(z)) if isinstance(model.family, Decodes) else z
+        ours = model.family.decode(model.nets, z, no_condition(z)) if isinstance(model.family, Decodes) else z
         if not theirs(z).allclose(ours):
             raise SystemExit("the peers' network does not answer as ours does")
 
@@ -88,7 +88,7 @@ def likelihood_rows_per_s(model: Model, rows: np.ndarray, k: int, seconds: float
         raise TypeError("a model without likelihood")
     options, noise = family.ScoreOptions.model_validate({"k": k}), Noise.rows(0, len(rows))
     with torch.no_grad():
-        return len(rows) * calls_per_s(lambda: family.log_prob(model.nets, x, untold(x), noise, options), seconds)
+        return len(rows) * calls_per_s(lambda: family.log_prob(model.nets, x, no_condition(x), noise, options), seconds)
 
 
 def samples_per_s(model: Model, n: int, seconds: float) -> float:

@@ -4,7 +4,7 @@
     python benchmarks/latency.py --asks 5000
 
 Starts a service of its own, trains a small VAE of points in the plane, and asks it over one keep-alive connection,
-one question at a time. `GET /livez` of the same gateway is the floor: what HTTP itself costs here and now, so the
+one request at a time. `GET /livez` of the same gateway is the floor: what HTTP itself costs here and now, so the
 ratios mean something on a busy machine too. Writes docs/results/latency.md.
 """
 

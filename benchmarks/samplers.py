@@ -23,7 +23,7 @@ from pushforward.models.paths.schedules import Level
 from pushforward.models.samplers.linear import LinearSteps
 from pushforward.models.samplers.options import DEFAULTS, DenoisingOptions
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.sampling import Sampler, untold
+from pushforward.models.stepwise.sampling import Sampler, no_condition
 
 LINE = DataSpec(shape=(1,))
 WIDTHS = (1.0, 0.3, 0.1, 0.03)
@@ -61,7 +61,7 @@ def deviation(sampler: Sampler) -> float:
     """The standard deviation of samples: the variance carried through the steps' slopes."""
     variance, twins = 1.0, Noise.join([Noise.rows(0, 1), Noise.rows(0, 1)])  # both rows meet the same noise
     rows = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
-    state = sampler.init((untold(rows),), twins)
+    state = sampler.init((no_condition(rows),), twins)
     start = tuple(rows if part.shape == rows.shape and i == place(state) else part for i, part in enumerate(state))
     if not isinstance(sampler, LinearSteps):
         for k in range(sampler.steps):

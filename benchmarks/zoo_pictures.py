@@ -1,4 +1,4 @@
-"""One picture of a model, of what it answers through the doors.
+"""One picture of a model, of what it answers through the APIs.
 
 Vectors: samples over data, in the plane of their first two numbers (reconstructions, where a model draws none); of
 points of the plane also a map of the density's square root, where the model tells one. Images: 64 samples, 32 pairs of
@@ -190,7 +190,7 @@ def other(subject: Subject, first: int) -> NDArray[Any]:
 
 
 def tiled(x: NDArray[Any], spec: DataSpec) -> Image.Image:
-    """TILES in a row, as the doors draw them, enlarged where that is small."""
+    """TILES in a row, as the APIs draw them, enlarged where that is small."""
     sheet = Image.open(BytesIO(png(x, spec))).convert("RGB")
     factor = max(1, round(SIDE_PX / sheet.width))
     return sheet.resize((factor * sheet.width, factor * sheet.height), Image.Resampling.NEAREST)

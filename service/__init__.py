@@ -1,1 +1,1 @@
-"""The service: doors (REST, gRPC, CLI), one application behind them, and the workers that hold the models."""
+"""The service: APIs (REST, gRPC, CLI), one application behind them, and the workers that hold the models."""

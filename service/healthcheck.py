@@ -43,7 +43,7 @@ async def check_worker(settings: Settings) -> str | None:
 def _fault(worker: Worker, settings: Settings) -> str | None:
     """A thread that has not come round for longer than a request may wait, or jobs that wait for a free slot."""
     if worker.stalled_s > settings.ask_timeout_s:
-        return f"{worker.id}: the thread that answers questions has not come round for {worker.stalled_s:.0f} s"
+        return f"{worker.id}: the thread that answers requests has not come round for {worker.stalled_s:.0f} s"
     if worker.untaken_s > settings.ask_timeout_s:
         return f"{worker.id}: it has taken no job for {worker.untaken_s:.0f} s, although some wait and a slot is free"
     return None

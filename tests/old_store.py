@@ -21,7 +21,7 @@ LISTED: list[str] = _JOBS["list"]  # ids, newest first
 
 @dataclass(frozen=True)
 class Asked:
-    """A question, and what the old code answered."""
+    """A request, and what the old code answered."""
 
     fields: dict[str, Any]  # model, op, rows, seed, options
     info: dict[str, Any]
@@ -30,8 +30,8 @@ class Asked:
 
 
 def asked() -> list[Asked]:
-    """All questions."""
-    questions = json.loads((FOLDER / "questions.json").read_text())
+    """All requests."""
+    requests = json.loads((FOLDER / "requests.json").read_text())
     with np.load(FOLDER / "answers.npz") as file:
         arrays = {tuple(key.split(".", 2)): file[key] for key in file.files}
 
@@ -39,8 +39,8 @@ def asked() -> list[Asked]:
         return {name: array for (n, kind, name), array in arrays.items() if (n, kind) == (str(number), what)}
 
     return [
-        Asked(question, question.pop("info"), of(number, "given"), of(number, "answer"))
-        for number, question in enumerate(questions)
+        Asked(request, request.pop("info"), of(number, "given"), of(number, "answer"))
+        for number, request in enumerate(requests)
     ]
 
 

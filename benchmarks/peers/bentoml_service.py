@@ -1,6 +1,6 @@
 """BentoML, batching adaptively. Settings: BATCH requests at most, LATENCY_MS, past which it refuses.
 
-A batchable method lives in a service of its own, and the door that parses and writes JSON in another beside it, as
+A batchable method lives in a service of its own, and the service that parses and writes JSON in another beside it, as
 its documentation recommends for batching; both in one process (`bentoml.depends`).
 """
 

@@ -61,11 +61,11 @@ class OneStep(Sampler):
 
 def sample(sampler: Sampler, noise: Noise, c: Float[Tensor, "B C"] | None = None) -> Float[Tensor, " B *shape"]:
     """All steps for all rows at once, without gradients; without a condition where c is None.  (B, *shape)."""
-    given = (untold(noise) if c is None else c,)
+    given = (no_condition(noise) if c is None else c,)
     with torch.inference_mode():
         return run(sampler, given, noise)
 
 
-def untold(rows: Noise | Tensor) -> Float[Tensor, "B 0"]:
+def no_condition(rows: Noise | Tensor) -> Float[Tensor, "B 0"]:
     """C of rows without a condition, (B, 0)."""
     return torch.empty(len(rows), 0, device=rows.device)

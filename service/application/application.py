@@ -12,7 +12,7 @@ from typing import cast, final
 from pushforward.service.application.catalog import Catalog
 from pushforward.service.application.commands.commands import Sample
 from pushforward.service.application.delivery import Delivered, Delivery, Form
-from pushforward.service.application.inference import InferenceService, SubjectCache
+from pushforward.service.application.inference import InferenceService, TargetModels
 from pushforward.service.application.jobs import JobService
 from pushforward.service.application.results import SampleResult, SampleStream
 from pushforward.service.domain.jobs import Job
@@ -49,10 +49,10 @@ class Application:
         settings: Settings,
     ) -> Application:
         """The application over implementations of its ports."""
-        subjects = SubjectCache(models)
+        targets = TargetModels(models)
         return cls(
-            JobService(jobs, wakeups, files, subjects, settings),
-            InferenceService(asks, subjects, settings),
+            JobService(jobs, wakeups, files, targets, settings),
+            InferenceService(asks, targets, settings),
             Catalog(models, workers, reach),
             settings,
             Intake(settings),

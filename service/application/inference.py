@@ -18,7 +18,7 @@ from pushforward.service.application.commands.commands import (
     Sample,
 )
 from pushforward.service.application.requests import replies
-from pushforward.service.application.requests.requests import Subject
+from pushforward.service.application.requests.requests import TargetModel
 from pushforward.service.application.results import (
     CodesResult,
     InferenceResult,
@@ -33,28 +33,28 @@ from pushforward.service.domain.inference import Preview
 from pushforward.service.domain.ports import Asks, Models
 from pushforward.service.settings import Settings
 
-MAX_SUBJECTS = 1000  # kept
+MAX_TARGETS = 1000  # kept
 
 
 @final
 @dataclass(frozen=True)
-class SubjectCache:
+class TargetModels:
     """The models of recent requests, each with its validated family, by reference."""
 
     models: Models
-    _kept: dict[str, Subject] = field(default_factory=dict, repr=False)
+    _kept: dict[str, TargetModel] = field(default_factory=dict, repr=False)
 
-    async def get(self, reference: str) -> Subject:
+    async def get(self, reference: str) -> TargetModel:
         """Raises NotFound, Conflict."""
         card = await self.models.get(reference)
-        subject = self._kept.get(card.reference)
-        return subject if subject is not None and subject.card is card else self._keep(card)
+        target = self._kept.get(card.reference)
+        return target if target is not None and target.card is card else self._keep(card)
 
-    def _keep(self, card: Card) -> Subject:
-        if len(self._kept) >= MAX_SUBJECTS:
+    def _keep(self, card: Card) -> TargetModel:
+        if len(self._kept) >= MAX_TARGETS:
             self._kept.clear()
-        subject = self._kept[card.reference] = Subject.of(card)
-        return subject
+        target = self._kept[card.reference] = TargetModel.of(card)
+        return target
 
 
 @final
@@ -63,7 +63,7 @@ class InferenceService:
     """Sends requests to workers through the port `Asks`."""
 
     asks: Asks
-    subjects: SubjectCache
+    targets: TargetModels
     settings: Settings
 
     @overload
@@ -83,10 +83,10 @@ class InferenceService:
             Invalid: a field does not fit the model, or asks for more than a limit.
             Overloaded, Unavailable, TimedOut: no worker replies in time; try again.
         """
-        subject = await self.subjects.get(ask.model)
-        question = subject.question(ask, self.settings)
-        reply = await self.asks.ask(question, timeout_s=self._timeout_s(ask, timeout_s))
-        return replies.result(subject, ask, question, reply)
+        target = await self.targets.get(ask.model)
+        request = target.request(ask, self.settings)
+        reply = await self.asks.ask(request, timeout_s=self._timeout_s(ask, timeout_s))
+        return replies.result(target, ask, request, reply)
 
     async def parts(self, ask: Sample, *, timeout_s: float | None = None) -> SampleStream:
         """A sample in parts.
@@ -94,12 +94,12 @@ class InferenceService:
         The time limit of a request holds for each part, `timeout_s` and the request's deadline for all of them.
         Raises what `ask` raises: nearly always before the first part, because temporary refusals are waited out later.
         """
-        subject = await self.subjects.get(ask.model)
-        question = subject.in_parts(ask, self.settings)
+        target = await self.targets.get(ask.model)
+        request = target.in_parts(ask, self.settings)
         parts = streaming.parts(
             self.asks,
-            question,
-            most=streaming.most_rows(subject.card.spec, self.settings),
+            request,
+            most=streaming.most_rows(target.card.spec, self.settings),
             part_s=self.settings.ask_timeout_s,
             whole_s=_shortest_s(ask, timeout_s),
         )
@@ -107,28 +107,28 @@ class InferenceService:
         async def items() -> AsyncGenerator[SampleResult | PreviewResult]:
             async with aclosing(parts):
                 async for part in parts:
-                    yield replies.samples(subject, part.question, part.reply)
+                    yield replies.samples(target, part.request, part.reply)
 
-        return await _begun(ask, subject, items())
+        return await _begun(ask, target, items())
 
     async def previews(self, ask: Sample, *, timeout_s: float | None = None) -> SampleStream:
         """Previews every `preview_every` steps, then the sample. Raises what `ask` raises.
 
         Without `preview_every`, and for a family whose sampler takes one step, only the sample.
         """
-        subject = await self.subjects.get(ask.model)
-        question = subject.with_previews(ask, self.settings)
+        target = await self.targets.get(ask.model)
+        request = target.with_previews(ask, self.settings)
         timeout_s = self._timeout_s(ask, timeout_s)
 
         async def items() -> AsyncGenerator[SampleResult | PreviewResult]:
-            async with aclosing(self.asks.watch(question, timeout_s=timeout_s)) as received:
+            async with aclosing(self.asks.watch(request, timeout_s=timeout_s)) as received:
                 async for item in received:
                     if isinstance(item, Preview):
-                        yield replies.preview(question, item)
+                        yield replies.preview(request, item)
                     else:
-                        yield replies.samples(subject, question, item)
+                        yield replies.samples(target, request, item)
 
-        return await _begun(ask, subject, items())
+        return await _begun(ask, target, items())
 
     def _timeout_s(self, ask: AnyAsk, timeout_s: float | None) -> float:
         """The shortest of the request's deadline, the API's time limit and the service's own."""
@@ -136,9 +136,9 @@ class InferenceService:
         return self.settings.ask_timeout_s if shortest_s is None else min(shortest_s, self.settings.ask_timeout_s)
 
 
-async def _begun(ask: Sample, subject: Subject, items: AsyncGenerator[SampleResult | PreviewResult]) -> SampleStream:
+async def _begun(ask: Sample, target: TargetModel, items: AsyncGenerator[SampleResult | PreviewResult]) -> SampleStream:
     """The stream of these items, once the first is there."""
-    return SampleStream(ask.n, subject.card.spec, await anext(items), items)
+    return SampleStream(ask.n, target.card.spec, await anext(items), items)
 
 
 def _shortest_s(ask: AnyAsk, timeout_s: float | None) -> float | None:

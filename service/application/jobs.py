@@ -13,7 +13,7 @@ import orjson
 
 from pushforward.service.application.catalog import checked_name
 from pushforward.service.application.commands.commands import Sample, TrainModel
-from pushforward.service.application.inference import SubjectCache
+from pushforward.service.application.inference import TargetModels
 from pushforward.service.application.job_events import first_of, follow_events
 from pushforward.service.application.training import checked_run
 from pushforward.service.domain.errors import Conflict, Invalid, NotFound, Unavailable
@@ -34,7 +34,7 @@ class JobService:
     record: Jobs
     wakeups: Wakeups
     files: Files
-    subjects: SubjectCache
+    targets: TargetModels
     settings: Settings
 
     async def train(self, command: TrainModel, *, idempotency_key: str | None = None) -> Job:
@@ -53,10 +53,10 @@ class JobService:
         Raises NotFound, Unsupported, Invalid, Conflict, Overloaded.
         """
         _check_key(idempotency_key)
-        subject = await self.subjects.get(ask.model)
-        sampling = subject.sampling(ask, self.settings)
+        target = await self.targets.get(ask.model)
+        sampling = target.sampling(ask, self.settings)
         fingerprint = _fingerprint("sample", ask.model, ask.n, ask.seed, sampling.options, sampling.condition)
-        new = NewJob(subject.card.model, ask=sampling, idempotency_key=idempotency_key, fingerprint=fingerprint)
+        new = NewJob(target.card.model, ask=sampling, idempotency_key=idempotency_key, fingerprint=fingerprint)
         return await self._start(new)
 
     async def _start(self, new: NewJob) -> Job:

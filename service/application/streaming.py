@@ -22,7 +22,7 @@ from typing import final
 
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.domain.errors import Overloaded, Unavailable
-from pushforward.service.domain.inference import Question, Reply
+from pushforward.service.domain.inference import InferenceRequest, Reply
 from pushforward.service.domain.ports import Asks
 from pushforward.service.processes.background import begin
 from pushforward.service.settings import Settings
@@ -40,7 +40,7 @@ RETRY_S = 0.5  # where a refusal does not say when to try again
 class Part:
     """Some rows of a long sample."""
 
-    question: Question
+    request: InferenceRequest
     reply: Reply
     took_s: float
 
@@ -51,7 +51,7 @@ def most_rows(spec: DataSpec, settings: Settings) -> int:
 
 
 async def parts(
-    asks: Asks, question: Question, *, most: int, part_s: float, whole_s: float | None
+    asks: Asks, request: InferenceRequest, *, most: int, part_s: float, whole_s: float | None
 ) -> AsyncGenerator[Part]:
     """The rows of a request in order, at most `most` at a time; a single part where they fit into one.
 
@@ -60,13 +60,13 @@ async def parts(
     """
     began = monotonic()
     ends = inf if whole_s is None else began + whole_s
-    rows = question.rows if question.rows <= most else min(FIRST_ROWS, most)
+    rows = request.rows if request.rows <= most else min(FIRST_ROWS, most)
     first = 0
     under_way: deque[asyncio.Task[Part]] = deque()
     try:
-        while first < question.rows or under_way:
-            while first < question.rows and len(under_way) < AHEAD:
-                part = question.part(first, min(rows, question.rows - first))
+        while first < request.rows or under_way:
+            while first < request.rows and len(under_way) < AHEAD:
+                part = request.part(first, min(rows, request.rows - first))
                 under_way.append(begin(_ask(asks, part, part_s, ends), "part of a sample"))
                 first += part.rows
             done = await under_way[0]
@@ -79,7 +79,7 @@ async def parts(
         await asyncio.gather(*under_way, return_exceptions=True)
 
 
-async def _ask(asks: Asks, part: Question, part_s: float, ends: float) -> Part:
+async def _ask(asks: Asks, part: InferenceRequest, part_s: float, ends: float) -> Part:
     """One part. A temporary refusal is raised at once for the first part only; later parts are requested again."""
     began = monotonic()
     give_up = min(began + part_s, ends)
@@ -95,7 +95,7 @@ async def _ask(asks: Asks, part: Question, part_s: float, ends: float) -> Part:
 
 
 def _next_rows(done: Part, most: int, part_s: float) -> int:
-    rows = done.question.rows
+    rows = done.request.rows
     if done.took_s < QUICK * part_s:
         return min(most, 2 * rows)
     return max(1, rows // 2) if done.took_s > SLOW * part_s else rows

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from pushforward.service.cli.asks import decode, encode, interpolate, likelihood, reconstruct, sample
 from pushforward.service.cli.catalog import families, models, presets
+from pushforward.service.cli.inference import decode, encode, interpolate, likelihood, reconstruct, sample
 from pushforward.service.cli.jobs import jobs, train
 from pushforward.service.cli.schemas import run_lines
 from pushforward.service.cli.terminal import out

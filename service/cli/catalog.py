@@ -9,7 +9,7 @@ import orjson
 import typer
 
 from pushforward.service.application.commands.spelling import did_you_mean, near
-from pushforward.service.cli.names import complete_families, complete_models, complete_presets
+from pushforward.service.cli.completion import complete_families, complete_models, complete_presets
 from pushforward.service.cli.progress import headline
 from pushforward.service.cli.schemas import lines
 from pushforward.service.cli.terminal import (

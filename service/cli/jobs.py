@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from pushforward.service.cli.names import complete_jobs, complete_presets, job_id, short_ids
+from pushforward.service.cli.completion import complete_jobs, complete_presets, job_id, short_ids
 from pushforward.service.cli.progress import follow as show_progress
 from pushforward.service.cli.progress import headline, numbers, waiting
-from pushforward.service.cli.runs import flags, run_of
+from pushforward.service.cli.run_flags import flags, run_of
 from pushforward.service.cli.terminal import (
     LOCAL,
     Json,

@@ -40,7 +40,7 @@ from pushforward.service.dispatch.routing import Router
 from pushforward.service.dispatch.workers import live_workers
 from pushforward.service.domain.catalog import Worker
 from pushforward.service.domain.errors import Failed, Overloaded, ServiceError, Unavailable
-from pushforward.service.domain.inference import PROTOCOL, Preview, Question, Reply
+from pushforward.service.domain.inference import PROTOCOL, InferenceRequest, Preview, Reply
 from pushforward.service.domain.ports import UNSENT
 from pushforward.service.processes.background import Tasks
 from pushforward.service.processes.outages import Outage
@@ -106,8 +106,8 @@ class RedisAsks:
         self._start()
         await self._probes.check(lambda: self._link, lambda: self._workers, self._settings.ask_timeout_s)
 
-    async def ask(self, question: Question, *, timeout_s: float) -> Reply:
-        pending = self._enqueue(question, timeout_s, None)
+    async def ask(self, request: InferenceRequest, *, timeout_s: float) -> Reply:
+        pending = self._enqueue(request, timeout_s, None)
         try:
             return await pending.reply
         except asyncio.CancelledError as cancelled:
@@ -118,9 +118,9 @@ class RedisAsks:
         finally:
             self._forget(pending)
 
-    async def watch(self, question: Question, *, timeout_s: float) -> AsyncGenerator[Preview | Reply]:
+    async def watch(self, request: InferenceRequest, *, timeout_s: float) -> AsyncGenerator[Preview | Reply]:
         previews: asyncio.Queue[Preview | None] = asyncio.Queue()
-        pending = self._enqueue(question, timeout_s, previews)
+        pending = self._enqueue(request, timeout_s, previews)
         pending.reply.add_done_callback(lambda _: previews.put_nowait(None))
         try:
             while (preview := await previews.get()) is not None:
@@ -136,21 +136,21 @@ class RedisAsks:
     # --- requests ---
 
     def _enqueue(
-        self, question: Question, timeout_s: float, previews: asyncio.Queue[Preview | None] | None
+        self, request: InferenceRequest, timeout_s: float, previews: asyncio.Queue[Preview | None] | None
     ) -> PendingRequest:
         """Admit a request and send it, or queue it. Raises Overloaded, Unavailable."""
         loop, now = asyncio.get_running_loop(), monotonic()
         self._start()
         if (self._outage.lasts_s or 0.0) > OUTAGE_S:
             raise Unavailable(_AWAY, retry_after_s=RETRY_AFTER_S)
-        n_bytes = sum(array.nbytes for array in question.arrays.values())
-        key = key_of(question)
+        n_bytes = sum(array.nbytes for array in request.arrays.values())
+        key = key_of(request)
         pending = PendingRequest(
-            next(self._ids), question, key, n_bytes, now, now + timeout_s, loop.create_future(), previews
+            next(self._ids), request, key, n_bytes, now, now + timeout_s, loop.create_future(), previews
         )
         self._admit(pending)
         self._pending[pending.id] = pending
-        self._pending_rows += question.rows
+        self._pending_rows += request.rows
         self._pending_bytes += n_bytes
         pending.timer = loop.call_later(timeout_s, pending.time_out, timeout_s)
         queue = self._queues.get(key)
@@ -172,9 +172,9 @@ class RedisAsks:
         """Raises Overloaded, with the time after which to try again."""
         if not self._pending:
             return
-        question, now = pending.question, pending.began
-        worker = self._route(question.model, now)
-        rows, limit = self._pending_rows + question.rows, self._settings.max_pending_rows
+        request, now = pending.request, pending.began
+        worker = self._route(request.model, now)
+        rows, limit = self._pending_rows + request.rows, self._settings.max_pending_rows
         if rows > limit or self._pending_bytes + pending.n_bytes > MAX_PENDING_BYTES:
             wait_s = self._latency.load_ms(worker, now) / 1000 if worker else 0.0
             raise Overloaded(
@@ -182,7 +182,7 @@ class RedisAsks:
                 f"{MAX_PENDING_BYTES} bytes may; try again later",
                 retry_after_s=_retry_after(wait_s),
             )
-        finish_s = self._latency.latency_ms(worker, pending.key, question.rows, now) / 1000 if worker else 0.0
+        finish_s = self._latency.latency_ms(worker, pending.key, request.rows, now) / 1000 if worker else 0.0
         left_s = pending.deadline - now
         if finish_s and finish_s + self._lag_s > left_s:
             raise Overloaded(
@@ -213,16 +213,16 @@ class RedisAsks:
             pending.sent_at = now
         queue.sent = {pending.id for pending in frame}
         queue.timer = asyncio.get_running_loop().call_later(HOLD_S, self._dispatch_next, queue)
-        self._latency.send(worker, queue.key, sum(pending.question.rows for pending in frame), now)
+        self._latency.send(worker, queue.key, sum(pending.request.rows for pending in frame), now)
         try:
             self._write(self._link, worker, frame, now)
         except Exception:
             log.exception("a frame could not be written")
-            self._refuse(frame, Failed("the question could not be sent; the service's log tells why"))
+            self._refuse(frame, Failed("the request could not be sent; the service's log tells why"))
 
     def _write(self, link: Link, worker: str, frame: Sequence[PendingRequest], now: float) -> None:
         """Send a frame. If the worker turns out to have left, the requests are queued again."""
-        asked = tuple(FramedRequest(p.id, p.question, 1000 * (p.deadline - now)) for p in frame)
+        asked = tuple(FramedRequest(p.id, p.request, 1000 * (p.deadline - now)) for p in frame)
         payload = encode_frame(Frame(link.reply_to, asked))
         add: tuple[Argument, ...] = ("XADD", stream_of(worker), "NOMKSTREAM", "*")
         if len(payload) <= INLINE_BYTES:
@@ -264,7 +264,7 @@ class RedisAsks:
             return
         if pending.timer is not None:
             pending.timer.cancel()
-        self._pending_rows -= pending.question.rows
+        self._pending_rows -= pending.request.rows
         self._pending_bytes -= pending.n_bytes
         queue = self._queues.get(pending.key)
         if queue is None:

@@ -29,7 +29,7 @@ from pushforward.service.domain.errors import (
     Unavailable,
     Unsupported,
 )
-from pushforward.service.domain.inference import Load, Op, Question
+from pushforward.service.domain.inference import InferenceRequest, Load, Op
 
 REFUSALS: dict[str, type[ServiceError]] = {
     cls.slug: cls for cls in (Failed, Invalid, NotFound, Overloaded, TimedOut, Unavailable, Unsupported)
@@ -44,7 +44,7 @@ class FramedRequest:
     """A request within a frame."""
 
     id: int  # the gateway's own
-    question: Question
+    request: InferenceRequest
     left_ms: float  # until its deadline, when the frame was sent
 
 
@@ -116,7 +116,7 @@ class Replies:
 
 def encode_frame(frame: Frame) -> bytes:
     """The bytes of a frame."""
-    key = frame.requests[0].question
+    key = frame.requests[0].request
     arrays: list[np.ndarray] = []
     requests = [_put_request(each, arrays) for each in frame.requests]
     return encode([frame.reply_to, key.model, key.op, dict(key.options), requests], arrays)
@@ -184,26 +184,26 @@ def _load(about: Sequence[Any] | None) -> Load | None:
     return Load(str(worker), float(backlog_ms), float(key_backlog_ms), int(keys), float(row_ms), float(pass_ms))
 
 
-def _put_request(request: FramedRequest, arrays: list[np.ndarray]) -> list[Any]:
-    q = request.question
+def _put_request(framed: FramedRequest, arrays: list[np.ndarray]) -> list[Any]:
+    q = framed.request
     places = _put(q.arrays, arrays)
-    return [request.id, q.rows, q.seed, q.first, q.preview_every, q.trace, request.left_ms, places]
+    return [framed.id, q.rows, q.seed, q.first, q.preview_every, q.trace, framed.left_ms, places]
 
 
 def _take_request(
     model: str, op: Op, options: Any, fields: Sequence[Any], arrays: Sequence[np.ndarray]
 ) -> FramedRequest:
     ask_id, rows, seed, first, preview_every, trace, left_ms, places = fields
-    question = Question(model, op, rows, seed, options, _take(places, arrays), first, preview_every, str(trace))
-    return FramedRequest(ask_id, question, float(left_ms))
+    request = InferenceRequest(model, op, rows, seed, options, _take(places, arrays), first, preview_every, str(trace))
+    return FramedRequest(ask_id, request, float(left_ms))
 
 
-def _is_sound(request: FramedRequest) -> bool:
-    question = request.question
-    counts = (request.id, question.rows, question.seed, question.first, question.preview_every)
+def _is_sound(framed: FramedRequest) -> bool:
+    request = framed.request
+    counts = (framed.id, request.rows, request.seed, request.first, request.preview_every)
     if not all(isinstance(n, int) for n in counts):
         return False
-    return question.rows > 0 and 0 <= question.seed < 2**64 and question.first >= 0 and question.preview_every >= 0
+    return request.rows > 0 and 0 <= request.seed < 2**64 and request.first >= 0 and request.preview_every >= 0
 
 
 def _put(named: Arrays, arrays: list[np.ndarray]) -> dict[str, int]:

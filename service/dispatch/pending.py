@@ -11,7 +11,7 @@ from functools import lru_cache
 from pushforward.service.dispatch.admission import Key
 from pushforward.service.dispatch.frames import Answered
 from pushforward.service.domain.errors import TimedOut
-from pushforward.service.domain.inference import Preview, Question, Reply, Timing
+from pushforward.service.domain.inference import InferenceRequest, Preview, Reply, Timing
 
 MAX_FRAME_BYTES = 16 * 2**20  # of the arrays in a frame
 MAX_FRAME_QUESTIONS = 1024
@@ -23,7 +23,7 @@ class PendingRequest:
     """A request without a reply."""
 
     id: int
-    question: Question
+    request: InferenceRequest
     key: Key
     n_bytes: int  # of its arrays
     began: float  # of time.monotonic(), as is the deadline
@@ -76,9 +76,9 @@ class KeyQueue:
             self.timer = None
 
 
-def key_of(question: Question) -> Key:
+def key_of(request: InferenceRequest) -> Key:
     """Requests of one key can share a forward pass."""
-    return question.model, question.op, _canonical(json.dumps(question.options)) if question.options else "{}"
+    return request.model, request.op, _canonical(json.dumps(request.options)) if request.options else "{}"
 
 
 def frame_of(waiting: Iterable[PendingRequest]) -> Iterator[PendingRequest]:

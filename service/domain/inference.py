@@ -32,7 +32,7 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Question:
+class InferenceRequest:
     """A request as it goes to a worker: validated, resolved to a version, its seed fixed.
 
     A row of the reply is a pure function of this row's inputs, so a request can be repeated without harm.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from pushforward.service.domain.catalog import Card, Worker
-from pushforward.service.domain.inference import Preview, Question, Reply
+from pushforward.service.domain.inference import InferenceRequest, Preview, Reply
 from pushforward.service.domain.jobs import Event, Fault, Job, Kind, Page, Sampling, State
 
 
@@ -120,13 +120,13 @@ UNSENT = "unsent"  # the message of a CancelledError where the request never lef
 class Asks(Protocol):
     """Sends requests to the workers that hold models."""
 
-    async def ask(self, question: Question, *, timeout_s: float) -> Reply:
+    async def ask(self, request: InferenceRequest, *, timeout_s: float) -> Reply:
         """Raises TimedOut, Unavailable, Overloaded, NotFound (the version is gone), Invalid, Failed.
 
         Cancelling the coroutine cancels the request; the CancelledError says UNSENT where it never left.
         """
 
-    def watch(self, question: Question, *, timeout_s: float) -> AsyncGenerator[Preview | Reply]:
+    def watch(self, request: InferenceRequest, *, timeout_s: float) -> AsyncGenerator[Preview | Reply]:
         """The previews of the request as they come, and last its reply. Raises as `ask` does.
 
         Closing the iterator cancels the request.

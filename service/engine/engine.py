@@ -17,7 +17,7 @@ from typing import final
 import torch
 
 from pushforward.service.domain.errors import TimedOut
-from pushforward.service.domain.inference import Load, Question
+from pushforward.service.domain.inference import InferenceRequest, Load
 from pushforward.service.engine.costs import Costs
 from pushforward.service.engine.group import Group
 from pushforward.service.engine.model_cache import ModelCache, Pin
@@ -66,9 +66,9 @@ class Engine:
         """Add requests."""
         group: Group | None = None
         for ticket in tickets:
-            if group is None or not group.takes(ticket.question):
-                group = self._group(ticket.question)
-            ticket.left, ticket.key = ticket.question.rows, group.key
+            if group is None or not group.takes(ticket.request):
+                group = self._group(ticket.request)
+            ticket.left, ticket.key = ticket.request.rows, group.key
             group.add(ticket, next(self._arrivals))
             self._group_of[ticket] = group
 
@@ -130,12 +130,12 @@ class Engine:
         self._newest.clear()
         self._group_of.clear()
 
-    def _group(self, question: Question) -> Group:
-        key = _key(question)
+    def _group(self, request: InferenceRequest) -> Group:
+        key = _key(request)
         group = self._newest.get(key)
         if group is None or not group.pin.is_current:
-            pin, costs = self._model_cache.pin(question.model), self._costs_of(key)
-            group = Group(key, question, pin, costs, self._device, self._clock)
+            pin, costs = self._model_cache.pin(request.model), self._costs_of(key)
+            group = Group(key, request, pin, costs, self._device, self._clock)
             self._newest[key] = group
             self._groups.enter(group)
         return group
@@ -159,8 +159,8 @@ class Engine:
         group.close()
 
 
-def _key(question: Question) -> Key:
-    return question.model, question.op, json.dumps(question.options, sort_keys=True) if question.options else ""
+def _key(request: InferenceRequest) -> Key:
+    return request.model, request.op, json.dumps(request.options, sort_keys=True) if request.options else ""
 
 
 __all__ = ["Call", "Engine", "Ticket", "Turn"]

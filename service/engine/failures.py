@@ -26,9 +26,9 @@ def refusal(ticket: Ticket, failure: Exception | None) -> ServiceError:
         case LaboratoryError():
             return Invalid.field(failure.field or "x", failure.message)
     if is_out_of_memory(failure):
-        return Failed("one row of this question does not fit into the device's memory")
-    log.error("%s of %s failed", ticket.question.op, ticket.question.model, exc_info=failure)
-    return Failed("the model failed on this question; the worker's log tells why")
+        return Failed("one row of this request does not fit into the device's memory")
+    log.error("%s of %s failed", ticket.request.op, ticket.request.model, exc_info=failure)
+    return Failed("the model failed on this request; the worker's log tells why")
 
 
 def is_out_of_memory(error: Exception | None) -> bool:
@@ -44,8 +44,8 @@ def is_finite(op: str, array: np.ndarray) -> bool:
 def check_finite(ticket: Ticket, condition: Condition | None) -> None:
     """Refuse a request whose answer has NaN or infinity: the model is unsound, or its input beyond float32."""
     for name, array in ticket.arrays.items():
-        if not is_finite(ticket.question.op, array):
-            given = _too_large(ticket.question.arrays, condition)
+        if not is_finite(ticket.request.op, array):
+            given = _too_large(ticket.request.arrays, condition)
             if given is None:
                 ticket.error = Failed(not_finite(name))
             else:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from pushforward.service.domain.errors import ServiceError, TimedOut
-from pushforward.service.domain.inference import Question
+from pushforward.service.domain.inference import InferenceRequest
 from pushforward.service.engine.batching.batch import RowBatch, join, take
 from pushforward.service.engine.batching.execution import StepResult, attempt_step, complete_previews, hand_out_finished
 from pushforward.service.engine.batching.rows import Segment
@@ -40,7 +40,7 @@ class Group:
     def __init__(
         self,
         key: Key,
-        question: Question,
+        request: InferenceRequest,
         pin: Pin,
         costs: Costs,
         device: torch.device,
@@ -50,7 +50,7 @@ class Group:
         self.pin = pin
         self.deficit_ms = 0.0
         self.live = 0  # requests without an answer
-        self._question = question  # any of them
+        self._request = request  # any of them
         self._costs = costs
         self._device = device
         self._clock = clock
@@ -82,11 +82,11 @@ class Group:
             longest = max(longest, steps - int(taken.min()))
         return self._costs.ms(row_steps, longest)
 
-    def takes(self, question: Question) -> bool:
+    def takes(self, request: InferenceRequest) -> bool:
         """Whether a request is of this key."""
-        mine = self._question
-        same = question.model == mine.model and question.op == mine.op
-        return same and (question.options is mine.options or question.options == mine.options)
+        mine = self._request
+        same = request.model == mine.model and request.op == mine.op
+        return same and (request.options is mine.options or request.options == mine.options)
 
     def is_late(self, now: float) -> bool:
         """Whether a deadline may have passed."""
@@ -95,7 +95,7 @@ class Group:
     def add(self, ticket: Ticket, arrival: int) -> None:
         """Add a request."""
         self._waiting.push(ticket, arrival)
-        self._with_previews |= ticket.question.preview_every > 0
+        self._with_previews |= ticket.request.preview_every > 0
         self.live += 1
 
     def expire(self, now: float) -> list[Ticket]:
@@ -152,7 +152,7 @@ class Group:
         if self._task is None:
             model = self.pin.model
             values = max(model.nets.spec.size, prod(model.card.latent_shape or (1,)))
-            self._task = task_of(model, self._question, self._device)
+            self._task = task_of(model, self._request, self._device)
             self._costs.steps = max(1, self._task.program.steps)
             self._costs.limit = max(1, min(MAX_CALL_ROWS, MAX_CALL_VALUES // values))
         return self._task
@@ -185,7 +185,7 @@ class Group:
             return TimedOut("the deadline would pass before the answer is computed")
         ticket.started_at = now
         try:
-            ticket.given = task.prepare(ticket.question)
+            ticket.given = task.prepare(ticket.request)
         except Exception as error:
             return refusal(ticket, error)
         return None

@@ -23,7 +23,7 @@ from pushforward.models.stepwise.program import Given, Out, Program, State
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.storage.model import Model
 from pushforward.service.domain.errors import Unsupported
-from pushforward.service.domain.inference import Question
+from pushforward.service.domain.inference import InferenceRequest
 from pushforward.service.engine.inputs import codes, conditions, data, single_data
 
 
@@ -40,7 +40,7 @@ class Task(Generic[Given, Out]):
     """One model with one set of options: shared by all requests of a key."""
 
     program: Program[Given, Out]
-    prepare: Callable[[Question], Given]  # what a request gives: a row for each row of its answer
+    prepare: Callable[[InferenceRequest], Given]  # what a request gives: a row for each row of its answer
     output: Callable[[Out], TaskOutput]  # the output of the program as arrays
 
     def preview(self, state: State, noise: Noise) -> Mapping[str, Tensor]:
@@ -49,31 +49,31 @@ class Task(Generic[Given, Out]):
         return {} if seen is None else self.output(seen).arrays
 
 
-def task_of(model: Model, question: Question, device: torch.device) -> Task[Any, Any]:
+def task_of(model: Model, request: InferenceRequest, device: torch.device) -> Task[Any, Any]:
     """The task of a request. Raises Unsupported."""
     family, nets, spec = model.family, model.nets, model.card.spec
 
-    def rows_of(question: Question) -> tuple[Tensor, Tensor]:
-        return data(question, spec, device), conditions(question, spec, device)
+    def rows_of(request: InferenceRequest) -> tuple[Tensor, Tensor]:
+        return data(request, spec, device), conditions(request, spec, device)
 
-    def codes_of(question: Question) -> tuple[Tensor, Tensor]:
-        return codes(question, device), conditions(question, spec, device)
+    def codes_of(request: InferenceRequest) -> tuple[Tensor, Tensor]:
+        return codes(request, device), conditions(request, spec, device)
 
     def decoded(x: Tensor) -> TaskOutput:
         return TaskOutput({"x": spec.restore_constants(spec.varying.clip(x))})
 
-    match question.op:
+    match request.op:
         case "sample" if isinstance(family, Samples):
-            sampler = family.sampler(nets, family.SampleOptions.model_validate(dict(question.options)))
+            sampler = family.sampler(nets, family.SampleOptions.model_validate(dict(request.options)))
             return Task(sampler, lambda q: (conditions(q, spec, device),), lambda x: _samples(x, spec))
         case "likelihood" if isinstance(family, Scores):
-            scorer = family.scorer(nets, family.ScoreOptions.model_validate(dict(question.options)))
+            scorer = family.scorer(nets, family.ScoreOptions.model_validate(dict(request.options)))
             return Task(scorer, rows_of, _likelihood)
         case "encode" if isinstance(family, Encodes):
-            encoder = family.encoder(nets, family.EncodeOptions.model_validate(dict(question.options)))
+            encoder = family.encoder(nets, family.EncodeOptions.model_validate(dict(request.options)))
             return Task(encoder, rows_of, lambda z: TaskOutput({"z": z}))
         case "decode" if isinstance(family, Decodes):
-            decoder = family.decoder(nets, family.DecodeOptions.model_validate(dict(question.options)))
+            decoder = family.decoder(nets, family.DecodeOptions.model_validate(dict(request.options)))
             return Task(decoder, codes_of, decoded)
         case "reconstruct" if isinstance(family, Encodes) and isinstance(family, Decodes):
             encoder, decoder = (
@@ -85,7 +85,7 @@ def task_of(model: Model, question: Question, device: torch.device) -> Task[Any,
             decoder = family.decoder(nets, family.DecodeOptions())
             return Task(decoder, lambda q: _interpolation(model, q, device), decoded)
     can = ", ".join(model.card.capabilities)
-    raise Unsupported(f"{model.family.family} does not answer {question.op}; it answers: {can}")
+    raise Unsupported(f"{model.family.family} does not answer {request.op}; it answers: {can}")
 
 
 def _samples(x: Tensor, spec: DataSpec) -> TaskOutput:
@@ -100,21 +100,21 @@ def _likelihood(log_prob: LogProb) -> TaskOutput:
     return TaskOutput(arrays, {"kind": log_prob.kind})
 
 
-def _interpolation(model: Model, question: Question, device: torch.device) -> tuple[Tensor, Tensor]:
+def _interpolation(model: Model, request: InferenceRequest, device: torch.device) -> tuple[Tensor, Tensor]:
     """The codes along an interpolation, (steps, *latent_shape), and the condition they share."""
-    family, nets, options = model.family, model.nets, question.options
+    family, nets, options = model.family, model.nets, request.options
     spec = model.card.spec
-    c = conditions(question, spec, device)
+    c = conditions(request, spec, device)
     if not isinstance(family, Decodes):
         raise Unsupported(f"{model.family.family} cannot decode, so it cannot interpolate")
-    if "start" not in question.arrays:
+    if "start" not in request.arrays:
         start, end = (
             family.prior(nets, Noise.rows(options[name], 1, device=device), c[:1])[0]
             for name in ("start_seed", "end_seed")
         )
     elif isinstance(family, Encodes):
         encoder = family.encoder(nets, family.EncodeOptions())
-        start, end = (apply(encoder, single_data(question, name, spec, device), c[:1])[0] for name in ("start", "end"))
+        start, end = (apply(encoder, single_data(request, name, spec, device), c[:1])[0] for name in ("start", "end"))
     else:
         raise Unsupported(f"{model.family.family} cannot encode; give start_seed and end_seed")
     return PATHS[options["path"]](start, end, options["steps"]), c

@@ -9,7 +9,7 @@ import numpy as np
 
 from pushforward.models.stepwise.program import State
 from pushforward.service.domain.errors import ServiceError
-from pushforward.service.domain.inference import Preview, Question
+from pushforward.service.domain.inference import InferenceRequest, Preview
 from pushforward.service.telemetry.worker import Reason
 
 Key = tuple[str, str, str]  # model, op, options as JSON
@@ -20,7 +20,7 @@ Key = tuple[str, str, str]  # model, op, options as JSON
 class Ticket:
     """A request and its answer so far."""
 
-    question: Question
+    request: InferenceRequest
     deadline: float  # by the engine's clock
     arrays: dict[str, np.ndarray] = field(default_factory=dict)  # of the answer, filled row by row
     info: dict[str, object] = field(default_factory=dict)

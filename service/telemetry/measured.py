@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import final
 
 from pushforward.service.domain.errors import ServiceError
-from pushforward.service.domain.inference import Op, Preview, Question, Reply
+from pushforward.service.domain.inference import InferenceRequest, Op, Preview, Reply
 from pushforward.service.domain.ports import UNSENT, Asks
 from pushforward.service.telemetry.gateway import Telemetry
 
@@ -22,27 +22,27 @@ class MeasuredAsks:
     asks: Asks
     telemetry: Telemetry
 
-    async def ask(self, question: Question, *, timeout_s: float) -> Reply:
+    async def ask(self, request: InferenceRequest, *, timeout_s: float) -> Reply:
         try:
-            reply = await self.asks.ask(question, timeout_s=timeout_s)
+            reply = await self.asks.ask(request, timeout_s=timeout_s)
         except BaseException as error:
-            self._count_end(question.op, error)
+            self._count_end(request.op, error)
             raise
-        self.telemetry.answered(question.model, question.op, reply.timing)
+        self.telemetry.answered(request.model, request.op, reply.timing)
         return reply
 
-    async def watch(self, question: Question, *, timeout_s: float) -> AsyncGenerator[Preview | Reply]:
+    async def watch(self, request: InferenceRequest, *, timeout_s: float) -> AsyncGenerator[Preview | Reply]:
         answered = False
         try:
-            async with aclosing(self.asks.watch(question, timeout_s=timeout_s)) as watched:
+            async with aclosing(self.asks.watch(request, timeout_s=timeout_s)) as watched:
                 async for item in watched:
                     if isinstance(item, Reply):
                         answered = True
-                        self.telemetry.answered(question.model, question.op, item.timing)
+                        self.telemetry.answered(request.model, request.op, item.timing)
                     yield item
         except BaseException as error:
             if not answered:
-                self._count_end(question.op, error)
+                self._count_end(request.op, error)
             raise
 
     def _count_end(self, op: Op, error: BaseException) -> None:

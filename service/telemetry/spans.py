@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from pushforward.service.domain.inference import Question
+from pushforward.service.domain.inference import InferenceRequest
 
 Attributes = Mapping[str, str | int | float]
 
@@ -55,10 +55,10 @@ class GatewayTracing:
         attach(set_span_in_context(span))
         return RequestSpan(span)
 
-    def ask(self, question: Question) -> Span:
+    def ask(self, request: InferenceRequest) -> Span:
         """A span of a request to a model, within that of its API request."""
-        span = self._start(f"ask {question.op}", None, SpanKind.PRODUCER)
-        span.set_attributes(_described(question))
+        span = self._start(f"ask {request.op}", None, SpanKind.PRODUCER)
+        span.set_attributes(_described(request))
         return span
 
     def close(self) -> None:
@@ -77,19 +77,19 @@ class WorkerTracing:
     provider: TracerProvider = field(default_factory=lambda: _provider("worker"))
 
     def answered(
-        self, question: Question, sent_at: float, started_at: float, ended_at: float, attributes: Attributes
+        self, request: InferenceRequest, sent_at: float, started_at: float, ended_at: float, attributes: Attributes
     ) -> None:
         """Record how a request waited and was computed. Times are of `time.monotonic()`.
 
         A request without a trace leaves no span.
         """
-        if not question.trace:
+        if not request.trace:
             return
-        context = _W3C.extract({"traceparent": question.trace}, Context())
+        context = _W3C.extract({"traceparent": request.trace}, Context())
         tracer = self.provider.get_tracer("pushforward")
         wall_ns = time.time_ns() - time.monotonic_ns()
         sent_ns, started_ns, ended_ns = (wall_ns + int(at * 1e9) for at in (sent_at, started_at, ended_at))
-        described = _described(question)
+        described = _described(request)
         tracer.start_span("queue", context, SpanKind.CONSUMER, described, start_time=sent_ns).end(started_ns)
         span = tracer.start_span("compute", context, attributes={**described, **attributes}, start_time=started_ns)
         span.end(ended_ns)
@@ -108,8 +108,8 @@ def traceparent(span: Span) -> str:
     return carrier["traceparent"]
 
 
-def _described(question: Question) -> Attributes:
-    return {"pushforward.model": question.model, "pushforward.op": question.op, "pushforward.rows": question.rows}
+def _described(request: InferenceRequest) -> Attributes:
+    return {"pushforward.model": request.model, "pushforward.op": request.op, "pushforward.rows": request.rows}
 
 
 def _provider(process: str) -> TracerProvider:

@@ -11,7 +11,7 @@ from typing import final
 from opentelemetry.trace import Span, StatusCode
 
 from pushforward.service.domain.errors import ServiceError
-from pushforward.service.domain.inference import Preview, Question, Reply, Timing
+from pushforward.service.domain.inference import InferenceRequest, Preview, Reply, Timing
 from pushforward.service.domain.ports import Asks
 from pushforward.service.telemetry.spans import GatewayTracing, traceparent
 
@@ -24,15 +24,15 @@ class TracedAsks:
     asks: Asks
     tracing: GatewayTracing
 
-    async def ask(self, question: Question, *, timeout_s: float) -> Reply:
-        with self._span(question) as span:
-            reply = await self.asks.ask(replace(question, trace=traceparent(span)), timeout_s=timeout_s)
+    async def ask(self, request: InferenceRequest, *, timeout_s: float) -> Reply:
+        with self._span(request) as span:
+            reply = await self.asks.ask(replace(request, trace=traceparent(span)), timeout_s=timeout_s)
             _describe(span, reply.timing)
             return reply
 
-    async def watch(self, question: Question, *, timeout_s: float) -> AsyncGenerator[Preview | Reply]:
-        with self._span(question) as span:
-            traced = replace(question, trace=traceparent(span))
+    async def watch(self, request: InferenceRequest, *, timeout_s: float) -> AsyncGenerator[Preview | Reply]:
+        with self._span(request) as span:
+            traced = replace(request, trace=traceparent(span))
             async with aclosing(self.asks.watch(traced, timeout_s=timeout_s)) as watched:
                 async for item in watched:
                     if isinstance(item, Reply):
@@ -40,8 +40,8 @@ class TracedAsks:
                     yield item
 
     @contextmanager
-    def _span(self, question: Question) -> Iterator[Span]:
-        span = self.tracing.ask(question)
+    def _span(self, request: InferenceRequest) -> Iterator[Span]:
+        span = self.tracing.ask(request)
         try:
             yield span
         except ServiceError as error:

@@ -3,7 +3,7 @@
     OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318
 
 A trace goes from the client's `traceparent` (HTTP header, gRPC metadata) to a span of the API request, a span of the
-request to the model, `Question.trace` through Redis, and the worker's spans `queue` and `compute`.
+request to the model, `InferenceRequest.trace` through Redis, and the worker's spans `queue` and `compute`.
 
 References:
     | Trace Context (W3C, 2021), https://www.w3.org/TR/trace-context/

@@ -13,7 +13,7 @@ from pushforward.service.engine.tickets import Key, Ticket, Turn
 
 CANCELLED = 10_000  # remembered, for frames that are read later than their cancellation
 
-Request = tuple[str, int]  # a gateway's reply list, and the request's number there
+RequestId = tuple[str, int]  # a gateway's reply list, and the request's number there
 
 
 @final
@@ -52,8 +52,8 @@ class InFlight:
     def __init__(self) -> None:
         self._frames: dict[tuple[str, bytes], TakenFrame] = {}
         self._of: dict[Ticket, tuple[TakenFrame, int]] = {}
-        self._tickets: dict[Request, Ticket] = {}
-        self._cancelled: OrderedDict[Request, None] = OrderedDict()
+        self._tickets: dict[RequestId, Ticket] = {}
+        self._cancelled: OrderedDict[RequestId, None] = OrderedDict()
 
     def __bool__(self) -> bool:
         return bool(self._of)
@@ -73,23 +73,23 @@ class InFlight:
         taken = TakenFrame(entry, entry.fields.get(b"key"), frame.reply_to, sent_at, len(frame.requests))
         self._frames[entry.stream, entry.id] = taken
         tickets = []
-        for request in frame.requests:
-            ticket = Ticket(request.question, sent_at + request.left_ms / 1000)
-            self._of[ticket] = taken, request.id
-            self._tickets[frame.reply_to, request.id] = ticket
+        for framed in frame.requests:
+            ticket = Ticket(framed.request, sent_at + framed.left_ms / 1000)
+            self._of[ticket] = taken, framed.id
+            self._tickets[frame.reply_to, framed.id] = ticket
             tickets.append(ticket)
         return tickets
 
-    def cancel(self, request: Request) -> Ticket | None:
+    def cancel(self, request_id: RequestId) -> Ticket | None:
         """Remember a cancellation; gives its ticket, if the request is in hand."""
-        self._cancelled[request] = None
+        self._cancelled[request_id] = None
         while len(self._cancelled) > CANCELLED:
             self._cancelled.popitem(last=False)
-        return self._tickets.get(request)
+        return self._tickets.get(request_id)
 
     def cancelled(self, tickets: list[Ticket]) -> list[Ticket]:
         """Those of the tickets whose cancellation came before their frame."""
-        return [ticket for ticket in tickets if self._request(ticket) in self._cancelled] if self._cancelled else []
+        return [ticket for ticket in tickets if self._request_id(ticket) in self._cancelled] if self._cancelled else []
 
     def preview_replies(self, turn: Turn, outgoing: dict[tuple[str, Key], Outgoing]) -> None:
         """Add the previews of a turn to what goes out."""
@@ -111,7 +111,7 @@ class InFlight:
                 self._frames.pop((taken.entry.stream, taken.entry.id), None)
                 out.finished.append(taken)
 
-    def _request(self, ticket: Ticket) -> Request:
+    def _request_id(self, ticket: Ticket) -> RequestId:
         taken, ask_id = self._of[ticket]
         return taken.reply_to, ask_id
 

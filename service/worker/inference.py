@@ -74,7 +74,7 @@ class InferenceThread(Thread):
         self._heartbeat = HeartbeatThread(settings, lambda: self._status(training(), untaken_s()))
         self._outage = Outage(log, "Redis")
         self._rounds, self._round_at = 0, monotonic()  # rounds of the loop, and when the latest one began
-        self._watchdog = Watchdog("the thread that answers questions", settings.hang_s, lambda: self._rounds)
+        self._watchdog = Watchdog("the thread that answers requests", settings.hang_s, lambda: self._rounds)
         self._in_flight = InFlight()
         self._outbox: list[ReplyBatch] = []
         self._looked_for_orphans_at = -float("inf")  # when orphans were last looked for
@@ -160,8 +160,8 @@ class InferenceThread(Thread):
         self._outbox.clear()
         self._take(poll.entries)
         self.telemetry.dropped("word", poll.n_malformed)
-        for request in poll.cancelled:
-            if (ticket := self._in_flight.cancel(request)) is not None:
+        for request_id in poll.cancelled:
+            if (ticket := self._in_flight.cancel(request_id)) is not None:
                 self._engine.cancel([ticket])
 
     def _take(self, new: Iterable[StreamEntry]) -> None:
@@ -179,7 +179,7 @@ class InferenceThread(Thread):
             tickets = self._in_flight.take(entry, held, self._consumer.sent_at(entry))
             if entry.deliveries > MAX_DELIVERIES:
                 log.error("refused a frame that %d workers left behind", entry.deliveries - 1)
-                self._refuse(tickets, Failed("no worker survived this question"))
+                self._refuse(tickets, Failed("no worker survived this request"))
                 continue
             self._engine.add(tickets)
             self._engine.cancel(self._in_flight.cancelled(tickets))
@@ -218,7 +218,7 @@ class InferenceThread(Thread):
     def _abandon(self) -> None:
         self._engine.close()
         self._engine = Engine(self._models, self._device)
-        self._refuse(self._in_flight.tickets, Failed("the worker failed on this question; its log tells why"))
+        self._refuse(self._in_flight.tickets, Failed("the worker failed on this request; its log tells why"))
         sleep(RETRY_S)
 
     def _work_on_during_outage(self, pause_s: float) -> None:

@@ -27,15 +27,15 @@ class Recorder:
 
     def ended(self, ticket: Ticket, sent_at: float, now: float, *, was_cancelled: bool) -> None:
         """Record the end of a request. Times are of `time.monotonic()`."""
-        question = ticket.question
+        request = ticket.request
         stage: Stage = "queued" if ticket.started_at is None else "computing"
         if was_cancelled:
-            self.telemetry.left(question.model, question.op, stage)
+            self.telemetry.left(request.model, request.op, stage)
         elif ticket.error is not None and ticket.deadline <= now:
-            self.telemetry.expired(question.model, question.op, stage)
+            self.telemetry.expired(request.model, request.op, stage)
         if self.tracing is not None:
             started_at = now if ticket.started_at is None else ticket.started_at
-            self.tracing.answered(question, sent_at, started_at, now, _attributes(ticket, ticket.error))
+            self.tracing.answered(request, sent_at, started_at, now, _attributes(ticket, ticket.error))
 
 
 def _attributes(ticket: Ticket, error: ServiceError | None) -> Attributes:

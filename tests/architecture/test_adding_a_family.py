@@ -20,7 +20,7 @@ assert capabilities(FAMILIES["gaussian"]) == ("sample", "likelihood")
 
 import torch
 from pushforward.models.noise import Noise
-from pushforward.models.stepwise.sampling import sample, untold
+from pushforward.models.stepwise.sampling import sample, no_condition
 from pushforward.models.training.data import load_data
 from pushforward.models.training.loop import train
 from pushforward.models.training.state import fresh
@@ -31,7 +31,7 @@ for source, kind in (("two_moons", "exact"), ("digits", "lower_bound")):
     losses = [float(at.losses["nll_nats"]) for at in train(data, state)]
     x = sample(run.family.sampler(state.average, run.family.SampleOptions()), Noise.rows(0, 4))
     x = data.spec.quantize(x)
-    scored = run.family.log_prob(state.average, x, untold(x), Noise.rows(0, 4), run.family.ScoreOptions())
+    scored = run.family.log_prob(state.average, x, no_condition(x), Noise.rows(0, 4), run.family.ScoreOptions())
     assert losses[-1] < losses[0]
     assert x.shape == (4, *data.spec.shape)
     assert scored.value.isfinite().all()

@@ -1,4 +1,4 @@
-"""Every family that takes a condition, trained briefly with one and asked with it through every door."""
+"""Every family that takes a condition, trained briefly with one and asked with it through every API."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def trained(client: Client, request: pytest.FixtureRequest) -> Trained:
 
 
 @pytest.mark.parametrize("op", OPS)
-def test_an_ask_with_a_condition_is_answered_alike_through_both_doors(
+def test_an_ask_with_a_condition_is_answered_alike_through_both_apis(
     trained: Trained, client: Client, stub: pb_grpc.PushforwardStub, op: Op
 ) -> None:
     if op not in trained.card["capabilities"]:

@@ -1,4 +1,4 @@
-"""Every family, trained briefly and asked everything through every door, by a real service."""
+"""Every family, trained briefly and asked everything through every API, by a real service."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -86,8 +86,8 @@ def body(model: Trained, op: Op) -> dict[str, Any]:
     return {"model": model.name, **rows[op]}
 
 
-def over_grpc(stub: pb_grpc.PushforwardStub, op: Op, question: dict[str, Any]) -> np.ndarray:
-    fields = {key: tensor(value) if isinstance(value, np.ndarray) else value for key, value in question.items()}
+def over_grpc(stub: pb_grpc.PushforwardStub, op: Op, request: dict[str, Any]) -> np.ndarray:
+    fields = {key: tensor(value) if isinstance(value, np.ndarray) else value for key, value in request.items()}
     request = {
         "sample": pb.SampleRequest, "likelihood": pb.LikelihoodRequest, "encode": pb.EncodeRequest,
         "decode": pb.DecodeRequest, "reconstruct": pb.ReconstructRequest, "interpolate": pb.InterpolateRequest,
@@ -103,29 +103,29 @@ def field_of(op: Op) -> str:
 
 
 @pytest.mark.parametrize("op", OPS)
-def test_it_answers_what_it_can_alike_through_every_door_and_refuses_the_rest(
+def test_it_answers_what_it_can_alike_through_every_api_and_refuses_the_rest(
     trained: Trained, client: Client, stub: pb_grpc.PushforwardStub, op: Op
 ) -> None:
-    question = body(trained, op)
+    request = body(trained, op)
     if op not in trained.card["capabilities"]:
         with pytest.raises(Refused) as refused:
-            client.ask(op, question)
+            client.ask(op, request)
         assert refused.value.status == 409
         assert all(able in str(refused.value) for able in trained.card["capabilities"])
         with pytest.raises(grpc.RpcError) as failed:
-            over_grpc(stub, op, question)
+            over_grpc(stub, op, request)
         assert failed.value.code() == grpc.StatusCode.FAILED_PRECONDITION
         return
-    answer = client.ask(op, question).json()
+    answer = client.ask(op, request).json()
     rest = np.array(answer[field_of(op)])
-    npy = np.load(BytesIO(client.ask(op, question, accept="application/x-npy").content))
+    npy = np.load(BytesIO(client.ask(op, request, accept="application/x-npy").content))
     assert np.isfinite(rest).all()
     assert answer["model"] == f"{trained.name}@1"
     np.testing.assert_allclose(npy, rest, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(over_grpc(stub, op, question), rest, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(over_grpc(stub, op, request), rest, rtol=1e-5, atol=1e-5)
     if op in ("sample", "decode", "reconstruct", "interpolate"):
         assert rest.shape[1:] == tuple(trained.card["spec"]["shape"])
-        picture = Image.open(BytesIO(client.ask(op, question, accept="image/png").content))
+        picture = Image.open(BytesIO(client.ask(op, request, accept="image/png").content))
         assert picture.format == "PNG"
 
 
@@ -136,13 +136,13 @@ def test_its_samples_do_not_depend_on_how_many_are_drawn(trained: Trained, clien
 
 
 def test_a_walk_between_data_points_starts_and_ends_at_their_reconstructions(trained: Trained, client: Client) -> None:
-    question = {"model": trained.name, "start": trained.x[0], "end": trained.x[1], "steps": 4}
+    request = {"model": trained.name, "start": trained.x[0], "end": trained.x[1], "steps": 4}
     if not {"reconstruct", "interpolate"} <= set(trained.card["capabilities"]):
         with pytest.raises(Refused) as refused:
-            client.ask("interpolate", question)
+            client.ask("interpolate", request)
         assert refused.value.status == 409
         return
-    walk = np.array(client.ask("interpolate", question).json()["x"])
+    walk = np.array(client.ask("interpolate", request).json()["x"])
     ends = np.array(client.ask("reconstruct", {"model": trained.name, "x": trained.x[:2]}).json()["x"])
     np.testing.assert_allclose(walk[[0, -1]], ends, rtol=1e-3, atol=1e-3)
 

@@ -81,16 +81,16 @@ def test_a_child_that_dies_is_started_again_and_said_so(up: Up, client: Client, 
     assert client.get("/families")["families"]
 
 
-async def test_questions_over_a_pause_of_redis_are_answered_or_refused_and_then_all_is_well(
+async def test_requests_over_a_pause_of_redis_are_answered_or_refused_and_then_all_is_well(
     up: Up, client: Client
 ) -> None:
     assert list(client.watch(client.train("paused", run=RUN)["id"]))
-    question = {"model": "paused@1", "n": 2, "seed": 1}
+    request = {"model": "paused@1", "n": 2, "seed": 1}
     (server,) = children_of(up, "redis")
     async with httpx.AsyncClient(base_url=up.place.url, timeout=60, trust_env=False) as http:
 
         async def ask() -> httpx.Response:
-            return await http.post("/sample", json=question)
+            return await http.post("/sample", json=request)
 
         before = (await ask()).json()["samples"]
         server.suspend()

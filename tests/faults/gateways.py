@@ -61,7 +61,7 @@ def running(folder: Path, **settings: str | float) -> Iterator[Gateway]:
         "BROKEN_FROM": "inf",
         **{f"PUSHFORWARD_{name.upper()}": str(value) for name, value in settings.items()},
     }
-    command = [sys.executable, "-m", "tests.doors.gateway"]
+    command = [sys.executable, "-m", "tests.apis.gateway"]
     with (folder / "gateway.log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True, cwd=folder)
         try:

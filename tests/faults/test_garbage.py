@@ -108,7 +108,7 @@ def wrong_types(client: Any, key: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", ["stream", "gone", "streams", "workers", "beat", "foreign beat", "replies"])
-async def test_a_key_of_any_type_in_the_way_of_questions_does_no_lasting_harm(place: Place, name: str) -> None:
+async def test_a_key_of_any_type_in_the_way_of_requests_does_no_lasting_harm(place: Place, name: str) -> None:
     put_model(place.settings.store)
     settings = place.settings.model_copy(update={"beat_s": 0.1, "device": "cpu"})
     asks = RedisAsks(settings)

@@ -12,7 +12,7 @@ from pushforward.service import healthcheck
 from pushforward.service.dispatch.dispatcher import RedisAsks
 from pushforward.service.dispatch.frames import Frame, decode_frame
 from pushforward.service.domain.errors import Unavailable
-from pushforward.service.domain.inference import Question
+from pushforward.service.domain.inference import InferenceRequest
 from pushforward.service.processes.background import EX_SOFTWARE
 from pushforward.service.worker import entries
 from tests.faults.place import Place
@@ -41,7 +41,7 @@ async def test_a_thread_that_hangs_is_seen_by_the_gateway_and_the_health_check(
         await asyncio.sleep(1.5)
         with pytest.raises(Unavailable, match=f"no worker answers a probe.*{thread.id}"):
             await asks.reach()
-        assert "the thread that answers questions" in str(await healthcheck.check_worker(settings))
+        assert "the thread that answers requests" in str(await healthcheck.check_worker(settings))
         go_on.set()
         await waiting
         await asks.reach()
@@ -97,10 +97,10 @@ thread.join()
     asks = RedisAsks(place.settings.model_copy(update={"beat_s": 0.1}))
     try:
         await until_alive(place.settings)
-        asking = asyncio.create_task(asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=60))
+        asking = asyncio.create_task(asks.ask(InferenceRequest(MOONS, "sample", 1, 1), timeout_s=60))
         _, said = await asyncio.to_thread(process.communicate, None, 60)
         assert process.returncode == EX_SOFTWARE
-        assert "the thread that answers questions has hung" in said
+        assert "the thread that answers requests has hung" in said
         assert "in hangs" in said
         with pytest.raises(Unavailable, match="no worker is alive"):
             await asking

@@ -1,4 +1,4 @@
-"""The way of a question when Redis pauses, and when one connection alone is cut, reset or goes silent."""
+"""The way of a request when Redis pauses, and when one connection alone is cut, reset or goes silent."""
 
 import asyncio
 import signal
@@ -12,14 +12,14 @@ import pytest
 from pushforward.service.dispatch.dispatcher import RedisAsks
 from pushforward.service.dispatch.workers import RedisWorkers
 from pushforward.service.domain.errors import TimedOut, Unavailable
-from pushforward.service.domain.inference import Question
+from pushforward.service.domain.inference import InferenceRequest
 from pushforward.service.settings import Settings
 from pushforward.service.worker.inference import InferenceThread
 from tests.faults.place import Place
 from tests.faults.proxy import Connection, Proxy, proxied
 from tests.service.models_on_disk import MOONS, put_model
 
-ONE = Question(MOONS, "sample", 1, 1)
+ONE = InferenceRequest(MOONS, "sample", 1, 1)
 SOON_S = 8.0  # a bound for a test that fails, not a measurement
 
 
@@ -98,7 +98,7 @@ async def test_a_gateway_outlives_a_fault_of_one_of_its_connections(
     way: Way, words: tuple[bytes, ...], fault: Callable[[Connection], None]
 ) -> None:
     [connection] = way.of_gateway.of(*words)
-    waiting = asyncio.create_task(way.asks.ask(Question(MOONS, "sample", 5000, 2), timeout_s=SOON_S))
+    waiting = asyncio.create_task(way.asks.ask(InferenceRequest(MOONS, "sample", 5000, 2), timeout_s=SOON_S))
     await asyncio.sleep(0)
     fault(connection)
     assert (await waiting).arrays["samples"].shape == (5000, 2)
@@ -125,10 +125,10 @@ async def test_frames_that_a_dead_connection_of_the_worker_took_are_answered(way
 
 
 @pytest.mark.parametrize("pause_s", [0.3, 1.5, 4.0])
-async def test_after_a_pause_of_redis_questions_are_answered(
+async def test_after_a_pause_of_redis_requests_are_answered(
     place: Place, monkeypatch: pytest.MonkeyPatch, pause_s: float
 ) -> None:
-    """The last is longer than every time limit: of a connection, of a beat, of questions that wait."""
+    """The last is longer than every time limit: of a connection, of a beat, of requests that wait."""
     for module in ("dispatch.link", "stores.redis_connection", "stores.redis_client"):
         monkeypatch.setattr(f"pushforward.service.{module}.COMMAND_S", 0.5)
     monkeypatch.setattr("pushforward.service.dispatch.dispatcher.OUTAGE_S", 1.0)
@@ -139,8 +139,8 @@ async def test_after_a_pause_of_redis_questions_are_answered(
         await until_alive(settings)
         await asks.ask(ONE, timeout_s=20)
         place.redis.send_signal(signal.SIGSTOP)
-        waiting = asyncio.create_task(asks.ask(Question(MOONS, "sample", 3, 2), timeout_s=20))
-        late = asyncio.create_task(asks.ask(Question(MOONS, "sample", 4, 2), timeout_s=1.0))
+        waiting = asyncio.create_task(asks.ask(InferenceRequest(MOONS, "sample", 3, 2), timeout_s=20))
+        late = asyncio.create_task(asks.ask(InferenceRequest(MOONS, "sample", 4, 2), timeout_s=1.0))
         await asyncio.sleep(pause_s)
         place.redis.send_signal(signal.SIGCONT)
         await until_answered(asks)

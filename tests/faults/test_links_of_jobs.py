@@ -25,7 +25,7 @@ SOON_S = 15.0
 
 
 @dataclass
-class Doors:
+class Apis:
     """What a gateway holds of jobs, by a proxy."""
 
     jobs: RedisJobs
@@ -35,16 +35,16 @@ class Doors:
 
 
 @pytest.fixture
-async def doors(place: Place, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Doors]:
+async def apis(place: Place, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Apis]:
     monkeypatch.setattr("pushforward.service.stores.redis_client.COMMAND_S", 0.5)
     monkeypatch.setattr("pushforward.service.jobs.redis_record.BLOCK_S", 0.5)
     monkeypatch.setitem(celery_wakeups.PATIENCE, "socket_timeout", 0.5)
     async with proxied(place.settings.redis_url) as proxy:
         settings = place.settings.model_copy(update={"redis_url": proxy.url})
-        doors = Doors(RedisJobs(settings), CeleryWakeups(settings), RedisWorkers(settings), proxy)
-        yield doors
-        await doors.jobs.close()
-        await doors.workers.close()
+        apis = Apis(RedisJobs(settings), CeleryWakeups(settings), RedisWorkers(settings), proxy)
+        yield apis
+        await apis.jobs.close()
+        await apis.workers.close()
 
 
 async def eventually(call: Callable[[], Any]) -> Any:
@@ -59,29 +59,29 @@ async def eventually(call: Callable[[], Any]) -> Any:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 async def test_jobs_are_made_and_told_of_after_all_idle_connections_failed(
-    place: Place, doors: Doors, fault: Callable[[Connection], None]
+    place: Place, apis: Apis, fault: Callable[[Connection], None]
 ) -> None:
     new = NewJob(model="moons", run={})
-    made = await asyncio.gather(*(doors.jobs.create(new) for _ in range(5)))  # five connections
-    await doors.wakeups.wake(made[0][0].id)
-    await doors.workers.live()
-    for connection in list(doors.proxy.connections):
+    made = await asyncio.gather(*(apis.jobs.create(new) for _ in range(5)))  # five connections
+    await apis.wakeups.wake(made[0][0].id)
+    await apis.workers.live()
+    for connection in list(apis.proxy.connections):
         fault(connection)
-    job, _ = await eventually(lambda: doors.jobs.create(new))
-    assert (await doors.jobs.get(job.id)).state is State.QUEUED  # one failure, and the other idle ones are gone too
-    assert await eventually(doors.workers.live) == []
+    job, _ = await eventually(lambda: apis.jobs.create(new))
+    assert (await apis.jobs.get(job.id)).state is State.QUEUED  # one failure, and the other idle ones are gone too
+    assert await eventually(apis.workers.live) == []
     with redis.Redis.from_url(place.settings.redis_url) as client:
         told = client.llen("pf:train")
         async with asyncio.timeout(SOON_S):
             while client.llen("pf:train") == told:
-                await doors.wakeups.wake(job.id)
+                await apis.wakeups.wake(job.id)
 
 
-async def test_wakeups_go_on_after_redis_lost_its_data(place: Place, doors: Doors) -> None:
+async def test_wakeups_go_on_after_redis_lost_its_data(place: Place, apis: Apis) -> None:
     with redis.Redis.from_url(place.settings.redis_url) as client:
-        await doors.wakeups.wake("a")
+        await apis.wakeups.wake("a")
         client.flushall()
-        await doors.wakeups.wake("b")
+        await apis.wakeups.wake("b")
         assert client.llen("pf:train") == 1
 
 
@@ -91,19 +91,19 @@ async def collected(events: AsyncIterator[Event]) -> list[Event]:
 
 @pytest.mark.parametrize("fault", [*FAULTS, None], ids=lambda fault: "pause" if fault is None else fault.__name__)
 async def test_a_watch_outlives_a_fault_of_its_connection(
-    place: Place, doors: Doors, fault: Callable[[Connection], None] | None
+    place: Place, apis: Apis, fault: Callable[[Connection], None] | None
 ) -> None:
-    job, _ = await doors.jobs.create(NewJob(model="moons", run={}))
-    watching = asyncio.create_task(collected(doors.jobs.watch(job.id, after="0")))
+    job, _ = await apis.jobs.create(NewJob(model="moons", run={}))
+    watching = asyncio.create_task(collected(apis.jobs.watch(job.id, after="0")))
     async with asyncio.timeout(SOON_S):
-        while not doors.proxy.of(b"XREAD", b"BLOCK"):
+        while not apis.proxy.of(b"XREAD", b"BLOCK"):
             await asyncio.sleep(0.01)
         if fault is None:
             place.redis.send_signal(signal.SIGSTOP)
             await asyncio.sleep(2.5)
             place.redis.send_signal(signal.SIGCONT)
         else:
-            for connection in doors.proxy.of(b"XREAD", b"BLOCK"):
+            for connection in apis.proxy.of(b"XREAD", b"BLOCK"):
                 fault(connection)
         runs = RedisRuns(place.settings)
         assert runs.claim(job.id, "w")

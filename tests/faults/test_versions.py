@@ -81,7 +81,7 @@ async def test_a_gateway_chooses_workers_of_its_version(place: Place) -> None:
         await asyncio.to_thread(thread.stop)
 
 
-async def test_a_reply_of_another_version_refuses_its_question_at_once(place: Place) -> None:
+async def test_a_reply_of_another_version_refuses_its_request_at_once(place: Place) -> None:
     asks = RedisAsks(place.settings.model_copy(update={"beat_s": 0.1}))
     with redis.Redis.from_url(place.settings.redis_url) as client:
         beat(client, "mixed")

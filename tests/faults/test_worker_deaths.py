@@ -1,4 +1,4 @@
-"""Many questions, several workers, some of which are killed: every answer is right, and none is lost."""
+"""Many requests, several workers, some of which are killed: every answer is right, and none is lost."""
 
 import asyncio
 from contextlib import ExitStack
@@ -12,7 +12,7 @@ from pushforward.service.dispatch.dispatcher import RedisAsks
 from pushforward.service.dispatch.keys import WORKERS
 from pushforward.service.dispatch.workers import RedisWorkers
 from pushforward.service.domain.errors import Overloaded, TimedOut
-from pushforward.service.domain.inference import Question, Reply
+from pushforward.service.domain.inference import InferenceRequest, Reply
 from pushforward.service.engine.engine import Engine, Ticket
 from pushforward.service.engine.model_cache import ModelCache
 from pushforward.service.settings import Settings
@@ -24,28 +24,28 @@ N = 300
 PATIENCE_S = 60.0
 
 
-def random_question(rng: np.random.Generator) -> Question:
+def random_request(rng: np.random.Generator) -> InferenceRequest:
     n, at, seed = int(rng.integers(1, 20)), int(rng.integers(40)), int(rng.integers(2**63))
     choices = [
-        Question(MOONS, "sample", n, seed, first=int(rng.integers(100))),
-        Question(MOONS, "likelihood", n, seed, {"k": int(rng.integers(1, 3))}, {"x": X[at : at + n]}),
-        Question(MOONS, "encode", n, 0, {}, {"x": X[at : at + n]}),
-        Question("other@1", "decode", n, 0, {}, {"z": X[at : at + n]}),
-        Question(STEPS, "sample", n, seed, {"sampler": "ancestral"}),
-        Question(STEPS, "sample", n, seed, {"steps": 7}),
+        InferenceRequest(MOONS, "sample", n, seed, first=int(rng.integers(100))),
+        InferenceRequest(MOONS, "likelihood", n, seed, {"k": int(rng.integers(1, 3))}, {"x": X[at : at + n]}),
+        InferenceRequest(MOONS, "encode", n, 0, {}, {"x": X[at : at + n]}),
+        InferenceRequest("other@1", "decode", n, 0, {}, {"z": X[at : at + n]}),
+        InferenceRequest(STEPS, "sample", n, seed, {"sampler": "ancestral"}),
+        InferenceRequest(STEPS, "sample", n, seed, {"steps": 7}),
     ]
     return choices[rng.integers(len(choices))]
 
 
 class Oracle:
-    """The answer to each question alone, in this process."""
+    """The answer to each request alone, in this process."""
 
     def __init__(self, settings: Settings) -> None:
         device = torch.device("cpu")
         self._engine = Engine(ModelCache(settings.store, device, settings.memory_bytes), device)
 
-    def answer(self, question: Question) -> Ticket:
-        ticket = Ticket(question, deadline=float("inf"))
+    def answer(self, request: InferenceRequest) -> Ticket:
+        ticket = Ticket(request, deadline=float("inf"))
         self._engine.add([ticket])
         while self._engine.busy:
             self._engine.turn()
@@ -59,14 +59,14 @@ async def test_answers_are_right_and_none_is_lost_while_workers_are_killed(place
     settings = place.settings.model_copy(update={"beat_s": 0.1})
     gateways = [RedisAsks(settings), RedisAsks(settings)]
     rng = np.random.default_rng(7)
-    questions = [random_question(rng) for _ in range(N)]
+    requests = [random_request(rng) for _ in range(N)]
     given_up = set(rng.choice(N, N // 10, replace=False).tolist())
     late = set(rng.choice(N, N // 10, replace=False).tolist()) - given_up
 
     async def ask(i: int) -> Reply | BaseException:
         await asyncio.sleep(i * 0.01)
-        question, gateway = questions[i], gateways[i % 2]
-        asking = asyncio.create_task(gateway.ask(question, timeout_s=0.02 if i in late else PATIENCE_S))
+        request, gateway = requests[i], gateways[i % 2]
+        asking = asyncio.create_task(gateway.ask(request, timeout_s=0.02 if i in late else PATIENCE_S))
         if i in given_up:
             await asyncio.sleep(0.01)
             asking.cancel()
@@ -85,14 +85,14 @@ async def test_answers_are_right_and_none_is_lost_while_workers_are_killed(place
     for gateway in gateways:
         await gateway.close()
     oracle = Oracle(settings)
-    for i, (question, reply) in enumerate(zip(questions, replies, strict=True)):
+    for i, (request, reply) in enumerate(zip(requests, replies, strict=True)):
         if isinstance(reply, asyncio.CancelledError):
             assert i in given_up
         elif isinstance(reply, TimedOut | Overloaded):  # a short deadline may be foreseen to pass
             assert i in late
         else:
-            assert isinstance(reply, Reply), f"{replace(question, arrays={})} was answered by {reply!r}"
-            _assert_equal(oracle.answer(question), reply)
+            assert isinstance(reply, Reply), f"{replace(request, arrays={})} was answered by {reply!r}"
+            _assert_equal(oracle.answer(request), reply)
     assert sum(isinstance(reply, Reply) for reply in replies) >= 0.8 * N
 
 

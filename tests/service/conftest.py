@@ -80,10 +80,10 @@ class Bench:
             thread.join(30)
         self.runs.close()
 
-    def _ask(self, question: Callable[[RedisJobs], Any]) -> Any:
+    def _ask(self, request: Callable[[RedisJobs], Any]) -> Any:
         async def ask() -> Any:
             jobs = RedisJobs(self.settings)
-            answer = await question(jobs)
+            answer = await request(jobs)
             await jobs.close()
             return answer
 

@@ -7,7 +7,7 @@ from math import log
 import numpy as np
 
 from pushforward.service.application.commands.commands import AnyAsk, Encode, Likelihood, Sample
-from pushforward.service.application.requests.requests import Subject
+from pushforward.service.application.requests.requests import TargetModel
 from pushforward.service.application.results import (
     CodesResult,
     InferenceResult,
@@ -17,50 +17,50 @@ from pushforward.service.application.results import (
     SampleResult,
 )
 from pushforward.service.domain.errors import Failed
-from pushforward.service.domain.inference import Preview, Question, Reply
+from pushforward.service.domain.inference import InferenceRequest, Preview, Reply
 
 TERMS = "terms."  # before the name of such an array of a reply
 
 
-def result(subject: Subject, ask: AnyAsk, question: Question, reply: Reply) -> InferenceResult:
+def result(target: TargetModel, ask: AnyAsk, request: InferenceRequest, reply: Reply) -> InferenceResult:
     """The result of a request with one reply."""
-    model, timing = question.model, reply.timing
+    model, timing = request.model, reply.timing
     try:
         match ask:
             case Sample():
-                return samples(subject, question, reply)
+                return samples(target, request, reply)
             case Encode():
                 return CodesResult(model, timing, reply.arrays["z"])
             case Likelihood():
-                return _likelihood(subject, question, reply)
+                return _likelihood(target, request, reply)
             case _:
-                return PointsResult(model, timing, reply.arrays["x"], subject.card.spec)
+                return PointsResult(model, timing, reply.arrays["x"], target.card.spec)
     except KeyError as error:
         raise Failed(f"the worker's reply lacks {error}") from error
 
 
-def samples(subject: Subject, question: Question, reply: Reply) -> SampleResult:
+def samples(target: TargetModel, request: InferenceRequest, reply: Reply) -> SampleResult:
     """The rows of a sample, or of a part of it."""
-    spec = subject.card.spec
+    spec = target.card.spec
     rows = reply.arrays.get("samples", np.empty(0))
-    if rows.shape != (question.rows, *spec.shape):
-        wanted = [question.rows, *spec.shape]
+    if rows.shape != (request.rows, *spec.shape):
+        wanted = [request.rows, *spec.shape]
         raise Failed(f"the worker replied with samples of shape {list(rows.shape)} instead of {wanted}")
-    return SampleResult(question.model, reply.timing, question.seed, rows, spec)
+    return SampleResult(request.model, reply.timing, request.seed, rows, spec)
 
 
-def preview(question: Question, seen: Preview) -> PreviewResult:
+def preview(request: InferenceRequest, seen: Preview) -> PreviewResult:
     """The rows of a sample between noise and data."""
     if "samples" not in seen.arrays:
         raise Failed("the worker's preview lacks its samples")
-    return PreviewResult(question.model, question.seed, seen.step, seen.steps, seen.arrays["samples"])
+    return PreviewResult(request.model, request.seed, seen.step, seen.steps, seen.arrays["samples"])
 
 
-def _likelihood(subject: Subject, question: Question, reply: Reply) -> LikelihoodResult:
+def _likelihood(target: TargetModel, request: InferenceRequest, reply: Reply) -> LikelihoodResult:
     log_prob = np.asarray(reply.arrays["log_prob"], np.float64)
-    bits = -log_prob / (subject.card.spec.size * log(2)) if subject.scores_only_levels else None
+    bits = -log_prob / (target.card.spec.size * log(2)) if target.scores_only_levels else None
     return LikelihoodResult(
-        question.model,
+        request.model,
         reply.timing,
         log_prob,
         kind=reply.info["kind"],

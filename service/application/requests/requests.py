@@ -1,4 +1,4 @@
-"""From a validated request and a model's card to what a worker computes: a `Question`, or the `Sampling` of a job."""
+"""From a validated request and a card to what a worker computes: an `InferenceRequest`, or the `Sampling` of a job."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pushforward.service.application.requests import limits
 from pushforward.service.application.requests.options import options_of
 from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import Conflict, Invalid, Unsupported
-from pushforward.service.domain.inference import Op, Question
+from pushforward.service.domain.inference import InferenceRequest, Op
 from pushforward.service.domain.jobs import Sampling
 from pushforward.service.settings import Settings
 
@@ -35,7 +35,7 @@ SEED_LIMIT_BITS = 53  # of a seed that we choose: JSON readers keep integers exa
 
 @final
 @dataclass(frozen=True)
-class Subject:
+class TargetModel:
     """The model that a request is for."""
 
     card: Card
@@ -44,7 +44,7 @@ class Subject:
     defaults: dict[Op, dict[str, Any]] = field(default_factory=dict)  # of the options, by capability
 
     @classmethod
-    def of(cls, card: Card) -> Subject:
+    def of(cls, card: Card) -> TargetModel:
         """Raises Conflict where this service does not know the card's family as it was trained."""
         try:
             family = FAMILIES[card.family].model_validate(card.run["family"])
@@ -54,7 +54,7 @@ class Subject:
             ) from error
         return cls(card, family, Conditioning(card.model, card.spec.condition, answers_without(family)))
 
-    def question(self, ask: AnyAsk, settings: Settings) -> Question:
+    def request(self, ask: AnyAsk, settings: Settings) -> InferenceRequest:
         """A request with one reply. Raises Unsupported, Invalid."""
         options = self._checked(ask, lambda: limits.check_reply(ask, self.card, settings))
         match ask:
@@ -64,17 +64,17 @@ class Subject:
                 return self._interpolate(ask)
             case Decode():
                 arrays = {"z": self._codes(ask.z)} | self._condition(ask, len(ask.z))
-                return Question(self.card.reference, ask.op, len(ask.z), 0, options, arrays)
+                return InferenceRequest(self.card.reference, ask.op, len(ask.z), 0, options, arrays)
         x = self._rows("x", ask.x, on_levels=isinstance(ask, Likelihood) and self.scores_only_levels)
         seed = ask.seed if isinstance(ask, Likelihood) else 0
         arrays = {"x": x} | self._condition(ask, len(ask.x))
-        return Question(self.card.reference, ask.op, len(ask.x), seed, options, arrays)
+        return InferenceRequest(self.card.reference, ask.op, len(ask.x), seed, options, arrays)
 
-    def in_parts(self, ask: Sample, settings: Settings) -> Question:
+    def in_parts(self, ask: Sample, settings: Settings) -> InferenceRequest:
         """A sample that is sent in parts. Raises Unsupported, Invalid."""
         return self._draw(ask, self._checked(ask, lambda: limits.check_parts(ask, settings)))
 
-    def with_previews(self, ask: Sample, settings: Settings) -> Question:
+    def with_previews(self, ask: Sample, settings: Settings) -> InferenceRequest:
         """A sample that is sent with previews. Raises Unsupported, Invalid."""
         return self._draw(ask, self._checked(ask, lambda: limits.check_previews(ask, self.card, settings)))
 
@@ -107,10 +107,10 @@ class Subject:
             self.defaults[ask.op] = options_of(ask, self.family, self.card.spec)
         return self.defaults[ask.op]
 
-    def _draw(self, ask: Sample, options: dict[str, Any]) -> Question:
+    def _draw(self, ask: Sample, options: dict[str, Any]) -> InferenceRequest:
         condition = self._condition(ask, ask.n)
         every = ask.preview_every or 0
-        return Question(self.card.reference, ask.op, ask.n, _seed(ask), options, condition, preview_every=every)
+        return InferenceRequest(self.card.reference, ask.op, ask.n, _seed(ask), options, condition, preview_every=every)
 
     def _condition(self, ask: AnyAsk, rows: int) -> dict[str, np.ndarray]:
         """The condition of each row by its name, where there is one."""
@@ -118,7 +118,7 @@ class Subject:
             given = self.conditioning.rows(ask.condition, rows)
         return {} if given is None else {"condition": given}
 
-    def _interpolate(self, ask: Interpolate) -> Question:
+    def _interpolate(self, ask: Interpolate) -> InferenceRequest:
         natural = self.family.natural_path if isinstance(self.family, Decodes) else None
         options: dict[str, Any] = {"steps": ask.steps, "path": ask.path or natural}
         with refusing("condition"):
@@ -131,7 +131,7 @@ class Subject:
                     "give start and end, two rows"
                 )
             options |= {"start_seed": ask.start_seed, "end_seed": ask.end_seed}
-            return Question(self.card.reference, ask.op, ask.steps, 0, options, condition)
+            return InferenceRequest(self.card.reference, ask.op, ask.steps, 0, options, condition)
         if "encode" not in self.card.capabilities:
             raise Unsupported(
                 f"{self.card.family} cannot encode, so it cannot interpolate between rows; give start_seed and end_seed"
@@ -142,7 +142,7 @@ class Subject:
                 shape = list(self.card.spec.shape)
                 raise Invalid.field(name, f"has shape {list(row.shape[1:])}; send one row of shape {shape}")
             ends[name] = self._rows(name, row)
-        return Question(self.card.reference, ask.op, ask.steps, 0, options, ends | condition)
+        return InferenceRequest(self.card.reference, ask.op, ask.steps, 0, options, ends | condition)
 
     def _rows(self, field: str, x: np.ndarray, *, on_levels: bool = False) -> np.ndarray:
         """Data, (n, *shape), in the dtype of the model's data. Raises Invalid."""

@@ -23,7 +23,7 @@ def hand_out(owners: Sequence[Segment], arrays: Mapping[str, np.ndarray]) -> Non
     """Write finished rows into the answers of their requests."""
     at = 0
     for ticket, first, n in owners:
-        rows = ticket.question.rows
+        rows = ticket.request.rows
         for name, array in arrays.items():
             place(ticket.arrays, name, array[at : at + n], first, rows)
         ticket.left -= n

@@ -82,7 +82,7 @@ def complete_previews(result: StepResult, steps: int) -> list[tuple[Ticket, Prev
     if result.shown is None or not result.previews:
         return complete
     for at, (ticket, first, n) in result.shown.placed():
-        k, rows = int(result.shown.k[at]), ticket.question.rows
+        k, rows = int(result.shown.k[at]), ticket.request.rows
         preview = ticket.previews.setdefault(k, PartialPreview({}, rows))
         for name, array in result.previews.items():
             place(preview.arrays, name, array[at : at + n], first, rows)
@@ -97,6 +97,6 @@ def _due(rows: RunningRows) -> RunningRows | None:
     """Rows of which a preview is due."""
     due = np.zeros(len(rows), bool)
     for at, (ticket, _, n) in rows.placed():
-        every = ticket.question.preview_every
+        every = ticket.request.preview_every
         due[at : at + n] = every > 0 and rows.k[at] % every == 0
     return rows.select(due)

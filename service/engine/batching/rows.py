@@ -77,7 +77,7 @@ class RunningRows:
     @classmethod
     def init(cls, program: Program[Any, Any], fresh: Sequence[Segment], device: torch.device) -> RunningRows:
         """Rows of requests that were prepared, before step 0."""
-        noise = Noise.spans([(t.question.seed, t.question.first + first, n) for t, first, n in fresh], device)
+        noise = Noise.spans([(t.request.seed, t.request.first + first, n) for t, first, n in fresh], device)
         given = [tuple(part[first : first + n] for part in t.given) for t, first, n in fresh]
         state = program.init(given[0] if len(given) == 1 else tuple(map(torch.cat, zip(*given, strict=True))), noise)
         return cls(state, noise, np.zeros(len(noise), np.int64), tuple(fresh))

@@ -39,7 +39,7 @@ class WaitingQueue:
     def push(self, ticket: Ticket, arrival: int) -> None:
         """Add a request; of equal deadlines the earlier arrival is first."""
         heappush(self._heap, (ticket.deadline, arrival, ticket))
-        self.rows += ticket.question.rows
+        self.rows += ticket.request.rows
 
     def pop_late(self, now: float) -> list[Ticket]:
         """Requests whose deadline has passed. They are to be refused."""
@@ -51,17 +51,17 @@ class WaitingQueue:
 
     def refused(self, ticket: Ticket) -> None:
         """Its rows no longer count."""
-        self.rows -= ticket.question.rows - ticket.joined
+        self.rows -= ticket.request.rows - ticket.joined
 
     def take(self, room: int) -> Segment | None:
         """At most so many rows of the first request join a call."""
         ticket = self.first
         if ticket is None:
             return None
-        n = min(room, ticket.question.rows - ticket.joined)
+        n = min(room, ticket.request.rows - ticket.joined)
         segment = Segment(ticket, ticket.joined, n)
         ticket.joined += n
         self.rows -= n
-        if ticket.joined == ticket.question.rows:
+        if ticket.joined == ticket.request.rows:
             heappop(self._heap)
         return segment

@@ -14,7 +14,7 @@ from pushforward.models.losses import Batch
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.sampling import sample, untold
+from pushforward.models.stepwise.sampling import no_condition, sample
 
 D, Z, N = 5, 2, 400
 SPACE = DataSpec(shape=(D,))
@@ -42,7 +42,7 @@ def principal(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def batch(x: Tensor) -> Batch:
-    return Batch(x, untold(x), torch.Generator().manual_seed(0), 0, 1, torch.arange(len(x)))
+    return Batch(x, no_condition(x), torch.Generator().manual_seed(0), 0, 1, torch.arange(len(x)))
 
 
 def squared_error(nets: Nets, x: Tensor) -> Tensor:
@@ -118,9 +118,9 @@ def test_the_fitted_gaussian_has_the_moments_of_the_codes() -> None:
         return value
 
     descent.step(closure)
-    z = family.encode(nets, x, untold(x)).detach()
+    z = family.encode(nets, x, no_condition(x)).detach()
     noise = Noise.rows(0, 20_000)
-    drawn = family.prior(nets.float(), noise, untold(noise)).detach().double()
+    drawn = family.prior(nets.float(), noise, no_condition(noise)).detach().double()
     assert torch.allclose(drawn.mean(0), z.mean(0), atol=0.05)
     assert torch.allclose(drawn.T.cov(), z.T.cov(), rtol=0.05, atol=0.02)
 

@@ -50,7 +50,7 @@ def all_rows(spec: DataSpec) -> Tensor:
     return torch.tensor(list(product(values, repeat=spec.size)), dtype=torch.float64).view(-1, *spec.shape)
 
 
-def untold(n: int) -> Tensor:
+def no_condition(n: int) -> Tensor:
     return torch.empty(n, 0, dtype=torch.float64)
 
 
@@ -66,7 +66,7 @@ def test_the_probabilities_of_all_rows_add_up_to_one(
     """T26."""
     family = Autoregressive.model_validate({"network": network, "likelihood": likelihood})
     x = all_rows(spec)
-    P = probabilities(family, roughened(family, spec), x, untold(len(x)))
+    P = probabilities(family, roughened(family, spec), x, no_condition(len(x)))
     assert float(P.sum()) == pytest.approx(1, rel=1e-9)
     assert float(P.max() / P.min()) > 2
 
@@ -79,8 +79,8 @@ def test_what_is_drawn_has_these_probabilities(
     """T26: chi^2 of the sampler's frequencies, within five standard deviations of its mean."""
     family, n = Autoregressive.model_validate({"network": network, "likelihood": likelihood}), 4_000
     nets, x = roughened(family, spec), all_rows(spec)
-    expected = n * probabilities(family, nets, x, untold(len(x)))
-    drawn = sample(family.sampler(nets, Options()), Noise.rows(5, n), untold(n)).double()
+    expected = n * probabilities(family, nets, x, no_condition(len(x)))
+    drawn = sample(family.sampler(nets, Options()), Noise.rows(5, n), no_condition(n)).double()
     found = (drawn.flatten(1)[:, None] == x.flatten(1)).all(2).sum(0).double()
     assert int(found.sum()) == n
     chi2, degrees = float(((found - expected) ** 2 / expected).sum()), len(x) - 1
@@ -132,7 +132,7 @@ def test_a_likelihood_is_exact_and_the_same_at_extreme_weights() -> None:
         nets = roughened(family, GRAY)
         for weight in nets.parameters():
             weight.data *= 1e3
-        scored = family.log_prob(nets, all_rows(GRAY), untold(64), Noise.rows(0, 64), Options())
+        scored = family.log_prob(nets, all_rows(GRAY), no_condition(64), Noise.rows(0, 64), Options())
         assert scored.kind == "exact"
         assert scored.std_error is None
         assert scored.value.isfinite().all()
@@ -141,12 +141,12 @@ def test_a_likelihood_is_exact_and_the_same_at_extreme_weights() -> None:
 def test_an_image_half_drawn_can_be_looked_at() -> None:
     family = Autoregressive(network=PIXELCNN)
     sampler, noise = family.sampler(roughened(family, GRAY), Options()), Noise.rows(0, 3)
-    state = sampler.init((untold(3),), noise)
+    state = sampler.init((no_condition(3),), noise)
     for k in range(3):
         state = sampler.step(state, torch.full((3,), k), noise)
     seen = sampler.preview(state, noise)
     assert torch.equal(seen[:, :, 1], torch.zeros(3, 1, 3))
-    assert torch.equal(seen[:, :, 0].double(), sample(sampler, noise, untold(3))[:, :, 0].double())
+    assert torch.equal(seen[:, :, 0].double(), sample(sampler, noise, no_condition(3))[:, :, 0].double())
 
 
 @pytest.mark.parametrize(

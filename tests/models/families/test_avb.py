@@ -13,7 +13,7 @@ from pushforward.models.losses import Batch, Loss
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.sampling import untold
+from pushforward.models.stepwise.sampling import no_condition
 
 PLANE = DataSpec(shape=(2,))
 FAMILY = AVB(latent=1, noise=1, depth=0)
@@ -60,7 +60,7 @@ def rows(n: int) -> Tensor:
 
 def scored(nets: Nets, n: int, k: int = 1, proposal: str = "implicit") -> Tensor:
     options = ProposalOptions.model_validate({"k": k, "proposal": proposal})
-    return FAMILY.log_prob(nets, rows(n), untold(rows(n)), Noise.rows(0, n), options).value
+    return FAMILY.log_prob(nets, rows(n), no_condition(rows(n)), Noise.rows(0, n), options).value
 
 
 def z_score(values: Tensor, mean: float) -> float:
@@ -104,7 +104,7 @@ def test_a_posterior_that_is_the_prior_has_its_elbo() -> None:
 
 def last_loss(nets: Nets, n: int) -> Loss:
     """What encoder and decoder descend on, for this point n times."""
-    batch = Batch(rows(n), untold(rows(n)), torch.Generator().manual_seed(0), 0, 1, torch.arange(n))
+    batch = Batch(rows(n), no_condition(rows(n)), torch.Generator().manual_seed(0), 0, 1, torch.arange(n))
     *_, loss = FAMILY.losses(nets, batch)
     assert loss.trains == ("encoder", "shape", "decoder", "scale")
     return loss
@@ -145,7 +145,7 @@ def test_another_adversary_exceeds_the_likelihood() -> None:
     )
     assert bool((scored(nets, 50) > LOG_P + 0.6).all())
     options = ProposalOptions()
-    assert FAMILY.log_prob(nets, rows(2), untold(rows(2)), Noise.rows(0, 2), options).kind == "estimate"
+    assert FAMILY.log_prob(nets, rows(2), no_condition(rows(2)), Noise.rows(0, 2), options).kind == "estimate"
     assert "can exceed" in FAMILY.notes[0]
 
 
@@ -155,7 +155,7 @@ def test_draws_of_the_contrast_bound_the_likelihood_whatever_the_adversary() -> 
     assert float(few.mean()) < LOG_P
     assert many.numpy() == pytest.approx(LOG_P, abs=0.02)
     options = ProposalOptions(proposal="contrast")
-    assert FAMILY.log_prob(nets, rows(2), untold(rows(2)), Noise.rows(0, 2), options).kind == "lower_bound"
+    assert FAMILY.log_prob(nets, rows(2), no_condition(rows(2)), Noise.rows(0, 2), options).kind == "lower_bound"
 
 
 @pytest.mark.parametrize(("mu", "variance"), [(0.0, 1.0), (0.4, 0.3), (-1.0, 2.5)])
@@ -186,7 +186,7 @@ def test_the_contrast_descends_to_the_moments_of_the_posterior() -> None:
     for weight in nets["contrast"].parameters():
         weight.requires_grad_()
     n = 100_000
-    batch = Batch(rows(n), untold(rows(n)), torch.Generator().manual_seed(0), 0, 1, torch.arange(n))
+    batch = Batch(rows(n), no_condition(rows(n)), torch.Generator().manual_seed(0), 0, 1, torch.arange(n))
     loss = next(FAMILY.losses(nets, batch))
     assert (loss.name, loss.trains) == ("contrast_nll_nats", ("contrast",))
     gradients = torch.autograd.grad(loss.value, list(nets["contrast"].parameters()))
@@ -195,7 +195,7 @@ def test_the_contrast_descends_to_the_moments_of_the_posterior() -> None:
 
 def test_the_adversary_moves_twice_before_the_autoencoder_does() -> None:
     nets = FAMILY.build(PLANE).double()
-    batch = Batch(rows(8), untold(rows(8)), torch.Generator().manual_seed(0), 0, 1, torch.arange(8))
+    batch = Batch(rows(8), no_condition(rows(8)), torch.Generator().manual_seed(0), 0, 1, torch.arange(8))
     assert [loss.trains for loss in FAMILY.losses(nets, batch)] == [
         ("contrast",),
         ("adversary",),
@@ -206,4 +206,4 @@ def test_the_adversary_moves_twice_before_the_autoencoder_does() -> None:
 
 def test_the_code_of_data_is_the_mean_of_the_posterior() -> None:
     nets = gaussian(0.4, 0.3, contrast=(0.4, 0.3), adversary=Ratio(0.4, 0.3))
-    assert FAMILY.encode(nets, rows(3), untold(rows(3))).numpy() == pytest.approx(0.4)
+    assert FAMILY.encode(nets, rows(3), no_condition(rows(3))).numpy() == pytest.approx(0.4)

@@ -75,12 +75,14 @@ def rows(spec: DataSpec, n: int) -> Tensor:
     return spec.quantize(spec.low + (spec.high - spec.low) * (0.05 + 0.9 * u))
 
 
-def untold(n: int) -> Tensor:
+def no_condition(n: int) -> Tensor:
     return torch.empty(n, 0, dtype=torch.float64)
 
 
 def log_prob(family: CNF, nets: Nets, x: Tensor, **options: object) -> LogProb:
-    return family.log_prob(nets, x, untold(len(x)), Noise.rows(0, len(x)), CNFLikelihoodOptions.model_validate(options))
+    return family.log_prob(
+        nets, x, no_condition(len(x)), Noise.rows(0, len(x)), CNFLikelihoodOptions.model_validate(options)
+    )
 
 
 def gaussian(z: Tensor) -> Tensor:
@@ -102,12 +104,12 @@ def test_a_linear_field_makes_a_gaussian(solver: dict[str, object]) -> None:
 def test_codes_and_samples_of_a_linear_field_are_carried_by_the_matrix_exponential(solver: dict[str, object]) -> None:
     """T27: from data by e^{-A}, from noise by e^A."""
     family, x, options = CNF(), rows(PLANE, 6), CNFSolverOptions.model_validate(solver)
-    z = apply(family.encoder(linear(), options), x, untold(6))
+    z = apply(family.encoder(linear(), options), x, no_condition(6))
     torch.testing.assert_close(z, PLANE.normalize(x) @ torch.linalg.matrix_exp(-A).T, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(apply(family.decoder(linear(), options), z, untold(6)), x, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(apply(family.decoder(linear(), options), z, no_condition(6)), x, rtol=1e-5, atol=1e-5)
     noise = Noise.rows(4, 5)
     drawn = sample(family.sampler(linear(), options), noise)
-    z = family.prior(linear(), noise, untold(5)).double()
+    z = family.prior(linear(), noise, no_condition(5)).double()
     exact = PLANE.denormalize(z @ torch.linalg.matrix_exp(A).T)
     torch.testing.assert_close(drawn.double(), exact, rtol=1e-4, atol=1e-4)
 
@@ -130,8 +132,8 @@ def test_the_log_determinant_is_that_of_the_autograd_jacobian(spec: DataSpec) ->
     family = CNF(width=16, depth=2)
     nets = roughened(family, spec)
     for x in rows(spec, 3):
-        z = family.encode(nets, x[None], untold(1))
-        jacobian = torch.autograd.functional.jacobian(lambda at: family.encode(nets, at[None], untold(1))[0], x)
+        z = family.encode(nets, x[None], no_condition(1))
+        jacobian = torch.autograd.functional.jacobian(lambda at: family.encode(nets, at[None], no_condition(1))[0], x)
         log_det = torch.linalg.slogdet(jacobian).logabsdet
         torch.testing.assert_close(log_prob(family, nets, x[None]).value, gaussian(z) + log_det, rtol=1e-5, atol=1e-5)
 
@@ -151,10 +153,12 @@ def test_decoding_undoes_encoding(spec: DataSpec, solver: dict[str, object]) -> 
     """T19: the inverse error in single precision is below 1e-4 of the range, the solver's tolerance among it."""
     family, options = CNF(width=16, depth=2), CNFSolverOptions.model_validate(solver)
     nets, x = roughened(family, spec).float(), rows(spec, 50).float()
-    z = apply(family.encoder(nets, options), x, untold(50).float())
-    back = apply(family.decoder(nets, options), z, untold(50).float())
+    z = apply(family.encoder(nets, options), x, no_condition(50).float())
+    back = apply(family.decoder(nets, options), z, no_condition(50).float())
     assert float(((back - x) / max(spec.scale)).abs().max()) < 1e-4
-    torch.testing.assert_close(reconstruct(family, nets, x, untold(50).float()), x, atol=1e-4 * max(spec.scale), rtol=0)
+    torch.testing.assert_close(
+        reconstruct(family, nets, x, no_condition(50).float()), x, atol=1e-4 * max(spec.scale), rtol=0
+    )
 
 
 def test_an_untrained_flow_is_the_identity() -> None:
@@ -169,8 +173,8 @@ def test_training_differentiates_the_likelihood_that_is_served() -> None:
     family, v = CNF(width=16, depth=2, solver_steps=5), rows(DataSpec(shape=(2,)), 8)
     nets = roughened(family, DataSpec(shape=(2,)))
     served = log_prob(family, nets, v, steps=5).value
-    torch.testing.assert_close(family.solved(nets, v, untold(8), None).log_prob, served, rtol=1e-9, atol=1e-9)
-    estimates = torch.stack([family.solved(nets, v, untold(8), sign.expand(8, 2)).log_prob for sign in SIGNS])
+    torch.testing.assert_close(family.solved(nets, v, no_condition(8), None).log_prob, served, rtol=1e-9, atol=1e-9)
+    estimates = torch.stack([family.solved(nets, v, no_condition(8), sign.expand(8, 2)).log_prob for sign in SIGNS])
     torch.testing.assert_close(estimates.mean(0), served, rtol=1e-9, atol=1e-9)
     assert estimates.std(0).max() > 1e-3
 
@@ -180,10 +184,12 @@ def test_what_a_path_costs_is_its_energy_and_stretching() -> None:
     family, z = CNF(solver_steps=64), rows(DataSpec(shape=(2,)), 4)
     t = (torch.arange(2000, dtype=torch.float64) + 0.5) / 2000
     speeds = torch.einsum("ij,tjk,bk->tbi", A, torch.linalg.matrix_exp(t[:, None, None] * A), z)
-    solved = family.solved(linear(), z @ torch.linalg.matrix_exp(A).T, untold(4), None)
+    solved = family.solved(linear(), z @ torch.linalg.matrix_exp(A).T, no_condition(4), None)
     torch.testing.assert_close(solved.energy, speeds.square().sum(2).mean(0), rtol=1e-6, atol=0)
     torch.testing.assert_close(solved.stretching, A.square().sum().expand(4), rtol=1e-9, atol=0)
-    estimates = torch.stack([family.solved(linear(), z, untold(4), sign.expand(4, 2)).stretching for sign in SIGNS])
+    estimates = torch.stack(
+        [family.solved(linear(), z, no_condition(4), sign.expand(4, 2)).stretching for sign in SIGNS]
+    )
     torch.testing.assert_close(estimates.mean(0), A.square().sum().expand(4), rtol=1e-9, atol=0)
 
 
@@ -196,7 +202,7 @@ def test_deceiving_four_steps_costs_more_than_it_brings(rate: float) -> None:
     """
     family, v = CNF(solver_steps=4), torch.ones(1, 1, dtype=torch.float64)
     nets = Nets(DataSpec(shape=(1,)), velocity=Squeeze(rate))
-    told, at_zero = (family.solved(nets, x, untold(1), None) for x in (v, 0 * v))
+    told, at_zero = (family.solved(nets, x, no_condition(1), None) for x in (v, 0 * v))
     stretched = (2 * (at_zero.log_prob - told.log_prob).item()) ** 0.5
     gain = at_zero.log_prob.item() + 0.5 * log(2 * pi) - log(stretched)
     assert gain > 0
@@ -209,7 +215,9 @@ def test_a_row_far_out_is_rare_and_not_impossible() -> None:
     scores = [
         float(
             run(
-                family.scorer(family.build(PLANE), CNFLikelihoodOptions()), (x, untold(1).float()), Noise.rows(0, 1)
+                family.scorer(family.build(PLANE), CNFLikelihoodOptions()),
+                (x, no_condition(1).float()),
+                Noise.rows(0, 1),
             ).value
         )
         for family in (CNF(width=16, tails="gaussian"), CNF(width=16))

@@ -19,7 +19,7 @@ from pushforward.models.run import Run
 from pushforward.models.samplers.options import DEFAULTS, DenoisingOptions, ScoringOptions
 from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.sampling import sample, untold
+from pushforward.models.stepwise.sampling import no_condition, sample
 from pushforward.models.training.data import load_data
 from pushforward.models.training.loop import train
 from pushforward.models.training.state import fresh
@@ -64,7 +64,7 @@ def normal_log_prob(u: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
 def trained_batch(spec: DataSpec, n: int = 16) -> Batch:
     rng = torch.Generator().manual_seed(0)
     x = spec.denormalize(torch.randn(n, *spec.shape, generator=rng))
-    return Batch(spec.quantize(x), untold(x), rng, 0, 10, torch.arange(len(x)))
+    return Batch(spec.quantize(x), no_condition(x), rng, 0, 10, torch.arange(len(x)))
 
 
 def test_it_answers_everything() -> None:
@@ -77,7 +77,7 @@ def test_the_probability_flow_has_the_exact_density_of_gaussian_data(schedule: s
     family = Diffusion.model_validate({"schedule": {"schedule": schedule}})
     nets, mean, covariance = fitted(PLANE)
     x = PLANE.denormalize(torch.randn(5, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
-    answer = family.log_prob(nets, x, untold(x), Noise.rows(0, 5), ScoringOptions(steps=64))
+    answer = family.log_prob(nets, x, no_condition(x), Noise.rows(0, 5), ScoringOptions(steps=64))
     first = Level.at(torch.from_numpy(family.schedule.log_snr(1000)[:1]), x[:1])
     noisy = first.alpha**2 * covariance + first.sigma**2 * torch.eye(2, dtype=torch.float64)
     expected = normal_log_prob(PLANE.normalize(x), first.alpha[0] * mean, noisy) + PLANE.log_jacobian
@@ -90,7 +90,7 @@ def test_the_truncation_costs_little_where_data_are_wider_than_the_first_noise()
     """T67: against the density of the data themselves, with the default options."""
     nets, mean, covariance = fitted(PLANE)
     x = PLANE.denormalize(torch.randn(5, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
-    answer = Diffusion().log_prob(nets, x, untold(x), Noise.rows(0, 5), ScoringOptions())
+    answer = Diffusion().log_prob(nets, x, no_condition(x), Noise.rows(0, 5), ScoringOptions())
     expected = normal_log_prob(PLANE.normalize(x), mean, covariance) + PLANE.log_jacobian
     torch.testing.assert_close(answer.value, expected, rtol=0, atol=1e-2)
 
@@ -100,8 +100,10 @@ def test_random_probes_agree_with_the_exact_divergence_within_their_error_bar() 
     spec = DataSpec(shape=(3,))
     nets, _, _ = fitted(spec)
     x, noise = torch.zeros(4, 3, dtype=torch.float64), Noise.rows(0, 4)
-    exact = Diffusion().log_prob(nets, x, untold(x), noise, ScoringOptions(steps=8, divergence="exact"))
-    random = Diffusion().log_prob(nets, x, untold(x), noise, ScoringOptions(steps=8, divergence="hutchinson", draws=32))
+    exact = Diffusion().log_prob(nets, x, no_condition(x), noise, ScoringOptions(steps=8, divergence="exact"))
+    random = Diffusion().log_prob(
+        nets, x, no_condition(x), noise, ScoringOptions(steps=8, divergence="hutchinson", draws=32)
+    )
     assert random.std_error is not None
     assert ((random.value - exact.value).abs() < 5 * random.std_error).all()
     assert (random.std_error > 1e-3).all()
@@ -112,7 +114,7 @@ def test_levels_are_scored_by_their_dequantized_density() -> None:
     spec = DataSpec(shape=(1,), low=0, high=4, levels=5, shift=(2.0,), scale=(2.0,))
     nets, mean, covariance = fitted(spec)
     y = torch.tensor([[0.0], [1.0], [3.0]], dtype=torch.float64)
-    answer = Diffusion().log_prob(nets, y, untold(y), Noise.rows(0, 3), ScoringOptions(draws=32))
+    answer = Diffusion().log_prob(nets, y, no_condition(y), Noise.rows(0, 3), ScoringOptions(draws=32))
     u = (torch.arange(1000, dtype=torch.float64) + 0.5) / 1000
     within = ((y - 0.5 + u) - 2.0) / 2.0  # (3, 1000)
     square = (within - mean) ** 2 / covariance
@@ -125,8 +127,8 @@ def test_a_score_does_not_depend_on_batch_mates() -> None:
     torch.manual_seed(0)
     nets = TINY.build(DIGITS)
     x, noise = torch.randint(0, 17, (3, 1, 8, 8), generator=torch.Generator().manual_seed(0)).float(), Noise.rows(0, 3)
-    together = TINY.log_prob(nets, x, untold(x), noise, ScoringOptions(steps=4))
-    alone = TINY.log_prob(nets, x[1:2], untold(x[1:2]), noise[1:2], ScoringOptions(steps=4))
+    together = TINY.log_prob(nets, x, no_condition(x), noise, ScoringOptions(steps=4))
+    alone = TINY.log_prob(nets, x[1:2], no_condition(x[1:2]), noise[1:2], ScoringOptions(steps=4))
     torch.testing.assert_close(together.value[1:2], alone.value, rtol=1e-5, atol=1e-4)
 
 
@@ -134,10 +136,10 @@ def test_a_likelihood_that_costs_too_much_is_refused_with_a_remedy() -> None:
     spec = DataSpec(shape=(400,))
     nets, x, noise = TINY.build(spec), torch.zeros(1, 400), Noise.rows(0, 1)
     with pytest.raises(InvalidInput, match=r"25600 .* take the divergence hutchinson") as refusal:
-        TINY.log_prob(nets, x, untold(x), noise, ScoringOptions(divergence="exact"))
+        TINY.log_prob(nets, x, no_condition(x), noise, ScoringOptions(divergence="exact"))
     assert refusal.value.field == "options"
     with pytest.raises(InvalidInput, match=r"lower steps or draws$"):
-        TINY.log_prob(nets, x, untold(x), noise, ScoringOptions(steps=200, draws=64))
+        TINY.log_prob(nets, x, no_condition(x), noise, ScoringOptions(steps=200, draws=64))
 
 
 @pytest.mark.parametrize("spec", [PLANE, DIGITS, DataSpec(shape=(3, 28, 20))], ids=lambda s: str(s.shape))
@@ -156,7 +158,7 @@ def test_one_loss_reaches_every_weight(spec: DataSpec) -> None:
 def test_an_untrained_network_is_the_exact_one_for_standard_normal_data() -> None:
     nets = TINY.build(PLANE)
     x = PLANE.denormalize(torch.randn(50, 2, generator=torch.Generator().manual_seed(0)))
-    answer = TINY.log_prob(nets, x, untold(x), Noise.rows(0, 50), ScoringOptions())
+    answer = TINY.log_prob(nets, x, no_condition(x), Noise.rows(0, 50), ScoringOptions())
     expected = -0.5 * (PLANE.normalize(x) ** 2 + log(2 * pi)).sum(1) + PLANE.log_jacobian
     torch.testing.assert_close(answer.value.float(), expected, rtol=0, atol=1e-4)
 
@@ -178,9 +180,9 @@ def test_training_leaves_the_gaussian_it_starts_from_for_the_data() -> None:
         Noise.rows(0, 500),
         ScoringOptions(steps=8),
     )
-    before = -run.family.log_prob(state.average, x, untold(x), noise, options).value
+    before = -run.family.log_prob(state.average, x, no_condition(x), noise, options).value
     *_, state = train(data, state)
-    after = -run.family.log_prob(state.average, x, untold(x), noise, options).value
+    after = -run.family.log_prob(state.average, x, no_condition(x), noise, options).value
     assert after.mean() < before.mean() - 0.15
     assert after.mean() > EightGaussians().entropy_nats - 5 * after.std() / 500**0.5
 
@@ -235,8 +237,8 @@ def test_the_bound_lies_below_the_flow() -> None:
     nets, _, _ = fitted(PLANE)
     x = PLANE.denormalize(torch.randn(50, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
     noise = Noise.rows(0, 50)
-    bound = Diffusion().log_prob(nets, x, untold(x), noise, ScoringOptions(method="bound", steps=64, draws=4))
-    flow = Diffusion().log_prob(nets, x, untold(x), noise, ScoringOptions())
+    bound = Diffusion().log_prob(nets, x, no_condition(x), noise, ScoringOptions(method="bound", steps=64, draws=4))
+    flow = Diffusion().log_prob(nets, x, no_condition(x), noise, ScoringOptions())
     assert (bound.kind, flow.kind) == ("lower_bound", "estimate")
     assert bound.std_error is not None
     assert (bound.value - flow.value).mean() < 5 * bound.std_error.mean() / 50**0.5
@@ -246,9 +248,9 @@ def test_the_bound_lies_below_the_flow() -> None:
 def test_decoding_inverts_encoding() -> None:
     nets, _, _ = fitted(PLANE)
     x = PLANE.denormalize(torch.randn(5, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
-    z = Diffusion().encode(nets, x, untold(x))
+    z = Diffusion().encode(nets, x, no_condition(x))
     assert z.shape == (5, *Diffusion().latent_shape(PLANE))
-    torch.testing.assert_close(Diffusion().decode(nets, z, untold(x)), x, rtol=0, atol=0.02)
+    torch.testing.assert_close(Diffusion().decode(nets, z, no_condition(x)), x, rtol=0, atol=0.02)
 
 
 def test_a_dropped_condition_trains_the_unconditional_model() -> None:

@@ -13,7 +13,7 @@ from pushforward.models.losses import Batch
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.sampling import sample, untold
+from pushforward.models.stepwise.sampling import no_condition, sample
 from pushforward.models.variational.discrete_gradients import AnyEstimator, GumbelSoftmax, Reinforce, StraightThrough
 
 N, K = 2, 3
@@ -43,13 +43,13 @@ def exact(nets: Nets) -> tuple[Tensor, Tensor]:
 
 
 def batch(x: Tensor) -> Batch:
-    return Batch(x, untold(x), torch.Generator().manual_seed(0), 0, 10, torch.arange(len(x)))
+    return Batch(x, no_condition(x), torch.Generator().manual_seed(0), 0, 10, torch.arange(len(x)))
 
 
 def scored(nets: Nets, k: int, repeats: int) -> Tensor:
     """Bounds of k draws, (repeats, B), each with noise of its own."""
     x, noise = X.repeat(repeats, 1), Noise.rows(0, repeats * len(X))
-    return SMALL.log_prob(nets, x, untold(x), noise, HardCodeOptions(k=k)).value.view(repeats, -1)
+    return SMALL.log_prob(nets, x, no_condition(x), noise, HardCodeOptions(k=k)).value.view(repeats, -1)
 
 
 def test_one_draw_estimates_the_elbo_of_hard_codes() -> None:
@@ -109,7 +109,7 @@ def test_the_objective_of_hard_codes_is_the_elbo_in_the_mean(estimator: AnyEstim
 
 def test_codes_are_one_hot_and_the_most_probable() -> None:
     nets = built()
-    z = SMALL.encode(nets, X, untold(X))
+    z = SMALL.encode(nets, X, no_condition(X))
     assert z.shape == (3, N, K) == (3, *SMALL.latent_shape(LINE))
     assert torch.equal(z.argmax(2), SMALL.posterior(nets, X).argmax(2))
     assert torch.equal(z.sum(2), torch.ones(3, N).double())
@@ -118,7 +118,7 @@ def test_codes_are_one_hot_and_the_most_probable() -> None:
 
 def test_codes_of_the_prior_are_uniform_words() -> None:
     noise = Noise.rows(0, 9000)
-    z = SMALL.prior(built(), noise, untold(noise))
+    z = SMALL.prior(built(), noise, no_condition(noise))
     counts = torch.einsum("bnk,wnk->bw", z, WORDS.float()).eq(N).sum(0).double()
     assert float(((counts - 1000) / math.sqrt(1000 * 8 / 9)).abs().max()) < 5
 
@@ -132,7 +132,7 @@ def test_there_is_nothing_between_two_letters() -> None:
 def test_its_diagnosis_takes_the_kl_apart() -> None:
     nets = built()
     x = torch.randn(200, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    found = SMALL.diagnose(nets, x, untold(x), Noise.rows(0, 200))
+    found = SMALL.diagnose(nets, x, no_condition(x), Noise.rows(0, 200))
     assert found["average_kl_nats"] == pytest.approx(found["mutual_information_nats"] + found["marginal_kl_nats"])
     assert 0 <= found["active_units"] <= N
 
@@ -141,7 +141,7 @@ def test_its_diagnosis_draws_codes_of_their_posteriors() -> None:
     """Rows that are all one: they tell nothing of themselves, and log q at a draw is minus an entropy on average."""
     nets, n = built(), 5000
     x, log_pi = X[:1].expand(n, -1), SMALL.posterior(nets, X[:1])
-    found = SMALL.diagnose(nets, x, untold(x), Noise.rows(0, n))
+    found = SMALL.diagnose(nets, x, no_condition(x), Noise.rows(0, n))
     mean = (log_pi.exp() * log_pi).sum(2)
     spread = float(((log_pi.exp() * log_pi**2).sum(2) - mean**2).sum().sqrt())
     assert found["mutual_information_nats"] == pytest.approx(0, abs=1e-9)

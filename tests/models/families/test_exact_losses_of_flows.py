@@ -14,7 +14,7 @@ from pushforward.models.families.gan import GAN
 from pushforward.models.losses import Batch
 from pushforward.models.networks import Nets
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.sampling import untold
+from pushforward.models.stepwise.sampling import no_condition
 
 LINE = DataSpec(shape=(1,), shift=(2.0,), scale=(3.0,))
 U = [-1.0, 0.5, 2.0]  # the data, network units
@@ -33,7 +33,7 @@ class Scaled(nn.Module):
 
 def batch() -> Batch:
     x = LINE.denormalize(torch.tensor(U, dtype=torch.float64)[:, None])
-    return Batch(x, untold(x), torch.Generator().manual_seed(4), 0, 1, torch.arange(3))
+    return Batch(x, no_condition(x), torch.Generator().manual_seed(4), 0, 1, torch.arange(3))
 
 
 def grid(rng: torch.Generator) -> list[float]:

@@ -21,7 +21,7 @@ from pushforward.models.noise import Noise
 from pushforward.models.run import Budget, Run
 from pushforward.models.spec.conditions import Labels, Vector
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.sampling import sample, untold
+from pushforward.models.stepwise.sampling import no_condition, sample
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.training.data import load_data
 from pushforward.models.training.loop import train
@@ -60,7 +60,7 @@ def rows(spec: DataSpec, n: int, seed: int = 3) -> Tensor:
 
 
 def score(flow: Flow, nets: Nets, x: Tensor, k: int = 4) -> LogProb:
-    return flow.log_prob(nets, x, untold(x), Noise.rows(0, len(x)), DequantizationOptions(k=k))
+    return flow.log_prob(nets, x, no_condition(x), Noise.rows(0, len(x)), DequantizationOptions(k=k))
 
 
 def fitted(flow: Flow, spec: DataSpec, x: Tensor, c: Tensor, steps: int = 300) -> Nets:
@@ -85,11 +85,13 @@ def test_the_log_determinant_is_that_of_the_autograd_jacobian(flow: Flow, spec: 
     """T18: log p(x) - log N(z; 0, I) = log |det dz/dx|, at random x."""
     nets = roughened(flow, spec)
     for x in rows(spec, 5):
-        z = flow.encode(nets, x[None], untold(x[None]))[0]
-        jacobian = torch.autograd.functional.jacobian(lambda at: flow.encode(nets, at[None], untold(at[None]))[0], x)
+        z = flow.encode(nets, x[None], no_condition(x[None]))[0]
+        jacobian = torch.autograd.functional.jacobian(
+            lambda at: flow.encode(nets, at[None], no_condition(at[None]))[0], x
+        )
         log_det = torch.linalg.slogdet(jacobian.reshape(spec.size, spec.size)).logabsdet
         log_p = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum() + log_det
-        assert torch.allclose(flow.log_density(nets, x[None], untold(x[None]))[0], log_p, rtol=1e-9)
+        assert torch.allclose(flow.log_density(nets, x[None], no_condition(x[None]))[0], log_p, rtol=1e-9)
 
 
 @each_flow
@@ -98,7 +100,7 @@ def test_decoding_undoes_encoding(flow: Flow, spec: DataSpec) -> None:
     """T19: the inverse error in single precision is below 1e-5 of the range."""
     nets = roughened(flow, spec, scale=0.2).float()
     x = rows(spec, 200).float()
-    error = (reconstruct(flow, nets, x, untold(x)) - x) / max(spec.scale)
+    error = (reconstruct(flow, nets, x, no_condition(x)) - x) / max(spec.scale)
     assert float(error.abs().max()) < 1e-5
 
 
@@ -110,8 +112,8 @@ def test_a_spline_inverts_at_its_edges_and_in_its_tails(scheme: Scheme) -> None:
     nets = roughened(flow, spec)
     values = torch.tensor([5.0, np.nextafter(5.0, 0), np.nextafter(5.0, 9), 0.0, 20.0], dtype=torch.float64)
     x = torch.cartesian_prod(torch.cat([values, -values]), torch.cat([values, -values]))
-    z = flow.encode(nets, x, untold(x))
-    assert torch.allclose(flow.decode(nets, z, untold(z)), x, rtol=1e-10, atol=1e-10)
+    z = flow.encode(nets, x, no_condition(x))
+    assert torch.allclose(flow.decode(nets, z, no_condition(z)), x, rtol=1e-10, atol=1e-10)
     assert torch.allclose(z[x.abs() >= 5], x[x.abs() >= 5], rtol=1e-14)
 
 
@@ -122,7 +124,7 @@ def test_the_density_integrates_to_one(flow: Flow) -> None:
     side = torch.linspace(-9, 9, 301, dtype=torch.float64)
     grid = PLANE.denormalize(torch.cartesian_prod(side, side))
     cell = (18 / 300) ** 2 * 2.0 * 0.7
-    assert abs(float(flow.log_density(nets, grid, untold(grid)).exp().sum()) * cell - 1) < 1e-3
+    assert abs(float(flow.log_density(nets, grid, no_condition(grid)).exp().sum()) * cell - 1) < 1e-3
 
 
 @each_flow
@@ -145,12 +147,12 @@ def test_an_affine_flow_fits_a_gaussian_to_its_entropy() -> None:
     x = Noise.rows(9, 2000).normal(0, (2,)).double() @ L.T
     spec = DataSpec(shape=(2,))
     flow = Flow(transform=Affine(), n_transforms=1, width=8, depth=1)
-    nets = fitted(flow, spec, x, untold(x), steps=400)
-    nll = -flow.log_density(nets, x, untold(x)).mean().item()
+    nets = fitted(flow, spec, x, no_condition(x), steps=400)
+    nll = -flow.log_density(nets, x, no_condition(x)).mean().item()
     entropy = log(2 * pi * e) + 0.5 * float(torch.linalg.slogdet(x.T.cov(correction=0)).logabsdet)
     assert abs(nll - entropy) < 0.005
     jacobian = torch.autograd.functional.jacobian(
-        lambda at: flow.encode(nets, at[None], untold(at[None]))[0], x.mean(0)
+        lambda at: flow.encode(nets, at[None], no_condition(at[None]))[0], x.mean(0)
     )
     assert torch.allclose(jacobian.T @ jacobian, torch.linalg.inv(x.T.cov(correction=0)), rtol=0.1, atol=0.1)
 
@@ -177,7 +179,7 @@ def test_training_on_levels_lowers_the_bound_that_is_served() -> None:
     adam = torch.optim.Adam(nets.parameters(), lr=1e-2)
     for step in range(80):
         (loss,) = flow.losses(
-            nets, Batch(x, untold(x), torch.Generator().manual_seed(step), step, 80, torch.arange(len(x)))
+            nets, Batch(x, no_condition(x), torch.Generator().manual_seed(step), step, 80, torch.arange(len(x)))
         )
         assert torch.isclose(loss.terms["bits_per_dim"], loss.value / (2 * log(2)))
         adam.zero_grad()
@@ -224,11 +226,11 @@ def test_weights_built_under_another_seed_load_to_the_same_flow(flow: Flow) -> N
     saved = roughened(flow, LEVELS, seed=1)
     loaded = roughened(flow, LEVELS, seed=2)
     x = rows(LEVELS, 10)
-    assert not torch.equal(flow.encode(loaded, x, untold(x)), flow.encode(saved, x, untold(x)))
+    assert not torch.equal(flow.encode(loaded, x, no_condition(x)), flow.encode(saved, x, no_condition(x)))
     loaded.load_state_dict(saved.state_dict())
-    assert torch.equal(flow.encode(loaded, x, untold(x)), flow.encode(saved, x, untold(x)))
+    assert torch.equal(flow.encode(loaded, x, no_condition(x)), flow.encode(saved, x, no_condition(x)))
     z = Noise.rows(0, 10).normal(0, (6,)).double()
-    assert torch.equal(flow.decode(loaded, z, untold(z)), flow.decode(saved, z, untold(z)))
+    assert torch.equal(flow.decode(loaded, z, no_condition(z)), flow.decode(saved, z, no_condition(z)))
 
 
 @each_flow
@@ -238,7 +240,9 @@ def test_samples_are_finite_data_that_the_flow_encodes_back_to_their_noise(flow:
     noise = Noise.rows(4, 100)
     x = sample(flow.sampler(nets, flow.SampleOptions()), noise)
     assert x.shape == (100, *spec.shape)
-    assert torch.allclose(flow.encode(nets, x, untold(x)), flow.prior(nets, noise, untold(noise)), atol=1e-3)
+    assert torch.allclose(
+        flow.encode(nets, x, no_condition(x)), flow.prior(nets, noise, no_condition(noise)), atol=1e-3
+    )
 
 
 def test_samples_of_a_rough_spline_are_finite_in_single_precision() -> None:
@@ -253,15 +257,15 @@ def test_a_single_element_has_a_flow_too(transform: Spline | Affine) -> None:
     flow = Flow(transform=transform, n_transforms=2)
     nets = roughened(flow, DataSpec(shape=(1,)))
     grid = torch.linspace(-300, 300, 60_001, dtype=torch.float64)[:, None]
-    assert abs(float(flow.log_density(nets, grid, untold(grid)).exp().sum()) * 0.01 - 1) < 1e-3
-    assert torch.allclose(reconstruct(flow, nets, grid, untold(grid)), grid, atol=1e-6)
+    assert abs(float(flow.log_density(nets, grid, no_condition(grid)).exp().sum()) * 0.01 - 1) < 1e-3
+    assert torch.allclose(reconstruct(flow, nets, grid, no_condition(grid)), grid, atol=1e-6)
 
 
 def test_the_same_step_of_the_same_seed_draws_the_same_loss() -> None:
     flow = FLOWS[0]
     nets = roughened(flow, LEVELS)
     x = rows(LEVELS, 6)
-    batches = [Batch(x, untold(x), torch.Generator().manual_seed(5), 0, 1, torch.arange(6)) for _ in range(2)]
+    batches = [Batch(x, no_condition(x), torch.Generator().manual_seed(5), 0, 1, torch.arange(6)) for _ in range(2)]
     values = [next(flow.losses(nets, batch)).value.item() for batch in batches]
     assert values[0] == values[1]
 

@@ -16,7 +16,7 @@ from pushforward.models.noise import Noise
 from pushforward.models.presets import PRESETS
 from pushforward.models.run import Run
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.sampling import sample, untold
+from pushforward.models.stepwise.sampling import no_condition, sample
 from pushforward.models.training.data import load_data
 from pushforward.models.training.loop import train
 from pushforward.models.training.state import fresh
@@ -43,7 +43,7 @@ def trained(x: Floats, folder: Path, steps: int, **family: Any) -> Nets:
 
 def log_prob(nets: Nets, x: Floats) -> Floats:
     rows = torch.from_numpy(x).float()
-    scored = Flow().log_prob(nets, rows, untold(rows), Noise.rows(0, len(rows)), DequantizationOptions())
+    scored = Flow().log_prob(nets, rows, no_condition(rows), Noise.rows(0, len(rows)), DequantizationOptions())
     return np.asarray(scored.value)
 
 
@@ -58,7 +58,7 @@ def gaussian_nll(train: Floats, test: Floats) -> float:
 def test_a_row_far_out_is_rare_and_not_impossible() -> None:
     """88 deviations out a Gaussian tail costs 3,872 nats; a Student's t of two degrees of freedom about 30."""
     gaussian, heavy = (
-        float(flow.log_density(flow.build(PLANE), FAR, untold(FAR)).detach())
+        float(flow.log_density(flow.build(PLANE), FAR, no_condition(FAR)).detach())
         for flow in (Flow(tails="gaussian"), Flow())
     )
     assert gaussian < -3800
@@ -69,7 +69,7 @@ def test_bounded_data_have_no_tails() -> None:
     box = DataSpec(shape=(2,), low=0, high=1, shift=(0.5,), scale=(0.5,))
     x = torch.tensor([[0.0, 1.0], [1e-4, 0.3]])
     nets = Flow().build(box)
-    assert torch.equal(Flow().encode(nets, x, untold(x)), Flow(tails="gaussian").encode(nets, x, untold(x)))
+    assert torch.equal(Flow().encode(nets, x, no_condition(x)), Flow(tails="gaussian").encode(nets, x, no_condition(x)))
 
 
 def test_draws_of_heavy_tails_are_finite_and_score_as_they_are_drawn() -> None:
@@ -79,8 +79,8 @@ def test_draws_of_heavy_tails_are_finite_and_score_as_they_are_drawn() -> None:
     noise = Noise.rows(0, 4000)
     x = sample(flow.sampler(nets, flow.SampleOptions()), noise, torch.empty(4000, 0))
     assert bool(torch.isfinite(x).all())
-    codes = flow.encode(nets, x, untold(x))
-    torch.testing.assert_close(codes, flow.prior(nets, noise, untold(x)), rtol=1e-3, atol=1e-4)
+    codes = flow.encode(nets, x, no_condition(x))
+    torch.testing.assert_close(codes, flow.prior(nets, noise, no_condition(x)), rtol=1e-3, atol=1e-4)
 
 
 def test_student_tails_are_learned(tmp_path: Path) -> None:

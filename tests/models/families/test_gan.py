@@ -14,7 +14,7 @@ from pushforward.models.losses import Batch, Loss
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.sampling import sample, untold
+from pushforward.models.stepwise.sampling import no_condition, sample
 
 PLANE = DataSpec(shape=(2,), shift=(0.5, 0.25), scale=(0.87, 0.5))
 GRAY = DataSpec(shape=(1, 8, 8), low=0, high=16, levels=17, shift=(8.0,), scale=(8.0,))
@@ -31,7 +31,7 @@ def built(family: GAN, spec: DataSpec) -> Nets:
 def batch(spec: DataSpec, n: int = 12) -> Batch:
     rng = torch.Generator().manual_seed(0)
     x = spec.denormalize(torch.rand(n, *spec.shape, generator=rng))
-    return Batch(x, untold(x), rng, 0, 1, torch.arange(n))
+    return Batch(x, no_condition(x), rng, 0, 1, torch.arange(n))
 
 
 def weights(nets: Nets, name: str) -> list[Tensor]:
@@ -120,9 +120,9 @@ def test_samples_of_bounded_data_stay_in_their_range() -> None:
 
 def test_a_sample_is_the_decoded_draw_of_the_prior() -> None:
     nets, noise = built(SMALL, PLANE), Noise.rows(7, 5)
-    z = SMALL.prior(nets, noise, untold(noise))
+    z = SMALL.prior(nets, noise, no_condition(noise))
     assert z.shape == (5, *SMALL.latent_shape(PLANE))
-    assert torch.equal(sample(SMALL.sampler(nets, Options()), noise), SMALL.decode(nets, z, untold(z)))
+    assert torch.equal(sample(SMALL.sampler(nets, Options()), noise), SMALL.decode(nets, z, no_condition(z)))
 
 
 def test_the_same_batch_gives_the_same_losses() -> None:

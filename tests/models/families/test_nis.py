@@ -18,7 +18,7 @@ from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
 from pushforward.models.run import Budget, Run
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.sampling import sample, untold
+from pushforward.models.stepwise.sampling import no_condition, sample
 from pushforward.models.training.data import load_data
 from pushforward.models.training.loop import train
 from pushforward.models.training.state import fresh
@@ -113,7 +113,7 @@ def test_a_loss_is_a_number_where_floats_can_not_tell_the_integrand(f: Integrand
     spec = UnitCube(d=32).spec
     nis, x = NIS(integrand=f, width=8), Noise.rows(6, 64).uniform(0, (32,))
     nets = nis.build(spec)
-    (loss,) = nis.losses(nets, Batch(x, untold(x), torch.Generator().manual_seed(0), 0, 1, torch.arange(len(x))))
+    (loss,) = nis.losses(nets, Batch(x, no_condition(x), torch.Generator().manual_seed(0), 0, 1, torch.arange(len(x))))
     slopes = torch.autograd.grad(loss.value, list(nets.parameters()))
     assert loss.value.isfinite()
     assert all(slope.isfinite().all() for slope in slopes)
@@ -123,7 +123,7 @@ def test_a_loss_is_a_number_where_floats_can_not_tell_the_integrand(f: Integrand
 def test_samples_that_all_miss_a_peak_have_no_effect_and_no_reduction() -> None:
     nis, spec = NIS(integrand=Camel(s=0.02), width=8), UnitCube(d=32).spec
     x = Noise.rows(6, 50).uniform(0, (32,))
-    metrics = nis.diagnose(nis.build(spec).requires_grad_(False), x, untold(x), Noise.rows(0, 50))
+    metrics = nis.diagnose(nis.build(spec).requires_grad_(False), x, no_condition(x), Noise.rows(0, 50))
     assert (metrics["integral"], metrics["integral_std_error"]) == (0.0, 0.0)
     assert isnan(metrics["effective_share"])
     assert isnan(metrics["variance_reduction"])
@@ -146,7 +146,7 @@ def test_a_loss_is_the_divergence_that_it_names(divergence: Literal["kl", "chi2"
     ratio = p.log() - log_q
     known = float((p * (ratio if divergence == "kl" else ratio.exp() - 1)).mean())
     x = Noise.rows(6, 20_000).uniform(0, (2,)).double()
-    (loss,) = nis.losses(nets, Batch(x, untold(x), torch.Generator().manual_seed(0), 0, 1, torch.arange(len(x))))
+    (loss,) = nis.losses(nets, Batch(x, no_condition(x), torch.Generator().manual_seed(0), 0, 1, torch.arange(len(x))))
     assert float(loss.value) == pytest.approx(known, rel=0.1)
 
 

@@ -15,7 +15,7 @@ from pushforward.models.losses import Batch
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.sampling import sample, untold
+from pushforward.models.stepwise.sampling import no_condition, sample
 
 PLANE = DataSpec(shape=(2,))
 LINEAR = VAE(latent=1, depth=0, likelihood=Gaussian())
@@ -48,7 +48,7 @@ def points(n: int) -> Tensor:
 
 
 def bound(nets: Nets, *, n: int, k: int, seed: int = 0) -> Tensor:
-    return LINEAR.log_prob(nets, points(n), untold(points(n)), Noise.rows(seed, n), ImportanceOptions(k=k)).value
+    return LINEAR.log_prob(nets, points(n), no_condition(points(n)), Noise.rows(seed, n), ImportanceOptions(k=k)).value
 
 
 def z_score(values: Tensor, mean: float) -> float:
@@ -57,11 +57,11 @@ def z_score(values: Tensor, mean: float) -> float:
 
 def untold_points(n: int) -> tuple[Tensor, Tensor]:
     """Points and their conditions, which are none."""
-    return points(n), untold(points(n))
+    return points(n), no_condition(points(n))
 
 
 def batch(x: Tensor, seed: int = 0) -> Batch:
-    return Batch(x, untold(x), torch.Generator().manual_seed(seed), 0, 1, torch.arange(len(x)))
+    return Batch(x, no_condition(x), torch.Generator().manual_seed(seed), 0, 1, torch.arange(len(x)))
 
 
 def test_the_bound_at_the_exact_posterior_is_the_marginal_likelihood_whatever_the_draw() -> None:
@@ -86,18 +86,18 @@ def test_the_bound_at_the_exact_posterior_has_no_error() -> None:
 def test_the_code_is_the_posterior_mean() -> None:
     """T01: the posterior is N(.36667, .16667)."""
     nets = ppca(posterior=True)
-    mu, log_var = LINEAR.infer(nets, points(1), untold(points(1)))[0].tolist()
-    assert float(LINEAR.encode(nets, points(1), untold(points(1)))) == mu == pytest.approx(0.55 / 1.5)
+    mu, log_var = LINEAR.infer(nets, points(1), no_condition(points(1)))[0].tolist()
+    assert float(LINEAR.encode(nets, points(1), no_condition(points(1)))) == mu == pytest.approx(0.55 / 1.5)
     assert math.exp(log_var) == pytest.approx(0.25 / 1.5)
 
 
 def test_the_mean_of_the_likelihood_in_the_place_of_its_logarithm_is_no_bound() -> None:
     """Erratum of the notes (S1): E_q p(x|z) - KL, at the exact posterior, lies above log p(x)."""
     nets = ppca(posterior=True)
-    h = LINEAR.infer(nets, points(10_000), untold(points(10_000)))
+    h = LINEAR.infer(nets, points(10_000), no_condition(points(10_000)))
     eps = torch.randn(10_000, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     z = LINEAR.posterior.draw(nets, h, eps).z
-    log_likelihood = LINEAR.log_likelihood(nets, points(10_000), z, untold(z))
+    log_likelihood = LINEAR.log_likelihood(nets, points(10_000), z, no_condition(z))
     kl = kl_nats(LINEAR.posterior, LINEAR.prior_codes, h, LINEAR.latent)
     assert kl is not None
     printed, bound = log_likelihood.exp().mean() - kl[0], log_likelihood.mean() - kl[0]
@@ -165,7 +165,7 @@ def test_the_gradient_of_the_bound_weighs_the_draws_by_their_normalized_weights(
     nets, k = ppca(posterior=False), 20
     noise = Noise.rows(3, 1)
     bias = list(nets["decoder"].parameters())[1].requires_grad_()
-    value = LINEAR.log_prob(nets, points(1), untold(points(1)), noise, ImportanceOptions(k=k)).value
+    value = LINEAR.log_prob(nets, points(1), no_condition(points(1)), noise, ImportanceOptions(k=k)).value
     (gradient,) = torch.autograd.grad(value.sum(), bias)
     z = torch.stack([noise.normal(i, (1,)).double().view(()) for i in range(k)])
     residual = points(1) - z[:, None] * torch.tensor(W, dtype=torch.float64)  # (k, 2)
@@ -179,9 +179,9 @@ def test_the_bound_of_a_row_does_not_depend_on_its_batch_or_the_chunks() -> None
     nets = ppca(posterior=False)
     rows = torch.linspace(-1, 1, 600, dtype=torch.float64).repeat_interleave(2).view(600, 2)
     options = ImportanceOptions(k=9)
-    together = LINEAR.log_prob(nets, rows, untold(rows), Noise.rows(5, 600), options).value  # one draw a chunk
+    together = LINEAR.log_prob(nets, rows, no_condition(rows), Noise.rows(5, 600), options).value  # one draw a chunk
     alone = LINEAR.log_prob(
-        nets, rows[77:78], untold(rows[77:78]), Noise.rows(5, 1, start=77), options
+        nets, rows[77:78], no_condition(rows[77:78]), Noise.rows(5, 1, start=77), options
     ).value  # one chunk
     assert float(alone) == pytest.approx(float(together[77]), rel=1e-12)
 
@@ -191,7 +191,7 @@ def test_a_change_of_units_changes_the_density_by_its_jacobian() -> None:
     scaled = ppca(posterior=True)
     scaled.spec = DataSpec(shape=(2,), shift=(3.0, -1.0), scale=(10.0, 0.1))
     x = scaled.spec.denormalize(points(1))
-    value = LINEAR.log_prob(scaled, x, untold(x), Noise.rows(0, 1), ImportanceOptions(k=3)).value
+    value = LINEAR.log_prob(scaled, x, no_condition(x), Noise.rows(0, 1), ImportanceOptions(k=3)).value
     expected = float(bound(nets, n=1, k=3)) - math.log(10.0) - math.log(0.1)
     assert float(value) == pytest.approx(expected, rel=1e-9)
 
@@ -221,10 +221,10 @@ def test_the_probability_of_a_level_is_that_of_its_bin(k: int) -> None:
     """T31, T33: p = N(.3, .8^2) on the bin [0, 1), which is N(-.2, .8^2) on the centered bin of the level 0."""
     nets = constant_decoder((-0.2 - 0.2) / 0.5, math.log(0.8 / 0.5))
     x = torch.zeros(10, 1, dtype=torch.float64)
-    values = LINEAR.log_prob(nets, x, untold(x), Noise.rows(k, 10), ImportanceOptions(k=k)).value
+    values = LINEAR.log_prob(nets, x, no_condition(x), Noise.rows(k, 10), ImportanceOptions(k=k)).value
     assert values.numpy() == pytest.approx(np.full(10, -0.78661686), abs=1e-6)
     all_levels = torch.linspace(-4, 4, 9, dtype=torch.float64)[:, None]
-    values = LINEAR.log_prob(nets, all_levels, untold(all_levels), Noise.rows(k, 9), ImportanceOptions(k=k)).value
+    values = LINEAR.log_prob(nets, all_levels, no_condition(all_levels), Noise.rows(k, 9), ImportanceOptions(k=k)).value
     assert float(values.exp().sum()) == pytest.approx(1, rel=1e-6)
 
 
@@ -232,9 +232,9 @@ def test_a_wider_bin_holds_more_probability() -> None:
     """The number is of the level: with bins of width 2, log P gains log 2 where the density is flat."""
     nets = constant_decoder(0.0, math.log(1000.0))
     x, noise, options = torch.zeros(1, 1).double(), Noise.rows(0, 1), ImportanceOptions(k=4)
-    fine = LINEAR.log_prob(nets, x, untold(x), noise, options).value
+    fine = LINEAR.log_prob(nets, x, no_condition(x), noise, options).value
     nets.spec = LEVELS.model_copy(update={"levels": 5})
-    coarse = LINEAR.log_prob(nets, x, untold(x), noise, options).value
+    coarse = LINEAR.log_prob(nets, x, no_condition(x), noise, options).value
     assert float(coarse - fine) == pytest.approx(math.log(2), abs=1e-5)
 
 
@@ -243,7 +243,7 @@ def test_samples_have_the_noise_of_the_likelihood_and_reconstructions_its_mean()
     x = sample(LINEAR.sampler(nets, LINEAR.SampleOptions()), Noise.rows(0, 1000))
     assert len(LEVELS.quantize(x).unique()) > 3
     z = torch.zeros(2, 1)
-    assert torch.equal(LINEAR.decode(nets, z, untold(z)), nets.spec.denormalize(z))
+    assert torch.equal(LINEAR.decode(nets, z, no_condition(z)), nets.spec.denormalize(z))
 
 
 GRAY = DataSpec(shape=(2,), low=0, high=16, levels=17, shift=(8.0,), scale=(8.0,))
@@ -257,7 +257,7 @@ def test_bernoulli_gives_probabilities_without_a_jacobian() -> None:
     set_affine(nets["decoder"], [[0.0], [0.0]], [0.4, -1.3])
     set_affine(nets["encoder"], [[0.0, 0.0], [0.0, 0.0]], [0.0, 0.0])
     pictures = torch.tensor([[0.0, 0.0], [0.0, 16.0], [16.0, 0.0], [16.0, 16.0], [4.0, 8.0]], dtype=torch.float64)
-    answer = BINARY.log_prob(nets, pictures, untold(pictures), Noise.rows(0, 5), ImportanceOptions(k=3))
+    answer = BINARY.log_prob(nets, pictures, no_condition(pictures), Noise.rows(0, 5), ImportanceOptions(k=3))
     assert answer.kind == "lower_bound"
     assert float(answer.value[:4].exp().sum()) == pytest.approx(1, rel=1e-9)
     on = 1 / (1 + np.exp([-0.4, 1.3]))

@@ -19,7 +19,7 @@ from pushforward.models.noise import Noise
 from pushforward.models.run import Run
 from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.sampling import sample, untold
+from pushforward.models.stepwise.sampling import no_condition, sample
 from pushforward.models.variational.bounds import ELBO, IWAE
 from pushforward.models.variational.refinement import SemiAmortizedBound
 from tests.models.families.test_vae import LINEAR, LOG_P, PLANE, VARIANCE, W, points, ppca, set_affine, z_score
@@ -55,7 +55,7 @@ def scrambled(net: nn.Module, *, std: float = 0.3, seed: int = 0) -> None:
 
 
 def loss_of(family: VAE, nets: Nets, x: Tensor, *, seed: int = 0, step: int = 0, total: int = 1) -> Loss:
-    (loss,) = family.losses(nets, Batch(x, untold(x), rng(seed), step, total, torch.arange(len(x))))
+    (loss,) = family.losses(nets, Batch(x, no_condition(x), rng(seed), step, total, torch.arange(len(x))))
     return loss
 
 
@@ -98,7 +98,7 @@ def test_the_logged_bound_is_the_logarithm_of_the_mean_weight(dreg: bool) -> Non
     nets = ppca(posterior=False)
     loss = loss_of(family, nets, points(1))
     eps = torch.randn(5, 1, generator=rng(0), dtype=torch.float64)
-    log_w = LINEAR.log_likelihood(nets, points(5), eps, untold(eps))  # the encoder is the prior
+    log_w = LINEAR.log_likelihood(nets, points(5), eps, no_condition(eps))  # the encoder is the prior
     weighted = float((log_w.softmax(0) * log_w).sum())
     assert float(loss.value) == pytest.approx(-float(log_w.logsumexp(0)) + math.log(5), rel=1e-9)
     assert abs(float(loss.value) + weighted) > 0.05
@@ -131,7 +131,7 @@ def refined(nets: Nets, x: Tensor, noise: Noise, steps: int) -> Tensor:
     """The numbers of the posterior that was fitted to each row."""
     scorer = LINEAR.scorer(nets, ImportanceOptions(refine=steps))
     assert isinstance(scorer, SemiAmortizedBound)
-    state = scorer.init((x, untold(x)), noise)
+    state = scorer.init((x, no_condition(x)), noise)
     for k in range(steps):
         state = scorer.step(state, torch.full((len(x),), k), noise)
     return state[3]
@@ -149,7 +149,7 @@ def test_refinement_closes_the_gap_it_tells() -> None:
     nets, noise, options = ppca(posterior=False), Noise.rows(0, 2000), ImportanceOptions(k=2, refine=200)
     with torch.inference_mode():
         x = points(2000).clone()
-        answer = LINEAR.log_prob(nets, x, untold(x), noise, options)
+        answer = LINEAR.log_prob(nets, x, no_condition(x), noise, options)
     assert answer.kind == "lower_bound"
     assert answer.value.numpy() == pytest.approx(LOG_P, abs=1e-2)
     assert z_score(answer.terms["amortization_gap_nats"], GAP) < 5
@@ -160,7 +160,7 @@ def test_a_posterior_that_cannot_gain_loses_nothing_by_few_steps(steps: int) -> 
     """Each step is some widths of it long; rounding is slope enough."""
     nets, x = ppca(posterior=True, variance=1e-3).float(), points(200).float()
     amortized, answer = (
-        LINEAR.log_prob(nets, x, untold(x), Noise.rows(0, 200), ImportanceOptions(refine=n)) for n in (0, steps)
+        LINEAR.log_prob(nets, x, no_condition(x), Noise.rows(0, 200), ImportanceOptions(refine=n)) for n in (0, steps)
     )
     assert float((answer.value - amortized.value).min()) > -0.1
     assert float(answer.terms["amortization_gap_nats"].mean()) > -0.01
@@ -193,10 +193,10 @@ def test_weights_under_every_posterior_have_the_mean_of_the_prior(posterior: Pos
         )  # near the prior: weights without a tail
     n = 300
     x, noise, options = points(n), Noise.rows(0, n), ImportanceOptions(k=100)
-    weights = family.log_prob(nets, x, untold(x), noise, options).value.exp()
+    weights = family.log_prob(nets, x, no_condition(x), noise, options).value.exp()
     e = torch.randn(50_000, 2, generator=rng(5), dtype=torch.float64)
-    z = prior.push(nets, e, untold(e))
-    p = family.log_likelihood(nets, points(len(z)), z, untold(z)).exp()
+    z = prior.push(nets, e, no_condition(e))
+    p = family.log_likelihood(nets, points(len(z)), z, no_condition(z)).exp()
     error = math.hypot(float(weights.std()) / math.sqrt(n), float(p.std()) / math.sqrt(len(p)))
     assert abs(float(weights.mean() - p.mean())) < 5 * error
 
@@ -230,12 +230,12 @@ def test_a_flow_in_the_prior_is_a_flow_in_the_posterior(transform: Transform) ->
     )
     x = torch.randn(20, 2, generator=rng(1), dtype=torch.float64)
     noise, options = Noise.rows(3, 20), ImportanceOptions(k=3)
-    first = in_prior.log_prob(nets, x, untold(x), noise, options).value
-    second = in_posterior.log_prob(others, x, untold(x), noise, options).value
+    first = in_prior.log_prob(nets, x, no_condition(x), noise, options).value
+    second = in_posterior.log_prob(others, x, no_condition(x), noise, options).value
     assert first.numpy() == pytest.approx(second.numpy(), rel=1e-6)
-    e = in_prior.encode(nets, x, untold(x))
-    assert e.numpy() == pytest.approx(in_posterior.encode(others, x, untold(x)).numpy(), rel=1e-6)
-    back, same = in_prior.decode(nets, e, untold(x)), in_posterior.decode(others, e, untold(x))
+    e = in_prior.encode(nets, x, no_condition(x))
+    assert e.numpy() == pytest.approx(in_posterior.encode(others, x, no_condition(x)).numpy(), rel=1e-6)
+    back, same = in_prior.decode(nets, e, no_condition(x)), in_posterior.decode(others, e, no_condition(x))
     assert back.numpy() == pytest.approx(same.numpy(), rel=1e-5)
 
 
@@ -244,8 +244,8 @@ def test_codes_of_a_flow_prior_are_those_of_its_base() -> None:
     nets = family.build(PLANE).double().requires_grad_(False)
     scrambled(nets["prior"])
     x = torch.randn(4, 2, generator=rng(1), dtype=torch.float64)
-    mu = family.infer(nets, x, untold(x))[:, :2]
-    decoded = family.decode(nets, family.encode(nets, x, untold(x)), untold(x))
+    mu = family.infer(nets, x, no_condition(x))[:, :2]
+    decoded = family.decode(nets, family.encode(nets, x, no_condition(x)), no_condition(x))
     assert decoded.numpy() == pytest.approx(nets.spec.denormalize(nets["decoder"](mu)).numpy(), rel=1e-5)
 
 
@@ -309,7 +309,7 @@ def test_a_decoder_tells_each_element_what_its_likelihood_reads(
     x = sample(family.sampler(nets, family.SampleOptions()), noise)
     assert x.shape == (5, 1, 8, 8)
     x = SQUARES.quantize(x)
-    answer = family.log_prob(nets, x, untold(x), noise, ImportanceOptions(k=2))
+    answer = family.log_prob(nets, x, no_condition(x), noise, ImportanceOptions(k=2))
     assert answer.value.isfinite().all()
     assert family.decode(nets, torch.zeros(2, 3), torch.empty(2, 0)).shape == (2, 1, 8, 8)
     loss = loss_of(family, nets, x)
@@ -321,12 +321,12 @@ def test_what_a_code_tells_adds_up() -> None:
     """T09, on the card; where the posterior is no diagonal normal, units in use only."""
     family = VAE(latent=3, width=8)
     x, noise = torch.randn(200, 2, generator=rng(0)), Noise.rows(0, 200)
-    metrics = family.diagnose(family.build(PLANE).requires_grad_(False), x, untold(x), noise)
+    metrics = family.diagnose(family.build(PLANE).requires_grad_(False), x, no_condition(x), noise)
     parts = metrics["mutual_information_nats"] + metrics["marginal_kl_nats"]
     assert metrics["average_kl_nats"] == pytest.approx(parts, abs=1e-9)
     assert 0 <= metrics["active_units"] <= 3
     flow = VAE(latent=3, width=8, posterior=FlowPosterior(width=8))
-    assert set(flow.diagnose(flow.build(PLANE).requires_grad_(False), x, untold(x), noise)) == {"active_units"}
+    assert set(flow.diagnose(flow.build(PLANE).requires_grad_(False), x, no_condition(x), noise)) == {"active_units"}
 
 
 class Stretched(nn.Module):
@@ -342,7 +342,7 @@ def test_units_in_use_are_those_of_the_base_of_the_prior() -> None:
     nets, x = family.build(PLANE).requires_grad_(False), torch.zeros(200, 2)
     nets["encoder"] = Table(1e-3 * torch.randn(200, 6, generator=rng(0)) * torch.tensor([1, 1, 0, 1, 1, 1]))
     nets["prior"] = Stretched()
-    assert family.diagnose(nets, x, untold(x), Noise.rows(0, 200)) == {"active_units": 2}
+    assert family.diagnose(nets, x, no_condition(x), Noise.rows(0, 200)) == {"active_units": 2}
 
 
 def test_a_perceptron_reads_images_no_convolution_covers() -> None:
@@ -381,7 +381,7 @@ def test_a_full_covariance_of_many_dimensions_is_refused() -> None:
 def test_the_decoder_mean_of_linear_weights_is_the_one_of_the_model() -> None:
     nets = ppca(posterior=True)
     z = torch.tensor([[2.0]], dtype=torch.float64)
-    assert LINEAR.decode(nets, z, untold(z)).tolist() == [[2 * W[0], 2 * W[1]]]
+    assert LINEAR.decode(nets, z, no_condition(z)).tolist() == [[2 * W[0], 2 * W[1]]]
 
 
 def test_the_largest_tensor_of_a_row_is_what_tells_its_pixels_or_its_posterior() -> None:

@@ -15,7 +15,7 @@ from pushforward.models.losses import Batch
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.sampling import sample, untold
+from pushforward.models.stepwise.sampling import no_condition, sample
 
 LINE = DataSpec(shape=(1,))
 LINEAR = WAE(latent=1, depth=0, weight=3.0)
@@ -37,7 +37,9 @@ def normal(n: int, scale: float, seed: int) -> Tensor:
 
 
 def cost_and_penalty(nets: Nets, x: Tensor, seed: int) -> tuple[float, float]:
-    (loss,) = LINEAR.losses(nets, Batch(x, untold(x), torch.Generator().manual_seed(seed), 0, 1, torch.arange(len(x))))
+    (loss,) = LINEAR.losses(
+        nets, Batch(x, no_condition(x), torch.Generator().manual_seed(seed), 0, 1, torch.arange(len(x)))
+    )
     assert float(loss.value) == pytest.approx(float(loss.terms["cost"] + 3.0 * loss.terms["penalty"]))
     return float(loss.terms["cost"]), float(loss.terms["penalty"])
 
@@ -88,7 +90,7 @@ def test_a_noisy_encoder_of_matched_codes_pays_for_its_noise() -> None:
     assert float(z.std()) == pytest.approx(1, rel=0.01)
     assert cost == pytest.approx(S**2 + A**2 - 2 * r * S * A, rel=0.01)
     assert cost > (S - A) ** 2
-    assert torch.allclose(family.encode(nets, x, untold(x)), r / S * x)
+    assert torch.allclose(family.encode(nets, x, no_condition(x)), r / S * x)
 
 
 def test_a_decoder_with_noise_of_its_own_pays_its_variance() -> None:
@@ -118,9 +120,9 @@ def test_a_distance_of_codes_does_not_tell_what_is_made_small() -> None:
     costs = []
     for sign in (1, -1):
         nets = scaling(encoder=sign / S, decoder=A)
-        codes = LINEAR.encode(nets, x, untold(x))
+        codes = LINEAR.encode(nets, x, no_condition(x))
         assert float(Sliced().value(codes, z, rng)) == pytest.approx(0, abs=1e-20)
-        costs.append(float((x - LINEAR.decode(nets, codes, untold(x))).square().mean()))
+        costs.append(float((x - LINEAR.decode(nets, codes, no_condition(x))).square().mean()))
     assert costs[0] == pytest.approx(transport, rel=1e-9)
     assert costs[1] > 3 * transport
 
@@ -130,7 +132,7 @@ def test_an_adversarial_autoencoder_is_a_wasserstein_one_with_a_game_on_codes() 
     family = WAE(latent=2, width=8, weight=3.0, penalty=Adversarial(width=8), prior_codes=RingCodes())
     nets, x = family.build(LINE), normal(16, S, 0).float()
     critic, both = family.losses(
-        nets, Batch(x, untold(x), torch.Generator().manual_seed(0), 0, 1, torch.arange(len(x)))
+        nets, Batch(x, no_condition(x), torch.Generator().manual_seed(0), 0, 1, torch.arange(len(x)))
     )
     assert critic.trains == ("critic",)
     assert both.trains == ("encoder", "decoder")
@@ -154,7 +156,7 @@ def test_samples_push_the_prior_forward() -> None:
 def test_codes_and_data_round_trip() -> None:
     nets = scaling(encoder=1 / A, decoder=A)
     x = normal(5, S, 0)
-    assert torch.allclose(reconstruct(LINEAR, nets, x, untold(x)), x, atol=1e-12)
+    assert torch.allclose(reconstruct(LINEAR, nets, x, no_condition(x)), x, atol=1e-12)
 
 
 def test_it_has_no_likelihood() -> None:
@@ -164,7 +166,7 @@ def test_it_has_no_likelihood() -> None:
 def test_a_last_batch_of_one_row_is_descended_like_any_other() -> None:
     nets = LINEAR.build(LINE)
     x = torch.ones(1, 1)
-    (loss,) = LINEAR.losses(nets, Batch(x, untold(x), torch.Generator().manual_seed(0), 0, 1, torch.arange(1)))
+    (loss,) = LINEAR.losses(nets, Batch(x, no_condition(x), torch.Generator().manual_seed(0), 0, 1, torch.arange(1)))
     gradients = torch.autograd.grad(loss.value, list(nets.parameters()))
     assert all(bool(gradient.isfinite().all()) for gradient in gradients)
 

@@ -8,7 +8,7 @@ from pushforward.models.paths.schedules import Level
 from pushforward.models.samplers.predictor import Predictor
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.program import State
-from pushforward.models.stepwise.sampling import Sampler, untold
+from pushforward.models.stepwise.sampling import Sampler, no_condition
 
 LINE = DataSpec(shape=(1,))
 MEAN, VARIANCE = 0.8, 0.25
@@ -33,7 +33,7 @@ def predictor(mean: float = MEAN, variance: float = VARIANCE) -> Predictor:
 def begin(sampler: Sampler, x: list[float]) -> State:
     """The state before step 0 with x in the place of the prior's draw."""
     rows = torch.tensor(x, dtype=torch.float64)[:, None]
-    state = sampler.init((untold(rows),), Noise.rows(0, len(rows)))
+    state = sampler.init((no_condition(rows),), Noise.rows(0, len(rows)))
     return rows, *(part.double() if part.is_floating_point() else part for part in state[1:])
 
 

@@ -11,7 +11,7 @@ from pushforward.models.paths.schedules import Floats, Level, LinearSchedule
 from pushforward.models.samplers.linear import LinearSteps, corrected, ddim, euler_maruyama, reverse_sde
 from pushforward.models.samplers.options import DenoisingOptions
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.sampling import sample, untold
+from pushforward.models.stepwise.sampling import no_condition, sample
 from tests.models.samplers.gaussians import LINE, MEAN, VARIANCE, GaussianNoise, affine, begin, predictor
 
 FAMILY = Diffusion(schedule=LinearSchedule())  # DDPM's own 1000 levels
@@ -86,7 +86,7 @@ def test_an_ancestral_step_is_the_posterior_of_ddpm() -> None:
         of_eps = (x - beta[t] / (1 - alpha_bar[t]) ** 0.5 * eps) / (1 - beta[t]) ** 0.5
         beta_tilde = (1 - before) / (1 - alpha_bar[t]) * beta[t]
         noise = Noise.rows(3, 1)
-        (step, _) = sampler.step((x, untold(x)), torch.tensor([k]), noise)
+        (step, _) = sampler.step((x, no_condition(x)), torch.tensor([k]), noise)
         step = step - beta_tilde**0.5 * noise.normal(k + 1, (1,))
         torch.testing.assert_close(of_x0 + of_x, of_eps)
         torch.testing.assert_close(step, of_eps)
@@ -170,8 +170,8 @@ def test_rows_at_different_steps_share_a_call() -> None:
     sampler = steps_of(gaussian(), sampler="ancestral", steps=10)
     noise, x = Noise.rows(5, 4), torch.randn(4, 1, generator=torch.Generator().manual_seed(0))
     k = torch.tensor([0, 9, 3, 3])
-    together = sampler.step((x, untold(x)), k, noise)[0]
-    alone = [sampler.step((x[i : i + 1], untold(x[:1])), k[i : i + 1], noise[i : i + 1])[0] for i in range(4)]
+    together = sampler.step((x, no_condition(x)), k, noise)[0]
+    alone = [sampler.step((x[i : i + 1], no_condition(x[:1])), k[i : i + 1], noise[i : i + 1])[0] for i in range(4)]
     torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=0)
 
 

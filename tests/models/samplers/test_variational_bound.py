@@ -12,7 +12,7 @@ from pushforward.models.samplers.predictor import Predictor
 from pushforward.models.samplers.variational_bound import VariationalBound
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.program import run
-from pushforward.models.stepwise.sampling import untold
+from pushforward.models.stepwise.sampling import no_condition
 from tests.models.samplers.gaussians import MEAN, VARIANCE, GaussianNoise, predictor
 
 X = torch.tensor([[0.1], [0.8], [1.9]], dtype=torch.float64)
@@ -48,7 +48,7 @@ def bound(log_snr: Floats, x0: Floats) -> Floats:
 def test_levels_drawn_at_random_estimate_the_whole_bound(schedule: Schedule, T: int) -> None:
     """z-score below 5."""
     log_snr = schedule.log_snr(T)
-    answer = run(VariationalBound(predictor(), log_snr, 16, 64), (X, untold(X)), Noise.rows(0, 3))
+    answer = run(VariationalBound(predictor(), log_snr, 16, 64), (X, no_condition(X)), Noise.rows(0, 3))
     expected = torch.from_numpy(bound(log_snr, X[:, 0].numpy()))
     assert answer.kind == "lower_bound"
     assert answer.std_error is not None
@@ -69,7 +69,7 @@ def test_it_lies_below_the_likelihood_and_tends_to_it(schedule: Schedule) -> Non
 
 def test_it_is_the_exact_likelihood_of_standard_normal_data_without_any_noise() -> None:
     standard = VariationalBound(predictor(0.0, 1.0), Cosine().log_snr(100), 4, 4)
-    answer = run(standard, (X, untold(X)), Noise.rows(0, 3))
+    answer = run(standard, (X, no_condition(X)), Noise.rows(0, 3))
     torch.testing.assert_close(answer.value, torch.distributions.Normal(0.0, 1.0).log_prob(X)[:, 0])
     assert answer.std_error is not None
     assert answer.std_error.max() < 1e-9
@@ -81,7 +81,7 @@ def test_levels_are_dequantized_and_counted_in_data_units() -> None:
     y = torch.tensor([[1.0], [3.0]], dtype=torch.float64)
     log_snr = Cosine().log_snr(200)
     scorer = VariationalBound(Predictor(GaussianNoise(), spec), log_snr, 16, 64)
-    answer = run(scorer, (y, untold(y)), Noise.rows(0, 2))
+    answer = run(scorer, (y, no_condition(y)), Noise.rows(0, 2))
     u = (np.arange(500) + 0.5) / 500
     expected = [bound(log_snr, (value - 0.5 + u - 2.0) / 2.0).mean() - np.log(2.0) for value in (1.0, 3.0)]
     assert answer.std_error is not None
@@ -90,14 +90,16 @@ def test_levels_are_dequantized_and_counted_in_data_units() -> None:
 
 def test_a_bound_does_not_depend_on_batch_mates() -> None:
     scorer, noise = VariationalBound(predictor(), Cosine().log_snr(100), 4, 2), Noise.rows(0, 3)
-    together = run(scorer, (X, untold(X)), noise)
-    alone = run(scorer, (X[1:2], untold(X[1:2])), noise[1:2])
+    together = run(scorer, (X, no_condition(X)), noise)
+    alone = run(scorer, (X[1:2], no_condition(X[1:2])), noise[1:2])
     torch.testing.assert_close(together.value[1:2], alone.value)
 
 
 def test_one_draw_has_no_error_bar() -> None:
     assert (
-        run(VariationalBound(predictor(), Cosine().log_snr(100), 4, 1), (X, untold(X)), Noise.rows(0, 3)).std_error
+        run(
+            VariationalBound(predictor(), Cosine().log_snr(100), 4, 1), (X, no_condition(X)), Noise.rows(0, 3)
+        ).std_error
         is None
     )
 
@@ -115,6 +117,10 @@ class Recorded(Noise):
 @pytest.mark.parametrize("levels", [1, 2, 5, 16])
 def test_no_two_levels_and_no_two_draws_share_their_noise(levels: int) -> None:
     Recorded.numbers.clear()
-    run(VariationalBound(predictor(), Cosine().log_snr(100), levels, 4), (X[:1], untold(X[:1])), Recorded.rows(0, 1))
+    run(
+        VariationalBound(predictor(), Cosine().log_snr(100), levels, 4),
+        (X[:1], no_condition(X[:1])),
+        Recorded.rows(0, 1),
+    )
     assert len(Recorded.numbers) == 2 * 4 * levels
     assert len(set(Recorded.numbers)) == len(Recorded.numbers)

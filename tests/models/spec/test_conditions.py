@@ -9,7 +9,7 @@ from pushforward.models.errors import InvalidInput
 from pushforward.models.networks import concat_condition
 from pushforward.models.spec.conditions import Labels, Vector
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.sampling import untold
+from pushforward.models.stepwise.sampling import no_condition
 
 LABELS = Labels(n_classes=3)
 VECTOR = Vector(shift=(1.0, -2.0), scale=(2.0, 0.5))
@@ -61,7 +61,7 @@ def test_a_vector_is_normalized_by_finite_numbers(shift: tuple[float, ...], scal
 
 def test_nothing_is_attached_where_nothing_is_told() -> None:
     x = torch.randn(4, 1, 8, 8)
-    assert concat_condition(x, untold(x)) is x
+    assert concat_condition(x, no_condition(x)) is x
     assert DataSpec(shape=(1, 8, 8)).condition_size == 0
 
 

@@ -12,7 +12,7 @@ from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.program import OneCall, run
-from pushforward.models.stepwise.sampling import untold
+from pushforward.models.stepwise.sampling import no_condition
 from pushforward.models.stepwise.scoring import LogProb, Scorer
 
 FAMILY = Diffusion(width=8, depth=1)
@@ -36,7 +36,7 @@ def rows(spec: DataSpec, n: int) -> Tensor:
 def out_of_step(scorer: Scorer, x: Tensor, noise: Noise) -> LogProb:
     """Row i begins i steps later than row 0; all that are under way share each call."""
     n = len(x)
-    state, k = scorer.init((x, untold(x)), noise), np.zeros(n, np.int64)
+    state, k = scorer.init((x, no_condition(x)), noise), np.zeros(n, np.int64)
     for turn in range(scorer.steps + n - 1):
         under_way = np.flatnonzero((np.arange(n) <= turn) & (k < scorer.steps))
         moved = scorer.step(tuple(part[under_way] for part in state), torch.from_numpy(k[under_way]), noise[under_way])
@@ -59,7 +59,7 @@ def out_of_step(scorer: Scorer, x: Tensor, noise: Noise) -> LogProb:
 )
 def test_rows_at_different_steps_and_draws_score_as_if_together(spec: DataSpec, options: ScoringOptions) -> None:
     nets, x, noise = nets_of(spec), rows(spec, 5), Noise.rows(3, 5)
-    together = FAMILY.log_prob(nets, x, untold(x), noise, options)
+    together = FAMILY.log_prob(nets, x, no_condition(x), noise, options)
     apart = out_of_step(FAMILY.scorer(nets, options), x, noise)
     torch.testing.assert_close(apart.value, together.value, rtol=1e-5, atol=1e-4)
     assert apart.kind == together.kind
@@ -70,7 +70,7 @@ def test_rows_at_different_steps_and_draws_score_as_if_together(spec: DataSpec, 
 def test_a_step_leaves_the_state_before_it_as_it_was() -> None:
     nets, x, noise = nets_of(LEVELS), rows(LEVELS, 3), Noise.rows(3, 3)
     scorer = FAMILY.scorer(nets, ScoringOptions(steps=4, draws=2))
-    states = [scorer.init((x, untold(x)), noise)]
+    states = [scorer.init((x, no_condition(x)), noise)]
     copies = [[part.clone() for part in states[0]]]
     for k in range(scorer.steps):
         states.append(scorer.step(states[-1], torch.full((3,), k), noise))
@@ -86,4 +86,6 @@ def test_a_family_without_steps_is_one_call() -> None:
     x, noise = rows(POINTS, 4), Noise.rows(0, 4)
     scorer = OneCall(log_prob)
     assert scorer.steps == 0
-    torch.testing.assert_close(run(scorer, (x, untold(x)), noise).value, log_prob(x, untold(x), noise).value)
+    torch.testing.assert_close(
+        run(scorer, (x, no_condition(x)), noise).value, log_prob(x, no_condition(x), noise).value
+    )

@@ -12,9 +12,9 @@ import pytest
 from pushforward.models.data import TwoMoons
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.application.application import Application
-from pushforward.service.domain.inference import Preview, Question, Reply, Timing
+from pushforward.service.domain.inference import InferenceRequest, Preview, Reply, Timing
 from pushforward.service.settings import Settings
-from tests.doors.fakes import MOONS, application, card
+from tests.apis.fakes import MOONS, application, card
 
 SPEC = DataSpec(shape=(1, 2, 2), low=0, high=16, levels=17, shift=(8.0,), scale=(8.0,))
 CARDS = [card("moons", MOONS, TwoMoons().spec), card("images", MOONS, SPEC)]
@@ -22,18 +22,18 @@ CARDS = [card("moons", MOONS, TwoMoons().spec), card("images", MOONS, SPEC)]
 
 @dataclass
 class Recorded:
-    """`ports.Asks` that keeps the questions and gives one reply."""
+    """`ports.Asks` that keeps the requests and gives one reply."""
 
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
-    questions: list[tuple[Question, float]] = field(default_factory=list)
+    requests: list[tuple[InferenceRequest, float]] = field(default_factory=list)
 
-    async def ask(self, question: Question, *, timeout_s: float) -> Reply:
-        self.questions.append((question, timeout_s))
+    async def ask(self, request: InferenceRequest, *, timeout_s: float) -> Reply:
+        self.requests.append((request, timeout_s))
         timing = Timing(linger_ms=0.5, queue_ms=1.0, compute_ms=2.0, total_ms=3.5, batch_rows=3)
         return Reply(self.arrays, {"kind": "lower_bound"}, timing)
 
-    async def watch(self, question: Question, *, timeout_s: float) -> AsyncIterator[Preview | Reply]:
-        yield await self.ask(question, timeout_s=timeout_s)
+    async def watch(self, request: InferenceRequest, *, timeout_s: float) -> AsyncIterator[Preview | Reply]:
+        yield await self.ask(request, timeout_s=timeout_s)
 
 
 @pytest.fixture

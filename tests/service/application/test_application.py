@@ -13,10 +13,10 @@ from pushforward.service.application.commands.commands import Sample
 from pushforward.service.application.delivery import Delivery, Form
 from pushforward.service.application.results import SampleResult, SampleStream
 from pushforward.service.domain.errors import Invalid
-from pushforward.service.domain.inference import Question, Reply
+from pushforward.service.domain.inference import InferenceRequest, Reply
 from pushforward.service.domain.jobs import Job
 from pushforward.service.settings import Settings
-from tests.doors.fakes import MOONS, application, card
+from tests.apis.fakes import MOONS, application, card
 from tests.service.application.conftest import Recorded
 
 LONG = 300  # rows, of which one part holds 100
@@ -26,9 +26,9 @@ KEYED: Delivery[Job] = Delivery(Form.JOB, idempotency_key="k")
 class Zeros(Recorded):
     """Replies with as many rows as are requested."""
 
-    async def ask(self, question: Question, *, timeout_s: float) -> Reply:
-        self.arrays = {"samples": np.zeros((question.rows, 2), np.float32)}
-        return await super().ask(question, timeout_s=timeout_s)
+    async def ask(self, request: InferenceRequest, *, timeout_s: float) -> Reply:
+        self.arrays = {"samples": np.zeros((request.rows, 2), np.float32)}
+        return await super().ask(request, timeout_s=timeout_s)
 
 
 @pytest.fixture
@@ -83,6 +83,6 @@ async def test_a_large_sample_with_previews_is_refused_and_not_made_a_job(app: A
 
 async def test_the_time_limit_of_the_api_and_the_key_of_a_job_are_passed_on(app: Application, asks: Zeros) -> None:
     await app.sample(Sample(model="moons"), Delivery(Form.REPLY, timeout_s=2.0))
-    assert [timeout_s for _, timeout_s in asks.questions] == [2.0]
+    assert [timeout_s for _, timeout_s in asks.requests] == [2.0]
     first, again = [await app.sample(Sample(model="moons", seed=1), KEYED) for _ in range(2)]
     assert first.id == again.id

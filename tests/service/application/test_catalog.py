@@ -8,7 +8,7 @@ import pytest
 
 from pushforward.service.application.application import Application
 from pushforward.service.domain.errors import Unavailable
-from tests.doors.fakes import Workers
+from tests.apis.fakes import Workers
 
 
 async def test_it_is_ready_with_a_live_worker_only(app: Application) -> None:

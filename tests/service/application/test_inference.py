@@ -20,29 +20,29 @@ from pushforward.service.application.commands.commands import Interpolate, Likel
 from pushforward.service.application.results import SampleResult
 from pushforward.service.domain.errors import Conflict, Failed, Unsupported
 from pushforward.service.domain.inference import Op, Timing
-from tests.doors.fakes import MOONS, application, card
+from tests.apis.fakes import MOONS, application, card
 from tests.service.application.conftest import CARDS, Recorded
 
 X = np.zeros(2, np.float32)
 
 
-async def test_a_question_names_the_version_and_carries_every_option(app: Application, asks: Recorded) -> None:
+async def test_a_request_names_the_version_and_carries_every_option(app: Application, asks: Recorded) -> None:
     asks.arrays = {"log_prob": np.zeros(1)}
     await app.inference.ask(Likelihood(model="moons", x=np.zeros((1, 2))))
-    question, _ = asks.questions[0]
-    assert (question.model, question.rows, question.options) == ("moons@1", 1, {"k": 64, "refine": 0})
+    request, _ = asks.requests[0]
+    assert (request.model, request.rows, request.options) == ("moons@1", 1, {"k": 64, "refine": 0})
 
 
 async def test_a_chosen_seed_differs_from_ask_to_ask_and_is_told(app: Application, asks: Recorded) -> None:
     told = [(await app.inference.ask(Sample(model="moons"))).seed for _ in range(8)]
-    assert told == [question.seed for question, _ in asks.questions]
+    assert told == [request.seed for request, _ in asks.requests]
     assert len(set(told)) == 8
 
 
 @pytest.mark.parametrize(("given", "used"), [(None, 5.0), (2.0, 2.0), (60.0, 5.0), (0.0, 0.0)])
 async def test_the_shorter_time_limit_holds(app: Application, asks: Recorded, given: float | None, used: float) -> None:
     await app.inference.ask(Sample(model="moons"), timeout_s=given)
-    assert asks.questions[0][1] == used
+    assert asks.requests[0][1] == used
 
 
 async def test_bits_per_dimension_are_of_levels(app: Application, asks: Recorded) -> None:
@@ -56,7 +56,7 @@ async def test_bits_per_dimension_are_of_levels(app: Application, asks: Recorded
 async def test_a_walk_tells_its_ends_by_seed_or_by_row(app: Application, asks: Recorded) -> None:
     await app.inference.ask(Interpolate(model="moons", start_seed=1, end_seed=2))
     await app.inference.ask(Interpolate(model="moons", start=np.zeros(2), end=np.ones(2), path="linear"))
-    (by_seed, _), (by_row, _) = asks.questions
+    (by_seed, _), (by_row, _) = asks.requests
     assert by_seed.options == {"steps": 8, "path": "slerp", "start_seed": 1, "end_seed": 2}
     assert by_row.options == {"steps": 8, "path": "linear"}
     assert {name: row.shape for name, row in by_row.arrays.items()} == {"start": (1, 2), "end": (1, 2)}
@@ -81,14 +81,14 @@ async def test_a_walk_goes_where_codes_lie_unless_told(
     app = application(app.settings, [card("model", family, TwoMoons().spec)], asks)
     for asked in (None, "slerp"):
         await app.inference.ask(Interpolate(model="model", start=np.zeros(2), end=np.ones(2), path=asked))
-    assert [question.options["path"] for question, _ in asks.questions] == [path, "slerp"]
+    assert [request.options["path"] for request, _ in asks.requests] == [path, "slerp"]
 
 
 async def test_a_model_that_lacks_the_capability_says_what_it_can(app: Application, asks: Recorded) -> None:
     poor = application(app.settings, [card("poor", MOONS, TwoMoons().spec, able=("sample", "decode"))], asks)
     with pytest.raises(Unsupported, match="vae does not answer likelihood; it answers: sample, decode"):
         await poor.inference.ask(Likelihood(model="poor", x=np.zeros((1, 2))))
-    assert asks.questions == []
+    assert asks.requests == []
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ async def test_a_walk_between_what_a_model_cannot_find_is_refused_unasked(
     poor = application(app.settings, [card("poor", MOONS, TwoMoons().spec, able=able)], asks)
     with pytest.raises(Unsupported, match=says):
         await poor.inference.ask(Interpolate(model="poor", **ends))
-    assert asks.questions == []
+    assert asks.requests == []
 
 
 @pytest.mark.parametrize("change", [{"family": "lost"}, {"run": {"family": {"family": "vae", "lost": 1}}}, {"run": {}}])
@@ -132,4 +132,4 @@ async def test_an_ask_waits_no_longer_than_its_deadline(app: Application, asks: 
     await app.inference.ask(Sample(model="moons", deadline_ms=1500))
     await app.inference.ask(Sample(model="moons", deadline_ms=1500), timeout_s=1.0)
     await app.inference.ask(Sample(model="moons", deadline_ms=60_000))
-    assert [timeout_s for _, timeout_s in asks.questions] == [1.5, 1.0, 5.0]
+    assert [timeout_s for _, timeout_s in asks.requests] == [1.5, 1.0, 5.0]

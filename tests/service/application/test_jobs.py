@@ -9,7 +9,7 @@ from pushforward.service.application.application import Application
 from pushforward.service.application.commands.commands import Sample, TrainModel
 from pushforward.service.domain.errors import Invalid, NotFound, Unsupported
 from pushforward.service.domain.jobs import State
-from tests.doors.fakes import MOONS, Wakeups, application, card
+from tests.apis.fakes import MOONS, Wakeups, application, card
 from tests.service.application.conftest import CARDS, Recorded
 
 

@@ -13,7 +13,7 @@ import pytest
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.application import streaming
 from pushforward.service.domain.errors import Failed, Overloaded, ServiceError, TimedOut
-from pushforward.service.domain.inference import Preview, Question, Reply, Timing
+from pushforward.service.domain.inference import InferenceRequest, Preview, Reply, Timing
 from pushforward.service.settings import Settings
 
 MINUTE_S = 60.0
@@ -25,13 +25,13 @@ class Numbered:
 
     delay_s: float = 0.0
     refusals: dict[int, list[ServiceError]] = field(default_factory=dict)  # by first row, one for each ask
-    asked: list[Question] = field(default_factory=list)
+    asked: list[InferenceRequest] = field(default_factory=list)
     under_way: int = 0
     most_under_way: int = 0
     cancelled: int = 0
 
-    async def ask(self, question: Question, *, timeout_s: float) -> Reply:
-        self.asked.append(question)
+    async def ask(self, request: InferenceRequest, *, timeout_s: float) -> Reply:
+        self.asked.append(request)
         self.under_way += 1
         self.most_under_way = max(self.under_way, self.most_under_way)
         try:
@@ -43,21 +43,21 @@ class Numbered:
             raise
         finally:
             self.under_way -= 1
-        if self.refusals.get(question.first):
-            raise self.refusals[question.first].pop(0)
-        rows = np.arange(question.first, question.first + question.rows)
-        timing = Timing(linger_ms=0.0, queue_ms=0.0, compute_ms=0.0, total_ms=0.0, batch_rows=question.rows)
+        if self.refusals.get(request.first):
+            raise self.refusals[request.first].pop(0)
+        rows = np.arange(request.first, request.first + request.rows)
+        timing = Timing(linger_ms=0.0, queue_ms=0.0, compute_ms=0.0, total_ms=0.0, batch_rows=request.rows)
         return Reply({"samples": rows}, {}, timing)
 
-    async def watch(self, question: Question, *, timeout_s: float) -> AsyncIterator[Preview | Reply]:
-        yield await self.ask(question, timeout_s=timeout_s)
+    async def watch(self, request: InferenceRequest, *, timeout_s: float) -> AsyncIterator[Preview | Reply]:
+        yield await self.ask(request, timeout_s=timeout_s)
 
 
 def parts(
     asks: Numbered, rows: int, *, most: int = 1000, part_s: float = MINUTE_S, whole_s: float | None = None
 ) -> AsyncGenerator[streaming.Part]:
-    question = Question("moons@1", "sample", rows, seed=7)
-    return streaming.parts(asks, question, most=most, part_s=part_s, whole_s=whole_s)
+    request = InferenceRequest("moons@1", "sample", rows, seed=7)
+    return streaming.parts(asks, request, most=most, part_s=part_s, whole_s=whole_s)
 
 
 @pytest.mark.parametrize("rows", [1, 999, 1000, 1001, 12_345])
@@ -65,7 +65,7 @@ async def test_the_parts_are_the_rows_in_order_of_one_seed(rows: int) -> None:
     asks = Numbered()
     drawn = [part.reply.arrays["samples"] async for part in parts(asks, rows)]
     np.testing.assert_array_equal(np.concatenate(drawn), np.arange(rows))
-    assert {question.seed for question in asks.asked} == {7}
+    assert {request.seed for request in asks.asked} == {7}
     assert max(len(part) for part in drawn) <= 1000
     assert len(drawn) == 1 or rows > 1000
 
@@ -82,22 +82,22 @@ async def test_a_few_parts_are_under_way_at_once_and_none_for_a_reader_who_pause
 
 
 async def test_parts_grow_while_they_come_quickly() -> None:
-    sizes = [part.question.rows async for part in parts(Numbered(), 20_000)]
+    sizes = [part.request.rows async for part in parts(Numbered(), 20_000)]
     assert sizes[: streaming.AHEAD + 1] == [256] * streaming.AHEAD + [512]
     assert sizes[-2] == 1000
 
 
 async def test_parts_shrink_while_they_come_slowly_to_one_row_at_least() -> None:
     begun = 4 * streaming.AHEAD
-    sizes = [part.question.rows async for part in parts(Numbered(delay_s=0.06), begun + 4, most=4, part_s=0.5)]
+    sizes = [part.request.rows async for part in parts(Numbered(delay_s=0.06), begun + 4, most=4, part_s=0.5)]
     assert sizes == [4] * streaming.AHEAD + [2, 2]
-    sizes = [part.question.rows async for part in parts(Numbered(delay_s=0.06), 5, most=1, part_s=0.5)]
+    sizes = [part.request.rows async for part in parts(Numbered(delay_s=0.06), 5, most=1, part_s=0.5)]
     assert sizes == [1] * 5
 
 
 async def test_a_stream_that_makes_progress_may_take_longer_than_one_ask() -> None:
     drawn = [part async for part in parts(Numbered(delay_s=0.1), 40, most=4, part_s=0.3)]
-    assert sum(part.question.rows for part in drawn) == 40
+    assert sum(part.request.rows for part in drawn) == 40
     with pytest.raises(TimedOut):
         _ = [part async for part in parts(Numbered(delay_s=0.1), 4, most=4, part_s=0.05)]
 

@@ -35,12 +35,12 @@ def test_where_nothing_answers_it_says_what_to_start() -> None:
 def test_a_preset_is_sent_with_the_fields_to_change() -> None:
     sent: list[Any] = []
 
-    def door(request: httpx.Request) -> httpx.Response:
+    def answer(request: httpx.Request) -> httpx.Response:
         sent.append(json.loads(request.content))
         return httpx.Response(422, json={"status": 422, "detail": "run.sed: is not a known field; remove it"})
 
-    with Client("http://door") as client:
-        client._connection.http = httpx.Client(base_url="http://door", transport=httpx.MockTransport(door))
+    with Client("http://gateway") as client:
+        client._connection.http = httpx.Client(base_url="http://gateway", transport=httpx.MockTransport(answer))
         with pytest.raises(Refused, match="not a known field"):
             client.train("m", preset="vae-digits", run={"sed": 3})
     assert sent == [{"model": "m", "preset": "vae-digits", "run": {"sed": 3}}]
@@ -62,9 +62,9 @@ CONTENT = bytes(range(256)) * 40
 
 @contextmanager
 def breaking(told_sha256: str) -> Iterator[str]:
-    """A door whose connections break off after 1,000 bytes of a file."""
+    """A server whose connections break off after 1,000 bytes of a file."""
 
-    class Door(BaseHTTPRequestHandler):
+    class Broken(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             start = self.headers.get("Range")
             if start is None:
@@ -81,7 +81,7 @@ def breaking(told_sha256: str) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             return
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Broken)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"

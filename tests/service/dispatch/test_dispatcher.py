@@ -20,7 +20,7 @@ from pushforward.service.dispatch.frames import Frame, FramedRequest, encode_fra
 from pushforward.service.dispatch.keys import CANCELLED, GROUP, WORKERS, stream_of
 from pushforward.service.dispatch.workers import RedisWorkers
 from pushforward.service.domain.errors import Failed, NotFound, Overloaded, TimedOut, Unavailable
-from pushforward.service.domain.inference import Question, Reply
+from pushforward.service.domain.inference import InferenceRequest, Reply
 from pushforward.service.local import redis_server
 from pushforward.service.settings import Settings
 from pushforward.service.stores.redis_client import connect_sync
@@ -89,15 +89,15 @@ def stream_length(settings: Settings) -> int:
         client.close()
 
 
-def random_question(rng: np.random.Generator) -> Question:
+def random_request(rng: np.random.Generator) -> InferenceRequest:
     n, at, seed = int(rng.integers(1, 9)), int(rng.integers(50)), int(rng.integers(2**63))
     rows = X[at : at + n]
     choices = [
-        Question(MOONS, "sample", n, seed),
-        Question(MOONS, "likelihood", n, seed, {"k": int(rng.integers(1, 3))}, {"x": rows}),
-        Question(MOONS, "encode", n, 0, {}, {"x": rows}),
-        Question(MOONS, "decode", n, 0, {}, {"z": rows}),
-        Question(MOONS, "reconstruct", n, 0, {}, {"x": rows}),
+        InferenceRequest(MOONS, "sample", n, seed),
+        InferenceRequest(MOONS, "likelihood", n, seed, {"k": int(rng.integers(1, 3))}, {"x": rows}),
+        InferenceRequest(MOONS, "encode", n, 0, {}, {"x": rows}),
+        InferenceRequest(MOONS, "decode", n, 0, {}, {"z": rows}),
+        InferenceRequest(MOONS, "reconstruct", n, 0, {}, {"x": rows}),
     ]
     return choices[rng.integers(len(choices))]
 
@@ -111,61 +111,61 @@ def assert_equal(a: Reply, b: Reply) -> None:
 
 async def test_each_caller_gets_its_own_rows(settings: Settings, asks: RedisAsks, inference: InferenceThread):
     rng = np.random.default_rng(1)
-    questions = [random_question(rng) for _ in range(150)]
+    requests = [random_request(rng) for _ in range(150)]
     other = RedisAsks(settings)
     try:
         replies = await asyncio.gather(
-            *((asks if i % 2 else other).ask(question, timeout_s=20) for i, question in enumerate(questions))
+            *((asks if i % 2 else other).ask(request, timeout_s=20) for i, request in enumerate(requests))
         )
     finally:
         await other.close()
     assert max(reply.timing.batch_rows for reply in replies) > 9
-    for question, reply in zip(questions[::5], replies[::5], strict=True):
-        assert_equal(await asks.ask(question, timeout_s=20), reply)
+    for request, reply in zip(requests[::5], replies[::5], strict=True):
+        assert_equal(await asks.ask(request, timeout_s=20), reply)
     assert stream_length(settings) == 0
 
 
 async def test_an_answer_tells_where_its_time_went(asks: RedisAsks, inference: InferenceThread):
-    reply = await asks.ask(Question(MOONS, "sample", 3, 1), timeout_s=20)
+    reply = await asks.ask(InferenceRequest(MOONS, "sample", 3, 1), timeout_s=20)
     assert reply.arrays["samples"].shape == (3, 2)
     assert reply.timing.batch_rows == 3
     assert reply.timing.compute_ms > 0
     assert reply.timing.queue_ms > 0
 
 
-async def test_a_large_question_travels_under_its_own_key(
+async def test_a_large_request_travels_under_its_own_key(
     settings: Settings, asks: RedisAsks, inference: InferenceThread
 ):
     z = np.tile(X, (1000, 1))
     assert z.nbytes > redis_asks.INLINE_BYTES
-    reply = await asks.ask(Question(MOONS, "decode", len(z), 0, {}, {"z": z}), timeout_s=20)
+    reply = await asks.ask(InferenceRequest(MOONS, "decode", len(z), 0, {}, {"z": z}), timeout_s=20)
     np.testing.assert_allclose(reply.arrays["x"][:64], reply.arrays["x"][-64:], rtol=1e-4, atol=1e-4)
     client: Any = connect_sync(settings)
     assert client.keys("pf:payload:*") == []
     client.close()
 
 
-async def test_a_poisoned_question_fails_alone(asks: RedisAsks, inference: InferenceThread):
-    bad = Question(MOONS, "encode", 2, 0, {}, {"x": np.zeros((2, 5), np.float32)})
-    good = [Question(MOONS, "encode", 2, 0, {}, {"x": X[i : i + 2]}) for i in range(10)]
+async def test_a_poisoned_request_fails_alone(asks: RedisAsks, inference: InferenceThread):
+    bad = InferenceRequest(MOONS, "encode", 2, 0, {}, {"x": np.zeros((2, 5), np.float32)})
+    good = [InferenceRequest(MOONS, "encode", 2, 0, {}, {"x": X[i : i + 2]}) for i in range(10)]
     refused, *replies = await asyncio.gather(
-        *(asks.ask(question, timeout_s=20) for question in [bad, *good]), return_exceptions=True
+        *(asks.ask(request, timeout_s=20) for request in [bad, *good]), return_exceptions=True
     )
     assert isinstance(refused, Failed)
     assert all(isinstance(reply, Reply) for reply in replies)
 
 
 async def test_a_version_that_is_gone_is_not_found(settings: Settings, asks: RedisAsks, inference: InferenceThread):
-    await asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=20)
+    await asks.ask(InferenceRequest(MOONS, "sample", 1, 1), timeout_s=20)
     shutil.rmtree(settings.store / "moons")
     with pytest.raises(NotFound, match="moons@1"):
-        await asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=20)
+        await asks.ask(InferenceRequest(MOONS, "sample", 1, 1), timeout_s=20)
 
 
-async def test_without_a_worker_a_question_is_refused_at_once(asks: RedisAsks):
+async def test_without_a_worker_a_request_is_refused_at_once(asks: RedisAsks):
     async with asyncio.timeout(5):
         with pytest.raises(Unavailable, match="no worker") as refusal:
-            await asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=60)
+            await asks.ask(InferenceRequest(MOONS, "sample", 1, 1), timeout_s=60)
     assert refusal.value.retry_after_s
 
 
@@ -190,38 +190,40 @@ def a_worker_that_only_beats(settings: Settings) -> Iterator[str]:
 
 async def test_when_the_last_worker_dies_what_waits_is_refused(settings: Settings, asks: RedisAsks):
     with a_worker_that_only_beats(settings):
-        waiting = asyncio.create_task(asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=60))
+        waiting = asyncio.create_task(asks.ask(InferenceRequest(MOONS, "sample", 1, 1), timeout_s=60))
         await asyncio.sleep(0.1)
     async with asyncio.timeout(10):
         with pytest.raises(Unavailable, match="no worker"):
             await waiting
 
 
-async def test_a_question_without_an_answer_times_out(settings: Settings, asks: RedisAsks):
+async def test_a_request_without_an_answer_times_out(settings: Settings, asks: RedisAsks):
     with a_worker_that_only_beats(settings), pytest.raises(TimedOut):
-        await asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=0.1)
+        await asks.ask(InferenceRequest(MOONS, "sample", 1, 1), timeout_s=0.1)
 
 
 async def test_a_full_gateway_says_when_to_come_back(settings: Settings):
     asks = RedisAsks(settings.model_copy(update={"max_pending_rows": 10}))
     with a_worker_that_only_beats(settings):
-        waiting = asyncio.create_task(asks.ask(Question(MOONS, "sample", 8, 1), timeout_s=60))
+        waiting = asyncio.create_task(asks.ask(InferenceRequest(MOONS, "sample", 8, 1), timeout_s=60))
         await asyncio.sleep(0.05)
         with pytest.raises(Overloaded) as refusal:
-            await asks.ask(Question(MOONS, "sample", 3, 1), timeout_s=60)
+            await asks.ask(InferenceRequest(MOONS, "sample", 3, 1), timeout_s=60)
         assert refusal.value.retry_after_s
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
         with pytest.raises(TimedOut):  # given up, it takes no room
-            await asks.ask(Question(MOONS, "sample", 10, 1), timeout_s=0.05)
+            await asks.ask(InferenceRequest(MOONS, "sample", 10, 1), timeout_s=0.05)
     await asks.close()
 
 
-async def test_a_question_given_up_before_it_left_is_never_sent(settings: Settings, asks: RedisAsks):
+async def test_a_request_given_up_before_it_left_is_never_sent(settings: Settings, asks: RedisAsks):
     telemetry = Telemetry()
     measured = MeasuredAsks(asks, telemetry)
     with a_worker_that_only_beats(settings):
-        many = [asyncio.create_task(measured.ask(Question(MOONS, "sample", 1, i), timeout_s=60)) for i in range(4)]
+        many = [
+            asyncio.create_task(measured.ask(InferenceRequest(MOONS, "sample", 1, i), timeout_s=60)) for i in range(4)
+        ]
         await asyncio.sleep(0)
         for task in many[1:]:
             task.cancel()
@@ -238,8 +240,8 @@ async def test_a_request_cancelled_in_flight_frees_its_rows(
     settings: Settings, asks: RedisAsks, inference: InferenceThread
 ):
     put_steps(settings.store, steps=4000)
-    endless = [Question(STEPS, "sample", 10_000, seed, {"sampler": "ancestral"}) for seed in range(4)]
-    many = [asyncio.create_task(asks.ask(question, timeout_s=60)) for question in endless]
+    endless = [InferenceRequest(STEPS, "sample", 10_000, seed, {"sampler": "ancestral"}) for seed in range(4)]
+    many = [asyncio.create_task(asks.ask(request, timeout_s=60)) for request in endless]
     async with asyncio.timeout(20):
         while not inference.busy:
             await asyncio.sleep(0.005)
@@ -248,7 +250,7 @@ async def test_a_request_cancelled_in_flight_frees_its_rows(
         await asyncio.gather(*many, return_exceptions=True)
         while inference.busy:
             await asyncio.sleep(0.005)
-        reply = await asks.ask(Question(STEPS, "sample", 1, 9), timeout_s=20)
+        reply = await asks.ask(InferenceRequest(STEPS, "sample", 1, 9), timeout_s=20)
     assert reply.timing.batch_rows == 1
     assert stream_length(settings) == 0
     left = inference.telemetry.metrics.exposition().decode()
@@ -257,7 +259,7 @@ async def test_a_request_cancelled_in_flight_frees_its_rows(
 
 async def test_malformed_cancellations_do_no_harm(settings: Settings, asks: RedisAsks, inference: InferenceThread):
     client: Any = connect_sync(settings)
-    waiting = asyncio.create_task(asks.ask(Question(MOONS, "sample", 10_000, 1), timeout_s=20))
+    waiting = asyncio.create_task(asks.ask(InferenceRequest(MOONS, "sample", 10_000, 1), timeout_s=20))
     for to, ids in ((asks.reply_to, "["), (b"\xff", "[1]"), ("", "[{}]"), ("", "1")):
         client.xadd(CANCELLED, {"to": to, "ids": ids})
     client.xadd(CANCELLED, {"x": "y"})
@@ -265,12 +267,12 @@ async def test_malformed_cancellations_do_no_harm(settings: Settings, asks: Redi
     client.close()
 
 
-async def test_a_question_that_no_frame_can_hold_is_refused_at_once(asks: RedisAsks, inference: InferenceThread):
-    beyond = Question(MOONS, "likelihood", 1, 0, {"k": 2**64}, {"x": X[:1]})
+async def test_a_request_that_no_frame_can_hold_is_refused_at_once(asks: RedisAsks, inference: InferenceThread):
+    beyond = InferenceRequest(MOONS, "likelihood", 1, 0, {"k": 2**64}, {"x": X[:1]})
     async with asyncio.timeout(5):
         with pytest.raises(Failed):
             await asks.ask(beyond, timeout_s=60)
-        assert (await asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=20)).arrays["samples"].shape == (1, 2)
+        assert (await asks.ask(InferenceRequest(MOONS, "sample", 1, 1), timeout_s=20)).arrays["samples"].shape == (1, 2)
 
 
 async def test_a_gateway_holds_no_more_bytes_than_it_may(
@@ -278,10 +280,10 @@ async def test_a_gateway_holds_no_more_bytes_than_it_may(
 ):
     monkeypatch.setattr(redis_asks, "MAX_PENDING_BYTES", X.nbytes)
     with a_worker_that_only_beats(settings):
-        waiting = asyncio.create_task(asks.ask(Question(MOONS, "encode", 64, 0, {}, {"x": X}), timeout_s=60))
+        waiting = asyncio.create_task(asks.ask(InferenceRequest(MOONS, "encode", 64, 0, {}, {"x": X}), timeout_s=60))
         await asyncio.sleep(0.05)
         with pytest.raises(Overloaded, match="bytes"):
-            await asks.ask(Question(MOONS, "encode", 1, 0, {}, {"x": X[:1]}), timeout_s=60)
+            await asks.ask(InferenceRequest(MOONS, "encode", 1, 0, {}, {"x": X[:1]}), timeout_s=60)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
 
@@ -289,7 +291,7 @@ async def test_a_gateway_holds_no_more_bytes_than_it_may(
 async def test_closing_takes_no_longer_than_it_must(settings: Settings, inference: InferenceThread):
     for _ in range(5):
         asks = RedisAsks(settings)
-        await asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=20)
+        await asks.ask(InferenceRequest(MOONS, "sample", 1, 1), timeout_s=20)
         async with asyncio.timeout(redis_link.BLOCK_S / 2):
             await asks.close()
 
@@ -308,7 +310,7 @@ async def test_what_was_read_but_not_taken_in_is_taken_after_a_defect(
 
     monkeypatch.setattr(entries, "decode_frame", defective)
     with worker(settings):
-        reply = await asks.ask(Question(MOONS, "sample", 2, 1), timeout_s=20)
+        reply = await asks.ask(InferenceRequest(MOONS, "sample", 2, 1), timeout_s=20)
     assert reply.arrays["samples"].shape == (2, 2)
     assert len(opened) == 2
 
@@ -316,7 +318,7 @@ async def test_what_was_read_but_not_taken_in_is_taken_after_a_defect(
 async def test_frames_of_a_dead_worker_are_claimed(settings: Settings, asks: RedisAsks):
     client: Any = connect_sync(settings, decode=False)
     with a_worker_that_only_beats(settings) as dead:
-        waiting = asyncio.create_task(asks.ask(Question(MOONS, "sample", 2, 1), timeout_s=20))
+        waiting = asyncio.create_task(asks.ask(InferenceRequest(MOONS, "sample", 2, 1), timeout_s=20))
         await asyncio.sleep(0.1)
         assert client.xreadgroup(GROUP, dead, {stream_of(dead): ">"})
         with worker(settings):
@@ -336,7 +338,7 @@ async def test_a_model_stays_with_one_worker_and_the_models_spread(settings: Set
         await _until_alive(settings, 2)
         for _ in range(2):
             await asyncio.gather(
-                *(asks.ask(Question(f"moons@{i}", "sample", 1, 1), timeout_s=20) for i in range(1, 12))
+                *(asks.ask(InferenceRequest(f"moons@{i}", "sample", 1, 1), timeout_s=20) for i in range(1, 12))
             )
         held = [set(thread._models.references) for thread in (one, other)]
     assert len(held[0]) + len(held[1]) == 11
@@ -346,7 +348,7 @@ async def test_a_model_stays_with_one_worker_and_the_models_spread(settings: Set
 async def test_frames_that_a_dead_worker_never_read_are_answered_by_another(settings: Settings, asks: RedisAsks):
     client: Any = connect_sync(settings, decode=False)
     with a_worker_that_only_beats(settings):
-        waiting = asyncio.create_task(asks.ask(Question(MOONS, "sample", 2, 1), timeout_s=20))
+        waiting = asyncio.create_task(asks.ask(InferenceRequest(MOONS, "sample", 2, 1), timeout_s=20))
         await asyncio.sleep(0.2)
         assert stream_length(settings) == 1
         with worker(settings):
@@ -361,7 +363,7 @@ async def test_frames_that_a_dead_worker_never_read_are_answered_by_another(sett
 async def test_a_frame_that_no_worker_survives_is_refused(settings: Settings, asks: RedisAsks):
     client: Any = connect_sync(settings, decode=False)
     with a_worker_that_only_beats(settings) as dead:
-        waiting = asyncio.create_task(asks.ask(Question(MOONS, "sample", 2, 1), timeout_s=20))
+        waiting = asyncio.create_task(asks.ask(InferenceRequest(MOONS, "sample", 2, 1), timeout_s=20))
         await asyncio.sleep(0.2)
         assert client.xreadgroup(GROUP, dead, {stream_of(dead): ">"})
         (frame,) = client.xpending_range(stream_of(dead), GROUP, "-", "+", 9)
@@ -384,7 +386,7 @@ async def test_requests_sent_to_a_worker_that_had_left_go_to_another(settings: S
         for i in range(2, 12):
             put_model(settings.store, f"moons@{i}", seed=i)
         replies = await asyncio.gather(
-            *(asks.ask(Question(f"moons@{i}", "sample", 1, 1), timeout_s=20) for i in range(1, 12))
+            *(asks.ask(InferenceRequest(f"moons@{i}", "sample", 1, 1), timeout_s=20) for i in range(1, 12))
         )
     assert all(reply.arrays["samples"].shape == (1, 2) for reply in replies)
     client.close()
@@ -412,7 +414,7 @@ async def _keep_deleting(client: Any) -> None:
 
 async def test_garbage_in_the_stream_does_no_harm(settings: Settings, asks: RedisAsks, inference: InferenceThread):
     client: Any = connect_sync(settings, decode=False)
-    frame = encode_frame(Frame("pf:replies:nobody", (FramedRequest(1, Question(MOONS, "sample", 1, 1), 9e9),)))
+    frame = encode_frame(Frame("pf:replies:nobody", (FramedRequest(1, InferenceRequest(MOONS, "sample", 1, 1), 9e9),)))
     for fields in (
         {"frame": b"\x80\x04."},
         {"x": b"y"},
@@ -421,7 +423,7 @@ async def test_garbage_in_the_stream_does_no_harm(settings: Settings, asks: Redi
         {"frame": frame},
     ):
         client.xadd(stream_of(inference.id), fields)
-    reply = await asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=20)
+    reply = await asks.ask(InferenceRequest(MOONS, "sample", 1, 1), timeout_s=20)
     assert reply.arrays["samples"].shape == (1, 2)
     assert client.xlen(stream_of(inference.id)) == 0
     client.close()
@@ -429,17 +431,19 @@ async def test_garbage_in_the_stream_does_no_harm(settings: Settings, asks: Redi
 
 async def test_garbage_among_the_replies_does_no_harm(settings: Settings, asks: RedisAsks, inference: InferenceThread):
     client: Any = connect_sync(settings, decode=False)
-    await asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=20)
+    await asks.ask(InferenceRequest(MOONS, "sample", 1, 1), timeout_s=20)
     client.rpush(asks.reply_to, b"garbage", b"")
-    reply = await asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=20)
+    reply = await asks.ask(InferenceRequest(MOONS, "sample", 1, 1), timeout_s=20)
     assert reply.arrays["samples"].shape == (1, 2)
     client.close()
 
 
 async def test_what_a_stopping_worker_took_is_answered(settings: Settings, asks: RedisAsks):
     with worker(settings) as thread:
-        await asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=20)
-        waiting = [asyncio.create_task(asks.ask(Question(MOONS, "sample", 5000, i), timeout_s=20)) for i in range(5)]
+        await asks.ask(InferenceRequest(MOONS, "sample", 1, 1), timeout_s=20)
+        waiting = [
+            asyncio.create_task(asks.ask(InferenceRequest(MOONS, "sample", 5000, i), timeout_s=20)) for i in range(5)
+        ]
         await asyncio.sleep(0.05)
         await asyncio.to_thread(thread.stop)
         replies = await asyncio.gather(*waiting)
@@ -463,11 +467,11 @@ class TestOutage:
         settings = Settings(redis_url=url, store=tmp_path / "store", device="cpu", beat_s=0.25)
         asks = RedisAsks(settings)
         with worker(settings):
-            await asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=20)
+            await asks.ask(InferenceRequest(MOONS, "sample", 1, 1), timeout_s=20)
             servers[-1].send_signal(signal.SIGKILL)
             servers[-1].wait(10)
             with pytest.raises(Unavailable) as refusal:
-                await asks.ask(Question(MOONS, "sample", 1, 1), timeout_s=20)
+                await asks.ask(InferenceRequest(MOONS, "sample", 1, 1), timeout_s=20)
             assert refusal.value.retry_after_s
             if not keeps_data:
                 for kept in folder.glob("appendonly*"):
@@ -477,7 +481,7 @@ class TestOutage:
             async with asyncio.timeout(15):
                 while reply is None:
                     try:
-                        reply = await asks.ask(Question(MOONS, "sample", 2, 1), timeout_s=10)
+                        reply = await asks.ask(InferenceRequest(MOONS, "sample", 2, 1), timeout_s=10)
                     except Unavailable:
                         await asyncio.sleep(0.05)
             assert reply.arrays["samples"].shape == (2, 2)
@@ -489,7 +493,7 @@ class TestOutage:
         settings = Settings(redis_url=url, store=tmp_path / "store", device="cpu", beat_s=0.25)
         asks = RedisAsks(settings)
         with a_worker_that_only_beats(settings):
-            waiting = asyncio.create_task(asks.ask(Question(MOONS, "sample", 2, 1), timeout_s=30))
+            waiting = asyncio.create_task(asks.ask(InferenceRequest(MOONS, "sample", 2, 1), timeout_s=30))
             await asyncio.sleep(0.1)
             servers[-1].send_signal(signal.SIGKILL)
             servers[-1].wait(10)

@@ -4,15 +4,15 @@ import pytest
 from pushforward.service.dispatch.frames import Answered, Frame, FramedRequest, Previewed, Refusal, Replies
 from pushforward.service.dispatch.framing import MalformedFrame, OtherVersion
 from pushforward.service.domain.errors import FieldError, Invalid, TimedOut, Unavailable
-from pushforward.service.domain.inference import PROTOCOL, Load, Question
+from pushforward.service.domain.inference import PROTOCOL, InferenceRequest, Load
 
 from pushforward.service.dispatch.frames import decode_frame, decode_replies, encode_frame, encode_replies  # isort: skip
 
 
 def a_frame() -> Frame:
     x = np.arange(6, dtype=np.float32).reshape(3, 2)
-    one = Question("moons@1", "likelihood", 3, 2**64 - 1, {"k": 5}, {"x": x})
-    two = Question("moons@1", "likelihood", 1, 0, {"k": 5}, {"x": x[:1] + 0.5}, first=70_000, preview_every=5)
+    one = InferenceRequest("moons@1", "likelihood", 3, 2**64 - 1, {"k": 5}, {"x": x})
+    two = InferenceRequest("moons@1", "likelihood", 1, 0, {"k": 5}, {"x": x[:1] + 0.5}, first=70_000, preview_every=5)
     return Frame("pf:replies:a", (FramedRequest(7, one, 12.5), FramedRequest(8, two, 3.0)))
 
 
@@ -21,15 +21,15 @@ def test_a_frame_arrives_as_it_left():
     assert frame.reply_to == "pf:replies:a"
     for request, sent in zip(frame.requests, a_frame().requests, strict=True):
         assert (request.id, request.left_ms) == (sent.id, sent.left_ms)
-        assert (request.question.model, request.question.op) == ("moons@1", "likelihood")
-        assert (request.question.seed, request.question.options) == (sent.question.seed, {"k": 5})
-        assert request.question.first == sent.question.first
-        assert request.question.preview_every == sent.question.preview_every
-        np.testing.assert_array_equal(request.question.arrays["x"], sent.question.arrays["x"])
+        assert (request.request.model, request.request.op) == ("moons@1", "likelihood")
+        assert (request.request.seed, request.request.options) == (sent.request.seed, {"k": 5})
+        assert request.request.first == sent.request.first
+        assert request.request.preview_every == sent.request.preview_every
+        np.testing.assert_array_equal(request.request.arrays["x"], sent.request.arrays["x"])
 
 
 def test_arrays_are_read_without_a_copy():
-    assert not decode_frame(encode_frame(a_frame())).requests[0].question.arrays["x"].flags.owndata
+    assert not decode_frame(encode_frame(a_frame())).requests[0].request.arrays["x"].flags.owndata
 
 
 def test_replies_arrive_as_they_left():
@@ -72,7 +72,7 @@ def test_altered_bytes_are_garbage_or_a_sound_frame():
         except MalformedFrame:
             refused += 1
             continue
-        assert all(request.question.rows > 0 and 0 <= request.question.seed < 2**64 for request in frame.requests)
+        assert all(request.request.rows > 0 and 0 <= request.request.seed < 2**64 for request in frame.requests)
     assert refused > 300
 
 
@@ -87,7 +87,7 @@ def test_what_is_no_frame_is_garbage(data: bytes):
 @pytest.mark.parametrize("model", ["../../etc@1", "moons", "moons@0", "Moons@1"])
 def test_a_frame_that_names_no_version_is_garbage(model: str):
     with pytest.raises(MalformedFrame):
-        decode_frame(encode_frame(Frame("r", (FramedRequest(1, Question(model, "sample", 1, 0), 1.0),))))
+        decode_frame(encode_frame(Frame("r", (FramedRequest(1, InferenceRequest(model, "sample", 1, 0), 1.0),))))
 
 
 @pytest.mark.parametrize("version", [1, 3, 255])

@@ -1,4 +1,4 @@
-"""Every refusal has a status in every door."""
+"""Every refusal has a status in every API."""
 
 import math
 
@@ -13,7 +13,7 @@ REFUSALS = ServiceError.__subclasses__()
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_every_kind_has_a_status_in_both_doors(kind: Kind) -> None:
+def test_every_kind_has_a_status_in_both_apis(kind: Kind) -> None:
     assert 400 <= problems.STATUS[kind] < 600
     assert status.CODES[kind].value[0] != 0
 
@@ -32,7 +32,7 @@ def test_every_refusal_has_a_name_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.2, 1.0, 2.5])
-def test_when_to_try_again_is_told_in_both_doors(seconds: float) -> None:
+def test_when_to_try_again_is_told_in_both_apis(seconds: float) -> None:
     error = Overloaded("full", retry_after_s=seconds)
     assert problems.response(error, "/").headers["retry-after"] == str(math.ceil(seconds))
     info = RetryInfo()

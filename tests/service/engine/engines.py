@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pushforward.models.noise import Noise
 from pushforward.models.stepwise.sampling import sample
 from pushforward.models.storage.model import Model, load_model
-from pushforward.service.domain.inference import Preview, Question
+from pushforward.service.domain.inference import InferenceRequest, Preview
 from pushforward.service.engine.engine import Call, Engine, Ticket, Turn
 from pushforward.service.engine.model_cache import ModelCache
 
@@ -34,7 +34,7 @@ class Clock:
 
 
 class Watched(nn.Module):
-    """A network with a spy at its door."""
+    """A network with a spy at its entrance."""
 
     def __init__(self, network: nn.Module, before: Callable[[Tensor], None]) -> None:
         super().__init__()
@@ -62,8 +62,8 @@ def watch(model_cache: ModelCache, reference: str, network: str, before: Callabl
         model.nets[network] = Watched(model.nets[network], before)
 
 
-def ticket(question: Question, seconds: float = 60.0, clock: Callable[[], float] = monotonic) -> Ticket:
-    return Ticket(question, clock() + seconds)
+def ticket(request: InferenceRequest, seconds: float = 60.0, clock: Callable[[], float] = monotonic) -> Ticket:
+    return Ticket(request, clock() + seconds)
 
 
 @dataclass
@@ -90,7 +90,7 @@ def until_idle(engine: Engine) -> Done:
 
 
 def asked(engine: Engine, tickets: Iterable[Ticket], under_way: Iterable[Ticket] = ()) -> Done:
-    """Every question comes out once."""
+    """Every request comes out once."""
     given = list(tickets)
     engine.add(given)
     done = until_idle(engine)
@@ -98,25 +98,25 @@ def asked(engine: Engine, tickets: Iterable[Ticket], under_way: Iterable[Ticket]
     return done
 
 
-def answered(engine: Engine, *questions: Question) -> list[Ticket]:
-    tickets = [ticket(question) for question in questions]
+def answered(engine: Engine, *requests: InferenceRequest) -> list[Ticket]:
+    tickets = [ticket(request) for request in requests]
     asked(engine, tickets)
     return tickets
 
 
 def begin(engine: Engine, *tickets: Ticket) -> Turn:
-    """Add questions, wait for their models, and take the first turn."""
+    """Add requests, wait for their models, and take the first turn."""
     engine.add(tickets)
     engine.wait(10)
     return engine.turn()
 
 
-def library(store: Path, question: Question) -> np.ndarray:
+def library(store: Path, request: InferenceRequest) -> np.ndarray:
     """The samples that the library draws by itself."""
-    name, _, version = question.model.partition("@")
+    name, _, version = request.model.partition("@")
     model = load_model(store / name / version, CPU)
-    sampler = model.family.sampler(model.nets, model.family.SampleOptions.model_validate(dict(question.options)))
-    noise = Noise.rows(question.seed, question.rows, start=question.first)
+    sampler = model.family.sampler(model.nets, model.family.SampleOptions.model_validate(dict(request.options)))
+    noise = Noise.rows(request.seed, request.rows, start=request.first)
     return np.asarray(model.nets.spec.quantize(sample(sampler, noise)))
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward.service.domain.errors import Failed
-from pushforward.service.domain.inference import Question
+from pushforward.service.domain.inference import InferenceRequest
 from pushforward.service.engine.costs import FIRST_CAP
 from pushforward.service.engine.engine import Engine
 from pushforward.service.engine.model_cache import ModelCache
@@ -46,23 +46,25 @@ def no_more_than(rows: list[int]) -> Callable[[Tensor], None]:
     return check
 
 
-def encode(first: int, n: int) -> Question:
-    return Question(MOONS, "encode", n, 0, {}, {"x": X[first : first + n]})
+def encode(first: int, n: int) -> InferenceRequest:
+    return InferenceRequest(MOONS, "encode", n, 0, {}, {"x": X[first : first + n]})
 
 
 @pytest.mark.parametrize("guilty", [(0,), (6,), (2, 9), (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)], ids=str)
 def test_the_guilty_are_refused_and_only_they(engine: Engine, model_cache: ModelCache, guilty: tuple[int, ...]):
     watch(model_cache, MOONS, "encoder", poisoned)
     marked = np.full((2, 2), POISON, np.float32)
-    questions = [Question(MOONS, "encode", 2, 0, {}, {"x": marked}) if i in guilty else encode(i, 3) for i in range(10)]
-    tickets = [ticket(question) for question in questions]
+    requests = [
+        InferenceRequest(MOONS, "encode", 2, 0, {}, {"x": marked}) if i in guilty else encode(i, 3) for i in range(10)
+    ]
+    tickets = [ticket(request) for request in requests]
     done = asked(engine, tickets)
     for i, each in enumerate(tickets):
         if i in guilty:
             assert isinstance(each.error, Failed)
         else:
             assert each.error is None
-            close_to(each.arrays["z"], answered(engine, questions[i])[0].arrays["z"])
+            close_to(each.arrays["z"], answered(engine, requests[i])[0].arrays["z"])
     assert {call.reason for call in done.calls} <= {"alone"}
 
 
@@ -71,8 +73,8 @@ def test_innocent_rows_of_a_sampler_go_on_from_where_they_stood(
 ):
     """The one that fails does so at its third step; the steps of the others are counted."""
     steps = {"sampler": "ddim", "steps": 6}
-    tickets = [ticket(Question(STEPS, "sample", n, n, steps)) for n in (1, 2, 3, 4)]
-    expected = [library(tmp_path, each.question) for each in tickets]
+    tickets = [ticket(InferenceRequest(STEPS, "sample", n, n, steps)) for n in (1, 2, 3, 4)]
+    expected = [library(tmp_path, each.request) for each in tickets]
     rows_seen: list[int] = []
 
     def third_row_fails(x: Tensor) -> None:
@@ -88,7 +90,7 @@ def test_innocent_rows_of_a_sampler_go_on_from_where_they_stood(
     (group,) = engine._groups
     running = group._running[0].running
     assert running is not None
-    bad_state = running.state[0][1:3].clone()  # of the second question
+    bad_state = running.state[0][1:3].clone()  # of the second request
     until_idle(engine)
     assert isinstance(tickets[1].error, Failed)
     for i in (0, 2, 3):
@@ -98,10 +100,10 @@ def test_innocent_rows_of_a_sampler_go_on_from_where_they_stood(
 
 
 def test_what_does_not_fit_is_computed_in_parts(engine: Engine, model_cache: ModelCache):
-    questions = [encode(0, 50), encode(50, 13), encode(63, 1)]
-    alone = [each.arrays["z"] for each in answered(engine, *questions)]
+    requests = [encode(0, 50), encode(50, 13), encode(63, 1)]
+    alone = [each.arrays["z"] for each in answered(engine, *requests)]
     watch(model_cache, MOONS, "encoder", no_more_than([7]))
-    for each, expected in zip(answered(engine, *questions), alone, strict=True):
+    for each, expected in zip(answered(engine, *requests), alone, strict=True):
         assert each.error is None
         close_to(each.arrays["z"], expected)
         assert each.batch_rows <= 7
@@ -111,9 +113,10 @@ def test_a_sampler_that_does_not_fit_goes_on_in_parts(engine: Engine, model_cach
     room = [1000]
     watch(model_cache, STEPS, "denoiser", no_more_than(room))
     tickets = [
-        ticket(Question(STEPS, "sample", n, n, {"sampler": "ddim", "steps": 6, "eta": 1.0})) for n in (30, 5, 80)
+        ticket(InferenceRequest(STEPS, "sample", n, n, {"sampler": "ddim", "steps": 6, "eta": 1.0}))
+        for n in (30, 5, 80)
     ]
-    expected = [library(tmp_path, each.question) for each in tickets]
+    expected = [library(tmp_path, each.request) for each in tickets]
     begin(engine, *tickets)
     room[0] = 9
     until_idle(engine)
@@ -126,7 +129,7 @@ def test_one_row_that_does_not_fit_is_refused_with_the_reason(engine: Engine, mo
     watch(model_cache, MOONS, "encoder", no_more_than([0]))
     for each in answered(engine, encode(0, 5), encode(5, 1)):
         assert isinstance(each.error, Failed)
-        assert "one row of this question does not fit" in each.error.detail
+        assert "one row of this request does not fit" in each.error.detail
 
 
 def test_the_cap_is_halved_and_recovers(engine: Engine, model_cache: ModelCache):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pushforward.service.domain.errors import TimedOut
-from pushforward.service.domain.inference import Question
+from pushforward.service.domain.inference import InferenceRequest
 from pushforward.service.engine.costs import FIRST_CAP
 from pushforward.service.engine.engine import Engine, Ticket
 from pushforward.service.engine.model_cache import ModelCache
@@ -34,14 +34,14 @@ def engine(tmp_path: Path, clock: Clock) -> Engine:
 
 
 def sampler(clock: Clock, seed: int = 0, steps: int = 1000) -> Ticket:
-    return ticket(Question(STEPS, "sample", 2, seed, {"sampler": "ddim", "steps": steps}), 600, clock)
+    return ticket(InferenceRequest(STEPS, "sample", 2, seed, {"sampler": "ddim", "steps": steps}), 600, clock)
 
 
 def quick(clock: Clock, seed: int = 0) -> Ticket:
-    return ticket(Question(MOONS, "sample", 1, seed), 600, clock)
+    return ticket(InferenceRequest(MOONS, "sample", 1, seed), 600, clock)
 
 
-def test_a_short_question_waits_for_one_step_of_a_long_sampler(engine: Engine, clock: Clock):
+def test_a_short_request_waits_for_one_step_of_a_long_sampler(engine: Engine, clock: Clock):
     begin(engine, sampler(clock))
     for seed in range(30):
         asked = quick(clock, seed)
@@ -92,15 +92,17 @@ def test_costs_are_known_after_a_key_came_to_rest(engine: Engine, clock: Clock):
     assert load.row_ms == pytest.approx(QUICK_MS / FIRST_CAP)
 
 
-def test_a_question_that_would_be_late_for_sure_is_refused_before_it_begins(engine: Engine, clock: Clock):
+def test_a_request_that_would_be_late_for_sure_is_refused_before_it_begins(engine: Engine, clock: Clock):
     long = sampler(clock, steps=40)
     begin(engine, long)
     for _ in range(20):
         engine.turn()
     hopeless = ticket(
-        Question(STEPS, "sample", 2, 1, {"sampler": "ddim", "steps": 40}), 0.5 * 40 * STEP_MS / 1000, clock
+        InferenceRequest(STEPS, "sample", 2, 1, {"sampler": "ddim", "steps": 40}), 0.5 * 40 * STEP_MS / 1000, clock
     )
-    in_time = ticket(Question(STEPS, "sample", 2, 2, {"sampler": "ddim", "steps": 40}), 2 * 40 * STEP_MS / 1000, clock)
+    in_time = ticket(
+        InferenceRequest(STEPS, "sample", 2, 2, {"sampler": "ddim", "steps": 40}), 2 * 40 * STEP_MS / 1000, clock
+    )
     engine.add([hopeless, in_time])
     turn = engine.turn()
     assert turn.done == [hopeless]
@@ -110,10 +112,12 @@ def test_a_question_that_would_be_late_for_sure_is_refused_before_it_begins(engi
     assert [each.error for each in done.tickets] == [None, None]
 
 
-def test_alone_even_a_question_that_seems_hopeless_is_tried(engine: Engine, clock: Clock):
+def test_alone_even_a_request_that_seems_hopeless_is_tried(engine: Engine, clock: Clock):
     begin(engine, sampler(clock, steps=40))
     until_idle(engine)
-    late = ticket(Question(STEPS, "sample", 2, 1, {"sampler": "ddim", "steps": 40}), 0.5 * 40 * STEP_MS / 1000, clock)
+    late = ticket(
+        InferenceRequest(STEPS, "sample", 2, 1, {"sampler": "ddim", "steps": 40}), 0.5 * 40 * STEP_MS / 1000, clock
+    )
     engine.add([late])
     assert engine.turn().done == []
     assert late.joined == 2

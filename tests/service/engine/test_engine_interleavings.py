@@ -1,7 +1,7 @@
-"""Whatever comes when: every question gets its own rows, as if it had been alone, or the refusal that it earned.
+"""Whatever comes when: every request gets its own rows, as if it had been alone, or the refusal that it earned.
 
-Asks of several keys, cancels, deadlines, poisoned questions, a device that is short of memory, and versions that are
-deleted and made anew come in any order. The oracle is the library, asked for each question by itself.
+Asks of several keys, cancels, deadlines, poisoned requests, a device that is short of memory, and versions that are
+deleted and made anew come in any order. The oracle is the library, asked for each request by itself.
 """
 
 import shutil
@@ -20,17 +20,17 @@ from torch import Tensor
 
 from pushforward.models.family import Encodes, Samples, Scores
 from pushforward.models.noise import Noise
-from pushforward.models.stepwise.sampling import untold
+from pushforward.models.stepwise.sampling import no_condition
 from pushforward.models.storage.model import load_model
 from pushforward.service.domain.errors import Failed, NotFound, TimedOut
-from pushforward.service.domain.inference import Question
+from pushforward.service.domain.inference import InferenceRequest
 from pushforward.service.engine.engine import Engine, Ticket
 from pushforward.service.engine.model_cache import ModelCache
 from tests.service.engine.engines import CPU, Clock, Done, Watched, held, ticket
 from tests.service.models_on_disk import MOONS, STEPS, put_model, put_steps
 
 POISON = 777.0
-POISON_SEED, POISON_STEP = 13, 2  # a sampler's question that fails when it has come so far
+POISON_SEED, POISON_STEP = 13, 2  # a sampler's request that fails when it has come so far
 STEPPED = {"sampler": "ddim", "steps": 4, "eta": 1.0}
 SCORED = {"steps": 4, "divergence": "hutchinson", "draws": 2}
 AMPLE = 10_000  # rows of a device with memory
@@ -88,22 +88,22 @@ EVENTS = st.one_of(
 )
 
 
-def question(ask: Ask) -> Question:
+def request(ask: Ask) -> InferenceRequest:
     rows = ask.rows
     x = np.random.default_rng([ask.seed, rows]).normal(size=(rows, 2)).astype(np.float32)
     if ask.poisoned:
         x[-1] = POISON
     match ask.kind:
         case "draw":
-            return Question(MOONS, "sample", rows, ask.seed, {}, {}, ask.first)
+            return InferenceRequest(MOONS, "sample", rows, ask.seed, {}, {}, ask.first)
         case "bound":
-            return Question(MOONS, "likelihood", rows, ask.seed, {"k": 2}, {"x": x})
+            return InferenceRequest(MOONS, "likelihood", rows, ask.seed, {"k": 2}, {"x": x})
         case "encode":
-            return Question(MOONS, "encode", rows, 0, {}, {"x": x})
+            return InferenceRequest(MOONS, "encode", rows, 0, {}, {"x": x})
         case "flow":
-            return Question(STEPS, "likelihood", rows, ask.seed, SCORED, {"x": x})
+            return InferenceRequest(STEPS, "likelihood", rows, ask.seed, SCORED, {"x": x})
     seed, first = (POISON_SEED, 0) if ask.poisoned else (ask.seed, ask.first)
-    return Question(STEPS, "sample", rows, seed, STEPPED, {}, first, ask.preview_every)
+    return InferenceRequest(STEPS, "sample", rows, seed, STEPPED, {}, first, ask.preview_every)
 
 
 class Shelf:
@@ -131,32 +131,34 @@ class Shelf:
         assert isinstance(model.family, Samples)
         sampler = model.family.sampler(model.nets, model.family.SampleOptions.model_validate(STEPPED))
         noise = Noise.rows(seed, rows, start=first)
-        states = [sampler.init((untold(noise),), noise)]
+        states = [sampler.init((no_condition(noise),), noise)]
         for k in range(sampler.steps):
             states.append(sampler.step(states[-1], torch.full((rows,), k), noise))
         return tuple(sampler.finish(state, noise).numpy() for state in states)
 
     @torch.no_grad()
     def _answer(self, name: str, ask: Ask) -> dict[str, np.ndarray]:
-        asked, model = question(ask), self.load(name)
+        asked, model = request(ask), self.load(name)
         family, nets = model.family, model.nets
         noise = Noise.rows(asked.seed, asked.rows, start=asked.first)
         x = {key: torch.from_numpy(array) for key, array in asked.arrays.items()}
         match asked.op:
             case "encode":
                 assert isinstance(family, Encodes)
-                return {"z": family.encode(nets, x["x"], untold(x["x"])).numpy()}
+                return {"z": family.encode(nets, x["x"], no_condition(x["x"])).numpy()}
             case "likelihood":
                 assert isinstance(family, Scores)
                 options = family.ScoreOptions.model_validate(dict(asked.options))
-                score = family.log_prob(nets, x["x"], untold(x["x"]), noise, options)
+                score = family.log_prob(nets, x["x"], no_condition(x["x"]), noise, options)
                 assert score.std_error is not None
                 return {"log_prob": score.value.numpy(), "std_error": score.std_error.numpy()}
         assert isinstance(family, Samples)
         if name != "moons":
             return {"samples": self.frames(name, asked.seed, asked.first, asked.rows)[-1]}
         sampler = family.sampler(nets, family.SampleOptions())
-        state = sampler.step(sampler.init((untold(noise),), noise), torch.zeros(asked.rows, dtype=torch.int64), noise)
+        state = sampler.step(
+            sampler.init((no_condition(noise),), noise), torch.zeros(asked.rows, dtype=torch.int64), noise
+        )
         return {"samples": sampler.finish(state, noise).numpy()}
 
 
@@ -211,13 +213,13 @@ class Play:
             self._turn()
 
     def _ask(self, ask: Ask) -> None:
-        asked = ticket(question(ask), ask.seconds, self.clock)
-        version = "moons" if asked.question.model == MOONS else self.version
+        asked = ticket(request(ask), ask.seconds, self.clock)
+        version = "moons" if asked.request.model == MOONS else self.version
         self.asked[asked] = ask, version
         self.engine.add([asked])
         if version:
-            with held(self.model_cache, asked.question.model) as model:
-                for name in NETWORKS[asked.question.model]:
+            with held(self.model_cache, asked.request.model) as model:
+                for name in NETWORKS[asked.request.model]:
                     if not isinstance(model.nets[name], Watched):
                         model.nets[name] = Watched(model.nets[name], self._guard)
         else:
@@ -244,7 +246,7 @@ class Play:
             self._check(asked, ask, version)
         for asked, preview in self.done.previews:
             ask, version = self.asked[asked]
-            frames = self.shelf.frames(version, asked.question.seed, asked.question.first, ask.rows)
+            frames = self.shelf.frames(version, asked.request.seed, asked.request.first, ask.rows)
             np.testing.assert_allclose(preview.arrays["samples"], frames[preview.step], rtol=1e-4, atol=1e-4)
         assert not [each for each in self.model_cache._models.values() if each.pins]  # all models were let go
         assert not self.engine.ready
@@ -267,7 +269,7 @@ class Play:
             for name, expected in self.shelf.oracle(version, ask).items():
                 assert asked.arrays[name].dtype == expected.dtype
                 np.testing.assert_allclose(asked.arrays[name], expected, rtol=1e-4, atol=1e-4)
-            every = asked.question.preview_every
+            every = asked.request.preview_every
             assert shown == (list(range(every, STEPPED["steps"], every)) if every else [])
 
 
@@ -279,7 +281,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
 
 @settings(max_examples=120, derandomize=True, deadline=None, database=None)
 @given(events=st.lists(EVENTS, min_size=3, max_size=25))
-def test_any_interleaving_answers_every_question_as_if_alone(
+def test_any_interleaving_answers_every_request_as_if_alone(
     events: list[object], shelf: Shelf, tmp_path_factory: pytest.TempPathFactory
 ):
     store = tmp_path_factory.mktemp("store")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from pushforward.service.domain.inference import Question
+from pushforward.service.domain.inference import InferenceRequest
 from pushforward.service.engine.engine import Engine
 from pushforward.service.engine.model_cache import ModelCache
 from tests import old_store
@@ -27,7 +27,7 @@ def engine() -> Iterator[Engine]:
 @pytest.mark.parametrize("reference", dict.fromkeys(each.fields["model"] for each in ASKED))
 def test_an_old_model_answers_as_the_old_code_did(engine: Engine, reference: str) -> None:
     for each in (each for each in ASKED if each.fields["model"] == reference):
-        (answer,) = asked(engine, [ticket(Question(**each.fields, arrays=each.given), clock=Clock())]).tickets
+        (answer,) = asked(engine, [ticket(InferenceRequest(**each.fields, arrays=each.given), clock=Clock())]).tickets
         assert answer.error is None
         assert answer.info == each.info
         assert answer.arrays.keys() == each.answer.keys()

@@ -27,7 +27,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         assert f"port {port} is not available" in refusal(place(tmp_path, grpc_port=port))
 
 
-def test_one_port_for_both_doors_is_refused(tmp_path: Path) -> None:
+def test_one_port_for_both_apis_is_refused(tmp_path: Path) -> None:
     port = free_port()
     assert f"both {port}" in refusal(place(tmp_path, port, port))
 

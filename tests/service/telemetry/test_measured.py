@@ -13,12 +13,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pushforward.service.dispatch.frames import Refusal
 from pushforward.service.domain.errors import Overloaded, ServiceError, TimedOut
-from pushforward.service.domain.inference import Preview, Question, Reply, Timing
+from pushforward.service.domain.inference import InferenceRequest, Preview, Reply, Timing
 from pushforward.service.domain.ports import UNSENT
 from pushforward.service.telemetry.gateway import Telemetry
 from pushforward.service.telemetry.measured import MeasuredAsks
 
-QUESTION = Question("digits@1", "sample", rows=2, seed=0)
+QUESTION = InferenceRequest("digits@1", "sample", rows=2, seed=0)
 TIMING = Timing(linger_ms=1.0, queue_ms=20.0, compute_ms=300.0, total_ms=321.0, batch_rows=5)
 REPLY = Reply({"samples": np.zeros((2, 2), np.float32)}, {}, TIMING)
 
@@ -30,15 +30,15 @@ class Told:
     end: Reply | BaseException
     closed: bool = False
 
-    async def ask(self, question: Question, *, timeout_s: float) -> Reply:
+    async def ask(self, request: InferenceRequest, *, timeout_s: float) -> Reply:
         if isinstance(self.end, BaseException):
             raise self.end
         return self.end
 
-    async def watch(self, question: Question, *, timeout_s: float) -> AsyncGenerator[Preview | Reply]:
+    async def watch(self, request: InferenceRequest, *, timeout_s: float) -> AsyncGenerator[Preview | Reply]:
         try:
             yield Preview(1, 2, {})
-            yield await self.ask(question, timeout_s=timeout_s)
+            yield await self.ask(request, timeout_s=timeout_s)
         finally:
             self.closed = True
 

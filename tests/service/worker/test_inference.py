@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pushforward.service.dispatch.dispatcher import RedisAsks
 from pushforward.service.dispatch.workers import RedisWorkers
-from pushforward.service.domain.inference import Question
+from pushforward.service.domain.inference import InferenceRequest
 from pushforward.service.settings import Settings
 from tests.service.models_on_disk import MOONS, put_model
 
@@ -30,7 +30,7 @@ async def test_a_celery_worker_answers_and_leaves_on_sigterm(redis_url: str, tmp
         async with asyncio.timeout(60):
             while not await workers.live():
                 await asyncio.sleep(0.05)
-        reply = await asks.ask(Question(MOONS, "sample", 3, 1), timeout_s=20)
+        reply = await asks.ask(InferenceRequest(MOONS, "sample", 3, 1), timeout_s=20)
         assert reply.arrays["samples"].shape == (3, 2)
         (worker,) = await workers.live()
         assert worker.device == "cpu"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client.parser import text_string_to_metric_families
 
 from pushforward.service.domain.errors import Failed, TimedOut
-from pushforward.service.domain.inference import Question
+from pushforward.service.domain.inference import InferenceRequest
 from pushforward.service.engine.tickets import Call, Ticket
 from pushforward.service.telemetry.worker import WorkerTelemetry
 from pushforward.service.worker.recorder import Recorder
@@ -14,8 +14,8 @@ NAMES = ("left_total", "expired_total", "releases_total", "call_seconds_sum")
 
 
 def ticket(*, started_at: float | None, error: Failed | TimedOut | None) -> Ticket:
-    question = Question("digits@1", "sample", rows=1, seed=0)
-    return Ticket(question, deadline=10.0, error=error, started_at=started_at)
+    request = InferenceRequest("digits@1", "sample", rows=1, seed=0)
+    return Ticket(request, deadline=10.0, error=error, started_at=started_at)
 
 
 def counted(telemetry: WorkerTelemetry) -> dict[tuple[str, ...], float]:

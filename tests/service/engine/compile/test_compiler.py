@@ -13,7 +13,7 @@ from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
 from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.stepwise.sampling import sample, untold
+from pushforward.models.stepwise.sampling import no_condition, sample
 from pushforward.models.storage.model import Model, load_model
 from pushforward.service.engine.compile.compiler import Compiler
 from pushforward.service.engine.compile.served import ServedNet
@@ -34,7 +34,7 @@ def decoded(model: Model, rows: int) -> Tensor:
     assert isinstance(model.family, Decodes)
     with torch.no_grad():
         z = torch.linspace(-2, 2, 2 * rows).view(rows, 2)
-        return model.family.decode(model.nets, z, untold(z))
+        return model.family.decode(model.nets, z, no_condition(z))
 
 
 def is_compiled(model: Model, name: str) -> bool:
@@ -112,7 +112,7 @@ def test_a_served_bijection_still_goes_both_ways(tmp_path: Path, condition: Labe
     nets = flow.build(spec)
     served = compiler.serve(Model(flow, Nets(spec, **dict(nets)), card))
     x = torch.linspace(-2, 2, 10).view(5, 2)
-    c = untold(x) if condition is None else torch.eye(3)[torch.arange(5) % 3]
+    c = no_condition(x) if condition is None else torch.eye(3)[torch.arange(5) % 3]
     with torch.no_grad():
         z = flow.encode(served.nets, x, c)
         assert torch.equal(z, flow.encode(nets, x, c))

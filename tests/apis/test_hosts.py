@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from pushforward.service.http.hosts import Hosts, is_local
 from pushforward.service.settings import Settings
-from tests.doors.conftest import Doors
+from tests.apis.conftest import Apis
 
 MINE = "https://mine.example"
 
@@ -16,16 +16,16 @@ MINE = "https://mine.example"
 @pytest.mark.parametrize(
     "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "[::1", "a b", "@"]
 )
-async def test_a_host_that_is_not_ours_is_refused(doors: Doors, path: str, host: str) -> None:
-    refused = await doors.rest.get(path, headers={"Host": host})
+async def test_a_host_that_is_not_ours_is_refused(apis: Apis, path: str, host: str) -> None:
+    refused = await apis.rest.get(path, headers={"Host": host})
     assert (refused.status_code, refused.json()["type"]) == (421, "/problems/misdirected")
 
 
 @pytest.mark.parametrize(
     "host", ["localhost", "localhost:8000", "LOCALHOST:1", "127.0.0.1:9", "127.9.9.9", "[::1]:8000"]
 )
-async def test_loopback_is_ours(doors: Doors, host: str) -> None:
-    assert (await doors.rest.get("/livez", headers={"Host": host})).status_code == 200
+async def test_loopback_is_ours(apis: Apis, host: str) -> None:
+    assert (await apis.rest.get("/livez", headers={"Host": host})).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -89,31 +89,29 @@ def test_an_address_is_local_where_only_this_machine_reaches_it(host: str, local
     ("method", "path"),
     [("POST", "/jobs/{id}/cancel"), ("DELETE", "/models/moons"), ("POST", "/train"), ("POST", "/sample")],
 )
-async def test_pages_of_other_sites_change_nothing(
-    doors: Doors, headers: dict[str, str], method: str, path: str
-) -> None:
-    job = (await doors.rest.post("/train", json={"model": "m", "preset": "vae-digits"})).json()
-    refused = await doors.rest.request(method, path.replace("{id}", job["id"]), headers=headers)
+async def test_pages_of_other_sites_change_nothing(apis: Apis, headers: dict[str, str], method: str, path: str) -> None:
+    job = (await apis.rest.post("/train", json={"model": "m", "preset": "vae-digits"})).json()
+    refused = await apis.rest.request(method, path.replace("{id}", job["id"]), headers=headers)
     assert (refused.status_code, refused.json()["type"]) == (403, "/problems/forbidden")
-    assert (await doors.rest.get(f"/jobs/{job['id']}")).json()["cancel_requested"] is False
-    assert (await doors.rest.get("/models/moons")).status_code == 200
+    assert (await apis.rest.get(f"/jobs/{job['id']}")).json()["cancel_requested"] is False
+    assert (await apis.rest.get("/models/moons")).status_code == 200
 
 
 @pytest.mark.parametrize("origin", ["http://localhost", "http://localhost:80"])
-async def test_our_own_page_may_call(doors: Doors, origin: str) -> None:
+async def test_our_own_page_may_call(apis: Apis, origin: str) -> None:
     headers = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
-    answer = await doors.rest.post("/sample", json={"model": "moons"}, headers=headers)
+    answer = await apis.rest.post("/sample", json={"model": "moons"}, headers=headers)
     assert (answer.status_code, "access-control-allow-origin" in answer.headers) == (200, False)
 
 
 @pytest.mark.parametrize("form", ["text/plain", "text/plain;charset=UTF-8", "multipart/form-data; boundary=x"])
 @pytest.mark.parametrize("path", ["/jobs/{id}/cancel", "/train", "/sample", "/likelihood", "/nothing"])
-async def test_what_a_form_can_send_is_refused(doors: Doors, form: str, path: str) -> None:
-    job = (await doors.rest.post("/train", json={"model": "m", "preset": "vae-digits"})).json()
+async def test_what_a_form_can_send_is_refused(apis: Apis, form: str, path: str) -> None:
+    job = (await apis.rest.post("/train", json={"model": "m", "preset": "vae-digits"})).json()
     address = path.replace("{id}", job["id"])
-    refused = await doors.rest.post(address, content=b"{}", headers={"Content-Type": form})
+    refused = await apis.rest.post(address, content=b"{}", headers={"Content-Type": form})
     assert (refused.status_code, refused.json()["type"]) == (415, "/problems/unsupported-media")
-    assert (await doors.rest.get(f"/jobs/{job['id']}")).json()["cancel_requested"] is False
+    assert (await apis.rest.get(f"/jobs/{job['id']}")).json()["cancel_requested"] is False
 
 
 class TestListedOrigins:
@@ -123,26 +121,26 @@ class TestListedOrigins:
     def settings(self, settings: Settings) -> Settings:
         return settings.model_copy(update={"cors_origins": (MINE,)})
 
-    async def test_may_call_and_read(self, doors: Doors) -> None:
+    async def test_may_call_and_read(self, apis: Apis) -> None:
         headers = {"Origin": MINE, "Sec-Fetch-Site": "cross-site"}
-        drawn = await doors.rest.post("/sample", json={"model": "moons"}, headers=headers)
-        refused = await doors.rest.post("/sample", json={"model": "nobody"}, headers=headers)
+        drawn = await apis.rest.post("/sample", json={"model": "moons"}, headers=headers)
+        refused = await apis.rest.post("/sample", json={"model": "nobody"}, headers=headers)
         assert (drawn.status_code, refused.status_code) == (200, 404)
         for answer in (drawn, refused):
             assert answer.headers["access-control-allow-origin"] == MINE
             assert answer.headers["vary"] == "Origin"
 
-    async def test_are_told_so_before_they_call(self, doors: Doors) -> None:
+    async def test_are_told_so_before_they_call(self, apis: Apis) -> None:
         asked = {"Origin": MINE, "Access-Control-Request-Method": "POST"}
-        told = await doors.rest.options("/sample", headers=asked)
+        told = await apis.rest.options("/sample", headers=asked)
         assert told.status_code == 204
         assert told.headers["access-control-allow-origin"] == MINE
         assert "POST" in told.headers["access-control-allow-methods"]
         assert "Content-Type" in told.headers["access-control-allow-headers"]
 
-    async def test_are_no_others(self, doors: Doors) -> None:
+    async def test_are_no_others(self, apis: Apis) -> None:
         asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
-        told = await doors.rest.options("/sample", headers=asked)
-        read = await doors.rest.get("/jobs", headers=asked)
+        told = await apis.rest.options("/sample", headers=asked)
+        read = await apis.rest.get("/jobs", headers=asked)
         assert told.status_code == 405
         assert "access-control-allow-origin" not in {*told.headers, *read.headers}

@@ -14,9 +14,9 @@ from pushforward.service.domain.errors import Invalid, Remedy, RemedyName, names
 from pushforward.service.http import problems
 from pushforward.service.rpc import status
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
-from tests.doors.conftest import Doors
-from tests.doors.test_both_doors import REFUSED, call, details, tensor
-from tests.doors.test_rest import NPY, npy_bytes
+from tests.apis.conftest import Apis
+from tests.apis.test_both_apis import REFUSED, call, details, tensor
+from tests.apis.test_rest import NPY, npy_bytes
 
 OF_REST = re.compile(r"REST|HTTP|[Hh]eader|application/|text/|Idempotency-Key|Last-Event-ID|`next`|(GET|POST|DELETE) /")
 OF_GRPC = re.compile(r"gRPC|SampleStream|StartSampling|page_token|idempotency_key|[a-z]Request\b|JobState")
@@ -39,27 +39,27 @@ CALLS: list[Call] = [  # method, request, field, what the detail says
 
 @pytest.mark.parametrize(("method", "request_", "field", "says"), CALLS, ids=lambda value: str(value)[:40])
 async def test_a_call_is_refused_in_the_words_of_grpc(
-    doors: Doors, method: str, request_: Any, field: str, says: str
+    apis: Apis, method: str, request_: Any, field: str, says: str
 ) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await getattr(doors.stub, method)(request_)
+        await getattr(apis.stub, method)(request_)
     assert says in (failed.value.details() or "")
     assert details(failed.value)[1] == [field]
     assert not OF_REST.search(failed.value.details() or "")
 
 
-async def test_a_watch_is_refused_in_the_words_of_grpc(doors: Doors) -> None:
+async def test_a_watch_is_refused_in_the_words_of_grpc(apis: Apis) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await doors.stub.WatchJob(pb.WatchJobRequest(id="0", after="yesterday")).read()
+        await apis.stub.WatchJob(pb.WatchJobRequest(id="0", after="yesterday")).read()
     assert failed.value.details() == "after: must be the id of an event, or 0 for all"
 
 
-async def test_a_key_that_came_with_another_request_is_refused_in_words_of_both(doors: Doors) -> None:
+async def test_a_key_that_came_with_another_request_is_refused_in_words_of_both(apis: Apis) -> None:
     first = pb.TrainRequest(model="m", preset="vae-digits", idempotency_key="k")
-    await doors.stub.Train(first)
+    await apis.stub.Train(first)
     first.model = "n"
     with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await doors.stub.Train(first)
+        await apis.stub.Train(first)
     assert (failed.value.details() or "").startswith("this idempotency key came with another request")
 
 
@@ -80,9 +80,9 @@ async def test_a_key_that_came_with_another_request_is_refused_in_words_of_both(
     ],
 )
 async def test_a_request_is_refused_in_the_words_of_rest(
-    doors: Doors, path: str, body: Any, headers: dict[str, str], field: str, says: str
+    apis: Apis, path: str, body: Any, headers: dict[str, str], field: str, says: str
 ) -> None:
-    problem = (await doors.rest.post(path, json=body, headers=headers)).json()
+    problem = (await apis.rest.post(path, json=body, headers=headers)).json()
     assert says in problem["detail"]
     assert says in problem["errors"][0]["message"]
     assert [error["field"] for error in problem["errors"]] == [field]
@@ -90,9 +90,9 @@ async def test_a_request_is_refused_in_the_words_of_rest(
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.what)
-async def test_an_ask_is_refused_without_words_of_rest(doors: Doors, case: Any) -> None:
+async def test_an_ask_is_refused_without_words_of_rest(apis: Apis, case: Any) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await call(doors, case.op, case.body)
+        await call(apis, case.op, case.body)
     assert not OF_REST.search(failed.value.details() or "")
 
 
@@ -123,24 +123,24 @@ def test_a_field_is_renamed_in_the_detail_and_the_faults() -> None:
         (np.array([[0, 1], [np.inf, 0]]), "every value must be finite: infinity"),
     ],
 )  # fmt: skip
-async def test_the_first_value_that_is_not_finite_is_named(doors: Doors, x: np.ndarray, says: str) -> None:
-    refused = await doors.rest.post("/encode?model=moons", content=npy_bytes(x), headers=NPY)
+async def test_the_first_value_that_is_not_finite_is_named(apis: Apis, x: np.ndarray, says: str) -> None:
+    refused = await apis.rest.post("/encode?model=moons", content=npy_bytes(x), headers=NPY)
     assert (refused.status_code, says in refused.json()["detail"]) == (422, True)
     with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await doors.stub.Encode(pb.EncodeRequest(model="moons", x=tensor(x)))
+        await apis.stub.Encode(pb.EncodeRequest(model="moons", x=tensor(x)))
     assert failed.value.details() == refused.json()["detail"]
 
 
-async def test_a_code_that_is_not_finite_is_named(doors: Doors) -> None:
+async def test_a_code_that_is_not_finite_is_named(apis: Apis) -> None:
     z = npy_bytes(np.array([[0, 1e300]]))
-    refused = await doors.rest.post("/decode?model=moons", content=z, headers=NPY)
+    refused = await apis.rest.post("/decode?model=moons", content=z, headers=NPY)
     assert refused.json()["detail"].endswith("every code must be finite: infinity in row 0, column 1")
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "nan", "1e400", "-1.5E+999", "9" * 400])
-async def test_json_of_numbers_that_are_not_finite_says_so(doors: Doors, number: str) -> None:
+async def test_json_of_numbers_that_are_not_finite_says_so(apis: Apis, number: str) -> None:
     body = f'{{"model": "moons", "x": [[0, {number}]]}}'.encode()
-    refused = await doors.rest.post("/encode", content=body, headers={"Content-Type": "application/json"})
+    refused = await apis.rest.post("/encode", content=body, headers={"Content-Type": "application/json"})
     assert refused.status_code == 400
     assert f"the body is not JSON: {number.lstrip('-')[:30]}" in refused.json()["detail"].replace("-", "")
     assert refused.json()["detail"].endswith(
@@ -150,28 +150,28 @@ async def test_json_of_numbers_that_are_not_finite_says_so(doors: Doors, number:
 
 
 @pytest.mark.parametrize("body", ['{"model": }', '{"model": nano}', "[1,", '{"a": 01}'])
-async def test_other_bodies_that_are_no_json_say_where(doors: Doors, body: str) -> None:
-    refused = await doors.rest.post("/encode", content=body.encode(), headers={"Content-Type": "application/json"})
+async def test_other_bodies_that_are_no_json_say_where(apis: Apis, body: str) -> None:
+    refused = await apis.rest.post("/encode", content=body.encode(), headers={"Content-Type": "application/json"})
     assert re.search(r"the body is not JSON: .*line 1 column \d+", refused.json()["detail"])
     assert "NaN" not in refused.json()["detail"]
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
-async def test_a_type_that_forms_send_is_refused_for_what_it_is(doors: Doors, media_type: str) -> None:
-    refused = await doors.rest.post("/train", content=b"{}", headers={"Content-Type": media_type})
+async def test_a_type_that_forms_send_is_refused_for_what_it_is(apis: Apis, media_type: str) -> None:
+    refused = await apis.rest.post("/train", content=b"{}", headers={"Content-Type": media_type})
     said = f"the content type is {media_type}, which a page's form can send; send application/json"
     assert (refused.status_code, refused.json()["detail"]) == (415, said)
 
 
-async def test_a_query_parameter_that_is_misspelled_is_asked_for(doors: Doors) -> None:
-    refused = await doors.rest.get("/jobs", params={"modle": "m"})
+async def test_a_query_parameter_that_is_misspelled_is_asked_for(apis: Apis) -> None:
+    refused = await apis.rest.get("/jobs", params={"modle": "m"})
     assert refused.json()["detail"] == "modle: is no parameter here; did you mean `model`?"
-    refused = await doors.rest.get("/jobs", params={"bad": 1})
+    refused = await apis.rest.get("/jobs", params={"bad": 1})
     assert refused.json()["detail"] == "bad: is no parameter here; it takes after, limit, model, state"
 
 
-async def test_reflection_lists_itself_by_both_of_its_names(doors: Doors) -> None:
-    stub = reflection_pb2_grpc.ServerReflectionStub(doors.channel)
+async def test_reflection_lists_itself_by_both_of_its_names(apis: Apis) -> None:
+    stub = reflection_pb2_grpc.ServerReflectionStub(apis.channel)
     asked = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))
     async for answer in asked:
         named = {service.name for service in answer.list_services_response.service}

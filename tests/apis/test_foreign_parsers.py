@@ -14,8 +14,8 @@ from pushforward.service.domain.errors import Malformed
 from pushforward.service.formats import npy
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from pushforward.service.rpc.server import SERVICE
-from tests.doors.conftest import Doors
-from tests.doors.test_rest import NPY, X, npy_bytes
+from tests.apis.conftest import Apis
+from tests.apis.test_rest import NPY, X, npy_bytes
 
 JSON = {"Content-Type": "application/json"}
 HEADER = b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }"
@@ -75,8 +75,8 @@ def test_an_npy_header_is_read_or_refused_as_such() -> None:
     ],
     ids=range(13),
 )
-async def test_a_header_that_is_none_is_malformed(doors: Doors, header: bytes) -> None:
-    refused = await doors.rest.post("/encode?model=moons", content=headed(header), headers=NPY)
+async def test_a_header_that_is_none_is_malformed(apis: Apis, header: bytes) -> None:
+    refused = await apis.rest.post("/encode?model=moons", content=headed(header), headers=NPY)
     assert (refused.status_code, refused.json()["type"]) == (400, "/problems/malformed"), refused.text
     assert "header" in refused.json()["detail"] or "array" in refused.json()["detail"]
 
@@ -86,7 +86,7 @@ RUN: dict[str, Any] = {"family": {"family": "vae"}, "data": {"source": "npy", "p
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
-async def test_no_text_is_a_defect(doors: Doors, text: str) -> None:
+async def test_no_text_is_a_defect(apis: Apis, text: str) -> None:
     bodies: list[tuple[str, dict[str, Any]]] = [
         ("/train", {"model": text, "preset": "vae-digits"}),
         ("/train", {"model": "m", "preset": text}),
@@ -99,7 +99,7 @@ async def test_no_text_is_a_defect(doors: Doors, text: str) -> None:
         ("/interpolate", {"model": "moons", "start_seed": 1, "end_seed": 2, "path": text}),
     ]
     for path, body in bodies:
-        answer = await doors.rest.post(path, json=body)
+        answer = await apis.rest.post(path, json=body)
         assert 400 <= answer.status_code < 500, (path, answer.text)
         assert len(answer.content) < 50_000
 
@@ -108,9 +108,9 @@ async def test_no_text_is_a_defect(doors: Doors, text: str) -> None:
     "number", ["1e999", "-1e999", "9" * 400, "1" + "0" * 5000, "-0.0", "1E5", "Infinity", "NaN", "01"]
 )
 @pytest.mark.parametrize("field", ["n", "seed", "deadline_ms", "preview_every", "condition", "options"])
-async def test_no_number_is_a_defect(doors: Doors, number: str, field: str) -> None:
+async def test_no_number_is_a_defect(apis: Apis, number: str, field: str) -> None:
     body = f'{{"model": "moons", "{field}": {number}}}'
-    answer = await doors.rest.post("/sample", content=body.encode(), headers=JSON)
+    answer = await apis.rest.post("/sample", content=body.encode(), headers=JSON)
     assert answer.status_code < 500, answer.text
 
 
@@ -127,11 +127,11 @@ async def test_no_number_is_a_defect(doors: Doors, number: str, field: str) -> N
         "model",
     ],
 )
-async def test_no_query_is_a_defect(doors: Doors, query: str) -> None:
+async def test_no_query_is_a_defect(apis: Apis, query: str) -> None:
     for path in ("/encode", "/likelihood", "/interpolate"):
-        answer = await doors.rest.post(f"{path}?{query}", content=npy_bytes(X), headers=NPY)
+        answer = await apis.rest.post(f"{path}?{query}", content=npy_bytes(X), headers=NPY)
         assert 400 <= answer.status_code < 500, answer.text
-    assert (await doors.rest.get(f"/jobs?{query}")).status_code < 500
+    assert (await apis.rest.get(f"/jobs?{query}")).status_code < 500
 
 
 VALUES = [
@@ -161,14 +161,14 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", [*NAMES, "traceparent", "Content-Length", "Expect"])
-async def test_no_header_is_a_defect(doors: Doors, name: str) -> None:
-    job = (await doors.rest.post("/train", json={"model": "m", "preset": "vae-digits"})).json()["id"]
-    await doors.rest.post(f"/jobs/{job}/cancel")
+async def test_no_header_is_a_defect(apis: Apis, name: str) -> None:
+    job = (await apis.rest.post("/train", json={"model": "m", "preset": "vae-digits"})).json()["id"]
+    await apis.rest.post(f"/jobs/{job}/cancel")
     for value in VALUES:
         headers = {**JSON, name: value}
         for method, path in (("POST", "/sample"), ("GET", f"/jobs/{job}/events"), ("GET", f"/jobs/{job}/file")):
             content = json.dumps({"model": "moons"}).encode() if method == "POST" else None
-            answer = await doors.rest.request(method, path, content=content, headers=headers)
+            answer = await apis.rest.request(method, path, content=content, headers=headers)
             assert answer.status_code < 500, (name, value, answer.text)
 
 
@@ -205,15 +205,15 @@ DEEP = struct_of_depth(400)
     ],
     ids=["one byte", "cut short", "no text", "deep", "a stream", "noise"],
 )
-async def test_no_message_is_a_defect(doors: Doors, method: str, body: bytes) -> None:
-    call = doors.channel.unary_stream(f"/{SERVICE}/{method}")
+async def test_no_message_is_a_defect(apis: Apis, method: str, body: bytes) -> None:
+    call = apis.channel.unary_stream(f"/{SERVICE}/{method}")
     with pytest.raises(grpc.aio.AioRpcError) as failed:
         [answer async for answer in call(body)]
     assert failed.value.code() == grpc.StatusCode.INVALID_ARGUMENT, failed.value
 
 
-async def test_a_call_without_a_message_is_refused(doors: Doors) -> None:
-    call = doors.channel.stream_unary(f"/{SERVICE}/Sample")()
+async def test_a_call_without_a_message_is_refused(apis: Apis) -> None:
+    call = apis.channel.stream_unary(f"/{SERVICE}/Sample")()
     await call.done_writing()
     with pytest.raises(grpc.aio.AioRpcError) as failed:
         await call
@@ -221,9 +221,9 @@ async def test_a_call_without_a_message_is_refused(doors: Doors) -> None:
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -0.0, 1e308])
-async def test_no_number_of_a_struct_is_a_defect(doors: Doors, number: float) -> None:
+async def test_no_number_of_a_struct_is_a_defect(apis: Apis, number: float) -> None:
     request = pb.SampleRequest(model="moons", n=1)
     request.options.update({"steps": number})
     with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await doors.stub.Sample(request)
+        await apis.stub.Sample(request)
     assert failed.value.code() == grpc.StatusCode.INVALID_ARGUMENT

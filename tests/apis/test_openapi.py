@@ -12,7 +12,7 @@ from pushforward.service.application.commands.commands import TrainModel
 from pushforward.service.application.commands.validation import parse
 from pushforward.service.rest.contract.examples import EXAMPLES
 from pushforward.service.rest.contract.portable import portable
-from tests.doors.conftest import Doors
+from tests.apis.conftest import Apis
 
 DOCUMENT: dict[str, Any] = json.loads((Path(__file__).parents[2] / "docs/openapi.json").read_text())
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
@@ -131,14 +131,14 @@ def test_a_schema_without_fields_stays_as_it_is() -> None:
     assert portable({"Told": {"type": "string", "enum": ["a"]}}) == {"Told": {"type": "string", "enum": ["a"]}}
 
 
-async def test_the_page_of_the_api_asks_no_other_host(doors: Doors) -> None:
-    page = await doors.rest.get("/docs")
+async def test_the_page_of_the_api_asks_no_other_host(apis: Apis) -> None:
+    page = await apis.rest.get("/docs")
     assert page.status_code == 200
     addresses = re.findall(r"""(?:src|href|url)\s*[=:]\s*['"]([^'"]+)""", page.text)
     assert len(addresses) >= 4
     for address in addresses:
         assert address.startswith("/")
-        assert (await doors.rest.get(address)).status_code == 200
+        assert (await apis.rest.get(address)).status_code == 200
     assert "default-src 'self'" in page.headers["Content-Security-Policy"]
 
 

@@ -1,4 +1,4 @@
-"""Samples that a job draws into a file, through both doors."""
+"""Samples that a job draws into a file, through both apis."""
 
 from __future__ import annotations
 
@@ -15,88 +15,88 @@ from pushforward.service.domain.jobs import Fault
 from pushforward.service.jobs.memory_record import MemoryJobs
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from pushforward.service.stores.disk_files import PIECE_BYTES, file_name
-from tests.doors.conftest import Doors
-from tests.doors.fakes import Wakeups
-from tests.doors.test_both_doors import array, tensor
+from tests.apis.conftest import Apis
+from tests.apis.fakes import Wakeups
+from tests.apis.test_both_apis import array, tensor
 
 MANY = 200_000  # more than a stream holds
 ASYNC = {"Prefer": "respond-async"}
 UNKNOWN = "0123456789abcdef"
 
 
-async def start(doors: Doors, *, headers: dict[str, str] = ASYNC, **body: Any) -> httpx.Response:
-    return await doors.rest.post("/sample", json={"model": "moons", **body}, headers=headers)
+async def start(apis: Apis, *, headers: dict[str, str] = ASYNC, **body: Any) -> httpx.Response:
+    return await apis.rest.post("/sample", json={"model": "moons", **body}, headers=headers)
 
 
-def record(doors: Doors) -> MemoryJobs:
-    assert isinstance(doors.application.jobs.record, MemoryJobs)
-    return doors.application.jobs.record
+def record(apis: Apis) -> MemoryJobs:
+    assert isinstance(apis.application.jobs.record, MemoryJobs)
+    return apis.application.jobs.record
 
 
-async def finished(doors: Doors, rows: np.ndarray) -> tuple[str, bytes]:
+async def finished(apis: Apis, rows: np.ndarray) -> tuple[str, bytes]:
     """A sampling as a worker leaves it, and its file."""
-    job_id = (await start(doors, n=len(rows))).json()["id"]
-    record(doors).claim(job_id, "w")
+    job_id = (await start(apis, n=len(rows))).json()["id"]
+    record(apis).claim(job_id, "w")
     stream = BytesIO()
     np.save(stream, rows)
     content = stream.getvalue()
-    folder = doors.application.settings.store / ".files"
+    folder = apis.application.settings.store / ".files"
     folder.mkdir(parents=True)
     (folder / file_name(job_id, 1)).write_bytes(content)
-    assert record(doors).deliver(job_id, 1, len(content), sha256(content).hexdigest())
+    assert record(apis).deliver(job_id, 1, len(content), sha256(content).hexdigest())
     return job_id, content
 
 
-async def downloaded(doors: Doors, job_id: str, start: int = 0) -> list[bytes]:
-    return [chunk.data async for chunk in doors.stub.DownloadFile(pb.DownloadFileRequest(id=job_id, start=start))]
+async def downloaded(apis: Apis, job_id: str, start: int = 0) -> list[bytes]:
+    return [chunk.data async for chunk in apis.stub.DownloadFile(pb.DownloadFileRequest(id=job_id, start=start))]
 
 
-async def test_a_sample_too_large_to_wait_for_becomes_a_job(doors: Doors) -> None:
-    started = await start(doors, headers={}, n=MANY, seed=7)
+async def test_a_sample_too_large_to_wait_for_becomes_a_job(apis: Apis) -> None:
+    started = await start(apis, headers={}, n=MANY, seed=7)
     job = started.json()
     assert started.status_code == 202
     assert started.headers["location"] == f"/jobs/{job['id']}"
     assert (job["kind"], job["state"], job["model"], job["version"]) == ("sample", "queued", "moons", 1)
     assert job["ask"] == {"model": "moons@1", "n": MANY, "seed": 7, "options": {}, "condition": None}
-    assert isinstance(doors.application.jobs.wakeups, Wakeups)
-    assert doors.application.jobs.wakeups.woken == [job["id"]]
-    told = await doors.stub.GetJob(pb.GetJobRequest(id=job["id"]))
+    assert isinstance(apis.application.jobs.wakeups, Wakeups)
+    assert apis.application.jobs.wakeups.woken == [job["id"]]
+    told = await apis.stub.GetJob(pb.GetJobRequest(id=job["id"]))
     assert (told.kind, told.version, told.ask.model, told.ask.n, told.ask.seed) == ("sample", 1, "moons@1", MANY, 7)
-    assert doors.asks.begun == 0
+    assert apis.asks.begun == 0
 
 
 @pytest.mark.parametrize(
     ("model", "condition", "shape"), [("labeled", 1, []), ("measured", [0.1, -1, 1e6], [3])], ids=["label", "vector"]
 )
-async def test_a_job_tells_the_condition_of_its_rows_through_both_doors(
-    doors: Doors, model: str, condition: Any, shape: list[int]
+async def test_a_job_tells_the_condition_of_its_rows_through_both_apis(
+    apis: Apis, model: str, condition: Any, shape: list[int]
 ) -> None:
-    started = (await start(doors, model=model, n=3, condition=condition)).json()
-    told = await doors.stub.GetJob(pb.GetJobRequest(id=started["id"]))
+    started = (await start(apis, model=model, n=3, condition=condition)).json()
+    told = await apis.stub.GetJob(pb.GetJobRequest(id=started["id"]))
     assert started["ask"]["condition"] == condition
     assert (told.ask.condition.dtype, list(told.ask.condition.shape)) == ("float64", shape)
     assert array(told.ask.condition).tolist() == condition
-    plain = (await start(doors, n=3)).json()
-    assert not (await doors.stub.GetJob(pb.GetJobRequest(id=plain["id"]))).ask.HasField("condition")
+    plain = (await start(apis, n=3)).json()
+    assert not (await apis.stub.GetJob(pb.GetJobRequest(id=plain["id"]))).ask.HasField("condition")
 
 
 @pytest.mark.parametrize("prefer", ["respond-async", "wait=10, Respond-Async; x=1"])
-async def test_a_client_that_would_rather_not_wait_gets_a_job_for_any_sample(doors: Doors, prefer: str) -> None:
-    assert (await start(doors, headers={"Prefer": prefer}, n=3)).status_code == 202
+async def test_a_client_that_would_rather_not_wait_gets_a_job_for_any_sample(apis: Apis, prefer: str) -> None:
+    assert (await start(apis, headers={"Prefer": prefer}, n=3)).status_code == 202
 
 
 @pytest.mark.parametrize("prefer", ["wait=10", "return=minimal"])
-async def test_any_other_preference_is_answered_at_once(doors: Doors, prefer: str) -> None:
-    assert (await start(doors, headers={"Prefer": prefer}, n=3)).status_code == 200
+async def test_any_other_preference_is_answered_at_once(apis: Apis, prefer: str) -> None:
+    assert (await start(apis, headers={"Prefer": prefer}, n=3)).status_code == 200
 
 
-async def test_the_same_key_starts_one_sampling_through_both_doors(doors: Doors) -> None:
-    started = (await start(doors, headers={**ASYNC, "Idempotency-Key": "k"}, n=3)).json()
+async def test_the_same_key_starts_one_sampling_through_both_apis(apis: Apis) -> None:
+    started = (await start(apis, headers={**ASYNC, "Idempotency-Key": "k"}, n=3)).json()
     ask = pb.SampleRequest(model="moons", n=3)
-    again = await doors.stub.StartSampling(pb.StartSamplingRequest(ask=ask, idempotency_key="k"))
+    again = await apis.stub.StartSampling(pb.StartSamplingRequest(ask=ask, idempotency_key="k"))
     assert (again.id, again.ask.seed) == (started["id"], started["ask"]["seed"])
-    other = await start(doors, headers={**ASYNC, "Idempotency-Key": "k"}, n=4)
-    training = await doors.rest.post(
+    other = await start(apis, headers={**ASYNC, "Idempotency-Key": "k"}, n=4)
+    training = await apis.rest.post(
         "/train", json={"model": "m", "preset": "vae-digits"}, headers={"Idempotency-Key": "k"}
     )
     assert (other.status_code, training.status_code) == (409, 409)
@@ -116,10 +116,10 @@ async def test_the_same_key_starts_one_sampling_through_both_doors(doors: Doors)
         ({"n": 3, "condition": 1}, 422, "condition"),
     ],
 )
-async def test_a_sampling_is_refused_alike_through_both_doors(
-    doors: Doors, body: dict[str, Any], status: int, field: str | None
+async def test_a_sampling_is_refused_alike_through_both_apis(
+    apis: Apis, body: dict[str, Any], status: int, field: str | None
 ) -> None:
-    refused = (await start(doors, **body)).json()
+    refused = (await start(apis, **body)).json()
     assert refused["status"] == status
     assert [error["field"] for error in refused.get("errors", [])] == ([field] if field else [])
     ask = pb.SampleRequest(model=body.get("model", "moons"), n=body["n"])
@@ -127,57 +127,57 @@ async def test_a_sampling_is_refused_alike_through_both_doors(
     if "condition" in body:
         ask.condition.CopyFrom(tensor(np.array(body["condition"])))
     with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await doors.stub.StartSampling(pb.StartSamplingRequest(ask=ask))
+        await apis.stub.StartSampling(pb.StartSamplingRequest(ask=ask))
     assert failed.value.details() == (f"ask.{refused['detail']}" if field else refused["detail"])
 
 
 @pytest.mark.parametrize(
     ("model", "condition"), [("labeled", 1), ("labeled", [1]), ("measured", [0.1, 0.2, 0.3]), ("free", None)]
 )
-async def test_a_sampling_keeps_its_condition_as_it_was_given(doors: Doors, model: str, condition: Any) -> None:
+async def test_a_sampling_keeps_its_condition_as_it_was_given(apis: Apis, model: str, condition: Any) -> None:
     chosen = {} if condition is None else {"condition": condition}
-    job = (await start(doors, n=3, model=model, **chosen)).json()
+    job = (await start(apis, n=3, model=model, **chosen)).json()
     assert job["ask"]["condition"] == (1 if model == "labeled" else condition)
-    told = (await doors.stub.GetJob(pb.GetJobRequest(id=job["id"]))).ask
+    told = (await apis.stub.GetJob(pb.GetJobRequest(id=job["id"]))).ask
     assert told.HasField("condition") == (condition is not None)
     if condition is not None:
         again = pb.SampleRequest(model=told.model, n=told.n, seed=told.seed, condition=told.condition)
-        asked_again = await doors.stub.StartSampling(pb.StartSamplingRequest(ask=again))
+        asked_again = await apis.stub.StartSampling(pb.StartSamplingRequest(ask=again))
         assert asked_again.ask == told
 
 
-async def test_the_same_key_with_another_condition_is_another_request(doors: Doors) -> None:
+async def test_the_same_key_with_another_condition_is_another_request(apis: Apis) -> None:
     body = {"n": 3, "model": "labeled", "headers": {**ASYNC, "Idempotency-Key": "k"}}
-    answers = [(await start(doors, condition=label, **body)).status_code for label in (0, 0, 1)]
+    answers = [(await start(apis, condition=label, **body)).status_code for label in (0, 0, 1)]
     assert answers == [202, 202, 409]
 
 
-async def test_a_deadline_does_not_go_with_a_job(doors: Doors) -> None:
-    refused = await start(doors, n=3, deadline_ms=1000)
+async def test_a_deadline_does_not_go_with_a_job(apis: Apis) -> None:
+    refused = await start(apis, n=3, deadline_ms=1000)
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "deadline_ms")
 
 
-async def test_previews_do_not_go_with_a_job(doors: Doors) -> None:
-    refused = await start(doors, n=3, preview_every=2)
+async def test_previews_do_not_go_with_a_job(apis: Apis) -> None:
+    refused = await start(apis, n=3, preview_every=2)
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "preview_every")
-    too_many = await start(doors, headers={"Accept": "text/event-stream"}, n=MANY, preview_every=2)
+    too_many = await start(apis, headers={"Accept": "text/event-stream"}, n=MANY, preview_every=2)
     assert (too_many.status_code, too_many.json()["errors"][0]["field"]) == (422, "n")
 
 
-async def test_a_file_is_the_same_through_both_doors(doors: Doors) -> None:
+async def test_a_file_is_the_same_through_both_apis(apis: Apis) -> None:
     rows = np.arange(PIECE_BYTES, dtype=np.float32).reshape(-1, 2)
-    job_id, content = await finished(doors, rows)
-    over_rest = await doors.rest.get(f"/jobs/{job_id}/file")
+    job_id, content = await finished(apis, rows)
+    over_rest = await apis.rest.get(f"/jobs/{job_id}/file")
     assert (over_rest.status_code, over_rest.headers["content-type"]) == (200, "application/x-npy")
     assert over_rest.headers["content-length"] == str(len(content))
     assert over_rest.headers["content-disposition"] == f'attachment; filename="moons-{job_id}.npy"'
     assert over_rest.headers["etag"] == f'"{sha256(content).hexdigest()}"'
-    pieces = await downloaded(doors, job_id)
+    pieces = await downloaded(apis, job_id)
     assert over_rest.content == b"".join(pieces) == content
     assert max(map(len, pieces)) <= PIECE_BYTES
-    assert b"".join(await downloaded(doors, job_id, start=100)) == content[100:]
-    assert await downloaded(doors, job_id, start=len(content)) == []
-    told = await doors.stub.GetJob(pb.GetJobRequest(id=job_id))
+    assert b"".join(await downloaded(apis, job_id, start=100)) == content[100:]
+    assert await downloaded(apis, job_id, start=len(content)) == []
+    told = await apis.stub.GetJob(pb.GetJobRequest(id=job_id))
     assert (told.file_bytes, told.file_sha256) == (len(content), sha256(content).hexdigest())
 
 
@@ -192,53 +192,53 @@ async def test_a_file_is_the_same_through_both_doors(doors: Doors) -> None:
         ("bytes=-99999", slice(None)),
     ],
 )
-async def test_a_range_gives_a_part_of_the_file(doors: Doors, wanted: str, part: slice) -> None:
-    job_id, content = await finished(doors, np.zeros((9, 2), np.float32))
-    answer = await doors.rest.get(f"/jobs/{job_id}/file", headers={"Range": wanted})
+async def test_a_range_gives_a_part_of_the_file(apis: Apis, wanted: str, part: slice) -> None:
+    job_id, content = await finished(apis, np.zeros((9, 2), np.float32))
+    answer = await apis.rest.get(f"/jobs/{job_id}/file", headers={"Range": wanted})
     first, stop, _ = part.indices(len(content))
     assert (answer.status_code, answer.content) == (206, content[part])
     assert answer.headers["content-range"] == f"bytes {first}-{stop - 1}/{len(content)}"
 
 
 @pytest.mark.parametrize("wanted", ["bytes=-", "bytes=0-1,3-4", "rows=0-1", "bytes=x-"])
-async def test_a_range_of_another_kind_gives_the_whole_file(doors: Doors, wanted: str) -> None:
-    job_id, content = await finished(doors, np.zeros((9, 2), np.float32))
-    answer = await doors.rest.get(f"/jobs/{job_id}/file", headers={"Range": wanted})
+async def test_a_range_of_another_kind_gives_the_whole_file(apis: Apis, wanted: str) -> None:
+    job_id, content = await finished(apis, np.zeros((9, 2), np.float32))
+    answer = await apis.rest.get(f"/jobs/{job_id}/file", headers={"Range": wanted})
     assert (answer.status_code, answer.content) == (200, content)
 
 
-async def test_a_range_of_another_file_gives_the_whole_one(doors: Doors) -> None:
-    job_id, content = await finished(doors, np.zeros((9, 2), np.float32))
+async def test_a_range_of_another_file_gives_the_whole_one(apis: Apis) -> None:
+    job_id, content = await finished(apis, np.zeros((9, 2), np.float32))
     headers = {"Range": "bytes=5-", "If-Range": '"another"'}
-    assert (await doors.rest.get(f"/jobs/{job_id}/file", headers=headers)).content == content
+    assert (await apis.rest.get(f"/jobs/{job_id}/file", headers=headers)).content == content
 
 
 @pytest.mark.parametrize("wanted", ["bytes=200-", "bytes=9-8", "bytes=-0"])
-async def test_a_range_beyond_the_file_is_refused(doors: Doors, wanted: str) -> None:
-    job_id, content = await finished(doors, np.zeros((9, 2), np.float32))
-    refused = await doors.rest.get(f"/jobs/{job_id}/file", headers={"Range": wanted})
+async def test_a_range_beyond_the_file_is_refused(apis: Apis, wanted: str) -> None:
+    job_id, content = await finished(apis, np.zeros((9, 2), np.float32))
+    refused = await apis.rest.get(f"/jobs/{job_id}/file", headers={"Range": wanted})
     assert (refused.status_code, refused.headers["content-type"]) == (416, "application/problem+json")
     assert refused.headers["content-range"] == f"bytes */{len(content)}"
     with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await downloaded(doors, job_id, start=len(content) + 1)
+        await downloaded(apis, job_id, start=len(content) + 1)
     assert failed.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def refused_alike(doors: Doors, job_id: str) -> tuple[int, str]:
-    """The status and detail of a download that both doors refuse."""
-    problem = (await doors.rest.get(f"/jobs/{job_id}/file")).json()
+async def refused_alike(apis: Apis, job_id: str) -> tuple[int, str]:
+    """The status and detail of a download that both apis refuse."""
+    problem = (await apis.rest.get(f"/jobs/{job_id}/file")).json()
     with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await downloaded(doors, job_id)
+        await downloaded(apis, job_id)
     assert failed.value.details() == problem["detail"]
     return problem["status"], problem["detail"]
 
 
-async def test_a_file_that_is_not_there_is_refused_with_the_reason(doors: Doors) -> None:
-    training = (await doors.rest.post("/train", json={"model": "m", "preset": "vae-digits"})).json()["id"]
-    waiting, cancelled, failed = [(await start(doors, n=3)).json()["id"] for _ in range(3)]
-    await doors.rest.post(f"/jobs/{cancelled}/cancel")
-    record(doors).claim(failed, "w")
-    record(doors).fail(failed, 1, Fault(type="store", detail="no room"))
+async def test_a_file_that_is_not_there_is_refused_with_the_reason(apis: Apis) -> None:
+    training = (await apis.rest.post("/train", json={"model": "m", "preset": "vae-digits"})).json()["id"]
+    waiting, cancelled, failed = [(await start(apis, n=3)).json()["id"] for _ in range(3)]
+    await apis.rest.post(f"/jobs/{cancelled}/cancel")
+    record(apis).claim(failed, "w")
+    record(apis).fail(failed, 1, Fault(type="store", detail="no room"))
     for job_id, status, says in [
         (UNKNOWN, 404, "there is no job"),
         (training, 409, "leaves no file"),
@@ -246,13 +246,13 @@ async def test_a_file_that_is_not_there_is_refused_with_the_reason(doors: Doors)
         (cancelled, 409, "cancelled and left no file"),
         (failed, 409, "failed and left no file"),
     ]:
-        told_status, detail = await refused_alike(doors, job_id)
+        told_status, detail = await refused_alike(apis, job_id)
         assert (told_status, says in detail) == (status, True), detail
 
 
-async def test_a_file_that_is_no_longer_kept_is_not_found(doors: Doors) -> None:
-    job_id, _ = await finished(doors, np.zeros((9, 2), np.float32))
-    [file] = (doors.application.settings.store / ".files").iterdir()
+async def test_a_file_that_is_no_longer_kept_is_not_found(apis: Apis) -> None:
+    job_id, _ = await finished(apis, np.zeros((9, 2), np.float32))
+    [file] = (apis.application.settings.store / ".files").iterdir()
     file.unlink()
-    status, detail = await refused_alike(doors, job_id)
+    status, detail = await refused_alike(apis, job_id)
     assert (status, "kept for 86400 s" in detail) == (404, True)

@@ -1,4 +1,4 @@
-"""The gateway as a process: both doors from one command, closed in order by a signal."""
+"""The gateway as a process: both apis from one command, closed in order by a signal."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             "DELAY_S": str(delay_s),
             "BROKEN_FROM": str(broken_from),
         }
-        command = [sys.executable, "-m", "tests.doors.gateway"]
+        command = [sys.executable, "-m", "tests.apis.gateway"]
         process = subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
         )
@@ -79,15 +79,15 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process.communicate()
 
 
-def test_both_doors_answer_and_a_signal_closes_them(start: Start) -> None:
+def test_both_apis_answer_and_a_signal_closes_them(start: Start) -> None:
     gateway = start()
     body = {"model": "moons", "n": 2, "seed": 1}
     samples = httpx.post(f"{gateway.url}/sample", json=body).json()["samples"]
     with grpc.insecure_channel(gateway.target) as channel:
         answer = pb_grpc.PushforwardStub(channel).Sample(pb.SampleRequest(model="moons", n=2, seed=1))
         health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=SERVICE))
-        question = reflection_pb2.ServerReflectionRequest(list_services="")
-        reflected = next(reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter([question])))
+        request = reflection_pb2.ServerReflectionRequest(list_services="")
+        reflected = next(reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter([request])))
     assert list(answer.samples.shape) == [2, 2] == [len(samples), len(samples[0])]
     assert health.status == health_pb2.HealthCheckResponse.SERVING
     assert SERVICE in [service.name for service in reflected.list_services_response.service]
@@ -95,7 +95,7 @@ def test_both_doors_answer_and_a_signal_closes_them(start: Start) -> None:
     assert gateway.process.wait(20) == 0
 
 
-def test_an_ask_at_work_is_answered_before_the_doors_close(start: Start) -> None:
+def test_an_ask_at_work_is_answered_before_the_gateway_closes(start: Start) -> None:
     gateway = start(delay_s=1.0)
     with ThreadPoolExecutor(2) as pool, grpc.insecure_channel(gateway.target) as channel:
         over_rest = pool.submit(httpx.post, f"{gateway.url}/sample", json={"model": "moons"}, timeout=20)
@@ -108,7 +108,7 @@ def test_an_ask_at_work_is_answered_before_the_doors_close(start: Start) -> None
     assert gateway.process.wait(20) == 0
 
 
-def test_an_open_event_stream_does_not_hold_the_doors_open(start: Start) -> None:
+def test_an_open_event_stream_does_not_hold_the_gateway_open(start: Start) -> None:
     gateway = start()
     job = httpx.post(f"{gateway.url}/train", json={"model": "m", "preset": "vae-digits"}).json()
     with grpc.insecure_channel(gateway.target) as channel:

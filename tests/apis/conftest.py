@@ -1,4 +1,4 @@
-"""Both doors over one application, on loopback."""
+"""Both APIs over one application, on loopback."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from pushforward.service.rpc.server import GrpcServer
 from pushforward.service.settings import Settings
 from pushforward.service.telemetry.gateway import Telemetry
 from pushforward.service.telemetry.measured import MeasuredAsks
-from tests.doors.fakes import Workers, application
-from tests.doors.in_process import InProcessAsks, models
-from tests.doors.shifted import Shifted
+from tests.apis.fakes import Workers, application
+from tests.apis.in_process import InProcessAsks, models
+from tests.apis.shifted import Shifted
 
 torch.set_num_threads(1)
 
 
 @dataclass
-class Doors:
-    """One application, seen through both doors."""
+class Apis:
+    """One application, seen through both apis."""
 
     application: Application
     asks: InProcessAsks
@@ -64,7 +64,7 @@ def _shifted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def doors(settings: Settings) -> AsyncIterator[Doors]:
+async def apis(settings: Settings) -> AsyncIterator[Apis]:
     telemetry, closing = Telemetry(), asyncio.Event()
     kept = {model.card.model: model for model in models()}
     asks = InProcessAsks(kept)
@@ -77,5 +77,5 @@ async def doors(settings: Settings) -> AsyncIterator[Doors]:
         httpx.AsyncClient(transport=transport, base_url="http://localhost") as rest,
         grpc.aio.insecure_channel(f"127.0.0.1:{rpc.port}") as channel,
     ):
-        yield Doors(behind, asks, behind.catalog.workers, rest, channel, pb_grpc.PushforwardStub(channel), closing)
+        yield Apis(behind, asks, behind.catalog.workers, rest, channel, pb_grpc.PushforwardStub(channel), closing)
     await rpc.close(0)

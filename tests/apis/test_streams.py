@@ -14,15 +14,15 @@ import pytest
 
 from pushforward.service.application import streaming
 from pushforward.service.domain.errors import Failed
-from pushforward.service.domain.inference import Question, Reply
+from pushforward.service.domain.inference import InferenceRequest, Reply
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
-from tests.doors.conftest import Doors
-from tests.doors.in_process import InProcessAsks
-from tests.doors.test_both_doors import array
+from tests.apis.conftest import Apis
+from tests.apis.in_process import InProcessAsks
+from tests.apis.test_both_apis import array
 
 NPY = {"Accept": "application/x-npy"}
 EVENTS = {"Accept": "text/event-stream"}
-LONG = {"model": "moons", "n": 1800, "seed": 5}  # the doors' max_rows is 500
+LONG = {"model": "moons", "n": 1800, "seed": 5}  # the apis' max_rows is 500
 STEPS = {"model": "stepwise", "n": 3, "seed": 5, "preview_every": 6, "options": {"steps": 20}}
 
 
@@ -38,82 +38,82 @@ def events_of(response: httpx.Response) -> list[tuple[str, Any]]:
     return [(line["event"], orjson.loads(line["data"])) for line in lines]
 
 
-async def test_a_long_sample_as_npy_is_the_rows_that_questions_of_each_part_give(doors: Doors) -> None:
-    answer = await doors.rest.post("/sample", json=LONG, headers=NPY)
+async def test_a_long_sample_as_npy_is_the_rows_that_requests_of_each_part_give(apis: Apis) -> None:
+    answer = await apis.rest.post("/sample", json=LONG, headers=NPY)
     drawn = rows_of(answer)
     assert drawn.shape == (1800, 2)
     assert (answer.headers["pushforward-model"], answer.headers["pushforward-seed"]) == ("moons@1", "5")
     assert int(answer.headers["content-length"]) == len(answer.content)
     assert "server-timing" not in answer.headers
-    whole = await doors.asks.ask(Question("moons@1", "sample", 1800, 5), timeout_s=5)
+    whole = await apis.asks.ask(InferenceRequest("moons@1", "sample", 1800, 5), timeout_s=5)
     np.testing.assert_array_equal(drawn, whole.arrays["samples"])
-    parts = [array(part.samples) async for part in doors.stub.SampleStream(pb.SampleRequest(**LONG))]
+    parts = [array(part.samples) async for part in apis.stub.SampleStream(pb.SampleRequest(**LONG))]
     assert len(parts) > 3
     np.testing.assert_array_equal(drawn, np.concatenate(parts))
 
 
-async def test_a_stream_of_large_rows_is_cut_by_their_size(doors: Doors) -> None:
+async def test_a_stream_of_large_rows_is_cut_by_their_size(apis: Apis) -> None:
     request = pb.SampleRequest(model="digits", n=400, seed=1)
-    parts = [part async for part in doors.stub.SampleStream(request)]
+    parts = [part async for part in apis.stub.SampleStream(request)]
     assert [part.samples.shape[0] for part in parts] == [156, 156, 88]  # max_values holds for each part
     assert {(part.model, part.seed, part.step, part.steps) for part in parts} == {("digits@1", 1, 0, 0)}
     assert all(part.timing.batch_rows == part.samples.shape[0] for part in parts)
-    first = await doors.stub.Sample(pb.SampleRequest(model="digits", n=100, seed=1))
+    first = await apis.stub.Sample(pb.SampleRequest(model="digits", n=100, seed=1))
     np.testing.assert_array_equal(np.concatenate([array(part.samples) for part in parts])[:100], array(first.samples))
 
 
 @pytest.mark.parametrize("n", [1, 64, 65, 500])
-async def test_an_array_that_fits_into_one_part_is_whole_and_tells_its_timing(doors: Doors, n: int) -> None:
-    answer = await doors.rest.post("/sample", json={**LONG, "n": n}, headers=NPY)
+async def test_an_array_that_fits_into_one_part_is_whole_and_tells_its_timing(apis: Apis, n: int) -> None:
+    answer = await apis.rest.post("/sample", json={**LONG, "n": n}, headers=NPY)
     assert rows_of(answer).shape == (n, 2)
     assert "compute;dur=" in answer.headers["server-timing"]
-    assert doors.asks.begun == 1
+    assert apis.asks.begun == 1
 
 
-async def test_without_a_seed_all_parts_are_of_one(doors: Doors) -> None:
-    answer = await doors.rest.post("/sample", json={"model": "moons", "n": 1200}, headers=NPY)
+async def test_without_a_seed_all_parts_are_of_one(apis: Apis) -> None:
+    answer = await apis.rest.post("/sample", json={"model": "moons", "n": 1200}, headers=NPY)
     again = {"model": "moons", "n": 1200, "seed": int(answer.headers["pushforward-seed"])}
-    np.testing.assert_array_equal(rows_of(answer), rows_of(await doors.rest.post("/sample", json=again, headers=NPY)))
+    np.testing.assert_array_equal(rows_of(answer), rows_of(await apis.rest.post("/sample", json=again, headers=NPY)))
 
 
-async def test_a_stream_of_more_than_it_may_hold_is_refused_naming_the_file(doors: Doors) -> None:
+async def test_a_stream_of_more_than_it_may_hold_is_refused_naming_the_file(apis: Apis) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await doors.stub.SampleStream(pb.SampleRequest(model="moons", n=100_001)).read()
+        await apis.stub.SampleStream(pb.SampleRequest(model="moons", n=100_001)).read()
     assert failed.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert "at most 100000 in one stream; StartSampling" in (failed.value.details() or "")
 
 
-async def test_more_than_one_answer_may_hold_is_refused_naming_the_stream(doors: Doors) -> None:
+async def test_more_than_one_answer_may_hold_is_refused_naming_the_stream(apis: Apis) -> None:
     for accept in ("application/json", "image/png", "text/event-stream"):
-        refused = await doors.rest.post("/sample", json=LONG, headers={"Accept": accept})
+        refused = await apis.rest.post("/sample", json=LONG, headers={"Accept": accept})
         assert refused.status_code == 422
         assert "at most 500" in refused.json()["detail"]
         assert "application/x-npy" in refused.json()["detail"]
 
 
 @pytest.mark.parametrize("body", [{"model": "nobody"}, {"n": 0}, {"options": {"x": 1}}, {"preview_every": 2}])
-async def test_what_is_wrong_with_a_long_sample_is_a_problem_document(doors: Doors, body: dict[str, Any]) -> None:
-    refused = await doors.rest.post("/sample", json=LONG | body, headers=NPY)
+async def test_what_is_wrong_with_a_long_sample_is_a_problem_document(apis: Apis, body: dict[str, Any]) -> None:
+    refused = await apis.rest.post("/sample", json=LONG | body, headers=NPY)
     assert refused.headers["content-type"] == "application/problem+json"
     assert refused.status_code == (404 if "model" in body else 422)
 
 
-async def test_the_deadline_of_a_call_ends_a_stream_in_its_midst(doors: Doors) -> None:
-    doors.asks.delay_s = 0.2
-    call = doors.stub.SampleStream(pb.SampleRequest(model="moons", n=50_000), timeout=0.5)
+async def test_the_deadline_of_a_call_ends_a_stream_in_its_midst(apis: Apis) -> None:
+    apis.asks.delay_s = 0.2
+    call = apis.stub.SampleStream(pb.SampleRequest(model="moons", n=50_000), timeout=0.5)
     with pytest.raises(grpc.aio.AioRpcError) as failed:
         _ = [part async for part in call]
     assert failed.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-async def test_a_stream_that_is_cancelled_gives_its_parts_up(doors: Doors) -> None:
-    doors.asks.delay_s = 60
-    call = doors.stub.SampleStream(pb.SampleRequest(model="moons", n=50_000))
+async def test_a_stream_that_is_cancelled_gives_its_parts_up(apis: Apis) -> None:
+    apis.asks.delay_s = 60
+    call = apis.stub.SampleStream(pb.SampleRequest(model="moons", n=50_000))
     async with asyncio.timeout(5):
-        while doors.asks.begun < streaming.AHEAD:
+        while apis.asks.begun < streaming.AHEAD:
             await asyncio.sleep(0.001)
         call.cancel()
-        while doors.asks.cancelled < streaming.AHEAD:
+        while apis.asks.cancelled < streaming.AHEAD:
             await asyncio.sleep(0.001)
 
 
@@ -123,8 +123,8 @@ async def test_a_stream_that_is_cancelled_gives_its_parts_up(doors: Doors) -> No
 class Connection:
     """One request to the app, as a server sees it: its client may pause, and may leave."""
 
-    def __init__(self, doors: Doors, body: dict[str, Any], headers: dict[str, str]) -> None:
-        transport: Any = doors.rest._transport
+    def __init__(self, apis: Apis, body: dict[str, Any], headers: dict[str, str]) -> None:
+        transport: Any = apis.rest._transport
         self._app = transport.app
         self._request = [{"type": "http.request", "body": orjson.dumps(body), "more_body": False}]
         self._headers = {"content-type": "application/json", **headers}
@@ -164,49 +164,49 @@ class Connection:
         await self.reading.wait()
 
 
-async def test_a_client_that_pauses_holds_its_stream_back(doors: Doors) -> None:
-    connection = Connection(doors, {**LONG, "n": 50_000}, NPY)
+async def test_a_client_that_pauses_holds_its_stream_back(apis: Apis) -> None:
+    connection = Connection(apis, {**LONG, "n": 50_000}, NPY)
     running = asyncio.ensure_future(connection.run())
     async with asyncio.timeout(10):
         while not connection.sent:
             await asyncio.sleep(0.001)
         await asyncio.sleep(0.05)
         assert len(connection.sent) == 1
-        assert doors.asks.begun == streaming.AHEAD
+        assert apis.asks.begun == streaming.AHEAD
         connection.reading.set()
         await running
     assert connection.is_complete
-    assert doors.asks.begun > streaming.AHEAD
+    assert apis.asks.begun > streaming.AHEAD
 
 
-async def test_a_client_that_leaves_in_the_midst_gives_the_rest_up(doors: Doors) -> None:
-    connection = Connection(doors, {**LONG, "n": 50_000}, NPY)
+async def test_a_client_that_leaves_in_the_midst_gives_the_rest_up(apis: Apis) -> None:
+    connection = Connection(apis, {**LONG, "n": 50_000}, NPY)
     running = asyncio.ensure_future(connection.run())
     async with asyncio.timeout(5):
         while not connection.sent:
             await asyncio.sleep(0.001)
-        doors.asks.delay_s = 60
+        apis.asks.delay_s = 60
         connection.reading.set()
         while len(connection.sent) < 4:
             await asyncio.sleep(0.001)
         connection.left.set()
         await running
-    assert doors.asks.cancelled > 0
+    assert apis.asks.cancelled > 0
     assert not connection.is_complete
 
 
 async def test_a_failure_in_the_midst_leaves_the_body_unfinished_and_is_logged(
-    doors: Doors, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    apis: Apis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ask: Any = InProcessAsks.ask
 
-    async def failing(self: InProcessAsks, question: Question, *, timeout_s: float) -> Reply:
-        if question.first > 1000:
+    async def failing(self: InProcessAsks, request: InferenceRequest, *, timeout_s: float) -> Reply:
+        if request.first > 1000:
             raise Failed("the worker failed")
-        return await ask(self, question, timeout_s=timeout_s)
+        return await ask(self, request, timeout_s=timeout_s)
 
     monkeypatch.setattr(InProcessAsks, "ask", failing)
-    connection = Connection(doors, LONG, NPY)
+    connection = Connection(apis, LONG, NPY)
     connection.reading.set()
     await asyncio.wait_for(connection.run(), 5)
     assert connection.sent[0]["status"] == 200
@@ -217,8 +217,8 @@ async def test_a_failure_in_the_midst_leaves_the_body_unfinished_and_is_logged(
 # --- previews ---
 
 
-async def test_rows_can_be_watched_on_their_way_through_both_doors(doors: Doors) -> None:
-    answer = await doors.rest.post("/sample", json=STEPS, headers=EVENTS)
+async def test_rows_can_be_watched_on_their_way_through_both_apis(apis: Apis) -> None:
+    answer = await apis.rest.post("/sample", json=STEPS, headers=EVENTS)
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert (answer.headers["pushforward-model"], answer.headers["pushforward-seed"]) == ("stepwise@1", "5")
     told = events_of(answer)
@@ -226,9 +226,9 @@ async def test_rows_can_be_watched_on_their_way_through_both_doors(doors: Doors)
         ("preview", 6, 20), ("preview", 12, 20), ("preview", 18, 20), ("samples", None, None),
     ]  # fmt: skip
     plain = {name: value for name, value in STEPS.items() if name != "preview_every"}
-    whole = (await doors.rest.post("/sample", json=plain)).json()
+    whole = (await apis.rest.post("/sample", json=plain)).json()
     assert (told[-1][1]["samples"], told[-1][1]["seed"]) == (whole["samples"], 5)
-    parts = [part async for part in doors.stub.SampleStream(pb.SampleRequest(**STEPS))]
+    parts = [part async for part in apis.stub.SampleStream(pb.SampleRequest(**STEPS))]
     assert [(part.step, part.steps) for part in parts] == [(6, 20), (12, 20), (18, 20), (0, 0)]
     for part, (_, data) in zip(parts, told, strict=True):
         np.testing.assert_array_equal(array(part.samples), np.array(data["samples"], np.float32))
@@ -236,56 +236,56 @@ async def test_rows_can_be_watched_on_their_way_through_both_doors(doors: Doors)
 
 
 @pytest.mark.parametrize("body", [{"model": "moons", "preview_every": 1}, {"model": "stepwise"}])
-async def test_where_there_is_nothing_to_watch_the_samples_come_alone(doors: Doors, body: dict[str, Any]) -> None:
-    told = events_of(await doors.rest.post("/sample", json=body, headers=EVENTS))
+async def test_where_there_is_nothing_to_watch_the_samples_come_alone(apis: Apis, body: dict[str, Any]) -> None:
+    told = events_of(await apis.rest.post("/sample", json=body, headers=EVENTS))
     assert [kind for kind, _ in told] == ["samples"]
     assert told[0][1].keys() == {"model", "seed", "samples", "timing"}
-    parts = [part async for part in doors.stub.SampleStream(pb.SampleRequest(n=1, **body))]
+    parts = [part async for part in apis.stub.SampleStream(pb.SampleRequest(n=1, **body))]
     assert [(part.step, part.steps) for part in parts] == [(0, 0)]
 
 
-async def test_many_rows_are_not_watched(doors: Doors) -> None:
-    refused = await doors.rest.post("/sample", json={**STEPS, "n": 65}, headers=EVENTS)
+async def test_many_rows_are_not_watched(apis: Apis) -> None:
+    refused = await apis.rest.post("/sample", json={**STEPS, "n": 65}, headers=EVENTS)
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "n")
     with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await doors.stub.SampleStream(pb.SampleRequest(**{**STEPS, "n": 65})).read()
+        await apis.stub.SampleStream(pb.SampleRequest(**{**STEPS, "n": 65})).read()
     assert failed.value.details() == refused.json()["detail"]
 
 
-async def test_a_refusal_after_the_first_preview_is_the_last_event(doors: Doors) -> None:
-    doors.asks.delay_s = 60
-    told = events_of(await doors.rest.post("/sample", json={**STEPS, "deadline_ms": 50}, headers=EVENTS))
+async def test_a_refusal_after_the_first_preview_is_the_last_event(apis: Apis) -> None:
+    apis.asks.delay_s = 60
+    told = events_of(await apis.rest.post("/sample", json={**STEPS, "deadline_ms": 50}, headers=EVENTS))
     assert [kind for kind, _ in told] == ["preview"] * 3 + ["problem"]
     assert (told[-1][1]["type"], told[-1][1]["status"]) == ("/problems/timed-out", 504)
 
 
-async def test_a_refusal_before_the_first_event_is_a_problem_document(doors: Doors) -> None:
+async def test_a_refusal_before_the_first_event_is_a_problem_document(apis: Apis) -> None:
     for wrong, status in (({"model": "nobody"}, 404), ({"preview_every": 0}, 422), ({"deadline_ms": 0}, 422)):
-        refused = await doors.rest.post("/sample", json=STEPS | wrong, headers=EVENTS)
+        refused = await apis.rest.post("/sample", json=STEPS | wrong, headers=EVENTS)
         assert (refused.status_code, refused.headers["content-type"]) == (status, "application/problem+json")
 
 
-async def test_a_call_that_stops_watching_gives_the_sample_up(doors: Doors) -> None:
-    doors.asks.delay_s = 60
-    call = doors.stub.SampleStream(pb.SampleRequest(**STEPS))
+async def test_a_call_that_stops_watching_gives_the_sample_up(apis: Apis) -> None:
+    apis.asks.delay_s = 60
+    call = apis.stub.SampleStream(pb.SampleRequest(**STEPS))
     async with asyncio.timeout(5):
         assert (await call.read()).step == 6
-        while not doors.asks.begun:
+        while not apis.asks.begun:
             await asyncio.sleep(0.001)
         call.cancel()
-        while not doors.asks.cancelled:
+        while not apis.asks.cancelled:
             await asyncio.sleep(0.001)
 
 
-async def test_a_client_that_stops_watching_gives_the_sample_up(doors: Doors) -> None:
-    doors.asks.delay_s = 60
-    connection = Connection(doors, STEPS, EVENTS)
+async def test_a_client_that_stops_watching_gives_the_sample_up(apis: Apis) -> None:
+    apis.asks.delay_s = 60
+    connection = Connection(apis, STEPS, EVENTS)
     connection.reading.set()
     running = asyncio.ensure_future(connection.run())
     async with asyncio.timeout(5):
-        while not doors.asks.begun:
+        while not apis.asks.begun:
             await asyncio.sleep(0.001)
         connection.left.set()
         await running
-    assert doors.asks.cancelled == 1
+    assert apis.asks.cancelled == 1
     assert not connection.is_complete

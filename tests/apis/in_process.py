@@ -23,10 +23,10 @@ from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.program import State
 from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import TimedOut
-from pushforward.service.domain.inference import Op, Preview, Question, Reply, Timing
+from pushforward.service.domain.inference import InferenceRequest, Op, Preview, Reply, Timing
 from pushforward.service.engine.tasks import Task, task_of
-from tests.doors.fakes import MOONS, card
-from tests.doors.shifted import Shifted
+from tests.apis.fakes import MOONS, card
+from tests.apis.shifted import Shifted
 
 DIGITS = VAE.model_validate({"latent": 4, "width": 8, "depth": 1})
 LABELS = TwoMoons().spec.model_copy(update={"condition": Labels(n_classes=2)})
@@ -66,14 +66,14 @@ def models() -> list[Kept]:
 
 @dataclass
 class InProcessAsks:
-    """`ports.Asks`: one forward pass a question, on this thread. `delay_s` is how long a worker is busy before."""
+    """`ports.Asks`: one forward pass a request, on this thread. `delay_s` is how long a worker is busy before."""
 
     kept: dict[str, Kept]
     delay_s: float = 0.0
     begun: int = 0
     cancelled: int = 0
 
-    async def ask(self, question: Question, *, timeout_s: float) -> Reply:
+    async def ask(self, request: InferenceRequest, *, timeout_s: float) -> Reply:
         self.begun += 1
         try:
             await asyncio.wait_for(asyncio.sleep(self.delay_s), timeout_s)
@@ -83,37 +83,37 @@ class InProcessAsks:
             self.cancelled += 1
             raise
         since = time.perf_counter()
-        arrays, info = self._answer(self.kept[question.model.partition("@")[0]], question)
+        arrays, info = self._answer(self.kept[request.model.partition("@")[0]], request)
         compute_ms = 1000 * (time.perf_counter() - since)
-        timing = Timing(linger_ms=0, queue_ms=0, compute_ms=compute_ms, total_ms=compute_ms, batch_rows=question.rows)
+        timing = Timing(linger_ms=0, queue_ms=0, compute_ms=compute_ms, total_ms=compute_ms, batch_rows=request.rows)
         return Reply(arrays, info, timing)
 
-    async def watch(self, question: Question, *, timeout_s: float) -> AsyncIterator[Preview | Reply]:
-        for preview in self._previews(self.kept[question.model.partition("@")[0]], question):
+    async def watch(self, request: InferenceRequest, *, timeout_s: float) -> AsyncIterator[Preview | Reply]:
+        for preview in self._previews(self.kept[request.model.partition("@")[0]], request):
             yield preview
-        yield await self.ask(question, timeout_s=timeout_s)
+        yield await self.ask(request, timeout_s=timeout_s)
 
-    def _previews(self, model: Kept, question: Question) -> Iterator[Preview]:
-        task, state, noise = _begun(model, question)
+    def _previews(self, model: Kept, request: InferenceRequest) -> Iterator[Preview]:
+        task, state, noise = _begun(model, request)
         steps = task.program.steps
         for k in range(steps - 1):
             with torch.no_grad():
-                state = task.program.step(state, torch.full((question.rows,), k), noise)
-            if question.preview_every and (k + 1) % question.preview_every == 0:
+                state = task.program.step(state, torch.full((request.rows,), k), noise)
+            if request.preview_every and (k + 1) % request.preview_every == 0:
                 seen = task.preview(state, noise)
                 yield Preview(k + 1, steps, {name: rows.numpy() for name, rows in seen.items()})
 
     @torch.no_grad()
-    def _answer(self, model: Kept, question: Question) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        task, state, noise = _begun(model, question)
+    def _answer(self, model: Kept, request: InferenceRequest) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        task, state, noise = _begun(model, request)
         for k in range(task.program.steps):
-            state = task.program.step(state, torch.full((question.rows,), k), noise)
+            state = task.program.step(state, torch.full((request.rows,), k), noise)
         output = task.output(task.program.finish(state, noise))
         return {name: rows.numpy() for name, rows in output.arrays.items()}, dict(output.info)
 
 
-def _begun(model: Kept, question: Question) -> tuple[Task[Any, Any], State, Noise]:
-    """The rows of a question before their first step."""
-    task = task_of(model, question, torch.device("cpu"))
-    noise = Noise.rows(question.seed, question.rows, start=question.first)
-    return task, task.program.init(task.prepare(question), noise), noise
+def _begun(model: Kept, request: InferenceRequest) -> tuple[Task[Any, Any], State, Noise]:
+    """The rows of a request before their first step."""
+    task = task_of(model, request, torch.device("cpu"))
+    noise = Noise.rows(request.seed, request.rows, start=request.first)
+    return task, task.program.init(task.prepare(request), noise), noise

@@ -1,4 +1,4 @@
-"""`service.cli.runs`: every flag that is listed is taken, and arrives where it belongs."""
+"""`service.cli.run_flags`: every flag that is listed is taken, and arrives where it belongs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from pushforward.models.families import FAMILIES
 from pushforward.models.run import Run
-from pushforward.service.cli.runs import flags, run_of
+from pushforward.service.cli.run_flags import flags, run_of
 from pushforward.service.cli.schemas import FieldLine, lines, run_lines
 
 OPTIONS = ("--follow", "--preset", "--run", "--key", "--json", "--url", "--help")

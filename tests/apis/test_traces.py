@@ -1,4 +1,4 @@
-"""One trace from a client through either door to the worker, as a real collector receives it over HTTP."""
+"""One trace from a client through either API to the worker, as a real collector receives it over HTTP."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from pushforward.service.domain.errors import Overloaded
-from pushforward.service.domain.inference import Preview, Question, Reply
+from pushforward.service.domain.inference import InferenceRequest, Preview, Reply
 from pushforward.service.rest.app import create
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from pushforward.service.rpc.pb import pushforward_pb2_grpc as pb_grpc
@@ -24,9 +24,9 @@ from pushforward.service.telemetry import tracing
 from pushforward.service.telemetry.gateway import Telemetry
 from pushforward.service.telemetry.spans import GatewayTracing, WorkerTracing
 from pushforward.service.telemetry.traced import TracedAsks
+from tests.apis.fakes import application
+from tests.apis.in_process import InProcessAsks, models
 from tests.collector import Collector, collecting
-from tests.doors.fakes import application
-from tests.doors.in_process import InProcessAsks, models
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CLIENT_SPAN = "00f067aa0ba902b7"
@@ -42,39 +42,39 @@ def collector() -> Iterator[Collector]:
 
 @dataclass
 class TracedWorker:
-    """`ports.Asks`: the worker's half, recording what it does as workers do; refuses questions of many rows."""
+    """`ports.Asks`: the worker's half, recording what it does as workers do; refuses requests of many rows."""
 
     asks: InProcessAsks
     tracing: WorkerTracing
 
-    async def ask(self, question: Question, *, timeout_s: float) -> Reply:
-        if question.rows > 100:
+    async def ask(self, request: InferenceRequest, *, timeout_s: float) -> Reply:
+        if request.rows > 100:
             raise Overloaded("too much to do")
         sent_at = time.monotonic()
         await asyncio.sleep(0.002)
         started_at = time.monotonic()
-        reply = await self.asks.ask(question, timeout_s=timeout_s)
-        attributes = {"pushforward.batch_rows": question.rows}
-        self.tracing.answered(question, sent_at, started_at, time.monotonic(), attributes)
+        reply = await self.asks.ask(request, timeout_s=timeout_s)
+        attributes = {"pushforward.batch_rows": request.rows}
+        self.tracing.answered(request, sent_at, started_at, time.monotonic(), attributes)
         return reply
 
-    async def watch(self, question: Question, *, timeout_s: float) -> AsyncGenerator[Preview | Reply]:
-        yield await self.ask(question, timeout_s=timeout_s)
+    async def watch(self, request: InferenceRequest, *, timeout_s: float) -> AsyncGenerator[Preview | Reply]:
+        yield await self.ask(request, timeout_s=timeout_s)
 
 
 @dataclass
 class Traced:
-    """Both doors, traced."""
+    """Both APIs, traced."""
 
     rest: httpx.AsyncClient
     stub: pb_grpc.PushforwardAsyncStub
     collector: Collector
-    _door: GatewayTracing
+    _gateway: GatewayTracing
     _worker: WorkerTracing
 
     async def spans(self) -> dict[str, Span]:
         """What the collector received, by name, once all is sent."""
-        for each in (self._door, self._worker):
+        for each in (self._gateway, self._worker):
             await asyncio.to_thread(each.provider.force_flush)
         return self.collector.spans()
 
@@ -82,24 +82,24 @@ class Traced:
 @pytest.fixture
 async def traced(collector: Collector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Traced]:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
-    door, worker = tracing.for_gateway(), tracing.for_worker()
-    assert door is not None
+    gateway, worker = tracing.for_gateway(), tracing.for_worker()
+    assert gateway is not None
     assert worker is not None
     settings = Settings(data_root=tmp_path, store=tmp_path, grpc_port=0, ask_timeout_s=5)
     kept = {model.card.model: model for model in models()}
-    asks = TracedAsks(TracedWorker(InProcessAsks(kept), worker), door)
+    asks = TracedAsks(TracedWorker(InProcessAsks(kept), worker), gateway)
     behind = application(settings, [model.card for model in kept.values()], asks)
     telemetry, closing = Telemetry(), asyncio.Event()
-    rpc = GrpcServer(behind, telemetry, closing, door)
+    rpc = GrpcServer(behind, telemetry, closing, gateway)
     await rpc.open()
-    transport = httpx.ASGITransport(create(behind, telemetry, closing, door))
+    transport = httpx.ASGITransport(create(behind, telemetry, closing, gateway))
     async with (
         httpx.AsyncClient(transport=transport, base_url="http://localhost") as rest,
         grpc.aio.insecure_channel(f"127.0.0.1:{rpc.port}") as channel,
     ):
-        yield Traced(rest, pb_grpc.PushforwardStub(channel), collector, door, worker)
+        yield Traced(rest, pb_grpc.PushforwardStub(channel), collector, gateway, worker)
     await rpc.close(0)
-    for each in (door, worker):
+    for each in (gateway, worker):
         await asyncio.to_thread(each.close)
 
 

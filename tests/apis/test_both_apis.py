@@ -18,8 +18,8 @@ from pushforward.service.domain.errors import RemedyName
 from pushforward.service.http.problems import REMEDIES as REST_WORDS
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from pushforward.service.rpc.status import REMEDIES as GRPC_WORDS
-from tests.doors.conftest import Doors
-from tests.doors.shifted import NOTE
+from tests.apis.conftest import Apis
+from tests.apis.shifted import NOTE
 
 X = np.array([[0.5, 0.25], [1.0, -0.5]], np.float32)
 DIGIT = np.full((1, 1, 8, 8), 3.0, np.float32)
@@ -175,17 +175,17 @@ def array(answer: Any) -> np.ndarray:
     return np.frombuffer(answer.data, answer.dtype).reshape(answer.shape)
 
 
-def call(doors: Doors, op: str, body: dict[str, Any]) -> Any:
-    return getattr(doors.stub, op.capitalize())(message(op, body))
+def call(apis: Apis, op: str, body: dict[str, Any]) -> Any:
+    return getattr(apis.stub, op.capitalize())(message(op, body))
 
 
 @pytest.mark.parametrize(("op", "body", "shape"), ANSWERED)
-async def test_an_ask_has_the_same_answer_through_both_doors(
-    doors: Doors, op: str, body: dict[str, Any], shape: tuple[int, ...]
+async def test_an_ask_has_the_same_answer_through_both_apis(
+    apis: Apis, op: str, body: dict[str, Any], shape: tuple[int, ...]
 ) -> None:
     json = {"content": orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)}
-    over_rest = await doors.rest.post(f"/{op}", headers={"Content-Type": "application/json"}, **json)
-    over_grpc = await call(doors, op, body)
+    over_rest = await apis.rest.post(f"/{op}", headers={"Content-Type": "application/json"}, **json)
+    over_grpc = await call(apis, op, body)
     assert over_rest.status_code == 200, over_rest.text
     answer = over_rest.json()
     main = MAIN.get(op, "x")
@@ -204,16 +204,16 @@ async def test_an_ask_has_the_same_answer_through_both_doors(
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.what)
-async def test_an_ask_has_the_same_refusal_through_both_doors(doors: Doors, case: Refusal) -> None:
+async def test_an_ask_has_the_same_refusal_through_both_apis(apis: Apis, case: Refusal) -> None:
     json = orjson.dumps(case.body, option=orjson.OPT_SERIALIZE_NUMPY)
-    refused = await doors.rest.post(f"/{case.op}", headers={"Content-Type": "application/json"}, content=json)
+    refused = await apis.rest.post(f"/{case.op}", headers={"Content-Type": "application/json"}, content=json)
     problem = refused.json()
     assert (refused.status_code, refused.headers["content-type"]) == (case.status, "application/problem+json")
     assert problem["status"] == case.status
     assert problem["instance"] == f"/{case.op}"
     assert case.says in problem["detail"]
     with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await call(doors, case.op, case.body)
+        await call(apis, case.op, case.body)
     assert failed.value.code() == case.code
     assert without(GRPC_WORDS, failed.value.details()) == without(REST_WORDS, problem["detail"])
     reason, fields = details(failed.value)
@@ -237,27 +237,27 @@ def details(error: grpc.aio.AioRpcError) -> tuple[str, list[str]]:
     return info.reason, [violation.field for violation in faults.field_violations]
 
 
-async def test_without_a_seed_the_answer_tells_one_that_any_reader_of_json_keeps(doors: Doors) -> None:
-    first = (await doors.rest.post("/sample", json={"model": "moons"})).json()
-    again = await call(doors, "sample", {"model": "moons", "n": 1, "seed": first["seed"]})
+async def test_without_a_seed_the_answer_tells_one_that_any_reader_of_json_keeps(apis: Apis) -> None:
+    first = (await apis.rest.post("/sample", json={"model": "moons"})).json()
+    again = await call(apis, "sample", {"model": "moons", "n": 1, "seed": first["seed"]})
     assert first["seed"] < 2**53
     np.testing.assert_array_equal(np.array(first["samples"], np.float32), array(again.samples))
 
 
-async def test_a_training_starts_alike_through_both_doors_and_once_for_a_key(doors: Doors) -> None:
+async def test_a_training_starts_alike_through_both_apis_and_once_for_a_key(apis: Apis) -> None:
     run = {"family": {"family": "vae", "latent": 2}, "data": {"source": "two_moons"}, "budget": {"steps": 5}}
-    started = await doors.rest.post("/train", json={"model": "m", "run": run}, headers={"Idempotency-Key": "k"})
+    started = await apis.rest.post("/train", json={"model": "m", "run": run}, headers={"Idempotency-Key": "k"})
     assert started.status_code == 202
     assert started.headers["location"] == f"/jobs/{started.json()['id']}"
     assert started.json()["state"] == "queued"
     assert started.json()["progress"] == {"step": 0, "total_steps": 0}
     request = pb.TrainRequest(model="m", idempotency_key="k")
     request.run.update(run)
-    again = await doors.stub.Train(request)
+    again = await apis.stub.Train(request)
     assert again.id == started.json()["id"]
-    listed = await doors.stub.ListJobs(pb.ListJobsRequest(model="m", state=pb.JOB_STATE_QUEUED))
+    listed = await apis.stub.ListJobs(pb.ListJobsRequest(model="m", state=pb.JOB_STATE_QUEUED))
     assert [job.id for job in listed.jobs] == [again.id]
-    other = await doors.rest.post("/train", json={"model": "n", "run": run}, headers={"Idempotency-Key": "k"})
+    other = await apis.rest.post("/train", json={"model": "n", "run": run}, headers={"Idempotency-Key": "k"})
     assert other.status_code == 409
 
 
@@ -307,79 +307,79 @@ async def test_a_training_starts_alike_through_both_doors_and_once_for_a_key(doo
     ],
 )  # fmt: skip
 async def test_a_bad_run_is_refused_naming_the_field_as_the_client_wrote_it(
-    doors: Doors, body: dict[str, Any], status: int, field: str | None
+    apis: Apis, body: dict[str, Any], status: int, field: str | None
 ) -> None:
-    problem = (await doors.rest.post("/train", json=body)).json()
+    problem = (await apis.rest.post("/train", json=body)).json()
     assert problem["status"] == status
     assert [error["field"] for error in problem.get("errors", [])] == ([field] if field else [])
     request = pb.TrainRequest(model=body["model"], preset=body.get("preset"))
     if "run" in body:
         request.run.update(body["run"])
     with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await doors.stub.Train(request)
+        await apis.stub.Train(request)
     assert failed.value.details() == problem["detail"]
 
 
-async def test_a_preset_is_trained_with_some_fields_changed(doors: Doors) -> None:
+async def test_a_preset_is_trained_with_some_fields_changed(apis: Apis) -> None:
     changes = {"family": {"latent": 5}, "budget": {"steps": 7}}
-    started = await doors.rest.post("/train", json={"model": "m", "preset": "vae-digits", "run": changes | {"seed": 3}})
+    started = await apis.rest.post("/train", json={"model": "m", "preset": "vae-digits", "run": changes | {"seed": 3}})
     request = pb.TrainRequest(model="m", preset="vae-digits", seed=3)
     request.run.update(changes)
-    also = await doors.stub.Train(request)
+    also = await apis.stub.Train(request)
     run = started.json()["run"]
     assert (run["family"]["latent"], run["budget"]["steps"], run["seed"]) == (5, 7, 3)
     assert run["data"] == {"source": "digits", "condition": None}
-    assert (await doors.rest.get(f"/jobs/{also.id}")).json()["run"] == run
+    assert (await apis.rest.get(f"/jobs/{also.id}")).json()["run"] == run
     assert started.json()["preset"] == also.preset == "vae-digits"
 
 
-async def test_a_file_under_the_data_root_can_be_trained_on(doors: Doors) -> None:
+async def test_a_file_under_the_data_root_can_be_trained_on(apis: Apis) -> None:
     run = {"family": {"family": "vae"}, "data": {"source": "npy", "path": "rows.npy"}}
-    assert (await doors.rest.post("/train", json={"model": "m", "run": run})).status_code == 202
+    assert (await apis.rest.post("/train", json={"model": "m", "run": run})).status_code == 202
 
 
-async def test_a_cancelled_job_ends_for_those_who_watch_it(doors: Doors) -> None:
-    job = (await doors.rest.post("/train", json={"model": "m", "preset": "vae-digits"})).json()
-    cancelled = await doors.stub.CancelJob(pb.CancelJobRequest(id=job["id"]))
+async def test_a_cancelled_job_ends_for_those_who_watch_it(apis: Apis) -> None:
+    job = (await apis.rest.post("/train", json={"model": "m", "preset": "vae-digits"})).json()
+    cancelled = await apis.stub.CancelJob(pb.CancelJobRequest(id=job["id"]))
     assert cancelled.state == pb.JOB_STATE_CANCELLED
-    events = [event async for event in doors.stub.WatchJob(pb.WatchJobRequest(id=job["id"]))]
-    stream = (await doors.rest.get(f"/jobs/{job['id']}/events")).text
+    events = [event async for event in apis.stub.WatchJob(pb.WatchJobRequest(id=job["id"]))]
+    stream = (await apis.rest.get(f"/jobs/{job['id']}/events")).text
     ids = [line.removeprefix("id: ") for line in stream.splitlines() if line.startswith("id: ")]
     assert ids == [event.id for event in events]
     assert events[-1].data["state"] == "cancelled"
-    resumed = (await doors.rest.get(f"/jobs/{job['id']}/events", headers={"Last-Event-ID": ids[0]})).text
+    resumed = (await apis.rest.get(f"/jobs/{job['id']}/events", headers={"Last-Event-ID": ids[0]})).text
     assert [line for line in resumed.splitlines() if line.startswith("id: ")] == [f"id: {ids[-1]}"]
 
 
 @pytest.mark.parametrize("path", ["/jobs/nobody", "/jobs/nobody/events", "/models/nobody", "/models/No@x"])
-async def test_what_is_not_there_is_not_found(doors: Doors, path: str) -> None:
-    missing = await doors.rest.get(path)
+async def test_what_is_not_there_is_not_found(apis: Apis, path: str) -> None:
+    missing = await apis.rest.get(path)
     assert missing.status_code == 404
     assert missing.json()["type"] == "/problems/not-found"
 
 
-async def test_models_are_listed_shown_and_deleted_alike(doors: Doors) -> None:
-    listed = (await doors.rest.get("/models")).json()["models"]
-    assert [model.model for model in (await doors.stub.ListModels(pb.ListModelsRequest())).models] == [
+async def test_models_are_listed_shown_and_deleted_alike(apis: Apis) -> None:
+    listed = (await apis.rest.get("/models")).json()["models"]
+    assert [model.model for model in (await apis.stub.ListModels(pb.ListModelsRequest())).models] == [
         card["model"] for card in listed
     ]
-    shown = (await doors.rest.get("/models/digits@1")).json()
-    told = await doors.stub.GetModel(pb.GetModelRequest(model="digits"))
+    shown = (await apis.rest.get("/models/digits@1")).json()
+    told = await apis.stub.GetModel(pb.GetModelRequest(model="digits"))
     assert shown["spec"]["shape"] == list(told.shape) == [1, 8, 8]
     assert list(told.capabilities) == shown["capabilities"]
     assert (shown["notes"], list(told.notes)) == ([], [])
-    labeled = await doors.stub.GetModel(pb.GetModelRequest(model="labeled"))
-    assert list(labeled.notes) == (await doors.rest.get("/models/labeled")).json()["notes"] == [NOTE]
-    assert (await doors.rest.get("/models?model=digits")).json()["models"] == [shown]
-    assert (await doors.rest.delete("/models/digits")).json() == {"deleted": ["digits@1"]}
+    labeled = await apis.stub.GetModel(pb.GetModelRequest(model="labeled"))
+    assert list(labeled.notes) == (await apis.rest.get("/models/labeled")).json()["notes"] == [NOTE]
+    assert (await apis.rest.get("/models?model=digits")).json()["models"] == [shown]
+    assert (await apis.rest.delete("/models/digits")).json() == {"deleted": ["digits@1"]}
     with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await doors.stub.DeleteModel(pb.DeleteModelRequest(model="digits"))
+        await apis.stub.DeleteModel(pb.DeleteModelRequest(model="digits"))
     assert failed.value.code() == grpc.StatusCode.NOT_FOUND
 
 
-async def test_the_catalog_is_the_same_through_both_doors(doors: Doors) -> None:
-    families = (await doors.rest.get("/families")).json()["families"]
-    told = (await doors.stub.ListFamilies(pb.ListFamiliesRequest())).families
+async def test_the_catalog_is_the_same_through_both_apis(apis: Apis) -> None:
+    families = (await apis.rest.get("/families")).json()["families"]
+    told = (await apis.stub.ListFamilies(pb.ListFamiliesRequest())).families
     assert [family["family"] for family in families] == [family.family for family in told]
     vae, gan = (next(family for family in families if family["family"] == name) for name in ("vae", "gan"))
     assert "latent" in vae["schema"]["properties"]
@@ -389,6 +389,6 @@ async def test_the_catalog_is_the_same_through_both_doors(doors: Doors) -> None:
     assert "times" in shifted["options"]["decode"]["properties"]
     assert [family["takes_condition"] for family in families] == [family.takes_condition for family in told]
     assert (gan["takes_condition"], shifted["takes_condition"]) == (False, True)
-    presets = (await doors.rest.get("/presets")).json()["presets"]
-    listed = (await doors.stub.ListPresets(pb.ListPresetsRequest())).presets
+    presets = (await apis.rest.get("/presets")).json()["presets"]
+    listed = (await apis.stub.ListPresets(pb.ListPresetsRequest())).presets
     assert [preset["name"] for preset in presets] == [preset.name for preset in listed]

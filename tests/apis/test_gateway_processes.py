@@ -102,7 +102,7 @@ def listening(gateways: Gateways) -> list[psutil.Process]:
         return []
 
 
-def test_both_share_the_connections_of_both_doors(gateways: Gateways) -> None:
+def test_both_share_the_connections_of_both_apis(gateways: Gateways) -> None:
     first, second = listening(gateways)
     for port in (gateways.http_port, gateways.grpc_port):
         with ExitStack() as clients:

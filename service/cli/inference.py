@@ -13,8 +13,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from pushforward.service.cli.completion import complete_models
 from pushforward.service.cli.jobs import fetch
-from pushforward.service.cli.names import complete_models
 from pushforward.service.cli.parts import joined, parts
 from pushforward.service.cli.terminal import LOCAL, Url, check_folder, client_at, err, fail
 from pushforward.service.cli.values import array, chosen, condition_of, options_of

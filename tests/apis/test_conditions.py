@@ -1,0 +1,115 @@
+"""A condition reaches the rows it is of, whatever the form of the ask and of the answer."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+import httpx
+import numpy as np
+import orjson
+import pytest
+from PIL import Image
+
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
+from tests.apis.conftest import Apis
+from tests.apis.test_both_apis import array, tensor
+from tests.apis.test_streams import events_of, rows_of
+
+NPY = {"Accept": "application/x-npy"}
+LABELS = np.arange(9) % 2
+
+
+@pytest.fixture
+def shifts(apis: Apis) -> np.ndarray:
+    """Where each label moves the data, (2, 2)."""
+    return apis.asks.kept["labeled"].nets["shift"].weight.detach().numpy().T
+
+
+async def sample(apis: Apis, n: int, condition: Any, **headers: str) -> httpx.Response:
+    body = {"model": "labeled", "n": n, "seed": 5, "condition": condition}
+    answer = await apis.rest.post("/sample", json=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+async def test_each_row_is_drawn_with_its_own_label(apis: Apis, shifts: np.ndarray) -> None:
+    told = (await sample(apis, 9, LABELS.tolist())).json()["samples"]
+    plain = (await apis.rest.post("/sample", json={"model": "free", "n": 9, "seed": 5})).json()["samples"]
+    np.testing.assert_allclose(told, np.array(plain) + shifts[LABELS], rtol=1e-5, atol=1e-6)
+
+
+async def test_one_label_for_all_rows_is_that_label_for_each(apis: Apis) -> None:
+    for one, each in ((1, [1] * 9), ([0], [0] * 9)):
+        samples = [(await sample(apis, 9, label)).json()["samples"] for label in (one, each)]
+        np.testing.assert_array_equal(*samples)
+
+
+async def test_the_parts_of_a_long_sample_take_their_own_conditions(apis: Apis) -> None:
+    labels = (np.arange(1200) // 7 % 2).tolist()
+    streamed = rows_of(await sample(apis, 1200, labels, **NPY))
+    assert apis.asks.begun > 1
+    whole = rows_of(await sample(apis, 400, labels[:400], **NPY))
+    np.testing.assert_array_equal(streamed[:400], whole)
+    request = pb.SampleRequest(model="labeled", n=1200, seed=5, condition=tensor(np.array(labels)))
+    parts = [array(part.samples) async for part in apis.stub.SampleStream(request)]
+    np.testing.assert_array_equal(np.concatenate(parts), streamed)
+
+
+async def test_a_stream_with_one_condition_for_all_rows_is_the_same_sample(apis: Apis) -> None:
+    np.testing.assert_array_equal(
+        rows_of(await sample(apis, 1200, 1, **NPY)), rows_of(await sample(apis, 1200, [1] * 1200, **NPY))
+    )
+
+
+async def test_a_sample_that_is_watched_has_its_condition(apis: Apis) -> None:
+    events = events_of(await sample(apis, 2, [0, 1], Accept="text/event-stream"))
+    assert events[-1][1]["samples"] == (await sample(apis, 2, [0, 1])).json()["samples"]
+
+
+async def test_rows_of_several_conditions_are_drawn_as_one_picture(apis: Apis) -> None:
+    assert Image.open(BytesIO((await sample(apis, 9, LABELS.tolist(), Accept="image/png")).content)).format == "PNG"
+
+
+@pytest.mark.parametrize("condition", ["1", "[0, 1]", "[1]"])
+async def test_an_npy_body_takes_its_condition_from_the_query(apis: Apis, condition: str) -> None:
+    x = np.array([[0.5, 0.25], [1.0, -0.5]], np.float32)
+    body = BytesIO()
+    np.save(body, x)
+    over_query = await apis.rest.post(
+        "/encode",
+        params={"model": "labeled", "condition": condition},
+        content=body.getvalue(),
+        headers={"Content-Type": "application/x-npy"},
+    )
+    inside = {"model": "labeled", "x": x.tolist(), "condition": orjson.loads(condition)}
+    assert over_query.json()["z"] == (await apis.rest.post("/encode", json=inside)).json()["z"]
+
+
+async def test_a_model_that_answers_without_one_answers_with_one_too(apis: Apis, shifts: np.ndarray) -> None:
+    asks = [{"model": "free", "n": 1, "seed": 5}, {"model": "free", "n": 1, "seed": 5, "condition": 1}]
+    without, told = [np.array((await apis.rest.post("/sample", json=ask)).json()["samples"]) for ask in asks]
+    np.testing.assert_allclose(told - without, shifts[[1]], rtol=1e-5, atol=1e-6)
+
+
+async def test_a_walk_has_the_condition_of_its_ends(apis: Apis) -> None:
+    ends = {"model": "labeled", "start": [0.0, 1.0], "end": [1.0, -0.5], "steps": 3, "path": "linear", "condition": 1}
+    walked = (await apis.rest.post("/interpolate", json=ends)).json()["x"]
+    np.testing.assert_allclose(walked, [[0.0, 1.0], [0.5, 0.25], [1.0, -0.5]], rtol=1e-5, atol=1e-6)
+
+
+async def test_what_else_is_known_of_each_row_comes_with_its_likelihood(apis: Apis, shifts: np.ndarray) -> None:
+    ask = {"model": "labeled", "x": [[0.5, 0.25]], "condition": 1}
+    answer = (await apis.rest.post("/likelihood", json=ask)).json()
+    np.testing.assert_allclose(answer["terms"]["distance"], [np.linalg.norm([0.5, 0.25] - shifts[1])], rtol=1e-5)
+    plain = (await apis.rest.post("/likelihood", json={"model": "moons", "x": [[0.5, 0.25]]})).json()
+    assert plain["terms"].keys() == {"effective_share"}  # of the draws of a bound; nothing of the family's own
+    npy = await apis.rest.post("/likelihood", json=ask, headers=NPY)
+    np.testing.assert_array_equal(np.load(BytesIO(npy.content)), answer["log_prob"])
+
+
+@pytest.mark.parametrize("condition", ["1", True, None, {"label": 1}, [[1], [1, 2]], [2**70], ["a"]])
+async def test_a_condition_that_is_no_number_is_refused(apis: Apis, condition: Any) -> None:
+    refused = await apis.rest.post("/sample", json={"model": "labeled", "condition": condition})
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == "condition"
