@@ -61,3 +61,4 @@ class Loss(NamedTuple):
     value: Tensor  # scalar
     trains: tuple[str, ...]  # the networks that descend on it, and no others
     terms: Mapping[str, Tensor] = {}  # what to chart: scalars, the unit in the name (`kl_nats`)
+    lr_ratio: float = 1.0  # its learning rate, as a multiple of the run's

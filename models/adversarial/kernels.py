@@ -2,7 +2,10 @@ r"""Positive definite kernels k(x, y) of the maximum mean discrepancy. With d = 
 
     imq:       sum_s C_s / (C_s + d^2),  C_s = 2 D s sigma^2: twice the mean square distance of N(0, sigma^2 I), by s
     rbf:       exp(-d^2 / (2 length^2))
+    rational_quadratic:  sum_a (1 + d^2 / (2 a length^2))^(-a)
+    linear:    <x, y>, which compares means
     distance:  |x| + |y| - d, whose squared discrepancy is the energy distance
+    sum:       of any of these
 
 Example:
     >>> import torch
@@ -13,6 +16,7 @@ Example:
 References:
     | Wasserstein Auto-Encoders (Tolstikhin et al., 2017), https://arxiv.org/abs/1711.01558: imq
     | A Kernel Two-Sample Test (Gretton et al., 2012), JMLR 13: rbf
+    | Demystifying MMD GANs (Bińkowski et al., 2018), https://arxiv.org/abs/1801.01401: rational quadratic, linear
     | Equivalence of distance-based and RKHS-based statistics (Sejdinovic et al., 2012), https://arxiv.org/abs/1207.6076
 """
 
@@ -81,4 +85,46 @@ class Distance(Kernel):
         return distances(x, origin) + distances(origin, y) - distances(x, y)
 
 
-AnyKernel = Annotated[IMQ | RBF | Distance, Field(discriminator="kernel")]
+@final
+class RationalQuadraticKernel(Kernel):
+    """A mixture of Gaussian bumps of all widths, of several tails."""
+
+    kernel: Literal["rational_quadratic"] = "rational_quadratic"
+    length: PositiveFloat = 1.0
+    """Length scale of the kernel."""
+    powers: tuple[PositiveFloat, ...] = Field((0.1, 1.0, 10.0), min_length=1, max_length=32)
+    """Powers a of the kernels that are summed."""
+
+    def matrix(self, x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
+        square = squared_distances(x, y) / (2 * self.length**2)
+        return torch.stack([(-a * torch.log1p(square / a)).exp() for a in self.powers]).sum(0)
+
+
+@final
+class LinearKernel(Kernel):
+    """The inner product."""
+
+    kernel: Literal["linear"] = "linear"
+
+    def matrix(self, x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
+        return x @ y.T
+
+
+OneKernel = Annotated[IMQ | RBF | RationalQuadraticKernel | LinearKernel | Distance, Field(discriminator="kernel")]
+
+
+@final
+class SumKernel(Kernel):
+    """A sum of kernels."""
+
+    kernel: Literal["sum"] = "sum"
+    kernels: tuple[OneKernel, ...] = Field((RationalQuadraticKernel(), LinearKernel()), min_length=1, max_length=8)
+    """What is summed."""
+
+    def matrix(self, x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
+        return torch.stack([kernel.matrix(x, y) for kernel in self.kernels]).sum(0)
+
+
+AnyKernel = Annotated[
+    IMQ | RBF | RationalQuadraticKernel | LinearKernel | Distance | SumKernel, Field(discriminator="kernel")
+]

@@ -27,21 +27,27 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Literal, final
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, final
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from pushforward.models import networks
+from pushforward.models.adversarial.architectures import Default, Size
+from pushforward.models.adversarial.contest import Contest, Rows
+from pushforward.models.adversarial.critics import CriticDesign, check_together, with_regularizers
+from pushforward.models.adversarial.discrepancies import mmd2
 from pushforward.models.adversarial.games import AnyGame, NonSaturating
 from pushforward.models.adversarial.kernels import IMQ, AnyKernel
+from pushforward.models.adversarial.regularizers import AnyRegularizer
 from pushforward.models.config.config import Config
 from pushforward.models.lazy import F, torch
-from pushforward.models.losses import Loss
+from pushforward.models.losses import Batch, Loss
 from pushforward.models.spec.data_spec import DataSpec
 
 if TYPE_CHECKING:
     from jaxtyping import Float
-    from torch import Generator, Tensor, nn
+    from torch import Generator, Tensor
+
+    from pushforward.models.networks import Nets
 
 
 class Penalty(Config, ABC):
@@ -67,12 +73,7 @@ class MMD(Divergence):
     """The kernel."""
 
     def value(self, z: Float[Tensor, "N D"], prior: Float[Tensor, "N D"], rng: Generator) -> Float[Tensor, ""]:
-        n = len(z)
-        if n == 1:  # the last batch of an epoch may be a single row, which has no pairs
-            return 0 * z.sum()
-        within = self.kernel.matrix(z, z) + self.kernel.matrix(prior, prior)
-        within = (within.sum() - within.diagonal().sum()) / (n * (n - 1))
-        return within - 2 * self.kernel.matrix(z, prior).mean()
+        return mmd2(self.kernel, z, prior)
 
 
 @final
@@ -96,6 +97,8 @@ class Adversarial(Penalty):
     penalty: Literal["adversarial"] = "adversarial"
     game: AnyGame = NonSaturating()
     """The adversarial objective."""
+    regularizers: tuple[AnyRegularizer, ...] | None = Field(None, max_length=8)
+    """What holds the critic. Left out: what the game needs."""
     steps: PositiveInt = Field(1, le=20)
     """Steps of the critic for each step of the autoencoder."""
     width: PositiveInt = Field(128, le=2048)
@@ -103,17 +106,49 @@ class Adversarial(Penalty):
     depth: PositiveInt = Field(2, le=8)
     """Hidden layers of the critic."""
 
-    def critic(self, latent: int) -> nn.Module:
-        """A new critic: codes, (B, latent), to scores, (B, 1)."""
+    lr_ratio: PositiveFloat = Field(1.0, le=100.0)
+    """Learning rate of the critic, as a multiple of the autoencoder's."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_older(cls, values: Any) -> Any:
+        return with_regularizers(values)
+
+    @model_validator(mode="after")
+    def _go_together(self) -> Self:
+        check_together(self.game, self._regularizers, "concatenation")
+        return self
+
+    def add_critic(self, nets: Nets, latent: int) -> None:
+        """Add a critic of codes, (B, latent) to scores, to the networks of an autoencoder."""
         codes = DataSpec(shape=(latent,))
-        return networks.encoder(codes, 1, width=self.width, depth=self.depth, normalized=False, leaky=True)
+        nets["critic"] = self._design.build(Default(), codes, Size(self.width, self.depth))
+        self._contest.add_memory(nets, ("encoder", "decoder"))
 
     def critic_losses(
-        self, critic: nn.Module, z: Float[Tensor, "N D"], prior: Float[Tensor, "N D"], rng: Generator
+        self, nets: Nets, z: Float[Tensor, "N D"], prior: Float[Tensor, "N D"], batch: Batch
     ) -> Iterator[Loss]:
-        """The losses of the critic's steps, each on its own part of the draws. The network is named "critic"."""
+        """The losses of the critic's steps, each on its own part of the draws."""
         for fake, real in zip(z.detach().chunk(self.steps), prior.chunk(self.steps), strict=True):
-            yield Loss("critic", self.game.critic_loss(critic, real, fake, rng), ("critic",))
+            yield from self._contest.critic_step(nets, Rows(real, fake, real[:, :0]), batch)
+
+    def value(
+        self, nets: Nets, z: Float[Tensor, "N D"], prior: Float[Tensor, "N D"], batch: Batch
+    ) -> Float[Tensor, ""]:
+        """The loss of the encoder against the critic as it is."""
+        return self._contest.generator_loss(nets, Rows(prior, z, z[:, :0]), batch, ("encoder", "decoder"))
+
+    @property
+    def _regularizers(self) -> tuple[AnyRegularizer, ...]:
+        return self.game.regularizers if self.regularizers is None else self.regularizers
+
+    @property
+    def _design(self) -> CriticDesign:
+        return CriticDesign(self.game, self._regularizers)
+
+    @property
+    def _contest(self) -> Contest:
+        return Contest(self.game, self._regularizers, self.lr_ratio, join=self._design.join)
 
 
 AnyPenalty = Annotated[MMD | Sliced | Adversarial, Field(discriminator="penalty")]

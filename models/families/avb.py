@@ -39,7 +39,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from pushforward.models import networks
-from pushforward.models.adversarial.games import NonSaturating
+from pushforward.models.adversarial.contest import Contest, Rows
+from pushforward.models.adversarial.games import AnyRatioGame, NonSaturating
 from pushforward.models.config.config import Options
 from pushforward.models.distributions.gaussians import Diagonal, standard_log_prob
 from pushforward.models.family import Decodes, Encodes, Family, Samples, Scores
@@ -61,7 +62,6 @@ if TYPE_CHECKING:
 
 REACH = 2.0  # of g: how far the modes of a posterior may lie apart, in units of the noise on each
 ADVERSARY_WIDTH = 128  # units of a layer: convolutions would see the code only as planes behind an image
-LOGISTIC = NonSaturating(gamma=0.0)  # without a penalty: with one the optimal adversary is not the log-ratio
 
 
 class ProposalOptions(Options):
@@ -90,6 +90,8 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
     """p(x|z): how the decoder's output scores data."""
     adversary_steps: int = Field(2, ge=1, le=20)
     """Steps of the adversary for each step of encoder and decoder."""
+    game: AnyRatioGame = NonSaturating()
+    """The game of the adversary, whose best score tells the log-ratio. It has no regularizers: they would move it."""
 
     optimizer: ClassVar[Adam] = Adam(betas=(0.5, 0.999), decay="cosine")
     ScoreOptions: ClassVar[type[Options]] = ProposalOptions
@@ -128,21 +130,21 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
         z = self.infer(nets, u, self.encoder_noise(u, rng))  # (B, Z)
         yield Loss("contrast_nll_nats", -self.contrast(nets, u).log_prob(z.detach()).mean(), ("contrast",))
         r = self.contrast(nets, u).detach()
-        yield from self.adversary_losses(nets, u, r, rng)
+        yield from self.adversary_losses(nets, u, r, batch)
         kl = self.log_posterior(nets, u, z, r).mean() - standard_log_prob(z).mean()
         distortion = -self.log_likelihood(nets, x, z).mean()
         trains = ("encoder", "shape", "decoder", *(("scale",) if self.likelihood.learns_scale else ()))
         terms = {"distortion_nats": distortion, "estimated_kl_nats": kl}
         yield Loss("estimated_negative_elbo_nats", distortion + kl, trains, terms)
 
-    def adversary_losses(self, nets: Nets, u: Tensor, r: Diagonal, rng: Generator) -> Iterator[Loss]:
+    def adversary_losses(self, nets: Nets, u: Tensor, r: Diagonal, batch: Batch) -> Iterator[Loss]:
         """The adversary's steps, each on draws of its own.  u: (B, *shape), network units."""
+        rng = batch.rng
         for _ in range(self.adversary_steps):
             with torch.no_grad():
                 drawn = r.whiten(self.infer(nets, u, self.encoder_noise(u, rng)))
             other = _normal(self.latent, u, rng)
-            loss = LOGISTIC.critic_loss(lambda z: self.log_ratio(nets, u, z), drawn, other, rng)
-            yield Loss("adversary", loss, ("adversary",))
+            yield from self._contest.critic_step(nets, Rows(drawn, other, u.flatten(1)), batch)
 
     def encoder_noise(self, u: Tensor, rng: Generator) -> Tensor:
         """Eps and eps' of each row, (B, noise + Z)."""
@@ -167,8 +169,11 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
 
     def log_ratio(self, nets: Nets, u: Tensor, standard: Tensor) -> Tensor:
         """T(x, z~), (B, 1): log q - log r where the adversary is optimal."""
-        t: Tensor = nets["adversary"](torch.cat([u.flatten(1), standard], 1))
-        return t
+        return self.game.log_ratio(nets["adversary"](*_pair(standard, u.flatten(1))))
+
+    @property
+    def _contest(self) -> Contest:
+        return Contest(self.game, (), critic="adversary", join=_pair)
 
     def log_posterior(self, nets: Nets, u: Tensor, z: Tensor, r: Diagonal) -> Tensor:
         """Log r + T, (B,) nats: log q(z|x) where the adversary is optimal."""
@@ -235,3 +240,7 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
 
 def _normal(size: int, like: Tensor, rng: Generator) -> Tensor:
     return torch.randn(len(like), size, generator=rng, device=like.device, dtype=like.dtype)
+
+
+def _pair(z: Tensor, u: Tensor) -> tuple[Tensor, ...]:
+    return (torch.cat([u, z], 1),)

@@ -3,31 +3,48 @@ r"""Generative adversarial networks.
 A generator g pushes z ~ N(0, I) forward to fake data, a critic f scores data and fakes, and the two play a game
 (`models.adversarial.games`) whose value, at the best critic, is a divergence between the two distributions. Each step
 
-    k times:  f descends critic_loss(f, x, g(z)),  each time with its own share of the batch and fresh fakes,
-    once:     g descends generator_loss(f, g(z)),  against the critic that has just moved.
+    k times:  f descends critic_loss(f(x), f(g(z))) and its penalties, with its own share of the batch and fresh fakes,
+    once:     g descends generator_loss(f(g(z))), against the critic that has just moved.
+
+Data may have a condition c: the generator takes z and c, and the critic sees c
+
+    concatenation  beside the row,
+    projection     as a product with its features, f(x, c) = w^T phi(x) + (V c)^T phi(x),
+    classifier     not at all: it tells the label of each row beside its score, and both players descend
+                   -log P(c | x) of real rows and of fakes.
 
 Where data are bounded a tanh keeps g(z) in their range. There is no likelihood and no encoder.
 
 References:
     | Generative Adversarial Nets (Goodfellow et al., 2014), https://arxiv.org/abs/1406.2661
+    | Conditional Generative Adversarial Nets (Mirza & Osindero, 2014), https://arxiv.org/abs/1411.1784
     | Unsupervised Representation Learning with Deep Convolutional GANs (Radford et al., 2015), arXiv:1511.06434
+    | Conditional Image Synthesis With Auxiliary Classifier GANs (Odena et al., 2016), https://arxiv.org/abs/1610.09585
+    | GANs Trained by a Two Time-Scale Update Rule (Heusel et al., 2017), https://arxiv.org/abs/1706.08500
+    | cGANs with Projection Discriminator (Miyato & Koyama, 2018), https://arxiv.org/abs/1802.05637
     | The Unusual Effectiveness of Averaging in GAN Training (Yazıcı et al., 2018), https://arxiv.org/abs/1806.04498
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Literal, final
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, final
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from pushforward.models import networks
+from pushforward.models.adversarial.architectures import AnyArchitecture, Default, Size
+from pushforward.models.adversarial.contest import Contest, Rows
+from pushforward.models.adversarial.critics import ConditionedBy, CriticDesign, check_together, with_regularizers
 from pushforward.models.adversarial.games import AnyGame, NonSaturating
+from pushforward.models.adversarial.regularizers import AnyRegularizer
 from pushforward.models.config.config import Options
-from pushforward.models.family import Decodes, Family, Samples, decoded
-from pushforward.models.lazy import torch
+from pushforward.models.errors import InvalidData
+from pushforward.models.family import Conditions, Decodes, Family, Samples, decoded
+from pushforward.models.lazy import F, torch
 from pushforward.models.losses import Adam, Batch, Loss
-from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
+from pushforward.models.spec.conditions import Labels
+from pushforward.models.spec.data_spec import DataSpec, Shape
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -38,7 +55,7 @@ if TYPE_CHECKING:
 
 
 @final
-class GAN(Family, Samples, Decodes):
+class GAN(Family, Samples, Decodes, Conditions):
     """Generative adversarial network: one pass from noise to data, learned in a game against a critic."""
 
     family: Literal["gan"] = "gan"
@@ -48,40 +65,82 @@ class GAN(Family, Samples, Decodes):
     """Units of a layer, or channels of the first convolution. Left out: chosen by the size of the data."""
     depth: PositiveInt = Field(3, le=8)
     """Hidden layers of the networks, for vectors."""
+    network: AnyArchitecture = Default()
+    """The architecture of both networks."""
     game: AnyGame = NonSaturating()
     """The adversarial objective."""
+    regularizers: tuple[AnyRegularizer, ...] | None = Field(None, max_length=8)
+    """What holds the critic, and both players. Left out: what the game needs."""
     critic_steps: PositiveInt = Field(1, le=20)
     """Steps of the critic for each step of the generator."""
+    critic_lr_ratio: PositiveFloat = Field(1.0, le=100.0)
+    """Learning rate of the critic, as a multiple of the generator's: two time scales."""
+    conditioned_by: ConditionedBy = "concatenation"
+    """How the critic sees a condition, where data have one."""
 
     optimizer: ClassVar[Adam] = Adam(lr=5e-4, betas=(0.5, 0.999), decay="cosine")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_older(cls, values: Any) -> Any:
+        return with_regularizers(values)
+
+    @model_validator(mode="after")
+    def _go_together(self) -> Self:
+        check_together(self.game, self._regularizers, self.conditioned_by)
+        return self
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.game.notes
+
     def check(self, spec: DataSpec) -> None:
-        convolves(spec)
+        self.network.check(spec)
+        if (
+            self.conditioned_by == "classifier"
+            and spec.condition is not None
+            and not isinstance(spec.condition, Labels)
+        ):
+            raise InvalidData(
+                "a classifier tells labels, and the condition of these data is a vector; choose conditioned_by "
+                "concatenation or projection",
+                field="run.family.conditioned_by",
+            )
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)
-        return networks.Nets(
+        size = Size(self.width, self.depth)
+        nets = networks.Nets(
             spec,
-            generator=networks.decoder(spec, self.latent, width=self.width, depth=self.depth, leaky=True),
-            critic=networks.encoder(spec, 1, width=self.width, depth=self.depth, normalized=False, leaky=True),
+            generator=self.network.generator(spec, self.latent + spec.condition_size, size),
+            critic=self._design(spec).build(self.network, spec, size),
         )
+        self._contest(spec).add_memory(nets, ("generator",))
+        return nets
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
-        u = nets.spec.normalize(batch.x)
-        for real in u.chunk(self.critic_steps):  # a short last batch makes fewer shares, never an empty one
-            with torch.no_grad():
-                fake = self.fake(nets, len(real), batch.rng)
-            yield Loss("critic", self.game.critic_loss(nets["critic"], real, fake, batch.rng), ("critic",))
-        fake = self.fake(nets, len(u), batch.rng)
-        yield Loss("generator", self.game.generator_loss(nets["critic"], fake), ("generator",))
+        u, contest = nets.spec.normalize(batch.x), self._contest(nets.spec)
+        shares = zip(u.chunk(self.critic_steps), batch.c.chunk(self.critic_steps), strict=True)  # none is empty
+        for real, c in shares:
+            rows = self._rows(nets, real, c, batch.rng)
+            for loss in contest.critic_step(nets, rows, batch):
+                missed = self._misclassified(nets, real, c) + self._misclassified(nets, rows.fake, c)
+                yield loss._replace(value=loss.value + missed)
+        rows = Rows(u, self.fake(nets, batch.c, batch.rng), batch.c)
+        value = contest.generator_loss(nets, rows, batch, ("generator",))
+        yield Loss("generator", value + self._misclassified(nets, rows.fake, batch.c), ("generator",))
 
-    def fake(self, nets: Nets, n: int, rng: Generator) -> Tensor:
-        """N draws of the generator, (n, *shape), network units."""
-        return self.push(nets, torch.randn(n, self.latent, generator=rng, device=rng.device))
+    def _rows(self, nets: Nets, real: Tensor, c: Tensor, rng: Generator) -> Rows:
+        with torch.no_grad():
+            return Rows(real, self.fake(nets, c, rng), c)
 
-    def push(self, nets: Nets, z: Tensor) -> Tensor:
-        """g(z), network units.  z: (B, Z); returns (B, *shape)."""
-        y: Tensor = nets["generator"](z)
+    def fake(self, nets: Nets, c: Tensor, rng: Generator) -> Tensor:
+        """A draw of the generator for each condition, (B, *shape), network units.  c: (B, C)."""
+        return self.push(nets, torch.randn(len(c), self.latent, generator=rng, device=rng.device), c)
+
+    def push(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
+        """g(z, c), network units.  z: (B, Z); c: (B, C); returns (B, *shape)."""
+        y: Tensor = nets["generator"](networks.concat_condition(z, c))
         return y if nets.spec.low is None else y.tanh()
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
@@ -94,4 +153,20 @@ class GAN(Family, Samples, Decodes):
         return noise.normal(0, (self.latent,))
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        return nets.spec.denormalize(self.push(nets, z))
+        return nets.spec.denormalize(self.push(nets, z, c))
+
+    @property
+    def _regularizers(self) -> tuple[AnyRegularizer, ...]:
+        return self.game.regularizers if self.regularizers is None else self.regularizers
+
+    def _design(self, spec: DataSpec) -> CriticDesign:
+        return CriticDesign(self.game, self._regularizers, self.conditioned_by, spec.condition_size)
+
+    def _contest(self, spec: DataSpec) -> Contest:
+        return Contest(self.game, self._regularizers, self.critic_lr_ratio, join=self._design(spec).join)
+
+    def _misclassified(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor | float:
+        """-E log P(c | x) by the critic's classifier; 0 without one."""
+        if self.conditioned_by != "classifier" or nets.spec.condition is None:
+            return 0.0
+        return F.cross_entropy(nets["critic"].classify(x), c)

@@ -89,7 +89,7 @@ class WAE(Family, Samples, Validates, Encodes, Decodes):
             decoder=networks.decoder(spec, self.latent, width=self.width, depth=self.depth),
         )
         if isinstance(self.penalty, Adversarial):
-            nets["critic"] = self.penalty.critic(self.latent)
+            self.penalty.add_critic(nets, self.latent)
         return nets
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
@@ -98,8 +98,8 @@ class WAE(Family, Samples, Validates, Encodes, Decodes):
         eps = torch.randn(len(z), self.prior_codes.normals(self.latent), generator=rng, device=z.device, dtype=z.dtype)
         prior = self.prior_codes.push(eps)
         if isinstance(self.penalty, Adversarial):
-            yield from self.penalty.critic_losses(nets["critic"], z, prior, rng)
-            penalty = self.penalty.game.generator_loss(nets["critic"], z)
+            yield from self.penalty.critic_losses(nets, z, prior, batch)
+            penalty = self.penalty.value(nets, z, prior, batch)
         else:
             penalty = self.penalty.value(z, prior, rng)
         cost = self.cost(nets, u, z)

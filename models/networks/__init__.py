@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from pushforward.models.networks.builders import encoder as encoder
     from pushforward.models.networks.builders import velocity_network as velocity_network
     from pushforward.models.networks.concatsquash import ConcatSquash as ConcatSquash
+    from pushforward.models.networks.critics import AutoencodingCritic as AutoencodingCritic
+    from pushforward.models.networks.critics import CriticHead as CriticHead
+    from pushforward.models.networks.dcgan import DCGANCritic as DCGANCritic
+    from pushforward.models.networks.dcgan import DCGANGenerator as DCGANGenerator
     from pushforward.models.networks.masked.bijection import Affine as Affine
     from pushforward.models.networks.masked.bijection import Bijection as Bijection
     from pushforward.models.networks.masked.bijection import CubeSpline as CubeSpline
@@ -20,10 +24,13 @@ if TYPE_CHECKING:
     from pushforward.models.networks.masked.pixelcnn import GatedPixelCNN as GatedPixelCNN
     from pushforward.models.networks.mixture import GaussianMixture as GaussianMixture
     from pushforward.models.networks.mlp import MLP as MLP
+    from pushforward.models.networks.nets import Buffer as Buffer
     from pushforward.models.networks.nets import Nets as Nets
     from pushforward.models.networks.nets import Scalar as Scalar
     from pushforward.models.networks.nets import concat_condition as concat_condition
     from pushforward.models.networks.nets import condition_args as condition_args
+    from pushforward.models.networks.residual import ResidualCritic as ResidualCritic
+    from pushforward.models.networks.residual import ResidualGenerator as ResidualGenerator
     from pushforward.models.networks.tables import CodeTable as CodeTable
     from pushforward.models.networks.tables import SemiDiscreteTransport as SemiDiscreteTransport
 
@@ -33,7 +40,14 @@ MODULES = {
     "encoder": "builders",
     "velocity_network": "builders",
     "default_width": "builders",
+    "AutoencodingCritic": "critics",
+    "Buffer": "nets",
     "ConcatSquash": "concatsquash",
+    "CriticHead": "critics",
+    "DCGANCritic": "dcgan",
+    "DCGANGenerator": "dcgan",
+    "ResidualCritic": "residual",
+    "ResidualGenerator": "residual",
     "Affine": "masked.bijection",
     "Bijection": "masked.bijection",
     "CubeSpline": "masked.bijection",

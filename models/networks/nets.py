@@ -33,6 +33,24 @@ class Scalar(nn.Module):
         return self.value
 
 
+@final
+class Buffer(nn.Module):
+    """One number that is kept between steps and not learned."""
+
+    value: Tensor
+
+    def __init__(self, initial: float) -> None:
+        super().__init__()
+        self.register_buffer("value", torch.tensor(float(initial)))
+
+    def forward(self) -> Tensor:
+        return self.value.clone()
+
+    def set(self, value: Float[Tensor, ""]) -> None:
+        """Keep another number."""
+        self.value.copy_(value)
+
+
 def concat_condition(x: Float[Tensor, " B *shape"], c: Float[Tensor, "B C"]) -> Float[Tensor, " B *joint"]:
     """Concatenate a condition to data: as planes after an image's channels, as elements after a vector's."""
     if not c.shape[1]:

@@ -36,7 +36,7 @@ def train(data: TrainingData, state: TrainingState) -> Iterator[TrainingState]:
         lr = learning_rate(run, state.step, state.total_steps)
         state.losses = {}
         for loss in run.family.losses(state.nets, batch):
-            descend(state, loss, lr)
+            descend(state, loss, lr * loss.lr_ratio)
             state.losses[loss.name] = loss.value.detach()
             state.losses.update({name: term.detach() for name, term in loss.terms.items()})
         state.step += 1

@@ -1,0 +1,135 @@
+r"""Generators and critics of one architecture, for data of a kind.
+
+default      perceptrons for vectors, convolutions for images from 5x5 to 32x32
+mlp          perceptrons for everything
+dcgan        strided convolutions, batch normalization in the generator
+residual     residual blocks
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal, final
+
+from pydantic import Field
+
+from pushforward.models import networks
+from pushforward.models.config.config import Config
+from pushforward.models.errors import InvalidData
+from pushforward.models.spec.data_spec import DataSpec, convolves
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large networks are."""
+
+    width: int | None  # None: by the size of the data
+    depth: int
+
+
+class Architecture(Config, ABC):
+    """How a generator and a critic are built."""
+
+    network: str  # a Literal with a default in each final architecture
+
+    def check(self, spec: DataSpec) -> None:
+        """Refuse data that it cannot take. Raises InvalidData."""
+        convolves(spec)
+
+    @abstractmethod
+    def generator(self, spec: DataSpec, n_in: int, size: Size, *, rows: int = 1) -> nn.Module:
+        """(B, n_in) to (B, rows * shape[0], *shape[1:]), network units before the range is applied."""
+
+    @abstractmethod
+    def critic(self, spec: DataSpec, n_out: int, size: Size, *, extra: int = 0) -> nn.Module:
+        """(B, shape[0] + extra, *shape[1:]) to (B, n_out): scores, or features."""
+
+
+@final
+class Default(Architecture):
+    """Perceptrons for vectors, convolutions for images."""
+
+    network: Literal["default"] = "default"
+
+    def generator(self, spec: DataSpec, n_in: int, size: Size, *, rows: int = 1) -> nn.Module:
+        return networks.decoder(spec, n_in, width=size.width, depth=size.depth, leaky=True, params_per_element=rows)
+
+    def critic(self, spec: DataSpec, n_out: int, size: Size, *, extra: int = 0) -> nn.Module:
+        return networks.encoder(
+            spec, n_out, width=size.width, depth=size.depth, normalized=False, leaky=True, condition_size=extra
+        )
+
+
+@final
+class Perceptrons(Architecture):
+    """Perceptrons for vectors and images."""
+
+    network: Literal["mlp"] = "mlp"
+
+    def check(self, spec: DataSpec) -> None:
+        """Takes all data."""
+
+    def generator(self, spec: DataSpec, n_in: int, size: Size, *, rows: int = 1) -> nn.Module:
+        return networks.decoder(
+            spec, n_in, width=size.width, depth=size.depth, leaky=True, params_per_element=rows, flat=True
+        )
+
+    def critic(self, spec: DataSpec, n_out: int, size: Size, *, extra: int = 0) -> nn.Module:
+        return networks.encoder(
+            spec,
+            n_out,
+            width=size.width,
+            depth=size.depth,
+            normalized=False,
+            leaky=True,
+            condition_size=extra,
+            flat=True,
+        )
+
+
+class Convolutional(Architecture, ABC):
+    """For images alone."""
+
+    def check(self, spec: DataSpec) -> None:
+        if not convolves(spec):
+            raise InvalidData(
+                f"the network {self.network} takes images from 5x5 to 32x32, not rows of shape {list(spec.shape)}; "
+                "choose the network mlp"
+            )
+
+
+@final
+class DCGAN(Convolutional):
+    """The deep convolutional GAN: strided convolutions, batch normalization in the generator."""
+
+    network: Literal["dcgan"] = "dcgan"
+
+    def generator(self, spec: DataSpec, n_in: int, size: Size, *, rows: int = 1) -> nn.Module:
+        shape = (rows * spec.shape[0], *spec.shape[1:])
+        return networks.DCGANGenerator(n_in, shape, width=size.width or networks.default_width(spec))
+
+    def critic(self, spec: DataSpec, n_out: int, size: Size, *, extra: int = 0) -> nn.Module:
+        shape = (spec.shape[0] + extra, *spec.shape[1:])
+        return networks.DCGANCritic(shape, n_out, width=size.width or networks.default_width(spec))
+
+
+@final
+class Residual(Convolutional):
+    """Residual blocks in both networks, as spectrally normalized GANs have them."""
+
+    network: Literal["residual"] = "residual"
+
+    def generator(self, spec: DataSpec, n_in: int, size: Size, *, rows: int = 1) -> nn.Module:
+        shape = (rows * spec.shape[0], *spec.shape[1:])
+        return networks.ResidualGenerator(n_in, shape, width=size.width or networks.default_width(spec))
+
+    def critic(self, spec: DataSpec, n_out: int, size: Size, *, extra: int = 0) -> nn.Module:
+        shape = (spec.shape[0] + extra, *spec.shape[1:])
+        return networks.ResidualCritic(shape, n_out, width=size.width or networks.default_width(spec))
+
+
+AnyArchitecture = Annotated[Default | Perceptrons | DCGAN | Residual, Field(discriminator="network")]

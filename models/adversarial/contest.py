@@ -1,0 +1,184 @@
+r"""A critic's part in a training: a game, and the regularizers that hold its players.
+
+One contest serves any two batches of rows: data and draws of a generator, codes of a prior and of an encoder, pairs of
+both. Each step of a family is
+
+    steps times   the critic descends critic_loss(real, fake) + penalties
+    once          the generator descends generator_loss(fake)
+
+Rows are in network units. A condition c, (B, C), goes with each row, real or fake; `join` makes of both what the
+critic takes.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, final
+
+from pushforward.models import networks
+from pushforward.models.adversarial.game import Game, SeparableGame
+from pushforward.models.adversarial.games.began import BEGAN
+from pushforward.models.adversarial.regularizers.inputs import InstanceNoise, LabelSmoothing, Packing
+from pushforward.models.adversarial.regularizers.regularizer import Penalty, Regularizer, Scored
+from pushforward.models.adversarial.regularizers.weights import HistoricalAveraging, Unrolled, WeightClipping
+from pushforward.models.lazy import torch
+from pushforward.models.losses import Batch, Loss
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from pushforward.models.networks import Nets
+
+    Join = Callable[[Tensor, Tensor], tuple[Tensor, ...]]  # rows and their conditions to a critic's arguments
+
+
+R = TypeVar("R", bound=Regularizer)
+
+
+class Rows(NamedTuple):
+    """What the critic compares: equally many rows of both kinds."""
+
+    real: Tensor  # (B, ...)
+    fake: Tensor  # (B, ...)
+    c: Tensor  # (B, C)
+
+
+def concatenated(x: Tensor, c: Tensor) -> tuple[Tensor, ...]:
+    """The condition as a part of the row."""
+    return (networks.concat_condition(x, c),)
+
+
+@final
+@dataclass(frozen=True)
+class Contest:
+    """A game between the critic and the networks that draw fakes."""
+
+    game: Game
+    regularizers: Sequence[Regularizer]
+    lr_ratio: float = 1.0  # of the critic, to the run's learning rate
+    critic: str = "critic"  # its name among the networks
+    join: Join = concatenated
+
+    def critic_step(self, nets: Nets, rows: Rows, batch: Batch) -> Iterator[Loss]:
+        """A step of the critic: its loss, and when that is descended what follows it."""
+        loss, scores = self._critic_loss(nets, self._packed(rows), batch)
+        yield loss
+        self._after_a_step(nets, batch, scores)
+
+    def generator_loss(self, nets: Nets, rows: Rows, batch: Batch, players: Sequence[str] = ()) -> Tensor:
+        """The loss of the networks that drew the fakes; `players` names them."""
+        packed = self._packed(rows)
+        critic = self._looking_ahead(nets, packed, batch)
+        with torch.no_grad():
+            real = critic(*self.join(self._blurred(packed.real, batch), packed.c)) if self.game.pairs else None
+        fake = critic(*self.join(self._blurred(packed.fake, batch), packed.c))
+        loss = self.game.generator_loss(fake, fake[:0] if real is None else real)
+        return loss + self._distance_from_history(nets, players)
+
+    def add_memory(self, nets: Nets, players: Sequence[str]) -> None:
+        """Add what the contest keeps between steps to a family's networks."""
+        if isinstance(self.game, BEGAN):
+            nets[f"{self.critic}_balance"] = networks.Buffer(0.0)
+        if _first(self.regularizers, HistoricalAveraging) is not None:
+            for name in (self.critic, *players):
+                nets[f"{name}_history"] = copy.deepcopy(nets[name]).requires_grad_(False)
+
+    def _critic_loss(self, nets: Nets, rows: Rows, batch: Batch) -> tuple[Loss, tuple[Tensor, Tensor]]:
+        critic, rng = nets[self.critic], batch.rng
+        penalties = [each for each in self.regularizers if isinstance(each, Penalty)]
+        real, fake = (self._blurred(x.detach(), batch).requires_grad_(bool(penalties)) for x in (rows.real, rows.fake))
+        of_real, of_fake = (critic(*self.join(x, rows.c)) for x in (real, fake))
+        value = self._played(nets, of_real, of_fake)
+        for penalty in penalties:
+            value = value + penalty.value(
+                lambda x: critic(*self.join(x, rows.c)),
+                lambda scores: self.game.witness(scores, of_real, of_fake),
+                Scored(real, of_real),
+                Scored(fake, of_fake),
+                rng,
+            )
+        terms = {}
+        if isinstance(self.game, BEGAN):
+            terms = {f"{self.critic}_convergence": self.game.convergence(of_real.detach(), of_fake.detach())}
+        value = value + self._distance_from_history(nets, (self.critic,))
+        loss = Loss(self.critic, value, (self.critic,), terms, self.lr_ratio)
+        return loss, (of_real.detach(), of_fake.detach())
+
+    def _played(self, nets: Nets, real: Tensor, fake: Tensor) -> Tensor:
+        """The game's loss for the critic, with smoothed labels where they are chosen."""
+        if isinstance(self.game, BEGAN):
+            return self.game.controlled_loss(real, fake, nets[f"{self.critic}_balance"]())
+        smoothing = _first(self.regularizers, LabelSmoothing)
+        if smoothing is None or not isinstance(self.game, SeparableGame):
+            return self.game.critic_loss(real, fake)
+        of_real = torch.lerp(self.game.of_real(real), self.game.of_fake(real), smoothing.share)
+        return of_real.mean() + self.game.of_fake(fake).mean()
+
+    def _after_a_step(self, nets: Nets, batch: Batch, scores: tuple[Tensor, Tensor]) -> None:
+        """What happens when the critic has moved."""
+        with torch.no_grad():
+            if isinstance(self.game, BEGAN):
+                balance = nets[f"{self.critic}_balance"]
+                balance.set(self.game.next_k(balance(), *scores))
+            if (clipping := _first(self.regularizers, WeightClipping)) is not None:
+                for weight in nets[self.critic].parameters():
+                    weight.clamp_(-clipping.limit, clipping.limit)
+            if _first(self.regularizers, HistoricalAveraging) is not None:
+                for name in [name.removesuffix("_history") for name in nets if name.endswith("_history")]:
+                    means, now = list(nets[f"{name}_history"].parameters()), list(nets[name].parameters())
+                    torch._foreach_lerp_(means, now, 1 / (batch.step + 2))
+
+    def _distance_from_history(self, nets: Nets, players: Sequence[str]) -> Tensor | float:
+        averaging = _first(self.regularizers, HistoricalAveraging)
+        if averaging is None:
+            return 0.0
+        pairs = [
+            (now, past)
+            for name in players
+            for now, past in zip(nets[name].parameters(), nets[f"{name}_history"].parameters(), strict=True)
+        ]
+        return averaging.weight * sum(((now - past) ** 2).sum() for now, past in pairs)
+
+    def _looking_ahead(self, nets: Nets, rows: Rows, batch: Batch) -> Callable[..., Tensor]:
+        """The critic, or the critic that further steps of plain gradient descent would give."""
+        critic: nn.Module = nets[self.critic]
+        unrolled = _first(self.regularizers, Unrolled)
+        if unrolled is None:
+            return critic
+        weights = dict(critic.named_parameters())
+        for _ in range(unrolled.steps):
+            of_real, of_fake = (
+                torch.func.functional_call(critic, weights, self.join(x, rows.c)) for x in (rows.real, rows.fake)
+            )
+            loss = self._played(nets, of_real, of_fake)
+            slopes = torch.autograd.grad(loss, list(weights.values()), create_graph=True, allow_unused=True)
+            weights = {
+                name: weight if slope is None else weight - unrolled.lr * slope
+                for (name, weight), slope in zip(weights.items(), slopes, strict=True)
+            }
+        return lambda *inputs: torch.func.functional_call(critic, weights, inputs)
+
+    def _blurred(self, x: Tensor, batch: Batch) -> Tensor:
+        noise = _first(self.regularizers, InstanceNoise)
+        if noise is None or (sigma := noise.scale(batch.step, batch.total_steps)) == 0:
+            return x
+        eps = torch.randn(x.shape, generator=batch.rng, device=x.device, dtype=x.dtype)
+        return x + sigma * eps
+
+    def _packed(self, rows: Rows) -> Rows:
+        packing = _first(self.regularizers, Packing)
+        return rows if packing is None else Rows(*(packed(x, packing.rows) for x in rows))
+
+
+def packed(x: Tensor, m: int) -> Tensor:
+    """m rows as one, (B, C, ...) to (B // m, m C, ...); a batch of fewer rows repeats them."""
+    if len(x) < m:
+        x = x[torch.arange(m, device=x.device) % len(x)]
+    n = len(x) // m
+    return x[: n * m].unflatten(0, (n, m)).flatten(1, 2)
+
+
+def _first(regularizers: Sequence[Regularizer], kind: type[R]) -> R | None:
+    return next((each for each in regularizers if isinstance(each, kind)), None)

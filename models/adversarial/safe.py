@@ -1,0 +1,44 @@
+r"""Functions that stay finite, with finite derivatives, for every score a critic gives.
+
+    safe_exp(x)           exp(x); from 60 on its tangent, whose slope a clipped gradient can follow
+    log_wright_omega(z)   y with exp(y) + y = z: the logarithm of Wright's omega, W(e^z), without e^z
+
+References:
+    | Algorithm 917: complex double-precision evaluation of the Wright omega function (Lawrence et al., 2012),
+      doi:10.1145/2168773.2168779
+"""
+
+from __future__ import annotations
+
+from math import exp
+from typing import TYPE_CHECKING
+
+from pushforward.models.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+KNEE = 60.0  # exp of more overflows float32 when it is squared in a second derivative
+NEWTON_STEPS = 8  # from the start below to the last bit; each doubles the digits
+
+
+def safe_exp(x: Tensor) -> Tensor:
+    """Exp, continued by its tangent."""
+    low = x.clamp_max(KNEE)
+    return low.exp() + exp(KNEE) * (x - low)
+
+
+def log_wright_omega(z: Tensor) -> Tensor:
+    """y with exp(y) + y = z, by Newton's method; the last two steps carry first and second derivatives."""
+    with torch.no_grad():
+        y = torch.where(z > 1, z.clamp_min(1).log(), z)
+        for _ in range(NEWTON_STEPS):
+            y = y - _newton(y, z)
+    for _ in range(2):
+        y = y - _newton(y, z)
+    return y
+
+
+def _newton(y: Tensor, z: Tensor) -> Tensor:
+    e = y.exp()
+    return (e + y - z) / (e + 1)
