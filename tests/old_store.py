@@ -31,7 +31,7 @@ class Asked:
 
 def asked() -> list[Asked]:
     """All requests."""
-    requests = json.loads((FOLDER / "requests.json").read_text())
+    requests = json.loads((FOLDER / "questions.json").read_text())
     with np.load(FOLDER / "answers.npz") as file:
         arrays = {tuple(key.split(".", 2)): file[key] for key in file.files}
 

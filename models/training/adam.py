@@ -45,7 +45,7 @@ class AdamW:
         """Take one step."""
         adam(
             list(self.weights),
-            list(gradients),
+            [_laid_out_as(w, g) for w, g in zip(self.weights, gradients, strict=True)],
             self.means,
             self.squares,
             [],
@@ -69,3 +69,8 @@ class AdamW:
         """Go on from what `memory` gave. Raises KeyError or RuntimeError where it does not fit."""
         for name, mine in self.memory(i).items():
             mine.copy_(memory[name])
+
+
+def _laid_out_as(weight: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient in the weight's order in memory: the fused kernel pairs elements by their place there."""
+    return gradient if gradient.stride() == weight.stride() else torch.empty_like(weight).copy_(gradient)

@@ -43,6 +43,18 @@ def test_it_moves_weights_as_the_class_does_to_the_bit() -> None:
         assert all(torch.equal(ours.memory(i)[name], remembered[name]) for name in remembered)
 
 
+def test_the_order_of_a_gradient_in_memory_does_not_matter() -> None:
+    """The fused kernel reads memory in order, and convolutions may give gradients with channels last."""
+    weights, ours = fresh()
+    others = copy.deepcopy(weights)
+    theirs = AdamW.of(others)
+    transposed = [gradients(0)[0].T.contiguous().T, gradients(0)[1]]
+    assert transposed[0].stride() != weights[0].stride()
+    ours.step(gradients(0), 0.1, BETAS, DECAY)
+    theirs.step(transposed, 0.1, BETAS, DECAY)
+    assert all(map(torch.equal, weights, others))
+
+
 def test_what_is_restored_goes_on_to_the_bit() -> None:
     weights, ours = fresh()
     for step in range(3):
