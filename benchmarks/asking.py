@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.models.data import Rows
+from pushforward.models.data.captioned_digits import TEXT
 from pushforward.models.data.source import Source
 from pushforward.service.client import Client
 
@@ -19,6 +20,8 @@ def conditions(source: Source, rows: Rows) -> dict[str, Any]:
     values = source.condition_values(rows)  # (n, V)
     if values.shape[1] == 0:
         return {}
+    if source.condition == "text":
+        return {"condition": {"text": [TEXT.given(row).text for row in values]}}
     labels = rows.c is None
     return {"condition": values[:, 0].astype(np.int64) if labels else values}
 

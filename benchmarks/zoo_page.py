@@ -15,6 +15,7 @@ from published import MODES
 from zoo_results import Kept, recipe
 
 from pushforward.models.data import Idx, Mixture, Toy
+from pushforward.models.data.captioned_digits import TEXT
 from pushforward.models.data.source import Source
 from pushforward.models.evaluation.sample_metrics import sliced_wasserstein
 from pushforward.models.evaluation.samples import DRAWN_VECTORS
@@ -32,13 +33,15 @@ TITLES = {
     "checkerboard": "Checkerboard",
     "grid_gaussians": "Twenty-five Gaussians on a grid",
     "digits": "Digits, 8x8, levels 0 to 16",
+    "captioned_digits": "Captioned digits, 8x8, levels 0 to 16",
     "fashion-mnist": "Fashion-MNIST, 28x28, levels 0 to 255",
 }
 IMAGE_COLUMNS = ("preset", "bits/dim", "log p, nats", "kind", "by", "RMSE", "active units", "MI, nats")
 AT_CEILING = 0.9  # of the ceiling of an estimate of mutual information
-HELD_OUT = {"digits": 180, "fashion-mnist": 5_000}  # rows
+HELD_OUT = {"digits": 180, "captioned_digits": 719, "fashion-mnist": 5_000}  # rows
 SPECS = {
     "digits": DataSpec(shape=(1, 8, 8), low=0, high=16, levels=17, n_rows=1_617),
+    "captioned_digits": DataSpec(shape=(1, 8, 8), low=0, high=16, levels=17, n_rows=6_469),
     "fashion-mnist": DataSpec(shape=(1, 28, 28), low=0, high=255, levels=256, n_rows=55_000),
 }
 SHOWN = {"train_s", "sliced_wasserstein", "nll_nats", "validation_rows_scored"}  # elsewhere, or beside the point
@@ -112,7 +115,8 @@ class Result:
     def name(self) -> str:
         """With a link to the picture, and a star where the preset has changed since."""
         star = "" if self.kept["run"] == recipe(self.preset.run) else " *"
-        given = "" if self.source.condition is None else ", told the label"
+        told = self.source.condition
+        given = "" if told is None else f", told the {'caption' if told == 'text' else 'label'}"
         return f"[{self.preset.name}](pictures/{self.preset.name}.png){given}{star}"
 
 
@@ -211,7 +215,7 @@ def page(results: Mapping[str, Kept]) -> str:
     return "\n".join(Page(results).lines()) + "\n"
 
 
-TOYS = [name for name in TITLES if name not in ("digits", "fashion-mnist")]
+TOYS = [name for name in TITLES if name not in SPECS]
 
 
 def by_data(results: list[Result]) -> Iterator[tuple[str, list[Result]]]:
@@ -289,7 +293,7 @@ def rows_of_distance(result: Result) -> str:
 
 def sampler_steps(family: Samples, result: Result) -> int:
     """Of its default sampler, on the data of the result."""
-    told = None if result.source.condition is None else Labels(n_classes=10)
+    told = {None: None, "text": TEXT}.get(result.source.condition, Labels(n_classes=10))
     nets = result.run.family.build(SPECS[result.data].model_copy(update={"condition": told}))
     return family.sampler(nets, family.SampleOptions()).steps
 

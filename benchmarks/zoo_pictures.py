@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from io import BytesIO
+from itertools import compress, product
 from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,9 +22,11 @@ from PIL import Image, ImageDraw, ImageFont
 from shades import shades
 
 from pushforward.models.data import Rows
+from pushforward.models.data.captioned_digits import WORDS, captions
 from pushforward.models.presets import Preset
 from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.spec.text import Text
 from pushforward.models.training.data import load_data
 from pushforward.service.client import Client
 from pushforward.service.formats.png import png
@@ -158,8 +161,12 @@ def images(subject: Subject) -> Iterator[Panel]:
 
 
 def in_turn(subject: Subject) -> Rows:
-    """As many rows as tiles; where a model is told labels, one for each column."""
+    """As many rows as tiles; where a model is told labels, one for each column; of captions, attributes by row."""
     rows, condition = subject.rows.of(np.arange(TILES**2)), subject.spec.condition
+    if isinstance(condition, Text):
+        sets = [tuple(compress(WORDS, has)) for has in product((False, True), repeat=len(WORDS))]
+        texts = [captions(digit, attributes)[0] for attributes in sets for digit in range(TILES)]
+        return rows._replace(c=condition.read(np.array(texts)))
     if isinstance(condition, Labels):
         return rows._replace(y=np.tile(np.arange(TILES), TILES) % condition.n_classes)
     return rows
@@ -174,7 +181,7 @@ def walks(subject: Subject) -> Iterator[NDArray[np.float64]]:
             body |= {"start": start.x[0], "end": other(subject, first)}
         else:
             body |= {"start_seed": 2 * first, "end_seed": 2 * first + 1}
-        told = {name: values[0] for name, values in conditions(subject.preset.run.data, start).items()}
+        told = conditions(subject.preset.run.data, start)  # one, of all steps
         yield np.asarray(subject.client.ask("interpolate", body | told).json()["x"], np.float64)
 
 

@@ -74,6 +74,8 @@ class Family(Config, ABC):
 class Conditions:
     """Takes a condition beside each row; data with a condition need such a family."""
 
+    reads_text: ClassVar[bool] = False  # whether the condition is a text; else a label or a vector
+
     @property
     def answers_without(self) -> bool:
         """Whether a model that was trained with conditions also answers without one, c = 0."""

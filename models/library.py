@@ -96,7 +96,7 @@ def sample(
     """New rows, (n, *shape), in data units. Row i depends on the seed and on i alone.
 
     Arguments:
-        condition: of a conditional model: a label or a vector for all rows, or one for each.
+        condition: of a conditional model: a label, a vector or a text for all rows, or one for each.
         options: the family's `SampleOptions`, such as `{"steps": 24}`.
 
     Raises:
@@ -124,7 +124,7 @@ def log_prob(
     Arguments:
         x: (B, *shape), data units.
         seed: of the draws, where the number is random.
-        condition: of a conditional model: a label or a vector for all rows, or one for each.
+        condition: of a conditional model: a label, a vector or a text for all rows, or one for each.
         options: the family's `ScoreOptions`, such as `{"k": 1000}`.
 
     Raises:

@@ -64,9 +64,15 @@ class Run(Config):
     @classmethod
     def _family_takes_the_condition(cls, data: Source, fields: ValidationInfo) -> Source:
         family = fields.data.get("family")
-        if data.condition is not None and family is not None and not isinstance(family, Conditions):
-            able = ", ".join(name for name, cls in FAMILIES.items() if issubclass(cls, Conditions))
-            raise ValueError(f"has a condition, which {family.family} does not take; leave it out, or train {able}")
+        if data.condition is None or family is None:
+            return data
+        text = data.condition == "text"
+        if not isinstance(family, Conditions) or family.reads_text != text:
+            able = ", ".join(
+                name for name, cls in FAMILIES.items() if issubclass(cls, Conditions) and cls.reads_text == text
+            )
+            what = "captions" if text else "a condition"
+            raise ValueError(f"has {what}, which {family.family} does not take; leave it out, or train {able}")
         return data
 
     @field_validator("optimizer", mode="before")

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from pushforward.models.data.captioned_digits import CaptionedDigits
 from pushforward.models.data.digits import Digits
 from pushforward.models.data.idx import Idx
 from pushforward.models.data.npy import Npy
@@ -15,12 +16,13 @@ from pushforward.models.data.source import Finite, Rows, Source, Toy
 from pushforward.models.data.toys import Checkerboard, EightGaussians, GridGaussians, Mixture, TwoMoons, UnitCube
 
 AnyData = Annotated[
-    TwoMoons | EightGaussians | GridGaussians | Checkerboard | UnitCube | Digits | Idx | Npy,
+    TwoMoons | EightGaussians | GridGaussians | Checkerboard | UnitCube | Digits | CaptionedDigits | Idx | Npy,
     Field(discriminator="source"),
 ]
 
 __all__ = [
     "AnyData",
+    "CaptionedDigits",
     "Checkerboard",
     "Digits",
     "EightGaussians",

@@ -1,7 +1,8 @@
 """What a source of data is: rows in memory, or a density in the plane.
 
 A source says what its data are (`DataSpec`) and refuses what it cannot read, naming the field and the remedy. Where a
-run asks for a condition, it also gives the condition of each row: a label, or a vector.
+run asks for a condition, it also gives the condition of each row: a label, a vector or a
+text.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Rows(NamedTuple):
 
     x: NDArray[Any]  # (N, *shape), data units
     y: NDArray[np.int64] | None  # (N,) labels
-    c: NDArray[Any] | None = None  # (N, V) vectors beside the rows
+    c: NDArray[Any] | None = None  # (N, V) vectors, or numbers of characters, beside the rows
 
     @property
     def n_classes(self) -> int | None:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pushforward.models.networks.builders import denoising_network as denoising_network
     from pushforward.models.networks.builders import encoder as encoder
     from pushforward.models.networks.builders import velocity_network as velocity_network
+    from pushforward.models.networks.characters import CharacterEncoder as CharacterEncoder
     from pushforward.models.networks.concatsquash import ConcatSquash as ConcatSquash
     from pushforward.models.networks.critics import AutoencodingCritic as AutoencodingCritic
     from pushforward.models.networks.critics import CriticHead as CriticHead
@@ -42,6 +43,7 @@ MODULES = {
     "default_width": "builders",
     "AutoencodingCritic": "critics",
     "Buffer": "nets",
+    "CharacterEncoder": "characters",
     "ConcatSquash": "concatsquash",
     "CriticHead": "critics",
     "DCGANCritic": "dcgan",

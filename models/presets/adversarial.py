@@ -27,4 +27,12 @@ ROWS = (
         optimizer={"lr": 1e-3, "betas": (0.5, 0.999), "batch_size": 256, "decay": "cosine"},
         budget={"steps": 4500},
     ),
+    preset(
+        "text-digits",
+        "Text to image: handwritten digits, thick, slanted or inverted, from a caption.",
+        family={"family": "text_to_image", "width": 16},
+        data={"source": "captioned_digits", "condition": "text"},
+        optimizer={"lr": 1e-3, "betas": (0.5, 0.999), "batch_size": 64, "decay": "cosine", "ema": 0.998},
+        budget={"steps": 3000},
+    ),
 )

@@ -1,7 +1,7 @@
 """The condition of a request: from the value that is given to one row of numbers for each row of the answer.
 
-A model takes the kind of condition that its data have: a label, or a vector of V numbers. One is given for all rows,
-or one for each row; a label is a row of one number, V = 1.
+A model takes the kind of condition that its data have: a label, a vector of V numbers, or a text of at most V
+characters. One is given for all rows, or one for each row; a label is a row of one number, V = 1.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NoReturn, final
 import numpy as np
 
 from pushforward.models.errors import InvalidInput
-from pushforward.models.spec.conditions import Condition, Labels, Vector
+from pushforward.models.spec.condition import Condition, ConditionValue
 
 
 @final
@@ -33,14 +33,14 @@ class Conditioning:
             _refuse(f"has {len(condition)} rows where the answer has {n}; give one for all rows, or one for each")
         return np.broadcast_to(condition.astype(self.kind.dtype), (n, condition.shape[1]))
 
-    def single(self, given: np.ndarray | None, *, of: str) -> int | tuple[float, ...] | None:
+    def single(self, given: np.ndarray | None, *, of: str) -> ConditionValue | None:
         """The one condition of all rows, where there can be no more than one. Raises InvalidInput."""
         condition = self._read(given)
-        if condition is None:
+        if condition is None or self.kind is None:
             return None
         if len(condition) > 1:
             _refuse(f"has {len(condition)} rows; {of} has one condition, so give one for all rows")
-        return int(condition[0, 0]) if isinstance(self.kind, Labels) else tuple(condition[0].tolist())
+        return self.kind.given(condition[0])
 
     def _read(self, given: np.ndarray | None) -> np.ndarray | None:
         """One for all rows, (1, V), or one for each, (n, V)."""
@@ -48,8 +48,10 @@ class Conditioning:
             return None if given is None else _refuse(f"{self.model} takes none; leave it out")
         if given is None:
             return None if self.answers_without else _refuse(f"is missing; {self.model} needs {_wanted(self.kind)}")
-        is_one = given.ndim < (2 if isinstance(self.kind, Vector) else 1)
-        condition = given.reshape(1 if is_one else len(given), -1)
+        try:
+            condition = self.kind.read(given)
+        except InvalidInput as error:
+            _refuse(f"{error.message}; {self.model} needs {_wanted(self.kind)}")
         try:
             self.kind.check(condition)
         except InvalidInput:
@@ -58,9 +60,7 @@ class Conditioning:
 
 
 def _wanted(kind: Condition) -> str:
-    labels = isinstance(kind, Labels)
-    one = f"a label, 0 to {kind.size - 1}," if labels else f"a vector of {kind.width} finite numbers"
-    return f"{one} for all rows, or one for each"
+    return f"{kind.form} for all rows, or one for each"
 
 
 def _refuse(message: str) -> NoReturn:

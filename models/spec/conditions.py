@@ -1,57 +1,27 @@
-r"""Conditions: a label, or a vector of numbers, beside each row of data.
+r"""Conditions: a label, a vector of numbers or a text, beside each row of data.
 
-Networks see a condition as c, (B, C): a label one-hot, a vector normalized and followed by a 1. All zeros is then no
-condition at all, which classifier-free guidance needs, and C = 0 is a model that takes none: what is concatenated to an
-input or added to an embedding is then empty or zero.
+Networks see a condition as c, (B, C): a label one-hot, a vector normalized and followed by a 1, a text as the numbers
+1, 2, ... of its characters with zeros behind its end. All zeros is then no condition at all, which classifier-free
+guidance needs, and C = 0 is a model that takes none: what is concatenated to an input or added to an embedding is then
+empty or zero.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Literal, Self, final
 
 import numpy as np
-from pydantic import ConfigDict, Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
-from pushforward.models.config.described import Described
 from pushforward.models.errors import InvalidInput
 from pushforward.models.lazy import F, torch
+from pushforward.models.spec.condition import Condition
 from pushforward.models.spec.precision import Held, held_in
+from pushforward.models.spec.text import Text
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-class Condition(Described, ABC):
-    """The kind of condition of each row."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: str  # a Literal with a default in each final condition
-
-    @property
-    @abstractmethod
-    def width(self) -> int:
-        """How many numbers the condition of a row has, V: 1 for a label."""
-
-    @property
-    @abstractmethod
-    def size(self) -> int:
-        """How many numbers networks see of it, C."""
-
-    @property
-    @abstractmethod
-    def dtype(self) -> Held:
-        """The type that conditions are held in, as clients give them."""
-
-    @abstractmethod
-    def code(self, values: Tensor) -> Tensor:
-        """The condition c that networks see, (B, C), from the values in the data, (B, V)."""
-
-    @abstractmethod
-    def check(self, values: np.ndarray, *, field: str = "condition") -> None:
-        """Refuse values that are no condition of this kind.  values: (n, V). Raises InvalidInput."""
 
 
 @final
@@ -73,6 +43,16 @@ class Labels(Condition):
     @property
     def dtype(self) -> Held:
         return "float32"
+
+    @property
+    def form(self) -> str:
+        return f"a label, 0 to {self.n_classes - 1},"
+
+    def read(self, given: np.ndarray) -> np.ndarray:
+        return _by_row(given, ndim_of_one=0)
+
+    def given(self, values: np.ndarray) -> int:
+        return int(values[0])
 
     def code(self, values: Tensor) -> Tensor:
         return F.one_hot(values[:, 0].long(), self.n_classes).to(torch.float32)
@@ -112,6 +92,16 @@ class Vector(Condition):
     def dtype(self) -> Held:
         return held_in(self.shift, self.scale)
 
+    @property
+    def form(self) -> str:
+        return f"a vector of {self.width} finite numbers"
+
+    def read(self, given: np.ndarray) -> np.ndarray:
+        return _by_row(given, ndim_of_one=1)
+
+    def given(self, values: np.ndarray) -> tuple[float, ...]:
+        return tuple(values.tolist())
+
     def code(self, values: Tensor) -> Tensor:
         shift, scale = (
             torch.tensor(each, dtype=torch.float64, device=values.device) for each in (self.shift, self.scale)
@@ -139,4 +129,11 @@ class Vector(Condition):
         return normal
 
 
-AnyCondition = Annotated[Labels | Vector, Field(discriminator="kind")]
+def _by_row(given: np.ndarray, *, ndim_of_one: int) -> np.ndarray:
+    """Numbers as a row for each condition. Raises InvalidInput."""
+    if given.dtype.kind == "U":
+        raise InvalidInput("is a text", field="condition")
+    return given.reshape(1 if given.ndim <= ndim_of_one else len(given), -1)
+
+
+AnyCondition = Annotated[Labels | Vector | Text, Field(discriminator="kind")]

@@ -55,7 +55,8 @@ class JobService:
         _check_key(idempotency_key)
         target = await self.targets.get(ask.model)
         sampling = target.sampling(ask, self.settings)
-        fingerprint = _fingerprint("sample", ask.model, ask.n, ask.seed, sampling.options, sampling.condition)
+        condition = sampling.model_dump(mode="json")["condition"]
+        fingerprint = _fingerprint("sample", ask.model, ask.n, ask.seed, sampling.options, condition)
         new = NewJob(target.card.model, ask=sampling, idempotency_key=idempotency_key, fingerprint=fingerprint)
         return await self._start(new)
 

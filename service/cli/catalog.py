@@ -176,5 +176,9 @@ def _kind(condition: dict[str, Any] | None) -> str:
     """The kind of condition that a model takes."""
     if condition is None:
         return ""
-    labels = condition["kind"] == "labels"
-    return f"label 0..{condition['n_classes'] - 1}" if labels else f"vector of {len(condition['shift'])}"
+    match condition["kind"]:
+        case "labels":
+            return f"label 0..{condition['n_classes'] - 1}"
+        case "text":
+            return f"text of {condition['max_length']}"
+    return f"vector of {len(condition['shift'])}"

@@ -33,17 +33,23 @@ def parts(client: Client, body: dict[str, Any], field: str) -> Iterator[dict[str
     for first in range(0, len(rows), most):
         part = {field: rows[first : first + most]}
         if by_row:
-            part["condition"] = body["condition"][first : first + most]
+            part["condition"] = _some(body["condition"], slice(first, first + most))
         yield body | part
 
 
 def _is_by_row(client: Client, body: Mapping[str, Any], n_rows: int) -> bool:
-    """Whether the condition has an entry for each row: a list of labels, or of vectors."""
+    """Whether the condition has an entry for each row: a list of labels, of vectors or of texts."""
     condition = body.get("condition")
+    if isinstance(condition, Mapping):
+        return isinstance(condition.get("text"), list) and len(condition["text"]) == n_rows
     if condition is None or np.ndim(condition) == 0 or len(condition) != n_rows:
         return False
     kind = client.get(f"/models/{body['model']}")["spec"]["condition"]
     return np.ndim(condition) == (1 if kind is not None and kind["kind"] == "labels" else 2)
+
+
+def _some(condition: Any, rows: slice) -> Any:
+    return {"text": condition["text"][rows]} if isinstance(condition, Mapping) else condition[rows]
 
 
 def joined(answers: list[bytes]) -> bytes:

@@ -21,15 +21,17 @@ def chosen(condition: str | None, option: list[str] | None) -> dict[str, Any]:
 
 
 def condition_of(text: str | None) -> Any:
-    """The condition of an argument: a label, a vector, JSON, or the rows of an .npy file."""
+    """The condition of an argument: a label, a vector, a text, JSON, or the rows of an .npy file."""
     if text is None:
         return None
     if text.endswith(".npy"):
         return array(text)
     try:
-        return orjson.loads(f"[{text}]" if "," in text and not text.startswith("[") else text)
+        return orjson.loads(f"[{text}]" if "," in text and not text.startswith(("[", "{")) else text)
     except orjson.JSONDecodeError:
-        fail(f"--condition {text!r} must be a label (3), a vector (0.1,0.2), JSON, or an .npy file")
+        if text[:1].isalpha():
+            return {"text": text}
+        fail(f"--condition {text!r} must be a label (3), a vector (0.1,0.2), a text, JSON, or an .npy file")
 
 
 def options_of(pairs: list[str] | None) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
 from pushforward.models.config.json_float import JsonFloat
+from pushforward.models.spec.condition import ConditionValue
 from pushforward.models.storage.card import Curve
 from pushforward.models.storage.recorded import RecordedRun
-from pushforward.service.domain.inference import ConditionValue
 from pushforward.service.domain.record import Record
 
 EVENT_ID_PATTERN = r"[0-9]{1,19}(-[0-9]{1,19})?"

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from pushforward.models.errors import LaboratoryError
-from pushforward.models.spec.conditions import Condition, Vector
+from pushforward.models.spec.condition import Condition
+from pushforward.models.spec.conditions import Vector
 from pushforward.service.domain.errors import Failed, Invalid, ServiceError
 from pushforward.service.engine.tickets import Ticket
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from pushforward.models.spec.condition import as_array
 from pushforward.models.storage.card import Curve
 from pushforward.service.application.catalog import FamilyCard, PresetCard
 from pushforward.service.domain.catalog import Card
@@ -16,7 +17,8 @@ from pushforward.service.rpc.tensors import tensor
 
 def sampling(ask: Sampling) -> pb.Sampling:
     """The sample that a job draws."""
-    condition = None if ask.condition is None else tensor(np.asarray(ask.condition, np.float64))
+    given = None if ask.condition is None else as_array(ask.condition)
+    condition = None if given is None else tensor(given if given.dtype.kind == "U" else given.astype(np.float64))
     return pb.Sampling(model=ask.model, n=ask.n, seed=ask.seed, options=to_struct(ask.options), condition=condition)
 
 

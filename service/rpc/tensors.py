@@ -6,15 +6,19 @@ from math import prod
 
 import numpy as np
 
+from pushforward.service.application.commands.arrays import as_texts
 from pushforward.service.domain.errors import Invalid
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 
 DTYPES = {"float32": "<f4", "float64": "<f8", "uint8": "u1", "int32": "<i4", "int64": "<i8"}
+STRINGS = "string"  # the type of texts
 MAX_AXES = 64  # of an array, numpy's own limit
 
 
 def array(tensor: pb.Tensor, field: str) -> np.ndarray:
-    """A tensor's numbers, not copied. Raises Invalid."""
+    """A tensor's numbers, not copied, or its texts. Raises Invalid."""
+    if tensor.dtype == STRINGS:
+        return _texts(tensor, field)
     if tensor.dtype not in DTYPES:
         raise Invalid.field(f"{field}.dtype", f"is {tensor.dtype!r}; send one of {', '.join(DTYPES)}")
     if len(tensor.shape) > MAX_AXES:
@@ -32,5 +36,20 @@ def array(tensor: pb.Tensor, field: str) -> np.ndarray:
 
 def tensor(x: np.ndarray) -> pb.Tensor:
     """An array, row-major and little-endian."""
+    if x.dtype.kind == "U":
+        return pb.Tensor(dtype=STRINGS, shape=x.shape, strings=x.reshape(-1).tolist())
     name = "float64" if x.dtype == np.float64 else "float32"
     return pb.Tensor(dtype=name, shape=x.shape, data=np.ascontiguousarray(x, DTYPES[name]).tobytes())
+
+
+def _texts(tensor: pb.Tensor, field: str) -> np.ndarray:
+    """The texts of a tensor of shape [] or [n]. Raises Invalid."""
+    texts, shape = list(tensor.strings), tuple(tensor.shape)
+    if shape not in ((), (len(texts),)) or prod(shape) != len(texts):
+        raise Invalid.field(
+            f"{field}.strings", f"holds {len(texts)} texts; give shape [] for one, or [n] for n of them"
+        )
+    try:
+        return as_texts(texts).reshape(shape)
+    except ValueError as error:
+        raise Invalid.field(f"{field}.strings", str(error)) from error

@@ -21,11 +21,11 @@ from torch import Tensor
 from pushforward.models.errors import BadCheckpoint, Diverged, Hindered, TooLarge
 from pushforward.models.family import Samples
 from pushforward.models.noise import Noise
+from pushforward.models.spec.condition import ConditionValue, as_array
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.program import states
 from pushforward.models.stepwise.sampling import Sampler
 from pushforward.models.storage.model import Model, load_model
-from pushforward.service.domain.inference import ConditionValue
 from pushforward.service.domain.jobs import Fault
 from pushforward.service.engine.failures import not_finite
 from pushforward.service.runner.messages import (
@@ -155,7 +155,7 @@ def _code(condition: ConditionValue | None, spec: DataSpec) -> Tensor:
     """The encoded condition of all rows, (1, C): zeros where there is none."""
     if condition is None or spec.condition is None:
         return torch.zeros(1, spec.condition_size)
-    return spec.condition.code(torch.tensor(condition, dtype=torch.float64).view(1, -1))
+    return spec.condition.code(torch.from_numpy(spec.condition.read(as_array(condition))))
 
 
 def _n_bytes(file: Path) -> int:

@@ -14,12 +14,14 @@ import torch
 
 from pushforward.models.data import Digits, TwoMoons
 from pushforward.models.families.diffusion import Diffusion
+from pushforward.models.families.text_to_image import TextToImage
 from pushforward.models.families.vae import VAE
 from pushforward.models.family import Family
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
 from pushforward.models.spec.conditions import Labels, Vector
 from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.spec.text import Text
 from pushforward.models.stepwise.program import State
 from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import TimedOut
@@ -31,6 +33,7 @@ from tests.apis.shifted import Shifted
 DIGITS = VAE.model_validate({"latent": 4, "width": 8, "depth": 1})
 LABELS = TwoMoons().spec.model_copy(update={"condition": Labels(n_classes=2)})
 VECTORS = TwoMoons().spec.model_copy(update={"condition": Vector(shift=(0.0, 1.0, 2.0), scale=(1.0, 1.0, 2.0))})
+CAPTIONED = TextToImage.model_validate({"width": 8, "latent": 2, "embedding": 8})
 STEPWISE = Diffusion.model_validate({"steps": 20, "width": 8, "depth": 1})
 
 
@@ -49,7 +52,7 @@ def kept(name: str, family: Family, spec: DataSpec, *, able: tuple[Op, ...] | No
 
 
 def models() -> list[Kept]:
-    """Two moons, digits, a model that can only be sampled, one that takes steps, three that take a condition."""
+    """Two moons, digits, a model that can only be sampled, one that takes steps, four that take a condition."""
     digits = Digits()
     spec = digits.spec(digits.rows(Path()))
     return [
@@ -61,6 +64,7 @@ def models() -> list[Kept]:
         kept("labeled", Shifted(), LABELS),
         kept("measured", Shifted(), VECTORS),
         kept("free", Shifted(drop=True), LABELS),
+        kept("captioned", CAPTIONED, spec.model_copy(update={"condition": Text(max_length=24)})),
     ]
 
 

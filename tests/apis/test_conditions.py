@@ -5,6 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any
 
+import grpc
 import httpx
 import numpy as np
 import orjson
@@ -113,3 +114,67 @@ async def test_a_condition_that_is_no_number_is_refused(apis: Apis, condition: A
     refused = await apis.rest.post("/sample", json={"model": "labeled", "condition": condition})
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["field"] == "condition"
+
+
+SEVEN = "a thick slanted seven"
+
+
+async def drawn(apis: Apis, text: Any, n: int = 2) -> list[Any]:
+    body = {"model": "captioned", "n": n, "seed": 5, "condition": {"text": text}}
+    answer = await apis.rest.post("/sample", json=body)
+    assert answer.status_code == 200, answer.text
+    samples: list[Any] = answer.json()["samples"]
+    return samples
+
+
+async def test_an_image_is_of_its_text(apis: Apis) -> None:
+    both = await drawn(apis, [SEVEN, "a three"])
+    assert both[0] == (await drawn(apis, SEVEN))[0]
+    assert both[1] == (await drawn(apis, "a three"))[1] != (await drawn(apis, SEVEN))[1]
+
+
+@pytest.mark.parametrize("texts", [SEVEN, [SEVEN, "a three"]])
+async def test_a_text_over_grpc_is_the_same_text(apis: Apis, texts: str | list[str]) -> None:
+    strings, shape = ([texts], []) if isinstance(texts, str) else (texts, [len(texts)])
+    told = pb.Tensor(dtype="string", shape=shape, strings=strings)
+    reply = await apis.stub.Sample(pb.SampleRequest(model="captioned", n=2, seed=5, condition=told))
+    np.testing.assert_array_equal(array(reply.samples), np.float32(await drawn(apis, texts)))
+
+
+@pytest.mark.parametrize(
+    ("model", "condition", "says"),
+    [
+        ("captioned", {"text": "a b\u00e9b\u00e9"}, "holds the character '\u00e9'; captioned needs a text of 1 to 24"),
+        ("captioned", {"text": "a very very thick slanted seven"}, "has 31 characters; captioned needs a text of 1 to"),
+        ("captioned", {"text": ""}, "captioned needs a text of 1 to 24 characters"),
+        ("captioned", {"text": ["a one", "a two", "a three"]}, "has 3 rows where the answer has 1"),
+        ("captioned", {"text": []}, "must be a text, or a list of texts"),
+        ("captioned", {"text": [1]}, "must be a text, or a list of texts"),
+        ("captioned", {"text": SEVEN, "words": 3}, "must be a number"),
+        ("captioned", 7, "is not a text; captioned needs a text"),
+        ("captioned", None, "is missing; captioned needs a text"),
+        ("labeled", {"text": "one"}, "is a text; labeled needs a label, 0 to 1"),
+        ("measured", {"text": "one"}, "is a text; measured needs a vector of 3 finite numbers"),
+        ("moons", {"text": "one"}, "moons takes none"),
+    ],
+)
+async def test_a_text_that_does_not_fit_is_refused_by_name(apis: Apis, model: str, condition: Any, says: str) -> None:
+    refused = await apis.rest.post("/sample", json={"model": model, "condition": condition})
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == "condition"
+    assert says in refused.json()["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(("shape", "strings"), [([2], ["one"]), ([], []), ([1, 1], ["one"]), ([-1], ["one"])])
+async def test_texts_that_are_not_what_their_shape_promises_are_refused(
+    apis: Apis, shape: list[int], strings: list[str]
+) -> None:
+    told = pb.Tensor(dtype="string", shape=shape, strings=strings)
+    with pytest.raises(grpc.aio.AioRpcError, match=r"condition.strings: holds \d texts; give shape \[\] for one"):
+        await apis.stub.Sample(pb.SampleRequest(model="captioned", condition=told))
+
+
+async def test_a_text_among_the_rows_of_data_is_refused(apis: Apis) -> None:
+    told = pb.Tensor(dtype="string", shape=[1], strings=["one"])
+    with pytest.raises(grpc.aio.AioRpcError, match="x: "):
+        await apis.stub.Encode(pb.EncodeRequest(model="moons", x=told))

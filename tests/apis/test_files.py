@@ -132,7 +132,14 @@ async def test_a_sampling_is_refused_alike_through_both_apis(
 
 
 @pytest.mark.parametrize(
-    ("model", "condition"), [("labeled", 1), ("labeled", [1]), ("measured", [0.1, 0.2, 0.3]), ("free", None)]
+    ("model", "condition"),
+    [
+        ("labeled", 1),
+        ("labeled", [1]),
+        ("measured", [0.1, 0.2, 0.3]),
+        ("captioned", {"text": "a one"}),
+        ("free", None),
+    ],
 )
 async def test_a_sampling_keeps_its_condition_as_it_was_given(apis: Apis, model: str, condition: Any) -> None:
     chosen = {} if condition is None else {"condition": condition}

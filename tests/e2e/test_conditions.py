@@ -25,15 +25,30 @@ __all__ = ["stub"]  # a fixture
 
 TOLD = [name for name, cls in FAMILIES.items() if issubclass(cls, Conditions)]
 LABELS = np.array([3, 7])
+TEXTS = np.array(["a thick three", "7, slanted"])
 
 
 @dataclass
 class Trained:
-    """A model that was told the labels of digits."""
+    """A model that was told the labels, or captions, of digits."""
 
     name: str
     family: Conditions
     card: dict[str, Any]
+
+    @property
+    def told(self) -> np.ndarray:
+        """Two conditions."""
+        return TEXTS if self.family.reads_text else LABELS
+
+    def given(self, condition: Any) -> Any:
+        """One, or a list of them, as JSON."""
+        return {"text": condition} if self.family.reads_text else condition
+
+    @property
+    def needs(self) -> str:
+        """What a refusal says that it needs."""
+        return "needs a text of 1 to 48 characters" if self.family.reads_text else "needs a label, 0 to 9"
 
     def ask(self, op: Op) -> dict[str, Any]:
         x = Digits().rows(ROOT).x[:2].astype(np.float32)
@@ -52,11 +67,15 @@ class Trained:
 @pytest.fixture(scope="module", params=TOLD)
 def trained(client: Client, request: pytest.FixtureRequest) -> Trained:
     name = request.param
-    family, data = small(name, "digits"), {"source": "digits", "condition": "label"}
-    job = client.train(name, run={"family": family, "data": data, "budget": {"steps": 10}})
+    shrunk = small(name, "digits")
+    family = FAMILIES[name].model_validate(shrunk)
+    assert isinstance(family, Conditions)
+    told = ("captioned_digits", "text") if family.reads_text else ("digits", "label")
+    data = dict(zip(("source", "condition"), told, strict=True))
+    job = client.train(name, run={"family": shrunk, "data": data, "budget": {"steps": 10}})
     *_, (_, last) = client.watch(job["id"])
     assert last["state"] == "succeeded", last["error"]
-    return Trained(name, FAMILIES[name].model_validate(family), client.get(f"/models/{name}"))
+    return Trained(name, family, client.get(f"/models/{name}"))
 
 
 @pytest.mark.parametrize("op", OPS)
@@ -65,8 +84,8 @@ def test_an_ask_with_a_condition_is_answered_alike_through_both_apis(
 ) -> None:
     if op not in trained.card["capabilities"]:
         return  # refused with a condition as without
-    told = LABELS[:1] if op == "interpolate" else LABELS
-    rest = client.ask(op, {**trained.ask(op), "condition": told.tolist()}).json()[field_of(op)]
+    told = trained.told[:1] if op == "interpolate" else trained.told
+    rest = client.ask(op, {**trained.ask(op), "condition": trained.given(told.tolist())}).json()[field_of(op)]
     np.testing.assert_allclose(over_grpc(stub, op, {**trained.ask(op), "condition": told}), rest, rtol=1e-5, atol=1e-5)
     assert np.isfinite(rest).all()
 
@@ -75,21 +94,22 @@ def test_without_its_condition_a_model_answers_only_if_it_was_trained_to(trained
     if trained.family.answers_without:
         assert client.ask("sample", trained.ask("sample")).json()["samples"]
         return
-    with pytest.raises(Refused, match="needs a label, 0 to 9") as refused:
+    with pytest.raises(Refused, match=trained.needs) as refused:
         client.ask("sample", trained.ask("sample"))
     assert refused.value.status == 422
 
 
 def test_a_row_is_told_by_its_own_label_whoever_shares_its_call(trained: Trained, client: Client) -> None:
     ask = trained.ask("sample")
-    mixed = client.ask("sample", {**ask, "condition": LABELS.tolist()}).json()["samples"]
-    alone = [client.ask("sample", {**ask, "condition": label}).json()["samples"] for label in LABELS.tolist()]
+    told = trained.told.tolist()
+    mixed = client.ask("sample", {**ask, "condition": trained.given(told)}).json()["samples"]
+    alone = [client.ask("sample", {**ask, "condition": trained.given(one)}).json()["samples"] for one in told]
     np.testing.assert_allclose(mixed, [alone[0][0], alone[1][1]], rtol=1e-4, atol=1e-4)
 
 
 def test_a_file_of_samples_has_their_condition(trained: Trained, client: Client, tmp_path: Path) -> None:
     file = tmp_path / "samples.npy"
-    words = ["sample", trained.name, "-n", "2", "--seed", "7", "--condition", "3"]
+    words = ["sample", trained.name, "-n", "2", "--seed", "7", "--condition", str(trained.told[0])]
     shell = {"env": {"PUSHFORWARD_URL": client.url}}
     drawn = CliRunner().invoke(app, [*words, "--out", str(file)], **shell)
     assert drawn.exit_code == 0, drawn.output

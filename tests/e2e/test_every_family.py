@@ -23,7 +23,11 @@ SMALL: dict[str, Any] = {
     "density": {"density": "gaussian"},
 }  # fmt: skip
 UNBOUNDED = {"vae": {"likelihood": {"likelihood": "gaussian"}}}
-OWN_SOURCES = {"autoregressive": ("digits",), "nis": ("unit_cube",)}  # of families that model one kind of data
+OWN_SOURCES: dict[str, tuple[str, ...]] = {  # of families that model one kind of data; of captions in test_conditions
+    "autoregressive": ("digits",),
+    "nis": ("unit_cube",),
+    "text_to_image": (),
+}
 KEEPING = {"glann", "ae_ot"}  # families that keep something of each training row, of which toys tell a number
 CASES = [(family, source) for family in FAMILIES for source in OWN_SOURCES.get(family, ("two_moons", "digits"))]
 TOYS: dict[str, Toy] = {toy.source: toy for toy in (TwoMoons(), UnitCube())}
@@ -66,6 +70,8 @@ def stub(up: Up) -> Iterator[pb_grpc.PushforwardStub]:
 
 
 def tensor(x: np.ndarray) -> pb.Tensor:
+    if x.dtype.kind == "U":
+        return pb.Tensor(dtype="string", shape=x.shape, strings=x.tolist())
     return pb.Tensor(dtype=str(x.dtype), shape=x.shape, data=x.tobytes())
 
 

@@ -15,6 +15,7 @@ MOONS = "moons@1"
 DOTS = "dots@1"
 STEPS = "steps@1"
 TOLD = "told@1"
+CAPTIONED = "captioned@1"
 FAR = "far@1"
 
 
@@ -47,6 +48,13 @@ def put_told(store: Path) -> Path:
     """The same, told which moon."""
     family = {"family": "diffusion", "width": 16, "depth": 1, "steps": 20}
     return _put(store, TOLD, {"family": family, "data": {"source": "two_moons", "condition": "label"}})
+
+
+def put_captioned(store: Path) -> Path:
+    """A model of captioned digits."""
+    family = {"family": "text_to_image", "width": 8, "latent": 2, "embedding": 8}
+    data = {"source": "captioned_digits", "condition": "text", "copies": 1}
+    return _put(store, CAPTIONED, {"family": family, "data": data})
 
 
 def put_far(store: Path) -> Path:

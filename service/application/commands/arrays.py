@@ -16,6 +16,7 @@ import orjson
 from pushforward.models.spec.row_checks import place
 
 MAX_SHOWN_CHARS = 40  # of a value that is not a number
+MAX_CHARS = 2**22  # of an array of texts, each counted as long as the longest
 _NUMBERS = frozenset({int, float})
 _LISTS = frozenset({list, tuple})
 
@@ -38,6 +39,16 @@ def as_array(value: Any) -> np.ndarray:
         return np.asarray(value)
     except ValueError as error:
         raise ValueError(f"must be nested lists of numbers, as numpy takes them: {error}") from error
+
+
+def as_texts(value: Any) -> np.ndarray:
+    """An array of a text, (), or of a list of texts, (n,). Raises ValueError."""
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, Sequence) or not texts or {*map(type, texts)} != {str}:
+        raise ValueError("must be a text, or a list of texts, one for each row")
+    if len(texts) * max(map(len, texts)) > MAX_CHARS:
+        raise ValueError(f"holds more than {MAX_CHARS} characters, each text counted as long as the longest")
+    return np.array(value, np.str_)
 
 
 def _refuse_kinds(level: Sequence[Any], shape: Sequence[int]) -> NoReturn:

@@ -79,7 +79,7 @@ class Ask(Command):
     options: dict[str, Any] = Field(default_factory=dict)
     """Options of the model's family for this capability."""
     condition: Condition | None = None
-    """A label or a vector, of a model that was trained with one: for all rows, or one for each row."""
+    """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row."""
     deadline_ms: Annotated[float, Field(gt=0)] | None = None
     """Milliseconds from now within which the response is useful; later the request is refused or dropped."""
 

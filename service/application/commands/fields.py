@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from pushforward.models.config.numbers_only import EXACT
-from pushforward.service.application.commands.arrays import as_array
+from pushforward.service.application.commands.arrays import as_array, as_texts
 
-CONDITION = "must be a number, a list of numbers, or a list of such lists, one for each row"
+CONDITION = 'must be a number, a list of numbers, or a list of such lists, one for each row; or {"text": "..."}'
 
 
 def _as_array(value: Any) -> np.ndarray:
@@ -30,7 +31,14 @@ def _as_array(value: Any) -> np.ndarray:
 
 
 def _as_condition(value: Any) -> np.ndarray:
-    """A number, a list of numbers, or a list of such lists, as float64; its meaning depends on the model."""
+    """A number, a list of numbers, or a list of such lists, as float64; its meaning depends on the model.
+
+    Texts come as `{"text": ...}`, or as an array of them.
+    """
+    if isinstance(value, np.ndarray) and value.dtype.kind == "U":
+        return value
+    if isinstance(value, Mapping) and value.keys() == {"text"}:
+        return as_texts(value["text"])
     try:
         array = as_array(value)
     except ValueError as error:
@@ -57,8 +65,19 @@ Condition = Annotated[
     BeforeValidator(_as_condition),
     WithJsonSchema(
         {
-            "anyOf": [{"type": "number"}, {"type": "array", "items": {}}],
-            "description": "a label or a vector, for all rows; or a list of them, one for each row",
+            "anyOf": [
+                {"type": "number"},
+                {"type": "array", "items": {}},
+                {
+                    "type": "object",
+                    "properties": {
+                        "text": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+                    },
+                    "required": ["text"],
+                    "additionalProperties": False,
+                },
+            ],
+            "description": "a label, a vector or a text, for all rows; or a list of them, one for each row",
         }
     ),
 ]

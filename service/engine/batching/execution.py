@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 import torch
 
-from pushforward.models.spec.conditions import Condition
+from pushforward.models.spec.condition import Condition
 from pushforward.service.domain.inference import Preview
 from pushforward.service.engine.batching.arrays import hand_out, place, to_numpy
 from pushforward.service.engine.batching.batch import RowBatch

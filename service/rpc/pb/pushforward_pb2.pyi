@@ -150,13 +150,20 @@ class Tensor(_message.Message):
     DTYPE_FIELD_NUMBER: _builtins.int
     SHAPE_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
+    STRINGS_FIELD_NUMBER: _builtins.int
     dtype: _builtins.str
-    """Type of the elements. Requests: float32, float64, uint8, int32 or int64. Replies: float32 or float64."""
+    """Type of the elements. Requests: float32, float64, uint8, int32 or int64; string for the texts of a condition.
+    Replies: float32 or float64.
+    """
     data: _builtins.bytes
     """The elements: as many bytes as `dtype` and `shape` make."""
     @_builtins.property
     def shape(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Lengths of the axes; of data and codes the first counts rows."""
+
+    @_builtins.property
+    def strings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Texts, in the place of `data`, where `dtype` is string."""
 
     def __init__(
         self,
@@ -164,10 +171,11 @@ class Tensor(_message.Message):
         dtype: _builtins.str = ...,
         shape: _abc.Iterable[_builtins.int] | None = ...,
         data: _builtins.bytes = ...,
+        strings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "dtype", b"dtype", "shape", b"shape"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "dtype", b"dtype", "shape", b"shape", "strings", b"strings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -869,8 +877,8 @@ class SampleRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label or a vector, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a Tensor
-        of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
+        Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
     def __init__(
@@ -969,8 +977,8 @@ class LikelihoodRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label or a vector, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a Tensor
-        of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
+        Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
     def __init__(
@@ -1121,8 +1129,8 @@ class EncodeRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label or a vector, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a Tensor
-        of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
+        Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
     def __init__(
@@ -1197,8 +1205,8 @@ class DecodeRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label or a vector, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a Tensor
-        of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
+        Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
     def __init__(
@@ -1273,8 +1281,8 @@ class ReconstructRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label or a vector, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a Tensor
-        of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
+        Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
     def __init__(
@@ -1368,8 +1376,8 @@ class InterpolateRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label or a vector, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a Tensor
-        of shape [] or [v]: one for all rows.
+        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
+        Tensor of shape [] or [v]: one for all rows.
         """
 
     def __init__(

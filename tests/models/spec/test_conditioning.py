@@ -8,16 +8,23 @@ import numpy as np
 import pytest
 
 from pushforward.models.errors import InvalidInput
+from pushforward.models.spec.condition import Condition, Words
 from pushforward.models.spec.conditioning import Conditioning
-from pushforward.models.spec.conditions import Condition, Labels, Vector
+from pushforward.models.spec.conditions import Labels, Vector
+from pushforward.models.spec.text import Text
 
 DIGIT = Labels(n_classes=10)
 WIND = Vector(shift=(0.0, 0.0), scale=(1.0, 1.0))
 ONE = Vector(shift=(5.0,), scale=(2.0,))
+CAPTION = Text(max_length=4)
+
+
+def array(given: Any) -> np.ndarray | None:
+    return None if given is None else np.array(given, None if "<U" in np.array(given).dtype.str else np.float64)
 
 
 def rows(kind: Condition | None, given: Any, n: int = 3, *, answers_without: bool = False) -> Any:
-    told = Conditioning("m", kind, answers_without).rows(None if given is None else np.array(given, np.float64), n)
+    told = Conditioning("m", kind, answers_without).rows(array(given), n)
     return None if told is None else told.tolist()
 
 
@@ -32,6 +39,9 @@ def rows(kind: Condition | None, given: Any, n: int = 3, *, answers_without: boo
         (WIND, [[1, 2], [3, 4], [5, 6]], [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]),
         (ONE, 4, [[4.0]] * 3),
         (ONE, [[1], [2], [3]], [[1.0], [2.0], [3.0]]),
+        (CAPTION, "ab", [[2, 3, 0, 0]] * 3),
+        (CAPTION, ["a"], [[2, 0, 0, 0]] * 3),
+        (CAPTION, ["a", "b", "c"], [[2, 0, 0, 0], [3, 0, 0, 0], [4, 0, 0, 0]]),
         (None, None, None),
     ],
 )
@@ -62,6 +72,15 @@ def test_rows_are_float32_and_one_for_all_takes_no_memory_for_each() -> None:
         (WIND, [1, np.inf], "m needs a vector of 2"),
         (WIND, [[1, 2], [3, 4]], "has 2 rows where the answer has 3"),
         (ONE, [1, 2, 3], "m needs a vector of 1"),
+        (DIGIT, "seven", "is a text; m needs a label, 0 to 9"),
+        (WIND, ["north"], "is a text; m needs a vector"),
+        (CAPTION, 7, "is not a text; m needs a text of 1 to 4 characters"),
+        (CAPTION, None, "is missing; m needs a text of 1 to 4 characters, lower case letters, digits, spaces"),
+        (CAPTION, "seven", "has 5 characters; m needs a text of 1 to 4"),
+        (CAPTION, "dé", "holds the character 'é'; m needs"),
+        (CAPTION, "A", "holds the character 'A'; m needs"),
+        (CAPTION, "", "does not fit this model; m needs a text of 1"),
+        (CAPTION, ["a", "b"], "has 2 rows where the answer has 3"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_what_would(kind: Condition | None, given: Any, says: str) -> None:
@@ -77,10 +96,17 @@ def test_a_model_that_answers_without_one_needs_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "given", "kept"), [(DIGIT, 7, 7), (DIGIT, [7], 7), (WIND, [0.1, 2], (0.1, 2.0)), (None, None, None)]
+    ("kind", "given", "kept"),
+    [
+        (DIGIT, 7, 7),
+        (DIGIT, [7], 7),
+        (WIND, [0.1, 2], (0.1, 2.0)),
+        (CAPTION, "ab", Words(text="ab")),
+        (None, None, None),
+    ],
 )
 def test_the_one_condition_of_a_file_is_kept_as_it_was_given(kind: Condition | None, given: Any, kept: Any) -> None:
-    told = Conditioning("m", kind, False).single(None if given is None else np.array(given, np.float64), of="a file")
+    told = Conditioning("m", kind, False).single(array(given), of="a file")
     assert told == kept
     assert type(told) is type(kept)
 

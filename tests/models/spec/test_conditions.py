@@ -7,12 +7,15 @@ from pydantic import ValidationError
 
 from pushforward.models.errors import InvalidInput
 from pushforward.models.networks import concat_condition
+from pushforward.models.spec.condition import Words
 from pushforward.models.spec.conditions import Labels, Vector
 from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.spec.text import ALPHABET, Text
 from pushforward.models.stepwise.sampling import no_condition
 
 LABELS = Labels(n_classes=3)
 VECTOR = Vector(shift=(1.0, -2.0), scale=(2.0, 0.5))
+TEXT = Text(max_length=5)
 
 
 def test_a_label_is_seen_one_hot() -> None:
@@ -25,6 +28,19 @@ def test_a_vector_is_seen_normalized_and_is_never_all_zeros() -> None:
     c = VECTOR.code(torch.tensor([[1.0, -2.0], [3.0, -1.0]]))
     assert c.tolist() == [[0, 0, 1], [1, 2, 1]]
     assert (VECTOR.width, VECTOR.size) == (2, 3)
+
+
+def test_a_text_is_seen_as_the_numbers_of_its_characters_and_zeros_behind_its_end() -> None:
+    values = TEXT.read(np.array(["a b", "'"]))
+    assert values.tolist() == [[2, 1, 3, 0, 0], [len(ALPHABET), 0, 0, 0, 0]]
+    assert TEXT.code(torch.from_numpy(values)).tolist() == values.tolist()
+    assert [TEXT.given(row) for row in values] == [Words(text="a b"), Words(text="'")]
+
+
+@pytest.mark.parametrize("told", [[[0, 0, 0, 0, 0]], [[2, 0, 3, 0, 0]], [[99, 0, 0, 0, 0]], [[1.5, 0, 0, 0, 0]], [[1]]])
+def test_numbers_that_are_of_no_text_are_refused(told: list[list[float]]) -> None:
+    with pytest.raises(InvalidInput, match="must"):
+        TEXT.check(np.array(told))
 
 
 @pytest.mark.parametrize("told", [[[3]], [[-1]], [[0.5]], [[np.nan]], [[0, 1]], [0]])

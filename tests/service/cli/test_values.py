@@ -76,6 +76,27 @@ def test_a_file_that_there_is_not_is_refused_by_its_name(
     assert f"there is no file {tmp_path / name}" in capsys.readouterr().err.replace("\n", "")
 
 
+@pytest.mark.parametrize(
+    ("argument", "condition"),
+    [
+        ("3", 3),
+        ("0.1,0.2", [0.1, 0.2]),
+        ("[[1], [2]]", [[1], [2]]),
+        ("a thick slanted seven", {"text": "a thick slanted seven"}),
+        ("seven, thick and slanted", {"text": "seven, thick and slanted"}),
+        ('{"text": ["7", "a three"]}', {"text": ["7", "a three"]}),
+    ],
+)
+def test_a_condition_is_a_label_a_vector_or_a_text(argument: str, condition: object) -> None:
+    assert condition_of(argument) == condition
+
+
+def test_what_is_none_of_them_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit):
+        condition_of("0.1;0.2")
+    assert "must be a label (3), a vector (0.1,0.2), a text" in " ".join(capsys.readouterr().err.split())
+
+
 def test_conditions_in_a_file_are_sent_as_they_are(tmp_path: Path) -> None:
     file = tmp_path / "c.npy"
     np.save(file, np.array([1 - 1e-12, 2**24 + 1]))

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pushforward.models.family import Samples
 from pushforward.models.noise import Noise
+from pushforward.models.spec.condition import Words
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.program import State as Rows
 from pushforward.models.stepwise.sampling import Sampler, sample
@@ -24,11 +25,13 @@ from pushforward.service.runner.messages import DONE, SampleOrder
 from pushforward.service.runner.sample import chunks
 from tests.service.conftest import Bench, until
 from tests.service.models_on_disk import (
+    CAPTIONED,
     DOTS,
     FAR,
     MOONS,
     STEPS,
     TOLD,
+    put_captioned,
     put_dots,
     put_far,
     put_model,
@@ -160,6 +163,18 @@ def test_a_sampling_is_of_its_condition(bench: Bench) -> None:
         told = sample(sampler, noise, torch.eye(2)[[label] * 4]).numpy()
         np.testing.assert_allclose(np.load(stream), told, rtol=1e-5, atol=1e-6)
         assert np.abs(told - sample(sampler, noise, torch.eye(2)[[1 - label] * 4]).numpy()).max() > 1e-3
+
+
+def test_a_sampling_is_of_its_text(bench: Bench) -> None:
+    model = load_model(put_captioned(bench.settings.store), torch.device("cpu"))
+    kind = model.card.spec.condition
+    assert isinstance(model.family, Samples)
+    assert kind is not None
+    sampler, noise = model.family.sampler(model.nets, model.family.SampleOptions()), Noise.rows(3, 4)
+    for text in ("a three", "an inverted 8"):
+        stream = BytesIO(drawn_at_once(bench, Sampling(model=CAPTIONED, n=4, seed=3, condition=Words(text=text))))
+        told = sample(sampler, noise, kind.code(torch.from_numpy(kind.read(np.array([text] * 4)))))
+        np.testing.assert_allclose(np.load(stream), model.card.spec.from_networks(told), rtol=1e-5, atol=1e-5)
 
 
 def test_a_sampling_resumes_after_a_kill_to_the_same_bytes(bench: Bench) -> None:
