@@ -120,15 +120,15 @@ class Contest:
         """What happens when the critic has moved."""
         with torch.no_grad():
             if isinstance(self.game, BEGAN):
-                balance = nets[f"{self.critic}_balance"]
-                balance.set(self.game.next_k(balance(), *scores))
+                k = nets.get_buffer(f"{self.critic}_balance.value")
+                k.copy_(self.game.next_k(k, *scores))
             if (clipping := _first(self.regularizers, WeightClipping)) is not None:
                 for weight in nets[self.critic].parameters():
                     weight.clamp_(-clipping.limit, clipping.limit)
             if _first(self.regularizers, HistoricalAveraging) is not None:
                 for name in [name.removesuffix("_history") for name in nets if name.endswith("_history")]:
-                    means, now = list(nets[f"{name}_history"].parameters()), list(nets[name].parameters())
-                    torch._foreach_lerp_(means, now, 1 / (batch.step + 2))
+                    for mean, now in zip(nets[f"{name}_history"].parameters(), nets[name].parameters(), strict=True):
+                        mean.lerp_(now, 1 / (batch.step + 2))
 
     def _distance_from_history(self, nets: Nets, players: Sequence[str]) -> Tensor | float:
         averaging = _first(self.regularizers, HistoricalAveraging)
@@ -147,7 +147,7 @@ class Contest:
         unrolled = _first(self.regularizers, Unrolled)
         if unrolled is None:
             return critic
-        weights = dict(critic.named_parameters())
+        weights: dict[str, Tensor] = dict(critic.named_parameters())
         for _ in range(unrolled.steps):
             of_real, of_fake = (
                 torch.func.functional_call(critic, weights, self.join(x, rows.c)) for x in (rows.real, rows.fake)
@@ -177,7 +177,7 @@ def packed(x: Tensor, m: int) -> Tensor:
     if len(x) < m:
         x = x[torch.arange(m, device=x.device) % len(x)]
     n = len(x) // m
-    return x[: n * m].unflatten(0, (n, m)).flatten(1, 2)
+    return x[: n * m].reshape(n, m * x.shape[1], *x.shape[2:])
 
 
 def _first(regularizers: Sequence[Regularizer], kind: type[R]) -> R | None:

@@ -26,7 +26,7 @@ References:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, final
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -38,6 +38,7 @@ from pushforward.models.adversarial.discrepancies import mmd2
 from pushforward.models.adversarial.games import AnyGame, NonSaturating
 from pushforward.models.adversarial.kernels import IMQ, AnyKernel
 from pushforward.models.adversarial.regularizers import AnyRegularizer
+from pushforward.models.adversarial.regularizers.regularizer import Regularizer
 from pushforward.models.config.config import Config
 from pushforward.models.lazy import F, torch
 from pushforward.models.losses import Batch, Loss
@@ -139,7 +140,7 @@ class Adversarial(Penalty):
         return self._contest.generator_loss(nets, Rows(prior, z, z[:, :0]), batch, ("encoder", "decoder"))
 
     @property
-    def _regularizers(self) -> tuple[AnyRegularizer, ...]:
+    def _regularizers(self) -> Sequence[Regularizer]:
         return self.game.regularizers if self.regularizers is None else self.regularizers
 
     @property

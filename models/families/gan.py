@@ -27,7 +27,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, final
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -38,6 +38,7 @@ from pushforward.models.adversarial.contest import Contest, Rows
 from pushforward.models.adversarial.critics import ConditionedBy, CriticDesign, check_together, with_regularizers
 from pushforward.models.adversarial.games import AnyGame, NonSaturating
 from pushforward.models.adversarial.regularizers import AnyRegularizer
+from pushforward.models.adversarial.regularizers.regularizer import Regularizer
 from pushforward.models.config.config import Options
 from pushforward.models.errors import InvalidData
 from pushforward.models.family import Conditions, Decodes, Family, Samples, decoded
@@ -156,7 +157,7 @@ class GAN(Family, Samples, Decodes, Conditions):
         return nets.spec.denormalize(self.push(nets, z, c))
 
     @property
-    def _regularizers(self) -> tuple[AnyRegularizer, ...]:
+    def _regularizers(self) -> Sequence[Regularizer]:
         return self.game.regularizers if self.regularizers is None else self.regularizers
 
     def _design(self, spec: DataSpec) -> CriticDesign:
@@ -167,6 +168,7 @@ class GAN(Family, Samples, Decodes, Conditions):
 
     def _misclassified(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor | float:
         """-E log P(c | x) by the critic's classifier; 0 without one."""
-        if self.conditioned_by != "classifier" or nets.spec.condition is None:
+        critic = nets["critic"]
+        if self.conditioned_by != "classifier" or not isinstance(critic, networks.CriticHead) or not c.shape[1]:
             return 0.0
-        return F.cross_entropy(nets["critic"].classify(x), c)
+        return F.cross_entropy(critic.classify(x), c)

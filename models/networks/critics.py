@@ -59,7 +59,8 @@ class CriticHead(nn.Module):
 
     def features(self, x: Float[Tensor, " B *shape"]) -> Float[Tensor, "B N"]:
         """phi(x)."""
-        return F.leaky_relu(self.body(x), LEAKY_SLOPE)
+        h: Tensor = self.body(x)
+        return F.leaky_relu(h, LEAKY_SLOPE)
 
     def forward(self, x: Float[Tensor, " B *shape"], c: Float[Tensor, "B C"] | None = None) -> Float[Tensor, "B K"]:
         phi = self.features(x)
@@ -67,7 +68,8 @@ class CriticHead(nn.Module):
         score: Tensor = self.score(seen)
         if self.projection is None or c is None:
             return score
-        return score + (self.projection(c) * phi).sum(1, keepdim=True)
+        out: Tensor = score + (self.projection(c) * phi).sum(1, keepdim=True)
+        return out
 
     def classify(self, x: Float[Tensor, " B *shape"]) -> Float[Tensor, "B C"]:
         """Logits of the classes. Raises TypeError where there are none."""

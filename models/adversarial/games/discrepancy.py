@@ -84,7 +84,7 @@ class Cramer(Game):
     def critic_loss(self, real: Float[Tensor, "N K"], fake: Float[Tensor, "M K"]) -> Float[Tensor, ""]:
         if not self.surrogate or len(fake) == 1:
             return -energy_distance(real, fake)
-        of_fake = mean_of_pairs(distances(fake, fake)) - torch.linalg.vector_norm(fake, dim=1).mean()
+        of_fake: Tensor = mean_of_pairs(distances(fake, fake)) - _lengths(fake).mean()
         return of_fake - self.witness(real, real, fake).mean()
 
     def generator_loss(self, fake: Float[Tensor, "M K"], real: Float[Tensor, "N K"]) -> Float[Tensor, ""]:
@@ -93,4 +93,10 @@ class Cramer(Game):
     def witness(
         self, scores: Float[Tensor, "B K"], real: Float[Tensor, "N K"], fake: Float[Tensor, "M K"]
     ) -> Float[Tensor, "B 1"]:
-        return distances(scores, fake).mean(1, keepdim=True) - torch.linalg.vector_norm(scores, dim=1, keepdim=True)
+        return distances(scores, fake).mean(1, keepdim=True) - _lengths(scores)
+
+
+def _lengths(h: Tensor) -> Tensor:
+    """|h|, (B, 1); its derivative is 0, not NaN, where h is 0."""
+    lengths: Tensor = torch.linalg.vector_norm(h, dim=1, keepdim=True)
+    return lengths
