@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, final
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from pushforward.models.adversarial.architectures import Default, Size
-from pushforward.models.adversarial.contest import Contest, Rows
+from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.critics import CriticDesign, check_together, with_regularizers
 from pushforward.models.adversarial.discrepancies import mmd2
 from pushforward.models.adversarial.games import AnyGame, NonSaturating
@@ -131,13 +131,13 @@ class Adversarial(Penalty):
     ) -> Iterator[Loss]:
         """The losses of the critic's steps, each on its own part of the draws."""
         for fake, real in zip(z.detach().chunk(self.steps), prior.chunk(self.steps), strict=True):
-            yield from self._contest.critic_step(nets, Rows(real, fake, real[:, :0]), batch)
+            yield from self._contest.critic_step(nets, RealAndFake(real, fake, real[:, :0]), batch)
 
     def value(
         self, nets: Nets, z: Float[Tensor, "N D"], prior: Float[Tensor, "N D"], batch: Batch
     ) -> Float[Tensor, ""]:
         """The loss of the encoder against the critic as it is."""
-        return self._contest.generator_loss(nets, Rows(prior, z, z[:, :0]), batch, ("encoder", "decoder"))
+        return self._contest.generator_loss(nets, RealAndFake(prior, z, z[:, :0]), batch, ("encoder", "decoder"))
 
     @property
     def _regularizers(self) -> Sequence[Regularizer]:

@@ -34,7 +34,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from pushforward.models import networks
 from pushforward.models.adversarial.architectures import AnyArchitecture, Default, Size
-from pushforward.models.adversarial.contest import Contest, Rows
+from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.critics import ConditionedBy, CriticDesign, check_together, with_regularizers
 from pushforward.models.adversarial.games import AnyGame, NonSaturating
 from pushforward.models.adversarial.regularizers import AnyRegularizer
@@ -127,13 +127,13 @@ class GAN(Family, Samples, Decodes, Conditions):
             for loss in contest.critic_step(nets, rows, batch):
                 missed = self._misclassified(nets, real, c) + self._misclassified(nets, rows.fake, c)
                 yield loss._replace(value=loss.value + missed)
-        rows = Rows(u, self.fake(nets, batch.c, batch.rng), batch.c)
+        rows = RealAndFake(u, self.fake(nets, batch.c, batch.rng), batch.c)
         value = contest.generator_loss(nets, rows, batch, ("generator",))
         yield Loss("generator", value + self._misclassified(nets, rows.fake, batch.c), ("generator",))
 
-    def _rows(self, nets: Nets, real: Tensor, c: Tensor, rng: Generator) -> Rows:
+    def _rows(self, nets: Nets, real: Tensor, c: Tensor, rng: Generator) -> RealAndFake:
         with torch.no_grad():
-            return Rows(real, self.fake(nets, c, rng), c)
+            return RealAndFake(real, self.fake(nets, c, rng), c)
 
     def fake(self, nets: Nets, c: Tensor, rng: Generator) -> Tensor:
         """A draw of the generator for each condition, (B, *shape), network units.  c: (B, C)."""

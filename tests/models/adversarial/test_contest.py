@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.models import networks
-from pushforward.models.adversarial.contest import Contest, Rows, packed
+from pushforward.models.adversarial.contest import Contest, RealAndFake, packed
 from pushforward.models.adversarial.game import Game, SeparableGame
 from pushforward.models.adversarial.games import BEGAN, Minimax, NonSaturating, Wasserstein
 from pushforward.models.adversarial.regularizers import (
@@ -53,7 +53,7 @@ def batch(step: int = 0, total: int = 10) -> Batch:
 
 
 REAL, FAKE = some(8, 2, seed=1) + 1, some(8, 2, seed=2)
-ROWS = Rows(REAL, FAKE, REAL[:, :0])
+ROWS = RealAndFake(REAL, FAKE, REAL[:, :0])
 W = torch.tensor([[0.5, -0.25]], dtype=torch.float64)
 
 
@@ -143,7 +143,7 @@ def test_the_unrolled_generator_sees_the_critic_of_further_steps() -> None:
     """A linear Wasserstein critic of K steps is w + K lr (mean x - mean x'), and its loss -w_K mean x'."""
     fake = FAKE.clone().requires_grad_()
     contest = Contest(Wasserstein(), (Unrolled(steps=3, lr=0.1),))
-    rows = Rows(REAL, fake, REAL[:, :0])
+    rows = RealAndFake(REAL, fake, REAL[:, :0])
     value = contest.generator_loss(linear_critic(W), rows, batch())
     w = W[0] + 3 * 0.1 * (REAL.mean(0) - fake.mean(0))
     exact = -w @ fake.mean(0)

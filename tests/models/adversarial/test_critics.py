@@ -12,7 +12,7 @@ from pushforward.models.adversarial.games import BEGAN, Cramer, Hinge, NonSatura
 from pushforward.models.adversarial.penalties import Adversarial
 from pushforward.models.adversarial.regularizers import R1, GradientPenalty, MinibatchDeviation, Packing, SpectralNorm
 from pushforward.models.families.gan import GAN
-from pushforward.models.networks.critics import batch_deviation
+from pushforward.models.networks.adversarial.critics import batch_deviation
 from pushforward.models.spec.data_spec import DataSpec
 
 PLANE = DataSpec(shape=(2,))

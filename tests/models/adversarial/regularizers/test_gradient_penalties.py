@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pushforward.models.adversarial.regularizers import R1, R2, Drift, GradientPenalty
-from pushforward.models.adversarial.regularizers.regularizer import Penalty, Scored
+from pushforward.models.adversarial.regularizers.regularizer import CriticPenalty, Scored
 from tests.models.adversarial.gaussians import some
 
 
@@ -16,7 +16,7 @@ def linear(w: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda x: x.flatten(1) @ w[:, None]
 
 
-def value(penalty: Penalty, critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
+def value(penalty: CriticPenalty, critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
     real, fake = real.clone().requires_grad_(), fake.clone().requires_grad_()
     rng = torch.Generator().manual_seed(0)
     return penalty.value(critic, lambda scores: scores, Scored(real, critic(real)), Scored(fake, critic(fake)), rng)
