@@ -13,12 +13,17 @@ max_D V = 2 JSD - log 4. The second, with D* / (1 - D*) = p / q_theta_0:
     grad E_z log(q_theta_0 / p)(g_theta(z)) = grad KL(q_theta, p) - grad KL(q_theta, q_theta_0) = grad KL(q_theta, p)
 
 for KL(q_theta, q_theta_0) is least at theta_0; the first loss gives the rest. Far from the data the minimax gradient
-dies and this one grows. The KL is the reverse one, which forgives modes that are left out, and the JSD has the wrong
-sign: it pushes q and p apart, by less than the KL pulls.
+dies and this one grows. The KL is the reverse one, which forgives modes that are left out. The JSD has the sign of a
+repulsion, but takes less than the KL gives: with m = (p + q) / 2
+
+    KL(q, p) - 2 JSD(p, q) = int q log(q / p) - p log(p / m) - q log(q / m) = int (p + q) log(m / p) = 2 KL(m, p)
+
+is a divergence itself, 0 where q = p and only there.
 
 References:
     | Towards Principled Methods for Training GANs (Arjovsky & Bottou, 2017), arXiv:1701.04862, theorem 2.5
     | Generative Adversarial Nets (Goodfellow et al., 2014), arXiv:1406.2661, section 3
+    | Non-saturating GAN training as divergence minimization (Shannon et al., 2020), arXiv:2010.08029
 
 python examples/theory/non_saturating_gradient.py [OUT]
 """

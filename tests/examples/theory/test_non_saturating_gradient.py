@@ -1,5 +1,7 @@
 """The gradients of the generator's losses are those of the divergences that the theorem names (float64)."""
 
+import math
+
 import pytest
 import torch
 from divergences import X, jsd, kl, log_normal
@@ -37,6 +39,17 @@ def test_twice_the_divergence_is_taken_away_not_once_and_not_added() -> None:
     for times in (-1.0, 2.0):
         other = derivative(kl(log_q, one_mode(X)) + times * jsd(one_mode(X), log_q), theta)
         assert abs(other - found) > 0.1
+
+
+@pytest.mark.parametrize("log_p", [one_mode, two_modes])
+@pytest.mark.parametrize("theta", [-4.0, 0.0, 1.0])
+def test_what_is_descended_is_twice_the_divergence_of_the_mixture_from_the_data(
+    theta: float, log_p: LogDensity
+) -> None:
+    """T38: KL(q, p) - 2 JSD(p, q) = 2 KL(m, p), which is not negative."""
+    p, q = log_p(X), log_normal(X, theta)
+    m = torch.logaddexp(p, q) - math.log(2)
+    assert float(kl(q, p) - 2 * jsd(p, q)) == pytest.approx(2 * float(kl(m, p)), abs=1e-12)
 
 
 def test_it_is_the_reverse_divergence() -> None:
