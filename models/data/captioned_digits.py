@@ -117,6 +117,7 @@ def captions(digit: int, attributes: Sequence[str] = ()) -> tuple[str, ...]:
     """All captions of a digit with these attributes, a tuple of keys of `WORDS`; each once.
 
     Example:
+        >>> from pushforward.models.data.captioned_digits import captions
         >>> captions(7)[:3]
         ('a seven', 'seven', 'the digit seven')
         >>> "a thick slanted seven" in captions(7, ("thick", "slanted"))

@@ -32,7 +32,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from pushforward.models import networks
 from pushforward.models.adversarial.architectures import AnyArchitecture, Default, Size
-from pushforward.models.adversarial.contest import Contest, Rows
+from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.critics import CriticDesign, check_together
 from pushforward.models.adversarial.games import AnyGame, NonSaturating
 from pushforward.models.adversarial.regularizers import AnyRegularizer
@@ -125,17 +125,17 @@ class TextToImage(Family, Samples, Decodes, Conditions):
         rows = self._drawn(nets, u, batch)
         yield Loss("generator", contest.generator_loss(nets, rows, batch, ("generator",)), ("generator",))
 
-    def pairs(self, nets: Nets, real: Tensor, c: Tensor, rng: Generator) -> Rows:
+    def pairs(self, nets: Nets, real: Tensor, c: Tensor, rng: Generator) -> RealAndFake:
         """What the critic compares: images beside their captions, and fakes and other images beside the same ones."""
         h = self.embed(nets, c)
         with torch.no_grad():
             fake = self._fake(nets, h, rng)
         if not self.mismatched:
-            return Rows(real, fake, h)
+            return RealAndFake(real, fake, h)
         mate = mates(len(c), rng)
         differs = (c != c[mate]).any(1).view(-1, *[1] * (real.ndim - 1))
         wrong = torch.where(differs, real[mate], fake)
-        return Rows(torch.cat([real, real]), torch.cat([fake, wrong]), torch.cat([h, h]))
+        return RealAndFake(torch.cat([real, real]), torch.cat([fake, wrong]), torch.cat([h, h]))
 
     def embed(self, nets: Nets, c: Tensor) -> Tensor:
         """phi(t), (B, E).  c: (B, V), the numbers of its characters."""
@@ -164,14 +164,14 @@ class TextToImage(Family, Samples, Decodes, Conditions):
         """The game against the critic."""
         return Contest(self.game, self._regularizers, self.critic_lr_ratio, join=self._design.join)
 
-    def _drawn(self, nets: Nets, u: Tensor, batch: Batch) -> Rows:
+    def _drawn(self, nets: Nets, u: Tensor, batch: Batch) -> RealAndFake:
         """Fakes of the generator, of captions and of points between two of them."""
         with torch.no_grad():
             h = self.embed(nets, batch.c)
         if self.beta is not None:
             between = torch.lerp(h[mates(len(h), batch.rng)], h, self.beta)
             u, h = torch.cat([u, u]), torch.cat([h, between])
-        return Rows(u, self._fake(nets, h, batch.rng), h)
+        return RealAndFake(u, self._fake(nets, h, batch.rng), h)
 
     def _fake(self, nets: Nets, h: Tensor, rng: Generator) -> Tensor:
         return self.push(nets, torch.randn(len(h), self.latent, generator=rng, device=rng.device), h)

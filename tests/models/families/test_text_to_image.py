@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from pydantic import ValidationError
 from torch import Tensor
 
-from pushforward.models.adversarial.contest import Rows
+from pushforward.models.adversarial.contest import RealAndFake
 from pushforward.models.errors import InvalidData
 from pushforward.models.families.text_to_image import TextToImage, mates
 from pushforward.models.losses import Batch, Loss
@@ -47,7 +47,7 @@ def batch(*captions: str) -> Batch:
     return Batch(x, c, rng, 0, 10, torch.arange(len(captions)))
 
 
-def critic_loss(of: TextToImage, on: Nets, rows: Rows, at: Batch) -> Tensor:
+def critic_loss(of: TextToImage, on: Nets, rows: RealAndFake, at: Batch) -> Tensor:
     loss: Loss = next(iter(of.contest.critic_step(on, rows, at)))
     return loss.value
 
