@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pushforward.models.networks import Nets
     from pushforward.models.noise import Noise
-    from pushforward.models.stepwise.mapping import RowMap
+    from pushforward.models.stepwise.mapping import Completer, RowMap
     from pushforward.models.stepwise.sampling import Sampler
     from pushforward.models.stepwise.scoring import Scorer
 
@@ -196,6 +196,24 @@ class Decodes(ABC):
         return OneCall(lambda z, c, _: self.decode(nets, z, c))
 
 
+class Completes(ABC):
+    """Makes whole rows of patches of them, in no order and without their places."""
+
+    CompleteOptions: ClassVar[type[Options]] = Options
+
+    @abstractmethod
+    def patches_shape(self, spec: DataSpec) -> Shape:
+        """The shape of the patches of one row: how many, then that of each."""
+
+    @abstractmethod
+    def complete(self, nets: Nets, patches: Tensor, noise: Noise, c: Tensor) -> Tensor:
+        """(B, *patches_shape) to (B, *shape): a function of noise, and of patches in whatever order."""
+
+    def completer(self, nets: Nets, options: Any) -> Completer:
+        """`complete` step by step; in one call unless a family has steps. `options` is a `CompleteOptions`."""
+        return OneCall(lambda patches, c, noise: self.complete(nets, patches, noise, c))
+
+
 def answers_without(family: Family) -> bool:
     """Whether its conditional models also answer without a condition."""
     return isinstance(family, Conditions) and family.answers_without
@@ -224,6 +242,7 @@ def capabilities(family: Family | type[Family]) -> tuple[str, ...]:
         "decode": decodes,
         "reconstruct": encodes and decodes,
         "interpolate": decodes,
+        "complete": issubclass(cls, Completes),
     }
     withheld = frozenset[str]() if isinstance(family, type) else family.withheld
     return tuple(name for name, can in able.items() if can and name not in withheld)

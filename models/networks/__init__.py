@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pushforward.models.networks.adversarial.critics import CriticHead as CriticHead
     from pushforward.models.networks.adversarial.dcgan import DCGANCritic as DCGANCritic
     from pushforward.models.networks.adversarial.dcgan import DCGANGenerator as DCGANGenerator
+    from pushforward.models.networks.adversarial.patches import PatchEncoder as PatchEncoder
     from pushforward.models.networks.adversarial.residual import ResidualCritic as ResidualCritic
     from pushforward.models.networks.adversarial.residual import ResidualGenerator as ResidualGenerator
     from pushforward.models.networks.builders import decoder as decoder
@@ -48,6 +49,7 @@ MODULES = {
     "CriticHead": "adversarial.critics",
     "DCGANCritic": "adversarial.dcgan",
     "DCGANGenerator": "adversarial.dcgan",
+    "PatchEncoder": "adversarial.patches",
     "ResidualCritic": "adversarial.residual",
     "ResidualGenerator": "adversarial.residual",
     "Affine": "masked.bijection",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 RowMap: TypeAlias = Program["tuple[Tensor, Tensor]", "Tensor"]  # given rows, (B, ...), and c, (B, C); draws no noise
+Completer: TypeAlias = Program["tuple[Tensor, Tensor]", "Tensor"]  # given patches, (B, P, ...), and c, (B, C)
 
 
 def apply(

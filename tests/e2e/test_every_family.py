@@ -26,6 +26,7 @@ UNBOUNDED = {"vae": {"likelihood": {"likelihood": "gaussian"}}}
 OWN_SOURCES: dict[str, tuple[str, ...]] = {  # of families that model one kind of data; of captions in test_conditions
     "autoregressive": ("digits",),
     "nis": ("unit_cube",),
+    "puzzle_gan": ("digits",),
     "text_to_image": (),
 }
 KEEPING = {"glann", "ae_ot"}  # families that keep something of each training row, of which toys tell a number

@@ -325,7 +325,7 @@ def test_a_card_of_an_earlier_release_is_read() -> None:
 def test_every_family_can_be_built_for_data_with_a_constant_column(name: str, tmp_path: Path) -> None:
     family: Family = FAMILIES[name].model_validate({})
     data = loaded(tmp_path, with_columns(np.ones(N)))
-    if name not in ("autoregressive", "nis", "text_to_image"):
+    if name not in ("autoregressive", "nis", "puzzle_gan", "text_to_image"):
         nets = family.build(data.spec)
         assert nets.spec.shape == (3,)
 

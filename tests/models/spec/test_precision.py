@@ -27,7 +27,7 @@ from pushforward.models.training.state import TrainingState, fresh
 from tests.models.test_families import CPU, SMALL, small_options
 
 N, D = 96, 3
-OWN_DATA = {"nis", "text_to_image"}  # the unit cube in its own units; captioned images
+OWN_DATA = {"nis", "puzzle_gan", "text_to_image"}  # the unit cube in its own units; images
 EXACT = ((2.0**-40, 0.0),)  # a, b
 ROUNDED = ((1e-12, 1e-3), (1e12, -1e21))  # 1e9 spreads away
 
