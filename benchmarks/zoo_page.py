@@ -31,6 +31,7 @@ TITLES = {
     "two_moons": "Two moons",
     "eight_gaussians": "Eight Gaussians",
     "checkerboard": "Checkerboard",
+    "ring_gaussians": "Eight narrow Gaussians on a ring",
     "grid_gaussians": "Twenty-five Gaussians on a grid",
     "digits": "Digits, 8x8, levels 0 to 16",
     "captioned_digits": "Captioned digits, 8x8, levels 0 to 16",

@@ -38,7 +38,7 @@ from torch.nn.functional import logsigmoid
 from pushforward.models.adversarial.games import NonSaturating
 from pushforward.models.networks.mlp import MLP
 
-GAME = NonSaturating(gamma=0)  # without the penalty that would keep D from being perfect
+GAME = NonSaturating()  # its losses alone, without the penalty that would keep D from being perfect
 THETA = 0.5
 STEPS, EVERY = 600, 10
 Z = (torch.arange(64, dtype=torch.float64) + 0.5) / 64  # in place of draws
@@ -78,12 +78,12 @@ def new_discriminator(seed: int) -> MLP:
 
 def trained(real: Tensor, fake: Tensor, seed: int = 0) -> Iterator[MLP]:
     """The discriminator before and after each step, of all rows."""
-    f, rng = new_discriminator(seed), torch.Generator()
+    f = new_discriminator(seed)
     adam = torch.optim.Adam(f.parameters(), lr=1e-2)
     yield f
     for _ in range(STEPS):
         adam.zero_grad()
-        GAME.critic_loss(f, real, fake, rng).backward()  # type: ignore[no-untyped-call]
+        GAME.critic_loss(f(real), f(fake)).backward()  # type: ignore[no-untyped-call]
         adam.step()
         yield f
 

@@ -13,10 +13,27 @@ from pushforward.models.data.digits import Digits
 from pushforward.models.data.idx import Idx
 from pushforward.models.data.npy import Npy
 from pushforward.models.data.source import Finite, Rows, Source, Toy
-from pushforward.models.data.toys import Checkerboard, EightGaussians, GridGaussians, Mixture, TwoMoons, UnitCube
+from pushforward.models.data.toys import (
+    Checkerboard,
+    EightGaussians,
+    GridGaussians,
+    Mixture,
+    RingGaussians,
+    TwoMoons,
+    UnitCube,
+)
 
 AnyData = Annotated[
-    TwoMoons | EightGaussians | GridGaussians | Checkerboard | UnitCube | Digits | CaptionedDigits | Idx | Npy,
+    TwoMoons
+    | EightGaussians
+    | RingGaussians
+    | GridGaussians
+    | Checkerboard
+    | UnitCube
+    | Digits
+    | CaptionedDigits
+    | Idx
+    | Npy,
     Field(discriminator="source"),
 ]
 
@@ -31,6 +48,7 @@ __all__ = [
     "Idx",
     "Mixture",
     "Npy",
+    "RingGaussians",
     "Rows",
     "Source",
     "Toy",
