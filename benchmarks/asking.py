@@ -20,7 +20,7 @@ def conditions(source: Source, rows: Rows) -> dict[str, Any]:
     values = source.condition_values(rows)  # (n, V)
     if values.shape[1] == 0:
         return {}
-    if source.condition == "text":
+    if source.is_told("text"):
         return {"condition": {"text": [TEXT.given(row).text for row in values]}}
     labels = rows.c is None
     return {"condition": values[:, 0].astype(np.int64) if labels else values}

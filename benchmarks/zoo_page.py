@@ -116,8 +116,8 @@ class Result:
     def name(self) -> str:
         """With a link to the picture, and a star where the preset has changed since."""
         star = "" if self.kept["run"] == recipe(self.preset.run) else " *"
-        told = self.source.condition
-        given = "" if told is None else f", told the {'caption' if told == 'text' else 'label'}"
+        told = "caption" if self.source.is_told("text") else "label"
+        given = "" if self.source.condition is None else f", told the {told}"
         return f"[{self.preset.name}](pictures/{self.preset.name}.png){given}{star}"
 
 
@@ -294,7 +294,8 @@ def rows_of_distance(result: Result) -> str:
 
 def sampler_steps(family: Samples, result: Result) -> int:
     """Of its default sampler, on the data of the result."""
-    told = {None: None, "text": TEXT}.get(result.source.condition, Labels(n_classes=10))
+    labels = None if result.source.condition is None else Labels(n_classes=10)
+    told = TEXT if result.source.is_told("text") else labels
     nets = result.run.family.build(SPECS[result.data].model_copy(update={"condition": told}))
     return family.sampler(nets, family.SampleOptions()).steps
 

@@ -2,8 +2,9 @@
 
 Vectors: samples over data, in the plane of their first two numbers (reconstructions, where a model draws none); of
 points of the plane also a map of the density's square root, where the model tells one. Images: 64 samples, 32 pairs of
-a held-out image above its reconstruction, eight walks between held-out images (between samples, where the model does
-not encode). What a model does not answer is left out; one that is told a condition is told each in turn.
+a held-out image above its reconstruction (16 above their patches and two wholes of these), eight walks
+between held-out images (between samples, where the model does not encode). What a model does not answer is left out;
+one that is told a condition is told each in turn.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from shades import shades
 
 from pushforward.models.data import Rows
 from pushforward.models.data.captioned_digits import WORDS, captions
+from pushforward.models.family import Completes
 from pushforward.models.presets import Preset
 from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.data_spec import DataSpec
@@ -156,8 +158,27 @@ def images(subject: Subject) -> Iterator[Panel]:
         again = subject.asked("reconstruct", "x", rows, x=rows.x)
         pairs = np.stack([halves.reshape(-1, TILES, *subject.spec.shape) for halves in (rows.x, again)], 1)
         yield Panel("held out, and reconstructed", tiled(pairs.reshape(-1, *subject.spec.shape), subject.spec))
+    if "complete" in subject.able:
+        yield Panel("held out, its patches, completed twice", tiled(completed(subject), subject.spec))
     if "interpolate" in subject.able:
         yield Panel("interpolations", tiled(np.concatenate(list(walks(subject))), subject.spec))
+
+
+def completed(subject: Subject) -> NDArray[np.float64]:
+    """Held-out images in rows of TILES, below them what is shown of each, and what is made of it by two seeds."""
+    family = subject.preset.run.family
+    if not isinstance(family, Completes):
+        raise TypeError(f"{family.family} completes nothing")
+    count, _, side, _ = family.patches_shape(subject.spec)
+    x, rng = subject.rows.x[: TILES**2 // 4].astype(np.float32), np.random.default_rng(0)
+    mask = np.zeros((len(x), *subject.spec.shape[1:]), np.float32)
+    for row in mask:
+        for i, j in rng.integers(0, [extent - side + 1 for extent in row.shape], (count, 2)):
+            row[i : i + side, j : j + side] = 1
+    body = {"model": subject.model, "x": x, "mask": mask}
+    made = [np.asarray(subject.client.ask("complete", body | {"seed": seed}).json()["x"]) for seed in (0, 1)]
+    four = np.stack([each.reshape(-1, TILES, *subject.spec.shape) for each in (x, x * mask[:, None], *made)], 1)
+    return four.reshape(-1, *subject.spec.shape)
 
 
 def in_turn(subject: Subject) -> Rows:

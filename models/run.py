@@ -66,7 +66,7 @@ class Run(Config):
         family = fields.data.get("family")
         if data.condition is None or family is None:
             return data
-        text = data.condition == "text"
+        text = data.is_told("text")
         if not isinstance(family, Conditions) or family.reads_text != text:
             able = ", ".join(
                 name for name, cls in FAMILIES.items() if issubclass(cls, Conditions) and cls.reads_text == text

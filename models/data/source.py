@@ -62,6 +62,10 @@ class Source(Config, ABC):
     condition: Literal["label"] | None = None
     """What the model is given beside each row."""
 
+    def is_told(self, what: str) -> bool:
+        """Whether the model is given this beside each row."""
+        return self.condition == what
+
     @abstractmethod
     def outline(self, root: Path) -> DataSpec:
         """What headers say of the data: how many rows there are, held out ones too, their shape, range and levels.

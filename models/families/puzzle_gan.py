@@ -74,15 +74,15 @@ class PuzzleGAN(Family, Completes, Conditions, Diagnoses):
     """Side of a patch, pixels. Left out: a third of the image's shorter side."""
     latent: PositiveInt = Field(16, le=1024)
     """Dimensions of the latent code z."""
-    features: PositiveInt = Field(128, le=1024)
+    features: PositiveInt = Field(256, le=1024)
     """Numbers that the encoder makes of a patch."""
     width: int | None = Field(None, ge=1, le=2048)
     """Channels of the first convolution. Left out: chosen by the size of the data."""
-    depth: PositiveInt = Field(2, le=8)
+    depth: PositiveInt = Field(3, le=8)
     """Hidden layers of the encoder."""
-    spatial: NonNegativeFloat = 1.0
+    spatial: NonNegativeFloat = 5.0
     """Weight of the spatial loss, lambda_S."""
-    appearance: NonNegativeFloat = 5.0
+    appearance: NonNegativeFloat = 20.0
     """Weight of the appearance loss, lambda_A."""
     network: AnyArchitecture = Default()
     """The architecture of generator and critic."""
@@ -95,7 +95,7 @@ class PuzzleGAN(Family, Completes, Conditions, Diagnoses):
     critic_lr_ratio: PositiveFloat = Field(1.0, le=100.0)
     """Learning rate of the critic, as a multiple of the generator's: two time scales."""
 
-    optimizer: ClassVar[Adam] = Adam(lr=1e-3, betas=(0.5, 0.999), decay="cosine")
+    optimizer: ClassVar[Adam] = Adam(lr=2e-3, betas=(0.5, 0.999), decay="cosine")
 
     @model_validator(mode="after")
     def _go_together(self) -> Self:
@@ -109,7 +109,8 @@ class PuzzleGAN(Family, Completes, Conditions, Diagnoses):
     def check(self, spec: DataSpec) -> None:
         self.network.check(spec)
         if not convolves(spec):
-            raise InvalidData(f"puzzle_gan takes images, not rows of shape {list(spec.shape)}; train gan", field="data")
+            message = f"puzzle_gan takes images, not rows of shape {list(spec.shape)}; train gan"
+            raise InvalidData(message, field="run.data")
         _, height, width = spec.shape
         if self.patch_side(spec) > min(height, width):
             raise InvalidData(

@@ -35,4 +35,12 @@ ROWS = (
         optimizer={"lr": 1e-3, "betas": (0.5, 0.999), "batch_size": 64, "decay": "cosine", "ema": 0.998},
         budget={"steps": 3000},
     ),
+    preset(
+        "puzzle-digits",
+        "Puzzle-GAN: handwritten digits from three patches in no order.",
+        family={"family": "puzzle_gan", "side": 4, "width": 32},
+        data={"source": "digits"},
+        optimizer={"lr": 2e-3, "betas": (0.5, 0.999), "batch_size": 64, "decay": "cosine", "ema": 0.998},
+        budget={"steps": 3000},
+    ),
 )
