@@ -30,6 +30,7 @@ MIRRORS: dict[str, type[BaseModel]] = {
     "DecodeRequest": commands.Decode,
     "ReconstructRequest": commands.Reconstruct,
     "InterpolateRequest": commands.Interpolate,
+    "CompleteRequest": commands.Complete,
 }
 OWN = "Over gRPC:"
 MESSAGE = re.compile(r"message (\w+) \{")

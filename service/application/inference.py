@@ -10,6 +10,7 @@ from typing import final, overload
 from pushforward.service.application import streaming
 from pushforward.service.application.commands.commands import (
     AnyAsk,
+    Complete,
     Decode,
     Encode,
     Interpolate,
@@ -73,7 +74,9 @@ class InferenceService:
     @overload
     async def ask(self, ask: Encode, *, timeout_s: float | None = None) -> CodesResult: ...
     @overload
-    async def ask(self, ask: Decode | Reconstruct | Interpolate, *, timeout_s: float | None = None) -> PointsResult: ...
+    async def ask(
+        self, ask: Decode | Reconstruct | Interpolate | Complete, *, timeout_s: float | None = None
+    ) -> PointsResult: ...
     async def ask(self, ask: AnyAsk, *, timeout_s: float | None = None) -> InferenceResult:
         """Send a request to a model, and wait for its reply.
 

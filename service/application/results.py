@@ -125,7 +125,7 @@ class CodesResult(InferenceResult):
 @final
 @dataclass(frozen=True)
 class PointsResult(InferenceResult):
-    """Data decoded, reconstructed or interpolated."""
+    """Data decoded, reconstructed, interpolated or completed."""
 
     x: np.ndarray  # (n, *shape), `DataSpec.dtype`
     spec: DataSpec

@@ -1,4 +1,4 @@
-"""The verbs that send requests to a model: sample, likelihood, encode, decode, reconstruct, interpolate."""
+"""The verbs that send requests to a model: sample, likelihood, encode, decode, reconstruct, interpolate, complete."""
 
 from __future__ import annotations
 
@@ -110,6 +110,27 @@ def reconstruct(
 ) -> None:
     """Encode and decode each row."""
     ask_in_parts(url, "reconstruct", "x", {"model": model, "x": array(x)} | chosen(condition, None), png, npy)
+
+
+def complete(
+    model: Model,
+    patches: Annotated[
+        str | None, typer.Option("--patches", help="Patches of each row, in any order: .npy, or JSON in a file or -.")
+    ] = None,
+    x: Annotated[str | None, typer.Option("--x", help="Rows of which a part is known, with --mask.")] = None,
+    mask: Annotated[str | None, typer.Option("--mask", help="1 where they are known: .npy, or JSON.")] = None,
+    seed: Seed = None,
+    condition: Condition = None,
+    option: Choice = None,
+    png: Png = None,
+    npy: Npy = None,
+    url: Url = LOCAL,
+) -> None:
+    """Make whole rows of patches of them, or of a part that a mask shows."""
+    given = {"patches": patches, "x": x, "mask": mask}
+    body = {"model": model, **{name: array(source) for name, source in given.items() if source is not None}}
+    body |= {} if seed is None else {"seed": seed}
+    ask(url, "complete", body | chosen(condition, option), png, npy)
 
 
 def interpolate(

@@ -23,6 +23,11 @@ def data(request: InferenceRequest, spec: DataSpec, device: torch.device) -> Ten
     return _checked(single_data(request, "x", spec, device), request, "x")
 
 
+def patches(request: InferenceRequest, spec: DataSpec, device: torch.device) -> Tensor:
+    """Patches for each row."""
+    return _checked(_tensor(request, "patches", getattr(torch, spec.dtype), device), request, "patches")
+
+
 def codes(request: InferenceRequest, device: torch.device) -> Tensor:
     """A code for each row."""
     return _checked(_tensor(request, "z", torch.float32, device), request, "z")

@@ -14,7 +14,7 @@ from typing import Any, Generic, NamedTuple, final
 import torch
 from torch import Tensor
 
-from pushforward.models.family import Decodes, Encodes, Samples, Scores
+from pushforward.models.family import Completes, Decodes, Encodes, Samples, Scores
 from pushforward.models.geometry.interpolation import PATHS
 from pushforward.models.noise import Noise
 from pushforward.models.spec.data_spec import DataSpec
@@ -24,7 +24,7 @@ from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.storage.model import Model
 from pushforward.service.domain.errors import Unsupported
 from pushforward.service.domain.inference import InferenceRequest
-from pushforward.service.engine.inputs import codes, conditions, data, single_data
+from pushforward.service.engine.inputs import codes, conditions, data, patches, single_data
 
 
 class TaskOutput(NamedTuple):
@@ -84,6 +84,9 @@ def task_of(model: Model, request: InferenceRequest, device: torch.device) -> Ta
         case "interpolate" if isinstance(family, Decodes):
             decoder = family.decoder(nets, family.DecodeOptions())
             return Task(decoder, lambda q: _interpolation(model, q, device), decoded)
+        case "complete" if isinstance(family, Completes):
+            completer = family.completer(nets, family.CompleteOptions.model_validate(dict(request.options)))
+            return Task(completer, lambda q: (patches(q, spec, device), conditions(q, spec, device)), decoded)
     can = ", ".join(model.card.capabilities)
     raise Unsupported(f"{model.family.family} does not answer {request.op}; it answers: {can}")
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pushforward.service.application.commands.commands import (
+    Complete,
     Decode,
     Encode,
     Interpolate,
@@ -79,6 +80,11 @@ def interpolate(request: pb.InterpolateRequest) -> Interpolate:
     """Raises Invalid."""
     fields = _ask(request) | _tensors(request, "start", "end") | _seeds(request, "start_seed", "end_seed", "steps")
     return parse(Interpolate, fields | ({"path": request.path} if request.path else {}))
+
+
+def complete(request: pb.CompleteRequest) -> Complete:
+    """Raises Invalid."""
+    return parse(Complete, {"seed": request.seed} | _ask(request) | _tensors(request, "patches", "x", "mask"))
 
 
 def _ask(request: Any) -> dict[str, Any]:

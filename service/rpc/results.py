@@ -16,7 +16,7 @@ from pushforward.service.domain.inference import Timing
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from pushforward.service.rpc.tensors import tensor
 
-Message = TypeVar("Message", pb.DecodeResponse, pb.ReconstructResponse, pb.InterpolateResponse)
+Message = TypeVar("Message", pb.DecodeResponse, pb.ReconstructResponse, pb.InterpolateResponse, pb.CompleteResponse)
 
 
 def timing(timing: Timing) -> pb.Timing:
@@ -69,7 +69,7 @@ def codes(result: CodesResult) -> pb.EncodeResponse:
 
 
 def points(message: type[Message]) -> Callable[[PointsResult], Message]:
-    """Writes data decoded, reconstructed or interpolated as messages of one type."""
+    """Writes data decoded, reconstructed, interpolated or completed as messages of one type."""
 
     def write(result: PointsResult) -> Message:
         return message(model=result.model, x=tensor(result.x), timing=timing(result.timing))

@@ -14,6 +14,7 @@ import torch
 
 from pushforward.models.data import Digits, TwoMoons
 from pushforward.models.families.diffusion import Diffusion
+from pushforward.models.families.puzzle_gan import PuzzleGAN
 from pushforward.models.families.text_to_image import TextToImage
 from pushforward.models.families.vae import VAE
 from pushforward.models.family import Family
@@ -34,6 +35,7 @@ DIGITS = VAE.model_validate({"latent": 4, "width": 8, "depth": 1})
 LABELS = TwoMoons().spec.model_copy(update={"condition": Labels(n_classes=2)})
 VECTORS = TwoMoons().spec.model_copy(update={"condition": Vector(shift=(0.0, 1.0, 2.0), scale=(1.0, 1.0, 2.0))})
 CAPTIONED = TextToImage.model_validate({"width": 8, "latent": 2, "embedding": 8})
+PUZZLE = PuzzleGAN.model_validate({"width": 8, "latent": 2, "features": 8, "patches": 2})
 STEPWISE = Diffusion.model_validate({"steps": 20, "width": 8, "depth": 1})
 
 
@@ -64,6 +66,7 @@ def models() -> list[Kept]:
         kept("labeled", Shifted(), LABELS),
         kept("measured", Shifted(), VECTORS),
         kept("free", Shifted(drop=True), LABELS),
+        kept("puzzle", PUZZLE, spec),
         kept("captioned", CAPTIONED, spec.model_copy(update={"condition": Text(max_length=24)})),
     ]
 

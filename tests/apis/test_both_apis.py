@@ -24,6 +24,8 @@ from tests.apis.shifted import NOTE
 X = np.array([[0.5, 0.25], [1.0, -0.5]], np.float32)
 DIGIT = np.full((1, 1, 8, 8), 3.0, np.float32)
 Z = np.zeros((2, 2), np.float32)
+PATCHES = np.arange(36, dtype=np.float32).reshape(2, 2, 1, 3, 3) % 17
+MASK = np.tril(np.ones((8, 8), np.float32))
 
 REQUESTS = {
     "sample": pb.SampleRequest,
@@ -32,6 +34,7 @@ REQUESTS = {
     "decode": pb.DecodeRequest,
     "reconstruct": pb.ReconstructRequest,
     "interpolate": pb.InterpolateRequest,
+    "complete": pb.CompleteRequest,
 }
 MAIN = {"sample": "samples", "likelihood": "log_prob", "encode": "z"}  # the others: x
 
@@ -60,6 +63,8 @@ ANSWERED = [
     ("reconstruct", {"model": "digits", "x": DIGIT}, (1, 1, 8, 8)),
     ("interpolate", {"model": "moons", "start": X[0], "end": X[1], "steps": 4, "path": "linear"}, (4, 2)),
     ("interpolate", {"model": "moons", "start_seed": 1, "end_seed": 2}, (8, 2)),
+    ("complete", {"model": "puzzle", "patches": PATCHES, "seed": 3}, (2, 1, 8, 8)),
+    ("complete", {"model": "puzzle", "x": DIGIT, "mask": MASK}, (1, 1, 8, 8)),
     ("sample", {"model": "labeled", "n": 3, "seed": 7, "condition": 1}, (3, 2)),
     ("sample", {"model": "labeled", "n": 3, "seed": 7, "condition": [1, 0, 1]}, (3, 2)),
     ("sample", {"model": "measured", "n": 2, "seed": 7, "condition": [0.5, -1, 2]}, (2, 2)),
@@ -89,6 +94,17 @@ REFUSED = [
     Refusal("unknown version", "sample", {"model": "moons@9", "n": 1}, 404, grpc.StatusCode.NOT_FOUND),
     Refusal("no name", "sample", {"model": "../etc", "n": 1}, 422, INVALID, "model"),
     Refusal("no capability", "encode", {"model": "sampler", "x": X}, 409, PRECONDITION, None, "sample, decode"),
+    Refusal("no completions", "complete", {"model": "moons", "patches": PATCHES}, 409, PRECONDITION, None, "answers:"),
+    Refusal("no patches", "complete", {"model": "puzzle"}, 422, INVALID, "patches", "give patches, or x and mask"),
+    Refusal("no mask", "complete", {"model": "puzzle", "x": DIGIT}, 422, INVALID, "mask", "give patches, or x and"),
+    Refusal("patches and x", "complete", {"model": "puzzle", "patches": PATCHES, "x": DIGIT}, 422, INVALID, "x"),
+    Refusal("three patches of two", "complete", {"model": "puzzle", "patches": np.zeros((1, 3, 1, 3, 3))},
+            422, INVALID, "patches", "[n, 2, 1, 3, 3]"),
+    Refusal("patches out of range", "complete", {"model": "puzzle", "patches": PATCHES + 99}, 422, INVALID, "patches"),
+    Refusal("mask of another shape", "complete", {"model": "puzzle", "x": DIGIT, "mask": MASK[1:]},
+            422, INVALID, "mask", "send [8, 8] for all rows"),
+    Refusal("mask of nothing", "complete", {"model": "puzzle", "x": DIGIT, "mask": 0 * MASK},
+            422, INVALID, "mask", "no whole patch of 3x3"),
     Refusal("n = 0", "sample", {"model": "moons", "n": 0}, 422, INVALID, "n"),
     Refusal("n < 0", "sample", {"model": "moons", "n": -1}, 422, INVALID, "n"),
     Refusal("n too large", "sample", {"model": "moons", "n": 501}, 422, INVALID, "n", "at most 500"),

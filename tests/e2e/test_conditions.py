@@ -60,6 +60,7 @@ class Trained:
             "decode": {"z": z},
             "reconstruct": {"x": x},
             "interpolate": {"start_seed": 1, "end_seed": 2, "steps": 2},
+            "complete": {"x": x, "mask": np.ones((8, 8), np.float32), "seed": 7},
         }
         return {"model": self.name, **rows[op]}
 

@@ -169,5 +169,40 @@ class Interpolate(Ask):
         raise _lacks("give start and end (data points), or start_seed and end_seed", *faulty)
 
 
-AnyAsk = Sample | Likelihood | Encode | Decode | Reconstruct | Interpolate
-ASKS: dict[Op, type[AnyAsk]] = {cls.op: cls for cls in (Sample, Likelihood, Encode, Decode, Reconstruct, Interpolate)}
+class Complete(Ask):
+    """Make whole rows of patches of them, in no order and without their places, or of a part that a mask shows.
+
+    The same seed gives the same rows; another seed gives others that the patches are of, too.
+    """
+
+    op = "complete"
+
+    patches: Array | None = None
+    """Patches of each row, [n, patches, *patch_shape], in any order."""
+    x: Array | None = None
+    """Rows of which a part is known, [n, *shape]; with `mask`."""
+    mask: Array | None = None
+    """1 where a row is known and 0 elsewhere: [height, width], or [n, height, width]; with `x`."""
+    seed: Seed = 0
+    """Seed of what the patches do not tell."""
+
+    @model_validator(mode="after")
+    def _patches_or_part(self) -> Self:
+        given = [name for name in ("patches", "x", "mask") if getattr(self, name) is not None]
+        if given in (["patches"], ["x", "mask"]):
+            return self
+        faulty = {"x": "mask", "mask": "x"}.get(given[0], given[-1]) if given else "patches"
+        raise _lacks("give patches, or x and mask", faulty)
+
+    @property
+    def rows(self) -> tuple[str, int]:
+        """The field that has a row for each row of the answer, and how many they are."""
+        return (
+            ("x", len(self.x)) if self.x is not None else ("patches", 0 if self.patches is None else len(self.patches))
+        )
+
+
+AnyAsk = Sample | Likelihood | Encode | Decode | Reconstruct | Interpolate | Complete
+ASKS: dict[Op, type[AnyAsk]] = {
+    cls.op: cls for cls in (Sample, Likelihood, Encode, Decode, Reconstruct, Interpolate, Complete)
+}

@@ -7,6 +7,7 @@ from math import prod
 from pushforward.models.spec.data_spec import Shape
 from pushforward.service.application.commands.commands import (
     AnyAsk,
+    Complete,
     Decode,
     Encode,
     Interpolate,
@@ -35,6 +36,8 @@ def check_reply(ask: AnyAsk, card: Card, settings: Settings) -> None:
             _check("x", len(ask.x), card.latent_shape or (1,), settings)
         case Reconstruct():
             _check("x", len(ask.x), card.spec.shape, settings)
+        case Complete():
+            _check(*ask.rows, card.spec.shape, settings)
         case Likelihood():
             _check("x", len(ask.x), (1,), settings)
 

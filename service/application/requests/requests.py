@@ -11,11 +11,13 @@ import numpy as np
 from pydantic import ValidationError
 
 from pushforward.models.families import FAMILIES
-from pushforward.models.family import Decodes, Family, Scores, answers_without
+from pushforward.models.family import Completes, Decodes, Family, Scores, answers_without
 from pushforward.models.spec.conditioning import Conditioning
-from pushforward.models.spec.row_checks import where_not_finite
+from pushforward.models.spec.patches import patches_under
+from pushforward.models.spec.row_checks import check_rows, where_not_finite
 from pushforward.service.application.commands.commands import (
     AnyAsk,
+    Complete,
     Decode,
     Interpolate,
     Likelihood,
@@ -62,6 +64,9 @@ class TargetModel:
                 return self._draw(ask, options)
             case Interpolate():
                 return self._interpolate(ask)
+            case Complete():
+                arrays = {"patches": self._patches(ask)} | self._condition(ask, ask.rows[1])
+                return InferenceRequest(self.card.reference, ask.op, ask.rows[1], ask.seed, options, arrays)
             case Decode():
                 arrays = {"z": self._codes(ask.z)} | self._condition(ask, len(ask.z))
                 return InferenceRequest(self.card.reference, ask.op, len(ask.z), 0, options, arrays)
@@ -149,6 +154,22 @@ class TargetModel:
         with refusing(field):
             self.card.spec.check(x, field=field, on_levels=on_levels)
         return self.card.spec.hold(x)
+
+    def _patches(self, ask: Complete) -> np.ndarray:
+        """Patches, (n, *patches_shape), in the dtype of the model's data. Raises Invalid."""
+        spec = self.card.spec
+        shape = self.family.patches_shape(spec) if isinstance(self.family, Completes) else ()
+        if ask.x is not None and ask.mask is not None:
+            with refusing("mask"):
+                return patches_under(self._rows("x", ask.x), ask.mask, shape)
+        patches = np.empty(0) if ask.patches is None else ask.patches
+        if patches.shape[1:] != shape or len(patches) == 0:
+            message = f"has shape {list(patches.shape)}; send at least one row: [n, {', '.join(map(str, shape))}]"
+            raise Invalid.field("patches", message)
+        with refusing("patches"):
+            as_rows = spec.model_copy(update={"shape": shape})
+            check_rows(as_rows, patches, (), field="patches", on_levels=False)
+        return spec.hold(patches)
 
     def _codes(self, z: np.ndarray) -> np.ndarray:
         """Codes, (n, *latent_shape), float32. Raises Invalid."""

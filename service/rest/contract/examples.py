@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pushforward.service.application.commands.commands import (
+    Complete,
     Decode,
     Encode,
     Interpolate,
@@ -48,6 +49,9 @@ EXAMPLES: dict[type[Any], dict[str, Any]] = {
     Encode: _examples(codes={"model": "moons-flow", "x": _ROWS}),
     Decode: _examples(data_of_codes={"model": "moons-flow", "z": [[0.0, 0.0]]}),
     Reconstruct: _examples(there_and_back={"model": "moons-flow", "x": _ROWS}),
+    Complete: _examples(
+        unordered_patches={"model": "puzzle", "patches": [[[[[0.0, 16.0], [8.0, 0.0]]], [[[0.0, 0.0], [12.0, 4.0]]]]]},
+    ),
     Interpolate: _examples(
         between_rows={"model": "moons-flow", "start": _ROWS[0], "end": _ROWS[1], "steps": 5},
         between_samples={"model": "digits-vae", "start_seed": 1, "end_seed": 2, "steps": 8, "path": "slerp"},

@@ -14,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 
 from pushforward.service.application.commands.commands import (
     ASKS,
+    Complete,
     Decode,
     Encode,
     Interpolate,
@@ -36,6 +37,7 @@ _BODIES: dict[type[BaseModel], str] = {  # the commands whose body may be npy, a
     Decode: "the codes `z`",
     Reconstruct: "the rows `x`",
     Interpolate: "the two ends, `start` and `end`",
+    Complete: "the patches `patches`",
 }
 _TRAIN = (requests.Train, requests.TrainPreset)
 

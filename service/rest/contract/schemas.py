@@ -66,7 +66,7 @@ class CodesBody(Body):
 
 
 class PointsBody(Body):
-    """Data decoded, reconstructed or interpolated."""
+    """Data decoded, reconstructed, interpolated or completed."""
 
     model: str
     """Reference of the model that answered, with its version."""

@@ -33,6 +33,7 @@ _BODIES: dict[str, type[BaseModel]] = {
     "decode": schemas.PointsBody,
     "reconstruct": schemas.PointsBody,
     "interpolate": schemas.PointsBody,
+    "complete": schemas.PointsBody,
 }
 
 _SUMMARIES: dict[str, str] = {
@@ -42,6 +43,7 @@ _SUMMARIES: dict[str, str] = {
     "decode": "Decode latent codes to rows",
     "reconstruct": "Encode rows and decode their codes",
     "interpolate": "Interpolate between two rows or two samples",
+    "complete": "Make whole rows of patches of them",
 }
 
 

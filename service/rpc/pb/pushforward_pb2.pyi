@@ -1447,6 +1447,98 @@ class InterpolateResponse(_message.Message):
 Global___InterpolateResponse: _TypeAlias = InterpolateResponse  # noqa: Y015
 
 @_typing.final
+class CompleteRequest(_message.Message):
+    """What to complete."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    PATCHES_FIELD_NUMBER: _builtins.int
+    X_FIELD_NUMBER: _builtins.int
+    MASK_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """`name` is the newest version, `name@3` is version 3."""
+    seed: _builtins.int
+    """Seed of what the patches do not tell."""
+    @_builtins.property
+    def patches(self) -> Global___Tensor:
+        """Patches of each row, [n, patches, *patch_shape], in any order."""
+
+    @_builtins.property
+    def x(self) -> Global___Tensor:
+        """Rows of which a part is known, [n, *shape]; with `mask`."""
+
+    @_builtins.property
+    def mask(self) -> Global___Tensor:
+        """1 where a row is known and 0 elsewhere: [height, width], or [n, height, width]; with `x`."""
+
+    @_builtins.property
+    def options(self) -> _struct_pb2.Struct:
+        """Options of the model's family for this capability."""
+
+    @_builtins.property
+    def condition(self) -> Global___Tensor:
+        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
+        Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        patches: Global___Tensor | None = ...,
+        x: Global___Tensor | None = ...,
+        mask: Global___Tensor | None = ...,
+        seed: _builtins.int = ...,
+        options: _struct_pb2.Struct | None = ...,
+        condition: Global___Tensor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "mask", b"mask", "options", b"options", "patches", b"patches", "x", b"x"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "mask", b"mask", "model", b"model", "options", b"options", "patches", b"patches", "seed", b"seed", "x", b"x"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompleteRequest: _TypeAlias = CompleteRequest  # noqa: Y015
+
+@_typing.final
+class CompleteResponse(_message.Message):
+    """Whole rows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    X_FIELD_NUMBER: _builtins.int
+    TIMING_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """The model with its version, name@version."""
+    @_builtins.property
+    def x(self) -> Global___Tensor:
+        """The rows, [n, *shape]."""
+
+    @_builtins.property
+    def timing(self) -> Global___Timing:
+        """Where the time went."""
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        x: Global___Tensor | None = ...,
+        timing: Global___Timing | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["timing", b"timing", "x", b"x"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "timing", b"timing", "x", b"x"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompleteResponse: _TypeAlias = CompleteResponse  # noqa: Y015
+
+@_typing.final
 class Model(_message.Message):
     """What is known of one version of a model."""
 
