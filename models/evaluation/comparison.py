@@ -102,14 +102,14 @@ def compare(model: Model, data: TrainingData, question: Question, device: torch.
     return Compared(tuple(reports), n, len(reference.x), frozen, frozen is not stored)
 
 
-class Drawn(NamedTuple):
+class LabeledSamples(NamedTuple):
     """Samples, and the labels that they were drawn under."""
 
     x: NDArray[Any]  # (n, *shape)
     labels: Labels | None
 
 
-def _drawn(model: Model, data: TrainingData, n: int, seed: int, device: torch.device) -> Evaluation[Drawn]:
+def _drawn(model: Model, data: TrainingData, n: int, seed: int, device: torch.device) -> Evaluation[LabeledSamples]:
     """Samples under the conditions of held-out rows."""
     family = model.family
     if not isinstance(family, Samples):
@@ -119,7 +119,7 @@ def _drawn(model: Model, data: TrainingData, n: int, seed: int, device: torch.de
     x = yield from draw_under(sampler, conditions(data, like, device), data.spec, seed)
     if not np.isfinite(x).all():
         raise Diverged("samples of the model are not finite; train it again with a lower optimizer.lr")
-    return Drawn(x, like.y if isinstance(data.spec.condition, kinds.Labels) else None)
+    return LabeledSamples(x, like.y if isinstance(data.spec.condition, kinds.Labels) else None)
 
 
 def _stored(data: TrainingData, question: Question, device: torch.device) -> Frozen | None:
@@ -144,7 +144,7 @@ class _ThreeSides:
     def __init__(
         self,
         of: Sides,
-        drawn: Drawn,
+        drawn: LabeledSamples,
         training: Rows,
         reference: Rows,
         question: Question,

@@ -28,7 +28,7 @@ C = TypeVar("C", bound=Config)
 Better = Literal["lower", "higher", "nearer"]  # nearer to the ideal value
 
 
-class Measured(Config):
+class MetricValue(Config):
     """The value of a metric, and how sure it is."""
 
     value: JsonFloat
@@ -50,11 +50,11 @@ class MetricReport(Config):
     """Which values are better: lower, higher, or nearer to the ideal value."""
     ideal: JsonFloat
     """Value of a perfect model, or the mean of its values."""
-    model: Measured
+    model: MetricValue
     """Of the model's samples."""
-    floor: Measured | None = None
+    floor: MetricValue | None = None
     """Of as many training rows: what samples of the data themselves reach."""
-    gaussian: Measured | None = None
+    gaussian: MetricValue | None = None
     """Of as many draws of a Gaussian that is fitted to the training rows; null where none is fitted."""
 
 

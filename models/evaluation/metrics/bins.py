@@ -21,7 +21,7 @@ from typing import final
 import numpy as np
 
 from pushforward.models.evaluation.metrics.metric import Known, Labels, Metric, Side
-from pushforward.models.storage.evaluation import Measured
+from pushforward.models.storage.evaluation import MetricValue
 
 MAX_BINS, ROWS_OF_A_BIN = 100, 20
 LEVEL = 0.05
@@ -38,7 +38,7 @@ class DifferentBins(Metric):
     def ideal(self, n: int, m: int, known: Known) -> float:
         return LEVEL
 
-    def measure(self, samples: Side, reference: Side, known: Known) -> Measured:
+    def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
         from sklearn.cluster import KMeans
 
         training = known.training[:FITTED]
@@ -47,7 +47,7 @@ class DifferentBins(Metric):
         cells = KMeans(n_bins, n_init=1, random_state=seed).fit(training)
         counts = [np.bincount(cells.predict(side.z), minlength=n_bins) for side in (samples, reference)]
         p = different(*counts)
-        return Measured(value=p, std_error=(p * (1 - p) / n_bins) ** 0.5, p_value=homogeneity(*counts))
+        return MetricValue(value=p, std_error=(p * (1 - p) / n_bins) ** 0.5, p_value=homogeneity(*counts))
 
 
 def different(x: Labels, y: Labels) -> float:

@@ -25,7 +25,7 @@ from typing import Any, final
 import numpy as np
 
 from pushforward.models.evaluation.metrics.metric import Known, Metric, Reals, Side
-from pushforward.models.storage.evaluation import Measured
+from pushforward.models.storage.evaluation import MetricValue
 
 PRODUCTS = 16  # elements of a row whose products are features
 ITERATIONS = 2_000
@@ -43,7 +43,7 @@ class ClassifierTest(Metric):
     def classifier(self, n_train: int, size: int) -> Any:
         """A classifier of scikit-learn, for so many training rows of so many elements."""
 
-    def measure(self, samples: Side, reference: Side, known: Known) -> Measured:
+    def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
         n = min(len(samples.z), len(reference.z))
         rng = known.rng(self.stream)
         train, test = list[Reals](), list[Reals]()
@@ -85,14 +85,14 @@ class NearestNeighbors(ClassifierTest):
         return KNeighborsClassifier(n_neighbors=max(1, int(n_train**0.5) // 2 * 2 - 1), algorithm="brute")
 
 
-def of_hits(hits: int, n: int) -> Measured:
+def of_hits(hits: int, n: int) -> MetricValue:
     """The share of hits among n, Wilson's interval, and how probable as many hits or more are by guessing."""
     from scipy.stats import binomtest
 
     test = binomtest(hits, n, 0.5, alternative="greater")
     low, high = binomtest(hits, n).proportion_ci(0.95, method="wilson")
     p = hits / n
-    return Measured(
+    return MetricValue(
         value=p, std_error=(p * (1 - p) / n) ** 0.5, interval=(float(low), float(high)), p_value=float(test.pvalue)
     )
 

@@ -27,7 +27,7 @@ import numpy as np
 from pushforward.models.evaluation.metrics.kernel_tests import ROWS
 from pushforward.models.evaluation.metrics.metric import Known, Metric, Reals, Side
 from pushforward.models.evaluation.metrics.two_sample import kernel_test
-from pushforward.models.storage.evaluation import Measured
+from pushforward.models.storage.evaluation import MetricValue
 
 
 @final
@@ -37,8 +37,8 @@ class FrechetDistance(Metric):
     name = "FD_cnn"
     needs = ("labels", "images")
 
-    def measure(self, samples: Side, reference: Side, known: Known) -> Measured:
-        return Measured(value=frechet_distance(*(_features(side) for side in (samples, reference))))
+    def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
+        return MetricValue(value=frechet_distance(*(_features(side) for side in (samples, reference))))
 
 
 @final
@@ -48,7 +48,7 @@ class KernelDistance(Metric):
     name = "KD_cnn"
     needs = ("labels", "images")
 
-    def measure(self, samples: Side, reference: Side, known: Known) -> Measured:
+    def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
         x, y = (_features(side)[:ROWS] for side in (samples, reference))
         return kernel_test(cubic_kernel(np.concatenate([x, y])), len(x), known.rng(6))
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from pushforward.models.evaluation.metrics.metric import Known, Metric, Reals, Side
 from pushforward.models.evaluation.metrics.two_sample import kernel_test, squared_distances
-from pushforward.models.storage.evaluation import Measured
+from pushforward.models.storage.evaluation import MetricValue
 
 ROWS = 1_000  # of each side, at most: the matrix of a kernel has the square of their sum
 SCALES = (0.125, 0.25, 0.5, 1.0, 2.0)
@@ -35,7 +35,7 @@ class MaximumMeanDiscrepancy(Metric):
 
     name = "mmd2"
 
-    def measure(self, samples: Side, reference: Side, known: Known) -> Measured:
+    def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
         length = median_distance(known.training[:MEDIAN_ROWS])
         square = _pooled(samples.z, reference.z)
         kernel = sum(np.exp(square / (-2 * (s * length) ** 2)) for s in SCALES) / len(SCALES)
@@ -48,7 +48,7 @@ class EnergyDistance(Metric):
 
     name = "energy_distance"
 
-    def measure(self, samples: Side, reference: Side, known: Known) -> Measured:
+    def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
         return kernel_test(-np.sqrt(_pooled(samples.z, reference.z)), len(samples.z[:ROWS]), known.rng(1))
 
 

@@ -26,7 +26,7 @@ import numpy as np
 from pushforward.models.evaluation.metrics.bins import homogeneity
 from pushforward.models.evaluation.metrics.classifier_tests import of_hits
 from pushforward.models.evaluation.metrics.metric import Known, Labels, Metric, Side
-from pushforward.models.storage.evaluation import Measured
+from pushforward.models.storage.evaluation import MetricValue
 
 
 @final
@@ -36,11 +36,11 @@ class LabelDivergence(Metric):
     name = "label_divergence"
     needs = ("labels",)
 
-    def measure(self, samples: Side, reference: Side, known: Known) -> Measured:
+    def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
         x, y = (_there(side.found) for side in (samples, reference))
         n_bins = int(max(x.max(), y.max())) + 1
         counts = [np.bincount(each, minlength=n_bins) for each in (x, y)]
-        return Measured(value=jensen_shannon(*counts), p_value=homogeneity(*counts))
+        return MetricValue(value=jensen_shannon(*counts), p_value=homogeneity(*counts))
 
 
 @final
@@ -54,7 +54,7 @@ class ClassificationAccuracy(Metric):
     def ideal(self, n: int, m: int, known: Known) -> float:
         return 1.0
 
-    def measure(self, samples: Side, reference: Side, known: Known) -> Measured:
+    def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
         if known.fit is None:
             raise ValueError("a classifier is needed")
         classify = known.fit(samples.x, _there(samples.labels))

@@ -19,7 +19,7 @@ import numpy as np
 
 from pushforward.models.evaluation.metrics.metric import Known, Metric, Reals, Side
 from pushforward.models.evaluation.metrics.two_sample import squared_distances
-from pushforward.models.storage.evaluation import Measured
+from pushforward.models.storage.evaluation import MetricValue
 
 AT_ONCE = 5_000_000  # distances
 
@@ -34,14 +34,14 @@ class NearestTrainingRow(Metric):
     def ideal(self, n: int, m: int, known: Known) -> float:
         return 1.0
 
-    def measure(self, samples: Side, reference: Side, known: Known) -> Measured:
+    def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
         from scipy.stats import mannwhitneyu
 
         near, usual = (nearest_distances(side, known.training) for side in (samples, reference))
         test = mannwhitneyu(near, usual, alternative="less")
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.divide(np.median(near), np.median(usual))  # not a number where both are copies
-        return Measured(value=float(ratio), p_value=float(test.pvalue))
+        return MetricValue(value=float(ratio), p_value=float(test.pvalue))
 
 
 def nearest_distances(side: Side, training: Reals) -> Reals:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pushforward.models.storage.evaluation import Better, Measured
+from pushforward.models.storage.evaluation import Better, MetricValue
 
 Reals = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -74,17 +74,17 @@ class Metric(ABC):
         return 0.0
 
     @abstractmethod
-    def measure(self, samples: Side, reference: Side, known: Known) -> Measured:
+    def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
         """The value of these samples. All that it needs is there."""
 
 
-def share(hits: NDArray[Any] | np.generic) -> Measured:
+def share(hits: Any) -> MetricValue:
     """The share of rows that are hits, (n,) of 0 and 1, with its standard error."""
     p = float(np.mean(hits))
-    return Measured(value=p, std_error=float(np.sqrt(p * (1 - p) / np.size(hits))))
+    return MetricValue(value=p, std_error=float(np.sqrt(p * (1 - p) / np.size(hits))))
 
 
-def mean(values: Reals) -> Measured:
+def mean(values: Reals) -> MetricValue:
     """The mean of independent values, (n,), with its standard error."""
     error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
-    return Measured(value=float(values.mean()), std_error=error)
+    return MetricValue(value=float(values.mean()), std_error=error)

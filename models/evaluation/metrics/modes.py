@@ -19,7 +19,7 @@ from typing import final
 
 from pushforward.models.evaluation.metrics.metric import Known, KnownModes, Metric, Side
 from pushforward.models.evaluation.sample_metrics import Modes, modes
-from pushforward.models.storage.evaluation import Measured
+from pushforward.models.storage.evaluation import MetricValue
 
 
 class OfModes(Metric):
@@ -43,8 +43,8 @@ class ModesFound(OfModes):
     def ideal(self, n: int, m: int, known: Known) -> float:
         return float(len(_known(known).centers))
 
-    def measure(self, samples: Side, reference: Side, known: Known) -> Measured:
-        return Measured(value=float(self.reached(samples, known).found))
+    def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
+        return MetricValue(value=float(self.reached(samples, known).found))
 
 
 @final
@@ -57,7 +57,7 @@ class HighQualityShare(OfModes):
     def ideal(self, n: int, m: int, known: Known) -> float:
         return 1 - beyond_three(_known(known).centers.shape[1])
 
-    def measure(self, samples: Side, reference: Side, known: Known) -> Measured:
+    def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
         return _share(self.reached(samples, known).high_quality, len(samples.x))
 
 
@@ -71,7 +71,7 @@ class ModeMixture(OfModes):
     def ideal(self, n: int, m: int, known: Known) -> float:
         return beyond_three(_known(known).centers.shape[1])
 
-    def measure(self, samples: Side, reference: Side, known: Known) -> Measured:
+    def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
         return _share(1 - self.reached(samples, known).high_quality, len(samples.x))
 
 
@@ -88,5 +88,5 @@ def _known(known: Known) -> KnownModes:
     return known.modes
 
 
-def _share(p: float, n: int) -> Measured:
-    return Measured(value=p, std_error=(p * (1 - p) / n) ** 0.5)
+def _share(p: float, n: int) -> MetricValue:
+    return MetricValue(value=p, std_error=(p * (1 - p) / n) ** 0.5)

@@ -31,7 +31,7 @@ import numpy as np
 
 from pushforward.models.evaluation.metrics.metric import Known, Metric, Reals, Side, mean, share
 from pushforward.models.evaluation.metrics.two_sample import squared_distances
-from pushforward.models.storage.evaluation import Measured
+from pushforward.models.storage.evaluation import MetricValue
 
 K = 5
 
@@ -46,7 +46,7 @@ class Precision(Metric):
     def ideal(self, n: int, m: int, known: Known) -> float:
         return 1.0
 
-    def measure(self, samples: Side, reference: Side, known: Known) -> Measured:
+    def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
         return share(in_balls(samples.z, reference.z).any(1))
 
 
@@ -60,7 +60,7 @@ class Recall(Metric):
     def ideal(self, n: int, m: int, known: Known) -> float:
         return 1.0
 
-    def measure(self, samples: Side, reference: Side, known: Known) -> Measured:
+    def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
         return share(in_balls(reference.z, samples.z).any(1))
 
 
@@ -74,7 +74,7 @@ class Density(Metric):
     def ideal(self, n: int, m: int, known: Known) -> float:
         return 1.0
 
-    def measure(self, samples: Side, reference: Side, known: Known) -> Measured:
+    def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
         return mean(in_balls(samples.z, reference.z).sum(1) / K)
 
 
@@ -88,7 +88,7 @@ class Coverage(Metric):
     def ideal(self, n: int, m: int, known: Known) -> float:
         return expected_coverage(n, m)
 
-    def measure(self, samples: Side, reference: Side, known: Known) -> Measured:
+    def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
         return share(in_balls(samples.z, reference.z).any(0))
 
 

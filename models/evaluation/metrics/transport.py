@@ -9,7 +9,7 @@ from typing import final
 
 from pushforward.models.evaluation.metrics.metric import Known, Metric, Side, mean
 from pushforward.models.evaluation.sample_metrics import directions, wasserstein_1d
-from pushforward.models.storage.evaluation import Measured
+from pushforward.models.storage.evaluation import MetricValue
 
 PROJECTIONS = 256
 
@@ -20,6 +20,6 @@ class SlicedWasserstein(Metric):
 
     name = "sliced_wasserstein"
 
-    def measure(self, samples: Side, reference: Side, known: Known) -> Measured:
+    def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
         theta = directions(samples.z.shape[1], PROJECTIONS, known.rng(4))
         return mean(wasserstein_1d(samples.z @ theta, reference.z @ theta))

@@ -25,13 +25,13 @@ from __future__ import annotations
 import numpy as np
 
 from pushforward.models.evaluation.metrics.metric import Reals
-from pushforward.models.storage.evaluation import Measured
+from pushforward.models.storage.evaluation import MetricValue
 
 PERMUTATIONS = 499
 AT_ONCE = 100  # permutations
 
 
-def kernel_test(kernel: Reals, n: int, rng: np.random.Generator, permutations: int = PERMUTATIONS) -> Measured:
+def kernel_test(kernel: Reals, n: int, rng: np.random.Generator, permutations: int = PERMUTATIONS) -> MetricValue:
     """MMD^2 of the first n rows from the others, by the kernel at all of them, (N, N)."""
     k = kernel - np.diag(np.diag(kernel))
     observed = float(mmd2(k, _marks(n, len(k)))[0])
@@ -40,7 +40,7 @@ def kernel_test(kernel: Reals, n: int, rng: np.random.Generator, permutations: i
         size = min(AT_ONCE, permutations - first)
         marks = rng.permuted(np.tile(_marks(n, len(k)), size), axis=0)
         as_large += int((mmd2(k, marks) >= observed - 1e-12 * abs(observed)).sum())
-    return Measured(value=observed, std_error=jackknife_error(k, n), p_value=(1 + as_large) / (1 + permutations))
+    return MetricValue(value=observed, std_error=jackknife_error(k, n), p_value=(1 + as_large) / (1 + permutations))
 
 
 def mmd2(k: Reals, marks: Reals) -> Reals:

@@ -10,16 +10,16 @@ from pushforward.models.storage.evaluation import (
     REPORT,
     ClassifierCard,
     EvaluationReport,
-    Measured,
     MetricReport,
+    MetricValue,
     read_classifier_card,
     read_report,
     write_classifier,
     write_report,
 )
 
-VALUE = Measured(value=0.25, std_error=0.5, interval=(0.0, 1.0), p_value=0.125)
-NOT_FINITE = Measured(value=float("nan"), std_error=float("inf"))
+VALUE = MetricValue(value=0.25, std_error=0.5, interval=(0.0, 1.0), p_value=0.125)
+NOT_FINITE = MetricValue(value=float("nan"), std_error=float("inf"))
 CARD = ClassifierCard(weights_sha256="0" * 64, n_classes=3, data_fingerprint="1" * 64, accuracy=0.75)
 OF_ROWS = EvaluationReport(
     against={"source": "npy", "path": "new.npy"},

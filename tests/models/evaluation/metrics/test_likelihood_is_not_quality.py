@@ -12,7 +12,7 @@ import pytest
 from scipy.special import logsumexp
 
 from pushforward.models.evaluation.metrics.registry import METRICS
-from pushforward.models.storage.evaluation import Measured
+from pushforward.models.storage.evaluation import MetricValue
 from tests.models.evaluation.metrics.sides import known, normal, side
 
 SIZE, WIDTH, N = 8, 1e-3, 600
@@ -31,7 +31,7 @@ def mostly_noise() -> np.ndarray:
     return np.where(true[:, None], normal(N, SIZE, seed=4), 10 * rng.standard_normal((N, SIZE)))
 
 
-def of(metric: str, samples: np.ndarray) -> Measured:
+def of(metric: str, samples: np.ndarray) -> MetricValue:
     return METRICS[metric].measure(side(samples), side(HELD_OUT), known(TRAINING))
 
 
