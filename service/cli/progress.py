@@ -15,6 +15,7 @@ from pushforward.service.domain.pace import MeanPace
 
 Events = Iterable[tuple[str, dict[str, Any]]]  # kind and data, as `Client.watch` gives them
 
+UNITS = {"sample": "row", "evaluate": "metric"}  # of progress, by the kind of the job; others take steps
 LINE_S = 5.0  # between two lines of progress
 MEMORY_S = 30.0  # over which the pace is averaged
 
@@ -121,7 +122,7 @@ def _as_lines(events: Events, console: Console) -> None:
             case "log":
                 console.print(data["message"])
             case "state" if data["state"] != state:
-                unit = "row" if data.get("kind") == "sample" else "step"
+                unit = UNITS.get(data.get("kind", ""), "step")
                 state = data["state"]
                 console.print(waiting(data) if state == "queued" else state)
             case "queue":
