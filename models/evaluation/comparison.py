@@ -10,7 +10,7 @@ rows are those that training held out, or those of another source. Everything ra
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -32,7 +32,7 @@ from pushforward.models.evaluation.samples import draw_under
 from pushforward.models.evaluation.sides import Sides
 from pushforward.models.family import Samples
 from pushforward.models.spec import conditions as kinds
-from pushforward.models.storage.evaluation import MetricReport
+from pushforward.models.storage.evaluation import MetricReport, MetricValue
 from pushforward.models.storage.model import Model
 from pushforward.models.training.data import TrainingData, conditions
 
@@ -96,8 +96,13 @@ def compare(model: Model, data: TrainingData, question: Question, device: torch.
     reports = list[MetricReport]()
     for name in question.metrics:
         done = TRAINED + (1 - TRAINED) * len(reports) / len(question.metrics)
+        metric, values = METRICS[name], dict[str, MetricValue]()
         yield ComparisonStage(f"measures {name}", done, tuple(reports))
-        reports.append(rows.report(METRICS[name], known))
+        for which, value in rows.values(metric, known):
+            values[which] = value
+            yield ComparisonStage(f"measures {name}", done, tuple(reports))
+        ideal = metric.ideal(n, len(reference.x), known)
+        reports.append(MetricReport(name=name, better=metric.better, ideal=ideal, **values))
     yield ComparisonStage("measured all", 1.0, tuple(reports))
     return Compared(tuple(reports), n, len(reference.x), frozen, frozen is not stored)
 
@@ -171,20 +176,15 @@ class _ThreeSides:
             modes = KnownModes(source.centers.astype(np.float64), source.mode_std)
         return Known(flat(self._training.x) / self._of.unit, self._seed, modes, self._fit)
 
-    def report(self, metric: Metric, known: Known) -> MetricReport:
-        """The metric of all sides."""
-        if "label_condition" in metric.needs and self.reference.labels is None:
+    def values(self, metric: Metric, known: Known) -> Iterator[tuple[str, MetricValue]]:
+        """The metric of each side, by the side's name. Raises InvalidData."""
+        labeled = "label_condition" in metric.needs
+        if labeled and self.reference.labels is None:
             raise InvalidData(f"has no labels, which {metric.name} needs; leave that metric out", field="against")
-        gaussian = self.labeled_gaussian if "label_condition" in metric.needs else self.gaussian
-        m = len(self.reference.x)
-        return MetricReport(
-            name=metric.name,
-            better=metric.better,
-            ideal=metric.ideal(len(self.samples.x), m, known),
-            model=metric.measure(self.samples, self.reference, known),
-            floor=metric.measure(self.floor, self.reference, known),
-            gaussian=None if gaussian is None else metric.measure(gaussian, self.reference, known),
-        )
+        gaussian = self.labeled_gaussian if labeled else self.gaussian
+        for name, side in (("model", self.samples), ("floor", self.floor), ("gaussian", gaussian)):
+            if side is not None:
+                yield name, metric.measure(side, self.reference, known)
 
     def _fit(self, x: Reals, labels: Labels) -> Classify:
         """A classifier of these rows, (n, D), by the network that also gives the features."""

@@ -21,7 +21,7 @@ from pushforward.models.evaluation.metrics.metric import Known, Metric, Reals, S
 from pushforward.models.evaluation.metrics.two_sample import squared_distances
 from pushforward.models.storage.evaluation import MetricValue
 
-AT_ONCE = 5_000_000  # distances
+AT_ONCE = 2_000  # training rows
 
 
 @final
@@ -46,12 +46,11 @@ class NearestTrainingRow(Metric):
 
 def nearest_distances(side: Side, training: Reals) -> Reals:
     """The distance of each row from the nearest training row, itself left out, (n,)."""
-    at_once = max(1, AT_ONCE // len(training))
-    found = list[Reals]()
-    for first in range(0, len(side.z), at_once):
-        square = squared_distances(side.z[first : first + at_once], training)
+    nearest = np.full(len(side.z), np.inf)
+    for first in range(0, len(training), AT_ONCE):
+        square = squared_distances(side.z, training[first : first + AT_ONCE])
         if side.places is not None:
-            places = side.places[first : first + at_once]
-            square[np.arange(len(square)), places] = np.inf
-        found.append(np.sqrt(square.min(1)))
-    return np.concatenate(found)
+            own = np.flatnonzero((side.places >= first) & (side.places < first + AT_ONCE))
+            square[own, side.places[own] - first] = np.inf
+        nearest = np.minimum(nearest, square.min(1))
+    return np.asarray(np.sqrt(nearest))

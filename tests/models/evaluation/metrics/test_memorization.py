@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pushforward.models.evaluation.metrics.memorization import NearestTrainingRow, nearest_distances
+from pushforward.models.evaluation.metrics.memorization import AT_ONCE, NearestTrainingRow, nearest_distances
 from tests.models.evaluation.metrics.sides import known, normal, side
 
 TRAINING = normal(800, seed=0)
@@ -43,7 +43,11 @@ def test_where_held_out_rows_are_copies_too_there_is_no_ratio() -> None:
     assert np.isnan(NearestTrainingRow().measure(rows, rows, known(np.arange(5.0)[:, None])).value)
 
 
-def test_distances_are_exact() -> None:
-    x = normal(10, seed=3)
-    expected = np.sqrt(((x[:, None] - TRAINING) ** 2).sum(2)).min(1)
-    assert nearest_distances(side(x), TRAINING) == pytest.approx(expected, abs=1e-9)
+def test_distances_are_exact_in_blocks_of_training_rows() -> None:
+    training = normal(AT_ONCE + 500, seed=4)
+    places = np.array([0, 7, AT_ONCE - 1, AT_ONCE, AT_ONCE + 499])
+    x = training[places]
+    square = ((x[:, None] - training) ** 2).sum(2)
+    assert nearest_distances(side(x), training) == pytest.approx(0, abs=1e-6)
+    square[np.arange(5), places] = np.inf
+    assert nearest_distances(side(x, places=places), training) == pytest.approx(np.sqrt(square).min(1), abs=1e-9)
