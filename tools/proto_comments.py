@@ -29,6 +29,7 @@ MIRRORS: dict[str, type[BaseModel]] = {
     "MetricReport": evaluation.MetricReport,
     "MetricValue": evaluation.MetricValue,
     "ClassifierCard": evaluation.ClassifierCard,
+    "LabelCounts": evaluation.LabelCounts,
     "TrainRequest": commands.TrainModel,
     "EvaluateRequest": commands.Evaluate,
     "SampleRequest": commands.Sample,

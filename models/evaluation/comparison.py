@@ -32,7 +32,7 @@ from pushforward.models.evaluation.samples import draw_under
 from pushforward.models.evaluation.sides import Sides
 from pushforward.models.family import Samples
 from pushforward.models.spec import conditions as kinds
-from pushforward.models.storage.evaluation import MetricReport, MetricValue
+from pushforward.models.storage.evaluation import LabelCounts, MetricReport, MetricValue
 from pushforward.models.storage.model import Model
 from pushforward.models.training.data import TrainingData, conditions
 
@@ -71,6 +71,7 @@ class Compared(NamedTuple):
     n_reference: int
     frozen: Frozen | None
     is_new: bool  # whether its classifier was trained for it
+    labels: LabelCounts | None  # that the classifier finds
 
 
 def compare(model: Model, data: TrainingData, question: Question, device: torch.device) -> Comparing[Compared]:
@@ -104,7 +105,7 @@ def compare(model: Model, data: TrainingData, question: Question, device: torch.
         ideal = metric.ideal(n, len(reference.x), known)
         reports.append(MetricReport(name=name, better=metric.better, ideal=ideal, **values))
     yield ComparisonStage("measured all", 1.0, tuple(reports))
-    return Compared(tuple(reports), n, len(reference.x), frozen, frozen is not stored)
+    return Compared(tuple(reports), n, len(reference.x), frozen, frozen is not stored, rows.labels())
 
 
 class LabeledSamples(NamedTuple):
@@ -185,6 +186,14 @@ class _ThreeSides:
         for name, side in (("model", self.samples), ("floor", self.floor), ("gaussian", gaussian)):
             if side is not None:
                 yield name, metric.measure(side, self.reference, known)
+
+    def labels(self) -> LabelCounts | None:
+        """The labels that the classifier finds; None without one."""
+        samples, reference = self.samples.found, self.reference.found
+        if samples is None or reference is None:
+            return None
+        counts = [np.bincount(found, minlength=n_classes(self._data)).tolist() for found in (samples, reference)]
+        return LabelCounts(samples=tuple(counts[0]), reference=tuple(counts[1]))
 
     def _fit(self, x: Reals, labels: Labels) -> Classify:
         """A classifier of these rows, (n, D), by the network that also gives the features."""

@@ -71,6 +71,15 @@ class ClassifierCard(Config):
     """Share of held-out rows whose label it finds."""
 
 
+class LabelCounts(Config):
+    """How often the classifier finds each label."""
+
+    samples: tuple[int, ...]
+    """Among the samples, by label."""
+    reference: tuple[int, ...]
+    """Among the rows that they are compared with, by label."""
+
+
 class EvaluationReport(Config):
     """How a model's samples compare with rows that it was not trained on."""
 
@@ -86,6 +95,8 @@ class EvaluationReport(Config):
     """The metrics, each beside its floor and a Gaussian."""
     classifier: ClassifierCard | None = None
     """The classifier whose features or labels were compared; null where none was needed."""
+    labels: LabelCounts | None = None
+    """Labels that the classifier finds; null without a classifier."""
     job: str = ""
     """Job that evaluated the model."""
     created_at: float = 0.0

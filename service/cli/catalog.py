@@ -161,13 +161,17 @@ def show_evaluation(report: Mapping[str, Any]) -> None:
     out.print(f"{report['n']} samples against {report['n_reference']} {against}, seed {report['seed']}:")
     headers = ("metric", "samples", "training rows", "a Gaussian", "ideal", "better", "p-value")
     print_table(headers, [*map(metric_row, report["metrics"])])
+    if report["labels"] is not None:
+        rows = zip(*(map(str, report["labels"][side]) for side in ("samples", "reference")), strict=True)
+        print_table(("label", "samples", "rows"), [(str(label), *row) for label, row in enumerate(rows)])
 
 
 def metric_row(metric: Mapping[str, Any]) -> tuple[str, ...]:
     """Name, values with their standard errors, the ideal value, which values are better, and the p-value."""
     values = [value_in_words(metric[side]) for side in ("model", "floor", "gaussian")]
     p = metric["model"]["p_value"]
-    return metric["name"], *values, f"{float(metric['ideal']):.4g}", metric["better"], "" if p is None else f"{p:.2g}"
+    p_value = "" if p is None else f"{float(p):.2g}"
+    return metric["name"], *values, f"{float(metric['ideal']):.4g}", metric["better"], p_value
 
 
 def value_in_words(measured: Mapping[str, Any] | None) -> str:

@@ -9,7 +9,7 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pushforward.models.storage.card import Curve
-from pushforward.models.storage.evaluation import ClassifierCard, EvaluationReport, MetricReport, MetricValue
+from pushforward.models.storage.evaluation import EvaluationReport, MetricReport, MetricValue
 from pushforward.service.application.catalog import FamilyCard, PresetCard
 from pushforward.service.domain.catalog import Card, EvaluatedCard
 from pushforward.service.domain.jobs import Event, Job, ModelEvaluation, Sampling
@@ -120,7 +120,8 @@ def report(report: EvaluationReport) -> pb.EvaluationReport:
         n_reference=report.n_reference,
         seed=report.seed,
         metrics=map(_metric, report.metrics),
-        classifier=None if report.classifier is None else _classifier(report.classifier),
+        classifier=None if report.classifier is None else pb.ClassifierCard(**report.classifier.model_dump()),
+        labels=None if report.labels is None else pb.LabelCounts(**report.labels.model_dump()),
         job=report.job,
         created_at=report.created_at,
     )
@@ -149,10 +150,6 @@ def _measured(measured: MetricValue) -> pb.MetricValue:
         interval=measured.interval or (),
         p_value=measured.p_value,
     )
-
-
-def _classifier(card: ClassifierCard) -> pb.ClassifierCard:
-    return pb.ClassifierCard(**card.model_dump())
 
 
 def family(card: FamilyCard) -> pb.Family:

@@ -14,6 +14,7 @@ from time import monotonic
 
 import torch
 from pydantic import TypeAdapter, ValidationError
+from threadpoolctl import threadpool_limits
 
 from pushforward.models.data import AnyData, Source
 from pushforward.models.errors import BadCheckpoint, InvalidData
@@ -47,16 +48,17 @@ def run_order(order: EvaluateOrder, device: torch.device, send: Send, stop: thre
     data = load_data(Run.model_validate(model.card.run), order.data_root)
     progress = _EvaluationProgress(asked.metrics, send)
     stages = compare(model, data, _question(order), device)
-    while True:
-        try:
-            stage = next(stages)
-        except StopIteration as end:
-            _write(order, end.value, model)
-            send(ReportWritten(metrics={each.name: each.model.value for each in end.value.metrics}))
-            return DONE
-        if stop.is_set():
-            return INTERRUPTED
-        progress.tell(stage)
+    with threadpool_limits(order.torch_threads):  # of NumPy and scikit-learn, too
+        while True:
+            try:
+                stage = next(stages)
+            except StopIteration as end:
+                _write(order, end.value)
+                send(ReportWritten(metrics={each.name: each.model.value for each in end.value.metrics}))
+                return DONE
+            if stop.is_set():
+                return INTERRUPTED
+            progress.tell(stage)
 
 
 def _load(order: EvaluateOrder, device: torch.device) -> Model:
@@ -78,7 +80,7 @@ def _question(order: EvaluateOrder) -> Question:
     return Question(asked.metrics, asked.n, asked.seed, against, order.data_root, order.model)
 
 
-def _write(order: EvaluateOrder, compared: Compared, model: Model) -> None:
+def _write(order: EvaluateOrder, compared: Compared) -> None:
     """Write the report, and the classifier where it is new."""
     asked: ModelEvaluation = order.evaluation
     order.report.mkdir(exist_ok=True)
@@ -91,6 +93,7 @@ def _write(order: EvaluateOrder, compared: Compared, model: Model) -> None:
         seed=asked.seed,
         metrics=compared.metrics,
         classifier=None if compared.frozen is None else compared.frozen.card,
+        labels=compared.labels,
         job=order.job,
         created_at=time.time(),
     )

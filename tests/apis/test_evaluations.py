@@ -8,7 +8,13 @@ import grpc
 import pytest
 from google.protobuf.json_format import MessageToDict
 
-from pushforward.models.storage.evaluation import ClassifierCard, EvaluationReport, MetricReport, MetricValue
+from pushforward.models.storage.evaluation import (
+    ClassifierCard,
+    EvaluationReport,
+    LabelCounts,
+    MetricReport,
+    MetricValue,
+)
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from tests.apis.conftest import Apis
 from tests.apis.fakes import MemoryModels
@@ -31,6 +37,7 @@ REPORT = EvaluationReport(
         ),
     ),
     classifier=ClassifierCard(weights_sha256="0" * 64, n_classes=10, data_fingerprint="1" * 64, accuracy=0.98),
+    labels=LabelCounts(samples=(60, 40), reference=(20, 30)),
     job="0123456789abcdef",
     created_at=1.5,
 )
@@ -128,4 +135,5 @@ async def test_the_card_of_an_evaluated_model_has_its_report_through_both_apis(a
     }
     assert not ratio.HasField("floor")
     assert message.classifier.accuracy == 0.98
+    assert (list(message.labels.samples), list(message.labels.reference)) == ([60, 40], [20, 30])
     assert message.against["path"] == "new.npy"

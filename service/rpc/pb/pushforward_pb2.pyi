@@ -1665,6 +1665,7 @@ class EvaluationReport(_message.Message):
     CLASSIFIER_FIELD_NUMBER: _builtins.int
     JOB_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Samples drawn."""
     n_reference: _builtins.int
@@ -1691,6 +1692,10 @@ class EvaluationReport(_message.Message):
         was needed.
         """
 
+    @_builtins.property
+    def labels(self) -> Global___LabelCounts:
+        """Labels that the classifier finds; null without a classifier. Over gRPC: absent without one."""
+
     def __init__(
         self,
         *,
@@ -1702,14 +1707,45 @@ class EvaluationReport(_message.Message):
         classifier: Global___ClassifierCard | None = ...,
         job: _builtins.str = ...,
         created_at: _builtins.float = ...,
+        labels: Global___LabelCounts | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["against", b"against", "classifier", b"classifier"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["against", b"against", "classifier", b"classifier", "labels", b"labels"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["against", b"against", "classifier", b"classifier", "created_at", b"created_at", "job", b"job", "metrics", b"metrics", "n", b"n", "n_reference", b"n_reference", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["against", b"against", "classifier", b"classifier", "created_at", b"created_at", "job", b"job", "labels", b"labels", "metrics", b"metrics", "n", b"n", "n_reference", b"n_reference", "seed", b"seed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EvaluationReport: _TypeAlias = EvaluationReport  # noqa: Y015
+
+@_typing.final
+class LabelCounts(_message.Message):
+    """How often the classifier finds each label."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def samples(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Among the samples, by label."""
+
+    @_builtins.property
+    def reference(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Among the rows that they are compared with, by label."""
+
+    def __init__(
+        self,
+        *,
+        samples: _abc.Iterable[_builtins.int] | None = ...,
+        reference: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reference", b"reference", "samples", b"samples"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LabelCounts: _TypeAlias = LabelCounts  # noqa: Y015
 
 @_typing.final
 class MetricReport(_message.Message):

@@ -98,6 +98,9 @@ def test_samples_of_a_conditional_model_of_images_are_compared_by_every_metric(
     assert compared.frozen is not None
     assert compared.frozen.card.accuracy > 0.9
     assert "trains a classifier" in {stage.what for stage in found}
+    assert compared.labels is not None
+    assert [len(each) for each in (compared.labels.samples, compared.labels.reference)] == [10, 10]
+    assert (sum(compared.labels.samples), sum(compared.labels.reference)) == (300, 180)
     ours, floor, gaussian = (values(compared, side) for side in ("model", "floor", "gaussian"))
     assert {*ours} == {*floor} == {*gaussian} == {*names}
     for name in ("FD_cnn", "KD_cnn", "mmd2", "sliced_wasserstein"):

@@ -338,6 +338,16 @@ async def test_an_evaluation_tells_what_it_compares_and_the_version_it_is_of(rec
     assert (done.state, done.version, done.metrics) == (State.SUCCEEDED, 3, {"mmd2": 0.5})
 
 
+async def test_a_report_that_is_there_is_not_cancelled_any_more(record: Record) -> None:
+    job, _ = await record.jobs.create(COMPARE)
+    record.runs.claim(job.id, "w")
+    await record.jobs.cancel(job.id)
+    record.runs.succeed(job.id, 1, 3, {"mmd2": 0.5})
+    record.runs.succeed(job.id, 1, 3, {"mmd2": 0.5})  # told twice
+    done = await record.jobs.get(job.id)
+    assert (done.state, done.cancel_requested) == (State.SUCCEEDED, True)
+
+
 async def test_evaluations_trainings_and_samplings_do_not_wait_behind_each_other(record: Record) -> None:
     jobs = [(await record.jobs.create(new))[0] for new in (NEW, DRAW, COMPARE)]
     assert [(job.queue_position, job.ahead) for job in jobs] == [(1, ())] * 3

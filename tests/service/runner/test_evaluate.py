@@ -143,6 +143,8 @@ def test_a_later_evaluation_takes_the_place_of_the_one_before_and_uses_its_class
         assert report is not None
         assert report.classifier is not None
         assert (report.job, report.seed) == (job_id, seed)
+        assert report.labels is not None
+        assert sum(report.labels.samples) == 60
         digests.append(report.classifier.weights_sha256)
     assert digests[0] == digests[1]
     names = {file.name for file in folder_of(bench, TOLD).iterdir()}
