@@ -2,7 +2,7 @@ r"""A small classifier, trained on labeled rows: its features and labels are wha
 
 It is trained on the training rows of the model's own data, never on samples, and frozen: a model that is trained longer
 is compared in the same features. Images of 5x5 to 32x32 are read by convolutions, other rows by a perceptron. The loss
-is the cross-entropy, the optimizer Adam, its learning rate falling to 0 along a quarter of a cosine.
+is the cross-entropy, the optimizer Adam, its learning rate falling to 0 along half a cosine.
 
 The same rows, labels and seed give the same weights, for one number of threads, torch release and kind of processor.
 """
@@ -30,7 +30,8 @@ from pushforward.models.storage.evaluation import CLASSIFIER_WEIGHTS, Classifier
 from pushforward.models.storage.tensors import fill, on_cpu, parse
 from pushforward.models.training.adam import AdamW
 
-STEPS, BATCH = 600, 128
+LEAST_STEPS, MOST_STEPS = 150, 600
+EPOCHS, BATCH = 40, 128
 LR, BETAS = 2e-3, (0.9, 0.999)
 READ_AT_ONCE = 512
 
@@ -57,13 +58,18 @@ def trained(
     net = new_classifier(spec, n_classes, seed).to(device)
     weights = list(net.parameters())
     adam = AdamW.of(weights)
-    rng = np.random.default_rng([seed, 0])
-    for step in range(STEPS):
+    rng, steps = np.random.default_rng([seed, 0]), n_steps(len(x))
+    for step in range(steps):
         rows = rng.integers(len(x), size=min(BATCH, len(x)))
         loss = F.cross_entropy(net(_on(x[rows], spec, device)), torch.from_numpy(labels[rows]).to(device))
-        adam.step(torch.autograd.grad(loss, weights), LR * 0.5 * (1 + cos(pi * step / STEPS)), BETAS, 0.0)
-        yield EvaluationStage("trains a classifier", step + 1, STEPS)
+        adam.step(torch.autograd.grad(loss, weights), LR * 0.5 * (1 + cos(pi * step / steps)), BETAS, 0.0)
+        yield EvaluationStage("trains a classifier", step + 1, steps)
     return net.requires_grad_(False).eval()
+
+
+def n_steps(n_rows: int) -> int:
+    """Steps of a training: forty passes over the rows, within bounds."""
+    return min(MOST_STEPS, max(LEAST_STEPS, EPOCHS * n_rows // BATCH))
 
 
 @torch.inference_mode()

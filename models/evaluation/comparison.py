@@ -82,6 +82,7 @@ def compare(model: Model, data: TrainingData, question: Question, device: torch.
     if data.fingerprint != model.card.data_fingerprint:
         raise InvalidData("are not the data that the model was trained on: they have changed since", field="run.data")
     reference = sides.reference_rows(data, question.against, question.root, question.seed)
+    _check_labels(question.metrics, reference)
     training = sides.training_rows(data, question.seed)
     n = min(question.n, len(training.x))
     drawn = yield from _within(_drawn(model, data, n, question.seed, device), 0.0, DRAWN)
@@ -126,6 +127,13 @@ def _drawn(model: Model, data: TrainingData, n: int, seed: int, device: torch.de
     if not np.isfinite(x).all():
         raise Diverged("samples of the model are not finite; train it again with a lower optimizer.lr")
     return LabeledSamples(x, like.y if isinstance(data.spec.condition, kinds.Labels) else None)
+
+
+def _check_labels(metrics: Sequence[str], reference: Rows) -> None:
+    """Raises InvalidData where a metric needs labels that the reference rows lack."""
+    lacking = [name for name in metrics if "label_condition" in METRICS[name].needs and reference.y is None]
+    if lacking:
+        raise InvalidData(f"has no labels, which {lacking[0]} needs; leave that metric out", field="against")
 
 
 def _stored(data: TrainingData, question: Question, device: torch.device) -> Frozen | None:
@@ -178,10 +186,8 @@ class _ThreeSides:
         return Known(flat(self._training.x) / self._of.unit, self._seed, modes, self._fit)
 
     def values(self, metric: Metric, known: Known) -> Iterator[tuple[str, MetricValue]]:
-        """The metric of each side, by the side's name. Raises InvalidData."""
+        """The metric of each side, by the side's name."""
         labeled = "label_condition" in metric.needs
-        if labeled and self.reference.labels is None:
-            raise InvalidData(f"has no labels, which {metric.name} needs; leave that metric out", field="against")
         gaussian = self.labeled_gaussian if labeled else self.gaussian
         for name, side in (("model", self.samples), ("floor", self.floor), ("gaussian", gaussian)):
             if side is not None:

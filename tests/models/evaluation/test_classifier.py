@@ -64,6 +64,11 @@ def test_the_same_rows_labels_and_seed_give_the_same_weights(of_plane: Frozen) -
     assert sha256(other).hexdigest() != of_plane.card.weights_sha256
 
 
+@pytest.mark.parametrize(("rows", "steps"), [(10, 150), (960, 300), (60_000, 600)])
+def test_it_passes_forty_times_over_the_rows_within_bounds(rows: int, steps: int) -> None:
+    assert classifier.n_steps(rows) == steps
+
+
 def test_it_leaves_the_global_generator_as_it_was() -> None:
     before = torch.random.get_rng_state()
     classifier.new_classifier(PLANE, 3, 5)

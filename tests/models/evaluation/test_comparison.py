@@ -1,5 +1,6 @@
 """A stored model compared with rows: every metric of its samples, of training rows and of a Gaussian."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,10 @@ def values(compared: Compared, side: str) -> dict[str, float]:
 
 @pytest.fixture(scope="module")
 def moons(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, TrainingData]:
+    """1,800 rows train it, 200 are held out."""
     folder = tmp_path_factory.mktemp("moons")
-    return trained(folder, {"source": "two_moons", "n": 900}, {"family": "flow"}, steps=300)
+    np.save(folder / "moons.npy", TwoMoons().draw(2_000, np.random.default_rng(0)))
+    return trained(folder, {"source": "npy", "path": "moons.npy"}, {"family": "flow"}, steps=150)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +86,7 @@ def test_the_same_question_has_the_same_answer_and_another_seed_another(moons: t
 
 def test_no_more_samples_than_training_rows_are_compared(moons: tuple[Model, TrainingData]) -> None:
     _, compared = stages(*moons, Question(("precision",), n=5_000, seed=0))
-    assert (compared.n, compared.n_reference) == (900, 5_000)
+    assert (compared.n, compared.n_reference) == (1_800, 200)
 
 
 def test_samples_of_a_conditional_model_of_images_are_compared_by_every_metric(
@@ -185,6 +188,7 @@ def test_samples_that_are_not_finite_are_refused(moons: tuple[Model, TrainingDat
 
 def test_every_metric_has_a_value_for_a_mixture(tmp_path: Path) -> None:
     model, data = trained(tmp_path, {"source": "eight_gaussians"}, {"family": "flow"})
+    data = replace(data, validation=data.validation.of(np.arange(500)))
     names = applicable(has(data.spec, data.source))
     assert {*METRICS} - {*names} == {"FD_cnn", "KD_cnn", "label_divergence", "classification_accuracy"}
     _, compared = stages(model, data, Question(names, n=200, seed=0))
