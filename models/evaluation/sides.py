@@ -74,9 +74,10 @@ def reference_rows(data: TrainingData, against: Source | None, root: Path, seed:
     try:
         if isinstance(against, Toy):
             rows = against.rows(REFERENCE_ROWS, rng)
-        else:
-            assert isinstance(against, Finite)  # noqa: S101  a source is one or the other
+        elif isinstance(against, Finite):
             rows = against.rows(root)
+        else:
+            raise TypeError(f"{type(against).__name__} is neither a Toy nor a Finite source")
     except InvalidData as error:
         raise InvalidData(error.message, field=f"against.{error.field}" if error.field else "against") from error
     spec = data.card_spec or data.spec

@@ -95,7 +95,7 @@ def _as_bar(events: Events, console: Console) -> None:
         for kind, data in events:
             match kind:
                 case "progress":
-                    status = "  ".join(filter(None, (time_left.after(data), numbers(data["losses"]))))
+                    status = "  ".join(filter(None, (data.get("what"), time_left.after(data), numbers(data["losses"]))))
                     bar.update(task, completed=data["step"], total=data["total_steps"], status=status)
                 case "log":
                     bar.console.print(data["message"])

@@ -69,8 +69,10 @@ def squared_distances(x: Reals, y: Reals) -> Reals:
     """|x_i - y_j|^2, (n, m), by one matrix product about a common center."""
     center = y.mean(0)
     x, y = x - center, y - center
-    square = (x**2).sum(1)[:, None] + (y**2).sum(1) - 2 * x @ y.T
-    return np.asarray(np.maximum(square, 0.0))
+    square: Reals = x @ (-2 * y.T)
+    square += (x**2).sum(1)[:, None]
+    square += (y**2).sum(1)
+    return np.maximum(square, 0.0, out=square)
 
 
 def _marks(n: int, total: int) -> Reals:

@@ -56,7 +56,7 @@ def test_one_far_row_of_data_makes_precision_large_and_not_density() -> None:
 
 
 def test_a_ball_reaches_to_the_kth_nearest_other_row_and_is_open() -> None:
-    y = np.array([[0.0], [1.0], [3.0]])
+    y = np.array([[0.0], [1.0], [3.0]])  # with a sample on the rim of a ball, whatever its distance is rounded to
     x = np.array([[0.5], [1.0], [2.9], [-2.9]])
     assert in_balls(x, y, k=1).tolist() == [
         [True, True, False],
@@ -65,3 +65,10 @@ def test_a_ball_reaches_to_the_kth_nearest_other_row_and_is_open() -> None:
         [False, False, False],
     ]
     assert in_balls(x, y, k=2).tolist() == [[True, True, True]] * 3 + [[True, False, False]]
+
+
+def test_of_rows_with_few_values_ties_do_not_depend_on_rounding() -> None:
+    """Whole numbers, and the same far from zero, where distances round otherwise."""
+    rng = np.random.default_rng(0)
+    x, y = (rng.integers(3, size=(200, 3)).astype(float) for _ in range(2))
+    assert np.array_equal(in_balls(x, y), in_balls(x / 3 + 7.1, y / 3 + 7.1))
