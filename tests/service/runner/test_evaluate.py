@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -202,3 +203,17 @@ async def test_a_damaged_report_is_none_and_the_model_is_served(
     with caplog.at_level(logging.WARNING):
         assert await models.evaluation(card("moons", FAMILY, DataSpec(shape=(2,)))) is None
     assert "cannot be read" in caplog.text
+
+
+def test_a_model_that_is_deleted_meanwhile_has_no_report_and_the_job_says_so(bench: Bench) -> None:
+    put_steps(bench.settings.store)
+    job_id = bench.create_evaluation(LONG)
+    runner = bench.supervise(job_id)
+    until(lambda: bench.job(job_id).progress.total_steps > 0)
+    shutil.rmtree(folder_of(bench, STEPS))
+    runner.join(120)
+    job = bench.job(job_id)
+    assert job.state is State.FAILED
+    assert job.error is not None
+    assert (job.error.type, job.epoch) == ("bad-checkpoint", 2)
+    assert not folder_of(bench, STEPS).exists()
