@@ -50,10 +50,10 @@ class Architecture(Config, ABC):
 
 
 @final
-class Default(Architecture):
+class Plain(Architecture):
     """Perceptrons for vectors, convolutions for images."""
 
-    network: Literal["default"] = "default"
+    network: Literal["plain"] = "plain"
 
     def generator(self, spec: DataSpec, n_in: int, size: Size, *, rows: int = 1) -> nn.Module:
         return networks.decoder(spec, n_in, width=size.width, depth=size.depth, leaky=True, params_per_element=rows)
@@ -132,4 +132,4 @@ class Residual(Convolutional):
         return networks.ResidualCritic(shape, n_out, width=size.width or networks.default_width(spec))
 
 
-AnyArchitecture = Annotated[Default | Perceptrons | DCGAN | Residual, Field(discriminator="network")]
+AnyArchitecture = Annotated[Plain | Perceptrons | DCGAN | Residual, Field(discriminator="network")]

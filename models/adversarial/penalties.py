@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, final
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from pushforward.models.adversarial.architectures import Default, Size
+from pushforward.models.adversarial.architectures import Plain, Size
 from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.critics import CriticDesign, check_together, with_regularizers
 from pushforward.models.adversarial.discrepancies import mmd2
@@ -123,7 +123,7 @@ class Adversarial(Penalty):
     def add_critic(self, nets: Nets, latent: int) -> None:
         """Add a critic of codes, (B, latent) to scores, to the networks of an autoencoder."""
         codes = DataSpec(shape=(latent,))
-        nets["critic"] = self._design.build(Default(), codes, Size(self.width, self.depth))
+        nets["critic"] = self._design.build(Plain(), codes, Size(self.width, self.depth))
         self._contest.add_memory(nets, ("encoder", "decoder"))
 
     def critic_losses(

@@ -9,8 +9,8 @@ of an image and a mask, (G_I, G_M). The critic scores pairs of an image and a ma
     appearance   lambda_A mean |G_I - y| over the pixels of M      that they are there, as they were given
 
 A mask has a channel beside the image's. The patches of a request are those of one image, as many and as large as in
-training; `complete` returns G_I, which is one of many possible images: another z, another image. There is no
-likelihood, and nothing is drawn without patches.
+training; `complete` returns G_I. Another z gives another image, but where patches tell most of it, as here, a little
+other. There is no likelihood, and nothing is drawn without patches.
 
 References:
     | Unsupervised Holistic Image Generation from Key Local Patches (Lee et al., 2017), https://arxiv.org/abs/1703.10730
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self, final
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from pushforward.models import networks
-from pushforward.models.adversarial.architectures import AnyArchitecture, Default, Size
+from pushforward.models.adversarial.architectures import AnyArchitecture, Plain, Size
 from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.critics import CriticDesign, check_together
 from pushforward.models.adversarial.games import AnyGame, NonSaturating
@@ -84,7 +84,7 @@ class PuzzleGAN(Family, Completes, Conditions, Diagnoses):
     """Weight of the spatial loss, lambda_S."""
     appearance: NonNegativeFloat = 20.0
     """Weight of the appearance loss, lambda_A."""
-    network: AnyArchitecture = Default()
+    network: AnyArchitecture = Plain()
     """The architecture of generator and critic."""
     game: AnyGame = NonSaturating()
     """The adversarial objective."""

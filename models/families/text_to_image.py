@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from pushforward.models import networks
-from pushforward.models.adversarial.architectures import AnyArchitecture, Default, Size
+from pushforward.models.adversarial.architectures import AnyArchitecture, Plain, Size
 from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.critics import CriticDesign, check_together
 from pushforward.models.adversarial.games import AnyGame, NonSaturating
@@ -66,7 +66,7 @@ class TextToImage(Family, Samples, Decodes, Conditions):
     """Units of a layer, or channels of the first convolution. Left out: chosen by the size of the data."""
     depth: PositiveInt = Field(3, le=8)
     """Hidden layers of the networks, for vectors."""
-    network: AnyArchitecture = Default()
+    network: AnyArchitecture = Plain()
     """The architecture of generator and critic."""
     game: AnyGame = NonSaturating()
     """The adversarial objective."""

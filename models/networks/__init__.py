@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from pushforward.models.lazy import late_names
 
 if TYPE_CHECKING:
+    from pushforward.models.networks.adversarial.characters import CharacterEncoder as CharacterEncoder
     from pushforward.models.networks.adversarial.critics import AutoencodingCritic as AutoencodingCritic
     from pushforward.models.networks.adversarial.critics import CriticHead as CriticHead
     from pushforward.models.networks.adversarial.dcgan import DCGANCritic as DCGANCritic
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from pushforward.models.networks.builders import denoising_network as denoising_network
     from pushforward.models.networks.builders import encoder as encoder
     from pushforward.models.networks.builders import velocity_network as velocity_network
-    from pushforward.models.networks.characters import CharacterEncoder as CharacterEncoder
     from pushforward.models.networks.concatsquash import ConcatSquash as ConcatSquash
     from pushforward.models.networks.masked.bijection import Affine as Affine
     from pushforward.models.networks.masked.bijection import Bijection as Bijection
@@ -44,7 +44,7 @@ MODULES = {
     "default_width": "builders",
     "AutoencodingCritic": "adversarial.critics",
     "Buffer": "nets",
-    "CharacterEncoder": "characters",
+    "CharacterEncoder": "adversarial.characters",
     "ConcatSquash": "concatsquash",
     "CriticHead": "adversarial.critics",
     "DCGANCritic": "adversarial.dcgan",

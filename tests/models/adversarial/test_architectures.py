@@ -10,15 +10,15 @@ from pushforward.models.adversarial.architectures import (
     DCGAN,
     Architecture,
     Convolutional,
-    Default,
     Perceptrons,
+    Plain,
     Residual,
     Size,
 )
 from pushforward.models.errors import InvalidData
 from pushforward.models.spec.data_spec import DataSpec
 
-ALL: list[Architecture] = [Default(), Perceptrons(), DCGAN(), Residual()]
+ALL: list[Architecture] = [Plain(), Perceptrons(), DCGAN(), Residual()]
 PLANE = DataSpec(shape=(2,))
 SIZE = Size(4, 1)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from pushforward.models.adversarial.architectures import Default, Size
+from pushforward.models.adversarial.architectures import Plain, Size
 from pushforward.models.adversarial.critics import CriticDesign
 from pushforward.models.adversarial.games import BEGAN, Cramer, Hinge, NonSaturating, Wasserstein
 from pushforward.models.adversarial.penalties import Adversarial
@@ -23,7 +23,7 @@ SIZE = Size(16, 2)
 @pytest.mark.parametrize("spec", [PLANE, GRAY])
 def test_every_layer_of_a_normalized_critic_has_spectral_norm_one(spec: DataSpec) -> None:
     """T47: the largest singular value, by SVD."""
-    critic = CriticDesign(Hinge(), (SpectralNorm(),)).build(Default(), spec, SIZE)
+    critic = CriticDesign(Hinge(), (SpectralNorm(),)).build(Plain(), spec, SIZE)
     for _ in range(50):  # the power iteration goes on in each training step
         critic(torch.zeros(2, *spec.shape))
     weights = [layer.weight for layer in critic.modules() if isinstance(layer, torch.nn.Linear | torch.nn.Conv2d)]
@@ -33,14 +33,14 @@ def test_every_layer_of_a_normalized_critic_has_spectral_norm_one(spec: DataSpec
 
 
 def test_a_normalized_critic_of_perceptrons_is_nowhere_steeper_than_one() -> None:
-    critic = CriticDesign(Wasserstein(), (SpectralNorm(),)).build(Default(), PLANE, SIZE).eval()
+    critic = CriticDesign(Wasserstein(), (SpectralNorm(),)).build(Plain(), PLANE, SIZE).eval()
     x, y = torch.randn(2, 500, 2, generator=torch.Generator().manual_seed(0))
     assert bool(((critic(x) - critic(y)).abs()[:, 0] <= 1.02 * (x - y).norm(dim=1)).all())
 
 
 @pytest.mark.parametrize("spec", [PLANE, GRAY])
 def test_a_packing_critic_takes_rows_together(spec: DataSpec) -> None:
-    critic = CriticDesign(NonSaturating(), (Packing(rows=3),)).build(Default(), spec, SIZE)
+    critic = CriticDesign(NonSaturating(), (Packing(rows=3),)).build(Plain(), spec, SIZE)
     assert critic(torch.zeros(5, 3 * spec.shape[0], *spec.shape[1:])).shape == (5, 1)
 
 
@@ -54,14 +54,14 @@ def test_the_deviation_of_equal_rows_is_zero_and_finite_in_slope() -> None:
 
 
 def test_a_critic_that_sees_deviations_tells_equal_rows_from_different_ones() -> None:
-    critic = CriticDesign(NonSaturating(), (MinibatchDeviation(),)).build(Default(), PLANE, SIZE)
+    critic = CriticDesign(NonSaturating(), (MinibatchDeviation(),)).build(Plain(), PLANE, SIZE)
     x = torch.randn(6, 2, generator=torch.Generator().manual_seed(0))
     assert not torch.allclose(critic(x)[0], critic(x[:1].expand(6, 2))[0])
 
 
 @pytest.mark.parametrize("spec", [PLANE, GRAY])
 def test_the_critic_of_began_scores_how_badly_it_reconstructs(spec: DataSpec) -> None:
-    critic = CriticDesign(BEGAN(), ()).build(Default(), spec, SIZE)
+    critic = CriticDesign(BEGAN(), ()).build(Plain(), spec, SIZE)
     x = torch.randn(3, *spec.shape, generator=torch.Generator().manual_seed(0))
     none = x.flatten(1)[:, :0]
     error = (x - critic.reconstruct(x, none)).abs().flatten(1).mean(1, keepdim=True)
@@ -69,7 +69,7 @@ def test_the_critic_of_began_scores_how_badly_it_reconstructs(spec: DataSpec) ->
 
 
 def test_a_game_of_features_has_a_critic_of_features() -> None:
-    critic = CriticDesign(Cramer(features=24), ()).build(Default(), PLANE, SIZE)
+    critic = CriticDesign(Cramer(features=24), ()).build(Plain(), PLANE, SIZE)
     assert critic(torch.zeros(5, 2)).shape == (5, 24)
 
 

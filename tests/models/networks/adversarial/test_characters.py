@@ -1,4 +1,4 @@
-"""`models.networks.characters`: what a network makes of a text."""
+"""`models.networks.adversarial.characters`: what a network makes of a text."""
 
 import numpy as np
 import torch
