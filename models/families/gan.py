@@ -119,16 +119,17 @@ class GAN(Family, Samples, Decodes, Conditions):
         return nets
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
-        u, contest = nets.spec.normalize(batch.x), self._contest(nets.spec)
+        u, contest = self.network.shown(nets, nets.spec.normalize(batch.x), batch), self._contest(nets.spec)
         shares = zip(u.chunk(self.critic_steps), batch.c.chunk(self.critic_steps), strict=True)  # none is empty
         for real, c in shares:
             rows = self._rows(nets, real, c, batch.rng)
             for loss in contest.critic_step(nets, rows, batch):
                 missed = self._misclassified(nets, real, c) + self._misclassified(nets, rows.fake, c)
-                yield loss._replace(value=loss.value + missed)
+                yield self.network.of_step(nets, loss._replace(value=loss.value + missed))
         rows = Rows(u, self.fake(nets, batch.c, batch.rng), batch.c)
         value = contest.generator_loss(nets, rows, batch, ("generator",))
-        yield Loss("generator", value + self._misclassified(nets, rows.fake, batch.c), ("generator",))
+        loss = Loss("generator", value + self._misclassified(nets, rows.fake, batch.c), ("generator",))
+        yield self.network.of_step(nets, loss)
 
     def _rows(self, nets: Nets, real: Tensor, c: Tensor, rng: Generator) -> Rows:
         with torch.no_grad():

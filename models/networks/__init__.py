@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from pushforward.models.networks.nets import Scalar as Scalar
     from pushforward.models.networks.nets import concat_condition as concat_condition
     from pushforward.models.networks.nets import condition_args as condition_args
+    from pushforward.models.networks.progressive import Growing as Growing
+    from pushforward.models.networks.progressive import ProgressiveCritic as ProgressiveCritic
+    from pushforward.models.networks.progressive import ProgressiveGenerator as ProgressiveGenerator
+    from pushforward.models.networks.progressive import faded as faded
+    from pushforward.models.networks.progressive import sides as sides
     from pushforward.models.networks.residual import ResidualCritic as ResidualCritic
     from pushforward.models.networks.residual import ResidualGenerator as ResidualGenerator
     from pushforward.models.networks.tables import CodeTable as CodeTable
@@ -46,6 +51,11 @@ MODULES = {
     "CriticHead": "critics",
     "DCGANCritic": "dcgan",
     "DCGANGenerator": "dcgan",
+    "Growing": "progressive",
+    "ProgressiveCritic": "progressive",
+    "ProgressiveGenerator": "progressive",
+    "faded": "progressive",
+    "sides": "progressive",
     "ResidualCritic": "residual",
     "ResidualGenerator": "residual",
     "Affine": "masked.bijection",
