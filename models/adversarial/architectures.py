@@ -169,7 +169,7 @@ class Progressive(Convolutional):
     def of_step(self, nets: Nets, loss: Loss) -> Loss:
         return growth.of_side(nets, loss)
 
-    def phase(self, spec: DataSpec, batch: Batch) -> growth.Phase:
+    def phase(self, spec: DataSpec, batch: Batch) -> growth.GrowthPhase:
         """The phase of a step."""
         return growth.phase(networks.sides(spec.shape), batch.step / (self.growing * batch.total_steps))
 

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from pushforward.models.networks import Nets
 
 
-class Phase(NamedTuple):
+class GrowthPhase(NamedTuple):
     """What networks compute at a step."""
 
     side: int
     alpha: float  # how far the side has faded in
 
 
-def phase(sides: tuple[int, ...], share: float) -> Phase:
+def phase(sides: tuple[int, ...], share: float) -> GrowthPhase:
     """The phase of a training.
 
     Arguments:
@@ -43,11 +43,11 @@ def phase(sides: tuple[int, ...], share: float) -> Phase:
     parts = 2 * (len(sides) - 1)
     part, rest = divmod(share * parts, 1)
     if part >= parts:
-        return Phase(sides[-1], 1.0)
-    return Phase(sides[(int(part) + 1) // 2], rest if part % 2 else 1.0)
+        return GrowthPhase(sides[-1], 1.0)
+    return GrowthPhase(sides[(int(part) + 1) // 2], rest if part % 2 else 1.0)
 
 
-def grow(nets: Nets, to: Phase) -> None:
+def grow(nets: Nets, to: GrowthPhase) -> None:
     """Let all networks that grow compute at this phase."""
     for module in nets.modules():
         if isinstance(module, networks.Growing):

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from pushforward.models.networks.critics import CriticHead as CriticHead
     from pushforward.models.networks.dcgan import DCGANCritic as DCGANCritic
     from pushforward.models.networks.dcgan import DCGANGenerator as DCGANGenerator
+    from pushforward.models.networks.growing.progressive import Growing as Growing
+    from pushforward.models.networks.growing.progressive import ProgressiveCritic as ProgressiveCritic
+    from pushforward.models.networks.growing.progressive import ProgressiveGenerator as ProgressiveGenerator
+    from pushforward.models.networks.growing.progressive import faded as faded
+    from pushforward.models.networks.growing.progressive import sides as sides
     from pushforward.models.networks.masked.bijection import Affine as Affine
     from pushforward.models.networks.masked.bijection import Bijection as Bijection
     from pushforward.models.networks.masked.bijection import CubeSpline as CubeSpline
@@ -29,11 +34,6 @@ if TYPE_CHECKING:
     from pushforward.models.networks.nets import Scalar as Scalar
     from pushforward.models.networks.nets import concat_condition as concat_condition
     from pushforward.models.networks.nets import condition_args as condition_args
-    from pushforward.models.networks.progressive import Growing as Growing
-    from pushforward.models.networks.progressive import ProgressiveCritic as ProgressiveCritic
-    from pushforward.models.networks.progressive import ProgressiveGenerator as ProgressiveGenerator
-    from pushforward.models.networks.progressive import faded as faded
-    from pushforward.models.networks.progressive import sides as sides
     from pushforward.models.networks.residual import ResidualCritic as ResidualCritic
     from pushforward.models.networks.residual import ResidualGenerator as ResidualGenerator
     from pushforward.models.networks.tables import CodeTable as CodeTable
@@ -51,11 +51,11 @@ MODULES = {
     "CriticHead": "critics",
     "DCGANCritic": "dcgan",
     "DCGANGenerator": "dcgan",
-    "Growing": "progressive",
-    "ProgressiveCritic": "progressive",
-    "ProgressiveGenerator": "progressive",
-    "faded": "progressive",
-    "sides": "progressive",
+    "Growing": "growing.progressive",
+    "ProgressiveCritic": "growing.progressive",
+    "ProgressiveGenerator": "growing.progressive",
+    "faded": "growing.progressive",
+    "sides": "growing.progressive",
     "ResidualCritic": "residual",
     "ResidualGenerator": "residual",
     "Affine": "masked.bijection",

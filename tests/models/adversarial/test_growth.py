@@ -5,7 +5,7 @@ import torch
 
 from pushforward.models import networks
 from pushforward.models.adversarial import growth
-from pushforward.models.adversarial.growth import Phase
+from pushforward.models.adversarial.growth import GrowthPhase
 from pushforward.models.losses import Loss
 from pushforward.models.networks import CriticHead, Nets, ProgressiveCritic, ProgressiveGenerator
 from pushforward.models.spec.data_spec import DataSpec
@@ -27,17 +27,18 @@ def test_sides_and_fades_never_fall_back() -> None:
     for side in SIDES:
         fades = [phase.alpha for phase in phases if phase.side == side]
         assert fades == sorted(fades)
-    assert phases[-1] == Phase(32, 1.0)
+    assert phases[-1] == GrowthPhase(32, 1.0)
 
 
 def test_two_sides_grow_too() -> None:
-    assert [growth.phase((4, 8), share) for share in (0.0, 0.75, 1.0)] == [Phase(4, 1), Phase(8, 0.5), Phase(8, 1)]
+    phases = [growth.phase((4, 8), share) for share in (0.0, 0.75, 1.0)]
+    assert phases == [GrowthPhase(4, 1), GrowthPhase(8, 0.5), GrowthPhase(8, 1)]
 
 
 def test_a_loss_carries_the_side_and_trains_the_parts_in_use() -> None:
     head = CriticHead(ProgressiveCritic((1, 16, 16), 8, width=2), 8, 1)
     nets = Nets(DataSpec(shape=(1, 16, 16)), generator=ProgressiveGenerator(3, (1, 16, 16), width=2), critic=head)
-    growth.grow(nets, Phase(8, 0.5))
+    growth.grow(nets, GrowthPhase(8, 0.5))
     loss = growth.of_side(nets, Loss("both", torch.zeros(()), ("generator", "critic")))
     assert loss.name == "both_8"
     parts = ("blocks.4", "blocks.8", "colors.4", "colors.8")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.models.networks.critics import batch_deviation
-from pushforward.models.networks.progressive import (
+from pushforward.models.networks.growing.progressive import (
     ProgressiveCritic,
     ProgressiveGenerator,
     down,
