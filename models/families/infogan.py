@@ -24,14 +24,14 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, final
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from pushforward.models import networks
 from pushforward.models.adversarial.architectures import AnyArchitecture, Default, Size
 from pushforward.models.adversarial.contest import Contest, Rows
-from pushforward.models.adversarial.critics import CriticDesign, check_together, with_regularizers
+from pushforward.models.adversarial.critics import CriticDesign, check_together
 from pushforward.models.adversarial.games import AnyGame, NonSaturating
 from pushforward.models.adversarial.regularizers import AnyRegularizer
 from pushforward.models.config.config import Options
@@ -81,11 +81,6 @@ class InfoGAN(Family, Samples, Encodes, Decodes, Diagnoses):
     """Learning rate of the critic, as a multiple of the generator's: two time scales."""
 
     optimizer: ClassVar[Adam] = Adam(lr=5e-4, betas=(0.5, 0.999), decay="cosine")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_older(cls, values: Any) -> Any:
-        return with_regularizers(values)
 
     @model_validator(mode="after")
     def _go_together(self) -> Self:
