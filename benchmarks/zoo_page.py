@@ -30,6 +30,7 @@ TITLES = {
     "two_moons": "Two moons",
     "eight_gaussians": "Eight Gaussians",
     "checkerboard": "Checkerboard",
+    "ring_gaussians": "Eight narrow Gaussians on a ring",
     "grid_gaussians": "Twenty-five Gaussians on a grid",
     "digits": "Digits, 8x8, levels 0 to 16",
     "fashion-mnist": "Fashion-MNIST, 28x28, levels 0 to 255",

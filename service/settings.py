@@ -78,6 +78,7 @@ class Settings(BaseSettings):
     compile: Literal["auto", "off"] = "auto"  # networks that are used much, where compiling makes them faster
     training_slots: int = Field(1, ge=1)
     sampling_slots: int = Field(1, ge=1)  # of samplings into files, beside the trainings
+    evaluation_slots: int = Field(1, ge=1)  # of evaluations of models, beside the others
     lease_s: float = Field(30.0, gt=0)  # a runner without a heartbeat for so long has lost its job
     beat_s: float = Field(1.0, gt=0)
     reconcile_s: float = Field(5.0, gt=0)
@@ -88,13 +89,13 @@ class Settings(BaseSettings):
     keep_work_s: float = Field(7 * 86400.0, ge=0)  # the checkpoints of a job that was cancelled or crashed
     keep_files_s: float = Field(86400.0, ge=0)  # the files of finished samplings
     keep_jobs_s: float = Field(30 * 86400.0, ge=1)  # the records of jobs that ended
-    job_memory_bytes: int | None = Field(None, ge=2**28)  # of one training or sampling; None: what is free at its start
+    job_memory_bytes: int | None = Field(None, ge=2**28)  # of one job; None: what is free at its start
     pause_s: float = Field(1.0, gt=0)  # before a job is tried again on a machine at fault; doubles, to a minute
     max_attempts: int = Field(3, ge=1)  # claims of a job without progress before it fails
 
     @property
     def n_torch_threads(self) -> int:
-        """CPU threads of the inference thread and of each training or sampling child.
+        """CPU threads of the inference thread and of the child of each job.
 
         `auto` is OMP_NUM_THREADS where that is set, else the cores divided by the processes that compute at once.
         """

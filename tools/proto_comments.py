@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 
 from pushforward.models.config.described import descriptions
+from pushforward.models.storage import evaluation
 from pushforward.service.application.commands import commands
 from pushforward.service.domain import catalog, jobs
 
@@ -19,11 +20,18 @@ from pushforward.service.domain import catalog, jobs
 MIRRORS: dict[str, type[BaseModel]] = {
     "Job": jobs.Job,
     "Sampling": jobs.Sampling,
+    "ModelEvaluation": jobs.ModelEvaluation,
     "Progress": jobs.Progress,
     "Fault": jobs.Fault,
     "JobEvent": jobs.Event,
-    "Model": catalog.Card,
+    "Model": catalog.EvaluatedCard,
+    "EvaluationReport": evaluation.EvaluationReport,
+    "MetricReport": evaluation.MetricReport,
+    "MetricValue": evaluation.MetricValue,
+    "ClassifierCard": evaluation.ClassifierCard,
+    "LabelCounts": evaluation.LabelCounts,
     "TrainRequest": commands.TrainModel,
+    "EvaluateRequest": commands.Evaluate,
     "SampleRequest": commands.Sample,
     "LikelihoodRequest": commands.Likelihood,
     "EncodeRequest": commands.Encode,

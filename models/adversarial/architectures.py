@@ -63,10 +63,10 @@ class Architecture(Config, ABC):
 
 
 @final
-class Default(Architecture):
+class Plain(Architecture):
     """Perceptrons for vectors, convolutions for images."""
 
-    network: Literal["default"] = "default"
+    network: Literal["plain"] = "plain"
 
     def generator(self, spec: DataSpec, n_in: int, size: Size, *, rows: int = 1) -> nn.Module:
         return networks.decoder(spec, n_in, width=size.width, depth=size.depth, leaky=True, params_per_element=rows)
@@ -174,4 +174,4 @@ class Progressive(Convolutional):
         return growth.phase(networks.sides(spec.shape), batch.step / (self.growing * batch.total_steps))
 
 
-AnyArchitecture = Annotated[Default | Perceptrons | DCGAN | Residual | Progressive, Field(discriminator="network")]
+AnyArchitecture = Annotated[Plain | Perceptrons | DCGAN | Residual | Progressive, Field(discriminator="network")]

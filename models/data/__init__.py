@@ -12,10 +12,18 @@ from pushforward.models.data.digits import Digits
 from pushforward.models.data.idx import Idx
 from pushforward.models.data.npy import Npy
 from pushforward.models.data.source import Finite, Rows, Source, Toy
-from pushforward.models.data.toys import Checkerboard, EightGaussians, GridGaussians, Mixture, TwoMoons, UnitCube
+from pushforward.models.data.toys import (
+    Checkerboard,
+    EightGaussians,
+    GridGaussians,
+    Mixture,
+    RingGaussians,
+    TwoMoons,
+    UnitCube,
+)
 
 AnyData = Annotated[
-    TwoMoons | EightGaussians | GridGaussians | Checkerboard | UnitCube | Digits | Idx | Npy,
+    TwoMoons | EightGaussians | RingGaussians | GridGaussians | Checkerboard | UnitCube | Digits | Idx | Npy,
     Field(discriminator="source"),
 ]
 
@@ -29,6 +37,7 @@ __all__ = [
     "Idx",
     "Mixture",
     "Npy",
+    "RingGaussians",
     "Rows",
     "Source",
     "Toy",

@@ -103,6 +103,17 @@ class EightGaussians(Mixture):
 
 
 @final
+class RingGaussians(Mixture):
+    """Eight narrow Gaussians on a circle: radius 1, standard deviation 0.01, as PacGAN measures lost modes."""
+
+    source: Literal["ring_gaussians"] = "ring_gaussians"
+
+    centers = np.stack([np.cos(np.arange(8) * pi / 4), np.sin(np.arange(8) * pi / 4)], 1).astype(np.float32)
+    mode_std = 0.01
+    std = (0.7072, 0.7072)
+
+
+@final
 class GridGaussians(Mixture):
     """Twenty-five Gaussians on the grid {-4, -2, 0, 2, 4}^2, standard deviation 0.05."""
 

@@ -58,9 +58,14 @@ def sliced_wasserstein(x: Reals, y: Reals, *, projections: int = 256, seed: int 
     x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return nan
-    theta = np.random.default_rng(seed).standard_normal((x.shape[1], projections))
-    theta /= np.linalg.norm(theta, axis=0)
+    theta = directions(x.shape[1], projections, np.random.default_rng(seed))
     return float(wasserstein_1d(x @ theta, y @ theta).mean())
+
+
+def directions(size: int, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Directions that are uniform on the sphere, (D, n)."""
+    theta = rng.standard_normal((size, n))
+    return np.asarray(theta / np.linalg.norm(theta, axis=0))
 
 
 def modes(x: Reals, centers: Reals, mode_std: float) -> Modes:

@@ -14,7 +14,9 @@ from pushforward.models.evaluation.measurement import EVALUATION_SEED, Evaluatio
 from pushforward.models.evaluation.sample_metrics import modes, sliced_wasserstein
 from pushforward.models.family import Samples
 from pushforward.models.noise import Noise
+from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.program import states
+from pushforward.models.stepwise.sampling import Sampler
 from pushforward.models.training.data import TrainingData, conditions
 from pushforward.models.training.state import TrainingState, device_of
 
@@ -28,21 +30,25 @@ def rows_drawn(shape: tuple[int, ...], steps: int) -> int:
     return DRAWN_VECTORS if len(shape) == 1 else max(32, min(DRAWN_IMAGES, DRAWN_IMAGE_STEPS // steps))
 
 
-@torch.inference_mode()
 def draw(family: Samples, data: TrainingData, state: TrainingState) -> Evaluation[NDArray[np.generic]]:
     """Samples, (n, *shape), under the conditions of held-out rows."""
     sampler = family.sampler(state.served, family.SampleOptions())
     n = rows_drawn(data.spec.shape, sampler.steps)
-    noise = Noise.rows(EVALUATION_SEED, n, device=device_of(state))
     like = data.validation.of(np.arange(n) % len(data.validation.x))
-    c = conditions(data, like, device_of(state))
-    chunks = list[Tensor]()
-    for first in range(0, n, DRAWN_AT_ONCE):
-        some = slice(first, min(first + DRAWN_AT_ONCE, n))
+    drawn = yield from draw_under(sampler, conditions(data, like, device_of(state)), data.spec, EVALUATION_SEED)
+    return drawn
+
+
+@torch.inference_mode()
+def draw_under(sampler: Sampler, c: Tensor, spec: DataSpec, seed: int) -> Evaluation[NDArray[np.generic]]:
+    """A sample under each condition, (n, *shape).  c: (n, C)."""
+    noise, chunks = Noise.rows(seed, len(c), device=c.device), list[Tensor]()
+    for first in range(0, len(c), DRAWN_AT_ONCE):
+        some = slice(first, min(first + DRAWN_AT_ONCE, len(c)))
         for k, way in enumerate(states(sampler, (c[some],), noise[some])):  # noqa: B007  the last one is needed
-            yield EvaluationStage("draws samples", first + (some.stop - first) * k // sampler.steps, n)
+            yield EvaluationStage("draws samples", first + (some.stop - first) * k // sampler.steps, len(c))
         chunks.append(sampler.finish(way, noise[some]))
-    return data.spec.quantize(torch.cat(chunks)).cpu().numpy()
+    return spec.quantize(torch.cat(chunks)).cpu().numpy()
 
 
 def compare(

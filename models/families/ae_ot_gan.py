@@ -30,8 +30,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from pushforward.models import networks
-from pushforward.models.adversarial.architectures import Default, Size
-from pushforward.models.adversarial.contest import Contest, Rows
+from pushforward.models.adversarial.architectures import Plain, Size
+from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.critics import CriticDesign, check_together
 from pushforward.models.adversarial.games import AnyGame, NonSaturating
 from pushforward.models.adversarial.regularizers import AnyRegularizer
@@ -105,7 +105,7 @@ class AEOTGAN(Family, Samples, Encodes, Decodes, Diagnoses):
             transport=networks.SemiDiscreteTransport(
                 rows_kept(spec), self.latent, neighbors=self.neighbors, widest=self.angle
             ),
-            critic=self._design.build(Default(), spec, Size(width, depth)),
+            critic=self._design.build(Plain(), spec, Size(width, depth)),
         )
         self._contest.add_memory(nets, ("decoder",))
         return nets
@@ -118,11 +118,11 @@ class AEOTGAN(Family, Samples, Encodes, Decodes, Diagnoses):
         z = z.detach()
         yield transport_loss(nets, z, self.draws, batch)
         with torch.no_grad():
-            rows = Rows(u, self.push(nets, self.transported(nets, len(u), batch.rng)), batch.c)
+            rows = RealAndFake(u, self.push(nets, self.transported(nets, len(u), batch.rng)), batch.c)
         yield from self._contest.critic_step(nets, rows, batch)
         if plays:
             fake = self.push(nets, self.transported(nets, len(u), batch.rng))
-            game = self._contest.generator_loss(nets, Rows(u, fake, batch.c), batch, ("decoder",))
+            game = self._contest.generator_loss(nets, RealAndFake(u, fake, batch.c), batch, ("decoder",))
             cost = self.cost(nets, u, z)
             value = self.adversarial_weight * game + self.pair_weight * cost
             yield Loss("generator", value, ("decoder",), {"generator_cost": cost})

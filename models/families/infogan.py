@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from pushforward.models import networks
-from pushforward.models.adversarial.architectures import AnyArchitecture, Default, Size
-from pushforward.models.adversarial.contest import Contest, Rows
+from pushforward.models.adversarial.architectures import AnyArchitecture, Plain, Size
+from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.critics import CriticDesign, check_together
 from pushforward.models.adversarial.games import AnyGame, NonSaturating
 from pushforward.models.adversarial.regularizers import AnyRegularizer
@@ -69,7 +69,7 @@ class InfoGAN(Family, Samples, Encodes, Decodes, Diagnoses):
     """Units of a layer, or channels of the first convolution. Left out: chosen by the size of the data."""
     depth: PositiveInt = Field(3, le=8)
     """Hidden layers of the networks, for vectors."""
-    network: AnyArchitecture = Default()
+    network: AnyArchitecture = Plain()
     """The architecture of the networks."""
     game: AnyGame = NonSaturating()
     """The adversarial objective."""
@@ -118,11 +118,11 @@ class InfoGAN(Family, Samples, Encodes, Decodes, Diagnoses):
         for real, c in zip(u.chunk(self.critic_steps), batch.c.chunk(self.critic_steps), strict=True):
             with torch.no_grad():
                 fake = self.push(nets, self.codes.draw(batch.rng, len(real)))
-            for loss in self._contest.critic_step(nets, Rows(real, fake, c), batch):
+            for loss in self._contest.critic_step(nets, RealAndFake(real, fake, c), batch):
                 yield self.network.of_step(nets, loss)
         z = self.codes.draw(batch.rng, len(u))
         fake = self.push(nets, z)
-        value = self._contest.generator_loss(nets, Rows(u, fake, batch.c), batch, ("generator",))
+        value = self._contest.generator_loss(nets, RealAndFake(u, fake, batch.c), batch, ("generator",))
         category, continuous = (each.mean() for each in self.codes.information(z, nets["posterior"](fake)))
         value = value - self.category_weight * category - self.continuous_weight * continuous
         terms = {"category_information_nats": category, "continuous_information_nats": continuous}

@@ -5,21 +5,23 @@ from typing import TYPE_CHECKING
 from pushforward.models.lazy import late_names
 
 if TYPE_CHECKING:
+    from pushforward.models.networks.adversarial.critics import AutoencodingCritic as AutoencodingCritic
+    from pushforward.models.networks.adversarial.critics import CriticHead as CriticHead
+    from pushforward.models.networks.adversarial.dcgan import DCGANCritic as DCGANCritic
+    from pushforward.models.networks.adversarial.dcgan import DCGANGenerator as DCGANGenerator
+    from pushforward.models.networks.adversarial.progressive import Growing as Growing
+    from pushforward.models.networks.adversarial.progressive import ProgressiveCritic as ProgressiveCritic
+    from pushforward.models.networks.adversarial.progressive import ProgressiveGenerator as ProgressiveGenerator
+    from pushforward.models.networks.adversarial.progressive import faded as faded
+    from pushforward.models.networks.adversarial.progressive import sides as sides
+    from pushforward.models.networks.adversarial.residual import ResidualCritic as ResidualCritic
+    from pushforward.models.networks.adversarial.residual import ResidualGenerator as ResidualGenerator
     from pushforward.models.networks.builders import decoder as decoder
     from pushforward.models.networks.builders import default_width as default_width
     from pushforward.models.networks.builders import denoising_network as denoising_network
     from pushforward.models.networks.builders import encoder as encoder
     from pushforward.models.networks.builders import velocity_network as velocity_network
     from pushforward.models.networks.concatsquash import ConcatSquash as ConcatSquash
-    from pushforward.models.networks.critics import AutoencodingCritic as AutoencodingCritic
-    from pushforward.models.networks.critics import CriticHead as CriticHead
-    from pushforward.models.networks.dcgan import DCGANCritic as DCGANCritic
-    from pushforward.models.networks.dcgan import DCGANGenerator as DCGANGenerator
-    from pushforward.models.networks.growing.progressive import Growing as Growing
-    from pushforward.models.networks.growing.progressive import ProgressiveCritic as ProgressiveCritic
-    from pushforward.models.networks.growing.progressive import ProgressiveGenerator as ProgressiveGenerator
-    from pushforward.models.networks.growing.progressive import faded as faded
-    from pushforward.models.networks.growing.progressive import sides as sides
     from pushforward.models.networks.masked.bijection import Affine as Affine
     from pushforward.models.networks.masked.bijection import Bijection as Bijection
     from pushforward.models.networks.masked.bijection import CubeSpline as CubeSpline
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
     from pushforward.models.networks.nets import Scalar as Scalar
     from pushforward.models.networks.nets import concat_condition as concat_condition
     from pushforward.models.networks.nets import condition_args as condition_args
-    from pushforward.models.networks.residual import ResidualCritic as ResidualCritic
-    from pushforward.models.networks.residual import ResidualGenerator as ResidualGenerator
     from pushforward.models.networks.tables import CodeTable as CodeTable
     from pushforward.models.networks.tables import SemiDiscreteTransport as SemiDiscreteTransport
 
@@ -45,19 +45,19 @@ MODULES = {
     "encoder": "builders",
     "velocity_network": "builders",
     "default_width": "builders",
-    "AutoencodingCritic": "critics",
+    "AutoencodingCritic": "adversarial.critics",
     "Buffer": "nets",
     "ConcatSquash": "concatsquash",
-    "CriticHead": "critics",
-    "DCGANCritic": "dcgan",
-    "DCGANGenerator": "dcgan",
-    "Growing": "growing.progressive",
-    "ProgressiveCritic": "growing.progressive",
-    "ProgressiveGenerator": "growing.progressive",
-    "faded": "growing.progressive",
-    "sides": "growing.progressive",
-    "ResidualCritic": "residual",
-    "ResidualGenerator": "residual",
+    "CriticHead": "adversarial.critics",
+    "DCGANCritic": "adversarial.dcgan",
+    "DCGANGenerator": "adversarial.dcgan",
+    "ResidualCritic": "adversarial.residual",
+    "ResidualGenerator": "adversarial.residual",
+    "Growing": "adversarial.progressive",
+    "ProgressiveCritic": "adversarial.progressive",
+    "ProgressiveGenerator": "adversarial.progressive",
+    "faded": "adversarial.progressive",
+    "sides": "adversarial.progressive",
     "Affine": "masked.bijection",
     "Bijection": "masked.bijection",
     "CubeSpline": "masked.bijection",

@@ -13,7 +13,7 @@ from pushforward.models.families import FAMILIES
 from pushforward.models.family import Conditions, capabilities
 from pushforward.models.presets import PRESETS
 from pushforward.service.application.requests.options import option_types
-from pushforward.service.domain.catalog import Card, Name, Reference, Worker
+from pushforward.service.domain.catalog import Card, EvaluatedCard, Name, Reference, Worker
 from pushforward.service.domain.errors import NotFound, Unavailable
 from pushforward.service.domain.ports import Models, Reach, Workers
 
@@ -60,6 +60,12 @@ class Catalog:
     async def model(self, reference: str) -> Card:
         """Raises NotFound."""
         return await self.published.get(_checked(_REFERENCE, reference))
+
+    async def evaluated(self, reference: str) -> EvaluatedCard:
+        """The card of a model, with the report of its latest evaluation. Raises NotFound."""
+        card = await self.model(reference)
+        evaluation = await self.published.evaluation(card)
+        return EvaluatedCard.model_validate({**dict(card), "evaluation": evaluation})
 
     async def delete(self, reference: str) -> Sequence[str]:
         """Delete a version, or all of a name; returns the deleted references. Raises NotFound."""

@@ -1,4 +1,4 @@
-"""Jobs: trainings, and samplings into files."""
+"""Jobs: trainings, samplings into files, and evaluations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any, final
 import orjson
 
 from pushforward.service.application.catalog import checked_name
-from pushforward.service.application.commands.commands import Sample, TrainModel
+from pushforward.service.application.commands.commands import Evaluate, Sample, TrainModel
+from pushforward.service.application.evaluations import checked_evaluation
 from pushforward.service.application.inference import TargetModels
 from pushforward.service.application.job_events import first_of, follow_events
 from pushforward.service.application.training import checked_run
@@ -45,7 +46,9 @@ class JobService:
         _check_key(idempotency_key)
         run = (await checked_run(command, self.settings.data_root)).model_dump(mode="json")
         fingerprint = _fingerprint(command.model, command.preset, run)
-        return await self._start(NewJob(command.model, run, command.preset, None, idempotency_key, fingerprint))
+        return await self._start(
+            NewJob(command.model, run, command.preset, idempotency_key=idempotency_key, fingerprint=fingerprint)
+        )
 
     async def sample(self, ask: Sample, *, idempotency_key: str | None = None) -> Job:
         """Start a sampling into a file, or find the job of this key.
@@ -58,6 +61,19 @@ class JobService:
         fingerprint = _fingerprint("sample", ask.model, ask.n, ask.seed, sampling.options, sampling.condition)
         new = NewJob(target.card.model, ask=sampling, idempotency_key=idempotency_key, fingerprint=fingerprint)
         return await self._start(new)
+
+    async def evaluate(self, command: Evaluate, *, idempotency_key: str | None = None) -> Job:
+        """Start an evaluation of a model, or find the job of this key.
+
+        Raises NotFound, Unsupported, Invalid, Conflict, Overloaded, Unavailable.
+        """
+        _check_key(idempotency_key)
+        target = await self.targets.get(command.model)
+        asked = await checked_evaluation(command, target, self.settings.data_root)
+        fingerprint = _fingerprint("evaluate", command.model, asked.against, asked.metrics, asked.n, asked.seed)
+        return await self._start(
+            NewJob(target.card.model, evaluation=asked, idempotency_key=idempotency_key, fingerprint=fingerprint)
+        )
 
     async def _start(self, new: NewJob) -> Job:
         job, _ = await self.record.create(new)
@@ -114,6 +130,8 @@ class JobService:
     async def file(self, job_id: str) -> JobFile:
         """The file of a sampling. Raises NotFound, Conflict."""
         job = await self.record.get(job_id)
+        if job.evaluation is not None:
+            raise Conflict(f"job {job.id} evaluates a model and leaves no file; its report is on the card of the model")
         if job.ask is None:
             raise Conflict(f"job {job.id} trains a model and leaves no file; its result is the model {job.model}")
         if not job.state.is_final:

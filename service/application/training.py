@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from pushforward.models.data import Source
 from pushforward.models.errors import Hindered, InvalidData
 from pushforward.models.presets import PRESETS
 from pushforward.models.run import Run
+from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.application.commands.commands import TrainModel
 from pushforward.service.application.commands.spelling import did_you_mean, near
 from pushforward.service.domain.errors import Invalid, NotFound, Unavailable
@@ -18,18 +20,22 @@ MAX_NAME_CHARS = 100  # of a preset that is repeated
 async def checked_run(command: TrainModel, data_root: Path) -> Run:
     """The run of a command. Raises NotFound, Invalid, Unavailable."""
     run = _run(command)
-    try:
-        outline = await asyncio.to_thread(run.data.outline, data_root)
-    except InvalidData as error:
-        field = f"run.data.{error.field}" if error.field else "run.data"
-        raise Invalid.field(field, error.message) from error
-    except Hindered as error:
-        raise Unavailable(error.message, retry_after_s=30.0) from error
+    outline = await outlined(run.data, data_root, "run.data")
     try:
         run.family.check(outline)
     except InvalidData as error:
         raise Invalid.field(error.field or "run.family", error.message) from error
     return run
+
+
+async def outlined(source: Source, data_root: Path, within: str) -> DataSpec:
+    """What the headers of a source say; `within` is the field that holds the source. Raises Invalid, Unavailable."""
+    try:
+        return await asyncio.to_thread(source.outline, data_root)
+    except InvalidData as error:
+        raise Invalid.field(f"{within}.{error.field}" if error.field else within, error.message) from error
+    except Hindered as error:
+        raise Unavailable(error.message, retry_after_s=30.0) from error
 
 
 def _run(command: TrainModel) -> Run:

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from pushforward.service.cli.catalog import families, models, presets
-from pushforward.service.cli.inference import decode, encode, interpolate, likelihood, reconstruct, sample
+from pushforward.service.cli.inference import decode, encode, evaluate, interpolate, likelihood, reconstruct, sample
 from pushforward.service.cli.jobs import jobs, train
 from pushforward.service.cli.schemas import run_lines
 from pushforward.service.cli.terminal import out
@@ -41,6 +41,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     train,
     jobs,
     models,
+    evaluate,
     sample,
     likelihood,
     encode,

@@ -151,6 +151,35 @@ def _show_model(card: dict[str, Any]) -> None:
     )
     for note in card["notes"]:
         out.print(f"note: {note}")
+    if card["evaluation"] is not None:
+        show_evaluation(card["evaluation"])
+
+
+def show_evaluation(report: Mapping[str, Any]) -> None:
+    """The report of an evaluation: a line for each metric, beside its floor and a Gaussian."""
+    against = "held-out rows" if report["against"] == "held_out" else f"rows of {report['against']['source']}"
+    out.print(f"{report['n']} samples against {report['n_reference']} {against}, seed {report['seed']}:")
+    headers = ("metric", "samples", "training rows", "a Gaussian", "ideal", "better", "p-value")
+    print_table(headers, [*map(metric_row, report["metrics"])])
+    if report["labels"] is not None:
+        rows = zip(*(map(str, report["labels"][side]) for side in ("samples", "reference")), strict=True)
+        print_table(("label", "samples", "rows"), [(str(label), *row) for label, row in enumerate(rows)])
+
+
+def metric_row(metric: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name, values with their standard errors, the ideal value, which values are better, and the p-value."""
+    values = [value_in_words(metric[side]) for side in ("model", "floor", "gaussian")]
+    p = metric["model"]["p_value"]
+    p_value = "" if p is None else f"{float(p):.2g}"
+    return metric["name"], *values, f"{float(metric['ideal']):.4g}", metric["better"], p_value
+
+
+def value_in_words(measured: Mapping[str, Any] | None) -> str:
+    """`0.0123 ± 0.004`; empty where it was not measured."""
+    if measured is None:
+        return ""
+    error = measured["std_error"]
+    return f"{float(measured['value']):.4g}" + ("" if error is None else f" ± {float(error):.2g}")
 
 
 def _curve_of(curve: dict[str, Any] | None) -> dict[str, str]:

@@ -132,7 +132,10 @@ def _cancelled(client: Client, job: str) -> dict[str, Any]:
 
 def _check_is_sampling(job: Mapping[str, Any]) -> None:
     if job["kind"] != "sample":
-        fail(f"job {job['id']} is a training, which leaves a model and no file; --out is for samplings")
+        what = (
+            "an evaluation, which leaves a report" if job["kind"] == "evaluate" else "a training, which leaves a model"
+        )
+        fail(f"job {job['id']} is {what} and no file; --out is for samplings")
 
 
 def fetch(client: Client, job: str, file: Path) -> None:
@@ -158,7 +161,9 @@ def follow_job(client: Client, job_id: str) -> None:
         raise typer.Exit(130) from None
     if job["state"] != "succeeded":
         fail(f"job {job_id} {job['state']}" + (f": {job['error']['detail']}" if job["error"] else ""))
-    if job["kind"] == "sample":
+    if job["kind"] == "evaluate":
+        err.print(f"evaluated {job['evaluation']['model']}; `pushforward models {job['evaluation']['model']}` shows it")
+    elif job["kind"] == "sample":
         err.print(f"drew {job['ask']['n']} rows of {job['ask']['model']} with seed {job['ask']['seed']}")
     else:
         reference = f"{job['model']}@{job['version']}"
@@ -196,8 +201,10 @@ def _show_job(job: Mapping[str, Any]) -> None:
 
 
 def _drawn(job: Mapping[str, Any]) -> dict[str, str]:
-    """The fields of a sampling, and the size of its file once it is complete."""
-    ask = job["ask"]
+    """The fields of a sampling, and the size of its file once it is complete; those of an evaluation."""
+    ask, evaluation = job["ask"], job["evaluation"]
+    if evaluation is not None:
+        return {"samples": str(evaluation["n"]), "seed": str(evaluation["seed"])}
     if ask is None:
         return {}
     return {

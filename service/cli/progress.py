@@ -15,6 +15,7 @@ from pushforward.service.domain.pace import MeanPace
 
 Events = Iterable[tuple[str, dict[str, Any]]]  # kind and data, as `Client.watch` gives them
 
+UNITS = {"sample": "row", "evaluate": "metric"}  # of progress, by the kind of the job; others take steps
 LINE_S = 5.0  # between two lines of progress
 MEMORY_S = 30.0  # over which the pace is averaged
 
@@ -94,7 +95,7 @@ def _as_bar(events: Events, console: Console) -> None:
         for kind, data in events:
             match kind:
                 case "progress":
-                    status = "  ".join(filter(None, (time_left.after(data), numbers(data["losses"]))))
+                    status = "  ".join(filter(None, (data.get("what"), time_left.after(data), numbers(data["losses"]))))
                     bar.update(task, completed=data["step"], total=data["total_steps"], status=status)
                 case "log":
                     bar.console.print(data["message"])
@@ -121,7 +122,7 @@ def _as_lines(events: Events, console: Console) -> None:
             case "log":
                 console.print(data["message"])
             case "state" if data["state"] != state:
-                unit = "row" if data.get("kind") == "sample" else "step"
+                unit = UNITS.get(data.get("kind", ""), "step")
                 state = data["state"]
                 console.print(waiting(data) if state == "queued" else state)
             case "queue":

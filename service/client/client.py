@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -67,6 +67,22 @@ class Client:
         body = {"model": model, "n": n, "options": dict(options), **_given(chosen)}
         headers = {"Prefer": "respond-async"} | ({"Idempotency-Key": idempotency_key} if idempotency_key else {})
         answer: dict[str, Any] = self._connection.post("/sample", body, headers=headers).json()
+        return answer
+
+    def evaluate(
+        self,
+        model: str,
+        *,
+        against: Mapping[str, Any] | None = None,
+        metrics: Sequence[str] | None = None,
+        n: int | None = None,
+        seed: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> dict[str, Any]:
+        """Start a job that compares samples of a model with rows of data; returns the job."""
+        body = {"model": model, **_given({"against": against, "metrics": metrics, "n": n, "seed": seed})}
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        answer: dict[str, Any] = self._connection.post("/evaluate", body, headers=headers).json()
         return answer
 
     def download(self, job_id: str, path: Path) -> None:

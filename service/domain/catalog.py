@@ -7,6 +7,7 @@ from pydantic import StringConstraints
 from pushforward.models.config.json_float import JsonFloat
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.storage.card import Curve
+from pushforward.models.storage.evaluation import EvaluationReport
 from pushforward.models.storage.recorded import RecordedRun
 from pushforward.service.domain.inference import Op
 from pushforward.service.domain.record import Record
@@ -62,6 +63,13 @@ class Card(Record):
         return f"{self.model}@{self.version}"
 
 
+class EvaluatedCard(Card):
+    """Everything about one version of a model but its weights, and the report of its latest evaluation."""
+
+    evaluation: EvaluationReport | None = None
+    """How its samples compare with rows that it was not trained on; null where it was never evaluated."""
+
+
 class Worker(Record):
     """A live worker, from its last heartbeat."""
 
@@ -72,7 +80,7 @@ class Worker(Record):
     models: tuple[str, ...]
     """References of the models it holds in memory."""
     training: tuple[str, ...]
-    """Jobs it runs, trainings and samplings."""
+    """Jobs it runs: trainings, samplings and evaluations."""
     seen_at: float
     """Seconds since 1970, of its last heartbeat."""
     silent_s: float = 0.0

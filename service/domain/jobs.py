@@ -11,8 +11,8 @@ from pushforward.service.domain.record import Record
 
 EVENT_ID_PATTERN = r"[0-9]{1,19}(-[0-9]{1,19})?"
 
-Kind = Literal["train", "sample"]  # of jobs; each has slots of its own
-KINDS: tuple[Kind, ...] = ("train", "sample")
+Kind = Literal["train", "sample", "evaluate"]  # of jobs; each has slots of its own
+KINDS: tuple[Kind, ...] = ("train", "sample", "evaluate")
 
 
 class State(StrEnum):
@@ -33,7 +33,7 @@ class Progress(Record):
     """The progress of a job; `total_steps` is 0 until the first step is reported."""
 
     step: int = 0
-    """Steps done; rows drawn, of a sampling."""
+    """Steps done; rows drawn, of a sampling; metrics measured, of an evaluation."""
     total_steps: int = 0
     """Steps in all; 0 until the first is reported."""
 
@@ -62,37 +62,57 @@ class Sampling(Record):
     """Condition of all rows."""
 
 
+class ModelEvaluation(Record):
+    """A comparison of a model's samples with rows of data: resolved to a version, its metrics named."""
+
+    model: str
+    """Reference of the model, with its version."""
+    against: Literal["held_out"] | dict[str, Any] = "held_out"
+    """What the samples are compared with: the rows held out from training, or a source of data."""
+    metrics: tuple[str, ...]
+    """Metrics to measure, in this order."""
+    n: int
+    """Samples to draw."""
+    seed: int
+    """Seed of the samples and of all that is random in the metrics."""
+
+
 class Job(Record):
-    """A run being executed, or a sample being drawn into a file. Times are seconds since 1970 by Redis's clock."""
+    """A run being executed, a sample being drawn into a file, or a model being evaluated.
+
+    Times are seconds since 1970 by Redis's clock.
+    """
 
     id: str
     """Identifier of the job."""
     kind: Kind = "train"
-    """A training, or a sample drawn into a file."""
+    """A training, a sample drawn into a file, or an evaluation of a model."""
     state: State
     """queued, running, succeeded, failed or cancelled."""
     model: str
     """Name of the model."""
     version: int | None = None
-    """Version that a training published, or that is sampled."""
+    """Version that a training published, or that is sampled or evaluated."""
     preset: str | None = None
     """Preset that the run came from."""
     run: RecordedRun = {}
     """Of a training: the run."""
     ask: Sampling | None = None
     """Of a sampling: what is drawn."""
+    evaluation: ModelEvaluation | None = None
+    """Of an evaluation: what is compared. Its report is on the model's card."""
     file_bytes: int | None = None
     """Of a sampling: size of its file, once finished."""
     file_sha256: str | None = None
     """Of a sampling: digest of its file, once finished."""
     progress: Progress = Progress()
-    """Steps of a training, or rows of a sampling that are on the disk."""
+    """Steps of a training, rows of a sampling that are on the disk, or metrics of an evaluation."""
     losses: dict[str, JsonFloat] = {}
     """The latest losses by name, the unit in the name."""
     curve: Curve | None = None
     """Of a training: a loss on held-out rows, so far."""
     metrics: dict[str, JsonFloat] = {}
-    """What the finished model reaches on held-out rows, the unit in the name."""
+    """What the finished model reaches on held-out rows, the unit in the name; of an evaluation, the metrics."""
     error: Fault | None = None
     """Why the job failed."""
     queue_position: int | None = None
@@ -131,7 +151,8 @@ class Event(Record):
     """state, progress, log or queue."""
     data: dict[str, Any]
     """state: the job; progress: step, total_steps, losses, steps_per_s; log: level and message."""
-    # state: the Job; progress: step, total_steps, losses, steps_per_s, seconds_left, curve; log: level, message;
+    # state: the Job; progress: step, total_steps, losses, steps_per_s, seconds_left, curve; of an evaluation fraction,
+    # what, measured; log: level, message;
     # queue: queue_position, ahead, while it waits, with the id of the event before
 
 

@@ -4,9 +4,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from pushforward.models.storage.evaluation import EvaluationReport
 from pushforward.service.domain.catalog import Card, Worker
 from pushforward.service.domain.inference import InferenceRequest, Preview, Reply
-from pushforward.service.domain.jobs import Event, Fault, Job, Kind, Page, Sampling, State
+from pushforward.service.domain.jobs import Event, Fault, Job, Kind, ModelEvaluation, Page, Sampling, State
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,20 @@ class NewJob:
     run: dict[str, Any] = field(default_factory=dict)  # of a training
     preset: str | None = None
     ask: Sampling | None = None  # of a sampling: what to draw
+    evaluation: ModelEvaluation | None = None  # of an evaluation: what to compare
     idempotency_key: str | None = None
     fingerprint: str = ""  # sha256 of the request; the same key with another fingerprint is a Conflict
+
+    @property
+    def kind(self) -> Kind:
+        """What the job does."""
+        return "sample" if self.ask else "evaluate" if self.evaluation else "train"
+
+    @property
+    def version(self) -> int | None:
+        """The version that is sampled or evaluated; None of a training."""
+        asked = self.ask or self.evaluation
+        return None if asked is None else int(asked.model.rpartition("@")[2])
 
 
 class Jobs(Protocol):
@@ -72,7 +85,7 @@ class Runs(Protocol):
         """
 
     def succeed(self, job_id: str, epoch: int, version: int, metrics: Mapping[str, float]) -> None:
-        """The model is published."""
+        """The model is published, or the report of an evaluation is beside it: too late to cancel."""
 
     def deliver(self, job_id: str, epoch: int, file_bytes: int, file_sha256: str) -> bool:
         """The file of a sampling is complete. False where the job is to be cancelled."""
@@ -144,6 +157,9 @@ class Models(Protocol):
 
     async def get(self, reference: str) -> Card:
         """`name` is its newest version. Raises NotFound."""
+
+    async def evaluation(self, card: Card) -> EvaluationReport | None:
+        """The report of a version's latest evaluation; None where it was never evaluated."""
 
     async def delete(self, reference: str) -> Sequence[str]:
         """Delete one version, or all of a name. Returns the references deleted. Raises NotFound."""

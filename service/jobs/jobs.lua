@@ -8,7 +8,7 @@
 --   paused           zset: id of those among them that may not be claimed before, ms; why is `waiting_for` of the record
 --   running          zset: id by the end of its lease, ms
 --   version:{model}  string: the newest version reserved
---   train, sample    list: Celery's queues of wake-ups, one for each kind of jobs
+--   train, sample, evaluate   list: Celery's queues of wake-ups, one for each kind of jobs
 --
 -- The clock is Redis's own. A write that carries an epoch is refused ('stale') unless that runner still has the job.
 
@@ -44,7 +44,12 @@ local function set(id, ...)
 end
 
 local function kind_of(id)
-  return redis.pcall('HEXISTS', job_key(id), 'ask') == 1 and 'sample' or 'train' -- whatever lies there
+  for field, kind in pairs({ask = 'sample', evaluation = 'evaluate'}) do
+    if redis.pcall('HEXISTS', job_key(id), field) == 1 then -- whatever lies there
+      return kind
+    end
+  end
+  return 'train'
 end
 
 -- The jobs before this one: those of its kind that run, and those that wait for longer.
@@ -94,7 +99,7 @@ local function is_sound(id)
     return true
   end
   redis.call('DEL', job_key(id), job_key(id) .. ':events')
-  for _, list in ipairs({'jobs', 'queued', 'paused', 'running', 'waiting:train', 'waiting:sample'}) do
+  for _, list in ipairs({'jobs', 'queued', 'paused', 'running', 'waiting:train', 'waiting:sample', 'waiting:evaluate'}) do
     redis.call('ZREM', prefix .. list, id)
   end
   return false

@@ -49,13 +49,14 @@ class MemoryJobs:
             raise Overloaded(f"{limit} jobs are waiting; try again later", retry_after_s=30.0)
         job = Job(
             id=secrets.token_hex(8),
-            kind="sample" if new.ask else "train",
+            kind=new.kind,
             state=State.QUEUED,
             model=new.model,
-            version=int(new.ask.model.rpartition("@")[2]) if new.ask else None,
+            version=new.version,
             preset=new.preset,
             run=new.run,
             ask=new.ask,
+            evaluation=new.evaluation,
             created_at=now,
         )
         self._entries.by_id[job.id] = entry = JobEntry(job, announced_at=now)

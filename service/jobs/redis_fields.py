@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from pushforward.service.domain.errors import NotFound
-from pushforward.service.domain.jobs import Event, Fault, Job, Progress, Sampling, State
+from pushforward.service.domain.jobs import Event, Fault, Job, Kind, ModelEvaluation, Progress, Sampling, State
 from pushforward.service.domain.ports import NewJob
 from pushforward.service.stores.redis_client import PREFIX
 
@@ -17,11 +17,16 @@ log = logging.getLogger(__name__)
 ID_BYTES = 8  # of a job's id, written in hexadecimal
 
 
-def sampling_fields(new: NewJob) -> tuple[str, ...]:
-    """The fields of a sampling that a training does not have."""
-    if new.ask is None:
-        return ()
-    return "version", new.ask.model.rpartition("@")[2], "ask", new.ask.model_dump_json()
+def asked_fields(new: NewJob) -> Iterator[str | int]:
+    """The fields of a sampling or an evaluation that a training does not have."""
+    yield from _asked(new.version, new.ask, new.evaluation)
+
+
+def _asked(version: int | None, ask: Sampling | None, evaluation: ModelEvaluation | None) -> Iterator[str | int]:
+    asked = {"ask": ask, "evaluation": evaluation}
+    for name, value in asked.items():
+        if value is not None and version is not None:
+            yield from ("version", version, name, value.model_dump_json())
 
 
 def fields_of(job: Job) -> Iterator[str | int]:
@@ -31,8 +36,7 @@ def fields_of(job: Job) -> Iterator[str | int]:
     yield from ("losses", json.dumps(job.losses))
     if job.started_at is not None:
         yield from ("started_ms", round(1000 * job.started_at))
-    if job.ask is not None and job.version is not None:
-        yield from ("version", job.version, "ask", job.ask.model_dump_json())
+    yield from _asked(job.version, job.ask, job.evaluation)
 
 
 def checked_id(job_id: str) -> str:
@@ -77,13 +81,14 @@ def job_of(fields: Mapping[str, str]) -> Job:
     """A job from the fields of its record."""
     return Job(
         id=fields["id"],
-        kind="sample" if "ask" in fields else "train",
+        kind=_kind_of(fields),
         state=State(fields["state"]),
         model=fields["model"],
         version=int(fields["version"]) if "version" in fields else None,
         preset=fields["preset"] or None,
         run=json.loads(fields["run"]),
         ask=Sampling.model_validate_json(fields["ask"]) if "ask" in fields else None,
+        evaluation=ModelEvaluation.model_validate_json(fields["evaluation"]) if "evaluation" in fields else None,
         file_bytes=int(fields["file_bytes"]) if "file_bytes" in fields else None,
         file_sha256=fields.get("file_sha256"),
         progress=Progress(step=int(fields.get("step", 0)), total_steps=int(fields.get("total_steps", 0))),
@@ -113,6 +118,11 @@ def event_of(event_id: str, fields: Mapping[str, str]) -> Event:
     except (LookupError, ValueError, TypeError, RecursionError):
         line = {"level": "warning", "message": "an event of this job was damaged, and is left out"}
         return Event(id=event_id, kind="log", data=line)
+
+
+def _kind_of(fields: Mapping[str, str]) -> Kind:
+    """As `kind_of` of jobs.lua."""
+    return "sample" if "ask" in fields else "evaluate" if "evaluation" in fields else "train"
 
 
 def _seconds(ms: str | None) -> float | None:

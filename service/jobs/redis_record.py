@@ -17,6 +17,7 @@ from pushforward.service.domain.jobs import Event, Job, Page, State
 from pushforward.service.domain.ports import NewJob
 from pushforward.service.jobs.redis_fields import (
     ID_BYTES,
+    asked_fields,
     checked_id,
     event_of,
     job_found,
@@ -24,7 +25,6 @@ from pushforward.service.jobs.redis_fields import (
     job_or_none,
     key_of,
     pairs,
-    sampling_fields,
 )
 from pushforward.service.jobs.script import AsyncJobScript
 from pushforward.service.settings import Settings
@@ -62,7 +62,7 @@ class RedisJobs:
             new.idempotency_key or "",
             new.fingerprint,
             self._settings.max_queued_jobs,
-            *sampling_fields(new),
+            *asked_fields(new),
         )
         if status == "conflict":
             raise Conflict("this idempotency key came with another request before; use a new one")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pushforward.models.storage.card import Curve
+from pushforward.models.storage.evaluation import EvaluationReport, MetricReport, MetricValue
 from pushforward.service.application.catalog import FamilyCard, PresetCard
-from pushforward.service.domain.catalog import Card
-from pushforward.service.domain.jobs import Event, Job, Sampling
+from pushforward.service.domain.catalog import Card, EvaluatedCard
+from pushforward.service.domain.jobs import Event, Job, ModelEvaluation, Sampling
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from pushforward.service.rpc.structs import to_struct
 from pushforward.service.rpc.tensors import tensor
@@ -18,6 +22,13 @@ def sampling(ask: Sampling) -> pb.Sampling:
     """The sample that a job draws."""
     condition = None if ask.condition is None else tensor(np.asarray(ask.condition, np.float64))
     return pb.Sampling(model=ask.model, n=ask.n, seed=ask.seed, options=to_struct(ask.options), condition=condition)
+
+
+def evaluation(asked: ModelEvaluation) -> pb.ModelEvaluation:
+    """What a job compares."""
+    return pb.ModelEvaluation(
+        model=asked.model, against=_against(asked.against), metrics=asked.metrics, n=asked.n, seed=asked.seed
+    )
 
 
 def job(record: Job) -> pb.Job:
@@ -32,6 +43,7 @@ def job(record: Job) -> pb.Job:
         kind=record.kind,
         job_kind=pb.JobKind.Value(f"JOB_KIND_{record.kind.upper()}"),
         ask=None if record.ask is None else sampling(record.ask),
+        evaluation=None if record.evaluation is None else evaluation(record.evaluation),
         file_bytes=record.file_bytes or 0,
         file_sha256=record.file_sha256 or "",
         progress=pb.Progress(step=record.progress.step, total_steps=record.progress.total_steps),
@@ -89,6 +101,54 @@ def model(card: Card) -> pb.Model:
         curve=None if card.curve is None else curve(card.curve),
         notes=card.notes,
         card=to_struct(card.model_dump(mode="json")),
+    )
+
+
+def evaluated(card: EvaluatedCard) -> pb.Model:
+    """A card, and the report of its latest evaluation."""
+    message = model(Card.model_validate({name: getattr(card, name) for name in Card.model_fields}))
+    if card.evaluation is not None:
+        message.evaluation.CopyFrom(report(card.evaluation))
+    return message
+
+
+def report(report: EvaluationReport) -> pb.EvaluationReport:
+    """The report of an evaluation."""
+    return pb.EvaluationReport(
+        against=_against(report.against),
+        n=report.n,
+        n_reference=report.n_reference,
+        seed=report.seed,
+        metrics=map(_metric, report.metrics),
+        classifier=None if report.classifier is None else pb.ClassifierCard(**report.classifier.model_dump()),
+        labels=None if report.labels is None else pb.LabelCounts(**report.labels.model_dump()),
+        job=report.job,
+        created_at=report.created_at,
+    )
+
+
+def _against(against: str | dict[str, Any]) -> Struct | None:
+    """The source of data; None for the rows held out."""
+    return None if isinstance(against, str) else to_struct(against)
+
+
+def _metric(metric: MetricReport) -> pb.MetricReport:
+    return pb.MetricReport(
+        name=metric.name,
+        better=metric.better,
+        ideal=metric.ideal,
+        model=_measured(metric.model),
+        floor=None if metric.floor is None else _measured(metric.floor),
+        gaussian=None if metric.gaussian is None else _measured(metric.gaussian),
+    )
+
+
+def _measured(measured: MetricValue) -> pb.MetricValue:
+    return pb.MetricValue(
+        value=measured.value,
+        std_error=measured.std_error,
+        interval=measured.interval or (),
+        p_value=measured.p_value,
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from pushforward.service.application.commands.commands import (
     Decode,
     Encode,
+    Evaluate,
     Interpolate,
     Likelihood,
     Reconstruct,
@@ -32,6 +33,16 @@ def train(request: pb.TrainRequest) -> TrainModel:
     if request.HasField("seed") and fields.keys() & {"preset", "run"}:
         fields["run"] = fields.get("run", {}) | {"seed": request.seed}
     return parse(TrainModel, fields)
+
+
+def evaluate(request: pb.EvaluateRequest) -> Evaluate:
+    """Raises Invalid."""
+    fields: dict[str, Any] = {"model": request.model} | _seeds(request, "n", "seed")
+    if request.HasField("against"):
+        fields["against"] = from_struct(request.against, "against")
+    if request.metrics:
+        fields["metrics"] = list(request.metrics)
+    return parse(Evaluate, fields)
 
 
 def state(value: int) -> str | None:

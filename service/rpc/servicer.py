@@ -45,6 +45,10 @@ class Servicer(pb_grpc.PushforwardServicer):
         with naming(names(**{"run.seed": "seed"} if request.HasField("seed") else {})):
             return records.job(await self.application.jobs.train(requests.train(request), idempotency_key=key))
 
+    async def Evaluate(self, request: pb.EvaluateRequest, context: Context) -> pb.Job:
+        key = request.idempotency_key or None
+        return records.job(await self.application.jobs.evaluate(requests.evaluate(request), idempotency_key=key))
+
     async def GetJob(self, request: pb.GetJobRequest, context: Context) -> pb.Job:
         return records.job(await self.application.jobs.get(request.id))
 
@@ -102,7 +106,7 @@ class Servicer(pb_grpc.PushforwardServicer):
         return pb.ListModelsResponse(models=map(records.model, cards))
 
     async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.Model:
-        return records.model(await self.application.catalog.model(request.model))
+        return records.evaluated(await self.application.catalog.evaluated(request.model))
 
     async def DeleteModel(self, request: pb.DeleteModelRequest, context: Context) -> pb.DeleteModelResponse:
         return pb.DeleteModelResponse(deleted=await self.application.catalog.delete(request.model))

@@ -2,6 +2,7 @@
 
 training    {attempt}/states, {attempt}/model  ─ reserve a version ─ {store}/{model}/{version}
 sampling    {attempt}/rows.npy                 ─ one rename ──────── {store}/.files/{job}-{epoch}.npy
+evaluation  {attempt}/report                   ─ one rename each ─── {store}/{model}/{version}/evaluation.json
 """
 
 from __future__ import annotations
@@ -14,9 +15,19 @@ from pathlib import Path
 from typing import ClassVar, Protocol, TypeVar, final
 
 from pushforward.models.storage.durable import sync
-from pushforward.service.domain.jobs import Job, Sampling
+from pushforward.models.storage.evaluation import CLASSIFIER, CLASSIFIER_WEIGHTS, REPORT
+from pushforward.service.domain.jobs import Job, ModelEvaluation, Sampling
 from pushforward.service.domain.ports import Runs
-from pushforward.service.runner.messages import JobOrder, ModelWritten, RowsWritten, SampleOrder, TrainOrder
+from pushforward.service.runner.messages import (
+    EvaluateOrder,
+    JobOrder,
+    ModelWritten,
+    ReportWritten,
+    Result,
+    RowsWritten,
+    SampleOrder,
+    TrainOrder,
+)
 from pushforward.service.runner.restoring import JOBS
 from pushforward.service.settings import Settings
 from pushforward.service.stores.disk_files import FILES, file_name
@@ -66,7 +77,7 @@ class JobAttempt(ABC):
         """The order for the child; `earlier` are the folders of the attempts before, newest first."""
 
     @abstractmethod
-    def deliver(self, made: ModelWritten | RowsWritten, retry: Retry) -> bool:
+    def deliver(self, made: Result, retry: Retry) -> bool:
         """Publish the child's result, and record it; False where the job was cancelled.
 
         Raises:
@@ -94,7 +105,7 @@ class TrainingAttempt(JobAttempt):
             memory_bytes=self._settings.job_memory_bytes,
         )
 
-    def deliver(self, made: ModelWritten | RowsWritten, retry: Retry) -> bool:
+    def deliver(self, made: Result, retry: Retry) -> bool:
         if not isinstance(made, ModelWritten):
             raise ValueError(f"a training left {made.kind!r}")
         job, metrics = self.job, made.metrics
@@ -133,7 +144,7 @@ class SamplingAttempt(JobAttempt):
             memory_bytes=self._settings.job_memory_bytes,
         )
 
-    def deliver(self, made: ModelWritten | RowsWritten, retry: Retry) -> bool:
+    def deliver(self, made: Result, retry: Retry) -> bool:
         if not isinstance(made, RowsWritten):
             raise ValueError(f"a sampling left {made.kind!r}")
         job, n_bytes, digest = self.job, made.file_bytes, made.file_sha256
@@ -148,6 +159,47 @@ class SamplingAttempt(JobAttempt):
         return True
 
 
+@final
+class EvaluationAttempt(JobAttempt):
+    """Compares a model's samples with rows of data, and puts the report beside its card."""
+
+    keep_when_cancelled = False
+
+    def __init__(self, job: Job, evaluation: ModelEvaluation, runs: Runs, settings: Settings) -> None:
+        super().__init__(job, runs, settings)
+        self._evaluation = evaluation
+        name, _, version = evaluation.model.partition("@")
+        self._model = self._store / name / version
+
+    def order(self, earlier: Sequence[Path]) -> EvaluateOrder:
+        return EvaluateOrder(
+            job=self.job.id,
+            evaluation=self._evaluation,
+            model=self._model,
+            data_root=self._settings.data_root.resolve(),
+            report=self.attempt / "report",
+            device=self._settings.device,
+            torch_threads=self._settings.n_torch_threads,
+            memory_bytes=self._settings.job_memory_bytes,
+        )
+
+    def deliver(self, made: Result, retry: Retry) -> bool:
+        if not isinstance(made, ReportWritten):
+            raise ValueError(f"an evaluation left {made.kind!r}")
+        job, metrics, version = self.job, made.metrics, int(self._model.name)
+        if not self._model.is_dir():
+            raise ValueError(f"the model {self._evaluation.model} was deleted meanwhile")
+        for name in (CLASSIFIER_WEIGHTS, CLASSIFIER, REPORT):  # what a file needs before it
+            if (self.attempt / "report" / name).exists():
+                (self.attempt / "report" / name).replace(self._model / name)
+                sync(self._model)
+        retry(lambda: self._runs.succeed(job.id, job.epoch, version, metrics))
+        log.info("job %s: evaluated %s", job.id, self._evaluation.model)
+        return True
+
+
 def attempt_of(job: Job, runs: Runs, settings: Settings) -> JobAttempt:
     """The attempt of the job's kind."""
+    if job.evaluation is not None:
+        return EvaluationAttempt(job, job.evaluation, runs, settings)
     return TrainingAttempt(job, runs, settings) if job.ask is None else SamplingAttempt(job, job.ask, runs, settings)

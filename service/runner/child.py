@@ -21,13 +21,14 @@ from pushforward.models.training.memory import available_bytes, is_out_of_memory
 from pushforward.service.domain.jobs import Fault
 from pushforward.service.engine.devices import present
 from pushforward.service.processes.background import begin_thread
-from pushforward.service.runner import sample, train
+from pushforward.service.runner import evaluate, sample, train
 from pushforward.service.runner.messages import (
     FAULTY,
     HINDERED,
     INTERRUPTED,
     ORDER,
     BlockedMessage,
+    EvaluateOrder,
     JobOrder,
     LogMessage,
     Message,
@@ -81,6 +82,8 @@ def run_order(order: JobOrder, device: torch.device, free_bytes: int, send: Send
             return train.run_order(order, device, free_bytes, send, stop)
         case SampleOrder():
             return sample.run_order(order, device, send, stop)
+        case EvaluateOrder():
+            return evaluate.run_order(order, device, send, stop)
 
 
 def _refuse(error: LaboratoryError, send: Send) -> int:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pushforward.models.config.json_float import JsonFloat
 from pushforward.models.storage.card import Curve
-from pushforward.service.domain.jobs import Fault, Sampling
+from pushforward.service.domain.jobs import Fault, ModelEvaluation, Sampling
 from pushforward.service.domain.ports import Update
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,18 @@ class SampleOrder(_JobOrder):
     rows: int  # of theirs that are on the disk for sure
 
 
-JobOrder = TrainOrder | SampleOrder
+class EvaluateOrder(_JobOrder):
+    """Compare a model's samples with rows of data."""
+
+    kind: Literal["evaluate"] = "evaluate"
+    job: str
+    evaluation: ModelEvaluation
+    model: Path  # the folder of the version
+    data_root: Path
+    report: Path  # the finished report goes into this folder, and a new classifier
+
+
+JobOrder = TrainOrder | SampleOrder | EvaluateOrder
 ORDER: TypeAdapter[JobOrder] = TypeAdapter(Annotated[JobOrder, Field(discriminator="kind")])
 
 
@@ -84,6 +95,22 @@ class ProgressMessage(_Message):
     def update(self) -> Update:
         """The update of the job's record."""
         return Update("progress", self.model_dump(mode="json", exclude={"kind"}))
+
+
+class MetricsMeasured(_Message):
+    """An evaluation has come farther."""
+
+    kind: Literal["measured"] = "measured"
+    step: int  # metrics measured
+    total_steps: int
+    fraction: float  # of the whole, the drawing of samples among it
+    what: str  # that it does now
+    measured: tuple[str, ...]  # names
+
+    @property
+    def update(self) -> Update:
+        """The update of the job's record."""
+        return Update("progress", {**self.model_dump(exclude={"kind"}, mode="json"), "losses": {}, "steps_per_s": 0.0})
 
 
 class LogMessage(_Message):
@@ -128,7 +155,15 @@ class RowsWritten(_Message):
     file_sha256: str
 
 
-Message = ProgressMessage | LogMessage | RefusalMessage | BlockedMessage | ModelWritten | RowsWritten
+class ReportWritten(_Message):
+    """The report of an evaluation is complete."""
+
+    kind: Literal["evaluated"] = "evaluated"
+    metrics: dict[str, JsonFloat]
+
+
+Result = ModelWritten | RowsWritten | ReportWritten  # of a child that is done
+Message = ProgressMessage | MetricsMeasured | LogMessage | RefusalMessage | BlockedMessage | Result
 Send = Callable[[Message], None]
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 

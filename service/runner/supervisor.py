@@ -34,9 +34,12 @@ from pushforward.service.runner.messages import (
     INTERRUPTED,
     BlockedMessage,
     LogMessage,
+    MetricsMeasured,
     ModelWritten,
     ProgressMessage,
     RefusalMessage,
+    ReportWritten,
+    Result,
     RowsWritten,
 )
 from pushforward.service.settings import Settings
@@ -53,7 +56,7 @@ MAX_UPDATES = 500  # kept while Redis does not answer; the oldest are dropped
 class Outcome:
     """How an attempt ends, as far as it is known."""
 
-    made: ModelWritten | RowsWritten | None = None  # the child's result
+    made: Result | None = None  # the child's result
     fault: Fault | None = None  # of the run or its data
     blocked: str | None = None  # what the machine lacks
     cancelled: bool = False
@@ -116,13 +119,13 @@ class Supervisor:
             for message in messages:
                 message_at = now
                 match message:
-                    case ProgressMessage() | LogMessage():
+                    case ProgressMessage() | MetricsMeasured() | LogMessage():
                         updates.append(message.update)
                     case RefusalMessage():
                         outcome.fault = message.fault
                     case BlockedMessage():
                         outcome.blocked = message.reason
-                    case ModelWritten() | RowsWritten():
+                    case ModelWritten() | RowsWritten() | ReportWritten():
                         outcome.made = message
             if now - beaten_at >= self._settings.beat_s:
                 outcome.cancelled |= self._beat(job, updates)
@@ -169,7 +172,7 @@ class Supervisor:
             log.warning("job %s: %s: %s", job.id, fault.detail, child.stderr_end)
             self._retry(lambda: self._runs.lose(job.id, job.epoch, fault))
 
-    def _deliver(self, attempt: JobAttempt, made: ModelWritten | RowsWritten) -> None:
+    def _deliver(self, attempt: JobAttempt, made: Result) -> None:
         job = attempt.job
         try:
             delivered = attempt.deliver(made, self._retry)

@@ -1,6 +1,7 @@
 """The published models on disk: `{store}/{model}/{version}/{weights.safetensors,model.json,card.json}`.
 
-A version is published and deleted by one rename, whole or not at all, and never changes in between. Other entries of
+A version is published and deleted by one rename, whole or not at all. In between, nothing changes but the report of its
+evaluation beside the card (`models.storage.evaluation`), which is read when it is asked for. Other entries of
 the store (a damaged folder, a name that starts with a dot) are ignored.
 """
 
@@ -21,6 +22,7 @@ from typing import final
 
 from pushforward.models.storage.card import ModelCard
 from pushforward.models.storage.durable import sync
+from pushforward.models.storage.evaluation import EvaluationReport, read_report
 from pushforward.models.storage.sealed import seal, unseal
 from pushforward.service.domain.catalog import NAME_PATTERN, Card
 from pushforward.service.domain.errors import Conflict, NotFound
@@ -62,6 +64,9 @@ class DiskModels:
             raise NotFound(f"the files of {reference} are damaged, see the log; restore them, or train it again")
         numbers = ", ".join(str(card.version) for card in await self.versions(model))
         raise NotFound(f"model {model!r} has no version {version}; it has {numbers}")
+
+    async def evaluation(self, card: Card) -> EvaluationReport | None:
+        return await asyncio.to_thread(read_evaluation, self._store / card.model / str(card.version))
 
     async def _readable(self, model: str) -> tuple[Card, ...]:
         cards = self._remembered(model)
@@ -158,6 +163,15 @@ def read_card(folder: Path) -> Card | None:
             log.warning("%s: %s", folder, error)
         return None
     return card if weights_bytes == card.weights_bytes else None
+
+
+def read_evaluation(folder: Path) -> EvaluationReport | None:
+    """The report of a version's latest evaluation; None where it is missing, torn or altered."""
+    try:
+        return read_report(folder)
+    except (OSError, ValueError) as error:
+        log.warning("%s: the report of its evaluation cannot be read: %s", folder, error)
+        return None
 
 
 def _numbered(folder: Path) -> Iterator[tuple[int, Path]]:

@@ -1,8 +1,8 @@
 """The Celery application of a worker: the task that runs a job, and the steps that start and stop with the worker.
 
-    python -m celery -A pushforward.service.worker.celery_app worker -P threads -c 2 -Q train,sample --without-gossip
+    python -m celery -A pushforward.service.worker.celery_app worker -P threads -c 3 -Q train,sample,evaluate
 
-is what `python -m pushforward.service.worker` runs, with as many threads as there are slots of both kinds. Threads let
+is what `python -m pushforward.service.worker` runs, with as many threads as there are slots of all kinds. Threads let
 one process run jobs, answer requests and own a device; each job is a child process.
 """
 
@@ -27,7 +27,9 @@ settings = Settings()
 app = celery_app(settings)
 runs = DurableRuns(RedisRuns(settings), settings.store)
 job_runner = JobRunner(runs, settings)
-slots = Slots({"train": settings.training_slots, "sample": settings.sampling_slots})
+slots = Slots(
+    {"train": settings.training_slots, "sample": settings.sampling_slots, "evaluate": settings.evaluation_slots}
+)
 app.conf.broker_transport_options |= {"queue_order_strategy": slots.cycle}
 reconciler = Reconciler(runs, settings, lambda job_id, kind: publish(app, job_id, kind), free=slots.free)
 

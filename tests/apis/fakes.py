@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from pushforward.models.data import Source, TwoMoons
 from pushforward.models.families.vae import VAE
 from pushforward.models.family import Decodes, Family, capabilities
 from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.storage.evaluation import EvaluationReport
 from pushforward.service.application.application import Application
 from pushforward.service.domain.catalog import Card, Worker
 from pushforward.service.domain.errors import NotFound, Unavailable
@@ -21,7 +23,9 @@ from pushforward.service.stores.disk_files import DiskFiles
 MOONS = VAE.model_validate({"latent": 2, "width": 8, "depth": 1, "likelihood": {"likelihood": "gaussian"}})
 
 
-def card(name: str, family: Family, spec: DataSpec, *, able: tuple[Op, ...] | None = None) -> Card:
+def card(
+    name: str, family: Family, spec: DataSpec, *, able: tuple[Op, ...] | None = None, data: Source | None = None
+) -> Card:
     return Card(
         model=name,
         version=1,
@@ -29,7 +33,7 @@ def card(name: str, family: Family, spec: DataSpec, *, able: tuple[Op, ...] | No
         capabilities=able or capabilities(family),
         spec=spec,
         latent_shape=family.latent_shape(spec.varying) if isinstance(family, Decodes) else None,
-        run={"family": family.model_dump(mode="json")},
+        run={"family": family.model_dump(mode="json"), "data": (data or TwoMoons()).model_dump(mode="json")},
         metrics={"validation_nats": 1.5},
         notes=family.notes,
         n_parameters=1,
@@ -46,6 +50,7 @@ class MemoryModels:
     """`ports.Models`."""
 
     cards: dict[str, Card]
+    reports: dict[str, EvaluationReport] = field(default_factory=dict)
 
     async def newest(self) -> Sequence[Card]:
         return list(self.cards.values())
@@ -58,6 +63,9 @@ class MemoryModels:
         if name not in self.cards or version not in ("", "1"):
             raise NotFound(f"there is no model {reference!r}")
         return self.cards[name]
+
+    async def evaluation(self, card: Card) -> EvaluationReport | None:
+        return self.reports.get(card.reference)
 
     async def delete(self, reference: str) -> Sequence[str]:
         card = await self.get(reference)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pushforward.models.data import Digits, TwoMoons
+from pushforward.models.data import Digits, Source, TwoMoons
 from pushforward.models.families.diffusion import Diffusion
 from pushforward.models.families.vae import VAE
 from pushforward.models.family import Family
@@ -43,9 +43,11 @@ class Kept:
     nets: Nets
 
 
-def kept(name: str, family: Family, spec: DataSpec, *, able: tuple[Op, ...] | None = None) -> Kept:
+def kept(
+    name: str, family: Family, spec: DataSpec, *, able: tuple[Op, ...] | None = None, data: Source | None = None
+) -> Kept:
     torch.manual_seed(0)
-    return Kept(card(name, family, spec, able=able), family, family.build(spec.varying).eval())
+    return Kept(card(name, family, spec, able=able, data=data), family, family.build(spec.varying).eval())
 
 
 def models() -> list[Kept]:
@@ -54,7 +56,7 @@ def models() -> list[Kept]:
     spec = digits.spec(digits.rows(Path()))
     return [
         kept("moons", MOONS, TwoMoons().spec),
-        kept("digits", DIGITS, spec),
+        kept("digits", DIGITS, spec, data=digits),
         kept("sampler", MOONS, TwoMoons().spec, able=("sample", "decode")),
         kept("solid", MOONS, DataSpec(shape=(5,))),
         kept("stepwise", STEPWISE, TwoMoons().spec),

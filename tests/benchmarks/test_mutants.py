@@ -37,8 +37,8 @@ def test_each_change_is_one_that_matters() -> None:
 
 
 def test_a_module_is_tried_by_its_mirror_and_the_few_that_import_it() -> None:
-    found = suite_of("models/adversarial/games.py", ROOT)
-    assert found[0] == "tests/models/adversarial/test_games.py"
+    found = suite_of("models/adversarial/kernels.py", ROOT)
+    assert found[0] == "tests/models/adversarial/test_kernels.py"
     assert suite_of("service/engine/group.py", ROOT)[:3] == list(ENGINE)
     assert all(suite_of(module, ROOT) for module in MODULES)
     assert all((ROOT / module).exists() for module in (*MODULES, *ALSO))

@@ -63,7 +63,7 @@ class Shell:
 
     def json(self, *words: object, stdin: str | None = None) -> Any:
         """What is answered as JSON: answers of models always are, the rest by `--json`."""
-        flag = ("--json",) if words[0] in ("families", "presets", "train", "jobs", "models") else ()
+        flag = ("--json",) if words[0] in ("families", "presets", "train", "jobs", "models", "evaluate") else ()
         return json.loads(self.ok(*words, *flag, stdin=stdin).stdout)
 
     def process(self, *words: str, **options: Any) -> subprocess.Popen[bytes]:
@@ -317,6 +317,38 @@ def test_the_kind_of_a_field_is_enough(shell: Shell) -> None:
 def test_the_end_of_an_ended_job_is_told(shell: Shell, followed: Result) -> None:
     job = followed.stderr.split()[1]
     assert shell.ok("jobs", job, "--cancel").stderr == f"job {job} had ended already: it succeeded\n"
+
+
+def test_a_model_is_evaluated_and_its_report_is_a_table(shell: Shell, client: Client, moons: str) -> None:
+    done = shell.ok("evaluate", moons, "--metrics", "mmd2, precision,coverage", "-n", 100, "--seed", 1)
+    assert re.match(r"job [0-9a-f]{16} evaluates moons@1\n", done.stderr)
+    assert "metric 3/3" in done.stderr
+    head, columns, *rows = done.stdout.splitlines()
+    assert head == "100 samples against 5000 held-out rows, seed 1:"
+    assert columns.split() == ["METRIC", "SAMPLES", "TRAINING", "ROWS", "A", "GAUSSIAN", "IDEAL", "BETTER", "P-VALUE"]
+    assert [row.split()[0] for row in rows] == ["mmd2", "precision", "coverage"]
+    assert rows[0].split()[-2] == "lower"
+    shown = shell.ok("models", moons).stdout
+    assert done.stdout in shown
+    report = client.get("/models/moons")["evaluation"]
+    assert report["job"] == done.stderr.split()[1]
+    assert shell.json("evaluate", moons, "--metrics", "mmd2", "-n", 60)["n"] == 60
+    job = dict(line.split(None, 1) for line in shell.ok("jobs", report["job"]).stdout.splitlines())
+    assert (job["kind"], job["samples"], job["progress"]) == ("evaluate", "100", "3/3")
+
+
+def test_rows_of_a_file_are_compared_with(shell: Shell, up: Up, moons: str, tmp_path: Path) -> None:
+    np.save(up.place.data_root / "far.npy", 50 + np.random.default_rng(0).standard_normal((60, 2)))
+    source = tmp_path / "source.json"
+    source.write_text(json.dumps({"source": "npy", "path": "far.npy"}))
+    done = shell.ok("evaluate", moons, "--metrics", "precision", "-n", 60, "--against", source)
+    assert "60 samples against 60 rows of npy, seed 0:" in done.stdout
+
+
+def test_a_metric_that_there_is_not_is_refused_with_the_nearest(shell: Shell, moons: str) -> None:
+    refused = shell.run("evaluate", moons, "--metrics", "recal")
+    assert refused.exit_code == 1
+    assert "metrics.0: there is no metric 'recal'; did you mean `recall`?" in refused.stderr
 
 
 def test_a_training_has_no_file_to_write(shell: Shell, followed: Result, tmp_path: Path) -> None:

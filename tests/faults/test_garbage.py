@@ -188,7 +188,15 @@ async def test_a_damaged_record_is_told_and_no_other_job_suffers(place: Place) -
         assert list(runs.expire()) == [good.id]
         assert list(runs.unannounced(-1.0)) == [good.id]
         assert client.zcard("pf:queued") == client.zcard("pf:jobs") == 1
-        for name in ("pf:jobs", "pf:queued", "pf:running", "pf:paused", "pf:waiting:train", "pf:waiting:sample"):
+        for name in (
+            "pf:jobs",
+            "pf:queued",
+            "pf:running",
+            "pf:paused",
+            "pf:waiting:train",
+            "pf:waiting:sample",
+            "pf:waiting:evaluate",
+        ):
             for _ in wrong_types(client, name):
                 runs.expire()
                 assert client.type(name) in (b"zset", b"none")

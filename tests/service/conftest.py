@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pushforward.service.domain.jobs import Event, Fault, Job, Sampling
+from pushforward.service.domain.jobs import Event, Fault, Job, ModelEvaluation, Sampling
 from pushforward.service.domain.ports import NewJob
 from pushforward.service.jobs.redis_record import RedisJobs
 from pushforward.service.jobs.redis_runs import RedisRuns
@@ -47,6 +47,9 @@ class Bench:
 
     def create_sampling(self, ask: Sampling) -> str:
         return self._ask(lambda jobs: jobs.create(NewJob(model=ask.model.partition("@")[0], ask=ask)))[0].id
+
+    def create_evaluation(self, asked: ModelEvaluation) -> str:
+        return self._ask(lambda jobs: jobs.create(NewJob(model=asked.model.partition("@")[0], evaluation=asked)))[0].id
 
     def job(self, job_id: str) -> Job:
         return self._ask(lambda jobs: jobs.get(job_id))

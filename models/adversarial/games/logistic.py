@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Classifier(RatioGame, ABC):
+class ClassifierGame(RatioGame, ABC):
     """The critic is a logistic classifier."""
 
     regularizers: ClassVar[tuple[Regularizer, ...]] = (R1(gamma=0.1),)
@@ -55,7 +55,7 @@ class Classifier(RatioGame, ABC):
 
 
 @final
-class Minimax(Classifier):
+class Minimax(ClassifierGame):
     """The classifier's game as it was first stated: its generator learns little where fakes are told at once."""
 
     game: Literal["minimax"] = "minimax"
@@ -67,7 +67,7 @@ class Minimax(Classifier):
 
 
 @final
-class NonSaturating(Classifier):
+class NonSaturating(ClassifierGame):
     """The classifier's game; a penalty on the critic's slope at the data, R1, makes it converge."""
 
     game: Literal["non_saturating"] = "non_saturating"

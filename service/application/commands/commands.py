@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
+    AfterValidator,
     ConfigDict,
     Field,
     ValidationInfo,
@@ -15,10 +16,12 @@ from pydantic import (
 )
 
 from pushforward.models.config.numbers_only import NumbersOnly
+from pushforward.models.evaluation.metrics.registry import METRICS
 from pushforward.models.geometry.interpolation import PathName
 from pushforward.models.presets import PRESETS
 from pushforward.models.run import Run
-from pushforward.service.application.commands.fields import Array, Condition, Seed
+from pushforward.service.application.commands.fields import Against, Array, Condition, Seed
+from pushforward.service.application.commands.spelling import nearest
 from pushforward.service.domain.catalog import Name, Reference
 from pushforward.service.domain.errors import FieldError, Invalid
 from pushforward.service.domain.inference import Op
@@ -67,6 +70,42 @@ class TrainModel(Command):
         if self.preset is None and self.run is None:
             raise _lacks("give preset, run, or a preset and the fields of its run to change", "run")
         return self
+
+
+def _known_metric(name: str) -> str:
+    if name not in METRICS:
+        raise ValueError(f"there is no metric {name[:100]!r}; {nearest(name, METRICS) or _all_metrics()}")
+    return name
+
+
+def _all_metrics() -> str:
+    return f"give some of: {', '.join(METRICS)}"
+
+
+def _once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise ValueError("names none; leave it out for all that apply")
+    if len({*names}) < len(names):
+        raise ValueError("names a metric twice; name each once")
+    return names
+
+
+MetricNames = Annotated[tuple[Annotated[str, AfterValidator(_known_metric)], ...], AfterValidator(_once)]
+
+
+class Evaluate(Command):
+    """Compare samples of a model with rows of data: a job, whose report is on the model's card."""
+
+    model: Reference
+    """`name` is the newest version, `name@3` is version 3."""
+    against: Against = "held_out"
+    """What to compare with: "held_out", the rows held out from training, or a source of data, as in a run."""
+    metrics: MetricNames | None = None
+    """Metrics to measure, in this order; left out: all that apply to the model."""
+    n: Annotated[int, Field(ge=50, le=5_000, strict=True)] = 1_000
+    """Samples to draw; at most as many as there are training rows are compared."""
+    seed: Seed = 0
+    """Seed of the samples and of all that is random in the metrics."""
 
 
 class Ask(Command):

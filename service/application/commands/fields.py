@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from pushforward.models.config.numbers_only import EXACT
+from pushforward.models.data import AnyData
 from pushforward.service.application.commands.arrays import as_array
 
+HELD_OUT = "held_out"
 CONDITION = "must be a number, a list of numbers, or a list of such lists, one for each row"
 
 
@@ -47,6 +50,18 @@ def _seed(value: Any) -> Any:
     return value
 
 
+def _against(value: Any) -> Any:
+    """Refuse what is neither of the two, so that one message says both."""
+    if value != HELD_OUT and not isinstance(value, Mapping):
+        raise ValueError(f'must be "{HELD_OUT}", or a source of data as in a run: {{"source": "npy", "path": ...}}')
+    return value
+
+
+Against = Annotated[
+    Annotated[Literal["held_out"], Tag("held_out")] | Annotated[AnyData, Tag("data")],
+    Discriminator(lambda value: "held_out" if isinstance(value, str) else "data"),
+    BeforeValidator(_against),
+]
 Array = Annotated[
     np.ndarray,
     BeforeValidator(_as_array),

@@ -7,6 +7,7 @@ from typing import Any
 from pushforward.service.application.commands.commands import (
     Decode,
     Encode,
+    Evaluate,
     Interpolate,
     Likelihood,
     Reconstruct,
@@ -38,6 +39,15 @@ EXAMPLES: dict[type[Any], dict[str, Any]] = {
                 "budget": {"epochs": 50},
                 "seed": 1,
             },
+        },
+    ),
+    Evaluate: _examples(
+        held_out_rows={"model": "moons-flow"},
+        some_metrics_of_your_rows={
+            "model": "digits-vae@3",
+            "against": {"source": "npy", "path": "new-digits.npy"},
+            "metrics": ["mmd2", "precision", "recall"],
+            "n": 500,
         },
     ),
     Sample: _examples(

@@ -16,6 +16,7 @@ from pushforward.service.application.commands.commands import (
     ASKS,
     Decode,
     Encode,
+    Evaluate,
     Interpolate,
     Likelihood,
     Reconstruct,
@@ -102,7 +103,7 @@ def install(app: FastAPI) -> None:
         if app.openapi_schema is None:
             document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
             document["components"]["schemas"] |= _schemas([Problem])
-            asked = _schemas([*_TRAIN, *ASKS.values()])
+            asked = _schemas([*_TRAIN, Evaluate, *ASKS.values()])
             document["components"]["schemas"] = portable(document["components"]["schemas"]) | portable(
                 asked, asked=True
             )

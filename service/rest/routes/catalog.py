@@ -7,7 +7,7 @@ from typing import cast
 
 from fastapi import APIRouter, Request, Response
 
-from pushforward.service.domain.catalog import Card
+from pushforward.service.domain.catalog import EvaluatedCard
 from pushforward.service.rest.contract import schemas
 from pushforward.service.rest.contract.openapi import answers, documented
 from pushforward.service.rest.responses import json_response
@@ -28,11 +28,13 @@ async def models(app: App, model: OfModel = None) -> Response:
 
 
 @router.get(
-    "/models/{reference}", operation_id="get_model", **documented("Get a model's card", answers(Card), tag="models")
+    "/models/{reference}",
+    operation_id="get_model",
+    **documented("Get a model's card and its evaluation", answers(EvaluatedCard), tag="models"),
 )
 async def model(app: App, reference: Reference) -> Response:
-    """A model's card: `name` is its newest version, `name@3` the third."""
-    return json_response(await app.catalog.model(reference))
+    """A model's card, with the report of its latest evaluation: `name` is its newest version, `name@3` the third."""
+    return json_response(await app.catalog.evaluated(reference))
 
 
 @router.delete(

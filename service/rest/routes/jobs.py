@@ -1,10 +1,10 @@
-"""Routes of jobs: start a training; list, get, cancel and follow jobs; download a file."""
+"""Routes of jobs: start a training or an evaluation; list, get, cancel and follow jobs; download a file."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from pushforward.service.application.commands.commands import TrainModel
+from pushforward.service.application.commands.commands import Evaluate, TrainModel
 from pushforward.service.domain.errors import names, naming
 from pushforward.service.domain.jobs import Job
 from pushforward.service.formats import npy
@@ -31,6 +31,19 @@ async def train(request: Request, app: App, idempotency_key: Key = None) -> Resp
     command = await read(request, TrainModel, app.intake)
     with naming(names(idempotency_key="Idempotency-Key")):
         return job_started(await app.jobs.train(command, idempotency_key=idempotency_key))
+
+
+@router.post(
+    "/evaluate",
+    status_code=202,
+    operation_id="evaluate",
+    **documented("Evaluate a model", answers(Job, 202), tag="jobs", command=Evaluate),
+)
+async def evaluate(request: Request, app: App, idempotency_key: Key = None) -> Response:
+    """Start comparing a model's samples with rows of data; the report is on its card. The same key, the same job."""
+    command = await read(request, Evaluate, app.intake)
+    with naming(names(idempotency_key="Idempotency-Key")):
+        return job_started(await app.jobs.evaluate(command, idempotency_key=idempotency_key))
 
 
 @router.get(

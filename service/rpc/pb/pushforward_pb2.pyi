@@ -33,6 +33,8 @@ class _JobKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobKind.Value
     """It trains a model."""
     JOB_KIND_SAMPLE: _JobKind.ValueType  # 2
     """It draws a sample into a file."""
+    JOB_KIND_EVALUATE: _JobKind.ValueType  # 3
+    """It evaluates a model."""
 
 class JobKind(_JobKind, metaclass=_JobKindEnumTypeWrapper):
     """What a job does."""
@@ -43,6 +45,8 @@ JOB_KIND_TRAIN: JobKind.ValueType  # 1
 """It trains a model."""
 JOB_KIND_SAMPLE: JobKind.ValueType  # 2
 """It draws a sample into a file."""
+JOB_KIND_EVALUATE: JobKind.ValueType  # 3
+"""It evaluates a model."""
 Global___JobKind: _TypeAlias = JobKind  # noqa: Y015
 
 class _JobState:
@@ -58,7 +62,7 @@ class _JobStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobState.Val
     JOB_STATE_RUNNING: _JobState.ValueType  # 2
     """A worker runs it."""
     JOB_STATE_SUCCEEDED: _JobState.ValueType  # 3
-    """Its model or its file is there."""
+    """Its model, its file or its report is there."""
     JOB_STATE_FAILED: _JobState.ValueType  # 4
     """`error` says why."""
     JOB_STATE_CANCELLED: _JobState.ValueType  # 5
@@ -74,7 +78,7 @@ JOB_STATE_QUEUED: JobState.ValueType  # 1
 JOB_STATE_RUNNING: JobState.ValueType  # 2
 """A worker runs it."""
 JOB_STATE_SUCCEEDED: JobState.ValueType  # 3
-"""Its model or its file is there."""
+"""Its model, its file or its report is there."""
 JOB_STATE_FAILED: JobState.ValueType  # 4
 """`error` says why."""
 JOB_STATE_CANCELLED: JobState.ValueType  # 5
@@ -265,6 +269,65 @@ class TrainRequest(_message.Message):
 Global___TrainRequest: _TypeAlias = TrainRequest  # noqa: Y015
 
 @_typing.final
+class EvaluateRequest(_message.Message):
+    """Which model to evaluate, against which rows, by which metrics."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    AGAINST_FIELD_NUMBER: _builtins.int
+    METRICS_FIELD_NUMBER: _builtins.int
+    N_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """`name` is the newest version, `name@3` is version 3."""
+    n: _builtins.int
+    """Samples to draw; at most as many as there are training rows are compared. Over gRPC: 1000 where not set."""
+    seed: _builtins.int
+    """Seed of the samples and of all that is random in the metrics. Over gRPC: 0 where not set."""
+    idempotency_key: _builtins.str
+    """A key of the client's choice: the same key gives the same job. Empty: each request is a job of its own."""
+    @_builtins.property
+    def against(self) -> _struct_pb2.Struct:
+        """What to compare with: "held_out", the rows held out from training, or a source of data, as in a run. Over gRPC: a
+        source of data; absent: the rows held out.
+        """
+
+    @_builtins.property
+    def metrics(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Metrics to measure, in this order; left out: all that apply to the model. Over gRPC: empty for all."""
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        against: _struct_pb2.Struct | None = ...,
+        metrics: _abc.Iterable[_builtins.str] | None = ...,
+        n: _builtins.int | None = ...,
+        seed: _builtins.int | None = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_against", b"_against", "_n", b"_n", "_seed", b"_seed", "against", b"against", "n", b"n", "seed", b"seed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_against", b"_against", "_n", b"_n", "_seed", b"_seed", "against", b"against", "idempotency_key", b"idempotency_key", "metrics", b"metrics", "model", b"model", "n", b"n", "seed", b"seed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__against: _TypeAlias = _typing.Literal["against"]  # noqa: Y015
+    _WhichOneofArgType__against: _TypeAlias = _typing.Literal["_against", b"_against"]  # noqa: Y015
+    _WhichOneofReturnType__n: _TypeAlias = _typing.Literal["n"]  # noqa: Y015
+    _WhichOneofArgType__n: _TypeAlias = _typing.Literal["_n", b"_n"]  # noqa: Y015
+    _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
+    _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__against) -> _WhichOneofReturnType__against | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__n) -> _WhichOneofReturnType__n | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
+
+Global___EvaluateRequest: _TypeAlias = EvaluateRequest  # noqa: Y015
+
+@_typing.final
 class Progress(_message.Message):
     """How far a job has come."""
 
@@ -273,7 +336,7 @@ class Progress(_message.Message):
     STEP_FIELD_NUMBER: _builtins.int
     TOTAL_STEPS_FIELD_NUMBER: _builtins.int
     step: _builtins.int
-    """Steps done; rows drawn, of a sampling."""
+    """Steps done; rows drawn, of a sampling; metrics measured, of an evaluation."""
     total_steps: _builtins.int
     """Steps in all; 0 until the first is reported."""
     def __init__(
@@ -360,7 +423,7 @@ Global___Curve: _TypeAlias = Curve  # noqa: Y015
 
 @_typing.final
 class Job(_message.Message):
-    """A training, or a sampling into a file. What is not known is zero, empty or absent."""
+    """A training, a sampling into a file, or an evaluation. What is not known is zero, empty or absent."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -427,6 +490,7 @@ class Job(_message.Message):
     AHEAD_FIELD_NUMBER: _builtins.int
     WAITING_FOR_FIELD_NUMBER: _builtins.int
     RETRY_AT_FIELD_NUMBER: _builtins.int
+    EVALUATION_FIELD_NUMBER: _builtins.int
     JOB_KIND_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
@@ -438,7 +502,7 @@ class Job(_message.Message):
     model: _builtins.str
     """Name of the model."""
     version: _builtins.int
-    """Version that a training published, or that is sampled. Over gRPC: 0 until published."""
+    """Version that a training published, or that is sampled or evaluated. Over gRPC: 0 until published."""
     preset: _builtins.str
     """Preset that the run came from. Over gRPC: empty without one."""
     cancel_requested: _builtins.bool
@@ -450,7 +514,7 @@ class Job(_message.Message):
     finished_at: _builtins.float
     """When it ended, seconds since 1970. Over gRPC: `end_time` as a number."""
     kind: _builtins.str
-    """A training, or a sample drawn into a file. Over gRPC: as text; `job_kind` is typed."""
+    """A training, a sample drawn into a file, or an evaluation of a model. Over gRPC: as text; `job_kind` is typed."""
     file_bytes: _builtins.int
     """Of a sampling: size of its file, once finished. Over gRPC: 0 until then."""
     file_sha256: _builtins.str
@@ -469,7 +533,7 @@ class Job(_message.Message):
 
     @_builtins.property
     def progress(self) -> Global___Progress:
-        """Steps of a training, or rows of a sampling that are on the disk."""
+        """Steps of a training, rows of a sampling that are on the disk, or metrics of an evaluation."""
 
     @_builtins.property
     def losses(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
@@ -477,7 +541,7 @@ class Job(_message.Message):
 
     @_builtins.property
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """What the finished model reaches on held-out rows, the unit in the name."""
+        """What the finished model reaches on held-out rows, the unit in the name; of an evaluation, the metrics."""
 
     @_builtins.property
     def error(self) -> Global___Fault:
@@ -494,6 +558,10 @@ class Job(_message.Message):
     @_builtins.property
     def ahead(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Jobs before it, the first ten: those that run, then those that wait."""
+
+    @_builtins.property
+    def evaluation(self) -> Global___ModelEvaluation:
+        """Of an evaluation: what is compared. Its report is on the model's card."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -533,14 +601,15 @@ class Job(_message.Message):
         ahead: _abc.Iterable[_builtins.str] | None = ...,
         waiting_for: _builtins.str = ...,
         retry_at: _builtins.float | None = ...,
+        evaluation: Global___ModelEvaluation | None = ...,
         job_kind: Global___JobKind.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "_retry_at", b"_retry_at", "_started_at", b"_started_at", "ask", b"ask", "create_time", b"create_time", "curve", b"curve", "end_time", b"end_time", "error", b"error", "finished_at", b"finished_at", "progress", b"progress", "retry_at", b"retry_at", "run", b"run", "start_time", b"start_time", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "_retry_at", b"_retry_at", "_started_at", b"_started_at", "ask", b"ask", "create_time", b"create_time", "curve", b"curve", "end_time", b"end_time", "error", b"error", "evaluation", b"evaluation", "finished_at", b"finished_at", "progress", b"progress", "retry_at", b"retry_at", "run", b"run", "start_time", b"start_time", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "_retry_at", b"_retry_at", "_started_at", b"_started_at", "ahead", b"ahead", "ask", b"ask", "cancel_requested", b"cancel_requested", "create_time", b"create_time", "created_at", b"created_at", "curve", b"curve", "end_time", b"end_time", "error", b"error", "file_bytes", b"file_bytes", "file_sha256", b"file_sha256", "finished_at", b"finished_at", "id", b"id", "job_kind", b"job_kind", "kind", b"kind", "losses", b"losses", "metrics", b"metrics", "model", b"model", "preset", b"preset", "progress", b"progress", "queue_position", b"queue_position", "retry_at", b"retry_at", "run", b"run", "start_time", b"start_time", "started_at", b"started_at", "state", b"state", "version", b"version", "waiting_for", b"waiting_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "_retry_at", b"_retry_at", "_started_at", b"_started_at", "ahead", b"ahead", "ask", b"ask", "cancel_requested", b"cancel_requested", "create_time", b"create_time", "created_at", b"created_at", "curve", b"curve", "end_time", b"end_time", "error", b"error", "evaluation", b"evaluation", "file_bytes", b"file_bytes", "file_sha256", b"file_sha256", "finished_at", b"finished_at", "id", b"id", "job_kind", b"job_kind", "kind", b"kind", "losses", b"losses", "metrics", b"metrics", "model", b"model", "preset", b"preset", "progress", b"progress", "queue_position", b"queue_position", "retry_at", b"retry_at", "run", b"run", "start_time", b"start_time", "started_at", b"started_at", "state", b"state", "version", b"version", "waiting_for", b"waiting_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__finished_at: _TypeAlias = _typing.Literal["finished_at"]  # noqa: Y015
     _WhichOneofArgType__finished_at: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at"]  # noqa: Y015
@@ -598,6 +667,50 @@ class Sampling(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Sampling: _TypeAlias = Sampling  # noqa: Y015
+
+@_typing.final
+class ModelEvaluation(_message.Message):
+    """A comparison of a model's samples with rows of data: resolved to a version, its metrics named."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    AGAINST_FIELD_NUMBER: _builtins.int
+    METRICS_FIELD_NUMBER: _builtins.int
+    N_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Reference of the model, with its version."""
+    n: _builtins.int
+    """Samples to draw."""
+    seed: _builtins.int
+    """Seed of the samples and of all that is random in the metrics."""
+    @_builtins.property
+    def against(self) -> _struct_pb2.Struct:
+        """What the samples are compared with: the rows held out from training, or a source of data. Over gRPC: a source of
+        data; absent: the rows held out.
+        """
+
+    @_builtins.property
+    def metrics(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Metrics to measure, in this order."""
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        against: _struct_pb2.Struct | None = ...,
+        metrics: _abc.Iterable[_builtins.str] | None = ...,
+        n: _builtins.int = ...,
+        seed: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["against", b"against"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["against", b"against", "metrics", b"metrics", "model", b"model", "n", b"n", "seed", b"seed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelEvaluation: _TypeAlias = ModelEvaluation  # noqa: Y015
 
 @_typing.final
 class GetJobRequest(_message.Message):
@@ -1474,6 +1587,7 @@ class Model(_message.Message):
     CARD_FIELD_NUMBER: _builtins.int
     NOTES_FIELD_NUMBER: _builtins.int
     CURVE_FIELD_NUMBER: _builtins.int
+    EVALUATION_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model."""
     version: _builtins.int
@@ -1508,6 +1622,12 @@ class Model(_message.Message):
     def curve(self) -> Global___Curve:
         """A loss on held-out rows during training."""
 
+    @_builtins.property
+    def evaluation(self) -> Global___EvaluationReport:
+        """How its samples compare with rows that it was not trained on; null where it was never evaluated. Over gRPC: absent
+        then, and from lists.
+        """
+
     def __init__(
         self,
         *,
@@ -1521,14 +1641,240 @@ class Model(_message.Message):
         card: _struct_pb2.Struct | None = ...,
         notes: _abc.Iterable[_builtins.str] | None = ...,
         curve: Global___Curve | None = ...,
+        evaluation: Global___EvaluationReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "curve", b"curve"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "curve", b"curve", "evaluation", b"evaluation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "card", b"card", "curve", b"curve", "family", b"family", "latent_shape", b"latent_shape", "metrics", b"metrics", "model", b"model", "notes", b"notes", "shape", b"shape", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "card", b"card", "curve", b"curve", "evaluation", b"evaluation", "family", b"family", "latent_shape", b"latent_shape", "metrics", b"metrics", "model", b"model", "notes", b"notes", "shape", b"shape", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
+
+@_typing.final
+class EvaluationReport(_message.Message):
+    """How a model's samples compare with rows that it was not trained on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGAINST_FIELD_NUMBER: _builtins.int
+    N_FIELD_NUMBER: _builtins.int
+    N_REFERENCE_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    METRICS_FIELD_NUMBER: _builtins.int
+    CLASSIFIER_FIELD_NUMBER: _builtins.int
+    JOB_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    n: _builtins.int
+    """Samples drawn."""
+    n_reference: _builtins.int
+    """Rows that they are compared with."""
+    seed: _builtins.int
+    """Seed of the samples and of all that is random in the metrics."""
+    job: _builtins.str
+    """Job that evaluated the model."""
+    created_at: _builtins.float
+    """When, seconds since 1970."""
+    @_builtins.property
+    def against(self) -> _struct_pb2.Struct:
+        """What the samples are compared with: the rows held out from training, or a source of data. Over gRPC: a source of
+        data; absent: the rows held out.
+        """
+
+    @_builtins.property
+    def metrics(self) -> _containers.RepeatedCompositeFieldContainer[Global___MetricReport]:
+        """The metrics, each beside its floor and a Gaussian."""
+
+    @_builtins.property
+    def classifier(self) -> Global___ClassifierCard:
+        """The classifier whose features or labels were compared; null where none was needed. Over gRPC: absent where none
+        was needed.
+        """
+
+    @_builtins.property
+    def labels(self) -> Global___LabelCounts:
+        """Labels that the classifier finds; null without a classifier. Over gRPC: absent without one."""
+
+    def __init__(
+        self,
+        *,
+        against: _struct_pb2.Struct | None = ...,
+        n: _builtins.int = ...,
+        n_reference: _builtins.int = ...,
+        seed: _builtins.int = ...,
+        metrics: _abc.Iterable[Global___MetricReport] | None = ...,
+        classifier: Global___ClassifierCard | None = ...,
+        job: _builtins.str = ...,
+        created_at: _builtins.float = ...,
+        labels: Global___LabelCounts | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["against", b"against", "classifier", b"classifier", "labels", b"labels"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["against", b"against", "classifier", b"classifier", "created_at", b"created_at", "job", b"job", "labels", b"labels", "metrics", b"metrics", "n", b"n", "n_reference", b"n_reference", "seed", b"seed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvaluationReport: _TypeAlias = EvaluationReport  # noqa: Y015
+
+@_typing.final
+class LabelCounts(_message.Message):
+    """How often the classifier finds each label."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def samples(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Among the samples, by label."""
+
+    @_builtins.property
+    def reference(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Among the rows that they are compared with, by label."""
+
+    def __init__(
+        self,
+        *,
+        samples: _abc.Iterable[_builtins.int] | None = ...,
+        reference: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reference", b"reference", "samples", b"samples"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LabelCounts: _TypeAlias = LabelCounts  # noqa: Y015
+
+@_typing.final
+class MetricReport(_message.Message):
+    """A metric of a model's samples, and the same metric of training rows and of a Gaussian's draws."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    BETTER_FIELD_NUMBER: _builtins.int
+    IDEAL_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    FLOOR_FIELD_NUMBER: _builtins.int
+    GAUSSIAN_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the metric."""
+    better: _builtins.str
+    """Which values are better: lower, higher, or nearer to the ideal value."""
+    ideal: _builtins.float
+    """Value of a perfect model, or the mean of its values."""
+    @_builtins.property
+    def model(self) -> Global___MetricValue:
+        """Of the model's samples."""
+
+    @_builtins.property
+    def floor(self) -> Global___MetricValue:
+        """Of as many training rows: what samples of the data themselves reach. Over gRPC: absent where it was not measured."""
+
+    @_builtins.property
+    def gaussian(self) -> Global___MetricValue:
+        """Of as many draws of a Gaussian that is fitted to the training rows; null where none is fitted. Over gRPC: absent
+        where none is fitted.
+        """
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        better: _builtins.str = ...,
+        ideal: _builtins.float = ...,
+        model: Global___MetricValue | None = ...,
+        floor: Global___MetricValue | None = ...,
+        gaussian: Global___MetricValue | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["floor", b"floor", "gaussian", b"gaussian", "model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["better", b"better", "floor", b"floor", "gaussian", b"gaussian", "ideal", b"ideal", "model", b"model", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MetricReport: _TypeAlias = MetricReport  # noqa: Y015
+
+@_typing.final
+class MetricValue(_message.Message):
+    """The value of a metric, and how sure it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    STD_ERROR_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    P_VALUE_FIELD_NUMBER: _builtins.int
+    value: _builtins.float
+    """The value."""
+    std_error: _builtins.float
+    """Standard error of the value; null where it is not known. Over gRPC: absent where it is not known."""
+    p_value: _builtins.float
+    """Of the hypothesis that both sides have one distribution; null where the metric is no test. Over gRPC: absent where
+    the metric is no test.
+    """
+    @_builtins.property
+    def interval(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Confidence interval of 95 %; null where it is not known. Over gRPC: two numbers, or none."""
+
+    def __init__(
+        self,
+        *,
+        value: _builtins.float = ...,
+        std_error: _builtins.float | None = ...,
+        interval: _abc.Iterable[_builtins.float] | None = ...,
+        p_value: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_p_value", b"_p_value", "_std_error", b"_std_error", "p_value", b"p_value", "std_error", b"std_error"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_p_value", b"_p_value", "_std_error", b"_std_error", "interval", b"interval", "p_value", b"p_value", "std_error", b"std_error", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__p_value: _TypeAlias = _typing.Literal["p_value"]  # noqa: Y015
+    _WhichOneofArgType__p_value: _TypeAlias = _typing.Literal["_p_value", b"_p_value"]  # noqa: Y015
+    _WhichOneofReturnType__std_error: _TypeAlias = _typing.Literal["std_error"]  # noqa: Y015
+    _WhichOneofArgType__std_error: _TypeAlias = _typing.Literal["_std_error", b"_std_error"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__p_value) -> _WhichOneofReturnType__p_value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__std_error) -> _WhichOneofReturnType__std_error | None: ...
+
+Global___MetricValue: _TypeAlias = MetricValue  # noqa: Y015
+
+@_typing.final
+class ClassifierCard(_message.Message):
+    """A small classifier, trained on the labeled training rows: its features and labels are compared."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WEIGHTS_SHA256_FIELD_NUMBER: _builtins.int
+    N_CLASSES_FIELD_NUMBER: _builtins.int
+    DATA_FINGERPRINT_FIELD_NUMBER: _builtins.int
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    weights_sha256: _builtins.str
+    """Sha256 of its weights."""
+    n_classes: _builtins.int
+    """Labels that it tells apart."""
+    data_fingerprint: _builtins.str
+    """Sha256 of the rows that it was trained on or, where they are generated, of their recipe."""
+    accuracy: _builtins.float
+    """Share of held-out rows whose label it finds."""
+    def __init__(
+        self,
+        *,
+        weights_sha256: _builtins.str = ...,
+        n_classes: _builtins.int = ...,
+        data_fingerprint: _builtins.str = ...,
+        accuracy: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "data_fingerprint", b"data_fingerprint", "n_classes", b"n_classes", "weights_sha256", b"weights_sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClassifierCard: _TypeAlias = ClassifierCard  # noqa: Y015
 
 @_typing.final
 class ListModelsRequest(_message.Message):

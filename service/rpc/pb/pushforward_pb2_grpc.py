@@ -41,6 +41,11 @@ class PushforwardStub:
                 request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.TrainRequest.SerializeToString,
                 response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
                 _registered_method=True)
+        self.Evaluate = channel.unary_unary(
+                '/pushforward.v1.Pushforward/Evaluate',
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.EvaluateRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
+                _registered_method=True)
         self.GetJob = channel.unary_unary(
                 '/pushforward.v1.Pushforward/GetJob',
                 request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.GetJobRequest.SerializeToString,
@@ -140,6 +145,13 @@ class PushforwardServicer:
 
     def Train(self, request, context):
         """Starts a training; the reply is its job, which is queued.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Evaluate(self, request, context):
+        """Starts comparing a model's samples with rows of data; the report is on the model's card.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -283,6 +295,11 @@ def add_PushforwardServicer_to_server(servicer, server):
                     request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.TrainRequest.FromString,
                     response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.SerializeToString,
             ),
+            'Evaluate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Evaluate,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.EvaluateRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.SerializeToString,
+            ),
             'GetJob': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJob,
                     request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.GetJobRequest.FromString,
@@ -402,6 +419,33 @@ class Pushforward:
             target,
             '/pushforward.v1.Pushforward/Train',
             pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.TrainRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Evaluate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pushforward.v1.Pushforward/Evaluate',
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.EvaluateRequest.SerializeToString,
             pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
             options,
             channel_credentials,

@@ -37,6 +37,8 @@ class PushforwardStub:
     def __new__(cls, channel: _aio.Channel) -> PushforwardAsyncStub: ...
     Train: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.TrainRequest, _pushforward_pb2.Job]
     """Starts a training; the reply is its job, which is queued."""
+    Evaluate: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.EvaluateRequest, _pushforward_pb2.Job]
+    """Starts comparing a model's samples with rows of data; the report is on the model's card."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.GetJobRequest, _pushforward_pb2.Job]
     """Shows a job."""
     ListJobs: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.ListJobsRequest, _pushforward_pb2.ListJobsResponse]
@@ -89,6 +91,8 @@ class PushforwardAsyncStub(PushforwardStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Train: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.TrainRequest, _pushforward_pb2.Job]  # type: ignore[assignment]
     """Starts a training; the reply is its job, which is queued."""
+    Evaluate: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.EvaluateRequest, _pushforward_pb2.Job]  # type: ignore[assignment]
+    """Starts comparing a model's samples with rows of data; the report is on the model's card."""
     GetJob: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.GetJobRequest, _pushforward_pb2.Job]  # type: ignore[assignment]
     """Shows a job."""
     ListJobs: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.ListJobsRequest, _pushforward_pb2.ListJobsResponse]  # type: ignore[assignment]
@@ -144,6 +148,14 @@ class PushforwardServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_pushforward_pb2.Job, _abc.Awaitable[_pushforward_pb2.Job]]:
         """Starts a training; the reply is its job, which is queued."""
+
+    @_abc_1.abstractmethod
+    def Evaluate(
+        self,
+        request: _pushforward_pb2.EvaluateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_pushforward_pb2.Job, _abc.Awaitable[_pushforward_pb2.Job]]:
+        """Starts comparing a model's samples with rows of data; the report is on the model's card."""
 
     @_abc_1.abstractmethod
     def GetJob(

@@ -97,7 +97,7 @@ def test_the_card_tells_the_bound_beside_the_entropy() -> None:
 
 
 @pytest.mark.parametrize("game", [Wasserstein(), "began", "hinge"])
-@pytest.mark.parametrize("network", ["default", "progressive"])
+@pytest.mark.parametrize("network", ["plain", "progressive"])
 def test_any_game_and_architecture_takes_codes(game: AnyGame | str, network: str) -> None:
     given = {"game": game} if isinstance(game, str) else game.model_dump()
     family = InfoGAN.model_validate(SMALL.model_dump() | {"game": given, "network": {"network": network}})

@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from pushforward.service.domain.errors import Conflict, NotFound, Overloaded, Unavailable
-from pushforward.service.domain.jobs import Event, Fault, Job, Sampling, State
+from pushforward.service.domain.jobs import Event, Fault, Job, ModelEvaluation, Sampling, State
 from pushforward.service.domain.ports import Jobs, NewJob, Runs, Stale, Update
 from pushforward.service.jobs.memory_record import MemoryJobs
 from pushforward.service.jobs.redis_record import RedisJobs
@@ -25,6 +25,12 @@ from pushforward.service.settings import Settings
 
 NEW = NewJob(model="moons", run={"seed": 1})
 DRAW = NewJob(model="moons", ask=Sampling(model="moons@3", n=2**40, seed=2**64 - 1, options={"steps": 5}))
+COMPARE = NewJob(
+    model="moons",
+    evaluation=ModelEvaluation(
+        model="moons@3", against={"source": "two_moons"}, metrics=("mmd2",), n=100, seed=2**64 - 1
+    ),
+)
 CRASH = Fault(type="crashed", detail="ended by SIGKILL")
 
 
@@ -320,6 +326,44 @@ async def test_a_sampling_tells_what_it_draws_and_the_version_it_asks(record: Re
     assert record.runs.claim(job.id, "w") == await record.jobs.get(job.id)
     training, _ = await record.jobs.create(NEW)
     assert (training.kind, training.ask) == ("train", None)
+
+
+async def test_an_evaluation_tells_what_it_compares_and_the_version_it_is_of(record: Record) -> None:
+    job, _ = await record.jobs.create(COMPARE)
+    assert (job.kind, job.version, job.evaluation, job.run) == ("evaluate", 3, COMPARE.evaluation, {})
+    assert await record.jobs.get(job.id) == job
+    assert record.runs.claim(job.id, "w") == await record.jobs.get(job.id)
+    record.runs.succeed(job.id, 1, 3, {"mmd2": 0.5})
+    done = await record.jobs.get(job.id)
+    assert (done.state, done.version, done.metrics) == (State.SUCCEEDED, 3, {"mmd2": 0.5})
+
+
+async def test_a_report_that_is_there_is_not_cancelled_any_more(record: Record) -> None:
+    job, _ = await record.jobs.create(COMPARE)
+    record.runs.claim(job.id, "w")
+    await record.jobs.cancel(job.id)
+    record.runs.succeed(job.id, 1, 3, {"mmd2": 0.5})
+    record.runs.succeed(job.id, 1, 3, {"mmd2": 0.5})  # told twice
+    done = await record.jobs.get(job.id)
+    assert (done.state, done.cancel_requested) == (State.SUCCEEDED, True)
+
+
+async def test_evaluations_trainings_and_samplings_do_not_wait_behind_each_other(record: Record) -> None:
+    jobs = [(await record.jobs.create(new))[0] for new in (NEW, DRAW, COMPARE)]
+    assert [(job.queue_position, job.ahead) for job in jobs] == [(1, ())] * 3
+    for job in jobs:
+        assert job.id not in record.runs.unannounced(60.0, job.kind)
+        assert [*record.runs.unannounced(-60.0, job.kind)] == [job.id]
+
+
+async def test_an_evaluation_that_redis_lost_is_restored(record: Record) -> None:
+    job, _ = await record.jobs.create(COMPARE)
+    claimed_job = record.runs.claim(job.id, "w")
+    assert claimed_job is not None
+    lost = claimed_job.model_copy(update={"id": "0123456789abcdef"})
+    record.runs.restore(lost)
+    found = await record.jobs.get(lost.id)
+    assert (found.kind, found.evaluation, found.version) == ("evaluate", COMPARE.evaluation, 3)
 
 
 async def test_a_finished_sampling_tells_the_length_and_digest_of_its_file(record: Record) -> None:

@@ -28,8 +28,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pushforward.models.networks.adversarial.equalized import equalized
 from pushforward.models.networks.conv import channels, crop, halvings, pad
-from pushforward.models.networks.growing.equalized import equalized
 from pushforward.models.spec.data_spec import Shape
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from pushforward.models.networks.growing.equalized import equalized
+from pushforward.models.networks.adversarial.equalized import equalized
 
 
 @pytest.mark.parametrize(("layer", "fan_in"), [(nn.Linear(200, 100), 200), (nn.Conv2d(32, 64, 3), 288)])

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pushforward.models.networks.critics import batch_deviation
-from pushforward.models.networks.growing.progressive import (
+from pushforward.models.networks.adversarial.critics import batch_deviation
+from pushforward.models.networks.adversarial.progressive import (
     ProgressiveCritic,
     ProgressiveGenerator,
     down,

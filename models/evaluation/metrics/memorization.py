@@ -1,0 +1,56 @@
+r"""Memorization: how far samples are from the nearest training row, compared with rows that were not trained on.
+
+    median_j min_i |x_j - t_i|  /  median_j min_i |y_j - t_i|,   samples x, held-out rows y, training rows t
+
+is about 1 for new rows of the same distribution, and near 0 for copies of training rows; above 1 samples are farther
+from the data than data are. A training row does not count as its own neighbor, so the floor is about 1 too. The
+p-value is of Mann & Whitney's test that samples are not nearer than held-out rows.
+
+References:
+    | A Non-Parametric Test to Detect Data-Copying in Generative Models (Meehan et al., 2020),
+    | https://arxiv.org/abs/2004.05675: the test of these distances
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+import numpy as np
+
+from pushforward.models.evaluation.metrics.metric import Known, Metric, Reals, Side
+from pushforward.models.evaluation.metrics.two_sample import squared_distances
+from pushforward.models.storage.evaluation import MetricValue
+
+AT_ONCE = 2_000  # training rows
+
+
+@final
+class NearestTrainingRow(Metric):
+    """Median distance of samples from the nearest training row, divided by that of held-out rows; copies have 0."""
+
+    name = "nearest_training_row_ratio"
+    better = "nearer"
+
+    def ideal(self, n: int, m: int, known: Known) -> float:
+        return 1.0
+
+    def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
+        from scipy.stats import mannwhitneyu
+
+        near, usual = (nearest_distances(side, known.training) for side in (samples, reference))
+        test = mannwhitneyu(near, usual, alternative="less")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.divide(np.median(near), np.median(usual))  # not a number where both are copies
+        return MetricValue(value=float(ratio), p_value=float(test.pvalue))
+
+
+def nearest_distances(side: Side, training: Reals) -> Reals:
+    """The distance of each row from the nearest training row, itself left out, (n,)."""
+    nearest = np.full(len(side.z), np.inf)
+    for first in range(0, len(training), AT_ONCE):
+        square = squared_distances(side.z, training[first : first + AT_ONCE])
+        if side.places is not None:
+            own = np.flatnonzero((side.places >= first) & (side.places < first + AT_ONCE))
+            square[own, side.places[own] - first] = np.inf
+        nearest = np.minimum(nearest, square.min(1))
+    return np.asarray(np.sqrt(nearest))

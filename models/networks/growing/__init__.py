@@ -1,1 +1,0 @@
-"""Networks that grow while they are trained."""

@@ -1,0 +1,197 @@
+"""A stored model compared with rows: every metric of its samples, of training rows and of a Gaussian."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pushforward.models.data import Npy, TwoMoons
+from pushforward.models.errors import Diverged, InvalidData
+from pushforward.models.evaluation.comparison import Compared, ComparisonStage, Question, compare
+from pushforward.models.evaluation.metrics.registry import METRICS, applicable, has
+from pushforward.models.library import load, train
+from pushforward.models.run import Run
+from pushforward.models.storage.evaluation import write_classifier
+from pushforward.models.storage.model import Model
+from pushforward.models.training.data import TrainingData, load_data
+
+CPU = torch.device("cpu")
+PLAIN = ("mmd2", "sliced_wasserstein", "c2st_neighbors", "precision", "coverage", "nearest_training_row_ratio")
+
+
+def trained(folder: Path, data: dict[str, Any], family: dict[str, Any], steps: int = 1) -> tuple[Model, TrainingData]:
+    run = Run.model_validate({"family": family, "data": data, "budget": {"steps": steps}})
+    train(run, folder / "model", data_root=folder)
+    return load(folder / "model"), load_data(run, folder)
+
+
+def stages(model: Model, data: TrainingData, question: Question) -> tuple[list[ComparisonStage], Compared]:
+    found, comparing = list[ComparisonStage](), compare(model, data, question, CPU)
+    while True:
+        try:
+            found.append(next(comparing))
+        except StopIteration as end:
+            return found, end.value
+
+
+def values(compared: Compared, side: str) -> dict[str, float]:
+    return {each.name: getattr(each, side).value for each in compared.metrics if getattr(each, side) is not None}
+
+
+@pytest.fixture(scope="module")
+def moons(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, TrainingData]:
+    """1,800 rows train it, 200 are held out."""
+    folder = tmp_path_factory.mktemp("moons")
+    np.save(folder / "moons.npy", TwoMoons().draw(2_000, np.random.default_rng(0)))
+    return trained(folder, {"source": "npy", "path": "moons.npy"}, {"family": "flow"}, steps=150)
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, TrainingData]:
+    folder = tmp_path_factory.mktemp("digits")
+    return trained(folder, {"source": "digits", "condition": "label"}, {"family": "vae", "latent": 2, "width": 8})
+
+
+def test_training_rows_are_beside_the_samples_and_a_gaussian_is_worse_than_both(
+    moons: tuple[Model, TrainingData],
+) -> None:
+    _, compared = stages(*moons, Question(PLAIN, n=400, seed=0))
+    assert [each.name for each in compared.metrics] == [*PLAIN]
+    ours, floor, gaussian = (values(compared, side) for side in ("model", "floor", "gaussian"))
+    for name in ("mmd2", "sliced_wasserstein"):
+        assert floor[name] < ours[name] < gaussian[name]
+    by_name = {each.name: each for each in compared.metrics}
+    assert (by_name["mmd2"].floor or by_name["mmd2"].model).p_value > 0.01  # type: ignore[operator]
+    assert floor["nearest_training_row_ratio"] == pytest.approx(1.0, abs=0.2)
+    assert floor["coverage"] == pytest.approx(by_name["coverage"].ideal, abs=0.05)
+
+
+def test_it_tells_how_far_it_has_come_and_what_it_has_measured(moons: tuple[Model, TrainingData]) -> None:
+    found, compared = stages(*moons, Question(PLAIN, n=100, seed=0))
+    fractions = [stage.fraction for stage in found]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+    assert found[-1].measured == compared.metrics
+    assert [stage.what for stage in found[-25:-1]] == [f"measures {name}" for name in PLAIN for _ in range(4)]
+
+
+def test_the_same_question_has_the_same_answer_and_another_seed_another(moons: tuple[Model, TrainingData]) -> None:
+    one, again, other = (stages(*moons, Question(("mmd2",), n=100, seed=seed))[1] for seed in (0, 0, 1))
+    assert one.metrics == again.metrics
+    assert one.metrics != other.metrics
+
+
+def test_no_more_samples_than_training_rows_are_compared(moons: tuple[Model, TrainingData]) -> None:
+    _, compared = stages(*moons, Question(("precision",), n=5_000, seed=0))
+    assert (compared.n, compared.n_reference) == (1_800, 200)
+
+
+def test_samples_of_a_conditional_model_of_images_are_compared_by_every_metric(
+    digits: tuple[Model, TrainingData],
+) -> None:
+    """The model is hardly trained: each metric finds its samples worse than training rows."""
+    model, data = digits
+    names = applicable(has(data.spec, data.source))
+    assert {"FD_cnn", "KD_cnn", "label_divergence", "classification_accuracy"} <= {*names}
+    found, compared = stages(model, data, Question(names, n=300, seed=0))
+    assert compared.is_new
+    assert compared.frozen is not None
+    assert compared.frozen.card.accuracy > 0.9
+    assert "trains a classifier" in {stage.what for stage in found}
+    assert compared.labels is not None
+    assert [len(each) for each in (compared.labels.samples, compared.labels.reference)] == [10, 10]
+    assert (sum(compared.labels.samples), sum(compared.labels.reference)) == (300, 180)
+    ours, floor, gaussian = (values(compared, side) for side in ("model", "floor", "gaussian"))
+    assert {*ours} == {*floor} == {*gaussian} == {*names}
+    for name in ("FD_cnn", "KD_cnn", "mmd2", "sliced_wasserstein"):
+        assert floor[name] < ours[name]
+    assert floor["classification_accuracy"] > 0.75
+    assert gaussian["classification_accuracy"] > 0.5
+    assert ours["classification_accuracy"] < 0.5
+
+
+def test_the_classifier_beside_a_model_is_used_again(digits: tuple[Model, TrainingData], tmp_path: Path) -> None:
+    from pushforward.models.evaluation.classifier import weights_of
+
+    _, first = stages(*digits, Question(("FD_cnn",), n=100, seed=0, classifiers=tmp_path))
+    assert first.frozen is not None
+    write_classifier(tmp_path, first.frozen.card, weights_of(first.frozen.classifier))
+    found, second = stages(*digits, Question(("FD_cnn",), n=100, seed=1, classifiers=tmp_path))
+    assert not second.is_new
+    assert second.frozen is not None
+    assert second.frozen.card == first.frozen.card
+    assert "trains a classifier" not in {stage.what for stage in found}
+
+
+def test_rows_of_another_source_are_the_reference(moons: tuple[Model, TrainingData], tmp_path: Path) -> None:
+    np.save(tmp_path / "far.npy", 50 + np.random.default_rng(0).standard_normal((60, 2)).astype(np.float32))
+    question = Question(("precision",), n=100, seed=0, against=Npy(path="far.npy"), root=tmp_path)
+    _, compared = stages(*moons, question)
+    assert compared.n_reference == 60
+    assert values(compared, "model") == {"precision": 0.0}
+    _, fresh = stages(*moons, Question(("precision",), n=100, seed=0, against=TwoMoons(noise=0.1)))
+    assert values(fresh, "floor")["precision"] > 0.9
+
+
+def test_rows_of_another_shape_are_refused(moons: tuple[Model, TrainingData], tmp_path: Path) -> None:
+    np.save(tmp_path / "wide.npy", np.random.default_rng(0).standard_normal((60, 3)).astype(np.float32))
+    with pytest.raises(InvalidData, match=r"shape \[3\].*\[2\]") as refused:
+        stages(*moons, Question(("mmd2",), n=100, seed=0, against=Npy(path="wide.npy"), root=tmp_path))
+    assert refused.value.field == "against"
+
+
+def test_rows_without_labels_have_no_classification_accuracy(
+    digits: tuple[Model, TrainingData], tmp_path: Path
+) -> None:
+    x = np.random.default_rng(0).integers(17, size=(60, 1, 8, 8)).astype(np.uint8)
+    np.save(tmp_path / "bare.npy", x)
+    against = Npy(path="bare.npy", low=0, high=16, levels=17)
+    with pytest.raises(InvalidData, match="leave that metric out"):
+        stages(*digits, Question(("classification_accuracy",), n=50, seed=0, against=against, root=tmp_path))
+
+
+def test_data_that_changed_since_the_training_are_refused(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "rows.npy", rng.standard_normal((300, 2)).astype(np.float32))
+    model, data = trained(tmp_path, {"source": "npy", "path": "rows.npy"}, {"family": "flow"})
+    np.save(tmp_path / "rows.npy", rng.standard_normal((300, 2)).astype(np.float32))
+    with pytest.raises(InvalidData, match="changed since"):
+        stages(model, load_data(Run.model_validate(model.card.run), tmp_path), Question(("mmd2",), n=50, seed=0))
+    _, compared = stages(model, data, Question(("mmd2",), n=50, seed=0))
+    assert compared.n_reference == 30
+
+
+def test_a_constant_column_has_no_part_in_it(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).standard_normal((400, 3)).astype(np.float32)
+    x[:, 1] = 7
+    np.save(tmp_path / "rows.npy", x)
+    model, data = trained(tmp_path, {"source": "npy", "path": "rows.npy"}, {"family": "flow"})
+    question = Question(("mmd2", "precision"), n=100, seed=0, against=Npy(path="rows.npy"), root=tmp_path)
+    _, compared = stages(model, data, question)
+    assert compared.n_reference == 400
+    assert np.isfinite([*values(compared, "model").values()]).all()
+
+
+def test_samples_that_are_not_finite_are_refused(moons: tuple[Model, TrainingData]) -> None:
+    import copy
+
+    model, data = moons
+    broken = copy.deepcopy(model.nets)
+    for weight in broken.parameters():
+        weight.fill_(float("nan"))
+    with pytest.raises(Diverged, match="not finite"):
+        stages(Model(model.family, broken, model.card), data, Question(("mmd2",), n=50, seed=0))
+
+
+def test_every_metric_has_a_value_for_a_mixture(tmp_path: Path) -> None:
+    model, data = trained(tmp_path, {"source": "eight_gaussians"}, {"family": "flow"})
+    data = replace(data, validation=data.validation.of(np.arange(500)))
+    names = applicable(has(data.spec, data.source))
+    assert {*METRICS} - {*names} == {"FD_cnn", "KD_cnn", "label_divergence", "classification_accuracy"}
+    _, compared = stages(model, data, Question(names, n=200, seed=0))
+    floor = values(compared, "floor")
+    assert floor["modes_found"] == 8
+    assert floor["high_quality_share"] == pytest.approx(0.98889, abs=0.03)
