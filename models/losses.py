@@ -59,6 +59,6 @@ class Loss(NamedTuple):
 
     name: str  # also names its optimizer
     value: Tensor  # scalar
-    trains: tuple[str, ...]  # the networks that descend on it, and no others
+    trains: tuple[str, ...]  # the networks that descend on it, or parts of one (`critic.blocks.8`), and no others
     terms: Mapping[str, Tensor] = {}  # what to chart: scalars, the unit in the name (`kl_nats`)
     lr_ratio: float = 1.0  # its learning rate, as a multiple of the run's

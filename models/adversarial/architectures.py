@@ -4,6 +4,7 @@ default      perceptrons for vectors, convolutions for images from 5x5 to 32x32
 mlp          perceptrons for everything
 dcgan        strided convolutions, batch normalization in the generator
 residual     residual blocks
+progressive  blocks that are added during the training, for larger and larger images
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ from typing import TYPE_CHECKING, Annotated, Literal, final
 from pydantic import Field
 
 from pushforward.models import networks
+from pushforward.models.adversarial import growth
 from pushforward.models.config.config import Config
 from pushforward.models.errors import InvalidData
+from pushforward.models.losses import Batch, Loss
 from pushforward.models.spec.data_spec import DataSpec, convolves
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
+
+    from pushforward.models.networks import Nets
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,14 @@ class Architecture(Config, ABC):
     @abstractmethod
     def critic(self, spec: DataSpec, n_out: int, size: Size, *, extra: int = 0) -> nn.Module:
         """(B, shape[0] + extra, *shape[1:]) to (B, n_out): scores, or features."""
+
+    def shown(self, nets: Nets, u: Tensor, batch: Batch) -> Tensor:
+        """Rows as networks compare them at this step, (B, C, ...), of u, (B, *shape), network units."""
+        return u
+
+    def of_step(self, nets: Nets, loss: Loss) -> Loss:
+        """A loss on the parts of its networks that compute something at this step."""
+        return loss
 
 
 @final
@@ -132,4 +145,33 @@ class Residual(Convolutional):
         return networks.ResidualCritic(shape, n_out, width=size.width or networks.default_width(spec))
 
 
-AnyArchitecture = Annotated[Plain | Perceptrons | DCGAN | Residual, Field(discriminator="network")]
+@final
+class Progressive(Convolutional):
+    """Blocks that are added one after another: networks learn images of 4x4 first, then of 8x8, 16x16 and 32x32."""
+
+    network: Literal["progressive"] = "progressive"
+    growing: float = Field(0.5, gt=0.0, le=1.0)
+    """Share of the training in which the networks grow; in the rest they have their whole size."""
+
+    def generator(self, spec: DataSpec, n_in: int, size: Size, *, rows: int = 1) -> nn.Module:
+        shape = (rows * spec.shape[0], *spec.shape[1:])
+        return networks.ProgressiveGenerator(n_in, shape, width=size.width or networks.default_width(spec))
+
+    def critic(self, spec: DataSpec, n_out: int, size: Size, *, extra: int = 0) -> nn.Module:
+        shape = (spec.shape[0] + extra, *spec.shape[1:])
+        return networks.ProgressiveCritic(shape, n_out, width=size.width or networks.default_width(spec))
+
+    def shown(self, nets: Nets, u: Tensor, batch: Batch) -> Tensor:
+        phase = self.phase(nets.spec, batch)
+        growth.grow(nets, phase)
+        return networks.faded(u, *phase)
+
+    def of_step(self, nets: Nets, loss: Loss) -> Loss:
+        return growth.of_side(nets, loss)
+
+    def phase(self, spec: DataSpec, batch: Batch) -> growth.GrowthPhase:
+        """The phase of a step."""
+        return growth.phase(networks.sides(spec.shape), batch.step / (self.growing * batch.total_steps))
+
+
+AnyArchitecture = Annotated[Plain | Perceptrons | DCGAN | Residual | Progressive, Field(discriminator="network")]

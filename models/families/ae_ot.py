@@ -23,16 +23,15 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Literal, cast, final
+from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from pushforward.models import networks
 from pushforward.models.config.config import Options
 from pushforward.models.family import Decodes, Diagnoses, Encodes, Family, Samples, Validates, decoded
-from pushforward.models.geometry import semidiscrete as transport
 from pushforward.models.geometry.interpolation import PathName
-from pushforward.models.lazy import torch
+from pushforward.models.latents.transported_codes import cell_mass_error, transport_loss
 from pushforward.models.losses import Adam, Batch, Loss
 from pushforward.models.spec.data_spec import DataSpec, Shape, convolves, rows_kept
 
@@ -40,13 +39,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pushforward.models.networks import Nets
-    from pushforward.models.networks.tables import SemiDiscreteTransport
     from pushforward.models.noise import Noise
     from pushforward.models.stepwise.sampling import Sampler
-
-DRAWS_OF_A_CELL = 32  # by `diagnose`, on average
-PAIRS = 2_000_000_000  # of draws and codes, by `diagnose` at most: some seconds of one core
-PAIRS_AT_ONCE = 2_000_000  # bounds its memory
 
 
 @final
@@ -87,14 +81,7 @@ class AEOT(Family, Samples, Validates, Encodes, Decodes, Diagnoses):
         u = nets.spec.normalize(batch.x)
         z = nets["encoder"](u)
         yield Loss("cost", (u - nets["decoder"](z)).square().flatten(1).sum(1).mean(), ("encoder", "decoder"))
-        push = semi_discrete(nets)
-        push.store_codes(batch.row, z)
-        x = torch.randn(self.draws, self.latent, generator=batch.rng, device=u.device, dtype=u.dtype)
-        y = push.points()
-        h = push.heights(y)
-        i = transport.cells(x, y, h.detach())
-        push.update_centers(x, i)
-        yield Loss("transport_energy", transport.energy(x, y, h, i), ("transport",))
+        yield transport_loss(nets, z, self.draws, batch)
 
     @property
     def keeps_best(self) -> bool:
@@ -125,27 +112,4 @@ class AEOT(Family, Samples, Validates, Encodes, Decodes, Diagnoses):
         return nets.spec.denormalize(nets["decoder"](z))
 
     def diagnose(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise) -> dict[str, float]:
-        """The distance of cell masses from 1/n: root mean square of n mu(W_i) - 1, without the noise of the draws."""
-        push = semi_discrete(nets)
-        y = push.points()
-        h = push.heights(y)
-        there = h.isfinite()
-        n = int(there.sum())
-        hits = self.hits(y, h, noise, max(1, min(n * DRAWS_OF_A_CELL, PAIRS // len(y))))[there]
-        total = float(hits.sum())
-        excess = (hits * n / total - 1).square().mean() - n / total
-        return {"cell_mass_error": float(excess.clamp_min(0).sqrt())}
-
-    def hits(self, y: Tensor, h: Tensor, noise: Noise, draws: int) -> Tensor:
-        """How many draws fell into each cell, (n,), of at least `draws`: equally many from each row of noise."""
-        noise = noise[:draws]
-        hits, at_once = torch.zeros(len(y), device=y.device), max(1, PAIRS_AT_ONCE // len(y))
-        for k in range(-(-draws // len(noise))):
-            for x in torch.split(noise.normal(k, (self.latent,)).to(y), at_once):
-                hits += torch.bincount(transport.cells(x, y, h), minlength=len(y))
-        return hits
-
-
-def semi_discrete(nets: Nets) -> SemiDiscreteTransport:
-    """The transport from noise to codes."""
-    return cast("SemiDiscreteTransport", nets["transport"])
+        return {"cell_mass_error": cell_mass_error(nets, noise)}

@@ -13,7 +13,8 @@ Data may have a condition c: the generator takes z and c, and the critic sees c
     classifier     not at all: it tells the label of each row beside its score, and both players descend
                    -log P(c | x) of real rows and of fakes.
 
-Where data are bounded a tanh keeps g(z) in their range. There is no likelihood and no encoder.
+Where data are bounded a tanh keeps g(z) in their range. There is no likelihood and no encoder. Networks may grow while
+they are trained (`network: progressive`): the first losses are then of small images, and carry the name of their side.
 
 References:
     | Generative Adversarial Nets (Goodfellow et al., 2014), https://arxiv.org/abs/1406.2661
@@ -21,6 +22,7 @@ References:
     | Unsupervised Representation Learning with Deep Convolutional GANs (Radford et al., 2015), arXiv:1511.06434
     | Conditional Image Synthesis With Auxiliary Classifier GANs (Odena et al., 2016), https://arxiv.org/abs/1610.09585
     | GANs Trained by a Two Time-Scale Update Rule (Heusel et al., 2017), https://arxiv.org/abs/1706.08500
+    | Progressive Growing of GANs for Improved Quality, Stability, and Variation (Karras et al., 2017), arXiv:1710.10196
     | cGANs with Projection Discriminator (Miyato & Koyama, 2018), https://arxiv.org/abs/1802.05637
     | The Unusual Effectiveness of Averaging in GAN Training (Yazıcı et al., 2018), https://arxiv.org/abs/1806.04498
 """
@@ -120,16 +122,17 @@ class GAN(Family, Samples, Decodes, Conditions):
         return nets
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
-        u, contest = nets.spec.normalize(batch.x), self._contest(nets.spec)
+        u, contest = self.network.shown(nets, nets.spec.normalize(batch.x), batch), self._contest(nets.spec)
         shares = zip(u.chunk(self.critic_steps), batch.c.chunk(self.critic_steps), strict=True)  # none is empty
         for real, c in shares:
             rows = self._rows(nets, real, c, batch.rng)
             for loss in contest.critic_step(nets, rows, batch):
                 missed = self._misclassified(nets, real, c) + self._misclassified(nets, rows.fake, c)
-                yield loss._replace(value=loss.value + missed)
+                yield self.network.of_step(nets, loss._replace(value=loss.value + missed))
         rows = RealAndFake(u, self.fake(nets, batch.c, batch.rng), batch.c)
         value = contest.generator_loss(nets, rows, batch, ("generator",))
-        yield Loss("generator", value + self._misclassified(nets, rows.fake, batch.c), ("generator",))
+        loss = Loss("generator", value + self._misclassified(nets, rows.fake, batch.c), ("generator",))
+        yield self.network.of_step(nets, loss)
 
     def _rows(self, nets: Nets, real: Tensor, c: Tensor, rng: Generator) -> RealAndFake:
         with torch.no_grad():

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from pushforward.models.networks.adversarial.dcgan import DCGANCritic as DCGANCritic
     from pushforward.models.networks.adversarial.dcgan import DCGANGenerator as DCGANGenerator
     from pushforward.models.networks.adversarial.patches import PatchEncoder as PatchEncoder
+    from pushforward.models.networks.adversarial.progressive import Growing as Growing
+    from pushforward.models.networks.adversarial.progressive import ProgressiveCritic as ProgressiveCritic
+    from pushforward.models.networks.adversarial.progressive import ProgressiveGenerator as ProgressiveGenerator
+    from pushforward.models.networks.adversarial.progressive import faded as faded
+    from pushforward.models.networks.adversarial.progressive import sides as sides
     from pushforward.models.networks.adversarial.residual import ResidualCritic as ResidualCritic
     from pushforward.models.networks.adversarial.residual import ResidualGenerator as ResidualGenerator
     from pushforward.models.networks.builders import decoder as decoder
@@ -52,6 +57,11 @@ MODULES = {
     "PatchEncoder": "adversarial.patches",
     "ResidualCritic": "adversarial.residual",
     "ResidualGenerator": "adversarial.residual",
+    "Growing": "adversarial.progressive",
+    "ProgressiveCritic": "adversarial.progressive",
+    "ProgressiveGenerator": "adversarial.progressive",
+    "faded": "adversarial.progressive",
+    "sides": "adversarial.progressive",
     "Affine": "masked.bijection",
     "Bijection": "masked.bijection",
     "CubeSpline": "masked.bijection",

@@ -1,6 +1,22 @@
-"""Presets of generative adversarial networks."""
+"""Presets of generative adversarial networks.
+
+References:
+    | Progressive Growing of GANs for Improved Quality, Stability, and Variation (Karras et al., 2017), arXiv:1710.10196
+    | InfoGAN (Chen et al., 2016), https://arxiv.org/abs/1606.03657
+"""
 
 from pushforward.models.presets.preset import preset
+
+PROGRESSIVE = {
+    "family": "gan",
+    "network": {"network": "progressive"},
+    "game": {"game": "wasserstein"},
+    "regularizers": [
+        {"regularizer": "gradient_penalty"},
+        {"regularizer": "drift"},
+        {"regularizer": "minibatch_deviation"},
+    ],
+}
 
 ROWS = (
     preset(
@@ -42,5 +58,20 @@ ROWS = (
         data={"source": "digits"},
         optimizer={"lr": 2e-3, "betas": (0.5, 0.999), "batch_size": 64, "decay": "cosine", "ema": 0.998},
         budget={"steps": 3000},
+    ),
+        "progan-digits",
+        "A progressively grown adversarial network on 8x8 handwritten digits: images of 4x4 first, then of 8x8.",
+        family={**PROGRESSIVE, "latent": 32, "width": 16},
+        data={"source": "digits"},
+        optimizer={"lr": 1e-3, "betas": (0.0, 0.99), "batch_size": 64, "decay": "cosine", "ema": 0.998},
+        budget={"steps": 3000},
+    ),
+    preset(
+        "infogan-digits",
+        "An InfoGAN on 8x8 handwritten digits: ten categories and two continuous codes, found without labels.",
+        family={"family": "infogan", "latent": 32, "width": 16},
+        data={"source": "digits"},
+        optimizer={"lr": 1e-3, "betas": (0.5, 0.999), "batch_size": 64, "decay": "cosine", "ema": 0.998},
+        budget={"steps": 5000},
     ),
 )

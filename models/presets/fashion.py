@@ -8,6 +8,7 @@ References:
       https://arxiv.org/abs/1708.07747
 """
 
+from pushforward.models.presets.adversarial import PROGRESSIVE
 from pushforward.models.presets.preset import preset
 
 DATA = {"source": "idx", "path": "fashion-mnist"}
@@ -73,5 +74,13 @@ ROWS = (
         data=DATA,
         optimizer={"lr": 1e-3, "betas": (0.5, 0.999), "batch_size": 64, "decay": "cosine", "ema": 0.998},
         budget={"steps": 3000},
+    ),
+    preset(
+        "progan-fashion",
+        "A progressively grown adversarial network on Fashion-MNIST: images of 4x4, 8x8, 16x16, then of 28x28.",
+        family={**PROGRESSIVE, "network": {"network": "progressive", "growing": 0.6}, "latent": 64, "width": 8},
+        data=DATA,
+        optimizer={"lr": 2e-3, "betas": (0.0, 0.99), "batch_size": 32, "decay": "cosine", "ema": 0.998},
+        budget={"steps": 3500},
     ),
 )

@@ -1,4 +1,4 @@
-"""Presets of AE-OT and GLANN: codes of the data, and a map from noise to them."""
+"""Presets of AE-OT, AE-OT-GAN and GLANN: codes of the data, and a map from noise to them."""
 
 from pushforward.models.presets.preset import preset
 
@@ -25,6 +25,14 @@ ROWS = (
         family={"family": "ae_ot", "latent": 8},
         data={"source": "digits"},
         optimizer={"lr": 2e-3, "batch_size": 64, "decay": "cosine"},
+        budget={"epochs": 100},
+    ),
+    preset(
+        "ae-ot-gan-digits",
+        "Digits by AE-OT whose decoder goes on as the generator of an adversarial network.",
+        family={"family": "ae_ot_gan", "latent": 8, "width": 16},
+        data={"source": "digits"},
+        optimizer={"lr": 2e-3, "betas": (0.5, 0.999), "batch_size": 64, "decay": "cosine"},
         budget={"epochs": 100},
     ),
     preset(

@@ -61,9 +61,9 @@ class TrainingState:
         return self.optimizers[loss]
 
     def weights(self, nets: tuple[str, ...]) -> list[Tensor]:
-        """The parameters of these networks."""
+        """The parameters of these networks, or of these parts of networks."""
         if nets not in self._weights:
-            self._weights[nets] = [p for name in nets for p in self.nets[name].parameters()]
+            self._weights[nets] = [p for name in nets for p in self.nets.get_submodule(name).parameters()]
         return self._weights[nets]
 
     @cached_property

@@ -29,7 +29,7 @@ OWN_SOURCES: dict[str, tuple[str, ...]] = {  # of families that model one kind o
     "puzzle_gan": ("digits",),
     "text_to_image": (),
 }
-KEEPING = {"glann", "ae_ot"}  # families that keep something of each training row, of which toys tell a number
+KEEPING = {"glann", "ae_ot", "ae_ot_gan"}  # families that keep something of each training row: toys tell a number
 CASES = [(family, source) for family in FAMILIES for source in OWN_SOURCES.get(family, ("two_moons", "digits"))]
 TOYS: dict[str, Toy] = {toy.source: toy for toy in (TwoMoons(), UnitCube())}
 OPS: tuple[Op, ...] = ("sample", "likelihood", "encode", "decode", "reconstruct", "interpolate", "complete")

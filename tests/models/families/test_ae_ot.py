@@ -10,9 +10,10 @@ from pushforward.models.data import EightGaussians
 from pushforward.models.errors import InvalidData
 from pushforward.models.evaluation.held_out import evaluate
 from pushforward.models.evaluation.sample_metrics import Modes, modes
-from pushforward.models.families.ae_ot import AEOT, semi_discrete
+from pushforward.models.families.ae_ot import AEOT
 from pushforward.models.family import capabilities
 from pushforward.models.geometry.semidiscrete import cells
+from pushforward.models.latents.transported_codes import semi_discrete
 from pushforward.models.losses import Batch
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
@@ -102,8 +103,8 @@ def test_the_mass_of_cells_is_estimated_within_a_budget(monkeypatch: pytest.Monk
         return cells(x, y, h)
 
     monkeypatch.setattr("pushforward.models.geometry.semidiscrete.cells", counted)
-    monkeypatch.setattr("pushforward.models.families.ae_ot.PAIRS", 1000 * 2000)
-    monkeypatch.setattr("pushforward.models.families.ae_ot.PAIRS_AT_ONCE", 200 * 2000)
+    monkeypatch.setattr("pushforward.models.latents.transported_codes.PAIRS", 1000 * 2000)
+    monkeypatch.setattr("pushforward.models.latents.transported_codes.PAIRS_AT_ONCE", 200 * 2000)
     assert TINY.diagnose(nets, x, x[:, :0], noise)["cell_mass_error"] == pytest.approx(exact, rel=0.2)
     assert sum(seen) == 1000 * 2000
     assert max(seen) == 200 * 2000
