@@ -59,6 +59,7 @@ ROWS = (
         optimizer={"lr": 2e-3, "betas": (0.5, 0.999), "batch_size": 64, "decay": "cosine", "ema": 0.998},
         budget={"steps": 3000},
     ),
+    preset(
         "progan-digits",
         "A progressively grown adversarial network on 8x8 handwritten digits: images of 4x4 first, then of 8x8.",
         family={**PROGRESSIVE, "latent": 32, "width": 16},
