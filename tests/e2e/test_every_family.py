@@ -3,15 +3,19 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import grpc
 import numpy as np
+import orjson
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from pushforward.models.data import Digits, Toy, TwoMoons, UnitCube
 from pushforward.models.families import FAMILIES
+from pushforward.service.cli.app import app
 from pushforward.service.client import Client, Refused
 from pushforward.service.domain.inference import Op
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
@@ -136,6 +140,20 @@ def test_it_answers_what_it_can_alike_through_every_api_and_refuses_the_rest(
         assert rest.shape[1:] == tuple(trained.card["spec"]["shape"])
         picture = Image.open(BytesIO(client.ask(op, request, accept="image/png").content))
         assert picture.format == "PNG"
+
+
+def test_the_command_line_completes_what_a_mask_shows(trained: Trained, client: Client, tmp_path: Path) -> None:
+    if "complete" not in trained.card["capabilities"]:
+        return
+    request = body(trained, "complete")
+    words = ["complete", trained.name, "--seed", "7"]
+    for name in ("x", "mask"):
+        np.save(tmp_path / f"{name}.npy", request[name])
+        words += [f"--{name}", str(tmp_path / f"{name}.npy")]
+    done = CliRunner().invoke(app, words, env={"PUSHFORWARD_URL": client.url})
+    assert done.exit_code == 0, done.output
+    answered = client.ask("complete", request).json()["x"]
+    np.testing.assert_allclose(orjson.loads(done.stdout)["x"], answered, rtol=1e-5, atol=1e-5)
 
 
 def test_its_samples_do_not_depend_on_how_many_are_drawn(trained: Trained, client: Client) -> None:
