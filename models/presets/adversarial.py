@@ -64,7 +64,7 @@ ROWS = (
         "A progressively grown adversarial network on 8x8 handwritten digits: images of 4x4 first, then of 8x8.",
         family={**PROGRESSIVE, "latent": 32, "width": 16},
         data={"source": "digits"},
-        optimizer={"lr": 1e-3, "betas": (0.0, 0.99), "batch_size": 64, "decay": "cosine", "ema": 0.998},
+        optimizer={"lr": 3e-3, "betas": (0.0, 0.99), "batch_size": 64, "decay": "cosine", "ema": 0.998},
         budget={"steps": 3000},
     ),
     preset(
