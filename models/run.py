@@ -21,7 +21,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pushforward.models.config.config import Config
 from pushforward.models.data import AnyData, Source
 from pushforward.models.families import FAMILIES, AnyFamily
-from pushforward.models.family import Conditions
+from pushforward.models.family import Conditions, Translates
 from pushforward.models.losses import Adam
 
 
@@ -64,9 +64,12 @@ class Run(Config):
     @classmethod
     def _family_takes_the_condition(cls, data: Source, fields: ValidationInfo) -> Source:
         family = fields.data.get("family")
+        name = "" if family is None else family.family
         if data.condition is not None and family is not None and not isinstance(family, Conditions):
             able = ", ".join(name for name, cls in FAMILIES.items() if issubclass(cls, Conditions))
-            raise ValueError(f"has a condition, which {family.family} does not take; leave it out, or train {able}")
+            raise ValueError(f"has a condition, which {name} does not take; leave it out, or train {able}")
+        if data.condition is None and isinstance(family, Translates):
+            raise ValueError(f"has no condition, and {name} translates from one to another; give condition")
         return data
 
     @field_validator("optimizer", mode="before")

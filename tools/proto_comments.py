@@ -30,6 +30,7 @@ MIRRORS: dict[str, type[BaseModel]] = {
     "DecodeRequest": commands.Decode,
     "ReconstructRequest": commands.Reconstruct,
     "InterpolateRequest": commands.Interpolate,
+    "TranslateRequest": commands.Translate,
 }
 OWN = "Over gRPC:"
 MESSAGE = re.compile(r"message (\w+) \{")

@@ -48,6 +48,10 @@ class Architecture(Config, ABC):
     def critic(self, spec: DataSpec, n_out: int, size: Size, *, extra: int = 0) -> nn.Module:
         """(B, shape[0] + extra, *shape[1:]) to (B, n_out): scores, or features."""
 
+    def translator(self, spec: DataSpec, size: Size, *, extra: int = 0) -> nn.Module:
+        """(B, shape[0] + extra, *shape[1:]) to (B, *shape): a perceptron, or residual convolutions for images."""
+        return networks.translator(spec, width=size.width, depth=size.depth, condition_size=extra)
+
 
 @final
 class Default(Architecture):
@@ -72,6 +76,9 @@ class Perceptrons(Architecture):
 
     def check(self, spec: DataSpec) -> None:
         """Takes all data."""
+
+    def translator(self, spec: DataSpec, size: Size, *, extra: int = 0) -> nn.Module:
+        return networks.translator(spec, width=size.width, depth=size.depth, condition_size=extra, flat=True)
 
     def generator(self, spec: DataSpec, n_in: int, size: Size, *, rows: int = 1) -> nn.Module:
         return networks.decoder(

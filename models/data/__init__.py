@@ -9,13 +9,24 @@ from typing import Annotated
 from pydantic import Field
 
 from pushforward.models.data.digits import Digits
+from pushforward.models.data.domains.styled_digits import StyledDigits
+from pushforward.models.data.domains.turned_moons import TurnedMoons
 from pushforward.models.data.idx import Idx
 from pushforward.models.data.npy import Npy
-from pushforward.models.data.source import Finite, Rows, Source, Toy
+from pushforward.models.data.source import Finite, KnowsTranslations, Rows, Source, Toy
 from pushforward.models.data.toys import Checkerboard, EightGaussians, GridGaussians, Mixture, TwoMoons, UnitCube
 
 AnyData = Annotated[
-    TwoMoons | EightGaussians | GridGaussians | Checkerboard | UnitCube | Digits | Idx | Npy,
+    TwoMoons
+    | TurnedMoons
+    | EightGaussians
+    | GridGaussians
+    | Checkerboard
+    | UnitCube
+    | Digits
+    | StyledDigits
+    | Idx
+    | Npy,
     Field(discriminator="source"),
 ]
 
@@ -27,11 +38,14 @@ __all__ = [
     "Finite",
     "GridGaussians",
     "Idx",
+    "KnowsTranslations",
     "Mixture",
     "Npy",
     "Rows",
     "Source",
+    "StyledDigits",
     "Toy",
+    "TurnedMoons",
     "TwoMoons",
     "UnitCube",
 ]

@@ -33,6 +33,7 @@ class Rows(NamedTuple):
     x: NDArray[Any]  # (N, *shape), data units
     y: NDArray[np.int64] | None  # (N,) labels
     c: NDArray[Any] | None = None  # (N, V) vectors beside the rows
+    origin: NDArray[Any] | None = None  # (N, *shape) what each row was made of, where the source says so
 
     @property
     def n_classes(self) -> int | None:
@@ -51,7 +52,8 @@ class Rows(NamedTuple):
 
     def of(self, index: NDArray[np.int64]) -> Rows:
         """The rows with these numbers."""
-        return Rows(self.x[index], None if self.y is None else self.y[index], None if self.c is None else self.c[index])
+        y, c, origin = (None if each is None else each[index] for each in (self.y, self.c, self.origin))
+        return Rows(self.x[index], y, c, origin)
 
 
 class Source(Config, ABC):
@@ -87,6 +89,14 @@ class Source(Config, ABC):
         if self.condition is None or rows.y is None:
             return np.empty((len(rows.x), 0), np.float32)
         return rows.y[:, None].astype(np.float32)
+
+
+class KnowsTranslations(ABC):
+    """A source whose conditions are domains, and which knows what a row is like in another one."""
+
+    @abstractmethod
+    def counterparts(self, rows: Rows, to: NDArray[Any]) -> NDArray[Any]:
+        """The rows as they are in the domains `to`, (N, *shape).  to: (N, V), as `condition_values` gives them."""
 
 
 class Finite(Source):

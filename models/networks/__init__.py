@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from pushforward.models.networks.residual import ResidualGenerator as ResidualGenerator
     from pushforward.models.networks.tables import CodeTable as CodeTable
     from pushforward.models.networks.tables import SemiDiscreteTransport as SemiDiscreteTransport
+    from pushforward.models.networks.translation import TranslationPool as TranslationPool
+    from pushforward.models.networks.translation import translator as translator
 
 MODULES = {
     "decoder": "builders",
@@ -63,6 +65,8 @@ MODULES = {
     "condition_args": "nets",
     "CodeTable": "tables",
     "SemiDiscreteTransport": "tables",
+    "TranslationPool": "translation",
+    "translator": "translation",
 }
 
 __getattr__ = late_names(__name__, globals(), MODULES)

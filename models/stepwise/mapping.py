@@ -1,4 +1,4 @@
-"""Step-wise maps of rows without randomness: data to codes, codes to data."""
+"""Step-wise maps of rows without randomness: data to codes, codes to data, data to data of another domain."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 RowMap: TypeAlias = Program["tuple[Tensor, Tensor]", "Tensor"]  # given rows, (B, ...), and c, (B, C); draws no noise
+# Given rows, (B, *shape), and the domains that they go to and come from, (B, C) each; draws no noise.
+Translator: TypeAlias = Program["tuple[Tensor, Tensor, Tensor]", "Tensor"]
 
 
 def apply(

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from pushforward.service.cli.catalog import families, models, presets
-from pushforward.service.cli.inference import decode, encode, interpolate, likelihood, reconstruct, sample
+from pushforward.service.cli.inference import decode, encode, interpolate, likelihood, reconstruct, sample, translate
 from pushforward.service.cli.jobs import jobs, train
 from pushforward.service.cli.schemas import run_lines
 from pushforward.service.cli.terminal import out
@@ -47,6 +47,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     decode,
     reconstruct,
     interpolate,
+    translate,
 )
 
 FLAGS_OF_A_RUN = {"allow_extra_args": True, "ignore_unknown_options": True}

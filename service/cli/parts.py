@@ -29,17 +29,14 @@ def parts(client: Client, body: dict[str, Any], field: str) -> Iterator[dict[str
     if len(rows) <= most:
         yield body
         return
-    by_row = _is_by_row(client, body, len(rows))
+    by_row = [name for name in ("condition", "to") if _is_by_row(client, body, name, len(rows))]
     for first in range(0, len(rows), most):
-        part = {field: rows[first : first + most]}
-        if by_row:
-            part["condition"] = body["condition"][first : first + most]
-        yield body | part
+        yield body | {name: body[name][first : first + most] for name in (field, *by_row)}
 
 
-def _is_by_row(client: Client, body: Mapping[str, Any], n_rows: int) -> bool:
-    """Whether the condition has an entry for each row: a list of labels, or of vectors."""
-    condition = body.get("condition")
+def _is_by_row(client: Client, body: Mapping[str, Any], name: str, n_rows: int) -> bool:
+    """Whether a condition has an entry for each row: a list of labels, or of vectors."""
+    condition = body.get(name)
     if condition is None or np.ndim(condition) == 0 or len(condition) != n_rows:
         return False
     kind = client.get(f"/models/{body['model']}")["spec"]["condition"]

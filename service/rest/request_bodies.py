@@ -9,7 +9,14 @@ from typing import Any
 import orjson
 from fastapi import Request
 
-from pushforward.service.application.commands.commands import Decode, Encode, Interpolate, Likelihood, Reconstruct
+from pushforward.service.application.commands.commands import (
+    Decode,
+    Encode,
+    Interpolate,
+    Likelihood,
+    Reconstruct,
+    Translate,
+)
 from pushforward.service.application.commands.validation import MAX_FAULTS, MAX_FIELD_CHARS, Model, parse
 from pushforward.service.domain.errors import FieldError, Invalid, Malformed, RequestTooLarge, UnsupportedMedia
 from pushforward.service.formats import npy
@@ -20,7 +27,7 @@ MAX_NUMBER_CHARS = 40  # of a number in a message
 _NOT_FINITE = re.compile(r"-?(nan\b|inf(inity)?\b|\d[\d.]*e\+?\d+)|-?\d{300,}", re.IGNORECASE)
 
 # The field that an npy body is.
-_ARRAYS: dict[type[Any], str] = {Likelihood: "x", Encode: "x", Reconstruct: "x", Decode: "z"}
+_ARRAYS: dict[type[Any], str] = {Likelihood: "x", Encode: "x", Reconstruct: "x", Translate: "x", Decode: "z"}
 _TEXTS = frozenset({"model", "path"})  # query parameters that are text; the others are JSON
 
 

@@ -94,6 +94,7 @@ class Servicer(pb_grpc.PushforwardServicer):
     Decode = _one_reply(requests.decode, results.points(pb.DecodeResponse))
     Reconstruct = _one_reply(requests.reconstruct, results.points(pb.ReconstructResponse))
     Interpolate = _one_reply(requests.interpolate, results.points(pb.InterpolateResponse))
+    Translate = _one_reply(requests.translate, results.translations)
 
     # --- catalog ---
 

@@ -13,7 +13,9 @@ import numpy as np
 import torch
 
 from pushforward.models.data import Digits, TwoMoons
+from pushforward.models.families.cyclegan import CycleGAN
 from pushforward.models.families.diffusion import Diffusion
+from pushforward.models.families.stargan import StarGAN
 from pushforward.models.families.vae import VAE
 from pushforward.models.family import Family
 from pushforward.models.networks import Nets
@@ -31,6 +33,7 @@ from tests.apis.shifted import Shifted
 DIGITS = VAE.model_validate({"latent": 4, "width": 8, "depth": 1})
 LABELS = TwoMoons().spec.model_copy(update={"condition": Labels(n_classes=2)})
 VECTORS = TwoMoons().spec.model_copy(update={"condition": Vector(shift=(0.0, 1.0, 2.0), scale=(1.0, 1.0, 2.0))})
+ATTRIBUTES = TwoMoons().spec.model_copy(update={"condition": Vector(shift=(0.5,) * 3, scale=(0.5,) * 3)})
 STEPWISE = Diffusion.model_validate({"steps": 20, "width": 8, "depth": 1})
 
 
@@ -49,7 +52,10 @@ def kept(name: str, family: Family, spec: DataSpec, *, able: tuple[Op, ...] | No
 
 
 def models() -> list[Kept]:
-    """Two moons, digits, a model that can only be sampled, one that takes steps, three that take a condition."""
+    """Two moons, digits, a model that can only be sampled, one that takes steps, three that take a condition.
+
+    And two that translate: between two labels, and to a vector of attributes.
+    """
     digits = Digits()
     spec = digits.spec(digits.rows(Path()))
     return [
@@ -61,6 +67,8 @@ def models() -> list[Kept]:
         kept("labeled", Shifted(), LABELS),
         kept("measured", Shifted(), VECTORS),
         kept("free", Shifted(drop=True), LABELS),
+        kept("both-ways", CycleGAN.model_validate({"width": 8, "depth": 1}), LABELS),
+        kept("attributes", StarGAN.model_validate({"width": 8, "depth": 1}), ATTRIBUTES),
     ]
 
 

@@ -19,11 +19,21 @@ from pushforward.models.config.config import Options
 from pushforward.models.errors import InvalidData
 from pushforward.models.evaluation.held_out import evaluate
 from pushforward.models.families import FAMILIES
-from pushforward.models.family import Conditions, Decodes, Encodes, Samples, Scores, capabilities, reconstruct
+from pushforward.models.family import (
+    Conditions,
+    Decodes,
+    Encodes,
+    Samples,
+    Scores,
+    Translates,
+    capabilities,
+    reconstruct,
+)
 from pushforward.models.noise import Noise
 from pushforward.models.run import Run
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.mapping import Reconstruction, RowMap, apply
+from pushforward.models.stepwise.program import run as run_program
 from pushforward.models.stepwise.sampling import Sampler, sample
 from pushforward.models.storage.model import load_model
 from pushforward.models.training.checkpoint import latest_state, save_model, save_state
@@ -44,17 +54,24 @@ SMALL = {
     "codes": 3,
     "noise": 2,
     "categories": 4,
+    "pool": 4,
 }
 SMALL_OPTIONS = {"k": 3, "steps": 4, "draws": 1}
 SOURCES = ("two_moons", "digits")
 OWN_SOURCES = {"autoregressive": ("digits",), "nis": ("unit_cube",)}  # of families that model one kind of data
+DOMAINS = ("turned_moons", "styled_digits")  # of families that translate
 KEEPING = {"glann", "ae_ot"}  # families that keep something of each training row, of which toys tell a number
 STEPS = 4
 
 
 def sources(name: str) -> tuple[str, ...]:
     """The data a family is tried on."""
-    return OWN_SOURCES.get(name, SOURCES)
+    return OWN_SOURCES.get(name, DOMAINS if translates(name) else SOURCES)
+
+
+def translates(name: str) -> bool:
+    """Whether it cannot do without a condition."""
+    return issubclass(FAMILIES[name], Translates)
 
 
 def small(name: str, source: str, *, told: bool = False) -> Run:
@@ -103,7 +120,7 @@ class Case:
         return self.run.family.sampler(self.state.average, small_options(self.run.family.SampleOptions))
 
 
-CASES = [(name, source, "") for name in FAMILIES for source in sources(name)] + [
+CASES = [(name, source, "") for name in FAMILIES if not translates(name) for source in sources(name)] + [
     (name, source, "told") for name, cls in FAMILIES.items() if issubclass(cls, Conditions) for source in sources(name)
 ]
 
@@ -167,7 +184,7 @@ def test_training_moves_the_networks_that_losses_train_and_no_others(case: Case)
 def test_every_network_of_a_family_is_trained_by_some_loss(name: str, tmp_path: Path) -> None:
     built, trained = set(), set()
     for source in sources(name):
-        run = small(name, source)
+        run = small(name, source, told=translates(name))
         data = load_data(run, tmp_path)
         state = fresh(run, data, CPU)
         built |= {net for net in state.nets if any(True for _ in state.nets[net].parameters())}
@@ -217,10 +234,15 @@ def test_a_loaded_model_is_the_average_and_answers_the_same(case: Case, tmp_path
     if isinstance(model.family, Encodes):
         z = model.family.encode(model.nets, case.x, case.c)
         assert torch.equal(z, model.family.encode(case.state.average, case.x, case.c))
+    if isinstance(model.family, Translates):
+        there = reconstruct(model.family, model.nets, case.x, case.c)
+        assert torch.equal(there, reconstruct(model.family, case.state.average, case.x, case.c))
 
 
 def test_samples_do_not_depend_on_batch_chunk_or_batch_mates(case: Case) -> None:
     """T81: fixed seed, identical samples across batch splits."""
+    if not isinstance(case.run.family, Samples):
+        return
     sampler, spec, c = case.sampler(), case.data.spec, case.told(6)
     noise = Noise.rows(7, 6)
     whole = sample(sampler, noise, c)
@@ -238,6 +260,8 @@ def test_samples_do_not_depend_on_batch_chunk_or_batch_mates(case: Case) -> None
 
 
 def test_rows_that_stand_at_different_steps_share_a_call(case: Case) -> None:
+    if not isinstance(case.run.family, Samples):
+        return
     sampler, c = case.sampler(), case.told(2)
     early, late = Noise.rows(1, 2), Noise.rows(2, 2)
     ahead = sampler.steps // 2
@@ -320,8 +344,26 @@ def test_codes_have_the_shape_the_family_tells(case: Case) -> None:
             assert reconstruct(family, nets, case.x, c).shape == case.x.shape
 
 
+def test_a_translation_has_the_shape_of_its_row_and_depends_on_no_other(case: Case) -> None:
+    family, nets, spec, x, c = case.run.family, case.state.average, case.data.spec, case.x, case.c
+    assert ("translate" in capabilities(family)) == isinstance(family, Translates)
+    if isinstance(family, Translates):
+        to = family.other(nets, c)
+        assert to.shape == c.shape
+        assert not (to == c).all(1).any()
+        translator, noise = family.translator(nets, small_options(family.TranslateOptions)), Noise.rows(0, 5)
+        whole = run_program(translator, (x, to, c), noise)
+        rows = [slice(i, i + 1) for i in range(5)]
+        alone = torch.cat([run_program(translator, (x[i], to[i], c[i]), noise[i]) for i in rows])
+        assert whole.shape == x.shape
+        assert whole.isfinite().all()
+        assert torch.equal(whole, run_program(translator, (x, to, c), noise))
+        assert torch.allclose(whole, alone, rtol=1e-4, atol=1e-4 * max(spec.scale))
+        assert not torch.allclose(whole, x)
+
+
 def test_what_a_model_is_told_changes_what_it_draws(case: Case) -> None:
-    if case.data.spec.condition is not None:
+    if case.data.spec.condition is not None and isinstance(case.run.family, Samples):
         noise, c = Noise.rows(0, 2), case.data.spec.condition.code(torch.tensor([[0.0], [1.0]]))
         assert not torch.equal(sample(case.sampler(), noise, c), sample(case.sampler(), noise, c.flip(0)))
 
@@ -339,10 +381,16 @@ def test_an_evaluation_is_finite_and_names_the_kind_of_its_numbers(case: Case) -
     scored = [name for name in metrics if name.startswith("validation_log_prob_nats_")]
     assert len(scored) == isinstance(case.run.family, Scores)
     assert ("sliced_wasserstein" in metrics) == isinstance(case.run.family, Samples)
+    assert ("translation_rmse" in metrics) == isinstance(case.run.family, Translates)
 
 
 def test_held_out_rows_have_a_finite_curve_unless_the_family_is_a_game(case: Case) -> None:
-    if case.run.family.family in {"gan", "glann"}:  # a game; codes of training rows, and of no others
+    if case.run.family.family in {
+        "gan",
+        "glann",
+        "cyclegan",
+        "stargan",
+    }:  # games; codes of training rows, and of no others
         assert case.state.curve is None
         assert case.state.served is case.state.average
         return

@@ -128,12 +128,12 @@ class Decode(Ask):
 
 
 class Reconstruct(Ask):
-    """Encode and decode each row."""
+    """Encode and decode each row; of a model that translates, translate it to another domain and back."""
 
     op = "reconstruct"
 
     x: Array
-    """Rows to encode and decode, [n, *shape]."""
+    """Rows to reconstruct, [n, *shape]."""
 
 
 class Interpolate(Ask):
@@ -169,5 +169,18 @@ class Interpolate(Ask):
         raise _lacks("give start and end (data points), or start_seed and end_seed", *faulty)
 
 
-AnyAsk = Sample | Likelihood | Encode | Decode | Reconstruct | Interpolate
-ASKS: dict[Op, type[AnyAsk]] = {cls.op: cls for cls in (Sample, Likelihood, Encode, Decode, Reconstruct, Interpolate)}
+class Translate(Ask):
+    """Translate each row to another domain: to the label or the vector `to`."""
+
+    op = "translate"
+
+    x: Array
+    """Rows to translate, [n, *shape]."""
+    to: Condition
+    """The domain to translate to, a label or a vector: for all rows, or one for each row."""
+
+
+AnyAsk = Sample | Likelihood | Encode | Decode | Reconstruct | Interpolate | Translate
+ASKS: dict[Op, type[AnyAsk]] = {
+    cls.op: cls for cls in (Sample, Likelihood, Encode, Decode, Reconstruct, Interpolate, Translate)
+}

@@ -12,6 +12,7 @@ from pushforward.service.application.commands.commands import (
     Reconstruct,
     Sample,
     TrainModel,
+    Translate,
 )
 
 _ROWS = [[0.5, 0.25], [1.0, -0.5]]
@@ -48,6 +49,10 @@ EXAMPLES: dict[type[Any], dict[str, Any]] = {
     Encode: _examples(codes={"model": "moons-flow", "x": _ROWS}),
     Decode: _examples(data_of_codes={"model": "moons-flow", "z": [[0.0, 0.0]]}),
     Reconstruct: _examples(there_and_back={"model": "moons-flow", "x": _ROWS}),
+    Translate: _examples(
+        to_one_domain={"model": "moons-cyclegan", "x": _ROWS, "to": 1, "condition": 0},
+        each_to_its_own={"model": "moons-cyclegan", "x": _ROWS, "to": [1, 0], "condition": [0, 1]},
+    ),
     Interpolate: _examples(
         between_rows={"model": "moons-flow", "start": _ROWS[0], "end": _ROWS[1], "steps": 5},
         between_samples={"model": "digits-vae", "start_seed": 1, "end_seed": 2, "steps": 8, "path": "slerp"},

@@ -33,6 +33,7 @@ _BODIES: dict[str, type[BaseModel]] = {
     "decode": schemas.PointsBody,
     "reconstruct": schemas.PointsBody,
     "interpolate": schemas.PointsBody,
+    "translate": schemas.TranslationBody,
 }
 
 _SUMMARIES: dict[str, str] = {
@@ -40,8 +41,9 @@ _SUMMARIES: dict[str, str] = {
     "likelihood": "Score rows: log p(x)",
     "encode": "Encode rows to latent codes",
     "decode": "Decode latent codes to rows",
-    "reconstruct": "Encode rows and decode their codes",
+    "reconstruct": "Encode rows and decode their codes, or translate them there and back",
     "interpolate": "Interpolate between two rows or two samples",
+    "translate": "Translate rows to another domain",
 }
 
 

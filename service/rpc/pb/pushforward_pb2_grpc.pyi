@@ -66,6 +66,8 @@ class PushforwardStub:
     """Encodes and decodes each row."""
     Interpolate: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.InterpolateRequest, _pushforward_pb2.InterpolateResponse]
     """Interpolates between two rows, or between two samples."""
+    Translate: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.TranslateRequest, _pushforward_pb2.TranslateResponse]
+    """Rows in another domain."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.ListModelsRequest, _pushforward_pb2.ListModelsResponse]
     """Models and families
 
@@ -118,6 +120,8 @@ class PushforwardAsyncStub(PushforwardStub):
     """Encodes and decodes each row."""
     Interpolate: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.InterpolateRequest, _pushforward_pb2.InterpolateResponse]  # type: ignore[assignment]
     """Interpolates between two rows, or between two samples."""
+    Translate: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.TranslateRequest, _pushforward_pb2.TranslateResponse]  # type: ignore[assignment]
+    """Rows in another domain."""
     ListModels: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.ListModelsRequest, _pushforward_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Models and families
 
@@ -251,6 +255,14 @@ class PushforwardServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_pushforward_pb2.InterpolateResponse, _abc.Awaitable[_pushforward_pb2.InterpolateResponse]]:
         """Interpolates between two rows, or between two samples."""
+
+    @_abc_1.abstractmethod
+    def Translate(
+        self,
+        request: _pushforward_pb2.TranslateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_pushforward_pb2.TranslateResponse, _abc.Awaitable[_pushforward_pb2.TranslateResponse]]:
+        """Rows in another domain."""
 
     @_abc_1.abstractmethod
     def ListModels(
