@@ -32,7 +32,17 @@ MODULES = [
     *(
         f"models/adversarial/{name}.py"
         for name in (
-            "games",
+            "contest",
+            "critics",
+            "discrepancies",
+            "divergences/bounded",
+            "divergences/kullback_leibler",
+            "divergences/powers",
+            "games/began",
+            "games/discrepancy",
+            "games/logistic",
+            "games/margins",
+            "games/wasserstein",
             "kernels",
             "penalties",
         )

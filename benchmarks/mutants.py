@@ -1,7 +1,7 @@
 """Mutation testing: change one operator or number of a module at a time, and see whether its tests notice.
 
     python benchmarks/mutants.py                                    # every module of MODULES, twelve mutants of each
-    python benchmarks/mutants.py --sample 40 models/adversarial/games.py
+    python benchmarks/mutants.py --sample 40 models/adversarial/games/logistic.py
     python benchmarks/mutants.py --again                            # only what survived before
 
 Mutants are those of cosmic-ray's operators that an engineer could write by mistake: a sign, a factor for a divisor, a

@@ -4,7 +4,7 @@ Example:
     >>> from pushforward.models import Run
     >>> run = Run.model_validate({"family": {"family": "gan"}, "data": {"source": "two_moons"}, "seed": 1})
     >>> run.family.game
-    NonSaturating(game='non_saturating', gamma=0.1)
+    NonSaturating(game='non_saturating')
     >>> Run.model_validate_json(run.model_dump_json()) == run
     True
 """

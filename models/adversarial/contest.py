@@ -6,7 +6,7 @@ both. Each step of a family is
     steps times   the critic descends critic_loss(real, fake) + penalties
     once          the generator descends generator_loss(fake)
 
-Rows are in network units. A condition c, (B, C), goes with each row, real or fake; `join` makes of both what the
+RealAndFake are in network units. A condition c, (B, C), goes with each row, real or fake; `join` makes of both what the
 critic takes.
 """
 
@@ -21,7 +21,7 @@ from pushforward.models import networks
 from pushforward.models.adversarial.game import Game, SeparableGame
 from pushforward.models.adversarial.games.began import BEGAN
 from pushforward.models.adversarial.regularizers.inputs import InstanceNoise, LabelSmoothing, Packing
-from pushforward.models.adversarial.regularizers.regularizer import Penalty, Regularizer, Scored
+from pushforward.models.adversarial.regularizers.regularizer import CriticPenalty, Regularizer, Scored
 from pushforward.models.adversarial.regularizers.weights import HistoricalAveraging, Unrolled, WeightClipping
 from pushforward.models.lazy import torch
 from pushforward.models.losses import Batch, Loss
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Regularizer)
 
 
-class Rows(NamedTuple):
+class RealAndFake(NamedTuple):
     """What the critic compares: equally many rows of both kinds."""
 
     real: Tensor  # (B, ...)
@@ -62,13 +62,13 @@ class Contest:
     join: Join = concatenated
     players: Sequence[str] | None = None  # whose past it keeps; None: of all that have one
 
-    def critic_step(self, nets: Nets, rows: Rows, batch: Batch) -> Iterator[Loss]:
+    def critic_step(self, nets: Nets, rows: RealAndFake, batch: Batch) -> Iterator[Loss]:
         """A step of the critic: its loss, and when that is descended what follows it."""
         loss, scores = self._critic_loss(nets, self._packed(rows), batch)
         yield loss
         self._after_a_step(nets, batch, scores)
 
-    def generator_loss(self, nets: Nets, rows: Rows, batch: Batch, players: Sequence[str] = ()) -> Tensor:
+    def generator_loss(self, nets: Nets, rows: RealAndFake, batch: Batch, players: Sequence[str] = ()) -> Tensor:
         """The loss of the networks that drew the fakes; `players` names them."""
         packed = self._packed(rows)
         critic = self._looking_ahead(nets, packed, batch)
@@ -86,9 +86,9 @@ class Contest:
             for name in (self.critic, *players):
                 nets[f"{name}_history"] = copy.deepcopy(nets[name]).requires_grad_(False)
 
-    def _critic_loss(self, nets: Nets, rows: Rows, batch: Batch) -> tuple[Loss, tuple[Tensor, Tensor]]:
+    def _critic_loss(self, nets: Nets, rows: RealAndFake, batch: Batch) -> tuple[Loss, tuple[Tensor, Tensor]]:
         critic, rng = nets[self.critic], batch.rng
-        penalties = [each for each in self.regularizers if isinstance(each, Penalty)]
+        penalties = [each for each in self.regularizers if isinstance(each, CriticPenalty)]
         real, fake = (self._blurred(x.detach(), batch).requires_grad_(bool(penalties)) for x in (rows.real, rows.fake))
         of_real, of_fake = (critic(*self.join(x, rows.c)) for x in (real, fake))
         value = self._played(nets, of_real, of_fake)
@@ -121,15 +121,15 @@ class Contest:
         """What happens when the critic has moved."""
         with torch.no_grad():
             if isinstance(self.game, BEGAN):
-                balance = nets[f"{self.critic}_balance"]
-                balance.set(self.game.next_k(balance(), *scores))
+                k = nets.get_buffer(f"{self.critic}_balance.value")
+                k.copy_(self.game.next_k(k, *scores))
             if (clipping := _first(self.regularizers, WeightClipping)) is not None:
                 for weight in nets[self.critic].parameters():
                     weight.clamp_(-clipping.limit, clipping.limit)
             if _first(self.regularizers, HistoricalAveraging) is not None:
                 for name in self._with_history(nets):
-                    means, now = list(nets[f"{name}_history"].parameters()), list(nets[name].parameters())
-                    torch._foreach_lerp_(means, now, 1 / (batch.step + 2))
+                    for mean, now in zip(nets[f"{name}_history"].parameters(), nets[name].parameters(), strict=True):
+                        mean.lerp_(now, 1 / (batch.step + 2))
 
     def _with_history(self, nets: Nets) -> list[str]:
         names = [name.removesuffix("_history") for name in nets if name.endswith("_history")]
@@ -146,13 +146,13 @@ class Contest:
         ]
         return averaging.weight * sum(((now - past) ** 2).sum() for now, past in pairs)
 
-    def _looking_ahead(self, nets: Nets, rows: Rows, batch: Batch) -> Callable[..., Tensor]:
+    def _looking_ahead(self, nets: Nets, rows: RealAndFake, batch: Batch) -> Callable[..., Tensor]:
         """The critic, or the critic that further steps of plain gradient descent would give."""
         critic: nn.Module = nets[self.critic]
         unrolled = _first(self.regularizers, Unrolled)
         if unrolled is None:
             return critic
-        weights = dict(critic.named_parameters())
+        weights: dict[str, Tensor] = dict(critic.named_parameters())
         for _ in range(unrolled.steps):
             of_real, of_fake = (
                 torch.func.functional_call(critic, weights, self.join(x, rows.c)) for x in (rows.real, rows.fake)
@@ -172,9 +172,9 @@ class Contest:
         eps = torch.randn(x.shape, generator=batch.rng, device=x.device, dtype=x.dtype)
         return x + sigma * eps
 
-    def _packed(self, rows: Rows) -> Rows:
+    def _packed(self, rows: RealAndFake) -> RealAndFake:
         packing = _first(self.regularizers, Packing)
-        return rows if packing is None else Rows(*(packed(x, packing.rows) for x in rows))
+        return rows if packing is None else RealAndFake(*(packed(x, packing.rows) for x in rows))
 
 
 def packed(x: Tensor, m: int) -> Tensor:
@@ -182,7 +182,7 @@ def packed(x: Tensor, m: int) -> Tensor:
     if len(x) < m:
         x = x[torch.arange(m, device=x.device) % len(x)]
     n = len(x) // m
-    return x[: n * m].unflatten(0, (n, m)).flatten(1, 2)
+    return x[: n * m].reshape(n, m * x.shape[1], *x.shape[2:])
 
 
 def _first(regularizers: Sequence[Regularizer], kind: type[R]) -> R | None:

@@ -55,7 +55,7 @@ class CriticDesign:
 
     @property
     def join(self) -> Join:
-        """Rows and their conditions, as the critic takes them."""
+        """RealAndFake and their conditions, as the critic takes them."""
         if isinstance(self.game, BEGAN) or self._projects:
             return _beside
         return _alone if self._classifies else concatenated

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pushforward.models.geometry.distances import distances
+from pushforward.models.geometry.distances import smooth_distances
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -32,7 +32,7 @@ def mmd2(kernel: Kernel, x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> Fl
 
 def energy_distance(x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> Float[Tensor, ""]:
     """The energy distance, a U-statistic; 0 where either has a single row, and so no pairs."""
-    return -_discrepancy(distances, x, y)
+    return -_discrepancy(smooth_distances, x, y)
 
 
 def mean_of_pairs(matrix: Float[Tensor, "N N"]) -> Float[Tensor, ""]:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, final
 from pydantic import Field, PositiveFloat
 
 from pushforward.models.config.config import Config
-from pushforward.models.geometry.distances import distances, squared_distances
+from pushforward.models.geometry.distances import smooth_distances, squared_distances
 from pushforward.models.lazy import torch
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Distance(Kernel):
 
     def matrix(self, x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
         origin = x.new_zeros(1, x.shape[1])
-        return distances(x, origin) + distances(origin, y) - distances(x, y)
+        return smooth_distances(x, origin) + smooth_distances(origin, y) - smooth_distances(x, y)
 
 
 @final

@@ -26,18 +26,19 @@ References:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, final
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from pushforward.models.adversarial.architectures import Default, Size
-from pushforward.models.adversarial.contest import Contest, Rows
+from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.critics import CriticDesign, check_together, with_regularizers
 from pushforward.models.adversarial.discrepancies import mmd2
 from pushforward.models.adversarial.games import AnyGame, NonSaturating
 from pushforward.models.adversarial.kernels import IMQ, AnyKernel
 from pushforward.models.adversarial.regularizers import AnyRegularizer
+from pushforward.models.adversarial.regularizers.regularizer import Regularizer
 from pushforward.models.config.config import Config
 from pushforward.models.lazy import F, torch
 from pushforward.models.losses import Batch, Loss
@@ -130,16 +131,16 @@ class Adversarial(Penalty):
     ) -> Iterator[Loss]:
         """The losses of the critic's steps, each on its own part of the draws."""
         for fake, real in zip(z.detach().chunk(self.steps), prior.chunk(self.steps), strict=True):
-            yield from self._contest.critic_step(nets, Rows(real, fake, real[:, :0]), batch)
+            yield from self._contest.critic_step(nets, RealAndFake(real, fake, real[:, :0]), batch)
 
     def value(
         self, nets: Nets, z: Float[Tensor, "N D"], prior: Float[Tensor, "N D"], batch: Batch
     ) -> Float[Tensor, ""]:
         """The loss of the encoder against the critic as it is."""
-        return self._contest.generator_loss(nets, Rows(prior, z, z[:, :0]), batch, ("encoder", "decoder"))
+        return self._contest.generator_loss(nets, RealAndFake(prior, z, z[:, :0]), batch, ("encoder", "decoder"))
 
     @property
-    def _regularizers(self) -> tuple[AnyRegularizer, ...]:
+    def _regularizers(self) -> Sequence[Regularizer]:
         return self.game.regularizers if self.regularizers is None else self.regularizers
 
     @property

@@ -1,6 +1,7 @@
 r"""Functions that stay finite, with finite derivatives, for every score a critic gives.
 
     safe_exp(x)           exp(x); from 60 on its tangent, whose slope a clipped gradient can follow
+    log_softplus(x)       log log(1 + exp(x)), which is nearly x far below 0
     log_wright_omega(z)   y with exp(y) + y = z: the logarithm of Wright's omega, W(e^z), without e^z
 
 References:
@@ -13,19 +14,26 @@ from __future__ import annotations
 from math import exp
 from typing import TYPE_CHECKING
 
-from pushforward.models.lazy import torch
+from pushforward.models.lazy import F, torch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 KNEE = 60.0  # exp of more overflows float32 when it is squared in a second derivative
+LOW = -15.0  # below, log log(1 + e^x) is x - e^x / 2 to 1e-13
 NEWTON_STEPS = 8  # from the start below to the last bit; each doubles the digits
 
 
 def safe_exp(x: Tensor) -> Tensor:
     """Exp, continued by its tangent."""
-    low = x.clamp_max(KNEE)
-    return low.exp() + exp(KNEE) * (x - low)
+    return x.clamp_max(KNEE).exp() + exp(KNEE) * F.relu(x - KNEE)
+
+
+def log_softplus(x: Tensor) -> Tensor:
+    """The logarithm of softplus, whose derivative is finite where those of its parts are not."""
+    low = x < LOW
+    middle = F.softplus(x.masked_fill(low, 0.0)).log()
+    return torch.where(low, x - 0.5 * x.clamp_max(0.0).exp(), middle)
 
 
 def log_wright_omega(z: Tensor) -> Tensor:

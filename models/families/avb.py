@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from pushforward.models import networks
-from pushforward.models.adversarial.contest import Contest, Rows
+from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.games import AnyRatioGame, NonSaturating
 from pushforward.models.config.config import Options
 from pushforward.models.distributions.gaussians import Diagonal, standard_log_prob
@@ -144,7 +144,7 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
             with torch.no_grad():
                 drawn = r.whiten(self.infer(nets, u, self.encoder_noise(u, rng)))
             other = _normal(self.latent, u, rng)
-            yield from self._contest.critic_step(nets, Rows(drawn, other, u.flatten(1)), batch)
+            yield from self._contest.critic_step(nets, RealAndFake(drawn, other, u.flatten(1)), batch)
 
     def encoder_noise(self, u: Tensor, rng: Generator) -> Tensor:
         """Eps and eps' of each row, (B, noise + Z)."""

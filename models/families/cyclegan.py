@@ -36,7 +36,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from pushforward.models import networks
 from pushforward.models.adversarial.architectures import AnyArchitecture, Default, Size
-from pushforward.models.adversarial.contest import Contest, Rows
+from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.critics import CriticDesign, check_together
 from pushforward.models.adversarial.games import AnyGame, LeastSquares
 from pushforward.models.adversarial.regularizers import AnyRegularizer
@@ -155,7 +155,7 @@ class CycleGAN(Family, Translates, Conditions):
         return y if nets.spec.low is None else y.tanh()
 
     def translate(self, nets: Nets, x: Tensor, to: Tensor, c: Tensor) -> Tensor:
-        """Rows that are there already stay as they are."""
+        """RealAndFake that are there already stay as they are."""
         u, translated = nets.spec.normalize(x), x.clone()
         for label, name in enumerate(GENERATORS):
             go = (c[:, label] == 1) & (to[:, label] == 0)
@@ -190,8 +190,8 @@ def distance(x: Tensor, y: Tensor) -> Tensor:
     return (x - y).abs().mean()
 
 
-def _rows(real: Tensor, fake: Tensor) -> Rows:
-    return Rows(real, fake, real.new_empty(len(real), 0))
+def _rows(real: Tensor, fake: Tensor) -> RealAndFake:
+    return RealAndFake(real, fake, real.new_empty(len(real), 0))
 
 
 def _are_two(spec: DataSpec) -> bool:

@@ -27,17 +27,18 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, final
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from pushforward.models import networks
 from pushforward.models.adversarial.architectures import AnyArchitecture, Default, Size
-from pushforward.models.adversarial.contest import Contest, Rows
+from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.critics import ConditionedBy, CriticDesign, check_together, with_regularizers
 from pushforward.models.adversarial.games import AnyGame, NonSaturating
 from pushforward.models.adversarial.regularizers import AnyRegularizer
+from pushforward.models.adversarial.regularizers.regularizer import Regularizer
 from pushforward.models.config.config import Options
 from pushforward.models.errors import InvalidData
 from pushforward.models.family import Conditions, Decodes, Family, Samples, decoded
@@ -126,13 +127,13 @@ class GAN(Family, Samples, Decodes, Conditions):
             for loss in contest.critic_step(nets, rows, batch):
                 missed = self._misclassified(nets, real, c) + self._misclassified(nets, rows.fake, c)
                 yield loss._replace(value=loss.value + missed)
-        rows = Rows(u, self.fake(nets, batch.c, batch.rng), batch.c)
+        rows = RealAndFake(u, self.fake(nets, batch.c, batch.rng), batch.c)
         value = contest.generator_loss(nets, rows, batch, ("generator",))
         yield Loss("generator", value + self._misclassified(nets, rows.fake, batch.c), ("generator",))
 
-    def _rows(self, nets: Nets, real: Tensor, c: Tensor, rng: Generator) -> Rows:
+    def _rows(self, nets: Nets, real: Tensor, c: Tensor, rng: Generator) -> RealAndFake:
         with torch.no_grad():
-            return Rows(real, self.fake(nets, c, rng), c)
+            return RealAndFake(real, self.fake(nets, c, rng), c)
 
     def fake(self, nets: Nets, c: Tensor, rng: Generator) -> Tensor:
         """A draw of the generator for each condition, (B, *shape), network units.  c: (B, C)."""
@@ -156,7 +157,7 @@ class GAN(Family, Samples, Decodes, Conditions):
         return nets.spec.denormalize(self.push(nets, z, c))
 
     @property
-    def _regularizers(self) -> tuple[AnyRegularizer, ...]:
+    def _regularizers(self) -> Sequence[Regularizer]:
         return self.game.regularizers if self.regularizers is None else self.regularizers
 
     def _design(self, spec: DataSpec) -> CriticDesign:
@@ -167,6 +168,7 @@ class GAN(Family, Samples, Decodes, Conditions):
 
     def _misclassified(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor | float:
         """-E log P(c | x) by the critic's classifier; 0 without one."""
-        if self.conditioned_by != "classifier" or nets.spec.condition is None:
+        critic = nets["critic"]
+        if self.conditioned_by != "classifier" or not isinstance(critic, networks.CriticHead) or not c.shape[1]:
             return 0.0
-        return F.cross_entropy(nets["critic"].classify(x), c)
+        return F.cross_entropy(critic.classify(x), c)

@@ -27,13 +27,13 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, cast, final
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from pushforward.models import networks
 from pushforward.models.adversarial.architectures import AnyArchitecture, Default, Size
-from pushforward.models.adversarial.contest import Contest, Rows
+from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.critics import CriticDesign, check_together
 from pushforward.models.adversarial.games import AnyGame, Wasserstein
 from pushforward.models.adversarial.regularizers import AnyRegularizer
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pushforward.models.adversarial.regularizers.regularizer import Regularizer
-    from pushforward.models.networks import Nets
+    from pushforward.models.networks import CriticHead, Nets
 
 BINARY = 1e-6  # how far the variance of 0 and 1 may be from m (1 - m), m their mean
 
@@ -114,7 +114,7 @@ class StarGAN(Family, Translates, Conditions):
         for real, c, c_to in zip(*shares, strict=True):
             with torch.no_grad():
                 fake = self.push(nets, real, c_to)
-            for loss in contest.critic_step(nets, Rows(real, fake, c), batch):
+            for loss in contest.critic_step(nets, RealAndFake(real, fake, c), batch):
                 told = self._misclassified(nets, real, c)
                 terms = {**loss.terms, "real_classification_nats": told}
                 yield loss._replace(value=loss.value + self.classification * told, terms=terms)
@@ -122,7 +122,7 @@ class StarGAN(Family, Translates, Conditions):
 
     def _loss_of_generator(self, nets: Nets, u: Tensor, c: Tensor, to: Tensor, batch: Batch) -> Loss:
         fake = self.push(nets, u, to)
-        played = self._contest(nets.spec).generator_loss(nets, Rows(u, fake, to), batch, ("generator",))
+        played = self._contest(nets.spec).generator_loss(nets, RealAndFake(u, fake, to), batch, ("generator",))
         told = self._misclassified(nets, fake, to)
         back = (u - self.push(nets, fake, c)).abs().mean()
         value = played + self.classification * told + self.reconstruction * back
@@ -146,7 +146,8 @@ class StarGAN(Family, Translates, Conditions):
 
     def _misclassified(self, nets: Nets, u: Tensor, c: Tensor) -> Tensor:
         """-E log D_cls(c | u), nats a row."""
-        logits, condition = nets["critic"].classify(u), nets.spec.condition
+        critic, condition = cast("CriticHead", nets["critic"]), nets.spec.condition
+        logits = critic.classify(u)
         if isinstance(condition, Vector):
             told = condition.values(c).to(logits.dtype)
             return F.binary_cross_entropy_with_logits(logits, told, reduction="none").sum(1).mean()

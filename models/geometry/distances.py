@@ -28,6 +28,13 @@ def distances(x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> Float[Tensor,
     return d
 
 
+def smooth_distances(x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
+    """|x_i - y_j|, twice differentiable: all derivatives are 0 where two points are equal. It takes N M D numbers."""
+    square = (x[:, None] - y).square().sum(2)
+    equal = square == 0
+    return square.masked_fill(equal, 1.0).sqrt().masked_fill(equal, 0.0)
+
+
 def squared_distances(x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
     """|x_i - y_j|^2, by one matrix product: fast, and less exact for close points."""
     square = (x**2).sum(1)[:, None] + (y**2).sum(1) - 2 * x @ y.T

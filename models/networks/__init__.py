@@ -5,16 +5,20 @@ from typing import TYPE_CHECKING
 from pushforward.models.lazy import late_names
 
 if TYPE_CHECKING:
+    from pushforward.models.networks.adversarial.critics import AutoencodingCritic as AutoencodingCritic
+    from pushforward.models.networks.adversarial.critics import CriticHead as CriticHead
+    from pushforward.models.networks.adversarial.dcgan import DCGANCritic as DCGANCritic
+    from pushforward.models.networks.adversarial.dcgan import DCGANGenerator as DCGANGenerator
+    from pushforward.models.networks.adversarial.residual import ResidualCritic as ResidualCritic
+    from pushforward.models.networks.adversarial.residual import ResidualGenerator as ResidualGenerator
+    from pushforward.models.networks.adversarial.translation import TranslationPool as TranslationPool
+    from pushforward.models.networks.adversarial.translation import translator as translator
     from pushforward.models.networks.builders import decoder as decoder
     from pushforward.models.networks.builders import default_width as default_width
     from pushforward.models.networks.builders import denoising_network as denoising_network
     from pushforward.models.networks.builders import encoder as encoder
     from pushforward.models.networks.builders import velocity_network as velocity_network
     from pushforward.models.networks.concatsquash import ConcatSquash as ConcatSquash
-    from pushforward.models.networks.critics import AutoencodingCritic as AutoencodingCritic
-    from pushforward.models.networks.critics import CriticHead as CriticHead
-    from pushforward.models.networks.dcgan import DCGANCritic as DCGANCritic
-    from pushforward.models.networks.dcgan import DCGANGenerator as DCGANGenerator
     from pushforward.models.networks.masked.bijection import Affine as Affine
     from pushforward.models.networks.masked.bijection import Bijection as Bijection
     from pushforward.models.networks.masked.bijection import CubeSpline as CubeSpline
@@ -29,12 +33,8 @@ if TYPE_CHECKING:
     from pushforward.models.networks.nets import Scalar as Scalar
     from pushforward.models.networks.nets import concat_condition as concat_condition
     from pushforward.models.networks.nets import condition_args as condition_args
-    from pushforward.models.networks.residual import ResidualCritic as ResidualCritic
-    from pushforward.models.networks.residual import ResidualGenerator as ResidualGenerator
     from pushforward.models.networks.tables import CodeTable as CodeTable
     from pushforward.models.networks.tables import SemiDiscreteTransport as SemiDiscreteTransport
-    from pushforward.models.networks.translation import TranslationPool as TranslationPool
-    from pushforward.models.networks.translation import translator as translator
 
 MODULES = {
     "decoder": "builders",
@@ -42,14 +42,14 @@ MODULES = {
     "encoder": "builders",
     "velocity_network": "builders",
     "default_width": "builders",
-    "AutoencodingCritic": "critics",
+    "AutoencodingCritic": "adversarial.critics",
     "Buffer": "nets",
     "ConcatSquash": "concatsquash",
-    "CriticHead": "critics",
-    "DCGANCritic": "dcgan",
-    "DCGANGenerator": "dcgan",
-    "ResidualCritic": "residual",
-    "ResidualGenerator": "residual",
+    "CriticHead": "adversarial.critics",
+    "DCGANCritic": "adversarial.dcgan",
+    "DCGANGenerator": "adversarial.dcgan",
+    "ResidualCritic": "adversarial.residual",
+    "ResidualGenerator": "adversarial.residual",
     "Affine": "masked.bijection",
     "Bijection": "masked.bijection",
     "CubeSpline": "masked.bijection",
@@ -65,8 +65,8 @@ MODULES = {
     "condition_args": "nets",
     "CodeTable": "tables",
     "SemiDiscreteTransport": "tables",
-    "TranslationPool": "translation",
-    "translator": "translation",
+    "TranslationPool": "adversarial.translation",
+    "translator": "adversarial.translation",
 }
 
 __getattr__ = late_names(__name__, globals(), MODULES)

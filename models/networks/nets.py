@@ -46,10 +46,6 @@ class Buffer(nn.Module):
     def forward(self) -> Tensor:
         return self.value.clone()
 
-    def set(self, value: Float[Tensor, ""]) -> None:
-        """Keep another number."""
-        self.value.copy_(value)
-
 
 def concat_condition(x: Float[Tensor, " B *shape"], c: Float[Tensor, "B C"]) -> Float[Tensor, " B *joint"]:
     """Concatenate a condition to data: as planes after an image's channels, as elements after a vector's."""

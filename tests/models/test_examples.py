@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HAVE_ONE = (  # what a user of the library opens first
-    "adversarial/games.py",
+    "adversarial/games/logistic.py",
     "data/toys.py",
     "distributions/gaussians.py",
     "families/flow.py",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import model_validator
 
 from pushforward.models.adversarial.divergences.divergence import NARROW, WIDE, FDivergence, RatioFDivergence
-from pushforward.models.adversarial.safe import safe_exp
+from pushforward.models.adversarial.safe import log_softplus, safe_exp
 from pushforward.models.lazy import F
 
 if TYPE_CHECKING:
@@ -128,5 +128,5 @@ class Alpha(FDivergence):
         a = self.alpha
         if a > 1:
             return self.conjugate(v)
-        log_base = log(1 - a) + F.softplus(-v).log()  # of 1 + (a - 1) g_f(v), without its cancellation
+        log_base = log(1 - a) + log_softplus(-v)  # of 1 + (a - 1) g_f(v), without its cancellation
         return safe_exp(log_base * (a / (a - 1))) / a - 1 / a

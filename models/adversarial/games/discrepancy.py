@@ -26,8 +26,7 @@ from pushforward.models.adversarial.game import Game
 from pushforward.models.adversarial.kernels import AnyKernel, SumKernel
 from pushforward.models.adversarial.regularizers.gradient_penalties import GradientPenalty
 from pushforward.models.adversarial.regularizers.regularizer import Regularizer
-from pushforward.models.geometry.distances import distances
-from pushforward.models.lazy import torch
+from pushforward.models.geometry.distances import smooth_distances
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -84,7 +83,7 @@ class Cramer(Game):
     def critic_loss(self, real: Float[Tensor, "N K"], fake: Float[Tensor, "M K"]) -> Float[Tensor, ""]:
         if not self.surrogate or len(fake) == 1:
             return -energy_distance(real, fake)
-        of_fake = mean_of_pairs(distances(fake, fake)) - torch.linalg.vector_norm(fake, dim=1).mean()
+        of_fake: Tensor = mean_of_pairs(smooth_distances(fake, fake)) - _lengths(fake).mean()
         return of_fake - self.witness(real, real, fake).mean()
 
     def generator_loss(self, fake: Float[Tensor, "M K"], real: Float[Tensor, "N K"]) -> Float[Tensor, ""]:
@@ -93,4 +92,9 @@ class Cramer(Game):
     def witness(
         self, scores: Float[Tensor, "B K"], real: Float[Tensor, "N K"], fake: Float[Tensor, "M K"]
     ) -> Float[Tensor, "B 1"]:
-        return distances(scores, fake).mean(1, keepdim=True) - torch.linalg.vector_norm(scores, dim=1, keepdim=True)
+        return smooth_distances(scores, fake).mean(1, keepdim=True) - _lengths(scores)
+
+
+def _lengths(h: Tensor) -> Tensor:
+    """|h|, (B, 1)."""
+    return smooth_distances(h, h.new_zeros(1, h.shape[1]))

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Literal, final
 
 from pydantic import NonNegativeFloat, PositiveFloat
 
-from pushforward.models.adversarial.regularizers.regularizer import Penalty, Scored
+from pushforward.models.adversarial.regularizers.regularizer import CriticPenalty, Scored
 from pushforward.models.lazy import F, torch
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 @final
-class R1(Penalty):
+class R1(CriticPenalty):
     """A zero-centered penalty on the slope at real rows."""
 
     regularizer: Literal["r1"] = "r1"
@@ -52,7 +52,7 @@ class R1(Penalty):
 
 
 @final
-class R2(Penalty):
+class R2(CriticPenalty):
     """A zero-centered penalty on the slope at fake rows."""
 
     regularizer: Literal["r2"] = "r2"
@@ -64,7 +64,7 @@ class R2(Penalty):
 
 
 @final
-class GradientPenalty(Penalty):
+class GradientPenalty(CriticPenalty):
     """Holds the slope near a value between real and fake rows."""
 
     regularizer: Literal["gradient_penalty"] = "gradient_penalty"
@@ -86,7 +86,7 @@ class GradientPenalty(Penalty):
 
 
 @final
-class Drift(Penalty):
+class Drift(CriticPenalty):
     """Keeps the critic's scores of real rows near zero: a game of differences leaves their level open."""
 
     regularizer: Literal["drift"] = "drift"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Scored(NamedTuple):
-    """Rows and the critic's scores of them; the rows require a gradient."""
+    """RealAndFake and the critic's scores of them; the rows require a gradient."""
 
     x: Tensor  # (B, ...)
     scores: Tensor  # (B, K)
@@ -29,7 +29,7 @@ class Regularizer(Config, ABC):
     regularizer: str  # a Literal with a default in each final regularizer
 
 
-class Penalty(Regularizer, ABC):
+class CriticPenalty(Regularizer, ABC):
     """A term of the critic's loss."""
 
     @abstractmethod

@@ -12,6 +12,9 @@ from pushforward.models.adversarial.kernels import IMQ, RBF, Distance, Kernel
 from pushforward.models.adversarial.penalties import MMD, Adversarial, Sliced
 from pushforward.models.families.wae import WAE
 from pushforward.models.geometry.distances import squared_distances
+from pushforward.models.losses import Batch
+from pushforward.models.networks import Nets
+from pushforward.models.spec.data_spec import DataSpec
 
 KERNELS = (IMQ(), RBF(), Distance())
 
@@ -30,6 +33,18 @@ def draws(kernel: Kernel, mean: float, *, n: int = 40, repeats: int = 400) -> Te
     return torch.stack(
         [penalty.value(normal(n, 1, 2 * i), normal(n, 1, 2 * i + 1, mean), rng(0)) for i in range(repeats)]
     )
+
+
+def batch() -> Batch:
+    x = torch.zeros(1, 1)
+    return Batch(x, x[:, :0], rng(0), 0, 1, torch.arange(1))
+
+
+def with_critic(penalty: Adversarial, latent: int) -> Nets:
+    none = torch.nn.Identity()
+    nets = Nets(DataSpec(shape=(2,)), encoder=none, decoder=none)
+    penalty.add_critic(nets, latent)
+    return nets
 
 
 def z_score(values: Tensor, mean: float) -> float:
@@ -104,30 +119,32 @@ def test_the_critic_of_codes_measures_the_wasserstein_distance() -> None:
         def forward(self, z: Tensor) -> Tensor:
             return -z
 
-    (loss,) = Adversarial(game=Wasserstein()).critic_losses(Down(), z, prior, rng(0))
-    assert float(loss.value) == pytest.approx(-0.7, rel=1e-9)  # no penalty: the slope is one everywhere
-    encoder_pays = Wasserstein().generator_loss(Down(), z)
-    assert float(encoder_pays - Down()(prior).mul(-1).mean()) == pytest.approx(0.7, rel=1e-9)
+    penalty, nets = Adversarial(game=Wasserstein()), Nets(DataSpec(shape=(1,)), critic=Down())
+    (loss,) = penalty.critic_losses(nets, z, prior, batch())
+    assert float(loss.value.detach()) == pytest.approx(-0.7, rel=1e-9)  # no penalty: the slope is one everywhere
+    encoder_pays = penalty.value(nets, z, prior, batch())
+    assert float(encoder_pays - prior.mean()) == pytest.approx(0.7, rel=1e-9)
 
 
 def test_the_critic_of_codes_takes_each_step_on_its_own_part_of_the_batch() -> None:
     penalty = Adversarial(steps=3, width=8)
-    critic, z = penalty.critic(2), normal(10, 2, 0).float().requires_grad_()
-    losses = list(penalty.critic_losses(critic, z, normal(10, 2, 1).float(), rng(0)))
+    nets, z = with_critic(penalty, 2), normal(10, 2, 0).float().requires_grad_()
+    losses = list(penalty.critic_losses(nets, z, normal(10, 2, 1).float(), batch()))
     assert [(loss.name, loss.trains) for loss in losses] == [("critic", ("critic",))] * 3
     assert len({loss.value.item() for loss in losses}) == 3
     assert torch.autograd.grad(losses[0].value, z, allow_unused=True) == (None,)
 
 
 def test_the_prior_is_real_to_the_critic_and_codes_are_fake() -> None:
-    penalty = Adversarial(game=NonSaturating(gamma=0))
+    penalty = Adversarial(game=NonSaturating(), regularizers=())
     prior, z = torch.full((4, 1), 9.0), torch.full((4, 1), -9.0)
 
     class Up(torch.nn.Module):
         def forward(self, z: Tensor) -> Tensor:
             return z
 
-    (right,), (wrong,) = (list(penalty.critic_losses(Up(), *pair, rng(0))) for pair in ((z, prior), (prior, z)))
+    nets = Nets(DataSpec(shape=(1,)), critic=Up())
+    (right,), (wrong,) = (list(penalty.critic_losses(nets, *pair, batch())) for pair in ((z, prior), (prior, z)))
     assert right.value.item() < 0.01 < wrong.value.item()
 
 
@@ -140,4 +157,4 @@ def test_a_penalty_and_its_kernel_are_chosen_by_name() -> None:
 
 
 def test_a_critic_of_codes_gives_each_one_score() -> None:
-    assert Adversarial().critic(3)(normal(5, 3, 0).float()).shape == (5, 1)
+    assert with_critic(Adversarial(), 3)["critic"](normal(5, 3, 0).float()).shape == (5, 1)

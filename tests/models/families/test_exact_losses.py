@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from pushforward.models.adversarial.games import NonSaturating, Wasserstein
 from pushforward.models.adversarial.kernels import IMQ, Distance
 from pushforward.models.adversarial.penalties import MMD, Adversarial, Sliced
+from pushforward.models.adversarial.regularizers import R1, GradientPenalty
 from pushforward.models.data.integrands import ProductPeak
 from pushforward.models.families.ae import AE
 from pushforward.models.families.ae_ot import AEOT
@@ -246,9 +247,12 @@ def softplus(x: Numbers) -> Numbers:
 @pytest.mark.parametrize("wasserstein", [False, True], ids=["non_saturating", "wasserstein"])
 def test_adversarial_autoencoder(wasserstein: bool) -> None:
     """A linear critic's slope is its weight, so both penalties are plain: R1 = gamma/2 w^2, lambda (|w| - 1)^2."""
-    game = Wasserstein(penalty=4.0) if wasserstein else NonSaturating(gamma=0.8)
+    game = Wasserstein() if wasserstein else NonSaturating()
+    held = (GradientPenalty(weight=4.0),) if wasserstein else (R1(gamma=0.8),)
     prior_codes = MixtureCodes(components=3, radius=2.0)
-    family = WAE(latent=2, depth=0, weight=5.0, penalty=Adversarial(game=game), prior_codes=prior_codes)
+    family = WAE(
+        latent=2, depth=0, weight=5.0, penalty=Adversarial(game=game, regularizers=held), prior_codes=prior_codes
+    )
     encoder, decoder, critic = linear(2, 2, 10), linear(2, 2, 11), linear(2, 1, 12)
     found = losses(family, Nets(PLANE, encoder=encoder, decoder=decoder, critic=critic), batch())
     drawn = torch.from_numpy(normals(rng(), 3, prior_codes.normals(2)))

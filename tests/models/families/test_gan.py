@@ -4,15 +4,18 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from pushforward.models.adversarial.games import AnyGame, NonSaturating, Wasserstein
 from pushforward.models.config.config import Options
+from pushforward.models.errors import InvalidData
 from pushforward.models.families.gan import GAN
 from pushforward.models.family import capabilities
 from pushforward.models.losses import Batch, Loss
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
+from pushforward.models.spec.conditions import Labels, Vector
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.sampling import no_condition, sample
 
@@ -129,3 +132,59 @@ def test_the_same_batch_gives_the_same_losses() -> None:
     nets = built(SMALL, PLANE)
     first, second = ([loss.value.item() for loss in SMALL.losses(nets, batch(PLANE))] for _ in range(2))
     assert first == second
+
+
+LABELLED = DataSpec(shape=(2,), condition=Labels(n_classes=3))
+VECTORS = DataSpec(shape=(2,), condition=Vector(shift=(0.0, 0.0), scale=(1.0, 1.0)))
+
+
+def conditional_batch(spec: DataSpec) -> Batch:
+    rng = torch.Generator().manual_seed(0)
+    c = F.one_hot(torch.arange(12) % 3, 3).float() if spec is LABELLED else torch.randn(12, 3, generator=rng)
+    return batch(spec)._replace(c=c)
+
+
+@pytest.mark.parametrize("conditioned_by", ["concatenation", "projection", "classifier"])
+@pytest.mark.parametrize("spec", [LABELLED, VECTORS], ids=["labels", "vectors"])
+def test_a_conditional_gan_trains_every_weight_and_draws_by_the_condition(spec: DataSpec, conditioned_by: str) -> None:
+    family = GAN.model_validate({**SMALL.model_dump(), "conditioned_by": conditioned_by})
+    if conditioned_by == "classifier" and spec is VECTORS:
+        with pytest.raises(InvalidData, match="choose conditioned_by concatenation or projection"):
+            family.check(spec)
+        return
+    nets = built(family, spec)
+    for loss in family.losses(nets, conditional_batch(spec)):
+        for gradient in torch.autograd.grad(loss.value, weights(nets, loss.trains[0]), retain_graph=True):
+            assert bool(gradient.abs().max() > 1e-9)
+    z, (a, b) = torch.zeros(1, 3), torch.eye(3)[:2, None]
+    assert not torch.equal(family.decode(nets, z, a), family.decode(nets, z, b))
+    assert capabilities(family) == ("sample", "decode", "interpolate")
+
+
+def test_a_projection_critic_adds_a_product_of_features_and_condition() -> None:
+    """f(x, c) = w^T phi(x) + b + (V c)^T phi(x)."""
+    nets = built(GAN.model_validate({**SMALL.model_dump(), "conditioned_by": "projection"}), LABELLED)
+    critic, x, c = nets["critic"], torch.randn(4, 2), torch.eye(3)[[0, 1, 2, 0]]
+    phi = critic.features(x)
+    by_hand = critic.score(phi) + (c @ critic.projection.weight.T * phi).sum(1, keepdim=True)
+    torch.testing.assert_close(critic(x, c), by_hand)
+
+
+def test_an_auxiliary_classifier_adds_cross_entropy_to_both_players() -> None:
+    with_labels = GAN.model_validate({**SMALL.model_dump(), "conditioned_by": "classifier", "regularizers": ()})
+    nets, b = built(with_labels, LABELLED), conditional_batch(LABELLED)
+    critic_loss, generator_loss = (loss.value for loss in with_labels.losses(nets, b))
+    rng = torch.Generator().manual_seed(0)
+    torch.rand(12, 2, generator=rng)  # of the rows
+    first, second = (with_labels.fake(nets, b.c, rng) for _ in range(2))
+    critic, u = nets["critic"], nets.spec.normalize(b.x)
+    label = b.c.argmax(1)
+    missed = [F.cross_entropy(critic.classify(x), label) for x in (u, first, second)]
+    game = NonSaturating()
+    torch.testing.assert_close(critic_loss, game.critic_loss(critic(u), critic(first)) + missed[0] + missed[1])
+    torch.testing.assert_close(generator_loss, game.generator_loss(critic(second), critic(u)) + missed[2])
+
+
+def test_two_time_scales_are_ratios_to_the_learning_rate_of_the_run() -> None:
+    family = SMALL.model_copy(update={"critic_lr_ratio": 4.0})
+    assert [loss.lr_ratio for loss in family.losses(built(family, PLANE), batch(PLANE))] == [4.0, 1.0]

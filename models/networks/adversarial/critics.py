@@ -59,15 +59,16 @@ class CriticHead(nn.Module):
 
     def features(self, x: Float[Tensor, " B *shape"]) -> Float[Tensor, "B N"]:
         """phi(x)."""
-        return F.leaky_relu(self.body(x), LEAKY_SLOPE)
+        h: Tensor = self.body(x)
+        return F.leaky_relu(h, LEAKY_SLOPE)
 
     def forward(self, x: Float[Tensor, " B *shape"], c: Float[Tensor, "B C"] | None = None) -> Float[Tensor, "B K"]:
         phi = self.features(x)
         seen = torch.cat([phi, batch_deviation(phi).expand(len(phi), 1)], 1) if self.deviation else phi
         score: Tensor = self.score(seen)
-        if self.projection is None or c is None:
-            return score
-        return score + (self.projection(c) * phi).sum(1, keepdim=True)
+        if self.projection is not None and c is not None:
+            score = score + (self.projection(c) * phi).sum(1, keepdim=True)
+        return score
 
     def classify(self, x: Float[Tensor, " B *shape"]) -> Float[Tensor, "B C"]:
         """Logits of the classes. Raises TypeError where there are none."""
@@ -79,7 +80,8 @@ class CriticHead(nn.Module):
 
 def batch_deviation(phi: Float[Tensor, "B N"]) -> Float[Tensor, ""]:
     """The mean over features of their standard deviation over the batch; 0 where all rows are equal."""
-    return ((phi.var(0, unbiased=False) + EPS).sqrt() - EPS**0.5).mean()
+    deviation: Tensor = (phi.var(0, unbiased=False) + EPS).sqrt() - EPS**0.5
+    return deviation.mean()
 
 
 @final

@@ -38,7 +38,9 @@ class UpBlock(nn.Module):
     def forward(self, h: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
         y = F.interpolate(F.relu(self.norms[0](h)), scale_factor=2)
         y = self.convolutions[1](F.relu(self.norms[1](self.convolutions[0](y))))
-        return F.interpolate(self.shortcut(h), scale_factor=2) + y
+        around: Tensor = F.interpolate(self.shortcut(h), scale_factor=2)
+        out: Tensor = around + y
+        return out
 
 
 @final

@@ -1,0 +1,1 @@
+"""Networks of adversarial families: critics and generators."""
