@@ -95,8 +95,11 @@ class KnowsTranslations(ABC):
     """A source whose conditions are domains, and which knows what a row is like in another one."""
 
     @abstractmethod
-    def counterparts(self, rows: Rows, to: NDArray[Any]) -> NDArray[Any]:
-        """The rows as they are in the domains `to`, (N, *shape).  to: (N, V), as `condition_values` gives them."""
+    def counterparts(self, rows: Rows, to: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """The rows as they are in the domains `to`, (N, *shape), once for each translation that is as true as others.
+
+        to: (N, V), as `condition_values` gives them.
+        """
 
 
 class Finite(Source):

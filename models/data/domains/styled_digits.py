@@ -77,8 +77,8 @@ class StyledDigits(Finite, KnowsTranslations):
     def condition_values(self, rows: Rows) -> NDArray[Any]:
         return rows.c if self.condition == "vector" and rows.c is not None else super().condition_values(rows)
 
-    def counterparts(self, rows: Rows, to: NDArray[Any]) -> NDArray[Any]:
-        return self._restyled(rows, to).x
+    def counterparts(self, rows: Rows, to: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        return (self._restyled(rows, to).x,)
 
     def _restyled(self, rows: Rows, to: NDArray[Any]) -> Rows:
         """Rows in the styles of `to`, (N, V), made of their originals."""

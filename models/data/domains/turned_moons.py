@@ -19,7 +19,7 @@ class TurnedMoons(Toy, KnowsTranslations):
     """Two interleaved half circles, and the same turned by 90 degrees about their center; the label says which.
 
     The moons are what they were after half a turn, so a quarter turn to the right is as true a translation as one to
-    the left, and rows alone do not tell which one is meant: `counterparts` turns to the left on the way to 1.
+    the left, and rows alone do not tell which one is meant.
     """
 
     source: Literal["turned_moons"] = "turned_moons"
@@ -37,12 +37,16 @@ class TurnedMoons(Toy, KnowsTranslations):
         x, turned = TwoMoons(noise=self.noise).draw(n, rng), rng.integers(2, size=n)
         return np.where(turned[:, None] == 1, _turned(x, QUARTER_TURN), x), turned
 
-    def counterparts(self, rows: Rows, to: NDArray[Any]) -> NDArray[Any]:
-        turns = np.zeros(len(rows.x), np.int64) if rows.y is None else to[:, 0].astype(np.int64) - rows.y
-        x = rows.x.copy()
-        x[turns == 1] = _turned(x[turns == 1], QUARTER_TURN)
-        x[turns == -1] = _turned(x[turns == -1], QUARTER_TURN.T)
-        return x
+    def counterparts(self, rows: Rows, to: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        if rows.y is None:
+            raise ValueError("these rows do not say which domain they are from")
+        goes, back = rows.y < to[:, 0], rows.y > to[:, 0]
+        found = []
+        for turn in (QUARTER_TURN, QUARTER_TURN.T):  # to the left on the way to 1, and to the right
+            x = rows.x.copy()
+            x[goes], x[back] = _turned(x[goes], turn), _turned(x[back], turn.T)
+            found.append(x)
+        return tuple(found)
 
     @property
     def entropy_nats(self) -> float:
