@@ -16,6 +16,7 @@ DOTS = "dots@1"
 STEPS = "steps@1"
 TOLD = "told@1"
 FAR = "far@1"
+TURNED = "turned@1"
 
 
 def put_model(store: Path, reference: str = MOONS, *, latent: int = 2, seed: int = 0) -> Path:
@@ -47,6 +48,12 @@ def put_told(store: Path) -> Path:
     """The same, told which moon."""
     family = {"family": "diffusion", "width": 16, "depth": 1, "steps": 20}
     return _put(store, TOLD, {"family": family, "data": {"source": "two_moons", "condition": "label"}})
+
+
+def put_turned(store: Path) -> Path:
+    """A translator between moons and turned moons."""
+    family = {"family": "cyclegan", "width": 16, "depth": 1}
+    return _put(store, TURNED, {"family": family, "data": {"source": "turned_moons", "condition": "label"}})
 
 
 def put_far(store: Path) -> Path:
