@@ -18,6 +18,10 @@ distance W1 with a gradient penalty unless another is chosen (`models.adversaria
 The condition stands beside the row, as planes of an image and as elements of a vector. G does not ask where a row is
 from; a row of the domain c' may come as well. Numbers between 0 and 1 in a vector mix attributes.
 
+**What it cannot know.** Rows are not paired, so any map that matches the distributions and can be undone is as good as
+the true one. A generator near the identity finds styles that leave a row recognizable (a thick or a slanted digit);
+inverted digits come out as digits, and as other ones than they were.
+
 References:
     | StarGAN: Unified Generative Adversarial Networks for Multi-Domain Image-to-Image Translation (Choi et al., 2017),
       https://arxiv.org/abs/1711.09020
