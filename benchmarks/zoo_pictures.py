@@ -119,13 +119,16 @@ def turned(subject: Subject) -> Iterator[Panel]:
 
 
 def restyled(subject: Subject) -> Iterator[Panel]:
-    """Held-out images of each domain above their translations to every domain."""
+    """Held-out images of each domain, in a row, above their translations to every domain."""
     n = len(dict(by_label(subject.rows)))
+    groups = TILES // (1 + n)
     for label, rows in by_label(subject.rows):
-        few = rows.of(np.arange(TILES))
-        sheets = [few.x, *(translated(subject, few, np.full(TILES, to)) for to in range(n))]
+        lines = list[NDArray[Any]]()
+        for few in (rows.of(np.arange(TILES * group, TILES * (group + 1))) for group in range(groups)):
+            lines += [few.x, *(translated(subject, few, np.full(TILES, to)) for to in range(n))]
+        lines += [np.full_like(few.x, subject.spec.low or 0)] * (TILES - len(lines))  # so that the grid is square
         caption = f"{label}, and as {', '.join(map(str, range(n)))}"
-        yield Panel(caption, tiled(np.concatenate(sheets).astype(np.float32), subject.spec))
+        yield Panel(caption, tiled(np.concatenate(lines).astype(np.float32), subject.spec))
 
 
 def by_label(rows: Rows) -> Iterator[tuple[int, Rows]]:
