@@ -19,7 +19,7 @@ from pushforward.models.data.captioned_digits import TEXT
 from pushforward.models.data.source import Source
 from pushforward.models.evaluation.sample_metrics import sliced_wasserstein
 from pushforward.models.evaluation.samples import DRAWN_VECTORS
-from pushforward.models.family import Family, Samples, Scores
+from pushforward.models.family import Family, Samples, Scores, Translates
 from pushforward.models.presets import PRESETS, Preset
 from pushforward.models.run import Run
 from pushforward.models.spec.conditions import Labels
@@ -69,6 +69,11 @@ their number and compares at equal `rows`. RMSE is of a reconstruction, in level
 varies by more than 0.01 between rows; MI is the mutual information of rows and codes, "ceiling" where the logarithm
 of the number of held-out rows bounds its estimate. A Bernoulli likelihood is of the binarized image: comparable to
 its like."""
+TRANSLATIONS = """\
+Held-out rows taken to the next domain. `to the truth` is the RMSE between a translation and the true one, in data
+units; where several are as true as one another, the nearest. `sliced W` is between translations and other rows of the
+domain they go to, in standard deviations. In brackets: of rows that stay as they are. `cycle` is the RMSE between a
+row and where it comes back to."""
 PAPERS = """\
 What papers print of data that are ours too. Their numbers on MNIST and CIFAR-10 have no counterpart here: these
 data are not at hand. ELBO surgery beside the notes' table: [results/surgery.md](results/surgery.md)."""
@@ -116,8 +121,9 @@ class Result:
     def name(self) -> str:
         """With a link to the picture, and a star where the preset has changed since."""
         star = "" if self.kept["run"] == recipe(self.preset.run) else " *"
+        is_told = self.source.condition is not None and not isinstance(self.run.family, Translates)
         told = "caption" if self.source.is_told("text") else "label"
-        given = "" if self.source.condition is None else f", told the {told}"
+        given = f", told the {told}" if is_told else ""
         return f"[{self.preset.name}](pictures/{self.preset.name}.png){given}{star}"
 
 
@@ -137,6 +143,7 @@ class Page:
         yield from self.densities()
         yield from self.without_likelihood()
         yield from self.images()
+        yield from self.translations()
         yield from self.others()
         yield from self.papers()
         yield from ("", "## Where and when", "")
@@ -175,8 +182,20 @@ class Page:
             rows = sorted(results, key=lambda result: mean(result.values(result.named(BITS)) or [inf]))
             yield from self.table(columns, rows, image_cells)
 
+    def translations(self) -> Iterator[str]:
+        rows = [result for result in self.results if isinstance(result.run.family, Translates)]
+        if rows:
+            yield from ("", "## Translations", "")
+            yield from (TRANSLATIONS, "")
+            columns = ["preset", "to the truth", "(rows that stay)", "sliced W", "(rows that stay)", "cycle"]
+            yield from self.table(columns, rows, translation_cells)
+
     def others(self) -> Iterator[str]:
-        rest = [result for result in self.results if result.data not in TITLES]
+        rest = [
+            result
+            for result in self.results
+            if result.data not in TITLES and not isinstance(result.run.family, Translates)
+        ]
         if rest:
             yield from ("", "## Others", "")
             yield from self.table(["preset", "measures"], rest, other_cells)
@@ -246,6 +265,16 @@ def sample_cells(result: Result) -> list[str]:
         result.told("sliced_wasserstein"),
         result.told("modes_found"),
         result.told("high_quality_share", share=True),
+    ]
+
+
+def translation_cells(result: Result) -> list[str]:
+    return [
+        result.told("translation_rmse"),
+        result.told("untranslated_rmse"),
+        result.told("translated_sliced_wasserstein"),
+        result.told("untranslated_sliced_wasserstein"),
+        result.told("validation_rmse_of_cycle"),
     ]
 
 

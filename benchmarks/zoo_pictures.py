@@ -2,9 +2,10 @@
 
 Vectors: samples over data, in the plane of their first two numbers (reconstructions, where a model draws none); of
 points of the plane also a map of the density's square root, where the model tells one. Images: 64 samples, 32 pairs of
-a held-out image above its reconstruction (16 above their patches and two wholes of these), eight walks
-between held-out images (between samples, where the model does not encode). What a model does not answer is left out;
-one that is told a condition is told each in turn.
+a held-out image above its reconstruction (16 above their patches and two wholes of these), eight walks between held-out
+images (between samples, where the model does not encode). Translators: translations over data of the domain they go to,
+or held-out images above themselves in each domain. What a model does not answer is left out; one that is told a
+condition is told each in turn.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from shades import shades
 
 from pushforward.models.data import Rows
 from pushforward.models.data.captioned_digits import WORDS, captions
-from pushforward.models.family import Completes
+from pushforward.models.family import Completes, Translates
 from pushforward.models.presets import Preset
 from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.data_spec import DataSpec
@@ -68,6 +69,8 @@ def draw(client: Client, preset: Preset, model: str, data_root: Path) -> Image.I
     data = load_data(preset.run, data_root)
     able = client.get(f"/models/{model}")["capabilities"]
     subject = Subject(client, model, able, preset, data.spec, data.validation)
+    if "translate" in able:
+        return side_by_side(list(turned(subject) if len(data.spec.shape) == 1 else restyled(subject)))
     return side_by_side(list(points(subject) if len(data.spec.shape) == 1 else images(subject)))
 
 
@@ -87,20 +90,62 @@ def side_by_side(panels: list[Panel]) -> Image.Image:
 def points(subject: Subject) -> Iterator[Panel]:
     rows = subject.rows.of(np.arange(POINTS))
     corner, span = frame(rows.x)
-    canvas = np.full((SIDE_PX, SIDE_PX, 3), 255.0)
-    canvas[cells(rows.x, corner, span, SIDE_PX) > 0] = DATA_SHADE
     drawn = "sample" in subject.able
     answer = samples(subject, rows) if drawn else subject.asked("reconstruct", "x", rows, x=rows.x)
-    hits = cells(answer, corner, span, SIDE_PX)[..., None]
-    canvas = SAMPLE_COLOR + (canvas - SAMPLE_COLOR) * (1 - OPACITY) ** hits
     caption = "samples over data" if drawn else "reconstructions over data"
-    yield Panel(caption, Image.fromarray(canvas.round().astype(np.uint8)))
+    yield Panel(caption, over(rows.x, answer, corner, span))
     if "likelihood" in subject.able and subject.spec.shape == (2,):
         log_q, kind = log_density_map(subject, corner, span)
         share = shades(log_q)
         colors = np.stack([np.interp(share, np.linspace(0, 1, len(RAMP)), channel) for channel in RAMP.T], -1)
         image = Image.fromarray(colors.round().astype(np.uint8))
         yield Panel(f"density ({kind})", image.resize((SIDE_PX, SIDE_PX), Image.Resampling.NEAREST))
+
+
+def over(data: NDArray[Any], answer: NDArray[np.float64], corner: NDArray[np.float64], span: float) -> Image.Image:
+    """Answers over data, in a square of this corner and side."""
+    canvas = np.full((SIDE_PX, SIDE_PX, 3), 255.0)
+    canvas[cells(data, corner, span, SIDE_PX) > 0] = DATA_SHADE
+    hits = cells(answer, corner, span, SIDE_PX)[..., None]
+    canvas = SAMPLE_COLOR + (canvas - SAMPLE_COLOR) * (1 - OPACITY) ** hits
+    return Image.fromarray(canvas.round().astype(np.uint8))
+
+
+def turned(subject: Subject) -> Iterator[Panel]:
+    """Translations of each domain to the next, over data that lie there."""
+    rows = subject.rows.of(np.arange(POINTS))
+    corner, span = frame(rows.x)
+    for label, from_there in by_label(rows):
+        other = (label + 1) % int(np.max(rows.y if rows.y is not None else 0) + 1)
+        there = dict(by_label(rows))[other].x
+        answer = translated(subject, from_there, np.full(len(from_there.x), other))
+        yield Panel(f"{label} translated, over {other}", over(there, answer, corner, span))
+
+
+def restyled(subject: Subject) -> Iterator[Panel]:
+    """Held-out images of each domain, in a row, above their translations to every domain."""
+    n = len(dict(by_label(subject.rows)))
+    groups = TILES // (1 + n)
+    for label, rows in by_label(subject.rows):
+        lines = list[NDArray[Any]]()
+        for few in (rows.of(np.arange(TILES * group, TILES * (group + 1))) for group in range(groups)):
+            lines += [few.x, *(translated(subject, few, np.full(TILES, to)) for to in range(n))]
+        lines += [np.full_like(few.x, subject.spec.low or 0)] * (TILES - len(lines))  # so that the grid is square
+        caption = f"{label}, and as {', '.join(map(str, range(n)))}"
+        yield Panel(caption, tiled(np.concatenate(lines).astype(np.float32), subject.spec))
+
+
+def by_label(rows: Rows) -> Iterator[tuple[int, Rows]]:
+    if rows.y is not None:
+        for label in np.unique(rows.y):
+            yield int(label), rows.of(np.flatnonzero(rows.y == label))
+
+
+def translated(subject: Subject, rows: Rows, to: NDArray[np.int64]) -> NDArray[np.float64]:
+    family = subject.preset.run.family
+    is_told = isinstance(family, Translates) and family.needs_origin
+    origin = conditions(subject.preset.run.data, rows) if is_told else {}
+    return answered(subject.client, "translate", "x", subject.model, x=rows.x, to=to, **origin)
 
 
 def frame(x: NDArray[Any]) -> tuple[NDArray[np.float64], float]:

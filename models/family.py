@@ -1,7 +1,8 @@
 """A family is a frozen config whose methods are its mathematics; weights are an argument.
 
 The class statement is the capability declaration: `class Flow(Family, Samples, Scores, Encodes, Decodes)`. Each
-capability is an abstract class of one verb. Reconstruction and interpolation follow from encoding and decoding.
+capability is an abstract class of one verb. Reconstruction and interpolation follow from encoding and decoding;
+reconstruction from translating there and back, too.
 
 All arrays that cross these methods are in **data units** (see `models.spec.data_spec`); a family normalizes inside. A
 condition is c, (B, C), as `models.spec.conditions` codes it, with C = 0 where a model takes none.
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from pushforward.models.networks import Nets
     from pushforward.models.noise import Noise
-    from pushforward.models.stepwise.mapping import Completer, RowMap
+    from pushforward.models.stepwise.mapping import Completer, RowMap, Translator
     from pushforward.models.stepwise.sampling import Sampler
     from pushforward.models.stepwise.scoring import Scorer
 
@@ -109,19 +110,11 @@ class Samples(ABC):
     SampleOptions: ClassVar[type[Options]] = Options
 
     def check_sampling(self, spec: DataSpec, options: Any) -> None:  # noqa: B027  most refuse nothing
-        """Refuse options that a model of such data cannot take: before it is loaded, without torch.
-
-        Raises:
-            InvalidInput: naming the field and the remedy.
-        """
+        """Refuse options that a model of such data cannot take, without loading it, by InvalidInput: field, remedy."""
 
     @abstractmethod
     def sampler(self, nets: Nets, options: Any) -> Sampler:
-        """The step-wise sampler of these networks; `options` is a `SampleOptions`.
-
-        Raises:
-            InvalidInput: as `check_sampling` does.
-        """
+        """The step-wise sampler of these networks; `options` is a `SampleOptions`. Raises as `check_sampling`."""
 
 
 class Scores(ABC):
@@ -214,15 +207,37 @@ class Completes(ABC):
         return OneCall(lambda patches, c, noise: self.complete(nets, patches, noise, c))
 
 
+class Translates(ABC):
+    """Maps data from one domain to another; a domain is a value of the condition of the data."""
+
+    TranslateOptions: ClassVar[type[Options]] = Options
+    needs_origin: ClassVar[bool] = True  # whether a request must say which domain its rows are from
+
+    @abstractmethod
+    def translate(self, nets: Nets, x: Tensor, to: Tensor, c: Tensor) -> Tensor:
+        """Rows x of the domains c, in the domains `to`, without randomness.  x: (B, *shape); to, c: (B, C)."""
+
+    @abstractmethod
+    def other(self, nets: Nets, c: Tensor) -> Tensor:
+        """For each domain c, (B, C), the one that a cycle leads through, (B, C)."""
+
+    def translator(self, nets: Nets, options: Any) -> Translator:
+        """`translate` step by step; in one call unless a family has steps. `options` is a `TranslateOptions`."""
+        return OneCall(lambda x, to, c, _: self.translate(nets, x, to, c))
+
+
 def answers_without(family: Family) -> bool:
     """Whether its conditional models also answer without a condition."""
     return isinstance(family, Conditions) and family.answers_without
 
 
 def reconstruct(family: Family, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
-    """decode(encode(x)), (B, *shape) to (B, *shape). Raises TypeError where the family does not do both."""
+    """decode(encode(x)), or x to another domain and back. Raises TypeError where the family does neither."""
+    if isinstance(family, Translates):
+        to = family.other(nets, c)
+        return family.translate(nets, family.translate(nets, x, to, c), c, to)
     if not (isinstance(family, Encodes) and isinstance(family, Decodes)):
-        raise TypeError(f"{family.family} does not both encode and decode")
+        raise TypeError(f"{family.family} neither translates nor both encodes and decodes")
     return family.decode(nets, family.encode(nets, x, c), c)
 
 
@@ -234,15 +249,16 @@ def decoded(family: Decodes, nets: Nets) -> OneStep:
 def capabilities(family: Family | type[Family]) -> tuple[str, ...]:
     """What a model of this family can do, in the words of the APIs."""
     cls = family if isinstance(family, type) else type(family)
-    encodes, decodes = issubclass(cls, Encodes), issubclass(cls, Decodes)
+    encodes, decodes, translates = (issubclass(cls, able) for able in (Encodes, Decodes, Translates))
     able = {
         "sample": issubclass(cls, Samples),
         "likelihood": issubclass(cls, Scores),
         "encode": encodes,
         "decode": decodes,
-        "reconstruct": encodes and decodes,
+        "reconstruct": (encodes and decodes) or translates,
         "interpolate": decodes,
         "complete": issubclass(cls, Completes),
+        "translate": translates,
     }
     withheld = frozenset[str]() if isinstance(family, type) else family.withheld
     return tuple(name for name, can in able.items() if can and name not in withheld)

@@ -21,7 +21,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pushforward.models.config.config import Config
 from pushforward.models.data import AnyData, Source
 from pushforward.models.families import FAMILIES, AnyFamily
-from pushforward.models.family import Conditions
+from pushforward.models.family import Conditions, Translates
 from pushforward.models.losses import Adam
 
 
@@ -64,15 +64,20 @@ class Run(Config):
     @classmethod
     def _family_takes_the_condition(cls, data: Source, fields: ValidationInfo) -> Source:
         family = fields.data.get("family")
-        if data.condition is None or family is None:
+        if family is None:
+            return data
+        name = family.family
+        if data.condition is None and isinstance(family, Translates):
+            raise ValueError(f"has no condition, and {name} translates from one to another; give condition")
+        if data.condition is None:
             return data
         text = data.is_told("text")
         if not isinstance(family, Conditions) or family.reads_text != text:
             able = ", ".join(
-                name for name, cls in FAMILIES.items() if issubclass(cls, Conditions) and cls.reads_text == text
+                each for each, cls in FAMILIES.items() if issubclass(cls, Conditions) and cls.reads_text == text
             )
             what = "captions" if text else "a condition"
-            raise ValueError(f"has {what}, which {family.family} does not take; leave it out, or train {able}")
+            raise ValueError(f"has {what}, which {name} does not take; leave it out, or train {able}")
         return data
 
     @field_validator("optimizer", mode="before")

@@ -137,11 +137,9 @@ def papers(family: type[Family]) -> Iterator[str]:
 
 
 def references(cls: type[BaseModel]) -> Iterator[str]:
-    """The lines below `References:` of a class's module."""
+    """The entries below `References:` of a class's module, each in one line."""
     _, _, below = (sys.modules[cls.__module__].__doc__ or "").partition("References:")
-    for line in below.splitlines():
-        if line.strip().startswith("| "):
-            yield line.strip().removeprefix("| ")
+    yield from (" ".join(entry.split()) for entry in below.split("| ")[1:])
 
 
 def members(cls: type[BaseModel]) -> Iterator[type[Config]]:

@@ -39,6 +39,7 @@ MIRRORS: dict[str, type[BaseModel]] = {
     "ReconstructRequest": commands.Reconstruct,
     "InterpolateRequest": commands.Interpolate,
     "CompleteRequest": commands.Complete,
+    "TranslateRequest": commands.Translate,
 }
 OWN = "Over gRPC:"
 MESSAGE = re.compile(r"message (\w+) \{")

@@ -61,6 +61,10 @@ class Architecture(Config, ABC):
         """A loss on the parts of its networks that compute something at this step."""
         return loss
 
+    def translator(self, spec: DataSpec, size: Size, *, extra: int = 0) -> nn.Module:
+        """(B, shape[0] + extra, *shape[1:]) to (B, *shape): a perceptron, or residual convolutions for images."""
+        return networks.translator(spec, width=size.width, depth=size.depth, condition_size=extra)
+
 
 @final
 class Plain(Architecture):
@@ -85,6 +89,9 @@ class Perceptrons(Architecture):
 
     def check(self, spec: DataSpec) -> None:
         """Takes all data."""
+
+    def translator(self, spec: DataSpec, size: Size, *, extra: int = 0) -> nn.Module:
+        return networks.translator(spec, width=size.width, depth=size.depth, condition_size=extra, flat=True)
 
     def generator(self, spec: DataSpec, n_in: int, size: Size, *, rows: int = 1) -> nn.Module:
         return networks.decoder(

@@ -6,7 +6,7 @@ both. Each step of a family is
     steps times   the critic descends critic_loss(real, fake) + penalties
     once          the generator descends generator_loss(fake)
 
-RealAndFake are in network units. A condition c, (B, C), goes with each row, real or fake; `join` makes of both what the
+Rows are in network units. A condition c, (B, C), goes with each row, real or fake; `join` makes of both what the
 critic takes.
 """
 
@@ -60,6 +60,7 @@ class Contest:
     lr_ratio: float = 1.0  # of the critic, to the run's learning rate
     critic: str = "critic"  # its name among the networks
     join: Join = concatenated
+    players: Sequence[str] | None = None  # whose past it keeps; None: of all that have one
 
     def critic_step(self, nets: Nets, rows: RealAndFake, batch: Batch) -> Iterator[Loss]:
         """A step of the critic: its loss, and when that is descended what follows it."""
@@ -126,9 +127,13 @@ class Contest:
                 for weight in nets[self.critic].parameters():
                     weight.clamp_(-clipping.limit, clipping.limit)
             if _first(self.regularizers, HistoricalAveraging) is not None:
-                for name in [name.removesuffix("_history") for name in nets if name.endswith("_history")]:
+                for name in self._with_history(nets):
                     for mean, now in zip(nets[f"{name}_history"].parameters(), nets[name].parameters(), strict=True):
                         mean.lerp_(now, 1 / (batch.step + 2))
+
+    def _with_history(self, nets: Nets) -> list[str]:
+        names = [name.removesuffix("_history") for name in nets if name.endswith("_history")]
+        return names if self.players is None else [name for name in names if name in (self.critic, *self.players)]
 
     def _distance_from_history(self, nets: Nets, players: Sequence[str]) -> Tensor | float:
         averaging = _first(self.regularizers, HistoricalAveraging)

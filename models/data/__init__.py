@@ -10,9 +10,11 @@ from pydantic import Field
 
 from pushforward.models.data.captioned_digits import CaptionedDigits
 from pushforward.models.data.digits import Digits
+from pushforward.models.data.domains.styled_digits import StyledDigits
+from pushforward.models.data.domains.turned_moons import TurnedMoons
 from pushforward.models.data.idx import Idx
 from pushforward.models.data.npy import Npy
-from pushforward.models.data.source import Finite, Rows, Source, Toy
+from pushforward.models.data.source import Finite, KnowsTranslations, Rows, Source, Toy
 from pushforward.models.data.toys import (
     Checkerboard,
     EightGaussians,
@@ -25,6 +27,7 @@ from pushforward.models.data.toys import (
 
 AnyData = Annotated[
     TwoMoons
+    | TurnedMoons
     | EightGaussians
     | RingGaussians
     | GridGaussians
@@ -32,6 +35,7 @@ AnyData = Annotated[
     | UnitCube
     | Digits
     | CaptionedDigits
+    | StyledDigits
     | Idx
     | Npy,
     Field(discriminator="source"),
@@ -46,12 +50,15 @@ __all__ = [
     "Finite",
     "GridGaussians",
     "Idx",
+    "KnowsTranslations",
     "Mixture",
     "Npy",
     "RingGaussians",
     "Rows",
     "Source",
+    "StyledDigits",
     "Toy",
+    "TurnedMoons",
     "TwoMoons",
     "UnitCube",
 ]

@@ -34,6 +34,7 @@ class Rows(NamedTuple):
     x: NDArray[Any]  # (N, *shape), data units
     y: NDArray[np.int64] | None  # (N,) labels
     c: NDArray[Any] | None = None  # (N, V) vectors, or numbers of characters, beside the rows
+    origin: NDArray[Any] | None = None  # (N, *shape) what each row was made of, where the source says so
 
     @property
     def n_classes(self) -> int | None:
@@ -52,7 +53,8 @@ class Rows(NamedTuple):
 
     def of(self, index: NDArray[np.int64]) -> Rows:
         """The rows with these numbers."""
-        return Rows(self.x[index], None if self.y is None else self.y[index], None if self.c is None else self.c[index])
+        y, c, origin = (None if each is None else each[index] for each in (self.y, self.c, self.origin))
+        return Rows(self.x[index], y, c, origin)
 
 
 class Source(Config, ABC):
@@ -92,6 +94,17 @@ class Source(Config, ABC):
         if self.condition is None or rows.y is None:
             return np.empty((len(rows.x), 0), np.float32)
         return rows.y[:, None].astype(np.float32)
+
+
+class KnowsTranslations(ABC):
+    """A source whose conditions are domains, and which knows what a row is like in another one."""
+
+    @abstractmethod
+    def counterparts(self, rows: Rows, to: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """The rows as they are in the domains `to`, (N, *shape), once for each translation that is as true as others.
+
+        to: (N, V), as `condition_values` gives them.
+        """
 
 
 class Finite(Source):

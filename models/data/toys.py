@@ -51,14 +51,18 @@ class TwoMoons(Toy):
         # The density is an integral over the arc; both it and the entropy by quadrature, on a grid of step noise / 4.
         h = self.noise / 4
         margin = 6 * self.noise
-        x, y = np.arange(-1 - margin, 2 + margin, h), np.arange(-0.5 - margin, 1 + margin, h)
+        density = self.density(np.arange(-1 - margin, 2 + margin, h), np.arange(-0.5 - margin, 1 + margin, h))
+        return float(-np.sum(density * np.log(density + 1e-300)) * h * h)
+
+    def density(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """P at each point of a grid, (len(x), len(y))."""
         angle = (np.arange(2000) + 0.5) * pi / 2000
         density = np.zeros((len(x), len(y)))
         for cx, cy in ((np.cos(angle), np.sin(angle)), (1 - np.cos(angle), 0.5 - np.sin(angle))):
             px = np.exp(-0.5 * ((x[:, None] - cx) / self.noise) ** 2)
             py = np.exp(-0.5 * ((y[:, None] - cy) / self.noise) ** 2)
             density += px @ py.T / (2 * len(angle)) / (2 * pi * self.noise**2)
-        return float(-np.sum(density * np.log(density + 1e-300)) * h * h)
+        return density
 
 
 class Mixture(Toy):

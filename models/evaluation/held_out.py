@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.models.data import Rows
-from pushforward.models.evaluation import baselines, samples, scores
+from pushforward.models.evaluation import baselines, samples, scores, translations
 from pushforward.models.evaluation.baselines import GaussianBaseline
 from pushforward.models.evaluation.measurement import (
     EVALUATION_SEED,
@@ -25,7 +25,7 @@ from pushforward.models.evaluation.measurement import (
     Numbers,
     finished,
 )
-from pushforward.models.family import Decodes, Diagnoses, Encodes, Samples, Scores, capabilities
+from pushforward.models.family import Decodes, Diagnoses, Encodes, Samples, Scores, Translates, capabilities
 from pushforward.models.training.data import TrainingData
 from pushforward.models.training.state import TrainingState
 
@@ -49,6 +49,9 @@ def evaluation(data: TrainingData, state: TrainingState) -> Evaluation[Numbers]:
     if isinstance(family, Encodes) and isinstance(family, Decodes):
         yield EvaluationStage("reconstructs held-out rows", 0, 1)
         metrics |= scores.reconstruction(family, data, state)
+    if isinstance(family, Translates):
+        yield EvaluationStage("translates held-out rows", 0, 1)
+        metrics |= translations.measure(family, data, state)
     if isinstance(family, Diagnoses):
         yield EvaluationStage("diagnoses codes", 0, 1)
         metrics |= scores.diagnosis(family, data, state)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pushforward.models.networks.adversarial.progressive import sides as sides
     from pushforward.models.networks.adversarial.residual import ResidualCritic as ResidualCritic
     from pushforward.models.networks.adversarial.residual import ResidualGenerator as ResidualGenerator
+    from pushforward.models.networks.adversarial.translation import TranslationPool as TranslationPool
+    from pushforward.models.networks.adversarial.translation import translator as translator
     from pushforward.models.networks.builders import decoder as decoder
     from pushforward.models.networks.builders import default_width as default_width
     from pushforward.models.networks.builders import denoising_network as denoising_network
@@ -77,6 +79,8 @@ MODULES = {
     "condition_args": "nets",
     "CodeTable": "tables",
     "SemiDiscreteTransport": "tables",
+    "TranslationPool": "adversarial.translation",
+    "translator": "adversarial.translation",
 }
 
 __getattr__ = late_names(__name__, globals(), MODULES)

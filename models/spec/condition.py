@@ -73,5 +73,9 @@ class Condition(Described, ABC):
         """The condition c that networks see, (B, C), from the values in the data, (B, V)."""
 
     @abstractmethod
+    def values(self, c: Tensor) -> Tensor:
+        """The inverse of `code`: (B, C) to (B, V), to float32's rounding."""
+
+    @abstractmethod
     def check(self, values: np.ndarray, *, field: str = "condition") -> None:
         """Refuse values that are no condition of this kind.  values: (n, V). Raises InvalidInput."""

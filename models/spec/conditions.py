@@ -57,6 +57,9 @@ class Labels(Condition):
     def code(self, values: Tensor) -> Tensor:
         return F.one_hot(values[:, 0].long(), self.n_classes).to(torch.float32)
 
+    def values(self, c: Tensor) -> Tensor:
+        return c.argmax(1, keepdim=True).to(torch.float32)
+
     def check(self, values: np.ndarray, *, field: str = "condition") -> None:
         if values.ndim != 2 or values.shape[1] != 1 or not np.isin(values, np.arange(self.n_classes)).all():
             raise InvalidInput(f"must be a label, a whole number from 0 to {self.n_classes - 1}", field=field)
@@ -103,11 +106,16 @@ class Vector(Condition):
         return tuple(values.tolist())
 
     def code(self, values: Tensor) -> Tensor:
-        shift, scale = (
-            torch.tensor(each, dtype=torch.float64, device=values.device) for each in (self.shift, self.scale)
-        )
+        shift, scale = self._units(values)
         normal = ((values.double() - shift) / scale).float()
         return torch.cat([normal, torch.ones_like(normal[:, :1])], 1)
+
+    def values(self, c: Tensor) -> Tensor:
+        shift, scale = self._units(c)
+        return (c[:, :-1].double() * scale + shift).to(getattr(torch, self.dtype))
+
+    def _units(self, like: Tensor) -> tuple[Tensor, ...]:
+        return tuple(torch.tensor(each, dtype=torch.float64, device=like.device) for each in (self.shift, self.scale))
 
     def check(self, values: np.ndarray, *, field: str = "condition") -> None:
         if values.ndim != 2 or values.shape[1] != self.width or not np.isfinite(values).all():

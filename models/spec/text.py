@@ -65,6 +65,9 @@ class Text(Condition):
     def code(self, values: Tensor) -> Tensor:
         return values.float()
 
+    def values(self, c: Tensor) -> Tensor:
+        return c
+
     def check(self, values: np.ndarray, *, field: str = "condition") -> None:
         if values.ndim != 2 or values.shape[1] != self.width or not np.isin(values, range(len(ALPHABET) + 1)).all():
             raise InvalidInput(f"must be {self.width} numbers of characters, 0 behind the end of a text", field=field)

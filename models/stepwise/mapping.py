@@ -1,4 +1,4 @@
-"""Step-wise maps of rows without randomness: data to codes, codes to data."""
+"""Step-wise maps of rows without randomness: data to codes, codes to data, data to data of another domain."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 RowMap: TypeAlias = Program["tuple[Tensor, Tensor]", "Tensor"]  # given rows, (B, ...), and c, (B, C); draws no noise
 Completer: TypeAlias = Program["tuple[Tensor, Tensor]", "Tensor"]  # given patches, (B, P, ...), and c, (B, C)
+# Given rows, (B, *shape), and the domains that they go to and come from, (B, C) each; draws no noise.
+Translator: TypeAlias = Program["tuple[Tensor, Tensor, Tensor]", "Tensor"]
 
 
 def apply(

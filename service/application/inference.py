@@ -17,6 +17,7 @@ from pushforward.service.application.commands.commands import (
     Likelihood,
     Reconstruct,
     Sample,
+    Translate,
 )
 from pushforward.service.application.requests import replies
 from pushforward.service.application.requests.requests import TargetModel
@@ -28,6 +29,7 @@ from pushforward.service.application.results import (
     PreviewResult,
     SampleResult,
     SampleStream,
+    TranslationResult,
 )
 from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.inference import Preview
@@ -77,6 +79,8 @@ class InferenceService:
     async def ask(
         self, ask: Decode | Reconstruct | Interpolate | Complete, *, timeout_s: float | None = None
     ) -> PointsResult: ...
+    @overload
+    async def ask(self, ask: Translate, *, timeout_s: float | None = None) -> TranslationResult: ...
     async def ask(self, ask: AnyAsk, *, timeout_s: float | None = None) -> InferenceResult:
         """Send a request to a model, and wait for its reply.
 

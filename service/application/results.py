@@ -145,6 +145,28 @@ class PointsResult(InferenceResult):
 
 @final
 @dataclass(frozen=True)
+class TranslationResult(InferenceResult):
+    """Data translated to other domains."""
+
+    x: np.ndarray  # (n, *shape), `DataSpec.dtype`
+    to: np.ndarray  # the domain of each row: labels, (n,) int64, or vectors, (n, V)
+    spec: DataSpec
+
+    @property
+    def array(self) -> np.ndarray:
+        return self.x
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        return {"model": self.model, "x": self.x, "to": self.to, "timing": self.timing}
+
+    @property
+    def picture_spec(self) -> DataSpec:
+        return self.spec
+
+
+@final
+@dataclass(frozen=True)
 class SampleStream:
     """A sample that is delivered as it is drawn, of one version and one seed: its parts, or previews and the sample.
 

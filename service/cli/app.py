@@ -19,6 +19,7 @@ from pushforward.service.cli.inference import (
     likelihood,
     reconstruct,
     sample,
+    translate,
 )
 from pushforward.service.cli.jobs import jobs, train
 from pushforward.service.cli.schemas import run_lines
@@ -58,6 +59,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     reconstruct,
     interpolate,
     complete,
+    translate,
 )
 
 FLAGS_OF_A_RUN = {"allow_extra_args": True, "ignore_unknown_options": True}

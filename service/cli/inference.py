@@ -1,4 +1,4 @@
-"""The verbs that send requests to a model, from sample to complete."""
+"""The verbs that send requests to a model, from sample to translate."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def decode(
 def reconstruct(
     model: Model, x: Rows, condition: Condition = None, png: Png = None, npy: Npy = None, url: Url = LOCAL
 ) -> None:
-    """Encode and decode each row."""
+    """Encode and decode each row; of a model that translates, there and back."""
     ask_in_parts(url, "reconstruct", "x", {"model": model, "x": array(x)} | chosen(condition, None), png, npy)
 
 
@@ -151,6 +151,23 @@ def complete(
     """Make whole rows of patches of them, or of a part that a mask shows."""
     given = {name: array(of) for name, of in {"patches": patches, "x": x, "mask": mask}.items() if of is not None}
     ask(url, "complete", {"model": model, "seed": seed or 0} | given | chosen(condition, None), png, npy)
+
+
+def translate(
+    model: Model,
+    x: Rows,
+    to: Annotated[
+        str, typer.Option("--to", help="The domain: a label (3) or a vector (0,1); for each row JSON, or an .npy file.")
+    ],
+    condition: Condition = None,
+    option: Choice = None,
+    png: Png = None,
+    npy: Npy = None,
+    url: Url = LOCAL,
+) -> None:
+    """Translate each row to another domain."""
+    body = {"model": model, "x": array(x), "to": condition_of(to, "--to")}
+    ask_in_parts(url, "translate", "x", body | chosen(condition, option), png, npy)
 
 
 def interpolate(

@@ -29,17 +29,15 @@ def parts(client: Client, body: dict[str, Any], field: str) -> Iterator[dict[str
     if len(rows) <= most:
         yield body
         return
-    by_row = _is_by_row(client, body, len(rows))
+    by_row = [name for name in ("condition", "to") if _is_by_row(client, body, name, len(rows))]
     for first in range(0, len(rows), most):
         part = {field: rows[first : first + most]}
-        if by_row:
-            part["condition"] = _some(body["condition"], slice(first, first + most))
-        yield body | part
+        yield body | part | {name: _some(body[name], slice(first, first + most)) for name in by_row}
 
 
-def _is_by_row(client: Client, body: Mapping[str, Any], n_rows: int) -> bool:
-    """Whether the condition has an entry for each row: a list of labels, of vectors or of texts."""
-    condition = body.get("condition")
+def _is_by_row(client: Client, body: Mapping[str, Any], name: str, n_rows: int) -> bool:
+    """Whether a condition has an entry for each row: a list of labels, of vectors or of texts."""
+    condition = body.get(name)
     if isinstance(condition, Mapping):
         return isinstance(condition.get("text"), list) and len(condition["text"]) == n_rows
     if condition is None or np.ndim(condition) == 0 or len(condition) != n_rows:

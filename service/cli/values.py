@@ -20,8 +20,8 @@ def chosen(condition: str | None, option: list[str] | None) -> dict[str, Any]:
     return options if condition is None else {**options, "condition": condition_of(condition)}
 
 
-def condition_of(text: str | None) -> Any:
-    """The condition of an argument: a label, a vector, a text, JSON, or the rows of an .npy file."""
+def condition_of(text: str | None, flag: str = "--condition") -> Any:
+    """The condition, or the domain, of an argument: a label, a vector, a text, JSON, or the rows of an .npy file."""
     if text is None:
         return None
     if text.endswith(".npy"):
@@ -31,7 +31,7 @@ def condition_of(text: str | None) -> Any:
     except orjson.JSONDecodeError:
         if text[:1].isalpha():
             return {"text": text}
-        fail(f"--condition {text!r} must be a label (3), a vector (0.1,0.2), a text, JSON, or an .npy file")
+        fail(f"{flag} {text!r} must be a label (3), a vector (0.1,0.2), a text, JSON, or an .npy file")
 
 
 def options_of(pairs: list[str] | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import ConfigDict
 
 PROTOCOL = 2  # version of the frames between gateways and workers
 
-Op = Literal["sample", "likelihood", "encode", "decode", "reconstruct", "interpolate", "complete"]
+Op = Literal["sample", "likelihood", "encode", "decode", "reconstruct", "interpolate", "complete", "translate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class InferenceRequest:
     rows: int  # of the reply
     seed: int  # of its noise
     options: Mapping[str, Any] = field(default_factory=dict)  # JSON; equal options may share a forward pass
-    # rows first: x | z | patches | start and end, one row each; and condition (rows, V), labels and characters as
-    # numbers. Codes are float32, data, patches and conditions what their model holds them in.
+    # rows first: x | z | patches | start and end, one row each; and condition and `to` (rows, V), labels and characters
+    # as numbers. Codes are float32, data, patches and conditions what their model holds them in.
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     first: int = 0  # row i of the request draws noise row first + i: a long sample is requested in parts
     preview_every: int = 0  # sampler steps between two previews; 0 for none

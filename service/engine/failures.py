@@ -60,7 +60,7 @@ def not_finite(name: str) -> str:
 
 def _too_large(arrays: Mapping[str, np.ndarray], kind: Condition | None) -> str | None:
     """The array to blame: rows if there are any, else a condition if it is huge."""
-    rows = [name for name in arrays if name != "condition"]
+    rows = [name for name in arrays if name not in ("condition", "to")]
     if rows:
         return rows[-1]
     if "condition" not in arrays:

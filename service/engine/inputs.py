@@ -10,12 +10,12 @@ from pushforward.service.domain.errors import Invalid
 from pushforward.service.domain.inference import InferenceRequest
 
 
-def conditions(request: InferenceRequest, spec: DataSpec, device: torch.device) -> Tensor:
+def conditions(request: InferenceRequest, spec: DataSpec, device: torch.device, *, name: str = "condition") -> Tensor:
     """C of each row, (rows, C): zeros where a model takes a condition and the request has none."""
-    if spec.condition is None or "condition" not in request.arrays:
+    if spec.condition is None or name not in request.arrays:
         return torch.zeros(request.rows, spec.condition_size, device=device)
     dtype = getattr(torch, spec.condition.dtype)
-    return spec.condition.code(_checked(_tensor(request, "condition", dtype, device), request, "condition"))
+    return spec.condition.code(_checked(_tensor(request, name, dtype, device), request, name))
 
 
 def data(request: InferenceRequest, spec: DataSpec, device: torch.device) -> Tensor:

@@ -14,12 +14,12 @@ from typing import Any, Generic, NamedTuple, final
 import torch
 from torch import Tensor
 
-from pushforward.models.family import Completes, Decodes, Encodes, Samples, Scores
+from pushforward.models.family import Completes, Decodes, Encodes, Samples, Scores, Translates, reconstruct
 from pushforward.models.geometry.interpolation import PATHS
 from pushforward.models.noise import Noise
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.mapping import Reconstruction, apply
-from pushforward.models.stepwise.program import Given, Out, Program, State
+from pushforward.models.stepwise.program import Given, OneCall, Out, Program, State
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.storage.model import Model
 from pushforward.service.domain.errors import Unsupported
@@ -81,6 +81,11 @@ def task_of(model: Model, request: InferenceRequest, device: torch.device) -> Ta
                 family.decoder(nets, family.DecodeOptions()),
             )
             return Task(Reconstruction(encoder, decoder, family.latent_shape(spec.varying)), rows_of, decoded)
+        case "reconstruct" if isinstance(family, Translates):
+            return Task(OneCall(lambda x, c, _: reconstruct(family, nets, x, c)), rows_of, decoded)
+        case "translate" if isinstance(family, Translates):
+            translator = family.translator(nets, family.TranslateOptions.model_validate(dict(request.options)))
+            return Task(translator, lambda q: _domains_of(q, spec, device), decoded)
         case "interpolate" if isinstance(family, Decodes):
             decoder = family.decoder(nets, family.DecodeOptions())
             return Task(decoder, lambda q: _interpolation(model, q, device), decoded)
@@ -89,6 +94,12 @@ def task_of(model: Model, request: InferenceRequest, device: torch.device) -> Ta
             return Task(completer, lambda q: (patches(q, spec, device), conditions(q, spec, device)), decoded)
     can = ", ".join(model.card.capabilities)
     raise Unsupported(f"{model.family.family} does not answer {request.op}; it answers: {can}")
+
+
+def _domains_of(request: InferenceRequest, spec: DataSpec, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows, the domain that each goes to, and the one that it is from: zeros where a family need not know it."""
+    to = conditions(request, spec, device, name="to")
+    return data(request, spec, device), to, conditions(request, spec, device)
 
 
 def _samples(x: Tensor, spec: DataSpec) -> TaskOutput:

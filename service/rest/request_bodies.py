@@ -16,6 +16,7 @@ from pushforward.service.application.commands.commands import (
     Interpolate,
     Likelihood,
     Reconstruct,
+    Translate,
 )
 from pushforward.service.application.commands.validation import MAX_FAULTS, MAX_FIELD_CHARS, Model, parse
 from pushforward.service.domain.errors import FieldError, Invalid, Malformed, RequestTooLarge, UnsupportedMedia
@@ -27,7 +28,14 @@ MAX_NUMBER_CHARS = 40  # of a number in a message
 _NOT_FINITE = re.compile(r"-?(nan\b|inf(inity)?\b|\d[\d.]*e\+?\d+)|-?\d{300,}", re.IGNORECASE)
 
 # The field that an npy body is.
-_ARRAYS: dict[type[Any], str] = {Likelihood: "x", Encode: "x", Reconstruct: "x", Decode: "z", Complete: "patches"}
+_ARRAYS: dict[type[Any], str] = {
+    Likelihood: "x",
+    Encode: "x",
+    Reconstruct: "x",
+    Translate: "x",
+    Decode: "z",
+    Complete: "patches",
+}
 _TEXTS = frozenset({"model", "path"})  # query parameters that are text; the others are JSON
 
 

@@ -16,6 +16,7 @@ from pushforward.service.application.commands.commands import (
     Reconstruct,
     Sample,
     TrainModel,
+    Translate,
 )
 from pushforward.service.application.commands.validation import parse
 from pushforward.service.domain.errors import Invalid
@@ -85,6 +86,11 @@ def decode(request: pb.DecodeRequest) -> Decode:
 def reconstruct(request: pb.ReconstructRequest) -> Reconstruct:
     """Raises Invalid."""
     return parse(Reconstruct, _ask(request) | _tensors(request, "x"))
+
+
+def translate(request: pb.TranslateRequest) -> Translate:
+    """Raises Invalid."""
+    return parse(Translate, _ask(request) | _tensors(request, "x", "to"))
 
 
 def interpolate(request: pb.InterpolateRequest) -> Interpolate:

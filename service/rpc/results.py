@@ -11,6 +11,7 @@ from pushforward.service.application.results import (
     PointsResult,
     PreviewResult,
     SampleResult,
+    TranslationResult,
 )
 from pushforward.service.domain.inference import Timing
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
@@ -66,6 +67,12 @@ def likelihoods(result: LikelihoodResult) -> pb.LikelihoodResponse:
 def codes(result: CodesResult) -> pb.EncodeResponse:
     """Latent codes."""
     return pb.EncodeResponse(model=result.model, z=tensor(result.z), timing=timing(result.timing))
+
+
+def translations(result: TranslationResult) -> pb.TranslateResponse:
+    """Data translated to other domains."""
+    x, to = tensor(result.x), tensor(result.to)
+    return pb.TranslateResponse(model=result.model, x=x, to=to, timing=timing(result.timing))
 
 
 def points(message: type[Message]) -> Callable[[PointsResult], Message]:

@@ -99,6 +99,7 @@ class Servicer(pb_grpc.PushforwardServicer):
     Reconstruct = _one_reply(requests.reconstruct, results.points(pb.ReconstructResponse))
     Interpolate = _one_reply(requests.interpolate, results.points(pb.InterpolateResponse))
     Complete = _one_reply(requests.complete, results.points(pb.CompleteResponse))
+    Translate = _one_reply(requests.translate, results.translations)
 
     # --- catalog ---
 

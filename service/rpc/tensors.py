@@ -38,7 +38,7 @@ def tensor(x: np.ndarray) -> pb.Tensor:
     """An array, row-major and little-endian."""
     if x.dtype.kind == "U":
         return pb.Tensor(dtype=STRINGS, shape=x.shape, strings=x.reshape(-1).tolist())
-    name = "float64" if x.dtype == np.float64 else "float32"
+    name = str(x.dtype) if x.dtype in (np.float64, np.int64) else "float32"
     return pb.Tensor(dtype=name, shape=x.shape, data=np.ascontiguousarray(x, DTYPES[name]).tobytes())
 
 

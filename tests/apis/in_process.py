@@ -13,8 +13,10 @@ import numpy as np
 import torch
 
 from pushforward.models.data import Digits, Source, TwoMoons
+from pushforward.models.families.cyclegan import CycleGAN
 from pushforward.models.families.diffusion import Diffusion
 from pushforward.models.families.puzzle_gan import PuzzleGAN
+from pushforward.models.families.stargan import StarGAN
 from pushforward.models.families.text_to_image import TextToImage
 from pushforward.models.families.vae import VAE
 from pushforward.models.family import Family
@@ -36,6 +38,7 @@ LABELS = TwoMoons().spec.model_copy(update={"condition": Labels(n_classes=2)})
 VECTORS = TwoMoons().spec.model_copy(update={"condition": Vector(shift=(0.0, 1.0, 2.0), scale=(1.0, 1.0, 2.0))})
 CAPTIONED = TextToImage.model_validate({"width": 8, "latent": 2, "embedding": 8})
 PUZZLE = PuzzleGAN.model_validate({"width": 8, "latent": 2, "features": 8, "patches": 2})
+ATTRIBUTES = TwoMoons().spec.model_copy(update={"condition": Vector(shift=(0.5,) * 3, scale=(0.5,) * 3)})
 STEPWISE = Diffusion.model_validate({"steps": 20, "width": 8, "depth": 1})
 
 
@@ -56,7 +59,10 @@ def kept(
 
 
 def models() -> list[Kept]:
-    """Two moons, digits, a model that can only be sampled, one that takes steps, four that take a condition."""
+    """Two moons, digits, a model that can only be sampled, one that takes steps, four that take a condition.
+
+    And two that translate: between two labels, and to a vector of attributes.
+    """
     digits = Digits()
     spec = digits.spec(digits.rows(Path()))
     return [
@@ -70,6 +76,8 @@ def models() -> list[Kept]:
         kept("free", Shifted(drop=True), LABELS),
         kept("puzzle", PUZZLE, spec),
         kept("captioned", CAPTIONED, spec.model_copy(update={"condition": Text(max_length=24)})),
+        kept("both-ways", CycleGAN.model_validate({"width": 8, "depth": 1}), LABELS),
+        kept("attributes", StarGAN.model_validate({"width": 8, "depth": 1}), ATTRIBUTES),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ REQUESTS = {
     "reconstruct": pb.ReconstructRequest,
     "interpolate": pb.InterpolateRequest,
     "complete": pb.CompleteRequest,
+    "translate": pb.TranslateRequest,
 }
 MAIN = {"sample": "samples", "likelihood": "log_prob", "encode": "z"}  # the others: x
 
@@ -76,6 +78,12 @@ ANSWERED = [
     ("reconstruct", {"model": "measured", "x": X, "condition": [1, 2, 3]}, (2, 2)),
     ("interpolate", {"model": "labeled", "start": X[0], "end": X[1], "steps": 3, "condition": 1}, (3, 2)),
     ("interpolate", {"model": "measured", "start_seed": 1, "end_seed": 2, "condition": [[1, 2, 3]]}, (8, 2)),
+    ("translate", {"model": "both-ways", "x": X, "to": 1, "condition": 0}, (2, 2)),
+    ("translate", {"model": "both-ways", "x": X, "to": [1, 0], "condition": [0, 1]}, (2, 2)),
+    ("translate", {"model": "attributes", "x": X, "to": [0, 1, 1]}, (2, 2)),
+    ("translate", {"model": "attributes", "x": X, "to": [[0, 1, 1], [1, 0, 0.5]]}, (2, 2)),
+    ("reconstruct", {"model": "both-ways", "x": X, "condition": [0, 1]}, (2, 2)),
+    ("reconstruct", {"model": "attributes", "x": X, "condition": [0, 1, 0]}, (2, 2)),
 ]
 
 BARE = {  # asks as short as they can be
@@ -164,6 +172,27 @@ REFUSED = [
     Refusal("two conditions of a walk", "interpolate",
             {"model": "labeled", "start_seed": 1, "end_seed": 2, "condition": [0, 1]}, 422, INVALID, "condition",
             "an interpolation has one condition"),
+    Refusal("no domain", "translate", {"model": "both-ways", "x": X, "condition": 0}, 422, INVALID, "to"),
+    Refusal("no origin", "translate", {"model": "both-ways", "x": X, "to": 1}, 422, INVALID, "condition",
+            "is missing; both-ways needs a label, 0 to 1, for all rows, or one for each"),
+    Refusal("an origin that is not used", "translate",
+            {"model": "attributes", "x": X, "to": [0, 1, 1], "condition": [0, 0, 0]}, 422, INVALID, "condition",
+            "attributes translates rows from wherever they are; leave it out"),
+    Refusal("a domain that is not there", "translate",
+            {"model": "both-ways", "x": X, "to": 2, "condition": 0}, 422, INVALID, "to", "needs a label, 0 to 1,"),
+    Refusal("domains of other rows", "translate",
+            {"model": "both-ways", "x": X, "to": [0, 1, 1], "condition": 0}, 422, INVALID, "to",
+            "has 3 rows where the answer has 2; give one for all rows, or one for each"),
+    Refusal("a domain too short", "translate",
+            {"model": "attributes", "x": X, "to": [0, 1]}, 422, INVALID, "to", "3 finite numbers"),
+    Refusal("rows of another shape", "translate",
+            {"model": "attributes", "x": np.zeros((2, 3), "f4"), "to": [0, 1, 1]}, 422, INVALID, "x", "shape [2]"),
+    Refusal("a cycle from nowhere", "reconstruct",
+            {"model": "attributes", "x": X}, 422, INVALID, "condition", "needs a vector of 3 finite numbers"),
+    Refusal("no translation", "translate",
+            {"model": "moons", "x": X, "to": 1}, 409, PRECONDITION, None, "does not answer translate"),
+    Refusal("no samples", "sample",
+            {"model": "both-ways", "n": 1, "condition": 0}, 409, PRECONDITION, None, "reconstruct, translate"),
     Refusal("a cube of conditions", "sample",
             {"model": "labeled", "n": 1, "condition": [[[1]]]}, 422, INVALID, "condition", "must be a number"),
     Refusal("a condition of nothing", "sample",
@@ -174,7 +203,7 @@ REFUSED = [
 def message(op: str, body: dict[str, Any]) -> Any:
     request = REQUESTS[op]()
     for name, value in body.items():
-        if isinstance(value, np.ndarray) or name == "condition":
+        if isinstance(value, np.ndarray) or name in ("condition", "to"):
             getattr(request, name).CopyFrom(tensor(np.asarray(value)))
         elif name == "options":
             request.options.update(value)
@@ -212,6 +241,9 @@ async def test_an_ask_has_the_same_answer_through_both_apis(
     assert answer["model"] == over_grpc.model
     assert answer["model"].endswith("@1")
     assert answer["timing"].keys() == {"linger_ms", "queue_ms", "compute_ms", "total_ms", "batch_rows"}
+    if op == "translate":
+        np.testing.assert_array_equal(answer["to"], array(over_grpc.to))
+        np.testing.assert_array_equal(answer["to"], np.broadcast_to(body["to"], np.shape(answer["to"])))
     if op == "likelihood":
         assert (answer["kind"], answer["unit"]) == (over_grpc.kind, over_grpc.unit)
         assert (answer["std_error"] or []) == list(over_grpc.std_error)
@@ -258,6 +290,32 @@ async def test_without_a_seed_the_answer_tells_one_that_any_reader_of_json_keeps
     again = await call(apis, "sample", {"model": "moons", "n": 1, "seed": first["seed"]})
     assert first["seed"] < 2**53
     np.testing.assert_array_equal(np.array(first["samples"], np.float32), array(again.samples))
+
+
+async def test_a_row_is_translated_by_its_own_domains_and_stays_where_it_is_there_already(apis: Apis) -> None:
+    async def to(*labels: int, of: list[int]) -> list[list[float]]:
+        body = {"model": "both-ways", "x": X.tolist(), "to": list(labels), "condition": of}
+        answer = (await apis.rest.post("/translate", json=body)).json()
+        assert answer["to"] == list(labels)
+        rows: list[list[float]] = answer["x"]
+        return rows
+
+    there, back = await to(1, 1, of=[0, 0]), await to(0, 0, of=[1, 1])
+    np.testing.assert_allclose(await to(1, 0, of=[0, 1]), [there[0], back[1]], rtol=1e-4, atol=1e-5)
+    assert await to(0, 1, of=[0, 1]) == X.tolist()
+
+
+async def test_a_translation_is_a_picture_and_an_array_too(apis: Apis) -> None:
+    body = io.BytesIO()
+    np.save(body, X)
+    query = "/translate?model=attributes&to=[0,1,1]"
+    sent = {"content": body.getvalue(), "headers": {"Content-Type": "application/x-npy", "Accept": "application/x-npy"}}
+    rows = np.load(io.BytesIO((await apis.rest.post(query, **sent)).content))
+    json = (await apis.rest.post("/translate", json={"model": "attributes", "x": X.tolist(), "to": [0, 1, 1]})).json()
+    np.testing.assert_array_equal(rows, np.array(json["x"], np.float32))
+    assert json["to"] == [[0, 1, 1], [0, 1, 1]]
+    sent["headers"]["Accept"] = "image/png"
+    assert (await apis.rest.post(query, **sent)).content.startswith(b"\x89PNG")
 
 
 async def test_a_training_starts_alike_through_both_apis_and_once_for_a_key(apis: Apis) -> None:
@@ -314,6 +372,9 @@ async def test_a_training_starts_alike_through_both_apis_and_once_for_a_key(apis
          422, "run.data.low"),
         ({"model": "m", "run": {"family": {"family": "gan"}, "data": {"source": "digits", "condition": "label"}}}, 422,
          "run.data"),
+        ({"model": "m", "run": {"family": {"family": "cyclegan"}, "data": {"source": "two_moons"}}}, 422, "run.data"),
+        ({"model": "m", "run": {"family": {"family": "cyclegan"}, "data": {"source": "digits", "condition": "label"}}},
+         422, "run.data.condition"),
         ({"model": "m", "preset": "nobody", "run": {"seed": 1}}, 404, None),
         ({"model": "m", "preset": "vae-digits", "run": {"family": {"latnet": 1}}}, 422, "run.family.latnet"),
         ({"model": "m", "preset": "vae-digits", "run": {"optimizer": {"lr": -1}}}, 422, "run.optimizer.lr"),

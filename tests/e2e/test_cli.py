@@ -432,6 +432,26 @@ def test_rows_of_many_megabytes_are_scored_in_parts(shell: Shell, moons: str, tm
     assert whole["model"] == "moons@1"
 
 
+def test_rows_are_translated_each_to_its_own_domain_in_parts_where_they_are_many(shell: Shell, tmp_path: Path) -> None:
+    words = ("--family.family", "cyclegan", "--data.source", "turned_moons", "--data.condition", "label")
+    shell.ok("train", "turning", *words, "--family.width", 8, "--budget.steps", 5, "--follow")
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((6_000, 2)))
+    for name, domain in (("from.npy", np.arange(6_000) % 2), ("to.npy", np.arange(6_000) % 3 % 2)):
+        np.save(tmp_path / name, domain)
+    told = ("--to", tmp_path / "to.npy", "--condition", tmp_path / "from.npy")
+    whole = shell.json("translate", "turning", "--x", tmp_path / "x.npy", *told)
+    assert whole["to"] == (np.arange(6_000) % 3 % 2).tolist()
+    x = np.load(tmp_path / "x.npy")
+    stays = np.arange(6_000) % 2 == np.arange(6_000) % 3 % 2
+    np.testing.assert_allclose(np.array(whole["x"])[stays], x[stays], rtol=1e-6)
+    np.save(tmp_path / "some.npy", x[5_500:5_503])
+    shell.ok("translate", "turning", "--x", tmp_path / "some.npy", "--to", "[0,1,0]", "--condition", "[0,1,0]",
+             "--npy", tmp_path / "y.npy")  # fmt: skip
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), x[5_500:5_503], rtol=1e-6)
+    refused = shell.run("translate", "turning", "--x", tmp_path / "some.npy", "--to", "1")
+    assert "condition: is missing; turning needs a label, 0 to 1" in " ".join(refused.stderr.split())
+
+
 def test_a_large_sample_is_drawn_by_a_job_and_downloaded(shell: Shell, moons: str, tmp_path: Path) -> None:
     said = shell.ok("sample", moons, "-n", 120_000, "--seed", 7, "--out", tmp_path / "big.npy").stderr.splitlines()
     assert said[0].startswith("job ")

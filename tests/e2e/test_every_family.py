@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import grpc
 import numpy as np
@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from pushforward.models.data import Digits, Toy, TwoMoons, UnitCube
+from pushforward.models.data import Digits, Toy, TurnedMoons, TwoMoons, UnitCube
 from pushforward.models.families import FAMILIES
+from pushforward.models.family import Translates
 from pushforward.service.cli.app import app
 from pushforward.service.client import Client, Refused
 from pushforward.service.domain.inference import Op
@@ -34,9 +35,13 @@ OWN_SOURCES: dict[str, tuple[str, ...]] = {  # of families that model one kind o
     "text_to_image": (),
 }
 KEEPING = {"glann", "ae_ot", "ae_ot_gan"}  # families that keep something of each training row: toys tell a number
-CASES = [(family, source) for family in FAMILIES for source in OWN_SOURCES.get(family, ("two_moons", "digits"))]
-TOYS: dict[str, Toy] = {toy.source: toy for toy in (TwoMoons(), UnitCube())}
-OPS: tuple[Op, ...] = ("sample", "likelihood", "encode", "decode", "reconstruct", "interpolate", "complete")
+TRANSLATING = [name for name, cls in FAMILIES.items() if issubclass(cls, Translates)]
+DOMAINS = dict.fromkeys(TRANSLATING, ("turned_moons", "styled_digits"))
+CASES = [
+    (family, source) for family in FAMILIES for source in (OWN_SOURCES | DOMAINS).get(family, ("two_moons", "digits"))
+]
+TOYS: dict[str, Toy] = {toy.source: toy for toy in (TwoMoons(), UnitCube(), TurnedMoons(condition="label"))}
+OPS: tuple[Op, ...] = get_args(Op)
 
 
 @dataclass
@@ -59,12 +64,14 @@ def trained(client: Client, request: pytest.FixtureRequest) -> Trained:
     family, source = request.param
     name = f"{family}-{source}"
     data = {"source": source} | ({"n": 64} if family in KEEPING and source in TOYS else {})
+    if family in TRANSLATING:
+        data["condition"] = "label"
     run = {"family": small(family, source), "data": data, "budget": {"steps": 10}, "seed": 1}
     job = client.train(name, run=run)
     events = list(client.watch(job["id"]))
     assert events[-1][0] == "state"
     assert events[-1][1]["state"] == "succeeded", events[-1][1]["error"]
-    rows = Digits().rows(ROOT).x if source == "digits" else TOYS[source].draw(8, np.random.default_rng(0))
+    rows = Digits().rows(ROOT).x if source.endswith("digits") else TOYS[source].draw(8, np.random.default_rng(0))
     return Trained(name, client.get(f"/models/{name}"), rows[:4].astype(np.float32))
 
 
@@ -94,8 +101,17 @@ def body(model: Trained, op: Op) -> dict[str, Any]:
         "reconstruct": {"x": model.x},
         "interpolate": {"start_seed": 1, "end_seed": 2, "steps": 5},
         "complete": {"x": model.x, "mask": np.ones((8, 8), np.float32), "seed": 7},
+        "translate": {"x": model.x, "to": np.array([0, 1, 1, 0])},
     }
-    return {"model": model.name, **rows[op]}
+    return {"model": model.name, **rows[op], **origin(model.card["family"], op)}
+
+
+def origin(family: str, op: Op) -> dict[str, Any]:
+    """The domain that four rows are from, where a family that translates must know it."""
+    if family not in TRANSLATING or op not in ("reconstruct", "translate"):
+        return {}
+    is_told = op == "reconstruct" or cast("type[Translates]", FAMILIES[family]).needs_origin
+    return {"condition": np.array([1, 0, 1, 0])} if is_told else {}
 
 
 def over_grpc(stub: pb_grpc.PushforwardStub, op: Op, request: dict[str, Any]) -> np.ndarray:
@@ -104,6 +120,7 @@ def over_grpc(stub: pb_grpc.PushforwardStub, op: Op, request: dict[str, Any]) ->
         "sample": pb.SampleRequest, "likelihood": pb.LikelihoodRequest, "encode": pb.EncodeRequest,
         "decode": pb.DecodeRequest, "reconstruct": pb.ReconstructRequest, "interpolate": pb.InterpolateRequest,
         "complete": pb.CompleteRequest,
+        "translate": pb.TranslateRequest,
     }[op](**fields)  # fmt: skip
     answer = getattr(stub, op.capitalize())(request)
     if op == "likelihood":
@@ -136,7 +153,7 @@ def test_it_answers_what_it_can_alike_through_every_api_and_refuses_the_rest(
     assert answer["model"] == f"{trained.name}@1"
     np.testing.assert_allclose(npy, rest, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(over_grpc(stub, op, request), rest, rtol=1e-5, atol=1e-5)
-    if op in ("sample", "decode", "reconstruct", "interpolate", "complete"):
+    if op in ("sample", "decode", "reconstruct", "interpolate", "complete", "translate"):
         assert rest.shape[1:] == tuple(trained.card["spec"]["shape"])
         picture = Image.open(BytesIO(client.ask(op, request, accept="image/png").content))
         assert picture.format == "PNG"
@@ -158,7 +175,7 @@ def test_the_command_line_completes_what_a_mask_shows(trained: Trained, client: 
 
 def test_its_samples_do_not_depend_on_how_many_are_drawn(trained: Trained, client: Client) -> None:
     if "sample" not in trained.card["capabilities"]:
-        return
+        return  # refused, as the table above has seen
     few = client.ask("sample", {"model": trained.name, "n": 2, "seed": 3}).json()["samples"]
     many = client.ask("sample", {"model": trained.name, "n": 9, "seed": 3}).json()["samples"]
     np.testing.assert_allclose(few, many[:2], rtol=1e-4, atol=1e-4)

@@ -26,6 +26,7 @@ from pushforward.models.family import (
     Encodes,
     Samples,
     Scores,
+    Translates,
     capabilities,
     reconstruct,
 )
@@ -55,6 +56,7 @@ SMALL = {
     "codes": 3,
     "noise": 2,
     "categories": 4,
+    "pool": 4,
 }
 SMALL_OPTIONS = {"k": 3, "steps": 4, "draws": 1}
 SOURCES = ("two_moons", "digits")
@@ -66,12 +68,18 @@ OWN_SOURCES = {  # of families that model one kind of data
 }
 NEEDS_A_CONDITION = {"text_to_image"}
 KEEPING = {"glann", "ae_ot", "ae_ot_gan"}  # families that keep something of each training row: toys tell a number
+DOMAINS = ("turned_moons", "styled_digits")  # of families that translate
 STEPS = 4
 
 
 def sources(name: str) -> tuple[str, ...]:
     """The data a family is tried on."""
-    return OWN_SOURCES.get(name, SOURCES)
+    return OWN_SOURCES.get(name, DOMAINS if translates(name) else SOURCES)
+
+
+def translates(name: str) -> bool:
+    """Whether it cannot do without a condition."""
+    return issubclass(FAMILIES[name], Translates)
 
 
 def small(name: str, source: str, *, told: bool = False) -> Run:
@@ -121,7 +129,12 @@ class Case:
         return self.run.family.sampler(self.state.average, small_options(self.run.family.SampleOptions))
 
 
-CASES = [(name, source, "") for name in FAMILIES if name not in NEEDS_A_CONDITION for source in sources(name)] + [
+CASES = [
+    (name, source, "")
+    for name in FAMILIES
+    if name not in NEEDS_A_CONDITION and not translates(name)
+    for source in sources(name)
+] + [
     (name, source, "told") for name, cls in FAMILIES.items() if issubclass(cls, Conditions) for source in sources(name)
 ]
 
@@ -185,7 +198,7 @@ def test_training_moves_the_networks_that_losses_train_and_no_others(case: Case)
 def test_every_network_of_a_family_is_trained_by_some_loss(name: str, tmp_path: Path) -> None:
     built, trained = set(), set()
     for source in sources(name):
-        run = small(name, source, told=name in NEEDS_A_CONDITION)
+        run = small(name, source, told=name in NEEDS_A_CONDITION or translates(name))
         data = load_data(run, tmp_path)
         state = fresh(run, data, CPU)
         built |= {net for net in state.nets if any(True for _ in state.nets[net].parameters())}
@@ -235,6 +248,9 @@ def test_a_loaded_model_is_the_average_and_answers_the_same(case: Case, tmp_path
     if isinstance(model.family, Encodes):
         z = model.family.encode(model.nets, case.x, case.c)
         assert torch.equal(z, model.family.encode(case.state.average, case.x, case.c))
+    if isinstance(model.family, Translates):
+        there = reconstruct(model.family, model.nets, case.x, case.c)
+        assert torch.equal(there, reconstruct(model.family, case.state.average, case.x, case.c))
 
 
 def test_samples_do_not_depend_on_batch_chunk_or_batch_mates(case: Case) -> None:
@@ -359,6 +375,24 @@ def test_a_whole_depends_on_its_patches_and_noise_and_on_no_other_row(case: Case
         assert not torch.allclose(whole, run_program(completer, (patches.flip(0), c), noise), atol=1e-3)
 
 
+def test_a_translation_has_the_shape_of_its_row_and_depends_on_no_other(case: Case) -> None:
+    family, nets, spec, x, c = case.run.family, case.state.average, case.data.spec, case.x, case.c
+    assert ("translate" in capabilities(family)) == isinstance(family, Translates)
+    if isinstance(family, Translates):
+        to = family.other(nets, c)
+        assert to.shape == c.shape
+        assert not (to == c).all(1).any()
+        translator, noise = family.translator(nets, small_options(family.TranslateOptions)), Noise.rows(0, 5)
+        whole = run_program(translator, (x, to, c), noise)
+        rows = [slice(i, i + 1) for i in range(5)]
+        alone = torch.cat([run_program(translator, (x[i], to[i], c[i]), noise[i]) for i in rows])
+        assert whole.shape == x.shape
+        assert whole.isfinite().all()
+        assert torch.equal(whole, run_program(translator, (x, to, c), noise))
+        assert torch.allclose(whole, alone, rtol=1e-4, atol=1e-4 * max(spec.scale))
+        assert not torch.allclose(whole, x)
+
+
 def test_what_a_model_is_told_changes_what_it_draws(case: Case) -> None:
     if case.data.spec.condition is not None and isinstance(case.run.family, Samples):
         kind = case.data.spec.condition
@@ -380,10 +414,11 @@ def test_an_evaluation_is_finite_and_names_the_kind_of_its_numbers(case: Case) -
     scored = [name for name in metrics if name.startswith("validation_log_prob_nats_")]
     assert len(scored) == isinstance(case.run.family, Scores)
     assert ("sliced_wasserstein" in metrics) == isinstance(case.run.family, Samples)
+    assert ("translation_rmse" in metrics) == isinstance(case.run.family, Translates)
 
 
 def test_held_out_rows_have_a_finite_curve_unless_the_family_is_a_game(case: Case) -> None:
-    games = {"gan", "infogan", "ae_ot_gan", "puzzle_gan", "text_to_image"}
+    games = {"gan", "infogan", "ae_ot_gan", "puzzle_gan", "text_to_image", "cyclegan", "stargan"}
     if case.run.family.family in games | {"glann"}:  # codes of training rows, and of no others
         assert case.state.curve is None
         assert case.state.served is case.state.average

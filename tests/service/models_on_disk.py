@@ -17,6 +17,7 @@ STEPS = "steps@1"
 TOLD = "told@1"
 CAPTIONED = "captioned@1"
 FAR = "far@1"
+TURNED = "turned@1"
 
 
 def put_model(store: Path, reference: str = MOONS, *, latent: int = 2, seed: int = 0) -> Path:
@@ -55,6 +56,12 @@ def put_captioned(store: Path) -> Path:
     family = {"family": "text_to_image", "width": 8, "latent": 2, "embedding": 8}
     data = {"source": "captioned_digits", "condition": "text", "copies": 1}
     return _put(store, CAPTIONED, {"family": family, "data": data})
+
+
+def put_turned(store: Path) -> Path:
+    """A translator between moons and turned moons."""
+    family = {"family": "cyclegan", "width": 16, "depth": 1}
+    return _put(store, TURNED, {"family": family, "data": {"source": "turned_moons", "condition": "label"}})
 
 
 def put_far(store: Path) -> Path:

@@ -51,7 +51,7 @@ class Packing(Regularizer):
 
     regularizer: Literal["packing"] = "packing"
     rows: int = Field(2, ge=2, le=16)
-    """RealAndFake that are judged together, m."""
+    """Rows that are judged together, m."""
 
 
 @final

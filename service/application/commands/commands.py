@@ -167,12 +167,12 @@ class Decode(Ask):
 
 
 class Reconstruct(Ask):
-    """Encode and decode each row."""
+    """Encode and decode each row; of a model that translates, translate it to another domain and back."""
 
     op = "reconstruct"
 
     x: Array
-    """Rows to encode and decode, [n, *shape]."""
+    """Rows to reconstruct, [n, *shape]."""
 
 
 class Interpolate(Ask):
@@ -241,7 +241,18 @@ class Complete(Ask):
         )
 
 
-AnyAsk = Sample | Likelihood | Encode | Decode | Reconstruct | Interpolate | Complete
+class Translate(Ask):
+    """Translate each row to another domain: to the label or the vector `to`."""
+
+    op = "translate"
+
+    x: Array
+    """Rows to translate, [n, *shape]."""
+    to: Condition
+    """The domain to translate to, a label or a vector: for all rows, or one for each row."""
+
+
+AnyAsk = Sample | Likelihood | Encode | Decode | Reconstruct | Interpolate | Complete | Translate
 ASKS: dict[Op, type[AnyAsk]] = {
-    cls.op: cls for cls in (Sample, Likelihood, Encode, Decode, Reconstruct, Interpolate, Complete)
+    cls.op: cls for cls in (Sample, Likelihood, Encode, Decode, Reconstruct, Interpolate, Complete, Translate)
 }

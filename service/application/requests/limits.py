@@ -14,6 +14,7 @@ from pushforward.service.application.commands.commands import (
     Likelihood,
     Reconstruct,
     Sample,
+    Translate,
 )
 from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import Invalid, Remedy
@@ -34,7 +35,7 @@ def check_reply(ask: AnyAsk, card: Card, settings: Settings) -> None:
             _check("z", len(ask.z), card.spec.shape, settings)
         case Encode():
             _check("x", len(ask.x), card.latent_shape or (1,), settings)
-        case Reconstruct():
+        case Reconstruct() | Translate():
             _check("x", len(ask.x), card.spec.shape, settings)
         case Complete():
             _check(*ask.rows, card.spec.shape, settings)

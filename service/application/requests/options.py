@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pushforward.models.config.config import Options
-from pushforward.models.family import Completes, Decodes, Encodes, Family, Samples, Scores
+from pushforward.models.family import Completes, Decodes, Encodes, Family, Samples, Scores, Translates
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.application.commands.commands import AnyAsk, Sample
 from pushforward.service.application.commands.validation import parse, refusing
@@ -26,6 +26,8 @@ def option_types(family: type[Family]) -> dict[Op, type[Options]]:
         types["decode"] = family.DecodeOptions
     if issubclass(family, Completes):
         types["complete"] = family.CompleteOptions
+    if issubclass(family, Translates):
+        types["translate"] = family.TranslateOptions
     return types
 
 

@@ -6,7 +6,8 @@ from math import log
 
 import numpy as np
 
-from pushforward.service.application.commands.commands import AnyAsk, Encode, Likelihood, Sample
+from pushforward.models.spec.conditions import Labels
+from pushforward.service.application.commands.commands import AnyAsk, Encode, Likelihood, Sample, Translate
 from pushforward.service.application.requests.requests import TargetModel
 from pushforward.service.application.results import (
     CodesResult,
@@ -15,6 +16,7 @@ from pushforward.service.application.results import (
     PointsResult,
     PreviewResult,
     SampleResult,
+    TranslationResult,
 )
 from pushforward.service.domain.errors import Failed
 from pushforward.service.domain.inference import InferenceRequest, Preview, Reply
@@ -33,6 +35,9 @@ def result(target: TargetModel, ask: AnyAsk, request: InferenceRequest, reply: R
                 return CodesResult(model, timing, reply.arrays["z"])
             case Likelihood():
                 return _likelihood(target, request, reply)
+            case Translate():
+                to = domains(target, request.arrays["to"])
+                return TranslationResult(model, timing, reply.arrays["x"], to, target.card.spec)
             case _:
                 return PointsResult(model, timing, reply.arrays["x"], target.card.spec)
     except KeyError as error:
@@ -47,6 +52,11 @@ def samples(target: TargetModel, request: InferenceRequest, reply: Reply) -> Sam
         wanted = [request.rows, *spec.shape]
         raise Failed(f"the worker replied with samples of shape {list(rows.shape)} instead of {wanted}")
     return SampleResult(request.model, reply.timing, request.seed, rows, spec)
+
+
+def domains(target: TargetModel, to: np.ndarray) -> np.ndarray:
+    """Domains as clients write them: labels, (n,) int64, or vectors, (n, V).  to: (n, V)."""
+    return to[:, 0].astype(np.int64) if isinstance(target.card.spec.condition, Labels) else to
 
 
 def preview(request: InferenceRequest, seen: Preview) -> PreviewResult:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 import numpy as np
 from pydantic import ValidationError
 
 from pushforward.models.families import FAMILIES
-from pushforward.models.family import Completes, Decodes, Family, Scores, answers_without
+from pushforward.models.family import Completes, Decodes, Family, Scores, Translates, answers_without
 from pushforward.models.spec.conditioning import Conditioning
 from pushforward.models.spec.patches import patches_under
 from pushforward.models.spec.row_checks import check_rows, where_not_finite
@@ -22,6 +22,7 @@ from pushforward.service.application.commands.commands import (
     Interpolate,
     Likelihood,
     Sample,
+    Translate,
 )
 from pushforward.service.application.commands.validation import refusing
 from pushforward.service.application.requests import limits
@@ -70,6 +71,9 @@ class TargetModel:
             case Decode():
                 arrays = {"z": self._codes(ask.z)} | self._condition(ask, len(ask.z))
                 return InferenceRequest(self.card.reference, ask.op, len(ask.z), 0, options, arrays)
+            case Translate():
+                arrays = {"x": self._rows("x", ask.x)} | self._domains(ask)
+                return InferenceRequest(self.card.reference, ask.op, len(ask.x), 0, options, arrays)
         x = self._rows("x", ask.x, on_levels=isinstance(ask, Likelihood) and self.scores_only_levels)
         seed = ask.seed if isinstance(ask, Likelihood) else 0
         arrays = {"x": x} | self._condition(ask, len(ask.x))
@@ -122,6 +126,18 @@ class TargetModel:
         with refusing("condition"):
             given = self.conditioning.rows(ask.condition, rows)
         return {} if given is None else {"condition": given}
+
+    def _domains(self, ask: Translate) -> dict[str, np.ndarray]:
+        """The domain that each row goes to, and the one it is from if the family must know it."""
+        with refusing("to"):
+            to = replace(self.conditioning, field="to").rows(ask.to, len(ask.x))
+        domains = {} if to is None else {"to": to}
+        if isinstance(self.family, Translates) and self.family.needs_origin:
+            return domains | self._condition(ask, len(ask.x))
+        if ask.condition is not None:
+            message = f"is not used: {self.card.model} translates rows from wherever they are; leave it out"
+            raise Invalid.field("condition", message)
+        return domains
 
     def _interpolate(self, ask: Interpolate) -> InferenceRequest:
         natural = self.family.natural_path if isinstance(self.family, Decodes) else None

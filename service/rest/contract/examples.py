@@ -14,6 +14,7 @@ from pushforward.service.application.commands.commands import (
     Reconstruct,
     Sample,
     TrainModel,
+    Translate,
 )
 
 _ROWS = [[0.5, 0.25], [1.0, -0.5]]
@@ -61,6 +62,10 @@ EXAMPLES: dict[type[Any], dict[str, Any]] = {
     Reconstruct: _examples(there_and_back={"model": "moons-flow", "x": _ROWS}),
     Complete: _examples(
         unordered_patches={"model": "puzzle", "patches": [[[[[0.0, 16.0], [8.0, 0.0]]], [[[0.0, 0.0], [12.0, 4.0]]]]]},
+    ),
+    Translate: _examples(
+        to_one_domain={"model": "moons-cyclegan", "x": _ROWS, "to": 1, "condition": 0},
+        each_to_its_own={"model": "moons-cyclegan", "x": _ROWS, "to": [1, 0], "condition": [0, 1]},
     ),
     Interpolate: _examples(
         between_rows={"model": "moons-flow", "start": _ROWS[0], "end": _ROWS[1], "steps": 5},

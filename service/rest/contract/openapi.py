@@ -22,6 +22,7 @@ from pushforward.service.application.commands.commands import (
     Likelihood,
     Reconstruct,
     TrainModel,
+    Translate,
 )
 from pushforward.service.formats import npy
 from pushforward.service.formats import png as pictures
@@ -37,6 +38,7 @@ _BODIES: dict[type[BaseModel], str] = {  # the commands whose body may be npy, a
     Encode: "the rows `x`",
     Decode: "the codes `z`",
     Reconstruct: "the rows `x`",
+    Translate: "the rows `x`",
     Interpolate: "the two ends, `start` and `end`",
     Complete: "the patches `patches`",
 }

@@ -76,6 +76,19 @@ class PointsBody(Body):
     """Where the time went."""
 
 
+class TranslationBody(Body):
+    """Data translated to other domains."""
+
+    model: str
+    """Reference of the model that answered, with its version."""
+    x: Rows
+    """Rows, [n, *shape]."""
+    to: Rows
+    """The domain of each row: a label, or a vector."""
+    timing: Timing
+    """Where the time went."""
+
+
 class JobsBody(Body):
     """A page of the list of jobs, newest first."""
 

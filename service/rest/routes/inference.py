@@ -34,6 +34,7 @@ _BODIES: dict[str, type[BaseModel]] = {
     "reconstruct": schemas.PointsBody,
     "interpolate": schemas.PointsBody,
     "complete": schemas.PointsBody,
+    "translate": schemas.TranslationBody,
 }
 
 _SUMMARIES: dict[str, str] = {
@@ -41,9 +42,10 @@ _SUMMARIES: dict[str, str] = {
     "likelihood": "Score rows: log p(x)",
     "encode": "Encode rows to latent codes",
     "decode": "Decode latent codes to rows",
-    "reconstruct": "Encode rows and decode their codes",
+    "reconstruct": "Encode rows and decode their codes, or translate them there and back",
     "interpolate": "Interpolate between two rows or two samples",
     "complete": "Make whole rows of patches of them",
+    "translate": "Translate rows to another domain",
 }
 
 

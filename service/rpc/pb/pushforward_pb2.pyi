@@ -1386,7 +1386,7 @@ class ReconstructRequest(_message.Message):
     """`name` is the newest version, `name@3` is version 3."""
     @_builtins.property
     def x(self) -> Global___Tensor:
-        """Rows to encode and decode, [n, *shape]."""
+        """Rows to reconstruct, [n, *shape]."""
 
     @_builtins.property
     def options(self) -> _struct_pb2.Struct:
@@ -1650,6 +1650,96 @@ class CompleteResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CompleteResponse: _TypeAlias = CompleteResponse  # noqa: Y015
+
+@_typing.final
+class TranslateRequest(_message.Message):
+    """What to translate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    X_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """`name` is the newest version, `name@3` is version 3."""
+    @_builtins.property
+    def x(self) -> Global___Tensor:
+        """Rows to translate, [n, *shape]."""
+
+    @_builtins.property
+    def to(self) -> Global___Tensor:
+        """The domain to translate to, a label or a vector: for all rows, or one for each row. Over gRPC: a Tensor of shape
+        [] or [v] for all rows, [n] or [n, v] for one each.
+        """
+
+    @_builtins.property
+    def options(self) -> _struct_pb2.Struct:
+        """Options of the model's family for this capability."""
+
+    @_builtins.property
+    def condition(self) -> Global___Tensor:
+        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
+        Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        x: Global___Tensor | None = ...,
+        to: Global___Tensor | None = ...,
+        options: _struct_pb2.Struct | None = ...,
+        condition: Global___Tensor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "options", b"options", "to", b"to", "x", b"x"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "model", b"model", "options", b"options", "to", b"to", "x", b"x"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TranslateRequest: _TypeAlias = TranslateRequest  # noqa: Y015
+
+@_typing.final
+class TranslateResponse(_message.Message):
+    """Rows in other domains."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    X_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    TIMING_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """The model with its version, name@version."""
+    @_builtins.property
+    def x(self) -> Global___Tensor:
+        """The rows, [n, *shape]."""
+
+    @_builtins.property
+    def to(self) -> Global___Tensor:
+        """The domain of each row: labels, [n], or vectors, [n, v]."""
+
+    @_builtins.property
+    def timing(self) -> Global___Timing:
+        """Where the time went."""
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        x: Global___Tensor | None = ...,
+        to: Global___Tensor | None = ...,
+        timing: Global___Timing | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["timing", b"timing", "to", b"to", "x", b"x"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "timing", b"timing", "to", b"to", "x", b"x"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TranslateResponse: _TypeAlias = TranslateResponse  # noqa: Y015
 
 @_typing.final
 class Model(_message.Message):

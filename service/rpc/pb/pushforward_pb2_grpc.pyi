@@ -70,6 +70,8 @@ class PushforwardStub:
     """Interpolates between two rows, or between two samples."""
     Complete: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.CompleteRequest, _pushforward_pb2.CompleteResponse]
     """Whole rows of patches of them."""
+    Translate: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.TranslateRequest, _pushforward_pb2.TranslateResponse]
+    """Rows in another domain."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.ListModelsRequest, _pushforward_pb2.ListModelsResponse]
     """Models and families
 
@@ -126,6 +128,8 @@ class PushforwardAsyncStub(PushforwardStub):
     """Interpolates between two rows, or between two samples."""
     Complete: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.CompleteRequest, _pushforward_pb2.CompleteResponse]  # type: ignore[assignment]
     """Whole rows of patches of them."""
+    Translate: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.TranslateRequest, _pushforward_pb2.TranslateResponse]  # type: ignore[assignment]
+    """Rows in another domain."""
     ListModels: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.ListModelsRequest, _pushforward_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Models and families
 
@@ -275,6 +279,14 @@ class PushforwardServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_pushforward_pb2.CompleteResponse, _abc.Awaitable[_pushforward_pb2.CompleteResponse]]:
         """Whole rows of patches of them."""
+
+    @_abc_1.abstractmethod
+    def Translate(
+        self,
+        request: _pushforward_pb2.TranslateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_pushforward_pb2.TranslateResponse, _abc.Awaitable[_pushforward_pb2.TranslateResponse]]:
+        """Rows in another domain."""
 
     @_abc_1.abstractmethod
     def ListModels(

@@ -97,6 +97,13 @@ def test_what_is_none_of_them_is_refused(capsys: pytest.CaptureFixture[str]) -> 
     assert "must be a label (3), a vector (0.1,0.2), a text" in " ".join(capsys.readouterr().err.split())
 
 
+def test_a_domain_that_is_none_is_refused_by_its_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    assert condition_of("0,1", "--to") == [0, 1]
+    with pytest.raises(typer.Exit):
+        condition_of("0.1;0.2", "--to")
+    assert "--to '0.1;0.2' must be a label (3)" in " ".join(capsys.readouterr().err.split())
+
+
 def test_conditions_in_a_file_are_sent_as_they_are(tmp_path: Path) -> None:
     file = tmp_path / "c.npy"
     np.save(file, np.array([1 - 1e-12, 2**24 + 1]))

@@ -25,7 +25,7 @@ from tests.service.engine.engines import (
     until_idle,
     watch,
 )
-from tests.service.models_on_disk import DOTS, MOONS, STEPS, put_dots, put_model, put_steps
+from tests.service.models_on_disk import DOTS, MOONS, STEPS, TURNED, put_dots, put_model, put_steps, put_turned
 
 X = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
 
@@ -368,6 +368,53 @@ class TestSteps:
         (refused,) = answered(engine, InferenceRequest(STEPS, "sample", 1, 0, {"sampler": "ddim", "steps": 21}))
         assert isinstance(refused.error, Invalid)
         assert refused.error.errors[0].field == "options.steps"
+
+
+class TestTranslations:
+    """Between two domains of the plane."""
+
+    @pytest.fixture(autouse=True)
+    def model(self, tmp_path: Path) -> None:
+        put_turned(tmp_path)
+
+    def translations(self) -> list[InferenceRequest]:
+        c = (np.arange(40) % 2)[:, None].astype(np.float32)
+        x, to = {"x": X}, {"to": 1 - c}
+        return [
+            InferenceRequest(TURNED, "translate", 40, 0, {}, {**x, **to, "condition": c}),
+            InferenceRequest(TURNED, "translate", 3, 0, {}, {"x": X[:3], "to": c[:3], "condition": c[:3]}),
+            InferenceRequest(TURNED, "reconstruct", 40, 0, {}, {**x, "condition": c}),
+        ]
+
+    def test_batch_mates_do_not_change_a_translation(self, engine: Engine):
+        together = answered(engine, *self.translations(), *reversed(self.translations()))
+        for request, mate in zip(self.translations(), together, strict=False):
+            (alone,) = answered(engine, request)
+            assert alone.error is None
+            close_to(mate.arrays["x"], alone.arrays["x"])
+
+    def test_a_row_goes_where_it_is_sent_and_a_cycle_goes_there_and_back(self, engine: Engine):
+        there, stays, cycle = (each.arrays["x"] for each in answered(engine, *self.translations()))
+        c = (np.arange(40) % 2)[:, None].astype(np.float32)
+        back = InferenceRequest(TURNED, "translate", 40, 0, {}, {"x": there, "to": c, "condition": 1 - c})
+        close_to(answered(engine, back)[0].arrays["x"], cycle)
+        np.testing.assert_array_equal(stays, X[:3])
+        assert not np.isclose(there, X).all(1).any()
+
+    @pytest.mark.parametrize("missing", ["x", "to"])
+    def test_a_request_that_lacks_an_array_or_rows_of_it_is_refused(self, engine: Engine, missing: str):
+        request = self.translations()[0]
+        short = {name: array[:3] if name == missing else array for name, array in request.arrays.items()}
+        (refused,) = answered(engine, InferenceRequest(TURNED, "translate", 40, 0, {}, short))
+        assert isinstance(refused.error, Invalid)
+        assert refused.error.errors[0].field == missing
+
+    def test_rows_too_far_out_are_blamed_and_not_their_domains(self, engine: Engine):
+        c = np.zeros((1, 1), np.float32)
+        far = {"x": np.full((1, 2), np.inf, np.float32), "to": 1 - c, "condition": c}
+        (refused,) = answered(engine, InferenceRequest(TURNED, "translate", 1, 0, {}, far))
+        assert isinstance(refused.error, Invalid)
+        assert refused.error.errors[0].field == "x"
 
 
 class TestRange:

@@ -1,0 +1,65 @@
+"""Styles of a gray image: exact maps, so that what an image is like in another style is known.
+
+    plain     the image itself
+    thick     each pixel is the brightest of the 3x3 around it
+    slanted   sheared to the right: row i of h moves by round(((h - 1) / 2 - i) / 2) whole pixels
+    inverted  low + high - x
+
+What is moved out of the image is lost, what comes in is dark. Styles that are combined apply in this order.
+
+Example:
+    >>> import numpy as np
+    >>> from pushforward.models.data.domains.styles import styled
+    >>> dot = np.zeros((1, 1, 3, 3)); dot[..., 1, 1] = 16
+    >>> styled(dot, ["thick", "inverted"], low=0, high=16).max()
+    np.float64(0.0)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+Style = Literal["plain", "thick", "slanted", "inverted"]
+STYLES: tuple[Style, ...] = get_args(Style)
+
+
+def styled(x: NDArray[Any], styles: Collection[Style], *, low: float, high: float) -> NDArray[Any]:
+    """Images of range [low, high] in all of these styles, (N, C, H, W), in the type of x."""
+    for style in STYLES:
+        if style in styles:
+            x = _in_style(x, style, low, high)
+    return x
+
+
+def _in_style(x: NDArray[Any], style: Style, low: float, high: float) -> NDArray[Any]:
+    match style:
+        case "plain":
+            return x
+        case "thick":
+            return _thick(x, low)
+        case "slanted":
+            return _slanted(x, low)
+        case "inverted":
+            inverted: NDArray[Any] = (low + high - x.astype(np.float64)).astype(x.dtype)
+            return inverted
+
+
+def _thick(x: NDArray[Any], low: float) -> NDArray[Any]:
+    around = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=low)
+    windows = np.lib.stride_tricks.sliding_window_view(around, (3, 3), axis=(2, 3))
+    brightest: NDArray[Any] = windows.max((4, 5))
+    return brightest
+
+
+def _slanted(x: NDArray[Any], low: float) -> NDArray[Any]:
+    h, w = x.shape[2:]
+    sheared = np.full_like(x, low)
+    for i in range(h):
+        move = round(((h - 1) / 2 - i) / 2)
+        kept = slice(max(0, -move), min(w, w - move))
+        sheared[:, :, i, max(0, move) : min(w, w + move)] = x[:, :, i, kept]
+    return sheared
