@@ -16,7 +16,7 @@ import torch
 
 from pushforward.models.config.config import Options
 from pushforward.models.families import FAMILIES
-from pushforward.models.family import Conditions, Decodes, Encodes, Samples, Scores, capabilities
+from pushforward.models.family import Conditions, Decodes, Encodes, Samples, Scores, Translates, capabilities
 from pushforward.models.noise import Noise
 from pushforward.models.run import Run
 from pushforward.models.stepwise.sampling import sample
@@ -105,7 +105,8 @@ def kinds(name: str) -> list[str]:
     return ["free", "bounded", "levels"] if issubclass(FAMILIES[name], Scores) else ["free"]
 
 
-CASES = [(name, kind) for name in FAMILIES if name not in OWN_DATA for kind in kinds(name)]
+FREE = [name for name, cls in FAMILIES.items() if name not in OWN_DATA and not issubclass(cls, Translates)]
+CASES = [(name, kind) for name in FREE for kind in kinds(name)]
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import typer
 from pydantic import BaseModel
 
 from pushforward.models.families import FAMILIES
+from pushforward.models.family import Translates
 from pushforward.models.run import Run
 from pushforward.service.cli.run_flags import flags, run_of
 from pushforward.service.cli.schemas import FieldLine, lines, run_lines
@@ -71,6 +72,8 @@ def test_every_listed_flag_of_a_family_is_taken(capsys: pytest.CaptureFixture[st
     for line in listed:
         for text in values(line):
             beside = BESIDE.get(f"{line.name} {text}", ())
+            if issubclass(FAMILIES[name], Translates):
+                beside = (*beside, "--data.condition", "label")
             tree = given(capsys, "--family.family", name, line.name, text, "--data.source", "digits", *beside)
             run = Run.model_validate(tree)
             path = line.name.removeprefix("--").split(".")
