@@ -78,9 +78,9 @@ ROWS = (
     preset(
         "progan-fashion",
         "A progressively grown adversarial network on Fashion-MNIST: images of 4x4, 8x8, 16x16, then of 28x28.",
-        family={**PROGRESSIVE, "network": {"network": "progressive", "growing": 0.6}, "latent": 64, "width": 8},
+        family={**PROGRESSIVE, "latent": 64, "width": 8},
         data=DATA,
-        optimizer={"lr": 2e-3, "betas": (0.0, 0.99), "batch_size": 32, "decay": "cosine", "ema": 0.998},
+        optimizer={"lr": 4e-3, "betas": (0.0, 0.99), "batch_size": 32, "decay": "cosine", "ema": 0.998},
         budget={"steps": 3500},
     ),
 )
