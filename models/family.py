@@ -1,8 +1,7 @@
 """A family is a frozen config whose methods are its mathematics; weights are an argument.
 
 The class statement is the capability declaration: `class Flow(Family, Samples, Scores, Encodes, Decodes)`. Each
-capability is an abstract class of one verb. Reconstruction and interpolation follow from encoding and decoding;
-reconstruction from translating there and back, too.
+capability is an abstract class of one verb. Others follow: reconstruction, and interpolation.
 
 All arrays that cross these methods are in **data units** (see `models.spec.data_spec`); a family normalizes inside. A
 condition is c, (B, C), as `models.spec.conditions` codes it, with C = 0 where a model takes none.
@@ -41,21 +40,14 @@ class Family(Config, ABC):
     fits_data: ClassVar[bool] = True  # whether it learns the distribution of its rows
 
     def check(self, spec: DataSpec) -> None:
-        """Refuse data of a kind that this configuration cannot model: before training, without torch.
+        """Refuse data of a kind that this configuration cannot model, without torch, by InvalidData: field, remedy.
 
         `spec` may be an outline (`models.data.Source.outline`): what does not show there, `build` refuses.
-
-        Raises:
-            InvalidData: naming the field and the remedy.
         """
 
     @abstractmethod
     def build(self, spec: DataSpec) -> Nets:
-        """Fresh networks by name, for data of this kind. `models.training.loop.fresh` seeds the initial weights.
-
-        Raises:
-            InvalidData: this configuration cannot model this kind of data: all that `check` refuses, at least.
-        """
+        """Fresh networks by name, for data of this kind. Raises InvalidData: at least all that `check` refuses."""
 
     @abstractmethod
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
@@ -244,21 +236,3 @@ def reconstruct(family: Family, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
 def decoded(family: Decodes, nets: Nets) -> OneStep:
     """A draw of a family's prior, decoded."""
     return OneStep(lambda noise, c: family.prior(nets, noise, c), lambda z, _, c: family.decode(nets, z, c))
-
-
-def capabilities(family: Family | type[Family]) -> tuple[str, ...]:
-    """What a model of this family can do, in the words of the APIs."""
-    cls = family if isinstance(family, type) else type(family)
-    encodes, decodes, translates = (issubclass(cls, able) for able in (Encodes, Decodes, Translates))
-    able = {
-        "sample": issubclass(cls, Samples),
-        "likelihood": issubclass(cls, Scores),
-        "encode": encodes,
-        "decode": decodes,
-        "reconstruct": (encodes and decodes) or translates,
-        "interpolate": decodes,
-        "complete": issubclass(cls, Completes),
-        "translate": translates,
-    }
-    withheld = frozenset[str]() if isinstance(family, type) else family.withheld
-    return tuple(name for name, can in able.items() if can and name not in withheld)

@@ -81,11 +81,6 @@ class SeparableGame(Game, ABC):
 class RatioGame(SeparableGame, ABC):
     """A game whose best critic tells the ratio of the two densities."""
 
-    @property
-    def tells_ratio(self) -> bool:
-        """Whether every score tells a finite ratio."""
-        return True
-
     @abstractmethod
     def log_ratio(self, scores: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
-        """Log p(x) - log q(x) where the critic is optimal, nats. Raises TypeError unless it `tells_ratio`."""
+        """Log p(x) - log q(x) where the critic is optimal, nats."""

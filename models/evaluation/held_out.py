@@ -15,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pushforward.models.capabilities import capabilities
 from pushforward.models.data import Rows
 from pushforward.models.evaluation import baselines, samples, scores, translations
 from pushforward.models.evaluation.baselines import GaussianBaseline
@@ -25,7 +26,7 @@ from pushforward.models.evaluation.measurement import (
     Numbers,
     finished,
 )
-from pushforward.models.family import Decodes, Diagnoses, Encodes, Samples, Scores, Translates, capabilities
+from pushforward.models.family import Decodes, Diagnoses, Encodes, Samples, Scores, Translates
 from pushforward.models.training.data import TrainingData
 from pushforward.models.training.state import TrainingState
 

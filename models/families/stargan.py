@@ -39,7 +39,7 @@ from pushforward.models import networks
 from pushforward.models.adversarial.architectures import AnyArchitecture, Plain, Size
 from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.critics import CriticDesign, check_together
-from pushforward.models.adversarial.games import AnyGame, Wasserstein
+from pushforward.models.adversarial.games import AnyScoringGame, Wasserstein
 from pushforward.models.adversarial.regularizers import AnyRegularizer
 from pushforward.models.errors import InvalidData
 from pushforward.models.family import Conditions, Family, Translates
@@ -71,7 +71,7 @@ class StarGAN(Family, Translates, Conditions):
     """Hidden layers of the networks, for vectors; residual blocks of the generator, for images."""
     network: AnyArchitecture = Plain()
     """The architecture of the critic; the generator is a perceptron for vectors, residual convolutions for images."""
-    game: AnyGame = Wasserstein()
+    game: AnyScoringGame = Wasserstein()
     """The adversarial objective."""
     regularizers: tuple[AnyRegularizer, ...] | None = Field(None, max_length=8)
     """What holds the critic, and both players. Left out: what the game needs."""

@@ -27,7 +27,7 @@ class ModelCard(Config):
     """`model.json`, beside the weights it describes."""
 
     family: str
-    capabilities: tuple[str, ...]  # `models.family.capabilities`
+    capabilities: tuple[str, ...]  # `models.capabilities`
     spec: DataSpec
     latent_shape: Shape | None  # of one code, where the family decodes
     run: RecordedRun

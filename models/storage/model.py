@@ -33,8 +33,9 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import save as to_safetensors
 
+from pushforward.models.capabilities import capabilities
 from pushforward.models.errors import BadCheckpoint, InvalidData
-from pushforward.models.family import Decodes, Family, capabilities
+from pushforward.models.family import Decodes, Family
 from pushforward.models.networks import Nets
 from pushforward.models.run import Run
 from pushforward.models.spec.data_spec import DataSpec

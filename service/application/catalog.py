@@ -9,8 +9,9 @@ from typing import Any, final
 
 from pydantic import TypeAdapter, ValidationError
 
+from pushforward.models.capabilities import capabilities
 from pushforward.models.families import FAMILIES
-from pushforward.models.family import Conditions, capabilities
+from pushforward.models.family import Conditions
 from pushforward.models.presets import PRESETS
 from pushforward.service.application.requests.options import option_types
 from pushforward.service.domain.catalog import Card, EvaluatedCard, Name, Reference, Worker

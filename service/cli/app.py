@@ -10,11 +10,11 @@ import typer
 from typer.core import TyperCommand
 
 from pushforward.service.cli.catalog import families, models, presets
+from pushforward.service.cli.evaluation import evaluate
 from pushforward.service.cli.inference import (
     complete,
     decode,
     encode,
-    evaluate,
     interpolate,
     likelihood,
     reconstruct,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from pushforward.models.capabilities import capabilities
 from pushforward.models.data import Source, TwoMoons
 from pushforward.models.families.vae import VAE
-from pushforward.models.family import Decodes, Family, capabilities
+from pushforward.models.family import Decodes, Family
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.storage.evaluation import EvaluationReport
 from pushforward.service.application.application import Application

@@ -13,7 +13,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from pushforward.models.families import FAMILIES
-from pushforward.models.family import capabilities
+from pushforward.models.capabilities import capabilities
 from pushforward.models.run import Run
 assert "torch" not in sys.modules
 assert capabilities(FAMILIES["gaussian"]) == ("sample", "likelihood")

@@ -8,10 +8,10 @@ from typing import get_args
 
 import pytest
 
+from pushforward.models.capabilities import capabilities
 from pushforward.models.data import AnyData, Source
 from pushforward.models.families import FAMILIES
 from pushforward.models.families.diffusion import Diffusion
-from pushforward.models.family import capabilities
 from pushforward.models.presets import PRESETS
 from pushforward.models.training.data import load_data
 from pushforward.service.domain import errors

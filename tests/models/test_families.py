@@ -15,6 +15,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from pushforward.models.capabilities import capabilities
 from pushforward.models.config.config import Options
 from pushforward.models.errors import InvalidData
 from pushforward.models.evaluation.held_out import evaluate
@@ -27,7 +28,6 @@ from pushforward.models.family import (
     Samples,
     Scores,
     Translates,
-    capabilities,
     reconstruct,
 )
 from pushforward.models.noise import Noise

@@ -29,10 +29,15 @@ AnyFDivergence = Annotated[
     Field(discriminator="divergence"),
 ]
 
+AnyRatioFDivergence = Annotated[
+    KL | ReverseKL | Neyman | SquaredHellinger | JensenShannon | GANDivergence, Field(discriminator="divergence")
+]
+
 __all__ = [
     "KL",
     "Alpha",
     "AnyFDivergence",
+    "AnyRatioFDivergence",
     "FDivergence",
     "GANDivergence",
     "Jeffrey",

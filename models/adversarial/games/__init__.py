@@ -2,12 +2,11 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from pushforward.models.adversarial.game import RatioGame
 from pushforward.models.adversarial.games.began import BEGAN
 from pushforward.models.adversarial.games.discrepancy import Cramer, MMDGame
-from pushforward.models.adversarial.games.f_gan import FGAN
+from pushforward.models.adversarial.games.f_gan import FGAN, RatioFGAN
 from pushforward.models.adversarial.games.logistic import Minimax, NonSaturating, RelativisticAverage
 from pushforward.models.adversarial.games.margins import Hinge, LeastSquares
 from pushforward.models.adversarial.games.wasserstein import Wasserstein
@@ -26,26 +25,25 @@ AnyGame = Annotated[
     Field(discriminator="game"),
 ]
 
-
-def _tells_ratio(game: RatioGame) -> RatioGame:
-    if not game.tells_ratio:
-        raise ValueError("not every score of this divergence tells a ratio of densities; choose kl or jensen_shannon")
-    return game
-
-
-AnyRatioGame = Annotated[Minimax | NonSaturating | FGAN, Field(discriminator="game"), AfterValidator(_tells_ratio)]
+AnyRatioGame = Annotated[Minimax | NonSaturating | RatioFGAN, Field(discriminator="game")]
+AnyScoringGame = Annotated[  # all whose critic gives scores, not an autoencoder's error
+    Minimax | NonSaturating | RelativisticAverage | FGAN | LeastSquares | Hinge | Wasserstein | Cramer | MMDGame,
+    Field(discriminator="game"),
+]
 
 __all__ = [
     "BEGAN",
     "FGAN",
     "AnyGame",
     "AnyRatioGame",
+    "AnyScoringGame",
     "Cramer",
     "Hinge",
     "LeastSquares",
     "MMDGame",
     "Minimax",
     "NonSaturating",
+    "RatioFGAN",
     "RelativisticAverage",
     "Wasserstein",
 ]

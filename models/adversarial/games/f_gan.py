@@ -12,10 +12,12 @@ References:
 
 from __future__ import annotations
 
+from abc import ABC
 from typing import TYPE_CHECKING, ClassVar, Literal, final
 
-from pushforward.models.adversarial.divergences import AnyFDivergence, JensenShannon, RatioFDivergence
-from pushforward.models.adversarial.game import RatioGame
+from pushforward.models.adversarial.divergences import AnyFDivergence, AnyRatioFDivergence, JensenShannon
+from pushforward.models.adversarial.divergences.divergence import FDivergence
+from pushforward.models.adversarial.game import RatioGame, SeparableGame
 from pushforward.models.adversarial.regularizers.gradient_penalties import R1
 from pushforward.models.adversarial.regularizers.regularizer import Regularizer
 
@@ -24,13 +26,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@final
-class FGAN(RatioGame):
+class VariationalGame(SeparableGame, ABC):
     """The variational game of an f-divergence."""
 
-    game: Literal["f_divergence"] = "f_divergence"
-    divergence: AnyFDivergence = JensenShannon()
-    """The divergence of the data from the model."""
+    divergence: FDivergence  # a union in each final game
     saturating: bool = False
     """Whether the generator descends the divergence itself; else it raises the scores of fakes."""
 
@@ -49,11 +48,23 @@ class FGAN(RatioGame):
     def generated(self, scores: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
         return -(self.divergence.fused(scores) if self.saturating else self.divergence.activation(scores))
 
-    @property
-    def tells_ratio(self) -> bool:
-        return isinstance(self.divergence, RatioFDivergence)
+
+@final
+class FGAN(VariationalGame):
+    """The variational game of an f-divergence."""
+
+    game: Literal["f_divergence"] = "f_divergence"
+    divergence: AnyFDivergence = JensenShannon()
+    """The divergence of the data from the model."""
+
+
+@final
+class RatioFGAN(VariationalGame, RatioGame):
+    """The variational game of an f-divergence whose every score tells a ratio of densities."""
+
+    game: Literal["f_divergence"] = "f_divergence"
+    divergence: AnyRatioFDivergence = JensenShannon()
+    """The divergence of the two densities."""
 
     def log_ratio(self, scores: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
-        if not isinstance(self.divergence, RatioFDivergence):
-            raise TypeError(f"not every score of {self.divergence.divergence} tells a ratio of densities")
         return self.divergence.log_ratio(scores)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
-    AfterValidator,
     ConfigDict,
     Field,
     ValidationInfo,
@@ -16,12 +15,11 @@ from pydantic import (
 )
 
 from pushforward.models.config.numbers_only import NumbersOnly
-from pushforward.models.evaluation.metrics.registry import METRICS
 from pushforward.models.geometry.interpolation import PathName
 from pushforward.models.presets import PRESETS
 from pushforward.models.run import Run
 from pushforward.service.application.commands.fields import Against, Array, Condition, Seed
-from pushforward.service.application.commands.spelling import nearest
+from pushforward.service.application.commands.metric_names import MetricNames
 from pushforward.service.domain.catalog import Name, Reference
 from pushforward.service.domain.errors import FieldError, Invalid
 from pushforward.service.domain.inference import Op
@@ -70,27 +68,6 @@ class TrainModel(Command):
         if self.preset is None and self.run is None:
             raise _lacks("give preset, run, or a preset and the fields of its run to change", "run")
         return self
-
-
-def _known_metric(name: str) -> str:
-    if name not in METRICS:
-        raise ValueError(f"there is no metric {name[:100]!r}; {nearest(name, METRICS) or _all_metrics()}")
-    return name
-
-
-def _all_metrics() -> str:
-    return f"give some of: {', '.join(METRICS)}"
-
-
-def _once(names: tuple[str, ...]) -> tuple[str, ...]:
-    if not names:
-        raise ValueError("names none; leave it out for all that apply")
-    if len({*names}) < len(names):
-        raise ValueError("names a metric twice; name each once")
-    return names
-
-
-MetricNames = Annotated[tuple[Annotated[str, AfterValidator(_known_metric)], ...], AfterValidator(_once)]
 
 
 class Evaluate(Command):

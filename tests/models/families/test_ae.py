@@ -5,10 +5,10 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from pushforward.models.capabilities import capabilities
 from pushforward.models.config.config import Options
 from pushforward.models.errors import InvalidInput
 from pushforward.models.families.ae import AE
-from pushforward.models.family import capabilities
 from pushforward.models.latents.code_densities import GaussianDensity, MixtureDensity
 from pushforward.models.losses import Batch
 from pushforward.models.networks import Nets

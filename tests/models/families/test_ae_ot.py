@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from pushforward.models.capabilities import capabilities
 from pushforward.models.data import EightGaussians
 from pushforward.models.errors import InvalidData
 from pushforward.models.evaluation.held_out import evaluate
 from pushforward.models.evaluation.sample_metrics import Modes, modes
 from pushforward.models.families.ae_ot import AEOT
-from pushforward.models.family import capabilities
 from pushforward.models.geometry.semidiscrete import cells
 from pushforward.models.latents.transported_codes import semi_discrete
 from pushforward.models.losses import Batch

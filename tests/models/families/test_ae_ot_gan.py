@@ -7,13 +7,13 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from pushforward.models.capabilities import capabilities
 from pushforward.models.config.config import Options
 from pushforward.models.data import EightGaussians
 from pushforward.models.errors import InvalidData
 from pushforward.models.evaluation.held_out import evaluate
 from pushforward.models.evaluation.sample_metrics import modes
 from pushforward.models.families.ae_ot_gan import AEOTGAN
-from pushforward.models.family import capabilities
 from pushforward.models.latents.transported_codes import semi_discrete
 from pushforward.models.losses import Batch, Loss
 from pushforward.models.networks import Nets

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from pushforward.models.capabilities import capabilities
 from pushforward.models.config.config import Options
 from pushforward.models.errors import InvalidData
 from pushforward.models.families.autoregressive import Autoregressive, Made, Network, PixelCNN
-from pushforward.models.family import capabilities
 from pushforward.models.likelihoods import Categorical, DiscretizedLogistic
 from pushforward.models.losses import Batch
 from pushforward.models.networks import Nets

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pushforward.models.adversarial.divergences import KL, JensenShannon
 from pushforward.models.adversarial.game import RatioGame
-from pushforward.models.adversarial.games import FGAN, NonSaturating
+from pushforward.models.adversarial.games import NonSaturating, RatioFGAN
 from pushforward.models.distributions.gaussians import Diagonal, kl_to_prior_nats, standard_log_prob
 from pushforward.models.families.avb import AVB, ProposalOptions
 from pushforward.models.losses import Batch, Loss
@@ -76,7 +76,7 @@ def scores(game: RatioGame, log_ratio: Tensor) -> Tensor:
     return (log_ratio - at[0]) / (at[1] - at[0])
 
 
-@pytest.mark.parametrize("game", [NonSaturating(), FGAN(divergence=KL()), FGAN(divergence=JensenShannon())])
+@pytest.mark.parametrize("game", [NonSaturating(), RatioFGAN(divergence=KL()), RatioFGAN(divergence=JensenShannon())])
 def test_the_best_adversary_is_the_log_ratio_of_the_posterior(game: RatioGame) -> None:
     """T58: among quadratics in z, log q - log p is where the loss is flat, in every game that tells a ratio."""
     mean, variance, n = 0.4, 0.3, 400_000

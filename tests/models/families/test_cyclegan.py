@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from pushforward.models.adversarial.games import AnyGame, Hinge, LeastSquares, NonSaturating, Wasserstein
 from pushforward.models.adversarial.regularizers import HistoricalAveraging
+from pushforward.models.capabilities import capabilities
 from pushforward.models.errors import InvalidData
 from pushforward.models.evaluation.held_out import evaluate
 from pushforward.models.families.cyclegan import CycleGAN
-from pushforward.models.family import capabilities, reconstruct
+from pushforward.models.family import reconstruct
 from pushforward.models.losses import Batch, Loss
 from pushforward.models.networks import Nets
 from pushforward.models.run import Run

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pushforward.models.capabilities import capabilities
 from pushforward.models.data import EightGaussians
 from pushforward.models.errors import InvalidInput
 from pushforward.models.families.diffusion import Diffusion
-from pushforward.models.family import capabilities
 from pushforward.models.losses import Batch
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise

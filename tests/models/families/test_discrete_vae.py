@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from pushforward.models.capabilities import capabilities
 from pushforward.models.distributions.categorical import relaxed_codes
 from pushforward.models.families.discrete_vae import DiscreteVAE, HardCodeOptions
-from pushforward.models.family import capabilities
 from pushforward.models.losses import Batch
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise

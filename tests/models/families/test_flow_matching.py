@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pushforward.models.capabilities import capabilities
 from pushforward.models.errors import InvalidData, InvalidInput
 from pushforward.models.families.flow_matching import FlowMatching
-from pushforward.models.family import capabilities
 from pushforward.models.flows.options import MatchingLikelihoodOptions, MatchingSampleOptions, MatchingSolverOptions
 from pushforward.models.losses import Batch
 from pushforward.models.networks import Nets

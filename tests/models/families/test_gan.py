@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pushforward.models.adversarial.games import AnyGame, NonSaturating, Wasserstein
+from pushforward.models.capabilities import capabilities
 from pushforward.models.config.config import Options
 from pushforward.models.errors import InvalidData
 from pushforward.models.families.gan import GAN
-from pushforward.models.family import capabilities
 from pushforward.models.losses import Batch, Loss
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pushforward.models.capabilities import capabilities
 from pushforward.models.errors import InvalidData
 from pushforward.models.families.glann import GLANN, DescentOptions
-from pushforward.models.family import capabilities
 from pushforward.models.losses import Batch
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise

@@ -9,9 +9,10 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from pushforward.models.adversarial.games import AnyGame, Wasserstein
+from pushforward.models.capabilities import capabilities
 from pushforward.models.config.config import Options
 from pushforward.models.families.infogan import InfoGAN
-from pushforward.models.family import capabilities, reconstruct
+from pushforward.models.family import reconstruct
 from pushforward.models.geometry.interpolation import linear
 from pushforward.models.losses import Batch
 from pushforward.models.networks import Nets

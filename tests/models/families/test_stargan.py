@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from pushforward.models import networks
 from pushforward.models.adversarial.games import BEGAN, AnyGame, Hinge, LeastSquares, NonSaturating, Wasserstein
+from pushforward.models.capabilities import capabilities
 from pushforward.models.errors import InvalidData
 from pushforward.models.families.stargan import StarGAN
-from pushforward.models.family import capabilities, reconstruct
+from pushforward.models.family import reconstruct
 from pushforward.models.losses import Batch, Loss
 from pushforward.models.networks import Nets
 from pushforward.models.spec.conditions import AnyCondition, Labels, Vector

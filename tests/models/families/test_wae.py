@@ -8,8 +8,9 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from pushforward.models.adversarial.penalties import Adversarial, Sliced
+from pushforward.models.capabilities import capabilities
 from pushforward.models.families.wae import WAE
-from pushforward.models.family import capabilities, reconstruct
+from pushforward.models.family import reconstruct
 from pushforward.models.latents.sampled_priors import RingCodes
 from pushforward.models.losses import Batch
 from pushforward.models.networks import Nets

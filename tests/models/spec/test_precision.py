@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import torch
 
+from pushforward.models.capabilities import capabilities
 from pushforward.models.config.config import Options
 from pushforward.models.families import FAMILIES
-from pushforward.models.family import Conditions, Decodes, Encodes, Samples, Scores, Translates, capabilities
+from pushforward.models.family import Conditions, Decodes, Encodes, Samples, Scores, Translates
 from pushforward.models.noise import Noise
 from pushforward.models.run import Run
 from pushforward.models.stepwise.sampling import sample

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pushforward.models.adversarial.critics import with_regularizers
-from pushforward.models.family import capabilities
+from pushforward.models.capabilities import capabilities
 from pushforward.models.run import Run
 from pushforward.models.storage.model import load_model
 from tests import old_store

@@ -23,7 +23,7 @@ from pushforward.models.adversarial.divergences import (
     TotalVariation,
     WeightedJensenShannon,
 )
-from pushforward.models.adversarial.games import FGAN
+from pushforward.models.adversarial.games import FGAN, RatioFGAN
 from pushforward.models.adversarial.safe import log_softplus, log_wright_omega, safe_exp
 
 GOLD: list[tuple[FDivergence, float]] = [
@@ -121,14 +121,13 @@ def test_a_score_tells_the_ratio_of_the_densities(divergence: RatioFDivergence) 
     torch.testing.assert_close(
         divergence.activation(v), divergence.slope(divergence.log_ratio(v).exp()), rtol=1e-9, atol=1e-9
     )
-    assert FGAN(divergence=divergence).tells_ratio
+    scores = v[:, None]
+    assert torch.equal(RatioFGAN(divergence=divergence).log_ratio(scores), divergence.log_ratio(scores))
 
 
-def test_a_divergence_without_a_ratio_says_so() -> None:
-    game = FGAN(divergence=TotalVariation())
-    assert not game.tells_ratio
-    with pytest.raises(TypeError, match="total_variation"):
-        game.log_ratio(V[:, None])
+def test_a_divergence_without_a_ratio_is_no_game_of_ratios() -> None:
+    with pytest.raises(ValidationError, match="total_variation"):
+        RatioFGAN.model_validate({"divergence": {"divergence": "total_variation"}})
 
 
 @pytest.mark.parametrize("divergence", ALL, ids=named)
