@@ -9,8 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from pushforward.service.cli.catalog import families, models, presets
-from pushforward.service.cli.evaluation import evaluate
+from pushforward.service.cli.catalog import evaluate, families, models, presets
 from pushforward.service.cli.inference import (
     complete,
     decode,

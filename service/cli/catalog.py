@@ -10,6 +10,8 @@ import typer
 
 from pushforward.service.application.commands.spelling import did_you_mean, near
 from pushforward.service.cli.completion import complete_families, complete_models, complete_presets
+from pushforward.service.cli.inference import Model, Seed
+from pushforward.service.cli.jobs import follow_job
 from pushforward.service.cli.progress import headline
 from pushforward.service.cli.schemas import lines
 from pushforward.service.cli.terminal import (
@@ -24,6 +26,7 @@ from pushforward.service.cli.terminal import (
     print_record,
     print_table,
 )
+from pushforward.service.cli.values import read_json
 
 Family = Annotated[
     str | None, typer.Argument(help="Show one family's fields and options.", autocompletion=complete_families)
@@ -211,3 +214,27 @@ def _kind(condition: dict[str, Any] | None) -> str:
         case "text":
             return f"text of {condition['max_length']}"
     return f"vector of {len(condition['shift'])}"
+
+
+def evaluate(
+    model: Model,
+    metrics: Annotated[str | None, typer.Option(help="Metrics, with commas between; left out: all that apply.")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Compare with this source of data, as JSON in a file; else rows held out.")
+    ] = None,
+    n: Annotated[int | None, typer.Option("-n", "--n", help="How many samples.")] = None,
+    seed: Seed = None,
+    key: Annotated[str | None, typer.Option(help="Idempotency key: the same key starts one job.")] = None,
+    json: Json = False,
+    url: Url = LOCAL,
+) -> None:
+    """Compare samples of a model with held-out rows, and show the report."""
+    source = None if against is None else read_json(against)
+    names = None if metrics is None else [name.strip() for name in metrics.split(",")]
+    with client_at(url) as client:
+        job = client.evaluate(model, against=source, metrics=names, n=n, seed=seed, idempotency_key=key)
+        reference = job["evaluation"]["model"]
+        err.print(f"job {job['id']} evaluates {reference}")
+        follow_job(client, job["id"])
+        report = client.get(f"/models/{reference}")["evaluation"]
+        print_json(report) if json else show_evaluation(report)

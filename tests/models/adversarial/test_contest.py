@@ -1,7 +1,7 @@
 """The contest: what each regularizer does to the steps of both players (float64 where it is exact)."""
 
 import copy
-import itertools
+from typing import get_args
 
 import pytest
 import torch
@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from pushforward.models import networks
 from pushforward.models.adversarial.contest import Contest, RealAndFake, packed
 from pushforward.models.adversarial.game import Game, SeparableGame
-from pushforward.models.adversarial.games import BEGAN, Minimax, NonSaturating, Wasserstein
+from pushforward.models.adversarial.games import BEGAN, AnyGame, Minimax, NonSaturating, Wasserstein
 from pushforward.models.adversarial.regularizers import (
+    AnyRegularizer,
     HistoricalAveraging,
     InstanceNoise,
     LabelSmoothing,
@@ -29,15 +30,8 @@ from tests.models.adversarial.gaussians import some
 PLANE = DataSpec(shape=(2,))
 
 
-def subclasses(cls: type) -> list[type]:
-    below = cls.__subclasses__()
-    return sorted({*below, *itertools.chain.from_iterable(map(subclasses, below))}, key=lambda each: each.__name__)
-
-
-GAMES = [cls for cls in subclasses(Game) if "game" in cls.model_fields and not cls.__abstractmethods__]
-REGULARIZERS = [
-    cls for cls in subclasses(Regularizer) if "regularizer" in cls.model_fields and not cls.__abstractmethods__
-]
+GAMES: tuple[type[Game], ...] = get_args(get_args(AnyGame)[0])
+REGULARIZERS: tuple[type[Regularizer], ...] = get_args(get_args(AnyRegularizer)[0])
 
 
 def linear_critic(w: Tensor) -> Nets:
