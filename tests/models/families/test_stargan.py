@@ -149,5 +149,5 @@ def test_conditions_that_are_no_domains_are_refused(condition: AnyCondition | No
 
 
 def test_a_game_whose_critic_tells_no_labels_is_refused() -> None:
-    with pytest.raises(ValidationError, match="began sees a condition by concatenation alone"):
+    with pytest.raises(ValidationError, match="Input tag 'began'"):
         StarGAN(game=BEGAN())

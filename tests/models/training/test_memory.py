@@ -10,12 +10,25 @@ import torch
 from pushforward.models.errors import InvalidData, TooLarge
 from pushforward.models.families import FAMILIES
 from pushforward.models.run import Run
+from pushforward.models.spec.condition import Condition
+from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.spec.text import Text
 from pushforward.models.training.memory import available_bytes, check, is_out_of_memory, too_large
+
+CONDITIONS: dict[str, Condition] = {  # of families that need one
+    "cyclegan": Labels(n_classes=2),
+    "stargan": Labels(n_classes=2),
+    "text_to_image": Text(max_length=8),
+}
 
 
 def run(family: str, **fields: object) -> Run:
-    data = {"source": "npy", "path": "x.npy"}
+    data: dict[str, str] = {"source": "npy", "path": "x.npy"}
+    if family in CONDITIONS:
+        data["condition"] = "label"
+    if family == "text_to_image":
+        data = {"source": "captioned_digits", "condition": "text"}
     return Run.model_validate({"family": {"family": family, **fields}, "data": data, "optimizer": {"batch_size": 10}})
 
 
@@ -46,7 +59,7 @@ def test_images_of_three_million_numbers_are_refused_with_figures_at_the_api(nam
 def test_vectors_of_a_million_numbers_are_refused_with_figures_and_nothing_is_built(name: str) -> None:
     spec = DataSpec(shape=(2**20,), low=0, high=255, levels=256, n_rows=20)
     with pytest.raises((InvalidData, TooLarge), match=r"1,?048,?576|unit cube"):
-        check(run(name), spec, 2**30)
+        check(run(name), spec.model_copy(update={"condition": CONDITIONS.get(name)}), 2**30)
 
 
 def test_what_a_container_has_left_is_what_is_free(tmp_path: Path) -> None:
