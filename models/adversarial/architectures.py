@@ -181,4 +181,7 @@ class Progressive(Convolutional):
         return growth.phase(networks.sides(spec.shape), batch.step / (self.growing * batch.total_steps))
 
 
-AnyArchitecture = Annotated[Plain | Perceptrons | DCGAN | Residual | Progressive, Field(discriminator="network")]
+AnyArchitecture = Annotated[Plain | Perceptrons | DCGAN | Residual, Field(discriminator="network")]
+AnyArchitectureOrGrowing = Annotated[  # of families that show rows and descend losses as `shown` and `of_step` say
+    Plain | Perceptrons | DCGAN | Residual | Progressive, Field(discriminator="network")
+]

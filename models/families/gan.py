@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, final
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from pushforward.models import networks
-from pushforward.models.adversarial.architectures import AnyArchitecture, Plain, Size
+from pushforward.models.adversarial.architectures import AnyArchitectureOrGrowing, Plain, Size
 from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.critics import ConditionedBy, CriticDesign, check_together, with_regularizers
 from pushforward.models.adversarial.games import AnyGame, NonSaturating
@@ -68,7 +68,7 @@ class GAN(Family, Samples, Decodes, Conditions):
     """Units of a layer, or channels of the first convolution. Left out: chosen by the size of the data."""
     depth: PositiveInt = Field(3, le=8)
     """Hidden layers of the networks, for vectors."""
-    network: AnyArchitecture = Plain()
+    network: AnyArchitectureOrGrowing = Plain()
     """The architecture of both networks."""
     game: AnyGame = NonSaturating()
     """The adversarial objective."""

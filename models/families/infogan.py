@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from pushforward.models import networks
-from pushforward.models.adversarial.architectures import AnyArchitecture, Plain, Size
+from pushforward.models.adversarial.architectures import AnyArchitectureOrGrowing, Plain, Size
 from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.critics import CriticDesign, check_together
 from pushforward.models.adversarial.games import AnyGame, NonSaturating
@@ -69,7 +69,7 @@ class InfoGAN(Family, Samples, Encodes, Decodes, Diagnoses):
     """Units of a layer, or channels of the first convolution. Left out: chosen by the size of the data."""
     depth: PositiveInt = Field(3, le=8)
     """Hidden layers of the networks, for vectors."""
-    network: AnyArchitecture = Plain()
+    network: AnyArchitectureOrGrowing = Plain()
     """The architecture of the networks."""
     game: AnyGame = NonSaturating()
     """The adversarial objective."""
