@@ -10,7 +10,11 @@ LIKELIHOODS = ("tests/models/likelihoods/test_likelihoods.py",)
 SOLVERS = tuple(f"tests/models/samplers/test_{name}.py" for name in ("solvers", "orders", "predictor"))
 ENGINE = tuple(f"tests/service/engine/test_engine{name}.py" for name in ("_fairness", "", "_failures"))
 CODES = ("tests/models/networks/test_limits.py", "tests/models/families/test_wae.py")
-ALSO = {  # the tests of modules that no file of tests mirrors, or whose mirror leaves half to others
+ALSO = {
+    **{
+        f"models/adversarial/divergences/{name}.py": ("tests/models/adversarial/divergences/test_divergences.py",)
+        for name in ("bounded", "kullback_leibler", "powers")
+    },  # the tests of modules that no file of tests mirrors, or whose mirror leaves half to others
     "models/paths/guidance.py": ("tests/models/families/test_flow_matching.py",),
     "models/likelihoods/binary.py": LIKELIHOODS,
     "models/likelihoods/gaussian.py": LIKELIHOODS,
