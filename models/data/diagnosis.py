@@ -27,6 +27,7 @@ from pushforward.models.data.fitting import Doubles
 from pushforward.models.data.source import Rows
 from pushforward.models.errors import InvalidData
 from pushforward.models.spec.data_spec import DataSpec, levels_of
+from pushforward.models.spec.text import Text
 
 MAX_ROWS, MAX_VALUES = 20_000, 2**22  # looked at
 MAX_COLUMNS = 1024  # and of pairs of columns 64
@@ -42,7 +43,8 @@ UNBOUNDED = "an exact density of such columns has no finite value, it rises with
 
 def diagnose(spec: DataSpec, rows: Rows) -> tuple[str, ...]:
     """Notes on training rows, a sentence each. Raises InvalidData."""
-    return (*_notes(spec, rows.x), *_idle_conditions(rows.c))
+    texts = isinstance(spec.condition, Text)  # a column of a text is a character's place, and is often empty
+    return (*_notes(spec, rows.x), *(() if texts else _idle_conditions(rows.c)))
 
 
 def _notes(spec: DataSpec, x: NDArray[np.generic]) -> Iterator[str]:

@@ -18,8 +18,10 @@ from pushforward.models.data.captioned_digits import (
     slanted,
     thick,
 )
+from pushforward.models.run import Run
 from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.text import NUMBERS
+from pushforward.models.training.data import load_data
 
 HERE = Path()
 DIGITS = Digits().rows(HERE)
@@ -106,3 +108,12 @@ def test_every_caption_can_be_read_by_a_model() -> None:
     told = [caption for digit, attributes in EVERY for caption in captions(digit, attributes)]
     assert max(map(len, told)) <= LONGEST
     assert {*"".join(told)} <= NUMBERS.keys()
+
+
+def test_a_place_in_a_caption_that_is_always_empty_is_no_finding(tmp_path: Path) -> None:
+    run = Run.model_validate({
+        "family": {"family": "text_to_image"},
+        "data": {"source": "captioned_digits", "condition": "text"},
+        "budget": {"steps": 1},
+    })  # fmt: skip
+    assert not [note for note in load_data(run, tmp_path).notes if "condition" in note]
