@@ -83,7 +83,7 @@ def trained(real: Tensor, fake: Tensor, seed: int = 0) -> Iterator[MLP]:
     yield f
     for _ in range(STEPS):
         adam.zero_grad()
-        GAME.critic_loss(f(real), f(fake)).backward()  # type: ignore[no-untyped-call]
+        GAME.critic_loss(f(real), f(fake)).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         adam.step()
         yield f
 

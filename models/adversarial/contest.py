@@ -60,7 +60,7 @@ class Contest:
     lr_ratio: float = 1.0  # of the critic, to the run's learning rate
     critic: str = "critic"  # its name among the networks
     join: Join = concatenated
-    players: Sequence[str] | None = None  # whose past it keeps; None: of all that have one
+    players: Sequence[str] = ()  # the networks that draw the fakes, by name
 
     def critic_step(self, nets: Nets, rows: RealAndFake, batch: Batch) -> Iterator[Loss]:
         """A step of the critic: its loss, and when that is descended what follows it."""
@@ -68,22 +68,22 @@ class Contest:
         yield loss
         self._after_a_step(nets, batch, scores)
 
-    def generator_loss(self, nets: Nets, rows: RealAndFake, batch: Batch, players: Sequence[str] = ()) -> Tensor:
-        """The loss of the networks that drew the fakes; `players` names them."""
+    def generator_loss(self, nets: Nets, rows: RealAndFake, batch: Batch) -> Tensor:
+        """The loss of the networks that drew the fakes."""
         packed = self._packed(rows)
         critic = self._looking_ahead(nets, packed, batch)
         with torch.no_grad():
             real = critic(*self.join(self._blurred(packed.real, batch), packed.c)) if self.game.pairs else None
         fake = critic(*self.join(self._blurred(packed.fake, batch), packed.c))
         loss = self.game.generator_loss(fake, fake[:0] if real is None else real)
-        return loss + self._distance_from_history(nets, players)
+        return loss + self._distance_from_history(nets, self.players)
 
-    def add_memory(self, nets: Nets, players: Sequence[str]) -> None:
+    def add_memory(self, nets: Nets) -> None:
         """Add what the contest keeps between steps to a family's networks."""
         if isinstance(self.game, BEGAN):
             nets[f"{self.critic}_balance"] = networks.Buffer(0.0)
         if _first(self.regularizers, HistoricalAveraging) is not None:
-            for name in (self.critic, *players):
+            for name in (self.critic, *self.players):
                 nets[f"{name}_history"] = copy.deepcopy(nets[name]).requires_grad_(False)
 
     def _critic_loss(self, nets: Nets, rows: RealAndFake, batch: Batch) -> tuple[Loss, tuple[Tensor, Tensor]]:
@@ -127,13 +127,9 @@ class Contest:
                 for weight in nets[self.critic].parameters():
                     weight.clamp_(-clipping.limit, clipping.limit)
             if _first(self.regularizers, HistoricalAveraging) is not None:
-                for name in self._with_history(nets):
+                for name in (self.critic, *self.players):
                     for mean, now in zip(nets[f"{name}_history"].parameters(), nets[name].parameters(), strict=True):
                         mean.lerp_(now, 1 / (batch.step + 2))
-
-    def _with_history(self, nets: Nets) -> list[str]:
-        names = [name.removesuffix("_history") for name in nets if name.endswith("_history")]
-        return names if self.players is None else [name for name in names if name in (self.critic, *self.players)]
 
     def _distance_from_history(self, nets: Nets, players: Sequence[str]) -> Tensor | float:
         averaging = _first(self.regularizers, HistoricalAveraging)

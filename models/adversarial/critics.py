@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 
 from pushforward.models import networks
 from pushforward.models.adversarial.architectures import Architecture, Size
-from pushforward.models.adversarial.contest import concatenated
+from pushforward.models.adversarial.contest import Contest, concatenated
 from pushforward.models.adversarial.game import Game, SeparableGame
 from pushforward.models.adversarial.games.began import BEGAN
 from pushforward.models.adversarial.games.wasserstein import Wasserstein
@@ -36,12 +36,13 @@ class CriticDesign:
     """What a critic must be, and what it is given.
 
     Arguments:
+        regularizers: those that are chosen; None for what the game needs.
         conditioned_by: how it sees a condition; a classifier tells the label itself and is not given it.
         condition_size: C; 0 for none.
     """
 
     game: Game
-    regularizers: Sequence[Regularizer]
+    regularizers: Sequence[Regularizer] | None
     conditioned_by: ConditionedBy = "concatenation"
     condition_size: int = 0
 
@@ -53,6 +54,10 @@ class CriticDesign:
                 torch.nn.utils.parametrizations.spectral_norm(layer)
         return net
 
+    def contest(self, players: Sequence[str], lr_ratio: float, critic: str = "critic") -> Contest:
+        """The game of this critic against the networks that draw fakes; both sides by name."""
+        return Contest(self.game, self._regularizers, lr_ratio, critic, self.join, players)
+
     @property
     def join(self) -> Join:
         """RealAndFake and their conditions, as the critic takes them."""
@@ -61,7 +66,7 @@ class CriticDesign:
         return _alone if self._classifies else concatenated
 
     def _net(self, architecture: Architecture, spec: DataSpec, size: Size) -> nn.Module:
-        m = next((each.rows for each in self.regularizers if isinstance(each, Packing)), 1)
+        m = next((each.rows for each in self._regularizers if isinstance(each, Packing)), 1)
         n_out, c, sees = self.game.score_size, m * self.condition_size, self.conditioned_by == "concatenation"
         extra = (m - 1) * spec.shape[0] + (c if sees else 0)
         if isinstance(self.game, BEGAN):
@@ -79,6 +84,10 @@ class CriticDesign:
         return architecture.critic(spec, n_out, size, extra=extra)
 
     @property
+    def _regularizers(self) -> Sequence[Regularizer]:
+        return chosen(self.game, self.regularizers)
+
+    @property
     def _projects(self) -> bool:
         return self.condition_size > 0 and self.conditioned_by == "projection"
 
@@ -87,11 +96,17 @@ class CriticDesign:
         return self.condition_size > 0 and self.conditioned_by == "classifier"
 
     def _has(self, kind: type[Regularizer]) -> bool:
-        return any(isinstance(each, kind) for each in self.regularizers)
+        return any(isinstance(each, kind) for each in self._regularizers)
 
 
-def check_together(game: Game, regularizers: Sequence[Regularizer], conditioned_by: ConditionedBy) -> None:
+def chosen(game: Game, regularizers: Sequence[Regularizer] | None) -> Sequence[Regularizer]:
+    """What holds the players: what the game needs, where nothing is chosen."""
+    return game.regularizers if regularizers is None else regularizers
+
+
+def check_together(game: Game, given: Sequence[Regularizer] | None, conditioned_by: ConditionedBy) -> None:
     """Refuse what does not go together. Raises ValueError, with the remedy."""
+    regularizers = chosen(game, given)
     names = [each.regularizer for each in regularizers]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)

@@ -26,7 +26,7 @@ References:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, final
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -38,7 +38,6 @@ from pushforward.models.adversarial.discrepancies import mmd2
 from pushforward.models.adversarial.games import AnyGame, NonSaturating
 from pushforward.models.adversarial.kernels import IMQ, AnyKernel
 from pushforward.models.adversarial.regularizers import AnyRegularizer
-from pushforward.models.adversarial.regularizers.regularizer import Regularizer
 from pushforward.models.config.config import Config
 from pushforward.models.lazy import F, torch
 from pushforward.models.losses import Batch, Loss
@@ -117,14 +116,14 @@ class Adversarial(Penalty):
 
     @model_validator(mode="after")
     def _go_together(self) -> Self:
-        check_together(self.game, self._regularizers, "concatenation")
+        check_together(self.game, self.regularizers, "concatenation")
         return self
 
     def add_critic(self, nets: Nets, latent: int) -> None:
         """Add a critic of codes, (B, latent) to scores, to the networks of an autoencoder."""
         codes = DataSpec(shape=(latent,))
         nets["critic"] = self._design.build(Plain(), codes, Size(self.width, self.depth))
-        self._contest.add_memory(nets, ("encoder", "decoder"))
+        self._contest.add_memory(nets)
 
     def critic_losses(
         self, nets: Nets, z: Float[Tensor, "N D"], prior: Float[Tensor, "N D"], batch: Batch
@@ -137,19 +136,15 @@ class Adversarial(Penalty):
         self, nets: Nets, z: Float[Tensor, "N D"], prior: Float[Tensor, "N D"], batch: Batch
     ) -> Float[Tensor, ""]:
         """The loss of the encoder against the critic as it is."""
-        return self._contest.generator_loss(nets, RealAndFake(prior, z, z[:, :0]), batch, ("encoder", "decoder"))
-
-    @property
-    def _regularizers(self) -> Sequence[Regularizer]:
-        return self.game.regularizers if self.regularizers is None else self.regularizers
+        return self._contest.generator_loss(nets, RealAndFake(prior, z, z[:, :0]), batch)
 
     @property
     def _design(self) -> CriticDesign:
-        return CriticDesign(self.game, self._regularizers)
+        return CriticDesign(self.game, self.regularizers)
 
     @property
     def _contest(self) -> Contest:
-        return Contest(self.game, self._regularizers, self.lr_ratio, join=self._design.join)
+        return self._design.contest(("encoder", "decoder"), self.lr_ratio)
 
 
 AnyPenalty = Annotated[MMD | Sliced | Adversarial, Field(discriminator="penalty")]

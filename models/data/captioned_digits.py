@@ -3,7 +3,7 @@ r"""Handwritten digits with attributes that are exact maps, and captions that te
 A row is a digit x, 8x8 with levels 0..16, under some of three maps, in this order:
 
     thick      x'[i, j] = max(x[i, j], x[i, j - 1])         ink spreads one pixel to the right
-    slanted    x'[i, j] = x[i, j - s_i],  s = SHIFTS        rows above move right, rows below move left
+    slanted    x'[i, j] = x[i, j - s_i]                       s = 2, 1, 1, 0, 0, -1, -1, -2: rows above move right
     inverted   x'[i, j] = 16 - x[i, j]                      white on black becomes black on white
 
 A caption is a sentence of a grammar:
@@ -32,12 +32,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pushforward.models.data.digits import SPEC, Digits
+from pushforward.models.data.domains import styles
 from pushforward.models.data.source import Finite, Rows
 from pushforward.models.spec.conditions import AnyCondition
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.spec.text import Text
 
-SHIFTS = (2, 1, 1, 0, 0, -1, -1, -2)  # of the rows of a slanted image, pixels to the right
 INK = 16  # the highest level
 N_DIGITS = 1797
 
@@ -98,18 +98,13 @@ def thick(x: Images) -> Images:
 
 
 def slanted(x: Images) -> Images:
-    """Each row of pixels moved by its number of `SHIFTS`; what leaves the image is lost.  x: (..., 8, W)."""
-    moved = np.zeros_like(x)
-    for i, shift in enumerate(SHIFTS):
-        to, origin = max(shift, 0), max(-shift, 0)
-        n = x.shape[-1] - abs(shift)
-        moved[..., i, to : to + n] = x[..., i, origin : origin + n]
-    return moved
+    """Sheared to the right by whole pixels; what leaves the image is lost.  x: (..., H, W)."""
+    return styles.slanted(x, 0)
 
 
 def inverted(x: Images) -> Images:
     """Paper for ink and ink for paper."""
-    return (INK - x).astype(np.uint8)
+    return styles.inverted(x, 0, INK)
 
 
 @cache

@@ -85,7 +85,7 @@ class AEOTGAN(Family, Samples, Encodes, Decodes, Diagnoses):
 
     @model_validator(mode="after")
     def _go_together(self) -> Self:
-        check_together(self.game, self._design.regularizers, "concatenation")
+        check_together(self.game, self.regularizers, "concatenation")
         return self
 
     @property
@@ -107,7 +107,7 @@ class AEOTGAN(Family, Samples, Encodes, Decodes, Diagnoses):
             ),
             critic=self._design.build(Plain(), spec, Size(width, depth)),
         )
-        self._contest.add_memory(nets, ("decoder",))
+        self._contest.add_memory(nets)
         return nets
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
@@ -122,7 +122,7 @@ class AEOTGAN(Family, Samples, Encodes, Decodes, Diagnoses):
         yield from self._contest.critic_step(nets, rows, batch)
         if plays:
             fake = self.push(nets, self.transported(nets, len(u), batch.rng))
-            game = self._contest.generator_loss(nets, RealAndFake(u, fake, batch.c), batch, ("decoder",))
+            game = self._contest.generator_loss(nets, RealAndFake(u, fake, batch.c), batch)
             cost = self.cost(nets, u, z)
             value = self.adversarial_weight * game + self.pair_weight * cost
             yield Loss("generator", value, ("decoder",), {"generator_cost": cost})
@@ -140,7 +140,7 @@ class AEOTGAN(Family, Samples, Encodes, Decodes, Diagnoses):
     def push(self, nets: Nets, z: Tensor) -> Tensor:
         """G(z), network units.  z: (B, Z); returns (B, *shape)."""
         y: Tensor = nets["decoder"](z)
-        return y if nets.spec.low is None else y.tanh()
+        return nets.within_range(y)
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         return decoded(self, nets)
@@ -168,8 +168,8 @@ class AEOTGAN(Family, Samples, Encodes, Decodes, Diagnoses):
 
     @property
     def _design(self) -> CriticDesign:
-        return CriticDesign(self.game, self.game.regularizers if self.regularizers is None else self.regularizers)
+        return CriticDesign(self.game, self.regularizers)
 
     @property
     def _contest(self) -> Contest:
-        return Contest(self.game, self._design.regularizers, self.critic_lr_ratio, join=self._design.join)
+        return self._design.contest(("decoder",), self.critic_lr_ratio)

@@ -48,11 +48,8 @@ from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.data_spec import DataSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import Tensor
 
-    from pushforward.models.adversarial.regularizers.regularizer import Regularizer
     from pushforward.models.networks import Nets
 
 GENERATORS = ("a_to_b", "b_to_a")
@@ -87,7 +84,7 @@ class CycleGAN(Family, Translates, Conditions):
 
     @model_validator(mode="after")
     def _go_together(self) -> Self:
-        check_together(self.game, self._regularizers, "concatenation")
+        check_together(self.game, self.regularizers, "concatenation")
         return self
 
     @property
@@ -113,7 +110,7 @@ class CycleGAN(Family, Translates, Conditions):
         nets = networks.Nets(spec, **{name: self.network.translator(spec, size) for name in GENERATORS})
         for domain, player in (("a", "b_to_a"), ("b", "a_to_b")):
             nets[f"critic_{domain}"] = self._design.build(self.network, spec, size)
-            self._contest(domain, player).add_memory(nets, (player,))
+            self._contest(domain, player).add_memory(nets)
             if self.pool:
                 nets[f"pool_{domain}"] = networks.TranslationPool(self.pool, spec.shape)
         return nets
@@ -140,8 +137,8 @@ class CycleGAN(Family, Translates, Conditions):
 
     def _loss_of_generators(self, nets: Nets, a: Tensor, b: Tensor, batch: Batch) -> Loss:
         to_b, to_a = self.push(nets, "a_to_b", a), self.push(nets, "b_to_a", b)
-        played = self._contest("b", "a_to_b").generator_loss(nets, _rows(b, to_b), batch, ("a_to_b",))
-        played = played + self._contest("a", "b_to_a").generator_loss(nets, _rows(a, to_a), batch, ("b_to_a",))
+        played = self._contest("b", "a_to_b").generator_loss(nets, _rows(b, to_b), batch)
+        played = played + self._contest("a", "b_to_a").generator_loss(nets, _rows(a, to_a), batch)
         cycle = distance(self.push(nets, "b_to_a", to_b), a) + distance(self.push(nets, "a_to_b", to_a), b)
         value, terms = played + self.cycle * cycle, {"cycle_l1": cycle}
         if self.identity:
@@ -152,7 +149,7 @@ class CycleGAN(Family, Translates, Conditions):
     def push(self, nets: Nets, name: str, u: Tensor) -> Tensor:
         """G(u) or F(u), network units.  u: (B, *shape)."""
         y: Tensor = nets[name](u)
-        return y if nets.spec.low is None else y.tanh()
+        return nets.within_range(y)
 
     def translate(self, nets: Nets, x: Tensor, to: Tensor, c: Tensor) -> Tensor:
         """Rows that are there already stay as they are."""
@@ -167,22 +164,11 @@ class CycleGAN(Family, Translates, Conditions):
         return c.flip(1)
 
     @property
-    def _regularizers(self) -> Sequence[Regularizer]:
-        return self.game.regularizers if self.regularizers is None else self.regularizers
-
-    @property
     def _design(self) -> CriticDesign:
-        return CriticDesign(self.game, self._regularizers)
+        return CriticDesign(self.game, self.regularizers)
 
     def _contest(self, domain: str, player: str) -> Contest:
-        return Contest(
-            self.game,
-            self._regularizers,
-            self.critic_lr_ratio,
-            critic=f"critic_{domain}",
-            join=self._design.join,
-            players=(player,),
-        )
+        return self._design.contest((player,), self.critic_lr_ratio, f"critic_{domain}")
 
 
 def distance(x: Tensor, y: Tensor) -> Tensor:

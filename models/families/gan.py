@@ -29,7 +29,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, final
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -40,7 +40,6 @@ from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.critics import ConditionedBy, CriticDesign, check_together, with_regularizers
 from pushforward.models.adversarial.games import AnyGame, NonSaturating
 from pushforward.models.adversarial.regularizers import AnyRegularizer
-from pushforward.models.adversarial.regularizers.regularizer import Regularizer
 from pushforward.models.config.config import Options
 from pushforward.models.errors import InvalidData
 from pushforward.models.family import Conditions, Decodes, Family, Samples, decoded
@@ -90,7 +89,7 @@ class GAN(Family, Samples, Decodes, Conditions):
 
     @model_validator(mode="after")
     def _go_together(self) -> Self:
-        check_together(self.game, self._regularizers, self.conditioned_by)
+        check_together(self.game, self.regularizers, self.conditioned_by)
         return self
 
     @property
@@ -118,7 +117,7 @@ class GAN(Family, Samples, Decodes, Conditions):
             generator=self.network.generator(spec, self.latent + spec.condition_size, size),
             critic=self._design(spec).build(self.network, spec, size),
         )
-        self._contest(spec).add_memory(nets, ("generator",))
+        self._contest(spec).add_memory(nets)
         return nets
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
@@ -130,7 +129,7 @@ class GAN(Family, Samples, Decodes, Conditions):
                 missed = self._misclassified(nets, real, c) + self._misclassified(nets, rows.fake, c)
                 yield self.network.of_step(nets, loss._replace(value=loss.value + missed))
         rows = RealAndFake(u, self.fake(nets, batch.c, batch.rng), batch.c)
-        value = contest.generator_loss(nets, rows, batch, ("generator",))
+        value = contest.generator_loss(nets, rows, batch)
         loss = Loss("generator", value + self._misclassified(nets, rows.fake, batch.c), ("generator",))
         yield self.network.of_step(nets, loss)
 
@@ -145,7 +144,7 @@ class GAN(Family, Samples, Decodes, Conditions):
     def push(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         """g(z, c), network units.  z: (B, Z); c: (B, C); returns (B, *shape)."""
         y: Tensor = nets["generator"](networks.concat_condition(z, c))
-        return y if nets.spec.low is None else y.tanh()
+        return nets.within_range(y)
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         return decoded(self, nets)
@@ -159,15 +158,11 @@ class GAN(Family, Samples, Decodes, Conditions):
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         return nets.spec.denormalize(self.push(nets, z, c))
 
-    @property
-    def _regularizers(self) -> Sequence[Regularizer]:
-        return self.game.regularizers if self.regularizers is None else self.regularizers
-
     def _design(self, spec: DataSpec) -> CriticDesign:
-        return CriticDesign(self.game, self._regularizers, self.conditioned_by, spec.condition_size)
+        return CriticDesign(self.game, self.regularizers, self.conditioned_by, spec.condition_size)
 
     def _contest(self, spec: DataSpec) -> Contest:
-        return Contest(self.game, self._regularizers, self.critic_lr_ratio, join=self._design(spec).join)
+        return self._design(spec).contest(("generator",), self.critic_lr_ratio)
 
     def _misclassified(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor | float:
         """-E log P(c | x) by the critic's classifier; 0 without one."""

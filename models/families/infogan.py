@@ -84,7 +84,7 @@ class InfoGAN(Family, Samples, Encodes, Decodes, Diagnoses):
 
     @model_validator(mode="after")
     def _go_together(self) -> Self:
-        check_together(self.game, self._design.regularizers, "concatenation")
+        check_together(self.game, self.regularizers, "concatenation")
         return self
 
     @property
@@ -110,7 +110,7 @@ class InfoGAN(Family, Samples, Encodes, Decodes, Diagnoses):
             critic=self._design.build(self.network, spec, size),
             posterior=self.network.critic(spec, self.codes.n_parameters, size),
         )
-        self._contest.add_memory(nets, ("generator",))
+        self._contest.add_memory(nets)
         return nets
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
@@ -122,7 +122,7 @@ class InfoGAN(Family, Samples, Encodes, Decodes, Diagnoses):
                 yield self.network.of_step(nets, loss)
         z = self.codes.draw(batch.rng, len(u))
         fake = self.push(nets, z)
-        value = self._contest.generator_loss(nets, RealAndFake(u, fake, batch.c), batch, ("generator",))
+        value = self._contest.generator_loss(nets, RealAndFake(u, fake, batch.c), batch)
         category, continuous = (each.mean() for each in self.codes.information(z, nets["posterior"](fake)))
         value = value - self.category_weight * category - self.continuous_weight * continuous
         terms = {"category_information_nats": category, "continuous_information_nats": continuous}
@@ -131,7 +131,7 @@ class InfoGAN(Family, Samples, Encodes, Decodes, Diagnoses):
     def push(self, nets: Nets, z: Tensor) -> Tensor:
         """G(z), network units.  z: (B, Z); returns (B, *shape)."""
         y: Tensor = nets["generator"](z)
-        return y if nets.spec.low is None else y.tanh()
+        return nets.within_range(y)
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         return decoded(self, nets)
@@ -165,8 +165,8 @@ class InfoGAN(Family, Samples, Encodes, Decodes, Diagnoses):
 
     @property
     def _design(self) -> CriticDesign:
-        return CriticDesign(self.game, self.game.regularizers if self.regularizers is None else self.regularizers)
+        return CriticDesign(self.game, self.regularizers)
 
     @property
     def _contest(self) -> Contest:
-        return Contest(self.game, self._design.regularizers, self.critic_lr_ratio, join=self._design.join)
+        return self._design.contest(("generator",), self.critic_lr_ratio)

@@ -19,7 +19,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self, final
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
@@ -30,7 +30,6 @@ from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.critics import CriticDesign, check_together
 from pushforward.models.adversarial.games import AnyGame, NonSaturating
 from pushforward.models.adversarial.regularizers import AnyRegularizer
-from pushforward.models.adversarial.regularizers.regularizer import Regularizer
 from pushforward.models.errors import InvalidData
 from pushforward.models.family import Completes, Conditions, Diagnoses, Family
 from pushforward.models.lazy import torch
@@ -42,6 +41,8 @@ if TYPE_CHECKING:
 
     from pushforward.models.networks import Nets
     from pushforward.models.noise import Noise
+
+PLAYERS = ("encoder", "generator")
 
 
 class Cut(NamedTuple):
@@ -99,7 +100,7 @@ class PuzzleGAN(Family, Completes, Conditions, Diagnoses):
 
     @model_validator(mode="after")
     def _go_together(self) -> Self:
-        check_together(self.game, self._regularizers, "concatenation")
+        check_together(self.game, self.regularizers, "concatenation")
         return self
 
     @property
@@ -129,7 +130,7 @@ class PuzzleGAN(Family, Completes, Conditions, Diagnoses):
             generator=self.network.generator(pairs, n_in, size),
             critic=self._design(spec).build(self.network, pairs, size),
         )
-        self.contest(spec).add_memory(nets, ("encoder", "generator"))
+        self.contest(spec).add_memory(nets)
         return nets
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
@@ -143,11 +144,10 @@ class PuzzleGAN(Family, Completes, Conditions, Diagnoses):
         cut = self.cut(nets.spec, u, self.places(nets.spec, len(u), batch.rng))
         whole = self._drawn(nets, cut, batch.c, batch.rng)
         pairs = RealAndFake(Whole(u, cut.mask).pair, whole.pair, batch.c)
-        players = ("encoder", "generator")
-        adversarial = contest.generator_loss(nets, pairs, batch, players)
+        adversarial = contest.generator_loss(nets, pairs, batch)
         spatial, appearance = spatial_loss(whole, cut), appearance_loss(whole, u, cut)
         value = adversarial + self.spatial * spatial + self.appearance * appearance
-        yield Loss("generator", value, players, {"spatial": spatial.detach(), "appearance": appearance.detach()})
+        yield Loss("generator", value, PLAYERS, {"spatial": spatial.detach(), "appearance": appearance.detach()})
 
     def patch_side(self, spec: DataSpec) -> int:
         """Pixels of a side of a patch, s."""
@@ -170,7 +170,7 @@ class PuzzleGAN(Family, Completes, Conditions, Diagnoses):
         code = torch.cat([nets["encoder"](patches), z, c], 1)
         y: Tensor = nets["generator"](code)
         image, mask = y[:, :-1], y[:, -1:].sigmoid()
-        return Whole(image if nets.spec.low is None else image.tanh(), mask)
+        return Whole(nets.within_range(image), mask)
 
     def complete(self, nets: Nets, patches: Tensor, noise: Noise, c: Tensor) -> Tensor:
         z = noise.normal(0, (self.latent,))
@@ -192,7 +192,7 @@ class PuzzleGAN(Family, Completes, Conditions, Diagnoses):
 
     def contest(self, spec: DataSpec) -> Contest:
         """The game against the critic."""
-        return Contest(self.game, self._regularizers, self.critic_lr_ratio, join=self._design(spec).join)
+        return self._design(spec).contest(PLAYERS, self.critic_lr_ratio)
 
     def _drawn(self, nets: Nets, cut: Cut, c: Tensor, rng: Generator) -> Whole:
         return self.push(nets, cut.patches, torch.randn(len(c), self.latent, generator=rng, device=rng.device), c)
@@ -202,12 +202,8 @@ class PuzzleGAN(Family, Completes, Conditions, Diagnoses):
         ends = (extent - self.patch_side(spec) + 1 for extent in spec.shape[1:])
         return torch.stack([torch.randint(end, (n, self.patches), generator=rng, device=rng.device) for end in ends], 2)
 
-    @property
-    def _regularizers(self) -> Sequence[Regularizer]:
-        return self.game.regularizers if self.regularizers is None else self.regularizers
-
     def _design(self, spec: DataSpec) -> CriticDesign:
-        return CriticDesign(self.game, self._regularizers, "concatenation", spec.condition_size)
+        return CriticDesign(self.game, self.regularizers, "concatenation", spec.condition_size)
 
 
 def mask_of(places: Tensor, side: int, extent: Shape) -> Tensor:

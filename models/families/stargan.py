@@ -50,11 +50,8 @@ from pushforward.models.spec.conditions import Labels, Vector
 from pushforward.models.spec.data_spec import DataSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import Tensor
 
-    from pushforward.models.adversarial.regularizers.regularizer import Regularizer
     from pushforward.models.networks import CriticHead, Nets
 
 BINARY = 1e-6  # how far the variance of 0 and 1 may be from m (1 - m), m their mean
@@ -90,7 +87,7 @@ class StarGAN(Family, Translates, Conditions):
 
     @model_validator(mode="after")
     def _go_together(self) -> Self:
-        check_together(self.game, self._regularizers, "classifier")
+        check_together(self.game, self.regularizers, "classifier")
         return self
 
     @property
@@ -109,7 +106,7 @@ class StarGAN(Family, Translates, Conditions):
             generator=self.network.translator(spec, size, extra=spec.condition_size),
             critic=self._design(spec).build(self.network, spec, size),
         )
-        self._contest(spec).add_memory(nets, ("generator",))
+        self._contest(spec).add_memory(nets)
         return nets
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
@@ -127,7 +124,7 @@ class StarGAN(Family, Translates, Conditions):
 
     def _loss_of_generator(self, nets: Nets, u: Tensor, c: Tensor, to: Tensor, batch: Batch) -> Loss:
         fake = self.push(nets, u, to)
-        played = self._contest(nets.spec).generator_loss(nets, RealAndFake(u, fake, to), batch, ("generator",))
+        played = self._contest(nets.spec).generator_loss(nets, RealAndFake(u, fake, to), batch)
         told = self._misclassified(nets, fake, to)
         back = (u - self.push(nets, fake, c)).abs().mean()
         value = played + self.classification * told + self.reconstruction * back
@@ -137,7 +134,7 @@ class StarGAN(Family, Translates, Conditions):
     def push(self, nets: Nets, u: Tensor, to: Tensor) -> Tensor:
         """G(u, c'), network units.  u: (B, *shape); to: (B, C)."""
         y: Tensor = nets["generator"](networks.concat_condition(u, to))
-        return y.view_as(u) if nets.spec.low is None else y.view_as(u).tanh()
+        return nets.within_range(y.view_as(u))
 
     def translate(self, nets: Nets, x: Tensor, to: Tensor, c: Tensor) -> Tensor:
         return nets.spec.denormalize(self.push(nets, nets.spec.normalize(x), to))
@@ -158,17 +155,13 @@ class StarGAN(Family, Translates, Conditions):
             return F.binary_cross_entropy_with_logits(logits, told, reduction="none").sum(1).mean()
         return F.cross_entropy(logits, c)
 
-    @property
-    def _regularizers(self) -> Sequence[Regularizer]:
-        return self.game.regularizers if self.regularizers is None else self.regularizers
-
     def _design(self, spec: DataSpec) -> CriticDesign:
         told = spec.condition
         classes = told.width if isinstance(told, Vector) else spec.condition_size
-        return CriticDesign(self.game, self._regularizers, "classifier", classes)
+        return CriticDesign(self.game, self.regularizers, "classifier", classes)
 
     def _contest(self, spec: DataSpec) -> Contest:
-        return Contest(self.game, self._regularizers, self.critic_lr_ratio, join=self._design(spec).join)
+        return self._design(spec).contest(("generator",), self.critic_lr_ratio)
 
 
 def _check_domains(condition: Condition | None) -> None:

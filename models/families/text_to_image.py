@@ -25,7 +25,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -36,7 +36,6 @@ from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.critics import CriticDesign, check_together
 from pushforward.models.adversarial.games import AnyGame, NonSaturating
 from pushforward.models.adversarial.regularizers import AnyRegularizer
-from pushforward.models.adversarial.regularizers.regularizer import Regularizer
 from pushforward.models.config.config import Options
 from pushforward.models.errors import InvalidData
 from pushforward.models.family import Conditions, Decodes, Family, Samples, decoded
@@ -88,7 +87,7 @@ class TextToImage(Family, Samples, Decodes, Conditions):
 
     @model_validator(mode="after")
     def _go_together(self) -> Self:
-        check_together(self.game, self._regularizers, self.conditioned_by)
+        check_together(self.game, self.regularizers, self.conditioned_by)
         return self
 
     @property
@@ -113,7 +112,7 @@ class TextToImage(Family, Samples, Decodes, Conditions):
             generator=self.network.generator(spec, self.latent + self.embedding, size),
             critic=self._design.build(self.network, spec, size),
         )
-        self.contest.add_memory(nets, ("generator",))
+        self.contest.add_memory(nets)
         return nets
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
@@ -123,7 +122,7 @@ class TextToImage(Family, Samples, Decodes, Conditions):
             for loss in contest.critic_step(nets, self.pairs(nets, real, c, batch.rng), batch):
                 yield loss._replace(trains=(*loss.trains, "text"))
         rows = self._drawn(nets, u, batch)
-        yield Loss("generator", contest.generator_loss(nets, rows, batch, ("generator",)), ("generator",))
+        yield Loss("generator", contest.generator_loss(nets, rows, batch), ("generator",))
 
     def pairs(self, nets: Nets, real: Tensor, c: Tensor, rng: Generator) -> RealAndFake:
         """What the critic compares: images beside their captions, and fakes and other images beside the same ones."""
@@ -145,7 +144,7 @@ class TextToImage(Family, Samples, Decodes, Conditions):
     def push(self, nets: Nets, z: Tensor, h: Tensor) -> Tensor:
         """g(z, h), network units.  z: (B, Z); h: (B, E); returns (B, *shape)."""
         y: Tensor = nets["generator"](networks.concat_condition(z, h))
-        return y if nets.spec.low is None else y.tanh()
+        return nets.within_range(y)
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         return decoded(self, nets)
@@ -162,7 +161,7 @@ class TextToImage(Family, Samples, Decodes, Conditions):
     @property
     def contest(self) -> Contest:
         """The game against the critic."""
-        return Contest(self.game, self._regularizers, self.critic_lr_ratio, join=self._design.join)
+        return self._design.contest(("generator",), self.critic_lr_ratio)
 
     def _drawn(self, nets: Nets, u: Tensor, batch: Batch) -> RealAndFake:
         """Fakes of the generator, of captions and of points between two of them."""
@@ -177,12 +176,8 @@ class TextToImage(Family, Samples, Decodes, Conditions):
         return self.push(nets, torch.randn(len(h), self.latent, generator=rng, device=rng.device), h)
 
     @property
-    def _regularizers(self) -> Sequence[Regularizer]:
-        return self.game.regularizers if self.regularizers is None else self.regularizers
-
-    @property
     def _design(self) -> CriticDesign:
-        return CriticDesign(self.game, self._regularizers, self.conditioned_by, self.embedding)
+        return CriticDesign(self.game, self.regularizers, self.conditioned_by, self.embedding)
 
 
 def mates(n: int, rng: Generator) -> Tensor:

@@ -20,6 +20,10 @@ class Nets(nn.ModuleDict):
         super().__init__(modules)
         self.spec = spec
 
+    def within_range(self, y: Float[Tensor, " B *shape"]) -> Float[Tensor, " B *shape"]:
+        """A generator's output, network units: through a tanh where data are bounded."""
+        return y if self.spec.low is None else y.tanh()
+
 
 @final
 class Scalar(nn.Module):

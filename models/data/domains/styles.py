@@ -42,10 +42,9 @@ def _in_style(x: NDArray[Any], style: Style, low: float, high: float) -> NDArray
         case "thick":
             return _thick(x, low)
         case "slanted":
-            return _slanted(x, low)
+            return slanted(x, low)
         case "inverted":
-            inverted: NDArray[Any] = (low + high - x.astype(np.float64)).astype(x.dtype)
-            return inverted
+            return inverted(x, low, high)
 
 
 def _thick(x: NDArray[Any], low: float) -> NDArray[Any]:
@@ -55,11 +54,18 @@ def _thick(x: NDArray[Any], low: float) -> NDArray[Any]:
     return brightest
 
 
-def _slanted(x: NDArray[Any], low: float) -> NDArray[Any]:
-    h, w = x.shape[2:]
+def slanted(x: NDArray[Any], low: float) -> NDArray[Any]:
+    """Sheared by whole pixels, (..., H, W)."""
+    h, w = x.shape[-2:]
     sheared = np.full_like(x, low)
     for i in range(h):
         move = round(((h - 1) / 2 - i) / 2)
         kept = slice(max(0, -move), min(w, w - move))
-        sheared[:, :, i, max(0, move) : min(w, w + move)] = x[:, :, i, kept]
+        sheared[..., i, max(0, move) : min(w, w + move)] = x[..., i, kept]
     return sheared
+
+
+def inverted(x: NDArray[Any], low: float, high: float) -> NDArray[Any]:
+    """Dark for bright, in the type of x."""
+    mirrored: NDArray[Any] = (low + high - x.astype(np.float64)).astype(x.dtype)
+    return mirrored

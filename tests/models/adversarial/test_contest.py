@@ -149,7 +149,7 @@ def test_the_unrolled_generator_sees_the_critic_of_further_steps() -> None:
 def test_players_are_pulled_to_the_mean_of_their_past() -> None:
     nets = linear_critic(W)
     contest = Contest(Minimax(), (HistoricalAveraging(weight=2.0),))
-    contest.add_memory(nets, ())
+    contest.add_memory(nets)
     plain = critic_loss(Contest(Minimax(), ()), nets, batch())
     assert torch.allclose(critic_loss(contest, nets, batch()), plain)  # no distance yet
     for _ in contest.critic_step(nets, ROWS, batch(step=0)):
@@ -164,7 +164,7 @@ def test_the_balance_of_an_autoencoding_critic_is_kept_among_the_networks() -> N
     critic = networks.AutoencodingCritic(nn.Linear(2, 1), nn.Linear(1, 2)).double()
     nets = Nets(PLANE, critic=critic)
     contest = Contest(BEGAN(rate=0.5), (), join=lambda x, c: (x, c))
-    contest.add_memory(nets, ())
+    contest.add_memory(nets)
     for loss in contest.critic_step(nets, ROWS, batch()):
         assert loss.value == critic(REAL, REAL[:, :0]).mean()  # k = 0 at the start
         convergence = loss.terms["critic_convergence"]
