@@ -1,56 +1,45 @@
-"""The picture at the head of the README: 25 samples of each preset of digits, seed 0, none picked.
+"""The picture at the head of the README, of the first images in docs/pictures: seed 0, none picked.
 
-python -m tools.readme_picture [URL]        trains what the service at URL does not have yet: a few minutes
+python -m tools.readme_picture        after benchmarks/zoo.py has drawn them
 """
 
 from __future__ import annotations
 
-import sys
-from io import BytesIO
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from pushforward.service.client import Client
-
-FAMILIES = ("vae", "wae", "gan", "flow", "diffusion")
-PICTURE = Path(__file__).resolve().parent.parent / "docs/pictures/readme.png"
-SAMPLES, GAP_PX, CAPTION_PX = 25, 20, 30
-
-
-def main(url: str = "http://127.0.0.1:8000") -> None:
-    """Train what is missing, draw and save."""
-    with Client(url) as client:
-        known = {card["model"] for card in client.get("/models")["models"]}
-        jobs = [
-            client.train(f"digits-{family}", preset=f"{family}-digits")
-            for family in FAMILIES
-            if f"digits-{family}" not in known
-        ]
-        for job in jobs:
-            for _ in client.watch(job["id"]):
-                pass
-        PICTURE.parent.mkdir(exist_ok=True)
-        strip([drawn(client, family) for family in FAMILIES]).save(PICTURE, optimize=True)
+PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
+SHOWN = {  # presets, five in a row
+    "vae-digits": "vae",
+    "flow-digits": "flow",
+    "pixelcnn-digits": "autoregressive",
+    "diffusion-digits": "diffusion",
+    "flow-matching-digits": "flow matching",
+    "gan-digits": "gan",
+    "infogan-digits": "infogan",
+    "text-digits": "text to image",
+    "stargan-digits-styles": "stargan: restyled",
+    "puzzle-digits": "puzzle gan: completed",
+}
+IN_A_ROW, GAP_PX, CAPTION_PX = 5, 20, 30
+TILE_PX, COLUMNS, ROWS = 52, 5, 4  # of a picture of digits; what is cut out of it
 
 
-def drawn(client: Client, family: str) -> Image.Image:
-    """The service's own picture of samples."""
-    body = {"model": f"digits-{family}", "n": SAMPLES, "seed": 0}
-    return Image.open(BytesIO(client.ask("sample", body, accept="image/png").content))
-
-
-def strip(pictures: list[Image.Image]) -> Image.Image:
-    """Side by side, each over the name of its family."""
-    width, height = pictures[0].size
-    sheet = Image.new("L", (len(pictures) * (width + GAP_PX) - GAP_PX, height + CAPTION_PX), 255)
+def main() -> None:
+    """Draw and save."""
+    width, height = COLUMNS * TILE_PX - 4, ROWS * TILE_PX - 4  # without the last gaps
+    across, down = width + GAP_PX, height + CAPTION_PX
+    n_rows = len(SHOWN) // IN_A_ROW
+    sheet = Image.new("RGB", (IN_A_ROW * across - GAP_PX, n_rows * down), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=18)
-    for i, (family, picture) in enumerate(zip(FAMILIES, pictures, strict=True)):
-        left = i * (width + GAP_PX)
-        sheet.paste(picture, (left, 0))
-        pen.text((left + width // 2, height + CAPTION_PX // 2), family, fill=0, font=font, anchor="mm")
-    return sheet
+    for i, (preset, caption) in enumerate(SHOWN.items()):
+        left, top = i % IN_A_ROW * across, i // IN_A_ROW * down
+        with Image.open(PICTURES / f"{preset}.png") as picture:
+            sheet.paste(picture.crop((0, 0, width, height)), (left, top))
+        pen.text((left + width // 2, top + height + CAPTION_PX // 2), caption, fill=0, font=font, anchor="mm")
+    sheet.save(PICTURES / "readme.png", optimize=True)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
