@@ -29,10 +29,16 @@ def distances(x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> Float[Tensor,
 
 
 def smooth_distances(x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
-    """|x_i - y_j|, twice differentiable: all derivatives are 0 where two points are equal. It takes N M D numbers."""
-    square = (x[:, None] - y).square().sum(2)
-    equal = square == 0
-    return square.masked_fill(equal, 1.0).sqrt().masked_fill(equal, 0.0)
+    """|x_i - y_j| by one matrix product, twice differentiable.
+
+    Where two points are equal, or nearer than the product tells, the distance and all its derivatives are 0.
+    """
+    center = y.detach().mean(0)  # distances do not change, and rounding counts from here
+    x, y = x - center, y - center
+    square = squared_distances(x, y)
+    rounding = 8 * torch.finfo(x.dtype).eps * ((x**2).sum(1)[:, None] + (y**2).sum(1)).detach()
+    close = square <= rounding
+    return square.masked_fill(close, 1.0).sqrt().masked_fill(close, 0.0)
 
 
 def squared_distances(x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
