@@ -16,7 +16,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -53,6 +53,10 @@ NAMES = (
 )
 WARM_UP_STEPS = 20
 TURN_S = 0.3
+HEAD = (
+    "| what | plain, steps/s | ours, steps/s | ratio | quartiles | turns | wanted |",
+    "|---|---|---|---|---|---|---|",
+)
 PlainLoss = Callable[[Nets, Tensor], Tensor]
 
 
@@ -86,10 +90,14 @@ def main() -> int:
 
 
 def measured(name: str, seconds: float) -> Row:
-    """Both loops in alternating turns of about TURN_S."""
+    """Our loop beside the plain one."""
     run = PRESETS[name].run.model_copy(update={"budget": Budget(steps=10_000_000)})
     data = load_data(run, Path())
-    loops = [our_loop(run, data), plain_loop(run, data)]
+    return Row(name, *alternating([our_loop(run, data), plain_loop(run, data)], seconds))
+
+
+def alternating(loops: Sequence[Iterator[object]], seconds: float) -> list[list[float]]:
+    """Steps a second of two loops, in turns of about TURN_S."""
     turn = max(1, round(TURN_S / median(seconds_of(loop, WARM_UP_STEPS) / WARM_UP_STEPS for loop in loops)))
     rates: list[list[float]] = [[], []]
     began = time.perf_counter()
@@ -97,7 +105,7 @@ def measured(name: str, seconds: float) -> Row:
         first = len(rates[0]) % 2  # who begins changes, as a clock frequency may
         for which in (first, 1 - first):
             rates[which].append(turn / seconds_of(loops[which], turn))
-    return Row(name, *rates)
+    return rates
 
 
 def seconds_of(loop: Iterator[object], steps: int) -> float:
@@ -202,9 +210,7 @@ def page(rows: list[Row], load: float) -> Iterator[str]:
     yield from (
         "# How fast we train",
         "",
-        f"`python benchmarks/training.py`, {datetime.now(UTC):%Y-%m-%d}, {platform.system()} {platform.machine()}, "
-        f"{os.cpu_count()} cores with a load of {load:.1f} beside it, no GPU used, one thread; "
-        f"Python {platform.python_version()}, torch {torch.__version__}.",
+        setting("training.py", load),
         "",
         "Steps a second of `models.training.loop.train`, which averages weights, checks gradients and can be resumed",
         "bit for bit, and of a plain loop that does not: backward, clip, torch's Adam as it comes. Networks and",
@@ -212,10 +218,18 @@ def page(rows: list[Row], load: float) -> Iterator[str]:
         "its quartiles.",
         f"Wanted: at least {WANTED}.",
         "",
-        "| preset | plain, steps/s | ours, steps/s | ratio | quartiles | turns | wanted |",
-        "|---|---|---|---|---|---|---|",
+        *HEAD,
     )
     yield from map(line, rows)
+
+
+def setting(script: str, load: float) -> str:
+    """Where and when."""
+    return (
+        f"`python benchmarks/{script}`, {datetime.now(UTC):%Y-%m-%d}, {platform.system()} {platform.machine()}, "
+        f"{os.cpu_count()} cores with a load of {load:.1f} beside it, no GPU used, one thread; "
+        f"Python {platform.python_version()}, torch {torch.__version__}."
+    )
 
 
 def line(row: Row) -> str:

@@ -1,6 +1,8 @@
 """Presets of generative adversarial networks.
 
 References:
+    | Unsupervised Representation Learning with Deep Convolutional GANs (Radford et al., 2015), arXiv:1511.06434
+    | Spectral Normalization for Generative Adversarial Networks (Miyato et al., 2018), https://arxiv.org/abs/1802.05957
     | Progressive Growing of GANs for Improved Quality, Stability, and Variation (Karras et al., 2017), arXiv:1710.10196
     | InfoGAN (Chen et al., 2016), https://arxiv.org/abs/1606.03657
 """
@@ -18,6 +20,13 @@ PROGRESSIVE = {
     ],
 }
 
+SPECTRAL = {
+    "family": "gan",
+    "network": {"network": "residual"},
+    "game": {"game": "hinge"},
+    "regularizers": [{"regularizer": "spectral_norm"}],
+}
+
 ROWS = (
     preset(
         "gan-digits",
@@ -26,6 +35,30 @@ ROWS = (
         data={"source": "digits"},
         optimizer={"lr": 1e-3, "betas": (0.5, 0.999), "batch_size": 64, "decay": "cosine", "ema": 0.998},
         budget={"steps": 3500},
+    ),
+    preset(
+        "gan-mlp-digits",
+        "A generative adversarial network of perceptrons on 8x8 handwritten digits.",
+        family={"family": "gan", "latent": 32, "width": 256, "network": {"network": "mlp"}},
+        data={"source": "digits"},
+        optimizer={"lr": 1e-3, "betas": (0.5, 0.999), "batch_size": 64, "decay": "cosine", "ema": 0.998},
+        budget={"steps": 6000},
+    ),
+    preset(
+        "dcgan-digits",
+        "A deep convolutional adversarial network on 8x8 handwritten digits: batch normalization in its generator.",
+        family={"family": "gan", "latent": 32, "width": 16, "network": {"network": "dcgan"}},
+        data={"source": "digits"},
+        optimizer={"lr": 1e-3, "betas": (0.5, 0.999), "batch_size": 64, "decay": "cosine", "ema": 0.998},
+        budget={"steps": 4000},
+    ),
+    preset(
+        "residual-gan-digits",
+        "A residual adversarial network on 8x8 handwritten digits: the hinge game, spectral norms in the critic.",
+        family={**SPECTRAL, "latent": 32, "width": 16},
+        data={"source": "digits"},
+        optimizer={"lr": 1e-3, "betas": (0.0, 0.9), "batch_size": 64, "decay": "cosine", "ema": 0.998},
+        budget={"steps": 4000},
     ),
     preset(
         "gan-two-moons",

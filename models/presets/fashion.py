@@ -8,11 +8,13 @@ References:
       https://arxiv.org/abs/1708.07747
 """
 
-from pushforward.models.presets.adversarial import PROGRESSIVE
+from pushforward.models.presets.adversarial import PROGRESSIVE, SPECTRAL
 from pushforward.models.presets.preset import preset
 
 DATA = {"source": "idx", "path": "fashion-mnist"}
 VAE = {"family": "vae", "network": "perceptron", "latent": 20, "width": 400, "depth": 1}
+DCGAN = {"family": "gan", "latent": 64, "width": 8, "network": {"network": "dcgan"}}
+FAST = {"lr": 1e-3, "betas": (0.5, 0.999), "batch_size": 64, "decay": "cosine", "ema": 0.998}
 
 ROWS = (
     preset(
@@ -73,7 +75,63 @@ ROWS = (
         family={"family": "gan", "latent": 64, "width": 8, "game": {"game": "non_saturating", "gamma": 0.1}},
         data=DATA,
         optimizer={"lr": 1e-3, "betas": (0.5, 0.999), "batch_size": 64, "decay": "cosine", "ema": 0.998},
-        budget={"steps": 3000},
+        budget={"steps": 1500},
+    ),
+    preset(
+        "gan-mlp-fashion-mnist",
+        "A generative adversarial network of perceptrons on Fashion-MNIST.",
+        family={"family": "gan", "latent": 64, "width": 256, "network": {"network": "mlp"}},
+        data=DATA,
+        optimizer={"lr": 5e-4, "betas": (0.5, 0.999), "batch_size": 64, "decay": "cosine", "ema": 0.998},
+        budget={"steps": 10000},
+    ),
+    preset(
+        "dcgan-fashion-mnist",
+        "A deep convolutional adversarial network on Fashion-MNIST: few channels, for five minutes on one core.",
+        family=DCGAN,
+        data=DATA,
+        optimizer=FAST,
+        budget={"steps": 5000},
+    ),
+    preset(
+        "lsgan-fashion-mnist",
+        "A least-squares adversarial network on Fashion-MNIST, of the networks of `dcgan-fashion-mnist`.",
+        family={**DCGAN, "game": {"game": "least_squares"}},
+        data=DATA,
+        optimizer=FAST,
+        budget={"steps": 5000},
+    ),
+    preset(
+        "wgan-gp-fashion-mnist",
+        "A Wasserstein adversarial network on Fashion-MNIST, of the networks of `dcgan-fashion-mnist`.",
+        family={**DCGAN, "game": {"game": "wasserstein"}},
+        data=DATA,
+        optimizer=FAST,
+        budget={"steps": 5000},
+    ),
+    preset(
+        "residual-gan-fashion-mnist",
+        "A residual adversarial network on Fashion-MNIST: the hinge game, spectral norms; few channels.",
+        family={**SPECTRAL, "latent": 64, "width": 8},
+        data=DATA,
+        optimizer={**FAST, "betas": (0.0, 0.9)},
+        budget={"steps": 2000},
+    ),
+    preset(
+        "glann-fashion-mnist",
+        "Generative latent nearest neighbors on Fashion-MNIST: few channels, for eight minutes on one core.",
+        family={"family": "glann", "latent": 20, "width": 8},
+        data=DATA,
+        optimizer={"lr": 4e-3, "batch_size": 128, "decay": "cosine"},
+        budget={"epochs": 10},
+    ),
+    preset(
+        "ae-ot-fashion-mnist",
+        "An autoencoder and an optimal transport to its codes on Fashion-MNIST, for eight minutes on one core.",
+        family={"family": "ae_ot", "latent": 20, "width": 8, "draws": 256},
+        data=DATA,
+        optimizer={"lr": 2e-3, "batch_size": 128, "decay": "cosine"},
+        budget={"epochs": 9},
     ),
     preset(
         "progan-fashion",
