@@ -43,7 +43,7 @@ def texts() -> Iterator[tuple[Path, str]]:
     yield proto, described(proto.read_text())
     yield from protobuf()
     from pushforward.service.application.application import Application
-    from pushforward.service.rest.app import create
+    from pushforward.service.rest.app import routed
     from pushforward.service.settings import Settings
     from pushforward.service.telemetry.gateway import Telemetry
     from tools.environment_file import lines
@@ -52,7 +52,7 @@ def texts() -> Iterator[tuple[Path, str]]:
     absent: Any = None  # nothing is asked
     ports = ("jobs", "wakeups", "asks", "models", "workers", "reach", "files")
     application = Application.over(**dict.fromkeys(ports, absent), settings=Settings())
-    document = create(application, Telemetry(), asyncio.Event()).openapi()
+    document = routed(application, Telemetry(), asyncio.Event()).openapi()
     yield ROOT / "docs/openapi.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     yield ROOT / "docs/families.md", "\n".join(page(application)) + "\n"
     yield ROOT / ".env.example", "\n".join(lines(ROOT / "docs/settings.md")) + "\n"

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, final
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from pushforward.service.application.application import Application
 from pushforward.service.gateway.listening import print_listening
@@ -116,7 +116,7 @@ def _allow_connections(settings: Settings) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def _config(app: FastAPI, settings: Settings, telemetry: Telemetry) -> UvicornConfig:
+def _config(app: ASGIApp, settings: Settings, telemetry: Telemetry) -> UvicornConfig:
     return UvicornConfig(
         app,
         settings,

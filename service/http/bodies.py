@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pushforward.service.domain.errors import RequestTooLarge, ServiceError
 from pushforward.service.http import problems
-from pushforward.service.http.headers import RequestHeaders, read_headers
+from pushforward.service.http.headers import RequestHeaders, headers_of
 from pushforward.service.processes.intake import Intake, Lease
 from pushforward.service.settings import Settings
 
@@ -27,31 +27,40 @@ BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})  # methods without a body, unle
 class BodyLimits:
     """Reads bodies within their limits, and passes each on as one message."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, intake: Intake) -> None:
+    def __init__(self, app: ASGIApp, bodies: Bodies) -> None:
         self._app = app
-        self._intake = intake
-        self._max_bytes = settings.max_body_bytes
-        self._max_json_bytes = min(settings.max_json_bytes, settings.max_body_bytes)
+        self._bodies = bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers: RequestHeaders = scope.get("read_headers") or read_headers(scope)
-        if scope["method"] in BODILESS and not headers.has_body:
+        if scope["method"] in BODILESS and not headers_of(scope).has_body:
             await self._app(scope, receive, send)
             return
+        await self._bodies.pass_on(self._app, scope, receive, send)
+
+
+@final
+class Bodies:
+    """The limits of bodies, by media type, and the budget of all of them."""
+
+    def __init__(self, settings: Settings, intake: Intake) -> None:
+        self._intake = intake
+        self._max_bytes = settings.max_body_bytes
+        self._max_json_bytes = min(settings.max_json_bytes, settings.max_body_bytes)
+
+    async def pass_on(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read a body, and call an app that receives it as one message."""
         with self._intake.lease() as lease:
             try:
-                body = await self._read(headers, receive, lease)
+                body = await self._read(headers_of(scope), receive, lease)
             except ServiceError as error:
-                response = problems.response(error, scope["path"])
-                response.headers["Connection"] = "close"  # the rest of the body is not read
-                await response(scope, receive, send)
+                await problems.unread(error, scope["path"])(scope, receive, send)
             except ClientDisconnect:
                 await Response(status_code=CLIENT_CLOSED_REQUEST)(scope, receive, send)
             else:
-                await self._app(scope, _WholeBody(body, receive), send)
+                await app(scope, _WholeBody(body, receive), send)
 
     async def _read(self, headers: RequestHeaders, receive: Receive, lease: Lease) -> bytes:
         """Raises RequestTooLarge, Overloaded, ClientDisconnect."""

@@ -76,18 +76,25 @@ def response(error: ServiceError, instance: str) -> Response:
     return _write(document(error, instance), headers)
 
 
+def unread(error: ServiceError, instance: str) -> Response:
+    """A refusal before the body is read, or the rest of it: the connection ends."""
+    refusal = response(error, instance)
+    refusal.headers["Connection"] = "close"
+    return refusal
+
+
 def install(app: FastAPI) -> None:
     """Make every refusal of the app a problem document."""
     app.add_exception_handler(ServiceError, refused)
     app.add_exception_handler(RequestValidationError, _bad_query)
     app.add_exception_handler(HTTPException, _bad_route)
-    app.add_exception_handler(Exception, _failed)
+    app.add_exception_handler(Exception, failed)
 
 
 def refused(request: Request, error: Exception) -> Response:
     """A refusal of the service as a response; a defect is logged."""
     if not isinstance(error, ServiceError):
-        return _failed(request, error)
+        return failed(request, error)
     if error.kind is Kind.INTERNAL:
         log.error("%s %r failed", request.method, request.scope["path"], exc_info=error)
     return response(error, request.scope["path"])
@@ -95,7 +102,7 @@ def refused(request: Request, error: Exception) -> Response:
 
 def _bad_query(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
-        return _failed(request, error)
+        return failed(request, error)
     complaints = [{**complaint, "loc": complaint["loc"][1:]} for complaint in error.errors()]  # query | path | header
     return response(invalid(complaints, None), request.scope["path"])
 
@@ -103,7 +110,7 @@ def _bad_query(request: Request, error: Exception) -> Response:
 def _bad_route(request: Request, error: Exception) -> Response:
     """A refusal of the router: an unknown path or method."""
     if not isinstance(error, HTTPException):
-        return _failed(request, error)
+        return failed(request, error)
     status = HTTPStatus(error.status_code)
     path, headers = request.scope["path"][:MAX_PATH_CHARS], dict(error.headers or {})
     detail = str(error.detail)
@@ -130,7 +137,7 @@ def _methods(request: Request) -> str:
     return ", ".join(sorted(found | ({"HEAD"} if "GET" in found else set())))
 
 
-def _failed(request: Request, error: Exception) -> Response:
+def failed(request: Request, error: Exception) -> Response:
     """A defect: its trace is logged by the server, and not in the response."""
     return response(Failed("an unexpected error; the service's log tells more"), request.scope["path"])
 

@@ -16,7 +16,7 @@ import gc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar, final
+from typing import Self, TypeVar, final
 
 from pushforward.service.domain.errors import Overloaded
 from pushforward.service.settings import Settings
@@ -40,14 +40,9 @@ class Intake:
         self._peak_bytes = 0
         self._parser = ThreadPoolExecutor(1, thread_name_prefix="parser")
 
-    @contextmanager
-    def lease(self) -> Iterator[Lease]:
+    def lease(self) -> Lease:
         """Bytes of one body, until its response."""
-        lease = Lease(self)
-        try:
-            yield lease
-        finally:
-            lease.give_back()
+        return Lease(self)
 
     def check(self, n_bytes: int) -> None:
         """Raises Overloaded where so many more bytes do not fit."""
@@ -83,11 +78,17 @@ class Intake:
 
 @final
 class Lease:
-    """The bytes of one body."""
+    """The bytes of one body; they are given back where its context ends."""
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
         self._held_bytes = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.give_back()
 
     def grow(self, n_bytes: int) -> None:
         """Count the body, which has so many bytes in all by now. Raises Overloaded."""
@@ -103,9 +104,9 @@ class Lease:
 
 
 @contextmanager
-def without_gc(n_bytes: int) -> Iterator[None]:
+def without_gc() -> Iterator[None]:
     """Pause garbage collection while JSON is parsed: it makes no cycles, and collection would take most of the time."""
-    backoff = n_bytes > SMALL_BYTES and gc.isenabled()
+    backoff = gc.isenabled()
     if backoff:
         gc.disable()
     try:

@@ -7,14 +7,15 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from pushforward.service.application.application import Application
 from pushforward.service.http import problems
-from pushforward.service.http.access import AccessGuard
-from pushforward.service.http.bodies import BodyLimits
+from pushforward.service.http.access import Access, AccessGuard
+from pushforward.service.http.bodies import Bodies, BodyLimits
 from pushforward.service.http.head import HeadMethod
 from pushforward.service.rest.contract import explorer, openapi
-from pushforward.service.rest.fast_path import FastPath
+from pushforward.service.rest.hot_path import HotPath
 from pushforward.service.rest.middleware import Measured, Traced
 from pushforward.service.rest.routes import catalog, inference, jobs
 from pushforward.service.telemetry.gateway import Telemetry
@@ -30,8 +31,20 @@ NO_SPANS: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False} 
 
 def create(
     application: Application, telemetry: Telemetry, closing: asyncio.Event, tracing: GatewayTracing | None = None
-) -> FastAPI:
+) -> ASGIApp:
     """The app; when `closing` is set, open event streams end."""
+    access, bodies = Access(application.settings), Bodies(application.settings, application.intake)
+    layered = routed(application, telemetry, closing)
+    layered.add_middleware(BodyLimits, bodies=bodies)
+    layered.add_middleware(HeadMethod)
+    layered.add_middleware(AccessGuard, access=access)
+    layered.add_middleware(Measured, telemetry=telemetry)
+    app = HotPath(layered, inference.by_path, access, bodies, telemetry)
+    return app if tracing is None else Traced(app, tracing)
+
+
+def routed(application: Application, telemetry: Telemetry, closing: asyncio.Event) -> FastAPI:
+    """All routes and their description, without what is around them."""
     app = FastAPI(
         title="Pushforward",
         version=version("pushforward"),
@@ -49,11 +62,4 @@ def create(
     problems.install(app)
     openapi.install(app)
     explorer.install(app)
-    app.add_middleware(FastPath, routes=inference.by_path)
-    app.add_middleware(BodyLimits, settings=application.settings, intake=application.intake)
-    app.add_middleware(HeadMethod)
-    app.add_middleware(AccessGuard, settings=application.settings)
-    app.add_middleware(Measured, telemetry=telemetry)
-    if tracing is not None:
-        app.add_middleware(Traced, tracing=tracing)
     return app

@@ -6,7 +6,7 @@ References:
 
 from __future__ import annotations
 
-from fastapi import Request, Response
+from fastapi import Response
 
 from pushforward.service.application.application import Application
 from pushforward.service.application.commands.commands import Sample
@@ -15,7 +15,7 @@ from pushforward.service.application.results import SampleResult, SampleStream
 from pushforward.service.domain.errors import names, naming
 from pushforward.service.domain.jobs import Job
 from pushforward.service.formats import npy, png
-from pushforward.service.http.headers import joined
+from pushforward.service.http.headers import RequestHeaders
 from pushforward.service.rest import sse
 from pushforward.service.rest.media_types import JSON
 from pushforward.service.rest.responses import job_started, render
@@ -25,12 +25,12 @@ PREFERENCE = "respond-async"
 FORMS = {JSON: Form.REPLY, png.MEDIA_TYPE: Form.REPLY, npy.MEDIA_TYPE: Form.ARRAY, sse.MEDIA_TYPE: Form.EVENTS}
 
 
-async def respond(request: Request, application: Application, ask: Sample, media_type: str) -> Response:
+async def respond(headers: RequestHeaders, application: Application, ask: Sample, media_type: str) -> Response:
     """The response to a sample request. Raises what `Application.sample` raises, and NotAcceptable."""
     delivery: Delivery[Job | SampleResult | SampleStream] = Delivery(
-        Form.JOB if _prefers_job(request) else FORMS[media_type],
+        Form.JOB if _prefers_job(headers.prefer) else FORMS[media_type],
         large_as_job=True,
-        idempotency_key=request.headers.get("idempotency-key"),
+        idempotency_key=headers.idempotency_key,
     )
     with naming(names(idempotency_key="Idempotency-Key")):
         delivered = await application.sample(ask, delivery)
@@ -43,9 +43,8 @@ async def respond(request: Request, application: Application, ask: Sample, media
             return event_response(delivered) if media_type == sse.MEDIA_TYPE else array_response(delivered)
 
 
-def _prefers_job(request: Request) -> bool:
+def _prefers_job(prefer: str | None) -> bool:
     """Whether `Prefer` requests a response now and the work later."""
-    preferences = joined(request.scope, b"prefer")
-    if preferences is None:
+    if prefer is None:
         return False
-    return any(part.partition(";")[0].strip().lower() == PREFERENCE for part in preferences.split(","))
+    return any(part.partition(";")[0].strip().lower() == PREFERENCE for part in prefer.split(","))

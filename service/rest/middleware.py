@@ -28,7 +28,7 @@ class Measured:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        since, sent = perf_counter(), _Sent(send)
+        since, sent = perf_counter(), Sent(send)
         try:
             await self._app(scope, receive, sent)
         finally:
@@ -50,7 +50,7 @@ class Traced:
             return
         method = scope["method"]
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        request, sent = self._tracing.begin(method, headers), _Sent(send)
+        request, sent = self._tracing.begin(method, headers), Sent(send)
         try:
             await self._app(scope, receive, sent)
         finally:
@@ -60,16 +60,17 @@ class Traced:
 
 
 @final
-class _Sent:
+class Sent:
     """Sends a response on and keeps its status, which is that of a defect until a response was sent."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
+        self.begun = False
         self.status = 500
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
+            self.begun, self.status = True, message["status"]
         await self._send(message)
 
 

@@ -21,7 +21,8 @@ from pushforward.service.application.commands.commands import (
 from pushforward.service.application.commands.validation import MAX_FAULTS, MAX_FIELD_CHARS, Model, parse
 from pushforward.service.domain.errors import FieldError, Invalid, Malformed, RequestTooLarge, UnsupportedMedia
 from pushforward.service.formats import npy
-from pushforward.service.processes.intake import Intake, without_gc
+from pushforward.service.http.headers import headers_of
+from pushforward.service.processes.intake import SMALL_BYTES, Intake, without_gc
 from pushforward.service.rest.media_types import JSON
 
 MAX_NUMBER_CHARS = 40  # of a number in a message
@@ -41,11 +42,11 @@ _TEXTS = frozenset({"model", "path"})  # query parameters that are text; the oth
 
 async def read(request: Request, command: type[Model], intake: Intake) -> Model:
     """The command in a request. Raises Invalid, Malformed, RequestTooLarge, UnsupportedMedia."""
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
-    if coding != "identity":
+    headers = headers_of(request.scope)
+    coding, media_type = headers.content_encoding, headers.content_type
+    if coding not in ("", "identity"):
         raise UnsupportedMedia(f"the content encoding is {coding[:100]}; send the body as it is")
     body: bytes = (await request.receive()).get("body", b"")  # whole, by `bodies.BodyLimits`
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == JSON:
         if request.scope["query_string"]:
             raise _beside_json(request)
@@ -77,7 +78,9 @@ def _json(body: bytes, max_values: int) -> object:
     if len(body) > max_values and body.count(b",") >= max_values:
         raise RequestTooLarge(f"the JSON body holds more than {max_values} values; send arrays as npy, or ask in parts")
     try:
-        with without_gc(len(body)):
+        if len(body) <= SMALL_BYTES:
+            return orjson.loads(body)
+        with without_gc():
             return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Malformed(f"the body is not JSON: {_why(error)}") from error

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import orjson
 from fastapi import Response
+from starlette.types import Receive, Scope, Send
 
 from pushforward.models.config.json_float import to_json
 from pushforward.service.application.results import InferenceResult, LikelihoodResult, PreviewResult, SampleResult
@@ -22,6 +23,26 @@ from pushforward.service.formats import npy, png
 from pushforward.service.rest.media_types import JSON
 
 LARGE_VALUES = 100_000  # a result of more is written in a thread
+
+
+@final
+class WholeResponse(Response):
+    """A response that is there as a whole; starlette's own looks at every header and at a background task."""
+
+    def __init__(self, body: bytes, media_type: str, headers: Mapping[str, str]) -> None:
+        self.status_code = 200
+        self.body = body
+        self.media_type = media_type
+        self.background = None
+        self.raw_headers = [
+            (b"content-length", b"%d" % len(body)),
+            (b"content-type", media_type.encode("latin-1")),
+            *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": False})
 
 
 def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -45,7 +66,7 @@ async def render(result: InferenceResult, media_type: str) -> Response:
     write = writers[media_type]
     large = result.array.size > LARGE_VALUES or media_type == png.MEDIA_TYPE
     body = await asyncio.to_thread(write, result) if large else write(result)
-    return Response(body, headers=_headers(result), media_type=media_type)
+    return WholeResponse(body, media_type, _headers(result))
 
 
 async def json(result: SampleResult | PreviewResult) -> bytes:
@@ -82,7 +103,7 @@ def _dumps(fields: dict[str, Any]) -> bytes:
 
 def _contiguous(value: Any) -> Any:
     """The same, with arrays as orjson takes them."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {name: _contiguous(each) for name, each in value.items()}
     if not isinstance(value, np.ndarray):
         return value

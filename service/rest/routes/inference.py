@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pushforward.service.application.commands.commands import ASKS, Sample
 from pushforward.service.domain.jobs import Job
 from pushforward.service.http.bodies import CLIENT_CLOSED_REQUEST
-from pushforward.service.http.headers import joined
+from pushforward.service.http.headers import headers_of
 from pushforward.service.rest import sse
 from pushforward.service.rest.contract import schemas
 from pushforward.service.rest.contract.openapi import answers, documented
@@ -52,7 +52,7 @@ _SUMMARIES: dict[str, str] = {
 def _route_of(command: type[Any]) -> Callable[[Request], Awaitable[Response]]:
     async def ask(request: Request) -> Response:  # no `App`: to resolve a dependency costs as much as to parse the body
         app = await application_of(request)
-        media_type = choose(joined(request.scope, b"accept"))
+        media_type = choose(headers_of(request.scope).accept)
         asked = app.inference.ask(await read(request, command, app.intake))
         result = await until_disconnected(request.receive, asked)
         return _disconnected() if result is None else await render(result, media_type)
@@ -63,8 +63,9 @@ def _route_of(command: type[Any]) -> Callable[[Request], Awaitable[Response]]:
 
 async def _sample(request: Request) -> Response:
     app = await application_of(request)
-    media_type = choose(joined(request.scope, b"accept"), SAMPLE_OFFERS)
-    response = respond(request, app, await read(request, Sample, app.intake), media_type)
+    headers = headers_of(request.scope)
+    media_type = choose(headers.accept, SAMPLE_OFFERS)
+    response = respond(headers, app, await read(request, Sample, app.intake), media_type)
     return await until_disconnected(request.receive, response) or _disconnected()
 
 
