@@ -13,7 +13,7 @@ critic takes.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, final
 
@@ -35,19 +35,39 @@ if TYPE_CHECKING:
 
 
 R = TypeVar("R", bound=Regularizer)
+GREATEST_SLOPE = 1.0  # of a step that is looked ahead, as a run's steps are clipped unless it says otherwise
 
 
 class RealAndFake(NamedTuple):
-    """What the critic compares: equally many rows of both kinds."""
+    """What the critic compares: equally many rows of both kinds where it is the critic that learns."""
 
     real: Tensor  # (B, ...)
-    fake: Tensor  # (B, ...)
-    c: Tensor  # (B, C)
+    fake: Tensor  # (B', ...)
+    c: Tensor  # (B', C), of the fakes
+    own: Tensor | None = None  # (B, C), of the real rows, where they have conditions of their own
+
+    @property
+    def c_real(self) -> Tensor:
+        """The conditions of the real rows, (B, C)."""
+        return self.c if self.own is None else self.own
 
 
 def concatenated(x: Tensor, c: Tensor) -> tuple[Tensor, ...]:
     """The condition as a part of the row."""
     return (networks.concat_condition(x, c),)
+
+
+@final
+class _Ahead:
+    """A critic of other weights."""
+
+    def __init__(self, critic: nn.Module, weights: Mapping[str, Tensor]) -> None:
+        self._critic = critic
+        self._weights = dict(weights)
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        scores: Tensor = torch.func.functional_call(self._critic, self._weights, inputs)
+        return scores
 
 
 @final
@@ -69,11 +89,12 @@ class Contest:
         self._after_a_step(nets, batch, scores)
 
     def generator_loss(self, nets: Nets, rows: RealAndFake, batch: Batch) -> Tensor:
-        """The loss of the networks that drew the fakes."""
+        """The loss of the networks that drew the fakes. Before it, the past of both players takes them in."""
+        self._remember(nets, batch.step)
         packed = self._packed(rows)
         critic = self._looking_ahead(nets, packed, batch)
         with torch.no_grad():
-            real = critic(*self.join(self._blurred(packed.real, batch), packed.c)) if self.game.pairs else None
+            real = critic(*self.join(self._blurred(packed.real, batch), packed.c_real)) if self.game.pairs else None
         fake = critic(*self.join(self._blurred(packed.fake, batch), packed.c))
         loss = self.game.generator_loss(fake, fake[:0] if real is None else real)
         return loss + self._distance_from_history(nets, self.players)
@@ -87,25 +108,45 @@ class Contest:
                 nets[f"{name}_history"] = copy.deepcopy(nets[name]).requires_grad_(False)
 
     def _critic_loss(self, nets: Nets, rows: RealAndFake, batch: Batch) -> tuple[Loss, tuple[Tensor, Tensor]]:
-        critic, rng = nets[self.critic], batch.rng
-        penalties = [each for each in self.regularizers if isinstance(each, CriticPenalty)]
-        real, fake = (self._blurred(x.detach(), batch).requires_grad_(bool(penalties)) for x in (rows.real, rows.fake))
-        of_real, of_fake = (critic(*self.join(x, rows.c)) for x in (real, fake))
-        value = self._played(nets, of_real, of_fake)
-        for penalty in penalties:
-            value = value + penalty.value(
-                lambda x: critic(*self.join(x, rows.c)),
-                lambda scores: self.game.witness(scores, of_real, of_fake),
-                Scored(real, of_real),
-                Scored(fake, of_fake),
-                rng,
-            )
+        apart = rows._replace(real=rows.real.detach(), fake=rows.fake.detach())
+        value, of_real, of_fake = self._value(nets, nets[self.critic], apart, batch)
         terms = {}
         if isinstance(self.game, BEGAN):
             terms = {f"{self.critic}_convergence": self.game.convergence(of_real.detach(), of_fake.detach())}
         value = value + self._distance_from_history(nets, (self.critic,))
         loss = Loss(self.critic, value, (self.critic,), terms, self.lr_ratio)
         return loss, (of_real.detach(), of_fake.detach())
+
+    def _value(
+        self, nets: Nets, critic: Callable[..., Tensor], rows: RealAndFake, batch: Batch
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What the critic descends, and its scores of real and of fake rows."""
+        penalties = [each for each in self.regularizers if isinstance(each, CriticPenalty)]
+        at_rows = any(each.at_rows for each in penalties)
+        real, fake = self._scored(critic, rows, batch, slopes=at_rows and not self.game.joint)
+        value = self._played(nets, real.scores, fake.scores)
+        # The slope of a joint witness at a row is taken while the rows that it is compared with stay where they are.
+        at = self._scored(critic, rows, batch, slopes=True) if at_rows and self.game.joint else (real, fake)
+        for penalty in penalties:
+            value = value + penalty.value(
+                lambda x: critic(*self.join(x, rows.c)),
+                lambda scores: self.game.witness(scores, real.scores, fake.scores),
+                *at,
+                batch.rng,
+            )
+        return value, real.scores, fake.scores
+
+    def _scored(
+        self, critic: Callable[..., Tensor], rows: RealAndFake, batch: Batch, *, slopes: bool
+    ) -> tuple[Scored, Scored]:
+        """Real and fake rows and their scores; with `slopes` the rows require a gradient."""
+        scored = []
+        for x, c in ((rows.real, rows.c_real), (rows.fake, rows.c)):
+            x = self._blurred(x, batch)
+            x = x if x.requires_grad or not slopes else x.clone().requires_grad_()
+            scored.append(Scored(x, critic(*self.join(x, c))))
+        real, fake = scored
+        return real, fake
 
     def _played(self, nets: Nets, real: Tensor, fake: Tensor) -> Tensor:
         """The game's loss for the critic, with smoothed labels where they are chosen."""
@@ -126,10 +167,14 @@ class Contest:
             if (clipping := _first(self.regularizers, WeightClipping)) is not None:
                 for weight in nets[self.critic].parameters():
                     weight.clamp_(-clipping.limit, clipping.limit)
-            if _first(self.regularizers, HistoricalAveraging) is not None:
-                for name in (self.critic, *self.players):
-                    for mean, now in zip(nets[f"{name}_history"].parameters(), nets[name].parameters(), strict=True):
-                        mean.lerp_(now, 1 / (batch.step + 2))
+
+    @torch.no_grad()
+    def _remember(self, nets: Nets, step: int) -> None:
+        """Take the weights of both players into the means of their pasts, once a step."""
+        if _first(self.regularizers, HistoricalAveraging) is not None:
+            for name in (self.critic, *self.players):
+                for mean, now in zip(nets[f"{name}_history"].parameters(), nets[name].parameters(), strict=True):
+                    mean.lerp_(now, 1 / (step + 2))
 
     def _distance_from_history(self, nets: Nets, players: Sequence[str]) -> Tensor | float:
         averaging = _first(self.regularizers, HistoricalAveraging)
@@ -143,23 +188,27 @@ class Contest:
         return averaging.weight * sum(((now - past) ** 2).sum() for now, past in pairs)
 
     def _looking_ahead(self, nets: Nets, rows: RealAndFake, batch: Batch) -> Callable[..., Tensor]:
-        """The critic, or the critic that further steps of plain gradient descent would give."""
+        """The critic, or what further steps of plain descent would make of it, with its penalties and clipping."""
         critic: nn.Module = nets[self.critic]
         unrolled = _first(self.regularizers, Unrolled)
         if unrolled is None:
             return critic
+        clipping = _first(self.regularizers, WeightClipping)
+        n = min(len(rows.real), len(rows.fake))
+        rows = RealAndFake(rows.real[:n], rows.fake[:n], rows.c[:n], rows.c_real[:n])
         weights: dict[str, Tensor] = dict(critic.named_parameters())
         for _ in range(unrolled.steps):
-            of_real, of_fake = (
-                torch.func.functional_call(critic, weights, self.join(x, rows.c)) for x in (rows.real, rows.fake)
-            )
-            loss = self._played(nets, of_real, of_fake)
-            slopes = torch.autograd.grad(loss, list(weights.values()), create_graph=True, allow_unused=True)
+            ahead = _Ahead(critic, weights)
+            loss, _, _ = self._value(nets, ahead, rows, batch)
+            slopes = torch.autograd.grad(loss, list(weights.values()), create_graph=True, materialize_grads=True)
+            length = torch.stack([slope.detach().norm() for slope in slopes]).norm()
+            rate = unrolled.lr / length.clamp_min(GREATEST_SLOPE)
             weights = {
-                name: weight if slope is None else weight - unrolled.lr * slope
-                for (name, weight), slope in zip(weights.items(), slopes, strict=True)
+                name: weight - rate * slope for (name, weight), slope in zip(weights.items(), slopes, strict=True)
             }
-        return lambda *inputs: torch.func.functional_call(critic, weights, inputs)
+            if clipping is not None:
+                weights = {name: weight.clamp(-clipping.limit, clipping.limit) for name, weight in weights.items()}
+        return _Ahead(critic, weights)
 
     def _blurred(self, x: Tensor, batch: Batch) -> Tensor:
         noise = _first(self.regularizers, InstanceNoise)
@@ -170,7 +219,11 @@ class Contest:
 
     def _packed(self, rows: RealAndFake) -> RealAndFake:
         packing = _first(self.regularizers, Packing)
-        return rows if packing is None else RealAndFake(*(packed(x, packing.rows) for x in rows))
+        if packing is None:
+            return rows
+        m = packing.rows
+        own = None if rows.own is None else packed(rows.own, m)
+        return RealAndFake(packed(rows.real, m), packed(rows.fake, m), packed(rows.c, m), own)
 
 
 def packed(x: Tensor, m: int) -> Tensor:

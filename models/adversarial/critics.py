@@ -111,13 +111,13 @@ def check_together(game: Game, given: Sequence[Regularizer] | None, conditioned_
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"the regularizer {twice} is there twice; keep one")
-    if "label_smoothing" in names and not isinstance(game, SeparableGame):
+    if "label_smoothing" in names and (isinstance(game, Wasserstein) or not isinstance(game, SeparableGame)):
         raise ValueError(f"the game {game.game} has no labels to smooth; leave out label_smoothing, or choose another")
     if "minibatch_deviation" in names and isinstance(game, BEGAN):
         raise ValueError("the critic of began reconstructs each row alone; leave out minibatch_deviation")
-    if isinstance(game, Wasserstein) and not any(isinstance(each, HOLDS) for each in regularizers):
+    if not game.bounded and not any(isinstance(each, HOLDS) for each in regularizers):
         raise ValueError(
-            "nothing holds the critic's slope, so the game wasserstein has no end; add gradient_penalty, "
+            f"nothing holds the critic's slope, so the game {game.game} has no end; add gradient_penalty, "
             "spectral_norm or weight_clipping"
         )
     if conditioned_by == "projection" and game.score_size > 1:

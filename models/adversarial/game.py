@@ -30,6 +30,12 @@ class Game(Config, ABC):
 
     regularizers: ClassVar[tuple[Regularizer, ...]] = ()  # unless others are chosen
     pairs: ClassVar[bool] = False  # whether the generator's loss looks at scores of real rows, too
+    joint: ClassVar[bool] = False  # whether the witness function looks at all scores of a batch
+
+    @property
+    def bounded(self) -> bool:
+        """Whether a critic whose slope nothing holds has a best loss."""
+        return True
 
     @property
     def score_size(self) -> int:

@@ -41,6 +41,11 @@ class Kernel(Config, ABC):
 
     kernel: str  # a Literal with a default in each final kernel
 
+    @property
+    def bounded(self) -> bool:
+        """Whether no two points are more alike than some number."""
+        return True
+
     @abstractmethod
     def matrix(self, x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
         """k(x_i, y_j) of all pairs."""
@@ -80,6 +85,10 @@ class Distance(Kernel):
 
     kernel: Literal["distance"] = "distance"
 
+    @property
+    def bounded(self) -> bool:
+        return False
+
     def matrix(self, x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
         origin = x.new_zeros(1, x.shape[1])
         return smooth_distances(x, origin) + smooth_distances(origin, y) - smooth_distances(x, y)
@@ -106,6 +115,10 @@ class LinearKernel(Kernel):
 
     kernel: Literal["linear"] = "linear"
 
+    @property
+    def bounded(self) -> bool:
+        return False
+
     def matrix(self, x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
         return x @ y.T
 
@@ -120,6 +133,10 @@ class SumKernel(Kernel):
     kernel: Literal["sum"] = "sum"
     kernels: tuple[OneKernel, ...] = Field((RationalQuadraticKernel(), LinearKernel()), min_length=1, max_length=8)
     """What is summed."""
+
+    @property
+    def bounded(self) -> bool:
+        return all(kernel.bounded for kernel in self.kernels)
 
     def matrix(self, x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
         return torch.stack([kernel.matrix(x, y) for kernel in self.kernels]).sum(0)

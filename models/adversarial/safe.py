@@ -2,6 +2,7 @@ r"""Functions that stay finite, with finite derivatives, for every score a criti
 
     safe_exp(x)           exp(x); from 60 on its tangent, whose slope a clipped gradient can follow
     log_softplus(x)       log log(1 + exp(x)), which is nearly x far below 0
+    log_one_minus_exp(y)  log(1 - exp(-exp(y))), which is nearly y far below 0
     log_wright_omega(z)   y with exp(y) + y = z: the logarithm of Wright's omega, W(e^z), without e^z
 
 References:
@@ -34,6 +35,13 @@ def log_softplus(x: Tensor) -> Tensor:
     low = x < LOW
     middle = F.softplus(x.masked_fill(low, 0.0)).log()
     return torch.where(low, x - 0.5 * x.clamp_max(0.0).exp(), middle)
+
+
+def log_one_minus_exp(y: Tensor) -> Tensor:
+    """The logarithm of 1 - e^-a, of y = log a."""
+    low = y < LOW
+    middle = (-torch.expm1(-y.masked_fill(low, 0.0).exp())).log()
+    return torch.where(low, y - 0.5 * y.clamp_max(0.0).exp(), middle)
 
 
 def log_wright_omega(z: Tensor) -> Tensor:

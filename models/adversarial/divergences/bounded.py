@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from pushforward.models.adversarial.divergences.divergence import FDivergence, RatioFDivergence
+from pushforward.models.adversarial.safe import log_one_minus_exp, log_softplus
 from pushforward.models.lazy import F, torch
 
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ class WeightedJensenShannon(FDivergence):
         return -self.pi * log(self.pi) - F.softplus(-v)
 
     def fused(self, v: Tensor) -> Tensor:
-        below_one = -torch.expm1(-F.softplus(-v) / self.pi)  # 1 - sigmoid(v)^(1/pi), exact where it is small
-        return (1 - self.pi) * (log(1 - self.pi) - below_one.log())
+        log_below_one = log_one_minus_exp(log_softplus(-v) - log(self.pi))  # of 1 - sigmoid(v)^(1/pi)
+        return (1 - self.pi) * (log(1 - self.pi) - log_below_one)
 
 
 class GANDivergence(RatioFDivergence):

@@ -24,7 +24,8 @@ border. `log_ratio` inverts T*: it is log p - log q where g_f(v) = f'(p / q).
     total_variation     |u - 1| / 2                       tanh(v) / 2                tanh(v) / 2
 
 `jensen_shannon` is twice the Jensen-Shannon divergence; `gan` is that less log 4. Where tails of Q are too wide,
-`neyman` and `alpha` below 0 are infinite, where they are too narrow `kl`, `pearson`, `jeffrey` and `alpha` above 1 are.
+`neyman`, `reverse_kl`, `jeffrey` and `alpha` below 0 may be infinite, where they are too narrow `kl`, `pearson`,
+`jeffrey` and `alpha` above 1.
 
 References:
     | f-GAN (Nowozin et al., 2016), https://arxiv.org/abs/1606.00709
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 NARROW = "Its divergence may be infinite where the model's tails are narrower than the data's."
 WIDE = "Its divergence may be infinite where the model's tails are wider than the data's."
+EITHER = "Its divergence may be infinite where the model's tails are narrower or wider than the data's."
 
 
 class FDivergence(Config, ABC):

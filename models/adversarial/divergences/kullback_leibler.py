@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pushforward.models.adversarial.divergences.divergence import NARROW, FDivergence, RatioFDivergence
+from pushforward.models.adversarial.divergences.divergence import EITHER, NARROW, WIDE, FDivergence, RatioFDivergence
 from pushforward.models.adversarial.safe import log_wright_omega, safe_exp
 
 if TYPE_CHECKING:
@@ -44,6 +44,10 @@ class ReverseKL(RatioFDivergence):
 
     divergence: Literal["reverse_kl"] = "reverse_kl"
 
+    @property
+    def infinite(self) -> str | None:
+        return WIDE
+
     def f(self, u: Tensor) -> Tensor:
         return -u.log()
 
@@ -70,7 +74,7 @@ class Jeffrey(FDivergence):
 
     @property
     def infinite(self) -> str | None:
-        return NARROW
+        return EITHER
 
     def f(self, u: Tensor) -> Tensor:
         return (u - 1) * u.log()

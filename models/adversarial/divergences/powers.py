@@ -127,6 +127,9 @@ class Alpha(FDivergence):
     def fused(self, v: Tensor) -> Tensor:
         a = self.alpha
         if a > 1:
-            return self.conjugate(v)
+            base = F.relu(v * (a - 1) + 1)
+            is_zero = base == 0
+            power = safe_exp(base.masked_fill(is_zero, 1.0).log() * (a / (a - 1)))
+            return power.masked_fill(is_zero, 0.0) / a - 1 / a
         log_base = log(1 - a) + log_softplus(-v)  # of 1 + (a - 1) g_f(v), without its cancellation
         return safe_exp(log_base * (a / (a - 1))) / a - 1 / a

@@ -45,6 +45,11 @@ class MMDGame(Game):
 
     regularizers: ClassVar[tuple[Regularizer, ...]] = (GradientPenalty(weight=1.0),)
     pairs: ClassVar[bool] = True
+    joint: ClassVar[bool] = True
+
+    @property
+    def bounded(self) -> bool:
+        return self.kernel.bounded
 
     @property
     def score_size(self) -> int:
@@ -75,6 +80,11 @@ class Cramer(Game):
 
     regularizers: ClassVar[tuple[Regularizer, ...]] = (GradientPenalty(weight=10.0),)
     pairs: ClassVar[bool] = True
+    joint: ClassVar[bool] = True
+
+    @property
+    def bounded(self) -> bool:
+        return False
 
     @property
     def score_size(self) -> int:

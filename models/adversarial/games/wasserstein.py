@@ -33,6 +33,10 @@ class Wasserstein(SeparableGame):
 
     regularizers: ClassVar[tuple[Regularizer, ...]] = (GradientPenalty(),)
 
+    @property
+    def bounded(self) -> bool:
+        return False
+
     def of_real(self, scores: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
         return -scores
 

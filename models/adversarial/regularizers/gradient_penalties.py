@@ -25,7 +25,7 @@ References:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, final
+from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from pydantic import NonNegativeFloat, PositiveFloat
 
@@ -47,6 +47,8 @@ class R1(CriticPenalty):
     gamma: PositiveFloat = 0.1
     """Twice the weight of the mean squared slope."""
 
+    at_rows: ClassVar[bool] = True
+
     def value(self, critic: Critic, witness: Witness, real: Scored, fake: Scored, rng: Generator) -> Float[Tensor, ""]:
         return 0.5 * self.gamma * (gradient(witness, real) ** 2).sum(1).mean()
 
@@ -58,6 +60,8 @@ class R2(CriticPenalty):
     regularizer: Literal["r2"] = "r2"
     gamma: PositiveFloat = 0.1
     """Twice the weight of the mean squared slope."""
+
+    at_rows: ClassVar[bool] = True
 
     def value(self, critic: Critic, witness: Witness, real: Scored, fake: Scored, rng: Generator) -> Float[Tensor, ""]:
         return 0.5 * self.gamma * (gradient(witness, fake) ** 2).sum(1).mean()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from pushforward.models.config.config import Config
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Scored(NamedTuple):
-    """RealAndFake and the critic's scores of them; the rows require a gradient."""
+    """Rows and the critic's scores of them."""
 
     x: Tensor  # (B, ...)
     scores: Tensor  # (B, K)
@@ -31,6 +31,8 @@ class Regularizer(Config, ABC):
 
 class CriticPenalty(Regularizer, ABC):
     """A term of the critic's loss."""
+
+    at_rows: ClassVar[bool] = False  # whether it takes slopes at the rows themselves, which then require a gradient
 
     @abstractmethod
     def value(self, critic: Critic, witness: Witness, real: Scored, fake: Scored, rng: Generator) -> Float[Tensor, ""]:

@@ -3,7 +3,8 @@ r"""Holds on the critic's weights, and on how both players move.
     spectral_norm         every layer's W is divided by its largest singular value
     weight_clipping       every weight is clipped to [-limit, limit] after each step of the critic
     historical_averaging  adds weight |theta - mean of the player's past theta|^2 to the loss of each player
-    unrolled              the generator descends its loss against the critic that K further steps would give
+    unrolled              the generator descends its loss against the critic that K further steps would give, with its
+                          penalties and clipped where it is
 
 References:
     | Wasserstein GAN (Arjovsky et al., 2017), https://arxiv.org/abs/1701.07875: clipping

@@ -10,9 +10,21 @@ from torch import Tensor, nn
 from pushforward.models import networks
 from pushforward.models.adversarial.contest import Contest, RealAndFake, packed
 from pushforward.models.adversarial.game import Game, SeparableGame
-from pushforward.models.adversarial.games import BEGAN, AnyGame, Minimax, NonSaturating, Wasserstein
+from pushforward.models.adversarial.games import (
+    BEGAN,
+    AnyGame,
+    Cramer,
+    Minimax,
+    MMDGame,
+    NonSaturating,
+    RelativisticAverage,
+    Wasserstein,
+)
 from pushforward.models.adversarial.regularizers import (
+    R1,
+    R2,
     AnyRegularizer,
+    GradientPenalty,
     HistoricalAveraging,
     InstanceNoise,
     LabelSmoothing,
@@ -20,7 +32,7 @@ from pushforward.models.adversarial.regularizers import (
     Unrolled,
     WeightClipping,
 )
-from pushforward.models.adversarial.regularizers.regularizer import Regularizer
+from pushforward.models.adversarial.regularizers.regularizer import CriticPenalty, Regularizer
 from pushforward.models.families.gan import GAN
 from pushforward.models.losses import Batch
 from pushforward.models.networks import Nets
@@ -68,7 +80,7 @@ def test_every_regularizer_goes_with_every_game(game: type[Game], regularizer: t
         ]
     )
     values = {"latent": 2, "width": 8, "depth": 1, "game": game(), "regularizers": tuple(chosen)}
-    if regularizer is LabelSmoothing and not issubclass(game, SeparableGame):
+    if regularizer is LabelSmoothing and (game is Wasserstein or not issubclass(game, SeparableGame)):
         with pytest.raises(ValueError, match="no labels to smooth"):
             GAN.model_validate(values)
         return
@@ -134,16 +146,64 @@ def test_packed_rows_lie_one_after_the_other(shape: tuple[int, ...]) -> None:
 
 
 def test_the_unrolled_generator_sees_the_critic_of_further_steps() -> None:
-    """A linear Wasserstein critic of K steps is w + K lr (mean x - mean x'), and its loss -w_K mean x'."""
+    """A linear Wasserstein critic of K steps is w + K lr (mean x - mean x'), and its loss -w_K mean x'.
+
+    Steps longer than lr are shortened to it, as in a training.
+    """
     fake = FAKE.clone().requires_grad_()
     contest = Contest(Wasserstein(), (Unrolled(steps=3, lr=0.1),))
     rows = RealAndFake(REAL, fake, REAL[:, :0])
     value = contest.generator_loss(linear_critic(W), rows, batch())
-    w = W[0] + 3 * 0.1 * (REAL.mean(0) - fake.mean(0))
+    slope = REAL.mean(0) - fake.mean(0)
+    w = W[0] + 3 * 0.1 * slope / slope.detach().norm().clamp_min(1.0)
     exact = -w @ fake.mean(0)
     assert torch.allclose(value, exact)
     mine, theirs = (torch.autograd.grad(each, fake)[0] for each in (value, exact))
     assert torch.allclose(mine, theirs)  # the generator's gradient goes through the critic's steps
+
+
+def looked_ahead(regularizers: tuple[Regularizer, ...]) -> Tensor:
+    """The slope of a linear critic that fakes at the corners see."""
+    corners = torch.eye(2, dtype=torch.float64)
+    real = corners + torch.tensor([3.0, 1.0])
+    rows = RealAndFake(real, corners, real[:, :0])
+    loss = Contest(Wasserstein(), regularizers).generator_loss(linear_critic(W), rows, batch())
+    return -2 * loss.detach()  # w_1 + w_2
+
+
+def test_the_critic_looked_ahead_to_is_held_as_the_critic_is() -> None:
+    """A penalty keeps its slope near the center, 1, so w_1 + w_2 <= sqrt 2; clipped weights stay in their range."""
+    unrolled = Unrolled(steps=20, lr=0.1)
+    assert looked_ahead((unrolled,)) > 2.5
+    assert looked_ahead((GradientPenalty(weight=1e3), unrolled)) < 1.8
+    assert looked_ahead((WeightClipping(limit=0.1), unrolled)) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("penalty", [R1(gamma=2.0), R2(gamma=2.0)], ids=["r1", "r2"])
+@pytest.mark.parametrize("game", [MMDGame(), Cramer()], ids=["mmd", "cramer"])
+def test_a_slope_of_a_joint_witness_is_at_one_row_while_the_others_stay(game: Game, penalty: CriticPenalty) -> None:
+    """T47: the gradient of f(x) = w(h(x); rows) in x, the rows that f compares with held fixed."""
+    torch.manual_seed(0)
+    critic = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, game.score_size)).double()
+    nets = Nets(PLANE, critic=critic)
+    value = critic_loss(Contest(game, (penalty,)), nets, batch()) - critic_loss(Contest(game, ()), nets, batch())
+    with torch.no_grad():
+        real, fake = critic(REAL), critic(FAKE)
+    x = (REAL if isinstance(penalty, R1) else FAKE).clone().requires_grad_()
+    (slope,) = torch.autograd.grad(game.witness(critic(x), real, fake).sum(), x)
+    assert torch.allclose(value, slope.square().sum(1).mean())
+
+
+@pytest.mark.parametrize("game", [RelativisticAverage(), MMDGame()], ids=["relativistic", "mmd"])
+def test_real_rows_may_have_conditions_of_their_own(game: Game) -> None:
+    """Fakes of two conditions a row beside real rows of one: each is judged beside its own."""
+    torch.manual_seed(0)
+    nets = Nets(PLANE, critic=nn.Linear(3, game.score_size).double())
+    c, other = some(8, 1, seed=3), some(8, 1, seed=4)
+    fakes, theirs = torch.cat([FAKE, FAKE]), torch.cat([c, other])
+    value = Contest(game, ()).generator_loss(nets, RealAndFake(REAL, fakes, theirs, own=c), batch())
+    of_fake, of_real = nets["critic"](torch.cat([fakes, theirs], 1)), nets["critic"](torch.cat([REAL, c], 1))
+    assert torch.allclose(value, game.generator_loss(of_fake, of_real))
 
 
 def test_players_are_pulled_to_the_mean_of_their_past() -> None:
@@ -152,9 +212,11 @@ def test_players_are_pulled_to_the_mean_of_their_past() -> None:
     contest.add_memory(nets)
     plain = critic_loss(Contest(Minimax(), ()), nets, batch())
     assert torch.allclose(critic_loss(contest, nets, batch()), plain)  # no distance yet
-    for _ in contest.critic_step(nets, ROWS, batch(step=0)):
-        with torch.no_grad():
-            nets["critic"].weight += 1.0
+    for _ in range(3):  # steps of the critic, of one step of both
+        for _ in contest.critic_step(nets, ROWS, batch(step=0)):
+            with torch.no_grad():
+                nets["critic"].weight += 1.0 / 3
+    contest.generator_loss(nets, ROWS, batch(step=0))
     assert torch.allclose(nets["critic_history"].weight, W + 0.5)  # the mean of two
     moved = critic_loss(Contest(Minimax(), ()), nets, batch())
     assert torch.allclose(critic_loss(contest, nets, batch()), moved + 2.0 * 2 * 0.25)

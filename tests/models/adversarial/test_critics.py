@@ -75,7 +75,10 @@ def test_a_game_of_features_has_a_critic_of_features() -> None:
 
 REFUSED = [
     ({"game": {"game": "wasserstein"}, "regularizers": []}, "gradient_penalty"),
+    ({"game": {"game": "cramer"}, "regularizers": []}, "game cramer has no end; add gradient_penalty"),
+    ({"game": {"game": "mmd"}, "regularizers": [{"regularizer": "r1"}]}, "game mmd has no end"),
     ({"game": {"game": "cramer"}, "regularizers": [{"regularizer": "label_smoothing"}]}, "no labels to smooth"),
+    ({"game": {"game": "wasserstein"}, "regularizers": [{"regularizer": "label_smoothing"}]}, "no labels to smooth"),
     ({"game": {"game": "began"}, "regularizers": [{"regularizer": "minibatch_deviation"}]}, "minibatch_deviation"),
     ({"regularizers": [{"regularizer": "r1"}, {"regularizer": "r1", "gamma": 2}]}, "r1 is there twice"),
     ({"game": {"game": "mmd"}, "conditioned_by": "projection"}, "choose concatenation"),
@@ -91,6 +94,11 @@ def test_what_does_not_go_together_is_refused_with_a_remedy(values: dict[str, ob
     if "conditioned_by" not in values:
         with pytest.raises(ValidationError, match=remedy):
             Adversarial.model_validate(values)
+
+
+def test_a_bounded_kernel_holds_its_game() -> None:
+    game = {"game": "mmd", "kernel": {"kernel": "rbf"}}
+    assert GAN.model_validate({"game": game, "regularizers": []}).regularizers == ()
 
 
 OLDER = [

@@ -43,12 +43,14 @@ GOLD: list[tuple[FDivergence, float]] = [
     (Alpha(alpha=-1.0), 0.370114),
 ]
 ALL = [divergence for divergence, _ in GOLD]
+EXTREME = [WeightedJensenShannon(pi=0.05), WeightedJensenShannon(pi=0.95), Alpha(alpha=1.01), Alpha(alpha=0.99)]
 
 X = torch.linspace(-14, 14, 400_001, dtype=torch.float64)
 DX = float(X[1] - X[0])
 LOG_P, LOG_Q = (Normal(torch.tensor(m).double(), s).log_prob(X) for m, s in ((0.0, 1.0), (0.5, 1.2)))
 P, Q, U = LOG_P.exp(), LOG_Q.exp(), (LOG_P - LOG_Q).exp()
 V = torch.linspace(-50, 50, 2001, dtype=torch.float64)
+FAR = torch.tensor([sign * size for size in (90.0, 120.0, 200.0, 1e3, 1e4) for sign in (1, -1)], dtype=torch.float64)
 
 
 def named(divergence: object) -> str:
@@ -103,10 +105,10 @@ def test_the_fused_form_is_the_conjugate_of_the_activation(divergence: FDivergen
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("divergence", ALL, ids=named)
+@pytest.mark.parametrize("divergence", ALL + EXTREME, ids=named)
 def test_every_score_has_finite_losses_and_gradients(divergence: FDivergence, dtype: torch.dtype) -> None:
-    """T42: for v in [-50, 50]; larger scores are more real."""
-    v = V.to(dtype).requires_grad_()
+    """T42: for v in [-50, 50], and far beyond; larger scores are more real."""
+    v = torch.cat([V, FAR]).to(dtype).requires_grad_()
     for values in (divergence.activation(v), divergence.fused(v)):
         (slope,) = torch.autograd.grad(values.sum(), v, retain_graph=True)
         assert bool(values.isfinite().all())
@@ -132,7 +134,7 @@ def test_a_divergence_without_a_ratio_is_no_game_of_ratios() -> None:
 
 @pytest.mark.parametrize("divergence", ALL, ids=named)
 def test_what_may_be_infinite_is_said_of_the_model(divergence: FDivergence) -> None:
-    infinite = isinstance(divergence, KL | Pearson | Neyman | Jeffrey) or (
+    infinite = isinstance(divergence, KL | ReverseKL | Pearson | Neyman | Jeffrey) or (
         isinstance(divergence, Alpha) and not 0 < divergence.alpha < 1
     )
     assert bool(FGAN(divergence=divergence).notes) == infinite
