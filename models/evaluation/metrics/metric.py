@@ -39,6 +39,7 @@ class Side(NamedTuple):
     found: Labels | None = None  # (n,) by the classifier
     features: Reals | None = None  # (n, F) of the classifier
     places: Labels | None = None  # (n,) of training rows: their places among those of `Known.training`
+    trained_on: NDArray[np.bool_] | None = None  # (n,) of another source: whether each row equals a training row
 
 
 class KnownModes(NamedTuple):

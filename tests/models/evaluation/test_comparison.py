@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pushforward.models.data import Npy, TwoMoons
+from pushforward.models.data import Digits, Npy, Rows, TwoMoons
 from pushforward.models.errors import Diverged, InvalidData
 from pushforward.models.evaluation.comparison import Compared, ComparisonStage, Question, compare
 from pushforward.models.evaluation.metrics.registry import METRICS, applicable, has
@@ -134,6 +134,32 @@ def test_rows_of_another_source_are_the_reference(moons: tuple[Model, TrainingDa
     assert values(compared, "model") == {"precision": 0.0}
     _, fresh = stages(*moons, Question(("precision",), n=100, seed=0, against=TwoMoons(noise=0.1)))
     assert values(fresh, "floor")["precision"] > 0.9
+
+
+def test_against_the_training_source_itself_the_rows_that_were_held_out_say_what_is_near(
+    digits: tuple[Model, TrainingData],
+) -> None:
+    ask = Question(("nearest_training_row_ratio",), n=100, seed=0)
+    held_out, whole = (stages(*digits, each)[1] for each in (ask, replace(ask, against=Digits())))
+    assert (held_out.n_reference, whole.n_reference) == (180, 1797)
+    for name in ("model", "floor", "gaussian"):
+        assert np.isfinite(values(whole, name)["nearest_training_row_ratio"])
+        assert values(whole, name) == values(held_out, name)
+
+
+def test_rows_that_all_trained_the_model_are_refused_for_the_distance_from_training_rows(
+    moons: tuple[Model, TrainingData], tmp_path: Path
+) -> None:
+    model, data = moons
+    assert isinstance(data.train, Rows)
+    np.save(tmp_path / "trained.npy", data.train.x[:50])
+    question = Question(("nearest_training_row_ratio",), 100, 0, Npy(path="trained.npy"), tmp_path)
+    with pytest.raises(
+        InvalidData, match=r"only rows that the model was trained on.*name the other metrics"
+    ) as refused:
+        stages(model, data, question)
+    assert refused.value.field == "against"
+    assert stages(model, data, replace(question, metrics=("mmd2",)))[1].n_reference == 50
 
 
 def test_rows_of_another_shape_are_refused(moons: tuple[Model, TrainingData], tmp_path: Path) -> None:
