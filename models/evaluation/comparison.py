@@ -29,6 +29,7 @@ from pushforward.models.evaluation.measurement import Evaluation, finished
 from pushforward.models.evaluation.metrics.memorization import NearestTrainingRow, trained_on
 from pushforward.models.evaluation.metrics.metric import Classify, Known, KnownModes, Labels, Metric, Reals
 from pushforward.models.evaluation.metrics.registry import METRICS
+from pushforward.models.evaluation.reference_labels import READ_LABELS, unlike
 from pushforward.models.evaluation.samples import draw_under
 from pushforward.models.evaluation.sides import Sides
 from pushforward.models.family import Samples
@@ -83,7 +84,7 @@ def compare(model: Model, data: TrainingData, question: Question, device: torch.
     if data.fingerprint != model.card.data_fingerprint:
         raise InvalidData("are not the data that the model was trained on: they have changed since", field="run.data")
     reference = sides.reference_rows(data, question.against, question.root, question.seed)
-    _check_labels(question.metrics, reference)
+    _check_labels(question, data)
     training = sides.training_rows(data, question.seed)
     known_rows = _trained_on(question, reference, training)
     n = min(question.n, len(training.x))
@@ -131,11 +132,14 @@ def _drawn(model: Model, data: TrainingData, n: int, seed: int, device: torch.de
     return LabeledSamples(x, like.y if isinstance(data.spec.condition, kinds.Labels) else None)
 
 
-def _check_labels(metrics: Sequence[str], reference: Rows) -> None:
-    """Raises InvalidData where a metric needs labels that the reference rows lack."""
-    lacking = [name for name in metrics if "label_condition" in METRICS[name].needs and reference.y is None]
-    if lacking:
-        raise InvalidData(f"has no labels, which {lacking[0]} needs; leave that metric out", field="against")
+def _check_labels(question: Question, data: TrainingData) -> None:
+    """Raises InvalidData where a metric needs labels that the rows of another source lack."""
+    asked = [name for name in question.metrics if name in READ_LABELS]
+    if question.against is None or not asked:
+        return
+    found = unlike(question.against, question.root, data.source, n_classes(data))
+    if found is not None:
+        raise InvalidData(f"{asked[0]} does not apply: {found.why}; leave it out, or {found.remedy}", field="metrics")
 
 
 def _trained_on(question: Question, reference: Rows, training: Rows) -> NDArray[np.bool_] | None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pushforward.models.data import Digits, Npy, Rows, TwoMoons
+from pushforward.models.data import Digits, Npy, Rows, Source, StyledDigits, TwoMoons
 from pushforward.models.errors import Diverged, InvalidData
 from pushforward.models.evaluation.comparison import Compared, ComparisonStage, Question, compare
 from pushforward.models.evaluation.metrics.registry import METRICS, applicable, has
@@ -175,8 +175,39 @@ def test_rows_without_labels_have_no_classification_accuracy(
     x = np.random.default_rng(0).integers(17, size=(60, 1, 8, 8)).astype(np.uint8)
     np.save(tmp_path / "bare.npy", x)
     against = Npy(path="bare.npy", low=0, high=16, levels=17)
-    with pytest.raises(InvalidData, match="leave that metric out"):
+    with pytest.raises(InvalidData, match="have no labels; leave it out"):
         stages(*digits, Question(("classification_accuracy",), n=50, seed=0, against=against, root=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("against", "says"),
+    [
+        (StyledDigits(condition="label"), "are the styles plain, thick, those of its data digits; leave it out"),
+        (
+            Npy(path="few.npz", low=0, high=16, levels=17, condition="label"),
+            "has the labels 0 to 6, its data the labels 0 to 9",
+        ),
+    ],
+)
+def test_labels_of_another_meaning_have_no_classification_accuracy(
+    digits: tuple[Model, TrainingData], tmp_path: Path, against: Source, says: str
+) -> None:
+    x = np.random.default_rng(0).integers(17, size=(60, 1, 8, 8)).astype(np.uint8)
+    np.savez(tmp_path / "few.npz", x=x, y=np.arange(60) % 7)
+    question = Question(("classification_accuracy",), n=50, seed=0, against=against, root=tmp_path)
+    with pytest.raises(InvalidData, match=says) as refused:
+        stages(*digits, question)
+    assert refused.value.field == "metrics"
+
+
+def test_metrics_of_what_the_classifier_finds_need_no_labels_of_the_rows(
+    digits: tuple[Model, TrainingData], tmp_path: Path
+) -> None:
+    x = np.random.default_rng(0).integers(17, size=(60, 1, 8, 8)).astype(np.uint8)
+    np.save(tmp_path / "bare.npy", x)
+    against = Npy(path="bare.npy", low=0, high=16, levels=17)
+    question = Question(("label_divergence", "FD_cnn", "KD_cnn"), n=50, seed=0, against=against, root=tmp_path)
+    assert np.isfinite([*values(stages(*digits, question)[1], "model").values()]).all()
 
 
 def test_data_that_changed_since_the_training_are_refused(tmp_path: Path) -> None:
