@@ -65,6 +65,10 @@ class CaptionedDigits(Finite):
     seed: int = Field(0, ge=0, lt=2**63)
     """Seed of attributes and captions."""
 
+    @property
+    def labels_are(self) -> str:
+        return "digits"
+
     def outline(self, root: Path) -> DataSpec:
         condition = None if self.condition is None else self.conditions(Rows(np.empty(0), np.array([9])))
         return SPEC.model_copy(update={"condition": condition, "n_rows": N_DIGITS * self.copies})

@@ -24,6 +24,10 @@ class Digits(Finite):
 
     source: Literal["digits"] = "digits"
 
+    @property
+    def labels_are(self) -> str:
+        return "digits"
+
     def outline(self, root: Path) -> DataSpec:
         condition = None if self.condition is None else Labels(n_classes=10)
         return SPEC.model_copy(update={"condition": condition, "n_rows": 1797})

@@ -31,6 +31,14 @@ class Idx(Finite):
     path: str = Field(min_length=1, max_length=1024)
     """Folder of the IDX files, relative to the data root."""
 
+    @property
+    def labels_are(self) -> None:
+        return None
+
+    def n_labels(self, root: Path) -> int | None:
+        file = self._find(root, LABELS)
+        return None if file is None else int(_read_idx(file, dims=1).max()) + 1
+
     def outline(self, root: Path) -> DataSpec:
         n, *shape = _idx_header(self._images(root), dims=3)
         if self.condition is not None and self._find(root, LABELS) is None:

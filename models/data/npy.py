@@ -52,6 +52,17 @@ class Npy(Finite):
     condition: Literal["label", "vector"] | None = None  # type: ignore[assignment]
     """What the model is given beside each row: the label `y`, or the vector `c`, of an .npz file."""
 
+    @property
+    def labels_are(self) -> None:
+        return None
+
+    def n_labels(self, root: Path) -> int | None:
+        if self.condition != "label":
+            return None
+        file, headers = self._headers(root)
+        self._condition(headers)
+        return int(as_labels(read_arrays(file, {"y"})["y"], headers["x"][0][0], file.name).max()) + 1
+
     def outline(self, root: Path) -> DataSpec:
         _, headers = self._headers(root)
         shape, dtype = headers["x"]

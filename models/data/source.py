@@ -68,6 +68,19 @@ class Source(Config, ABC):
         """Whether the model is given this beside each row."""
         return self.condition == what
 
+    @property
+    def labels_are(self) -> str | None:
+        """What a label tells, in equal words where labels mean the same; None in files, whose labels users number."""
+        return f"parts of {self.source}"
+
+    def n_labels(self, root: Path) -> int | None:
+        """How many labels there are, the largest plus one; None where rows have none. Raises InvalidData.
+
+        Of a file the labels are read, and not the rows.
+        """
+        outline = self.outline(root)
+        return outline.condition.n_classes if isinstance(outline.condition, Labels) else outline.n_classes
+
     @abstractmethod
     def outline(self, root: Path) -> DataSpec:
         """What headers say of the data: how many rows there are, held out ones too, their shape, range and levels.

@@ -26,8 +26,10 @@ from pushforward.models.evaluation import classifier, sides
 from pushforward.models.evaluation.baselines import flat
 from pushforward.models.evaluation.classifier import Frozen
 from pushforward.models.evaluation.measurement import Evaluation, finished
+from pushforward.models.evaluation.metrics.memorization import NearestTrainingRow, trained_on
 from pushforward.models.evaluation.metrics.metric import Classify, Known, KnownModes, Labels, Metric, Reals
 from pushforward.models.evaluation.metrics.registry import METRICS
+from pushforward.models.evaluation.reference_labels import READ_LABELS, unlike
 from pushforward.models.evaluation.samples import draw_under
 from pushforward.models.evaluation.sides import Sides
 from pushforward.models.family import Samples
@@ -82,8 +84,9 @@ def compare(model: Model, data: TrainingData, question: Question, device: torch.
     if data.fingerprint != model.card.data_fingerprint:
         raise InvalidData("are not the data that the model was trained on: they have changed since", field="run.data")
     reference = sides.reference_rows(data, question.against, question.root, question.seed)
-    _check_labels(question.metrics, reference)
+    _check_labels(question, data)
     training = sides.training_rows(data, question.seed)
+    known_rows = _trained_on(question, reference, training)
     n = min(question.n, len(training.x))
     drawn = yield from _within(_drawn(model, data, n, question.seed, device), 0.0, DRAWN)
     stored = frozen = None
@@ -93,7 +96,7 @@ def compare(model: Model, data: TrainingData, question: Question, device: torch.
             making = sides.classifier_of(data, training, n_classes(data), question.seed, device)
             frozen = yield from _within(making, DRAWN, TRAINED)
     of = Sides(data.spec, sides.unit_of(training, data.spec), device, frozen)
-    rows = _ThreeSides(of, drawn, training, reference, question, data, device)
+    rows = _ThreeSides(of, drawn, training, reference, known_rows, question, data, device)
     known = rows.known()
     reports = list[MetricReport]()
     for name in question.metrics:
@@ -129,11 +132,29 @@ def _drawn(model: Model, data: TrainingData, n: int, seed: int, device: torch.de
     return LabeledSamples(x, like.y if isinstance(data.spec.condition, kinds.Labels) else None)
 
 
-def _check_labels(metrics: Sequence[str], reference: Rows) -> None:
-    """Raises InvalidData where a metric needs labels that the reference rows lack."""
-    lacking = [name for name in metrics if "label_condition" in METRICS[name].needs and reference.y is None]
-    if lacking:
-        raise InvalidData(f"has no labels, which {lacking[0]} needs; leave that metric out", field="against")
+def _check_labels(question: Question, data: TrainingData) -> None:
+    """Raises InvalidData where a metric needs labels that the rows of another source lack."""
+    asked = [name for name in question.metrics if name in READ_LABELS]
+    if question.against is None or not asked:
+        return
+    found = unlike(question.against, question.root, data.source, n_classes(data))
+    if found is not None:
+        raise InvalidData(f"{asked[0]} does not apply: {found.why}; leave it out, or {found.remedy}", field="metrics")
+
+
+def _trained_on(question: Question, reference: Rows, training: Rows) -> NDArray[np.bool_] | None:
+    """Which rows of another source are training rows, where that is asked. Raises InvalidData where all are."""
+    name = NearestTrainingRow.name
+    if question.against is None or name not in question.metrics:
+        return None
+    known = trained_on(reference.x, training.x)
+    if known.all():
+        raise InvalidData(
+            f"has only rows that the model was trained on, so {name} has nothing to compare with; give rows that it "
+            f'was not trained on, or "held_out", or name the other metrics in `metrics`',
+            field="against",
+        )
+    return known
 
 
 def _stored(data: TrainingData, question: Question, device: torch.device) -> Frozen | None:
@@ -161,6 +182,7 @@ class _ThreeSides:
         drawn: LabeledSamples,
         training: Rows,
         reference: Rows,
+        trained_on: NDArray[np.bool_] | None,
         question: Question,
         data: TrainingData,
         device: torch.device,
@@ -169,7 +191,7 @@ class _ThreeSides:
         n, rng = len(drawn.x), np.random.default_rng([question.seed, 10])
         places = rng.permutation(len(training.x))[:n]
         some = training.of(places)
-        self.reference = of.of(reference.x, reference.y)
+        self.reference = of.of(reference.x, reference.y)._replace(trained_on=trained_on)
         self.samples = of.of(drawn.x, drawn.labels)
         self.floor = of.of(some.x, some.y, places)
         gaussian = sides.gaussian_of(training, data.spec)

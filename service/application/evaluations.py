@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
+from functools import partial
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from pushforward.models.data import AnyData, Source
-from pushforward.models.evaluation.metrics.metric import Need
-from pushforward.models.evaluation.metrics.registry import METRICS, applicable, has, why_not
+from pushforward.models.evaluation.metrics.registry import METRICS, has, why_not
+from pushforward.models.evaluation.reference_labels import READ_LABELS, unlike
+from pushforward.models.spec.conditions import Labels
 from pushforward.service.application.commands.commands import Evaluate
 from pushforward.service.application.requests.requests import TargetModel
-from pushforward.service.application.training import outlined
+from pushforward.service.application.training import outlined, read_of_source
 from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import Conflict, FieldError, Invalid, Unsupported
 from pushforward.service.domain.jobs import ModelEvaluation
+
+LABELS_READ = 10_000_000  # of a file, before a job is made of it; a worker reads more
 
 _DATA: TypeAdapter[Source] = TypeAdapter(AnyData)
 
@@ -28,14 +33,19 @@ async def checked_evaluation(command: Evaluate, target: TargetModel, data_root: 
         raise Unsupported(
             f"{card.family} does not learn the distribution of its rows; its metrics are on the card of {card.model}"
         )
-    there = has(card.spec, _source(card))
-    metrics = applicable(there) if command.metrics is None else _checked(command.metrics, there, card)
+    source = _source(card)
+    there = has(card.spec, source)
+    refused = {name: f"{why}; leave it out" for name, metric in METRICS.items() if (why := why_not(metric, there))}
     if not isinstance(command.against, str):
-        await _check_against(command.against, card, data_root)
+        refused |= await _refused(
+            command.against, set(command.metrics or METRICS) - {*refused}, card, source, data_root
+        )
+    if command.metrics is None:
+        metrics = tuple(name for name in METRICS if name not in refused)
+    else:
+        metrics = _checked(command.metrics, refused, card)
     against = command.against if isinstance(command.against, str) else command.against.model_dump(mode="json")
-    return ModelEvaluation(
-        model=card.reference, against=against, metrics=tuple(metrics), n=command.n, seed=command.seed
-    )
+    return ModelEvaluation(model=card.reference, against=against, metrics=metrics, n=command.n, seed=command.seed)
 
 
 def _source(card: Card) -> Source:
@@ -46,12 +56,12 @@ def _source(card: Card) -> Source:
         raise Conflict(f"{card.reference} was trained on data of another release; train it again") from error
 
 
-def _checked(names: tuple[str, ...], there: frozenset[Need], card: Card) -> tuple[str, ...]:
-    """The same metrics. Raises Invalid where one does not apply to the model."""
+def _checked(names: tuple[str, ...], refused: Mapping[str, str], card: Card) -> tuple[str, ...]:
+    """The same metrics. Raises Invalid where one is refused: why, and what to do."""
     faults = tuple(
-        FieldError(f"metrics.{place}", f"{name} does not apply to {card.model}: {why}; leave it out")
+        FieldError(f"metrics.{place}", f"{name} does not apply to {card.model}: {refused[name]}")
         for place, name in enumerate(names)
-        if (why := why_not(METRICS[name], there))
+        if name in refused
     )
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
@@ -59,9 +69,19 @@ def _checked(names: tuple[str, ...], there: frozenset[Need], card: Card) -> tupl
     return names
 
 
-async def _check_against(source: Source, card: Card, data_root: Path) -> None:
-    """Raises Invalid where rows of the source are not of the model's kind, Unavailable."""
-    outline = await outlined(source, data_root, "against")
+async def _refused(
+    against: Source, metrics: Set[str], card: Card, source: Source, data_root: Path
+) -> Mapping[str, str]:
+    """Metrics that rows of `against` have no labels for: why, and what to do.
+
+    Raises Invalid where these rows are not of the model's kind, Unavailable.
+    """
+    outline = await outlined(against, data_root, "against")
     if outline.shape != card.spec.shape:
         shape, wanted = list(outline.shape), list(card.spec.shape)
         raise Invalid.field("against", f"has rows of shape {shape}; give rows of shape {wanted}, as {card.model} has")
+    told, asked = card.spec.condition, metrics & READ_LABELS
+    if not asked or not isinstance(told, Labels) or (outline.n_rows or 0) > LABELS_READ:
+        return {}
+    found = await read_of_source(partial(unlike, against, data_root, source, told.n_classes), "against")
+    return {} if found is None else dict.fromkeys(asked, f"{found.why}; leave it out, or {found.remedy}")

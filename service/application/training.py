@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from pushforward.models.data import Source
 from pushforward.models.errors import Hindered, InvalidData
@@ -13,6 +16,8 @@ from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.application.commands.commands import TrainModel
 from pushforward.service.application.commands.spelling import did_you_mean, near
 from pushforward.service.domain.errors import Invalid, NotFound, Unavailable
+
+T = TypeVar("T")
 
 MAX_NAME_CHARS = 100  # of a preset that is repeated
 
@@ -30,8 +35,13 @@ async def checked_run(command: TrainModel, data_root: Path) -> Run:
 
 async def outlined(source: Source, data_root: Path, within: str) -> DataSpec:
     """What the headers of a source say; `within` is the field that holds the source. Raises Invalid, Unavailable."""
+    return await read_of_source(partial(source.outline, data_root), within)
+
+
+async def read_of_source(read: Callable[[], T], within: str) -> T:
+    """What is read of a source, in a thread. Raises Invalid, Unavailable."""
     try:
-        return await asyncio.to_thread(source.outline, data_root)
+        return await asyncio.to_thread(read)
     except InvalidData as error:
         raise Invalid.field(f"{within}.{error.field}" if error.field else within, error.message) from error
     except Hindered as error:

@@ -26,7 +26,7 @@ from pushforward.service.cli.terminal import (
     print_record,
     print_table,
 )
-from pushforward.service.cli.values import read_json
+from pushforward.service.cli.values import source_of
 
 Family = Annotated[
     str | None, typer.Argument(help="Show one family's fields and options.", autocompletion=complete_families)
@@ -220,7 +220,8 @@ def evaluate(
     model: Model,
     metrics: Annotated[str | None, typer.Option(help="Metrics, with commas between; left out: all that apply.")] = None,
     against: Annotated[
-        str | None, typer.Option(help="Compare with this source of data, as JSON in a file; else rows held out.")
+        str | None,
+        typer.Option(help="Compare with held_out (the default), or a source of data: JSON, here, in a file or on -."),
     ] = None,
     n: Annotated[int | None, typer.Option("-n", "--n", help="How many samples.")] = None,
     seed: Seed = None,
@@ -229,7 +230,7 @@ def evaluate(
     url: Url = LOCAL,
 ) -> None:
     """Compare samples of a model with held-out rows, and show the report."""
-    source = None if against is None else read_json(against)
+    source = source_of(against)
     names = None if metrics is None else [name.strip() for name in metrics.split(",")]
     with client_at(url) as client:
         job = client.evaluate(model, against=source, metrics=names, n=n, seed=seed, idempotency_key=key)

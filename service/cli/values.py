@@ -13,6 +13,9 @@ import orjson
 from pushforward.models.spec.row_checks import where_not_finite
 from pushforward.service.cli.terminal import fail
 
+HELD_OUT = "held_out"  # the default of `against`
+EXAMPLE = '{"source": "npy", "path": "new.npy"}'
+
 
 def chosen(condition: str | None, option: list[str] | None) -> dict[str, Any]:
     """The options and the condition of a request."""
@@ -70,10 +73,23 @@ def read_json(source: str, *, remedy: str = "") -> Any:
     try:
         return orjson.loads(sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
     except OSError as error:
-        fail(_unreadable(source, error))
+        fail(_unreadable(source, error) + (remedy if isinstance(error, FileNotFoundError) else ""))
     except orjson.JSONDecodeError as error:
         where = "standard input" if source == "-" else source
         fail(f"{where} is not JSON: {error}{remedy}")
+
+
+def source_of(text: str | None) -> Any:
+    """What to compare with: `held_out`, or a source of data as JSON, in the argument, a file or standard input."""
+    if text is None or text == HELD_OUT:
+        return text
+    remedy = f"; give --against {HELD_OUT}, a source of data as JSON ({EXAMPLE}), or a file that holds one"
+    if not text.lstrip().startswith("{"):
+        return read_json(text, remedy=remedy)
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        fail(f"--against is not JSON: {error}{remedy}")
 
 
 def value_of(text: str, field: Mapping[str, Any]) -> Any:

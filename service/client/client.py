@@ -73,7 +73,7 @@ class Client:
         self,
         model: str,
         *,
-        against: Mapping[str, Any] | None = None,
+        against: Mapping[str, Any] | str | None = None,
         metrics: Sequence[str] | None = None,
         n: int | None = None,
         seed: int | None = None,

@@ -97,6 +97,7 @@ async def test_the_same_key_starts_one_evaluation_through_both_apis(apis: Apis) 
         ({"model": "moons", "n": 5}, 422, "n"),
         ({"model": "moons", "against": {"source": "npy", "path": "../outside.npy"}}, 422, "against.path"),
         ({"model": "moons", "against": {"source": "digits"}}, 422, "against"),
+        ({"model": "moons", "against": {"source": "styled_digits", "styles": ["plain"]}}, 422, "against.styles"),
     ],
 )
 async def test_an_evaluation_is_refused_alike_through_both_apis(

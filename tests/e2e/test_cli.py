@@ -343,6 +343,10 @@ def test_rows_of_a_file_are_compared_with(shell: Shell, up: Up, moons: str, tmp_
     source.write_text(json.dumps({"source": "npy", "path": "far.npy"}))
     done = shell.ok("evaluate", moons, "--metrics", "precision", "-n", 60, "--against", source)
     assert "60 samples against 60 rows of npy, seed 0:" in done.stdout
+    inline = shell.ok("evaluate", moons, "--metrics", "precision", "-n", 60, "--against", source.read_text())
+    assert inline.stdout == done.stdout
+    held_out = shell.ok("evaluate", moons, "--metrics", "precision", "-n", 60, "--against", "held_out")
+    assert "60 samples against 5000 held-out rows, seed 0:" in held_out.stdout
 
 
 def test_a_metric_that_there_is_not_is_refused_with_the_nearest(shell: Shell, moons: str) -> None:

@@ -46,6 +46,10 @@ class StyledDigits(Finite, KnowsTranslations):
         """The styles that a vector tells of, in its order."""
         return tuple(style for style in self.styles if style != "plain")
 
+    @property
+    def labels_are(self) -> str:
+        return f"the styles {', '.join(self.styles)}"
+
     def outline(self, root: Path) -> DataSpec:
         v = len(self.attributes)
         kinds: dict[str | None, AnyCondition] = {

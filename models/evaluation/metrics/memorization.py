@@ -3,8 +3,9 @@ r"""Memorization: how far samples are from the nearest training row, compared wi
     median_j min_i |x_j - t_i|  /  median_j min_i |y_j - t_i|,   samples x, held-out rows y, training rows t
 
 is about 1 for new rows of the same distribution, and near 0 for copies of training rows; above 1 samples are farther
-from the data than data are. A training row does not count as its own neighbor, so the floor is about 1 too. The
-p-value is of Mann & Whitney's test that samples are not nearer than held-out rows.
+from the data than data are. A training row does not count as its own neighbor, so the floor is about 1 too. Rows of
+another source that equal training rows have no part in it. Where the median of the others is 0, as in data of few
+values, there is no ratio. The p-value is of Mann & Whitney's test that samples are not nearer than held-out rows.
 
 References:
     | A Non-Parametric Test to Detect Data-Copying in Generative Models (Meehan et al., 2020),
@@ -13,9 +14,10 @@ References:
 
 from __future__ import annotations
 
-from typing import final
+from typing import Any, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pushforward.models.evaluation.metrics.metric import Known, Metric, Reals, Side
 from pushforward.models.evaluation.metrics.two_sample import squared_distances
@@ -38,10 +40,18 @@ class NearestTrainingRow(Metric):
         from scipy.stats import mannwhitneyu
 
         near, usual = (nearest_distances(side, known.training) for side in (samples, reference))
+        if reference.trained_on is not None:
+            usual = usual[~reference.trained_on]
         test = mannwhitneyu(near, usual, alternative="less")
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.divide(np.median(near), np.median(usual))  # not a number where both are copies
-        return MetricValue(value=float(ratio), p_value=float(test.pvalue))
+        scale = float(np.median(usual))
+        ratio = float(np.median(near)) / scale if scale > 0 else float("nan")
+        return MetricValue(value=ratio, p_value=float(test.pvalue))
+
+
+def trained_on(rows: NDArray[Any], training: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which rows, (n, *shape), equal a training row in every element, (n,).  training: (N, *shape) of the same type."""
+    known = {hash(row.tobytes()) for row in training}
+    return np.array([hash(row.tobytes()) in known for row in rows], bool)
 
 
 def nearest_distances(side: Side, training: Reals) -> Reals:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,7 @@ class Side(NamedTuple):
     found: Labels | None = None  # (n,) by the classifier
     features: Reals | None = None  # (n, F) of the classifier
     places: Labels | None = None  # (n,) of training rows: their places among those of `Known.training`
+    trained_on: NDArray[np.bool_] | None = None  # (n,) of another source: whether each row equals a training row
 
 
 class KnownModes(NamedTuple):
@@ -76,12 +77,6 @@ class Metric(ABC):
     @abstractmethod
     def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
         """The value of these samples. All that it needs is there."""
-
-
-def share(hits: Any) -> MetricValue:
-    """The share of rows that are hits, (n,) of 0 and 1, with its standard error."""
-    p = float(np.mean(hits))
-    return MetricValue(value=p, std_error=float(np.sqrt(p * (1 - p) / np.size(hits))))
 
 
 def mean(values: Reals) -> MetricValue:

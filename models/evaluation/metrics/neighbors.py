@@ -15,21 +15,31 @@ these N - 1 + M rows are reference rows:
 
 Precision and recall have no such value; 1 is their bound, the floor what data reach.
 
+Rows share balls, so they are not independent. The standard error is the jackknife's over both sides: one row at a time
+is left out. Without the row in a ball's middle the ball is gone, and without one of the k nearest rows of its own side
+it reaches to the next, the (k + 1)-th. With S_-i the value without the i-th of n rows of a side, and S_-. their mean,
+
+    std_error^2 = sum over both sides of  (n - 1)/n  sum_i (S_-i - S_-.)^2,
+
+whose mean is not below the variance at n - 1 rows (Efron & Stein): it errs upwards, in simulations of Gaussians 1.3 to
+2.8 times, where the error of independent rows was 0.3 to 0.8 of the truth. It is null where a side has too few rows.
+
 References:
     | Improved Precision and Recall Metric for Assessing Generative Models (Kynkäänniemi et al., 2019),
     | https://arxiv.org/abs/1904.06991
     | Reliable Fidelity and Diversity Metrics for Generative Models (Naeem et al., 2020),
     | https://arxiv.org/abs/2002.09797
+    | The Jackknife Estimate of Variance (Efron & Stein, 1981), doi:10.1214/aos/1176345462
 """
 
 from __future__ import annotations
 
 from math import prod
-from typing import final
+from typing import NamedTuple, final
 
 import numpy as np
 
-from pushforward.models.evaluation.metrics.metric import Known, Metric, Reals, Side, mean, share
+from pushforward.models.evaluation.metrics.metric import Known, Labels, Metric, Reals, Side
 from pushforward.models.evaluation.metrics.two_sample import squared_distances
 from pushforward.models.storage.evaluation import MetricValue
 
@@ -48,7 +58,7 @@ class Precision(Metric):
         return 1.0
 
     def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
-        return share(in_balls(samples.z, reference.z).any(1))
+        return held_share(balls(reference.z, samples.z))
 
 
 @final
@@ -62,7 +72,7 @@ class Recall(Metric):
         return 1.0
 
     def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
-        return share(in_balls(reference.z, samples.z).any(1))
+        return held_share(balls(samples.z, reference.z))
 
 
 @final
@@ -76,7 +86,11 @@ class Density(Metric):
         return 1.0
 
     def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
-        return mean(in_balls(samples.z, reference.z).sum(1) / K)
+        found = balls(reference.z, samples.z)
+        n_in, n_wider = (each.sum(1) for each in (found.holds, found.wider))
+        per_row = found.holds.sum(0) / K
+        without = (n_in.sum() - n_in + gained(found, n_wider - n_in)) / (K * len(samples.z))
+        return measured(found, float(per_row.mean()), without, _means_without(per_row))
 
 
 @final
@@ -90,17 +104,76 @@ class Coverage(Metric):
         return expected_coverage(n, m)
 
     def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
-        return share(in_balls(samples.z, reference.z).any(0))
+        found = balls(reference.z, samples.z)
+        n_in = found.holds.sum(1)
+        used = n_in > 0
+        alone = found.holds[n_in == 1].sum(0)  # balls that hold this sample only, (M,)
+        more = gained(found, found.wider.any(1).astype(int) - used)
+        without = (used.sum() - used + more) / max(1, len(used) - 1)
+        return measured(found, float(used.mean()), without, used.mean() - alone / len(used))
+
+
+class Balls(NamedTuple):
+    """Balls around the N rows of one side, and which of the M rows of the other side they hold."""
+
+    holds: np.ndarray  # (N, M)
+    wider: np.ndarray  # (N, M) where each reaches to the (k + 1)-th nearest row
+    nearest: Labels  # (N, k) places of the k nearest rows of their own side
+    enough: bool  # rows on both sides to leave one out
+
+
+def balls(y: Reals, x: Reals, k: int = K) -> Balls:
+    """The balls around y, (N, D), up to the k-th nearest other row, and which x, (M, D), they hold."""
+    enough = len(y) > k + 1 and len(x) > 1
+    k = min(k, len(y) - 1)
+    own = squared_distances(y, y)
+    np.fill_diagonal(own, np.inf)
+    last = min(k, len(y) - 1)
+    order = np.argpartition(own, sorted({k - 1, last}), axis=1)[:, : last + 1]
+    radii = np.take_along_axis(own, order, 1)  # squared, as all distances here
+    rounding = ROUNDING * np.square(y - y.mean(0)).sum(1).max()
+    distances = squared_distances(y, x)
+    holds, wider = (distances < radii[:, [place]] - rounding for place in (k - 1, last))
+    return Balls(holds, wider, order[:, :k], enough)
 
 
 def in_balls(x: Reals, y: Reals, k: int = K) -> np.ndarray:
     """Whether x_j lies nearer to y_i than its k-th nearest other row, (M, N).  x: (M, D), y: (N, D)."""
-    k = min(k, len(y) - 1)
-    own = squared_distances(y, y)
-    np.fill_diagonal(own, np.inf)
-    radius = np.partition(own, k - 1, axis=1)[:, k - 1]  # squared, as all distances here
-    rounding = ROUNDING * np.square(y - y.mean(0)).sum(1).max()
-    return np.asarray(squared_distances(x, y) < radius - rounding)
+    return balls(y, x, k).holds.T
+
+
+def held_share(found: Balls) -> MetricValue:
+    """The share of rows that lie in any ball."""
+    times = found.holds.sum(0)
+    held = times > 0
+    without = np.empty(len(found.holds))
+    for i, grown in enumerate(_near_to(found.nearest)):
+        without[i] = ((times > found.holds[i]) | found.wider[grown].any(0)).mean()
+    return measured(found, float(held.mean()), without, _means_without(held))
+
+
+def gained(found: Balls, more: Labels) -> Labels:
+    """What the balls of other rows gain without each row, (N,): `more`, (N,), is a ball's gain as it grows."""
+    gain = np.zeros_like(more)
+    np.add.at(gain, found.nearest, more[:, None])
+    return gain
+
+
+def measured(found: Balls, value: float, *without: Reals) -> MetricValue:
+    """A value, with the jackknife's standard error by its values without each row of a side."""
+    variance = sum((len(each) - 1) * float(each.var()) for each in without)
+    return MetricValue(value=value, std_error=variance**0.5 if found.enough else None)
+
+
+def _means_without(values: Reals) -> Reals:
+    """The means of all values but one, (M,)."""
+    return np.asarray((values.sum() - values) / max(1, len(values) - 1))
+
+
+def _near_to(nearest: Labels) -> list[Labels]:
+    """For each row the places of those that have it among their nearest."""
+    of = np.argsort(nearest, axis=None, kind="stable")
+    return np.split(of // nearest.shape[1], np.cumsum(np.bincount(nearest.ravel(), minlength=len(nearest)))[:-1])
 
 
 def expected_coverage(n_samples: int, n_reference: int, k: int = K) -> float:

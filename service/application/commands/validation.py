@@ -6,7 +6,7 @@ are validated, and only the first errors are named.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import islice, pairwise
@@ -168,6 +168,12 @@ def _message(complaint: Mapping[str, Any], value: object, left: Sequence[str]) -
             return FORMS[complaint["ctx"]["pattern"]]
         case "model_type" | "model_attributes_type":
             return "must be an object of named fields"
+        case "tuple_type" | "list_type":
+            return "must be a list"
+        case "too_short":
+            return f"must have {_items('at least', complaint['ctx']['min_length'], value)}"
+        case "too_long":
+            return f"must have {_items('at most', complaint['ctx']['max_length'], value)}"
         case "union_tag_invalid":
             return f"there is no {complaint['ctx']['tag'][:100]!r}; choose one of {complaint['ctx']['expected_tags']}"
         case "union_tag_not_found":
@@ -175,3 +181,9 @@ def _message(complaint: Mapping[str, Any], value: object, left: Sequence[str]) -
         case _:
             message: str = complaint["msg"].removeprefix("Value error, ")
             return message[:1].lower() + message[1:]
+
+
+def _items(bound: str, n: int, value: object) -> str:
+    """`at least 2 items; it has 1`."""
+    has = f"; it has {len(value)}" if isinstance(value, Sized) else ""
+    return f"{bound} {n} item{'' if n == 1 else 's'}{has}"

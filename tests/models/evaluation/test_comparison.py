@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pushforward.models.data import Npy, TwoMoons
+from pushforward.models.data import Digits, Npy, Rows, Source, StyledDigits, TwoMoons
 from pushforward.models.errors import Diverged, InvalidData
 from pushforward.models.evaluation.comparison import Compared, ComparisonStage, Question, compare
 from pushforward.models.evaluation.metrics.registry import METRICS, applicable, has
@@ -136,6 +136,32 @@ def test_rows_of_another_source_are_the_reference(moons: tuple[Model, TrainingDa
     assert values(fresh, "floor")["precision"] > 0.9
 
 
+def test_against_the_training_source_itself_the_rows_that_were_held_out_say_what_is_near(
+    digits: tuple[Model, TrainingData],
+) -> None:
+    ask = Question(("nearest_training_row_ratio",), n=100, seed=0)
+    held_out, whole = (stages(*digits, each)[1] for each in (ask, replace(ask, against=Digits())))
+    assert (held_out.n_reference, whole.n_reference) == (180, 1797)
+    for name in ("model", "floor", "gaussian"):
+        assert np.isfinite(values(whole, name)["nearest_training_row_ratio"])
+        assert values(whole, name) == values(held_out, name)
+
+
+def test_rows_that_all_trained_the_model_are_refused_for_the_distance_from_training_rows(
+    moons: tuple[Model, TrainingData], tmp_path: Path
+) -> None:
+    model, data = moons
+    assert isinstance(data.train, Rows)
+    np.save(tmp_path / "trained.npy", data.train.x[:50])
+    question = Question(("nearest_training_row_ratio",), 100, 0, Npy(path="trained.npy"), tmp_path)
+    with pytest.raises(
+        InvalidData, match=r"only rows that the model was trained on.*name the other metrics"
+    ) as refused:
+        stages(model, data, question)
+    assert refused.value.field == "against"
+    assert stages(model, data, replace(question, metrics=("mmd2",)))[1].n_reference == 50
+
+
 def test_rows_of_another_shape_are_refused(moons: tuple[Model, TrainingData], tmp_path: Path) -> None:
     np.save(tmp_path / "wide.npy", np.random.default_rng(0).standard_normal((60, 3)).astype(np.float32))
     with pytest.raises(InvalidData, match=r"shape \[3\].*\[2\]") as refused:
@@ -149,8 +175,39 @@ def test_rows_without_labels_have_no_classification_accuracy(
     x = np.random.default_rng(0).integers(17, size=(60, 1, 8, 8)).astype(np.uint8)
     np.save(tmp_path / "bare.npy", x)
     against = Npy(path="bare.npy", low=0, high=16, levels=17)
-    with pytest.raises(InvalidData, match="leave that metric out"):
+    with pytest.raises(InvalidData, match="have no labels; leave it out"):
         stages(*digits, Question(("classification_accuracy",), n=50, seed=0, against=against, root=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("against", "says"),
+    [
+        (StyledDigits(condition="label"), "are the styles plain, thick, those of its data digits; leave it out"),
+        (
+            Npy(path="few.npz", low=0, high=16, levels=17, condition="label"),
+            "has the labels 0 to 6, its data the labels 0 to 9",
+        ),
+    ],
+)
+def test_labels_of_another_meaning_have_no_classification_accuracy(
+    digits: tuple[Model, TrainingData], tmp_path: Path, against: Source, says: str
+) -> None:
+    x = np.random.default_rng(0).integers(17, size=(60, 1, 8, 8)).astype(np.uint8)
+    np.savez(tmp_path / "few.npz", x=x, y=np.arange(60) % 7)
+    question = Question(("classification_accuracy",), n=50, seed=0, against=against, root=tmp_path)
+    with pytest.raises(InvalidData, match=says) as refused:
+        stages(*digits, question)
+    assert refused.value.field == "metrics"
+
+
+def test_metrics_of_what_the_classifier_finds_need_no_labels_of_the_rows(
+    digits: tuple[Model, TrainingData], tmp_path: Path
+) -> None:
+    x = np.random.default_rng(0).integers(17, size=(60, 1, 8, 8)).astype(np.uint8)
+    np.save(tmp_path / "bare.npy", x)
+    against = Npy(path="bare.npy", low=0, high=16, levels=17)
+    question = Question(("label_divergence", "FD_cnn", "KD_cnn"), n=50, seed=0, against=against, root=tmp_path)
+    assert np.isfinite([*values(stages(*digits, question)[1], "model").values()]).all()
 
 
 def test_data_that_changed_since_the_training_are_refused(tmp_path: Path) -> None:

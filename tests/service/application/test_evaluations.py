@@ -21,12 +21,15 @@ from tests.apis.fakes import MOONS, Wakeups, application, card
 from tests.service.application.conftest import Recorded
 
 DIGITS = card("digits", MOONS, Digits().outline(Path()), data=Digits())
+LABELED = Digits(condition="label")
 EVALUATED = [
     card("moons", MOONS, TwoMoons().spec),
     card("ring", MOONS, EightGaussians().spec, data=EightGaussians()),
     DIGITS,
     card("mute", MOONS, TwoMoons().spec, able=("encode",)),
     card("nis", NIS(), UnitCube().spec, data=UnitCube()),
+    card("ten", MOONS, LABELED.outline(Path()), data=LABELED),
+    card("eight", MOONS, EightGaussians(condition="label").outline(Path()), data=EightGaussians(condition="label")),
 ]
 
 
@@ -83,7 +86,8 @@ async def test_the_same_key_is_one_job_and_another_request_with_it_is_refused(ap
         ({"metrics": ["recall", "xyzzy"]}, "metrics.1", "give some of: mmd2, energy_distance"),
         ({"metrics": ["mmd2", "mmd2"]}, "metrics", "names a metric twice"),
         ({"metrics": []}, "metrics", "names none"),
-        ({"metrics": "mmd2"}, "metrics", ""),
+        ({"metrics": "mmd2"}, "metrics", "must be a list"),
+        ({"against": {"source": "styled_digits", "styles": ["plain"]}}, "against.styles", "must have at least 2 items"),
         ({"metrics": ["modes_found"]}, "metrics.0",
          "modes_found does not apply to moons: the modes of its data are not known; leave it out"),
         ({"model": "digits", "metrics": ["mmd2", "classification_accuracy"]}, "metrics.1", "not conditioned on labels"),
@@ -110,6 +114,70 @@ async def test_what_cannot_be_compared_is_refused_by_field(
         await app.jobs.evaluate(command(**fields))
     assert [error.field for error in refused.value.errors] == [field]
     assert says in refused.value.errors[0].message
+
+
+OTHER_LABELS = pytest.mark.parametrize(
+    ("model", "against", "says"),
+    [
+        ("ten", {"source": "styled_digits", "condition": "label"},
+         "labels of `against` are the styles plain, thick, those of its data digits; "
+         "leave it out, or give a source whose labels are digits"),
+        ("eight", {"source": "grid_gaussians", "condition": "label"}, "are parts of grid_gaussians"),
+        ("eight", {"source": "eight_gaussians"},
+         'rows of `against` have no labels; leave it out, or add "condition": "label" to the source where it has them'),
+        ("ten", {"source": "npy", "path": "few.npz", "low": 0, "high": 16, "levels": 17, "condition": "label"},
+         "`against` has the labels 0 to 2, its data the labels 0 to 9; leave it out, or give a source of the labels"),
+    ],
+)  # fmt: skip
+
+
+def few_labels(app: Application) -> None:
+    x = np.zeros((20, 1, 8, 8), np.uint8)
+    np.savez(app.settings.data_root / "few.npz", x=x, y=np.arange(20) % 3)
+
+
+@OTHER_LABELS
+async def test_a_metric_of_labels_is_refused_against_rows_whose_labels_are_not_the_models(
+    app: Application, model: str, against: dict[str, Any], says: str
+) -> None:
+    few_labels(app)
+    with pytest.raises(Invalid) as refused:
+        await app.jobs.evaluate(command(model=model, against=against, metrics=["mmd2", "classification_accuracy"]))
+    (error,) = refused.value.errors
+    assert error.field == "metrics.1"
+    assert error.message.startswith(f"classification_accuracy does not apply to {model}: ")
+    assert says in error.message
+
+
+@OTHER_LABELS
+async def test_such_a_metric_is_not_among_those_that_are_measured_by_default(
+    app: Application, model: str, against: dict[str, Any], says: str
+) -> None:
+    few_labels(app)
+    asked, alone = [
+        (await app.jobs.evaluate(command(model=model, **fields))).evaluation for fields in ({"against": against}, {})
+    ]
+    assert asked is not None
+    assert alone is not None
+    assert {*alone.metrics} - {*asked.metrics} == {"classification_accuracy"}, says
+
+
+@pytest.mark.parametrize("against", [{"source": "digits"}, {"source": "captioned_digits", "copies": 1}])
+async def test_metrics_of_labels_are_measured_against_rows_with_the_same_labels(
+    app: Application, against: dict[str, Any]
+) -> None:
+    job = await app.jobs.evaluate(command(model="ten", against=against))
+    assert job.evaluation is not None
+    assert "classification_accuracy" in job.evaluation.metrics
+
+
+async def test_a_file_of_labels_that_cannot_be_read_is_refused_by_field(app: Application) -> None:
+    x = np.zeros((20, 1, 8, 8), np.uint8)
+    np.savez(app.settings.data_root / "torn.npz", x=x, y=np.arange(20) - 3)
+    against = {"source": "npy", "path": "torn.npz", "low": 0, "high": 16, "levels": 17, "condition": "label"}
+    with pytest.raises(Invalid) as refused:
+        await app.jobs.evaluate(command(model="ten", against=against))
+    assert [error.field for error in refused.value.errors] == ["against.condition"]
 
 
 async def test_every_metric_that_does_not_apply_is_named(app: Application) -> None:

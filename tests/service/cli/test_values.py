@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import typer
 
-from pushforward.service.cli.values import array, condition_of
+from pushforward.service.cli.values import array, condition_of, source_of
 
 
 @pytest.mark.parametrize(
@@ -108,3 +108,24 @@ def test_conditions_in_a_file_are_sent_as_they_are(tmp_path: Path) -> None:
     file = tmp_path / "c.npy"
     np.save(file, np.array([1 - 1e-12, 2**24 + 1]))
     assert condition_of(str(file)).tolist() == [1 - 1e-12, 2**24 + 1]
+
+
+def test_what_to_compare_with_is_held_out_or_json_in_the_argument_or_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "source.json"
+    file.write_text('{"source": "digits"}')
+    assert source_of(None) is None
+    assert source_of("held_out") == "held_out"
+    assert source_of('{"source": "digits"}') == source_of(str(file)) == {"source": "digits"}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("held-out", "there is no file held-out"), ('{"source": digits}', "--against is not JSON")]
+)
+def test_what_cannot_be_compared_with_is_refused_with_what_can(
+    capsys: pytest.CaptureFixture[str], text: str, says: str
+) -> None:
+    with pytest.raises(typer.Exit):
+        source_of(text)
+    said = " ".join(capsys.readouterr().err.split())
+    assert says in said
+    assert 'give --against held_out, a source of data as JSON ({"source": "npy", "path": "new.npy"}), or a file' in said

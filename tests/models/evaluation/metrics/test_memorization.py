@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from pushforward.models.evaluation.metrics.memorization import AT_ONCE, NearestTrainingRow, nearest_distances
+from pushforward.models.evaluation.metrics.memorization import (
+    AT_ONCE,
+    NearestTrainingRow,
+    nearest_distances,
+    trained_on,
+)
 from tests.models.evaluation.metrics.sides import known, normal, side
 
 TRAINING = normal(800, seed=0)
@@ -41,6 +46,26 @@ def test_where_held_out_rows_are_copies_too_there_is_no_ratio() -> None:
     """Rows of the same whole numbers: 0 / 0."""
     rows = side(np.repeat(np.arange(5.0), 10)[:, None])
     assert np.isnan(NearestTrainingRow().measure(rows, rows, known(np.arange(5.0)[:, None])).value)
+
+
+def test_where_most_held_out_rows_are_copies_there_is_no_infinite_ratio() -> None:
+    """Data of few values: a distance that is not 0, divided by 0."""
+    rows = side(np.repeat(np.arange(5.0), 10)[:, None])
+    assert np.isnan(NearestTrainingRow().measure(side(rows.x + 0.5), rows, known(np.arange(5.0)[:, None])).value)
+
+
+def test_reference_rows_that_were_trained_on_have_no_part_in_it() -> None:
+    both = np.concatenate([TRAINING, HELD_OUT.x])
+    reference = side(both)._replace(trained_on=trained_on(both, TRAINING))
+    samples = side(normal(400, seed=2))
+    expected = NearestTrainingRow().measure(samples, HELD_OUT, known(TRAINING))
+    assert NearestTrainingRow().measure(samples, reference, known(TRAINING)) == expected
+
+
+def test_a_row_was_trained_on_where_every_element_is_that_of_one_training_row() -> None:
+    training = np.array([[[0, 1]], [[2, 3]]], np.uint8)
+    rows = np.array([[[2, 3]], [[0, 3]], [[0, 1]]], np.uint8)
+    assert trained_on(rows, training).tolist() == [True, False, True]
 
 
 def test_distances_are_exact_in_blocks_of_training_rows() -> None:

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from pushforward.models.evaluation.metrics.metric import Metric
 from pushforward.models.evaluation.metrics.neighbors import (
     Coverage,
     Density,
     Precision,
     Recall,
+    balls,
     expected_coverage,
     in_balls,
 )
@@ -65,6 +67,46 @@ def test_a_ball_reaches_to_the_kth_nearest_other_row_and_is_open() -> None:
         [False, False, False],
     ]
     assert in_balls(x, y, k=2).tolist() == [[True, True, True]] * 3 + [[True, False, False]]
+
+
+@pytest.mark.parametrize(("n", "m", "shift"), [(100, 100, 0.0), (200, 40, 0.5), (60, 200, 0.5)])
+def test_the_standard_error_is_no_less_than_the_values_vary_though_rows_share_balls(
+    n: int, m: int, shift: float
+) -> None:
+    for metric in (Precision(), Recall(), Density(), Coverage()):
+        found, variances = [], []
+        for seed in range(60):
+            measured = metric.measure(
+                side(normal(n, seed=seed, shift=shift)), side(normal(m, seed=seed + 1_000)), known()
+            )
+            assert measured.std_error is not None
+            found.append(measured.value)
+            variances.append(measured.std_error**2)
+        truth = np.std(found, ddof=1)
+        assert 0.9 * truth < np.sqrt(np.mean(variances)) < 3 * truth or truth < 0.01, metric.name
+
+
+@pytest.mark.parametrize("metric", [Precision(), Recall(), Density(), Coverage()], ids=lambda metric: metric.name)
+def test_the_standard_error_is_the_jackknifes_by_leaving_each_row_out(metric: Metric) -> None:
+    x, y = normal(14, seed=0, shift=0.4), normal(11, seed=1)
+    expected = 0.0
+    for left_out in ([(np.delete(x, i, 0), y) for i in range(14)], [(x, np.delete(y, i, 0)) for i in range(11)]):
+        values = [metric.measure(side(some), side(others), known()).value for some, others in left_out]
+        expected += (len(values) - 1) * np.var(values)
+    assert metric.measure(side(x), side(y), known()).std_error == pytest.approx(np.sqrt(expected))
+
+
+def test_of_too_few_rows_the_standard_error_is_not_known() -> None:
+    for metric in (Precision(), Recall(), Density(), Coverage()):
+        for n, m in ((20, 1), (6, 6), (1, 20)):
+            measured = metric.measure(side(normal(n, seed=0)), side(normal(m, seed=1)), known())
+            assert np.isfinite(measured.value)
+            assert measured.std_error is None
+
+
+def test_a_wider_ball_reaches_to_the_next_row() -> None:
+    x, y = normal(30, seed=0), normal(20, seed=1)
+    assert np.array_equal(balls(y, x, k=2).wider, balls(y, x, k=3).holds)
 
 
 def test_of_rows_with_few_values_ties_do_not_depend_on_rounding() -> None:

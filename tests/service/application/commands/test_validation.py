@@ -34,6 +34,10 @@ class Home(BaseModel, extra="forbid"):
     pet: Annotated[Cat | Dog, Field(discriminator="kind")] | None = None
 
 
+class Litter(BaseModel, extra="forbid"):
+    pets: list[Dog] = Field(min_length=1, max_length=2)
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
@@ -139,6 +143,35 @@ def test_a_path_of_another_format_is_refused_with_how_to_convert_it(path: str, m
     with pytest.raises(Invalid) as refused:
         parse(TrainModel, {"model": "m", "run": FLOW | {"data": {"source": "npy", "path": path}}})
     assert refused.value.detail.startswith(f"run.data.path: {message}")
+
+
+@pytest.mark.parametrize(
+    ("data", "detail"),
+    [
+        ({"styles": "plain"}, "styles: must be a list"),
+        ({"styles": {"plain": 1}}, "styles: must be a list"),
+        ({"styles": ["plain"]}, "styles: must have at least 2 items; it has 1"),
+        ({"styles": ["plain", "thick", "slanted", "inverted", "plain"]}, "styles: must have at most 4 items; it has 5"),
+    ],
+)
+def test_a_list_is_asked_for_in_plain_words(data: dict[str, Any], detail: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        parse(TrainModel, {"model": "m", "run": FLOW | {"data": {"source": "styled_digits"} | data}})
+    assert refused.value.detail == f"run.data.{detail}"
+
+
+@pytest.mark.parametrize(
+    ("pets", "detail"),
+    [
+        ("cat", "pets: must be a list"),
+        ([], "pets: must have at least 1 item; it has 0"),
+        ([{"kind": "dog"}] * 3, "pets: must have at most 2 items; it has 3"),
+    ],
+)
+def test_a_list_of_objects_is_asked_for_in_the_same_words(pets: object, detail: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        parse(Litter, {"pets": pets})
+    assert refused.value.detail == detail
 
 
 def test_a_name_that_is_empty_is_missing() -> None:
