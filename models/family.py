@@ -22,10 +22,12 @@ from pushforward.models.stepwise.sampling import OneStep
 from pushforward.models.stepwise.scoring import LogProb
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from pushforward.models.networks import Nets
     from pushforward.models.noise import Noise
+    from pushforward.models.spec.condition import Condition
     from pushforward.models.stepwise.mapping import Completer, RowMap, Translator
     from pushforward.models.stepwise.sampling import Sampler
     from pushforward.models.stepwise.scoring import Scorer
@@ -212,6 +214,9 @@ class Translates(ABC):
     @abstractmethod
     def other(self, nets: Nets, c: Tensor) -> Tensor:
         """For each domain c, (B, C), the one that a cycle leads through, (B, C)."""
+
+    def check_domains(self, condition: Condition, domains: np.ndarray) -> None:  # noqa: B027  most take all
+        """Refuse values of the condition that are no domains, (N, V), by InvalidInput: what is wrong, remedy."""
 
     def translator(self, nets: Nets, options: Any) -> Translator:
         """`translate` step by step; in one call unless a family has steps. `options` is a `TranslateOptions`."""

@@ -69,15 +69,16 @@ class Run(Config):
         name = family.family
         if data.condition is None and isinstance(family, Translates):
             raise ValueError(f"has no condition, and {name} translates from one to another; give condition")
-        if data.condition is None:
-            return data
+        if data.condition is None or (isinstance(family, Conditions) and family.reads_text):
+            return data  # a family that reads text says in its `check` which data have one
         text = data.is_told("text")
-        if not isinstance(family, Conditions) or family.reads_text != text:
+        if text or not isinstance(family, Conditions):
             able = ", ".join(
                 each for each, cls in FAMILIES.items() if issubclass(cls, Conditions) and cls.reads_text == text
             )
             what = "captions" if text else "a condition"
-            raise ValueError(f"has {what}, which {name} does not take; leave it out, or train {able}")
+            left_out = "" if isinstance(family, Translates) else "leave it out, or "
+            raise ValueError(f"has {what}, which {name} does not take; {left_out}train {able}")
         return data
 
     @field_validator("optimizer", mode="before")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from inspect import isclass
@@ -16,7 +15,7 @@ from pushforward.models.families import FAMILIES
 from pushforward.models.family import Family
 from pushforward.models.presets import PRESETS
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.service.cli.schemas import bounds, meaning
+from tools.family_parts import Parts, default, described
 
 MOST_SIDE = 64  # of the images that a family is asked about
 
@@ -27,18 +26,21 @@ def page(application: Any) -> Iterator[str]:
     yield ""
     yield "What can be trained. Generated from the classes in `models/families/` by `python -m tools.generated`."
     yield "What each preset reaches is in [results.md](results.md)."
-    for card in application.catalog.families():
+    cards = application.catalog.families()
+    parts = Parts(schema for card in cards for schema in (card.schema, *card.options.values()))
+    for card in cards:
         cls = FAMILIES[card.family]
         yield from ("", f"## {card.family}", "", card.summary, "")
         told = " Takes a condition." if card.takes_condition else ""
         yield f"Operations: {', '.join(card.capabilities)}.{told}"
         yield from ("", f"Images, by default: {images(cls)}.")
         yield from presets(card.family)
-        yield from fields("", card.schema)
-        yield from parts(card.schema)
+        yield from fields("", card.schema, parts)
+        yield from parts.below(card.schema)
         for capability, schema in card.options.items():
-            yield from fields(f"Options of `{capability}`:", schema)
+            yield from fields(f"Options of `{capability}`:", schema, parts)
         yield from papers(cls)
+    yield from parts.sections()
 
 
 def images(cls: type[Family]) -> str:
@@ -71,7 +73,7 @@ def presets(family: str) -> Iterator[str]:
         yield f"- `{preset.name}`: {preset.summary}"
 
 
-def fields(title: str, schema: dict[str, Any], *, tag: str = "family") -> Iterator[str]:
+def fields(title: str, schema: dict[str, Any], parts: Parts, *, tag: str = "family") -> Iterator[str]:
     """A table of an object's fields; nothing where there are none."""
     properties = {name: field for name, field in schema.get("properties", {}).items() if name != tag}
     if not properties:
@@ -80,51 +82,7 @@ def fields(title: str, schema: dict[str, Any], *, tag: str = "family") -> Iterat
         yield from ("", title)
     yield from ("", "| field | default | what it may be | what it is |", "|---|---|---|---|")
     for name, field in properties.items():
-        yield f"| `{name}` | {default(field)} | {kind(field)} | {described(field)} |"
-
-
-def parts(schema: dict[str, Any]) -> Iterator[str]:
-    """Of each field that is one of several kinds, what the kinds are and what may be chosen of them."""
-    for name, field in schema.get("properties", {}).items():
-        if "discriminator" not in field:
-            continue
-        yield from ("", f"`{name}` is one of:", "")
-        for value, reference in field["discriminator"]["mapping"].items():
-            yield from part(value, schema["$defs"], reference.rpartition("/")[2], tag=field["discriminator"])
-
-
-def part(value: str, defs: dict[str, Any], definition: str, *, tag: dict[str, Any]) -> Iterator[str]:
-    """One kind, a line, and a line for each of its own fields."""
-    schema = defs[definition]
-    yield f"- `{value}`: {' '.join(schema.get('description', '').split())}"
-    for name, field in schema.get("properties", {}).items():
-        if name != tag["propertyName"]:
-            chosen = default(field)
-            kinds = kind(field) + (f"; {chosen} unless chosen otherwise" if chosen else "")
-            yield f"  - `{name}`: {described(field)} {kinds[:1].upper()}{kinds[1:]}."
-
-
-def described(field: dict[str, Any]) -> str:
-    """The description of a field, in a cell of a table."""
-    return meaning(field).replace("|", "\\|")
-
-
-def default(field: dict[str, Any]) -> str:
-    """A field's default as code; nothing where it has none."""
-    return f"`{json.dumps(field['default'])}`" if "default" in field else ""
-
-
-def kind(field: dict[str, Any]) -> str:
-    """A field's type and bounds in a few words."""
-    if "discriminator" in field:
-        return "one of " + ", ".join(f"`{name}`" for name in field["discriminator"]["mapping"])
-    if "enum" in field:
-        return "one of " + ", ".join(f"`{value}`" for value in field["enum"])
-    if "anyOf" in field:
-        return " or ".join(kind(option) for option in field["anyOf"])
-    if "$ref" in field:
-        return f"`{field['$ref'].rpartition('/')[2]}`"
-    return ", ".join([str(field.get("type", "")), *bounds(field)])
+        yield f"| `{name}` | {default(field)} | {parts.kind(field)} | {described(field)} |"
 
 
 def papers(family: type[Family]) -> Iterator[str]:

@@ -95,8 +95,9 @@ class CycleGAN(Family, Translates, Conditions):
         self.network.check(spec)
         if spec.condition is not None and not _are_two(spec):
             raise InvalidData(
-                "cyclegan translates between two labels, and these data have another condition; choose two of them, "
-                "or train stargan",
+                "cyclegan translates between two labels, and these data have another condition; choose a source of two "
+                "domains, such as turned_moons with the condition label, or train stargan, which takes more labels and "
+                "vectors of 0 and 1",
                 field="run.data.condition",
             )
 

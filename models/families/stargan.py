@@ -33,6 +33,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, cast, final
 
+import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from pushforward.models import networks
@@ -41,7 +42,7 @@ from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.critics import CriticDesign, check_together
 from pushforward.models.adversarial.games import AnyScoringGame, Wasserstein
 from pushforward.models.adversarial.regularizers import AnyRegularizer
-from pushforward.models.errors import InvalidData
+from pushforward.models.errors import InvalidData, InvalidInput
 from pushforward.models.family import Conditions, Family, Translates
 from pushforward.models.lazy import F, torch
 from pushforward.models.losses import Adam, Batch, Loss
@@ -96,6 +97,15 @@ class StarGAN(Family, Translates, Conditions):
 
     def check(self, spec: DataSpec) -> None:
         self.network.check(spec)
+
+    def check_domains(self, condition: Condition, domains: np.ndarray) -> None:
+        """Attributes are 0, 1 or between: it has seen nothing else."""
+        outside = (domains < 0) | (domains > 1)
+        if isinstance(condition, Vector) and outside.any():
+            row, column = np.argwhere(outside)[0]
+            raise InvalidInput(
+                f"has {domains[row, column]:.6g} in column {column}; an attribute is 0 or 1, or between to mix both"
+            )
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)

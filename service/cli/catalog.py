@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from json import dumps
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from pushforward.service.application.commands.spelling import did_you_mean, near
@@ -13,7 +13,7 @@ from pushforward.service.cli.completion import complete_families, complete_model
 from pushforward.service.cli.inference import Model, Seed
 from pushforward.service.cli.jobs import follow_job
 from pushforward.service.cli.progress import headline
-from pushforward.service.cli.schemas import lines
+from pushforward.service.cli.schemas import example_of, lines, lines_of_members, lists
 from pushforward.service.cli.terminal import (
     LOCAL,
     Json,
@@ -27,6 +27,8 @@ from pushforward.service.cli.terminal import (
     print_table,
 )
 from pushforward.service.cli.values import source_of
+
+MEMBERS = ("kind", "type", "default", "meaning")
 
 Family = Annotated[
     str | None, typer.Argument(help="Show one family's fields and options.", autocompletion=complete_families)
@@ -46,7 +48,7 @@ def families(name: Family = None, json: Json = False, url: Url = LOCAL) -> None:
         chosen = [family for family in known if family["family"] == name]
         if not chosen:
             fail(f"there is no family {name!r}; there are: {', '.join(family['family'] for family in known)}")
-        print_json(chosen[0]) if json else _show_family(chosen[0])
+        print_json(chosen[0]) if json else show_family(chosen[0])
     elif json:
         print_json(answer)
     else:
@@ -60,11 +62,14 @@ def family_rows(known: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]
         yield each["family"], each["summary"], " ".join(each["capabilities"]), condition
 
 
-def _show_family(family: Mapping[str, Any]) -> None:
+def show_family(family: Mapping[str, Any]) -> None:
     """Its fields as flags of `train`, and the options of its capabilities."""
     out.print(family["summary"])
     out.print(f"\nfields, as flags of `pushforward train NAME --family.family {family['family']}`:")
     print_table(("flag", "type", "default", "meaning"), list(lines(family["schema"], prefix="--family.")))
+    for flag, members in lists(family["schema"], prefix="--family."):
+        out.print(f"\n{flag} is a list of these, such as {example_of(members)}:")
+        print_table(MEMBERS, list(lines_of_members(members, family["schema"]["$defs"])))
     for op, schema in family["options"].items():
         if schema.get("properties"):
             out.print(f"\noptions of `pushforward {op}`, as -o KEY=VALUE:")
@@ -99,7 +104,7 @@ def flags_of(tree: Mapping[str, Any], prefix: str = "--") -> Iterator[tuple[str,
         if isinstance(value, dict):
             yield from flags_of(value, f"{prefix}{name}.")
         elif value is not None:
-            yield f"{prefix}{name}", value if isinstance(value, str) else orjson.dumps(value).decode()
+            yield f"{prefix}{name}", value if isinstance(value, str) else dumps(value)  # its spaces let lines break
 
 
 def models(

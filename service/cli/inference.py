@@ -115,7 +115,10 @@ def reconstruct(
 def complete(
     model: Model,
     patches: Annotated[str | None, typer.Option(help="Patches of each row, in any order: .npy, or JSON.")] = None,
-    x: Annotated[str | None, typer.Option("--x", help="Rows of which a part is known, with --mask.")] = None,
+    x: Annotated[
+        str | None,
+        typer.Option("--x", help="Rows of which a part is known, with --mask; the rest is finite, such as 0."),
+    ] = None,
     mask: Annotated[str | None, typer.Option(help="1 where they are known: .npy, or JSON.")] = None,
     seed: Seed = None,
     condition: Condition = None,
@@ -123,7 +126,7 @@ def complete(
     npy: Npy = None,
     url: Url = LOCAL,
 ) -> None:
-    """Make whole rows of patches of them, or of a part that a mask shows."""
+    """Make whole rows of patches of them, or of a part that a mask shows. Known pixels are not kept as they are."""
     given = {name: array(of) for name, of in {"patches": patches, "x": x, "mask": mask}.items() if of is not None}
     ask(url, "complete", {"model": model, "seed": seed or 0} | given | chosen(condition, None), png, npy)
 

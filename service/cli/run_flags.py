@@ -15,7 +15,7 @@ from typing import Any, final
 import orjson
 
 from pushforward.service.application.commands.spelling import did_you_mean, near
-from pushforward.service.cli.schemas import Schema, Union, lines, run_lines, run_schema, union_of
+from pushforward.service.cli.schemas import Schema, Union, lines, members_of, run_lines, run_schema, union_of
 from pushforward.service.cli.terminal import fail
 from pushforward.service.cli.values import value_of
 
@@ -113,18 +113,12 @@ def _value(node: Node, field: Schema, known: Mapping[str, Schema], preset: Any, 
         return _member(node, union, field.get("default"), known, preset, name)
     if node.text is None:
         return _object(node, field, known, preset, name)
-    members = _members(field, known)
+    members = members_of(field, known)
     if members is not None and all(kind in members.kinds for kind in node.text.split(",")):
-        return [{members.tag: kind} for kind in node.text.split(",")]
+        return [{members.tag: kind} for kind in node.text.split(",")]  # r1,packing
     if node.fields:
         fail(f"--{name}.{next(iter(node.fields))} is within a field that another flag gave a value: --{name}")
     return value_of(node.text, field)
-
-
-def _members(field: Schema, known: Mapping[str, Schema]) -> Union | None:
-    """The union of the elements of a list: `r1,packing` is short for [{"regularizer": "r1"}, ...]."""
-    options = (field, *field.get("anyOf", ()))
-    return next((union_of(each["items"], known) for each in options if "items" in each), None)
 
 
 def _member(node: Node, union: Union, default: Any, known: Mapping[str, Schema], preset: Any, name: str) -> Any:

@@ -43,6 +43,43 @@ def union_of(field: Schema, known: Mapping[str, Schema]) -> Union | None:
     return None
 
 
+def members_of(field: Schema, known: Mapping[str, Schema]) -> Union | None:
+    """The union of the elements of a list; None where it has none."""
+    options = (field, *field.get("anyOf", ()))
+    return next((union_of(each["items"], known) for each in options if "items" in each), None)
+
+
+def lists(schema: Schema, *, prefix: str = "") -> Iterator[tuple[str, Union]]:
+    """The fields of an object, and of the kinds within it, that are lists of several kinds of object; each once."""
+    known, found = schema.get("$defs", {}), dict[str, Union]()
+    for name, field in schema.get("properties", {}).items():
+        members, union = members_of(field, known), union_of(field, known)
+        if members is not None:
+            found[f"{prefix}{name}"] = members
+        for kind in () if union is None else union.kinds.values():
+            found |= dict(lists({**kind, "$defs": known}, prefix=f"{prefix}{name}."))
+    yield from found.items()
+
+
+def lines_of_members(members: Union, known: Mapping[str, Schema]) -> Iterator[FieldLine]:
+    """The kinds that a list may hold, and the fields of each."""
+    for kind, schema in members.kinds.items():
+        yield FieldLine(kind, "", "", meaning(schema))
+        yield from lines({**schema, "$defs": known}, prefix=f"{kind}.")
+
+
+def example_of(members: Union) -> str:
+    """Names, and an object with a field: `drift,packing` or [{"regularizer": "drift", "weight": 0.001}]."""
+    defaults = (
+        (kind, name, field["default"])
+        for kind, schema in members.kinds.items()
+        for name, field in schema.get("properties", {}).items()
+        if isinstance(field.get("default"), float)
+    )
+    names, one = ",".join(list(members.kinds)[:2]), next(defaults, None)
+    return names if one is None else f'{names} or [{{"{members.tag}": "{one[0]}", "{one[1]}": {one[2]}}}]'
+
+
 def lines(schema: Schema, *, prefix: str = "") -> Iterator[FieldLine]:
     """The fields of an object and those within them, without the tags of unions."""
     known = schema.get("$defs", {})

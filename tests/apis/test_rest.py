@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from gzip import compress
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from pushforward.models.data import StyledDigits
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.domain.errors import NotAcceptable
 from pushforward.service.formats import npy
@@ -234,6 +236,17 @@ def test_a_color_grid_keeps_its_channels() -> None:
     x[0, 1] = 255
     pixels = np.asarray(Image.open(BytesIO(pictures.png(x, spec))))
     assert (pixels.reshape(-1, 3) == [0, 255, 0]).all()
+
+
+def test_colored_digits_are_drawn_in_red() -> None:
+    source = StyledDigits(styles=("plain", "colored"), condition="label")
+    rows = source.rows(Path())
+    (red,) = source.counterparts(rows, np.ones((len(rows.x), 1)))
+    pixels = np.asarray(Image.open(BytesIO(pictures.png(red[:4].astype(np.float32), source.outline(Path())))))
+    factor = pictures.TILE_PX // 8
+    first = pixels[: 8 * factor : factor, : 8 * factor : factor]
+    np.testing.assert_array_equal(first[..., 0], np.round(red[0, 0] / 16 * 255))
+    assert not first[..., 1:].any()
 
 
 async def test_a_likelihood_that_is_not_finite_is_a_text_in_json_and_itself_in_npy_and_over_grpc(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pushforward.models.data.digits import SPEC, Digits
-from pushforward.models.data.domains.styles import Style, styled
+from pushforward.models.data.domains.styles import CHANNELS, Style, styled
 from pushforward.models.data.source import Finite, KnowsTranslations, Rows
 from pushforward.models.spec.conditions import AnyCondition, Labels, Vector
 from pushforward.models.spec.data_spec import DataSpec
@@ -24,11 +24,13 @@ class StyledDigits(Finite, KnowsTranslations):
 
     With `label` each digit has one of the styles, equally often; the label is its place in `styles`. With `vector` each
     digit has any of them but `plain`, each with probability 1/2, and the vector has a 1 for those it has.
+
+    Where `colored` is among the styles, all images have three channels: gray ones three that are equal.
     """
 
     source: Literal["styled_digits"] = "styled_digits"
-    styles: tuple[Style, ...] = Field(("plain", "thick"), min_length=2, max_length=4)
-    """The styles: plain, thick, slanted, inverted."""
+    styles: tuple[Style, ...] = Field(("plain", "thick"), min_length=2, max_length=5)
+    """The styles: plain, thick, slanted, inverted, colored."""
     seed: int = Field(0, ge=0, lt=2**63)
     """Seed of which digit has which style."""
     # Other sources have labels only.
@@ -61,7 +63,8 @@ class StyledDigits(Finite, KnowsTranslations):
         )
 
     def rows(self, root: Path) -> Rows:
-        digits, rng = Digits().rows(root).x, np.random.Generator(np.random.PCG64([self.seed, 0]))
+        rng = np.random.Generator(np.random.PCG64([self.seed, 0]))
+        digits = Digits().rows(root).x.repeat(self._channels, axis=1)
         if self.condition == "vector":
             c = rng.integers(2, size=(len(digits), len(self.attributes))).astype(np.float32)
             return self._restyled(Rows(digits, None, c, digits), c)
@@ -69,7 +72,8 @@ class StyledDigits(Finite, KnowsTranslations):
         return self._restyled(Rows(digits, y, None, digits), y[:, None])
 
     def spec(self, rows: Rows, training: Rows | None = None) -> DataSpec:
-        return SPEC.model_copy(update={"n_classes": None if self.condition == "vector" else len(self.styles)})
+        n_classes = None if self.condition == "vector" else len(self.styles)
+        return SPEC.model_copy(update={"shape": (self._channels, *SPEC.shape[1:]), "n_classes": n_classes})
 
     def conditions(self, rows: Rows, training: Rows | None = None) -> AnyCondition | None:
         if self.condition != "vector" or rows.c is None:
@@ -83,6 +87,10 @@ class StyledDigits(Finite, KnowsTranslations):
 
     def counterparts(self, rows: Rows, to: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         return (self._restyled(rows, to).x,)
+
+    @property
+    def _channels(self) -> int:
+        return CHANNELS if "colored" in self.styles else 1
 
     def _restyled(self, rows: Rows, to: NDArray[Any]) -> Rows:
         """Rows in the styles of `to`, (N, V), made of their originals."""

@@ -188,7 +188,8 @@ class Interpolate(Ask):
 class Complete(Ask):
     """Make whole rows of patches of them, in no order and without their places, or of a part that a mask shows.
 
-    The same seed gives the same rows; another seed gives others that the patches are of, too.
+    Known pixels are seen and not kept: the model draws the whole row, and they may come out otherwise. The same seed
+    gives the same rows; another seed gives others that the patches are of, too.
     """
 
     op = "complete"
@@ -196,7 +197,7 @@ class Complete(Ask):
     patches: Array | None = None
     """Patches of each row, [n, patches, *patch_shape], in any order."""
     x: Array | None = None
-    """Rows of which a part is known, [n, *shape]; with `mask`."""
+    """Rows of which a part is known, [n, *shape]; with `mask`. What is not known must be finite and in range, say 0."""
     mask: Array | None = None
     """1 where a row is known and 0 elsewhere: [height, width], or [n, height, width]; with `x`."""
     seed: Seed = 0

@@ -21,6 +21,8 @@ def _as_array(value: Any) -> np.ndarray:
 
     The dtype of the data is the model's, which is not known yet.
     """
+    if value is None:
+        raise ValueError("is missing")
     array = as_array(value)
     if array.dtype.kind == "b":
         raise ValueError("holds booleans; send 0 and 1 as numbers")
@@ -37,6 +39,8 @@ def _as_condition(value: Any) -> np.ndarray:
 
     Texts come as `{"text": ...}`, or as an array of them.
     """
+    if value is None:
+        raise ValueError("is missing")
     if isinstance(value, np.ndarray) and value.dtype.kind == "U":
         return value
     if isinstance(value, Mapping) and value.keys() == {"text"}:

@@ -1,4 +1,4 @@
-"""The fields that a model knows where a request has an unknown one.
+"""The fields that a model knows where a request has an unknown one, and the kinds that it knows in other places.
 
 The place is the location of pydantic's error. Each part of it is a field of a model, an index, or the tag of a union's
 member: the value of the field that discriminates the union.
@@ -7,6 +7,7 @@ member: the value of the field that discriminates the union.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
@@ -20,6 +21,24 @@ def known_fields(model: type[BaseModel], location: Sequence[int | str]) -> list[
         named = [found for each in models for found in _held(each, part)]
         models = ((tagged or named) if len(models) > 1 else (named or tagged)) or models
     return list(dict.fromkeys(name for each in models for name in _names(each)))
+
+
+@lru_cache(maxsize=64)
+def known_tags(model: type[BaseModel]) -> frozenset[tuple[str, str]]:
+    """The tags of all that a model may hold, at any depth: the fields that have one value only, and that value."""
+    found, waiting = {model}, [model]
+    while waiting:
+        fields = waiting.pop().model_fields.values()
+        held = {each for field in fields for each in _models((field.annotation, *field.metadata))} - found
+        found |= held
+        waiting += held
+    return frozenset(
+        (name, value)
+        for each in found
+        for name, field in each.model_fields.items()
+        if get_origin(field.annotation) is Literal
+        for value in get_args(field.annotation)
+    )
 
 
 def _names(model: type[BaseModel]) -> Iterator[str]:

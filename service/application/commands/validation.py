@@ -6,7 +6,8 @@ are validated, and only the first errors are named.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import islice, pairwise
@@ -17,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from pushforward.models.data.npy import PATH_FORM, PATH_PATTERN
 from pushforward.models.errors import InvalidInput
-from pushforward.service.application.commands.known_fields import known_fields
+from pushforward.service.application.commands.known_fields import known_fields, known_tags
 from pushforward.service.application.commands.spelling import meant
 from pushforward.service.domain.catalog import NAME_FORM, NAME_PATTERN, REFERENCE_FORM, REFERENCE_PATTERN
 from pushforward.service.domain.errors import FieldError, Invalid
@@ -107,7 +108,33 @@ def _fault(
     known = () if model is None or complaint["type"] != "extra_forbidden" else known_fields(model, complaint["loc"])
     left = [name for name in known if not (isinstance(holder, Mapping) and name in holder)]
     name = ".".join([within, *path] if within else path)
-    return FieldError(name[:MAX_FIELD_CHARS], _message(complaint, value, left)[:MAX_MESSAGE_CHARS])
+    if complaint["type"] == "union_tag_invalid":
+        message = _no_such_kind(complaint, path, model)
+    else:
+        message = _message(complaint, value, left)
+    return FieldError(name[:MAX_FIELD_CHARS], message[:MAX_MESSAGE_CHARS])
+
+
+def _no_such_kind(complaint: Mapping[str, Any], path: Sequence[str], model: type[BaseModel] | None) -> str:
+    """A kind that there is not; or one that there is elsewhere, and that what holds the field does not take."""
+    tag, expected = complaint["ctx"]["tag"], complaint["ctx"]["expected_tags"]
+    known = frozenset[tuple[str, str]]() if model is None else known_tags(model)
+    is_elsewhere = (complaint["ctx"]["discriminator"].strip("'"), tag) in known
+    holders = _without(path, map(str, complaint["loc"]))
+    said = f"{' of '.join(reversed(holders))} does not take" if holders and is_elsewhere else "there is no"
+    return f"{said} {tag[:100]!r}; choose one of {expected}"
+
+
+def _without(path: Sequence[str], location: Iterable[str]) -> list[str]:
+    """The tags of a location: what is not in the path of fields that was made of it."""
+    left = deque(path)
+    tags = []
+    for part in location:
+        if left and part == left[0]:
+            left.popleft()
+        else:
+            tags.append(part)
+    return tags
 
 
 def _walk(
@@ -174,8 +201,6 @@ def _message(complaint: Mapping[str, Any], value: object, left: Sequence[str]) -
             return f"must have {_items('at least', complaint['ctx']['min_length'], value)}"
         case "too_long":
             return f"must have {_items('at most', complaint['ctx']['max_length'], value)}"
-        case "union_tag_invalid":
-            return f"there is no {complaint['ctx']['tag'][:100]!r}; choose one of {complaint['ctx']['expected_tags']}"
         case "union_tag_not_found":
             return f"lacks the field {complaint['ctx']['discriminator']}, which says what it is"
         case _:

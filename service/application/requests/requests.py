@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pushforward.models.families import FAMILIES
 from pushforward.models.family import Completes, Decodes, Family, Scores, Translates, answers_without
 from pushforward.models.spec.conditioning import Conditioning
+from pushforward.models.spec.data_spec import Shape
 from pushforward.models.spec.patches import patches_under
 from pushforward.models.spec.row_checks import check_rows, where_not_finite
 from pushforward.service.application.commands.commands import (
@@ -125,12 +126,19 @@ class TargetModel:
         """The condition of each row by its name, where there is one."""
         with refusing("condition"):
             given = self.conditioning.rows(ask.condition, rows)
+            self._check_domains(given)
         return {} if given is None else {"condition": given}
+
+    def _check_domains(self, given: np.ndarray | None) -> None:
+        """Raises InvalidInput where a family that translates knows no such domain."""
+        if given is not None and self.card.spec.condition is not None and isinstance(self.family, Translates):
+            self.family.check_domains(self.card.spec.condition, given)
 
     def _domains(self, ask: Translate) -> dict[str, np.ndarray]:
         """The domain that each row goes to, and the one it is from if the family must know it."""
         with refusing("to"):
             to = replace(self.conditioning, field="to").rows(ask.to, len(ask.x))
+            self._check_domains(to)
         domains = {} if to is None else {"to": to}
         if isinstance(self.family, Translates) and self.family.needs_origin:
             return domains | self._condition(ask, len(ask.x))
@@ -180,8 +188,7 @@ class TargetModel:
                 return patches_under(self._rows("x", ask.x), ask.mask, shape)
         patches = np.empty(0) if ask.patches is None else ask.patches
         if patches.shape[1:] != shape or len(patches) == 0:
-            message = f"has shape {list(patches.shape)}; send at least one row: [n, {', '.join(map(str, shape))}]"
-            raise Invalid.field("patches", message)
+            raise Invalid.field("patches", _other_patches(patches.shape, shape))
         with refusing("patches"):
             as_rows = spec.model_copy(update={"shape": shape})
             check_rows(as_rows, patches, (), field="patches", on_levels=False)
@@ -201,6 +208,14 @@ class TargetModel:
             message = "holds values that are NaN, infinite or beyond float32; every code must be finite"
             raise Invalid.field("z", f"{message}: {where_not_finite(codes)}")
         return codes
+
+
+def _other_patches(sent: Shape, shape: Shape) -> str:
+    """What is wrong with patches of the shape (n, N', ...) where each row needs those of `shape`, (N, C, s, s)."""
+    wanted = f"[n, {', '.join(map(str, shape))}]"
+    if len(sent) == 1 + len(shape) and sent[0] > 0 and sent[2:] == shape[1:]:
+        return f"has {sent[1]} patches a row, and {shape[0]} are needed; send {wanted}"
+    return f"has shape {list(sent)}; send at least one row of {shape[0]} patches of shape {list(shape[1:])}: {wanted}"
 
 
 def _seed(ask: Sample) -> int:

@@ -1582,7 +1582,7 @@ class CompleteRequest(_message.Message):
 
     @_builtins.property
     def x(self) -> Global___Tensor:
-        """Rows of which a part is known, [n, *shape]; with `mask`."""
+        """Rows of which a part is known, [n, *shape]; with `mask`. What is not known must be finite and in range, say 0."""
 
     @_builtins.property
     def mask(self) -> Global___Tensor:

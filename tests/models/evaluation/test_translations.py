@@ -1,7 +1,7 @@
 """What is measured of translations: the truth costs nothing, and to stay costs what the table says."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +16,11 @@ from pushforward.models.run import Run
 from pushforward.models.training.data import TrainingData, load_data
 from pushforward.models.training.state import TrainingState, fresh
 
-SOURCES: list[Literal["turned_moons", "styled_digits"]] = ["turned_moons", "styled_digits"]
+SOURCES: dict[str, dict[str, Any]] = {
+    "turned_moons": {"source": "turned_moons"},
+    "thick": {"source": "styled_digits"},
+    "colored": {"source": "styled_digits", "styles": ["plain", "colored"]},
+}
 
 
 class Oracle(Translates):
@@ -38,7 +42,7 @@ class Oracle(Translates):
 
 
 def untrained(source: str) -> tuple[TrainingData, TrainingState]:
-    run = Run.model_validate({"family": {"family": "cyclegan"}, "data": {"source": source, "condition": "label"}})
+    run = Run.model_validate({"family": {"family": "cyclegan"}, "data": {**SOURCES[source], "condition": "label"}})
     data = load_data(run, Path())
     return data, fresh(run, data, torch.device("cpu"))
 

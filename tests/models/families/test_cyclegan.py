@@ -191,6 +191,17 @@ def test_data_of_other_than_two_labels_are_refused(condition: Labels | Vector | 
     assert refused.value.field == "run.data.condition"
 
 
+def test_ten_labels_are_refused_with_remedies_that_are_there() -> None:
+    ten = Run.model_validate({"family": {"family": "cyclegan"}, "data": {"source": "digits", "condition": "label"}})
+    remedy = "choose a source of two domains, such as turned_moons with the condition label, or train stargan"
+    with pytest.raises(InvalidData, match=remedy):
+        ten.family.check(ten.data.outline(Path()))
+    for run in ({"family": "cyclegan"}, "turned_moons"), ({"family": "stargan"}, "digits"):
+        family, source = run
+        other = Run.model_validate({"family": family, "data": {"source": source, "condition": "label"}})
+        other.family.check(other.data.outline(Path()))
+
+
 def test_a_run_without_a_condition_is_refused_before_its_data_are_read() -> None:
     with pytest.raises(ValidationError, match="has no condition, and cyclegan translates"):
         Run.model_validate({"family": {"family": "cyclegan"}, "data": {"source": "turned_moons"}})

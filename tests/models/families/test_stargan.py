@@ -1,5 +1,6 @@
 """StarGAN: what each player is told of domains, and digits that change their style."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from pushforward.models import networks
 from pushforward.models.adversarial.games import BEGAN, AnyGame, Hinge, LeastSquares, NonSaturating, Wasserstein
 from pushforward.models.capabilities import capabilities
-from pushforward.models.errors import InvalidData
+from pushforward.models.errors import InvalidData, InvalidInput
 from pushforward.models.families.stargan import StarGAN
 from pushforward.models.family import reconstruct
 from pushforward.models.losses import Batch, Loss
@@ -146,6 +147,14 @@ def test_conditions_that_are_no_domains_are_refused(condition: AnyCondition | No
     with pytest.raises(InvalidData, match="labels, two at least, or vectors of 0 and 1") as refused:
         SMALL.build(PLANE.model_copy(update={"condition": condition}))
     assert refused.value.field == "run.data.condition"
+
+
+@pytest.mark.parametrize("value", [7.0, -3.0])
+def test_attributes_lie_between_0_and_1(value: float) -> None:
+    SMALL.check_domains(ATTRIBUTES, np.array([[0, 1], [0.5, 0.25]]))
+    with pytest.raises(InvalidInput, match=rf"has {value:g} in column 1; an attribute is 0 or 1, or between"):
+        SMALL.check_domains(ATTRIBUTES, np.array([[0, 1], [0.5, value]]))
+    SMALL.check_domains(Labels(n_classes=8), np.array([[7.0]]))  # a label is no attribute
 
 
 def test_a_game_whose_critic_tells_no_labels_is_refused() -> None:

@@ -1,6 +1,9 @@
-"""The table of an evaluation's report."""
+"""A family's fields, and the table of an evaluation's report."""
 
-from pushforward.service.cli.catalog import metric_row, value_in_words
+import pytest
+
+from pushforward.models.families import FAMILIES
+from pushforward.service.cli.catalog import metric_row, show_family, value_in_words
 
 VALUE = {"value": 0.01234, "std_error": 0.00456, "interval": None, "p_value": 0.002}
 
@@ -15,3 +18,15 @@ def test_a_number_that_is_not_finite_is_a_text_and_shown() -> None:
     report = {"name": "ratio", "better": "nearer", "ideal": 1.0, "model": nothing, "floor": None, "gaussian": None}
     assert metric_row(report) == ("ratio", "nan", "", "", "1", "nearer", "nan")
     assert value_in_words({**nothing, "value": "Infinity"}) == "inf"
+
+
+def test_a_family_is_shown_with_the_fields_of_what_its_lists_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    schema = FAMILIES["gan"].model_json_schema()
+    show_family({"family": "gan", "summary": "A game.", "schema": schema, "options": {}})
+    shown = capsys.readouterr().out
+    assert '--family.regularizers is a list of these, such as drift,gradient_penalty or [{"regularizer"' in shown
+    _, _, below = shown.partition("--family.regularizers is a list of these")
+    rows = {line.split()[0]: " ".join(line.split()[1:]) for line in below.splitlines()[1:] if line}
+    assert rows["packing"] == "The critic judges several rows together."
+    assert rows["packing.rows"] == "integer, >= 2, <= 16 2 Rows that are judged together, m."
+    assert rows["r1.gamma"].startswith("number, > 0 0.1 Twice the weight")

@@ -14,7 +14,7 @@ from pushforward.models.families import FAMILIES
 from pushforward.models.family import Translates
 from pushforward.models.run import Run
 from pushforward.service.cli.run_flags import flags, run_of
-from pushforward.service.cli.schemas import FieldLine, lines, run_lines
+from pushforward.service.cli.schemas import FieldLine, example_of, lines, lists, run_lines
 
 OPTIONS = ("--follow", "--preset", "--run", "--key", "--json", "--url", "--help")
 BESIDE = {"--family.objective.estimator reinforce": ("--family.objective.draws", "2")}  # the others are a baseline
@@ -191,6 +191,16 @@ def test_a_kind_that_there_is_not_is_left_to_the_service() -> None:
     assert parsed("--family", "vea") == {"family": {"family": "vea"}}
     tree = parsed("--family", "vae", "--family.likelihood", "bernouli")
     assert tree["family"]["likelihood"] == {"likelihood": "bernouli"}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_example_of_a_list_is_taken_as_names_and_as_json(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    for flag, members in lists(FAMILIES[name].model_json_schema(), prefix="--family."):
+        names, json = example_of(members).split(" or ")
+        path = flag.removeprefix("--").split(".")
+        found = at(given(capsys, "--family", name, flag, names), path)
+        assert found == [{members.tag: kind} for kind in names.split(",")]
+        assert at(given(capsys, "--family", name, flag, json), path) == orjson.loads(json)
 
 
 def test_the_default_kind_has_the_default_values() -> None:

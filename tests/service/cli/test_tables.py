@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from pushforward.service.application.catalog import Catalog, FamilyCard
-from pushforward.service.cli.catalog import family_rows, flags_of
-from pushforward.service.cli.schemas import lines
+from pushforward.service.cli.catalog import MEMBERS, family_rows, flags_of
+from pushforward.service.cli.schemas import lines, lines_of_members, lists
 from pushforward.service.cli.tables import fitted, plain
 
 LONG = "a-model-of-two-interleaved-half-circles"
@@ -29,6 +29,8 @@ def of_family(card: FamilyCard) -> Iterator[tuple[str, Listing]]:
     """Its fields, and its options for each request."""
     headers = ("flag", "type", "default", "meaning")
     yield f"families {card.family}", Listing(headers, list(lines(card.schema, prefix="--family.")))
+    for flag, members in lists(card.schema, prefix="--family."):
+        yield f"{flag} of {card.family}", Listing(MEMBERS, list(lines_of_members(members, card.schema["$defs"])))
     for op, schema in card.options.items():
         if schema.get("properties"):
             yield f"options of {card.family} for {op}", Listing(headers, list(lines(schema)))

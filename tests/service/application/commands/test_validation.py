@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from pushforward.service.application.commands.commands import ASKS, Encode, Interpolate, Sample, TrainModel
+from pushforward.service.application.commands.commands import ASKS, Encode, Interpolate, Sample, TrainModel, Translate
 from pushforward.service.application.commands.validation import (
     FORMS,
     MAX_FAULTS,
@@ -69,6 +69,44 @@ def test_a_kind_there_is_not_is_refused_with_those_there_are(pet: object, messag
     with pytest.raises(Invalid) as refused:
         parse(Home, {"pet": pet})
     assert refused.value.detail == f"pet: {message}"
+
+
+@pytest.mark.parametrize(
+    ("family", "message"),
+    [
+        ({"family": "stargan", "game": {"game": "began"}},
+         "run.family.game: stargan does not take 'began'; choose one of 'minimax', 'non_saturating', "),
+        ({"family": "avb", "game": {"game": "hinge"}},
+         "run.family.game: avb does not take 'hinge'; choose one of 'minimax', 'non_saturating', 'f_divergence'"),
+        ({"family": "avb", "game": {"game": "f_divergence", "divergence": {"divergence": "alpha"}}},
+         "run.family.game.divergence: f_divergence of avb does not take 'alpha'; choose one of 'kl', "),
+        ({"family": "gan", "game": {"game": "chess"}}, "run.family.game: there is no 'chess'; choose one of "),
+        ({"family": "gans"}, "run.family: there is no 'gans'; choose one of "),
+    ],
+)  # fmt: skip
+def test_a_kind_that_there_is_elsewhere_is_refused_by_what_does_not_take_it(
+    family: dict[str, Any], message: str
+) -> None:
+    run = {"family": family, "data": {"source": "digits"}}
+    with pytest.raises(Invalid) as refused:
+        parse(TrainModel, {"model": "m", "run": run})
+    assert refused.value.detail.startswith(message)
+
+
+def test_a_kind_that_a_preset_s_family_does_not_take_is_refused_by_it() -> None:
+    with pytest.raises(Invalid) as refused:
+        parse(TrainModel, {"model": "m", "preset": "avb-digits", "run": {"family": {"game": {"game": "began"}}}})
+    assert refused.value.detail.startswith("run.family.game: avb does not take 'began'; choose one of ")
+
+
+@pytest.mark.parametrize(
+    ("command", "field"), [(Translate, "to"), (Translate, "x"), (Encode, "x"), (ASKS["decode"], "z")]
+)
+def test_a_value_that_is_null_is_missing(command: type[BaseModel], field: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        parse(command, {"model": "m", "x": [[0.0]], "to": 1, field: None} if command is Translate else
+              {"model": "m", field: None})  # fmt: skip
+    assert refused.value.detail == f"{field}: is missing"
 
 
 def test_the_field_that_holds_the_fields_comes_first() -> None:
