@@ -168,10 +168,11 @@ class Contest:
                 for weight in nets[self.critic].parameters():
                     weight.clamp_(-clipping.limit, clipping.limit)
 
-    @torch.no_grad()
     def _remember(self, nets: Nets, step: int) -> None:
         """Take the weights of both players into the means of their pasts, once a step."""
-        if _first(self.regularizers, HistoricalAveraging) is not None:
+        if _first(self.regularizers, HistoricalAveraging) is None:
+            return
+        with torch.no_grad():
             for name in (self.critic, *self.players):
                 for mean, now in zip(nets[f"{name}_history"].parameters(), nets[name].parameters(), strict=True):
                     mean.lerp_(now, 1 / (step + 2))
