@@ -71,12 +71,12 @@ Kept = dict[str, dict[str, Any]]  # by preset
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     every = [name for names in PRESETS_OF.values() for name in names]
-    parser.add_argument("presets", nargs="*", default=every, metavar="preset", choices=[[], *every])
+    parser.add_argument("presets", nargs="*", default=[], metavar="preset", choices=[[], *every])
     parser.add_argument("--slots", type=int, default=1, help="trainings at a time")
     parser.add_argument("--data-root", type=Path, default=zoo.DATA_ROOT)
     parser.add_argument("--page", action="store_true", help="only write docs/results/images.md")
     asked = parser.parse_args()
-    missing = [name for name in asked.presets if not has(read(), name)]
+    missing = [name for name in asked.presets or every if not has(read(), name)]
     failed = 0 if asked.page else run(missing, asked.slots, asked.data_root)
     PAGE.write_text("\n".join(page(read())) + "\n")
     return 1 if failed else 0

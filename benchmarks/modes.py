@@ -48,12 +48,17 @@ Kept = dict[str, dict[str, dict[str, Any]]]  # by data, by recipe: the run, and 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipes", nargs="*", choices=[[], *RECIPES], default=list(RECIPES), metavar="recipe")
+    parser.add_argument("recipes", nargs="*", choices=[[], *RECIPES], default=[], metavar="recipe")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--slots", type=int, default=1, help="trainings at a time")
     parser.add_argument("--page", action="store_true", help="only write docs/results/modes.md")
     asked = parser.parse_args()
-    tasks = [Task(data, RECIPES[name], seed) for seed in range(asked.seeds) for name in asked.recipes for data in DATA]
+    tasks = [
+        Task(data, RECIPES[name], seed)
+        for seed in range(asked.seeds)
+        for name in asked.recipes or RECIPES
+        for data in DATA
+    ]
     failed = 0 if asked.page else run([task for task in tasks if not has(read(), task)], asked.slots)
     PAGE.write_text("\n".join(page(read())) + "\n")
     return 1 if failed else 0
