@@ -4,8 +4,8 @@
     python benchmarks/adversarial_training.py hinge mmd --seconds 60
 
 The hand-written loop draws the same batches, writes the two losses and the penalty out, and steps two of torch's Adams
-as they come. Ours averages weights, seeds each step and can be resumed. The two take turns as in training.py. Then one
-row on how fast models of one pass draw samples. Writes docs/results/adversarial_training.md.
+as they come. Ours averages weights, seeds each step and can be resumed. The two take turns as in training.py. Sampling
+does not see the game: the generator is the same. Writes docs/results/adversarial_training.md.
 """
 
 from __future__ import annotations
@@ -253,7 +253,9 @@ def page(rows: list[Row], load: float) -> Iterator[str]:
         setting("adversarial_training.py", load),
         "",
         "A step is one of the critic and one of the generator: perceptrons of 3 x 128 and 256 rows on eight Gaussians,",
-        "convolutions of 16 channels and 64 rows on digits. Networks and batches are the same.",
+        "convolutions of 16 channels and 64 rows on digits. Networks and batches are the same. By hand the energy",
+        "distance of `cramer` is written pair by pair, as it stands in the paper; ours takes one matrix product.",
+        "Samples are drawn as fast by every game: the generator is the same, and the critic takes no part.",
         "",
         *HEAD,
     )
