@@ -35,9 +35,9 @@ class WholeResponse(Response):
         self.media_type = media_type
         self.background = None
         self.raw_headers = [
+            *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()),
             (b"content-length", b"%d" % len(body)),
             (b"content-type", media_type.encode("latin-1")),
-            *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()),
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
