@@ -12,7 +12,6 @@ one for all models of a data set. What is there already is not trained again: do
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -112,8 +111,7 @@ def data_of(preset: str) -> str:
 
 
 def read() -> Kept:
-    kept: Kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    return kept
+    return zoo_results.load(KEPT)
 
 
 def has(kept: Kept, preset: str) -> bool:
@@ -135,10 +133,7 @@ def keep(task: zoo.Task, report: Mapping[str, Any], train_s: float) -> None:
     print(
         task.model, {name: round(metric["model"]["value"], 4) for name, metric in told["metrics"].items()}, flush=True
     )
-    kept = read() | {task.preset.name: told}
-    unfinished = KEPT.with_suffix(".part")
-    unfinished.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
-    unfinished.replace(KEPT)
+    zoo_results.store(read() | {task.preset.name: told}, KEPT)
 
 
 def page(kept: Kept) -> Iterator[str]:

@@ -17,7 +17,6 @@ References:
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -110,8 +109,7 @@ def measured(client: Client, task: Task) -> dict[str, float]:
 
 
 def read() -> Kept:
-    kept: Kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    return kept
+    return zoo_results.load(KEPT)
 
 
 def has(kept: Kept, task: Task) -> bool:
@@ -126,9 +124,7 @@ def keep(task: Task, measures: Mapping[str, float]) -> None:
     if entry is None or entry["run"] != task.run:
         entry = kept[task.data][task.recipe.name] = {"run": task.run, "seeds": {}}
     entry["seeds"][str(task.seed)] = measures
-    unfinished = KEPT.with_suffix(".part")
-    unfinished.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
-    unfinished.replace(KEPT)
+    zoo_results.store(kept, KEPT)
 
 
 def page(kept: Kept) -> Iterator[str]:

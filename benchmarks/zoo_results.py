@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -44,8 +45,7 @@ def recipe(run: Run) -> dict[str, Any]:
 
 def read(file: Path = RESULTS) -> dict[str, Kept]:
     """All results by preset."""
-    kept: dict[str, Kept] = json.loads(file.read_text()) if file.exists() else {}
-    return kept
+    return load(file)
 
 
 def keep(preset: Preset, seed: int, entry: Entry, file: Path = RESULTS) -> None:
@@ -55,6 +55,17 @@ def keep(preset: Preset, seed: int, entry: Entry, file: Path = RESULTS) -> None:
     if kept is None or kept["run"] != written:
         kept = results[preset.name] = {"run": written, "seeds": {}}
     kept["seeds"][str(seed)] = entry
+    store(results, file)
+
+
+def load(file: Path) -> dict[str, Any]:
+    """What a file of results holds; nothing before there is one."""
+    kept: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    return kept
+
+
+def store(results: Mapping[str, Any], file: Path) -> None:
+    """Write a file of results as a whole, or leave it as it was."""
     unfinished = file.with_suffix(".part")
     unfinished.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
     unfinished.replace(file)

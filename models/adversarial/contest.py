@@ -13,7 +13,7 @@ critic takes.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, final
 
@@ -55,19 +55,6 @@ class RealAndFake(NamedTuple):
 def concatenated(x: Tensor, c: Tensor) -> tuple[Tensor, ...]:
     """The condition as a part of the row."""
     return (networks.concat_condition(x, c),)
-
-
-@final
-class _Ahead:
-    """A critic of other weights."""
-
-    def __init__(self, critic: nn.Module, weights: Mapping[str, Tensor]) -> None:
-        self._critic = critic
-        self._weights = dict(weights)
-
-    def __call__(self, *inputs: Tensor) -> Tensor:
-        scores: Tensor = torch.func.functional_call(self._critic, self._weights, inputs)
-        return scores
 
 
 @final
@@ -199,8 +186,7 @@ class Contest:
         rows = RealAndFake(rows.real[:n], rows.fake[:n], rows.c[:n], rows.c_real[:n])
         weights: dict[str, Tensor] = dict(critic.named_parameters())
         for _ in range(unrolled.steps):
-            ahead = _Ahead(critic, weights)
-            loss, _, _ = self._value(nets, ahead, rows, batch)
+            loss, _, _ = self._value(nets, _with(critic, weights), rows, batch)
             slopes = torch.autograd.grad(loss, list(weights.values()), create_graph=True, materialize_grads=True)
             length = torch.stack([slope.detach().norm() for slope in slopes]).norm()
             rate = unrolled.lr / length.clamp_min(GREATEST_SLOPE)
@@ -209,7 +195,7 @@ class Contest:
             }
             if clipping is not None:
                 weights = {name: weight.clamp(-clipping.limit, clipping.limit) for name, weight in weights.items()}
-        return _Ahead(critic, weights)
+        return _with(critic, weights)
 
     def _blurred(self, x: Tensor, batch: Batch) -> Tensor:
         noise = _first(self.regularizers, InstanceNoise)
@@ -233,6 +219,11 @@ def packed(x: Tensor, m: int) -> Tensor:
         x = x[torch.arange(m, device=x.device) % len(x)]
     n = len(x) // m
     return x[: n * m].reshape(n, m * x.shape[1], *x.shape[2:])
+
+
+def _with(critic: nn.Module, weights: dict[str, Tensor]) -> Callable[..., Tensor]:
+    """A critic of other weights."""
+    return lambda *inputs: torch.func.functional_call(critic, weights, inputs)
 
 
 def _first(regularizers: Sequence[Regularizer], kind: type[R]) -> R | None:

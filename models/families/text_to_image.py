@@ -169,7 +169,8 @@ class TextToImage(Family, Samples, Decodes, Conditions):
             h = self.embed(nets, batch.c)
         if self.beta is not None:
             between = torch.lerp(h[mates(len(h), batch.rng)], h, self.beta)
-            return RealAndFake(u, self._fake(nets, torch.cat([h, between]), batch.rng), torch.cat([h, between]), own=h)
+            both = torch.cat([h, between])
+            return RealAndFake(u, self._fake(nets, both, batch.rng), both, own=h)
         return RealAndFake(u, self._fake(nets, h, batch.rng), h)
 
     def _fake(self, nets: Nets, h: Tensor, rng: Generator) -> Tensor:

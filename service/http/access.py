@@ -24,50 +24,36 @@ PREFLIGHT_S = "600"  # how long a browser keeps the answer
 
 
 @final
-class Access:
-    """Who may call, and which pages may read the responses."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._hosts = Hosts(settings)
-        self._origins = Origins(settings.cors_origins)
-
-    def check(self, scope: Scope) -> RequestHeaders:
-        """The headers of a request that may go on. Raises Misdirected, Forbidden, UnsupportedMedia, Malformed."""
-        headers = read_headers(scope)
-        self._hosts.check(headers.host)
-        if scope["method"] not in SAFE:
-            self._origins.check(headers)
-        scope["read_headers"] = headers
-        return headers
-
-    def is_listed(self, headers: RequestHeaders) -> bool:
-        """Whether the page that sends this may read the response, though it is of another site."""
-        return self._origins.has(headers.origin)
-
-
-@final
 class AccessGuard:
     """Refuses other hosts and pages of other sites; lets pages of listed origins read the responses (CORS)."""
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._access = access
+        self._hosts = Hosts(settings)
+        self._origins = Origins(settings.cors_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         try:
-            headers = self._access.check(scope)
+            headers = read_headers(scope)
+            self._check(scope, headers)
         except ServiceError as error:
             await problems.unread(error, scope["path"])(scope, receive, send)
             return
-        if self._access.is_listed(headers):
+        scope["read_headers"] = headers
+        if self._origins.has(headers.origin):
             if scope["method"] == "OPTIONS":
                 await _preflight(headers.origin)(scope, receive, send)
                 return
-            send = ReadableResponse(send, headers.origin)
+            send = _ReadableResponse(send, headers.origin)
         await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope, headers: RequestHeaders) -> None:
+        self._hosts.check(headers.host)
+        if scope["method"] not in SAFE:
+            self._origins.check(headers)
 
 
 def _preflight(origin: str) -> Response:
@@ -83,7 +69,7 @@ def _preflight(origin: str) -> Response:
 
 
 @final
-class ReadableResponse:
+class _ReadableResponse:
     """Adds the headers by which a page of this origin may read the response."""
 
     def __init__(self, send: Send, origin: str) -> None:

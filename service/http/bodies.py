@@ -27,40 +27,29 @@ BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})  # methods without a body, unle
 class BodyLimits:
     """Reads bodies within their limits, and passes each on as one message."""
 
-    def __init__(self, app: ASGIApp, bodies: Bodies) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, intake: Intake) -> None:
         self._app = app
-        self._bodies = bodies
+        self._intake = intake
+        self._max_bytes = settings.max_body_bytes
+        self._max_json_bytes = min(settings.max_json_bytes, settings.max_body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if scope["method"] in BODILESS and not headers_of(scope).has_body:
+        headers = headers_of(scope)
+        if scope["method"] in BODILESS and not headers.has_body:
             await self._app(scope, receive, send)
             return
-        await self._bodies.pass_on(self._app, scope, receive, send)
-
-
-@final
-class Bodies:
-    """The limits of bodies, by media type, and the budget of all of them."""
-
-    def __init__(self, settings: Settings, intake: Intake) -> None:
-        self._intake = intake
-        self._max_bytes = settings.max_body_bytes
-        self._max_json_bytes = min(settings.max_json_bytes, settings.max_body_bytes)
-
-    async def pass_on(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read a body, and call an app that receives it as one message."""
         with self._intake.lease() as lease:
             try:
-                body = await self._read(headers_of(scope), receive, lease)
+                body = await self._read(headers, receive, lease)
             except ServiceError as error:
                 await problems.unread(error, scope["path"])(scope, receive, send)
             except ClientDisconnect:
                 await Response(status_code=CLIENT_CLOSED_REQUEST)(scope, receive, send)
             else:
-                await app(scope, _WholeBody(body, receive), send)
+                await self._app(scope, _WholeBody(body, receive), send)
 
     async def _read(self, headers: RequestHeaders, receive: Receive, lease: Lease) -> bytes:
         """Raises RequestTooLarge, Overloaded, ClientDisconnect."""

@@ -11,8 +11,8 @@ from starlette.types import ASGIApp
 
 from pushforward.service.application.application import Application
 from pushforward.service.http import problems
-from pushforward.service.http.access import Access, AccessGuard
-from pushforward.service.http.bodies import Bodies, BodyLimits
+from pushforward.service.http.access import AccessGuard
+from pushforward.service.http.bodies import BodyLimits
 from pushforward.service.http.head import HeadMethod
 from pushforward.service.rest.contract import explorer, openapi
 from pushforward.service.rest.hot_path import HotPath
@@ -33,13 +33,13 @@ def create(
     application: Application, telemetry: Telemetry, closing: asyncio.Event, tracing: GatewayTracing | None = None
 ) -> ASGIApp:
     """The app; when `closing` is set, open event streams end."""
-    access, bodies = Access(application.settings), Bodies(application.settings, application.intake)
+    settings, intake = application.settings, application.intake
     layered = routed(application, telemetry, closing)
-    layered.add_middleware(BodyLimits, bodies=bodies)
+    layered.add_middleware(BodyLimits, settings=settings, intake=intake)
     layered.add_middleware(HeadMethod)
-    layered.add_middleware(AccessGuard, access=access)
+    layered.add_middleware(AccessGuard, settings=settings)
     layered.add_middleware(Measured, telemetry=telemetry)
-    app = HotPath(layered, inference.by_path, access, bodies, telemetry)
+    app = HotPath(layered, inference.by_path, settings, intake, telemetry)
     return app if tracing is None else Traced(app, tracing)
 
 

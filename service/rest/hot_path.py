@@ -18,9 +18,11 @@ from starlette.types import Receive, Scope, Send
 
 from pushforward.service.domain.errors import ServiceError
 from pushforward.service.http import problems
-from pushforward.service.http.access import Access, ReadableResponse
-from pushforward.service.http.bodies import Bodies
+from pushforward.service.http.access import AccessGuard
+from pushforward.service.http.bodies import BodyLimits
+from pushforward.service.processes.intake import Intake
 from pushforward.service.rest.middleware import Sent
+from pushforward.service.settings import Settings
 from pushforward.service.telemetry.gateway import Telemetry
 
 
@@ -29,12 +31,11 @@ class HotPath:
     """Answers requests to `routes`, which have no dependencies, by path; passes all others to the app."""
 
     def __init__(
-        self, app: FastAPI, routes: Mapping[str, APIRoute], access: Access, bodies: Bodies, telemetry: Telemetry
+        self, app: FastAPI, routes: Mapping[str, APIRoute], settings: Settings, intake: Intake, telemetry: Telemetry
     ) -> None:
         self._app = app
         self._routes = routes
-        self._access = access
-        self._bodies = bodies
+        self._let_in = AccessGuard(BodyLimits(_call, settings, intake), settings)
         self._telemetry = telemetry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,16 +54,6 @@ class HotPath:
         finally:
             seconds = perf_counter() - since
             self._telemetry.request(door="rest", route=route.path, status=str(sent.status), seconds=seconds)
-
-    async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            headers = self._access.check(scope)
-        except ServiceError as error:
-            await problems.unread(error, scope["path"])(scope, receive, send)
-            return
-        if self._access.is_listed(headers):
-            send = ReadableResponse(send, headers.origin)
-        await self._bodies.pass_on(_call, scope, receive, send)
 
 
 async def _call(scope: Scope, receive: Receive, send: Send) -> None:
