@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     allowed_hosts: Hosts = ()  # of the Host header, beside loopback and the address that is bound
     cors_origins: Origins = ()  # pages of these may call from a browser
 
+    worker_host: str = "127.0.0.1"  # where a worker listens for gateways; 0.0.0.0 for those on other machines
+    worker_port: int = Field(0, ge=0, le=65535)  # 0 for any that is free
+
     metrics_host: str = "127.0.0.1"  # of a worker
     metrics_port: int = Field(0, ge=0, le=65535)  # of a worker; 0 for none
     metrics_folder: Path | None = None  # processes that share it show each other's metrics

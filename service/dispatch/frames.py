@@ -1,158 +1,117 @@
-"""Frames between gateways and workers (`service.dispatch.framing`): requests of one key, or replies to requests.
-
-Versions. These parts never change: the first eight bytes; that the packed value begins with the header; in the header
-of a frame its first element (the list of replies) and its last (a list of requests, each a list that begins with its
-id); in the header of replies its last element (a list of replies, each beginning with a tag and its id); and the
-refusal `["refused", id, slug, detail, errors]`. So a process can refuse a frame of another version at once, in that
-version.
-"""
+"""Messages as frames (`service.dispatch.framing`), and frames as messages."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, final, get_args
+from typing import Any, get_args
 
 import numpy as np
 
-from pushforward.service.dispatch.framing import MalformedFrame, decode, encode
-from pushforward.service.domain.catalog import REFERENCE_PATTERN
-from pushforward.service.domain.errors import (
-    Failed,
-    FieldError,
-    Invalid,
-    NotFound,
-    Overloaded,
-    ServiceError,
-    TimedOut,
-    Unavailable,
-    Unsupported,
+from pushforward.service.dispatch.framing import Buffer, MalformedFrame, decode, encode
+from pushforward.service.dispatch.messages import (
+    Answered,
+    AnyReply,
+    Arrays,
+    Beat,
+    Cancelled,
+    Farewell,
+    FramedRequest,
+    FromGateway,
+    FromWorker,
+    Hello,
+    Leaving,
+    Previewed,
+    Proof,
+    Refusal,
+    Replies,
+    Requests,
 )
+from pushforward.service.domain.catalog import REFERENCE_PATTERN
+from pushforward.service.domain.errors import FieldError
 from pushforward.service.domain.inference import InferenceRequest, Load, Op
 
-REFUSALS: dict[str, type[ServiceError]] = {
-    cls.slug: cls for cls in (Failed, Invalid, NotFound, Overloaded, TimedOut, Unavailable, Unsupported)
-}
 
-Arrays = Mapping[str, np.ndarray]
-
-
-@final
-@dataclass(frozen=True)
-class FramedRequest:
-    """A request within a frame."""
-
-    id: int  # the gateway's own
-    request: InferenceRequest
-    left_ms: float  # until its deadline, when the frame was sent
-
-
-@final
-@dataclass(frozen=True)
-class Frame:
-    """Requests of one key, at least one, and the list for their replies."""
-
-    reply_to: str
-    requests: tuple[FramedRequest, ...]
-
-
-@final
-@dataclass(frozen=True)
-class Answered:
-    """The result of a request."""
-
-    id: int
-    arrays: Arrays
-    compute_ms: float
-    batch_rows: int
-    info: Mapping[str, Any] = field(default_factory=dict)
-
-
-@final
-@dataclass(frozen=True)
-class Previewed:
-    """An intermediate result; the answer follows."""
-
-    id: int
-    arrays: Arrays
-    step: int
-    steps: int
-
-
-@final
-@dataclass(frozen=True)
-class Refusal:
-    """The error of a request."""
-
-    id: int
-    slug: str
-    detail: str
-    errors: tuple[FieldError, ...] = ()
-
-    @classmethod
-    def of(cls, id: int, error: ServiceError) -> Refusal:
-        """The refusal that a gateway raises as this error."""
-        return cls(id, error.slug, error.detail, error.errors)
-
-    def error(self) -> ServiceError:
-        """The error, to be raised at the gateway."""
-        error = REFUSALS.get(self.slug, Failed)(self.detail, errors=self.errors)
-        error.stage = "worker"
-        return error
-
-
-AnyReply = Answered | Previewed | Refusal
-
-
-@final
-@dataclass(frozen=True)
-class Replies:
-    """Replies of a worker to one gateway, and its load."""
-
-    replies: tuple[AnyReply, ...]
-    load: Load | None = None
-
-
-def encode_frame(frame: Frame) -> bytes:
-    """The bytes of a frame."""
+def encode_requests(frame: Requests) -> list[Buffer]:
+    """The frame of requests of one key."""
     key = frame.requests[0].request
     arrays: list[np.ndarray] = []
     requests = [_put_request(each, arrays) for each in frame.requests]
-    return encode([frame.reply_to, key.model, key.op, dict(key.options), requests], arrays)
+    return encode(["requests", frame.sent_at, key.model, key.op, dict(key.options), requests], arrays)
 
 
-def decode_frame(data: bytes) -> Frame:
-    """Raises Garbage. Arrays are read-only views of `data`."""
-    header, arrays = decode(data)
-    try:
-        reply_to, model, op, options, packed = header
-        requests = tuple(_take_request(model, op, options, fields, arrays) for fields in packed)
-    except (TypeError, ValueError, IndexError, AttributeError) as error:
-        raise MalformedFrame(f"the header is not that of a frame: {error}") from error
-    texts = isinstance(reply_to, str) and op in get_args(Op) and isinstance(options, dict)
-    named = isinstance(model, str) and "@" in model and re.fullmatch(REFERENCE_PATTERN, model)
-    if not texts or not named or not requests or not all(map(_is_sound, requests)):
-        raise MalformedFrame("the header's fields are not those of a frame")
-    return Frame(reply_to, requests)
-
-
-def encode_replies(sent: Replies) -> bytes:
-    """The bytes of answers, previews and refusals for one gateway."""
+def encode_replies(sent: Replies) -> list[Buffer]:
+    """The frame of answers, previews and refusals."""
     arrays: list[np.ndarray] = []
     load = sent.load
     about = load and [load.worker, load.backlog_ms, load.key_backlog_ms, load.keys, load.row_ms, load.pass_ms]
-    return encode([about, [_put_reply(reply, arrays) for reply in sent.replies]], arrays)
+    return encode(["replies", about, [_put_reply(reply, arrays) for reply in sent.replies]], arrays)
 
 
-def decode_replies(data: bytes) -> Replies:
-    """Raises Garbage. Arrays are read-only views of `data`."""
-    header, arrays = decode(data)
+def encode_message(message: Cancelled | Proof | Farewell | Hello | Beat | Leaving) -> list[Buffer]:
+    """The frame of a message without arrays."""
+    match message:
+        case Cancelled(ids):
+            header: list[Any] = ["cancelled", ids]
+        case Proof(digest):
+            header = ["proof", digest]
+        case Farewell():
+            header = ["farewell"]
+        case Hello(worker, nonce):
+            header = ["hello", worker, nonce]
+        case Beat(stalled_s):
+            header = ["beat", stalled_s]
+        case Leaving():
+            header = ["leaving"]
+    return encode(header, [])
+
+
+def decode_from_gateway(frame: Buffer) -> FromGateway:
+    """Raises MalformedFrame. Arrays are read-only views of the frame."""
+    header, arrays = decode(frame)
     try:
-        about, replies = header
-        return Replies(tuple(_take_reply(fields, arrays) for fields in replies), _load(about))
-    except (TypeError, ValueError, IndexError, AttributeError) as error:
-        raise MalformedFrame(f"the header is not that of replies: {error}") from error
+        match header:
+            case ["requests", sent_at, model, op, options, packed]:
+                return _requests(float(sent_at), model, op, options, packed, arrays)
+            case ["cancelled", ids]:
+                return Cancelled(tuple(int(each) for each in ids))
+            case ["proof", bytes(digest)]:
+                return Proof(digest)
+            case ["farewell"]:
+                return Farewell()
+    except (TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        raise MalformedFrame(f"the header is not that of a gateway: {error}") from error
+    raise MalformedFrame("no message of a gateway")
+
+
+def decode_from_worker(frame: Buffer) -> FromWorker:
+    """Raises MalformedFrame. Arrays are read-only views of the frame."""
+    header, arrays = decode(frame)
+    try:
+        match header:
+            case ["replies", about, replies]:
+                return Replies(tuple(_take_reply(fields, arrays) for fields in replies), _load(about))
+            case ["beat", stalled_s]:
+                return Beat(float(stalled_s))
+            case ["hello", str(worker), bytes(nonce)]:
+                return Hello(worker, nonce)
+            case ["leaving"]:
+                return Leaving()
+    except (TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        raise MalformedFrame(f"the header is not that of a worker: {error}") from error
+    raise MalformedFrame("no message of a worker")
+
+
+def _requests(
+    sent_at: float, model: Any, op: Any, options: Any, packed: Sequence[Any], arrays: Sequence[np.ndarray]
+) -> Requests:
+    requests = tuple(_take_request(model, op, options, fields, arrays) for fields in packed)
+    texts = isinstance(model, str) and op in get_args(Op) and isinstance(options, dict)
+    if not texts or "@" not in model or not re.fullmatch(REFERENCE_PATTERN, model):
+        raise MalformedFrame("the header names no operation on a version of a model")
+    if not requests or not all(map(_is_sound, requests)):
+        raise MalformedFrame("the header's fields are not those of requests")
+    return Requests(sent_at, requests)
 
 
 def _put_reply(reply: AnyReply, arrays: list[np.ndarray]) -> list[Any]:

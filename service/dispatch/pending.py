@@ -1,20 +1,20 @@
-"""Requests of a gateway that have no reply yet, and the queue of each key for the next frame."""
+"""Requests of a gateway that have no reply yet."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from pushforward.service.dispatch.admission import Key
-from pushforward.service.dispatch.frames import Answered
+from pushforward.service.dispatch.messages import Answered
 from pushforward.service.domain.errors import TimedOut
 from pushforward.service.domain.inference import InferenceRequest, Preview, Reply, Timing
 
-MAX_FRAME_BYTES = 16 * 2**20  # of the arrays in a frame
-MAX_FRAME_QUESTIONS = 1024
+MAX_ARRAY_BYTES = 16 * 2**20  # in one frame
+MAX_FRAME_REQUESTS = 1024
 PREVIEWS = 8  # kept for a slow reader; the oldest are dropped
 
 
@@ -31,6 +31,8 @@ class PendingRequest:
     reply: asyncio.Future[Reply]
     previews: asyncio.Queue[Preview | None] | None  # None is the last
     sent_at: float | None = None
+    deaths: int = 0  # of workers that had it
+    worker: str | None = None  # that has it
     timer: asyncio.TimerHandle | None = None
 
     def add_preview(self, preview: Preview) -> None:
@@ -59,36 +61,26 @@ class PendingRequest:
         )
 
 
-@dataclass(eq=False, slots=True)
-class KeyQueue:
-    """The requests of one key at this gateway."""
-
-    key: Key
-    waiting: dict[int, PendingRequest] = field(default_factory=dict)
-    sent: set[int] = field(default_factory=set)  # of the latest frame
-    timer: asyncio.TimerHandle | None = None
-
-    def release(self) -> None:
-        """Mark the latest frame as done, so that the next one may be sent."""
-        self.sent = set()
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
-
-
 def key_of(request: InferenceRequest) -> Key:
     """Requests of one key can share a forward pass."""
     return request.model, request.op, _canonical(json.dumps(request.options)) if request.options else "{}"
 
 
-def frame_of(waiting: Iterable[PendingRequest]) -> Iterator[PendingRequest]:
-    """The first requests that fit into one frame, in order; at least one, if there is one."""
-    n_bytes = 0
-    for n, pending in enumerate(waiting):
-        n_bytes += pending.n_bytes
-        if n and (n_bytes > MAX_FRAME_BYTES or n >= MAX_FRAME_QUESTIONS):
-            return
-        yield pending
+def frames_of(requests: Sequence[PendingRequest]) -> Iterator[list[PendingRequest]]:
+    """The requests of each key, in order, cut where a frame would grow too large."""
+    by_key: dict[Key, list[PendingRequest]] = {}
+    for pending in requests:
+        by_key.setdefault(pending.key, []).append(pending)
+    for of_key in by_key.values():
+        frame: list[PendingRequest] = []
+        n_bytes = 0
+        for pending in of_key:
+            n_bytes += pending.n_bytes
+            if frame and (n_bytes > MAX_ARRAY_BYTES or len(frame) >= MAX_FRAME_REQUESTS):
+                yield frame
+                frame, n_bytes = [], pending.n_bytes
+            frame.append(pending)
+        yield frame
 
 
 @lru_cache(maxsize=1024)

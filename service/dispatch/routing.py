@@ -10,11 +10,9 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import final
-
-from pushforward.service.domain.catalog import Worker
 
 BUSY_MS = 250.0  # of work, above which the next worker is tried; to load a model there costs about as much
 SILENT_BEATS = 2.5  # after which a worker gets requests only if all are silent
@@ -29,17 +27,12 @@ class Router:
         self._ids: tuple[str, ...] = ()
         self._orders: dict[str, list[str]] = {}  # by model
 
-    def update(self, workers: Sequence[Worker]) -> None:
-        """Set the live workers."""
-        lively = [worker.id for worker in workers if worker.silent_s <= self._silent_s]
-        ids = tuple(sorted(lively or [worker.id for worker in workers]))
+    def update(self, silent_s: Mapping[str, float]) -> None:
+        """Set the live workers, each with the seconds since it was heard."""
+        lively = [worker for worker, seconds in silent_s.items() if seconds <= self._silent_s]
+        ids = tuple(sorted(lively or silent_s))
         if ids != self._ids:
             self._ids, self._orders = ids, {}
-
-    def remove(self, worker_id: str) -> None:
-        """Remove a worker that has left, until the next update."""
-        self._ids = tuple(each for each in self._ids if each != worker_id)
-        self._orders = {}
 
     def route(self, model: str, load_ms: Callable[[str], float]) -> str | None:
         """The worker for a request; None where there is none."""

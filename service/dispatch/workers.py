@@ -1,17 +1,18 @@
-"""The live workers. Each writes `pf:worker:{id}` at every heartbeat; Redis deletes a key that is not renewed."""
+"""The live workers, and where they listen.
+
+Each worker writes `pf:worker:{id}` at every heartbeat; Redis deletes a key that is not renewed.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, final
 
 import redis
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from pushforward.service.dispatch.link import Link
 from pushforward.service.domain.catalog import Worker
 from pushforward.service.domain.errors import Unavailable
 from pushforward.service.settings import Settings
@@ -20,7 +21,22 @@ from pushforward.service.stores.redis_client import PREFIX, connect, connect_syn
 IDS = f"{PREFIX}workers"  # ids of workers, some of them dead
 BEATS = 5  # missed heartbeats after which a worker is dead
 
-Execute = Callable[[Sequence[tuple[str, str]]], Awaitable[Sequence[Any]]]
+
+@final
+class Announcement(Worker):
+    """A heartbeat: what gateways need to reach the worker, too."""
+
+    host: str = ""
+    """Address at which it listens for gateways."""
+    port: int = 0
+    """Port at which it listens for gateways."""
+    secret: str = Field("", repr=False)
+    """What a gateway must know to be listened to."""
+
+    @property
+    def worker(self) -> Worker:
+        """What everybody may know."""
+        return Worker(**self.model_dump(include=set(Worker.model_fields)))
 
 
 def new_worker_id() -> str:
@@ -52,31 +68,39 @@ class RedisWorkers:
 
     async def live(self) -> Sequence[Worker]:
         """Raises Unavailable where Redis does not answer."""
+        return [each.worker for each in await self.announced() if not each.leaving]
+
+    async def announced(self) -> Sequence[Announcement]:
+        """The live workers, leaving ones too. Raises Unavailable where Redis does not answer."""
         async with guarded(self._redis):
-            workers, dead_ids = await _read_beats(self._execute, self._settings)
+            ids = sorted(await self._ids())
+            keys = [beat_key(each.decode(errors="replace")) for each in ids]
+            answers = await self._execute([(name, key) for key in keys for name in ("GET", "PTTL")])
+            beats, left_ms = answers[::2], answers[1::2]
+            dead_ids = [each for each, beat in zip(ids, beats, strict=True) if beat is None]
             if dead_ids:
                 await self._redis.srem(IDS, *dead_ids)
-        return [worker for worker in workers if not worker.leaving]
+        return list(_announcements(beats, left_ms, _ttl_ms(self._settings)))
+
+    async def _ids(self) -> set[bytes]:
+        try:
+            ids: Any = await self._redis.smembers(IDS)
+        except redis.ResponseError:
+            return set()  # another type of key; the next heartbeat drops it
+        return set(ids)
 
     async def _execute(self, commands: Sequence[tuple[str, str]]) -> Sequence[Any]:
+        """Answers, among them errors about single keys."""
+        if not commands:
+            return []
         async with self._redis.pipeline(transaction=False) as pipe:
             for command in commands:
                 pipe.execute_command(*command)
             answers: Sequence[Any] = await pipe.execute(raise_on_error=False)
+        for answer in answers:
+            if isinstance(answer, redis.ConnectionError):
+                raise answer
         return answers
-
-
-async def live_workers(link: Link, settings: Settings) -> list[Worker]:
-    """The live workers by a gateway's link, leaving ones too. Raises redis.ConnectionError."""
-
-    async def execute(commands: Sequence[tuple[str, str]]) -> Sequence[Any]:
-        return await asyncio.gather(*link.send_all(*commands), return_exceptions=True)
-
-    try:
-        workers, _ = await _read_beats(execute, settings)
-    except redis.ResponseError:
-        return []  # another type of key; the next heartbeat drops it
-    return workers
 
 
 @final
@@ -87,7 +111,7 @@ class Heartbeats:
         self._redis = connect_sync(settings)
         self._ttl_ms = _ttl_ms(settings)
 
-    def beat(self, worker: Worker) -> None:
+    def beat(self, worker: Announcement) -> None:
         """Say that the worker lives."""
         try:
             with self._redis.pipeline(transaction=False) as pipe:
@@ -115,39 +139,19 @@ class Heartbeats:
             self._redis.close()
 
 
-async def _read_beats(execute: Execute, settings: Settings) -> tuple[list[Worker], list[bytes]]:
-    """The live workers, and the ids of dead ones. Raises redis.RedisError."""
-    (ids,) = _checked(await execute([("SMEMBERS", IDS)]), redis.RedisError)
-    ids = sorted(ids)
-    keys = [beat_key(each.decode(errors="replace")) for each in ids]
-    answers = await execute([(name, key) for key in keys for name in ("GET", "PTTL")]) if keys else []
-    _checked(answers, redis.ConnectionError)
-    beats, left_ms = answers[::2], answers[1::2]
-    dead_ids = [each for each, beat in zip(ids, beats, strict=True) if beat is None]
-    return list(_workers(beats, left_ms, _ttl_ms(settings))), dead_ids
-
-
-def _checked(answers: Sequence[Any], kind: type[redis.RedisError]) -> Sequence[Any]:
-    """The same answers. Raises the first error of a kind among them."""
-    for answer in answers:
-        if isinstance(answer, kind):
-            raise answer
-    return answers
-
-
-def _workers(beats: Sequence[Any], left_ms: Sequence[Any], ttl_ms: int) -> Iterator[Worker]:
+def _announcements(beats: Sequence[Any], left_ms: Sequence[Any], ttl_ms: int) -> Iterator[Announcement]:
     """Workers from their heartbeats and the time these have left; malformed ones are left out."""
     for beat, left in zip(beats, left_ms, strict=True):
         if isinstance(beat, str | bytes) and isinstance(left, int):
-            worker = _parse(beat, max(0.0, (ttl_ms - left) / 1000))
-            if worker is not None:
-                yield worker
+            announcement = _parse(beat, max(0.0, (ttl_ms - left) / 1000))
+            if announcement is not None:
+                yield announcement
 
 
-def _parse(beat: str | bytes, silent_s: float) -> Worker | None:
+def _parse(beat: str | bytes, silent_s: float) -> Announcement | None:
     """None for the heartbeat of another release."""
     try:
-        return Worker.model_validate_json(beat).model_copy(update={"silent_s": silent_s})
+        return Announcement.model_validate_json(beat).model_copy(update={"silent_s": silent_s})
     except ValidationError:
         return None
 

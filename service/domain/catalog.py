@@ -9,7 +9,7 @@ from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.storage.card import Curve
 from pushforward.models.storage.evaluation import EvaluationReport
 from pushforward.models.storage.recorded import RecordedRun
-from pushforward.service.domain.inference import Op
+from pushforward.service.domain.inference import PROTOCOL, Op
 from pushforward.service.domain.record import Record
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
@@ -93,5 +93,5 @@ class Worker(Record):
     """Seconds since its inference thread last finished a forward pass or found nothing to do."""
     untaken_s: float = 0.0
     """Seconds for which jobs have been waiting although it has a free slot."""
-    protocol: int = 2
+    protocol: int = PROTOCOL
     """Version of the frames it reads."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import ConfigDict
 
-PROTOCOL = 2  # version of the frames between gateways and workers
+PROTOCOL = 3  # version of the frames between gateways and workers
 
 Op = Literal["sample", "likelihood", "encode", "decode", "reconstruct", "interpolate", "complete", "translate"]
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from pushforward.service.application.application import Application
-from pushforward.service.dispatch.dispatcher import RedisAsks
+from pushforward.service.dispatch.dispatcher import Dispatcher
 from pushforward.service.dispatch.workers import RedisWorkers
 from pushforward.service.domain.ports import Asks
 from pushforward.service.jobs.celery_wakeups import CeleryWakeups
@@ -27,7 +27,7 @@ async def application(
     settings: Settings, telemetry: Telemetry, tracing: GatewayTracing | None = None
 ) -> AsyncIterator[Application]:
     """The application with Redis, Celery and the disk; closes Redis at the end."""
-    jobs, asks, workers = RedisJobs(settings), RedisAsks(settings), RedisWorkers(settings)
+    jobs, asks, workers = RedisJobs(settings), Dispatcher(settings), RedisWorkers(settings)
     try:
         yield Application.over(
             jobs=jobs,

@@ -10,8 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import final
 
-from pushforward.service.dispatch.workers import Heartbeats
-from pushforward.service.domain.catalog import Worker
+from pushforward.service.dispatch.workers import Announcement, Heartbeats
 from pushforward.service.domain.errors import Unavailable
 from pushforward.service.processes.background import Thread
 from pushforward.service.processes.outages import Outage
@@ -24,7 +23,7 @@ log = logging.getLogger(__name__)
 class HeartbeatThread(Thread):
     """Writes a heartbeat every `beat_s`."""
 
-    def __init__(self, settings: Settings, status: Callable[[], Worker]) -> None:
+    def __init__(self, settings: Settings, status: Callable[[], Announcement]) -> None:
         super().__init__("heartbeat")
         self._beat_s = settings.beat_s
         self._heartbeats = Heartbeats(settings)

@@ -1,0 +1,147 @@
+"""A gateway's connections: one to each live worker.
+
+Redis tells which workers there are; whether one lives is known from its connection. So requests are answered while
+Redis is away, and a worker whose connection breaks is dead at once, whatever its heartbeat says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Sequence
+from time import monotonic
+from typing import final
+
+from pushforward.service.dispatch.connection import Dispatching, WorkerConnection, connect
+from pushforward.service.dispatch.workers import Announcement, RedisWorkers
+from pushforward.service.domain.errors import Unavailable
+from pushforward.service.domain.inference import PROTOCOL
+from pushforward.service.processes.background import Tasks, begin
+from pushforward.service.settings import Settings
+from pushforward.service.stores.redis_client import RETRY_AFTER_S
+
+log = logging.getLogger(__name__)
+
+HOPE_BEATS = 5.0  # after the last connection was lost, until requests are refused
+OUTAGE_S = 5.0  # of Redis, likewise, where no worker was ever seen
+ALONE_S = 0.05  # between two looks at Redis without a connection
+AWAY = "Redis does not answer; try again"
+
+
+@final
+class Roster:
+    """The connections of one event loop."""
+
+    def __init__(self, settings: Settings, dispatching: Dispatching) -> None:
+        self._settings = settings
+        self._dispatching = dispatching
+        self._redis = RedisWorkers(settings)
+        self._connections: dict[str, WorkerConnection] = {}
+        self._connecting: dict[str, asyncio.Task[None]] = {}
+        self._announced: Sequence[Announcement] = ()
+        self._looked = False  # whether Redis has ever told who is there
+        self._is_away = False  # whether Redis failed to at the last look
+        self._hope_until = monotonic() + OUTAGE_S
+        self._tasks = Tasks()
+
+    def start(self) -> None:
+        """Look for workers from now on."""
+        self._tasks.keep("look for workers", self._follow)
+        self._tasks.keep("listen for silence", self._listen)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._tasks.close()
+        connecting = list(self._connecting.values())
+        for task in connecting:
+            task.cancel()
+        await asyncio.gather(*connecting, return_exceptions=True)
+        for connection in list(self._connections.values()):
+            connection.close("the gateway stops")
+        await self._redis.close()
+
+    def __iter__(self) -> Iterator[WorkerConnection]:
+        """All connections, those to leaving workers too."""
+        return iter(list(self._connections.values()))
+
+    @property
+    def taking(self) -> dict[str, WorkerConnection]:
+        """Connections to workers that take requests."""
+        return {name: each for name, each in self._connections.items() if not each.is_leaving}
+
+    def get(self, worker_id: str) -> WorkerConnection | None:
+        """The connection to a worker; None where there is none any more."""
+        return self._connections.get(worker_id)
+
+    def remove(self, connection: WorkerConnection) -> None:
+        """A connection has ended."""
+        if self._connections.get(connection.id) is connection:
+            del self._connections[connection.id]
+            self.expect()
+
+    def expect(self) -> None:
+        """A worker has left; another one is expected for a while."""
+        self._hope_until = max(self._hope_until, monotonic() + HOPE_BEATS * self._settings.beat_s)
+
+    def hopeless(self) -> Unavailable | None:
+        """Why no request can be sent, where none will be soon."""
+        if self.taking or self._connecting:
+            return None
+        if not self._looked:
+            is_over = self._is_away and monotonic() >= self._hope_until
+            return Unavailable(AWAY, retry_after_s=RETRY_AFTER_S) if is_over else None
+        if monotonic() < self._hope_until:
+            return None
+        return Unavailable(AWAY, retry_after_s=RETRY_AFTER_S) if self._is_away else _no_worker(self._announced)
+
+    # --- tasks ---
+
+    async def _follow(self) -> None:
+        """Look at Redis at each beat, and connect to workers that are new."""
+        while True:
+            try:
+                self._announced = await self._redis.announced()
+                if not self._looked:
+                    self._looked, self._hope_until = True, 0.0
+                self._is_away = False
+            except Unavailable:
+                self._is_away = True
+            for worker in self._announced:
+                if worker.protocol == PROTOCOL and not worker.leaving and worker.id not in self._connections:
+                    self._connect(worker)
+            await asyncio.sleep(self._settings.beat_s if self.taking else min(ALONE_S, self._settings.beat_s))
+
+    def _connect(self, worker: Announcement) -> None:
+        if worker.id not in self._connecting:
+            self._connecting[worker.id] = begin(self._connect_to(worker), f"connect to {worker.id}")
+
+    async def _connect_to(self, worker: Announcement) -> None:
+        try:
+            connection = await connect(worker, self._dispatching)
+            if connection is not None and not connection.is_closed:
+                self._connections[worker.id] = connection
+                self._dispatching.joined(connection)
+        finally:
+            del self._connecting[worker.id]
+
+    async def _listen(self) -> None:
+        """Close connections that have been silent for too long."""
+        beat_s = self._settings.beat_s
+        while True:
+            await asyncio.sleep(beat_s / 2)
+            for connection in self:
+                connection.check(beat_s / 2, beat_s)
+            self._dispatching.checked()
+
+
+def _no_worker(announced: Sequence[Announcement]) -> Unavailable:
+    """Why no worker can take a request, although Redis answers."""
+    others = sorted({worker.protocol for worker in announced} - {PROTOCOL})
+    if not others:
+        return Unavailable("no worker is alive; start one, or wait for it", retry_after_s=RETRY_AFTER_S)
+    versions = ", ".join(map(str, others))
+    return Unavailable(
+        f"no worker that is alive speaks version {PROTOCOL} of the protocol, as this gateway does; they speak "
+        f"{versions}: run the same release of both",
+        retry_after_s=RETRY_AFTER_S,
+    )
