@@ -19,10 +19,11 @@ from typing import Any, final
 
 import orjson
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from pushforward.service.domain.errors import HeadersTooLarge, Malformed, Overloaded, ServiceError, TooSlow
 from pushforward.service.http import problems
+from pushforward.service.http.whole_responses import WholeResponses
 from pushforward.service.settings import Settings
 from pushforward.service.telemetry.gateway import Telemetry
 
@@ -51,7 +52,7 @@ class Phase(Enum):
 
 
 @final
-class HttpConnection(HttpToolsProtocol):
+class HttpConnection(WholeResponses):
     """The connection of one client."""
 
     def __init__(self, config: UvicornConfig, *arguments: Any, **rest: Any) -> None:
@@ -104,6 +105,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["connection"] = self  # type: ignore[typeddict-unknown-key]
         self._phase, self._body_bytes = Phase.HEADERS, 0
 
     def on_header(self, name: bytes, value: bytes) -> None:

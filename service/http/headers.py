@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from starlette.types import Scope
@@ -28,8 +29,13 @@ class RequestHeaders(NamedTuple):
 
 def read_headers(scope: Scope) -> RequestHeaders:
     """Raises Malformed where a header with one value is sent twice."""
+    return _read(tuple(scope["headers"]))
+
+
+@lru_cache(maxsize=256)  # a client sends the same ones again and again
+def _read(headers: tuple[tuple[bytes, bytes], ...]) -> RequestHeaders:
     found: dict[bytes, bytes] = {}
-    for name, value in scope["headers"]:
+    for name, value in headers:
         if name in found:
             if name in SINGLE:
                 raise Malformed(f"the header {name.decode('latin-1')} is sent twice; send it once")

@@ -6,13 +6,32 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar, final
 
+from fastapi import Request
 from starlette.types import Receive
 
+from pushforward.service.http.whole_responses import WholeResponses
 from pushforward.service.processes.background import begin
 
 PATIENCE_S = 0.02  # shorter work is not worth a task that watches the client
 
 Result = TypeVar("Result")
+
+
+async def unless_disconnected(request: Request, work: Awaitable[Result]) -> Result | None:
+    """`until_disconnected` without a timer, where the connection itself tells that the client has left."""
+    connection = request.scope.get("connection")
+    watch = _Watch(request.receive)
+    if not isinstance(connection, WholeResponses) or not connection.on_disconnect(request.scope, watch.interrupt):
+        return await until_disconnected(request.receive, work)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if not watch.client_left:
+            raise
+        watch.worker.uncancel()
+        return None
+    finally:
+        connection.ignore_disconnect()
 
 
 async def until_disconnected(receive: Receive, work: Awaitable[Result]) -> Result | None:
@@ -56,5 +75,9 @@ class _Watch:
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        self.interrupt()
+
+    def interrupt(self) -> None:
+        """The client has left."""
         self.client_left = True
         self.worker.cancel()

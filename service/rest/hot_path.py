@@ -14,12 +14,14 @@ from typing import final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
+from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from pushforward.service.domain.errors import ServiceError
 from pushforward.service.http import problems
 from pushforward.service.http.access import AccessGuard
 from pushforward.service.http.bodies import BodyLimits
+from pushforward.service.http.whole_responses import WholeResponses
 from pushforward.service.processes.intake import Intake
 from pushforward.service.rest.middleware import Sent
 from pushforward.service.settings import Settings
@@ -63,4 +65,13 @@ async def _call(scope: Scope, receive: Receive, send: Send) -> None:
         response: Response = await endpoint(request)
     except ServiceError as error:
         response = problems.refused(request, error)
+    connection = scope.get("connection")
+    if (
+        isinstance(send, Sent)  # nothing is added to the response on its way
+        and isinstance(connection, WholeResponses)
+        and not isinstance(response, StreamingResponse)
+        and connection.respond(scope, response.status_code, response.raw_headers, bytes(response.body))
+    ):
+        send.begun, send.status = True, response.status_code
+        return
     await response(scope, receive, send)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, final
 
@@ -34,6 +34,7 @@ from pushforward.service.domain.inference import InferenceRequest, Op
 from pushforward.service.domain.jobs import Sampling
 from pushforward.service.settings import Settings
 
+SEEDS = 512  # made at a time
 SEED_LIMIT_BITS = 53  # of a seed that we choose: JSON readers keep integers exactly up to 2**53
 
 
@@ -220,4 +221,14 @@ def _other_patches(sent: Shape, shape: Shape) -> str:
 
 def _seed(ask: Sample) -> int:
     """The seed of the request, or else a random one."""
-    return secrets.randbits(SEED_LIMIT_BITS) if ask.seed is None else ask.seed
+    return next(_seeds) if ask.seed is None else ask.seed
+
+
+def _random_seeds() -> Iterator[int]:
+    """Seeds of the system's random numbers, read many at a time: a call of the system for each takes longer."""
+    while True:
+        numbers = np.frombuffer(secrets.token_bytes(8 * SEEDS), "<u8") >> np.uint64(64 - SEED_LIMIT_BITS)
+        yield from numbers.tolist()
+
+
+_seeds = _random_seeds()

@@ -17,7 +17,7 @@ from pushforward.service.rest import sse
 from pushforward.service.rest.contract import schemas
 from pushforward.service.rest.contract.openapi import answers, documented
 from pushforward.service.rest.delivery import respond
-from pushforward.service.rest.disconnects import until_disconnected
+from pushforward.service.rest.disconnects import unless_disconnected
 from pushforward.service.rest.media_types import SAMPLE_OFFERS, choose
 from pushforward.service.rest.request_bodies import read
 from pushforward.service.rest.responses import render
@@ -54,7 +54,7 @@ def _route_of(command: type[Any]) -> Callable[[Request], Awaitable[Response]]:
         app = await application_of(request)
         media_type = choose(headers_of(request.scope).accept)
         asked = app.inference.ask(await read(request, command, app.intake))
-        result = await until_disconnected(request.receive, asked)
+        result = await unless_disconnected(request, asked)
         return _disconnected() if result is None else await render(result, media_type)
 
     ask.__doc__ = command.__doc__
@@ -66,7 +66,7 @@ async def _sample(request: Request) -> Response:
     headers = headers_of(request.scope)
     media_type = choose(headers.accept, SAMPLE_OFFERS)
     response = respond(headers, app, await read(request, Sample, app.intake), media_type)
-    return await until_disconnected(request.receive, response) or _disconnected()
+    return await unless_disconnected(request, response) or _disconnected()
 
 
 def _disconnected() -> Response:
