@@ -1,4 +1,4 @@
-"""`service.dispatch.dispatcher`: requests over real connections to a real inference thread, or to none that computes."""
+"""`service.dispatch.dispatcher`: requests over real connections to an inference thread, or to one that only speaks."""
 
 from __future__ import annotations
 
