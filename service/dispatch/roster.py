@@ -38,6 +38,7 @@ class Roster:
         self._redis = RedisWorkers(settings)
         self._connections: dict[str, WorkerConnection] = {}
         self._connecting: dict[str, asyncio.Task[None]] = {}
+        self._unreachable: set[str] = set()  # workers to whom the latest try failed: the next gives no hope
         self._announced: Sequence[Announcement] = ()
         self._looked = False  # whether Redis has ever told who is there
         self._is_away = False  # whether Redis failed to at the last look
@@ -85,7 +86,7 @@ class Roster:
 
     def hopeless(self) -> Unavailable | None:
         """Why no request can be sent, where none will be soon."""
-        if self.taking or self._connecting:
+        if self.taking or self._connecting.keys() - self._unreachable:
             return None
         if not self._looked:
             is_over = self._is_away and monotonic() >= self._hope_until
@@ -106,6 +107,7 @@ class Roster:
                 self._is_away = False
             except Unavailable:
                 self._is_away = True
+            self._unreachable &= {worker.id for worker in self._announced}
             for worker in self._announced:
                 if worker.protocol == PROTOCOL and not worker.leaving and worker.id not in self._connections:
                     self._connect(worker)
@@ -118,7 +120,10 @@ class Roster:
     async def _connect_to(self, worker: Announcement) -> None:
         try:
             connection = await connect(worker, self._dispatching)
-            if connection is not None and not connection.is_closed:
+            if connection is None or connection.is_closed:
+                self._unreachable.add(worker.id)
+            else:
+                self._unreachable.discard(worker.id)
                 self._connections[worker.id] = connection
                 self._dispatching.joined(connection)
         finally:
