@@ -112,7 +112,7 @@ async def test_a_reply_that_breaks_off_at_any_byte_is_no_reply(worker: FakeWorke
 
 def answers_of(*ids: int) -> Replies:
     x = np.full((2, 2), 1, np.float32)
-    return Replies(tuple(Answered(id, {"samples": x}, 0.5, 2) for id in ids))
+    return Replies(tuple(Answered(each, {"samples": x}, 0.5, 2) for each in ids))
 
 
 async def say_no_more(worker: FakeWorker) -> None:
@@ -124,10 +124,10 @@ async def say_no_more(worker: FakeWorker) -> None:
 async def test_replies_cut_and_joined_in_any_way_arrive_once(worker: FakeWorker):
     told = Told()
     connection = await connected(worker, told)
-    for id in range(40):
-        connection.send(pending(id))
+    for n in range(40):
+        connection.send(pending(n))
     await worker.until_asked(40)
-    stream = b"".join(encoded(each) for id in range(40) for each in (Beat(float(id)), answers_of(id)))
+    stream = b"".join(encoded(each) for n in range(40) for each in (Beat(float(n)), answers_of(n)))
     rng = np.random.default_rng(0)
     while stream:
         n = int(rng.choice([1, 7, 100, 1000]))

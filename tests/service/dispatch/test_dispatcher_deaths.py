@@ -201,7 +201,9 @@ async def test_a_worker_that_falls_silent_loses_its_requests_to_another(settings
 
 
 @pytest.mark.parametrize(
-    "lie", [b"garbage" * 9, b"PFW\x02" + bytes(60), b"PFW\x03" + b"\xff" * 60, Hello("w", b"again")]
+    "lie",
+    [b"garbage" * 9, b"PFW\x02" + bytes(60), b"PFW\x03" + b"\xff" * 60, Hello("liar", b"again")],
+    ids=["garbage", "another release", "endless", "a second hello"],
 )
 async def test_a_worker_that_talks_garbage_loses_its_requests_to_another(
     settings: Settings, asks: Dispatcher, lie: Said

@@ -122,9 +122,14 @@ async def test_who_else_listens_at_the_port_of_a_worker_is_not_asked(settings: S
 async def test_who_says_nothing_at_the_port_of_a_worker_is_given_up(
     settings: Settings, asks: Dispatcher, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(connection, "HANDSHAKE_S", 0.2)
-    async with fake_worker(settings, hello=lambda _: b""):
-        async with asyncio.timeout(20):
+    """The first try gives hope, and further ones do not: else requests would wait for as long as they may."""
+    monkeypatch.setattr(connection, "HANDSHAKE_S", 0.3)
+    async with fake_worker(settings, hello=lambda _: b""), asyncio.timeout(20):
+        with pytest.raises(Unavailable, match="no worker"):
+            await asks.ask(SAMPLE, timeout_s=60)
+        monkeypatch.setattr(connection, "HANDSHAKE_S", 60.0)
+        for _ in range(20):
+            await asyncio.sleep(0.01)
             with pytest.raises(Unavailable, match="no worker"):
                 await asks.ask(SAMPLE, timeout_s=60)
 
