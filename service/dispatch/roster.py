@@ -13,6 +13,7 @@ from time import monotonic
 from typing import final
 
 from pushforward.service.dispatch.connection import Dispatching, WorkerConnection, connect
+from pushforward.service.dispatch.handshake import HANDSHAKE_S
 from pushforward.service.dispatch.workers import Announcement, RedisWorkers
 from pushforward.service.domain.errors import Unavailable
 from pushforward.service.domain.inference import PROTOCOL
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 HOPE_BEATS = 5.0  # after the last connection was lost, until requests are refused
 OUTAGE_S = 5.0  # of Redis, likewise, where no worker was ever seen
+IN_A_CALL_S = 0.9 * HANDSHAKE_S  # an idle worker comes round sooner
 ALONE_S = 0.05  # between two looks at Redis without a connection
 AWAY = "Redis does not answer; try again"
 
@@ -121,13 +123,18 @@ class Roster:
         try:
             connection = await connect(worker, self._dispatching)
             if connection is None or connection.is_closed:
-                self._unreachable.add(worker.id)
+                if not self._is_in_a_call(worker.id):
+                    self._unreachable.add(worker.id)
             else:
                 self._unreachable.discard(worker.id)
                 self._connections[worker.id] = connection
                 self._dispatching.joined(connection)
         finally:
             del self._connecting[worker.id]
+
+    def _is_in_a_call(self, worker_id: str) -> bool:
+        """Whether a worker does not answer because its inference thread computes."""
+        return any(each.id == worker_id and each.stalled_s + each.silent_s >= IN_A_CALL_S for each in self._announced)
 
     async def _listen(self) -> None:
         """Close connections that have been silent for too long."""

@@ -59,6 +59,7 @@ class FakeWorker:
         self.reads = True
         self.received: list[FromGateway] = []  # after the proof, by all gateways
         self.port = 0
+        self.stalled_s = 0.0  # as its heartbeat tells
         self._settings = settings
         self._heartbeats = Heartbeats(settings)
         self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
@@ -82,6 +83,7 @@ class FakeWorker:
             models=(),
             training=(),
             seen_at=time(),
+            stalled_s=self.stalled_s,
             host="127.0.0.1",
             port=self.port,
             secret=self.secret,

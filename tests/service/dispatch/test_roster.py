@@ -134,6 +134,21 @@ async def test_who_says_nothing_at_the_port_of_a_worker_is_given_up(
                 await asks.ask(SAMPLE, timeout_s=60)
 
 
+async def test_a_request_waits_for_a_worker_that_is_in_a_long_call(
+    settings: Settings, asks: Dispatcher, monkeypatch: pytest.MonkeyPatch
+):
+    """Its inference thread greets gateways, and its heartbeat tells for how long it has not come round."""
+    monkeypatch.setattr(connection, "HANDSHAKE_S", 0.05)
+    tries: list[bytes] = []
+
+    def greet(nonce: bytes) -> Said:
+        tries.append(nonce)
+        return Hello("w", nonce) if len(tries) > 10 else b""
+
+    async with fake_worker(settings, stalled_s=9.0, hello=greet, on_requests=answer):
+        assert await is_answered(asks)
+
+
 async def test_a_worker_that_begins_again_at_the_same_port_is_found(settings: Settings, asks: Dispatcher):
     async with fake_worker(settings, "before", on_requests=answer) as before:
         assert await is_answered(asks)
