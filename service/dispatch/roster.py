@@ -40,7 +40,7 @@ class Roster:
         self._redis = RedisWorkers(settings)
         self._connections: dict[str, WorkerConnection] = {}
         self._connecting: dict[str, asyncio.Task[None]] = {}
-        self._unreachable: set[str] = set()  # workers to whom the latest try failed: the next gives no hope
+        self._unreachable: set[str] = set()  # workers to whom the latest try failed: they give no hope
         self._announced: Sequence[Announcement] = ()
         self._looked = False  # whether Redis has ever told who is there
         self._is_away = False  # whether Redis failed to at the last look
@@ -88,7 +88,7 @@ class Roster:
 
     def hopeless(self) -> Unavailable | None:
         """Why no request can be sent, where none will be soon."""
-        if self.taking or self._connecting.keys() - self._unreachable:
+        if self.taking or any(worker.id not in self._unreachable for worker in self._missing):
             return None
         if not self._looked:
             is_over = self._is_away and monotonic() >= self._hope_until
@@ -110,10 +110,15 @@ class Roster:
             except Unavailable:
                 self._is_away = True
             self._unreachable &= {worker.id for worker in self._announced}
-            for worker in self._announced:
-                if worker.protocol == PROTOCOL and not worker.leaving and worker.id not in self._connections:
-                    self._connect(worker)
+            for worker in self._missing:
+                self._connect(worker)
             await asyncio.sleep(self._settings.beat_s if self.taking else min(ALONE_S, self._settings.beat_s))
+
+    @property
+    def _missing(self) -> list[Announcement]:
+        """Workers that should have a connection and have none."""
+        ours = (each for each in self._announced if each.protocol == PROTOCOL and not each.leaving)
+        return [each for each in ours if each.id not in self._connections]
 
     def _connect(self, worker: Announcement) -> None:
         if worker.id not in self._connecting:
@@ -134,7 +139,8 @@ class Roster:
 
     def _is_in_a_call(self, worker_id: str) -> bool:
         """Whether a worker does not answer because its inference thread computes."""
-        return any(each.id == worker_id and each.stalled_s + each.silent_s >= IN_A_CALL_S for each in self._announced)
+        known = () if self._is_away else self._announced
+        return any(each.id == worker_id and each.stalled_s + each.silent_s >= IN_A_CALL_S for each in known)
 
     async def _listen(self) -> None:
         """Close connections that have been silent for too long."""
