@@ -203,7 +203,7 @@ class WorkerConnection(asyncio.BufferedProtocol):
         cancelled, self._cancelled = self._cancelled, []
         parts: list[Buffer] = []
         now = monotonic()
-        for frame in frames_of([pending for pending in outbox if pending.id in self.in_flight]):
+        for frame in frames_of([each for each in outbox if each.id in self.in_flight and not each.reply.done()]):
             parts += self._encoded(frame, now)
         if cancelled:
             parts += encode_message(Cancelled(tuple(cancelled)))

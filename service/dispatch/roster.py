@@ -13,6 +13,7 @@ from time import monotonic
 from typing import final
 
 from pushforward.service.dispatch.connection import Dispatching, WorkerConnection, connect
+from pushforward.service.dispatch.handshake import HANDSHAKE_S
 from pushforward.service.dispatch.workers import Announcement, RedisWorkers
 from pushforward.service.domain.errors import Unavailable
 from pushforward.service.domain.inference import PROTOCOL
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 HOPE_BEATS = 5.0  # after the last connection was lost, until requests are refused
 OUTAGE_S = 5.0  # of Redis, likewise, where no worker was ever seen
+IN_A_CALL_S = 0.9 * HANDSHAKE_S  # an idle worker comes round sooner
 ALONE_S = 0.05  # between two looks at Redis without a connection
 AWAY = "Redis does not answer; try again"
 
@@ -38,6 +40,7 @@ class Roster:
         self._redis = RedisWorkers(settings)
         self._connections: dict[str, WorkerConnection] = {}
         self._connecting: dict[str, asyncio.Task[None]] = {}
+        self._unreachable: set[str] = set()  # workers to whom the latest try failed: they give no hope
         self._announced: Sequence[Announcement] = ()
         self._looked = False  # whether Redis has ever told who is there
         self._is_away = False  # whether Redis failed to at the last look
@@ -85,7 +88,7 @@ class Roster:
 
     def hopeless(self) -> Unavailable | None:
         """Why no request can be sent, where none will be soon."""
-        if self.taking or self._connecting:
+        if self.taking or any(worker.id not in self._unreachable for worker in self._missing):
             return None
         if not self._looked:
             is_over = self._is_away and monotonic() >= self._hope_until
@@ -106,10 +109,16 @@ class Roster:
                 self._is_away = False
             except Unavailable:
                 self._is_away = True
-            for worker in self._announced:
-                if worker.protocol == PROTOCOL and not worker.leaving and worker.id not in self._connections:
-                    self._connect(worker)
+            self._unreachable &= {worker.id for worker in self._announced}
+            for worker in self._missing:
+                self._connect(worker)
             await asyncio.sleep(self._settings.beat_s if self.taking else min(ALONE_S, self._settings.beat_s))
+
+    @property
+    def _missing(self) -> list[Announcement]:
+        """Workers that should have a connection and have none."""
+        ours = (each for each in self._announced if each.protocol == PROTOCOL and not each.leaving)
+        return [each for each in ours if each.id not in self._connections]
 
     def _connect(self, worker: Announcement) -> None:
         if worker.id not in self._connecting:
@@ -118,11 +127,20 @@ class Roster:
     async def _connect_to(self, worker: Announcement) -> None:
         try:
             connection = await connect(worker, self._dispatching)
-            if connection is not None and not connection.is_closed:
+            if connection is None or connection.is_closed:
+                if not self._is_in_a_call(worker.id):
+                    self._unreachable.add(worker.id)
+            else:
+                self._unreachable.discard(worker.id)
                 self._connections[worker.id] = connection
                 self._dispatching.joined(connection)
         finally:
             del self._connecting[worker.id]
+
+    def _is_in_a_call(self, worker_id: str) -> bool:
+        """Whether a worker does not answer because its inference thread computes."""
+        known = () if self._is_away else self._announced
+        return any(each.id == worker_id and each.stalled_s + each.silent_s >= IN_A_CALL_S for each in known)
 
     async def _listen(self) -> None:
         """Close connections that have been silent for too long."""

@@ -31,6 +31,7 @@ T = TypeVar("T")
 STEADY_S = 60.0  # after which a task or thread has the shortest pause again
 FAILURES = 20  # in a row, after which a thread ends its process
 EX_SOFTWARE = 70
+CANCEL_AGAIN_S = 0.2
 
 
 def end_process(reason: str) -> NoReturn:
@@ -58,11 +59,12 @@ class Tasks:
         self._tasks.append(begin(self._kept(name, work), name))
 
     async def close(self) -> None:
-        """Cancel all tasks."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()
+        """Cancel all tasks; again where that had no effect: in Python 3.11 redis-py swallows some cancellations."""
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            _, left = await asyncio.wait(self._tasks, timeout=CANCEL_AGAIN_S)
+            self._tasks = list(left)
 
     async def _kept(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         backoff, task = Backoff(), cast("asyncio.Task[None]", asyncio.current_task())

@@ -18,7 +18,18 @@ from urllib.parse import urlsplit
 from pushforward.service.dispatch.frames import decode_from_gateway, encode_message, encode_replies
 from pushforward.service.dispatch.framing import MAX_FRAME_BYTES, MalformedFrame
 from pushforward.service.dispatch.handshake import HANDSHAKE_S, is_proven, new_secret
-from pushforward.service.dispatch.messages import Cancelled, Farewell, Hello, Leaving, Proof, Replies, Requests
+from pushforward.service.dispatch.messages import (
+    Cancelled,
+    Farewell,
+    Hello,
+    Leaving,
+    Previewed,
+    Proof,
+    Refusal,
+    Replies,
+    Requests,
+)
+from pushforward.service.domain.errors import Failed
 from pushforward.service.settings import Settings
 from pushforward.service.worker.peer import Peer
 from pushforward.service.worker.sender import Sender
@@ -81,8 +92,16 @@ class Listener:
 
     def send(self, peer: Peer, replies: Replies) -> None:
         """Send replies to a gateway, if it is still there."""
-        if not peer.is_closed:
-            self._sender.send(peer, encode_replies(replies))
+        if peer.is_closed:
+            return
+        try:
+            frame = encode_replies(replies)
+        except Exception:
+            log.exception("replies could not be written as a frame; their requests are refused")
+            error = Failed("the answer could not be sent; the worker's log tells why")
+            ended = (reply.id for reply in replies.replies if not isinstance(reply, Previewed))
+            frame = encode_replies(Replies(tuple(Refusal.of(each, error) for each in ended)))
+        self._sender.send(peer, frame)
 
     def leave(self) -> None:
         """Accept no more gateways, and tell those that are here that the worker stops. Again without effect."""

@@ -120,9 +120,10 @@ class TestWhatIsPromised:
     def test_the_port_is_bound_to_loopback_unless_asked_otherwise(self, compose: dict[str, Any]) -> None:
         assert all("127.0.0.1" in port for port in compose["services"]["gateway"]["ports"])
 
-    def test_the_metrics_of_a_worker_are_for_the_network_of_the_service_only(self, compose: dict[str, Any]) -> None:
+    def test_the_ports_of_a_worker_are_for_the_network_of_the_service_only(self, compose: dict[str, Any]) -> None:
         worker = compose["services"]["worker"]
-        assert worker["expose"] == [str(worker["environment"]["PUSHFORWARD_METRICS_PORT"])]
+        ports = [worker["environment"][f"PUSHFORWARD_{what}_PORT"] for what in ("METRICS", "WORKER")]
+        assert worker["expose"] == ports
         assert "ports" not in worker
 
     def test_every_named_volume_and_secret_is_declared(self, compose: dict[str, Any]) -> None:
@@ -178,6 +179,8 @@ def composed(compose: dict[str, Any], tmp_path: Path, secret: Path) -> Iterator[
         "PUSHFORWARD_GRPC_HOST": "127.0.0.1",
         "PUSHFORWARD_HTTP_PORT": str(http_port),
         "PUSHFORWARD_GRPC_PORT": str(grpc_port),
+        "PUSHFORWARD_WORKER_HOST": "127.0.0.1",
+        "PUSHFORWARD_WORKER_PORT": "0",
         "PUSHFORWARD_METRICS_HOST": "127.0.0.1",
         "PUSHFORWARD_METRICS_PORT": str(metrics_port),
         "HOME": str(tmp_path),

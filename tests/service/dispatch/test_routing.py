@@ -3,18 +3,13 @@
 from collections import Counter
 
 from pushforward.service.dispatch.routing import BUSY_MS, Router
-from pushforward.service.domain.catalog import Worker
 
 MODELS = [f"model-{i}@1" for i in range(300)]
 
 
-def worker(id: str, silent_s: float = 0.1) -> Worker:
-    return Worker(id=id, device="cpu", models=(), training=(), seen_at=0.0, silent_s=silent_s)
-
-
 def router(*ids: str) -> Router:
     router = Router(beat_s=1.0)
-    router.update([worker(each) for each in ids])
+    router.update(dict.fromkeys(ids, 0.1))
     return router
 
 
@@ -60,25 +55,27 @@ def test_where_all_are_busy_the_least_busy_is_chosen():
 
 def test_a_silent_worker_is_chosen_only_where_all_are_silent():
     some = Router(beat_s=1.0)
-    some.update([worker("a", silent_s=4.0), worker("b")])
+    some.update({"a": 4.0, "b": 0.1})
     assert {some.route(model, idle) for model in MODELS} == {"b"}
-    some.update([worker("a", silent_s=4.0)])
+    some.update({"a": 4.0})
     assert some.route("m@1", idle) == "a"
 
 
-def test_a_worker_that_left_is_not_chosen_until_it_is_live_again():
+def test_a_worker_that_left_is_not_chosen_until_it_is_there_again():
     two = router("a", "b")
-    two.remove("a")
+    two.update({"b": 0.1})
     assert {two.route(model, idle) for model in MODELS} == {"b"}
-    two.update([worker("a"), worker("b")])
+    two.update({"a": 0.1, "b": 0.1})
     assert {two.route(model, idle) for model in MODELS} == {"a", "b"}
+    two.update({})
+    assert two.route("m@1", idle) is None
 
 
 def test_silence_is_counted_in_beats_and_its_border_is_not_silent():
     """Two and a half beats, of whatever length."""
     for beat_s in (0.2, 1.0, 8.0):
         some = Router(beat_s=beat_s)
-        some.update([worker("a", silent_s=2.5 * beat_s), worker("b", silent_s=2.51 * beat_s)])
+        some.update({"a": 2.5 * beat_s, "b": 2.51 * beat_s})
         assert {some.route(model, idle) for model in MODELS} == {"a"}
 
 

@@ -36,6 +36,28 @@ async def test_a_kept_task_begins_again_whatever_ends_it(caplog: pytest.LogCaptu
     assert [line.partition("; ")[0].rpartition("task' ")[2] for line in said] == ["failed", "ended", "was cancelled"]
 
 
+async def test_a_kept_task_that_swallows_its_cancellation_is_cancelled_again() -> None:
+    """As `asyncio.wait_for` of Python 3.11 does where its task ends in the same turn of the loop."""
+    begun, swallowed = asyncio.Event(), [0]
+
+    async def work() -> None:
+        while True:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                swallowed[0] += 1
+                if swallowed[0] == 3:
+                    raise
+
+    tasks = Tasks()
+    tasks.keep("a task", work)
+    await begun.wait()
+    async with asyncio.timeout(10):
+        await tasks.close()
+    assert swallowed[0] == 3
+
+
 async def test_a_task_that_fails_again_and_again_pauses_in_between() -> None:
     begun = [0]
 
