@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 STEADY_S = 60.0  # after which a task or thread has the shortest pause again
+AGAIN_S = 0.1  # between two cancellations of a task
 FAILURES = 20  # in a row, after which a thread ends its process
 EX_SOFTWARE = 70
 
@@ -58,10 +59,12 @@ class Tasks:
         self._tasks.append(begin(self._kept(name, work), name))
 
     async def close(self) -> None:
-        """Cancel all tasks."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Cancel all tasks; again where a cancellation is swallowed, as redis-py does if a reply comes with it."""
+        pending = set(self._tasks)
+        while pending:
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=AGAIN_S)
         self._tasks.clear()
 
     async def _kept(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
