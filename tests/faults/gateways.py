@@ -8,18 +8,20 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from pushforward.service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 
 
 @dataclass
 class Gateway:
-    """A running one, over stand-ins that answer at once."""
+    """A running one."""
 
     process: subprocess.Popen[str]
     http_port: int
@@ -49,7 +51,7 @@ class Gateway:
 
 
 @contextmanager
-def running(folder: Path, **settings: str | float) -> Iterator[Gateway]:
+def running(folder: Path, *, module: str = "tests.apis.gateway", **settings: str | float) -> Iterator[Gateway]:
     """A gateway with these settings, by their names."""
     environment = {
         **os.environ,
@@ -61,8 +63,8 @@ def running(folder: Path, **settings: str | float) -> Iterator[Gateway]:
         "BROKEN_FROM": "inf",
         **{f"PUSHFORWARD_{name.upper()}": str(value) for name, value in settings.items()},
     }
-    command = [sys.executable, "-m", "tests.apis.gateway"]
-    with (folder / "gateway.log").open("wb") as log:
+    command = [sys.executable, "-m", module]
+    with (folder / "gateway.log").open("ab") as log:
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True, cwd=folder)
         try:
             assert process.stdout is not None
@@ -71,6 +73,17 @@ def running(folder: Path, **settings: str | float) -> Iterator[Gateway]:
         finally:
             process.kill()
             process.communicate()
+
+
+def serving(settings: Settings) -> AbstractContextManager[Gateway]:
+    """A gateway of the workers of this place."""
+    return running(
+        settings.data_root,
+        module="pushforward.service.gateway",
+        redis_url=settings.redis_url,
+        store=str(settings.store),
+        beat_s=settings.beat_s,
+    )
 
 
 def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
