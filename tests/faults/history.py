@@ -17,6 +17,7 @@ from pushforward.service.domain.inference import InferenceRequest, Reply
 from pushforward.service.engine.engine import Engine, Ticket
 from pushforward.service.engine.model_cache import ModelCache
 from pushforward.service.settings import Settings
+from pushforward.service.stores.disk_models import publish
 from tests.service.models_on_disk import MOONS, STEPS, put_model, put_steps
 
 X = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
@@ -28,6 +29,12 @@ def put_models(settings: Settings) -> None:
     put_model(settings.store)
     put_model(settings.store, OTHER, seed=1)
     put_steps(settings.store, steps=60)
+
+
+def publish_moons(settings: Settings) -> None:
+    """Gateways want its card as well."""
+    folder = (settings.store / "moons" / "1").rename(settings.store.parent / "made")
+    publish(folder, settings.store, model="moons", version=1, job="a")
 
 
 def random_request(rng: np.random.Generator) -> InferenceRequest:
@@ -72,8 +79,7 @@ class History:
             try:
                 asked.outcome = await gateway.ask(asked.request, timeout_s=timeout_s)
             except Overloaded as error:
-                assert error.retry_after_s
-                await asyncio.sleep(min(0.5, error.retry_after_s))
+                await asyncio.sleep(min(0.5, error.retry_after_s or PATIENCE_S))
                 continue
             except (ServiceError, asyncio.CancelledError) as error:
                 asked.outcome = error

@@ -46,7 +46,7 @@ async def test_a_thread_that_hangs_is_seen_by_the_gateway_and_the_health_check(
         assert "the thread that answers requests" in str(await healthcheck.check_worker(settings))
         go_on.set()
         await waiting
-        await asks.reach()
+        await until_reached(asks)
         await asks.close()
         await asyncio.to_thread(thread.stop)
 

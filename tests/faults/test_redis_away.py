@@ -13,9 +13,11 @@ from pushforward.service.dispatch.dispatcher import Dispatcher
 from pushforward.service.domain.errors import Unavailable
 from tests.faults.asking import until_alive, until_reached, worker
 from tests.faults.gateways import serving
-from tests.faults.history import History, put_models
+from tests.faults.history import History, publish_moons, put_models
 from tests.faults.place import Place
 from tests.service.models_on_disk import MOONS
+
+NPY = {"accept": "application/x-npy"}
 
 
 def stopped(place: Place) -> None:
@@ -63,6 +65,7 @@ async def test_requests_are_answered_and_the_gateway_stays_ready(
 async def test_a_gateway_process_is_ready_without_redis_and_no_job_is_lost(place: Place) -> None:
     settings = place.settings.model_copy(update={"beat_s": 0.2, "device": "cpu", "compile": "off"})
     put_models(settings)
+    publish_moons(settings)
     job = await place.create(3)
     with worker(settings) as thread, serving(settings) as gateway:
         async with httpx.AsyncClient(base_url=gateway.url, timeout=20, trust_env=False) as http:
@@ -72,8 +75,12 @@ async def test_a_gateway_process_is_ready_without_redis_and_no_job_is_lost(place
             stopped(place)
             await asyncio.sleep(1.5)
             assert [each["id"] for each in (await http.get("/readyz")).json()["workers"]] == [thread.id]
-            answers = [(await http.post("/sample", json={"model": MOONS, "n": 2, "seed": s})).json() for s in (1, 1, 2)]
-            assert answers[0]["samples"] == answers[1]["samples"] != answers[2]["samples"]
+            told = []
+            for seed in (1, 1, 2):
+                answer = await http.post("/sample", json={"model": MOONS, "n": 2, "seed": seed}, headers=NPY)
+                assert answer.status_code == 200, answer.text
+                told.append(answer.content)
+            assert told[0] == told[1] != told[2]
             refused = await http.get(f"/jobs/{job.id}")
             assert (refused.status_code, refused.json()["type"]) == (503, "/problems/unavailable")
             place.redis.send_signal(signal.SIGCONT)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -94,8 +95,11 @@ async def test_a_gateway_hears_the_version_of_a_worker_that_greets_it_in_another
 ) -> None:
     """Its heartbeat says that it is of this one."""
 
-    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(of_version(b"".join(encode_message(Hello("mixed", bytes(16)))), version))
+        with suppress(ConnectionError):
+            await reader.read()  # until the gateway has closed the connection
+        writer.close()
 
     caplog.set_level(logging.WARNING)
     asks = Dispatcher(place.settings.model_copy(update={"beat_s": 0.1}))
