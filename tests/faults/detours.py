@@ -75,7 +75,7 @@ async def detoured(
 async def _copy(settings: Settings, detours: list[Detour]) -> None:
     async with redis.asyncio.Redis.from_url(settings.redis_url, decode_responses=True) as client:
         while True:
-            for worker_id in await client.smembers(IDS):
+            for worker_id in map(str, await client.smembers(IDS)):
                 beat, left_ms = await client.get(beat_key(worker_id)), await client.pttl(beat_key(worker_id))
                 if beat is not None and left_ms > 0:
                     for detour in detours:

@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,7 @@ class Gateway:
 
     @property
     def memory_bytes(self) -> int:
-        return psutil.Process(self.process.pid).memory_info().rss
+        return int(psutil.Process(self.process.pid).memory_info().rss)
 
     def holds(self, connection: socket.socket) -> bool:
         """Whether the process still has this connection open."""
@@ -50,9 +50,13 @@ class Gateway:
         return socket.create_connection(("127.0.0.1", self.http_port), timeout=30)
 
 
+def running(folder: Path, **settings: str | float) -> AbstractContextManager[Gateway]:
+    """A gateway with these settings, by their names, over stand-ins that answer at once."""
+    return _started("tests.apis.gateway", folder, settings)
+
+
 @contextmanager
-def running(folder: Path, *, module: str = "tests.apis.gateway", **settings: str | float) -> Iterator[Gateway]:
-    """A gateway with these settings, by their names."""
+def _started(module: str, folder: Path, settings: Mapping[str, str | float]) -> Iterator[Gateway]:
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -77,12 +81,9 @@ def running(folder: Path, *, module: str = "tests.apis.gateway", **settings: str
 
 def serving(settings: Settings) -> AbstractContextManager[Gateway]:
     """A gateway of the workers of this place."""
-    return running(
-        settings.data_root,
-        module="pushforward.service.gateway",
-        redis_url=settings.redis_url,
-        store=str(settings.store),
-        beat_s=settings.beat_s,
+    names = ("redis_url", "store", "beat_s")
+    return _started(
+        "pushforward.service.gateway", settings.data_root, {name: str(getattr(settings, name)) for name in names}
     )
 
 

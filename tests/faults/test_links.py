@@ -5,9 +5,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from itertools import chain
-from typing import cast
 
 import pytest
 
@@ -65,7 +64,9 @@ async def test_a_request_outlives_a_fault_of_its_connection(
     history.check()
 
 
-async def in_turn(detours: list[Detour], cuts: list[tuple[Way, int]], ask: Callable[..., object]) -> None:
+async def in_turn(
+    detours: list[Detour], cuts: list[tuple[Way, int]], ask: Callable[[Detour, Way, int], Awaitable[None]]
+) -> None:
     """All cuts, shared by the gateways."""
     left = iter(cuts)
 
@@ -98,10 +99,10 @@ async def test_a_handshake_that_breaks_at_any_byte_is_begun_again(settings: Sett
 
     async def ask(detour: Detour, way: Way, n: int) -> None:
         [proxy] = detour.proxies.values()
-        cuts = iter([{way: n}])
+        cuts: Iterator[dict[Way, int]] = iter([{way: n}])
 
         def prepare(connection: Connection) -> None:
-            connection.left = cast(dict[Way, int], next(cuts, {}))
+            connection.left = next(cuts, {})
 
         proxy.prepare = prepare
         for connection in list(proxy.connections):

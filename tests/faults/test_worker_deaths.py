@@ -106,10 +106,10 @@ async def test_a_killed_worker_costs_its_requests_a_retry(
     killed_at = monotonic()
     pair.first.kill()
     asked = await asyncio.gather(*pair.waiting)
-    retry_ms = 1000 * (max(each.ended for each in asked) - killed_at)
-    record_property("retry_ms", retry_ms)
-    print(f"20 requests were answered {retry_ms:.0f} ms after their worker was killed")
-    assert retry_ms < RETRY_MS
+    took_ms = sorted(1000 * (each.ended - killed_at) for each in asked)
+    record_property("retry_ms", took_ms)
+    print(f"{len(asked)} requests were answered {took_ms[0]:.0f} to {took_ms[-1]:.0f} ms after their worker was killed")
+    assert took_ms[-1] < RETRY_MS
 
 
 async def test_a_stopped_worker_is_left_when_it_is_silent_and_takes_part_again_when_it_goes_on(pair: Pair) -> None:
