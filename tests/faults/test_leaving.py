@@ -22,8 +22,8 @@ async def test_all_workers_are_restarted_one_by_one_under_load(place: Place) -> 
             gateways.push_async_callback(one.close)
             await until_reached(one, 2)
             await until_reached(another, 2)
-            async with history.clients([one], 4):
-                async with history.clients([another], 4):
+            async with history.clients([one], 4, pause_s=0.05):
+                async with history.clients([another], 4, pause_s=0.05):
                     for process in old:
                         new = stack.enter_context(place.worker(beat_s=0.4))
                         await until_alive(settings, 3)
