@@ -15,7 +15,7 @@ from pushforward.models.family import Conditions
 from pushforward.models.presets import PRESETS
 from pushforward.service.application.requests.options import option_types
 from pushforward.service.domain.catalog import Card, EvaluatedCard, Name, Reference, Worker
-from pushforward.service.domain.errors import NotFound, Unavailable
+from pushforward.service.domain.errors import NotFound
 from pushforward.service.domain.ports import Models, Reach, Workers
 
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
@@ -91,12 +91,8 @@ class Catalog:
         return [PresetCard(p.name, p.summary, p.run.model_dump(mode="json")) for p in PRESETS.values()]
 
     async def ready(self) -> Sequence[Worker]:
-        """The live workers. Raises Unavailable where no request would get through, naming what is missing."""
-        workers = await self.workers.live()
-        if not workers:
-            raise Unavailable("no worker is alive; start one, or wait for it", retry_after_s=1.0)
-        await self.reach.reach()
-        return workers
+        """The workers that take requests. Raises Unavailable where there is none, naming what is missing."""
+        return await self.reach.reach()
 
 
 def checked_name(name: str) -> str:

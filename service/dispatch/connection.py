@@ -240,7 +240,7 @@ async def connect(worker: Announcement, dispatching: Dispatching) -> WorkerConne
         async with asyncio.timeout(HANDSHAKE_S):
             await asyncio.get_running_loop().create_connection(lambda: connection, worker.host, worker.port)
             return connection if await asyncio.shield(connection.ready) else None
-    except OSError as error:  # TimeoutError is one
+    except (OSError, ValueError, OverflowError) as error:  # TimeoutError, or no host and port
         log.debug("worker %s at %s port %d: %s", worker.id, worker.host, worker.port, error)
         connection.close("no handshake")
         return None

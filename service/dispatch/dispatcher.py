@@ -22,6 +22,7 @@ from pushforward.service.dispatch.messages import Answered, Previewed, Refusal, 
 from pushforward.service.dispatch.pending import PendingRequest, key_of
 from pushforward.service.dispatch.roster import Roster
 from pushforward.service.dispatch.routing import Router
+from pushforward.service.domain.catalog import Worker
 from pushforward.service.domain.errors import Failed, Overloaded, ServiceError, Unavailable
 from pushforward.service.domain.inference import InferenceRequest, Preview, Reply
 from pushforward.service.domain.ports import UNSENT
@@ -64,8 +65,8 @@ class Dispatcher(Dispatching):
         await self._tasks.close()
         await self._roster.close()
 
-    async def reach(self) -> None:
-        """`ports.Reach`: whether a worker takes requests, and its inference thread comes round."""
+    async def reach(self) -> Sequence[Worker]:
+        """`ports.Reach`: the workers that take requests. Of one at least the inference thread comes round."""
         self._start()
         give_up = monotonic() + REACH_S
         while not (taking := self._roster.taking):
@@ -80,6 +81,7 @@ class Dispatcher(Dispatching):
                 f"no worker's inference thread comes round ({stalled}); restart those that hang",
                 retry_after_s=RETRY_AFTER_S,
             )
+        return self._roster.workers
 
     async def ask(self, request: InferenceRequest, *, timeout_s: float) -> Reply:
         pending = self._enqueue(request, timeout_s, None)

@@ -15,6 +15,7 @@ from typing import final
 from pushforward.service.dispatch.connection import Dispatching, WorkerConnection, connect
 from pushforward.service.dispatch.handshake import HANDSHAKE_S
 from pushforward.service.dispatch.workers import Announcement, RedisWorkers
+from pushforward.service.domain.catalog import Worker
 from pushforward.service.domain.errors import Unavailable
 from pushforward.service.domain.inference import PROTOCOL
 from pushforward.service.processes.background import Tasks, begin
@@ -71,6 +72,17 @@ class Roster:
     def taking(self) -> dict[str, WorkerConnection]:
         """Connections to workers that take requests."""
         return {name: each for name, each in self._connections.items() if not each.is_leaving}
+
+    @property
+    def workers(self) -> Sequence[Worker]:
+        """Those that take requests, as Redis told of them last; what a connection tells is newer."""
+        told = {each.id: each for each in self._announced}
+        return [
+            told.get(name, each.worker).worker.model_copy(
+                update={"silent_s": each.silent_s, "stalled_s": each.stalled_s}
+            )
+            for name, each in sorted(self.taking.items())
+        ]
 
     def get(self, worker_id: str) -> WorkerConnection | None:
         """The connection to a worker; None where there is none any more."""

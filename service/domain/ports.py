@@ -184,5 +184,5 @@ class Workers(Protocol):
 class Reach(Protocol):
     """Whether requests reach workers, and replies come back."""
 
-    async def reach(self) -> None:
-        """Raises Unavailable, naming the part that is missing."""
+    async def reach(self) -> Sequence[Worker]:
+        """The workers that take requests. Raises Unavailable, naming the part that is missing."""

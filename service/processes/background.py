@@ -31,7 +31,7 @@ T = TypeVar("T")
 STEADY_S = 60.0  # after which a task or thread has the shortest pause again
 FAILURES = 20  # in a row, after which a thread ends its process
 EX_SOFTWARE = 70
-CANCEL_AGAIN_S = 0.2
+CANCEL_AGAIN_S = 0.2  # between two cancellations of a task
 
 
 def end_process(reason: str) -> NoReturn:

@@ -135,10 +135,13 @@ class Listener:
         return not all(peer.is_proven for peer in self._peers)
 
     def _accept(self) -> None:
-        try:
-            sock, _ = self._socket.accept()
-        except OSError:
-            return  # it has left already
+        """Greet all that wait, because some of them have given up during a long call."""
+        with suppress(OSError):  # no more wait, or they have left already
+            for _ in range(BACKLOG):
+                sock, _ = self._socket.accept()
+                self._greet(sock)
+
+    def _greet(self, sock: socket.socket) -> None:
         if sum(not peer.is_proven for peer in self._peers) >= MAX_STRANGERS:
             sock.close()
             return

@@ -98,21 +98,23 @@ class Workers:
 class Reach:
     """`ports.Reach`."""
 
-    missing: str = ""
+    workers: Workers
 
-    async def reach(self) -> None:
-        if self.missing:
-            raise Unavailable(self.missing, retry_after_s=1.0)
+    async def reach(self) -> Sequence[Worker]:
+        if not (live := await self.workers.live()):
+            raise Unavailable("no worker is alive", retry_after_s=1.0)
+        return live
 
 
 def application(settings: Settings, cards: Sequence[Card], asks: Asks) -> Application:
+    workers = Workers()
     return Application.over(
         jobs=MemoryJobs(settings),
         wakeups=Wakeups(),
         asks=asks,
         models=MemoryModels({card.model: card for card in cards}),
-        workers=Workers(),
-        reach=Reach(),
+        workers=workers,
+        reach=Reach(workers),
         files=DiskFiles(settings.store),
         settings=settings,
     )

@@ -7,19 +7,21 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from pushforward.service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 
 
 @dataclass
 class Gateway:
-    """A running one, over stand-ins that answer at once."""
+    """A running one."""
 
     process: subprocess.Popen[str]
     http_port: int
@@ -35,7 +37,7 @@ class Gateway:
 
     @property
     def memory_bytes(self) -> int:
-        return psutil.Process(self.process.pid).memory_info().rss
+        return int(psutil.Process(self.process.pid).memory_info().rss)
 
     def holds(self, connection: socket.socket) -> bool:
         """Whether the process still has this connection open."""
@@ -48,9 +50,13 @@ class Gateway:
         return socket.create_connection(("127.0.0.1", self.http_port), timeout=30)
 
 
+def running(folder: Path, **settings: str | float) -> AbstractContextManager[Gateway]:
+    """A gateway with these settings, by their names, over stand-ins that answer at once."""
+    return _started("tests.apis.gateway", folder, settings)
+
+
 @contextmanager
-def running(folder: Path, **settings: str | float) -> Iterator[Gateway]:
-    """A gateway with these settings, by their names."""
+def _started(module: str, folder: Path, settings: Mapping[str, str | float]) -> Iterator[Gateway]:
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -61,8 +67,8 @@ def running(folder: Path, **settings: str | float) -> Iterator[Gateway]:
         "BROKEN_FROM": "inf",
         **{f"PUSHFORWARD_{name.upper()}": str(value) for name, value in settings.items()},
     }
-    command = [sys.executable, "-m", "tests.apis.gateway"]
-    with (folder / "gateway.log").open("wb") as log:
+    command = [sys.executable, "-m", module]
+    with (folder / "gateway.log").open("ab") as log:
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True, cwd=folder)
         try:
             assert process.stdout is not None
@@ -71,6 +77,14 @@ def running(folder: Path, **settings: str | float) -> Iterator[Gateway]:
         finally:
             process.kill()
             process.communicate()
+
+
+def serving(settings: Settings) -> AbstractContextManager[Gateway]:
+    """A gateway of the workers of this place."""
+    names = ("redis_url", "store", "beat_s")
+    return _started(
+        "pushforward.service.gateway", settings.data_root, {name: str(getattr(settings, name)) for name in names}
+    )
 
 
 def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:

@@ -49,7 +49,7 @@ class Place:
         self.redis, _ = redis_server.start(self.folder / "redis")
 
     @contextmanager
-    def worker(self, redis_url: str | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    def worker(self, redis_url: str | None = None, **settings: str | float) -> Iterator[subprocess.Popen[bytes]]:
         """By default with the same URL."""
         environment = {
             **os.environ,
@@ -60,6 +60,8 @@ class Place:
             "PUSHFORWARD_LEASE_S": "1.5",
             "PUSHFORWARD_RECONCILE_S": "0.3",
             "PUSHFORWARD_CHECKPOINT_S": "0.2",
+            "PUSHFORWARD_COMPILE": "off",
+            **{f"PUSHFORWARD_{name.upper()}": str(value) for name, value in settings.items()},
         }
         with (self.folder / "worker.log").open("ab") as log:
             worker = subprocess.Popen(
@@ -68,6 +70,7 @@ class Place:
         try:
             yield worker
         finally:
+            worker.send_signal(signal.SIGCONT)  # where a test has stopped it
             worker.terminate()
             try:
                 worker.wait(30)

@@ -1,7 +1,6 @@
 """Garbage under every key of Redis: it is dropped, and everything else goes on."""
 
 import asyncio
-import re
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -9,17 +8,15 @@ from typing import Any
 import pytest
 import redis
 
-from pushforward.service.dispatch.dispatcher import RedisAsks
-from pushforward.service.dispatch.frames import Frame, FramedRequest, encode_frame
-from pushforward.service.dispatch.keys import CANCELLED, WORKERS, stream_of
-from pushforward.service.dispatch.workers import IDS, beat_key
+from pushforward.service.dispatch.dispatcher import Dispatcher
+from pushforward.service.dispatch.workers import IDS, Announcement, beat_key
 from pushforward.service.domain.errors import NotFound, Unavailable
 from pushforward.service.domain.jobs import State
 from pushforward.service.jobs.celery_wakeups import CeleryWakeups
 from pushforward.service.jobs.redis_record import RedisJobs
 from pushforward.service.jobs.redis_runs import RedisRuns
+from tests.faults.asking import until_alive, until_answered, until_reached, worker
 from tests.faults.place import Place
-from tests.faults.test_links import ONE, until_alive, until_answered, until_reached, worker
 from tests.service.models_on_disk import put_model
 
 NO_MESSAGES = (
@@ -107,23 +104,15 @@ def wrong_types(client: Any, key: str) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("name", ["stream", "gone", "streams", "workers", "beat", "foreign beat", "replies"])
+@pytest.mark.parametrize("name", ["workers", "beat", "foreign beat"])
 async def test_a_key_of_any_type_in_the_way_of_requests_does_no_lasting_harm(place: Place, name: str) -> None:
     put_model(place.settings.store)
     settings = place.settings.model_copy(update={"beat_s": 0.1, "device": "cpu"})
-    asks = RedisAsks(settings)
+    asks = Dispatcher(settings)
     with worker(settings) as thread, redis.Redis.from_url(settings.redis_url) as client:
         await until_alive(settings)
         await until_answered(asks)
-        keys = {
-            "stream": stream_of(thread.id),
-            "gone": CANCELLED,
-            "streams": WORKERS,
-            "workers": IDS,
-            "beat": beat_key(thread.id),
-            "foreign beat": beat_key("another"),
-            "replies": asks.reply_to,
-        }
+        keys = {"workers": IDS, "beat": beat_key(thread.id), "foreign beat": beat_key("another")}
         client.sadd(IDS, "another", b"\xff")
         for _ in wrong_types(client, keys[name]):
             await asyncio.sleep(0.15)
@@ -133,26 +122,38 @@ async def test_a_key_of_any_type_in_the_way_of_requests_does_no_lasting_harm(pla
         await asyncio.to_thread(thread.stop)
 
 
-async def test_frames_with_a_foreign_list_of_replies_are_dropped_and_counted(place: Place) -> None:
+@pytest.mark.parametrize("name", ["workers", "beat"])
+async def test_a_gateway_that_starts_after_garbage_finds_the_worker(place: Place, name: str) -> None:
     put_model(place.settings.store)
     settings = place.settings.model_copy(update={"beat_s": 0.1, "device": "cpu"})
-    asks = RedisAsks(settings)
     with worker(settings) as thread, redis.Redis.from_url(settings.redis_url) as client:
         await until_alive(settings)
-        client.xadd(stream_of(thread.id), {"frame": encode_frame(Frame(IDS, (FramedRequest(1, ONE, 1e5),)))})
-        client.xadd(stream_of(thread.id), {"frame": b"PFW"})
-        client.xadd(stream_of(thread.id), {"probe": "x", "to": IDS})
-        client.sadd("pf:replies:set", "x")
-        client.xadd(
-            stream_of(thread.id), {"frame": encode_frame(Frame("pf:replies:set", (FramedRequest(1, ONE, 1e5),)))}
-        )
-        await until_answered(asks)
-        told = thread.telemetry.metrics.exposition().decode()
-        assert re.search(r'^pushforward_worker_dropped_total{kind="frame"} 3\.0$', told, re.MULTILINE)
-        assert client.xlen(stream_of(thread.id)) == 0
+        for _ in wrong_types(client, IDS if name == "workers" else beat_key(thread.id)):
+            asks = Dispatcher(settings)
+            await until_answered(asks)
+            await asks.close()
         assert client.type(IDS) == b"set"
+        await asyncio.to_thread(thread.stop)
+
+
+async def test_heartbeats_that_lead_nowhere_do_no_harm(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    put_model(place.settings.store)
+    settings = place.settings.model_copy(update={"beat_s": 0.1, "device": "cpu"})
+    asks = Dispatcher(settings)
+    with worker(settings) as thread, redis.Redis.from_url(settings.redis_url) as client:
+        await until_alive(settings)
+        good = Announcement.model_validate_json(str(client.get(beat_key(thread.id)).decode()))
+        nowhere = [("", 0), ("127.0.0.1", 1), ("127.0.0.1", 70_000), ("127.0.0.1", -1), ("a" * 300, 5), ("..", 5)]
+        for i, (host, port) in enumerate([*nowhere, (good.host, good.port)]):  # the last is another worker's address
+            bad = good.model_copy(update={"id": f"bad-{i}", "host": host, "port": port})
+            client.set(beat_key(bad.id), bad.model_dump_json())
+            client.sadd(IDS, bad.id)
+        await until_answered(asks)
+        await asyncio.sleep(0.5)
+        assert [each.id for each in await asks.reach()] == [thread.id]
         await asks.close()
         await asyncio.to_thread(thread.stop)
+    assert "never retrieved" not in caplog.text
 
 
 def damage(client: Any, job_id: str) -> Iterator[None]:

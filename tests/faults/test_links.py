@@ -1,174 +1,147 @@
-"""The way of a request when Redis pauses, and when one connection alone is cut, reset or goes silent."""
+"""The connection between a gateway and a worker is cut, reset, stalled or chopped: each request is answered, and once.
+
+`History.check` sees that the right rows have come to the right caller.
+"""
 
 import asyncio
-import signal
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from time import monotonic
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from itertools import chain
 
 import pytest
 
-from pushforward.service.dispatch.dispatcher import RedisAsks
-from pushforward.service.dispatch.workers import RedisWorkers
-from pushforward.service.domain.errors import TimedOut, Unavailable
+from pushforward.service.domain.errors import Failed
 from pushforward.service.domain.inference import InferenceRequest
 from pushforward.service.settings import Settings
-from pushforward.service.worker.inference import InferenceThread
+from tests.faults.asking import until_alive, until_reached, worker
+from tests.faults.detours import Detour, detoured
+from tests.faults.history import History, put_models
 from tests.faults.place import Place
-from tests.faults.proxy import Connection, Proxy, proxied
-from tests.service.models_on_disk import MOONS, put_model
+from tests.faults.proxy import FAULTS, Connection, Way
+from tests.service.models_on_disk import MOONS, STEPS
 
-ONE = InferenceRequest(MOONS, "sample", 1, 1)
-SOON_S = 8.0  # a bound for a test that fails, not a measurement
-
-
-@contextmanager
-def worker(settings: Settings) -> Iterator[InferenceThread]:
-    thread = InferenceThread(settings)
-    thread.start()
-    try:
-        yield thread
-    finally:
-        thread.stop()
-
-
-async def until_alive(settings: Settings) -> None:
-    workers = RedisWorkers(settings)
-    async with asyncio.timeout(60):
-        while not await workers.live():
-            await asyncio.sleep(0.02)
-    await workers.close()
-
-
-async def until_answered(asks: RedisAsks) -> None:
-    """Clients try again, as they are told to."""
-    async with asyncio.timeout(SOON_S):
-        while True:
-            try:
-                await asks.ask(ONE, timeout_s=2.0)
-                return
-            except (Unavailable, TimedOut):
-                await asyncio.sleep(0.02)
-
-
-async def until_reached(asks: RedisAsks) -> None:
-    async with asyncio.timeout(SOON_S):
-        while True:
-            try:
-                await asks.reach()
-                return
-            except Unavailable:
-                await asyncio.sleep(0.02)
-
-
-@dataclass
-class Way:
-    """A gateway's and a worker's, each by a proxy of its own."""
-
-    asks: RedisAsks
-    of_gateway: Proxy
-    of_worker: Proxy
+GATEWAYS = 8
+LARGE = InferenceRequest(MOONS, "sample", 30_000, 2)  # a frame that no buffer holds at once
+WAYS: tuple[Way, ...] = ("there", "back")
+FRAME_BYTES: dict[Way, int] = {"there": 152, "back": 264}  # of a request for a row; of its reply, and more
+HANDSHAKE_BYTES: dict[Way, int] = {"there": 64, "back": 88}  # of a proof; of a hello
 
 
 @pytest.fixture
-async def way(place: Place, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Way]:
-    for module in ("dispatch.link", "stores.redis_client"):
-        monkeypatch.setattr(f"pushforward.service.{module}.COMMAND_S", 0.5)
-    put_model(place.settings.store)
-    async with proxied(place.settings.redis_url) as ours, proxied(place.settings.redis_url) as theirs:
-        settings = place.settings.model_copy(update={"beat_s": 0.2, "device": "cpu"})
-        asks = RedisAsks(settings.model_copy(update={"redis_url": ours.url}))
-        thread = InferenceThread(settings.model_copy(update={"redis_url": theirs.url}))
-        thread.start()
-        await until_alive(settings)
-        await asks.ask(ONE, timeout_s=20)
-        yield Way(asks, ours, theirs)
-        await asks.close()
-        await asyncio.to_thread(thread.stop)
-        assert not thread.is_alive()
+def settings(place: Place) -> Settings:
+    settings = place.settings.model_copy(update={"beat_s": 0.2, "device": "cpu", "compile": "off"})
+    put_models(settings)
+    return settings
 
 
-FAULTS: list[Callable[[Connection], None]] = [Connection.cut, Connection.reset, Connection.stall]
-
-
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-@pytest.mark.parametrize("words", [(b"XADD",), (b"BLPOP",)], ids=["commands", "replies"])
-async def test_a_gateway_outlives_a_fault_of_one_of_its_connections(
-    way: Way, words: tuple[bytes, ...], fault: Callable[[Connection], None]
-) -> None:
-    [connection] = way.of_gateway.of(*words)
-    waiting = asyncio.create_task(way.asks.ask(InferenceRequest(MOONS, "sample", 5000, 2), timeout_s=SOON_S))
-    await asyncio.sleep(0)
-    fault(connection)
-    assert (await waiting).arrays["samples"].shape == (5000, 2)
-    await until_answered(way.asks)
-    await way.asks.reach()
-
-
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-@pytest.mark.parametrize("words", [(b"XREADGROUP",), (b"SADD", b"pf:worker:")], ids=["frames", "beats"])
-async def test_a_worker_outlives_a_fault_of_one_of_its_connections(
-    way: Way, words: tuple[bytes, ...], fault: Callable[[Connection], None]
-) -> None:
-    for connection in way.of_worker.of(*words):
-        fault(connection)
-    await until_answered(way.asks)
-    await until_reached(way.asks)
-
-
-async def test_frames_that_a_dead_connection_of_the_worker_took_are_answered(way: Way) -> None:
-    for connection in way.of_worker.of(b"XREADGROUP"):
-        connection.stall()
-    reply = await way.asks.ask(ONE, timeout_s=SOON_S)
-    assert reply.arrays["samples"].shape == (1, 2)
-
-
-@pytest.mark.parametrize("pause_s", [0.3, 1.5, 4.0])
-async def test_after_a_pause_of_redis_requests_are_answered(
-    place: Place, monkeypatch: pytest.MonkeyPatch, pause_s: float
-) -> None:
-    """The last is longer than every time limit: of a connection, of a beat, of requests that wait."""
-    for module in ("dispatch.link", "stores.redis_connection", "stores.redis_client"):
-        monkeypatch.setattr(f"pushforward.service.{module}.COMMAND_S", 0.5)
-    monkeypatch.setattr("pushforward.service.dispatch.dispatcher.OUTAGE_S", 1.0)
-    put_model(place.settings.store)
-    settings = place.settings.model_copy(update={"beat_s": 0.2, "device": "cpu"})
-    asks = RedisAsks(settings)
+@pytest.fixture
+async def detours(settings: Settings) -> AsyncIterator[list[Detour]]:
+    """Gateways of one worker."""
     with worker(settings) as thread:
         await until_alive(settings)
-        await asks.ask(ONE, timeout_s=20)
-        place.redis.send_signal(signal.SIGSTOP)
-        waiting = asyncio.create_task(asks.ask(InferenceRequest(MOONS, "sample", 3, 2), timeout_s=20))
-        late = asyncio.create_task(asks.ask(InferenceRequest(MOONS, "sample", 4, 2), timeout_s=1.0))
-        await asyncio.sleep(pause_s)
-        place.redis.send_signal(signal.SIGCONT)
-        await until_answered(asks)
-        await until_reached(asks)
-        [outcome] = await asyncio.gather(waiting, return_exceptions=True)
-        assert not isinstance(outcome, BaseException) or isinstance(outcome, Unavailable)
-        [outcome] = await asyncio.gather(late, return_exceptions=True)
-        assert not isinstance(outcome, BaseException) or isinstance(outcome, Unavailable | TimedOut)
-        await asks.close()
+        async with detoured(settings, GATEWAYS) as detours:
+            for detour in detours:
+                await until_reached(detour.gateway)
+            yield detours
         await asyncio.to_thread(thread.stop)
+        assert not thread.is_alive()
+        assert not thread.busy
 
 
-async def test_while_redis_pauses_a_gateway_is_not_ready_and_says_why(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize("request_", [LARGE, InferenceRequest(STEPS, "sample", 2000, 1)], ids=["large", "long"])
+async def test_a_request_outlives_a_fault_of_its_connection(
+    settings: Settings, detours: list[Detour], request_: InferenceRequest, fault: Callable[[Connection], None]
 ) -> None:
-    for module in ("dispatch.link", "stores.redis_connection", "stores.redis_client"):
-        monkeypatch.setattr(f"pushforward.service.{module}.COMMAND_S", 0.5)
-    settings = place.settings.model_copy(update={"beat_s": 0.2})
-    asks = RedisAsks(settings)
-    with pytest.raises(Unavailable, match="no worker is alive"):
-        await asks.reach()
-    place.redis.send_signal(signal.SIGSTOP)
-    try:
-        await asyncio.sleep(1.5)
-        since = monotonic()
-        with pytest.raises(Unavailable, match="Redis does not answer"):
-            await asks.reach()
-        assert monotonic() - since < SOON_S
-    finally:
-        place.redis.send_signal(signal.SIGCONT)
-    await asks.close()
+    history = History(settings)
+    async with history.clients([detour.gateway for detour in detours[1:3]], 2):
+        asking = asyncio.create_task(history.ask(detours[0].gateway, request_))
+        await asyncio.sleep(0.01)
+        [connection] = detours[0].connections
+        fault(connection)
+        await asking
+        await history.ask(detours[0].gateway)
+    history.check()
+
+
+async def in_turn(
+    detours: list[Detour], cuts: list[tuple[Way, int]], ask: Callable[[Detour, Way, int], Awaitable[None]]
+) -> None:
+    """All cuts, shared by the gateways."""
+    left = iter(cuts)
+
+    async def work(detour: Detour) -> None:
+        for way, n in left:
+            await ask(detour, way, n)
+
+    await asyncio.gather(*map(work, detours))
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_frame_that_breaks_at_any_byte_costs_a_retry(
+    settings: Settings, detours: list[Detour], way: Way
+) -> None:
+    history, rng = History(settings), random.Random(5)
+
+    async def ask(detour: Detour, way: Way, n: int) -> None:
+        await until_reached(detour.gateway)
+        for connection in detour.connections:
+            connection.fault = rng.choice([Connection.cut, Connection.reset])
+            connection.left[way] = n
+        await history.ask(detour.gateway, InferenceRequest(MOONS, "sample", 1, n), timeout_s=20.0)
+
+    await in_turn(detours, [(way, n) for n in range(1, FRAME_BYTES[way])], ask)
+    history.check()
+
+
+async def test_a_handshake_that_breaks_at_any_byte_is_begun_again(settings: Settings, detours: list[Detour]) -> None:
+    history = History(settings)
+
+    async def ask(detour: Detour, way: Way, n: int) -> None:
+        [proxy] = detour.proxies.values()
+        cuts: Iterator[dict[Way, int]] = iter([{way: n}])
+
+        def prepare(connection: Connection) -> None:
+            connection.left = next(cuts, {})
+
+        proxy.prepare = prepare
+        for connection in list(proxy.connections):
+            connection.cut()
+        await history.ask(detour.gateway, InferenceRequest(MOONS, "sample", 1, n), timeout_s=20.0)
+
+    await in_turn(detours, [(way, n) for way in WAYS for n in range(1, HANDSHAKE_BYTES[way])], ask)
+    history.check()
+
+
+async def test_frames_may_be_cut_into_pieces_and_joined(settings: Settings, detours: list[Detour]) -> None:
+    history = History(settings)
+    for detour in detours:
+        for proxy in detour.proxies.values():
+            proxy.chops = random.Random(3)
+    async with history.clients([detour.gateway for detour in detours], 2 * GATEWAYS, pause_s=0.0):
+        await asyncio.gather(*(history.ask(detour.gateway, LARGE) for detour in detours[:2]))
+        await asyncio.sleep(1.0)
+    history.check()
+
+
+async def test_faults_at_random_bytes_lose_nothing(settings: Settings) -> None:
+    """Two workers, three gateways, bytes in pieces, and one fault after the other."""
+    history, rng = History(settings), random.Random(11)
+    with worker(settings), worker(settings):
+        await until_alive(settings, 2)
+        async with detoured(settings, 3) as detours:
+            for detour in detours:
+                await until_reached(detour.gateway, 2)
+                for proxy in detour.proxies.values():
+                    proxy.chops = rng
+            async with history.clients([detour.gateway for detour in detours], 9, pause_s=0.0):
+                for _ in range(15):
+                    await asyncio.sleep(0.2)
+                    healthy = [each for each in chain(*(d.connections for d in detours)) if not each.stalled]
+                    if healthy:
+                        connection = rng.choice(healthy)
+                        connection.fault = rng.choice(FAULTS)
+                        connection.left[rng.choice(WAYS)] = rng.randrange(1, 3000)
+    refused = [asked for asked in history.asked if isinstance(asked.outcome, Failed)]
+    assert len(refused) <= len(history.asked) / 100, refused  # three faults of three connections, each with a reason
+    history.check(but=Failed)

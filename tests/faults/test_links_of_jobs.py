@@ -18,8 +18,7 @@ from pushforward.service.jobs.celery_wakeups import CeleryWakeups
 from pushforward.service.jobs.redis_record import RedisJobs
 from pushforward.service.jobs.redis_runs import RedisRuns
 from tests.faults.place import Place
-from tests.faults.proxy import Connection, Proxy, proxied
-from tests.faults.test_links import FAULTS
+from tests.faults.proxy import FAULTS, Connection, Proxy, proxied
 
 SOON_S = 15.0
 

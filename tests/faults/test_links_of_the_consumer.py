@@ -9,8 +9,7 @@ import redis
 from pushforward.service.domain.jobs import State
 from pushforward.service.jobs.redis_record import RedisJobs
 from tests.faults.place import Place
-from tests.faults.proxy import Proxy, proxied
-from tests.faults.test_links import FAULTS
+from tests.faults.proxy import FAULTS, Proxy, proxied
 
 SOON_S = 40.0  # a bound for a test that fails, not a measurement
 PAUSE_S = 7.0  # longer than a lease, and than every time limit of a worker's connections

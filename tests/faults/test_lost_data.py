@@ -5,11 +5,11 @@ import shutil
 
 import redis
 
-from pushforward.service.dispatch.dispatcher import RedisAsks
+from pushforward.service.dispatch.dispatcher import Dispatcher
 from pushforward.service.domain.jobs import State
 from pushforward.service.jobs.redis_record import RedisJobs
+from tests.faults.asking import ONE, until_alive, until_answered, worker
 from tests.faults.place import Place
-from tests.faults.test_links import ONE, until_alive, until_answered, worker
 from tests.service.models_on_disk import put_model
 
 
@@ -60,7 +60,7 @@ async def test_a_job_that_nobody_runs_is_found_on_the_disk_and_resumes_from_its_
 async def test_models_are_served_after_a_flush(place: Place) -> None:
     put_model(place.settings.store)
     settings = place.settings.model_copy(update={"beat_s": 0.1, "device": "cpu"})
-    asks = RedisAsks(settings)
+    asks = Dispatcher(settings)
     with worker(settings) as thread, redis.Redis.from_url(settings.redis_url) as client:
         await until_alive(settings)
         before = await asks.ask(ONE, timeout_s=20)

@@ -8,10 +8,10 @@ import pytest
 
 from pushforward.service.application.application import Application
 from pushforward.service.domain.errors import Unavailable
-from tests.apis.fakes import Workers
+from tests.apis.fakes import Reach, Workers
 
 
 async def test_it_is_ready_with_a_live_worker_only(app: Application) -> None:
     assert len(await app.catalog.ready()) == 1
     with pytest.raises(Unavailable):
-        await replace(app.catalog, workers=Workers(alive=False)).ready()
+        await replace(app.catalog, reach=Reach(Workers(alive=False))).ready()

@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -190,3 +191,16 @@ asyncio.run(main())
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=50)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+async def test_a_task_that_swallows_a_cancellation_is_cancelled_again() -> None:
+    async def work() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        await asyncio.sleep(60)
+
+    tasks = Tasks()
+    tasks.keep("swallows one", work)
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await tasks.close()
