@@ -21,7 +21,7 @@ from pushforward.models.errors import InvalidInput
 from pushforward.service.application.commands.known_fields import known_fields, known_tags
 from pushforward.service.application.commands.spelling import meant
 from pushforward.service.domain.catalog import NAME_FORM, NAME_PATTERN, REFERENCE_FORM, REFERENCE_PATTERN
-from pushforward.service.domain.errors import FieldError, Invalid
+from pushforward.service.domain.errors import FieldError, Invalid, Remedy
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -50,12 +50,12 @@ def parse(model: type[Model], fields: object, *, within: str = "") -> Model:
 
 
 @contextmanager
-def refusing(field: str) -> Iterator[None]:
+def refusing(field: str, remedy: Remedy | None = None) -> Iterator[None]:
     """Turns InvalidInput of `pushforward.models` into Invalid; `field` is at fault where the error names none."""
     try:
         yield
     except InvalidInput as error:
-        raise Invalid.field(error.field or field, error.message) from error
+        raise Invalid.field(error.field or field, error.message, remedy=remedy) from error
 
 
 def check_size(fields: object, *, arrays: frozenset[str] = frozenset(), within: str = "") -> None:
