@@ -33,8 +33,6 @@ MAX_SETTINGS = 50_000  # values of one request outside of its arrays
 # The meaning of a pattern, for messages.
 FORMS = {NAME_PATTERN: NAME_FORM, REFERENCE_PATTERN: REFERENCE_FORM, PATH_PATTERN: PATH_FORM}
 
-# A default that depends on a faulty field: that field is reported by itself.
-_ECHOES = frozenset({"default_factory_not_called"})
 _NESTED = (dict, list)
 
 
@@ -88,13 +86,21 @@ def invalid(
 ) -> Invalid:
     """One refusal of pydantic's errors about `fields`, validated as a `model`; it names the first fields at fault."""
     texts: dict[int, frozenset[str]] = {}
-    reported = [complaint for complaint in complaints if complaint["type"] not in _ECHOES]
+    reported = [complaint for complaint in complaints if not _is_echo(complaint, complaints)]
     errors = tuple(_fault(complaint, fields, texts, model, within) for complaint in islice(reported, MAX_FAULTS))
     first = errors[0]
     detail = f"{first.field}: {first.message}" if first.field else first.message
     if len(reported) > 1:
         detail += f" (and {len(reported) - 1} more)"
     return Invalid(detail, errors=tuple(error for error in errors if error.field))
+
+
+def _is_echo(complaint: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether an error is of another fault: a default that depends on it, or a list that is short without it."""
+    if complaint["type"] == "too_short":
+        place = complaint["loc"]
+        return any(len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in others)
+    return bool(complaint["type"] == "default_factory_not_called")
 
 
 def _fault(
