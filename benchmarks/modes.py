@@ -137,7 +137,7 @@ def page(kept: Kept) -> Iterator[str]:
         "Jensen-Shannon divergence, in nats, between their shares of the modes and equal ones; 0.69 where none is",
         "found. Of the first six games all modes are wanted, and 90 % of high quality: they are presets. The others",
         "have a shorter budget, and what they lose is told as it is: that clipped critics and the first, saturating",
-        "game lose modes is why there are others.",
+        "game lose modes is why there are others. Where it says `4 of 5`, one seed diverged; means are of the rest.",
     )
     for data, title in (("ring", "Eight on a ring: radius 1, σ = 0.01"), ("grid", "Twenty-five on a grid: σ = 0.05")):
         n = len(DATA[data].centers)

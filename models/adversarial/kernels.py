@@ -57,7 +57,7 @@ class IMQ(Kernel):
 
     kernel: Literal["imq"] = "imq"
     sigma: PositiveFloat = 1.0
-    """Standard deviation of the prior's coordinates."""
+    """Standard deviation of the coordinates that are compared: of the prior's, or of features."""
     scales: tuple[PositiveFloat, ...] = Field((0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0), min_length=1, max_length=32)
     """Scales of the kernels that are summed."""
 

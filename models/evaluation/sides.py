@@ -24,7 +24,7 @@ from pushforward.models.evaluation.classifier import Frozen
 from pushforward.models.evaluation.metrics.metric import Labels, Reals, Side
 from pushforward.models.evaluation.samples import common_scale
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.training.data import TrainingData, held, numpy_rng
+from pushforward.models.training.data import TrainingData, fixed_rows, held, numpy_rng
 
 TRAINING_ROWS = 100_000  # that samples are compared with, at most
 FRESH_ROWS = 20_000  # of a density that trains on rows drawn afresh
@@ -73,7 +73,7 @@ def reference_rows(data: TrainingData, against: Source | None, root: Path, seed:
     rng = numpy_rng(seed, 2**34 + 1)
     try:
         if isinstance(against, Toy):
-            rows = against.rows(REFERENCE_ROWS, rng)
+            rows = fixed_rows(against) or against.rows(REFERENCE_ROWS, rng)
         elif isinstance(against, Finite):
             rows = against.rows(root)
         else:

@@ -46,7 +46,8 @@ def _places(known: NDArray[np.bool_], count: int, size: tuple[int, int], row: in
     """Upper left pixels of patches."""
     inside = np.lib.stride_tricks.sliding_window_view(known, size).all((2, 3))
     if not inside.any():
-        raise InvalidInput(f"shows no whole patch of {size[0]}x{size[1]} pixels in row {row}", field="mask")
+        patch = f"{size[0]}x{size[1]} pixels"
+        raise InvalidInput(f"shows no whole patch in row {row}; show one of {patch} at least", field="mask")
     unseen, places = known.copy(), list[tuple[int, int]]()
     for _ in range(count):
         shown = np.lib.stride_tricks.sliding_window_view(unseen, size).sum((2, 3))

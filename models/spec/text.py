@@ -41,10 +41,7 @@ class Text(Condition):
 
     @property
     def form(self) -> str:
-        return (
-            f"a text of 1 to {self.max_length} characters, lower case letters, digits, spaces and - , . ', as "
-            '{"text": "..."},'
-        )
+        return f"a text of 1 to {self.max_length} characters, lower case letters, digits, spaces and - , . ',"
 
     def read(self, given: np.ndarray) -> np.ndarray:
         if given.dtype.kind != "U" or given.ndim > 1:

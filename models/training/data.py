@@ -45,9 +45,9 @@ def load_data(run: Run, root: Path) -> TrainingData:
         if isinstance(source, Toy):
             held_out = source.rows(VALIDATION_ROWS, numpy_rng(source.seed, 2**32))
             spec = _with_condition(source.spec, source, held_out)
-            if source.n is None:
+            rows = fixed_rows(source)
+            if rows is None:
                 return TrainingData(spec, source, source, held_out, _recipe(source))
-            rows = source.rows(source.n, numpy_rng(source.seed, 2**32 + 1))
             return TrainingData(_with_row_count(spec, rows), source, rows, held_out, rows.fingerprint)
         if not isinstance(source, Finite):
             raise TypeError(f"{type(source).__name__} is neither a Toy nor a Finite source")
@@ -85,6 +85,11 @@ def held_out(data: TrainingData, which: slice, device: torch.device) -> tuple[Te
     """Some validation rows: x, (B, *shape), and c, (B, C)."""
     rows = data.validation.of(np.arange(len(data.validation.x))[which])
     return in_data_units(data, rows, device), conditions(data, rows, device)
+
+
+def fixed_rows(source: Toy) -> Rows | None:
+    """The rows of a density that draws a fixed number of them; None where they are drawn afresh."""
+    return None if source.n is None else source.rows(source.n, numpy_rng(source.seed, 2**32 + 1))
 
 
 def numpy_rng(seed: int, stream: int) -> np.random.Generator:

@@ -149,7 +149,7 @@ def _value(default: Any) -> str:
         case dict():
             return next((str(value) for value in default.values() if isinstance(value, str)), "{}")
         case list():
-            return ",".join(map(str, default))
+            return ",".join(map(_value, default))
         case bool():
             return str(default).lower()
     return str(default)

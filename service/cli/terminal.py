@@ -43,6 +43,8 @@ IN_OUR_WORDS = {
         "give --preset, --run FILE, or a run in flags (--family.family vae --data.source digits)"
     ),
     "give start and end (data points), or start_seed and end_seed": "give --ends, or --start-seed and --end-seed",
+    'give {"text": "..."}': 'give --condition "..."',
+    'or {"text": "..."}': "or a text",
     "give start_seed and end_seed": "give --start-seed and --end-seed",
     "give start and end, two rows": "give --ends, two rows",
 }

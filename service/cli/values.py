@@ -30,11 +30,13 @@ def condition_of(text: str | None, flag: str = "--condition") -> Any:
     if text.endswith(".npy"):
         return array(text)
     try:
-        return orjson.loads(f"[{text}]" if "," in text and not text.startswith(("[", "{")) else text)
+        value = orjson.loads(f"[{text}]" if "," in text and not text.startswith(("[", "{")) else text)
     except orjson.JSONDecodeError:
-        if text[:1].isalpha():
+        if text[:1].isalnum() and any(map(str.isalpha, text)):
             return {"text": text}
         fail(f"{flag} {text!r} must be a label (3), a vector (0.1,0.2), a text, JSON, or an .npy file")
+    is_text = isinstance(value, str) or (isinstance(value, list) and value and {*map(type, value)} == {str})
+    return {"text": value} if is_text else value
 
 
 def options_of(pairs: list[str] | None) -> dict[str, Any]:

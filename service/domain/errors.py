@@ -57,7 +57,7 @@ class FieldError:
     message: str
 
 
-RemedyName = Literal["stream", "file", "preview"]
+RemedyName = Literal["stream", "file", "preview", "text"]
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class ServiceError(Exception):
         """The detail and the fields at fault, with the remedy as one API words it."""
         if self.remedy is None:
             return self.detail, self.errors
-        what = words[self.remedy.name].format(rows=self.remedy.rows)
+        what = words[self.remedy.name].replace("{rows}", str(self.remedy.rows))
         return f"{self.detail}; {what}", tuple(replace(each, message=f"{each.message}; {what}") for each in self.errors)
 
 

@@ -46,6 +46,7 @@ REMEDIES: dict[RemedyName, str] = {
     "stream": "take up to {rows} in a stream: accept application/x-npy",
     "file": "send `Prefer: respond-async`, and a job draws them into a file",
     "preview": "accept text/event-stream",
+    "text": 'give {"text": "..."}',
 }
 
 log = logging.getLogger(__name__)

@@ -47,6 +47,7 @@ REMEDIES: dict[RemedyName, str] = {
     "stream": "take up to {rows} with SampleStream",
     "file": "StartSampling draws more, into a file",
     "preview": "call SampleStream",
+    "text": "give a Tensor of dtype string",
 }
 
 log = logging.getLogger(__name__)

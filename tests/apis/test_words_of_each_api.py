@@ -31,6 +31,7 @@ CALLS: list[Call] = [  # method, request, field, what the detail says
     ("ListJobs", pb.ListJobsRequest(limit=9999), "limit", "limit: must lie in"),
     ("Train", pb.TrainRequest(model="m", preset="vae-digits", seed=2**63), "seed", "seed: input should be less than"),
     ("Train", pb.TrainRequest(model="m", preset="vae-digits", idempotency_key="k" * 999), "idempotency_key", "must"),
+    ("Sample", pb.SampleRequest(model="captioned", n=1), "condition", "give a Tensor of dtype string"),
     ("StartSampling", pb.StartSamplingRequest(ask=pb.SampleRequest(model="moons")), "ask.n", "ask.n: input should be"),
     ("StartSampling", pb.StartSamplingRequest(ask=pb.SampleRequest(model="moons", n=2), idempotency_key="k" * 999),
      "idempotency_key", "idempotency_key: must have"),

@@ -18,7 +18,7 @@ from pushforward.models.config.numbers_only import NumbersOnly
 from pushforward.models.geometry.interpolation import PathName
 from pushforward.models.presets import PRESETS
 from pushforward.models.run import Run
-from pushforward.service.application.commands.fields import Against, Array, Condition, Seed
+from pushforward.service.application.commands.fields import Against, Array, Condition, Domain, Seed
 from pushforward.service.application.commands.metric_names import MetricNames
 from pushforward.service.domain.catalog import Name, Reference
 from pushforward.service.domain.errors import FieldError, Invalid
@@ -208,8 +208,15 @@ class Complete(Ask):
         given = [name for name in ("patches", "x", "mask") if getattr(self, name) is not None]
         if given in (["patches"], ["x", "mask"]):
             return self
-        faulty = {"x": "mask", "mask": "x"}.get(given[0], given[-1]) if given else "patches"
-        raise _lacks("give patches, or x and mask", faulty)
+        if given == ["x"]:
+            raise Invalid.field(
+                "mask", "is missing; give 1 where x is known and 0 elsewhere, or patches in their place"
+            )
+        if given == ["mask"]:
+            raise Invalid.field("x", "is missing; give the rows of which mask shows a part, or patches in their place")
+        if not given:
+            raise _lacks("give patches, or x and mask", "patches")
+        raise Invalid.field(given[-1], "is given beside patches; give patches, or x and mask")
 
     @property
     def rows(self) -> tuple[str, int]:
@@ -226,7 +233,7 @@ class Translate(Ask):
 
     x: Array
     """Rows to translate, [n, *shape]."""
-    to: Condition
+    to: Domain
     """The domain to translate to, a label or a vector: for all rows, or one for each row."""
 
 

@@ -13,7 +13,8 @@ from pushforward.models.data import AnyData
 from pushforward.service.application.commands.arrays import as_array, as_texts
 
 HELD_OUT = "held_out"
-CONDITION = 'must be a number, a list of numbers, or a list of such lists, one for each row; or {"text": "..."}'
+DOMAIN = "must be a number, a list of numbers, or a list of such lists, one for each row"
+CONDITION = f'{DOMAIN}; or {{"text": "..."}}'
 
 
 def _as_array(value: Any) -> np.ndarray:
@@ -34,7 +35,7 @@ def _as_array(value: Any) -> np.ndarray:
     return np.ascontiguousarray(array, dtype=np.float32 if is_single else np.float64)
 
 
-def _as_condition(value: Any) -> np.ndarray:
+def _as_condition(value: Any, wanted: str = CONDITION) -> np.ndarray:
     """A number, a list of numbers, or a list of such lists, as float64; its meaning depends on the model.
 
     Texts come as `{"text": ...}`, or as an array of them.
@@ -48,9 +49,9 @@ def _as_condition(value: Any) -> np.ndarray:
     try:
         array = as_array(value)
     except ValueError as error:
-        raise ValueError(f"{CONDITION}; {error}") from error
+        raise ValueError(f"{wanted}; {error}") from error
     if array.dtype.kind not in "fiu" or array.ndim > 2 or array.size == 0:
-        raise ValueError(CONDITION)
+        raise ValueError(wanted)
     return array.astype(np.float64)
 
 
@@ -77,6 +78,16 @@ Array = Annotated[
     np.ndarray,
     BeforeValidator(_as_array),
     WithJsonSchema({"type": "array", "items": {}, "description": "rows of numbers: [n, *shape]"}),
+]
+Domain = Annotated[
+    np.ndarray,
+    BeforeValidator(lambda value: _as_condition(value, DOMAIN)),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "number"}, {"type": "array", "items": {}}],
+            "description": "a label or a vector, for all rows; or a list of them, one for each row",
+        }
+    ),
 ]
 Condition = Annotated[
     np.ndarray,

@@ -21,7 +21,7 @@ from pushforward.models.errors import InvalidInput
 from pushforward.service.application.commands.known_fields import known_fields, known_tags
 from pushforward.service.application.commands.spelling import meant
 from pushforward.service.domain.catalog import NAME_FORM, NAME_PATTERN, REFERENCE_FORM, REFERENCE_PATTERN
-from pushforward.service.domain.errors import FieldError, Invalid
+from pushforward.service.domain.errors import FieldError, Invalid, Remedy
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -33,8 +33,6 @@ MAX_SETTINGS = 50_000  # values of one request outside of its arrays
 # The meaning of a pattern, for messages.
 FORMS = {NAME_PATTERN: NAME_FORM, REFERENCE_PATTERN: REFERENCE_FORM, PATH_PATTERN: PATH_FORM}
 
-# A default that depends on a faulty field: that field is reported by itself.
-_ECHOES = frozenset({"default_factory_not_called"})
 _NESTED = (dict, list)
 
 
@@ -50,12 +48,12 @@ def parse(model: type[Model], fields: object, *, within: str = "") -> Model:
 
 
 @contextmanager
-def refusing(field: str) -> Iterator[None]:
+def refusing(field: str, remedy: Remedy | None = None) -> Iterator[None]:
     """Turns InvalidInput of `pushforward.models` into Invalid; `field` is at fault where the error names none."""
     try:
         yield
     except InvalidInput as error:
-        raise Invalid.field(error.field or field, error.message) from error
+        raise Invalid.field(error.field or field, error.message, remedy=remedy) from error
 
 
 def check_size(fields: object, *, arrays: frozenset[str] = frozenset(), within: str = "") -> None:
@@ -88,13 +86,21 @@ def invalid(
 ) -> Invalid:
     """One refusal of pydantic's errors about `fields`, validated as a `model`; it names the first fields at fault."""
     texts: dict[int, frozenset[str]] = {}
-    reported = [complaint for complaint in complaints if complaint["type"] not in _ECHOES]
+    reported = [complaint for complaint in complaints if not _is_echo(complaint, complaints)]
     errors = tuple(_fault(complaint, fields, texts, model, within) for complaint in islice(reported, MAX_FAULTS))
     first = errors[0]
     detail = f"{first.field}: {first.message}" if first.field else first.message
     if len(reported) > 1:
         detail += f" (and {len(reported) - 1} more)"
     return Invalid(detail, errors=tuple(error for error in errors if error.field))
+
+
+def _is_echo(complaint: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether an error is of another fault: a default that depends on it, or a list that is short without it."""
+    if complaint["type"] == "too_short":
+        place = complaint["loc"]
+        return any(len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in others)
+    return bool(complaint["type"] == "default_factory_not_called")
 
 
 def _fault(

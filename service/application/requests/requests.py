@@ -16,6 +16,7 @@ from pushforward.models.spec.conditioning import Conditioning
 from pushforward.models.spec.data_spec import Shape
 from pushforward.models.spec.patches import patches_under
 from pushforward.models.spec.row_checks import check_rows, where_not_finite
+from pushforward.models.spec.text import Text
 from pushforward.service.application.commands.commands import (
     AnyAsk,
     Complete,
@@ -29,7 +30,7 @@ from pushforward.service.application.commands.validation import refusing
 from pushforward.service.application.requests import limits
 from pushforward.service.application.requests.options import options_of
 from pushforward.service.domain.catalog import Card
-from pushforward.service.domain.errors import Conflict, Invalid, Unsupported
+from pushforward.service.domain.errors import Conflict, Invalid, Remedy, Unsupported
 from pushforward.service.domain.inference import InferenceRequest, Op
 from pushforward.service.domain.jobs import Sampling
 from pushforward.service.settings import Settings
@@ -92,7 +93,7 @@ class TargetModel:
     def sampling(self, ask: Sample, settings: Settings) -> Sampling:
         """A sample that a job draws into a file. Raises Unsupported, Invalid."""
         options = self._checked(ask, lambda: limits.check_file(ask, self.card, settings))
-        with refusing("condition"):
+        with refusing("condition", self._text):
             condition = self.conditioning.single(ask.condition, of="a file")
         return Sampling(model=self.card.reference, n=ask.n, seed=_seed(ask), options=options, condition=condition)
 
@@ -125,10 +126,15 @@ class TargetModel:
 
     def _condition(self, ask: AnyAsk, rows: int) -> dict[str, np.ndarray]:
         """The condition of each row by its name, where there is one."""
-        with refusing("condition"):
+        with refusing("condition", self._text):
             given = self.conditioning.rows(ask.condition, rows)
             self._check_domains(given)
         return {} if given is None else {"condition": given}
+
+    @property
+    def _text(self) -> Remedy | None:
+        """How a text is sent, where the model needs one."""
+        return Remedy("text") if isinstance(self.card.spec.condition, Text) else None
 
     def _check_domains(self, given: np.ndarray | None) -> None:
         """Raises InvalidInput where a family that translates knows no such domain."""
@@ -151,7 +157,7 @@ class TargetModel:
     def _interpolate(self, ask: Interpolate) -> InferenceRequest:
         natural = self.family.natural_path if isinstance(self.family, Decodes) else None
         options: dict[str, Any] = {"steps": ask.steps, "path": ask.path or natural}
-        with refusing("condition"):
+        with refusing("condition", self._text):
             self.conditioning.single(ask.condition, of="an interpolation")
         condition = self._condition(ask, ask.steps)
         if ask.start is None or ask.end is None:

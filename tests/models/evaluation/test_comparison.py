@@ -136,6 +136,14 @@ def test_rows_of_another_source_are_the_reference(moons: tuple[Model, TrainingDa
     assert values(fresh, "floor")["precision"] > 0.9
 
 
+@pytest.mark.parametrize("n", [10, 300])
+def test_against_a_density_of_so_many_rows_they_are_so_many(moons: tuple[Model, TrainingData], n: int) -> None:
+    metrics = tuple(applicable(has(moons[1].spec, moons[1].source)))
+    _, compared = stages(*moons, Question(metrics, n=100, seed=0, against=TwoMoons(n=n)))
+    assert compared.n_reference == n
+    assert {each.name for each in compared.metrics} == {*metrics}
+
+
 def test_against_the_training_source_itself_the_rows_that_were_held_out_say_what_is_near(
     digits: tuple[Model, TrainingData],
 ) -> None:

@@ -40,7 +40,7 @@ def test_where_fewer_fit_one_is_there_twice() -> None:
         (np.ones((5, 6)), r"has shape \[5, 6\]; send \[6, 6\] for all rows"),
         (np.ones((3, 6, 6)), "for all rows, or one each"),
         (np.full((6, 6), 0.5), "must hold 1 where a row is known"),
-        (np.eye(6), "shows no whole patch of 2x2 pixels in row 0"),
+        (np.eye(6), "shows no whole patch in row 0; show one of 2x2 pixels at least"),
     ],
 )
 def test_a_mask_that_shows_no_patch_is_refused(mask: np.ndarray, says: str) -> None:

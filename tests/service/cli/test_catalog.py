@@ -30,3 +30,12 @@ def test_a_family_is_shown_with_the_fields_of_what_its_lists_hold(capsys: pytest
     assert rows["packing"] == "The critic judges several rows together."
     assert rows["packing.rows"] == "integer, >= 2, <= 16 2 Rows that are judged together, m."
     assert rows["r1.gamma"].startswith("number, > 0 0.1 Twice the weight")
+
+
+def test_the_default_of_a_list_of_kinds_is_their_names(capsys: pytest.CaptureFixture[str]) -> None:
+    show_family({"family": "gan", "summary": "A game.", "schema": FAMILIES["gan"].model_json_schema(), "options": {}})
+    shown = next(
+        line for line in capsys.readouterr().out.splitlines() if line.startswith("--family.game.kernel.kernels ")
+    )
+    assert "rational_quadratic,linear" in shown
+    assert "{" not in shown

@@ -91,6 +91,18 @@ def test_a_condition_is_a_label_a_vector_or_a_text(argument: str, condition: obj
     assert condition_of(argument) == condition
 
 
+@pytest.mark.parametrize(
+    ("argument", "texts"),
+    [
+        ("7, leaning and bold", "7, leaning and bold"),
+        ('"7"', "7"),
+        ('["a seven", "8, bold"]', ["a seven", "8, bold"]),
+    ],
+)
+def test_a_text_may_begin_with_a_digit_and_there_may_be_one_for_each_row(argument: str, texts: object) -> None:
+    assert condition_of(argument) == {"text": texts}
+
+
 def test_what_is_none_of_them_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit):
         condition_of("0.1;0.2")

@@ -184,12 +184,16 @@ def test_a_path_of_another_format_is_refused_with_how_to_convert_it(path: str, m
     assert refused.value.detail.startswith(f"run.data.path: {message}")
 
 
+CHOICES = f"{', '.join(map(repr, STYLES[:-1]))} or {STYLES[-1]!r}"
+
+
 @pytest.mark.parametrize(
     ("data", "detail"),
     [
         ({"styles": "plain"}, "styles: must be a list"),
         ({"styles": {"plain": 1}}, "styles: must be a list"),
         ({"styles": ["plain"]}, "styles: must have at least 2 items; it has 1"),
+        ({"styles": ["plain", "blue"]}, f"styles.1: input should be {CHOICES}"),
         ({"styles": [*STYLES, "plain"]}, "styles: must have at most 5 items; it has 6"),
     ],
 )
