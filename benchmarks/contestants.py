@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -92,6 +93,11 @@ RAY_DEFAULT = Peer(
     "as it comes, @serve.batch of 64 after 1 ms, 1 replica, orjson",
     {"BATCH": "64", "WAIT_MS": "1", "RAY_USAGE_STATS_ENABLED": "0"},
 )
+EMPTY_GRPC = Peer(
+    "empty grpc.aio handler",
+    (sys.executable, str(PEERS / "empty_grpc.py")),
+    "grpc.aio on uvloop, one process; the bytes of an answer, sent again and again",
+)
 ALL = (EMPTY, IN_PROCESS, LITSERVE, BENTOML, RAY, RAY_DEFAULT)
 
 
@@ -107,7 +113,7 @@ def serving(peer: Peer, weights: Path, folder: Path, environment: Mapping[str, s
     command = [str(port) if word == "PORT" else word for word in peer.command]
     log = folder / f"{Path(peer.command[1]).stem}.log"
     with process(command, variables, log) as server:
-        wait_until(lambda: answers(port, peer.post), server, log)
+        wait_until(lambda: _listens(port) if peer is EMPTY_GRPC else answers(port, peer.post), server, log)
         yield port
 
 
@@ -116,6 +122,7 @@ class Ours:
     """Our service: Redis, a worker, and one or more gateways behind one port."""
 
     port: int
+    grpc_port: int
     worker: psutil.Process
     gateway: psutil.Process
 
@@ -144,7 +151,7 @@ def ours(folder: Path, *, gateways: int = 1, worker: Sequence[str] = WORKER) -> 
         engine = stack.enter_context(process([sys.executable, *worker], environment, log))
         gateway = stack.enter_context(process([sys.executable, "-m", "pushforward.service.gateway"], environment, log))
         wait_until(lambda: _status(port, "GET", "/readyz") == 200, gateway, log)
-        yield Ours(port, psutil.Process(engine.pid), psutil.Process(gateway.pid))
+        yield Ours(port, grpc_port, psutil.Process(engine.pid), psutil.Process(gateway.pid))
 
 
 @contextmanager
@@ -191,6 +198,11 @@ def wait_until(ready: Callable[[], bool], server: subprocess.Popen[bytes], log: 
         if server.poll() is not None or time.monotonic() > give_up:
             raise StartError(f"{log.stem} does not answer; its log ends with:\n{log.read_text()[-2000:]}")
         time.sleep(0.2)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def answers(port: int, post: Post) -> bool:

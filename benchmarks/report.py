@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from math import isnan
+from math import isinf, isnan
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal
@@ -51,6 +51,8 @@ class Row:
     def verdict(self) -> str:
         if not self.reached or isnan(median(self.reached)):
             return "not measured"
+        if isinf(self.wanted):
+            return ""
         middle = median(self.reached)
         good = middle >= self.wanted if self.goal == "at least" else middle <= self.wanted
         return "reached" if good else "**not reached**"
@@ -59,7 +61,8 @@ class Row:
     def cells(self) -> tuple[str, ...]:
         spread = f" ({min(self.reached):.3g} to {max(self.reached):.3g})" if len(self.reached) > 1 else ""
         reached = f"{median(self.reached):.3g}{spread}" if self.reached else ""
-        return self.load, self.figure, f"{self.goal} {self.wanted:g}", reached, self.verdict, self.note
+        wanted = "" if isinf(self.wanted) else f"{self.goal} {self.wanted:g}"
+        return self.load, self.figure, wanted, reached, self.verdict, self.note
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from pushforward.service.http.connections import UvicornConfig
 from pushforward.service.http.hosts import is_local
 from pushforward.service.processes.background import Tasks, begin
 from pushforward.service.rest.app import create
+from pushforward.service.rest.routes.inference import by_path
 from pushforward.service.rpc.server import GrpcServer
 from pushforward.service.settings import Settings
 from pushforward.service.telemetry.gateway import Telemetry
@@ -64,7 +65,9 @@ async def serve(
     _allow_connections(settings)
     listener = _listen(settings.http_host, settings.http_port, shared)
     rpc = GrpcServer(application, telemetry, closing, tracing, shared=shared)
-    rest = Uvicorn(_config(create(application, telemetry, closing, tracing), settings, telemetry))
+    config = _config(create(application, telemetry, closing, tracing), settings, telemetry)
+    config.shedding.start()
+    rest = Uvicorn(config)
     _warn_exposed(settings)
     serving = begin(rest.serve(sockets=[listener]), "REST")
     await rpc.open()
@@ -121,6 +124,7 @@ def _config(app: ASGIApp, settings: Settings, telemetry: Telemetry) -> UvicornCo
         app,
         settings,
         telemetry,
+        frozenset(path.encode() for path in by_path),
         ws="none",
         lifespan="off",
         backlog=BACKLOG,

@@ -23,6 +23,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from pushforward.service.domain.errors import HeadersTooLarge, Malformed, Overloaded, ServiceError, TooSlow
 from pushforward.service.http import problems
+from pushforward.service.http.shedding import Shedding, overload
 from pushforward.service.http.whole_responses import WholeResponses
 from pushforward.service.settings import Settings
 from pushforward.service.telemetry.gateway import Telemetry
@@ -37,10 +38,14 @@ SPARE_CONNECTIONS = 100  # beyond the limit, which get a refusal; further ones a
 class UvicornConfig(uvicorn.Config):
     """Uvicorn's configuration with our limits."""
 
-    def __init__(self, app: Any, settings: Settings, telemetry: Telemetry, **rest: Any) -> None:
+    def __init__(
+        self, app: Any, settings: Settings, telemetry: Telemetry, hot_paths: frozenset[bytes], **rest: Any
+    ) -> None:
         super().__init__(app, http=HttpConnection, **rest)
         self.settings = settings
         self.telemetry = telemetry
+        self.hot_paths = hot_paths
+        self.shedding = Shedding()
 
 
 class Phase(Enum):
@@ -58,6 +63,9 @@ class HttpConnection(WholeResponses):
     def __init__(self, config: UvicornConfig, *arguments: Any, **rest: Any) -> None:
         super().__init__(config, *arguments, **rest)
         self._limits, self._telemetry = config.settings, config.telemetry
+        self._hot_paths, self._shedding = config.hot_paths, config.shedding
+        self._is_shed = False  # the request that comes
+        self._has_shed = False  # in this piece of data
         self._phase = Phase.HEADERS  # a client that connects must send a request
         self._deadline: asyncio.TimerHandle | None = None
         self._deadline_phase = Phase.IDLE
@@ -86,8 +94,9 @@ class HttpConnection(WholeResponses):
 
     def data_received(self, data: bytes) -> None:
         self._phase_bytes += len(data)
+        self._has_shed = False
         super().data_received(data)
-        if self._phase is Phase.IDLE and (self.cycle is None or not self.cycle.response_complete):
+        if self._phase is Phase.IDLE and (self._has_shed or self.cycle is None or not self.cycle.response_complete):
             self._clear_deadline()
         elif not self.transport.is_closing():
             self._check_unfinished()
@@ -119,15 +128,39 @@ class HttpConnection(WholeResponses):
         if self._refusal is not None:
             raise self._refusal  # the parser stops, and uvicorn calls send_400_response
         self._phase, self._phase_bytes = Phase.BODY, 0
-        super().on_headers_complete()
+        self._is_shed = self._is_hot and not self._is_answering() and self._shedding.refuses()
+        if not self._is_shed:
+            super().on_headers_complete()
+
+    @property
+    def _is_hot(self) -> bool:
+        return self.url.partition(b"?")[0] in self._hot_paths
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
-        super().on_body(body)
+        if not self._is_shed:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._phase, self._phase_bytes = Phase.IDLE, 0
-        super().on_message_complete()
+        if self._is_shed:
+            self._shed()
+        else:
+            super().on_message_complete()
+
+    def _shed(self) -> None:
+        """Refuse a request that has come as a whole; the connection stays."""
+        self._has_shed = True
+        self._telemetry.request(
+            door="rest", route=self.url.partition(b"?")[0].decode(), status=SHED_STATUS, seconds=0.0
+        )
+        if self.transport.is_closing():
+            return
+        self.transport.write(SHED)
+        if self.parser.should_keep_alive():
+            self.rest()
+        else:
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse a request that cannot be parsed, or that exceeds a limit."""
@@ -203,12 +236,16 @@ class HttpConnection(WholeResponses):
             self._stalled = None
 
 
-def _answer(error: ServiceError) -> bytes:
+def _answer(error: ServiceError, *, connection: str = "close") -> bytes:
     """The response to a request that never reached the app."""
     status = problems.STATUS[error.kind].value
     body = orjson.dumps(problems.document(error, ""))
-    fields = {"Content-Type": problems.MEDIA_TYPE, "Content-Length": str(len(body)), "Connection": "close"}
+    fields = {"Content-Type": problems.MEDIA_TYPE, "Content-Length": str(len(body)), "Connection": connection}
     if error.retry_after_s is not None:
         fields["Retry-After"] = str(ceil(error.retry_after_s))
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     return STATUS_LINE[status] + head.encode() + b"\r\n" + body
+
+
+SHED = _answer(overload(), connection="keep-alive")
+SHED_STATUS = str(problems.STATUS[overload().kind].value)

@@ -76,6 +76,10 @@ class WholeResponses(HttpToolsProtocol, ABC):
             return
         self.server_state.total_requests += 1
         self.flow.resume_reading()
+        self.rest()
+
+    def rest(self) -> None:
+        """Nothing is under way; the connection is closed if it stays so for long."""
         self._idle_since = self.loop.time()
         if self._idle_timer is None:
             self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._check_idle)
