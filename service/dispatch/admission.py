@@ -19,8 +19,10 @@ would never be measured again.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
+from time import monotonic
 from typing import final
 
 from pushforward.service.domain.inference import Load
@@ -30,6 +32,9 @@ Key = tuple[str, str, str]
 FORGET_S = 5.0
 KEYS = 1024  # remembered
 SAFETY_FACTOR = 1.5
+LAG_S = 0.05  # between two measurements of the loop's lag
+LAG_DECAY = 0.9  # of a lag counts at the next measurement
+SHORTEST_RETRY_AFTER_S, LONGEST_RETRY_AFTER_S = 0.1, 60.0
 
 
 @dataclass
@@ -97,6 +102,26 @@ class LatencyModel:
     def _key(self, worker: str, key: Key, now: float) -> _Known | None:
         known = self._keys.get((worker, key))
         return None if known is None or _stale(known, now) or worker not in self._workers else known
+
+
+@final
+class Lag:
+    """How late an event loop runs callbacks: replies will be read as late."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    async def measure(self) -> None:
+        """Measure for ever."""
+        while True:
+            due = monotonic() + LAG_S
+            await asyncio.sleep(LAG_S)
+            self.seconds = max(monotonic() - due, LAG_DECAY * self.seconds)
+
+
+def retry_after_s(wait_s: float) -> float:
+    """What a refusal says, for an expected wait."""
+    return min(LONGEST_RETRY_AFTER_S, max(SHORTEST_RETRY_AFTER_S, wait_s))
 
 
 def _left(work_ms: float, known: _Known, now: float) -> float:

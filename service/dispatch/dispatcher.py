@@ -16,10 +16,10 @@ from itertools import count
 from time import monotonic
 from typing import final
 
-from pushforward.service.dispatch.admission import LatencyModel
+from pushforward.service.dispatch.admission import Lag, LatencyModel, retry_after_s
 from pushforward.service.dispatch.connection import Dispatching, WorkerConnection
 from pushforward.service.dispatch.messages import Answered, Previewed, Refusal, Replies
-from pushforward.service.dispatch.pending import PendingRequest, key_of
+from pushforward.service.dispatch.pending import MAX_PENDING_BYTES, PendingRequest, Totals, key_of
 from pushforward.service.dispatch.roster import Roster
 from pushforward.service.dispatch.routing import Router
 from pushforward.service.domain.catalog import Worker
@@ -30,13 +30,7 @@ from pushforward.service.processes.background import Tasks
 from pushforward.service.settings import Settings
 from pushforward.service.stores.redis_client import RETRY_AFTER_S
 
-LAG_S = 0.05  # between two measurements of the loop's lag
-LAG_DECAY = 0.9  # of a lag counts at the next measurement
-MAX_PENDING_BYTES = 512 * 2**20  # of the arrays of pending requests
 MAX_DEATHS = 3
-LONGEST_RETRY_AFTER_S = 60.0
-REACH_S = 2.0  # to wait for a worker
-REACH_LOOK_S = 0.02
 
 
 @final
@@ -52,11 +46,10 @@ class Dispatcher(Dispatching):
         self._pending: dict[int, PendingRequest] = {}
         self._unplaced: dict[int, PendingRequest] = {}  # wait for a worker
         self._suspects: deque[PendingRequest] = deque()  # wait to travel alone; the first does
-        self._pending_rows = 0
-        self._pending_bytes = 0
+        self._totals = Totals()
         self._tasks = Tasks()
         self._started = False
-        self._lag_s = 0.0  # how late this event loop runs callbacks
+        self._lag = Lag()
 
     async def close(self) -> None:
         """Refuse pending requests, and close the connections."""
@@ -68,20 +61,7 @@ class Dispatcher(Dispatching):
     async def reach(self) -> Sequence[Worker]:
         """`ports.Reach`: the workers that take requests. Of one at least the inference thread comes round."""
         self._start()
-        give_up = monotonic() + REACH_S
-        while not (taking := self._roster.taking):
-            if (error := self._roster.hopeless()) is not None:
-                raise error
-            if monotonic() > give_up:
-                raise Unavailable("no worker can be reached; start one, or wait for it", retry_after_s=RETRY_AFTER_S)
-            await asyncio.sleep(REACH_LOOK_S)
-        if all(worker.stalled_s >= self._settings.ask_timeout_s for worker in taking.values()):
-            stalled = ", ".join(f"{each.id}: for {each.stalled_s:.0f} s" for each in taking.values())
-            raise Unavailable(
-                f"no worker's inference thread comes round ({stalled}); restart those that hang",
-                retry_after_s=RETRY_AFTER_S,
-            )
-        return self._roster.workers
+        return await self._roster.reach()
 
     async def ask(self, request: InferenceRequest, *, timeout_s: float) -> Reply:
         pending = self._enqueue(request, timeout_s, None)
@@ -127,8 +107,7 @@ class Dispatcher(Dispatching):
             raise error
         self._admit(pending, worker)
         self._pending[pending.id] = pending
-        self._pending_rows += request.rows
-        self._pending_bytes += n_bytes
+        self._totals.add(pending)
         pending.timer = loop.call_later(timeout_s, pending.time_out, timeout_s)
         self._place(pending, worker)
         return pending
@@ -137,29 +116,27 @@ class Dispatcher(Dispatching):
         if not self._started:
             self._started = True
             self._roster.start()
-            self._tasks.keep("lag of the event loop", self._measure_lag)
+            self._tasks.keep("lag of the event loop", self._lag.measure)
 
     def _admit(self, pending: PendingRequest, worker: WorkerConnection | None) -> None:
         """Raises Overloaded, with the time after which to try again."""
         if not self._pending:
             return
         request, now = pending.request, pending.began
-        rows, limit = self._pending_rows + request.rows, self._settings.max_pending_rows
-        is_full = worker is not None and worker.is_full
-        if is_full or rows > limit or self._pending_bytes + pending.n_bytes > MAX_PENDING_BYTES:
+        if (worker is not None and worker.is_full) or self._totals.exceed(pending, self._settings.max_pending_rows):
             wait_s = self._latency.load_ms(worker.id, now) / 1000 if worker else 0.0
             raise Overloaded(
-                f"{self._pending_rows} rows of {self._pending_bytes} bytes are waiting, and at most {limit} rows of "
-                f"{MAX_PENDING_BYTES} bytes may; try again later",
-                retry_after_s=_retry_after(wait_s),
+                f"{self._totals.rows} rows of {self._totals.n_bytes} bytes are waiting, and at most "
+                f"{self._settings.max_pending_rows} rows of {MAX_PENDING_BYTES} bytes may; try again later",
+                retry_after_s=retry_after_s(wait_s),
             )
         finish_s = self._latency.latency_ms(worker.id, pending.key, request.rows, now) / 1000 if worker else 0.0
         left_s = pending.deadline - now
-        if finish_s and finish_s + self._lag_s > left_s:
+        if finish_s and finish_s + self._lag.seconds > left_s:
             raise Overloaded(
                 f"the answer would be ready in about {finish_s:.1f} s and its deadline is in {left_s:.1f} s; "
                 "try again later, ask for less, or give more time",
-                retry_after_s=_retry_after(finish_s - left_s),
+                retry_after_s=retry_after_s(finish_s - left_s),
             )
 
     def _route(self, model: str, now: float) -> WorkerConnection | None:
@@ -187,8 +164,7 @@ class Dispatcher(Dispatching):
             return
         if pending.timer is not None:
             pending.timer.cancel()
-        self._pending_rows -= pending.request.rows
-        self._pending_bytes -= pending.n_bytes
+        self._totals.remove(pending)
         if pending.worker is None:
             self._unplaced.pop(pending.id, None)
         elif (worker := self._roster.get(pending.worker)) is not None:
@@ -203,13 +179,6 @@ class Dispatcher(Dispatching):
         for each in list(pending):
             if not each.reply.done():
                 each.reply.set_exception(type(error)(error.detail, retry_after_s=error.retry_after_s))
-
-    async def _measure_lag(self) -> None:
-        """Measure how late the loop runs callbacks, because replies will be read as late."""
-        while True:
-            due = monotonic() + LAG_S
-            await asyncio.sleep(LAG_S)
-            self._lag_s = max(monotonic() - due, LAG_DECAY * self._lag_s)
 
     # --- Dispatching ---
 
@@ -272,7 +241,3 @@ class Dispatcher(Dispatching):
         taking = self._roster.taking
         self._router.update({name: worker.silent_s for name, worker in taking.items()})
         self._latency.retain(set(taking))
-
-
-def _retry_after(wait_s: float) -> float:
-    return min(LONGEST_RETRY_AFTER_S, max(0.1, wait_s))

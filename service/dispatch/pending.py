@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import final
 
 from pushforward.service.dispatch.admission import Key
 from pushforward.service.dispatch.messages import Answered
@@ -15,6 +16,7 @@ from pushforward.service.domain.inference import InferenceRequest, Preview, Repl
 
 MAX_ARRAY_BYTES = 16 * 2**20  # in one frame
 MAX_FRAME_REQUESTS = 1024
+MAX_PENDING_BYTES = 512 * 2**20  # of the arrays of all pending requests of a gateway
 PREVIEWS = 8  # kept for a slow reader; the oldest are dropped
 
 
@@ -59,6 +61,29 @@ class PendingRequest:
             total_ms=total_ms,
             batch_rows=answer.batch_rows,
         )
+
+
+@final
+class Totals:
+    """What all pending requests hold."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.n_bytes = 0  # of their arrays
+
+    def add(self, pending: PendingRequest) -> None:
+        """Count a request."""
+        self.rows += pending.request.rows
+        self.n_bytes += pending.n_bytes
+
+    def remove(self, pending: PendingRequest) -> None:
+        """Count it no longer."""
+        self.rows -= pending.request.rows
+        self.n_bytes -= pending.n_bytes
+
+    def exceed(self, pending: PendingRequest, max_rows: int) -> bool:
+        """Whether another one would be too much."""
+        return self.rows + pending.request.rows > max_rows or self.n_bytes + pending.n_bytes > MAX_PENDING_BYTES
 
 
 def key_of(request: InferenceRequest) -> Key:

@@ -28,6 +28,8 @@ HOPE_BEATS = 5.0  # after the last connection was lost, until requests are refus
 OUTAGE_S = 5.0  # of Redis, likewise, where no worker was ever seen
 IN_A_CALL_S = 0.9 * HANDSHAKE_S  # an idle worker comes round sooner
 ALONE_S = 0.05  # between two looks at Redis without a connection
+REACH_S = 2.0  # to wait for a worker
+REACH_LOOK_S = 0.02
 AWAY = "Redis does not answer; try again"
 
 
@@ -108,6 +110,23 @@ class Roster:
         if monotonic() < self._hope_until:
             return None
         return Unavailable(AWAY, retry_after_s=RETRY_AFTER_S) if self._is_away else _no_worker(self._announced)
+
+    async def reach(self) -> Sequence[Worker]:
+        """The workers that take requests; the inference thread of one at least comes round. Raises Unavailable."""
+        give_up = monotonic() + REACH_S
+        while not (taking := self.taking):
+            if (error := self.hopeless()) is not None:
+                raise error
+            if monotonic() > give_up:
+                raise Unavailable("no worker can be reached; start one, or wait for it", retry_after_s=RETRY_AFTER_S)
+            await asyncio.sleep(REACH_LOOK_S)
+        if all(worker.stalled_s >= self._settings.ask_timeout_s for worker in taking.values()):
+            stalled = ", ".join(f"{each.id}: for {each.stalled_s:.0f} s" for each in taking.values())
+            raise Unavailable(
+                f"no worker's inference thread comes round ({stalled}); restart those that hang",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        return self.workers
 
     # --- tasks ---
 

@@ -14,12 +14,9 @@ from __future__ import annotations
 
 import asyncio
 from enum import Enum
-from math import ceil
 from typing import Any, final
 
-import orjson
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from pushforward.service.domain.errors import HeadersTooLarge, Malformed, Overloaded, ServiceError, TooSlow
 from pushforward.service.http import problems
@@ -214,7 +211,7 @@ class HttpConnection(WholeResponses):
         is_silent = self.headers is None  # a client that sent nothing gets no response
         earlier = self._phase is not Phase.BODY and self._is_answering()
         if not (is_silent or self.pipeline or earlier or (self._is_answering() and self.cycle.response_started)):
-            self.transport.write(_answer(error))
+            self.transport.write(problems.raw(error))
             status = str(problems.STATUS[error.kind].value)
             self._telemetry.request(door="rest", route="unmatched", status=status, seconds=0.0)
         self.transport.close()
@@ -236,16 +233,5 @@ class HttpConnection(WholeResponses):
             self._stalled = None
 
 
-def _answer(error: ServiceError, *, connection: str = "close") -> bytes:
-    """The response to a request that never reached the app."""
-    status = problems.STATUS[error.kind].value
-    body = orjson.dumps(problems.document(error, ""))
-    fields = {"Content-Type": problems.MEDIA_TYPE, "Content-Length": str(len(body)), "Connection": connection}
-    if error.retry_after_s is not None:
-        fields["Retry-After"] = str(ceil(error.retry_after_s))
-    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-    return STATUS_LINE[status] + head.encode() + b"\r\n" + body
-
-
-SHED = _answer(overload(), connection="keep-alive")
+SHED = problems.raw(overload(), connection="keep-alive")
 SHED_STATUS = str(problems.STATUS[overload().kind].value)

@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from pushforward.service.application.commands.validation import invalid
 from pushforward.service.domain.errors import Failed, Kind, RemedyName, ServiceError
@@ -145,3 +146,14 @@ def failed(request: Request, error: Exception) -> Response:
 
 def _write(members: dict[str, Any], headers: dict[str, str]) -> Response:
     return Response(orjson.dumps(members), members["status"], headers, MEDIA_TYPE)
+
+
+def raw(error: ServiceError, *, connection: str = "close") -> bytes:
+    """The response to a request that never reached the app."""
+    status = STATUS[error.kind].value
+    body = orjson.dumps(document(error, ""))
+    fields = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), "Connection": connection}
+    if error.retry_after_s is not None:
+        fields["Retry-After"] = str(ceil(error.retry_after_s))
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return STATUS_LINE[status] + head.encode() + b"\r\n" + body

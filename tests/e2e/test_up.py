@@ -81,9 +81,7 @@ def test_a_child_that_dies_is_started_again_and_said_so(up: Up, client: Client, 
     assert client.get("/families")["families"]
 
 
-async def test_requests_over_a_pause_of_redis_are_answered_or_refused_and_then_all_is_well(
-    up: Up, client: Client
-) -> None:
+async def test_requests_are_answered_while_redis_pauses(up: Up, client: Client) -> None:
     assert list(client.watch(client.train("paused", run=RUN)["id"]))
     request = {"model": "paused@1", "n": 2, "seed": 1}
     (server,) = children_of(up, "redis")
@@ -99,15 +97,11 @@ async def test_requests_over_a_pause_of_redis_are_answered_or_refused_and_then_a
             await asyncio.sleep(PAUSE_S)
             late = [asyncio.create_task(ask()) for _ in range(4)]
             ready = await http.get("/readyz")
+            answers = await asyncio.gather(*early, *late)
         finally:
             server.resume()
-        assert (ready.status_code, ready.json()["type"]) == (503, "/problems/unavailable")
-        for reply in await asyncio.gather(*early, *late):
-            assert reply.status_code in (200, 503), reply.text
-            assert reply.status_code == 503 or reply.json()["samples"] == before
-            assert reply.status_code == 200 or int(reply.headers["retry-after"]) > 0
-        wait_for(lambda: is_ready(up.place), "the service did not come back", 20)
-        assert [(await ask()).json()["samples"] for _ in range(20)] == [before] * 20
+        assert ready.status_code == 200
+        assert [reply.json()["samples"] for reply in answers] == [before] * 8
 
 
 def test_following_a_job_outlasts_the_gateway(up: Up, client: Client) -> None:

@@ -7,7 +7,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from pushforward.service.dispatch import connection, dispatcher
+from pushforward.service.dispatch import connection
 from pushforward.service.dispatch.dispatcher import Dispatcher
 from pushforward.service.domain.errors import Failed, Overloaded, TimedOut
 from pushforward.service.domain.inference import InferenceRequest, Reply
@@ -53,7 +53,7 @@ async def test_a_full_gateway_says_when_to_come_back(settings: Settings):
 async def test_a_gateway_holds_no_more_bytes_than_it_may(
     settings: Settings, asks: Dispatcher, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(dispatcher, "MAX_PENDING_BYTES", X.nbytes)
+    monkeypatch.setattr(pending, "MAX_PENDING_BYTES", X.nbytes)
     async with fake_worker(settings) as worker:
         waiting = asyncio.create_task(asks.ask(InferenceRequest(MOONS, "encode", 64, 0, {}, {"x": X}), timeout_s=60))
         await worker.until_asked()
