@@ -7,7 +7,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from pushforward.service.dispatch import connection
+from pushforward.service.dispatch import connection, pending
 from pushforward.service.dispatch.dispatcher import Dispatcher
 from pushforward.service.domain.errors import Failed, Overloaded, TimedOut
 from pushforward.service.domain.inference import InferenceRequest, Reply
