@@ -1,8 +1,8 @@
 """A gateway's connection to one worker.
 
-Requests, cancellations and the farewell leave in one write for each turn of the event loop, in order. Any bytes that
-come are a sign of life; a connection without them for `SILENT_BEATS` beats is lost. Silence is counted in checks, not
-in seconds: a gateway that was suspended and goes on has lost nothing.
+Requests and cancellations leave in order, in one write for each turn of the event loop, or for `AT_ONCE` requests of a
+long turn: else gateway and worker would take turns. Any bytes that come are a sign of life; a connection without them
+for `SILENT_BEATS` beats is lost. Silence is counted in checks: a gateway that was suspended has lost nothing.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from pushforward.service.domain.errors import Failed
 log = logging.getLogger(__name__)
 
 SILENT_BEATS = 5.0  # without any bytes, after which a connection is lost
+AT_ONCE = 32  # requests that do not wait for the end of the turn: the worker computes while the others are read
 UNSENT_BYTES = 32 * 2**20  # above it a connection is full until the worker reads
 
 
@@ -105,7 +106,10 @@ class WorkerConnection(asyncio.BufferedProtocol):
         """Send a request at the end of this turn of the loop."""
         self.in_flight[pending.id] = pending
         self._outbox.append(pending)
-        self._schedule()
+        if len(self._outbox) >= AT_ONCE:
+            self._flush()
+        else:
+            self._schedule()
 
     def forget(self, pending: PendingRequest) -> None:
         """Nobody waits for the request any more; the worker is told, unless it has replied."""
@@ -160,7 +164,10 @@ class WorkerConnection(asyncio.BufferedProtocol):
 
     def _take(self, message: FromWorker) -> None:
         if not self.ready.done():
-            self._greet(message)
+            if not isinstance(message, Hello) or message.worker != self.id:
+                raise MalformedFrame(f"worker {self.id} does not listen there any more")
+            self._write(encode_message(proof(self.worker.secret, message)))
+            self.ready.set_result(True)
             return
         match message:
             case Replies():
@@ -175,12 +182,6 @@ class WorkerConnection(asyncio.BufferedProtocol):
             case Hello():
                 raise MalformedFrame("a second hello")
 
-    def _greet(self, message: FromWorker) -> None:
-        if not isinstance(message, Hello) or message.worker != self.id:
-            raise MalformedFrame(f"worker {self.id} does not listen there any more")
-        self._write(encode_message(proof(self.worker.secret, message)))
-        self.ready.set_result(True)
-
     def _leave(self) -> None:
         unsent, self._outbox = self._outbox, []
         unsent = [pending for pending in unsent if self.in_flight.pop(pending.id, None) is not None]
@@ -189,16 +190,17 @@ class WorkerConnection(asyncio.BufferedProtocol):
         self._write(encode_message(Farewell()))
         self._dispatching.leaving(self, unsent)
 
-    # --- writing ---
-
     def _schedule(self) -> None:
         if not self._is_scheduled:
             self._is_scheduled = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            asyncio.get_running_loop().call_soon(self._flush_gathered)
+
+    def _flush_gathered(self) -> None:
+        self._is_scheduled = False
+        self._flush()
 
     def _flush(self) -> None:
         """Write what has gathered."""
-        self._is_scheduled = False
         outbox, self._outbox = self._outbox, []
         cancelled, self._cancelled = self._cancelled, []
         parts: list[Buffer] = []
@@ -220,8 +222,7 @@ class WorkerConnection(asyncio.BufferedProtocol):
                 return [part for pending in frame for part in self._encoded([pending], now)]
             log.exception("a request could not be written as a frame")
             del self.in_flight[frame[0].id]
-            error = Failed("the request could not be sent; the service's log tells why")
-            self._dispatching.unsendable(frame[0], error)
+            self._dispatching.unsendable(frame[0], Failed("the request could not be sent; the service's log tells why"))
             return []
         for pending in frame:
             pending.sent_at = now

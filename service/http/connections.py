@@ -67,7 +67,7 @@ class HttpConnection(WholeResponses):
         self._deadline: asyncio.TimerHandle | None = None
         self._deadline_phase = Phase.IDLE
         self._phase_bytes = 0  # received since the phase began, at least
-        self._body_bytes = 0
+        self._header_bytes = self._body_bytes = 0
         self._refusal: ServiceError | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._unsent_bytes = 0
@@ -112,15 +112,15 @@ class HttpConnection(WholeResponses):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["connection"] = self  # type: ignore[typeddict-unknown-key]
-        self._phase, self._body_bytes = Phase.HEADERS, 0
+        self._phase, self._header_bytes, self._body_bytes = Phase.HEADERS, 0, 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._phase is Phase.HEADERS:  # trailers after a body are not checked, so they are ignored
+            self._header_bytes += len(name) + len(value) + SEPARATORS_BYTES
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        n_bytes = len(self.url) + sum(len(name) + len(value) + SEPARATORS_BYTES for name, value in self.headers)
-        if n_bytes > self._limits.max_header_bytes:
+        if len(self.url) + self._header_bytes > self._limits.max_header_bytes:
             self._refusal = self._too_large()
         if self._refusal is not None:
             raise self._refusal  # the parser stops, and uvicorn calls send_400_response

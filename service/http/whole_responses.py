@@ -1,7 +1,7 @@
 """Three things that cost uvicorn's connection much, of every request, done for less.
 
 - Head and body of a whole response leave in one write; uvicorn writes each on its own, and checks every header.
-- A handler is told at once that its client has disconnected; with ASGI it must wait for a message in a task.
+- The task of a request is cancelled when its client disconnects; with ASGI another task must wait for a message.
 - One timer for each connection closes it when it is idle; uvicorn sets and cancels one for each request.
 """
 
@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
 
 WHOLE_BYTES = 2**18  # of a body; a larger one waits until the client reads
 
@@ -26,7 +28,8 @@ class WholeResponses(HttpToolsProtocol, ABC):
 
     def __init__(self, *arguments: Any, **rest: Any) -> None:
         super().__init__(*arguments, **rest)
-        self._disconnect_handler: Callable[[], None] | None = None
+        self._task: asyncio.Task[None] | None = None  # that answers the latest request
+        self._interrupts = False  # whether it is cancelled when the client disconnects
         self._idle_since: float | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
 
@@ -50,25 +53,31 @@ class WholeResponses(HttpToolsProtocol, ABC):
         cycle.on_response()
         return True
 
-    def on_disconnect(self, scope: Scope, handler: Callable[[], None]) -> bool:
-        """Call a handler when the client of this request disconnects; False where ASGI must tell."""
+    def interrupt_on_disconnect(self, scope: Scope) -> bool:
+        """Cancel the task of this request when its client disconnects; False where ASGI must tell."""
         if self.cycle.scope is not scope or self.cycle.disconnected:
             return False
-        self._disconnect_handler = handler
+        self._interrupts = True
         self.flow.resume_reading()  # else the end of the connection would not be read
         return True
 
-    def ignore_disconnect(self) -> None:
-        """Call no handler any more."""
-        self._disconnect_handler = None
+    def interrupt_no_more(self) -> bool:
+        """Whether the task was interrupted until now; it will not be from now on."""
+        was_interrupted = self._interrupts and self.cycle.disconnected
+        self._interrupts = False
+        return was_interrupted
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._task = self.loop.create_task(cycle.run_asgi(app))
+        self.tasks.add(self._task)
+        self._task.add_done_callback(self.tasks.discard)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         if self._idle_timer is not None:
             self._idle_timer.cancel()
-        if self._disconnect_handler is not None:
-            self._disconnect_handler()
-            self._disconnect_handler = None
+        if self._interrupts and self._task is not None:
+            self._task.cancel()
 
     def on_response_complete(self) -> None:
         if self.pipeline or self.transport.is_closing():

@@ -6,6 +6,8 @@ References:
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from fastapi import Response
 
 from pushforward.service.application.application import Application
@@ -32,7 +34,8 @@ async def respond(headers: RequestHeaders, application: Application, ask: Sample
         large_as_job=True,
         idempotency_key=headers.idempotency_key,
     )
-    with naming(names(idempotency_key="Idempotency-Key")):
+    has_key = headers.idempotency_key is not None
+    with naming(names(idempotency_key="Idempotency-Key")) if has_key else nullcontext():
         delivered = await application.sample(ask, delivery)
     match delivered:
         case Job():

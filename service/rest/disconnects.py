@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TypeVar, final
+from typing import Any, TypeVar, final
 
 from fastapi import Request
 from starlette.types import Receive
@@ -20,18 +20,17 @@ Result = TypeVar("Result")
 async def unless_disconnected(request: Request, work: Awaitable[Result]) -> Result | None:
     """`until_disconnected` without a timer, where the connection itself tells that the client has left."""
     connection = request.scope.get("connection")
-    watch = _Watch(request.receive)
-    if not isinstance(connection, WholeResponses) or not connection.on_disconnect(request.scope, watch.interrupt):
+    if not isinstance(connection, WholeResponses) or not connection.interrupt_on_disconnect(request.scope):
         return await until_disconnected(request.receive, work)
     try:
         return await work
     except asyncio.CancelledError:
-        if not watch.client_left:
+        if not connection.interrupt_no_more():
             raise
-        watch.worker.uncancel()
+        _this_task().uncancel()
         return None
     finally:
-        connection.ignore_disconnect()
+        connection.interrupt_no_more()
 
 
 async def until_disconnected(receive: Receive, work: Awaitable[Result]) -> Result | None:
@@ -55,10 +54,7 @@ class _Watch:
     """Cancels the current task when the client disconnects."""
 
     def __init__(self, receive: Receive) -> None:
-        worker = asyncio.current_task()
-        if worker is None:
-            raise RuntimeError("outside of any task")
-        self.worker = worker
+        self.worker = _this_task()
         self.client_left = False
         self._receive = receive
         self._watching: asyncio.Task[None] | None = None
@@ -75,9 +71,12 @@ class _Watch:
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self.interrupt()
-
-    def interrupt(self) -> None:
-        """The client has left."""
         self.client_left = True
         self.worker.cancel()
+
+
+def _this_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("outside of any task")
+    return task

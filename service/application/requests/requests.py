@@ -126,6 +126,8 @@ class TargetModel:
 
     def _condition(self, ask: AnyAsk, rows: int) -> dict[str, np.ndarray]:
         """The condition of each row by its name, where there is one."""
+        if ask.condition is None and self.conditioning.kind is None:
+            return {}
         with refusing("condition", self._text):
             given = self.conditioning.rows(ask.condition, rows)
             self._check_domains(given)
