@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from pushforward.service.processes.background import begin
+
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
 
@@ -68,7 +70,7 @@ class WholeResponses(HttpToolsProtocol, ABC):
         return was_interrupted
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._task = self.loop.create_task(cycle.run_asgi(app))
+        self._task = begin(cycle.run_asgi(app), "request")
         self.tasks.add(self._task)
         self._task.add_done_callback(self.tasks.discard)
 
