@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from time import monotonic
 from typing import final
-from urllib.parse import urlsplit
 
 from pushforward.service.dispatch.frames import decode_from_gateway, encode_message, encode_replies
 from pushforward.service.dispatch.framing import MAX_FRAME_BYTES, MalformedFrame
@@ -31,15 +30,14 @@ from pushforward.service.dispatch.messages import (
 )
 from pushforward.service.domain.errors import Failed
 from pushforward.service.settings import Settings
+from pushforward.service.worker.address import BACKLOG, listen, reachable
 from pushforward.service.worker.peer import Peer
 from pushforward.service.worker.sender import Sender
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 64
 MAX_STRANGERS = 64  # connections without a proof
 MAX_UNSENT_BYTES = 32 * 2**20  # to a gateway, above which no more of its requests are read
-ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104  # compared, not bound
 READ_BYTES = 64 * 2**20  # of one gateway, in one poll
 
 Received = tuple[Peer, Requests | Cancelled | None]  # None: the gateway is gone
@@ -51,12 +49,9 @@ class Listener:
 
     def __init__(self, settings: Settings, worker_id: str, sender: Sender) -> None:
         self.secret = new_secret()
-        family = socket.AF_INET6 if ":" in settings.worker_host else socket.AF_INET
-        self._socket = socket.create_server(
-            (settings.worker_host, settings.worker_port), family=family, backlog=BACKLOG
-        )
+        self._socket = listen(settings.worker_host, settings.worker_port)
         self._socket.setblocking(False)
-        self.host, self.port = _reachable(settings), self._socket.getsockname()[1]
+        self.host, self.port = reachable(settings), self._socket.getsockname()[1]
         self._id = worker_id
         self._sender = sender
         self._peers: list[Peer] = []
@@ -224,17 +219,3 @@ class Listener:
         for peer in [peer for peer in self._held if peer.unsent_bytes <= MAX_UNSENT_BYTES]:
             self._held.remove(peer)
             self._selector.register(peer.sock, selectors.EVENT_READ, peer)
-
-
-def _reachable(settings: Settings) -> str:
-    """The address that gateways are told: the one that is bound or, where that is all, the one that reaches Redis."""
-    if settings.worker_host not in ALL_ADDRESSES:
-        return settings.worker_host
-    url = urlsplit(settings.redis_url)
-    if url.scheme == "unix" or not url.hostname:
-        return socket.gethostname()
-    family, _, _, _, address = socket.getaddrinfo(url.hostname, url.port or 6379, type=socket.SOCK_DGRAM)[0]
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        probe.connect(address)  # sends nothing
-        host: str = probe.getsockname()[0]
-        return host

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from contextlib import ExitStack
 
@@ -22,10 +21,8 @@ from pushforward.service.dispatch.messages import (
     Replies,
     Requests,
 )
-from pushforward.service.settings import Settings
 from pushforward.service.worker import listener as listeners
 from pushforward.service.worker.listener import Listener
-from pushforward.service.worker.sender import Sender
 from tests.service.conftest import until
 from tests.service.worker.listening import meet, poll, turn
 from tests.service.worker.raw_gateway import RawGateway, Said, encoded, raw_gateway, requests
@@ -175,22 +172,3 @@ def test_a_beat_is_no_message_of_a_gateway(listener: Listener):
         gateway.say(b"".join(encode_message(Beat(1.0))))
         ((_, end),) = poll(listener, 1)
         assert end is None
-
-
-@pytest.mark.parametrize(
-    ("host", "redis_url", "told"),
-    [
-        ("127.0.0.1", "redis://10.0.0.1:6379", "127.0.0.1"),
-        ("0.0.0.0", "redis://127.0.0.1:6379", "127.0.0.1"),  # the address from which Redis is reached
-        ("0.0.0.0", "unix:///tmp/redis.sock", socket.gethostname()),
-    ],
-)
-def test_gateways_are_told_an_address_that_reaches_it(host: str, redis_url: str, told: str):
-    sender = Sender(60.0, float)
-    listener = Listener(Settings(worker_host=host, redis_url=redis_url), "w", sender)
-    try:
-        assert listener.host == told
-        assert listener.port > 0
-    finally:
-        listener.close()
-        sender.stop()
