@@ -33,6 +33,7 @@ from pushforward.service.settings import Settings
 from pushforward.service.worker.address import BACKLOG, listen, reachable
 from pushforward.service.worker.peer import Peer
 from pushforward.service.worker.sender import Sender
+from pushforward.service.worker.waker import Waker
 
 log = logging.getLogger(__name__)
 
@@ -56,12 +57,10 @@ class Listener:
         self._sender = sender
         self._peers: list[Peer] = []
         self._held: list[Peer] = []  # not read, because they do not read
-        self._woken, self._waker = socket.socketpair()
-        for end in (self._woken, self._waker):
-            end.setblocking(False)
+        self._waker = Waker()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._socket, selectors.EVENT_READ)
-        self._selector.register(self._woken, selectors.EVENT_READ)
+        self._selector.register(self._waker, selectors.EVENT_READ)
         self._is_open = True
 
     def poll(self, wait_s: float) -> list[Received]:
@@ -73,8 +72,8 @@ class Listener:
         for key, _ in self._selector.select(wait_s):
             if key.data is not None:
                 yield from self._read(key.data)
-            elif key.fileobj is self._woken:
-                self._woken.recv(4096)
+            elif key.fileobj is self._waker:
+                self._waker.drain()
             else:
                 self._accept()
         if self._has_strangers:
@@ -82,8 +81,7 @@ class Listener:
 
     def wake(self) -> None:
         """End a `poll` that waits. Thread-safe."""
-        with suppress(OSError):  # it is awake, or closed
-            self._waker.send(b"\0")
+        self._waker.wake()
 
     def send(self, peer: Peer, replies: Replies) -> None:
         """Send replies to a gateway, if it is still there."""
@@ -120,7 +118,6 @@ class Listener:
         for peer in list(self._peers):
             self._close(peer)
         self._selector.close()
-        self._woken.close()
         self._waker.close()
 
     # --- gateways ---

@@ -19,6 +19,7 @@ from pushforward.service.dispatch.framing import Buffer
 from pushforward.service.dispatch.messages import Beat
 from pushforward.service.processes.background import Thread
 from pushforward.service.worker.peer import Peer
+from pushforward.service.worker.waker import Waker
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +37,8 @@ class Sender(Thread):
         self._stalled_s = stalled_s
         self._peers: list[Peer] = []
         self._selector = selectors.DefaultSelector()
-        self._woken, self._waker = socket.socketpair()
-        for end in (self._woken, self._waker):
-            end.setblocking(False)
-        self._selector.register(self._woken, selectors.EVENT_READ)
+        self._waker = Waker()
+        self._selector.register(self._waker, selectors.EVENT_READ)
         self._beat_at = monotonic()
 
     def send(self, peer: Peer, parts: Sequence[Buffer]) -> None:
@@ -50,7 +49,7 @@ class Sender(Thread):
             _cut(peer, str(error))
             return
         if left:
-            self._wake()
+            self._waker.wake()
 
     def add(self, peer: Peer) -> None:
         """Send beats to a gateway, too."""
@@ -59,7 +58,7 @@ class Sender(Thread):
     def remove(self, peer: Peer) -> None:
         """Send it no more. The peer is closed afterwards, by its owner."""
         self._peers = [each for each in self._peers if each is not peer]
-        self._wake()
+        self._waker.wake()
 
     @property
     def is_done(self) -> bool:
@@ -71,8 +70,8 @@ class Sender(Thread):
         while not self.stopping.is_set():
             wait_s = max(0.0, self._beat_at - monotonic())
             for key, _ in self._selector.select(wait_s):
-                if key.fileobj is self._woken:
-                    _drain(self._woken)
+                if key.fileobj is self._waker:
+                    self._waker.drain()
             self._write()
             if monotonic() >= self._beat_at:
                 self._beat()
@@ -80,16 +79,11 @@ class Sender(Thread):
     def stop(self) -> None:
         """End the thread."""
         self.stopping.set()
-        self._wake()
+        self._waker.wake()
         if self.is_alive():
             self.join()
         self._selector.close()
-        self._woken.close()
         self._waker.close()
-
-    def _wake(self) -> None:
-        with suppress(OSError):  # it is awake, or has ended
-            self._waker.send(b"\0")
 
     def _write(self) -> None:
         """Write to the peers that have something left, and wait for the sockets of those that are full."""
@@ -126,9 +120,3 @@ def _cut(peer: Peer, why: str) -> None:
         if not peer.is_closed:
             with suppress(OSError):  # it has ended already
                 peer.sock.shutdown(socket.SHUT_RDWR)
-
-
-def _drain(sock: socket.socket) -> None:
-    with suppress(BlockingIOError):
-        while sock.recv(4096):
-            pass
