@@ -36,11 +36,9 @@ def connect(settings: Settings, *, block_s: float = 0.0, decode: bool = True) ->
     )
 
 
-def connect_sync(settings: Settings, *, block_s: float = 0.0, decode: bool = True, protocol: int = 3) -> redis.Redis:
-    """A client for threads, for commands that block for at most `block_s`."""
-    return redis.Redis.from_url(
-        settings.redis_url, protocol=protocol, **_options(settings, block_s=block_s, decode=decode)
-    )
+def connect_sync(settings: Settings, *, decode: bool = True) -> redis.Redis:
+    """A client for threads, for commands that do not block."""
+    return redis.Redis.from_url(settings.redis_url, protocol=3, **_options(settings, block_s=0.0, decode=decode))
 
 
 def _options(settings: Settings, *, block_s: float, decode: bool) -> dict[str, Any]:

@@ -94,11 +94,6 @@ class WorkerTelemetry:
         """Set the expected time of all requests in flight."""
         self._backlog_s.of(self._worker)[0] = ms / 1000
 
-    def dropped(self, kind: str, n: int = 1) -> None:
-        """Count malformed data in Redis: a `frame`, a `word` (a cancellation) or a `wakeup`."""
-        if n:
-            self._dropped.of(kind)[0] += n
-
     def dropped_in_all(self, kind: str, n: int) -> None:
         """Set a count that is kept elsewhere in this process."""
         if n:
