@@ -19,13 +19,12 @@ would never be measured again.
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
-from time import monotonic
 from typing import final
 
 from pushforward.service.domain.inference import Load
+from pushforward.service.processes.lag import lags_s
 
 Key = tuple[str, str, str]
 
@@ -113,10 +112,8 @@ class Lag:
 
     async def measure(self) -> None:
         """Measure for ever."""
-        while True:
-            due = monotonic() + LAG_S
-            await asyncio.sleep(LAG_S)
-            self.seconds = max(monotonic() - due, LAG_DECAY * self.seconds)
+        async for late_s in lags_s(LAG_S):
+            self.seconds = max(late_s, LAG_DECAY * self.seconds)
 
 
 def retry_after_s(wait_s: float) -> float:

@@ -66,7 +66,6 @@ async def serve(
     listener = _listen(settings.http_host, settings.http_port, shared)
     rpc = GrpcServer(application, telemetry, closing, tracing, shared=shared)
     config = _config(create(application, telemetry, closing, tracing), settings, telemetry)
-    config.shedding.start()
     rest = Uvicorn(config)
     _warn_exposed(settings)
     serving = begin(rest.serve(sockets=[listener]), "REST")
@@ -77,6 +76,7 @@ async def serve(
 
     tasks = Tasks()
     tasks.keep("readiness of gRPC", rpc.poll_readiness)
+    tasks.keep("lag of REST's event loop", config.shedding.measure)
     ended = begin(stopping.wait(), "stopping")
     await asyncio.wait({ended, serving}, return_when=asyncio.FIRST_COMPLETED)
     ended.cancel()

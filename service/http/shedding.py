@@ -13,12 +13,11 @@ References:
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from time import monotonic
 from typing import final
 
 from pushforward.service.domain.errors import Overloaded
+from pushforward.service.processes.lag import lags_s
 
 LOOK_S = 0.01  # between two measurements
 LOOKS = 3  # of which the least counts
@@ -34,13 +33,15 @@ class Shedding:
         self.lag_s = 0.0
         self._lags_s = deque([0.0] * LOOKS, LOOKS)
         self._owed = 0.0  # refusals
-        self._due = 0.0
 
-    def start(self) -> None:
-        """Measure the running loop from now on."""
-        loop = asyncio.get_running_loop()
-        self._due = monotonic() + LOOK_S
-        loop.call_later(LOOK_S, self._look)
+    async def measure(self) -> None:
+        """Measure the running loop for ever; where nothing is measured any more, nothing is refused."""
+        try:
+            async for late_s in lags_s(LOOK_S):
+                self._lags_s.append(late_s)
+                self.lag_s = min(self._lags_s)
+        finally:
+            self.lag_s = 0.0
 
     def refuses(self) -> bool:
         """Whether to refuse the request that has come."""
@@ -51,11 +52,6 @@ class Shedding:
             return False
         self._owed -= 1.0
         return True
-
-    def _look(self) -> None:
-        self._lags_s.append(monotonic() - self._due)
-        self.lag_s = min(self._lags_s)
-        self.start()
 
 
 def overload() -> Overloaded:
