@@ -30,8 +30,8 @@ import torch
 import zuko
 from torch import Tensor
 
-from pushforward.models.families.flow import DequantizationOptions, Flow
-from pushforward.models.flows.dequantization import Uniform, dequantize
+from pushforward.models.families.flow import Flow
+from pushforward.models.flows.dequantization import DequantizationOptions, Uniform, dequantize
 from pushforward.models.flows.logit import to_reals
 from pushforward.models.flows.univariate import Spline
 from pushforward.models.noise import Noise

@@ -91,7 +91,7 @@ class GaussianBaseline:
 def independent_columns(train: NDArray[Any], rows: NDArray[Any], spec: DataSpec) -> Floats:
     """Log p by the product of one density for each column, (n,) nats.  train: (N, *shape), rows: (n, *shape)."""
     if spec.levels is None:
-        return _kernels(flat(train), flat(rows))
+        return kernel_density(flat(train), flat(rows))
     low, width, n_levels = float(spec.low or 0.0), spec.bin_width, spec.levels
     known, asked = (np.rint((flat(x) - low) / width).astype(np.int64) for x in (train, rows))
     value = np.zeros(len(rows))
@@ -130,7 +130,8 @@ def standard_deviations(x: Floats) -> Floats:
     return np.where(scale > 16 * np.spacing(np.abs(x).max(0)), scale, 0.0)
 
 
-def _kernels(train: Floats, rows: Floats) -> Floats:
+def kernel_density(train: Floats, rows: Floats) -> Floats:
+    """Log p by the product of a kernel density for each column, (n,) nats.  train: (N, D), rows: (n, D)."""
     d, n = rows.shape[1], len(rows)
     train = train[: max(10, min(KERNELS, EVALUATIONS // (d * n)))]
     low, high = np.quantile(train, [0.25, 0.75], axis=0)

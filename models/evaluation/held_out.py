@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pushforward.models.capabilities import capabilities
 from pushforward.models.data import Rows
-from pushforward.models.evaluation import baselines, samples, scores, translations
+from pushforward.models.evaluation import baselines, samples, scores, table_baseline, translations
 from pushforward.models.evaluation.baselines import GaussianBaseline
 from pushforward.models.evaluation.measurement import (
     EVALUATION_SEED,
@@ -40,9 +40,9 @@ def evaluate(data: TrainingData, state: TrainingState) -> Numbers:
 
 def evaluation(data: TrainingData, state: TrainingState) -> Evaluation[Numbers]:
     """What the served weights reach on the validation rows. A number may be other than finite."""
-    family = state.run.family
+    family = state.family
     known = fitting_rows(data)
-    fits = family.fits_data and data.spec.size <= baselines.MAX_ELEMENTS
+    fits = family.fits_data and data.spec.table is None and data.spec.size <= baselines.MAX_ELEMENTS
     gaussian = GaussianBaseline.fit(known, data.spec) if fits else None
     metrics: Numbers = {}
     if isinstance(family, Scores):
@@ -58,6 +58,8 @@ def evaluation(data: TrainingData, state: TrainingState) -> Evaluation[Numbers]:
         metrics |= scores.diagnosis(family, data, state)
     if isinstance(family, Samples) and "sample" in capabilities(family):
         drawn = yield from samples.draw(family, data, state)
+        if data.spec.table is not None:
+            data, drawn, known = table_baseline.as_seen(data), *table_baseline.coded(data.spec.table, drawn, known)
         metrics |= samples.compare(data, drawn, known, gaussian)
     return metrics
 

@@ -45,7 +45,7 @@ def judge(data: TrainingData, state: TrainingState) -> Evaluation[Verdict]:
     """Evaluate and judge. Raises Diverged."""
     check_curve(state.curve)
     metrics = yield from evaluation(data, state)
-    check(state.run.family, metrics)
+    check(state.family, metrics)
     return Verdict(metrics, tuple(notes(data, state.curve, metrics)))
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from pushforward.models.evaluation import table_baseline
 from pushforward.models.evaluation.baselines import GaussianBaseline, independent_columns
 from pushforward.models.evaluation.measurement import EVALUATION_SEED, Evaluation, EvaluationStage, Numbers, Reals
 from pushforward.models.evaluation.sample_metrics import bits_per_dim
 from pushforward.models.family import Diagnoses, Encodes, Scores, reconstruct
 from pushforward.models.noise import Noise
+from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.scoring import LogProb
+from pushforward.models.tables.coding import coded_rows
 from pushforward.models.training.data import TrainingData, held_out
 from pushforward.models.training.state import TrainingState, device_of
 
@@ -44,10 +48,11 @@ def score(
     if of_levels:
         kind = "upper_bound" if kind == "lower_bound" else kind
         metrics[f"validation_bits_per_dim_{kind}"] = bits_per_dim(float(log_p.mean()), spec.size)
-    if state.run.family.fits_data and family.scores_rows(spec) and of_levels == (spec.levels is not None):
+    if state.family.fits_data and family.scores_rows(spec) and of_levels == (spec.levels is not None):
         rows = data.validation.x[:total]
         bits_of = spec.size if of_levels else None
-        metrics |= compared("independent_columns", independent_columns(known, rows, spec), log_p, bits_of)
+        of_columns = independent_columns if spec.table is None else table_baseline.independent_columns
+        metrics |= compared("independent_columns", of_columns(known, rows, spec), log_p, bits_of)
         if gaussian is not None:
             metrics |= compared("gaussian", gaussian.log_prob(rows), log_p, bits_of)
     return metrics
@@ -95,12 +100,17 @@ def _log_prob(
 def reconstruction(family: Encodes, data: TrainingData, state: TrainingState) -> Numbers:
     """The reconstruction error of validation rows, and the share that an invertible family does not return to."""
     x, c = held_out(data, slice(RECONSTRUCTED_ROWS), device_of(state))
-    error = reconstruct(state.run.family, state.served, x, c) - x
+    error = as_seen(data.spec, reconstruct(state.family, state.served, x, c)) - as_seen(data.spec, x)
     metrics = {"validation_rmse": float(error.double().square().mean().sqrt())}
     if family.inverts:
         off = (state.nets.spec.normalize(x + error) - state.nets.spec.normalize(x)).flatten(1).abs().amax(1)
         metrics["rows_that_do_not_return"] = float((~(off <= RETURNS)).double().mean())
     return metrics
+
+
+def as_seen(spec: DataSpec, x: Tensor) -> Tensor:
+    """Rows of a table as networks see them; other rows as they are."""
+    return x if spec.table is None else coded_rows(spec.table, x)
 
 
 @torch.no_grad()

@@ -18,7 +18,9 @@ for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
 
 FAMILIES: dict[str, type[Family]] = {
-    cls.model_fields["family"].default: cls for cls in sorted(Family.__subclasses__(), key=lambda cls: cls.__module__)
+    cls.model_fields["family"].default: cls
+    for cls in sorted(Family.__subclasses__(), key=lambda cls: cls.__module__)
+    if cls.__module__.startswith(f"{__name__}.")  # not their forms for tables
 }
 
 if TYPE_CHECKING:

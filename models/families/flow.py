@@ -50,9 +50,24 @@ from pushforward.models.config.config import Options
 from pushforward.models.distributions.gaussians import standard_log_prob
 from pushforward.models.distributions.tails import Tails
 from pushforward.models.errors import InvalidData
-from pushforward.models.family import Conditions, Decodes, Encodes, Family, Samples, Scores, decoded
+from pushforward.models.family import (
+    Conditions,
+    Decodes,
+    Encodes,
+    Family,
+    ModelsTables,
+    Samples,
+    Scores,
+    decoded,
+)
 from pushforward.models.flows.bijection import bijection
-from pushforward.models.flows.dequantization import AnyDequantization, Uniform, dequantize, level_log_volume
+from pushforward.models.flows.dequantization import (
+    AnyDequantization,
+    DequantizationOptions,
+    Uniform,
+    dequantize,
+    level_log_volume,
+)
 from pushforward.models.flows.logit import from_reals, to_reals
 from pushforward.models.flows.univariate import AnyTransform, Spline
 from pushforward.models.lazy import torch
@@ -60,6 +75,8 @@ from pushforward.models.losses import Adam, Batch, Loss
 from pushforward.models.networks.limits import check_mask_memory, check_mask_width
 from pushforward.models.spec.data_spec import DataSpec, Shape
 from pushforward.models.stepwise.scoring import LogProb
+from pushforward.models.tables.forms.joint import JointForm
+from pushforward.models.tables.table import Table
 from pushforward.models.variational.importance import importance_weighted_bound, lower_bound
 
 if TYPE_CHECKING:
@@ -74,15 +91,8 @@ Scheme = Literal["coupling", "autoregressive", "inverse_autoregressive"]
 MIN_U01 = 2.0**-25  # half of the least positive uniform of torch: zero has no logit
 
 
-class DequantizationOptions(Options):
-    """How tight a bound is wanted; continuous data need no draws."""
-
-    k: PositiveInt = Field(16, le=1000)
-    """Dequantization draws, importance-weighted, for data with levels; 1 has no error bar."""
-
-
 @final
-class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
+class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes, ModelsTables):
     """Normalizing flow: exact likelihoods of continuous data, exact inverses, samples in one step."""
 
     family: Literal["flow"] = "flow"
@@ -107,6 +117,11 @@ class Flow(Family, Conditions, Samples, Scores, Encodes, Decodes):
     optimizer: ClassVar[Adam] = Adam(lr=5e-3, batch_size=512, warmup=0.05, decay="cosine", weight_decay_rows=1500.0)
     ScoreOptions: ClassVar[type[Options]] = DequantizationOptions
     inverts: ClassVar[bool] = True
+
+    def for_table(self, table: Table) -> JointForm:
+        if self.scheme == "inverse_autoregressive":
+            raise InvalidData("is not for tables; take coupling or autoregressive", field="run.family.scheme")
+        return JointForm(family="flow", table=table, chain=self)
 
     def check(self, spec: DataSpec) -> None:
         if spec.levels is None and self.dequantization != Uniform():

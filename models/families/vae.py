@@ -44,7 +44,8 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from pushforward.models import networks
 from pushforward.models.config.config import Options
-from pushforward.models.family import Conditions, Decodes, Diagnoses, Encodes, Family, Samples, Scores
+from pushforward.models.errors import InvalidData
+from pushforward.models.family import Conditions, Decodes, Diagnoses, Encodes, Family, ModelsTables, Samples, Scores
 from pushforward.models.latents.closed_forms import kl_nats, surgery_metrics
 from pushforward.models.latents.elbo_surgery import active_units
 from pushforward.models.latents.posteriors import (
@@ -57,10 +58,13 @@ from pushforward.models.latents.posteriors import (
 from pushforward.models.latents.priors import AnyPrior, Standard
 from pushforward.models.lazy import torch
 from pushforward.models.likelihoods import AnyLikelihood, Gaussian
+from pushforward.models.likelihoods.mixed import Mixed
 from pushforward.models.losses import Batch, Loss
 from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
 from pushforward.models.stepwise import program, sampling
 from pushforward.models.stepwise.scoring import LogProb
+from pushforward.models.tables.forms.latent import LatentForm
+from pushforward.models.tables.table import Table
 from pushforward.models.variational import refinement
 from pushforward.models.variational.bounds import ELBO, AnyObjective, Drawn
 from pushforward.models.variational.importance import lower_bound
@@ -77,7 +81,7 @@ if TYPE_CHECKING:
 
 
 @final
-class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
+class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes, ModelsTables):
     """Variational autoencoder: a likelihood, a posterior, a prior and a bound to train by, each of several kinds."""
 
     family: Literal["vae"] = "vae"
@@ -117,6 +121,13 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
             return (f"Trained with beta = {self.objective.beta:g}; its likelihoods are bounds with beta = 1.",)
         return ()
 
+    def for_table(self, table: Table) -> LatentForm:
+        if self.likelihood != Gaussian():
+            raise InvalidData(
+                "is not for tables, which have one of their own; leave it out", field="run.family.likelihood"
+            )
+        return LatentForm(family="vae", table=table, rows=self.model_copy(update={"likelihood": Mixed(table=table)}))
+
     def check(self, spec: DataSpec) -> None:
         self.likelihood.check(spec)
         self.prior_codes.check(self.latent)
@@ -138,7 +149,7 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
             decoder=networks.decoder(
                 spec, self.latent + c, params_per_element=params_per_element, width=width, depth=depth, flat=flat
             ),
-            scale=networks.Scalar(self.likelihood.initial_log_scale),
+            scale=networks.Scalar(self.likelihood.initial_log_scale, self.likelihood.scale_shape),
             **self.prior_codes.networks(self.latent, c),
             **self.posterior.networks(self.latent),
         )

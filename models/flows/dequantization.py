@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, final
 
 from pydantic import Field, PositiveInt
 
-from pushforward.models.config.config import Config
+from pushforward.models.config.config import Config, Options
 from pushforward.models.flows.bijection import bijection
 from pushforward.models.flows.univariate import AnyTransform, Spline
 from pushforward.models.lazy import F, torch
@@ -67,6 +67,13 @@ class Dequantization(Config, ABC):
     @abstractmethod
     def draw(self, nets: Nets, y: Tensor, c: Tensor, u01: Tensor) -> tuple[Tensor, Tensor]:
         """A draw u of q(u|y), (B, *shape), and log q(u|y), (B,) nats.  y, u01: (B, *shape), u01 uniform; c: (B, C)."""
+
+
+class DequantizationOptions(Options):
+    """How tight a bound is wanted; continuous data need no draws."""
+
+    k: PositiveInt = Field(16, le=1000)
+    """Dequantization draws, importance-weighted, for data with levels; 1 has no error bar."""
 
 
 @final

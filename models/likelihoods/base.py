@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from pushforward.models.config.config import Config
 from pushforward.models.errors import InvalidData
-from pushforward.models.spec.data_spec import DataSpec, levels_of
+from pushforward.models.spec.data_spec import DataSpec, Shape, levels_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -44,6 +44,11 @@ class ConditionalLikelihood(Config, ABC):
     def initial_log_scale(self) -> float:
         """Log_scale before training. A scale as wide as the data lets the decoder ignore the codes, and it stays so."""
         return -2.0
+
+    @property
+    def scale_shape(self) -> Shape:
+        """The shape of log_scale: one number unless a likelihood has more."""
+        return ()
 
     @abstractmethod
     def check(self, spec: DataSpec) -> None:

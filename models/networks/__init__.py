@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pushforward.models.networks.masked.bijection import Bijection as Bijection
     from pushforward.models.networks.masked.bijection import CubeSpline as CubeSpline
     from pushforward.models.networks.masked.bijection import RationalQuadratic as RationalQuadratic
+    from pushforward.models.networks.masked.choices import MaskedChoices as MaskedChoices
     from pushforward.models.networks.masked.made import MADE as MADE
     from pushforward.models.networks.masked.made import ranks as ranks
     from pushforward.models.networks.masked.pixelcnn import GatedPixelCNN as GatedPixelCNN
@@ -69,6 +70,7 @@ MODULES = {
     "CubeSpline": "masked.bijection",
     "RationalQuadratic": "masked.bijection",
     "MADE": "masked.made",
+    "MaskedChoices": "masked.choices",
     "ranks": "masked.made",
     "GatedPixelCNN": "masked.pixelcnn",
     "GaussianMixture": "mixture",

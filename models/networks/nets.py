@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 import torch
 from torch import Tensor, nn
 
-from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.spec.data_spec import DataSpec, Shape
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -27,11 +27,11 @@ class Nets(nn.ModuleDict):
 
 @final
 class Scalar(nn.Module):
-    """One learned number."""
+    """Learned numbers, one unless a shape is given."""
 
-    def __init__(self, initial: float) -> None:
+    def __init__(self, initial: float, shape: Shape = ()) -> None:
         super().__init__()
-        self.value = nn.Parameter(torch.tensor(float(initial)))
+        self.value = nn.Parameter(torch.full(shape, float(initial)))
 
     def forward(self) -> Tensor:
         return self.value

@@ -32,6 +32,7 @@ from pushforward.models.spec.conditions import AnyCondition
 from pushforward.models.spec.precision import Held, held_in
 from pushforward.models.spec.row_checks import check_rows
 from pushforward.models.spec.units import Shape, Units
+from pushforward.models.tables.table import Table
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,6 +54,7 @@ class DataSpec(Units):
         shift, scale: network units are `(x - shift) / scale`; one number, or one for each element of a vector.
         constants: elements of a vector that are the same in all rows, and their values.
         whole: the least and the greatest value of data without levels that are whole numbers.
+        table: the columns of which a row holds the cells, or None for other data.
     """
 
     n_classes: int | None = None
@@ -65,6 +67,8 @@ class DataSpec(Units):
     """Elements of a vector that are the same in all rows, and their values: networks do not see them."""
     whole: tuple[float, float] | None = None
     """Least and greatest value of whole numbers that are modelled as continuous."""
+    table: Table | None = None
+    """Columns of a table: a row holds a cell of each, as a number."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -83,6 +87,8 @@ class DataSpec(Units):
             raise ValueError("levels needs low and high, and at least 2 of them")
         if self.constants:
             self._check_constants()
+        if self.table is not None and self.shape != (self.table.n_cells,):
+            raise ValueError(f"a row of this table has {self.table.n_cells} cells")
         return self
 
     @property
@@ -98,6 +104,8 @@ class DataSpec(Units):
     @cached_property
     def dtype(self) -> Held:
         """The type that data units are held in: float32 where it tells rows apart finely enough, else float64."""
+        if self.table is not None:
+            return "float64"
         kept = self.varying
         held = held_in(kept.shift, kept.scale, (value for _, value in self.constants))
         if held == "float32" and self.levels is not None and self.low is not None and self.high is not None:
@@ -121,7 +129,17 @@ class DataSpec(Units):
         Raises:
             InvalidInput: naming the field and the remedy.
         """
-        check_rows(self, x, self.constants, field=field, on_levels=on_levels)
+        if self.table is None:
+            check_rows(self, x, self.constants, field=field, on_levels=on_levels)
+        else:
+            self.table.check(x, field=field)
+
+    @property
+    def coded(self) -> DataSpec:
+        """A table's rows as networks see them (`models.tables.coding`)."""
+        if self.table is None:
+            return self
+        return self.model_copy(update={"shape": (self.table.width,), "table": None})
 
     @property
     def varying(self) -> DataSpec:

@@ -36,6 +36,7 @@ from safetensors.torch import save as to_safetensors
 from pushforward.models.capabilities import capabilities
 from pushforward.models.errors import BadCheckpoint, InvalidData
 from pushforward.models.family import Decodes, Family
+from pushforward.models.form import form_of
 from pushforward.models.networks import Nets
 from pushforward.models.run import Run
 from pushforward.models.spec.data_spec import DataSpec
@@ -61,7 +62,7 @@ def write_model(folder: Path, run: Run, nets: Nets, spec: DataSpec, **facts: Any
         spec: of the data as requests have them, constants among them.
         facts: other fields of the card: notes, metrics, curve, data_fingerprint.
     """
-    family = run.family
+    family = form_of(run.family, spec)
     weights = to_safetensors(on_cpu(nets.state_dict()))
     card = ModelCard(
         family=family.family,
@@ -89,7 +90,7 @@ def load_model(folder: Path, device: torch.device) -> Model:
     """
     try:
         card = read_model_card(folder)
-        family = Run.model_validate(card.run).family
+        family = form_of(Run.model_validate(card.run).family, card.spec)
         size = (folder / "weights.safetensors").stat().st_size
         if size != card.weights_bytes:
             raise BadCheckpoint(f"the weights are {size} bytes long, their card says {card.weights_bytes}")

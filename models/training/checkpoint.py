@@ -85,7 +85,7 @@ def save_model(
         state.run,
         state.served,
         state.card_spec or state.nets.spec,
-        notes=(*state.run.family.notes, *state.notes, *notes),
+        notes=(*state.family.notes, *state.notes, *notes),
         metrics=dict(metrics),
         curve=state.curve,
         data_fingerprint=fingerprint,

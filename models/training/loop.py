@@ -35,13 +35,13 @@ def train(data: TrainingData, state: TrainingState) -> Iterator[TrainingState]:
     for batch in batches(data, state):
         lr = learning_rate(run, state.step, state.total_steps)
         state.losses = {}
-        for loss in run.family.losses(state.nets, batch):
+        for loss in state.family.losses(state.nets, batch):
             descend(state, loss, lr * loss.lr_ratio)
             state.losses[loss.name] = loss.value.detach()
             state.losses.update({name: term.detach() for name, term in loss.terms.items()})
         state.step += 1
         average_weights(state)
-        if curve.has_curve(run.family) and curve.is_due(state.step, state.total_steps):
+        if curve.has_curve(state.family) and curve.is_due(state.step, state.total_steps):
             measure(data, state)
         yield state
 
@@ -118,7 +118,7 @@ def average_weights(state: TrainingState) -> None:
 @torch.no_grad()
 def measure(data: TrainingData, state: TrainingState) -> None:
     """Another point of the held-out curve, and the average kept where it is the lowest."""
-    run, family = state.run, state.run.family
+    run, family = state.run, state.family
     batch_rows = min(run.optimizer.batch_size, data.n_rows or run.optimizer.batch_size)
     rows = curve.rows_of_a_point(state.total_steps, batch_rows, len(data.validation.x))
     x, c = held_out(data, slice(rows), device_of(state))
@@ -141,7 +141,7 @@ def keep_the_better(data: TrainingData, state: TrainingState, rows: int) -> None
     n = len(data.validation.x)
     unseen = slice(rows, 2 * rows) if n >= 2 * rows else slice(n)
     x, c = held_out(data, unseen, device_of(state))
-    if not curve.is_better(state.run.family, state.best, state.average, x, c):
+    if not curve.is_better(state.family, state.best, state.average, x, c):
         state.best = None
         state.curve = state.curve.model_copy(update={"best_step": state.step})
 

@@ -24,6 +24,7 @@ from pathlib import Path
 import torch
 
 from pushforward.models.errors import TooLarge
+from pushforward.models.form import form_of
 from pushforward.models.run import Run
 from pushforward.models.spec.data_spec import DataSpec
 
@@ -40,7 +41,7 @@ def check(run: Run, spec: DataSpec, free_bytes: int) -> None:
     """Refuse what cannot fit. Raises TooLarge with the figures, InvalidData as `Family.build` does."""
     try:
         with torch.device("meta"):
-            n_parameters = sum(p.numel() for p in run.family.build(spec).parameters())
+            n_parameters = sum(p.numel() for p in form_of(run.family, spec).build(spec).parameters())
     except NotImplementedError:  # masks of autoregressive flows want numbers
         n_parameters = 0
     needed_bytes = FLOAT_BYTES * (COPIES * n_parameters + BATCHES * run.optimizer.batch_size * spec.size)

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pushforward.models.family import Family
+from pushforward.models.form import form_of
 from pushforward.models.networks import Nets
 from pushforward.models.run import Run
 from pushforward.models.spec.data_spec import DataSpec
@@ -48,6 +50,11 @@ class TrainingState:
     losses: dict[str, Tensor] = field(default_factory=dict)  # of the last step, by name: scalars
     curve: Curve | None = None  # up to this step
     best: Nets | None = None  # the average at the curve's lowest point
+
+    @cached_property
+    def family(self) -> Family:
+        """The run's family in its form for these data."""
+        return form_of(self.run.family, self.card_spec or self.nets.spec)
 
     @property
     def served(self) -> Nets:
@@ -85,7 +92,7 @@ def fresh(run: Run, data: TrainingData, device: torch.device) -> TrainingState:
     """The state before the first step; initial weights are a function of the run's seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
-        nets = run.family.build(data.spec)
+        nets = form_of(run.family, data.spec).build(data.spec)
     nets = nets.to(device)
     average = copy.deepcopy(nets).requires_grad_(False).eval()
     total = run.budget.total_steps(data.n_rows, run.optimizer.batch_size)

@@ -18,10 +18,10 @@ from pushforward.models.config.config import Options
 from pushforward.models.families.autoregressive import Autoregressive, Made
 from pushforward.models.families.avb import AVB, ProposalOptions
 from pushforward.models.families.discrete_vae import DiscreteVAE, HardCodeOptions
-from pushforward.models.families.flow import DequantizationOptions, Flow
+from pushforward.models.families.flow import Flow
 from pushforward.models.families.vae import VAE, ImportanceOptions
 from pushforward.models.family import Samples, Scores
-from pushforward.models.flows.dequantization import dequantize, level_log_volume
+from pushforward.models.flows.dequantization import DequantizationOptions, dequantize, level_log_volume
 from pushforward.models.flows.univariate import Affine, Spline
 from pushforward.models.likelihoods import AnyDiscreteLikelihood, AnyLikelihood, Bernoulli, Gaussian
 from pushforward.models.likelihoods.base import ConditionalLikelihood

@@ -39,7 +39,7 @@ from zuko.transforms import MonotonicRQSTransform as RationalQuadratic
 from pushforward.models.spec.data_spec import Shape
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float
 
 MIN_SLOPE = 1e-3  # of a spline, and one over its largest: zuko's
 
@@ -104,6 +104,31 @@ class Bijection(nn.Module):
         """V.  c: where C > 0."""
         for layer in reversed(self.layers.transforms):
             z = layer(c)._inverse(z)
+        return z
+
+    def forward_among(
+        self, v: Float[Tensor, "B D"], present: Bool[Tensor, "B D"], c: Float[Tensor, "B C"] | None = None
+    ) -> tuple[Float[Tensor, "B D"], Float[Tensor, " B"]]:
+        """`forward` as a bijection of the elements that are present; the others are 0 on both sides.
+
+        Parameters are read from v only: not for `inverse` bijections.
+        """
+        log_det = v.new_zeros(())
+        for layer in self.layers.transforms:
+            univariate = layer(c).meta(v).base
+            z, part = univariate.call_and_ladj(v)
+            v, log_det = torch.where(present, z, 0.0), log_det + torch.where(present, part, 0.0).sum(1)
+        return v, log_det
+
+    def inverse_among(
+        self, z: Float[Tensor, "B D"], present: Bool[Tensor, "B D"], c: Float[Tensor, "B C"] | None = None
+    ) -> Float[Tensor, "B D"]:
+        """The inverse of `forward_among`."""
+        for layer in reversed(self.layers.transforms):
+            transform, v = layer(c), torch.zeros_like(z)
+            for _ in range(transform.passes):
+                v = torch.where(present, transform.meta(v).base.inv(z), 0.0)
+            z = v
         return z
 
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from pushforward.models.data import EightGaussians
 from pushforward.models.errors import InvalidData
-from pushforward.models.families.flow import MIN_U01, DequantizationOptions, Flow, Scheme, flow_network
+from pushforward.models.families.flow import MIN_U01, Flow, Scheme, flow_network
 from pushforward.models.family import reconstruct
-from pushforward.models.flows.dequantization import Uniform, Variational
+from pushforward.models.flows.dequantization import DequantizationOptions, Uniform, Variational
 from pushforward.models.flows.univariate import Affine, Spline
 from pushforward.models.losses import Adam, Batch
 from pushforward.models.networks import Nets

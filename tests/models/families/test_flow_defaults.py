@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from sklearn.datasets import load_wine
 
-from pushforward.models.families.flow import DequantizationOptions, Flow
+from pushforward.models.families.flow import Flow
+from pushforward.models.flows.dequantization import DequantizationOptions
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
 from pushforward.models.presets import PRESETS

@@ -1,0 +1,18 @@
+"""The form of a family that models data of a kind: the family itself, or its form for tables."""
+
+from __future__ import annotations
+
+from pushforward.models.errors import InvalidData
+from pushforward.models.families import FAMILIES
+from pushforward.models.family import Family, ModelsTables
+from pushforward.models.spec.data_spec import DataSpec
+
+
+def form_of(family: Family, spec: DataSpec) -> Family:
+    """The family whose methods take rows of this kind. Raises InvalidData."""
+    if spec.table is None:
+        return family
+    if isinstance(family, ModelsTables):
+        return family.for_table(spec.table)
+    able = ", ".join(name for name, cls in FAMILIES.items() if issubclass(cls, ModelsTables))
+    raise InvalidData(f"{family.family} does not model tables; train {able}", field="run.family")

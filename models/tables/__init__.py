@@ -1,0 +1,1 @@
+"""Tables: rows of columns of different kinds, as numbers that networks take."""
