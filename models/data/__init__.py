@@ -15,6 +15,7 @@ from pushforward.models.data.domains.turned_moons import TurnedMoons
 from pushforward.models.data.idx import Idx
 from pushforward.models.data.npy import Npy
 from pushforward.models.data.source import Finite, KnowsTranslations, Rows, Source, Toy
+from pushforward.models.data.tables.source import Table
 from pushforward.models.data.toys import (
     Checkerboard,
     EightGaussians,
@@ -37,7 +38,8 @@ AnyData = Annotated[
     | CaptionedDigits
     | StyledDigits
     | Idx
-    | Npy,
+    | Npy
+    | Table,
     Field(discriminator="source"),
 ]
 
@@ -57,6 +59,7 @@ __all__ = [
     "Rows",
     "Source",
     "StyledDigits",
+    "Table",
     "Toy",
     "TurnedMoons",
     "TwoMoons",

@@ -20,6 +20,7 @@ from pushforward.models.config.config import Config
 from pushforward.models.errors import InvalidData
 from pushforward.models.spec.conditions import AnyCondition, Labels
 from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.tables.table import Table
 
 Float32Array = NDArray[np.float32]
 
@@ -35,6 +36,7 @@ class Rows(NamedTuple):
     y: NDArray[np.int64] | None  # (N,) labels
     c: NDArray[Any] | None = None  # (N, V) vectors, or numbers of characters, beside the rows
     origin: NDArray[Any] | None = None  # (N, *shape) what each row was made of, where the source says so
+    table: Table | None = None  # the columns of which a row holds the cells
 
     @property
     def n_classes(self) -> int | None:
@@ -46,6 +48,8 @@ class Rows(NamedTuple):
         """sha256 of the rows, their shape and type, and what stands beside them."""
         digest = sha256(f"{self.x.dtype.str} {self.x.shape}".encode())
         digest.update(np.ascontiguousarray(self.x).data)
+        if self.table is not None:
+            digest.update(self.table.model_dump_json().encode())
         for beside in (self.y, self.c):
             if beside is not None:
                 digest.update(np.ascontiguousarray(beside).data)
@@ -54,7 +58,7 @@ class Rows(NamedTuple):
     def of(self, index: NDArray[np.int64]) -> Rows:
         """The rows with these numbers."""
         y, c, origin = (None if each is None else each[index] for each in (self.y, self.c, self.origin))
-        return Rows(self.x[index], y, c, origin)
+        return Rows(self.x[index], y, c, origin, self.table)
 
 
 class Source(Config, ABC):

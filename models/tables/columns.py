@@ -19,7 +19,7 @@ from typing import Annotated, Literal, Self, TypeAlias, final
 from pydantic import Field, PositiveFloat, model_validator
 
 from pushforward.models.config.config import Config
-from pushforward.models.tables.transform import Transform
+from pushforward.models.tables.transform import Transform, TransformName
 
 Value: TypeAlias = bool | int | float | str  # of a category or a constant, as a record holds it
 Unit = Literal["day", "second", "millisecond", "microsecond", "nanosecond"]
@@ -42,6 +42,8 @@ class Numeric(Column, ABC):
 
     transform: Transform
     """From numbers to what networks see."""
+    fitted_by: TransformName = "quantile"
+    """How the transform follows from the training rows."""
     step: PositiveFloat | None = None
     """Distance of the grid that the numbers lie on; null where they lie anywhere."""
     low: float
@@ -83,6 +85,8 @@ class Time(Numeric):
     """What numbers count."""
     start: int
     """The unit that is number 0, counted from 1970, from midnight, or from nothing, as the type has it."""
+    format: str | None = None
+    """How texts write the times, as `strftime` has it; null where the type is a time."""
 
 
 @final

@@ -1,0 +1,300 @@
+"""The kinds of a table's columns, told by their types in Arrow and by their cells.
+
+| type, and what is seen                                             | kind                                           |
+|--------------------------------------------------------------------|------------------------------------------------|
+| one distinct value in every row                                    | `constant`                                     |
+| booleans                                                           | `category`                                     |
+| texts with few distinct values, at most sqrt(N) or 20              | `category`, most frequent first                |
+| texts, all of them distinct                                        | `identifier`                                   |
+| other texts                                                        | refused: a free text                           |
+| integers with at most 10 distinct values                           | `category`, in order                           |
+| other integers, decimals                                           | `number` with a step: their common divisor     |
+| floats that lie on a grid of at most 1,000 points                  | `number` with a step                           |
+| other floats                                                       | `number`                                       |
+| dates, times, durations, texts that are dates in one format        | `time`, in the coarsest unit that holds them   |
+
+A number that makes up more than 5 % of the cells of a column without a grid, or with a long one, is an atom.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from math import gcd, sqrt
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PositiveFloat
+
+from pushforward.models.config.config import Config
+from pushforward.models.errors import InvalidData
+from pushforward.models.tables.columns import AnyColumn, Category, Constant, Identifier, Number, Time, Value
+from pushforward.models.tables.times import UNIT_NS, ticks_ns, written_times
+from pushforward.models.tables.transform import TransformName, fitted
+
+if TYPE_CHECKING:
+    import pyarrow
+
+Reals = NDArray[np.float64]
+
+FEW_TEXTS, MOST_TEXTS, FEW_INTEGERS = 20, 256, 10
+MOST_CHOSEN = 10_000  # values of a column whose kind is given
+MAX_LEVELS = 1_000  # of a grid of floats
+LONG_GRID = 100  # points of a grid; a longer one can have atoms
+ATOM = 0.05  # share of the cells
+DIGITS = 6  # after the point, that a grid of floats may have
+EXACT = 2.0**53  # integers up to it are float64
+
+
+@final
+class ColumnChoice(Config):
+    """What is said of a column in place of what its cells tell."""
+
+    kind: Literal["number", "category", "time", "identifier", "drop"] | None = None
+    """The kind; drop leaves the column out. Left out: told by its cells."""
+    transform: TransformName | None = None
+    """Of numbers and times: quantile, which makes any column about normal, standard, or log for positive numbers."""
+    step: PositiveFloat | None = None
+    """Of numbers: the distance of the grid that they lie on."""
+    ordered: bool | None = None
+    """Of categories: whether their order means something."""
+
+
+class Inferred(NamedTuple):
+    """A column and why it is one."""
+
+    column: AnyColumn
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """The cells of one column."""
+
+    name: str
+    array: Any  # pyarrow.Array, of one chunk
+    arrow_type: str
+    n_rows: int
+    n_missing: int
+    chosen: ColumnChoice
+
+    @property
+    def has_missing(self) -> bool:
+        return self.n_missing > 0
+
+    def refuse(self, message: str) -> InvalidData:
+        return InvalidData(f"column {self.name!r} {message}", field=f"columns.{self.name}")
+
+
+def infer(table: pyarrow.Table, chosen: dict[str, ColumnChoice]) -> list[Inferred]:
+    """The columns that a model is given, in order. Raises InvalidData: which column, what to do."""
+    unknown = next((name for name in chosen if name not in table.column_names), None)
+    if unknown is not None:
+        there = ", ".join(map(repr, table.column_names[:20]))
+        raise InvalidData(f"there is no column {unknown!r}; the file has {there}", field=f"columns.{unknown}")
+    inferred = []
+    for name in table.column_names:
+        choice = chosen.get(name, ColumnChoice())
+        if choice.kind != "drop":
+            inferred.append(_inferred(_cells(table, name, choice)))
+    if not inferred:
+        raise InvalidData("leaves no column; drop fewer", field="columns")
+    return inferred
+
+
+def _cells(table: pyarrow.Table, name: str, choice: ColumnChoice) -> _Cells:
+    import pyarrow as pa
+
+    column = table.column(name).combine_chunks()
+    array = pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if pa.types.is_floating(array.type):
+        array = pa.array(array.to_numpy(zero_copy_only=False), from_pandas=True, type=array.type)  # NaN is missing
+    return _Cells(name, array, str(array.type), len(array), array.null_count, choice)
+
+
+def _inferred(cells: _Cells) -> Inferred:
+    import pyarrow as pa
+
+    kind = cells.array.type
+    present = cells.array.drop_null()
+    if len(present) == 0:
+        return Inferred(Constant(name=cells.name, arrow_type=cells.arrow_type, value=None), "every cell is missing")
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        raise cells.refuse(f'holds {kind}, which is no single value; give its parts as columns, or {{"kind": "drop"}}')
+    distinct = present.unique()
+    if len(distinct) == 1 and not cells.has_missing and cells.chosen.kind is None:
+        value = _plain(distinct[0])
+        return Inferred(Constant(name=cells.name, arrow_type=cells.arrow_type, value=value), "every cell is the same")
+    match cells.chosen.kind:
+        case "identifier":
+            return _identifier(cells, present, "as chosen")
+        case "category":
+            return _category(cells, present, "as chosen", most=MOST_CHOSEN)
+    if pa.types.is_temporal(kind):
+        return _time(cells, present)
+    if pa.types.is_boolean(kind):
+        return _category(cells, present, "booleans")
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return _text(cells, present, len(distinct))
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+        raise cells.refuse(f'holds {kind}, which no kind of column holds; give {{"kind": "drop"}}')
+    if cells.chosen.kind == "time":
+        raise cells.refuse("holds numbers and no times; leave the kind out, or write the times as dates")
+    if pa.types.is_integer(kind) and len(distinct) <= FEW_INTEGERS and cells.chosen.kind is None:
+        return _category(cells, present, f"integers with {len(distinct)} distinct values", ordered=True)
+    return _number(cells, present)
+
+
+def _text(cells: _Cells, present: Any, n_distinct: int) -> Inferred:
+    if cells.chosen.kind in (None, "time") and (found := written_times(present)) is not None:
+        return _time(cells, found[0], found[1])
+    if cells.chosen.kind in ("number", "time"):
+        raise cells.refuse(f"holds texts and no {cells.chosen.kind}s; write them as such")
+    few = min(MOST_TEXTS, max(FEW_TEXTS, int(sqrt(cells.n_rows))))
+    if n_distinct <= few:
+        return _category(cells, present, f"texts with {n_distinct} distinct values")
+    if n_distinct == len(present) and not cells.has_missing:
+        return _identifier(cells, present, "texts that are all distinct")
+    raise cells.refuse(
+        f"holds {n_distinct} distinct texts in {cells.n_rows} rows, a free text, which is not modelled; give "
+        f'{{"{cells.name}": {{"kind": "drop"}}}}, or the kind category or identifier'
+    )
+
+
+def _identifier(cells: _Cells, present: Any, reason: str) -> Inferred:
+    texts = [str(value) for value in present[:1000].to_pylist()]
+    prefix = _common_prefix(texts).rstrip("0123456789") if cells.arrow_type in ("string", "large_string") else ""
+    return Inferred(Identifier(name=cells.name, arrow_type=cells.arrow_type, prefix=prefix), reason)
+
+
+def _category(cells: _Cells, present: Any, reason: str, *, ordered: bool = False, most: int = MOST_TEXTS) -> Inferred:
+    counts = {_plain(each["values"]): each["counts"].as_py() for each in present.value_counts()}
+    if len(counts) > most:
+        raise cells.refuse(f"has {len(counts)} distinct values; a category has at most {most}")
+    ordered = cells.chosen.ordered if cells.chosen.ordered is not None else ordered
+    is_text = any(isinstance(value, str) for value in counts)
+    values = (
+        sorted(counts, key=lambda value: (-counts[value], str(value))) if is_text and not ordered else sorted(counts)
+    )
+    column = Category(
+        name=cells.name, arrow_type=cells.arrow_type, values=tuple(values), ordered=ordered, missing=cells.has_missing
+    )
+    return Inferred(column, reason)
+
+
+def _number(cells: _Cells, present: Any) -> Inferred:
+    import pyarrow as pa
+
+    if pa.types.is_decimal(cells.array.type):
+        numbers = np.array([float(value) for value in present.to_pylist()])
+        exact = list(present.to_pylist())
+        step, reason = _decimal_step(exact), "decimals"
+    else:
+        numbers = present.to_numpy(zero_copy_only=False).astype(np.float64)
+        step, reason = (None, "floats")
+        if pa.types.is_integer(cells.array.type):
+            step, reason = float(_common_step(present.to_numpy(zero_copy_only=False))), "integers"
+        elif (on := _grid(numbers)) is not None:
+            step, reason = on, f"floats on a grid of {on:g}"
+    if not np.isfinite(numbers).all():
+        row = int(np.flatnonzero(~np.isfinite(numbers))[0])
+        raise cells.refuse(f"holds an infinite number, the first in row {row} of those with a number; leave it out")
+    if np.abs(numbers).max() > EXACT and step is not None:
+        raise cells.refuse("holds integers beyond 2^53, which are not exact; is it an identifier? give that kind")
+    return _measured(cells, numbers, cells.chosen.step or step, reason, Number, {})
+
+
+def _time(cells: _Cells, present: Any, written: str | None = None) -> Inferred:
+    ns = ticks_ns(present)
+    unit = next(unit for unit, size in UNIT_NS.items() if not (ns % size).any())
+    counts = ns // UNIT_NS[unit]
+    start = int(counts.min())
+    numbers = (counts - start).astype(np.float64)
+    step = float(_common_step(counts - start))
+    return _measured(cells, numbers, step, f"{unit}s", Time, {"unit": unit, "start": start, "format": written})
+
+
+def _measured(
+    cells: _Cells,
+    numbers: Reals,
+    step: float | None,
+    reason: str,
+    kind: type[Number] | type[Time],
+    more: dict[str, Any],
+) -> Inferred:
+    """A column of numbers, with its atoms and its transform."""
+    low, high = float(numbers.min()), float(numbers.max())
+    atoms = _atoms(numbers, cells.n_rows) if step is None or (high - low) / step > LONG_GRID else ()
+    rest = numbers[~np.isin(numbers, atoms)]
+    if len(np.unique(rest)) < 2:
+        if cells.chosen.kind is None and len(np.unique(numbers)) > 1 and kind is Number:
+            return _category(cells, cells.array.drop_null(), "numbers with few distinct values", ordered=True)
+        atoms, rest = (), numbers
+    if low == high:
+        raise cells.refuse('holds one number and missing cells; give {"kind": "category"}')
+    name = cells.chosen.transform or "quantile"
+    column = kind(
+        name=cells.name,
+        arrow_type=cells.arrow_type,
+        transform=fitted(name, rest),
+        fitted_by=name,
+        step=step,
+        low=low,
+        high=high,
+        atoms=atoms,
+        missing=cells.has_missing,
+        **more,
+    )
+    return Inferred(column, reason)
+
+
+def _atoms(numbers: Reals, n_rows: int) -> tuple[float, ...]:
+    values, counts = np.unique(numbers, return_counts=True)
+    return tuple(values[counts > ATOM * n_rows].tolist())
+
+
+def _grid(numbers: Reals) -> float | None:
+    """The step of the grid that all numbers lie on, of at most `MAX_LEVELS` points; None where there is none."""
+    low, span = float(numbers.min()), float(np.ptp(numbers))
+    for digits in range(DIGITS + 1):
+        scaled = numbers * 10.0**digits
+        whole = np.round(scaled)
+        if np.abs(whole).max() > EXACT:
+            return None
+        if (np.abs(scaled - whole) <= 1e-6 * np.maximum(1.0, np.abs(scaled)) * 1e-3).all():
+            step = float(_common_step(whole.astype(np.int64) - round(low * 10.0**digits))) / 10.0**digits
+            return step if span / step < MAX_LEVELS else None
+    return None
+
+
+def _common_step(integers: NDArray[Any]) -> int:
+    """The greatest common divisor of the differences of integers, 1 at least."""
+    differences = np.unique(integers.astype(object) if integers.dtype == np.uint64 else integers)
+    steps = np.unique(np.diff(differences))
+    divisor = 0
+    for step in steps.tolist():
+        divisor = gcd(divisor, int(step))
+        if divisor == 1:
+            break
+    return max(divisor, 1)
+
+
+def _decimal_step(values: list[Decimal]) -> float:
+    digits = max(-int(value.as_tuple().exponent) for value in values)
+    whole = np.array([int(value.scaleb(digits)) for value in values], dtype=object)
+    return float(Decimal(_common_step(whole)).scaleb(-digits))
+
+
+def _plain(scalar: Any) -> Value:
+    """A value as a record holds it: dates and decimals as texts."""
+    value = scalar.as_py()
+    return value if isinstance(value, bool | int | float | str) else str(value)
+
+
+def _common_prefix(texts: list[str]) -> str:
+    first, last = min(texts), max(texts)
+    n = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    return first[:n]

@@ -1,0 +1,113 @@
+"""Tables of csv, parquet and Arrow files, their columns as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, final
+
+import numpy as np
+from pydantic import Field
+
+from pushforward.models.data.files import inside
+from pushforward.models.data.source import Finite, Rows
+from pushforward.models.data.tables.inference import ColumnChoice, Inferred, infer
+from pushforward.models.data.tables.reading import MIN_ROWS, SUFFIXES, read
+from pushforward.models.errors import InvalidData
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.tables.arrow import Cells, to_cells
+from pushforward.models.tables.columns import Number, Time
+from pushforward.models.tables.table import Table as Columns
+from pushforward.models.tables.transform import fitted
+
+if TYPE_CHECKING:
+    import pyarrow
+
+PATH_PATTERN = r"\.(csv|tsv|parquet|arrow|feather|arrows)$"
+
+
+@final
+class Table(Finite):
+    """A csv, parquet or Arrow file under the data root: numbers, categories, times, missing cells.
+
+    The kinds of the columns are told by their types and their cells; `columns` says otherwise where they are wrong.
+    """
+
+    source: Literal["table"] = "table"
+    path: str = Field(min_length=1, max_length=1024, pattern=PATH_PATTERN)
+    """A .csv, .tsv, .parquet, .arrow or .feather file, relative to the data root."""
+    columns: dict[str, ColumnChoice] = {}
+    """What is said of some columns, by name: their kind, transform or step."""
+    missing: Literal["model", "drop_rows", "refuse"] = "model"
+    """What becomes of missing cells: modelled, their rows left out, or refused."""
+
+    @property
+    def labels_are(self) -> None:
+        return None
+
+    def outline(self, root: Path) -> DataSpec:
+        rows = self.rows(root)
+        return self.spec(rows).model_copy(update={"n_rows": len(rows.x)})
+
+    def inferred(self, root: Path) -> list[Inferred]:
+        """The columns, each with the reason for its kind. Raises InvalidData."""
+        return self._read(root)[0]
+
+    def rows(self, root: Path) -> Rows:
+        _, columns, cells = self._read(root)
+        return Rows(cells, None, table=columns)
+
+    def spec(self, rows: Rows, training: Rows | None = None) -> DataSpec:
+        if rows.table is None:
+            raise TypeError("the rows are those of a table")
+        table = rows.table if training is None else _fitted(rows.table, training.x)
+        return DataSpec(shape=(table.n_cells,), table=table)
+
+    def notes(self, root: Path) -> tuple[str, ...]:
+        left_out = [name for name, choice in self.columns.items() if choice.kind == "drop"]
+        return (f"Columns that were left out: {', '.join(left_out)}.",) if left_out else ()
+
+    def _read(self, root: Path) -> tuple[list[Inferred], Columns, Cells]:
+        if self.condition is not None:
+            raise InvalidData("is for data with labels; a table has columns; leave it out", field="condition")
+        file = inside(root, self.path)
+        if not file.is_file() or file.suffix.lower() not in SUFFIXES:
+            raise InvalidData(f"{self.path!r} is not a file of a table; give one", field="path")
+        read_in = read(file)
+        inferred = infer(read_in, self.columns)
+        names = [each.column.name for each in inferred]
+        if self.missing != "model":
+            read_in, inferred = self._without_missing(read_in.select(names)), []
+            inferred = infer(read_in, {name: self.columns[name] for name in self.columns if name in names})
+        try:
+            table = Columns(columns=tuple(each.column for each in inferred))
+        except ValueError as error:
+            raise InvalidData(f"cannot be modelled: {error}", field="columns") from error
+        return inferred, table, to_cells(table, read_in.select(names), field="path")
+
+    def _without_missing(self, rows: pyarrow.Table) -> pyarrow.Table:
+        """The rows without missing cells. Raises InvalidData."""
+        whole = rows.drop_null()
+        if self.missing == "refuse" and len(whole) < len(rows):
+            name = next(name for name in rows.column_names if rows.column(name).null_count)
+            raise InvalidData(
+                f"column {name!r} has {rows.column(name).null_count} missing cells; fill them, or give "
+                "missing: model or drop_rows",
+                field="missing",
+            )
+        if len(whole) < MIN_ROWS:
+            raise InvalidData(f"only {len(whole)} rows have no missing cells; give missing: model", field="missing")
+        return whole
+
+
+def _fitted(table: Columns, cells: Cells) -> Columns:
+    """The table with the transforms that fit these rows, which train it."""
+    columns = []
+    cell_of = {column.name: i for i, column in enumerate(table.modelled)}
+    for column in table.columns:
+        if isinstance(column, Number | Time):
+            numbers = cells[:, cell_of[column.name]]
+            numbers = numbers[~np.isnan(numbers) & ~np.isin(numbers, column.atoms)]
+            if len(np.unique(numbers)) > 1:
+                column = column.model_copy(update={"transform": fitted(column.fitted_by, numbers)})
+        columns.append(column)
+    return table.model_copy(update={"columns": tuple(columns)})

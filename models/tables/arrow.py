@@ -1,0 +1,193 @@
+"""Arrow tables as rows of cells, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pushforward.models.errors import InvalidInput
+from pushforward.models.tables.columns import AnyColumn, Category, Constant, Identifier, Number, Time, Value
+from pushforward.models.tables.table import Table
+from pushforward.models.tables.times import UNIT_NS, tick_ns, ticks_ns
+
+if TYPE_CHECKING:
+    import pyarrow
+
+Cells = NDArray[np.float64]
+
+
+def to_cells(table: Table, rows: pyarrow.Table, *, field: str = "records") -> Cells:
+    """Rows of cells, (N, C). Columns without a cell may be left out. Raises InvalidInput: which column, what to do."""
+    known = {column.name for column in table.columns}
+    unknown = next((name for name in rows.column_names if name not in known), None)
+    if unknown is not None:
+        raise InvalidInput(f"has a column {unknown!r}, which this model's table lacks; leave it out", field=field)
+    cells = np.empty((rows.num_rows, table.n_cells))
+    for i, column in enumerate(table.modelled):
+        if column.name not in rows.column_names:
+            raise InvalidInput(f"lacks the column {column.name!r}; give it", field=field)
+        try:
+            cells[:, i] = column_cells(column, _one_chunk(rows.column(column.name)))
+        except InvalidInput as error:
+            raise InvalidInput(f"column {column.name!r} {error.message}", field=field) from error
+    return cells
+
+
+def column_cells(column: Number | Time | Category, array: Any) -> Cells:
+    """The cells of one column, (N,). Raises InvalidInput without the column's name."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if isinstance(column, Category):
+        return _indices(column, array)
+    try:
+        array = _cast(array, column.arrow_type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        raise InvalidInput(f"does not hold values of type {column.arrow_type}: {str(error)[:200]}") from error
+    cells = np.full(len(array), np.nan)
+    present = np.array(array.is_valid())
+    if isinstance(column, Time) and column.format is not None:
+        array = compute.strptime(array, format=column.format, unit="s", error_is_null=True)
+        unread = present & ~np.array(array.is_valid())
+        if unread.any():
+            raise InvalidInput(f"holds what is no time of the form {column.format} in row {int(unread.argmax())}")
+    if isinstance(column, Time):
+        ns = ticks_ns(array.drop_null())
+        size = UNIT_NS[column.unit]
+        cells[present] = ns / size - column.start
+    elif pa.types.is_decimal(array.type):
+        cells[present] = [float(value) for value in array.drop_null().to_pylist()]
+    else:
+        cells[present] = array.drop_null().to_numpy(zero_copy_only=False).astype(np.float64)
+    return cells
+
+
+def from_cells(table: Table, cells: Cells, *, start: int = 0) -> pyarrow.Table:
+    """Rows as they were in the file: names, order and types; `start` numbers the identifiers of the first row."""
+    import pyarrow as pa
+
+    cell_of = {column.name: i for i, column in enumerate(table.modelled)}
+    columns = {
+        column.name: _restored(
+            column, cells[:, cell_of[column.name]] if column.name in cell_of else cells[:, :0], start
+        )
+        for column in table.columns
+    }
+    return pa.table(columns)
+
+
+def _restored(column: AnyColumn, cells: Cells, start: int) -> Any:
+    import pyarrow as pa
+
+    kind = arrow_type(column.arrow_type)
+    n = len(cells)
+    match column:
+        case Constant():
+            return _cast(pa.array([column.value] * n), column.arrow_type)
+        case Identifier():
+            numbers = range(start + 1, start + n + 1)
+            return pa.array(
+                [f"{column.prefix}{i}" if column.prefix or _is_text(kind) else i for i in numbers], type=kind
+            )
+        case Category():
+            values: list[Value | None] = [*column.values, None]
+            chosen = [values[-1 if np.isnan(cell) else int(cell)] for cell in cells.tolist()]
+            return _cast(pa.array(chosen), column.arrow_type)
+        case Time():
+            return _times(column, cells, kind)
+    mask = np.isnan(cells)
+    if pa.types.is_integer(kind):
+        return pa.array(np.where(mask, 0, np.round(cells)).astype(np.int64), mask=mask).cast(kind)
+    if pa.types.is_decimal(kind):
+        return pa.array(np.where(mask, 0.0, cells), mask=mask).cast(kind, safe=False)
+    return pa.array(_tidy(column, cells), mask=mask).cast(kind, safe=False)
+
+
+def _tidy(column: Number, cells: Cells) -> Cells:
+    """Numbers of a grid of decimals without the rounding of float64: 0.30000000000000004 is 0.3."""
+    if column.step is None:
+        return cells
+    digits = max(0, 12 - int(np.floor(np.log10(max(abs(column.low), abs(column.high), column.step)))))
+    return np.round(cells, min(digits, 15))
+
+
+def _times(column: Time, cells: Cells, kind: Any) -> Any:
+    import pyarrow as pa
+    from pyarrow import compute
+
+    mask = np.isnan(cells)
+    units = np.where(mask, 0, np.round(cells)).astype(np.int64) + column.start
+    if column.format is not None:
+        seconds = pa.array(units * (UNIT_NS[column.unit] // UNIT_NS["second"]), mask=mask)
+        return compute.strftime(seconds.cast(pa.timestamp("s")), format=column.format).cast(kind)
+    ticks = units * (UNIT_NS[column.unit] // tick_ns(kind))
+    small = np.int32 if kind.bit_width == 32 else np.int64
+    return pa.array(ticks.astype(small), mask=mask).cast(kind)
+
+
+def _indices(column: Category, array: Any) -> Cells:
+    """The index of each value; the cell of a missing one is NaN."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    first = column.values[0]
+    kind = pa.bool_() if isinstance(first, bool) else pa.string() if isinstance(first, str) else pa.float64()
+    try:
+        given = pa.nulls(len(array), kind) if pa.types.is_null(array.type) else array.cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise InvalidInput(f"does not hold values like {first!r}: {str(error)[:200]}") from error
+    if pa.types.is_floating(kind):
+        given = pa.array(given.to_numpy(zero_copy_only=False), from_pandas=True)  # NaN is missing
+    place = compute.index_in(given, value_set=pa.array(column.values).cast(kind))
+    unseen = np.array(given.is_valid()) & ~np.array(place.is_valid())
+    if unseen.any():
+        row = int(unseen.argmax())
+        some = ", ".join(map(repr, column.values[:10]))
+        value = str(given[row].as_py())[:50]
+        raise InvalidInput(f"holds {value!r} in row {row}, which training has not seen; it has seen {some}")
+    cells: Cells = place.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return cells
+
+
+def _cast(array: Any, to: str) -> Any:
+    import pyarrow as pa
+
+    kind = arrow_type(to)
+    if array.type == kind:
+        return array
+    if pa.types.is_null(array.type):
+        return pa.nulls(len(array), kind)
+    if pa.types.is_integer(kind) and pa.types.is_floating(array.type):
+        return array  # a number between integers is refused by the grid
+    return array.cast(kind)
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def arrow_type(name: str) -> Any:
+    """The Arrow type of this name, as `str(type)` writes it. Raises ValueError."""
+    import re
+
+    import pyarrow as pa
+
+    if parts := re.fullmatch(r"(timestamp|time32|time64|duration)\[(s|ms|us|ns)(?:, tz=(.+))?\]", name):
+        make = getattr(pa, parts[1])
+        return make(parts[2], parts[3]) if parts[3] else make(parts[2])
+    if parts := re.fullmatch(r"decimal(32|64|128|256)\((\d+), (-?\d+)\)", name):
+        return getattr(pa, f"decimal{parts[1]}")(int(parts[2]), int(parts[3]))
+    named = {"date32[day]": pa.date32(), "date64[ms]": pa.date64(), "double": pa.float64(), "float": pa.float32()}
+    return named[name] if name in named else pa.type_for_alias(name)
+
+
+def _one_chunk(column: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0)
