@@ -75,8 +75,8 @@ from pushforward.models.losses import Adam, Batch, Loss
 from pushforward.models.networks.limits import check_mask_memory, check_mask_width
 from pushforward.models.spec.data_spec import DataSpec, Shape
 from pushforward.models.stepwise.scoring import LogProb
-from pushforward.models.tables.forms.joint import JointForm
 from pushforward.models.tables.table import Table
+from pushforward.models.tabular.joint import JointForm
 from pushforward.models.variational.importance import importance_weighted_bound, lower_bound
 
 if TYPE_CHECKING:

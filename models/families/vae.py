@@ -63,8 +63,8 @@ from pushforward.models.losses import Batch, Loss
 from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
 from pushforward.models.stepwise import program, sampling
 from pushforward.models.stepwise.scoring import LogProb
-from pushforward.models.tables.forms.latent import LatentForm
 from pushforward.models.tables.table import Table
+from pushforward.models.tabular.latent import LatentForm
 from pushforward.models.variational import refinement
 from pushforward.models.variational.bounds import ELBO, AnyObjective, Drawn
 from pushforward.models.variational.importance import lower_bound

@@ -118,6 +118,10 @@ class DataSpec(Units):
         """Log |d normalize(x) / dx| of a row, in nats; constants have no part in it."""
         return self.varying.log_jacobian if self.constants else super().log_jacobian
 
+    def is_finite(self, x: np.ndarray) -> bool:
+        """Whether all numbers of rows are finite, but for missing cells of a table."""
+        return bool(np.isfinite(x).all() if self.table is None else not np.isinf(x).any())
+
     def check(self, x: np.ndarray, *, field: str = "x", on_levels: bool = False) -> None:
         """Refuse rows that are not of this kind.
 

@@ -131,7 +131,7 @@ class InferenceService:
             async with aclosing(self.asks.watch(request, timeout_s=timeout_s)) as received:
                 async for item in received:
                     if isinstance(item, Preview):
-                        yield replies.preview(request, item)
+                        yield replies.preview(target, request, item)
                     else:
                         yield replies.samples(target, request, item)
 

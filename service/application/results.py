@@ -11,7 +11,9 @@ from typing import Any, final
 import numpy as np
 
 from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.tables.table import Table
 from pushforward.service.domain.inference import Timing
+from pushforward.service.formats.tables import records
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,11 @@ class InferenceResult(ABC):
     @abstractmethod
     def fields(self) -> dict[str, Any]:
         """All fields by name."""
+
+    @property
+    def table(self) -> Table | None:
+        """The table that the rows of `array` are of, if they are."""
+        return None if self.picture_spec is None else self.picture_spec.table
 
     @property
     def picture_spec(self) -> DataSpec | None:
@@ -52,7 +59,12 @@ class SampleResult(InferenceResult):
 
     @property
     def fields(self) -> dict[str, Any]:
-        return {"model": self.model, "seed": self.seed, "samples": self.samples, "timing": self.timing}
+        return {
+            "model": self.model,
+            "seed": self.seed,
+            **_rows("samples", self.samples, self.spec),
+            "timing": self.timing,
+        }
 
     @property
     def picture_spec(self) -> DataSpec:
@@ -69,11 +81,12 @@ class PreviewResult:
     step: int  # taken by all rows
     steps: int
     samples: np.ndarray  # (n, *shape), `DataSpec.dtype`
+    spec: DataSpec
 
     @property
     def fields(self) -> dict[str, Any]:
         """The fields that the sample itself does not have."""
-        return {"step": self.step, "steps": self.steps, "samples": self.samples}
+        return {"step": self.step, "steps": self.steps, **_rows("samples", self.samples, self.spec)}
 
 
 @final
@@ -136,7 +149,7 @@ class PointsResult(InferenceResult):
 
     @property
     def fields(self) -> dict[str, Any]:
-        return {"model": self.model, "x": self.x, "timing": self.timing}
+        return {"model": self.model, **_rows("x", self.x, self.spec), "timing": self.timing}
 
     @property
     def picture_spec(self) -> DataSpec:
@@ -163,6 +176,11 @@ class TranslationResult(InferenceResult):
     @property
     def picture_spec(self) -> DataSpec:
         return self.spec
+
+
+def _rows(name: str, rows: np.ndarray, spec: DataSpec) -> dict[str, Any]:
+    """Rows by the name of their field: an array, or the records of a table."""
+    return {name: rows} if spec.table is None else {"records": records(spec.table, rows)}
 
 
 @final

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from pushforward.models.data import Source
 from pushforward.models.errors import Hindered, InvalidData
+from pushforward.models.form import form_of
 from pushforward.models.presets import PRESETS
 from pushforward.models.run import Run
 from pushforward.models.spec.data_spec import DataSpec
@@ -27,7 +28,7 @@ async def checked_run(command: TrainModel, data_root: Path) -> Run:
     run = _run(command)
     outline = await outlined(run.data, data_root, "run.data")
     try:
-        run.family.check(outline)
+        form_of(run.family, outline).check(outline)
     except InvalidData as error:
         raise Invalid.field(error.field or "run.family", error.message) from error
     return run

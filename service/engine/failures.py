@@ -11,11 +11,13 @@ import torch
 from pushforward.models.errors import LaboratoryError
 from pushforward.models.spec.condition import Condition
 from pushforward.models.spec.conditions import Vector
+from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.domain.errors import Failed, Invalid, ServiceError
 from pushforward.service.engine.tickets import Ticket
 
 log = logging.getLogger(__name__)
 
+OF_ROWS = frozenset({"sample", "decode", "reconstruct", "interpolate"})  # operations that answer with rows of data
 HUGE = 1e6  # of a condition, in network units: above this networks may overflow float32
 
 
@@ -37,16 +39,18 @@ def is_out_of_memory(error: Exception | None) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
 
 
-def is_finite(op: str, array: np.ndarray) -> bool:
+def is_finite(op: str, array: np.ndarray, spec: DataSpec) -> bool:
     """Whether an answer has no NaN and no infinity; the log-likelihood of an impossible row is -inf."""
-    return not np.isnan(array).any() if op == "likelihood" else bool(np.isfinite(array).all())
+    if op == "likelihood":
+        return not np.isnan(array).any()
+    return spec.is_finite(array) if op in OF_ROWS else bool(np.isfinite(array).all())
 
 
-def check_finite(ticket: Ticket, condition: Condition | None) -> None:
+def check_finite(ticket: Ticket, spec: DataSpec) -> None:
     """Refuse a request whose answer has NaN or infinity: the model is unsound, or its input beyond float32."""
     for name, array in ticket.arrays.items():
-        if not is_finite(ticket.request.op, array):
-            given = _too_large(ticket.request.arrays, condition)
+        if not is_finite(ticket.request.op, array, spec):
+            given = _too_large(ticket.request.arrays, spec.condition)
             if given is None:
                 ticket.error = Failed(not_finite(name))
             else:

@@ -204,7 +204,7 @@ class Group:
         """Keep running rows, hand out finished ones; the requests that are answered."""
         if result.running is not None:
             self._running.append(RowBatch(result.running))
-        done = hand_out_finished(result, self.key[1], self.pin.model.card.spec.condition)
+        done = hand_out_finished(result, self.key[1], self.pin.model.card.spec)
         self.live -= len(done)
         return done
 

@@ -16,7 +16,7 @@ from pushforward.service.application.delivery import Delivery, Form
 from pushforward.service.application.results import SampleResult, SampleStream
 from pushforward.service.domain.errors import names, naming
 from pushforward.service.domain.jobs import Job
-from pushforward.service.formats import npy, png
+from pushforward.service.formats import npy, png, tables
 from pushforward.service.http.headers import RequestHeaders
 from pushforward.service.rest import sse
 from pushforward.service.rest.media_types import JSON
@@ -24,7 +24,13 @@ from pushforward.service.rest.responses import job_started, render
 from pushforward.service.rest.streams import array_response, event_response
 
 PREFERENCE = "respond-async"
-FORMS = {JSON: Form.REPLY, png.MEDIA_TYPE: Form.REPLY, npy.MEDIA_TYPE: Form.ARRAY, sse.MEDIA_TYPE: Form.EVENTS}
+FORMS = {
+    JSON: Form.REPLY,
+    png.MEDIA_TYPE: Form.REPLY,
+    **dict.fromkeys(tables.MEDIA_TYPES, Form.REPLY),
+    npy.MEDIA_TYPE: Form.ARRAY,
+    sse.MEDIA_TYPE: Form.EVENTS,
+}
 
 
 async def respond(headers: RequestHeaders, application: Application, ask: Sample, media_type: str) -> Response:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 
 from pushforward.service.domain.errors import NotAcceptable
-from pushforward.service.formats import npy, png
+from pushforward.service.formats import npy, png, tables
 from pushforward.service.rest import sse
 
 JSON = "application/json"
-OFFERS = (JSON, npy.MEDIA_TYPE, png.MEDIA_TYPE)  # of equal preference, the first is taken
+OFFERS = (JSON, npy.MEDIA_TYPE, png.MEDIA_TYPE, *tables.MEDIA_TYPES)  # of equal preference, the first is taken
 SAMPLE_OFFERS = (*OFFERS, sse.MEDIA_TYPE)
 
 

@@ -15,12 +15,13 @@ from pushforward.service.application.commands.commands import (
     Encode,
     Interpolate,
     Likelihood,
+    OfRows,
     Reconstruct,
     Translate,
 )
 from pushforward.service.application.commands.validation import MAX_FAULTS, MAX_FIELD_CHARS, Model, parse
 from pushforward.service.domain.errors import FieldError, Invalid, Malformed, RequestTooLarge, UnsupportedMedia
-from pushforward.service.formats import npy
+from pushforward.service.formats import npy, tables
 from pushforward.service.http.headers import headers_of
 from pushforward.service.processes.intake import SMALL_BYTES, Intake, without_gc
 from pushforward.service.rest.media_types import JSON
@@ -54,6 +55,11 @@ async def read(request: Request, command: type[Model], intake: Intake) -> Model:
     if media_type == npy.MEDIA_TYPE and (command is Interpolate or command in _ARRAYS):
         query = _query(request)
         return await intake.parse(lambda: _with_arrays(command, query, body), len(body))
+    if media_type in tables.MEDIA_TYPES and issubclass(command, OfRows):
+        query = _query(request)
+        if "records" in query or "x" in query:
+            raise Invalid.field("records", "are the body; leave them out of the query")
+        return parse(command, query | {"records": tables.TableRows(media_type, body)})
     known = f"{JSON} or {npy.MEDIA_TYPE}" if command is Interpolate or command in _ARRAYS else JSON
     raise UnsupportedMedia(f"the content type is {media_type[:100] or 'missing'}; send {known}")
 

@@ -18,8 +18,9 @@ from starlette.types import Receive, Scope, Send
 
 from pushforward.models.config.json_float import to_json
 from pushforward.service.application.results import InferenceResult, LikelihoodResult, PreviewResult, SampleResult
+from pushforward.service.domain.errors import NotAcceptable
 from pushforward.service.domain.jobs import Job
-from pushforward.service.formats import npy, png
+from pushforward.service.formats import npy, png, tables
 from pushforward.service.rest.media_types import JSON
 
 LARGE_VALUES = 100_000  # a result of more is written in a thread
@@ -63,10 +64,19 @@ async def render(result: InferenceResult, media_type: str) -> Response:
         npy.MEDIA_TYPE: lambda result: npy.dumps(result.array),
         png.MEDIA_TYPE: lambda result: png.png(result.array, result.picture_spec),
     }
+    if media_type in tables.MEDIA_TYPES:
+        writers[media_type] = lambda result: _table(result, media_type)
     write = writers[media_type]
     large = result.array.size > LARGE_VALUES or media_type == png.MEDIA_TYPE
     body = await asyncio.to_thread(write, result) if large else write(result)
     return WholeResponse(body, media_type, _headers(result))
+
+
+def _table(result: InferenceResult, media_type: str) -> bytes:
+    """The rows of a table as a file. Raises NotAcceptable."""
+    if result.table is None:
+        raise NotAcceptable(f"{media_type} is for rows of tables, and these are none; accept {JSON}")
+    return tables.dumps(media_type, result.table, result.array)
 
 
 async def json(result: SampleResult | PreviewResult) -> bytes:
@@ -98,7 +108,7 @@ def _headers(result: InferenceResult) -> dict[str, str]:
 
 
 def _dumps(fields: dict[str, Any]) -> bytes:
-    return orjson.dumps(_contiguous(fields), option=orjson.OPT_SERIALIZE_NUMPY)
+    return orjson.dumps(_contiguous(fields), option=orjson.OPT_SERIALIZE_NUMPY, default=str)
 
 
 def _contiguous(value: Any) -> Any:

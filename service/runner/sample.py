@@ -138,7 +138,7 @@ def chunks(
             log.warning("a chunk does not fit into memory; the next ones have %d rows", size)
             continue
         chunk = spec.from_networks(rows).cpu().numpy()
-        if not np.isfinite(chunk).all():
+        if not spec.is_finite(chunk):
             raise Diverged(not_finite("samples"))
         yield chunk
         start += len(noise)

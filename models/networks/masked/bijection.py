@@ -39,7 +39,7 @@ from zuko.transforms import MonotonicRQSTransform as RationalQuadratic
 from pushforward.models.spec.data_spec import Shape
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float
+    from jaxtyping import Float
 
 MIN_SLOPE = 1e-3  # of a spline, and one over its largest: zuko's
 
@@ -91,45 +91,51 @@ class Bijection(nn.Module):
             _start_as_identity(layer, alone=features == 1 and condition_size == 0)
 
     def forward(
-        self, v: Float[Tensor, "B D"], c: Float[Tensor, "B C"] | None = None
+        self,
+        v: Float[Tensor, "B D"],
+        c: Float[Tensor, "B C"] | None = None,
+        present: Float[Tensor, "B D"] | None = None,
     ) -> tuple[Float[Tensor, "B D"], Float[Tensor, " B"]]:
-        """Z, and log |det dz/dv|.  c: where C > 0."""
+        """Z, and log |det dz/dv|.
+
+        Arguments:
+            c: where C > 0.
+            present: 1 and 0. A bijection of the elements that are present, the others being 0 on both sides: each
+                transform is triangular in any order of a part of the elements, too. Not where `inverse`.
+        """
         log_det = v.new_zeros(())
         for layer in self.layers.transforms:  # one by one: composed, they would be built anew in each call
-            v, part = layer(c).call_and_ladj(v)
+            transform = layer(c)
+            if present is None:
+                v, part = transform.call_and_ladj(v)
+            else:
+                z, parts = transform.meta(v).base.call_and_ladj(v)
+                v, part = _where(present, z), _where(present, parts).sum(1)
             log_det = log_det + part
         return v, log_det
 
-    def inverse(self, z: Float[Tensor, "B D"], c: Float[Tensor, "B C"] | None = None) -> Float[Tensor, "B D"]:
-        """V.  c: where C > 0."""
-        for layer in reversed(self.layers.transforms):
-            z = layer(c)._inverse(z)
-        return z
-
-    def forward_among(
-        self, v: Float[Tensor, "B D"], present: Bool[Tensor, "B D"], c: Float[Tensor, "B C"] | None = None
-    ) -> tuple[Float[Tensor, "B D"], Float[Tensor, " B"]]:
-        """`forward` as a bijection of the elements that are present; the others are 0 on both sides.
-
-        Parameters are read from v only: not for `inverse` bijections.
-        """
-        log_det = v.new_zeros(())
-        for layer in self.layers.transforms:
-            univariate = layer(c).meta(v).base
-            z, part = univariate.call_and_ladj(v)
-            v, log_det = torch.where(present, z, 0.0), log_det + torch.where(present, part, 0.0).sum(1)
-        return v, log_det
-
-    def inverse_among(
-        self, z: Float[Tensor, "B D"], present: Bool[Tensor, "B D"], c: Float[Tensor, "B C"] | None = None
+    def inverse(
+        self,
+        z: Float[Tensor, "B D"],
+        c: Float[Tensor, "B C"] | None = None,
+        present: Float[Tensor, "B D"] | None = None,
     ) -> Float[Tensor, "B D"]:
-        """The inverse of `forward_among`."""
+        """V.  c, present: as in `forward`."""
         for layer in reversed(self.layers.transforms):
-            transform, v = layer(c), torch.zeros_like(z)
+            transform = layer(c)
+            if present is None:
+                z = transform._inverse(z)
+                continue
+            v = torch.zeros_like(z)
             for _ in range(transform.passes):
-                v = torch.where(present, transform.meta(v).base.inv(z), 0.0)
+                v = _where(present, transform.meta(v).base.inv(z))
             z = v
         return z
+
+
+def _where(present: Tensor, x: Tensor) -> Tensor:
+    """The elements that are present, 0 in the place of the others."""
+    return torch.where(present > 0, x, 0.0)
 
 
 @final

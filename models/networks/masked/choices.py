@@ -31,7 +31,7 @@ class MaskedChoices(nn.Module):
 
     def __init__(self, sizes: Sequence[int], *, width: int, depth: int, condition_size: int = 0) -> None:
         super().__init__()
-        block = torch.repeat_interleave(torch.arange(1, len(sizes) + 1), torch.tensor(sizes))
+        block = torch.cat([torch.full((size,), i) for i, size in enumerate(sizes, 1)])  # i, of each input and output
         hidden = torch.arange(width) * len(sizes) // width
         condition = torch.zeros(condition_size, dtype=torch.long)
         self.hidden = nn.ModuleList(

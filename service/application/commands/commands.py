@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
 
+import numpy as np
 from pydantic import (
     ConfigDict,
     Field,
@@ -18,7 +19,14 @@ from pushforward.models.config.numbers_only import NumbersOnly
 from pushforward.models.geometry.interpolation import PathName
 from pushforward.models.presets import PRESETS
 from pushforward.models.run import Run
-from pushforward.service.application.commands.fields import Against, Array, Condition, Domain, Seed
+from pushforward.service.application.commands.fields import (
+    Against,
+    Array,
+    Condition,
+    Domain,
+    Records,
+    Seed,
+)
 from pushforward.service.application.commands.metric_names import MetricNames
 from pushforward.service.domain.catalog import Name, Reference
 from pushforward.service.domain.errors import FieldError, Invalid
@@ -114,24 +122,43 @@ class Sample(Ask):
     """Sampler steps between two previews, for responses that are a stream of events."""
 
 
-class Likelihood(Ask):
+class OfRows(Ask):
+    """Of rows: arrays, or records of a table."""
+
+    x: Array | None = None
+    """Rows, [n, *shape]."""
+    records: Records | None = None
+    """Rows of a table, an object each, by column; in the place of `x`."""
+
+    @model_validator(mode="after")
+    def _rows_once(self) -> Self:
+        if self.x is None and self.records is None:
+            raise _lacks("is missing; give x, or records of a model of a table", "x")
+        if self.x is not None and self.records is not None:
+            raise Invalid.field("records", "are given beside x; give one of the two")
+        return self
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The rows as an array. Raises TypeError where they are records that have not been read."""
+        if self.x is None:
+            raise TypeError("the records have not been read")
+        return self.x
+
+
+class Likelihood(OfRows):
     """log p(x) of each row, in nats. `seed` fixes the noise where the likelihood is an estimate."""
 
     op = "likelihood"
 
-    x: Array
-    """Rows to score, [n, *shape]."""
     seed: Seed = 0
     """Seed of the noise, where the likelihood is an estimate."""
 
 
-class Encode(Ask):
+class Encode(OfRows):
     """The latent code of each row."""
 
     op = "encode"
-
-    x: Array
-    """Rows to encode, [n, *shape]."""
 
 
 class Decode(Ask):
@@ -143,13 +170,10 @@ class Decode(Ask):
     """Codes to decode, [n, *latent_shape]."""
 
 
-class Reconstruct(Ask):
+class Reconstruct(OfRows):
     """Encode and decode each row; of a model that translates, translate it to another domain and back."""
 
     op = "reconstruct"
-
-    x: Array
-    """Rows to reconstruct, [n, *shape]."""
 
 
 class Interpolate(Ask):

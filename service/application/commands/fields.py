@@ -11,8 +11,10 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 from pushforward.models.config.numbers_only import EXACT
 from pushforward.models.data import AnyData
 from pushforward.service.application.commands.arrays import as_array, as_texts
+from pushforward.service.formats.tables import RECORDS, TableRows
 
 HELD_OUT = "held_out"
+_CELLS = frozenset({str, int, float, bool, type(None)})
 DOMAIN = "must be a number, a list of numbers, or a list of such lists, one for each row"
 CONDITION = f'{DOMAIN}; or {{"text": "..."}}'
 
@@ -69,10 +71,28 @@ def _against(value: Any) -> Any:
     return value
 
 
+def _as_records(value: Any) -> TableRows:
+    """Rows of a table: objects by column, of values that a cell can hold."""
+    if isinstance(value, TableRows):
+        return value
+    if not isinstance(value, list) or not value or not all(type(record) is dict for record in value):
+        raise ValueError("must be a list of objects, one for each row, with a value for each column")
+    for row, record in enumerate(value):
+        for name, cell in record.items():
+            if type(cell) not in _CELLS:
+                raise ValueError(f"column {name!r} holds no text, number, boolean or null in row {row}")
+    return TableRows(RECORDS, value)
+
+
 Against = Annotated[
     Annotated[Literal["held_out"], Tag("held_out")] | Annotated[AnyData, Tag("data")],
     Discriminator(lambda value: "held_out" if isinstance(value, str) else "data"),
     BeforeValidator(_against),
+]
+Records = Annotated[
+    TableRows,
+    BeforeValidator(_as_records),
+    WithJsonSchema({"type": "array", "items": {"type": "object"}, "description": "rows of a table, by column"}),
 ]
 Array = Annotated[
     np.ndarray,

@@ -34,13 +34,15 @@ def check_reply(ask: AnyAsk, card: Card, settings: Settings) -> None:
         case Decode():
             _check("z", len(ask.z), card.spec.shape, settings)
         case Encode():
-            _check("x", len(ask.x), card.latent_shape or (1,), settings)
-        case Reconstruct() | Translate():
+            _check("x", len(ask.rows), card.latent_shape or (1,), settings)
+        case Reconstruct():
+            _check("x", len(ask.rows), card.spec.shape, settings)
+        case Translate():
             _check("x", len(ask.x), card.spec.shape, settings)
         case Complete():
             _check(*ask.rows, card.spec.shape, settings)
         case Likelihood():
-            _check("x", len(ask.x), (1,), settings)
+            _check("x", len(ask.rows), (1,), settings)
 
 
 def check_parts(ask: Sample, settings: Settings) -> None:

@@ -59,11 +59,11 @@ def domains(target: TargetModel, to: np.ndarray) -> np.ndarray:
     return to[:, 0].astype(np.int64) if isinstance(target.card.spec.condition, Labels) else to
 
 
-def preview(request: InferenceRequest, seen: Preview) -> PreviewResult:
+def preview(target: TargetModel, request: InferenceRequest, seen: Preview) -> PreviewResult:
     """The rows of a sample between noise and data."""
     if "samples" not in seen.arrays:
         raise Failed("the worker's preview lacks its samples")
-    return PreviewResult(request.model, request.seed, seen.step, seen.steps, seen.arrays["samples"])
+    return PreviewResult(request.model, request.seed, seen.step, seen.steps, seen.arrays["samples"], target.card.spec)
 
 
 def _likelihood(target: TargetModel, request: InferenceRequest, reply: Reply) -> LikelihoodResult:

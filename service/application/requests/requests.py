@@ -10,8 +10,10 @@ from typing import Any, final
 import numpy as np
 from pydantic import ValidationError
 
+from pushforward.models.errors import InvalidData
 from pushforward.models.families import FAMILIES
 from pushforward.models.family import Completes, Decodes, Family, Scores, Translates, answers_without
+from pushforward.models.form import form_of
 from pushforward.models.spec.conditioning import Conditioning
 from pushforward.models.spec.data_spec import Shape
 from pushforward.models.spec.patches import patches_under
@@ -23,6 +25,7 @@ from pushforward.service.application.commands.commands import (
     Decode,
     Interpolate,
     Likelihood,
+    OfRows,
     Sample,
     Translate,
 )
@@ -33,6 +36,7 @@ from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import Conflict, Invalid, Remedy, Unsupported
 from pushforward.service.domain.inference import InferenceRequest, Op
 from pushforward.service.domain.jobs import Sampling
+from pushforward.service.formats.tables import TableRows
 from pushforward.service.settings import Settings
 
 SEEDS = 512  # made at a time
@@ -53,8 +57,8 @@ class TargetModel:
     def of(cls, card: Card) -> TargetModel:
         """Raises Conflict where this service does not know the card's family as it was trained."""
         try:
-            family = FAMILIES[card.family].model_validate(card.run["family"])
-        except (KeyError, ValidationError) as error:
+            family = form_of(FAMILIES[card.family].model_validate(card.run["family"]), card.spec)
+        except (KeyError, ValidationError, InvalidData) as error:
             raise Conflict(
                 f"{card.reference} was trained by another release ({card.family}); train it again, or ask that release"
             ) from error
@@ -62,6 +66,8 @@ class TargetModel:
 
     def request(self, ask: AnyAsk, settings: Settings) -> InferenceRequest:
         """A request with one reply. Raises Unsupported, Invalid."""
+        if isinstance(ask, OfRows) and ask.records is not None:
+            ask = ask.model_copy(update={"x": self._cells(ask.records), "records": None})
         options = self._checked(ask, lambda: limits.check_reply(ask, self.card, settings))
         match ask:
             case Sample():
@@ -77,10 +83,10 @@ class TargetModel:
             case Translate():
                 arrays = {"x": self._rows("x", ask.x)} | self._domains(ask)
                 return InferenceRequest(self.card.reference, ask.op, len(ask.x), 0, options, arrays)
-        x = self._rows("x", ask.x, on_levels=isinstance(ask, Likelihood) and self.scores_only_levels)
+        x = self._rows("x", ask.rows, on_levels=isinstance(ask, Likelihood) and self.scores_only_levels)
         seed = ask.seed if isinstance(ask, Likelihood) else 0
-        arrays = {"x": x} | self._condition(ask, len(ask.x))
-        return InferenceRequest(self.card.reference, ask.op, len(ask.x), seed, options, arrays)
+        arrays = {"x": x} | self._condition(ask, len(x))
+        return InferenceRequest(self.card.reference, ask.op, len(x), seed, options, arrays)
 
     def in_parts(self, ask: Sample, settings: Settings) -> InferenceRequest:
         """A sample that is sent in parts. Raises Unsupported, Invalid."""
@@ -187,6 +193,13 @@ class TargetModel:
         with refusing(field):
             self.card.spec.check(x, field=field, on_levels=on_levels)
         return self.card.spec.hold(x)
+
+    def _cells(self, rows: TableRows) -> np.ndarray:
+        """The cells of records. Raises Invalid."""
+        if self.card.spec.table is None:
+            raise Invalid.field("records", f"are rows of a table, and {self.card.model} models none; give x")
+        with refusing("records"):
+            return rows.cells(self.card.spec.table)
 
     def _patches(self, ask: Complete) -> np.ndarray:
         """Patches, (n, *patches_shape), in the dtype of the model's data. Raises Invalid."""

@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 import torch
 
-from pushforward.models.spec.condition import Condition
+from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.domain.inference import Preview
 from pushforward.service.engine.batching.arrays import hand_out, place, to_numpy
 from pushforward.service.engine.batching.batch import RowBatch
@@ -59,20 +59,20 @@ def _step(task: Task[Any, Any], batch: RowBatch, device: torch.device, *, with_p
     return StepResult(running, finished, answers, info, shown, previews)
 
 
-def hand_out_finished(result: StepResult, op: str, condition: Condition | None) -> list[Ticket]:
+def hand_out_finished(result: StepResult, op: str, spec: DataSpec) -> list[Ticket]:
     """Write finished rows into the answers of their requests; the requests that are complete."""
     if result.finished is None:
         return []
     hand_out(result.finished.owners, result.answers)
     tickets = dict.fromkeys(segment.ticket for segment in result.finished.owners)
-    if not all(is_finite(op, array) for array in result.answers.values()):
+    if not all(is_finite(op, array, spec) for array in result.answers.values()):
         for ticket in tickets:
             ticket.suspect = True
     done = [ticket for ticket in tickets if not ticket.left]
     for ticket in done:
         ticket.info = dict(result.info)
         if ticket.suspect:
-            check_finite(ticket, condition)
+            check_finite(ticket, spec)
     return done
 
 

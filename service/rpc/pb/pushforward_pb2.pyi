@@ -1082,7 +1082,7 @@ class LikelihoodRequest(_message.Message):
     """Seed of the noise, where the likelihood is an estimate."""
     @_builtins.property
     def x(self) -> Global___Tensor:
-        """Rows to score, [n, *shape]."""
+        """Rows, [n, *shape]."""
 
     @_builtins.property
     def options(self) -> _struct_pb2.Struct:
@@ -1234,7 +1234,7 @@ class EncodeRequest(_message.Message):
     """`name` is the newest version, `name@3` is version 3."""
     @_builtins.property
     def x(self) -> Global___Tensor:
-        """Rows to encode, [n, *shape]."""
+        """Rows, [n, *shape]."""
 
     @_builtins.property
     def options(self) -> _struct_pb2.Struct:
@@ -1386,7 +1386,7 @@ class ReconstructRequest(_message.Message):
     """`name` is the newest version, `name@3` is version 3."""
     @_builtins.property
     def x(self) -> Global___Tensor:
-        """Rows to reconstruct, [n, *shape]."""
+        """Rows, [n, *shape]."""
 
     @_builtins.property
     def options(self) -> _struct_pb2.Struct:

@@ -94,7 +94,7 @@ class JointForm(Family, Conditions, Samples, Scores):
             of_choices = choices.log_probs(logits, coded.k, self.table.sizes).double().sum(1)
         of_numbers = coded.log_derivative.sum(1)
         if self.table.numbers:
-            z, log_det = self._flow(nets).forward_among(coded.u, coded.present, _context(hot, c))
+            z, log_det = nets["numbers"](coded.u, *self._context(hot, c, coded.present))
             base = -0.5 * (z.double() ** 2 + log(2 * pi))
             of_numbers = of_numbers + torch.where(coded.present, base, 0.0).sum(1) + log_det.double()
         return of_choices, of_numbers
@@ -133,17 +133,19 @@ class JointForm(Family, Conditions, Samples, Scores):
         u, present = z, coding.present(k)
         if self.table.numbers:
             z = torch.where(present, z, 0.0)
-            u = self._flow(nets).inverse_among(z, present, _context(coding.one_hot(k), c))
+            u = flow_network(nets).inverse(z, *self._context(coding.one_hot(k), c, present))
         return coding.decode(u, k)
 
     def _coded(self, x: Tensor, w: Tensor | None) -> Coded:
         return coder(self.table, x.device).encode(x, w)
 
-    def _flow(self, nets: Nets) -> Bijection:
-        return cast("Bijection", nets["numbers"])
+    def _context(self, hot: Tensor, c: Tensor, present: Tensor) -> tuple[Tensor, ...]:
+        """What the flow of the numbers is given beside them: choices and condition, and which numbers are there."""
+        context = networks.condition_args(torch.cat([hot, c], 1))
+        always = all(number.choice is None for number in self.table.numbers)
+        return context if always else (*context, present.float())
 
 
-def _context(hot: Tensor, c: Tensor) -> Tensor | None:
-    """What the flow of the numbers reads: the choices and the condition; None where there is neither."""
-    context = torch.cat([hot, c], 1)
-    return context if context.shape[1] else None
+def flow_network(nets: Nets) -> Bijection:
+    """The network from numbers to noise."""
+    return cast("Bijection", nets["numbers"])

@@ -23,8 +23,8 @@ from pushforward.models.losses import Batch, Loss
 from pushforward.models.spec.data_spec import DataSpec, Shape
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.tables.coding import coder, decode_row
-from pushforward.models.tables.forms.programs import MappedRows, SampledRows, ScoredRows
 from pushforward.models.tables.table import Table
+from pushforward.models.tabular.programs import MappedRows, SampledRows, ScoredRows
 from pushforward.models.variational.options import ImportanceOptions
 
 if TYPE_CHECKING:

@@ -1,0 +1,107 @@
+"""Rows of tables as records, csv, parquet and Arrow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+from pushforward.models.data.tables.reading import NO_PYARROW, parse_arrow, parse_csv
+from pushforward.models.errors import InvalidInput
+from pushforward.models.tables.arrow import Cells, arrow_type, from_cells, to_cells
+from pushforward.models.tables.columns import Time
+from pushforward.models.tables.table import Table
+
+if TYPE_CHECKING:
+    import pyarrow
+
+RECORDS = "application/json"
+CSV = "text/csv"
+PARQUET = "application/vnd.apache.parquet"
+ARROW = "application/vnd.apache.arrow.stream"
+MEDIA_TYPES = (CSV, PARQUET, ARROW)
+MAX_REASON_CHARS = 200
+
+
+@final
+@dataclass(frozen=True)
+class TableRows:
+    """Rows as a client gave them; what they mean depends on the table of the model, which is not known yet."""
+
+    media_type: str
+    content: Any  # records, a list of objects by column; or the bytes of a file
+
+    def cells(self, table: Table) -> Cells:
+        """Rows of cells, (N, C). Raises InvalidInput."""
+        try:
+            import pyarrow as pa
+        except ModuleNotFoundError as error:
+            raise InvalidInput(NO_PYARROW, field="records") from error
+        try:
+            rows = self._arrow(table)
+        except (pa.ArrowException, ValueError, KeyError, OSError) as error:
+            raise InvalidInput(
+                f"cannot be read as {self.media_type}: {str(error)[:MAX_REASON_CHARS]}", field="records"
+            ) from error
+        if rows.num_rows == 0:
+            raise InvalidInput("holds no row; send at least one", field="records")
+        return to_cells(table, rows)
+
+    def _arrow(self, table: Table) -> pyarrow.Table:
+        import pyarrow as pa
+
+        match self.media_type:
+            case "application/json":
+                return _of_records(table, self.content)
+            case "text/csv":
+                types = {
+                    c.name: arrow_type(c.arrow_type) for c in table.columns if not (isinstance(c, Time) and c.format)
+                }
+                return parse_csv(self.content, types)
+            case "application/vnd.apache.parquet":
+                from pyarrow import parquet
+
+                return parquet.read_table(pa.BufferReader(self.content))
+        return parse_arrow(self.content)
+
+
+def dumps(media_type: str, table: Table, cells: Cells) -> bytes:
+    """Rows of cells, (N, C), as a file."""
+    import pyarrow as pa
+
+    rows, sink = from_cells(table, cells), pa.BufferOutputStream()
+    if media_type == CSV:
+        from pyarrow import csv
+
+        csv.write_csv(rows, sink, csv.WriteOptions(quoting_style="needed"))
+    elif media_type == PARQUET:
+        from pyarrow import parquet
+
+        parquet.write_table(rows, sink)
+    else:
+        with pa.ipc.new_stream(sink, rows.schema) as stream:
+            stream.write_table(rows)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def records(table: Table, cells: Cells) -> list[dict[str, Any]]:
+    """Rows of cells, (N, C), as objects by column; a missing cell is None."""
+    listed: list[dict[str, Any]] = from_cells(table, cells).to_pylist()
+    return listed
+
+
+def _of_records(table: Table, given: list[dict[str, Any]]) -> pyarrow.Table:
+    """A column of each field that any record has; a field that a record lacks is missing in its row."""
+    import pyarrow as pa
+
+    names = dict.fromkeys(name for record in given for name in record)
+    names |= dict.fromkeys(column.name for column in table.modelled)
+    columns = {}
+    for name in names:
+        values = [record.get(name) for record in given]
+        try:
+            columns[name] = pa.array(values)
+        except (pa.ArrowException, TypeError) as error:
+            reason = str(error)[:MAX_REASON_CHARS]
+            raise InvalidInput(f"column {name!r} holds values of different types: {reason}", field="records") from error
+    return pa.table(columns)
