@@ -109,7 +109,7 @@ class Bijection(nn.Module):
             if present is None:
                 v, part = transform.call_and_ladj(v)
             else:
-                z, parts = transform.meta(v).base.call_and_ladj(v)
+                z, parts = _univariate(transform, v).call_and_ladj(v)
                 v, part = _where(present, z), _where(present, parts).sum(1)
             log_det = log_det + part
         return v, log_det
@@ -127,10 +127,15 @@ class Bijection(nn.Module):
                 z = transform._inverse(z)
                 continue
             v = torch.zeros_like(z)
-            for _ in range(transform.passes):
-                v = _where(present, transform.meta(v).base.inv(z))
+            for _ in range(transform.passes if isinstance(transform, AutoregressiveTransform) else 1):
+                v = _where(present, _univariate(transform, v).inv(z))
             z = v
         return z
+
+
+def _univariate(transform: Any, v: Tensor) -> Any:
+    """The maps of the elements, given v; of one element zuko has no network to ask."""
+    return transform.meta(v).base if isinstance(transform, AutoregressiveTransform) else transform.base
 
 
 def _where(present: Tensor, x: Tensor) -> Tensor:
