@@ -79,7 +79,8 @@ def _quantile(r: Reals) -> Transform:
     normal = NormalDist()
     if len(distinct) > MAX_KNOTS:  # evenly spaced for networks, so that the tails have knots, too
         wanted = [normal.cdf(u) for u in np.linspace(normal.inv_cdf(q[0]), normal.inv_cdf(q[-1]), MAX_KNOTS)]
-        kept = np.unique(np.searchsorted(q, wanted).clip(0, len(q) - 1))
+        between = np.searchsorted(q, wanted[1:-1]).clip(0, len(q) - 1)
+        kept = np.unique([0, *between, len(q) - 1])
         distinct, q = distinct[kept], q[kept]
     apart = NARROWEST * float(distinct[-1] - distinct[0])
     knots, ranks = [float(distinct[0])], [float(q[0])]

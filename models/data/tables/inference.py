@@ -230,11 +230,11 @@ def _measured(
     atoms = _atoms(numbers, cells.n_rows) if step is None or (high - low) / step > LONG_GRID else ()
     rest = numbers[~np.isin(numbers, atoms)]
     if len(np.unique(rest)) < 2:
-        if cells.chosen.kind is None and len(np.unique(numbers)) > 1 and kind is Number:
-            return _category(cells, cells.array.drop_null(), "numbers with few distinct values", ordered=True)
+        if cells.chosen.kind is None:
+            return _category(cells, cells.array.drop_null(), "few distinct values", ordered=True)
         atoms, rest = (), numbers
     if low == high:
-        raise cells.refuse('holds one number and missing cells; give {"kind": "category"}')
+        raise cells.refuse('holds one value and missing cells; give {"kind": "category"}')
     name = cells.chosen.transform or "quantile"
     column = kind(
         name=cells.name,

@@ -1,0 +1,91 @@
+"""`models.data.tables.inference`: the kinds of columns, told by their types and cells."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pushforward.models.data.tables.inference import ColumnChoice, infer
+from pushforward.models.errors import InvalidData
+from pushforward.models.tables.columns import AnyColumn
+
+N = 60
+RNG = np.random.default_rng(0)
+DAYS = [date(2024, 1, 1) + timedelta(days=3 * i % 50) for i in range(N)]
+
+
+def column(values: Any, **choice: Any) -> AnyColumn:
+    [(inferred, _)] = infer(pa.table({"x": pa.array(values)}), {"x": ColumnChoice(**choice)} if choice else {})
+    return inferred
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "fields"),
+    [
+        ([True, False] * 30, "category", {"values": (False, True)}),
+        (["b", "a", "b"] * 20, "category", {"values": ("b", "a"), "ordered": False}),
+        ([f"N{i}A" for i in range(N)], "identifier", {"prefix": "N"}),
+        (["same"] * N, "constant", {"value": "same"}),
+        ([None] * N, "constant", {"value": None}),
+        ([DAYS[0]] * N, "constant", {"value": "2024-01-01"}),
+        ([3, 1, 2] * 20, "category", {"values": (1, 2, 3), "ordered": True}),
+        ([25 * i for i in range(N)], "number", {"step": 25.0, "low": 0.0, "high": 1475.0}),
+        ([i / 10 for i in range(N)], "number", {"step": pytest.approx(0.1)}),
+        (RNG.normal(size=N), "number", {"step": None, "missing": False}),
+        ([Decimal(f"{i}.{i % 4 * 25:02}") for i in range(N)], "number", {"step": 0.25}),
+        (DAYS, "time", {"unit": "day", "step": 1.0, "start": 19723}),
+        ([datetime(2024, 1, 1) + timedelta(hours=i) for i in range(N)], "time", {"unit": "second", "step": 3600.0}),
+        ([timedelta(seconds=i) for i in range(N)], "time", {"unit": "second", "start": 0}),
+        ([d.strftime("%d.%m.%Y") for d in DAYS], "time", {"unit": "day", "format": "%d.%m.%Y"}),
+        ([*RNG.normal(size=N - 6), *[0.0] * 6], "number", {"atoms": (0.0,)}),
+        ([*RNG.normal(size=N - 1), None], "number", {"missing": True}),
+        ([*RNG.normal(size=N - 1), float("nan")], "number", {"missing": True}),
+        (["a", "b", None] * 20, "category", {"missing": True}),
+        ([7.5, None] * 30, "category", {"values": (7.5,), "missing": True}),
+    ],
+)
+def test_a_column_has_the_kind_of_its_cells(values: Any, kind: str, fields: dict[str, Any]) -> None:
+    inferred = column(values)
+    assert inferred.kind == kind
+    assert {name: getattr(inferred, name) for name in fields} == fields
+
+
+@pytest.mark.parametrize(
+    ("values", "choice", "message"),
+    [
+        ([f"{i % 50} words" for i in range(N)], {}, "free text"),
+        ([[1, 2]] * N, {}, "no single value"),
+        ([b"x"] * N, {}, "no single value"),
+        ([*[1.5] * (N - 1), float("inf")], {}, "infinite"),
+        ([2**60 + i for i in range(N)], {}, "beyond 2"),
+        (["a", "b"] * 30, {"kind": "number"}, "texts and no numbers"),
+        ([1, 2] * 30, {"kind": "time"}, "numbers and no times"),
+    ],
+)
+def test_what_is_not_modelled_is_refused_by_name(values: Any, choice: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidData, match=message) as refusal:
+        column(values, **choice)
+    assert refusal.value.field == "columns.x"
+    assert "'x'" in refusal.value.message
+
+
+def test_what_is_said_of_a_column_counts_more_than_its_cells() -> None:
+    assert column([3, 1, 2] * 20, kind="number").kind == "number"
+    assert column([3, 1, 2] * 20, kind="category", ordered=False).ordered is False  # type: ignore[union-attr]
+    assert column(list(range(N)), kind="identifier").kind == "identifier"
+    assert column(RNG.lognormal(size=N), transform="log").transform.origin is not None  # type: ignore[union-attr]
+
+
+def test_a_column_that_is_not_there_is_refused_with_those_that_are() -> None:
+    with pytest.raises(InvalidData, match="no column 'y'; the file has 'x'"):
+        infer(pa.table({"x": [1.5, 2.5]}), {"y": ColumnChoice(kind="drop")})
+
+
+def test_a_table_whose_columns_are_all_dropped_is_refused() -> None:
+    with pytest.raises(InvalidData, match="leaves no column"):
+        infer(pa.table({"x": [1.5, 2.5]}), {"x": ColumnChoice(kind="drop")})

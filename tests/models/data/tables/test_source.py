@@ -1,0 +1,131 @@
+"""`models.data.tables`: real files become rows, and rows come back as they were."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import csv, feather, parquet
+
+from pushforward.models.data import Table
+from pushforward.models.data.tables.reading import parse_csv, read, separator
+from pushforward.models.errors import InvalidData
+from pushforward.models.run import Run
+from pushforward.models.tables.arrow import from_cells
+from pushforward.models.tables.table import Table as Columns
+from pushforward.models.training.data import load_data
+from tests.models.data.tables.real_tables import DROPPED, put
+
+
+def columns_of(source: Table, root: Path) -> Columns:
+    table = source.outline(root).table
+    assert table is not None
+    return table
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"), [("penguins-raw.csv", DROPPED), ("penguins.csv", {}), ("seattle-weather.csv", {})]
+)
+def test_a_real_table_comes_back_as_it_was(name: str, columns: dict[str, Any], tmp_path: Path) -> None:
+    source = Table.model_validate({"path": put(name, tmp_path), "columns": columns})
+    rows = source.rows(tmp_path)
+    table = columns_of(source, tmp_path)
+    table.check(rows.x)
+    as_it_was, back = read(tmp_path / name), from_cells(table, rows.x)
+    for column in table.columns:
+        assert back.column(column.name).type == as_it_was.column(column.name).type
+        if column.kind != "identifier":
+            assert back.column(column.name).to_pylist() == as_it_was.column(column.name).to_pylist()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet", "arrow", "feather", "arrows"])
+def test_every_format_gives_the_same_rows(suffix: str, tmp_path: Path) -> None:
+    table = read(tmp_path / put("penguins.csv", tmp_path))
+    path = tmp_path / f"same.{suffix}"
+    match suffix:
+        case "csv" | "tsv":
+            csv.write_csv(table, path, csv.WriteOptions(delimiter="\t" if suffix == "tsv" else ";"))
+        case "parquet":
+            parquet.write_table(table, path)
+        case "feather":
+            feather.write_feather(table, str(path), compression="uncompressed")
+        case _:
+            make = pa.ipc.new_file if suffix == "arrow" else pa.ipc.new_stream
+            with make(str(path), table.schema) as writer:
+                writer.write_table(table)
+    rows = Table(path=path.name).rows(tmp_path)
+    np.testing.assert_array_equal(rows.x, Table(path="penguins.csv").rows(tmp_path).x)
+
+
+@pytest.mark.parametrize(
+    ("content", "message", "field"),
+    [
+        (b"a,b\n1,2\n3\n" + b"4,5\n" * 10, r"Row #3: Expected 2 columns, got 1", "path"),
+        (b"a,a\n" + b"1,2\n" * 12, "two columns 'a'", "path"),
+        (b",b\n" + b"1,2\n" * 12, "has no name", "path"),
+        (b"a,b\n1,2\n", "1 rows; give 10", "path"),
+        (b"", "cannot be read", "path"),
+        (b"a,b\n" + b"1,2\n" * 12, "one column at least", "columns"),
+        (b"PAR1 and more", "cannot be read|has 0 rows", "path"),
+        (b"a\n" + b"\xff\xfe\n" * 12, "no single value|cannot be read", None),
+    ],
+)
+def test_a_malformed_csv_is_refused_with_the_place(
+    content: bytes, message: str, field: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.csv").write_bytes(content)
+    with pytest.raises(InvalidData, match=message) as refusal:
+        Table(path="bad.csv").outline(tmp_path)
+    assert field is None or refusal.value.field == field
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow", "feather", "arrows"])
+def test_garbage_is_no_table(suffix: str, tmp_path: Path) -> None:
+    (tmp_path / f"bad.{suffix}").write_bytes(b"ARROW1garbage" * 100)
+    with pytest.raises(InvalidData, match="cannot be read"):
+        Table(path=f"bad.{suffix}").outline(tmp_path)
+
+
+def test_missing_cells_are_modelled_dropped_or_refused(tmp_path: Path) -> None:
+    put("penguins.csv", tmp_path)
+    assert len(Table(path="penguins.csv").rows(tmp_path).x) == 344
+    dropped = Table(path="penguins.csv", missing="drop_rows").rows(tmp_path)
+    assert len(dropped.x) == 333
+    assert not np.isnan(dropped.x).any()
+    with pytest.raises(InvalidData, match="column 'bill_length_mm' has 2 missing cells") as refusal:
+        Table(path="penguins.csv", missing="refuse").outline(tmp_path)
+    assert refusal.value.field == "missing"
+
+
+def test_transforms_are_fitted_to_the_rows_that_train(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    csv.write_csv(pa.table({"x": rng.normal(size=400)}), tmp_path / "x.csv")
+    run = Run.model_validate({"family": {"family": "flow"}, "data": {"source": "table", "path": "x.csv"}})
+    data = load_data(run, tmp_path)
+    assert data.spec.table is not None
+    [number] = data.spec.table.numbers
+    trained = data.train.x[:, 0]  # type: ignore[union-attr]
+    assert (number.column.transform.knots[0], number.column.transform.knots[-1]) == (trained.min(), trained.max())
+    assert (number.column.low, number.column.high) != (trained.min(), trained.max())
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"a;b;c\n1,5;2;3\n", ";"),
+        (b"a\tb\n1\t2\n", "\t"),
+        (b"a|b\n1|2\n", "|"),
+        (b"a\n1\n", ","),
+        (b'"a;x","b;y"\n1,2\n', ","),
+    ],
+)
+def test_the_separator_of_a_csv_is_found(content: bytes, found: str) -> None:
+    assert separator(content) == found
+
+
+def test_types_are_those_of_all_rows_and_not_of_the_first_ones() -> None:
+    table = parse_csv(b"a\n" + b"1\n" * 300_000 + b"x\n")
+    assert table.column("a").type == pa.string()
