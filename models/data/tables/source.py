@@ -110,4 +110,4 @@ def _fitted(table: Columns, cells: Cells) -> Columns:
             if len(np.unique(numbers)) > 1:
                 column = column.model_copy(update={"transform": fitted(column.fitted_by, numbers)})
         columns.append(column)
-    return table.model_copy(update={"columns": tuple(columns)})
+    return Columns(columns=tuple(columns))
