@@ -9,6 +9,7 @@ from pushforward.models.capabilities import capabilities
 from pushforward.models.data import Source, TwoMoons
 from pushforward.models.families.vae import VAE
 from pushforward.models.family import Decodes, Family
+from pushforward.models.form import form_of
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.storage.evaluation import EvaluationReport
 from pushforward.service.application.application import Application
@@ -27,13 +28,14 @@ MOONS = VAE.model_validate({"latent": 2, "width": 8, "depth": 1, "likelihood": {
 def card(
     name: str, family: Family, spec: DataSpec, *, able: tuple[Op, ...] | None = None, data: Source | None = None
 ) -> Card:
+    form = form_of(family, spec)
     return Card(
         model=name,
         version=1,
         family=family.family,
-        capabilities=able or capabilities(family),
+        capabilities=able or capabilities(form),
         spec=spec,
-        latent_shape=family.latent_shape(spec.varying) if isinstance(family, Decodes) else None,
+        latent_shape=form.latent_shape(spec.varying) if isinstance(form, Decodes) else None,
         run={"family": family.model_dump(mode="json"), "data": (data or TwoMoons()).model_dump(mode="json")},
         metrics={"validation_nats": 1.5},
         notes=family.notes,

@@ -15,17 +15,20 @@ import torch
 from pushforward.models.data import Digits, Source, TwoMoons
 from pushforward.models.families.cyclegan import CycleGAN
 from pushforward.models.families.diffusion import Diffusion
+from pushforward.models.families.flow import Flow
 from pushforward.models.families.puzzle_gan import PuzzleGAN
 from pushforward.models.families.stargan import StarGAN
 from pushforward.models.families.text_to_image import TextToImage
 from pushforward.models.families.vae import VAE
 from pushforward.models.family import Family
+from pushforward.models.form import form_of
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
 from pushforward.models.spec.conditions import Labels, Vector
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.spec.text import Text
 from pushforward.models.stepwise.program import State
+from pushforward.models.tables.table import Table as Columns
 from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import TimedOut
 from pushforward.service.domain.inference import InferenceRequest, Op, Preview, Reply, Timing
@@ -39,6 +42,39 @@ VECTORS = TwoMoons().spec.model_copy(update={"condition": Vector(shift=(0.0, 1.0
 CAPTIONED = TextToImage.model_validate({"width": 8, "latent": 2, "embedding": 8})
 PUZZLE = PuzzleGAN.model_validate({"width": 8, "latent": 2, "features": 8, "patches": 2})
 ATTRIBUTES = TwoMoons().spec.model_copy(update={"condition": Vector(shift=(0.5,) * 3, scale=(0.5,) * 3)})
+TABLE = DataSpec(
+    shape=(3,),
+    table=Columns.model_validate(
+        {
+            "columns": [
+                {"kind": "category", "name": "kind", "arrow_type": "string", "values": ["oak", "ash"]},
+                {"kind": "constant", "name": "site", "arrow_type": "string", "value": "north"},
+                {
+                    "kind": "number",
+                    "name": "height",
+                    "arrow_type": "int64",
+                    "transform": {"knots": [0, 50], "images": [-1, 1]},
+                    "step": 1,
+                    "low": 0,
+                    "high": 60,
+                    "missing": True,
+                },
+                {
+                    "kind": "time",
+                    "name": "planted",
+                    "arrow_type": "date32[day]",
+                    "unit": "day",
+                    "start": 10_000,
+                    "transform": {"knots": [0, 900], "images": [-1, 1]},
+                    "step": 1,
+                    "low": 0,
+                    "high": 900,
+                },
+                {"kind": "identifier", "name": "id", "arrow_type": "string", "prefix": "T"},
+            ]
+        }
+    ),
+)
 STEPWISE = Diffusion.model_validate({"steps": 20, "width": 8, "depth": 1})
 
 
@@ -55,7 +91,8 @@ def kept(
     name: str, family: Family, spec: DataSpec, *, able: tuple[Op, ...] | None = None, data: Source | None = None
 ) -> Kept:
     torch.manual_seed(0)
-    return Kept(card(name, family, spec, able=able, data=data), family, family.build(spec.varying).eval())
+    form = form_of(family, spec)
+    return Kept(card(name, family, spec, able=able, data=data), form, form.build(spec.varying).eval())
 
 
 def models() -> list[Kept]:
@@ -71,6 +108,8 @@ def models() -> list[Kept]:
         kept("sampler", MOONS, TwoMoons().spec, able=("sample", "decode")),
         kept("solid", MOONS, DataSpec(shape=(5,))),
         kept("stepwise", STEPWISE, TwoMoons().spec),
+        kept("rows", Flow(n_transforms=1, width=8), TABLE),
+        kept("coded-rows", VAE(latent=2, width=8), TABLE),
         kept("labeled", Shifted(), LABELS),
         kept("measured", Shifted(), VECTORS),
         kept("free", Shifted(drop=True), LABELS),

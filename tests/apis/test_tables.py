@@ -1,0 +1,133 @@
+"""Rows of tables through REST: records, csv, parquet and Arrow, in and out."""
+
+from __future__ import annotations
+
+import io
+from datetime import date
+from typing import Any
+
+import httpx
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import csv, parquet
+
+from pushforward.service.formats import npy
+from pushforward.service.formats.tables import ARROW, CSV, PARQUET
+from tests.apis.conftest import Apis
+
+COLUMNS = ["kind", "site", "height", "planted", "id"]
+TYPES = [pa.string(), pa.string(), pa.int64(), pa.date32(), pa.string()]
+RECORD = {"kind": "oak", "height": 12, "planted": "1998-02-03"}
+
+
+async def post(apis: Apis, path: str, body: Any = None, **headers: str) -> httpx.Response:
+    if isinstance(body, bytes):
+        return await apis.rest.post(path, content=body, headers={k.replace("_", "-"): v for k, v in headers.items()})
+    return await apis.rest.post(path, json=body, headers={k.replace("_", "-"): v for k, v in headers.items()})
+
+
+def opened(media_type: str, content: bytes) -> pa.Table:
+    match media_type:
+        case "text/csv":
+            return csv.read_csv(io.BytesIO(content), convert_options=csv.ConvertOptions(strings_can_be_null=True))
+        case "application/vnd.apache.parquet":
+            return parquet.read_table(io.BytesIO(content))
+    return pa.ipc.open_stream(content).read_all()
+
+
+@pytest.mark.parametrize("model", ["rows", "coded-rows"])
+async def test_samples_are_records_with_the_columns_of_the_file(apis: Apis, model: str):
+    answer = (await post(apis, "/sample", {"model": model, "n": 40, "seed": 1})).json()
+    assert answer.keys() == {"model", "seed", "records", "timing"}
+    assert len(answer["records"]) == 40
+    for record in answer["records"]:
+        assert list(record) == COLUMNS
+        assert record["kind"] in ("oak", "ash")
+        assert record["site"] == "north"
+        assert record["height"] is None or 0 <= record["height"] <= 60
+        assert date(1997, 5, 19) <= date.fromisoformat(record["planted"]) <= date(1999, 11, 5)
+    assert [record["id"] for record in answer["records"][:2]] == ["T1", "T2"]
+    assert {type(record["height"]) for record in answer["records"]} == {int, type(None)}
+
+
+@pytest.mark.parametrize("media_type", [CSV, PARQUET, ARROW])
+async def test_samples_are_files_that_are_scored_as_their_records_are(apis: Apis, media_type: str):
+    ask = {"model": "rows", "n": 30, "seed": 3}
+    sent = await post(apis, "/sample", ask, Accept=media_type)
+    assert sent.headers["content-type"] == media_type
+    assert sent.headers["pushforward-seed"] == "3"
+    table = opened(media_type, sent.content)
+    records = (await post(apis, "/sample", ask)).json()["records"]
+    assert table.column_names == COLUMNS
+    if media_type != CSV:
+        assert table.schema.types == TYPES
+    assert [{**row, "planted": row["planted"].isoformat()} for row in table.to_pylist()] == records
+
+    by_file = await post(apis, "/likelihood?model=rows&seed=5", sent.content, Content_Type=media_type)
+    by_records = await post(apis, "/likelihood", {"model": "rows", "seed": 5, "records": records})
+    assert by_file.status_code == 200
+    assert by_file.json()["log_prob"] == by_records.json()["log_prob"]
+    assert by_file.json()["kind"] == "lower_bound"
+
+
+async def test_cells_are_numbers_in_npy(apis: Apis):
+    ask = {"model": "rows", "n": 30, "seed": 3}
+    cells = npy.loads((await post(apis, "/sample", ask, Accept=npy.MEDIA_TYPE)).content)
+    assert cells.shape == (30, 3)
+    scored = await post(apis, "/likelihood?model=rows&seed=5", npy.dumps(cells), Content_Type=npy.MEDIA_TYPE)
+    records = (await post(apis, "/sample", ask)).json()["records"]
+    assert (
+        scored.json()["log_prob"]
+        == (await post(apis, "/likelihood", {"model": "rows", "seed": 5, "records": records})).json()["log_prob"]
+    )
+    heights = [np.nan if record["height"] is None else record["height"] for record in records]
+    np.testing.assert_array_equal(cells[:, 1], heights)
+
+
+async def test_records_are_encoded_decoded_and_reconstructed(apis: Apis):
+    z = (await post(apis, "/encode", {"model": "coded-rows", "records": [RECORD]})).json()["z"]
+    decoded = (await post(apis, "/decode", {"model": "coded-rows", "z": z})).json()["records"]
+    again = (await post(apis, "/reconstruct", {"model": "coded-rows", "records": [RECORD]})).json()["records"]
+    assert decoded == again
+    assert list(decoded[0]) == COLUMNS
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "message"),
+    [
+        ({"records": [{**RECORD, "kind": "elm"}]}, "records", "column 'kind' holds 'elm' in row 0, which training has"),
+        ({"records": [RECORD, {**RECORD, "height": "tall"}]}, "records", "'height' holds values of different types"),
+        ({"records": [{**RECORD, "height": 1.5}]}, "x", "column 'height' is not on the grid of 1"),
+        ({"records": [{**RECORD, "planted": "soon"}]}, "records", "column 'planted' does not hold values of type date"),
+        ({"records": [{**RECORD, "planted": None}]}, "x", "column 'planted' had no missing cells"),
+        ({"records": [{**RECORD, "hight": 3}]}, "records", "has a column 'hight', which this model's table lacks"),
+        ({"records": [{**RECORD, "height": [1]}]}, "records", "column 'height' holds no text, number, boolean or null"),
+        ({"records": []}, "records", "a list of objects"),
+        ({"records": [RECORD], "x": [[0, 1, 2]]}, "records", "beside x"),
+        ({}, "x", "is missing"),
+        ({"x": [[0, 1]]}, "x", "3 cells"),
+    ],
+)
+async def test_rows_that_are_none_of_the_table_are_refused_by_column(
+    apis: Apis, body: dict[str, Any], field: str, message: str
+):
+    refused = await post(apis, "/likelihood", {"model": "rows", **body})
+    assert refused.status_code == 422
+    assert field in [error["field"] for error in refused.json()["errors"]]
+    assert message in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("media_type", [CSV, PARQUET, ARROW])
+async def test_files_that_are_none_are_refused(apis: Apis, media_type: str):
+    refused = await post(apis, "/likelihood?model=rows", b"\x00garbage" * 30, Content_Type=media_type)
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == "records"
+
+
+async def test_records_are_for_models_of_tables_and_tables_for_rows(apis: Apis):
+    refused = await post(apis, "/likelihood", {"model": "moons", "records": [RECORD]})
+    assert refused.status_code == 422
+    assert "models none; give x" in refused.json()["detail"]
+    refused = await post(apis, "/sample", {"model": "moons"}, Accept=CSV)
+    assert refused.status_code == 406
