@@ -11,7 +11,7 @@ rows are those that training held out, or those of another source. Everything ra
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pushforward.models.data import Rows, Toy
 from pushforward.models.data.source import Source
 from pushforward.models.errors import BadCheckpoint, Diverged, InvalidData
-from pushforward.models.evaluation import classifier, sides
+from pushforward.models.evaluation import classifier, sides, table_baseline
 from pushforward.models.evaluation.baselines import flat
 from pushforward.models.evaluation.classifier import Frozen
 from pushforward.models.evaluation.measurement import Evaluation, finished
@@ -89,6 +89,11 @@ def compare(model: Model, data: TrainingData, question: Question, device: torch.
     known_rows = _trained_on(question, reference, training)
     n = min(question.n, len(training.x))
     drawn = yield from _within(_drawn(model, data, n, question.seed, device), 0.0, DRAWN)
+    table = data.spec.table
+    if table is not None:
+        x, seen, held_out = table_baseline.coded(table, drawn.x, training.x, reference.x)
+        drawn, training, reference = drawn._replace(x=x), training._replace(x=seen), reference._replace(x=held_out)
+        data = table_baseline.as_seen(data)
     stored = frozen = None
     if any("labels" in METRICS[name].needs for name in question.metrics):
         frozen = stored = _stored(data, question, device)
@@ -97,7 +102,7 @@ def compare(model: Model, data: TrainingData, question: Question, device: torch.
             frozen = yield from _within(making, DRAWN, TRAINED)
     of = Sides(data.spec, sides.unit_of(training, data.spec), device, frozen)
     rows = _ThreeSides(of, drawn, training, reference, known_rows, question, data, device)
-    known = rows.known()
+    known = replace(rows.known(), table=table)
     reports = list[MetricReport]()
     for name in question.metrics:
         done = TRAINED + (1 - TRAINED) * len(reports) / len(question.metrics)
@@ -127,7 +132,7 @@ def _drawn(model: Model, data: TrainingData, n: int, seed: int, device: torch.de
     like = data.validation.of(np.arange(n) % len(data.validation.x))
     sampler = family.sampler(model.nets, family.SampleOptions())
     x = yield from draw_under(sampler, conditions(data, like, device), data.spec, seed)
-    if not np.isfinite(x).all():
+    if not data.spec.is_finite(x):
         raise Diverged("samples of the model are not finite; train it again with a lower optimizer.lr")
     return LabeledSamples(x, like.y if isinstance(data.spec.condition, kinds.Labels) else None)
 

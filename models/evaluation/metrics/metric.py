@@ -16,17 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.models.storage.evaluation import Better, MetricValue
+from pushforward.models.tables.table import Table
 
 Reals = NDArray[np.float64]
 Labels = NDArray[np.int64]
 Classify = Callable[[Reals], Labels]  # rows in data units, (n, D), to labels, (n,)
-Need = Literal["labels", "images", "modes", "label_condition"]  # what a model or its data must have
+Need = Literal["labels", "images", "modes", "label_condition", "table", "missing"]  # what a model or its data must have
 
 LACKS: dict[Need, str] = {
     "labels": "its data have no labels",
     "images": "its data are not images of 5x5 to 32x32",
     "modes": "the modes of its data are not known",
     "label_condition": "it is not conditioned on labels",
+    "table": "its data are no table",
+    "missing": "its data have no missing cells",
 }
 
 
@@ -57,6 +60,14 @@ class Known:
     seed: int
     modes: KnownModes | None = None
     fit: Callable[[Reals, Labels], Classify] | None = None  # a classifier, trained on these rows and labels
+    table: Table | None = None  # whose rows all these are, as networks see them
+
+    @property
+    def of_table(self) -> Table:
+        """The table. Raises TypeError where the rows are those of none."""
+        if self.table is None:
+            raise TypeError("the rows are no table's")
+        return self.table
 
     def rng(self, stream: int) -> np.random.Generator:
         """The generator of a metric's own stream."""

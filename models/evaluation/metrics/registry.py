@@ -14,6 +14,7 @@ from pushforward.models.evaluation.metrics.memorization import NearestTrainingRo
 from pushforward.models.evaluation.metrics.metric import LACKS, Metric, Need
 from pushforward.models.evaluation.metrics.modes import HighQualityShare, ModeMixture, ModesFound
 from pushforward.models.evaluation.metrics.neighbors import Coverage, Density, Precision, Recall
+from pushforward.models.evaluation.metrics.tables import ColumnPairs, ColumnShapes, MissingSimilarity
 from pushforward.models.evaluation.metrics.transport import SlicedWasserstein
 from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.data_spec import DataSpec
@@ -41,6 +42,9 @@ METRICS: Mapping[str, Metric] = {
         FrechetDistance(),
         KernelDistance(),
         ClassificationAccuracy(),
+        ColumnShapes(),
+        ColumnPairs(),
+        MissingSimilarity(),
     )
 }
 
@@ -55,6 +59,8 @@ def has(spec: DataSpec, source: Source) -> frozenset[Need]:
         "images": images,
         "modes": modes,
         "label_condition": conditioned,
+        "table": spec.table is not None,
+        "missing": spec.table is not None and any(column.missing for column in spec.table.modelled),
     }
     return frozenset(need for need, there in facts.items() if there)
 
