@@ -118,7 +118,8 @@ class Convolutional(Architecture, ABC):
         if not convolves(spec):
             raise InvalidData(
                 f"the network {self.network} takes images from 5x5 to 64x64, not rows of shape {list(spec.shape)}; "
-                "choose the network mlp"
+                "choose the network mlp",
+                field="run.family.network",
             )
 
 

@@ -185,7 +185,7 @@ def convolves(spec: DataSpec) -> bool:
     if any(side not in SIDES for side in sides):
         raise InvalidData(
             f"images are {sides[0]}x{sides[1]}; this family reads sides from {SIDES[0]} to {SIDES[-1]}; resize them, "
-            "or reshape rows to (N, D)",
+            "the source images does by its size, or reshape rows to (N, D)",
             field="run.data",
         )
     return True

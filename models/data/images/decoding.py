@@ -65,6 +65,12 @@ def is_deep(head: bytes) -> bool:
     return head.startswith(PNG_START) and head[24:PNG_HEAD_BYTES] == bytes([16, PNG_GRAY])
 
 
+def check_mode(mode: Mode, of: str, *, deep: bool) -> None:
+    """Refuse a picture of 16 bits where they would be lost. Raises InvalidData."""
+    if deep and mode != "L":
+        raise InvalidData(f"is {mode}, but {of} is gray with 16 bits; give L, or save it with 8", field="mode")
+
+
 def decoded(data: bytes, form: PictureForm, *, of: str) -> NDArray[Any]:
     """A picture, (C, H, W).
 
@@ -108,8 +114,7 @@ def _check_size(picture: Image, of: str) -> None:
 
 def _check_depth(picture: Image, form: PictureForm, of: str) -> None:
     deep = picture.mode.startswith("I")
-    if deep and form.mode != "L":
-        raise InvalidData(f"is {form.mode}, but {of} is gray with 16 bits; give L, or save it with 8", field="mode")
+    check_mode(form.mode, of, deep=deep)
     if deep != form.deep:
         own, first = (16, 8) if deep else (8, 16)
         raise _refused(of, f"has {own} bits for each pixel, the first picture {first}; save all alike")

@@ -19,6 +19,7 @@ from pushforward.models.data.images.decoding import (
     Crop,
     Mode,
     PictureForm,
+    check_mode,
     decoded,
     is_deep,
 )
@@ -102,7 +103,8 @@ class Images(Finite):
 
     def _form(self, entries: PictureFiles, pictures: tuple[str, ...]) -> PictureForm:
         height, width = self.size
-        deep = self.mode == "L" and is_deep(entries.head(pictures[0], PNG_HEAD_BYTES))
+        deep = is_deep(entries.head(pictures[0], PNG_HEAD_BYTES))
+        check_mode(self.mode, entries.shown(pictures[0]), deep=deep)
         form = PictureForm(height, width, self.mode, self.crop, deep)
         n_bytes = len(pictures) * prod(form.shape) * form.dtype.itemsize
         if n_bytes > MAX_BYTES:

@@ -2,12 +2,13 @@
 
 from io import BytesIO
 from typing import Any
+from zlib import compress, crc32
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pushforward.models.data.images.decoding import MAX_SIDE_PX, PictureForm, decoded, is_deep
+from pushforward.models.data.images.decoding import MAX_SIDE_PX, PNG_START, PictureForm, decoded, is_deep
 from pushforward.models.errors import InvalidData
 from tests.models.data.images.pictures import encoded, random_pixels
 
@@ -80,6 +81,24 @@ def test_every_kind_of_png_is_brought_to_every_mode(mode: str) -> None:
         assert (read[:, 1, :3] == 255).all()
 
 
+def test_color_of_16_bits_is_read_as_8() -> None:
+    pixels = RNG.integers(0, 65536, (2, 3, 3)).astype(">u2")
+    lines = b"".join(b"\0" + line.tobytes() for line in pixels)
+    chunks = (b"IHDR" + (3).to_bytes(4, "big") + (2).to_bytes(4, "big") + bytes([16, 2, 0, 0, 0]),
+              b"IDAT" + compress(lines), b"IEND")  # fmt: skip
+    data = PNG_START + b"".join((len(each) - 4).to_bytes(4, "big") + each + crc(each) for each in chunks)
+    assert not is_deep(data)
+    np.testing.assert_array_equal(picture(data, form(2, 3)), pixels // 256)
+
+
+def test_of_an_animation_the_first_frame_is_read() -> None:
+    first, *others = random_pixels(8, 8, 3, n=3)
+    frames = [Image.fromarray(each) for each in others]
+    for name, options in (("PNG", {}), ("WEBP", {"lossless": True})):
+        data = encoded(first, name, save_all=True, append_images=frames, **options)
+        np.testing.assert_array_equal(picture(data, form(8, 8)), first)
+
+
 def test_a_box_filter_gives_the_mean_of_the_pixels_that_a_new_one_covers() -> None:
     pixels = RNG.integers(0, 256, (12, 20), dtype=np.uint8)
     means = pixels.reshape(6, 2, 10, 2).mean((1, 3))
@@ -128,8 +147,6 @@ def test_pictures_of_too_many_pixels_are_refused_by_their_header() -> None:
 
 
 def crc(chunk: bytes) -> bytes:
-    from zlib import crc32
-
     return crc32(chunk).to_bytes(4, "big")
 
 

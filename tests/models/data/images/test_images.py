@@ -52,6 +52,9 @@ def test_gray_pictures_of_16_bits_come_back_as_the_same_continuous_numbers(tmp_p
     assert source.outline(tmp_path) == expected.model_copy(update={"n_rows": 12})
     (note,) = source.notes(tmp_path)
     assert note.startswith("The pictures have 16 bits")
+    with pytest.raises(InvalidData, match=r"is RGB, but '000\.png' of 'x\.zip' is gray with 16 bits") as refusal:
+        Images(path="x.zip", size=(9, 13)).outline(tmp_path)
+    assert refusal.value.field == "mode"
 
 
 @pytest.mark.parametrize("write", [zipped, unzipped])
