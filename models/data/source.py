@@ -35,10 +35,13 @@ class Rows(NamedTuple):
     y: NDArray[np.int64] | None  # (N,) labels
     c: NDArray[Any] | None = None  # (N, V) vectors, or numbers of characters, beside the rows
     origin: NDArray[Any] | None = None  # (N, *shape) what each row was made of, where the source says so
+    names: tuple[str, ...] = ()  # of the labels, where the source has them
 
     @property
     def n_classes(self) -> int | None:
-        """How many labels there are: the largest plus one."""
+        """How many labels there are: as many as have names, else the largest plus one."""
+        if self.names:
+            return len(self.names)
         return None if self.y is None else int(self.y.max()) + 1
 
     @property
@@ -54,7 +57,7 @@ class Rows(NamedTuple):
     def of(self, index: NDArray[np.int64]) -> Rows:
         """The rows with these numbers."""
         y, c, origin = (None if each is None else each[index] for each in (self.y, self.c, self.origin))
-        return Rows(self.x[index], y, c, origin)
+        return Rows(self.x[index], y, c, origin, self.names)
 
 
 class Source(Config, ABC):
@@ -100,7 +103,7 @@ class Source(Config, ABC):
             return None
         if rows.n_classes is None:
             raise InvalidData("asks for labels, but the data have none; leave it out", field="condition")
-        return Labels(n_classes=rows.n_classes)
+        return Labels(n_classes=rows.n_classes, names=rows.names)
 
     def condition_values(self, rows: Rows) -> NDArray[Any]:
         """The condition of each row as in the source, (N, V); V = 0 where none is asked for."""
