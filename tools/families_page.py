@@ -17,7 +17,7 @@ from pushforward.models.presets import PRESETS
 from pushforward.models.spec.data_spec import DataSpec
 from tools.family_parts import Parts, default, described
 
-MOST_SIDE = 64  # of the images that a family is asked about
+MOST_SIDE = 80  # of the images that a family is asked about
 
 
 def page(application: Any) -> Iterator[str]:

@@ -1,6 +1,6 @@
 r"""Generators and critics of one architecture, for data of a kind.
 
-default      perceptrons for vectors, convolutions for images from 5x5 to 32x32
+default      perceptrons for vectors, convolutions for images from 5x5 to 64x64
 mlp          perceptrons for everything
 dcgan        strided convolutions, batch normalization in the generator
 residual     residual blocks
@@ -117,8 +117,9 @@ class Convolutional(Architecture, ABC):
     def check(self, spec: DataSpec) -> None:
         if not convolves(spec):
             raise InvalidData(
-                f"the network {self.network} takes images from 5x5 to 32x32, not rows of shape {list(spec.shape)}; "
-                "choose the network mlp"
+                f"the network {self.network} takes images from 5x5 to 64x64, not rows of shape {list(spec.shape)}; "
+                "choose the network mlp",
+                field="run.family.network",
             )
 
 
@@ -154,7 +155,7 @@ class Residual(Convolutional):
 
 @final
 class Progressive(Convolutional):
-    """Blocks that are added one after another: networks learn images of 4x4 first, then of 8x8, 16x16 and 32x32."""
+    """Blocks that are added one after another: networks learn images of 4x4 first, then of 8x8, 16x16, and so on."""
 
     network: Literal["progressive"] = "progressive"
     growing: float = Field(0.5, gt=0.0, le=1.0)

@@ -13,6 +13,7 @@ from pushforward.models.data.digits import Digits
 from pushforward.models.data.domains.styled_digits import StyledDigits
 from pushforward.models.data.domains.turned_moons import TurnedMoons
 from pushforward.models.data.idx import Idx
+from pushforward.models.data.images.images import Images
 from pushforward.models.data.npy import Npy
 from pushforward.models.data.source import Finite, KnowsTranslations, Rows, Source, Toy
 from pushforward.models.data.tables.source import Table
@@ -38,6 +39,7 @@ AnyData = Annotated[
     | CaptionedDigits
     | StyledDigits
     | Idx
+    | Images
     | Npy
     | Table,
     Field(discriminator="source"),
@@ -52,6 +54,7 @@ __all__ = [
     "Finite",
     "GridGaussians",
     "Idx",
+    "Images",
     "KnowsTranslations",
     "Mixture",
     "Npy",

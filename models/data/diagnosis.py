@@ -87,7 +87,7 @@ def _channels(spec: DataSpec) -> Iterator[str]:
     if not spec.is_image:
         yield (
             f"Images of {spec.shape[0]} channels are read as vectors, without regard to which pixels are neighbors; "
-            "give 1 or 3 channels for convolutions."
+            "give 1, 3 or 4 channels for convolutions."
         )
 
 

@@ -13,6 +13,8 @@ from pushforward.models.data.source import MAX_BYTES, Rows
 from pushforward.models.errors import Hindered, InvalidData, hindrance, in_words
 from pushforward.models.spec.data_spec import DataSpec
 
+BEYOND_NUMBERS = "beside its numbers than is ever read; save plain arrays"
+
 
 def inside(root: Path, path: str) -> Path:
     """The path, if it exists under the data root, symbolic links followed. Raises InvalidData, Hindered."""
@@ -32,19 +34,20 @@ def inside(root: Path, path: str) -> Path:
 
 
 @contextmanager
-def reading(file: Path) -> Iterator[None]:
-    """Any error of a parser means that the file cannot be read, unless the disk is at fault.
+def reading(file: Path, *, of: str | None = None, remedy: str = "write it again") -> Iterator[None]:
+    """Any error of a parser means that the file, or what is read of it, cannot be read, unless the disk is at fault.
 
     Raises InvalidData, Hindered.
     """
+    what = of or repr(file.name)
     try:
         yield
     except (InvalidData, MemoryError):
         raise
     except Exception as error:
         if isinstance(error, OSError) and (why := hindrance(error)):
-            raise Hindered(f"{file.name!r} cannot be read: {why}") from error
-        raise InvalidData(f"{file.name!r} cannot be read: {_why(error)}; write it again", field="path") from error
+            raise Hindered(f"{what} cannot be read: {why}") from error
+        raise InvalidData(f"{what} cannot be read: {_why(error)}; {remedy}", field="path") from error
 
 
 @contextmanager
@@ -60,8 +63,8 @@ def opened(file: Path) -> Iterator[BinaryIO]:
 class Metered:
     """A stream of which only so many bytes are read, whatever its parser wants. Raises InvalidData beyond."""
 
-    def __init__(self, stream: BinaryIO, n_bytes: int, file: Path) -> None:
-        self._stream, self._left_bytes, self._file = stream, n_bytes, file
+    def __init__(self, stream: BinaryIO, n_bytes: int, file: Path, *, beyond: str = BEYOND_NUMBERS) -> None:
+        self._stream, self._left_bytes, self._file, self._beyond = stream, n_bytes, file, beyond
 
     def allow(self, n_bytes: int) -> None:
         """Allow this many more bytes."""
@@ -72,9 +75,7 @@ class Metered:
         piece = self._stream.read(self._left_bytes + 1 if n < 0 else min(n, self._left_bytes + 1))
         self._left_bytes -= len(piece)
         if self._left_bytes < 0:
-            raise InvalidData(
-                f"{self._file.name!r} has more beside its numbers than is ever read; save plain arrays", field="path"
-            )
+            raise InvalidData(f"{self._file.name!r} has more {self._beyond}", field="path")
         return piece
 
     def seek(self, offset: int, whence: int = 0) -> int:

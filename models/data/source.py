@@ -36,11 +36,14 @@ class Rows(NamedTuple):
     y: NDArray[np.int64] | None  # (N,) labels
     c: NDArray[Any] | None = None  # (N, V) vectors, or numbers of characters, beside the rows
     origin: NDArray[Any] | None = None  # (N, *shape) what each row was made of, where the source says so
+    names: tuple[str, ...] = ()  # of the labels, where the source has them
     table: Table | None = None  # the columns of which a row holds the cells
 
     @property
     def n_classes(self) -> int | None:
-        """How many labels there are: the largest plus one."""
+        """How many labels there are: as many as have names, else the largest plus one."""
+        if self.names:
+            return len(self.names)
         return None if self.y is None else int(self.y.max()) + 1
 
     @property
@@ -58,7 +61,7 @@ class Rows(NamedTuple):
     def of(self, index: NDArray[np.int64]) -> Rows:
         """The rows with these numbers."""
         y, c, origin = (None if each is None else each[index] for each in (self.y, self.c, self.origin))
-        return Rows(self.x[index], y, c, origin, self.table)
+        return self._replace(x=self.x[index], y=y, c=c, origin=origin)
 
 
 class Source(Config, ABC):
@@ -104,7 +107,7 @@ class Source(Config, ABC):
             return None
         if rows.n_classes is None:
             raise InvalidData("asks for labels, but the data have none; leave it out", field="condition")
-        return Labels(n_classes=rows.n_classes)
+        return Labels(n_classes=rows.n_classes, names=rows.names)
 
     def condition_values(self, rows: Rows) -> NDArray[Any]:
         """The condition of each row as in the source, (N, V); V = 0 where none is asked for."""

@@ -1,7 +1,7 @@
 r"""A small classifier, trained on labeled rows: its features and labels are what FD_cnn and the like compare.
 
 It is trained on the training rows of the model's own data, never on samples, and frozen: a model that is trained longer
-is compared in the same features. Images of 5x5 to 32x32 are read by convolutions, other rows by a perceptron. The loss
+is compared in the same features. Images of 5x5 to 64x64 are read by convolutions, other rows by a perceptron. The loss
 is the cross-entropy, the optimizer Adam, its learning rate falling to 0 along half a cosine.
 
 The same rows, labels and seed give the same weights, for one number of threads, torch release and kind of processor.
@@ -22,10 +22,9 @@ from safetensors.torch import save as to_safetensors
 
 from pushforward.models.evaluation.measurement import Evaluation, EvaluationStage
 from pushforward.models.evaluation.metrics.metric import Labels, Reals
-from pushforward.models.evaluation.metrics.registry import SIDES
 from pushforward.models.networks import Nets
 from pushforward.models.networks.classifier import Classifier
-from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.spec.data_spec import SIDES, DataSpec
 from pushforward.models.storage.evaluation import CLASSIFIER_WEIGHTS, ClassifierCard, read_classifier_card
 from pushforward.models.storage.tensors import fill, on_cpu, parse
 from pushforward.models.training.adam import AdamW

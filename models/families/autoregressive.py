@@ -96,7 +96,7 @@ class PixelCNN(Network):
     def check(self, spec: DataSpec) -> None:
         if not spec.is_image:
             raise InvalidData(
-                f"pixelcnn reads images of 1 or 3 channels, a row of these data is {list(spec.shape)}; "
+                f"pixelcnn reads images of 1, 3 or 4 channels, a row of these data is {list(spec.shape)}; "
                 'use {"network": "made"}',
                 field="run.family.network",
             )

@@ -1,6 +1,6 @@
 """Encoders, decoders, denoising and velocity networks, with a backbone that fits the data.
 
-Vectors get multilayer perceptrons, images of 5x5 to 32x32 convolutions. There are no batch statistics and no dropout,
+Vectors get multilayer perceptrons, images of 5x5 to 64x64 convolutions. There are no batch statistics and no dropout,
 so the output of a row does not depend on the other rows of its batch. Inputs and outputs are in network units
 (`DataSpec.normalize`).
 
@@ -34,6 +34,7 @@ from pushforward.models.spec.data_spec import DataSpec, convolves
 LEAKY_SLOPE = 0.2  # of LeakyReLU below zero
 VELOCITY = Velocity()
 UNITS, CHANNELS = 128, 32  # defaults: of a layer of a perceptron, of the first convolution
+LEAST_CHANNELS = 8
 
 
 def encoder(
@@ -94,8 +95,9 @@ def default_width(spec: DataSpec) -> int:
     """Units of a layer for vectors; for images, channels with which a step costs about the same at every size.
 
     32 channels up to 8x8 pixels, 16 up to 16x16, 8 up to 32x32: channels halve where pixels grow fourfold.
+    8 are the least, so a step costs four times as much at 64x64.
     """
-    return UNITS if not convolves(spec) else CHANNELS >> (halvings(spec.shape) - 1)
+    return UNITS if not convolves(spec) else max(LEAST_CHANNELS, CHANNELS >> (halvings(spec.shape) - 1))
 
 
 def _he(net: nn.Module) -> nn.Module:

@@ -1,7 +1,8 @@
-"""Convolutional encoder and decoder for images from 8x8 to 32x32.
+"""Convolutional encoder and decoder for images from 5x5 to 64x64.
 
 Both change the resolution between the image and a 4x4 map by factors of two. Channels double at each halving, up to
-four times the width. An image whose side is not 4, 8, 16 or 32 (28, say) is padded inside the network.
+four times the width. An image whose side is not 8, 16, 32 or 64 (28, say), or that is not square, is padded inside the
+network.
 
 References:
     | Unsupervised Representation Learning with Deep Convolutional GANs (Radford et al., 2015), arXiv:1511.06434

@@ -1,4 +1,4 @@
-"""A small UNet for images from 5x5 to 32x32: down to 4x4 by factors of two, attention there, and up again.
+"""A small UNet for images from 5x5 to 64x64: down to 4x4 by factors of two, attention there, and up again.
 
 References:
     | U-Net (Ronneberger et al., 2015), https://arxiv.org/abs/1505.04597

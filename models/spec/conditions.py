@@ -23,6 +23,8 @@ from pushforward.models.spec.text import Text
 if TYPE_CHECKING:
     from torch import Tensor
 
+NAMED = 10  # labels in a message
+
 
 @final
 class Labels(Condition):
@@ -31,6 +33,14 @@ class Labels(Condition):
     kind: Literal["labels"] = "labels"
     n_classes: PositiveInt
     """Labels are 0, 1, ..., n_classes - 1."""
+    names: tuple[str, ...] = ()
+    """What each label is called, in their order; empty where the data have numbers only."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.names and len(self.names) != self.n_classes:
+            raise ValueError(f"names has {len(self.names)} entries for {self.n_classes} labels; give one for each")
+        return self
 
     @property
     def width(self) -> int:
@@ -46,7 +56,9 @@ class Labels(Condition):
 
     @property
     def form(self) -> str:
-        return f"a label, 0 to {self.n_classes - 1},"
+        named = ", ".join(f"{i} {name}" for i, name in enumerate(self.names[:NAMED]))
+        more = ", ..." if len(self.names) > NAMED else ""
+        return f"a label, 0 to {self.n_classes - 1}" + (f" ({named}{more})," if named else ",")
 
     def read(self, given: np.ndarray) -> np.ndarray:
         return _by_row(given, ndim_of_one=0)

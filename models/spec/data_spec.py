@@ -37,7 +37,10 @@ from pushforward.models.tables.table import Table
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["DataSpec", "Shape", "convolves", "levels_of", "rows_kept"]
+__all__ = ["SIDES", "DataSpec", "Shape", "convolves", "levels_of", "rows_kept"]
+
+SIDES = range(5, 65)  # of images that convolutions take
+IMAGE_CHANNELS = (1, 3, 4)  # gray, color, color and opacity
 
 
 @final
@@ -98,8 +101,8 @@ class DataSpec(Units):
 
     @property
     def is_image(self) -> bool:
-        """Whether a row is (channels, height, width) with 1 or 3 channels."""
-        return len(self.shape) == 3 and self.shape[0] in (1, 3)
+        """Whether a row is (channels, height, width) with 1, 3 or 4 channels."""
+        return len(self.shape) == 3 and self.shape[0] in IMAGE_CHANNELS
 
     @cached_property
     def dtype(self) -> Held:
@@ -201,10 +204,10 @@ def convolves(spec: DataSpec) -> bool:
     if not spec.is_image:
         return False
     sides = spec.shape[1:]
-    if min(sides) < 5 or max(sides) > 32:
+    if any(side not in SIDES for side in sides):
         raise InvalidData(
-            f"images are {sides[0]}x{sides[1]}; this family reads sides from 5 to 32; resize them, or "
-            "reshape rows to (N, D)",
+            f"images are {sides[0]}x{sides[1]}; this family reads sides from {SIDES[0]} to {SIDES[-1]}; resize them, "
+            "the source images does by its size, or reshape rows to (N, D)",
             field="run.data",
         )
     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from json import dumps
+from textwrap import shorten
 from typing import Annotated, Any
 
 import typer
@@ -29,6 +30,7 @@ from pushforward.service.cli.terminal import (
 from pushforward.service.cli.values import source_of
 
 MEMBERS = ("kind", "type", "default", "meaning")
+MAX_NAMES = 40  # characters of the names of labels
 
 Family = Annotated[
     str | None, typer.Argument(help="Show one family's fields and options.", autocompletion=complete_families)
@@ -134,7 +136,7 @@ def _models_table(cards: list[dict[str, Any]]) -> None:
             reference_of(card),
             card["family"],
             shape_of(card),
-            _kind(card["spec"]["condition"]),
+            condition_in_words(card["spec"]["condition"]),
             headline(card["metrics"]),
         )
         for card in cards
@@ -149,7 +151,7 @@ def _show_model(card: dict[str, Any]) -> None:
             "model": reference_of(card),
             "family": card["family"],
             "shape": shape_of(card),
-            "condition": _kind(card["spec"]["condition"]),
+            "condition": condition_in_words(card["spec"]["condition"]),
             "can be asked to": " ".join(card["capabilities"]),
             "parameters": str(card["n_parameters"]),
             "job": card["job"],
@@ -209,13 +211,14 @@ def shape_of(card: Mapping[str, Any]) -> str:
     return "x".join(map(str, card["spec"]["shape"]))
 
 
-def _kind(condition: dict[str, Any] | None) -> str:
+def condition_in_words(condition: dict[str, Any] | None) -> str:
     """The kind of condition that a model takes."""
     if condition is None:
         return ""
     match condition["kind"]:
         case "labels":
-            return f"label 0..{condition['n_classes'] - 1}"
+            names = shorten(", ".join(condition.get("names", ())), MAX_NAMES, placeholder=" ...")
+            return f"label 0..{condition['n_classes'] - 1}" + (f": {names}" if names else "")
         case "text":
             return f"text of {condition['max_length']}"
     return f"vector of {len(condition['shift'])}"

@@ -159,8 +159,9 @@ class Roster:
         try:
             connection = await connect(worker, self._dispatching)
             if connection is None or connection.is_closed:
-                if not self._is_in_a_call(worker.id):
+                if not self._is_in_a_call(worker.id) and worker.id not in self._unreachable:
                     self._unreachable.add(worker.id)
+                    log.warning("worker %s does not answer at %s port %d", worker.id, worker.host, worker.port)
             else:
                 self._unreachable.discard(worker.id)
                 self._connections[worker.id] = connection
@@ -185,6 +186,13 @@ class Roster:
 
 def _no_worker(announced: Sequence[Announcement]) -> Unavailable:
     """Why no worker can take a request, although Redis answers."""
+    unreached = sorted(each.id for each in announced if each.protocol == PROTOCOL and not each.leaving)
+    if unreached:
+        return Unavailable(
+            f"no worker is alive that this gateway can reach; Redis tells of {', '.join(unreached)}: the gateway's log "
+            "says where it looked; PUSHFORWARD_WORKER_HOST and PUSHFORWARD_WORKER_PORT say where a worker listens",
+            retry_after_s=RETRY_AFTER_S,
+        )
     others = sorted({worker.protocol for worker in announced} - {PROTOCOL})
     if not others:
         return Unavailable("no worker is alive; start one, or wait for it", retry_after_s=RETRY_AFTER_S)

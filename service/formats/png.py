@@ -1,4 +1,7 @@
-"""Rows as one PNG: images in a grid, points of the plane as a scatter. Pillow is imported with the first picture."""
+"""Rows as one PNG: images in a grid, points of the plane as a scatter. Pillow is imported with the first picture.
+
+Gray images of 16 bits, whose range is 0 to 65,535, keep their 16 bits; others have 8 bits for each channel.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,15 @@ MEDIA_TYPE = "image/png"
 
 TILE_PX = 48  # small images are enlarged by whole factors to about this
 GAP_PX = 4  # between images
-GAP_SHADE = 96
+GAP_SHADE = 96  # of 255
 MAX_SIDE_PX = 8192
 SCATTER_PX = 512
 MARGIN = 0.05  # around a scatter, of its width
 INK = 0.5  # of one point; overlapping points are darker
 
-Pixels = NDArray[np.uint8]
+GREATEST, GREATEST_16_BIT = 255, 65535
+
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 def png(x: np.ndarray, spec: DataSpec | None) -> bytes:
@@ -30,7 +35,7 @@ def png(x: np.ndarray, spec: DataSpec | None) -> bytes:
         return _encode(grid(_shades(x, spec)))
     if spec is not None and spec.shape == (2,):
         return _encode(scatter(x))
-    raise NotAcceptable("only images of 1 or 3 channels and points of the plane are drawn; accept application/json")
+    raise NotAcceptable("only images of 1, 3 or 4 channels and points of the plane are drawn; accept application/json")
 
 
 def grid(images: Pixels) -> Pixels:
@@ -42,7 +47,9 @@ def grid(images: Pixels) -> Pixels:
     cell = height * factor + GAP_PX, width * factor + GAP_PX
     if max(rows * cell[0], columns * cell[1]) > MAX_SIDE_PX:
         raise NotAcceptable(f"{n} images make a picture beyond {MAX_SIDE_PX} pixels; ask for fewer, or for npy")
-    sheet = np.full((rows * columns, *cell, channels), GAP_SHADE, np.uint8)
+    white = np.iinfo(images.dtype).max
+    sheet = np.full((rows * columns, *cell, channels), white // GREATEST * GAP_SHADE, images.dtype)
+    sheet[..., 3:] = white  # gaps are opaque
     sheet[n:] = 0
     enlarged = images.transpose(0, 2, 3, 1).repeat(factor, axis=1).repeat(factor, axis=2)
     sheet[:n, :-GAP_PX, :-GAP_PX] = enlarged
@@ -65,11 +72,14 @@ def scatter(points: np.ndarray) -> Pixels:
 
 
 def _shades(x: np.ndarray, spec: DataSpec) -> Pixels:
-    """Data units to 0..255, by the data's range or, without one, by the range of the rows."""
+    """Data units to shades from 0, by the data's range or, without one, by the range of the rows."""
     finite = np.nan_to_num(x.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     low = finite.min() if spec.low is None else spec.low
     high = finite.max() if spec.high is None else spec.high
-    return np.round((finite - low) / ((high - low) or 1.0) * 255).clip(0, 255).astype(np.uint8)
+    deep = spec.shape[0] == 1 and (spec.low, spec.high) == (0, GREATEST_16_BIT)
+    greatest = GREATEST_16_BIT if deep else GREATEST
+    shades = np.round((finite - low) / ((high - low) or 1.0) * greatest).clip(0, greatest)
+    return shades.astype(np.uint16) if deep else shades.astype(np.uint8)
 
 
 def _encode(picture: Pixels) -> bytes:

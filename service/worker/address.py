@@ -24,8 +24,11 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def reachable(settings: Settings) -> str:
-    """The address that gateways are told: the one that is bound or, where that is all, the one that reaches Redis."""
+def reachable(settings: Settings) -> str | None:
+    """The address that gateways are told: the one that is bound or, where that is all, the one that reaches Redis.
+
+    None while the name of Redis is unknown, as that of a container that has stopped.
+    """
     if settings.worker_host not in ALL_ADDRESSES:
         return settings.worker_host
     url = urlsplit(settings.redis_url)
@@ -38,4 +41,4 @@ def reachable(settings: Settings) -> str:
             host: str = probe.getsockname()[0]
             return host
     except OSError:  # Redis is away, and its name too
-        return socket.gethostname()
+        return None

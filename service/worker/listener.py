@@ -52,7 +52,9 @@ class Listener:
         self.secret = new_secret()
         self._socket = listen(settings.worker_host, settings.worker_port)
         self._socket.setblocking(False)
-        self.host, self.port = reachable(settings), self._socket.getsockname()[1]
+        self.port = self._socket.getsockname()[1]
+        self._settings = settings
+        self._host: str | None = None
         self._id = worker_id
         self._sender = sender
         self._peers: list[Peer] = []
@@ -62,6 +64,13 @@ class Listener:
         self._selector.register(self._socket, selectors.EVENT_READ)
         self._selector.register(self._waker, selectors.EVENT_READ)
         self._is_open = True
+
+    @property
+    def host(self) -> str:
+        """What gateways are told. Until Redis can be found it is this host's name, which they may not know."""
+        if self._host is None:
+            self._host = reachable(self._settings)
+        return self._host or socket.gethostname()
 
     def poll(self, wait_s: float) -> list[Received]:
         """What has come, after at most so long."""

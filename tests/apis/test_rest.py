@@ -238,6 +238,26 @@ def test_a_color_grid_keeps_its_channels() -> None:
     assert (pixels.reshape(-1, 3) == [0, 255, 0]).all()
 
 
+def test_a_grid_of_images_with_opacity_keeps_it_and_its_gaps_are_opaque() -> None:
+    spec = DataSpec(shape=(4, 24, 40), low=0, high=255, levels=256)
+    x = np.random.default_rng(0).integers(0, 256, (2, *spec.shape)).astype(np.float32)
+    picture = Image.open(BytesIO(pictures.png(x, spec)))
+    pixels = np.moveaxis(np.asarray(picture), -1, 0)
+    assert picture.mode == "RGBA"
+    np.testing.assert_array_equal(pixels[:, :24, :40], x[0])
+    np.testing.assert_array_equal(pixels[:, :24, -40:], x[1])
+    assert (pixels[:3, :24, 40:-40] == pictures.GAP_SHADE).all()
+    assert (pixels[3, :24, 40:-40] == 255).all()
+
+
+def test_gray_images_of_16_bits_are_drawn_with_16_bits() -> None:
+    spec = DataSpec(shape=(1, 64, 64), low=0, high=65535)
+    x = np.random.default_rng(0).integers(0, 65536, (1, *spec.shape)).astype(np.float32)
+    picture = Image.open(BytesIO(pictures.png(x, spec)))
+    assert picture.mode == "I;16"
+    np.testing.assert_array_equal(np.asarray(picture), x[0, 0])
+
+
 def test_colored_digits_are_drawn_in_red() -> None:
     source = StyledDigits(styles=("plain", "colored"), condition="label")
     rows = source.rows(Path())

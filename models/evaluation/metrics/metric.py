@@ -25,7 +25,7 @@ Need = Literal["labels", "images", "modes", "label_condition", "table", "missing
 
 LACKS: dict[Need, str] = {
     "labels": "its data have no labels",
-    "images": "its data are not images of 5x5 to 32x32",
+    "images": "its data are not images of 5x5 to 64x64",
     "modes": "the modes of its data are not known",
     "label_condition": "it is not conditioned on labels",
     "table": "its data are no table",

@@ -17,9 +17,7 @@ from pushforward.models.evaluation.metrics.neighbors import Coverage, Density, P
 from pushforward.models.evaluation.metrics.tables import ColumnPairs, ColumnShapes, MissingSimilarity
 from pushforward.models.evaluation.metrics.transport import SlicedWasserstein
 from pushforward.models.spec.conditions import Labels
-from pushforward.models.spec.data_spec import DataSpec
-
-SIDES = range(5, 33)  # of images that a convolutional classifier reads
+from pushforward.models.spec.data_spec import SIDES, DataSpec
 
 METRICS: Mapping[str, Metric] = {
     metric.name: metric

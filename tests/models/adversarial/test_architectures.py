@@ -27,12 +27,15 @@ def images(channels: int, height: int, width: int) -> DataSpec:
     return DataSpec(shape=(channels, height, width), low=0, high=1)
 
 
-@pytest.mark.parametrize("spec", [PLANE, images(1, 8, 8), images(3, 28, 20), images(1, 5, 5), images(1, 32, 32)])
+@pytest.mark.parametrize(
+    "spec", [PLANE, images(1, 8, 8), images(3, 28, 20), images(1, 5, 5), images(4, 24, 40), images(3, 64, 64)]
+)
 @pytest.mark.parametrize("architecture", ALL, ids=lambda each: each.network)
 def test_networks_have_the_shapes_of_the_data(architecture: Architecture, spec: DataSpec) -> None:
     if isinstance(architecture, Convolutional) and spec is PLANE:
-        with pytest.raises(InvalidData, match="choose the network mlp"):
+        with pytest.raises(InvalidData, match="choose the network mlp") as refusal:
             architecture.check(spec)
+        assert refusal.value.field == "run.family.network"
         return
     architecture.check(spec)
     generator = architecture.generator(spec, 3, SIZE, rows=2)

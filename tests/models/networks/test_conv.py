@@ -8,7 +8,9 @@ from pushforward.models.networks.builders import CHANNELS, UNITS
 from pushforward.models.spec.data_spec import DataSpec
 
 
-@pytest.mark.parametrize("shape", [(1, 5, 5), (1, 8, 8), (3, 17, 12), (1, 28, 28), (3, 32, 32), (1, 5, 32)])
+@pytest.mark.parametrize(
+    "shape", [(1, 5, 5), (1, 8, 8), (3, 17, 12), (1, 28, 28), (3, 32, 32), (1, 5, 32), (4, 24, 40), (3, 64, 64)]
+)
 @pytest.mark.parametrize("width", [1, 6, 16])
 def test_images_of_every_size_and_width_go_in_and_come_out(shape: tuple[int, ...], width: int) -> None:
     spec = DataSpec(shape=shape)

@@ -11,9 +11,17 @@ from pushforward.models.spec.data_spec import DataSpec
 
 @pytest.mark.parametrize(
     ("shape", "width"),
-    [((2,), 128), ((1, 5, 5), 32), ((1, 8, 8), 32), ((3, 9, 16), 16), ((1, 28, 28), 8), ((3, 32, 32), 8)],
+    [
+        ((2,), 128),
+        ((1, 5, 5), 32),
+        ((1, 8, 8), 32),
+        ((3, 9, 16), 16),
+        ((1, 28, 28), 8),
+        ((3, 32, 32), 8),
+        ((3, 64, 64), 8),
+    ],
 )
-def test_channels_halve_where_pixels_grow_fourfold(shape: tuple[int, ...], width: int) -> None:
+def test_channels_halve_where_pixels_grow_fourfold_down_to_8(shape: tuple[int, ...], width: int) -> None:
     assert default_width(DataSpec(shape=shape)) == width
 
 

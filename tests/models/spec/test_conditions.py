@@ -24,6 +24,15 @@ def test_a_label_is_seen_one_hot() -> None:
     assert (LABELS.width, LABELS.size) == (1, 3)
 
 
+def test_labels_may_have_names_which_messages_tell() -> None:
+    named = Labels(n_classes=2, names=("daisy", "rose"))
+    assert (LABELS.form, named.form) == ("a label, 0 to 2,", "a label, 0 to 1 (0 daisy, 1 rose),")
+    many = Labels(n_classes=11, names=tuple("abcdefghijk")).form
+    assert many.endswith("8 i, 9 j, ...),")
+    with pytest.raises(ValidationError, match="names has 1 entries for 2 labels; give one for each"):
+        Labels(n_classes=2, names=("daisy",))
+
+
 def test_a_vector_is_seen_normalized_and_is_never_all_zeros() -> None:
     c = VECTOR.code(torch.tensor([[1.0, -2.0], [3.0, -1.0]]))
     assert c.tolist() == [[0, 0, 1], [1, 2, 1]]

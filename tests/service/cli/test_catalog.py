@@ -3,7 +3,7 @@
 import pytest
 
 from pushforward.models.families import FAMILIES
-from pushforward.service.cli.catalog import metric_row, show_family, value_in_words
+from pushforward.service.cli.catalog import condition_in_words, metric_row, show_family, value_in_words
 
 VALUE = {"value": 0.01234, "std_error": 0.00456, "interval": None, "p_value": 0.002}
 
@@ -39,3 +39,12 @@ def test_the_default_of_a_list_of_kinds_is_their_names(capsys: pytest.CaptureFix
     )
     assert "rational_quadratic,linear" in shown
     assert "{" not in shown
+
+
+def test_labels_are_shown_with_their_names_as_far_as_there_is_room() -> None:
+    assert condition_in_words({"kind": "labels", "n_classes": 3}) == "label 0..2"
+    assert (
+        condition_in_words({"kind": "labels", "n_classes": 2, "names": ["daisy", "rose"]}) == "label 0..1: daisy, rose"
+    )
+    many = condition_in_words({"kind": "labels", "n_classes": 20, "names": [f"flower{i}" for i in range(20)]})
+    assert many == "label 0..19: flower0, flower1, flower2, flower3, ..."

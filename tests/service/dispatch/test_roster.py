@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -57,6 +58,25 @@ async def test_a_worker_of_another_release_is_named_and_not_asked(settings: Sett
         with pytest.raises(Unavailable, match=f"version {PROTOCOL} .*they speak {PROTOCOL + 1}"):
             await asks.ask(SAMPLE, timeout_s=60)
         heartbeats.leave(worker.id)
+
+
+async def test_a_worker_that_cannot_be_reached_is_named_and_logged_once(
+    settings: Settings, asks: Dispatcher, caplog: pytest.LogCaptureFixture
+):
+    async with fake_worker(settings) as worker:
+        worker._beating.cancel()
+        heartbeats = Heartbeats(settings)
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            closed_port = taken.getsockname()[1]
+        heartbeats.beat(worker.announcement.model_copy(update={"port": closed_port}))
+        for _ in range(2):
+            with pytest.raises(Unavailable, match=f"can reach; Redis tells of {worker.id}.*PUSHFORWARD_WORKER_HOST"):
+                await asks.ask(SAMPLE, timeout_s=60)
+            await asyncio.sleep(settings.beat_s)
+        heartbeats.leave(worker.id)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        f"worker {worker.id} does not answer at 127.0.0.1 port {closed_port}"
+    ]
 
 
 async def test_a_worker_that_stops_is_not_connected_to(settings: Settings, asks: Dispatcher):

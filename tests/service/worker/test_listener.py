@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from contextlib import ExitStack
 
@@ -172,3 +173,11 @@ def test_a_beat_is_no_message_of_a_gateway(listener: Listener):
         gateway.say(b"".join(encode_message(Beat(1.0))))
         ((_, end),) = poll(listener, 1)
         assert end is None
+
+
+def test_gateways_are_told_where_it_listens_as_soon_as_redis_has_an_address(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+):
+    found = iter([None, "10.1.2.3", "10.9.9.9"])
+    monkeypatch.setattr("pushforward.service.worker.listener.reachable", lambda _: next(found))
+    assert [listener.host, listener.host, listener.host] == [socket.gethostname(), "10.1.2.3", "10.1.2.3"]

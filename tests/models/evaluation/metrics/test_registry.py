@@ -78,5 +78,5 @@ def test_what_applies_follows_from_the_data() -> None:
 
 def test_a_metric_that_does_not_apply_says_why() -> None:
     assert why_not(METRICS["modes_found"], {"labels"}) == "the modes of its data are not known"
-    assert why_not(METRICS["FD_cnn"], ()) == "its data have no labels and its data are not images of 5x5 to 32x32"
+    assert why_not(METRICS["FD_cnn"], ()) == "its data have no labels and its data are not images of 5x5 to 64x64"
     assert why_not(METRICS["mmd2"], ()) == ""
