@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from pushforward.models.stepwise.mapping import Completer, RowMap, Translator
     from pushforward.models.stepwise.sampling import Sampler
     from pushforward.models.stepwise.scoring import Scorer
-    from pushforward.models.tables.table import Table
 
 
 class Family(Config, ABC):
@@ -76,14 +75,6 @@ class Conditions:
     def answers_without(self) -> bool:
         """Whether a model that was trained with conditions also answers without one, c = 0."""
         return False
-
-
-class ModelsTables(ABC):
-    """Has a form that models the rows of tables."""
-
-    @abstractmethod
-    def for_table(self, table: Table) -> Family:
-        """The form of this configuration for tables. Raises InvalidData where it has none: field, remedy."""
 
 
 class Diagnoses(ABC):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pushforward.models.errors import InvalidData
 from pushforward.models.families import FAMILIES
-from pushforward.models.family import Family, ModelsTables
+from pushforward.models.family import Family
 from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.tabular.models_tables import ModelsTables
 
 
 def form_of(family: Family, spec: DataSpec) -> Family:

@@ -16,7 +16,7 @@ from pushforward.models.data.idx import Idx
 from pushforward.models.data.images.images import Images
 from pushforward.models.data.npy import Npy
 from pushforward.models.data.source import Finite, KnowsTranslations, Rows, Source, Toy
-from pushforward.models.data.tables.source import Table
+from pushforward.models.data.tables.source import TableFile
 from pushforward.models.data.toys import (
     Checkerboard,
     EightGaussians,
@@ -41,7 +41,7 @@ AnyData = Annotated[
     | Idx
     | Images
     | Npy
-    | Table,
+    | TableFile,
     Field(discriminator="source"),
 ]
 
@@ -62,7 +62,7 @@ __all__ = [
     "Rows",
     "Source",
     "StyledDigits",
-    "Table",
+    "TableFile",
     "Toy",
     "TurnedMoons",
     "TwoMoons",

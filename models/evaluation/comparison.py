@@ -89,8 +89,7 @@ def compare(model: Model, data: TrainingData, question: Question, device: torch.
     known_rows = _trained_on(question, reference, training)
     n = min(question.n, len(training.x))
     drawn = yield from _within(_drawn(model, data, n, question.seed, device), 0.0, DRAWN)
-    table = data.spec.table
-    if table is not None:
+    if (table := data.spec.table) is not None:
         x, seen, held_out = table_baseline.coded(table, drawn.x, training.x, reference.x)
         drawn, training, reference = drawn._replace(x=x), training._replace(x=seen), reference._replace(x=held_out)
         data = table_baseline.as_seen(data)

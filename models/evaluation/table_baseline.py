@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pushforward.models.evaluation.baselines import Floats, kernel_density
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.tables.coding import Coded, coded_rows, coder
+from pushforward.models.tables.coding import CodedRows, coded_rows, coder
 from pushforward.models.tables.table import Table
 from pushforward.models.training.data import TrainingData
 
@@ -52,6 +52,6 @@ def coded(table: Table, *rows: NDArray[Any]) -> tuple[NDArray[Any], ...]:
     return tuple(coded_rows(table, torch.from_numpy(np.asarray(x, np.float64))).numpy() for x in rows)
 
 
-def _numbers(rows: Coded, j: int) -> Floats:
+def _numbers(rows: CodedRows, j: int) -> Floats:
     """The numbers of a column that are there, (n, 1)."""
     return rows.u[rows.present[:, j], j].double().numpy()[:, None]

@@ -55,7 +55,6 @@ from pushforward.models.family import (
     Decodes,
     Encodes,
     Family,
-    ModelsTables,
     Samples,
     Scores,
     decoded,
@@ -77,6 +76,7 @@ from pushforward.models.spec.data_spec import DataSpec, Shape
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.tables.table import Table
 from pushforward.models.tabular.joint import JointForm
+from pushforward.models.tabular.models_tables import ModelsTables
 from pushforward.models.variational.importance import importance_weighted_bound, lower_bound
 
 if TYPE_CHECKING:

@@ -21,8 +21,6 @@ Example:
     >>> vae = VAE(latent=2, width=8, likelihood=Bernoulli())
     >>> nets = vae.build(DataSpec(shape=(1, 8, 8), low=0, high=1, levels=2))
     >>> x, c = torch.zeros(3, 1, 8, 8), torch.empty(3, 0)
-    >>> vae.encode(nets, x, c).shape
-    torch.Size([3, 2])
     >>> vae.log_prob(nets, x, c, Noise.rows(0, 3), ImportanceOptions(k=8)).kind
     'lower_bound'
 
@@ -44,8 +42,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from pushforward.models import networks
 from pushforward.models.config.config import Options
-from pushforward.models.errors import InvalidData
-from pushforward.models.family import Conditions, Decodes, Diagnoses, Encodes, Family, ModelsTables, Samples, Scores
+from pushforward.models.family import Conditions, Decodes, Diagnoses, Encodes, Family, Samples, Scores
 from pushforward.models.latents.closed_forms import kl_nats, surgery_metrics
 from pushforward.models.latents.elbo_surgery import active_units
 from pushforward.models.latents.posteriors import (
@@ -58,13 +55,13 @@ from pushforward.models.latents.posteriors import (
 from pushforward.models.latents.priors import AnyPrior, Standard
 from pushforward.models.lazy import torch
 from pushforward.models.likelihoods import AnyLikelihood, Gaussian
-from pushforward.models.likelihoods.mixed import Mixed
 from pushforward.models.losses import Batch, Loss
 from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
 from pushforward.models.stepwise import program, sampling
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.tables.table import Table
-from pushforward.models.tabular.latent import LatentForm
+from pushforward.models.tabular.latent import LatentForm, on_rows_of
+from pushforward.models.tabular.models_tables import ModelsTables
 from pushforward.models.variational import refinement
 from pushforward.models.variational.bounds import ELBO, AnyObjective, Drawn
 from pushforward.models.variational.importance import lower_bound
@@ -122,11 +119,7 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes, Mode
         return ()
 
     def for_table(self, table: Table) -> LatentForm:
-        if self.likelihood != Gaussian():
-            raise InvalidData(
-                "is not for tables, which have one of their own; leave it out", field="run.family.likelihood"
-            )
-        return LatentForm(family="vae", table=table, rows=self.model_copy(update={"likelihood": Mixed(table=table)}))
+        return on_rows_of(table, self, is_default=self.likelihood == Gaussian())
 
     def check(self, spec: DataSpec) -> None:
         self.likelihood.check(spec)
@@ -137,11 +130,8 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes, Mode
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)
-        n_h, c, params_per_element = (
-            self.posterior.n_parameters(self.latent),
-            spec.condition_size,
-            self.likelihood.params_per_element(spec),
-        )
+        n_h, c = self.posterior.n_parameters(self.latent), spec.condition_size
+        params_per_element = self.likelihood.params_per_element(spec)
         flat, width, depth = self.network == "perceptron", self.width, self.depth
         return networks.Nets(
             spec,
@@ -254,5 +244,5 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes, Mode
     def diagnose(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise) -> dict[str, float]:
         h = self.infer(nets, x, c)
         codes = self.prior_codes.base(nets, self.posterior.center(nets, h, self.latent), c)
-        metrics = surgery_metrics(self.posterior, self.prior_codes, h, noise.normal(0, (self.latent,)))
-        return {"active_units": float(active_units(codes))} | metrics
+        surgery = surgery_metrics(self.posterior, self.prior_codes, h, noise.normal(0, (self.latent,)))
+        return {"active_units": float(active_units(codes)), **surgery}

@@ -32,7 +32,7 @@ TINY = 1e-300  # in the place of numbers that have no logarithm, and are not use
 MAX_LOG = 700.0  # its exponential is finite
 
 
-class Coded(NamedTuple):
+class CodedRows(NamedTuple):
     """Rows of a table as networks see them."""
 
     u: Tensor  # (B, P) float32, 0 where absent
@@ -54,7 +54,7 @@ class Coder:
     low: Tensor  # (P,)
     high: Tensor  # (P,)
 
-    def encode(self, x: Tensor, w: Tensor | None = None) -> Coded:
+    def encode(self, x: Tensor, w: Tensor | None = None) -> CodedRows:
         """Rows of cells, (B, C), coded.
 
         w: (B, P) in (0, 1), the place of each number within its grid cell; the middle without.
@@ -66,7 +66,7 @@ class Coder:
             r = r + self.step * (w.double() - 0.5)
         u, log_derivative = self._images(r)
         log_derivative = log_derivative + torch.where(self.step > 0, self.step.clamp_min(TINY).log(), 0.0)
-        return Coded(torch.where(present, u, 0.0).float(), present, k, torch.where(present, log_derivative, 0.0))
+        return CodedRows(torch.where(present, u, 0.0).float(), present, k, torch.where(present, log_derivative, 0.0))
 
     def decode(self, u: Tensor, k: Tensor) -> Tensor:
         """The inverse: cells, (B, C) float64; numbers of a grid on their grid, within what training has seen."""
@@ -84,7 +84,7 @@ class Coder:
         half = torch.where(on_grid, (ends[1] - ends[0]) / 2, 1.0).to(u.dtype)
         return center, half, r <= self.low + self.step / 4, r >= self.high - self.step / 4
 
-    def row(self, coded: Coded) -> Tensor:
+    def row(self, coded: CodedRows) -> Tensor:
         """V: numbers and one-hot choices in one row, (B, W) float32."""
         return torch.cat([coded.u, self.one_hot(coded.k)], 1)
 

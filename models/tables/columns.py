@@ -19,7 +19,7 @@ from typing import Annotated, Literal, Self, TypeAlias, final
 from pydantic import Field, PositiveFloat, model_validator
 
 from pushforward.models.config.config import Config
-from pushforward.models.tables.transform import Transform, TransformName
+from pushforward.models.tables.transform import NumberTransform, TransformName
 
 Value: TypeAlias = bool | int | float | str  # of a category or a constant, as a record holds it
 Unit = Literal["day", "second", "millisecond", "microsecond", "nanosecond"]
@@ -40,7 +40,7 @@ class Column(Config, ABC):
 class Numeric(Column, ABC):
     """A column whose cells are numbers, but for those that are missing and those at atoms."""
 
-    transform: Transform
+    transform: NumberTransform
     """From numbers to what networks see."""
     fitted_by: TransformName = "quantile"
     """How the transform follows from the training rows."""

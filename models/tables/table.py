@@ -150,7 +150,7 @@ class _Fault:
 
 
 def _fault(column: Modelled, cells: np.ndarray) -> _Fault | None:
-    """The first cell that is none of this column."""
+    """The first cell that does not fit the column."""
     empty = np.isnan(cells)
     if empty.any() and not column.missing:
         return _Fault(int(empty.argmax()), "had no missing cells in training, and is missing")

@@ -33,7 +33,7 @@ LOG_MARGIN = 0.01  # between the origin of a logarithm and the least number, as 
 
 
 @final
-class Transform(Config):
+class NumberTransform(Config):
     """A strictly increasing, piecewise linear map of the reals, of a number or of its logarithm."""
 
     knots: tuple[float, ...] = Field(min_length=2, max_length=MAX_KNOTS)
@@ -53,7 +53,7 @@ class Transform(Config):
         return self
 
 
-def fitted(name: TransformName, numbers: Reals) -> Transform:
+def fitted(name: TransformName, numbers: Reals) -> NumberTransform:
     """The transform of this name for a column with these numbers, (N,), of which two differ."""
     match name:
         case "quantile":
@@ -67,12 +67,12 @@ def fitted(name: TransformName, numbers: Reals) -> Transform:
             return _standard(np.log(numbers - origin)).model_copy(update={"origin": origin})
 
 
-def _standard(t: Reals) -> Transform:
+def _standard(t: Reals) -> NumberTransform:
     mean, scale = float(t.mean()), float(t.std())
-    return Transform(knots=(mean, mean + scale), images=(0.0, 1.0))
+    return NumberTransform(knots=(mean, mean + scale), images=(0.0, 1.0))
 
 
-def _quantile(r: Reals) -> Transform:
+def _quantile(r: Reals) -> NumberTransform:
     """Knots at quantiles; of ties, which have one knot, the middle of their ranks."""
     distinct, n_each = np.unique(r, return_counts=True)
     q = (np.cumsum(n_each) - 0.5 * n_each) / len(r)  # the middle rank of each value, in (0, 1)
@@ -90,4 +90,4 @@ def _quantile(r: Reals) -> Transform:
             ranks.append(rank)
     if len(knots) < 2:
         return _standard(r)
-    return Transform(knots=tuple(knots), images=tuple(normal.inv_cdf(rank) for rank in ranks))
+    return NumberTransform(knots=tuple(knots), images=tuple(normal.inv_cdf(rank) for rank in ranks))

@@ -36,7 +36,7 @@ from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.sampling import OneStep
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.tables import choices
-from pushforward.models.tables.coding import Coded, coder
+from pushforward.models.tables.coding import CodedRows, coder
 from pushforward.models.tables.table import Table
 from pushforward.models.variational.importance import lower_bound
 
@@ -84,7 +84,7 @@ class JointForm(Family, Conditions, Samples, Scores):
         terms = {"choices_nats": -of_choices.mean(), "numbers_nats": -of_numbers.mean()}
         yield Loss("nll_bound_nats" if self.table.has_steps else "nll_nats", loss, tuple(nets), terms)
 
-    def log_density(self, nets: Nets, coded: Coded, c: Tensor) -> tuple[Tensor, Tensor]:
+    def log_density(self, nets: Nets, coded: CodedRows, c: Tensor) -> tuple[Tensor, Tensor]:
         """Log P(k | c) and log p(r | k, c), of numbers spread over their grid cells, (B,) float64 nats each."""
         coding = coder(self.table, coded.u.device)
         hot = coding.one_hot(coded.k)
@@ -136,7 +136,7 @@ class JointForm(Family, Conditions, Samples, Scores):
             u = flow_network(nets).inverse(z, *self._context(coding.one_hot(k), c, present))
         return coding.decode(u, k)
 
-    def _coded(self, x: Tensor, w: Tensor | None) -> Coded:
+    def _coded(self, x: Tensor, w: Tensor | None) -> CodedRows:
         return coder(self.table, x.device).encode(x, w)
 
     def _context(self, hot: Tensor, c: Tensor, present: Tensor) -> tuple[Tensor, ...]:

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 from pydantic import SkipValidation
 
 from pushforward.models.config.config import Options
+from pushforward.models.errors import InvalidData
 from pushforward.models.family import Conditions, Decodes, Diagnoses, Encodes, Family, Samples, Scores
 from pushforward.models.geometry.interpolation import PathName
 from pushforward.models.lazy import torch
+from pushforward.models.likelihoods.mixed import Mixed
 from pushforward.models.losses import Batch, Loss
 from pushforward.models.spec.data_spec import DataSpec, Shape
 from pushforward.models.stepwise.scoring import LogProb
@@ -113,7 +115,7 @@ class LatentForm(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decode
         return metrics
 
     def _encoded(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Coded rows, (B, W), and the log-derivative of the numbers that have a density, (B,) float64."""
+        """CodedRows rows, (B, W), and the log-derivative of the numbers that have a density, (B,) float64."""
         coding = coder(self.table, x.device)
         coded = coding.encode(x)
         densities = torch.where(coding.step > 0, 0.0, coded.log_derivative)
@@ -121,6 +123,14 @@ class LatentForm(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decode
 
     def _decoded(self, v: Tensor) -> Tensor:
         return decode_row(self.table, v)
+
+
+def on_rows_of(table: Table, family: Family, *, is_default: bool) -> LatentForm:
+    """A family with the mixed likelihood in the place of its own. Raises InvalidData where that was chosen."""
+    if not is_default:
+        raise InvalidData("is not for tables, which have one of their own; leave it out", field="run.family.likelihood")
+    rows = family.model_copy(update={"likelihood": Mixed(table=table)})
+    return LatentForm(family=family.family, table=table, rows=rows)
 
 
 def _same(rows: Tensor) -> Tensor:

@@ -9,13 +9,13 @@ from typing import Any
 import orjson
 from fastapi import Request
 
+from pushforward.service.application.commands.asks import OfRows
 from pushforward.service.application.commands.commands import (
     Complete,
     Decode,
     Encode,
     Interpolate,
     Likelihood,
-    OfRows,
     Reconstruct,
     Translate,
 )

@@ -18,20 +18,18 @@ A number that makes up more than 5 % of the cells of a column without a grid, or
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from decimal import Decimal
-from math import gcd, sqrt
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final
+from math import sqrt
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import PositiveFloat
 
-from pushforward.models.config.config import Config
+from pushforward.models.data.tables.cells import ColumnCells, ColumnChoice, column_cells
+from pushforward.models.data.tables.grids import EXACT, atoms, common_step, decimal_step, grid
 from pushforward.models.errors import InvalidData
 from pushforward.models.tables.columns import AnyColumn, Category, Constant, Identifier, Number, Time, Value
 from pushforward.models.tables.times import UNIT_NS, ticks_ns, written_times
-from pushforward.models.tables.transform import TransformName, fitted
+from pushforward.models.tables.transform import fitted
 
 if TYPE_CHECKING:
     import pyarrow
@@ -40,25 +38,7 @@ Reals = NDArray[np.float64]
 
 FEW_TEXTS, MOST_TEXTS, FEW_INTEGERS = 20, 256, 10
 MOST_CHOSEN = 10_000  # values of a column whose kind is given
-MAX_LEVELS = 1_000  # of a grid of floats
 LONG_GRID = 100  # points of a grid; a longer one can have atoms
-ATOM = 0.05  # share of the cells
-DIGITS = 6  # after the point, that a grid of floats may have
-EXACT = 2.0**53  # integers up to it are float64
-
-
-@final
-class ColumnChoice(Config):
-    """What is said of a column in place of what its cells tell."""
-
-    kind: Literal["number", "category", "time", "identifier", "drop"] | None = None
-    """The kind; drop leaves the column out. Left out: told by its cells."""
-    transform: TransformName | None = None
-    """Of numbers and times: quantile, which makes any column about normal, standard, or log for positive numbers."""
-    step: PositiveFloat | None = None
-    """Of numbers: the distance of the grid that they lie on."""
-    ordered: bool | None = None
-    """Of categories: whether their order means something."""
 
 
 class Inferred(NamedTuple):
@@ -66,25 +46,6 @@ class Inferred(NamedTuple):
 
     column: AnyColumn
     reason: str
-
-
-@dataclass(frozen=True)
-class _Cells:
-    """The cells of one column."""
-
-    name: str
-    array: Any  # pyarrow.Array, of one chunk
-    arrow_type: str
-    n_rows: int
-    n_missing: int
-    chosen: ColumnChoice
-
-    @property
-    def has_missing(self) -> bool:
-        return self.n_missing > 0
-
-    def refuse(self, message: str) -> InvalidData:
-        return InvalidData(f"column {self.name!r} {message}", field=f"columns.{self.name}")
 
 
 def infer(table: pyarrow.Table, chosen: dict[str, ColumnChoice]) -> list[Inferred]:
@@ -97,25 +58,13 @@ def infer(table: pyarrow.Table, chosen: dict[str, ColumnChoice]) -> list[Inferre
     for name in table.column_names:
         choice = chosen.get(name, ColumnChoice())
         if choice.kind != "drop":
-            inferred.append(_inferred(_cells(table, name, choice)))
+            inferred.append(_inferred(column_cells(table, name, choice)))
     if not inferred:
         raise InvalidData("leaves no column; drop fewer", field="columns")
     return inferred
 
 
-def _cells(table: pyarrow.Table, name: str, choice: ColumnChoice) -> _Cells:
-    import pyarrow as pa
-
-    column = table.column(name).combine_chunks()
-    array = pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    if pa.types.is_floating(array.type):
-        array = pa.array(array.to_numpy(zero_copy_only=False), from_pandas=True, type=array.type)  # NaN is missing
-    return _Cells(name, array, str(array.type), len(array), array.null_count, choice)
-
-
-def _inferred(cells: _Cells) -> Inferred:
+def _inferred(cells: ColumnCells) -> Inferred:
     import pyarrow as pa
 
     kind = cells.array.type
@@ -148,7 +97,7 @@ def _inferred(cells: _Cells) -> Inferred:
     return _number(cells, present)
 
 
-def _text(cells: _Cells, present: Any, n_distinct: int) -> Inferred:
+def _text(cells: ColumnCells, present: Any, n_distinct: int) -> Inferred:
     if cells.chosen.kind in (None, "time") and (found := written_times(present)) is not None:
         return _time(cells, found[0], found[1])
     if cells.chosen.kind in ("number", "time"):
@@ -164,13 +113,15 @@ def _text(cells: _Cells, present: Any, n_distinct: int) -> Inferred:
     )
 
 
-def _identifier(cells: _Cells, present: Any, reason: str) -> Inferred:
+def _identifier(cells: ColumnCells, present: Any, reason: str) -> Inferred:
     texts = [str(value) for value in present[:1000].to_pylist()]
     prefix = _common_prefix(texts).rstrip("0123456789") if cells.arrow_type in ("string", "large_string") else ""
     return Inferred(Identifier(name=cells.name, arrow_type=cells.arrow_type, prefix=prefix), reason)
 
 
-def _category(cells: _Cells, present: Any, reason: str, *, ordered: bool = False, most: int = MOST_TEXTS) -> Inferred:
+def _category(
+    cells: ColumnCells, present: Any, reason: str, *, ordered: bool = False, most: int = MOST_TEXTS
+) -> Inferred:
     counts = {_plain(each["values"]): each["counts"].as_py() for each in present.value_counts()}
     if len(counts) > most:
         raise cells.refuse(f"has {len(counts)} distinct values; a category has at most {most}")
@@ -185,19 +136,19 @@ def _category(cells: _Cells, present: Any, reason: str, *, ordered: bool = False
     return Inferred(column, reason)
 
 
-def _number(cells: _Cells, present: Any) -> Inferred:
+def _number(cells: ColumnCells, present: Any) -> Inferred:
     import pyarrow as pa
 
     if pa.types.is_decimal(cells.array.type):
         numbers = np.array([float(value) for value in present.to_pylist()])
         exact = list(present.to_pylist())
-        step, reason = _decimal_step(exact), "decimals"
+        step, reason = decimal_step(exact), "decimals"
     else:
         numbers = present.to_numpy(zero_copy_only=False).astype(np.float64)
         step, reason = (None, "floats")
         if pa.types.is_integer(cells.array.type):
-            step, reason = float(_common_step(present.to_numpy(zero_copy_only=False))), "integers"
-        elif (on := _grid(numbers)) is not None:
+            step, reason = float(common_step(present.to_numpy(zero_copy_only=False))), "integers"
+        elif (on := grid(numbers)) is not None:
             step, reason = on, f"floats on a grid of {on:g}"
     if not np.isfinite(numbers).all():
         row = int(np.flatnonzero(~np.isfinite(numbers))[0])
@@ -207,18 +158,18 @@ def _number(cells: _Cells, present: Any) -> Inferred:
     return _measured(cells, numbers, cells.chosen.step or step, reason, Number, {})
 
 
-def _time(cells: _Cells, present: Any, written: str | None = None) -> Inferred:
+def _time(cells: ColumnCells, present: Any, written: str | None = None) -> Inferred:
     ns = ticks_ns(present)
     unit = next(unit for unit, size in UNIT_NS.items() if not (ns % size).any())
     counts = ns // UNIT_NS[unit]
     start = int(counts.min())
     numbers = (counts - start).astype(np.float64)
-    step = float(_common_step(counts - start))
+    step = float(common_step(counts - start))
     return _measured(cells, numbers, step, f"{unit}s", Time, {"unit": unit, "start": start, "format": written})
 
 
 def _measured(
-    cells: _Cells,
+    cells: ColumnCells,
     numbers: Reals,
     step: float | None,
     reason: str,
@@ -227,12 +178,12 @@ def _measured(
 ) -> Inferred:
     """A column of numbers, with its atoms and its transform."""
     low, high = float(numbers.min()), float(numbers.max())
-    atoms = _atoms(numbers, cells.n_rows) if step is None or (high - low) / step > LONG_GRID else ()
-    rest = numbers[~np.isin(numbers, atoms)]
+    at_atoms = atoms(numbers, cells.n_rows) if step is None or (high - low) / step > LONG_GRID else ()
+    rest = numbers[~np.isin(numbers, at_atoms)]
     if len(np.unique(rest)) < 2:
         if cells.chosen.kind is None:
             return _category(cells, cells.array.drop_null(), "few distinct values", ordered=True)
-        atoms, rest = (), numbers
+        at_atoms, rest = (), numbers
     if low == high:
         raise cells.refuse('holds one value and missing cells; give {"kind": "category"}')
     name = cells.chosen.transform or "quantile"
@@ -244,48 +195,11 @@ def _measured(
         step=step,
         low=low,
         high=high,
-        atoms=atoms,
+        atoms=at_atoms,
         missing=cells.has_missing,
         **more,
     )
     return Inferred(column, reason)
-
-
-def _atoms(numbers: Reals, n_rows: int) -> tuple[float, ...]:
-    values, counts = np.unique(numbers, return_counts=True)
-    return tuple(values[counts > ATOM * n_rows].tolist())
-
-
-def _grid(numbers: Reals) -> float | None:
-    """The step of the grid that all numbers lie on, of at most `MAX_LEVELS` points; None where there is none."""
-    low, span = float(numbers.min()), float(np.ptp(numbers))
-    for digits in range(DIGITS + 1):
-        scaled = numbers * 10.0**digits
-        whole = np.round(scaled)
-        if np.abs(whole).max() > EXACT:
-            return None
-        if (np.abs(scaled - whole) <= 1e-6 * np.maximum(1.0, np.abs(scaled)) * 1e-3).all():
-            step = float(_common_step(whole.astype(np.int64) - round(low * 10.0**digits))) / 10.0**digits
-            return step if span / step < MAX_LEVELS else None
-    return None
-
-
-def _common_step(integers: NDArray[Any]) -> int:
-    """The greatest common divisor of the differences of integers, 1 at least."""
-    differences = np.unique(integers.astype(object) if integers.dtype == np.uint64 else integers)
-    steps = np.unique(np.diff(differences))
-    divisor = 0
-    for step in steps.tolist():
-        divisor = gcd(divisor, int(step))
-        if divisor == 1:
-            break
-    return max(divisor, 1)
-
-
-def _decimal_step(values: list[Decimal]) -> float:
-    digits = max(-int(value.as_tuple().exponent) for value in values)
-    whole = np.array([int(value.scaleb(digits)) for value in values], dtype=object)
-    return float(Decimal(_common_step(whole)).scaleb(-digits))
 
 
 def _plain(scalar: Any) -> Value:

@@ -10,13 +10,14 @@ from pydantic import Field
 
 from pushforward.models.data.files import inside
 from pushforward.models.data.source import Finite, Rows
-from pushforward.models.data.tables.inference import ColumnChoice, Inferred, infer
+from pushforward.models.data.tables.cells import ColumnChoice
+from pushforward.models.data.tables.inference import Inferred, infer
 from pushforward.models.data.tables.reading import MIN_ROWS, SUFFIXES, read
 from pushforward.models.errors import InvalidData
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.tables.arrow import Cells, to_cells
 from pushforward.models.tables.columns import Number, Time
-from pushforward.models.tables.table import Table as Columns
+from pushforward.models.tables.table import Table
 from pushforward.models.tables.transform import fitted
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ PATH_PATTERN = r"\.(csv|tsv|parquet|arrow|feather|arrows)$"
 
 
 @final
-class Table(Finite):
+class TableFile(Finite):
     """A csv, parquet or Arrow file under the data root: numbers, categories, times, missing cells.
 
     The kinds of the columns are told by their types and their cells; `columns` says otherwise where they are wrong.
@@ -64,9 +65,9 @@ class Table(Finite):
 
     def notes(self, root: Path) -> tuple[str, ...]:
         left_out = [name for name, choice in self.columns.items() if choice.kind == "drop"]
-        return (f"Columns that were left out: {', '.join(left_out)}.",) if left_out else ()
+        return (f"Table that were left out: {', '.join(left_out)}.",) if left_out else ()
 
-    def _read(self, root: Path) -> tuple[list[Inferred], Columns, Cells]:
+    def _read(self, root: Path) -> tuple[list[Inferred], Table, Cells]:
         if self.condition is not None:
             raise InvalidData("is for data with labels; a table has columns; leave it out", field="condition")
         file = inside(root, self.path)
@@ -79,7 +80,7 @@ class Table(Finite):
             read_in, inferred = self._without_missing(read_in.select(names)), []
             inferred = infer(read_in, {name: self.columns[name] for name in self.columns if name in names})
         try:
-            table = Columns(columns=tuple(each.column for each in inferred))
+            table = Table(columns=tuple(each.column for each in inferred))
         except ValueError as error:
             raise InvalidData(f"cannot be modelled: {error}", field="columns") from error
         return inferred, table, to_cells(table, read_in.select(names), field="path")
@@ -99,7 +100,7 @@ class Table(Finite):
         return whole
 
 
-def _fitted(table: Columns, cells: Cells) -> Columns:
+def _fitted(table: Table, cells: Cells) -> Table:
     """The table with the transforms that fit these rows, which train it."""
     columns = []
     cell_of = {column.name: i for i, column in enumerate(table.modelled)}
@@ -110,4 +111,4 @@ def _fitted(table: Columns, cells: Cells) -> Columns:
             if len(np.unique(numbers)) > 1:
                 column = column.model_copy(update={"transform": fitted(column.fitted_by, numbers)})
         columns.append(column)
-    return Columns(columns=tuple(columns))
+    return Table(columns=tuple(columns))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, Self
 
-import numpy as np
 from pydantic import (
-    ConfigDict,
     Field,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
@@ -15,33 +13,20 @@ from pydantic import (
     model_validator,
 )
 
-from pushforward.models.config.numbers_only import NumbersOnly
 from pushforward.models.geometry.interpolation import PathName
 from pushforward.models.presets import PRESETS
 from pushforward.models.run import Run
+from pushforward.service.application.commands.asks import Ask, Command, OfRows, lacks
 from pushforward.service.application.commands.fields import (
     Against,
     Array,
-    Condition,
     Domain,
-    Records,
     Seed,
 )
 from pushforward.service.application.commands.metric_names import MetricNames
 from pushforward.service.domain.catalog import Name, Reference
-from pushforward.service.domain.errors import FieldError, Invalid
+from pushforward.service.domain.errors import Invalid
 from pushforward.service.domain.inference import Op
-
-
-class Command(NumbersOnly):
-    """Frozen; an unknown field is an error."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        arbitrary_types_allowed=True,
-        allow_inf_nan=False,
-    )
 
 
 def _changed_preset(run: Any, validate: ValidatorFunctionWrapHandler, fields: ValidationInfo) -> Any:
@@ -54,11 +39,6 @@ def _changed_preset(run: Any, validate: ValidatorFunctionWrapHandler, fields: Va
     if preset not in PRESETS:
         return None  # the application refuses an unknown preset
     return validate(PRESETS[preset].run.changed(run))
-
-
-def _lacks(what: str, *fields: str) -> Invalid:
-    """The refusal where fields that belong together, or one of which is needed, are missing."""
-    return Invalid(what, errors=tuple(FieldError(field, what) for field in fields))
 
 
 class TrainModel(Command):
@@ -74,7 +54,7 @@ class TrainModel(Command):
     @model_validator(mode="after")
     def _any(self) -> Self:
         if self.preset is None and self.run is None:
-            raise _lacks("give preset, run, or a preset and the fields of its run to change", "run")
+            raise lacks("give preset, run, or a preset and the fields of its run to change", "run")
         return self
 
 
@@ -93,21 +73,6 @@ class Evaluate(Command):
     """Seed of the samples and of all that is random in the metrics."""
 
 
-class Ask(Command):
-    """A request to a model. `op` is the capability it needs."""
-
-    op: ClassVar[Op]
-
-    model: Reference
-    """`name` is the newest version, `name@3` is version 3."""
-    options: dict[str, Any] = Field(default_factory=dict)
-    """Options of the model's family for this capability."""
-    condition: Condition | None = None
-    """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row."""
-    deadline_ms: Annotated[float, Field(gt=0)] | None = None
-    """Milliseconds from now within which the response is useful; later the request is refused or dropped."""
-
-
 class Sample(Ask):
     """Draw `n` new rows. The same seed gives the same rows; without one, the response has the seed that was used."""
 
@@ -120,30 +85,6 @@ class Sample(Ask):
     # For responses that are streams.
     preview_every: Annotated[int, Field(ge=1, lt=2**31, strict=True)] | None = None
     """Sampler steps between two previews, for responses that are a stream of events."""
-
-
-class OfRows(Ask):
-    """Of rows: arrays, or records of a table."""
-
-    x: Array | None = None
-    """Rows, [n, *shape]."""
-    records: Records | None = None
-    """Rows of a table, an object each, by column; in the place of `x`."""
-
-    @model_validator(mode="after")
-    def _rows_once(self) -> Self:
-        if self.x is None and self.records is None:
-            raise _lacks("is missing; give x, or records of a model of a table", "x")
-        if self.x is not None and self.records is not None:
-            raise Invalid.field("records", "are given beside x; give one of the two")
-        return self
-
-    @property
-    def rows(self) -> np.ndarray:
-        """The rows as an array. Raises TypeError where they are records that have not been read."""
-        if self.x is None:
-            raise TypeError("the records have not been read")
-        return self.x
 
 
 class Likelihood(OfRows):
@@ -206,7 +147,7 @@ class Interpolate(Ask):
             return self
         other = {"start": "end", "end": "start", "start_seed": "end_seed", "end_seed": "start_seed"}
         faulty = [other[given[0]]] if len(given) == 1 else given or [*rows]
-        raise _lacks("give start and end (data points), or start_seed and end_seed", *faulty)
+        raise lacks("give start and end (data points), or start_seed and end_seed", *faulty)
 
 
 class Complete(Ask):
@@ -239,7 +180,7 @@ class Complete(Ask):
         if given == ["mask"]:
             raise Invalid.field("x", "is missing; give the rows of which mask shows a part, or patches in their place")
         if not given:
-            raise _lacks("give patches, or x and mask", "patches")
+            raise lacks("give patches, or x and mask", "patches")
         raise Invalid.field(given[-1], "is given beside patches; give patches, or x and mask")
 
     @property

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, final
 
@@ -19,28 +18,26 @@ from pushforward.models.spec.data_spec import Shape
 from pushforward.models.spec.patches import patches_under
 from pushforward.models.spec.row_checks import check_rows, where_not_finite
 from pushforward.models.spec.text import Text
+from pushforward.service.application.commands.asks import OfRows
 from pushforward.service.application.commands.commands import (
     AnyAsk,
     Complete,
     Decode,
     Interpolate,
     Likelihood,
-    OfRows,
     Sample,
     Translate,
 )
 from pushforward.service.application.commands.validation import refusing
 from pushforward.service.application.requests import limits
 from pushforward.service.application.requests.options import options_of
+from pushforward.service.application.requests.seeds import seed_of
 from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import Conflict, Invalid, Remedy, Unsupported
 from pushforward.service.domain.inference import InferenceRequest, Op
 from pushforward.service.domain.jobs import Sampling
 from pushforward.service.formats.tables import TableRows
 from pushforward.service.settings import Settings
-
-SEEDS = 512  # made at a time
-SEED_LIMIT_BITS = 53  # of a seed that we choose: JSON readers keep integers exactly up to 2**53
 
 
 @final
@@ -101,7 +98,7 @@ class TargetModel:
         options = self._checked(ask, lambda: limits.check_file(ask, self.card, settings))
         with refusing("condition", self._text):
             condition = self.conditioning.single(ask.condition, of="a file")
-        return Sampling(model=self.card.reference, n=ask.n, seed=_seed(ask), options=options, condition=condition)
+        return Sampling(model=self.card.reference, n=ask.n, seed=seed_of(ask), options=options, condition=condition)
 
     @property
     def scores_only_levels(self) -> bool:
@@ -128,7 +125,9 @@ class TargetModel:
     def _draw(self, ask: Sample, options: dict[str, Any]) -> InferenceRequest:
         condition = self._condition(ask, ask.n)
         every = ask.preview_every or 0
-        return InferenceRequest(self.card.reference, ask.op, ask.n, _seed(ask), options, condition, preview_every=every)
+        return InferenceRequest(
+            self.card.reference, ask.op, ask.n, seed_of(ask), options, condition, preview_every=every
+        )
 
     def _condition(self, ask: AnyAsk, rows: int) -> dict[str, np.ndarray]:
         """The condition of each row by its name, where there is one."""
@@ -238,18 +237,3 @@ def _other_patches(sent: Shape, shape: Shape) -> str:
     if len(sent) == 1 + len(shape) and sent[0] > 0 and sent[2:] == shape[1:]:
         return f"has {sent[1]} patches a row, and {shape[0]} are needed; send {wanted}"
     return f"has shape {list(sent)}; send at least one row of {shape[0]} patches of shape {list(shape[1:])}: {wanted}"
-
-
-def _seed(ask: Sample) -> int:
-    """The seed of the request, or else a random one."""
-    return next(_seeds) if ask.seed is None else ask.seed
-
-
-def _random_seeds() -> Iterator[int]:
-    """Seeds of the system's random numbers, read many at a time: a call of the system for each takes longer."""
-    while True:
-        numbers = np.frombuffer(secrets.token_bytes(8 * SEEDS), "<u8") >> np.uint64(64 - SEED_LIMIT_BITS)
-        yield from numbers.tolist()
-
-
-_seeds = _random_seeds()

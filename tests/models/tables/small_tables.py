@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from pushforward.models.tables.table import Table
-from pushforward.models.tables.transform import Transform
+from pushforward.models.tables.transform import NumberTransform
 
-STRETCHED = Transform(knots=(-3.0, 0.0, 1.0, 4.0), images=(-2.0, 0.0, 0.5, 1.5))
+STRETCHED = NumberTransform(knots=(-3.0, 0.0, 1.0, 4.0), images=(-2.0, 0.0, 0.5, 1.5))
 
 
 def category(name: str, *values: Any, missing: bool = False) -> dict[str, Any]:

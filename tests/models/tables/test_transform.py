@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pushforward.models.tables.transform import MAX_KNOTS, Transform, TransformName, fitted
+from pushforward.models.tables.transform import MAX_KNOTS, NumberTransform, TransformName, fitted
 
 
 @pytest.mark.parametrize("name", get_args(TransformName))
@@ -44,4 +44,4 @@ def test_standard_has_mean_zero_and_deviation_one() -> None:
 )
 def test_what_does_not_increase_is_no_transform(knots: tuple[float, ...], images: tuple[float, ...]) -> None:
     with pytest.raises(ValidationError):
-        Transform(knots=knots, images=images)
+        NumberTransform(knots=knots, images=images)

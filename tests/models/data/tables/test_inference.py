@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pushforward.models.data.tables.inference import ColumnChoice, infer
+from pushforward.models.data.tables.cells import ColumnChoice
+from pushforward.models.data.tables.inference import infer
 from pushforward.models.errors import InvalidData
 from pushforward.models.tables.columns import AnyColumn
 

@@ -10,17 +10,17 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv, feather, parquet
 
-from pushforward.models.data import Table
+from pushforward.models.data import TableFile
 from pushforward.models.data.tables.reading import parse_csv, read, separator
 from pushforward.models.errors import InvalidData
 from pushforward.models.run import Run
 from pushforward.models.tables.arrow import from_cells
-from pushforward.models.tables.table import Table as Columns
+from pushforward.models.tables.table import Table
 from pushforward.models.training.data import load_data
 from tests.models.data.tables.real_tables import DROPPED, put
 
 
-def columns_of(source: Table, root: Path) -> Columns:
+def columns_of(source: TableFile, root: Path) -> Table:
     table = source.outline(root).table
     assert table is not None
     return table
@@ -30,7 +30,7 @@ def columns_of(source: Table, root: Path) -> Columns:
     ("name", "columns"), [("penguins-raw.csv", DROPPED), ("penguins.csv", {}), ("seattle-weather.csv", {})]
 )
 def test_a_real_table_comes_back_as_it_was(name: str, columns: dict[str, Any], tmp_path: Path) -> None:
-    source = Table.model_validate({"path": put(name, tmp_path), "columns": columns})
+    source = TableFile.model_validate({"path": put(name, tmp_path), "columns": columns})
     rows = source.rows(tmp_path)
     table = columns_of(source, tmp_path)
     table.check(rows.x)
@@ -56,8 +56,8 @@ def test_every_format_gives_the_same_rows(suffix: str, tmp_path: Path) -> None:
             make = pa.ipc.new_file if suffix == "arrow" else pa.ipc.new_stream
             with make(str(path), table.schema) as writer:
                 writer.write_table(table)
-    rows = Table(path=path.name).rows(tmp_path)
-    np.testing.assert_array_equal(rows.x, Table(path="penguins.csv").rows(tmp_path).x)
+    rows = TableFile(path=path.name).rows(tmp_path)
+    np.testing.assert_array_equal(rows.x, TableFile(path="penguins.csv").rows(tmp_path).x)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_malformed_csv_is_refused_with_the_place(
 ) -> None:
     (tmp_path / "bad.csv").write_bytes(content)
     with pytest.raises(InvalidData, match=message) as refusal:
-        Table(path="bad.csv").outline(tmp_path)
+        TableFile(path="bad.csv").outline(tmp_path)
     assert field is None or refusal.value.field == field
 
 
@@ -86,17 +86,17 @@ def test_a_malformed_csv_is_refused_with_the_place(
 def test_garbage_is_no_table(suffix: str, tmp_path: Path) -> None:
     (tmp_path / f"bad.{suffix}").write_bytes(b"ARROW1garbage" * 100)
     with pytest.raises(InvalidData, match="cannot be read"):
-        Table(path=f"bad.{suffix}").outline(tmp_path)
+        TableFile(path=f"bad.{suffix}").outline(tmp_path)
 
 
 def test_missing_cells_are_modelled_dropped_or_refused(tmp_path: Path) -> None:
     put("penguins.csv", tmp_path)
-    assert len(Table(path="penguins.csv").rows(tmp_path).x) == 344
-    dropped = Table(path="penguins.csv", missing="drop_rows").rows(tmp_path)
+    assert len(TableFile(path="penguins.csv").rows(tmp_path).x) == 344
+    dropped = TableFile(path="penguins.csv", missing="drop_rows").rows(tmp_path)
     assert len(dropped.x) == 333
     assert not np.isnan(dropped.x).any()
     with pytest.raises(InvalidData, match="column 'bill_length_mm' has 2 missing cells") as refusal:
-        Table(path="penguins.csv", missing="refuse").outline(tmp_path)
+        TableFile(path="penguins.csv", missing="refuse").outline(tmp_path)
     assert refusal.value.field == "missing"
 
 
