@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 PATH_PATTERN = r"\.(csv|tsv|parquet|arrow|feather|arrows)$"
+PATH_FORM = "must end in .csv, .tsv, .parquet, .arrow, .arrows or .feather"
 
 
 @final

@@ -56,7 +56,7 @@ class OfRows(Ask):
     @model_validator(mode="after")
     def _rows_once(self) -> Self:
         if self.x is None and self.records is None:
-            raise lacks("is missing; give x, or records of a model of a table", "x")
+            raise Invalid.field("x", "is missing; give x, or records of a model of a table")
         if self.x is not None and self.records is not None:
             raise Invalid.field("records", "are given beside x; give one of the two")
         return self

@@ -16,7 +16,8 @@ from typing import Any, TypeVar, get_args
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from pushforward.models.data.npy import PATH_FORM, PATH_PATTERN
+from pushforward.models.data import npy
+from pushforward.models.data.tables import source as tables
 from pushforward.models.errors import InvalidInput
 from pushforward.service.application.commands.known_fields import known_fields, known_tags
 from pushforward.service.application.commands.spelling import meant
@@ -31,7 +32,12 @@ MAX_MESSAGE_CHARS = 1000
 MAX_SETTINGS = 50_000  # values of one request outside of its arrays
 
 # The meaning of a pattern, for messages.
-FORMS = {NAME_PATTERN: NAME_FORM, REFERENCE_PATTERN: REFERENCE_FORM, PATH_PATTERN: PATH_FORM}
+FORMS = {
+    NAME_PATTERN: NAME_FORM,
+    REFERENCE_PATTERN: REFERENCE_FORM,
+    npy.PATH_PATTERN: npy.PATH_FORM,
+    tables.PATH_PATTERN: tables.PATH_FORM,
+}
 
 _NESTED = (dict, list)
 

@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from pushforward.service.application.commands.asks import OfRows
 from pushforward.service.application.commands.commands import (
     ASKS,
     Complete,
@@ -24,7 +25,7 @@ from pushforward.service.application.commands.commands import (
     TrainModel,
     Translate,
 )
-from pushforward.service.formats import npy
+from pushforward.service.formats import npy, tables
 from pushforward.service.formats import png as pictures
 from pushforward.service.http import problems
 from pushforward.service.rest.contract import requests
@@ -48,12 +49,12 @@ _TRAIN = (requests.Train, requests.TrainPreset)
 def answers(
     body: type[BaseModel] | None, status: int = 200, *, media: str | None = None, arrays: bool = False
 ) -> dict[int | str, dict[str, Any]]:
-    """The response of a route, by status; `arrays`: also as npy and PNG."""
+    """The response of a route, by status; `arrays`: also as npy, PNG, csv, parquet and Arrow."""
     binary = {"schema": {"type": "string", "format": "binary"}}
     text = media is not None and media.startswith("text/")
     content: dict[str, Any] = {media: {"schema": {"type": "string"}} if text else binary} if media else {}
     if arrays:
-        content |= {npy.MEDIA_TYPE: binary, pictures.MEDIA_TYPE: binary}
+        content |= {npy.MEDIA_TYPE: binary, pictures.MEDIA_TYPE: binary, **dict.fromkeys(tables.MEDIA_TYPES, binary)}
     summary = "A stream of text." if text else "A file."
     answer: dict[str, Any] = {"description": (body.__doc__ or "").partition("\n")[0] if body else summary}
     if body is not None:
@@ -97,6 +98,9 @@ def _body(command: type[BaseModel]) -> dict[str, Any]:
             f"JSON holds all fields. With npy the body is the array ({_BODIES[command]}), "
             "and the other fields are query parameters."
         )
+    if issubclass(command, OfRows):
+        content |= dict.fromkeys(tables.MEDIA_TYPES, {"schema": {"type": "string", "format": "binary"}})
+        body["description"] += " So are csv, parquet and Arrow, whose rows are those of a model's table."
     return body
 
 

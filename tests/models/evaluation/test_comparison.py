@@ -95,7 +95,15 @@ def test_samples_of_a_conditional_model_of_images_are_compared_by_every_metric(
     """The model is hardly trained: each metric finds its samples worse than training rows."""
     model, data = digits
     names = applicable(has(data.spec, data.source))
-    assert {"FD_cnn", "KD_cnn", "label_divergence", "classification_accuracy"} <= {*names}
+    assert {
+        "FD_cnn",
+        "KD_cnn",
+        "label_divergence",
+        "classification_accuracy",
+        "column_shapes",
+        "column_pairs",
+        "missing_similarity",
+    } <= {*names}
     found, compared = stages(model, data, Question(names, n=300, seed=0))
     assert compared.is_new
     assert compared.frozen is not None
@@ -255,7 +263,15 @@ def test_every_metric_has_a_value_for_a_mixture(tmp_path: Path) -> None:
     model, data = trained(tmp_path, {"source": "eight_gaussians"}, {"family": "flow"})
     data = replace(data, validation=data.validation.of(np.arange(500)))
     names = applicable(has(data.spec, data.source))
-    assert {*METRICS} - {*names} == {"FD_cnn", "KD_cnn", "label_divergence", "classification_accuracy"}
+    assert {*METRICS} - {*names} == {
+        "FD_cnn",
+        "KD_cnn",
+        "label_divergence",
+        "classification_accuracy",
+        "column_shapes",
+        "column_pairs",
+        "missing_similarity",
+    }
     _, compared = stages(model, data, Question(names, n=200, seed=0))
     floor = values(compared, "floor")
     assert floor["modes_found"] == 8

@@ -54,6 +54,7 @@ async def test_an_evaluation_wakes_a_worker_and_is_recorded_with_its_version_and
     assert {*METRICS} - {*asked.metrics} == {
         "modes_found", "high_quality_share", "mode_mixture",
         "label_divergence", "FD_cnn", "KD_cnn", "classification_accuracy",
+        "column_shapes", "column_pairs", "missing_similarity",
     }  # fmt: skip
 
 

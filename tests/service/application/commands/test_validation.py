@@ -107,7 +107,7 @@ def test_a_value_that_is_null_is_missing(command: type[BaseModel], field: str) -
     with pytest.raises(Invalid) as refused:
         parse(command, {"model": "m", "x": [[0.0]], "to": 1, field: None} if command is Translate else
               {"model": "m", field: None})  # fmt: skip
-    assert refused.value.detail == f"{field}: is missing"
+    assert refused.value.detail.startswith(f"{field}: is missing")
 
 
 def test_the_field_that_holds_the_fields_comes_first() -> None:
