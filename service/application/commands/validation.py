@@ -17,10 +17,20 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from pushforward.models.data.npy import PATH_FORM, PATH_PATTERN
+from pushforward.models.data.uploads import datasets
 from pushforward.models.errors import InvalidInput
 from pushforward.service.application.commands.known_fields import known_fields, known_tags
 from pushforward.service.application.commands.spelling import meant
-from pushforward.service.domain.catalog import NAME_FORM, NAME_PATTERN, REFERENCE_FORM, REFERENCE_PATTERN
+from pushforward.service.domain.catalog import (
+    DIGEST_FORM,
+    DIGEST_PATTERN,
+    NAME_FORM,
+    NAME_PATTERN,
+    PRESENT_FORM,
+    PRESENT_PATTERN,
+    REFERENCE_FORM,
+    REFERENCE_PATTERN,
+)
 from pushforward.service.domain.errors import FieldError, Invalid, Remedy
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -31,7 +41,14 @@ MAX_MESSAGE_CHARS = 1000
 MAX_SETTINGS = 50_000  # values of one request outside of its arrays
 
 # The meaning of a pattern, for messages.
-FORMS = {NAME_PATTERN: NAME_FORM, REFERENCE_PATTERN: REFERENCE_FORM, PATH_PATTERN: PATH_FORM}
+FORMS = {
+    NAME_PATTERN: NAME_FORM,
+    REFERENCE_PATTERN: REFERENCE_FORM,
+    PATH_PATTERN: PATH_FORM,
+    datasets.REFERENCE_PATTERN: datasets.REFERENCE_FORM,
+    DIGEST_PATTERN: DIGEST_FORM,
+    PRESENT_PATTERN: PRESENT_FORM,
+}
 
 _NESTED = (dict, list)
 
