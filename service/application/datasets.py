@@ -91,6 +91,8 @@ class DatasetService:
 
         Raises Unavailable.
         """
+        if await self.stored.used_bytes() == 0:  # nothing was uploaded; the data root may be read-only
+            return
         async with self.stored.changing():
             await self.stored.sweep_arrivals()
             await self._drop_unnamed()

@@ -36,7 +36,7 @@ def known_media_type(told: str) -> str:
     """The media type that a client told, as it is recorded. Raises UnsupportedMedia."""
     media_type = _ALIASES.get(told, told)
     if media_type not in MEDIA_TYPES:
-        raise UnsupportedMedia(f"the content type is {told[:100] or 'missing'}; send one of {', '.join(MEDIA_TYPES)}")
+        raise UnsupportedMedia(f"the media type is {told[:100] or 'missing'}; send one of {', '.join(MEDIA_TYPES)}")
     return media_type
 
 

@@ -61,8 +61,9 @@ class DiskArrival:
 
     def _write(self, data: bytes) -> None:
         with _unavailable(), self._writing:
-            if self._stream.write(data) != len(data):
-                raise OSError("the disk took a part of it")
+            left = memoryview(data)
+            while left:
+                left = left[self._stream.write(left) :]
             self._digest.update(data)
             self.n_bytes += len(data)
 

@@ -149,7 +149,7 @@ def test_another_file_of_the_name_needs_the_tag_of_the_present_one(rest: httpx.C
     ("headers", "content", "status", "says"),
     [
         ({"Content-Type": "image/png"}, ROWS, 415, "send one of text/csv, "),
-        ({}, ROWS, 415, "the content type is missing"),
+        ({}, ROWS, 415, "the media type is missing"),
         (CSV, ROWS, 415, "send it as that"),
         (NPY | {"Content-Encoding": "gzip"}, ROWS, 415, "send the body as it is"),
         (NPY, b"", 400, "the file is empty"),

@@ -35,6 +35,12 @@ def rows(tmp_path: Path) -> Path:
     return file
 
 
+def complete_datasets_at(up: Up, start: str) -> list[str]:
+    asked = {"COMP_WORDS": f"pushforward data show {start}", "COMP_CWORD": "3"}
+    environment = {"PUSHFORWARD_URL": up.place.url, **asked, "_PUSHFORWARD_COMPLETE": "complete_bash"}
+    return CliRunner().invoke(app, [], prog_name="pushforward", env=environment).stdout.split()
+
+
 def digest(file: Path) -> str:
     return sha256(file.read_bytes()).hexdigest()
 
@@ -83,10 +89,11 @@ def test_a_training_goes_on_with_the_bytes_that_it_was_accepted_with(client: Cli
     client.delete("/datasets/scaled")
 
 
-def test_datasets_are_listed_shown_and_replaced(run: Any, rows: Path, tmp_path: Path) -> None:
+def test_datasets_are_listed_shown_and_replaced(up: Up, run: Any, rows: Path, tmp_path: Path) -> None:
     assert run("data", "put", "shown", rows).exit_code == 0
     listed = run("data", "list")
     assert ["shown", "application/x-npy", "3.25", "KiB"] in [line.split() for line in listed.stdout.splitlines()]
+    assert "shown" in complete_datasets_at(up, "sho")
     assert run("--json", "data", "list").stdout == run("data", "list", "--json").stdout
     assert digest(rows) in run("data", "show", "shown").stdout
     np.save(tmp_path / "other.npy", np.zeros((20, 2)))

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pushforward.service.cli.completion import complete_datasets
 from pushforward.service.cli.data.file_types import media_type_of
 from pushforward.service.cli.terminal import (
     LOCAL,
@@ -23,7 +24,9 @@ from pushforward.service.cli.terminal import (
 )
 from pushforward.service.client import Refused
 
-DatasetName = Annotated[str, typer.Argument(help="Name of the dataset.", show_default=False)]
+DatasetName = Annotated[
+    str, typer.Argument(help="Name of the dataset.", show_default=False, autocompletion=complete_datasets)
+]
 NOT_FOUND = 404
 KIB = 1024
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import resource
 from hashlib import sha256
 from pathlib import Path
 
@@ -140,6 +141,18 @@ async def test_a_fault_of_the_disk_is_told(stored: DiskDatasets, tmp_path: Path)
     with pytest.raises(Unavailable, match="the datasets cannot be kept"):
         async with stored.arrival():
             pass
+
+
+async def test_a_file_that_the_disk_does_not_take_is_refused(stored: DiskDatasets, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with stored.arrival() as arrival:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+        try:
+            with pytest.raises(Unavailable, match="the datasets cannot be kept: the disk takes no file so large"):
+                await arrival.write(CONTENT)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert files(tmp_path, "arriving") == []
 
 
 async def test_a_damaged_record_is_no_dataset(stored: DiskDatasets, tmp_path: Path) -> None:
