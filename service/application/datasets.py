@@ -131,14 +131,15 @@ class DatasetService:
                 job = readers[dataset.reference]
                 raise Conflict(f"job {job} reads the dataset {name}; cancel it, or wait for its end")
             await self.stored.remove(name)
-            await self._drop_unnamed()
+            await self._drop_unnamed(readers)
             return [name]
 
-    async def _drop_unnamed(self) -> None:
+    async def _drop_unnamed(self, readers: Mapping[str, str] | None = None) -> None:
         """Delete bytes that no name has and no job reads. Raises Unavailable."""
         unnamed = await self.stored.unnamed()
         if unnamed:
-            await self.stored.drop(unnamed - {digest_of(reference) for reference in await self._readers()})
+            read = await self._readers() if readers is None else readers
+            await self.stored.drop(unnamed - {digest_of(reference) for reference in read})
 
     async def _readers(self) -> Mapping[str, str]:
         """The datasets that queued and running jobs read, by reference, and one of these jobs each."""
