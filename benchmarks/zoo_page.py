@@ -100,7 +100,7 @@ class Result:
     @property
     def data(self) -> str:
         """What the data are called: the folder, where they are read from one."""
-        return self.source.path if isinstance(self.source, Idx) else self.source.source
+        return self.source.file_name if isinstance(self.source, Idx) else self.source.source
 
     def values(self, measure: str) -> list[float]:
         """Of each seed that has it."""

@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     redis_password: SecretStr | None = None
     redis_password_file: Path | None = None  # a docker secret; wins over redis_password
     store: Path = Path("store")  # models, job checkpoints and sampled files
-    data_root: Path = Path("data")  # the only place a run may read files from
+    data_root: Path = Path("data")  # the only place a run may read files from; uploads are kept in it
 
     http_host: str = "127.0.0.1"
     http_port: int = Field(8000, ge=0, le=65535)
@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     max_json_values: int = Field(500_000, ge=1)  # in a JSON body
     max_header_bytes: int = Field(64 * 2**10, ge=8192)  # of a request's address and headers, or a call's metadata
     max_bodies_bytes: int = Field(256 * 2**20, ge=1024)  # of all bodies that one gateway process holds
+    max_upload_bytes: int = Field(2**30, ge=1024)  # of one dataset
+    max_datasets_bytes: int = Field(16 * 2**30, ge=1024)  # of all datasets
     max_connections: int = Field(1000, ge=1)  # REST, of one gateway process
     max_calls: int = Field(1000, ge=1)  # gRPC, of one gateway process
     header_timeout_s: float = Field(10.0, gt=0)  # from a request's first byte to the end of its headers

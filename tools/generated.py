@@ -50,7 +50,7 @@ def texts() -> Iterator[tuple[Path, str]]:
     from tools.families_page import page
 
     absent: Any = None  # nothing is asked
-    ports = ("jobs", "wakeups", "asks", "models", "workers", "reach", "files")
+    ports = ("jobs", "wakeups", "asks", "models", "workers", "reach", "files", "datasets")
     application = Application.over(**dict.fromkeys(ports, absent), settings=Settings())
     document = routed(application, Telemetry(), asyncio.Event()).openapi()
     yield ROOT / "docs/openapi.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n"

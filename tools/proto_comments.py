@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 
 from pushforward.models.config.described import descriptions
+from pushforward.models.data.uploads import datasets
 from pushforward.models.storage import evaluation
-from pushforward.service.application.commands import commands
+from pushforward.service.application.commands import commands, uploads
 from pushforward.service.domain import catalog, jobs
 
 # The messages that mirror a record or a command of REST.
@@ -30,6 +31,8 @@ MIRRORS: dict[str, type[BaseModel]] = {
     "MetricValue": evaluation.MetricValue,
     "ClassifierCard": evaluation.ClassifierCard,
     "LabelCounts": evaluation.LabelCounts,
+    "Dataset": datasets.Dataset,
+    "DatasetHeader": uploads.PutDataset,
     "TrainRequest": commands.TrainModel,
     "EvaluateRequest": commands.Evaluate,
     "SampleRequest": commands.Sample,

@@ -53,13 +53,22 @@ def _members(file: Path, wanted: set[str]) -> Iterator[Iterator[tuple[str, Binar
     """The wanted arrays of a file: name, stream, and stated size in bytes."""
     with opened(file) as stream:
         size = file.stat().st_size
-        if file.suffix == ".npy":
+        if _is_plain(stream, file):
             yield iter([("x", stream, size)])
             return
         metered = Metered(stream, MAX_DIRECTORY_BYTES, file)
         with zipfile.ZipFile(cast(BinaryIO, metered)) as archive:
             metered.allow(2 * size + MAX_DIRECTORY_BYTES)
             yield _archived(archive, wanted, file)
+
+
+def _is_plain(stream: BinaryIO, file: Path) -> bool:
+    """Whether it is one array, and not an archive: by its name, or by its first bytes where that does not tell."""
+    if file.suffix in (".npy", ".npz"):
+        return file.suffix == ".npy"
+    is_archive = stream.read(2) == b"PK"
+    stream.seek(0)
+    return not is_archive
 
 
 def _archived(archive: zipfile.ZipFile, wanted: set[str], file: Path) -> Iterator[tuple[str, BinaryIO, int]]:

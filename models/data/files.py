@@ -14,12 +14,13 @@ from pushforward.models.errors import Hindered, InvalidData, hindrance, in_words
 from pushforward.models.spec.data_spec import DataSpec
 
 BEYOND_NUMBERS = "beside its numbers than is ever read; save plain arrays"
+NO_ROOT = "the data root is not there; mount it, or set PUSHFORWARD_DATA_ROOT"
 
 
 def inside(root: Path, path: str) -> Path:
     """The path, if it exists under the data root, symbolic links followed. Raises InvalidData, Hindered."""
     if not root.is_dir():
-        raise Hindered("the data root is not there; mount it, or set PUSHFORWARD_DATA_ROOT")
+        raise Hindered(NO_ROOT)
     try:
         full = (root / path).resolve()
         is_inside = not Path(path).is_absolute() and full.is_relative_to(root.resolve())

@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import BinaryIO, Literal, cast, final
+from typing import BinaryIO, ClassVar, Literal, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from pushforward.models.data.files import Metered, bounded, image_spec, inside, opened, reading
-from pushforward.models.data.source import MIN_ROWS, Finite, Rows
+from pushforward.models.data.source import MIN_ROWS, Rows
+from pushforward.models.data.uploads.from_file import FromFile
 from pushforward.models.errors import InvalidData
 from pushforward.models.spec.data_spec import DataSpec
 
@@ -24,12 +25,17 @@ MAX_GZIP_BYTES = 2**18  # read of a file for its first bytes: gzip looks ahead, 
 
 
 @final
-class Idx(Finite):
-    """A folder of IDX files as MNIST and Fashion-MNIST come: `train-images-idx3-ubyte[.gz]` and labels beside it."""
+class Idx(FromFile):
+    """A folder of IDX files as MNIST and Fashion-MNIST come: `train-images-idx3-ubyte[.gz]` and labels beside it.
+
+    A dataset is one file, so it is the images alone.
+    """
 
     source: Literal["idx"] = "idx"
-    path: str = Field(min_length=1, max_length=1024)
-    """Folder of the IDX files, relative to the data root."""
+    path: str | None = Field(None, min_length=1, max_length=1024)
+    """Folder of the IDX files, relative to the data root; or give `dataset`."""
+
+    media_types: ClassVar[tuple[str, ...]] = ("application/x-idx",)
 
     @property
     def labels_are(self) -> None:
@@ -40,7 +46,13 @@ class Idx(Finite):
         return None if file is None else int(_read_idx(file, dims=1).max()) + 1
 
     def outline(self, root: Path) -> DataSpec:
-        n, *shape = _idx_header(self._images(root), dims=3)
+        images = self._images(root)
+        n, *shape = _idx_header(images, dims=3)
+        if self.condition is not None and self.dataset is not None:
+            raise InvalidData(
+                "asks for labels, and a dataset of images has none; upload an npz with `x` and `y`, or leave it out",
+                field="condition",
+            )
         if self.condition is not None and self._find(root, LABELS) is None:
             raise InvalidData(f"asks for labels, but there is no train-{LABELS}[.gz]; put it there", field="condition")
         return DataSpec(shape=(1, *shape), low=0, high=255, levels=256, n_rows=n)
@@ -50,22 +62,26 @@ class Idx(Finite):
         file = self._find(root, LABELS)
         labels = None if file is None else _read_idx(file, dims=1).astype(np.int64)
         if labels is not None and len(labels) != len(images):
-            raise InvalidData(f"{self.path!r} holds {len(images)} images but {len(labels)} labels", field="path")
+            raise InvalidData(f"{self.file_name!r} holds {len(images)} images but {len(labels)} labels", field="path")
         return Rows(images[:, None], labels)
 
     def spec(self, rows: Rows, training: Rows | None = None) -> DataSpec:
         return image_spec(rows)
 
     def _images(self, root: Path) -> Path:
-        file = self._find(root, "images-idx3-ubyte")
+        file = self._find(root, "images-idx3-ubyte") if self.dataset is None else self.file(root)
         if file is None:
-            raise InvalidData(f"there is no train-images-idx3-ubyte[.gz] in {self.path!r}; put it there", field="path")
+            raise InvalidData(
+                f"there is no train-images-idx3-ubyte[.gz] in {self.file_name!r}; put it there", field="path"
+            )
         return file
 
     def _find(self, root: Path, kind: str) -> Path | None:
-        folder = inside(root, self.path)
+        if self.dataset is not None:
+            return None
+        folder = self.file(root)
         names = (f"train-{kind}", f"train-{kind}.gz")
-        found = (inside(root, f"{self.path}/{name}") for name in names if (folder / name).is_file())
+        found = (inside(root, f"{self.file_name}/{name}") for name in names if (folder / name).is_file())
         return next(found, None)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,11 @@ from pydantic import Field
 
 from pushforward.models.data.arrays import as_labels, as_rows, as_vectors, check_labels, check_rows, check_vectors
 from pushforward.models.data.containers import array_headers, read_arrays
-from pushforward.models.data.files import image_spec, inside
+from pushforward.models.data.files import image_spec
 from pushforward.models.data.fitting import LARGEST, SMALLEST, fit
 from pushforward.models.data.layout import Channels, note_of_transpose, row_shape, rows_first
-from pushforward.models.data.source import Finite, Rows
+from pushforward.models.data.source import Rows
+from pushforward.models.data.uploads.from_file import FromFile
 from pushforward.models.errors import InvalidData, InvalidInput
 from pushforward.models.spec.conditions import AnyCondition, Vector
 from pushforward.models.spec.data_spec import DataSpec
@@ -28,7 +29,7 @@ PATH_FORM = "must end in .npy or .npz; to convert a csv: numpy.save('x.npy', num
 
 
 @final
-class Npy(Finite):
+class Npy(FromFile):
     """An `.npy` array of rows, or an `.npz` with `x` (rows), maybe `y` (labels) and `c` (vectors), under the data root.
 
     Rows are vectors (N, D), grayscale images (N, H, W) or images (N, C, H, W). Images (N, H, W, C) are transposed
@@ -38,8 +39,8 @@ class Npy(Finite):
     """
 
     source: Literal["npy"] = "npy"
-    path: str = Field(min_length=1, max_length=1024, pattern=PATH_PATTERN)
-    """An .npy or .npz file, relative to the data root."""
+    path: str | None = Field(None, min_length=1, max_length=1024, pattern=PATH_PATTERN)
+    """An .npy or .npz file, relative to the data root; or give `dataset`."""
     low: float | None = None
     """Lower end of the data's range; with `high`."""
     high: float | None = None
@@ -51,6 +52,8 @@ class Npy(Finite):
     # `y` or `c`: other sources have labels only.
     condition: Literal["label", "vector"] | None = None  # type: ignore[assignment]
     """What the model is given beside each row: the label `y`, or the vector `c`, of an .npz file."""
+
+    media_types: ClassVar[tuple[str, ...]] = ("application/x-npy", "application/x-npz")
 
     @property
     def labels_are(self) -> None:
@@ -178,16 +181,16 @@ class Npy(Finite):
             )
         (shape, dtype), n = headers[array], headers["x"][0][0]
         if self.condition == "label":
-            check_labels(shape, dtype, n, self.path)
+            check_labels(shape, dtype, n, self.file_name)
             return None
-        check_vectors(shape, dtype, n, self.path)
+        check_vectors(shape, dtype, n, self.file_name)
         return Vector(shift=(0.0,) * shape[1], scale=(1.0,) * shape[1])
 
     def _headers(self, root: Path) -> tuple[Path, Headers]:
         """The file, and what its headers say. Raises InvalidData."""
-        file = inside(root, self.path)
+        file = self.file(root)
         if not file.is_file():
-            raise InvalidData(f"{self.path!r} is not a file; give the path of an .npy or .npz file", field="path")
+            raise InvalidData(f"{self.file_name!r} is not a file; give the path of an .npy or .npz file", field="path")
         headers = array_headers(file, self._wanted)
         check_rows(*headers["x"], file.name)
         return file, headers

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,6 +97,14 @@ class Source(Config, ABC):
         Raises:
             InvalidData: early, what `rows` would refuse late; the field at fault is a path within this source.
         """
+
+    def pinned(self, root: Path) -> Self:
+        """The same source, of which a later upload changes nothing. Raises InvalidData."""
+        return self
+
+    def reworded(self, error: InvalidData) -> InvalidData:
+        """An error of reading this source, in its own words: the field at fault is one of its fields."""
+        return error
 
     def conditions(self, rows: Rows, training: Rows | None = None) -> AnyCondition | None:
         """The kind of condition that these rows come with, if one is asked for. Raises InvalidData.

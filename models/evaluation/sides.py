@@ -79,7 +79,8 @@ def reference_rows(data: TrainingData, against: Source | None, root: Path, seed:
         else:
             raise TypeError(f"{type(against).__name__} is neither a Toy nor a Finite source")
     except InvalidData as error:
-        raise InvalidData(error.message, field=f"against.{error.field}" if error.field else "against") from error
+        fault = against.reworded(error)
+        raise InvalidData(fault.message, field=f"against.{fault.field}" if fault.field else "against") from error
     spec = data.card_spec or data.spec
     if rows.x.shape[1:] != spec.shape:
         raise InvalidData(

@@ -58,7 +58,8 @@ def load_data(run: Run, root: Path) -> TrainingData:
         spec = _with_condition(source.spec(rows, kept), source, rows, kept)
         notes = (*source.notes(root), *diagnose(spec, kept))
     except InvalidData as error:
-        raise InvalidData(error.message, field=f"run.data.{error.field}" if error.field else "run.data") from error
+        fault = source.reworded(error)
+        raise InvalidData(fault.message, field=f"run.data.{fault.field}" if fault.field else "run.data") from error
     kept, held_out = (held(spec, each) for each in (kept, held_out))
     spec = _with_row_count(spec, kept)
     return TrainingData(spec.varying, source, kept, held_out, rows.fingerprint, notes, spec)

@@ -1,6 +1,6 @@
 """What the service does, the same for every API. Every refusal is a `ServiceError`.
 
-rest | rpc  ->  Application  ->  Jobs, Wakeups, Asks, Models, Workers, Files (ports)
+rest | rpc  ->  Application  ->  Jobs, Wakeups, Asks, Models, Workers, Files, Datasets (ports)
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from typing import cast, final
 
 from pushforward.service.application.catalog import Catalog
 from pushforward.service.application.commands.commands import Sample
+from pushforward.service.application.datasets import DatasetService
 from pushforward.service.application.delivery import Delivered, Delivery, Form
 from pushforward.service.application.inference import InferenceService, TargetModels
 from pushforward.service.application.jobs import JobService
 from pushforward.service.application.results import SampleResult, SampleStream
 from pushforward.service.domain.jobs import Job
-from pushforward.service.domain.ports import Asks, Files, Jobs, Models, Reach, Wakeups, Workers
+from pushforward.service.domain.ports import Asks, Datasets, Files, Jobs, Models, Reach, Wakeups, Workers
 from pushforward.service.processes.background import begin
 from pushforward.service.processes.intake import Intake
 from pushforward.service.settings import Settings
@@ -32,6 +33,7 @@ class Application:
     jobs: JobService
     inference: InferenceService
     catalog: Catalog
+    datasets: DatasetService
     settings: Settings
     intake: Intake  # the bodies that this process holds at a time, through all its APIs
 
@@ -46,14 +48,16 @@ class Application:
         workers: Workers,
         reach: Reach,
         files: Files,
+        datasets: Datasets,
         settings: Settings,
     ) -> Application:
         """The application over implementations of its ports."""
         targets = TargetModels(models)
         return cls(
-            JobService(jobs, wakeups, files, targets, settings),
+            JobService(jobs, wakeups, files, datasets, targets, settings),
             InferenceService(asks, targets, settings),
             Catalog(models, workers, reach),
+            DatasetService(datasets, jobs, models, settings),
             settings,
             Intake(settings),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from functools import partial
 from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -14,7 +15,7 @@ from pushforward.models.evaluation.reference_labels import READ_LABELS, unlike
 from pushforward.models.spec.conditions import Labels
 from pushforward.service.application.commands.commands import Evaluate
 from pushforward.service.application.requests.requests import TargetModel
-from pushforward.service.application.training import outlined, read_of_source
+from pushforward.service.application.training import outlined, pinned, read_of_source
 from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import Conflict, FieldError, Invalid, Unsupported
 from pushforward.service.domain.jobs import ModelEvaluation
@@ -36,15 +37,15 @@ async def checked_evaluation(command: Evaluate, target: TargetModel, data_root: 
     source = _source(card)
     there = has(card.spec, source)
     refused = {name: f"{why}; leave it out" for name, metric in METRICS.items() if (why := why_not(metric, there))}
+    against: Literal["held_out"] | dict[str, Any] = "held_out"
     if not isinstance(command.against, str):
-        refused |= await _refused(
-            command.against, set(command.metrics or METRICS) - {*refused}, card, source, data_root
-        )
+        rows = await pinned(command.against, data_root, "against")
+        refused |= await _refused(rows, set(command.metrics or METRICS) - {*refused}, card, source, data_root)
+        against = rows.model_dump(mode="json")
     if command.metrics is None:
         metrics = tuple(name for name in METRICS if name not in refused)
     else:
         metrics = _checked(command.metrics, refused, card)
-    against = command.against if isinstance(command.against, str) else command.against.model_dump(mode="json")
     return ModelEvaluation(model=card.reference, against=against, metrics=metrics, n=command.n, seed=command.seed)
 
 
@@ -83,5 +84,5 @@ async def _refused(
     told, asked = card.spec.condition, metrics & READ_LABELS
     if not asked or not isinstance(told, Labels) or (outline.n_rows or 0) > LABELS_READ:
         return {}
-    found = await read_of_source(partial(unlike, against, data_root, source, told.n_classes), "against")
+    found = await read_of_source(against, partial(unlike, against, data_root, source, told.n_classes), "against")
     return {} if found is None else dict.fromkeys(asked, f"{found.why}; leave it out, or {found.remedy}")

@@ -16,10 +16,11 @@ from pushforward.service.application.commands.commands import Evaluate, Sample, 
 from pushforward.service.application.evaluations import checked_evaluation
 from pushforward.service.application.inference import TargetModels
 from pushforward.service.application.job_events import first_of, follow_events
-from pushforward.service.application.training import checked_run
+from pushforward.service.application.training import asked_run, checked_run
 from pushforward.service.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from pushforward.service.domain.jobs import EVENT_ID_PATTERN, Event, Job, Page, State
-from pushforward.service.domain.ports import Files, Jobs, NewJob, Wakeups
+from pushforward.service.domain.ports import Datasets, Files, Jobs, NewJob, Wakeups
+from pushforward.service.formats import npy
 from pushforward.service.settings import Settings
 
 MAX_KEY_CHARS = 255  # of an idempotency key
@@ -35,6 +36,7 @@ class JobService:
     record: Jobs
     wakeups: Wakeups
     files: Files
+    datasets: Datasets
     targets: TargetModels
     settings: Settings
 
@@ -44,11 +46,13 @@ class JobService:
         Raises Invalid, NotFound, Conflict, Overloaded, Unavailable.
         """
         _check_key(idempotency_key)
-        run = (await checked_run(command, self.settings.data_root)).model_dump(mode="json")
-        fingerprint = _fingerprint(command.model, command.preset, run)
-        return await self._start(
-            NewJob(command.model, run, command.preset, idempotency_key=idempotency_key, fingerprint=fingerprint)
-        )
+        asked = asked_run(command)
+        fingerprint = _fingerprint(command.model, command.preset, asked.model_dump(mode="json"))
+        async with self.datasets.relying():
+            run = (await checked_run(asked, self.settings.data_root)).model_dump(mode="json")
+            return await self._start(
+                NewJob(command.model, run, command.preset, idempotency_key=idempotency_key, fingerprint=fingerprint)
+            )
 
     async def sample(self, ask: Sample, *, idempotency_key: str | None = None) -> Job:
         """Start a sampling into a file, or find the job of this key.
@@ -70,11 +74,13 @@ class JobService:
         """
         _check_key(idempotency_key)
         target = await self.targets.get(command.model)
-        asked = await checked_evaluation(command, target, self.settings.data_root)
-        fingerprint = _fingerprint("evaluate", command.model, asked.against, asked.metrics, asked.n, asked.seed)
-        return await self._start(
-            NewJob(target.card.model, evaluation=asked, idempotency_key=idempotency_key, fingerprint=fingerprint)
-        )
+        async with self.datasets.relying():
+            asked = await checked_evaluation(command, target, self.settings.data_root)
+            against = command.against if isinstance(command.against, str) else command.against.model_dump(mode="json")
+            fingerprint = _fingerprint("evaluate", command.model, against, asked.metrics, asked.n, asked.seed)
+            return await self._start(
+                NewJob(target.card.model, evaluation=asked, idempotency_key=idempotency_key, fingerprint=fingerprint)
+            )
 
     async def _start(self, new: NewJob) -> Job:
         job, _ = await self.record.create(new)
@@ -154,6 +160,7 @@ class JobFile:
     n_bytes: int
     sha256: str
     _files: Files
+    media_type: str = npy.MEDIA_TYPE
 
     @property
     def name(self) -> str:

@@ -18,14 +18,15 @@ from pushforward.service.application.commands.commands import TrainModel
 from pushforward.service.application.commands.spelling import did_you_mean, near
 from pushforward.service.domain.errors import Invalid, NotFound, Unavailable
 
+S = TypeVar("S", bound=Source)
 T = TypeVar("T")
 
 MAX_NAME_CHARS = 100  # of a preset that is repeated
 
 
-async def checked_run(command: TrainModel, data_root: Path) -> Run:
-    """The run of a command. Raises NotFound, Invalid, Unavailable."""
-    run = _run(command)
+async def checked_run(asked: Run, data_root: Path) -> Run:
+    """The same run, of data that no later upload changes. Raises Invalid, Unavailable."""
+    run = asked.model_copy(update={"data": await pinned(asked.data, data_root, "run.data")})
     outline = await outlined(run.data, data_root, "run.data")
     try:
         form_of(run.family, outline).check(outline)
@@ -36,21 +37,27 @@ async def checked_run(command: TrainModel, data_root: Path) -> Run:
 
 async def outlined(source: Source, data_root: Path, within: str) -> DataSpec:
     """What the headers of a source say; `within` is the field that holds the source. Raises Invalid, Unavailable."""
-    return await read_of_source(partial(source.outline, data_root), within)
+    return await read_of_source(source, partial(source.outline, data_root), within)
 
 
-async def read_of_source(read: Callable[[], T], within: str) -> T:
+async def pinned(source: S, data_root: Path, within: str) -> S:
+    """The same source, of which no later upload changes anything. Raises Invalid, Unavailable."""
+    return await read_of_source(source, partial(source.pinned, data_root), within)
+
+
+async def read_of_source(source: Source, read: Callable[[], T], within: str) -> T:
     """What is read of a source, in a thread. Raises Invalid, Unavailable."""
     try:
         return await asyncio.to_thread(read)
     except InvalidData as error:
-        raise Invalid.field(f"{within}.{error.field}" if error.field else within, error.message) from error
+        fault = source.reworded(error)
+        raise Invalid.field(f"{within}.{fault.field}" if fault.field else within, fault.message) from error
     except Hindered as error:
         raise Unavailable(error.message, retry_after_s=30.0) from error
 
 
-def _run(command: TrainModel) -> Run:
-    """Raises NotFound."""
+def asked_run(command: TrainModel) -> Run:
+    """The run of a command. Raises NotFound."""
     if command.preset is not None and command.preset not in PRESETS:
         wanted = command.preset[:MAX_NAME_CHARS]
         hint = did_you_mean(near(wanted, PRESETS))

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from pushforward.service.cli.catalog import evaluate, families, models, presets
+from pushforward.service.cli.data import verbs as datasets
 from pushforward.service.cli.inference import (
     complete,
     decode,
@@ -70,6 +71,9 @@ for verb in VERBS:
         app.command()(verb)
 
 
+app.add_typer(datasets.data, name="data")
+
+
 def _show_version(wanted: bool) -> None:
     if wanted:
         out.print(f"pushforward {version('pushforward')}")
@@ -86,7 +90,10 @@ def options(
 ) -> None:
     """Train generative models on your own data and serve them."""
     if json:
-        context.default_map = {verb.__name__: {"json": True} for verb in VERBS}
+        json_too = {"json": True}
+        context.default_map = {verb.__name__: json_too for verb in VERBS} | {
+            "data": {name: json_too for name in datasets.VERBS if name != "delete"}
+        }
 
 
 def main() -> None:

@@ -45,6 +45,11 @@ def complete_models(incomplete: str) -> list[str]:
     return _known(lambda client: (card["model"] for card in client.get("/models")["models"]), incomplete)
 
 
+def complete_datasets(incomplete: str) -> list[str]:
+    """Completions for the shell."""
+    return _known(lambda client: (each["name"] for each in client.get("/datasets")["datasets"]), incomplete)
+
+
 def complete_presets(incomplete: str) -> list[str]:
     """Completions for the shell."""
     return _known(lambda client: (preset["name"] for preset in client.get("/presets")["presets"]), incomplete)

@@ -14,6 +14,7 @@ from pushforward.service.client.downloads import write_file
 from pushforward.service.client.errors import Torn, Unreachable
 from pushforward.service.client.events import events_of
 from pushforward.service.client.files import whole_file
+from pushforward.service.client.uploads import put_file
 
 
 class Client:
@@ -94,6 +95,13 @@ class Client:
         with whole_file(path) as stream:
             if write_file(self._connection, job, stream) != job["file_sha256"]:
                 raise Torn(f"what came is not the file of job {job_id}: its sha256 differs; download it again")
+
+    def put_dataset(self, name: str, file: Path, media_type: str, *, replaces: str | None = None) -> dict[str, Any]:
+        """Upload a file under a name; returns its record. `replaces` is the sha256 of the present file of this name.
+
+        Raises Refused, Unreachable, and OSError where the file cannot be read.
+        """
+        return put_file(self._connection, name, file, media_type, replaces)
 
     def cancel(self, job_id: str) -> dict[str, Any]:
         """Request the end of a job; returns it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, final
 
@@ -30,12 +30,14 @@ class ServiceConnection:
         path: str,
         *,
         params: Mapping[str, str | int] | None = None,
-        content: bytes | None = None,
+        content: bytes | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
     ) -> httpx.Response:
-        """The response. Raises Refused, Unreachable."""
+        """The response, within `timeout_s` or what the connection has. Raises Refused, Unreachable."""
+        timeout = httpx.USE_CLIENT_DEFAULT if timeout_s is None else timeout_s
         with self.reaching(method, path):
-            response = self.http.request(method, path, params=params, content=content, headers=headers)
+            response = self.http.request(method, path, params=params, content=content, headers=headers, timeout=timeout)
         return accepted(response)
 
     def post(self, path: str, body: Any = None, *, headers: Mapping[str, str] = {}) -> httpx.Response:

@@ -16,6 +16,10 @@ NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 REFERENCE_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}(@[1-9][0-9]{0,8})?$"
 NAME_FORM = "must be lowercase letters, digits, - and _, at most 63, the first a letter or a digit"
 REFERENCE_FORM = f"{NAME_FORM}; `@3` after it for version 3"
+DIGEST_PATTERN = r"^[0-9a-f]{64}$"
+DIGEST_FORM = "must be a sha256: 64 hexadecimal digits, lowercase"
+PRESENT_PATTERN = r"^([0-9a-f]{64}|\*)$"
+PRESENT_FORM = f"{DIGEST_FORM}; or * for whatever is there"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Reference = Annotated[
     str, StringConstraints(pattern=REFERENCE_PATTERN)

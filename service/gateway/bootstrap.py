@@ -13,6 +13,7 @@ from pushforward.service.domain.ports import Asks
 from pushforward.service.jobs.celery_wakeups import CeleryWakeups
 from pushforward.service.jobs.redis_record import RedisJobs
 from pushforward.service.settings import Settings
+from pushforward.service.stores.disk_datasets import DiskDatasets
 from pushforward.service.stores.disk_files import DiskFiles
 from pushforward.service.stores.disk_models import DiskModels
 from pushforward.service.telemetry.gateway import Telemetry
@@ -37,6 +38,7 @@ async def application(
             workers=workers,
             reach=asks,
             files=DiskFiles(settings.store),
+            datasets=DiskDatasets(settings.data_root),
             settings=settings,
         )
     finally:

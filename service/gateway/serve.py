@@ -77,6 +77,7 @@ async def serve(
     tasks = Tasks()
     tasks.keep("readiness of gRPC", rpc.poll_readiness)
     tasks.keep("lag of REST's event loop", config.shedding.measure)
+    tasks.keep("sweep of the datasets", application.datasets.keep_swept)
     ended = begin(stopping.wait(), "stopping")
     await asyncio.wait({ended, serving}, return_when=asyncio.FIRST_COMPLETED)
     ended.cancel()

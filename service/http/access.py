@@ -15,7 +15,10 @@ from pushforward.service.settings import Settings
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # methods that change nothing
 METHODS = "GET, HEAD, POST, PUT, DELETE"
-REQUEST_HEADERS = "Accept, Content-Type, Idempotency-Key, If-Range, Last-Event-ID, Prefer, Range, traceparent"
+REQUEST_HEADERS = (
+    "Accept, Content-Digest, Content-Type, Idempotency-Key, If-Match, If-Range, Last-Event-ID, Prefer, Range, "
+    "traceparent"
+)
 RESPONSE_HEADERS = (
     b"Accept-Ranges, Content-Disposition, Content-Range, ETag, Location, Pushforward-Kind, Pushforward-Model, "
     b"Pushforward-Seed, Repr-Digest, Retry-After, Server-Timing"

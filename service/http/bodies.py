@@ -1,7 +1,8 @@
 """The body of a request, whole or not at all.
 
 A body is read before the route is called, so a request that was cut short has no effect, even where its route ignores
-the body. While it arrives it is checked against the limit of its media type and the budget of the process.
+the body. While it arrives it is checked against the limit of its media type and the budget of the process. Uploads are
+another matter: see `uploads`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pushforward.service.domain.errors import RequestTooLarge, ServiceError
 from pushforward.service.http import problems
 from pushforward.service.http.headers import RequestHeaders, headers_of
+from pushforward.service.http.uploads import is_upload, pass_on
 from pushforward.service.processes.intake import Intake, Lease
 from pushforward.service.settings import Settings
 
@@ -40,6 +42,9 @@ class BodyLimits:
         headers = headers_of(scope)
         if scope["method"] in BODILESS and not headers.has_body:
             await self._app(scope, receive, send)
+            return
+        if is_upload(scope["method"], scope["path"]):
+            await pass_on(self._app, scope, receive, send)
             return
         with self._intake.lease() as lease:
             try:

@@ -21,6 +21,7 @@ import uvicorn
 from pushforward.service.domain.errors import HeadersTooLarge, Malformed, Overloaded, ServiceError, TooSlow
 from pushforward.service.http import problems
 from pushforward.service.http.shedding import Shedding, overload
+from pushforward.service.http.uploads import is_upload
 from pushforward.service.http.whole_responses import WholeResponses
 from pushforward.service.settings import Settings
 from pushforward.service.telemetry.gateway import Telemetry
@@ -178,6 +179,9 @@ class HttpConnection(WholeResponses):
         return HeadersTooLarge(f"address and headers hold more than {most} bytes; send fewer, and arrays in a body")
 
     def _set_deadline(self) -> None:
+        if self._phase is Phase.BODY and is_upload(self.scope["method"], self.scope["path"]):
+            self._clear_deadline()  # its route has one
+            return
         if self._deadline is not None:
             if self._deadline_phase is self._phase:
                 return

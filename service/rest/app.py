@@ -17,7 +17,7 @@ from pushforward.service.http.head import HeadMethod
 from pushforward.service.rest.contract import explorer, openapi
 from pushforward.service.rest.hot_path import HotPath
 from pushforward.service.rest.middleware import Measured, Traced
-from pushforward.service.rest.routes import catalog, inference, jobs
+from pushforward.service.rest.routes import catalog, datasets, inference, jobs
 from pushforward.service.telemetry.gateway import Telemetry
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def routed(application: Application, telemetry: Telemetry, closing: asyncio.Even
     app.state.application = application
     app.state.telemetry = telemetry
     app.state.closing = closing
-    for routes in (jobs, inference, catalog):
+    for routes in (jobs, inference, datasets, catalog):
         app.router.routes.extend(routes.router.routes)  # an included router would match every request's route twice
     problems.install(app)
     openapi.install(app)

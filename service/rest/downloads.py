@@ -1,4 +1,4 @@
-"""Downloads of the files of samplings.
+"""Downloads of files: those of samplings, and datasets.
 
 References:
     | HTTP Semantics (Fielding, Nottingham & Reschke, 2022), RFC 9110, section 14: ranges
@@ -14,14 +14,14 @@ from http import HTTPStatus
 from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 
+from pushforward.service.application.datasets import DatasetFile
 from pushforward.service.application.jobs import JobFile
-from pushforward.service.formats import npy
 from pushforward.service.rest.streams import Stream
 
 _RANGE = re.compile(r"bytes=(\d{1,19})?-(\d{1,19})?")
 
 
-def download(request: Request, file: JobFile) -> Response:
+def download(request: Request, file: JobFile | DatasetFile) -> Response:
     """The file, or the one requested range of it; a few pieces are in memory at a time."""
     tag = f'"{file.sha256}"'
     headers = {
@@ -37,7 +37,7 @@ def download(request: Request, file: JobFile) -> Response:
         status = HTTPStatus.PARTIAL_CONTENT
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.n_bytes}"
     headers["Content-Length"] = str(stop - start)
-    return Stream(file.read(start, stop), media_type=npy.MEDIA_TYPE, headers=headers, status=status)
+    return Stream(file.read(start, stop), media_type=file.media_type, headers=headers, status=status)
 
 
 def _bounds(first: str | None, last: str | None, n_bytes: int) -> tuple[int, int]:

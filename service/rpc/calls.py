@@ -46,6 +46,9 @@ class Calls:
     def handler(self, method: MethodDescriptor, answer: Method) -> grpc.RpcMethodHandler[Any, Any]:
         """The handler of a method; `answer` is a coroutine, or a generator where the response is a stream."""
         request, response = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
+        if method.client_streaming:
+            uploading: Any = self._uploading(method.full_name, request, answer)
+            return grpc.stream_unary_rpc_method_handler(uploading, None, response.SerializeToString)
         if method.server_streaming:
             streaming: Any = self._streaming(method.full_name, request, answer)
             return grpc.stream_stream_rpc_method_handler(streaming, None, response.SerializeToString)
@@ -73,6 +76,22 @@ class Calls:
 
         return call
 
+    def _uploading(
+        self, name: str, kind: type[Message], answer: Method
+    ) -> Callable[[Any, Context], Awaitable[Message]]:
+        async def call(_: Any, context: Context) -> Message:
+            async with self._guard(name, context), aclosing(self._messages(kind, context)) as messages:
+                message: Message = await answer(messages, context)
+                return message
+
+        return call
+
+    async def _messages(self, kind: type[Message], context: Context) -> AsyncGenerator[Message]:
+        """The messages of a call as they come; one at a time is in memory. Raises as `_receive` does."""
+        while isinstance(body := await self._arrival.of(context), bytes):
+            with self._intake.lease() as lease:
+                yield await self._parsed(kind, body, lease)
+
     def _guard(self, full_name: str, context: Context) -> Guard:
         service, _, name = full_name.rpartition(".")
         return Guard(service, name, self._telemetry, self._tracing, context)
@@ -82,6 +101,9 @@ class Calls:
         body: Any = await self._arrival.of(context)
         if not isinstance(body, bytes):
             raise Malformed("the call has no message; send one")
+        return await self._parsed(kind, body, lease)
+
+    async def _parsed(self, kind: type[Message], body: bytes, lease: Lease) -> Message:
         lease.grow(len(body))
         return await self._intake.parse(lambda: self._parse(kind, body), len(body))
 

@@ -8,6 +8,7 @@ import numpy as np
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from pushforward.models.data.uploads.datasets import Dataset
 from pushforward.models.spec.condition import as_array
 from pushforward.models.storage.card import Curve
 from pushforward.models.storage.evaluation import EvaluationReport, MetricReport, MetricValue
@@ -88,6 +89,11 @@ def event(event: Event) -> pb.JobEvent:
     known = pb.EventKind.DESCRIPTOR.values_by_name.get(f"EVENT_KIND_{event.kind.upper()}")
     kind = pb.EVENT_KIND_UNSPECIFIED if known is None else pb.EventKind.Value(known.name)
     return pb.JobEvent(id=event.id, kind=event.kind, event_kind=kind, data=to_struct(event.data))
+
+
+def dataset(dataset: Dataset) -> pb.Dataset:
+    """A dataset."""
+    return pb.Dataset(**dataset.model_dump(), create_time=timestamp(dataset.created_at))
 
 
 def model(card: Card) -> pb.Model:

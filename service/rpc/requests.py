@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ from pushforward.service.application.commands.commands import (
     TrainModel,
     Translate,
 )
+from pushforward.service.application.commands.uploads import PutDataset
 from pushforward.service.application.commands.validation import parse
-from pushforward.service.domain.errors import Invalid
+from pushforward.service.domain.errors import Invalid, Malformed
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from pushforward.service.rpc.structs import from_struct
 from pushforward.service.rpc.tensors import array
@@ -39,7 +41,7 @@ def train(request: pb.TrainRequest) -> TrainModel:
 
 def evaluate(request: pb.EvaluateRequest) -> Evaluate:
     """Raises Invalid."""
-    fields: dict[str, Any] = {"model": request.model} | _seeds(request, "n", "seed")
+    fields: dict[str, Any] = {"model": request.model} | _optional(request, "n", "seed")
     if request.HasField("against"):
         fields["against"] = from_struct(request.against, "against")
     if request.metrics:
@@ -58,14 +60,32 @@ def state(value: int) -> str | None:
 
 def sample(request: pb.SampleRequest) -> Sample:
     """Raises Invalid."""
-    return parse(Sample, {"n": request.n} | _ask(request) | _seeds(request, "seed", "preview_every"))
+    return parse(Sample, {"n": request.n} | _ask(request) | _optional(request, "seed", "preview_every"))
 
 
-def file_start(request: pb.DownloadFileRequest, n_bytes: int) -> int:
+def file_start(request: pb.DownloadFileRequest | pb.DownloadDatasetRequest, n_bytes: int) -> int:
     """The byte at which a download starts. Raises Invalid."""
     if not 0 <= request.start <= n_bytes:
         raise Invalid.field("start", f"must lie in [0, {n_bytes}], the bytes of the file")
     return request.start
+
+
+async def upload(messages: AsyncGenerator[pb.PutDatasetRequest]) -> PutDataset:
+    """The command in the first message of an upload. Raises Malformed, Invalid."""
+    first = await anext(messages, None)
+    if first is None or not first.HasField("header"):
+        raise Malformed("the upload has no header; send one as its first message")
+    header = first.header
+    fields: dict[str, Any] = {"name": header.name, "media_type": header.media_type}
+    return parse(PutDataset, fields | _optional(header, "bytes", "sha256", "if_match"))
+
+
+async def data_of(messages: AsyncGenerator[pb.PutDatasetRequest]) -> AsyncGenerator[bytes]:
+    """The bytes of an upload, after its header. Raises Malformed."""
+    async for message in messages:
+        if message.HasField("header"):
+            raise Malformed("the upload has two headers; send one, as its first message")
+        yield message.data
 
 
 def likelihood(request: pb.LikelihoodRequest) -> Likelihood:
@@ -95,7 +115,7 @@ def translate(request: pb.TranslateRequest) -> Translate:
 
 def interpolate(request: pb.InterpolateRequest) -> Interpolate:
     """Raises Invalid."""
-    fields = _ask(request) | _tensors(request, "start", "end") | _seeds(request, "start_seed", "end_seed", "steps")
+    fields = _ask(request) | _tensors(request, "start", "end") | _optional(request, "start_seed", "end_seed", "steps")
     return parse(Interpolate, fields | ({"path": request.path} if request.path else {}))
 
 
@@ -109,8 +129,8 @@ def _ask(request: Any) -> dict[str, Any]:
     return {"model": request.model, "options": from_struct(request.options, "options")} | _tensors(request, "condition")
 
 
-def _seeds(request: Any, *fields: str) -> dict[str, int]:
-    """Optional numbers that were sent."""
+def _optional(request: Any, *fields: str) -> dict[str, Any]:
+    """Optional fields that were sent."""
     return {field: getattr(request, field) for field in fields if request.HasField(field)}
 
 

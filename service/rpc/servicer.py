@@ -101,6 +101,30 @@ class Servicer(pb_grpc.PushforwardServicer):
     Complete = _one_reply(requests.complete, results.points(pb.CompleteResponse))
     Translate = _one_reply(requests.translate, results.translations)
 
+    # --- datasets ---
+
+    async def PutDataset(self, request_iterator: Any, context: Context) -> pb.Dataset:
+        upload = await requests.upload(request_iterator)
+        dataset, _ = await self.application.datasets.put(upload, requests.data_of(request_iterator))
+        return records.dataset(dataset)
+
+    async def ListDatasets(self, request: pb.ListDatasetsRequest, context: Context) -> pb.ListDatasetsResponse:
+        return pb.ListDatasetsResponse(datasets=map(records.dataset, await self.application.datasets.list()))
+
+    async def GetDataset(self, request: pb.GetDatasetRequest, context: Context) -> pb.Dataset:
+        return records.dataset(await self.application.datasets.get(request.name))
+
+    async def DownloadDataset(
+        self, request: pb.DownloadDatasetRequest, context: Context
+    ) -> AsyncGenerator[pb.FileChunk]:
+        file = await self.application.datasets.file(request.name)
+        async with aclosing(file.read(requests.file_start(request, file.n_bytes))) as pieces:
+            async for data in pieces:
+                yield pb.FileChunk(data=data)
+
+    async def DeleteDataset(self, request: pb.DeleteDatasetRequest, context: Context) -> pb.DeleteDatasetResponse:
+        return pb.DeleteDatasetResponse(deleted=await self.application.datasets.delete(request.name))
+
     # --- catalog ---
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:

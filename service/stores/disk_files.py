@@ -24,22 +24,27 @@ class DiskFiles:
     async def has(self, job: Job) -> bool:
         return await asyncio.to_thread(self._path(job).is_file)
 
-    async def read(self, job: Job, start: int, stop: int) -> AsyncGenerator[bytes]:
-        try:
-            stream = await asyncio.to_thread(self._path(job).open, "rb")
-        except FileNotFoundError as error:
-            raise NotFound(f"the file of job {job.id} is no longer kept; ask for it again") from error
-        with stream:
-            stream.seek(start)
-            while start < stop:
-                piece = await asyncio.to_thread(stream.read, min(PIECE_BYTES, stop - start))
-                if not piece:
-                    raise NotFound(f"the file of job {job.id} ends at byte {start}, before {stop}")
-                yield piece
-                start += len(piece)
+    def read(self, job: Job, start: int, stop: int) -> AsyncGenerator[bytes]:
+        return pieces_of(self._path(job), start, stop, f"the file of job {job.id}")
 
     def _path(self, job: Job) -> Path:
         return self._folder / file_name(job.id, job.epoch)
+
+
+async def pieces_of(file: Path, start: int, stop: int, what: str) -> AsyncGenerator[bytes]:
+    """Bytes start, ..., stop - 1 of a file. Raises NotFound, saying `what` it is."""
+    try:
+        stream = await asyncio.to_thread(file.open, "rb")
+    except FileNotFoundError as error:
+        raise NotFound(f"{what} is no longer kept; ask for it again") from error
+    with stream:
+        stream.seek(start)
+        while start < stop:
+            piece = await asyncio.to_thread(stream.read, min(PIECE_BYTES, stop - start))
+            if not piece:
+                raise NotFound(f"{what} ends at byte {start}, before {stop}")
+            yield piece
+            start += len(piece)
 
 
 def file_name(job_id: str, epoch: int) -> str:

@@ -20,6 +20,7 @@ from pushforward.service.domain.jobs import Kind
 from pushforward.service.domain.ports import Asks
 from pushforward.service.jobs.memory_record import MemoryJobs
 from pushforward.service.settings import Settings
+from pushforward.service.stores.disk_datasets import DiskDatasets
 from pushforward.service.stores.disk_files import DiskFiles
 
 MOONS = VAE.model_validate({"latent": 2, "width": 8, "depth": 1, "likelihood": {"likelihood": "gaussian"}})
@@ -118,5 +119,6 @@ def application(settings: Settings, cards: Sequence[Card], asks: Asks) -> Applic
         workers=workers,
         reach=Reach(workers),
         files=DiskFiles(settings.store),
+        datasets=DiskDatasets(settings.data_root),
         settings=settings,
     )

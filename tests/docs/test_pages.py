@@ -1,4 +1,4 @@
-"""README.md, docs/rest.md and docs/grpc.md do what they print."""
+"""README.md, docs/rest.md, docs/grpc.md and docs/data.md do what they print."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, final
+from typing import Annotated, ClassVar, Literal, NamedTuple, final
 
 import numpy as np
 from pydantic import Field, field_validator
 
-from pushforward.models.data.files import inside
 from pushforward.models.data.images.decoding import (
     GREATEST_16_BIT,
     PNG_HEAD_BYTES,
@@ -27,7 +26,8 @@ from pushforward.models.data.images.entries import PictureFiles, refused
 from pushforward.models.data.images.folders import in_folder
 from pushforward.models.data.images.labels import Labeling, is_metadata, labeling
 from pushforward.models.data.images.zips import in_zip
-from pushforward.models.data.source import MAX_BYTES, MIN_ROWS, Finite, Rows
+from pushforward.models.data.source import MAX_BYTES, MIN_ROWS, Rows
+from pushforward.models.data.uploads.from_file import FromFile
 from pushforward.models.errors import InvalidData
 from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.data_spec import DataSpec
@@ -38,7 +38,7 @@ NAMED = 50  # labels in a note
 
 
 @final
-class Images(Finite):
+class Images(FromFile):
     """Pictures in PNG, JPEG or WebP, in a zip or a folder under the data root; the folder of a picture is its label.
 
     Labels are numbered in the order of their names. A `metadata.csv` with the columns `file_name` and `label` takes the
@@ -46,14 +46,16 @@ class Images(Finite):
     """
 
     source: Literal["images"] = "images"
-    path: str = Field(min_length=1, max_length=1024)
-    """A zip or a folder of pictures, relative to the data root."""
+    path: str | None = Field(None, min_length=1, max_length=1024)
+    """A zip or a folder of pictures, relative to the data root; or give `dataset`, a zip."""
     size: tuple[Side, Side]
     """Height and width that each picture is resized to, by a box filter; one number is the side of a square."""
     mode: Mode = "RGB"
     """L is gray, RGB color, RGBA color and opacity; in the others, what is not opaque is laid on white."""
     crop: Crop = "center"
     """`center` keeps as much of the middle as has the aspect of `size`; `none` keeps all, squeezed or stretched."""
+
+    media_types: ClassVar[tuple[str, ...]] = ("application/zip",)
 
     @field_validator("size", mode="before")
     @classmethod
@@ -95,7 +97,7 @@ class Images(Finite):
     @contextmanager
     def _album(self, root: Path) -> Iterator[_Album]:
         """The pictures and what names and headers tell of them. Raises InvalidData, Hindered."""
-        path = inside(root, self.path)
+        path = self.file(root)
         with in_folder(path) if path.is_dir() else in_zip(path) as entries:
             pictures = _pictures(entries)
             labels = labeling(entries, pictures, asked=self.condition is not None)

@@ -18,20 +18,26 @@ if TYPE_CHECKING:
 SEPARATORS = (",", ";", "\t", "|")
 SNIFFED_BYTES = 64 * 2**10
 MAX_FILE_BYTES = 2**30
+PARQUET_START, ARROW_FILE_START, ARROW_STREAM_START = b"PAR1", b"ARROW1", b"\xff\xff\xff\xff"
 MAX_ROWS = 10_000_000
 MIN_ROWS = 10
-SUFFIXES = (".csv", ".tsv", ".parquet", ".arrow", ".feather", ".arrows")
+MEDIA_TYPES = (
+    "text/csv",
+    "application/vnd.apache.parquet",
+    "application/vnd.apache.arrow.file",
+    "application/vnd.apache.arrow.stream",
+)
 NO_PYARROW = "tables need pyarrow; install pushforward[table]"
 
 
-def read(file: Path) -> pyarrow.Table:
-    """The table of a file, its columns as they are. Raises InvalidData, Hindered."""
+def read(file: Path, name: str) -> pyarrow.Table:
+    """The table of a file, its columns as they are; `name` is the file's for messages. Raises InvalidData, Hindered."""
     n_bytes = file.stat().st_size
     if n_bytes > MAX_FILE_BYTES:
-        raise InvalidData(f"{file.name!r} has {n_bytes} bytes; give at most {MAX_FILE_BYTES}", field="path")
+        raise InvalidData(f"{name!r} has {n_bytes} bytes; give at most {MAX_FILE_BYTES}", field="path")
     with reading(file):
-        table = _parsed(file.read_bytes(), file.suffix.lower())
-    return checked(table, repr(file.name))
+        table = _parsed(file.read_bytes())
+    return checked(table, repr(name))
 
 
 def checked(table: pyarrow.Table, name: str, min_rows: int = MIN_ROWS) -> pyarrow.Table:
@@ -48,22 +54,21 @@ def checked(table: pyarrow.Table, name: str, min_rows: int = MIN_ROWS) -> pyarro
     return table
 
 
-def _parsed(content: bytes, suffix: str) -> pyarrow.Table:
+def _parsed(content: bytes) -> pyarrow.Table:
+    """The table of a file in the format that its first bytes tell; csv has none of its own."""
     try:
         import pyarrow as pa
     except ModuleNotFoundError as error:
         raise InvalidData(NO_PYARROW, field="source") from error
-    match suffix:
-        case ".csv" | ".tsv":
-            return parse_csv(content)
-        case ".parquet":
-            from pyarrow import parquet
+    if content.startswith(PARQUET_START):
+        from pyarrow import parquet
 
-            return parquet.read_table(pa.BufferReader(content))
-        case ".arrow" | ".feather":
-            return parse_arrow(content)
-        case _:
-            return pa.ipc.open_stream(pa.BufferReader(content)).read_all()
+        return parquet.read_table(pa.BufferReader(content))
+    if content.startswith((ARROW_FILE_START, ARROW_STREAM_START)):
+        return parse_arrow(content)
+    if b"\0" in content[:SNIFFED_BYTES]:
+        raise InvalidData("is no table in csv, parquet or Arrow; write it again", field="path")
+    return parse_csv(content)
 
 
 def parse_arrow(content: bytes) -> pyarrow.Table:
@@ -71,7 +76,7 @@ def parse_arrow(content: bytes) -> pyarrow.Table:
     import pyarrow as pa
 
     source = pa.BufferReader(content)
-    is_file = content[:6] == b"ARROW1"
+    is_file = content.startswith(ARROW_FILE_START)
     return (pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)).read_all()
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, final
+from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 import numpy as np
 from pydantic import Field
 
-from pushforward.models.data.files import inside
-from pushforward.models.data.source import Finite, Rows
+from pushforward.models.data.source import Rows
 from pushforward.models.data.tables.cells import ColumnChoice
 from pushforward.models.data.tables.inference import Inferred, infer
-from pushforward.models.data.tables.reading import MIN_ROWS, SUFFIXES, read
+from pushforward.models.data.tables.reading import MEDIA_TYPES, MIN_ROWS, read
+from pushforward.models.data.uploads.from_file import FromFile
 from pushforward.models.errors import InvalidData
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.tables.arrow import Cells, to_cells
@@ -28,19 +28,21 @@ PATH_FORM = "must end in .csv, .tsv, .parquet, .arrow, .arrows or .feather"
 
 
 @final
-class TableFile(Finite):
+class TableFile(FromFile):
     """A csv, parquet or Arrow file under the data root: numbers, categories, times, missing cells.
 
     The kinds of the columns are told by their types and their cells; `columns` says otherwise where they are wrong.
     """
 
     source: Literal["table"] = "table"
-    path: str = Field(min_length=1, max_length=1024, pattern=PATH_PATTERN)
-    """A .csv, .tsv, .parquet, .arrow or .feather file, relative to the data root."""
+    path: str | None = Field(None, min_length=1, max_length=1024, pattern=PATH_PATTERN)
+    """A .csv, .tsv, .parquet, .arrow or .feather file, relative to the data root; or give `dataset`."""
     columns: dict[str, ColumnChoice] = {}
     """What is said of some columns, by name: their kind, transform or step."""
     missing: Literal["model", "drop_rows", "refuse"] = "model"
     """What becomes of missing cells: modelled, their rows left out, or refused."""
+
+    media_types: ClassVar[tuple[str, ...]] = MEDIA_TYPES
 
     @property
     def labels_are(self) -> None:
@@ -71,10 +73,10 @@ class TableFile(Finite):
     def _read(self, root: Path) -> tuple[list[Inferred], Table, Cells]:
         if self.condition is not None:
             raise InvalidData("is for data with labels; a table has columns; leave it out", field="condition")
-        file = inside(root, self.path)
-        if not file.is_file() or file.suffix.lower() not in SUFFIXES:
-            raise InvalidData(f"{self.path!r} is not a file of a table; give one", field="path")
-        read_in = read(file)
+        file = self.file(root)
+        if not file.is_file():
+            raise InvalidData(f"{self.file_name!r} is not a file; give the path of a table", field="path")
+        read_in = read(file, self.file_name)
         inferred = infer(read_in, self.columns)
         names = [each.column.name for each in inferred]
         if self.missing != "model":

@@ -18,10 +18,20 @@ from pydantic import BaseModel, ValidationError
 
 from pushforward.models.data import npy
 from pushforward.models.data.tables import source as tables
+from pushforward.models.data.uploads import datasets
 from pushforward.models.errors import InvalidInput
 from pushforward.service.application.commands.known_fields import known_fields, known_tags
 from pushforward.service.application.commands.spelling import meant
-from pushforward.service.domain.catalog import NAME_FORM, NAME_PATTERN, REFERENCE_FORM, REFERENCE_PATTERN
+from pushforward.service.domain.catalog import (
+    DIGEST_FORM,
+    DIGEST_PATTERN,
+    NAME_FORM,
+    NAME_PATTERN,
+    PRESENT_FORM,
+    PRESENT_PATTERN,
+    REFERENCE_FORM,
+    REFERENCE_PATTERN,
+)
 from pushforward.service.domain.errors import FieldError, Invalid, Remedy
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -37,6 +47,9 @@ FORMS = {
     REFERENCE_PATTERN: REFERENCE_FORM,
     npy.PATH_PATTERN: npy.PATH_FORM,
     tables.PATH_PATTERN: tables.PATH_FORM,
+    datasets.REFERENCE_PATTERN: datasets.REFERENCE_FORM,
+    DIGEST_PATTERN: DIGEST_FORM,
+    PRESENT_PATTERN: PRESENT_FORM,
 }
 
 _NESTED = (dict, list)

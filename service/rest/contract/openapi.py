@@ -27,12 +27,14 @@ from pushforward.service.application.commands.commands import (
 )
 from pushforward.service.formats import npy, tables
 from pushforward.service.formats import png as pictures
+from pushforward.service.formats.signatures import ACCEPTED
 from pushforward.service.http import problems
 from pushforward.service.rest.contract import requests
 from pushforward.service.rest.contract.examples import EXAMPLES
 from pushforward.service.rest.contract.portable import portable
 from pushforward.service.rest.contract.schemas import Problem
 
+BINARY = "application/octet-stream"
 REF = "#/components/schemas/{model}"
 _BODIES: dict[type[BaseModel], str] = {  # the commands whose body may be npy, and what the array is
     Likelihood: "the rows `x`",
@@ -65,13 +67,17 @@ def answers(
 
 
 def documented(
-    summary: str, given: dict[int | str, dict[str, Any]], *, tag: str, command: type[BaseModel] | None = None
+    summary: str,
+    given: dict[int | str, dict[str, Any]],
+    *,
+    tag: str,
+    command: type[BaseModel] | None = None,
+    request_body: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The keyword arguments that document a route; `command` is the body of its requests."""
+    """The keyword arguments that document a route; `command` is the body of its requests, or `request_body`."""
     refusal = {"content": {problems.MEDIA_TYPE: {"schema": {"$ref": REF.format(model=Problem.__name__)}}}}
-    extra: dict[str, Any] = {}
-    if command is not None:
-        extra = {"requestBody": _body(command)}
+    body = _body(command) if command is not None else request_body
+    extra: dict[str, Any] = {} if body is None else {"requestBody": body}
     return {
         "summary": summary,
         "tags": [tag],
@@ -82,6 +88,15 @@ def documented(
         },
         "openapi_extra": extra,
         "response_model": None,
+    }
+
+
+def file_body() -> dict[str, Any]:
+    """The body of an upload."""
+    return {
+        "required": True,
+        "content": {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in ACCEPTED},
+        "description": "The file: csv, Parquet, Arrow, npy, npz, zip or IDX. It begins as its `Content-Type` does.",
     }
 
 
@@ -99,7 +114,7 @@ def _body(command: type[BaseModel]) -> dict[str, Any]:
             "and the other fields are query parameters."
         )
     if issubclass(command, OfRows):
-        content |= dict.fromkeys(tables.MEDIA_TYPES, {"schema": {"type": "string", "format": "binary"}})
+        content |= {kind: {"schema": {"type": "string", "format": "binary"}} for kind in tables.MEDIA_TYPES}
         body["description"] += " So are csv, parquet and Arrow, whose rows are those of a model's table."
     return body
 

@@ -8,6 +8,7 @@ from pydantic import ConfigDict
 
 from pushforward.models.config.described import Described
 from pushforward.models.config.json_float import Word
+from pushforward.models.data.uploads.datasets import Dataset
 from pushforward.service.domain.catalog import Card, Worker
 from pushforward.service.domain.inference import Op, Timing
 from pushforward.service.domain.jobs import Job
@@ -110,6 +111,20 @@ class DeletedBody(Body):
 
     deleted: list[str]
     """References of the deleted models, with versions."""
+
+
+class DatasetsBody(Body):
+    """The datasets."""
+
+    datasets: list[Dataset]
+    """The datasets, by name."""
+
+
+class DeletedDatasetsBody(Body):
+    """The deleted datasets."""
+
+    deleted: list[str]
+    """Names of the deleted datasets."""
 
 
 class FamilyBody(Body):

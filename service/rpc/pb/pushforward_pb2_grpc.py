@@ -121,6 +121,31 @@ class PushforwardStub:
                 request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.TranslateRequest.SerializeToString,
                 response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.TranslateResponse.FromString,
                 _registered_method=True)
+        self.PutDataset = channel.stream_unary(
+                '/pushforward.v1.Pushforward/PutDataset',
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.PutDatasetRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Dataset.FromString,
+                _registered_method=True)
+        self.ListDatasets = channel.unary_unary(
+                '/pushforward.v1.Pushforward/ListDatasets',
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListDatasetsRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListDatasetsResponse.FromString,
+                _registered_method=True)
+        self.GetDataset = channel.unary_unary(
+                '/pushforward.v1.Pushforward/GetDataset',
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.GetDatasetRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Dataset.FromString,
+                _registered_method=True)
+        self.DownloadDataset = channel.unary_stream(
+                '/pushforward.v1.Pushforward/DownloadDataset',
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DownloadDatasetRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.FileChunk.FromString,
+                _registered_method=True)
+        self.DeleteDataset = channel.unary_unary(
+                '/pushforward.v1.Pushforward/DeleteDataset',
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DeleteDatasetRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DeleteDatasetResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/pushforward.v1.Pushforward/ListModels',
                 request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListModelsRequest.SerializeToString,
@@ -274,6 +299,43 @@ class PushforwardServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PutDataset(self, request_iterator, context):
+        """Datasets
+
+        Uploads a file under a name, for runs to read: the first message is the header, those after it are the bytes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDatasets(self, request, context):
+        """Lists datasets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDataset(self, request, context):
+        """Shows a dataset.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DownloadDataset(self, request, context):
+        """Streams the file of a dataset.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteDataset(self, request, context):
+        """Deletes a dataset, unless a queued or running job reads it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListModels(self, request, context):
         """Models and families
 
@@ -398,6 +460,31 @@ def add_PushforwardServicer_to_server(servicer, server):
                     servicer.Translate,
                     request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.TranslateRequest.FromString,
                     response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.TranslateResponse.SerializeToString,
+            ),
+            'PutDataset': grpc.stream_unary_rpc_method_handler(
+                    servicer.PutDataset,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.PutDatasetRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Dataset.SerializeToString,
+            ),
+            'ListDatasets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDatasets,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListDatasetsRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListDatasetsResponse.SerializeToString,
+            ),
+            'GetDataset': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDataset,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.GetDatasetRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Dataset.SerializeToString,
+            ),
+            'DownloadDataset': grpc.unary_stream_rpc_method_handler(
+                    servicer.DownloadDataset,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DownloadDatasetRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.FileChunk.SerializeToString,
+            ),
+            'DeleteDataset': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteDataset,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DeleteDatasetRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DeleteDatasetResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -886,6 +973,141 @@ class Pushforward:
             '/pushforward.v1.Pushforward/Translate',
             pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.TranslateRequest.SerializeToString,
             pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.TranslateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutDataset(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/pushforward.v1.Pushforward/PutDataset',
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.PutDatasetRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Dataset.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDatasets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pushforward.v1.Pushforward/ListDatasets',
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListDatasetsRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ListDatasetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDataset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pushforward.v1.Pushforward/GetDataset',
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.GetDatasetRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Dataset.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DownloadDataset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/pushforward.v1.Pushforward/DownloadDataset',
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DownloadDatasetRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.FileChunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteDataset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pushforward.v1.Pushforward/DeleteDataset',
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DeleteDatasetRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DeleteDatasetResponse.FromString,
             options,
             channel_credentials,
             insecure,

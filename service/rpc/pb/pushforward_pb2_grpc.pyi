@@ -72,6 +72,19 @@ class PushforwardStub:
     """Whole rows of patches of them."""
     Translate: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.TranslateRequest, _pushforward_pb2.TranslateResponse]
     """Rows in another domain."""
+    PutDataset: _grpc.StreamUnaryMultiCallable[_pushforward_pb2.PutDatasetRequest, _pushforward_pb2.Dataset]
+    """Datasets
+
+    Uploads a file under a name, for runs to read: the first message is the header, those after it are the bytes.
+    """
+    ListDatasets: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.ListDatasetsRequest, _pushforward_pb2.ListDatasetsResponse]
+    """Lists datasets."""
+    GetDataset: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.GetDatasetRequest, _pushforward_pb2.Dataset]
+    """Shows a dataset."""
+    DownloadDataset: _grpc.UnaryStreamMultiCallable[_pushforward_pb2.DownloadDatasetRequest, _pushforward_pb2.FileChunk]
+    """Streams the file of a dataset."""
+    DeleteDataset: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.DeleteDatasetRequest, _pushforward_pb2.DeleteDatasetResponse]
+    """Deletes a dataset, unless a queued or running job reads it."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.ListModelsRequest, _pushforward_pb2.ListModelsResponse]
     """Models and families
 
@@ -130,6 +143,19 @@ class PushforwardAsyncStub(PushforwardStub):
     """Whole rows of patches of them."""
     Translate: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.TranslateRequest, _pushforward_pb2.TranslateResponse]  # type: ignore[assignment]
     """Rows in another domain."""
+    PutDataset: _aio.StreamUnaryMultiCallable[_pushforward_pb2.PutDatasetRequest, _pushforward_pb2.Dataset]  # type: ignore[assignment]
+    """Datasets
+
+    Uploads a file under a name, for runs to read: the first message is the header, those after it are the bytes.
+    """
+    ListDatasets: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.ListDatasetsRequest, _pushforward_pb2.ListDatasetsResponse]  # type: ignore[assignment]
+    """Lists datasets."""
+    GetDataset: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.GetDatasetRequest, _pushforward_pb2.Dataset]  # type: ignore[assignment]
+    """Shows a dataset."""
+    DownloadDataset: _aio.UnaryStreamMultiCallable[_pushforward_pb2.DownloadDatasetRequest, _pushforward_pb2.FileChunk]  # type: ignore[assignment]
+    """Streams the file of a dataset."""
+    DeleteDataset: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.DeleteDatasetRequest, _pushforward_pb2.DeleteDatasetResponse]  # type: ignore[assignment]
+    """Deletes a dataset, unless a queued or running job reads it."""
     ListModels: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.ListModelsRequest, _pushforward_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Models and families
 
@@ -287,6 +313,49 @@ class PushforwardServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_pushforward_pb2.TranslateResponse, _abc.Awaitable[_pushforward_pb2.TranslateResponse]]:
         """Rows in another domain."""
+
+    @_abc_1.abstractmethod
+    def PutDataset(
+        self,
+        request_iterator: _MaybeAsyncIterator[_pushforward_pb2.PutDatasetRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_pushforward_pb2.Dataset, _abc.Awaitable[_pushforward_pb2.Dataset]]:
+        """Datasets
+
+        Uploads a file under a name, for runs to read: the first message is the header, those after it are the bytes.
+        """
+
+    @_abc_1.abstractmethod
+    def ListDatasets(
+        self,
+        request: _pushforward_pb2.ListDatasetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_pushforward_pb2.ListDatasetsResponse, _abc.Awaitable[_pushforward_pb2.ListDatasetsResponse]]:
+        """Lists datasets."""
+
+    @_abc_1.abstractmethod
+    def GetDataset(
+        self,
+        request: _pushforward_pb2.GetDatasetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_pushforward_pb2.Dataset, _abc.Awaitable[_pushforward_pb2.Dataset]]:
+        """Shows a dataset."""
+
+    @_abc_1.abstractmethod
+    def DownloadDataset(
+        self,
+        request: _pushforward_pb2.DownloadDatasetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_pushforward_pb2.FileChunk], _abc.AsyncIterator[_pushforward_pb2.FileChunk]]:
+        """Streams the file of a dataset."""
+
+    @_abc_1.abstractmethod
+    def DeleteDataset(
+        self,
+        request: _pushforward_pb2.DeleteDatasetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_pushforward_pb2.DeleteDatasetResponse, _abc.Awaitable[_pushforward_pb2.DeleteDatasetResponse]]:
+        """Deletes a dataset, unless a queued or running job reads it."""
 
     @_abc_1.abstractmethod
     def ListModels(

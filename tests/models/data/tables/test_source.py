@@ -34,7 +34,7 @@ def test_a_real_table_comes_back_as_it_was(name: str, columns: dict[str, Any], t
     rows = source.rows(tmp_path)
     table = columns_of(source, tmp_path)
     table.check(rows.x)
-    as_it_was, back = read(tmp_path / name), from_cells(table, rows.x)
+    as_it_was, back = read(tmp_path / name, name), from_cells(table, rows.x)
     for column in table.columns:
         assert back.column(column.name).type == as_it_was.column(column.name).type
         if column.kind != "identifier":
@@ -43,7 +43,7 @@ def test_a_real_table_comes_back_as_it_was(name: str, columns: dict[str, Any], t
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet", "arrow", "feather", "arrows"])
 def test_every_format_gives_the_same_rows(suffix: str, tmp_path: Path) -> None:
-    table = read(tmp_path / put("penguins.csv", tmp_path))
+    table = read(tmp_path / put("penguins.csv", tmp_path), "penguins.csv")
     path = tmp_path / f"same.{suffix}"
     match suffix:
         case "csv" | "tsv":

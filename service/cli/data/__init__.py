@@ -1,0 +1,1 @@
+"""The verbs of datasets: `pushforward data put`, `list`, `show`, `delete`."""
