@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pushforward.models.networks.builders import default_width as default_width
     from pushforward.models.networks.builders import denoising_network as denoising_network
     from pushforward.models.networks.builders import encoder as encoder
+    from pushforward.models.networks.builders import mixed_denoising_network as mixed_denoising_network
     from pushforward.models.networks.builders import velocity_network as velocity_network
     from pushforward.models.networks.concatsquash import ConcatSquash as ConcatSquash
     from pushforward.models.networks.masked.bijection import Affine as Affine
@@ -48,6 +49,7 @@ MODULES = {
     "decoder": "builders",
     "denoising_network": "builders",
     "encoder": "builders",
+    "mixed_denoising_network": "builders",
     "velocity_network": "builders",
     "default_width": "builders",
     "AutoencodingCritic": "adversarial.critics",
