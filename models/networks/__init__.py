@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pushforward.models.networks.adversarial.progressive import sides as sides
     from pushforward.models.networks.adversarial.residual import ResidualCritic as ResidualCritic
     from pushforward.models.networks.adversarial.residual import ResidualGenerator as ResidualGenerator
+    from pushforward.models.networks.adversarial.tabular import CaseCounts as CaseCounts
+    from pushforward.models.networks.adversarial.tabular import NumberModes as NumberModes
     from pushforward.models.networks.adversarial.translation import TranslationPool as TranslationPool
     from pushforward.models.networks.adversarial.translation import translator as translator
     from pushforward.models.networks.builders import decoder as decoder
@@ -83,6 +85,8 @@ MODULES = {
     "condition_args": "nets",
     "CodeTable": "tables",
     "SemiDiscreteTransport": "tables",
+    "CaseCounts": "adversarial.tabular",
+    "NumberModes": "adversarial.tabular",
     "TranslationPool": "adversarial.translation",
     "translator": "adversarial.translation",
 }

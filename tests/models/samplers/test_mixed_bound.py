@@ -1,5 +1,8 @@
 """The bound of a table's rows, with networks that know their distribution."""
 
+from collections import Counter
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -124,3 +127,25 @@ def test_a_bound_does_not_depend_on_batch_mates() -> None:
 
 def test_one_draw_has_no_error_bar() -> None:
     assert scored(two_categories(), TWO, PAIRS, levels=4, draws=1).std_error is None
+
+
+class Numbered(Noise):
+    """Noise that keeps the numbers of its arrays."""
+
+    numbers: ClassVar[list[int]] = []
+
+    def key(self, draw: int | Tensor | np.ndarray) -> np.ndarray:
+        self.numbers.extend(np.atleast_1d(np.asarray(draw)).tolist())
+        return super().key(draw)
+
+
+@pytest.mark.parametrize("levels", [1, 2, 5])
+def test_levels_of_a_draw_share_its_row_and_no_other_noise(levels: int) -> None:
+    """The place in a grid cell and what fills absent numbers are a draw's own; the level and its noises a level's."""
+    Numbered.numbers.clear()
+    table = table_of(number("r", missing=True, step=1.0))
+    scorer = MixedBound(known(table, torch.tensor([0.7, 0.3]).double()), Cosine().log_snr(100), levels, 4)
+    x = torch.tensor([[1.0]], dtype=torch.float64)
+    run(scorer, (x, no_condition(x)), Numbered.rows(0, 1))
+    times = Counter(Counter(Numbered.numbers).values())
+    assert times == Counter({levels: 4 * 2}) + Counter({1: 4 * 3 * levels})

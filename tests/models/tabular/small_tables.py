@@ -53,7 +53,11 @@ def trained(
     torch.manual_seed(0)
     nets = form.build(spec)
     options = family.optimizer
-    adams = {name: torch.optim.Adam(net.parameters(), options.lr, options.betas) for name, net in nets.items()}
+    adams = {
+        name: torch.optim.Adam(net.parameters(), options.lr, options.betas)
+        for name, net in nets.items()
+        if [*net.parameters()]
+    }
     falling = [torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps) for adam in adams.values()]
     rng = torch.Generator().manual_seed(0)
     for step in range(steps):
