@@ -28,6 +28,8 @@ ancestral sampling instead (`models.samplers.variational_bound`), whose kind is 
 Where data have a condition, the network reads c, replaced by zeros with probability `drop`: it is then both the
 conditional and the unconditional model, and samples can be guided (`models.samplers.predictor`).
 
+Rows of tables have choices beside numbers: `models.tabular.diffusion`.
+
 References:
     | Denoising Diffusion Probabilistic Models (Ho et al., 2020), https://arxiv.org/abs/2006.11239
     | Denoising Diffusion Implicit Models (Song et al., 2020), https://arxiv.org/abs/2010.02502
@@ -46,7 +48,7 @@ from pydantic import Field
 
 from pushforward.models import networks
 from pushforward.models.config.config import Options
-from pushforward.models.errors import InvalidInput
+from pushforward.models.errors import InvalidData, InvalidInput
 from pushforward.models.family import Conditions, Decodes, Encodes, Family, Samples, Scores, Validates
 from pushforward.models.flows.dequantization import dequantize
 from pushforward.models.flows.divergence import solved_rows
@@ -65,6 +67,9 @@ from pushforward.models.solvers import ode
 from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
 from pushforward.models.stepwise import mapping, program
 from pushforward.models.stepwise.scoring import LogProb
+from pushforward.models.tables.table import Table
+from pushforward.models.tabular.diffusion import DiffusionForm
+from pushforward.models.tabular.models_tables import ModelsTables
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -78,7 +83,7 @@ if TYPE_CHECKING:
 
 
 @final
-class Diffusion(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions):
+class Diffusion(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions, ModelsTables):
     """Denoising diffusion: a network that finds the noise, sampled by DDPM, DDIM, an SDE or an ODE."""
 
     family: Literal["diffusion"] = "diffusion"
@@ -106,6 +111,14 @@ class Diffusion(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions
     @property
     def answers_without(self) -> bool:
         return self.drop > 0
+
+    def for_table(self, table: Table) -> DiffusionForm:
+        if self.weighting != NoiseMSE():
+            raise InvalidData(
+                "is not for tables, whose choices are weighted by their bound; leave it out",
+                field="run.family.weighting",
+            )
+        return DiffusionForm(family="diffusion", table=table, rows=self)
 
     def check(self, spec: DataSpec) -> None:
         convolves(spec)

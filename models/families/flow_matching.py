@@ -55,6 +55,9 @@ from pushforward.models.paths.stratified import stratified_uniform
 from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
 from pushforward.models.stepwise import mapping, program
 from pushforward.models.stepwise.scoring import LogProb
+from pushforward.models.tables.table import Table
+from pushforward.models.tabular.matching import MatchingForm
+from pushforward.models.tabular.models_tables import ModelsTables
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,7 +71,7 @@ if TYPE_CHECKING:
 
 
 @final
-class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions):
+class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditions, ModelsTables):
     """Flow matching: a velocity field from noise to data, found by regression along straight paths."""
 
     family: Literal["flow_matching"] = "flow_matching"
@@ -99,6 +102,9 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
     def notes(self) -> tuple[str, ...]:
         s = self.path.noise_left
         return (f"Samples and likelihoods are of the data with noise of deviation {s:g} network units.",) if s else ()
+
+    def for_table(self, table: Table) -> MatchingForm:
+        return MatchingForm(family="flow_matching", table=table, rows=self)
 
     def check(self, spec: DataSpec) -> None:
         self.coupling.check(spec)

@@ -13,6 +13,8 @@ Data may have a condition c: the generator takes z and c, and the critic sees c
     classifier     not at all: it tells the label of each row beside its score, and both players descend
                    -log P(c | x) of real rows and of fakes.
 
+Rows of tables have a form of their own (`models.tabular.adversarial`).
+
 Where data are bounded a tanh keeps g(z) in their range. There is no likelihood and no encoder. Networks may grow while
 they are trained (`network: progressive`): the first losses are then of small images, and carry the name of their side.
 
@@ -35,7 +37,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, final
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from pushforward.models import networks
-from pushforward.models.adversarial.architectures import AnyArchitectureOrGrowing, Plain, Size
+from pushforward.models.adversarial.architectures import AnyArchitectureOrGrowing, Perceptrons, Plain, Size
 from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.critics import ConditionedBy, CriticDesign, check_together, with_regularizers
 from pushforward.models.adversarial.games import AnyGame, NonSaturating
@@ -47,6 +49,9 @@ from pushforward.models.lazy import F, torch
 from pushforward.models.losses import Adam, Batch, Loss
 from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.data_spec import DataSpec, Shape
+from pushforward.models.tables.table import Table
+from pushforward.models.tabular.adversarial import AdversarialForm
+from pushforward.models.tabular.models_tables import ModelsTables
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -57,7 +62,7 @@ if TYPE_CHECKING:
 
 
 @final
-class GAN(Family, Samples, Decodes, Conditions):
+class GAN(Family, Samples, Decodes, Conditions, ModelsTables):
     """Generative adversarial network: one pass from noise to data, learned in a game against a critic."""
 
     family: Literal["gan"] = "gan"
@@ -95,6 +100,16 @@ class GAN(Family, Samples, Decodes, Conditions):
     @property
     def notes(self) -> tuple[str, ...]:
         return self.game.notes
+
+    def for_table(self, table: Table) -> AdversarialForm:
+        if not isinstance(self.network, Plain | Perceptrons):
+            raise InvalidData("is for images; tables take plain or mlp", field="run.family.network")
+        if self.conditioned_by != "concatenation":
+            raise InvalidData(
+                "is not for tables, whose critic sees cases and conditions beside the row; leave it out",
+                field="run.family.conditioned_by",
+            )
+        return AdversarialForm(family="gan", table=table, rows=self)
 
     def check(self, spec: DataSpec) -> None:
         self.network.check(spec)

@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from pushforward.models.networks.adversarial.progressive import sides as sides
     from pushforward.models.networks.adversarial.residual import ResidualCritic as ResidualCritic
     from pushforward.models.networks.adversarial.residual import ResidualGenerator as ResidualGenerator
+    from pushforward.models.networks.adversarial.tabular import CaseCounts as CaseCounts
+    from pushforward.models.networks.adversarial.tabular import NumberModes as NumberModes
     from pushforward.models.networks.adversarial.translation import TranslationPool as TranslationPool
     from pushforward.models.networks.adversarial.translation import translator as translator
     from pushforward.models.networks.builders import decoder as decoder
     from pushforward.models.networks.builders import default_width as default_width
     from pushforward.models.networks.builders import denoising_network as denoising_network
     from pushforward.models.networks.builders import encoder as encoder
+    from pushforward.models.networks.builders import mixed_denoising_network as mixed_denoising_network
     from pushforward.models.networks.builders import velocity_network as velocity_network
     from pushforward.models.networks.concatsquash import ConcatSquash as ConcatSquash
     from pushforward.models.networks.masked.bijection import Affine as Affine
@@ -48,6 +51,7 @@ MODULES = {
     "decoder": "builders",
     "denoising_network": "builders",
     "encoder": "builders",
+    "mixed_denoising_network": "builders",
     "velocity_network": "builders",
     "default_width": "builders",
     "AutoencodingCritic": "adversarial.critics",
@@ -81,6 +85,8 @@ MODULES = {
     "condition_args": "nets",
     "CodeTable": "tables",
     "SemiDiscreteTransport": "tables",
+    "CaseCounts": "adversarial.tabular",
+    "NumberModes": "adversarial.tabular",
     "TranslationPool": "adversarial.translation",
     "translator": "adversarial.translation",
 }

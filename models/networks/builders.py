@@ -24,7 +24,7 @@ from functools import partial
 from torch import nn
 
 from pushforward.models.networks.conv import ConvDecoder, ConvEncoder, halvings
-from pushforward.models.networks.denoiser import Denoiser, ResidualMLP
+from pushforward.models.networks.denoiser import Denoiser, MixedDenoiser, ResidualMLP
 from pushforward.models.networks.mlp import MLP
 from pushforward.models.networks.unet import UNet
 from pushforward.models.networks.velocity import FourierFeatures, VelocityNet
@@ -121,6 +121,25 @@ def denoising_network(
     backbone = UNet if convolves(spec) else ResidualMLP
     net = backbone(spec.shape, width=width, depth=depth)
     return Denoiser(net, width=width, condition_size=condition_size, preconditioning=preconditioning)
+
+
+def mixed_denoising_network(
+    spec: DataSpec,
+    *,
+    n_numbers: int,
+    width: int,
+    depth: int,
+    condition_size: int = 0,
+    preconditioning: Preconditioning = VELOCITY,
+) -> MixedDenoiser:
+    """A denoiser of rows whose first elements are numbers and the others one-hot choices."""
+    return MixedDenoiser(
+        ResidualMLP(spec.shape, width=width, depth=depth),
+        n_numbers=n_numbers,
+        width=width,
+        condition_size=condition_size,
+        preconditioning=preconditioning,
+    )
 
 
 def velocity_network(

@@ -1,4 +1,4 @@
-r"""The network of a diffusion model: the noise in x, at a log signal-to-noise ratio lambda, given a condition.
+r"""The networks of diffusion models: the noise in x, at a log signal-to-noise ratio lambda, given a condition.
 
 A preconditioning scales the input of the backbone F and turns its output into the noise
 (`models.paths.preconditioning`). The embedding of the condition c is added to that of lambda.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, final
 
+import torch
 from torch import Tensor, nn
 
 from pushforward.models.networks.embeddings import FourierEmbedding
@@ -42,6 +43,36 @@ class Denoiser(nn.Module):
         level = Level.at(log_snr, x)
         F = self.backbone(self.preconditioning.scaled(level, x), self.embed(log_snr, c))
         return self.preconditioning.noise(level, x, F)
+
+
+@final
+class MixedDenoiser(nn.Module):
+    """The noise of a row's numbers, and the logits of its choices, from both, noisy.
+
+    The backbone sees numbers, P of them, then one-hot choices, and gives as many: (B, W). The preconditioning is that
+    of the numbers.
+    """
+
+    def __init__(
+        self, backbone: nn.Module, *, n_numbers: int, width: int, condition_size: int, preconditioning: Preconditioning
+    ) -> None:
+        super().__init__()
+        self.embed = FourierEmbedding(
+            width, min_frequency=MIN_FREQUENCY, max_frequency=MAX_FREQUENCY, condition_size=condition_size
+        )
+        self.backbone = backbone
+        self.n_numbers = n_numbers
+        self.preconditioning = preconditioning
+
+    def forward(
+        self, v: Float[Tensor, "B W"], log_snr: Float[Tensor, " B"], c: Float[Tensor, "B C"] | None = None
+    ) -> Float[Tensor, "B W"]:
+        u, hot = v[:, : self.n_numbers], v[:, self.n_numbers :]
+        level = Level.at(log_snr, u)
+        seen = torch.cat([self.preconditioning.scaled(level, u), hot], 1)
+        out: Tensor = self.backbone(seen, self.embed(log_snr, c))
+        eps = self.preconditioning.noise(level, u, out[:, : self.n_numbers])
+        return torch.cat([eps, out[:, self.n_numbers :]], 1)
 
 
 @final

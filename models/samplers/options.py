@@ -132,6 +132,30 @@ class ScoringOptions(Options):
         return self
 
 
+class MixedStepsOptions(Options):
+    """How noise becomes rows of a table."""
+
+    steps: PositiveInt = Field(100, le=4000)
+    """Steps, one forward pass each, over the model's noise levels; at most as many as these."""
+    variance: Literal["posterior", "beta"] = "posterior"
+    """Variance of a step of the numbers: one of DDPM's two."""
+    guidance: float = Field(0.0, ge=-1.0, le=100.0)
+    """Guidance w: (1 + w) f(c) - w f(none), of noise and logits; 0 follows the condition alone, -1 ignores it."""
+
+    def levels(self, schedule: Floats) -> Floats:
+        """Lambda of each step's start, noisiest first.  schedule: (T,), least noisy first."""
+        return GRIDS["levels"](schedule, min(self.steps, len(schedule)))
+
+
+class MixedBoundOptions(Options):
+    """How tight the estimate of a bound is. The cost grows as `steps` x `draws`."""
+
+    steps: int = Field(16, ge=4, le=1000)
+    """Noise levels of a draw, one forward pass each."""
+    draws: int = Field(4, ge=1, le=64)
+    """Draws averaged; one has no standard error."""
+
+
 class InversionOptions(Options):
     """How data become codes, and codes data: by default as the default sampler leads its draws."""
 

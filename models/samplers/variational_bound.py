@@ -106,10 +106,7 @@ class VariationalBound(Scorer):
     @cached_property
     def _weights(self) -> Floats:
         """w_t, (T,)."""
-        alpha_square, sigma_square = 1 / (1 + np.exp(-self.log_snr)), 1 / (1 + np.exp(self.log_snr))
-        before = np.append(1.0, alpha_square[:-1])
-        weights: Floats = (before / alpha_square - 1) / (2 * sigma_square)
-        return weights
+        return noise_weights(self.log_snr)
 
     @cached_property
     def _share(self) -> Floats:
@@ -123,3 +120,11 @@ class VariationalBound(Scorer):
         """The weight of a term that was drawn, w_t / (M p_t), (T,)."""
         factors: Floats = self._weights / (self.levels * self._share)
         return factors
+
+
+def noise_weights(log_snr: Floats) -> Floats:
+    """w_t, (T,).  log_snr: (T,), least noisy first."""
+    alpha_square, sigma_square = 1 / (1 + np.exp(-log_snr)), 1 / (1 + np.exp(log_snr))
+    before = np.append(1.0, alpha_square[:-1])
+    weights: Floats = (before / alpha_square - 1) / (2 * sigma_square)
+    return weights

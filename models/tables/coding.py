@@ -93,6 +93,15 @@ class Coder:
         hot = [F.one_hot(k[:, i], size).float() for i, size in enumerate(self.table.sizes)]
         return torch.cat(hot, 1) if hot else k.new_zeros(len(k), 0, dtype=torch.float32)
 
+    def piece(self, t: Tensor, borders: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Slope, knot and image of the piece that each number lies on, (B, P) each.  t: (B, P), borders: (P, K)."""
+        i = torch.searchsorted(borders, t.T.contiguous()).clamp(1, borders.shape[1] - 1)  # (P, B)
+        t0, t1, u0, u1 = (
+            each.gather(1, at).T for each, at in ((self.knots, i - 1), (self.knots, i), (self.images, i - 1),
+                                                  (self.images, i))
+        )  # fmt: skip
+        return (u1 - u0) / (t1 - t0), t0, u0
+
     @property
     def _anywhere(self) -> Tensor:
         """A number of each column, (P,), for cells without one."""
@@ -102,25 +111,16 @@ class Coder:
     def _images(self, r: Tensor) -> tuple[Tensor, Tensor]:
         """G(r) and log g'(r), (B, P) float64."""
         t = torch.where(self.origin.isnan(), r, (r - self.origin.nan_to_num()).clamp_min(TINY).log())
-        slope, knot, image = self._piece(t, self.knots)
+        slope, knot, image = self.piece(t, self.knots)
         return image + slope * (t - knot), slope.log() - torch.where(self.origin.isnan(), 0.0, t)
 
     def _numbers(self, u: Tensor) -> Tensor:
         """The inverse of g, on the grid where there is one and within what training has seen of it, (B, P) float64."""
-        slope, knot, image = self._piece(u.double(), self.images)
+        slope, knot, image = self.piece(u.double(), self.images)
         t = knot + (u.double() - image) / slope
         r = torch.where(self.origin.isnan(), t, t.clamp_max(MAX_LOG).exp() + self.origin.nan_to_num())
         on_grid = self.low + self.step * ((r - self.low) / self.step.clamp_min(TINY)).round()
         return torch.where(self.step > 0, on_grid.clamp(self.low, self.high), r)
-
-    def _piece(self, t: Tensor, borders: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Slope, knot and image of the piece that each number lies on, (B, P) each.  t: (B, P), borders: (P, K)."""
-        i = torch.searchsorted(borders, t.T.contiguous()).clamp(1, borders.shape[1] - 1)  # (P, B)
-        t0, t1, u0, u1 = (
-            each.gather(1, at).T for each, at in ((self.knots, i - 1), (self.knots, i), (self.images, i - 1),
-                                                  (self.images, i))
-        )  # fmt: skip
-        return (u1 - u0) / (t1 - t0), t0, u0
 
     def _choices(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Numbers as they stand in the cells, (B, P), and choices, (B, Q)."""

@@ -115,7 +115,7 @@ class LatentForm(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decode
         return metrics
 
     def _encoded(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """CodedRows rows, (B, W), and the log-derivative of the numbers that have a density, (B,) float64."""
+        """Coded rows, (B, W), and the log-derivative of the numbers that have a density, (B,) float64."""
         coding = coder(self.table, x.device)
         coded = coding.encode(x)
         densities = torch.where(coding.step > 0, 0.0, coded.log_derivative)

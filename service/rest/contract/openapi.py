@@ -114,7 +114,7 @@ def _body(command: type[BaseModel]) -> dict[str, Any]:
             "and the other fields are query parameters."
         )
     if issubclass(command, OfRows):
-        content |= {kind: {"schema": {"type": "string", "format": "binary"}} for kind in tables.MEDIA_TYPES}
+        content |= {media: {"schema": {"type": "string", "format": "binary"}} for media in tables.MEDIA_TYPES}
         body["description"] += " So are csv, parquet and Arrow, whose rows are those of a model's table."
     return body
 

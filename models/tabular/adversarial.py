@@ -1,0 +1,181 @@
+r"""A conditional GAN of a table's rows.
+
+The game, its regularizers and the networks are those of the GAN's configuration. With
+
+    {"latent": 128, "width": 256, "depth": 2, "game": {"game": "wasserstein"},
+     "regularizers": [{"regularizer": "gradient_penalty"}, {"regularizer": "packing", "rows": 10}]}
+
+and rows in batches of 500 at a rate of 2e-4 it is CTGAN, but for three things: its networks are plain perceptrons,
+without dropout in the critic and without batch normalization in the generator; and a row with the category that is
+asked for is taken from the batch, which has been drawn from all rows, and not from all rows at once. Numbers have
+mode-specific codes (`models.tabular.modes`, which says where mixtures are fitted; `models.tabular.mode_rows`).
+
+**Training by sampling.** Rows train as often as their cases are rare or frequent by logarithm. For each row of a batch
+a choice i is drawn evenly, then a case k of it with probability prop. to log(1 + n_k), then a row that has it. Both
+players see which, as a vector over all cases of all choices with a single 1; the generator also descends
+-log P(k_i = k), so that it makes what it is asked for. Counts n_k are of the rows seen so far.
+
+A sample asks for a case with the probability that it has in the data: of a choice drawn evenly, prop. to n_k.
+
+References:
+    | Modeling Tabular Data using Conditional GAN (Xu et al., 2019), https://arxiv.org/abs/1907.00503
+    | PacGAN: The power of two samples in generative adversarial networks (Lin et al., 2017), arXiv:1712.04086
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, cast, final
+
+from pydantic import SkipValidation
+
+from pushforward.models import networks
+from pushforward.models.adversarial.architectures import Size
+from pushforward.models.adversarial.contest import Contest, RealAndFake
+from pushforward.models.adversarial.critics import CriticDesign
+from pushforward.models.config.config import Options
+from pushforward.models.family import Conditions, Family, Samples
+from pushforward.models.lazy import torch
+from pushforward.models.losses import Batch, Loss
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.stepwise.sampling import OneStep
+from pushforward.models.tables import choices
+from pushforward.models.tables.coding import CodedRows, coder
+from pushforward.models.tables.table import Table
+from pushforward.models.tabular.mode_rows import ModeRows
+from pushforward.models.tabular.modes import ModeCoder, fitted_modes
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from pushforward.models.networks import CaseCounts, Nets
+    from pushforward.models.noise import Noise
+    from pushforward.models.stepwise.sampling import Sampler
+
+ASKED_DRAW = 1  # of a row's noise
+
+
+class Asked(NamedTuple):
+    """Rows that have the cases that are asked for."""
+
+    row: Tensor  # (B,), of the batch
+    choice: Tensor  # (B,)
+    hot: Tensor  # (B, sum of sizes), one 1
+    k: Tensor  # (B, Q), all cases of the row
+
+
+@final
+class AdversarialForm(Family, Conditions, Samples):
+    """A GAN, its rows those of a table."""
+
+    family: str
+    table: Table
+    rows: SkipValidation[Any]  # the GAN's configuration
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        of_game: tuple[str, ...] = self.rows.notes
+        return of_game
+
+    def build(self, spec: DataSpec) -> Nets:
+        modes = networks.NumberModes([(w.tolist(), m.tolist(), s.tolist()) for w, m, s in fitted_modes(self.table)])
+        width = len(self.table.numbers) + modes.weight.numel() + sum(self.table.sizes)
+        seen = DataSpec(shape=(width,))
+        asked = sum(self.table.sizes) + spec.condition_size
+        size = Size(self.rows.width, self.rows.depth)
+        nets = networks.Nets(
+            spec.coded,
+            generator=self.rows.network.generator(seen, self.rows.latent + asked, size),
+            critic=self._design(asked).build(self.rows.network, seen, size),
+            modes=modes,
+            cases=networks.CaseCounts(sum(self.table.sizes)),
+        )
+        self._contest(nets).add_memory(nets)
+        return nets
+
+    def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
+        coded = self._coded(batch)
+        cast("CaseCounts", nets["cases"]).add(coder(self.table, batch.x.device).one_hot(coded.k))
+        rows, contest = self.layout(nets), self._contest(nets)
+        real = rows.real(coded, torch.rand(coded.u.shape, generator=batch.rng, device=batch.x.device))
+        for _ in range(self.rows.critic_steps):
+            asked = self.asked_cases(nets, coded.k, batch.rng)
+            c = torch.cat([asked.hot, batch.c[asked.row]], 1)
+            with torch.no_grad():
+                fake = rows.soft(self._say(nets, c, batch.rng), batch.rng)
+            yield from contest.critic_step(nets, RealAndFake(real[asked.row], fake, c), batch)
+        asked = self.asked_cases(nets, coded.k, batch.rng)
+        c = torch.cat([asked.hot, batch.c[asked.row]], 1)
+        said = self._say(nets, c, batch.rng)
+        value = contest.generator_loss(nets, RealAndFake(real[asked.row], rows.soft(said, batch.rng), c), batch)
+        missed = self.missed(rows, said, asked)
+        yield Loss("generator", value + missed, ("generator",), {"asked_nats": missed})
+
+    def sampler(self, nets: Nets, options: Options) -> Sampler:
+        return OneStep(
+            lambda noise, c: noise.normal(0, (self.rows.latent,)), lambda z, noise, c: self._push(nets, z, noise, c)
+        )
+
+    def _push(self, nets: Nets, z: Tensor, noise: Noise, c: Tensor) -> Tensor:
+        """Cells, (B, C), of codes and of a case that is asked for."""
+        said = nets["generator"](torch.cat([z, self.drawn_case(nets, noise), c], 1))
+        return self.layout(nets).drawn(said, noise)
+
+    def drawn_case(self, nets: Nets, noise: Noise) -> Tensor:
+        """One case of one choice, with its frequency in training, (B, sum of sizes) one-hot."""
+        sizes, counts = self.table.sizes, nets["cases"]()
+        hot = torch.zeros(len(noise), sum(sizes), device=counts.device)
+        if not sizes:
+            return hot
+        which, at = noise.uniform(ASKED_DRAW, (2,)).to(counts.device).unbind(1)
+        choice = (which * len(sizes)).long()
+        k = choices.draw(counts.clamp_min(1e-9).log().expand(len(noise), -1), at[:, None].expand(-1, len(sizes)), sizes)
+        return self._hot(choice, k)
+
+    def asked_cases(self, nets: Nets, k: Tensor, rng: Generator) -> Asked:
+        """Rows of a batch, as many as it has, by the cases of a choice each.  k: (B, Q)."""
+        n, q = k.shape
+        if q == 0:
+            row = torch.arange(n, device=k.device)
+            return Asked(row, row, k.new_zeros(n, 0, dtype=torch.float32), k)
+        hot = coder(self.table, k.device).one_hot(k)
+        share = nets["cases"]().log1p() / hot.sum(0).clamp_min(1.0)  # of one of the rows of a case
+        weight = torch.stack([block.sum(1) for block in choices.blocks(hot * share, self.table.sizes)])  # (Q, B)
+        choice = torch.randint(q, (n,), generator=rng, device=k.device)
+        picked = torch.multinomial(weight, n, replacement=True, generator=rng)  # (Q, B)
+        row = picked.gather(0, choice[None])[0]
+        return Asked(row, choice, self._hot(choice, k[row]), k[row])
+
+    def _hot(self, choice: Tensor, k: Tensor) -> Tensor:
+        """A single 1 at the case of one choice, (B, sum of sizes).  choice: (B,); k: (B, Q)."""
+        sizes = torch.tensor(self.table.sizes, device=k.device)
+        owner = torch.repeat_interleave(torch.arange(len(sizes), device=k.device), sizes)
+        return coder(self.table, k.device).one_hot(k) * (owner == choice[:, None])
+
+    def missed(self, rows: ModeRows, said: Tensor, asked: Asked) -> Tensor:
+        """-log P of the cases that are asked for, a scalar; 0 without choices."""
+        if not self.table.sizes:
+            return said.new_zeros(())
+        log_p = choices.log_probs(rows.parts(said)[2], asked.k, self.table.sizes)
+        return -log_p.gather(1, asked.choice[:, None]).mean()
+
+    def _say(self, nets: Nets, c: Tensor, rng: Generator) -> Tensor:
+        z = torch.randn(len(c), self.rows.latent, generator=rng, device=c.device)
+        said: Tensor = nets["generator"](torch.cat([z, c], 1))
+        return said
+
+    def _coded(self, batch: Batch) -> CodedRows:
+        shape = len(batch.x), len(self.table.numbers)
+        w = torch.rand(shape, generator=batch.rng, device=batch.x.device)
+        return coder(self.table, batch.x.device).encode(batch.x, w)
+
+    def layout(self, nets: Nets) -> ModeRows:
+        weight, mean, std = (nets.get_buffer(f"modes.{name}") for name in ("weight", "mean", "std"))
+        return ModeRows(self.table, ModeCoder(self.table, weight, mean, std))
+
+    def _design(self, condition_size: int) -> CriticDesign:
+        return CriticDesign(self.rows.game, self.rows.regularizers, "concatenation", condition_size)
+
+    def _contest(self, nets: Nets) -> Contest:
+        asked = sum(self.table.sizes) + nets.spec.condition_size
+        return self._design(asked).contest(("generator",), self.rows.critic_lr_ratio)
