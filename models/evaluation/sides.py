@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pushforward.models.data import Rows, Toy
+from pushforward.models.data import Rows, TableFile, Toy
 from pushforward.models.data.source import Finite, Source
 from pushforward.models.errors import InvalidData
 from pushforward.models.evaluation import baselines, classifier
@@ -72,7 +72,11 @@ def reference_rows(data: TrainingData, against: Source | None, root: Path, seed:
         return data.validation
     rng = numpy_rng(seed, 2**34 + 1)
     try:
-        if isinstance(against, Toy):
+        if data.spec.table is not None:
+            if not isinstance(against, TableFile):
+                raise InvalidData("is no table, and the model's data are one; give a table", field="source")
+            rows = against.rows_like(root, data.spec.table)
+        elif isinstance(against, Toy):
             rows = fixed_rows(against) or against.rows(REFERENCE_ROWS, rng)
         elif isinstance(against, Finite):
             rows = against.rows(root)

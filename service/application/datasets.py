@@ -17,7 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from pushforward.models.data.uploads.datasets import Dataset, digest_of
 from pushforward.service.application.arrivals import check_room, receive
-from pushforward.service.application.commands.uploads import PutDataset
+from pushforward.service.application.commands.uploads import OutlineDataset, PutDataset
+from pushforward.service.application.outlines import DatasetOutline, outline_of
 from pushforward.service.domain.catalog import Name
 from pushforward.service.domain.errors import Conflict, FieldError, NotFound, Unavailable
 from pushforward.service.domain.jobs import Job, State
@@ -76,6 +77,10 @@ class DatasetService:
         if dataset is None:
             raise NotFound(f"there is no dataset {name[:100]!r}; list the datasets for those there are")
         return dataset
+
+    async def outline(self, name: str, asked: OutlineDataset) -> DatasetOutline:
+        """What a dataset would be as data of a run. Raises NotFound, Invalid, Unavailable."""
+        return await outline_of(await self.get(name), asked, self.settings.data_root)
 
     async def file(self, name: str) -> DatasetFile:
         """The file of a dataset. Raises NotFound, Unavailable."""

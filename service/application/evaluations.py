@@ -13,6 +13,7 @@ from pushforward.models.data import AnyData, Source
 from pushforward.models.evaluation.metrics.registry import METRICS, has, why_not
 from pushforward.models.evaluation.reference_labels import READ_LABELS, unlike
 from pushforward.models.spec.conditions import Labels
+from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.application.commands.commands import Evaluate
 from pushforward.service.application.requests.requests import TargetModel
 from pushforward.service.application.training import outlined, pinned, read_of_source
@@ -70,6 +71,21 @@ def _checked(names: tuple[str, ...], refused: Mapping[str, str], card: Card) -> 
     return names
 
 
+def _check_columns(card: Card, outline: DataSpec) -> None:
+    """Raises Invalid where a table lacks columns of the model's, or either is no table."""
+    wanted = [] if card.spec.table is None else [column.name for column in card.spec.table.modelled]
+    there = [] if outline.table is None else [column.name for column in outline.table.columns]
+    if card.spec.table is None or outline.table is None:
+        raise Invalid.field("against", f"holds {_kind(outline)}, and {card.model} models {_kind(card.spec)}")
+    lacking = next((name for name in wanted if name not in there), None)
+    if lacking is not None:
+        raise Invalid.field("against", f"lacks the column {lacking!r} of {card.model}; give a table that has it")
+
+
+def _kind(spec: DataSpec) -> str:
+    return "arrays" if spec.table is None else "a table"
+
+
 async def _refused(
     against: Source, metrics: Set[str], card: Card, source: Source, data_root: Path
 ) -> Mapping[str, str]:
@@ -77,7 +93,10 @@ async def _refused(
 
     Raises Invalid where these rows are not of the model's kind, Unavailable.
     """
-    outline = await outlined(against, data_root, "against")
+    outline = (await outlined(against, data_root, "against")).spec
+    if card.spec.table is not None or outline.table is not None:
+        _check_columns(card, outline)
+        return {}
     if outline.shape != card.spec.shape:
         shape, wanted = list(outline.shape), list(card.spec.shape)
         raise Invalid.field("against", f"has rows of shape {shape}; give rows of shape {wanted}, as {card.model} has")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -13,10 +13,10 @@ from pushforward.models.errors import Hindered, InvalidData
 from pushforward.models.form import form_of
 from pushforward.models.presets import PRESETS
 from pushforward.models.run import Run
-from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.application.commands.commands import TrainModel
 from pushforward.service.application.commands.spelling import did_you_mean, near
 from pushforward.service.domain.errors import Invalid, NotFound, Unavailable
+from pushforward.service.processes.outline import Outline, outline
 
 S = TypeVar("S", bound=Source)
 T = TypeVar("T")
@@ -27,17 +27,17 @@ MAX_NAME_CHARS = 100  # of a preset that is repeated
 async def checked_run(asked: Run, data_root: Path) -> Run:
     """The same run, of data that no later upload changes. Raises Invalid, Unavailable."""
     run = asked.model_copy(update={"data": await pinned(asked.data, data_root, "run.data")})
-    outline = await outlined(run.data, data_root, "run.data")
+    spec = (await outlined(run.data, data_root, "run.data")).spec
     try:
-        form_of(run.family, outline).check(outline)
+        form_of(run.family, spec).check(spec)
     except InvalidData as error:
         raise Invalid.field(error.field or "run.family", error.message) from error
     return run
 
 
-async def outlined(source: Source, data_root: Path, within: str) -> DataSpec:
-    """What the headers of a source say; `within` is the field that holds the source. Raises Invalid, Unavailable."""
-    return await read_of_source(source, partial(source.outline, data_root), within)
+async def outlined(source: Source, data_root: Path, within: str) -> Outline:
+    """What a source says of its data; `within` is the field that holds the source. Raises Invalid, Unavailable."""
+    return await _refusing(source, outline(source, data_root), within)
 
 
 async def pinned(source: S, data_root: Path, within: str) -> S:
@@ -47,8 +47,12 @@ async def pinned(source: S, data_root: Path, within: str) -> S:
 
 async def read_of_source(source: Source, read: Callable[[], T], within: str) -> T:
     """What is read of a source, in a thread. Raises Invalid, Unavailable."""
+    return await _refusing(source, asyncio.to_thread(read), within)
+
+
+async def _refusing(source: Source, reading: Awaitable[T], within: str) -> T:
     try:
-        return await asyncio.to_thread(read)
+        return await reading
     except InvalidData as error:
         fault = source.reworded(error)
         raise Invalid.field(f"{within}.{fault.field}" if fault.field else within, fault.message) from error

@@ -103,6 +103,11 @@ class Client:
         """
         return put_file(self._connection, name, file, media_type, replaces)
 
+    def outline_dataset(self, name: str, data: Mapping[str, Any] = {}) -> dict[str, Any]:
+        """What a dataset would be as data of a run; `data` has fields of its source, such as `columns` of a table."""
+        answer: dict[str, Any] = self._connection.post(f"/datasets/{name}/outline", {"data": dict(data)}).json()
+        return answer
+
     def cancel(self, job_id: str) -> dict[str, Any]:
         """Request the end of a job; returns it."""
         answer: dict[str, Any] = self._connection.post(f"/jobs/{job_id}/cancel").json()

@@ -13,7 +13,7 @@ from pushforward.models.data.tables.cells import ColumnChoice
 from pushforward.models.data.tables.inference import Inferred, infer
 from pushforward.models.data.tables.reading import MEDIA_TYPES, MIN_ROWS, read
 from pushforward.models.data.uploads.from_file import FromFile
-from pushforward.models.errors import InvalidData
+from pushforward.models.errors import InvalidData, InvalidInput
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.tables.arrow import Cells, to_cells
 from pushforward.models.tables.columns import Number, Time
@@ -52,13 +52,25 @@ class TableFile(FromFile):
         rows = self.rows(root)
         return self.spec(rows).model_copy(update={"n_rows": len(rows.x)})
 
-    def inferred(self, root: Path) -> list[Inferred]:
-        """The columns, each with the reason for its kind. Raises InvalidData."""
-        return self._read(root)[0]
+    def reasons(self, root: Path) -> dict[str, str]:
+        """Why each column is of its kind, by name. Raises InvalidData."""
+        return {each.column.name: each.reason for each in self._read(root)[0]}
 
     def rows(self, root: Path) -> Rows:
         _, columns, cells = self._read(root)
         return Rows(cells, None, table=columns)
+
+    def rows_like(self, root: Path, table: Table) -> Rows:
+        """All rows as those of another table, whose columns the file has. Raises InvalidData."""
+        file = self.file(root)
+        read_in = read(file, self.file_name)
+        names = [column.name for column in table.columns if column.name in read_in.column_names]
+        try:
+            cells = to_cells(table, read_in.select(names), field="path")
+            table.check(cells, field="path")
+        except InvalidInput as error:
+            raise InvalidData(f"{self.file_name!r} {error.message}", field="path") from error
+        return Rows(cells, None, table=table)
 
     def spec(self, rows: Rows, training: Rows | None = None) -> DataSpec:
         if rows.table is None:

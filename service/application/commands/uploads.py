@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -23,3 +23,10 @@ class PutDataset(Command):
     """Digest of the file, which is compared with what came."""
     if_match: Annotated[str, Field(pattern=PRESENT_PATTERN)] | None = None
     """Digest of the present file of this name, to replace it; `*` for any; left out: nothing is replaced."""
+
+
+class OutlineDataset(Command):
+    """What a dataset would be as data of a run."""
+
+    data: dict[str, Any] = Field(default_factory=dict)
+    """Fields of the source that is to read it, as in a run; `source` itself is told by the format."""

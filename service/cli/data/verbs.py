@@ -76,6 +76,20 @@ def show(name: DatasetName, json: Json = False, url: Url = LOCAL) -> None:
     print_json(record) if json else _show(record)
 
 
+def outline(name: DatasetName, json: Json = False, url: Url = LOCAL) -> None:
+    """What a dataset would be as data of a run: its rows, and the kind of each column and why."""
+    with client_at(url) as client:
+        told = client.outline_dataset(name)
+    if json:
+        print_json(told)
+        return
+    print_record({"dataset": name, "source": told["data"]["source"], "rows": str(told["rows"])})
+    columns = (told["spec"]["table"] or {"columns": []})["columns"]
+    rows = [(each["name"], each["kind"], each["arrow_type"], told["reasons"][each["name"]]) for each in columns]
+    if rows:
+        print_table(("column", "kind", "type", "why"), rows)
+
+
 def delete(name: DatasetName, url: Url = LOCAL) -> None:
     """Delete a dataset, unless a job reads it."""
     with client_at(url) as client:
@@ -83,7 +97,13 @@ def delete(name: DatasetName, url: Url = LOCAL) -> None:
     err.print(f"deleted {name}")
 
 
-VERBS: Mapping[str, Callable[..., None]] = {"put": put, "list": list_datasets, "show": show, "delete": delete}
+VERBS: Mapping[str, Callable[..., None]] = {
+    "put": put,
+    "list": list_datasets,
+    "show": show,
+    "outline": outline,
+    "delete": delete,
+}
 
 data = typer.Typer(help="Upload, list, show and delete datasets: files for runs to read.", no_args_is_help=True)
 for _name, _verb in VERBS.items():

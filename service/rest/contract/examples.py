@@ -16,6 +16,7 @@ from pushforward.service.application.commands.commands import (
     TrainModel,
     Translate,
 )
+from pushforward.service.application.commands.uploads import OutlineDataset
 
 _ROWS = [[0.5, 0.25], [1.0, -0.5]]
 
@@ -26,6 +27,7 @@ def _examples(**bodies: dict[str, Any]) -> dict[str, Any]:
 
 
 EXAMPLES: dict[type[Any], dict[str, Any]] = {
+    OutlineDataset: _examples(as_it_is={}, a_column_left_out={"data": {"columns": {"comments": {"kind": "drop"}}}}),
     TrainModel: _examples(
         a_preset={"model": "moons-flow", "preset": "flow-two-moons"},
         a_preset_with_changes={

@@ -8,11 +8,14 @@ from fastapi import APIRouter, Header, Path, Request, Response
 from starlette.requests import ClientDisconnect
 
 from pushforward.models.data.uploads.datasets import Dataset
+from pushforward.service.application.commands.uploads import OutlineDataset
+from pushforward.service.application.outlines import DatasetOutline
 from pushforward.service.domain.errors import names, naming
 from pushforward.service.http.bodies import CLIENT_CLOSED_REQUEST
 from pushforward.service.rest.contract import schemas
 from pushforward.service.rest.contract.openapi import BINARY, answers, documented, file_body
 from pushforward.service.rest.downloads import download
+from pushforward.service.rest.request_bodies import read
 from pushforward.service.rest.responses import json_response
 from pushforward.service.rest.routes.parameters import App
 from pushforward.service.rest.strict import StrictRoute
@@ -66,6 +69,16 @@ async def dataset(app: App, name: DatasetName) -> Response:
     """What is known of a dataset: its format, size and digest."""
     found = await app.datasets.get(name)
     return json_response(found, headers={"ETag": f'"{found.sha256}"'})
+
+
+@router.post(
+    "/datasets/{name}/outline",
+    operation_id="outline_dataset",
+    **documented("Outline a dataset", answers(DatasetOutline), tag="datasets", command=OutlineDataset),
+)
+async def outline(request: Request, app: App, name: DatasetName) -> Response:
+    """What a dataset would be as data of a run: rows, shape, the kinds of a table's columns and why."""
+    return json_response(await app.datasets.outline(name, await read(request, OutlineDataset, app.intake)))
 
 
 @router.get(
