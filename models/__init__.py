@@ -10,6 +10,7 @@ from pushforward.models.lazy import late_names
 
 if TYPE_CHECKING:
     from pushforward.models.families import FAMILIES as FAMILIES
+    from pushforward.models.library import complete as complete
     from pushforward.models.library import load as load
     from pushforward.models.library import log_prob as log_prob
     from pushforward.models.library import sample as sample
@@ -19,14 +20,17 @@ if TYPE_CHECKING:
     from pushforward.models.run import Run as Run
     from pushforward.models.stepwise.scoring import LogProb as LogProb
     from pushforward.models.storage.model import Model as Model
+    from pushforward.models.tabular.completion import Completed as Completed
 
 MODULES = {
     "FAMILIES": "families",
     "PRESETS": "presets",
     "Budget": "run",
+    "Completed": "tabular.completion",
     "LogProb": "stepwise.scoring",
     "Model": "storage.model",
     "Run": "run",
+    "complete": "library",
     "load": "library",
     "log_prob": "library",
     "sample": "library",

@@ -1,4 +1,4 @@
-"""The library in four functions: train a model, load it, sample from it, score rows under it.
+"""The library in five functions: train a model, load it, sample from it, score rows under it, complete rows of a table.
 
 Example:
     >>> from pushforward.models import Run, load, log_prob, sample, train
@@ -40,6 +40,7 @@ from pushforward.models.stepwise import program
 from pushforward.models.stepwise.sampling import sample as draw
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.storage.model import Model, load_model
+from pushforward.models.tabular.completion import Completed, CompletesRows
 from pushforward.models.training.checkpoint import save_model
 from pushforward.models.training.data import load_data
 from pushforward.models.training.loop import train as training
@@ -141,6 +142,53 @@ def log_prob(
     noise = Noise.rows(seed, len(rows), device=device)
     with torch.no_grad():
         return program.run(family.scorer(model.nets, chosen), (kept, _code(model, condition, len(rows))), noise)
+
+
+def complete(
+    model: Model,
+    cells: ArrayLike | Tensor,
+    given: ArrayLike | Tensor,
+    *,
+    seed: int = 0,
+    n: int = 1,
+    condition: ArrayLike | None = None,
+    options: dict[str, object] | None = None,
+) -> Completed:
+    """Rows of a table, n for each row that is sent: its given cells, and a draw of the others, (B, n, C).
+
+    Arguments:
+        cells: (B, C), as the table codes them; NaN where it is given that there is none.
+        given: (B, C) bool; cells that are not given may be anything.
+        condition: of a conditional model: a label, a vector or a text for all rows, or one for each.
+        options: the family's `CompleteOptions`, such as `{"candidates": 1000}`.
+
+    Raises:
+        InvalidInput: the model does not complete rows, or cells or condition do not fit it.
+        pydantic.ValidationError: an option is not one of the family's.
+    """
+    family, spec, device = model.family, model.card.spec, _device(model)
+    if not isinstance(family, CompletesRows) or spec.table is None:
+        raise _cannot(model, "completion of rows")
+    rows, known = (np.asarray(each.cpu() if isinstance(each, torch.Tensor) else each) for each in (cells, given))
+    if known.shape != rows.shape or known.dtype != np.bool_:
+        raise InvalidInput(
+            f"is {known.dtype} of shape {list(known.shape)}; send one boolean for each cell: {list(rows.shape)}",
+            field="given",
+        )
+    spec.table.check_given(rows.astype(np.float64), known, field="cells")
+    x, is_given, c = (
+        each.repeat_interleave(n, 0)
+        for each in (
+            torch.from_numpy(rows.astype(np.float64)).to(device),
+            torch.from_numpy(known).to(device),
+            _code(model, condition, len(rows)),
+        )
+    )
+    chosen = family.CompleteOptions.model_validate(options or {})
+    with torch.no_grad():
+        done = family.complete_rows(model.nets, x, is_given, Noise.rows(seed, len(x), device=device), c, chosen)
+    effective = None if done.effective is None else done.effective.view(-1, n)
+    return done._replace(x=done.x.view(-1, n, spec.table.n_cells), effective=effective)
 
 
 def _preset(name: str) -> Run:

@@ -11,6 +11,8 @@ no codes.
     categorical:           P(x_d = y) = softmax(l_d)_y
     discretized_logistic:  a mixture of logistics, each integrated over the bin of the level: neighbors are alike
 
+Rows of a table go column by column (`models.tabular.columnwise`), in the order of the table, or in any.
+
 References:
     | MADE: Masked Autoencoder for Distribution Estimation (Germain et al., 2015), https://arxiv.org/abs/1502.03509
     | Conditional Image Generation with PixelCNN Decoders (van den Oord et al., 2016), https://arxiv.org/abs/1606.05328
@@ -25,7 +27,7 @@ from functools import partial
 from math import log
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, final
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from pushforward.models import networks
 from pushforward.models.config.config import Config, Options
@@ -37,6 +39,9 @@ from pushforward.models.networks.limits import check_mask_memory, check_mask_wid
 from pushforward.models.samplers import autoregressive
 from pushforward.models.spec.data_spec import DataSpec, levels_of
 from pushforward.models.stepwise.scoring import LogProb
+from pushforward.models.tables.table import Table
+from pushforward.models.tabular.columnwise import ColumnwiseForm
+from pushforward.models.tabular.models_tables import ModelsTables
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -71,16 +76,16 @@ class Made(Network):
 
     def check(self, spec: DataSpec) -> None:
         check_mask_memory(spec.size, "made")
-        check_mask_width(self.units(spec), spec.size, field="run.family.network.width")
+        check_mask_width(self.units(spec.size), spec.size, field="run.family.network.width")
 
     def build(self, spec: DataSpec, n_params: int) -> nn.Module:
         return networks.MADE(
-            spec.shape, n_params, width=self.units(spec), depth=self.depth, condition_size=spec.condition_size
+            spec.shape, n_params, width=self.units(spec.size), depth=self.depth, condition_size=spec.condition_size
         )
 
-    def units(self, spec: DataSpec) -> int:
-        """Units of a hidden layer."""
-        return self.width or max(512, spec.size)
+    def units(self, elements: int) -> int:
+        """Units of a hidden layer, for rows of so many elements."""
+        return self.width or max(512, elements)
 
 
 @final
@@ -111,18 +116,41 @@ AnyNetwork = Annotated[Made | PixelCNN, Field(discriminator="network")]
 
 
 @final
-class Autoregressive(Family, Conditions, Samples, Scores):
-    """Element by element: exact likelihoods of data with levels in one forward pass, samples in D of them."""
+class Autoregressive(Family, Conditions, Samples, Scores, ModelsTables):
+    """Element by element: exact likelihoods of data with levels and of tables, samples in D forward passes."""
 
     family: Literal["autoregressive"] = "autoregressive"
     network: AnyNetwork = Made()
     """The masked network."""
     likelihood: AnyDiscreteLikelihood = Categorical()
     """The distribution of each element's level."""
+    any_order: bool = False
+    """Of tables: learn the conditionals of each column given any others, for exact completions of any cells."""
+    components: PositiveInt = Field(8, le=64)
+    """Of tables: normals in the mixture of each column of numbers."""
 
     optimizer: ClassVar[Adam] = Adam(batch_size=64, decay="cosine")
 
+    def for_table(self, table: Table) -> ColumnwiseForm:
+        if not isinstance(self.network, Made):
+            raise InvalidData('reads images; take {"network": "made"} for tables', field="run.family.network")
+        if self.likelihood != Categorical():
+            raise InvalidData(
+                "is not for tables, which have one of their own; leave it out", field="run.family.likelihood"
+            )
+        return ColumnwiseForm(
+            family="autoregressive",
+            table=table,
+            any_order=self.any_order,
+            components=self.components,
+            width=self.network.units(table.n_cells),
+            depth=self.network.depth,
+        )
+
     def check(self, spec: DataSpec) -> None:
+        for name in ("any_order", "components"):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise InvalidData("is for tables, which these data are not; leave it out", field=f"run.family.{name}")
         if spec.levels is None:
             raise InvalidData(
                 "autoregressive gives probabilities to levels, and these data are continuous: they have none; "

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from pushforward.models.networks.masked.bijection import Bijection as Bijection
     from pushforward.models.networks.masked.bijection import CubeSpline as CubeSpline
     from pushforward.models.networks.masked.bijection import RationalQuadratic as RationalQuadratic
-    from pushforward.models.networks.masked.choices import MaskedChoices as MaskedChoices
     from pushforward.models.networks.masked.made import MADE as MADE
     from pushforward.models.networks.masked.made import ranks as ranks
+    from pushforward.models.networks.masked.perceptron import MaskedPerceptron as MaskedPerceptron
     from pushforward.models.networks.masked.pixelcnn import GatedPixelCNN as GatedPixelCNN
     from pushforward.models.networks.mixture import GaussianMixture as GaussianMixture
     from pushforward.models.networks.mlp import MLP as MLP
@@ -74,7 +74,7 @@ MODULES = {
     "CubeSpline": "masked.bijection",
     "RationalQuadratic": "masked.bijection",
     "MADE": "masked.made",
-    "MaskedChoices": "masked.choices",
+    "MaskedPerceptron": "masked.perceptron",
     "ranks": "masked.made",
     "GatedPixelCNN": "masked.pixelcnn",
     "GaussianMixture": "mixture",

@@ -64,24 +64,27 @@ class Coder:
         r = torch.where(present, r, self._anywhere)
         if w is not None:
             r = r + self.step * (w.double() - 0.5)
-        u, log_derivative = self._images(r)
+        u, log_derivative = self.images_of(r)
         log_derivative = log_derivative + torch.where(self.step > 0, self.step.clamp_min(TINY).log(), 0.0)
         return CodedRows(torch.where(present, u, 0.0).float(), present, k, torch.where(present, log_derivative, 0.0))
 
     def decode(self, u: Tensor, k: Tensor) -> Tensor:
         """The inverse: cells, (B, C) float64; numbers of a grid on their grid, within what training has seen."""
-        return self._cells(self._numbers(u), k)
+        return self._cells(self.numbers(u), k)
 
     def grid_cell(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The middle and half the width of each number's grid cell in network units, whether it is first, last.
 
         All (B, P); where a column has no grid, a width of 1.
         """
-        r = self._numbers(u)
-        ends = [self._images(r + side * self.step)[0] for side in (-0.5, 0.5)]
+        return self.grid_cell_at(self.numbers(u), u.dtype)
+
+    def grid_cell_at(self, r: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """`grid_cell` of numbers, (B, P) float64."""
+        ends = [self.images_of(r + side * self.step)[0] for side in (-0.5, 0.5)]
         on_grid = self.step > 0
-        center = torch.where(on_grid, (ends[0] + ends[1]) / 2, 0.0).to(u.dtype)
-        half = torch.where(on_grid, (ends[1] - ends[0]) / 2, 1.0).to(u.dtype)
+        center = torch.where(on_grid, (ends[0] + ends[1]) / 2, 0.0).to(dtype)
+        half = torch.where(on_grid, (ends[1] - ends[0]) / 2, 1.0).to(dtype)
         return center, half, r <= self.low + self.step / 4, r >= self.high - self.step / 4
 
     def row(self, coded: CodedRows) -> Tensor:
@@ -108,13 +111,13 @@ class Coder:
         first = self.knots[:, 0]
         return torch.where(self.origin.isnan(), first, first.exp() + self.origin.nan_to_num())
 
-    def _images(self, r: Tensor) -> tuple[Tensor, Tensor]:
+    def images_of(self, r: Tensor) -> tuple[Tensor, Tensor]:
         """G(r) and log g'(r), (B, P) float64."""
         t = torch.where(self.origin.isnan(), r, (r - self.origin.nan_to_num()).clamp_min(TINY).log())
         slope, knot, image = self.piece(t, self.knots)
         return image + slope * (t - knot), slope.log() - torch.where(self.origin.isnan(), 0.0, t)
 
-    def _numbers(self, u: Tensor) -> Tensor:
+    def numbers(self, u: Tensor) -> Tensor:
         """The inverse of g, on the grid where there is one and within what training has seen of it, (B, P) float64."""
         slope, knot, image = self.piece(u.double(), self.images)
         t = knot + (u.double() - image) / slope
@@ -126,11 +129,12 @@ class Coder:
         """Numbers as they stand in the cells, (B, P), and choices, (B, Q)."""
         x = x.double()
         r = x[:, [number.cell for number in self.table.numbers]]
-        choices = [self._choice(x[:, choice.cell], choice.cell) for choice in self.table.choices]
+        choices = [self.choice(x[:, choice.cell], choice.cell) for choice in self.table.choices]
         k = torch.stack(choices, 1) if choices else torch.zeros(len(x), 0, dtype=torch.long, device=x.device)
         return r, k
 
-    def _choice(self, cells: Tensor, cell: int) -> Tensor:
+    def choice(self, cells: Tensor, cell: int) -> Tensor:
+        """The choice that each cell of a column makes, (B,).  cells: (B,)."""
         column = self.table.modelled[cell]
         empty = cells.isnan()
         if isinstance(column, Category):

@@ -105,6 +105,18 @@ class Table(Config):
         )
 
     @cached_property
+    def parts(self) -> tuple[tuple[int | None, int | None], ...]:
+        """Which choice and which number each cell is, (C,); of the two there is one at least."""
+        choice_of = {choice.cell: i for i, choice in enumerate(self.choices)}
+        number_of = {number.cell: j for j, number in enumerate(self.numbers)}
+        return tuple((choice_of.get(cell), number_of.get(cell)) for cell in range(self.n_cells))
+
+    @cached_property
+    def stand_in(self) -> tuple[float, ...]:
+        """A row, (C,), whose cells stand where none are known yet."""
+        return tuple(0.0 if isinstance(column, Category) else column.low for column in self.modelled)
+
+    @cached_property
     def coders(self) -> dict[Any, Any]:
         """`models.tables.coding.Coder`s of this table, by device."""
         return {}
@@ -141,6 +153,11 @@ class Table(Config):
             fault = _fault(column, x[:, cell])
             if fault is not None:
                 raise InvalidInput(f"column {column.name!r} {fault.message} in row {fault.row}", field=field)
+
+    def check_given(self, x: np.ndarray, given: np.ndarray, *, field: str = "x") -> None:
+        """Refuse rows of cells, (n, C), of which those that are given are none of this table. Raises InvalidInput."""
+        fits = x.ndim == 2 and x.shape[1] == self.n_cells
+        self.check(np.where(given, x, self.stand_in) if fits else x, field=field)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from pydantic import SkipValidation
@@ -26,6 +27,15 @@ from pushforward.models.spec.data_spec import DataSpec, Shape
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.tables.coding import coder, decode_row
 from pushforward.models.tables.table import Table
+from pushforward.models.tabular.columns import with_stand_ins
+from pushforward.models.tabular.completion import (
+    CandidateOptions,
+    Candidates,
+    Completed,
+    CompletesRows,
+    numbered,
+    resampled,
+)
 from pushforward.models.tabular.programs import MappedRows, SampledRows, ScoredRows
 from pushforward.models.variational.options import ImportanceOptions
 
@@ -37,10 +47,11 @@ if TYPE_CHECKING:
     from pushforward.models.stepwise.mapping import RowMap
     from pushforward.models.stepwise.sampling import Sampler
     from pushforward.models.stepwise.scoring import Scorer
+    from pushforward.models.variational.weighted_draws import Draws
 
 
 @final
-class LatentForm(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes):
+class LatentForm(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes, CompletesRows):
     """A family with codes, its rows those of a table."""
 
     family: str
@@ -48,6 +59,7 @@ class LatentForm(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decode
     rows: SkipValidation[Any]  # the family on coded rows
 
     ScoreOptions: ClassVar[type[Options]] = ImportanceOptions
+    CompleteOptions: ClassVar[type[Options]] = CandidateOptions
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -113,6 +125,24 @@ class LatentForm(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decode
     def diagnose(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise) -> dict[str, float]:
         metrics: dict[str, float] = self.rows.diagnose(nets, self._encoded(x)[0], c, noise)
         return metrics
+
+    def complete_rows(self, nets: Nets, x: Tensor, given: Tensor, noise: Noise, c: Tensor, options: Any) -> Completed:
+        x = with_stand_ins(self.table, x, given)
+        of = partial(self._candidates, nets, x, given, c)
+        return resampled(of, noise, options.candidates, size=self.rows.row_size(nets.spec))
+
+    def _candidates(self, nets: Nets, x: Tensor, given: Tensor, c: Tensor, draws: Draws) -> Candidates:
+        """Rows of codes from the prior; weights are the likelihoods of the cells given."""
+        x, given, c = (draws.repeat(rows) for rows in (x, given, c))
+        eps = draws.noise.normal(numbered(draws, 1), (self.rows.latent,)).to(c)
+        y = self.rows.decoder_output(nets, self.rows.prior_codes.push(nets, eps, c), c)
+        scale, likelihood = nets["scale"](), self.rows.likelihood
+        numbers, chosen = likelihood.terms(self._encoded(x)[0].to(y), y, scale)
+        log_w = torch.where(given[:, [number.cell for number in self.table.numbers]], numbers, 0.0).sum(1)
+        log_w = log_w + torch.where(given[:, [choice.cell for choice in self.table.choices]], chosen, 0.0).sum(1)
+        # the row's draw given its code is the same of all candidates: one is taken, whatever it is
+        drawn = self._decoded(likelihood.draw(nets.spec, y, scale, draws.noise))
+        return Candidates(torch.where(given, x, drawn), log_w)
 
     def _encoded(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Coded rows, (B, W), and the log-derivative of the numbers that have a density, (B,) float64."""

@@ -1,4 +1,4 @@
-"""The public names of `pushforward.models`, and the library in four functions."""
+"""The public names of `pushforward.models`, and the library in five functions."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pushforward import models
-from pushforward.models import Model, Run, load, log_prob, sample, train
+from pushforward.models import Model, Run, complete, load, log_prob, sample, train
 from pushforward.models.errors import InvalidInput
 
 
@@ -86,12 +86,51 @@ def test_a_condition_is_for_all_rows_or_for_each(tmp_path: Path) -> None:
             sample(model, 2, condition=wrong)
 
 
+def trained_on_a_table(folder: Path, family: dict[str, object]) -> Model:
+    rng, lines = np.random.default_rng(0), ["flower,grams"]
+    for flower, grams in zip(rng.choice(["iris", "rose"], 60), rng.normal(size=60), strict=True):
+        lines.append(f"{flower},{'' if rng.random() < 0.2 else grams}")
+    (folder / "flowers.csv").write_text("\n".join(lines))
+    run = {"family": family, "data": {"source": "table", "path": "flowers.csv"}, "budget": {"steps": 3}}
+    return train(Run.model_validate(run), folder / "model", data_root=folder)
+
+
+@pytest.mark.parametrize("family", [{"family": "autoregressive", "any_order": True}, {"family": "vae", "latent": 2}])
+def test_rows_of_a_table_are_completed(tmp_path: Path, family: dict[str, object]) -> None:
+    model = trained_on_a_table(tmp_path, family)
+    cells, given = [[1, np.nan], [0, np.nan], [0, 0.5]], [[True, False], [False, True], [False, False]]
+    done = complete(model, cells, given, seed=2, n=4)
+    assert done.x.shape == (3, 4, 2)
+    assert (done.x[0, :, 0] == 1).all()
+    assert done.x[1, :, 1].isnan().all()  # given that it is missing
+    assert done.kind == ("exact" if "any_order" in family else "approximate")
+    assert done.effective is None or done.effective.shape == (3, 4)
+    torch.testing.assert_close(complete(model, cells, given, seed=2, n=4).x, done.x, equal_nan=True)
+    assert model.card.spec.table is not None
+    model.card.spec.table.check(done.x.view(-1, 2).numpy())
+
+
+def test_cells_that_do_not_fit_are_not_completed(tmp_path: Path) -> None:
+    model = trained_on_a_table(tmp_path, {"family": "autoregressive"})
+    for cells, given, message in (
+        ([[7, 0.0]], [[True, False]], "index of none of its 2 values"),
+        ([[np.nan, 0.0]], [[True, False]], "had no missing cells in training"),
+        ([[1, 0.0, 0.0]], [[True, False, True]], "2 cells"),
+        ([[1, 0.0]], [True, False], "send one boolean for each cell"),
+        ([[1, 0.0]], [[1, 0]], "send one boolean for each cell"),
+    ):
+        with pytest.raises(InvalidInput, match=message):
+            complete(model, cells, given)
+
+
 def test_a_refusal_says_what_to_do(tmp_path: Path) -> None:
     model = trained(tmp_path, {"family": "gan", "latent": 2}, {"source": "two_moons"})
     with pytest.raises(InvalidInput, match="gan has no likelihood; it has: sample"):
         log_prob(model, [[0.0, 1.0]])
     with pytest.raises(InvalidInput, match="takes none; leave it out"):
         sample(model, 2, condition=1)
+    with pytest.raises(InvalidInput, match="gan has no completion of rows; it has: sample"):
+        complete(model, [[0.0, 1.0]], [[True, False]])
     with pytest.raises(InvalidInput, match=r"no preset 'flow-two-suns'; the presets are: .*flow-two-moons"):
         train("flow-two-suns", tmp_path / "other")
 

@@ -18,6 +18,7 @@ from pushforward.models.noise import Noise
 from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.sampling import sample
+from pushforward.models.tables.table import Table
 
 GRAY = DataSpec(shape=(1, 2, 3), low=0, high=1, levels=2, shift=(0.5,), scale=(0.5,))
 COLOR = DataSpec(shape=(3, 1, 2), low=0, high=1, levels=2, shift=(0.5,), scale=(0.5,))
@@ -169,3 +170,23 @@ def test_what_it_cannot_model_is_refused_with_the_remedy(
         family.build(spec)
     assert refusal.value.field == field
     assert remedy in refusal.value.message
+
+
+def test_what_does_not_fit_tables_and_what_fits_only_them_is_refused_by_name() -> None:
+    flower = {"kind": "category", "name": "flower", "arrow_type": "string", "values": ["iris", "rose"]}
+    table = Table.model_validate({"columns": [flower]})
+    for family, spec, field, remedy in (
+        (Autoregressive(network=PixelCNN()), None, "network", '"network": "made"'),
+        (Autoregressive(likelihood=DiscretizedLogistic()), None, "likelihood", "leave it out"),
+        (Autoregressive(any_order=True), VECTOR, "any_order", "leave it out"),
+        (Autoregressive(components=3), VECTOR, "components", "leave it out"),
+    ):
+        with pytest.raises(InvalidData, match=remedy) as refusal:
+            family.check(spec) if spec else family.for_table(table)
+        assert refusal.value.field == f"run.family.{field}"
+    form = Autoregressive(network=Made(width=8)).for_table(Table.model_validate({"columns": [
+        {**flower, "name": f"flower {i}"} for i in range(9)
+    ]}))  # fmt: skip
+    with pytest.raises(InvalidData, match="at least 9") as refusal:
+        form.check(DataSpec(shape=(9,), table=form.table))
+    assert refusal.value.field == "run.family.network.width"

@@ -53,7 +53,7 @@ def test_log_derivatives_are_those_of_finite_differences(cell: int, r: float) ->
     x[0, cell] = r
     coding, h = coder(MANY, CPU), 1e-6
     step = h * torch.eye(5, dtype=torch.float64)[cell]
-    slope = (coding._images(_numbers(x + step))[0] - coding._images(_numbers(x - step))[0])[0, cell] / (2 * h)
+    slope = (coding.images_of(_numbers(x + step))[0] - coding.images_of(_numbers(x - step))[0])[0, cell] / (2 * h)
     assert float(coding.encode(x).log_derivative[0, cell]) == pytest.approx(float(slope.log()), abs=1e-4)
 
 

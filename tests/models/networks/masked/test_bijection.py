@@ -193,3 +193,33 @@ def test_a_bijection_can_be_exported_for_any_number_of_rows(net: Bijection, meth
     for n in (1, 3):
         some = [each[:n] for each in inputs]
         assert torch.allclose(exported(some), way(some), atol=1e-12)
+
+
+@pytest.mark.parametrize("condition_size", [0, C])
+@pytest.mark.parametrize("passes", [2, 3])
+@pytest.mark.parametrize("features", [1, 3])
+def test_a_bijection_among_the_elements_that_are_there_leaves_the_others_out(
+    features: int, passes: int, condition_size: int
+) -> None:
+    net = Bijection(
+        features, univariate=Affine, shapes=((), ()), n_transforms=3, passes=min(passes, features), width=16, depth=1,
+        condition_size=condition_size,
+    ).double()  # fmt: skip
+    for weight in net.parameters():
+        weight.data += 0.3 * torch.randn_like(weight)
+    c = (torch.randn(8, C).double(),) if condition_size else ()
+    present = torch.tensor(list(product([True, False], repeat=features)))
+    present = present.repeat(8 // len(present), 1)
+    there, v = present.double(), torch.where(present, torch.randn(8, features).double(), 0.0)
+    z, log_det = net(v, *c, present=there)
+    assert (z[~present] == 0).all()
+    torch.testing.assert_close(net.inverse(z, *c, present=there), v)
+    for i in range(8):
+        of_row = [each[i : i + 1] for each in c]
+        jacobian = torch.autograd.functional.jacobian(
+            lambda at, i=i, of_row=of_row: net(at[None], *of_row, present=there[i : i + 1])[0][0], v[i]
+        )[present[i]][:, present[i]]
+        expected = jacobian.det().abs().log() if present[i].any() else torch.zeros(()).double()
+        torch.testing.assert_close(log_det[i], expected)
+    for mine, whole in zip(net(v, *c, present=torch.ones_like(v)), net(v, *c), strict=True):
+        torch.testing.assert_close(mine, whole)
