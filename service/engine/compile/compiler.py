@@ -74,7 +74,7 @@ class Compiler:
                 model.nets[name] = ServedBijection(
                     net, self._call(model, name, "forward"), self._call(model, name, "inverse")
                 )
-            elif not isinstance(net, Scalar):
+            elif not isinstance(net, Scalar) and any(True for _ in net.parameters()):  # others only keep numbers
                 model.nets[name] = ServedNet(net, self._call(model, name, "forward"))
         return model
 
