@@ -11,6 +11,7 @@ from pushforward.models.family import (
     Scores,
     Translates,
 )
+from pushforward.models.tabular.completion import CompletesRows
 
 
 def capabilities(family: Family | type[Family]) -> tuple[str, ...]:
@@ -23,7 +24,7 @@ def capabilities(family: Family | type[Family]) -> tuple[str, ...]:
         "decode": (Decodes,),
         "reconstruct": (Translates,) if issubclass(cls, Translates) else (Encodes, Decodes),
         "interpolate": (Decodes,),
-        "complete": (Completes,),
+        "complete": (CompletesRows,) if issubclass(cls, CompletesRows) else (Completes,),
         "translate": (Translates,),
     }
     withheld = frozenset[str]() if isinstance(family, type) else family.withheld

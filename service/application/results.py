@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 
@@ -135,6 +135,13 @@ class CodesResult(InferenceResult):
         return {"model": self.model, "z": self.z, "timing": self.timing}
 
 
+class Completion(NamedTuple):
+    """How cells were drawn."""
+
+    kind: str  # exact, approximate
+    effective_candidates: np.ndarray | None  # (n,) of an approximate one
+
+
 @final
 @dataclass(frozen=True)
 class PointsResult(InferenceResult):
@@ -142,6 +149,7 @@ class PointsResult(InferenceResult):
 
     x: np.ndarray  # (n, *shape), `DataSpec.dtype`
     spec: DataSpec
+    completion: Completion | None = None  # of a table's rows
 
     @property
     def array(self) -> np.ndarray:
@@ -149,7 +157,12 @@ class PointsResult(InferenceResult):
 
     @property
     def fields(self) -> dict[str, Any]:
-        return {"model": self.model, **_rows("x", self.x, self.spec), "timing": self.timing}
+        return {
+            "model": self.model,
+            **_rows("x", self.x, self.spec),
+            **({} if self.completion is None else self.completion._asdict()),
+            "timing": self.timing,
+        }
 
     @property
     def picture_spec(self) -> DataSpec:

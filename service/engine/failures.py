@@ -17,7 +17,9 @@ from pushforward.service.engine.tickets import Ticket
 
 log = logging.getLogger(__name__)
 
-OF_ROWS = frozenset({"sample", "decode", "reconstruct", "interpolate"})  # operations that answer with rows of data
+OF_ROWS = frozenset(
+    {"sample", "decode", "reconstruct", "interpolate", "complete"}
+)  # operations that answer with rows of data
 HUGE = 1e6  # of a condition, in network units: above this networks may overflow float32
 
 

@@ -28,6 +28,11 @@ def patches(request: InferenceRequest, spec: DataSpec, device: torch.device) -> 
     return _checked(_tensor(request, "patches", getattr(torch, spec.dtype), device), request, "patches")
 
 
+def given_cells(request: InferenceRequest, device: torch.device) -> Tensor:
+    """Which cells of each row are known, bool."""
+    return _checked(_tensor(request, "given", torch.bool, device), request, "given")
+
+
 def codes(request: InferenceRequest, device: torch.device) -> Tensor:
     """A code for each row."""
     return _checked(_tensor(request, "z", torch.float32, device), request, "z")

@@ -22,9 +22,10 @@ from pushforward.models.stepwise.mapping import Reconstruction, apply
 from pushforward.models.stepwise.program import Given, OneCall, Out, Program, State
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.storage.model import Model
+from pushforward.models.tabular.completion import Completed, CompletesRows
 from pushforward.service.domain.errors import Unsupported
 from pushforward.service.domain.inference import InferenceRequest
-from pushforward.service.engine.inputs import codes, conditions, data, patches, single_data
+from pushforward.service.engine.inputs import codes, conditions, data, given_cells, patches, single_data
 
 
 class TaskOutput(NamedTuple):
@@ -92,6 +93,13 @@ def task_of(model: Model, request: InferenceRequest, device: torch.device) -> Ta
         case "complete" if isinstance(family, Completes):
             completer = family.completer(nets, family.CompleteOptions.model_validate(dict(request.options)))
             return Task(completer, lambda q: (patches(q, spec, device), conditions(q, spec, device)), decoded)
+        case "complete" if isinstance(family, CompletesRows):
+            chosen = family.CompleteOptions.model_validate(dict(request.options))
+            return Task(
+                OneCall(lambda x, given, c, noise: family.complete_rows(nets, x, given, noise, c, chosen)),
+                lambda q: (data(q, spec, device), given_cells(q, device), conditions(q, spec, device)),
+                _completed,
+            )
     can = ", ".join(model.card.capabilities)
     raise Unsupported(f"{model.family.family} does not answer {request.op}; it answers: {can}")
 
@@ -104,6 +112,11 @@ def _domains_of(request: InferenceRequest, spec: DataSpec, device: torch.device)
 
 def _samples(x: Tensor, spec: DataSpec) -> TaskOutput:
     return TaskOutput({"samples": spec.from_networks(x)})
+
+
+def _completed(done: Completed) -> TaskOutput:
+    effective = {} if done.effective is None else {"effective": done.effective.double()}
+    return TaskOutput({"x": done.x, **effective}, {"kind": done.kind})
 
 
 def _likelihood(log_prob: LogProb) -> TaskOutput:

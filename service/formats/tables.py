@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pushforward.models.data.tables.reading import NO_PYARROW, parse_arrow, parse_csv
 from pushforward.models.errors import InvalidInput
@@ -32,6 +36,28 @@ class TableRows:
 
     def cells(self, table: Table) -> Cells:
         """Rows of cells, (N, C). Raises InvalidInput."""
+        return to_cells(table, self._read(table))
+
+    def partial_cells(self, table: Table, given: Sequence[str]) -> tuple[Cells, NDArray[np.bool_]]:
+        """Rows of cells, (N, C), and which of them are known: all but nulls, and nulls too in the columns `given`.
+
+        Raises InvalidInput.
+        """
+        import pyarrow as pa
+
+        rows = self._read(table)
+        names = [column.name for column in table.modelled]
+        unknown = next((name for name in given if name not in names), None)
+        if unknown is not None:
+            raise InvalidInput(f"names {unknown!r}, which is no column that is modelled", field="given")
+        for name in names:
+            if name not in rows.column_names:
+                rows = rows.append_column(name, pa.nulls(rows.num_rows))
+        cells = to_cells(table, rows)
+        return cells, ~np.isnan(cells) | np.array([name in given for name in names])
+
+    def _read(self, table: Table) -> pyarrow.Table:
+        """Raises InvalidInput."""
         try:
             import pyarrow as pa
         except ModuleNotFoundError as error:
@@ -44,7 +70,7 @@ class TableRows:
             ) from error
         if rows.num_rows == 0:
             raise InvalidInput("holds no row; send at least one", field="records")
-        return to_cells(table, rows)
+        return rows
 
     def _arrow(self, table: Table) -> pyarrow.Table:
         import pyarrow as pa

@@ -55,7 +55,7 @@ async def read(request: Request, command: type[Model], intake: Intake) -> Model:
     if media_type == npy.MEDIA_TYPE and (command is Interpolate or command in _ARRAYS):
         query = _query(request)
         return await intake.parse(lambda: _with_arrays(command, query, body), len(body))
-    if media_type in tables.MEDIA_TYPES and issubclass(command, OfRows):
+    if media_type in tables.MEDIA_TYPES and (command is Complete or issubclass(command, OfRows)):
         query = _query(request)
         if "records" in query or "x" in query:
             raise Invalid.field("records", "are the body; leave them out of the query")

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from pushforward.models.data import Digits, Source, TwoMoons
+from pushforward.models.families.autoregressive import Autoregressive
 from pushforward.models.families.cyclegan import CycleGAN
 from pushforward.models.families.diffusion import Diffusion
 from pushforward.models.families.flow import Flow
@@ -109,6 +110,7 @@ def models() -> list[Kept]:
         kept("solid", MOONS, DataSpec(shape=(5,))),
         kept("stepwise", STEPWISE, TwoMoons().spec),
         kept("rows", Flow(n_transforms=1, width=8), TABLE),
+        kept("any-order", Autoregressive(any_order=True), TABLE),
         kept("coded-rows", VAE(latent=2, width=8), TABLE),
         kept("labeled", Shifted(), LABELS),
         kept("measured", Shifted(), VECTORS),

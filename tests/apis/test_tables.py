@@ -131,3 +131,59 @@ async def test_records_are_for_models_of_tables_and_tables_for_rows(apis: Apis):
     assert "models none; give x" in refused.json()["detail"]
     refused = await post(apis, "/sample", {"model": "moons"}, Accept=CSV)
     assert refused.status_code == 406
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"), [("any-order", "exact"), ("rows", "approximate"), ("coded-rows", "approximate")]
+)
+async def test_missing_cells_are_completed_and_known_ones_kept(apis: Apis, model: str, kind: str):
+    known = [{"kind": "ash", "planted": "1998-02-03"}, {"height": 12}]
+    answer = (await post(apis, "/complete", {"model": model, "records": known, "n": 5, "seed": 2})).json()
+    assert answer["kind"] == kind
+    assert len(answer["records"]) == 10
+    for record in answer["records"][:5]:
+        assert (record["kind"], record["planted"]) == ("ash", "1998-02-03")
+    assert {record["height"] for record in answer["records"][5:]} == {12}
+    assert (answer["effective_candidates"] is None) == (kind == "exact")
+    again = (await post(apis, "/complete", {"model": model, "records": known, "n": 5, "seed": 2})).json()
+    assert again["records"] == answer["records"]
+
+
+async def test_a_null_is_drawn_unless_its_column_is_given(apis: Apis):
+    known = [{"kind": "oak", "height": None, "planted": "1998-02-03"}]
+    ask = {"model": "any-order", "records": known, "n": 20}
+    drawn = (await post(apis, "/complete", ask)).json()["records"]
+    assert any(record["height"] is not None for record in drawn)
+    kept = (await post(apis, "/complete", {**ask, "given": ["height"]})).json()["records"]
+    assert {record["height"] for record in kept} == {None}
+
+
+async def test_a_csv_with_holes_is_completed_to_a_csv(apis: Apis):
+    body = b"kind,height,planted\noak,,1998-02-03\n,7,\n"
+    answer = await post(apis, "/complete?model=any-order&seed=1", body, Content_Type=CSV, Accept=CSV)
+    assert answer.status_code == 200
+    rows = opened(CSV, answer.content).to_pylist()
+    assert [rows[0]["kind"], rows[0]["planted"], rows[1]["height"]] == ["oak", date(1998, 2, 3), 7]
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "message"),
+    [
+        ({"records": [{"kind": "elm"}]}, "records", "training has not seen"),
+        ({"records": [{"planted": None}], "given": ["planted"]}, "records", "had no missing cells"),
+        ({"records": [{"kind": "oak"}], "given": ["site"]}, "given", "no column that is modelled"),
+        ({"records": [{"kind": "oak"}], "patches": [[1]]}, "records", "beside patches"),
+        ({"patches": [[1]], "n": 2}, "n", "is for records"),
+        ({"records": [{"kind": "oak"}], "n": 100_000}, "n", "1000"),
+    ],
+)
+async def test_completions_that_cannot_be_are_refused(apis: Apis, body: dict[str, Any], field: str, message: str):
+    refused = await post(apis, "/complete", {"model": "any-order", **body})
+    assert refused.status_code == 422, refused.text
+    assert field in [error["field"] for error in refused.json()["errors"]]
+    assert message in refused.json()["detail"]
+
+
+async def test_a_model_of_other_data_completes_no_records(apis: Apis):
+    refused = await post(apis, "/complete", {"model": "puzzle", "records": [RECORD]})
+    assert "completes none; give patches" in refused.json()["detail"]

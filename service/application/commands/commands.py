@@ -21,6 +21,7 @@ from pushforward.service.application.commands.fields import (
     Against,
     Array,
     Domain,
+    Records,
     Seed,
 )
 from pushforward.service.application.commands.metric_names import MetricNames
@@ -151,10 +152,10 @@ class Interpolate(Ask):
 
 
 class Complete(Ask):
-    """Make whole rows of patches of them, in no order and without their places, or of a part that a mask shows.
+    """Make whole rows of patches of them, of a part that a mask shows, or of a table's rows with missing cells.
 
-    Known pixels are seen and not kept: the model draws the whole row, and they may come out otherwise. The same seed
-    gives the same rows; another seed gives others that the patches are of, too.
+    Known pixels are seen and not kept: the model draws the whole row, and they may come out otherwise. Known cells of a
+    table are kept. The same seed gives the same rows; another seed gives others that fit what is known, too.
     """
 
     op = "complete"
@@ -165,13 +166,21 @@ class Complete(Ask):
     """Rows of which a part is known, [n, *shape]; with `mask`. What is not known must be finite and in range, say 0."""
     mask: Array | None = None
     """1 where a row is known and 0 elsewhere: [height, width], or [n, height, width]; with `x`."""
+    records: Records | None = None
+    """Rows of a table, an object each; cells that are missing or null are drawn."""
+    given: tuple[str, ...] | None = None
+    """Columns whose null cells are given as missing, and not drawn; with `records`."""
+    n: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
+    """Rows drawn for each record, one after the other; with `records`."""
     seed: Seed = 0
-    """Seed of what the patches do not tell."""
+    """Seed of what is not known."""
 
     @model_validator(mode="after")
     def _patches_or_part(self) -> Self:
-        given = [name for name in ("patches", "x", "mask") if getattr(self, name) is not None]
-        if given in (["patches"], ["x", "mask"]):
+        given = [name for name in ("patches", "x", "mask", "records") if getattr(self, name) is not None]
+        if given != ["records"] and (self.given is not None or self.n != 1):
+            raise Invalid.field("n" if self.given is None else "given", "is for records; leave it out")
+        if given in (["patches"], ["x", "mask"], ["records"]):
             return self
         if given == ["x"]:
             raise Invalid.field(
@@ -180,8 +189,8 @@ class Complete(Ask):
         if given == ["mask"]:
             raise Invalid.field("x", "is missing; give the rows of which mask shows a part, or patches in their place")
         if not given:
-            raise lacks("give patches, or x and mask", "patches")
-        raise Invalid.field(given[-1], "is given beside patches; give patches, or x and mask")
+            raise lacks("give patches, x and mask, or records", "patches")
+        raise Invalid.field(given[-1], f"is given beside {given[0]}; give patches, x and mask, or records")
 
     @property
     def rows(self) -> tuple[str, int]:

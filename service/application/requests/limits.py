@@ -40,9 +40,15 @@ def check_reply(ask: AnyAsk, card: Card, settings: Settings) -> None:
         case Translate():
             _check("x", len(ask.x), card.spec.shape, settings)
         case Complete():
-            _check(*ask.rows, card.spec.shape, settings)
+            if ask.records is None:
+                _check(*ask.rows, card.spec.shape, settings)
         case Likelihood():
             _check("x", len(ask.rows), (1,), settings)
+
+
+def check_rows(field: str, rows: int, card: Card, settings: Settings) -> None:
+    """Rows whose number is known when they are read."""
+    _check(field, rows, card.spec.shape, settings)
 
 
 def check_parts(ask: Sample, settings: Settings) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from pushforward.models.config.config import Options
 from pushforward.models.family import Completes, Decodes, Encodes, Family, Samples, Scores, Translates
 from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.tabular.completion import CompletesRows
 from pushforward.service.application.commands.commands import AnyAsk, Sample
 from pushforward.service.application.commands.validation import parse, refusing
 from pushforward.service.domain.errors import Invalid
@@ -24,7 +25,7 @@ def option_types(family: type[Family]) -> dict[Op, type[Options]]:
         types["encode"] = family.EncodeOptions
     if issubclass(family, Decodes):
         types["decode"] = family.DecodeOptions
-    if issubclass(family, Completes):
+    if issubclass(family, Completes | CompletesRows):
         types["complete"] = family.CompleteOptions
     if issubclass(family, Translates):
         types["translate"] = family.TranslateOptions

@@ -7,10 +7,11 @@ from math import log
 import numpy as np
 
 from pushforward.models.spec.conditions import Labels
-from pushforward.service.application.commands.commands import AnyAsk, Encode, Likelihood, Sample, Translate
+from pushforward.service.application.commands.commands import AnyAsk, Complete, Encode, Likelihood, Sample, Translate
 from pushforward.service.application.requests.requests import TargetModel
 from pushforward.service.application.results import (
     CodesResult,
+    Completion,
     InferenceResult,
     LikelihoodResult,
     PointsResult,
@@ -20,6 +21,7 @@ from pushforward.service.application.results import (
 )
 from pushforward.service.domain.errors import Failed
 from pushforward.service.domain.inference import InferenceRequest, Preview, Reply
+from pushforward.service.formats.tables import TableRows
 
 TERMS = "terms."  # before the name of such an array of a reply
 
@@ -38,6 +40,9 @@ def result(target: TargetModel, ask: AnyAsk, request: InferenceRequest, reply: R
             case Translate():
                 to = domains(target, request.arrays["to"])
                 return TranslationResult(model, timing, reply.arrays["x"], to, target.card.spec)
+            case Complete(records=TableRows()):
+                completion = Completion(reply.info["kind"], reply.arrays.get("effective"))
+                return PointsResult(model, timing, reply.arrays["x"], target.card.spec, completion)
             case _:
                 return PointsResult(model, timing, reply.arrays["x"], target.card.spec)
     except KeyError as error:

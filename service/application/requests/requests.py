@@ -18,6 +18,7 @@ from pushforward.models.spec.data_spec import Shape
 from pushforward.models.spec.patches import patches_under
 from pushforward.models.spec.row_checks import check_rows, where_not_finite
 from pushforward.models.spec.text import Text
+from pushforward.models.tabular.completion import CompletesRows
 from pushforward.service.application.commands.asks import OfRows
 from pushforward.service.application.commands.commands import (
     AnyAsk,
@@ -67,6 +68,11 @@ class TargetModel:
             ask = ask.model_copy(update={"x": self._cells(ask.records), "records": None})
         options = self._checked(ask, lambda: limits.check_reply(ask, self.card, settings))
         match ask:
+            case Complete(records=TableRows() as records):
+                cells = self._complete_cells(ask, records)
+                limits.check_rows("records", len(cells["x"]), self.card, settings)
+                arrays = cells | self._condition(ask, len(cells["x"]))
+                return InferenceRequest(self.card.reference, ask.op, len(cells["x"]), ask.seed, options, arrays)
             case Sample():
                 return self._draw(ask, options)
             case Interpolate():
@@ -199,6 +205,16 @@ class TargetModel:
             raise Invalid.field("records", f"are rows of a table, and {self.card.model} models none; give x")
         with refusing("records"):
             return rows.cells(self.card.spec.table)
+
+    def _complete_cells(self, ask: Complete, rows: TableRows) -> dict[str, np.ndarray]:
+        """Cells to be completed, and which of them are given, `n` times each. Raises Invalid."""
+        table = self.card.spec.table
+        if table is None or not isinstance(self.family, CompletesRows):
+            raise Invalid.field("records", f"are rows of a table, and {self.card.model} completes none; give patches")
+        with refusing("records"):
+            cells, given = rows.partial_cells(table, ask.given or ())
+            table.check_given(cells, given, field="records")
+        return {"x": cells.repeat(ask.n, axis=0), "given": given.astype(np.uint8).repeat(ask.n, axis=0)}
 
     def _patches(self, ask: Complete) -> np.ndarray:
         """Patches, (n, *patches_shape), in the dtype of the model's data. Raises Invalid."""

@@ -113,7 +113,7 @@ def _body(command: type[BaseModel]) -> dict[str, Any]:
             f"JSON holds all fields. With npy the body is the array ({_BODIES[command]}), "
             "and the other fields are query parameters."
         )
-    if issubclass(command, OfRows):
+    if command is Complete or issubclass(command, OfRows):
         content |= {media: {"schema": {"type": "string", "format": "binary"}} for media in tables.MEDIA_TYPES}
         body["description"] += " So are csv, parquet and Arrow, whose rows are those of a model's table."
     return body

@@ -1575,7 +1575,7 @@ class CompleteRequest(_message.Message):
     model: _builtins.str
     """`name` is the newest version, `name@3` is version 3."""
     seed: _builtins.int
-    """Seed of what the patches do not tell."""
+    """Seed of what is not known."""
     @_builtins.property
     def patches(self) -> Global___Tensor:
         """Patches of each row, [n, patches, *patch_shape], in any order."""
