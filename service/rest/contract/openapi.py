@@ -25,6 +25,7 @@ from pushforward.service.application.commands.commands import (
     TrainModel,
     Translate,
 )
+from pushforward.service.application.commands.uploads import OutlineDataset
 from pushforward.service.formats import npy, tables
 from pushforward.service.formats import png as pictures
 from pushforward.service.formats.signatures import ACCEPTED
@@ -126,7 +127,7 @@ def install(app: FastAPI) -> None:
         if app.openapi_schema is None:
             document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
             document["components"]["schemas"] |= _schemas([Problem])
-            asked = _schemas([*_TRAIN, Evaluate, *ASKS.values()])
+            asked = _schemas([*_TRAIN, Evaluate, OutlineDataset, *ASKS.values()])
             document["components"]["schemas"] = portable(document["components"]["schemas"]) | portable(
                 asked, asked=True
             )
