@@ -18,6 +18,7 @@ from pushforward.service.cli.inference import (
     likelihood,
     reconstruct,
     sample,
+    score,
     translate,
 )
 from pushforward.service.cli.jobs import jobs, train
@@ -53,6 +54,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     evaluate,
     sample,
     likelihood,
+    score,
     encode,
     decode,
     reconstruct,

@@ -15,6 +15,7 @@ from pushforward.service.application.commands.commands import (
     Likelihood,
     Reconstruct,
     Sample,
+    Score,
     TrainModel,
     Translate,
 )
@@ -39,7 +40,7 @@ def train(request: pb.TrainRequest) -> TrainModel:
 
 def evaluate(request: pb.EvaluateRequest) -> Evaluate:
     """Raises Invalid."""
-    fields: dict[str, Any] = {"model": request.model} | _seeds(request, "n", "seed")
+    fields: dict[str, Any] = {"model": request.model} | _numbers(request, "n", "seed")
     if request.HasField("against"):
         fields["against"] = from_struct(request.against, "against")
     if request.metrics:
@@ -58,7 +59,7 @@ def state(value: int) -> str | None:
 
 def sample(request: pb.SampleRequest) -> Sample:
     """Raises Invalid."""
-    return parse(Sample, {"n": request.n} | _ask(request) | _seeds(request, "seed", "preview_every"))
+    return parse(Sample, {"n": request.n} | _ask(request) | _numbers(request, "seed", "preview_every"))
 
 
 def file_start(request: pb.DownloadFileRequest, n_bytes: int) -> int:
@@ -71,6 +72,12 @@ def file_start(request: pb.DownloadFileRequest, n_bytes: int) -> int:
 def likelihood(request: pb.LikelihoodRequest) -> Likelihood:
     """Raises Invalid."""
     return parse(Likelihood, {"seed": request.seed} | _ask(request) | _tensors(request, "x"))
+
+
+def score(request: pb.ScoreRequest) -> Score:
+    """Raises Invalid."""
+    fields = {"model": request.model, "seed": request.seed} | _tensors(request, "x", "condition")
+    return parse(Score, fields | _numbers(request, "false_alarm_rate"))
 
 
 def encode(request: pb.EncodeRequest) -> Encode:
@@ -95,7 +102,7 @@ def translate(request: pb.TranslateRequest) -> Translate:
 
 def interpolate(request: pb.InterpolateRequest) -> Interpolate:
     """Raises Invalid."""
-    fields = _ask(request) | _tensors(request, "start", "end") | _seeds(request, "start_seed", "end_seed", "steps")
+    fields = _ask(request) | _tensors(request, "start", "end") | _numbers(request, "start_seed", "end_seed", "steps")
     return parse(Interpolate, fields | ({"path": request.path} if request.path else {}))
 
 
@@ -109,7 +116,7 @@ def _ask(request: Any) -> dict[str, Any]:
     return {"model": request.model, "options": from_struct(request.options, "options")} | _tensors(request, "condition")
 
 
-def _seeds(request: Any, *fields: str) -> dict[str, int]:
+def _numbers(request: Any, *fields: str) -> dict[str, Any]:
     """Optional numbers that were sent."""
     return {field: getattr(request, field) for field in fields if request.HasField(field)}
 

@@ -26,6 +26,7 @@ from pushforward.service.application.commands.commands import (
     Interpolate,
     Likelihood,
     Sample,
+    Score,
     Translate,
 )
 from pushforward.service.application.commands.validation import refusing
@@ -80,8 +81,9 @@ class TargetModel:
             case Translate():
                 arrays = {"x": self._rows("x", ask.x)} | self._domains(ask)
                 return InferenceRequest(self.card.reference, ask.op, len(ask.x), 0, options, arrays)
-        x = self._rows("x", ask.rows, on_levels=isinstance(ask, Likelihood) and self.scores_only_levels)
-        seed = ask.seed if isinstance(ask, Likelihood) else 0
+        scores = isinstance(ask, Likelihood | Score)
+        x = self._rows("x", ask.rows, on_levels=scores and self.scores_only_levels)
+        seed = ask.seed if isinstance(ask, Likelihood | Score) else 0
         arrays = {"x": x} | self._condition(ask, len(x))
         return InferenceRequest(self.card.reference, ask.op, len(x), seed, options, arrays)
 
