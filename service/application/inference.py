@@ -9,7 +9,7 @@ from typing import final, overload
 
 import numpy as np
 
-from pushforward.service.application import scoring, streaming
+from pushforward.service.application import streaming
 from pushforward.service.application.commands.commands import (
     AnyAsk,
     Complete,
@@ -22,8 +22,9 @@ from pushforward.service.application.commands.commands import (
     Score,
     Translate,
 )
-from pushforward.service.application.requests import replies
+from pushforward.service.application.requests import replies, scoring
 from pushforward.service.application.requests.requests import TargetModel
+from pushforward.service.application.requests.scoring import ScoreResult
 from pushforward.service.application.results import (
     CodesResult,
     InferenceResult,
@@ -32,7 +33,6 @@ from pushforward.service.application.results import (
     PreviewResult,
     SampleResult,
     SampleStream,
-    ScoreResult,
     TranslationResult,
 )
 from pushforward.service.domain.catalog import Card

@@ -121,46 +121,6 @@ class LikelihoodResult(InferenceResult):
 
 @final
 @dataclass(frozen=True)
-class ScoreResult(InferenceResult):
-    """Where log p(x) of rows stands among that of held-out rows (`application.scoring`)."""
-
-    log_prob: np.ndarray  # (n,) float64, nats; -inf where the density is zero
-    kind: str  # exact, lower_bound, estimate
-    percentile: np.ndarray  # (n,) shares, 0 to 1
-    p_value: np.ndarray  # (n,)
-    typicality_p_value: np.ndarray  # (n,)
-    flagged: np.ndarray  # (n,) bool
-    threshold: float | None  # nats; None where held-out rows are too few for the rate
-    false_alarm_rate: float
-    held_out_rows: int
-    note: str
-    unit: str = "nats"
-
-    @property
-    def array(self) -> np.ndarray:
-        return self.p_value
-
-    @property
-    def fields(self) -> dict[str, Any]:
-        return {
-            "model": self.model,
-            "log_prob": self.log_prob,
-            "kind": self.kind,
-            "unit": self.unit,
-            "percentile": self.percentile,
-            "p_value": self.p_value,
-            "typicality_p_value": self.typicality_p_value,
-            "flagged": self.flagged,
-            "threshold": self.threshold,
-            "false_alarm_rate": self.false_alarm_rate,
-            "held_out_rows": self.held_out_rows,
-            "note": self.note,
-            "timing": self.timing,
-        }
-
-
-@final
-@dataclass(frozen=True)
 class CodesResult(InferenceResult):
     """Latent codes."""
 

@@ -17,12 +17,12 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from pushforward.models.config.json_float import to_json
+from pushforward.service.application.requests.scoring import ScoreResult
 from pushforward.service.application.results import (
     InferenceResult,
     LikelihoodResult,
     PreviewResult,
     SampleResult,
-    ScoreResult,
 )
 from pushforward.service.domain.errors import NotAcceptable
 from pushforward.service.domain.jobs import Job

@@ -40,7 +40,7 @@ def train(request: pb.TrainRequest) -> TrainModel:
 
 def evaluate(request: pb.EvaluateRequest) -> Evaluate:
     """Raises Invalid."""
-    fields: dict[str, Any] = {"model": request.model} | _numbers(request, "n", "seed")
+    fields: dict[str, Any] = {"model": request.model} | _optional(request, "n", "seed")
     if request.HasField("against"):
         fields["against"] = from_struct(request.against, "against")
     if request.metrics:
@@ -59,7 +59,7 @@ def state(value: int) -> str | None:
 
 def sample(request: pb.SampleRequest) -> Sample:
     """Raises Invalid."""
-    return parse(Sample, {"n": request.n} | _ask(request) | _numbers(request, "seed", "preview_every"))
+    return parse(Sample, {"n": request.n} | _ask(request) | _optional(request, "seed", "preview_every"))
 
 
 def file_start(request: pb.DownloadFileRequest, n_bytes: int) -> int:
@@ -77,7 +77,7 @@ def likelihood(request: pb.LikelihoodRequest) -> Likelihood:
 def score(request: pb.ScoreRequest) -> Score:
     """Raises Invalid."""
     fields = {"model": request.model, "seed": request.seed} | _tensors(request, "x", "condition")
-    return parse(Score, fields | _numbers(request, "false_alarm_rate"))
+    return parse(Score, fields | _optional(request, "false_alarm_rate"))
 
 
 def encode(request: pb.EncodeRequest) -> Encode:
@@ -102,7 +102,7 @@ def translate(request: pb.TranslateRequest) -> Translate:
 
 def interpolate(request: pb.InterpolateRequest) -> Interpolate:
     """Raises Invalid."""
-    fields = _ask(request) | _tensors(request, "start", "end") | _numbers(request, "start_seed", "end_seed", "steps")
+    fields = _ask(request) | _tensors(request, "start", "end") | _optional(request, "start_seed", "end_seed", "steps")
     return parse(Interpolate, fields | ({"path": request.path} if request.path else {}))
 
 
@@ -116,8 +116,8 @@ def _ask(request: Any) -> dict[str, Any]:
     return {"model": request.model, "options": from_struct(request.options, "options")} | _tensors(request, "condition")
 
 
-def _numbers(request: Any, *fields: str) -> dict[str, Any]:
-    """Optional numbers that were sent."""
+def _optional(request: Any, *fields: str) -> dict[str, Any]:
+    """Optional fields that were sent."""
     return {field: getattr(request, field) for field in fields if request.HasField(field)}
 
 

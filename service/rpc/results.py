@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from pushforward.service.application.requests.scoring import ScoreResult
 from pushforward.service.application.results import (
     CodesResult,
     LikelihoodResult,
     PointsResult,
     PreviewResult,
     SampleResult,
-    ScoreResult,
     TranslationResult,
 )
 from pushforward.service.domain.inference import Timing

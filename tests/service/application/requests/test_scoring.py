@@ -1,4 +1,4 @@
-"""`service.application.scoring`: p-values that are what they say."""
+"""`service.application.requests.scoring`: p-values that are what they say."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 from pushforward.models import Run, log_prob, train
 from pushforward.models.training.data import load_data
-from pushforward.service.application.scoring import Reals, calibrate
+from pushforward.service.application.requests.scoring import Reals, calibrate
 
 INF = float("inf")
 

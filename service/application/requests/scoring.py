@@ -26,11 +26,12 @@ a term that falls as 1 / n.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pushforward.service.application.results import LikelihoodResult, ScoreResult
+from pushforward.service.application.results import InferenceResult, LikelihoodResult
 
 Reals = NDArray[np.float64]
 
@@ -38,6 +39,46 @@ NOTE = (
     "A high likelihood is not normality: a row that the model finds likelier than nearly all held-out rows may be "
     "unlike them all, as a plain gray picture is among photographs; typicality_p_value is small for such rows, too."
 )
+
+
+@final
+@dataclass(frozen=True)
+class ScoreResult(InferenceResult):
+    """Where log p(x) of rows stands among that of held-out rows."""
+
+    log_prob: np.ndarray  # (n,) float64, nats; -inf where the density is zero
+    kind: str  # exact, lower_bound, estimate
+    percentile: np.ndarray  # (n,) shares, 0 to 1
+    p_value: np.ndarray  # (n,)
+    typicality_p_value: np.ndarray  # (n,)
+    flagged: np.ndarray  # (n,) bool
+    threshold: float | None  # nats; None where held-out rows are too few for the rate
+    false_alarm_rate: float
+    held_out_rows: int
+    note: str
+    unit: str = "nats"
+
+    @property
+    def array(self) -> np.ndarray:
+        return self.p_value
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "log_prob": self.log_prob,
+            "kind": self.kind,
+            "unit": self.unit,
+            "percentile": self.percentile,
+            "p_value": self.p_value,
+            "typicality_p_value": self.typicality_p_value,
+            "flagged": self.flagged,
+            "threshold": self.threshold,
+            "false_alarm_rate": self.false_alarm_rate,
+            "held_out_rows": self.held_out_rows,
+            "note": self.note,
+            "timing": self.timing,
+        }
 
 
 @dataclass(frozen=True)
