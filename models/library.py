@@ -74,7 +74,7 @@ def train(
     try:
         deque(training(data, state), maxlen=0)
         verdict = finished(judge(data, state))
-        save_model(folder, state, verdict.metrics, data.fingerprint, verdict.notes)
+        save_model(folder, state, verdict.metrics, data.fingerprint, verdict.notes, verdict.log_prob)
     except BaseException:
         if not any(folder.iterdir()):
             folder.rmdir()  # so that the same call can be made again

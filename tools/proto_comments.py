@@ -37,6 +37,7 @@ MIRRORS: dict[str, type[BaseModel]] = {
     "EvaluateRequest": commands.Evaluate,
     "SampleRequest": commands.Sample,
     "LikelihoodRequest": commands.Likelihood,
+    "ScoreRequest": commands.Score,
     "EncodeRequest": commands.Encode,
     "DecodeRequest": commands.Decode,
     "ReconstructRequest": commands.Reconstruct,

@@ -23,6 +23,7 @@ from pushforward.models.evaluation.measurement import (
     EVALUATION_SEED,
     Evaluation,
     EvaluationStage,
+    HeldOutMeasurement,
     Numbers,
     finished,
 )
@@ -35,18 +36,20 @@ FITTED_ROWS = 20_000  # training rows of a baseline, at most
 
 def evaluate(data: TrainingData, state: TrainingState) -> Numbers:
     """All numbers, at once; the unit and the kind in the name."""
-    return finished(evaluation(data, state))
+    return finished(evaluation(data, state)).metrics
 
 
-def evaluation(data: TrainingData, state: TrainingState) -> Evaluation[Numbers]:
+def evaluation(data: TrainingData, state: TrainingState) -> Evaluation[HeldOutMeasurement]:
     """What the served weights reach on the validation rows. A number may be other than finite."""
     family = state.family
     known = fitting_rows(data)
     fits = family.fits_data and data.spec.table is None and data.spec.size <= baselines.MAX_ELEMENTS
     gaussian = GaussianBaseline.fit(known, data.spec) if fits else None
     metrics: Numbers = {}
+    log_prob: tuple[float, ...] | None = None
     if isinstance(family, Scores):
-        metrics |= yield from scores.score(family, data, state, known, gaussian)
+        scored = yield from scores.score(family, data, state, known, gaussian)
+        metrics, log_prob = {**scored.metrics}, scored.log_prob
     if isinstance(family, Encodes) and isinstance(family, Decodes):
         yield EvaluationStage("reconstructs held-out rows", 0, 1)
         metrics |= scores.reconstruction(family, data, state)
@@ -61,7 +64,7 @@ def evaluation(data: TrainingData, state: TrainingState) -> Evaluation[Numbers]:
         if data.spec.table is not None:
             data, drawn, known = table_baseline.as_seen(data), *table_baseline.coded(data.spec.table, drawn, known)
         metrics |= samples.compare(data, drawn, known, gaussian)
-    return metrics
+    return HeldOutMeasurement(metrics, log_prob)
 
 
 def fitting_rows(data: TrainingData) -> NDArray[np.generic]:

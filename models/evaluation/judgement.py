@@ -39,14 +39,15 @@ class Verdict:
 
     metrics: Numbers
     notes: tuple[str, ...]
+    log_prob: tuple[float, ...] | None  # of each held-out row that was scored, ascending; None without a likelihood
 
 
 def judge(data: TrainingData, state: TrainingState) -> Evaluation[Verdict]:
     """Evaluate and judge. Raises Diverged."""
     check_curve(state.curve)
-    metrics = yield from evaluation(data, state)
-    check(state.family, metrics)
-    return Verdict(metrics, tuple(notes(data, state.curve, metrics)))
+    measured = yield from evaluation(data, state)
+    check(state.family, measured.metrics)
+    return Verdict(measured.metrics, tuple(notes(data, state.curve, measured.metrics)), measured.log_prob)
 
 
 def check_curve(curve: Curve | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -21,6 +22,14 @@ class EvaluationStage(NamedTuple):
     what: str
     done: int
     total: int
+
+
+@dataclass(frozen=True)
+class HeldOutMeasurement:
+    """What a model reaches on held-out rows."""
+
+    metrics: Numbers
+    log_prob: tuple[float, ...] | None  # of each row that was scored, ascending; None without a likelihood
 
 
 Evaluation = Generator[EvaluationStage, None, T]  # progress on the way, what was measured at the end

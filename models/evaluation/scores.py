@@ -9,7 +9,14 @@ from torch import Tensor
 
 from pushforward.models.evaluation import table_baseline
 from pushforward.models.evaluation.baselines import GaussianBaseline, independent_columns
-from pushforward.models.evaluation.measurement import EVALUATION_SEED, Evaluation, EvaluationStage, Numbers, Reals
+from pushforward.models.evaluation.measurement import (
+    EVALUATION_SEED,
+    Evaluation,
+    EvaluationStage,
+    HeldOutMeasurement,
+    Numbers,
+    Reals,
+)
 from pushforward.models.evaluation.sample_metrics import bits_per_dim
 from pushforward.models.family import Diagnoses, Encodes, Scores, reconstruct
 from pushforward.models.noise import Noise
@@ -29,8 +36,8 @@ def score(
     state: TrainingState,
     known: NDArray[np.generic],
     gaussian: GaussianBaseline | None,
-) -> Evaluation[Numbers]:
-    """The mean log-likelihood of validation rows, and those of the baselines at the same rows."""
+) -> Evaluation[HeldOutMeasurement]:
+    """Log-likelihoods of validation rows, their mean, and those of the baselines at the same rows."""
     spec, values, kind = data.spec, list[float](), ""
     total = min(len(data.validation.x), family.validation_rows(spec))
     for first in range(0, total, SCORED_AT_ONCE):
@@ -55,7 +62,7 @@ def score(
         metrics |= compared("independent_columns", of_columns(known, rows, spec), log_p, bits_of)
         if gaussian is not None:
             metrics |= compared("gaussian", gaussian.log_prob(rows), log_p, bits_of)
-    return metrics
+    return HeldOutMeasurement(metrics, tuple(sorted(values)))
 
 
 def compared(name: str, baseline: Reals, log_p: Reals, bits_of: int | None) -> Numbers:

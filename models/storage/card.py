@@ -34,6 +34,7 @@ class ModelCard(Config):
     notes: tuple[str, ...] = ()  # of the family, the data and `models.evaluation.judgement`
     metrics: dict[str, JsonFloat]  # `models.evaluation.held_out`
     curve: Curve | None = None  # None where the family has no loss that can be held out
+    held_out_log_prob: tuple[JsonFloat, ...] | None = None  # of scored rows, ascending; None without a likelihood
     n_parameters: int
     data_fingerprint: str
     weights_sha256: str

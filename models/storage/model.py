@@ -60,7 +60,7 @@ def write_model(folder: Path, run: Run, nets: Nets, spec: DataSpec, **facts: Any
 
     Arguments:
         spec: of the data as requests have them, constants among them.
-        facts: other fields of the card: notes, metrics, curve, data_fingerprint.
+        facts: other fields of the card: notes, metrics, curve, held_out_log_prob, data_fingerprint.
     """
     family = form_of(run.family, spec)
     weights = to_safetensors(on_cpu(nets.state_dict()))

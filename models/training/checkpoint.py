@@ -74,7 +74,12 @@ def save_state(folder: Path, state: TrainingState) -> Path:
 
 
 def save_model(
-    folder: Path, state: TrainingState, metrics: Mapping[str, float], fingerprint: str, notes: Sequence[str] = ()
+    folder: Path,
+    state: TrainingState,
+    metrics: Mapping[str, float],
+    fingerprint: str,
+    notes: Sequence[str] = (),
+    held_out_log_prob: Sequence[float] | None = None,
 ) -> ModelCard:
     """Write the weights that are served and their card into an existing, empty folder. Raises OSError.
 
@@ -88,6 +93,7 @@ def save_model(
         notes=(*state.family.notes, *state.notes, *notes),
         metrics=dict(metrics),
         curve=state.curve,
+        held_out_log_prob=held_out_log_prob,
         data_fingerprint=fingerprint,
     )
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import final, overload
+
+import numpy as np
 
 from pushforward.service.application import streaming
 from pushforward.service.application.commands.commands import (
@@ -17,10 +19,12 @@ from pushforward.service.application.commands.commands import (
     Likelihood,
     Reconstruct,
     Sample,
+    Score,
     Translate,
 )
-from pushforward.service.application.requests import replies
+from pushforward.service.application.requests import replies, scoring
 from pushforward.service.application.requests.requests import TargetModel
+from pushforward.service.application.requests.scoring import ScoreResult
 from pushforward.service.application.results import (
     CodesResult,
     InferenceResult,
@@ -32,6 +36,7 @@ from pushforward.service.application.results import (
     TranslationResult,
 )
 from pushforward.service.domain.catalog import Card
+from pushforward.service.domain.errors import Conflict
 from pushforward.service.domain.inference import Preview
 from pushforward.service.domain.ports import Asks, Models
 from pushforward.service.settings import Settings
@@ -52,6 +57,16 @@ class TargetModels:
         card = await self.models.get(reference)
         target = self._kept.get(card.reference)
         return target if target is not None and target.card is card else self._keep(card)
+
+    async def held_out_log_prob(self, card: Card) -> Sequence[float]:
+        """The scores of held-out rows. Raises Conflict where none are kept with the model."""
+        scores = await self.models.held_out_log_prob(card)
+        if not scores:
+            raise Conflict(
+                f"{card.reference} was published by a release that kept no scores of held-out rows; train it again, or "
+                "ask for the likelihood"
+            )
+        return scores
 
     def _keep(self, card: Card) -> TargetModel:
         if len(self._kept) >= MAX_TARGETS:
@@ -74,6 +89,8 @@ class InferenceService:
     @overload
     async def ask(self, ask: Likelihood, *, timeout_s: float | None = None) -> LikelihoodResult: ...
     @overload
+    async def ask(self, ask: Score, *, timeout_s: float | None = None) -> ScoreResult: ...
+    @overload
     async def ask(self, ask: Encode, *, timeout_s: float | None = None) -> CodesResult: ...
     @overload
     async def ask(
@@ -87,13 +104,18 @@ class InferenceService:
         Raises:
             NotFound: there is no such model or version.
             Unsupported: the model lacks the capability.
+            Conflict: a score is asked for, and no scores of held-out rows are kept with the model.
             Invalid: a field does not fit the model, or asks for more than a limit.
             Overloaded, Unavailable, TimedOut: no worker replies in time; try again.
         """
         target = await self.targets.get(ask.model)
         request = target.request(ask, self.settings)
+        held_out = await self.targets.held_out_log_prob(target.card) if isinstance(ask, Score) else ()
         reply = await self.asks.ask(request, timeout_s=self._timeout_s(ask, timeout_s))
-        return replies.result(target, ask, request, reply)
+        result = replies.result(target, ask, request, reply)
+        if isinstance(ask, Score) and isinstance(result, LikelihoodResult):
+            return scoring.scored(result, np.array(held_out), ask.false_alarm_rate)
+        return result
 
     async def parts(self, ask: Sample, *, timeout_s: float | None = None) -> SampleStream:
         """A sample in parts.

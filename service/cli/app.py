@@ -19,6 +19,7 @@ from pushforward.service.cli.inference import (
     likelihood,
     reconstruct,
     sample,
+    score,
     translate,
 )
 from pushforward.service.cli.jobs import jobs, train
@@ -54,6 +55,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     evaluate,
     sample,
     likelihood,
+    score,
     encode,
     decode,
     reconstruct,

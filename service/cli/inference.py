@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http import HTTPStatus
-from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,13 +10,15 @@ import typer
 
 from pushforward.service.cli.completion import complete_models
 from pushforward.service.cli.jobs import fetch
-from pushforward.service.cli.parts import joined, parts
+from pushforward.service.cli.sending import ask, ask_in_parts, ask_of_file
 from pushforward.service.cli.terminal import LOCAL, Url, check_folder, client_at, err, fail
-from pushforward.service.cli.values import array, chosen, condition_of, options_of
-from pushforward.service.client import Client, whole_file
+from pushforward.service.cli.values import array, chosen, condition_of, content_of, options_of
 
-STANDARD_OUTPUT = Path("-")
-PNG, NPY = "image/png", "application/x-npy"
+TABLE_FILES = {
+    ".csv": "text/csv",
+    ".parquet": "application/vnd.apache.parquet",
+    ".arrow": "application/vnd.apache.arrow.stream",
+}
 
 Model = Annotated[
     str, typer.Argument(help="NAME is the newest version; NAME@3 is version 3.", autocompletion=complete_models)
@@ -83,6 +80,31 @@ def likelihood(
     """log p(x) of each row, in nats."""
     body = {"model": model, "x": array(x), "seed": seed}
     ask_in_parts(url, "likelihood", "x", body | chosen(condition, option), None, npy)
+
+
+def score(
+    model: Model,
+    file: Annotated[
+        str,
+        typer.Argument(help="Rows: an .npy file, or JSON in a file or on -; of a table also .csv, .parquet or .arrow."),
+    ],
+    false_alarm_rate: Annotated[float, typer.Option(help="Share of ordinary rows that may be flagged.")] = 0.01,
+    seed: Seed = 0,
+    condition: Condition = None,
+    npy: Annotated[Path | None, typer.Option("--npy", help="Write the p-values; - is standard output.")] = None,
+    url: Url = LOCAL,
+) -> None:
+    """Find anomalies: p-values of log p(x) among held-out rows."""
+    fields = {"model": model, "seed": seed, "false_alarm_rate": false_alarm_rate}
+    if condition is not None:
+        fields["condition"] = condition_of(condition)
+    media_type = TABLE_FILES.get(Path(file).suffix)
+    if media_type is not None:
+        ask_of_file(url, "score", content_of(file), media_type, fields, npy)
+        return
+    rows = array(file)
+    field = "records" if isinstance(rows, list) and rows and isinstance(rows[0], dict) else "x"
+    ask_in_parts(url, "score", field, fields | {field: rows}, None, npy)
 
 
 def encode(
@@ -171,74 +193,3 @@ def interpolate(
         body |= {"start": rows[0], "end": rows[1]}
     body |= {name: seed for name, seed in (("start_seed", start_seed), ("end_seed", end_seed)) if seed is not None}
     ask(url, "interpolate", body | chosen(condition, None), png, npy)
-
-
-def ask(url: str, op: str, body: dict[str, Any], png: Path | None, npy: Path | None) -> None:
-    """Send a request, and write the answer as a picture, as an array, or as JSON on standard output."""
-    file = _one_file(png, npy)
-    with client_at(url) as client:
-        if file is None:
-            answer = client.ask(op, body)
-            sys.stdout.write(answer.text + "\n")
-            if answer.status_code == HTTPStatus.ACCEPTED:
-                _started(client, answer.json(), None)
-            return
-        accept = PNG if png is not None else NPY
-        with _writing(file):
-            if file == STANDARD_OUTPUT:
-                job = client.write(op, body, sys.stdout.buffer, accept=accept)
-            else:
-                job = client.save(op, body, file, accept=accept)
-        if job is not None:
-            _started(client, job, npy)
-            return
-    _wrote(file)
-
-
-def ask_in_parts(url: str, op: str, field: str, body: dict[str, Any], png: Path | None, npy: Path | None) -> None:
-    """Send a request of many rows in parts; a picture shows few rows, so its request is not divided."""
-    file = _one_file(png, npy)
-    if png is not None:
-        ask(url, op, body, png, None)
-        return
-    with client_at(url) as client:
-        requests = parts(client, body, field)
-        if file is None:
-            sys.stdout.write(joined([client.ask(op, each).content for each in requests]).decode() + "\n")
-            return
-        arrays = [np.load(BytesIO(client.ask(op, each, accept=NPY).content)) for each in requests]
-        with _writing(file):
-            if file == STANDARD_OUTPUT:
-                np.save(sys.stdout.buffer, np.concatenate(arrays))
-            else:
-                with whole_file(file) as stream:
-                    np.save(stream, np.concatenate(arrays))
-    _wrote(file)
-
-
-def _one_file(png: Path | None, npy: Path | None) -> Path | None:
-    if png is not None and npy is not None:
-        fail("give --png or --npy, one of them")
-    return png or npy
-
-
-@contextmanager
-def _writing(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        fail(f"{file} cannot be written: {error.strerror}")
-
-
-def _wrote(file: Path) -> None:
-    if file != STANDARD_OUTPUT:
-        err.print(f"wrote {file}")
-
-
-def _started(client: Client, job: dict[str, Any], file: Path | None) -> None:
-    """Report the job that was started instead of an answer, because there are too many rows."""
-    err.print(f"more rows than one answer holds: job {job['id']} draws them into a file")
-    if file is None or file == STANDARD_OUTPUT:
-        err.print(f"write it when it is done: pushforward jobs {job['id']} --out FILE")
-    else:
-        fetch(client, job["id"], file)

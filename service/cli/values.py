@@ -70,6 +70,14 @@ def array(source: str) -> Any:
     return np.ascontiguousarray(stored, dtype=np.float32 if is_single else np.float64)
 
 
+def content_of(source: str) -> bytes:
+    """The bytes of a file."""
+    try:
+        return Path(source).read_bytes()
+    except OSError as error:
+        fail(_unreadable(source, error))
+
+
 def read_json(source: str, *, remedy: str = "") -> Any:
     """JSON in a file or on standard input."""
     try:

@@ -124,6 +124,30 @@ class Client:
         """The answer to `POST /{op}`; its media type is `accept`."""
         return self._connection.post(f"/{op}", body, headers={"Accept": accept})
 
+    def ask_of_file(
+        self, op: str, content: bytes, media_type: str, fields: Mapping[str, Any], *, accept: str = "application/json"
+    ) -> httpx.Response:
+        """The answer to `POST /{op}` of the rows of a table in a file: csv, parquet or an Arrow stream."""
+        query = {name: value if name == "model" else dumps(value).decode() for name, value in fields.items()}
+        headers = {"Content-Type": media_type, "Accept": accept}
+        return self._connection.request("POST", f"/{op}", params=query, content=content, headers=headers)
+
+    def score(
+        self,
+        model: str,
+        x: Any = None,
+        *,
+        records: Sequence[Mapping[str, Any]] | None = None,
+        false_alarm_rate: float | None = None,
+        seed: int | None = None,
+        condition: Any = None,
+    ) -> dict[str, Any]:
+        """Where log p(x) of rows, or of records of a table, stands among that of held-out rows: p-values and flags."""
+        rows = _given({"x": x, "records": records})
+        chosen = _given({"false_alarm_rate": false_alarm_rate, "seed": seed, "condition": condition})
+        answer: dict[str, Any] = self.ask("score", {"model": model, **rows, **chosen}).json()
+        return answer
+
     def save(self, op: str, body: Mapping[str, Any], file: Path, *, accept: str) -> dict[str, Any] | None:
         """Write the answer to `POST /{op}` to a file as it comes; an answer that breaks off leaves no file.
 

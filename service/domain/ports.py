@@ -163,6 +163,9 @@ class Models(Protocol):
     async def evaluation(self, card: Card) -> EvaluationReport | None:
         """The report of a version's latest evaluation; None where it was never evaluated."""
 
+    async def held_out_log_prob(self, card: Card) -> Sequence[float] | None:
+        """Log p of each held-out row that was scored after the training, ascending; None where none are kept."""
+
     async def delete(self, reference: str) -> Sequence[str]:
         """Delete one version, or all of a name. Returns the references deleted. Raises NotFound."""
 

@@ -17,6 +17,7 @@ from pushforward.service.application.commands.commands import (
     Interpolate,
     Likelihood,
     Reconstruct,
+    Score,
     Translate,
 )
 from pushforward.service.application.commands.validation import MAX_FAULTS, MAX_FIELD_CHARS, Model, parse
@@ -32,6 +33,7 @@ _NOT_FINITE = re.compile(r"-?(nan\b|inf(inity)?\b|\d[\d.]*e\+?\d+)|-?\d{300,}", 
 # The field that an npy body is.
 _ARRAYS: dict[type[Any], str] = {
     Likelihood: "x",
+    Score: "x",
     Encode: "x",
     Reconstruct: "x",
     Translate: "x",

@@ -17,7 +17,13 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from pushforward.models.config.json_float import to_json
-from pushforward.service.application.results import InferenceResult, LikelihoodResult, PreviewResult, SampleResult
+from pushforward.service.application.requests.scoring import ScoreResult
+from pushforward.service.application.results import (
+    InferenceResult,
+    LikelihoodResult,
+    PreviewResult,
+    SampleResult,
+)
 from pushforward.service.domain.errors import NotAcceptable
 from pushforward.service.domain.jobs import Job
 from pushforward.service.formats import npy, png, tables
@@ -102,7 +108,7 @@ def _headers(result: InferenceResult) -> dict[str, str]:
     }
     if isinstance(result, SampleResult):
         headers |= origin(result)
-    if isinstance(result, LikelihoodResult):
+    if isinstance(result, LikelihoodResult | ScoreResult):
         headers["Pushforward-Kind"] = result.kind
     return headers
 
@@ -112,9 +118,11 @@ def _dumps(fields: dict[str, Any]) -> bytes:
 
 
 def _contiguous(value: Any) -> Any:
-    """The same, with arrays as orjson takes them."""
+    """The same, with arrays and numbers as orjson takes them."""
     if isinstance(value, dict):
         return {name: _contiguous(each) for name, each in value.items()}
+    if isinstance(value, float):
+        return to_json(value)
     if not isinstance(value, np.ndarray):
         return value
     return np.ascontiguousarray(value) if np.isfinite(value).all() else _with_texts(value)

@@ -16,6 +16,7 @@ from pushforward.service.application.commands.commands import (
     Likelihood,
     Reconstruct,
     Sample,
+    Score,
     TrainModel,
     Translate,
 )
@@ -91,6 +92,12 @@ async def data_of(messages: AsyncGenerator[pb.PutDatasetRequest]) -> AsyncGenera
 def likelihood(request: pb.LikelihoodRequest) -> Likelihood:
     """Raises Invalid."""
     return parse(Likelihood, {"seed": request.seed} | _ask(request) | _tensors(request, "x"))
+
+
+def score(request: pb.ScoreRequest) -> Score:
+    """Raises Invalid."""
+    fields = {"model": request.model, "seed": request.seed} | _tensors(request, "x", "condition")
+    return parse(Score, fields | _optional(request, "false_alarm_rate"))
 
 
 def encode(request: pb.EncodeRequest) -> Encode:

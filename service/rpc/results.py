@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from pushforward.service.application.requests.scoring import ScoreResult
 from pushforward.service.application.results import (
     CodesResult,
     LikelihoodResult,
@@ -55,13 +56,37 @@ def likelihoods(result: LikelihoodResult) -> pb.LikelihoodResponse:
         model=result.model,
         log_prob=result.log_prob,
         kind=result.kind,
-        likelihood_kind=pb.LikelihoodKind.Value(f"LIKELIHOOD_KIND_{result.kind.upper()}"),
+        likelihood_kind=_kind(result),
         unit=result.unit,
         std_error=[] if result.std_error is None else result.std_error,
         bits_per_dim=[] if result.bits_per_dim is None else result.bits_per_dim,
         terms={name: pb.Doubles(values=values) for name, values in result.terms.items()},
         timing=timing(result.timing),
     )
+
+
+def scores(result: ScoreResult) -> pb.ScoreResponse:
+    """Where log p(x) stands among that of held-out rows."""
+    return pb.ScoreResponse(
+        model=result.model,
+        log_prob=result.log_prob,
+        kind=result.kind,
+        likelihood_kind=_kind(result),
+        unit=result.unit,
+        percentile=result.percentile,
+        p_value=result.p_value,
+        typicality_p_value=result.typicality_p_value,
+        flagged=result.flagged,
+        threshold=result.threshold,
+        false_alarm_rate=result.false_alarm_rate,
+        held_out_rows=result.held_out_rows,
+        note=result.note,
+        timing=timing(result.timing),
+    )
+
+
+def _kind(result: LikelihoodResult | ScoreResult) -> pb.LikelihoodKind.ValueType:
+    return pb.LikelihoodKind.Value(f"LIKELIHOOD_KIND_{result.kind.upper()}")
 
 
 def codes(result: CodesResult) -> pb.EncodeResponse:

@@ -94,6 +94,7 @@ class Servicer(pb_grpc.PushforwardServicer):
             return records.job(await self.application.sample(requests.sample(request.ask), delivery))
 
     Likelihood = _one_reply(requests.likelihood, results.likelihoods)
+    Score = _one_reply(requests.score, results.scores)
     Encode = _one_reply(requests.encode, results.codes)
     Decode = _one_reply(requests.decode, results.points(pb.DecodeResponse))
     Reconstruct = _one_reply(requests.reconstruct, results.points(pb.ReconstructResponse))

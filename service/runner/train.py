@@ -55,7 +55,7 @@ def run_order(order: TrainOrder, device: torch.device, free_bytes: int, send: Se
     _save(order.states, state)
     verdict = _scored(judge(data, state))
     order.model.mkdir()
-    save_model(order.model, state, verdict.metrics, data.fingerprint, verdict.notes)
+    save_model(order.model, state, verdict.metrics, data.fingerprint, verdict.notes, verdict.log_prob)
     send(ModelWritten(metrics=verdict.metrics))
     return DONE
 

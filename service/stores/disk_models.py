@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import final
 
+from pushforward.models.config.json_float import from_json
 from pushforward.models.storage.card import ModelCard
 from pushforward.models.storage.durable import sync
 from pushforward.models.storage.evaluation import EvaluationReport, read_report
@@ -67,6 +68,9 @@ class DiskModels:
 
     async def evaluation(self, card: Card) -> EvaluationReport | None:
         return await asyncio.to_thread(read_evaluation, self._store / card.model / str(card.version))
+
+    async def held_out_log_prob(self, card: Card) -> Sequence[float] | None:
+        return await asyncio.to_thread(read_held_out_log_prob, self._store / card.model / str(card.version))
 
     async def _readable(self, model: str) -> tuple[Card, ...]:
         cards = self._remembered(model)
@@ -172,6 +176,20 @@ def read_evaluation(folder: Path) -> EvaluationReport | None:
     except (OSError, ValueError) as error:
         log.warning("%s: the report of its evaluation cannot be read: %s", folder, error)
         return None
+
+
+def read_held_out_log_prob(folder: Path) -> tuple[float, ...] | None:
+    """Log p of held-out rows, from `model.json`; None where none are kept, or the file is missing, torn or altered.
+
+    It is not on the service's card, which lists of models show.
+    """
+    try:
+        members = unseal((folder / "model.json").read_bytes(), ModelCard.model_fields.keys())
+    except (OSError, ValueError) as error:
+        log.warning("%s: the scores of held-out rows cannot be read: %s", folder, error)
+        return None
+    scores = members.get("held_out_log_prob")
+    return None if scores is None else tuple(from_json(score) for score in scores)
 
 
 def _numbered(folder: Path) -> Iterator[tuple[int, Path]]:

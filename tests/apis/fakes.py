@@ -25,6 +25,8 @@ from pushforward.service.stores.disk_files import DiskFiles
 
 MOONS = VAE.model_validate({"latent": 2, "width": 8, "depth": 1, "likelihood": {"likelihood": "gaussian"}})
 
+HELD_OUT = tuple(-9 + 8 * i / 198 for i in range(199))  # nats
+
 
 def card(
     name: str, family: Family, spec: DataSpec, *, able: tuple[Op, ...] | None = None, data: Source | None = None
@@ -55,6 +57,7 @@ class MemoryModels:
 
     cards: dict[str, Card]
     reports: dict[str, EvaluationReport] = field(default_factory=dict)
+    held_out: dict[str, Sequence[float]] = field(default_factory=dict)  # by reference
 
     async def newest(self) -> Sequence[Card]:
         return list(self.cards.values())
@@ -70,6 +73,9 @@ class MemoryModels:
 
     async def evaluation(self, card: Card) -> EvaluationReport | None:
         return self.reports.get(card.reference)
+
+    async def held_out_log_prob(self, card: Card) -> Sequence[float] | None:
+        return self.held_out.get(card.reference)
 
     async def delete(self, reference: str) -> Sequence[str]:
         card = await self.get(reference)
@@ -115,7 +121,9 @@ def application(settings: Settings, cards: Sequence[Card], asks: Asks) -> Applic
         jobs=MemoryJobs(settings),
         wakeups=Wakeups(),
         asks=asks,
-        models=MemoryModels({card.model: card for card in cards}),
+        models=MemoryModels(
+            {card.model: card for card in cards}, held_out={card.reference: HELD_OUT for card in cards}
+        ),
         workers=workers,
         reach=Reach(workers),
         files=DiskFiles(settings.store),

@@ -31,6 +31,7 @@ MASK = np.tril(np.ones((8, 8), np.float32))
 REQUESTS = {
     "sample": pb.SampleRequest,
     "likelihood": pb.LikelihoodRequest,
+    "score": pb.ScoreRequest,
     "encode": pb.EncodeRequest,
     "decode": pb.DecodeRequest,
     "reconstruct": pb.ReconstructRequest,
@@ -38,7 +39,7 @@ REQUESTS = {
     "complete": pb.CompleteRequest,
     "translate": pb.TranslateRequest,
 }
-MAIN = {"sample": "samples", "likelihood": "log_prob", "encode": "z"}  # the others: x
+MAIN = {"sample": "samples", "likelihood": "log_prob", "score": "p_value", "encode": "z"}  # the others: x
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,10 @@ ANSWERED = [
     ("sample", {"model": "digits", "n": 2, "seed": 0}, (2, 1, 8, 8)),
     ("likelihood", {"model": "moons", "x": X, "options": {"k": 4}}, (2,)),
     ("likelihood", {"model": "digits", "x": DIGIT, "options": {"k": 4}, "seed": 3}, (1,)),
+    ("score", {"model": "moons", "x": X}, (2,)),
+    ("score", {"model": "moons", "x": X, "seed": 3, "false_alarm_rate": 0.25}, (2,)),
+    ("score", {"model": "digits", "x": DIGIT, "false_alarm_rate": 0.001}, (1,)),
+    ("score", {"model": "labeled", "x": X, "condition": [0, 1]}, (2,)),
     ("encode", {"model": "moons", "x": X}, (2, 2)),
     ("decode", {"model": "digits", "z": np.zeros((3, 4), np.float32)}, (3, 1, 8, 8)),
     ("reconstruct", {"model": "digits", "x": DIGIT}, (1, 1, 8, 8)),
@@ -89,6 +94,7 @@ ANSWERED = [
 BARE = {  # asks as short as they can be
     "sample": {"n": 1},
     "likelihood": {"x": X},
+    "score": {"x": X},
     "encode": {"x": X},
     "decode": {"z": Z},
     "reconstruct": {"x": X},
@@ -137,6 +143,14 @@ REFUSED = [
     Refusal("between levels", "likelihood", {"model": "digits", "x": DIGIT + 0.5}, 422, INVALID, "x", "levels"),
     Refusal("overflow", "encode", {"model": "moons", "x": np.full((1, 2), 1e300)}, 422, INVALID, "x", "finite"),
     Refusal("missing array", "encode", {"model": "moons"}, 422, INVALID, "x", "missing"),
+    Refusal("a rate of nothing", "score",
+            {"model": "moons", "x": X, "false_alarm_rate": 0.0}, 422, INVALID, "false_alarm_rate", "greater than 0"),
+    Refusal("a rate of everything", "score",
+            {"model": "moons", "x": X, "false_alarm_rate": 1.0}, 422, INVALID, "false_alarm_rate", "less than 1"),
+    Refusal("scores of no rows", "score", {"model": "moons"}, 422, INVALID, "x", "is missing"),
+    Refusal("scores without a likelihood", "score", {"model": "sampler", "x": X}, 409, PRECONDITION, None, "decode"),
+    Refusal("scores of too many rows", "score", {"model": "moons", "x": np.zeros((501, 2), "f4")}, 422, INVALID, "x"),
+    Refusal("scores between levels", "score", {"model": "digits", "x": DIGIT + 0.5}, 422, INVALID, "x", "levels"),
     Refusal("unknown option", "likelihood",
             {"model": "moons", "x": X, "options": {"q": 4}}, 422, INVALID, "options.q", "not a known field"),
     Refusal("wrong option", "likelihood", {"model": "moons", "x": X, "options": {"k": 0}}, 422, INVALID, "options.k"),
@@ -246,7 +260,8 @@ async def test_an_ask_has_the_same_answer_through_both_apis(
     main = MAIN.get(op, "x")
     rows = np.array(answer[main])
     assert rows.shape == shape
-    told = np.array(over_grpc.log_prob) if op == "likelihood" else array(getattr(over_grpc, main))
+    told = getattr(over_grpc, main)
+    told = array(told) if isinstance(told, pb.Tensor) else np.array(told)
     np.testing.assert_array_equal(rows.astype(told.dtype), told)
     assert answer["model"] == over_grpc.model
     assert answer["model"].endswith("@1")
@@ -254,6 +269,12 @@ async def test_an_ask_has_the_same_answer_through_both_apis(
     if op == "translate":
         np.testing.assert_array_equal(answer["to"], array(over_grpc.to))
         np.testing.assert_array_equal(answer["to"], np.broadcast_to(body["to"], np.shape(answer["to"])))
+    if op == "score":
+        for name in ("log_prob", "percentile", "p_value", "typicality_p_value", "flagged"):
+            assert answer[name] == list(getattr(over_grpc, name)), name
+        for name in ("kind", "unit", "false_alarm_rate", "held_out_rows", "note"):
+            assert answer[name] == getattr(over_grpc, name), name
+        assert answer["threshold"] == (over_grpc.threshold if over_grpc.HasField("threshold") else None)
     if op == "likelihood":
         assert (answer["kind"], answer["unit"]) == (over_grpc.kind, over_grpc.unit)
         assert (answer["std_error"] or []) == list(over_grpc.std_error)

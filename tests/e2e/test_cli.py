@@ -490,6 +490,37 @@ def test_a_likelihood_takes_the_options_of_the_family(shell: Shell, moons: str, 
     assert one["log_prob"] != many["log_prob"]
 
 
+def test_rows_are_placed_among_held_out_rows(
+    shell: Shell, client: Client, moons: str, rows: Path, tmp_path: Path
+) -> None:
+    answer = shell.json("score", moons, rows, "--false-alarm-rate", 0.1)
+    assert answer["log_prob"] == shell.json("likelihood", moons, "--x", rows)["log_prob"]
+    assert (answer["held_out_rows"], len(answer["p_value"])) == (512, 2)
+    by_client = client.score(moons, np.load(rows), false_alarm_rate=0.1)
+    assert by_client | {"timing": None} == answer | {"timing": None}
+    assert shell.json("score", moons, "-", stdin=json.dumps([[90.0, 90.0]]))["flagged"] == [True]
+    shell.ok("score", moons, rows, "--npy", tmp_path / "p.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), answer["p_value"])
+
+
+def test_files_of_tables_are_scored_as_they_are(shell: Shell, up: Up, tmp_path: Path) -> None:
+    numbers = np.random.default_rng(0).standard_normal((300, 2)).tolist()
+    table = "width,height\n" + "".join(f"{w},{h}\n" for w, h in numbers)
+    (up.place.data_root / "sizes.csv").write_text(table)
+    data = ["--data.source", "table", "--data.path", "sizes.csv", "--budget.steps", "5"]
+    shell.ok("train", "sizes", "--family.family", "flow", *data, "--follow")
+    (tmp_path / "new.csv").write_text("width,height\n0.5,0.25\n90,90\n")
+    (tmp_path / "new.json").write_text(json.dumps([{"width": 0.5, "height": 0.25}, {"width": 90, "height": 90}]))
+    answer = shell.json("score", "sizes", tmp_path / "new.csv", "--false-alarm-rate", 0.1)
+    assert (answer["held_out_rows"], answer["flagged"]) == (30, [False, True])
+    by_records = shell.json("score", "sizes", tmp_path / "new.json", "--false-alarm-rate", 0.1)
+    assert by_records | {"timing": None} == answer | {"timing": None}
+    shell.ok("score", "sizes", tmp_path / "new.csv", "--npy", tmp_path / "p.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), answer["p_value"])
+    missing = shell.run("score", "sizes", tmp_path / "none.csv")
+    assert (missing.exit_code, "there is no file" in missing.stderr) == (1, True)
+
+
 def test_rows_are_encoded_decoded_and_reconstructed(shell: Shell, moons: str, rows: Path, tmp_path: Path) -> None:
     z = shell.json("encode", moons, "--x", "-", stdin=json.dumps(X))["z"]
     shell.ok("encode", moons, "--x", rows, "--npy", tmp_path / "z.npy")

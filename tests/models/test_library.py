@@ -47,7 +47,16 @@ def test_a_trained_model_is_loaded_sampled_and_scored(tmp_path: Path) -> None:
     torch.testing.assert_close(sample(model, 3, seed=7), x[:3])  # up to rounding
     assert scored.kind == "exact"
     assert torch.equal(scored.value, log_prob(model, x).value)
-    assert "validation_log_prob_nats_exact" in model.card.metrics
+    held_out = model.card.held_out_log_prob
+    assert held_out is not None
+    assert len(held_out) == 512
+    assert list(held_out) == sorted(held_out)
+    assert np.mean(held_out) == pytest.approx(model.card.metrics["validation_log_prob_nats_exact"])
+
+
+def test_a_model_without_a_likelihood_keeps_no_scores_of_held_out_rows(tmp_path: Path) -> None:
+    model = trained(tmp_path, {"family": "gan", "width": 8}, {"source": "two_moons"})
+    assert model.card.held_out_log_prob is None
 
 
 def test_samples_of_data_with_levels_lie_on_them(tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 
 from pydantic import (
     Field,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    field_validator,
     model_validator,
 )
 
@@ -27,7 +28,6 @@ from pushforward.service.application.commands.fields import (
 from pushforward.service.application.commands.metric_names import MetricNames
 from pushforward.service.domain.catalog import Name, Reference
 from pushforward.service.domain.errors import Invalid
-from pushforward.service.domain.inference import Op
 
 
 def _changed_preset(run: Any, validate: ValidatorFunctionWrapHandler, fields: ValidationInfo) -> Any:
@@ -95,6 +95,27 @@ class Likelihood(OfRows):
 
     seed: Seed = 0
     """Seed of the noise, where the likelihood is an estimate."""
+
+
+class Score(OfRows):
+    """Where log p(x) of each row stands among that of held-out rows: p-values, and rows to look at."""
+
+    op = "likelihood"
+
+    options: dict[str, Any] = Field(default_factory=dict, json_schema_extra={"maxProperties": 0})
+    """None are taken: held-out rows were scored with the defaults of the model's family."""
+    false_alarm_rate: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """Share of ordinary rows that may be flagged."""
+    seed: Seed = 0
+    """Seed of the noise, where the likelihood is an estimate."""
+
+    @field_validator("options")
+    @classmethod
+    def _defaults_only(cls, options: dict[str, Any]) -> dict[str, Any]:
+        if options:
+            message = "are not taken, because held-out rows were scored with the defaults; leave them out"
+            raise Invalid.field("options", message)
+        return options
 
 
 class Encode(OfRows):
@@ -211,7 +232,5 @@ class Translate(Ask):
     """The domain to translate to, a label or a vector: for all rows, or one for each row."""
 
 
-AnyAsk = Sample | Likelihood | Encode | Decode | Reconstruct | Interpolate | Complete | Translate
-ASKS: dict[Op, type[AnyAsk]] = {
-    cls.op: cls for cls in (Sample, Likelihood, Encode, Decode, Reconstruct, Interpolate, Complete, Translate)
-}
+AnyAsk = Sample | Likelihood | Score | Encode | Decode | Reconstruct | Interpolate | Complete | Translate
+ASKS: dict[str, type[AnyAsk]] = {cls.__name__.lower(): cls for cls in get_args(AnyAsk)}  # by path

@@ -14,6 +14,7 @@ from pushforward.service.application.commands.commands import (
     Likelihood,
     Reconstruct,
     Sample,
+    Score,
     Translate,
 )
 from pushforward.service.domain.catalog import Card
@@ -42,7 +43,7 @@ def check_reply(ask: AnyAsk, card: Card, settings: Settings) -> None:
         case Complete():
             if ask.records is None:
                 _check(*ask.rows, card.spec.shape, settings)
-        case Likelihood():
+        case Likelihood() | Score():
             _check("x", len(ask.rows), (1,), settings)
 
 

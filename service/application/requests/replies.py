@@ -7,7 +7,15 @@ from math import log
 import numpy as np
 
 from pushforward.models.spec.conditions import Labels
-from pushforward.service.application.commands.commands import AnyAsk, Complete, Encode, Likelihood, Sample, Translate
+from pushforward.service.application.commands.commands import (
+    AnyAsk,
+    Complete,
+    Encode,
+    Likelihood,
+    Sample,
+    Score,
+    Translate,
+)
 from pushforward.service.application.requests.requests import TargetModel
 from pushforward.service.application.results import (
     CodesResult,
@@ -35,7 +43,7 @@ def result(target: TargetModel, ask: AnyAsk, request: InferenceRequest, reply: R
                 return samples(target, request, reply)
             case Encode():
                 return CodesResult(model, timing, reply.arrays["z"])
-            case Likelihood():
+            case Likelihood() | Score():
                 return _likelihood(target, request, reply)
             case Translate():
                 to = domains(target, request.arrays["to"])

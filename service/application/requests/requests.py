@@ -18,7 +18,6 @@ from pushforward.models.spec.data_spec import Shape
 from pushforward.models.spec.patches import patches_under
 from pushforward.models.spec.row_checks import check_rows, where_not_finite
 from pushforward.models.spec.text import Text
-from pushforward.models.tabular.completion import CompletesRows
 from pushforward.service.application.commands.asks import OfRows
 from pushforward.service.application.commands.commands import (
     AnyAsk,
@@ -27,11 +26,13 @@ from pushforward.service.application.commands.commands import (
     Interpolate,
     Likelihood,
     Sample,
+    Score,
     Translate,
 )
 from pushforward.service.application.commands.validation import refusing
 from pushforward.service.application.requests import limits
 from pushforward.service.application.requests.options import options_of
+from pushforward.service.application.requests.records import cells_of, cells_to_complete
 from pushforward.service.application.requests.seeds import seed_of
 from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import Conflict, Invalid, Remedy, Unsupported
@@ -65,11 +66,11 @@ class TargetModel:
     def request(self, ask: AnyAsk, settings: Settings) -> InferenceRequest:
         """A request with one reply. Raises Unsupported, Invalid."""
         if isinstance(ask, OfRows) and ask.records is not None:
-            ask = ask.model_copy(update={"x": self._cells(ask.records), "records": None})
+            ask = ask.model_copy(update={"x": cells_of(self.card, ask.records), "records": None})
         options = self._checked(ask, lambda: limits.check_reply(ask, self.card, settings))
         match ask:
             case Complete(records=TableRows() as records):
-                cells = self._complete_cells(ask, records)
+                cells = cells_to_complete(self.card, self.family, ask, records)
                 limits.check_rows("records", len(cells["x"]), self.card, settings)
                 arrays = cells | self._condition(ask, len(cells["x"]))
                 return InferenceRequest(self.card.reference, ask.op, len(cells["x"]), ask.seed, options, arrays)
@@ -86,8 +87,9 @@ class TargetModel:
             case Translate():
                 arrays = {"x": self._rows("x", ask.x)} | self._domains(ask)
                 return InferenceRequest(self.card.reference, ask.op, len(ask.x), 0, options, arrays)
-        x = self._rows("x", ask.rows, on_levels=isinstance(ask, Likelihood) and self.scores_only_levels)
-        seed = ask.seed if isinstance(ask, Likelihood) else 0
+        scores = isinstance(ask, Likelihood | Score)
+        x = self._rows("x", ask.rows, on_levels=scores and self.scores_only_levels)
+        seed = ask.seed if isinstance(ask, Likelihood | Score) else 0
         arrays = {"x": x} | self._condition(ask, len(x))
         return InferenceRequest(self.card.reference, ask.op, len(x), seed, options, arrays)
 
@@ -198,23 +200,6 @@ class TargetModel:
         with refusing(field):
             self.card.spec.check(x, field=field, on_levels=on_levels)
         return self.card.spec.hold(x)
-
-    def _cells(self, rows: TableRows) -> np.ndarray:
-        """The cells of records. Raises Invalid."""
-        if self.card.spec.table is None:
-            raise Invalid.field("records", f"are rows of a table, and {self.card.model} models none; give x")
-        with refusing("records"):
-            return rows.cells(self.card.spec.table)
-
-    def _complete_cells(self, ask: Complete, rows: TableRows) -> dict[str, np.ndarray]:
-        """Cells to be completed, and which of them are given, `n` times each. Raises Invalid."""
-        table = self.card.spec.table
-        if table is None or not isinstance(self.family, CompletesRows):
-            raise Invalid.field("records", f"are rows of a table, and {self.card.model} completes none; give patches")
-        with refusing("records"):
-            cells, given = rows.partial_cells(table, ask.given or ())
-            table.check_given(cells, given, field="records")
-        return {"x": cells.repeat(ask.n, axis=0), "given": given.astype(np.uint8).repeat(ask.n, axis=0)}
 
     def _patches(self, ask: Complete) -> np.ndarray:
         """Patches, (n, *patches_shape), in the dtype of the model's data. Raises Invalid."""

@@ -13,6 +13,7 @@ from pushforward.service.application.commands.commands import (
     Likelihood,
     Reconstruct,
     Sample,
+    Score,
     TrainModel,
     Translate,
 )
@@ -59,6 +60,7 @@ EXAMPLES: dict[type[Any], dict[str, Any]] = {
         of_a_label={"model": "labeled-digits", "n": 8, "condition": 3, "options": {"guidance": 1.0}},
     ),
     Likelihood: _examples(scores={"model": "moons-flow", "x": _ROWS}),
+    Score: _examples(anomalies={"model": "moons-flow", "x": _ROWS, "false_alarm_rate": 0.05}),
     Encode: _examples(codes={"model": "moons-flow", "x": _ROWS}),
     Decode: _examples(data_of_codes={"model": "moons-flow", "z": [[0.0, 0.0]]}),
     Reconstruct: _examples(there_and_back={"model": "moons-flow", "x": _ROWS}),

@@ -22,6 +22,7 @@ from pushforward.service.application.commands.commands import (
     Interpolate,
     Likelihood,
     Reconstruct,
+    Score,
     TrainModel,
     Translate,
 )
@@ -39,6 +40,7 @@ BINARY = "application/octet-stream"
 REF = "#/components/schemas/{model}"
 _BODIES: dict[type[BaseModel], str] = {  # the commands whose body may be npy, and what the array is
     Likelihood: "the rows `x`",
+    Score: "the rows `x`",
     Encode: "the rows `x`",
     Decode: "the codes `z`",
     Reconstruct: "the rows `x`",

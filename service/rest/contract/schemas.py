@@ -55,6 +55,37 @@ class LikelihoodsBody(Body):
     """Where the time went."""
 
 
+class ScoresBody(Body):
+    """Where log p(x) of rows stands among that of held-out rows; numbers that are not finite are strings."""
+
+    model: str
+    """Reference of the model that answered, with its version."""
+    log_prob: list[Number]
+    """log p(x) of each row, in nats."""
+    kind: Literal["exact", "lower_bound", "estimate"]
+    """Whether log_prob is exact, a lower bound, or an unbiased estimate."""
+    unit: Literal["nats"]
+    """Unit of log_prob and threshold."""
+    percentile: list[float]
+    """Share of held-out rows whose log_prob is at most that of the row, 0 to 1."""
+    p_value: list[float]
+    """Conformal p-value of each row: small where its log_prob is lower than that of nearly all held-out rows."""
+    typicality_p_value: list[float]
+    """The same of the distance to the mean of held-out rows: small where log_prob is unusually low or high."""
+    flagged: list[bool]
+    """Whether p_value is at most false_alarm_rate, which is where log_prob is below threshold."""
+    threshold: Number | None
+    """log_prob below which rows are flagged; null where held-out rows are too few for false_alarm_rate."""
+    false_alarm_rate: float
+    """Share of ordinary rows that may be flagged."""
+    held_out_rows: int
+    """Held-out rows that the rows are compared with."""
+    note: str
+    """What these numbers do not say."""
+    timing: Timing
+    """Where the time went."""
+
+
 class CodesBody(Body):
     """Latent codes."""
 

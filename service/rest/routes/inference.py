@@ -29,6 +29,7 @@ router = APIRouter(route_class=StrictRoute)
 _BODIES: dict[str, type[BaseModel]] = {
     "sample": schemas.SamplesBody,
     "likelihood": schemas.LikelihoodsBody,
+    "score": schemas.ScoresBody,
     "encode": schemas.CodesBody,
     "decode": schemas.PointsBody,
     "reconstruct": schemas.PointsBody,
@@ -40,6 +41,7 @@ _BODIES: dict[str, type[BaseModel]] = {
 _SUMMARIES: dict[str, str] = {
     "sample": "Draw new rows",
     "likelihood": "Score rows: log p(x)",
+    "score": "Find anomalies: log p(x) of rows among that of held-out rows",
     "encode": "Encode rows to latent codes",
     "decode": "Decode latent codes to rows",
     "reconstruct": "Encode rows and decode their codes, or translate them there and back",

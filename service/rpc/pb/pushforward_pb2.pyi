@@ -1221,6 +1221,140 @@ class LikelihoodResponse(_message.Message):
 Global___LikelihoodResponse: _TypeAlias = LikelihoodResponse  # noqa: Y015
 
 @_typing.final
+class ScoreRequest(_message.Message):
+    """Rows to compare with held-out rows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    X_FIELD_NUMBER: _builtins.int
+    FALSE_ALARM_RATE_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """`name` is the newest version, `name@3` is version 3."""
+    false_alarm_rate: _builtins.float
+    """Share of ordinary rows that may be flagged. Over gRPC: 0.01 where not set."""
+    seed: _builtins.int
+    """Seed of the noise, where the likelihood is an estimate."""
+    @_builtins.property
+    def x(self) -> Global___Tensor:
+        """Rows, [n, *shape]."""
+
+    @_builtins.property
+    def condition(self) -> Global___Tensor:
+        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
+        Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        x: Global___Tensor | None = ...,
+        false_alarm_rate: _builtins.float | None = ...,
+        seed: _builtins.int = ...,
+        condition: Global___Tensor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_false_alarm_rate", b"_false_alarm_rate", "condition", b"condition", "false_alarm_rate", b"false_alarm_rate", "x", b"x"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_false_alarm_rate", b"_false_alarm_rate", "condition", b"condition", "false_alarm_rate", b"false_alarm_rate", "model", b"model", "seed", b"seed", "x", b"x"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__false_alarm_rate: _TypeAlias = _typing.Literal["false_alarm_rate"]  # noqa: Y015
+    _WhichOneofArgType__false_alarm_rate: _TypeAlias = _typing.Literal["_false_alarm_rate", b"_false_alarm_rate"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__false_alarm_rate) -> _WhichOneofReturnType__false_alarm_rate | None: ...
+
+Global___ScoreRequest: _TypeAlias = ScoreRequest  # noqa: Y015
+
+@_typing.final
+class ScoreResponse(_message.Message):
+    """Where log p(x) of the rows stands among that of held-out rows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    LOG_PROB_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    PERCENTILE_FIELD_NUMBER: _builtins.int
+    P_VALUE_FIELD_NUMBER: _builtins.int
+    TYPICALITY_P_VALUE_FIELD_NUMBER: _builtins.int
+    FLAGGED_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    FALSE_ALARM_RATE_FIELD_NUMBER: _builtins.int
+    HELD_OUT_ROWS_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    TIMING_FIELD_NUMBER: _builtins.int
+    LIKELIHOOD_KIND_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """The model with its version, name@version."""
+    kind: _builtins.str
+    """What kind of number it is, as text: exact, lower_bound or estimate; `likelihood_kind` as REST writes it."""
+    unit: _builtins.str
+    """Unit of `log_prob` and `threshold`: nats."""
+    threshold: _builtins.float
+    """log_prob below which rows are flagged; not set where held-out rows are too few for false_alarm_rate."""
+    false_alarm_rate: _builtins.float
+    """Share of ordinary rows that may be flagged."""
+    held_out_rows: _builtins.int
+    """Held-out rows that the rows are compared with."""
+    note: _builtins.str
+    """What these numbers do not say."""
+    likelihood_kind: Global___LikelihoodKind.ValueType
+    """What kind of number it is."""
+    @_builtins.property
+    def log_prob(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """log p(x) of each row, in `unit` and in the units of the data; -inf where the density is zero."""
+
+    @_builtins.property
+    def percentile(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Share of held-out rows whose log_prob is at most that of the row, 0 to 1."""
+
+    @_builtins.property
+    def p_value(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Conformal p-value of each row: small where its log_prob is lower than that of nearly all held-out rows."""
+
+    @_builtins.property
+    def typicality_p_value(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The same of the distance to the mean of held-out rows: small where log_prob is unusually low or high."""
+
+    @_builtins.property
+    def flagged(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
+        """Whether p_value is at most false_alarm_rate, which is where log_prob is below threshold."""
+
+    @_builtins.property
+    def timing(self) -> Global___Timing:
+        """Where the time went."""
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        log_prob: _abc.Iterable[_builtins.float] | None = ...,
+        kind: _builtins.str = ...,
+        unit: _builtins.str = ...,
+        percentile: _abc.Iterable[_builtins.float] | None = ...,
+        p_value: _abc.Iterable[_builtins.float] | None = ...,
+        typicality_p_value: _abc.Iterable[_builtins.float] | None = ...,
+        flagged: _abc.Iterable[_builtins.bool] | None = ...,
+        threshold: _builtins.float | None = ...,
+        false_alarm_rate: _builtins.float = ...,
+        held_out_rows: _builtins.int = ...,
+        note: _builtins.str = ...,
+        timing: Global___Timing | None = ...,
+        likelihood_kind: Global___LikelihoodKind.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_threshold", b"_threshold", "threshold", b"threshold", "timing", b"timing"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_threshold", b"_threshold", "false_alarm_rate", b"false_alarm_rate", "flagged", b"flagged", "held_out_rows", b"held_out_rows", "kind", b"kind", "likelihood_kind", b"likelihood_kind", "log_prob", b"log_prob", "model", b"model", "note", b"note", "p_value", b"p_value", "percentile", b"percentile", "threshold", b"threshold", "timing", b"timing", "typicality_p_value", b"typicality_p_value", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__threshold: _TypeAlias = _typing.Literal["threshold"]  # noqa: Y015
+    _WhichOneofArgType__threshold: _TypeAlias = _typing.Literal["_threshold", b"_threshold"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__threshold) -> _WhichOneofReturnType__threshold | None: ...
+
+Global___ScoreResponse: _TypeAlias = ScoreResponse  # noqa: Y015
+
+@_typing.final
 class EncodeRequest(_message.Message):
     """What to encode."""
 

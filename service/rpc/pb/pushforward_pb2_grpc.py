@@ -91,6 +91,11 @@ class PushforwardStub:
                 request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.LikelihoodRequest.SerializeToString,
                 response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.LikelihoodResponse.FromString,
                 _registered_method=True)
+        self.Score = channel.unary_unary(
+                '/pushforward.v1.Pushforward/Score',
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ScoreRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ScoreResponse.FromString,
+                _registered_method=True)
         self.Encode = channel.unary_unary(
                 '/pushforward.v1.Pushforward/Encode',
                 request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.EncodeRequest.SerializeToString,
@@ -252,6 +257,13 @@ class PushforwardServicer:
 
     def Likelihood(self, request, context):
         """Scores rows: log p(x) of each, in nats.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Score(self, request, context):
+        """Compares log p(x) of rows with that of held-out rows: p-values, and rows to look at.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -430,6 +442,11 @@ def add_PushforwardServicer_to_server(servicer, server):
                     servicer.Likelihood,
                     request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.LikelihoodRequest.FromString,
                     response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.LikelihoodResponse.SerializeToString,
+            ),
+            'Score': grpc.unary_unary_rpc_method_handler(
+                    servicer.Score,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ScoreRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ScoreResponse.SerializeToString,
             ),
             'Encode': grpc.unary_unary_rpc_method_handler(
                     servicer.Encode,
@@ -811,6 +828,33 @@ class Pushforward:
             '/pushforward.v1.Pushforward/Likelihood',
             pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.LikelihoodRequest.SerializeToString,
             pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.LikelihoodResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Score(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pushforward.v1.Pushforward/Score',
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ScoreRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ScoreResponse.FromString,
             options,
             channel_credentials,
             insecure,

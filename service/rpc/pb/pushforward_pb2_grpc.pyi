@@ -60,6 +60,8 @@ class PushforwardStub:
     """Starts a job that draws new rows into a file."""
     Likelihood: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.LikelihoodRequest, _pushforward_pb2.LikelihoodResponse]
     """Scores rows: log p(x) of each, in nats."""
+    Score: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.ScoreRequest, _pushforward_pb2.ScoreResponse]
+    """Compares log p(x) of rows with that of held-out rows: p-values, and rows to look at."""
     Encode: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.EncodeRequest, _pushforward_pb2.EncodeResponse]
     """Finds the latent code of each row."""
     Decode: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.DecodeRequest, _pushforward_pb2.DecodeResponse]
@@ -131,6 +133,8 @@ class PushforwardAsyncStub(PushforwardStub):
     """Starts a job that draws new rows into a file."""
     Likelihood: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.LikelihoodRequest, _pushforward_pb2.LikelihoodResponse]  # type: ignore[assignment]
     """Scores rows: log p(x) of each, in nats."""
+    Score: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.ScoreRequest, _pushforward_pb2.ScoreResponse]  # type: ignore[assignment]
+    """Compares log p(x) of rows with that of held-out rows: p-values, and rows to look at."""
     Encode: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.EncodeRequest, _pushforward_pb2.EncodeResponse]  # type: ignore[assignment]
     """Finds the latent code of each row."""
     Decode: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.DecodeRequest, _pushforward_pb2.DecodeResponse]  # type: ignore[assignment]
@@ -265,6 +269,14 @@ class PushforwardServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_pushforward_pb2.LikelihoodResponse, _abc.Awaitable[_pushforward_pb2.LikelihoodResponse]]:
         """Scores rows: log p(x) of each, in nats."""
+
+    @_abc_1.abstractmethod
+    def Score(
+        self,
+        request: _pushforward_pb2.ScoreRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_pushforward_pb2.ScoreResponse, _abc.Awaitable[_pushforward_pb2.ScoreResponse]]:
+        """Compares log p(x) of rows with that of held-out rows: p-values, and rows to look at."""
 
     @_abc_1.abstractmethod
     def Encode(

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,17 @@ def test_a_card_tells_what_the_model_is(saved: Path) -> None:
     assert card.metrics == {"validation_rmse": 1.5}
     assert card.weights_bytes == (saved / "weights.safetensors").stat().st_size
     assert sorted(entry.name for entry in saved.iterdir()) == ["model.json", "weights.safetensors"]
+
+
+def test_scores_of_held_out_rows_stay_with_the_model_and_older_cards_have_none(
+    training: Iterator[TrainingState], tmp_path: Path
+) -> None:
+    save_model(tmp_path, list(training)[-1], {}, "f" * 64, (), (-inf, -1.5))
+    assert load_model(tmp_path, CPU).card.held_out_log_prob == (-inf, -1.5)
+    members = unseal((tmp_path / "model.json").read_bytes(), set())
+    del members["held_out_log_prob"]
+    (tmp_path / "model.json").write_bytes(seal(members))
+    assert load_model(tmp_path, CPU).card.held_out_log_prob is None
 
 
 def test_altered_weights_are_refused(saved: Path) -> None:

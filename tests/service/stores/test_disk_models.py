@@ -173,3 +173,29 @@ def test_what_was_altered_before_it_is_published_is_not_published(tmp_path: Path
     with pytest.raises(ValueError, match="altered"):
         publish(folder, tmp_path, model="moons", version=1, job="j")
     assert not (tmp_path / "moons").exists()
+
+
+async def test_scores_of_held_out_rows_are_read_with_the_model_and_are_not_on_its_card(tmp_path: Path) -> None:
+    folder = finished(tmp_path / "made", held_out_log_prob=["-Infinity", -1.5])
+    card = publish(folder, tmp_path, model="moons", version=1, job="j")
+    assert await DiskModels(tmp_path).held_out_log_prob(card) == (float("-inf"), -1.5)
+    assert "held_out_log_prob" not in card.model_dump()
+
+
+async def test_a_model_of_an_older_release_has_no_scores_of_held_out_rows(tmp_path: Path) -> None:
+    card = put(tmp_path, "moons", 1)
+    assert await DiskModels(tmp_path).held_out_log_prob(card) is None
+
+
+@pytest.mark.parametrize("damage", ["altered", "missing"])
+async def test_scores_that_are_altered_or_missing_are_none(tmp_path: Path, damage: str) -> None:
+    card = put(tmp_path, "moons", 1)
+    file = tmp_path / "moons" / "1" / "model.json"
+    content = seal({**json.loads(file.read_text()), "held_out_log_prob": [-2.5]})
+    file.write_bytes(content)
+    assert await DiskModels(tmp_path).held_out_log_prob(card) == (-2.5,)
+    if damage == "missing":
+        file.unlink()
+    else:
+        file.write_bytes(content.replace(b"-2.5", b"-3.5"))
+    assert await DiskModels(tmp_path).held_out_log_prob(card) is None

@@ -13,3 +13,8 @@ async def test_every_version_is_listed_with_the_card_that_was_written() -> None:
         written = json.loads((old_store.STORE / name / "1" / "card.json").read_text())
         del written["sha256"]  # of the file
         assert card.items() >= written.items()
+
+
+async def test_old_versions_have_no_scores_of_held_out_rows() -> None:
+    models = DiskModels(old_store.STORE)
+    assert {await models.held_out_log_prob(card) for card in await models.newest()} == {None}

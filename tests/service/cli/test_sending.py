@@ -1,11 +1,11 @@
-"""`cli.parts`: large requests in parts, each with the conditions of its rows."""
+"""`cli.sending`: large requests in parts, each with the conditions of its rows."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from pushforward.service.cli.parts import PART_ROWS, parts
+from pushforward.service.cli.sending import PART_ROWS, parts
 from pushforward.service.client import Client
 
 N = PART_ROWS + 3
