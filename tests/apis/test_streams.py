@@ -46,7 +46,7 @@ async def test_a_long_sample_as_npy_is_the_rows_that_requests_of_each_part_give(
     assert int(answer.headers["content-length"]) == len(answer.content)
     assert "server-timing" not in answer.headers
     whole = await apis.asks.ask(InferenceRequest("moons@1", "sample", 1800, 5), timeout_s=5)
-    np.testing.assert_array_equal(drawn, whole.arrays["samples"])
+    np.testing.assert_allclose(drawn, whole.arrays["samples"], rtol=1e-6)  # kernels round by the size of a batch
     parts = [array(part.samples) async for part in apis.stub.SampleStream(pb.SampleRequest(**LONG))]
     assert len(parts) > 3
     np.testing.assert_array_equal(drawn, np.concatenate(parts))
