@@ -6,7 +6,7 @@ RUN python -m venv /venv
 # Dependencies first, in the versions that are tested: this layer changes with them, not with the source.
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY pushforward/__init__.py pushforward/
-RUN /venv/bin/pip install --no-cache-dir --constraint constraints.txt ".[server,otel]"
+RUN /venv/bin/pip install --no-cache-dir --constraint constraints.txt ".[server,table,otel]"
 COPY pushforward pushforward
 COPY models models
 COPY service service
