@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -14,6 +15,7 @@ from pushforward.models.errors import InvalidInput
 from pushforward.models.tables.arrow import Cells, arrow_type, from_cells, to_cells
 from pushforward.models.tables.columns import Time
 from pushforward.models.tables.table import Table
+from pushforward.service.domain.errors import Unsupported
 
 if TYPE_CHECKING:
     import pyarrow
@@ -43,9 +45,9 @@ class TableRows:
 
         Raises InvalidInput.
         """
+        rows = self._read(table)
         import pyarrow as pa
 
-        rows = self._read(table)
         names = [column.name for column in table.modelled]
         unknown = next((name for name in given if name not in names), None)
         if unknown is not None:
@@ -58,17 +60,17 @@ class TableRows:
 
     def _read(self, table: Table) -> pyarrow.Table:
         """Raises InvalidInput."""
-        try:
-            import pyarrow as pa
-        except ModuleNotFoundError as error:
-            raise InvalidInput(NO_PYARROW, field="records") from error
+        check_pyarrow()
+        import pyarrow as pa
+
         try:
             rows = self._arrow(table)
+            names = rows.column_names  # not UTF-8, perhaps
         except (pa.ArrowException, ValueError, KeyError, OSError) as error:
             raise InvalidInput(
                 f"cannot be read as {self.media_type}: {str(error)[:MAX_REASON_CHARS]}", field="records"
             ) from error
-        if rows.num_rows == 0:
+        if rows.num_rows == 0 or not names:
             raise InvalidInput("holds no row; send at least one", field="records")
         return rows
 
@@ -90,8 +92,15 @@ class TableRows:
         return parse_arrow(self.content)
 
 
+def check_pyarrow() -> None:
+    """Raises Unsupported where it is not installed."""
+    if find_spec("pyarrow") is None:
+        raise Unsupported(NO_PYARROW)
+
+
 def dumps(media_type: str, table: Table, cells: Cells) -> bytes:
-    """Rows of cells, (N, C), as a file."""
+    """Rows of cells, (N, C), as a file. Raises Unsupported without pyarrow."""
+    check_pyarrow()
     import pyarrow as pa
 
     rows, sink = from_cells(table, cells), pa.BufferOutputStream()
@@ -111,7 +120,8 @@ def dumps(media_type: str, table: Table, cells: Cells) -> bytes:
 
 
 def records(table: Table, cells: Cells) -> list[dict[str, Any]]:
-    """Rows of cells, (N, C), as objects by column; a missing cell is None."""
+    """Rows of cells, (N, C), as objects by column; a missing cell is None. Raises Unsupported without pyarrow."""
+    check_pyarrow()
     listed: list[dict[str, Any]] = from_cells(table, cells).to_pylist()
     return listed
 

@@ -109,7 +109,7 @@ REFUSED = [
     Refusal("no name", "sample", {"model": "../etc", "n": 1}, 422, INVALID, "model"),
     Refusal("no capability", "encode", {"model": "sampler", "x": X}, 409, PRECONDITION, None, "sample, decode"),
     Refusal("no completions", "complete", {"model": "moons", "patches": PATCHES}, 409, PRECONDITION, None, "answers:"),
-    Refusal("no patches", "complete", {"model": "puzzle"}, 422, INVALID, "patches", "give patches, x and mask, or records"),
+    Refusal("no patches", "complete", {"model": "puzzle"}, 422, INVALID, "patches", "give patches, x and mask, or"),
     Refusal("no mask", "complete", {"model": "puzzle", "x": DIGIT}, 422, INVALID, "mask", "give 1 where x is known"),
     Refusal("no rows", "complete", {"model": "puzzle", "mask": MASK}, 422, INVALID, "x", "mask shows a part"),
     Refusal("patches and x", "complete", {"model": "puzzle", "patches": PATCHES, "x": DIGIT}, 422, INVALID, "x",

@@ -36,8 +36,7 @@ def read(file: Path, name: str) -> pyarrow.Table:
     if n_bytes > MAX_FILE_BYTES:
         raise InvalidData(f"{name!r} has {n_bytes} bytes; give at most {MAX_FILE_BYTES}", field="path")
     with reading(file):
-        table = _parsed(file.read_bytes())
-    return checked(table, repr(name))
+        return checked(_parsed(file.read_bytes()), repr(name))
 
 
 def checked(table: pyarrow.Table, name: str, min_rows: int = MIN_ROWS) -> pyarrow.Table:

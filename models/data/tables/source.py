@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 import numpy as np
 from pydantic import Field
 
+from pushforward.models.data.files import reading
 from pushforward.models.data.source import Rows
 from pushforward.models.data.tables.cells import ColumnChoice
 from pushforward.models.data.tables.inference import Inferred, infer
@@ -89,7 +90,8 @@ class TableFile(FromFile):
         if not file.is_file():
             raise InvalidData(f"{self.file_name!r} is not a file; give the path of a table", field="path")
         read_in = read(file, self.file_name)
-        inferred = infer(read_in, self.columns)
+        with reading(file):  # texts may not be UTF-8
+            inferred = infer(read_in, self.columns)
         names = [each.column.name for each in inferred]
         if self.missing != "model":
             read_in, inferred = self._without_missing(read_in.select(names)), []

@@ -70,6 +70,7 @@ def test_every_format_gives_the_same_rows(suffix: str, tmp_path: Path) -> None:
         (b"", "cannot be read", "path"),
         (b"a,b\n" + b"1,2\n" * 12, "one column at least", "columns"),
         (b"PAR1 and more", "cannot be read|has 0 rows", "path"),
+        (b"\xff\n" + b"1.5\n" * 12, "cannot be read", "path"),
         (b"a\n" + b"\xff\xfe\n" * 12, "no single value|cannot be read", None),
     ],
 )
