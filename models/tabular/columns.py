@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Conditionals = Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]
-"""CodedRows rows v, (B, W), which cells of them are known, (B, C) bool, and c, (B, N), to parameters, (B, O)."""
+"""Coded rows v, (B, W), which cells of them are known, (B, C) bool, and c, (B, N), to parameters, (B, O)."""
 
 
 @final

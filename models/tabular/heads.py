@@ -59,7 +59,7 @@ class ColumnHeads:
         return terms
 
     def draw(self, params: Tensor, v: Tensor, cell: int, u01: Tensor, normal: Tensor) -> Tensor:
-        """CodedRows rows, (B, W), with a draw in one cell.  params: (B, O), u01: (B, 2), normal: (B,)."""
+        """Coded rows, (B, W), with a draw in one cell.  params: (B, O), u01: (B, 2), normal: (B,)."""
         theta, logits = self._split(params)
         coding = coder(self.table, v.device)
         i, j = self.table.parts[cell]

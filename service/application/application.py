@@ -16,6 +16,7 @@ from pushforward.service.application.delivery import Delivered, Delivery, Form
 from pushforward.service.application.inference import InferenceService, TargetModels
 from pushforward.service.application.jobs import JobService
 from pushforward.service.application.results import SampleResult, SampleStream
+from pushforward.service.domain.errors import Invalid
 from pushforward.service.domain.jobs import Job
 from pushforward.service.domain.ports import Asks, Datasets, Files, Jobs, Models, Reach, Wakeups, Workers
 from pushforward.service.processes.background import begin
@@ -68,6 +69,10 @@ class Application:
 
     async def _sample(self, ask: Sample, delivery: Delivery[Delivered]) -> Job | SampleResult | SampleStream:
         timeout_s = delivery.timeout_s
+        if ask.where is not None:
+            if delivery.form not in (Form.REPLY, Form.ARRAY):
+                raise Invalid.field("where", "is for one reply; leave it out of streams and jobs")
+            return await self.inference.accepted(ask, timeout_s=timeout_s)
         if delivery.large_as_job and ask.n > self.settings.max_stream_rows and ask.preview_every is None:
             return await self._start(ask, delivery)
         match delivery.form:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import final, overload
 
 import numpy as np
@@ -22,7 +23,9 @@ from pushforward.service.application.commands.commands import (
     Score,
     Translate,
 )
+from pushforward.service.application.commands.validation import refusing
 from pushforward.service.application.requests import replies, scoring
+from pushforward.service.application.requests.filters import Accepted, drawn_again
 from pushforward.service.application.requests.requests import TargetModel
 from pushforward.service.application.requests.scoring import ScoreResult
 from pushforward.service.application.results import (
@@ -36,7 +39,7 @@ from pushforward.service.application.results import (
     TranslationResult,
 )
 from pushforward.service.domain.catalog import Card
-from pushforward.service.domain.errors import Conflict
+from pushforward.service.domain.errors import Conflict, Invalid
 from pushforward.service.domain.inference import Preview
 from pushforward.service.domain.ports import Asks, Models
 from pushforward.service.settings import Settings
@@ -116,6 +119,23 @@ class InferenceService:
         if isinstance(ask, Score) and isinstance(result, LikelihoodResult):
             return scoring.scored(result, np.array(held_out), ask.false_alarm_rate)
         return result
+
+    async def accepted(self, ask: Sample, *, timeout_s: float | None = None) -> SampleResult:
+        """Rows of a table that fulfil `where`. Raises what `ask` raises, and Invalid where they are too rare."""
+        target = await self.targets.get(ask.model)
+        table = target.card.spec.table
+        if table is None or ask.where is None:
+            raise Invalid.field("where", f"is for rows of tables, and {target.card.model} draws none; leave it out")
+        whole = target.request(ask, self.settings)
+        most, ends = streaming.most_rows(target.card.spec, self.settings), monotonic() + self._timeout_s(ask, timeout_s)
+        with refusing("where"):
+            found = Accepted(table, ask.where, ask.n, ask.n * ask.max_tries)
+        while not found.is_complete:
+            request = drawn_again(whole, found.n_drawn, found.next_rows(most))
+            reply = await self.asks.ask(request, timeout_s=max(0.001, ends - monotonic()))
+            found.add(replies.samples(target, request, reply).samples)
+        rows, share = found.result()
+        return SampleResult(whole.model, reply.timing, whole.seed, rows, target.card.spec, share)
 
     async def parts(self, ask: Sample, *, timeout_s: float | None = None) -> SampleStream:
         """A sample in parts.

@@ -52,6 +52,7 @@ class SampleResult(InferenceResult):
     seed: int
     samples: np.ndarray  # (n, *shape), `DataSpec.dtype`
     spec: DataSpec
+    accepted_fraction: float | None = None  # of the rows drawn, where rows must fulfil something
 
     @property
     def array(self) -> np.ndarray:
@@ -59,12 +60,9 @@ class SampleResult(InferenceResult):
 
     @property
     def fields(self) -> dict[str, Any]:
-        return {
-            "model": self.model,
-            "seed": self.seed,
-            **_rows("samples", self.samples, self.spec),
-            "timing": self.timing,
-        }
+        accepted = {} if self.accepted_fraction is None else {"accepted_fraction": self.accepted_fraction}
+        rows = _rows("samples", self.samples, self.spec)
+        return {"model": self.model, "seed": self.seed, **rows, **accepted, "timing": self.timing}
 
     @property
     def picture_spec(self) -> DataSpec:

@@ -187,3 +187,45 @@ async def test_completions_that_cannot_be_are_refused(apis: Apis, body: dict[str
 async def test_a_model_of_other_data_completes_no_records(apis: Apis):
     refused = await post(apis, "/complete", {"model": "puzzle", "records": [RECORD]})
     assert "completes none; give patches" in refused.json()["detail"]
+
+
+async def test_rows_that_fulfil_something_are_the_first_that_do(apis: Apis):
+    where = [{"column": "kind", "op": "==", "value": "ash"}, {"column": "planted", "op": "<", "value": "1998-06-01"}]
+    answer = (await post(apis, "/sample", {"model": "rows", "n": 70, "seed": 4, "where": where})).json()
+    drawn = (await post(apis, "/sample", {"model": "rows", "n": 500, "seed": 4})).json()["records"]
+    kept = [row for row in drawn if row["kind"] == "ash" and row["planted"] < "1998-06-01"]
+    assert len(answer["records"]) == 70
+
+    def told(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+        return [(row["kind"], row["height"], row["planted"]) for row in rows]
+
+    shared = min(70, len(kept))
+    assert told(answer["records"])[:shared] == told(kept)[:shared]
+    assert 0 < answer["accepted_fraction"] < 1
+    again = (await post(apis, "/sample", {"model": "rows", "n": 70, "seed": 4, "where": where})).json()
+    assert again["records"] == answer["records"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "message"),
+    [
+        ({"where": [{"column": "kind", "op": "<", "value": "oak"}]}, "where.0.op", "has none; use =="),
+        ({"where": [{"column": "kind", "op": "==", "value": "elm"}]}, "where.0.value", "training has not seen"),
+        ({"where": [{"column": "knd", "op": "==", "value": "oak"}]}, "where.0.column", "no column that is modelled"),
+        ({"where": [{"column": "kind", "op": "in", "value": "oak"}]}, "where.0.value", "a list for `in`"),
+        ({"where": [{"column": "height", "op": "==", "value": 7}], "max_tries": 1, "n": 50}, "where", "want less"),
+    ],
+)
+async def test_what_rows_cannot_fulfil_is_refused(apis: Apis, body: dict[str, Any], field: str, message: str):
+    refused = await post(apis, "/sample", {"model": "rows", **body})
+    assert refused.status_code == 422, refused.text
+    assert field in [error["field"] for error in refused.json()["errors"]]
+    assert message in refused.json()["detail"]
+
+
+async def test_only_rows_of_tables_fulfil_something_and_only_in_one_reply(apis: Apis):
+    where = [{"column": "kind", "op": "in", "value": ["oak", "ash"]}]
+    refused = await post(apis, "/sample", {"model": "moons", "where": where})
+    assert "is for rows of tables" in refused.json()["detail"]
+    refused = await post(apis, "/sample", {"model": "rows", "where": where}, Accept="text/event-stream")
+    assert "is for one reply" in refused.json()["detail"]

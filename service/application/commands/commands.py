@@ -26,6 +26,7 @@ from pushforward.service.application.commands.fields import (
     Seed,
 )
 from pushforward.service.application.commands.metric_names import MetricNames
+from pushforward.service.application.commands.where import Where
 from pushforward.service.domain.catalog import Name, Reference
 from pushforward.service.domain.errors import Invalid
 
@@ -86,6 +87,10 @@ class Sample(Ask):
     # For responses that are streams.
     preview_every: Annotated[int, Field(ge=1, lt=2**31, strict=True)] | None = None
     """Sampler steps between two previews, for responses that are a stream of events."""
+    where: tuple[Where, ...] | None = None
+    """What rows of a table must fulfil: others are drawn and left out."""
+    max_tries: Annotated[int, Field(ge=1, le=100_000, strict=True)] = 1_000
+    """Rows drawn for each row that is wanted, at most; with `where`."""
 
 
 class Likelihood(OfRows):
