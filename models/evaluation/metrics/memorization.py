@@ -5,7 +5,9 @@ r"""Memorization: how far samples are from the nearest training row, compared wi
 is about 1 for new rows of the same distribution, and near 0 for copies of training rows; above 1 samples are farther
 from the data than data are. A training row does not count as its own neighbor, so the floor is about 1 too. Rows of
 another source that equal training rows have no part in it. Where the median of the others is 0, as in data of few
-values, there is no ratio. The p-value is of Mann & Whitney's test that samples are not nearer than held-out rows.
+values, there is no ratio. `dcr_share` (distance to the closest record) compares each sample: as many training rows
+as held-out ones, and the share of samples that have the nearest among the former. The p-value of the ratio is of Mann
+& Whitney's test that samples are not nearer than held-out rows.
 
 References:
     | A Non-Parametric Test to Detect Data-Copying in Generative Models (Meehan et al., 2020),
@@ -46,6 +48,31 @@ class NearestTrainingRow(Metric):
         scale = float(np.median(usual))
         ratio = float(np.median(near)) / scale if scale > 0 else float("nan")
         return MetricValue(value=ratio, p_value=float(test.pvalue))
+
+
+@final
+class DCRShare(Metric):
+    """Share of samples that are nearer to a training row than to any held-out row; new rows have a half."""
+
+    name = "dcr_share"
+    better = "nearer"
+
+    def ideal(self, n: int, m: int, known: Known) -> float:
+        return 0.5
+
+    def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
+        others = reference.z if reference.trained_on is None else reference.z[~reference.trained_on]
+        m = min(len(others), len(known.training))
+        rng = known.rng(21)
+        kept = rng.permutation(len(known.training))[:m]
+        held_out = Known(others[rng.permutation(len(others))[:m]], known.seed)
+        place = np.full(len(known.training), -1)
+        place[kept] = np.arange(m)
+        own = None if samples.places is None else place[samples.places]
+        near = nearest_distances(samples._replace(places=own), known.training[kept])
+        far = nearest_distances(samples._replace(places=None), held_out.training)
+        share = float(np.mean((near < far) + 0.5 * (near == far)))
+        return MetricValue(value=share, std_error=float(np.sqrt(share * (1 - share) / len(near))))
 
 
 def trained_on(rows: NDArray[Any], training: NDArray[Any]) -> NDArray[np.bool_]:

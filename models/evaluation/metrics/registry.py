@@ -10,7 +10,7 @@ from pushforward.models.evaluation.metrics.classifier_tests import Logistic, Nea
 from pushforward.models.evaluation.metrics.features import FrechetDistance, KernelDistance
 from pushforward.models.evaluation.metrics.kernel_tests import EnergyDistance, MaximumMeanDiscrepancy
 from pushforward.models.evaluation.metrics.labels import ClassificationAccuracy, LabelDivergence
-from pushforward.models.evaluation.metrics.memorization import NearestTrainingRow
+from pushforward.models.evaluation.metrics.memorization import DCRShare, NearestTrainingRow
 from pushforward.models.evaluation.metrics.metric import LACKS, Metric, Need
 from pushforward.models.evaluation.metrics.modes import HighQualityShare, ModeMixture, ModesFound
 from pushforward.models.evaluation.metrics.neighbors import Coverage, Density, Precision, Recall
@@ -33,6 +33,7 @@ METRICS: Mapping[str, Metric] = {
         Coverage(),
         DifferentBins(),
         NearestTrainingRow(),
+        DCRShare(),
         ModesFound(),
         HighQualityShare(),
         ModeMixture(),
