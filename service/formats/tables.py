@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, final
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from pushforward.models.data.tables.reading import NO_PYARROW, parse_arrow, parse_csv
+from pushforward.models.data.tables.reading import NO_PYARROW, parse_arrow, parse_csv, parse_parquet
 from pushforward.models.errors import InvalidInput
 from pushforward.models.tables.arrow import Cells, arrow_type, from_cells, to_cells
 from pushforward.models.tables.columns import Time
@@ -38,7 +39,9 @@ class TableRows:
 
     def cells(self, table: Table) -> Cells:
         """Rows of cells, (N, C). Raises InvalidInput."""
-        return to_cells(table, self._read(table))
+        rows = self._read(table)
+        with self._refusing():
+            return to_cells(table, rows)
 
     def partial_cells(self, table: Table, given: Sequence[str]) -> tuple[Cells, NDArray[np.bool_]]:
         """Rows of cells, (N, C), and which of them are known: all but nulls, and nulls too in the columns `given`.
@@ -55,28 +58,33 @@ class TableRows:
         for name in names:
             if name not in rows.column_names:
                 rows = rows.append_column(name, pa.nulls(rows.num_rows))
-        cells = to_cells(table, rows)
+        with self._refusing():
+            cells = to_cells(table, rows)
         return cells, ~np.isnan(cells) | np.array([name in given for name in names])
 
     def _read(self, table: Table) -> pyarrow.Table:
         """Raises InvalidInput."""
         check_pyarrow()
-        import pyarrow as pa
-
-        try:
+        with self._refusing():
             rows = self._arrow(table)
             names = rows.column_names  # not UTF-8, perhaps
-        except (pa.ArrowException, ValueError, KeyError, OSError) as error:
-            raise InvalidInput(
-                f"cannot be read as {self.media_type}: {str(error)[:MAX_REASON_CHARS]}", field="records"
-            ) from error
         if rows.num_rows == 0 or not names:
             raise InvalidInput("holds no row; send at least one", field="records")
         return rows
 
-    def _arrow(self, table: Table) -> pyarrow.Table:
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Errors of a parser as a refusal. Raises InvalidInput."""
         import pyarrow as pa
 
+        try:
+            yield
+        except (pa.ArrowException, ValueError, KeyError, OSError) as error:
+            raise InvalidInput(
+                f"cannot be read as {self.media_type}: {str(error)[:MAX_REASON_CHARS]}", field="records"
+            ) from error
+
+    def _arrow(self, table: Table) -> pyarrow.Table:
         match self.media_type:
             case "application/json":
                 return _of_records(table, self.content)
@@ -86,9 +94,7 @@ class TableRows:
                 }
                 return parse_csv(self.content, types)
             case "application/vnd.apache.parquet":
-                from pyarrow import parquet
-
-                return parquet.read_table(pa.BufferReader(self.content))
+                return parse_parquet(self.content)
         return parse_arrow(self.content)
 
 

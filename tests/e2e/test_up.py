@@ -85,7 +85,9 @@ async def test_requests_are_answered_while_redis_pauses(up: Up, client: Client) 
     assert list(client.watch(client.train("paused", run=RUN)["id"]))
     request = {"model": "paused@1", "n": 2, "seed": 1}
     (server,) = children_of(up, "redis")
-    async with httpx.AsyncClient(base_url=up.place.url, timeout=60, trust_env=False) as http:
+    # An idle connection is closed after some seconds, perhaps while a request is on its way: each has its own.
+    fresh = httpx.Limits(max_keepalive_connections=0)
+    async with httpx.AsyncClient(base_url=up.place.url, timeout=60, trust_env=False, limits=fresh) as http:
 
         async def ask() -> httpx.Response:
             return await http.post("/sample", json=request)

@@ -6,6 +6,7 @@ evenly. Empty cells and the usual words for nothing (NA, null, NaN) are missing.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,14 +56,10 @@ def checked(table: pyarrow.Table, name: str, min_rows: int = MIN_ROWS) -> pyarro
 
 def _parsed(content: bytes) -> pyarrow.Table:
     """The table of a file in the format that its first bytes tell; csv has none of its own."""
-    try:
-        import pyarrow as pa
-    except ModuleNotFoundError as error:
-        raise InvalidData(NO_PYARROW, field="source") from error
+    if find_spec("pyarrow") is None:
+        raise InvalidData(NO_PYARROW, field="source")
     if content.startswith(PARQUET_START):
-        from pyarrow import parquet
-
-        return parquet.read_table(pa.BufferReader(content))
+        return parse_parquet(content)
     if content.startswith((ARROW_FILE_START, ARROW_STREAM_START)):
         return parse_arrow(content)
     if b"\0" in content[:SNIFFED_BYTES]:
@@ -76,7 +73,24 @@ def parse_arrow(content: bytes) -> pyarrow.Table:
 
     source = pa.BufferReader(content)
     is_file = content.startswith(ARROW_FILE_START)
-    return (pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)).read_all()
+    return _validated((pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)).read_all())
+
+
+def parse_parquet(content: bytes) -> pyarrow.Table:
+    """A parquet file. Raises pyarrow's errors."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    return _validated(parquet.read_table(pa.BufferReader(content)))
+
+
+def _validated(table: pyarrow.Table) -> pyarrow.Table:
+    """The same table. A reader takes lengths and offsets as they come; to use wrong ones would end the process.
+
+    Raises pyarrow.ArrowInvalid.
+    """
+    table.validate(full=True)
+    return table
 
 
 def parse_csv(content: bytes, types: dict[str, Any] | None = None) -> pyarrow.Table:

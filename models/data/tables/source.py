@@ -100,7 +100,8 @@ class TableFile(FromFile):
             table = Table(columns=tuple(each.column for each in inferred))
         except ValueError as error:
             raise InvalidData(f"cannot be modelled: {error}", field="columns") from error
-        return inferred, table, to_cells(table, read_in.select(names), field="path")
+        with reading(file):
+            return inferred, table, to_cells(table, read_in.select(names), field="path")
 
     def _without_missing(self, rows: pyarrow.Table) -> pyarrow.Table:
         """The rows without missing cells. Raises InvalidData."""
