@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 HOPE_BEATS = 5.0  # after the last connection was lost, until requests are refused
 OUTAGE_S = 5.0  # of Redis, likewise, where no worker was ever seen
 IN_A_CALL_S = 0.9 * HANDSHAKE_S  # an idle worker comes round sooner
+TRIES = 2  # in a row that fail, after which a worker gives no hope: a connection may break in its handshake
 ALONE_S = 0.05  # between two looks at Redis without a connection
 REACH_S = 2.0  # to wait for a worker
 REACH_LOOK_S = 0.02
@@ -43,7 +44,7 @@ class Roster:
         self._redis = RedisWorkers(settings)
         self._connections: dict[str, WorkerConnection] = {}
         self._connecting: dict[str, asyncio.Task[None]] = {}
-        self._unreachable: set[str] = set()  # workers to whom the latest try failed: they give no hope
+        self._failures: dict[str, int] = {}  # tries in a row that failed, by worker
         self._announced: Sequence[Announcement] = ()
         self._looked = False  # whether Redis has ever told who is there
         self._is_away = False  # whether Redis failed to at the last look
@@ -102,7 +103,7 @@ class Roster:
 
     def hopeless(self) -> Unavailable | None:
         """Why no request can be sent, where none will be soon."""
-        if self.taking or any(worker.id not in self._unreachable for worker in self._missing):
+        if self.taking or any(self._failures.get(worker.id, 0) < TRIES for worker in self._missing):
             return None
         if not self._looked:
             is_over = self._is_away and monotonic() >= self._hope_until
@@ -140,7 +141,8 @@ class Roster:
                 self._is_away = False
             except Unavailable:
                 self._is_away = True
-            self._unreachable &= {worker.id for worker in self._announced}
+            announced = {worker.id for worker in self._announced}
+            self._failures = {name: n for name, n in self._failures.items() if name in announced}
             for worker in self._missing:
                 self._connect(worker)
             await asyncio.sleep(self._settings.beat_s if self.taking else min(ALONE_S, self._settings.beat_s))
@@ -159,11 +161,12 @@ class Roster:
         try:
             connection = await connect(worker, self._dispatching)
             if connection is None or connection.is_closed:
-                if not self._is_in_a_call(worker.id) and worker.id not in self._unreachable:
-                    self._unreachable.add(worker.id)
-                    log.warning("worker %s does not answer at %s port %d", worker.id, worker.host, worker.port)
+                if not self._is_in_a_call(worker.id):
+                    self._failures[worker.id] = failures = self._failures.get(worker.id, 0) + 1
+                    if failures == TRIES:
+                        log.warning("worker %s does not answer at %s port %d", worker.id, worker.host, worker.port)
             else:
-                self._unreachable.discard(worker.id)
+                self._failures.pop(worker.id, None)
                 self._connections[worker.id] = connection
                 self._dispatching.joined(connection)
         finally:
