@@ -20,6 +20,7 @@ from pushforward.service.processes.background import begin
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
 
+LAST_CALL_S = 0.05  # between finding a connection idle and closing it
 WHOLE_BYTES = 2**18  # of a body; a larger one waits until the client reads
 
 Headers = list[tuple[bytes, bytes]]
@@ -33,6 +34,7 @@ class WholeResponses(HttpToolsProtocol, ABC):
         self._task: asyncio.Task[None] | None = None  # that answers the latest request
         self._interrupts = False  # whether it is cancelled when the client disconnects
         self._idle_since: float | None = None
+        self._found_idle: float | None = None  # the `_idle_since` of a check that found it idle for long
         self._idle_timer: asyncio.TimerHandle | None = None
 
     def respond(self, scope: Scope, status: int, headers: Headers, body: bytes) -> bool:
@@ -107,6 +109,10 @@ class WholeResponses(HttpToolsProtocol, ABC):
         left_s = self._idle_since + self.timeout_keep_alive - self.loop.time()
         if left_s > 0:
             self._idle_timer = self.loop.call_later(left_s, self._check_idle)
+        elif self._found_idle != self._idle_since:
+            # Of a process that was held up: a request may have come meanwhile, and sockets are read after timers.
+            self._found_idle = self._idle_since
+            self._idle_timer = self.loop.call_later(LAST_CALL_S, self._check_idle)
         else:
             self.timeout_keep_alive_handler()
 

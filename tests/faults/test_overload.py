@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 from tests.faults.gateways import Gateway, running
 
 BODY = b'{"model": "moons"}'
 PATIENCE_S = 30.0
+KEEP_ALIVE_S = 5.0  # of an idle connection
 
 
 @contextmanager
@@ -73,3 +74,21 @@ def test_past_its_capacity_a_gateway_refuses_some_requests_and_answers_others(tm
 def test_other_routes_are_answered_meanwhile(tmp_path: Path) -> None:
     with connected(tmp_path) as (gateway, connection), mostly_stopped(gateway):
         assert [asked(connection, "GET", "/livez")[0] for _ in range(20)] == [200] * 20
+
+
+def test_a_request_that_came_while_the_gateway_was_held_up_is_answered(tmp_path: Path) -> None:
+    """For longer than an idle connection stays open."""
+    with connected(tmp_path) as (gateway, connection):
+        assert asked(connection) == (200, None)
+        gateway.process.send_signal(signal.SIGSTOP)
+        connection.request("POST", "/sample", BODY, {"Content-Type": "application/json"})
+        sleep(KEEP_ALIVE_S + 0.5)
+        gateway.process.send_signal(signal.SIGCONT)
+        assert connection.getresponse().status == 200
+
+
+def test_an_idle_connection_is_closed(tmp_path: Path) -> None:
+    with connected(tmp_path) as (_, connection):
+        assert asked(connection) == (200, None)
+        connection.sock.settimeout(KEEP_ALIVE_S + 5)
+        assert connection.sock.recv(1) == b""
