@@ -70,7 +70,7 @@ def from_cells(table: Table, cells: Cells, *, start: int = 0) -> pyarrow.Table:
     """Rows as they were in the file: names, order and types; `start` numbers the identifiers of the first row."""
     import pyarrow as pa
 
-    cell_of = {column.name: i for i, column in enumerate(table.modelled)}
+    cell_of = table.cell_of
     columns = {
         column.name: _restored(
             column, cells[:, cell_of[column.name]] if column.name in cell_of else cells[:, :0], start

@@ -80,6 +80,11 @@ class Table(Config):
         """The columns that have a cell, in order."""
         return tuple(column for column in self.columns if isinstance(column, Numeric | Category))
 
+    @cached_property
+    def cell_of(self) -> dict[str, int]:
+        """The cell of each column that has one, by name."""
+        return {column.name: cell for cell, column in enumerate(self.modelled)}
+
     @property
     def n_cells(self) -> int:
         """Cells of a row, C."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.models.config.described import Described
-from pushforward.models.data import AnyData
+from pushforward.models.data import AnyData, Idx, Images, Npy, TableFile
 from pushforward.models.data.uploads.datasets import Dataset
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.application.commands.asks import Command
@@ -14,16 +14,12 @@ from pushforward.service.application.commands.uploads import OutlineDataset
 from pushforward.service.application.commands.validation import parse
 from pushforward.service.application.training import outlined
 
-SOURCES = {  # that read a dataset, by its media type
-    "text/csv": "table",
-    "application/vnd.apache.parquet": "table",
-    "application/vnd.apache.arrow.file": "table",
-    "application/vnd.apache.arrow.stream": "table",
-    "application/x-npy": "npy",
-    "application/x-npz": "npy",
-    "application/x-idx": "idx",
-    "application/zip": "images",
+SOURCES = {
+    media_type: cls.model_fields["source"].default
+    for cls in (Idx, Images, Npy, TableFile)
+    for media_type in cls.media_types
 }
+"""That read a dataset, by its media type."""
 
 
 class DatasetOutline(Described):

@@ -77,8 +77,8 @@ def told(order: dict[str, Any]) -> dict[str, Any]:
     source = TypeAdapter[Any](AnyData).validate_python(order["source"])
     root = Path(order["root"])
     try:
-        spec = source.outline(root)
-        return {"spec": spec.model_dump(mode="json"), "reasons": source.reasons(root)}
+        spec, reasons = source.outline_with_reasons(root)
+        return {"spec": spec.model_dump(mode="json"), "reasons": reasons}
     except InvalidData as error:
         return {"message": error.message, "field": error.field}
     except Hindered as error:

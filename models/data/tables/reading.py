@@ -37,10 +37,10 @@ def read(file: Path, name: str) -> pyarrow.Table:
     if n_bytes > MAX_FILE_BYTES:
         raise InvalidData(f"{name!r} has {n_bytes} bytes; give at most {MAX_FILE_BYTES}", field="path")
     with reading(file):
-        return checked(_parsed(file.read_bytes()), repr(name))
+        return _checked(_parsed(file.read_bytes()), repr(name))
 
 
-def checked(table: pyarrow.Table, name: str, min_rows: int = MIN_ROWS) -> pyarrow.Table:
+def _checked(table: pyarrow.Table, name: str) -> pyarrow.Table:
     """A table whose columns have names of their own. Raises InvalidData."""
     names = table.column_names
     twice = next((each for i, each in enumerate(names) if each in names[:i]), None)
@@ -49,8 +49,8 @@ def checked(table: pyarrow.Table, name: str, min_rows: int = MIN_ROWS) -> pyarro
     unnamed = next((i for i, each in enumerate(names) if not each.strip()), None)
     if unnamed is not None:
         raise InvalidData(f"column {unnamed} of {name} has no name; give it one in the first line", field="path")
-    if not min_rows <= table.num_rows <= MAX_ROWS:
-        raise InvalidData(f"{name} has {table.num_rows} rows; give {min_rows} to {MAX_ROWS}", field="path")
+    if not MIN_ROWS <= table.num_rows <= MAX_ROWS:
+        raise InvalidData(f"{name} has {table.num_rows} rows; give {MIN_ROWS} to {MAX_ROWS}", field="path")
     return table
 
 

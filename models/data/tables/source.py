@@ -50,12 +50,13 @@ class TableFile(FromFile):
         return None
 
     def outline(self, root: Path) -> DataSpec:
-        rows = self.rows(root)
-        return self.spec(rows).model_copy(update={"n_rows": len(rows.x)})
+        return self.outline_with_reasons(root)[0]
 
-    def reasons(self, root: Path) -> dict[str, str]:
-        """Why each column is of its kind, by name. Raises InvalidData."""
-        return {each.column.name: each.reason for each in self._read(root)[0]}
+    def outline_with_reasons(self, root: Path) -> tuple[DataSpec, dict[str, str]]:
+        """The outline, and why each column is of its kind, by name. Raises InvalidData."""
+        inferred, table, cells = self._read(root)
+        spec = self.spec(Rows(cells, None, table=table)).model_copy(update={"n_rows": len(cells)})
+        return spec, {each.column.name: each.reason for each in inferred}
 
     def rows(self, root: Path) -> Rows:
         _, columns, cells = self._read(root)
@@ -81,7 +82,7 @@ class TableFile(FromFile):
 
     def notes(self, root: Path) -> tuple[str, ...]:
         left_out = [name for name, choice in self.columns.items() if choice.kind == "drop"]
-        return (f"Table that were left out: {', '.join(left_out)}.",) if left_out else ()
+        return (f"Columns that were left out: {', '.join(left_out)}.",) if left_out else ()
 
     def _read(self, root: Path) -> tuple[list[Inferred], Table, Cells]:
         if self.condition is not None:
@@ -94,7 +95,7 @@ class TableFile(FromFile):
             inferred = infer(read_in, self.columns)
         names = [each.column.name for each in inferred]
         if self.missing != "model":
-            read_in, inferred = self._without_missing(read_in.select(names)), []
+            read_in = self._without_missing(read_in.select(names))
             inferred = infer(read_in, {name: self.columns[name] for name in self.columns if name in names})
         try:
             table = Table(columns=tuple(each.column for each in inferred))
@@ -121,10 +122,9 @@ class TableFile(FromFile):
 def _fitted(table: Table, cells: Cells) -> Table:
     """The table with the transforms that fit these rows, which train it."""
     columns = []
-    cell_of = {column.name: i for i, column in enumerate(table.modelled)}
     for column in table.columns:
         if isinstance(column, Number | Time):
-            numbers = cells[:, cell_of[column.name]]
+            numbers = cells[:, table.cell_of[column.name]]
             numbers = numbers[~np.isnan(numbers) & ~np.isin(numbers, column.atoms)]
             if len(np.unique(numbers)) > 1:
                 column = column.model_copy(update={"transform": fitted(column.fitted_by, numbers)})
