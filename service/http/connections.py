@@ -179,7 +179,7 @@ class HttpConnection(WholeResponses):
         return HeadersTooLarge(f"address and headers hold more than {most} bytes; send fewer, and arrays in a body")
 
     def _set_deadline(self) -> None:
-        if self._phase is Phase.BODY and is_upload(self.scope["method"], self.scope["path"]):
+        if self._phase is Phase.BODY and not self._is_shed and is_upload(self.scope["method"], self.scope["path"]):
             self._clear_deadline()  # its route has one
             return
         if self._deadline is not None:
