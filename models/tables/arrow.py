@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.models.errors import InvalidInput
-from pushforward.models.tables.columns import AnyColumn, Category, Constant, Identifier, Number, Time, Value
+from pushforward.models.tables.columns import AnyColumn, Category, Constant, Identifier, Number, Time
 from pushforward.models.tables.table import Table
-from pushforward.models.tables.times import UNIT_NS, tick_ns, ticks_ns
+from pushforward.models.tables.times import UNIT_NS, read_times, tick_ns, ticks_ns, write_times
 
 if TYPE_CHECKING:
     import pyarrow
@@ -38,7 +39,6 @@ def to_cells(table: Table, rows: pyarrow.Table, *, field: str = "records") -> Ce
 def column_cells(column: Number | Time | Category, array: Any) -> Cells:
     """The cells of one column, (N,). Raises InvalidInput without the column's name."""
     import pyarrow as pa
-    from pyarrow import compute
 
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
@@ -51,7 +51,7 @@ def column_cells(column: Number | Time | Category, array: Any) -> Cells:
     cells = np.full(len(array), np.nan)
     present = np.array(array.is_valid())
     if isinstance(column, Time) and column.format is not None:
-        array = compute.strptime(array, format=column.format, unit="s", error_is_null=True)
+        array = read_times(array, column.format)
         unread = present & ~np.array(array.is_valid())
         if unread.any():
             raise InvalidInput(f"holds what is no time of the form {column.format} in row {int(unread.argmax())}")
@@ -94,9 +94,7 @@ def _restored(column: AnyColumn, cells: Cells, start: int) -> Any:
                 [f"{column.prefix}{i}" if column.prefix or _is_text(kind) else i for i in numbers], type=kind
             )
         case Category():
-            values: list[Value | None] = [*column.values, None]
-            chosen = [values[-1 if np.isnan(cell) else int(cell)] for cell in cells.tolist()]
-            return _cast(pa.array(chosen), column.arrow_type)
+            return _chosen(column, cells, kind)
         case Time():
             return _times(column, cells, kind)
     mask = np.isnan(cells)
@@ -105,6 +103,17 @@ def _restored(column: AnyColumn, cells: Cells, start: int) -> Any:
     if pa.types.is_decimal(kind):
         return pa.array(np.where(mask, 0.0, cells), mask=mask).cast(kind, safe=False)
     return pa.array(_tidy(column, cells), mask=mask).cast(kind, safe=False)
+
+
+def _chosen(column: Category, cells: Cells, kind: Any) -> Any:
+    import pyarrow as pa
+
+    mask = np.isnan(cells)
+    indices = pa.array(np.where(mask, 0, cells).astype(np.int64), mask=mask)
+    if pa.types.is_dictionary(kind):
+        values = pa.array(column.values).cast(kind.value_type)
+        return pa.DictionaryArray.from_arrays(indices.cast(kind.index_type), values, ordered=kind.ordered)
+    return _cast(pa.array(column.values), column.arrow_type).take(indices)
 
 
 def _tidy(column: Number, cells: Cells) -> Cells:
@@ -117,13 +126,12 @@ def _tidy(column: Number, cells: Cells) -> Cells:
 
 def _times(column: Time, cells: Cells, kind: Any) -> Any:
     import pyarrow as pa
-    from pyarrow import compute
 
     mask = np.isnan(cells)
     units = np.where(mask, 0, np.round(cells)).astype(np.int64) + column.start
     if column.format is not None:
         seconds = pa.array(units * (UNIT_NS[column.unit] // UNIT_NS["second"]), mask=mask)
-        return compute.strftime(seconds.cast(pa.timestamp("s")), format=column.format).cast(kind)
+        return write_times(seconds.cast(pa.timestamp("s")), column.format).cast(kind)
     ticks = units * (UNIT_NS[column.unit] // tick_ns(kind))
     small = np.int32 if kind.bit_width == 32 else np.int64
     return pa.array(ticks.astype(small), mask=mask).cast(kind)
@@ -174,10 +182,10 @@ def _is_text(kind: Any) -> bool:
 
 def arrow_type(name: str) -> Any:
     """The Arrow type of this name, as `str(type)` writes it. Raises ValueError."""
-    import re
-
     import pyarrow as pa
 
+    if parts := re.fullmatch(r"dictionary<values=(.+), indices=(\w+), ordered=([01])>", name):
+        return pa.dictionary(arrow_type(parts[2]), arrow_type(parts[1]), ordered=parts[3] == "1")
     if parts := re.fullmatch(r"(timestamp|time32|time64|duration)\[(s|ms|us|ns)(?:, tz=(.+))?\]", name):
         make = getattr(pa, parts[1])
         return make(parts[2], parts[3]) if parts[3] else make(parts[2])
@@ -185,6 +193,14 @@ def arrow_type(name: str) -> Any:
         return getattr(pa, f"decimal{parts[1]}")(int(parts[2]), int(parts[3]))
     named = {"date32[day]": pa.date32(), "date64[ms]": pa.date64(), "double": pa.float64(), "float": pa.float32()}
     return named[name] if name in named else pa.type_for_alias(name)
+
+
+def cell_type(name: str) -> Any:
+    """The Arrow type of a cell in a column of this type: that of a dictionary's values. Raises ValueError."""
+    import pyarrow as pa
+
+    kind = arrow_type(name)
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _one_chunk(column: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -16,30 +17,60 @@ UNIT_NS: dict[Unit, int] = {
     "microsecond": 10**3,
     "nanosecond": 1,
 }
-FORMATS = (
+DATES = (
+    "%Y-%m-%d",
     "%Y/%m/%d",
     "%d.%m.%Y",
     "%m/%d/%Y",
     "%d/%m/%Y",
-    "%Y-%m-%d",
     "%d-%b-%Y",
-    "%Y/%m/%d %H:%M",
-    "%d.%m.%Y %H:%M",
+    "%d-%b-%y",
+    "%d %b %Y",
+    "%b %d %Y",
+    "%b %d, %Y",
+    "%B %d, %Y",
+    "%m/%d/%y",
+    "%d.%m.%y",
 )
-"""Of texts that are dates, the first that fits taken."""
+CLOCKS = ("", " %H:%M", " %H:%M:%S", "T%H:%M:%S", " %I:%M %p")
+PADDED = tuple(date + clock for clock in CLOCKS for date in DATES)
+FORMATS = PADDED + tuple(re.sub("%([dmHI])", r"%-\1", each) for each in PADDED)
+"""Of texts that are dates, the first that fits taken; %-d is a day without a leading zero."""
+DIRECTIVE = re.compile("%-[a-zA-Z]|(?:%[a-zA-Z]|[^%])+")  # one without zeros, or a run of what strftime writes
 
 
 def written_times(texts: Any) -> tuple[Any, str] | None:
     """Times that texts are, and the format of `FORMATS` that writes each as it stands; None where none does."""
-    from pyarrow import compute
-
     for each in FORMATS:
-        if compute.strptime(texts[:1], format=each, unit="s", error_is_null=True).null_count:
+        if read_times(texts[:1], each).null_count:
             continue
-        times = compute.strptime(texts, format=each, unit="s", error_is_null=True)
-        if times.null_count == 0 and compute.strftime(times, format=each).equals(texts.cast("string")):
+        times = read_times(texts, each)
+        if times.null_count == 0 and write_times(times, each).equals(texts.cast("string")):
             return times, each
     return None
+
+
+def read_times(texts: Any, form: str) -> Any:
+    """Times in seconds, null where a text has another format."""
+    from pyarrow import compute
+
+    return compute.strptime(texts, format=form.replace("%-", "%"), unit="s", error_is_null=True)
+
+
+def write_times(times: Any, form: str) -> Any:
+    """Texts of times."""
+    from pyarrow import compute
+
+    return compute.binary_join_element_wise(*(_piece(times, each) for each in DIRECTIVE.findall(form)), "")
+
+
+def _piece(times: Any, directive: str) -> Any:
+    from pyarrow import compute
+
+    if not directive.startswith("%-"):
+        return compute.strftime(times, format=directive)
+    padded = compute.strftime(times, format=directive.replace("-", ""))
+    return compute.replace_substring_regex(padded, "^0([0-9])", r"\1")
 
 
 def ticks_ns(array: Any) -> NDArray[np.int64]:

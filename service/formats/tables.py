@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pushforward.models.data.tables.reading import NO_PYARROW, parse_arrow, parse_csv, parse_parquet
 from pushforward.models.errors import InvalidInput
-from pushforward.models.tables.arrow import Cells, arrow_type, from_cells, to_cells
+from pushforward.models.tables.arrow import Cells, cell_type, from_cells, to_cells
 from pushforward.models.tables.columns import Time
 from pushforward.models.tables.table import Table
 from pushforward.service.domain.errors import Unsupported
@@ -90,7 +90,7 @@ class TableRows:
                 return _of_records(table, self.content)
             case "text/csv":
                 types = {
-                    c.name: arrow_type(c.arrow_type) for c in table.columns if not (isinstance(c, Time) and c.format)
+                    c.name: cell_type(c.arrow_type) for c in table.columns if not (isinstance(c, Time) and c.format)
                 }
                 return parse_csv(self.content, types)
             case "application/vnd.apache.parquet":

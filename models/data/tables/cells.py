@@ -36,7 +36,8 @@ class ColumnCells:
 
     name: str
     array: Any  # pyarrow.Array, of one chunk
-    arrow_type: str
+    arrow_type: str  # of a cell
+    dictionary: Any | None  # pyarrow.DictionaryArray, as the column came
     n_rows: int
     n_missing: int
     chosen: ColumnChoice
@@ -57,8 +58,10 @@ def column_cells(table: pyarrow.Table, name: str, choice: ColumnChoice) -> Colum
 
     column = table.column(name).combine_chunks()
     array = pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
+    dictionary = None
     if pa.types.is_dictionary(array.type):
+        dictionary = array
         array = array.dictionary_decode()
     if pa.types.is_floating(array.type):
         array = pa.array(array.to_numpy(zero_copy_only=False), from_pandas=True, type=array.type)  # NaN is missing
-    return ColumnCells(name, array, str(array.type), len(array), array.null_count, choice)
+    return ColumnCells(name, array, str(array.type), dictionary, len(array), array.null_count, choice)

@@ -125,15 +125,28 @@ def _category(
     counts = {_plain(each["values"]): each["counts"].as_py() for each in present.value_counts()}
     if len(counts) > most:
         raise cells.refuse(f"has {len(counts)} distinct values; a category has at most {most}")
+    arrow_type, declared = cells.arrow_type, []
+    if cells.dictionary is not None:
+        arrow_type, ordered = str(cells.dictionary.type), cells.dictionary.type.ordered
+        declared = [_plain(value) for value in cells.dictionary.dictionary]
     ordered = cells.chosen.ordered if cells.chosen.ordered is not None else ordered
-    is_text = any(isinstance(value, str) for value in counts)
-    values = (
-        sorted(counts, key=lambda value: (-counts[value], str(value))) if is_text and not ordered else sorted(counts)
-    )
     column = Category(
-        name=cells.name, arrow_type=cells.arrow_type, values=tuple(values), ordered=ordered, missing=cells.has_missing
+        name=cells.name,
+        arrow_type=arrow_type,
+        values=tuple(_in_order(counts, declared, ordered=ordered)),
+        ordered=ordered,
+        missing=cells.has_missing,
     )
     return Inferred(column, reason)
+
+
+def _in_order(counts: dict[Any, int], declared: list[Any], *, ordered: bool) -> list[Any]:
+    """The values of a category: as its dictionary has them; texts without order by frequency; else by size."""
+    if declared:
+        return [value for value in dict.fromkeys(declared) if value in counts]
+    if ordered or not any(isinstance(value, str) for value in counts):
+        return sorted(counts)
+    return sorted(counts, key=lambda value: (-counts[value], str(value)))
 
 
 def _number(cells: ColumnCells, present: Any) -> Inferred:

@@ -10,6 +10,9 @@ PACKAGES = {
     "penguins-raw.csv": "palmerpenguins",
     "penguins.csv": "palmerpenguins",
     "seattle-weather.csv": "vega_datasets",
+    "sf-temps.csv": "vega_datasets",
+    "iowa-electricity.csv": "vega_datasets",
+    "us-employment.csv": "vega_datasets",
 }
 DROPPED = {"Comments": {"kind": "drop"}, "Individual ID": {"kind": "identifier"}}  # of penguins-raw.csv
 
