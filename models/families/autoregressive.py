@@ -35,7 +35,7 @@ from pushforward.models.errors import InvalidData
 from pushforward.models.family import Conditions, Family, Samples, Scores
 from pushforward.models.likelihoods import AnyDiscreteLikelihood, Categorical
 from pushforward.models.losses import Adam, Batch, Loss
-from pushforward.models.networks.limits import check_mask_memory, check_mask_width
+from pushforward.models.networks.limits import check_last_layer, check_mask_memory, check_mask_width
 from pushforward.models.samplers import autoregressive
 from pushforward.models.spec.data_spec import DataSpec, levels_of
 from pushforward.models.stepwise.scoring import LogProb
@@ -56,8 +56,8 @@ class Network(Config, ABC):
 
     network: str  # a Literal with a default in each final network
 
-    def check(self, spec: DataSpec) -> None:
-        """Raises InvalidData where it cannot read the data."""
+    def check(self, spec: DataSpec, n_params: int) -> None:
+        """Raises InvalidData where it cannot read the data, or give so many parameters of each element."""
 
     @abstractmethod
     def build(self, spec: DataSpec, n_params: int) -> nn.Module:
@@ -74,9 +74,11 @@ class Made(Network):
     depth: int = Field(2, ge=1, le=8)
     """Hidden layers."""
 
-    def check(self, spec: DataSpec) -> None:
+    def check(self, spec: DataSpec, n_params: int) -> None:
         check_mask_memory(spec.size, "made")
-        check_mask_width(self.units(spec.size), spec.size, field="run.family.network.width")
+        units = self.units(spec.size)
+        check_mask_width(units, spec.size, field="run.family.network.width")
+        check_last_layer(units * spec.size * n_params, is_image=spec.is_image)
 
     def build(self, spec: DataSpec, n_params: int) -> nn.Module:
         return networks.MADE(
@@ -98,7 +100,7 @@ class PixelCNN(Network):
     depth: int = Field(6, ge=1, le=40)
     """Layers."""
 
-    def check(self, spec: DataSpec) -> None:
+    def check(self, spec: DataSpec, n_params: int) -> None:
         if not spec.is_image:
             raise InvalidData(
                 f"pixelcnn reads images of 1, 3 or 4 channels, a row of these data is {list(spec.shape)}; "
@@ -157,8 +159,8 @@ class Autoregressive(Family, Conditions, Samples, Scores, ModelsTables):
                 f"{levels_of(spec)}; else take the family flow",
                 field="run.family",
             )
-        self.network.check(spec)
         self.likelihood.check(spec)
+        self.network.check(spec, self.likelihood.params_per_element(spec))
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)

@@ -161,6 +161,12 @@ def test_an_image_half_drawn_can_be_looked_at() -> None:
             "run.family.likelihood",
             '{"likelihood": "discretized_logistic"}',
         ),
+        (
+            Autoregressive(),
+            DataSpec(shape=(3, 32, 32), low=0, high=255, levels=256),
+            "run.family.network",
+            '{"network": "pixelcnn"}',
+        ),
     ],
 )
 def test_what_it_cannot_model_is_refused_with_the_remedy(
