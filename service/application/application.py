@@ -21,6 +21,7 @@ from pushforward.service.domain.jobs import Job
 from pushforward.service.domain.ports import Asks, Datasets, Files, Jobs, Models, Reach, Wakeups, Workers
 from pushforward.service.processes.background import begin
 from pushforward.service.processes.intake import Intake
+from pushforward.service.processes.table_reader import TableReader
 from pushforward.service.settings import Settings
 
 REPLY_ROWS = 64  # so few rows are one array at once: to see whether they need parts takes longer
@@ -53,14 +54,14 @@ class Application:
         settings: Settings,
     ) -> Application:
         """The application over implementations of its ports."""
-        targets = TargetModels(models)
+        targets, intake = TargetModels(models), Intake(settings)
         return cls(
             JobService(jobs, wakeups, files, datasets, targets, settings),
-            InferenceService(asks, targets, settings),
+            InferenceService(asks, targets, settings, intake, TableReader(settings.max_rows)),
             Catalog(models, workers, reach),
             DatasetService(datasets, jobs, models, settings),
             settings,
-            Intake(settings),
+            intake,
         )
 
     async def sample(self, ask: Sample, delivery: Delivery[Delivered]) -> Delivered:

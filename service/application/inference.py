@@ -11,6 +11,7 @@ from typing import final, overload
 import numpy as np
 
 from pushforward.service.application import streaming
+from pushforward.service.application.commands.asks import OfRows
 from pushforward.service.application.commands.commands import (
     AnyAsk,
     Complete,
@@ -40,8 +41,12 @@ from pushforward.service.application.results import (
 )
 from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import Conflict, Invalid
-from pushforward.service.domain.inference import Preview
+from pushforward.service.domain.inference import InferenceRequest, Preview
 from pushforward.service.domain.ports import Asks, Models
+from pushforward.service.formats.tables import ARROW, TableRows, check_pyarrow
+from pushforward.service.processes import table_reader
+from pushforward.service.processes.intake import Intake
+from pushforward.service.processes.table_reader import TableReader
 from pushforward.service.settings import Settings
 
 MAX_TARGETS = 1000  # kept
@@ -86,6 +91,8 @@ class InferenceService:
     asks: Asks
     targets: TargetModels
     settings: Settings
+    intake: Intake
+    reader: TableReader
 
     @overload
     async def ask(self, ask: Sample, *, timeout_s: float | None = None) -> SampleResult: ...
@@ -112,7 +119,7 @@ class InferenceService:
             Overloaded, Unavailable, TimedOut: no worker replies in time; try again.
         """
         target = await self.targets.get(ask.model)
-        request = target.request(ask, self.settings)
+        request = await self._request(target, ask)
         held_out = await self.targets.held_out_log_prob(target.card) if isinstance(ask, Score) else ()
         reply = await self.asks.ask(request, timeout_s=self._timeout_s(ask, timeout_s))
         result = replies.result(target, ask, request, reply)
@@ -178,6 +185,22 @@ class InferenceService:
                         yield replies.samples(target, request, item)
 
         return await _begun(ask, target, items())
+
+    async def _request(self, target: TargetModel, ask: AnyAsk) -> InferenceRequest:
+        """The request to a worker; files of rows are read away from the event loop. Raises Unsupported, Invalid."""
+        if not (isinstance(ask, OfRows | Complete) and ask.records is not None):
+            return target.request(ask, self.settings)
+        rows = await self._plain(ask.records)
+        plain = ask.model_copy(update={"records": rows})
+        return await self.intake.parse(lambda: target.request(plain, self.settings), rows.n_bytes)
+
+    async def _plain(self, rows: TableRows) -> TableRows:
+        """The same rows, in a form that takes no more memory than it has bytes. Raises Unsupported, Invalid."""
+        if rows.media_type not in table_reader.ORDERS:
+            return rows
+        check_pyarrow()
+        with refusing("records"):
+            return TableRows(ARROW, await self.reader.plain(rows.media_type, rows.content))
 
     def _timeout_s(self, ask: AnyAsk, timeout_s: float | None) -> float:
         """The shortest of the request's deadline, the API's time limit and the service's own."""

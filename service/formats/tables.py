@@ -37,6 +37,11 @@ class TableRows:
     media_type: str
     content: Any  # records, a list of objects by column; or the bytes of a file
 
+    @property
+    def n_bytes(self) -> int:
+        """Of a file; 0 of records, which are read already."""
+        return 0 if self.media_type == RECORDS else len(self.content)
+
     def cells(self, table: Table) -> Cells:
         """Rows of cells, (N, C). Raises InvalidInput."""
         rows = self._read(table)

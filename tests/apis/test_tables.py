@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import psutil
 import pyarrow as pa
 import pytest
 from pyarrow import csv, parquet
@@ -123,6 +124,19 @@ async def test_files_that_are_none_are_refused(apis: Apis, media_type: str):
     refused = await post(apis, "/likelihood?model=rows", b"\x00garbage" * 30, Content_Type=media_type)
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["field"] == "records"
+
+
+@pytest.mark.parametrize("path", ["/likelihood", "/complete"])
+async def test_kilobytes_that_hold_many_rows_are_refused_in_little_memory(apis: Apis, path: str):
+    rows, sink = pa.table({"height": pa.nulls(20_000_000, pa.int64())}), io.BytesIO()
+    with pa.ipc.new_stream(sink, rows.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
+        stream.write_table(rows)
+    del rows
+    before = psutil.Process().memory_info().rss
+    refused = await post(apis, f"{path}?model=rows", sink.getvalue(), content_type=ARROW)
+    assert refused.status_code == 422
+    assert "it holds 20000000 rows; send at most" in refused.json()["detail"]
+    assert psutil.Process().memory_info().rss - before < 2**25
 
 
 async def test_records_are_for_models_of_tables_and_tables_for_rows(apis: Apis):
