@@ -77,6 +77,10 @@ class Conditions:
         return False
 
 
+class ModelsCounts:
+    """Has a likelihood that may be one of counts; of the families that score, only these take counts."""
+
+
 class Diagnoses(ABC):
     """Measures more than likelihoods, errors and samples on held-out rows."""
 
@@ -133,8 +137,8 @@ class Scores(ABC):
         return self.ScoreOptions()
 
     def scores_only_levels(self, spec: DataSpec) -> bool:
-        """Whether values between the levels of the data have no likelihood."""
-        return spec.levels is not None
+        """Whether values between the levels of the data, or between counts, have no likelihood."""
+        return spec.discrete
 
     def scores_rows(self, spec: DataSpec) -> bool:
         """Whether its likelihood is that of the row itself: not so where gray values are binarized."""

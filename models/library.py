@@ -129,14 +129,15 @@ def log_prob(
         options: the family's `ScoreOptions`, such as `{"k": 1000}`.
 
     Raises:
-        InvalidInput: the family has no likelihood, or rows or condition do not fit the model.
+        InvalidInput: the family has no likelihood, or rows or condition do not fit the model; rows between levels, or
+            between counts, where these have no probability.
         pydantic.ValidationError: an option is not one of the family's.
     """
     family, spec, device = model.family, model.card.spec, _device(model)
     if not isinstance(family, Scores) or "likelihood" not in model.card.capabilities:
         raise _cannot(model, "likelihood")
     rows = np.asarray(x.cpu() if isinstance(x, torch.Tensor) else x, spec.dtype)
-    spec.check(rows)
+    spec.check(rows, on_levels=spec.discrete and family.scores_only_levels(spec))
     kept = spec.to_networks(torch.from_numpy(rows).to(device))
     chosen = family.ScoreOptions.model_validate(options or {})
     noise = Noise.rows(seed, len(rows), device=device)

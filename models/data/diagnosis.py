@@ -13,7 +13,7 @@ on them nevertheless, since they have other uses; a note names the columns and t
                                                 median); refused where the spread is 1e-6 of the standard deviation or
                                                 less, for then float32 could not resolve anything else
 
-Data with levels have probabilities, and none of these notes.
+Data with levels and counts have probabilities, and none of these notes.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ def _notes(spec: DataSpec, x: NDArray[np.generic]) -> Iterator[str]:
         yield from _channels(spec)
         yield from _fixed_pixels(spec, x)
         yield from _whole_images(spec)
+    elif spec.counts:
+        yield from _constants(spec, x[:MAX_ROWS])
     elif spec.levels is None:
         yield from _constants(spec, x[:MAX_ROWS])
         yield from _Columns(spec, np.asarray(x[: min(MAX_ROWS, MAX_VALUES // spec.size)], np.float64)).notes()
@@ -97,7 +99,7 @@ def _whole_images(spec: DataSpec) -> Iterator[str]:
 
 
 def _fixed_pixels(spec: DataSpec, x: NDArray[np.generic]) -> Iterator[str]:
-    fixed = int((x[:MAX_ROWS] == x[0]).all(0).sum()) if spec.levels is None else 0
+    fixed = int((x[:MAX_ROWS] == x[0]).all(0).sum()) if not spec.discrete else 0
     if fixed:
         yield (
             f"{fixed} of the {x[0].size} elements of a row never vary: {UNBOUNDED}; crop, or give low, high and "
@@ -153,8 +155,8 @@ class _Columns:
         if columns := those("whole"):
             yield (
                 f"Of whole numbers in the data: {name(columns)}: taken for continuous, so samples are not whole "
-                f"there and may leave the range, and {UNBOUNDED}; {self._levels()}leave them out, or take the "
-                "density for what it is."
+                f"there and may leave the range, and {UNBOUNDED}; {self._levels()}{self._counts()}leave them "
+                "out, or take the density for what it is."
             )
         if columns := those("repeating"):
             yield (
@@ -165,6 +167,12 @@ class _Columns:
     def _levels(self) -> str:
         """Advice to model the data as levels, where all of them are whole numbers."""
         return "" if self._spec.whole is None else f"{levels_of(self._spec)}; or "
+
+    def _counts(self) -> str:
+        """Advice to model the data as counts, where all of them may be."""
+        if self._spec.whole is None or self._spec.whole[0] < 0:
+            return ""
+        return "for counts give data.counts true, and the likelihood poisson or negative_binomial; or "
 
     def _linear(self) -> Generator[str, None, list[int]]:
         """Notes on columns that are linear functions of earlier ones; returns the places of those columns."""

@@ -89,6 +89,16 @@ def fit(x: NDArray[Any], training: NDArray[Any], *, what: str, field: str) -> Fi
     return found
 
 
+def fit_counts(x: NDArray[Any], training: NDArray[Any]) -> Fit:
+    """The same of log(1 + x), of whole numbers x >= 0: nothing there is too large, too coarse or too far out."""
+    at_once = max(1, VALUES_AT_ONCE // len(x))
+    parts = []
+    for i in range(0, x.shape[1], at_once):
+        logs, kept = (np.log1p(each[:, i : i + at_once], dtype=np.float64) for each in (x, training))
+        parts.append(_fit(logs, kept, logs.min(0), logs.max(0)))
+    return Fit(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+
+
 def check_integers(x: NDArray[Any], *, what: str, field: str) -> None:
     """Refuse columns, (N, D), of integers that float64 does not tell apart; `what` and `field` as for `fit`.
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from pushforward.models.data.arrays import as_labels, as_rows, as_vectors, check_labels, check_rows, check_vectors
 from pushforward.models.data.containers import array_headers, read_arrays
 from pushforward.models.data.files import image_spec
-from pushforward.models.data.fitting import LARGEST, SMALLEST, fit
+from pushforward.models.data.fitting import LARGEST, SMALLEST, fit, fit_counts
 from pushforward.models.data.layout import Channels, note_of_transpose, row_shape, rows_first
 from pushforward.models.data.source import Rows
 from pushforward.models.data.uploads.from_file import FromFile
@@ -35,7 +35,7 @@ class Npy(FromFile):
     Rows are vectors (N, D), grayscale images (N, H, W) or images (N, C, H, W). Images (N, H, W, C) are transposed
     where their shape tells that they are such; `channels` says where it does not, and that there are more than 4.
     Bytes are images of 256 levels; other numbers are continuous, normalized by the mean and the standard deviation of
-    the training rows, bounded if `low` and `high` are given.
+    the training rows, bounded if `low` and `high` are given. With `counts` they are whole numbers from 0.
     """
 
     source: Literal["npy"] = "npy"
@@ -47,6 +47,8 @@ class Npy(FromFile):
     """Upper end of the data's range; with `low`."""
     levels: int | None = Field(None, ge=2, le=MAX_LEVELS)
     """How many equally spaced values the data take from `low` to `high`; left out: continuous."""
+    counts: bool = False
+    """Whether the data are counts: whole numbers from 0, of which networks see log(1 + x)."""
     channels: Channels | None = None
     """Of images: whether channels are the first or the last axis of a row; left out: told by the shape."""
     # `y` or `c`: other sources have labels only.
@@ -72,7 +74,8 @@ class Npy(FromFile):
         row = row_shape(shape, self.channels)
         low, high, levels = self._range(dtype)
         condition = self._condition(headers)
-        return DataSpec(shape=row, low=low, high=high, levels=levels, condition=condition, n_rows=shape[0])
+        n, counts = shape[0], self.counts
+        return DataSpec(shape=row, low=low, high=high, levels=levels, counts=counts, condition=condition, n_rows=n)
 
     def rows(self, root: Path) -> Rows:
         file, headers = self._headers(root)
@@ -111,6 +114,8 @@ class Npy(FromFile):
 
     def spec(self, rows: Rows, training: Rows | None = None) -> DataSpec:
         low, high, _ = self._range(rows.x.dtype)
+        if self.counts:
+            return self._counted(rows, training or rows)
         if low is None or high is None:
             return self._fitted(rows, training or rows)
         if self.low is None:
@@ -155,8 +160,25 @@ class Npy(FromFile):
             whole=_whole(rows.x),
         )
 
+    def _counted(self, rows: Rows, training: Rows) -> DataSpec:
+        """Counts, whose log(1 + x) is normalized as continuous data are."""
+        counted = DataSpec(shape=rows.x.shape[1:], n_classes=rows.n_classes, counts=True)
+        try:
+            counted.check(rows.x, on_levels=True)
+        except InvalidInput as error:
+            raise InvalidData(f"the array {error.message}, or leave out counts", field="counts") from error
+        found = fit_counts(*(each.x if each.x.ndim == 2 else each.x.reshape(-1, 1) for each in (rows, training)))
+        _refuse_constant(int(found.constant.sum()), len(found.constant))
+        shift, scale = tuple(found.shift.tolist()), tuple(found.scale.tolist())
+        constants = tuple((i, float(round(np.expm1(value)))) for i, value in found.constants)
+        return counted.model_copy(update={"shift": shift, "scale": scale, "constants": constants})
+
     def _range(self, dtype: np.dtype[Any]) -> tuple[float | None, float | None, int | None]:
         """The lowest and highest value and the number of levels of data of this type. Raises InvalidData."""
+        if self.counts:
+            if (self.low, self.high, self.levels) != (None, None, None):
+                raise InvalidData("have no low, high and levels; leave these out, or counts", field="counts")
+            return None, None, None
         if self.low is None and self.high is None and self.levels is None:
             return (0, 255, 256) if dtype == np.uint8 else (None, None, None)
         if self.low is None or self.high is None:

@@ -11,6 +11,15 @@ to y + w (u - 1/2), u uniform, whose covariance is that of y and w^2 / 12 I, and
 
 and a column has the frequencies of its levels, half a count added to each (Krichevsky & Trofimov, 1981).
 
+Counts are levels without an end, w = 1. With n_k of N training rows at the count k, T different counts among them, and
+g a negative binomial of the column's mean and variance (a Poisson where the variance is no larger), a column has
+
+    p_j(k) = (n_k + T g(k)) / (N + T):
+
+what was never seen weighs as much as there were new counts among those seen (method C of Witten & Bell, 1991), so a
+column of few values has nearly its frequencies, and one whose counts hardly repeat has nearly g. Half a count is added
+to the sum of a column, whose mean may otherwise be 0.
+
 Numbers are float64 and of data units. A column that is constant in training is left out: it has no density.
 
 Shrinkage alone leaves the covariance of rows that all lie as far from their mean, as flags that are as often 0 as 1 do,
@@ -21,6 +30,7 @@ References:
     | doi:10.1016/S0047-259X(03)00096-4
     | Density Estimation for Statistics and Data Analysis (Silverman, 1986)
     | The performance of universal encoding (Krichevsky & Trofimov, 1981), doi:10.1109/TIT.1981.1056331
+    | The zero-frequency problem (Witten & Bell, 1991), doi:10.1109/18.87000
 """
 
 from __future__ import annotations
@@ -30,8 +40,10 @@ from math import log, pi
 from typing import Any, final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from pushforward.models.distributions.counts import negative_binomial_log_prob
 from pushforward.models.spec.data_spec import DataSpec
 
 Floats = NDArray[np.float64]
@@ -40,6 +52,7 @@ MAX_ELEMENTS = 1024  # of a row, for a covariance
 KERNELS = 1_000  # rows of a kernel density, at most
 EVALUATIONS = 50_000_000  # of kernels, at most: a second or two
 RIDGE = 1e-12  # for each column: more than what rounding takes from the least eigenvalue
+LEAST_DISPERSION = 1e-7  # of counts: as good as a Poisson
 LEAST = -1e300  # of the logarithm of a kernel: sums of many are finite
 
 
@@ -51,21 +64,21 @@ class GaussianBaseline:
     mean: Floats  # (D,) data units
     scale: Floats  # (D,) 0 where a column does not vary
     covariance: Floats  # (V, V) of the V varying columns, standardized
-    bin_width: float  # of data with levels, else 0
+    bin_width: float  # of levels and counts, else 0
 
     @classmethod
     def fit(cls, rows: NDArray[Any], spec: DataSpec) -> GaussianBaseline:
         """Fit to training rows, (N, *shape)."""
         x = flat(rows)
         mean, scale = x.mean(0), standard_deviations(x)
-        width = spec.bin_width if spec.levels is not None else 0.0
+        width = spec.bin_width if spec.discrete else 0.0
         varying = scale > 0
         covariance = shrunk_covariance((x[:, varying] - mean[varying]) / scale[varying])
         blur = (width / scale[varying]) ** 2 / 12 + RIDGE * len(covariance)
         return cls(mean, scale, covariance + np.diag(blur), width)
 
     def log_prob(self, rows: NDArray[Any]) -> Floats:
-        """Log p, (n,) nats: of levels a lower bound.  rows: (n, *shape)."""
+        """Log p, (n,) nats: of levels and counts a lower bound.  rows: (n, *shape)."""
         varying = self.scale > 0
         scale = self.scale[varying]
         z = (flat(rows)[:, varying] - self.mean[varying]) / scale
@@ -90,6 +103,8 @@ class GaussianBaseline:
 
 def independent_columns(train: NDArray[Any], rows: NDArray[Any], spec: DataSpec) -> Floats:
     """Log p by the product of one density for each column, (n,) nats.  train: (N, *shape), rows: (n, *shape)."""
+    if spec.counts:
+        return independent_counts(flat(train), flat(rows))
     if spec.levels is None:
         return kernel_density(flat(train), flat(rows))
     low, width, n_levels = float(spec.low or 0.0), spec.bin_width, spec.levels
@@ -98,6 +113,23 @@ def independent_columns(train: NDArray[Any], rows: NDArray[Any], spec: DataSpec)
     for j in range(known.shape[1]):
         counts = np.bincount(known[:, j], minlength=n_levels)
         value += np.log((counts[asked[:, j]] + 0.5) / (len(known) + 0.5 * n_levels))
+    return value
+
+
+def independent_counts(train: Floats, rows: Floats) -> Floats:
+    """Log p by the product of one distribution for each column, (n,) nats.  train: (N, D), rows: (n, D)."""
+    n = len(train)
+    mean, variance = (train.sum(0) + 0.5) / n, train.var(0)
+    dispersion = np.maximum((variance - mean) / mean**2, LEAST_DISPERSION)
+    log_mean, log_dispersion = (torch.from_numpy(np.log(each)).expand(rows.shape) for each in (mean, dispersion))
+    g = negative_binomial_log_prob(log_mean, log_dispersion, torch.from_numpy(rows)).exp().numpy()
+    value = np.zeros(len(rows))
+    for j in range(rows.shape[1]):
+        seen, times = np.unique(train[:, j], return_counts=True)
+        place = np.searchsorted(seen, rows[:, j]).clip(max=len(seen) - 1)
+        n_k = np.where(seen[place] == rows[:, j], times[place], 0)
+        with np.errstate(divide="ignore"):
+            value += np.log((n_k + len(seen) * g[:, j]) / (n + len(seen)))
     return value
 
 

@@ -51,11 +51,11 @@ def score(
         "validation_log_prob_std_error_nats": std_error(log_p),
         "validation_rows_scored": float(total),
     }
-    of_levels = spec.levels is not None and family.scores_only_levels(spec)
+    of_levels = spec.discrete and family.scores_only_levels(spec)
     if of_levels:
         kind = "upper_bound" if kind == "lower_bound" else kind
         metrics[f"validation_bits_per_dim_{kind}"] = bits_per_dim(float(log_p.mean()), spec.size)
-    if state.family.fits_data and family.scores_rows(spec) and of_levels == (spec.levels is not None):
+    if state.family.fits_data and family.scores_rows(spec) and of_levels == spec.discrete:
         rows = data.validation.x[:total]
         bits_of = spec.size if of_levels else None
         of_columns = independent_columns if spec.table is None else table_baseline.independent_columns

@@ -43,7 +43,7 @@ from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.games import AnyRatioGame, NonSaturating
 from pushforward.models.config.config import Options
 from pushforward.models.distributions.gaussians import Diagonal, standard_log_prob
-from pushforward.models.family import Decodes, Encodes, Family, Samples, Scores
+from pushforward.models.family import Decodes, Encodes, Family, ModelsCounts, Samples, Scores
 from pushforward.models.lazy import torch
 from pushforward.models.likelihoods import AnyLikelihood, Gaussian
 from pushforward.models.losses import Adam, Batch, Loss
@@ -74,7 +74,7 @@ class ProposalOptions(Options):
 
 
 @final
-class AVB(Family, Samples, Scores, Encodes, Decodes):
+class AVB(Family, Samples, Scores, Encodes, Decodes, ModelsCounts):
     """Adversarial variational Bayes: an implicit posterior, learned in a game with adaptive contrast."""
 
     family: Literal["avb"] = "avb"
@@ -117,7 +117,7 @@ class AVB(Family, Samples, Scores, Encodes, Decodes):
             decoder=networks.decoder(
                 spec, self.latent, width=width, depth=depth, params_per_element=self.likelihood.params_per_element(spec)
             ),
-            scale=networks.Scalar(self.likelihood.initial_log_scale),
+            scale=networks.Scalar(self.likelihood.initial_log_scale, self.likelihood.scale_shape(spec)),
             contrast=networks.encoder(spec, 2 * self.latent, width=width, depth=depth),
             adversary=networks.encoder(
                 DataSpec(shape=(spec.size + self.latent,)), 1, width=ADVERSARY_WIDTH, depth=3, leaky=True

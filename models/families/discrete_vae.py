@@ -29,7 +29,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from pushforward.models import networks
 from pushforward.models.config.config import Options
 from pushforward.models.distributions.categorical import gumbel, hard_codes, kl_to_uniform_nats
-from pushforward.models.family import Decodes, Diagnoses, Encodes, Family, Samples, Scores
+from pushforward.models.family import Decodes, Diagnoses, Encodes, Family, ModelsCounts, Samples, Scores
 from pushforward.models.latents.elbo_surgery import active_units, categorical_metrics
 from pushforward.models.lazy import F
 from pushforward.models.likelihoods import AnyLikelihood, Gaussian
@@ -57,7 +57,7 @@ class HardCodeOptions(Options):
 
 
 @final
-class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
+class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses, ModelsCounts):
     """Variational autoencoder with categorical codes: Gumbel-softmax, straight-through or REINFORCE."""
 
     family: Literal["discrete_vae"] = "discrete_vae"
@@ -99,7 +99,7 @@ class DiscreteVAE(Family, Samples, Scores, Encodes, Decodes, Diagnoses):
             decoder=networks.decoder(
                 spec, size, width=width, depth=depth, params_per_element=self.likelihood.params_per_element(spec)
             ),
-            scale=networks.Scalar(self.likelihood.initial_log_scale),
+            scale=networks.Scalar(self.likelihood.initial_log_scale, self.likelihood.scale_shape(spec)),
         )
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:

@@ -42,7 +42,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from pushforward.models import networks
 from pushforward.models.config.config import Options
-from pushforward.models.family import Conditions, Decodes, Diagnoses, Encodes, Family, Samples, Scores
+from pushforward.models.family import Conditions, Decodes, Diagnoses, Encodes, Family, ModelsCounts, Samples, Scores
 from pushforward.models.latents.closed_forms import kl_nats, surgery_metrics
 from pushforward.models.latents.elbo_surgery import active_units
 from pushforward.models.latents.posteriors import (
@@ -78,7 +78,7 @@ if TYPE_CHECKING:
 
 
 @final
-class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes, ModelsTables):
+class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes, ModelsCounts, ModelsTables):
     """Variational autoencoder: a likelihood, a posterior, a prior and a bound to train by, each of several kinds."""
 
     family: Literal["vae"] = "vae"
@@ -139,7 +139,7 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes, Mode
             decoder=networks.decoder(
                 spec, self.latent + c, params_per_element=params_per_element, width=width, depth=depth, flat=flat
             ),
-            scale=networks.Scalar(self.likelihood.initial_log_scale, self.likelihood.scale_shape),
+            scale=networks.Scalar(self.likelihood.initial_log_scale, self.likelihood.scale_shape(spec)),
             **self.prior_codes.networks(self.latent, c),
             **self.posterior.networks(self.latent),
         )

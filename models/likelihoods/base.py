@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class ConditionalLikelihood(Config, ABC):
-    """A distribution over data given the decoder's output y and one number beside it, log_scale.
+    """A distribution over data given the decoder's output y and log_scale beside it, one number unless it has more.
 
     For data of shape (C, ...), y is (B, n C, ...), with n = `params_per_element(spec)`.
     """
@@ -45,8 +45,7 @@ class ConditionalLikelihood(Config, ABC):
         """Log_scale before training. A scale as wide as the data lets the decoder ignore the codes, and it stays so."""
         return -2.0
 
-    @property
-    def scale_shape(self) -> Shape:
+    def scale_shape(self, spec: DataSpec) -> Shape:
         """The shape of log_scale: one number unless a likelihood has more."""
         return ()
 
@@ -70,7 +69,7 @@ class ConditionalLikelihood(Config, ABC):
     def log_prob(
         self, spec: DataSpec, x: Float[Tensor, " B *shape"], y: Float[Tensor, " B *params"], log_scale: Tensor
     ) -> Float[Tensor, " B"]:
-        """Log p(x|y), nats, in data units; for data with levels, the log-probability of the level."""
+        """Log p(x|y), nats, in data units; for levels and counts, the log-probability of them."""
 
     @abstractmethod
     def mean(self, spec: DataSpec, y: Float[Tensor, " B *params"]) -> Float[Tensor, " B *shape"]:
@@ -92,9 +91,20 @@ def level_count(spec: DataSpec) -> int:
 
 def check_levels(spec: DataSpec, likelihood: str) -> None:
     """Raise InvalidData if the data have no levels."""
+    refuse_counts(spec, likelihood)
     if spec.levels is None:
         raise InvalidData(
             f"{likelihood} needs data with levels, these have none; {levels_of(spec)}; else use "
             '{"likelihood": "gaussian"}',
+            field="run.family.likelihood",
+        )
+
+
+def refuse_counts(spec: DataSpec, likelihood: str) -> None:
+    """Raise InvalidData if the data are counts."""
+    if spec.counts:
+        raise InvalidData(
+            f'{likelihood} does not describe counts; use {{"likelihood": "poisson"}} or '
+            '{"likelihood": "negative_binomial"}, or leave out data.counts',
             field="run.family.likelihood",
         )

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal, final
 
 from pushforward.models.errors import InvalidData
 from pushforward.models.lazy import F, torch
-from pushforward.models.likelihoods.base import ConditionalLikelihood, check_levels, level_count
+from pushforward.models.likelihoods.base import ConditionalLikelihood, check_levels, level_count, refuse_counts
 from pushforward.models.spec.data_spec import DataSpec
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class Bernoulli(ConditionalLikelihood):
     likelihood: Literal["bernoulli"] = "bernoulli"
 
     def check(self, spec: DataSpec) -> None:
+        refuse_counts(spec, self.likelihood)
         if spec.low is None:
             raise InvalidData(
                 'bernoulli needs data with bounds, these have none; use {"likelihood": "gaussian"}, or give the data '

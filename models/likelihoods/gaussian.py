@@ -24,7 +24,7 @@ from pydantic import PositiveFloat
 
 from pushforward.models.distributions.normal_bins import log_probability
 from pushforward.models.lazy import torch
-from pushforward.models.likelihoods.base import ConditionalLikelihood, level_count
+from pushforward.models.likelihoods.base import ConditionalLikelihood, level_count, refuse_counts
 from pushforward.models.spec.data_spec import DataSpec
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Gaussian(ConditionalLikelihood):
         return log(self.scale) if isinstance(self.scale, float) else super().initial_log_scale
 
     def check(self, spec: DataSpec) -> None:
-        return
+        refuse_counts(spec, self.likelihood)
 
     def params_per_element(self, spec: DataSpec) -> int:
         return 2 if self.scale == "per_element" else 1

@@ -44,8 +44,7 @@ class Mixed(ConditionalLikelihood):
     def learns_scale(self) -> bool:
         return True
 
-    @property
-    def scale_shape(self) -> Shape:
+    def scale_shape(self, spec: DataSpec) -> Shape:
         return (len(self.table.numbers),)
 
     def check(self, spec: DataSpec) -> None:

@@ -31,13 +31,13 @@ from pushforward.models.lazy import torch
 from pushforward.models.spec.conditions import AnyCondition
 from pushforward.models.spec.precision import Held, held_in
 from pushforward.models.spec.row_checks import check_rows
-from pushforward.models.spec.units import Shape, Units
+from pushforward.models.spec.units import MAX_COUNT, Shape, Units
 from pushforward.models.tables.table import Table
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["SIDES", "DataSpec", "Shape", "convolves", "levels_of", "rows_kept"]
+__all__ = ["MAX_COUNT", "SIDES", "DataSpec", "Shape", "convolves", "levels_of", "rows_kept"]
 
 SIDES = range(5, 65)  # of images that convolutions take
 IMAGE_CHANNELS = (1, 3, 4)  # gray, color, color and opacity
@@ -51,10 +51,12 @@ class DataSpec(Units):
         shape: of one row, without the batch: `(2,)`, `(1, 28, 28)` (channels first).
         low, high: the closed range, in data units, or None where unbounded.
         levels: how many equally spaced values a pixel takes in `[low, high]`, or None for continuous data.
+        counts: whether elements are whole numbers from 0 to `MAX_COUNT`.
         n_classes: how many labels there are, or None.
         condition: what a model is told beside each row, or None.
         n_rows: how many rows train it, or None where they are drawn afresh.
-        shift, scale: network units are `(x - shift) / scale`; one number, or one for each element of a vector.
+        shift, scale: network units are `(x - shift) / scale`; one number, or one for each element of a vector. Of
+            counts, log(1 + x) takes the place of x.
         constants: elements of a vector that are the same in all rows, and their values.
         whole: the least and the greatest value of data without levels that are whole numbers.
         table: the columns of which a row holds the cells, or None for other data.
@@ -88,6 +90,8 @@ class DataSpec(Units):
             raise ValueError("shape has at least one axis; a row of one number is (1,)")
         if self.levels is not None and (self.low is None or self.levels < 2):
             raise ValueError("levels needs low and high, and at least 2 of them")
+        if self.counts and (self.low is not None or self.table is not None):
+            raise ValueError("counts have no low, high and levels, and are no table")
         if self.constants:
             self._check_constants()
         if self.table is not None and self.shape != (self.table.n_cells,):
@@ -109,6 +113,8 @@ class DataSpec(Units):
         """The type that data units are held in: float32 where it tells rows apart finely enough, else float64."""
         if self.table is not None:
             return "float64"
+        if self.counts:
+            return "float32"
         kept = self.varying
         held = held_in(kept.shift, kept.scale, (value for _, value in self.constants))
         if held == "float32" and self.levels is not None and self.low is not None and self.high is not None:
@@ -192,7 +198,7 @@ class DataSpec(Units):
     def _check_constants(self) -> None:
         elements = [element for element, _ in self.constants]
         if len(self.shape) != 1 or self.levels is not None:
-            raise ValueError("constants are elements of continuous vectors")
+            raise ValueError("constants are elements of vectors without levels")
         if elements != sorted(set(elements)) or not 0 <= elements[0] <= elements[-1] < self.size:
             raise ValueError(f"constants are listed once each, in order, by numbers from 0 to {self.size - 1}")
         if len(elements) == self.size or not all(isfinite(value) for _, value in self.constants):

@@ -7,15 +7,12 @@ borders, levels and constants are compared with a tolerance (`models.spec.precis
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pushforward.models.errors import InvalidInput
 from pushforward.models.spec.precision import ulps
-
-if TYPE_CHECKING:
-    from pushforward.models.spec.units import Units
+from pushforward.models.spec.units import MAX_COUNT, Units
 
 Constants = tuple[tuple[int, float], ...]  # elements that never vary, and their values
 
@@ -36,7 +33,10 @@ def check_rows(spec: Units, x: np.ndarray, constants: Constants, *, field: str, 
         raise InvalidInput(
             f"holds NaN or infinite values; every value must be finite: {where_not_finite(x)}", field=field
         )
-    _check_reach(spec, x, field)
+    if spec.counts:
+        _check_counts(x, field, on_levels=on_levels)
+    else:
+        _check_reach(spec, x, field)
     _check_constants(spec, x, constants, field)
     if spec.low is not None and spec.high is not None:
         _check_range(spec, x, field, spec.low, spec.high)
@@ -67,6 +67,20 @@ def _transpose(spec: Units, x: np.ndarray) -> str:
     """Advice for images whose channels come last."""
     last = len(spec.shape) == 3 and x.shape[1:] == (*spec.shape[1:], spec.shape[0])
     return "; channels come first, so send numpy.moveaxis(x, -1, 1)" if last else ""
+
+
+def _check_counts(x: np.ndarray, field: str, *, on_levels: bool) -> None:
+    """Refuse what is no count; numbers between counts, as means are, where these have no probability."""
+    counts = x.astype(np.float64)
+    bad = (counts < 0) | (counts > MAX_COUNT)
+    if on_levels:
+        bad |= np.abs(counts - np.round(counts)) > OFF_LEVEL
+    if bad.any():
+        at = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), x.shape))
+        which = "whole numbers" if on_levels else "numbers"
+        raise InvalidInput(
+            f"holds {x[at]:.9g} in {place(at)}; counts are {which} from 0 to {MAX_COUNT}: send such", field=field
+        )
 
 
 def _check_reach(spec: Units, x: np.ndarray, field: str) -> None:

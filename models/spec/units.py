@@ -1,5 +1,8 @@
 """Data units and network units, and the maps between them.
 
+Counts are whole numbers from 0; networks see their log(1 + x), in which few and many are told apart alike, and the
+affine map is of it. They have probabilities, so the logarithm has no part in any density.
+
 Here, and nowhere else, numbers in data units become float32, and come back. The affine maps are computed in float64
 and rounded once: to float32 on the way to networks, to `dtype` (`models.spec.precision`) on the way back. So data keep
 their precision however far from zero they lie, and rescaling them by a shifts log-densities by exactly -D log a.
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
+MAX_COUNT = 2**24  # float32 holds all whole numbers up to it
+
 
 class Units(Described, ABC):
     """The shape, the range and the units of data.
@@ -35,7 +40,9 @@ class Units(Described, ABC):
         shape: of one row, without the batch: `(2,)`, `(1, 28, 28)` (channels first).
         low, high: the closed range, in data units, or None where unbounded.
         levels: how many equally spaced values a pixel takes in `[low, high]`, or None for continuous data.
-        shift, scale: network units are `(x - shift) / scale`; one number, or one for each element of a vector.
+        counts: whether elements are whole numbers from 0, without an upper end.
+        shift, scale: network units are `(x - shift) / scale`; one number, or one for each element of a vector. Of
+            counts, log(1 + x) takes the place of x.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +55,8 @@ class Units(Described, ABC):
     """Upper end of the range, in data units; null where unbounded."""
     levels: int | None = None
     """How many equally spaced values an element takes; null for continuous data."""
+    counts: bool = False
+    """Whether elements are whole numbers from 0, of which networks see log(1 + x)."""
     shift: tuple[float, ...] = (0.0,)
     """Networks see (x - shift) / scale: one number, or one for each element."""
     scale: tuple[float, ...] = (1.0,)
@@ -76,8 +85,15 @@ class Units(Described, ABC):
         return self.size * np.dtype(self.dtype).itemsize
 
     @property
+    def discrete(self) -> bool:
+        """Whether elements are levels or counts, so that rows have probabilities."""
+        return self.counts or self.levels is not None
+
+    @property
     def bin_width(self) -> float:
-        """The distance between neighboring levels, in data units."""
+        """The distance between neighboring levels, or counts, in data units."""
+        if self.counts:
+            return 1.0
         if self.levels is None or self.low is None or self.high is None:
             raise ValueError("continuous data have no levels")
         return (self.high - self.low) / (self.levels - 1)
@@ -85,6 +101,8 @@ class Units(Described, ABC):
     @property
     def log_jacobian(self) -> float:
         """Log |d normalize(x) / dx| of a row, in nats."""
+        if self.counts:
+            raise ValueError("counts have probabilities, and no density")
         repeats = self.size // len(self.scale)
         return -repeats * sum(map(log, self.scale))
 
@@ -95,12 +113,19 @@ class Units(Described, ABC):
     def normalize(self, x: Tensor) -> Tensor:
         """Data units to network units; bounded data to [-1, 1].  x: (B, *shape)."""
         shift, scale = self._affine(x)
-        return self._to_networks((x.double() - shift) / scale, x)
+        exact = x.double().clamp_min(0).log1p() if self.counts else x.double()
+        return self._to_networks((exact - shift) / scale, x)
 
     def denormalize(self, u: Tensor) -> Tensor:
         """Network units to data units.  u: (B, *shape)."""
         shift, scale = self._affine(u)
-        return self._to_data(u.double() * scale + shift, u)
+        exact = u.double() * scale + shift
+        return self._to_data(exact.expm1() if self.counts else exact, u)
+
+    def log_mean_count(self, like: Tensor) -> Tensor:
+        """Log E[x] of each element's counts were 1 + x log-normal, (1, *shape) or (1,): where log-rates begin."""
+        shift, scale = self._affine(like)
+        return torch.expm1(shift + scale.square() / 2).log()
 
     def to_fraction(self, x: Tensor, *, margin: float = 0.0) -> Tensor:
         """(x - low) / (high - low) of a range that is widened by a margin, in data units, on either side."""
@@ -140,7 +165,9 @@ class Units(Described, ABC):
         return x.clamp(*_representable(self.low, self.high, "float64" if x.dtype == torch.float64 else "float32"))
 
     def quantize(self, x: Tensor) -> Tensor:
-        """What a sample must be to be data: inside the range, and on a level where there are levels."""
+        """What a sample must be to be data: inside the range, and on a level where there are levels; whole counts."""
+        if self.counts:
+            return x.round().clamp(0, MAX_COUNT)
         if self.levels is None:
             return self.clip(x)
         level = self.to_level(x).clamp(0, self.levels - 1)

@@ -110,9 +110,9 @@ class TargetModel:
 
     @property
     def scores_only_levels(self) -> bool:
-        """Whether log p is the log-probability of a level, so that bits per dimension are defined."""
+        """Whether log p is the log-probability of a level or a count, so that bits per dimension are defined."""
         spec = self.card.spec
-        return spec.levels is not None and isinstance(self.family, Scores) and self.family.scores_only_levels(spec)
+        return spec.discrete and isinstance(self.family, Scores) and self.family.scores_only_levels(spec)
 
     def _checked(self, ask: AnyAsk, check_limits: Callable[[], None]) -> dict[str, Any]:
         """The options of a request that the model can answer. Raises Unsupported, Invalid."""

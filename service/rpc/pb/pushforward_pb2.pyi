@@ -1189,7 +1189,7 @@ class LikelihoodResponse(_message.Message):
 
     @_builtins.property
     def bits_per_dim(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """-log2 p(x) of each row for each element; empty for data without levels."""
+        """-log2 p(x) of each row for each element; empty for data without levels or counts."""
 
     @_builtins.property
     def timing(self) -> Global___Timing:

@@ -4,6 +4,7 @@ from math import log, pi
 
 import numpy as np
 import pytest
+from scipy.stats import nbinom, poisson
 from sklearn.covariance import ledoit_wolf
 
 from pushforward.models.evaluation.baselines import (
@@ -104,6 +105,30 @@ def test_probabilities_of_levels_sum_to_one_and_those_of_the_gaussian_to_no_more
     assert np.exp(independent_columns(train, every, spec)).sum() == pytest.approx(1)
     total = np.exp(GaussianBaseline.fit(train, spec).log_prob(every)).sum()
     assert 0.9 < total <= 1
+
+
+COUNTS = DataSpec(shape=(1,), counts=True)
+
+
+@pytest.mark.parametrize("mean", [0.02, 3.0, 40.0])
+def test_probabilities_of_counts_sum_to_one_and_those_of_the_gaussian_to_no_more(mean: float) -> None:
+    every, train = np.arange(3_000)[:, None], RNG.poisson(RNG.gamma(2, mean / 2, (400, 1)))
+    assert np.exp(independent_columns(train, every, COUNTS)).sum() == pytest.approx(1, abs=1e-9)
+    assert np.exp(GaussianBaseline.fit(train, COUNTS).log_prob(every)).sum() <= 1
+
+
+def test_a_column_of_counts_has_frequencies_and_what_is_new_the_share_of_what_was_new() -> None:
+    train = np.array([[0], [0], [0], [4]])
+    found = np.exp(independent_columns(train, np.array([[0], [4], [2]]), COUNTS))
+    mean, variance = 4.5 / 4, 3.0
+    r = mean**2 / (variance - mean)
+    g = nbinom.pmf([0, 4, 2], r, r / (r + mean))
+    assert found == pytest.approx([(3 + 2 * g[0]) / 6, (1 + 2 * g[1]) / 6, 2 * g[2] / 6])
+
+
+def test_columns_of_counts_come_near_the_entropy_of_the_rates_they_have() -> None:
+    train, rows = RNG.poisson(500.0, (4_000, 1)), RNG.poisson(500.0, (4_000, 1))
+    assert independent_columns(train, rows, COUNTS).mean() == pytest.approx(-poisson.entropy(500.0), abs=0.06)
 
 
 def test_what_varies_by_rounding_only_is_constant() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,13 @@ from pushforward.models.families.vae import VAE
 from pushforward.models.families.wae import WAE
 from pushforward.models.family import Family
 from pushforward.models.latents.sampled_priors import MixtureCodes, RingCodes, UniformCodes
+from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.application.application import Application
-from pushforward.service.application.commands.commands import Interpolate, Likelihood, Sample
+from pushforward.service.application.commands.commands import Encode, Interpolate, Likelihood, Sample
 from pushforward.service.application.results import SampleResult
-from pushforward.service.domain.errors import Conflict, Failed, Unsupported
+from pushforward.service.domain.errors import Conflict, Failed, Invalid, Unsupported
 from pushforward.service.domain.inference import Op, Timing
+from pushforward.service.settings import Settings
 from tests.apis.fakes import MOONS, application, card
 from tests.service.application.conftest import CARDS, Recorded
 
@@ -51,6 +54,22 @@ async def test_bits_per_dimension_are_of_levels(app: Application, asks: Recorded
     assert answer.bits_per_dim is not None
     np.testing.assert_allclose(answer.bits_per_dim, [1.0])  # 4 ln 2 nats over 4 pixels
     assert (await app.inference.ask(Likelihood(model="moons", x=np.ones((1, 2))))).bits_per_dim is None
+
+
+async def test_a_likelihood_of_counts_has_bits_and_refuses_what_is_no_count(asks: Recorded, tmp_path: Path) -> None:
+    family = VAE.model_validate({"likelihood": {"likelihood": "poisson"}})
+    cards = [card("clicks", family, DataSpec(shape=(2,), counts=True))]
+    app = application(Settings(data_root=tmp_path), cards, asks)
+    asks.arrays = {"log_prob": np.array([-4 * np.log(2.0)])}
+    answer = await app.inference.ask(Likelihood(model="clicks", x=np.array([[0, 7]])))
+    assert answer.bits_per_dim is not None
+    assert answer.bits_per_dim.tolist() == [2.0]
+    with pytest.raises(Invalid, match=r"holds 2\.5 in row 0, column 1; counts are whole numbers"):
+        await app.inference.ask(Likelihood(model="clicks", x=np.array([[1, 2.5]])))
+    asks.arrays = {"z": np.zeros((1, 16), np.float32)}
+    await app.inference.ask(Encode(model="clicks", x=np.array([[1, 2.5]])))
+    with pytest.raises(Invalid, match=r"holds -1 in row 0, column 0; counts are numbers from 0"):
+        await app.inference.ask(Encode(model="clicks", x=np.array([[-1, 2]])))
 
 
 async def test_a_walk_tells_its_ends_by_seed_or_by_row(app: Application, asks: Recorded) -> None:
