@@ -8,12 +8,21 @@ The first is an unbiased estimate of the squared maximum mean discrepancy and so
 even where Q = P, by an amount that falls with n. The third has a critic, trained first in each step: the non-saturating
 game is that of adversarial autoencoders and WAE-GAN, the Wasserstein game estimates W1(P, Q) up to a constant, E_P f.
 
+Where each row has a condition c_i, Q is the joint distribution of (z_i, c_i) and P that of (z'_i, c_i): the prior and
+the conditions, independent. Codes that tell the condition are then as far from the prior as others that miss it:
+
+    mmd:          the kernel is k(z, z') exp(-|c - c'|^2 / 2) (`discrepancies.mmd2_given`)
+    sliced:       theta is uniform on the sphere of z and c together, and the mean over it is taken (Z + C) / Z times:
+                  a shift of all codes counts as it does without conditions
+    adversarial:  the critic of codes sees c
+
 Example:
     >>> import torch
     >>> from pushforward.models.adversarial.penalties import MMD
     >>> rng = torch.Generator().manual_seed(0)
     >>> prior, near, far = torch.randn(3, 200, 2, generator=rng)
-    >>> MMD().value(far + 2, prior, rng) > 10 * MMD().value(near, prior, rng)
+    >>> c = torch.empty(200, 0)  # no condition
+    >>> MMD().value(far + 2, prior, c, rng) > 10 * MMD().value(near, prior, c, rng)
     tensor(True)
 
 References:
@@ -34,7 +43,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from pushforward.models.adversarial.architectures import Plain, Size
 from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.critics import CriticDesign, check_together, with_regularizers
-from pushforward.models.adversarial.discrepancies import mmd2
+from pushforward.models.adversarial.discrepancies import mmd2, mmd2_given
 from pushforward.models.adversarial.games import AnyGame, NonSaturating
 from pushforward.models.adversarial.kernels import IMQ, AnyKernel
 from pushforward.models.adversarial.regularizers import AnyRegularizer
@@ -60,8 +69,10 @@ class Divergence(Penalty, ABC):
     """A divergence of two distributions, computed from draws of both."""
 
     @abstractmethod
-    def value(self, z: Float[Tensor, "N D"], prior: Float[Tensor, "N D"], rng: Generator) -> Float[Tensor, ""]:
-        """D(Q, P), of as many draws of each."""
+    def value(
+        self, z: Float[Tensor, "N D"], prior: Float[Tensor, "N D"], c: Float[Tensor, "N C"], rng: Generator
+    ) -> Float[Tensor, ""]:
+        """D(Q, P), of as many draws of each; c goes with both, and different conditions are about 1 apart."""
 
 
 @final
@@ -72,8 +83,10 @@ class MMD(Divergence):
     kernel: AnyKernel = IMQ()
     """The kernel."""
 
-    def value(self, z: Float[Tensor, "N D"], prior: Float[Tensor, "N D"], rng: Generator) -> Float[Tensor, ""]:
-        return mmd2(self.kernel, z, prior)
+    def value(
+        self, z: Float[Tensor, "N D"], prior: Float[Tensor, "N D"], c: Float[Tensor, "N C"], rng: Generator
+    ) -> Float[Tensor, ""]:
+        return mmd2_given(self.kernel, z, prior, c) if c.shape[1] else mmd2(self.kernel, z, prior)
 
 
 @final
@@ -84,10 +97,14 @@ class Sliced(Divergence):
     directions: PositiveInt = Field(128, le=4096)
     """Random directions that codes are projected on."""
 
-    def value(self, z: Float[Tensor, "N D"], prior: Float[Tensor, "N D"], rng: Generator) -> Float[Tensor, ""]:
+    def value(
+        self, z: Float[Tensor, "N D"], prior: Float[Tensor, "N D"], c: Float[Tensor, "N C"], rng: Generator
+    ) -> Float[Tensor, ""]:
+        z, prior = (torch.cat([codes, c], 1) for codes in (z, prior))
         theta = torch.randn(z.shape[1], self.directions, generator=rng, device=z.device, dtype=z.dtype)
         theta = F.normalize(theta, dim=0)
-        return ((z @ theta).sort(0).values - (prior @ theta).sort(0).values).square().mean()
+        of_directions = ((z @ theta).sort(0).values - (prior @ theta).sort(0).values).square().mean()
+        return of_directions * (z.shape[1] / (z.shape[1] - c.shape[1]))
 
 
 @final
@@ -120,31 +137,31 @@ class Adversarial(Penalty):
         return self
 
     def add_critic(self, nets: Nets, latent: int) -> None:
-        """Add a critic of codes, (B, latent) to scores, to the networks of an autoencoder."""
-        codes = DataSpec(shape=(latent,))
-        nets["critic"] = self._design.build(Plain(), codes, Size(self.width, self.depth))
+        """Add a critic of codes and conditions, (B, latent + C) to scores, to the networks of an autoencoder."""
+        codes, design = DataSpec(shape=(latent,)), self._design(nets.spec.condition_size)
+        nets["critic"] = design.build(Plain(), codes, Size(self.width, self.depth))
         self._contest.add_memory(nets)
 
     def critic_losses(
         self, nets: Nets, z: Float[Tensor, "N D"], prior: Float[Tensor, "N D"], batch: Batch
     ) -> Iterator[Loss]:
         """The losses of the critic's steps, each on its own part of the draws."""
-        for fake, real in zip(z.detach().chunk(self.steps), prior.chunk(self.steps), strict=True):
-            yield from self._contest.critic_step(nets, RealAndFake(real, fake, real[:, :0]), batch)
+        parts = (rows.chunk(self.steps) for rows in (prior, z.detach(), batch.c))
+        for real, fake, c in zip(*parts, strict=True):
+            yield from self._contest.critic_step(nets, RealAndFake(real, fake, c), batch)
 
     def value(
         self, nets: Nets, z: Float[Tensor, "N D"], prior: Float[Tensor, "N D"], batch: Batch
     ) -> Float[Tensor, ""]:
         """The loss of the encoder against the critic as it is."""
-        return self._contest.generator_loss(nets, RealAndFake(prior, z, z[:, :0]), batch)
+        return self._contest.generator_loss(nets, RealAndFake(prior, z, batch.c), batch)
 
-    @property
-    def _design(self) -> CriticDesign:
-        return CriticDesign(self.game, self.regularizers)
+    def _design(self, condition_size: int = 0) -> CriticDesign:
+        return CriticDesign(self.game, self.regularizers, condition_size=condition_size)
 
     @property
     def _contest(self) -> Contest:
-        return self._design.contest(("encoder", "decoder"), self.lr_ratio)
+        return self._design().contest(("encoder", "decoder"), self.lr_ratio)
 
 
 AnyPenalty = Annotated[MMD | Sliced | Adversarial, Field(discriminator="penalty")]

@@ -13,6 +13,11 @@ be drawn: an autoencoder reconstructs and does not generate. A density of its co
 which changes neither encoder nor decoder. How good samples psi(z), z ~ p_theta, are depends on how points between codes
 decode, which training does not control; the notes of the model say so.
 
+Where rows have a condition c, encoder and decoder see it, phi(x, c) and psi(z, c), and the density of codes is
+p_theta(z|c), which c moves and stretches (`models.networks.mixture`): codes need not tell what c does, and still may.
+At depth 0 the decoder adds a vector for each label, so the error is that of principal component analysis of the rows
+less the means of their labels.
+
 References:
     | Reducing the Dimensionality of Data with Neural Networks (Hinton & Salakhutdinov, 2006), Science 313
     | Neural networks and principal component analysis (Baldi & Hornik, 1989), doi:10.1016/0893-6080(89)90014-2
@@ -29,7 +34,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from pushforward.models import networks
 from pushforward.models.config.config import Options
 from pushforward.models.errors import InvalidInput
-from pushforward.models.family import Decodes, Encodes, Family, Samples, Validates, decoded
+from pushforward.models.family import Conditions, Decodes, Encodes, Family, Samples, Validates, decoded
 from pushforward.models.geometry.interpolation import PathName
 from pushforward.models.latents.code_densities import (
     MAX_COVARIANCES,
@@ -38,6 +43,7 @@ from pushforward.models.latents.code_densities import (
     MixtureDensity,
     NoDensity,
 )
+from pushforward.models.lazy import torch
 from pushforward.models.losses import Batch, Loss
 from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
 
@@ -50,7 +56,7 @@ if TYPE_CHECKING:
 
 
 @final
-class AE(Family, Samples, Validates, Encodes, Decodes):
+class AE(Family, Conditions, Samples, Validates, Encodes, Decodes):
     """Autoencoder: reconstructs; samples only where a density of its codes is fitted beside, and says so."""
 
     family: Literal["ae"] = "ae"
@@ -87,23 +93,29 @@ class AE(Family, Samples, Validates, Encodes, Decodes):
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)
+        c = spec.condition_size
         nets = networks.Nets(
             spec,
-            encoder=networks.encoder(spec, self.latent, width=self.width, depth=self.depth),
-            decoder=networks.decoder(spec, self.latent, width=self.width, depth=self.depth),
+            encoder=networks.encoder(spec, self.latent, condition_size=c, width=self.width, depth=self.depth),
+            decoder=networks.decoder(spec, self.latent + c, width=self.width, depth=self.depth),
         )
         if isinstance(self.density, FittedDensity):
-            nets["density"] = self.density.network(self.latent)
+            nets["density"] = self.density.network(self.latent, c)
         return nets
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
-        u = nets.spec.normalize(batch.x)
-        z = nets["encoder"](u)  # (B, Z)
-        squared_error = (u - nets["decoder"](z)).square().flatten(1).sum(1).mean()
+        u, c = nets.spec.normalize(batch.x), batch.c
+        z = nets["encoder"](networks.concat_condition(u, c))  # (B, Z)
+        squared_error = (u - self.push(nets, z, c)).square().flatten(1).sum(1).mean()
         yield Loss("squared_error", squared_error, ("encoder", "decoder"))
         if isinstance(self.density, FittedDensity):
             density = cast("GaussianMixture", nets["density"])
-            yield Loss("code_nll_nats", -density.log_prob(z.detach()).mean(), ("density",))
+            yield Loss("code_nll_nats", -density.log_prob(z.detach(), c).mean(), ("density",))
+
+    def push(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
+        """psi(z, c), (B, *shape), network units."""
+        y: Tensor = nets["decoder"](torch.cat([z, c], 1))
+        return y
 
     def held_out(self, nets: Nets, batch: Batch) -> Loss:
         return next(self.losses(nets, batch))
@@ -112,7 +124,7 @@ class AE(Family, Samples, Validates, Encodes, Decodes):
         return decoded(self, nets)
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
-        z: Tensor = nets["encoder"](nets.spec.normalize(x))
+        z: Tensor = nets["encoder"](networks.concat_condition(nets.spec.normalize(x), c))
         return z
 
     @property
@@ -129,8 +141,8 @@ class AE(Family, Samples, Validates, Encodes, Decodes):
                 'between, or train one with {"density": "mixture"}',
                 field="start_seed",
             )
-        z: Tensor = nets["density"](noise.normal(0, (self.latent,)), noise.uniform(1, (1,)))
+        z: Tensor = nets["density"](noise.normal(0, (self.latent,)), noise.uniform(1, (1,)), c)
         return z
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        return nets.spec.denormalize(nets["decoder"](z))
+        return nets.spec.denormalize(self.push(nets, z, c))

@@ -16,6 +16,10 @@ Both losses are descended on at every step: the codes are those of the last epoc
 falls. Rows that no batch has had yet get no noise. The table of codes grows with the data, and n x `draws` is the work
 of a step.
 
+It takes no condition. Given a label, noise would have to be carried onto the codes of its rows alone, one transport for
+each label, whose heights see 1/n_classes of the rows each; and the vector of a row is shared by no other row, so there
+is nothing to carry noise onto.
+
 References:
     | AE-OT: A New Generative Model Based on Extended Semi-discrete Optimal Transport (An et al., 2020), ICLR
 """

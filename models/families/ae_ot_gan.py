@@ -17,6 +17,8 @@ The critic f plays from the first step, so that it knows the decoder's images wh
 paper trains one part after the other, draws noise uniformly, and compares the pairs in features of another network;
 here one schedule of the learning rate covers all, noise is normal, and errors are those of the rows themselves.
 
+It takes no condition: its transport carries noise onto the codes of all rows, as that of AE-OT (`ae_ot`) does.
+
 References:
     | AE-OT-GAN: Training GANs from data specific latent distribution (An et al., 2020), https://arxiv.org/abs/2001.03698
     | AE-OT: A New Generative Model Based on Extended Semi-discrete Optimal Transport (An et al., 2020), ICLR

@@ -25,6 +25,8 @@ estimate and no bound. (The logarithm of the mean weight would be tighter, but i
 thousands with the largest error of T.) The proposal `contrast` gives a bound: its draws are of r, whose density is
 known, with weights w = p(x, z) / r(z|x), and the likelihood is the importance-weighted bound.
 
+Given a condition c, a, b, g, r, T(x, z~, c) and p(x|z, c) see it, the prior does not; likelihoods are of log p(x|c).
+
 References:
     | Adversarial Variational Bayes (Mescheder et al., 2017), https://arxiv.org/abs/1701.04722
     | Importance Weighted Autoencoders (Burda et al., 2015), https://arxiv.org/abs/1509.00519
@@ -43,7 +45,7 @@ from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.games import AnyRatioGame, NonSaturating
 from pushforward.models.config.config import Options
 from pushforward.models.distributions.gaussians import Diagonal, standard_log_prob
-from pushforward.models.family import Decodes, Encodes, Family, ModelsCounts, Samples, Scores
+from pushforward.models.family import Conditions, Decodes, Encodes, Family, ModelsCounts, Samples, Scores
 from pushforward.models.lazy import torch
 from pushforward.models.likelihoods import AnyLikelihood, Gaussian
 from pushforward.models.losses import Adam, Batch, Loss
@@ -74,7 +76,7 @@ class ProposalOptions(Options):
 
 
 @final
-class AVB(Family, Samples, Scores, Encodes, Decodes, ModelsCounts):
+class AVB(Family, Conditions, Samples, Scores, Encodes, Decodes, ModelsCounts):
     """Adversarial variational Bayes: an implicit posterior, learned in a game with adaptive contrast."""
 
     family: Literal["avb"] = "avb"
@@ -109,106 +111,108 @@ class AVB(Family, Samples, Scores, Encodes, Decodes, ModelsCounts):
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)
-        width, depth = self.width, self.depth
+        size, width, depth, c = self.latent, self.width, self.depth, spec.condition_size
+        per_element, told = self.likelihood.params_per_element(spec), DataSpec(shape=(spec.size + c + size,))
         return networks.Nets(
             spec,
-            encoder=networks.encoder(spec, 2 * self.latent, width=width, depth=depth),
-            shape=networks.encoder(spec, self.latent, width=width, depth=depth, condition_size=self.noise),
-            decoder=networks.decoder(
-                spec, self.latent, width=width, depth=depth, params_per_element=self.likelihood.params_per_element(spec)
-            ),
+            encoder=networks.encoder(spec, 2 * size, width=width, depth=depth, condition_size=c),
+            shape=networks.encoder(spec, size, width=width, depth=depth, condition_size=c + self.noise),
+            decoder=networks.decoder(spec, size + c, width=width, depth=depth, params_per_element=per_element),
             scale=networks.Scalar(self.likelihood.initial_log_scale, self.likelihood.scale_shape(spec)),
-            contrast=networks.encoder(spec, 2 * self.latent, width=width, depth=depth),
-            adversary=networks.encoder(
-                DataSpec(shape=(spec.size + self.latent,)), 1, width=ADVERSARY_WIDTH, depth=3, leaky=True
-            ),
+            contrast=networks.encoder(spec, 2 * size, width=width, depth=depth, condition_size=c),
+            adversary=networks.encoder(told, 1, width=ADVERSARY_WIDTH, depth=3, leaky=True),
         )
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
-        x, rng = batch.x, batch.rng
-        u = nets.spec.normalize(x)
-        z = self.infer(nets, u, self.encoder_noise(u, rng))  # (B, Z)
+        x, c, u = batch.x, batch.c, self.seen(nets, batch.x, batch.c)
+        z = self.infer(nets, u, _normal(self.noise + self.latent, u, batch.rng))  # (B, Z)
         yield Loss("contrast_nll_nats", -self.contrast(nets, u).log_prob(z.detach()).mean(), ("contrast",))
         r = self.contrast(nets, u).detach()
         yield from self.adversary_losses(nets, u, r, batch)
-        kl = self.log_posterior(nets, u, z, r).mean() - standard_log_prob(z).mean()
-        distortion = -self.log_likelihood(nets, x, z).mean()
+        kl = self.log_posterior(nets, x, z, c, r).mean() - standard_log_prob(z).mean()
+        distortion = -self.log_likelihood(nets, x, z, c).mean()
         trains = ("encoder", "shape", "decoder", *(("scale",) if self.likelihood.learns_scale else ()))
         terms = {"distortion_nats": distortion, "estimated_kl_nats": kl}
         yield Loss("estimated_negative_elbo_nats", distortion + kl, trains, terms)
 
     def adversary_losses(self, nets: Nets, u: Tensor, r: Diagonal, batch: Batch) -> Iterator[Loss]:
-        """The adversary's steps, each on draws of its own.  u: (B, *shape), network units."""
-        rng = batch.rng
+        """The adversary's steps, each on draws of its own.  u: as `seen`."""
+        rng, told = batch.rng, self.told(nets, batch.x, batch.c)
         for _ in range(self.adversary_steps):
             with torch.no_grad():
-                drawn = r.whiten(self.infer(nets, u, self.encoder_noise(u, rng)))
-            other = _normal(self.latent, u, rng)
-            yield from self._contest.critic_step(nets, RealAndFake(drawn, other, u.flatten(1)), batch)
+                drawn = r.whiten(self.infer(nets, u, _normal(self.noise + self.latent, u, rng)))
+            yield from self._contest.critic_step(nets, RealAndFake(drawn, _normal(self.latent, u, rng), told), batch)
 
-    def encoder_noise(self, u: Tensor, rng: Generator) -> Tensor:
-        """Eps and eps' of each row, (B, noise + Z)."""
-        return _normal(self.noise + self.latent, u, rng)
+    def seen(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
+        """What encoder and contrast see, u: (B, *shape), network units, with c as further elements or planes."""
+        return networks.concat_condition(nets.spec.normalize(x), c)
 
     def infer(self, nets: Nets, u: Tensor, eps: Tensor) -> Tensor:
-        """A draw of q(z|x), (B, Z).  u: (B, *shape), network units; eps: (B, noise + Z)."""
+        """A draw of q(z|x, c), (B, Z).  u: as `seen`; eps: (B, noise + Z)."""
         a, b = self.place(nets, u)
         g = REACH * torch.tanh(nets["shape"](networks.concat_condition(u, eps[:, : self.noise])))
         return a + b.exp() * (eps[:, self.noise :] + g)
 
     def place(self, nets: Nets, u: Tensor) -> tuple[Tensor, Tensor]:
-        """a(x) and b(x), (B, Z) each."""
+        """a(x, c) and b(x, c), (B, Z) each."""
         a, b = nets["encoder"](u).chunk(2, dim=1)
         return a, b.clamp(-6, 3)
 
     def contrast(self, nets: Nets, u: Tensor) -> Diagonal:
-        """r(z|x), without gradients to the encoder."""
+        """r(z|x, c), without gradients to the encoder."""
         a, b = (part.detach() for part in self.place(nets, u))
         mean, log_var = nets["contrast"](u).chunk(2, dim=1)
         return Diagonal(a + b.exp() * mean, 2 * b + log_var.clamp(-3, 3))
 
-    def log_ratio(self, nets: Nets, u: Tensor, standard: Tensor) -> Tensor:
-        """T(x, z~), (B, 1): log q - log r where the adversary is optimal."""
-        return self.game.log_ratio(nets["adversary"](*_pair(standard, u.flatten(1))))
+    def log_ratio(self, nets: Nets, x: Tensor, standard: Tensor, c: Tensor) -> Tensor:
+        """T(x, z~, c), (B, 1): log q - log r where the adversary is optimal."""
+        return self.game.log_ratio(nets["adversary"](*_pair(standard, self.told(nets, x, c))))
+
+    def told(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
+        """What the adversary is told beside a code, (B, size + C), network units."""
+        return networks.concat_condition(nets.spec.normalize(x).flatten(1), c)
 
     @property
     def _contest(self) -> Contest:
         return Contest(self.game, (), critic="adversary", join=_pair)
 
-    def log_posterior(self, nets: Nets, u: Tensor, z: Tensor, r: Diagonal) -> Tensor:
-        """Log r + T, (B,) nats: log q(z|x) where the adversary is optimal."""
-        return r.log_prob(z) + self.log_ratio(nets, u, r.whiten(z))[:, 0]
+    def log_posterior(self, nets: Nets, x: Tensor, z: Tensor, c: Tensor, r: Diagonal) -> Tensor:
+        """Log r + T, (B,) nats: log q(z|x, c) where the adversary is optimal."""
+        return r.log_prob(z) + self.log_ratio(nets, x, r.whiten(z), c)[:, 0]
 
-    def log_likelihood(self, nets: Nets, x: Tensor, z: Tensor) -> Tensor:
-        """Log p(x|z), (B,) nats, data units.  x: (B, *shape); z: (B, Z)."""
-        return self.likelihood.log_prob(nets.spec, x, nets["decoder"](z), nets["scale"]())
+    def log_likelihood(self, nets: Nets, x: Tensor, z: Tensor, c: Tensor) -> Tensor:
+        """Log p(x|z, c), (B,) nats, data units.  x: (B, *shape); z: (B, Z)."""
+        return self.likelihood.log_prob(nets.spec, x, self.decoder_output(nets, z, c), nets["scale"]())
+
+    def decoder_output(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
+        """The decoder's output, (B, params_per_element * shape[0], ...): the parameters of the likelihood."""
+        y: Tensor = nets["decoder"](torch.cat([z, c], 1))
+        return y
 
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: ProposalOptions) -> LogProb:
-        u, k, size = nets.spec.normalize(x), options.k, self.likelihood.params_per_element(nets.spec) * nets.spec.size
-        r = self.contrast(nets, u)
+        k, size = options.k, self.likelihood.params_per_element(nets.spec) * nets.spec.size
+        r = self.contrast(nets, self.seen(nets, x, c))
         if options.proposal == "contrast":
-            log_w = log_weights(lambda draws: self.bounding_weight(nets, x, r, draws), noise, k, size=size)
-            return lower_bound(log_w, u.dtype)
-        log_w = log_weights(lambda draws: self.estimated_weight(nets, x, u, r, draws), noise, k, size=size)
+            log_w = log_weights(lambda draws: self.bounding_weight(nets, x, c, r, draws), noise, k, size=size)
+            return lower_bound(log_w, r.mu.dtype)
+        log_w = log_weights(lambda draws: self.estimated_weight(nets, x, c, r, draws), noise, k, size=size)
         value = log_w.mean(0)
-        return LogProb(value, "estimate", with_rounding(log_w.std(0) / sqrt(k), value, u.dtype) if k > 1 else None)
+        return LogProb(value, "estimate", with_rounding(log_w.std(0) / sqrt(k), value, r.mu.dtype) if k > 1 else None)
 
-    def bounding_weight(self, nets: Nets, x: Tensor, r: Diagonal, draws: Draws) -> Tensor:
-        """Log p(x, z) / r(z|x), z ~ r, (draws B,) nats."""
-        r = Diagonal(draws.repeat(r.mu), draws.repeat(r.log_var))
+    def bounding_weight(self, nets: Nets, x: Tensor, c: Tensor, r: Diagonal, draws: Draws) -> Tensor:
+        """Log p(x, z|c) / r(z|x, c), z ~ r, (draws B,) nats."""
+        x, c, r = draws.repeat(x), draws.repeat(c), Diagonal(draws.repeat(r.mu), draws.repeat(r.log_var))
         z = r.draw(draws.noise.normal(draws.number, (self.latent,)).to(r.mu))
-        return self.log_joint(nets, x, z, draws) - r.log_prob(z)
+        return self.log_likelihood(nets, x, z, c) + standard_log_prob(z) - r.log_prob(z)
 
-    def estimated_weight(self, nets: Nets, x: Tensor, u: Tensor, r: Diagonal, draws: Draws) -> Tensor:
-        """Log p(x, z) / (r(z|x) exp T), z ~ q, (draws B,) nats."""
-        u, r = draws.repeat(u), Diagonal(draws.repeat(r.mu), draws.repeat(r.log_var))
+    def estimated_weight(self, nets: Nets, x: Tensor, c: Tensor, r: Diagonal, draws: Draws) -> Tensor:
+        """Log p(x, z|c) / (r(z|x, c) exp T), z ~ q, (draws B,) nats."""
+        x, c, r = draws.repeat(x), draws.repeat(c), Diagonal(draws.repeat(r.mu), draws.repeat(r.log_var))
+        u = self.seen(nets, x, c)
         z = self.infer(nets, u, draws.noise.normal(draws.number, (self.noise + self.latent,)).to(u))
-        log_p, log_q = self.log_joint(nets, x, z, draws), self.log_posterior(nets, u, z, r)
+        log_p = self.log_likelihood(nets, x, z, c) + standard_log_prob(z)
+        log_q = self.log_posterior(nets, x, z, c, r)
         return torch.where(log_p == -torch.inf, log_p, log_p - log_q)  # log q may be infinite as well
-
-    def log_joint(self, nets: Nets, x: Tensor, z: Tensor, draws: Draws) -> Tensor:
-        """Log p(x, z), (draws B,) nats.  x: (B, *shape)."""
-        return self.log_likelihood(nets, draws.repeat(x), z) + standard_log_prob(z)
 
     def curve_options(self) -> ProposalOptions:
         return ProposalOptions(k=1, proposal="contrast")  # a bound: an estimate falls with the adversary, too
@@ -221,12 +225,12 @@ class AVB(Family, Samples, Scores, Encodes, Decodes, ModelsCounts):
 
     def sampler(self, nets: Nets, options: Options) -> Sampler:
         def push(z: Tensor, noise: Noise, c: Tensor) -> Tensor:
-            return self.likelihood.draw(nets.spec, nets["decoder"](z), nets["scale"](), noise)
+            return self.likelihood.draw(nets.spec, self.decoder_output(nets, z, c), nets["scale"](), noise)
 
         return sampling.OneStep(lambda noise, c: self.prior(nets, noise, c), push)
 
     def encode(self, nets: Nets, x: Tensor, c: Tensor) -> Tensor:
-        return self.contrast(nets, nets.spec.normalize(x)).mu  # the mean of the posterior
+        return self.contrast(nets, self.seen(nets, x, c)).mu  # the mean of the posterior
 
     def latent_shape(self, spec: DataSpec) -> Shape:
         return (self.latent,)
@@ -235,12 +239,12 @@ class AVB(Family, Samples, Scores, Encodes, Decodes, ModelsCounts):
         return noise.normal(0, (self.latent,))
 
     def decode(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
-        return self.likelihood.mean(nets.spec, nets["decoder"](z))
+        return self.likelihood.mean(nets.spec, self.decoder_output(nets, z, c))
 
 
 def _normal(size: int, like: Tensor, rng: Generator) -> Tensor:
     return torch.randn(len(like), size, generator=rng, device=like.device, dtype=like.dtype)
 
 
-def _pair(z: Tensor, u: Tensor) -> tuple[Tensor, ...]:
-    return (torch.cat([u, z], 1),)
+def _pair(z: Tensor, told: Tensor) -> tuple[Tensor, ...]:
+    return (torch.cat([told, z], 1),)

@@ -10,6 +10,9 @@ and IMLE maps noise e ~ N(0, I) to the codes: each code pulls the nearest of m m
 
 A sample is G(T(e)). No critic plays against G, and no mode of the codes can be dropped. There is no density.
 
+It takes no condition. A code would have to be nearest to a draw T(e, c_i) with the condition of its own row: m draws
+for each row in the place of m for all, or too few draws of a condition to be near all of its codes.
+
 The paper's perceptual loss is a squared error here. Both losses are descended on at every step: T follows the codes,
 which converge as the learning rate falls.
 

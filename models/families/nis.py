@@ -21,6 +21,8 @@ density; the estimate of F, its standard error and the exact F stand on the card
 weights: the card also has the share of samples that count, (sum w)^2 / (n sum w^2): where hardly any sample hits a
 peak, both the estimate and its error are too low.
 
+It takes no condition: an integrand has no rows that could have one.
+
 References:
     | Neural Importance Sampling (Mueller et al., 2019), https://arxiv.org/abs/1808.03856
     | Safe and Effective Importance Sampling (Owen & Zhou, 2000), doi:10.1080/01621459.2000.10473909: the mixture

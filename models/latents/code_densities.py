@@ -34,8 +34,8 @@ class FittedDensity(CodeDensity, ABC):
     """A network, fitted to the codes by maximum likelihood."""
 
     @abstractmethod
-    def network(self, latent: int) -> GaussianMixture:
-        """A fresh network for codes of `latent` dimensions."""
+    def network(self, latent: int, condition_size: int) -> GaussianMixture:
+        """A fresh network for codes of `latent` dimensions, given a condition c of `condition_size`."""
 
 
 @final
@@ -44,8 +44,8 @@ class GaussianDensity(FittedDensity):
 
     density: Literal["gaussian"] = "gaussian"
 
-    def network(self, latent: int) -> GaussianMixture:
-        return networks.GaussianMixture(1, latent)
+    def network(self, latent: int, condition_size: int) -> GaussianMixture:
+        return networks.GaussianMixture(1, latent, condition_size)
 
 
 @final
@@ -56,8 +56,8 @@ class MixtureDensity(FittedDensity):
     components: int = Field(10, ge=2, le=1000)
     """Gaussians in the mixture."""
 
-    def network(self, latent: int) -> GaussianMixture:
-        return networks.GaussianMixture(self.components, latent)
+    def network(self, latent: int, condition_size: int) -> GaussianMixture:
+        return networks.GaussianMixture(self.components, latent, condition_size)
 
 
 AnyCodeDensity = Annotated[NoDensity | GaussianDensity | MixtureDensity, Field(discriminator="density")]

@@ -2,7 +2,7 @@
 
 The domain that rows are translated to is such a value, too. A model takes the kind of condition that its data have: a
 label, a vector of V numbers, or a text of at most V characters. One is given for all rows, or one for each row; a label
-is a row of one number, V = 1.
+is a row of one number, V = 1, which may be given by its name where the data name it.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 NAMED = 10  # labels in a message
+SHOWN = 40  # characters of a name that no label has
 
 
 @final
@@ -58,10 +59,20 @@ class Labels(Condition):
     def form(self) -> str:
         named = ", ".join(f"{i} {name}" for i, name in enumerate(self.names[:NAMED]))
         more = ", ..." if len(self.names) > NAMED else ""
-        return f"a label, 0 to {self.n_classes - 1}" + (f" ({named}{more})," if named else ",")
+        return f"a label, 0 to {self.n_classes - 1}" + (f" or its name ({named}{more})," if named else ",")
 
     def read(self, given: np.ndarray) -> np.ndarray:
+        if given.dtype.kind == "U" and self.names and given.ndim <= 1:
+            given = self._numbers(given)
         return _by_row(given, ndim_of_one=0)
+
+    def _numbers(self, names: np.ndarray) -> np.ndarray:
+        """The number of each name, float64. Raises InvalidInput."""
+        numbers = {name: i for i, name in enumerate(self.names)}
+        unknown = next((name for name in names.reshape(-1).tolist() if name not in numbers), None)
+        if unknown is not None:
+            raise InvalidInput(f"holds {unknown[:SHOWN]!r}, and no label has this name", field="condition")
+        return np.array([numbers[name] for name in names.reshape(-1).tolist()], np.float64).reshape(names.shape)
 
     def given(self, values: np.ndarray) -> int:
         return int(values[0])

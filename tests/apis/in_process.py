@@ -39,6 +39,7 @@ from tests.apis.shifted import Shifted
 
 DIGITS = VAE.model_validate({"latent": 4, "width": 8, "depth": 1})
 LABELS = TwoMoons().spec.model_copy(update={"condition": Labels(n_classes=2)})
+NAMED = TwoMoons().spec.model_copy(update={"condition": Labels(n_classes=2, names=("upper", "lower"))})
 VECTORS = TwoMoons().spec.model_copy(update={"condition": Vector(shift=(0.0, 1.0, 2.0), scale=(1.0, 1.0, 2.0))})
 CAPTIONED = TextToImage.model_validate({"width": 8, "latent": 2, "embedding": 8})
 PUZZLE = PuzzleGAN.model_validate({"width": 8, "latent": 2, "features": 8, "patches": 2})
@@ -97,9 +98,9 @@ def kept(
 
 
 def models() -> list[Kept]:
-    """Two moons, digits, a model that can only be sampled, one that takes steps, four that take a condition.
+    """Two moons, digits, a model that can only be sampled, one that takes steps, five that take a condition.
 
-    And two that translate: between two labels, and to a vector of attributes.
+    And three that translate: between two labels, which have names or not, and to a vector of attributes.
     """
     digits = Digits()
     spec = digits.spec(digits.rows(Path()))
@@ -113,6 +114,8 @@ def models() -> list[Kept]:
         kept("any-order", Autoregressive(any_order=True), TABLE),
         kept("coded-rows", VAE(latent=2, width=8), TABLE),
         kept("labeled", Shifted(), LABELS),
+        kept("named", Shifted(), NAMED),
+        kept("named-both-ways", CycleGAN.model_validate({"width": 8, "depth": 1}), NAMED),
         kept("measured", Shifted(), VECTORS),
         kept("free", Shifted(drop=True), LABELS),
         kept("puzzle", PUZZLE, spec),

@@ -402,8 +402,8 @@ async def test_a_training_starts_alike_through_both_apis_and_once_for_a_key(apis
          "run.family.likelihood"),
         ({"model": "m", "run": {"family": {"family": "vae"}, "data": {"source": "npy", "path": "rows.npy", "low": 2}}},
          422, "run.data.low"),
-        ({"model": "m", "run": {"family": {"family": "ae"}, "data": {"source": "digits", "condition": "label"}}}, 422,
-         "run.data"),
+        ({"model": "m", "run": {"family": {"family": "glann"}, "data": {"source": "digits", "condition": "label"}}},
+         422, "run.data"),
         ({"model": "m", "run": {"family": {"family": "cyclegan"}, "data": {"source": "two_moons"}}}, 422, "run.data"),
         ({"model": "m", "run": {"family": {"family": "cyclegan"}, "data": {"source": "digits", "condition": "label"}}},
          422, "run.data.condition"),
@@ -491,14 +491,14 @@ async def test_the_catalog_is_the_same_through_both_apis(apis: Apis) -> None:
     families = (await apis.rest.get("/families")).json()["families"]
     told = (await apis.stub.ListFamilies(pb.ListFamiliesRequest())).families
     assert [family["family"] for family in families] == [family.family for family in told]
-    vae, ae = (next(family for family in families if family["family"] == name) for name in ("vae", "ae"))
+    vae, glann = (next(family for family in families if family["family"] == name) for name in ("vae", "glann"))
     assert "latent" in vae["schema"]["properties"]
     assert vae["options"]["likelihood"]["properties"]["k"]["maximum"] == 5000
     shifted = next(family for family in families if family["family"] == "shifted")
     assert "times" in shifted["options"]["encode"]["properties"]
     assert "times" in shifted["options"]["decode"]["properties"]
     assert [family["takes_condition"] for family in families] == [family.takes_condition for family in told]
-    assert (ae["takes_condition"], shifted["takes_condition"]) == (False, True)
+    assert (glann["takes_condition"], shifted["takes_condition"]) == (False, True)
     presets = (await apis.rest.get("/presets")).json()["presets"]
     listed = (await apis.stub.ListPresets(pb.ListPresetsRequest())).presets
     assert [preset["name"] for preset in presets] == [preset.name for preset in listed]

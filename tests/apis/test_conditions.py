@@ -178,3 +178,70 @@ async def test_a_text_among_the_rows_of_data_is_refused(apis: Apis) -> None:
     told = pb.Tensor(dtype="string", shape=[1], strings=["one"])
     with pytest.raises(grpc.aio.AioRpcError, match="x: "):
         await apis.stub.Encode(pb.EncodeRequest(model="moons", x=told))
+
+
+def strings(names: str | list[str]) -> pb.Tensor:
+    """Names of labels, or texts, as a tensor."""
+    one = isinstance(names, str)
+    return pb.Tensor(dtype="string", shape=[] if one else [len(names)], strings=[names] if one else names)
+
+
+@pytest.mark.parametrize(("names", "labels"), [("lower", 1), (["lower"], [1]), (["lower", "upper"], [1, 0])])
+async def test_a_label_is_asked_for_by_its_name_as_by_its_number(apis: Apis, names: Any, labels: Any) -> None:
+    for op, body in (("sample", {"n": 2, "seed": 5}), ("encode", {"x": [[0.5, 0.25], [1.0, -0.5]]})):
+        answers = [
+            (await apis.rest.post(f"/{op}", json={"model": "named", **body, "condition": told})).json()
+            for told in (labels, names, {"text": names})
+        ]
+        field = "samples" if op == "sample" else "z"
+        assert answers[0][field] == answers[1][field] == answers[2][field]
+    over_grpc = [
+        array((await apis.stub.Sample(pb.SampleRequest(model="named", n=2, seed=5, condition=told))).samples)
+        for told in (tensor(np.array(labels)), strings(names))
+    ]
+    np.testing.assert_array_equal(*over_grpc)
+
+
+async def test_an_npy_body_takes_the_name_of_its_label_from_the_query(apis: Apis) -> None:
+    body = BytesIO()
+    np.save(body, np.array([[0.5, 0.25]], np.float32))
+    answers = [
+        await apis.rest.post(
+            "/encode",
+            params={"model": "named", "condition": condition},
+            content=body.getvalue(),
+            headers={"Content-Type": "application/x-npy"},
+        )
+        for condition in ('"lower"', "1")
+    ]
+    assert answers[0].json()["z"] == answers[1].json()["z"]
+
+
+async def test_rows_are_translated_to_a_domain_by_its_name(apis: Apis) -> None:
+    ask = {"model": "named-both-ways", "x": [[0.0, 1.0], [0.5, 0.25]]}
+    asks = [{"to": "lower", "condition": "upper"}, {"to": 1, "condition": 0}, {"to": ["lower"], "condition": ["upper"]}]
+    named, numbered, listed = [(await apis.rest.post("/translate", json=ask | told)).json() for told in asks]
+    assert named["x"] == numbered["x"] == listed["x"]
+    assert named["to"] == [1, 1]
+    request = pb.TranslateRequest(
+        model="named-both-ways", x=tensor(np.float32(ask["x"])), to=strings("lower"), condition=strings("upper")
+    )
+    np.testing.assert_array_equal(array((await apis.stub.Translate(request)).x), np.float32(named["x"]))
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"model": "named", "x": [[0.5, 0.25]], "condition": "left"}, "condition"),
+        ({"model": "named-both-ways", "x": [[0.5, 0.25]], "to": "left", "condition": "upper"}, "to"),
+    ],
+)
+async def test_a_name_that_no_label_has_is_refused_with_those_that_have_one(
+    apis: Apis, body: dict[str, Any], field: str
+) -> None:
+    refused = await apis.rest.post("/translate" if "to" in body else "/encode", json=body)
+    assert refused.status_code == 422
+    (error,) = refused.json()["errors"]
+    assert error["field"] == field
+    assert "holds 'left', and no label has this name" in error["message"]
+    assert "needs a label, 0 to 1 or its name (0 upper, 1 lower)" in error["message"]

@@ -130,7 +130,7 @@ def test_draws_of_a_vae_follow_its_probabilities(name: str, kind: str) -> None:
 def test_draws_of_an_adversarial_variational_bayes_follow_its_probabilities(name: str, kind: str) -> None:
     family = AVB(latent=1, width=8, depth=1, noise=2, likelihood=LIKELIHOODS[name])
     nets, rows = built(family, SPECS[kind]), states(SPECS[kind], family.likelihood)
-    probability = over_codes(lambda x, z: family.log_likelihood(nets, x, z), rows)
+    probability = over_codes(lambda x, z: family.log_likelihood(nets, x, z, x[:, :0]), rows)
     assert_follow(frequencies(family, nets, rows), probability)
     assert_scored(family, nets, rows, probability, ProposalOptions(k=2000, proposal="contrast"))
 
@@ -141,7 +141,8 @@ def test_draws_of_discrete_codes_follow_their_probabilities(name: str, kind: str
     nets, rows = built(family, SPECS[kind]), states(SPECS[kind], family.likelihood)
     letters = torch.eye(3)
     codes = [torch.stack([letters[i], letters[j]]) for i, j in product(range(3), repeat=2)]
-    given = [family.log_likelihood(nets, rows, z.expand(len(rows), -1, -1)).double().exp() for z in codes]
+    none = rows[:, :0]
+    given = [family.log_likelihood(nets, rows, z.expand(len(rows), -1, -1), none).double().exp() for z in codes]
     probability = torch.stack(given).mean(0)
     assert_follow(frequencies(family, nets, rows), probability)
     assert_scored(family, nets, rows, probability, HardCodeOptions(k=2000))

@@ -15,7 +15,7 @@ from pushforward.service.formats.tables import RECORDS, TableRows
 
 HELD_OUT = "held_out"
 _CELLS = frozenset({str, int, float, bool, type(None)})
-DOMAIN = "must be a number, a list of numbers, or a list of such lists, one for each row"
+DOMAIN = "must be a number or the name of a label, a list of these, or a list of lists of numbers, one for each row"
 CONDITION = f'{DOMAIN}; or {{"text": "..."}}'
 
 
@@ -40,7 +40,7 @@ def _as_array(value: Any) -> np.ndarray:
 def _as_condition(value: Any, wanted: str = CONDITION) -> np.ndarray:
     """A number, a list of numbers, or a list of such lists, as float64; its meaning depends on the model.
 
-    Texts come as `{"text": ...}`, or as an array of them.
+    Names of labels come as they are, texts as `{"text": ...}`, and both as an array of them.
     """
     if value is None:
         raise ValueError("is missing")
@@ -48,6 +48,8 @@ def _as_condition(value: Any, wanted: str = CONDITION) -> np.ndarray:
         return value
     if isinstance(value, Mapping) and value.keys() == {"text"}:
         return as_texts(value["text"])
+    if isinstance(value, str) or (isinstance(value, list) and {*map(type, value)} == {str}):
+        return as_texts(value)
     try:
         array = as_array(value)
     except ValueError as error:
@@ -104,8 +106,8 @@ Domain = Annotated[
     BeforeValidator(lambda value: _as_condition(value, DOMAIN)),
     WithJsonSchema(
         {
-            "anyOf": [{"type": "number"}, {"type": "array", "items": {}}],
-            "description": "a label or a vector, for all rows; or a list of them, one for each row",
+            "anyOf": [{"type": "number"}, {"type": "string"}, {"type": "array", "items": {}}],
+            "description": "a label, its name or a vector, for all rows; or a list of them, one for each row",
         }
     ),
 ]
@@ -116,6 +118,7 @@ Condition = Annotated[
         {
             "anyOf": [
                 {"type": "number"},
+                {"type": "string"},
                 {"type": "array", "items": {}},
                 {
                     "type": "object",
@@ -126,7 +129,7 @@ Condition = Annotated[
                     "additionalProperties": False,
                 },
             ],
-            "description": "a label, a vector or a text, for all rows; or a list of them, one for each row",
+            "description": "a label, its name, a vector or a text, for all rows; or a list of them, one for each row",
         }
     ),
 ]

@@ -156,7 +156,7 @@ class Tensor(_message.Message):
     DATA_FIELD_NUMBER: _builtins.int
     STRINGS_FIELD_NUMBER: _builtins.int
     dtype: _builtins.str
-    """Type of the elements. Requests: float32, float64, uint8, int32 or int64; string for the texts of a condition.
+    """Type of the elements. Requests: float32, float64, uint8, int32 or int64; string for texts and names of labels.
     Replies: float32 or float64.
     """
     data: _builtins.bytes

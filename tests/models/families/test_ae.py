@@ -13,11 +13,13 @@ from pushforward.models.latents.code_densities import GaussianDensity, MixtureDe
 from pushforward.models.losses import Batch
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
+from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.sampling import no_condition, sample
 
 D, Z, N = 5, 2, 400
 SPACE = DataSpec(shape=(D,))
+LABELED = DataSpec(shape=(D,), condition=Labels(n_classes=3))
 LINEAR = AE(latent=Z, depth=0)
 
 
@@ -41,20 +43,21 @@ def principal(x: Tensor) -> tuple[Tensor, Tensor]:
     return values, directions
 
 
-def batch(x: Tensor) -> Batch:
-    return Batch(x, no_condition(x), torch.Generator().manual_seed(0), 0, 1, torch.arange(len(x)))
+def batch(x: Tensor, c: Tensor | None = None) -> Batch:
+    c = no_condition(x) if c is None else c
+    return Batch(x, c, torch.Generator().manual_seed(0), 0, 1, torch.arange(len(x)))
 
 
-def squared_error(nets: Nets, x: Tensor) -> Tensor:
-    return next(iter(LINEAR.losses(nets, batch(x)))).value
+def squared_error(nets: Nets, x: Tensor, c: Tensor | None = None) -> Tensor:
+    return next(iter(LINEAR.losses(nets, batch(x, c)))).value
 
 
-def minimized(nets: Nets, x: Tensor) -> Nets:
+def minimized(nets: Nets, x: Tensor, c: Tensor | None = None) -> Nets:
     descent = torch.optim.LBFGS(nets.parameters(), max_iter=400, line_search_fn="strong_wolfe", tolerance_change=1e-14)
 
     def closure() -> Tensor:
         descent.zero_grad()
-        value = squared_error(nets, x)
+        value = squared_error(nets, x, c)
         value.backward()
         return value
 
@@ -88,6 +91,52 @@ def test_training_finds_the_principal_subspace() -> None:
     found = matrix @ torch.linalg.pinv(matrix)  # projects onto the span of the decoder
     wanted = directions[:, -Z:] @ directions[:, -Z:].T
     assert torch.allclose(found, wanted, atol=1e-4)
+
+
+def labeled() -> tuple[Tensor, Tensor, Tensor]:
+    """Rows, their labels one-hot, and the rows less the means of their labels."""
+    c = torch.eye(3, dtype=torch.float64)[torch.arange(N) % 3]
+    x = data() + c @ torch.tensor([[4.0, 0, 0, -1, 2], [0, -3, 5, 0, 0], [0, 1, 0, 2, -4]], dtype=torch.float64)
+    means = (c.T @ x) / c.sum(0)[:, None]
+    return x, c, x - c @ means
+
+
+def test_told_the_labels_a_linear_autoencoder_keeps_the_principal_components_within_them() -> None:
+    """What it is told costs it no code: the error is that of the rows less the means of their labels."""
+    x, c, within = labeled()
+    values, directions = principal(within)
+    nets = minimized(built(LINEAR, LABELED), x, c)
+    assert squared_error(nets, x, c).item() == pytest.approx(float(values[:-Z].sum()), rel=1e-6)
+    matrix = next(nets["decoder"].parameters()).detach()[:, :Z]
+    wanted = directions[:, -Z:] @ directions[:, -Z:].T
+    assert torch.allclose(matrix @ torch.linalg.pinv(matrix), wanted, atol=1e-3)
+    z = LINEAR.encode(nets, x, c)
+    error = (x - LINEAR.decode(nets, z, c)).square().sum(1).mean()
+    assert error.item() == pytest.approx(float(values[:-Z].sum()), rel=1e-6)
+
+
+def test_codes_of_a_label_are_drawn_with_the_moments_of_its_codes() -> None:
+    family = AE(latent=1, depth=0, density=GaussianDensity())
+    x, c, _ = labeled()
+    x = x * (1 + c[:, 1:2])  # another spread
+    nets = built(family, LABELED)
+    descent = torch.optim.LBFGS(nets["density"].parameters(), max_iter=200, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        descent.zero_grad()
+        value = list(family.losses(nets, batch(x, c)))[1].value
+        value.backward()
+        return value
+
+    descent.step(closure)
+    z, noise = family.encode(nets, x, c).detach(), Noise.rows(0, 20_000)
+    nets = nets.float()
+    for label in range(3):
+        drawn = family.prior(nets, noise, torch.eye(3)[[label]].expand(20_000, -1)).detach()
+        of_label = z[c[:, label] == 1]
+        spread = of_label.std(correction=0)
+        assert float((drawn.mean() - of_label.mean()).abs() / spread) < 0.05
+        assert float(drawn.std() / spread) == pytest.approx(1, abs=0.03)
 
 
 def test_covariances_that_would_fill_the_memory_are_refused() -> None:

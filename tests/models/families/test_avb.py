@@ -15,6 +15,7 @@ from pushforward.models.families.avb import AVB, ProposalOptions
 from pushforward.models.losses import Batch, Loss
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
+from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.sampling import no_condition
 
@@ -218,3 +219,61 @@ def test_the_adversary_moves_twice_before_the_autoencoder_does() -> None:
 def test_the_code_of_data_is_the_mean_of_the_posterior() -> None:
     nets = gaussian(0.4, 0.3, contrast=(0.4, 0.3), adversary=Ratio(0.4, 0.3))
     assert FAMILY.encode(nets, rows(3), no_condition(rows(3))).numpy() == pytest.approx(0.4)
+
+
+# --- given a label: x | z, c ~ N(W z + m_c, variance I), so x | c ~ N(m_c, W W^T + variance I) ---
+
+MEANS = torch.tensor([[1.0, -2.0], [-0.5, 0.3]], dtype=torch.float64)
+LABELED = DataSpec(shape=(2,), condition=Labels(n_classes=2))
+LABELS = torch.eye(2, dtype=torch.float64)
+GAIN = torch.tensor(W, dtype=torch.float64) / (VARIANCE + W[0] ** 2 + W[1] ** 2)  # the posterior mean is GAIN (x - m_c)
+
+
+class RatioGivenTheLabel(nn.Module):
+    """log q(z|x, c) - log r(z) for q the posterior and r = N(0, 1): what the best adversary says."""
+
+    def forward(self, told: Tensor) -> Tensor:
+        x, c, z = told[:, :2], told[:, 2:4], told[:, 4:]
+        mean = (x - c @ MEANS) @ GAIN
+        return Ratio(0.0, POSTERIOR_VARIANCE)(z - mean[:, None]) - 0.5 * (z - mean[:, None]) ** 2 + 0.5 * z**2
+
+
+def gaussian_given_labels(*, exact_contrast: bool) -> Nets:
+    """p of above and its posterior, against which r is the posterior itself or the prior."""
+    nets = FAMILY.build(LABELED).double().requires_grad_(False)
+    of_mean, spread = [*GAIN.tolist(), *(-MEANS @ GAIN).tolist()], math.sqrt(POSTERIOR_VARIANCE)
+    linear(nets["encoder"], [of_mean, [0] * 4], [0, math.log(spread)])
+    linear(nets["shape"], [[0] * 5], [0])
+    linear(nets["decoder"], [[W[0], *MEANS[:, 0].tolist()], [W[1], *MEANS[:, 1].tolist()]], [0, 0])
+    to_prior = ([[-w / spread for w in of_mean], [0] * 4], [0, -math.log(POSTERIOR_VARIANCE)])
+    linear(nets["contrast"], *(([[0] * 4] * 2, [0, 0]) if exact_contrast else to_prior))
+    nets["scale"].value.fill_(0.5 * math.log(VARIANCE))
+    nets["adversary"] = Ratio(0.0, 1.0) if exact_contrast else RatioGivenTheLabel()
+    return nets
+
+
+@pytest.mark.parametrize("exact_contrast", [True, False])
+@pytest.mark.parametrize("proposal", ["implicit", "contrast"])
+def test_given_a_label_the_likelihood_is_that_of_its_gaussian(exact_contrast: bool, proposal: str) -> None:
+    nets, x, w = gaussian_given_labels(exact_contrast=exact_contrast), rows(2), torch.tensor([W], dtype=torch.float64)
+    covariance = w.T @ w + VARIANCE * torch.eye(2)
+    expected = torch.distributions.MultivariateNormal(MEANS, covariance).log_prob(x)
+    options = ProposalOptions.model_validate({"k": 4000, "proposal": proposal})
+    found = FAMILY.log_prob(nets, x, LABELS, Noise.rows(0, 2), options)
+    within = 0.05 if proposal == "contrast" and not exact_contrast else 1e-5  # draws of the prior weigh differently
+    assert found.value.numpy() == pytest.approx(expected.numpy(), abs=within)
+
+
+def test_given_labels_what_is_descended_on_is_the_negative_likelihood_at_the_posterior() -> None:
+    nets, x = gaussian_given_labels(exact_contrast=False), rows(2)
+    *_, loss = FAMILY.losses(nets, Batch(x, LABELS, torch.Generator().manual_seed(0), 0, 1, torch.arange(2)))
+    scored = FAMILY.log_prob(nets, x, LABELS, Noise.rows(0, 2), ProposalOptions(k=2)).value
+    assert float(loss.value) == pytest.approx(-float(scored.mean()), abs=1e-5)
+
+
+def test_given_a_label_codes_and_rows_are_those_of_the_label() -> None:
+    nets, x = gaussian_given_labels(exact_contrast=True), rows(2)
+    z = FAMILY.encode(nets, x, LABELS)
+    assert torch.allclose(z[:, 0], ((x - MEANS) * GAIN).sum(1), atol=1e-6)
+    expected = MEANS + z * torch.tensor(W, dtype=torch.float64)
+    assert torch.allclose(FAMILY.decode(nets, z, LABELS), expected, atol=1e-6)

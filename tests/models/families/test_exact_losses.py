@@ -137,7 +137,7 @@ def squared_error(w: Numbers, b: Numbers, v: Numbers, d: Numbers) -> float:
 def test_autoencoder() -> None:
     family = AE(latent=1, depth=0, density=GaussianDensity())
     encoder, decoder = coder(0)
-    density = GaussianDensity().network(1).double()
+    density = GaussianDensity().network(1, 0).double()
     with torch.no_grad():
         density.mean.fill_(0.4)
         density.log_diagonal.fill_(-0.3)

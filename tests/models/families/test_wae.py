@@ -7,7 +7,9 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from pushforward.models.adversarial.penalties import Adversarial, Sliced
+from pushforward.models.adversarial.discrepancies import mmd2_given
+from pushforward.models.adversarial.kernels import RBF
+from pushforward.models.adversarial.penalties import MMD, Adversarial, Sliced
 from pushforward.models.capabilities import capabilities
 from pushforward.models.families.wae import WAE
 from pushforward.models.family import reconstruct
@@ -15,6 +17,7 @@ from pushforward.models.latents.sampled_priors import RingCodes
 from pushforward.models.losses import Batch
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
+from pushforward.models.spec.conditions import Labels, Vector
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.sampling import no_condition, sample
 
@@ -86,7 +89,7 @@ def test_a_noisy_encoder_of_matched_codes_pays_for_its_noise() -> None:
     bias.zero_()
     x = normal(200_000, S, 0)
     rng = torch.Generator().manual_seed(1)
-    z = family.draw_codes(nets, x, rng)
+    z = family.draw_codes(nets, x, no_condition(x), rng)
     cost = float((x - nets["decoder"](z)).square().mean())
     assert float(z.std()) == pytest.approx(1, rel=0.01)
     assert cost == pytest.approx(S**2 + A**2 - 2 * r * S * A, rel=0.01)
@@ -106,7 +109,7 @@ def test_a_decoder_with_noise_of_its_own_pays_its_variance() -> None:
     weight.copy_(torch.tensor([[A, t]]))
     bias.zero_()
     x = normal(200_000, S, 0)
-    z = family.draw_codes(nets, x, torch.Generator().manual_seed(1))
+    z = family.draw_codes(nets, x, no_condition(x), torch.Generator().manual_seed(1))
     assert float((x - nets["decoder"](z)).square().mean()) == pytest.approx((S - A) ** 2 + t**2, rel=0.01)
 
 
@@ -122,7 +125,7 @@ def test_a_distance_of_codes_does_not_tell_what_is_made_small() -> None:
     for sign in (1, -1):
         nets = scaling(encoder=sign / S, decoder=A)
         codes = LINEAR.encode(nets, x, no_condition(x))
-        assert float(Sliced().value(codes, z, rng)) == pytest.approx(0, abs=1e-20)
+        assert float(Sliced().value(codes, z, no_condition(z), rng)) == pytest.approx(0, abs=1e-20)
         costs.append(float((x - LINEAR.decode(nets, codes, no_condition(x))).square().mean()))
     assert costs[0] == pytest.approx(transport, rel=1e-9)
     assert costs[1] > 3 * transport
@@ -178,3 +181,80 @@ def test_a_circle_of_codes_takes_two_dimensions_and_not_one(prior: str) -> None:
     assert WAE.model_validate(config | {"latent": 2}).latent == 2
     with pytest.raises(ValidationError, match=f"{prior} needs at least 2 dimensions"):
         WAE.model_validate(config | {"latent": 1})
+
+
+MEANS, DECODED = (2.0, -1.0), (1.5, -1.2)  # of the rows of each label, and of what its codes decode to
+TOLD = DataSpec(shape=(1,), condition=Labels(n_classes=2))
+
+
+def labeled(n: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Rows N(m_c, s^2) and their labels, one-hot, as many of each."""
+    c = torch.eye(2, dtype=torch.float64).repeat(n // 2, 1)
+    return normal(n, S, seed) + c @ torch.tensor(MEANS, dtype=torch.float64)[:, None], c
+
+
+def given_labels(*, told: bool) -> Nets:
+    """Q(x, c) = (x - m_c) / s, or codes that are N(0, 1) overall and say which label it is; G(z, c) = a z + m'_c."""
+    nets = LINEAR.build(TOLD).double().requires_grad_(False)
+    weight, bias = nets["encoder"].parameters()
+    spread = S if told else math.sqrt(S**2 + (MEANS[0] - MEANS[1]) ** 2 / 4)
+    away = [-m for m in MEANS] if told else [-sum(MEANS) / 2] * 2
+    weight.copy_(torch.tensor([[1.0, *away]]) / spread)
+    bias.zero_()
+    weight, bias = nets["decoder"].parameters()
+    weight.copy_(torch.tensor([[A, *DECODED]]))
+    bias.zero_()
+    return nets
+
+
+def told_terms(nets: Nets, n: int, seed: int) -> tuple[float, float]:
+    x, c = labeled(n, seed)
+    (loss,) = LINEAR.losses(nets, Batch(x, c, torch.Generator().manual_seed(seed + 1000), 0, 1, torch.arange(n)))
+    return float(loss.terms["cost"]), float(loss.terms["penalty"])
+
+
+def test_the_cost_of_codes_matched_given_the_label_is_the_mean_transport_cost_of_the_labels() -> None:
+    """T59 given c: the mean of W_2^2(N(m_c, s^2), N(m'_c, a^2)) = (s - a)^2 + (m_c - m'_c)^2."""
+    nets, (x, c) = given_labels(told=True), labeled(200_000, 0)
+    cost = float(LINEAR.cost(nets, x, LINEAR.encode(nets, x, c), c))
+    apart = sum((m - d) ** 2 for m, d in zip(MEANS, DECODED, strict=True)) / 2
+    assert cost == pytest.approx((S - A) ** 2 + apart, rel=0.01)
+
+
+def test_only_codes_that_do_not_tell_the_label_go_unpenalized() -> None:
+    nets = given_labels(told=True)
+    penalty = torch.tensor([told_terms(nets, 30, seed)[1] for seed in range(300)])
+    assert abs(float(penalty.mean())) < 5 * float(penalty.std()) / math.sqrt(len(penalty))
+    _, telling = told_terms(given_labels(told=False), 1000, 0)
+    assert telling > 0.05
+
+
+def test_rows_of_a_label_are_drawn_when_it_is_asked_for() -> None:
+    nets, noise = given_labels(told=True).float(), Noise.rows(0, 50_000)
+    for label, mean in enumerate(DECODED):
+        c = torch.eye(2)[[label]].expand(50_000, -1)
+        x = sample(LINEAR.sampler(nets, LINEAR.SampleOptions()), noise, c)
+        assert float(x.mean()) == pytest.approx(mean, abs=0.02)
+        assert float(x.std()) == pytest.approx(A, rel=0.02)
+
+
+def test_codes_and_data_round_trip_given_the_label() -> None:
+    nets = given_labels(told=True)
+    x, c = labeled(6, 0)
+    expected = A * (x - c @ torch.tensor(MEANS).double()[:, None]) / S + c @ torch.tensor(DECODED).double()[:, None]
+    assert torch.allclose(reconstruct(LINEAR, nets, x, c), expected, atol=1e-6)
+
+
+def test_a_vector_is_as_far_from_another_as_a_label_whatever_its_length() -> None:
+    """The penalty's kernel of conditions is exp(-|c - c'|^2 / 2 V)."""
+    v, n = 4, 8
+    spec = DataSpec(shape=(1,), condition=Vector(shift=(0,) * v, scale=(1,) * v))
+    family = LINEAR.model_copy(update={"penalty": MMD(kernel=RBF())})
+    nets = family.build(spec).double().requires_grad_(False)
+    x, rng = normal(n, S, 0), torch.Generator().manual_seed(1)
+    values = torch.randn(n, v, generator=rng, dtype=torch.float64)
+    c = torch.cat([values, torch.ones(n, 1)], 1)
+    (loss,) = family.losses(nets, Batch(x, c, torch.Generator().manual_seed(2), 0, 1, torch.arange(n)))
+    prior = torch.randn(n, 1, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    expected = mmd2_given(RBF(), family.encode(nets, x, c), prior, values / math.sqrt(v))
+    assert float(loss.terms["penalty"]) == pytest.approx(float(expected), rel=1e-6)

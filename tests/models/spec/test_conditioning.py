@@ -17,6 +17,7 @@ DIGIT = Labels(n_classes=10)
 WIND = Vector(shift=(0.0, 0.0), scale=(1.0, 1.0))
 ONE = Vector(shift=(5.0,), scale=(2.0,))
 CAPTION = Text(max_length=4)
+TREE = Labels(n_classes=3, names=("birch", "oak", "7"))
 
 
 def array(given: Any) -> np.ndarray | None:
@@ -34,6 +35,10 @@ def rows(kind: Condition | None, given: Any, n: int = 3, *, answers_without: boo
         (DIGIT, 7, [[7.0], [7.0], [7.0]]),
         (DIGIT, [7], [[7.0], [7.0], [7.0]]),
         (DIGIT, [7, 0, 9], [[7.0], [0.0], [9.0]]),
+        (TREE, "oak", [[1.0], [1.0], [1.0]]),
+        (TREE, ["oak"], [[1.0], [1.0], [1.0]]),
+        (TREE, ["oak", "birch", "7"], [[1.0], [0.0], [2.0]]),
+        (TREE, [1, 0, 2], [[1.0], [0.0], [2.0]]),
         (WIND, [1, -2], [[1.0, -2.0]] * 3),
         (WIND, [[1, -2]], [[1.0, -2.0]] * 3),
         (WIND, [[1, 2], [3, 4], [5, 6]], [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]),
@@ -73,6 +78,17 @@ def test_rows_are_float32_and_one_for_all_takes_no_memory_for_each() -> None:
         (WIND, [[1, 2], [3, 4]], "has 2 rows where the answer has 3"),
         (ONE, [1, 2, 3], "m needs a vector of 1"),
         (DIGIT, "seven", "is a text; m needs a label, 0 to 9"),
+        (
+            TREE,
+            "elm",
+            "holds 'elm', and no label has this name; m needs a label, 0 to 2 or its name (0 birch, 1 oak, 2 7)",
+        ),
+        (TREE, "Oak", "holds 'Oak', and no label has this name"),
+        (TREE, ["oak", "elm", "birch"], "holds 'elm', and no label has this name"),
+        (TREE, ["oak", "birch"], "has 2 rows where the answer has 3"),
+        (TREE, [["oak", "oak", "oak"]], "is a text; m needs a label"),
+        (TREE, "e" * 99, f"holds {'e' * 40!r}, and no label"),
+        (TREE, 7, "m needs a label, 0 to 2"),
         (WIND, ["north"], "is a text; m needs a vector"),
         (CAPTION, 7, "is not a text; m needs a text of 1 to 4 characters"),
         (CAPTION, None, "is missing; m needs a text of 1 to 4 characters, lower case letters, digits, spaces"),
@@ -100,6 +116,7 @@ def test_a_model_that_answers_without_one_needs_none() -> None:
     [
         (DIGIT, 7, 7),
         (DIGIT, [7], 7),
+        (TREE, "oak", 1),
         (WIND, [0.1, 2], (0.1, 2.0)),
         (CAPTION, "ab", Words(text="ab")),
         (None, None, None),

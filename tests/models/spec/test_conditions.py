@@ -26,7 +26,7 @@ def test_a_label_is_seen_one_hot() -> None:
 
 def test_labels_may_have_names_which_messages_tell() -> None:
     named = Labels(n_classes=2, names=("daisy", "rose"))
-    assert (LABELS.form, named.form) == ("a label, 0 to 2,", "a label, 0 to 1 (0 daisy, 1 rose),")
+    assert (LABELS.form, named.form) == ("a label, 0 to 2,", "a label, 0 to 1 or its name (0 daisy, 1 rose),")
     many = Labels(n_classes=11, names=tuple("abcdefghijk")).form
     assert many.endswith("8 i, 9 j, ...),")
     with pytest.raises(ValidationError, match="names has 1 entries for 2 labels; give one for each"):

@@ -80,6 +80,7 @@ def test_a_file_that_there_is_not_is_refused_by_its_name(
     ("argument", "condition"),
     [
         ("3", 3),
+        ("oak", {"text": "oak"}),
         ("0.1,0.2", [0.1, 0.2]),
         ("[[1], [2]]", [[1], [2]]),
         ("a thick slanted seven", {"text": "a thick slanted seven"}),
