@@ -16,6 +16,7 @@ from pushforward.service.application.commands.commands import Evaluate, Sample, 
 from pushforward.service.application.evaluations import checked_evaluation
 from pushforward.service.application.inference import TargetModels
 from pushforward.service.application.job_events import first_of, follow_events
+from pushforward.service.application.outlines import TrainingPlan, plan_of
 from pushforward.service.application.training import asked_run, checked_run
 from pushforward.service.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from pushforward.service.domain.jobs import EVENT_ID_PATTERN, Event, Job, Page, State
@@ -49,10 +50,22 @@ class JobService:
         asked = asked_run(command)
         fingerprint = _fingerprint(command.model, command.preset, asked.model_dump(mode="json"))
         async with self.datasets.relying():
-            run = (await checked_run(asked, self.settings.data_root)).model_dump(mode="json")
+            run = (await checked_run(asked, self.settings.data_root)).run.model_dump(mode="json")
             return await self._start(
                 NewJob(command.model, run, command.preset, idempotency_key=idempotency_key, fingerprint=fingerprint)
             )
+
+    async def plan(self, command: TrainModel) -> TrainingPlan:
+        """What a training would do; it is refused as the training would be. Raises Invalid, NotFound, Unavailable."""
+        async with self.datasets.relying():
+            checked = await checked_run(asked_run(command), self.settings.data_root)
+            return await plan_of(command, checked, self.settings.data_root)
+
+    async def train_or_plan(
+        self, command: TrainModel, *, dry_run: bool, idempotency_key: str | None = None
+    ) -> Job | TrainingPlan:
+        """Start a training or, in a `dry_run`, tell what it would do. Raises as `train` does."""
+        return await (self.plan(command) if dry_run else self.train(command, idempotency_key=idempotency_key))
 
     async def sample(self, ask: Sample, *, idempotency_key: str | None = None) -> Job:
         """Start a sampling into a file, or find the job of this key.

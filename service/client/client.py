@@ -53,6 +53,14 @@ class Client:
         answer: dict[str, Any] = self._connection.post("/train", body, headers=headers).json()
         return answer
 
+    def plan_training(
+        self, model: str, *, preset: str | None = None, run: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """What `train` would do: the whole run, what its data are, notes. Nothing is started."""
+        body = {"model": model, **_given({"preset": preset, "run": run})}
+        answer: dict[str, Any] = self._connection.post("/train?dry_run=true", body).json()
+        return answer
+
     def sample_to_file(
         self,
         model: str,

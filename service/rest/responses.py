@@ -17,6 +17,7 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from pushforward.models.config.json_float import to_json
+from pushforward.service.application.outlines import TrainingPlan
 from pushforward.service.application.requests.scoring import ScoreResult
 from pushforward.service.application.results import (
     InferenceResult,
@@ -61,6 +62,11 @@ def json_response(value: Any, status: int = 200, headers: dict[str, str] | None 
 def job_started(job: Job) -> Response:
     """202, with the job."""
     return json_response(job, 202, {"Location": f"/jobs/{job.id}"})
+
+
+def trained(told: Job | TrainingPlan) -> Response:
+    """202, with the job; or 200, with what it would do."""
+    return job_started(told) if isinstance(told, Job) else json_response(told)
 
 
 async def render(result: InferenceResult, media_type: str) -> Response:
