@@ -58,6 +58,16 @@ class Quantity(NamedTuple):
 
 
 @final
+class Measure(Config):
+    """What the density of a row is with respect to, by columns."""
+
+    numbers: tuple[str, ...]
+    """Columns whose numbers have a density, with respect to lengths in their units; their missing cells are counted."""
+    counted: tuple[str, ...]
+    """Columns whose cells have a probability."""
+
+
+@final
 class Table(Config):
     """The columns of a table, in the order of the file."""
 
@@ -142,10 +152,11 @@ class Table(Config):
         return any(number.column.step is not None for number in self.numbers)
 
     @property
-    def counted(self) -> tuple[str, ...]:
-        """Columns whose cells have a probability, and no density."""
-        stepped = {number.cell for number in self.numbers if number.column.step is None}
-        return tuple(column.name for cell, column in enumerate(self.modelled) if cell not in stepped)
+    def measure(self) -> Measure:
+        """Which columns have a density, and which a probability."""
+        numbers = tuple(number.column.name for number in self.numbers if number.column.step is None)
+        names = (column.name for column in self.modelled)
+        return Measure(numbers=numbers, counted=tuple(name for name in names if name not in numbers))
 
     def check(self, x: np.ndarray, *, field: str = "x") -> None:
         """Refuse rows of cells, (n, C), that are none of this table. Raises InvalidInput."""

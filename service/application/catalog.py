@@ -66,7 +66,7 @@ class Catalog:
         """The card of a model, with the report of its latest evaluation. Raises NotFound."""
         card = await self.model(reference)
         evaluation = await self.published.evaluation(card)
-        return EvaluatedCard.model_validate({**dict(card), "evaluation": evaluation})
+        return EvaluatedCard.model_validate({**dict(card), "evaluation": evaluation, "measure": card.of_likelihoods})
 
     async def delete(self, reference: str) -> Sequence[str]:
         """Delete a version, or all of a name; returns the deleted references. Raises NotFound."""

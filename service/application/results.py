@@ -95,7 +95,7 @@ class LikelihoodResult(InferenceResult):
     log_prob: np.ndarray  # (n,) float64, nats; -inf where the density is zero
     kind: str  # exact, lower_bound, estimate
     std_error: np.ndarray | None  # (n,) nats
-    bits_per_dim: np.ndarray | None  # (n,), for data with levels
+    bits_per_dim: np.ndarray | None  # (n,), for data with levels, tables of probabilities
     terms: Mapping[str, np.ndarray]  # (n,) each: other quantities of a row, the unit in the name
     unit: str = "nats"
 

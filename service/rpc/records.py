@@ -117,6 +117,8 @@ def evaluated(card: EvaluatedCard) -> pb.Model:
     message = model(Card.model_validate({name: getattr(card, name) for name in Card.model_fields}))
     if card.evaluation is not None:
         message.evaluation.CopyFrom(report(card.evaluation))
+    if card.measure is not None:
+        message.measure.CopyFrom(pb.Measure(numbers=card.measure.numbers, counted=card.measure.counted))
     return message
 
 

@@ -14,6 +14,7 @@ from pyarrow import csv, parquet
 
 from pushforward.service.formats import npy
 from pushforward.service.formats.tables import ARROW, CSV, PARQUET
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from tests.apis.conftest import Apis
 
 COLUMNS = ["kind", "site", "height", "planted", "id"]
@@ -229,3 +230,23 @@ async def test_only_rows_of_tables_fulfil_something_and_only_in_one_reply(apis: 
     assert "is for rows of tables" in refused.json()["detail"]
     refused = await post(apis, "/sample", {"model": "rows", "where": where}, Accept="text/event-stream")
     assert "is for one reply" in refused.json()["detail"]
+
+
+async def test_the_card_says_what_likelihoods_are_with_respect_to(apis: Apis):
+    measure = {"numbers": [], "counted": ["kind", "height", "planted"]}
+    assert (await apis.rest.get("/models/rows")).json()["measure"] == measure
+    assert (await apis.rest.get("/models/moons")).json()["measure"] is None
+    assert (await apis.rest.get("/models/drawn-rows")).json()["measure"] is None
+    card = await apis.stub.GetModel(pb.GetModelRequest(model="rows"))
+    assert list(card.measure.counted) == measure["counted"]
+    assert not (await apis.stub.GetModel(pb.GetModelRequest(model="moons"))).HasField("measure")
+
+
+async def test_rows_whose_columns_are_all_counted_have_bits_for_each_column(apis: Apis):
+    scored = (await post(apis, "/likelihood", {"model": "rows", "records": [RECORD]})).json()
+    np.testing.assert_allclose(scored["bits_per_dim"], -np.array(scored["log_prob"]) / (3 * np.log(2)))
+
+
+async def test_rows_with_numbers_that_have_a_density_have_no_bits(apis: Apis):
+    scored = (await post(apis, "/likelihood", {"model": "dense-rows", "records": [{"height": 12.5}]})).json()
+    assert scored["bits_per_dim"] is None

@@ -110,9 +110,15 @@ class TargetModel:
 
     @property
     def scores_only_levels(self) -> bool:
-        """Whether log p is the log-probability of a level, so that bits per dimension are defined."""
+        """Whether log p is the log-probability of a level: values between levels have none."""
         spec = self.card.spec
         return spec.levels is not None and isinstance(self.family, Scores) and self.family.scores_only_levels(spec)
+
+    @property
+    def scores_probabilities(self) -> bool:
+        """Whether log p is the log of a probability, so that bits per dimension are defined."""
+        table = self.card.spec.table
+        return self.scores_only_levels if table is None else not table.measure.numbers
 
     def _checked(self, ask: AnyAsk, check_limits: Callable[[], None]) -> dict[str, Any]:
         """The options of a request that the model can answer. Raises Unsupported, Invalid."""

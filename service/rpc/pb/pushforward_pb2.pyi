@@ -1912,6 +1912,7 @@ class Model(_message.Message):
     NOTES_FIELD_NUMBER: _builtins.int
     CURVE_FIELD_NUMBER: _builtins.int
     EVALUATION_FIELD_NUMBER: _builtins.int
+    MEASURE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model."""
     version: _builtins.int
@@ -1952,6 +1953,12 @@ class Model(_message.Message):
         then, and from lists.
         """
 
+    @_builtins.property
+    def measure(self) -> Global___Measure:
+        """What log p of a table's rows is with respect to; null for other data, and without a likelihood. Over gRPC: absent
+        then, and from lists.
+        """
+
     def __init__(
         self,
         *,
@@ -1966,14 +1973,45 @@ class Model(_message.Message):
         notes: _abc.Iterable[_builtins.str] | None = ...,
         curve: Global___Curve | None = ...,
         evaluation: Global___EvaluationReport | None = ...,
+        measure: Global___Measure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "curve", b"curve", "evaluation", b"evaluation"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "curve", b"curve", "evaluation", b"evaluation", "measure", b"measure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "card", b"card", "curve", b"curve", "evaluation", b"evaluation", "family", b"family", "latent_shape", b"latent_shape", "metrics", b"metrics", "model", b"model", "notes", b"notes", "shape", b"shape", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "card", b"card", "curve", b"curve", "evaluation", b"evaluation", "family", b"family", "latent_shape", b"latent_shape", "measure", b"measure", "metrics", b"metrics", "model", b"model", "notes", b"notes", "shape", b"shape", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
+
+@_typing.final
+class Measure(_message.Message):
+    """What the density of a row is with respect to, by columns."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBERS_FIELD_NUMBER: _builtins.int
+    COUNTED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Columns whose numbers have a density, with respect to lengths in their units; their missing cells are counted."""
+
+    @_builtins.property
+    def counted(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Columns whose cells have a probability."""
+
+    def __init__(
+        self,
+        *,
+        numbers: _abc.Iterable[_builtins.str] | None = ...,
+        counted: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counted", b"counted", "numbers", b"numbers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Measure: _TypeAlias = Measure  # noqa: Y015
 
 @_typing.final
 class EvaluationReport(_message.Message):
