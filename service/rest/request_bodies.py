@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from fastapi import Request
 
+from pushforward.models.data.tables.media_types import MEDIA_TYPES as TABLE_TYPES
 from pushforward.service.application.commands.asks import OfRows
 from pushforward.service.application.commands.commands import (
     Complete,
@@ -62,7 +63,7 @@ async def read(
     if media_type == npy.MEDIA_TYPE and (command is Interpolate or command in _ARRAYS):
         query = _query(request)
         return await intake.parse(lambda: _with_arrays(command, query, body), len(body))
-    if media_type in tables.MEDIA_TYPES and (command is Complete or issubclass(command, OfRows)):
+    if media_type in TABLE_TYPES and (command is Complete or issubclass(command, OfRows)):
         query = _query(request)
         if "records" in query or "x" in query:
             raise Invalid.field("records", "are the body; leave them out of the query")

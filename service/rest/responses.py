@@ -17,6 +17,8 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from pushforward.models.config.json_float import to_json
+from pushforward.models.data.tables.media_types import MEDIA_TYPES as TABLE_TYPES
+from pushforward.models.tables.table import Table
 from pushforward.service.application.outlines import TrainingPlan
 from pushforward.service.application.requests.scoring import ScoreResult
 from pushforward.service.application.results import (
@@ -27,7 +29,7 @@ from pushforward.service.application.results import (
 )
 from pushforward.service.domain.errors import NotAcceptable
 from pushforward.service.domain.jobs import Job
-from pushforward.service.formats import npy, png, tables
+from pushforward.service.formats import npy, png, table_files
 from pushforward.service.rest.media_types import JSON
 
 LARGE_VALUES = 100_000  # a result of more is written in a thread
@@ -76,7 +78,7 @@ async def render(result: InferenceResult, media_type: str) -> Response:
         npy.MEDIA_TYPE: lambda result: npy.dumps(result.array),
         png.MEDIA_TYPE: lambda result: png.png(result.array, result.picture_spec),
     }
-    if media_type in tables.MEDIA_TYPES:
+    if media_type in TABLE_TYPES:
         writers[media_type] = lambda result: _table(result, media_type)
     write = writers[media_type]
     large = result.array.size > LARGE_VALUES or media_type == png.MEDIA_TYPE
@@ -86,9 +88,14 @@ async def render(result: InferenceResult, media_type: str) -> Response:
 
 def _table(result: InferenceResult, media_type: str) -> bytes:
     """The rows of a table as a file. Raises NotAcceptable."""
-    if result.table is None:
+    return table_files.dumps(media_type, table_of(result.table, media_type), result.array)
+
+
+def table_of(table: Table | None, media_type: str) -> Table:
+    """The table that rows are of. Raises NotAcceptable where they are of none."""
+    if table is None:
         raise NotAcceptable(f"{media_type} is for rows of tables, and these are none; accept {JSON}")
-    return tables.dumps(media_type, result.table, result.array)
+    return table
 
 
 async def json(result: SampleResult | PreviewResult) -> bytes:

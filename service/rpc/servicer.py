@@ -89,7 +89,9 @@ class Servicer(pb_grpc.PushforwardServicer):
                 yield results.streamed(item)
 
     async def StartSampling(self, request: pb.StartSamplingRequest, context: Context) -> pb.Job:
-        delivery: Delivery[Job] = Delivery(Form.JOB, idempotency_key=request.idempotency_key or None)
+        delivery: Delivery[Job] = Delivery(
+            Form.JOB, idempotency_key=request.idempotency_key or None, media_type=request.media_type or None
+        )
         with naming(_within_ask):
             return records.job(await self.application.sample(requests.sample(request.ask), delivery))
 
@@ -147,4 +149,4 @@ class Servicer(pb_grpc.PushforwardServicer):
 
 def _within_ask(field: str) -> str:
     """A field of `StartSamplingRequest`: those of the sample are in its `ask`."""
-    return field if field == "idempotency_key" else f"ask.{field}"
+    return field if field in ("idempotency_key", "media_type") else f"ask.{field}"

@@ -12,10 +12,13 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv, parquet
 
+from pushforward.models.data.tables.media_types import ARROW_STREAM as ARROW
+from pushforward.models.data.tables.media_types import CSV, MEDIA_TYPES, PARQUET
+from pushforward.models.tables.arrow import from_cells
 from pushforward.service.formats import npy
-from pushforward.service.formats.tables import ARROW, CSV, PARQUET
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from tests.apis.conftest import Apis
+from tests.apis.in_process import TABLE
 
 COLUMNS = ["kind", "site", "height", "planted", "id"]
 TYPES = [pa.string(), pa.string(), pa.int64(), pa.date32(), pa.string()]
@@ -34,6 +37,8 @@ def opened(media_type: str, content: bytes) -> pa.Table:
             return csv.read_csv(io.BytesIO(content), convert_options=csv.ConvertOptions(strings_can_be_null=True))
         case "application/vnd.apache.parquet":
             return parquet.read_table(io.BytesIO(content))
+        case "application/vnd.apache.arrow.file":
+            return pa.ipc.open_file(content).read_all()
     return pa.ipc.open_stream(content).read_all()
 
 
@@ -52,7 +57,7 @@ async def test_samples_are_records_with_the_columns_of_the_file(apis: Apis, mode
     assert {type(record["height"]) for record in answer["records"]} == {int, type(None)}
 
 
-@pytest.mark.parametrize("media_type", [CSV, PARQUET, ARROW])
+@pytest.mark.parametrize("media_type", MEDIA_TYPES)
 async def test_samples_are_files_that_are_scored_as_their_records_are(apis: Apis, media_type: str):
     ask = {"model": "rows", "n": 30, "seed": 3}
     sent = await post(apis, "/sample", ask, Accept=media_type)
@@ -70,6 +75,25 @@ async def test_samples_are_files_that_are_scored_as_their_records_are(apis: Apis
     assert by_file.status_code == 200
     assert by_file.json()["log_prob"] == by_records.json()["log_prob"]
     assert by_file.json()["kind"] == "lower_bound"
+
+
+@pytest.mark.parametrize("media_type", MEDIA_TYPES)
+async def test_a_long_sample_is_one_file_that_comes_in_parts(apis: Apis, media_type: str):
+    ask = {"model": "rows", "n": 1200, "seed": 3}
+    begun = apis.asks.begun
+    sent = await post(apis, "/sample", ask, Accept=media_type)
+    assert sent.headers["pushforward-seed"] == "3"
+    assert apis.asks.begun - begun > 1
+    cells = npy.loads((await post(apis, "/sample", ask, Accept=npy.MEDIA_TYPE)).content)
+    assert TABLE.table is not None
+    table, drawn = opened(media_type, sent.content), from_cells(TABLE.table, cells)
+    assert table.column("id").to_pylist()[-1] == "T1200"
+    assert table.to_pylist() == drawn.to_pylist()
+
+
+async def test_a_long_sample_of_no_table_is_no_file_of_one(apis: Apis):
+    refused = await post(apis, "/sample", {"model": "moons", "n": 1200}, Accept=CSV)
+    assert refused.status_code == 406
 
 
 async def test_cells_are_numbers_in_npy(apis: Apis):

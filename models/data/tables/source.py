@@ -12,7 +12,8 @@ from pushforward.models.data.files import reading
 from pushforward.models.data.source import Rows
 from pushforward.models.data.tables.cells import ColumnChoice
 from pushforward.models.data.tables.inference import Inferred, infer
-from pushforward.models.data.tables.reading import MEDIA_TYPES, MIN_ROWS, read
+from pushforward.models.data.tables.media_types import MEDIA_TYPES
+from pushforward.models.data.tables.reading import MIN_ROWS, read
 from pushforward.models.data.uploads.from_file import FromFile
 from pushforward.models.errors import InvalidData, InvalidInput
 from pushforward.models.spec.data_spec import DataSpec

@@ -645,12 +645,15 @@ class Sampling(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
     CONDITION_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Reference of the model, with its version."""
     n: _builtins.int
     """Rows to draw."""
     seed: _builtins.int
     """Seed of the rows."""
+    media_type: _builtins.str
+    """Format of the file: npy, or csv, Parquet or Arrow of the rows of a table."""
     @_builtins.property
     def options(self) -> _struct_pb2.Struct:
         """Options of the sampler, with their defaults."""
@@ -667,10 +670,11 @@ class Sampling(_message.Message):
         seed: _builtins.int = ...,
         options: _struct_pb2.Struct | None = ...,
         condition: Global___Tensor | None = ...,
+        media_type: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "model", b"model", "n", b"n", "options", b"options", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "media_type", b"media_type", "model", b"model", "n", b"n", "options", b"options", "seed", b"seed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -944,8 +948,13 @@ class StartSamplingRequest(_message.Message):
 
     ASK_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
     idempotency_key: _builtins.str
     """A key of the client's choice: the same key gives the same job. Empty: each request is a job of its own."""
+    media_type: _builtins.str
+    """Format of the file: npy, or csv, Parquet or Arrow of the rows of a table. Over gRPC: empty for csv of a table and
+    npy of other rows.
+    """
     @_builtins.property
     def ask(self) -> Global___SampleRequest:
         """The sample; `n` may be as large as the limit of files."""
@@ -955,10 +964,11 @@ class StartSamplingRequest(_message.Message):
         *,
         ask: Global___SampleRequest | None = ...,
         idempotency_key: _builtins.str = ...,
+        media_type: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "idempotency_key", b"idempotency_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "idempotency_key", b"idempotency_key", "media_type", b"media_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
