@@ -13,10 +13,11 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from pushforward.models.data.tables.media_types import ARROW_FILE, CSV, PARQUET
+from pushforward.models.data.tables.media_types import ARROW_FILE, CSV, MEDIA_TYPES, PARQUET
 from pushforward.models.storage.durable import sync
 from pushforward.models.tables.arrow import Cells, from_cells
 from pushforward.models.tables.table import Table
+from pushforward.service.domain.errors import NotAcceptable
 from pushforward.service.formats.tables import check_pyarrow
 
 ROWS_AT_ONCE = 16_384  # of a file that is written from an npy file
@@ -55,6 +56,15 @@ class TableWriter:
         self._sink.seek(0)
         self._sink.truncate()
         return written
+
+
+def table_of(table: Table | None, media_type: str) -> Table:
+    """The table that rows are of. Raises NotAcceptable where they are of none, or the format is no table's."""
+    if media_type not in MEDIA_TYPES:
+        raise NotAcceptable(f"no file of a table is {media_type[:100]}; accept one of {', '.join(MEDIA_TYPES)}")
+    if table is None:
+        raise NotAcceptable(f"{media_type} is for rows of tables, and these are none; accept application/json")
+    return table
 
 
 def dumps(media_type: str, table: Table, cells: Cells, *, start: int = 0) -> bytes:

@@ -18,16 +18,13 @@ from starlette.types import Receive, Scope, Send
 
 from pushforward.models.config.json_float import to_json
 from pushforward.models.data.tables.media_types import MEDIA_TYPES as TABLE_TYPES
-from pushforward.models.tables.table import Table
 from pushforward.service.application.outlines import TrainingPlan
-from pushforward.service.application.requests.scoring import ScoreResult
 from pushforward.service.application.results import (
     InferenceResult,
-    LikelihoodResult,
+    OfLikelihoods,
     PreviewResult,
     SampleResult,
 )
-from pushforward.service.domain.errors import NotAcceptable
 from pushforward.service.domain.jobs import Job
 from pushforward.service.formats import npy, png, table_files
 from pushforward.service.rest.media_types import JSON
@@ -88,14 +85,7 @@ async def render(result: InferenceResult, media_type: str) -> Response:
 
 def _table(result: InferenceResult, media_type: str) -> bytes:
     """The rows of a table as a file. Raises NotAcceptable."""
-    return table_files.dumps(media_type, table_of(result.table, media_type), result.array)
-
-
-def table_of(table: Table | None, media_type: str) -> Table:
-    """The table that rows are of. Raises NotAcceptable where they are of none."""
-    if table is None:
-        raise NotAcceptable(f"{media_type} is for rows of tables, and these are none; accept {JSON}")
-    return table
+    return table_files.dumps(media_type, table_files.table_of(result.table, media_type), result.array)
 
 
 async def json(result: SampleResult | PreviewResult) -> bytes:
@@ -121,7 +111,7 @@ def _headers(result: InferenceResult) -> dict[str, str]:
     }
     if isinstance(result, SampleResult):
         headers |= origin(result)
-    if isinstance(result, LikelihoodResult | ScoreResult):
+    if isinstance(result, OfLikelihoods):
         headers["Pushforward-Kind"] = result.kind
     return headers
 

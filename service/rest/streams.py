@@ -22,11 +22,11 @@ from starlette.types import Receive, Scope, Send
 from pushforward.service.application.results import PreviewResult, SampleStream
 from pushforward.service.domain.errors import Kind, ServiceError
 from pushforward.service.formats import npy
-from pushforward.service.formats.table_files import TableWriter
+from pushforward.service.formats.table_files import TableWriter, table_of
 from pushforward.service.http import problems
 from pushforward.service.rest import sse
 from pushforward.service.rest.disconnects import until_disconnected
-from pushforward.service.rest.responses import json, origin, table_of
+from pushforward.service.rest.responses import json, origin
 
 Piece = bytes | memoryview
 

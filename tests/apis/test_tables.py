@@ -6,6 +6,7 @@ import io
 from datetime import date
 from typing import Any
 
+import grpc
 import httpx
 import numpy as np
 import pyarrow as pa
@@ -274,3 +275,52 @@ async def test_rows_whose_columns_are_all_counted_have_bits_for_each_column(apis
 async def test_rows_with_numbers_that_have_a_density_have_no_bits(apis: Apis):
     scored = (await post(apis, "/likelihood", {"model": "dense-rows", "records": [{"height": 12.5}]})).json()
     assert scored["bits_per_dim"] is None
+
+
+async def test_rows_go_and_come_over_grpc_as_files(apis: Apis):
+    drawn = await apis.stub.Sample(pb.SampleRequest(model="rows", n=30, seed=3, accept=ARROW))
+    assert (drawn.table.media_type, drawn.HasField("samples")) == (ARROW, False)
+    assert (
+        drawn.table.content
+        == (await post(apis, "/sample", {"model": "rows", "n": 30, "seed": 3}, Accept=ARROW)).content
+    )
+    records = pb.Table(content=drawn.table.content)  # Arrow where nothing is said
+    scored = await apis.stub.Likelihood(pb.LikelihoodRequest(model="rows", records=records, seed=5))
+    by_rest = await post(apis, "/likelihood?model=rows&seed=5", drawn.table.content, Content_Type=ARROW)
+    assert list(scored.log_prob) == by_rest.json()["log_prob"]
+    ranked = await apis.stub.Score(pb.ScoreRequest(model="rows", records=records, seed=5))
+    assert list(ranked.log_prob) == list(scored.log_prob)
+    codes = await apis.stub.Encode(pb.EncodeRequest(model="coded-rows", records=records))
+    assert list(codes.z.shape) == [30, 2]
+    cells = await apis.stub.Sample(pb.SampleRequest(model="rows", n=30, seed=3))
+    assert (list(cells.samples.shape), cells.HasField("table")) == ([30, 3], False)
+
+
+async def test_a_stream_over_grpc_is_files_whose_rows_are_numbered_on(apis: Apis):
+    ask = pb.SampleRequest(model="rows", n=1200, seed=3, accept=CSV)
+    parts = [opened(CSV, message.table.content) async for message in apis.stub.SampleStream(ask)]
+    assert len(parts) > 1
+    assert pa.concat_tables(parts).column("id").to_pylist() == [f"T{i}" for i in range(1, 1201)]
+
+
+async def test_cells_are_completed_over_grpc_as_over_rest(apis: Apis):
+    csv_of_one = b"kind,height,planted\noak,12,\n"
+    request = pb.CompleteRequest(
+        model="any-order", records=pb.Table(media_type=CSV, content=csv_of_one), n=2, given=["height"], accept=CSV
+    )
+    completed = await apis.stub.Complete(request)
+    query = "/complete?model=any-order&n=2&given=%5B%22height%22%5D"
+    by_rest = await post(apis, query, csv_of_one, Content_Type=CSV, Accept=CSV)
+    assert completed.table.content == by_rest.content
+    assert completed.kind == "exact"
+
+
+@pytest.mark.parametrize(
+    ("model", "accept", "says"), [("rows", "text/html", "no file of a table is text/html"), ("moons", CSV, "are none")]
+)
+async def test_what_is_no_file_of_a_table_is_refused_over_grpc(apis: Apis, model: str, accept: str, says: str):
+    with pytest.raises(grpc.aio.AioRpcError, match=says):
+        await apis.stub.Sample(pb.SampleRequest(model=model, n=3, accept=accept))
+    rows = pb.Table(media_type="text/html", content=b"")
+    with pytest.raises(grpc.aio.AioRpcError, match=r"records\.media_type"):
+        await apis.stub.Likelihood(pb.LikelihoodRequest(model="rows", records=rows))

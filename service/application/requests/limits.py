@@ -87,7 +87,9 @@ def file_type(media_type: str | None, card: Card) -> str:
     if media_type not in (NPY, *TABLE_TYPES):
         raise NotAcceptable(f"no file is {media_type[:100]}; accept one of {', '.join((NPY, *TABLE_TYPES))}")
     if media_type != NPY and card.spec.table is None:
-        raise NotAcceptable(f"{media_type} is for rows of tables, and {card.model} models none; accept {NPY}")
+        raise NotAcceptable(
+            f"{media_type} is for rows of tables, and {card.model} models none; accept application/x-npy"
+        )
     return media_type
 
 
