@@ -30,6 +30,7 @@ from pushforward.models.config.config import Config
 from pushforward.models.errors import InvalidInput
 from pushforward.models.tables.columns import (
     MAX_CATEGORIES,
+    OTHER,
     AnyColumn,
     Category,
     Modelled,
@@ -135,6 +136,12 @@ class Table(Config):
     def coders(self) -> dict[Any, Any]:
         """`models.tables.coding.Coder`s of this table, by device."""
         return {}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes for users of a model of this table, a sentence each."""
+        merged = [repr(each.name) for each in self.modelled if isinstance(each, Category) and each.other]
+        return (f"Values in few rows, and unseen ones, are {OTHER!r} in {', '.join(merged)}.",) if merged else ()
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -94,7 +94,7 @@ async def plan_of(command: TrainModel, checked: CheckedRun, data_root: Path) -> 
         form=summary_of(type(form)),
         capabilities=capabilities(form),
         data=DataOutline(rows=told.spec.n_rows, spec=told.spec, reasons=told.reasons),
-        notes=(*form.notes, *of_data),
+        notes=(*form.notes, *of_data, *(() if told.spec.table is None else told.spec.table.notes)),
     )
 
 

@@ -44,6 +44,9 @@ class TableFile(FromFile):
     missing: Literal["model", "drop_rows", "refuse"] = "model"
     """What becomes of missing cells: modelled, their rows left out, or refused."""
 
+    min_count: int = Field(1, ge=1, le=1_000_000)
+    """Texts of a category that fewer rows have become `other`, as unseen ones do."""
+
     media_types: ClassVar[tuple[str, ...]] = MEDIA_TYPES
 
     @property
@@ -93,11 +96,12 @@ class TableFile(FromFile):
             raise InvalidData(f"{self.file_name!r} is not a file; give the path of a table", field="path")
         read_in = read(file, self.file_name)
         with reading(file):  # texts may not be UTF-8
-            inferred = infer(read_in, self.columns)
+            inferred = infer(read_in, self.columns, self.min_count)
         names = [each.column.name for each in inferred]
         if self.missing != "model":
             read_in = self._without_missing(read_in.select(names))
-            inferred = infer(read_in, {name: self.columns[name] for name in self.columns if name in names})
+            chosen = {name: self.columns[name] for name in self.columns if name in names}
+            inferred = infer(read_in, chosen, self.min_count)
         try:
             table = Table(columns=tuple(each.column for each in inferred))
         except ValueError as error:
