@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pushforward.models.config.described import descriptions
 from pushforward.models.data.uploads import datasets
 from pushforward.models.storage import evaluation
+from pushforward.models.tables import table
 from pushforward.service.application.commands import commands, uploads
 from pushforward.service.domain import catalog, jobs
 
@@ -31,6 +32,7 @@ MIRRORS: dict[str, type[BaseModel]] = {
     "MetricValue": evaluation.MetricValue,
     "ClassifierCard": evaluation.ClassifierCard,
     "LabelCounts": evaluation.LabelCounts,
+    "Measure": table.Measure,
     "Dataset": datasets.Dataset,
     "DatasetHeader": uploads.PutDataset,
     "TrainRequest": commands.TrainModel,

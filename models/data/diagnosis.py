@@ -42,9 +42,9 @@ UNBOUNDED = "an exact density of such columns has no finite value, it rises with
 
 
 def diagnose(spec: DataSpec, rows: Rows) -> tuple[str, ...]:
-    """Notes on training rows, a sentence each; none on those of tables. Raises InvalidData."""
+    """Notes on training rows, a sentence each. Raises InvalidData."""
     if spec.table is not None:
-        return ()
+        return spec.table.notes
     texts = isinstance(spec.condition, Text)  # a column of a text is a character's place, and is often empty
     return (*_notes(spec, rows.x), *(() if texts else _idle_conditions(rows.c)))
 

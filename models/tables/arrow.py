@@ -152,13 +152,13 @@ def _indices(column: Category, array: Any) -> Cells:
         given = pa.array(given.to_numpy(zero_copy_only=False), from_pandas=True)  # NaN is missing
     place = compute.index_in(given, value_set=pa.array(column.values).cast(kind))
     unseen = np.array(given.is_valid()) & ~np.array(place.is_valid())
-    if unseen.any():
+    if unseen.any() and not column.other:
         row = int(unseen.argmax())
         some = ", ".join(map(repr, column.values[:10]))
         value = str(given[row].as_py())[:50]
         raise InvalidInput(f"holds {value!r} in row {row}, which training has not seen; it has seen {some}")
     cells: Cells = place.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    return cells
+    return np.where(unseen, float(len(column.values) - 1), cells) if column.other else cells
 
 
 def _cast(array: Any, to: str) -> Any:

@@ -24,6 +24,7 @@ from pushforward.models.tables.transform import NumberTransform, TransformName
 Value: TypeAlias = bool | int | float | str  # of a category or a constant, as a record holds it
 Unit = Literal["day", "second", "millisecond", "microsecond", "nanosecond"]
 
+OTHER = "other"  # the value that stands for rare and unseen ones
 MAX_CATEGORIES = 10_000  # of all columns of a table
 
 
@@ -100,11 +101,15 @@ class Category(Column):
     """Whether the values are in an order that means something."""
     missing: bool = False
     """Whether cells may be missing."""
+    other: bool = False
+    """Whether the last value, `other`, stands for those in few rows, and for unseen ones."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         if len({(type(value), value) for value in self.values}) != len(self.values):
             raise ValueError("values are listed once each")
+        if self.other and self.values[-1] != OTHER:
+            raise ValueError(f"the last value is {OTHER!r} where one stands for others")
         return self
 
     @property

@@ -30,6 +30,7 @@ from pushforward.models.config.config import Config
 from pushforward.models.errors import InvalidInput
 from pushforward.models.tables.columns import (
     MAX_CATEGORIES,
+    OTHER,
     AnyColumn,
     Category,
     Modelled,
@@ -55,6 +56,16 @@ class Quantity(NamedTuple):
     cell: int
     column: Number | Time
     choice: int | None  # which says whether it is there; None where it always is
+
+
+@final
+class Measure(Config):
+    """What the density of a row is with respect to, by columns."""
+
+    numbers: tuple[str, ...]
+    """Columns whose numbers have a density, with respect to lengths in their units; their missing cells are counted."""
+    counted: tuple[str, ...]
+    """Columns whose cells have a probability."""
 
 
 @final
@@ -127,6 +138,12 @@ class Table(Config):
         return {}
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes for users of a model of this table, a sentence each."""
+        merged = [repr(each.name) for each in self.modelled if isinstance(each, Category) and each.other]
+        return (f"Values in few rows, and unseen ones, are {OTHER!r} in {', '.join(merged)}.",) if merged else ()
+
+    @property
     def sizes(self) -> tuple[int, ...]:
         """The number of cases of each choice, (Q,)."""
         return tuple(choice.n_cases for choice in self.choices)
@@ -142,10 +159,11 @@ class Table(Config):
         return any(number.column.step is not None for number in self.numbers)
 
     @property
-    def counted(self) -> tuple[str, ...]:
-        """Columns whose cells have a probability, and no density."""
-        stepped = {number.cell for number in self.numbers if number.column.step is None}
-        return tuple(column.name for cell, column in enumerate(self.modelled) if cell not in stepped)
+    def measure(self) -> Measure:
+        """Which columns have a density, and which a probability."""
+        numbers = tuple(number.column.name for number in self.numbers if number.column.step is None)
+        names = (column.name for column in self.modelled)
+        return Measure(numbers=numbers, counted=tuple(name for name in names if name not in numbers))
 
     def check(self, x: np.ndarray, *, field: str = "x") -> None:
         """Refuse rows of cells, (n, C), that are none of this table. Raises InvalidInput."""

@@ -93,4 +93,5 @@ class Application:
 
     async def _start(self, ask: Sample, delivery: Delivery[Delivered]) -> Job:
         """Start the job, even if the client disconnects meanwhile."""
-        return await asyncio.shield(begin(self.jobs.sample(ask, idempotency_key=delivery.idempotency_key), "a job"))
+        key, media_type = delivery.idempotency_key, delivery.media_type
+        return await asyncio.shield(begin(self.jobs.sample(ask, media_type=media_type, idempotency_key=key), "a job"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -13,6 +12,7 @@ from pushforward.models.capabilities import capabilities
 from pushforward.models.families import FAMILIES
 from pushforward.models.family import Conditions
 from pushforward.models.presets import PRESETS
+from pushforward.service.application.outlines import summary_of
 from pushforward.service.application.requests.options import option_types
 from pushforward.service.domain.catalog import Card, EvaluatedCard, Name, Reference, Worker
 from pushforward.service.domain.errors import NotFound
@@ -66,7 +66,7 @@ class Catalog:
         """The card of a model, with the report of its latest evaluation. Raises NotFound."""
         card = await self.model(reference)
         evaluation = await self.published.evaluation(card)
-        return EvaluatedCard.model_validate({**dict(card), "evaluation": evaluation})
+        return EvaluatedCard.model_validate({**dict(card), "evaluation": evaluation, "measure": card.of_likelihoods})
 
     async def delete(self, reference: str) -> Sequence[str]:
         """Delete a version, or all of a name; returns the deleted references. Raises NotFound."""
@@ -77,7 +77,7 @@ class Catalog:
         return [
             FamilyCard(
                 name,
-                _summary(cls),
+                summary_of(cls),
                 capabilities(cls),
                 cls.model_json_schema(),
                 {op: options.model_json_schema() for op, options in option_types(cls).items()},
@@ -106,7 +106,3 @@ def _checked(kind: TypeAdapter[str], reference: str) -> str:
         return kind.validate_python(reference)
     except ValidationError:
         raise NotFound(f"there is no model {reference[:100]!r}") from None
-
-
-def _summary(cls: type[Any]) -> str:
-    return (inspect.getdoc(cls) or "").partition("\n")[0]

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, final
 
 from pydantic import TypeAdapter, ValidationError
 
+from pushforward.models.data.tables.media_types import MEDIA_TYPES, ending_of
 from pushforward.models.data.uploads.datasets import Dataset, digest_of
 from pushforward.service.application.arrivals import check_room, receive
 from pushforward.service.application.commands.uploads import OutlineDataset, PutDataset
@@ -34,14 +35,11 @@ PAGE = 1000  # jobs that are read at a time
 # A job that a lost runner gives back is queued again: whoever is not seen before is seen after.
 UNFINISHED = (State.QUEUED, State.RUNNING, State.QUEUED)
 ENDINGS = {
-    "text/csv": "csv",
-    "application/vnd.apache.parquet": "parquet",
-    "application/vnd.apache.arrow.file": "arrow",
-    "application/vnd.apache.arrow.stream": "arrows",
-    "application/x-npy": "npy",
-    "application/x-npz": "npz",
-    "application/zip": "zip",
-    "application/x-idx": "idx",
+    **{media_type: ending_of(media_type) for media_type in MEDIA_TYPES},
+    "application/x-npy": ".npy",
+    "application/x-npz": ".npz",
+    "application/zip": ".zip",
+    "application/x-idx": ".idx",
 }
 
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
@@ -193,7 +191,7 @@ class DatasetFile:
     @property
     def name(self) -> str:
         """The file name that is suggested to the client."""
-        return f"{self.dataset.name}.{ENDINGS.get(self.dataset.media_type, 'bin')}"
+        return f"{self.dataset.name}{ENDINGS.get(self.dataset.media_type, '.bin')}"
 
     def read(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes]:
         """Bytes start, ..., stop - 1 in pieces. Raises NotFound where the file is deleted meanwhile."""

@@ -31,3 +31,4 @@ class Delivery(Generic[Delivered]):
     large_as_job: bool = False  # whether more rows than a stream may have become a job
     timeout_s: float | None = None
     idempotency_key: str | None = None  # of a job
+    media_type: str | None = None  # of the file of a job; None: csv of a table, npy of other rows

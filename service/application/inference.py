@@ -10,6 +10,7 @@ from typing import final, overload
 
 import numpy as np
 
+from pushforward.models.data.tables.media_types import ARROW_STREAM
 from pushforward.service.application import streaming
 from pushforward.service.application.commands.asks import OfRows
 from pushforward.service.application.commands.commands import (
@@ -43,7 +44,7 @@ from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import Conflict, Invalid
 from pushforward.service.domain.inference import InferenceRequest, Preview
 from pushforward.service.domain.ports import Asks, Models
-from pushforward.service.formats.tables import ARROW, TableRows, check_pyarrow
+from pushforward.service.formats.tables import TableRows, check_pyarrow
 from pushforward.service.processes import table_reader
 from pushforward.service.processes.intake import Intake
 from pushforward.service.processes.table_reader import TableReader
@@ -200,7 +201,7 @@ class InferenceService:
             return rows
         check_pyarrow()
         with refusing("records"):
-            return TableRows(ARROW, await self.reader.plain(rows.media_type, rows.content))
+            return TableRows(ARROW_STREAM, await self.reader.plain(rows.media_type, rows.content))
 
     def _timeout_s(self, ask: AnyAsk, timeout_s: float | None) -> float:
         """The shortest of the request's deadline, the API's time limit and the service's own."""

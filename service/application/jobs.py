@@ -16,9 +16,10 @@ from pushforward.service.application.commands.commands import Evaluate, Sample, 
 from pushforward.service.application.evaluations import checked_evaluation
 from pushforward.service.application.inference import TargetModels
 from pushforward.service.application.job_events import first_of, follow_events
+from pushforward.service.application.outlines import TrainingPlan, plan_of
 from pushforward.service.application.training import asked_run, checked_run
 from pushforward.service.domain.errors import Conflict, Invalid, NotFound, Unavailable
-from pushforward.service.domain.jobs import EVENT_ID_PATTERN, Event, Job, Page, State
+from pushforward.service.domain.jobs import EVENT_ID_PATTERN, Event, Job, Page, State, sample_ending
 from pushforward.service.domain.ports import Datasets, Files, Jobs, NewJob, Wakeups
 from pushforward.service.formats import npy
 from pushforward.service.settings import Settings
@@ -49,21 +50,34 @@ class JobService:
         asked = asked_run(command)
         fingerprint = _fingerprint(command.model, command.preset, asked.model_dump(mode="json"))
         async with self.datasets.relying():
-            run = (await checked_run(asked, self.settings.data_root)).model_dump(mode="json")
+            run = (await checked_run(asked, self.settings.data_root)).run.model_dump(mode="json")
             return await self._start(
                 NewJob(command.model, run, command.preset, idempotency_key=idempotency_key, fingerprint=fingerprint)
             )
 
-    async def sample(self, ask: Sample, *, idempotency_key: str | None = None) -> Job:
-        """Start a sampling into a file, or find the job of this key.
+    async def plan(self, command: TrainModel) -> TrainingPlan:
+        """What a training would do; it is refused as the training would be. Raises Invalid, NotFound, Unavailable."""
+        async with self.datasets.relying():
+            checked = await checked_run(asked_run(command), self.settings.data_root)
+            return await plan_of(command, checked, self.settings.data_root)
 
-        Raises NotFound, Unsupported, Invalid, Conflict, Overloaded.
+    async def train_or_plan(
+        self, command: TrainModel, *, dry_run: bool, idempotency_key: str | None = None
+    ) -> Job | TrainingPlan:
+        """Start a training or, in a `dry_run`, tell what it would do. Raises as `train` does."""
+        return await (self.plan(command) if dry_run else self.train(command, idempotency_key=idempotency_key))
+
+    async def sample(self, ask: Sample, *, media_type: str | None = None, idempotency_key: str | None = None) -> Job:
+        """Start a sampling into a file, or find the job of this key; `media_type` of the file: npy, csv, ...
+
+        Raises NotFound, Unsupported, Invalid, NotAcceptable, Conflict, Overloaded.
         """
         _check_key(idempotency_key)
         target = await self.targets.get(ask.model)
-        sampling = target.sampling(ask, self.settings)
+        sampling = target.sampling(ask, self.settings, media_type)
         condition = sampling.model_dump(mode="json")["condition"]
-        fingerprint = _fingerprint("sample", ask.model, ask.n, ask.seed, sampling.options, condition)
+        file = () if sampling.media_type == npy.MEDIA_TYPE else (sampling.media_type,)
+        fingerprint = _fingerprint("sample", ask.model, ask.n, ask.seed, sampling.options, condition, *file)
         new = NewJob(target.card.model, ask=sampling, idempotency_key=idempotency_key, fingerprint=fingerprint)
         return await self._start(new)
 
@@ -148,7 +162,7 @@ class JobService:
         if not await self.files.has(job):
             kept_s = self.settings.keep_files_s
             raise NotFound(f"the file of job {job.id} is gone: files are kept for {kept_s:g} s; ask for it again")
-        return JobFile(job, job.file_bytes, job.file_sha256, self.files)
+        return JobFile(job, job.file_bytes, job.file_sha256, self.files, job.ask.media_type)
 
 
 @final
@@ -160,12 +174,12 @@ class JobFile:
     n_bytes: int
     sha256: str
     _files: Files
-    media_type: str = npy.MEDIA_TYPE
+    media_type: str
 
     @property
     def name(self) -> str:
         """The file name that is suggested to the client."""
-        return f"{self.job.model}-{self.job.id}.npy"
+        return f"{self.job.model}-{self.job.id}{sample_ending(self.media_type)}"
 
     def read(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes]:
         """Bytes start, ..., stop - 1 in pieces. Raises NotFound where the file is deleted meanwhile."""

@@ -1,18 +1,22 @@
-"""What a dataset would be as data of a run: told before a training."""
+"""What data would be to a run, and what a training would do: told before it."""
 
 from __future__ import annotations
 
+import inspect
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pushforward.models.capabilities import capabilities
 from pushforward.models.config.described import Described
-from pushforward.models.data import AnyData, Idx, Images, Npy, TableFile
+from pushforward.models.data import AnyData, Finite, Idx, Images, Npy, TableFile
 from pushforward.models.data.uploads.datasets import Dataset
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.application.commands.asks import Command
+from pushforward.service.application.commands.commands import TrainModel
 from pushforward.service.application.commands.uploads import OutlineDataset
 from pushforward.service.application.commands.validation import parse
-from pushforward.service.application.training import outlined
+from pushforward.service.application.training import CheckedRun, outlined, read_of_source
 
 SOURCES = {
     media_type: cls.model_fields["source"].default
@@ -22,17 +26,22 @@ SOURCES = {
 """That read a dataset, by its media type."""
 
 
-class DatasetOutline(Described):
-    """What a dataset is as data of a run."""
+class DataOutline(Described):
+    """What the data of a run are."""
 
-    data: dict[str, Any]
-    """The data of a run, to be copied."""
     rows: int | None
-    """Rows that there are, those held out among them."""
+    """Rows that there are, those held out among them; null where they are drawn afresh."""
     spec: DataSpec
     """Shape, range, levels, the columns of a table."""
     reasons: dict[str, str]
     """Why each column of a table is of its kind, by name."""
+
+
+class DatasetOutline(DataOutline):
+    """What a dataset is as data of a run."""
+
+    data: dict[str, Any]
+    """The data of a run, to be copied."""
 
 
 class _Data(Command):
@@ -49,5 +58,46 @@ async def outline_of(dataset: Dataset, asked: OutlineDataset, data_root: Path) -
     data = source.model_dump(mode="json", exclude_defaults=True)
     data["dataset"] = dataset.name
     return DatasetOutline(
-        data={"source": source.source, **data}, rows=told.spec.n_rows, spec=told.spec, reasons=told.reasons
+        rows=told.spec.n_rows, spec=told.spec, reasons=told.reasons, data={"source": source.source, **data}
     )
+
+
+class TrainingPlan(Described):
+    """What a training would do."""
+
+    model: str
+    """Name of the model; a training would publish its next version."""
+    preset: str | None
+    """Preset that the run comes from."""
+    run: dict[str, Any]
+    """The whole run, with its defaults."""
+    form: str
+    """What models these data: the family, or its form for tables, in a sentence."""
+    capabilities: tuple[str, ...]
+    """Capabilities that the model would have."""
+    data: DataOutline
+    """What the data are."""
+    notes: tuple[str, ...]
+    """Notes that are known before the rows are read, a sentence each; a training finds more."""
+
+
+async def plan_of(command: TrainModel, checked: CheckedRun, data_root: Path) -> TrainingPlan:
+    """The plan of a run that fits its data. Raises Invalid, Unavailable."""
+    run, form, told = checked
+    of_data: tuple[str, ...] = ()
+    if isinstance(run.data, Finite):
+        of_data = await read_of_source(run.data, partial(run.data.notes, data_root), "run.data")
+    return TrainingPlan(
+        model=command.model,
+        preset=command.preset,
+        run=run.model_dump(mode="json"),
+        form=summary_of(type(form)),
+        capabilities=capabilities(form),
+        data=DataOutline(rows=told.spec.n_rows, spec=told.spec, reasons=told.reasons),
+        notes=(*form.notes, *of_data, *(() if told.spec.table is None else told.spec.table.notes)),
+    )
+
+
+def summary_of(family: type[Any]) -> str:
+    """What a family, or a form of it, is: the first line of its docstring."""
+    return (inspect.getdoc(family) or "").partition("\n")[0]

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, NamedTuple, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 
@@ -87,17 +87,29 @@ class PreviewResult:
         return {"step": self.step, "steps": self.steps, **_rows("samples", self.samples, self.spec)}
 
 
-@final
 @dataclass(frozen=True)
-class LikelihoodResult(InferenceResult):
-    """log p(x) of rows."""
+class OfLikelihoods(InferenceResult, ABC):
+    """Base of the results that have log p(x) of rows."""
+
+    unit: ClassVar[str] = "nats"
 
     log_prob: np.ndarray  # (n,) float64, nats; -inf where the density is zero
     kind: str  # exact, lower_bound, estimate
+
+    @property
+    def _shared(self) -> dict[str, Any]:
+        """The fields of all of them."""
+        return {"model": self.model, "log_prob": self.log_prob, "kind": self.kind, "unit": self.unit}
+
+
+@final
+@dataclass(frozen=True)
+class LikelihoodResult(OfLikelihoods):
+    """log p(x) of rows."""
+
     std_error: np.ndarray | None  # (n,) nats
-    bits_per_dim: np.ndarray | None  # (n,), for data with levels
+    bits_per_dim: np.ndarray | None  # (n,), for data with levels, tables of probabilities
     terms: Mapping[str, np.ndarray]  # (n,) each: other quantities of a row, the unit in the name
-    unit: str = "nats"
 
     @property
     def array(self) -> np.ndarray:
@@ -106,10 +118,7 @@ class LikelihoodResult(InferenceResult):
     @property
     def fields(self) -> dict[str, Any]:
         return {
-            "model": self.model,
-            "log_prob": self.log_prob,
-            "kind": self.kind,
-            "unit": self.unit,
+            **self._shared,
             "std_error": self.std_error,
             "bits_per_dim": self.bits_per_dim,
             "terms": self.terms,

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pushforward.models.data import Source
 from pushforward.models.errors import Hindered, InvalidData
+from pushforward.models.family import Family
 from pushforward.models.form import form_of
 from pushforward.models.presets import PRESETS
 from pushforward.models.run import Run
@@ -24,15 +25,24 @@ T = TypeVar("T")
 MAX_NAME_CHARS = 100  # of a preset that is repeated
 
 
-async def checked_run(asked: Run, data_root: Path) -> Run:
-    """The same run, of data that no later upload changes. Raises Invalid, Unavailable."""
+class CheckedRun(NamedTuple):
+    """A run that fits its data."""
+
+    run: Run  # of data that no later upload changes
+    form: Family  # of its family, which models these data
+    outline: Outline
+
+
+async def checked_run(asked: Run, data_root: Path) -> CheckedRun:
+    """A run, checked against its data. Raises Invalid, Unavailable."""
     run = asked.model_copy(update={"data": await pinned(asked.data, data_root, "run.data")})
-    spec = (await outlined(run.data, data_root, "run.data")).spec
+    outline = await outlined(run.data, data_root, "run.data")
     try:
-        form_of(run.family, spec).check(spec)
+        form = form_of(run.family, outline.spec)
+        form.check(outline.spec)
     except InvalidData as error:
         raise Invalid.field(error.field or "run.family", error.message) from error
-    return run
+    return CheckedRun(run, form, outline)
 
 
 async def outlined(source: Source, data_root: Path, within: str) -> Outline:

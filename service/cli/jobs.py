@@ -10,6 +10,7 @@ import orjson
 import typer
 
 from pushforward.service.cli.completion import complete_jobs, complete_presets, job_id, short_ids
+from pushforward.service.cli.data.outlines import print_plan
 from pushforward.service.cli.progress import follow as show_progress
 from pushforward.service.cli.progress import headline, numbers, waiting
 from pushforward.service.cli.run_flags import flags, run_of
@@ -49,6 +50,9 @@ def train(
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show progress to the end.")] = False,
     key: Annotated[str | None, typer.Option(help="Idempotency key: the same key starts one job.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the run and show what the data are; start nothing.")
+    ] = False,
     json: Json = False,
     url: Url = LOCAL,
 ) -> None:
@@ -68,6 +72,10 @@ def train(
     with client_at(url) as client:
         if flagged.fields:
             tree = run_of(flagged, preset=_run_of(client, preset))
+        if dry_run:
+            plan = client.plan_training(model, preset=preset, run=tree)
+            print_json(plan) if json else print_plan(plan)
+            return
         job = client.train(model, preset=preset, run=tree, idempotency_key=key)
         if follow:
             err.print(f"job {job['id']} trains {model}")

@@ -9,86 +9,148 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
 from io import BytesIO
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import orjson
 
+from pushforward.models.data.tables.media_types import CSV, ENDINGS
 from pushforward.service.cli.jobs import fetch
-from pushforward.service.cli.terminal import client_at, err, fail
+from pushforward.service.cli.terminal import client_at, err, fail, out, print_table
+from pushforward.service.cli.values import array, content_of
 from pushforward.service.client import Client, whole_file
 
 STANDARD_OUTPUT = Path("-")
-PNG, NPY = "image/png", "application/x-npy"
+PNG, NPY, JSON = "image/png", "application/x-npy", "application/json"
 PART_VALUES = 50_000  # numbers of one request: about a MiB of JSON
 PART_ROWS = 5_000
 
 
-def ask(url: str, op: str, body: dict[str, Any], png: Path | None, npy: Path | None) -> None:
-    """Send a request, and write the answer as a picture, as an array, or as JSON on standard output."""
-    file = _one_file(png, npy)
+@final
+@dataclass(frozen=True)
+class Target:
+    """Where an answer goes, and its format; without a file it is printed."""
+
+    file: Path | None
+    media_type: str
+
+    @classmethod
+    def of(cls, png: Path | None = None, npy: Path | None = None, output: Path | None = None) -> Target:
+        """The one of these flags that was given. Ends the program where several were, or a name tells no format."""
+        given = [(png, PNG), (npy, NPY)] + ([] if output is None else [(output, _format_of(output))])
+        chosen = [cls(file, media_type) for file, media_type in given if file is not None]
+        if len(chosen) > 1:
+            fail("give --png, --npy or --output, one of them")
+        return chosen[0] if chosen else cls(None, JSON)
+
+
+def ask(url: str, op: str, body: dict[str, Any], target: Target) -> None:
+    """Send a request, and write the answer to a file, or print it."""
+    file, accept = target.file, target.media_type
     with client_at(url) as client:
         if file is None:
             answer = client.ask(op, body)
-            sys.stdout.write(answer.text + "\n")
             if answer.status_code == HTTPStatus.ACCEPTED:
+                sys.stdout.write(answer.text + "\n")
                 _started(client, answer.json(), None)
+            else:
+                print_answer(answer.content)
             return
-        accept = PNG if png is not None else NPY
         with _writing(file):
             if file == STANDARD_OUTPUT:
                 job = client.write(op, body, sys.stdout.buffer, accept=accept)
             else:
                 job = client.save(op, body, file, accept=accept)
         if job is not None:
-            _started(client, job, npy)
+            _started(client, job, None if accept == PNG else file)
             return
     _wrote(file)
 
 
-def ask_in_parts(url: str, op: str, field: str, body: dict[str, Any], png: Path | None, npy: Path | None) -> None:
+def ask_of_rows(url: str, op: str, source: str, fields: dict[str, Any], npy: Path | None) -> None:
+    """Send rows: a table in a file, records, or arrays, in parts."""
+    table = table_type(source)
+    if table is not None:
+        ask_of_file(url, op, source, table, fields, Target.of(npy=npy))
+        return
+    rows = array(source)
+    field = "records" if are_records(rows) else "x"
+    ask_in_parts(url, op, field, fields | {field: rows}, Target.of(npy=npy))
+
+
+def table_type(source: str) -> str | None:
+    """The media type of a file of a table, by its name; None where it is none."""
+    return ENDINGS.get(Path(source).suffix.lower())
+
+
+def are_records(rows: Any) -> bool:
+    """Whether JSON holds rows of a table: objects."""
+    return isinstance(rows, list) and bool(rows) and isinstance(rows[0], dict)
+
+
+def print_answer(content: bytes) -> None:
+    """An answer on standard output: JSON, or on a terminal the records of a table as one."""
+    told = orjson.loads(content) if out.is_terminal else None
+    if not isinstance(told, dict) or not told.get("records"):
+        sys.stdout.write(content.decode() + "\n")
+        return
+    records = told["records"]
+    print_table(tuple(records[0]), [["" if cell is None else str(cell) for cell in each.values()] for each in records])
+    err.print(told["model"] + (f" with seed {told['seed']}" if "seed" in told else ""))
+
+
+def ask_in_parts(url: str, op: str, field: str, body: dict[str, Any], target: Target) -> None:
     """Send a request of many rows in parts; a picture shows few rows, so its request is not divided."""
-    file = _one_file(png, npy)
-    if png is not None:
-        ask(url, op, body, png, None)
+    file = target.file
+    if target.media_type == PNG:
+        ask(url, op, body, target)
         return
     with client_at(url) as client:
         requests = parts(client, body, field)
         if file is None:
-            sys.stdout.write(joined([client.ask(op, each).content for each in requests]).decode() + "\n")
+            print_answer(joined([client.ask(op, each).content for each in requests]))
             return
         arrays = [np.load(BytesIO(client.ask(op, each, accept=NPY).content)) for each in requests]
-        _save(file, np.concatenate(arrays))
+        stream = BytesIO()
+        np.save(stream, np.concatenate(arrays))
+        _save(file, stream.getvalue())
     _wrote(file)
 
 
-def ask_of_file(url: str, op: str, content: bytes, media_type: str, fields: dict[str, Any], npy: Path | None) -> None:
+def ask_of_file(url: str, op: str, source: str, media_type: str, fields: dict[str, Any], target: Target) -> None:
     """Send the rows of a table as the file they are in."""
     with client_at(url) as client:
-        if npy is None:
-            sys.stdout.write(client.ask_of_file(op, content, media_type, fields).text + "\n")
+        content = client.ask_of_file(op, content_of(source), media_type, fields, accept=target.media_type).content
+        if target.file is None:
+            print_answer(content)
             return
-        _save(npy, np.load(BytesIO(client.ask_of_file(op, content, media_type, fields, accept=NPY).content)))
-    _wrote(npy)
+        _save(target.file, content)
+    _wrote(target.file)
 
 
-def _save(file: Path, array: np.ndarray) -> None:
+def _save(file: Path, content: bytes) -> None:
     with _writing(file):
         if file == STANDARD_OUTPUT:
-            np.save(sys.stdout.buffer, array)
+            sys.stdout.buffer.write(content)
         else:
             with whole_file(file) as stream:
-                np.save(stream, array)
+                stream.write(content)
 
 
-def _one_file(png: Path | None, npy: Path | None) -> Path | None:
-    if png is not None and npy is not None:
-        fail("give --png or --npy, one of them")
-    return png or npy
+def _format_of(file: Path) -> str:
+    """The format of an answer in a file of this name; on standard output csv. Ends the program for another name."""
+    formats = {**ENDINGS, ".npy": NPY, ".png": PNG}
+    if file == STANDARD_OUTPUT:
+        return CSV
+    found = formats.get(file.suffix.lower())
+    if found is None:
+        fail(f"the name of {file} tells no format; let it end in {', '.join(formats)}")
+    return found
 
 
 @contextmanager

@@ -29,6 +29,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print what the API answers, 
 
 # Phrases about REST and gRPC in messages of the service, and the same for the command line.
 IN_OUR_WORDS = {
+    "of tables, and these are none; accept application/json": "of tables, and these are none; give --npy FILE",
+    "models none; accept application/x-npy": "models none; give a FILE that ends in .npy",
     "in a stream: accept application/x-npy": "as an array: --npy FILE",
     "StartSampling draws more": "--out FILE draws more",
     "points of the plane are drawn; accept application/json": (

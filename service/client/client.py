@@ -53,6 +53,14 @@ class Client:
         answer: dict[str, Any] = self._connection.post("/train", body, headers=headers).json()
         return answer
 
+    def plan_training(
+        self, model: str, *, preset: str | None = None, run: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """What `train` would do: the whole run, what its data are, notes. Nothing is started."""
+        body = {"model": model, **_given({"preset": preset, "run": run})}
+        answer: dict[str, Any] = self._connection.post("/train?dry_run=true", body).json()
+        return answer
+
     def sample_to_file(
         self,
         model: str,
@@ -61,12 +69,17 @@ class Client:
         seed: int | None = None,
         options: Mapping[str, Any] = {},
         condition: Any = None,
+        media_type: str | None = None,
         idempotency_key: str | None = None,
     ) -> dict[str, Any]:
-        """Start a job that draws a sample into a file, whatever its size; returns the job."""
+        """Start a job that draws a sample into a file, whatever its size; returns the job.
+
+        `media_type` of the file: npy, or of a table csv, Parquet or Arrow; left out: csv of a table.
+        """
         chosen = {"seed": seed, "condition": condition}
         body = {"model": model, "n": n, "options": dict(options), **_given(chosen)}
-        headers = {"Prefer": "respond-async"} | ({"Idempotency-Key": idempotency_key} if idempotency_key else {})
+        named = _given({"Accept": media_type, "Idempotency-Key": idempotency_key or None})
+        headers = {"Prefer": "respond-async", **named}
         answer: dict[str, Any] = self._connection.post("/sample", body, headers=headers).json()
         return answer
 

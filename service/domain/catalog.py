@@ -9,6 +9,7 @@ from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.storage.card import Curve
 from pushforward.models.storage.evaluation import EvaluationReport
 from pushforward.models.storage.recorded import RecordedRun
+from pushforward.models.tables.table import Measure
 from pushforward.service.domain.inference import PROTOCOL, Op
 from pushforward.service.domain.record import Record
 
@@ -66,12 +67,20 @@ class Card(Record):
     def reference(self) -> str:
         return f"{self.model}@{self.version}"
 
+    @property
+    def of_likelihoods(self) -> Measure | None:
+        """What log p of a table's rows is with respect to; None for other data, and without a likelihood."""
+        table = self.spec.table
+        return None if table is None or "likelihood" not in self.capabilities else table.measure
+
 
 class EvaluatedCard(Card):
     """Everything about one version of a model but its weights, and the report of its latest evaluation."""
 
     evaluation: EvaluationReport | None = None
     """How its samples compare with rows that it was not trained on; null where it was never evaluated."""
+    measure: Measure | None = None
+    """What log p of a table's rows is with respect to; null for other data, and without a likelihood."""
 
 
 class Worker(Record):

@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
 from pushforward.models.config.json_float import JsonFloat
+from pushforward.models.data.tables.media_types import ending_of
 from pushforward.models.spec.condition import ConditionValue
 from pushforward.models.storage.card import Curve
 from pushforward.models.storage.recorded import RecordedRun
@@ -11,6 +12,7 @@ from pushforward.service.domain.record import Record
 
 EVENT_ID_PATTERN = r"[0-9]{1,19}(-[0-9]{1,19})?"
 
+NPY = "application/x-npy"
 Kind = Literal["train", "sample", "evaluate"]  # of jobs; each has slots of its own
 KINDS: tuple[Kind, ...] = ("train", "sample", "evaluate")
 
@@ -60,6 +62,13 @@ class Sampling(Record):
     """Options of the sampler, with their defaults."""
     condition: ConditionValue | None = None
     """Condition of all rows."""
+    media_type: str = NPY
+    """Format of the file: npy, or csv, Parquet or Arrow of the rows of a table."""
+
+
+def sample_ending(media_type: str) -> str:
+    """The ending of the name of a sampling's file."""
+    return ".npy" if media_type == NPY else ending_of(media_type)
 
 
 class ModelEvaluation(Record):

@@ -3,7 +3,7 @@
 A media type is a claim of the client. It is checked before a file is kept, so that a training does not find out.
 
 References:
-    | npy: numpy.lib.format; Parquet and Arrow: their specifications, "File format" and "IPC streaming format"
+    | npy: numpy.lib.format; tables: models.data.tables.media_types
     | IDX: the page of MNIST (LeCun, Cortes & Burges, 1998)
 """
 
@@ -12,16 +12,14 @@ from __future__ import annotations
 import codecs
 import re
 
+from pushforward.models.data.tables.media_types import CSV, STARTS
 from pushforward.service.domain.errors import UnsupportedMedia
 
 HEAD_BYTES = 64 * 2**10  # that are looked at
 
-CSV = "text/csv"
 IDX = "application/x-idx"
 _SIGNATURES: dict[str, re.Pattern[bytes]] = {
-    "application/vnd.apache.parquet": re.compile(rb"PAR1"),
-    "application/vnd.apache.arrow.file": re.compile(rb"ARROW1"),
-    "application/vnd.apache.arrow.stream": re.compile(rb"\xff\xff\xff\xff"),  # of a continuation
+    **{media_type: re.compile(re.escape(start)) for media_type, start in STARTS.items()},
     "application/x-npy": re.compile(rb"\x93NUMPY"),
     "application/x-npz": re.compile(rb"PK\x03\x04"),
     "application/zip": re.compile(rb"PK\x03\x04"),

@@ -1,4 +1,4 @@
-"""Rows of tables as records, csv, parquet and Arrow."""
+"""Rows of tables from records, csv, parquet and Arrow, and as records."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from pushforward.models.data.tables import media_types
 from pushforward.models.data.tables.reading import NO_PYARROW, parse_arrow, parse_csv, parse_parquet
 from pushforward.models.errors import InvalidInput
 from pushforward.models.tables.arrow import Cells, cell_type, from_cells, to_cells
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
     import pyarrow
 
 RECORDS = "application/json"
-CSV = "text/csv"
-PARQUET = "application/vnd.apache.parquet"
-ARROW = "application/vnd.apache.arrow.stream"
-MEDIA_TYPES = (CSV, PARQUET, ARROW)
 MAX_REASON_CHARS = 200
 
 
@@ -91,16 +88,16 @@ class TableRows:
 
     def _arrow(self, table: Table) -> pyarrow.Table:
         match self.media_type:
-            case "application/json":
-                return _of_records(table, self.content)
-            case "text/csv":
+            case media_types.CSV:
                 types = {
                     c.name: cell_type(c.arrow_type) for c in table.columns if not (isinstance(c, Time) and c.format)
                 }
                 return parse_csv(self.content, types)
-            case "application/vnd.apache.parquet":
+            case media_types.PARQUET:
                 return parse_parquet(self.content)
-        return parse_arrow(self.content)
+            case media_types.ARROW_FILE | media_types.ARROW_STREAM:
+                return parse_arrow(self.content)
+        return _of_records(table, self.content)
 
 
 def check_pyarrow() -> None:
@@ -109,31 +106,13 @@ def check_pyarrow() -> None:
         raise Unsupported(NO_PYARROW)
 
 
-def dumps(media_type: str, table: Table, cells: Cells) -> bytes:
-    """Rows of cells, (N, C), as a file. Raises Unsupported without pyarrow."""
+def records(table: Table, cells: Cells, *, start: int = 0) -> list[dict[str, Any]]:
+    """Rows of cells, (N, C), as objects by column; a missing cell is None; `start` is the number of the first row.
+
+    Raises Unsupported without pyarrow.
+    """
     check_pyarrow()
-    import pyarrow as pa
-
-    rows, sink = from_cells(table, cells), pa.BufferOutputStream()
-    if media_type == CSV:
-        from pyarrow import csv
-
-        csv.write_csv(rows, sink, csv.WriteOptions(quoting_style="needed"))
-    elif media_type == PARQUET:
-        from pyarrow import parquet
-
-        parquet.write_table(rows, sink)
-    else:
-        with pa.ipc.new_stream(sink, rows.schema) as stream:
-            stream.write_table(rows)
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
-
-
-def records(table: Table, cells: Cells) -> list[dict[str, Any]]:
-    """Rows of cells, (N, C), as objects by column; a missing cell is None. Raises Unsupported without pyarrow."""
-    check_pyarrow()
-    listed: list[dict[str, Any]] = from_cells(table, cells).to_pylist()
+    listed: list[dict[str, Any]] = from_cells(table, cells, start=start).to_pylist()
     return listed
 
 

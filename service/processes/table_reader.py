@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast, final
 
+from pushforward.models.data.tables.media_types import ARROW_FILE, ARROW_STREAM, PARQUET
 from pushforward.models.data.tables.reading import parse_arrow, parse_parquet
 from pushforward.models.errors import InvalidInput
 from pushforward.service.processes.spawn import tied_to_parent
@@ -36,7 +37,7 @@ MAX_REASON_CHARS = 200
 
 HEAD = struct.Struct(">cQ")
 PARSERS: dict[bytes, Callable[[bytes], pyarrow.Table]] = {b"P": parse_parquet, b"A": parse_arrow}
-ORDERS = {"application/vnd.apache.parquet": b"P", "application/vnd.apache.arrow.stream": b"A"}  # by media type
+ORDERS = {PARQUET: b"P", ARROW_STREAM: b"A", ARROW_FILE: b"A"}  # by media type
 ROWS, REFUSED = b"R", b"X"
 
 

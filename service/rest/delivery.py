@@ -10,24 +10,26 @@ from contextlib import nullcontext
 
 from fastapi import Response
 
+from pushforward.models.data.tables.media_types import MEDIA_TYPES as TABLE_TYPES
 from pushforward.service.application.application import Application
 from pushforward.service.application.commands.commands import Sample
 from pushforward.service.application.delivery import Delivery, Form
 from pushforward.service.application.results import SampleResult, SampleStream
 from pushforward.service.domain.errors import names, naming
 from pushforward.service.domain.jobs import Job
-from pushforward.service.formats import npy, png, tables
+from pushforward.service.formats import npy, png
 from pushforward.service.http.headers import RequestHeaders
 from pushforward.service.rest import sse
 from pushforward.service.rest.media_types import JSON
 from pushforward.service.rest.responses import job_started, render
-from pushforward.service.rest.streams import array_response, event_response
+from pushforward.service.rest.streams import array_response, event_response, table_response
 
+FILE_TYPES = frozenset({npy.MEDIA_TYPE, *TABLE_TYPES})  # that a job writes
 PREFERENCE = "respond-async"
 FORMS = {
     JSON: Form.REPLY,
     png.MEDIA_TYPE: Form.REPLY,
-    **dict.fromkeys(tables.MEDIA_TYPES, Form.REPLY),
+    **dict.fromkeys(TABLE_TYPES, Form.ARRAY),
     npy.MEDIA_TYPE: Form.ARRAY,
     sse.MEDIA_TYPE: Form.EVENTS,
 }
@@ -39,6 +41,7 @@ async def respond(headers: RequestHeaders, application: Application, ask: Sample
         Form.JOB if _prefers_job(headers.prefer) else FORMS[media_type],
         large_as_job=True,
         idempotency_key=headers.idempotency_key,
+        media_type=media_type if media_type in FILE_TYPES else None,
     )
     has_key = headers.idempotency_key is not None
     with naming(names(idempotency_key="Idempotency-Key")) if has_key else nullcontext():
@@ -49,7 +52,14 @@ async def respond(headers: RequestHeaders, application: Application, ask: Sample
         case SampleResult():
             return await render(delivered, media_type)
         case SampleStream():
-            return event_response(delivered) if media_type == sse.MEDIA_TYPE else array_response(delivered)
+            return _streamed(delivered, media_type)
+
+
+def _streamed(stream: SampleStream, media_type: str) -> Response:
+    """Raises NotAcceptable."""
+    if media_type in TABLE_TYPES:
+        return table_response(stream, media_type)
+    return event_response(stream) if media_type == sse.MEDIA_TYPE else array_response(stream)
 
 
 def _prefers_job(prefer: str | None) -> bool:

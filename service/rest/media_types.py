@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from pushforward.models.data.tables.media_types import MEDIA_TYPES as TABLE_TYPES
 from pushforward.service.domain.errors import NotAcceptable
-from pushforward.service.formats import npy, png, tables
+from pushforward.service.formats import npy, png
 from pushforward.service.rest import sse
 
 JSON = "application/json"
-OFFERS = (JSON, npy.MEDIA_TYPE, png.MEDIA_TYPE, *tables.MEDIA_TYPES)  # of equal preference, the first is taken
+OFFERS = (JSON, npy.MEDIA_TYPE, png.MEDIA_TYPE, *TABLE_TYPES)  # of equal preference, the first is taken
 SAMPLE_OFFERS = (*OFFERS, sse.MEDIA_TYPE)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from fastapi import Request
 
+from pushforward.models.data.tables.media_types import MEDIA_TYPES as TABLE_TYPES
 from pushforward.service.application.commands.asks import OfRows
 from pushforward.service.application.commands.commands import (
     Complete,
@@ -43,21 +44,26 @@ _ARRAYS: dict[type[Any], str] = {
 _TEXTS = frozenset({"model", "path"})  # query parameters that are text; the others are JSON
 
 
-async def read(request: Request, command: type[Model], intake: Intake) -> Model:
-    """The command in a request. Raises Invalid, Malformed, RequestTooLarge, UnsupportedMedia."""
+async def read(
+    request: Request, command: type[Model], intake: Intake, *, beside: frozenset[str] = frozenset()
+) -> Model:
+    """The command in a request; `beside` are query parameters that are no fields of it.
+
+    Raises Invalid, Malformed, RequestTooLarge, UnsupportedMedia.
+    """
     headers = headers_of(request.scope)
     coding, media_type = headers.content_encoding, headers.content_type
     if coding not in ("", "identity"):
         raise UnsupportedMedia(f"the content encoding is {coding[:100]}; send the body as it is")
     body: bytes = (await request.receive()).get("body", b"")  # whole, by `bodies.BodyLimits`
     if media_type == JSON:
-        if request.scope["query_string"]:
+        if request.scope["query_string"] and not request.query_params.keys() <= beside:
             raise _beside_json(request)
         return await intake.parse(lambda: parse(command, _json(body, intake.max_json_values)), len(body))
     if media_type == npy.MEDIA_TYPE and (command is Interpolate or command in _ARRAYS):
         query = _query(request)
         return await intake.parse(lambda: _with_arrays(command, query, body), len(body))
-    if media_type in tables.MEDIA_TYPES and (command is Complete or issubclass(command, OfRows)):
+    if media_type in TABLE_TYPES and (command is Complete or issubclass(command, OfRows)):
         query = _query(request)
         if "records" in query or "x" in query:
             raise Invalid.field("records", "are the body; leave them out of the query")

@@ -17,16 +17,16 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from pushforward.models.config.json_float import to_json
-from pushforward.service.application.requests.scoring import ScoreResult
+from pushforward.models.data.tables.media_types import MEDIA_TYPES as TABLE_TYPES
+from pushforward.service.application.outlines import TrainingPlan
 from pushforward.service.application.results import (
     InferenceResult,
-    LikelihoodResult,
+    OfLikelihoods,
     PreviewResult,
     SampleResult,
 )
-from pushforward.service.domain.errors import NotAcceptable
 from pushforward.service.domain.jobs import Job
-from pushforward.service.formats import npy, png, tables
+from pushforward.service.formats import npy, png, table_files
 from pushforward.service.rest.media_types import JSON
 
 LARGE_VALUES = 100_000  # a result of more is written in a thread
@@ -63,6 +63,11 @@ def job_started(job: Job) -> Response:
     return json_response(job, 202, {"Location": f"/jobs/{job.id}"})
 
 
+def trained(told: Job | TrainingPlan) -> Response:
+    """202, with the job; or 200, with what it would do."""
+    return job_started(told) if isinstance(told, Job) else json_response(told)
+
+
 async def render(result: InferenceResult, media_type: str) -> Response:
     """A result in a media type. Raises NotAcceptable."""
     writers: dict[str, Callable[[InferenceResult], bytes]] = {
@@ -70,7 +75,7 @@ async def render(result: InferenceResult, media_type: str) -> Response:
         npy.MEDIA_TYPE: lambda result: npy.dumps(result.array),
         png.MEDIA_TYPE: lambda result: png.png(result.array, result.picture_spec),
     }
-    if media_type in tables.MEDIA_TYPES:
+    if media_type in TABLE_TYPES:
         writers[media_type] = lambda result: _table(result, media_type)
     write = writers[media_type]
     large = result.array.size > LARGE_VALUES or media_type == png.MEDIA_TYPE
@@ -80,9 +85,7 @@ async def render(result: InferenceResult, media_type: str) -> Response:
 
 def _table(result: InferenceResult, media_type: str) -> bytes:
     """The rows of a table as a file. Raises NotAcceptable."""
-    if result.table is None:
-        raise NotAcceptable(f"{media_type} is for rows of tables, and these are none; accept {JSON}")
-    return tables.dumps(media_type, result.table, result.array)
+    return table_files.dumps(media_type, table_files.table_of(result.table, media_type), result.array)
 
 
 async def json(result: SampleResult | PreviewResult) -> bytes:
@@ -108,7 +111,7 @@ def _headers(result: InferenceResult) -> dict[str, str]:
     }
     if isinstance(result, SampleResult):
         headers |= origin(result)
-    if isinstance(result, LikelihoodResult | ScoreResult):
+    if isinstance(result, OfLikelihoods):
         headers["Pushforward-Kind"] = result.kind
     return headers
 

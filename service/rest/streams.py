@@ -1,10 +1,12 @@
-"""Samples that are sent as they are drawn: the parts of a long one as one npy array, or previews as events.
+"""Samples that are sent as they are drawn: the parts of a long one as one npy array or one
+file of a table, or previews as events.
 
 A client that reads slowly slows the stream down: the next part is requested when the one before it was sent.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -20,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 from pushforward.service.application.results import PreviewResult, SampleStream
 from pushforward.service.domain.errors import Kind, ServiceError
 from pushforward.service.formats import npy
+from pushforward.service.formats.table_files import TableWriter, table_of
 from pushforward.service.http import problems
 from pushforward.service.rest import sse
 from pushforward.service.rest.disconnects import until_disconnected
@@ -68,6 +71,12 @@ def array_response(stream: SampleStream) -> Response:
     return Stream(_array(header, dtype, stream), media_type=npy.MEDIA_TYPE, headers=headers)
 
 
+def table_response(stream: SampleStream, media_type: str) -> Response:
+    """The rows of all parts as one file. Raises NotAcceptable where they are none of a table."""
+    writer = TableWriter(media_type, table_of(stream.spec.table, media_type))
+    return Stream(_file(writer, stream), media_type=media_type, headers=origin(stream.first))
+
+
 def event_response(stream: SampleStream) -> Response:
     """Previews and the sample as Server-Sent Events."""
     headers = origin(stream.first) | {"Cache-Control": "no-store"}
@@ -79,6 +88,13 @@ async def _array(header: bytes, dtype: np.dtype, stream: SampleStream) -> AsyncG
     async with aclosing(stream.items()) as parts:
         async for part in parts:
             yield np.ascontiguousarray(part.samples, dtype).data.cast("B")
+
+
+async def _file(writer: TableWriter, stream: SampleStream) -> AsyncGenerator[Piece]:
+    async with aclosing(stream.items()) as parts:
+        async for part in parts:
+            yield await asyncio.to_thread(writer.piece, part.samples)
+    yield writer.end()
 
 
 async def _events(stream: SampleStream) -> AsyncGenerator[Piece]:

@@ -24,7 +24,14 @@ def sampling(ask: Sampling) -> pb.Sampling:
     """The sample that a job draws."""
     given = None if ask.condition is None else as_array(ask.condition)
     condition = None if given is None else tensor(given if given.dtype.kind == "U" else given.astype(np.float64))
-    return pb.Sampling(model=ask.model, n=ask.n, seed=ask.seed, options=to_struct(ask.options), condition=condition)
+    return pb.Sampling(
+        model=ask.model,
+        n=ask.n,
+        seed=ask.seed,
+        options=to_struct(ask.options),
+        condition=condition,
+        media_type=ask.media_type,
+    )
 
 
 def evaluation(asked: ModelEvaluation) -> pb.ModelEvaluation:
@@ -117,6 +124,8 @@ def evaluated(card: EvaluatedCard) -> pb.Model:
     message = model(Card.model_validate({name: getattr(card, name) for name in Card.model_fields}))
     if card.evaluation is not None:
         message.evaluation.CopyFrom(report(card.evaluation))
+    if card.measure is not None:
+        message.measure.CopyFrom(pb.Measure(numbers=card.measure.numbers, counted=card.measure.counted))
     return message
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pushforward.models.data.tables.media_types import ARROW_STREAM, MEDIA_TYPES
 from pushforward.service.application.commands.commands import (
     Complete,
     Decode,
@@ -23,6 +24,7 @@ from pushforward.service.application.commands.commands import (
 from pushforward.service.application.commands.uploads import PutDataset
 from pushforward.service.application.commands.validation import parse
 from pushforward.service.domain.errors import Invalid, Malformed
+from pushforward.service.formats.tables import TableRows
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from pushforward.service.rpc.structs import from_struct
 from pushforward.service.rpc.tensors import array
@@ -91,18 +93,18 @@ async def data_of(messages: AsyncGenerator[pb.PutDatasetRequest]) -> AsyncGenera
 
 def likelihood(request: pb.LikelihoodRequest) -> Likelihood:
     """Raises Invalid."""
-    return parse(Likelihood, {"seed": request.seed} | _ask(request) | _tensors(request, "x"))
+    return parse(Likelihood, {"seed": request.seed} | _ask(request) | _tensors(request, "x") | _records(request))
 
 
 def score(request: pb.ScoreRequest) -> Score:
     """Raises Invalid."""
     fields = {"model": request.model, "seed": request.seed} | _tensors(request, "x", "condition")
-    return parse(Score, fields | _optional(request, "false_alarm_rate"))
+    return parse(Score, fields | _records(request) | _optional(request, "false_alarm_rate"))
 
 
 def encode(request: pb.EncodeRequest) -> Encode:
     """Raises Invalid."""
-    return parse(Encode, _ask(request) | _tensors(request, "x"))
+    return parse(Encode, _ask(request) | _tensors(request, "x") | _records(request))
 
 
 def decode(request: pb.DecodeRequest) -> Decode:
@@ -128,12 +130,25 @@ def interpolate(request: pb.InterpolateRequest) -> Interpolate:
 
 def complete(request: pb.CompleteRequest) -> Complete:
     """Raises Invalid."""
-    return parse(Complete, {"seed": request.seed} | _ask(request) | _tensors(request, "patches", "x", "mask"))
+    fields = {"seed": request.seed} | _ask(request) | _tensors(request, "patches", "x", "mask") | _records(request)
+    given = {"given": list(request.given)} if request.given else {}
+    return parse(Complete, fields | given | _optional(request, "n"))
 
 
 def _ask(request: Any) -> dict[str, Any]:
     """The fields of every request to a model."""
     return {"model": request.model, "options": from_struct(request.options, "options")} | _tensors(request, "condition")
+
+
+def _records(request: Any) -> dict[str, TableRows]:
+    """Rows of a table that were sent. Raises Invalid."""
+    if not request.HasField("records"):
+        return {}
+    media_type = request.records.media_type or ARROW_STREAM
+    if media_type not in MEDIA_TYPES:
+        known = ", ".join(MEDIA_TYPES)
+        raise Invalid.field("records.media_type", f"is {media_type[:100]!r}; send one of {known}")
+    return {"records": TableRows(media_type, request.records.content)}
 
 
 def _optional(request: Any, *fields: str) -> dict[str, Any]:

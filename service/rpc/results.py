@@ -8,17 +8,20 @@ from typing import TypeVar
 from pushforward.service.application.requests.scoring import ScoreResult
 from pushforward.service.application.results import (
     CodesResult,
+    InferenceResult,
     LikelihoodResult,
+    OfLikelihoods,
     PointsResult,
     PreviewResult,
     SampleResult,
     TranslationResult,
 )
 from pushforward.service.domain.inference import Timing
+from pushforward.service.formats.table_files import dumps, table_of
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from pushforward.service.rpc.tensors import tensor
 
-Message = TypeVar("Message", pb.DecodeResponse, pb.ReconstructResponse, pb.InterpolateResponse, pb.CompleteResponse)
+Message = TypeVar("Message", pb.DecodeResponse, pb.ReconstructResponse, pb.InterpolateResponse)
 
 
 def timing(timing: Timing) -> pb.Timing:
@@ -32,16 +35,18 @@ def timing(timing: Timing) -> pb.Timing:
     )
 
 
-def samples(result: SampleResult) -> pb.SampleResponse:
-    """A sample, or a part of it."""
+def samples(result: SampleResult, accept: str = "", *, start: int = 0) -> pb.SampleResponse:
+    """A sample, or the part of it that begins with row `start`. Raises NotAcceptable."""
+    rows = _table(result, accept, start) if accept else None
+    cells = None if accept else tensor(result.samples)
     return pb.SampleResponse(
-        model=result.model, seed=result.seed, samples=tensor(result.samples), timing=timing(result.timing)
+        model=result.model, seed=result.seed, samples=cells, table=rows, timing=timing(result.timing)
     )
 
 
-def streamed(result: SampleResult | PreviewResult) -> pb.SampleResponse:
-    """The next message of a stream."""
-    return preview(result) if isinstance(result, PreviewResult) else samples(result)
+def _table(result: InferenceResult, accept: str, start: int = 0) -> pb.Table:
+    """Rows of a table in the format that was asked for. Raises NotAcceptable."""
+    return pb.Table(media_type=accept, content=dumps(accept, table_of(result.table, accept), result.array, start=start))
 
 
 def preview(result: PreviewResult) -> pb.SampleResponse:
@@ -85,7 +90,7 @@ def scores(result: ScoreResult) -> pb.ScoreResponse:
     )
 
 
-def _kind(result: LikelihoodResult | ScoreResult) -> pb.LikelihoodKind.ValueType:
+def _kind(result: OfLikelihoods) -> pb.LikelihoodKind.ValueType:
     return pb.LikelihoodKind.Value(f"LIKELIHOOD_KIND_{result.kind.upper()}")
 
 
@@ -100,8 +105,22 @@ def translations(result: TranslationResult) -> pb.TranslateResponse:
     return pb.TranslateResponse(model=result.model, x=x, to=to, timing=timing(result.timing))
 
 
+def completions(result: PointsResult, accept: str) -> pb.CompleteResponse:
+    """Whole rows, as arrays or in the format that was asked for. Raises NotAcceptable."""
+    message = pb.CompleteResponse(model=result.model, timing=timing(result.timing))
+    if accept:
+        message.table.CopyFrom(_table(result, accept))
+    else:
+        message.x.CopyFrom(tensor(result.x))
+    if result.completion is not None:
+        message.kind = result.completion.kind
+        if result.completion.effective_candidates is not None:
+            message.effective_candidates.extend(result.completion.effective_candidates)
+    return message
+
+
 def points(message: type[Message]) -> Callable[[PointsResult], Message]:
-    """Writes data decoded, reconstructed, interpolated or completed as messages of one type."""
+    """Writes data decoded, reconstructed or interpolated as messages of one type."""
 
     def write(result: PointsResult) -> Message:
         return message(model=result.model, x=tensor(result.x), timing=timing(result.timing))

@@ -9,7 +9,7 @@ from typing import Any, final
 
 from pushforward.service.application.application import Application
 from pushforward.service.application.delivery import Delivery, Form
-from pushforward.service.application.results import SampleResult, SampleStream
+from pushforward.service.application.results import PreviewResult, SampleResult, SampleStream
 from pushforward.service.domain.errors import names, naming
 from pushforward.service.domain.jobs import Job
 from pushforward.service.rpc import records, requests, results
@@ -79,17 +79,24 @@ class Servicer(pb_grpc.PushforwardServicer):
 
     async def Sample(self, request: pb.SampleRequest, context: Context) -> pb.SampleResponse:
         delivery: Delivery[SampleResult] = Delivery(Form.REPLY, timeout_s=context.time_remaining())
-        return results.samples(await self.application.sample(requests.sample(request), delivery))
+        return results.samples(await self.application.sample(requests.sample(request), delivery), request.accept)
 
     async def SampleStream(self, request: pb.SampleRequest, context: Context) -> AsyncGenerator[pb.SampleResponse]:
         delivery: Delivery[SampleStream] = Delivery(Form.MESSAGES, timeout_s=context.time_remaining())
         stream = await self.application.sample(requests.sample(request), delivery)
         async with aclosing(stream.items()) as items:
+            start = 0
             async for item in items:
-                yield results.streamed(item)
+                if isinstance(item, PreviewResult):
+                    yield results.preview(item)
+                else:
+                    yield results.samples(item, request.accept, start=start)
+                    start += len(item.samples)
 
     async def StartSampling(self, request: pb.StartSamplingRequest, context: Context) -> pb.Job:
-        delivery: Delivery[Job] = Delivery(Form.JOB, idempotency_key=request.idempotency_key or None)
+        delivery: Delivery[Job] = Delivery(
+            Form.JOB, idempotency_key=request.idempotency_key or None, media_type=request.media_type or None
+        )
         with naming(_within_ask):
             return records.job(await self.application.sample(requests.sample(request.ask), delivery))
 
@@ -99,8 +106,12 @@ class Servicer(pb_grpc.PushforwardServicer):
     Decode = _one_reply(requests.decode, results.points(pb.DecodeResponse))
     Reconstruct = _one_reply(requests.reconstruct, results.points(pb.ReconstructResponse))
     Interpolate = _one_reply(requests.interpolate, results.points(pb.InterpolateResponse))
-    Complete = _one_reply(requests.complete, results.points(pb.CompleteResponse))
     Translate = _one_reply(requests.translate, results.translations)
+
+    async def Complete(self, request: pb.CompleteRequest, context: Context) -> pb.CompleteResponse:
+        ask = requests.complete(request)
+        result = await self.application.inference.ask(ask, timeout_s=context.time_remaining())
+        return results.completions(result, request.accept)
 
     # --- datasets ---
 
@@ -147,4 +158,4 @@ class Servicer(pb_grpc.PushforwardServicer):
 
 def _within_ask(field: str) -> str:
     """A field of `StartSamplingRequest`: those of the sample are in its `ask`."""
-    return field if field == "idempotency_key" else f"ask.{field}"
+    return field if field in ("idempotency_key", "media_type") else f"ask.{field}"

@@ -1,4 +1,4 @@
-"""The size of a message without the data of its tensors, computed from its bytes before it is parsed.
+"""The size of a message without the data of its tensors and tables, computed from its bytes before it is parsed.
 
 The data of a tensor are as large in memory as on the wire. Everything else grows: an empty value of a Struct takes two
 bytes on the wire and fifty in memory. So everything but the data has a limit of its own, as a JSON body has.
@@ -17,11 +17,11 @@ VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5  # wire types
 FIXED_BYTES = {FIXED64: 8, FIXED32: 4}
 MAX_FIELDS = 1000  # of a message and its tensors; ours have ten
 MAX_VARINT_BYTES = 10
-TENSOR, DATA = "Tensor", "data"
+BULK = {("Tensor", "data"), ("Table", "content")}
 
 
 def outside_of_tensors(body: bytes, message: Descriptor) -> int:
-    """Bytes of a message that are not the data of its tensors. Raises Malformed."""
+    """Bytes of a message that are not the data of its tensors and tables. Raises Malformed."""
     n_bytes, n_fields = len(body), 0
     waiting = [(0, len(body), message)]
     while waiting:
@@ -42,7 +42,7 @@ def outside_of_tensors(body: bytes, message: Descriptor) -> int:
                     raise Malformed("the message is cut short; send all of it")
                 field = within.fields_by_number.get(tag >> 3)
                 held = None if field is None else field.message_type
-                if field is not None and within.name == TENSOR and field.name == DATA:
+                if field is not None and (within.name, field.name) in BULK:
                     n_bytes -= size
                 elif held is not None and held.file is message.file:  # a tensor, or a message that may contain one
                     waiting.append((at, at + size, held))

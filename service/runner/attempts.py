@@ -1,7 +1,7 @@
 """Attempts at jobs: the order for the child, and where its result goes, for each kind of job.
 
 training    {attempt}/states, {attempt}/model  ─ reserve a version ─ {store}/{model}/{version}
-sampling    {attempt}/rows.npy                 ─ one rename ──────── {store}/.files/{job}-{epoch}.npy
+sampling    {attempt}/rows.npy, or rows.csv    ─ one rename ──────── {store}/.files/{job}-{epoch}.npy, or .csv
 evaluation  {attempt}/report                   ─ one rename each ─── {store}/{model}/{version}/evaluation.json
 """
 
@@ -16,7 +16,7 @@ from typing import ClassVar, Protocol, TypeVar, final
 
 from pushforward.models.storage.durable import sync
 from pushforward.models.storage.evaluation import CLASSIFIER, CLASSIFIER_WEIGHTS, REPORT
-from pushforward.service.domain.jobs import Job, ModelEvaluation, Sampling
+from pushforward.service.domain.jobs import Job, ModelEvaluation, Sampling, sample_ending
 from pushforward.service.domain.ports import Runs
 from pushforward.service.runner.messages import (
     EvaluateOrder,
@@ -36,7 +36,7 @@ from pushforward.service.stores.disk_models import newest_number, publish
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-ROWS = "rows.npy"
+ROWS = "rows"  # with the ending of its format
 
 
 class Retry(Protocol):
@@ -131,12 +131,12 @@ class SamplingAttempt(JobAttempt):
 
     def order(self, earlier: Sequence[Path]) -> SampleOrder:
         name, _, version = self._ask.model.partition("@")
-        unfinished = [folder / ROWS for folder in earlier]
-        unrecorded = [self._store / FILES / file_name(self.job.id, int(folder.name)) for folder in earlier]
+        unfinished = [(folder / ROWS).with_suffix(".npy") for folder in earlier]
+        unrecorded = [self._file(int(folder.name)) for folder in earlier]
         return SampleOrder(
             ask=self._ask,
             model=self._store / name / version,
-            file=self.attempt / ROWS,
+            file=self._made,
             earlier=(*unrecorded, *unfinished),
             rows=self.job.progress.step,
             device=self._settings.device,
@@ -148,15 +148,24 @@ class SamplingAttempt(JobAttempt):
         if not isinstance(made, RowsWritten):
             raise ValueError(f"a sampling left {made.kind!r}")
         job, n_bytes, digest = self.job, made.file_bytes, made.file_sha256
-        file = self._store / FILES / file_name(job.id, job.epoch)
+        file = self._file(job.epoch)
         file.parent.mkdir(exist_ok=True)
-        (self.attempt / ROWS).rename(file)
+        self._made.rename(file)
         sync(file.parent)
         if not retry(lambda: self._runs.deliver(job.id, job.epoch, n_bytes, digest)):
             file.unlink(missing_ok=True)
             return False
         log.info("job %s: drew %d rows of %s", job.id, self._ask.n, self._ask.model)
         return True
+
+    @property
+    def _made(self) -> Path:
+        """What the child leaves."""
+        return (self.attempt / ROWS).with_suffix(sample_ending(self._ask.media_type))
+
+    def _file(self, epoch: int) -> Path:
+        """Where the file of an attempt goes."""
+        return self._store / FILES / file_name(self.job.id, epoch, self._ask.media_type)
 
 
 @final

@@ -116,7 +116,7 @@ def sweep_files(runs: Runs, store: Path, *, keep_s: float) -> None:
 
     Raises Unavailable: without the record it is not known which jobs have finished.
     """
-    for file in (store / FILES).glob("*.npy"):
+    for file in (store / FILES).glob("*-*.*"):
         job_id = file.name.partition("-")[0]
         state = runs.state(job_id)
         if (state is None or state.is_final) and _written_at(file) < time() - keep_s:

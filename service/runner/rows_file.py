@@ -40,7 +40,7 @@ class RowsFile:
         self._dtype = _stored(held)
         self._header = npy.header((n, *shape), self._dtype)
         self._row_bytes = prod(shape) * self._dtype.itemsize
-        self._path = path
+        self.path = path
         self._stream = path.open("wb")
         self._sha256 = sha256()
         self._put(self._header)
@@ -89,7 +89,7 @@ class RowsFile:
     def sync(self) -> None:
         """Flush the file to the disk. Raises OSError."""
         self._stream.flush()
-        sync(self._path)
+        sync(self.path)
 
     def _put(self, piece: bytes | memoryview) -> None:
         self._stream.write(piece)

@@ -2,6 +2,8 @@
 
 Row i is a pure function of (model, seed, i). So an attempt goes on at the row where the one before ended, and the file
 is the same. Progress counts only rows that are on the disk, so the record holds even after a power failure.
+
+Rows of a table that are asked for in another format are written into a file of it at the end, from the npy file.
 """
 
 from __future__ import annotations
@@ -26,8 +28,9 @@ from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.program import states
 from pushforward.models.stepwise.sampling import Sampler
 from pushforward.models.storage.model import Model, load_model
-from pushforward.service.domain.jobs import Fault
+from pushforward.service.domain.jobs import NPY, Fault
 from pushforward.service.engine.failures import not_finite
+from pushforward.service.formats.table_files import table_file
 from pushforward.service.runner.messages import (
     DONE,
     FAULTY,
@@ -54,7 +57,7 @@ def run_order(order: SampleOrder, device: torch.device, send: Send, stop: thread
     try:
         spec = model.card.spec
         _check_room(order.file.parent, whole_bytes(order.ask.n, spec.shape, spec.dtype))
-        with RowsFile(order.file, order.ask.n, spec.shape, spec.dtype) as file:
+        with RowsFile(order.file.with_suffix(".npy"), order.ask.n, spec.shape, spec.dtype) as file:
             return _fill(file, order, model, device, send, stop)
     except TooLarge as error:
         send(RefusalMessage(fault=Fault(type="store", detail=error.message)))
@@ -97,7 +100,14 @@ def _fill(
             file.append(rows)
         progress.if_due()
     progress.now()
-    send(RowsWritten(file_bytes=file.n_bytes, file_sha256=file.digest))
+    if ask.media_type == NPY or spec.table is None:
+        send(RowsWritten(file_bytes=file.n_bytes, file_sha256=file.digest))
+        return DONE
+    for written in table_file(file.path, order.file, spec.table, ask.media_type):  # noqa: B007  the last one is needed
+        if stop.is_set():
+            return INTERRUPTED
+        progress.if_due()
+    send(RowsWritten(file_bytes=written.n_bytes, file_sha256=written.sha256))
     return DONE
 
 
@@ -105,7 +115,8 @@ def _resume(file: RowsFile, order: SampleOrder, send: Send) -> None:
     """Copy the rows of the earlier attempt that wrote most, and delete the files of all earlier ones."""
     promised = ProgressMessage(step=order.rows, total_steps=order.ask.n, losses={}, steps_per_s=0.0)
     said_at = monotonic()
-    for _ in file.resume_from(max(order.earlier, key=_n_bytes), order.rows):
+    of_rows = [each for each in order.earlier if each.suffix == file.path.suffix]
+    for _ in file.resume_from(max(of_rows, key=_n_bytes), order.rows):
         if monotonic() - said_at >= PACE_S[1]:
             send(promised)  # copying may take long, and a silent child is killed
             said_at = monotonic()

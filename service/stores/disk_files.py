@@ -1,4 +1,6 @@
-"""Files of finished samplings: `{store}/.files/{job}-{epoch}.npy`, with the epoch that succeeded."""
+"""Files of finished samplings: `{store}/.files/{job}-{epoch}.{npy, csv, ...}`, with the epoch that
+succeeded.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from pathlib import Path
 from typing import final
 
 from pushforward.service.domain.errors import NotFound
-from pushforward.service.domain.jobs import Job
+from pushforward.service.domain.jobs import NPY, Job, sample_ending
 
 FILES = ".files"  # folder of the store
 PIECE_BYTES = 2**20
@@ -28,7 +30,7 @@ class DiskFiles:
         return pieces_of(self._path(job), start, stop, f"the file of job {job.id}")
 
     def _path(self, job: Job) -> Path:
-        return self._folder / file_name(job.id, job.epoch)
+        return self._folder / file_name(job.id, job.epoch, NPY if job.ask is None else job.ask.media_type)
 
 
 async def pieces_of(file: Path, start: int, stop: int, what: str) -> AsyncGenerator[bytes]:
@@ -47,6 +49,6 @@ async def pieces_of(file: Path, start: int, stop: int, what: str) -> AsyncGenera
             start += len(piece)
 
 
-def file_name(job_id: str, epoch: int) -> str:
+def file_name(job_id: str, epoch: int, media_type: str) -> str:
     """The name of an attempt's file."""
-    return f"{job_id}-{epoch}.npy"
+    return f"{job_id}-{epoch}{sample_ending(media_type)}"

@@ -77,6 +77,23 @@ TABLE = DataSpec(
         }
     ),
 )
+DENSE = DataSpec(
+    shape=(1,),
+    table=Columns.model_validate(
+        {
+            "columns": [
+                {
+                    "kind": "number",
+                    "name": "height",
+                    "arrow_type": "double",
+                    "transform": {"knots": [0, 50], "images": [-1, 1]},
+                    "low": 0,
+                    "high": 60,
+                }
+            ]
+        }
+    ),
+)
 STEPWISE = Diffusion.model_validate({"steps": 20, "width": 8, "depth": 1})
 
 
@@ -111,6 +128,8 @@ def models() -> list[Kept]:
         kept("solid", MOONS, DataSpec(shape=(5,))),
         kept("stepwise", STEPWISE, TwoMoons().spec),
         kept("rows", Flow(n_transforms=1, width=8), TABLE),
+        kept("drawn-rows", Flow(n_transforms=1, width=8), TABLE, able=("sample",)),
+        kept("dense-rows", Flow(n_transforms=1, width=8), DENSE),
         kept("any-order", Autoregressive(any_order=True), TABLE),
         kept("coded-rows", VAE(latent=2, width=8), TABLE),
         kept("labeled", Shifted(), LABELS),

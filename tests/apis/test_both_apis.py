@@ -480,7 +480,7 @@ async def test_models_are_listed_shown_and_deleted_alike(apis: Apis) -> None:
     labeled = await apis.stub.GetModel(pb.GetModelRequest(model="labeled"))
     assert list(labeled.notes) == (await apis.rest.get("/models/labeled")).json()["notes"] == [NOTE]
     [of_list] = (await apis.rest.get("/models?model=digits")).json()["models"]
-    assert {**of_list, "evaluation": None} == shown
+    assert {**of_list, "evaluation": None, "measure": None} == shown
     assert (await apis.rest.delete("/models/digits")).json() == {"deleted": ["digits@1"]}
     with pytest.raises(grpc.aio.AioRpcError) as failed:
         await apis.stub.DeleteModel(pb.DeleteModelRequest(model="digits"))

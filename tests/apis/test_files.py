@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
+from pushforward.models.data.tables.media_types import MEDIA_TYPES as TABLE_TYPES
 from pushforward.service.domain.jobs import Fault
 from pushforward.service.jobs.memory_record import MemoryJobs
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
@@ -42,7 +43,7 @@ async def finished(apis: Apis, rows: np.ndarray) -> tuple[str, bytes]:
     content = stream.getvalue()
     folder = apis.application.settings.store / ".files"
     folder.mkdir(parents=True)
-    (folder / file_name(job_id, 1)).write_bytes(content)
+    (folder / file_name(job_id, 1, "application/x-npy")).write_bytes(content)
     assert record(apis).deliver(job_id, 1, len(content), sha256(content).hexdigest())
     return job_id, content
 
@@ -57,7 +58,14 @@ async def test_a_sample_too_large_to_wait_for_becomes_a_job(apis: Apis) -> None:
     assert started.status_code == 202
     assert started.headers["location"] == f"/jobs/{job['id']}"
     assert (job["kind"], job["state"], job["model"], job["version"]) == ("sample", "queued", "moons", 1)
-    assert job["ask"] == {"model": "moons@1", "n": MANY, "seed": 7, "options": {}, "condition": None}
+    assert job["ask"] == {
+        "model": "moons@1",
+        "n": MANY,
+        "seed": 7,
+        "options": {},
+        "condition": None,
+        "media_type": "application/x-npy",
+    }
     assert isinstance(apis.application.jobs.wakeups, Wakeups)
     assert apis.application.jobs.wakeups.woken == [job["id"]]
     told = await apis.stub.GetJob(pb.GetJobRequest(id=job["id"]))
@@ -263,3 +271,59 @@ async def test_a_file_that_is_no_longer_kept_is_not_found(apis: Apis) -> None:
     file.unlink()
     status, detail = await refused_alike(apis, job_id)
     assert (status, "kept for 86400 s" in detail) == (404, True)
+
+
+@pytest.mark.parametrize("media_type", TABLE_TYPES)
+async def test_a_file_of_a_table_is_what_is_accepted(apis: Apis, media_type: str) -> None:
+    over_rest = (await start(apis, headers={"Accept": media_type, **ASYNC}, model="rows", n=3)).json()
+    assert over_rest["ask"]["media_type"] == media_type
+    ask = pb.SampleRequest(model="rows", n=3)
+    over_grpc = await apis.stub.StartSampling(pb.StartSamplingRequest(ask=ask, media_type=media_type))
+    assert over_grpc.ask.media_type == media_type
+
+
+@pytest.mark.parametrize(
+    ("model", "accept", "media_type"),
+    [
+        ("rows", "application/json", "text/csv"),
+        ("rows", "image/png", "text/csv"),
+        ("rows", "application/x-npy", "application/x-npy"),
+        ("moons", "application/json", "application/x-npy"),
+    ],
+)
+async def test_what_no_file_can_be_gives_csv_of_a_table_and_npy_of_other_rows(
+    apis: Apis, model: str, accept: str, media_type: str
+) -> None:
+    started = await start(apis, headers={"Accept": accept, **ASYNC}, model=model, n=3)
+    assert started.json()["ask"]["media_type"] == media_type
+
+
+async def test_a_file_of_a_table_is_refused_where_there_is_none(apis: Apis) -> None:
+    refused = await start(apis, headers={"Accept": "text/csv", **ASYNC}, n=3)
+    assert refused.status_code == 406
+    assert refused.json()["detail"].endswith("and moons models none; accept application/x-npy")
+    ask = pb.StartSamplingRequest(ask=pb.SampleRequest(model="rows", n=3), media_type="text/html")
+    with pytest.raises(grpc.aio.AioRpcError, match="no file is text/html"):
+        await apis.stub.StartSampling(ask)
+
+
+async def test_a_key_belongs_to_one_format(apis: Apis) -> None:
+    async def keyed(accept: str) -> httpx.Response:
+        headers = {"Accept": accept, "Idempotency-Key": "k", **ASYNC}
+        return await start(apis, headers=headers, model="rows", n=3, seed=1)
+
+    first = (await keyed("text/csv")).json()
+    assert (await keyed("text/csv")).json()["id"] == first["id"]
+    assert (await keyed(TABLE_TYPES[1])).status_code == 409
+
+
+async def test_the_file_of_a_table_is_named_by_its_format(apis: Apis) -> None:
+    job_id = (await start(apis, headers={"Accept": "text/csv", **ASYNC}, model="rows", n=3)).json()["id"]
+    record(apis).claim(job_id, "w")
+    folder = apis.application.settings.store / ".files"
+    folder.mkdir(parents=True)
+    (folder / f"{job_id}-1.csv").write_bytes(b"kind\noak\n")
+    assert record(apis).deliver(job_id, 1, 9, sha256(b"kind\noak\n").hexdigest())
+    sent = await apis.rest.get(f"/jobs/{job_id}/file")
+    assert (sent.content, sent.headers["content-type"]) == (b"kind\noak\n", "text/csv; charset=utf-8")
+    assert sent.headers["content-disposition"] == f'attachment; filename="rows-{job_id}.csv"'

@@ -8,8 +8,9 @@ import grpc
 import numpy as np
 import pytest
 
+from pushforward.models.data.tables.media_types import ARROW_STREAM as ARROW
+from pushforward.models.data.tables.media_types import CSV, PARQUET
 from pushforward.service.formats import npy
-from pushforward.service.formats.tables import ARROW, CSV, PARQUET
 from tests.apis.conftest import Apis
 from tests.apis.fakes import HELD_OUT, MemoryModels
 from tests.apis.test_both_apis import X, call

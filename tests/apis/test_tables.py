@@ -6,6 +6,7 @@ import io
 from datetime import date
 from typing import Any
 
+import grpc
 import httpx
 import numpy as np
 import psutil
@@ -13,9 +14,13 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv, parquet
 
+from pushforward.models.data.tables.media_types import ARROW_STREAM as ARROW
+from pushforward.models.data.tables.media_types import CSV, MEDIA_TYPES, PARQUET
+from pushforward.models.tables.arrow import from_cells
 from pushforward.service.formats import npy
-from pushforward.service.formats.tables import ARROW, CSV, PARQUET
+from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from tests.apis.conftest import Apis
+from tests.apis.in_process import TABLE
 
 COLUMNS = ["kind", "site", "height", "planted", "id"]
 TYPES = [pa.string(), pa.string(), pa.int64(), pa.date32(), pa.string()]
@@ -34,6 +39,8 @@ def opened(media_type: str, content: bytes) -> pa.Table:
             return csv.read_csv(io.BytesIO(content), convert_options=csv.ConvertOptions(strings_can_be_null=True))
         case "application/vnd.apache.parquet":
             return parquet.read_table(io.BytesIO(content))
+        case "application/vnd.apache.arrow.file":
+            return pa.ipc.open_file(content).read_all()
     return pa.ipc.open_stream(content).read_all()
 
 
@@ -52,7 +59,7 @@ async def test_samples_are_records_with_the_columns_of_the_file(apis: Apis, mode
     assert {type(record["height"]) for record in answer["records"]} == {int, type(None)}
 
 
-@pytest.mark.parametrize("media_type", [CSV, PARQUET, ARROW])
+@pytest.mark.parametrize("media_type", MEDIA_TYPES)
 async def test_samples_are_files_that_are_scored_as_their_records_are(apis: Apis, media_type: str):
     ask = {"model": "rows", "n": 30, "seed": 3}
     sent = await post(apis, "/sample", ask, Accept=media_type)
@@ -70,6 +77,25 @@ async def test_samples_are_files_that_are_scored_as_their_records_are(apis: Apis
     assert by_file.status_code == 200
     assert by_file.json()["log_prob"] == by_records.json()["log_prob"]
     assert by_file.json()["kind"] == "lower_bound"
+
+
+@pytest.mark.parametrize("media_type", MEDIA_TYPES)
+async def test_a_long_sample_is_one_file_that_comes_in_parts(apis: Apis, media_type: str):
+    ask = {"model": "rows", "n": 1200, "seed": 3}
+    begun = apis.asks.begun
+    sent = await post(apis, "/sample", ask, Accept=media_type)
+    assert sent.headers["pushforward-seed"] == "3"
+    assert apis.asks.begun - begun > 1
+    cells = npy.loads((await post(apis, "/sample", ask, Accept=npy.MEDIA_TYPE)).content)
+    assert TABLE.table is not None
+    table, drawn = opened(media_type, sent.content), from_cells(TABLE.table, cells)
+    assert table.column("id").to_pylist()[-1] == "T1200"
+    assert table.to_pylist() == drawn.to_pylist()
+
+
+async def test_a_long_sample_of_no_table_is_no_file_of_one(apis: Apis):
+    refused = await post(apis, "/sample", {"model": "moons", "n": 1200}, Accept=CSV)
+    assert refused.status_code == 406
 
 
 async def test_cells_are_numbers_in_npy(apis: Apis):
@@ -243,3 +269,72 @@ async def test_only_rows_of_tables_fulfil_something_and_only_in_one_reply(apis: 
     assert "is for rows of tables" in refused.json()["detail"]
     refused = await post(apis, "/sample", {"model": "rows", "where": where}, Accept="text/event-stream")
     assert "is for one reply" in refused.json()["detail"]
+
+
+async def test_the_card_says_what_likelihoods_are_with_respect_to(apis: Apis):
+    measure = {"numbers": [], "counted": ["kind", "height", "planted"]}
+    assert (await apis.rest.get("/models/rows")).json()["measure"] == measure
+    assert (await apis.rest.get("/models/moons")).json()["measure"] is None
+    assert (await apis.rest.get("/models/drawn-rows")).json()["measure"] is None
+    card = await apis.stub.GetModel(pb.GetModelRequest(model="rows"))
+    assert list(card.measure.counted) == measure["counted"]
+    assert not (await apis.stub.GetModel(pb.GetModelRequest(model="moons"))).HasField("measure")
+
+
+async def test_rows_whose_columns_are_all_counted_have_bits_for_each_column(apis: Apis):
+    scored = (await post(apis, "/likelihood", {"model": "rows", "records": [RECORD]})).json()
+    np.testing.assert_allclose(scored["bits_per_dim"], -np.array(scored["log_prob"]) / (3 * np.log(2)))
+
+
+async def test_rows_with_numbers_that_have_a_density_have_no_bits(apis: Apis):
+    scored = (await post(apis, "/likelihood", {"model": "dense-rows", "records": [{"height": 12.5}]})).json()
+    assert scored["bits_per_dim"] is None
+
+
+async def test_rows_go_and_come_over_grpc_as_files(apis: Apis):
+    drawn = await apis.stub.Sample(pb.SampleRequest(model="rows", n=30, seed=3, accept=ARROW))
+    assert (drawn.table.media_type, drawn.HasField("samples")) == (ARROW, False)
+    assert (
+        drawn.table.content
+        == (await post(apis, "/sample", {"model": "rows", "n": 30, "seed": 3}, Accept=ARROW)).content
+    )
+    records = pb.Table(content=drawn.table.content)  # Arrow where nothing is said
+    scored = await apis.stub.Likelihood(pb.LikelihoodRequest(model="rows", records=records, seed=5))
+    by_rest = await post(apis, "/likelihood?model=rows&seed=5", drawn.table.content, Content_Type=ARROW)
+    assert list(scored.log_prob) == by_rest.json()["log_prob"]
+    ranked = await apis.stub.Score(pb.ScoreRequest(model="rows", records=records, seed=5))
+    assert list(ranked.log_prob) == list(scored.log_prob)
+    codes = await apis.stub.Encode(pb.EncodeRequest(model="coded-rows", records=records))
+    assert list(codes.z.shape) == [30, 2]
+    cells = await apis.stub.Sample(pb.SampleRequest(model="rows", n=30, seed=3))
+    assert (list(cells.samples.shape), cells.HasField("table")) == ([30, 3], False)
+
+
+async def test_a_stream_over_grpc_is_files_whose_rows_are_numbered_on(apis: Apis):
+    ask = pb.SampleRequest(model="rows", n=1200, seed=3, accept=CSV)
+    parts = [opened(CSV, message.table.content) async for message in apis.stub.SampleStream(ask)]
+    assert len(parts) > 1
+    assert pa.concat_tables(parts).column("id").to_pylist() == [f"T{i}" for i in range(1, 1201)]
+
+
+async def test_cells_are_completed_over_grpc_as_over_rest(apis: Apis):
+    csv_of_one = b"kind,height,planted\noak,12,\n"
+    request = pb.CompleteRequest(
+        model="any-order", records=pb.Table(media_type=CSV, content=csv_of_one), n=2, given=["height"], accept=CSV
+    )
+    completed = await apis.stub.Complete(request)
+    query = "/complete?model=any-order&n=2&given=%5B%22height%22%5D"
+    by_rest = await post(apis, query, csv_of_one, Content_Type=CSV, Accept=CSV)
+    assert completed.table.content == by_rest.content
+    assert completed.kind == "exact"
+
+
+@pytest.mark.parametrize(
+    ("model", "accept", "says"), [("rows", "text/html", "no file of a table is text/html"), ("moons", CSV, "are none")]
+)
+async def test_what_is_no_file_of_a_table_is_refused_over_grpc(apis: Apis, model: str, accept: str, says: str):
+    with pytest.raises(grpc.aio.AioRpcError, match=says):
+        await apis.stub.Sample(pb.SampleRequest(model=model, n=3, accept=accept))
+    rows = pb.Table(media_type="text/html", content=b"")
+    with pytest.raises(grpc.aio.AioRpcError, match=r"records\.media_type"):
+        await apis.stub.Likelihood(pb.LikelihoodRequest(model="rows", records=rows))

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 from PIL import Image
+from pyarrow import csv, feather, parquet
 from typer.testing import CliRunner
 
 from pushforward.service.cli.app import app
@@ -519,6 +520,26 @@ def test_files_of_tables_are_scored_as_they_are(shell: Shell, up: Up, tmp_path: 
     np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), answer["p_value"])
     missing = shell.run("score", "sizes", tmp_path / "none.csv")
     assert (missing.exit_code, "there is no file" in missing.stderr) == (1, True)
+    likelihoods = shell.json("likelihood", "sizes", "--x", tmp_path / "new.csv")["log_prob"]
+    assert likelihoods == shell.json("likelihood", "sizes", "--x", tmp_path / "new.json")["log_prob"]
+    assert likelihoods == answer["log_prob"]
+
+    drawn = shell.json("sample", "sizes", "-n", 3, "--seed", 7)["records"]
+    for name, opened in (("a.csv", csv.read_csv), ("a.parquet", parquet.read_table), ("a.arrow", feather.read_table)):
+        shell.ok("sample", "sizes", "-n", 3, "--seed", 7, "--output", tmp_path / name)
+        assert opened(tmp_path / name).to_pylist() == drawn, name
+    printed = shell.ok("sample", "sizes", "-n", 3, "--seed", 7, "--output", "-").stdout
+    assert printed == (tmp_path / "a.csv").read_text()
+    shell.ok("sample", "sizes", "-n", 3, "--seed", 7, "--out", tmp_path / "of-a-job.parquet")
+    assert parquet.read_table(tmp_path / "of-a-job.parquet").num_rows == 3
+
+    (tmp_path / "holes.csv").write_text("width,height\n0.5,\n,0.25\n")
+    (tmp_path / "holes.json").write_text(json.dumps([{"width": 0.5}, {"height": 0.25}]))
+    whole = shell.json("complete", "sizes", "--x", tmp_path / "holes.csv", "-n", 2)["records"]
+    assert [row["width"] for row in whole[:2]] + [row["height"] for row in whole[2:]] == [0.5, 0.5, 0.25, 0.25]
+    assert shell.json("complete", "sizes", "--x", tmp_path / "holes.json", "-n", 2)["records"] == whole
+    shell.ok("complete", "sizes", "--x", tmp_path / "holes.csv", "-n", 2, "--output", tmp_path / "whole.csv")
+    assert csv.read_csv(tmp_path / "whole.csv").to_pylist() == whole
 
 
 def test_rows_are_encoded_decoded_and_reconstructed(shell: Shell, moons: str, rows: Path, tmp_path: Path) -> None:
@@ -586,6 +607,8 @@ REFUSALS = {
     "an unknown state": (["jobs", "--state", "done"], "state: must be one of queued, "),
     "deleting no model": (["models", "--delete"], "which model?"),
     "an unknown model": (["sample", "nobody"], "there is no model 'nobody'"),
+    "a name without a format": (["sample", "moons", "--output", "a.txt"], "tells no format"),
+    "an output beside an array": (["sample", "moons", "--output", "a.csv", "--npy", "a.npy"], "one of them"),
     "two media": (["sample", "moons", "--png", "a.png", "--npy", "a.npy"], "one of them"),
     "a file that cannot be written": (["sample", "moons", "--npy", "/nowhere/a.npy"], "/nowhere/a.npy cannot be"),
     "a file beside a file": (["sample", "moons", "--out", "a.npy", "--npy", "b.npy"], "one of them"),

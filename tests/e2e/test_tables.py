@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from typer.testing import CliRunner
 
 from pushforward.models.families import FAMILIES
 from pushforward.models.tabular.models_tables import ModelsTables
+from pushforward.service.cli.app import app
 from pushforward.service.client import Client, Refused
 from tests.e2e.running import Up
 from tests.models.data.tables.real_tables import DROPPED, put
@@ -84,6 +88,18 @@ def test_a_table_is_outlined_before_it_is_trained_on(client: Client, penguins: P
     assert kinds["Date Egg"] == "time"
     assert kinds["Region"] == "constant"
     assert told["reasons"].keys() == kinds.keys()
+
+
+def test_a_dry_run_shows_the_columns_and_starts_nothing(up: Up, penguins: Path) -> None:
+    run = {"family": {"family": "vae"}, "data": {"source": "table", "dataset": "penguins", "columns": DROPPED}}
+    words = ["train", "never-trained", "--run", "-", "--dry-run", "--url", up.place.url]
+    told = CliRunner().invoke(app, words, input=json.dumps(run))
+    assert told.exit_code == 0, told.output
+    assert re.search(r"^Date Egg +time ", told.output, re.MULTILINE)
+    assert "note: Columns that were left out: Comments." in told.output
+    assert "nothing was started" in told.output
+    with Client(up.place.url) as client:
+        assert client.get("/jobs", model="never-trained")["jobs"] == []
 
 
 def test_a_model_of_a_table_is_compared_with_held_out_rows_and_with_another_table(

@@ -18,6 +18,7 @@ TOLD = "told@1"
 CAPTIONED = "captioned@1"
 FAR = "far@1"
 TURNED = "turned@1"
+TREES = "trees@1"
 
 
 def put_model(store: Path, reference: str = MOONS, *, latent: int = 2, seed: int = 0) -> Path:
@@ -43,6 +44,15 @@ def put_steps(store: Path, steps: int = 20, *, seed: int = 0) -> Path:
     """A diffusion of points in the plane."""
     family = {"family": "diffusion", "width": 16, "depth": 1, "steps": steps}
     return _put(store, STEPS, {"family": family, "data": {"source": "two_moons"}, "seed": seed})
+
+
+def put_trees(store: Path) -> Path:
+    """A VAE of a table of two columns."""
+    store.mkdir(parents=True, exist_ok=True)
+    lines = [f"{'oak' if i % 3 else 'ash'},{i / 7}" for i in range(60)]
+    (store / "trees.csv").write_text("\n".join(["kind,height", *lines]))
+    family = {"family": "vae", "latent": 2, "width": 16, "depth": 1}
+    return _put(store, TREES, {"family": family, "data": {"source": "table", "path": "trees.csv"}})
 
 
 def put_told(store: Path) -> Path:

@@ -41,6 +41,7 @@ class ColumnCells:
     n_rows: int
     n_missing: int
     chosen: ColumnChoice
+    min_count: int = 1  # rows that a value of a category has, lest it be another's
 
     @property
     def has_missing(self) -> bool:
@@ -52,7 +53,7 @@ class ColumnCells:
         return InvalidData(f"column {self.name!r} {message}", field=f"columns.{self.name}")
 
 
-def column_cells(table: pyarrow.Table, name: str, choice: ColumnChoice) -> ColumnCells:
+def column_cells(table: pyarrow.Table, name: str, choice: ColumnChoice, min_count: int = 1) -> ColumnCells:
     """The cells of a column; NaN is missing."""
     import pyarrow as pa
 
@@ -64,4 +65,4 @@ def column_cells(table: pyarrow.Table, name: str, choice: ColumnChoice) -> Colum
         array = array.dictionary_decode()
     if pa.types.is_floating(array.type):
         array = pa.array(array.to_numpy(zero_copy_only=False), from_pandas=True, type=array.type)  # NaN is missing
-    return ColumnCells(name, array, str(array.type), dictionary, len(array), array.null_count, choice)
+    return ColumnCells(name, array, str(array.type), dictionary, len(array), array.null_count, choice, min_count)

@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 
 from pushforward.models.data.tables.cells import ColumnCells, ColumnChoice, column_cells
 from pushforward.models.data.tables.grids import EXACT, atoms, common_step, decimal_step, grid
+from pushforward.models.data.tables.rare import check_other, frequent, plain, value_counts
 from pushforward.models.errors import InvalidData
-from pushforward.models.tables.columns import AnyColumn, Category, Constant, Identifier, Number, Time, Value
+from pushforward.models.tables.columns import OTHER, AnyColumn, Category, Constant, Identifier, Number, Time
 from pushforward.models.tables.times import UNIT_NS, ticks_ns, written_times
 from pushforward.models.tables.transform import fitted
 
@@ -48,8 +49,11 @@ class Inferred(NamedTuple):
     reason: str
 
 
-def infer(table: pyarrow.Table, chosen: dict[str, ColumnChoice]) -> list[Inferred]:
-    """The columns that a model is given, in order. Raises InvalidData: which column, what to do."""
+def infer(table: pyarrow.Table, chosen: dict[str, ColumnChoice], min_count: int = 1) -> list[Inferred]:
+    """The columns that a model is given, in order. Raises InvalidData: which column, what to do.
+
+    Values of categories in fewer than `min_count` rows, held out ones among them, are `other`.
+    """
     unknown = next((name for name in chosen if name not in table.column_names), None)
     if unknown is not None:
         there = ", ".join(map(repr, table.column_names[:20]))
@@ -58,7 +62,7 @@ def infer(table: pyarrow.Table, chosen: dict[str, ColumnChoice]) -> list[Inferre
     for name in table.column_names:
         choice = chosen.get(name, ColumnChoice())
         if choice.kind != "drop":
-            inferred.append(_inferred(column_cells(table, name, choice)))
+            inferred.append(_inferred(column_cells(table, name, choice, min_count)))
     if not inferred:
         raise InvalidData("leaves no column; drop fewer", field="columns")
     return inferred
@@ -75,7 +79,7 @@ def _inferred(cells: ColumnCells) -> Inferred:
         raise cells.refuse(f'holds {kind}, which is no single value; give its parts as columns, or {{"kind": "drop"}}')
     distinct = present.unique()
     if len(distinct) == 1 and not cells.has_missing and cells.chosen.kind is None:
-        value = _plain(distinct[0])
+        value = plain(distinct[0])
         return Inferred(Constant(name=cells.name, arrow_type=cells.arrow_type, value=value), "every cell is the same")
     match cells.chosen.kind:
         case "identifier":
@@ -103,7 +107,7 @@ def _text(cells: ColumnCells, present: Any, n_distinct: int) -> Inferred:
     if cells.chosen.kind in ("number", "time"):
         raise cells.refuse(f"holds texts and no {cells.chosen.kind}s; write them as such")
     few = min(MOST_TEXTS, max(FEW_TEXTS, int(sqrt(cells.n_rows))))
-    if n_distinct <= few:
+    if n_distinct <= few or 0 < len(frequent(cells, value_counts(present))) <= few:
         return _category(cells, present, f"texts with {n_distinct} distinct values")
     if n_distinct == len(present) and not cells.has_missing:
         return _identifier(cells, present, "texts that are all distinct")
@@ -122,20 +126,27 @@ def _identifier(cells: ColumnCells, present: Any, reason: str) -> Inferred:
 def _category(
     cells: ColumnCells, present: Any, reason: str, *, ordered: bool = False, most: int = MOST_TEXTS
 ) -> Inferred:
-    counts = {_plain(each["values"]): each["counts"].as_py() for each in present.value_counts()}
+    counts, n_distinct = frequent(cells, counted := value_counts(present)), len(counted)
+    other = len(counts) < n_distinct
     if len(counts) > most:
         raise cells.refuse(f"has {len(counts)} distinct values; a category has at most {most}")
     arrow_type, declared = cells.arrow_type, []
     if cells.dictionary is not None:
         arrow_type, ordered = str(cells.dictionary.type), cells.dictionary.type.ordered
-        declared = [_plain(value) for value in cells.dictionary.dictionary]
+        declared = [plain(value) for value in cells.dictionary.dictionary]
     ordered = cells.chosen.ordered if cells.chosen.ordered is not None else ordered
+    values = _in_order(counts, declared, ordered=ordered)
+    if other:
+        check_other(cells, counted, ordered=ordered)
+        values.append(OTHER)
+        reason += f", {n_distinct - len(counts)} of them in fewer than {cells.min_count} rows: {OTHER}"
     column = Category(
         name=cells.name,
         arrow_type=arrow_type,
-        values=tuple(_in_order(counts, declared, ordered=ordered)),
+        values=tuple(values),
         ordered=ordered,
         missing=cells.has_missing,
+        other=other,
     )
     return Inferred(column, reason)
 
@@ -153,8 +164,8 @@ def _number(cells: ColumnCells, present: Any) -> Inferred:
     import pyarrow as pa
 
     if pa.types.is_decimal(cells.array.type):
-        numbers = np.array([float(value) for value in present.to_pylist()])
-        exact = list(present.to_pylist())
+        exact = present.to_pylist()
+        numbers = np.array([float(value) for value in exact])
         step, reason = decimal_step(exact), "decimals"
     else:
         numbers = present.to_numpy(zero_copy_only=False).astype(np.float64)
@@ -213,12 +224,6 @@ def _measured(
         **more,
     )
     return Inferred(column, reason)
-
-
-def _plain(scalar: Any) -> Value:
-    """A value as a record holds it: dates and decimals as texts."""
-    value = scalar.as_py()
-    return value if isinstance(value, bool | int | float | str) else str(value)
 
 
 def _common_prefix(texts: list[str]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pushforward.models.data.files import reading
+from pushforward.models.data.tables.media_types import ARROW_FILE, ARROW_STREAM, PARQUET, STARTS
 from pushforward.models.errors import InvalidData
 
 if TYPE_CHECKING:
@@ -19,15 +20,8 @@ if TYPE_CHECKING:
 SEPARATORS = (",", ";", "\t", "|")
 SNIFFED_BYTES = 64 * 2**10
 MAX_FILE_BYTES = 2**30
-PARQUET_START, ARROW_FILE_START, ARROW_STREAM_START = b"PAR1", b"ARROW1", b"\xff\xff\xff\xff"
 MAX_ROWS = 10_000_000
 MIN_ROWS = 10
-MEDIA_TYPES = (
-    "text/csv",
-    "application/vnd.apache.parquet",
-    "application/vnd.apache.arrow.file",
-    "application/vnd.apache.arrow.stream",
-)
 NO_PYARROW = "tables need pyarrow; install pushforward[table]"
 
 
@@ -58,9 +52,9 @@ def _parsed(content: bytes) -> pyarrow.Table:
     """The table of a file in the format that its first bytes tell; csv has none of its own."""
     if find_spec("pyarrow") is None:
         raise InvalidData(NO_PYARROW, field="source")
-    if content.startswith(PARQUET_START):
+    if content.startswith(STARTS[PARQUET]):
         return parse_parquet(content)
-    if content.startswith((ARROW_FILE_START, ARROW_STREAM_START)):
+    if content.startswith((STARTS[ARROW_FILE], STARTS[ARROW_STREAM])):
         return parse_arrow(content)
     if b"\0" in content[:SNIFFED_BYTES]:
         raise InvalidData("is no table in csv, parquet or Arrow; write it again", field="path")
@@ -72,7 +66,7 @@ def parse_arrow(content: bytes) -> pyarrow.Table:
     import pyarrow as pa
 
     source = pa.BufferReader(content)
-    is_file = content.startswith(ARROW_FILE_START)
+    is_file = content.startswith(STARTS[ARROW_FILE])
     return _validated((pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)).read_all())
 
 

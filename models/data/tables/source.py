@@ -12,7 +12,8 @@ from pushforward.models.data.files import reading
 from pushforward.models.data.source import Rows
 from pushforward.models.data.tables.cells import ColumnChoice
 from pushforward.models.data.tables.inference import Inferred, infer
-from pushforward.models.data.tables.reading import MEDIA_TYPES, MIN_ROWS, read
+from pushforward.models.data.tables.media_types import MEDIA_TYPES
+from pushforward.models.data.tables.reading import MIN_ROWS, read
 from pushforward.models.data.uploads.from_file import FromFile
 from pushforward.models.errors import InvalidData, InvalidInput
 from pushforward.models.spec.data_spec import DataSpec
@@ -42,6 +43,9 @@ class TableFile(FromFile):
     """What is said of some columns, by name: their kind, transform or step."""
     missing: Literal["model", "drop_rows", "refuse"] = "model"
     """What becomes of missing cells: modelled, their rows left out, or refused."""
+
+    min_count: int = Field(1, ge=1, le=1_000_000)
+    """Texts of a category that fewer rows have become `other`, as unseen ones do."""
 
     media_types: ClassVar[tuple[str, ...]] = MEDIA_TYPES
 
@@ -92,11 +96,12 @@ class TableFile(FromFile):
             raise InvalidData(f"{self.file_name!r} is not a file; give the path of a table", field="path")
         read_in = read(file, self.file_name)
         with reading(file):  # texts may not be UTF-8
-            inferred = infer(read_in, self.columns)
+            inferred = infer(read_in, self.columns, self.min_count)
         names = [each.column.name for each in inferred]
         if self.missing != "model":
             read_in = self._without_missing(read_in.select(names))
-            inferred = infer(read_in, {name: self.columns[name] for name in self.columns if name in names})
+            chosen = {name: self.columns[name] for name in self.columns if name in names}
+            inferred = infer(read_in, chosen, self.min_count)
         try:
             table = Table(columns=tuple(each.column for each in inferred))
         except ValueError as error:

@@ -1,9 +1,11 @@
-"""How many rows a request may have: in one reply, in a stream, with previews, in a file. All raise Invalid."""
+"""How many rows a request may have: in one reply, in a stream, with previews, in a file. Most raise Invalid."""
 
 from __future__ import annotations
 
 from math import prod
 
+from pushforward.models.data.tables.media_types import CSV
+from pushforward.models.data.tables.media_types import MEDIA_TYPES as TABLE_TYPES
 from pushforward.models.spec.data_spec import Shape
 from pushforward.service.application.commands.commands import (
     AnyAsk,
@@ -18,7 +20,8 @@ from pushforward.service.application.commands.commands import (
     Translate,
 )
 from pushforward.service.domain.catalog import Card
-from pushforward.service.domain.errors import Invalid, Remedy
+from pushforward.service.domain.errors import Invalid, NotAcceptable, Remedy
+from pushforward.service.domain.jobs import NPY
 from pushforward.service.settings import Settings
 
 MAX_PREVIEW_ROWS = 64  # of a sample with previews, because it is sent many times
@@ -75,6 +78,19 @@ def check_file(ask: Sample, card: Card, settings: Settings) -> None:
     most = min(settings.max_file_rows, settings.max_file_bytes // card.spec.row_bytes)
     if ask.n > most:
         raise Invalid.field("n", f"asks for {ask.n} rows; at most {most} of this model in one file")
+
+
+def file_type(media_type: str | None, card: Card) -> str:
+    """The format of a file of samples: csv of a table and npy of other rows, unless asked. Raises NotAcceptable."""
+    if media_type is None:
+        return NPY if card.spec.table is None else CSV
+    if media_type not in (NPY, *TABLE_TYPES):
+        raise NotAcceptable(f"no file is {media_type[:100]}; accept one of {', '.join((NPY, *TABLE_TYPES))}")
+    if media_type != NPY and card.spec.table is None:
+        raise NotAcceptable(
+            f"{media_type} is for rows of tables, and {card.model} models none; accept application/x-npy"
+        )
+    return media_type
 
 
 def _check(field: str, rows: int, shape: Shape, settings: Settings, *, more: Remedy | None = None) -> None:

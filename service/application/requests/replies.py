@@ -81,7 +81,7 @@ def preview(target: TargetModel, request: InferenceRequest, seen: Preview) -> Pr
 
 def _likelihood(target: TargetModel, request: InferenceRequest, reply: Reply) -> LikelihoodResult:
     log_prob = np.asarray(reply.arrays["log_prob"], np.float64)
-    bits = -log_prob / (target.card.spec.size * log(2)) if target.scores_only_levels else None
+    bits = -log_prob / (target.card.spec.size * log(2)) if target.scores_probabilities else None
     return LikelihoodResult(
         request.model,
         reply.timing,

@@ -101,18 +101,26 @@ class TargetModel:
         """A sample that is sent with previews. Raises Unsupported, Invalid."""
         return self._draw(ask, self._checked(ask, lambda: limits.check_previews(ask, self.card, settings)))
 
-    def sampling(self, ask: Sample, settings: Settings) -> Sampling:
-        """A sample that a job draws into a file. Raises Unsupported, Invalid."""
+    def sampling(self, ask: Sample, settings: Settings, media_type: str | None = None) -> Sampling:
+        """A sample that a job draws into a file. Raises Unsupported, Invalid, NotAcceptable."""
         options = self._checked(ask, lambda: limits.check_file(ask, self.card, settings))
         with refusing("condition", self._text):
             condition = self.conditioning.single(ask.condition, of="a file")
-        return Sampling(model=self.card.reference, n=ask.n, seed=seed_of(ask), options=options, condition=condition)
+        file, seed = limits.file_type(media_type, self.card), seed_of(ask)
+        reference = self.card.reference
+        return Sampling(model=reference, n=ask.n, seed=seed, options=options, condition=condition, media_type=file)
 
     @property
     def scores_only_levels(self) -> bool:
-        """Whether log p is the log-probability of a level or a count, so that bits per dimension are defined."""
+        """Whether log p is the log-probability of a level or a count: values between them have none."""
         spec = self.card.spec
         return spec.discrete and isinstance(self.family, Scores) and self.family.scores_only_levels(spec)
+
+    @property
+    def scores_probabilities(self) -> bool:
+        """Whether log p is the log of a probability, so that bits per dimension are defined."""
+        table = self.card.spec.table
+        return self.scores_only_levels if table is None else not table.measure.numbers
 
     def _checked(self, ask: AnyAsk, check_limits: Callable[[], None]) -> dict[str, Any]:
         """The options of a request that the model can answer. Raises Unsupported, Invalid."""

@@ -31,7 +31,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from pushforward.service.application.results import InferenceResult, LikelihoodResult
+from pushforward.service.application.results import LikelihoodResult, OfLikelihoods
 
 Reals = NDArray[np.float64]
 
@@ -43,11 +43,9 @@ NOTE = (
 
 @final
 @dataclass(frozen=True)
-class ScoreResult(InferenceResult):
+class ScoreResult(OfLikelihoods):
     """Where log p(x) of rows stands among that of held-out rows."""
 
-    log_prob: np.ndarray  # (n,) float64, nats; -inf where the density is zero
-    kind: str  # exact, lower_bound, estimate
     percentile: np.ndarray  # (n,) shares, 0 to 1
     p_value: np.ndarray  # (n,)
     typicality_p_value: np.ndarray  # (n,)
@@ -56,7 +54,6 @@ class ScoreResult(InferenceResult):
     false_alarm_rate: float
     held_out_rows: int
     note: str
-    unit: str = "nats"
 
     @property
     def array(self) -> np.ndarray:
@@ -65,10 +62,7 @@ class ScoreResult(InferenceResult):
     @property
     def fields(self) -> dict[str, Any]:
         return {
-            "model": self.model,
-            "log_prob": self.log_prob,
-            "kind": self.kind,
-            "unit": self.unit,
+            **self._shared,
             "percentile": self.percentile,
             "p_value": self.p_value,
             "typicality_p_value": self.typicality_p_value,
@@ -129,7 +123,6 @@ def scored(result: LikelihoodResult, held_out: Reals, false_alarm_rate: float) -
         false_alarm_rate=false_alarm_rate,
         held_out_rows=len(held_out),
         note=NOTE if found.threshold is not None else f"{NOTE} {_too_few(len(held_out), false_alarm_rate)}",
-        unit=result.unit,
     )
 
 

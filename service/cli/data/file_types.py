@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pushforward.models.data.tables.media_types import ENDINGS
 from pushforward.service.cli.terminal import fail
 
 MEDIA_TYPES = {
-    ".csv": "text/csv",
-    ".parquet": "application/vnd.apache.parquet",
-    ".arrow": "application/vnd.apache.arrow.file",
-    ".feather": "application/vnd.apache.arrow.file",
-    ".arrows": "application/vnd.apache.arrow.stream",
+    **ENDINGS,
     ".npy": "application/x-npy",
     ".npz": "application/x-npz",
     ".zip": "application/zip",

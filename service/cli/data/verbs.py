@@ -11,6 +11,7 @@ import typer
 
 from pushforward.service.cli.completion import complete_datasets
 from pushforward.service.cli.data.file_types import media_type_of
+from pushforward.service.cli.data.outlines import print_outline
 from pushforward.service.cli.terminal import (
     LOCAL,
     Json,
@@ -83,11 +84,7 @@ def outline(name: DatasetName, json: Json = False, url: Url = LOCAL) -> None:
     if json:
         print_json(told)
         return
-    print_record({"dataset": name, "source": told["data"]["source"], "rows": str(told["rows"])})
-    columns = (told["spec"]["table"] or {"columns": []})["columns"]
-    rows = [(each["name"], each["kind"], each["arrow_type"], told["reasons"][each["name"]]) for each in columns]
-    if rows:
-        print_table(("column", "kind", "type", "why"), rows)
+    print_outline({"dataset": name, "source": told["data"]["source"]}, told)
 
 
 def delete(name: DatasetName, url: Url = LOCAL) -> None:

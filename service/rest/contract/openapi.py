@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from pushforward.models.data.tables.media_types import MEDIA_TYPES as TABLE_TYPES
 from pushforward.service.application.commands.asks import OfRows
 from pushforward.service.application.commands.commands import (
     ASKS,
@@ -27,7 +28,7 @@ from pushforward.service.application.commands.commands import (
     Translate,
 )
 from pushforward.service.application.commands.uploads import OutlineDataset
-from pushforward.service.formats import npy, tables
+from pushforward.service.formats import npy
 from pushforward.service.formats import png as pictures
 from pushforward.service.formats.signatures import ACCEPTED
 from pushforward.service.http import problems
@@ -59,7 +60,7 @@ def answers(
     text = media is not None and media.startswith("text/")
     content: dict[str, Any] = {media: {"schema": {"type": "string"}} if text else binary} if media else {}
     if arrays:
-        content |= {npy.MEDIA_TYPE: binary, pictures.MEDIA_TYPE: binary, **dict.fromkeys(tables.MEDIA_TYPES, binary)}
+        content |= {npy.MEDIA_TYPE: binary, pictures.MEDIA_TYPE: binary, **dict.fromkeys(TABLE_TYPES, binary)}
     summary = "A stream of text." if text else "A file."
     answer: dict[str, Any] = {"description": (body.__doc__ or "").partition("\n")[0] if body else summary}
     if body is not None:
@@ -117,7 +118,7 @@ def _body(command: type[BaseModel]) -> dict[str, Any]:
             "and the other fields are query parameters."
         )
     if command is Complete or issubclass(command, OfRows):
-        content |= {media: {"schema": {"type": "string", "format": "binary"}} for media in tables.MEDIA_TYPES}
+        content |= {media: {"schema": {"type": "string", "format": "binary"}} for media in TABLE_TYPES}
         body["description"] += " So are csv, parquet and Arrow, whose rows are those of a model's table."
     return body
 

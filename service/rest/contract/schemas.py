@@ -48,7 +48,7 @@ class LikelihoodsBody(Body):
     std_error: list[Number] | None
     """Monte Carlo standard error of each log_prob, in nats; null where it is exact."""
     bits_per_dim: list[Number] | None
-    """-log_prob in bits for each element, for data with levels."""
+    """-log_prob in bits for each element, for data with levels and tables whose columns all have probabilities."""
     terms: dict[str, list[Number]]
     """Other quantities of each row, the unit in the name."""
     timing: Timing

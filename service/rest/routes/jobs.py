@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from pushforward.service.application.commands.commands import Evaluate, TrainModel
+from pushforward.service.application.outlines import TrainingPlan
 from pushforward.service.domain.errors import names, naming
 from pushforward.service.domain.jobs import Job
 from pushforward.service.formats import npy
@@ -13,8 +14,18 @@ from pushforward.service.rest.contract import schemas
 from pushforward.service.rest.contract.openapi import answers, documented
 from pushforward.service.rest.downloads import download
 from pushforward.service.rest.request_bodies import read
-from pushforward.service.rest.responses import job_started, json_response
-from pushforward.service.rest.routes.parameters import After, App, InState, JobId, Key, LastEvent, Limit, OfModel
+from pushforward.service.rest.responses import job_started, json_response, trained
+from pushforward.service.rest.routes.parameters import (
+    After,
+    App,
+    DryRun,
+    InState,
+    JobId,
+    Key,
+    LastEvent,
+    Limit,
+    OfModel,
+)
 from pushforward.service.rest.strict import StrictRoute
 
 router = APIRouter(route_class=StrictRoute)
@@ -24,13 +35,13 @@ router = APIRouter(route_class=StrictRoute)
     "/train",
     status_code=202,
     operation_id="train",
-    **documented("Start a training", answers(Job, 202), tag="jobs", command=TrainModel),
+    **documented("Start a training", answers(Job, 202) | answers(TrainingPlan), tag="jobs", command=TrainModel),
 )
-async def train(request: Request, app: App, idempotency_key: Key = None) -> Response:
-    """Start training. The same `Idempotency-Key` gives the same job."""
-    command = await read(request, TrainModel, app.intake)
+async def train(request: Request, app: App, dry_run: DryRun = False, idempotency_key: Key = None) -> Response:
+    """Start training, or tell what it would do. The same `Idempotency-Key` gives the same job."""
+    command = await read(request, TrainModel, app.intake, beside=frozenset({"dry_run"}))
     with naming(names(idempotency_key="Idempotency-Key")):
-        return job_started(await app.jobs.train(command, idempotency_key=idempotency_key))
+        return trained(await app.jobs.train_or_plan(command, dry_run=dry_run, idempotency_key=idempotency_key))
 
 
 @router.post(

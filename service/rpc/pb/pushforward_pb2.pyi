@@ -186,6 +186,32 @@ class Tensor(_message.Message):
 Global___Tensor: _TypeAlias = Tensor  # noqa: Y015
 
 @_typing.final
+class Table(_message.Message):
+    """Rows of a table, as a file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    media_type: _builtins.str
+    """Format of the file: text/csv, or Parquet or Arrow; empty in requests: a stream of Arrow."""
+    content: _builtins.bytes
+    """The file."""
+    def __init__(
+        self,
+        *,
+        media_type: _builtins.str = ...,
+        content: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "media_type", b"media_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Table: _TypeAlias = Table  # noqa: Y015
+
+@_typing.final
 class Timing(_message.Message):
     """Where the time of a request went."""
 
@@ -645,12 +671,15 @@ class Sampling(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
     CONDITION_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Reference of the model, with its version."""
     n: _builtins.int
     """Rows to draw."""
     seed: _builtins.int
     """Seed of the rows."""
+    media_type: _builtins.str
+    """Format of the file: npy, or csv, Parquet or Arrow of the rows of a table."""
     @_builtins.property
     def options(self) -> _struct_pb2.Struct:
         """Options of the sampler, with their defaults."""
@@ -667,10 +696,11 @@ class Sampling(_message.Message):
         seed: _builtins.int = ...,
         options: _struct_pb2.Struct | None = ...,
         condition: Global___Tensor | None = ...,
+        media_type: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "model", b"model", "n", b"n", "options", b"options", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "media_type", b"media_type", "model", b"model", "n", b"n", "options", b"options", "seed", b"seed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -916,7 +946,7 @@ Global___DownloadFileRequest: _TypeAlias = DownloadFileRequest  # noqa: Y015
 
 @_typing.final
 class FileChunk(_message.Message):
-    """The next bytes of an npy file."""
+    """The next bytes of a file."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -944,8 +974,13 @@ class StartSamplingRequest(_message.Message):
 
     ASK_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
     idempotency_key: _builtins.str
     """A key of the client's choice: the same key gives the same job. Empty: each request is a job of its own."""
+    media_type: _builtins.str
+    """Format of the file: npy, or csv, Parquet or Arrow of the rows of a table. Over gRPC: empty for csv of a table and
+    npy of other rows.
+    """
     @_builtins.property
     def ask(self) -> Global___SampleRequest:
         """The sample; `n` may be as large as the limit of files."""
@@ -955,10 +990,11 @@ class StartSamplingRequest(_message.Message):
         *,
         ask: Global___SampleRequest | None = ...,
         idempotency_key: _builtins.str = ...,
+        media_type: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "idempotency_key", b"idempotency_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "idempotency_key", b"idempotency_key", "media_type", b"media_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -976,6 +1012,7 @@ class SampleRequest(_message.Message):
     OPTIONS_FIELD_NUMBER: _builtins.int
     PREVIEW_EVERY_FIELD_NUMBER: _builtins.int
     CONDITION_FIELD_NUMBER: _builtins.int
+    ACCEPT_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """`name` is the newest version, `name@3` is version 3."""
     n: _builtins.int
@@ -984,6 +1021,8 @@ class SampleRequest(_message.Message):
     """The same seed gives the same rows; without one, a random seed, which the response has."""
     preview_every: _builtins.int
     """Sampler steps between two previews, for responses that are a stream of events. Over gRPC: by SampleStream only."""
+    accept: _builtins.str
+    """Format of the rows of a table in the response, such as text/csv; empty: their cells, as a Tensor."""
     @_builtins.property
     def options(self) -> _struct_pb2.Struct:
         """Options of the model's family for this capability."""
@@ -1003,10 +1042,11 @@ class SampleRequest(_message.Message):
         options: _struct_pb2.Struct | None = ...,
         preview_every: _builtins.int | None = ...,
         condition: Global___Tensor | None = ...,
+        accept: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_preview_every", b"_preview_every", "_seed", b"_seed", "condition", b"condition", "options", b"options", "preview_every", b"preview_every", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preview_every", b"_preview_every", "_seed", b"_seed", "condition", b"condition", "model", b"model", "n", b"n", "options", b"options", "preview_every", b"preview_every", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preview_every", b"_preview_every", "_seed", b"_seed", "accept", b"accept", "condition", b"condition", "model", b"model", "n", b"n", "options", b"options", "preview_every", b"preview_every", "seed", b"seed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__preview_every: _TypeAlias = _typing.Literal["preview_every"]  # noqa: Y015
     _WhichOneofArgType__preview_every: _TypeAlias = _typing.Literal["_preview_every", b"_preview_every"]  # noqa: Y015
@@ -1031,6 +1071,7 @@ class SampleResponse(_message.Message):
     TIMING_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
+    TABLE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The model with its version, name@version."""
     seed: _builtins.int
@@ -1047,6 +1088,10 @@ class SampleResponse(_message.Message):
     def timing(self) -> Global___Timing:
         """Where the time went; absent from a preview."""
 
+    @_builtins.property
+    def table(self) -> Global___Table:
+        """The rows of a table in the format that was asked for, in the place of `samples`; of a stream: each a file of its own."""
+
     def __init__(
         self,
         *,
@@ -1056,10 +1101,11 @@ class SampleResponse(_message.Message):
         timing: Global___Timing | None = ...,
         step: _builtins.int = ...,
         steps: _builtins.int = ...,
+        table: Global___Table | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["samples", b"samples", "timing", b"timing"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["samples", b"samples", "table", b"table", "timing", b"timing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "samples", b"samples", "seed", b"seed", "step", b"step", "steps", b"steps", "timing", b"timing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "samples", b"samples", "seed", b"seed", "step", b"step", "steps", b"steps", "table", b"table", "timing", b"timing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1076,6 +1122,7 @@ class LikelihoodRequest(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
     CONDITION_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """`name` is the newest version, `name@3` is version 3."""
     seed: _builtins.int
@@ -1094,6 +1141,10 @@ class LikelihoodRequest(_message.Message):
         Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
+    @_builtins.property
+    def records(self) -> Global___Table:
+        """Rows of a table, an object each, by column; in the place of `x`. Over gRPC: a file of them."""
+
     def __init__(
         self,
         *,
@@ -1102,10 +1153,11 @@ class LikelihoodRequest(_message.Message):
         seed: _builtins.int = ...,
         options: _struct_pb2.Struct | None = ...,
         condition: Global___Tensor | None = ...,
+        records: Global___Table | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "options", b"options", "x", b"x"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "options", b"options", "records", b"records", "x", b"x"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "model", b"model", "options", b"options", "seed", b"seed", "x", b"x"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "model", b"model", "options", b"options", "records", b"records", "seed", b"seed", "x", b"x"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1231,6 +1283,7 @@ class ScoreRequest(_message.Message):
     FALSE_ALARM_RATE_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     CONDITION_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """`name` is the newest version, `name@3` is version 3."""
     false_alarm_rate: _builtins.float
@@ -1247,6 +1300,10 @@ class ScoreRequest(_message.Message):
         Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
+    @_builtins.property
+    def records(self) -> Global___Table:
+        """Rows of a table, an object each, by column; in the place of `x`. Over gRPC: a file of them."""
+
     def __init__(
         self,
         *,
@@ -1255,10 +1312,11 @@ class ScoreRequest(_message.Message):
         false_alarm_rate: _builtins.float | None = ...,
         seed: _builtins.int = ...,
         condition: Global___Tensor | None = ...,
+        records: Global___Table | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_false_alarm_rate", b"_false_alarm_rate", "condition", b"condition", "false_alarm_rate", b"false_alarm_rate", "x", b"x"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_false_alarm_rate", b"_false_alarm_rate", "condition", b"condition", "false_alarm_rate", b"false_alarm_rate", "records", b"records", "x", b"x"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_false_alarm_rate", b"_false_alarm_rate", "condition", b"condition", "false_alarm_rate", b"false_alarm_rate", "model", b"model", "seed", b"seed", "x", b"x"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_false_alarm_rate", b"_false_alarm_rate", "condition", b"condition", "false_alarm_rate", b"false_alarm_rate", "model", b"model", "records", b"records", "seed", b"seed", "x", b"x"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__false_alarm_rate: _TypeAlias = _typing.Literal["false_alarm_rate"]  # noqa: Y015
     _WhichOneofArgType__false_alarm_rate: _TypeAlias = _typing.Literal["_false_alarm_rate", b"_false_alarm_rate"]  # noqa: Y015
@@ -1364,6 +1422,7 @@ class EncodeRequest(_message.Message):
     X_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
     CONDITION_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """`name` is the newest version, `name@3` is version 3."""
     @_builtins.property
@@ -1380,6 +1439,10 @@ class EncodeRequest(_message.Message):
         Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
+    @_builtins.property
+    def records(self) -> Global___Table:
+        """Rows of a table, an object each, by column; in the place of `x`. Over gRPC: a file of them."""
+
     def __init__(
         self,
         *,
@@ -1387,10 +1450,11 @@ class EncodeRequest(_message.Message):
         x: Global___Tensor | None = ...,
         options: _struct_pb2.Struct | None = ...,
         condition: Global___Tensor | None = ...,
+        records: Global___Table | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "options", b"options", "x", b"x"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "options", b"options", "records", b"records", "x", b"x"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "model", b"model", "options", b"options", "x", b"x"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "model", b"model", "options", b"options", "records", b"records", "x", b"x"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1706,10 +1770,18 @@ class CompleteRequest(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
     CONDITION_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
+    GIVEN_FIELD_NUMBER: _builtins.int
+    N_FIELD_NUMBER: _builtins.int
+    ACCEPT_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """`name` is the newest version, `name@3` is version 3."""
     seed: _builtins.int
     """Seed of what is not known."""
+    n: _builtins.int
+    """Rows drawn for each record, one after the other; with `records`. Over gRPC: 1 where not set."""
+    accept: _builtins.str
+    """Format of the rows of a table in the response, such as text/csv; empty: their cells, as a Tensor."""
     @_builtins.property
     def patches(self) -> Global___Tensor:
         """Patches of each row, [n, patches, *patch_shape], in any order."""
@@ -1732,6 +1804,14 @@ class CompleteRequest(_message.Message):
         Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
+    @_builtins.property
+    def records(self) -> Global___Table:
+        """Rows of a table, an object each; cells that are missing or null are drawn. Over gRPC: a file of them."""
+
+    @_builtins.property
+    def given(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Columns whose null cells are given as missing, and not drawn; with `records`."""
+
     def __init__(
         self,
         *,
@@ -1742,12 +1822,18 @@ class CompleteRequest(_message.Message):
         seed: _builtins.int = ...,
         options: _struct_pb2.Struct | None = ...,
         condition: Global___Tensor | None = ...,
+        records: Global___Table | None = ...,
+        given: _abc.Iterable[_builtins.str] | None = ...,
+        n: _builtins.int | None = ...,
+        accept: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "mask", b"mask", "options", b"options", "patches", b"patches", "x", b"x"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_n", b"_n", "condition", b"condition", "mask", b"mask", "n", b"n", "options", b"options", "patches", b"patches", "records", b"records", "x", b"x"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "mask", b"mask", "model", b"model", "options", b"options", "patches", b"patches", "seed", b"seed", "x", b"x"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_n", b"_n", "accept", b"accept", "condition", b"condition", "given", b"given", "mask", b"mask", "model", b"model", "n", b"n", "options", b"options", "patches", b"patches", "records", b"records", "seed", b"seed", "x", b"x"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__n: _TypeAlias = _typing.Literal["n"]  # noqa: Y015
+    _WhichOneofArgType__n: _TypeAlias = _typing.Literal["_n", b"_n"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__n) -> _WhichOneofReturnType__n | None: ...
 
 Global___CompleteRequest: _TypeAlias = CompleteRequest  # noqa: Y015
 
@@ -1760,8 +1846,13 @@ class CompleteResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     X_FIELD_NUMBER: _builtins.int
     TIMING_FIELD_NUMBER: _builtins.int
+    TABLE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_CANDIDATES_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The model with its version, name@version."""
+    kind: _builtins.str
+    """Of a table: whether cells were drawn exactly or approximately; `exact` or `approximate`."""
     @_builtins.property
     def x(self) -> Global___Tensor:
         """The rows, [n, *shape]."""
@@ -1770,16 +1861,27 @@ class CompleteResponse(_message.Message):
     def timing(self) -> Global___Timing:
         """Where the time went."""
 
+    @_builtins.property
+    def table(self) -> Global___Table:
+        """The rows of a table in the format that was asked for, in the place of `x`."""
+
+    @_builtins.property
+    def effective_candidates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Of a table whose cells were drawn approximately: how many candidates counted, for each row."""
+
     def __init__(
         self,
         *,
         model: _builtins.str = ...,
         x: Global___Tensor | None = ...,
         timing: Global___Timing | None = ...,
+        table: Global___Table | None = ...,
+        kind: _builtins.str = ...,
+        effective_candidates: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["timing", b"timing", "x", b"x"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["table", b"table", "timing", b"timing", "x", b"x"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "timing", b"timing", "x", b"x"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effective_candidates", b"effective_candidates", "kind", b"kind", "model", b"model", "table", b"table", "timing", b"timing", "x", b"x"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1912,6 +2014,7 @@ class Model(_message.Message):
     NOTES_FIELD_NUMBER: _builtins.int
     CURVE_FIELD_NUMBER: _builtins.int
     EVALUATION_FIELD_NUMBER: _builtins.int
+    MEASURE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model."""
     version: _builtins.int
@@ -1952,6 +2055,12 @@ class Model(_message.Message):
         then, and from lists.
         """
 
+    @_builtins.property
+    def measure(self) -> Global___Measure:
+        """What log p of a table's rows is with respect to; null for other data, and without a likelihood. Over gRPC: absent
+        then, and from lists.
+        """
+
     def __init__(
         self,
         *,
@@ -1966,14 +2075,45 @@ class Model(_message.Message):
         notes: _abc.Iterable[_builtins.str] | None = ...,
         curve: Global___Curve | None = ...,
         evaluation: Global___EvaluationReport | None = ...,
+        measure: Global___Measure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "curve", b"curve", "evaluation", b"evaluation"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "curve", b"curve", "evaluation", b"evaluation", "measure", b"measure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "card", b"card", "curve", b"curve", "evaluation", b"evaluation", "family", b"family", "latent_shape", b"latent_shape", "metrics", b"metrics", "model", b"model", "notes", b"notes", "shape", b"shape", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "card", b"card", "curve", b"curve", "evaluation", b"evaluation", "family", b"family", "latent_shape", b"latent_shape", "measure", b"measure", "metrics", b"metrics", "model", b"model", "notes", b"notes", "shape", b"shape", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
+
+@_typing.final
+class Measure(_message.Message):
+    """What the density of a row is with respect to, by columns."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBERS_FIELD_NUMBER: _builtins.int
+    COUNTED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Columns whose numbers have a density, with respect to lengths in their units; their missing cells are counted."""
+
+    @_builtins.property
+    def counted(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Columns whose cells have a probability."""
+
+    def __init__(
+        self,
+        *,
+        numbers: _abc.Iterable[_builtins.str] | None = ...,
+        counted: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counted", b"counted", "numbers", b"numbers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Measure: _TypeAlias = Measure  # noqa: Y015
 
 @_typing.final
 class EvaluationReport(_message.Message):

@@ -226,7 +226,7 @@ class PushforwardServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DownloadFile(self, request, context):
-        """Streams the npy file of a sampling that has succeeded.
+        """Streams the file of a sampling that has succeeded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

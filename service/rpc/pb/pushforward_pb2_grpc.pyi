@@ -48,7 +48,7 @@ class PushforwardStub:
     CancelJob: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.CancelJobRequest, _pushforward_pb2.Job]
     """Asks a job to stop. A training ends at its next step; a job that is over stays as it is."""
     DownloadFile: _grpc.UnaryStreamMultiCallable[_pushforward_pb2.DownloadFileRequest, _pushforward_pb2.FileChunk]
-    """Streams the npy file of a sampling that has succeeded."""
+    """Streams the file of a sampling that has succeeded."""
     Sample: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.SampleRequest, _pushforward_pb2.SampleResponse]
     """Requests to a model
 
@@ -121,7 +121,7 @@ class PushforwardAsyncStub(PushforwardStub):
     CancelJob: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.CancelJobRequest, _pushforward_pb2.Job]  # type: ignore[assignment]
     """Asks a job to stop. A training ends at its next step; a job that is over stays as it is."""
     DownloadFile: _aio.UnaryStreamMultiCallable[_pushforward_pb2.DownloadFileRequest, _pushforward_pb2.FileChunk]  # type: ignore[assignment]
-    """Streams the npy file of a sampling that has succeeded."""
+    """Streams the file of a sampling that has succeeded."""
     Sample: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.SampleRequest, _pushforward_pb2.SampleResponse]  # type: ignore[assignment]
     """Requests to a model
 
@@ -233,7 +233,7 @@ class PushforwardServicer(metaclass=_abc_1.ABCMeta):
         request: _pushforward_pb2.DownloadFileRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_pushforward_pb2.FileChunk], _abc.AsyncIterator[_pushforward_pb2.FileChunk]]:
-        """Streams the npy file of a sampling that has succeeded."""
+        """Streams the file of a sampling that has succeeded."""
 
     @_abc_1.abstractmethod
     def Sample(

@@ -20,7 +20,8 @@ from polars.testing import assert_frame_equal
 from pyarrow import parquet
 
 from pushforward.models.data import TableFile
-from pushforward.service.formats.tables import ARROW, CSV, PARQUET, dumps
+from pushforward.models.data.tables.media_types import ARROW_STREAM, CSV, PARQUET
+from pushforward.service.formats.tables import dumps
 from tests.models.data.tables.real_tables import put
 
 Columns = dict[str, dict[str, Any]]
@@ -97,7 +98,7 @@ def test_an_arrow_stream_is_read_by_each_program_as_the_file_itself(tmp_path: Pa
     original = of_each_type()
     with pa.ipc.new_file(tmp_path / "types.arrow", original.schema) as file:
         file.write_table(original)
-    written = rewritten(tmp_path, "types.arrow", {}, ARROW)
+    written = rewritten(tmp_path, "types.arrow", {}, ARROW_STREAM)
     ours = pa.ipc.open_stream(written).read_all()
     assert_same(ours, original)
     assert_same(ours.to_pandas(), original.to_pandas())

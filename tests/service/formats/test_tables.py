@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pushforward.models.data.tables.media_types import MEDIA_TYPES
 from pushforward.models.errors import InvalidInput
 from pushforward.service.domain.errors import Unsupported
 from pushforward.service.formats import tables
-from pushforward.service.formats.tables import MEDIA_TYPES, RECORDS, TableRows, dumps, records
+from pushforward.service.formats.table_files import dumps
+from pushforward.service.formats.tables import RECORDS, TableRows, records
 from tests.models.tables.small_tables import LEVELS, category, number, table
 
 MIXED = table(category("a", "x", "y", missing=True), number("r", missing=True), number("n", step=1.0))

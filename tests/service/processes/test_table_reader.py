@@ -14,8 +14,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from pushforward.models.data.tables.media_types import ARROW_STREAM, PARQUET
 from pushforward.models.errors import InvalidInput
-from pushforward.service.formats.tables import ARROW, PARQUET
 from pushforward.service.processes.table_reader import TableReader
 
 File = tuple[str, bytes]  # media type and content
@@ -40,7 +40,7 @@ def arrow_of(table: pa.Table) -> File:
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
         stream.write_table(table)
-    return ARROW, sink.getvalue()
+    return ARROW_STREAM, sink.getvalue()
 
 
 async def read(reader: TableReader, file: File) -> pa.Table:
@@ -120,6 +120,6 @@ async def test_a_reader_ends_with_its_gateway() -> None:
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" * 9, b"\xff\xff\xff\xff" * 4])
 async def test_what_is_no_file_is_refused(reader: TableReader, content: bytes) -> None:
-    for media_type in (PARQUET, ARROW):
+    for media_type in (PARQUET, ARROW_STREAM):
         with pytest.raises(InvalidInput, match="cannot be read as"):
             await reader.plain(media_type, content)

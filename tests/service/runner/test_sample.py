@@ -21,7 +21,7 @@ from pushforward.models.stepwise.sampling import Sampler, sample
 from pushforward.models.storage.model import load_model
 from pushforward.service.domain.jobs import Job, Sampling, State
 from pushforward.service.runner import sample as child_sample
-from pushforward.service.runner.messages import DONE, SampleOrder
+from pushforward.service.runner.messages import DONE, Message, ProgressMessage, SampleOrder
 from pushforward.service.runner.sample import chunks
 from tests.service.conftest import Bench, until
 from tests.service.models_on_disk import (
@@ -31,6 +31,7 @@ from tests.service.models_on_disk import (
     MOONS,
     STEPS,
     TOLD,
+    TREES,
     put_captioned,
     put_dots,
     put_far,
@@ -38,6 +39,7 @@ from tests.service.models_on_disk import (
     put_spoiled,
     put_steps,
     put_told,
+    put_trees,
 )
 
 from .test_supervisor import child_of, kill_child
@@ -97,6 +99,36 @@ def test_a_file_of_data_far_from_zero_keeps_what_tells_its_rows_apart(bench: Ben
     assert len(np.unique(rows[:, 0])) == 3000
     assert np.abs(rows[:, 0] - 1e8).max() < 100
     assert (rows[:, 1] == 123456789.0).all()
+
+
+def test_rows_of_a_table_become_a_file_of_it_that_a_later_attempt_writes_again(bench: Bench, tmp_path: Path) -> None:
+    put_trees(bench.settings.store)
+    npy, csv = (Sampling(model=TREES, n=3000, seed=1, media_type=each) for each in ("application/x-npy", "text/csv"))
+    job_id = bench.create_sampling(csv)
+    bench.supervisor.run(job_id)
+    job = bench.job(job_id)
+    [file] = (bench.settings.store / ".files").glob(f"{job.id}-*.csv")
+    content = file.read_bytes()
+    assert (job.state, job.file_bytes, job.file_sha256) == (State.SUCCEEDED, len(content), sha256(content).hexdigest())
+    assert content.count(b"\n") == 1 + 3000
+
+    (tmp_path / "rows.npy").write_bytes(drawn_at_once(bench, npy))  # an attempt that ended before its csv was whole
+    (tmp_path / "longer.csv").write_bytes(content * 10)
+    order = SampleOrder(
+        device="cpu",
+        torch_threads=1,
+        memory_bytes=None,
+        ask=csv,
+        model=bench.settings.store / "trees" / "1",
+        file=tmp_path / "again" / "rows.csv",
+        earlier=(tmp_path / "longer.csv", tmp_path / "rows.npy"),
+        rows=3000,
+    )
+    order.file.parent.mkdir()
+    said: list[Message] = []
+    assert child_sample.run_order(order, torch.device("cpu"), said.append, threading.Event()) == DONE
+    assert order.file.read_bytes() == content
+    assert {each.step for each in said if isinstance(each, ProgressMessage)} == {3000}  # none was drawn anew
 
 
 class Patient(Sampler):

@@ -1,0 +1,53 @@
+"""What data are, and what a training would do, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pushforward.service.cli.terminal import err, print_record, print_table
+
+Json = Mapping[str, Any]
+
+
+def print_outline(head: Mapping[str, str], told: Json) -> None:
+    """The outline of data: rows, shape and range; of a table the kind of each column, and why."""
+    spec = told["spec"]
+    rows = "drawn afresh at each step" if told["rows"] is None else str(told["rows"])
+    print_record({**head, "rows": rows, "shape": _shape(spec), "range": _range(spec), "condition": _condition(spec)})
+    columns = (spec["table"] or {"columns": []})["columns"]
+    if columns:
+        lines = [(each["name"], each["kind"], each["arrow_type"], told["reasons"][each["name"]]) for each in columns]
+        print_table(("column", "kind", "type", "why"), lines)
+
+
+def print_plan(plan: Json) -> None:
+    """What a training would do."""
+    run = plan["run"]
+    head = {
+        "model": plan["model"],
+        "preset": plan["preset"] or "",
+        "family": f"{run['family']['family']}: {plan['form']}",
+        "answers": ", ".join(plan["capabilities"]),
+        "budget": " ".join(f"{value} {name}" for name, value in run["budget"].items() if value is not None),
+        "source": run["data"]["source"],
+    }
+    print_outline(head, plan["data"])
+    for note in plan["notes"]:
+        err.print(f"note: {note}")
+    err.print("nothing was started; leave out --dry-run to train, or add --json for the whole run")
+
+
+def _shape(spec: Json) -> str:
+    return "x".join(map(str, spec["shape"]))
+
+
+def _range(spec: Json) -> str:
+    if spec["low"] is None:
+        return ""
+    levels = "" if spec["levels"] is None else f", {spec['levels']} levels"
+    return f"{spec['low']:g} to {spec['high']:g}{levels}"
+
+
+def _condition(spec: Json) -> str:
+    return "" if spec["condition"] is None else str(spec["condition"]["kind"])

@@ -1,0 +1,44 @@
+"""Dry runs through the APIs: what a training would do, or the refusal of the training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.apis.conftest import Apis
+
+ROWS = {"model": "m", "run": {"family": {"family": "flow"}, "data": {"source": "npy", "path": "rows.npy"}}}
+
+
+async def test_a_dry_run_answers_with_the_run_and_its_data_and_makes_no_job(apis: Apis) -> None:
+    answer = await apis.rest.post("/train?dry_run=true", json=ROWS)
+    assert answer.status_code == 200, answer.text
+    plan = answer.json()
+    assert plan.keys() == {"model", "preset", "run", "form", "capabilities", "data", "notes"}
+    assert (plan["data"]["rows"], plan["data"]["spec"]["shape"]) == (20, [2])
+    assert (await apis.rest.get("/jobs")).json()["jobs"] == []
+    job = await apis.rest.post("/train?dry_run=false", json=ROWS)
+    assert job.status_code == 202
+    assert job.json()["run"] == plan["run"]
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "status", "field"),
+    [
+        ("dry_run=true", ROWS | {"run": {}}, 422, "run.family"),
+        ("dry_run=maybe", ROWS, 422, "dry_run"),
+        ("dry_runs=true", ROWS, 422, "dry_runs"),
+        ("dry_run=true&dry_run=false", ROWS, 422, "dry_run"),
+    ],
+)
+async def test_a_dry_run_is_refused_by_the_field(
+    apis: Apis, query: str, body: dict[str, Any], status: int, field: str
+) -> None:
+    refused = await apis.rest.post(f"/train?{query}", json=body)
+    assert refused.status_code == status
+    assert refused.json()["errors"][0]["field"] == field
+
+
+async def test_other_routes_take_no_dry_run(apis: Apis) -> None:
+    assert (await apis.rest.post("/sample?dry_run=true", json={"model": "moons"})).status_code == 422
