@@ -50,7 +50,9 @@ def diagnose(spec: DataSpec, rows: Rows) -> tuple[str, ...]:
 
 
 def _notes(spec: DataSpec, x: NDArray[np.generic]) -> Iterator[str]:
-    if len(spec.shape) != 1:
+    if spec.is_series:
+        yield from _fixed_pixels(spec, x)
+    elif len(spec.shape) != 1:
         yield from _channels(spec)
         yield from _fixed_pixels(spec, x)
         yield from _whole_images(spec)
@@ -99,10 +101,8 @@ def _whole_images(spec: DataSpec) -> Iterator[str]:
 def _fixed_pixels(spec: DataSpec, x: NDArray[np.generic]) -> Iterator[str]:
     fixed = int((x[:MAX_ROWS] == x[0]).all(0).sum()) if spec.levels is None else 0
     if fixed:
-        yield (
-            f"{fixed} of the {x[0].size} elements of a row never vary: {UNBOUNDED}; crop, or give low, high and "
-            "levels where the data have levels."
-        )
+        remedy = "cut them off" if spec.is_series else "crop, or give low, high and levels where the data have levels"
+        yield (f"{fixed} of the {x[0].size} elements of a row never vary: {UNBOUNDED}; {remedy}.")
 
 
 class _Columns:

@@ -23,6 +23,7 @@ from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.tables.table import Table
 
 Float32Array = NDArray[np.float32]
+Numbers = NDArray[np.int64]  # of rows
 
 MAX_BYTES = 4 * 2**30  # of the numbers in a file
 MAX_CLASSES = 10_000
@@ -80,6 +81,11 @@ class Source(Config, ABC):
         """What a label tells, in equal words where labels mean the same; None in files, whose labels users number."""
         return f"parts of {self.source}"
 
+    @property
+    def is_parsed(self) -> bool:
+        """Whether the outline takes a parser that may crash, or take all memory or time, as those of tables do."""
+        return False
+
     def n_labels(self, root: Path) -> int | None:
         """How many labels there are, the largest plus one; None where rows have none. Raises InvalidData.
 
@@ -97,6 +103,10 @@ class Source(Config, ABC):
         Raises:
             InvalidData: early, what `rows` would refuse late; the field at fault is a path within this source.
         """
+
+    def outline_with_reasons(self, root: Path) -> tuple[DataSpec, dict[str, str]]:
+        """The outline, and why each column of a table is of its kind, by name. Raises InvalidData."""
+        return self.outline(root), {}
 
     def pinned(self, root: Path) -> Self:
         """The same source, of which a later upload changes nothing. Raises InvalidData."""
@@ -141,6 +151,11 @@ class Finite(Source):
     @abstractmethod
     def rows(self, root: Path) -> Rows:
         """All rows; files are looked for under `root` only. Raises InvalidData."""
+
+    def divided(self, n: int, n_held_out: int, rng: np.random.Generator) -> tuple[Numbers, Numbers]:
+        """The numbers of the rows that train and of those that are held out, of n rows, at random."""
+        order = rng.permutation(n)
+        return order[n_held_out:], order[:n_held_out]
 
     @abstractmethod
     def spec(self, rows: Rows, training: Rows | None = None) -> DataSpec:

@@ -109,7 +109,7 @@ class PuzzleGAN(Family, Completes, Conditions, Diagnoses):
 
     def check(self, spec: DataSpec) -> None:
         self.network.check(spec)
-        if not convolves(spec):
+        if not (spec.is_image and convolves(spec)):
             message = f"puzzle_gan takes images, not rows of shape {list(spec.shape)}; train gan"
             raise InvalidData(message, field="run.data")
         _, height, width = spec.shape

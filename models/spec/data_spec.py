@@ -37,9 +37,10 @@ from pushforward.models.tables.table import Table
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["SIDES", "DataSpec", "Shape", "convolves", "levels_of", "rows_kept"]
+__all__ = ["LENGTHS", "SIDES", "DataSpec", "Shape", "convolves", "fits_convolutions", "levels_of", "rows_kept"]
 
 SIDES = range(5, 65)  # of images that convolutions take
+LENGTHS = range(8, 1025)  # of series
 IMAGE_CHANNELS = (1, 3, 4)  # gray, color, color and opacity
 
 
@@ -48,13 +49,10 @@ class DataSpec(Units):
     """The kind of data a model was trained on.
 
     Attributes:
-        shape: of one row, without the batch: `(2,)`, `(1, 28, 28)` (channels first).
-        low, high: the closed range, in data units, or None where unbounded.
-        levels: how many equally spaced values a pixel takes in `[low, high]`, or None for continuous data.
+        shape, low, high, levels, shift, scale: as `Units` tells.
         n_classes: how many labels there are, or None.
         condition: what a model is told beside each row, or None.
         n_rows: how many rows train it, or None where they are drawn afresh.
-        shift, scale: network units are `(x - shift) / scale`; one number, or one for each element of a vector.
         constants: elements of a vector that are the same in all rows, and their values.
         whole: the least and the greatest value of data without levels that are whole numbers.
         table: the columns of which a row holds the cells, or None for other data.
@@ -75,17 +73,18 @@ class DataSpec(Units):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if not self.shape:
+            raise ValueError("shape has at least one axis; a row of one number is (1,)")
         for name, values in (("shift", self.shift), ("scale", self.scale)):
-            if len(values) not in (1, self.size) or not all(map(isfinite, values)):
-                raise ValueError(f"{name} takes one finite number, or one for each of the {self.size} elements")
+            if len(values) not in (1, self.shape[0], self.size) or not all(map(isfinite, values)):
+                raise ValueError(f"{name} takes one finite number, or one for each of the {self.size} elements, or of "
+                                 f"the {self.shape[0]} channels")  # fmt: skip
         if min(self.scale) <= 0:
             raise ValueError("scale must be positive")
         if (self.low is None) != (self.high is None):
             raise ValueError("low and high come together")
         if self.low is not None and self.high is not None and not -inf < self.low < self.high < inf:
             raise ValueError("low and high are finite, and low is below high")
-        if not self.shape:
-            raise ValueError("shape has at least one axis; a row of one number is (1,)")
         if self.levels is not None and (self.low is None or self.levels < 2):
             raise ValueError("levels needs low and high, and at least 2 of them")
         if self.constants:
@@ -103,6 +102,11 @@ class DataSpec(Units):
     def is_image(self) -> bool:
         """Whether a row is (channels, height, width) with 1, 3 or 4 channels."""
         return len(self.shape) == 3 and self.shape[0] in IMAGE_CHANNELS
+
+    @property
+    def is_series(self) -> bool:
+        """Whether a row is (channels, length): numbers at steps of time."""
+        return len(self.shape) == 2
 
     @cached_property
     def dtype(self) -> Held:
@@ -199,22 +203,37 @@ class DataSpec(Units):
             raise ValueError("constants are finite, and one element at least is none")
 
 
+def fits_convolutions(spec: DataSpec) -> bool:
+    """Whether data are images or series of a size that convolutions cover."""
+    return (spec.is_image and all(side in SIDES for side in spec.shape[1:])) or (
+        spec.is_series and spec.shape[1] in LENGTHS
+    )
+
+
 def convolves(spec: DataSpec) -> bool:
-    """Whether data are images for convolutions. Raises InvalidData for images of a size they do not cover."""
-    if not spec.is_image:
-        return False
-    sides = spec.shape[1:]
-    if any(side not in SIDES for side in sides):
+    """Whether data are images or series, for convolutions. Raises InvalidData where these do not cover their size."""
+    if fits_convolutions(spec):
+        return True
+    if spec.is_image:
+        sides = spec.shape[1:]
         raise InvalidData(
             f"images are {sides[0]}x{sides[1]}; this family reads sides from {SIDES[0]} to {SIDES[-1]}; resize them, "
             "the source images does by its size, or reshape rows to (N, D)",
             field="run.data",
         )
-    return True
+    if spec.is_series:
+        raise InvalidData(
+            f"series have {spec.shape[1]} steps; this family reads {LENGTHS[0]} to {LENGTHS[-1]}; cut or resample "
+            "them, the source series cuts by its length, or reshape rows to (N, D) for the source npy",
+            field="run.data",
+        )
+    return False
 
 
 def levels_of(spec: DataSpec) -> str:
     """Advice for whole numbers: the settings that make them levels, as far as these are known."""
+    if spec.is_series:
+        return f"for levels give windows as rows of {spec.size} numbers, (N, {spec.size}), to the source npy"
     if spec.whole is not None:
         low, high = spec.whole
         fields = f"data.low {low:.17g}, data.high {high:.17g}, data.levels {high - low + 1:g}, or a wider range"
