@@ -81,11 +81,6 @@ class Source(Config, ABC):
         """What a label tells, in equal words where labels mean the same; None in files, whose labels users number."""
         return f"parts of {self.source}"
 
-    @property
-    def is_parsed(self) -> bool:
-        """Whether the outline takes a parser that may crash, or take all memory or time, as those of tables do."""
-        return False
-
     def n_labels(self, root: Path) -> int | None:
         """How many labels there are, the largest plus one; None where rows have none. Raises InvalidData.
 
