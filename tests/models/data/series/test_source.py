@@ -260,6 +260,15 @@ def test_a_channel_that_never_varies_is_refused(tmp_path: Path) -> None:
         source.spec(source.rows(tmp_path))
 
 
+def test_steps_that_never_vary_are_told_with_the_remedy(tmp_path: Path) -> None:
+    padded = MANY.copy()
+    padded[:, :, -2:] = 0.0
+    run = Run.model_validate({"family": {"family": "vae"}, "data": saved(tmp_path, padded).model_dump()})
+    [note] = load_data(run, tmp_path).notes
+    assert note.startswith("6 of the 36 elements of a row never vary")
+    assert note.endswith("cut them off.")
+
+
 def test_more_windows_than_memory_holds_are_refused(tmp_path: Path) -> None:
     error = refusal(cut(tmp_path, np.zeros(70_000, np.float32), length=10_000, stride=1), tmp_path)
     assert error.field == "stride"
