@@ -18,6 +18,7 @@ from pushforward.models.spec.data_spec import DataSpec
 from tools.family_parts import Parts, default, described
 
 MOST_SIDE = 80  # of the images that a family is asked about
+MOST_STEPS = 1_100  # of series
 
 
 def page(application: Any) -> Iterator[str]:
@@ -33,7 +34,7 @@ def page(application: Any) -> Iterator[str]:
         yield from ("", f"## {card.family}", "", card.summary, "")
         told = " Takes a condition." if card.takes_condition else ""
         yield f"Operations: {', '.join(card.capabilities)}.{told}"
-        yield from ("", f"Images, by default: {images(cls)}.")
+        yield from ("", f"Images, by default: {images(cls)}. Series: {series(cls)}.")
         yield from presets(card.family)
         yield from fields("", card.schema, parts)
         yield from parts.below(card.schema)
@@ -44,24 +45,35 @@ def page(application: Any) -> Iterator[str]:
 
 
 def images(cls: type[Family]) -> str:
-    """Which gray images its default takes, by what it refuses."""
-    sides = [side for side in range(1, MOST_SIDE + 1) if takes(cls, side)]
+    """Which gray images its default takes, with levels or without, by what it refuses."""
+    levels = {"low": 0, "high": 255, "levels": 256, "shift": (127.5,), "scale": (127.5,)}
+    sides = [
+        side
+        for side in range(1, MOST_SIDE + 1)
+        if any(takes(cls, DataSpec(shape=(1, side, side), n_rows=1_000, **kind)) for kind in ({}, levels))
+    ]
     if not sides:
         return "none"
     which = "of any sides" if sides[-1] == MOST_SIDE else f"with sides from {sides[0]} to {sides[-1]}"
     return f"{which}, as vectors" if sides[0] == 1 else which
 
 
-def takes(cls: type[Family], side: int) -> bool:
-    """Whether its default can be trained on gray images of this side, with levels or without."""
-    levels = {"low": 0, "high": 255, "levels": 256, "shift": (127.5,), "scale": (127.5,)}
-    for kind in ({}, levels):
-        try:
-            cls.model_validate({}).check(DataSpec(shape=(1, side, side), n_rows=1_000, **kind))
-        except InvalidData:
-            continue
-        return True
-    return False
+def series(cls: type[Family]) -> str:
+    """Which series of one channel its default takes, by what it refuses."""
+    lengths = [length for length in range(1, MOST_STEPS + 1) if takes(cls, DataSpec(shape=(1, length), n_rows=1_000))]
+    if not lengths:
+        return "none"
+    which = "of any length" if lengths[-1] == MOST_STEPS else f"of {lengths[0]} to {lengths[-1]:,} steps"
+    return f"{which}, as vectors" if lengths[0] == 1 else which
+
+
+def takes(cls: type[Family], spec: DataSpec) -> bool:
+    """Whether its default can be trained on such rows."""
+    try:
+        cls.model_validate({}).check(spec)
+    except InvalidData:
+        return False
+    return True
 
 
 def presets(family: str) -> Iterator[str]:

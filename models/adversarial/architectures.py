@@ -1,6 +1,6 @@
 r"""Generators and critics of one architecture, for data of a kind.
 
-default      perceptrons for vectors, convolutions for images from 5x5 to 64x64
+default      perceptrons for vectors, convolutions for images from 5x5 to 64x64 and series of 8 to 1,024 steps
 mlp          perceptrons for everything
 dcgan        strided convolutions, batch normalization in the generator
 residual     residual blocks
@@ -20,7 +20,8 @@ from pushforward.models.adversarial import growth
 from pushforward.models.config.config import Config
 from pushforward.models.errors import InvalidData
 from pushforward.models.losses import Batch, Loss
-from pushforward.models.spec.data_spec import DataSpec, convolves
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.spec.requirements import convolves
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -62,13 +63,13 @@ class Architecture(Config, ABC):
         return loss
 
     def translator(self, spec: DataSpec, size: Size, *, extra: int = 0) -> nn.Module:
-        """(B, shape[0] + extra, *shape[1:]) to (B, *shape): a perceptron, or residual convolutions for images."""
+        """(B, shape[0] + extra, *shape[1:]) to (B, *shape): a perceptron, or residual convolutions."""
         return networks.translator(spec, width=size.width, depth=size.depth, condition_size=extra)
 
 
 @final
 class Plain(Architecture):
-    """Perceptrons for vectors, convolutions for images."""
+    """Perceptrons for vectors, convolutions for images and series."""
 
     network: Literal["plain"] = "plain"
 
@@ -83,7 +84,7 @@ class Plain(Architecture):
 
 @final
 class Perceptrons(Architecture):
-    """Perceptrons for vectors and images."""
+    """Perceptrons for vectors, images and series."""
 
     network: Literal["mlp"] = "mlp"
 
@@ -112,13 +113,13 @@ class Perceptrons(Architecture):
 
 
 class Convolutional(Architecture, ABC):
-    """For images alone."""
+    """For images and series alone."""
 
     def check(self, spec: DataSpec) -> None:
         if not convolves(spec):
             raise InvalidData(
-                f"the network {self.network} takes images from 5x5 to 64x64, not rows of shape {list(spec.shape)}; "
-                "choose the network mlp",
+                f"the network {self.network} takes images from 5x5 to 64x64 and series of 8 to 1,024 steps, not rows "
+                f"of shape {list(spec.shape)}; choose the network mlp",
                 field="run.family.network",
             )
 
@@ -160,6 +161,12 @@ class Progressive(Convolutional):
     network: Literal["progressive"] = "progressive"
     growing: float = Field(0.5, gt=0.0, le=1.0)
     """Share of the training in which the networks grow; in the rest they have their whole size."""
+
+    def check(self, spec: DataSpec) -> None:
+        if spec.is_series:
+            raise InvalidData("progressive grows images, not series; choose the network plain, dcgan or residual",
+                              field="run.family.network")  # fmt: skip
+        super().check(spec)
 
     def generator(self, spec: DataSpec, n_in: int, size: Size, *, rows: int = 1) -> nn.Module:
         shape = (rows * spec.shape[0], *spec.shape[1:])

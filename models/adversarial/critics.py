@@ -50,7 +50,9 @@ class CriticDesign:
         """A new critic of rows of this kind."""
         net = self._net(architecture, spec, size)
         if self._has(SpectralNorm):
-            for layer in [each for each in net.modules() if isinstance(each, torch.nn.Linear | torch.nn.Conv2d)]:
+            for layer in [
+                each for each in net.modules() if isinstance(each, torch.nn.Linear | torch.nn.Conv1d | torch.nn.Conv2d)
+            ]:
                 torch.nn.utils.parametrizations.spectral_norm(layer)
         return net
 

@@ -15,6 +15,8 @@ from pushforward.models.data.domains.turned_moons import TurnedMoons
 from pushforward.models.data.idx import Idx
 from pushforward.models.data.images.images import Images
 from pushforward.models.data.npy import Npy
+from pushforward.models.data.series.process import AutoregressiveProcess
+from pushforward.models.data.series.source import Series
 from pushforward.models.data.source import Finite, KnowsTranslations, Rows, Source, Toy
 from pushforward.models.data.tables.source import TableFile
 from pushforward.models.data.toys import (
@@ -35,18 +37,21 @@ AnyData = Annotated[
     | GridGaussians
     | Checkerboard
     | UnitCube
+    | AutoregressiveProcess
     | Digits
     | CaptionedDigits
     | StyledDigits
     | Idx
     | Images
     | Npy
+    | Series
     | TableFile,
     Field(discriminator="source"),
 ]
 
 __all__ = [
     "AnyData",
+    "AutoregressiveProcess",
     "CaptionedDigits",
     "Checkerboard",
     "Digits",
@@ -60,6 +65,7 @@ __all__ = [
     "Npy",
     "RingGaussians",
     "Rows",
+    "Series",
     "Source",
     "StyledDigits",
     "TableFile",

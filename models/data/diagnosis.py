@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from pushforward.models.data.fitting import Doubles
 from pushforward.models.data.source import Rows
 from pushforward.models.errors import InvalidData
-from pushforward.models.spec.data_spec import DataSpec, levels_of
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.spec.requirements import levels_of
 from pushforward.models.spec.text import Text
 
 MAX_ROWS, MAX_VALUES = 20_000, 2**22  # looked at
@@ -50,7 +51,9 @@ def diagnose(spec: DataSpec, rows: Rows) -> tuple[str, ...]:
 
 
 def _notes(spec: DataSpec, x: NDArray[np.generic]) -> Iterator[str]:
-    if len(spec.shape) != 1:
+    if spec.is_series:
+        yield from _fixed_pixels(spec, x)
+    elif len(spec.shape) != 1:
         yield from _channels(spec)
         yield from _fixed_pixels(spec, x)
         yield from _whole_images(spec)
@@ -101,10 +104,8 @@ def _whole_images(spec: DataSpec) -> Iterator[str]:
 def _fixed_pixels(spec: DataSpec, x: NDArray[np.generic]) -> Iterator[str]:
     fixed = int((x[:MAX_ROWS] == x[0]).all(0).sum()) if not spec.discrete else 0
     if fixed:
-        yield (
-            f"{fixed} of the {x[0].size} elements of a row never vary: {UNBOUNDED}; crop, or give low, high and "
-            "levels where the data have levels."
-        )
+        remedy = "cut them off" if spec.is_series else "crop, or give low, high and levels where the data have levels"
+        yield (f"{fixed} of the {x[0].size} elements of a row never vary: {UNBOUNDED}; {remedy}.")
 
 
 class _Columns:

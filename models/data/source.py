@@ -23,6 +23,7 @@ from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.tables.table import Table
 
 Float32Array = NDArray[np.float32]
+Numbers = NDArray[np.int64]  # of rows
 
 MAX_BYTES = 4 * 2**30  # of the numbers in a file
 MAX_CLASSES = 10_000
@@ -98,6 +99,10 @@ class Source(Config, ABC):
             InvalidData: early, what `rows` would refuse late; the field at fault is a path within this source.
         """
 
+    def outline_with_reasons(self, root: Path) -> tuple[DataSpec, dict[str, str]]:
+        """The outline, and why each column of a table is of its kind, by name. Raises InvalidData."""
+        return self.outline(root), {}
+
     def pinned(self, root: Path) -> Self:
         """The same source, of which a later upload changes nothing. Raises InvalidData."""
         return self
@@ -141,6 +146,11 @@ class Finite(Source):
     @abstractmethod
     def rows(self, root: Path) -> Rows:
         """All rows; files are looked for under `root` only. Raises InvalidData."""
+
+    def divided(self, n: int, n_held_out: int, rng: np.random.Generator) -> tuple[Numbers, Numbers]:
+        """The numbers of the rows that train and of those that are held out, of n rows, at random."""
+        order = rng.permutation(n)
+        return order[n_held_out:], order[:n_held_out]
 
     @abstractmethod
     def spec(self, rows: Rows, training: Rows | None = None) -> DataSpec:

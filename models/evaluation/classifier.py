@@ -1,8 +1,8 @@
 r"""A small classifier, trained on labeled rows: its features and labels are what FD_cnn and the like compare.
 
 It is trained on the training rows of the model's own data, never on samples, and frozen: a model that is trained longer
-is compared in the same features. Images of 5x5 to 64x64 are read by convolutions, other rows by a perceptron. The loss
-is the cross-entropy, the optimizer Adam, its learning rate falling to 0 along half a cosine.
+is compared in the same features. Images of 5x5 to 64x64 and series are read by convolutions, other rows by a
+perceptron. The loss is the cross-entropy, the optimizer Adam, its learning rate falling to 0 along half a cosine.
 
 The same rows, labels and seed give the same weights, for one number of threads, torch release and kind of processor.
 """
@@ -24,7 +24,8 @@ from pushforward.models.evaluation.measurement import Evaluation, EvaluationStag
 from pushforward.models.evaluation.metrics.metric import Labels, Reals
 from pushforward.models.networks import Nets
 from pushforward.models.networks.classifier import Classifier
-from pushforward.models.spec.data_spec import SIDES, DataSpec
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.spec.requirements import fits_convolutions
 from pushforward.models.storage.evaluation import CLASSIFIER_WEIGHTS, ClassifierCard, read_classifier_card
 from pushforward.models.storage.tensors import fill, on_cpu, parse
 from pushforward.models.training.adam import AdamW
@@ -44,7 +45,7 @@ class Frozen(NamedTuple):
 
 def new_classifier(spec: DataSpec, n_classes: int, seed: int) -> Classifier:
     """Initial weights; a function of the seed."""
-    flat = not (spec.is_image and all(side in SIDES for side in spec.shape[1:]))
+    flat = not fits_convolutions(spec)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Classifier(spec, n_classes, flat=flat)

@@ -79,13 +79,15 @@ def compare(
 
 
 def common_scale(train: Reals, shape: tuple[int, ...]) -> Reals:
-    """The unit of standardized distances, (D,): a column's standard deviation, or that of all pixels of an image.
+    """The unit of standardized distances, (D,): a column's standard deviation, that of all pixels of an image, or
+    that of all steps of a channel of a series.
 
     1 where nothing varies.
     """
     scale = baselines.standard_deviations(train)
     if len(shape) > 1:
-        scale = np.full_like(scale, np.sqrt((scale**2).mean()))
+        alike = scale.reshape(shape[0] if len(shape) == 2 else 1, -1)  # elements of one unit
+        scale = np.broadcast_to(np.sqrt((alike**2).mean(1, keepdims=True)), alike.shape).ravel()
     return np.where(scale > 0, scale, 1.0)
 
 

@@ -43,7 +43,8 @@ from pushforward.models.geometry.interpolation import PathName
 from pushforward.models.latents.transported_codes import cell_mass_error, transport_loss
 from pushforward.models.lazy import torch
 from pushforward.models.losses import Adam, Batch, Loss
-from pushforward.models.spec.data_spec import DataSpec, Shape, convolves, rows_kept
+from pushforward.models.spec.data_spec import DataSpec, Shape
+from pushforward.models.spec.requirements import convolves, rows_kept
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

@@ -37,7 +37,8 @@ from pushforward.models.likelihoods import AnyDiscreteLikelihood, Categorical
 from pushforward.models.losses import Adam, Batch, Loss
 from pushforward.models.networks.limits import check_last_layer, check_mask_memory, check_mask_width
 from pushforward.models.samplers import autoregressive
-from pushforward.models.spec.data_spec import DataSpec, levels_of
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.spec.requirements import levels_of
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.tables.table import Table
 from pushforward.models.tabular.columnwise import ColumnwiseForm

@@ -49,7 +49,8 @@ from pushforward.models.family import Conditions, Decodes, Encodes, Family, Mode
 from pushforward.models.lazy import torch
 from pushforward.models.likelihoods import AnyLikelihood, Gaussian
 from pushforward.models.losses import Adam, Batch, Loss
-from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
+from pushforward.models.spec.data_spec import DataSpec, Shape
+from pushforward.models.spec.requirements import convolves
 from pushforward.models.stepwise import sampling
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.variational.importance import lower_bound, with_rounding

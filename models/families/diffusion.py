@@ -64,7 +64,8 @@ from pushforward.models.paths.weightings import AnyWeighting, NoiseMSE
 from pushforward.models.samplers import predictor, registry, variational_bound
 from pushforward.models.samplers.options import DenoisingOptions, InversionOptions, ScoringOptions
 from pushforward.models.solvers import ode
-from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
+from pushforward.models.spec.data_spec import DataSpec, Shape
+from pushforward.models.spec.requirements import convolves
 from pushforward.models.stepwise import mapping, program
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.tables.table import Table

@@ -36,7 +36,8 @@ from pushforward.models.latents.elbo_surgery import active_units, categorical_me
 from pushforward.models.lazy import F, torch
 from pushforward.models.likelihoods import AnyLikelihood, Gaussian
 from pushforward.models.losses import Batch, Loss
-from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
+from pushforward.models.spec.data_spec import DataSpec, Shape
+from pushforward.models.spec.requirements import convolves
 from pushforward.models.stepwise import sampling
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.variational.discrete_gradients import AnyEstimator, GumbelSoftmax

@@ -52,7 +52,8 @@ from pushforward.models.paths.couplings import AnyCoupling, Independent
 from pushforward.models.paths.guidance import dropped, guided
 from pushforward.models.paths.straight import AnyPath, StraightPath
 from pushforward.models.paths.stratified import stratified_uniform
-from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
+from pushforward.models.spec.data_spec import DataSpec, Shape
+from pushforward.models.spec.requirements import convolves
 from pushforward.models.stepwise import mapping, program
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.tables.table import Table
@@ -84,7 +85,7 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
     width: int | None = Field(None, ge=8, le=1024, multiple_of=8)
     """Units of a layer, or channels of the first convolution. Left out: chosen by the size of the data."""
     depth: int | None = Field(None, ge=1, le=8)
-    """Residual blocks. Left out: 3, or 1 at each size of an image."""
+    """Residual blocks. Left out: 3, or 1 at each size of an image or a series."""
     waves: float | None = Field(None, gt=1.0, le=200.0)
     """Frequency of the finest Fourier features of vectors, radians a unit, for sharp densities; left out: none."""
 
@@ -108,9 +109,10 @@ class FlowMatching(Family, Samples, Scores, Validates, Encodes, Decodes, Conditi
 
     def check(self, spec: DataSpec) -> None:
         self.coupling.check(spec)
-        convolves(spec)
-        if self.waves is not None and spec.is_image:
-            raise InvalidData("waves tell elements of vectors, not of images; leave them out", field="run.family.waves")
+        if convolves(spec) and self.waves is not None:
+            raise InvalidData(
+                "waves tell elements of vectors, not of images or series; leave them out", field="run.family.waves"
+            )
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)

@@ -37,7 +37,8 @@ from pushforward.models.geometry.interpolation import PathName
 from pushforward.models.latents import inversion
 from pushforward.models.lazy import torch
 from pushforward.models.losses import Adam, Batch, Loss
-from pushforward.models.spec.data_spec import DataSpec, Shape, convolves, rows_kept
+from pushforward.models.spec.data_spec import DataSpec, Shape
+from pushforward.models.spec.requirements import convolves, rows_kept
 from pushforward.models.stepwise import mapping
 
 if TYPE_CHECKING:

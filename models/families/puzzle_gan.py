@@ -34,7 +34,8 @@ from pushforward.models.errors import InvalidData
 from pushforward.models.family import Completes, Conditions, Diagnoses, Family
 from pushforward.models.lazy import torch
 from pushforward.models.losses import Adam, Batch, Loss
-from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
+from pushforward.models.spec.data_spec import DataSpec, Shape
+from pushforward.models.spec.requirements import convolves
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -109,7 +110,7 @@ class PuzzleGAN(Family, Completes, Conditions, Diagnoses):
 
     def check(self, spec: DataSpec) -> None:
         self.network.check(spec)
-        if not convolves(spec):
+        if not (spec.is_image and convolves(spec)):
             message = f"puzzle_gan takes images, not rows of shape {list(spec.shape)}; train gan"
             raise InvalidData(message, field="run.data")
         _, height, width = spec.shape

@@ -56,7 +56,8 @@ from pushforward.models.latents.priors import AnyPrior, Standard
 from pushforward.models.lazy import torch
 from pushforward.models.likelihoods import AnyLikelihood, Gaussian
 from pushforward.models.losses import Batch, Loss
-from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
+from pushforward.models.spec.data_spec import DataSpec, Shape
+from pushforward.models.spec.requirements import convolves
 from pushforward.models.stepwise import program, sampling
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.tables.table import Table

@@ -49,7 +49,8 @@ from pushforward.models.geometry.interpolation import PathName
 from pushforward.models.latents.sampled_priors import AnyCodePrior, GaussianCodes
 from pushforward.models.lazy import torch
 from pushforward.models.losses import Adam, Batch, Loss
-from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
+from pushforward.models.spec.data_spec import DataSpec, Shape
+from pushforward.models.spec.requirements import convolves
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

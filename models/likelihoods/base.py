@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from pushforward.models.config.config import Config
 from pushforward.models.errors import InvalidData
-from pushforward.models.spec.data_spec import DataSpec, Shape, levels_of
+from pushforward.models.spec.data_spec import DataSpec, Shape
+from pushforward.models.spec.requirements import levels_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -83,10 +83,7 @@ class Gaussian(ConditionalLikelihood):
 
     def _log_level(self, spec: DataSpec, x: Tensor, standard: Tensor, log_scale: Tensor) -> Tensor:
         """The log-probability of each element's level, (B, *shape)."""
-        half = (
-            torch.as_tensor(spec.scale, dtype=standard.dtype, device=standard.device).reciprocal() * spec.bin_width / 2
-        )
-        half = half.view(spec.shape if len(spec.scale) > 1 else (1,)) * (-log_scale).exp()
+        half = torch.from_numpy(spec.bin_width / 2 / spec.along_axes(spec.scale)).to(standard) * (-log_scale).exp()
         level = spec.to_level(x)
         return log_probability(standard, half, level <= 0, level >= level_count(spec) - 1)
 

@@ -1,6 +1,7 @@
 """Encoders, decoders, denoising and velocity networks, with a backbone that fits the data.
 
-Vectors get multilayer perceptrons, images of 5x5 to 64x64 convolutions. There are no batch statistics and no dropout,
+Vectors get multilayer perceptrons, images of 5x5 to 64x64 and series of 8 to 1,024 steps
+convolutions. There are no batch statistics and no dropout,
 so the output of a row does not depend on the other rows of its batch. Inputs and outputs are in network units
 (`DataSpec.normalize`).
 
@@ -29,7 +30,8 @@ from pushforward.models.networks.mlp import MLP
 from pushforward.models.networks.unet import UNet
 from pushforward.models.networks.velocity import FourierFeatures, VelocityNet
 from pushforward.models.paths.preconditioning import Preconditioning, Velocity
-from pushforward.models.spec.data_spec import DataSpec, convolves
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.spec.requirements import convolves
 
 LEAKY_SLOPE = 0.2  # of LeakyReLU below zero
 VELOCITY = Velocity()
@@ -51,15 +53,15 @@ def encoder(
     """(B, *shape) to (B, n_out): an encoder, the features of a critic, or a critic (n_out = 1).
 
     Arguments:
-        width: units of a layer for vectors, channels of the first layer for images; None for `default_width`.
+        width: units of a layer for vectors, channels of the first convolution; None for `default_width`.
         depth: hidden layers of a perceptron.
         normalized: False leaves out normalization, as gradient penalties require.
         leaky: LeakyReLU(0.2) and He's initial weights instead of SiLU and torch's. A critic that is smooth at the
             start misses the gaps between modes, and its generator fills them.
         condition_size: elements of a condition c; the input is `concat_condition(x, c)`.
-        flat: a perceptron for images too.
+        flat: a perceptron for images and series too.
     """
-    shape = (spec.shape[0] + condition_size, *spec.shape[1:]) if len(spec.shape) == 3 else (spec.size + condition_size,)
+    shape = (spec.shape[0] + condition_size, *spec.shape[1:])
     if not flat and convolves(spec):
         net: nn.Module = ConvEncoder(
             shape, n_out, width=width or default_width(spec), normalized=normalized, activation=_activation(leaky)
@@ -92,18 +94,21 @@ def decoder(
 
 
 def default_width(spec: DataSpec) -> int:
-    """Units of a layer for vectors; for images, channels with which a step costs about the same at every size.
+    """Units of a layer for vectors; else channels with which a step costs about the same at every size.
 
     32 channels up to 8x8 pixels, 16 up to 16x16, 8 up to 32x32: channels halve where pixels grow fourfold.
-    8 are the least, so a step costs four times as much at 64x64.
+    8 are the least, so a step costs four times as much at 64x64. Of a series 32 up to 128 steps, 16 up to 512, then 8.
     """
-    return UNITS if not convolves(spec) else max(LEAST_CHANNELS, CHANNELS >> (halvings(spec.shape) - 1))
+    if not convolves(spec):
+        return UNITS
+    doublings = (len(spec.shape) - 1) * (halvings(spec.shape) + 2)  # of 1 to pixels, or steps, after padding
+    return max(LEAST_CHANNELS, CHANNELS >> max(0, (doublings - 6) // 2))
 
 
 def _he(net: nn.Module) -> nn.Module:
     """He's initial weights: LeakyReLU layers keep the variance of their input (He et al., 2015)."""
     for layer in net.modules():
-        if isinstance(layer, nn.Linear | nn.Conv2d):
+        if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, a=LEAKY_SLOPE)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
@@ -117,7 +122,7 @@ def _activation(leaky: bool) -> Callable[[], nn.Module]:
 def denoising_network(
     spec: DataSpec, *, width: int, depth: int, condition_size: int = 0, preconditioning: Preconditioning = VELOCITY
 ) -> Denoiser:
-    """A denoiser with a UNet for images, a residual perceptron for vectors."""
+    """A denoiser with a UNet for images and series, a residual perceptron for vectors."""
     backbone = UNet if convolves(spec) else ResidualMLP
     net = backbone(spec.shape, width=width, depth=depth)
     return Denoiser(net, width=width, condition_size=condition_size, preconditioning=preconditioning)
@@ -145,7 +150,7 @@ def mixed_denoising_network(
 def velocity_network(
     spec: DataSpec, *, width: int, depth: int, condition_size: int = 0, waves: float | None = None
 ) -> VelocityNet:
-    """A velocity network with a UNet for images, a residual perceptron for vectors.
+    """A velocity network with a UNet for images and series, a residual perceptron for vectors.
 
     `waves` adds Fourier features of the elements of a vector, with frequencies up to so many radians a unit.
     """

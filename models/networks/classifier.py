@@ -19,12 +19,12 @@ CHANNELS = 16  # of the first convolution
 
 @final
 class Classifier(nn.Module):
-    """Rows in data units, (B, *shape), to logits, (B, L). `flat`: a perceptron for images too."""
+    """Rows in data units, (B, *shape), to logits, (B, L). `flat`: a perceptron for images and series too."""
 
     def __init__(self, spec: DataSpec, n_classes: int, *, flat: bool) -> None:
         super().__init__()
         self.spec = spec
-        width = CHANNELS if spec.is_image and not flat else None
+        width = CHANNELS if len(spec.shape) > 1 and not flat else None
         self.encoder = encoder(spec, FEATURES, width=width, flat=flat)
         self.head = nn.Linear(FEATURES, n_classes)
 

@@ -110,7 +110,7 @@ class ResidualBlock(nn.Module):
         return out
 
 
-def zero_init(layer: nn.Linear | nn.Conv2d) -> nn.Linear | nn.Conv2d:
+def zero_init(layer: nn.Linear | nn.Conv1d | nn.Conv2d) -> nn.Linear | nn.Conv1d | nn.Conv2d:
     """Set the weights to 0, so that a residual branch adds nothing at first."""
     nn.init.zeros_(layer.weight)
     if layer.bias is not None:

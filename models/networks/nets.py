@@ -52,12 +52,11 @@ class Buffer(nn.Module):
 
 
 def concat_condition(x: Float[Tensor, " B *shape"], c: Float[Tensor, "B C"]) -> Float[Tensor, " B *joint"]:
-    """Concatenate a condition to data: as planes after an image's channels, as elements after a vector's."""
+    """Concatenate a condition to data: as planes after channels of images and series, as elements after a vector's."""
     if not c.shape[1]:
         return x
-    if x.ndim != 4:
-        return torch.cat([x.flatten(1), c], 1)
-    return torch.cat([x, c[:, :, None, None].expand(-1, -1, *x.shape[2:])], 1)
+    planes = c.view(*c.shape, *(1 for _ in x.shape[2:])).expand(-1, -1, *x.shape[2:])
+    return torch.cat([x, planes], 1)
 
 
 def condition_args(c: Tensor) -> tuple[Tensor, ...]:

@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Self, final
 import numpy as np
 from pydantic import model_validator
 
-from pushforward.models.errors import InvalidData
 from pushforward.models.lazy import torch
 from pushforward.models.spec.conditions import AnyCondition
 from pushforward.models.spec.precision import Held, held_in
@@ -37,9 +36,16 @@ from pushforward.models.tables.table import Table
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["MAX_COUNT", "SIDES", "DataSpec", "Shape", "convolves", "levels_of", "rows_kept"]
+__all__ = [
+    "LENGTHS",
+    "MAX_COUNT",
+    "SIDES",
+    "DataSpec",
+    "Shape",
+]
 
 SIDES = range(5, 65)  # of images that convolutions take
+LENGTHS = range(8, 1025)  # of series
 IMAGE_CHANNELS = (1, 3, 4)  # gray, color, color and opacity
 
 
@@ -48,15 +54,10 @@ class DataSpec(Units):
     """The kind of data a model was trained on.
 
     Attributes:
-        shape: of one row, without the batch: `(2,)`, `(1, 28, 28)` (channels first).
-        low, high: the closed range, in data units, or None where unbounded.
-        levels: how many equally spaced values a pixel takes in `[low, high]`, or None for continuous data.
-        counts: whether elements are whole numbers from 0 to `MAX_COUNT`.
+        shape, low, high, levels, counts, shift, scale: as `Units` tells.
         n_classes: how many labels there are, or None.
         condition: what a model is told beside each row, or None.
         n_rows: how many rows train it, or None where they are drawn afresh.
-        shift, scale: network units are `(x - shift) / scale`; one number, or one for each element of a vector. Of
-            counts, log(1 + x) takes the place of x.
         constants: elements of a vector that are the same in all rows, and their values.
         whole: the least and the greatest value of data without levels that are whole numbers.
         table: the columns of which a row holds the cells, or None for other data.
@@ -77,17 +78,18 @@ class DataSpec(Units):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if not self.shape:
+            raise ValueError("shape has at least one axis; a row of one number is (1,)")
         for name, values in (("shift", self.shift), ("scale", self.scale)):
-            if len(values) not in (1, self.size) or not all(map(isfinite, values)):
-                raise ValueError(f"{name} takes one finite number, or one for each of the {self.size} elements")
+            if len(values) not in (1, self.shape[0], self.size) or not all(map(isfinite, values)):
+                raise ValueError(f"{name} takes one finite number, or one for each of the {self.size} elements, or of "
+                                 f"the {self.shape[0]} channels")  # fmt: skip
         if min(self.scale) <= 0:
             raise ValueError("scale must be positive")
         if (self.low is None) != (self.high is None):
             raise ValueError("low and high come together")
         if self.low is not None and self.high is not None and not -inf < self.low < self.high < inf:
             raise ValueError("low and high are finite, and low is below high")
-        if not self.shape:
-            raise ValueError("shape has at least one axis; a row of one number is (1,)")
         if self.levels is not None and (self.low is None or self.levels < 2):
             raise ValueError("levels needs low and high, and at least 2 of them")
         if self.counts and (self.low is not None or self.table is not None):
@@ -107,6 +109,11 @@ class DataSpec(Units):
     def is_image(self) -> bool:
         """Whether a row is (channels, height, width) with 1, 3 or 4 channels."""
         return len(self.shape) == 3 and self.shape[0] in IMAGE_CHANNELS
+
+    @property
+    def is_series(self) -> bool:
+        """Whether a row is (channels, length): numbers at steps of time."""
+        return len(self.shape) == 2
 
     @cached_property
     def dtype(self) -> Held:
@@ -203,35 +210,3 @@ class DataSpec(Units):
             raise ValueError(f"constants are listed once each, in order, by numbers from 0 to {self.size - 1}")
         if len(elements) == self.size or not all(isfinite(value) for _, value in self.constants):
             raise ValueError("constants are finite, and one element at least is none")
-
-
-def convolves(spec: DataSpec) -> bool:
-    """Whether data are images for convolutions. Raises InvalidData for images of a size they do not cover."""
-    if not spec.is_image:
-        return False
-    sides = spec.shape[1:]
-    if any(side not in SIDES for side in sides):
-        raise InvalidData(
-            f"images are {sides[0]}x{sides[1]}; this family reads sides from {SIDES[0]} to {SIDES[-1]}; resize them, "
-            "the source images does by its size, or reshape rows to (N, D)",
-            field="run.data",
-        )
-    return True
-
-
-def levels_of(spec: DataSpec) -> str:
-    """Advice for whole numbers: the settings that make them levels, as far as these are known."""
-    if spec.whole is not None:
-        low, high = spec.whole
-        fields = f"data.low {low:.17g}, data.high {high:.17g}, data.levels {high - low + 1:g}, or a wider range"
-        return f"to have these whole numbers taken for levels give {fields}"
-    if spec.low is not None and spec.high is not None and (spec.high - spec.low).is_integer():
-        return f"for whole numbers give data.levels {spec.high - spec.low + 1:g}"
-    return "for whole numbers give data.low and data.high, the least and the greatest, and data.levels, high - low + 1"
-
-
-def rows_kept(spec: DataSpec) -> int:
-    """How many training rows a family may keep something of. Raises InvalidData where they are drawn afresh."""
-    if spec.n_rows is None:
-        raise InvalidData("this family keeps a code of each training row; these never end, give n", field="run.data.n")
-    return spec.n_rows

@@ -64,8 +64,8 @@ def place(at: Sequence[int]) -> str:
 
 
 def _transpose(spec: Units, x: np.ndarray) -> str:
-    """Advice for images whose channels come last."""
-    last = len(spec.shape) == 3 and x.shape[1:] == (*spec.shape[1:], spec.shape[0])
+    """Advice for images and series whose channels come last."""
+    last = len(spec.shape) > 1 and x.shape[1:] == (*spec.shape[1:], spec.shape[0])
     return "; channels come first, so send numpy.moveaxis(x, -1, 1)" if last else ""
 
 
@@ -90,13 +90,14 @@ def _check_reach(spec: Units, x: np.ndarray, field: str) -> None:
         return
     if spec.dtype == "float32" and largest / min(1.0, *spec.scale) < FARTHEST:
         return
-    flat = x.reshape(len(x), -1).astype(np.float64)
+    x = x.astype(np.float64)
+    shift, scale = spec.along_axes(spec.shift), spec.along_axes(spec.scale)
     with np.errstate(over="ignore"):
-        reach = np.abs(flat / np.asarray(spec.scale) - np.asarray(spec.shift) / np.asarray(spec.scale))
-    too_far = (reach > FARTHEST) | (np.abs(flat) > FARTHEST if spec.dtype == "float32" else False)
+        reach = np.abs(x / scale - shift / scale)
+    too_far = (reach > FARTHEST) | (np.abs(x) > FARTHEST if spec.dtype == "float32" else False)
     if too_far.any():
         raise InvalidInput(
-            f"holds {flat[too_far][0]:.6g}, so far from this model's data that it is not finite in float32, which "
+            f"holds {x[too_far][0]:.6g}, so far from this model's data that it is not finite in float32, which "
             "networks compute in; send values in the data's own units",
             field=field,
         )

@@ -37,18 +37,18 @@ class Units(Described, ABC):
     """The shape, the range and the units of data.
 
     Attributes:
-        shape: of one row, without the batch: `(2,)`, `(1, 28, 28)` (channels first).
+        shape: of one row, without the batch: `(2,)`, `(1, 28, 28)`, `(3, 100)` (channels first).
         low, high: the closed range, in data units, or None where unbounded.
         levels: how many equally spaced values a pixel takes in `[low, high]`, or None for continuous data.
         counts: whether elements are whole numbers from 0, without an upper end.
-        shift, scale: network units are `(x - shift) / scale`; one number, or one for each element of a vector. Of
-            counts, log(1 + x) takes the place of x.
+        shift, scale: network units are `(x - shift) / scale`; one number, one for each element of a vector, or one for
+            each channel of a series. Of counts, log(1 + x) takes the place of x.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     shape: tuple[PositiveInt, ...]
-    """Shape of one row; images are channels first."""
+    """Shape of one row; images and series are channels first."""
     low: float | None = None
     """Lower end of the range, in data units; null where unbounded."""
     high: float | None = None
@@ -58,9 +58,9 @@ class Units(Described, ABC):
     counts: bool = False
     """Whether elements are whole numbers from 0, of which networks see log(1 + x)."""
     shift: tuple[float, ...] = (0.0,)
-    """Networks see (x - shift) / scale: one number, or one for each element."""
+    """Networks see (x - shift) / scale: one number, one for each element, or one for each channel."""
     scale: tuple[float, ...] = (1.0,)
-    """Networks see (x - shift) / scale: one number, or one for each element."""
+    """Networks see (x - shift) / scale: one number, one for each element, or one for each channel."""
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy, some fields changed; what was computed of the old ones is forgotten."""
@@ -209,8 +209,14 @@ class Units(Described, ABC):
 
     def _beside(self, like: Tensor, values: tuple[float, ...]) -> Tensor:
         with torch.inference_mode(False):
-            exact = torch.tensor(values, dtype=torch.float64, device=like.device)
-            return exact.view((1, *self.shape) if len(values) > 1 else (1,))
+            return torch.from_numpy(self.along_axes(values)).to(like.device)
+
+    def along_axes(self, values: tuple[float, ...]) -> np.ndarray:
+        """Values of `shift` or `scale`, float64, in a shape that goes with rows: (1, ...)."""
+        exact = np.array(values, np.float64)
+        if len(values) == self.size:
+            return exact.reshape(1, *self.shape)
+        return exact.reshape(1, len(values), *(1 for _ in self.shape[1:])) if len(values) > 1 else exact
 
 
 def _representable(low: float, high: float, held: Held) -> tuple[float, float]:

@@ -52,9 +52,9 @@ def load_data(run: Run, root: Path) -> TrainingData:
         if not isinstance(source, Finite):
             raise TypeError(f"{type(source).__name__} is neither a Toy nor a Finite source")
         rows = source.rows(root)
-        order = numpy_rng(run.seed, 2**32).permutation(len(rows.x))
-        n = min(VALIDATION_ROWS, max(1, round(VALIDATION_SHARE * len(order))))
-        kept, held_out = rows.of(order[n:]), rows.of(order[:n])
+        n = min(VALIDATION_ROWS, max(1, round(VALIDATION_SHARE * len(rows.x))))
+        divided = source.divided(len(rows.x), n, numpy_rng(run.seed, 2**32))
+        kept, held_out = map(rows.of, divided)
         spec = _with_condition(source.spec(rows, kept), source, rows, kept)
         notes = (*source.notes(root), *diagnose(spec, kept))
     except InvalidData as error:

@@ -1,4 +1,6 @@
-"""Rows as one PNG: images in a grid, points of the plane as a scatter. Pillow is imported with the first picture.
+"""Rows as one PNG: images in a grid, series as lines in a grid, points of the plane as a scatter.
+
+Pillow is imported with the first picture.
 
 Gray images of 16 bits, whose range is 0 to 65,535, keep their 16 bits; others have 8 bits for each channel.
 """
@@ -22,6 +24,8 @@ GAP_SHADE = 96  # of 255
 MAX_SIDE_PX = 8192
 SCATTER_PX = 512
 MARGIN = 0.05  # around a scatter, of its width
+LINES_PX = 96, 192  # height and width of a series
+LIGHTEST = 160  # shade of the last channel's line; the first is black
 INK = 0.5  # of one point; overlapping points are darker
 
 GREATEST, GREATEST_16_BIT = 255, 65535
@@ -35,7 +39,11 @@ def png(x: np.ndarray, spec: DataSpec | None) -> bytes:
         return _encode(grid(_shades(x, spec)))
     if spec is not None and spec.shape == (2,):
         return _encode(scatter(x))
-    raise NotAcceptable("only images of 1, 3 or 4 channels and points of the plane are drawn; accept application/json")
+    if spec is not None and spec.is_series:
+        return _encode(grid(lines(x)))
+    raise NotAcceptable(
+        "only images of 1, 3 or 4 channels, series and points of the plane are drawn; accept application/json"
+    )
 
 
 def grid(images: Pixels) -> Pixels:
@@ -55,6 +63,27 @@ def grid(images: Pixels) -> Pixels:
     sheet[:n, :-GAP_PX, :-GAP_PX] = enlarged
     picture = sheet.reshape(rows, columns, *cell, channels).transpose(0, 2, 1, 3, 4)
     return picture.reshape(rows * cell[0], columns * cell[1], channels)[:-GAP_PX, :-GAP_PX]
+
+
+def lines(x: np.ndarray) -> Pixels:
+    """Series, (n, C, L), as pictures of lines, (n, 1, height, width): each channel within its range in all rows."""
+    from PIL import Image, ImageDraw
+
+    height, width = LINES_PX
+    n, channels, length = x.shape
+    finite = np.nan_to_num(x.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = finite.min((0, 2), keepdims=True), finite.max((0, 2), keepdims=True)
+    share = (finite - low) / np.where(high > low, high - low, 1.0)
+    down = GAP_PX + (1 - share) * (height - 1 - 2 * GAP_PX)
+    right = np.linspace(0, width - 1, length)
+    shades = np.linspace(0, LIGHTEST, channels).astype(int).tolist()
+    pictures = np.empty((n, 1, height, width), np.uint8)
+    for picture, series in zip(pictures, down, strict=True):
+        canvas = Image.new("L", (width, height), GREATEST)
+        for shade, line in zip(shades, series, strict=True):
+            ImageDraw.Draw(canvas).line(np.stack([right, line], 1).ravel().tolist(), fill=shade)
+        picture[0] = np.asarray(canvas)
+    return pictures
 
 
 def scatter(points: np.ndarray) -> Pixels:

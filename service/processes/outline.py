@@ -2,8 +2,8 @@
 
     python -m pushforward.service.processes.outline < order > answer
 
-A child has `MEMORY_BYTES` and `OUTLINE_S` seconds. Only files whose kinds of columns are told by their cells need one;
-of other sources the headers are read, which is cheap.
+A child has `MEMORY_BYTES` and `OUTLINE_S` seconds. Only files of tables need one; of other sources the headers are
+read, which is cheap.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from pushforward.models.data import AnyData, Source, TableFile
+from pushforward.models.data import AnyData, Source
+from pushforward.models.data.uploads.from_file import FromFile
 from pushforward.models.errors import Hindered, InvalidData
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.processes.spawn import tied_to_parent
@@ -35,12 +36,12 @@ class Outline(NamedTuple):
 
 async def outline(source: Source, root: Path) -> Outline:
     """Raises InvalidData, Hindered."""
-    if not isinstance(source, TableFile):
-        return Outline(await asyncio.to_thread(source.outline, root), {})
+    if not (isinstance(source, FromFile) and source.is_parsed):
+        return Outline(*await asyncio.to_thread(source.outline_with_reasons, root))
     return await _of_child(source, root)
 
 
-async def _of_child(source: TableFile, root: Path) -> Outline:
+async def _of_child(source: FromFile, root: Path) -> Outline:
     child = await asyncio.create_subprocess_exec(
         *tied_to_parent([sys.executable, "-m", __name__]),
         stdin=asyncio.subprocess.PIPE,

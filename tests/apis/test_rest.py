@@ -258,6 +258,27 @@ def test_gray_images_of_16_bits_are_drawn_with_16_bits() -> None:
     np.testing.assert_array_equal(np.asarray(picture), x[0, 0])
 
 
+def test_series_are_drawn_as_lines_that_rise_to_the_right() -> None:
+    rising, flat = np.linspace(0, 1, 20), np.full(20, 7.0)
+    [[picture]] = pictures.lines(np.array([[rising]]))
+    height, width = pictures.LINES_PX
+    assert picture.shape == (height, width)
+    top = [int(np.flatnonzero(column == 0)[0]) for column in picture.T]
+    assert top == sorted(top, reverse=True)
+    assert (top[0], top[-1]) == (height - 1 - pictures.GAP_PX, pictures.GAP_PX)
+    [[both]] = pictures.lines(np.array([[rising, flat]]))  # each in its own range, the second lighter
+    assert (both[height - 1 - pictures.GAP_PX] == pictures.LIGHTEST).all()
+    assert both[pictures.GAP_PX, -1] == 0
+
+
+def test_series_come_as_one_grid() -> None:
+    x = np.random.default_rng(0).normal(size=(5, 2, 30)).astype(np.float32)
+    x[0, 0, 3] = np.nan
+    height, width = pictures.LINES_PX
+    picture = Image.open(BytesIO(pictures.png(x, DataSpec(shape=(2, 30)))))
+    assert picture.size == (3 * width + 2 * pictures.GAP_PX, 2 * height + pictures.GAP_PX)
+
+
 def test_colored_digits_are_drawn_in_red() -> None:
     source = StyledDigits(styles=("plain", "colored"), condition="label")
     rows = source.rows(Path())

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from pushforward.models.data import Digits, Toy, TurnedMoons, TwoMoons, UnitCube
+from pushforward.models.data import AutoregressiveProcess, Digits, Toy, TurnedMoons, TwoMoons, UnitCube
 from pushforward.models.families import FAMILIES
 from pushforward.models.family import Translates
 from pushforward.service.cli.app import app
@@ -37,10 +37,10 @@ OWN_SOURCES: dict[str, tuple[str, ...]] = {  # of families that model one kind o
 KEEPING = {"glann", "ae_ot", "ae_ot_gan"}  # families that keep something of each training row: toys tell a number
 TRANSLATING = [name for name, cls in FAMILIES.items() if issubclass(cls, Translates)]
 DOMAINS = dict.fromkeys(TRANSLATING, ("turned_moons", "styled_digits"))
-CASES = [
-    (family, source) for family in FAMILIES for source in (OWN_SOURCES | DOMAINS).get(family, ("two_moons", "digits"))
-]
-TOYS: dict[str, Toy] = {toy.source: toy for toy in (TwoMoons(), UnitCube(), TurnedMoons(condition="label"))}
+SOURCES = ("two_moons", "digits", "autoregressive_process")
+CASES = [(family, source) for family in FAMILIES for source in (OWN_SOURCES | DOMAINS).get(family, SOURCES)]
+SERIES = AutoregressiveProcess(length=12)
+TOYS: dict[str, Toy] = {toy.source: toy for toy in (TwoMoons(), UnitCube(), TurnedMoons(condition="label"), SERIES)}
 OPS: tuple[Op, ...] = get_args(Op)
 
 
@@ -56,7 +56,7 @@ class Trained:
 def small(family: str, source: str) -> dict[str, Any]:
     fields = FAMILIES[family].model_fields
     shrunk = {name: value for name, value in SMALL.items() if name in fields}
-    return {"family": family, **shrunk, **(UNBOUNDED.get(family, {}) if source == "two_moons" else {})}
+    return {"family": family, **shrunk, **(UNBOUNDED.get(family, {}) if source in TOYS else {})}
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(case))
@@ -64,6 +64,8 @@ def trained(client: Client, request: pytest.FixtureRequest) -> Trained:
     family, source = request.param
     name = f"{family}-{source}"
     data = {"source": source} | ({"n": 64} if family in KEEPING and source in TOYS else {})
+    if source == SERIES.source:
+        data["length"] = SERIES.length
     if family in TRANSLATING:
         data["condition"] = "label"
     run = {"family": small(family, source), "data": data, "budget": {"steps": 10}, "seed": 1}

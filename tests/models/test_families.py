@@ -1,4 +1,4 @@
-"""The conformance suite: what every family promises, for every family there is, on vectors and on images.
+"""The conformance suite: what every family promises, for every family there is, on vectors, images and series.
 
 A new file in `models/families` is tested because it exists.
 """
@@ -59,7 +59,8 @@ SMALL = {
     "pool": 4,
 }
 SMALL_OPTIONS = {"k": 3, "steps": 4, "draws": 1}
-SOURCES = ("two_moons", "digits")
+SOURCES = ("two_moons", "digits", "autoregressive_process")
+DRAWN = ("two_moons", "autoregressive_process")  # continuous and without end
 OWN_SOURCES = {  # of families that model one kind of data
     "autoregressive": ("digits",),
     "nis": ("unit_cube",),
@@ -86,13 +87,14 @@ def small(name: str, source: str, *, told: bool = False) -> Run:
     """A run of the family that takes a moment; `told` the label of each row."""
     cls = FAMILIES[name]
     family: dict[str, Any] = {"family": name} | {k: v for k, v in SMALL.items() if k in cls.model_fields}
-    if "likelihood" in cls.model_fields and source == "two_moons":
+    if "likelihood" in cls.model_fields and source in DRAWN:
         family["likelihood"] = {"likelihood": "gaussian"}
+    sized = {"length": 12} if source == "autoregressive_process" else {}
     condition = "text" if source == "captioned_digits" else "label"
-    numbered = {"n": 64} if name in KEEPING and source == "two_moons" else {}
+    numbered = {"n": 64} if name in KEEPING and source in DRAWN else {}
     return Run.model_validate({
         "family": family,
-        "data": {"source": source, "condition": condition if told else None} | numbered,
+        "data": {"source": source, "condition": condition if told else None} | numbered | sized,
         "optimizer": {"batch_size": 16, "ema": 0.9},
         "budget": {"steps": STEPS},
     })  # fmt: skip

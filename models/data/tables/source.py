@@ -53,11 +53,14 @@ class TableFile(FromFile):
     def labels_are(self) -> None:
         return None
 
+    @property
+    def is_parsed(self) -> bool:
+        return True
+
     def outline(self, root: Path) -> DataSpec:
         return self.outline_with_reasons(root)[0]
 
     def outline_with_reasons(self, root: Path) -> tuple[DataSpec, dict[str, str]]:
-        """The outline, and why each column is of its kind, by name. Raises InvalidData."""
         inferred, table, cells = self._read(root)
         spec = self.spec(Rows(cells, None, table=table)).model_copy(update={"n_rows": len(cells)})
         return spec, {each.column.name: each.reason for each in inferred}

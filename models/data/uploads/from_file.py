@@ -32,6 +32,11 @@ class FromFile(Finite, ABC):
         return dataset
 
     @property
+    def is_parsed(self) -> bool:
+        """Whether the outline takes a parser that may crash, or take all memory or time, as those of tables do."""
+        return False
+
+    @property
     def file_name(self) -> str:
         """The file as its user calls it."""
         return self.path or name_of(self.dataset or "")

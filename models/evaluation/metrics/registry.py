@@ -17,7 +17,8 @@ from pushforward.models.evaluation.metrics.neighbors import Coverage, Density, P
 from pushforward.models.evaluation.metrics.tables import ColumnPairs, ColumnShapes, MissingSimilarity
 from pushforward.models.evaluation.metrics.transport import SlicedWasserstein
 from pushforward.models.spec.conditions import Labels
-from pushforward.models.spec.data_spec import SIDES, DataSpec
+from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.spec.requirements import fits_convolutions
 
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
@@ -51,7 +52,7 @@ METRICS: Mapping[str, Metric] = {
 def has(spec: DataSpec, source: Source) -> frozenset[Need]:
     """What a model of these data has that a metric may need."""
     conditioned = isinstance(spec.condition, Labels)
-    images = spec.is_image and all(side in SIDES for side in spec.shape[1:])
+    images = spec.is_image and fits_convolutions(spec)
     modes = isinstance(source, Toy) and source.centers is not None
     facts: dict[Need, bool] = {
         "labels": conditioned or spec.n_classes is not None,

@@ -1,6 +1,6 @@
 r"""A residual generator and critic, as those of spectrally normalized GANs.
 
-    generator  z -> 4x4 map, blocks  h <- up(h) + conv(relu(norm(conv(up(relu(norm(h)))))))
+    generator  z -> map of 4x4 (of 4 steps for a series), blocks  h <- up(h) + conv(relu(norm(conv(up(relu(norm(h)))))))
     critic     blocks  h <- down(h + conv(relu(conv(relu(h)))));  relu, sum over positions, linear
 
 The norms of the generator treat each row alone (group normalization).
@@ -13,12 +13,23 @@ References:
 from __future__ import annotations
 
 from itertools import pairwise
+from math import prod
 from typing import TYPE_CHECKING, final
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pushforward.models.networks.conv import channels, crop, group_norm, halvings, pad
+from pushforward.models.networks.conv import (
+    SMALLEST,
+    Convolution,
+    channels,
+    convolution,
+    crop,
+    group_norm,
+    halvings,
+    pad,
+    smallest,
+)
 from pushforward.models.spec.data_spec import Shape
 
 if TYPE_CHECKING:
@@ -27,15 +38,15 @@ if TYPE_CHECKING:
 
 @final
 class UpBlock(nn.Module):
-    """(B, C_in, H, W) to (B, C_out, 2H, 2W)."""
+    """(B, C_in, ...) to (B, C_out, ...), each side twice as long."""
 
-    def __init__(self, c_in: int, c_out: int) -> None:
+    def __init__(self, c_in: int, c_out: int, convolve: Convolution) -> None:
         super().__init__()
         self.norms = nn.ModuleList([group_norm(c_in), group_norm(c_out)])
-        self.convolutions = nn.ModuleList([nn.Conv2d(c_in, c_out, 3, padding=1), nn.Conv2d(c_out, c_out, 3, padding=1)])
-        self.shortcut = nn.Conv2d(c_in, c_out, 1)
+        self.convolutions = nn.ModuleList([convolve(c_in, c_out, 3, padding=1), convolve(c_out, c_out, 3, padding=1)])
+        self.shortcut = convolve(c_in, c_out, 1)
 
-    def forward(self, h: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
+    def forward(self, h: Float[Tensor, "B C *place"]) -> Float[Tensor, "B C2 *place2"]:
         y = F.interpolate(F.relu(self.norms[0](h)), scale_factor=2)
         y = self.convolutions[1](F.relu(self.norms[1](self.convolutions[0](y))))
         around: Tensor = F.interpolate(self.shortcut(h), scale_factor=2)
@@ -45,52 +56,54 @@ class UpBlock(nn.Module):
 
 @final
 class DownBlock(nn.Module):
-    """(B, C_in, H, W) to (B, C_out, H / 2, W / 2)."""
+    """(B, C_in, ...) to (B, C_out, ...), each side half as long."""
 
-    def __init__(self, c_in: int, c_out: int, *, first: bool) -> None:
+    def __init__(self, c_in: int, c_out: int, convolve: Convolution, *, first: bool) -> None:
         super().__init__()
         self.first = first  # no activation before the first convolution of the image itself
-        self.convolutions = nn.ModuleList([nn.Conv2d(c_in, c_out, 3, padding=1), nn.Conv2d(c_out, c_out, 3, padding=1)])
-        self.shortcut = nn.Conv2d(c_in, c_out, 1)
+        self.convolutions = nn.ModuleList([convolve(c_in, c_out, 3, padding=1), convolve(c_out, c_out, 3, padding=1)])
+        self.shortcut = convolve(c_in, c_out, 1)
 
-    def forward(self, h: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
+    def forward(self, h: Float[Tensor, "B C *place"]) -> Float[Tensor, "B C2 *place2"]:
         y = self.convolutions[0](h if self.first else F.relu(h))
-        return F.avg_pool2d(self.shortcut(h) + self.convolutions[1](F.relu(y)), 2)
+        out: Tensor = self.shortcut(h) + self.convolutions[1](F.relu(y))
+        return F.avg_pool1d(out, 2) if out.ndim == 3 else F.avg_pool2d(out, 2)
 
 
 @final
 class ResidualGenerator(nn.Module):
-    """(B, n_in) to (B, C, H, W)."""
+    """(B, n_in) to (B, C, ...)."""
 
     def __init__(self, n_in: int, shape: Shape, *, width: int) -> None:
         super().__init__()
-        levels = halvings(shape)
+        levels, convolve = halvings(shape), convolution(shape)
         self.shape = shape
         sizes = [channels(width, level) for level in reversed(range(levels + 1))]
-        blocks = [UpBlock(a, b) for a, b in pairwise(sizes)]
+        blocks = [UpBlock(a, b, convolve) for a, b in pairwise(sizes)]
+        first = smallest(shape, sizes[0])
         self.layers = nn.Sequential(
-            nn.Linear(n_in, 16 * sizes[0]), nn.Unflatten(1, (sizes[0], 4, 4)), *blocks, group_norm(width), nn.ReLU(),
-            nn.Conv2d(width, shape[0], 3, padding=1),
+            nn.Linear(n_in, prod(first)), nn.Unflatten(1, first), *blocks, group_norm(width), nn.ReLU(),
+            convolve(width, shape[0], 3, padding=1),
         )  # fmt: skip
 
-    def forward(self, z: Float[Tensor, "B N"]) -> Float[Tensor, "B C H W"]:
+    def forward(self, z: Float[Tensor, "B N"]) -> Float[Tensor, "B C *place"]:
         return crop(self.layers(z), self.shape)
 
 
 @final
 class ResidualCritic(nn.Module):
-    """(B, C, H, W) to (B, n_out)."""
+    """(B, C, ...) to (B, n_out)."""
 
     def __init__(self, shape: Shape, n_out: int, *, width: int) -> None:
         super().__init__()
-        levels = halvings(shape)
-        self.side = 4 * 2**levels
+        levels, convolve = halvings(shape), convolution(shape)
+        self.side = SMALLEST * 2**levels
         sizes = [shape[0], *(channels(width, level) for level in range(1, levels + 1))]
         pairs = list(pairwise(sizes))
-        self.blocks = nn.Sequential(*(DownBlock(a, b, first=i == 0) for i, (a, b) in enumerate(pairs)))
+        self.blocks = nn.Sequential(*(DownBlock(a, b, convolve, first=i == 0) for i, (a, b) in enumerate(pairs)))
         self.last = nn.Linear(sizes[-1], n_out)
 
-    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N"]:
+    def forward(self, x: Float[Tensor, "B C *place"]) -> Float[Tensor, "B N"]:
         h = F.relu(self.blocks(pad(x, self.side)))
-        out: Tensor = self.last(h.sum((2, 3)))
+        out: Tensor = self.last(h.flatten(2).sum(2))
         return out

@@ -1,7 +1,8 @@
 r"""Networks of a translation: from data to data of the same kind, and a pool of earlier translations.
 
-An image keeps its resolution: h = conv(x), then residual blocks h + conv(silu(norm(conv(silu(norm(h)))))), then
-conv(silu(norm(h))). The norms treat each row alone. A vector goes through a perceptron.
+An image keeps its resolution, and a series its steps: h = conv(x), then residual blocks
+h + conv(silu(norm(conv(silu(norm(h)))))), then conv(silu(norm(h))). The norms treat each row alone. A vector goes
+through a perceptron.
 
 References:
     | Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks (Zhu et al., 2017),
@@ -19,8 +20,9 @@ import torch
 from torch import Generator, Tensor, nn
 
 from pushforward.models.networks.builders import decoder, default_width
-from pushforward.models.networks.conv import group_norm
-from pushforward.models.spec.data_spec import DataSpec, Shape, convolves
+from pushforward.models.networks.conv import Convolution, convolution, group_norm
+from pushforward.models.spec.data_spec import DataSpec, Shape
+from pushforward.models.spec.requirements import convolves
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -32,10 +34,10 @@ def translator(
     """(B, *shape) to (B, *shape), network units before the range is applied.
 
     Arguments:
-        width: units of a layer for vectors, channels for images; None for `default_width`.
+        width: units of a layer for vectors, channels of convolutions; None for `default_width`.
         depth: hidden layers of a perceptron, residual blocks of convolutions.
         condition_size: elements of a condition c; the input is `concat_condition(x, c)`.
-        flat: a perceptron for images too.
+        flat: a perceptron for images and series too.
     """
     if not flat and convolves(spec):
         return ResidualTranslator(spec.shape, condition_size, width=width or default_width(spec), depth=depth)
@@ -45,17 +47,18 @@ def translator(
 
 @final
 class ResidualTranslator(nn.Module):
-    """(B, C + `extra`, H, W) to (B, C, H, W)."""
+    """(B, C + `extra`, ...) to (B, C, ...)."""
 
     def __init__(self, shape: Shape, extra: int, *, width: int, depth: int) -> None:
         super().__init__()
-        self.enter = nn.Conv2d(shape[0] + extra, width, 3, padding=1)
+        convolve = convolution(shape)
+        self.enter = convolve(shape[0] + extra, width, 3, padding=1)
         self.blocks = nn.ModuleList(
-            nn.Sequential(_convolution(width, width), _convolution(width, width)) for _ in range(depth)
+            nn.Sequential(_layer(width, width, convolve), _layer(width, width, convolve)) for _ in range(depth)
         )
-        self.leave = _convolution(width, shape[0])
+        self.leave = _layer(width, shape[0], convolve)
 
-    def forward(self, x: Float[Tensor, "B C2 H W"]) -> Float[Tensor, "B C H W"]:
+    def forward(self, x: Float[Tensor, "B C2 *place"]) -> Float[Tensor, "B C *place"]:
         h: Tensor = self.enter(x)
         for block in self.blocks:
             h = h + block(h)
@@ -94,5 +97,5 @@ class TranslationPool(nn.Module):
         return shown
 
 
-def _convolution(c_in: int, c_out: int) -> nn.Sequential:
-    return nn.Sequential(group_norm(c_in), nn.SiLU(), nn.Conv2d(c_in, c_out, 3, padding=1))
+def _layer(c_in: int, c_out: int, convolve: Convolution) -> nn.Sequential:
+    return nn.Sequential(group_norm(c_in), nn.SiLU(), convolve(c_in, c_out, 3, padding=1))

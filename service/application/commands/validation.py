@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from pushforward.models.data import npy
+from pushforward.models.data.series import source as series
 from pushforward.models.data.tables import source as tables
 from pushforward.models.data.uploads import datasets
 from pushforward.models.errors import InvalidInput
@@ -47,6 +48,7 @@ FORMS = {
     REFERENCE_PATTERN: REFERENCE_FORM,
     npy.PATH_PATTERN: npy.PATH_FORM,
     tables.PATH_PATTERN: tables.PATH_FORM,
+    series.PATH_PATTERN: series.PATH_FORM,
     datasets.REFERENCE_PATTERN: datasets.REFERENCE_FORM,
     DIGEST_PATTERN: DIGEST_FORM,
     PRESENT_PATTERN: PRESENT_FORM,

@@ -93,3 +93,16 @@ def test_one_of_other_data_or_of_altered_weights_is_not_used(of_plane: Frozen, t
     assert classifier.stored(tmp_path, PLANE, "f" * 64, CPU) is None
     (tmp_path / CLASSIFIER_WEIGHTS).unlink()
     assert classifier.stored(tmp_path, PLANE, "f" * 64, CPU) is None
+
+
+@pytest.mark.parametrize(("shape", "layer"), [((2, 20), torch.nn.Conv1d), ((1, 8, 8), torch.nn.Conv2d)])
+def test_series_and_images_are_read_by_convolutions(shape: tuple[int, ...], layer: type[torch.nn.Module]) -> None:
+    net = classifier.new_classifier(DataSpec(shape=shape), 3, 0)
+    assert any(isinstance(each, layer) for each in net.modules())
+    assert net(torch.zeros(4, *shape)).shape == (4, 3)
+
+
+def test_series_of_a_length_that_convolutions_do_not_cover_are_read_by_a_perceptron() -> None:
+    net = classifier.new_classifier(DataSpec(shape=(2, 5)), 3, 0)
+    assert not any(isinstance(each, torch.nn.Conv1d) for each in net.modules())
+    assert net(torch.zeros(4, 2, 5)).shape == (4, 3)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pushforward.models.data import Npy, TableFile
+from pushforward.models.data import Npy, Series, TableFile
 from pushforward.models.errors import InvalidData
 from pushforward.service.processes import outline as outlines
 from pushforward.service.processes.outline import outline
@@ -26,6 +26,19 @@ async def test_other_sources_need_no_child(tmp_path: Path, monkeypatch: pytest.M
     np.save(tmp_path / "x.npy", np.zeros((20, 2), np.float32))
     monkeypatch.setattr(outlines, "_of_child", None)
     assert (await outline(Npy(path="x.npy"), tmp_path)).spec.shape == (2,)
+
+
+async def test_a_series_of_a_table_is_outlined_by_a_child_and_one_of_an_array_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "x.csv").write_text("a,b\n" + "1,2\n3,5\n" * 50)
+    np.save(tmp_path / "x.npy", np.zeros(100))
+    source = Series(path="x.csv", length=10)
+    told = await outline(source, tmp_path)
+    assert told.spec == source.outline(tmp_path)
+    assert told.reasons == {}
+    monkeypatch.setattr(outlines, "_of_child", None)
+    assert (await outline(Series(path="x.npy", length=10), tmp_path)).spec.shape == (1, 10)
 
 
 async def test_a_refusal_of_the_child_is_its_own(tmp_path: Path):
