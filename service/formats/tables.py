@@ -15,6 +15,7 @@ from pushforward.models.data.tables.reading import NO_PYARROW, parse_arrow, pars
 from pushforward.models.errors import InvalidInput
 from pushforward.models.tables.arrow import Cells, arrow_type, from_cells, to_cells
 from pushforward.models.tables.columns import Time
+from pushforward.models.tables.records import MAX_REASON_CHARS, of_records
 from pushforward.models.tables.table import Table
 from pushforward.service.domain.errors import Unsupported
 
@@ -26,7 +27,6 @@ CSV = "text/csv"
 PARQUET = "application/vnd.apache.parquet"
 ARROW = "application/vnd.apache.arrow.stream"
 MEDIA_TYPES = (CSV, PARQUET, ARROW)
-MAX_REASON_CHARS = 200
 
 
 @final
@@ -87,7 +87,7 @@ class TableRows:
     def _arrow(self, table: Table) -> pyarrow.Table:
         match self.media_type:
             case "application/json":
-                return _of_records(table, self.content)
+                return of_records(table, self.content)
             case "text/csv":
                 types = {
                     c.name: arrow_type(c.arrow_type) for c in table.columns if not (isinstance(c, Time) and c.format)
@@ -130,20 +130,3 @@ def records(table: Table, cells: Cells) -> list[dict[str, Any]]:
     check_pyarrow()
     listed: list[dict[str, Any]] = from_cells(table, cells).to_pylist()
     return listed
-
-
-def _of_records(table: Table, given: list[dict[str, Any]]) -> pyarrow.Table:
-    """A column of each field that any record has; a field that a record lacks is missing in its row."""
-    import pyarrow as pa
-
-    names = dict.fromkeys(name for record in given for name in record)
-    names |= dict.fromkeys(column.name for column in table.modelled)
-    columns = {}
-    for name in names:
-        values = [record.get(name) for record in given]
-        try:
-            columns[name] = pa.array(values)
-        except (pa.ArrowException, TypeError) as error:
-            reason = str(error)[:MAX_REASON_CHARS]
-            raise InvalidInput(f"column {name!r} holds values of different types: {reason}", field="records") from error
-    return pa.table(columns)

@@ -125,7 +125,7 @@ def test_counts_and_modes_are_kept_with_the_weights(of_mixed: tuple[Any, Nets]) 
     torch.testing.assert_close(*drawn, equal_nan=True)
 
 
-def test_a_condition_stands_beside_what_is_asked_for() -> None:
+def test_a_condition_takes_the_place_of_what_is_asked_for() -> None:
     table = table_of(category("a", 2), number("r"))
     spec = spec_of(table).model_copy(update={"condition": Labels(n_classes=3)})
     form = form_of(CTGAN, spec)
@@ -134,6 +134,7 @@ def test_a_condition_stands_beside_what_is_asked_for() -> None:
     x, c = torch.zeros(20, 2, dtype=torch.float64), torch.eye(3)[torch.arange(20) % 3]
     for loss in form.losses(nets, batch_of(x)._replace(c=c)):
         assert loss.value.isfinite()
+        assert loss.terms.get("asked_nats", 0) == 0
     table.check(sample(form.sampler(nets, Options()), Noise.rows(0, 20), c).numpy())
 
 
