@@ -185,6 +185,7 @@ def complete(
             field="given",
         )
     spec.table.check_given(rows.astype(np.float64), known, field="cells")
+    family.check_given(rows, known)
     x, is_given, c = (
         each.repeat_interleave(n, 0)
         for each in (

@@ -152,8 +152,8 @@ class Vector(Condition):
 
 def _by_row(given: np.ndarray, *, ndim_of_one: int) -> np.ndarray:
     """Numbers as a row for each condition. Raises InvalidInput."""
-    if given.dtype.kind == "U":
-        raise InvalidInput("is a text", field="condition")
+    if given.dtype.kind in "UO":
+        raise InvalidInput("is a text" if given.dtype.kind == "U" else "is an object by column", field="condition")
     return given.reshape(1 if given.ndim <= ndim_of_one else len(given), -1)
 
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self, final
+from typing import Self, TypeVar, final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pushforward.models.tables.arrow import Cells
 from pushforward.models.tables.columns import Modelled
 from pushforward.models.tables.table import Table
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @final
@@ -42,14 +44,14 @@ class SplitTable:
             columns.insert(place, column)
         return Table(columns=tuple(columns))
 
-    def split(self, cells: Cells) -> tuple[Cells, Cells]:
-        """The cells x, (N, C), and g, (N, V), of rows of the file."""
+    def split(self, cells: NDArray[Scalar]) -> tuple[NDArray[Scalar], NDArray[Scalar]]:
+        """The cells x, (N, C), and g, (N, V), of rows of the file; or what is said of each cell."""
         x, g = (np.ascontiguousarray(cells[..., self._cells_of(part.modelled)]) for part in (self.modelled, self.given))
         return x, g
 
-    def joined(self, x: Cells, g: Cells) -> Cells:
+    def joined(self, x: NDArray[Scalar], g: NDArray[Scalar]) -> NDArray[Scalar]:
         """The inverse of `split`."""
-        cells = np.empty((len(x), self.whole.n_cells))
+        cells = np.empty((len(x), self.whole.n_cells), x.dtype)
         for part, of_part in ((self.modelled, x), (self.given, g)):
             cells[:, self._cells_of(part.modelled)] = of_part
         return cells

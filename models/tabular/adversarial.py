@@ -20,6 +20,10 @@ A sample asks for a case with the probability that it has in the data: of a choi
 **With a condition c** no case is asked for, and both players see c in its place. To draw p(x | c), a case would have to
 be asked for with its probability given c; this is what is to be learned, and P(k) in its place would be a bias.
 
+**Completion** asks for one of the given cases, or is under the condition. A candidate's weight is the probability that
+the generator gives to all given cases, prod_i P(k_i), so those that miss what they are asked for hardly count. Numbers
+have no density here: rows are completed by their cases.
+
 References:
     | Modeling Tabular Data using Conditional GAN (Xu et al., 2019), https://arxiv.org/abs/1907.00503
     | PacGAN: The power of two samples in generative adversarial networks (Lin et al., 2017), arXiv:1712.04086
@@ -28,8 +32,10 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast, final
 
+import numpy as np
 from pydantic import SkipValidation
 
 from pushforward.models import networks
@@ -37,6 +43,7 @@ from pushforward.models.adversarial.architectures import Size
 from pushforward.models.adversarial.contest import Contest, RealAndFake
 from pushforward.models.adversarial.critics import CriticDesign
 from pushforward.models.config.config import Options
+from pushforward.models.errors import InvalidInput
 from pushforward.models.family import Conditions, Family, Samples
 from pushforward.models.lazy import torch
 from pushforward.models.losses import Batch, Loss
@@ -45,6 +52,8 @@ from pushforward.models.stepwise.sampling import OneStep
 from pushforward.models.tables import choices
 from pushforward.models.tables.coding import CodedRows, coder
 from pushforward.models.tables.table import Table
+from pushforward.models.tabular.columns import with_stand_ins
+from pushforward.models.tabular.completion import Candidates, Completed, CompletesRows, numbered, resampled
 from pushforward.models.tabular.mode_rows import ModeRows
 from pushforward.models.tabular.modes import ModeCoder, fitted_modes
 
@@ -54,6 +63,7 @@ if TYPE_CHECKING:
     from pushforward.models.networks import CaseCounts, Nets
     from pushforward.models.noise import Noise
     from pushforward.models.stepwise.sampling import Sampler
+    from pushforward.models.variational.weighted_draws import Draws
 
 ASKED_DRAW = 1  # of a row's noise
 
@@ -68,7 +78,7 @@ class Asked(NamedTuple):
 
 
 @final
-class AdversarialForm(Family, Conditions, Samples):
+class AdversarialForm(Family, Conditions, Samples, CompletesRows):
     """A GAN, its rows those of a table."""
 
     family: str
@@ -122,6 +132,35 @@ class AdversarialForm(Family, Conditions, Samples):
         told = c if nets.spec.condition_size else self.drawn_case(nets, noise).to(z)
         said = nets["generator"](torch.cat([z, told], 1))
         return self.layout(nets).drawn(said, noise)
+
+    def check_given(self, x: np.ndarray, given: np.ndarray) -> None:
+        for number in self.table.numbers:
+            cells = x[given[:, number.cell].astype(bool), number.cell]
+            if (~np.isnan(cells) & ~np.isin(cells, number.column.atoms)).any():
+                raise InvalidInput(
+                    f"column {number.column.name!r} is given as a number, and {self.family} completes rows by their "
+                    "categories; leave it out, or train autoregressive, flow or vae"
+                )
+
+    def complete_rows(self, nets: Nets, x: Tensor, given: Tensor, noise: Noise, c: Tensor, options: Any) -> Completed:
+        x = with_stand_ins(self.table, x, given)
+        size = max(self.rows.width, self._told(nets.spec) + self.rows.latent, nets.spec.size)
+        return resampled(partial(self._candidates, nets, x, given, c), noise, options.candidates, size=size)
+
+    def _candidates(self, nets: Nets, x: Tensor, given: Tensor, c: Tensor, draws: Draws) -> Candidates:
+        """Rows under the first of the given cases; weights are the probabilities of all given ones."""
+        x, given, c = (draws.repeat(rows) for rows in (x, given, c))
+        k, is_given = coder(self.table, x.device).encode(x).k, given[:, [choice.cell for choice in self.table.choices]]
+        told = c
+        if self.table.sizes and not nets.spec.condition_size:
+            asked = self._hot(is_given.int().argmax(1), k).to(c)
+            told = torch.where(is_given.any(1, keepdim=True), asked, self.drawn_case(nets, draws.noise).to(c))
+        z = draws.noise.normal(numbered(draws, 1), (self.rows.latent,)).to(c)
+        said, rows = nets["generator"](torch.cat([z, told], 1)), self.layout(nets)
+        log_p = choices.log_probs(rows.parts(said)[2], k, self.table.sizes)
+        # the row's draw given its code is the same of all candidates: one is taken, whatever it is
+        drawn = rows.drawn(said, draws.noise)
+        return Candidates(torch.where(given, x, drawn), torch.where(is_given, log_p, 0.0).sum(1))
 
     def drawn_case(self, nets: Nets, noise: Noise) -> Tensor:
         """One case of one choice, with its frequency in training, (B, sum of sizes) one-hot."""

@@ -32,7 +32,7 @@ Condition = Annotated[
     str | None,
     typer.Option(
         "--condition",
-        help="A label (3), a vector (0.1,0.2) or a text for all rows; for each row JSON, or an .npy file.",
+        help="A label (3), a vector (0.1,0.2), a text or columns as JSON for all rows; for each JSON, or an .npy file.",
     ),
 ]
 Png = Annotated[Path | None, typer.Option("--png", help="Write a picture; - is standard output.")]

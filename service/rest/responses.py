@@ -21,6 +21,7 @@ from pushforward.service.application.requests.scoring import ScoreResult
 from pushforward.service.application.results import (
     InferenceResult,
     LikelihoodResult,
+    PointsResult,
     PreviewResult,
     SampleResult,
 )
@@ -80,9 +81,10 @@ async def render(result: InferenceResult, media_type: str) -> Response:
 
 def _table(result: InferenceResult, media_type: str) -> bytes:
     """The rows of a table as a file. Raises NotAcceptable."""
-    if result.table is None:
+    rows = result.in_file
+    if rows is None:
         raise NotAcceptable(f"{media_type} is for rows of tables, and these are none; accept {JSON}")
-    return tables.dumps(media_type, result.table, result.array)
+    return tables.dumps(media_type, *rows)
 
 
 async def json(result: SampleResult | PreviewResult) -> bytes:
@@ -110,6 +112,8 @@ def _headers(result: InferenceResult) -> dict[str, str]:
         headers |= origin(result)
     if isinstance(result, LikelihoodResult | ScoreResult):
         headers["Pushforward-Kind"] = result.kind
+    if isinstance(result, SampleResult | PointsResult) and result.completion is not None:
+        headers["Pushforward-Kind"] = result.completion.kind
     return headers
 
 

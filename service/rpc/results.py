@@ -34,8 +34,14 @@ def timing(timing: Timing) -> pb.Timing:
 
 def samples(result: SampleResult) -> pb.SampleResponse:
     """A sample, or a part of it."""
+    done = result.completion
     return pb.SampleResponse(
-        model=result.model, seed=result.seed, samples=tensor(result.samples), timing=timing(result.timing)
+        model=result.model,
+        seed=result.seed,
+        samples=tensor(result.samples),
+        timing=timing(result.timing),
+        kind="" if done is None else done.kind,
+        effective_candidates=[] if done is None or done.effective_candidates is None else done.effective_candidates,
     )
 
 

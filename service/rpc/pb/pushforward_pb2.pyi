@@ -156,7 +156,8 @@ class Tensor(_message.Message):
     DATA_FIELD_NUMBER: _builtins.int
     STRINGS_FIELD_NUMBER: _builtins.int
     dtype: _builtins.str
-    """Type of the elements. Requests: float32, float64, uint8, int32 or int64; string for the texts of a condition.
+    """Type of the elements. Requests: float32, float64, uint8, int32 or int64; string for the texts of a condition,
+    json for its records by column, whose strings are JSON objects.
     Replies: float32 or float64.
     """
     data: _builtins.bytes
@@ -167,7 +168,7 @@ class Tensor(_message.Message):
 
     @_builtins.property
     def strings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Texts, in the place of `data`, where `dtype` is string."""
+        """Texts, in the place of `data`, where `dtype` is string or json."""
 
     def __init__(
         self,
@@ -990,8 +991,8 @@ class SampleRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
-        Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """A label, a vector, a text or a record of columns, as the model was trained with: for all rows, or one each. Over
+        gRPC: a Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
     def __init__(
@@ -1031,6 +1032,8 @@ class SampleResponse(_message.Message):
     TIMING_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_CANDIDATES_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The model with its version, name@version."""
     seed: _builtins.int
@@ -1039,6 +1042,8 @@ class SampleResponse(_message.Message):
     """Of a preview: how many of the sampler's steps its rows have taken; 0 where the rows are done."""
     steps: _builtins.int
     """Of a preview: the sampler's steps; 0 where the rows are done."""
+    kind: _builtins.str
+    """Of rows that complete a record the model was not trained with: exact or approximate; else empty."""
     @_builtins.property
     def samples(self) -> Global___Tensor:
         """The rows, [n, *shape]; of a stream: the next ones; of a preview: all of them, as they stand."""
@@ -1046,6 +1051,10 @@ class SampleResponse(_message.Message):
     @_builtins.property
     def timing(self) -> Global___Timing:
         """Where the time went; absent from a preview."""
+
+    @_builtins.property
+    def effective_candidates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Of approximate ones: how many candidates of each row count."""
 
     def __init__(
         self,
@@ -1056,10 +1065,12 @@ class SampleResponse(_message.Message):
         timing: Global___Timing | None = ...,
         step: _builtins.int = ...,
         steps: _builtins.int = ...,
+        kind: _builtins.str = ...,
+        effective_candidates: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["samples", b"samples", "timing", b"timing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "samples", b"samples", "seed", b"seed", "step", b"step", "steps", b"steps", "timing", b"timing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effective_candidates", b"effective_candidates", "kind", b"kind", "model", b"model", "samples", b"samples", "seed", b"seed", "step", b"step", "steps", b"steps", "timing", b"timing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1090,8 +1101,8 @@ class LikelihoodRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
-        Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """A label, a vector, a text or a record of columns, as the model was trained with: for all rows, or one each. Over
+        gRPC: a Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
     def __init__(
@@ -1243,8 +1254,8 @@ class ScoreRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
-        Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """A label, a vector, a text or a record of columns, as the model was trained with: for all rows, or one each. Over
+        gRPC: a Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
     def __init__(
@@ -1376,8 +1387,8 @@ class EncodeRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
-        Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """A label, a vector, a text or a record of columns, as the model was trained with: for all rows, or one each. Over
+        gRPC: a Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
     def __init__(
@@ -1452,8 +1463,8 @@ class DecodeRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
-        Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """A label, a vector, a text or a record of columns, as the model was trained with: for all rows, or one each. Over
+        gRPC: a Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
     def __init__(
@@ -1528,8 +1539,8 @@ class ReconstructRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
-        Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """A label, a vector, a text or a record of columns, as the model was trained with: for all rows, or one each. Over
+        gRPC: a Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
     def __init__(
@@ -1623,8 +1634,8 @@ class InterpolateRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
-        Tensor of shape [] or [v]: one for all rows.
+        """A label, a vector, a text or a record of columns, as the model was trained with: for all rows, or one each. Over
+        gRPC: a Tensor of shape [] or [v]: one for all rows.
         """
 
     def __init__(
@@ -1728,8 +1739,8 @@ class CompleteRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
-        Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """A label, a vector, a text or a record of columns, as the model was trained with: for all rows, or one each. Over
+        gRPC: a Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
     def __init__(
@@ -1814,8 +1825,8 @@ class TranslateRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
-        Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """A label, a vector, a text or a record of columns, as the model was trained with: for all rows, or one each. Over
+        gRPC: a Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
     def __init__(

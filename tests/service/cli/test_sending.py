@@ -19,3 +19,12 @@ def test_texts_go_with_their_rows(text: str | list[str]) -> None:
     one = isinstance(text, str)
     assert first["condition"] == {"text": text if one else text[:PART_ROWS]}
     assert second["condition"] == {"text": text if one else text[PART_ROWS:]}
+
+
+def test_records_go_with_their_rows() -> None:
+    records = [{"kind": "oak", "age": i} for i in range(N)]
+    body = {"model": "m", "x": np.zeros((N, 1)), "condition": records}
+    first, second = parts(Client("http://127.0.0.1:1"), body, "x")
+    assert (first["condition"], second["condition"]) == (records[:PART_ROWS], records[PART_ROWS:])
+    one = list(parts(Client("http://127.0.0.1:1"), body | {"condition": records[0]}, "x"))
+    assert [each["condition"] for each in one] == [records[0]] * 2

@@ -85,9 +85,11 @@ def test_a_file_that_there_is_not_is_refused_by_its_name(
         ("a thick slanted seven", {"text": "a thick slanted seven"}),
         ("seven, thick and slanted", {"text": "seven, thick and slanted"}),
         ('{"text": ["7", "a three"]}', {"text": ["7", "a three"]}),
+        ('{"kind": "oak, old", "age": null}', {"kind": "oak, old", "age": None}),
+        ('[{"age": 1}, {"age": 2}]', [{"age": 1}, {"age": 2}]),
     ],
 )
-def test_a_condition_is_a_label_a_vector_or_a_text(argument: str, condition: object) -> None:
+def test_a_condition_is_a_label_a_vector_a_text_or_a_record(argument: str, condition: object) -> None:
     assert condition_of(argument) == condition
 
 

@@ -60,3 +60,25 @@ def test_lists_that_are_deeper_than_an_array_can_be_are_refused() -> None:
 def test_a_condition_is_refused_with_the_place_too() -> None:
     with pytest.raises(Invalid, match=r'condition: must be a number, .*; row 1 is "a"'):
         parse(Sample, {"model": "m", "condition": [1, "a"]})
+
+
+def test_records_by_column_are_a_condition() -> None:
+    one = parse(Sample, {"model": "m", "condition": {"kind": "oak", "age": None}}).condition
+    assert one is not None
+    assert (one.shape, one.item()) == ((), {"kind": "oak", "age": None})
+    each = parse(Sample, {"model": "m", "condition": [{"age": 1}, {"age": 2.5}]}).condition
+    assert each is not None
+    assert each.tolist() == [{"age": 1}, {"age": 2.5}]
+
+
+@pytest.mark.parametrize(
+    ("condition", "says"),
+    [
+        ({"kind": ["oak"]}, "condition: column 'kind' holds no text, number, boolean or null in row 0"),
+        ([{"age": 1}, {"age": {}}], "condition: column 'age' holds no text, number, boolean or null in row 1"),
+        ([{"age": 1}, 2], "condition: must be a list of objects"),
+    ],
+)
+def test_what_is_no_record_is_refused_with_its_place(condition: object, says: str) -> None:
+    with pytest.raises(Invalid, match=says):
+        parse(Sample, {"model": "m", "condition": condition})
