@@ -21,6 +21,7 @@ They give what the service gives for the same run, seed and rows. Below them, a 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ from pushforward.models.stepwise import program
 from pushforward.models.stepwise.sampling import sample as draw
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.storage.model import Model, load_model
+from pushforward.models.tables.columns import Value
 from pushforward.models.tabular.completion import Completed, CompletesRows
 from pushforward.models.training.checkpoint import save_model
 from pushforward.models.training.data import load_data
@@ -48,6 +50,8 @@ from pushforward.models.training.state import fresh
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Given = Mapping[str, Value | None] | Sequence[Mapping[str, Value | None]]  # records of columns
 
 
 def train(
@@ -92,12 +96,17 @@ def load(folder: str | Path, *, device: str | torch.device = "cpu") -> Model:
 
 
 def sample(
-    model: Model, n: int, *, seed: int = 0, condition: ArrayLike | None = None, options: dict[str, object] | None = None
+    model: Model,
+    n: int,
+    *,
+    seed: int = 0,
+    condition: ArrayLike | Given | None = None,
+    options: dict[str, object] | None = None,
 ) -> Tensor:
     """New rows, (n, *shape), in data units. Row i depends on the seed and on i alone.
 
     Arguments:
-        condition: of a conditional model: a label, a vector or a text for all rows, or one for each.
+        condition: of a conditional model: a label, a vector, a text or a record for all rows, or one for each.
         options: the family's `SampleOptions`, such as `{"steps": 24}`.
 
     Raises:
@@ -117,7 +126,7 @@ def log_prob(
     x: ArrayLike | Tensor,
     *,
     seed: int = 0,
-    condition: ArrayLike | None = None,
+    condition: ArrayLike | Given | None = None,
     options: dict[str, object] | None = None,
 ) -> LogProb:
     """Log p(x) of each row, in nats and data units, and whether it is exact, a lower bound or an estimate.
@@ -125,7 +134,7 @@ def log_prob(
     Arguments:
         x: (B, *shape), data units.
         seed: of the draws, where the number is random.
-        condition: of a conditional model: a label, a vector or a text for all rows, or one for each.
+        condition: of a conditional model: a label, a vector, a text or a record for all rows, or one for each.
         options: the family's `ScoreOptions`, such as `{"k": 1000}`.
 
     Raises:
@@ -152,7 +161,7 @@ def complete(
     *,
     seed: int = 0,
     n: int = 1,
-    condition: ArrayLike | None = None,
+    condition: ArrayLike | Given | None = None,
     options: dict[str, object] | None = None,
 ) -> Completed:
     """Rows of a table, n for each row that is sent: its given cells, and a draw of the others, (B, n, C).
@@ -160,7 +169,7 @@ def complete(
     Arguments:
         cells: (B, C), as the table codes them; NaN where it is given that there is none.
         given: (B, C) bool; cells that are not given may be anything.
-        condition: of a conditional model: a label, a vector or a text for all rows, or one for each.
+        condition: of a conditional model: a label, a vector, a text or a record for all rows, or one for each.
         options: the family's `CompleteOptions`, such as `{"candidates": 1000}`.
 
     Raises:
@@ -177,6 +186,7 @@ def complete(
             field="given",
         )
     spec.table.check_given(rows.astype(np.float64), known, field="cells")
+    family.check_given(rows, known)
     x, is_given, c = (
         each.repeat_interleave(n, 0)
         for each in (
@@ -207,7 +217,7 @@ def _device(model: Model) -> torch.device:
     return next(model.nets.parameters()).device
 
 
-def _code(model: Model, condition: ArrayLike | None, n: int) -> Tensor:
+def _code(model: Model, condition: ArrayLike | Given | None, n: int) -> Tensor:
     """The condition of each row as networks see it, (n, C). Raises InvalidInput."""
     spec, device = model.card.spec, _device(model)
     conditioning = Conditioning(f"this {model.family.family}", spec.condition, answers_without(model.family))

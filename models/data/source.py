@@ -1,8 +1,7 @@
 """What a source of data is: rows in memory, or a density in the plane.
 
 A source says what its data are (`DataSpec`) and refuses what it cannot read, naming the field and the remedy. Where a
-run asks for a condition, it also gives the condition of each row: a label, a vector or a
-text.
+run asks for a condition, it also gives the condition of each row: a label, a vector, a text or some columns.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from pydantic import Field
 
 from pushforward.models.config.config import Config
 from pushforward.models.errors import InvalidData
+from pushforward.models.spec.columns import Columns
 from pushforward.models.spec.conditions import AnyCondition, Labels
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.tables.table import Table
@@ -35,10 +35,11 @@ class Rows(NamedTuple):
 
     x: NDArray[Any]  # (N, *shape), data units
     y: NDArray[np.int64] | None  # (N,) labels
-    c: NDArray[Any] | None = None  # (N, V) vectors, or numbers of characters, beside the rows
+    c: NDArray[Any] | None = None  # (N, V) vectors, numbers of characters, or cells, beside the rows
     origin: NDArray[Any] | None = None  # (N, *shape) what each row was made of, where the source says so
     names: tuple[str, ...] = ()  # of the labels, where the source has them
     table: Table | None = None  # the columns of which a row holds the cells
+    given: Columns | None = None  # the columns of which c holds the cells
 
     @property
     def n_classes(self) -> int | None:
@@ -52,8 +53,9 @@ class Rows(NamedTuple):
         """sha256 of the rows, their shape and type, and what stands beside them."""
         digest = sha256(f"{self.x.dtype.str} {self.x.shape}".encode())
         digest.update(np.ascontiguousarray(self.x).data)
-        if self.table is not None:
-            digest.update(self.table.model_dump_json().encode())
+        for columns in (self.table, self.given):
+            if columns is not None:
+                digest.update(columns.model_dump_json().encode())
         for beside in (self.y, self.c):
             if beside is not None:
                 digest.update(np.ascontiguousarray(beside).data)

@@ -10,6 +10,7 @@ from pydantic import ConfigDict
 
 from pushforward.models.config.described import Described
 from pushforward.models.spec.precision import Held
+from pushforward.models.tables.records import Record
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +26,7 @@ class Words(Described):
     """The text."""
 
 
-ConditionValue = int | tuple[float, ...] | Words  # the condition of a row, as clients give it
+ConditionValue = int | tuple[float, ...] | Words | Record  # the condition of a row, as clients give it
 
 
 def as_array(value: ConditionValue) -> np.ndarray:

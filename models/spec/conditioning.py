@@ -1,8 +1,8 @@
 """The condition of a request: from the value that is given to one row of numbers for each row of the answer.
 
 The domain that rows are translated to is such a value, too. A model takes the kind of condition that its data have: a
-label, a vector of V numbers, or a text of at most V characters. One is given for all rows, or one for each row; a label
-is a row of one number, V = 1, which may be given by its name where the data name it.
+label, a vector of V numbers, a text of at most V characters, or a record of V columns. One is given for all rows, or
+one for each row; a label is a row of one number, V = 1, which may be given by its name where the data name it.
 """
 
 from __future__ import annotations

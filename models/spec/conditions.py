@@ -1,9 +1,9 @@
-r"""Conditions: a label, a vector of numbers or a text, beside each row of data.
+r"""Conditions: a label, a vector of numbers, a text or some columns of a table, beside each row of data.
 
 Networks see a condition as c, (B, C): a label one-hot, a vector normalized and followed by a 1, a text as the numbers
-1, 2, ... of its characters with zeros behind its end. All zeros is then no condition at all, which classifier-free
-guidance needs, and C = 0 is a model that takes none: what is concatenated to an input or added to an embedding is then
-empty or zero.
+1, 2, ... of its characters with zeros behind its end, columns as `models.spec.columns` codes them. All zeros is then no
+condition at all, which classifier-free guidance needs, and C = 0 is a model that takes none: what is concatenated to an
+input or added to an embedding is then empty or zero.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from pushforward.models.errors import InvalidInput
 from pushforward.models.lazy import F, torch
+from pushforward.models.spec.columns import Columns
 from pushforward.models.spec.condition import Condition
 from pushforward.models.spec.precision import Held, held_in
 from pushforward.models.spec.text import Text
@@ -162,9 +163,9 @@ class Vector(Condition):
 
 def _by_row(given: np.ndarray, *, ndim_of_one: int) -> np.ndarray:
     """Numbers as a row for each condition. Raises InvalidInput."""
-    if given.dtype.kind == "U":
-        raise InvalidInput("is a text", field="condition")
+    if given.dtype.kind in "UO":
+        raise InvalidInput("is a text" if given.dtype.kind == "U" else "is an object by column", field="condition")
     return given.reshape(1 if given.ndim <= ndim_of_one else len(given), -1)
 
 
-AnyCondition = Annotated[Labels | Vector | Text, Field(discriminator="kind")]
+AnyCondition = Annotated[Labels | Vector | Text | Columns, Field(discriminator="kind")]

@@ -27,10 +27,12 @@ import numpy as np
 from pydantic import model_validator
 
 from pushforward.models.lazy import torch
+from pushforward.models.spec.columns import Columns
 from pushforward.models.spec.conditions import AnyCondition
 from pushforward.models.spec.precision import Held, held_in
 from pushforward.models.spec.row_checks import check_rows
 from pushforward.models.spec.units import MAX_COUNT, Shape, Units
+from pushforward.models.tables.split import SplitTable
 from pushforward.models.tables.table import Table
 
 if TYPE_CHECKING:
@@ -99,6 +101,18 @@ class DataSpec(Units):
         if self.table is not None and self.shape != (self.table.n_cells,):
             raise ValueError(f"a row of this table has {self.table.n_cells} cells")
         return self
+
+    @cached_property
+    def split(self) -> SplitTable | None:
+        """The columns of a table that are given and those that are modelled; None where all are modelled."""
+        if self.table is None or not isinstance(self.condition, Columns):
+            return None
+        return SplitTable(self.table, self.condition.table, self.condition.places)
+
+    @property
+    def file_table(self) -> Table | None:
+        """All columns of a table, given ones too, in the order of the file."""
+        return self.table if self.split is None else self.split.whole
 
     @property
     def condition_size(self) -> int:

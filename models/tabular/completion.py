@@ -58,6 +58,9 @@ class CompletesRows(ABC):
 
     CompleteOptions: ClassVar[type[Options]] = CandidateOptions
 
+    def check_given(self, x: np.ndarray, given: np.ndarray) -> None:  # noqa: B027  most take all
+        """Refuse given cells that it cannot complete, (B, C) each, by InvalidInput: the column, the remedy."""
+
     @abstractmethod
     def complete_rows(self, nets: Nets, x: Tensor, given: Tensor, noise: Noise, c: Tensor, options: Any) -> Completed:
         """A draw for each row of noise.

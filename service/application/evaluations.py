@@ -74,7 +74,7 @@ def _checked(names: tuple[str, ...], refused: Mapping[str, str], card: Card) -> 
 def _check_columns(card: Card, outline: DataSpec) -> None:
     """Raises Invalid where a table lacks columns of the model's, or either is no table."""
     wanted = [] if card.spec.table is None else [column.name for column in card.spec.table.modelled]
-    there = [] if outline.table is None else [column.name for column in outline.table.columns]
+    there = [] if outline.file_table is None else [column.name for column in outline.file_table.columns]
     if card.spec.table is None or outline.table is None:
         raise Invalid.field("against", f"holds {_kind(outline)}, and {card.model} models {_kind(card.spec)}")
     lacking = next((name for name in wanted if name not in there), None)

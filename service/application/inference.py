@@ -135,6 +135,8 @@ class InferenceService:
         if table is None or ask.where is None:
             raise Invalid.field("where", f"is for rows of tables, and {target.card.model} draws none; leave it out")
         whole = target.request(ask, self.settings)
+        if whole.op != ask.op:
+            raise Invalid.field("where", "is not for rows that complete a condition; give the condition in where, too")
         most, ends = streaming.most_rows(target.card.spec, self.settings), monotonic() + self._timeout_s(ask, timeout_s)
         with refusing("where"):
             found = Accepted(table, ask.where, ask.n, ask.n * ask.max_tries)
@@ -143,7 +145,8 @@ class InferenceService:
             reply = await self.asks.ask(request, timeout_s=max(0.001, ends - monotonic()))
             found.add(replies.samples(target, request, reply).samples)
         rows, share = found.result()
-        return SampleResult(whole.model, reply.timing, whole.seed, rows, target.card.spec, share)
+        given = whole.arrays.get("condition")
+        return SampleResult(whole.model, reply.timing, whole.seed, rows, target.card.spec, share, given)
 
     async def parts(self, ask: Sample, *, timeout_s: float | None = None) -> SampleStream:
         """A sample in parts.

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, NamedTuple, final
 import numpy as np
 
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.tables.table import Table
 from pushforward.service.domain.inference import Timing
+from pushforward.service.formats.table_files import TableCells, in_file
 from pushforward.service.formats.tables import records
 
 
@@ -34,14 +34,21 @@ class InferenceResult(ABC):
         """All fields by name."""
 
     @property
-    def table(self) -> Table | None:
-        """The table that the rows of `array` are of, if they are."""
-        return None if self.picture_spec is None else self.picture_spec.table
+    def in_file(self) -> TableCells | None:
+        """The rows as in a file: all columns, given ones too, and their cells; None where they are of no table."""
+        return None
 
     @property
     def picture_spec(self) -> DataSpec | None:
         """The spec of the rows of `array`, where they are data; None where they are not and no picture can be drawn."""
         return None
+
+
+class Completion(NamedTuple):
+    """How cells were drawn."""
+
+    kind: str  # exact, approximate
+    effective_candidates: np.ndarray | None  # (n,) of an approximate one
 
 
 @final
@@ -53,15 +60,21 @@ class SampleResult(InferenceResult):
     samples: np.ndarray  # (n, *shape), `DataSpec.dtype`
     spec: DataSpec
     accepted_fraction: float | None = None  # of the rows drawn, where rows must fulfil something
+    condition: np.ndarray | None = None  # (n, V) that the rows were drawn under
+    completion: Completion | None = None  # where they complete a record that the model was not trained with
 
     @property
     def array(self) -> np.ndarray:
         return self.samples
 
     @property
+    def in_file(self) -> TableCells | None:
+        return in_file(self.samples, self.spec, self.condition)
+
+    @property
     def fields(self) -> dict[str, Any]:
         accepted = {} if self.accepted_fraction is None else {"accepted_fraction": self.accepted_fraction}
-        rows = _rows("samples", self.samples, self.spec)
+        rows = _rows("samples", self.samples, self.spec, self.condition) | _completed(self.completion)
         return {"model": self.model, "seed": self.seed, **rows, **accepted, "timing": self.timing}
 
     @property
@@ -80,11 +93,13 @@ class PreviewResult:
     steps: int
     samples: np.ndarray  # (n, *shape), `DataSpec.dtype`
     spec: DataSpec
+    condition: np.ndarray | None = None  # (n, V) that the rows are drawn under
 
     @property
     def fields(self) -> dict[str, Any]:
         """The fields that the sample itself does not have."""
-        return {"step": self.step, "steps": self.steps, **_rows("samples", self.samples, self.spec)}
+        rows = _rows("samples", self.samples, self.spec, self.condition)
+        return {"step": self.step, "steps": self.steps, **rows}
 
 
 @dataclass(frozen=True)
@@ -142,13 +157,6 @@ class CodesResult(InferenceResult):
         return {"model": self.model, "z": self.z, "timing": self.timing}
 
 
-class Completion(NamedTuple):
-    """How cells were drawn."""
-
-    kind: str  # exact, approximate
-    effective_candidates: np.ndarray | None  # (n,) of an approximate one
-
-
 @final
 @dataclass(frozen=True)
 class PointsResult(InferenceResult):
@@ -157,17 +165,22 @@ class PointsResult(InferenceResult):
     x: np.ndarray  # (n, *shape), `DataSpec.dtype`
     spec: DataSpec
     completion: Completion | None = None  # of a table's rows
+    condition: np.ndarray | None = None  # (n, V) that the rows are under
 
     @property
     def array(self) -> np.ndarray:
         return self.x
 
     @property
+    def in_file(self) -> TableCells | None:
+        return in_file(self.x, self.spec, self.condition)
+
+    @property
     def fields(self) -> dict[str, Any]:
         return {
             "model": self.model,
-            **_rows("x", self.x, self.spec),
-            **({} if self.completion is None else self.completion._asdict()),
+            **_rows("x", self.x, self.spec, self.condition),
+            **_completed(self.completion),
             "timing": self.timing,
         }
 
@@ -198,9 +211,14 @@ class TranslationResult(InferenceResult):
         return self.spec
 
 
-def _rows(name: str, rows: np.ndarray, spec: DataSpec) -> dict[str, Any]:
+def _rows(name: str, rows: np.ndarray, spec: DataSpec, condition: np.ndarray | None) -> dict[str, Any]:
     """Rows by the name of their field: an array, or the records of a table."""
-    return {name: rows} if spec.table is None else {"records": records(spec.table, rows)}
+    of_file = in_file(rows, spec, condition)
+    return {name: rows} if of_file is None else {"records": records(*of_file)}
+
+
+def _completed(completion: Completion | None) -> dict[str, Any]:
+    return {} if completion is None else completion._asdict()
 
 
 @final

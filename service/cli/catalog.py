@@ -215,13 +215,14 @@ def condition_in_words(condition: dict[str, Any] | None) -> str:
     """The kind of condition that a model takes."""
     if condition is None:
         return ""
+    names = condition.get("names") or [each["name"] for each in condition.get("table", {}).get("columns", ())]
+    named = shorten(", ".join(names), MAX_NAMES, placeholder=" ...")
     match condition["kind"]:
         case "labels":
-            names = shorten(", ".join(condition.get("names", ())), MAX_NAMES, placeholder=" ...")
-            return f"label 0..{condition['n_classes'] - 1}" + (f": {names}" if names else "")
+            return f"label 0..{condition['n_classes'] - 1}" + (f": {named}" if named else "")
         case "text":
             return f"text of {condition['max_length']}"
-    return f"vector of {len(condition['shift'])}"
+    return f"columns {named}" if condition["kind"] == "columns" else f"vector of {len(condition['shift'])}"
 
 
 def evaluate(

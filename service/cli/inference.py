@@ -39,7 +39,7 @@ Condition = Annotated[
     str | None,
     typer.Option(
         "--condition",
-        help="A label (3, or its name), a vector (0.1,0.2) or a text for all rows; for each row JSON, or an .npy file.",
+        help="A label (3) or its name, a vector (0.1,0.2), a text, or columns as JSON; for each row JSON, or an .npy.",
     ),
 ]
 Png = Annotated[Path | None, typer.Option("--png", help="Write a picture; - is standard output.")]

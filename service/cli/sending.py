@@ -192,12 +192,14 @@ def parts(client: Client, body: dict[str, Any], field: str) -> Iterator[dict[str
 
 
 def _is_by_row(client: Client, body: Mapping[str, Any], name: str, n_rows: int) -> bool:
-    """Whether a condition has an entry for each row: a list of labels, of vectors or of texts."""
+    """Whether a condition has an entry for each row: a list of labels, of vectors, of texts or of records."""
     condition = body.get(name)
     if isinstance(condition, Mapping):
         return isinstance(condition.get("text"), list) and len(condition["text"]) == n_rows
     if condition is None or np.ndim(condition) == 0 or len(condition) != n_rows:
         return False
+    if isinstance(condition[0], Mapping):
+        return True
     kind = client.get(f"/models/{body['model']}")["spec"]["condition"]
     return np.ndim(condition) == (1 if kind is not None and kind["kind"] == "labels" else 2)
 

@@ -10,7 +10,6 @@ import torch
 
 from pushforward.models.errors import LaboratoryError
 from pushforward.models.spec.condition import Condition
-from pushforward.models.spec.conditions import Vector
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.domain.errors import Failed, Invalid, ServiceError
 from pushforward.service.engine.tickets import Ticket
@@ -72,5 +71,5 @@ def _too_large(arrays: Mapping[str, np.ndarray], kind: Condition | None) -> str 
     if "condition" not in arrays:
         return None
     given = arrays["condition"]
-    units = kind.normal(given) if isinstance(kind, Vector) else given
+    units = given if kind is None else kind.code(torch.tensor(given)).cpu().numpy()
     return "condition" if np.abs(units).max() > HUGE else None

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple, TypeVar, final
 
 import numpy as np
 
 from pushforward.models.data.tables.media_types import ARROW_FILE, CSV, MEDIA_TYPES, PARQUET
+from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.storage.durable import sync
 from pushforward.models.tables.arrow import Cells, from_cells
 from pushforward.models.tables.table import Table
@@ -21,6 +22,17 @@ from pushforward.service.domain.errors import NotAcceptable
 from pushforward.service.formats.tables import check_pyarrow
 
 ROWS_AT_ONCE = 16_384  # of a file that is written from an npy file
+
+
+@final
+class TableCells(NamedTuple):
+    """Rows as cells, and the table that they are of."""
+
+    table: Table
+    cells: Cells  # (N, C)
+
+
+OfTable = TypeVar("OfTable", Table, TableCells)
 
 
 @final
@@ -58,13 +70,25 @@ class TableWriter:
         return written
 
 
-def table_of(table: Table | None, media_type: str) -> Table:
-    """The table that rows are of. Raises NotAcceptable where they are of none, or the format is no table's."""
+def in_file(x: np.ndarray, spec: DataSpec, condition: np.ndarray | None) -> TableCells | None:
+    """All columns of a table, and the cells of rows, (n, all cells): x, (n, C), and the condition that they are under.
+
+    The condition is of all rows, (1, V), or of each, (n, V); given columns are missing without one. None where the rows
+    are of no table.
+    """
+    if spec.table is None or spec.split is None:
+        return None if spec.table is None else TableCells(spec.table, x)
+    given = np.full((1, spec.split.given.n_cells), np.nan) if condition is None else condition
+    return TableCells(spec.split.whole, spec.split.joined(x, given))
+
+
+def of_table(found: OfTable | None, media_type: str) -> OfTable:
+    """A table, or rows of one, where there is any. Raises NotAcceptable, as where the format is no table's."""
     if media_type not in MEDIA_TYPES:
         raise NotAcceptable(f"no file of a table is {media_type[:100]}; accept one of {', '.join(MEDIA_TYPES)}")
-    if table is None:
+    if found is None:
         raise NotAcceptable(f"{media_type} is for rows of tables, and these are none; accept application/json")
-    return table
+    return found
 
 
 def dumps(media_type: str, table: Table, cells: Cells, *, start: int = 0) -> bytes:
@@ -80,15 +104,18 @@ class Written(NamedTuple):
     sha256: str
 
 
-def table_file(rows: Path, file: Path, table: Table, media_type: str) -> Iterator[Written]:
-    """Write `rows`, an npy file of cells, (N, C), into `file`; yields after each piece, last when it is on the disk.
+def table_file(
+    rows: Path, file: Path, spec: DataSpec, condition: np.ndarray | None, media_type: str
+) -> Iterator[Written]:
+    """Write `rows`, an npy file of cells, (N, C), under a condition, (1, V), into `file`.
 
-    The file is a function of the rows and the format. Raises OSError.
+    Yields after each piece, last when it is on the disk. The file is a function of the rows, the condition and the
+    format. Raises OSError.
     """
     cells = np.load(rows, mmap_mode="r")
-    writer, digest, n_bytes = TableWriter(media_type, table), sha256(), 0
+    writer, digest, n_bytes = TableWriter(media_type, of_table(spec.file_table, media_type)), sha256(), 0
     with file.open("wb") as stream:
-        for piece in _pieces(writer, cells):
+        for piece in _pieces(writer, cells, spec, condition):
             n_bytes += stream.write(piece)
             digest.update(piece)
             yield Written(n_bytes, digest.hexdigest())
@@ -96,9 +123,11 @@ def table_file(rows: Path, file: Path, table: Table, media_type: str) -> Iterato
     yield Written(n_bytes, digest.hexdigest())
 
 
-def _pieces(writer: TableWriter, cells: np.ndarray) -> Iterator[bytes]:
+def _pieces(writer: TableWriter, cells: np.ndarray, spec: DataSpec, condition: np.ndarray | None) -> Iterator[bytes]:
     for first in range(0, len(cells), ROWS_AT_ONCE):
-        yield writer.piece(np.array(cells[first : first + ROWS_AT_ONCE]))
+        rows = in_file(np.array(cells[first : first + ROWS_AT_ONCE]), spec, condition)
+        if rows is not None:
+            yield writer.piece(rows.cells)
     yield writer.end()
 
 

@@ -16,6 +16,7 @@ from pushforward.models.data.tables.reading import NO_PYARROW, parse_arrow, pars
 from pushforward.models.errors import InvalidInput
 from pushforward.models.tables.arrow import Cells, cell_type, from_cells, to_cells
 from pushforward.models.tables.columns import Time
+from pushforward.models.tables.records import MAX_REASON_CHARS, of_records
 from pushforward.models.tables.table import Table
 from pushforward.service.domain.errors import Unsupported
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     import pyarrow
 
 RECORDS = "application/json"
-MAX_REASON_CHARS = 200
 
 
 @final
@@ -97,7 +97,7 @@ class TableRows:
                 return parse_parquet(self.content)
             case media_types.ARROW_FILE | media_types.ARROW_STREAM:
                 return parse_arrow(self.content)
-        return _of_records(table, self.content)
+        return of_records(table, self.content)
 
 
 def check_pyarrow() -> None:
@@ -114,20 +114,3 @@ def records(table: Table, cells: Cells, *, start: int = 0) -> list[dict[str, Any
     check_pyarrow()
     listed: list[dict[str, Any]] = from_cells(table, cells, start=start).to_pylist()
     return listed
-
-
-def _of_records(table: Table, given: list[dict[str, Any]]) -> pyarrow.Table:
-    """A column of each field that any record has; a field that a record lacks is missing in its row."""
-    import pyarrow as pa
-
-    names = dict.fromkeys(name for record in given for name in record)
-    names |= dict.fromkeys(column.name for column in table.modelled)
-    columns = {}
-    for name in names:
-        values = [record.get(name) for record in given]
-        try:
-            columns[name] = pa.array(values)
-        except (pa.ArrowException, TypeError) as error:
-            reason = str(error)[:MAX_REASON_CHARS]
-            raise InvalidInput(f"column {name!r} holds values of different types: {reason}", field="records") from error
-    return pa.table(columns)

@@ -22,6 +22,7 @@ from pushforward.service.application.outlines import TrainingPlan
 from pushforward.service.application.results import (
     InferenceResult,
     OfLikelihoods,
+    PointsResult,
     PreviewResult,
     SampleResult,
 )
@@ -85,7 +86,7 @@ async def render(result: InferenceResult, media_type: str) -> Response:
 
 def _table(result: InferenceResult, media_type: str) -> bytes:
     """The rows of a table as a file. Raises NotAcceptable."""
-    return table_files.dumps(media_type, table_files.table_of(result.table, media_type), result.array)
+    return table_files.dumps(media_type, *table_files.of_table(result.in_file, media_type))
 
 
 async def json(result: SampleResult | PreviewResult) -> bytes:
@@ -113,6 +114,8 @@ def _headers(result: InferenceResult) -> dict[str, str]:
         headers |= origin(result)
     if isinstance(result, OfLikelihoods):
         headers["Pushforward-Kind"] = result.kind
+    if isinstance(result, SampleResult | PointsResult) and result.completion is not None:
+        headers["Pushforward-Kind"] = result.completion.kind
     return headers
 
 

@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 from pushforward.service.application.results import PreviewResult, SampleStream
 from pushforward.service.domain.errors import Kind, ServiceError
 from pushforward.service.formats import npy
-from pushforward.service.formats.table_files import TableWriter, table_of
+from pushforward.service.formats.table_files import TableWriter, in_file, of_table
 from pushforward.service.http import problems
 from pushforward.service.rest import sse
 from pushforward.service.rest.disconnects import until_disconnected
@@ -73,7 +73,7 @@ def array_response(stream: SampleStream) -> Response:
 
 def table_response(stream: SampleStream, media_type: str) -> Response:
     """The rows of all parts as one file. Raises NotAcceptable where they are none of a table."""
-    writer = TableWriter(media_type, table_of(stream.spec.table, media_type))
+    writer = TableWriter(media_type, of_table(stream.spec.file_table, media_type))
     return Stream(_file(writer, stream), media_type=media_type, headers=origin(stream.first))
 
 
@@ -93,7 +93,9 @@ async def _array(header: bytes, dtype: np.dtype, stream: SampleStream) -> AsyncG
 async def _file(writer: TableWriter, stream: SampleStream) -> AsyncGenerator[Piece]:
     async with aclosing(stream.items()) as parts:
         async for part in parts:
-            yield await asyncio.to_thread(writer.piece, part.samples)
+            rows = in_file(part.samples, stream.spec, part.condition)
+            if rows is not None:
+                yield await asyncio.to_thread(writer.piece, rows.cells)
     yield writer.end()
 
 

@@ -23,7 +23,7 @@ from pushforward.service.rpc.tensors import tensor
 def sampling(ask: Sampling) -> pb.Sampling:
     """The sample that a job draws."""
     given = None if ask.condition is None else as_array(ask.condition)
-    condition = None if given is None else tensor(given if given.dtype.kind == "U" else given.astype(np.float64))
+    condition = None if given is None else tensor(given if given.dtype.kind in "UO" else given.astype(np.float64))
     return pb.Sampling(
         model=ask.model,
         n=ask.n,

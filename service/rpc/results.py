@@ -17,7 +17,7 @@ from pushforward.service.application.results import (
     TranslationResult,
 )
 from pushforward.service.domain.inference import Timing
-from pushforward.service.formats.table_files import dumps, table_of
+from pushforward.service.formats.table_files import dumps, of_table
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from pushforward.service.rpc.tensors import tensor
 
@@ -37,16 +37,21 @@ def timing(timing: Timing) -> pb.Timing:
 
 def samples(result: SampleResult, accept: str = "", *, start: int = 0) -> pb.SampleResponse:
     """A sample, or the part of it that begins with row `start`. Raises NotAcceptable."""
-    rows = _table(result, accept, start) if accept else None
-    cells = None if accept else tensor(result.samples)
+    done = result.completion
     return pb.SampleResponse(
-        model=result.model, seed=result.seed, samples=cells, table=rows, timing=timing(result.timing)
+        model=result.model,
+        seed=result.seed,
+        samples=None if accept else tensor(result.samples),
+        table=_table(result, accept, start) if accept else None,
+        timing=timing(result.timing),
+        kind="" if done is None else done.kind,
+        effective_candidates=[] if done is None or done.effective_candidates is None else done.effective_candidates,
     )
 
 
 def _table(result: InferenceResult, accept: str, start: int = 0) -> pb.Table:
     """Rows of a table in the format that was asked for. Raises NotAcceptable."""
-    return pb.Table(media_type=accept, content=dumps(accept, table_of(result.table, accept), result.array, start=start))
+    return pb.Table(media_type=accept, content=dumps(accept, *of_table(result.in_file, accept), start=start))
 
 
 def preview(result: PreviewResult) -> pb.SampleResponse:

@@ -91,7 +91,8 @@ def _fill(
     progress = _RowProgress(file, order.ask.n, send)
     sampler, ask = _sampler(model, order), order.ask
     spec = model.card.spec
-    c = _code(ask.condition, spec).to(device)
+    given = _values(ask.condition, spec)
+    c = _code(given, spec).to(device)
     for rows in chunks(sampler, spec, c, seed=ask.seed, first=file.n_rows, n=ask.n, device=device):
         if stop.is_set():
             progress.now()
@@ -103,7 +104,7 @@ def _fill(
     if ask.media_type == NPY or spec.table is None:
         send(RowsWritten(file_bytes=file.n_bytes, file_sha256=file.digest))
         return DONE
-    for written in table_file(file.path, order.file, spec.table, ask.media_type):  # noqa: B007  the last one is needed
+    for written in table_file(file.path, order.file, spec, given, ask.media_type):  # noqa: B007  the last one is needed
         if stop.is_set():
             return INTERRUPTED
         progress.if_due()
@@ -162,11 +163,16 @@ def _sampler(model: Model, order: SampleOrder) -> Sampler:
     return family.sampler(model.nets, family.SampleOptions.model_validate(order.ask.options))
 
 
-def _code(condition: ConditionValue | None, spec: DataSpec) -> Tensor:
+def _values(condition: ConditionValue | None, spec: DataSpec) -> np.ndarray | None:
+    """The condition of all rows, (1, V)."""
+    return None if condition is None or spec.condition is None else spec.condition.read(as_array(condition))
+
+
+def _code(values: np.ndarray | None, spec: DataSpec) -> Tensor:
     """The encoded condition of all rows, (1, C): zeros where there is none."""
-    if condition is None or spec.condition is None:
+    if values is None or spec.condition is None:
         return torch.zeros(1, spec.condition_size)
-    return spec.condition.code(torch.from_numpy(spec.condition.read(as_array(condition))))
+    return spec.condition.code(torch.from_numpy(values))
 
 
 def _n_bytes(file: Path) -> int:

@@ -150,7 +150,7 @@ async def test_a_text_over_grpc_is_the_same_text(apis: Apis, texts: str | list[s
         ("captioned", {"text": ["a one", "a two", "a three"]}, "has 3 rows where the answer has 1"),
         ("captioned", {"text": []}, "must be a text, or a list of texts"),
         ("captioned", {"text": [1]}, "must be a text, or a list of texts"),
-        ("captioned", {"text": SEVEN, "words": 3}, "must be a number"),
+        ("captioned", {"text": SEVEN, "words": 3}, "is not a text; captioned needs a text"),
         ("captioned", 7, "is not a text; captioned needs a text"),
         ("captioned", None, "is missing; captioned needs a text"),
         ("labeled", {"text": "one"}, "is a text; labeled needs a label, 0 to 1"),

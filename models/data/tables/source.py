@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, final
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
+from pushforward.models.config.config import Config
 from pushforward.models.data.files import reading
 from pushforward.models.data.source import Rows
 from pushforward.models.data.tables.cells import ColumnChoice
@@ -16,9 +18,12 @@ from pushforward.models.data.tables.media_types import MEDIA_TYPES
 from pushforward.models.data.tables.reading import MIN_ROWS, read
 from pushforward.models.data.uploads.from_file import FromFile
 from pushforward.models.errors import InvalidData, InvalidInput
+from pushforward.models.spec.columns import Columns
+from pushforward.models.spec.conditions import AnyCondition
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.tables.arrow import Cells, to_cells
 from pushforward.models.tables.columns import Number, Time
+from pushforward.models.tables.split import SplitTable
 from pushforward.models.tables.table import Table
 from pushforward.models.tables.transform import fitted
 
@@ -26,7 +31,16 @@ if TYPE_CHECKING:
     import pyarrow
 
 PATH_PATTERN = r"\.(csv|tsv|parquet|arrow|feather|arrows)$"
+CONDITION = "condition.columns"  # the field at fault
 PATH_FORM = "must end in .csv, .tsv, .parquet, .arrow, .arrows or .feather"
+
+
+@final
+class GivenColumns(Config):
+    """Columns that a model is given, and the others under them."""
+
+    columns: tuple[str, ...] = Field(min_length=1)
+    """Names of numbers, times and categories."""
 
 
 @final
@@ -43,6 +57,8 @@ class TableFile(FromFile):
     """What is said of some columns, by name: their kind, transform or step."""
     missing: Literal["model", "drop_rows", "refuse"] = "model"
     """What becomes of missing cells: modelled, their rows left out, or refused."""
+    condition: GivenColumns | None = None  # type: ignore[assignment]
+    """Columns that the model is given beside the others, which it models."""
 
     min_count: int = Field(1, ge=1, le=1_000_000)
     """Texts of a category that fewer rows have become `other`, as unseen ones do."""
@@ -62,12 +78,13 @@ class TableFile(FromFile):
 
     def outline_with_reasons(self, root: Path) -> tuple[DataSpec, dict[str, str]]:
         inferred, table, cells = self._read(root)
-        spec = self.spec(Rows(cells, None, table=table)).model_copy(update={"n_rows": len(cells)})
+        rows = self._parted(table, cells)
+        spec = self.spec(rows).model_copy(update={"n_rows": len(cells), "condition": self.conditions(rows)})
         return spec, {each.column.name: each.reason for each in inferred}
 
     def rows(self, root: Path) -> Rows:
-        _, columns, cells = self._read(root)
-        return Rows(cells, None, table=columns)
+        _, table, cells = self._read(root)
+        return self._parted(table, cells)
 
     def rows_like(self, root: Path, table: Table) -> Rows:
         """All rows as those of another table, whose columns the file has. Raises InvalidData."""
@@ -87,13 +104,19 @@ class TableFile(FromFile):
         table = rows.table if training is None else _fitted(rows.table, training.x)
         return DataSpec(shape=(table.n_cells,), table=table)
 
+    def conditions(self, rows: Rows, training: Rows | None = None) -> AnyCondition | None:
+        if rows.given is None or training is None or training.c is None:
+            return rows.given
+        return rows.given.model_copy(update={"table": _fitted(rows.given.table, training.c)})
+
+    def condition_values(self, rows: Rows) -> NDArray[Any]:
+        return super().condition_values(rows) if rows.c is None else rows.c
+
     def notes(self, root: Path) -> tuple[str, ...]:
         left_out = [name for name, choice in self.columns.items() if choice.kind == "drop"]
         return (f"Columns that were left out: {', '.join(left_out)}.",) if left_out else ()
 
     def _read(self, root: Path) -> tuple[list[Inferred], Table, Cells]:
-        if self.condition is not None:
-            raise InvalidData("is for data with labels; a table has columns; leave it out", field="condition")
         file = self.file(root)
         if not file.is_file():
             raise InvalidData(f"{self.file_name!r} is not a file; give the path of a table", field="path")
@@ -111,6 +134,24 @@ class TableFile(FromFile):
             raise InvalidData(f"cannot be modelled: {error}", field="columns") from error
         with reading(file):
             return inferred, table, to_cells(table, read_in.select(names), field="path")
+
+    def _parted(self, table: Table, cells: Cells) -> Rows:
+        """Rows of the columns that are modelled, beside those that are given. Raises InvalidData."""
+        if self.condition is None:
+            return Rows(cells, None, table=table)
+        kinds = {column.name: column.kind for column in table.columns}
+        for name in self.condition.columns:
+            if name not in kinds:
+                there = ", ".join(map(repr, [*kinds][:20]))
+                raise InvalidData(f"there is no column {name!r} in the table, which has {there}", field=CONDITION)
+            if name not in table.cell_of:
+                message = f"column {name!r} is of the kind {kinds[name]}, which tells nothing of a row; leave it out"
+                raise InvalidData(message, field=CONDITION)
+        if not table.cell_of.keys() - {*self.condition.columns}:
+            raise InvalidData("leaves no column to be modelled; give fewer", field=CONDITION)
+        split = SplitTable.of(table, self.condition.columns)
+        x, c = split.split(cells)
+        return Rows(x, None, c, table=split.modelled, given=Columns(table=split.given, places=split.places))
 
     def _without_missing(self, rows: pyarrow.Table) -> pyarrow.Table:
         """The rows without missing cells. Raises InvalidData."""

@@ -40,7 +40,7 @@ class Ask(Command):
     options: dict[str, Any] = Field(default_factory=dict)
     """Options of the model's family for this capability."""
     condition: Condition | None = None
-    """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row."""
+    """A label, a vector, a text or a record of columns, as the model was trained with: for all rows, or one each."""
     deadline_ms: Annotated[float, Field(gt=0)] | None = None
     """Milliseconds from now within which the response is useful; later the request is refused or dropped."""
 

@@ -15,8 +15,9 @@ from pushforward.service.formats.tables import RECORDS, TableRows
 
 HELD_OUT = "held_out"
 _CELLS = frozenset({str, int, float, bool, type(None)})
+NO_RECORDS = "must be a list of objects, one for each row, with a value for each column"
 DOMAIN = "must be a number or the name of a label, a list of these, or a list of lists of numbers, one for each row"
-CONDITION = f'{DOMAIN}; or {{"text": "..."}}'
+CONDITION = f'{DOMAIN}; or {{"text": "..."}}, or an object by column'
 
 
 def _as_array(value: Any) -> np.ndarray:
@@ -40,7 +41,8 @@ def _as_array(value: Any) -> np.ndarray:
 def _as_condition(value: Any, wanted: str = CONDITION) -> np.ndarray:
     """A number, a list of numbers, or a list of such lists, as float64; its meaning depends on the model.
 
-    Names of labels come as they are, texts as `{"text": ...}`, and both as an array of them.
+    Names of labels come as they are, texts as `{"text": ...}`, and both as an array of them; records as objects, one or
+    a list of them.
     """
     if value is None:
         raise ValueError("is missing")
@@ -50,6 +52,12 @@ def _as_condition(value: Any, wanted: str = CONDITION) -> np.ndarray:
         return as_texts(value["text"])
     if isinstance(value, str) or (isinstance(value, list) and {*map(type, value)} == {str}):
         return as_texts(value)
+    if isinstance(value, np.ndarray) and value.dtype.kind == "O":
+        value = value.tolist()
+    records = [value] if isinstance(value, Mapping) else value
+    if wanted is CONDITION and isinstance(records, list) and records and isinstance(records[0], Mapping):
+        _check_records(records)
+        return np.array(value, object)
     try:
         array = as_array(value)
     except ValueError as error:
@@ -77,13 +85,20 @@ def _as_records(value: Any) -> TableRows:
     """Rows of a table: objects by column, of values that a cell can hold."""
     if isinstance(value, TableRows):
         return value
-    if not isinstance(value, list) or not value or not all(type(record) is dict for record in value):
-        raise ValueError("must be a list of objects, one for each row, with a value for each column")
-    for row, record in enumerate(value):
+    if not isinstance(value, list) or not value:
+        raise ValueError(NO_RECORDS)
+    _check_records(value)
+    return TableRows(RECORDS, value)
+
+
+def _check_records(records: list[Any]) -> None:
+    """Raises ValueError where they are no objects of cells."""
+    if not all(type(record) is dict for record in records):
+        raise ValueError(NO_RECORDS)
+    for row, record in enumerate(records):
         for name, cell in record.items():
             if type(cell) not in _CELLS:
                 raise ValueError(f"column {name!r} holds no text, number, boolean or null in row {row}")
-    return TableRows(RECORDS, value)
 
 
 Against = Annotated[
@@ -128,8 +143,10 @@ Condition = Annotated[
                     "required": ["text"],
                     "additionalProperties": False,
                 },
+                {"type": "object", "additionalProperties": True},
             ],
-            "description": "a label, its name, a vector or a text, for all rows; or a list of them, one for each row",
+            "description": "a label, its name, a vector, a text or a record of columns, for all rows; or a list of "
+            "them, one for each row",
         }
     ),
 ]

@@ -88,7 +88,7 @@ def drawn_again(whole: InferenceRequest, first: int, rows: int) -> InferenceRequ
     """Rows first, ..., first + rows - 1 of a sample, under the one condition of all its rows. Raises Invalid."""
     arrays = {}
     for name, array in whole.arrays.items():
-        if (array != array[:1]).any():
+        if not np.array_equal(array, np.broadcast_to(array[:1], array.shape), equal_nan=True):
             raise Invalid.field(name, "is one for all rows, where rows must fulfil something; give one")
         arrays[name] = array[:1].repeat(rows, axis=0)
     return replace(whole, first=first, rows=rows, arrays=arrays)

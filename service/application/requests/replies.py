@@ -49,10 +49,11 @@ def result(target: TargetModel, ask: AnyAsk, request: InferenceRequest, reply: R
                 to = domains(target, request.arrays["to"])
                 return TranslationResult(model, timing, reply.arrays["x"], to, target.card.spec)
             case Complete(records=TableRows()):
-                completion = Completion(reply.info["kind"], reply.arrays.get("effective"))
-                return PointsResult(model, timing, reply.arrays["x"], target.card.spec, completion)
+                given = request.arrays.get("condition")
+                return PointsResult(model, timing, reply.arrays["x"], target.card.spec, _completion(reply), given)
             case _:
-                return PointsResult(model, timing, reply.arrays["x"], target.card.spec)
+                given = request.arrays.get("condition")
+                return PointsResult(model, timing, reply.arrays["x"], target.card.spec, condition=given)
     except KeyError as error:
         raise Failed(f"the worker's reply lacks {error}") from error
 
@@ -60,11 +61,24 @@ def result(target: TargetModel, ask: AnyAsk, request: InferenceRequest, reply: R
 def samples(target: TargetModel, request: InferenceRequest, reply: Reply) -> SampleResult:
     """The rows of a sample, or of a part of it."""
     spec = target.card.spec
-    rows = reply.arrays.get("samples", np.empty(0))
+    completes = request.op == "complete"
+    rows = reply.arrays.get("x" if completes else "samples", np.empty(0))
     if rows.shape != (request.rows, *spec.shape):
         wanted = [request.rows, *spec.shape]
         raise Failed(f"the worker replied with samples of shape {list(rows.shape)} instead of {wanted}")
-    return SampleResult(request.model, reply.timing, request.seed, rows, spec)
+    return SampleResult(
+        request.model,
+        reply.timing,
+        request.seed,
+        rows,
+        spec,
+        condition=request.arrays.get("condition"),
+        completion=_completion(reply) if completes else None,
+    )
+
+
+def _completion(reply: Reply) -> Completion:
+    return Completion(reply.info["kind"], reply.arrays.get("effective"))
 
 
 def domains(target: TargetModel, to: np.ndarray) -> np.ndarray:
@@ -76,7 +90,8 @@ def preview(target: TargetModel, request: InferenceRequest, seen: Preview) -> Pr
     """The rows of a sample between noise and data."""
     if "samples" not in seen.arrays:
         raise Failed("the worker's preview lacks its samples")
-    return PreviewResult(request.model, request.seed, seen.step, seen.steps, seen.arrays["samples"], target.card.spec)
+    rows, given = seen.arrays["samples"], request.arrays.get("condition")
+    return PreviewResult(request.model, request.seed, seen.step, seen.steps, rows, target.card.spec, given)
 
 
 def _likelihood(target: TargetModel, request: InferenceRequest, reply: Reply) -> LikelihoodResult:

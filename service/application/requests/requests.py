@@ -34,6 +34,7 @@ from pushforward.service.application.requests import limits
 from pushforward.service.application.requests.options import options_of
 from pushforward.service.application.requests.records import cells_of, cells_to_complete
 from pushforward.service.application.requests.seeds import seed_of
+from pushforward.service.application.requests.under_columns import cells_under, completion_of, no_file
 from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import Conflict, Invalid, Remedy, Unsupported
 from pushforward.service.domain.inference import InferenceRequest, Op
@@ -66,16 +67,16 @@ class TargetModel:
     def request(self, ask: AnyAsk, settings: Settings) -> InferenceRequest:
         """A request with one reply. Raises Unsupported, Invalid."""
         if isinstance(ask, OfRows) and ask.records is not None:
-            ask = ask.model_copy(update={"x": cells_of(self.card, ask.records), "records": None})
+            ask = ask.model_copy(update=cells_of(self.card, ask, ask.records) | {"records": None})
+        if isinstance(ask, Sample):
+            return self._draw(ask, lambda: limits.check_reply(ask, self.card, settings))
         options = self._checked(ask, lambda: limits.check_reply(ask, self.card, settings))
         match ask:
             case Complete(records=TableRows() as records):
                 cells = cells_to_complete(self.card, self.family, ask, records)
                 limits.check_rows("records", len(cells["x"]), self.card, settings)
-                arrays = cells | self._condition(ask, len(cells["x"]))
+                arrays = cells if "condition" in cells else cells | self._condition(ask, len(cells["x"]))
                 return InferenceRequest(self.card.reference, ask.op, len(cells["x"]), ask.seed, options, arrays)
-            case Sample():
-                return self._draw(ask, options)
             case Interpolate():
                 return self._interpolate(ask)
             case Complete():
@@ -95,14 +96,16 @@ class TargetModel:
 
     def in_parts(self, ask: Sample, settings: Settings) -> InferenceRequest:
         """A sample that is sent in parts. Raises Unsupported, Invalid."""
-        return self._draw(ask, self._checked(ask, lambda: limits.check_parts(ask, settings)))
+        return self._draw(ask, lambda: limits.check_parts(ask, settings))
 
     def with_previews(self, ask: Sample, settings: Settings) -> InferenceRequest:
         """A sample that is sent with previews. Raises Unsupported, Invalid."""
-        return self._draw(ask, self._checked(ask, lambda: limits.check_previews(ask, self.card, settings)))
+        return self._draw(ask, lambda: limits.check_previews(ask, self.card, settings))
 
     def sampling(self, ask: Sample, settings: Settings, media_type: str | None = None) -> Sampling:
         """A sample that a job draws into a file. Raises Unsupported, Invalid, NotAcceptable."""
+        if completion_of(self.card, ask) is not None:
+            raise no_file(self.card)
         options = self._checked(ask, lambda: limits.check_file(ask, self.card, settings))
         with refusing("condition", self._text):
             condition = self.conditioning.single(ask.condition, of="a file")
@@ -138,12 +141,12 @@ class TargetModel:
             self.defaults[ask.op] = options_of(ask, self.family, self.card.spec)
         return self.defaults[ask.op]
 
-    def _draw(self, ask: Sample, options: dict[str, Any]) -> InferenceRequest:
-        condition = self._condition(ask, ask.n)
-        every = ask.preview_every or 0
-        return InferenceRequest(
-            self.card.reference, ask.op, ask.n, seed_of(ask), options, condition, preview_every=every
-        )
+    def _draw(self, ask: Sample, check_limits: Callable[[], None]) -> InferenceRequest:
+        """A sample, or completions of the record in its condition. Raises Unsupported, Invalid."""
+        name, every, asked = self.card.reference, ask.preview_every or 0, completion_of(self.card, ask) or ask
+        options = self._checked(asked, check_limits)
+        arrays = self._condition(ask, ask.n) if asked is ask else cells_under(self.card, self.family, ask)
+        return InferenceRequest(name, asked.op, ask.n, seed_of(ask), options, arrays, preview_every=every)
 
     def _condition(self, ask: AnyAsk, rows: int) -> dict[str, np.ndarray]:
         """The condition of each row by its name, where there is one."""

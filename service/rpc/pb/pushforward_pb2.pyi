@@ -156,7 +156,8 @@ class Tensor(_message.Message):
     DATA_FIELD_NUMBER: _builtins.int
     STRINGS_FIELD_NUMBER: _builtins.int
     dtype: _builtins.str
-    """Type of the elements. Requests: float32, float64, uint8, int32 or int64; string for texts and names of labels.
+    """Type of the elements. Requests: float32, float64, uint8, int32 or int64; string for texts and names of labels; json
+    for the records of a condition by column, whose strings are JSON objects.
     Replies: float32 or float64.
     """
     data: _builtins.bytes
@@ -167,7 +168,7 @@ class Tensor(_message.Message):
 
     @_builtins.property
     def strings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Texts, in the place of `data`, where `dtype` is string."""
+        """Texts, in the place of `data`, where `dtype` is string or json."""
 
     def __init__(
         self,
@@ -1029,8 +1030,8 @@ class SampleRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
-        Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """A label, a vector, a text or a record of columns, as the model was trained with: for all rows, or one each. Over
+        gRPC: a Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
     def __init__(
@@ -1072,6 +1073,8 @@ class SampleResponse(_message.Message):
     STEP_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
     TABLE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_CANDIDATES_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The model with its version, name@version."""
     seed: _builtins.int
@@ -1080,6 +1083,8 @@ class SampleResponse(_message.Message):
     """Of a preview: how many of the sampler's steps its rows have taken; 0 where the rows are done."""
     steps: _builtins.int
     """Of a preview: the sampler's steps; 0 where the rows are done."""
+    kind: _builtins.str
+    """Of rows that complete a record the model was not trained with: exact or approximate; else empty."""
     @_builtins.property
     def samples(self) -> Global___Tensor:
         """The rows, [n, *shape]; of a stream: the next ones; of a preview: all of them, as they stand."""
@@ -1092,6 +1097,10 @@ class SampleResponse(_message.Message):
     def table(self) -> Global___Table:
         """The rows of a table in the format that was asked for, in the place of `samples`; of a stream: each a file of its own."""
 
+    @_builtins.property
+    def effective_candidates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Of approximate ones: how many candidates of each row count."""
+
     def __init__(
         self,
         *,
@@ -1102,10 +1111,12 @@ class SampleResponse(_message.Message):
         step: _builtins.int = ...,
         steps: _builtins.int = ...,
         table: Global___Table | None = ...,
+        kind: _builtins.str = ...,
+        effective_candidates: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["samples", b"samples", "table", b"table", "timing", b"timing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "samples", b"samples", "seed", b"seed", "step", b"step", "steps", b"steps", "table", b"table", "timing", b"timing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effective_candidates", b"effective_candidates", "kind", b"kind", "model", b"model", "samples", b"samples", "seed", b"seed", "step", b"step", "steps", b"steps", "table", b"table", "timing", b"timing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1137,8 +1148,8 @@ class LikelihoodRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
-        Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """A label, a vector, a text or a record of columns, as the model was trained with: for all rows, or one each. Over
+        gRPC: a Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
     @_builtins.property
@@ -1296,8 +1307,8 @@ class ScoreRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
-        Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """A label, a vector, a text or a record of columns, as the model was trained with: for all rows, or one each. Over
+        gRPC: a Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
     @_builtins.property
@@ -1435,8 +1446,8 @@ class EncodeRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
-        Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """A label, a vector, a text or a record of columns, as the model was trained with: for all rows, or one each. Over
+        gRPC: a Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
     @_builtins.property
@@ -1516,8 +1527,8 @@ class DecodeRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
-        Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """A label, a vector, a text or a record of columns, as the model was trained with: for all rows, or one each. Over
+        gRPC: a Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
     def __init__(
@@ -1592,8 +1603,8 @@ class ReconstructRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
-        Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """A label, a vector, a text or a record of columns, as the model was trained with: for all rows, or one each. Over
+        gRPC: a Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
     def __init__(
@@ -1687,8 +1698,8 @@ class InterpolateRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
-        Tensor of shape [] or [v]: one for all rows.
+        """A label, a vector, a text or a record of columns, as the model was trained with: for all rows, or one each. Over
+        gRPC: a Tensor of shape [] or [v]: one for all rows.
         """
 
     def __init__(
@@ -1800,8 +1811,8 @@ class CompleteRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
-        Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """A label, a vector, a text or a record of columns, as the model was trained with: for all rows, or one each. Over
+        gRPC: a Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
     @_builtins.property
@@ -1916,8 +1927,8 @@ class TranslateRequest(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Tensor:
-        """A label, a vector or a text, of a model that was trained with one: for all rows, or one for each row. Over gRPC: a
-        Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
+        """A label, a vector, a text or a record of columns, as the model was trained with: for all rows, or one each. Over
+        gRPC: a Tensor of shape [] or [v] for all rows, [n] or [n, v] for one each.
         """
 
     def __init__(

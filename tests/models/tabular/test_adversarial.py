@@ -2,12 +2,13 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from pushforward.models.capabilities import capabilities
 from pushforward.models.config.config import Options
-from pushforward.models.errors import InvalidData
+from pushforward.models.errors import InvalidData, InvalidInput
 from pushforward.models.families.gan import GAN
 from pushforward.models.form import form_of
 from pushforward.models.losses import Batch
@@ -16,6 +17,7 @@ from pushforward.models.noise import Noise
 from pushforward.models.spec.conditions import Labels
 from pushforward.models.stepwise.sampling import no_condition, sample
 from pushforward.models.tabular.adversarial import AdversarialForm
+from pushforward.models.tabular.completion import CandidateOptions
 from tests.models.tabular.small_tables import category, mixed, number, spec_of, table_of, trained
 
 CTGAN = GAN.model_validate(
@@ -125,7 +127,7 @@ def test_counts_and_modes_are_kept_with_the_weights(of_mixed: tuple[Any, Nets]) 
     torch.testing.assert_close(*drawn, equal_nan=True)
 
 
-def test_a_condition_stands_beside_what_is_asked_for() -> None:
+def test_a_condition_takes_the_place_of_what_is_asked_for() -> None:
     table = table_of(category("a", 2), number("r"))
     spec = spec_of(table).model_copy(update={"condition": Labels(n_classes=3)})
     form = form_of(CTGAN, spec)
@@ -134,6 +136,7 @@ def test_a_condition_stands_beside_what_is_asked_for() -> None:
     x, c = torch.zeros(20, 2, dtype=torch.float64), torch.eye(3)[torch.arange(20) % 3]
     for loss in form.losses(nets, batch_of(x)._replace(c=c)):
         assert loss.value.isfinite()
+        assert loss.terms.get("asked_nats", 0) == 0
     table.check(sample(form.sampler(nets, Options()), Noise.rows(0, 20), c).numpy())
 
 
@@ -147,6 +150,57 @@ def test_what_is_not_for_tables_is_refused(family: dict[str, Any], field: str) -
     assert refused.value.field == f"run.family.{field}"
 
 
-def test_it_samples_and_nothing_else() -> None:
+def test_it_samples_completes_and_nothing_else() -> None:
     form, _ = form_and_nets(CTGAN, category("a", 2))
-    assert capabilities(form) == ("sample",)
+    assert capabilities(form) == ("sample", "complete")
+
+
+def test_a_completion_keeps_what_is_given_and_follows_it(of_mixed: tuple[Any, Nets]) -> None:
+    form, nets = of_mixed
+    n = 400
+    x = torch.tensor([[0.0, torch.nan], [1.0, torch.nan]], dtype=torch.float64).repeat_interleave(n, 0)
+    given = torch.tensor([[True, False]]).expand(2 * n, 2)
+    done = form.complete_rows(nets, x, given, Noise.rows(0, 2 * n), no_condition(x), CandidateOptions(candidates=20))
+    form.table.check(done.x.numpy())
+    assert torch.equal(done.x[:, 0], x[:, 0])
+    for c, r in enumerate(done.x[:, 1].split(n)):
+        assert abs(float(r[~r.isnan()].mean()) - 4 * c) < 1
+    assert done.kind == "approximate"
+    assert done.effective is not None
+    assert float(done.effective.mean()) > 10  # of 20: it mostly makes what it is asked for
+    alone = form.complete_rows(
+        nets,
+        x[n : n + 1],
+        given[:1],
+        Noise.rows(0, 2 * n)[n : n + 1],
+        no_condition(x[:1]),
+        CandidateOptions(candidates=20),
+    )
+    torch.testing.assert_close(alone.x, done.x[n : n + 1], equal_nan=True)
+
+
+def test_candidates_count_by_the_probability_of_what_is_given() -> None:
+    """A generator that makes the wrong case for two of three codes, whatever it is asked for."""
+    form, nets = form_and_nets(CTGAN, category("a", 2), category("b", 2))
+
+    class Says(torch.nn.Module):
+        def forward(self, told: torch.Tensor) -> torch.Tensor:
+            sign = torch.where(told[:, :1] > 0.43, 1.0, -1.0)  # P(z > 0.43) = 1/3
+            return 20 * torch.cat([-sign, sign, sign, -sign], 1)
+
+    nets["generator"] = Says()
+    x, given = torch.tensor([[1.0, 0.0]]).double().repeat(50, 1), torch.tensor([[True, False]]).repeat(50, 1)
+    done = form.complete_rows(nets, x, given, Noise.rows(0, 50), no_condition(x), CandidateOptions(candidates=300))
+    assert torch.equal(done.x, torch.tensor([[1.0, 0.0]]).double().repeat(50, 1))  # b follows a
+    assert done.effective is not None
+    assert abs(float(done.effective.mean()) - 100) < 5
+
+
+def test_given_numbers_are_refused_and_their_cases_are_not() -> None:
+    form, _ = form_and_nets(CTGAN, category("a", 2), number("r", missing=True, atoms=[0.0]))
+    x = np.array([[1.0, 0.0], [0.0, np.nan], [1.0, 2.5]])
+    given = np.ones((3, 2), np.bool_)
+    form.check_given(x[:2], given[:2])
+    form.check_given(x, given * [True, False])
+    with pytest.raises(InvalidInput, match="column 'r' is given as a number, and gan completes rows by their categ"):
+        form.check_given(x, given)

@@ -14,7 +14,7 @@ from pushforward.models.run import Run
 from pushforward.models.stepwise.sampling import sample
 from pushforward.models.storage.model import load_model
 from pushforward.models.training.checkpoint import latest_state, save_model, save_state
-from pushforward.models.training.data import load_data
+from pushforward.models.training.data import conditions, load_data
 from pushforward.models.training.loop import train
 from pushforward.models.training.state import fresh
 
@@ -34,12 +34,14 @@ def write_csv(path: Path) -> None:
     path.write_text("\n".join(["kind,height,leaves", *lines]))
 
 
+@pytest.mark.parametrize("condition", [None, {"columns": ["kind"]}], ids=["whole", "given-kind"])
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family["family"])
-def test_a_file_is_trained_on_resumed_judged_and_drawn_from(family: dict[str, Any], tmp_path: Path) -> None:
+def test_a_file_is_trained_on_resumed_judged_and_drawn_from(
+    family: dict[str, Any], condition: dict[str, Any] | None, tmp_path: Path
+) -> None:
     write_csv(tmp_path / "trees.csv")
-    run = Run.model_validate({
-        "family": family, "data": {"source": "table", "path": "trees.csv"}, "budget": {"steps": 4}
-    })  # fmt: skip
+    source = {"source": "table", "path": "trees.csv", "condition": condition}
+    run = Run.model_validate({"family": family, "data": source, "budget": {"steps": 4}})
     data = load_data(run, tmp_path)
     state, states = fresh(run, data, CPU), tmp_path / "states"
     for _ in train(data, state):
@@ -60,6 +62,7 @@ def test_a_file_is_trained_on_resumed_judged_and_drawn_from(family: dict[str, An
     save_model(model, state, metrics, data.fingerprint)
     read = load_model(model, CPU)
     assert isinstance(read.family, Samples)
-    x = sample(read.family.sampler(read.nets, read.family.SampleOptions()), Noise.rows(0, 50))
+    told = conditions(data, data.validation, CPU)[:1].expand(50, -1)
+    x = sample(read.family.sampler(read.nets, read.family.SampleOptions()), Noise.rows(0, 50), told)
     assert data.spec.table is not None
     data.spec.table.check(x.numpy())

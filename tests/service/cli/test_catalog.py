@@ -46,5 +46,7 @@ def test_labels_are_shown_with_their_names_as_far_as_there_is_room() -> None:
     assert (
         condition_in_words({"kind": "labels", "n_classes": 2, "names": ["daisy", "rose"]}) == "label 0..1: daisy, rose"
     )
+    columns = {"kind": "columns", "table": {"columns": [{"name": "kind"}, {"name": "age"}]}, "places": [0, 2]}
+    assert condition_in_words(columns) == "columns kind, age"
     many = condition_in_words({"kind": "labels", "n_classes": 20, "names": [f"flower{i}" for i in range(20)]})
     assert many == "label 0..19: flower0, flower1, flower2, flower3, ..."

@@ -21,7 +21,7 @@ from pyarrow import parquet
 
 from pushforward.models.data import TableFile
 from pushforward.models.data.tables.media_types import ARROW_STREAM, CSV, PARQUET
-from pushforward.service.formats.tables import dumps
+from pushforward.service.formats.table_files import dumps
 from tests.models.data.tables.real_tables import put
 
 Columns = dict[str, dict[str, Any]]

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from pushforward.models.data.tables.media_types import CSV, MEDIA_TYPES
+from pushforward.models.spec.columns import Columns
+from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.tables.table import Table
 from pushforward.service.formats import table_files
 from pushforward.service.formats.table_files import TableWriter, dumps, table_file
@@ -25,6 +27,12 @@ ROW = Table.model_validate(
     }
 )
 CELLS = np.array([[0.0, 0.25], [np.nan, np.nan], [1.0, -1.5], [1.0, 4.0]])
+ROWS = DataSpec(shape=(2,), table=NAMED)
+GIVEN = DataSpec(  # r, and the condition a
+    shape=(1,),
+    table=Table(columns=NAMED.columns[1:]),
+    condition=Columns(table=Table(columns=NAMED.columns[:1]), places=(0,)),
+)
 MANY = np.tile(CELLS, (15, 1))
 
 
@@ -63,9 +71,17 @@ def test_the_file_has_the_rows_and_is_the_same_again(
 ) -> None:
     monkeypatch.setattr(table_files, "ROWS_AT_ONCE", 25)
     np.save(tmp_path / "rows.npy", MANY)
-    *pieces, last = table_file(tmp_path / "rows.npy", tmp_path / "first", NAMED, media_type)
+    *pieces, last = table_file(tmp_path / "rows.npy", tmp_path / "first", ROWS, None, media_type)
     content = (tmp_path / "first").read_bytes()
     assert len(pieces) == 4  # three of rows, and the end
     assert (last.n_bytes, last.sha256) == (len(content), sha256(content).hexdigest())
     np.testing.assert_array_equal(TableRows(media_type, content).cells(NAMED), MANY)
-    assert [*table_file(tmp_path / "rows.npy", tmp_path / "second", NAMED, media_type)][-1] == last
+    assert [*table_file(tmp_path / "rows.npy", tmp_path / "second", ROWS, None, media_type)][-1] == last
+
+
+@pytest.mark.parametrize("media_type", MEDIA_TYPES)
+def test_the_columns_that_are_given_stand_in_the_file(tmp_path: Path, media_type: str) -> None:
+    np.save(tmp_path / "rows.npy", MANY[:, 1:])
+    assert [*table_file(tmp_path / "rows.npy", tmp_path / "file", GIVEN, np.array([[1.0]]), media_type)]
+    cells = TableRows(media_type, (tmp_path / "file").read_bytes()).cells(NAMED)
+    np.testing.assert_array_equal(cells, np.c_[np.ones(len(MANY)), MANY[:, 1]])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from pyarrow import csv, feather, parquet
 
 from pushforward.models.data import TableFile
@@ -16,7 +17,7 @@ from pushforward.models.errors import InvalidData
 from pushforward.models.run import Run
 from pushforward.models.tables.arrow import from_cells
 from pushforward.models.tables.table import Table
-from pushforward.models.training.data import load_data
+from pushforward.models.training.data import conditions, load_data
 from tests.models.data.tables.real_tables import DROPPED, put
 
 
@@ -130,3 +131,42 @@ def test_the_separator_of_a_csv_is_found(content: bytes, found: str) -> None:
 def test_types_are_those_of_all_rows_and_not_of_the_first_ones() -> None:
     table = parse_csv(b"a\n" + b"1\n" * 300_000 + b"x\n")
     assert table.column("a").type == pa.string()
+
+
+def test_given_columns_stand_beside_the_others_and_are_fitted_to_the_rows_that_train(tmp_path: Path) -> None:
+    put("penguins-raw.csv", tmp_path)
+    data = {"source": "table", "path": "penguins-raw.csv", "columns": DROPPED}
+    whole = load_data(Run.model_validate({"family": {"family": "vae"}, "data": data}), tmp_path)
+    given = {"columns": ["Body Mass (g)", "Species", "Date Egg", "Sex"]}
+    run = Run.model_validate({"family": {"family": "vae"}, "data": data | {"condition": given}})
+    told = load_data(run, tmp_path)
+    split = told.spec.split
+    assert split is not None
+    assert list(split.given.cell_of) == ["Species", "Date Egg", "Body Mass (g)", "Sex"]
+    assert split.whole == whole.spec.table
+    assert told.train.c is not None  # type: ignore[union-attr]
+    np.testing.assert_array_equal(split.joined(told.validation.x, told.validation.c), whole.validation.x)  # type: ignore[arg-type]
+    assert told.fingerprint != whole.fingerprint
+    assert conditions(told, told.validation, torch.device("cpu")).shape == (34, told.spec.condition_size)
+    outline = run.data.outline(tmp_path)
+    assert outline.split is not None
+    assert outline.condition_size == told.spec.condition_size
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["kin"], "there is no column 'kin' in the table, which has 'id', 'kind', 'n'"),
+        (["id"], "column 'id' is of the kind identifier, which tells nothing of a row; leave it out"),
+        (["kind", "n"], "leaves no column to be modelled; give fewer"),
+    ],
+)
+def test_what_cannot_be_given_is_refused_by_name(given: list[str], says: str, tmp_path: Path) -> None:
+    lines = [f"T{i},{'ab'[i % 2]},{i * i}" for i in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["id,kind,n", *lines]))
+    source = TableFile.model_validate({"path": "t.csv", "condition": {"columns": given}})
+    for read_it in (source.outline, source.rows):
+        with pytest.raises(InvalidData) as refused:
+            read_it(tmp_path)
+        assert says in refused.value.message
+        assert refused.value.field == "condition.columns"
