@@ -7,8 +7,9 @@ one-hot code, and so have all its parameters, of which there may be another numb
 
 The first variable sees no input: its parameters are biases, and what units of degree 0 add to them, which see none
 either. Adam moves a bias by at most its learning rate a step, so 1e-3 needs thousands of steps to a logit of 4, when
-later variables, which many weights reach, are long learned. So units of degree 0 begin as constants whose sum is
-`PACE`, and what they add to a parameter moves as many times faster.
+later variables, which many weights reach, are long learned. So units of degree 0 in the last hidden layer begin as
+constants, about, whose sum is `PACE`, and what they add to a parameter moves as many times faster. Those of layers
+before keep their usual biases: features of later variables are not to drown in constants.
 
 References:
     | MADE: Masked Autoencoder for Distribution Estimation (Germain et al., 2015), https://arxiv.org/abs/1502.03509
@@ -51,8 +52,7 @@ class MaskedPerceptron(nn.Module):
         layers = [MaskedLinear(above[:, None] >= torch.cat([below, condition])) for below, above in pairwise(degrees)]
         constants = hidden == 0
         with torch.no_grad():
-            for layer in layers:
-                layer.bias[constants] = PACE / constants.sum()
+            layers[-1].bias[constants] = PACE / constants.sum()
         self.hidden = nn.ModuleList(layers)
         self.out = MaskedLinear((torch.tensor(outputs) + 1)[:, None] > torch.cat([hidden, condition]))
 

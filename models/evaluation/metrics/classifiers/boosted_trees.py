@@ -38,6 +38,7 @@ from pushforward.models.tables.columns import Category
 from pushforward.models.tables.table import Table
 
 FOLDS = 3
+FEWEST = 30  # rows of a side, below which trees whose leaves hold 20 rows cannot split those of two folds
 ROWS = 2_000  # of a side that trees learn from, at most
 TREES = 60
 MOST_CATEGORIES = 200  # of a column, for trees that see them as such
@@ -89,7 +90,7 @@ def default_target(table: Table) -> int:
 def cross_fitted(x: Reals, y: Reals, categorical: list[int], seed: int) -> MetricValue:
     """The mean over the folds of the areas under the curve of x, (n, D), against y, (n, D); NaN of few rows."""
     n = len(x)
-    if n < 2 * FOLDS:
+    if n < FEWEST:
         return MetricValue(value=float("nan"))
     fold, areas = np.arange(n) % FOLDS, list[MetricValue]()
     for k in range(FOLDS):

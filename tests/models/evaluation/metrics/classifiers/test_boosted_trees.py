@@ -63,8 +63,9 @@ def test_cells_that_are_missing_where_they_should_not_be_are_told() -> None:
     assert BoostedTrees().measure(drawn(False), real, of(real)).value == pytest.approx(0.75, abs=0.1)
 
 
-def test_fewer_rows_than_folds_need_have_no_value() -> None:
-    assert np.isnan(cross_fitted(np.zeros((5, 1)), np.ones((5, 1)), [], 0).value)
+def test_fewer_rows_than_leaves_need_have_no_value() -> None:
+    assert np.isnan(cross_fitted(np.ones((29, 1)), np.zeros((29, 1)), [], 0).value)
+    assert cross_fitted(np.ones((30, 1)), np.zeros((30, 1)), [], 0).value == 1.0
 
 
 def test_the_mean_over_the_labels_of_what_is_found() -> None:
