@@ -55,12 +55,13 @@ READING = """
   real ones (0.50). They tell `vae` as well as a Gaussian copula (0.68), and `gan` better (0.76). On cars they tell
   `flow` (0.69) and `autoregressive` (0.62), but neither `diffusion` nor `flow_matching` (0.5).
 - **Worth to a classifier**: where columns tell the target strongly (penguins, breast cancer, wine) all teach about as
-  much as real rows but `gan`, and `autoregressive` on wine. `vae` loses much on `members`, all lose on Seattle's weather.
+  much as real rows, but `gan` on penguins and wine, and `autoregressive` on wine. `vae` loses much on `members`, and
+  all lose on Seattle's weather.
 - **`gan` fails at 500 steps**: pairs, coverage (0.54 on breast cancer) and what it teaches (0.35 on cars) are below
   those of the copula. More steps were not tried.
 - **Memorization**: no copies are drawn, and the distances see nothing anywhere. Likelihoods do: with some hundred rows
   they tell which of them trained the model (wine 0.8 to 0.9, penguins and diabetes 0.7 to 0.8), those of `diffusion`
-  least, though the weights at the lowest held-out loss are served. With 9,000 rows it is 0.51. So distances are no
+  among the least, though the weights at the lowest held-out loss are served. With 9,000 rows it is 0.51. So distances are no
   evidence of privacy.
 - **Few held-out rows** (18 of wine, 34 of penguins, 41 of cars) make shapes, trees and `taught` rough: compare with
   training rows again. Trees say nothing of fewer than 30 rows; of few, values by chance are below 0.5.
