@@ -61,8 +61,8 @@ READING = """
   those of the copula. More steps were not tried.
 - **Memorization**: no copies are drawn, and the distances see nothing anywhere. Likelihoods do: with some hundred rows
   they tell which of them trained the model (wine 0.8 to 0.9, penguins and diabetes 0.7 to 0.8), those of `diffusion`
-  among the least, though the weights at the lowest held-out loss are served. With 9,000 rows it is 0.51. So distances are no
-  evidence of privacy.
+  among the least, though the weights at the lowest held-out loss are served. With 9,000 rows it is 0.51. So
+  distances are no evidence of privacy.
 - **Few held-out rows** (18 of wine, 34 of penguins, 41 of cars) make shapes, trees and `taught` rough: compare with
   training rows again. Trees say nothing of fewer than 30 rows; of few, values by chance are below 0.5.
 - **Mended by this run**: `autoregressive` and `flow` drew 40 % of the cells of the first column of cars as missing, of
