@@ -10,36 +10,37 @@ rows are those that training held out, or those of another source. Everything ra
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pushforward.models.data import Rows, Toy
+from pushforward.models.data import Rows
 from pushforward.models.data.source import Source
 from pushforward.models.errors import BadCheckpoint, Diverged, InvalidData
-from pushforward.models.evaluation import classifier, sides, table_baseline
-from pushforward.models.evaluation.baselines import flat
+from pushforward.models.evaluation import classifier, table_baseline
 from pushforward.models.evaluation.classifier import Frozen
-from pushforward.models.evaluation.measurement import Evaluation, finished
-from pushforward.models.evaluation.metrics.memorization import NearestTrainingRow, trained_on
-from pushforward.models.evaluation.metrics.metric import Classify, Known, KnownModes, Labels, Metric, Reals
-from pushforward.models.evaluation.metrics.registry import METRICS
+from pushforward.models.evaluation.measurement import Evaluation
+from pushforward.models.evaluation.metrics.memory.memorization import trained_on
+from pushforward.models.evaluation.metrics.registry import METRICS, NEAR_TRAINING
 from pushforward.models.evaluation.reference_labels import READ_LABELS, unlike
 from pushforward.models.evaluation.samples import draw_under
-from pushforward.models.evaluation.sides import Sides
+from pushforward.models.evaluation.sides import membership, sides
+from pushforward.models.evaluation.sides.sides import Sides, n_classes
+from pushforward.models.evaluation.sides.three_sides import ComparedRows, LabeledSamples, ThreeSides
 from pushforward.models.family import Samples
 from pushforward.models.spec import conditions as kinds
 from pushforward.models.storage.evaluation import LabelCounts, MetricReport, MetricValue
 from pushforward.models.storage.model import Model
+from pushforward.models.tables.table import Table
 from pushforward.models.training.data import TrainingData, conditions
 
 T = TypeVar("T")
-DRAWN, TRAINED = 0.4, 0.6  # of the whole, when the samples are drawn, and when the classifier is trained
+DRAWN, SCORED, TRAINED = 0.4, 0.5, 0.6  # of the whole: samples are drawn, rows are scored, the classifier is trained
 
 
 class ComparisonStage(NamedTuple):
@@ -63,6 +64,7 @@ class Question:
     against: Source | None = None  # None: the rows held out
     root: Path = field(default_factory=Path)  # of files of `against`
     classifiers: Path | None = None  # the folder whose classifier is used again
+    target: str | None = None  # the column of `train_on_synthetic`
 
 
 class Compared(NamedTuple):
@@ -85,42 +87,41 @@ def compare(model: Model, data: TrainingData, question: Question, device: torch.
         raise InvalidData("are not the data that the model was trained on: they have changed since", field="run.data")
     reference = sides.reference_rows(data, question.against, question.root, question.seed)
     _check_labels(question, data)
+    target = _target(question, data)
     training = sides.training_rows(data, question.seed)
     known_rows = _trained_on(question, reference, training)
     n = min(question.n, len(training.x))
+    needs = {need for name in question.metrics for need in METRICS[name].needs}
     drawn = yield from _within(_drawn(model, data, n, question.seed, device), 0.0, DRAWN)
-    if (table := data.spec.table) is not None:
-        x, seen, held_out = table_baseline.coded(table, drawn.x, training.x, reference.x)
-        drawn, training, reference = drawn._replace(x=x), training._replace(x=seen), reference._replace(x=held_out)
-        data = table_baseline.as_seen(data)
+    rows = ComparedRows(drawn, training, reference, known_rows, data.spec.table)
+    if "likelihood" in needs:
+        asked = membership.members(model.family, data, training, question.seed)
+        scoring = membership.likelihoods(model, data, asked, device)
+        rows = replace(rows, members=asked, likelihoods=(yield from _within(scoring, DRAWN, SCORED)))
+    if rows.table is not None:
+        rows, data = _as_seen(rows, rows.table), table_baseline.as_seen(data)
     stored = frozen = None
-    if any("labels" in METRICS[name].needs for name in question.metrics):
+    if "labels" in needs:
         frozen = stored = _stored(data, question, device)
         if frozen is None:
-            making = sides.classifier_of(data, training, n_classes(data), question.seed, device)
-            frozen = yield from _within(making, DRAWN, TRAINED)
-    of = Sides(data.spec, sides.unit_of(training, data.spec), device, frozen)
-    rows = _ThreeSides(of, drawn, training, reference, known_rows, question, data, device)
-    known = replace(rows.known(), table=table)
+            making = sides.classifier_of(data, rows.training, n_classes(data), question.seed, device)
+            frozen = yield from _within(making, SCORED, TRAINED)
+    of = ThreeSides(
+        Sides(data.spec, sides.unit_of(rows.training, data.spec), device, frozen), rows, data, question.seed
+    )
+    known = of.known(target)
     reports = list[MetricReport]()
     for name in question.metrics:
         done = TRAINED + (1 - TRAINED) * len(reports) / len(question.metrics)
         metric, values = METRICS[name], dict[str, MetricValue]()
         yield ComparisonStage(f"measures {name}", done, tuple(reports))
-        for which, value in rows.values(metric, known):
+        for which, value in of.values(metric, known):
             values[which] = value
             yield ComparisonStage(f"measures {name}", done, tuple(reports))
         ideal = metric.ideal(n, len(reference.x), known)
         reports.append(MetricReport(name=name, better=metric.better, ideal=ideal, **values))
     yield ComparisonStage("measured all", 1.0, tuple(reports))
-    return Compared(tuple(reports), n, len(reference.x), frozen, frozen is not stored, rows.labels())
-
-
-class LabeledSamples(NamedTuple):
-    """Samples, and the labels that they were drawn under."""
-
-    x: NDArray[Any]  # (n, *shape)
-    labels: Labels | None
+    return Compared(tuple(reports), n, len(reference.x), frozen, frozen is not stored, of.labels())
 
 
 def _drawn(model: Model, data: TrainingData, n: int, seed: int, device: torch.device) -> Evaluation[LabeledSamples]:
@@ -136,6 +137,28 @@ def _drawn(model: Model, data: TrainingData, n: int, seed: int, device: torch.de
     return LabeledSamples(x, like.y if isinstance(data.spec.condition, kinds.Labels) else None)
 
 
+def _as_seen(rows: ComparedRows, table: Table) -> ComparedRows:
+    """Rows of a table as networks see them."""
+    x, seen, held_out = table_baseline.coded(table, rows.drawn.x, rows.training.x, rows.reference.x)
+    return replace(
+        rows,
+        drawn=rows.drawn._replace(x=x),
+        training=rows.training._replace(x=seen),
+        reference=rows.reference._replace(x=held_out),
+        members=None if rows.members is None else rows.members.coded(table),
+    )
+
+
+def _target(question: Question, data: TrainingData) -> int | None:
+    """The cell of the column that is predicted, where one is named. Raises InvalidData of another."""
+    if question.target is None:
+        return None
+    modelled = [] if data.spec.table is None else [column.name for column in data.spec.table.modelled]
+    if question.target not in modelled:
+        raise InvalidData(f"{question.target!r} is no column that the model models: {modelled}", field="target")
+    return modelled.index(question.target)
+
+
 def _check_labels(question: Question, data: TrainingData) -> None:
     """Raises InvalidData where a metric needs labels that the rows of another source lack."""
     asked = [name for name in question.metrics if name in READ_LABELS]
@@ -148,8 +171,8 @@ def _check_labels(question: Question, data: TrainingData) -> None:
 
 def _trained_on(question: Question, reference: Rows, training: Rows) -> NDArray[np.bool_] | None:
     """Which rows of another source are training rows, where that is asked. Raises InvalidData where all are."""
-    name = NearestTrainingRow.name
-    if question.against is None or name not in question.metrics:
+    name = next((name for name in question.metrics if name in NEAR_TRAINING), None)
+    if question.against is None or name is None:
         return None
     known = trained_on(reference.x, training.x)
     if known.all():
@@ -166,77 +189,6 @@ def _stored(data: TrainingData, question: Question, device: torch.device) -> Fro
     if question.classifiers is None:
         return None
     return classifier.stored(question.classifiers, data.spec, data.fingerprint, device)
-
-
-def n_classes(data: TrainingData) -> int:
-    """How many labels the data have. Raises InvalidData where they have none."""
-    if isinstance(data.spec.condition, kinds.Labels):
-        return data.spec.condition.n_classes
-    if data.spec.n_classes is None:
-        raise InvalidData("has no labels", field="run.data")
-    return data.spec.n_classes
-
-
-class _ThreeSides:
-    """The sides that are compared with the reference rows."""
-
-    def __init__(
-        self,
-        of: Sides,
-        drawn: LabeledSamples,
-        training: Rows,
-        reference: Rows,
-        trained_on: NDArray[np.bool_] | None,
-        question: Question,
-        data: TrainingData,
-        device: torch.device,
-    ) -> None:
-        self._of, self._training, self._seed, self._data, self._device = of, training, question.seed, data, device
-        n, rng = len(drawn.x), np.random.default_rng([question.seed, 10])
-        places = rng.permutation(len(training.x))[:n]
-        some = training.of(places)
-        self.reference = of.of(reference.x, reference.y)._replace(trained_on=trained_on)
-        self.samples = of.of(drawn.x, drawn.labels)
-        self.floor = of.of(some.x, some.y, places)
-        gaussian = sides.gaussian_of(training, data.spec)
-        self.gaussian = None if gaussian is None else of.of(sides.draws(gaussian, n, data.spec, rng))
-        labeled = None if drawn.labels is None else sides.labeled_draws(training, drawn.labels, data.spec, rng)
-        self.labeled_gaussian = None if labeled is None else of.of(labeled, drawn.labels)
-
-    def known(self) -> Known:
-        """What metrics may use beside the sides."""
-        source = self._data.source
-        modes = None
-        if isinstance(source, Toy) and source.centers is not None and source.mode_std is not None:
-            modes = KnownModes(source.centers.astype(np.float64), source.mode_std)
-        return Known(flat(self._training.x) / self._of.unit, self._seed, modes, self._fit)
-
-    def values(self, metric: Metric, known: Known) -> Iterator[tuple[str, MetricValue]]:
-        """The metric of each side, by the side's name."""
-        labeled = "label_condition" in metric.needs
-        gaussian = self.labeled_gaussian if labeled else self.gaussian
-        for name, side in (("model", self.samples), ("floor", self.floor), ("gaussian", gaussian)):
-            if side is not None:
-                yield name, metric.measure(side, self.reference, known)
-
-    def labels(self) -> LabelCounts | None:
-        """The labels that the classifier finds; None without one."""
-        samples, reference = self.samples.found, self.reference.found
-        if samples is None or reference is None:
-            return None
-        counts = [np.bincount(found, minlength=n_classes(self._data)).tolist() for found in (samples, reference)]
-        return LabelCounts(samples=tuple(counts[0]), reference=tuple(counts[1]))
-
-    def _fit(self, x: Reals, labels: Labels) -> Classify:
-        """A classifier of these rows, (n, D), by the network that also gives the features."""
-        spec, device = self._data.spec, self._device
-
-        def rows(x: Reals) -> NDArray[Any]:
-            return x.reshape(len(x), *spec.shape)
-
-        training = classifier.trained(rows(x), labels, spec, n_classes(self._data), seed=self._seed, device=device)
-        net = finished(training)
-        return lambda x: classifier.read(net, rows(x), device)[1]
 
 
 def _within(stages: Evaluation[T], first: float, last: float) -> Comparing[T]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pushforward.models.data import Rows
 from pushforward.models.evaluation import table_baseline
 from pushforward.models.evaluation.baselines import GaussianBaseline, independent_columns
 from pushforward.models.evaluation.measurement import (
@@ -19,15 +22,23 @@ from pushforward.models.evaluation.measurement import (
 )
 from pushforward.models.evaluation.sample_metrics import bits_per_dim
 from pushforward.models.family import Diagnoses, Encodes, Scores, reconstruct
+from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.tables.coding import coded_rows
-from pushforward.models.training.data import TrainingData, held_out
+from pushforward.models.training.data import TrainingData, conditions, held_out, in_data_units
 from pushforward.models.training.state import TrainingState, device_of
 
 SCORED_AT_ONCE, RECONSTRUCTED_ROWS, DIAGNOSED_ROWS = 32, 512, 5_000  # validation rows
 RETURNS = 0.1  # how far from its row a decoded code may be, network units
+
+
+class LogLikelihoods(NamedTuple):
+    """Log-likelihoods of rows, and what kind of numbers they are."""
+
+    log_prob: Reals  # (n,) nats
+    kind: str
 
 
 def score(
@@ -38,14 +49,10 @@ def score(
     gaussian: GaussianBaseline | None,
 ) -> Evaluation[HeldOutMeasurement]:
     """Log-likelihoods of validation rows, their mean, and those of the baselines at the same rows."""
-    spec, values, kind = data.spec, list[float](), ""
+    spec = data.spec
     total = min(len(data.validation.x), family.validation_rows(spec))
-    for first in range(0, total, SCORED_AT_ONCE):
-        last = min(first + SCORED_AT_ONCE, total)
-        scored = yield from _log_prob(family, data, state, first, last, total)
-        values += scored.value.tolist()
-        kind = scored.kind
-    log_p = np.array(values)
+    held_out_rows = data.validation.of(np.arange(total))
+    log_p, kind = yield from log_likelihoods(family, state.served, data, held_out_rows, device_of(state))
     metrics = {
         f"validation_log_prob_nats_{kind}": float(log_p.mean()),
         "validation_log_prob_std_error_nats": std_error(log_p),
@@ -56,13 +63,13 @@ def score(
         kind = "upper_bound" if kind == "lower_bound" else kind
         metrics[f"validation_bits_per_dim_{kind}"] = bits_per_dim(float(log_p.mean()), spec.size)
     if state.family.fits_data and family.scores_rows(spec) and of_levels == spec.discrete:
-        rows = data.validation.x[:total]
+        rows = held_out_rows.x
         bits_of = spec.size if of_levels else None
         of_columns = independent_columns if spec.table is None else table_baseline.independent_columns
         metrics |= compared("independent_columns", of_columns(known, rows, spec), log_p, bits_of)
         if gaussian is not None:
             metrics |= compared("gaussian", gaussian.log_prob(rows), log_p, bits_of)
-    return HeldOutMeasurement(metrics, tuple(sorted(values)))
+    return HeldOutMeasurement(metrics, tuple(sorted(log_p.tolist())))
 
 
 def compared(name: str, baseline: Reals, log_p: Reals, bits_of: int | None) -> Numbers:
@@ -84,23 +91,34 @@ def std_error(values: Reals) -> float:
     return float(values.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else 0.0
 
 
-def _log_prob(
-    family: Scores, data: TrainingData, state: TrainingState, first: int, last: int, total: int
-) -> Evaluation[LogProb]:
-    """Log p of some validation rows, a stage before each call of the network."""
-    x, c = held_out(data, slice(first, last), device_of(state))
-    noise = Noise.rows(EVALUATION_SEED, len(x), start=first, device=x.device)
-    with torch.no_grad():
-        scorer = family.scorer(state.served, family.ScoreOptions())
-        way = scorer.init((x, c), noise)
-    for k in range(scorer.steps):
-        done = first + (last - first) * k // scorer.steps
-        yield EvaluationStage("scores held-out rows", done, total)
+def log_likelihoods(
+    family: Scores,
+    nets: Nets,
+    data: TrainingData,
+    rows: Rows,
+    device: torch.device,
+    what: str = "scores held-out rows",
+    noise_from: int = 0,
+) -> Evaluation[LogLikelihoods]:
+    """Log p of rows of the data, a stage before each call of the network; `noise_from` numbers the first noise."""
+    values, kind, total = list[float](), "", len(rows.x)
+    for first in range(0, total, SCORED_AT_ONCE):
+        some = rows.of(np.arange(first, min(first + SCORED_AT_ONCE, total)))
+        x, c = in_data_units(data, some, device), conditions(data, some, device)
+        noise = Noise.rows(EVALUATION_SEED, len(x), start=noise_from + first, device=x.device)
         with torch.no_grad():
-            way = scorer.step(way, torch.full((len(x),), k), noise)
-    yield EvaluationStage("scores held-out rows", last, total)
-    with torch.no_grad():
-        return scorer.finish(way, noise)
+            scorer = family.scorer(nets, family.ScoreOptions())
+            way = scorer.init((x, c), noise)
+        for k in range(scorer.steps):
+            yield EvaluationStage(what, first + len(x) * k // scorer.steps, total)
+            with torch.no_grad():
+                way = scorer.step(way, torch.full((len(x),), k), noise)
+        yield EvaluationStage(what, first + len(x), total)
+        with torch.no_grad():
+            found: LogProb = scorer.finish(way, noise)
+        values += found.value.tolist()
+        kind = found.kind
+    return LogLikelihoods(np.array(values), kind)
 
 
 @torch.no_grad()

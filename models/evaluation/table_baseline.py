@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pushforward.models.evaluation.baselines import Floats, kernel_density
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.tables.coding import CodedRows, coded_rows, coder
+from pushforward.models.tables.coding import CodedRows, coded_rows, coder, decode_row
 from pushforward.models.tables.table import Table
 from pushforward.models.training.data import TrainingData
 
@@ -50,6 +50,11 @@ def as_seen(data: TrainingData) -> TrainingData:
 def coded(table: Table, *rows: NDArray[Any]) -> tuple[NDArray[Any], ...]:
     """Rows of cells, (N, C), as networks see them, (N, W)."""
     return tuple(coded_rows(table, torch.from_numpy(np.asarray(x, np.float64))).numpy() for x in rows)
+
+
+def rounded(table: Table, v: NDArray[Any]) -> NDArray[Any]:
+    """Rows, (n, W), whose choices are no one-hot codes, as rows that cells have: of each choice the largest case."""
+    return coded_rows(table, decode_row(table, torch.from_numpy(v))).numpy()
 
 
 def _numbers(rows: CodedRows, j: int) -> Floats:

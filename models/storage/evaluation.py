@@ -93,6 +93,8 @@ class EvaluationReport(Config):
     """Seed of the samples and of all that is random in the metrics."""
     metrics: tuple[MetricReport, ...]
     """The metrics, each beside its floor and a Gaussian."""
+    target: str | None = None
+    """Column that `train_on_synthetic` predicts; null where that is not measured."""
     classifier: ClassifierCard | None = None
     """The classifier whose features or labels were compared; null where none was needed."""
     labels: LabelCounts | None = None

@@ -10,11 +10,13 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from pushforward.models.data import AnyData, Source
+from pushforward.models.evaluation.metrics.classifiers.boosted_trees import TrainOnSynthetic, default_target
 from pushforward.models.evaluation.metrics.registry import METRICS, has, why_not
 from pushforward.models.evaluation.reference_labels import READ_LABELS, unlike
 from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.application.commands.commands import Evaluate
+from pushforward.service.application.commands.spelling import nearest
 from pushforward.service.application.requests.requests import TargetModel
 from pushforward.service.application.training import outlined, pinned, read_of_source
 from pushforward.service.domain.catalog import Card
@@ -36,7 +38,7 @@ async def checked_evaluation(command: Evaluate, target: TargetModel, data_root: 
             f"{card.family} does not learn the distribution of its rows; its metrics are on the card of {card.model}"
         )
     source = _source(card)
-    there = has(card.spec, source)
+    there = has(card.spec, source, card.capabilities)
     refused = {name: f"{why}; leave it out" for name, metric in METRICS.items() if (why := why_not(metric, there))}
     against: Literal["held_out"] | dict[str, Any] = "held_out"
     if not isinstance(command.against, str):
@@ -47,7 +49,27 @@ async def checked_evaluation(command: Evaluate, target: TargetModel, data_root: 
         metrics = tuple(name for name in METRICS if name not in refused)
     else:
         metrics = _checked(command.metrics, refused, card)
-    return ModelEvaluation(model=card.reference, against=against, metrics=metrics, n=command.n, seed=command.seed)
+    return ModelEvaluation(
+        model=card.reference,
+        against=against,
+        metrics=metrics,
+        target=_target(command.target, metrics, card),
+        n=command.n,
+        seed=command.seed,
+    )
+
+
+def _target(name: str | None, metrics: tuple[str, ...], card: Card) -> str | None:
+    """The column that is predicted, where one is. Raises Invalid where it is none, or nothing is predicted."""
+    if TrainOnSynthetic.name not in metrics or card.spec.table is None:
+        if name is not None:
+            raise Invalid.field("target", f"is for {TrainOnSynthetic.name}, which is not measured; leave it out")
+        return None
+    modelled = [column.name for column in card.spec.table.modelled]
+    if name is not None and name not in modelled:
+        remedy = nearest(name, modelled) or f"choose one of {', '.join(modelled[:20])}"
+        raise Invalid.field("target", f"there is no column {name!r} that {card.model} models; {remedy}")
+    return modelled[default_target(card.spec.table)] if name is None else name
 
 
 def _source(card: Card) -> Source:

@@ -232,6 +232,7 @@ def evaluate(
         str | None,
         typer.Option(help="Compare with held_out (the default), or a source of data: JSON, here, in a file or on -."),
     ] = None,
+    target: Annotated[str | None, typer.Option(help="Column that train_on_synthetic predicts.")] = None,
     n: Annotated[int | None, typer.Option("-n", "--n", help="How many samples.")] = None,
     seed: Seed = None,
     key: Annotated[str | None, typer.Option(help="Idempotency key: the same key starts one job.")] = None,
@@ -242,7 +243,7 @@ def evaluate(
     source = source_of(against)
     names = None if metrics is None else [name.strip() for name in metrics.split(",")]
     with client_at(url) as client:
-        job = client.evaluate(model, against=source, metrics=names, n=n, seed=seed, idempotency_key=key)
+        job = client.evaluate(model, against=source, metrics=names, target=target, n=n, seed=seed, idempotency_key=key)
         reference = job["evaluation"]["model"]
         err.print(f"job {job['id']} evaluates {reference}")
         follow_job(client, job["id"])

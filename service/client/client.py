@@ -89,12 +89,14 @@ class Client:
         *,
         against: Mapping[str, Any] | str | None = None,
         metrics: Sequence[str] | None = None,
+        target: str | None = None,
         n: int | None = None,
         seed: int | None = None,
         idempotency_key: str | None = None,
     ) -> dict[str, Any]:
         """Start a job that compares samples of a model with rows of data; returns the job."""
-        body = {"model": model, **_given({"against": against, "metrics": metrics, "n": n, "seed": seed})}
+        asked = {"against": against, "metrics": metrics, "target": target, "n": n, "seed": seed}
+        body = {"model": model, **_given(asked)}
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         answer: dict[str, Any] = self._connection.post("/evaluate", body, headers=headers).json()
         return answer

@@ -80,6 +80,8 @@ class ModelEvaluation(Record):
     """What the samples are compared with: the rows held out from training, or a source of data."""
     metrics: tuple[str, ...]
     """Metrics to measure, in this order."""
+    target: str | None = None
+    """Column that `train_on_synthetic` predicts; null where that is not measured."""
     n: int
     """Samples to draw."""
     seed: int

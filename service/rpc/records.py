@@ -37,7 +37,12 @@ def sampling(ask: Sampling) -> pb.Sampling:
 def evaluation(asked: ModelEvaluation) -> pb.ModelEvaluation:
     """What a job compares."""
     return pb.ModelEvaluation(
-        model=asked.model, against=_against(asked.against), metrics=asked.metrics, n=asked.n, seed=asked.seed
+        model=asked.model,
+        against=_against(asked.against),
+        metrics=asked.metrics,
+        target=asked.target or "",
+        n=asked.n,
+        seed=asked.seed,
     )
 
 
@@ -137,6 +142,7 @@ def report(report: EvaluationReport) -> pb.EvaluationReport:
         n_reference=report.n_reference,
         seed=report.seed,
         metrics=map(_metric, report.metrics),
+        target=report.target or "",
         classifier=None if report.classifier is None else pb.ClassifierCard(**report.classifier.model_dump()),
         labels=None if report.labels is None else pb.LabelCounts(**report.labels.model_dump()),
         job=report.job,

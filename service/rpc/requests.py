@@ -44,7 +44,7 @@ def train(request: pb.TrainRequest) -> TrainModel:
 
 def evaluate(request: pb.EvaluateRequest) -> Evaluate:
     """Raises Invalid."""
-    fields: dict[str, Any] = {"model": request.model} | _optional(request, "n", "seed")
+    fields: dict[str, Any] = {"model": request.model} | _optional(request, "n", "seed", "target")
     if request.HasField("against"):
         fields["against"] = from_struct(request.against, "against")
     if request.metrics:

@@ -77,7 +77,7 @@ def _question(order: EvaluateOrder) -> Question:
         against = None if isinstance(asked.against, str) else _DATA.validate_python(asked.against)
     except ValidationError as error:
         raise InvalidData("is no source of data that this worker knows", field="against") from error
-    return Question(asked.metrics, asked.n, asked.seed, against, order.data_root, order.model)
+    return Question(asked.metrics, asked.n, asked.seed, against, order.data_root, order.model, asked.target)
 
 
 def _write(order: EvaluateOrder, compared: Compared) -> None:
@@ -92,6 +92,7 @@ def _write(order: EvaluateOrder, compared: Compared) -> None:
         n_reference=compared.n_reference,
         seed=asked.seed,
         metrics=compared.metrics,
+        target=asked.target,
         classifier=None if compared.frozen is None else compared.frozen.card,
         labels=compared.labels,
         job=order.job,

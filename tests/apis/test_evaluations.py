@@ -59,7 +59,7 @@ async def test_an_evaluation_becomes_a_job_through_rest(apis: Apis) -> None:
     assert started.status_code == 202
     assert started.headers["location"] == f"/jobs/{job['id']}"
     assert (job["kind"], job["state"], job["version"], job["ask"]) == ("evaluate", "queued", 1, None)
-    expected = {"model": "moons@1", "against": "held_out", "metrics": ["mmd2"], "n": 60, "seed": 2}
+    expected = {"model": "moons@1", "against": "held_out", "metrics": ["mmd2"], "target": None, "n": 60, "seed": 2}
     assert job["evaluation"] == expected
     seen = await apis.stub.GetJob(pb.GetJobRequest(id=job["id"]))
     assert (seen.kind, seen.job_kind) == ("evaluate", pb.JOB_KIND_EVALUATE)

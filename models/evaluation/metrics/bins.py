@@ -41,7 +41,7 @@ class DifferentBins(Metric):
     def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
         from sklearn.cluster import KMeans
 
-        training = known.training[:FITTED]
+        training = known.training.z[:FITTED]
         n_bins = min(MAX_BINS, len(training), max(2, min(len(samples.z), len(reference.z)) // ROWS_OF_A_BIN))
         seed = int(known.rng(5).integers(2**31))
         cells = KMeans(n_bins, n_init=1, random_state=seed).fit(training)

@@ -20,8 +20,9 @@ from typing import final
 
 import numpy as np
 
+from pushforward.models.evaluation.metrics.distances import squared_distances
 from pushforward.models.evaluation.metrics.metric import Known, Metric, Reals, Side
-from pushforward.models.evaluation.metrics.two_sample import kernel_test, squared_distances
+from pushforward.models.evaluation.metrics.two_sample import kernel_test
 from pushforward.models.storage.evaluation import MetricValue
 
 ROWS = 1_000  # of each side, at most: the matrix of a kernel has the square of their sum
@@ -36,7 +37,7 @@ class MaximumMeanDiscrepancy(Metric):
     name = "mmd2"
 
     def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
-        length = median_distance(known.training[:MEDIAN_ROWS])
+        length = median_distance(known.training.z[:MEDIAN_ROWS])
         square = _pooled(samples.z, reference.z)
         kernel = sum(np.exp(square / (-2 * (s * length) ** 2)) for s in SCALES) / len(SCALES)
         return kernel_test(np.asarray(kernel), len(samples.z[:ROWS]), known.rng(0))

@@ -24,7 +24,7 @@ from typing import final
 import numpy as np
 
 from pushforward.models.evaluation.metrics.bins import homogeneity
-from pushforward.models.evaluation.metrics.classifier_tests import of_hits
+from pushforward.models.evaluation.metrics.classifiers.classifier_tests import of_hits
 from pushforward.models.evaluation.metrics.metric import Known, Labels, Metric, Side
 from pushforward.models.storage.evaluation import MetricValue
 

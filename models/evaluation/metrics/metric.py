@@ -10,27 +10,44 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pushforward.models.evaluation.metrics.distances import Search
 from pushforward.models.storage.evaluation import Better, MetricValue
 from pushforward.models.tables.table import Table
 
 Reals = NDArray[np.float64]
 Labels = NDArray[np.int64]
 Classify = Callable[[Reals], Labels]  # rows in data units, (n, D), to labels, (n,)
-Need = Literal["labels", "images", "modes", "label_condition", "table", "missing"]  # what a model or its data must have
+Need = Literal[  # what a model or its data must have
+    "labels", "images", "vectors", "modes", "label_condition", "likelihood",
+    "table", "columns", "numbers", "categories", "missing",
+]  # fmt: skip
 
 LACKS: dict[Need, str] = {
     "labels": "its data have no labels",
     "images": "its data are not images of 5x5 to 64x64",
+    "vectors": "its data are images",
     "modes": "the modes of its data are not known",
     "label_condition": "it is not conditioned on labels",
+    "likelihood": "it has no likelihood",
     "table": "its data are no table",
+    "columns": "its data are no table of two columns or more",
+    "numbers": "its data are no table with numbers",
+    "categories": "its data are no table with categories",
     "missing": "its data have no missing cells",
 }
+
+
+class Likelihoods(NamedTuple):
+    """Log-likelihoods under the distribution that a side was drawn from."""
+
+    training: Reals  # (a,) nats, of training rows
+    held_out: Reals  # (b,) nats, of rows held out from training
 
 
 class Side(NamedTuple):
@@ -43,6 +60,7 @@ class Side(NamedTuple):
     features: Reals | None = None  # (n, F) of the classifier
     places: Labels | None = None  # (n,) of training rows: their places among those of `Known.training`
     trained_on: NDArray[np.bool_] | None = None  # (n,) of another source: whether each row equals a training row
+    likelihoods: Likelihoods | None = None  # of the distribution that the rows were drawn from, where it has any
 
 
 class KnownModes(NamedTuple):
@@ -56,11 +74,17 @@ class KnownModes(NamedTuple):
 class Known:
     """What a metric may use beside the two sides."""
 
-    training: Reals  # (N, D) training rows, in their standard deviations
+    training: Side
     seed: int
     modes: KnownModes | None = None
     fit: Callable[[Reals, Labels], Classify] | None = None  # a classifier, trained on these rows and labels
     table: Table | None = None  # whose rows all these are, as networks see them
+    target: int | None = None  # the cell of the column that `train_on_synthetic` predicts; None: by its rule
+
+    @cached_property
+    def search(self) -> Search:
+        """The search for nearest training rows."""
+        return Search(self.training.z, self.table)
 
     @property
     def of_table(self) -> Table:
@@ -81,6 +105,10 @@ class Metric(ABC):
     better: ClassVar[Better] = "lower"
     needs: ClassVar[tuple[Need, ...]] = ()
 
+    def applies_to(self, samples: Side) -> bool:
+        """Whether a side has what is measured."""
+        return "likelihood" not in self.needs or samples.likelihoods is not None
+
     def ideal(self, n: int, m: int, known: Known) -> float:
         """The value, or its mean, where n samples and m reference rows have one distribution."""
         return 0.0
@@ -88,6 +116,11 @@ class Metric(ABC):
     @abstractmethod
     def measure(self, samples: Side, reference: Side, known: Known) -> MetricValue:
         """The value of these samples. All that it needs is there."""
+
+
+def ratio(value: float, usual: float) -> float:
+    """Value / usual; NaN where the latter is 0, as of distances among copies."""
+    return value / usual if usual > 0 else float("nan")
 
 
 def mean(values: Reals) -> MetricValue:

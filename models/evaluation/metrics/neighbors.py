@@ -39,8 +39,8 @@ from typing import NamedTuple, final
 
 import numpy as np
 
+from pushforward.models.evaluation.metrics.distances import squared_distances
 from pushforward.models.evaluation.metrics.metric import Known, Labels, Metric, Reals, Side
-from pushforward.models.evaluation.metrics.two_sample import squared_distances
 from pushforward.models.storage.evaluation import MetricValue
 
 K = 5

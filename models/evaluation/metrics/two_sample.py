@@ -65,15 +65,5 @@ def jackknife_error(k: Reals, n: int) -> float:
     return float(np.sqrt((n - 1) * without_x.var() + (m - 1) * without_y.var()))
 
 
-def squared_distances(x: Reals, y: Reals) -> Reals:
-    """|x_i - y_j|^2, (n, m), by one matrix product about a common center."""
-    center = y.mean(0)
-    x, y = x - center, y - center
-    square: Reals = x @ (-2 * y.T)
-    square += (x**2).sum(1)[:, None]
-    square += (y**2).sum(1)
-    return np.maximum(square, 0.0, out=square)
-
-
 def _marks(n: int, total: int) -> Reals:
     return (np.arange(total) < n).astype(np.float64)[:, None]

@@ -69,6 +69,8 @@ class Evaluate(Command):
     """What to compare with: "held_out", the rows held out from training, or a source of data, as in a run."""
     metrics: MetricNames | None = None
     """Metrics to measure, in this order; left out: all that apply to the model."""
+    target: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    """Column that `train_on_synthetic` predicts; left out: the last category of the table, else its last number."""
     n: Annotated[int, Field(ge=50, le=5_000, strict=True)] = 1_000
     """Samples to draw; at most as many as there are training rows are compared."""
     seed: Seed = 0

@@ -315,6 +315,7 @@ class EvaluateRequest(_message.Message):
     N_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """`name` is the newest version, `name@3` is version 3."""
     n: _builtins.int
@@ -323,6 +324,8 @@ class EvaluateRequest(_message.Message):
     """Seed of the samples and of all that is random in the metrics. Over gRPC: 0 where not set."""
     idempotency_key: _builtins.str
     """A key of the client's choice: the same key gives the same job. Empty: each request is a job of its own."""
+    target: _builtins.str
+    """Column that `train_on_synthetic` predicts; left out: the last category of the table, else its last number."""
     @_builtins.property
     def against(self) -> _struct_pb2.Struct:
         """What to compare with: "held_out", the rows held out from training, or a source of data, as in a run. Over gRPC: a
@@ -342,10 +345,11 @@ class EvaluateRequest(_message.Message):
         n: _builtins.int | None = ...,
         seed: _builtins.int | None = ...,
         idempotency_key: _builtins.str = ...,
+        target: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_against", b"_against", "_n", b"_n", "_seed", b"_seed", "against", b"against", "n", b"n", "seed", b"seed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_against", b"_against", "_n", b"_n", "_seed", b"_seed", "_target", b"_target", "against", b"against", "n", b"n", "seed", b"seed", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_against", b"_against", "_n", b"_n", "_seed", b"_seed", "against", b"against", "idempotency_key", b"idempotency_key", "metrics", b"metrics", "model", b"model", "n", b"n", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_against", b"_against", "_n", b"_n", "_seed", b"_seed", "_target", b"_target", "against", b"against", "idempotency_key", b"idempotency_key", "metrics", b"metrics", "model", b"model", "n", b"n", "seed", b"seed", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__against: _TypeAlias = _typing.Literal["against"]  # noqa: Y015
     _WhichOneofArgType__against: _TypeAlias = _typing.Literal["_against", b"_against"]  # noqa: Y015
@@ -353,12 +357,16 @@ class EvaluateRequest(_message.Message):
     _WhichOneofArgType__n: _TypeAlias = _typing.Literal["_n", b"_n"]  # noqa: Y015
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    _WhichOneofReturnType__target: _TypeAlias = _typing.Literal["target"]  # noqa: Y015
+    _WhichOneofArgType__target: _TypeAlias = _typing.Literal["_target", b"_target"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__against) -> _WhichOneofReturnType__against | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__n) -> _WhichOneofReturnType__n | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target) -> _WhichOneofReturnType__target | None: ...
 
 Global___EvaluateRequest: _TypeAlias = EvaluateRequest  # noqa: Y015
 
@@ -718,12 +726,15 @@ class ModelEvaluation(_message.Message):
     METRICS_FIELD_NUMBER: _builtins.int
     N_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Reference of the model, with its version."""
     n: _builtins.int
     """Samples to draw."""
     seed: _builtins.int
     """Seed of the samples and of all that is random in the metrics."""
+    target: _builtins.str
+    """Column that `train_on_synthetic` predicts; null where that is not measured. Over gRPC: empty where it is not."""
     @_builtins.property
     def against(self) -> _struct_pb2.Struct:
         """What the samples are compared with: the rows held out from training, or a source of data. Over gRPC: a source of
@@ -742,10 +753,11 @@ class ModelEvaluation(_message.Message):
         metrics: _abc.Iterable[_builtins.str] | None = ...,
         n: _builtins.int = ...,
         seed: _builtins.int = ...,
+        target: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["against", b"against"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["against", b"against", "metrics", b"metrics", "model", b"model", "n", b"n", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["against", b"against", "metrics", b"metrics", "model", b"model", "n", b"n", "seed", b"seed", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2141,6 +2153,7 @@ class EvaluationReport(_message.Message):
     JOB_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Samples drawn."""
     n_reference: _builtins.int
@@ -2151,6 +2164,8 @@ class EvaluationReport(_message.Message):
     """Job that evaluated the model."""
     created_at: _builtins.float
     """When, seconds since 1970."""
+    target: _builtins.str
+    """Column that `train_on_synthetic` predicts; null where that is not measured. Over gRPC: empty where it is not."""
     @_builtins.property
     def against(self) -> _struct_pb2.Struct:
         """What the samples are compared with: the rows held out from training, or a source of data. Over gRPC: a source of
@@ -2183,10 +2198,11 @@ class EvaluationReport(_message.Message):
         job: _builtins.str = ...,
         created_at: _builtins.float = ...,
         labels: Global___LabelCounts | None = ...,
+        target: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["against", b"against", "classifier", b"classifier", "labels", b"labels"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["against", b"against", "classifier", b"classifier", "created_at", b"created_at", "job", b"job", "labels", b"labels", "metrics", b"metrics", "n", b"n", "n_reference", b"n_reference", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["against", b"against", "classifier", b"classifier", "created_at", b"created_at", "job", b"job", "labels", b"labels", "metrics", b"metrics", "n", b"n", "n_reference", b"n_reference", "seed", b"seed", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -19,6 +19,7 @@ from pushforward.models.storage.model import Model
 from pushforward.models.training.data import TrainingData, load_data
 
 CPU = torch.device("cpu")
+OF_TABLES = {name for name, metric in METRICS.items() if "table" in metric.needs}
 PLAIN = ("mmd2", "sliced_wasserstein", "c2st_neighbors", "precision", "coverage", "nearest_training_row_ratio")
 
 
@@ -94,7 +95,7 @@ def test_samples_of_a_conditional_model_of_images_are_compared_by_every_metric(
 ) -> None:
     """The model is hardly trained: each metric finds its samples worse than training rows."""
     model, data = digits
-    names = applicable(has(data.spec, data.source))
+    names = applicable(has(data.spec, data.source, model.card.capabilities))
     assert {
         "FD_cnn",
         "KD_cnn",
@@ -110,7 +111,8 @@ def test_samples_of_a_conditional_model_of_images_are_compared_by_every_metric(
     assert [len(each) for each in (compared.labels.samples, compared.labels.reference)] == [10, 10]
     assert (sum(compared.labels.samples), sum(compared.labels.reference)) == (300, 180)
     ours, floor, gaussian = (values(compared, side) for side in ("model", "floor", "gaussian"))
-    assert {*ours} == {*floor} == {*gaussian} == {*names}
+    assert {*ours} == {*gaussian} == {*names}
+    assert {*names} - {*floor} == {"likelihood_membership"}  # training rows are drawn from no density
     for name in ("FD_cnn", "KD_cnn", "mmd2", "sliced_wasserstein"):
         assert floor[name] < ours[name]
     assert floor["classification_accuracy"] > 0.75
@@ -143,7 +145,7 @@ def test_rows_of_another_source_are_the_reference(moons: tuple[Model, TrainingDa
 
 @pytest.mark.parametrize("n", [10, 300])
 def test_against_a_density_of_so_many_rows_they_are_so_many(moons: tuple[Model, TrainingData], n: int) -> None:
-    metrics = tuple(applicable(has(moons[1].spec, moons[1].source)))
+    metrics = tuple(applicable(has(moons[1].spec, moons[1].source, moons[0].card.capabilities)))
     _, compared = stages(*moons, Question(metrics, n=100, seed=0, against=TwoMoons(n=n)))
     assert compared.n_reference == n
     assert {each.name for each in compared.metrics} == {*metrics}
@@ -259,17 +261,66 @@ def test_samples_that_are_not_finite_are_refused(moons: tuple[Model, TrainingDat
 def test_every_metric_has_a_value_for_a_mixture(tmp_path: Path) -> None:
     model, data = trained(tmp_path, {"source": "eight_gaussians"}, {"family": "flow"})
     data = replace(data, validation=data.validation.of(np.arange(500)))
-    names = applicable(has(data.spec, data.source))
+    names = applicable(has(data.spec, data.source, model.card.capabilities))
     assert {*METRICS} - {*names} == {
         "FD_cnn",
         "KD_cnn",
         "label_divergence",
         "classification_accuracy",
-        "column_shapes",
-        "column_pairs",
-        "missing_similarity",
+        *OF_TABLES,
     }
     _, compared = stages(model, data, Question(names, n=200, seed=0))
     floor = values(compared, "floor")
     assert floor["modes_found"] == 8
     assert floor["high_quality_share"] == pytest.approx(0.98889, abs=0.03)
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, TrainingData]:
+    """A table: a category, a number that it tells, and one that is sometimes missing."""
+    folder = tmp_path_factory.mktemp("shapes")
+    rng = np.random.default_rng(0)
+    kinds, sizes = rng.integers(0, 2, 300), rng.normal(size=300)
+    lines = [
+        f"{'ab'[kind]},{size + 3 * kind},{'' if size > 1 else size**2}" for kind, size in zip(kinds, sizes, strict=True)
+    ]
+    (folder / "shapes.csv").write_text("\n".join(["kind,size,square", *lines]))
+    return trained(folder, {"source": "table", "path": "shapes.csv"}, {"family": "flow"}, steps=20)
+
+
+def test_every_metric_of_tables_has_a_value_beside_training_rows_and_a_gaussian(
+    shapes: tuple[Model, TrainingData],
+) -> None:
+    model, data = shapes
+    names = applicable(has(data.spec, data.source, model.card.capabilities))
+    assert {*OF_TABLES} <= {*names}
+    _, compared = stages(model, data, Question(names, n=270, seed=0))
+    ours, floor, gaussian = (values(compared, side) for side in ("model", "floor", "gaussian"))
+    assert {*ours} == {*gaussian} == {*names}
+    assert {*names} - {*floor} == {"likelihood_membership"}
+    assert np.isfinite([*ours.values(), *floor.values(), *gaussian.values()]).all()
+    assert floor["train_on_synthetic"] > ours["train_on_synthetic"]
+    assert floor["category_coverage"] == floor["range_coverage"] == 1.0
+    assert ours["likelihood_membership"] == pytest.approx(0.5, abs=0.3)
+
+
+def test_the_column_that_is_predicted_may_be_named(shapes: tuple[Model, TrainingData]) -> None:
+    ask = Question(("train_on_synthetic",), n=270, seed=0)
+    kind, same, size = (
+        values(stages(*shapes, replace(ask, target=name))[1], "floor") for name in (None, "kind", "size")
+    )
+    assert kind == same != size
+    with pytest.raises(InvalidData, match="'weight' is no column") as refused:
+        stages(*shapes, replace(ask, target="weight"))
+    assert refused.value.field == "target"
+
+
+def test_draws_of_the_gaussian_beside_a_table_have_whole_categories(shapes: tuple[Model, TrainingData]) -> None:
+    from pushforward.models.evaluation.table_baseline import rounded
+
+    table = shapes[1].spec.table
+    assert table is not None
+    v = np.random.default_rng(0).normal(size=(50, table.width)).astype(np.float32)
+    again = rounded(table, v)
+    assert np.isin(again[:, len(table.numbers) :], [0, 1]).all()
+    assert again[:, -table.sizes[-1] :].argmax(1).tolist() == v[:, -table.sizes[-1] :].argmax(1).tolist()

@@ -94,7 +94,7 @@ def test_all_candidates_count_where_the_first_columns_are_given() -> None:
     for row, all_count in (((1, 2, None, None), True), ((None, None, 1, None), False)):
         effective = completed(form, nets, row, 20).effective
         assert effective is not None
-        assert bool((effective > 99.99).all()) == all_count
+        assert bool((effective > 100 - 1e-5).all()) == all_count
         assert bool(((effective >= 1) & (effective <= 100 + 1e-9)).all())
 
 

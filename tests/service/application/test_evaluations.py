@@ -12,12 +12,14 @@ from pushforward.models.data import Digits, EightGaussians, TwoMoons, UnitCube
 from pushforward.models.evaluation.metrics.registry import METRICS
 from pushforward.models.families.nis import NIS
 from pushforward.models.spec.conditions import Labels
+from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.application.application import Application
 from pushforward.service.application.commands.commands import Evaluate
 from pushforward.service.application.commands.validation import parse
 from pushforward.service.domain.errors import Conflict, Invalid, Unsupported
 from pushforward.service.domain.jobs import State
 from tests.apis.fakes import MOONS, Wakeups, application, card
+from tests.models.tables.small_tables import category, number, table
 from tests.service.application.conftest import Recorded
 
 DIGITS = card("digits", MOONS, Digits().outline(Path()), data=Digits())
@@ -29,6 +31,7 @@ EVALUATED = [
     card("mute", MOONS, TwoMoons().spec, able=("encode",)),
     card("nis", NIS(), UnitCube().spec, data=UnitCube()),
     card("ten", MOONS, LABELED.outline(Path()), data=LABELED),
+    card("table", MOONS, DataSpec(shape=(2,), table=table(category("kind", "x", "y"), number("size")))),
     card("eight", MOONS, EightGaussians(condition="label").outline(Path()), data=EightGaussians(condition="label")),
 ]
 
@@ -54,7 +57,7 @@ async def test_an_evaluation_wakes_a_worker_and_is_recorded_with_its_version_and
     assert {*METRICS} - {*asked.metrics} == {
         "modes_found", "high_quality_share", "mode_mixture",
         "label_divergence", "FD_cnn", "KD_cnn", "classification_accuracy",
-        "column_shapes", "column_pairs", "missing_similarity",
+        *(name for name, metric in METRICS.items() if "table" in metric.needs),
     }  # fmt: skip
 
 
@@ -65,6 +68,13 @@ async def test_what_applies_depends_on_the_model(app: Application) -> None:
     assert "modes_found" in ring.metrics
     assert "FD_cnn" in digits.metrics
     assert "classification_accuracy" not in digits.metrics
+
+
+async def test_the_column_that_is_predicted_is_recorded_by_name(app: Application) -> None:
+    for fields, column in (({}, "kind"), ({"target": "size"}, "size"), ({"metrics": ["column_shapes"]}, None)):
+        job = await app.jobs.evaluate(command(model="table", **fields))
+        assert job.evaluation is not None
+        assert job.evaluation.target == column
 
 
 async def test_metrics_keep_the_order_in_which_they_are_named(app: Application) -> None:
@@ -105,6 +115,11 @@ async def test_the_same_key_is_one_job_and_another_request_with_it_is_refused(ap
         ({"against": {"source": "two_moons", "nois": 9}}, "against.nois", "did you mean `noise`?"),
         ({"against": {"source": "npy", "path": "gone.npy"}}, "against.path", "there is no 'gone.npy'"),
         ({"against": {"source": "digits"}}, "against", "has rows of shape [1, 8, 8]; give rows of shape [2]"),
+        ({"model": "table", "target": "siz"}, "target",
+         "there is no column 'siz' that table models; did you mean `size`?"),
+        ({"model": "table", "target": "zebra"}, "target", "choose one of kind, size"),
+        ({"target": "size"}, "target", "is for train_on_synthetic, which is not measured; leave it out"),
+        ({"metrics": ["range_coverage"]}, "metrics.0", "its data are no table and its data are no table with numbers"),
         ({"metric": ["mmd2"]}, "metric", "did you mean `metrics`?"),
     ],
 )  # fmt: skip
@@ -220,4 +235,4 @@ def test_labels_that_are_a_condition_are_enough_for_every_metric_of_labels() -> 
     from pushforward.models.evaluation.metrics.registry import applicable, has
 
     conditioned = DIGITS.spec.model_copy(update={"condition": Labels(n_classes=10)})
-    assert "classification_accuracy" in applicable(has(conditioned, Digits(condition="label")))
+    assert "classification_accuracy" in applicable(has(conditioned, Digits(condition="label"), ()))

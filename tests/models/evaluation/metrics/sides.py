@@ -32,4 +32,4 @@ def nearest_centroid(x: Reals, labels: Labels) -> Classify:
 
 
 def known(training: Reals | None = None, seed: int = 0) -> Known:
-    return Known(normal(1_000, seed=99) if training is None else training, seed, RING, nearest_centroid)
+    return Known(side(normal(1_000, seed=99) if training is None else training), seed, RING, nearest_centroid)

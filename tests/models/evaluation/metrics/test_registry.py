@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pushforward.models.data import Digits, EightGaussians, TwoMoons
-from pushforward.models.evaluation.metrics.metric import LACKS, Known, Metric, Side
+from pushforward.models.evaluation.metrics.metric import LACKS, Known, Likelihoods, Metric, Side
 from pushforward.models.evaluation.metrics.registry import METRICS, applicable, has, why_not
 from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.data_spec import DataSpec
@@ -19,10 +19,10 @@ ALL = pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: met
 ROWS, LABELS = ring(600, 0)
 KNOWN = known(ROWS)
 REFERENCE = side(*ring(400, 1))
-GOOD = side(*ring(400, 2))
+GOOD = side(*ring(400, 2))._replace(likelihoods=Likelihoods(np.arange(8.0), np.arange(8.0)))
 
 
-TABLE = table(category("a", "x", "y"), number("r", missing=True), number("s"))
+TABLE = table(category("a", "x", "y", "z"), number("r", missing=True), number("s"))
 
 
 class Sides(NamedTuple):
@@ -35,12 +35,16 @@ class Sides(NamedTuple):
 
 
 def rows_of_a_table(n: int, seed: int, missing: float, mean: float) -> Side:
-    """A category, a number that depends on it and is sometimes missing, and one that depends on that."""
+    """A category, a number that depends on it and is sometimes missing, and one that depends on that.
+
+    Without a mean the category is one that other rows have not, in the place of one that they have.
+    """
     rng = np.random.default_rng(seed)
     a = rng.integers(0, 2, n).astype(np.float64)
     r = rng.normal(mean * (2 * a - 1), 0.5)
     s = r + rng.normal(0, 0.5, n)
     r[rng.random(n) < missing] = np.nan
+    a = a if mean else 2 * a
     v = coded_rows(TABLE, torch.from_numpy(np.stack([a, r, s], 1))).double().numpy()
     return Side(v, v)
 
@@ -48,12 +52,13 @@ def rows_of_a_table(n: int, seed: int, missing: float, mean: float) -> Side:
 def sides_of(metric: Metric) -> Sides:
     if "table" in metric.needs:
         good, reference = (rows_of_a_table(400, seed, 0.2, 1.0) for seed in (1, 2))
-        return Sides(good, rows_of_a_table(400, 3, 0.6, 0.0), reference, Known(good.z, 0, table=TABLE))
+        return Sides(good, rows_of_a_table(400, 3, 0.6, 0.0), reference, Known(good, 0, table=TABLE))
     rng = np.random.default_rng(3)
     copies = ROWS[LABELS == 0][rng.integers((LABELS == 0).sum(), size=200)]
     noise = 3 + rng.standard_normal((200, 2))
     bad = side(np.concatenate([copies, noise]), rng.integers(2, size=400))
-    return Sides(GOOD, bad, REFERENCE, KNOWN)
+    by_heart = Likelihoods(np.arange(8.0) + 4, np.arange(8.0))
+    return Sides(GOOD, bad._replace(likelihoods=by_heart), REFERENCE, KNOWN)
 
 
 def off(metric: Metric, value: float) -> float:
@@ -96,22 +101,26 @@ def test_the_rows_themselves_in_another_order_are_at_no_distance(metric: Metric)
     """A metric is of sets of rows: only metrics that split rows by chance see an order."""
     order, of = np.random.default_rng(0).permutation(400), sides_of(metric)
     turned = side(of.good.x[order], None if of.good.labels is None else of.good.labels[order])
+    turned = turned._replace(likelihoods=of.good.likelihoods)
     one, other = (metric.measure(each, of.reference, of.known).value for each in (of.good, turned))
     assert one == pytest.approx(other, rel=1e-9, abs=1e-12) or metric.name.startswith("c2st")
 
 
 def test_what_applies_follows_from_the_data() -> None:
     digits = DataSpec(shape=(1, 8, 8), n_classes=10)
-    plain = has(DataSpec(shape=(2,)), TwoMoons())
-    assert plain == set()
-    assert has(DataSpec(shape=(2,)), EightGaussians()) == {"modes"}
-    assert has(digits, Digits()) == {"labels", "images"}
+    plain = has(DataSpec(shape=(2,)), TwoMoons(), ("sample",))
+    assert plain == {"vectors"}
+    assert has(DataSpec(shape=(2,)), EightGaussians(), ("sample", "likelihood")) == {"vectors", "modes", "likelihood"}
+    assert has(digits, Digits(), ()) == {"labels", "images"}
+    both = {"vectors", "table", "columns", "numbers", "categories", "missing"}
+    assert has(DataSpec(shape=(3,), table=TABLE), TwoMoons(), ()) == both
+    assert has(DataSpec(shape=(1,), table=table(number("r"))), TwoMoons(), ()) == {"vectors", "table", "numbers"}
     conditioned = digits.model_copy(update={"condition": Labels(n_classes=10)})
-    assert has(conditioned, Digits(condition="label")) == {"labels", "images", "label_condition"}
+    assert has(conditioned, Digits(condition="label"), ()) == {"labels", "images", "label_condition"}
     assert "FD_cnn" not in applicable(plain)
-    assert "FD_cnn" in applicable(has(digits, Digits()))
-    assert "classification_accuracy" not in applicable(has(digits, Digits()))
-    assert applicable({"labels", "images", "modes", "label_condition", "table", "missing"}) == [*METRICS]
+    assert "FD_cnn" in applicable(has(digits, Digits(), ()))
+    assert "classification_accuracy" not in applicable(has(digits, Digits(), ()))
+    assert applicable(LACKS) == [*METRICS]
 
 
 def test_a_metric_that_does_not_apply_says_why() -> None:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from pushforward.models.evaluation.metrics.two_sample import jackknife_error, kernel_test, mmd2, squared_distances
+from pushforward.models.evaluation.metrics.distances import squared_distances
+from pushforward.models.evaluation.metrics.two_sample import jackknife_error, kernel_test, mmd2
 from tests.models.evaluation.metrics.sides import normal
 
 
@@ -86,9 +87,3 @@ def test_the_standard_error_is_that_of_repeats() -> None:
     ]  # fmt: skip
     spread = np.std([each.value for each in found])
     assert np.mean([each.std_error or 0.0 for each in found]) == pytest.approx(spread, rel=0.15)
-
-
-def test_distances_of_far_rows_are_those_between_them() -> None:
-    x = 1e6 + normal(20, seed=0)
-    exact = ((x[:, None] - x) ** 2).sum(2)
-    assert squared_distances(x, x) == pytest.approx(exact, abs=1e-8)

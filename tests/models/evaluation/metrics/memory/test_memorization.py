@@ -1,14 +1,14 @@
-"""Distances from the nearest training row."""
+"""Distances from the nearest training row, and likelihoods of training rows."""
 
 import numpy as np
 import pytest
 
-from pushforward.models.evaluation.metrics.memorization import (
-    AT_ONCE,
+from pushforward.models.evaluation.metrics.memory.memorization import (
+    LikelihoodMembership,
     NearestTrainingRow,
-    nearest_distances,
     trained_on,
 )
+from pushforward.models.evaluation.metrics.metric import Likelihoods
 from tests.models.evaluation.metrics.sides import known, normal, side
 
 TRAINING = normal(800, seed=0)
@@ -68,11 +68,17 @@ def test_a_row_was_trained_on_where_every_element_is_that_of_one_training_row() 
     assert trained_on(rows, training).tolist() == [True, False, True]
 
 
-def test_distances_are_exact_in_blocks_of_training_rows() -> None:
-    training = normal(AT_ONCE + 500, seed=4)
-    places = np.array([0, 7, AT_ONCE - 1, AT_ONCE, AT_ONCE + 499])
-    x = training[places]
-    square = ((x[:, None] - training) ** 2).sum(2)
-    assert nearest_distances(side(x), training) == pytest.approx(0, abs=1e-6)
-    square[np.arange(5), places] = np.inf
-    assert nearest_distances(side(x, places=places), training) == pytest.approx(np.sqrt(square).min(1), abs=1e-9)
+def test_the_likelihoods_of_rows_that_are_known_by_heart_tell_them_from_others() -> None:
+    samples = side(normal(9, seed=0))
+    told = samples._replace(likelihoods=Likelihoods(np.array([0.0, -1.0, -3.0]), np.array([-2.0, -4.0])))
+    # -3 is above -4 alone, the others are above both: 5 of 6 pairs
+    measured = LikelihoodMembership().measure(told, HELD_OUT, known(TRAINING))
+    assert measured.value == pytest.approx(5 / 6)
+    guessed = samples._replace(likelihoods=Likelihoods(np.zeros(3), np.zeros(2)))
+    assert LikelihoodMembership().measure(guessed, HELD_OUT, known(TRAINING)).value == 0.5
+
+
+def test_rows_of_no_density_have_no_membership() -> None:
+    samples = side(normal(9, seed=0))
+    assert not LikelihoodMembership().applies_to(samples)
+    assert NearestTrainingRow().applies_to(samples)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from pushforward.models.evaluation.metrics.classifier_tests import (
+from pushforward.models.evaluation.metrics.classifiers.classifier_tests import (
     ClassifierTest,
     Logistic,
     NearestNeighbors,

@@ -23,6 +23,7 @@ from pushforward.models.evaluation.baselines import GaussianBaseline, flat
 from pushforward.models.evaluation.classifier import Frozen
 from pushforward.models.evaluation.metrics.metric import Labels, Reals, Side
 from pushforward.models.evaluation.samples import common_scale
+from pushforward.models.spec import conditions as kinds
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.training.data import TrainingData, fixed_rows, held, numpy_rng
 
@@ -44,11 +45,15 @@ class Sides:
 
     def of(self, rows: NDArray[Any], labels: Labels | None = None, places: Labels | None = None) -> Side:
         """A side of rows, (n, *shape) in data units."""
-        x = flat(rows)
         features, found = (
             (None, None) if self.frozen is None else classifier.read(self.frozen.classifier, rows, self.device)
         )
-        return Side(x, x / self.unit, labels, found, features, places)
+        return self.plain(rows)._replace(labels=labels, found=found, features=features, places=places)
+
+    def plain(self, rows: NDArray[Any]) -> Side:
+        """A side of rows, (n, *shape), without labels and features."""
+        x = flat(rows)
+        return Side(x, x / self.unit)
 
 
 def training_rows(data: TrainingData, seed: int) -> Rows:
@@ -127,3 +132,12 @@ def classifier_of(
     net = yield from classifier.trained(training.x, training.y, data.spec, n_classes, seed=seed, device=device)
     found = classifier.accuracy(net, data.validation.x, data.validation.y, device)
     return classifier.frozen(net, n_classes, data.fingerprint, found)
+
+
+def n_classes(data: TrainingData) -> int:
+    """How many labels the data have. Raises InvalidData where they have none."""
+    if isinstance(data.spec.condition, kinds.Labels):
+        return data.spec.condition.n_classes
+    if data.spec.n_classes is None:
+        raise InvalidData("has no labels", field="run.data")
+    return data.spec.n_classes

@@ -1,4 +1,4 @@
-"""`models.evaluation.metrics.tables`: values that are known in closed form."""
+"""`models.evaluation.metrics.tables.columns`: values that are known in closed form."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ import pytest
 import torch
 
 from pushforward.models.evaluation.metrics.metric import Known, Side
-from pushforward.models.evaluation.metrics.tables import (
+from pushforward.models.evaluation.metrics.registry import METRICS
+from pushforward.models.evaluation.metrics.tables.columns import (
+    CategoryAdherence,
+    CategoryCoverage,
     ColumnPairs,
     ColumnShapes,
+    MeanOverColumns,
     MissingSimilarity,
+    RangeCoverage,
     kolmogorov_smirnov,
+    spanned,
 )
 from pushforward.models.tables.coding import coded_rows
 from tests.models.tables.small_tables import category, number, table
@@ -27,8 +33,8 @@ def side(a: list[float], r: list[float]) -> Side:
     return Side(v, v)
 
 
-def known() -> Known:
-    return Known(np.empty((0, TABLE.width)), 0, table=TABLE)
+def known(training: Side | None = None) -> Known:
+    return Known(side([0, 1], [0.0, 1.0]) if training is None else training, 0, table=TABLE)
 
 
 def test_shapes_are_the_mean_of_total_variation_and_of_kolmogorov_and_smirnov() -> None:
@@ -64,5 +70,33 @@ def test_pairs_tell_columns_that_depend_on_each_other_from_ones_that_do_not() ->
 
 def test_the_same_rows_have_one_everywhere() -> None:
     rows = side([0, 1, 1, 0], [0.0, 1.0, NAN, 2.0])
-    for metric in (ColumnShapes(), ColumnPairs(), MissingSimilarity()):
-        assert metric.measure(rows, rows, known()).value == metric.ideal(4, 4, known()) == 1.0
+    for metric in METRICS.values():
+        if isinstance(metric, MeanOverColumns):
+            assert metric.measure(rows, rows, known(rows)).value == metric.ideal(4, 4, known(rows)) == 1.0
+
+
+def test_the_range_is_that_of_training_rows_in_their_own_units() -> None:
+    """From 0 to 1 the transform is half as steep as from 1 to 4: of the numbers themselves a quarter is spanned."""
+    training, ours = side([0, 1], [0.0, 4.0]), side([0, 1, 1], [0.0, NAN, 1.0])
+    assert RangeCoverage().measure(ours, training, known(training)).value == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("x", "share"), [([0.0, 1.0], 1.0), ([-5.0, 9.0], 1.0), ([0.5, 2.0], 0.5), ([2.0, 3.0], 0.0), ([], 0.0)]
+)
+def test_what_is_spanned_beyond_the_range_does_not_count(x: list[float], share: float) -> None:
+    assert spanned(np.array(x), np.array([0.0, 1.0])) == pytest.approx(share)
+
+
+def test_a_number_that_does_not_vary_in_training_has_no_range() -> None:
+    assert spanned(np.array([1.0]), np.array([2.0, 2.0])) is None
+    training = side([0, 1], [1.0, 1.0])
+    assert RangeCoverage().measure(training, training, known(training)).value == 1.0
+
+
+def test_values_that_are_drawn_are_counted_among_those_of_training_rows() -> None:
+    both, one = side([0, 1, 1, 1], [0.0] * 4), side([1, 1], [0.0] * 2)
+    assert CategoryCoverage().measure(one, both, known(both)).value == 0.5
+    assert CategoryCoverage().measure(both, one, known(one)).value == 1.0
+    assert CategoryAdherence().measure(both, one, known(one)).value == pytest.approx(3 / 4)
+    assert CategoryAdherence().measure(one, both, known(both)).value == 1.0

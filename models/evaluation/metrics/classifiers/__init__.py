@@ -1,0 +1,1 @@
+"""Metrics by classifiers: whether they tell samples from data, and what they learn from samples."""

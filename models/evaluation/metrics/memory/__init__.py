@@ -1,0 +1,1 @@
+"""Metrics of memorization: by distances from training rows, and by likelihoods."""

@@ -1,0 +1,1 @@
+"""Metrics of tables, column by column."""
