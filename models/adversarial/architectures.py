@@ -96,7 +96,7 @@ class Perceptrons(Architecture):
 
     def generator(self, spec: DataSpec, n_in: int, size: Size, *, rows: int = 1) -> nn.Module:
         return networks.decoder(
-            spec, n_in, width=size.width, depth=size.depth, leaky=True, params_per_element=rows, flat=True
+            spec, n_in, width=size.width, depth=size.depth, leaky=True, params_per_element=rows, backbone="perceptron"
         )
 
     def critic(self, spec: DataSpec, n_out: int, size: Size, *, extra: int = 0) -> nn.Module:
@@ -108,7 +108,7 @@ class Perceptrons(Architecture):
             normalized=False,
             leaky=True,
             condition_size=extra,
-            flat=True,
+            backbone="perceptron",
         )
 
 

@@ -45,8 +45,8 @@ from pushforward.models.latents.code_densities import (
 )
 from pushforward.models.lazy import torch
 from pushforward.models.losses import Batch, Loss
+from pushforward.models.networks.backbones import Backbone, check_backbone
 from pushforward.models.spec.data_spec import DataSpec, Shape
-from pushforward.models.spec.requirements import convolves
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,6 +63,8 @@ class AE(Family, Conditions, Samples, Validates, Encodes, Decodes):
     family: Literal["ae"] = "ae"
     latent: PositiveInt = Field(8, le=1024)
     """Dimensions of the latent code z."""
+    network: Backbone = "auto"
+    """The networks: `auto` are convolutions for images and series, else perceptrons; or `perceptron`, or `residual`."""
     width: int | None = Field(None, ge=1, le=2048)
     """Units of a layer, or channels of the first convolution. Left out: chosen by the size of the data."""
     depth: NonNegativeInt = Field(2, le=8)
@@ -90,15 +92,15 @@ class AE(Family, Conditions, Samples, Validates, Encodes, Decodes):
         return ("Samples come from a density fitted to the codes; the model is not a generative one by its training.",)
 
     def check(self, spec: DataSpec) -> None:
-        convolves(spec)
+        check_backbone(self.network, spec)
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)
-        c = spec.condition_size
+        c, width, depth, backbone = spec.condition_size, self.width, self.depth, self.network
         nets = networks.Nets(
             spec,
-            encoder=networks.encoder(spec, self.latent, condition_size=c, width=self.width, depth=self.depth),
-            decoder=networks.decoder(spec, self.latent + c, width=self.width, depth=self.depth),
+            encoder=networks.encoder(spec, self.latent, condition_size=c, width=width, depth=depth, backbone=backbone),
+            decoder=networks.decoder(spec, self.latent + c, width=width, depth=depth, backbone=backbone),
         )
         if isinstance(self.density, FittedDensity):
             nets["density"] = self.density.network(self.latent, c)

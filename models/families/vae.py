@@ -56,8 +56,8 @@ from pushforward.models.latents.priors import AnyPrior, Standard
 from pushforward.models.lazy import torch
 from pushforward.models.likelihoods import AnyLikelihood, Gaussian
 from pushforward.models.losses import Batch, Loss
+from pushforward.models.networks.backbones import Backbone, check_backbone
 from pushforward.models.spec.data_spec import DataSpec, Shape
-from pushforward.models.spec.requirements import convolves
 from pushforward.models.stepwise import program, sampling
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.tables.table import Table
@@ -85,8 +85,8 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes, Mode
     family: Literal["vae"] = "vae"
     latent: PositiveInt = Field(16, le=1024)
     """Dimensions of the latent code z."""
-    network: Literal["auto", "perceptron"] = "auto"
-    """auto: convolutions for images, perceptrons for vectors."""
+    network: Backbone = "auto"
+    """The networks: `auto` are convolutions for images and series, else perceptrons; or `perceptron`, or `residual`."""
     width: int | None = Field(None, ge=1, le=2048)
     """Units of a layer, or channels of the first convolution. Left out: chosen by the size of the data."""
     depth: NonNegativeInt = Field(2, le=8)
@@ -126,19 +126,18 @@ class VAE(Family, Conditions, Diagnoses, Samples, Scores, Encodes, Decodes, Mode
         self.likelihood.check(spec)
         self.prior_codes.check(self.latent)
         self.posterior.check(self.latent)
-        if self.network == "auto":
-            convolves(spec)
+        check_backbone(self.network, spec)
 
     def build(self, spec: DataSpec) -> Nets:
         self.check(spec)
         n_h, c = self.posterior.n_parameters(self.latent), spec.condition_size
-        params_per_element = self.likelihood.params_per_element(spec)
-        flat, width, depth = self.network == "perceptron", self.width, self.depth
+        per_element = self.likelihood.params_per_element(spec)
+        backbone, width, depth = self.network, self.width, self.depth
         return networks.Nets(
             spec,
-            encoder=networks.encoder(spec, n_h, condition_size=c, width=width, depth=depth, flat=flat),
+            encoder=networks.encoder(spec, n_h, condition_size=c, width=width, depth=depth, backbone=backbone),
             decoder=networks.decoder(
-                spec, self.latent + c, params_per_element=params_per_element, width=width, depth=depth, flat=flat
+                spec, self.latent + c, params_per_element=per_element, width=width, depth=depth, backbone=backbone
             ),
             scale=networks.Scalar(self.likelihood.initial_log_scale, self.likelihood.scale_shape(spec)),
             **self.prior_codes.networks(self.latent, c),

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from pushforward.models.networks.adversarial.progressive import ProgressiveGenerator as ProgressiveGenerator
     from pushforward.models.networks.adversarial.progressive import faded as faded
     from pushforward.models.networks.adversarial.progressive import sides as sides
-    from pushforward.models.networks.adversarial.residual import ResidualCritic as ResidualCritic
-    from pushforward.models.networks.adversarial.residual import ResidualGenerator as ResidualGenerator
     from pushforward.models.networks.adversarial.tabular import CaseCounts as CaseCounts
     from pushforward.models.networks.adversarial.tabular import NumberModes as NumberModes
     from pushforward.models.networks.adversarial.translation import TranslationPool as TranslationPool
@@ -44,6 +42,8 @@ if TYPE_CHECKING:
     from pushforward.models.networks.nets import Scalar as Scalar
     from pushforward.models.networks.nets import concat_condition as concat_condition
     from pushforward.models.networks.nets import condition_args as condition_args
+    from pushforward.models.networks.residual import ResidualCritic as ResidualCritic
+    from pushforward.models.networks.residual import ResidualGenerator as ResidualGenerator
     from pushforward.models.networks.tables import CodeTable as CodeTable
     from pushforward.models.networks.tables import SemiDiscreteTransport as SemiDiscreteTransport
 
@@ -62,8 +62,8 @@ MODULES = {
     "DCGANCritic": "adversarial.dcgan",
     "DCGANGenerator": "adversarial.dcgan",
     "PatchEncoder": "adversarial.patches",
-    "ResidualCritic": "adversarial.residual",
-    "ResidualGenerator": "adversarial.residual",
+    "ResidualCritic": "residual",
+    "ResidualGenerator": "residual",
     "Growing": "adversarial.progressive",
     "ProgressiveCritic": "adversarial.progressive",
     "ProgressiveGenerator": "adversarial.progressive",

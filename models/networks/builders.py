@@ -1,9 +1,8 @@
 """Encoders, decoders, denoising and velocity networks, with a backbone that fits the data.
 
-Vectors get multilayer perceptrons, images of 5x5 to 64x64 and series of 8 to 1,024 steps
-convolutions. There are no batch statistics and no dropout,
-so the output of a row does not depend on the other rows of its batch. Inputs and outputs are in network units
-(`DataSpec.normalize`).
+Vectors get multilayer perceptrons, images of 5x5 to 64x64 and series of 8 to 1,024 steps convolutions, plain or
+residual. There are no batch statistics and no dropout, so the output of a row does not depend on the other rows of its
+batch. Inputs and outputs are in network units (`DataSpec.normalize`).
 
 Example:
     >>> import torch
@@ -24,9 +23,11 @@ from functools import partial
 
 from torch import nn
 
+from pushforward.models.networks.backbones import Backbone
 from pushforward.models.networks.conv import ConvDecoder, ConvEncoder, halvings
 from pushforward.models.networks.denoiser import Denoiser, MixedDenoiser, ResidualMLP
 from pushforward.models.networks.mlp import MLP
+from pushforward.models.networks.residual import ResidualEncoder, ResidualGenerator
 from pushforward.models.networks.unet import UNet
 from pushforward.models.networks.velocity import FourierFeatures, VelocityNet
 from pushforward.models.paths.preconditioning import Preconditioning, Velocity
@@ -48,7 +49,7 @@ def encoder(
     normalized: bool = True,
     leaky: bool = False,
     condition_size: int = 0,
-    flat: bool = False,
+    backbone: Backbone = "auto",
 ) -> nn.Module:
     """(B, *shape) to (B, n_out): an encoder, the features of a critic, or a critic (n_out = 1).
 
@@ -59,10 +60,12 @@ def encoder(
         leaky: LeakyReLU(0.2) and He's initial weights instead of SiLU and torch's. A critic that is smooth at the
             start misses the gaps between modes, and its generator fills them.
         condition_size: elements of a condition c; the input is `concat_condition(x, c)`.
-        flat: a perceptron for images and series too.
+        backbone: of images and series; `residual` takes neither `normalized` nor `leaky`.
     """
     shape = (spec.shape[0] + condition_size, *spec.shape[1:])
-    if not flat and convolves(spec):
+    if backbone == "residual":
+        return ResidualEncoder(shape, n_out, width=width or default_width(spec))
+    if backbone == "auto" and convolves(spec):
         net: nn.Module = ConvEncoder(
             shape, n_out, width=width or default_width(spec), normalized=normalized, activation=_activation(leaky)
         )
@@ -79,14 +82,16 @@ def decoder(
     depth: int = 2,
     leaky: bool = False,
     params_per_element: int = 1,
-    flat: bool = False,
+    backbone: Backbone = "auto",
 ) -> nn.Module:
     """(B, n_in) to (B, P * shape[0], *shape[1:]), with P = `params_per_element` numbers for each element.
 
     The other arguments are those of `encoder`. A condition is part of the input.
     """
     shape = (params_per_element * spec.shape[0], *spec.shape[1:])
-    if not flat and convolves(spec):
+    if backbone == "residual":
+        return ResidualGenerator(n_in, shape, width=width or default_width(spec))
+    if backbone == "auto" and convolves(spec):
         net: nn.Module = ConvDecoder(n_in, shape, width=width or default_width(spec), activation=_activation(leaky))
     else:
         net = MLP((n_in,), shape, width=width or UNITS, depth=depth, activation=_activation(leaky))

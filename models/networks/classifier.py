@@ -25,7 +25,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.spec = spec
         width = CHANNELS if len(spec.shape) > 1 and not flat else None
-        self.encoder = encoder(spec, FEATURES, width=width, flat=flat)
+        self.encoder = encoder(spec, FEATURES, width=width, backbone="perceptron" if flat else "auto")
         self.head = nn.Linear(FEATURES, n_classes)
 
     def features(self, x: Float[Tensor, " B *shape"]) -> Float[Tensor, "B F"]:

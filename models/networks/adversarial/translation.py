@@ -42,7 +42,7 @@ def translator(
     if not flat and convolves(spec):
         return ResidualTranslator(spec.shape, condition_size, width=width or default_width(spec), depth=depth)
     n_in = (spec.shape[0] + condition_size) * prod(spec.shape[1:])
-    return decoder(spec, n_in, width=width, depth=depth, leaky=True, flat=True)
+    return decoder(spec, n_in, width=width, depth=depth, leaky=True, backbone="perceptron")
 
 
 @final

@@ -1,5 +1,7 @@
 """Convolutions along one axis cover series of 8 to 1,024 steps, row by row."""
 
+from typing import get_args
+
 import pytest
 import torch
 from torch import Tensor
@@ -7,6 +9,7 @@ from torch import Tensor
 from pushforward.models.adversarial.architectures import DCGAN, Architecture, Plain, Progressive, Residual, Size
 from pushforward.models.errors import InvalidData
 from pushforward.models.networks import concat_condition, decoder, denoising_network, encoder, velocity_network
+from pushforward.models.networks.backbones import Backbone
 from pushforward.models.networks.builders import CHANNELS, default_width
 from pushforward.models.networks.conv import crop, halvings, pad
 from pushforward.models.spec.data_spec import DataSpec
@@ -86,8 +89,8 @@ def test_a_condition_is_planes_behind_the_channels_of_a_series() -> None:
     assert torch.equal(joint[:, :2], x)
     assert torch.equal(joint[:, 2:], c[:, :, None].expand(-1, -1, 8))
     spec = DataSpec(shape=(2, 8))
-    for flat in (False, True):
-        assert encoder(spec, 1, width=4, condition_size=4, flat=flat).double()(joint).shape == (3, 1)
+    for backbone in get_args(Backbone):
+        assert encoder(spec, 1, width=4, condition_size=4, backbone=backbone).double()(joint).shape == (3, 1)
 
 
 @pytest.mark.parametrize(

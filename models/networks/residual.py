@@ -1,9 +1,10 @@
-r"""A residual generator and critic, as those of spectrally normalized GANs.
+r"""Residual networks: a generator, or decoder, a critic and an encoder.
 
     generator  z -> map of 4x4 (of 4 steps for a series), blocks  h <- up(h) + conv(relu(norm(conv(up(relu(norm(h)))))))
     critic     blocks  h <- down(h + conv(relu(conv(relu(h)))));  relu, sum over positions, linear
+    encoder    blocks  h <- down(h + conv(relu(norm(conv(relu(norm(h)))))));  relu(norm(h)), linear of all positions
 
-The norms of the generator treat each row alone (group normalization).
+Norms treat each row alone (group normalization). The critic has none: its game may hold its slope.
 
 References:
     | Deep Residual Learning for Image Recognition (He et al., 2015), https://arxiv.org/abs/1512.03385
@@ -58,15 +59,17 @@ class UpBlock(nn.Module):
 class DownBlock(nn.Module):
     """(B, C_in, ...) to (B, C_out, ...), each side half as long."""
 
-    def __init__(self, c_in: int, c_out: int, convolve: Convolution, *, first: bool) -> None:
+    def __init__(self, c_in: int, c_out: int, convolve: Convolution, *, first: bool, normalized: bool = False) -> None:
         super().__init__()
-        self.first = first  # no activation before the first convolution of the image itself
+        self.first = first  # no norm and no activation before the first convolution of the image itself
+        norm = group_norm if normalized else nn.Identity
+        self.norms = nn.ModuleList([nn.Identity() if first else norm(c_in), norm(c_out)])
         self.convolutions = nn.ModuleList([convolve(c_in, c_out, 3, padding=1), convolve(c_out, c_out, 3, padding=1)])
         self.shortcut = convolve(c_in, c_out, 1)
 
     def forward(self, h: Float[Tensor, "B C *place"]) -> Float[Tensor, "B C2 *place2"]:
-        y = self.convolutions[0](h if self.first else F.relu(h))
-        out: Tensor = self.shortcut(h) + self.convolutions[1](F.relu(y))
+        y = self.convolutions[0](h if self.first else F.relu(self.norms[0](h)))
+        out: Tensor = self.shortcut(h) + self.convolutions[1](F.relu(self.norms[1](y)))
         return F.avg_pool1d(out, 2) if out.ndim == 3 else F.avg_pool2d(out, 2)
 
 
@@ -106,4 +109,24 @@ class ResidualCritic(nn.Module):
     def forward(self, x: Float[Tensor, "B C *place"]) -> Float[Tensor, "B N"]:
         h = F.relu(self.blocks(pad(x, self.side)))
         out: Tensor = self.last(h.flatten(2).sum(2))
+        return out
+
+
+@final
+class ResidualEncoder(nn.Module):
+    """(B, C, ...) to (B, n_out)."""
+
+    def __init__(self, shape: Shape, n_out: int, *, width: int) -> None:
+        super().__init__()
+        levels, convolve = halvings(shape), convolution(shape)
+        self.side = SMALLEST * 2**levels
+        sizes = [shape[0], *(channels(width, level) for level in range(1, levels + 1))]
+        blocks = [DownBlock(a, b, convolve, first=i == 0, normalized=True) for i, (a, b) in enumerate(pairwise(sizes))]
+        n_features = prod(smallest(shape, sizes[-1]))
+        self.layers = nn.Sequential(
+            *blocks, group_norm(sizes[-1]), nn.ReLU(), nn.Flatten(), nn.Linear(n_features, n_out)
+        )
+
+    def forward(self, x: Float[Tensor, "B C *place"]) -> Float[Tensor, "B N"]:
+        out: Tensor = self.layers(pad(x, self.side))
         return out
