@@ -45,8 +45,8 @@ from pushforward.models.latents.code_densities import (
 )
 from pushforward.models.lazy import torch
 from pushforward.models.losses import Batch, Loss
-from pushforward.models.networks.backbones import Backbone, check_backbone
 from pushforward.models.spec.data_spec import DataSpec, Shape
+from pushforward.models.spec.requirements import Backbone, check_backbone
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import sqrt
-from typing import TYPE_CHECKING, ClassVar, Literal, final
+from typing import TYPE_CHECKING, ClassVar, Literal, cast, final
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
@@ -187,8 +187,7 @@ class AVB(Family, Conditions, Samples, Scores, Encodes, Decodes, ModelsCounts):
 
     def decoder_output(self, nets: Nets, z: Tensor, c: Tensor) -> Tensor:
         """The decoder's output, (B, params_per_element * shape[0], ...): the parameters of the likelihood."""
-        y: Tensor = nets["decoder"](torch.cat([z, c], 1))
-        return y
+        return cast("Tensor", nets["decoder"](torch.cat([z, c], 1)))
 
     def log_prob(self, nets: Nets, x: Tensor, c: Tensor, noise: Noise, options: ProposalOptions) -> LogProb:
         k, size = options.k, self.likelihood.params_per_element(nets.spec) * nets.spec.size
@@ -209,11 +208,11 @@ class AVB(Family, Conditions, Samples, Scores, Encodes, Decodes, ModelsCounts):
     def estimated_weight(self, nets: Nets, x: Tensor, c: Tensor, r: Diagonal, draws: Draws) -> Tensor:
         """Log p(x, z|c) / (r(z|x, c) exp T), z ~ q, (draws B,) nats."""
         x, c, r = draws.repeat(x), draws.repeat(c), Diagonal(draws.repeat(r.mu), draws.repeat(r.log_var))
-        u = self.seen(nets, x, c)
-        z = self.infer(nets, u, draws.noise.normal(draws.number, (self.noise + self.latent,)).to(u))
+        eps = draws.noise.normal(draws.number, (self.noise + self.latent,))
+        z = self.infer(nets, self.seen(nets, x, c), eps.to(r.mu))
         log_p = self.log_likelihood(nets, x, z, c) + standard_log_prob(z)
-        log_q = self.log_posterior(nets, x, z, c, r)
-        return torch.where(log_p == -torch.inf, log_p, log_p - log_q)  # log q may be infinite as well
+        log_w = log_p - self.log_posterior(nets, x, z, c, r)
+        return torch.where(log_p == -torch.inf, log_p, log_w)  # log q may be infinite as well
 
     def curve_options(self) -> ProposalOptions:
         return ProposalOptions(k=1, proposal="contrast")  # a bound: an estimate falls with the adversary, too

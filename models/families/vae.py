@@ -56,8 +56,8 @@ from pushforward.models.latents.priors import AnyPrior, Standard
 from pushforward.models.lazy import torch
 from pushforward.models.likelihoods import AnyLikelihood, Gaussian
 from pushforward.models.losses import Batch, Loss
-from pushforward.models.networks.backbones import Backbone, check_backbone
 from pushforward.models.spec.data_spec import DataSpec, Shape
+from pushforward.models.spec.requirements import Backbone, check_backbone
 from pushforward.models.stepwise import program, sampling
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.tables.table import Table

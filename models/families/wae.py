@@ -49,8 +49,8 @@ from pushforward.models.geometry.interpolation import PathName
 from pushforward.models.latents.sampled_priors import AnyCodePrior, GaussianCodes
 from pushforward.models.lazy import torch
 from pushforward.models.losses import Adam, Batch, Loss
-from pushforward.models.networks.backbones import Backbone, check_backbone
 from pushforward.models.spec.data_spec import DataSpec, Shape
+from pushforward.models.spec.requirements import Backbone, check_backbone
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

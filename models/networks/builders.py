@@ -23,7 +23,6 @@ from functools import partial
 
 from torch import nn
 
-from pushforward.models.networks.backbones import Backbone
 from pushforward.models.networks.conv import ConvDecoder, ConvEncoder, halvings
 from pushforward.models.networks.denoiser import Denoiser, MixedDenoiser, ResidualMLP
 from pushforward.models.networks.mlp import MLP
@@ -32,7 +31,7 @@ from pushforward.models.networks.unet import UNet
 from pushforward.models.networks.velocity import FourierFeatures, VelocityNet
 from pushforward.models.paths.preconditioning import Preconditioning, Velocity
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.spec.requirements import convolves
+from pushforward.models.spec.requirements import Backbone, convolves
 
 LEAKY_SLOPE = 0.2  # of LeakyReLU below zero
 VELOCITY = Velocity()

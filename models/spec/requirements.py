@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pushforward.models.errors import InvalidData
 from pushforward.models.spec.data_spec import LENGTHS, SIDES, DataSpec
+
+Backbone = Literal["auto", "perceptron", "residual"]  # of encoders and decoders
 
 
 def fits_convolutions(spec: DataSpec) -> bool:
@@ -31,6 +35,16 @@ def convolves(spec: DataSpec) -> bool:
             field="run.data",
         )
     return False
+
+
+def check_backbone(backbone: Backbone, spec: DataSpec) -> None:
+    """Raise InvalidData where it does not read such data."""
+    reads = backbone == "perceptron" or convolves(spec)
+    if backbone == "residual" and not reads:
+        raise InvalidData(
+            "residual networks read images and series, and a row of these data is a vector; leave it out",
+            field="run.family.network",
+        )
 
 
 def levels_of(spec: DataSpec) -> str:

@@ -240,10 +240,12 @@ def evaluate(
     url: Url = LOCAL,
 ) -> None:
     """Compare samples of a model with held-out rows, and show the report."""
-    source = source_of(against)
-    names = None if metrics is None else [name.strip() for name in metrics.split(",")]
+    wanted = {
+        "against": source_of(against),
+        "metrics": None if metrics is None else metrics.replace(" ", "").split(","),
+    }
     with client_at(url) as client:
-        job = client.evaluate(model, against=source, metrics=names, target=target, n=n, seed=seed, idempotency_key=key)
+        job = client.evaluate(model, **wanted, target=target, n=n, seed=seed, idempotency_key=key)
         reference = job["evaluation"]["model"]
         err.print(f"job {job['id']} evaluates {reference}")
         follow_job(client, job["id"])

@@ -109,9 +109,8 @@ class TargetModel:
         options = self._checked(ask, lambda: limits.check_file(ask, self.card, settings))
         with refusing("condition", self._text):
             condition = self.conditioning.single(ask.condition, of="a file")
-        file, seed = limits.file_type(media_type, self.card), seed_of(ask)
-        reference = self.card.reference
-        return Sampling(model=reference, n=ask.n, seed=seed, options=options, condition=condition, media_type=file)
+        model, file, seed = self.card.reference, limits.file_type(media_type, self.card), seed_of(ask)
+        return Sampling(model=model, n=ask.n, seed=seed, options=options, condition=condition, media_type=file)
 
     @property
     def scores_only_levels(self) -> bool:

@@ -9,11 +9,10 @@ from torch import Tensor
 from pushforward.models.adversarial.architectures import DCGAN, Architecture, Plain, Progressive, Residual, Size
 from pushforward.models.errors import InvalidData
 from pushforward.models.networks import concat_condition, decoder, denoising_network, encoder, velocity_network
-from pushforward.models.networks.backbones import Backbone
 from pushforward.models.networks.builders import CHANNELS, default_width
 from pushforward.models.networks.conv import crop, halvings, pad
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.spec.requirements import convolves
+from pushforward.models.spec.requirements import Backbone, convolves
 
 LENGTHS = [*range(8, 71), 1024]
 
