@@ -35,7 +35,7 @@ from pushforward.models.errors import InvalidData
 from pushforward.models.family import Conditions, Family, Samples, Scores
 from pushforward.models.likelihoods import AnyDiscreteLikelihood, Categorical
 from pushforward.models.losses import Adam, Batch, Loss
-from pushforward.models.networks.limits import check_last_layer, check_mask_memory, check_mask_width
+from pushforward.models.networks.masked.limits import check_last_layer, check_mask_memory, check_mask_width
 from pushforward.models.samplers import autoregressive
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.spec.requirements import levels_of

@@ -71,7 +71,7 @@ from pushforward.models.flows.logit import from_reals, to_reals
 from pushforward.models.flows.univariate import AnyTransform, Spline
 from pushforward.models.lazy import torch
 from pushforward.models.losses import Adam, Batch, Loss
-from pushforward.models.networks.limits import check_mask_memory, check_mask_width
+from pushforward.models.networks.masked.limits import check_mask_memory, check_mask_width
 from pushforward.models.spec.data_spec import DataSpec, Shape
 from pushforward.models.stepwise.scoring import LogProb
 from pushforward.models.tables.table import Table

@@ -39,7 +39,7 @@ from pushforward.models.config.config import Config, Options
 from pushforward.models.flows.bijection import bijection
 from pushforward.models.flows.univariate import AnyTransform, Spline
 from pushforward.models.lazy import F, torch
-from pushforward.models.networks.limits import check_mask_width
+from pushforward.models.networks.masked.limits import check_mask_width
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

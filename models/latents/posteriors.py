@@ -30,7 +30,7 @@ from pushforward.models.config.config import Config
 from pushforward.models.distributions.gaussians import Diagonal, Full, GaussianDistribution
 from pushforward.models.flows.latent import LatentFlow
 from pushforward.models.lazy import torch
-from pushforward.models.networks.limits import check_mask_width
+from pushforward.models.networks.masked.limits import check_mask_width
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

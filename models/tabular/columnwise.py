@@ -34,7 +34,7 @@ from pushforward.models.config.config import Options
 from pushforward.models.family import Conditions, Family, Samples, Scores
 from pushforward.models.lazy import torch
 from pushforward.models.losses import Batch, Loss
-from pushforward.models.networks.limits import check_mask_memory, check_mask_width
+from pushforward.models.networks.masked.limits import check_mask_memory, check_mask_width
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise import program
 from pushforward.models.stepwise.scoring import LogProb

@@ -32,7 +32,7 @@ from pushforward.models.flows.bijection import bijection
 from pushforward.models.flows.dequantization import DequantizationOptions
 from pushforward.models.lazy import torch
 from pushforward.models.losses import Batch, Loss
-from pushforward.models.networks.limits import check_mask_memory
+from pushforward.models.networks.masked.limits import check_mask_memory
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.sampling import OneStep
 from pushforward.models.stepwise.scoring import LogProb

@@ -9,7 +9,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from pushforward.service.cli.catalog import evaluate, families, models, presets
+from pushforward.service.cli.catalog.evaluation import evaluate
+from pushforward.service.cli.catalog.families import families, presets
+from pushforward.service.cli.catalog.models import models
 from pushforward.service.cli.data import verbs as datasets
 from pushforward.service.cli.inference import (
     complete,

@@ -17,6 +17,7 @@ from pushforward.service.cli.run_flags import flags, run_of
 from pushforward.service.cli.terminal import (
     LOCAL,
     Json,
+    Key,
     Url,
     check_folder,
     client_at,
@@ -49,7 +50,7 @@ def train(
         Path | None, typer.Option(help="A run, or changes of a preset, as JSON; - is standard input.")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show progress to the end.")] = False,
-    key: Annotated[str | None, typer.Option(help="Idempotency key: the same key starts one job.")] = None,
+    key: Key = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check the run and show what the data are; start nothing.")
     ] = False,

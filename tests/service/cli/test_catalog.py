@@ -3,7 +3,9 @@
 import pytest
 
 from pushforward.models.families import FAMILIES
-from pushforward.service.cli.catalog import condition_in_words, metric_row, show_family, value_in_words
+from pushforward.service.cli.catalog.evaluation import metric_row, value_in_words
+from pushforward.service.cli.catalog.families import show_family
+from pushforward.service.cli.catalog.models import condition_in_words
 
 VALUE = {"value": 0.01234, "std_error": 0.00456, "interval": None, "p_value": 0.002}
 

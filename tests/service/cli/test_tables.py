@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pushforward.service.application.catalog import Catalog, FamilyCard
-from pushforward.service.cli.catalog import MEMBERS, family_rows, flags_of
+from pushforward.service.cli.catalog.families import MEMBERS, family_rows, flags_of
 from pushforward.service.cli.schemas import lines, lines_of_members, lists
 from pushforward.service.cli.tables import fitted, plain
 

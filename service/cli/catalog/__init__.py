@@ -1,0 +1,1 @@
+"""The verbs of what can be trained, and of what is."""
