@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pushforward.models.errors import InvalidInput
 from pushforward.models.tables.columns import AnyColumn, Category, Constant, Identifier, Number, Time
 from pushforward.models.tables.table import Table
-from pushforward.models.tables.times import UNIT_NS, read_times, tick_ns, units_since, write_times
+from pushforward.models.tables.times import UNIT_NS, read_times, stand_as_written, tick_ns, units_since, write_times
 
 if TYPE_CHECKING:
     import pyarrow
@@ -54,7 +54,7 @@ def column_cells(column: Number | Time | Category, array: Any) -> Cells:
     present = np.array(array.is_valid())
     if isinstance(column, Time) and column.format is not None:
         texts, array = array, read_times(array, column.format)
-        unread = present & ~np.array(array.is_valid())
+        unread = present & ~stand_as_written(texts, array, column.format)
         if unread.any():
             row = int(unread.argmax())
             text, like = str(texts[row])[:50], write_times(pa.array([EXAMPLE_S], array.type), column.format)[0]

@@ -57,6 +57,19 @@ def read_times(texts: Any, form: str) -> Any:
     return compute.strptime(texts, format=form.replace("%-", "%"), unit="s", error_is_null=True)
 
 
+def stand_as_written(texts: Any, times: Any, form: str) -> NDArray[np.bool_]:
+    """Which texts are the times read of them, but for zeros and case: 2/30/2024 is read as 3/1/2024."""
+    from pyarrow import compute
+
+    return np.array(compute.equal(_plain(texts), _plain(write_times(times, form))).fill_null(False))
+
+
+def _plain(texts: Any) -> Any:
+    from pyarrow import compute
+
+    return compute.utf8_lower(compute.replace_substring_regex(texts.cast("string"), r"\b0([0-9])", r"\1"))
+
+
 def write_times(times: Any, form: str) -> Any:
     """Texts of times."""
     from pyarrow import compute

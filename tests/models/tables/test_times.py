@@ -13,6 +13,7 @@ from pushforward.models.tables.columns import Time
 from pushforward.models.tables.times import (
     FORMATS,
     read_times,
+    stand_as_written,
     units_since,
     whole_units,
     write_times,
@@ -86,6 +87,17 @@ def test_a_text_that_is_no_time_is_refused_beside_one_that_is() -> None:
         start=0,
         format="%-m/%-d/%Y",
     )
-    assert column_cells(column, pa.array(["1/5/2024", None]))[0] == 19727
+    assert column_cells(column, pa.array(["1/5/2024", None, "01/05/2024", "1/05/2024"]))[[0, 2, 3]].tolist() == 3 * [
+        19727
+    ]
+    with pytest.raises(InvalidInput, match=r"^holds '2/30/2024' in row 0, and its times are written like 2/29/2024$"):
+        column_cells(column, pa.array(["2/30/2024"]))
     with pytest.raises(InvalidInput, match=r"^holds '2024-01-05' in row 1, and its times are written like 2/29/2024$"):
         column_cells(column, pa.array(["1/5/2024", "2024-01-05"]))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_is_written_stands_as_written(form: str) -> None:
+    times = pa.array(TIMES, pa.timestamp("s"))
+    texts = write_times(times, form)
+    assert stand_as_written(texts, read_times(texts, form), form).all()
