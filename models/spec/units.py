@@ -167,7 +167,7 @@ class Units(Described, ABC):
     def quantize(self, x: Tensor) -> Tensor:
         """What a sample must be to be data: inside the range, and on a level where there are levels; whole counts."""
         if self.counts:
-            return x.round().clamp(0, MAX_COUNT)
+            return x.round().clamp(0, MAX_COUNT) + 0.0  # 0.0 for -0.0
         if self.levels is None:
             return self.clip(x)
         level = self.to_level(x).clamp(0, self.levels - 1)

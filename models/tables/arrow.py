@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from pushforward.models.errors import InvalidInput
 from pushforward.models.tables.columns import AnyColumn, Category, Constant, Identifier, Number, Time
 from pushforward.models.tables.table import Table
-from pushforward.models.tables.times import UNIT_NS, read_times, tick_ns, ticks_ns, write_times
+from pushforward.models.tables.times import UNIT_NS, read_times, stand_as_written, tick_ns, units_since, write_times
 
 if TYPE_CHECKING:
     import pyarrow
 
 Cells = NDArray[np.float64]
+
+EXAMPLE_S = 1_709_211_909  # 2024-02-29 13:05:09
 
 
 def to_cells(table: Table, rows: pyarrow.Table, *, field: str = "records") -> Cells:
@@ -51,14 +53,14 @@ def column_cells(column: Number | Time | Category, array: Any) -> Cells:
     cells = np.full(len(array), np.nan)
     present = np.array(array.is_valid())
     if isinstance(column, Time) and column.format is not None:
-        array = read_times(array, column.format)
-        unread = present & ~np.array(array.is_valid())
+        texts, array = array, read_times(array, column.format)
+        unread = present & ~stand_as_written(texts, array, column.format)
         if unread.any():
-            raise InvalidInput(f"holds what is no time of the form {column.format} in row {int(unread.argmax())}")
+            row = int(unread.argmax())
+            text, like = str(texts[row])[:50], write_times(pa.array([EXAMPLE_S], array.type), column.format)[0]
+            raise InvalidInput(f"holds {text!r} in row {row}, and its times are written like {like}")
     if isinstance(column, Time):
-        ns = ticks_ns(array.drop_null())
-        size = UNIT_NS[column.unit]
-        cells[present] = ns / size - column.start
+        cells[present] = units_since(array.drop_null(), column.unit, column.start)
     elif pa.types.is_decimal(array.type):
         cells[present] = [float(value) for value in array.drop_null().to_pylist()]
     else:

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 Record = dict[str, Value | None]
 
-MAX_REASON_CHARS = 200
+MAX_REASON_CHARS, MAX_NAMED = 200, 20  # of a message: characters of a reason, columns that it names
+
+
+def no_column(name: str, modelled: Sequence[str]) -> str:
+    """The refusal of a name."""
+    known = ", ".join(map(repr, modelled[:MAX_NAMED]))
+    return f"names {name[:100]!r}, which is no column that is modelled; name some of {known}"
 
 
 def of_records(table: Table, given: Sequence[Mapping[str, Any]]) -> pyarrow.Table:

@@ -57,6 +57,19 @@ def read_times(texts: Any, form: str) -> Any:
     return compute.strptime(texts, format=form.replace("%-", "%"), unit="s", error_is_null=True)
 
 
+def stand_as_written(texts: Any, times: Any, form: str) -> NDArray[np.bool_]:
+    """Which texts are the times read of them, but for zeros and case: 2/30/2024 is read as 3/1/2024."""
+    from pyarrow import compute
+
+    return np.array(compute.equal(_plain(texts), _plain(write_times(times, form))).fill_null(False))
+
+
+def _plain(texts: Any) -> Any:
+    from pyarrow import compute
+
+    return compute.utf8_lower(compute.replace_substring_regex(texts.cast("string"), r"\b0([0-9])", r"\1"))
+
+
 def write_times(times: Any, form: str) -> Any:
     """Texts of times."""
     from pyarrow import compute
@@ -73,13 +86,26 @@ def _piece(times: Any, directive: str) -> Any:
     return compute.replace_substring_regex(padded, "^0([0-9])", r"\1")
 
 
-def ticks_ns(array: Any) -> NDArray[np.int64]:
-    """Dates, times and durations as nanoseconds."""
+def whole_units(array: Any) -> tuple[Unit, NDArray[np.int64]]:
+    """The coarsest unit that holds all dates, times or durations, and how many of it each is."""
+    ticks, tick = ticks_of(array), tick_ns(array.type)
+    unit = next(each for each, ns in UNIT_NS.items() if ns >= tick and not (ticks % (ns // tick)).any())
+    return unit, ticks // (UNIT_NS[unit] // tick)
+
+
+def units_since(array: Any, unit: Unit, start: int) -> NDArray[np.float64]:
+    """How many units each is after `start` of them; a fraction where it lies between two."""
+    ticks, per_unit = ticks_of(array), UNIT_NS[unit] // tick_ns(array.type)
+    return (ticks // per_unit - start) + (ticks % per_unit) / per_unit
+
+
+def ticks_of(array: Any) -> NDArray[np.int64]:
+    """Dates, times and durations in ticks of their type: nanoseconds of 64 bits hold the years 1678 to 2261 alone."""
     import pyarrow as pa
 
     small = pa.int32() if array.type.bit_width == 32 else pa.int64()
     ticks: NDArray[np.int64] = array.cast(small).to_numpy(zero_copy_only=False).astype(np.int64)
-    return ticks * tick_ns(array.type)
+    return ticks
 
 
 def tick_ns(kind: Any) -> int:

@@ -144,7 +144,8 @@ class AdversarialForm(Family, Conditions, Samples, CompletesRows):
 
     def complete_rows(self, nets: Nets, x: Tensor, given: Tensor, noise: Noise, c: Tensor, options: Any) -> Completed:
         x = with_stand_ins(self.table, x, given)
-        size = max(self.rows.width, self._told(nets.spec) + self.rows.latent, nets.spec.size)
+        width = self.rows.width or networks.default_width(nets.spec)
+        size = max(width, self._told(nets.spec) + self.rows.latent, nets.spec.size)
         return resampled(partial(self._candidates, nets, x, given, c), noise, options.candidates, size=size)
 
     def _candidates(self, nets: Nets, x: Tensor, given: Tensor, c: Tensor, draws: Draws) -> Candidates:

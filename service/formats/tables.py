@@ -16,7 +16,7 @@ from pushforward.models.data.tables.reading import NO_PYARROW, parse_arrow, pars
 from pushforward.models.errors import InvalidInput
 from pushforward.models.tables.arrow import Cells, cell_type, from_cells, to_cells
 from pushforward.models.tables.columns import Time
-from pushforward.models.tables.records import MAX_REASON_CHARS, of_records
+from pushforward.models.tables.records import MAX_REASON_CHARS, no_column, of_records
 from pushforward.models.tables.table import Table
 from pushforward.service.domain.errors import Unsupported
 
@@ -56,7 +56,7 @@ class TableRows:
         names = [column.name for column in table.modelled]
         unknown = next((name for name in given if name not in names), None)
         if unknown is not None:
-            raise InvalidInput(f"names {unknown!r}, which is no column that is modelled", field="given")
+            raise InvalidInput(no_column(unknown, names), field="given")
         for name in names:
             if name not in rows.column_names:
                 rows = rows.append_column(name, pa.nulls(rows.num_rows))

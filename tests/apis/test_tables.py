@@ -125,9 +125,9 @@ async def test_records_are_encoded_decoded_and_reconstructed(apis: Apis):
     [
         ({"records": [{**RECORD, "kind": "elm"}]}, "records", "column 'kind' holds 'elm' in row 0, which training has"),
         ({"records": [RECORD, {**RECORD, "height": "tall"}]}, "records", "'height' holds values of different types"),
-        ({"records": [{**RECORD, "height": 1.5}]}, "x", "column 'height' is not on the grid of 1"),
+        ({"records": [{**RECORD, "height": 1.5}]}, "records", "column 'height' is not on the grid of 1"),
         ({"records": [{**RECORD, "planted": "soon"}]}, "records", "column 'planted' does not hold values of type date"),
-        ({"records": [{**RECORD, "planted": None}]}, "x", "column 'planted' had no missing cells"),
+        ({"records": [{**RECORD, "planted": None}]}, "records", "column 'planted' had no missing cells"),
         ({"records": [{**RECORD, "hight": 3}]}, "records", "has a column 'hight', which this model's table lacks"),
         ({"records": [{**RECORD, "height": [1]}]}, "records", "column 'height' holds no text, number, boolean or null"),
         ({"records": []}, "records", "a list of objects"),
@@ -251,7 +251,8 @@ async def test_rows_that_fulfil_something_are_the_first_that_do(apis: Apis):
     [
         ({"where": [{"column": "kind", "op": "<", "value": "oak"}]}, "where.0.op", "has none; use =="),
         ({"where": [{"column": "kind", "op": "==", "value": "elm"}]}, "where.0.value", "training has not seen"),
-        ({"where": [{"column": "knd", "op": "==", "value": "oak"}]}, "where.0.column", "no column that is modelled"),
+        ({"where": [{"column": "knd", "op": "==", "value": "oak"}]}, "where.0.column", "modelled; name some of 'kind'"),
+        ({"where": [{"column": "height", "op": "==", "value": None}]}, "where.0.value", "a missing cell fulfils no"),
         ({"where": [{"column": "kind", "op": "in", "value": "oak"}]}, "where.0.value", "a list for `in`"),
         ({"where": [{"column": "height", "op": "==", "value": 7}], "max_tries": 1, "n": 50}, "where", "want less"),
     ],
@@ -267,6 +268,10 @@ async def test_only_rows_of_tables_fulfil_something_and_only_in_one_reply(apis: 
     where = [{"column": "kind", "op": "in", "value": ["oak", "ash"]}]
     refused = await post(apis, "/sample", {"model": "moons", "where": where})
     assert "is for rows of tables" in refused.json()["detail"]
+    refused = await post(apis, "/sample", {"model": "rows", "where": where, "n": 20_000}, Accept=CSV)
+    assert refused.json()["errors"] == [
+        {"field": "n", "message": "asks for 20000 rows; at most 500 of this model at once, so ask in parts"}
+    ]
     refused = await post(apis, "/sample", {"model": "rows", "where": where}, Accept="text/event-stream")
     assert "is for one reply" in refused.json()["detail"]
 

@@ -46,9 +46,10 @@ def _numbers(table: pyarrow.Table, name: str) -> NDArray[Any]:
         )
     if cells.has_missing:
         row = int(cells.array.is_null().to_numpy(zero_copy_only=False).argmax())
+        more = f", and {cells.n_missing - 1} more are missing" if cells.n_missing > 1 else ""
         raise InvalidData(
-            f"has no number in row {row} (counted from 0) of column {name!r}, and {cells.n_missing - 1} more are "
-            "missing; fill them, by interpolation for example, or name columns without gaps",
+            f"has no number in row {row} (counted from 0) of column {name!r}{more}; fill such cells, by interpolation "
+            "for example, or name columns without gaps",
             field="columns",
         )
     if pa.types.is_decimal(kind):

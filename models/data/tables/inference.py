@@ -25,11 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.models.data.tables.cells import ColumnCells, ColumnChoice, column_cells
+from pushforward.models.data.tables.checks import check_choice, check_grid, check_length
 from pushforward.models.data.tables.grids import EXACT, atoms, common_step, decimal_step, grid
 from pushforward.models.data.tables.rare import check_other, frequent, plain, value_counts
 from pushforward.models.errors import InvalidData
 from pushforward.models.tables.columns import OTHER, AnyColumn, Category, Constant, Identifier, Number, Time
-from pushforward.models.tables.times import UNIT_NS, ticks_ns, written_times
+from pushforward.models.tables.times import whole_units, written_times
 from pushforward.models.tables.transform import fitted
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ def infer(table: pyarrow.Table, chosen: dict[str, ColumnChoice], min_count: int 
     for name in table.column_names:
         choice = chosen.get(name, ColumnChoice())
         if choice.kind != "drop":
-            inferred.append(_inferred(column_cells(table, name, choice, min_count)))
+            cells = column_cells(table, name, choice, min_count)
+            inferred.append(_inferred(cells))
+            check_choice(cells, inferred[-1].column)
     if not inferred:
         raise InvalidData("leaves no column; drop fewer", field="columns")
     return inferred
@@ -79,6 +82,7 @@ def _inferred(cells: ColumnCells) -> Inferred:
         raise cells.refuse(f'holds {kind}, which is no single value; give its parts as columns, or {{"kind": "drop"}}')
     distinct = present.unique()
     if len(distinct) == 1 and not cells.has_missing and cells.chosen.kind is None:
+        check_length(cells, [distinct[0].as_py()])
         value = plain(distinct[0])
         return Inferred(Constant(name=cells.name, arrow_type=cells.arrow_type, value=value), "every cell is the same")
     match cells.chosen.kind:
@@ -130,6 +134,7 @@ def _category(
     other = len(counts) < n_distinct
     if len(counts) > most:
         raise cells.refuse(f"has {len(counts)} distinct values; a category has at most {most}")
+    check_length(cells, counts)
     arrow_type, declared = cells.arrow_type, []
     if cells.dictionary is not None:
         arrow_type, ordered = str(cells.dictionary.type), cells.dictionary.type.ordered
@@ -179,13 +184,14 @@ def _number(cells: ColumnCells, present: Any) -> Inferred:
         raise cells.refuse(f"holds an infinite number, the first in row {row} of those with a number; leave it out")
     if np.abs(numbers).max() > EXACT and step is not None:
         raise cells.refuse("holds integers beyond 2^53, which are not exact; is it an identifier? give that kind")
-    return _measured(cells, numbers, cells.chosen.step or step, reason, Number, {})
+    if cells.chosen.step is not None:
+        step = cells.chosen.step
+        check_grid(cells, numbers, step)
+    return _measured(cells, numbers, step, reason, Number, {})
 
 
 def _time(cells: ColumnCells, present: Any, written: str | None = None) -> Inferred:
-    ns = ticks_ns(present)
-    unit = next(unit for unit, size in UNIT_NS.items() if not (ns % size).any())
-    counts = ns // UNIT_NS[unit]
+    unit, counts = whole_units(present)
     start = int(counts.min())
     numbers = (counts - start).astype(np.float64)
     step = float(common_step(counts - start))

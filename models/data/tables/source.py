@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from pushforward.models.config.config import Config
 from pushforward.models.data.files import reading
@@ -24,7 +24,7 @@ from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.tables.arrow import Cells, to_cells
 from pushforward.models.tables.columns import Number, Time
 from pushforward.models.tables.split import SplitTable
-from pushforward.models.tables.table import Table
+from pushforward.models.tables.table import MAX_COLUMNS, Table
 from pushforward.models.tables.transform import fitted
 
 if TYPE_CHECKING:
@@ -128,10 +128,16 @@ class TableFile(FromFile):
             read_in = self._without_missing(read_in.select(names))
             chosen = {name: self.columns[name] for name in self.columns if name in names}
             inferred = infer(read_in, chosen, self.min_count)
+        if len(inferred) > MAX_COLUMNS:
+            raise InvalidData(
+                f"{self.file_name!r} has {len(inferred)} columns, and {MAX_COLUMNS} are modelled at most; drop some",
+                field="columns",
+            )
         try:
             table = Table(columns=tuple(each.column for each in inferred))
-        except ValueError as error:
-            raise InvalidData(f"cannot be modelled: {error}", field="columns") from error
+        except ValidationError as error:
+            why = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise InvalidData(f"cannot be modelled: {why}", field="columns") from error
         with reading(file):
             return inferred, table, to_cells(table, read_in.select(names), field="path")
 

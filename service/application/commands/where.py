@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal, final
+from typing import Annotated, Any, Literal, final
 
-from pydantic import ConfigDict
+from pydantic import BeforeValidator, ConfigDict
 
 from pushforward.models.config.numbers_only import NumbersOnly
 from pushforward.models.tables.columns import Value
 
 Operator = Literal["==", "!=", "<", "<=", ">", ">=", "in"]
+
+
+def _present(value: Any) -> Any:
+    if value is None:
+        raise ValueError("must be a value: a missing cell fulfils no comparison")
+    return value
 
 
 @final
@@ -22,5 +28,5 @@ class Where(NumbersOnly):
     """Name of the column."""
     op: Operator
     """The comparison; `in` takes a list of values."""
-    value: Value | tuple[Value, ...]
+    value: Annotated[Value | tuple[Value, ...], BeforeValidator(_present)]
     """The value, as a record holds it; a list of values for `in`."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pushforward.models.errors import InvalidInput
 from pushforward.models.tables.arrow import column_cells
 from pushforward.models.tables.columns import Category
+from pushforward.models.tables.records import no_column
 from pushforward.models.tables.table import Table
 from pushforward.service.application.commands.where import Where
 from pushforward.service.domain.errors import Invalid
@@ -99,9 +100,7 @@ def _test(table: Table, i: int, where: Where) -> Callable[[NDArray[Any]], NDArra
     field = f"where.{i}"
     names = [column.name for column in table.modelled]
     if where.column not in names:
-        raise InvalidInput(
-            f"names {where.column[:100]!r}, which is no column that is modelled", field=f"{field}.column"
-        )
+        raise InvalidInput(no_column(where.column, names), field=f"{field}.column")
     cell = names.index(where.column)
     column = table.modelled[cell]
     if (where.op == "in") != isinstance(where.value, tuple):

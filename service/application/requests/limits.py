@@ -32,7 +32,7 @@ def check_reply(ask: AnyAsk, card: Card, settings: Settings) -> None:
     match ask:
         case Sample():
             _refuse_previews(ask)
-            _check("n", ask.n, card.spec.shape, settings, more=_more(ask.n, settings))
+            _check("n", ask.n, card.spec.shape, settings, more=_more(ask, settings))
         case Interpolate():
             _check("steps", ask.steps, card.spec.shape, settings)
         case Decode():
@@ -67,7 +67,7 @@ def check_previews(ask: Sample, card: Card, settings: Settings) -> None:
     """A sample that is sent with previews, where it has `preview_every`."""
     if ask.preview_every is not None and ask.n > MAX_PREVIEW_ROWS:
         raise Invalid.field("n", f"asks for {ask.n} rows; at most {MAX_PREVIEW_ROWS} with preview_every")
-    _check("n", ask.n, card.spec.shape, settings, more=_more(ask.n, settings))
+    _check("n", ask.n, card.spec.shape, settings, more=_more(ask, settings))
 
 
 def check_file(ask: Sample, card: Card, settings: Settings) -> None:
@@ -106,7 +106,9 @@ def _refuse_previews(ask: Sample) -> None:
         raise Invalid.field("preview_every", "needs a reply of many parts", remedy=Remedy("preview"))
 
 
-def _more(rows: int, settings: Settings) -> Remedy:
-    """How to get more rows than fit into one reply."""
+def _more(ask: Sample, settings: Settings) -> Remedy | None:
+    """How to get more rows than fit into one reply; those that fulfil something come in no other way."""
+    if ask.where is not None:
+        return None
     most = settings.max_stream_rows
-    return Remedy("stream", most) if rows <= most else Remedy("file")
+    return Remedy("stream", most) if ask.n <= most else Remedy("file")

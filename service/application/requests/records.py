@@ -22,11 +22,11 @@ def cells_of(card: Card, ask: OfRows, rows: TableRows) -> dict[str, np.ndarray]:
         raise Invalid.field("records", f"are rows of a table, and {card.model} models none; give x")
     with refusing("records"):
         cells = rows.cells(table)
-        if split is None:
-            return {"x": cells}
-        _check_said_once(ask)
-        x, condition = split.split(cells)
-        split.given.check(condition, field="records")
+        table.check(cells, field="records")
+    if split is None:
+        return {"x": cells}
+    _check_said_once(ask)
+    x, condition = split.split(cells)
     return {"x": x, "condition": condition}
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from pushforward.models.family import Family
 from pushforward.models.spec.columns import Columns
 from pushforward.models.spec.conditioning import Conditioning
+from pushforward.models.tables.records import no_column
 from pushforward.models.tables.split import SplitTable
 from pushforward.models.tables.table import Table
 from pushforward.models.tabular.completion import CompletesRows
@@ -23,7 +24,6 @@ from pushforward.service.domain.errors import Invalid
 from pushforward.service.formats.tables import RECORDS, TableRows
 
 FIELD = "condition"
-MAX_NAMED = 20  # columns in a message
 
 
 def completion_of(card: Card, ask: Sample) -> Complete | None:
@@ -77,10 +77,7 @@ def _split(table: Table, record: dict[str, Any]) -> SplitTable:
     """The columns that a record names, and the others. Raises Invalid."""
     unknown = next((name for name in record if name not in table.cell_of), None)
     if unknown is not None:
-        known = ", ".join(map(repr, [*table.cell_of][:MAX_NAMED]))
-        raise Invalid.field(
-            FIELD, f"names {unknown[:100]!r}, which is no column that is modelled; name some of {known}"
-        )
+        raise Invalid.field(FIELD, no_column(unknown, [*table.cell_of]))
     if not 0 < len(record) < table.n_cells:
         few = "no column; name one at least" if not record else "all columns; leave one out, which is to be drawn"
         raise Invalid.field(FIELD, f"names {few}")

@@ -193,3 +193,9 @@ def test_families_of_convolutions_take_sides_from_5_to_64_and_others_any(
 def test_images_that_are_read_as_vectors_may_have_any_sides(family: dict[str, Any], shape: tuple[int, ...]) -> None:
     spec = DataSpec(shape=shape, low=0, high=16, levels=17, shift=(8.0,), scale=(8.0,))
     FAMILIES[family["family"]].model_validate({**family, "width": 8}).build(spec)
+
+
+def test_a_count_of_nothing_is_zero_and_not_minus_zero() -> None:
+    counts = DataSpec(shape=(2,), counts=True).quantize(torch.tensor([[-0.3, 2.6]]))
+    assert counts.tolist() == [[0.0, 3.0]]
+    assert not counts.signbit().any()

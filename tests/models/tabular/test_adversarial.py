@@ -196,6 +196,14 @@ def test_candidates_count_by_the_probability_of_what_is_given() -> None:
     assert abs(float(done.effective.mean()) - 100) < 5
 
 
+def test_a_gan_of_no_width_completes() -> None:
+    form, nets = form_and_nets(GAN(), category("a", 2), number("r"))
+    x, given = torch.tensor([[1.0, 0.0]]).double(), torch.tensor([[True, False]])
+    done = form.complete_rows(nets, x, given, Noise.rows(0, 1), no_condition(x), CandidateOptions(candidates=20))
+    assert done.x[0, 0].item() == 1
+    assert bool(done.x.isfinite().all())
+
+
 def test_given_numbers_are_refused_and_their_cases_are_not() -> None:
     form, _ = form_and_nets(CTGAN, category("a", 2), number("r", missing=True, atoms=[0.0]))
     x = np.array([[1.0, 0.0], [0.0, np.nan], [1.0, 2.5]])

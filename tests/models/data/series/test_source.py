@@ -219,7 +219,7 @@ def test_arrays_that_hold_no_series_are_refused(
         (
             {"a": [*range(50), None, *range(49)], "b": range(100)},
             {},
-            "no number in row 50 (counted from 0) of column 'a', and 0 more",
+            "no number in row 50 (counted from 0) of column 'a'; fill such",
         ),
         (
             {"a": [*range(50), float("nan"), *range(48), None], "b": range(100)},

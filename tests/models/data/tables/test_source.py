@@ -91,6 +91,24 @@ def test_garbage_is_no_table(suffix: str, tmp_path: Path) -> None:
         TableFile(path=f"bad.{suffix}").outline(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,b\n" + "1,2\n" * 60, "cannot be modelled: one column at least is a number, a time or a category"),
+        (
+            "\n".join([",".join(f"c{i}" for i in range(1001)), *[",".join([f"{i}.5"] * 1001) for i in range(10)]]),
+            "'table.csv' has 1001 columns, and 1000 are modelled at most; drop some",
+        ),
+    ],
+    ids=["constants", "columns"],
+)
+def test_a_table_that_is_no_model_s_is_refused_in_words(content: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text(content)
+    with pytest.raises(InvalidData) as refusal:
+        TableFile(path="table.csv").outline(tmp_path)
+    assert (refusal.value.message, refusal.value.field) == (message, "columns")
+
+
 def test_missing_cells_are_modelled_dropped_or_refused(tmp_path: Path) -> None:
     put("penguins.csv", tmp_path)
     assert len(TableFile(path="penguins.csv").rows(tmp_path).x) == 344
