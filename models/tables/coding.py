@@ -53,6 +53,7 @@ class Coder:
     step: Tensor  # (P,) 0 without a grid
     low: Tensor  # (P,)
     high: Tensor  # (P,)
+    log_shares: Tensor  # (sum of sizes,) of the cases of each choice
 
     def encode(self, x: Tensor, w: Tensor | None = None) -> CodedRows:
         """Rows of cells, (B, C), coded.
@@ -201,7 +202,9 @@ def _coder(table: Table, device: torch.device) -> Coder:
         def of_columns(values: list[Any], n: int) -> Tensor:
             return torch.tensor(values, dtype=torch.float64, device=device).view(-1, n)
 
-        return Coder(table, of_columns(knots, n_knots), of_columns(images, n_knots), *of_columns(rows, 4).unbind(1))
+        places = of_columns(knots, n_knots), of_columns(images, n_knots)
+        log_shares = torch.tensor(table.log_shares, dtype=torch.float64, device=device)
+        return Coder(table, *places, *of_columns(rows, 4).unbind(1), log_shares=log_shares)
 
 
 def _extended(values: tuple[float, ...], n: int) -> list[float]:

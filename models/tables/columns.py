@@ -28,6 +28,14 @@ OTHER = "other"  # the value that stands for rare and unseen ones
 MAX_CATEGORIES = 10_000  # of all columns of a table
 
 
+Shares: TypeAlias = tuple[Annotated[float, Field(gt=0, le=1)], ...]
+
+
+def _check_shares(shares: Shares, n_cases: int) -> None:
+    if len(shares) not in (0, n_cases):
+        raise ValueError("shares are one for each case, or none")
+
+
 class Column(Config, ABC):
     """What the cells of one column are."""
 
@@ -55,9 +63,12 @@ class Numeric(Column, ABC):
     """Values that have a probability of their own."""
     missing: bool = False
     """Whether cells may be missing."""
+    shares: Shares = ()
+    """The share of each case among the training rows, where they were counted: a number, missing, each atom."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        _check_shares(self.shares, self.n_cases)
         if not self.low <= self.high or not isfinite(self.high - self.low):
             raise ValueError("low is at most high, and both are finite")
         if list(self.atoms) != sorted(set(self.atoms)):
@@ -103,9 +114,12 @@ class Category(Column):
     """Whether cells may be missing."""
     other: bool = False
     """Whether the last value, `other`, stands for those in few rows, and for unseen ones."""
+    shares: Shares = ()
+    """The share of each case among the training rows, where they were counted: each value, missing."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
+        _check_shares(self.shares, self.n_cases)
         if len({(type(value), value) for value in self.values}) != len(self.values):
             raise ValueError("values are listed once each")
         if self.other and self.values[-1] != OTHER:

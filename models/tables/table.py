@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import log
 from typing import Any, NamedTuple, Self, final
 
 import numpy as np
@@ -109,6 +110,12 @@ class Table(Config):
             for cell, column in enumerate(self.modelled)
             if isinstance(column, Category) or column.n_cases > 1
         )
+
+    @property
+    def log_shares(self) -> tuple[float, ...]:
+        """The logarithm of the share of each case of each choice, (sum of sizes,); 0 where they were not counted."""
+        cases = (self.modelled[choice.cell] for choice in self.choices)
+        return tuple(log(share) for column in cases for share in column.shares or (1.0,) * column.n_cases)
 
     @cached_property
     def numbers(self) -> tuple[Quantity, ...]:

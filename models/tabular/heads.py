@@ -1,6 +1,7 @@
 r"""The distribution of each column's cell, from the parameters that a network gives for it.
 
-    P(k) = softmax(l)_k                         a choice: a category, or which case of a number's cell it is
+    P(k) = softmax(l + log s)_k                 a choice: a category, or which case of a number's cell it is; s is the
+                                                case's share in training, so rare cases are rare from the start
     p(u) = sum_m w_m N(u; mu_m, sigma_m^2)      a number, where it is there (`models.distributions.normal_mixtures`)
 
 A column that has both has P(k = 0) p(u), or P(k). A number on a grid has the mass of its grid cell in the place of a
@@ -113,7 +114,8 @@ class ColumnHeads:
         """Parameters of the numbers, (B, P, 3 M), and logits of the choices, (B, sum of sizes)."""
         p = len(self.table.numbers)
         theta, logits = torch.split(params, [p * self._per_number, sum(self.table.sizes)], 1)
-        return theta.view(len(params), p, self._per_number), logits
+        log_shares = coder(self.table, params.device).log_shares.to(logits)
+        return theta.view(len(params), p, self._per_number), logits + log_shares
 
     @property
     def _per_number(self) -> int:

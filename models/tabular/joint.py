@@ -99,14 +99,21 @@ class JointForm(Family, Conditions, Samples, Scores, CompletesRows):
         terms = {"choices_nats": -of_choices.mean(), "numbers_nats": -of_numbers.mean()}
         yield Loss("nll_bound_nats" if self.table.has_steps else "nll_nats", loss, tuple(nets), terms)
 
+    def logits(self, nets: Nets, hot: Tensor, c: Tensor) -> Tensor:
+        """Logits of the choices, (B, sum of sizes): by how much they differ from the log-shares in training.
+
+        So rare cases are rare from the first step on, and weights that decay leave frequencies.
+        """
+        differences: Tensor = nets["choices"](hot.to(c), *networks.condition_args(c))
+        return differences + coder(self.table, hot.device).log_shares.to(differences)
+
     def log_density(self, nets: Nets, coded: CodedRows, c: Tensor) -> tuple[Tensor, Tensor]:
         """Log P(k | c) and log p(r | k, c), of numbers spread over their grid cells, (B,) float64 nats each."""
         coding = coder(self.table, coded.u.device)
         hot = coding.one_hot(coded.k)
         of_choices = coded.log_derivative.new_zeros(len(hot))
         if self.table.sizes:
-            logits = nets["choices"](hot.to(c), *networks.condition_args(c))
-            of_choices = choices.log_probs(logits, coded.k, self.table.sizes).double().sum(1)
+            of_choices = choices.log_probs(self.logits(nets, hot, c), coded.k, self.table.sizes).double().sum(1)
         of_numbers = coded.log_derivative.sum(1)
         if self.table.numbers:
             of_numbers = of_numbers + self._log_numbers(nets, coded.u, coded.present, hot, c)
@@ -151,8 +158,7 @@ class JointForm(Family, Conditions, Samples, Scores, CompletesRows):
         coding, k = coder(self.table, k.device), k.clone()
         log_p = torch.zeros(len(k), dtype=torch.float64, device=k.device)
         for i in range(len(self.table.sizes)):
-            logits = nets["choices"](coding.one_hot(k).to(c), *networks.condition_args(c))
-            of_choice = choices.blocks(logits, self.table.sizes)[i]
+            of_choice = choices.blocks(self.logits(nets, coding.one_hot(k), c), self.table.sizes)[i]
             k[:, i] = torch.where(given[:, i], k[:, i], choices.invert(of_choice, u01[:, i]))
             log_p_i = of_choice.log_softmax(1).gather(1, k[:, i : i + 1])[:, 0].double()
             log_p = log_p + torch.where(given[:, i], log_p_i, 0.0)

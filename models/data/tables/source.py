@@ -22,7 +22,7 @@ from pushforward.models.spec.columns import Columns
 from pushforward.models.spec.conditions import AnyCondition
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.tables.arrow import Cells, to_cells
-from pushforward.models.tables.columns import Number, Time
+from pushforward.models.tables.columns import Category, Number, Time
 from pushforward.models.tables.split import SplitTable
 from pushforward.models.tables.table import MAX_COLUMNS, Table
 from pushforward.models.tables.transform import fitted
@@ -175,9 +175,11 @@ class TableFile(FromFile):
 
 
 def _fitted(table: Table, cells: Cells) -> Table:
-    """The table with the transforms that fit these rows, which train it."""
+    """The table with the transforms that fit these rows, which train it, and the shares of its cases among them."""
     columns = []
     for column in table.columns:
+        if isinstance(column, Number | Time | Category):
+            column = column.model_copy(update={"shares": shares(column, cells[:, table.cell_of[column.name]])})
         if isinstance(column, Number | Time):
             numbers = cells[:, table.cell_of[column.name]]
             numbers = numbers[~np.isnan(numbers) & ~np.isin(numbers, column.atoms)]
@@ -185,3 +187,15 @@ def _fitted(table: Table, cells: Cells) -> Table:
                 column = column.model_copy(update={"transform": fitted(column.fitted_by, numbers)})
         columns.append(column)
     return Table(columns=tuple(columns))
+
+
+def shares(column: Number | Time | Category, cells: Cells) -> tuple[float, ...]:
+    """The share of each case of a column among cells, (N,), half a cell added to each case."""
+    if isinstance(column, Category):
+        case = np.where(np.isnan(cells), len(column.values), cells)
+    else:
+        case = np.where(np.isnan(cells), 1.0, 0.0)
+        for i, atom in enumerate(column.atoms, 1 + column.missing):
+            case[cells == atom] = i
+    counts = np.bincount(case.astype(np.int64), minlength=column.n_cases) + 0.5
+    return tuple((counts / counts.sum()).tolist())

@@ -5,12 +5,6 @@ r"""A perceptron masked so that each output sees the inputs of the variables bef
 It is MADE (`models.networks.masked.made`) over blocks: all inputs of variable d have degree d, such as those of a
 one-hot code, and so have all its parameters, of which there may be another number.
 
-The first variable sees no input: its parameters are biases, and what units of degree 0 add to them, which see none
-either. Adam moves a bias by at most its learning rate a step, so 1e-3 needs thousands of steps to a logit of 4, when
-later variables, which many weights reach, are long learned. So units of degree 0 in the last hidden layer begin as
-constants, about, whose sum is `PACE`, and what they add to a parameter moves as many times faster. Those of layers
-before keep their usual biases: features of later variables are not to drown in constants.
-
 References:
     | MADE: Masked Autoencoder for Distribution Estimation (Germain et al., 2015), https://arxiv.org/abs/1502.03509
 """
@@ -30,8 +24,6 @@ from pushforward.models.networks.masked.made import MaskedLinear
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-PACE = 16.0  # learning rates by which constants of the output move in a step, at the beginning
-
 
 @final
 class MaskedPerceptron(nn.Module):
@@ -49,11 +41,9 @@ class MaskedPerceptron(nn.Module):
         hidden = torch.arange(width) * n_variables // width
         condition = torch.zeros(condition_size, dtype=torch.long)
         degrees = [torch.tensor(inputs, dtype=torch.long) + 1, *[hidden] * depth]
-        layers = [MaskedLinear(above[:, None] >= torch.cat([below, condition])) for below, above in pairwise(degrees)]
-        constants = hidden == 0
-        with torch.no_grad():
-            layers[-1].bias[constants] = PACE / constants.sum()
-        self.hidden = nn.ModuleList(layers)
+        self.hidden = nn.ModuleList(
+            MaskedLinear(above[:, None] >= torch.cat([below, condition])) for below, above in pairwise(degrees)
+        )
         self.out = MaskedLinear((torch.tensor(outputs) + 1)[:, None] > torch.cat([hidden, condition]))
 
     def forward(self, x: Float[Tensor, "B I"], c: Float[Tensor, "B C"] | None = None) -> Float[Tensor, "B O"]:

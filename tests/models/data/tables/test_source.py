@@ -16,6 +16,7 @@ from pushforward.models.data.tables.reading import parse_csv, read, separator
 from pushforward.models.errors import InvalidData
 from pushforward.models.run import Run
 from pushforward.models.tables.arrow import from_cells
+from pushforward.models.tables.columns import Number
 from pushforward.models.tables.table import Table
 from pushforward.models.training.data import conditions, load_data
 from tests.models.data.tables.real_tables import DROPPED, put
@@ -188,3 +189,23 @@ def test_what_cannot_be_given_is_refused_by_name(given: list[str], says: str, tm
             read_it(tmp_path)
         assert says in refused.value.message
         assert refused.value.field == "condition.columns"
+
+
+def test_cases_are_counted_among_the_rows_that_train(tmp_path: Path) -> None:
+    kinds, amounts = (
+        ["oak"] * 30 + ["ash"] * 9 + [""] * 11,
+        [""] * 2 + ["0"] * 20 + [f"{(i + 1) / 7:.3f}" for i in range(28)],
+    )
+    lines = [f"{kind},{amount}" for kind, amount in zip(kinds, amounts, strict=True)]
+    (tmp_path / "x.csv").write_text("\n".join(["kind,amount", *lines]))
+    source = TableFile(path="x.csv")
+    rows = source.rows(tmp_path)
+    table = source.spec(rows, rows).table
+    assert table is not None
+    kind, amount = table.modelled
+    np.testing.assert_allclose(kind.shares, np.array([30.5, 9.5, 11.5]) / 51.5)
+    assert isinstance(amount, Number)
+    assert (amount.missing, amount.atoms) == (True, (0.0,))
+    np.testing.assert_allclose(amount.shares, np.array([28.5, 2.5, 20.5]) / 51.5)
+    np.testing.assert_allclose(table.log_shares, np.log([*kind.shares, *amount.shares]))
+    assert source.outline(tmp_path).table == rows.table  # before rows are divided nothing is counted
