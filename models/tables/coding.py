@@ -195,16 +195,17 @@ def _coder(table: Table, device: torch.device) -> Coder:
         column = number.column
         knots.append(_extended(column.transform.knots, n_knots))
         images.append(_extended(column.transform.images, n_knots))
-        origin = nan if column.transform.origin is None else column.transform.origin
-        rows.append((origin, column.step or 0.0, column.low, column.high))
+        from_where = nan if column.transform.origin is None else column.transform.origin
+        rows.append((from_where, column.step or 0.0, column.low, column.high))
     with torch.inference_mode(False):  # networks are trained with these, too
 
         def of_columns(values: list[Any], n: int) -> Tensor:
             return torch.tensor(values, dtype=torch.float64, device=device).view(-1, n)
 
-        places = of_columns(knots, n_knots), of_columns(images, n_knots)
+        origin, step, low, high = of_columns(rows, 4).unbind(1)
         log_shares = torch.tensor(table.log_shares, dtype=torch.float64, device=device)
-        return Coder(table, *places, *of_columns(rows, 4).unbind(1), log_shares=log_shares)
+        places = of_columns(knots, n_knots), of_columns(images, n_knots)
+        return Coder(table, *places, origin, step, low, high, log_shares)
 
 
 def _extended(values: tuple[float, ...], n: int) -> list[float]:

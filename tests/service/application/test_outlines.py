@@ -63,7 +63,7 @@ async def test_of_a_density_that_is_drawn_afresh_there_are_no_rows(app: Applicat
     [
         ({"preset": "xyz"}, NotFound),
         ({"run": {"family": FLOW, "data": {"source": "npy", "path": "none.npy"}}}, Invalid),
-        ({"run": {"family": {"family": "ae"}, "data": {"source": "two_moons", "condition": "label"}}}, Invalid),
+        ({"run": {"family": {"family": "infogan"}, "data": {"source": "two_moons", "condition": "label"}}}, Invalid),
         ({"run": {"family": {"family": "ae"}, "data": {"source": "table", "path": "trees.csv"}}}, Invalid),
     ],
 )

@@ -58,7 +58,7 @@ def test_lists_that_are_deeper_than_an_array_can_be_are_refused() -> None:
 
 
 def test_a_condition_is_refused_with_the_place_too() -> None:
-    with pytest.raises(Invalid, match=r'condition: must be a number, .*; row 1 is "a"'):
+    with pytest.raises(Invalid, match=r'condition: must be a number or the name .*; row 1 is "a"'):
         parse(Sample, {"model": "m", "condition": [1, "a"]})
 
 
