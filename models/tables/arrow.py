@@ -23,10 +23,13 @@ EXAMPLE_S = 1_709_211_909  # 2024-02-29 13:05:09
 
 def to_cells(table: Table, rows: pyarrow.Table, *, field: str = "records") -> Cells:
     """Rows of cells, (N, C). Columns without a cell may be left out. Raises InvalidInput: which column, what to do."""
-    known = {column.name for column in table.columns}
+    known = {column.name for column in table.columns} | {*table.left_out}
     unknown = next((name for name in rows.column_names if name not in known), None)
     if unknown is not None:
         raise InvalidInput(f"has a column {unknown!r}, which this model's table lacks; leave it out", field=field)
+    for column in table.columns:
+        if isinstance(column, Constant) and column.name in rows.column_names:
+            _check_constant(column, _one_chunk(rows.column(column.name)), field)
     cells = np.empty((rows.num_rows, table.n_cells))
     for i, column in enumerate(table.modelled):
         if column.name not in rows.column_names:
@@ -36,6 +39,25 @@ def to_cells(table: Table, rows: pyarrow.Table, *, field: str = "records") -> Ce
         except InvalidInput as error:
             raise InvalidInput(f"column {column.name!r} {error.message}", field=field) from error
     return cells
+
+
+def _check_constant(column: Constant, array: Any, field: str) -> None:
+    """Refuse rows with another value than all rows of the training had. Raises InvalidInput."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    given = array.drop_null()
+    try:
+        wanted = _cast(pa.array([column.value] * len(given)), column.arrow_type)
+        others = not compute.all(compute.equal(_cast(given, column.arrow_type), wanted), min_count=0).as_py()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        others = True
+    if others or (column.value is None and len(given)):
+        raise InvalidInput(
+            f"column {column.name!r} holds another value than {column.value!r}, which all rows had in training; leave "
+            "the column out",
+            field=field,
+        )
 
 
 def column_cells(column: Number | Time | Category, array: Any) -> Cells:

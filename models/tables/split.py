@@ -34,7 +34,11 @@ class SplitTable:
         """The table split at the columns of these names. Raises ValueError where a part has no column with cells."""
         places = tuple(place for place, column in enumerate(whole.columns) if column.name in given)
         others = tuple(column for column in whole.columns if column.name not in given)
-        return cls(Table(columns=others), Table(columns=tuple(whole.columns[place] for place in places)), places)
+        return cls(
+            Table(columns=others, left_out=whole.left_out),
+            Table(columns=tuple(whole.columns[place] for place in places)),
+            places,
+        )
 
     @cached_property
     def whole(self) -> Table:
@@ -42,7 +46,7 @@ class SplitTable:
         columns = list(self.modelled.columns)
         for place, column in zip(self.places, self.given.columns, strict=True):
             columns.insert(place, column)
-        return Table(columns=tuple(columns))
+        return Table(columns=tuple(columns), left_out=self.modelled.left_out)
 
     def split(self, cells: NDArray[Scalar]) -> tuple[NDArray[Scalar], NDArray[Scalar]]:
         """The cells x, (N, C), and g, (N, V), of rows of the file; or what is said of each cell."""

@@ -75,6 +75,8 @@ class Table(Config):
 
     columns: tuple[AnyColumn, ...] = Field(min_length=1, max_length=MAX_COLUMNS)
     """The columns, in the order of the file."""
+    left_out: tuple[str, ...] = ()
+    """Columns of the file that were dropped: rows may have them, and they are not read."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -113,8 +113,11 @@ class TableFile(FromFile):
         return super().condition_values(rows) if rows.c is None else rows.c
 
     def notes(self, root: Path) -> tuple[str, ...]:
-        left_out = [name for name, choice in self.columns.items() if choice.kind == "drop"]
-        return (f"Columns that were left out: {', '.join(left_out)}.",) if left_out else ()
+        return (f"Columns that were left out: {', '.join(self._dropped)}.",) if self._dropped else ()
+
+    @property
+    def _dropped(self) -> tuple[str, ...]:
+        return tuple(name for name, choice in self.columns.items() if choice.kind == "drop")
 
     def _read(self, root: Path) -> tuple[list[Inferred], Table, Cells]:
         file = self.file(root)
@@ -134,7 +137,7 @@ class TableFile(FromFile):
                 field="columns",
             )
         try:
-            table = Table(columns=tuple(each.column for each in inferred))
+            table = Table(columns=tuple(each.column for each in inferred), left_out=self._dropped)
         except ValidationError as error:
             why = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise InvalidData(f"cannot be modelled: {why}", field="columns") from error
@@ -186,7 +189,7 @@ def _fitted(table: Table, cells: Cells) -> Table:
             if len(np.unique(numbers)) > 1:
                 column = column.model_copy(update={"transform": fitted(column.fitted_by, numbers)})
         columns.append(column)
-    return Table(columns=tuple(columns))
+    return Table(columns=tuple(columns), left_out=table.left_out)
 
 
 def shares(column: Number | Time | Category, cells: Cells) -> tuple[float, ...]:

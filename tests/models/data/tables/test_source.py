@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from pyarrow import csv, feather, parquet
 
 from pushforward.models.data import TableFile
 from pushforward.models.data.tables.reading import parse_csv, read, separator
-from pushforward.models.errors import InvalidData
+from pushforward.models.errors import InvalidData, InvalidInput
 from pushforward.models.run import Run
-from pushforward.models.tables.arrow import from_cells
+from pushforward.models.tables.arrow import from_cells, to_cells
 from pushforward.models.tables.columns import Number
 from pushforward.models.tables.table import Table
 from pushforward.models.training.data import conditions, load_data
@@ -209,3 +210,20 @@ def test_cases_are_counted_among_the_rows_that_train(tmp_path: Path) -> None:
     np.testing.assert_allclose(amount.shares, np.array([28.5, 2.5, 20.5]) / 51.5)
     np.testing.assert_allclose(table.log_shares, np.log([*kind.shares, *amount.shares]))
     assert source.outline(tmp_path).table == rows.table  # before rows are divided nothing is counted
+
+
+def test_a_file_with_the_columns_that_were_dropped_is_read_as_one_without(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("\n".join(["note,site,n", *(f"text {i},north,{i / 7:.3f}" for i in range(40))]))
+    source = TableFile.model_validate({"path": "x.csv", "columns": {"note": {"kind": "drop"}}})
+    table, file = columns_of(source, tmp_path), read(tmp_path / "x.csv", "x.csv")
+    assert table.left_out == ("note",)
+    np.testing.assert_array_equal(to_cells(table, file), to_cells(table, file.drop_columns(["note", "site"])))
+
+
+@pytest.mark.parametrize("site", ["south", 3, date(2024, 1, 1)])
+def test_another_value_of_a_constant_column_is_refused(site: Any, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("\n".join(["site,n", *(f"north,{i / 7:.3f}" for i in range(40))]))
+    table = columns_of(TableFile(path="x.csv"), tmp_path)
+    assert to_cells(table, pa.table({"site": ["north", None], "n": [0.5, 1.5]})).tolist() == [[0.5], [1.5]]
+    with pytest.raises(InvalidInput, match="column 'site' holds another value than 'north'"):
+        to_cells(table, pa.table({"site": [site], "n": [0.5]}))
