@@ -30,8 +30,13 @@ def read(file: Path, name: str) -> pyarrow.Table:
     n_bytes = file.stat().st_size
     if n_bytes > MAX_FILE_BYTES:
         raise InvalidData(f"{name!r} has {n_bytes} bytes; give at most {MAX_FILE_BYTES}", field="path")
-    with reading(file):
-        return _checked(_parsed(file.read_bytes()), repr(name))
+    try:
+        with reading(file):
+            return _checked(_parsed(file.read_bytes()), repr(name))
+    except MemoryError as error:  # of a file whose lengths are wrong, mostly
+        raise InvalidData(
+            f"{name!r} asks for more memory than there is; write it again, or give a smaller one", field="path"
+        ) from error
 
 
 def _checked(table: pyarrow.Table, name: str) -> pyarrow.Table:

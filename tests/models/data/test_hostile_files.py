@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pushforward.models.data import Finite, Idx, Npy
+from pushforward.models.data import Finite, Idx, Npy, TableFile
 from pushforward.models.data.containers import MAX_HEADER_BYTES
 from pushforward.models.data.files import opened, reading
 from pushforward.models.errors import Hindered, InvalidData
@@ -156,11 +156,20 @@ def test_a_mutated_file_is_read_or_refused_and_nothing_else(tmp_path: Path, seed
     rng = np.random.default_rng(len(seed_file.name))
     content = seed_file.read_bytes()
     name = "train-images-idx3-ubyte.gz" if seed_file.suffix == ".gz" else f"x{seed_file.suffix}"
-    source: Finite = Idx(path=".") if seed_file.suffix == ".gz" else Npy(path=name)
+    source = source_of(seed_file.suffix, name)
     for _ in range(MUTANTS):
         (tmp_path / name).write_bytes(mutated(content, rng))
         with suppress(InvalidData), warnings.catch_warnings():
             outline_and_rows(source, tmp_path)
+
+
+def source_of(suffix: str, name: str) -> Finite:
+    match suffix:
+        case ".gz":
+            return Idx(path=".")
+        case ".npy" | ".npz":
+            return Npy(path=name)
+    return TableFile(path=name)
 
 
 def mutated(content: bytes, rng: np.random.Generator) -> bytes:
