@@ -21,7 +21,7 @@ from pushforward.models.data.images.entries import (
 )
 
 MAX_RATIO = 100  # of an entry to its compressed size
-MAX_DIRECTORY_BYTES = 12 * 2**20  # 50,000 entries with names of 160 characters
+MAX_DIRECTORY_BYTES = 24 * 2**20  # 100,000 entries with names of 160 characters
 KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others inflate without a bound
 ENCRYPTED = 1  # flag of an entry
 BEYOND = "of a directory than is ever read; give fewer pictures, with shorter names"

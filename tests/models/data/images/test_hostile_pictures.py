@@ -152,7 +152,7 @@ def test_too_many_bytes_are_refused_in_all_and_in_one(tmp_path: Path) -> None:
 
 def many_entries(root: Path) -> str:
     zipped(root, {f"{i}.png": b"" for i in range(entries.MAX_ENTRIES + 1)})
-    return "has more than 50,000 entries"
+    return "has more than 100,000 entries"
 
 
 def endless_directory(root: Path) -> str:
