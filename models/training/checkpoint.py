@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
@@ -111,6 +112,14 @@ def latest_state(folder: Path, data: TrainingData, run: Run, device: torch.devic
     return None
 
 
+def _recorded(run: dict[str, Any]) -> dict[str, Any] | None:
+    """The run that a checkpoint is of, with the fields that are younger; None where it is none of this release."""
+    try:
+        return Run.model_validate(completed(run)).model_dump(mode="json")
+    except ValidationError:
+        return None
+
+
 def _read_state(place: Path, data: TrainingData, run: Run, device: torch.device) -> TrainingState:
     try:
         header = json.loads((place / "state.json").read_bytes())
@@ -119,7 +128,7 @@ def _read_state(place: Path, data: TrainingData, run: Run, device: torch.device)
         raise unreadable("it", error) from error
     if not isinstance(header, dict) or header.pop("sha256", None) != _digest(header, payload):
         raise BadCheckpoint("its sha256 does not agree: it is torn or altered")
-    if completed(header["run"]) != run.model_dump(mode="json"):
+    if _recorded(header["run"]) != run.model_dump(mode="json"):
         raise BadCheckpoint("it belongs to another run")
     if header["data_fingerprint"] != data.fingerprint:
         raise BadCheckpoint("the data have changed since it was written")
