@@ -113,7 +113,7 @@ def latest_state(folder: Path, data: TrainingData, run: Run, device: torch.devic
 
 
 def _recorded(run: dict[str, Any]) -> dict[str, Any] | None:
-    """The run that a checkpoint is of, with the fields that are younger; None where it is none of this release."""
+    """The run that a checkpoint is of, with the fields that are younger; None where this release knows no such run."""
     try:
         return Run.model_validate(completed(run)).model_dump(mode="json")
     except ValidationError:
