@@ -1,5 +1,5 @@
-"""Samples that are sent as they are drawn: the parts of a long one as one npy array or one
-file of a table, or previews as events.
+"""Samples that are sent as they are drawn: the parts of a long one as one npy array or one file of a table, or previews
+as events.
 
 A client that reads slowly slows the stream down: the next part is requested when the one before it was sent.
 """
