@@ -59,7 +59,7 @@ class UpBlock(nn.Module):
 class DownBlock(nn.Module):
     """(B, C_in, ...) to (B, C_out, ...), each side half as long."""
 
-    def __init__(self, c_in: int, c_out: int, convolve: Convolution, *, first: bool, normalized: bool = False) -> None:
+    def __init__(self, c_in: int, c_out: int, convolve: Convolution, *, first: bool, normalized: bool) -> None:
         super().__init__()
         self.first = first  # no norm and no activation before the first convolution of the image itself
         norm = group_norm if normalized else nn.Identity
@@ -99,12 +99,10 @@ class ResidualCritic(nn.Module):
 
     def __init__(self, shape: Shape, n_out: int, *, width: int) -> None:
         super().__init__()
-        levels, convolve = halvings(shape), convolution(shape)
+        levels = halvings(shape)
         self.side = SMALLEST * 2**levels
-        sizes = [shape[0], *(channels(width, level) for level in range(1, levels + 1))]
-        pairs = list(pairwise(sizes))
-        self.blocks = nn.Sequential(*(DownBlock(a, b, convolve, first=i == 0) for i, (a, b) in enumerate(pairs)))
-        self.last = nn.Linear(sizes[-1], n_out)
+        self.blocks = nn.Sequential(*_down(shape, width, normalized=False))
+        self.last = nn.Linear(channels(width, levels), n_out)
 
     def forward(self, x: Float[Tensor, "B C *place"]) -> Float[Tensor, "B N"]:
         h = F.relu(self.blocks(pad(x, self.side)))
@@ -118,15 +116,23 @@ class ResidualEncoder(nn.Module):
 
     def __init__(self, shape: Shape, n_out: int, *, width: int) -> None:
         super().__init__()
-        levels, convolve = halvings(shape), convolution(shape)
+        levels = halvings(shape)
         self.side = SMALLEST * 2**levels
-        sizes = [shape[0], *(channels(width, level) for level in range(1, levels + 1))]
-        blocks = [DownBlock(a, b, convolve, first=i == 0, normalized=True) for i, (a, b) in enumerate(pairwise(sizes))]
-        n_features = prod(smallest(shape, sizes[-1]))
+        last = smallest(shape, channels(width, levels))
         self.layers = nn.Sequential(
-            *blocks, group_norm(sizes[-1]), nn.ReLU(), nn.Flatten(), nn.Linear(n_features, n_out)
-        )
+            *_down(shape, width, normalized=True), group_norm(last[0]), nn.ReLU(), nn.Flatten(),
+            nn.Linear(prod(last), n_out),
+        )  # fmt: skip
 
     def forward(self, x: Float[Tensor, "B C *place"]) -> Float[Tensor, "B N"]:
         out: Tensor = self.layers(pad(x, self.side))
         return out
+
+
+def _down(shape: Shape, width: int, *, normalized: bool) -> list[DownBlock]:
+    """The blocks from an image or a series to the smallest map."""
+    sizes = [shape[0], *(channels(width, level) for level in range(1, halvings(shape) + 1))]
+    return [
+        DownBlock(a, b, convolution(shape), first=i == 0, normalized=normalized)
+        for i, (a, b) in enumerate(pairwise(sizes))
+    ]

@@ -48,11 +48,12 @@ def _check_constant(column: Constant, array: Any, field: str) -> None:
 
     given = array.drop_null()
     try:
-        wanted = _cast(pa.array([column.value] * len(given)), column.arrow_type)
-        others = not compute.all(compute.equal(_cast(given, column.arrow_type), wanted), min_count=0).as_py()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        others = True
-    if others or (column.value is None and len(given)):
+        wanted = _cast(pa.array([column.value]), column.arrow_type)[0]
+        equal = compute.equal(_cast(given, column.arrow_type), wanted)
+        is_same = len(given) == 0 or compute.all(equal, skip_nulls=False).as_py()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # what is of another type is another value
+        is_same = len(given) == 0
+    if not is_same:
         raise InvalidInput(
             f"column {column.name!r} holds another value than {column.value!r}, which all rows had in training; leave "
             "the column out",

@@ -25,6 +25,7 @@ from typing import IO, TYPE_CHECKING, Any, cast, final
 from pushforward.models.data.tables.media_types import ARROW_FILE, ARROW_STREAM, PARQUET
 from pushforward.models.data.tables.reading import parse_arrow, parse_parquet
 from pushforward.models.errors import InvalidInput
+from pushforward.models.tables.records import MAX_REASON_CHARS
 from pushforward.service.processes.spawn import tied_to_parent
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 READ_S = 20
 MAX_BYTES = 2**28  # of an answer
 SPARE_BYTES = 2**31  # of addresses, above those of the libraries: for body, answer, and what lies between
-MAX_REASON_CHARS = 200
 
 HEAD = struct.Struct(">cQ")
 PARSERS: dict[bytes, Callable[[bytes], pyarrow.Table]] = {b"P": parse_parquet, b"A": parse_arrow}
@@ -49,6 +49,7 @@ class TableReader:
         self._max_rows = max_rows
         self._turn = ThreadPoolExecutor(1, thread_name_prefix="table-reader")
         self._child: subprocess.Popen[bytes] | None = None
+        self._end: Callable[[], object] | None = None  # of the child, also when this reader is gone
 
     async def plain(self, media_type: str, content: bytes) -> bytes:
         """The rows of a file of `ORDERS` as an Arrow stream. Raises InvalidInput: not within the limits."""
@@ -65,14 +66,16 @@ class TableReader:
             return _read(cast(IO[bytes], child.stdout))
         except (EOFError, OSError):
             child.kill()
-            child.wait()
+            child.wait()  # the next body finds that it ended
             return REFUSED, f"its reader ended, or took more than {READ_S} s; send fewer rows, or csv".encode()
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._child is None or self._child.poll() is not None:
+            if self._end is not None:
+                self._end()
             command = tied_to_parent([sys.executable, "-m", __name__, str(self._max_rows)])
             self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-            weakref.finalize(self, _end, self._child)
+            self._end = weakref.finalize(self, _end, self._child)
         return self._child
 
 

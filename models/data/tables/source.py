@@ -18,11 +18,13 @@ from pushforward.models.data.tables.media_types import MEDIA_TYPES
 from pushforward.models.data.tables.reading import MIN_ROWS, read
 from pushforward.models.data.uploads.from_file import FromFile
 from pushforward.models.errors import InvalidData, InvalidInput
+from pushforward.models.lazy import torch
 from pushforward.models.spec.columns import Columns
 from pushforward.models.spec.conditions import AnyCondition
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.tables.arrow import Cells, to_cells
-from pushforward.models.tables.columns import Category, Number, Time
+from pushforward.models.tables.coding import coder
+from pushforward.models.tables.columns import Number, Time
 from pushforward.models.tables.split import SplitTable
 from pushforward.models.tables.table import MAX_COLUMNS, Table
 from pushforward.models.tables.transform import fitted
@@ -181,10 +183,11 @@ def _fitted(table: Table, cells: Cells) -> Table:
     """The table with the transforms that fit these rows, which train it, and the shares of its cases among them."""
     columns = []
     for column in table.columns:
-        if isinstance(column, Number | Time | Category):
-            column = column.model_copy(update={"shares": shares(column, cells[:, table.cell_of[column.name]])})
+        cell = table.cell_of.get(column.name)
+        if cell is not None:
+            column = column.model_copy(update={"shares": _shares(table, cell, cells[:, cell])})
         if isinstance(column, Number | Time):
-            numbers = cells[:, table.cell_of[column.name]]
+            numbers = cells[:, cell]
             numbers = numbers[~np.isnan(numbers) & ~np.isin(numbers, column.atoms)]
             if len(np.unique(numbers)) > 1:
                 column = column.model_copy(update={"transform": fitted(column.fitted_by, numbers)})
@@ -192,13 +195,8 @@ def _fitted(table: Table, cells: Cells) -> Table:
     return Table(columns=tuple(columns), left_out=table.left_out)
 
 
-def shares(column: Number | Time | Category, cells: Cells) -> tuple[float, ...]:
-    """The share of each case of a column among cells, (N,), half a cell added to each case."""
-    if isinstance(column, Category):
-        case = np.where(np.isnan(cells), len(column.values), cells)
-    else:
-        case = np.where(np.isnan(cells), 1.0, 0.0)
-        for i, atom in enumerate(column.atoms, 1 + column.missing):
-            case[cells == atom] = i
-    counts = np.bincount(case.astype(np.int64), minlength=column.n_cases) + 0.5
+def _shares(table: Table, cell: int, cells: Cells) -> tuple[float, ...]:
+    """The share of each case of a column among its cells, (N,), half a cell added to each case."""
+    k = coder(table, torch.device("cpu")).choice(torch.from_numpy(cells), cell).numpy()
+    counts = np.bincount(k, minlength=table.modelled[cell].n_cases) + 0.5
     return tuple((counts / counts.sum()).tolist())

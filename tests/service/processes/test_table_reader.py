@@ -6,7 +6,9 @@ import io
 import os
 import signal
 import struct
+import weakref
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import psutil
@@ -123,3 +125,16 @@ async def test_what_is_no_file_is_refused(reader: TableReader, content: bytes) -
     for media_type in (PARQUET, ARROW_STREAM):
         with pytest.raises(InvalidInput, match="cannot be read as"):
             await reader.plain(media_type, content)
+
+
+async def test_readers_that_ended_are_forgotten() -> None:
+    others, reader = children(), TableReader(MAX_ROWS)
+    ended = list[weakref.ref[Any]]()
+    for _ in range(3):
+        await read(reader, arrow_of(FEW))
+        ended.append(weakref.ref(reader._child))
+        [child] = children() - others
+        child.kill()
+        child.wait()
+    await read(reader, arrow_of(FEW))
+    assert [each() for each in ended] == [None] * 3
