@@ -56,7 +56,7 @@ class Application:
         """The application over implementations of its ports."""
         targets, intake = TargetModels(models), Intake(settings)
         return cls(
-            JobService(jobs, wakeups, files, datasets, targets, settings),
+            JobService(jobs, wakeups, files, datasets, targets, asks, settings),
             InferenceService(asks, targets, settings, intake, TableReader(settings.max_rows)),
             Catalog(models, workers, reach),
             DatasetService(datasets, jobs, models, settings),

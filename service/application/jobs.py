@@ -20,7 +20,7 @@ from pushforward.service.application.outlines import TrainingPlan, plan_of
 from pushforward.service.application.training import asked_run, checked_run
 from pushforward.service.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from pushforward.service.domain.jobs import EVENT_ID_PATTERN, Event, Job, Page, State, sample_ending
-from pushforward.service.domain.ports import Datasets, Files, Jobs, NewJob, Wakeups
+from pushforward.service.domain.ports import Asks, Datasets, Files, Jobs, NewJob, Wakeups
 from pushforward.service.formats import npy
 from pushforward.service.settings import Settings
 
@@ -39,6 +39,7 @@ class JobService:
     files: Files
     datasets: Datasets
     targets: TargetModels
+    asks: Asks
     settings: Settings
 
     async def train(self, command: TrainModel, *, idempotency_key: str | None = None) -> Job:
@@ -59,7 +60,7 @@ class JobService:
         """What a training would do; it is refused as the training would be. Raises Invalid, NotFound, Unavailable."""
         async with self.datasets.relying():
             checked = await checked_run(asked_run(command), self.settings.data_root)
-            return await plan_of(command, checked, self.settings.data_root)
+            return await plan_of(command, checked, self.settings.data_root, self.asks)
 
     async def train_or_plan(
         self, command: TrainModel, *, dry_run: bool, idempotency_key: str | None = None

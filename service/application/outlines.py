@@ -17,6 +17,12 @@ from pushforward.service.application.commands.commands import TrainModel
 from pushforward.service.application.commands.uploads import OutlineDataset
 from pushforward.service.application.commands.validation import parse
 from pushforward.service.application.training import CheckedRun, outlined, read_of_source
+from pushforward.service.domain.errors import Failed, Invalid, Overloaded, TimedOut, Unavailable
+from pushforward.service.domain.forecasts import Forecast
+from pushforward.service.domain.inference import FORECAST, InferenceRequest
+from pushforward.service.domain.ports import Asks
+
+FORECAST_S = 60.0  # that a forecast may take, the reading of the data in it
 
 SOURCES = {
     media_type: cls.model_fields["source"].default
@@ -79,11 +85,16 @@ class TrainingPlan(Described):
     """What the data are."""
     notes: tuple[str, ...]
     """Notes that are known before the rows are read, a sentence each; a training finds more."""
+    forecast: Forecast | None
+    """What the training will take, measured by a worker; null where none could measure it."""
+    no_forecast: str | None
+    """Why there is no forecast."""
 
 
-async def plan_of(command: TrainModel, checked: CheckedRun, data_root: Path) -> TrainingPlan:
+async def plan_of(command: TrainModel, checked: CheckedRun, data_root: Path, asks: Asks) -> TrainingPlan:
     """The plan of a run that fits its data. Raises Invalid, Unavailable."""
     run, form, told = checked
+    forecast, why = await _forecast(run.model_dump(mode="json"), asks)
     of_data: tuple[str, ...] = ()
     if isinstance(run.data, Finite):
         of_data = await read_of_source(run.data, partial(run.data.notes, data_root), "run.data")
@@ -95,7 +106,21 @@ async def plan_of(command: TrainModel, checked: CheckedRun, data_root: Path) -> 
         capabilities=capabilities(form),
         data=DataOutline(rows=told.spec.n_rows, spec=told.spec, reasons=told.reasons),
         notes=(*form.notes, *of_data, *(() if told.spec.table is None else told.spec.table.notes)),
+        forecast=forecast,
+        no_forecast=why,
     )
+
+
+async def _forecast(run: dict[str, Any], asks: Asks) -> tuple[Forecast | None, str | None]:
+    """What a worker foresees, or why none does. Raises Invalid: the run cannot be trained there."""
+    request = InferenceRequest(FORECAST, "forecast", 1, 0, {"run": run})
+    try:
+        reply = await asks.ask(request, timeout_s=FORECAST_S)
+    except Invalid:
+        raise
+    except (Unavailable, TimedOut, Overloaded, Failed) as error:
+        return None, error.detail
+    return Forecast.model_validate(reply.info), None
 
 
 def summary_of(family: type[Any]) -> str:

@@ -29,7 +29,9 @@ from pushforward.service.dispatch.messages import (
 )
 from pushforward.service.domain.catalog import REFERENCE_PATTERN
 from pushforward.service.domain.errors import FieldError
-from pushforward.service.domain.inference import InferenceRequest, Load, Op
+from pushforward.service.domain.inference import InferenceRequest, Load, Op, WorkerOp
+
+OPS = (*get_args(Op), "forecast")
 
 
 def encode_requests(frame: Requests) -> list[Buffer]:
@@ -106,7 +108,7 @@ def _requests(
     sent_at: float, model: Any, op: Any, options: Any, packed: Sequence[Any], arrays: Sequence[np.ndarray]
 ) -> Requests:
     requests = tuple(_take_request(model, op, options, fields, arrays) for fields in packed)
-    texts = isinstance(model, str) and op in get_args(Op) and isinstance(options, dict)
+    texts = isinstance(model, str) and op in OPS and isinstance(options, dict)
     if not texts or "@" not in model or not re.fullmatch(REFERENCE_PATTERN, model):
         raise MalformedFrame("the header names no operation on a version of a model")
     if not requests or not all(map(_is_sound, requests)):
@@ -150,7 +152,7 @@ def _put_request(framed: FramedRequest, arrays: list[np.ndarray]) -> list[Any]:
 
 
 def _take_request(
-    model: str, op: Op, options: Any, fields: Sequence[Any], arrays: Sequence[np.ndarray]
+    model: str, op: WorkerOp, options: Any, fields: Sequence[Any], arrays: Sequence[np.ndarray]
 ) -> FramedRequest:
     ask_id, rows, seed, first, preview_every, trace, left_ms, places = fields
     request = InferenceRequest(model, op, rows, seed, options, _take(places, arrays), first, preview_every, str(trace))

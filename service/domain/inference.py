@@ -7,9 +7,13 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import ConfigDict
 
-PROTOCOL = 3  # version of the frames between gateways and workers
+PROTOCOL = 4  # version of the frames between gateways and workers
 
 Op = Literal["sample", "likelihood", "encode", "decode", "reconstruct", "interpolate", "complete", "translate"]
+WorkerOp = Op | Literal["forecast"]  # what workers answer: capabilities of models, and what a training will take
+
+
+FORECAST = "run@0"  # no version has the number 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +39,12 @@ class InferenceRequest:
     """A request as it goes to a worker: validated, resolved to a version, its seed fixed.
 
     A row of the reply is a pure function of this row's inputs, so a request can be repeated without harm.
-    The options of `interpolate` are `steps`, `path` and, without arrays, `start_seed` and `end_seed`.
+    The options of `interpolate` are `steps`, `path` and, without arrays, `start_seed` and `end_seed`; those of a
+    forecast, whose model is `FORECAST`, are `run`.
     """
 
     model: str  # reference with version
-    op: Op
+    op: WorkerOp
     rows: int  # of the reply
     seed: int  # of its noise
     options: Mapping[str, Any] = field(default_factory=dict)  # JSON; equal options may share a forward pass

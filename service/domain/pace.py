@@ -25,3 +25,10 @@ class MeanPace:
     def seconds_for(self, steps: int) -> float | None:
         """How long so many steps take; None before the first were added."""
         return steps * self._seconds / self._steps if self._steps else None
+
+
+def duration_text(seconds: float) -> str:
+    """`40 seconds`, `51 minutes`, `3.2 hours`."""
+    if seconds < 100:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 3600:.1f} hours" if seconds >= 2 * 3600 else f"{seconds / 60:.0f} minutes"

@@ -21,7 +21,7 @@ from pushforward.models.training.memory import available_bytes, is_out_of_memory
 from pushforward.service.domain.jobs import Fault
 from pushforward.service.engine.devices import present
 from pushforward.service.processes.background import begin_thread
-from pushforward.service.runner import evaluate, sample, train
+from pushforward.service.runner import evaluate, forecast, sample, train
 from pushforward.service.runner.messages import (
     FAULTY,
     HINDERED,
@@ -29,6 +29,7 @@ from pushforward.service.runner.messages import (
     ORDER,
     BlockedMessage,
     EvaluateOrder,
+    ForecastOrder,
     JobOrder,
     LogMessage,
     Message,
@@ -84,11 +85,13 @@ def run_order(order: JobOrder, device: torch.device, free_bytes: int, send: Send
             return sample.run_order(order, device, send, stop)
         case EvaluateOrder():
             return evaluate.run_order(order, device, send, stop)
+        case ForecastOrder():
+            return forecast.run_order(order, device, free_bytes, send)
 
 
 def _refuse(error: LaboratoryError, send: Send) -> int:
     detail = f"{error.field}: {error.message}" if error.field else error.message
-    send(RefusalMessage(fault=Fault(type=_slug(error), detail=detail)))
+    send(RefusalMessage(fault=Fault(type=_slug(error), detail=detail), field=error.field or ""))
     return FAULTY
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pushforward.models.config.json_float import JsonFloat
 from pushforward.models.storage.card import Curve
+from pushforward.service.domain.forecasts import Forecast
 from pushforward.service.domain.jobs import Fault, ModelEvaluation, Sampling
 from pushforward.service.domain.ports import Update
 
@@ -68,7 +69,15 @@ class EvaluateOrder(_JobOrder):
     report: Path  # the finished report goes into this folder, and a new classifier
 
 
-JobOrder = TrainOrder | SampleOrder | EvaluateOrder
+class ForecastOrder(_JobOrder):
+    """Foresee what a training takes. No job: a request is answered with it."""
+
+    kind: Literal["forecast"] = "forecast"
+    run: dict[str, Any]  # `models.run.Run` as JSON
+    data_root: Path
+
+
+JobOrder = TrainOrder | SampleOrder | EvaluateOrder | ForecastOrder
 ORDER: TypeAdapter[JobOrder] = TypeAdapter(Annotated[JobOrder, Field(discriminator="kind")])
 
 
@@ -131,6 +140,7 @@ class RefusalMessage(_Message):
 
     kind: Literal["fault"] = "fault"
     fault: Fault
+    field: str = ""  # at fault, where it is known; the detail begins with it
 
 
 class BlockedMessage(_Message):
@@ -162,8 +172,15 @@ class ReportWritten(_Message):
     metrics: dict[str, JsonFloat]
 
 
-Result = ModelWritten | RowsWritten | ReportWritten  # of a child that is done
-Message = ProgressMessage | MetricsMeasured | LogMessage | RefusalMessage | BlockedMessage | Result
+class Foreseen(_Message):
+    """The forecast is complete."""
+
+    kind: Literal["foreseen"] = "foreseen"
+    forecast: Forecast
+
+
+Result = ModelWritten | RowsWritten | ReportWritten  # of a child that is done with a job
+Message = ProgressMessage | MetricsMeasured | LogMessage | RefusalMessage | BlockedMessage | Foreseen | Result
 Send = Callable[[Message], None]
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import final
 
-from pushforward.service.domain.pace import MeanPace
+from pushforward.service.domain.pace import MeanPace, duration_text
 
 ANNOUNCE_AFTER_S = 2.0  # of steps
 LONG_S = 60.0  # a training that takes longer is announced
@@ -45,8 +45,3 @@ class RemainingTime:
             return None
         takes = duration_text(left_s)
         return f"{total_steps:,} steps will take about {takes}; a smaller budget, width or batch takes less"
-
-
-def duration_text(seconds: float) -> str:
-    """`51 minutes`, `3.2 hours`."""
-    return f"{seconds / 3600:.1f} hours" if seconds >= 2 * 3600 else f"{seconds / 60:.0f} minutes"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import final
 
 from pushforward.service.domain.errors import ServiceError
-from pushforward.service.domain.inference import InferenceRequest, Op, Preview, Reply
+from pushforward.service.domain.inference import InferenceRequest, Preview, Reply, WorkerOp
 from pushforward.service.domain.ports import UNSENT, Asks
 from pushforward.service.telemetry.gateway import Telemetry
 
@@ -45,7 +45,7 @@ class MeasuredAsks:
                 self._count_end(request.op, error)
             raise
 
-    def _count_end(self, op: Op, error: BaseException) -> None:
+    def _count_end(self, op: WorkerOp, error: BaseException) -> None:
         """Count a request that ends without a reply."""
         match error:
             case ServiceError():

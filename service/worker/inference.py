@@ -28,6 +28,7 @@ from pushforward.service.processes.watchdog import Watchdog
 from pushforward.service.settings import Settings
 from pushforward.service.telemetry import tracing
 from pushforward.service.telemetry.worker import WorkerTelemetry
+from pushforward.service.worker.forecasts import ForecastThread
 from pushforward.service.worker.heartbeat import HeartbeatThread
 from pushforward.service.worker.in_flight import InFlight, Outgoing
 from pushforward.service.worker.listener import Listener, Received
@@ -66,6 +67,7 @@ class InferenceThread(Thread):
         self._engine = Engine(self._models, self._device)
         self._sender = Sender(settings.beat_s, lambda: self._stalled_s)
         self._listener = Listener(settings, self.id, self._sender)
+        self._forecasts = ForecastThread(settings, lambda peer, reply: self._listener.send(peer, Replies((reply,))))
         self._trouble = trouble
         self._heartbeat = HeartbeatThread(settings, lambda: self._status(training(), untaken_s()))
         self._rounds, self._round_at = 0, monotonic()  # rounds of the loop, and when the latest one began
@@ -76,7 +78,7 @@ class InferenceThread(Thread):
     def work(self) -> None:
         """Answer until `stop`."""
         torch.set_num_threads(self._settings.n_torch_threads)
-        for thread in (self._watchdog, self._sender, self._heartbeat):
+        for thread in (self._watchdog, self._sender, self._heartbeat, self._forecasts):
             if thread.ident is None:
                 thread.start()
         while not self.stopping.is_set():
@@ -141,12 +143,16 @@ class InferenceThread(Thread):
         while self._received:
             peer, message = self._received.popleft()
             match message:
+                case Requests() if message.requests[0].request.op == "forecast":
+                    self._forecasts.take(peer, message)
                 case Requests():
                     self._engine.add(self._in_flight.take(peer, message))
                 case Cancelled(ids):
                     self._engine.cancel(self._in_flight.cancel(peer, ids))
+                    self._forecasts.cancel(peer, ids)
                 case None:
                     self._engine.cancel(self._in_flight.lose(peer))
+                    self._forecasts.lose(peer)
 
     def _reply(self, turn: Turn) -> None:
         """Send the replies of a turn; those of one key go together, with its load."""
@@ -176,6 +182,7 @@ class InferenceThread(Thread):
         """Leave: gateways are told, and requests that they sent until then are answered."""
         give_up = monotonic() + LEAVE_S
         self._listener.leave()
+        self._forecasts.stop()
         while monotonic() < give_up and not self._is_done:
             self._go_round()
         self._listener.close()

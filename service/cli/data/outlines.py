@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pushforward.service.cli.terminal import err, print_record, print_table
+from pushforward.service.domain.pace import duration_text
 
 Json = Mapping[str, Any]
 
@@ -32,10 +33,24 @@ def print_plan(plan: Json) -> None:
         "budget": " ".join(f"{value} {name}" for name, value in run["budget"].items() if value is not None),
         "source": run["data"]["source"],
     }
-    print_outline(head, plan["data"])
+    print_outline(head | _forecast(plan["forecast"]), plan["data"])
+    if plan["no_forecast"]:
+        err.print(f"no forecast: {plan['no_forecast']}")
     for note in plan["notes"]:
         err.print(f"note: {note}")
     err.print("nothing was started; leave out --dry-run to train, or add --json for the whole run")
+
+
+def _forecast(forecast: Json | None) -> dict[str, str]:
+    if forecast is None:
+        return {}
+    memory, free = (f"{forecast[name] / 2**30:,.1f} GiB" for name in ("memory_bytes", "free_bytes"))
+    steps = f"{forecast['total_steps']:,} steps of {forecast['step_ms']:.3g} ms on {forecast['device']}"
+    return {
+        "parameters": f"{forecast['n_parameters']:,}",
+        "takes": f"{duration_text(forecast['seconds'])}: {steps}",
+        "memory": f"{memory} of {free} that are free",
+    }
 
 
 def _shape(spec: Json) -> str:
