@@ -29,7 +29,7 @@ from pushforward.service.dispatch.messages import (
 )
 from pushforward.service.domain.catalog import REFERENCE_PATTERN
 from pushforward.service.domain.errors import FieldError
-from pushforward.service.domain.inference import InferenceRequest, Load, Op, WorkerOp
+from pushforward.service.domain.inference import FORECAST, InferenceRequest, Load, Op, WorkerOp
 
 OPS = (*get_args(Op), "forecast")
 
@@ -109,11 +109,15 @@ def _requests(
 ) -> Requests:
     requests = tuple(_take_request(model, op, options, fields, arrays) for fields in packed)
     texts = isinstance(model, str) and op in OPS and isinstance(options, dict)
-    if not texts or "@" not in model or not re.fullmatch(REFERENCE_PATTERN, model):
+    if not texts or not (_is_version(model) if op != "forecast" else model == FORECAST):
         raise MalformedFrame("the header names no operation on a version of a model")
     if not requests or not all(map(_is_sound, requests)):
         raise MalformedFrame("the header's fields are not those of requests")
     return Requests(sent_at, requests)
+
+
+def _is_version(model: str) -> bool:
+    return "@" in model and re.fullmatch(REFERENCE_PATTERN, model) is not None
 
 
 def _put_reply(reply: AnyReply, arrays: list[np.ndarray]) -> list[Any]:

@@ -13,6 +13,7 @@ from pushforward.models.spec.condition import as_array
 from pushforward.models.storage.card import Curve
 from pushforward.models.storage.evaluation import EvaluationReport, MetricReport, MetricValue
 from pushforward.service.application.catalog import FamilyCard, PresetCard
+from pushforward.service.application.outlines import TrainingPlan
 from pushforward.service.domain.catalog import Card, EvaluatedCard
 from pushforward.service.domain.jobs import Event, Job, ModelEvaluation, Sampling
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
@@ -43,6 +44,21 @@ def evaluation(asked: ModelEvaluation) -> pb.ModelEvaluation:
         target=asked.target or "",
         n=asked.n,
         seed=asked.seed,
+    )
+
+
+def plan(told: TrainingPlan) -> pb.TrainingPlan:
+    """What a training would do."""
+    return pb.TrainingPlan(
+        model=told.model,
+        preset=told.preset or "",
+        run=to_struct(told.run),
+        form=told.form,
+        capabilities=told.capabilities,
+        data=to_struct(told.data.model_dump(mode="json")),
+        notes=told.notes,
+        forecast=None if told.forecast is None else pb.Forecast(**told.forecast.model_dump()),
+        no_forecast=told.no_forecast or "",
     )
 
 

@@ -45,6 +45,10 @@ class Servicer(pb_grpc.PushforwardServicer):
         with naming(names(**{"run.seed": "seed"} if request.HasField("seed") else {})):
             return records.job(await self.application.jobs.train(requests.train(request), idempotency_key=key))
 
+    async def PlanTraining(self, request: pb.TrainRequest, context: Context) -> pb.TrainingPlan:
+        with naming(names(**{"run.seed": "seed"} if request.HasField("seed") else {})):
+            return records.plan(await self.application.jobs.plan(requests.train(request)))
+
     async def Evaluate(self, request: pb.EvaluateRequest, context: Context) -> pb.Job:
         key = request.idempotency_key or None
         return records.job(await self.application.jobs.evaluate(requests.evaluate(request), idempotency_key=key))

@@ -25,11 +25,14 @@ from pushforward.models.family import Family
 from pushforward.models.form import form_of
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
+from pushforward.models.run import Run
 from pushforward.models.spec.conditions import Labels, Vector
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.spec.text import Text
 from pushforward.models.stepwise.program import State
 from pushforward.models.tables.table import Table as Columns
+from pushforward.models.training.data import load_data
+from pushforward.models.training.forecast import forecast
 from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import TimedOut
 from pushforward.service.domain.inference import InferenceRequest, Op, Preview, Reply, Timing
@@ -163,7 +166,10 @@ class InProcessAsks:
             self.cancelled += 1
             raise
         since = time.perf_counter()
-        arrays, info = self._answer(self.kept[request.model.partition("@")[0]], request)
+        if request.op == "forecast":
+            arrays, info = {}, _foreseen(request)
+        else:
+            arrays, info = self._answer(self.kept[request.model.partition("@")[0]], request)
         compute_ms = 1000 * (time.perf_counter() - since)
         timing = Timing(linger_ms=0, queue_ms=0, compute_ms=compute_ms, total_ms=compute_ms, batch_rows=request.rows)
         return Reply(arrays, info, timing)
@@ -190,6 +196,13 @@ class InProcessAsks:
             state = task.program.step(state, torch.full((request.rows,), k), noise)
         output = task.output(task.program.finish(state, noise))
         return {name: rows.numpy() for name, rows in output.arrays.items()}, dict(output.info)
+
+
+def _foreseen(request: InferenceRequest) -> dict[str, Any]:
+    """Of a run whose data need no root."""
+    run = Run.model_validate(request.options["run"] | {"data": {"source": "two_moons"}})
+    told = forecast(run, load_data(run, Path()), torch.device("cpu"), 2**33)
+    return told._asdict() | {"device": "cpu", "torch_threads": 1}
 
 
 def _begun(model: Kept, request: InferenceRequest) -> tuple[Task[Any, Any], State, Noise]:

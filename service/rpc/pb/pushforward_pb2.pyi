@@ -304,6 +304,128 @@ class TrainRequest(_message.Message):
 Global___TrainRequest: _TypeAlias = TrainRequest  # noqa: Y015
 
 @_typing.final
+class TrainingPlan(_message.Message):
+    """What a training would do."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    PRESET_FIELD_NUMBER: _builtins.int
+    RUN_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    CAPABILITIES_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
+    FORECAST_FIELD_NUMBER: _builtins.int
+    NO_FORECAST_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Name of the model; a training would publish its next version."""
+    preset: _builtins.str
+    """Preset that the run comes from."""
+    form: _builtins.str
+    """What models these data: the family, or its form for tables, in a sentence."""
+    no_forecast: _builtins.str
+    """Why there is no forecast."""
+    @_builtins.property
+    def run(self) -> _struct_pb2.Struct:
+        """The whole run, with its defaults."""
+
+    @_builtins.property
+    def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Capabilities that the model would have."""
+
+    @_builtins.property
+    def data(self) -> _struct_pb2.Struct:
+        """What the data are."""
+
+    @_builtins.property
+    def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Notes that are known before the rows are read, a sentence each; a training finds more."""
+
+    @_builtins.property
+    def forecast(self) -> Global___Forecast:
+        """What the training will take, measured by a worker; null where none could measure it."""
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        preset: _builtins.str = ...,
+        run: _struct_pb2.Struct | None = ...,
+        form: _builtins.str = ...,
+        capabilities: _abc.Iterable[_builtins.str] | None = ...,
+        data: _struct_pb2.Struct | None = ...,
+        notes: _abc.Iterable[_builtins.str] | None = ...,
+        forecast: Global___Forecast | None = ...,
+        no_forecast: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "forecast", b"forecast", "run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "data", b"data", "forecast", b"forecast", "form", b"form", "model", b"model", "no_forecast", b"no_forecast", "notes", b"notes", "preset", b"preset", "run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrainingPlan: _TypeAlias = TrainingPlan  # noqa: Y015
+
+@_typing.final
+class Forecast(_message.Message):
+    """What a training will take, measured by a worker on a few of its own steps."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    N_PARAMETERS_FIELD_NUMBER: _builtins.int
+    BATCH_SIZE_FIELD_NUMBER: _builtins.int
+    TOTAL_STEPS_FIELD_NUMBER: _builtins.int
+    STEP_MS_FIELD_NUMBER: _builtins.int
+    ROWS_PER_S_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    FREE_BYTES_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
+    TORCH_THREADS_FIELD_NUMBER: _builtins.int
+    n_parameters: _builtins.int
+    """Numbers that are learned."""
+    batch_size: _builtins.int
+    """Rows of a step."""
+    total_steps: _builtins.int
+    """Steps of the whole training."""
+    step_ms: _builtins.float
+    """Milliseconds of a step."""
+    rows_per_s: _builtins.float
+    """Rows a second."""
+    seconds: _builtins.float
+    """Seconds of the whole training on an idle machine, without the scoring of the finished model."""
+    memory_bytes: _builtins.int
+    """Memory of the training at its peak: of its process, or of its device."""
+    free_bytes: _builtins.int
+    """Memory that it may take."""
+    device: _builtins.str
+    """Where it was measured: cpu, or a GPU."""
+    torch_threads: _builtins.int
+    """CPU threads that it was measured with."""
+    def __init__(
+        self,
+        *,
+        n_parameters: _builtins.int = ...,
+        batch_size: _builtins.int = ...,
+        total_steps: _builtins.int = ...,
+        step_ms: _builtins.float = ...,
+        rows_per_s: _builtins.float = ...,
+        seconds: _builtins.float = ...,
+        memory_bytes: _builtins.int = ...,
+        free_bytes: _builtins.int = ...,
+        device: _builtins.str = ...,
+        torch_threads: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_size", b"batch_size", "device", b"device", "free_bytes", b"free_bytes", "memory_bytes", b"memory_bytes", "n_parameters", b"n_parameters", "rows_per_s", b"rows_per_s", "seconds", b"seconds", "step_ms", b"step_ms", "torch_threads", b"torch_threads", "total_steps", b"total_steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Forecast: _TypeAlias = Forecast  # noqa: Y015
+
+@_typing.final
 class EvaluateRequest(_message.Message):
     """Which model to evaluate, against which rows, by which metrics."""
 

@@ -41,6 +41,11 @@ class PushforwardStub:
                 request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.TrainRequest.SerializeToString,
                 response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
                 _registered_method=True)
+        self.PlanTraining = channel.unary_unary(
+                '/pushforward.v1.Pushforward/PlanTraining',
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.TrainRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.TrainingPlan.FromString,
+                _registered_method=True)
         self.Evaluate = channel.unary_unary(
                 '/pushforward.v1.Pushforward/Evaluate',
                 request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.EvaluateRequest.SerializeToString,
@@ -185,6 +190,13 @@ class PushforwardServicer:
 
     def Train(self, request, context):
         """Starts a training; the reply is its job, which is queued.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PlanTraining(self, request, context):
+        """Tell what a training would do and take. No job is made; what `Train` would refuse is refused.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -393,6 +405,11 @@ def add_PushforwardServicer_to_server(servicer, server):
                     request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.TrainRequest.FromString,
                     response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.SerializeToString,
             ),
+            'PlanTraining': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlanTraining,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.TrainRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.TrainingPlan.SerializeToString,
+            ),
             'Evaluate': grpc.unary_unary_rpc_method_handler(
                     servicer.Evaluate,
                     request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.EvaluateRequest.FromString,
@@ -558,6 +575,33 @@ class Pushforward:
             '/pushforward.v1.Pushforward/Train',
             pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.TrainRequest.SerializeToString,
             pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PlanTraining(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pushforward.v1.Pushforward/PlanTraining',
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.TrainRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.TrainingPlan.FromString,
             options,
             channel_credentials,
             insecure,

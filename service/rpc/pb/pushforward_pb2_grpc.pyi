@@ -37,6 +37,8 @@ class PushforwardStub:
     def __new__(cls, channel: _aio.Channel) -> PushforwardAsyncStub: ...
     Train: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.TrainRequest, _pushforward_pb2.Job]
     """Starts a training; the reply is its job, which is queued."""
+    PlanTraining: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.TrainRequest, _pushforward_pb2.TrainingPlan]
+    """Tell what a training would do and take. No job is made; what `Train` would refuse is refused."""
     Evaluate: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.EvaluateRequest, _pushforward_pb2.Job]
     """Starts comparing a model's samples with rows of data; the report is on the model's card."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.GetJobRequest, _pushforward_pb2.Job]
@@ -110,6 +112,8 @@ class PushforwardAsyncStub(PushforwardStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Train: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.TrainRequest, _pushforward_pb2.Job]  # type: ignore[assignment]
     """Starts a training; the reply is its job, which is queued."""
+    PlanTraining: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.TrainRequest, _pushforward_pb2.TrainingPlan]  # type: ignore[assignment]
+    """Tell what a training would do and take. No job is made; what `Train` would refuse is refused."""
     Evaluate: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.EvaluateRequest, _pushforward_pb2.Job]  # type: ignore[assignment]
     """Starts comparing a model's samples with rows of data; the report is on the model's card."""
     GetJob: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.GetJobRequest, _pushforward_pb2.Job]  # type: ignore[assignment]
@@ -186,6 +190,14 @@ class PushforwardServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_pushforward_pb2.Job, _abc.Awaitable[_pushforward_pb2.Job]]:
         """Starts a training; the reply is its job, which is queued."""
+
+    @_abc_1.abstractmethod
+    def PlanTraining(
+        self,
+        request: _pushforward_pb2.TrainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_pushforward_pb2.TrainingPlan, _abc.Awaitable[_pushforward_pb2.TrainingPlan]]:
+        """Tell what a training would do and take. No job is made; what `Train` would refuse is refused."""
 
     @_abc_1.abstractmethod
     def Evaluate(

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 
-from pushforward.models.errors import TooLarge
 from pushforward.models.run import Run
 from pushforward.models.training import forecast as foreseeing
 from pushforward.models.training.data import load_data

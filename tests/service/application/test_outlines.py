@@ -10,8 +10,9 @@ import pytest
 from pushforward.service.application.application import Application
 from pushforward.service.application.commands.commands import TrainModel
 from pushforward.service.application.commands.validation import parse
-from pushforward.service.domain.errors import Invalid, NotFound, ServiceError
+from pushforward.service.domain.errors import Invalid, NotFound, ServiceError, TimedOut, Unavailable
 from tests.apis.fakes import Wakeups
+from tests.service.application.conftest import FORESEEN, Recorded
 
 FLOW = {"family": "flow"}
 
@@ -56,6 +57,28 @@ async def test_of_a_density_that_is_drawn_afresh_there_are_no_rows(app: Applicat
     plan = await app.jobs.plan(command(run={"family": FLOW, "data": {"source": "two_moons"}}))
     assert plan.data.rows is None
     assert plan.form.startswith("Normalizing flow")
+
+
+async def test_what_a_worker_foresees_of_the_run_is_told(app: Application, asks: Recorded) -> None:
+    plan = await app.jobs.plan(command(preset="vae-digits"))
+    (request, _) = asks.requests[0]
+    assert (request.op, request.options) == ("forecast", {"run": plan.run})
+    assert (plan.forecast, plan.no_forecast) == (FORESEEN, None)
+
+
+@pytest.mark.parametrize("error", [Unavailable("no worker is alive"), TimedOut("no answer within 60 s")])
+async def test_where_no_worker_foresees_it_the_plan_says_why(
+    asks: Recorded, app: Application, error: ServiceError
+) -> None:
+    asks.error = error
+    plan = await app.jobs.plan(command(preset="vae-digits"))
+    assert (plan.forecast, plan.no_forecast) == (None, error.detail)
+
+
+async def test_what_cannot_be_trained_by_the_worker_is_refused(asks: Recorded, app: Application) -> None:
+    asks.error = Invalid.field("run.optimizer.batch_size", "give batch_size 64")
+    with pytest.raises(Invalid, match="give batch_size 64"):
+        await app.jobs.plan(command(preset="vae-digits"))
 
 
 @pytest.mark.parametrize(
