@@ -38,7 +38,7 @@ MEASURED_S = 2.0  # after which no more are
 STATUS = Path("/proc/self/status")
 
 
-class Forecast(NamedTuple):
+class TrainingCost(NamedTuple):
     """What a training will take."""
 
     n_parameters: int
@@ -51,7 +51,7 @@ class Forecast(NamedTuple):
     free_bytes: int  # that it may take
 
 
-def forecast(run: Run, data: TrainingData, device: torch.device, free_bytes: int, read_s: float = 0.0) -> Forecast:
+def forecast(run: Run, data: TrainingData, device: torch.device, free_bytes: int, read_s: float = 0.0) -> TrainingCost:
     """Train a few steps and foresee the others. Raises TooLarge, with the batch that would fit, and Diverged."""
     try:
         return _measured(run, data, device, free_bytes, read_s)
@@ -73,13 +73,13 @@ def forecast(run: Run, data: TrainingData, device: torch.device, free_bytes: int
     )
 
 
-def _measured(run: Run, data: TrainingData, device: torch.device, free_bytes: int, read_s: float) -> Forecast:
+def _measured(run: Run, data: TrainingData, device: torch.device, free_bytes: int, read_s: float) -> TrainingCost:
     _forget_peak(device)
     state = fresh(run, data, device)
     seconds = list(islice(_step_seconds(train(data, state), device), STEPS + 1))
     step_s = median(seconds[1:] or seconds)
     points_s = _point_s(data, state, device) * ceil(state.total_steps / curve.every(state.total_steps))
-    return Forecast(
+    return TrainingCost(
         n_parameters=sum(p.numel() for p in state.nets.parameters()),
         batch_size=run.optimizer.batch_size,
         total_steps=state.total_steps,
