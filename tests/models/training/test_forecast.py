@@ -93,14 +93,15 @@ def in_a_process(run: Run, free_bytes: int) -> dict[str, Any]:
 
 
 def test_a_batch_that_does_not_fit_is_refused_with_one_that_does() -> None:
-    run = run_of(budget={"steps": 5}, optimizer={"batch_size": 65536}, data={"source": "two_moons"})
-    refused = in_a_process(run, 2**26)
+    wide = {"family": "vae", "width": 512, "depth": 4}
+    run = run_of(family=wide, budget={"steps": 5}, optimizer={"batch_size": 32768}, data={"source": "two_moons"})
+    refused = in_a_process(run, 2**28)
     assert refused["field"] == "run.optimizer.batch_size"
     proposed = int(refused["message"].partition("give batch_size ")[2].partition(",")[0])
-    assert proposed < 65536
+    assert proposed < 32768
     smaller = run.model_copy(update={"optimizer": run.optimizer.model_copy(update={"batch_size": proposed})})
-    assert in_a_process(smaller, 2**26) == {"fits": proposed}
-    assert f"accumulate {-(-65536 // proposed)}" in refused["message"]
+    assert in_a_process(smaller, 2**28) == {"fits": proposed}
+    assert f"accumulate {-(-32768 // proposed)}" in refused["message"]
 
 
 def test_networks_that_do_not_fit_with_one_row_are_refused_as_the_family() -> None:
