@@ -42,7 +42,7 @@ format: $(STAMP)  ## rewrite what check would complain of, where a tool can
 proto: $(STAMP)  ## regenerate service/rpc/pb, docs/openapi.json and docs/families.md
 	$(BIN)/python -m tools.generated
 
-peers: .venv-peers/.installed .venv-peers-models/.installed  ## what benchmarks/serving.py and defaults.py measure beside ours
+peers: .venv-peers/.installed .venv-peers-models/.installed  ## what benchmarks/serving.py, defaults.py and trainers.py measure beside ours
 
 .venv-peers/.installed: benchmarks/peers/requirements.txt constraints.txt
 	$(PYTHON) -m venv .venv-peers
@@ -56,6 +56,7 @@ peers: .venv-peers/.installed .venv-peers-models/.installed  ## what benchmarks/
 	.venv-peers-models/bin/pip install --quiet --upgrade pip
 	.venv-peers-models/bin/pip install --quiet --constraint constraints.txt torch
 	.venv-peers-models/bin/pip install --quiet --constraint constraints.txt --requirement benchmarks/peers/models-requirements.txt
+	.venv-peers-models/bin/pip uninstall --quiet --yes torchvision  # torchdyn wants one, built for another torch
 	touch $@
 
 SAMPLE ?= 12
