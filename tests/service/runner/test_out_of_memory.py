@@ -57,17 +57,26 @@ def test_a_run_that_asks_for_parts_is_told_nothing(narrow: Bench) -> None:
     assert not any("Memory" in note for note in next(read_versions(narrow.settings.store, "moons")).notes)
 
 
+def parts_of_newest(bench: Bench, job_id: str) -> int:
+    """Of the newest checkpoint; 0 where there is none."""
+    for place in bench.checkpoints(job_id)[-1:]:
+        n_parts: int = json.loads((place / "state.json").read_bytes())["accumulate"]
+        return n_parts
+    return 0
+
+
 def test_a_resumed_training_goes_on_with_the_parts_that_fitted(narrow: Bench) -> None:
     job_id = narrow.create({**WIDE, "budget": {"steps": 10_000}})
     runner = narrow.supervise(job_id)
-    until(lambda: bool(narrow.checkpoints(job_id)))
+    until(lambda: parts_of_newest(narrow, job_id) > 1)
     narrow.draining.set()
     runner.join(60)
-    header = json.loads((narrow.checkpoints(job_id)[-1] / "state.json").read_bytes())
-    assert header["accumulate"] >= 2
-    told = len(warnings(narrow, job_id))
+    step = narrow.until_checkpointed(job_id)
     again = Bench(narrow.settings)
-    again.supervise(job_id)
-    until(lambda: again.job(job_id).epoch == 2 and again.job(job_id).progress.step > header["step"])
-    assert len(warnings(again, job_id)) == told
+    runner = again.supervise(job_id)
+    until(lambda: again.until_checkpointed(job_id) > step)
+    assert parts_of_newest(again, job_id) > 1
+    again.cancel(job_id)
+    runner.join(60)
+    assert len([line for line in warnings(again, job_id) if "computed in 2 parts" in line]) == 1
     again.close()
