@@ -26,6 +26,7 @@ from pushforward.models.losses import Adam, Batch, Loss
 from pushforward.models.run import Run
 from pushforward.models.training import curve, parts
 from pushforward.models.training.data import TrainingData, conditions, held_out, in_data_units, numpy_rng
+from pushforward.models.training.ranks import Gradients
 from pushforward.models.training.state import TrainingState, device_of
 
 
@@ -42,7 +43,7 @@ def train(data: TrainingData, state: TrainingState) -> Iterator[TrainingState]:
             state.losses.update({name: term.detach() for name, term in loss.terms.items()})
         state.step += 1
         average_weights(state)
-        if curve.has_curve(state.family) and curve.is_due(state.step, state.total_steps):
+        if state.leads and curve.has_curve(state.family) and curve.is_due(state.step, state.total_steps):
             measure(data, state)
         yield state
 
@@ -68,7 +69,7 @@ def batches(data: TrainingData, state: TrainingState) -> Iterator[Batch]:
         yield Batch(x, conditions(data, rows, device), rng, step, state.total_steps, torch.from_numpy(index).to(device))
 
 
-def descend(state: TrainingState, loss: Loss, gradients: parts.Gradients, lr: float) -> None:
+def descend(state: TrainingState, loss: Loss, gradients: Gradients, lr: float) -> None:
     """One step of the loss's own Adam, on the networks it trains and no others."""
     shortened = clipped(gradients, state.run.optimizer.clip_norm)
     if shortened is None:
@@ -78,7 +79,7 @@ def descend(state: TrainingState, loss: Loss, gradients: parts.Gradients, lr: fl
     state.optimizer(loss.name, state.weights(loss.trains)).step(shortened, lr, adam.betas, decay)
 
 
-def clipped(gradients: parts.Gradients, max_norm: float) -> parts.Gradients | None:
+def clipped(gradients: Gradients, max_norm: float) -> Gradients | None:
     """Gradients scaled to a joint norm of at most `max_norm`; None where that norm is not finite.
 
     The same tensor may stand for two weights, so none is changed in place.

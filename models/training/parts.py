@@ -27,33 +27,42 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from pushforward.models.losses import Batch, Loss
+from pushforward.models.training.ranks import Gradients, Sum
 from pushforward.models.training.state import TrainingState
 
 LEAST_SUM = 1 - 1e-9  # of the shares of all parts, but for rounding
-
-Gradients = tuple[Tensor, ...]  # of the weights that a loss trains, in their order
 
 
 class Part(NamedTuple):
     """Some rows of a batch."""
 
+    number: int
     share: float  # of the rows of the batch
     batch: Batch
 
 
 def losses(state: TrainingState, batch: Batch) -> Iterator[tuple[Loss, Gradients]]:
-    """The losses of a step and their gradients, a descent between two of them."""
+    """The losses of a step and their gradients, a descent between two of them. Raises FailedElsewhere."""
     if state.n_parts == 1:
         for loss in state.family.losses(state.nets, batch):
             yield loss, torch.autograd.grad(loss.value, state.weights(loss.trains))
         return
-    parts = parts_of(batch, state.run.seed, state.n_parts)
+    ranks, parts = state.ranks, parts_of(batch, state.run.seed, state.n_parts)
+    if ranks is not None:
+        parts = [part for part in parts if part.number // state.accumulate == ranks.rank]
+    before = [] if ranks is None else [each.clone() for each in state.averaged.buffers]
     advancing = [(part.share, state.family.losses(state.nets, part.batch)) for part in parts]
-    while (summed := _summed(state, advancing)) is not None:
-        yield summed
+    while True:
+        mine = _summed(state, advancing)
+        whole = mine if ranks is None else ranks.summed(mine, state.nets)
+        if whole is None:
+            break
+        whole = whole if whole.share > LEAST_SUM else _scaled(whole, 1 / whole.share)
+        yield whole.loss, whole.gradients
+    if ranks is not None and before:
+        ranks.settle(state.averaged.buffers, before)
 
 
 def parts_of(batch: Batch, seed: int, k: int) -> list[Part]:
@@ -65,43 +74,42 @@ def parts_of(batch: Batch, seed: int, k: int) -> list[Part]:
         if begin < end:
             rng = torch.Generator(device).manual_seed(_seed_of_a_part(seed, batch.step, j))
             x, c, row = (each[begin:end] for each in (batch.x, batch.c, batch.row))
-            parts.append(Part((end - begin) / n, Batch(x, c, rng, batch.step, batch.total_steps, row, least)))
+            parts.append(Part(j, (end - begin) / n, Batch(x, c, rng, batch.step, batch.total_steps, row, least)))
     return parts
 
 
-def _summed(state: TrainingState, advancing: Sequence[tuple[float, Iterator[Loss]]]) -> tuple[Loss, Gradients] | None:
-    """The next loss, the mean over the parts by their rows; None after the last.
-
-    A part that has no loss (its rows lack a domain) counts for none.
-    """
-    whole, rows = None, 0.0
+def _summed(state: TrainingState, advancing: Sequence[tuple[float, Iterator[Loss]]]) -> Sum | None:
+    """The next loss of the parts; None after the last. A part whose rows lack a domain has none."""
+    whole = None
     for share, losses_of_part in advancing:
         part = _weighted(state, share, losses_of_part)
         if part is not None:
-            whole, rows = part if whole is None else _added(whole, part), rows + share
-    return whole if whole is None or rows > LEAST_SUM else _scaled(*whole, 1 / rows)
+            whole = part if whole is None else _added(whole, part)
+    return whole
 
 
-def _weighted(state: TrainingState, share: float, losses_of_part: Iterator[Loss]) -> tuple[Loss, Gradients] | None:
+def _weighted(state: TrainingState, share: float, losses_of_part: Iterator[Loss]) -> Sum | None:
     """The next loss of a part times its share; None after the last. Its graph ends with this call."""
     loss = next(losses_of_part, None)
     if loss is None:
         return None
-    return _scaled(loss, torch.autograd.grad(loss.value, state.weights(loss.trains)), share)
+    gradients = torch.autograd.grad(loss.value, state.weights(loss.trains))
+    return _scaled(Sum(loss, gradients, 1.0), share)
 
 
-def _scaled(loss: Loss, gradients: Gradients, factor: float) -> tuple[Loss, Gradients]:
+def _scaled(whole: Sum, factor: float) -> Sum:
     """Times a factor, without its graph."""
+    loss, gradients, share = whole
     terms = {name: factor * term.detach() for name, term in loss.terms.items()}
-    detached = loss._replace(value=factor * loss.value.detach(), terms=terms)
-    return detached, torch._foreach_mul(gradients, factor)  # not in place: two weights may have one gradient
+    loss = loss._replace(value=factor * loss.value.detach(), terms=terms)
+    return Sum(loss, torch._foreach_mul(gradients, factor), factor * share)  # two weights may have one gradient
 
 
-def _added(whole: tuple[Loss, Gradients], part: tuple[Loss, Gradients]) -> tuple[Loss, Gradients]:
-    (loss, gradients), (other, more) = whole, part
-    torch._foreach_add_(gradients, more)
+def _added(whole: Sum, part: Sum) -> Sum:
+    torch._foreach_add_(whole.gradients, part.gradients)
+    loss, other = whole.loss, part.loss
     terms = {name: term + other.terms[name] for name, term in loss.terms.items()}
-    return loss._replace(value=loss.value + other.value, terms=terms), gradients
+    return Sum(loss._replace(value=loss.value + other.value, terms=terms), whole.gradients, whole.share + part.share)
 
 
 def _seed_of_a_part(seed: int, step: int, j: int) -> int:

@@ -23,6 +23,7 @@ from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.storage.card import Curve
 from pushforward.models.training.adam import AdamW
 from pushforward.models.training.data import TrainingData
+from pushforward.models.training.ranks import Ranks
 
 
 class Averaged(NamedTuple):
@@ -50,6 +51,7 @@ class TrainingState:
     losses: dict[str, Tensor] = field(default_factory=dict)  # of the last step, by name: scalars
     curve: Curve | None = None  # up to this step
     best: Nets | None = None  # the average at the curve's lowest point
+    ranks: Ranks | None = None  # that compute a batch side by side; None: this process computes all of it
     accumulate: int = 1  # parts of a batch on each device: those of the run, or more where memory did not hold them
 
     @cached_property
@@ -64,8 +66,13 @@ class TrainingState:
 
     @property
     def n_parts(self) -> int:
-        """The parts of a batch on all devices."""
-        return self.accumulate
+        """The parts of a batch on all devices. Where there are no ranks, this process computes them all."""
+        return self.accumulate * self.run.devices
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process measures, writes and tells."""
+        return self.ranks is None or self.ranks.leads
 
     def optimizer(self, loss: str, weights: Sequence[Tensor]) -> AdamW:
         """The Adam of a loss, made for these weights at its first use."""

@@ -14,6 +14,7 @@ from time import monotonic
 
 import torch
 
+from pushforward.models.errors import Hindered
 from pushforward.models.evaluation.judgement import Verdict, judge
 from pushforward.models.evaluation.measurement import Evaluation
 from pushforward.models.run import Run
@@ -22,6 +23,7 @@ from pushforward.models.training import memory
 from pushforward.models.training.checkpoint import latest_state, save_model, save_state
 from pushforward.models.training.data import TrainingData, load_data
 from pushforward.models.training.loop import train
+from pushforward.models.training.ranks import FailedElsewhere, Ranks
 from pushforward.models.training.state import TrainingState, fresh
 from pushforward.service.runner.messages import (
     DONE,
@@ -32,6 +34,7 @@ from pushforward.service.runner.messages import (
     TrainOrder,
     pace_s,
 )
+from pushforward.service.runner.ranks.group import gathered
 from pushforward.service.runner.remaining_time import RemainingTime
 
 STAGE_S = 2.0  # between two log lines of a scoring, at least
@@ -44,16 +47,17 @@ def run_order(order: TrainOrder, device: torch.device, free_bytes: int, send: Se
     run = Run.model_validate(order.run)
     data = load_data(run, order.data_root)
     memory.check(run, data.spec, free_bytes)
-    state = _resume(order, data, run, device) or fresh(run, data, device)
-    while (ended := _trained(order, data, state, send, stop)) is None:
-        n_parts = 2 * state.accumulate
-        del state  # its memory is that of the next
-        torch.cuda.empty_cache()
-        state = _resume(order, data, run, device) or fresh(run, data, device)
-        state.accumulate = n_parts
-        log.warning("%s", _in_smaller_parts(state, free_bytes))
-    if ended == INTERRUPTED:
-        return INTERRUPTED
+    with gathered(order, run.devices, device) as ranks:
+        state = _begun(order, data, run, device, ranks)
+        while (ended := _trained(order, data, state, send, stop)) is None:
+            n_parts = 2 * state.accumulate
+            del state  # its memory is that of the next
+            torch.cuda.empty_cache()
+            state = _begun(order, data, run, device, ranks)
+            state.accumulate = n_parts
+            log.warning("%s", _in_smaller_parts(state, free_bytes))
+    if ended == INTERRUPTED or not state.leads:
+        return ended
     verdict = _scored(judge(data, state))
     notes = (*verdict.notes, *_notes_on_parts(state))
     order.model.mkdir()
@@ -73,19 +77,40 @@ def _trained(
     checkpoint_at = monotonic() + order.checkpoint_s
     try:
         for _ in _reported(train(data, state), send):
-            if stop.is_set():
+            if _agreed(state, stop.is_set()):
                 _save(order.states, state)
                 return INTERRUPTED
             if monotonic() >= checkpoint_at:
                 _save(order.states, state)
                 checkpoint_at = monotonic() + order.checkpoint_s
     except (MemoryError, RuntimeError) as error:
+        if not memory.is_out_of_memory(error):
+            raise
+        if state.ranks is not None and not isinstance(error, FailedElsewhere):
+            state.ranks.tell_failure()
         rows = state.run.optimizer.batch_size
-        if not memory.is_out_of_memory(error) or state.n_parts >= min(rows, data.n_rows or rows):
+        if state.n_parts >= min(rows, data.n_rows or rows):
             raise
         return None
     _save(order.states, state)
     return DONE
+
+
+def _agreed(state: TrainingState, stops: bool) -> bool:
+    """Whether a rank stops; the last step is what rank 0 says it is."""
+    if state.ranks is None:
+        return stops
+    stops_now, state.total_steps = state.ranks.agree(stops, state.total_steps if state.leads else 0)
+    return bool(stops_now)
+
+
+def _begun(order: TrainOrder, data: TrainingData, run: Run, device: torch.device, ranks: Ranks | None) -> TrainingState:
+    """The newest checkpoint, or the state before the first step; all ranks begin with the same. Raises Hindered."""
+    state = _resume(order, data, run, device) or fresh(run, data, device)
+    state.ranks = ranks
+    if ranks is not None and ranks.agree(state.step, -state.step) != (state.step, -state.step):
+        raise Hindered("the ranks do not read the same checkpoints; mount the same store on all machines")
+    return state
 
 
 def _resume(order: TrainOrder, data: TrainingData, run: Run, device: torch.device) -> TrainingState | None:
@@ -119,6 +144,8 @@ def _notes_on_parts(state: TrainingState) -> tuple[str, ...]:
 
 def _save(folder: Path, state: TrainingState) -> None:
     """Write a checkpoint; where the disk fails, the one before stays."""
+    if not state.leads:
+        return
     try:
         save_state(folder, state)
     except OSError as error:
