@@ -35,7 +35,7 @@ from pushforward.models.training.state import TrainingState
 LEAST_SUM = 1 - 1e-9  # of the shares of all parts, but for rounding
 
 
-class Part(NamedTuple):
+class BatchPart(NamedTuple):
     """Some rows of a batch."""
 
     number: int
@@ -65,7 +65,7 @@ def losses(state: TrainingState, batch: Batch) -> Iterator[tuple[Loss, Gradients
         ranks.settle(state.averaged.buffers, before)
 
 
-def parts_of(batch: Batch, seed: int, k: int) -> list[Part]:
+def parts_of(batch: Batch, seed: int, k: int) -> list[BatchPart]:
     """The parts of a batch that have rows: all k, unless the batch has fewer."""
     n, device = len(batch.x), batch.x.device
     cuts, least = [j * n // k for j in range(k + 1)], max(1, n // k)
@@ -74,7 +74,7 @@ def parts_of(batch: Batch, seed: int, k: int) -> list[Part]:
         if begin < end:
             rng = torch.Generator(device).manual_seed(_seed_of_a_part(seed, batch.step, j))
             x, c, row = (each[begin:end] for each in (batch.x, batch.c, batch.row))
-            parts.append(Part(j, (end - begin) / n, Batch(x, c, rng, batch.step, batch.total_steps, row, least)))
+            parts.append(BatchPart(j, (end - begin) / n, Batch(x, c, rng, batch.step, batch.total_steps, row, least)))
     return parts
 
 

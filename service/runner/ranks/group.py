@@ -89,5 +89,7 @@ def _joined(store: TCPStore, seat: Seat, device: torch.device) -> Iterator[Ranks
         dist.init_process_group(backend, store=store, rank=seat.rank, world_size=seat.size, timeout=SILENCE)
     except (dist.DistError, RuntimeError) as error:
         raise Hindered(f"not all of the {seat.size} ranks came; start the others, or see their logs") from error
-    yield Ranks(seat.rank, seat.size, device)
-    dist.destroy_process_group()
+    try:
+        yield Ranks(seat.rank, seat.size, device)
+    finally:
+        dist.destroy_process_group()  # else its threads abort a process that ends well
