@@ -226,3 +226,16 @@ def test_more_parts_than_rows_are_refused_by_the_field() -> None:
     with pytest.raises(ValueError, match="at most as many parts as rows") as error:
         run_of(VAE, 33)
     assert "optimizer.accumulate" in str(error.value)
+
+
+def test_devices_are_parts_where_one_process_trains(tmp_path: Path) -> None:
+    """So a run gives the same model in the library as on several devices."""
+    run = run_of(VAE, 2)
+    on_two = Run.model_validate({**run.model_dump(mode="json"), "devices": 2})
+    assert torch.equal(weights(trained(on_two, tmp_path)[0]), weights(trained(run_of(VAE, 4), tmp_path)[0]))
+
+
+def test_more_devices_and_parts_than_rows_are_refused_by_the_field() -> None:
+    with pytest.raises(ValueError, match="is 5, with 8 parts on each, and a batch has 32 rows") as error:
+        Run.model_validate({**run_of(VAE, 8).model_dump(mode="json"), "devices": 5})
+    assert "devices" in str(error.value)
