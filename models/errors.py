@@ -5,7 +5,7 @@
     ├── InvalidInput     an array does not fit the model
     ├── BadCheckpoint    a checkpoint is torn, altered, or of another architecture
     ├── Diverged         a loss stopped being finite, or what a model draws is not
-    ├── TooLarge         a run needs more memory than there is
+    ├── TooLarge         a run needs more memory, or more devices, than there are
     └── Hindered         the machine is at fault, not the run: a disk is full or away; try again later
 
 Each carries the field at fault, where there is one, and a message that says what to do.
@@ -69,7 +69,7 @@ class Diverged(LaboratoryError):
 
 
 class TooLarge(LaboratoryError):
-    """A run needs more memory than there is."""
+    """A run needs more memory, or more devices, than there are."""
 
 
 class Hindered(LaboratoryError):

@@ -14,8 +14,9 @@ Example:
     >>> scored.kind, scored.value.shape  # nats
     ('exact', torch.Size([64]))
 
-They give what the service gives for the same run, seed and rows. Below them, a training is a generator of states
-(`models.training.loop`), and families, samplers and likelihoods are functions of weights and noise (`models.family`).
+They give what the service gives for the same run, seed and rows; the parts of a run with several `devices` are computed
+one after another here. Below them, a training is a generator of states (`models.training.loop`), and families, samplers
+and likelihoods are functions of weights and noise (`models.family`).
 """
 
 from __future__ import annotations

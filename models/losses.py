@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
 from pushforward.models.config.config import Config
 
@@ -20,6 +20,11 @@ class Adam(Config):
     is the number of training rows: a Gaussian prior of the weights counts as k rows, so it holds where rows are few
     and vanishes where they are many. Rows that are drawn afresh have no N and no decay.
 
+    With `accumulate` = k, a batch is computed in k parts of its rows, one after another, and their gradients are summed
+    before the one step: the memory of a part, the step of a batch. Where rows are compared with each other (maximum
+    mean discrepancies, minibatch statistics, couplings by optimal transport, batch normalization) they are compared
+    within a part.
+
     References:
         | Adam: A Method for Stochastic Optimization (Kingma & Ba, 2014), https://arxiv.org/abs/1412.6980
         | Decoupled Weight Decay Regularization (Loshchilov & Hutter, 2017), https://arxiv.org/abs/1711.05101
@@ -31,6 +36,8 @@ class Adam(Config):
     """Decay of the first and of the second moment."""
     batch_size: PositiveInt = Field(128, le=65536)
     """Rows of a step."""
+    accumulate: PositiveInt = Field(1, le=65536)
+    """Parts that a batch is computed in, one after another: less memory for the same step."""
     warmup: float = Field(0.0, ge=0.0, lt=1.0)
     """Share of the steps in which the learning rate rises to `lr`."""
     decay: Literal["constant", "cosine"] = "constant"
@@ -42,6 +49,13 @@ class Adam(Config):
     ema: float | None = Field(None, ge=0.0, lt=1.0)
     """Decay of the moving average of the weights, which is what is served; left out: 1 - 10 / steps."""
 
+    @field_validator("accumulate")
+    @classmethod
+    def _parts_have_rows(cls, k: int, fields: ValidationInfo) -> int:
+        if k > (rows := fields.data.get("batch_size", k)):
+            raise ValueError(f"is {k}, and a batch has {rows} rows; give at most as many parts as rows")
+        return k
+
 
 class Batch(NamedTuple):
     """What one training step sees."""
@@ -52,6 +66,14 @@ class Batch(NamedTuple):
     step: int
     total_steps: int
     row: Tensor  # (B,) int64, which of the training rows each is
+    least_rows: int | None = None  # of a part of a larger batch: the rows of the smallest one
+
+    def divided(self, rows: Tensor, steps: int) -> tuple[Tensor, ...]:
+        """Rows of the batch for steps in turn: as many as asked for, or fewer, so that none is without rows.
+
+        All parts of a batch have equally many, because they take their steps together.
+        """
+        return rows.chunk(steps) if self.least_rows is None else rows.tensor_split(min(steps, self.least_rows))
 
 
 class Loss(NamedTuple):

@@ -16,7 +16,7 @@ from functools import lru_cache
 from math import ceil
 from typing import Any, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, PositiveInt, ValidationInfo, field_validator, model_validator
 
 from pushforward.models.config.config import Config
 from pushforward.models.data import AnyData, Source
@@ -59,6 +59,8 @@ class Run(Config):
     """How long it is trained: steps or epochs."""
     seed: int = Field(0, ge=0, lt=2**63)
     """Seed of weights, batches and noise; the same run with the same seed gives the same model."""
+    devices: PositiveInt = Field(1, le=64)
+    """Devices that compute each batch side by side, a part of its rows each: GPUs, or processes on a CPU."""
 
     @field_validator("data")
     @classmethod
@@ -88,6 +90,17 @@ class Run(Config):
         if isinstance(optimizer, dict) and "family" in fields.data:
             return {**fields.data["family"].optimizer.model_dump(), **optimizer}
         return optimizer
+
+    @field_validator("devices")
+    @classmethod
+    def _devices_have_rows(cls, n: int, fields: ValidationInfo) -> int:
+        adam = fields.data.get("optimizer")
+        if adam is not None and n * adam.accumulate > adam.batch_size:
+            raise ValueError(
+                f"is {n}, with {adam.accumulate} parts on each, and a batch has {adam.batch_size} rows; "
+                "give at most as many parts as rows"
+            )
+        return n
 
     def changed(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of this run, those of `changes` in their place: field by field within an object of the same kind.

@@ -137,8 +137,8 @@ class GAN(Family, Samples, Decodes, Conditions, ModelsTables):
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
         u, contest = self.network.shown(nets, nets.spec.normalize(batch.x), batch), self._contest(nets.spec)
-        shares = zip(u.chunk(self.critic_steps), batch.c.chunk(self.critic_steps), strict=True)  # none is empty
-        for real, c in shares:
+        shares = (batch.divided(each, self.critic_steps) for each in (u, batch.c))
+        for real, c in zip(*shares, strict=True):
             rows = self._rows(nets, real, c, batch.rng)
             for loss in contest.critic_step(nets, rows, batch):
                 missed = self._misclassified(nets, real, c) + self._misclassified(nets, rows.fake, c)

@@ -115,7 +115,7 @@ class InfoGAN(Family, Samples, Encodes, Decodes, Diagnoses):
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
         u = self.network.shown(nets, nets.spec.normalize(batch.x), batch)
-        for real, c in zip(u.chunk(self.critic_steps), batch.c.chunk(self.critic_steps), strict=True):
+        for real, c in zip(batch.divided(u, self.critic_steps), batch.divided(batch.c, self.critic_steps), strict=True):
             with torch.no_grad():
                 fake = self.push(nets, self.codes.draw(batch.rng, len(real)))
             for loss in self._contest.critic_step(nets, RealAndFake(real, fake, c), batch):

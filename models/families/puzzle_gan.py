@@ -136,8 +136,8 @@ class PuzzleGAN(Family, Completes, Conditions, Diagnoses):
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
         u, contest = nets.spec.normalize(batch.x), self.contest(nets.spec)
-        shares = zip(u.chunk(self.critic_steps), batch.c.chunk(self.critic_steps), strict=True)  # none is empty
-        for y, c in shares:
+        shares = (batch.divided(each, self.critic_steps) for each in (u, batch.c))
+        for y, c in zip(*shares, strict=True):
             cut = self.cut(nets.spec, y, self.places(nets.spec, len(y), batch.rng))
             with torch.no_grad():
                 fake = self._drawn(nets, cut, c, batch.rng)

@@ -122,7 +122,7 @@ class StarGAN(Family, Translates, Conditions):
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
         u, contest = nets.spec.normalize(batch.x), self._contest(nets.spec)
         to = batch.c[torch.randperm(len(u), generator=batch.rng, device=batch.rng.device)]
-        shares = (each.chunk(self.critic_steps) for each in (u, batch.c, to))
+        shares = (batch.divided(each, self.critic_steps) for each in (u, batch.c, to))
         for real, c, c_to in zip(*shares, strict=True):
             with torch.no_grad():
                 fake = self.push(nets, real, c_to)

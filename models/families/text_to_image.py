@@ -117,8 +117,8 @@ class TextToImage(Family, Samples, Decodes, Conditions):
 
     def losses(self, nets: Nets, batch: Batch) -> Iterator[Loss]:
         u, contest = nets.spec.normalize(batch.x), self.contest
-        shares = zip(u.chunk(self.critic_steps), batch.c.chunk(self.critic_steps), strict=True)  # none is empty
-        for real, c in shares:
+        shares = (batch.divided(each, self.critic_steps) for each in (u, batch.c))
+        for real, c in zip(*shares, strict=True):
             for loss in contest.critic_step(nets, self.pairs(nets, real, c, batch.rng), batch):
                 yield loss._replace(trains=(*loss.trains, "text"))
         rows = self._drawn(nets, u, batch)

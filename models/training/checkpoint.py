@@ -54,6 +54,7 @@ def save_state(folder: Path, state: TrainingState) -> Path:
         "run": state.run.model_dump(mode="json"),
         "data_fingerprint": state.fingerprint,
         "optimizers": _trained(state),
+        "accumulate": state.accumulate,
         "curve": None if state.curve is None else state.curve.model_dump(mode="json"),
     }
     place = folder / f"step-{state.step:010d}"
@@ -135,6 +136,7 @@ def _read_state(place: Path, data: TrainingData, run: Run, device: torch.device)
     tensors = parse(payload)
     state = fresh(run, data, device)
     state.step, state.total_steps = header["step"], header["total_steps"]
+    state.accumulate = header.get("accumulate", 1)  # none before batches had parts
     fill(state.nets, under("nets.", tensors), "nets")
     fill(state.average, under("average.", tensors), "average")
     if header.get("curve") is not None:  # none before curves were kept, and of families that have none

@@ -2,7 +2,8 @@
 
     for state in train(run, data, state): ...        # stop iterating to stop training
 
-Everything random in step t is a function of (run.seed, t): the rows of its batch, the noise of its losses. So the
+Everything random in step t is a function of (run.seed, t): the rows of its batch, the noise of its losses; where the
+batch is computed in `parts`, of (run.seed, t, part). So the
 state is the step, the weights, their moving average and the optimizers, and a resumed training continues
 bit-for-bit.
 
@@ -18,14 +19,14 @@ from math import ceil, cos, isfinite, pi
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from pushforward.models.data import Toy
 from pushforward.models.errors import Diverged
 from pushforward.models.losses import Adam, Batch, Loss
 from pushforward.models.run import Run
-from pushforward.models.training import curve
+from pushforward.models.training import curve, parts
 from pushforward.models.training.data import TrainingData, conditions, held_out, in_data_units, numpy_rng
+from pushforward.models.training.ranks import Gradients
 from pushforward.models.training.state import TrainingState, device_of
 
 
@@ -35,13 +36,14 @@ def train(data: TrainingData, state: TrainingState) -> Iterator[TrainingState]:
     for batch in batches(data, state):
         lr = learning_rate(run, state.step, state.total_steps)
         state.losses = {}
-        for loss in state.family.losses(state.nets, batch):
-            descend(state, loss, lr * loss.lr_ratio)
+        for loss, gradients in parts.losses(state, batch):
+            descend(state, loss, gradients, lr * loss.lr_ratio)
+            del gradients  # the memory of the next loss
             state.losses[loss.name] = loss.value.detach()
             state.losses.update({name: term.detach() for name, term in loss.terms.items()})
         state.step += 1
         average_weights(state)
-        if curve.has_curve(state.family) and curve.is_due(state.step, state.total_steps):
+        if state.leads and curve.has_curve(state.family) and curve.is_due(state.step, state.total_steps):
             measure(data, state)
         yield state
 
@@ -67,18 +69,17 @@ def batches(data: TrainingData, state: TrainingState) -> Iterator[Batch]:
         yield Batch(x, conditions(data, rows, device), rng, step, state.total_steps, torch.from_numpy(index).to(device))
 
 
-def descend(state: TrainingState, loss: Loss, lr: float) -> None:
+def descend(state: TrainingState, loss: Loss, gradients: Gradients, lr: float) -> None:
     """One step of the loss's own Adam, on the networks it trains and no others."""
-    weights = state.weights(loss.trains)
-    gradients = clipped(torch.autograd.grad(loss.value, weights), state.run.optimizer.clip_norm)
-    if gradients is None:
+    shortened = clipped(gradients, state.run.optimizer.clip_norm)
+    if shortened is None:
         raise Diverged(f"the loss {loss.name!r} or its gradient is not finite at step {state.step}; lower optimizer.lr")
     adam = state.run.optimizer
     decay = weight_decay(adam, state.nets.spec.n_rows)
-    state.optimizer(loss.name, weights).step(gradients, lr, adam.betas, decay)
+    state.optimizer(loss.name, state.weights(loss.trains)).step(shortened, lr, adam.betas, decay)
 
 
-def clipped(gradients: tuple[Tensor, ...], max_norm: float) -> tuple[Tensor, ...] | None:
+def clipped(gradients: Gradients, max_norm: float) -> Gradients | None:
     """Gradients scaled to a joint norm of at most `max_norm`; None where that norm is not finite.
 
     The same tensor may stand for two weights, so none is changed in place.

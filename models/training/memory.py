@@ -48,7 +48,7 @@ def check(run: Run, spec: DataSpec, free_bytes: int) -> None:
     if needed_bytes > free_bytes:
         raise TooLarge(
             f"rows of {spec.size:,} numbers make networks of {n_parameters:,} parameters; with Adam and batches of "
-            f"{run.optimizer.batch_size} that takes at least {_gib(needed_bytes)}, and {_gib(free_bytes)} are free; "
+            f"{run.optimizer.batch_size} that takes at least {gib(needed_bytes)}, and {gib(free_bytes)} are free; "
             "give smaller rows, or choose a narrower or another family",
             field="run.family",
         )
@@ -64,9 +64,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 def too_large(error: BaseException, free_bytes: int) -> TooLarge:
     """The error for an allocation that failed."""
     wanted = re.search(r"allocate (\d+) bytes", str(error))
-    asked = f"one array of it takes {_gib(int(wanted[1]))}, more than" if wanted else "it takes more memory than"
+    asked = f"one array of it takes {gib(int(wanted[1]))}, more than" if wanted else "it takes more memory than"
     return TooLarge(
-        f"{asked} the {_gib(free_bytes)} that were free; "
+        f"{asked} the {gib(free_bytes)} that were free; "
         "give smaller or fewer rows, smaller batches or narrower networks"
     )
 
@@ -96,5 +96,6 @@ def available_bytes(device: torch.device, cgroup: Path = Path("/sys/fs/cgroup"))
     return min([*free, *within, UNKNOWN_BYTES])
 
 
-def _gib(n_bytes: int) -> str:
+def gib(n_bytes: int) -> str:
+    """Memory in words: `1.5 GiB`."""
     return f"{n_bytes / 2**30:,.1f} GiB"

@@ -23,6 +23,7 @@ from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.storage.card import Curve
 from pushforward.models.training.adam import AdamW
 from pushforward.models.training.data import TrainingData
+from pushforward.models.training.ranks import Ranks
 
 
 class Averaged(NamedTuple):
@@ -50,6 +51,8 @@ class TrainingState:
     losses: dict[str, Tensor] = field(default_factory=dict)  # of the last step, by name: scalars
     curve: Curve | None = None  # up to this step
     best: Nets | None = None  # the average at the curve's lowest point
+    ranks: Ranks | None = None  # that compute a batch side by side; None: this process computes all of it
+    accumulate: int = 1  # parts of a batch on each device: those of the run, or more where memory did not hold them
 
     @cached_property
     def family(self) -> Family:
@@ -60,6 +63,16 @@ class TrainingState:
     def served(self) -> Nets:
         """The weights that a model is made of: those of the curve's lowest point, where there is one."""
         return self.average if self.best is None else self.best
+
+    @property
+    def n_parts(self) -> int:
+        """The parts of a batch on all devices. Where there are no ranks, this process computes them all."""
+        return self.accumulate * self.run.devices
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process measures, writes and tells."""
+        return self.ranks is None or self.ranks.leads
 
     def optimizer(self, loss: str, weights: Sequence[Tensor]) -> AdamW:
         """The Adam of a loss, made for these weights at its first use."""
@@ -96,7 +109,9 @@ def fresh(run: Run, data: TrainingData, device: torch.device) -> TrainingState:
     nets = nets.to(device)
     average = copy.deepcopy(nets).requires_grad_(False).eval()
     total = run.budget.total_steps(data.n_rows, run.optimizer.batch_size)
-    return TrainingState(run, 0, total, data.fingerprint, nets, average, data.card_spec, data.notes)
+    state = TrainingState(run, 0, total, data.fingerprint, nets, average, data.card_spec, data.notes)
+    state.accumulate = run.optimizer.accumulate
+    return state
 
 
 def device_of(state: TrainingState) -> torch.device:

@@ -1,6 +1,7 @@
 """The child process of an attempt at a job: `python -m pushforward.service.runner.child ORDER`.
 
-It ends with its supervisor (end of file on standard input). On SIGTERM it writes a checkpoint and ends.
+It ends with its supervisor (end of file on standard input). On SIGTERM it writes a checkpoint and ends. Without an
+ORDER it is another rank of a training on several devices (`ranks`), and ends with the process that started it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pushforward.service.engine.devices import present
 from pushforward.service.processes.background import begin_thread
 from pushforward.service.runner import evaluate, forecast, sample, train
 from pushforward.service.runner.messages import (
+    DONE,
     FAULTY,
     HINDERED,
     INTERRUPTED,
@@ -38,6 +40,8 @@ from pushforward.service.runner.messages import (
     Send,
     TrainOrder,
 )
+from pushforward.service.runner.ranks.group import place, share_of_cpu
+from pushforward.service.runner.ranks.seat import ORDER_KEY, Seat
 
 NICE = 5  # on a CPU, so that serving stays quick
 
@@ -45,9 +49,7 @@ NICE = 5  # on a CPU, so that serving stays quick
 def main(order_file: Path) -> int:
     """Run the order; the exit code."""
     send = _message_sender()
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    begin_thread("end with the supervisor", _end_with_supervisor, vital=True)
+    stop = _ends_with_parent()
     logging.basicConfig(level=logging.INFO, handlers=[_LogSender(send)])
     order = ORDER.validate_json(order_file.read_bytes())
     free_bytes = order.memory_bytes or 0
@@ -72,12 +74,27 @@ def main(order_file: Path) -> int:
         return _refuse(too_large(error, free_bytes), send)
 
 
+def follow(seat: Seat) -> int:
+    """Compute the parts of a rank that rank 0 gives the order for; the exit code. Raises what ends it.
+
+    Rank 0 tells how the training goes, so nothing is told here.
+    """
+    stop = _ends_with_parent()
+    order = ORDER.validate_json(seat.store().get(ORDER_KEY))
+    device = present(order.device)
+    run_order(order, device, order.memory_bytes or available_bytes(device), lambda message: None, stop)
+    return DONE
+
+
 def run_order(order: JobOrder, device: torch.device, free_bytes: int, send: Send, stop: threading.Event) -> int:
     """Run to the end, or until `stop` is set. Raises LaboratoryError, OSError, MemoryError."""
-    torch.set_num_threads(order.torch_threads)
+    n = int(order.run.get("devices", 1)) if isinstance(order, TrainOrder) else 1
+    device = place(Seat.of_environment(os.environ), n, device)
     if device.type == "cpu":
         os.nice(NICE)
+        free_bytes = share_of_cpu(n, free_bytes)
         limit_process(free_bytes)
+    torch.set_num_threads(share_of_cpu(n, order.torch_threads))
     match order:
         case TrainOrder():
             return train.run_order(order, device, free_bytes, send, stop)
@@ -120,7 +137,15 @@ def _message_sender() -> Send:
     return send
 
 
-def _end_with_supervisor() -> None:
+def _ends_with_parent() -> threading.Event:
+    """Set at SIGTERM; the process ends at once where its parent does."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    begin_thread("end with the parent", _end_with_parent, vital=True)
+    return stop
+
+
+def _end_with_parent() -> None:
     while os.read(0, 4096):
         pass
     os._exit(INTERRUPTED)
@@ -132,4 +157,7 @@ def _slug(error: LaboratoryError) -> str:
 
 
 if __name__ == "__main__":
+    place_of_rank = Seat.of_environment(os.environ)
+    if len(sys.argv) == 1 and place_of_rank is not None:
+        sys.exit(follow(place_of_rank))
     sys.exit(main(Path(sys.argv[1])))

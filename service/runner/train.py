@@ -8,11 +8,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
+from math import ceil
 from pathlib import Path
 from time import monotonic
 
 import torch
 
+from pushforward.models.errors import Hindered
 from pushforward.models.evaluation.judgement import Verdict, judge
 from pushforward.models.evaluation.measurement import Evaluation
 from pushforward.models.run import Run
@@ -21,6 +23,7 @@ from pushforward.models.training import memory
 from pushforward.models.training.checkpoint import latest_state, save_model, save_state
 from pushforward.models.training.data import TrainingData, load_data
 from pushforward.models.training.loop import train
+from pushforward.models.training.ranks import FailedElsewhere, Ranks
 from pushforward.models.training.state import TrainingState, fresh
 from pushforward.service.runner.messages import (
     DONE,
@@ -31,6 +34,7 @@ from pushforward.service.runner.messages import (
     TrainOrder,
     pace_s,
 )
+from pushforward.service.runner.ranks.group import gathered
 from pushforward.service.runner.remaining_time import RemainingTime
 
 STAGE_S = 2.0  # between two log lines of a scoring, at least
@@ -43,25 +47,75 @@ def run_order(order: TrainOrder, device: torch.device, free_bytes: int, send: Se
     run = Run.model_validate(order.run)
     data = load_data(run, order.data_root)
     memory.check(run, data.spec, free_bytes)
-    state = _resume(order, data, run, device) or fresh(run, data, device)
-    checkpoint_at = monotonic() + order.checkpoint_s
-    for _ in _reported(train(data, state), send):
-        if stop.is_set():
-            _save(order.states, state)
-            return INTERRUPTED
-        if monotonic() >= checkpoint_at:
-            _save(order.states, state)
-            checkpoint_at = monotonic() + order.checkpoint_s
-    _save(order.states, state)
+    with gathered(order, run.devices, device) as ranks:
+        state = _begun(order, data, run, device, ranks)
+        while (ended := _trained(order, data, state, send, stop)) is None:
+            n_parts = 2 * state.accumulate
+            del state  # its memory is that of the next
+            torch.cuda.empty_cache()
+            state = _begun(order, data, run, device, ranks)
+            state.accumulate = n_parts
+            log.warning("%s", _in_smaller_parts(state, free_bytes))
+    if ended == INTERRUPTED or not state.leads:
+        return ended
     verdict = _scored(judge(data, state))
+    notes = (*verdict.notes, *_notes_on_parts(state))
     order.model.mkdir()
-    save_model(order.model, state, verdict.metrics, data.fingerprint, verdict.notes, verdict.log_prob)
+    save_model(order.model, state, verdict.metrics, data.fingerprint, notes, verdict.log_prob)
     send(ModelWritten(metrics=verdict.metrics))
     return DONE
 
 
+def _trained(
+    order: TrainOrder, data: TrainingData, state: TrainingState, send: Send, stop: threading.Event
+) -> int | None:
+    """Train to the end of the budget, or until `stop` is set; None where memory does not hold a part of a batch.
+
+    Then weights may have moved within a step: go back to a checkpoint, and halve the parts. Raises what an allocation
+    raises where a part is one row.
+    """
+    checkpoint_at = monotonic() + order.checkpoint_s
+    try:
+        for _ in _reported(train(data, state), send):
+            if _agreed(state, stop.is_set()):
+                _save(order.states, state)
+                return INTERRUPTED
+            if monotonic() >= checkpoint_at:
+                _save(order.states, state)
+                checkpoint_at = monotonic() + order.checkpoint_s
+    except (MemoryError, RuntimeError) as error:
+        if not memory.is_out_of_memory(error):
+            raise
+        if state.ranks is not None and not isinstance(error, FailedElsewhere):
+            state.ranks.tell_failure()
+        rows = state.run.optimizer.batch_size
+        if state.n_parts >= min(rows, data.n_rows or rows):
+            raise
+        return None
+    _save(order.states, state)
+    return DONE
+
+
+def _agreed(state: TrainingState, stops: bool) -> bool:
+    """Whether a rank stops; the last step is what rank 0 says it is."""
+    if state.ranks is None:
+        return stops
+    stops_now, state.total_steps = state.ranks.agree(stops, state.total_steps if state.leads else 0)
+    return bool(stops_now)
+
+
+def _begun(order: TrainOrder, data: TrainingData, run: Run, device: torch.device, ranks: Ranks | None) -> TrainingState:
+    """The newest checkpoint, or the state before the first step; all ranks begin with the same. Raises Hindered."""
+    state = _resume(order, data, run, device) or fresh(run, data, device)
+    state.ranks = ranks
+    if ranks is not None and ranks.agree(state.step, -state.step) != (state.step, -state.step):
+        raise Hindered("the ranks do not read the same checkpoints; mount the same store on all machines")
+    return state
+
+
 def _resume(order: TrainOrder, data: TrainingData, run: Run, device: torch.device) -> TrainingState | None:
-    for folder in order.earlier:
+    """The newest checkpoint of this attempt, or of those before."""
+    for folder in (order.states, *order.earlier):
         state = latest_state(folder, data, run, device)
         if state is not None:
             log.info("resumed from the checkpoint of step %d", state.step)
@@ -69,8 +123,29 @@ def _resume(order: TrainOrder, data: TrainingData, run: Run, device: torch.devic
     return None
 
 
+def _in_smaller_parts(state: TrainingState, free_bytes: int) -> str:
+    rows = state.run.optimizer.batch_size
+    return (
+        f"a step took more memory than the {memory.gib(free_bytes)} that were free; from step {state.step} on each "
+        f"batch of {rows} rows is computed in {state.n_parts} parts of {ceil(rows / state.n_parts)}, and descended once"
+    )
+
+
+def _notes_on_parts(state: TrainingState) -> tuple[str, ...]:
+    """What a user of the model should know, where memory did not hold what the run asks for."""
+    asked = state.run.optimizer
+    if state.accumulate == asked.accumulate:
+        return ()
+    return (
+        f"Memory did not hold a batch of {asked.batch_size} rows in the parts that were asked for; batches were "
+        f"computed in {state.n_parts} parts each. Losses that compare the rows of a batch compared those of a part.",
+    )
+
+
 def _save(folder: Path, state: TrainingState) -> None:
     """Write a checkpoint; where the disk fails, the one before stays."""
+    if not state.leads:
+        return
     try:
         save_state(folder, state)
     except OSError as error:

@@ -85,6 +85,24 @@ class TestWhatIsPromised:
         assert ids == ["0", "1", "2", "3"]
         assert "profiles" not in workers["worker"]
 
+    def test_the_override_for_trainings_on_two_gpus_gives_one_worker_both(self) -> None:
+        (worker,) = yaml.safe_load((ROOT / "docker" / "two-gpus.yml").read_text())["services"].values()
+        (device,) = worker["deploy"]["resources"]["reservations"]["devices"]
+        assert device["device_ids"] == ["0", "1"]
+        assert worker["environment"]["PUSHFORWARD_DEVICE"] == "cuda"
+
+    def test_the_worker_of_kubernetes_has_two_gpus_the_release_and_what_compose_promises(
+        self, compose: dict[str, Any]
+    ) -> None:
+        pod = yaml.safe_load((ROOT / "docker" / "kubernetes" / "two-gpus.yml").read_text())["spec"]["template"]["spec"]
+        (worker,) = pod["containers"]
+        assert worker["resources"]["limits"]["nvidia.com/gpu"] == 2
+        assert worker["image"] == compose["services"]["worker"]["image"].replace("${TAG:-", "").rstrip("}")
+        assert worker["securityContext"]["readOnlyRootFilesystem"]
+        assert {mount["name"] for mount in worker["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+        names = {variable["name"].removeprefix("PUSHFORWARD_").lower() for variable in worker["env"]}
+        assert names <= set(Settings.model_fields)
+
     @pytest.mark.parametrize("name", ["gateway", "worker"])
     def test_images_are_built_of_the_versions_that_are_tested_and_dependencies_come_before_the_source(
         self, name: str

@@ -83,11 +83,15 @@ def two_nets(run: Run) -> TrainingState:
     return TrainingState(run, 0, 8, "", nets, average)
 
 
+def descend_loss(state: TrainingState, loss: Loss, lr: float) -> None:
+    descend(state, loss, torch.autograd.grad(loss.value, state.weights(loss.trains)), lr)
+
+
 def test_a_loss_moves_only_what_it_trains_even_where_others_feel_it(run: Run) -> None:
     state = two_nets(run)
     before = {name: p.clone() for name, p in state.nets.named_parameters()}
     value = (state.nets["b"](state.nets["a"](torch.ones(1, 1))) - 5).square().sum()
-    descend(state, Loss("l", value, ("b",)), 0.1)
+    descend_loss(state, Loss("l", value, ("b",)), 0.1)
     assert torch.equal(before["a.weight"], state.nets["a"].weight)
     assert abs(float((state.nets["b"].weight - before["b.weight"]).detach())) == pytest.approx(0.1, rel=1e-3)
     assert all(p.grad is None for p in state.nets.parameters())
@@ -96,7 +100,7 @@ def test_a_loss_moves_only_what_it_trains_even_where_others_feel_it(run: Run) ->
 def test_two_losses_of_one_name_share_an_optimizer(run: Run) -> None:
     state = two_nets(run)
     for _ in range(2):
-        descend(state, Loss("critic", state.nets["a"](torch.ones(1, 1)).sum(), ("a",)), 0.1)
+        descend_loss(state, Loss("critic", state.nets["a"](torch.ones(1, 1)).sum(), ("a",)), 0.1)
     adam = state.optimizers["critic"]
     assert len(state.optimizers) == 1
     assert adam.memory(0)["step"] == 2
@@ -107,7 +111,7 @@ def test_a_loss_that_is_not_finite_stops_the_training_before_weights_move(run: R
     state = two_nets(run)
     before = state.nets["a"].weight.clone()
     with pytest.raises(Diverged, match=r"optimizer\.lr"):
-        descend(state, Loss("l", state.nets["a"](torch.ones(1, 1)).sum() * value, ("a",)), 0.1)
+        descend_loss(state, Loss("l", state.nets["a"](torch.ones(1, 1)).sum() * value, ("a",)), 0.1)
     assert torch.equal(before, state.nets["a"].weight)
 
 
@@ -171,7 +175,7 @@ def test_weight_decay_shrinks_weights_beside_the_gradient(run: Run) -> None:
     state = two_nets(run.model_copy(update={"optimizer": Adam(weight_decay_rows=50.0)}))
     state.nets.spec = DataSpec(shape=(1,), n_rows=100)
     before = float(state.nets["a"].weight.detach())
-    descend(state, Loss("l", state.nets["a"](torch.ones(1, 1)).sum(), ("a",)), 0.1)
+    descend_loss(state, Loss("l", state.nets["a"](torch.ones(1, 1)).sum(), ("a",)), 0.1)
     assert float(state.nets["a"].weight.detach()) == pytest.approx((1 - 0.1 * 50 / 100) * before - 0.1, rel=1e-5)
 
 
