@@ -15,12 +15,16 @@ import torch
 
 from pushforward.models.evaluation.judgement import Verdict, judge
 from pushforward.models.evaluation.measurement import Evaluation
+from pushforward.models.form import form_of
+from pushforward.models.held_out import check_patience
 from pushforward.models.run import Run
 from pushforward.models.storage.card import Curve
 from pushforward.models.training import memory
 from pushforward.models.training.checkpoint import latest_state, save_model, save_state
 from pushforward.models.training.data import TrainingData, load_data
 from pushforward.models.training.loop import train
+from pushforward.models.training.schedule import fraction_done, seconds_left
+from pushforward.models.training.start import Origin, started
 from pushforward.models.training.state import TrainingState, fresh
 from pushforward.service.runner.messages import (
     DONE,
@@ -43,7 +47,8 @@ def run_order(order: TrainOrder, device: torch.device, free_bytes: int, send: Se
     run = Run.model_validate(order.run)
     data = load_data(run, order.data_root)
     memory.check(run, data.spec, free_bytes)
-    state = _resume(order, data, run, device) or fresh(run, data, device)
+    check_patience(run, form_of(run.family, data.spec))
+    state = _resume(order, data, run, device) or _begin(order, data, run, device)
     checkpoint_at = monotonic() + order.checkpoint_s
     for _ in _reported(train(data, state), send):
         if stop.is_set():
@@ -53,6 +58,8 @@ def run_order(order: TrainOrder, device: torch.device, free_bytes: int, send: Se
             _save(order.states, state)
             checkpoint_at = monotonic() + order.checkpoint_s
     _save(order.states, state)
+    if state.ended is not None:
+        log.info("%s", state.ended)
     verdict = _scored(judge(data, state))
     order.model.mkdir()
     save_model(order.model, state, verdict.metrics, data.fingerprint, verdict.notes, verdict.log_prob)
@@ -65,8 +72,18 @@ def _resume(order: TrainOrder, data: TrainingData, run: Run, device: torch.devic
         state = latest_state(folder, data, run, device)
         if state is not None:
             log.info("resumed from the checkpoint of step %d", state.step)
+            if run.budget.seconds is not None:
+                left_s = max(0.0, run.budget.seconds - state.seconds)
+                log.info("%.1f s of its %g s are left", left_s, run.budget.seconds)
             return state
     return None
+
+
+def _begin(order: TrainOrder, data: TrainingData, run: Run, device: torch.device) -> TrainingState:
+    """The state before the first step. Raises InvalidData, Hindered."""
+    if run.start_from is None:
+        return fresh(run, data, device)
+    return started(run, data, device, Origin(run.start_from, order.start_model, order.start_states))
 
 
 def _save(folder: Path, state: TrainingState) -> None:
@@ -86,7 +103,8 @@ def _reported(states: Iterator[TrainingState], send: Send) -> Iterator[TrainingS
     for state in states:
         now = monotonic()
         remaining.advance(state.step, now)
-        if sentence := remaining.announcement(state.total_steps):
+        sentence = None if state.run.budget.seconds is not None else remaining.announcement(state.total_steps)
+        if sentence is not None:  # seconds need no announcement
             log.info("%s", sentence)
         if sent_step is None or now - sent_at >= pace_s(now - began) or state.step == state.total_steps:
             send(
@@ -95,7 +113,8 @@ def _reported(states: Iterator[TrainingState], send: Send) -> Iterator[TrainingS
                     total_steps=state.total_steps,
                     losses={name: float(value) for name, value in state.losses.items()},
                     steps_per_s=(state.step - (sent_step or state.step - 1)) / max(now - sent_at, 1e-6),
-                    seconds_left=remaining.seconds_left(state.total_steps),
+                    seconds_left=seconds_left(state, remaining.seconds_left(state.total_steps)),
+                    fraction=fraction_done(state),
                     curve=None if state.curve is sent_curve else state.curve,
                 )
             )
