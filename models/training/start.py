@@ -76,7 +76,7 @@ def started(run: Run, data: TrainingData, device: torch.device, origin: Origin) 
             field=FIELD,
         )
     state = _continued(left, run, data, device, origin.name) or _fine_tuned(left, run, data, device, origin.name)
-    if not all(bool(weight.isfinite().all()) for weight in state.nets.parameters()):
+    if not all(bool(weight.isfinite().all()) for nets in (state.nets, state.average) for weight in nets.parameters()):
         raise InvalidData(f"the weights of {origin.name} are not finite; start from another", field=FIELD)
     return state
 
