@@ -34,6 +34,8 @@ from pushforward.models.errors import InvalidInput
 from pushforward.models.evaluation.judgement import judge
 from pushforward.models.evaluation.measurement import finished
 from pushforward.models.family import Samples, Scores, answers_without
+from pushforward.models.form import form_of
+from pushforward.models.held_out import check_patience
 from pushforward.models.noise import Noise
 from pushforward.models.presets import PRESETS
 from pushforward.models.run import Run
@@ -47,6 +49,7 @@ from pushforward.models.tabular.completion import Completed, CompletesRows
 from pushforward.models.training.checkpoint import save_model
 from pushforward.models.training.data import load_data
 from pushforward.models.training.loop import train as training
+from pushforward.models.training.start import Origin, started
 from pushforward.models.training.state import fresh
 
 if TYPE_CHECKING:
@@ -56,7 +59,12 @@ Given = Mapping[str, Value | None] | Sequence[Mapping[str, Value | None]]  # rec
 
 
 def train(
-    run: Run | str, folder: str | Path, *, data_root: str | Path = "data", device: str | torch.device = "cpu"
+    run: Run | str,
+    folder: str | Path,
+    *,
+    data_root: str | Path = "data",
+    device: str | torch.device = "cpu",
+    start_from: str | Path | None = None,
 ) -> Model:
     """Train a run, score it on held-out rows, and write weights and card into a new folder.
 
@@ -64,17 +72,25 @@ def train(
         run: everything that determines the model, or the name of a preset.
         folder: is made; its parent exists.
         data_root: where paths in `run.data` begin.
+        start_from: the folder of a trained model: its training is continued by the budget of the run where family and
+            data are the same; else its weights are taken over by name and shape (`models.training.start`).
 
     Raises:
-        InvalidInput: there is no such preset.
-        InvalidData: the data cannot be read, or do not fit the family.
+        InvalidInput: there is no such preset, or the run starts from a model of a service.
+        InvalidData: the data cannot be read, or do not fit the family or the model that is started from.
         Diverged: a loss, a score or a sample is not finite.
         FileExistsError: there is such a folder.
     """
     run = _preset(run) if isinstance(run, str) else run
     folder, device = Path(folder), torch.device(device)
+    if run.start_from is not None and start_from is None:
+        raise InvalidInput(f"{run.start_from} is in a service's store; give the folder as start_from", field="run")
     data = load_data(run, Path(data_root))
-    state = fresh(run, data, device)
+    check_patience(run, form_of(run.family, data.spec))
+    if start_from is None:
+        state = fresh(run, data, device)
+    else:
+        state = started(run, data, device, Origin(run.start_from or Path(start_from).name, Path(start_from)))
     folder.mkdir()
     try:
         deque(training(data, state), maxlen=0)

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 class Adam(Config):
     """How losses are descended: Adam, one instance for each loss name.
 
-    With `weight_decay_rows` = k, each step also shrinks the weights by the learning rate times k / N (AdamW), where N
-    is the number of training rows: a Gaussian prior of the weights counts as k rows, so it holds where rows are few
-    and vanishes where they are many. Rows that are drawn afresh have no N and no decay.
+    With `weight_decay` = d each step also shrinks the weights by the learning rate times d (AdamW). With
+    `weight_decay_rows` = k it shrinks them by the learning rate times k / N, where N is the number of training rows: a
+    Gaussian prior of the weights counts as k rows, so it holds where rows are few and vanishes where they are many.
+    Rows that are drawn afresh have no N and no such decay. The two add.
 
     With `accumulate` = k, a batch is computed in k parts of its rows, one after another, and their gradients are summed
     before the one step: the memory of a part, the step of a batch. Where rows are compared with each other (maximum
@@ -42,6 +43,8 @@ class Adam(Config):
     """Share of the steps in which the learning rate rises to `lr`."""
     decay: Literal["constant", "cosine"] = "constant"
     """Learning rate over the training: constant, or a cosine to zero at its end."""
+    weight_decay: float = Field(0.0, ge=0.0)
+    """Decoupled weight decay (AdamW): each step shrinks the weights by the learning rate times this."""
     weight_decay_rows: float = Field(0.0, ge=0.0)
     """Decoupled weight decay (AdamW) times the number of training rows: it fades as rows become many."""
     clip_norm: PositiveFloat = 1.0

@@ -24,26 +24,42 @@ from pushforward.models.families import FAMILIES, AnyFamily
 from pushforward.models.family import Conditions, Translates
 from pushforward.models.losses import Adam
 
+MAX_STEPS = 10_000_000
+LENGTHS = frozenset({"steps", "epochs", "seconds"})  # of a budget: one of them
+
+START_PATTERN = r"^(job:[0-9a-f]{16}|[a-z0-9][a-z0-9_-]{0,62}(@[1-9][0-9]{0,8})?)$"
+START_FORM = "must be a version of a model, such as digits-vae@3, or a job that left a checkpoint: job: and its id"
+
 
 class Budget(Config):
-    """How long to train: `steps` of the optimizer, or `epochs` over the training rows. One of them."""
+    """How long to train: optimizer `steps`, `epochs` over the training rows, or `seconds`. One of them.
 
-    steps: int | None = Field(None, ge=1, le=10_000_000)
+    A training that continues another has so much more.
+    """
+
+    steps: int | None = Field(None, ge=1, le=MAX_STEPS)
     """Optimizer steps."""
     epochs: int | None = Field(None, ge=1, le=100_000)
     """Passes over the training rows."""
+    seconds: float | None = Field(None, gt=0, le=1e8)
+    """Seconds of training. How many steps they are is measured before the first, so the weights depend on the pace."""
+    patience: int | None = Field(None, ge=1)
+    """Points of the held-out curve without a new lowest after which the training ends early; left out: it does not."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if (self.steps is None) == (self.epochs is None):
-            raise ValueError("give steps or epochs, one of them")
+        if sum(getattr(self, name) is not None for name in LENGTHS) != 1:
+            raise ValueError("give steps, epochs or seconds, one of them")
         return self
 
-    def total_steps(self, rows: int | None, batch_size: int) -> int:
-        """Steps of the whole run over `rows` training rows; None where rows are sampled afresh, 10,000 an epoch."""
-        if self.steps is not None:
-            return self.steps
-        return (self.epochs or 1) * max(1, ceil((rows or 10_000) / batch_size))
+    def total_steps(self, rows: int | None, batch_size: int) -> int | None:
+        """Steps of the whole run over `rows` training rows; None where rows are sampled afresh, 10,000 an epoch.
+
+        None where the budget is seconds: the pace tells (`models.training.pace`).
+        """
+        if self.epochs is not None:
+            return self.epochs * max(1, ceil((rows or 10_000) / batch_size))
+        return self.steps
 
 
 class Run(Config):
@@ -56,11 +72,13 @@ class Run(Config):
     optimizer: Adam = Field(default_factory=lambda fields: fields["family"].optimizer)
     """How it is trained; fields left out are the family's own choice."""
     budget: Budget = Budget(steps=2000)
-    """How long it is trained: steps or epochs."""
+    """How long it is trained: steps, epochs or seconds."""
     seed: int = Field(0, ge=0, lt=2**63)
     """Seed of weights, batches and noise; the same run with the same seed gives the same model."""
     devices: PositiveInt = Field(1, le=64)
     """Devices that compute each batch side by side, a part of its rows each: GPUs, or processes on a CPU."""
+    start_from: str | None = Field(None, pattern=START_PATTERN)
+    """What it starts from: a version of a model, or `job:<id>`; left out: fresh weights. A record has the version."""
 
     @field_validator("data")
     @classmethod
@@ -106,14 +124,15 @@ class Run(Config):
         """The fields of this run, those of `changes` in their place: field by field within an object of the same kind.
 
         An object of another kind (another family, another source) takes the place of the whole one. The optimizer was
-        chosen for the family and goes with it; `steps` and `epochs` exclude each other.
+        chosen for the family and goes with it; `steps`, `epochs` and `seconds` exclude each other.
         """
         fields = self.model_dump(mode="json")
         family = changes.get("family")
         if isinstance(family, Mapping) and not _same_kind(fields["family"], family):
             del fields["optimizer"]
-        if "budget" in changes:
-            del fields["budget"]
+        budget = changes.get("budget")
+        if isinstance(budget, Mapping) and not LENGTHS.isdisjoint(budget):
+            fields["budget"] = {name: value for name, value in fields["budget"].items() if name not in LENGTHS}
         return _merged(fields, changes)
 
 

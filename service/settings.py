@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     cancel_grace_s: float = Field(10.0, gt=0)  # from SIGTERM to SIGKILL of a training child
     hang_s: float = Field(120.0, gt=0)  # a loop or thread that makes no progress for so long ends its process
     stall_s: float = Field(600.0, gt=0)  # a training child silent for so long is killed, and the job tried again
-    keep_work_s: float = Field(7 * 86400.0, ge=0)  # the checkpoints of a job that was cancelled or crashed
+    keep_work_s: float = Field(7 * 86400.0, ge=0)  # the checkpoints of a job that failed or was cancelled
     keep_files_s: float = Field(86400.0, ge=0)  # the files of finished samplings
     keep_jobs_s: float = Field(30 * 86400.0, ge=1)  # the records of jobs that ended
     job_memory_bytes: int | None = Field(None, ge=2**28)  # of one job; None: what is free at its start

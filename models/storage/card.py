@@ -35,6 +35,9 @@ class ModelCard(Config):
     metrics: dict[str, JsonFloat]  # `models.evaluation.held_out`
     curve: Curve | None = None  # None where the family has no loss that can be held out
     held_out_log_prob: tuple[JsonFloat, ...] | None = None  # of scored rows, ascending; None without a likelihood
+    steps: int | None = None  # of all trainings that led to it; None of older ones
+    start_from: str | None = None  # what its training started from; None: fresh weights
+    started_at_step: int | None = None  # how many of `steps` are of the trainings before
     n_parameters: int
     data_fingerprint: str
     weights_sha256: str

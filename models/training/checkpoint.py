@@ -4,7 +4,8 @@
                             /state.json            step, run, curve, parameters of each optimizer, sha256 of all of it
 
 A state appears whole or not at all: it is written beside its place, flushed to the disk, and renamed. Tensors and
-JSON only, so reading a file never runs code; nothing is used before its digest, names, shapes and types agree.
+JSON only, so reading a file never runs code; nothing is used before its digest, names, shapes and types agree. The last
+state of a training lies beside the weights that are served, so that it can be continued (`models.training.start`).
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from pydantic import ValidationError
@@ -32,11 +34,25 @@ from pushforward.models.storage.model import write_model
 from pushforward.models.storage.recorded import completed
 from pushforward.models.storage.tensors import fill, on_cpu, parse, under, unreadable, write
 from pushforward.models.training.data import TrainingData
-from pushforward.models.training.state import TrainingState, fresh
+from pushforward.models.training.state import Start, TrainingState, fresh
 
 KEPT = 2  # states of one training
+TENSORS, HEADER = "state.safetensors", "state.json"
 
 _log = logging.getLogger(__name__)
+
+
+class SavedState(NamedTuple):
+    """A state as it was written: of which run and data, and its tensors."""
+
+    header: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+    @property
+    def start(self) -> Start:
+        """Where its training began."""
+        start = self.header.get("start", {})  # none before trainings started from others
+        return Start(**{**start, "notes": tuple(start.get("notes", ()))})
 
 
 def save_state(folder: Path, state: TrainingState) -> Path:
@@ -47,21 +63,10 @@ def save_state(folder: Path, state: TrainingState) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for left_over in folder.glob(".writing-*"):
         shutil.rmtree(left_over, ignore_errors=True)
-    payload = to_safetensors(_tensors_of(state))
-    header = {
-        "step": state.step,
-        "total_steps": state.total_steps,
-        "run": state.run.model_dump(mode="json"),
-        "data_fingerprint": state.fingerprint,
-        "optimizers": _trained(state),
-        "accumulate": state.accumulate,
-        "curve": None if state.curve is None else state.curve.model_dump(mode="json"),
-    }
     place = folder / f"step-{state.step:010d}"
     writing = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
     try:
-        write(writing / "state.safetensors", payload)
-        write(writing / "state.json", json.dumps({**header, "sha256": _digest(header, payload)}, indent=1).encode())
+        write_state(writing, state)
         sync(writing)
         shutil.rmtree(place, ignore_errors=True)  # one that a resumed training passed over
         writing.rename(place)
@@ -75,6 +80,26 @@ def save_state(folder: Path, state: TrainingState) -> Path:
     return place
 
 
+def write_state(folder: Path, state: TrainingState) -> None:
+    """Write both files of a state into an existing folder. Raises OSError."""
+    payload = to_safetensors(_tensors_of(state))
+    header = {
+        "step": state.step,
+        "total_steps": state.total_steps,
+        "run": state.run.model_dump(mode="json"),
+        "data_fingerprint": state.fingerprint,
+        "shape": list(state.nets.spec.shape),
+        "optimizers": _trained(state),
+        "accumulate": state.accumulate,
+        "curve": None if state.curve is None else state.curve.model_dump(mode="json"),
+        "start": asdict(state.start),
+        "seconds": state.seconds,
+        "ended": state.ended,
+    }
+    write(folder / TENSORS, payload)
+    write(folder / HEADER, json.dumps({**header, "sha256": _digest(header, payload)}, indent=1).encode())
+
+
 def save_model(
     folder: Path,
     state: TrainingState,
@@ -83,16 +108,22 @@ def save_model(
     notes: Sequence[str] = (),
     held_out_log_prob: Sequence[float] | None = None,
 ) -> ModelCard:
-    """Write the weights that are served and their card into an existing, empty folder. Raises OSError.
+    """Write the weights that are served, their card and the last state into an existing, empty folder. Raises OSError.
 
-    `notes` stand on the card behind those of the family and of the data.
+    `notes` stand on the card behind those of the family, of the data and of the training.
     """
+    start = state.start
+    of_training = (*start.notes, *(() if state.ended is None else (state.ended,)))
+    write_state(folder, state)
     return write_model(
         folder,
         state.run,
         state.served,
         state.card_spec or state.nets.spec,
-        notes=(*state.family.notes, *state.notes, *notes),
+        notes=(*state.family.notes, *state.notes, *of_training, *notes),
+        steps=start.earlier_steps + state.step,
+        start_from=start.name,
+        started_at_step=None if start.name is None else start.trained_steps,
         metrics=dict(metrics),
         curve=state.curve,
         held_out_log_prob=held_out_log_prob,
@@ -107,10 +138,24 @@ def latest_state(folder: Path, data: TrainingData, run: Run, device: torch.devic
     """
     for place in _states(folder):
         try:
-            return _read_state(place, data, run, device)
+            return _resumed(read_state(place), data, run, device)
         except BadCheckpoint as error:
-            _log.warning("passed over the checkpoint %s: %s", place.name, error.message)
+            _passed_over(place, error)
     return None
+
+
+def newest_state(folders: Iterable[Path]) -> SavedState | None:
+    """The newest state of any run that is whole, in the first folder that has one. Raises Hindered."""
+    for place in (place for folder in folders for place in _states(folder)):
+        try:
+            return read_state(place)
+        except BadCheckpoint as error:
+            _passed_over(place, error)
+    return None
+
+
+def _passed_over(place: Path, error: BadCheckpoint) -> None:
+    _log.warning("passed over the checkpoint %s: %s", place.name, error.message)
 
 
 def _recorded(run: dict[str, Any]) -> dict[str, Any] | None:
@@ -121,35 +166,47 @@ def _recorded(run: dict[str, Any]) -> dict[str, Any] | None:
         return None
 
 
-def _read_state(place: Path, data: TrainingData, run: Run, device: torch.device) -> TrainingState:
+def read_state(place: Path) -> SavedState:
+    """The two files of a state. Raises BadCheckpoint, Hindered."""
     try:
-        header = json.loads((place / "state.json").read_bytes())
-        payload = (place / "state.safetensors").read_bytes()
+        header = json.loads((place / HEADER).read_bytes())
+        payload = (place / TENSORS).read_bytes()
     except (OSError, ValueError) as error:
         raise unreadable("it", error) from error
     if not isinstance(header, dict) or header.pop("sha256", None) != _digest(header, payload):
         raise BadCheckpoint("its sha256 does not agree: it is torn or altered")
+    return SavedState(header, parse(payload))
+
+
+def _resumed(saved: SavedState, data: TrainingData, run: Run, device: torch.device) -> TrainingState:
+    header = saved.header
     if _recorded(header["run"]) != run.model_dump(mode="json"):
         raise BadCheckpoint("it belongs to another run")
     if header["data_fingerprint"] != data.fingerprint:
         raise BadCheckpoint("the data have changed since it was written")
-    tensors = parse(payload)
     state = fresh(run, data, device)
-    state.step, state.total_steps = header["step"], header["total_steps"]
-    state.accumulate = header.get("accumulate", 1)  # none before batches had parts
-    fill(state.nets, under("nets.", tensors), "nets")
-    fill(state.average, under("average.", tensors), "average")
+    take_over(state, saved)
+    state.total_steps, state.start = header["total_steps"], saved.start
+    state.accumulate = header.get("accumulate", 1)  # this and the following are younger than others
+    state.seconds, state.ended = header.get("seconds", 0.0), header.get("ended")
     if header.get("curve") is not None:  # none before curves were kept, and of families that have none
         state.curve = Curve.model_validate(header["curve"])
-    if best := under("best.", tensors):
+    return state
+
+
+def take_over(state: TrainingState, saved: SavedState) -> None:
+    """The step, the weights, their average and best, and the optimizers. Raises BadCheckpoint where they do not fit."""
+    fill(state.nets, under("nets.", saved.tensors), "nets")
+    fill(state.average, under("average.", saved.tensors), "average")
+    if best := under("best.", saved.tensors):
         state.best = copy.deepcopy(state.average)
         fill(state.best, best, "best weights")
     parameters = dict(state.nets.named_parameters())
-    for loss, names in header["optimizers"].items():
+    for loss, names in saved.header["optimizers"].items():
         adam = state.optimizer(loss, [parameters[name] for name in names])
         for i in range(len(names)):
-            adam.restore(i, under(f"optimizer.{loss}.{i}.", tensors))
-    return state
+            adam.restore(i, under(f"optimizer.{loss}.{i}.", saved.tensors))
+    state.step = saved.header["step"]
 
 
 def _tensors_of(state: TrainingState) -> dict[str, Tensor]:

@@ -3,7 +3,8 @@ r"""The held-out curve: one loss at about forty steps of a training, and the wei
 The loss is -log p(x) of the averaged weights, nats a row, where a family scores cheaply (`Scores.curve_options`), else
 the family's own objective (`Validates`); games have neither. Rows and noise are the same at every point, so that
 points differ by the weights alone. Nothing random is drawn from the training's own streams, and when a point is due
-follows from the step: a training that resumes has the same curve.
+follows from the step: a training that resumes has the same curve. A training that starts from other weights has one
+point more, at its start, of the weights that were served: if it makes things worse, those are served.
 
 **Which weights are served.** Those of the last step, unless those of the lowest point (of equal points the later) are
 better by more than chance. The lowest of forty points is low by luck as well, so both are compared once more at the
@@ -24,6 +25,7 @@ import torch
 from torch import Tensor
 
 from pushforward.models.family import Family, Scores, Validates
+from pushforward.models.held_out import keeps_best
 from pushforward.models.losses import Batch
 from pushforward.models.networks import Nets
 from pushforward.models.noise import Noise
@@ -52,16 +54,6 @@ def rows_of_a_point(total_steps: int, batch_rows: int, held_out: int) -> int:
     """How many held-out rows a point is the mean of."""
     points = ceil(total_steps / every(total_steps))
     return min(held_out, max(LEAST_ROWS, int(3 * SHARE * total_steps * batch_rows / points)))
-
-
-def has_curve(family: Family) -> bool:
-    """Whether held-out rows have a loss."""
-    return isinstance(family, Validates | Scores)
-
-
-def keeps_best(family: Family) -> bool:
-    """Whether weights of a lower loss are the better ones."""
-    return family.keeps_best if isinstance(family, Validates) else isinstance(family, Scores) and family.fits_data
 
 
 @torch.no_grad()

@@ -6,7 +6,8 @@ are k, and `d` seconds to read the data,
 
     seconds = d + s x steps + p x k
 
-which leaves out the scoring of the finished model. Memory is the peak of the process: weights, gradients, moments,
+which leaves out the scoring of the finished model, and where several devices share a step, what they tell each other.
+Memory is the peak of the process: weights, gradients, moments,
 average, the data, and what the networks keep of a batch for their gradients, which no formula knows.
 
 A batch that does not fit is halved until one fits: that one is proposed.
@@ -27,6 +28,7 @@ from typing import NamedTuple
 import torch
 
 from pushforward.models.errors import TooLarge
+from pushforward.models.held_out import has_curve
 from pushforward.models.run import Run
 from pushforward.models.training import curve, memory
 from pushforward.models.training.data import TrainingData
@@ -75,9 +77,9 @@ def forecast(run: Run, data: TrainingData, device: torch.device, free_bytes: int
 
 def _measured(run: Run, data: TrainingData, device: torch.device, free_bytes: int, read_s: float) -> TrainingCost:
     _forget_peak(device)
-    state = fresh(run, data, device)
+    state = _begun(run, data, device)
     seconds = list(islice(_step_seconds(train(data, state), device), STEPS + 1))
-    step_s = median(seconds[1:] or seconds)
+    step_s = median(seconds[1:] or seconds) / run.devices
     points_s = _point_s(data, state, device) * ceil(state.total_steps / curve.every(state.total_steps))
     return TrainingCost(
         n_parameters=sum(p.numel() for p in state.nets.parameters()),
@@ -89,6 +91,13 @@ def _measured(run: Run, data: TrainingData, device: torch.device, free_bytes: in
         memory_bytes=_peak_bytes(device),
         free_bytes=free_bytes,
     )
+
+
+def _begun(run: Run, data: TrainingData, device: torch.device) -> TrainingState:
+    """Before the first step; what several devices would compute side by side is computed one after another."""
+    state = fresh(run, data, device)
+    state.accumulate *= run.devices
+    return state
 
 
 def _step_seconds(steps: Iterator[TrainingState], device: torch.device) -> Iterator[float]:
@@ -105,7 +114,7 @@ def _step_seconds(steps: Iterator[TrainingState], device: torch.device) -> Itera
 
 def _point_s(data: TrainingData, state: TrainingState, device: torch.device) -> float:
     """How long a point of the held-out curve takes; 0 for families that have none."""
-    if not curve.has_curve(state.family):
+    if not has_curve(state.family):
         return 0.0
     began = perf_counter()
     measure(data, state)
@@ -123,7 +132,7 @@ def _fits(run: Run, data: TrainingData, device: torch.device, batch_size: int) -
     gc.collect()
     smaller = run.model_copy(update={"optimizer": run.optimizer.model_copy(update={"batch_size": batch_size})})
     try:
-        for _ in islice(train(data, fresh(smaller, data, device)), 2):
+        for _ in islice(train(data, _begun(smaller, data, device)), 2):
             _finish(device)
     except (MemoryError, RuntimeError) as error:
         if not memory.is_out_of_memory(error):

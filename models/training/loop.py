@@ -3,9 +3,9 @@
     for state in train(run, data, state): ...        # stop iterating to stop training
 
 Everything random in step t is a function of (run.seed, t): the rows of its batch, the noise of its losses; where the
-batch is computed in `parts`, of (run.seed, t, part). So the
-state is the step, the weights, their moving average and the optimizers, and a resumed training continues
-bit-for-bit.
+batch is computed in `parts`, of (run.seed, t, part). So the state is the step, the weights, their moving average and
+the optimizers, and a resumed training continues bit for bit, and so does one that continues another
+(`models.training.start`).
 
 References:
     | Acceleration of Stochastic Approximation by Averaging (Polyak & Juditsky, 1992), doi:10.1137/0330046
@@ -15,26 +15,35 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from math import ceil, cos, isfinite, pi
+from math import isfinite
+from time import monotonic
 
 import numpy as np
 import torch
 
 from pushforward.models.data import Toy
 from pushforward.models.errors import Diverged
-from pushforward.models.losses import Adam, Batch, Loss
-from pushforward.models.run import Run
+from pushforward.models.held_out import has_curve
+from pushforward.models.losses import Batch, Loss
+from pushforward.models.networks import Nets
+from pushforward.models.storage.card import Curve
 from pushforward.models.training import curve, parts
 from pushforward.models.training.data import TrainingData, conditions, held_out, in_data_units, numpy_rng
+from pushforward.models.training.pace import fix_total_steps
 from pushforward.models.training.ranks import Gradients
+from pushforward.models.training.schedule import early_end, is_last, is_out_of_time, learning_rate, weight_decay
 from pushforward.models.training.state import TrainingState, device_of
 
 
 def train(data: TrainingData, state: TrainingState) -> Iterator[TrainingState]:
-    """Train to the end of the budget, yielding the same state after each step. Raises Diverged."""
-    run = state.run
+    """Train to the end of the budget, or an earlier one, yielding the same state after each step. Raises Diverged."""
+    if not state.total_steps:
+        fix_total_steps(data, state, train)
+    if state.leads and state.start.name is not None and state.curve is None and has_curve(state.family):
+        measure_the_start(data, state)
+    clock = monotonic()
     for batch in batches(data, state):
-        lr = learning_rate(run, state.step, state.total_steps)
+        lr = learning_rate(state.run, state.steps_done, state.steps_planned)
         state.losses = {}
         for loss, gradients in parts.losses(state, batch):
             descend(state, loss, gradients, lr * loss.lr_ratio)
@@ -43,9 +52,17 @@ def train(data: TrainingData, state: TrainingState) -> Iterator[TrainingState]:
             state.losses.update({name: term.detach() for name, term in loss.terms.items()})
         state.step += 1
         average_weights(state)
-        if state.leads and curve.has_curve(state.family) and curve.is_due(state.step, state.total_steps):
+        clock = count_seconds(state, clock)
+        is_due = curve.is_due(state.steps_done, state.steps_planned) or is_out_of_time(state)
+        if state.leads and is_due and has_curve(state.family):
             measure(data, state)
+        if state.leads and is_last(state):  # other ranks are told
+            state.ended, state.total_steps = early_end(state), state.step
+        count_seconds(state, clock)
         yield state
+        if state.step == state.total_steps:
+            return
+        clock = monotonic()
 
 
 def batches(data: TrainingData, state: TrainingState) -> Iterator[Batch]:
@@ -69,6 +86,13 @@ def batches(data: TrainingData, state: TrainingState) -> Iterator[Batch]:
         yield Batch(x, conditions(data, rows, device), rng, step, state.total_steps, torch.from_numpy(index).to(device))
 
 
+def count_seconds(state: TrainingState, since: float) -> float:
+    """Add the seconds since then to those of the training; what time it is now."""
+    now = monotonic()
+    state.seconds += now - since
+    return now
+
+
 def descend(state: TrainingState, loss: Loss, gradients: Gradients, lr: float) -> None:
     """One step of the loss's own Adam, on the networks it trains and no others."""
     shortened = clipped(gradients, state.run.optimizer.clip_norm)
@@ -90,19 +114,6 @@ def clipped(gradients: Gradients, max_norm: float) -> Gradients | None:
     return gradients if norm <= max_norm else torch._foreach_mul(gradients, max_norm / norm)
 
 
-def learning_rate(run: Run, step: int, total_steps: int) -> float:
-    """The learning rate of a step: it rises linearly while it warms up, times the decay."""
-    adam = run.optimizer
-    rising = ceil(adam.warmup * total_steps)
-    lr = adam.lr * min(1.0, (step + 1) / (rising + 1))
-    return lr if adam.decay == "constant" else lr * 0.5 * (1 + cos(pi * step / total_steps))
-
-
-def weight_decay(adam: Adam, n_rows: int | None) -> float:
-    """AdamW's decay for so many training rows; none where they are drawn afresh."""
-    return 0.0 if n_rows is None else adam.weight_decay_rows / n_rows
-
-
 @torch.no_grad()
 def average_weights(state: TrainingState) -> None:
     """Average <- d average + (1 - d) weights, with d rising to its final value so that early weights are forgotten."""
@@ -119,20 +130,33 @@ def average_weights(state: TrainingState) -> None:
 @torch.no_grad()
 def measure(data: TrainingData, state: TrainingState) -> None:
     """Another point of the held-out curve, and the average kept where it is the lowest."""
-    run, family = state.run, state.family
-    batch_rows = min(run.optimizer.batch_size, data.n_rows or run.optimizer.batch_size)
-    rows = curve.rows_of_a_point(state.total_steps, batch_rows, len(data.validation.x))
-    x, c = held_out(data, slice(rows), device_of(state))
-    name, value = curve.held_out_loss(family, state.average, x, c)
-    state.curve = curve.extended(state.curve, family, (state.step, value), name, rows)
-    if state.curve.best_step != state.step:
-        if state.step == state.total_steps and isfinite(value):
-            keep_the_better(data, state, rows)
+    extended = with_point(data, state, state.average)
+    state.curve = extended
+    if extended.best_step != state.step:
+        if is_last(state) and isfinite(extended.values[-1]):
+            keep_the_better(data, state, extended.rows)
         return
     if state.best is None:
         state.best = copy.deepcopy(state.average)
     else:
         state.best.load_state_dict(state.average.state_dict())
+
+
+@torch.no_grad()
+def measure_the_start(data: TrainingData, state: TrainingState) -> None:
+    """The first point of the curve of a training that starts from other weights: of those that are served."""
+    state.curve = with_point(data, state, state.served)
+    state.best = copy.deepcopy(state.served) if state.curve.best_step == state.step else None
+
+
+def with_point(data: TrainingData, state: TrainingState, nets: Nets) -> Curve:
+    """The held-out curve with a point of these weights."""
+    run, family = state.run, state.family
+    batch_rows = min(run.optimizer.batch_size, data.n_rows or run.optimizer.batch_size)
+    rows = curve.rows_of_a_point(state.steps_planned, batch_rows, len(data.validation.x))
+    x, c = held_out(data, slice(rows), device_of(state))
+    name, value = curve.held_out_loss(family, nets, x, c)
+    return curve.extended(state.curve, family, (state.step, value), name, rows)
 
 
 def keep_the_better(data: TrainingData, state: TrainingState, rows: int) -> None:

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -35,13 +35,29 @@ class Averaged(NamedTuple):
     buffers: list[Tensor]
 
 
+@final
+@dataclass(frozen=True)
+class Start:
+    """Where a training began: at zero with fresh weights, or from what another training left."""
+
+    name: str | None = None  # of what it started from, for people; None: fresh weights
+    step: int = 0  # the last of the training that it continues
+    earlier_steps: int = 0  # of all trainings whose steps do not count in `step`
+    notes: tuple[str, ...] = ()  # for users of the model, a sentence each
+
+    @property
+    def trained_steps(self) -> int:
+        """Steps of all trainings before this one."""
+        return self.earlier_steps + self.step
+
+
 @dataclass
 class TrainingState:
     """A training between two steps."""
 
     run: Run
     step: int  # steps done
-    total_steps: int
+    total_steps: int  # the last step; 0 where it is not known before the pace is measured
     fingerprint: str  # of the data
     nets: Nets
     average: Nets  # exponential moving average of the weights
@@ -53,11 +69,24 @@ class TrainingState:
     best: Nets | None = None  # the average at the curve's lowest point
     ranks: Ranks | None = None  # that compute a batch side by side; None: this process computes all of it
     accumulate: int = 1  # parts of a batch on each device: those of the run, or more where memory did not hold them
+    start: Start = Start()
+    seconds: float = 0.0  # of this training, as far as it is done
+    ended: str | None = None  # why it ended early, a sentence
 
     @cached_property
     def family(self) -> Family:
         """The run's family in its form for these data."""
         return form_of(self.run.family, self.card_spec or self.nets.spec)
+
+    @property
+    def steps_done(self) -> int:
+        """Steps of this training that are done."""
+        return self.step - self.start.step
+
+    @property
+    def steps_planned(self) -> int:
+        """Steps of this training in all."""
+        return self.total_steps - self.start.step
 
     @property
     def served(self) -> Nets:
@@ -108,7 +137,7 @@ def fresh(run: Run, data: TrainingData, device: torch.device) -> TrainingState:
         nets = form_of(run.family, data.spec).build(data.spec)
     nets = nets.to(device)
     average = copy.deepcopy(nets).requires_grad_(False).eval()
-    total = run.budget.total_steps(data.n_rows, run.optimizer.batch_size)
+    total = run.budget.total_steps(data.n_rows, run.optimizer.batch_size) or 0
     state = TrainingState(run, 0, total, data.fingerprint, nets, average, data.card_spec, data.notes)
     state.accumulate = run.optimizer.accumulate
     return state

@@ -11,6 +11,7 @@ from typing import Any, final
 
 import orjson
 
+from pushforward.models.run import Run
 from pushforward.service.application.catalog import checked_name
 from pushforward.service.application.commands.commands import Evaluate, Sample, TrainModel
 from pushforward.service.application.evaluations import checked_evaluation
@@ -48,8 +49,8 @@ class JobService:
         Raises Invalid, NotFound, Conflict, Overloaded, Unavailable.
         """
         _check_key(idempotency_key)
-        asked = asked_run(command)
-        fingerprint = _fingerprint(command.model, command.preset, asked.model_dump(mode="json"))
+        asked = await asked_run(command, self.targets.models, self.record)
+        fingerprint = _of_training(command, asked.run)
         async with self.datasets.relying():
             run = (await checked_run(asked, self.settings.data_root)).run.model_dump(mode="json")
             return await self._start(
@@ -59,7 +60,8 @@ class JobService:
     async def plan(self, command: TrainModel) -> TrainingPlan:
         """What a training would do; it is refused as the training would be. Raises Invalid, NotFound, Unavailable."""
         async with self.datasets.relying():
-            checked = await checked_run(asked_run(command), self.settings.data_root)
+            asked = await asked_run(command, self.targets.models, self.record)
+            checked = await checked_run(asked, self.settings.data_root)
             return await plan_of(command, checked, self.settings.data_root, self.asks)
 
     async def train_or_plan(
@@ -190,6 +192,15 @@ class JobFile:
 def _check_key(idempotency_key: str | None) -> None:
     if idempotency_key is not None and not 0 < len(idempotency_key) <= MAX_KEY_CHARS:
         raise Invalid.field("idempotency_key", f"must have 1 to {MAX_KEY_CHARS} characters")
+
+
+def _of_training(command: TrainModel, asked: Run) -> str:
+    """The digest of a training. A start may be a name, whose newest version is another at the next request."""
+    if asked.start_from is None:
+        return _fingerprint(command.model, command.preset, asked.model_dump(mode="json"))
+    sent = command.run
+    run = sent.model_dump(mode="json") if isinstance(sent, Run) else None if sent is None else dict(sent.fields)
+    return _fingerprint(command.model, command.preset, command.start_from, run)
 
 
 def _fingerprint(*request: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from pushforward.service.cli.completion import complete_jobs, complete_presets, job_id, short_ids
+from pushforward.service.cli.completion import complete_jobs, complete_models, complete_presets, job_id, short_ids
 from pushforward.service.cli.data.outlines import print_plan
 from pushforward.service.cli.progress import follow as show_progress
 from pushforward.service.cli.progress import headline, numbers, waiting
@@ -37,6 +37,7 @@ PresetOption = Annotated[
 RunOption = Annotated[
     Path | None, typer.Option(help="A run, or the changes of a preset, as JSON; - is standard input.")
 ]
+JOB = "job:"  # before the id of a job that a training starts from
 JobArgument = Annotated[
     str | None, typer.Argument(help="Show one job: its id, or the beginning of it.", autocompletion=complete_jobs)
 ]
@@ -46,8 +47,15 @@ def train(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="What the trained model is to be called.")],
     preset: PresetOption = None,
+    start_from: Annotated[
+        str | None,
+        typer.Option(
+            help="Go on from a version, digits-vae@3, or a job that did not succeed, job:ID.",
+            autocompletion=complete_models,
+        ),
+    ] = None,
     run: Annotated[
-        Path | None, typer.Option(help="A run, or changes of a preset, as JSON; - is standard input.")
+        Path | None, typer.Option(help="A run, or changes of a preset or a start, as JSON; - is standard input.")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show progress to the end.")] = False,
     key: Key = None,
@@ -61,23 +69,27 @@ def train(
 
     Flags beside a preset change its run: `--preset vae-digits --family.latent 4 --budget.steps 500`.
 
+    `--start-from digits-vae@3 --budget.steps 1000` trains that model by so much more.
+
     Where there are several kinds, the kind is enough: `--family vae --data digits --family.likelihood bernoulli`.
     """
     options = [option for parameter in context.command.params for option in parameter.opts if option.startswith("--")]
     flagged = flags(context.args, options)
     if run is not None and flagged.fields:
         fail("give --run or a run in flags (--family.family vae --data.source digits), one of them")
-    if preset is None and run is None and not flagged.fields:
-        fail("give --preset, --run or a run in flags (--family.family vae --data.source digits)")
+    if preset is None and start_from is None and run is None and not flagged.fields:
+        fail("give --preset, --start-from, --run or a run in flags (--family.family vae --data.source digits)")
     tree = None if run is None else read_json(str(run))
     with client_at(url) as client:
+        if start_from is not None and start_from.startswith(JOB):
+            start_from = JOB + job_id(client, start_from.removeprefix(JOB))
         if flagged.fields:
-            tree = run_of(flagged, preset=_run_of(client, preset))
+            tree = run_of(flagged, preset=_run_of(client, preset, start_from))
         if dry_run:
-            plan = client.plan_training(model, preset=preset, run=tree)
+            plan = client.plan_training(model, preset=preset, start_from=start_from, run=tree)
             print_json(plan) if json else print_plan(plan)
             return
-        job = client.train(model, preset=preset, run=tree, idempotency_key=key)
+        job = client.train(model, preset=preset, start_from=start_from, run=tree, idempotency_key=key)
         if follow:
             err.print(f"job {job['id']} trains {model}")
             follow_job(client, job["id"])
@@ -88,8 +100,11 @@ def train(
             err.print(f"follow it with `pushforward jobs {job['id'][:8]} --follow`")
 
 
-def _run_of(client: Client, preset: str | None) -> Mapping[str, Any]:
-    """The run of a preset; empty without one, and for an unknown one, which the service refuses."""
+def _run_of(client: Client, preset: str | None, start_from: str | None) -> Mapping[str, Any]:
+    """The run that flags change; empty without one, and for an unknown preset, which the service refuses."""
+    if preset is None and start_from is not None:
+        kind, _, name = start_from.rpartition(":")
+        return dict(client.get(f"/jobs/{name}" if kind else f"/models/{name}")["run"])
     known = client.get("/presets")["presets"] if preset is not None else ()
     return next((each["run"] for each in known if each["name"] == preset), {})
 
@@ -199,6 +214,7 @@ def _show_job(job: Mapping[str, Any]) -> None:
             "kind": job["kind"],
             "model": f"{job['model']}{version}",
             "preset": job["preset"] or "",
+            "start": job["run"].get("start_from") or "",
             **_drawn(job),
             "state": "ending" if job["cancel_requested"] and job["state"] == "running" else _state(job),
             "progress": _progress(job),

@@ -45,8 +45,8 @@ IN_OUR_WORDS = {
     "list the models for those there are": "`pushforward models` lists those there are",
     "watch its events and wait for its end": "follow it to its end with `pushforward jobs ID --follow`",
     "its result is the model": "see `pushforward models` for its result, the model",
-    "give preset, run, or a preset and the fields of its run to change": (
-        "give --preset, --run FILE, or a run in flags (--family.family vae --data.source digits)"
+    "give preset, start_from or run, or one of the first two and fields of its run to change": (
+        "give --preset, --start-from, --run FILE, or a run in flags (--family.family vae --data.source digits)"
     ),
     "give start and end (data points), or start_seed and end_seed": "give --ends, or --start-seed and --end-seed",
     'give {"text": "..."}': 'give --condition "..."',

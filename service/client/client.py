@@ -44,20 +44,29 @@ class Client:
         model: str,
         *,
         preset: str | None = None,
+        start_from: str | None = None,
         run: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> dict[str, Any]:
-        """Start a training of a preset, a run, or a preset with the fields of `run` changed; returns the job."""
-        body = {"model": model, **_given({"preset": preset, "run": run})}
+        """Start a training of a preset, a run, or a preset with the fields of `run` changed; returns the job.
+
+        With `start_from` ("digits-vae@3", or "job:" and an id) it continues or fine-tunes what that training left.
+        """
+        body = {"model": model, **_given({"preset": preset, "start_from": start_from, "run": run})}
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         answer: dict[str, Any] = self._connection.post("/train", body, headers=headers).json()
         return answer
 
     def plan_training(
-        self, model: str, *, preset: str | None = None, run: Mapping[str, Any] | None = None
+        self,
+        model: str,
+        *,
+        preset: str | None = None,
+        start_from: str | None = None,
+        run: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """What `train` would do: the whole run, what its data are, notes. Nothing is started."""
-        body = {"model": model, **_given({"preset": preset, "run": run})}
+        body = {"model": model, **_given({"preset": preset, "start_from": start_from, "run": run})}
         answer: dict[str, Any] = self._connection.post("/train?dry_run=true", body).json()
         return answer
 

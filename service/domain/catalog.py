@@ -50,6 +50,12 @@ class Card(Record):
     """A loss on held-out rows during training."""
     notes: tuple[str, ...] = ()
     """Notes on its use, a sentence each."""
+    steps: int | None = None
+    """Steps of all trainings that led to it; null of models of releases before they were counted."""
+    start_from: str | None = None
+    """Version or job that its training started from; null for fresh weights."""
+    started_at_step: int | None = None
+    """How many of the steps are of the trainings before; null for fresh weights."""
     n_parameters: int
     """Parameters of its networks."""
     data_fingerprint: str

@@ -162,8 +162,8 @@ class Event(Record):
     """state, progress, log or queue."""
     data: dict[str, Any]
     """state: the job; progress: step, total_steps, losses, steps_per_s; log: level and message."""
-    # state: the Job; progress: step, total_steps, losses, steps_per_s, seconds_left, curve; of an evaluation fraction,
-    # what, measured; log: level, message;
+    # state: the Job; progress: step, total_steps, losses, steps_per_s, seconds_left, fraction, curve; of an evaluation
+    # fraction, what, measured; log: level, message;
     # queue: queue_position, ahead, while it waits, with the id of the event before
 
 

@@ -136,6 +136,9 @@ def model(card: Card) -> pb.Model:
         metrics=card.metrics,
         curve=None if card.curve is None else curve(card.curve),
         notes=card.notes,
+        steps=card.steps,
+        start_from=card.start_from or "",
+        started_at_step=card.started_at_step,
         card=to_struct(card.model_dump(mode="json")),
     )
 

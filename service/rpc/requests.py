@@ -35,9 +35,11 @@ def train(request: pb.TrainRequest) -> TrainModel:
     fields: dict[str, Any] = {"model": request.model}
     if request.HasField("preset"):
         fields["preset"] = request.preset
+    if request.HasField("start_from"):
+        fields["start_from"] = request.start_from
     if request.HasField("run"):
         fields["run"] = from_struct(request.run, "run")
-    if request.HasField("seed") and fields.keys() & {"preset", "run"}:
+    if request.HasField("seed") and fields.keys() & {"preset", "start_from", "run"}:
         fields["run"] = fields.get("run", {}) | {"seed": request.seed}
     return parse(TrainModel, fields)
 

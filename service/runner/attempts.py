@@ -46,6 +46,11 @@ class Retry(Protocol):
         """The result of `write`. Raises Stale, and Unavailable where Redis does not answer for long."""
 
 
+def attempts_in(folder: Path) -> list[Path]:
+    """The folders of attempts at a job, newest first."""
+    return sorted(folder.glob("[0-9]*"), key=lambda each: int(each.name), reverse=True)
+
+
 class JobAttempt(ABC):
     """One attempt at a job, in a folder of its own."""
 
@@ -62,7 +67,7 @@ class JobAttempt(ABC):
     def prepare(self) -> Path:
         """Make the attempt's folder and write the order for its child; the file of the order. Raises OSError."""
         shutil.rmtree(self.attempt, ignore_errors=True)
-        earlier = sorted((each for each in self.folder.glob("[0-9]*")), key=lambda each: int(each.name), reverse=True)
+        earlier = attempts_in(self.folder)
         self.attempt.mkdir(parents=True)
         order_file = self.attempt / "order.json"
         order_file.write_text(self.order(earlier).model_dump_json())
@@ -71,6 +76,10 @@ class JobAttempt(ABC):
     def forget(self) -> None:
         """Delete the folders of all attempts at the job."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def forget_failed(self) -> None:
+        """Delete what is of no use of a job that failed."""
+        self.forget()
 
     @abstractmethod
     def order(self, earlier: Sequence[Path]) -> JobOrder:
@@ -93,6 +102,7 @@ class TrainingAttempt(JobAttempt):
     keep_when_cancelled = True  # its checkpoints
 
     def order(self, earlier: Sequence[Path]) -> TrainOrder:
+        start_model, start_states = self._start()
         return TrainOrder(
             run=self.job.run,
             data_root=self._settings.data_root.resolve(),
@@ -100,6 +110,8 @@ class TrainingAttempt(JobAttempt):
             earlier=tuple(folder / "states" for folder in earlier),
             model=self.attempt / "model",
             checkpoint_s=self._settings.checkpoint_s,
+            start_model=start_model,
+            start_states=start_states,
             device=self._settings.device,
             torch_threads=self._settings.n_torch_threads,
             memory_bytes=self._settings.job_memory_bytes,
@@ -117,6 +129,19 @@ class TrainingAttempt(JobAttempt):
         retry(lambda: self._runs.succeed(job.id, job.epoch, version, metrics))
         log.info("job %s: published %s", job.id, card.reference)
         return True
+
+    def forget_failed(self) -> None:
+        """Another run may start from the checkpoints; they are swept later (`runner.reconciler.sweep`)."""
+        if not any(self.folder.glob("[0-9]*/states/step-*")):
+            self.forget()
+
+    def _start(self) -> tuple[Path | None, tuple[Path, ...]]:
+        """The folder of the version that the run starts from, or those of a job's checkpoints; neither without one."""
+        kind, _, rest = (self.job.run.get("start_from") or "").rpartition(":")
+        if kind:
+            return None, tuple(each / "states" for each in attempts_in(self._store / JOBS / rest))
+        name, _, version = rest.partition("@")
+        return (self._store / name / version if rest else None), ()
 
 
 @final

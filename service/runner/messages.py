@@ -45,6 +45,8 @@ class TrainOrder(_JobOrder):
     earlier: tuple[Path, ...]  # those of the attempts before, newest first
     model: Path  # the finished model goes here
     checkpoint_s: float
+    start_model: Path | None = None  # the folder of the version that the run starts from
+    start_states: tuple[Path, ...] = ()  # the checkpoints of the job that it starts from, newest first
 
 
 class SampleOrder(_JobOrder):
@@ -98,6 +100,7 @@ class ProgressMessage(_Message):
     losses: dict[str, JsonFloat]
     steps_per_s: float
     seconds_left: float | None = None  # to the last step, at the mean pace so far; None where it is unknown
+    fraction: float | None = None  # of this training, whose steps begin where those of the one before end
     curve: Curve | None = None  # up to now; None where it has no new point
 
     @property

@@ -158,7 +158,7 @@ class Supervisor:
         elif outcome.fault is not None:
             fault = outcome.fault
             self._retry(lambda: self._runs.fail(job.id, job.epoch, fault))
-            attempt.forget()
+            attempt.forget_failed()
         elif outcome.blocked is not None:
             self._defer(job, outcome.blocked)
         elif outcome.cancelled or self._draining.is_set() or child.exit_code == INTERRUPTED:

@@ -17,6 +17,8 @@ import torch
 from pushforward.models.errors import Hindered
 from pushforward.models.evaluation.judgement import Verdict, judge
 from pushforward.models.evaluation.measurement import Evaluation
+from pushforward.models.form import form_of
+from pushforward.models.held_out import check_patience
 from pushforward.models.run import Run
 from pushforward.models.storage.card import Curve
 from pushforward.models.training import memory
@@ -24,6 +26,8 @@ from pushforward.models.training.checkpoint import latest_state, save_model, sav
 from pushforward.models.training.data import TrainingData, load_data
 from pushforward.models.training.loop import train
 from pushforward.models.training.ranks import FailedElsewhere, Ranks
+from pushforward.models.training.schedule import fraction_done, seconds_left
+from pushforward.models.training.start import Origin, started
 from pushforward.models.training.state import TrainingState, fresh
 from pushforward.service.runner.messages import (
     DONE,
@@ -47,6 +51,7 @@ def run_order(order: TrainOrder, device: torch.device, free_bytes: int, send: Se
     run = Run.model_validate(order.run)
     data = load_data(run, order.data_root)
     memory.check(run, data.spec, free_bytes)
+    check_patience(run, form_of(run.family, data.spec))
     with gathered(order, run.devices, device) as ranks:
         state = _begun(order, data, run, device, ranks)
         while (ended := _trained(order, data, state, send, stop)) is None:
@@ -58,6 +63,8 @@ def run_order(order: TrainOrder, device: torch.device, free_bytes: int, send: Se
             log.warning("%s", _in_smaller_parts(state, free_bytes))
     if ended == INTERRUPTED or not state.leads:
         return ended
+    if state.ended is not None:
+        log.info("%s", state.ended)
     verdict = _scored(judge(data, state))
     notes = (*verdict.notes, *_notes_on_parts(state))
     order.model.mkdir()
@@ -106,7 +113,7 @@ def _agreed(state: TrainingState, stops: bool) -> bool:
 
 def _begun(order: TrainOrder, data: TrainingData, run: Run, device: torch.device, ranks: Ranks | None) -> TrainingState:
     """The newest checkpoint, or the state before the first step; all ranks begin with the same. Raises Hindered."""
-    state = _resume(order, data, run, device) or fresh(run, data, device)
+    state = _resume(order, data, run, device) or _begin(order, data, run, device)
     state.ranks = ranks
     if ranks is not None and ranks.agree(state.step, -state.step) != (state.step, -state.step):
         raise Hindered("the ranks do not read the same checkpoints; mount the same store on all machines")
@@ -119,6 +126,9 @@ def _resume(order: TrainOrder, data: TrainingData, run: Run, device: torch.devic
         state = latest_state(folder, data, run, device)
         if state is not None:
             log.info("resumed from the checkpoint of step %d", state.step)
+            if run.budget.seconds is not None:
+                left_s = max(0.0, run.budget.seconds - state.seconds)
+                log.info("%.1f s of its %g s are left", left_s, run.budget.seconds)
             return state
     return None
 
@@ -142,6 +152,13 @@ def _notes_on_parts(state: TrainingState) -> tuple[str, ...]:
     )
 
 
+def _begin(order: TrainOrder, data: TrainingData, run: Run, device: torch.device) -> TrainingState:
+    """The state before the first step. Raises InvalidData, Hindered."""
+    if run.start_from is None:
+        return fresh(run, data, device)
+    return started(run, data, device, Origin(run.start_from, order.start_model, order.start_states))
+
+
 def _save(folder: Path, state: TrainingState) -> None:
     """Write a checkpoint; where the disk fails, the one before stays."""
     if not state.leads:
@@ -161,7 +178,8 @@ def _reported(states: Iterator[TrainingState], send: Send) -> Iterator[TrainingS
     for state in states:
         now = monotonic()
         remaining.advance(state.step, now)
-        if sentence := remaining.announcement(state.total_steps):
+        sentence = None if state.run.budget.seconds is not None else remaining.announcement(state.total_steps)
+        if sentence is not None:  # seconds need no announcement
             log.info("%s", sentence)
         if sent_step is None or now - sent_at >= pace_s(now - began) or state.step == state.total_steps:
             send(
@@ -170,7 +188,8 @@ def _reported(states: Iterator[TrainingState], send: Send) -> Iterator[TrainingS
                     total_steps=state.total_steps,
                     losses={name: float(value) for name, value in state.losses.items()},
                     steps_per_s=(state.step - (sent_step or state.step - 1)) / max(now - sent_at, 1e-6),
-                    seconds_left=remaining.seconds_left(state.total_steps),
+                    seconds_left=seconds_left(state, remaining.seconds_left(state.total_steps)),
+                    fraction=fraction_done(state),
                     curve=None if state.curve is sent_curve else state.curve,
                 )
             )

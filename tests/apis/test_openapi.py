@@ -84,22 +84,25 @@ def test_only_what_every_request_needs_is_required() -> None:
     assert "required" not in SCHEMAS["RunChanges"]
 
 
-def test_a_train_request_has_a_run_or_a_preset_and_changes() -> None:
+def test_a_train_request_has_a_run_or_a_preset_or_a_start_and_changes() -> None:
     schema = DOCUMENT["paths"]["/train"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    assert [each["$ref"].rpartition("/")[2] for each in schema["oneOf"]] == ["Train", "TrainPreset"]
+    assert [each["$ref"].rpartition("/")[2] for each in schema["oneOf"]] == ["Train", "TrainPreset", "TrainFrom"]
     assert SCHEMAS["Train"]["properties"]["run"]["$ref"].endswith("/Run")
     assert SCHEMAS["TrainPreset"]["properties"].keys() == TrainModel.model_fields.keys()
+    assert SCHEMAS["TrainFrom"]["properties"].keys() == TrainModel.model_fields.keys() - {"preset"}
+    assert SCHEMAS["TrainFrom"]["required"] == ["model", "start_from"]
     assert SCHEMAS["RunChanges"]["properties"].keys() == SCHEMAS["Run"]["properties"].keys()
-    assert not any(SCHEMAS[name]["additionalProperties"] for name in ("Train", "TrainPreset", "RunChanges"))
+    assert not any(
+        SCHEMAS[name]["additionalProperties"] for name in ("Train", "TrainPreset", "TrainFrom", "RunChanges")
+    )
 
 
 @pytest.mark.parametrize("part", SCHEMAS["RunChanges"]["properties"])
 def test_a_part_of_a_preset_s_run_is_changed_as_its_schema_says(part: str) -> None:
     kind = SCHEMAS["RunChanges"]["properties"][part]["type"]
-    changes = {"family": {"latent": 3}, "data": {"source": "two_moons"}, "budget": {"steps": 3}}.get(part, {})
-    run = parse(
-        TrainModel, {"model": "m", "preset": "vae-digits", "run": {part: 1 if kind == "integer" else changes}}
-    ).run
+    fields = {"family": {"latent": 3}, "data": {"source": "two_moons"}, "budget": {"steps": 3}}.get(part, {})
+    changed = {"integer": 1, "string": "digits-vae@3"}.get(kind, fields)
+    run = parse(TrainModel, {"model": "m", "preset": "vae-digits", "run": {part: changed}}).run
     assert run is not None
 
 

@@ -111,7 +111,7 @@ async def test_a_preset_takes_another_seed(apis: Apis) -> None:
 
 
 async def test_a_seed_alone_is_no_run(apis: Apis) -> None:
-    with pytest.raises(grpc.aio.AioRpcError, match="give preset, run, or a preset and the fields"):
+    with pytest.raises(grpc.aio.AioRpcError, match="give preset, start_from or run"):
         await apis.stub.Train(pb.TrainRequest(model="m", seed=1))
 
 

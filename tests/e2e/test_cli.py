@@ -380,6 +380,24 @@ def test_a_run_is_read_from_a_file(shell: Shell, tmp_path: Path) -> None:
     assert job["run"]["budget"]["steps"] == 5
 
 
+def test_a_model_is_trained_further_and_a_cancelled_job_too(shell: Shell, client: Client, moons: str) -> None:
+    shown = shell.ok("train", "further", "--start-from", moons, "--budget.steps", 10, "--follow")
+    assert "continues moons@1 from step 20" in shown.stderr
+    card = client.get("/models/further")
+    assert (card["steps"], card["start_from"], card["started_at_step"]) == (30, "moons@1", 20)
+    assert re.search(r"^start +moons@1 at step 20$", shell.ok("models", "further").stdout, re.MULTILINE)
+    tuned = shell.json(
+        "train", "further", "--start-from", moons, "--data.seed", 3, "--budget.seconds", 0.3, "--dry-run"
+    )
+    assert (tuned["run"]["start_from"], tuned["run"]["data"]["seed"]) == ("moons@1", 3)
+    assert tuned["run"]["budget"] == {"steps": None, "epochs": None, "seconds": 0.3, "patience": None}
+    job = shell.json("train", "endless", *MOONS, *ENDLESS)["id"]
+    shell.ok("jobs", job, "--cancel")
+    assert "cancelled" in shell.run("jobs", job, "--follow").stderr
+    again = shell.json("train", "further", "--start-from", f"job:{job[:12]}", "--budget.steps", 5, "--dry-run")
+    assert again["run"]["start_from"] == f"job:{job}"
+
+
 def test_ctrl_c_while_following_leaves_the_job_running(shell: Shell, endless: str) -> None:
     with shell.process("jobs", endless, "--follow", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
@@ -570,7 +588,7 @@ REFUSALS = {
     "an unknown family": (["families", "vea"], "there is no family 'vea'; there are: "),
     "an unknown preset": (["presets", "digits"], "there is no preset 'digits'"),
     "a misspelt preset": (["presets", "vae-digts"], "did you mean vae-digits"),
-    "no run": (["train", "m"], "give --preset, --run or a run in flags"),
+    "no run": (["train", "m"], "give --preset, --start-from, --run or a run in flags"),
     "two runs": (["train", "m", "--run", "run.json", "--seed", "1"], "one of them"),
     "a run of no preset": (["train", "m", "--preset", "vea", "--seed", "1"], "`pushforward presets` lists them all"),
     "a misspelt change": (

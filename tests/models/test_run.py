@@ -1,7 +1,10 @@
 """`models.run`: fields of a run in the place of another's."""
 
+import pytest
+from pydantic import ValidationError
+
 from pushforward.models.presets import PRESETS
-from pushforward.models.run import Run
+from pushforward.models.run import Budget, Run
 
 VAE = PRESETS["vae-digits"].run
 
@@ -27,8 +30,33 @@ def test_a_null_is_a_value() -> None:
 
 
 def test_steps_take_the_place_of_epochs_and_epochs_of_steps() -> None:
-    assert changed(budget={"epochs": 2}).budget.model_dump() == {"steps": None, "epochs": 2}
-    assert changed(budget={"steps": 7}).budget.model_dump() == {"steps": 7, "epochs": None}
+    assert changed(budget={"epochs": 2}).budget == Budget(epochs=2)
+    assert changed(budget={"steps": 7}).budget == Budget(steps=7)
+
+
+def test_seconds_take_the_place_of_steps_and_patience_stays_beside_either() -> None:
+    patient = Run.model_validate(VAE.changed({"budget": {"patience": 3}}))
+    assert patient.budget == VAE.budget.model_copy(update={"patience": 3})
+    assert Run.model_validate(patient.changed({"budget": {"seconds": 1.5}})).budget == Budget(seconds=1.5, patience=3)
+
+
+@pytest.mark.parametrize(
+    "budget", [{}, {"steps": 1, "seconds": 1}, {"epochs": 1, "steps": 1}, {"patience": 1}, {"seconds": 0}, {"steps": 0}]
+)
+def test_a_budget_has_one_length_that_is_positive(budget: dict[str, int]) -> None:
+    with pytest.raises(ValidationError):
+        Budget.model_validate(budget)
+
+
+@pytest.mark.parametrize("start", ["digits-vae", "digits-vae@3", "job:0123456789abcdef"])
+def test_a_run_starts_from_a_version_or_a_job(start: str) -> None:
+    assert changed(start_from=start).start_from == start
+
+
+@pytest.mark.parametrize("start", ["", "Digits", "digits@0", "job:1", "job:0123456789ABCDEF", "../x", "a@1@2"])
+def test_a_run_starts_from_nothing_else(start: str) -> None:
+    with pytest.raises(ValidationError, match="start_from"):
+        changed(start_from=start)
 
 
 def test_another_family_brings_its_own_fields_and_optimizer() -> None:

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Self, get_args
 
-from pydantic import (
-    Field,
-    ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 
 from pushforward.models.geometry.interpolation import PathName
-from pushforward.models.presets import PRESETS
-from pushforward.models.run import Run
 from pushforward.service.application.commands.asks import Ask, Command, OfRows, lacks
 from pushforward.service.application.commands.fields import (
     Against,
@@ -26,37 +16,30 @@ from pushforward.service.application.commands.fields import (
     Seed,
 )
 from pushforward.service.application.commands.metric_names import MetricNames
+from pushforward.service.application.commands.runs import AskedRun, StartFrom
 from pushforward.service.application.commands.where import Where
 from pushforward.service.domain.catalog import Name, Reference
 from pushforward.service.domain.errors import Invalid
 
 
-def _changed_preset(run: Any, validate: ValidatorFunctionWrapHandler, fields: ValidationInfo) -> Any:
-    """The run itself; with a preset, the preset's run with these fields changed."""
-    preset = fields.data.get("preset")
-    if preset is None or run is None:
-        return validate(run)
-    if not isinstance(run, Mapping):
-        raise ValueError("must be an object of the preset's fields to change")
-    if preset not in PRESETS:
-        return None  # the application refuses an unknown preset
-    return validate(PRESETS[preset].run.changed(run))
-
-
 class TrainModel(Command):
-    """Train `model`: its next version is what `run` leaves, or the preset, or the preset with the fields of `run`."""
+    """Train `model`: its next version is what `run` leaves, or a preset or a model trained on, with fields of `run`."""
 
     model: Name
     """Name of the model; the job publishes its next version."""
     preset: str | None = None
     """A run by name, see the list of presets."""
-    run: Annotated[Run | None, WrapValidator(_changed_preset)] = None
-    """The run; beside `preset`, the fields of its run to change."""
+    start_from: StartFrom | None = None
+    """Version of a model whose training goes on or is fine-tuned, or `job:` and the id of one that did not succeed."""
+    run: AskedRun = None
+    """The run; beside `preset` or `start_from`, the fields of their run to change."""
 
     @model_validator(mode="after")
     def _any(self) -> Self:
-        if self.preset is None and self.run is None:
-            raise lacks("give preset, run, or a preset and the fields of its run to change", "run")
+        if self.preset is None and self.start_from is None and self.run is None:
+            raise lacks(
+                "give preset, start_from or run, or one of the first two and fields of its run to change", "run"
+            )
         return self
 
 

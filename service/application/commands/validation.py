@@ -21,6 +21,7 @@ from pushforward.models.data.series import source as series
 from pushforward.models.data.tables import source as tables
 from pushforward.models.data.uploads import datasets
 from pushforward.models.errors import InvalidInput
+from pushforward.models.run import START_FORM, START_PATTERN
 from pushforward.service.application.commands.known_fields import known_fields, known_tags
 from pushforward.service.application.commands.spelling import meant
 from pushforward.service.domain.catalog import (
@@ -46,6 +47,7 @@ MAX_SETTINGS = 50_000  # values of one request outside of its arrays
 FORMS = {
     NAME_PATTERN: NAME_FORM,
     REFERENCE_PATTERN: REFERENCE_FORM,
+    START_PATTERN: START_FORM,
     npy.PATH_PATTERN: npy.PATH_FORM,
     tables.PATH_PATTERN: tables.PATH_FORM,
     series.PATH_PATTERN: series.PATH_FORM,

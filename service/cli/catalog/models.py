@@ -76,6 +76,8 @@ def _show_model(card: dict[str, Any]) -> None:
             "condition": condition_in_words(card["spec"]["condition"]),
             "can be asked to": " ".join(card["capabilities"]),
             "parameters": str(card["n_parameters"]),
+            "steps": "" if card["steps"] is None else str(card["steps"]),
+            "start": _start_of(card),
             "job": card["job"],
             **_curve_of(card["curve"]),
             **{name: f"{float(value):.6g}" for name, value in card["metrics"].items()},
@@ -85,6 +87,11 @@ def _show_model(card: dict[str, Any]) -> None:
         out.print(f"note: {note}")
     if card["evaluation"] is not None:
         show_evaluation(card["evaluation"])
+
+
+def _start_of(card: Mapping[str, Any]) -> str:
+    """`digits-vae@2 at step 500`; empty for fresh weights."""
+    return "" if card["start_from"] is None else f"{card['start_from']} at step {card['started_at_step']}"
 
 
 def _curve_of(curve: dict[str, Any] | None) -> dict[str, str]:

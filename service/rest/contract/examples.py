@@ -36,6 +36,7 @@ EXAMPLES: dict[type[Any], dict[str, Any]] = {
             "preset": "vae-digits",
             "run": {"family": {"latent": 4}, "budget": {"steps": 500}},
         },
+        more_steps={"model": "digits-vae", "start_from": "digits-vae@3", "run": {"budget": {"steps": 1000}}},
         your_own_data={
             "model": "table-flow",
             "run": {

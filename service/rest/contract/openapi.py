@@ -49,7 +49,7 @@ _BODIES: dict[type[BaseModel], str] = {  # the commands whose body may be npy, a
     Interpolate: "the two ends, `start` and `end`",
     Complete: "the patches `patches`",
 }
-_TRAIN = (requests.Train, requests.TrainPreset)
+_TRAIN = (requests.Train, requests.TrainPreset, requests.TrainFrom)
 
 
 def answers(

@@ -1,6 +1,6 @@
-"""The body of a train request, as OpenAPI documents it: a whole run, or a preset and changes to its run.
+"""The body of a train request, as OpenAPI documents it: a run, a preset or a start, and changes to their run.
 
-The command `TrainModel` takes both. They are two schemas here, so that generated types check every field of a run.
+The command `TrainModel` takes all. They are three schemas here, so that generated types check every field of a run.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 
 from pushforward.models.config.described import Described
 from pushforward.models.run import Run
+from pushforward.service.application.commands.runs import StartFrom
 from pushforward.service.domain.catalog import Name
 
 Changes = dict[str, Any]  # some fields of a part of a run
@@ -32,7 +33,7 @@ class Train(Request):
 
 
 class RunChanges(Request):
-    """Fields of a preset's run to change, by the parts of a run; what is left out stays as the preset has it."""
+    """Fields of a run to change, by the parts of a run; what is left out stays as the preset or the start has it."""
 
     # Factories, because the default of a factory is not part of the schema.
     family: Changes = Field(default_factory=dict)
@@ -42,9 +43,11 @@ class RunChanges(Request):
     optimizer: Changes = Field(default_factory=dict)
     """Fields of the optimizer."""
     budget: Changes = Field(default_factory=dict)
-    """Steps or epochs."""
+    """Steps, epochs or seconds; patience."""
     seed: int = Field(default_factory=int, ge=0, lt=2**63)
     """Seed of weights, batches and noise."""
+    start_from: StartFrom = Field(default_factory=str)
+    """What the run starts from, as the field beside it."""
 
 
 class TrainPreset(Request):
@@ -54,5 +57,18 @@ class TrainPreset(Request):
     """Name of the model; the job publishes its next version."""
     preset: str
     """A run by name, see the list of presets."""
+    start_from: StartFrom | None = None
+    """Version of a model whose weights it starts with, or `job:` and the id of one that did not succeed."""
     run: RunChanges | None = None
     """Fields of the preset's run to change."""
+
+
+class TrainFrom(Request):
+    """Train `model` by continuing or fine-tuning what a training left."""
+
+    model: Name
+    """Name of the model; the job publishes its next version."""
+    start_from: StartFrom
+    """Version of a model whose training goes on or is fine-tuned, or `job:` and the id of one that did not succeed."""
+    run: RunChanges | None = None
+    """Fields of its run to change; with a whole family and whole data, the run, started with these weights."""

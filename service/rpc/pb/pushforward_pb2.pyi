@@ -252,7 +252,7 @@ Global___Timing: _TypeAlias = Timing  # noqa: Y015
 
 @_typing.final
 class TrainRequest(_message.Message):
-    """Which model to train, and how: a preset, a run, or a preset with the fields of `run` changed."""
+    """Which model to train, and how: a preset, a run, a start, or one of the first and the last with fields of `run` changed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -261,6 +261,7 @@ class TrainRequest(_message.Message):
     RUN_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    START_FROM_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model; the job publishes its next version."""
     preset: _builtins.str
@@ -269,11 +270,11 @@ class TrainRequest(_message.Message):
     """Seed of the run. A Struct's numbers are doubles, so this field wins over `run.seed` where it is set."""
     idempotency_key: _builtins.str
     """A key of the client's choice: the same key gives the same job. Empty: each request is a job of its own."""
+    start_from: _builtins.str
+    """Version of a model whose training goes on or is fine-tuned, or `job:` and the id of one that did not succeed."""
     @_builtins.property
     def run(self) -> _struct_pb2.Struct:
-        """The run; beside `preset`, the fields of its run to change. Over gRPC: beside a preset, the fields of its run to
-        change.
-        """
+        """The run; beside `preset` or `start_from`, the fields of their run to change."""
 
     def __init__(
         self,
@@ -283,10 +284,11 @@ class TrainRequest(_message.Message):
         run: _struct_pb2.Struct | None = ...,
         seed: _builtins.int | None = ...,
         idempotency_key: _builtins.str = ...,
+        start_from: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_preset", b"_preset", "_run", b"_run", "_seed", b"_seed", "preset", b"preset", "run", b"run", "seed", b"seed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_preset", b"_preset", "_run", b"_run", "_seed", b"_seed", "_start_from", b"_start_from", "preset", b"preset", "run", b"run", "seed", b"seed", "start_from", b"start_from"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preset", b"_preset", "_run", b"_run", "_seed", b"_seed", "idempotency_key", b"idempotency_key", "model", b"model", "preset", b"preset", "run", b"run", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preset", b"_preset", "_run", b"_run", "_seed", b"_seed", "_start_from", b"_start_from", "idempotency_key", b"idempotency_key", "model", b"model", "preset", b"preset", "run", b"run", "seed", b"seed", "start_from", b"start_from"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__preset: _TypeAlias = _typing.Literal["preset"]  # noqa: Y015
     _WhichOneofArgType__preset: _TypeAlias = _typing.Literal["_preset", b"_preset"]  # noqa: Y015
@@ -294,12 +296,16 @@ class TrainRequest(_message.Message):
     _WhichOneofArgType__run: _TypeAlias = _typing.Literal["_run", b"_run"]  # noqa: Y015
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    _WhichOneofReturnType__start_from: _TypeAlias = _typing.Literal["start_from"]  # noqa: Y015
+    _WhichOneofArgType__start_from: _TypeAlias = _typing.Literal["_start_from", b"_start_from"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__preset) -> _WhichOneofReturnType__preset | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__run) -> _WhichOneofReturnType__run | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__start_from) -> _WhichOneofReturnType__start_from | None: ...
 
 Global___TrainRequest: _TypeAlias = TrainRequest  # noqa: Y015
 
@@ -2160,12 +2166,23 @@ class Model(_message.Message):
     CURVE_FIELD_NUMBER: _builtins.int
     EVALUATION_FIELD_NUMBER: _builtins.int
     MEASURE_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    START_FROM_FIELD_NUMBER: _builtins.int
+    STARTED_AT_STEP_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model."""
     version: _builtins.int
     """Version, counted from 1."""
     family: _builtins.str
     """Family of the model."""
+    steps: _builtins.int
+    """Steps of all trainings that led to it; null of models of releases before they were counted. Over gRPC: absent
+    then.
+    """
+    start_from: _builtins.str
+    """Version or job that its training started from; null for fresh weights. Over gRPC: empty then."""
+    started_at_step: _builtins.int
+    """How many of the steps are of the trainings before; null for fresh weights. Over gRPC: absent then."""
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Capabilities of the model: the requests that it answers."""
@@ -2221,12 +2238,22 @@ class Model(_message.Message):
         curve: Global___Curve | None = ...,
         evaluation: Global___EvaluationReport | None = ...,
         measure: Global___Measure | None = ...,
+        steps: _builtins.int | None = ...,
+        start_from: _builtins.str = ...,
+        started_at_step: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "curve", b"curve", "evaluation", b"evaluation", "measure", b"measure"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_started_at_step", b"_started_at_step", "_steps", b"_steps", "card", b"card", "curve", b"curve", "evaluation", b"evaluation", "measure", b"measure", "started_at_step", b"started_at_step", "steps", b"steps"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "card", b"card", "curve", b"curve", "evaluation", b"evaluation", "family", b"family", "latent_shape", b"latent_shape", "measure", b"measure", "metrics", b"metrics", "model", b"model", "notes", b"notes", "shape", b"shape", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_started_at_step", b"_started_at_step", "_steps", b"_steps", "capabilities", b"capabilities", "card", b"card", "curve", b"curve", "evaluation", b"evaluation", "family", b"family", "latent_shape", b"latent_shape", "measure", b"measure", "metrics", b"metrics", "model", b"model", "notes", b"notes", "shape", b"shape", "start_from", b"start_from", "started_at_step", b"started_at_step", "steps", b"steps", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__started_at_step: _TypeAlias = _typing.Literal["started_at_step"]  # noqa: Y015
+    _WhichOneofArgType__started_at_step: _TypeAlias = _typing.Literal["_started_at_step", b"_started_at_step"]  # noqa: Y015
+    _WhichOneofReturnType__steps: _TypeAlias = _typing.Literal["steps"]  # noqa: Y015
+    _WhichOneofArgType__steps: _TypeAlias = _typing.Literal["_steps", b"_steps"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__started_at_step) -> _WhichOneofReturnType__started_at_step | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__steps) -> _WhichOneofReturnType__steps | None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
 

@@ -173,7 +173,12 @@ def test_a_card_tells_what_the_model_is(saved: Path) -> None:
     assert card.latent_shape == (2,)
     assert card.metrics == {"validation_rmse": 1.5}
     assert card.weights_bytes == (saved / "weights.safetensors").stat().st_size
-    assert sorted(entry.name for entry in saved.iterdir()) == ["model.json", "weights.safetensors"]
+    assert sorted(entry.name for entry in saved.iterdir()) == [
+        "model.json",
+        "state.json",
+        "state.safetensors",
+        "weights.safetensors",
+    ]
 
 
 def test_scores_of_held_out_rows_stay_with_the_model_and_older_cards_have_none(

@@ -19,7 +19,7 @@ from pushforward.models.networks import Nets
 from pushforward.models.run import Run
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.training.data import TrainingData, load_data
-from pushforward.models.training.loop import average_weights, batches, clipped, descend, learning_rate, weight_decay
+from pushforward.models.training.loop import average_weights, batches, clipped, descend
 from pushforward.models.training.state import TrainingState, fresh
 
 CPU = torch.device("cpu")
@@ -146,37 +146,16 @@ def test_the_average_forgets_the_first_weights(run: Run) -> None:
     assert state.average["a"].weight.item() == pytest.approx(0.45)
 
 
-def test_cosine_decay_goes_from_the_rate_to_zero(run: Run) -> None:
-    cosine = run.model_copy(update={"optimizer": run.optimizer.model_copy(update={"decay": "cosine", "lr": 0.2})})
-    assert [learning_rate(cosine, step, 8) for step in (0, 4, 8)] == pytest.approx([0.2, 0.1, 0.0])
-    assert learning_rate(run, 7, 8) == run.optimizer.lr
-
-
-def test_the_rate_rises_to_its_value_in_the_share_of_the_steps_that_warms_up(run: Run) -> None:
-    warm = run.model_copy(update={"optimizer": run.optimizer.model_copy(update={"warmup": 0.3, "lr": 0.4})})
-    assert [learning_rate(warm, step, 10) for step in range(5)] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4])
-
-
-def test_a_warm_up_ends_before_the_decay_does(run: Run) -> None:
-    both = run.optimizer.model_copy(update={"warmup": 0.5, "decay": "cosine", "lr": 1.0})
-    rates = [learning_rate(run.model_copy(update={"optimizer": both}), step, 100) for step in range(101)]
-    assert rates[25] == pytest.approx(26 / 51 * 0.5 * (1 + 0.5**0.5))
-    assert rates[50] == pytest.approx(0.5)
-    assert rates[100] == pytest.approx(0.0)
-
-
-@pytest.mark.parametrize(("n_rows", "decay"), [(10, 2.0), (1000, 0.02), (None, 0.0)])
-def test_weights_decay_more_where_rows_are_few(n_rows: int | None, decay: float) -> None:
-    assert weight_decay(Adam(weight_decay_rows=20.0), n_rows) == pytest.approx(decay)
-
-
-def test_weight_decay_shrinks_weights_beside_the_gradient(run: Run) -> None:
-    """AdamW: w <- (1 - lr k / N) w - lr sign(g) at the first step."""
-    state = two_nets(run.model_copy(update={"optimizer": Adam(weight_decay_rows=50.0)}))
+@pytest.mark.parametrize(
+    "decay", [{"weight_decay_rows": 50.0}, {"weight_decay": 0.5}, {"weight_decay": 0.2, "weight_decay_rows": 30.0}]
+)
+def test_weight_decay_shrinks_weights_beside_the_gradient(run: Run, decay: dict[str, float]) -> None:
+    """AdamW: w <- (1 - lr (d + k / N)) w - lr sign(g) at the first step."""
+    state = two_nets(run.model_copy(update={"optimizer": Adam(**decay)}))
     state.nets.spec = DataSpec(shape=(1,), n_rows=100)
     before = float(state.nets["a"].weight.detach())
     descend_loss(state, Loss("l", state.nets["a"](torch.ones(1, 1)).sum(), ("a",)), 0.1)
-    assert float(state.nets["a"].weight.detach()) == pytest.approx((1 - 0.1 * 50 / 100) * before - 0.1, rel=1e-5)
+    assert float(state.nets["a"].weight.detach()) == pytest.approx((1 - 0.1 * 0.5) * before - 0.1, rel=1e-5)
 
 
 def test_training_brings_the_loss_down(training: Iterator[TrainingState]) -> None:
