@@ -9,7 +9,7 @@ from pushforward.models.data.uploads.datasets import Dataset
 from pushforward.models.storage.evaluation import EvaluationReport
 from pushforward.service.domain.catalog import Card, Worker
 from pushforward.service.domain.inference import InferenceRequest, Preview, Reply
-from pushforward.service.domain.jobs import Event, Fault, Job, Kind, ModelEvaluation, Page, Sampling, State
+from pushforward.service.domain.jobs import Event, Fault, Job, Kind, ModelEvaluation, Page, Sampling, State, Wish
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class NewJob:
     model: str
     run: dict[str, Any] = field(default_factory=dict)  # of a training
     preset: str | None = None
+    priority: int = 0
     ask: Sampling | None = None  # of a sampling: what to draw
     evaluation: ModelEvaluation | None = None  # of an evaluation: what to compare
     idempotency_key: str | None = None
@@ -49,7 +50,16 @@ class Jobs(Protocol):
         """Newest first; `after` is the `next` of the page before, a decimal number."""
 
     async def cancel(self, job_id: str) -> Job:
-        """Cancel a job: a queued job at once, a running one when its runner sees the request. Idempotent."""
+        """Cancel a job: a waiting job at once, a running one when its runner sees the request. Idempotent."""
+
+    async def pause(self, job_id: str) -> Job:
+        """Pause a job: a queued job at once, a running one when its runner sees the request. Idempotent.
+
+        A job that is over, is being cancelled or has reserved its version stays as it is.
+        """
+
+    async def resume(self, job_id: str) -> Job:
+        """Queue a paused job again; let one go on that was to be paused. Idempotent."""
 
     def watch(self, job_id: str, *, after: str) -> AsyncIterator[Event]:
         """Events after a valid event id ("0": all that are kept) as they come, to the job's final state event."""
@@ -74,11 +84,11 @@ class Runs(Protocol):
     `epoch` of a claim raise Stale where it is no longer the newest.
     """
 
-    def claim(self, job_id: str, worker: str) -> Job | None:
-        """Claim a queued job: it is running now, its epoch one higher. None where it is not queued."""
+    def claim(self, kind: Kind, worker: str) -> Job | None:
+        """Claim the first job of a kind that waits: it is running now, its epoch one higher. None where none waits."""
 
-    def beat(self, job_id: str, epoch: int, updates: Sequence[Update]) -> bool:
-        """Renew the lease and record the updates. Returns whether the job is to be cancelled."""
+    def beat(self, job_id: str, epoch: int, updates: Sequence[Update]) -> Wish:
+        """Renew the lease and record the updates. Returns what the runner is to do."""
 
     def reserve_version(self, job_id: str, epoch: int, floor: int) -> int | None:
         """The version this job publishes: above `floor` and every one reserved before, always the same for a job.
@@ -96,10 +106,10 @@ class Runs(Protocol):
         """The job fails: trying again is useless."""
 
     def lose(self, job_id: str, epoch: int, fault: Fault) -> None:
-        """The attempt broke off: the job is queued again, cancelled if requested, or fails after too many attempts."""
+        """The attempt broke off: the job is queued again, cancelled or paused if requested, or fails in the end."""
 
     def give_back(self, job_id: str, epoch: int) -> None:
-        """The runner shuts down; the job is not at fault: it is queued again, or cancelled if requested."""
+        """The runner lets go; the job is not at fault: it is queued again, or cancelled or paused if requested."""
 
     def defer(self, job_id: str, epoch: int, reason: str) -> None:
         """The machine is at fault: the job is queued again after a pause that grows, and the attempt does not count."""
@@ -120,11 +130,14 @@ class Runs(Protocol):
         """How many wake-ups of a kind no worker has taken."""
 
     def restore(self, job: Job) -> None:
-        """Record a job again, as queued; do nothing where it has a record."""
+        """Record a job again, as paused if it was, else as queued; do nothing where it has a record."""
 
 
 class Wakeups(Protocol):
-    """Announces queued jobs to workers. Losing a wake-up is harmless: the reconciler sends it again."""
+    """Announces queued jobs to workers. Losing a wake-up is harmless: the reconciler sends it again.
+
+    Whoever is woken claims the jobs of the kind in their order, the announced one or another.
+    """
 
     async def wake(self, job_id: str, kind: Kind = "train") -> None: ...
 
