@@ -320,7 +320,7 @@ local function is_lower(id, other)
     return mine < theirs
   end
   local started_ms, other_started_ms = number(id, 'started_ms'), number(other, 'started_ms')
-  return started_ms > other_started_ms or started_ms == other_started_ms and id > other
+  return started_ms > other_started_ms or started_ms == other_started_ms and id < other
 end
 
 -- The waiting job that a running one makes room for; nil where it goes on. It is the lowest that runs, and that job is

@@ -15,7 +15,7 @@ from pushforward.service.settings import Settings
 from pushforward.service.stores.redis_client import PREFIX, connect_sync, drop_wrong_type, guarded_sync
 
 DAMAGED = Fault(type="lost", detail="its record in Redis was damaged; start the job again")
-LINES = (f"{line}:{kind}" for line in ("waiting", "ranked") for kind in KINDS)
+LINES = tuple(f"{line}:{kind}" for line in ("waiting", "ranked") for kind in KINDS)
 ZSETS = ("jobs", "queued", "paused", "held", "running", *LINES)  # of jobs.lua
 PATIENCE_BEATS = 3  # a job that waits for so long finds no free slot
 

@@ -44,7 +44,7 @@ async def test_a_job_whose_runner_vanished_is_announced_at_once() -> None:
     jobs = MemoryJobs(Settings(lease_s=30), clock)
     reconciler = Reconciler(jobs, Settings(), lambda job_id, _: told.append(job_id))
     job, _ = await jobs.create(NEW)
-    jobs.claim(job.id, "w")
+    jobs.claim("train", "w")
     clock.now = 29.0
     reconciler.reconcile()
     assert told == []
