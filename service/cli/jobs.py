@@ -1,4 +1,4 @@
-"""The verbs of jobs: start a training; list, follow and cancel jobs; download their files."""
+"""The verbs of jobs: start a training; list, follow, pause and cancel jobs; download their files."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pushforward.service.cli.terminal import (
     LOCAL,
     Json,
     Key,
+    Priority,
     Url,
     check_folder,
     client_at,
@@ -50,6 +51,7 @@ def train(
         Path | None, typer.Option(help="A run, or changes of a preset, as JSON; - is standard input.")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show progress to the end.")] = False,
+    priority: Priority = None,
     key: Key = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check the run and show what the data are; start nothing.")
@@ -77,7 +79,7 @@ def train(
             plan = client.plan_training(model, preset=preset, run=tree)
             print_json(plan) if json else print_plan(plan)
             return
-        job = client.train(model, preset=preset, run=tree, idempotency_key=key)
+        job = client.train(model, preset=preset, run=tree, priority=priority, idempotency_key=key)
         if follow:
             err.print(f"job {job['id']} trains {model}")
             follow_job(client, job["id"])
@@ -97,8 +99,10 @@ def _run_of(client: Client, preset: str | None) -> Mapping[str, Any]:
 def jobs(
     job: JobArgument = None,
     cancel: Annotated[bool, typer.Option("--cancel", help="Cancel it.")] = False,
+    pause: Annotated[bool, typer.Option("--pause", help="Have it wait until it is resumed.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Have a paused one go on where it was.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show its progress to the end.")] = False,
-    state: Annotated[str | None, typer.Option(help="queued, running, succeeded, failed or cancelled.")] = None,
+    state: Annotated[str | None, typer.Option(help="queued, running, paused, succeeded, failed or cancelled.")] = None,
     model: Annotated[str | None, typer.Option(help="Only jobs of this model.")] = None,
     limit: Annotated[int, typer.Option(help="At most so many.")] = 100,
     after: Annotated[str | None, typer.Option(help="Go on where a list ended.")] = None,
@@ -106,11 +110,12 @@ def jobs(
     json: Json = False,
     url: Url = LOCAL,
 ) -> None:
-    """List jobs; show, follow or cancel one, or fetch its file."""
-    if job is None and (cancel or follow or output):
+    """List jobs; show, follow, pause, resume or cancel one, or fetch its file."""
+    chosen = [cancel, pause, resume, follow or output is not None]
+    if job is None and any(chosen):
         fail("which job? see `pushforward jobs`")
-    if cancel and (follow or output):
-        fail("give --cancel, or --follow or --out")
+    if sum(chosen) > 1:
+        fail("give --cancel, --pause or --resume, or --follow or --out")
     with client_at(url) as client:
         if job is None:
             wanted = {name: value for name, value in (("state", state), ("model", model), ("after", after)) if value}
@@ -126,8 +131,14 @@ def jobs(
         elif follow:
             follow_job(client, found)
         else:
-            record = _cancelled(client, found) if cancel else client.get(f"/jobs/{found}")
+            done = _cancelled if cancel else Client.pause if pause else Client.resume if resume else _job
+            record = done(client, found)
             print_json(record) if json else _show_job(record)
+
+
+def _job(client: Client, job: str) -> dict[str, Any]:
+    record: dict[str, Any] = client.get(f"/jobs/{job}")
+    return record
 
 
 def _cancelled(client: Client, job: str) -> dict[str, Any]:
@@ -200,7 +211,8 @@ def _show_job(job: Mapping[str, Any]) -> None:
             "model": f"{job['model']}{version}",
             "preset": job["preset"] or "",
             **_drawn(job),
-            "state": "ending" if job["cancel_requested"] and job["state"] == "running" else _state(job),
+            "state": _state(job),
+            "priority": str(job["priority"] or ""),
             "progress": _progress(job),
             "losses": numbers(job["losses"]),
             "metrics": numbers(job["metrics"]),
@@ -226,6 +238,8 @@ def _drawn(job: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _state(job: Mapping[str, Any]) -> str:
+    if job["state"] == "running" and (job["cancel_requested"] or job["pause_requested"]):
+        return "ending" if job["cancel_requested"] else "pausing"
     return waiting(job) if job["state"] == "queued" else str(job["state"])
 
 

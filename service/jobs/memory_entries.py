@@ -12,6 +12,7 @@ from pushforward.service.domain.ports import Stale
 from pushforward.service.jobs.memory_queue import JobEntry, with_place
 from pushforward.service.settings import Settings
 
+
 @final
 class Entries:
     """All jobs by id, the newest last."""

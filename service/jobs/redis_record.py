@@ -67,7 +67,9 @@ class RedisJobs:
         if status == "conflict":
             raise Conflict("this idempotency key came with another request before; use a new one")
         if status == "full":
-            raise Overloaded(f"{self._settings.max_queued_jobs} jobs are waiting or paused; try again later", retry_after_s=30.0)
+            raise Overloaded(
+                f"{self._settings.max_queued_jobs} jobs are waiting or paused; try again later", retry_after_s=30.0
+            )
         return job_of(pairs(fields[0])), status == "created"
 
     async def get(self, job_id: str) -> Job:

@@ -54,9 +54,7 @@ class RedisRuns:
         curves = (update.data.get("curve") for update in reversed(updates) if update.kind == "progress")
         curve = next((json.dumps(curve) for curve in curves if curve), "")
         events = chain.from_iterable((update.kind, json.dumps(update.data)) for update in updates)
-        return Wish(
-            self._fenced("beat", job_id, epoch, self._lease_ms, self._patience_ms, *progress, curve, *events)
-        )
+        return Wish(self._fenced("beat", job_id, epoch, self._lease_ms, self._patience_ms, *progress, curve, *events))
 
     def reserve_version(self, job_id: str, epoch: int, floor: int) -> int | None:
         answer = self._fenced("reserve", job_id, epoch, floor)

@@ -109,7 +109,7 @@ class DurableRuns:
             try:
                 keep_record(self.store, job)
             except OSError as error:
-                log.warning("job %s: a Redis that loses its data would lose it too: %s", job_id, error)
+                log.warning("job %s: a Redis that loses its data would lose it too: %s", job.id, error)
         return job
 
     def beat(self, job_id: str, epoch: int, updates: Sequence[Update]) -> Wish:

@@ -45,7 +45,7 @@ def run_order(order: TrainOrder, device: torch.device, free_bytes: int, send: Se
     memory.check(run, data.spec, free_bytes)
     state = _resume(order, data, run, device) or fresh(run, data, device)
     checkpoint_at = monotonic() + order.checkpoint_s
-    for _ in _reported(train(data, state), send):
+    for _ in _reported(train(data, state), send, stop):
         if stop.is_set():
             _save(order.states, state)
             return INTERRUPTED
@@ -77,8 +77,8 @@ def _save(folder: Path, state: TrainingState) -> None:
         log.warning("no checkpoint could be written at step %d: %s", state.step, error)
 
 
-def _reported(states: Iterator[TrainingState], send: Send) -> Iterator[TrainingState]:
-    """The same states; reports the first, the last, and some between."""
+def _reported(states: Iterator[TrainingState], send: Send, stop: threading.Event) -> Iterator[TrainingState]:
+    """The same states; reports the first, the last, also where it is to stop, and some between."""
     began = sent_at = monotonic()
     sent_step: int | None = None
     sent_curve: Curve | None = None
@@ -88,7 +88,8 @@ def _reported(states: Iterator[TrainingState], send: Send) -> Iterator[TrainingS
         remaining.advance(state.step, now)
         if sentence := remaining.announcement(state.total_steps):
             log.info("%s", sentence)
-        if sent_step is None or now - sent_at >= pace_s(now - began) or state.step == state.total_steps:
+        is_last = state.step == state.total_steps or stop.is_set()
+        if sent_step is None or now - sent_at >= pace_s(now - began) or is_last:
             send(
                 ProgressMessage(
                     step=state.step,

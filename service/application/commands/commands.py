@@ -22,6 +22,7 @@ from pushforward.service.application.commands.fields import (
     Against,
     Array,
     Domain,
+    Priority,
     Records,
     Seed,
 )
@@ -52,6 +53,8 @@ class TrainModel(Command):
     """A run by name, see the list of presets."""
     run: Annotated[Run | None, WrapValidator(_changed_preset)] = None
     """The run; beside `preset`, the fields of its run to change."""
+    priority: Priority = 0
+    """Which waiting jobs are claimed first: -100 to 100, the highest first; it may preempt a lower one that runs."""
 
     @model_validator(mode="after")
     def _any(self) -> Self:
@@ -75,6 +78,8 @@ class Evaluate(Command):
     """Samples to draw; at most as many as there are training rows are compared."""
     seed: Seed = 0
     """Seed of the samples and of all that is random in the metrics."""
+    priority: Priority = 0
+    """Which waiting jobs are claimed first: -100 to 100, the highest first."""
 
 
 class Sample(Ask):
@@ -93,6 +98,9 @@ class Sample(Ask):
     """What rows of a table must fulfil: others are drawn and left out."""
     max_tries: Annotated[int, Field(ge=1, le=100_000, strict=True)] = 1_000
     """Rows drawn for each row that is wanted, at most; with `where`."""
+    # For responses that are jobs.
+    priority: Priority = 0
+    """Of a job that writes a file, which waiting ones are claimed first: -100 to 100, the highest first."""
 
 
 class Likelihood(OfRows):

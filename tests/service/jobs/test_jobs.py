@@ -1,11 +1,9 @@
 """The record of jobs: Redis and memory pass the same tests."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,83 +12,14 @@ import pytest
 import redis
 
 from pushforward.service.domain.errors import Conflict, NotFound, Overloaded, Unavailable
-from pushforward.service.domain.jobs import Event, Fault, Job, ModelEvaluation, Sampling, State, Wish
-from pushforward.service.domain.ports import Jobs, NewJob, Runs, Stale, Update
-from pushforward.service.jobs.memory_record import MemoryJobs
+from pushforward.service.domain.jobs import Event, Fault, Job, State, Wish
+from pushforward.service.domain.ports import NewJob, Stale, Update
 from pushforward.service.jobs.redis_record import RedisJobs
 from pushforward.service.jobs.redis_runs import RedisRuns
 from pushforward.service.jobs.script import CONNECTIONS
 from pushforward.service.local.up import redis_server
 from pushforward.service.settings import Settings
-
-NEW = NewJob(model="moons", run={"seed": 1})
-DRAW = NewJob(model="moons", ask=Sampling(model="moons@3", n=2**40, seed=2**64 - 1, options={"steps": 5}))
-COMPARE = NewJob(
-    model="moons",
-    evaluation=ModelEvaluation(
-        model="moons@3", against={"source": "two_moons"}, metrics=("mmd2",), n=100, seed=2**64 - 1
-    ),
-)
-CRASH = Fault(type="crashed", detail="ended by SIGKILL")
-
-
-@dataclass(frozen=True)
-class Record:
-    jobs: Jobs
-    runs: Runs
-    outlive_the_leases: Callable[[], None]
-    outlive_the_pauses: Callable[[], None]
-    now: Callable[[], float]
-
-
-class Clock:
-    now = 1e9
-
-    def __call__(self) -> float:
-        return self.now
-
-    def pass_a_minute(self) -> None:
-        self.now += 60
-
-
-@pytest.fixture(params=["redis", "memory"])
-async def record(request: pytest.FixtureRequest) -> AsyncIterator[Record]:
-    if request.param == "memory":
-        clock = Clock()
-        memory = MemoryJobs(Settings(max_attempts=2, max_queued_jobs=3), clock)
-        yield Record(memory, memory, clock.pass_a_minute, clock.pass_a_minute, clock)
-        return
-    url = request.getfixturevalue("redis_url")
-    settings = Settings(redis_url=url, max_attempts=2, max_queued_jobs=3)
-    jobs, runs = RedisJobs(settings), RedisRuns(settings)
-    with redis.Redis.from_url(url) as client:
-        yield Record(jobs, runs, lambda: outdate(client), lambda: unpause(client), time.time)
-    await jobs.close()
-    runs.close()
-
-
-def outdate(client: redis.Redis) -> None:
-    """Every lease ends in 1970."""
-    for job_id in client.zrange("pf:running", 0, -1):
-        client.zadd("pf:running", {job_id: 0})
-
-
-def unpause(client: redis.Redis) -> None:
-    """Every pause ended in 1970."""
-    for job_id in client.zrange("pf:paused", 0, -1):
-        client.zadd("pf:paused", {job_id: 0})
-        client.hset(f"pf:job:{job_id.decode()}", "retry_ms", 0)
-
-
-def progress(step: int) -> Update:
-    return Update("progress", {"step": step, "total_steps": 100, "losses": {"kl_nats": 0.5}, "steps_per_s": 10.0})
-
-
-async def claimed(record: Record) -> Job:
-    job, _ = await record.jobs.create(NEW)
-    running = record.runs.claim("train", "w")
-    assert running is not None
-    return running
+from tests.service.jobs.conftest import COMPARE, CRASH, DRAW, NEW, Record, claimed, progress
 
 
 async def collect(events: AsyncIterator[Event]) -> list[Event]:
@@ -357,7 +286,7 @@ async def test_evaluations_trainings_and_samplings_do_not_wait_behind_each_other
 
 
 async def test_an_evaluation_that_redis_lost_is_restored(record: Record) -> None:
-    job, _ = await record.jobs.create(COMPARE)
+    await record.jobs.create(COMPARE)
     claimed_job = record.runs.claim("evaluate", "w")
     assert claimed_job is not None
     lost = claimed_job.model_copy(update={"id": "0123456789abcdef"})
@@ -557,7 +486,7 @@ async def test_an_id_that_names_another_key_is_not_found(record: Record) -> None
 
 def test_of_200_racing_claims_one_wins(redis_url: str) -> None:
     settings = Settings(redis_url=redis_url)
-    job = asyncio.run(_create_one(settings))
+    asyncio.run(_create_one(settings))
     runs = RedisRuns(settings)
     with ThreadPoolExecutor(20) as pool:
         claims = list(pool.map(lambda i: runs.claim("train", f"w{i}"), range(200)))
