@@ -21,9 +21,10 @@ from pushforward.service.application.arrivals import check_room, receive
 from pushforward.service.application.commands.uploads import OutlineDataset, PutDataset
 from pushforward.service.application.outlines import DatasetOutline, outline_of
 from pushforward.service.domain.catalog import Name
+from pushforward.service.domain.datasets import Arrival, Datasets
 from pushforward.service.domain.errors import Conflict, FieldError, NotFound, Unavailable
 from pushforward.service.domain.jobs import Job, State
-from pushforward.service.domain.ports import Arrival, Datasets, Jobs, Models
+from pushforward.service.domain.ports import Jobs, Models
 from pushforward.service.formats.signatures import known_media_type
 from pushforward.service.processes.background import begin
 from pushforward.service.settings import Settings

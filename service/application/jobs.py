@@ -18,9 +18,10 @@ from pushforward.service.application.inference import TargetModels
 from pushforward.service.application.job_events import first_of, follow_events
 from pushforward.service.application.outlines import TrainingPlan, plan_of
 from pushforward.service.application.training import asked_run, checked_run
+from pushforward.service.domain.datasets import Datasets
 from pushforward.service.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from pushforward.service.domain.jobs import EVENT_ID_PATTERN, Event, Job, Page, State, sample_ending
-from pushforward.service.domain.ports import Datasets, Files, Jobs, NewJob, Wakeups
+from pushforward.service.domain.ports import Files, Jobs, NewJob, Wakeups
 from pushforward.service.formats import npy
 from pushforward.service.settings import Settings
 
@@ -168,8 +169,9 @@ class JobService:
         if job.ask is None:
             raise Conflict(f"job {job.id} trains a model and leaves no file; its result is the model {job.model}")
         if not job.state.is_final:
-            what = "resume it" if job.state is State.PAUSED else "watch its events"
-            raise Conflict(f"job {job.id} is {job.state}; {what} and wait for its end")
+            if job.state is State.PAUSED:
+                raise Conflict(f"job {job.id} is paused; resume it, and wait for its end")
+            raise Conflict(f"job {job.id} is {job.state}; watch its events and wait for its end")
         if job.state is not State.SUCCEEDED or job.file_bytes is None or job.file_sha256 is None:
             raise Conflict(f"job {job.id} {job.state} and left no file; ask for it again")
         if not await self.files.has(job):

@@ -98,7 +98,6 @@ class Sample(Ask):
     """What rows of a table must fulfil: others are drawn and left out."""
     max_tries: Annotated[int, Field(ge=1, le=100_000, strict=True)] = 1_000
     """Rows drawn for each row that is wanted, at most; with `where`."""
-    # For responses that are jobs.
     priority: Priority = 0
     """Of a job that writes a file, which waiting ones are claimed first: -100 to 100, the highest first."""
 

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 
 from pushforward.models.config.described import Described
 from pushforward.models.run import Run
+from pushforward.service.application.commands.fields import Priority
 from pushforward.service.domain.catalog import Name
 
 Changes = dict[str, Any]  # some fields of a part of a run
@@ -29,6 +30,8 @@ class Train(Request):
     """Name of the model; the job publishes its next version."""
     run: Run
     """The run."""
+    priority: Priority = 0
+    """Which waiting jobs are claimed first: -100 to 100, the highest first; it may preempt a lower one that runs."""
 
 
 class RunChanges(Request):
@@ -56,3 +59,5 @@ class TrainPreset(Request):
     """A run by name, see the list of presets."""
     run: RunChanges | None = None
     """Fields of the preset's run to change."""
+    priority: Priority = 0
+    """Which waiting jobs are claimed first: -100 to 100, the highest first; it may preempt a lower one that runs."""
