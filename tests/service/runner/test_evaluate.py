@@ -34,7 +34,7 @@ def folder_of(bench: Bench, reference: str) -> Path:
 def trained(bench: Bench) -> str:
     """A model that a job trained and published."""
     job_id = bench.create(small_run(20))
-    bench.supervisor.run("evaluate")
+    bench.supervisor.run("train")
     assert bench.job(job_id).state is State.SUCCEEDED
     return MOONS
 
