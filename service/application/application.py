@@ -16,9 +16,10 @@ from pushforward.service.application.delivery import Delivered, Delivery, Form
 from pushforward.service.application.inference import InferenceService, TargetModels
 from pushforward.service.application.jobs import JobService
 from pushforward.service.application.results import SampleResult, SampleStream
+from pushforward.service.domain.datasets import Datasets
 from pushforward.service.domain.errors import Invalid
 from pushforward.service.domain.jobs import Job
-from pushforward.service.domain.ports import Asks, Datasets, Files, Jobs, Models, Reach, Wakeups, Workers
+from pushforward.service.domain.ports import Asks, Files, Jobs, Models, Reach, Wakeups, Workers
 from pushforward.service.processes.background import begin
 from pushforward.service.processes.intake import Intake
 from pushforward.service.processes.table_reader import TableReader

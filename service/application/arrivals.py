@@ -11,8 +11,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 from pushforward.service.application.commands.uploads import PutDataset
+from pushforward.service.domain.datasets import Arrival, Datasets
 from pushforward.service.domain.errors import Invalid, Malformed, RequestTooLarge, TooSlow
-from pushforward.service.domain.ports import Arrival, Datasets
 from pushforward.service.formats.signatures import HEAD_BYTES, check_head
 from pushforward.service.settings import Settings
 

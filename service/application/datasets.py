@@ -1,7 +1,7 @@
 """Datasets: files that clients upload under names, for runs to read.
 
-A run is recorded with the digest of its dataset. So a name may get other bytes at any time, and the bytes that a queued
-or running job reads stay until it has ended, with a name or without.
+A run is recorded with the digest of its dataset. So a name may get other bytes at any time, and the bytes that a
+queued, running or paused job reads stay until it has ended, with a name or without.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from pushforward.service.application.arrivals import check_room, receive
 from pushforward.service.application.commands.uploads import OutlineDataset, PutDataset
 from pushforward.service.application.outlines import DatasetOutline, outline_of
 from pushforward.service.domain.catalog import Name
+from pushforward.service.domain.datasets import Arrival, Datasets
 from pushforward.service.domain.errors import Conflict, FieldError, NotFound, Unavailable
 from pushforward.service.domain.jobs import Job, State
-from pushforward.service.domain.ports import Arrival, Datasets, Jobs, Models
+from pushforward.service.domain.ports import Jobs, Models
 from pushforward.service.formats.signatures import known_media_type
 from pushforward.service.processes.background import begin
 from pushforward.service.settings import Settings
@@ -32,8 +33,8 @@ T = TypeVar("T")
 
 SWEEP_S = 600.0  # between two sweeps
 PAGE = 1000  # jobs that are read at a time
-# A job that a lost runner gives back is queued again: whoever is not seen before is seen after.
-UNFINISHED = (State.QUEUED, State.RUNNING, State.QUEUED)
+# A job that is given back, paused or resumed moves between these: whoever is not seen before is seen after.
+UNFINISHED = (State.QUEUED, State.RUNNING, State.PAUSED, State.QUEUED, State.RUNNING)
 ENDINGS = {
     **{media_type: ending_of(media_type) for media_type in MEDIA_TYPES},
     "application/x-npy": ".npy",
@@ -145,7 +146,7 @@ class DatasetService:
             await self.stored.drop(unnamed - {digest_of(reference) for reference in read})
 
     async def _readers(self) -> Mapping[str, str]:
-        """The datasets that queued and running jobs read, by reference, and one of these jobs each."""
+        """The datasets that queued, running and paused jobs read, by reference, and one of these jobs each."""
         readers: dict[str, str] = {}
         for state in UNFINISHED:
             after: str | None = None

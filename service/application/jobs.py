@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, final
 
@@ -19,9 +19,10 @@ from pushforward.service.application.inference import TargetModels
 from pushforward.service.application.job_events import first_of, follow_events
 from pushforward.service.application.outlines import TrainingPlan, plan_of
 from pushforward.service.application.training import asked_run, checked_run
+from pushforward.service.domain.datasets import Datasets
 from pushforward.service.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from pushforward.service.domain.jobs import EVENT_ID_PATTERN, Event, Job, Page, State, sample_ending
-from pushforward.service.domain.ports import Asks, Datasets, Files, Jobs, NewJob, Wakeups
+from pushforward.service.domain.ports import Asks, Files, Jobs, NewJob, Wakeups
 from pushforward.service.formats import npy
 from pushforward.service.settings import Settings
 
@@ -33,7 +34,7 @@ CURSOR_PATTERN = r"[0-9]{1,16}"  # microseconds since 1970
 @final
 @dataclass(frozen=True)
 class JobService:
-    """Starts, lists, follows and cancels jobs, and reads their files."""
+    """Starts, lists, follows, pauses, resumes and cancels jobs, and reads their files."""
 
     record: Jobs
     wakeups: Wakeups
@@ -53,9 +54,8 @@ class JobService:
         fingerprint = _of_training(command, asked.run)
         async with self.datasets.relying():
             run = (await checked_run(asked, self.settings.data_root)).run.model_dump(mode="json")
-            return await self._start(
-                NewJob(command.model, run, command.preset, idempotency_key=idempotency_key, fingerprint=fingerprint)
-            )
+            new = NewJob(command.model, run, command.preset, priority=command.priority, fingerprint=fingerprint)
+            return await self._start(replace(new, idempotency_key=idempotency_key))
 
     async def plan(self, command: TrainModel) -> TrainingPlan:
         """What a training would do; it is refused as the training would be. Raises Invalid, NotFound, Unavailable."""
@@ -80,9 +80,10 @@ class JobService:
         sampling = target.sampling(ask, self.settings, media_type)
         condition = sampling.model_dump(mode="json")["condition"]
         file = () if sampling.media_type == npy.MEDIA_TYPE else (sampling.media_type,)
-        fingerprint = _fingerprint("sample", ask.model, ask.n, ask.seed, sampling.options, condition, *file)
-        new = NewJob(target.card.model, ask=sampling, idempotency_key=idempotency_key, fingerprint=fingerprint)
-        return await self._start(new)
+        request = ("sample", ask.model, ask.n, ask.seed, sampling.options, condition, *file)
+        fingerprint = _fingerprint(*request, priority=ask.priority)
+        new = NewJob(target.card.model, ask=sampling, priority=ask.priority, fingerprint=fingerprint)
+        return await self._start(replace(new, idempotency_key=idempotency_key))
 
     async def evaluate(self, command: Evaluate, *, idempotency_key: str | None = None) -> Job:
         """Start an evaluation of a model, or find the job of this key.
@@ -94,10 +95,10 @@ class JobService:
         async with self.datasets.relying():
             asked = await checked_evaluation(command, target, self.settings.data_root)
             against = command.against if isinstance(command.against, str) else command.against.model_dump(mode="json")
-            fingerprint = _fingerprint("evaluate", command.model, against, asked.metrics, asked.n, asked.seed)
-            return await self._start(
-                NewJob(target.card.model, evaluation=asked, idempotency_key=idempotency_key, fingerprint=fingerprint)
-            )
+            request = ("evaluate", command.model, against, asked.metrics, asked.n, asked.seed)
+            fingerprint = _fingerprint(*request, priority=command.priority)
+            new = NewJob(target.card.model, evaluation=asked, priority=command.priority, fingerprint=fingerprint)
+            return await self._start(replace(new, idempotency_key=idempotency_key))
 
     async def _start(self, new: NewJob) -> Job:
         job, _ = await self.record.create(new)
@@ -126,6 +127,17 @@ class JobService:
     async def cancel(self, job_id: str) -> Job:
         """Request the end of a job. Raises NotFound."""
         return await self.record.cancel(job_id)
+
+    async def pause(self, job_id: str) -> Job:
+        """Have a job wait until it is resumed; one that runs keeps what it has done. Raises NotFound, Conflict."""
+        return _unfinished(await self.record.pause(job_id), "paused")
+
+    async def resume(self, job_id: str) -> Job:
+        """Have a paused job go on where it was. Raises NotFound, Conflict."""
+        job = _unfinished(await self.record.resume(job_id), "resumed")
+        if job.state is State.QUEUED:
+            await self.wakeups.wake(job.id, job.kind)
+        return job
 
     async def watch(self, job_id: str, *, after: str = "0") -> AsyncIterator[Event] | None:
         """The events of a job after a given one, to its end; None where the job is over and `after` is its last event.
@@ -159,6 +171,8 @@ class JobService:
         if job.ask is None:
             raise Conflict(f"job {job.id} trains a model and leaves no file; its result is the model {job.model}")
         if not job.state.is_final:
+            if job.state is State.PAUSED:
+                raise Conflict(f"job {job.id} is paused; resume it, and wait for its end")
             raise Conflict(f"job {job.id} is {job.state}; watch its events and wait for its end")
         if job.state is not State.SUCCEEDED or job.file_bytes is None or job.file_sha256 is None:
             raise Conflict(f"job {job.id} {job.state} and left no file; ask for it again")
@@ -189,6 +203,17 @@ class JobFile:
         return self._files.read(self.job, start, self.n_bytes if stop is None else stop)
 
 
+def _unfinished(job: Job, wanted: str) -> Job:
+    """The job itself. Raises Conflict where it is over, or is being cancelled."""
+    if job.state.is_final:
+        raise Conflict(
+            f"job {job.id} {'was ' if job.state is State.CANCELLED else ''}{job.state}; it cannot be {wanted}"
+        )
+    if job.cancel_requested:
+        raise Conflict(f"job {job.id} is being cancelled; it cannot be {wanted}")
+    return job
+
+
 def _check_key(idempotency_key: str | None) -> None:
     if idempotency_key is not None and not 0 < len(idempotency_key) <= MAX_KEY_CHARS:
         raise Invalid.field("idempotency_key", f"must have 1 to {MAX_KEY_CHARS} characters")
@@ -197,12 +222,13 @@ def _check_key(idempotency_key: str | None) -> None:
 def _of_training(command: TrainModel, asked: Run) -> str:
     """The digest of a training. A start may be a name, whose newest version is another at the next request."""
     if asked.start_from is None:
-        return _fingerprint(command.model, command.preset, asked.model_dump(mode="json"))
+        return _fingerprint(command.model, command.preset, asked.model_dump(mode="json"), priority=command.priority)
     sent = command.run
     run = sent.model_dump(mode="json") if isinstance(sent, Run) else None if sent is None else dict(sent.fields)
-    return _fingerprint(command.model, command.preset, command.start_from, run)
+    return _fingerprint(command.model, command.preset, command.start_from, run, priority=command.priority)
 
 
-def _fingerprint(*request: Any) -> str:
-    """The digest of a request: an idempotency key belongs to one request."""
-    return sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).hexdigest()
+def _fingerprint(*request: Any, priority: int) -> str:
+    """The digest of a request: an idempotency key belongs to one request. A priority of 0 is as none."""
+    ranked = (*request, priority) if priority else request
+    return sha256(orjson.dumps(ranked, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -20,7 +20,7 @@ from pushforward.service.cli.sending import (
     ask_of_rows,
     table_type,
 )
-from pushforward.service.cli.terminal import LOCAL, Url, check_folder, client_at, err, fail
+from pushforward.service.cli.terminal import LOCAL, Priority, Url, check_folder, client_at, err, fail
 from pushforward.service.cli.values import array, chosen, condition_of, options_of
 
 Model = Annotated[
@@ -65,6 +65,7 @@ def sample(
     out: Annotated[
         Path | None, typer.Option("--out", help="Draw in a job and write its file: more rows than one answer holds.")
     ] = None,
+    priority: Priority = None,
     url: Url = LOCAL,
 ) -> None:
     """Draw new rows. On a terminal those of a table are shown as one, else as JSON."""
@@ -80,10 +81,13 @@ def sample(
                 condition=condition_of(condition),
                 options=options_of(option),
                 media_type=MEDIA_TYPES.get(out.suffix.lower()),
+                priority=priority,
             )
             err.print(f"job {job['id']} draws {n} rows of {job['ask']['model']}")
             fetch(client, job["id"], out)
         return
+    if priority is not None:
+        fail("--priority is for a job that writes a file; give --out")
     body = {"model": model, "n": n} | ({} if seed is None else {"seed": seed})
     ask(url, "sample", body | chosen(condition, option), Target.of(png, npy, output))
 

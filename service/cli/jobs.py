@@ -1,4 +1,4 @@
-"""The verbs of jobs: start a training; list, follow and cancel jobs; download their files."""
+"""The verbs of jobs: start a training; list, follow, pause and cancel jobs; download their files."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pushforward.service.cli.terminal import (
     LOCAL,
     Json,
     Key,
+    Priority,
     Url,
     check_folder,
     client_at,
@@ -58,6 +59,7 @@ def train(
         Path | None, typer.Option(help="A run, or changes of a preset or a start, as JSON; - is standard input.")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show progress to the end.")] = False,
+    priority: Priority = None,
     key: Key = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check the run and show what the data are; start nothing.")
@@ -89,7 +91,9 @@ def train(
             plan = client.plan_training(model, preset=preset, start_from=start_from, run=tree)
             print_json(plan) if json else print_plan(plan)
             return
-        job = client.train(model, preset=preset, start_from=start_from, run=tree, idempotency_key=key)
+        job = client.train(
+            model, preset=preset, start_from=start_from, run=tree, priority=priority, idempotency_key=key
+        )
         if follow:
             err.print(f"job {job['id']} trains {model}")
             follow_job(client, job["id"])
@@ -112,8 +116,10 @@ def _run_of(client: Client, preset: str | None, start_from: str | None) -> Mappi
 def jobs(
     job: JobArgument = None,
     cancel: Annotated[bool, typer.Option("--cancel", help="Cancel it.")] = False,
+    pause: Annotated[bool, typer.Option("--pause", help="Have it wait until it is resumed.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Have a paused one go on where it was.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show its progress to the end.")] = False,
-    state: Annotated[str | None, typer.Option(help="queued, running, succeeded, failed or cancelled.")] = None,
+    state: Annotated[str | None, typer.Option(help="queued, running, paused, succeeded, failed or cancelled.")] = None,
     model: Annotated[str | None, typer.Option(help="Only jobs of this model.")] = None,
     limit: Annotated[int, typer.Option(help="At most so many.")] = 100,
     after: Annotated[str | None, typer.Option(help="Go on where a list ended.")] = None,
@@ -121,11 +127,12 @@ def jobs(
     json: Json = False,
     url: Url = LOCAL,
 ) -> None:
-    """List jobs; show, follow or cancel one, or fetch its file."""
-    if job is None and (cancel or follow or output):
+    """List jobs; show, follow, pause, resume or cancel one, or fetch its file."""
+    chosen = [cancel, pause, resume, follow or output is not None]
+    if job is None and any(chosen):
         fail("which job? see `pushforward jobs`")
-    if cancel and (follow or output):
-        fail("give --cancel, or --follow or --out")
+    if sum(chosen) > 1:
+        fail("give --cancel, --pause or --resume, or --follow or --out")
     with client_at(url) as client:
         if job is None:
             wanted = {name: value for name, value in (("state", state), ("model", model), ("after", after)) if value}
@@ -141,8 +148,14 @@ def jobs(
         elif follow:
             follow_job(client, found)
         else:
-            record = _cancelled(client, found) if cancel else client.get(f"/jobs/{found}")
+            done = _cancelled if cancel else Client.pause if pause else Client.resume if resume else _job
+            record = done(client, found)
             print_json(record) if json else _show_job(record)
+
+
+def _job(client: Client, job: str) -> dict[str, Any]:
+    record: dict[str, Any] = client.get(f"/jobs/{job}")
+    return record
 
 
 def _cancelled(client: Client, job: str) -> dict[str, Any]:
@@ -216,7 +229,8 @@ def _show_job(job: Mapping[str, Any]) -> None:
             "preset": job["preset"] or "",
             "start": job["run"].get("start_from") or "",
             **_drawn(job),
-            "state": "ending" if job["cancel_requested"] and job["state"] == "running" else _state(job),
+            "state": _state(job),
+            "priority": str(job["priority"] or ""),
             "progress": _progress(job),
             "losses": numbers(job["losses"]),
             "metrics": numbers(job["metrics"]),
@@ -242,6 +256,8 @@ def _drawn(job: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _state(job: Mapping[str, Any]) -> str:
+    if job["state"] == "running" and (job["cancel_requested"] or job["pause_requested"]):
+        return "ending" if job["cancel_requested"] else "pausing"
     return waiting(job) if job["state"] == "queued" else str(job["state"])
 
 

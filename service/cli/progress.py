@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from time import monotonic
+from time import localtime, monotonic, strftime
 from typing import Any, final
 
 from rich.console import Console
@@ -75,7 +75,9 @@ def waiting(job: Mapping[str, Any]) -> str:
     if not place:
         return "queued"
     behind = f", behind {ahead[0]}" + (f" and {len(ahead) - 1} more" if len(ahead) > 1 else "") if ahead else ""
-    return f"queued, place {place}{behind}"
+    starts_at = job.get("starts_at")
+    starts = "" if starts_at is None else f", starts at about {strftime('%H:%M', localtime(starts_at))}"
+    return f"queued, place {place}{behind}{starts}"
 
 
 @final

@@ -26,6 +26,9 @@ err = Console(markup=False, highlight=False, soft_wrap=True, stderr=True)
 LOCAL = "http://127.0.0.1:8000"
 Url = Annotated[str, typer.Option("--url", envvar="PUSHFORWARD_URL", help="Address of the service's REST API.")]
 Key = Annotated[str | None, typer.Option("--key", help="Idempotency key: the same key starts one job.")]
+Priority = Annotated[
+    int | None, typer.Option("--priority", help="Of the job, -100 to 100: the highest starts first; 0 otherwise.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print what the API answers, as JSON.")]
 
 # Phrases about REST and gRPC in messages of the service, and the same for the command line.

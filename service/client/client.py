@@ -46,13 +46,15 @@ class Client:
         preset: str | None = None,
         start_from: str | None = None,
         run: Mapping[str, Any] | None = None,
+        priority: int | None = None,
         idempotency_key: str | None = None,
     ) -> dict[str, Any]:
         """Start a training of a preset, a run, or a preset with the fields of `run` changed; returns the job.
 
         With `start_from` ("digits-vae@3", or "job:" and an id) it continues or fine-tunes what that training left.
         """
-        body = {"model": model, **_given({"preset": preset, "start_from": start_from, "run": run})}
+        asked = {"preset": preset, "start_from": start_from, "run": run, "priority": priority}
+        body = {"model": model, **_given(asked)}
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         answer: dict[str, Any] = self._connection.post("/train", body, headers=headers).json()
         return answer
@@ -79,13 +81,14 @@ class Client:
         options: Mapping[str, Any] = {},
         condition: Any = None,
         media_type: str | None = None,
+        priority: int | None = None,
         idempotency_key: str | None = None,
     ) -> dict[str, Any]:
         """Start a job that draws a sample into a file, whatever its size; returns the job.
 
         `media_type` of the file: npy, or of a table csv, Parquet or Arrow; left out: csv of a table.
         """
-        chosen = {"seed": seed, "condition": condition}
+        chosen = {"seed": seed, "condition": condition, "priority": priority}
         body = {"model": model, "n": n, "options": dict(options), **_given(chosen)}
         named = _given({"Accept": media_type, "Idempotency-Key": idempotency_key or None})
         headers = {"Prefer": "respond-async", **named}
@@ -101,10 +104,12 @@ class Client:
         target: str | None = None,
         n: int | None = None,
         seed: int | None = None,
+        priority: int | None = None,
         idempotency_key: str | None = None,
     ) -> dict[str, Any]:
         """Start a job that compares samples of a model with rows of data; returns the job."""
         asked = {"against": against, "metrics": metrics, "target": target, "n": n, "seed": seed}
+        asked["priority"] = priority
         body = {"model": model, **_given(asked)}
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         answer: dict[str, Any] = self._connection.post("/evaluate", body, headers=headers).json()
@@ -135,6 +140,16 @@ class Client:
     def cancel(self, job_id: str) -> dict[str, Any]:
         """Request the end of a job; returns it."""
         answer: dict[str, Any] = self._connection.post(f"/jobs/{job_id}/cancel").json()
+        return answer
+
+    def pause(self, job_id: str) -> dict[str, Any]:
+        """Have a job wait until `resume`; returns it. Raises Refused where it is over."""
+        answer: dict[str, Any] = self._connection.post(f"/jobs/{job_id}/pause").json()
+        return answer
+
+    def resume(self, job_id: str) -> dict[str, Any]:
+        """Have a paused job go on where it was; returns it. Raises Refused where it is over."""
+        answer: dict[str, Any] = self._connection.post(f"/jobs/{job_id}/resume").json()
         return answer
 
     def watch(self, job_id: str, *, after: str = "0") -> Iterator[tuple[str, dict[str, Any]]]:

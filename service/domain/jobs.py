@@ -18,10 +18,14 @@ KINDS: tuple[Kind, ...] = ("train", "sample", "evaluate")
 
 
 class State(StrEnum):
-    """queued -> running -> succeeded | failed | cancelled; a lost or drained runner leads back to queued."""
+    """queued -> running -> succeeded | failed | cancelled; a lost or drained runner leads back to queued.
+
+    A job that its user paused waits for its user, and is queued again then.
+    """
 
     QUEUED = "queued"
     RUNNING = "running"
+    PAUSED = "paused"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -29,6 +33,15 @@ class State(StrEnum):
     @property
     def is_final(self) -> bool:
         return self in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+
+
+class Wish(StrEnum):
+    """What a runner is to do with its job, as it learns at each beat."""
+
+    GO_ON = "ok"
+    CANCEL = "cancel"
+    PAUSE = "pause"
+    YIELD = "yield"  # make room for a job of a higher priority
 
 
 class Progress(Record):
@@ -99,13 +112,15 @@ class Job(Record):
     kind: Kind = "train"
     """A training, a sample drawn into a file, or an evaluation of a model."""
     state: State
-    """queued, running, succeeded, failed or cancelled."""
+    """queued, running, paused, succeeded, failed or cancelled."""
     model: str
     """Name of the model."""
     version: int | None = None
     """Version that a training published, or that is sampled or evaluated."""
     preset: str | None = None
     """Preset that the run came from."""
+    priority: int = 0
+    """-100 to 100; of the jobs of a kind that wait, the highest is claimed first, and of equal ones the oldest."""
     run: RecordedRun = {}
     """Of a training: the run."""
     ask: Sampling | None = None
@@ -130,6 +145,10 @@ class Job(Record):
     """Place among the waiting jobs of its kind, from 1."""
     ahead: tuple[str, ...] = ()
     """Jobs before it, the first ten: those that run, then those that wait."""
+    starts_at: float | None = None
+    """Of a queued job: when it is foreseen to start, seconds since 1970; null where that cannot be foreseen."""
+    seconds_left: float | None = None
+    """How long it will still compute, as of its last progress; null where that is unknown."""
     waiting_for: str | None = None
     """What the machine lacked when the job was last tried, such as disk space; the job itself is not at fault."""
     retry_at: float | None = None
@@ -138,6 +157,8 @@ class Job(Record):
     """How often the job was claimed by a worker."""
     cancel_requested: bool = False
     """Whether its cancellation was requested."""
+    pause_requested: bool = False
+    """Whether it runs and is to be paused."""
     created_at: float
     """When it was created, seconds since 1970."""
     started_at: float | None = None
@@ -164,7 +185,7 @@ class Event(Record):
     """state: the job; progress: step, total_steps, losses, steps_per_s; log: level and message."""
     # state: the Job; progress: step, total_steps, losses, steps_per_s, seconds_left, fraction, curve; of an evaluation
     # fraction, what, measured; log: level, message;
-    # queue: queue_position, ahead, while it waits, with the id of the event before
+    # queue: queue_position, ahead, starts_at, while it waits, with the id of the event before
 
 
 MAX_PAUSE_S = 60.0  # before a job is retried on a machine that was at fault

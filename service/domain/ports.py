@@ -1,15 +1,13 @@
 """The ports: what the application needs of Redis, the disk and workers. `gateway.bootstrap` chooses their adapters."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence, Set
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from pushforward.models.data.uploads.datasets import Dataset
 from pushforward.models.storage.evaluation import EvaluationReport
 from pushforward.service.domain.catalog import Card, Worker
 from pushforward.service.domain.inference import InferenceRequest, Preview, Reply
-from pushforward.service.domain.jobs import Event, Fault, Job, Kind, ModelEvaluation, Page, Sampling, State
+from pushforward.service.domain.jobs import Event, Fault, Job, Kind, ModelEvaluation, Page, Sampling, State, Wish
 
 
 @dataclass(frozen=True)
@@ -19,6 +17,7 @@ class NewJob:
     model: str
     run: dict[str, Any] = field(default_factory=dict)  # of a training
     preset: str | None = None
+    priority: int = 0
     ask: Sampling | None = None  # of a sampling: what to draw
     evaluation: ModelEvaluation | None = None  # of an evaluation: what to compare
     idempotency_key: str | None = None
@@ -49,7 +48,16 @@ class Jobs(Protocol):
         """Newest first; `after` is the `next` of the page before, a decimal number."""
 
     async def cancel(self, job_id: str) -> Job:
-        """Cancel a job: a queued job at once, a running one when its runner sees the request. Idempotent."""
+        """Cancel a job: a waiting job at once, a running one when its runner sees the request. Idempotent."""
+
+    async def pause(self, job_id: str) -> Job:
+        """Pause a job: a queued job at once, a running one when its runner sees the request. Idempotent.
+
+        A job that is over, is being cancelled or has reserved its version stays as it is.
+        """
+
+    async def resume(self, job_id: str) -> Job:
+        """Queue a paused job again; let one go on that was to be paused. Idempotent."""
 
     def watch(self, job_id: str, *, after: str) -> AsyncIterator[Event]:
         """Events after a valid event id ("0": all that are kept) as they come, to the job's final state event."""
@@ -74,11 +82,11 @@ class Runs(Protocol):
     `epoch` of a claim raise Stale where it is no longer the newest.
     """
 
-    def claim(self, job_id: str, worker: str) -> Job | None:
-        """Claim a queued job: it is running now, its epoch one higher. None where it is not queued."""
+    def claim(self, kind: Kind, worker: str) -> Job | None:
+        """Claim the first job of a kind that waits: it is running now, its epoch one higher. None where none waits."""
 
-    def beat(self, job_id: str, epoch: int, updates: Sequence[Update]) -> bool:
-        """Renew the lease and record the updates. Returns whether the job is to be cancelled."""
+    def beat(self, job_id: str, epoch: int, updates: Sequence[Update]) -> Wish:
+        """Renew the lease and record the updates. Returns what the runner is to do."""
 
     def reserve_version(self, job_id: str, epoch: int, floor: int) -> int | None:
         """The version this job publishes: above `floor` and every one reserved before, always the same for a job.
@@ -96,10 +104,10 @@ class Runs(Protocol):
         """The job fails: trying again is useless."""
 
     def lose(self, job_id: str, epoch: int, fault: Fault) -> None:
-        """The attempt broke off: the job is queued again, cancelled if requested, or fails after too many attempts."""
+        """The attempt broke off: the job is queued again, cancelled or paused if requested, or fails in the end."""
 
     def give_back(self, job_id: str, epoch: int) -> None:
-        """The runner shuts down; the job is not at fault: it is queued again, or cancelled if requested."""
+        """The runner lets go; the job is not at fault: it is queued again, or cancelled or paused if requested."""
 
     def defer(self, job_id: str, epoch: int, reason: str) -> None:
         """The machine is at fault: the job is queued again after a pause that grows, and the attempt does not count."""
@@ -120,11 +128,14 @@ class Runs(Protocol):
         """How many wake-ups of a kind no worker has taken."""
 
     def restore(self, job: Job) -> None:
-        """Record a job again, as queued; do nothing where it has a record."""
+        """Record a job again, as paused if it was, else as queued; do nothing where it has a record."""
 
 
 class Wakeups(Protocol):
-    """Announces queued jobs to workers. Losing a wake-up is harmless: the reconciler sends it again."""
+    """Announces queued jobs to workers. Losing a wake-up is harmless: the reconciler sends it again.
+
+    Whoever is woken claims the jobs of the kind in their order, the announced one or another.
+    """
 
     async def wake(self, job_id: str, kind: Kind = "train") -> None: ...
 
@@ -178,62 +189,6 @@ class Files(Protocol):
 
     def read(self, job: Job, start: int, stop: int) -> AsyncGenerator[bytes]:
         """Bytes start, ..., stop - 1 of it, in pieces. Raises NotFound where it was deleted."""
-
-
-class Arrival(Protocol):
-    """An upload on its way: bytes that have no name yet."""
-
-    n_bytes: int  # so far
-
-    @property
-    def sha256(self) -> str:
-        """Of the bytes so far."""
-
-    async def write(self, data: bytes) -> None:
-        """Append. Raises Unavailable where the disk is at fault."""
-
-    async def finish(self) -> None:
-        """All bytes are there, and outlast a power failure. Raises Unavailable."""
-
-    async def keep(self, dataset: Dataset) -> None:
-        """Be this dataset; what had its name before loses it. Within `Datasets.changing`. Raises Unavailable."""
-
-
-class Datasets(Protocol):
-    """The datasets that clients uploaded. Every method raises Unavailable where the disk is at fault."""
-
-    def arrival(self) -> AbstractAsyncContextManager[Arrival]:
-        """Receive an upload; what was not kept by the end is deleted."""
-
-    def changing(self) -> AbstractAsyncContextManager[None]:
-        """Nobody else changes the datasets, or relies on them."""
-
-    def relying(self) -> AbstractAsyncContextManager[None]:
-        """Nobody changes the datasets."""
-
-    async def used_bytes(self) -> int:
-        """Of all datasets, and of all uploads on their way."""
-
-    async def all(self) -> Sequence[Dataset]:
-        """By name."""
-
-    async def get(self, name: str) -> Dataset | None:
-        """What a valid name holds now."""
-
-    async def remove(self, name: str) -> None:
-        """Nothing has this name any more. Within `changing`."""
-
-    async def unnamed(self) -> Set[str]:
-        """The digests of bytes that no name has. Within `changing`."""
-
-    async def drop(self, digests: Set[str]) -> None:
-        """Delete unnamed bytes. Within `changing`."""
-
-    async def sweep_arrivals(self) -> None:
-        """Delete what is left of uploads whose process died. Within `changing`."""
-
-    def read(self, dataset: Dataset, start: int, stop: int) -> AsyncGenerator[bytes]:
-        """Bytes start, ..., stop - 1 of it, in pieces. Raises NotFound where they were deleted."""
 
 
 class Workers(Protocol):

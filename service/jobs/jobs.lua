@@ -4,8 +4,10 @@
 --   job:{id}         hash: the record           job:{id}:events  stream: what happened to it, capped
 --   jobs             zset: id by creation, µs   key:{key}        string: the job an idempotency key made
 --   queued           zset: id by the time, ms, of its last wake-up; 0: send one now
---   waiting:{kind}   zset: id of those that are queued, by creation, µs: their place in the queue
---   paused           zset: id of those among them that may not be claimed before, ms; why is `waiting_for` of the record
+--   waiting:{kind}   zset: id of those that are queued with priority 0, by creation, µs
+--   ranked:{kind}    zset: those with another priority, as texts whose order is that of priority and creation
+--   paused           zset: id of the queued that may not be claimed before, ms; why is `waiting_for` of the record
+--   held             zset: id of those that their user paused, by when, ms
 --   running          zset: id by the end of its lease, ms
 --   version:{model}  string: the newest version reserved
 --   train, sample, evaluate   list: Celery's queues of wake-ups, one for each kind of jobs
@@ -22,6 +24,8 @@ local KEY_S = 24 * 3600 -- an idempotency key is remembered
 local KEEP_S = tonumber(ARGV[2])
 local AHEAD = 10 -- jobs that a queued job lists before it
 local MAX_DOUBLINGS = 20 -- of a pause
+local FORESEEN = 100 -- waiting jobs of a kind whose start is foreseen
+local ALL = 2 ^ 31
 
 local function whole(x)
   return string.format('%.0f', x)
@@ -32,7 +36,8 @@ local function job_key(id)
 end
 
 local function get(id, field)
-  return redis.call('HGET', job_key(id), field) or ''
+  local value = redis.pcall('HGET', job_key(id), field)
+  return type(value) == 'string' and value or '' -- whatever lies there
 end
 
 local function number(id, field)
@@ -52,32 +57,119 @@ local function kind_of(id)
   return 'train'
 end
 
--- The jobs before this one: those of its kind that run, and those that wait for longer.
-local function ahead(id, kind, place)
+-- The first n jobs that wait for a slot of their kind: by priority, the highest first, then by creation.
+local function line(kind, n)
   local ids = {}
-  for _, other in ipairs(redis.call('ZRANGE', prefix .. 'running', 0, -1)) do
-    if #ids < AHEAD and kind_of(other) == kind then
+  local function add(key, first, last)
+    for _, member in ipairs(redis.call('ZRANGE', prefix .. key .. kind, first, last)) do
+      if #ids < n then
+        ids[#ids + 1] = string.match(member, '[^:]*$')
+      end
+    end
+  end
+  local n_above = redis.call('ZLEXCOUNT', prefix .. 'ranked:' .. kind, '-', '(100')
+  if n_above > 0 then
+    add('ranked:', 0, math.min(n_above, n) - 1)
+  end
+  if #ids < n then
+    add('waiting:', 0, n - #ids - 1)
+  end
+  if #ids < n then
+    add('ranked:', n_above, -1)
+  end
+  return ids
+end
+
+-- The place of a waiting job in its line, from 0; nil where it has none.
+local function place_of(id, kind)
+  local ranked, ranked_as = prefix .. 'ranked:' .. kind, get(id, 'ranked')
+  local place = redis.call('ZRANK', ranked, ranked_as)
+  if place then
+    return ranked_as < '100' and place or place + redis.call('ZCARD', prefix .. 'waiting:' .. kind)
+  end
+  place = redis.call('ZRANK', prefix .. 'waiting:' .. kind, id)
+  return place and place + redis.call('ZLEXCOUNT', ranked, '-', '(100')
+end
+
+local function running(kind)
+  local ids = {}
+  for _, id in ipairs(redis.call('ZRANGE', prefix .. 'running', 0, -1)) do
+    if kind_of(id) == kind then
+      ids[#ids + 1] = id
+    end
+  end
+  return ids
+end
+
+-- The jobs before this one: those of its kind that run, and those that are claimed earlier.
+local function ahead(kind, place)
+  local ids = {}
+  for _, other in ipairs(running(kind)) do
+    if #ids < AHEAD then
       ids[#ids + 1] = other
     end
   end
-  local room = math.min(place, AHEAD - #ids)
-  if room > 0 then
-    for _, other in ipairs(redis.call('ZRANGE', prefix .. 'waiting:' .. kind, 0, room - 1)) do
-      ids[#ids + 1] = other
-    end
+  for _, other in ipairs(line(kind, math.min(place, AHEAD - #ids))) do
+    ids[#ids + 1] = other
   end
   return table.concat(ids, ' ')
 end
 
--- The record as a flat list; of a queued job also its place, from 1, and the jobs before it.
+local foreseen = {} -- by kind, until a job moves
+
+-- When each of the first waiting jobs will start, ms by id. There are as many slots as jobs run; a slot is free when its
+-- job has taken the time that it has left; the next in line takes the slot that is free first. A job that never told
+-- its time takes the mean of those that did.
+local function starts(kind)
+  if foreseen[kind] then
+    return foreseen[kind]
+  end
+  local found, free_ms, waiting, sum, n = {}, {}, line(kind, FORESEEN), 0, 0
+  local at_work = running(kind)
+  for _, ids in ipairs({at_work, waiting}) do
+    for _, id in ipairs(ids) do
+      local takes_ms = tonumber(get(id, 'takes_ms'))
+      if takes_ms then
+        sum, n = sum + takes_ms, n + 1
+      end
+    end
+  end
+  foreseen[kind] = found
+  for _, id in ipairs(at_work) do
+    local ends_ms = tonumber(get(id, 'ends_ms')) or n > 0 and now_ms + sum / n
+    if not ends_ms then
+      return found
+    end
+    free_ms[#free_ms + 1] = math.max(now_ms, ends_ms)
+  end
+  for _, id in ipairs(waiting) do
+    if number(id, 'retry_ms') <= now_ms then
+      table.sort(free_ms)
+      found[id] = free_ms[1]
+      local left_ms = tonumber(get(id, 'left_ms')) or n > 0 and sum / n
+      if not left_ms or not free_ms[1] then
+        return found
+      end
+      free_ms[1] = free_ms[1] + left_ms
+    end
+  end
+  return found
+end
+
+-- The record as a flat list; of a queued job also its place, from 1, the jobs before it, and when it will start.
 local function record(id)
   local fields = redis.call('HGETALL', job_key(id))
   if get(id, 'state') == 'queued' then
     local kind = kind_of(id)
-    local place = redis.call('ZRANK', prefix .. 'waiting:' .. kind, id)
+    local place = place_of(id, kind)
     if place then
-      for _, each in ipairs({'queue_position', whole(place + 1), 'ahead', ahead(id, kind, place)}) do
+      for _, each in ipairs({'queue_position', whole(place + 1), 'ahead', ahead(kind, place)}) do
         fields[#fields + 1] = each
+      end
+      local starts_ms = starts(kind)[id]
+      if starts_ms then
+        fields[#fields + 1] = 'starts_ms'
+        fields[#fields + 1] = whole(starts_ms)
       end
     end
   end
@@ -93,15 +185,32 @@ local function emit(id, kind, ...)
   redis.call('XADD', key, 'MAXLEN', '~', EVENTS, '*', 'kind', kind, ...)
 end
 
+-- Take a job from all lines; where its record is gone, by looking through them.
+local function leave_line(id, is_gone)
+  for _, kind in ipairs({'train', 'sample', 'evaluate'}) do
+    redis.call('ZREM', prefix .. 'waiting:' .. kind, id)
+    if is_gone then
+      for _, member in ipairs(redis.call('ZRANGE', prefix .. 'ranked:' .. kind, 0, -1)) do
+        if string.match(member, '[^:]*$') == id then
+          redis.call('ZREM', prefix .. 'ranked:' .. kind, member)
+        end
+      end
+    else
+      redis.call('ZREM', prefix .. 'ranked:' .. kind, get(id, 'ranked'))
+    end
+  end
+end
+
 -- Whether a listed id has a record; if not, it is removed from all lists.
 local function is_sound(id)
   if redis.call('TYPE', job_key(id)).ok == 'hash' and get(id, 'id') == id and get(id, 'epoch') ~= '' then
     return true
   end
   redis.call('DEL', job_key(id), job_key(id) .. ':events')
-  for _, list in ipairs({'jobs', 'queued', 'paused', 'running', 'waiting:train', 'waiting:sample', 'waiting:evaluate'}) do
+  for _, list in ipairs({'jobs', 'queued', 'paused', 'held', 'running'}) do
     redis.call('ZREM', prefix .. list, id)
   end
+  leave_line(id, true)
   return false
 end
 
@@ -109,31 +218,58 @@ local function emit_state(id)
   emit(id, 'state', unpack(record(id)))
 end
 
-local function queue(id, announced_ms)
+-- Take a job from wherever it is.
+local function leave(id)
+  foreseen = {}
+  for _, list in ipairs({'queued', 'paused', 'held', 'running'}) do
+    redis.call('ZREM', prefix .. list, id)
+  end
+  leave_line(id)
+  redis.call('HDEL', job_key(id), 'ranked', 'waiting_for', 'retry_ms', 'ends_ms')
+end
+
+local function queue(id, announced_ms, waiting_for, retry_ms)
+  leave(id)
+  redis.call('HDEL', job_key(id), 'pause_requested', 'yields_to')
   set(id, 'state', 'queued')
-  redis.call('ZREM', prefix .. 'running', id)
+  if waiting_for then
+    set(id, 'waiting_for', waiting_for, 'retry_ms', whole(retry_ms))
+    redis.call('ZADD', prefix .. 'paused', whole(retry_ms), id)
+  end
   redis.call('ZADD', prefix .. 'queued', whole(announced_ms), id)
-  local created_us = redis.call('ZSCORE', prefix .. 'jobs', id) or whole(number(id, 'created_ms') * 1000)
-  redis.call('ZADD', prefix .. 'waiting:' .. kind_of(id), created_us, id)
+  local created_us = redis.call('ZSCORE', prefix .. 'jobs', id) or number(id, 'created_ms') * 1000
+  local kind, priority = kind_of(id), number(id, 'priority')
+  if priority == 0 then
+    redis.call('ZADD', prefix .. 'waiting:' .. kind, whole(created_us), id)
+  else
+    set(id, 'ranked', string.format('%03d:%016.0f:%s', 100 - priority, created_us, id))
+    redis.call('ZADD', prefix .. 'ranked:' .. kind, 0, get(id, 'ranked'))
+  end
   emit_state(id)
 end
 
-local function leave_queue(id)
-  redis.call('ZREM', prefix .. 'queued', id)
-  redis.call('ZREM', prefix .. 'paused', id)
-  redis.call('ZREM', prefix .. 'waiting:' .. kind_of(id), id)
-  redis.call('HDEL', job_key(id), 'waiting_for', 'retry_ms')
+-- Its user paused it, and it does not run.
+local function hold(id)
+  leave(id)
+  redis.call('HDEL', job_key(id), 'pause_requested', 'yields_to')
+  set(id, 'state', 'paused')
+  redis.call('ZADD', prefix .. 'held', whole(now_ms), id)
+  emit_state(id)
 end
 
 local function run(id, lease_ms)
-  leave_queue(id)
+  local ends_ms = get(id, 'ends_ms')
+  leave(id)
+  if ends_ms ~= '' then
+    set(id, 'ends_ms', ends_ms)
+  end
   redis.call('ZADD', prefix .. 'running', whole(now_ms + lease_ms), id)
 end
 
 local function finish(id, state)
   set(id, 'state', state, 'finished_ms', whole(now_ms))
-  leave_queue(id)
-  redis.call('ZREM', prefix .. 'running', id)
+  leave(id)
+  redis.call('HDEL', job_key(id), 'pause_requested', 'yields_to', 'left_ms', 'takes_ms')
   emit_state(id)
   redis.call('EXPIRE', job_key(id), KEEP_S)
   redis.call('EXPIRE', job_key(id) .. ':events', KEEP_S)
@@ -144,25 +280,80 @@ local function fail(id, fault)
   finish(id, 'failed')
 end
 
--- A runner has its job until another runner claims it, even if the lease expired and the job is queued again.
+-- A runner has its job until another runner claims it, even if the lease expired and the job waits again or is paused.
 local function has(id, epoch)
   local state = get(id, 'state')
-  return get(id, 'epoch') == epoch and (state == 'running' or state == 'queued')
+  return get(id, 'epoch') == epoch and (state == 'running' or state == 'queued' or state == 'paused')
 end
 
 local function is_cancelled(id)
   return get(id, 'cancel_requested') == '1'
 end
 
--- A runner is lost: the job is cancelled if that was requested, fails after too many attempts, or is queued again.
+local function is_pausing(id)
+  return get(id, 'pause_requested') == '1'
+end
+
+-- A runner is lost: the job is cancelled or paused if that was requested, fails after too many attempts, or is queued
+-- again.
 local function lose(id, max_attempts, fault)
   if is_cancelled(id) then
     finish(id, 'cancelled')
+  elseif is_pausing(id) then
+    hold(id)
   elseif number(id, 'attempts') >= tonumber(max_attempts) then
     fail(id, fault)
   else
     queue(id, 0)
   end
+end
+
+-- Whether a running job is about to end: it is scored, or published.
+local function is_ending(id)
+  return get(id, 'reserved') ~= '' or number(id, 'total_steps') > 0 and number(id, 'step') >= number(id, 'total_steps')
+end
+
+-- Whether a running job is preempted before another: that of the lower priority, then that which started later.
+local function is_lower(id, other)
+  local mine, theirs = number(id, 'priority'), number(other, 'priority')
+  if mine ~= theirs then
+    return mine < theirs
+  end
+  local started_ms, other_started_ms = number(id, 'started_ms'), number(other, 'started_ms')
+  return started_ms > other_started_ms or started_ms == other_started_ms and id < other
+end
+
+-- The waiting job that a running one makes room for; nil where it goes on. It is the lowest that runs, and that job is
+-- of a higher priority and was announced `patience_ms` ago, so that no slot is free. Slots that become free anyway go
+-- to the first in line, so the job after those is looked at: each waiting job preempts one.
+local function preemptor(id, patience_ms)
+  local kind = kind_of(id)
+  if get(id, 'yields_to') ~= '' then
+    return get(id, 'yields_to')
+  end
+  local first = line(kind, 1)[1]
+  if kind == 'evaluate' or not first or number(first, 'priority') <= number(id, 'priority') or is_ending(id) then
+    return nil
+  end
+  local n_freed = 0
+  for _, other in ipairs(running(kind)) do
+    if is_cancelled(other) or is_pausing(other) or get(other, 'yields_to') ~= '' then
+      n_freed = n_freed + 1
+    elseif not is_ending(other) and is_lower(other, id) then
+      return nil
+    end
+  end
+  for _, other in ipairs(line(kind, ALL)) do
+    if number(other, 'retry_ms') <= now_ms then
+      if n_freed == 0 then
+        local announced_ms = tonumber(redis.call('ZSCORE', prefix .. 'queued', other) or 0)
+        local has_waited = announced_ms > 0 and now_ms - announced_ms >= patience_ms
+        return has_waited and number(other, 'priority') > number(id, 'priority') and other or nil
+      end
+      n_freed = n_freed - 1
+    end
+  end
+  return nil
 end
 
 local commands = {}
@@ -179,7 +370,7 @@ function commands.create(id, model, preset, run_json, key, fingerprint, max_queu
       return {'kept', record(made_id)}
     end
   end
-  if redis.call('ZCARD', prefix .. 'queued') >= tonumber(max_queued) then
+  if redis.call('ZCARD', prefix .. 'queued') + redis.call('ZCARD', prefix .. 'held') >= tonumber(max_queued) then
     return {'full'}
   end
   set(id, 'id', id, 'model', model, 'preset', preset, 'run', run_json, 'epoch', 0, 'created_ms', whole(now_ms), ...)
@@ -216,8 +407,9 @@ function commands.page(before_us, state, model, limit, scan)
   return found
 end
 
--- A job that was lost with all data, from what a worker kept of it. Its runner, if any, has the same epoch.
-function commands.restore(id, epoch, created_ms, ...)
+-- A job that was lost with all data, from what a worker kept of it: queued, or paused. Its runner, if any, has the same
+-- epoch.
+function commands.restore(id, epoch, created_ms, state, ...)
   if redis.call('EXISTS', job_key(id)) == 1 then
     return 'known'
   end
@@ -227,55 +419,110 @@ function commands.restore(id, epoch, created_ms, ...)
     created_us = created_us + 1
   end
   redis.call('ZADD', prefix .. 'jobs', whole(created_us), id)
-  queue(id, now_ms) -- a live runner beats before a wake-up is sent
+  if state == 'paused' then
+    hold(id)
+  else
+    queue(id, now_ms) -- a live runner beats before a wake-up is sent
+  end
   return 'restored'
 end
 
-function commands.cancel(id)
+-- A reserved version is about to be published, or was: too late.
+local function may_stop(id)
   local state = get(id, 'state')
-  -- A reserved version is about to be published, or was: too late.
-  if (state == 'queued' or state == 'running') and get(id, 'reserved') == '' and not is_cancelled(id) then
+  local is_over = state ~= 'queued' and state ~= 'running' and state ~= 'paused'
+  return not is_over and get(id, 'reserved') == '' and not is_cancelled(id)
+end
+
+function commands.cancel(id)
+  if may_stop(id) then
     set(id, 'cancel_requested', 1)
-    if state == 'queued' then
-      finish(id, 'cancelled')
+    if get(id, 'state') == 'running' then
+      emit_state(id)
     else
+      finish(id, 'cancelled')
+    end
+  end
+  return record(id)
+end
+
+function commands.pause(id)
+  if may_stop(id) then
+    local state = get(id, 'state')
+    if state == 'queued' then
+      hold(id)
+    elseif state == 'running' and not is_pausing(id) then
+      set(id, 'pause_requested', 1)
       emit_state(id)
     end
   end
   return record(id)
 end
 
-function commands.claim(id, worker, lease_ms)
-  if get(id, 'state') ~= 'queued' or number(id, 'retry_ms') > now_ms then
-    return {}
+function commands.resume(id)
+  if get(id, 'state') == 'paused' then
+    queue(id, now_ms)
+  elseif get(id, 'state') == 'running' and is_pausing(id) then
+    redis.call('HDEL', job_key(id), 'pause_requested')
+    emit_state(id)
   end
-  redis.call('HINCRBY', job_key(id), 'epoch', 1)
-  redis.call('HINCRBY', job_key(id), 'attempts', 1)
-  redis.call('HSETNX', job_key(id), 'started_ms', whole(now_ms))
-  set(id, 'state', 'running', 'worker', worker)
-  run(id, lease_ms)
-  emit_state(id)
   return record(id)
 end
 
--- ARGV goes on with kind, data of each event; a progress event is `step`, `total_steps`, `losses` and `curve` of the
--- record too.
-function commands.beat(id, epoch, lease_ms, step, total_steps, losses, curve, ...)
+-- The first in line that may be claimed now; an empty list where there is none.
+function commands.claim(kind, worker, lease_ms, damaged)
+  for _, id in ipairs(line(kind, ALL)) do
+    local is_waiting = is_sound(id) and get(id, 'state') == 'queued'
+    if not is_waiting then
+      leave_line(id, true)
+    elseif number(id, 'retry_ms') <= now_ms then
+      local epoch = redis.pcall('HINCRBY', job_key(id), 'epoch', 1)
+      local attempts = redis.pcall('HINCRBY', job_key(id), 'attempts', 1)
+      if type(epoch) ~= 'number' or type(attempts) ~= 'number' then
+        fail(id, damaged)
+      else
+        redis.call('HSETNX', job_key(id), 'started_ms', whole(now_ms))
+        set(id, 'state', 'running', 'worker', worker)
+        local left_ms = tonumber(get(id, 'left_ms'))
+        run(id, lease_ms)
+        if left_ms then
+          set(id, 'ends_ms', whole(now_ms + left_ms))
+        end
+        emit_state(id)
+        return record(id)
+      end
+    end
+  end
+  return {}
+end
+
+-- ARGV goes on with kind, data of each event; a progress event is `step`, `total_steps`, `losses`, `curve` and the time
+-- left of the record too.
+function commands.beat(id, epoch, lease_ms, patience_ms, step, total_steps, losses, left_s, curve, ...)
   if not has(id, epoch) then
     return 'stale'
   end
-  local revived = get(id, 'state') == 'queued'
-  run(id, lease_ms)
+  local state = get(id, 'state')
+  if state ~= 'paused' then
+    run(id, lease_ms)
+  end
   if step ~= '' then
     if tonumber(step) > number(id, 'best_step') then
       set(id, 'best_step', step, 'attempts', 0, 'pauses', 0)
     end
     set(id, 'step', step, 'total_steps', total_steps, 'losses', losses)
   end
+  local left_ms = 1000 * (tonumber(left_s) or math.huge)
+  if left_ms < ALL * 1000 then
+    set(id, 'left_ms', whole(left_ms), 'ends_ms', whole(now_ms + left_ms))
+    if tonumber(step) < tonumber(total_steps) then
+      set(id, 'takes_ms', whole(left_ms * total_steps / (total_steps - step)))
+    end
+  end
   if curve ~= '' then
     set(id, 'curve', curve)
   end
-  if revived then
+  if state == 'queued' then
     set(id, 'state', 'running')
     emit_state(id)
   end
@@ -283,7 +530,16 @@ function commands.beat(id, epoch, lease_ms, step, total_steps, losses, curve, ..
   for i = 1, #events, 2 do
     emit(id, events[i], 'data', events[i + 1])
   end
-  return is_cancelled(id) and 'cancel' or 'ok'
+  if is_cancelled(id) then
+    return 'cancel'
+  elseif state == 'paused' or is_pausing(id) then
+    return 'pause'
+  end
+  local other = preemptor(id, tonumber(patience_ms))
+  if other then
+    set(id, 'yields_to', other)
+  end
+  return other and 'yield' or 'ok'
 end
 
 function commands.reserve(id, epoch, floor)
@@ -340,6 +596,16 @@ function commands.lose(id, epoch, max_attempts, fault)
   return 'ok'
 end
 
+-- The job that preempted this one, for those who follow it.
+local function emit_preemption(id)
+  local other = get(id, 'yields_to')
+  if other ~= '' then
+    local message = string.format('preempted by job %s of priority %.0f at step %.0f; it goes on when a slot is free',
+      other, number(other, 'priority'), number(id, 'step'))
+    emit(id, 'log', 'data', cjson.encode({level = 'info', message = message}))
+  end
+end
+
 function commands.give_back(id, epoch)
   if get(id, 'epoch') ~= epoch then
     return 'stale'
@@ -348,7 +614,10 @@ function commands.give_back(id, epoch)
     set(id, 'attempts', 0)
     if is_cancelled(id) then
       finish(id, 'cancelled')
+    elseif is_pausing(id) then
+      hold(id)
     else
+      emit_preemption(id)
       queue(id, 0)
     end
   end
@@ -368,9 +637,11 @@ function commands.defer(id, epoch, pause_ms, most_ms, reason)
     local pauses = number(id, 'pauses')
     local until_ms = now_ms + math.min(pause_ms * 2 ^ math.min(pauses, MAX_DOUBLINGS), tonumber(most_ms))
     set(id, 'attempts', math.max(0, number(id, 'attempts') - 1), 'pauses', pauses + 1)
-    set(id, 'waiting_for', reason, 'retry_ms', whole(until_ms))
-    redis.call('ZADD', prefix .. 'paused', whole(until_ms), id)
-    queue(id, now_ms)
+    if is_pausing(id) then
+      hold(id)
+    else
+      queue(id, now_ms, reason, until_ms)
+    end
   end
   return 'ok'
 end

@@ -4,30 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, final
 
 from pushforward.service.domain.errors import NotFound
 from pushforward.service.domain.jobs import Event, Fault, Job, State
 from pushforward.service.domain.ports import Stale
+from pushforward.service.jobs.memory_queue import JobEntry, with_place
 from pushforward.service.settings import Settings
-
-AHEAD = 10  # jobs that a queued job lists before it
-
-
-@dataclass
-class JobEntry:
-    """A job, and the part of its record that is not public."""
-
-    job: Job
-    announced_at: float
-    events: list[Event] = field(default_factory=list)
-    lease_until: float = 0.0
-    pauses: int = 0
-    attempts: int = 0
-    best_step: int = 0
-    reserved: int | None = None
-    changed: asyncio.Event = field(default_factory=asyncio.Event)  # set, and replaced, by every event
 
 
 @final
@@ -72,15 +55,27 @@ class Entries:
         """The job's runner is lost: queue the job again, or fail it after too many attempts."""
         if entry.job.cancel_requested:
             self.finish(entry, State.CANCELLED)
+        elif entry.job.pause_requested:
+            self.hold(entry)
         elif entry.attempts >= self._settings.max_attempts:
             self.finish(entry, State.FAILED, error=fault)
         else:
-            entry.announced_at = 0.0
-            self.change(entry, state=State.QUEUED)
+            self.queue(entry, 0.0)
+
+    def queue(self, entry: JobEntry, announced_at: float, **changes: Any) -> None:
+        """The job waits for a slot."""
+        entry.announced_at, entry.ends_at, entry.yields_to = announced_at, None, None
+        self.change(entry, state=State.QUEUED, pause_requested=False, **changes)
+
+    def hold(self, entry: JobEntry) -> None:
+        """Its user paused the job, and it does not run."""
+        entry.ends_at, entry.yields_to = None, None
+        self.change(entry, state=State.PAUSED, pause_requested=False, waiting_for=None, retry_at=None)
 
     def finish(self, entry: JobEntry, state: State, **changes: Any) -> None:
         """Put a job into a final state."""
-        over = {"waiting_for": None, "retry_at": None, **changes}
+        entry.takes_s, entry.ends_at, entry.yields_to = None, None, None
+        over = {"waiting_for": None, "retry_at": None, "pause_requested": False, "seconds_left": None, **changes}
         self.change(entry, state=state, finished_at=self._clock(), **over)
 
     def change(self, entry: JobEntry, **changes: Any) -> None:
@@ -94,14 +89,14 @@ class Entries:
 
     def seen(self, entry: JobEntry) -> Job:
         """The job, with its place in the queue."""
-        if entry.job.state is not State.QUEUED:
-            return entry.job
-        others = [other.job for other in self.by_id.values() if other.job.kind == entry.job.kind]
-        running = [job.id for job in others if job.state is State.RUNNING]
-        waiting = [job.id for job in others if job.state is State.QUEUED]
-        place = waiting.index(entry.job.id)
-        ahead = (*running, *waiting[:place])[:AHEAD]
-        return entry.job.model_copy(update={"queue_position": place + 1, "ahead": ahead})
+        return with_place(entry, list(self.by_id.values()), self._clock())
+
+    def emit_preemption(self, entry: JobEntry) -> None:
+        """Tell those who follow a job which one preempted it, if it only makes room."""
+        if entry.yields_to is not None and not (entry.job.cancel_requested or entry.job.pause_requested):
+            other = self.entry(entry.yields_to).job
+            what = f"preempted by job {other.id} of priority {other.priority} at step {entry.job.progress.step}"
+            self.emit(entry, "log", {"level": "info", "message": f"{what}; it goes on when a slot is free"})
 
     def emit(self, entry: JobEntry, kind: str, data: dict[str, Any]) -> None:
         """Add an event."""

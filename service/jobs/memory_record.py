@@ -11,13 +11,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import final
 
 from pushforward.service.domain.errors import Conflict, Overloaded
-from pushforward.service.domain.jobs import LOST, MAX_PAUSE_S, Event, Fault, Job, Kind, Page, Progress, State
+from pushforward.service.domain.jobs import LOST, MAX_PAUSE_S, Event, Fault, Job, Kind, Page, Progress, State, Wish
 from pushforward.service.domain.ports import NewJob, Update
-from pushforward.service.jobs.memory_entries import Entries, JobEntry
+from pushforward.service.jobs.memory_entries import Entries
+from pushforward.service.jobs.memory_queue import JobEntry, line, preemptor
 from pushforward.service.settings import Settings
 
 IDEMPOTENCY_S = 24 * 3600.0
-AHEAD = 10  # jobs that a queued job lists before it
 
 
 @final
@@ -45,8 +45,9 @@ class MemoryJobs:
                     raise Conflict("this idempotency key came with another request before; use a new one")
                 return self._entries.seen(self._entries.by_id[job_id]), False
         limit = self._settings.max_queued_jobs
-        if sum(entry.job.state is State.QUEUED for entry in self._entries.by_id.values()) >= limit:
-            raise Overloaded(f"{limit} jobs are waiting; try again later", retry_after_s=30.0)
+        waiting = (State.QUEUED, State.PAUSED)
+        if sum(entry.job.state in waiting for entry in self._entries.by_id.values()) >= limit:
+            raise Overloaded(f"{limit} jobs are waiting or paused; try again later", retry_after_s=30.0)
         job = Job(
             id=secrets.token_hex(8),
             kind=new.kind,
@@ -54,6 +55,7 @@ class MemoryJobs:
             model=new.model,
             version=new.version,
             preset=new.preset,
+            priority=new.priority,
             run=new.run,
             ask=new.ask,
             evaluation=new.evaluation,
@@ -81,11 +83,28 @@ class MemoryJobs:
 
     async def cancel(self, job_id: str) -> Job:
         entry = self._entries.entry(job_id)
-        if not (entry.job.state.is_final or entry.job.cancel_requested or entry.reserved):
-            if entry.job.state is State.QUEUED:
-                self._entries.finish(entry, State.CANCELLED, cancel_requested=True)
-            else:
+        if entry.may_stop:
+            if entry.job.state is State.RUNNING:
                 self._entries.change(entry, cancel_requested=True)
+            else:
+                self._entries.finish(entry, State.CANCELLED, cancel_requested=True)
+        return self._entries.seen(entry)
+
+    async def pause(self, job_id: str) -> Job:
+        entry = self._entries.entry(job_id)
+        if entry.may_stop:
+            if entry.job.state is State.QUEUED:
+                self._entries.hold(entry)
+            elif entry.job.state is State.RUNNING and not entry.job.pause_requested:
+                self._entries.change(entry, pause_requested=True)
+        return self._entries.seen(entry)
+
+    async def resume(self, job_id: str) -> Job:
+        entry = self._entries.entry(job_id)
+        if entry.job.state is State.PAUSED:
+            self._entries.queue(entry, self._clock())
+        elif entry.job.state is State.RUNNING and entry.job.pause_requested:
+            self._entries.change(entry, pause_requested=False)
         return self._entries.seen(entry)
 
     async def watch(self, job_id: str, *, after: str) -> AsyncIterator[Event]:
@@ -102,20 +121,24 @@ class MemoryJobs:
 
     # --- for workers ---
 
-    def claim(self, job_id: str, worker: str) -> Job | None:
-        entry = self._entries.by_id.get(job_id)
-        if entry is None or entry.job.state is not State.QUEUED or (entry.job.retry_at or 0.0) > self._clock():
+    def claim(self, kind: Kind, worker: str) -> Job | None:
+        now = self._clock()
+        may_run = (each for each in line(self._entries.by_id.values(), kind) if (each.job.retry_at or 0.0) <= now)
+        entry = next(may_run, None)
+        if entry is None:
             return None
         entry.attempts += 1
         self._entries.lease(entry)
-        started_at = entry.job.started_at or self._clock()
+        started_at = entry.job.started_at or now
+        left_s = entry.job.seconds_left
+        entry.ends_at = None if left_s is None else now + left_s
         epoch = entry.job.epoch + 1
         self._entries.change(
             entry, state=State.RUNNING, epoch=epoch, started_at=started_at, waiting_for=None, retry_at=None
         )
         return entry.job
 
-    def beat(self, job_id: str, epoch: int, updates: Sequence[Update]) -> bool:
+    def beat(self, job_id: str, epoch: int, updates: Sequence[Update]) -> Wish:
         entry = self._entries.held(job_id, epoch)
         self._entries.lease(entry)
         last = next((update.data for update in reversed(updates) if update.kind == "progress"), None)
@@ -125,12 +148,21 @@ class MemoryJobs:
             progress = Progress(step=last["step"], total_steps=last["total_steps"])
             curves = [update.data["curve"] for update in updates if update.data.get("curve")]
             changes = {"losses": last["losses"], "curve": curves[-1] if curves else entry.job.curve}
+            if last.get("seconds_left") is not None:
+                changes["seconds_left"] = last["seconds_left"]
+                entry.foresee(last["seconds_left"], progress, self._clock())
             entry.job = Job.model_validate({**entry.job.model_dump(), "progress": progress, **changes})
         if entry.job.state is State.QUEUED:
             self._entries.change(entry, state=State.RUNNING)
         for update in updates:
             self._entries.emit(entry, update.kind, update.data)
-        return entry.job.cancel_requested
+        if entry.job.cancel_requested:
+            return Wish.CANCEL
+        if entry.job.state is State.PAUSED or entry.job.pause_requested:
+            return Wish.PAUSE
+        others = list(self._entries.by_id.values())
+        entry.yields_to = preemptor(entry, others, self._clock(), self._settings.beat_s)
+        return Wish.GO_ON if entry.yields_to is None else Wish.YIELD
 
     def reserve_version(self, job_id: str, epoch: int, floor: int) -> int | None:
         entry = self._entries.held(job_id, epoch)
@@ -169,6 +201,7 @@ class MemoryJobs:
         entry = self._entries.of_epoch(job_id, epoch)
         if entry.job.state is State.RUNNING:
             entry.attempts = 0
+            self._entries.emit_preemption(entry)
             self._entries.lose(entry, LOST)
 
     def defer(self, job_id: str, epoch: int, reason: str) -> None:
@@ -179,8 +212,11 @@ class MemoryJobs:
             self._entries.finish(entry, State.CANCELLED)
             return
         pause_s = min(self._settings.pause_s * 2**entry.pauses, MAX_PAUSE_S)
-        entry.attempts, entry.pauses, entry.announced_at = max(0, entry.attempts - 1), entry.pauses + 1, 0.0
-        self._entries.change(entry, state=State.QUEUED, waiting_for=reason, retry_at=self._clock() + pause_s)
+        entry.attempts, entry.pauses = max(0, entry.attempts - 1), entry.pauses + 1
+        if entry.job.pause_requested:
+            self._entries.hold(entry)
+        else:
+            self._entries.queue(entry, 0.0, waiting_for=reason, retry_at=self._clock() + pause_s)
 
     def state(self, job_id: str) -> State | None:
         entry = self._entries.by_id.get(job_id)
@@ -206,6 +242,7 @@ class MemoryJobs:
 
     def restore(self, job: Job) -> None:
         if job.id not in self._entries.by_id:
-            waiting = job.model_copy(update={"state": State.QUEUED})
+            state = State.PAUSED if job.state is State.PAUSED else State.QUEUED
+            waiting = job.model_copy(update={"state": state, "pause_requested": False})
             self._entries.by_id[job.id] = entry = JobEntry(waiting, announced_at=self._clock())
             self._entries.emit_state(entry)

@@ -18,7 +18,8 @@ ID_BYTES = 8  # of a job's id, written in hexadecimal
 
 
 def asked_fields(new: NewJob) -> Iterator[str | int]:
-    """The fields of a sampling or an evaluation that a training does not have."""
+    """The priority, and the fields of a sampling or an evaluation that a training does not have."""
+    yield from ("priority", new.priority)
     yield from _asked(new.version, new.ask, new.evaluation)
 
 
@@ -30,8 +31,9 @@ def _asked(version: int | None, ask: Sampling | None, evaluation: ModelEvaluatio
 
 
 def fields_of(job: Job) -> Iterator[str | int]:
-    """The record of a queued job: names and values in turn."""
+    """The record of a job that waits: names and values in turn."""
     yield from ("model", job.model, "preset", job.preset or "", "run", json.dumps(job.run))
+    yield from ("priority", job.priority)
     yield from ("step", job.progress.step, "total_steps", job.progress.total_steps)
     yield from ("losses", json.dumps(job.losses))
     if job.started_at is not None:
@@ -86,6 +88,7 @@ def job_of(fields: Mapping[str, str]) -> Job:
         model=fields["model"],
         version=int(fields["version"]) if "version" in fields else None,
         preset=fields["preset"] or None,
+        priority=int(fields.get("priority", 0)),
         run=json.loads(fields["run"]),
         ask=Sampling.model_validate_json(fields["ask"]) if "ask" in fields else None,
         evaluation=ModelEvaluation.model_validate_json(fields["evaluation"]) if "evaluation" in fields else None,
@@ -98,10 +101,13 @@ def job_of(fields: Mapping[str, str]) -> Job:
         error=Fault.model_validate_json(fields["error"]) if "error" in fields else None,
         queue_position=int(fields["queue_position"]) if "queue_position" in fields else None,
         ahead=tuple(fields.get("ahead", "").split()),
+        starts_at=_seconds(fields.get("starts_ms")),
+        seconds_left=_seconds(fields.get("left_ms")),
         waiting_for=fields.get("waiting_for"),
         retry_at=_seconds(fields.get("retry_ms")),
         epoch=int(fields["epoch"]),
         cancel_requested="cancel_requested" in fields,
+        pause_requested="pause_requested" in fields,
         created_at=int(fields["created_ms"]) / 1000,
         started_at=_seconds(fields.get("started_ms")),
         finished_at=_seconds(fields.get("finished_ms")),

@@ -36,7 +36,7 @@ BLOCK_S = 5.0  # of one read of a watch
 PATIENCE_S = 30.0  # an outage of Redis that a watch survives
 PAGE = 100
 SCAN = 1000  # records that one call of the script looks at, for a list of some of them: about a millisecond
-QUEUE_FIELDS = {"queue_position", "ahead"}  # of the record; an event when they change
+QUEUE_FIELDS = {"queue_position", "ahead", "starts_at"}  # of the record; an event when the first changes
 
 
 @final
@@ -67,7 +67,9 @@ class RedisJobs:
         if status == "conflict":
             raise Conflict("this idempotency key came with another request before; use a new one")
         if status == "full":
-            raise Overloaded(f"{self._settings.max_queued_jobs} jobs are waiting; try again later", retry_after_s=30.0)
+            raise Overloaded(
+                f"{self._settings.max_queued_jobs} jobs are waiting or paused; try again later", retry_after_s=30.0
+            )
         return job_of(pairs(fields[0])), status == "created"
 
     async def get(self, job_id: str) -> Job:
@@ -86,6 +88,12 @@ class RedisJobs:
 
     async def cancel(self, job_id: str) -> Job:
         return job_found(pairs(await self._script.call("cancel", checked_id(job_id))), job_id)
+
+    async def pause(self, job_id: str) -> Job:
+        return job_found(pairs(await self._script.call("pause", checked_id(job_id))), job_id)
+
+    async def resume(self, job_id: str) -> Job:
+        return job_found(pairs(await self._script.call("resume", checked_id(job_id))), job_id)
 
     async def watch(self, job_id: str, *, after: str) -> AsyncIterator[Event]:
         await self.get(job_id)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, final
 
-from pushforward.service.domain.jobs import KINDS, LOST, MAX_PAUSE_S, Fault, Job, Kind, State
+from pushforward.service.domain.jobs import KINDS, LOST, MAX_PAUSE_S, Fault, Job, Kind, State, Wish
 from pushforward.service.domain.ports import Stale, Update
 from pushforward.service.jobs.redis_fields import fields_of, job_or_none, key_of, pairs
 from pushforward.service.jobs.script import JobScript
@@ -15,7 +15,9 @@ from pushforward.service.settings import Settings
 from pushforward.service.stores.redis_client import PREFIX, connect_sync, drop_wrong_type, guarded_sync
 
 DAMAGED = Fault(type="lost", detail="its record in Redis was damaged; start the job again")
-ZSETS = ("jobs", "queued", "paused", "running", *(f"waiting:{kind}" for kind in KINDS))  # of jobs.lua
+LINES = tuple(f"{line}:{kind}" for line in ("waiting", "ranked") for kind in KINDS)
+ZSETS = ("jobs", "queued", "paused", "held", "running", *LINES)  # of jobs.lua
+PATIENCE_BEATS = 3  # a job that waits for so long finds no free slot
 
 
 @final
@@ -24,6 +26,7 @@ class RedisRuns:
 
     def __init__(self, settings: Settings) -> None:
         self._lease_ms = round(1000 * settings.lease_s)
+        self._patience_ms = round(1000 * PATIENCE_BEATS * settings.beat_s)
         self._pause_ms = round(1000 * settings.pause_s)
         self._max_attempts = settings.max_attempts
         self._redis = connect_sync(settings)
@@ -33,20 +36,25 @@ class RedisRuns:
         """Close the connections."""
         self._redis.close()
 
-    def claim(self, job_id: str, worker: str) -> Job | None:
-        fields = pairs(self._script.call("claim", job_id, worker, self._lease_ms))
-        job = job_or_none(fields)
-        if fields and job is None:
-            self._script.call("fail", job_id, fields.get("epoch", ""), DAMAGED.model_dump_json())
-        return job
+    def claim(self, kind: Kind, worker: str) -> Job | None:
+        damaged = DAMAGED.model_dump_json()
+        while fields := pairs(self._script.call("claim", kind, worker, self._lease_ms, damaged)):
+            job = job_or_none(fields)
+            if job is not None:
+                return job
+            self._script.call("fail", fields.get("id", ""), fields.get("epoch", ""), damaged)
+        return None
 
-    def beat(self, job_id: str, epoch: int, updates: Sequence[Update]) -> bool:
+    def beat(self, job_id: str, epoch: int, updates: Sequence[Update]) -> Wish:
         last = next((update.data for update in reversed(updates) if update.kind == "progress"), None)
-        progress = (last["step"], last["total_steps"], json.dumps(last["losses"])) if last else ("", "", "")
+        progress: tuple[str | float, ...] = ("", "", "", "")
+        if last:
+            left_s = last.get("seconds_left")
+            progress = (last["step"], last["total_steps"], json.dumps(last["losses"]), "" if left_s is None else left_s)
         curves = (update.data.get("curve") for update in reversed(updates) if update.kind == "progress")
         curve = next((json.dumps(curve) for curve in curves if curve), "")
         events = chain.from_iterable((update.kind, json.dumps(update.data)) for update in updates)
-        return self._fenced("beat", job_id, epoch, self._lease_ms, *progress, curve, *events) == "cancel"
+        return Wish(self._fenced("beat", job_id, epoch, self._lease_ms, self._patience_ms, *progress, curve, *events))
 
     def reserve_version(self, job_id: str, epoch: int, floor: int) -> int | None:
         answer = self._fenced("reserve", job_id, epoch, floor)
@@ -94,7 +102,7 @@ class RedisRuns:
         return int(n)
 
     def restore(self, job: Job) -> None:
-        self._script.call("restore", job.id, job.epoch, round(1000 * job.created_at), *fields_of(job))
+        self._script.call("restore", job.id, job.epoch, round(1000 * job.created_at), job.state, *fields_of(job))
 
     def _fenced(self, command: str, job_id: str, epoch: int, *arguments: str | float) -> str:
         answer = self._script.call(command, job_id, epoch, *arguments)

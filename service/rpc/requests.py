@@ -32,7 +32,7 @@ from pushforward.service.rpc.tensors import array
 
 def train(request: pb.TrainRequest) -> TrainModel:
     """Raises Invalid."""
-    fields: dict[str, Any] = {"model": request.model}
+    fields: dict[str, Any] = {"model": request.model, "priority": request.priority}
     if request.HasField("preset"):
         fields["preset"] = request.preset
     if request.HasField("start_from"):
@@ -46,7 +46,8 @@ def train(request: pb.TrainRequest) -> TrainModel:
 
 def evaluate(request: pb.EvaluateRequest) -> Evaluate:
     """Raises Invalid."""
-    fields: dict[str, Any] = {"model": request.model} | _optional(request, "n", "seed", "target")
+    fields: dict[str, Any] = {"model": request.model, "priority": request.priority}
+    fields |= _optional(request, "n", "seed", "target")
     if request.HasField("against"):
         fields["against"] = from_struct(request.against, "against")
     if request.metrics:
@@ -65,7 +66,8 @@ def state(value: int) -> str | None:
 
 def sample(request: pb.SampleRequest) -> Sample:
     """Raises Invalid."""
-    return parse(Sample, {"n": request.n} | _ask(request) | _optional(request, "seed", "preview_every"))
+    fields = {"n": request.n, "priority": request.priority} | _ask(request)
+    return parse(Sample, fields | _optional(request, "seed", "preview_every"))
 
 
 def file_start(request: pb.DownloadFileRequest | pb.DownloadDatasetRequest, n_bytes: int) -> int:

@@ -73,6 +73,12 @@ class Servicer(pb_grpc.PushforwardServicer):
     async def CancelJob(self, request: pb.CancelJobRequest, context: Context) -> pb.Job:
         return records.job(await self.application.jobs.cancel(request.id))
 
+    async def PauseJob(self, request: pb.PauseJobRequest, context: Context) -> pb.Job:
+        return records.job(await self.application.jobs.pause(request.id))
+
+    async def ResumeJob(self, request: pb.ResumeJobRequest, context: Context) -> pb.Job:
+        return records.job(await self.application.jobs.resume(request.id))
+
     async def DownloadFile(self, request: pb.DownloadFileRequest, context: Context) -> AsyncGenerator[pb.FileChunk]:
         file = await self.application.jobs.file(request.id)
         async with aclosing(file.read(requests.file_start(request, file.n_bytes))) as pieces:

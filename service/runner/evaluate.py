@@ -118,6 +118,7 @@ class _EvaluationProgress:
         if news or monotonic() - self._said_at >= pace_s(monotonic() - self._began):
             self._said_at = monotonic()
             names = tuple(report.name for report in stage.measured)
+            spent_s = self._said_at - self._began
             self._send(
                 MetricsMeasured(
                     step=len(names),
@@ -125,6 +126,7 @@ class _EvaluationProgress:
                     fraction=round(stage.fraction, 4),
                     what=stage.what,
                     measured=names,
+                    seconds_left=spent_s * (1 / stage.fraction - 1) if stage.fraction > 0 else None,
                 )
             )
 

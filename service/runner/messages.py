@@ -118,6 +118,7 @@ class MetricsMeasured(_Message):
     fraction: float  # of the whole, the drawing of samples among it
     what: str  # that it does now
     measured: tuple[str, ...]  # names
+    seconds_left: float | None = None  # at the mean pace so far; None where it is unknown
 
     @property
     def update(self) -> Update:

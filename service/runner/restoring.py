@@ -1,10 +1,11 @@
 """Restores jobs after Redis has lost its data, from records beside their checkpoints.
 
     {store}/.jobs/{job}/job.json     the record of an unfinished job, written when it was last claimed
+    {store}/.jobs/{job}/paused       it is paused; follows the record at each reconciliation
 
-A job that Redis does not know and that has such a file is queued again with the epoch of the file. So its runner, if it
-still has one, keeps the job, and writes of any other runner are refused as ever. The next attempt resumes from the
-checkpoints. Jobs that no worker had claimed, records of finished jobs and requests to cancel are lost.
+A job that Redis does not know and that has such a file is queued again, or paused, with the epoch of the file. So its
+runner, if it still has one, keeps the job, and writes of any other runner are refused as ever. The next attempt resumes
+from the checkpoints. Jobs that no worker had claimed, records of finished jobs and requests to cancel are lost.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import TypeVar, final
 from pydantic import ValidationError
 
 from pushforward.models.storage.durable import sync
-from pushforward.service.domain.jobs import Fault, Job, Kind, State
+from pushforward.service.domain.jobs import Fault, Job, Kind, State, Wish
 from pushforward.service.domain.ports import Runs, Stale, Update
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 JOBS = ".jobs"
 RECORD = "job.json"
+PAUSED = "paused"
 
 
 def keep_record(store: Path, job: Job) -> None:
@@ -72,13 +74,25 @@ def restore(runs: Runs, store: Path) -> list[str]:
     for file in (store / JOBS).glob(f"*/{RECORD}"):
         job_id = file.parent.name
         state = runs.state(job_id)
+        if state is not None:
+            _mark(file.with_name(PAUSED), is_paused=state is State.PAUSED)
         if state is None and (job := read_record(store, job_id)) is not None:
-            runs.restore(job)
+            is_paused = file.with_name(PAUSED).exists()
+            runs.restore(job.model_copy(update={"state": State.PAUSED}) if is_paused else job)
             log.warning("job %s was lost by Redis, and is restored from the disk", job_id)
             restored.append(job_id)
         elif state is not None and state.is_final:
             drop_record(store, job_id)
     return restored
+
+
+def _mark(marker: Path, *, is_paused: bool) -> None:
+    """Where the disk fails, the marker stays as it is, and a lost job may go on that was paused."""
+    with suppress(OSError):
+        if is_paused:
+            marker.touch()
+        else:
+            marker.unlink(missing_ok=True)
 
 
 @final
@@ -89,16 +103,16 @@ class DurableRuns:
     runs: Runs
     store: Path
 
-    def claim(self, job_id: str, worker: str) -> Job | None:
-        job = self.runs.claim(job_id, worker)
+    def claim(self, kind: Kind, worker: str) -> Job | None:
+        job = self.runs.claim(kind, worker)
         if job is not None:
             try:
                 keep_record(self.store, job)
             except OSError as error:
-                log.warning("job %s: a Redis that loses its data would lose it too: %s", job_id, error)
+                log.warning("job %s: a Redis that loses its data would lose it too: %s", job.id, error)
         return job
 
-    def beat(self, job_id: str, epoch: int, updates: Sequence[Update]) -> bool:
+    def beat(self, job_id: str, epoch: int, updates: Sequence[Update]) -> Wish:
         return self._again(job_id, lambda: self.runs.beat(job_id, epoch, updates))
 
     def reserve_version(self, job_id: str, epoch: int, floor: int) -> int | None:

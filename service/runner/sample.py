@@ -197,7 +197,9 @@ class _RowProgress:
             self._file.sync()
             self._synced = rows
         rows_per_s = (rows - self._first) / max(seconds, 1e-6)
-        self._send(ProgressMessage(step=rows, total_steps=self._n, losses={}, steps_per_s=rows_per_s))
+        message = ProgressMessage(step=rows, total_steps=self._n, losses={}, steps_per_s=rows_per_s)
+        left_s = (self._n - rows) / rows_per_s if rows_per_s else None
+        self._send(message.model_copy(update={"seconds_left": left_s}))
         self._said = monotonic()
 
     def if_due(self) -> None:

@@ -4,9 +4,13 @@
                              ├─ blocked ────────────── queued again after a pause: the machine is at fault, uncounted
                              ├─ refused ───────────── failed
                              ├─ cancel wanted ─────── SIGTERM, keep what is done ─ cancelled
+                             ├─ pause wanted ──────── SIGTERM, keep what is done ─ paused
+                             ├─ a higher job waits ── SIGTERM, keep what is done ─ queued again, behind that job
                              ├─ worker drains ─────── SIGTERM, keep what is done ─ queued again
                              ├─ crashed or stalled ── queued again, or failed when tried often
                              └─ stale epoch ───────── SIGKILL; another runner has the job
+
+A slot claims the job of its kind that is first in line, and goes on claiming until none waits.
 
 While Redis does not answer, the child goes on and its updates wait. If its epoch is still the newest when Redis answers
 again, its lease is renewed; a stale epoch is refused every write.
@@ -17,7 +21,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
 from time import monotonic, sleep
@@ -25,7 +30,7 @@ from typing import TypeVar, final
 
 from pushforward.models.errors import in_words
 from pushforward.service.domain.errors import Conflict, Unavailable
-from pushforward.service.domain.jobs import Fault, Job
+from pushforward.service.domain.jobs import Fault, Job, Kind, Wish
 from pushforward.service.domain.ports import Runs, Stale, Update
 from pushforward.service.runner.attempts import JobAttempt, attempt_of
 from pushforward.service.runner.child_process import JobProcess
@@ -60,6 +65,7 @@ class Outcome:
     fault: Fault | None = None  # of the run or its data
     blocked: str | None = None  # what the machine lacks
     cancelled: bool = False
+    stopped: bool = False  # to be cancelled, to be paused, or to make room
     stalled: bool = False
 
 
@@ -72,6 +78,7 @@ class Supervisor:
         self._settings = settings
         self._worker = worker
         self._draining = draining
+        self._running: set[str] = set()
         self._away: set[str] = set()  # jobs whose latest beat Redis did not take
         self._trouble: tuple[str, float] | None = None  # what the machine lacked when a job was last tried, and when
 
@@ -82,18 +89,33 @@ class Supervisor:
             return None
         return self._trouble[0]
 
-    def run(self, job_id: str) -> None:
-        """Claim and attempt the job until it cannot be claimed."""
+    @property
+    def running(self) -> tuple[str, ...]:
+        """The ids of the jobs that run."""
+        return tuple(sorted(self._running.copy()))
+
+    def run(self, kind: Kind) -> None:
+        """Claim and attempt jobs of a kind, the first in line first, until none waits."""
         try:
             while not self._draining.is_set():
-                job = self._runs.claim(job_id, self._worker)
+                job = self._runs.claim(kind, self._worker)
                 if job is None:
                     return
-                self._attempt(job)
+                with self._listed(job.id):
+                    self._attempt(job)
+        except Unavailable:
+            log.warning("jobs are left to the reconciler: Redis does not answer")
+
+    @contextmanager
+    def _listed(self, job_id: str) -> Iterator[None]:
+        """Have the job among those that run; leave it alone once another runner has it."""
+        self._running.add(job_id)
+        try:
+            yield
         except Stale:
             log.warning("job %s has another runner; left alone", job_id)
-        except Unavailable:
-            log.warning("job %s is left to the reconciler: Redis does not answer", job_id)
+        finally:
+            self._running.discard(job_id)
 
     def _attempt(self, job: Job) -> None:
         attempt = attempt_of(job, self._runs, self._settings)
@@ -128,9 +150,11 @@ class Supervisor:
                     case ModelWritten() | RowsWritten() | ReportWritten():
                         outcome.made = message
             if now - beaten_at >= self._settings.beat_s:
-                outcome.cancelled |= self._beat(job, updates)
+                wish = self._beat(job, updates)
+                outcome.cancelled |= wish is Wish.CANCEL
+                outcome.stopped |= wish is not Wish.GO_ON
                 beaten_at = now
-            if kill_at == inf and (outcome.cancelled or self._draining.is_set()):
+            if kill_at == inf and (outcome.stopped or self._draining.is_set()):
                 child.terminate()
                 kill_at = now + self._settings.cancel_grace_s
             outcome.stalled |= now - message_at > self._settings.stall_s
@@ -139,18 +163,18 @@ class Supervisor:
         self._beat(job, updates)
         return outcome
 
-    def _beat(self, job: Job, updates: deque[Update]) -> bool:
-        """Send the updates; whether the job is cancelled. They are kept while Redis does not answer."""
+    def _beat(self, job: Job, updates: deque[Update]) -> Wish:
+        """Send the updates; what is to be done. They are kept while Redis does not answer."""
         try:
-            cancelled = self._runs.beat(job.id, job.epoch, tuple(updates))
+            wish = self._runs.beat(job.id, job.epoch, tuple(updates))
         except Unavailable:
             if job.id not in self._away:
                 log.warning("job %s goes on while Redis does not answer", job.id)
                 self._away.add(job.id)
-            return False
+            return Wish.GO_ON
         self._away.discard(job.id)
         updates.clear()
-        return cancelled
+        return wish
 
     def _conclude(self, job: Job, child: JobProcess, outcome: Outcome, attempt: JobAttempt) -> None:
         if outcome.made is not None and child.exit_code == DONE:
@@ -161,7 +185,7 @@ class Supervisor:
             attempt.forget_failed()
         elif outcome.blocked is not None:
             self._defer(job, outcome.blocked)
-        elif outcome.cancelled or self._draining.is_set() or child.exit_code == INTERRUPTED:
+        elif outcome.stopped or self._draining.is_set() or child.exit_code == INTERRUPTED:
             self._retry(lambda: self._runs.give_back(job.id, job.epoch))
             if outcome.cancelled and not attempt.keep_when_cancelled:
                 attempt.forget()

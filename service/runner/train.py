@@ -83,7 +83,7 @@ def _trained(
     """
     checkpoint_at = monotonic() + order.checkpoint_s
     try:
-        for _ in _reported(train(data, state), send):
+        for _ in _reported(train(data, state), send, stop):
             if _agreed(state, stop.is_set()):
                 _save(order.states, state)
                 return INTERRUPTED
@@ -169,8 +169,8 @@ def _save(folder: Path, state: TrainingState) -> None:
         log.warning("no checkpoint could be written at step %d: %s", state.step, error)
 
 
-def _reported(states: Iterator[TrainingState], send: Send) -> Iterator[TrainingState]:
-    """The same states; reports the first, the last, and some between."""
+def _reported(states: Iterator[TrainingState], send: Send, stop: threading.Event) -> Iterator[TrainingState]:
+    """The same states; reports the first, the last, also where it is to stop, and some between."""
     began = sent_at = monotonic()
     sent_step: int | None = None
     sent_curve: Curve | None = None
@@ -181,7 +181,8 @@ def _reported(states: Iterator[TrainingState], send: Send) -> Iterator[TrainingS
         sentence = None if state.run.budget.seconds is not None else remaining.announcement(state.total_steps)
         if sentence is not None:  # seconds need no announcement
             log.info("%s", sentence)
-        if sent_step is None or now - sent_at >= pace_s(now - began) or state.step == state.total_steps:
+        is_last = state.step == state.total_steps or stop.is_set()
+        if sent_step is None or now - sent_at >= pace_s(now - began) or is_last:
             send(
                 ProgressMessage(
                     step=state.step,

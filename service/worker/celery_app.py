@@ -36,9 +36,10 @@ reconciler = Reconciler(runs, settings, lambda job_id, kind: publish(app, job_id
 
 @app.task(name=TASK, bind=True)  # type: ignore[untyped-decorator]
 def train(task: Any, job_id: str) -> None:
-    """Handle a wake-up: run the job if it is still queued."""
-    with slots.running(task.request.delivery_info["routing_key"]):
-        job_runner.run(job_id)
+    """Handle a wake-up: run the waiting jobs of its kind, the first in line first, be it the one that was announced."""
+    kind = task.request.delivery_info["routing_key"]
+    with slots.running(kind):
+        job_runner.run(kind)
 
 
 @final

@@ -447,6 +447,42 @@ async def test_a_file_under_the_data_root_can_be_trained_on(apis: Apis) -> None:
     assert (await apis.rest.post("/train", json={"model": "m", "run": run})).status_code == 202
 
 
+async def test_a_job_is_paused_and_resumed_by_either_api(apis: Apis) -> None:
+    body = {"model": "m", "preset": "vae-digits", "priority": 7}
+    job = (await apis.rest.post("/train", json=body)).json()
+    paused = await apis.stub.PauseJob(pb.PauseJobRequest(id=job["id"]))
+    assert (paused.state, paused.priority, paused.queue_position) == (pb.JOB_STATE_PAUSED, 7, 0)
+    assert (await apis.rest.post(f"/jobs/{job['id']}/pause")).json()["state"] == "paused"
+    [listed] = (await apis.stub.ListJobs(pb.ListJobsRequest(state=pb.JOB_STATE_PAUSED))).jobs
+    assert listed.id == job["id"]
+    resumed = (await apis.rest.post(f"/jobs/{job['id']}/resume")).json()
+    assert (resumed["state"], resumed["priority"]) == ("queued", 7)
+    assert (await apis.stub.ResumeJob(pb.ResumeJobRequest(id=job["id"]))).state == pb.JOB_STATE_QUEUED
+    await apis.rest.post(f"/jobs/{job['id']}/cancel")
+    refused = await apis.rest.post(f"/jobs/{job['id']}/pause")
+    assert (refused.status_code, refused.json()["detail"]) == (
+        409,
+        f"job {job['id']} was cancelled; it cannot be paused",
+    )
+    with pytest.raises(grpc.aio.AioRpcError) as also:
+        await apis.stub.ResumeJob(pb.ResumeJobRequest(id=job["id"]))
+    assert also.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+
+
+async def test_the_higher_priority_is_before_the_older_job_in_either_api(apis: Apis) -> None:
+    asked = {"model": "moons", "n": 3}
+    first = await apis.stub.StartSampling(pb.StartSamplingRequest(ask=pb.SampleRequest(**asked)))
+    headers = {"Prefer": "respond-async"}
+    second = (await apis.rest.post("/sample", json=asked | {"priority": 1}, headers=headers)).json()
+    third = await apis.stub.StartSampling(pb.StartSamplingRequest(ask=pb.SampleRequest(**asked, priority=2)))
+    jobs = [(await apis.rest.get(f"/jobs/{each}")).json() for each in (first.id, second["id"], third.id)]
+    assert [job["queue_position"] for job in jobs] == [3, 2, 1]
+    for priority in (101, -101, 1.5, "high"):
+        body = {"model": "m", "preset": "vae-digits", "priority": priority}
+        refused = await apis.rest.post("/train", json=body)
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "priority")
+
+
 async def test_a_cancelled_job_ends_for_those_who_watch_it(apis: Apis) -> None:
     job = (await apis.rest.post("/train", json={"model": "m", "preset": "vae-digits"})).json()
     cancelled = await apis.stub.CancelJob(pb.CancelJobRequest(id=job["id"]))

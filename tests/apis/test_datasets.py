@@ -291,6 +291,10 @@ def test_what_a_job_reads_stays_until_its_end(rest: httpx.Client, folder: Path) 
     refused = rest.delete("/datasets/rows")
     assert (refused.status_code, f"job {job} reads the dataset rows" in refused.json()["detail"]) == (409, True)
     rest.put("/datasets/rows", content=OTHER, headers=NPY | {"If-Match": tag}).raise_for_status()
+    rest.post(f"/jobs/{job}/pause").raise_for_status()
+    tag = rest.put("/datasets/rows", content=ROWS, headers=NPY | {"If-Match": "*"}).headers["etag"]
+    assert rest.delete("/datasets/rows").status_code == 409
+    rest.put("/datasets/rows", content=OTHER, headers=NPY | {"If-Match": tag}).raise_for_status()
     assert digest(ROWS) in files(folder)
     rest.post(f"/jobs/{job}/cancel").raise_for_status()
     assert rest.delete("/datasets/rows").status_code == 200

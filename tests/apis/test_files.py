@@ -37,7 +37,7 @@ def record(apis: Apis) -> MemoryJobs:
 async def finished(apis: Apis, rows: np.ndarray) -> tuple[str, bytes]:
     """A sampling as a worker leaves it, and its file."""
     job_id = (await start(apis, n=len(rows))).json()["id"]
-    record(apis).claim(job_id, "w")
+    record(apis).claim("sample", "w")
     stream = BytesIO()
     np.save(stream, rows)
     content = stream.getvalue()
@@ -250,9 +250,9 @@ async def refused_alike(apis: Apis, job_id: str) -> tuple[int, str]:
 
 async def test_a_file_that_is_not_there_is_refused_with_the_reason(apis: Apis) -> None:
     training = (await apis.rest.post("/train", json={"model": "m", "preset": "vae-digits"})).json()["id"]
-    waiting, cancelled, failed = [(await start(apis, n=3)).json()["id"] for _ in range(3)]
+    failed, waiting, cancelled = [(await start(apis, n=3)).json()["id"] for _ in range(3)]
     await apis.rest.post(f"/jobs/{cancelled}/cancel")
-    record(apis).claim(failed, "w")
+    record(apis).claim("sample", "w")
     record(apis).fail(failed, 1, Fault(type="store", detail="no room"))
     for job_id, status, says in [
         (UNKNOWN, 404, "there is no job"),
@@ -319,7 +319,7 @@ async def test_a_key_belongs_to_one_format(apis: Apis) -> None:
 
 async def test_the_file_of_a_table_is_named_by_its_format(apis: Apis) -> None:
     job_id = (await start(apis, headers={"Accept": "text/csv", **ASYNC}, model="rows", n=3)).json()["id"]
-    record(apis).claim(job_id, "w")
+    record(apis).claim("sample", "w")
     folder = apis.application.settings.store / ".files"
     folder.mkdir(parents=True)
     (folder / f"{job_id}-1.csv").write_bytes(b"kind\noak\n")

@@ -176,7 +176,8 @@ def test_a_shell_completes_verbs_and_the_names_of_the_service(shell: Shell, moon
 
 def test_a_preset_is_trained_with_changed_fields(shell: Shell) -> None:
     changed = ["--preset", "vae-digits", "--family.latent", "3", "--budget.steps", "7", "--seed", "5"]
-    job = shell.json("train", "changed", *changed)
+    job = shell.json("train", "changed", *changed, "--priority", "-7")
+    assert job["priority"] == -7
     shell.ok("jobs", job["id"], "--cancel")
     assert (job["preset"], job["run"]["family"]["latent"], job["run"]["budget"]["steps"]) == ("vae-digits", 3, 7)
     assert job["run"]["seed"] == 5

@@ -78,7 +78,7 @@ class Place:
                 worker.kill()
                 worker.wait()
 
-    async def create(self, steps: int) -> Job:
+    async def create(self, steps: int, priority: int = 0) -> Job:
         run: dict[str, Any] = {
             "family": {"family": "vae", "latent": 2, "width": 8, "depth": 1},
             "data": {"source": "two_moons"},
@@ -86,7 +86,7 @@ class Place:
             "budget": {"steps": steps},
         }
         jobs = RedisJobs(self.settings)
-        job, _ = await jobs.create(NewJob(model="moons", run=run))
+        job, _ = await jobs.create(NewJob(model="moons", run=run, priority=priority))
         await jobs.close()
         return job
 

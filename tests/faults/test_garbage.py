@@ -194,9 +194,13 @@ async def test_a_damaged_record_is_told_and_no_other_job_suffers(place: Place) -
             "pf:queued",
             "pf:running",
             "pf:paused",
+            "pf:held",
             "pf:waiting:train",
             "pf:waiting:sample",
             "pf:waiting:evaluate",
+            "pf:ranked:train",
+            "pf:ranked:sample",
+            "pf:ranked:evaluate",
         ):
             for _ in wrong_types(client, name):
                 runs.expire()
@@ -204,7 +208,7 @@ async def test_a_damaged_record_is_told_and_no_other_job_suffers(place: Place) -
     another = await place.create(3)
     with redis.Redis.from_url(place.settings.redis_url) as client:
         client.hset(f"pf:job:{another.id}", "run", "{")
-        assert runs.claim(another.id, "w") is None
+        assert runs.claim("train", "w") is None
         client.hset(f"pf:job:{another.id}", "run", "{}")
         assert (await jobs.get(another.id)).state is State.FAILED
         third = await place.create(3)
@@ -215,7 +219,7 @@ async def test_a_damaged_record_is_told_and_no_other_job_suffers(place: Place) -
         assert kinds == ["state", "log", "log", "state"]
         third = await place.create(3)
         for _ in wrong_types(client, f"pf:job:{third.id}:events"):
-            assert runs.claim(third.id, "w") is not None
+            assert runs.claim("train", "w") is not None
             runs.give_back(third.id, (await jobs.get(third.id)).epoch)
     runs.close()
     await jobs.close()

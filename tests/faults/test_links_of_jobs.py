@@ -105,7 +105,7 @@ async def test_a_watch_outlives_a_fault_of_its_connection(
             for connection in apis.proxy.of(b"XREAD", b"BLOCK"):
                 fault(connection)
         runs = RedisRuns(place.settings)
-        assert runs.claim(job.id, "w")
+        assert runs.claim("train", "w")
         runs.succeed(job.id, 1, 1, {})
         runs.close()
         seen = await watching

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pushforward.service.domain.jobs import Event, Fault, Job, ModelEvaluation, Sampling
+from pushforward.service.domain.jobs import Event, Fault, Job, Kind, ModelEvaluation, Sampling
 from pushforward.service.domain.ports import NewJob
 from pushforward.service.jobs.redis_record import RedisJobs
 from pushforward.service.jobs.redis_runs import RedisRuns
@@ -42,11 +42,12 @@ class Bench:
         self.supervisor = Supervisor(self.runs, settings, worker="bench", draining=self.draining)
         self._threads: list[threading.Thread] = []
 
-    def create(self, run: dict[str, Any], model: str = "moons") -> str:
-        return self._ask(lambda jobs: jobs.create(NewJob(model=model, run=run)))[0].id
+    def create(self, run: dict[str, Any], model: str = "moons", priority: int = 0) -> str:
+        return self._ask(lambda jobs: jobs.create(NewJob(model=model, run=run, priority=priority)))[0].id
 
-    def create_sampling(self, ask: Sampling) -> str:
-        return self._ask(lambda jobs: jobs.create(NewJob(model=ask.model.partition("@")[0], ask=ask)))[0].id
+    def create_sampling(self, ask: Sampling, priority: int = 0) -> str:
+        new = NewJob(model=ask.model.partition("@")[0], ask=ask, priority=priority)
+        return self._ask(lambda jobs: jobs.create(new))[0].id
 
     def create_evaluation(self, asked: ModelEvaluation) -> str:
         return self._ask(lambda jobs: jobs.create(NewJob(model=asked.model.partition("@")[0], evaluation=asked)))[0].id
@@ -57,14 +58,21 @@ class Bench:
     def cancel(self, job_id: str) -> Job:
         return self._ask(lambda jobs: jobs.cancel(job_id))
 
+    def pause(self, job_id: str) -> Job:
+        return self._ask(lambda jobs: jobs.pause(job_id))
+
+    def resume(self, job_id: str) -> Job:
+        return self._ask(lambda jobs: jobs.resume(job_id))
+
     def events(self, job_id: str) -> list[Event]:
         async def collect(jobs: RedisJobs) -> list[Event]:
             return [event async for event in jobs.watch(job_id, after="0")]
 
         return self._ask(collect)
 
-    def supervise(self, job_id: str) -> threading.Thread:
-        thread = threading.Thread(target=self.supervisor.run, args=(job_id,))
+    def supervise(self, kind: Kind = "train") -> threading.Thread:
+        """One slot, until no job of the kind waits."""
+        thread = threading.Thread(target=self.supervisor.run, args=(kind,))
         thread.start()
         self._threads.append(thread)
         return thread

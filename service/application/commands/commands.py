@@ -12,6 +12,7 @@ from pushforward.service.application.commands.fields import (
     Against,
     Array,
     Domain,
+    Priority,
     Records,
     Seed,
 )
@@ -33,6 +34,8 @@ class TrainModel(Command):
     """Version of a model whose training goes on or is fine-tuned, or `job:` and the id of one that did not succeed."""
     run: AskedRun = None
     """The run; beside `preset` or `start_from`, the fields of their run to change."""
+    priority: Priority = 0
+    """Which waiting jobs are claimed first: -100 to 100, the highest first; it may preempt a lower one that runs."""
 
     @model_validator(mode="after")
     def _any(self) -> Self:
@@ -58,6 +61,8 @@ class Evaluate(Command):
     """Samples to draw; at most as many as there are training rows are compared."""
     seed: Seed = 0
     """Seed of the samples and of all that is random in the metrics."""
+    priority: Priority = 0
+    """Which waiting jobs are claimed first: -100 to 100, the highest first."""
 
 
 class Sample(Ask):
@@ -76,6 +81,8 @@ class Sample(Ask):
     """What rows of a table must fulfil: others are drawn and left out."""
     max_tries: Annotated[int, Field(ge=1, le=100_000, strict=True)] = 1_000
     """Rows drawn for each row that is wanted, at most; with `where`."""
+    priority: Priority = 0
+    """Of a job that writes a file, which waiting ones are claimed first: -100 to 100, the highest first."""
 
 
 class Likelihood(OfRows):

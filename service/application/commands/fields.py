@@ -151,3 +151,4 @@ Condition = Annotated[
     ),
 ]
 Seed = Annotated[int, Field(ge=0, lt=2**64, strict=True), BeforeValidator(_seed)]
+Priority = Annotated[int, Field(ge=-100, le=100, strict=True)]

@@ -13,6 +13,7 @@ from pushforward.service.cli.terminal import (
     LOCAL,
     Json,
     Key,
+    Priority,
     Url,
     client_at,
     err,
@@ -33,6 +34,7 @@ def evaluate(
     target: Annotated[str | None, typer.Option(help="Column that train_on_synthetic predicts.")] = None,
     n: Annotated[int | None, typer.Option("-n", "--n", help="How many samples.")] = None,
     seed: Seed = None,
+    priority: Priority = None,
     key: Key = None,
     json: Json = False,
     url: Url = LOCAL,
@@ -41,7 +43,14 @@ def evaluate(
     names = None if metrics is None else metrics.replace(" ", "").split(",")
     with client_at(url) as client:
         job = client.evaluate(
-            model, against=source_of(against), metrics=names, target=target, n=n, seed=seed, idempotency_key=key
+            model,
+            against=source_of(against),
+            metrics=names,
+            target=target,
+            n=n,
+            seed=seed,
+            priority=priority,
+            idempotency_key=key,
         )
         reference = job["evaluation"]["model"]
         err.print(f"job {job['id']} evaluates {reference}")

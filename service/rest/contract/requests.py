@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 
 from pushforward.models.config.described import Described
 from pushforward.models.run import Run
+from pushforward.service.application.commands.fields import Priority
 from pushforward.service.application.commands.runs import StartFrom
 from pushforward.service.domain.catalog import Name
 
@@ -30,6 +31,8 @@ class Train(Request):
     """Name of the model; the job publishes its next version."""
     run: Run
     """The run."""
+    priority: Priority = 0
+    """Which waiting jobs are claimed first: -100 to 100, the highest first; it may preempt a lower one that runs."""
 
 
 class RunChanges(Request):
@@ -61,6 +64,8 @@ class TrainPreset(Request):
     """Version of a model whose weights it starts with, or `job:` and the id of one that did not succeed."""
     run: RunChanges | None = None
     """Fields of the preset's run to change."""
+    priority: Priority = 0
+    """Which waiting jobs are claimed first: -100 to 100, the highest first; it may preempt a lower one that runs."""
 
 
 class TrainFrom(Request):
@@ -72,3 +77,5 @@ class TrainFrom(Request):
     """Version of a model whose training goes on or is fine-tuned, or `job:` and the id of one that did not succeed."""
     run: RunChanges | None = None
     """Fields of its run to change; with a whole family and whole data, the run, started with these weights."""
+    priority: Priority = 0
+    """Which waiting jobs are claimed first: -100 to 100, the highest first; it may preempt a lower one that runs."""

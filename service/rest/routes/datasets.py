@@ -97,5 +97,5 @@ async def content(request: Request, app: App, name: DatasetName) -> Response:
     **documented("Delete a dataset", answers(schemas.DeletedDatasetsBody), tag="datasets"),
 )
 async def delete_dataset(app: App, name: DatasetName) -> Response:
-    """Delete a dataset, unless a queued or running job reads it."""
+    """Delete a dataset, unless a queued, running or paused job reads it."""
     return json_response({"deleted": await app.datasets.delete(name)})

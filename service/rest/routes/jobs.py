@@ -1,4 +1,4 @@
-"""Routes of jobs: start a training or an evaluation; list, get, cancel and follow jobs; download a file."""
+"""Routes of jobs: start a training or an evaluation; list, get, cancel, pause and follow jobs; download a file."""
 
 from __future__ import annotations
 
@@ -79,6 +79,18 @@ async def job(app: App, job_id: JobId) -> Response:
 async def cancel(app: App, job_id: JobId) -> Response:
     """Cancel a job; cancelling it twice is the same as once."""
     return json_response(await app.jobs.cancel(job_id))
+
+
+@router.post("/jobs/{job_id}/pause", operation_id="pause_job", **documented("Pause a job", answers(Job), tag="jobs"))
+async def pause(app: App, job_id: JobId) -> Response:
+    """Have a job wait until it is resumed; pausing it twice is the same as once."""
+    return json_response(await app.jobs.pause(job_id))
+
+
+@router.post("/jobs/{job_id}/resume", operation_id="resume_job", **documented("Resume a job", answers(Job), tag="jobs"))
+async def resume(app: App, job_id: JobId) -> Response:
+    """Have a paused job go on where it was; resuming it twice is the same as once."""
+    return json_response(await app.jobs.resume(job_id))
 
 
 @router.get(

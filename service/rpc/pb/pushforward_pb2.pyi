@@ -67,6 +67,8 @@ class _JobStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobState.Val
     """`error` says why."""
     JOB_STATE_CANCELLED: _JobState.ValueType  # 5
     """A client stopped it."""
+    JOB_STATE_PAUSED: _JobState.ValueType  # 6
+    """A client paused it: it waits to be resumed."""
 
 class JobState(_JobState, metaclass=_JobStateEnumTypeWrapper):
     """Where a job stands. Succeeded, failed and cancelled are final."""
@@ -83,6 +85,8 @@ JOB_STATE_FAILED: JobState.ValueType  # 4
 """`error` says why."""
 JOB_STATE_CANCELLED: JobState.ValueType  # 5
 """A client stopped it."""
+JOB_STATE_PAUSED: JobState.ValueType  # 6
+"""A client paused it: it waits to be resumed."""
 Global___JobState: _TypeAlias = JobState  # noqa: Y015
 
 class _EventKind:
@@ -262,6 +266,7 @@ class TrainRequest(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     START_FROM_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model; the job publishes its next version."""
     preset: _builtins.str
@@ -272,6 +277,8 @@ class TrainRequest(_message.Message):
     """A key of the client's choice: the same key gives the same job. Empty: each request is a job of its own."""
     start_from: _builtins.str
     """Version of a model whose training goes on or is fine-tuned, or `job:` and the id of one that did not succeed."""
+    priority: _builtins.int
+    """Which waiting jobs are claimed first: -100 to 100, the highest first; it may preempt a lower one that runs."""
     @_builtins.property
     def run(self) -> _struct_pb2.Struct:
         """The run; beside `preset` or `start_from`, the fields of their run to change."""
@@ -285,10 +292,11 @@ class TrainRequest(_message.Message):
         seed: _builtins.int | None = ...,
         idempotency_key: _builtins.str = ...,
         start_from: _builtins.str | None = ...,
+        priority: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_preset", b"_preset", "_run", b"_run", "_seed", b"_seed", "_start_from", b"_start_from", "preset", b"preset", "run", b"run", "seed", b"seed", "start_from", b"start_from"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preset", b"_preset", "_run", b"_run", "_seed", b"_seed", "_start_from", b"_start_from", "idempotency_key", b"idempotency_key", "model", b"model", "preset", b"preset", "run", b"run", "seed", b"seed", "start_from", b"start_from"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preset", b"_preset", "_run", b"_run", "_seed", b"_seed", "_start_from", b"_start_from", "idempotency_key", b"idempotency_key", "model", b"model", "preset", b"preset", "priority", b"priority", "run", b"run", "seed", b"seed", "start_from", b"start_from"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__preset: _TypeAlias = _typing.Literal["preset"]  # noqa: Y015
     _WhichOneofArgType__preset: _TypeAlias = _typing.Literal["_preset", b"_preset"]  # noqa: Y015
@@ -444,6 +452,7 @@ class EvaluateRequest(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     TARGET_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """`name` is the newest version, `name@3` is version 3."""
     n: _builtins.int
@@ -454,6 +463,8 @@ class EvaluateRequest(_message.Message):
     """A key of the client's choice: the same key gives the same job. Empty: each request is a job of its own."""
     target: _builtins.str
     """Column that `train_on_synthetic` predicts; left out: the last category of the table, else its last number."""
+    priority: _builtins.int
+    """Which waiting jobs are claimed first: -100 to 100, the highest first."""
     @_builtins.property
     def against(self) -> _struct_pb2.Struct:
         """What to compare with: "held_out", the rows held out from training, or a source of data, as in a run. Over gRPC: a
@@ -474,10 +485,11 @@ class EvaluateRequest(_message.Message):
         seed: _builtins.int | None = ...,
         idempotency_key: _builtins.str = ...,
         target: _builtins.str | None = ...,
+        priority: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_against", b"_against", "_n", b"_n", "_seed", b"_seed", "_target", b"_target", "against", b"against", "n", b"n", "seed", b"seed", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_against", b"_against", "_n", b"_n", "_seed", b"_seed", "_target", b"_target", "against", b"against", "idempotency_key", b"idempotency_key", "metrics", b"metrics", "model", b"model", "n", b"n", "seed", b"seed", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_against", b"_against", "_n", b"_n", "_seed", b"_seed", "_target", b"_target", "against", b"against", "idempotency_key", b"idempotency_key", "metrics", b"metrics", "model", b"model", "n", b"n", "priority", b"priority", "seed", b"seed", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__against: _TypeAlias = _typing.Literal["against"]  # noqa: Y015
     _WhichOneofArgType__against: _TypeAlias = _typing.Literal["_against", b"_against"]  # noqa: Y015
@@ -662,6 +674,10 @@ class Job(_message.Message):
     WAITING_FOR_FIELD_NUMBER: _builtins.int
     RETRY_AT_FIELD_NUMBER: _builtins.int
     EVALUATION_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    STARTS_AT_FIELD_NUMBER: _builtins.int
+    SECONDS_LEFT_FIELD_NUMBER: _builtins.int
+    PAUSE_REQUESTED_FIELD_NUMBER: _builtins.int
     JOB_KIND_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
@@ -669,7 +685,7 @@ class Job(_message.Message):
     id: _builtins.str
     """Identifier of the job."""
     state: Global___JobState.ValueType
-    """Queued, running, succeeded, failed or cancelled."""
+    """Queued, running, paused, succeeded, failed or cancelled."""
     model: _builtins.str
     """Name of the model."""
     version: _builtins.int
@@ -696,6 +712,18 @@ class Job(_message.Message):
     """What the machine lacked when the job was last tried, such as disk space; the job itself is not at fault."""
     retry_at: _builtins.float
     """When it will be tried again, seconds since 1970."""
+    priority: _builtins.int
+    """-100 to 100; of the jobs of a kind that wait, the highest is claimed first, and of equal ones the oldest."""
+    starts_at: _builtins.float
+    """Of a queued job: when it is foreseen to start, seconds since 1970; null where that cannot be foreseen. Over gRPC:
+    absent where that cannot be foreseen.
+    """
+    seconds_left: _builtins.float
+    """How long it will still compute, as of its last progress; null where that is unknown. Over gRPC: absent where that
+    is unknown.
+    """
+    pause_requested: _builtins.bool
+    """Whether it runs and is to be paused."""
     job_kind: Global___JobKind.ValueType
     """What it does."""
     @_builtins.property
@@ -773,27 +801,39 @@ class Job(_message.Message):
         waiting_for: _builtins.str = ...,
         retry_at: _builtins.float | None = ...,
         evaluation: Global___ModelEvaluation | None = ...,
+        priority: _builtins.int = ...,
+        starts_at: _builtins.float | None = ...,
+        seconds_left: _builtins.float | None = ...,
+        pause_requested: _builtins.bool = ...,
         job_kind: Global___JobKind.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "_retry_at", b"_retry_at", "_started_at", b"_started_at", "ask", b"ask", "create_time", b"create_time", "curve", b"curve", "end_time", b"end_time", "error", b"error", "evaluation", b"evaluation", "finished_at", b"finished_at", "progress", b"progress", "retry_at", b"retry_at", "run", b"run", "start_time", b"start_time", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "_retry_at", b"_retry_at", "_seconds_left", b"_seconds_left", "_started_at", b"_started_at", "_starts_at", b"_starts_at", "ask", b"ask", "create_time", b"create_time", "curve", b"curve", "end_time", b"end_time", "error", b"error", "evaluation", b"evaluation", "finished_at", b"finished_at", "progress", b"progress", "retry_at", b"retry_at", "run", b"run", "seconds_left", b"seconds_left", "start_time", b"start_time", "started_at", b"started_at", "starts_at", b"starts_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "_retry_at", b"_retry_at", "_started_at", b"_started_at", "ahead", b"ahead", "ask", b"ask", "cancel_requested", b"cancel_requested", "create_time", b"create_time", "created_at", b"created_at", "curve", b"curve", "end_time", b"end_time", "error", b"error", "evaluation", b"evaluation", "file_bytes", b"file_bytes", "file_sha256", b"file_sha256", "finished_at", b"finished_at", "id", b"id", "job_kind", b"job_kind", "kind", b"kind", "losses", b"losses", "metrics", b"metrics", "model", b"model", "preset", b"preset", "progress", b"progress", "queue_position", b"queue_position", "retry_at", b"retry_at", "run", b"run", "start_time", b"start_time", "started_at", b"started_at", "state", b"state", "version", b"version", "waiting_for", b"waiting_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "_retry_at", b"_retry_at", "_seconds_left", b"_seconds_left", "_started_at", b"_started_at", "_starts_at", b"_starts_at", "ahead", b"ahead", "ask", b"ask", "cancel_requested", b"cancel_requested", "create_time", b"create_time", "created_at", b"created_at", "curve", b"curve", "end_time", b"end_time", "error", b"error", "evaluation", b"evaluation", "file_bytes", b"file_bytes", "file_sha256", b"file_sha256", "finished_at", b"finished_at", "id", b"id", "job_kind", b"job_kind", "kind", b"kind", "losses", b"losses", "metrics", b"metrics", "model", b"model", "pause_requested", b"pause_requested", "preset", b"preset", "priority", b"priority", "progress", b"progress", "queue_position", b"queue_position", "retry_at", b"retry_at", "run", b"run", "seconds_left", b"seconds_left", "start_time", b"start_time", "started_at", b"started_at", "starts_at", b"starts_at", "state", b"state", "version", b"version", "waiting_for", b"waiting_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__finished_at: _TypeAlias = _typing.Literal["finished_at"]  # noqa: Y015
     _WhichOneofArgType__finished_at: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at"]  # noqa: Y015
     _WhichOneofReturnType__retry_at: _TypeAlias = _typing.Literal["retry_at"]  # noqa: Y015
     _WhichOneofArgType__retry_at: _TypeAlias = _typing.Literal["_retry_at", b"_retry_at"]  # noqa: Y015
+    _WhichOneofReturnType__seconds_left: _TypeAlias = _typing.Literal["seconds_left"]  # noqa: Y015
+    _WhichOneofArgType__seconds_left: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left"]  # noqa: Y015
     _WhichOneofReturnType__started_at: _TypeAlias = _typing.Literal["started_at"]  # noqa: Y015
     _WhichOneofArgType__started_at: _TypeAlias = _typing.Literal["_started_at", b"_started_at"]  # noqa: Y015
+    _WhichOneofReturnType__starts_at: _TypeAlias = _typing.Literal["starts_at"]  # noqa: Y015
+    _WhichOneofArgType__starts_at: _TypeAlias = _typing.Literal["_starts_at", b"_starts_at"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__finished_at) -> _WhichOneofReturnType__finished_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__retry_at) -> _WhichOneofReturnType__retry_at | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seconds_left) -> _WhichOneofReturnType__seconds_left | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__started_at) -> _WhichOneofReturnType__started_at | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__starts_at) -> _WhichOneofReturnType__starts_at | None: ...
 
 Global___Job: _TypeAlias = Job  # noqa: Y015
 
@@ -1060,6 +1100,50 @@ class CancelJobRequest(_message.Message):
 Global___CancelJobRequest: _TypeAlias = CancelJobRequest  # noqa: Y015
 
 @_typing.final
+class PauseJobRequest(_message.Message):
+    """Which job to pause."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Identifier of the job."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseJobRequest: _TypeAlias = PauseJobRequest  # noqa: Y015
+
+@_typing.final
+class ResumeJobRequest(_message.Message):
+    """Which job to resume."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Identifier of the job."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeJobRequest: _TypeAlias = ResumeJobRequest  # noqa: Y015
+
+@_typing.final
 class DownloadFileRequest(_message.Message):
     """Which file to download."""
 
@@ -1154,6 +1238,7 @@ class SampleRequest(_message.Message):
     PREVIEW_EVERY_FIELD_NUMBER: _builtins.int
     CONDITION_FIELD_NUMBER: _builtins.int
     ACCEPT_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """`name` is the newest version, `name@3` is version 3."""
     n: _builtins.int
@@ -1164,6 +1249,8 @@ class SampleRequest(_message.Message):
     """Sampler steps between two previews, for responses that are a stream of events. Over gRPC: by SampleStream only."""
     accept: _builtins.str
     """Format of the rows of a table in the response, such as text/csv; empty: their cells, as a Tensor."""
+    priority: _builtins.int
+    """Of a job that writes a file, which waiting ones are claimed first: -100 to 100, the highest first."""
     @_builtins.property
     def options(self) -> _struct_pb2.Struct:
         """Options of the model's family for this capability."""
@@ -1184,10 +1271,11 @@ class SampleRequest(_message.Message):
         preview_every: _builtins.int | None = ...,
         condition: Global___Tensor | None = ...,
         accept: _builtins.str = ...,
+        priority: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_preview_every", b"_preview_every", "_seed", b"_seed", "condition", b"condition", "options", b"options", "preview_every", b"preview_every", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preview_every", b"_preview_every", "_seed", b"_seed", "accept", b"accept", "condition", b"condition", "model", b"model", "n", b"n", "options", b"options", "preview_every", b"preview_every", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preview_every", b"_preview_every", "_seed", b"_seed", "accept", b"accept", "condition", b"condition", "model", b"model", "n", b"n", "options", b"options", "preview_every", b"preview_every", "priority", b"priority", "seed", b"seed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__preview_every: _TypeAlias = _typing.Literal["preview_every"]  # noqa: Y015
     _WhichOneofArgType__preview_every: _TypeAlias = _typing.Literal["_preview_every", b"_preview_every"]  # noqa: Y015

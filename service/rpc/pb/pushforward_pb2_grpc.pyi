@@ -49,6 +49,10 @@ class PushforwardStub:
     """Streams the events of a job to its end; begins with those that are past."""
     CancelJob: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.CancelJobRequest, _pushforward_pb2.Job]
     """Asks a job to stop. A training ends at its next step; a job that is over stays as it is."""
+    PauseJob: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.PauseJobRequest, _pushforward_pb2.Job]
+    """Has a job wait until it is resumed. A training stops at its next step, and keeps what it has done."""
+    ResumeJob: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.ResumeJobRequest, _pushforward_pb2.Job]
+    """Has a paused job go on where it was."""
     DownloadFile: _grpc.UnaryStreamMultiCallable[_pushforward_pb2.DownloadFileRequest, _pushforward_pb2.FileChunk]
     """Streams the file of a sampling that has succeeded."""
     Sample: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.SampleRequest, _pushforward_pb2.SampleResponse]
@@ -124,6 +128,10 @@ class PushforwardAsyncStub(PushforwardStub):
     """Streams the events of a job to its end; begins with those that are past."""
     CancelJob: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.CancelJobRequest, _pushforward_pb2.Job]  # type: ignore[assignment]
     """Asks a job to stop. A training ends at its next step; a job that is over stays as it is."""
+    PauseJob: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.PauseJobRequest, _pushforward_pb2.Job]  # type: ignore[assignment]
+    """Has a job wait until it is resumed. A training stops at its next step, and keeps what it has done."""
+    ResumeJob: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.ResumeJobRequest, _pushforward_pb2.Job]  # type: ignore[assignment]
+    """Has a paused job go on where it was."""
     DownloadFile: _aio.UnaryStreamMultiCallable[_pushforward_pb2.DownloadFileRequest, _pushforward_pb2.FileChunk]  # type: ignore[assignment]
     """Streams the file of a sampling that has succeeded."""
     Sample: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.SampleRequest, _pushforward_pb2.SampleResponse]  # type: ignore[assignment]
@@ -238,6 +246,22 @@ class PushforwardServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_pushforward_pb2.Job, _abc.Awaitable[_pushforward_pb2.Job]]:
         """Asks a job to stop. A training ends at its next step; a job that is over stays as it is."""
+
+    @_abc_1.abstractmethod
+    def PauseJob(
+        self,
+        request: _pushforward_pb2.PauseJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_pushforward_pb2.Job, _abc.Awaitable[_pushforward_pb2.Job]]:
+        """Has a job wait until it is resumed. A training stops at its next step, and keeps what it has done."""
+
+    @_abc_1.abstractmethod
+    def ResumeJob(
+        self,
+        request: _pushforward_pb2.ResumeJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_pushforward_pb2.Job, _abc.Awaitable[_pushforward_pb2.Job]]:
+        """Has a paused job go on where it was."""
 
     @_abc_1.abstractmethod
     def DownloadFile(

@@ -7,8 +7,9 @@ import pytest
 from pushforward.models.data import TwoMoons
 from pushforward.service.application.application import Application
 from pushforward.service.application.commands.commands import Sample, TrainModel
-from pushforward.service.domain.errors import Invalid, NotFound, Unsupported
+from pushforward.service.domain.errors import Conflict, Invalid, NotFound, Unsupported
 from pushforward.service.domain.jobs import State
+from pushforward.service.jobs.memory_record import MemoryJobs
 from tests.apis.fakes import MOONS, Wakeups, application, card
 from tests.service.application.conftest import CARDS, Recorded
 
@@ -60,6 +61,42 @@ async def test_a_model_that_cannot_be_sampled_starts_no_sampling(app: Applicatio
     with pytest.raises(Unsupported):
         await mute.jobs.sample(Sample(model="mute", n=5))
     assert (await mute.jobs.list()).jobs == []
+
+
+async def test_a_resumed_job_wakes_a_worker(app: Application) -> None:
+    job = await app.jobs.train(TrainModel(model="m", preset="vae-digits"))
+    await app.jobs.pause(job.id)
+    assert (await app.jobs.resume(job.id)).state is State.QUEUED
+    assert isinstance(app.jobs.wakeups, Wakeups)
+    assert app.jobs.wakeups.woken == [job.id, job.id]
+
+
+async def test_a_job_that_is_over_or_ending_is_neither_paused_nor_resumed(app: Application) -> None:
+    over, ending = [await app.jobs.train(TrainModel(model="m", preset="vae-digits")) for _ in range(2)]
+    assert isinstance(app.jobs.record, MemoryJobs)
+    assert app.jobs.record.claim("train", "w")
+    assert app.jobs.record.claim("train", "w")
+    app.jobs.record.succeed(over.id, 1, 1, {})
+    await app.jobs.cancel(ending.id)
+    for change, what in ((app.jobs.pause, "paused"), (app.jobs.resume, "resumed")):
+        with pytest.raises(Conflict, match=f"job {over.id} succeeded; it cannot be {what}"):
+            await change(over.id)
+        with pytest.raises(Conflict, match=f"job {ending.id} is being cancelled; it cannot be {what}"):
+            await change(ending.id)
+
+
+async def test_a_paused_sampling_has_no_file_yet(app: Application) -> None:
+    job = await app.jobs.sample(Sample(model="moons", n=5))
+    await app.jobs.pause(job.id)
+    with pytest.raises(Conflict, match="is paused; resume it, and wait for its end"):
+        await app.jobs.file(job.id)
+
+
+async def test_a_key_with_another_priority_is_another_request(app: Application) -> None:
+    command = TrainModel(model="m", preset="vae-digits")
+    await app.jobs.train(command, idempotency_key="k")
+    with pytest.raises(Conflict):
+        await app.jobs.train(command.model_copy(update={"priority": 1}), idempotency_key="k")
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1001])

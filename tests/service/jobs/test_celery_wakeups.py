@@ -41,7 +41,7 @@ async def test_a_job_put_back_is_announced_at_once_however_long_the_queue_is(red
     jobs, runs = RedisJobs(settings), RedisRuns(settings)
     job, _ = await jobs.create(NewJob(model="moons", run={}))
     await CeleryWakeups(settings).wake("another-job")
-    runs.claim(job.id, "a-worker")
+    runs.claim("train", "a-worker")
     runs.give_back(job.id, 1)
     assert runs.unannounced(600) == [job.id]
     assert runs.unannounced(600) == []

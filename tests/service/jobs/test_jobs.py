@@ -1,11 +1,9 @@
 """The record of jobs: Redis and memory pass the same tests."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,83 +12,14 @@ import pytest
 import redis
 
 from pushforward.service.domain.errors import Conflict, NotFound, Overloaded, Unavailable
-from pushforward.service.domain.jobs import Event, Fault, Job, ModelEvaluation, Sampling, State
-from pushforward.service.domain.ports import Jobs, NewJob, Runs, Stale, Update
-from pushforward.service.jobs.memory_record import MemoryJobs
+from pushforward.service.domain.jobs import Event, Fault, Job, State, Wish
+from pushforward.service.domain.ports import NewJob, Stale, Update
 from pushforward.service.jobs.redis_record import RedisJobs
 from pushforward.service.jobs.redis_runs import RedisRuns
 from pushforward.service.jobs.script import CONNECTIONS
 from pushforward.service.local.up import redis_server
 from pushforward.service.settings import Settings
-
-NEW = NewJob(model="moons", run={"seed": 1})
-DRAW = NewJob(model="moons", ask=Sampling(model="moons@3", n=2**40, seed=2**64 - 1, options={"steps": 5}))
-COMPARE = NewJob(
-    model="moons",
-    evaluation=ModelEvaluation(
-        model="moons@3", against={"source": "two_moons"}, metrics=("mmd2",), n=100, seed=2**64 - 1
-    ),
-)
-CRASH = Fault(type="crashed", detail="ended by SIGKILL")
-
-
-@dataclass(frozen=True)
-class Record:
-    jobs: Jobs
-    runs: Runs
-    outlive_the_leases: Callable[[], None]
-    outlive_the_pauses: Callable[[], None]
-    now: Callable[[], float]
-
-
-class Clock:
-    now = 1e9
-
-    def __call__(self) -> float:
-        return self.now
-
-    def pass_a_minute(self) -> None:
-        self.now += 60
-
-
-@pytest.fixture(params=["redis", "memory"])
-async def record(request: pytest.FixtureRequest) -> AsyncIterator[Record]:
-    if request.param == "memory":
-        clock = Clock()
-        memory = MemoryJobs(Settings(max_attempts=2, max_queued_jobs=3), clock)
-        yield Record(memory, memory, clock.pass_a_minute, clock.pass_a_minute, clock)
-        return
-    url = request.getfixturevalue("redis_url")
-    settings = Settings(redis_url=url, max_attempts=2, max_queued_jobs=3)
-    jobs, runs = RedisJobs(settings), RedisRuns(settings)
-    with redis.Redis.from_url(url) as client:
-        yield Record(jobs, runs, lambda: outdate(client), lambda: unpause(client), time.time)
-    await jobs.close()
-    runs.close()
-
-
-def outdate(client: redis.Redis) -> None:
-    """Every lease ends in 1970."""
-    for job_id in client.zrange("pf:running", 0, -1):
-        client.zadd("pf:running", {job_id: 0})
-
-
-def unpause(client: redis.Redis) -> None:
-    """Every pause ended in 1970."""
-    for job_id in client.zrange("pf:paused", 0, -1):
-        client.zadd("pf:paused", {job_id: 0})
-        client.hset(f"pf:job:{job_id.decode()}", "retry_ms", 0)
-
-
-def progress(step: int) -> Update:
-    return Update("progress", {"step": step, "total_steps": 100, "losses": {"kl_nats": 0.5}, "steps_per_s": 10.0})
-
-
-async def claimed(record: Record) -> Job:
-    job, _ = await record.jobs.create(NEW)
-    running = record.runs.claim(job.id, "w")
-    assert running is not None
-    return running
+from tests.service.jobs.conftest import COMPARE, CRASH, DRAW, NEW, Record, claimed, progress
 
 
 async def collect(events: AsyncIterator[Event]) -> list[Event]:
@@ -108,7 +37,7 @@ async def test_a_job_tells_its_place_and_what_is_before_it(record: Record) -> No
     assert (first.queue_position, first.ahead) == (1, (running.id,))
     assert (second.queue_position, second.ahead) == (2, (running.id, first.id))
     assert (drawing.queue_position, drawing.ahead) == (1, ())  # samplings do not wait behind trainings
-    record.runs.claim(first.id, "w")
+    record.runs.claim("train", "w")
     moved = await record.jobs.get(second.id)
     assert (moved.queue_position, moved.ahead) == (1, (running.id, first.id))
     page = await record.jobs.list(state=State.QUEUED, model=None, limit=9)
@@ -135,11 +64,11 @@ async def test_a_job_on_a_machine_at_fault_waits_longer_each_time_and_its_attemp
         assert (waiting.state, waiting.waiting_for) == (State.QUEUED, "the disk is full")
         assert waiting.retry_at is not None
         pauses_s.append(waiting.retry_at - record.now())
-        assert record.runs.claim(job.id, "w") is None
+        assert record.runs.claim("train", "w") is None
         assert record.runs.unannounced(0) == []
         record.outlive_the_pauses()
         assert record.runs.unannounced(600) == [job.id]
-        again = record.runs.claim(job.id, "w")
+        again = record.runs.claim("train", "w")
         assert again is not None
         assert (again.epoch, again.waiting_for, again.retry_at) == (epoch + 1, None, None)
     assert pauses_s == pytest.approx([1, 2, 4, 8, 16, 32, 60, 60, 60], abs=0.9)
@@ -178,9 +107,9 @@ async def test_a_waiting_jobs_watch_tells_when_it_moves_up(redis_url: str, monke
     first, second = [(await jobs.create(NEW))[0] for _ in range(2)]
     async with aclosing(jobs.watch(second.id, after="0")) as watched:
         assert (await anext(watched)).data["queue_position"] == 2
-        runs.claim(first.id, "w")
+        runs.claim("train", "w")
         moved = await asyncio.wait_for(anext(watched), 10)
-    assert (moved.kind, moved.data) == ("queue", {"queue_position": 1, "ahead": [first.id]})
+    assert (moved.kind, moved.data) == ("queue", {"queue_position": 1, "ahead": [first.id], "starts_at": None})
     await jobs.close()
     runs.close()
 
@@ -256,12 +185,12 @@ async def test_an_unknown_job_is_not_found(record: Record) -> None:
         await record.jobs.cancel("x")
     with pytest.raises(NotFound):
         await collect(record.jobs.watch("x", after="0"))
-    assert record.runs.claim("x", "w") is None
+    assert record.runs.claim("train", "w") is None
 
 
 async def test_jobs_are_listed_newest_first_and_by_state_and_model(record: Record) -> None:
     a, b, c = [(await record.jobs.create(NewJob(model=m, run={})))[0] for m in ("one", "two", "one")]
-    record.runs.claim(a.id, "w")
+    record.runs.claim("train", "w")
 
     async def ids(state: State | None, model: str | None, limit: int) -> list[str]:
         return [job.id for job in (await record.jobs.list(state=state, model=model, limit=limit)).jobs]
@@ -282,12 +211,12 @@ async def test_a_worker_can_look_up_the_state_of_a_job(record: Record) -> None:
 async def test_a_job_is_claimed_once(record: Record) -> None:
     job = await claimed(record)
     assert (job.state, job.epoch) == (State.RUNNING, 1)
-    assert record.runs.claim(job.id, "other") is None
+    assert record.runs.claim("train", "other") is None
 
 
 async def test_a_beat_records_progress_and_losses(record: Record) -> None:
     job = await claimed(record)
-    assert record.runs.beat(job.id, 1, [progress(3), progress(7)]) is False
+    assert record.runs.beat(job.id, 1, [progress(3), progress(7)]) is Wish.GO_ON
     seen = await record.jobs.get(job.id)
     assert (seen.progress.step, seen.progress.total_steps, seen.losses) == (7, 100, {"kl_nats": 0.5})
 
@@ -323,7 +252,7 @@ async def test_a_sampling_tells_what_it_draws_and_the_version_it_asks(record: Re
     job, _ = await record.jobs.create(DRAW)
     assert (job.kind, job.model, job.version, job.ask, job.run) == ("sample", "moons", 3, DRAW.ask, {})
     assert await record.jobs.get(job.id) == job
-    assert record.runs.claim(job.id, "w") == await record.jobs.get(job.id)
+    assert record.runs.claim("sample", "w") == await record.jobs.get(job.id)
     training, _ = await record.jobs.create(NEW)
     assert (training.kind, training.ask) == ("train", None)
 
@@ -332,7 +261,7 @@ async def test_an_evaluation_tells_what_it_compares_and_the_version_it_is_of(rec
     job, _ = await record.jobs.create(COMPARE)
     assert (job.kind, job.version, job.evaluation, job.run) == ("evaluate", 3, COMPARE.evaluation, {})
     assert await record.jobs.get(job.id) == job
-    assert record.runs.claim(job.id, "w") == await record.jobs.get(job.id)
+    assert record.runs.claim("evaluate", "w") == await record.jobs.get(job.id)
     record.runs.succeed(job.id, 1, 3, {"mmd2": 0.5})
     done = await record.jobs.get(job.id)
     assert (done.state, done.version, done.metrics) == (State.SUCCEEDED, 3, {"mmd2": 0.5})
@@ -340,7 +269,7 @@ async def test_an_evaluation_tells_what_it_compares_and_the_version_it_is_of(rec
 
 async def test_a_report_that_is_there_is_not_cancelled_any_more(record: Record) -> None:
     job, _ = await record.jobs.create(COMPARE)
-    record.runs.claim(job.id, "w")
+    record.runs.claim("evaluate", "w")
     await record.jobs.cancel(job.id)
     record.runs.succeed(job.id, 1, 3, {"mmd2": 0.5})
     record.runs.succeed(job.id, 1, 3, {"mmd2": 0.5})  # told twice
@@ -357,8 +286,8 @@ async def test_evaluations_trainings_and_samplings_do_not_wait_behind_each_other
 
 
 async def test_an_evaluation_that_redis_lost_is_restored(record: Record) -> None:
-    job, _ = await record.jobs.create(COMPARE)
-    claimed_job = record.runs.claim(job.id, "w")
+    await record.jobs.create(COMPARE)
+    claimed_job = record.runs.claim("evaluate", "w")
     assert claimed_job is not None
     lost = claimed_job.model_copy(update={"id": "0123456789abcdef"})
     record.runs.restore(lost)
@@ -368,7 +297,7 @@ async def test_an_evaluation_that_redis_lost_is_restored(record: Record) -> None
 
 async def test_a_finished_sampling_tells_the_length_and_digest_of_its_file(record: Record) -> None:
     job, _ = await record.jobs.create(DRAW)
-    record.runs.claim(job.id, "w")
+    record.runs.claim("sample", "w")
     assert record.runs.deliver(job.id, 1, 144, "00ff")
     assert record.runs.deliver(job.id, 1, 144, "00ff")  # told twice
     done = await record.jobs.get(job.id)
@@ -379,7 +308,7 @@ async def test_a_finished_sampling_tells_the_length_and_digest_of_its_file(recor
 
 async def test_a_cancelled_sampling_delivers_no_file(record: Record) -> None:
     job, _ = await record.jobs.create(DRAW)
-    record.runs.claim(job.id, "w")
+    record.runs.claim("sample", "w")
     await record.jobs.cancel(job.id)
     assert not record.runs.deliver(job.id, 1, 144, "00ff")
     record.runs.give_back(job.id, 1)
@@ -397,7 +326,7 @@ async def test_a_failed_job_tells_why(record: Record) -> None:
 async def test_cancelling_a_queued_job_ends_it_at_once(record: Record) -> None:
     job, _ = await record.jobs.create(NEW)
     assert (await record.jobs.cancel(job.id)).state is State.CANCELLED
-    assert record.runs.claim(job.id, "w") is None
+    assert record.runs.claim("train", "w") is None
 
 
 async def test_cancelling_a_running_job_reaches_its_runner_with_the_next_beat(record: Record) -> None:
@@ -405,7 +334,7 @@ async def test_cancelling_a_running_job_reaches_its_runner_with_the_next_beat(re
     asked = await record.jobs.cancel(job.id)
     assert (asked.state, asked.cancel_requested) == (State.RUNNING, True)
     assert await record.jobs.cancel(job.id) == asked
-    assert record.runs.beat(job.id, 1, []) is True
+    assert record.runs.beat(job.id, 1, []) is Wish.CANCEL
     assert record.runs.reserve_version(job.id, 1, 0) is None
     record.runs.give_back(job.id, 1)
     assert (await record.jobs.get(job.id)).state is State.CANCELLED
@@ -427,7 +356,7 @@ async def test_it_is_too_late_to_cancel_once_a_version_is_reserved(record: Recor
 async def test_a_stale_epoch_is_refused_everything(record: Record) -> None:
     job = await claimed(record)
     record.runs.give_back(job.id, 1)
-    record.runs.claim(job.id, "other")
+    record.runs.claim("train", "other")
     for write in (
         lambda: record.runs.beat(job.id, 1, [progress(99)]),
         lambda: record.runs.reserve_version(job.id, 1, 0),
@@ -455,7 +384,7 @@ async def test_an_expired_lease_queues_the_job_again(record: Record) -> None:
     assert record.runs.expire() == []
     record.outlive_the_leases()
     assert record.runs.expire() == [job.id]
-    again = record.runs.claim(job.id, "other")
+    again = record.runs.claim("train", "other")
     assert again is not None
     assert again.epoch == 2
 
@@ -468,14 +397,14 @@ async def test_a_late_beat_revives_a_job_that_nobody_else_claimed(record: Record
     record.runs.beat(job.id, 1, [progress(5)])
     seen = await record.jobs.get(job.id)
     assert (seen.state, seen.epoch) == (State.RUNNING, 1)
-    assert record.runs.claim(job.id, "other") is None
+    assert record.runs.claim("train", "other") is None
 
 
 async def test_a_job_that_is_lost_without_progress_fails_in_the_end(record: Record) -> None:
     job = await claimed(record)
     record.outlive_the_leases()
     record.runs.expire()
-    record.runs.claim(job.id, "w")
+    record.runs.claim("train", "w")
     record.outlive_the_leases()
     record.runs.expire()
     seen = await record.jobs.get(job.id)
@@ -497,9 +426,9 @@ async def test_progress_earns_new_attempts(record: Record) -> None:
     for epoch in range(1, 5):
         record.runs.beat(job.id, epoch, [progress(epoch)])
         record.runs.lose(job.id, epoch, CRASH)
-        assert record.runs.claim(job.id, "w") is not None
+        assert record.runs.claim("train", "w") is not None
     record.runs.lose(job.id, 5, CRASH)
-    record.runs.claim(job.id, "w")
+    record.runs.claim("train", "w")
     record.runs.lose(job.id, 6, CRASH)
     assert (await record.jobs.get(job.id)).error == CRASH
 
@@ -507,7 +436,7 @@ async def test_progress_earns_new_attempts(record: Record) -> None:
 async def test_waiting_jobs_are_announced_again_but_not_at_once(record: Record) -> None:
     job, _ = await record.jobs.create(NEW)
     assert record.runs.unannounced(600) == []
-    record.runs.claim(job.id, "w")
+    record.runs.claim("train", "w")
     record.runs.give_back(job.id, 1)
     assert record.runs.unannounced(600) == [job.id]
     assert record.runs.unannounced(600) == []
@@ -517,7 +446,7 @@ async def test_versions_are_reserved_once_for_a_job_and_never_again(record: Reco
     first = await claimed(record)
     assert record.runs.reserve_version(first.id, 1, 4) == 5
     record.runs.give_back(first.id, 1)
-    record.runs.claim(first.id, "w")
+    record.runs.claim("train", "w")
     assert record.runs.reserve_version(first.id, 2, 9) == 5
     second = await claimed(record)
     assert record.runs.reserve_version(second.id, 1, 0) == 6
@@ -557,10 +486,10 @@ async def test_an_id_that_names_another_key_is_not_found(record: Record) -> None
 
 def test_of_200_racing_claims_one_wins(redis_url: str) -> None:
     settings = Settings(redis_url=redis_url)
-    job = asyncio.run(_create_one(settings))
+    asyncio.run(_create_one(settings))
     runs = RedisRuns(settings)
     with ThreadPoolExecutor(20) as pool:
-        claims = list(pool.map(lambda i: runs.claim(job.id, f"w{i}"), range(200)))
+        claims = list(pool.map(lambda i: runs.claim("train", f"w{i}"), range(200)))
     runs.close()
     assert [claim.epoch for claim in claims if claim] == [1]
 
@@ -572,7 +501,7 @@ async def test_jobs_are_unavailable_without_redis() -> None:
         await jobs.create(NEW)
     assert refusal.value.retry_after_s is not None
     with pytest.raises(Unavailable):
-        runs.claim("x", "w")
+        runs.claim("train", "w")
 
 
 async def test_a_watch_outlasts_a_restart_of_redis(tmp_path: Path) -> None:
@@ -593,7 +522,7 @@ async def test_a_watch_outlasts_a_restart_of_redis(tmp_path: Path) -> None:
     server.kill()
     server.wait()
     server, _ = redis_server.start(tmp_path)
-    runs.claim(job.id, "w")
+    runs.claim("train", "w")
     runs.fail(job.id, 1, CRASH)
     await asyncio.wait_for(watching, 10)
     assert list(seen.values()) == ["queued", "running", "failed"]
@@ -607,7 +536,7 @@ async def test_the_stream_of_a_long_job_is_capped(redis_url: str) -> None:
     settings = Settings(redis_url=redis_url)
     jobs, runs = RedisJobs(settings), RedisRuns(settings)
     job, _ = await jobs.create(NEW)
-    runs.claim(job.id, "w")
+    runs.claim("train", "w")
     steps = count(1)
     for _ in range(24):
         runs.beat(job.id, 1, [progress(next(steps)) for _ in range(500)])

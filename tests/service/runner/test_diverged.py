@@ -21,7 +21,7 @@ def flow(steps: int, **optimizer: Any) -> dict[str, Any]:
 
 
 def ended(bench: Bench, job_id: str) -> Job:
-    bench.supervisor.run(job_id)
+    bench.supervisor.run("train")
     return bench.job(job_id)
 
 

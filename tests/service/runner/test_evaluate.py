@@ -34,14 +34,14 @@ def folder_of(bench: Bench, reference: str) -> Path:
 def trained(bench: Bench) -> str:
     """A model that a job trained and published."""
     job_id = bench.create(small_run(20))
-    bench.supervisor.run(job_id)
+    bench.supervisor.run("train")
     assert bench.job(job_id).state is State.SUCCEEDED
     return MOONS
 
 
 def fault_of(bench: Bench, asked: ModelEvaluation) -> tuple[str, str]:
     job_id = bench.create_evaluation(asked)
-    bench.supervisor.run(job_id)
+    bench.supervisor.run("evaluate")
     job = bench.job(job_id)
     assert (job.state, job.epoch) == (State.FAILED, 1)
     assert job.error is not None
@@ -53,7 +53,7 @@ def test_an_evaluation_ends_as_a_report_beside_the_card(bench: Bench) -> None:
     trained(bench)
     before = (folder_of(bench, MOONS) / "card.json").read_bytes()
     job_id = bench.create_evaluation(SOME)
-    bench.supervisor.run(job_id)
+    bench.supervisor.run("evaluate")
     job = bench.job(job_id)
     assert (job.state, job.kind, job.version) == (State.SUCCEEDED, "evaluate", 1)
     assert (job.progress.step, job.progress.total_steps) == (3, 3)
@@ -74,7 +74,7 @@ def test_an_evaluation_ends_as_a_report_beside_the_card(bench: Bench) -> None:
 def test_its_events_tell_how_far_it_has_come_and_each_metric(bench: Bench) -> None:
     put_model(bench.settings.store)
     job_id = bench.create_evaluation(SOME)
-    bench.supervisor.run(job_id)
+    bench.supervisor.run("evaluate")
     events = bench.events(job_id)
     progress = [event.data for event in events if event.kind == "progress"]
     fractions = [each["fraction"] for each in progress]
@@ -92,7 +92,7 @@ def test_the_same_evaluation_of_another_attempt_has_the_same_values(bench: Bench
     values = []
     for _ in range(2):
         job_id = bench.create_evaluation(short)
-        bench.supervisor.run(job_id)
+        bench.supervisor.run("evaluate")
         values.append(bench.job(job_id).metrics)
     assert values[0] == values[1] != {}
 
@@ -100,7 +100,7 @@ def test_the_same_evaluation_of_another_attempt_has_the_same_values(bench: Bench
 def test_a_killed_child_is_tried_again_and_ends_once(bench: Bench) -> None:
     put_steps(bench.settings.store)
     job_id = bench.create_evaluation(LONG)
-    runner = bench.supervise(job_id)
+    runner = bench.supervise("evaluate")
     until(lambda: bench.job(job_id).progress.total_steps > 0)
     kill_child(job_id)
     runner.join(120)
@@ -112,7 +112,7 @@ def test_a_killed_child_is_tried_again_and_ends_once(bench: Bench) -> None:
 def test_a_cancelled_evaluation_leaves_nothing(bench: Bench) -> None:
     put_steps(bench.settings.store)
     job_id = bench.create_evaluation(LONG)
-    runner = bench.supervise(job_id)
+    runner = bench.supervise("evaluate")
     until(lambda: child_of(job_id) is not None)
     bench.cancel(job_id)
     runner.join(30)
@@ -125,7 +125,7 @@ def test_a_cancelled_evaluation_leaves_nothing(bench: Bench) -> None:
 def test_a_drained_evaluation_waits_again(bench: Bench) -> None:
     put_steps(bench.settings.store)
     job_id = bench.create_evaluation(LONG)
-    runner = bench.supervise(job_id)
+    runner = bench.supervise("evaluate")
     until(lambda: child_of(job_id) is not None)
     bench.draining.set()
     runner.join(30)
@@ -138,7 +138,7 @@ def test_a_later_evaluation_takes_the_place_of_the_one_before_and_uses_its_class
     digests = []
     for seed in (0, 1):
         job_id = bench.create_evaluation(asked.model_copy(update={"seed": seed}))
-        bench.supervisor.run(job_id)
+        bench.supervisor.run("evaluate")
         assert bench.job(job_id).state is State.SUCCEEDED, bench.job(job_id).error
         report = read_report(folder_of(bench, TOLD))
         assert report is not None
@@ -157,7 +157,7 @@ def test_rows_of_another_source_are_read_from_the_data_root(bench: Bench) -> Non
     np.save(bench.settings.data_root / "far.npy", 50 + np.random.default_rng(0).standard_normal((60, 2)))
     against = {"source": "npy", "path": "far.npy"}
     job_id = bench.create_evaluation(SOME.model_copy(update={"against": against}))
-    bench.supervisor.run(job_id)
+    bench.supervisor.run("evaluate")
     report = read_report(folder_of(bench, MOONS))
     assert report is not None
     assert (report.against, report.n_reference) == (against, 60)
@@ -208,7 +208,7 @@ async def test_a_damaged_report_is_none_and_the_model_is_served(
 def test_a_model_that_is_deleted_meanwhile_has_no_report_and_the_job_says_so(bench: Bench) -> None:
     put_steps(bench.settings.store)
     job_id = bench.create_evaluation(LONG)
-    runner = bench.supervise(job_id)
+    runner = bench.supervise("evaluate")
     until(lambda: bench.job(job_id).progress.total_steps > 0)
     shutil.rmtree(folder_of(bench, STEPS))
     runner.join(120)

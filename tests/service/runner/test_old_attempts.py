@@ -52,7 +52,7 @@ def test_a_training_resumes_from_its_checkpoint_and_ends_with_the_same_weights(
     bench: Bench, client: redis.Redis, store: Path
 ) -> None:
     put_back(bench, client)
-    bench.supervisor.run(job_id("training"))
+    bench.supervisor.run("train")
     job = bench.job(job_id("training"))
     assert (job.state, job.epoch, job.version, job.progress.step) == (State.SUCCEEDED, 2, 1, 24)
     messages = [event.data["message"] for event in bench.events(job.id) if event.kind == "log"]
@@ -67,7 +67,7 @@ def test_a_training_resumes_from_its_checkpoint_and_ends_with_the_same_weights(
 
 def test_a_sampling_goes_on_at_the_row_where_it_broke_off(bench: Bench, client: redis.Redis, store: Path) -> None:
     put_back(bench, client)
-    bench.supervisor.run(job_id("sampling"))
+    bench.supervisor.run("sample")
     job = bench.job(job_id("sampling"))
     assert (job.state, job.epoch) == (State.SUCCEEDED, 2)
     messages = [event.data["message"] for event in bench.events(job.id) if event.kind == "log"]

@@ -44,7 +44,7 @@ async def test_a_job_whose_runner_vanished_is_announced_at_once() -> None:
     jobs = MemoryJobs(Settings(lease_s=30), clock)
     reconciler = Reconciler(jobs, Settings(), lambda job_id, _: told.append(job_id))
     job, _ = await jobs.create(NEW)
-    jobs.claim(job.id, "w")
+    jobs.claim("train", "w")
     clock.now = 29.0
     reconciler.reconcile()
     assert told == []
@@ -128,17 +128,18 @@ def test_a_draining_worker_claims_nothing(tmp_path: Path) -> None:
 
 async def test_old_checkpoints_of_jobs_that_ended_are_swept_and_no_others(tmp_path: Path) -> None:
     jobs = MemoryJobs(Settings(), Clock())
-    ended_long_ago, ended_lately, waiting = [(await jobs.create(NEW))[0].id for _ in range(3)]
+    ended_long_ago, ended_lately, waiting, paused = [(await jobs.create(NEW))[0].id for _ in range(4)]
     for job_id in (ended_long_ago, ended_lately):
         await jobs.cancel(job_id)
-    for job_id in (ended_long_ago, ended_lately, waiting, "forgotten"):
+    await jobs.pause(paused)
+    for job_id in (ended_long_ago, ended_lately, waiting, paused, "forgotten"):
         states = tmp_path / ".jobs" / job_id / "1" / "states"
         states.mkdir(parents=True)
         for folder in (states, states.parent, states.parent.parent):
             os.utime(folder, (0, 0) if job_id != ended_lately else None)
     os.utime(tmp_path / ".jobs" / ended_lately, (0, 0))
     sweep(jobs, tmp_path, keep_s=60)
-    assert {work.name for work in (tmp_path / ".jobs").iterdir()} == {ended_lately, waiting}
+    assert {work.name for work in (tmp_path / ".jobs").iterdir()} == {ended_lately, waiting, paused}
 
 
 async def test_old_files_of_samplings_that_ended_are_swept_and_no_others(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_sampling_ends_as_a_file_of_the_rows_that_its_seed_gives(bench: Bench)
     put_model(bench.settings.store)
     ask = Sampling(model=MOONS, n=3000, seed=2**64 - 1)
     job_id = bench.create_sampling(ask)
-    bench.supervisor.run(job_id)
+    bench.supervisor.run("sample")
     job = bench.job(job_id)
     assert (job.state, job.kind, job.version) == (State.SUCCEEDED, "sample", 1)
     assert (job.progress.step, job.progress.total_steps) == (3000, 3000)
@@ -93,7 +93,7 @@ def test_a_sampling_ends_as_a_file_of_the_rows_that_its_seed_gives(bench: Bench)
 def test_a_file_of_data_far_from_zero_keeps_what_tells_its_rows_apart(bench: Bench) -> None:
     put_far(bench.settings.store)
     job_id = bench.create_sampling(Sampling(model=FAR, n=3000, seed=1))
-    bench.supervisor.run(job_id)
+    bench.supervisor.run("sample")
     rows = np.load(file_of(bench, bench.job(job_id)))
     assert (rows.shape, rows.dtype) == ((3000, 3), np.float64)
     assert len(np.unique(rows[:, 0])) == 3000
@@ -105,7 +105,7 @@ def test_rows_of_a_table_become_a_file_of_it_that_a_later_attempt_writes_again(b
     put_trees(bench.settings.store)
     npy, csv = (Sampling(model=TREES, n=3000, seed=1, media_type=each) for each in ("application/x-npy", "text/csv"))
     job_id = bench.create_sampling(csv)
-    bench.supervisor.run(job_id)
+    bench.supervisor.run("sample")
     job = bench.job(job_id)
     [file] = (bench.settings.store / ".files").glob(f"{job.id}-*.csv")
     content = file.read_bytes()
@@ -170,7 +170,7 @@ def test_chunks_that_do_not_fit_into_memory_are_halved() -> None:
 def test_a_model_that_draws_what_is_not_finite_leaves_no_file_and_says_what_an_ask_would(bench: Bench) -> None:
     put_spoiled(bench.settings.store)
     job_id = bench.create_sampling(Sampling(model=MOONS, n=10, seed=0))
-    bench.supervisor.run(job_id)
+    bench.supervisor.run("sample")
     job = bench.job(job_id)
     assert (job.state, job.epoch) == (State.FAILED, 1)
     assert job.error is not None
@@ -182,7 +182,7 @@ def test_a_model_that_draws_what_is_not_finite_leaves_no_file_and_says_what_an_a
 def test_rows_of_data_with_levels_lie_on_levels(bench: Bench) -> None:
     put_dots(bench.settings.store)
     job_id = bench.create_sampling(Sampling(model=DOTS, n=10, seed=0))
-    bench.supervisor.run(job_id)
+    bench.supervisor.run("sample")
     assert set(np.unique(np.load(file_of(bench, bench.job(job_id))))) <= {0.0, 2.0, 4.0}
 
 
@@ -214,7 +214,7 @@ def test_a_sampling_resumes_after_a_kill_to_the_same_bytes(bench: Bench) -> None
     ask = LONG.model_copy(update={"model": TOLD, "condition": 1})
     whole = drawn_at_once(bench, ask)
     broken = bench.create_sampling(ask)
-    runner = bench.supervise(broken)
+    runner = bench.supervise("sample")
     until(lambda: bench.job(broken).progress.step > 0)
     kill_child(broken)
     runner.join(60)
@@ -229,7 +229,7 @@ def test_a_sampling_resumes_after_a_kill_to_the_same_bytes(bench: Bench) -> None
 def test_a_cancelled_sampling_leaves_nothing(bench: Bench) -> None:
     put_steps(bench.settings.store)
     job_id = bench.create_sampling(LONG.model_copy(update={"n": 10**7}))
-    runner = bench.supervise(job_id)
+    runner = bench.supervise("sample")
     until(lambda: bench.job(job_id).progress.step > 0)
     bench.cancel(job_id)
     runner.join(30)
@@ -242,7 +242,7 @@ def test_a_cancelled_sampling_leaves_nothing(bench: Bench) -> None:
 def test_a_drained_sampling_waits_again_and_keeps_its_rows(bench: Bench) -> None:
     put_steps(bench.settings.store)
     job_id = bench.create_sampling(LONG.model_copy(update={"n": 10**7}))
-    runner = bench.supervise(job_id)
+    runner = bench.supervise("sample")
     until(lambda: bench.job(job_id).progress.step > 0)
     bench.draining.set()
     runner.join(30)
@@ -256,13 +256,13 @@ def test_a_frozen_child_that_wakes_spoils_nothing(bench: Bench) -> None:
     put_steps(bench.settings.store)
     whole = drawn_at_once(bench, LONG)
     frozen = bench.create_sampling(LONG)
-    runner = bench.supervise(frozen)
+    runner = bench.supervise("sample")
     until(lambda: bench.job(frozen).progress.step > 0)
     child = child_of(frozen)
     assert child is not None
     os.kill(child.pid, signal.SIGSTOP)
     bench.runs.lose(frozen, 1, bench.lost)  # as if its lease had run out
-    bench.supervisor.run(frozen)
+    bench.supervisor.run("sample")
     runner.join(30)
     assert bench.job(frozen).epoch == 2
     assert bench.job(frozen).file_sha256 == sha256(whole).hexdigest()
@@ -271,7 +271,7 @@ def test_a_frozen_child_that_wakes_spoils_nothing(bench: Bench) -> None:
 
 def test_a_model_that_is_gone_fails_the_job_at_once_and_says_so(bench: Bench) -> None:
     job_id = bench.create_sampling(Sampling(model="nobody@3", n=10, seed=0))
-    bench.supervisor.run(job_id)
+    bench.supervisor.run("sample")
     job = bench.job(job_id)
     assert (job.state, job.epoch) == (State.FAILED, 1)
     assert job.error is not None
@@ -282,7 +282,7 @@ def test_a_model_that_is_gone_fails_the_job_at_once_and_says_so(bench: Bench) ->
 def test_an_option_that_does_not_fit_the_model_is_named(bench: Bench) -> None:
     put_steps(bench.settings.store)
     job_id = bench.create_sampling(Sampling(model=STEPS, n=10, seed=0, options={"sampler": "ddim", "steps": 21}))
-    bench.supervisor.run(job_id)
+    bench.supervisor.run("sample")
     job = bench.job(job_id)
     assert (job.state, job.epoch) == (State.FAILED, 1)
     assert job.error is not None
@@ -293,7 +293,7 @@ def test_an_option_that_does_not_fit_the_model_is_named(bench: Bench) -> None:
 def test_a_file_for_which_there_is_no_room_is_not_begun(bench: Bench) -> None:
     put_model(bench.settings.store)
     job_id = bench.create_sampling(Sampling(model=MOONS, n=10**14, seed=0))
-    bench.supervisor.run(job_id)
+    bench.supervisor.run("sample")
     job = bench.job(job_id)
     assert (job.state, job.epoch) == (State.FAILED, 1)
     assert job.error is not None

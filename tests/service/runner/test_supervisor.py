@@ -32,7 +32,7 @@ def kill_child(job_id: str) -> None:
 def test_a_job_ends_as_a_published_model(bench: Bench) -> None:
     (bench.settings.store / "moons" / "3").mkdir(parents=True)  # torn, but its number is taken
     job_id = bench.create(small_run(30))
-    bench.supervisor.run(job_id)
+    bench.supervisor.run("train")
     job = bench.job(job_id)
     assert (job.state, job.version, job.progress.step, job.progress.total_steps) == (State.SUCCEEDED, 4, 30, 30)
     [card] = read_versions(bench.settings.store, "moons")
@@ -48,7 +48,7 @@ def test_a_job_ends_as_a_published_model(bench: Bench) -> None:
 
 def test_a_cancelled_job_keeps_its_last_checkpoint(bench: Bench) -> None:
     job_id = bench.create(small_run(ENDLESS))
-    runner = bench.supervise(job_id)
+    runner = bench.supervise()
     bench.until_checkpointed(job_id)
     assert bench.cancel(job_id).cancel_requested
     runner.join(30)
@@ -60,7 +60,7 @@ def test_a_cancelled_job_keeps_its_last_checkpoint(bench: Bench) -> None:
 
 def test_a_killed_child_resumes_from_its_last_checkpoint_and_ends_once(bench: Bench) -> None:
     job_id = bench.create(small_run(1500))
-    runner = bench.supervise(job_id)
+    runner = bench.supervise()
     step = bench.until_checkpointed(job_id)
     kill_child(job_id)
     runner.join(60)
@@ -73,7 +73,7 @@ def test_a_killed_child_resumes_from_its_last_checkpoint_and_ends_once(bench: Be
 
 def test_a_job_that_always_crashes_fails_with_the_signal(bench: Bench) -> None:
     job_id = bench.create(small_run(ENDLESS))
-    runner = bench.supervise(job_id)
+    runner = bench.supervise()
     for epoch in (1, 2):
         until(lambda epoch=epoch: bench.job(job_id).epoch == epoch)
         kill_child(job_id)
@@ -87,7 +87,7 @@ def test_a_job_that_always_crashes_fails_with_the_signal(bench: Bench) -> None:
 
 def test_data_that_cannot_be_read_fail_the_job_at_once_and_say_why(bench: Bench) -> None:
     job_id = bench.create(small_run(10, data={"source": "npy", "path": "missing.npy"}))
-    bench.supervisor.run(job_id)
+    bench.supervisor.run("train")
     job = bench.job(job_id)
     assert (job.state, job.epoch) == (State.FAILED, 1)
     assert job.error is not None
@@ -99,7 +99,7 @@ def test_a_silent_child_is_killed(bench: Bench) -> None:
     settings = bench.settings.model_copy(update={"stall_s": 0.05, "max_attempts": 1})
     hasty = Bench(settings)
     job_id = hasty.create(small_run(ENDLESS))
-    hasty.supervisor.run(job_id)
+    hasty.supervisor.run("train")
     job = hasty.job(job_id)
     assert job.state is State.FAILED
     assert job.error is not None
@@ -109,25 +109,25 @@ def test_a_silent_child_is_killed(bench: Bench) -> None:
 
 def test_a_drained_job_waits_again_with_a_checkpoint(bench: Bench) -> None:
     job_id = bench.create(small_run(ENDLESS))
-    runner = bench.supervise(job_id)
+    runner = bench.supervise()
     until(lambda: bench.job(job_id).progress.step > 0)
     bench.draining.set()
     runner.join(30)
     assert bench.job(job_id).state is State.QUEUED
     assert bench.checkpoints(job_id)
-    bench.supervisor.run(job_id)
+    bench.supervisor.run("train")
     assert bench.job(job_id).epoch == 1  # a draining supervisor claims nothing
 
 
 def test_a_runner_that_was_replaced_stops_and_touches_nothing(bench: Bench) -> None:
     job_id = bench.create(small_run(ENDLESS))
-    runner = bench.supervise(job_id)
+    runner = bench.supervise()
     until(lambda: bench.job(job_id).progress.step > 0)
     with redis.Redis.from_url(bench.settings.redis_url) as client:
         while bench.job(job_id).epoch == 1:  # until the lease is taken away between two beats
             client.zadd("pf:running", {job_id: 0})
             bench.runs.expire()
-            bench.runs.claim(job_id, "another")
+            bench.runs.claim("train", "another")
     runner.join(30)
     job = bench.job(job_id)
     assert (job.state, job.epoch) == (State.RUNNING, 2)
