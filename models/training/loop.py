@@ -70,7 +70,8 @@ def batches(data: TrainingData, state: TrainingState) -> Iterator[Batch]:
 def descend(state: TrainingState, loss: Loss, lr: float) -> None:
     """One step of the loss's own Adam, on the networks it trains and no others."""
     weights = state.weights(loss.trains)
-    gradients = clipped(torch.autograd.grad(loss.value, weights), state.run.optimizer.clip_norm)
+    gradients, norm = clipped(torch.autograd.grad(loss.value, weights), state.run.optimizer.clip_norm)
+    state.note_norm(loss.name, norm)
     if gradients is None:
         raise Diverged(f"the loss {loss.name!r} or its gradient is not finite at step {state.step}; lower optimizer.lr")
     adam = state.run.optimizer
@@ -78,15 +79,15 @@ def descend(state: TrainingState, loss: Loss, lr: float) -> None:
     state.optimizer(loss.name, weights).step(gradients, lr, adam.betas, decay)
 
 
-def clipped(gradients: tuple[Tensor, ...], max_norm: float) -> tuple[Tensor, ...] | None:
-    """Gradients scaled to a joint norm of at most `max_norm`; None where that norm is not finite.
+def clipped(gradients: tuple[Tensor, ...], max_norm: float) -> tuple[tuple[Tensor, ...] | None, float]:
+    """Gradients scaled to a joint norm of at most `max_norm`, None where that norm is not finite; and the norm.
 
     The same tensor may stand for two weights, so none is changed in place.
     """
     norm = float(torch.stack(torch._foreach_norm(gradients)).norm())
     if not isfinite(norm):
-        return None
-    return gradients if norm <= max_norm else torch._foreach_mul(gradients, max_norm / norm)
+        return None, norm
+    return gradients if norm <= max_norm else torch._foreach_mul(gradients, max_norm / norm), norm
 
 
 def learning_rate(run: Run, step: int, total_steps: int) -> float:

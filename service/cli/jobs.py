@@ -11,6 +11,7 @@ import typer
 
 from pushforward.service.cli.completion import complete_jobs, complete_presets, job_id, short_ids
 from pushforward.service.cli.data.outlines import print_plan
+from pushforward.service.cli.pictures import saved
 from pushforward.service.cli.progress import follow as show_progress
 from pushforward.service.cli.progress import headline, numbers, waiting
 from pushforward.service.cli.run_flags import flags, run_of
@@ -37,6 +38,9 @@ PresetOption = Annotated[
 RunOption = Annotated[
     Path | None, typer.Option(help="A run, or the changes of a preset, as JSON; - is standard input.")
 ]
+PicturesOption = Annotated[
+    Path | None, typer.Option("--pictures", help="Follow, and keep the newest pictures of the training in this folder.")
+]
 JobArgument = Annotated[
     str | None, typer.Argument(help="Show one job: its id, or the beginning of it.", autocompletion=complete_jobs)
 ]
@@ -50,6 +54,7 @@ def train(
         Path | None, typer.Option(help="A run, or changes of a preset, as JSON; - is standard input.")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show progress to the end.")] = False,
+    pictures: PicturesOption = None,
     key: Key = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check the run and show what the data are; start nothing.")
@@ -78,9 +83,9 @@ def train(
             print_json(plan) if json else print_plan(plan)
             return
         job = client.train(model, preset=preset, run=tree, idempotency_key=key)
-        if follow:
+        if follow or pictures is not None:
             err.print(f"job {job['id']} trains {model}")
-            follow_job(client, job["id"])
+            follow_job(client, job["id"], pictures)
         elif json:
             print_json(job)
         else:
@@ -103,14 +108,15 @@ def jobs(
     limit: Annotated[int, typer.Option(help="At most so many.")] = 100,
     after: Annotated[str | None, typer.Option(help="Go on where a list ended.")] = None,
     output: Annotated[Path | None, typer.Option("--out", help="Follow a sampling, and write its array.")] = None,
+    pictures: PicturesOption = None,
     json: Json = False,
     url: Url = LOCAL,
 ) -> None:
     """List jobs; show, follow or cancel one, or fetch its file."""
-    if job is None and (cancel or follow or output):
+    if job is None and (cancel or follow or output or pictures):
         fail("which job? see `pushforward jobs`")
-    if cancel and (follow or output):
-        fail("give --cancel, or --follow or --out")
+    if cancel and (follow or output or pictures):
+        fail("give --cancel, or --follow, --pictures or --out")
     with client_at(url) as client:
         if job is None:
             wanted = {name: value for name, value in (("state", state), ("model", model), ("after", after)) if value}
@@ -123,8 +129,8 @@ def jobs(
         if output is not None:
             _check_is_sampling(client.get(f"/jobs/{found}"))
             fetch(client, found, output)
-        elif follow:
-            follow_job(client, found)
+        elif follow or pictures is not None:
+            follow_job(client, found, pictures)
         else:
             record = _cancelled(client, found) if cancel else client.get(f"/jobs/{found}")
             print_json(record) if json else _show_job(record)
@@ -158,12 +164,18 @@ def fetch(client: Client, job: str, file: Path) -> None:
     err.print(f"wrote {file}")
 
 
-def follow_job(client: Client, job_id: str) -> None:
-    """Show the progress of a job to its end, and its result. Ctrl-C leaves the job running."""
+def follow_job(client: Client, job_id: str, pictures: Path | None = None) -> None:
+    """Show the progress of a job to its end, and its result. Ctrl-C leaves the job running.
+
+    Its newest pictures are kept in the folder `pictures`.
+    """
     try:
         client.get(f"/jobs/{job_id}")  # fails at once where `watch` would wait for the service
-        show_progress(client.watch(job_id), err)
+        events = client.watch(job_id)
+        show_progress(events if pictures is None else saved(events, pictures), err)
         job = client.get(f"/jobs/{job_id}")
+    except OSError as error:
+        fail(f"{pictures} cannot be written: {error.strerror}")
     except KeyboardInterrupt:
         where = "" if client.url == LOCAL else f" --url {client.url}"
         err.print(f"the job goes on; follow it again: pushforward jobs {job_id} --follow{where}")

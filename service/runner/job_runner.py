@@ -12,17 +12,18 @@ from typing import final
 from pushforward.service.domain.ports import Runs
 from pushforward.service.runner.supervisor import Supervisor
 from pushforward.service.settings import Settings
+from pushforward.service.trackers.thread import Trackers
 
 
 @final
 class JobRunner:
     """Shared by the threads of the worker's task."""
 
-    def __init__(self, runs: Runs, settings: Settings) -> None:
+    def __init__(self, runs: Runs, settings: Settings, trackers: Trackers) -> None:
         self._draining = threading.Event()
         self._running: set[str] = set()
         worker = f"{socket.gethostname()}-{os.getpid()}"
-        self._supervisor = Supervisor(runs, settings, worker=worker, draining=self._draining)
+        self._supervisor = Supervisor(runs, settings, worker=worker, draining=self._draining, trackers=trackers)
 
     def run(self, job_id: str) -> None:
         """Run a job in this thread, if it can be claimed."""

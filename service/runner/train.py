@@ -17,11 +17,11 @@ from pushforward.models.evaluation.judgement import Verdict, judge
 from pushforward.models.evaluation.measurement import Evaluation
 from pushforward.models.run import Run
 from pushforward.models.storage.card import Curve
-from pushforward.models.training import memory
+from pushforward.models.training import curve, memory
 from pushforward.models.training.checkpoint import latest_state, save_model, save_state
 from pushforward.models.training.data import TrainingData, load_data
 from pushforward.models.training.loop import train
-from pushforward.models.training.state import TrainingState, fresh
+from pushforward.models.training.state import TrainingState, device_of, fresh
 from pushforward.service.runner.messages import (
     DONE,
     INTERRUPTED,
@@ -32,6 +32,8 @@ from pushforward.service.runner.messages import (
     pace_s,
 )
 from pushforward.service.runner.remaining_time import RemainingTime
+from pushforward.service.runner.watch.pictures import Pictures
+from pushforward.service.runner.watch.reports import gradient_norms, memory_bytes, rows_per_step
 
 STAGE_S = 2.0  # between two log lines of a scoring, at least
 
@@ -45,7 +47,7 @@ def run_order(order: TrainOrder, device: torch.device, free_bytes: int, send: Se
     memory.check(run, data.spec, free_bytes)
     state = _resume(order, data, run, device) or fresh(run, data, device)
     checkpoint_at = monotonic() + order.checkpoint_s
-    for _ in _reported(train(data, state), send):
+    for _ in _reported(train(data, state), data, send):
         if stop.is_set():
             _save(order.states, state)
             return INTERRUPTED
@@ -77,30 +79,45 @@ def _save(folder: Path, state: TrainingState) -> None:
         log.warning("no checkpoint could be written at step %d: %s", state.step, error)
 
 
-def _reported(states: Iterator[TrainingState], send: Send) -> Iterator[TrainingState]:
-    """The same states; reports the first, the last, and some between."""
+def _reported(states: Iterator[TrainingState], data: TrainingData, send: Send) -> Iterator[TrainingState]:
+    """The same states; reports the first, the last, and some between, and shows pictures of some."""
     began = sent_at = monotonic()
     sent_step: int | None = None
     sent_curve: Curve | None = None
     remaining = RemainingTime()
+    shown: Pictures | None = None
     for state in states:
         now = monotonic()
-        remaining.advance(state.step, now)
+        has_curve = curve.has_curve(state.family)
+        remaining.advance(state.step, now, with_point=has_curve and curve.is_due(state.step, state.total_steps))
+        seconds_left = remaining.seconds_left(
+            state.total_steps, curve.points_after(state.step, state.total_steps) if has_curve else 0
+        )
         if sentence := remaining.announcement(state.total_steps):
             log.info("%s", sentence)
         if sent_step is None or now - sent_at >= pace_s(now - began) or state.step == state.total_steps:
+            steps_per_s = (state.step - (sent_step or state.step - 1)) / max(now - sent_at, 1e-6)
             send(
                 ProgressMessage(
                     step=state.step,
                     total_steps=state.total_steps,
                     losses={name: float(value) for name, value in state.losses.items()},
-                    steps_per_s=(state.step - (sent_step or state.step - 1)) / max(now - sent_at, 1e-6),
-                    seconds_left=remaining.seconds_left(state.total_steps),
+                    steps_per_s=steps_per_s,
+                    rows_per_s=steps_per_s * rows_per_step(data, state.run.optimizer.batch_size),
+                    memory_bytes=memory_bytes(device_of(state)),
+                    gradient_norms=gradient_norms(state),
+                    seconds_left=seconds_left,
                     curve=None if state.curve is sent_curve else state.curve,
                 )
             )
             sent_at, sent_step, sent_curve = now, state.step, state.curve
+        shown = shown or Pictures(data, state)
+        for picture in shown.after(state, seconds_left):
+            send(picture)
+        drawn_at = monotonic()
+        remaining.pause("pictures", drawn_at - now)
         yield state
+        remaining.pause("checkpoint", monotonic() - drawn_at)
 
 
 def _scored(stages: Evaluation[Verdict]) -> Verdict:
