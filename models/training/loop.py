@@ -71,9 +71,9 @@ def descend(state: TrainingState, loss: Loss, lr: float) -> None:
     """One step of the loss's own Adam, on the networks it trains and no others."""
     weights = state.weights(loss.trains)
     gradients, norm = clipped(torch.autograd.grad(loss.value, weights), state.run.optimizer.clip_norm)
-    state.note_norm(loss.name, norm)
     if gradients is None:
         raise Diverged(f"the loss {loss.name!r} or its gradient is not finite at step {state.step}; lower optimizer.lr")
+    state.note_norm(loss.name, norm)
     adam = state.run.optimizer
     decay = weight_decay(adam, state.nets.spec.n_rows)
     state.optimizer(loss.name, weights).step(gradients, lr, adam.betas, decay)

@@ -109,7 +109,7 @@ def _pixels(points: np.ndarray, frame: Bounds) -> NDArray[np.int64]:
     share = (points.astype(np.float64) - low) / (high - low)
     within = share[((share >= 0) & (share < 1)).all(1)]  # not so where a number is not finite
     place = np.floor(within * (SIDE_PX - DOT_PX)).astype(np.int64)
-    return np.stack([place[:, 0], SIDE_PX - DOT_PX - 1 - place[:, 1]], 1)
+    return np.stack([place[:, 0], SIDE_PX - DOT_PX - place[:, 1]], 1)
 
 
 def _in_colors(canvas: NDArray[np.uint8], palette: Sequence[tuple[int, ...]]) -> Picture:

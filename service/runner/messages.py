@@ -86,11 +86,11 @@ class GradientNorms(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    min: JsonFloat
-    q25: JsonFloat
-    median: JsonFloat
-    q75: JsonFloat
-    max: JsonFloat
+    min: float
+    q25: float
+    median: float
+    q75: float
+    max: float
     clipped: float
 
 

@@ -55,4 +55,5 @@ def _mlflow(uri: str) -> Tracker:
 
 
 def _missing(setting: str, error: ImportError, package: str) -> StartError:
-    return StartError(f"{setting} is set, but {error.name} is not installed: pip install '{package}', or unset it")
+    missing = (error.name or package).partition(".")[0]
+    return StartError(f"{setting} is set, but {missing} is not installed: pip install '{package}', or unset it")
