@@ -22,7 +22,9 @@ from torch import Tensor
 from pushforward.models.capabilities import capabilities
 from pushforward.models.config.config import Options
 from pushforward.models.family import Decodes, Encodes, Family, Samples, Scores, reconstruct
+from pushforward.models.flows.options import MatchingSampleOptions
 from pushforward.models.noise import Noise
+from pushforward.models.samplers.options import DenoisingOptions
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.mapping import Reconstruction
 from pushforward.models.stepwise.program import Given, Out, Program, states
@@ -37,8 +39,12 @@ Reals: TypeAlias = NDArray[np.float64]
 SEED = 2
 SAMPLES, POINTS, PAIRS = 16, 512, 8  # images or series, points of the plane, rows reconstructed
 AROUND = 1_000  # held-out points beside them
-CELLS = 64  # of a density, along each axis
+CELLS, FEW_CELLS = 64, 32  # of a density, along each axis; few where a likelihood takes steps
 FEW = {"steps": 8, "draws": 1}  # options of samplers and likelihoods
+CHEAP: dict[type[Options], dict[str, object]] = {  # samplers of a forward pass or two a step
+    DenoisingOptions: {"sampler": "dpm_solver", "steps": 12},
+    MatchingSampleOptions: {"solver": "heun"},
+}
 MOST_CONDITIONS = 8  # that a density is the mean over
 TAIL, MARGIN = 0.005, 0.15  # of held-out points outside the frame, and around the others, of its width
 ELONGATED = 4.0  # a frame that would be so much longer than wide has a scale for each axis
@@ -97,7 +103,7 @@ def reconstructions(
 
 @torch.no_grad()
 def density(data: TrainingData, state: TrainingState) -> Making[Reals | None]:
-    """p(x) over the frame, of its maximum, (CELLS, CELLS), the top first; None where conditions are too many.
+    """p(x) over the frame, of its maximum, (n, n), the top first; None where conditions are too many.
 
     Under conditions it is the mean over those of held-out rows.
     """
@@ -108,8 +114,9 @@ def density(data: TrainingData, state: TrainingState) -> Making[Reals | None]:
     distinct, counts = torch.unique(c, dim=0, return_counts=True) if c.shape[1] else (c[:1], [len(c)])
     if len(distinct) > MOST_CONDITIONS:
         return None
-    x = torch.from_numpy(_cells(frame(data)).astype(data.spec.dtype)).to(device)
     scorer, log_p = family.scorer(state.average, _quick(family.curve_options())), list[Tensor]()
+    n = FEW_CELLS if scorer.steps else CELLS
+    x = torch.from_numpy(_cells(frame(data), n).astype(data.spec.dtype)).to(device)
     noise = Noise.rows(SEED, len(x), device=device)
     for i, each in enumerate(distinct):
         making = _gradually(scorer, (x, each.expand(len(x), -1)), noise)
@@ -117,7 +124,7 @@ def density(data: TrainingData, state: TrainingState) -> Making[Reals | None]:
         log_p.append(scored.value.double() + log(int(counts[i]) / len(c)))
     total = torch.logsumexp(torch.stack(log_p), 0).nan_to_num(nan=-torch.inf, posinf=-torch.inf)
     shares = (total - total.max()).exp().nan_to_num(nan=0.0)
-    return shares.view(CELLS, CELLS).flip(0).cpu().numpy()
+    return shares.view(n, n).flip(0).cpu().numpy()
 
 
 def around(data: TrainingData) -> NDArray[np.generic]:
@@ -139,12 +146,13 @@ def frame(data: TrainingData) -> Frame:
 def _quick(options: Options) -> Options:
     """The same options with few steps and one draw, where these may be chosen."""
     fewer = {name: n for name, n in FEW.items() if name in type(options).model_fields}
-    return type(options).model_validate({**options.model_dump(exclude_defaults=True), **fewer})
+    chosen = {**options.model_dump(exclude_defaults=True), **fewer, **CHEAP.get(type(options), {})}
+    return type(options).model_validate(chosen)
 
 
-def _cells(where: Frame) -> Reals:
-    """The centers of the cells, (CELLS * CELLS, 2), the lowest line first."""
-    ticks = (np.arange(CELLS) + 0.5) / CELLS
+def _cells(where: Frame, n: int) -> Reals:
+    """The centers of n x n cells, (n * n, 2), the lowest line first."""
+    ticks = (np.arange(n) + 0.5) / n
     right, up = np.meshgrid(*(low + (high - low) * ticks for low, high in zip(*where, strict=True)))
     return np.stack([right.ravel(), up.ravel()], 1)
 

@@ -1,9 +1,9 @@
 """The pictures of a training: when each is made, so that all together cost it little.
 
-Each kind has an equal part of `SHARE` of the training's time. The first is made after `FIRST_S`, on credit: what a
-tenth of the remaining time will allow; the others when the time so far allows what the latest took. A picture that
-turns out to take longer is given up half-way, and tried again when it can be afforded. There are at most `MOST` of a
-kind, and one at the last step. A kind that fails is told once and not made again: a picture never ends a training.
+Together they have `SHARE` of the training's time. The first of a kind is made after `FIRST_S`, on credit: what half of
+the remaining time will allow; the others when the time so far allows what the latest took. A picture that turns out to
+take longer is given up half-way, and tried again when it can be afforded. There are at most `MOST` of a kind, and one
+at the last step. A kind that fails is told once and not made again: a picture never ends a training.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from pushforward.service.runner.messages import PictureMessage
 
 SHARE = 0.02  # of a training's time, for all pictures
 FIRST_S = 3.0  # into an attempt
-CREDIT = 0.1  # of the remaining time
+CREDIT = 0.5  # of the remaining time
 LEAST_S = 1.0  # between two of a kind
-LAST_S = 0.25  # that one at the last step may take at least
+LAST_S = 0.5  # that one at the last step may take at least
 MOST = 60  # of a kind
+HALF = 0.5  # of a picture: from there on it is finished
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,6 @@ class _Kind:
     made_at: float | None = None
     step: int | None = None
     takes_s: float = 0.0  # as far as known
-    spent_s: float = 0.0
     failed: bool = False
 
 
@@ -63,6 +63,7 @@ class Pictures:
         self._kinds = {what: _Kind() for what in views.views(state.family, data.spec)}
         self._clock = clock
         self._began = clock()
+        self._spent_s = 0.0
 
     def after(self, state: TrainingState, seconds_left: float | None) -> Iterator[PictureMessage]:
         """The pictures that are due after a step."""
@@ -81,7 +82,6 @@ class Pictures:
         """How long a picture may take now; None where none is due."""
         now = self._clock()
         elapsed_s = now - self._began
-        share = SHARE / len(self._kinds)
         is_last = state.step == state.total_steps
         if kind.failed:
             return None
@@ -93,7 +93,7 @@ class Pictures:
             if kind.step is not None and state.step - kind.step < state.total_steps / MOST:
                 return None
         credit_s = CREDIT * (seconds_left or 0.0) if kind.step is None else 0.0
-        allowed_s = share * (elapsed_s + credit_s) - kind.spent_s
+        allowed_s = SHARE * (elapsed_s + credit_s) - self._spent_s
         if is_last:
             allowed_s = max(allowed_s, LAST_S)
         return allowed_s if allowed_s >= kind.takes_s else None
@@ -113,7 +113,7 @@ class Pictures:
             kind.failed = True
         finally:
             kind.made_at = self._clock()
-            kind.spent_s += kind.made_at - began
+            self._spent_s += kind.made_at - began
         return None
 
     def _drawn(self, what: What, state: TrainingState, allowed_s: float) -> Picture | None:
@@ -142,6 +142,7 @@ class Pictures:
                 return view
             elapsed_s = self._clock() - began
             expected_s = elapsed_s / share if share > 0 else elapsed_s
-            if elapsed_s > allowed_s or (elapsed_s > allowed_s / 4 and expected_s > allowed_s):
+            is_slow = elapsed_s > allowed_s or (elapsed_s > allowed_s / 4 and expected_s > allowed_s)
+            if is_slow and share < HALF:  # the rest would take no longer than what is done
                 making.close()
                 raise TooSlowError(expected_s)

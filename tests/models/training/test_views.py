@@ -112,7 +112,7 @@ def test_a_sampler_of_a_thousand_steps_takes_few_and_tells_how_far_it_is(tmp_pat
     assert x.shape == (views.POINTS, 2)
     assert shares[0] == 0.0
     assert shares == sorted(shares)
-    assert len(shares) <= 10
+    assert len(shares) <= 13
 
 
 def test_the_frame_holds_nearly_all_held_out_points(moons: tuple[TrainingData, TrainingState]) -> None:

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from pushforward.models.run import Run
+from pushforward.models.training import views
 from pushforward.models.training.data import TrainingData, load_data
 from pushforward.models.training.state import TrainingState, fresh
 from pushforward.service.runner.messages import PictureMessage
@@ -46,6 +47,12 @@ class Watched:
         self.clock.now = max(seconds, self.clock.now)
         self.state.step = step
         return list(self.pictures.after(self.state, seconds_left))
+
+
+@pytest.fixture(autouse=True)
+def _small_views(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, few in (("CELLS", 4), ("FEW_CELLS", 4), ("POINTS", 8)):
+        monkeypatch.setattr(views, name, few)
 
 
 @pytest.fixture
@@ -93,13 +100,13 @@ def test_all_pictures_cost_a_small_share_of_the_time(moons: Watched) -> None:
 
 
 def test_a_picture_that_would_take_too_long_is_given_up_and_made_once_it_can_be_afforded(tmp_path: Path) -> None:
-    slow = Watched(tmp_path, {"family": "diffusion", "width": 8, "depth": 1}, {"source": "digits"})
+    slow = Watched(tmp_path, {"family": "diffusion", "width": 8, "depth": 1}, {"source": "two_moons"})
     slow.clock.slow = 0.5
     assert slow.at(3.0, 20, seconds_left=100.0) == []
     assert slow.clock.now < 20.0
     slow.clock.slow = 0.0
     assert slow.at(30.0, 40, seconds_left=100.0) == []
-    assert {each.what for each in slow.at(10_000.0, 5_000, seconds_left=100.0)} == {"samples", "reconstructions"}
+    assert {each.what for each in slow.at(10_000.0, 5_000, seconds_left=100.0)} == {"samples", "density"}
 
 
 def test_a_family_whose_picture_fails_trains_on_and_says_so_once(
