@@ -12,7 +12,7 @@ RUN /venv/bin/pip install --no-cache-dir ${TORCH_INDEX_URL:+--index-url "$TORCH_
     "$(grep '^torch==' constraints.txt)"
 COPY pyproject.toml README.md LICENSE ./
 COPY pushforward/__init__.py pushforward/
-RUN /venv/bin/pip install --no-cache-dir --constraint constraints.txt ".[worker,table,otel]"
+RUN /venv/bin/pip install --no-cache-dir --constraint constraints.txt ".[worker,table,otel,tensorboard,mlflow]"
 COPY pushforward pushforward
 COPY models models
 COPY service service

@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     metrics_port: int = Field(0, ge=0, le=65535)  # of a worker; 0 for none
     metrics_folder: Path | None = None  # processes that share it show each other's metrics
 
+    tensorboard_folder: Path | None = None  # where a worker writes its trainings for TensorBoard
+    mlflow_uri: str | None = None  # of the MLflow server that a worker tells of its trainings
+
     ask_timeout_s: float = Field(30.0, gt=0)
     max_rows: int = Field(10_000, ge=1)  # of one request
     max_stream_rows: int = Field(100_000, ge=1)  # of one sample that is sent in parts

@@ -50,6 +50,11 @@ def is_due(step: int, total_steps: int) -> bool:
     return step % every(total_steps) == 0 or step == total_steps
 
 
+def points_after(step: int, total_steps: int) -> int:
+    """How many points the curve has after this step."""
+    return 0 if step >= total_steps else ceil(total_steps / every(total_steps)) - step // every(total_steps)
+
+
 def rows_of_a_point(total_steps: int, batch_rows: int, held_out: int) -> int:
     """How many held-out rows a point is the mean of."""
     points = ceil(total_steps / every(total_steps))

@@ -95,23 +95,24 @@ def count_seconds(state: TrainingState, since: float) -> float:
 
 def descend(state: TrainingState, loss: Loss, gradients: Gradients, lr: float) -> None:
     """One step of the loss's own Adam, on the networks it trains and no others."""
-    shortened = clipped(gradients, state.run.optimizer.clip_norm)
+    shortened, norm = clipped(gradients, state.run.optimizer.clip_norm)
     if shortened is None:
         raise Diverged(f"the loss {loss.name!r} or its gradient is not finite at step {state.step}; lower optimizer.lr")
+    state.note_norm(loss.name, norm)
     adam = state.run.optimizer
     decay = weight_decay(adam, state.nets.spec.n_rows)
     state.optimizer(loss.name, state.weights(loss.trains)).step(shortened, lr, adam.betas, decay)
 
 
-def clipped(gradients: Gradients, max_norm: float) -> Gradients | None:
-    """Gradients scaled to a joint norm of at most `max_norm`; None where that norm is not finite.
+def clipped(gradients: Gradients, max_norm: float) -> tuple[Gradients | None, float]:
+    """Gradients scaled to a joint norm of at most `max_norm`, None where that norm is not finite; and the norm.
 
     The same tensor may stand for two weights, so none is changed in place.
     """
     norm = float(torch.stack(torch._foreach_norm(gradients)).norm())
     if not isfinite(norm):
-        return None
-    return gradients if norm <= max_norm else torch._foreach_mul(gradients, max_norm / norm)
+        return None, norm
+    return gradients if norm <= max_norm else torch._foreach_mul(gradients, max_norm / norm), norm
 
 
 @torch.no_grad()

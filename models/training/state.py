@@ -7,6 +7,7 @@ References:
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,6 +25,8 @@ from pushforward.models.storage.card import Curve
 from pushforward.models.training.adam import AdamW
 from pushforward.models.training.data import TrainingData
 from pushforward.models.training.ranks import Ranks
+
+NORMS = 10_000  # kept of each loss
 
 
 class Averaged(NamedTuple):
@@ -65,6 +68,7 @@ class TrainingState:
     notes: tuple[str, ...] = ()
     optimizers: dict[str, AdamW] = field(default_factory=dict)  # by loss name
     losses: dict[str, Tensor] = field(default_factory=dict)  # of the last step, by name: scalars
+    gradient_norms: dict[str, deque[float]] = field(default_factory=dict)  # of the latest steps, by loss name
     curve: Curve | None = None  # up to this step
     best: Nets | None = None  # the average at the curve's lowest point
     ranks: Ranks | None = None  # that compute a batch side by side; None: this process computes all of it
@@ -108,6 +112,10 @@ class TrainingState:
         if loss not in self.optimizers:
             self.optimizers[loss] = AdamW.of(weights)
         return self.optimizers[loss]
+
+    def note_norm(self, loss: str, norm: float) -> None:
+        """Keep the norm of a loss's gradient, for whoever watches."""
+        self.gradient_norms.setdefault(loss, deque(maxlen=NORMS)).append(norm)
 
     def weights(self, nets: tuple[str, ...]) -> list[Tensor]:
         """The parameters of these networks, or of these parts of networks."""

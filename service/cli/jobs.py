@@ -11,6 +11,7 @@ import typer
 
 from pushforward.service.cli.completion import complete_jobs, complete_models, complete_presets, job_id, short_ids
 from pushforward.service.cli.data.outlines import print_plan
+from pushforward.service.cli.pictures import saved
 from pushforward.service.cli.progress import follow as show_progress
 from pushforward.service.cli.progress import headline, numbers, waiting
 from pushforward.service.cli.run_flags import flags, run_of
@@ -39,6 +40,9 @@ RunOption = Annotated[
     Path | None, typer.Option(help="A run, or the changes of a preset, as JSON; - is standard input.")
 ]
 JOB = "job:"  # before the id of a job that a training starts from
+PicturesOption = Annotated[
+    Path | None, typer.Option("--pictures", help="Follow, and keep the newest pictures of the training in this folder.")
+]
 JobArgument = Annotated[
     str | None, typer.Argument(help="Show one job: its id, or the beginning of it.", autocompletion=complete_jobs)
 ]
@@ -59,6 +63,7 @@ def train(
         Path | None, typer.Option(help="A run, or changes of a preset or a start, as JSON; - is standard input.")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show progress to the end.")] = False,
+    pictures: PicturesOption = None,
     priority: Priority = None,
     key: Key = None,
     dry_run: Annotated[
@@ -94,9 +99,9 @@ def train(
         job = client.train(
             model, preset=preset, start_from=start_from, run=tree, priority=priority, idempotency_key=key
         )
-        if follow:
+        if follow or pictures is not None:
             err.print(f"job {job['id']} trains {model}")
-            follow_job(client, job["id"])
+            follow_job(client, job["id"], pictures)
         elif json:
             print_json(job)
         else:
@@ -124,15 +129,16 @@ def jobs(
     limit: Annotated[int, typer.Option(help="At most so many.")] = 100,
     after: Annotated[str | None, typer.Option(help="Go on where a list ended.")] = None,
     output: Annotated[Path | None, typer.Option("--out", help="Follow a sampling, and write its array.")] = None,
+    pictures: PicturesOption = None,
     json: Json = False,
     url: Url = LOCAL,
 ) -> None:
     """List jobs; show, follow, pause, resume or cancel one, or fetch its file."""
-    chosen = [cancel, pause, resume, follow or output is not None]
+    chosen = [cancel, pause, resume, follow or output is not None or pictures is not None]
     if job is None and any(chosen):
         fail("which job? see `pushforward jobs`")
     if sum(chosen) > 1:
-        fail("give --cancel, --pause or --resume, or --follow or --out")
+        fail("give --cancel, --pause or --resume, or --follow, --pictures or --out")
     with client_at(url) as client:
         if job is None:
             wanted = {name: value for name, value in (("state", state), ("model", model), ("after", after)) if value}
@@ -145,8 +151,8 @@ def jobs(
         if output is not None:
             _check_is_sampling(client.get(f"/jobs/{found}"))
             fetch(client, found, output)
-        elif follow:
-            follow_job(client, found)
+        elif follow or pictures is not None:
+            follow_job(client, found, pictures)
         else:
             done = _cancelled if cancel else Client.pause if pause else Client.resume if resume else _job
             record = done(client, found)
@@ -186,12 +192,18 @@ def fetch(client: Client, job: str, file: Path) -> None:
     err.print(f"wrote {file}")
 
 
-def follow_job(client: Client, job_id: str) -> None:
-    """Show the progress of a job to its end, and its result. Ctrl-C leaves the job running."""
+def follow_job(client: Client, job_id: str, pictures: Path | None = None) -> None:
+    """Show the progress of a job to its end, and its result. Ctrl-C leaves the job running.
+
+    Its newest pictures are kept in the folder `pictures`.
+    """
     try:
         client.get(f"/jobs/{job_id}")  # fails at once where `watch` would wait for the service
-        show_progress(client.watch(job_id), err)
+        events = client.watch(job_id)
+        show_progress(events if pictures is None else saved(events, pictures), err)
         job = client.get(f"/jobs/{job_id}")
+    except OSError as error:
+        fail(f"{pictures} cannot be written: {error.strerror}")
     except KeyboardInterrupt:
         where = "" if client.url == LOCAL else f" --url {client.url}"
         err.print(f"the job goes on; follow it again: pushforward jobs {job_id} --follow{where}")

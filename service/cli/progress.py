@@ -41,9 +41,9 @@ def headline(metrics: Mapping[str, float | str]) -> str:
 
 @final
 class TimeLeft:
-    """The time to the last step, by the mean pace of about the last half minute: single reports jump.
+    """The time to the last step: as the report has it, else by the mean pace of about the last half minute.
 
-    Each report says how fast the steps since the one before it were.
+    Single reports jump: each says how fast the steps since the one before it were.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,8 @@ class TimeLeft:
         steps, self._step = step - self._step, step
         if steps > 1 and progress["steps_per_s"]:
             self._pace.add(steps, steps / progress["steps_per_s"])
-        seconds_left = self._pace.seconds_for(total - step)
+        told = progress.get("seconds_left")
+        seconds_left = self._pace.seconds_for(total - step) if told is None else float(told)
         return "" if step in (1, total) or seconds_left is None else _in_words(seconds_left)
 
 

@@ -179,12 +179,14 @@ class Event(Record):
 
     id: str
     """Orders events; resumes a watch."""
-    kind: Literal["state", "progress", "log", "queue"]
-    """state, progress, log or queue."""
+    kind: Literal["state", "progress", "log", "queue", "picture"]
+    """state, progress, log, queue or picture."""
     data: dict[str, Any]
-    """state: the job; progress: step, total_steps, losses, steps_per_s; log: level and message."""
-    # state: the Job; progress: step, total_steps, losses, steps_per_s, seconds_left, fraction, curve; of an evaluation
-    # fraction, what, measured; log: level, message;
+    """state: the job; progress: step, total_steps, losses, steps_per_s; log: level and message; picture: step, what,
+    png."""
+    # state: the Job; progress: step, total_steps, losses, steps_per_s, rows_per_s, memory_bytes, gradient_norms,
+    # seconds_left, fraction, curve; of an evaluation fraction, what, measured; log: level, message;
+    # picture: step, what, media_type, png (base64), width, height;
     # queue: queue_position, ahead, starts_at, while it waits, with the id of the event before
 
 

@@ -71,7 +71,7 @@ class Stale(Exception):
 class Update:
     """A report of a runner on its job; becomes an `Event` of the same kind and data."""
 
-    kind: Literal["progress", "log"]
+    kind: Literal["progress", "log", "picture"]
     data: dict[str, Any]
 
 

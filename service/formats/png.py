@@ -36,20 +36,23 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 def png(x: np.ndarray, spec: DataSpec | None) -> bytes:
     """A picture of rows, (n, *shape) in data units. Raises NotAcceptable where they cannot be drawn."""
     if spec is not None and spec.is_image:
-        return _encode(grid(_shades(x, spec)))
+        return encode(grid(shades(x, spec)))
     if spec is not None and spec.shape == (2,):
-        return _encode(scatter(x))
+        return encode(scatter(x))
     if spec is not None and spec.is_series:
-        return _encode(grid(lines(x)))
+        return encode(grid(lines(x)))
     raise NotAcceptable(
         "only images of 1, 3 or 4 channels, series and points of the plane are drawn; accept application/json"
     )
 
 
-def grid(images: Pixels) -> Pixels:
-    """Images side by side with a gap between, (n, C, H, W) to (height, width, C), enlarged where they are small."""
+def grid(images: Pixels, columns: int | None = None) -> Pixels:
+    """Images side by side with a gap between, (n, C, H, W) to (height, width, C), enlarged where they are small.
+
+    In a square unless `columns` are given.
+    """
     n, channels, height, width = images.shape
-    columns = ceil(sqrt(n))
+    columns = columns or ceil(sqrt(n))
     rows = ceil(n / columns)
     factor = max(1, TILE_PX // max(height, width))
     cell = height * factor + GAP_PX, width * factor + GAP_PX
@@ -100,7 +103,7 @@ def scatter(points: np.ndarray) -> Pixels:
     return np.round(255 * (1 - INK) ** count).astype(np.uint8)[..., None]
 
 
-def _shades(x: np.ndarray, spec: DataSpec) -> Pixels:
+def shades(x: np.ndarray, spec: DataSpec) -> Pixels:
     """Data units to shades from 0, by the data's range or, without one, by the range of the rows."""
     finite = np.nan_to_num(x.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     low = finite.min() if spec.low is None else spec.low
@@ -111,7 +114,8 @@ def _shades(x: np.ndarray, spec: DataSpec) -> Pixels:
     return shades.astype(np.uint16) if deep else shades.astype(np.uint8)
 
 
-def _encode(picture: Pixels) -> bytes:
+def encode(picture: Pixels) -> bytes:
+    """Pixels, (height, width, C), as a PNG."""
     from PIL import Image
 
     stream = BytesIO()

@@ -11,16 +11,17 @@ from pushforward.service.domain.jobs import Kind
 from pushforward.service.domain.ports import Runs
 from pushforward.service.runner.supervisor import Supervisor
 from pushforward.service.settings import Settings
+from pushforward.service.trackers.thread import Trackers
 
 
 @final
 class JobRunner:
     """Shared by the threads of the worker's task."""
 
-    def __init__(self, runs: Runs, settings: Settings) -> None:
+    def __init__(self, runs: Runs, settings: Settings, trackers: Trackers) -> None:
         self._draining = threading.Event()
         worker = f"{socket.gethostname()}-{os.getpid()}"
-        self._supervisor = Supervisor(runs, settings, worker=worker, draining=self._draining)
+        self._supervisor = Supervisor(runs, settings, worker=worker, draining=self._draining, trackers=trackers)
 
     def run(self, kind: Kind) -> None:
         """Run jobs of a kind in this thread, until none waits."""

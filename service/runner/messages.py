@@ -15,6 +15,7 @@ from pushforward.models.storage.card import Curve
 from pushforward.service.domain.forecasts import Forecast
 from pushforward.service.domain.jobs import Fault, ModelEvaluation, Sampling
 from pushforward.service.domain.ports import Update
+from pushforward.service.formats.png import MEDIA_TYPE
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +92,19 @@ class _Message(BaseModel):
         return self.model_dump_json() + "\n"
 
 
+class GradientNorms(BaseModel):
+    """Quantiles of the norms of a loss's gradient, before they were clipped, and the share that was."""
+
+    model_config = ConfigDict(frozen=True)
+
+    min: float
+    q25: float
+    median: float
+    q75: float
+    max: float
+    clipped: float
+
+
 class ProgressMessage(_Message):
     """Steps were done."""
 
@@ -99,7 +113,10 @@ class ProgressMessage(_Message):
     total_steps: int
     losses: dict[str, JsonFloat]
     steps_per_s: float
-    seconds_left: float | None = None  # to the last step, at the mean pace so far; None where it is unknown
+    rows_per_s: float | None = None  # of a training
+    memory_bytes: int | None = None  # of the child: resident, or the peak on its device
+    gradient_norms: dict[str, GradientNorms] = {}  # of each loss, over the steps since the message before
+    seconds_left: float | None = None  # to the last step; None where it is unknown
     fraction: float | None = None  # of this training, whose steps begin where those of the one before end
     curve: Curve | None = None  # up to now; None where it has no new point
 
@@ -124,6 +141,23 @@ class MetricsMeasured(_Message):
     def update(self) -> Update:
         """The update of the job's record."""
         return Update("progress", {**self.model_dump(exclude={"kind"}, mode="json"), "losses": {}, "steps_per_s": 0.0})
+
+
+class PictureMessage(_Message):
+    """What the model looks like by now."""
+
+    kind: Literal["picture"] = "picture"
+    step: int
+    what: Literal["samples", "reconstructions", "density"]
+    media_type: str = MEDIA_TYPE
+    png: str  # base64
+    width: int  # pixels
+    height: int
+
+    @property
+    def update(self) -> Update:
+        """The update of the job's record."""
+        return Update("picture", self.model_dump(mode="json", exclude={"kind"}))
 
 
 class LogMessage(_Message):
@@ -184,7 +218,16 @@ class Foreseen(_Message):
 
 
 Result = ModelWritten | RowsWritten | ReportWritten  # of a child that is done with a job
-Message = ProgressMessage | MetricsMeasured | LogMessage | RefusalMessage | BlockedMessage | Foreseen | Result
+Message = (
+    ProgressMessage
+    | PictureMessage
+    | MetricsMeasured
+    | LogMessage
+    | RefusalMessage
+    | BlockedMessage
+    | Foreseen
+    | Result
+)
 Send = Callable[[Message], None]
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,8 +29,8 @@ from typing import TypeVar, final
 
 from pushforward.models.errors import in_words
 from pushforward.service.domain.errors import Conflict, Unavailable
-from pushforward.service.domain.jobs import Fault, Job, Kind, Wish
-from pushforward.service.domain.ports import Runs, Stale, Update
+from pushforward.service.domain.jobs import Fault, Job, Kind, State, Wish
+from pushforward.service.domain.ports import Runs, Stale
 from pushforward.service.runner.attempts import JobAttempt, attempt_of
 from pushforward.service.runner.child_process import JobProcess
 from pushforward.service.runner.messages import (
@@ -41,20 +40,22 @@ from pushforward.service.runner.messages import (
     LogMessage,
     MetricsMeasured,
     ModelWritten,
+    PictureMessage,
     ProgressMessage,
     RefusalMessage,
     ReportWritten,
     Result,
     RowsWritten,
 )
+from pushforward.service.runner.watch.updates import PendingUpdates
 from pushforward.service.settings import Settings
+from pushforward.service.trackers.thread import Trackers
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 GLANCE_S = 0.2  # of one read, so that a drain is soon noticed
 TROUBLE_S = 180.0  # after the last job that met it, trouble is over: more than twice the longest pause
-MAX_UPDATES = 500  # kept while Redis does not answer; the oldest are dropped
 
 
 @dataclass
@@ -73,8 +74,17 @@ class Outcome:
 class Supervisor:
     """Runs jobs in the calling thread, one at a time."""
 
-    def __init__(self, runs: Runs, settings: Settings, *, worker: str, draining: threading.Event) -> None:
+    def __init__(
+        self,
+        runs: Runs,
+        settings: Settings,
+        *,
+        worker: str,
+        draining: threading.Event,
+        trackers: Trackers | None = None,
+    ) -> None:
         self._runs = runs
+        self._trackers = trackers or Trackers()
         self._settings = settings
         self._worker = worker
         self._draining = draining
@@ -125,14 +135,19 @@ class Supervisor:
         except OSError as error:
             self._defer(job, in_words(error))
             return
-        with child:
-            outcome = self._follow(job, child)
-        self._conclude(job, child, outcome, attempt)
-
-    def _follow(self, job: Job, child: JobProcess) -> Outcome:
-        """Read messages and send beats until the child has ended. Raises Stale."""
         outcome = Outcome()
-        updates: deque[Update] = deque(maxlen=MAX_UPDATES)
+        self._trackers.begin(job)
+        try:
+            with child:
+                self._follow(job, child, outcome)
+            self._conclude(job, child, outcome, attempt)
+        finally:
+            metrics = outcome.made.metrics if isinstance(outcome.made, ModelWritten) else {}
+            self._trackers.end(job, lambda: self._state_of(job), metrics)
+
+    def _follow(self, job: Job, child: JobProcess, outcome: Outcome) -> None:
+        """Read messages and send beats until the child has ended. Raises Stale."""
+        updates = PendingUpdates()
         message_at = beaten_at = monotonic()
         kill_at = inf
         while not child.ended:
@@ -141,8 +156,9 @@ class Supervisor:
             for message in messages:
                 message_at = now
                 match message:
-                    case ProgressMessage() | MetricsMeasured() | LogMessage():
-                        updates.append(message.update)
+                    case ProgressMessage() | MetricsMeasured() | LogMessage() | PictureMessage():
+                        updates.add(message.update)
+                        self._trackers.record(job, message.update)
                     case RefusalMessage():
                         outcome.fault = message.fault
                     case BlockedMessage():
@@ -161,12 +177,11 @@ class Supervisor:
             if now >= kill_at or outcome.stalled:
                 child.kill()
         self._beat(job, updates)
-        return outcome
 
-    def _beat(self, job: Job, updates: deque[Update]) -> Wish:
+    def _beat(self, job: Job, updates: PendingUpdates) -> Wish:
         """Send the updates; what is to be done. They are kept while Redis does not answer."""
         try:
-            wish = self._runs.beat(job.id, job.epoch, tuple(updates))
+            wish = self._runs.beat(job.id, job.epoch, updates.all())
         except Unavailable:
             if job.id not in self._away:
                 log.warning("job %s goes on while Redis does not answer", job.id)
@@ -175,6 +190,13 @@ class Supervisor:
         self._away.discard(job.id)
         updates.clear()
         return wish
+
+    def _state_of(self, job: Job) -> State | None:
+        """None where Redis does not answer."""
+        try:
+            return self._runs.state(job.id)
+        except Unavailable:
+            return None
 
     def _conclude(self, job: Job, child: JobProcess, outcome: Outcome, attempt: JobAttempt) -> None:
         if outcome.made is not None and child.exit_code == DONE:

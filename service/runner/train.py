@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
 from math import ceil
 from pathlib import Path
 from time import monotonic
@@ -20,26 +19,23 @@ from pushforward.models.evaluation.measurement import Evaluation
 from pushforward.models.form import form_of
 from pushforward.models.held_out import check_patience
 from pushforward.models.run import Run
-from pushforward.models.storage.card import Curve
 from pushforward.models.training import memory
 from pushforward.models.training.checkpoint import latest_state, save_model, save_state
 from pushforward.models.training.data import TrainingData, load_data
 from pushforward.models.training.loop import train
 from pushforward.models.training.ranks import FailedElsewhere, Ranks
-from pushforward.models.training.schedule import fraction_done, seconds_left
 from pushforward.models.training.start import Origin, started
 from pushforward.models.training.state import TrainingState, fresh
 from pushforward.service.runner.messages import (
     DONE,
     INTERRUPTED,
     ModelWritten,
-    ProgressMessage,
     Send,
     TrainOrder,
     pace_s,
 )
 from pushforward.service.runner.ranks.group import gathered
-from pushforward.service.runner.remaining_time import RemainingTime
+from pushforward.service.runner.watch.progress import reported
 
 STAGE_S = 2.0  # between two log lines of a scoring, at least
 
@@ -83,7 +79,7 @@ def _trained(
     """
     checkpoint_at = monotonic() + order.checkpoint_s
     try:
-        for _ in _reported(train(data, state), send, stop):
+        for _ in reported(train(data, state), data, send, stop):
             if _agreed(state, stop.is_set()):
                 _save(order.states, state)
                 return INTERRUPTED
@@ -167,35 +163,6 @@ def _save(folder: Path, state: TrainingState) -> None:
         save_state(folder, state)
     except OSError as error:
         log.warning("no checkpoint could be written at step %d: %s", state.step, error)
-
-
-def _reported(states: Iterator[TrainingState], send: Send, stop: threading.Event) -> Iterator[TrainingState]:
-    """The same states; reports the first, the last, also where it is to stop, and some between."""
-    began = sent_at = monotonic()
-    sent_step: int | None = None
-    sent_curve: Curve | None = None
-    remaining = RemainingTime()
-    for state in states:
-        now = monotonic()
-        remaining.advance(state.step, now)
-        sentence = None if state.run.budget.seconds is not None else remaining.announcement(state.total_steps)
-        if sentence is not None:  # seconds need no announcement
-            log.info("%s", sentence)
-        is_last = state.step == state.total_steps or stop.is_set()
-        if sent_step is None or now - sent_at >= pace_s(now - began) or is_last:
-            send(
-                ProgressMessage(
-                    step=state.step,
-                    total_steps=state.total_steps,
-                    losses={name: float(value) for name, value in state.losses.items()},
-                    steps_per_s=(state.step - (sent_step or state.step - 1)) / max(now - sent_at, 1e-6),
-                    seconds_left=seconds_left(state, remaining.seconds_left(state.total_steps)),
-                    fraction=fraction_done(state),
-                    curve=None if state.curve is sent_curve else state.curve,
-                )
-            )
-            sent_at, sent_step, sent_curve = now, state.step, state.curve
-        yield state
 
 
 def _scored(stages: Evaluation[Verdict]) -> Verdict:

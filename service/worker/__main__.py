@@ -13,7 +13,9 @@ from pushforward.service.domain.jobs import KINDS
 from pushforward.service.processes.supervision import StartError
 from pushforward.service.telemetry import logs
 from pushforward.service.telemetry.tracing import TracingConfigError
-from pushforward.service.worker.celery_app import slots
+from pushforward.service.worker.celery_app import slots, trackers
+
+TRACKERS_S = 5.0  # for what is not written yet when the worker ends
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
@@ -38,4 +40,5 @@ if __name__ == "__main__":
         )
     except (StartError, TracingConfigError) as error:
         sys.exit(f"the worker cannot start: {error}")
+    trackers.close(TRACKERS_S)
     sys.exit(code)  # not 0 where Celery ended on an error, so that our parent starts us again

@@ -20,13 +20,15 @@ from pushforward.service.runner.reconciler import Reconciler
 from pushforward.service.runner.restoring import DurableRuns
 from pushforward.service.settings import Settings
 from pushforward.service.telemetry.worker_port import MetricsPort
+from pushforward.service.trackers.configured import trackers_of
 from pushforward.service.worker.inference import InferenceThread
 from pushforward.service.worker.slots import Slots
 
 settings = Settings()
 app = celery_app(settings)
 runs = DurableRuns(RedisRuns(settings), settings.store)
-job_runner = JobRunner(runs, settings)
+trackers = trackers_of(settings)
+job_runner = JobRunner(runs, settings, trackers)
 slots = Slots(
     {"train": settings.training_slots, "sample": settings.sampling_slots, "evaluate": settings.evaluation_slots}
 )
@@ -47,6 +49,10 @@ class JobsStep(bootsteps.StartStopStep):  # type: ignore[misc]
     """Reconciles while the worker lives; drains the jobs before the pool waits for them."""
 
     requires = frozenset({"celery.worker.components:Pool"})
+
+    def __init__(self, worker: Any, **_: Any) -> None:
+        super().__init__(worker)
+        trackers.start()
 
     def start(self, parent: Any) -> None:
         """Called when the worker starts."""

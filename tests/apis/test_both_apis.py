@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +16,12 @@ import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from grpc_status import rpc_status
 
+from pushforward.service.client.events import parsed
 from pushforward.service.domain.errors import RemedyName
+from pushforward.service.domain.jobs import Fault
+from pushforward.service.domain.ports import Update
 from pushforward.service.http.problems import REMEDIES as REST_WORDS
+from pushforward.service.jobs.memory_record import MemoryJobs
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from pushforward.service.rpc.status import REMEDIES as GRPC_WORDS
 from tests.apis.conftest import Apis
@@ -494,6 +499,23 @@ async def test_a_cancelled_job_ends_for_those_who_watch_it(apis: Apis) -> None:
     assert events[-1].data["state"] == "cancelled"
     resumed = (await apis.rest.get(f"/jobs/{job['id']}/events", headers={"Last-Event-ID": ids[0]})).text
     assert [line for line in resumed.splitlines() if line.startswith("id: ")] == [f"id: {ids[-1]}"]
+
+
+async def test_the_pictures_of_a_training_are_events_of_both_apis(apis: Apis) -> None:
+    job = (await apis.rest.post("/train", json={"model": "m", "preset": "vae-digits"})).json()["id"]
+    png = b64encode(b"\x89PNG...").decode()
+    picture = {"step": 7, "what": "samples", "media_type": "image/png", "png": png, "width": 204, "height": 204}
+    record = apis.application.jobs.record
+    assert isinstance(record, MemoryJobs)
+    record.claim(job, "w")
+    record.beat(job, 1, [Update("picture", picture)])
+    record.fail(job, 1, Fault(type="diverged", detail="lower optimizer.lr"))
+    events = [event async for event in apis.stub.WatchJob(pb.WatchJobRequest(id=job))]
+    [shown] = [event for event in events if event.event_kind == pb.EVENT_KIND_PICTURE]
+    assert (shown.kind, dict(shown.data)) == ("picture", picture)
+    stream = (await apis.rest.get(f"/jobs/{job}/events")).text.splitlines()
+    told = [event for event in parsed([*stream, ""]) if event[1] == "picture"]
+    assert told == [(shown.id, "picture", picture)]
 
 
 @pytest.mark.parametrize("path", ["/jobs/nobody", "/jobs/nobody/events", "/models/nobody", "/models/No@x"])

@@ -202,6 +202,13 @@ def test_a_terminal_shows_a_bar_with_the_losses(shell: Shell, followed: Result) 
     assert "negative_elbo_nats" in shown
 
 
+def test_the_newest_pictures_of_a_training_are_kept_in_a_folder(shell: Shell, followed: Result, tmp_path: Path) -> None:
+    again = shell.ok("jobs", followed.stderr.split()[1], "--pictures", tmp_path / "seen")
+    assert sorted(file.name for file in (tmp_path / "seen").iterdir()) == ["density.png", "samples.png"]
+    assert (tmp_path / "seen" / "samples.png").read_bytes().startswith(b"\x89PNG")
+    assert any(line.startswith("step 20/20") for line in again.stderr.splitlines())
+
+
 def test_jobs_are_listed_by_state_and_model_and_shown(shell: Shell, moons: str, digits: str) -> None:
     table = shell.ok("jobs", "--state", "succeeded", "--model", moons).stdout
     assert "moons" in table

@@ -4,6 +4,8 @@ A new file in `models/families` is tested because it exists.
 """
 
 import copy
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -38,11 +40,13 @@ from pushforward.models.stepwise.mapping import Reconstruction, RowMap, apply
 from pushforward.models.stepwise.program import run as run_program
 from pushforward.models.stepwise.sampling import Sampler, sample
 from pushforward.models.storage.model import load_model
+from pushforward.models.training import views
 from pushforward.models.training.checkpoint import latest_state, save_model, save_state
 from pushforward.models.training.curve import keeps_best
 from pushforward.models.training.data import TrainingData, conditions, load_data
 from pushforward.models.training.loop import batches, train
 from pushforward.models.training.state import TrainingState, fresh
+from pushforward.models.training.views import Making
 
 CPU = torch.device("cpu")
 SMALL = {
@@ -209,10 +213,21 @@ def test_every_network_of_a_family_is_trained_by_some_loss(name: str, tmp_path: 
     assert trained == built
 
 
-def test_the_same_run_gives_the_same_weights(case: Case) -> None:
+def test_the_same_run_gives_the_same_weights_also_when_it_is_looked_at(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, few in (("CELLS", 4), ("FEW_CELLS", 4), ("POINTS", 8), ("SAMPLES", 2), ("PAIRS", 2)):
+        monkeypatch.setattr(views, name, few)
     again = fresh(case.run, case.data, CPU)
+    makers: dict[str, Callable[[TrainingData, TrainingState], Making[Any]]] = {
+        "samples": views.samples,
+        "reconstructions": views.reconstructions,
+        "density": views.density,
+    }
     for _ in train(case.data, again):
-        pass
+        if again.step == STEPS // 2:
+            for what in views.views(again.family, case.data.spec):
+                deque(makers[what](case.data, again), maxlen=0)
     assert_same(tensors(again), tensors(case.state))
 
 

@@ -15,6 +15,7 @@ from pushforward.service.jobs.redis_record import RedisJobs
 from pushforward.service.jobs.redis_runs import RedisRuns
 from pushforward.service.runner.supervisor import Supervisor
 from pushforward.service.settings import Settings
+from pushforward.service.trackers.thread import Trackers
 
 ENDLESS = 10_000_000
 
@@ -41,6 +42,10 @@ class Bench:
         self.draining = threading.Event()
         self.supervisor = Supervisor(self.runs, settings, worker="bench", draining=self.draining)
         self._threads: list[threading.Thread] = []
+
+    def tracked_by(self, trackers: Trackers) -> Supervisor:
+        """Another supervisor, with trackers."""
+        return Supervisor(self.runs, self.settings, worker="tracked", draining=self.draining, trackers=trackers)
 
     def create(self, run: dict[str, Any], model: str = "moons", priority: int = 0) -> str:
         return self._ask(lambda jobs: jobs.create(NewJob(model=model, run=run, priority=priority)))[0].id

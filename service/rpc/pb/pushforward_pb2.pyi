@@ -105,6 +105,8 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """A message of the runner."""
     EVENT_KIND_QUEUE: _EventKind.ValueType  # 4
     """The place of a job that waits."""
+    EVENT_KIND_PICTURE: _EventKind.ValueType  # 5
+    """A picture of what the model makes by now."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """What an event is about."""
@@ -119,6 +121,8 @@ EVENT_KIND_LOG: EventKind.ValueType  # 3
 """A message of the runner."""
 EVENT_KIND_QUEUE: EventKind.ValueType  # 4
 """The place of a job that waits."""
+EVENT_KIND_PICTURE: EventKind.ValueType  # 5
+"""A picture of what the model makes by now."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 class _LikelihoodKind:
@@ -1054,12 +1058,16 @@ class JobEvent(_message.Message):
     id: _builtins.str
     """Orders events; resumes a watch."""
     kind: _builtins.str
-    """State, progress, log or queue. Over gRPC: as text, state, progress, log or queue; `event_kind` is typed."""
+    """State, progress, log, queue or picture. Over gRPC: as text, state, progress, log, queue or picture; `event_kind`
+    is typed.
+    """
     event_kind: Global___EventKind.ValueType
     """What it is about."""
     @_builtins.property
     def data(self) -> _struct_pb2.Struct:
-        """State: the job; progress: step, total_steps, losses, steps_per_s; log: level and message."""
+        """State: the job; progress: step, total_steps, losses, steps_per_s; log: level and message; picture: step, what,
+        png.
+        """
 
     def __init__(
         self,

@@ -117,17 +117,28 @@ def test_a_loss_that_is_not_finite_stops_the_training_before_weights_move(run: R
 
 def test_gradients_are_clipped_by_their_joint_norm_and_left_as_they_are_below_it() -> None:
     gradients = torch.tensor([3.0]), torch.tensor([0.0, 4.0])
-    halved = clipped(gradients, 2.5)
+    halved, norm = clipped(gradients, 2.5)
     assert halved is not None
+    assert norm == 5.0
     assert [gradient.tolist() for gradient in halved] == [[1.5], [0.0, 2.0]]
-    assert clipped(gradients, 5.0) is gradients
+    assert clipped(gradients, 5.0)[0] is gradients
 
 
 def test_two_weights_that_share_a_gradient_are_clipped_once() -> None:
     shared = torch.tensor([1.0])
-    both = clipped((shared, shared), 0.5**0.5)
+    both, _ = clipped((shared, shared), 0.5**0.5)
     assert both is not None
     assert [gradient.item() for gradient in both] == pytest.approx([0.5, 0.5])
+
+
+def test_the_norm_of_each_step_is_kept_as_it_was_before_it_was_clipped(run: Run) -> None:
+    state = two_nets(run.model_copy(update={"optimizer": run.optimizer.model_copy(update={"clip_norm": 1e-3})}))
+    weights = list(state.nets["a"].parameters())
+    for scale in (1.0, 3.0):
+        value = scale * torch.stack([weight.sum() for weight in weights]).sum()
+        descend(state, Loss("l", value, ("a",)), 0.1)
+    n = sum(weight.numel() for weight in weights)
+    assert list(state.gradient_norms["l"]) == pytest.approx([n**0.5, 3 * n**0.5])
 
 
 def test_the_average_forgets_the_first_weights(run: Run) -> None:

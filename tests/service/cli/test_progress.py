@@ -45,6 +45,18 @@ def test_the_time_left_follows_the_mean_pace_and_not_the_last_report() -> None:
     assert max(map(abs, minutes[10:])) < 2.0, minutes
 
 
+def test_the_time_left_that_a_training_reports_is_told_as_it_is() -> None:
+    told = TimeLeft().after({"step": 100, "total_steps": 1000, "steps_per_s": 1.0, "seconds_left": 42.0})
+    assert told == "42 s left"
+
+
+def test_a_picture_leaves_the_progress_as_it_is() -> None:
+    picture = ("picture", {"step": 1, "what": "samples", "png": "aGk="})
+    events = [*STATES, progress(1), picture, progress(1000)]
+    without = [*STATES, progress(1), progress(1000)]
+    assert shown(events, terminal=False) == shown(without, terminal=False)
+
+
 def test_a_slower_pace_is_followed_within_a_minute() -> None:
     pace = TimeLeft()
     for step in range(10, 210, 10):

@@ -221,6 +221,16 @@ async def test_a_beat_records_progress_and_losses(record: Record) -> None:
     assert (seen.progress.step, seen.progress.total_steps, seen.losses) == (7, 100, {"kl_nats": 0.5})
 
 
+async def test_a_picture_is_an_event_and_no_progress(record: Record) -> None:
+    job = await claimed(record)
+    picture = Update("picture", {"step": 70, "what": "samples", "png": "aGk="})
+    record.runs.beat(job.id, 1, [progress(60), picture])
+    assert (await record.jobs.get(job.id)).progress.step == 60
+    record.runs.fail(job.id, 1, Fault(type="diverged", detail="lower optimizer.lr"))
+    events = await collect(record.jobs.watch(job.id, after="0"))
+    assert [event.data for event in events if event.kind == "picture"] == [picture.data]
+
+
 async def test_a_job_has_the_last_curve_that_was_reported_and_numbers_that_are_not_finite(record: Record) -> None:
     job = await claimed(record)
     curve = {"name": "nll_nats", "rows": 9, "steps": [5, 10], "values": ["NaN", 1.5], "best_step": 10}

@@ -2,9 +2,13 @@
 
 import os
 import signal
+from base64 import b64decode
+from io import BytesIO
 
 import psutil
+import pytest
 import redis
+from PIL import Image
 
 from pushforward.service.domain.jobs import State
 from pushforward.service.stores.disk_models import read_versions
@@ -44,6 +48,26 @@ def test_a_job_ends_as_a_published_model(bench: Bench) -> None:
     assert kinds[:2] == ["state", "state"]
     assert kinds[-1] == "state"
     assert "progress" in kinds
+
+
+def test_a_job_shows_what_its_model_makes_and_how_its_training_goes(bench: Bench) -> None:
+    job_id = bench.create(small_run(30))
+    bench.supervisor.run(job_id)
+    events = bench.events(job_id)
+    pictures = {event.data["what"]: event.data for event in events if event.kind == "picture"}
+    assert pictures.keys() == {"samples", "density"}
+    for each in pictures.values():
+        image = Image.open(BytesIO(b64decode(each["png"])))
+        assert (image.format, image.size) == ("PNG", (each["width"], each["height"]))
+        assert (each["step"], each["media_type"]) == (30, "image/png")
+    last = [event.data for event in events if event.kind == "progress"][-1]
+    assert last["rows_per_s"] == pytest.approx(16 * last["steps_per_s"])
+    assert last["memory_bytes"] > 2**20
+    assert last["seconds_left"] == 0.0
+    [(loss, norms)] = last["gradient_norms"].items()
+    assert loss == "negative_elbo_nats"
+    assert 0 < norms["min"] <= norms["median"] <= norms["max"]
+    assert 0 <= norms["clipped"] <= 1
 
 
 def test_a_cancelled_job_keeps_its_last_checkpoint(bench: Bench) -> None:

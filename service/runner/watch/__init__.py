@@ -1,0 +1,1 @@
+"""What a training shows of itself: pictures, progress, and the updates that wait for the record."""

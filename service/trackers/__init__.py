@@ -1,0 +1,1 @@
+"""Trainings in TensorBoard's files and in MLflow, for whoever sets where."""
