@@ -145,10 +145,13 @@ def latest_state(folder: Path, data: TrainingData, run: Run, device: torch.devic
 
 
 def newest_state(folders: Iterable[Path]) -> SavedState | None:
-    """The newest state of any run that is whole, in the first folder that has one. Raises Hindered."""
+    """The newest state of any run that is whole and finite, in the first folder that has one. Raises Hindered."""
     for place in (place for folder in folders for place in _states(folder)):
         try:
-            return read_state(place)
+            saved = read_state(place)
+            if not all(bool(tensor.isfinite().all()) for tensor in saved.tensors.values()):
+                raise BadCheckpoint("it holds numbers that are not finite")
+            return saved
         except BadCheckpoint as error:
             _passed_over(place, error)
     return None

@@ -125,7 +125,8 @@ def _read(origin: Origin) -> Left:
         saved = newest_state(origin.states)
         if saved is None:
             raise InvalidData(
-                f"{origin.name} left no checkpoint, or it is kept no more; start from another", field=FIELD
+                f"{origin.name} left no checkpoint of finite weights, or it is kept no more; start from another",
+                field=FIELD,
             )
         return _of_state(saved, origin.name)
     try:

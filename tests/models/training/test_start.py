@@ -222,14 +222,18 @@ def test_a_model_that_is_gone_is_refused(tmp_path: Path) -> None:
     assert error.value.field == "start_from"
 
 
-def test_a_checkpoint_of_a_job_is_continued_and_the_newest_whole_one_is_taken(tmp_path: Path) -> None:
+def test_a_checkpoint_of_a_job_is_continued_and_the_newest_that_is_whole_and_finite_is_taken(tmp_path: Path) -> None:
     run, states = run_of(steps=30), tmp_path / "states"
     data = load_data(run, tmp_path)
     state = fresh(run, data, CPU)
     for _ in islice(train(data, state), 10):
         save_state(states, state)
+    with torch.no_grad():
+        next(state.nets.parameters()).fill_(torch.nan)
+    state.step = 9
+    save_state(tmp_path / "later", state)
     (states / "step-0000000010" / "state.json").write_text("{}")
-    goes_on = started(run, data, CPU, Origin("job:0", states=(tmp_path / "none", states)))
+    goes_on = started(run, data, CPU, Origin("job:0", states=(tmp_path / "none", tmp_path / "later", states)))
     assert (goes_on.step, goes_on.total_steps) == (9, 39)
     with pytest.raises(InvalidData, match="left no checkpoint"):
         started(run, data, CPU, Origin("job:0", states=(tmp_path / "none",)))
@@ -241,9 +245,10 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     state = fresh(run, data, CPU)
     with torch.no_grad():
         next(state.nets.parameters()).fill_(torch.nan)
-    save_state(tmp_path / "states", state)
+    (tmp_path / "model").mkdir()
+    save_model(tmp_path / "model", state, {}, data.fingerprint)
     with pytest.raises(InvalidData, match="not finite"):
-        started(run, data, CPU, Origin("job:0", states=(tmp_path / "states",)))
+        started(run, data, CPU, Origin("moons@1", tmp_path / "model"))
 
 
 def test_a_training_that_makes_things_worse_serves_the_weights_it_started_from(tmp_path: Path) -> None:

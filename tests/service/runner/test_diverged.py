@@ -32,7 +32,7 @@ def assert_diverged(bench: Bench, job: Job) -> None:
     assert job.error.type == "diverged"
     assert "lower optimizer.lr" in job.error.detail
     assert [card.version for card in read_versions(bench.settings.store, "moons")] == [1]
-    assert not (bench.settings.store / ".jobs" / job.id).exists()
+    assert not (bench.settings.store / ".jobs" / job.id / "job.json").exists()  # nothing resumes it
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 import redis
 from safetensors.numpy import load_file
 
+from pushforward.models.storage.recorded import completed
 from pushforward.service.domain.jobs import State
 from pushforward.service.runner.restoring import restore
 from tests import old_store
@@ -82,4 +83,4 @@ def test_a_redis_that_lost_its_data_gets_the_unfinished_jobs_back(bench: Bench, 
     for name in unfinished:
         job, was = bench.job(job_id(name)), JOBS[name]["job"]
         assert (job.state, job.epoch) == (State.QUEUED, 1)
-        assert (job.kind, job.run, job.created_at) == (was["kind"], was["run"], was["created_at"])
+        assert (job.kind, job.run, job.created_at) == (was["kind"], completed(was["run"]), was["created_at"])
