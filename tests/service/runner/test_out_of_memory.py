@@ -32,7 +32,7 @@ def warnings(bench: Bench, job_id: str) -> list[str]:
 
 def trained(bench: Bench, run: dict[str, object]) -> Job:
     job_id = bench.create(run)
-    bench.supervisor.run(job_id)
+    bench.supervisor.run("train")
     return bench.job(job_id)
 
 
@@ -67,13 +67,13 @@ def parts_of_newest(bench: Bench, job_id: str) -> int:
 
 def test_a_resumed_training_goes_on_with_the_parts_that_fitted(narrow: Bench) -> None:
     job_id = narrow.create({**WIDE, "budget": {"steps": 10_000}})
-    runner = narrow.supervise(job_id)
+    runner = narrow.supervise()
     until(lambda: parts_of_newest(narrow, job_id) > 1)
     narrow.draining.set()
     runner.join(60)
     step = narrow.until_checkpointed(job_id)
     again = Bench(narrow.settings)
-    runner = again.supervise(job_id)
+    runner = again.supervise()
     until(lambda: again.until_checkpointed(job_id) > step)
     assert parts_of_newest(again, job_id) > 1
     again.cancel(job_id)

@@ -52,7 +52,7 @@ def test_a_job_ends_as_a_published_model(bench: Bench) -> None:
 
 def test_a_job_shows_what_its_model_makes_and_how_its_training_goes(bench: Bench) -> None:
     job_id = bench.create(small_run(30))
-    bench.supervisor.run(job_id)
+    bench.supervisor.run("train")
     events = bench.events(job_id)
     pictures = {event.data["what"]: event.data for event in events if event.kind == "picture"}
     assert pictures.keys() == {"samples", "density"}

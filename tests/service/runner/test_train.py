@@ -32,7 +32,7 @@ def run_of(steps: int, **fields: Any) -> dict[str, Any]:
 
 def ended(bench: Bench, run: dict[str, Any], model: str = "moons") -> Job:
     job_id = bench.create(run, model)
-    bench.supervisor.run(job_id)
+    bench.supervisor.run("train")
     return bench.job(job_id)
 
 
@@ -84,7 +84,7 @@ def test_a_continued_training_whose_child_is_killed_resumes_bit_for_bit_and_need
 ) -> None:
     ended(bench, run_of(30))
     job_id = bench.create(run_of(600, start_from="moons@1"))
-    runner = bench.supervise(job_id)
+    runner = bench.supervise()
     bench.until_checkpointed(job_id)
     shutil.rmtree(bench.settings.store / "moons" / "1")
     kill_child(job_id)
@@ -97,7 +97,7 @@ def test_a_continued_training_whose_child_is_killed_resumes_bit_for_bit_and_need
 
 def test_a_cancelled_job_is_continued_from_its_last_checkpoint(bench: Bench) -> None:
     cancelled = bench.create(run_of(ENDLESS))
-    runner = bench.supervise(cancelled)
+    runner = bench.supervise()
     bench.until_checkpointed(cancelled)
     bench.cancel(cancelled)
     runner.join(30)
@@ -115,14 +115,14 @@ def test_a_diverged_job_keeps_its_checkpoints_is_not_resumed_and_can_be_continue
     state = fresh(run, load_data(run, bench.settings.data_root), torch.device("cpu"))
     state.step = 20
     save_state(folder / "0" / "states", state)
-    hasty.supervisor.run(job_id)
+    hasty.supervisor.run("train")
     job = hasty.job(job_id)
     hasty.close()
     assert (job.state, job.error and job.error.type) == (State.FAILED, "diverged")
     assert [place.name for place in bench.checkpoints(job_id)] == ["step-0000000020"]
     assert not (folder / RECORD).exists()
     assert restore(bench.runs, bench.settings.store) == []
-    bench.supervisor.run(job_id)
+    bench.supervisor.run("train")
     assert bench.job(job_id) == job
     again = ended(bench, run_of(10, family=FLOW, optimizer=STEADY | {"lr": 1e-4}, start_from=f"job:{job_id}"))
     assert (again.state, again.progress.step, again.progress.total_steps) == (State.SUCCEEDED, 30, 30)
@@ -142,7 +142,7 @@ def test_a_start_that_was_deleted_meanwhile_fails_the_job_and_names_the_field(be
     ended(bench, run_of(10))
     job_id = bench.create(run_of(10, start_from="moons@1"))
     shutil.rmtree(bench.settings.store / "moons" / "1")
-    bench.supervisor.run(job_id)
+    bench.supervisor.run("train")
     job = bench.job(job_id)
     assert job.state is State.FAILED
     assert job.error is not None
@@ -163,7 +163,7 @@ def test_a_budget_of_seconds_ends_and_its_progress_has_steps_and_time(bench: Ben
 
 def test_a_resumed_training_has_the_rest_of_its_seconds_and_tells_it(bench: Bench) -> None:
     job_id = bench.create(run_of(0, budget={"seconds": 4.0}))
-    runner = bench.supervise(job_id)
+    runner = bench.supervise()
     first = bench.until_checkpointed(job_id)
     until(lambda: bench.until_checkpointed(job_id) > first)  # a fifth of a second later
     kill_child(job_id)

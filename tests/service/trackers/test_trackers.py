@@ -151,7 +151,7 @@ def test_a_real_training_is_written_to_both(bench: Bench, tmp_path: Path) -> Non
     trackers.start()
     tracked = bench.tracked_by(trackers)
     job_id = bench.create(small_run(30))
-    tracked.run(job_id)
+    tracked.run("train")
     trackers.close(60)
     job = bench.job(job_id)
     shown = in_tensorboard(tmp_path / "tb" / "moons" / job_id)
@@ -182,7 +182,7 @@ def test_a_tracker_that_hangs_or_fails_leaves_the_job_alone_and_is_told_once(
     trackers.start()
     job_id = bench.create(small_run(30))
     with caplog.at_level(logging.WARNING):
-        bench.tracked_by(trackers).run(job_id)  # while MLflow hangs
+        bench.tracked_by(trackers).run("train")  # while MLflow hangs
         assert bench.job(job_id).state is State.SUCCEEDED
         assert [line for line in caplog.messages if "MLflow" in line] == []
         silent.close()

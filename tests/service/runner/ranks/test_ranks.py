@@ -36,7 +36,7 @@ def on(devices: int, steps: int, **changes: Any) -> dict[str, Any]:
 
 def ended(bench: Bench, run: dict[str, Any], model: str = "moons") -> Job:
     job_id = bench.create(run, model)
-    bench.supervisor.run(job_id)
+    bench.supervisor.run("train")
     return bench.job(job_id)
 
 
@@ -90,7 +90,7 @@ def test_two_devices_train_as_two_parts_on_one(pair: Bench, family: dict[str, An
 def test_a_rank_that_is_killed_ends_all_and_the_job_ends_with_the_same_weights(pair: Bench) -> None:
     undisturbed = ended(pair, on(2, 250), "undisturbed")
     job_id = pair.create(on(2, 250), "killed")
-    runner = pair.supervise(job_id)
+    runner = pair.supervise()
     pair.until_checkpointed(job_id)
     (rank,) = ranks()
     os.kill(rank, signal.SIGKILL)
@@ -106,7 +106,7 @@ def test_a_rank_that_is_killed_ends_all_and_the_job_ends_with_the_same_weights(p
 
 def test_rank_0_that_is_killed_takes_the_others_with_it(pair: Bench) -> None:
     job_id = pair.create(on(2, ENDLESS))
-    pair.supervise(job_id)
+    pair.supervise()
     pair.until_checkpointed(job_id)
     (rank,) = ranks()
     (leader,) = (pid for pid in children(os.getpid()) if rank in children(pid))
@@ -117,7 +117,7 @@ def test_rank_0_that_is_killed_takes_the_others_with_it(pair: Bench) -> None:
 
 def test_a_worker_that_drains_gets_a_checkpoint_of_the_step_at_which_all_stop(pair: Bench) -> None:
     job_id = pair.create(on(2, ENDLESS))
-    runner = pair.supervise(job_id)
+    runner = pair.supervise()
     first = pair.until_checkpointed(job_id)
     (rank,) = ranks()
     pair.draining.set()
