@@ -133,15 +133,20 @@ def job_of(fields: Mapping[str, str]) -> Job:
 
 
 def with_trials(job: Job, found: Sequence[Sequence[str]]) -> Job:
-    """A search with its trials, as `trials` of jobs.lua gives them."""
+    """A search with its trials, as `trials` of jobs.lua gives them; without those that are damaged."""
     if job.sweep is None:
         return job
-    trials = [
-        TrialRecord(job=job_id, values=json.loads(values))
-        for job_id, values in (each[0].split(" ", 1) for each in found)
-    ]
-    asked = job.sweep.model_copy(update={"trials": tuple(trials)})
-    return job.model_copy(update={"sweep": with_scores(asked, [_reached(pairs(fields[1:])) for fields in found])})
+    trials, reached = [], []
+    for trial, *fields in found:
+        job_id, _, values = trial.partition(" ")
+        try:
+            trials.append(TrialRecord(job=job_id, values=json.loads(values)))
+        except (ValueError, RecursionError) as error:
+            log.warning("a trial of job %s is damaged: %s", job.id, error)
+        else:
+            reached.append(_reached(pairs(fields)))
+    sweep = job.sweep.model_copy(update={"trials": tuple(trials)})
+    return job.model_copy(update={"sweep": with_scores(sweep, reached)})
 
 
 def _reached(fields: Mapping[str, str]) -> Reached | None:
