@@ -100,7 +100,7 @@ def _why(error: Exception) -> str:
 
 
 def bounded(n_bytes: int, file: Path) -> None:
-    """Refuse a file of more numbers than fit into memory."""
+    """Refuse a file of more numbers than are ever decoded."""
     if n_bytes > MAX_BYTES:
         raise InvalidData(
             f"{file.name!r} promises {n_bytes} bytes of numbers; give at most {MAX_BYTES}, fewer rows",

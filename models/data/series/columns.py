@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.models.data.fitting import check_integers
+from pushforward.models.data.mapped.pieces import Pieces
 from pushforward.models.data.tables.cells import ColumnChoice, column_cells
 from pushforward.models.data.tables.reading import read
 from pushforward.models.errors import InvalidData
@@ -55,7 +56,7 @@ def _numbers(table: pyarrow.Table, name: str) -> NDArray[Any]:
     if pa.types.is_decimal(kind):
         return np.array(cells.array.cast(pa.float64()))
     found = np.array(cells.array)
-    check_integers(found[:, None], what=f"column {name!r}", field="columns")
+    check_integers(Pieces(found[:, None]), what=f"column {name!r}", field="columns")
     return found.astype(np.float32 if kind in (pa.float16(), pa.float32()) else np.float64)
 
 

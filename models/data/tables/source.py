@@ -11,6 +11,8 @@ from pydantic import Field, ValidationError
 
 from pushforward.models.config.config import Config
 from pushforward.models.data.files import reading
+from pushforward.models.data.mapped.pieces import Numbers
+from pushforward.models.data.mapped.scratch import IN_MEMORY, Scratch
 from pushforward.models.data.source import Rows
 from pushforward.models.data.tables.cells import ColumnChoice
 from pushforward.models.data.tables.inference import Inferred, infer
@@ -84,7 +86,7 @@ class TableFile(FromFile):
         spec = self.spec(rows).model_copy(update={"n_rows": len(cells), "condition": self.conditions(rows)})
         return spec, {each.column.name: each.reason for each in inferred}
 
-    def rows(self, root: Path) -> Rows:
+    def rows(self, root: Path, scratch: Scratch = IN_MEMORY) -> Rows:
         _, table, cells = self._read(root)
         return self._parted(table, cells)
 
@@ -100,16 +102,16 @@ class TableFile(FromFile):
             raise InvalidData(f"{self.file_name!r} {error.message}", field="path") from error
         return Rows(cells, None, table=table)
 
-    def spec(self, rows: Rows, training: Rows | None = None) -> DataSpec:
+    def spec(self, rows: Rows, training: Numbers | None = None) -> DataSpec:
         if rows.table is None:
             raise TypeError("the rows are those of a table")
-        table = rows.table if training is None else _fitted(rows.table, training.x)
+        table = rows.table if training is None else _fitted(rows.table, rows.x, training)
         return DataSpec(shape=(table.n_cells,), table=table)
 
-    def conditions(self, rows: Rows, training: Rows | None = None) -> AnyCondition | None:
-        if rows.given is None or training is None or training.c is None:
+    def conditions(self, rows: Rows, training: Numbers | None = None) -> AnyCondition | None:
+        if rows.given is None or training is None or rows.c is None:
             return rows.given
-        return rows.given.model_copy(update={"table": _fitted(rows.given.table, training.c)})
+        return rows.given.model_copy(update={"table": _fitted(rows.given.table, rows.c, training)})
 
     def condition_values(self, rows: Rows) -> NDArray[Any]:
         return super().condition_values(rows) if rows.c is None else rows.c
@@ -179,15 +181,17 @@ class TableFile(FromFile):
         return whole
 
 
-def _fitted(table: Table, cells: Cells) -> Table:
-    """The table with the transforms that fit these rows, which train it, and the shares of its cases among them."""
+def _fitted(table: Table, cells: Cells, training: Numbers) -> Table:
+    """The table with the transforms that fit the rows of these numbers, and the shares of its cases among them."""
     columns = []
     for column in table.columns:
         cell = table.cell_of.get(column.name)
-        if cell is not None:
-            column = column.model_copy(update={"shares": _shares(table, cell, cells[:, cell])})
+        if cell is None:
+            columns.append(column)
+            continue
+        numbers = cells[:, cell][training]  # one column at a time
+        column = column.model_copy(update={"shares": _shares(table, cell, numbers)})
         if isinstance(column, Number | Time):
-            numbers = cells[:, cell]
             numbers = numbers[~np.isnan(numbers) & ~np.isin(numbers, column.atoms)]
             if len(np.unique(numbers)) > 1:
                 column = column.model_copy(update={"transform": fitted(column.fitted_by, numbers)})

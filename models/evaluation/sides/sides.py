@@ -25,9 +25,10 @@ from pushforward.models.evaluation.metrics.metric import Labels, Reals, Side
 from pushforward.models.evaluation.samples import common_scale
 from pushforward.models.spec import conditions as kinds
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.training.data import TrainingData, fixed_rows, held, numpy_rng
+from pushforward.models.training.data import TrainingData, fixed_rows, numpy_rng
+from pushforward.models.training.rows import first_rows, held
 
-TRAINING_ROWS = 100_000  # that samples are compared with, at most
+TRAINING_ROWS, TRAINING_VALUES = 100_000, 2**27  # that samples are compared with, and the numbers in them, at most
 FRESH_ROWS = 20_000  # of a density that trains on rows drawn afresh
 REFERENCE_ROWS = 5_000
 FITTED_ROWS = 20_000  # of a Gaussian
@@ -61,9 +62,9 @@ def training_rows(data: TrainingData, seed: int) -> Rows:
     rng = numpy_rng(seed, 2**34)
     if isinstance(data.train, Toy):
         return data.train.rows(FRESH_ROWS, rng)
-    if len(data.train.x) <= TRAINING_ROWS:
-        return data.train
-    return data.train.of(rng.permutation(len(data.train.x))[:TRAINING_ROWS])
+    n = data.n_rows or 0
+    most = min(TRAINING_ROWS, max(REFERENCE_ROWS, TRAINING_VALUES // data.spec.size))
+    return first_rows(data.train, n) if n <= most else data.train.of(rng.permutation(n)[:most])
 
 
 def unit_of(training: Rows, spec: DataSpec) -> Reals:
