@@ -23,12 +23,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from pushforward.models.data.mapped.scratch import Scratch
 from pushforward.models.errors import InvalidInput
 from pushforward.models.evaluation.judgement import judge
 from pushforward.models.evaluation.measurement import finished
@@ -44,8 +46,9 @@ from pushforward.models.storage.model import Model, load_model
 from pushforward.models.tables.columns import Value
 from pushforward.models.tabular.completion import Completed, CompletesRows
 from pushforward.models.training.checkpoint import save_model
-from pushforward.models.training.data import load_data
+from pushforward.models.training.data import TrainingData, load_data
 from pushforward.models.training.loop import train as training
+from pushforward.models.training.memory import rows_bytes
 from pushforward.models.training.state import fresh
 
 if TYPE_CHECKING:
@@ -72,7 +75,11 @@ def train(
     """
     run = _preset(run) if isinstance(run, str) else run
     folder, device = Path(folder), torch.device(device)
-    data = load_data(run, Path(data_root))
+    with TemporaryDirectory(prefix=".scratch-", dir=folder.parent) as scratch:
+        return _trained(run, folder, load_data(run, Path(data_root), Scratch(Path(scratch), rows_bytes(None))), device)
+
+
+def _trained(run: Run, folder: Path, data: TrainingData, device: torch.device) -> Model:
     state = fresh(run, data, device)
     folder.mkdir()
     try:

@@ -60,7 +60,7 @@ def read_arrays(file: Path, wanted: set[str], scratch: Scratch = IN_MEMORY) -> d
             if not scratch.holds(n_bytes) and not isinstance(stream, zipfile.ZipExtFile):
                 arrays[name] = mapped(file, shape, dtype, size - n_bytes, order)
                 continue
-            flat = scratch.array(f"{name}-saved", (prod(shape),), dtype, _numbers(stream, dtype, n_bytes, file))
+            flat = scratch.array(f"saved_{name}", (prod(shape),), dtype, _numbers(stream, dtype, n_bytes, file))
             arrays[name] = flat.reshape(shape, order=order)
     return arrays
 

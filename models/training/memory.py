@@ -23,6 +23,7 @@ from pathlib import Path
 
 import torch
 
+from pushforward.models.data.mapped.scratch import SHARE
 from pushforward.models.errors import TooLarge
 from pushforward.models.form import form_of
 from pushforward.models.run import Run
@@ -94,6 +95,11 @@ def available_bytes(device: torch.device, cgroup: Path = Path("/sys/fs/cgroup"))
         most, used = "max", 0
     within = [] if most == "max" else [max(0, int(most) - used)]
     return min([*free, *within, UNKNOWN_BYTES])
+
+
+def rows_bytes(most_bytes: int | None) -> int:
+    """What rows may take of the machine's memory, or of this much of it, before they lie in files that are mapped."""
+    return int(SHARE * (most_bytes or available_bytes(torch.device("cpu"))))
 
 
 def _gib(n_bytes: int) -> str:

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 JOBS = ".jobs"
 RECORD = "job.json"
+SCRATCH = "scratch"  # data of the job that are too large for memory
 
 
 def keep_record(store: Path, job: Job) -> None:

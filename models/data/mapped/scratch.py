@@ -14,13 +14,14 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from io import BytesIO
 from math import prod
 from pathlib import Path
 from time import monotonic
-from typing import Any, BinaryIO, Literal, final
+from typing import Any, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ WRITING = ".writing-"
 TOLD_S = 10.0  # between two log lines, at least: a child that is silent for long is taken for dead
 
 Order = Literal["C", "F"]
+Chunk = bytes | memoryview
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +56,10 @@ class Scratch:
         """The same place for the data of this identity."""
         return replace(self, identity=identity)
 
+    def beside(self, name: str) -> Scratch:
+        """A place for other data."""
+        return self if self.folder is None else replace(self, folder=self.folder / name)
+
     def array(
         self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], pieces: Iterable[NDArray[Any]]
     ) -> NDArray[Any]:
@@ -64,18 +70,36 @@ class Scratch:
             What `pieces` raise.
         """
         n_bytes = prod(shape) * dtype.itemsize
-        if self.folder is None or n_bytes <= self.most_bytes:
+        if self.holds(n_bytes):
             return _filled(np.empty(shape, dtype), pieces)
-        told = f"{self.identity} {shape} {dtype.str}"
-        place = self.folder / f"{name}-{sha256(told.encode()).hexdigest()[:32]}.npy"
+        place = self._written(name, f"{shape} {dtype.str}", ".npy", n_bytes, _as_npy(shape, dtype, pieces))
+        return mapped(place, shape, dtype, place.stat().st_size - n_bytes)
+
+    def file(self, name: str, ending: str, chunks: Iterable[bytes]) -> Path:
+        """A file of these bytes; they are not asked for where it is there already. Raises as `array` does."""
+        return self._written(name, "", ending, 0, chunks)
+
+    def drop(self, name: str) -> None:
+        """Delete what has this name: it is not needed any more."""
+        for file in [] if self.folder is None else self.folder.glob(f"{name}-*"):
+            file.unlink(missing_ok=True)
+
+    def _written(self, name: str, form: str, ending: str, n_bytes: int, chunks: Iterable[Chunk]) -> Path:
+        if self.folder is None:
+            raise TypeError("there is no folder for files")
+        place = self.folder / f"{name}-{sha256(f'{self.identity} {form}'.encode()).hexdigest()[:32]}{ending}"
         try:
             if not place.is_file():
-                _write(place, shape, dtype, pieces)
-            return mapped(place, shape, dtype, place.stat().st_size - n_bytes)
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self.drop(name)  # of data that have changed
+                self.drop(f"{WRITING}{name}")
+                _check_room(self.folder, n_bytes)
+                _write(place, WRITING + name, n_bytes, chunks)
         except OSError as error:
             if reason := hindrance(error):
-                raise Hindered(f"{reason}, and the data, decoded, take {n_bytes / 2**30:,.1f} GiB of it") from error
+                raise Hindered(f"the data are decoded into a file beside the models, and {reason}") from error
             raise
+        return place
 
 
 IN_MEMORY = Scratch()
@@ -103,37 +127,36 @@ def _filled(array: NDArray[Any], pieces: Iterable[NDArray[Any]]) -> NDArray[Any]
     return array
 
 
-def _write(place: Path, shape: tuple[int, ...], dtype: np.dtype[Any], pieces: Iterable[NDArray[Any]]) -> None:
-    """Write the array; there is no file, or a whole one. Raises OSError, Hindered."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    name = place.name.rpartition("-")[0]
-    for outdated in (*place.parent.glob(f"{WRITING}{name}-*"), *place.parent.glob(f"{name}-*.npy")):
-        outdated.unlink(missing_ok=True)
-    _check_room(place.parent, prod(shape) * dtype.itemsize)
-    descriptor, draft = tempfile.mkstemp(prefix=f"{WRITING}{name}-", dir=place.parent)
+def _as_npy(shape: tuple[int, ...], dtype: np.dtype[Any], pieces: Iterable[NDArray[Any]]) -> Iterator[Chunk]:
+    head = BytesIO()
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_2_0(head, header)
+    yield head.getvalue()
+    size = 0
+    for piece in pieces:
+        size += piece.size
+        yield np.ascontiguousarray(piece, dtype).data
+    if size != prod(shape):
+        raise ValueError(f"{size} numbers were decoded, and {prod(shape)} expected")
+
+
+def _write(place: Path, prefix: str, n_bytes: int, chunks: Iterable[Chunk]) -> None:
+    """Write a file; afterwards there is none, or a whole one. Raises OSError."""
+    _log.info("the data are decoded into a file%s", f" of {n_bytes / 2**30:,.2f} GiB" if n_bytes else "")
+    descriptor, draft = tempfile.mkstemp(prefix=f"{prefix}-", dir=place.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_2_0(stream, header)
-            _write_pieces(stream, prod(shape), dtype, pieces)
+            told_at = monotonic()
+            for chunk in chunks:
+                stream.write(chunk)
+                if monotonic() - told_at > TOLD_S:
+                    told_at = monotonic()
+                    _log.info("decoded %.2f GiB", stream.tell() / 2**30)
             stream.flush()
             os.fsync(stream.fileno())
         Path(draft).rename(place)
     finally:
         Path(draft).unlink(missing_ok=True)
-
-
-def _write_pieces(stream: BinaryIO, size: int, dtype: np.dtype[Any], pieces: Iterable[NDArray[Any]]) -> None:
-    _log.info("decoding the data into a file: %.1f GiB", size * dtype.itemsize / 2**30)
-    done, told_at = 0, monotonic()
-    for piece in pieces:
-        stream.write(np.ascontiguousarray(piece, dtype).data)
-        done += piece.size
-        if monotonic() - told_at > TOLD_S:
-            told_at = monotonic()
-            _log.info("decoding the data: %d%%", 100 * done // size)
-    if done != size:
-        raise ValueError(f"{done} numbers were decoded, and {size} expected")
 
 
 def _check_room(folder: Path, n_bytes: int) -> None:

@@ -100,9 +100,8 @@ class Series(FromFile):
     def rows(self, root: Path, scratch: Scratch = IN_MEMORY) -> Rows:
         if self.windows is not None:
             is_array = self._is_array(root)
-            return Rows(
-                self.windows.of(self._array(root, scratch)[0] if is_array else self._table(root, self.windows)), None
-            )
+            series = self._array(root, scratch)[0] if is_array else self._table(root, self.windows, scratch)
+            return Rows(self.windows.of(series), None)
         x, y = self._array(root, scratch)
         return Rows(x, y)
 
@@ -182,11 +181,11 @@ class Series(FromFile):
         if x.dtype != np.uint8:
             return x, y
         pieces = (x[some].astype(np.float32) for some in spans(len(x), prod(x.shape[1:])))
-        return scratch.array("x-real", x.shape, np.dtype(np.float32), pieces), y
+        return scratch.array("real_x", x.shape, np.dtype(np.float32), pieces), y
 
-    def _table(self, root: Path, windows: Windows) -> Reals:
+    def _table(self, root: Path, windows: Windows, scratch: Scratch = IN_MEMORY) -> Reals:
         """The series, (T, C), of the columns of a table. Raises InvalidData, Hindered."""
-        series = read_columns(self.file(root), self.file_name, self.columns)
+        series = read_columns(self.file(root), self.file_name, self.columns, scratch)
         shape_of_series(series.shape, windows, self.file_name)
         return series
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
+from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,11 @@ from pydantic import Field, ValidationError
 
 from pushforward.models.config.config import Config
 from pushforward.models.data.files import reading
-from pushforward.models.data.mapped.pieces import Numbers
+from pushforward.models.data.mapped.pieces import Numbers, spans
 from pushforward.models.data.mapped.scratch import IN_MEMORY, Scratch
 from pushforward.models.data.source import Rows
 from pushforward.models.data.tables.cells import ColumnChoice
+from pushforward.models.data.tables.decoding import SomeColumns, stored_cells, stored_parts
 from pushforward.models.data.tables.inference import Inferred, infer
 from pushforward.models.data.tables.media_types import MEDIA_TYPES
 from pushforward.models.data.tables.reading import MIN_ROWS, read
@@ -24,15 +25,12 @@ from pushforward.models.lazy import torch
 from pushforward.models.spec.columns import Columns
 from pushforward.models.spec.conditions import AnyCondition
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.tables.arrow import Cells, to_cells
+from pushforward.models.tables.arrow import Cells
 from pushforward.models.tables.coding import coder
 from pushforward.models.tables.columns import Number, Time
 from pushforward.models.tables.split import SplitTable
 from pushforward.models.tables.table import MAX_COLUMNS, Table
 from pushforward.models.tables.transform import fitted
-
-if TYPE_CHECKING:
-    import pyarrow
 
 PATH_PATTERN = r"\.(csv|tsv|parquet|arrow|feather|arrows)$"
 CONDITION = "condition.columns"  # the field at fault
@@ -81,23 +79,25 @@ class TableFile(FromFile):
         return self.outline_with_reasons(root)[0]
 
     def outline_with_reasons(self, root: Path) -> tuple[DataSpec, dict[str, str]]:
-        inferred, table, cells = self._read(root)
-        rows = self._parted(table, cells)
+        inferred, table, cells = self._read(root, IN_MEMORY)
+        rows = self._parted(table, cells, IN_MEMORY)
         spec = self.spec(rows).model_copy(update={"n_rows": len(cells), "condition": self.conditions(rows)})
         return spec, {each.column.name: each.reason for each in inferred}
 
     def rows(self, root: Path, scratch: Scratch = IN_MEMORY) -> Rows:
-        _, table, cells = self._read(root)
-        return self._parted(table, cells)
+        _, table, cells = self._read(root, scratch)
+        return self._parted(table, cells, scratch)
 
-    def rows_like(self, root: Path, table: Table) -> Rows:
+    def rows_like(self, root: Path, table: Table, scratch: Scratch = IN_MEMORY) -> Rows:
         """All rows as those of another table, whose columns the file has. Raises InvalidData."""
         file = self.file(root)
-        read_in = read(file, self.file_name)
+        read_in = read(file, self.file_name, scratch)
         names = [column.name for column in table.columns if column.name in read_in.column_names]
         try:
-            cells = to_cells(table, read_in.select(names), field="path")
-            table.check(cells, field="path")
+            with reading(file):
+                cells = stored_cells(table, SomeColumns(read_in, names), scratch)
+            for some in spans(len(cells), table.n_cells):
+                table.check(cells[some], field="path", first_row=some.start)
         except InvalidInput as error:
             raise InvalidData(f"{self.file_name!r} {error.message}", field="path") from error
         return Rows(cells, None, table=table)
@@ -123,18 +123,20 @@ class TableFile(FromFile):
     def _dropped(self) -> tuple[str, ...]:
         return tuple(name for name, choice in self.columns.items() if choice.kind == "drop")
 
-    def _read(self, root: Path) -> tuple[list[Inferred], Table, Cells]:
+    def _read(self, root: Path, scratch: Scratch) -> tuple[list[Inferred], Table, Cells]:
         file = self.file(root)
         if not file.is_file():
             raise InvalidData(f"{self.file_name!r} is not a file; give the path of a table", field="path")
-        read_in = read(file, self.file_name)
+        read_in = read(file, self.file_name, scratch)
         with reading(file):  # texts may not be UTF-8
             inferred = infer(read_in, self.columns, self.min_count)
         names = [each.column.name for each in inferred]
+        rows = SomeColumns(read_in, names)
         if self.missing != "model":
-            read_in = self._without_missing(read_in.select(names))
             chosen = {name: self.columns[name] for name in self.columns if name in names}
-            inferred = infer(read_in, chosen, self.min_count)
+            with reading(file):
+                rows = self._without_missing(rows)
+                inferred = infer(rows, chosen, self.min_count)
         if len(inferred) > MAX_COLUMNS:
             raise InvalidData(
                 f"{self.file_name!r} has {len(inferred)} columns, and {MAX_COLUMNS} are modelled at most; drop some",
@@ -146,9 +148,9 @@ class TableFile(FromFile):
             why = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise InvalidData(f"cannot be modelled: {why}", field="columns") from error
         with reading(file):
-            return inferred, table, to_cells(table, read_in.select(names), field="path")
+            return inferred, table, stored_cells(table, rows, scratch)
 
-    def _parted(self, table: Table, cells: Cells) -> Rows:
+    def _parted(self, table: Table, cells: Cells, scratch: Scratch) -> Rows:
         """Rows of the columns that are modelled, beside those that are given. Raises InvalidData."""
         if self.condition is None:
             return Rows(cells, None, table=table)
@@ -163,21 +165,21 @@ class TableFile(FromFile):
         if not table.cell_of.keys() - {*self.condition.columns}:
             raise InvalidData("leaves no column to be modelled; give fewer", field=CONDITION)
         split = SplitTable.of(table, self.condition.columns)
-        x, c = split.split(cells)
+        x, c = stored_parts(split, cells, scratch)
         return Rows(x, None, c, table=split.modelled, given=Columns(table=split.given, places=split.places))
 
-    def _without_missing(self, rows: pyarrow.Table) -> pyarrow.Table:
+    def _without_missing(self, rows: SomeColumns) -> SomeColumns:
         """The rows without missing cells. Raises InvalidData."""
-        whole = rows.drop_null()
-        if self.missing == "refuse" and len(whole) < len(rows):
+        whole = rows.without_missing()
+        if self.missing == "refuse" and whole.num_rows < rows.num_rows:
             name = next(name for name in rows.column_names if rows.column(name).null_count)
             raise InvalidData(
                 f"column {name!r} has {rows.column(name).null_count} missing cells; fill them, or give "
                 "missing: model or drop_rows",
                 field="missing",
             )
-        if len(whole) < MIN_ROWS:
-            raise InvalidData(f"only {len(whole)} rows have no missing cells; give missing: model", field="missing")
+        if whole.num_rows < MIN_ROWS:
+            raise InvalidData(f"only {whole.num_rows} rows have no missing cells; give missing: model", field="missing")
         return whole
 
 

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from pushforward.models.data import Rows, TableFile, Toy
+from pushforward.models.data.mapped.scratch import IN_MEMORY, Scratch
 from pushforward.models.data.source import Finite, Source
 from pushforward.models.errors import InvalidData
 from pushforward.models.evaluation import baselines, classifier
@@ -72,20 +73,24 @@ def unit_of(training: Rows, spec: DataSpec) -> Reals:
     return common_scale(flat(training.x[:FITTED_ROWS]), spec.shape)
 
 
-def reference_rows(data: TrainingData, against: Source | None, root: Path, seed: int) -> Rows:
+def reference_rows(
+    data: TrainingData, against: Source | None, root: Path, seed: int, scratch: Scratch = IN_MEMORY
+) -> Rows:
     """The rows that training held out; or rows of another source. Raises InvalidData, with the field."""
     if against is None:
         return data.validation
     rng = numpy_rng(seed, 2**34 + 1)
     try:
+        if scratch.folder is not None and isinstance(against, Finite):
+            scratch = scratch.beside("against").of(against.identity(root))
         if data.spec.table is not None:
             if not isinstance(against, TableFile):
                 raise InvalidData("is no table, and the model's data are one; give a table", field="source")
-            rows = against.rows_like(root, data.spec.table)
+            rows = against.rows_like(root, data.spec.table, scratch)
         elif isinstance(against, Toy):
             rows = fixed_rows(against) or against.rows(REFERENCE_ROWS, rng)
         elif isinstance(against, Finite):
-            rows = against.rows(root)
+            rows = against.rows(root, scratch)
         else:
             raise TypeError(f"{type(against).__name__} is neither a Toy nor a Finite source")
     except InvalidData as error:
