@@ -43,7 +43,7 @@ def reading(file: Path, *, of: str | None = None, remedy: str = "write it again"
     what = of or repr(file.name)
     try:
         yield
-    except (InvalidData, MemoryError):
+    except (InvalidData, Hindered, MemoryError):
         raise
     except Exception as error:
         if isinstance(error, OSError) and (why := hindrance(error)):

@@ -266,9 +266,12 @@ def test_an_array_that_can_be_mapped_is_not_decoded(tmp_path: Path) -> None:
     assert not (tmp_path / "scratch").exists()
 
 
-def test_a_full_disk_hinders_and_leaves_nothing(tmp_path: Path) -> None:
-    run = run_of(transposed_images(tmp_path))
-    with full_disk(IMAGES.nbytes // 2), pytest.raises(Hindered, match="decoded into a file"):
+@pytest.mark.parametrize(
+    "make", [transposed_images, with_vectors, zip_of_pictures, csv_file, parquet_file], ids=lambda make: make.__name__
+)
+def test_a_full_disk_hinders_and_leaves_nothing(make: Callable[[Path], Data], tmp_path: Path) -> None:
+    run = run_of(make(tmp_path))
+    with full_disk(1000), pytest.raises(Hindered, match="decoded into a file"):
         in_files(tmp_path, run)
     assert list((tmp_path / "scratch").iterdir()) == []
     assert in_files(tmp_path, run).n_rows == load_data(run, tmp_path).n_rows
