@@ -171,8 +171,8 @@ def page(rows: list[tuple[Case, Measured]]) -> str:
         f"{os.cpu_count()} cores with a load of {os.getloadavg()[1]:.1f} beside it, no GPU, one thread, "
         f"torch {torch.__version__}.",
         "",
-        f"{N_ROWS:,} rows of {N_COLUMNS} columns (numbers, integers, categories and a time in the tables), and a larger",
-        "array of rows of 256 numbers. Batches of 128, a VAE of 64 units. Memory: the most that anonymous pages",
+        f"{N_ROWS:,} rows of {N_COLUMNS} columns (numbers, integers, categories and a time in the tables), and a",
+        "larger array of rows of 256 numbers. Batches of 128, a VAE of 64 units. Memory: the most that anonymous pages",
         f"took while the data were loaded and trained on; those on files fail beyond {LIMIT_BYTES / 2**20:.0f} MiB.",
         "Same weights: after all steps, bit for bit, as in memory.",
         "",

@@ -6,9 +6,11 @@ after another. The pieces are the same for rows in memory and for rows in a mapp
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
+from time import monotonic
 from typing import Any, final
 
 import numpy as np
@@ -16,12 +18,18 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.int64]  # of rows
 VALUES_AT_ONCE = 2**22
+TOLD_S = 10.0  # between two log lines, at least
+
+_log = logging.getLogger(__name__)
 
 
 def spans(n_rows: int, row_values: int) -> Iterator[slice]:
     """The pieces of so many rows of so many values each."""
-    at_once = max(1, VALUES_AT_ONCE // max(1, row_values))
+    at_once, told_at = max(1, VALUES_AT_ONCE // max(1, row_values)), monotonic()
     for start in range(0, n_rows, at_once):
+        if monotonic() - told_at > TOLD_S:  # a child that is silent for long is taken for dead
+            told_at = monotonic()
+            _log.info("reading the data: %d%% of a pass", 100 * start // n_rows)
         yield slice(start, min(start + at_once, n_rows))
 
 

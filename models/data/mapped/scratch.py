@@ -26,12 +26,12 @@ from typing import Any, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
+from pushforward.models.data.mapped.pieces import TOLD_S
 from pushforward.models.errors import Hindered, hindrance
 
 SHARE = 0.25  # of the free memory, that the rows of a run may take: there is more than one copy of them for a while
 SPARE_BYTES = 2**28  # of the disk, that are left to others
 WRITING = ".writing-"
-TOLD_S = 10.0  # between two log lines, at least: a child that is silent for long is taken for dead
 
 Order = Literal["C", "F"]
 Chunk = bytes | memoryview
@@ -114,8 +114,8 @@ def identity_of(file: Path) -> str:
     """A file, or all files of a folder, as they are now: names, sizes, times. Raises OSError."""
     digest = sha256()
     for each in [file] if file.is_file() else sorted(file.rglob("*")):
-        stat = each.stat()
-        digest.update(f"{each.name} {stat.st_size} {stat.st_mtime_ns} {stat.st_ino}\n".encode())
+        stat = each.lstat()
+        digest.update(f"{each.relative_to(file)} {stat.st_size} {stat.st_mtime_ns} {stat.st_ino}\n".encode())
     return digest.hexdigest()
 
 

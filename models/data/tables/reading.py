@@ -12,11 +12,11 @@ from pushforward.models.data.tables.media_types import ARROW_FILE, ARROW_STREAM,
 from pushforward.models.data.tables.parsing import SNIFFED_BYTES, parse_arrow, parse_csv, parse_parquet
 from pushforward.models.errors import InvalidData
 
-MAX_FILE_BYTES = 2**40
+MAX_FILE_BYTES = 2**32
 MAX_CSV_BYTES = 2**30  # of those without a place for their cells
 AT_ONCE_BYTES = 2**28  # of a file that is read whole
 GROWTH = 4  # a file in memory may be so many times its size
-MAX_ROWS = 10**9
+MAX_ROWS = 10**8
 MIN_ROWS = 10
 NO_PYARROW = "tables need pyarrow; install pushforward[table]"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 from typing import Any, ClassVar, Literal, final
 
@@ -25,7 +26,7 @@ from pushforward.models.lazy import torch
 from pushforward.models.spec.columns import Columns
 from pushforward.models.spec.conditions import AnyCondition
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.tables.arrow import Cells
+from pushforward.models.tables.arrow import Cells, cells_by_column
 from pushforward.models.tables.coding import coder
 from pushforward.models.tables.columns import Number, Time
 from pushforward.models.tables.split import SplitTable
@@ -79,13 +80,19 @@ class TableFile(FromFile):
         return self.outline_with_reasons(root)[0]
 
     def outline_with_reasons(self, root: Path) -> tuple[DataSpec, dict[str, str]]:
-        inferred, table, cells = self._read(root, IN_MEMORY)
-        rows = self._parted(table, cells, IN_MEMORY)
-        spec = self.spec(rows).model_copy(update={"n_rows": len(cells), "condition": self.conditions(rows)})
+        file = self.file(root)
+        inferred, table, columns = self._read(file, IN_MEMORY)
+        with reading(file):
+            deque(cells_by_column(table, columns, field="path"), maxlen=0)
+        rows = self._parted(table, np.empty((0, table.n_cells)), IN_MEMORY)
+        spec = self.spec(rows).model_copy(update={"n_rows": columns.num_rows, "condition": self.conditions(rows)})
         return spec, {each.column.name: each.reason for each in inferred}
 
     def rows(self, root: Path, scratch: Scratch = IN_MEMORY) -> Rows:
-        _, table, cells = self._read(root, scratch)
+        file = self.file(root)
+        _, table, columns = self._read(file, scratch)
+        with reading(file):
+            cells = stored_cells(table, columns, scratch)
         return self._parted(table, cells, scratch)
 
     def rows_like(self, root: Path, table: Table, scratch: Scratch = IN_MEMORY) -> Rows:
@@ -93,13 +100,13 @@ class TableFile(FromFile):
         file = self.file(root)
         read_in = read(file, self.file_name, scratch)
         names = [column.name for column in table.columns if column.name in read_in.column_names]
-        try:
-            with reading(file):
+        with reading(file):
+            try:
                 cells = stored_cells(table, SomeColumns(read_in, names), scratch)
-            for some in spans(len(cells), table.n_cells):
-                table.check(cells[some], field="path", first_row=some.start)
-        except InvalidInput as error:
-            raise InvalidData(f"{self.file_name!r} {error.message}", field="path") from error
+                for some in spans(len(cells), table.n_cells):
+                    table.check(cells[some], field="path", first_row=some.start)
+            except InvalidInput as error:
+                raise InvalidData(f"{self.file_name!r} {error.message}", field="path") from error
         return Rows(cells, None, table=table)
 
     def spec(self, rows: Rows, training: Numbers | None = None) -> DataSpec:
@@ -123,8 +130,7 @@ class TableFile(FromFile):
     def _dropped(self) -> tuple[str, ...]:
         return tuple(name for name, choice in self.columns.items() if choice.kind == "drop")
 
-    def _read(self, root: Path, scratch: Scratch) -> tuple[list[Inferred], Table, Cells]:
-        file = self.file(root)
+    def _read(self, file: Path, scratch: Scratch) -> tuple[list[Inferred], Table, SomeColumns]:
         if not file.is_file():
             raise InvalidData(f"{self.file_name!r} is not a file; give the path of a table", field="path")
         read_in = read(file, self.file_name, scratch)
@@ -147,8 +153,7 @@ class TableFile(FromFile):
         except ValidationError as error:
             why = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise InvalidData(f"cannot be modelled: {why}", field="columns") from error
-        with reading(file):
-            return inferred, table, stored_cells(table, rows, scratch)
+        return inferred, table, rows
 
     def _parted(self, table: Table, cells: Cells, scratch: Scratch) -> Rows:
         """Rows of the columns that are modelled, beside those that are given. Raises InvalidData."""
