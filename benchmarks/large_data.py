@@ -34,7 +34,7 @@ import pyarrow as pa
 import torch
 from pyarrow import csv, parquet
 
-from pushforward.models.data.mapped.scratch import IN_MEMORY, Scratch
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.run import Run
 from pushforward.models.training import batches
 from pushforward.models.training.data import load_data
@@ -45,7 +45,7 @@ from pushforward.models.training.state import fresh
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "large_data.md"
 N_ROWS, N_COLUMNS = 1_000_000, 20
 WARM_STEPS, STEPS = 20, 400
-LIMIT_BYTES = 400 * 2**20
+LIMIT_BYTES = 512 * 2**20
 CPU = torch.device("cpu")
 
 
@@ -110,7 +110,7 @@ def measured(case: Case, folder: Path) -> Measured:
         batches.read_ahead = lambda items, _: items  # type: ignore[assignment]
     with peak_of_memory() as peak:
         began = time.perf_counter()
-        data = load_data(run, folder, Scratch(folder / "scratch", most_bytes=0) if case.mapped else IN_MEMORY)
+        data = load_data(run, folder, ScratchSpace(folder / "scratch", most_bytes=0) if case.mapped else IN_MEMORY)
         load_s = time.perf_counter() - began
         state = fresh(run, data, CPU)
         if case.cold:

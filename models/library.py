@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from pushforward.models.data.mapped.scratch import Scratch
+from pushforward.models.data.mapped.scratch import ScratchSpace
 from pushforward.models.errors import InvalidInput
 from pushforward.models.evaluation.judgement import judge
 from pushforward.models.evaluation.measurement import finished
@@ -76,7 +76,9 @@ def train(
     run = _preset(run) if isinstance(run, str) else run
     folder, device = Path(folder), torch.device(device)
     with TemporaryDirectory(prefix=".scratch-", dir=folder.parent) as scratch:
-        return _trained(run, folder, load_data(run, Path(data_root), Scratch(Path(scratch), rows_bytes(None))), device)
+        return _trained(
+            run, folder, load_data(run, Path(data_root), ScratchSpace(Path(scratch), rows_bytes(None))), device
+        )
 
 
 def _trained(run: Run, folder: Path, data: TrainingData, device: torch.device) -> Model:

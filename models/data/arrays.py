@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pushforward.models.data.fitting import check_integers
 from pushforward.models.data.mapped.pieces import Pieces, as_one_column, as_they_are, spans
-from pushforward.models.data.mapped.scratch import IN_MEMORY, Scratch
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.data.source import MAX_CLASSES, MIN_ROWS
 from pushforward.models.errors import InvalidData
 from pushforward.models.spec.row_checks import where_not_finite
@@ -33,7 +33,9 @@ NO_NUMBERS = {
 }
 
 
-def as_rows(x: NDArray[Any], name: str, scratch: Scratch = IN_MEMORY, layout: Layout = as_they_are) -> NDArray[Any]:
+def as_rows(
+    x: NDArray[Any], name: str, scratch: ScratchSpace = IN_MEMORY, layout: Layout = as_they_are
+) -> NDArray[Any]:
     """Rows in a type that keeps what was saved: bytes, float32, float64; `layout` is of rows. Raises InvalidData."""
     if x.dtype != np.uint8:
         columns, what = (Pieces(x), "column {}") if x.ndim == 2 else (Pieces(x, columns=as_one_column), "the array")
@@ -90,7 +92,7 @@ def check_vectors(shape: tuple[int, ...], dtype: np.dtype[Any], n: int, name: st
         )
 
 
-def as_vectors(c: NDArray[Any], n: int, name: str, scratch: Scratch = IN_MEMORY) -> NDArray[Any]:
+def as_vectors(c: NDArray[Any], n: int, name: str, scratch: ScratchSpace = IN_MEMORY) -> NDArray[Any]:
     """Vectors, (N, V), float32 or float64. Raises InvalidData, Hindered."""
     check_vectors(c.shape, c.dtype, n, name)
     check_integers(Pieces(c), what="`c` cannot be used: its column {}", field="condition")
@@ -98,7 +100,7 @@ def as_vectors(c: NDArray[Any], n: int, name: str, scratch: Scratch = IN_MEMORY)
 
 
 def _finite(
-    x: NDArray[Any], what: str, field: str, name: str, scratch: Scratch, layout: Layout = as_they_are
+    x: NDArray[Any], what: str, field: str, name: str, scratch: ScratchSpace, layout: Layout = as_they_are
 ) -> NDArray[Any]:
     """As float32 where saved as float32 or float16, as bytes where these, else as float64. Raises InvalidData."""
     small = x.dtype.kind == "f" and x.dtype.itemsize <= 4

@@ -34,7 +34,7 @@ from pydantic import Field
 from pushforward.models.data.digits import SPEC, Digits
 from pushforward.models.data.domains import styles
 from pushforward.models.data.mapped.pieces import Numbers
-from pushforward.models.data.mapped.scratch import IN_MEMORY, Scratch
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.data.source import Finite, Rows
 from pushforward.models.spec.conditions import AnyCondition
 from pushforward.models.spec.data_spec import DataSpec
@@ -75,7 +75,7 @@ class CaptionedDigits(Finite):
         condition = None if self.condition is None else self.conditions(Rows(np.empty(0), np.array([9])))
         return SPEC.model_copy(update={"condition": condition, "n_rows": N_DIGITS * self.copies})
 
-    def rows(self, root: Path, scratch: Scratch = IN_MEMORY) -> Rows:
+    def rows(self, root: Path, scratch: ScratchSpace = IN_MEMORY) -> Rows:
         digits = Digits().rows(root)
         x, y = np.tile(digits.x, (self.copies, 1, 1, 1)), np.tile(np.asarray(digits.y), self.copies)
         rng = np.random.Generator(np.random.PCG64(self.seed))

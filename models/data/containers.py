@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.models.data.files import Metered, bounded, opened, reading
-from pushforward.models.data.mapped.scratch import IN_MEMORY, Order, Scratch, mapped
+from pushforward.models.data.mapped.scratch import IN_MEMORY, Order, ScratchSpace, mapped
 from pushforward.models.data.source import MAX_BYTES_AT_ONCE
 from pushforward.models.errors import InvalidData
 
@@ -49,7 +49,7 @@ def read_labels(file: Path) -> NDArray[Any]:
     return read_arrays(file, {"y"})["y"]
 
 
-def read_arrays(file: Path, wanted: set[str], scratch: Scratch = IN_MEMORY) -> dict[str, NDArray[Any]]:
+def read_arrays(file: Path, wanted: set[str], scratch: ScratchSpace = IN_MEMORY) -> dict[str, NDArray[Any]]:
     """The wanted arrays that are there, by name; what is large is mapped. Raises InvalidData, Hindered."""
     arrays: dict[str, NDArray[Any]] = {}
     with reading(file), _members(file, wanted) as members:

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from pushforward.models.data.files import Metered, bounded, image_spec, inside, opened, reading
 from pushforward.models.data.mapped.pieces import Numbers
-from pushforward.models.data.mapped.scratch import IN_MEMORY, Scratch
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.data.source import MAX_BYTES_AT_ONCE, MIN_ROWS, Rows
 from pushforward.models.data.uploads.from_file import FromFile
 from pushforward.models.errors import InvalidData
@@ -60,7 +60,7 @@ class Idx(FromFile):
             raise InvalidData(f"asks for labels, but there is no train-{LABELS}[.gz]; put it there", field="condition")
         return DataSpec(shape=(1, *shape), low=0, high=255, levels=256, n_rows=n)
 
-    def rows(self, root: Path, scratch: Scratch = IN_MEMORY) -> Rows:
+    def rows(self, root: Path, scratch: ScratchSpace = IN_MEMORY) -> Rows:
         file = self._images(root)
         shape = _idx_header(file, dims=3)
         images = scratch.array("x", (shape[0], 1, *shape[1:]), np.dtype(np.uint8), _idx_numbers(file, shape))

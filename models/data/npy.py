@@ -16,7 +16,7 @@ from pushforward.models.data.files import image_spec
 from pushforward.models.data.fitting import LARGEST, SMALLEST, fit, fit_counts
 from pushforward.models.data.layout import Channels, note_of_transpose, row_shape, rows_first
 from pushforward.models.data.mapped.pieces import Numbers, Pieces, as_one_column, spans
-from pushforward.models.data.mapped.scratch import IN_MEMORY, Scratch
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.data.source import Rows
 from pushforward.models.data.uploads.from_file import FromFile
 from pushforward.models.errors import InvalidData, InvalidInput
@@ -80,7 +80,7 @@ class Npy(FromFile):
         n, counts = shape[0], self.counts
         return DataSpec(shape=row, low=low, high=high, levels=levels, counts=counts, condition=condition, n_rows=n)
 
-    def rows(self, root: Path, scratch: Scratch = IN_MEMORY) -> Rows:
+    def rows(self, root: Path, scratch: ScratchSpace = IN_MEMORY) -> Rows:
         file, headers = self._headers(root)
         self._range(headers["x"][1])
         self._condition(headers)

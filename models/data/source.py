@@ -18,7 +18,7 @@ from pydantic import Field
 
 from pushforward.models.config.config import Config
 from pushforward.models.data.mapped.pieces import Numbers, Pieces
-from pushforward.models.data.mapped.scratch import IN_MEMORY, Scratch
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.errors import InvalidData
 from pushforward.models.spec.columns import Columns
 from pushforward.models.spec.conditions import AnyCondition, Labels
@@ -158,7 +158,7 @@ class Finite(Source):
     """Rows that there are."""
 
     @abstractmethod
-    def rows(self, root: Path, scratch: Scratch = IN_MEMORY) -> Rows:
+    def rows(self, root: Path, scratch: ScratchSpace = IN_MEMORY) -> Rows:
         """All rows; files are looked for under `root` only, and what is large is put into `scratch`.
 
         Raises InvalidData, Hindered.

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from pushforward.models.data import Rows
-from pushforward.models.data.mapped.scratch import IN_MEMORY, Scratch
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.data.source import Source
 from pushforward.models.errors import BadCheckpoint, Diverged, InvalidData
 from pushforward.models.evaluation import classifier, table_baseline
@@ -66,7 +66,7 @@ class Question:
     root: Path = field(default_factory=Path)  # of files of `against`
     classifiers: Path | None = None  # the folder whose classifier is used again
     target: str | None = None  # the column of `train_on_synthetic`
-    scratch: Scratch = IN_MEMORY  # where rows of `against` go that are too large for memory
+    scratch: ScratchSpace = IN_MEMORY  # where rows of `against` go that are too large for memory
 
 
 class Compared(NamedTuple):

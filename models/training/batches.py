@@ -18,7 +18,7 @@ from torch import Tensor
 from pushforward.models.data import Toy
 from pushforward.models.losses import Batch
 from pushforward.models.training.data import TrainingData, coded, in_data_units, numpy_rng
-from pushforward.models.training.rows import MappedRows
+from pushforward.models.training.rows import RowsOnDisk
 from pushforward.models.training.state import TrainingState, device_of
 
 AHEAD = 3  # batches
@@ -39,8 +39,8 @@ class _Gathered(NamedTuple):
 def batches(data: TrainingData, state: TrainingState) -> Iterator[Batch]:
     """The batches of the remaining steps."""
     seed, device = state.run.seed, device_of(state)
-    gathered = _gathered(data, state, pinned=device.type == "cuda" and isinstance(data.train, MappedRows))
-    for step, *tensors in read_ahead(gathered, AHEAD) if isinstance(data.train, MappedRows) else gathered:
+    gathered = _gathered(data, state, pinned=device.type == "cuda" and isinstance(data.train, RowsOnDisk))
+    for step, *tensors in read_ahead(gathered, AHEAD) if isinstance(data.train, RowsOnDisk) else gathered:
         x, values, index = (each.to(device, non_blocking=True) for each in tensors)
         rng = torch.Generator(device).manual_seed(_torch_seed(seed, step))
         yield Batch(x, coded(data, values), rng, step, state.total_steps, index)

@@ -13,11 +13,11 @@ from torch import Tensor
 from pushforward.models.data import Finite, Rows, Source, Toy
 from pushforward.models.data.diagnosis import diagnose
 from pushforward.models.data.mapped.pieces import Numbers
-from pushforward.models.data.mapped.scratch import IN_MEMORY, Scratch
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.errors import InvalidData
 from pushforward.models.run import Run
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.training.rows import MappedRows, held
+from pushforward.models.training.rows import RowsOnDisk, held
 
 VALIDATION_SHARE = 0.1  # of the rows of a finite source, at most VALIDATION_ROWS
 VALIDATION_ROWS = 5_000
@@ -29,7 +29,7 @@ class TrainingData:
 
     spec: DataSpec
     source: Source
-    train: Rows | MappedRows | Toy  # rows in memory or in a mapped file, or a density drawn from afresh
+    train: Rows | RowsOnDisk | Toy  # rows in memory or in a mapped file, or a density drawn from afresh
     validation: Rows
     fingerprint: str
     notes: tuple[str, ...] = ()  # for users of the model, a sentence each
@@ -40,10 +40,10 @@ class TrainingData:
         """Training rows; None where they are drawn afresh."""
         if isinstance(self.train, Toy):
             return None
-        return len(self.train) if isinstance(self.train, MappedRows) else len(self.train.x)
+        return len(self.train) if isinstance(self.train, RowsOnDisk) else len(self.train.x)
 
 
-def load_data(run: Run, root: Path, scratch: Scratch = IN_MEMORY) -> TrainingData:
+def load_data(run: Run, root: Path, scratch: ScratchSpace = IN_MEMORY) -> TrainingData:
     """Read the data of a run and hold out its validation rows.
 
     Rows that `scratch` does not keep in memory stay in mapped files; all that is made of them is the same.
@@ -73,7 +73,7 @@ def load_data(run: Run, root: Path, scratch: Scratch = IN_MEMORY) -> TrainingDat
     except InvalidData as error:
         fault = source.reworded(error)
         raise InvalidData(fault.message, field=f"run.data.{fault.field}" if fault.field else "run.data") from error
-    train = held(spec, rows.of(kept)) if scratch.holds(rows.n_bytes) else MappedRows(rows, kept, spec)
+    train = held(spec, rows.of(kept)) if scratch.holds(rows.n_bytes) else RowsOnDisk(rows, kept, spec)
     spec = spec.model_copy(update={"n_rows": len(kept)})
     return TrainingData(spec.varying, source, train, held(spec, rows.of(others)), rows.fingerprint, notes, spec)
 

@@ -14,7 +14,7 @@ from pushforward.models.spec.data_spec import DataSpec
 
 @final
 @dataclass(frozen=True)
-class MappedRows:
+class RowsOnDisk:
     """Rows that lie in a mapped file with others: read when they are asked for, some at a time."""
 
     all: Rows
@@ -35,8 +35,8 @@ def held(spec: DataSpec, rows: Rows) -> Rows:
     return rows._replace(x=x if x.dtype == np.uint8 else spec.varying.hold(x))
 
 
-def first_rows(rows: Rows | MappedRows, n: int) -> Rows:
+def first_rows(rows: Rows | RowsOnDisk, n: int) -> Rows:
     """The first n rows, or all where there are fewer, in memory."""
-    if isinstance(rows, MappedRows):
+    if isinstance(rows, RowsOnDisk):
         return rows.of(np.arange(min(n, len(rows))))
     return rows if len(rows.x) <= n else rows.of(np.arange(n))

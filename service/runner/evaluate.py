@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from threadpoolctl import threadpool_limits
 
 from pushforward.models.data import AnyData, Source
-from pushforward.models.data.mapped.scratch import Scratch
+from pushforward.models.data.mapped.scratch import ScratchSpace
 from pushforward.models.errors import BadCheckpoint, InvalidData
 from pushforward.models.evaluation.classifier import weights_of
 from pushforward.models.evaluation.comparison import Compared, ComparisonStage, Question, compare
@@ -47,7 +47,7 @@ def run_order(order: EvaluateOrder, device: torch.device, send: Send, stop: thre
     """Evaluate to the last metric, or until `stop` is set; the exit code. Raises LaboratoryError, OSError."""
     asked = order.evaluation
     model = _load(order, device)
-    scratch = Scratch(order.scratch, rows_bytes(order.memory_bytes))
+    scratch = ScratchSpace(order.scratch, rows_bytes(order.memory_bytes))
     data = load_data(Run.model_validate(model.card.run), order.data_root, scratch)
     progress = _EvaluationProgress(asked.metrics, send)
     stages = compare(model, data, _question(order, scratch), device)
@@ -70,7 +70,7 @@ def _load(order: EvaluateOrder, device: torch.device) -> Model:
     return load_model(order.model, device)
 
 
-def _question(order: EvaluateOrder, scratch: Scratch) -> Question:
+def _question(order: EvaluateOrder, scratch: ScratchSpace) -> Question:
     """Raises InvalidData where another release knows other metrics or sources."""
     asked = order.evaluation
     unknown = [name for name in asked.metrics if name not in METRICS]

@@ -13,7 +13,7 @@ from time import monotonic
 
 import torch
 
-from pushforward.models.data.mapped.scratch import Scratch
+from pushforward.models.data.mapped.scratch import ScratchSpace
 from pushforward.models.evaluation.judgement import Verdict, judge
 from pushforward.models.evaluation.measurement import Evaluation
 from pushforward.models.run import Run
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 def run_order(order: TrainOrder, device: torch.device, free_bytes: int, send: Send, stop: threading.Event) -> int:
     """Train to the end of the budget, or until `stop` is set; the exit code. Raises LaboratoryError."""
     run = Run.model_validate(order.run)
-    data = load_data(run, order.data_root, Scratch(order.scratch, memory.rows_bytes(order.memory_bytes)))
+    data = load_data(run, order.data_root, ScratchSpace(order.scratch, memory.rows_bytes(order.memory_bytes)))
     memory.check(run, data.spec, free_bytes)
     state = _resume(order, data, run, device) or fresh(run, data, device)
     checkpoint_at = monotonic() + order.checkpoint_s

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from pushforward.models.data.digits import SPEC, Digits
 from pushforward.models.data.domains.styles import CHANNELS, Style, styled
 from pushforward.models.data.mapped.pieces import Numbers
-from pushforward.models.data.mapped.scratch import IN_MEMORY, Scratch
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.data.source import Finite, KnowsTranslations, Rows
 from pushforward.models.spec.conditions import AnyCondition, Labels, Vector
 from pushforward.models.spec.data_spec import DataSpec
@@ -64,7 +64,7 @@ class StyledDigits(Finite, KnowsTranslations):
             update={"condition": kinds.get(self.condition), "n_rows": N}
         )
 
-    def rows(self, root: Path, scratch: Scratch = IN_MEMORY) -> Rows:
+    def rows(self, root: Path, scratch: ScratchSpace = IN_MEMORY) -> Rows:
         rng = np.random.Generator(np.random.PCG64([self.seed, 0]))
         digits = Digits().rows(root).x.repeat(self._channels, axis=1)
         if self.condition == "vector":

@@ -27,7 +27,7 @@ from pushforward.models.data.images.folders import in_folder
 from pushforward.models.data.images.labels import Labeling, is_metadata, labeling
 from pushforward.models.data.images.zips import in_zip
 from pushforward.models.data.mapped.pieces import Numbers
-from pushforward.models.data.mapped.scratch import IN_MEMORY, Scratch
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.data.source import MAX_BYTES, MIN_ROWS, Rows
 from pushforward.models.data.uploads.from_file import FromFile
 from pushforward.models.errors import InvalidData
@@ -81,7 +81,7 @@ class Images(FromFile):
                 condition = Labels(n_classes=len(labels.names), names=labels.names)
             return spec.model_copy(update={"condition": condition, "n_rows": len(album.pictures)})
 
-    def rows(self, root: Path, scratch: Scratch = IN_MEMORY) -> Rows:
+    def rows(self, root: Path, scratch: ScratchSpace = IN_MEMORY) -> Rows:
         with self._album(root) as album:
             entries, form = album.entries, album.form
             pictures = (decoded(entries.read(name), form, of=entries.shown(name)) for name in album.pictures)

@@ -1,7 +1,7 @@
 """Where the numbers of data lie: in memory, or in a file that is mapped.
 
     {folder}/{name}-{identity}.npy       the numbers of an array, whole: it is written beside its place, and renamed
-            /.writing-*                  what is not whole; a later `Scratch` deletes it
+            /.writing-*                  what is not whole; a later `ScratchSpace` deletes it
 
 Numbers that take more than a share of the memory are decoded once, piece by piece, into such a file. A mapped file
 takes no memory of the process but pages that the system takes back at will. A later attempt at the same job finds the
@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 @final
 @dataclass(frozen=True)
-class Scratch:
+class ScratchSpace:
     """Where the numbers of one data set are put."""
 
     folder: Path | None = None  # of files for what is too large; None: all is in memory
@@ -52,11 +52,11 @@ class Scratch:
         """Whether so many bytes are kept in memory."""
         return self.folder is None or n_bytes <= self.most_bytes
 
-    def of(self, identity: str) -> Scratch:
+    def of(self, identity: str) -> ScratchSpace:
         """The same place for the data of this identity."""
         return replace(self, identity=identity)
 
-    def beside(self, name: str) -> Scratch:
+    def beside(self, name: str) -> ScratchSpace:
         """A place for other data."""
         return self if self.folder is None else replace(self, folder=self.folder / name)
 
@@ -102,7 +102,7 @@ class Scratch:
         return place
 
 
-IN_MEMORY = Scratch()
+IN_MEMORY = ScratchSpace()
 
 
 def mapped(file: Path, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int, order: Order = "C") -> NDArray[Any]:

@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 from pushforward.models.data.files import reading
 from pushforward.models.data.fitting import check_integers
 from pushforward.models.data.mapped.pieces import Pieces
-from pushforward.models.data.mapped.scratch import IN_MEMORY, Scratch
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.data.tables.cells import ColumnChoice, column_cells
 from pushforward.models.data.tables.columns_of_files import TableColumns
 from pushforward.models.data.tables.reading import read
 from pushforward.models.errors import InvalidData
 
 
-def read_columns(file: Path, name: str, wanted: Sequence[str] | None, scratch: Scratch = IN_MEMORY) -> NDArray[Any]:
+def read_columns(
+    file: Path, name: str, wanted: Sequence[str] | None, scratch: ScratchSpace = IN_MEMORY
+) -> NDArray[Any]:
     """The series, (T, C), of the columns that are wanted, in this order, or of all.
 
     `name` is the file's for messages. Raises InvalidData, Hindered.

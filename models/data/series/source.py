@@ -16,7 +16,7 @@ from pushforward.models.data.files import opened, reading
 from pushforward.models.data.fitting import fit
 from pushforward.models.data.layout import Channels
 from pushforward.models.data.mapped.pieces import Numbers, Pieces, spans
-from pushforward.models.data.mapped.scratch import IN_MEMORY, Scratch
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.data.npy import Npy
 from pushforward.models.data.series.columns import read_columns
 from pushforward.models.data.series.shapes import check_numbers, shape_of_series, shape_of_windows
@@ -97,7 +97,7 @@ class Series(FromFile):
             n, row = self.windows.count(n_steps), [n_channels, self.windows.length]
         return DataSpec(shape=tuple(row), n_rows=n)
 
-    def rows(self, root: Path, scratch: Scratch = IN_MEMORY) -> Rows:
+    def rows(self, root: Path, scratch: ScratchSpace = IN_MEMORY) -> Rows:
         if self.windows is not None:
             is_array = self._is_array(root)
             series = self._array(root, scratch)[0] if is_array else self._table(root, self.windows, scratch)
@@ -170,7 +170,7 @@ class Series(FromFile):
             check_labels(*headers["y"], shape[0], file.name)
         return shape
 
-    def _array(self, root: Path, scratch: Scratch) -> tuple[Reals, NDArray[np.int64] | None]:
+    def _array(self, root: Path, scratch: ScratchSpace) -> tuple[Reals, NDArray[np.int64] | None]:
         """An array of that shape, and the labels beside its windows, where they are asked for. Raises InvalidData."""
         shape, file = self._shape(root), self.file(root)
         arrays = read_arrays(file, self._wanted, scratch)
@@ -183,7 +183,7 @@ class Series(FromFile):
         pieces = (x[some].astype(np.float32) for some in spans(len(x), prod(x.shape[1:])))
         return scratch.array("real_x", x.shape, np.dtype(np.float32), pieces), y
 
-    def _table(self, root: Path, windows: Windows, scratch: Scratch = IN_MEMORY) -> Reals:
+    def _table(self, root: Path, windows: Windows, scratch: ScratchSpace = IN_MEMORY) -> Reals:
         """The series, (T, C), of the columns of a table. Raises InvalidData, Hindered."""
         series = read_columns(self.file(root), self.file_name, self.columns, scratch)
         shape_of_series(series.shape, windows, self.file_name)

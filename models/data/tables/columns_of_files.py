@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, final
 
 from pushforward.models.data.files import opened
-from pushforward.models.data.mapped.scratch import Scratch
+from pushforward.models.data.mapped.scratch import ScratchSpace
 from pushforward.models.data.tables.parsing import SNIFFED_BYTES, convert_options, parse_csv, parse_options, validated
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class ArrowColumns(FileColumns):
 class CsvColumns(FileColumns):
     """The columns of a csv file."""
 
-    def __init__(self, file: Path, scratch: Scratch) -> None:
+    def __init__(self, file: Path, scratch: ScratchSpace) -> None:
         self._cells = ArrowColumns(scratch.file("cells", ".arrows", _messages(file)), is_stream=True)
 
     @property
@@ -133,6 +133,7 @@ class CsvColumns(FileColumns):
         import pyarrow as pa
         from pyarrow import csv
 
+        pa.default_memory_pool().release_unused()  # it keeps what the column before took
         sink = pa.BufferOutputStream()
         csv.write_csv(pa.table({name: self._cells.column(name)}), sink, csv.WriteOptions(include_header=False))
         return parse_csv(sink.getvalue(), names=[name]).column(0)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.models.data.mapped.pieces import Pieces, spans
-from pushforward.models.data.mapped.scratch import Scratch
+from pushforward.models.data.mapped.scratch import ScratchSpace
 from pushforward.models.data.tables.columns_of_files import TableColumns
 from pushforward.models.tables.arrow import Cells, cells_by_column, to_cells
 from pushforward.models.tables.split import SplitTable
@@ -48,7 +48,7 @@ class SomeColumns:
         return SomeColumns(self.of, self.column_names, whole)
 
 
-def stored_cells(table: Table, rows: TableColumns, scratch: Scratch) -> Cells:
+def stored_cells(table: Table, rows: TableColumns, scratch: ScratchSpace) -> Cells:
     """Rows of cells, (N, C), as `to_cells` makes them. Raises InvalidInput."""
     shape = rows.num_rows, table.n_cells
     if scratch.holds(shape[0] * shape[1] * REALS.itemsize):
@@ -56,7 +56,7 @@ def stored_cells(table: Table, rows: TableColumns, scratch: Scratch) -> Cells:
     return scratch.array("rows", shape, REALS, _transposed(table, rows, scratch))
 
 
-def _transposed(table: Table, rows: TableColumns, scratch: Scratch) -> Iterator[Cells]:
+def _transposed(table: Table, rows: TableColumns, scratch: ScratchSpace) -> Iterator[Cells]:
     """Rows, some at a time, of columns that are written one behind the other: so disks like it."""
     columns = scratch.array(
         "columns", (table.n_cells, rows.num_rows), REALS, cells_by_column(table, rows, field="path")
@@ -66,7 +66,7 @@ def _transposed(table: Table, rows: TableColumns, scratch: Scratch) -> Iterator[
     scratch.drop("columns")
 
 
-def stored_parts(split: SplitTable, cells: Cells, scratch: Scratch) -> Sequence[Cells]:
+def stored_parts(split: SplitTable, cells: Cells, scratch: ScratchSpace) -> Sequence[Cells]:
     """The cells x, (N, C), and g, (N, V), of rows of the file."""
     if scratch.holds(cells.nbytes):
         return split.split(cells)

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pushforward.models.data.files import opened, reading
-from pushforward.models.data.mapped.scratch import IN_MEMORY, Scratch
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.data.tables.columns_of_files import ArrowColumns, CsvColumns, ParquetColumns, TableColumns
 from pushforward.models.data.tables.media_types import ARROW_FILE, ARROW_STREAM, PARQUET, STARTS
 from pushforward.models.data.tables.parsing import SNIFFED_BYTES, parse_arrow, parse_csv, parse_parquet
@@ -21,7 +21,7 @@ MIN_ROWS = 10
 NO_PYARROW = "tables need pyarrow; install pushforward[table]"
 
 
-def read(file: Path, name: str, scratch: Scratch = IN_MEMORY) -> TableColumns:
+def read(file: Path, name: str, scratch: ScratchSpace = IN_MEMORY) -> TableColumns:
     """The table of a file, its columns as they are; `name` is the file's for messages.
 
     Raises InvalidData, Hindered; of a large file its columns do, when they are read, or pyarrow's errors.
@@ -52,7 +52,7 @@ def _checked(table: TableColumns, name: str) -> TableColumns:
     return table
 
 
-def _parsed(file: Path, name: str, n_bytes: int, scratch: Scratch) -> TableColumns:
+def _parsed(file: Path, name: str, n_bytes: int, scratch: ScratchSpace) -> TableColumns:
     """The table of a file in the format that its first bytes tell; csv has none of its own."""
     if find_spec("pyarrow") is None:
         raise InvalidData(NO_PYARROW, field="source")

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from pushforward.models.config.config import Config
 from pushforward.models.data.files import reading
 from pushforward.models.data.mapped.pieces import Numbers, spans
-from pushforward.models.data.mapped.scratch import IN_MEMORY, Scratch
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.data.source import Rows
 from pushforward.models.data.tables.cells import ColumnChoice
 from pushforward.models.data.tables.decoding import SomeColumns, stored_cells, stored_parts
@@ -88,14 +88,14 @@ class TableFile(FromFile):
         spec = self.spec(rows).model_copy(update={"n_rows": columns.num_rows, "condition": self.conditions(rows)})
         return spec, {each.column.name: each.reason for each in inferred}
 
-    def rows(self, root: Path, scratch: Scratch = IN_MEMORY) -> Rows:
+    def rows(self, root: Path, scratch: ScratchSpace = IN_MEMORY) -> Rows:
         file = self.file(root)
         _, table, columns = self._read(file, scratch)
         with reading(file):
             cells = stored_cells(table, columns, scratch)
         return self._parted(table, cells, scratch)
 
-    def rows_like(self, root: Path, table: Table, scratch: Scratch = IN_MEMORY) -> Rows:
+    def rows_like(self, root: Path, table: Table, scratch: ScratchSpace = IN_MEMORY) -> Rows:
         """All rows as those of another table, whose columns the file has. Raises InvalidData."""
         file = self.file(root)
         read_in = read(file, self.file_name, scratch)
@@ -130,7 +130,7 @@ class TableFile(FromFile):
     def _dropped(self) -> tuple[str, ...]:
         return tuple(name for name, choice in self.columns.items() if choice.kind == "drop")
 
-    def _read(self, file: Path, scratch: Scratch) -> tuple[list[Inferred], Table, SomeColumns]:
+    def _read(self, file: Path, scratch: ScratchSpace) -> tuple[list[Inferred], Table, SomeColumns]:
         if not file.is_file():
             raise InvalidData(f"{self.file_name!r} is not a file; give the path of a table", field="path")
         read_in = read(file, self.file_name, scratch)
@@ -155,7 +155,7 @@ class TableFile(FromFile):
             raise InvalidData(f"cannot be modelled: {why}", field="columns") from error
         return inferred, table, rows
 
-    def _parted(self, table: Table, cells: Cells, scratch: Scratch) -> Rows:
+    def _parted(self, table: Table, cells: Cells, scratch: ScratchSpace) -> Rows:
         """Rows of the columns that are modelled, beside those that are given. Raises InvalidData."""
         if self.condition is None:
             return Rows(cells, None, table=table)

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from pushforward.models.data import Rows, TableFile, Toy
-from pushforward.models.data.mapped.scratch import IN_MEMORY, Scratch
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.data.source import Finite, Source
 from pushforward.models.errors import InvalidData
 from pushforward.models.evaluation import baselines, classifier
@@ -74,7 +74,7 @@ def unit_of(training: Rows, spec: DataSpec) -> Reals:
 
 
 def reference_rows(
-    data: TrainingData, against: Source | None, root: Path, seed: int, scratch: Scratch = IN_MEMORY
+    data: TrainingData, against: Source | None, root: Path, seed: int, scratch: ScratchSpace = IN_MEMORY
 ) -> Rows:
     """The rows that training held out; or rows of another source. Raises InvalidData, with the field."""
     if against is None:

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 import torch
 from pushforward.models.data.mapped import pieces
-from pushforward.models.data.mapped.scratch import Scratch
+from pushforward.models.data.mapped.scratch import ScratchSpace
 from pushforward.models.run import Run
 from pushforward.models.training.data import load_data
 from pushforward.models.training.loop import train
@@ -37,12 +37,12 @@ def run_of(data):
 
 torch.set_num_threads(1)
 pieces.VALUES_AT_ONCE = 2**18
-trained(run_of({"source": sys.argv[2], "path": "small" + sys.argv[3]}), Scratch(), 3)  # all is imported
+trained(run_of({"source": sys.argv[2], "path": "small" + sys.argv[3]}), ScratchSpace(), 3)  # all is imported
 limit_process(int(sys.argv[4]))
 run = run_of({"source": sys.argv[2], "path": "large" + sys.argv[3]})
-print(trained(run, Scratch(Path(sys.argv[1]) / "scratch", most_bytes=0), 30))
+print(trained(run, ScratchSpace(Path(sys.argv[1]) / "scratch", most_bytes=0), 30))
 try:
-    trained(run, Scratch(), 30)
+    trained(run, ScratchSpace(), 30)
 except (MemoryError, RuntimeError) as error:
     assert is_out_of_memory(error)
     print("too large for memory")

@@ -17,7 +17,7 @@ import torch
 from pyarrow import feather, parquet
 
 from pushforward.models.data.mapped import pieces
-from pushforward.models.data.mapped.scratch import Scratch
+from pushforward.models.data.mapped.scratch import ScratchSpace
 from pushforward.models.errors import Hindered, InvalidData
 from pushforward.models.evaluation.judgement import judge
 from pushforward.models.evaluation.measurement import finished
@@ -26,7 +26,7 @@ from pushforward.models.training.batches import batches, read_ahead
 from pushforward.models.training.checkpoint import latest_state, save_state
 from pushforward.models.training.data import TrainingData, load_data
 from pushforward.models.training.loop import train
-from pushforward.models.training.rows import MappedRows
+from pushforward.models.training.rows import RowsOnDisk
 from pushforward.models.training.state import TrainingState, fresh
 from tests.full_disk import full_disk
 from tests.models.data.images.pictures import encoded, random_pixels, unzipped, zipped
@@ -172,8 +172,8 @@ def run_of(data: Data, steps: int = 12) -> Run:
 
 def in_files(root: Path, run: Run) -> TrainingData:
     """The data with nothing in memory that can lie in a file."""
-    data = load_data(run, root, Scratch(root / "scratch", most_bytes=0))
-    assert isinstance(data.train, MappedRows)
+    data = load_data(run, root, ScratchSpace(root / "scratch", most_bytes=0))
+    assert isinstance(data.train, RowsOnDisk)
     return data
 
 
@@ -279,7 +279,7 @@ def test_a_full_disk_hinders_and_leaves_nothing(make: Callable[[Path], Data], tm
 
 def test_data_that_the_disk_has_no_room_for_are_told_with_the_figures(tmp_path: Path) -> None:
     with pytest.raises(Hindered, match=r"take 1,048,576\.0 GiB of the disk of the store, and [0-9.,]+ GiB are free"):
-        Scratch(tmp_path, 0).array("x", (2**50,), np.dtype(np.uint8), iter(()))
+        ScratchSpace(tmp_path, 0).array("x", (2**50,), np.dtype(np.uint8), iter(()))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -298,7 +298,7 @@ def test_a_number_that_is_not_finite_is_refused_alike(make: Callable[[Path], Dat
     x[-3].flat[1] = x[-1].flat[0] = np.nan
     np.save(tmp_path / "x.npy", x)
     refusals = []
-    for scratch in (Scratch(), Scratch(tmp_path / "scratch", 0)):
+    for scratch in (ScratchSpace(), ScratchSpace(tmp_path / "scratch", 0)):
         with pytest.raises(InvalidData) as refusal:
             load_data(run_of(data), tmp_path, scratch)
         refusals.append(refusal.value.message)
