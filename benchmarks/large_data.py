@@ -209,7 +209,7 @@ def main() -> None:
         for case in cases(asked.gib):
             rows.append((case, in_child(case, folder)))
             print(case.name, rows[-1][1], flush=True)
-    RESULTS.write_text(page(rows))
+            RESULTS.write_text(page(rows))
 
 
 if __name__ == "__main__":

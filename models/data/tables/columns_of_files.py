@@ -18,7 +18,7 @@ from pushforward.models.data.tables.parsing import SNIFFED_BYTES, convert_option
 if TYPE_CHECKING:
     pass
 
-BLOCK_BYTES = 2**22  # of a csv file; a line is shorter
+BLOCK_BYTES = 2**20  # of a csv file; a line is shorter
 
 
 class TableColumns(Protocol):
