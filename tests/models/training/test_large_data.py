@@ -18,9 +18,11 @@ from pyarrow import feather, parquet
 
 from pushforward.models.data.mapped import pieces
 from pushforward.models.data.mapped.scratch import ScratchSpace
+from pushforward.models.data.npy import Npy
 from pushforward.models.errors import Hindered, InvalidData
 from pushforward.models.evaluation.judgement import judge
 from pushforward.models.evaluation.measurement import finished
+from pushforward.models.evaluation.sides import sides
 from pushforward.models.run import Run
 from pushforward.models.training.batches import batches, read_ahead
 from pushforward.models.training.checkpoint import latest_state, save_state
@@ -239,6 +241,31 @@ def test_it_is_judged_as_one_in_memory(tmp_path: Path) -> None:
         finished(judge(data, trained(data, run))) for data in (load_data(run, tmp_path), in_files(tmp_path, run))
     ]
     assert verdicts[0] == verdicts[1]
+
+
+@pytest.mark.parametrize("most_rows", [20, N])
+def test_it_is_compared_with_the_same_training_rows(
+    most_rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sides, "TRAINING_ROWS", most_rows)
+    run = run_of(with_labels(tmp_path))
+    one, other = (sides.training_rows(data, 3) for data in (load_data(run, tmp_path), in_files(tmp_path, run)))
+    assert len(one.x) == min(most_rows, N - 21)
+    np.testing.assert_array_equal(one.x, other.x)
+    np.testing.assert_array_equal(one.y, other.y)
+
+
+def test_rows_of_another_file_are_compared_with_and_do_not_take_its_place(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    run, against = run_of(with_labels(tmp_path)), Npy.model_validate({**transposed_images(tmp_path / "other")})
+    against = against.model_copy(update={"path": "other/x.npy"})
+    data = load_data(run_of(transposed_images(tmp_path)), tmp_path)
+    space = ScratchSpace(tmp_path / "scratch", 0)
+    in_files(tmp_path, run)
+    decoded = {file.name for file in (tmp_path / "scratch").iterdir()}
+    one, other = (sides.reference_rows(data, against, tmp_path, 0, where) for where in (ScratchSpace(), space))
+    np.testing.assert_array_equal(one.x, other.x)
+    assert {file.name for file in (tmp_path / "scratch").iterdir()} == {*decoded, "against"}
 
 
 def test_what_was_decoded_is_used_again_and_made_again_where_the_file_changed(tmp_path: Path) -> None:
