@@ -34,6 +34,7 @@ class _JobOrder(BaseModel):
     device: str
     torch_threads: int
     memory_bytes: int | None  # that the child may use; None: what is free
+    scratch: Path | None = None  # of data that are too large for memory, for all attempts at the job
 
 
 class TrainOrder(_JobOrder):

@@ -67,6 +67,8 @@ def test_what_a_container_has_left_is_what_is_free(tmp_path: Path) -> None:
     (tmp_path / "memory.current").write_text("400\n")
     cpu = torch.device("cpu")
     assert available_bytes(cpu, tmp_path) == 600
+    (tmp_path / "memory.stat").write_text("anon 50\nfile 350\ninactive_file 100\nactive_file 200\nshmem 50\n")
+    assert available_bytes(cpu, tmp_path) == 900  # pages of files are given back
     (tmp_path / "memory.max").write_text("max\n")
     assert available_bytes(cpu, tmp_path) > 1000
     assert available_bytes(cpu, tmp_path / "none") > 1000
