@@ -83,11 +83,9 @@ class Supervisor:
         draining: threading.Event,
         trackers: Trackers | None = None,
     ) -> None:
-        self._runs = runs
+        self._runs, self._settings = runs, settings
+        self._worker, self._draining = worker, draining
         self._trackers = trackers or Trackers()
-        self._settings = settings
-        self._worker = worker
-        self._draining = draining
         self._running: set[str] = set()
         self._away: set[str] = set()  # jobs whose latest beat Redis did not take
         self._trouble: tuple[str, float] | None = None  # what the machine lacked when a job was last tried, and when

@@ -1,4 +1,4 @@
-"""`service.application.training`: the run of a command, whole, changed, or of what it starts from."""
+"""`service.application.trainings.training`: the run of a command, whole, changed, or of what it starts from."""
 
 from __future__ import annotations
 
