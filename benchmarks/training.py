@@ -38,6 +38,7 @@ from pushforward.models.presets import PRESETS
 from pushforward.models.run import Budget, Run
 from pushforward.models.training.data import TrainingData, load_data
 from pushforward.models.training.loop import train
+from pushforward.models.training.rows import first_rows
 from pushforward.models.training.state import fresh
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "training.md"
@@ -142,7 +143,7 @@ def plain_batches(data: TrainingData, size: int, seed: int) -> Iterator[Tensor]:
     if isinstance(data.train, Toy):
         while True:
             yield torch.from_numpy(data.train.draw(size, rng))
-    x = torch.from_numpy(data.train.x).float()
+    x = torch.from_numpy(first_rows(data.train, data.n_rows or 0).x).float()
     while True:
         yield from torch.split(x[torch.randperm(len(x))], size)
 

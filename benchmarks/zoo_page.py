@@ -78,7 +78,8 @@ PAPERS = """\
 What papers print of data that are ours too. Their numbers on MNIST and CIFAR-10 have no counterpart here: these
 data are not at hand. ELBO surgery beside the notes' table: [results/surgery.md](results/surgery.md). Which modes every
 adversarial game finds: [results/modes.md](results/modes.md). Images in the features of a classifier, beside the notes'
-table of FIDs: [results/images.md](results/images.md). Families on tables: [results/tables.md](results/tables.md)."""
+table of FIDs: [results/images.md](results/images.md). Families on tables: [results/tables.md](results/tables.md).
+Data larger than memory: [results/large_data.md](results/large_data.md)."""
 
 
 @dataclass(frozen=True)

@@ -24,12 +24,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from pushforward.models.data.mapped.scratch import ScratchSpace
 from pushforward.models.errors import InvalidInput
 from pushforward.models.evaluation.judgement import judge
 from pushforward.models.evaluation.measurement import finished
@@ -47,7 +49,8 @@ from pushforward.models.storage.model import Model, load_model
 from pushforward.models.tables.columns import Value
 from pushforward.models.tabular.completion import Completed, CompletesRows
 from pushforward.models.training.checkpoint import save_model
-from pushforward.models.training.data import load_data
+from pushforward.models.training.compute.memory import rows_bytes
+from pushforward.models.training.data import TrainingData, load_data
 from pushforward.models.training.loop import train as training
 from pushforward.models.training.start import Origin, started
 from pushforward.models.training.state import fresh
@@ -85,12 +88,15 @@ def train(
     folder, device = Path(folder), torch.device(device)
     if run.start_from is not None and start_from is None:
         raise InvalidInput(f"{run.start_from} is in a service's store; give the folder as start_from", field="run")
-    data = load_data(run, Path(data_root))
+    origin = None if start_from is None else Origin(run.start_from or Path(start_from).name, Path(start_from))
+    with TemporaryDirectory(prefix=".scratch-", dir=folder.parent) as scratch:
+        data = load_data(run, Path(data_root), ScratchSpace(Path(scratch), rows_bytes(None)))
+        return _trained(run, folder, data, device, origin)
+
+
+def _trained(run: Run, folder: Path, data: TrainingData, device: torch.device, origin: Origin | None) -> Model:
     check_patience(run, form_of(run.family, data.spec))
-    if start_from is None:
-        state = fresh(run, data, device)
-    else:
-        state = started(run, data, device, Origin(run.start_from or Path(start_from).name, Path(start_from)))
+    state = fresh(run, data, device) if origin is None else started(run, data, device, origin)
     folder.mkdir()
     try:
         deque(training(data, state), maxlen=0)

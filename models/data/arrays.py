@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterator
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.models.data.fitting import check_integers
+from pushforward.models.data.mapped.pieces import Pieces, as_one_column, as_they_are, spans
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.data.source import MAX_CLASSES, MIN_ROWS
 from pushforward.models.errors import InvalidData
 from pushforward.models.spec.row_checks import where_not_finite
+
+Layout = Callable[[NDArray[Any]], NDArray[Any]]
 
 MAX_CONDITION = 1024  # numbers of a condition
 BOOLEAN = "save 0 and 1 as numbers, with astype(numpy.uint8)"
@@ -26,13 +33,14 @@ NO_NUMBERS = {
 }
 
 
-def as_rows(x: NDArray[Any], name: str) -> NDArray[Any]:
-    """Rows in a type that keeps what was saved: bytes, float32, float64. Raises InvalidData."""
-    if x.dtype == np.uint8:
-        return x
-    columns, what = (x, "column {}") if x.ndim == 2 else (x.reshape(-1, 1), "the array")
-    check_integers(columns, what=what, field="path")
-    return _finite(x, f"{name!r}", "path")
+def as_rows(
+    x: NDArray[Any], name: str, scratch: ScratchSpace = IN_MEMORY, layout: Layout = as_they_are
+) -> NDArray[Any]:
+    """Rows in a type that keeps what was saved: bytes, float32, float64; `layout` is of rows. Raises InvalidData."""
+    if x.dtype != np.uint8:
+        columns, what = (Pieces(x), "column {}") if x.ndim == 2 else (Pieces(x, columns=as_one_column), "the array")
+        check_integers(columns, what=what, field="path")
+    return _finite(x, f"{name!r}", "path", "x", scratch, layout)
 
 
 def check_rows(shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> None:
@@ -84,20 +92,36 @@ def check_vectors(shape: tuple[int, ...], dtype: np.dtype[Any], n: int, name: st
         )
 
 
-def as_vectors(c: NDArray[Any], n: int, name: str) -> NDArray[Any]:
-    """Vectors, (N, V), float32 or float64. Raises InvalidData."""
+def as_vectors(c: NDArray[Any], n: int, name: str, scratch: ScratchSpace = IN_MEMORY) -> NDArray[Any]:
+    """Vectors, (N, V), float32 or float64. Raises InvalidData, Hindered."""
     check_vectors(c.shape, c.dtype, n, name)
-    check_integers(c, what="`c` cannot be used: its column {}", field="condition")
-    return _finite(c, f"`c` of {name!r}", "condition")
+    check_integers(Pieces(c), what="`c` cannot be used: its column {}", field="condition")
+    return _finite(c, f"`c` of {name!r}", "condition", "c", scratch)
 
 
-def _finite(x: NDArray[Any], what: str, field: str) -> NDArray[Any]:
-    """As float32 where saved as float32 or float16, else as float64. Raises InvalidData."""
+def _finite(
+    x: NDArray[Any], what: str, field: str, name: str, scratch: ScratchSpace, layout: Layout = as_they_are
+) -> NDArray[Any]:
+    """As float32 where saved as float32 or float16, as bytes where these, else as float64. Raises InvalidData."""
     small = x.dtype.kind == "f" and x.dtype.itemsize <= 4
-    with np.errstate(over="ignore"):
-        x = x.astype(np.float32 if small else np.float64, copy=False)
-    if not np.isfinite(x).all():
-        raise InvalidData(
-            f"{what} holds values that are NaN or infinite; drop or fill them: {where_not_finite(x)}", field=field
-        )
-    return x
+    kind = x.dtype if x.dtype == np.uint8 else np.dtype(np.float32 if small else np.float64)
+    made = layout(x)
+    pieces = _checked(x, kind, what, field, layout)
+    if x.dtype != kind or not made.flags.c_contiguous:
+        return scratch.array(name, made.shape, kind, pieces)
+    deque(pieces, maxlen=0)
+    return made
+
+
+def _checked(x: NDArray[Any], kind: np.dtype[Any], what: str, field: str, layout: Layout) -> Iterator[NDArray[Any]]:
+    """The rows in this type and layout, in pieces. Raises InvalidData where a number is not finite."""
+    for some in spans(len(x), prod(x.shape[1:])):
+        with np.errstate(over="ignore"):
+            piece = x[some].astype(kind, copy=False)
+        if kind.kind == "f" and not np.isfinite(piece).all():
+            later = Pieces(x, np.arange(some.stop, len(x)))
+            with np.errstate(over="ignore"):
+                n_later = sum(int((~np.isfinite(each.astype(kind))).sum()) for each in later)
+            where = where_not_finite(piece, first_row=some.start, n_later=n_later)
+            raise InvalidData(f"{what} holds values that are NaN or infinite; drop or fill them: {where}", field=field)
+        yield layout(piece)

@@ -33,6 +33,8 @@ from pydantic import Field
 
 from pushforward.models.data.digits import SPEC, Digits
 from pushforward.models.data.domains import styles
+from pushforward.models.data.mapped.pieces import Numbers
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.data.source import Finite, Rows
 from pushforward.models.spec.conditions import AnyCondition
 from pushforward.models.spec.data_spec import DataSpec
@@ -73,7 +75,7 @@ class CaptionedDigits(Finite):
         condition = None if self.condition is None else self.conditions(Rows(np.empty(0), np.array([9])))
         return SPEC.model_copy(update={"condition": condition, "n_rows": N_DIGITS * self.copies})
 
-    def rows(self, root: Path) -> Rows:
+    def rows(self, root: Path, scratch: ScratchSpace = IN_MEMORY) -> Rows:
         digits = Digits().rows(root)
         x, y = np.tile(digits.x, (self.copies, 1, 1, 1)), np.tile(np.asarray(digits.y), self.copies)
         rng = np.random.Generator(np.random.PCG64(self.seed))
@@ -84,10 +86,10 @@ class CaptionedDigits(Finite):
         chosen = [each[rng.integers(len(each))] for each in told]
         return Rows(x, y, TEXT.read(np.array(chosen)))
 
-    def spec(self, rows: Rows, training: Rows | None = None) -> DataSpec:
+    def spec(self, rows: Rows, training: Numbers | None = None) -> DataSpec:
         return SPEC
 
-    def conditions(self, rows: Rows, training: Rows | None = None) -> AnyCondition | None:
+    def conditions(self, rows: Rows, training: Numbers | None = None) -> AnyCondition | None:
         return TEXT if self.condition == "text" else super().conditions(rows)
 
     def condition_values(self, rows: Rows) -> NDArray[Any]:

@@ -3,7 +3,8 @@
 Nothing that a file says of itself is trusted: a header is at most `MAX_HEADER_BYTES` long, the list of an archive's
 members at most `MAX_DIRECTORY_BYTES`, a member inflates to at most `MAX_RATIO` times its size and to no more numbers
 than its own header promises. So headers cost some kilobytes and milliseconds whatever the file, and arrays no more
-memory than `models.data.source.MAX_BYTES` each.
+memory than `scratch` keeps there, and no more of the disk than `models.data.source.MAX_BYTES` each. An `.npy` that is
+larger is mapped where it lies.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.models.data.files import Metered, bounded, opened, reading
+from pushforward.models.data.mapped.scratch import IN_MEMORY, Order, ScratchSpace, mapped
+from pushforward.models.data.source import MAX_BYTES_AT_ONCE
 from pushforward.models.errors import InvalidData
 
 Header = tuple[tuple[int, ...], np.dtype[Any], bool]  # shape, type, whether columns come first
 
 MAX_HEADER_BYTES = 10_000  # numpy's own limit, which it checks after reading
 MAX_DIRECTORY_BYTES = 2**18  # some thousand members
+PIECE_BYTES = 2**20  # read at once
 MAX_RATIO = 200  # of an archive's member to its compressed size
 KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what numpy writes; others inflate without a bound
 
@@ -36,15 +40,28 @@ def array_headers(file: Path, wanted: set[str]) -> dict[str, tuple[tuple[int, ..
         return {name: _header(stream, size, file)[:2] for name, stream, size in members}
 
 
-def read_arrays(file: Path, wanted: set[str]) -> dict[str, NDArray[Any]]:
-    """The wanted arrays that are there, by name. Raises InvalidData."""
+def read_labels(file: Path) -> NDArray[Any]:
+    """The labels `y` of an archive that has them, in memory. Raises InvalidData."""
+    shape, dtype = array_headers(file, {"y"})["y"]
+    if prod(shape) * dtype.itemsize > MAX_BYTES_AT_ONCE:
+        raise InvalidData(f"`y` of {file.name!r} has more than {MAX_BYTES_AT_ONCE:,} bytes; save smaller numbers",
+                          field="condition")  # fmt: skip
+    return read_arrays(file, {"y"})["y"]
+
+
+def read_arrays(file: Path, wanted: set[str], scratch: ScratchSpace = IN_MEMORY) -> dict[str, NDArray[Any]]:
+    """The wanted arrays that are there, by name; what is large is mapped. Raises InvalidData, Hindered."""
     arrays: dict[str, NDArray[Any]] = {}
     with reading(file), _members(file, wanted) as members:
         for name, stream, size in members:
             shape, dtype, columns_first = _header(stream, size, file)
-            flat = np.empty(prod(shape), dtype)
-            _fill(flat.view(np.uint8).data, stream, file)
-            arrays[name] = flat.reshape(shape, order="F" if columns_first else "C")
+            order: Order = "F" if columns_first else "C"
+            n_bytes = prod(shape) * dtype.itemsize
+            if not scratch.holds(n_bytes) and not isinstance(stream, zipfile.ZipExtFile):
+                arrays[name] = mapped(file, shape, dtype, size - n_bytes, order)
+                continue
+            flat = scratch.array(f"saved_{name}", (prod(shape),), dtype, _numbers(stream, dtype, n_bytes, file))
+            arrays[name] = flat.reshape(shape, order=order)
     return arrays
 
 
@@ -113,14 +130,22 @@ def _header(stream: BinaryIO, size: int, file: Path) -> Header:
     return shape, dtype, columns_first
 
 
-def _fill(into: memoryview, stream: BinaryIO, file: Path) -> None:
-    """Read all numbers; reading to the end also verifies the checksum of an archive's member."""
-    at = 0
-    while at < len(into):
-        piece = stream.read(min(2**20, len(into) - at))
-        if not piece:
-            raise InvalidData(f"{file.name!r} ends after {at} bytes of numbers; save again", field="path")
-        into[at : at + len(piece)] = piece
-        at += len(piece)
+def _numbers(stream: BinaryIO, dtype: np.dtype[Any], n_bytes: int, file: Path) -> Iterator[NDArray[Any]]:
+    """All numbers, in pieces; reading to the end also verifies the checksum of an archive's member."""
+    at_once = PIECE_BYTES - PIECE_BYTES % dtype.itemsize
+    for at in range(0, n_bytes, at_once):
+        piece = _exactly(stream, min(at_once, n_bytes - at))
+        if len(piece) < min(at_once, n_bytes - at):
+            raise InvalidData(f"{file.name!r} ends after {at + len(piece)} bytes of numbers; save again", field="path")
+        yield np.frombuffer(piece, dtype)
     if stream.read(1):
         raise InvalidData(f"{file.name!r} goes on after its numbers; save again", field="path")
+
+
+def _exactly(stream: BinaryIO, n_bytes: int) -> bytes:
+    """So many bytes; fewer at the end of the stream."""
+    pieces, left = list[bytes](), n_bytes
+    while left and (piece := stream.read(left)):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)

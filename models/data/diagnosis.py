@@ -21,16 +21,16 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pushforward.models.data.fitting import Doubles
+from pushforward.models.data.mapped.pieces import VALUES_AT_ONCE, Numbers, Pieces
 from pushforward.models.data.source import Rows
 from pushforward.models.errors import InvalidData
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.spec.requirements import levels_of
 from pushforward.models.spec.text import Text
 
-MAX_ROWS, MAX_VALUES = 20_000, 2**22  # looked at
+MAX_ROWS = 20_000  # looked at
 MAX_COLUMNS = 1024  # and of pairs of columns 64
 MAX_PAIRED = 64
 MIN_PAIRED_ROWS = 2_000
@@ -42,15 +42,16 @@ NAMED = 8  # columns in one note
 UNBOUNDED = "an exact density of such columns has no finite value, it rises without bound"
 
 
-def diagnose(spec: DataSpec, rows: Rows) -> tuple[str, ...]:
-    """Notes on training rows, a sentence each. Raises InvalidData."""
+def diagnose(spec: DataSpec, rows: Rows, training: Numbers | None = None) -> tuple[str, ...]:
+    """Notes on the rows of these numbers, which train, or on all, a sentence each. Raises InvalidData."""
     if spec.table is not None:
         return spec.table.notes
     texts = isinstance(spec.condition, Text)  # a column of a text is a character's place, and is often empty
-    return (*_notes(spec, rows.x), *(() if texts else _idle_conditions(rows.c)))
+    idle = () if texts or rows.c is None else _idle_conditions(Pieces(rows.c, training))
+    return (*_notes(spec, Pieces(rows.x, training).first(MAX_ROWS)), *idle)
 
 
-def _notes(spec: DataSpec, x: NDArray[np.generic]) -> Iterator[str]:
+def _notes(spec: DataSpec, x: Pieces) -> Iterator[str]:
     if spec.is_series:
         yield from _fixed_pixels(spec, x)
     elif len(spec.shape) != 1:
@@ -58,10 +59,10 @@ def _notes(spec: DataSpec, x: NDArray[np.generic]) -> Iterator[str]:
         yield from _fixed_pixels(spec, x)
         yield from _whole_images(spec)
     elif spec.counts:
-        yield from _constants(spec, x[:MAX_ROWS])
+        yield from _constants(spec, x)
     elif spec.levels is None:
-        yield from _constants(spec, x[:MAX_ROWS])
-        yield from _Columns(spec, np.asarray(x[: min(MAX_ROWS, MAX_VALUES // spec.size)], np.float64)).notes()
+        yield from _constants(spec, x)
+        yield from _Columns(spec, next(iter(x.first(max(1, VALUES_AT_ONCE // spec.size)))).astype(np.float64)).notes()
 
 
 def name(columns: Sequence[int]) -> str:
@@ -71,19 +72,19 @@ def name(columns: Sequence[int]) -> str:
     return f"column{'s' if len(columns) > 1 else ''} {first}{more}"
 
 
-def _constants(spec: DataSpec, x: NDArray[np.generic]) -> Iterator[str]:
+def _constants(spec: DataSpec, x: Pieces) -> Iterator[str]:
     if spec.constants:
         columns = [element for element, _ in spec.constants]
         values = ", ".join(f"{value:.9g}" for _, value in spec.constants[:NAMED])
-        rounded = "" if (x[:, columns] == x[0, columns]).all() else ", but for rounding"
+        rounded = "" if not x.varies()[columns].any() else ", but for rounding"
         yield (
             f"Constant in the data{rounded}: {name(columns)} ({values}): kept as it is in "
             "samples, outside of densities; rows with another value there are refused."
         )
 
 
-def _idle_conditions(c: NDArray[np.generic] | None) -> Iterator[str]:
-    idle = [] if c is None else np.flatnonzero((c == c[0]).all(0)).tolist()
+def _idle_conditions(c: Pieces) -> Iterator[str]:
+    idle = np.flatnonzero(~c.varies()).tolist()
     if idle:
         yield f"Constant in the condition: {name(idle)}: the model has learned nothing of other values there."
 
@@ -101,11 +102,11 @@ def _whole_images(spec: DataSpec) -> Iterator[str]:
         yield f"Of whole numbers: the images, taken for continuous, so samples are not whole; {levels_of(spec)}."
 
 
-def _fixed_pixels(spec: DataSpec, x: NDArray[np.generic]) -> Iterator[str]:
-    fixed = int((x[:MAX_ROWS] == x[0]).all(0).sum()) if not spec.discrete else 0
+def _fixed_pixels(spec: DataSpec, x: Pieces) -> Iterator[str]:
+    fixed = int((~x.varies()).sum()) if not spec.discrete else 0
     if fixed:
         remedy = "cut them off" if spec.is_series else "crop, or give low, high and levels where the data have levels"
-        yield (f"{fixed} of the {x[0].size} elements of a row never vary: {UNBOUNDED}; {remedy}.")
+        yield (f"{fixed} of the {spec.size} elements of a row never vary: {UNBOUNDED}; {remedy}.")
 
 
 class _Columns:

@@ -7,6 +7,8 @@ from typing import Literal, final
 
 import numpy as np
 
+from pushforward.models.data.mapped.pieces import Numbers
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.data.source import Finite, Rows
 from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.data_spec import DataSpec
@@ -32,11 +34,11 @@ class Digits(Finite):
         condition = None if self.condition is None else Labels(n_classes=10)
         return SPEC.model_copy(update={"condition": condition, "n_rows": 1797})
 
-    def rows(self, root: Path) -> Rows:
+    def rows(self, root: Path, scratch: ScratchSpace = IN_MEMORY) -> Rows:
         from sklearn.datasets import load_digits
 
         digits = load_digits()
         return Rows(digits.images[:, None].astype(np.uint8), digits.target.astype(np.int64))
 
-    def spec(self, rows: Rows, training: Rows | None = None) -> DataSpec:
+    def spec(self, rows: Rows, training: Numbers | None = None) -> DataSpec:
         return SPEC

@@ -43,7 +43,7 @@ def reading(file: Path, *, of: str | None = None, remedy: str = "write it again"
     what = of or repr(file.name)
     try:
         yield
-    except (InvalidData, MemoryError):
+    except (InvalidData, Hindered, MemoryError):
         raise
     except Exception as error:
         if isinstance(error, OSError) and (why := hindrance(error)):
@@ -100,7 +100,7 @@ def _why(error: Exception) -> str:
 
 
 def bounded(n_bytes: int, file: Path) -> None:
-    """Refuse a file of more numbers than fit into memory."""
+    """Refuse a file of more numbers than are ever decoded."""
     if n_bytes > MAX_BYTES:
         raise InvalidData(
             f"{file.name!r} promises {n_bytes} bytes of numbers; give at most {MAX_BYTES}, fewer rows",

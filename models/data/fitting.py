@@ -19,15 +19,26 @@ unit, so it has to be within [1e-150, 1e150]: squares reach from 1e-300 to 1e300
 away than the root of their number.
 
 Shift and scale are of the training rows; which columns are constant is decided by all rows.
+
+Rows are read in pieces (`models.data.mapped.pieces`). With the means m_i and variances v_i of pieces of n_i of n rows,
+
+    mean z = sum_i n_i / n m_i,      std^2 z = sum_i n_i / n (v_i + (m_i - mean z)^2).
+
+References:
+    | Algorithms for computing the sample variance (Chan, Golub & LeVeque, 1983), doi:10.1080/00031305.1983.10483115
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pushforward.models.data.mapped.pieces import Pieces
 from pushforward.models.errors import InvalidData
 
 CONSTANT_ULPS = 2
@@ -35,9 +46,9 @@ COARSE_ULPS = 32
 SMALLEST, LARGEST = 1e-150, 1e150  # of scales; of values
 FARTHEST = 1e9  # of a value from the middle, in scales
 INTEGERS = 2.0**64  # those of 64 bits are smaller
-VALUES_AT_ONCE = 2**22  # bounds the memory of float64 copies
 
 Doubles = NDArray[np.float64]
+Columns = Callable[[NDArray[Any]], NDArray[Any]]
 
 
 class Fit(NamedTuple):
@@ -53,8 +64,8 @@ class Fit(NamedTuple):
         return tuple((int(i), float(self.shift[i])) for i in np.flatnonzero(self.constant))
 
 
-def fit(x: NDArray[Any], training: NDArray[Any], *, what: str, field: str) -> Fit:
-    """Fit shift and scale to the training rows, and find constant columns in all rows, (N, D) each.
+def fit(x: Pieces, training: Pieces, *, what: str, field: str) -> Fit:
+    """Fit shift and scale to the training rows, and find constant columns in all rows.
 
     Arguments:
         what: what a refusal calls a column, "column {}", by its number.
@@ -63,12 +74,9 @@ def fit(x: NDArray[Any], training: NDArray[Any], *, what: str, field: str) -> Fi
     Raises:
         InvalidData: naming the column that is too large, too small, too coarse or that holds a value too far out.
     """
-    low, high = x.min(0).astype(np.float64), x.max(0).astype(np.float64)
+    low, high = (each.astype(np.float64) for each in x.range())
     _refuse_large(low, high, what, field)
-    at_once = max(1, VALUES_AT_ONCE // len(x))
-    starts = range(0, x.shape[1], at_once)
-    parts = [_fit(*(each[..., i : i + at_once] for each in (x, training, low, high))) for i in starts]
-    found = Fit(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+    found = _fit(x, training, low, high, x.dtype)
     ulp = _ulp(np.abs(found.shift) + found.scale, x.dtype)
     for i in np.flatnonzero(~found.constant & (found.scale < COARSE_ULPS * ulp)):
         raise _coarse(what.format(i), found.scale[i], found.shift[i], _saved_in(x.dtype), ulp[i], field)
@@ -89,32 +97,33 @@ def fit(x: NDArray[Any], training: NDArray[Any], *, what: str, field: str) -> Fi
     return found
 
 
-def fit_counts(x: NDArray[Any], training: NDArray[Any]) -> Fit:
+def fit_counts(x: Pieces, training: Pieces) -> Fit:
     """The same of log(1 + x), of whole numbers x >= 0: nothing there is too large, too coarse or too far out."""
-    at_once = max(1, VALUES_AT_ONCE // len(x))
-    parts = []
-    for i in range(0, x.shape[1], at_once):
-        logs, kept = (np.log1p(each[:, i : i + at_once], dtype=np.float64) for each in (x, training))
-        parts.append(_fit(logs, kept, logs.min(0), logs.max(0)))
-    return Fit(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+    logs, kept = (replace(each, columns=_logarithms(each.columns)) for each in (x, training))
+    return _fit(logs, kept, *logs.range(), np.dtype(np.float64))
 
 
-def check_integers(x: NDArray[Any], *, what: str, field: str) -> None:
-    """Refuse columns, (N, D), of integers that float64 does not tell apart; `what` and `field` as for `fit`.
+def _logarithms(columns: Columns) -> Columns:
+    return lambda rows: np.log1p(columns(rows), dtype=np.float64)
+
+
+def check_integers(x: Pieces, *, what: str, field: str) -> None:
+    """Refuse columns of integers that float64 does not tell apart; `what` and `field` as for `fit`.
 
     Raises:
         InvalidData: naming the column.
     """
     if x.dtype.kind not in "iu" or x.dtype.itemsize < 8:
         return
-    low, high = x.min(0), x.max(0)
+    low, high = x.range()
     magnitude = np.maximum(np.abs(low.astype(np.float64)), np.abs(high.astype(np.float64)))
     for i in np.flatnonzero((low != high) & (magnitude > 2.0**53)):
-        above = x[:, i].astype(np.uint64) - low[i].astype(np.uint64)  # exact, modulo 2^64
-        spread, ulp = float(above.std(dtype=np.float64)), float(np.spacing(magnitude[i]))
-        if spread < COARSE_ULPS * ulp:
-            middle = float(low[i]) + float(above.mean(dtype=np.float64))
-            raise _coarse(what.format(i), spread, middle, np.dtype(np.float64), ulp, field)
+        # Exact, modulo 2^64.
+        above = (piece[:, [i]].astype(np.uint64) - low[i].astype(np.uint64) for piece in x)
+        mean, std = (float(each[0]) for each in _mean_and_std(above))
+        ulp = float(np.spacing(magnitude[i]))
+        if std < COARSE_ULPS * ulp:
+            raise _coarse(what.format(i), std, float(low[i]) + mean, np.dtype(np.float64), ulp, field)
 
 
 def _coarse(column: str, spread: float, middle: float, kind: np.dtype[Any], ulp: float, field: str) -> InvalidData:
@@ -138,24 +147,49 @@ def _refuse_large(low: Doubles, high: Doubles, what: str, field: str) -> None:
         )
 
 
-def _fit(x: NDArray[Any], training: NDArray[Any], low: Doubles, high: Doubles) -> Fit:
+def _fit(x: Pieces, training: Pieces, low: Doubles, high: Doubles, dtype: np.dtype[Any]) -> Fit:
     width, largest = high - low, np.maximum(np.abs(low), np.abs(high))
-    ulp = _ulp(largest, x.dtype)
+    ulp = _ulp(largest, dtype)
     of_integers = (ulp >= 1) & (largest < INTEGERS)
     constant = (width == 0) | ((width <= CONSTANT_ULPS * ulp) & ~of_integers)
     shift, scale = _moments(training)
     lost = ~constant & (scale == 0)  # all that varies was held out
     if lost.any():
-        shift[lost], scale[lost] = _moments(x[:, lost])
-    value = np.median(x, axis=0).astype(np.float64) if (low < high)[constant].any() else low
+        of_all = _moments(x)
+        shift[lost], scale[lost] = (each[lost] for each in of_all)
+    value = low.copy()
+    for i in np.flatnonzero(constant & (low < high)):
+        value[i] = _median(x, int(i))
     return Fit(np.where(constant, value, shift), np.where(constant, 1.0, scale), constant)
 
 
-def _moments(x: NDArray[Any]) -> tuple[Doubles, Doubles]:
-    low, high = x.min(0).astype(np.float64), x.max(0).astype(np.float64)
+def _moments(x: Pieces) -> tuple[Doubles, Doubles]:
+    """Mean and standard deviation of each column, (D,) each."""
+    low, high = (each.astype(np.float64) for each in x.range())
     width = high - low
-    z = (x.astype(np.float64) - low) / np.where(width > 0, width, 1.0)
-    return low + width * z.mean(0), width * z.std(0)
+    mean, std = _mean_and_std((piece.astype(np.float64) - low) / np.where(width > 0, width, 1.0) for piece in x)
+    return low + width * mean, width * std
+
+
+def _mean_and_std(pieces: Iterable[NDArray[Any]]) -> tuple[Doubles, Doubles]:
+    """Of each column of all pieces, (n, D) each."""
+    moments = [(len(each), each.mean(0, dtype=np.float64), each.var(0, dtype=np.float64)) for each in pieces]
+    n_rows, means, variances = (np.array(each) for each in zip(*moments, strict=True))
+    shares = n_rows[:, None] / n_rows.sum()
+    mean: Doubles = (shares * means).sum(0)
+    std: Doubles = np.sqrt((shares * (variances + np.square(means - mean))).sum(0))
+    return mean, std
+
+
+def _median(x: Pieces, i: int) -> float:
+    """The median of a column that takes few values."""
+    counts = Counter[np.generic]()
+    for piece in x:
+        counts.update(dict(zip(*np.unique(piece[:, i], return_counts=True), strict=True)))
+    values = np.sort(np.array(list(counts)))
+    upto = np.cumsum([counts[value] for value in values])
+    middle = (upto[-1] - 1) // 2, upto[-1] // 2
+    return float(values[np.searchsorted(upto, middle, side="right")].mean())
 
 
 def _ulp(magnitude: Doubles, dtype: np.dtype[Any]) -> Doubles:

@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pushforward.models.data.files import Metered, bounded, image_spec, inside, opened, reading
-from pushforward.models.data.source import MIN_ROWS, Rows
+from pushforward.models.data.mapped.pieces import Numbers
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
+from pushforward.models.data.source import MAX_BYTES_AT_ONCE, MIN_ROWS, Rows
 from pushforward.models.data.uploads.from_file import FromFile
 from pushforward.models.errors import InvalidData
 from pushforward.models.spec.data_spec import DataSpec
 
 LABELS = "labels-idx1-ubyte"
+PIECE_BYTES = 2**20  # read at once
 MAX_GZIP_BYTES = 2**18  # read of a file for its first bytes: gzip looks ahead, and its header may hold a name
 
 
@@ -43,7 +46,7 @@ class Idx(FromFile):
 
     def n_labels(self, root: Path) -> int | None:
         file = self._find(root, LABELS)
-        return None if file is None else int(_read_idx(file, dims=1).max()) + 1
+        return None if file is None else int(_read_labels(file).max()) + 1
 
     def outline(self, root: Path) -> DataSpec:
         images = self._images(root)
@@ -57,15 +60,17 @@ class Idx(FromFile):
             raise InvalidData(f"asks for labels, but there is no train-{LABELS}[.gz]; put it there", field="condition")
         return DataSpec(shape=(1, *shape), low=0, high=255, levels=256, n_rows=n)
 
-    def rows(self, root: Path) -> Rows:
-        images = _read_idx(self._images(root), dims=3)
-        file = self._find(root, LABELS)
-        labels = None if file is None else _read_idx(file, dims=1).astype(np.int64)
+    def rows(self, root: Path, scratch: ScratchSpace = IN_MEMORY) -> Rows:
+        file = self._images(root)
+        shape = _idx_header(file, dims=3)
+        images = scratch.array("x", (shape[0], 1, *shape[1:]), np.dtype(np.uint8), _idx_numbers(file, shape))
+        beside = self._find(root, LABELS)
+        labels = None if beside is None else _read_labels(beside)
         if labels is not None and len(labels) != len(images):
             raise InvalidData(f"{self.file_name!r} holds {len(images)} images but {len(labels)} labels", field="path")
-        return Rows(images[:, None], labels)
+        return Rows(images, labels)
 
-    def spec(self, rows: Rows, training: Rows | None = None) -> DataSpec:
+    def spec(self, rows: Rows, training: Numbers | None = None) -> DataSpec:
         return image_spec(rows)
 
     def _images(self, root: Path) -> Path:
@@ -109,13 +114,24 @@ def _idx_header(file: Path, *, dims: int) -> tuple[int, ...]:
     return shape
 
 
-def _read_idx(file: Path, *, dims: int) -> NDArray[np.uint8]:
-    """An IDX file of unsigned bytes."""
-    shape = _idx_header(file, dims=dims)
+def _read_labels(file: Path) -> NDArray[np.int64]:
+    """The labels in an IDX file, in memory. Raises InvalidData."""
+    shape = _idx_header(file, dims=1)
+    if shape[0] > MAX_BYTES_AT_ONCE:
+        raise InvalidData(
+            f"{file.name!r} promises {shape[0]:,} labels; give at most {MAX_BYTES_AT_ONCE:,}", field="path"
+        )
+    return np.concatenate([*_idx_numbers(file, shape)]).astype(np.int64)
+
+
+def _idx_numbers(file: Path, shape: tuple[int, ...]) -> Iterator[NDArray[np.uint8]]:
+    """The numbers of an IDX file of unsigned bytes, in pieces. Raises InvalidData."""
     size = prod(shape)
     with _open_idx(file, size + size // 100 + MAX_GZIP_BYTES) as stream:
-        stream.read(4 + 4 * dims)
-        payload = stream.read(size + 1)
-    if len(payload) != size:
-        raise InvalidData(f"{file.name!r} is torn: its header promises {size} bytes; copy it again", field="path")
-    return np.frombuffer(payload, np.uint8).reshape(shape)
+        stream.read(4 + 4 * len(shape))
+        left = size
+        while left and (piece := stream.read(min(left, PIECE_BYTES))):
+            left -= len(piece)
+            yield np.frombuffer(piece, np.uint8)
+        if left or stream.read(1):
+            raise InvalidData(f"{file.name!r} is torn: its header promises {size} bytes; copy it again", field="path")

@@ -27,11 +27,11 @@ def row_shape(shape: tuple[int, ...], channels: Channels | None) -> tuple[int, .
 
 
 def rows_first(x: NDArray[Any], channels: Channels | None) -> NDArray[Any]:
-    """Rows with their channels first. Raises InvalidData."""
+    """Rows with their channels first: a view. Raises InvalidData."""
     if x.ndim == 3:
         return x[:, None]
     if x.ndim == 4 and _are_last(x.shape, channels):
-        return np.ascontiguousarray(np.moveaxis(x, 3, 1))
+        return np.moveaxis(x, 3, 1)
     return x
 
 

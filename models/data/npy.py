@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, final
 
@@ -10,10 +11,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pushforward.models.data.arrays import as_labels, as_rows, as_vectors, check_labels, check_rows, check_vectors
-from pushforward.models.data.containers import array_headers, read_arrays
+from pushforward.models.data.containers import array_headers, read_arrays, read_labels
 from pushforward.models.data.files import image_spec
 from pushforward.models.data.fitting import LARGEST, SMALLEST, fit, fit_counts
 from pushforward.models.data.layout import Channels, note_of_transpose, row_shape, rows_first
+from pushforward.models.data.mapped.pieces import Numbers, Pieces, as_one_column, spans
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.data.source import Rows
 from pushforward.models.data.uploads.from_file import FromFile
 from pushforward.models.errors import InvalidData, InvalidInput
@@ -66,7 +69,7 @@ class Npy(FromFile):
             return None
         file, headers = self._headers(root)
         self._condition(headers)
-        return int(as_labels(read_arrays(file, {"y"})["y"], headers["x"][0][0], file.name).max()) + 1
+        return int(as_labels(read_labels(file), headers["x"][0][0], file.name).max()) + 1
 
     def outline(self, root: Path) -> DataSpec:
         _, headers = self._headers(root)
@@ -77,17 +80,17 @@ class Npy(FromFile):
         n, counts = shape[0], self.counts
         return DataSpec(shape=row, low=low, high=high, levels=levels, counts=counts, condition=condition, n_rows=n)
 
-    def rows(self, root: Path) -> Rows:
+    def rows(self, root: Path, scratch: ScratchSpace = IN_MEMORY) -> Rows:
         file, headers = self._headers(root)
         self._range(headers["x"][1])
         self._condition(headers)
-        arrays = read_arrays(file, self._wanted)
-        x = self._rows(arrays["x"], file.name)
+        arrays = read_arrays(file, self._wanted, scratch)
+        x = as_rows(arrays["x"], file.name, scratch, partial(rows_first, channels=self.channels))
         match self.condition:
             case "label":
                 return Rows(x, as_labels(arrays["y"], len(x), file.name))
             case "vector":
-                return Rows(x, None, as_vectors(arrays["c"], len(x), file.name))
+                return Rows(x, None, as_vectors(arrays["c"], len(x), file.name, scratch))
         return Rows(x, None)
 
     @property
@@ -98,13 +101,13 @@ class Npy(FromFile):
         shape, _ = self._headers(root)[1]["x"]
         return note_of_transpose(shape, self.channels)
 
-    def conditions(self, rows: Rows, training: Rows | None = None) -> AnyCondition | None:
+    def conditions(self, rows: Rows, training: Numbers | None = None) -> AnyCondition | None:
         if self.condition != "vector":
             return super().conditions(rows)
-        kept = (training or rows).c
-        if rows.c is None or kept is None:
+        if rows.c is None:
             raise InvalidData("asks for vectors, but the file has no array `c`; add it", field="condition")
-        fitted = fit(rows.c, kept, what="`c` cannot be used: its column {}", field="condition")
+        c = Pieces(rows.c)
+        fitted = fit(c, c.of(training), what="`c` cannot be used: its column {}", field="condition")
         # A constant has no standard deviation: its magnitude takes the place, so that units do not matter.
         scale = np.where(fitted.constant, np.where(fitted.shift == 0, 1.0, np.abs(fitted.shift)), fitted.scale)
         return Vector(shift=tuple(fitted.shift.tolist()), scale=tuple(scale.tolist()))
@@ -112,12 +115,12 @@ class Npy(FromFile):
     def condition_values(self, rows: Rows) -> NDArray[Any]:
         return rows.c if self.condition == "vector" and rows.c is not None else super().condition_values(rows)
 
-    def spec(self, rows: Rows, training: Rows | None = None) -> DataSpec:
+    def spec(self, rows: Rows, training: Numbers | None = None) -> DataSpec:
         low, high, _ = self._range(rows.x.dtype)
         if self.counts:
-            return self._counted(rows, training or rows)
+            return self._counted(rows, training)
         if low is None or high is None:
-            return self._fitted(rows, training or rows)
+            return self._fitted(rows, training)
         if self.low is None:
             return image_spec(rows)
         return self._bounded(rows, low, high)
@@ -125,7 +128,8 @@ class Npy(FromFile):
     def _bounded(self, rows: Rows, low: float, high: float) -> DataSpec:
         constants: tuple[tuple[int, float], ...] = ()
         if self.levels is None and rows.x.ndim == 2:
-            constants = fit(rows.x, rows.x, what="column {}", field="path").constants
+            x = Pieces(rows.x)
+            constants = fit(x, x, what="column {}", field="path").constants
             _refuse_constant(len(constants), rows.x.shape[1])
         spec = DataSpec(
             shape=rows.x.shape[1:],
@@ -139,18 +143,18 @@ class Npy(FromFile):
             whole=None if self.levels is not None else _whole(rows.x),
         )
         try:
-            spec.check(rows.x, on_levels=True)
+            _check(spec, rows.x)
         except InvalidInput as error:
             raise InvalidData(
                 f"the array {error.message}; or choose low, high and levels to fit", field="low"
             ) from error
         return spec
 
-    def _fitted(self, rows: Rows, training: Rows) -> DataSpec:
+    def _fitted(self, rows: Rows, training: Numbers | None) -> DataSpec:
         """Continuous data, normalized: vectors column by column, images as a whole."""
-        x, kept = (each.x if each.x.ndim == 2 else each.x.reshape(-1, 1) for each in (rows, training))
-        fitted = fit(x, kept, what="column {}" if rows.x.ndim == 2 else "the array", field="path")
-        _refuse_constant(int(fitted.constant.sum()), x.shape[1])
+        x = _columns(rows.x)
+        fitted = fit(x, x.of(training), what="column {}" if rows.x.ndim == 2 else "the array", field="path")
+        _refuse_constant(int(fitted.constant.sum()), len(fitted.constant))
         return DataSpec(
             shape=rows.x.shape[1:],
             n_classes=rows.n_classes,
@@ -160,14 +164,15 @@ class Npy(FromFile):
             whole=_whole(rows.x),
         )
 
-    def _counted(self, rows: Rows, training: Rows) -> DataSpec:
+    def _counted(self, rows: Rows, training: Numbers | None) -> DataSpec:
         """Counts, whose log(1 + x) is normalized as continuous data are."""
         counted = DataSpec(shape=rows.x.shape[1:], n_classes=rows.n_classes, counts=True)
         try:
-            counted.check(rows.x, on_levels=True)
+            _check(counted, rows.x)
         except InvalidInput as error:
             raise InvalidData(f"the array {error.message}, or leave out counts", field="counts") from error
-        found = fit_counts(*(each.x if each.x.ndim == 2 else each.x.reshape(-1, 1) for each in (rows, training)))
+        x = _columns(rows.x)
+        found = fit_counts(x, x.of(training))
         _refuse_constant(int(found.constant.sum()), len(found.constant))
         shift, scale = tuple(found.shift.tolist()), tuple(found.scale.tolist())
         constants = tuple((i, float(round(np.expm1(value)))) for i, value in found.constants)
@@ -217,16 +222,25 @@ class Npy(FromFile):
         check_rows(*headers["x"], file.name)
         return file, headers
 
-    def _rows(self, x: NDArray[Any], file: str) -> NDArray[Any]:
-        return rows_first(as_rows(x, file), self.channels)
+
+def _columns(x: NDArray[Any]) -> Pieces:
+    """The columns of vectors; the numbers of images are one."""
+    return Pieces(x) if x.ndim == 2 else Pieces(x, columns=as_one_column)
+
+
+def _check(spec: DataSpec, x: NDArray[Any]) -> None:
+    """Raises InvalidInput."""
+    for some in spans(len(x), spec.size):
+        spec.check(x[some], on_levels=True, first_row=some.start)
 
 
 def _whole(x: NDArray[Any]) -> tuple[float, float] | None:
     """The least and the greatest of whole numbers that are few enough to be levels."""
-    low, high = float(x.min()), float(x.max())
+    pieces = Pieces(x, columns=as_one_column)
+    low, high = (float(each[0]) for each in pieces.range())
     if not (low.is_integer() and high.is_integer() and 1 <= high - low < MAX_LEVELS):
         return None
-    return (low, high) if x.dtype.kind in "iu" or (x == np.round(x)).all() else None
+    return (low, high) if x.dtype.kind in "iu" or all((each == np.round(each)).all() for each in pieces) else None
 
 
 def _refuse_constant(n_constant: int, n_columns: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from hashlib import sha256
+from math import prod
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pushforward.models.config.config import Config
+from pushforward.models.data.mapped.pieces import Numbers, Pieces
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.errors import InvalidData
 from pushforward.models.spec.columns import Columns
 from pushforward.models.spec.conditions import AnyCondition, Labels
@@ -23,15 +26,15 @@ from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.tables.table import Table
 
 Float32Array = NDArray[np.float32]
-Numbers = NDArray[np.int64]  # of rows
 
-MAX_BYTES = 4 * 2**30  # of the numbers in a file
+MAX_BYTES = 2**40  # of numbers that a file is decoded to
+MAX_BYTES_AT_ONCE = 4 * 2**30  # of what is read into memory whatever there is, as labels are
 MAX_CLASSES = 10_000
 MIN_ROWS = 10
 
 
 class Rows(NamedTuple):
-    """A data set in memory."""
+    """A data set: arrays in memory, or in mapped files that are read when they are looked at."""
 
     x: NDArray[Any]  # (N, *shape), data units
     y: NDArray[np.int64] | None  # (N,) labels
@@ -52,14 +55,23 @@ class Rows(NamedTuple):
     def fingerprint(self) -> str:
         """sha256 of the rows, their shape and type, and what stands beside them."""
         digest = sha256(f"{self.x.dtype.str} {self.x.shape}".encode())
-        digest.update(np.ascontiguousarray(self.x).data)
+        for piece in Pieces(self.x):
+            digest.update(np.ascontiguousarray(piece).data)
         for columns in (self.table, self.given):
             if columns is not None:
                 digest.update(columns.model_dump_json().encode())
         for beside in (self.y, self.c):
             if beside is not None:
-                digest.update(np.ascontiguousarray(beside).data)
+                for piece in Pieces(beside):
+                    digest.update(np.ascontiguousarray(piece).data)
         return digest.hexdigest()
+
+    @property
+    def n_bytes(self) -> int:
+        """What the rows take in memory."""
+        return sum(
+            prod(each.shape) * each.itemsize for each in (self.x, self.y, self.c, self.origin) if each is not None
+        )
 
     def of(self, index: NDArray[np.int64]) -> Rows:
         """The rows with these numbers."""
@@ -113,10 +125,10 @@ class Source(Config, ABC):
         """An error of reading this source, in its own words: the field at fault is one of its fields."""
         return error
 
-    def conditions(self, rows: Rows, training: Rows | None = None) -> AnyCondition | None:
+    def conditions(self, rows: Rows, training: Numbers | None = None) -> AnyCondition | None:
         """The kind of condition that these rows come with, if one is asked for. Raises InvalidData.
 
-        `training`: the rows among them that train, by which vectors are normalized; all where None.
+        `training`: the numbers of the rows that train, by which vectors are normalized; all where None.
         """
         if self.condition is None:
             return None
@@ -143,11 +155,18 @@ class KnowsTranslations(ABC):
 
 
 class Finite(Source):
-    """Rows in memory."""
+    """Rows that there are."""
 
     @abstractmethod
-    def rows(self, root: Path) -> Rows:
-        """All rows; files are looked for under `root` only. Raises InvalidData."""
+    def rows(self, root: Path, scratch: ScratchSpace = IN_MEMORY) -> Rows:
+        """All rows; files are looked for under `root` only, and what is large is put into `scratch`.
+
+        Raises InvalidData, Hindered.
+        """
+
+    def identity(self, root: Path) -> str:
+        """What the rows are a function of, as far as that can be told without reading them. Raises InvalidData."""
+        return self.model_dump_json()
 
     def divided(self, n: int, n_held_out: int, rng: np.random.Generator) -> tuple[Numbers, Numbers]:
         """The numbers of the rows that train and of those that are held out, of n rows, at random."""
@@ -155,8 +174,8 @@ class Finite(Source):
         return order[n_held_out:], order[:n_held_out]
 
     @abstractmethod
-    def spec(self, rows: Rows, training: Rows | None = None) -> DataSpec:
-        """What the rows are; normalized by those among them that train, all where None. Raises InvalidData."""
+    def spec(self, rows: Rows, training: Numbers | None = None) -> DataSpec:
+        """What the rows are; normalized by those of these numbers, which train, or by all. Raises InvalidData."""
 
     def notes(self, root: Path) -> tuple[str, ...]:
         """Notes for users of the model on what was done to the rows, a sentence each."""
@@ -199,7 +218,7 @@ class Toy(Source):
         x, y = self.labeled(n, rng)
         return Rows(x, None if self.condition is None else y)
 
-    def conditions(self, rows: Rows, training: Rows | None = None) -> AnyCondition | None:
+    def conditions(self, rows: Rows, training: Numbers | None = None) -> AnyCondition | None:
         return None if self.condition is None else Labels(n_classes=self.n_parts)
 
     def outline(self, root: Path) -> DataSpec:

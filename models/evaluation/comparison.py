@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from pushforward.models.data import Rows
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.data.source import Source
 from pushforward.models.errors import BadCheckpoint, Diverged, InvalidData
 from pushforward.models.evaluation import classifier, table_baseline
@@ -65,6 +66,7 @@ class Question:
     root: Path = field(default_factory=Path)  # of files of `against`
     classifiers: Path | None = None  # the folder whose classifier is used again
     target: str | None = None  # the column of `train_on_synthetic`
+    scratch: ScratchSpace = IN_MEMORY  # where rows of `against` go that are too large for memory
 
 
 class Compared(NamedTuple):
@@ -85,7 +87,7 @@ def compare(model: Model, data: TrainingData, question: Question, device: torch.
     """
     if data.fingerprint != model.card.data_fingerprint:
         raise InvalidData("are not the data that the model was trained on: they have changed since", field="run.data")
-    reference = sides.reference_rows(data, question.against, question.root, question.seed)
+    reference = sides.reference_rows(data, question.against, question.root, question.seed, question.scratch)
     _check_labels(question, data)
     target = _target(question, data)
     training = sides.training_rows(data, question.seed)

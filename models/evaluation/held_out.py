@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.models.capabilities import capabilities
-from pushforward.models.data import Rows
+from pushforward.models.data import Toy
 from pushforward.models.evaluation import baselines, samples, scores, table_baseline, translations
 from pushforward.models.evaluation.baselines import GaussianBaseline
 from pushforward.models.evaluation.measurement import (
@@ -29,9 +29,11 @@ from pushforward.models.evaluation.measurement import (
 )
 from pushforward.models.family import Decodes, Diagnoses, Encodes, Samples, Scores, Translates
 from pushforward.models.training.data import TrainingData
+from pushforward.models.training.rows import first_rows
 from pushforward.models.training.state import TrainingState
 
-FITTED_ROWS = 20_000  # training rows of a baseline, at most
+FEWEST_ROWS = 1_000  # however large they are
+FITTED_ROWS, FITTED_VALUES = 20_000, 2**26  # training rows of a baseline, and the numbers in them, at most
 
 
 def evaluate(data: TrainingData, state: TrainingState) -> Numbers:
@@ -69,6 +71,6 @@ def evaluation(data: TrainingData, state: TrainingState) -> Evaluation[HeldOutMe
 
 def fitting_rows(data: TrainingData) -> NDArray[np.generic]:
     """Training rows that baselines are fitted to, (N, *shape)."""
-    if isinstance(data.train, Rows):
-        return data.train.x[:FITTED_ROWS]
-    return data.train.rows(FITTED_ROWS, np.random.default_rng([EVALUATION_SEED, 1])).x
+    if isinstance(data.train, Toy):
+        return data.train.rows(FITTED_ROWS, np.random.default_rng([EVALUATION_SEED, 1])).x
+    return first_rows(data.train, min(FITTED_ROWS, max(FEWEST_ROWS, FITTED_VALUES // data.spec.size))).x

@@ -152,19 +152,20 @@ class DataSpec(Units):
         """Whether all numbers of rows are finite, but for missing cells of a table."""
         return bool(np.isfinite(x).all() if self.table is None else not np.isinf(x).any())
 
-    def check(self, x: np.ndarray, *, field: str = "x", on_levels: bool = False) -> None:
+    def check(self, x: np.ndarray, *, field: str = "x", on_levels: bool = False, first_row: int = 0) -> None:
         """Refuse rows that are not of this kind.
 
         Arguments:
             x: rows, (n, *shape).
             field: the name the refusal gives the array.
             on_levels: whether values between levels are refused too.
+            first_row: what the first of these rows is called in a refusal.
 
         Raises:
             InvalidInput: naming the field and the remedy.
         """
         if self.table is None:
-            check_rows(self, x, self.constants, field=field, on_levels=on_levels)
+            check_rows(self, x, self.constants, field=field, on_levels=on_levels, first_row=first_row)
         else:
             self.table.check(x, field=field)
 

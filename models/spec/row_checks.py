@@ -21,7 +21,9 @@ MOST_OFF_LEVEL = 0.25  # where the type of the numbers cannot tell levels apart
 FARTHEST = 1e38  # in network units, which are float32
 
 
-def check_rows(spec: Units, x: np.ndarray, constants: Constants, *, field: str, on_levels: bool) -> None:
+def check_rows(
+    spec: Units, x: np.ndarray, constants: Constants, *, field: str, on_levels: bool, first_row: int = 0
+) -> None:
     """Refuse rows that are not of this kind; see `DataSpec.check`. Raises InvalidInput."""
     if x.shape[1:] != spec.shape or len(x) == 0:
         raise InvalidInput(
@@ -34,7 +36,7 @@ def check_rows(spec: Units, x: np.ndarray, constants: Constants, *, field: str, 
             f"holds NaN or infinite values; every value must be finite: {where_not_finite(x)}", field=field
         )
     if spec.counts:
-        _check_counts(x, field, on_levels=on_levels)
+        _check_counts(x, field, on_levels=on_levels, first_row=first_row)
     else:
         _check_reach(spec, x, field)
     _check_constants(spec, x, constants, field)
@@ -44,13 +46,17 @@ def check_rows(spec: Units, x: np.ndarray, constants: Constants, *, field: str, 
             _check_levels(spec, x, field, spec.low, spec.high)
 
 
-def where_not_finite(x: np.ndarray) -> str:
-    """The first such value of some rows and where it stands, counted from 0, and how many more there are."""
+def where_not_finite(x: np.ndarray, *, first_row: int = 0, n_later: int = 0) -> str:
+    """The first such value of some rows and where it stands, counted from 0, and how many more there are.
+
+    `first_row` is the number of the first of these rows, and `n_later` how many such values are in rows after them.
+    """
     bad = ~np.isfinite(x)
     at = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), x.shape))
     value = float(x[at])
     words = "NaN" if np.isnan(value) else "-infinity" if value < 0 else "infinity"
-    n_more = int(bad.sum()) - 1
+    n_more = int(bad.sum()) - 1 + n_later
+    at = (at[0] + first_row, *at[1:]) if at else at
     where = f" in {place(at)}" if len(at) > 1 else f" at index {at[0]}" if at else ""
     return f"{words}{where}" + (f", and {n_more} more" if n_more else "")
 
@@ -69,7 +75,7 @@ def _transpose(spec: Units, x: np.ndarray) -> str:
     return "; channels come first, so send numpy.moveaxis(x, -1, 1)" if last else ""
 
 
-def _check_counts(x: np.ndarray, field: str, *, on_levels: bool) -> None:
+def _check_counts(x: np.ndarray, field: str, *, on_levels: bool, first_row: int) -> None:
     """Refuse what is no count; numbers between counts, as means are, where these have no probability."""
     counts = x.astype(np.float64)
     bad = (counts < 0) | (counts > MAX_COUNT)
@@ -79,7 +85,9 @@ def _check_counts(x: np.ndarray, field: str, *, on_levels: bool) -> None:
         at = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), x.shape))
         which = "whole numbers" if on_levels else "numbers"
         raise InvalidInput(
-            f"holds {x[at]:.9g} in {place(at)}; counts are {which} from 0 to {MAX_COUNT}: send such", field=field
+            f"holds {x[at]:.9g} in {place((at[0] + first_row, *at[1:]))}; counts are {which} from 0 to {MAX_COUNT}: "
+            "send such",
+            field=field,
         )
 
 

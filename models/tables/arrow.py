@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,17 @@ EXAMPLE_S = 1_709_211_909  # 2024-02-29 13:05:09
 
 def to_cells(table: Table, rows: pyarrow.Table, *, field: str = "records") -> Cells:
     """Rows of cells, (N, C). Columns without a cell may be left out. Raises InvalidInput: which column, what to do."""
+    cells = np.empty((rows.num_rows, table.n_cells))
+    for i, column in enumerate(cells_by_column(table, rows, field=field)):
+        cells[:, i] = column
+    return cells
+
+
+def cells_by_column(table: Table, rows: Any, *, field: str = "records") -> Iterator[Cells]:
+    """The cells of each column, (N,): those of `to_cells`, a column at a time.
+
+    rows: a `pyarrow.Table`, or what gives `column_names` and a `column` by its name.
+    """
     known = {column.name for column in table.columns} | {*table.left_out}
     unknown = next((name for name in rows.column_names if name not in known), None)
     if unknown is not None:
@@ -30,15 +42,13 @@ def to_cells(table: Table, rows: pyarrow.Table, *, field: str = "records") -> Ce
     for column in table.columns:
         if isinstance(column, Constant) and column.name in rows.column_names:
             _check_constant(column, _one_chunk(rows.column(column.name)), field)
-    cells = np.empty((rows.num_rows, table.n_cells))
-    for i, column in enumerate(table.modelled):
+    for column in table.modelled:
         if column.name not in rows.column_names:
             raise InvalidInput(f"lacks the column {column.name!r}; give it", field=field)
         try:
-            cells[:, i] = column_cells(column, _one_chunk(rows.column(column.name)))
+            yield column_cells(column, _one_chunk(rows.column(column.name)))
         except InvalidInput as error:
             raise InvalidInput(f"column {column.name!r} {error.message}", field=field) from error
-    return cells
 
 
 def _check_constant(column: Constant, array: Any, field: str) -> None:

@@ -174,8 +174,8 @@ class Table(Config):
         names = (column.name for column in self.modelled)
         return Measure(numbers=numbers, counted=tuple(name for name in names if name not in numbers))
 
-    def check(self, x: np.ndarray, *, field: str = "x") -> None:
-        """Refuse rows of cells, (n, C), that are none of this table. Raises InvalidInput."""
+    def check(self, x: np.ndarray, *, field: str = "x", first_row: int = 0) -> None:
+        """Refuse rows of cells, (n, C), that are none of this table; the first has this number. Raises InvalidInput."""
         if x.ndim != 2 or x.shape[1] != self.n_cells or len(x) == 0:
             raise InvalidInput(
                 f"has shape {list(x.shape)}; send at least one row of {self.n_cells} cells: [n, {self.n_cells}]",
@@ -184,7 +184,9 @@ class Table(Config):
         for cell, column in enumerate(self.modelled):
             fault = _fault(column, x[:, cell])
             if fault is not None:
-                raise InvalidInput(f"column {column.name!r} {fault.message} in row {fault.row}", field=field)
+                raise InvalidInput(
+                    f"column {column.name!r} {fault.message} in row {first_row + fault.row}", field=field
+                )
 
     def check_given(self, x: np.ndarray, given: np.ndarray, *, field: str = "x") -> None:
         """Refuse rows of cells, (n, C), of which those that are given are none of this table. Raises InvalidInput."""

@@ -12,9 +12,12 @@ from torch import Tensor
 
 from pushforward.models.data import Finite, Rows, Source, Toy
 from pushforward.models.data.diagnosis import diagnose
+from pushforward.models.data.mapped.pieces import Numbers
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.errors import InvalidData
 from pushforward.models.run import Run
 from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.training.rows import RowsOnDisk, held
 
 VALIDATION_SHARE = 0.1  # of the rows of a finite source, at most VALIDATION_ROWS
 VALIDATION_ROWS = 5_000
@@ -26,7 +29,7 @@ class TrainingData:
 
     spec: DataSpec
     source: Source
-    train: Rows | Toy  # rows in memory, or a density drawn from afresh
+    train: Rows | RowsOnDisk | Toy  # rows in memory or in a mapped file, or a density drawn from afresh
     validation: Rows
     fingerprint: str
     notes: tuple[str, ...] = ()  # for users of the model, a sentence each
@@ -35,11 +38,20 @@ class TrainingData:
     @property
     def n_rows(self) -> int | None:
         """Training rows; None where they are drawn afresh."""
-        return len(self.train.x) if isinstance(self.train, Rows) else None
+        if isinstance(self.train, Toy):
+            return None
+        return len(self.train) if isinstance(self.train, RowsOnDisk) else len(self.train.x)
 
 
-def load_data(run: Run, root: Path) -> TrainingData:
-    """Read the data of a run and hold out its validation rows. Raises InvalidData, with the field from `run.data`."""
+def load_data(run: Run, root: Path, scratch: ScratchSpace = IN_MEMORY) -> TrainingData:
+    """Read the data of a run and hold out its validation rows.
+
+    Rows that `scratch` does not keep in memory stay in mapped files; all that is made of them is the same.
+
+    Raises:
+        InvalidData: with the field from `run.data`.
+        Hindered: the disk is at fault.
+    """
     source = run.data
     try:
         if isinstance(source, Toy):
@@ -48,27 +60,27 @@ def load_data(run: Run, root: Path) -> TrainingData:
             rows = fixed_rows(source)
             if rows is None:
                 return TrainingData(spec, source, source, held_out, _recipe(source))
-            return TrainingData(_with_row_count(spec, rows), source, rows, held_out, rows.fingerprint)
+            return TrainingData(
+                spec.model_copy(update={"n_rows": len(rows.x)}), source, rows, held_out, rows.fingerprint
+            )
         if not isinstance(source, Finite):
             raise TypeError(f"{type(source).__name__} is neither a Toy nor a Finite source")
-        rows = source.rows(root)
+        rows = source.rows(root, scratch if scratch.folder is None else scratch.of(source.identity(root)))
         n = min(VALIDATION_ROWS, max(1, round(VALIDATION_SHARE * len(rows.x))))
-        divided = source.divided(len(rows.x), n, numpy_rng(run.seed, 2**32))
-        kept, held_out = map(rows.of, divided)
+        kept, others = source.divided(len(rows.x), n, numpy_rng(run.seed, 2**32))
         spec = _with_condition(source.spec(rows, kept), source, rows, kept)
-        notes = (*source.notes(root), *diagnose(spec, kept))
+        notes = (*source.notes(root), *diagnose(spec, rows, kept))
     except InvalidData as error:
         fault = source.reworded(error)
         raise InvalidData(fault.message, field=f"run.data.{fault.field}" if fault.field else "run.data") from error
-    kept, held_out = (held(spec, each) for each in (kept, held_out))
-    spec = _with_row_count(spec, kept)
-    return TrainingData(spec.varying, source, kept, held_out, rows.fingerprint, notes, spec)
+    train = held(spec, rows.of(kept)) if scratch.holds(rows.n_bytes) else RowsOnDisk(rows, kept, spec)
+    spec = spec.model_copy(update={"n_rows": len(kept)})
+    return TrainingData(spec.varying, source, train, held(spec, rows.of(others)), rows.fingerprint, notes, spec)
 
 
-def held(spec: DataSpec, rows: Rows) -> Rows:
-    """Rows of a source as networks see them: without constants, in the type of `spec`."""
-    x = rows.x[:, spec.varying_elements] if spec.constants else rows.x
-    return rows._replace(x=x if x.dtype == np.uint8 else spec.varying.hold(x))
+def coded(data: TrainingData, values: Tensor) -> Tensor:
+    """Conditions, (B, C), of their values, (B, V)."""
+    return values if data.spec.condition is None else data.spec.condition.code(values)
 
 
 def in_data_units(data: TrainingData, rows: Rows, device: torch.device) -> Tensor:
@@ -78,8 +90,7 @@ def in_data_units(data: TrainingData, rows: Rows, device: torch.device) -> Tenso
 
 def conditions(data: TrainingData, rows: Rows, device: torch.device) -> Tensor:
     """The conditions of rows, (B, C)."""
-    values = torch.from_numpy(data.source.condition_values(rows)).to(device)
-    return values if data.spec.condition is None else data.spec.condition.code(values)
+    return coded(data, torch.from_numpy(data.source.condition_values(rows)).to(device))
 
 
 def held_out(data: TrainingData, which: slice, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -98,12 +109,8 @@ def numpy_rng(seed: int, stream: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64([seed, stream]))
 
 
-def _with_condition(spec: DataSpec, source: Source, rows: Rows, training: Rows | None = None) -> DataSpec:
+def _with_condition(spec: DataSpec, source: Source, rows: Rows, training: Numbers | None = None) -> DataSpec:
     return spec.model_copy(update={"condition": source.conditions(rows, training)})
-
-
-def _with_row_count(spec: DataSpec, rows: Rows) -> DataSpec:
-    return spec.model_copy(update={"n_rows": len(rows.x)})
 
 
 def _recipe(source: Toy) -> str:

@@ -18,19 +18,18 @@ from collections.abc import Iterator
 from math import isfinite
 from time import monotonic
 
-import numpy as np
 import torch
 
-from pushforward.models.data import Toy
 from pushforward.models.errors import Diverged
 from pushforward.models.held_out import has_curve
-from pushforward.models.losses import Batch, Loss
+from pushforward.models.losses import Loss
 from pushforward.models.networks import Nets
 from pushforward.models.storage.card import Curve
 from pushforward.models.training import curve, parts
-from pushforward.models.training.data import TrainingData, conditions, held_out, in_data_units, numpy_rng
+from pushforward.models.training.batches import batches
+from pushforward.models.training.compute.ranks import Gradients
+from pushforward.models.training.data import TrainingData, held_out
 from pushforward.models.training.pace import fix_total_steps
-from pushforward.models.training.ranks import Gradients
 from pushforward.models.training.schedule import early_end, is_last, is_out_of_time, learning_rate, weight_decay
 from pushforward.models.training.state import TrainingState, device_of
 
@@ -63,27 +62,6 @@ def train(data: TrainingData, state: TrainingState) -> Iterator[TrainingState]:
         if state.step == state.total_steps:
             return
         clock = monotonic()
-
-
-def batches(data: TrainingData, state: TrainingState) -> Iterator[Batch]:
-    """The batches of the remaining steps: an epoch is a permutation of the rows, seeded by its number."""
-    size, seed = state.run.optimizer.batch_size, state.run.seed
-    device = device_of(state)
-    epoch, order = -1, np.empty(0, np.int64)
-    for step in range(state.step, state.total_steps):
-        if isinstance(data.train, Toy):
-            rows, index = data.train.rows(size, numpy_rng(seed, step)), np.arange(step * size, (step + 1) * size)
-        else:
-            per_epoch = -(-len(data.train.x) // size)
-            if step // per_epoch != epoch:
-                epoch = step // per_epoch
-                order = numpy_rng(seed, 2**33 + epoch).permutation(len(data.train.x))
-            start = step % per_epoch * size
-            index = order[start : start + size]
-            rows = data.train.of(index)
-        x = in_data_units(data, rows, device)
-        rng = torch.Generator(device).manual_seed(_torch_seed(seed, step))
-        yield Batch(x, conditions(data, rows, device), rng, step, state.total_steps, torch.from_numpy(index).to(device))
 
 
 def count_seconds(state: TrainingState, since: float) -> float:
@@ -170,8 +148,3 @@ def keep_the_better(data: TrainingData, state: TrainingState, rows: int) -> None
     if not curve.is_better(state.family, state.best, state.average, x, c):
         state.best = None
         state.curve = state.curve.model_copy(update={"best_step": state.step})
-
-
-def _torch_seed(seed: int, step: int) -> int:
-    """Distinct for each step: 63 bits of numpy's hash of (seed, step)."""
-    return int(np.random.SeedSequence([seed, step, 1]).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -17,9 +17,9 @@ from pushforward.service.application.commands.commands import Evaluate, Sample, 
 from pushforward.service.application.evaluations import checked_evaluation
 from pushforward.service.application.inference import TargetModels
 from pushforward.service.application.job_events import first_of, follow_events
-from pushforward.service.application.outlines import TrainingPlan, plan_of
-from pushforward.service.application.sweeps import checked_trials, new_training
-from pushforward.service.application.training import asked_run, checked_run
+from pushforward.service.application.trainings.outlines import TrainingPlan, plan_of
+from pushforward.service.application.trainings.sweeps import checked_trials, new_training
+from pushforward.service.application.trainings.training import asked_run, checked_run
 from pushforward.service.domain.datasets import Datasets
 from pushforward.service.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from pushforward.service.domain.jobs import EVENT_ID_PATTERN, Event, Job, Page, State, sample_ending

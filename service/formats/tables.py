@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.models.data.tables import media_types
-from pushforward.models.data.tables.reading import NO_PYARROW, parse_arrow, parse_csv, parse_parquet
+from pushforward.models.data.tables.parsing import parse_arrow, parse_csv, parse_parquet
+from pushforward.models.data.tables.reading import NO_PYARROW
 from pushforward.models.errors import InvalidInput
 from pushforward.models.tables.arrow import Cells, cell_type, from_cells, to_cells
 from pushforward.models.tables.columns import Time

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast, final
 
 from pushforward.models.data.tables.media_types import ARROW_FILE, ARROW_STREAM, PARQUET
-from pushforward.models.data.tables.reading import parse_arrow, parse_parquet
+from pushforward.models.data.tables.parsing import parse_arrow, parse_parquet
 from pushforward.models.errors import InvalidInput
 from pushforward.models.tables.records import MAX_REASON_CHARS
 from pushforward.service.processes.spawn import tied_to_parent

@@ -13,7 +13,7 @@ from pushforward.models.spec.condition import as_array
 from pushforward.models.storage.card import Curve
 from pushforward.models.storage.evaluation import EvaluationReport, MetricReport, MetricValue
 from pushforward.service.application.catalog import FamilyCard, PresetCard
-from pushforward.service.application.outlines import TrainingPlan
+from pushforward.service.application.trainings.outlines import TrainingPlan
 from pushforward.service.domain.catalog import Card, EvaluatedCard
 from pushforward.service.domain.jobs import Event, Job, ModelEvaluation, Sampling, State
 from pushforward.service.domain.sweeps import SweepRecord

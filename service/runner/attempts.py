@@ -3,6 +3,8 @@
 training    {attempt}/states, {attempt}/model  ─ reserve a version ─ {store}/{model}/{version}
 sampling    {attempt}/rows.npy, or rows.csv    ─ one rename ──────── {store}/.files/{job}-{epoch}.npy, or .csv
 evaluation  {attempt}/report                   ─ one rename each ─── {store}/{model}/{version}/evaluation.json
+
+Data that are too large for memory are decoded into {job}/scratch, which all attempts at a job share.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from pushforward.service.runner.messages import (
     SampleOrder,
     TrainOrder,
 )
-from pushforward.service.runner.restoring import JOBS
+from pushforward.service.runner.restoring import JOBS, SCRATCH
 from pushforward.service.settings import Settings
 from pushforward.service.stores.disk_files import FILES, file_name
 from pushforward.service.stores.disk_models import newest_number, publish
@@ -115,6 +117,7 @@ class TrainingAttempt(JobAttempt):
             device=self._settings.device,
             torch_threads=self._settings.n_torch_threads,
             memory_bytes=self._settings.job_memory_bytes,
+            scratch=self.folder / SCRATCH,
         )
 
     def deliver(self, made: Result, retry: Retry) -> bool:
@@ -215,6 +218,7 @@ class EvaluationAttempt(JobAttempt):
             device=self._settings.device,
             torch_threads=self._settings.n_torch_threads,
             memory_bytes=self._settings.job_memory_bytes,
+            scratch=self.folder / SCRATCH,
         )
 
     def deliver(self, made: Result, retry: Retry) -> bool:

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from threadpoolctl import threadpool_limits
 
 from pushforward.models.data import AnyData, Source
+from pushforward.models.data.mapped.scratch import ScratchSpace
 from pushforward.models.errors import BadCheckpoint, InvalidData
 from pushforward.models.evaluation.classifier import weights_of
 from pushforward.models.evaluation.comparison import Compared, ComparisonStage, Question, compare
@@ -24,6 +25,7 @@ from pushforward.models.evaluation.metrics.registry import METRICS
 from pushforward.models.run import Run
 from pushforward.models.storage.evaluation import EvaluationReport, MetricReport, write_classifier, write_report
 from pushforward.models.storage.model import Model, load_model
+from pushforward.models.training.compute.memory import rows_bytes
 from pushforward.models.training.data import load_data
 from pushforward.service.domain.jobs import ModelEvaluation
 from pushforward.service.runner.messages import (
@@ -45,9 +47,10 @@ def run_order(order: EvaluateOrder, device: torch.device, send: Send, stop: thre
     """Evaluate to the last metric, or until `stop` is set; the exit code. Raises LaboratoryError, OSError."""
     asked = order.evaluation
     model = _load(order, device)
-    data = load_data(Run.model_validate(model.card.run), order.data_root)
+    scratch = ScratchSpace(order.scratch, rows_bytes(order.memory_bytes))
+    data = load_data(Run.model_validate(model.card.run), order.data_root, scratch)
     progress = _EvaluationProgress(asked.metrics, send)
-    stages = compare(model, data, _question(order), device)
+    stages = compare(model, data, _question(order, scratch), device)
     with threadpool_limits(order.torch_threads):  # of NumPy and scikit-learn, too
         while True:
             try:
@@ -67,7 +70,7 @@ def _load(order: EvaluateOrder, device: torch.device) -> Model:
     return load_model(order.model, device)
 
 
-def _question(order: EvaluateOrder) -> Question:
+def _question(order: EvaluateOrder, scratch: ScratchSpace) -> Question:
     """Raises InvalidData where another release knows other metrics or sources."""
     asked = order.evaluation
     unknown = [name for name in asked.metrics if name not in METRICS]
@@ -77,7 +80,7 @@ def _question(order: EvaluateOrder) -> Question:
         against = None if isinstance(asked.against, str) else _DATA.validate_python(asked.against)
     except ValidationError as error:
         raise InvalidData("is no source of data that this worker knows", field="against") from error
-    return Question(asked.metrics, asked.n, asked.seed, against, order.data_root, order.model, asked.target)
+    return Question(asked.metrics, asked.n, asked.seed, against, order.data_root, order.model, asked.target, scratch)
 
 
 def _write(order: EvaluateOrder, compared: Compared) -> None:

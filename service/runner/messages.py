@@ -34,6 +34,7 @@ class _JobOrder(BaseModel):
     device: str
     torch_threads: int
     memory_bytes: int | None  # that the child may use; None: what is free
+    scratch: Path | None = None  # of data that are too large for memory, for all attempts at the job
 
 
 class TrainOrder(_JobOrder):
@@ -78,6 +79,7 @@ class ForecastOrder(_JobOrder):
     kind: Literal["forecast"] = "forecast"
     run: dict[str, Any]  # `models.run.Run` as JSON
     data_root: Path
+    scratch: Path  # of data that are too large for memory
 
 
 JobOrder = TrainOrder | SampleOrder | EvaluateOrder | ForecastOrder

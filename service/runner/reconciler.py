@@ -14,7 +14,7 @@ from pushforward.service.domain.errors import Unavailable
 from pushforward.service.domain.jobs import KINDS, Kind
 from pushforward.service.domain.ports import Runs
 from pushforward.service.processes.background import Thread, end_process
-from pushforward.service.runner.restoring import JOBS, restore
+from pushforward.service.runner.restoring import JOBS, SCRATCH, restore
 from pushforward.service.settings import Settings
 from pushforward.service.stores.disk_files import FILES
 from pushforward.service.stores.disk_models import TRASH
@@ -100,12 +100,14 @@ class Reconciler(Thread):
 
 
 def sweep(runs: Runs, store: Path, *, keep_s: float) -> None:
-    """Delete the folders of finished jobs that are older than `keep_s`.
+    """Delete the folders of finished jobs that are older than `keep_s`, and their decoded data at once.
 
     Raises Unavailable: without the record it is not known which jobs have finished.
     """
     for work in (store / JOBS).glob("*"):
         state = runs.state(work.name)
+        if state is not None and state.is_final:
+            shutil.rmtree(work / SCRATCH, ignore_errors=True)
         if (state is None or state.is_final) and _written_at(work) < time() - keep_s:
             shutil.rmtree(work, ignore_errors=True)
             log.info("job %s: swept what it had done", work.name)

@@ -30,6 +30,7 @@ T = TypeVar("T")
 JOBS = ".jobs"
 RECORD = "job.json"
 PAUSED = "paused"
+SCRATCH = "scratch"  # data of the job that are too large for memory
 
 
 def keep_record(store: Path, job: Job) -> None:

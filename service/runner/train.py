@@ -13,17 +13,18 @@ from time import monotonic
 
 import torch
 
+from pushforward.models.data.mapped.scratch import ScratchSpace
 from pushforward.models.errors import Hindered
 from pushforward.models.evaluation.judgement import Verdict, judge
 from pushforward.models.evaluation.measurement import Evaluation
 from pushforward.models.form import form_of
 from pushforward.models.held_out import check_patience
 from pushforward.models.run import Run
-from pushforward.models.training import memory
 from pushforward.models.training.checkpoint import latest_state, save_model, save_state
+from pushforward.models.training.compute import memory
+from pushforward.models.training.compute.ranks import FailedElsewhere, Ranks
 from pushforward.models.training.data import TrainingData, load_data
 from pushforward.models.training.loop import train
-from pushforward.models.training.ranks import FailedElsewhere, Ranks
 from pushforward.models.training.start import Origin, started
 from pushforward.models.training.state import TrainingState, fresh
 from pushforward.service.runner.messages import (
@@ -45,7 +46,7 @@ log = logging.getLogger(__name__)
 def run_order(order: TrainOrder, device: torch.device, free_bytes: int, send: Send, stop: threading.Event) -> int:
     """Train to the end of the budget, or until `stop` is set; the exit code. Raises LaboratoryError."""
     run = Run.model_validate(order.run)
-    data = load_data(run, order.data_root)
+    data = load_data(run, order.data_root, ScratchSpace(order.scratch, memory.rows_bytes(order.memory_bytes)))
     memory.check(run, data.spec, free_bytes)
     check_patience(run, form_of(run.family, data.spec))
     with gathered(order, run.devices, device) as ranks:

@@ -11,6 +11,8 @@ from pydantic import Field, model_validator
 
 from pushforward.models.data.digits import SPEC, Digits
 from pushforward.models.data.domains.styles import CHANNELS, Style, styled
+from pushforward.models.data.mapped.pieces import Numbers
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.data.source import Finite, KnowsTranslations, Rows
 from pushforward.models.spec.conditions import AnyCondition, Labels, Vector
 from pushforward.models.spec.data_spec import DataSpec
@@ -62,7 +64,7 @@ class StyledDigits(Finite, KnowsTranslations):
             update={"condition": kinds.get(self.condition), "n_rows": N}
         )
 
-    def rows(self, root: Path) -> Rows:
+    def rows(self, root: Path, scratch: ScratchSpace = IN_MEMORY) -> Rows:
         rng = np.random.Generator(np.random.PCG64([self.seed, 0]))
         digits = Digits().rows(root).x.repeat(self._channels, axis=1)
         if self.condition == "vector":
@@ -71,15 +73,14 @@ class StyledDigits(Finite, KnowsTranslations):
         y = rng.permutation(np.arange(len(digits)) % len(self.styles))
         return self._restyled(Rows(digits, y, None, digits), y[:, None])
 
-    def spec(self, rows: Rows, training: Rows | None = None) -> DataSpec:
+    def spec(self, rows: Rows, training: Numbers | None = None) -> DataSpec:
         n_classes = None if self.condition == "vector" else len(self.styles)
         return SPEC.model_copy(update={"shape": (self._channels, *SPEC.shape[1:]), "n_classes": n_classes})
 
-    def conditions(self, rows: Rows, training: Rows | None = None) -> AnyCondition | None:
+    def conditions(self, rows: Rows, training: Numbers | None = None) -> AnyCondition | None:
         if self.condition != "vector" or rows.c is None:
             return super().conditions(rows)
-        kept = (training or rows).c
-        mean = rows.c.mean(0, dtype=np.float64) if kept is None else kept.mean(0, dtype=np.float64)
+        mean = (rows.c if training is None else rows.c[training]).mean(0, dtype=np.float64)
         return Vector(shift=tuple(mean.tolist()), scale=tuple(np.sqrt(mean * (1 - mean)).tolist()))
 
     def condition_values(self, rows: Rows) -> NDArray[Any]:

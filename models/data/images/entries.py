@@ -17,7 +17,7 @@ from pushforward.models.data.files import reading
 from pushforward.models.errors import InvalidData
 
 MAX_ENTRIES = 100_000  # Fashion-MNIST has 70,000
-MAX_INFLATED_BYTES = 4 * 2**30  # of all files
+MAX_INFLATED_BYTES = 2**40  # of all files, one of which is in memory at a time
 MAX_FILE_BYTES = 2**27  # of one; 4096x4096 pixels of four bytes are half of it
 LEFT_BEHIND = {"__MACOSX", "Thumbs.db", "desktop.ini"}
 SHOWN = 80  # characters of a name in a message

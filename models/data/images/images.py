@@ -26,6 +26,8 @@ from pushforward.models.data.images.entries import PictureFiles, refused
 from pushforward.models.data.images.folders import in_folder
 from pushforward.models.data.images.labels import Labeling, is_metadata, labeling
 from pushforward.models.data.images.zips import in_zip
+from pushforward.models.data.mapped.pieces import Numbers
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.data.source import MAX_BYTES, MIN_ROWS, Rows
 from pushforward.models.data.uploads.from_file import FromFile
 from pushforward.models.errors import InvalidData
@@ -79,15 +81,15 @@ class Images(FromFile):
                 condition = Labels(n_classes=len(labels.names), names=labels.names)
             return spec.model_copy(update={"condition": condition, "n_rows": len(album.pictures)})
 
-    def rows(self, root: Path) -> Rows:
+    def rows(self, root: Path, scratch: ScratchSpace = IN_MEMORY) -> Rows:
         with self._album(root) as album:
-            x = np.empty((len(album.pictures), *album.form.shape), album.form.dtype)
-            for row, name in zip(x, album.pictures, strict=True):
-                row[:] = decoded(album.entries.read(name), album.form, of=album.entries.shown(name))
+            entries, form = album.entries, album.form
+            pictures = (decoded(entries.read(name), form, of=entries.shown(name)) for name in album.pictures)
+            x = scratch.array("x", (len(album.pictures), *form.shape), form.dtype, pictures)
         labels = album.labels
         return Rows(x, None) if labels is None else Rows(x, labels.y, names=labels.names)
 
-    def spec(self, rows: Rows, training: Rows | None = None) -> DataSpec:
+    def spec(self, rows: Rows, training: Numbers | None = None) -> DataSpec:
         return _spec(rows.x.shape[1:], rows.n_classes, deep=rows.x.dtype != np.uint8)
 
     def notes(self, root: Path) -> tuple[str, ...]:

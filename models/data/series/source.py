@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, final
 
@@ -10,15 +11,17 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pushforward.models.data.arrays import as_labels, as_rows, check_labels
-from pushforward.models.data.containers import array_headers, read_arrays
+from pushforward.models.data.containers import array_headers, read_arrays, read_labels
 from pushforward.models.data.files import opened, reading
 from pushforward.models.data.fitting import fit
 from pushforward.models.data.layout import Channels
+from pushforward.models.data.mapped.pieces import Numbers, Pieces, spans
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.data.npy import Npy
 from pushforward.models.data.series.columns import read_columns
 from pushforward.models.data.series.shapes import check_numbers, shape_of_series, shape_of_windows
 from pushforward.models.data.series.windows import Windows
-from pushforward.models.data.source import Numbers, Rows
+from pushforward.models.data.source import Rows
 from pushforward.models.data.tables.media_types import MEDIA_TYPES
 from pushforward.models.data.uploads.from_file import FromFile
 from pushforward.models.errors import InvalidData
@@ -84,7 +87,7 @@ class Series(FromFile):
         if self.condition is None:
             return None
         n, file = self._shape(root)[0], self.file(root)
-        return int(as_labels(read_arrays(file, {"y"})["y"], n, file.name).max()) + 1
+        return int(as_labels(read_labels(file), n, file.name).max()) + 1
 
     def outline(self, root: Path) -> DataSpec:
         if self.windows is None:
@@ -94,11 +97,12 @@ class Series(FromFile):
             n, row = self.windows.count(n_steps), [n_channels, self.windows.length]
         return DataSpec(shape=tuple(row), n_rows=n)
 
-    def rows(self, root: Path) -> Rows:
+    def rows(self, root: Path, scratch: ScratchSpace = IN_MEMORY) -> Rows:
         if self.windows is not None:
             is_array = self._is_array(root)
-            return Rows(self.windows.of(self._array(root)[0] if is_array else self._table(root, self.windows)), None)
-        x, y = self._array(root)
+            series = self._array(root, scratch)[0] if is_array else self._table(root, self.windows, scratch)
+            return Rows(self.windows.of(series), None)
+        x, y = self._array(root, scratch)
         return Rows(x, y)
 
     def divided(self, n: int, n_held_out: int, rng: np.random.Generator) -> tuple[Numbers, Numbers]:
@@ -107,8 +111,9 @@ class Series(FromFile):
             return super().divided(n, n_held_out, rng)
         return self.windows.divided(n, n_held_out, rng)
 
-    def spec(self, rows: Rows, training: Rows | None = None) -> DataSpec:
-        fitted = fit(_steps(rows.x), _steps((training or rows).x), what="channel {}", field="path")
+    def spec(self, rows: Rows, training: Numbers | None = None) -> DataSpec:
+        x = Pieces(rows.x, columns=_steps)
+        fitted = fit(x, x.of(training), what="channel {}", field="path")
         for i in np.flatnonzero(fitted.constant):
             raise InvalidData(f"channel {i} is {fitted.shift[i]:.9g} at all steps; leave it out", field="path")
         return DataSpec(
@@ -165,19 +170,22 @@ class Series(FromFile):
             check_labels(*headers["y"], shape[0], file.name)
         return shape
 
-    def _array(self, root: Path) -> tuple[Reals, NDArray[np.int64] | None]:
+    def _array(self, root: Path, scratch: ScratchSpace) -> tuple[Reals, NDArray[np.int64] | None]:
         """An array of that shape, and the labels beside its windows, where they are asked for. Raises InvalidData."""
         shape, file = self._shape(root), self.file(root)
-        arrays = read_arrays(file, self._wanted)
+        arrays = read_arrays(file, self._wanted, scratch)
         x = arrays["x"]
         x = np.moveaxis(x, 2, 1) if x.ndim == 3 and self.channels == "last" else x.reshape(shape)
-        x = as_rows(x, file.name)
+        x = as_rows(x, file.name, scratch)
         y = as_labels(arrays["y"], shape[0], file.name) if self.condition else None
-        return x.astype(np.float32) if x.dtype == np.uint8 else x, y
+        if x.dtype != np.uint8:
+            return x, y
+        pieces = (x[some].astype(np.float32) for some in spans(len(x), prod(x.shape[1:])))
+        return scratch.array("real_x", x.shape, np.dtype(np.float32), pieces), y
 
-    def _table(self, root: Path, windows: Windows) -> Reals:
+    def _table(self, root: Path, windows: Windows, scratch: ScratchSpace = IN_MEMORY) -> Reals:
         """The series, (T, C), of the columns of a table. Raises InvalidData, Hindered."""
-        series = read_columns(self.file(root), self.file_name, self.columns)
+        series = read_columns(self.file(root), self.file_name, self.columns, scratch)
         shape_of_series(series.shape, windows, self.file_name)
         return series
 

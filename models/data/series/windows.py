@@ -26,7 +26,7 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
-from pushforward.models.data.source import Numbers
+from pushforward.models.data.mapped.pieces import Numbers
 
 MOST_BLOCKS = 10
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import Any, Literal, final
 
 from pydantic import PositiveFloat
 
 from pushforward.models.config.config import Config
+from pushforward.models.data.tables.columns_of_files import TableColumns
 from pushforward.models.errors import InvalidData
 from pushforward.models.tables.transform import TransformName
-
-if TYPE_CHECKING:
-    import pyarrow
 
 
 @final
@@ -53,7 +51,7 @@ class ColumnCells:
         return InvalidData(f"column {self.name!r} {message}", field=f"columns.{self.name}")
 
 
-def column_cells(table: pyarrow.Table, name: str, choice: ColumnChoice, min_count: int = 1) -> ColumnCells:
+def column_cells(table: TableColumns, name: str, choice: ColumnChoice, min_count: int = 1) -> ColumnCells:
     """The cells of a column; NaN is missing."""
     import pyarrow as pa
 

@@ -19,22 +19,20 @@ A number that makes up more than 5 % of the cells of a column without a grid, or
 from __future__ import annotations
 
 from math import sqrt
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.models.data.tables.cells import ColumnCells, ColumnChoice, column_cells
 from pushforward.models.data.tables.checks import check_choice, check_grid, check_length
+from pushforward.models.data.tables.columns_of_files import TableColumns
 from pushforward.models.data.tables.grids import EXACT, atoms, common_step, decimal_step, grid
 from pushforward.models.data.tables.rare import check_other, frequent, plain, value_counts
 from pushforward.models.errors import InvalidData
 from pushforward.models.tables.columns import OTHER, AnyColumn, Category, Constant, Identifier, Number, Time
 from pushforward.models.tables.times import whole_units, written_times
 from pushforward.models.tables.transform import fitted
-
-if TYPE_CHECKING:
-    import pyarrow
 
 Reals = NDArray[np.float64]
 
@@ -50,7 +48,7 @@ class Inferred(NamedTuple):
     reason: str
 
 
-def infer(table: pyarrow.Table, chosen: dict[str, ColumnChoice], min_count: int = 1) -> list[Inferred]:
+def infer(table: TableColumns, chosen: dict[str, ColumnChoice], min_count: int = 1) -> list[Inferred]:
     """The columns that a model is given, in order. Raises InvalidData: which column, what to do.
 
     Values of categories in fewer than `min_count` rows, held out ones among them, are `other`.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
+from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,11 @@ from pydantic import Field, ValidationError
 
 from pushforward.models.config.config import Config
 from pushforward.models.data.files import reading
+from pushforward.models.data.mapped.pieces import Numbers, spans
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.data.source import Rows
 from pushforward.models.data.tables.cells import ColumnChoice
+from pushforward.models.data.tables.decoding import SomeColumns, stored_cells, stored_parts
 from pushforward.models.data.tables.inference import Inferred, infer
 from pushforward.models.data.tables.media_types import MEDIA_TYPES
 from pushforward.models.data.tables.reading import MIN_ROWS, read
@@ -22,15 +26,12 @@ from pushforward.models.lazy import torch
 from pushforward.models.spec.columns import Columns
 from pushforward.models.spec.conditions import AnyCondition
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.tables.arrow import Cells, to_cells
+from pushforward.models.tables.arrow import Cells, cells_by_column
 from pushforward.models.tables.coding import coder
 from pushforward.models.tables.columns import Number, Time
 from pushforward.models.tables.split import SplitTable
 from pushforward.models.tables.table import MAX_COLUMNS, Table
 from pushforward.models.tables.transform import fitted
-
-if TYPE_CHECKING:
-    import pyarrow
 
 PATH_PATTERN = r"\.(csv|tsv|parquet|arrow|feather|arrows)$"
 CONDITION = "condition.columns"  # the field at fault
@@ -79,37 +80,45 @@ class TableFile(FromFile):
         return self.outline_with_reasons(root)[0]
 
     def outline_with_reasons(self, root: Path) -> tuple[DataSpec, dict[str, str]]:
-        inferred, table, cells = self._read(root)
-        rows = self._parted(table, cells)
-        spec = self.spec(rows).model_copy(update={"n_rows": len(cells), "condition": self.conditions(rows)})
+        file = self.file(root)
+        inferred, table, columns = self._read(file, IN_MEMORY)
+        with reading(file):
+            deque(cells_by_column(table, columns, field="path"), maxlen=0)
+        rows = self._parted(table, np.empty((0, table.n_cells)), IN_MEMORY)
+        spec = self.spec(rows).model_copy(update={"n_rows": columns.num_rows, "condition": self.conditions(rows)})
         return spec, {each.column.name: each.reason for each in inferred}
 
-    def rows(self, root: Path) -> Rows:
-        _, table, cells = self._read(root)
-        return self._parted(table, cells)
+    def rows(self, root: Path, scratch: ScratchSpace = IN_MEMORY) -> Rows:
+        file = self.file(root)
+        _, table, columns = self._read(file, scratch)
+        with reading(file):
+            cells = stored_cells(table, columns, scratch)
+        return self._parted(table, cells, scratch)
 
-    def rows_like(self, root: Path, table: Table) -> Rows:
+    def rows_like(self, root: Path, table: Table, scratch: ScratchSpace = IN_MEMORY) -> Rows:
         """All rows as those of another table, whose columns the file has. Raises InvalidData."""
         file = self.file(root)
-        read_in = read(file, self.file_name)
+        read_in = read(file, self.file_name, scratch)
         names = [column.name for column in table.columns if column.name in read_in.column_names]
-        try:
-            cells = to_cells(table, read_in.select(names), field="path")
-            table.check(cells, field="path")
-        except InvalidInput as error:
-            raise InvalidData(f"{self.file_name!r} {error.message}", field="path") from error
+        with reading(file):
+            try:
+                cells = stored_cells(table, SomeColumns(read_in, names), scratch)
+                for some in spans(len(cells), table.n_cells):
+                    table.check(cells[some], field="path", first_row=some.start)
+            except InvalidInput as error:
+                raise InvalidData(f"{self.file_name!r} {error.message}", field="path") from error
         return Rows(cells, None, table=table)
 
-    def spec(self, rows: Rows, training: Rows | None = None) -> DataSpec:
+    def spec(self, rows: Rows, training: Numbers | None = None) -> DataSpec:
         if rows.table is None:
             raise TypeError("the rows are those of a table")
-        table = rows.table if training is None else _fitted(rows.table, training.x)
+        table = rows.table if training is None else _fitted(rows.table, rows.x, training)
         return DataSpec(shape=(table.n_cells,), table=table)
 
-    def conditions(self, rows: Rows, training: Rows | None = None) -> AnyCondition | None:
-        if rows.given is None or training is None or training.c is None:
+    def conditions(self, rows: Rows, training: Numbers | None = None) -> AnyCondition | None:
+        if rows.given is None or training is None or rows.c is None:
             return rows.given
-        return rows.given.model_copy(update={"table": _fitted(rows.given.table, training.c)})
+        return rows.given.model_copy(update={"table": _fitted(rows.given.table, rows.c, training)})
 
     def condition_values(self, rows: Rows) -> NDArray[Any]:
         return super().condition_values(rows) if rows.c is None else rows.c
@@ -121,18 +130,19 @@ class TableFile(FromFile):
     def _dropped(self) -> tuple[str, ...]:
         return tuple(name for name, choice in self.columns.items() if choice.kind == "drop")
 
-    def _read(self, root: Path) -> tuple[list[Inferred], Table, Cells]:
-        file = self.file(root)
+    def _read(self, file: Path, scratch: ScratchSpace) -> tuple[list[Inferred], Table, SomeColumns]:
         if not file.is_file():
             raise InvalidData(f"{self.file_name!r} is not a file; give the path of a table", field="path")
-        read_in = read(file, self.file_name)
+        read_in = read(file, self.file_name, scratch)
         with reading(file):  # texts may not be UTF-8
             inferred = infer(read_in, self.columns, self.min_count)
         names = [each.column.name for each in inferred]
+        rows = SomeColumns(read_in, names)
         if self.missing != "model":
-            read_in = self._without_missing(read_in.select(names))
             chosen = {name: self.columns[name] for name in self.columns if name in names}
-            inferred = infer(read_in, chosen, self.min_count)
+            with reading(file):
+                rows = self._without_missing(rows)
+                inferred = infer(rows, chosen, self.min_count)
         if len(inferred) > MAX_COLUMNS:
             raise InvalidData(
                 f"{self.file_name!r} has {len(inferred)} columns, and {MAX_COLUMNS} are modelled at most; drop some",
@@ -143,10 +153,9 @@ class TableFile(FromFile):
         except ValidationError as error:
             why = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise InvalidData(f"cannot be modelled: {why}", field="columns") from error
-        with reading(file):
-            return inferred, table, to_cells(table, read_in.select(names), field="path")
+        return inferred, table, rows
 
-    def _parted(self, table: Table, cells: Cells) -> Rows:
+    def _parted(self, table: Table, cells: Cells, scratch: ScratchSpace) -> Rows:
         """Rows of the columns that are modelled, beside those that are given. Raises InvalidData."""
         if self.condition is None:
             return Rows(cells, None, table=table)
@@ -161,33 +170,35 @@ class TableFile(FromFile):
         if not table.cell_of.keys() - {*self.condition.columns}:
             raise InvalidData("leaves no column to be modelled; give fewer", field=CONDITION)
         split = SplitTable.of(table, self.condition.columns)
-        x, c = split.split(cells)
+        x, c = stored_parts(split, cells, scratch)
         return Rows(x, None, c, table=split.modelled, given=Columns(table=split.given, places=split.places))
 
-    def _without_missing(self, rows: pyarrow.Table) -> pyarrow.Table:
+    def _without_missing(self, rows: SomeColumns) -> SomeColumns:
         """The rows without missing cells. Raises InvalidData."""
-        whole = rows.drop_null()
-        if self.missing == "refuse" and len(whole) < len(rows):
+        whole = rows.without_missing()
+        if self.missing == "refuse" and whole.num_rows < rows.num_rows:
             name = next(name for name in rows.column_names if rows.column(name).null_count)
             raise InvalidData(
                 f"column {name!r} has {rows.column(name).null_count} missing cells; fill them, or give "
                 "missing: model or drop_rows",
                 field="missing",
             )
-        if len(whole) < MIN_ROWS:
-            raise InvalidData(f"only {len(whole)} rows have no missing cells; give missing: model", field="missing")
+        if whole.num_rows < MIN_ROWS:
+            raise InvalidData(f"only {whole.num_rows} rows have no missing cells; give missing: model", field="missing")
         return whole
 
 
-def _fitted(table: Table, cells: Cells) -> Table:
-    """The table with the transforms that fit these rows, which train it, and the shares of its cases among them."""
+def _fitted(table: Table, cells: Cells, training: Numbers) -> Table:
+    """The table with the transforms that fit the rows of these numbers, and the shares of its cases among them."""
     columns = []
     for column in table.columns:
         cell = table.cell_of.get(column.name)
-        if cell is not None:
-            column = column.model_copy(update={"shares": _shares(table, cell, cells[:, cell])})
+        if cell is None:
+            columns.append(column)
+            continue
+        numbers = cells[:, cell][training]  # one column at a time
+        column = column.model_copy(update={"shares": _shares(table, cell, numbers)})
         if isinstance(column, Number | Time):
-            numbers = cells[:, cell]
             numbers = numbers[~np.isnan(numbers) & ~np.isin(numbers, column.atoms)]
             if len(np.unique(numbers)) > 1:
                 column = column.model_copy(update={"transform": fitted(column.fitted_by, numbers)})

@@ -8,7 +8,8 @@ from typing import ClassVar, Self
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from pushforward.models.data.files import NO_ROOT, inside
+from pushforward.models.data.files import NO_ROOT, inside, reading
+from pushforward.models.data.mapped.scratch import identity_of
 from pushforward.models.data.source import Finite
 from pushforward.models.data.uploads.datasets import REFERENCE_PATTERN, Dataset, blobs, digest_of, name_of, read_record
 from pushforward.models.errors import Hindered, InvalidData
@@ -56,6 +57,11 @@ class FromFile(Finite, ABC):
                 field="dataset",
             )
         return file
+
+    def identity(self, root: Path) -> str:
+        file = self.file(root)
+        with reading(file):
+            return f"{super().identity(root)} {identity_of(file)}"
 
     def pinned(self, root: Path) -> Self:
         """The same source; a dataset stands with its digest, so that a later upload does not change the run."""

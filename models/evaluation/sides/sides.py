@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from pushforward.models.data import Rows, TableFile, Toy
+from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.data.source import Finite, Source
 from pushforward.models.errors import InvalidData
 from pushforward.models.evaluation import baselines, classifier
@@ -25,9 +26,10 @@ from pushforward.models.evaluation.metrics.metric import Labels, Reals, Side
 from pushforward.models.evaluation.samples import common_scale
 from pushforward.models.spec import conditions as kinds
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.training.data import TrainingData, fixed_rows, held, numpy_rng
+from pushforward.models.training.data import TrainingData, fixed_rows, numpy_rng
+from pushforward.models.training.rows import first_rows, held
 
-TRAINING_ROWS = 100_000  # that samples are compared with, at most
+TRAINING_ROWS, TRAINING_VALUES = 100_000, 2**27  # that samples are compared with, and the numbers in them, at most
 FRESH_ROWS = 20_000  # of a density that trains on rows drawn afresh
 REFERENCE_ROWS = 5_000
 FITTED_ROWS = 20_000  # of a Gaussian
@@ -61,9 +63,9 @@ def training_rows(data: TrainingData, seed: int) -> Rows:
     rng = numpy_rng(seed, 2**34)
     if isinstance(data.train, Toy):
         return data.train.rows(FRESH_ROWS, rng)
-    if len(data.train.x) <= TRAINING_ROWS:
-        return data.train
-    return data.train.of(rng.permutation(len(data.train.x))[:TRAINING_ROWS])
+    n = data.n_rows or 0
+    most = min(TRAINING_ROWS, max(REFERENCE_ROWS, TRAINING_VALUES // data.spec.size))
+    return first_rows(data.train, n) if n <= most else data.train.of(rng.permutation(n)[:most])
 
 
 def unit_of(training: Rows, spec: DataSpec) -> Reals:
@@ -71,20 +73,24 @@ def unit_of(training: Rows, spec: DataSpec) -> Reals:
     return common_scale(flat(training.x[:FITTED_ROWS]), spec.shape)
 
 
-def reference_rows(data: TrainingData, against: Source | None, root: Path, seed: int) -> Rows:
+def reference_rows(
+    data: TrainingData, against: Source | None, root: Path, seed: int, scratch: ScratchSpace = IN_MEMORY
+) -> Rows:
     """The rows that training held out; or rows of another source. Raises InvalidData, with the field."""
     if against is None:
         return data.validation
     rng = numpy_rng(seed, 2**34 + 1)
     try:
+        if scratch.folder is not None and isinstance(against, Finite):
+            scratch = scratch.beside("against").of(against.identity(root))
         if data.spec.table is not None:
             if not isinstance(against, TableFile):
                 raise InvalidData("is no table, and the model's data are one; give a table", field="source")
-            rows = against.rows_like(root, data.spec.table)
+            rows = against.rows_like(root, data.spec.table, scratch)
         elif isinstance(against, Toy):
             rows = fixed_rows(against) or against.rows(REFERENCE_ROWS, rng)
         elif isinstance(against, Finite):
-            rows = against.rows(root)
+            rows = against.rows(root, scratch)
         else:
             raise TypeError(f"{type(against).__name__} is neither a Toy nor a Finite source")
     except InvalidData as error:

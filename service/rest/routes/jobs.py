@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from pushforward.service.application.commands.commands import Evaluate, TrainModel
-from pushforward.service.application.outlines import TrainingPlan
+from pushforward.service.application.trainings.outlines import TrainingPlan
 from pushforward.service.domain.errors import names, naming
 from pushforward.service.domain.jobs import Job
 from pushforward.service.formats import npy

@@ -18,8 +18,9 @@ from pushforward.models.losses import Adam, Loss
 from pushforward.models.networks import Nets
 from pushforward.models.run import Run
 from pushforward.models.spec.data_spec import DataSpec
+from pushforward.models.training.batches import batches
 from pushforward.models.training.data import TrainingData, load_data
-from pushforward.models.training.loop import average_weights, batches, clipped, descend
+from pushforward.models.training.loop import average_weights, clipped, descend
 from pushforward.models.training.state import TrainingState, fresh
 
 CPU = torch.device("cpu")

@@ -77,6 +77,22 @@ def test_a_training_waits_for_several_faults_and_none_counts_as_an_attempt(quick
     bench.close()
 
 
+def test_data_that_are_too_large_for_memory_and_for_the_disk_wait_for_room_on_it(quick: Bench, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    bench = Bench(quick.settings.model_copy(update={"data_root": root, "job_memory_bytes": 2**29}))
+    root.mkdir()
+    x = np.random.default_rng(0).integers(0, 9, (2**20, 129), np.uint8)  # 129 MiB: more than a quarter
+    np.savez(root / "x.npz", x=x)
+    job_id = bench.create(small_run(2, data={"source": "npy", "path": "x.npz"}))
+    with full_disk(2**20):
+        job = tried(bench, job_id, 1)
+    waiting_for = "the data are decoded into a file beside the models, and the disk takes no file so large"
+    assert (job.state, job.waiting_for) == (State.QUEUED, waiting_for)
+    assert tried(bench, job_id, 2).state is State.SUCCEEDED
+    assert not list((bench.settings.store / ".jobs").glob("*/scratch"))
+    bench.close()
+
+
 def test_a_sampling_whose_file_cannot_grow_waits_and_is_drawn_when_it_can(quick: Bench) -> None:
     put_model(quick.settings.store)
     job_id = quick.create_sampling(Sampling(model=MOONS, n=2000, seed=0))

@@ -142,6 +142,21 @@ async def test_old_checkpoints_of_jobs_that_ended_are_swept_and_no_others(tmp_pa
     assert {work.name for work in (tmp_path / ".jobs").iterdir()} == {ended_lately, waiting, paused}
 
 
+async def test_decoded_data_of_jobs_that_ended_are_swept_at_once_and_no_others(tmp_path: Path) -> None:
+    jobs = MemoryJobs(Settings(), time.time)
+    ended, queued = (await jobs.create(NEW))[0].id, (await jobs.create(NEW))[0].id
+    await jobs.cancel(ended)
+    for name in (ended, queued, "unknown-to-redis"):
+        for folder in ("scratch", "1/states"):
+            (tmp_path / ".jobs" / name / folder).mkdir(parents=True)
+    sweep(jobs, tmp_path, keep_s=60)
+    left = {str(each.relative_to(tmp_path / ".jobs")) for each in (tmp_path / ".jobs").glob("*/*")}
+    assert left == {
+        f"{ended}/1",
+        *(f"{name}/{each}" for name in (queued, "unknown-to-redis") for each in ("scratch", "1")),
+    }
+
+
 async def test_old_files_of_samplings_that_ended_are_swept_and_no_others(tmp_path: Path) -> None:
     jobs = MemoryJobs(Settings(), Clock())
     ended_long_ago, ended_lately, at_work = [(await jobs.create(NEW))[0].id for _ in range(3)]

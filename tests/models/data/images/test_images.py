@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pushforward.models.data import Images
+from pushforward.models.data.images import images
 from pushforward.models.errors import InvalidData
 from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.data_spec import DataSpec
@@ -114,8 +115,11 @@ def test_an_outline_decodes_nothing(tmp_path: Path) -> None:
     assert Images(path="x.zip", size=(8, 8)).outline(tmp_path).n_rows == 10
 
 
-def test_pictures_that_would_not_fit_into_memory_are_refused_early(tmp_path: Path) -> None:
-    zipped(tmp_path, {f"{i:04}.png": b"" for i in range(1400)})
+def test_pictures_that_would_make_too_many_bytes_are_refused_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "MAX_BYTES", 10 * 3 * 1024**2)
+    zipped(tmp_path, {f"{i:04}.png": b"" for i in range(11)})
     with pytest.raises(InvalidData, match="smaller pictures or fewer") as refusal:
         Images(path="x.zip", size=(1024, 1024)).outline(tmp_path)
     assert refusal.value.field == "size"

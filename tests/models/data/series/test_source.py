@@ -11,6 +11,7 @@ from pyarrow import csv, feather, parquet
 from pydantic import ValidationError
 
 from pushforward.models.data import Series
+from pushforward.models.data.series import shapes
 from pushforward.models.errors import InvalidData
 from pushforward.models.run import Run
 from pushforward.models.spec.conditions import Labels
@@ -269,7 +270,8 @@ def test_steps_that_never_vary_are_told_with_the_remedy(tmp_path: Path) -> None:
     assert note.endswith("cut them off.")
 
 
-def test_more_windows_than_memory_holds_are_refused(tmp_path: Path) -> None:
+def test_more_windows_than_are_ever_read_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shapes, "MAX_BYTES", 4 * 2**30)
     error = refusal(cut(tmp_path, np.zeros(70_000, np.float32), length=10_000, stride=1), tmp_path)
     assert error.field == "stride"
     assert "give at most 4,294,967,296, by a larger stride" in error.message

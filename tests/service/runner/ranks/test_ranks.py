@@ -41,7 +41,7 @@ def ended(bench: Bench, run: dict[str, Any], model: str = "moons") -> Job:
 
 
 def weights(bench: Bench, model: str) -> dict[str, Tensor]:
-    (file,) = (bench.settings.store / model / "1").glob("*.safetensors")
+    file = bench.settings.store / model / "1" / "weights.safetensors"
     return load_file(file)
 
 

@@ -1,4 +1,4 @@
-"""`service.application.sweeps`: the trials of a search."""
+"""`service.application.trainings.sweeps`: the trials of a search."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pushforward.models.presets import PRESETS
 from pushforward.models.run import Budget
 from pushforward.service.application.commands.sweep import Sweep
 from pushforward.service.application.commands.validation import parse
-from pushforward.service.application.sweeps import trials_of
+from pushforward.service.application.trainings.sweeps import trials_of
 from pushforward.service.domain.errors import Invalid
 
 BASE = PRESETS["vae-digits"].run

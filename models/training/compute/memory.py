@@ -23,6 +23,7 @@ from pathlib import Path
 
 import torch
 
+from pushforward.models.data.mapped.scratch import SHARE
 from pushforward.models.errors import TooLarge
 from pushforward.models.form import form_of
 from pushforward.models.run import Run
@@ -89,11 +90,25 @@ def available_bytes(device: torch.device, cgroup: Path = Path("/sys/fs/cgroup"))
     free = [1024 * int(available[1])] if available else []
     try:
         most = (cgroup / "memory.max").read_text().strip()
-        used = int((cgroup / "memory.current").read_text())
+        used = int((cgroup / "memory.current").read_text()) - _cached_bytes(cgroup)
     except (OSError, ValueError):
         most, used = "max", 0
     within = [] if most == "max" else [max(0, int(most) - used)]
     return min([*free, *within, UNKNOWN_BYTES])
+
+
+def _cached_bytes(cgroup: Path) -> int:
+    """Pages of files that the container counts as used, and gives back where memory is short: those of mapped data."""
+    try:
+        stat = (cgroup / "memory.stat").read_text()
+    except OSError:
+        return 0
+    return sum(int(n) for n in re.findall(r"^(?:in)?active_file (\d+)$", stat, re.MULTILINE))
+
+
+def rows_bytes(most_bytes: int | None) -> int:
+    """What rows may take of the machine's memory, or of this much of it, before they lie in files that are mapped."""
+    return int(SHARE * (most_bytes or available_bytes(torch.device("cpu"))))
 
 
 def gib(n_bytes: int) -> str:

@@ -15,7 +15,7 @@ from pushforward.models.run import Run
 from pushforward.service.application.commands.commands import TrainModel
 from pushforward.service.application.commands.sweep import Interval, Sweep
 from pushforward.service.application.commands.validation import invalid
-from pushforward.service.application.training import CheckedRun, fitting
+from pushforward.service.application.trainings.training import CheckedRun, fitting
 from pushforward.service.domain.errors import Invalid
 from pushforward.service.domain.ports import NewJob
 from pushforward.service.domain.sweeps import NewTrial, SweepRecord

@@ -16,7 +16,7 @@ from pushforward.service.application.commands.asks import Command
 from pushforward.service.application.commands.commands import TrainModel
 from pushforward.service.application.commands.uploads import OutlineDataset
 from pushforward.service.application.commands.validation import parse
-from pushforward.service.application.training import CheckedRun, outlined, read_of_source
+from pushforward.service.application.trainings.training import CheckedRun, outlined, read_of_source
 from pushforward.service.domain.errors import Failed, Invalid, Overloaded, TimedOut, Unavailable
 from pushforward.service.domain.forecasts import Forecast
 from pushforward.service.domain.inference import FORECAST, InferenceRequest
