@@ -15,7 +15,11 @@ from pushforward.service.domain.pace import MeanPace
 
 Events = Iterable[tuple[str, dict[str, Any]]]  # kind and data, as `Client.watch` gives them
 
-UNITS = {"sample": "row", "evaluate": "metric"}  # of progress, by the kind of the job; others take steps
+UNITS = {
+    "sample": "row",
+    "evaluate": "metric",
+    "sweep": "trial",
+}  # of progress, by the kind of the job; others take steps
 LINE_S = 5.0  # between two lines of progress
 MEMORY_S = 30.0  # over which the pace is averaged
 
