@@ -53,9 +53,8 @@ def follow_job(client: Client, job_id: str, pictures: Path | None = None) -> Non
     elif job["kind"] == "sample":
         err.print(f"drew {job['ask']['n']} rows of {job['ask']['model']} with seed {job['ask']['seed']}")
     elif job["kind"] == "sweep":
-        err.print(
-            best_of(job) or f"trained {job['model']} {job['progress']['total_steps']} times, and measured no score"
-        )
+        best = best_of(job)
+        err.print(f"best: {best}" if best else f"trained {job['model']} several times, and nothing tells which is best")
         err.print(f"`pushforward jobs {job_id[:8]}` shows all trials")
     else:
         reference = f"{job['model']}@{job['version']}"

@@ -13,6 +13,7 @@ from pushforward.service.cli.terminal import out, print_record, print_table
 
 
 def jobs_table(rows: list[dict[str, Any]]) -> None:
+    """A line for each job."""
     ids = [job["id"] for job in rows]
     shown = short_ids(ids) if out.is_terminal else ids
     table = [
@@ -23,6 +24,7 @@ def jobs_table(rows: list[dict[str, Any]]) -> None:
 
 
 def show_job(job: Mapping[str, Any]) -> None:
+    """A job, its fields one below another; of a search also the table of its trials."""
     version = f"@{job['version']}" if job["version"] else ""
     print_record(
         {
@@ -51,16 +53,10 @@ def _trials_table(sweep: Mapping[str, Any]) -> None:
     trials = sorted(sweep["trials"], key=lambda trial: trial["job"] != sweep["best"])
     ids = [trial["job"] for trial in trials]
     names = [*trials[0]["values"]] if trials else []
-    rows = [
-        (
-            each,
-            trial["state"] or "gone",
-            str(trial["version"] or ""),
-            _score(trial),
-            *map(_value, trial["values"].values()),
-        )
-        for each, trial in zip(short_ids(ids) if out.is_terminal else ids, trials, strict=True)
-    ]
+    rows = []
+    for each, trial in zip(short_ids(ids) if out.is_terminal else ids, trials, strict=True):
+        reached = (trial["state"] or "gone", str(trial["version"] or ""), _score(trial))
+        rows.append((each, *reached, *map(_value, trial["values"].values())))
     print_table(("trial", "state", "version", sweep["score_name"] or "score", *names), rows)
 
 
