@@ -89,6 +89,8 @@ class TrainingPlan(Described):
     """What the training will take, measured by a worker; null where none could measure it."""
     no_forecast: str | None
     """Why there is no forecast."""
+    trials: int | None = None
+    """Of a search: how many trainings it makes; the forecast is of one, by the run before its fields are searched."""
 
 
 async def plan_of(command: TrainModel, checked: CheckedRun, data_root: Path, asks: Asks) -> TrainingPlan:
