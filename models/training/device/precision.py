@@ -32,9 +32,9 @@ from zuko.nn import MaskedMLP
 from pushforward.models import networks
 from pushforward.models.losses import Loss, Precision
 from pushforward.models.networks import Nets
+from pushforward.models.networks.adversarial.translation import ResidualTranslator
 from pushforward.models.networks.conv import ConvDecoder, ConvEncoder
 from pushforward.models.networks.denoiser import ResidualMLP
-from pushforward.models.networks.adversarial.translation import ResidualTranslator
 from pushforward.models.networks.residual import ResidualEncoder
 from pushforward.models.networks.unet import UNet
 
@@ -89,18 +89,17 @@ class _Autocast:
 
     def __init__(self, device: str, *, enabled: bool) -> None:
         self._device, self._enabled = device, enabled
-        self._entered: list[torch.autocast] = []  # by calls within calls
+        self._entered: list[ExitStack] = []  # by calls within calls
 
     def attach(self, module: nn.Module, until: ExitStack) -> None:
         until.enter_context(module.register_forward_pre_hook(self._enter))
         until.enter_context(module.register_forward_hook(self._leave, always_call=True))
 
     def _enter(self, module: nn.Module, args: Any) -> None:
-        # without a cache: weights are used once a call, and change between calls
-        autocast = torch.autocast(self._device, torch.bfloat16, enabled=self._enabled, cache_enabled=False)
-        autocast.__enter__()
-        self._entered.append(autocast)
+        call = ExitStack()  # without a cache: weights are used once a call, and change between calls
+        call.enter_context(torch.autocast(self._device, torch.bfloat16, enabled=self._enabled, cache_enabled=False))
+        self._entered.append(call)
 
     def _leave(self, module: nn.Module, args: Any, out: Tensor | None) -> Tensor | None:
-        self._entered.pop().__exit__(None, None, None)
+        self._entered.pop().close()
         return out.float() if out is not None and out.dtype is torch.bfloat16 else None  # None: as it is
