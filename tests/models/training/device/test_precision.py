@@ -153,7 +153,7 @@ class SeenTypes(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("family", [small("flow"), small("diffusion"), GAN], ids=lambda family: family["family"])
-def test_losses_gradients_moments_and_averages_are_float32(family: dict[str, Any], tmp_path: Path) -> None:
+def test_losses_gradients_moments_and_averages_are_not_rounded(family: dict[str, Any], tmp_path: Path) -> None:
     data, state = began(run_of(family, DIGITS, "bfloat16"), tmp_path)
     batch = next(batches(data, state))
     with SeenTypes() as seen:
@@ -161,7 +161,7 @@ def test_losses_gradients_moments_and_averages_are_float32(family: dict[str, Any
     assert seen.rounded & {"aten::addmm", "aten::mm", "aten::convolution"}
     assert not seen.rounded & {"aten::sum.dim_IntList", "aten::mean", "aten::log", "aten::logsumexp", "aten::_softmax"}
     for loss, gradients in parts.losses(state, batch):
-        assert loss.value.dtype is torch.float32
+        assert loss.value.dtype in (torch.float32, torch.float64)  # bounds of levels are summed in float64
         assert all(g.dtype is torch.float32 and g.isfinite().all() for g in gradients)
         assert any(g.abs().sum() > 0 for g in gradients)
     state, _ = trained(run_of(family, DIGITS, "bfloat16", steps=2), tmp_path)
@@ -247,7 +247,7 @@ def test_the_card_tells_the_precision_and_the_model_is_served_in_float32(tmp_pat
     (tmp_path / "model").mkdir()
     save_model(tmp_path / "model", state, {}, state.fingerprint)
     model = load_model(tmp_path / "model", CPU)
-    assert model.card.run.model_dump()["optimizer"]["precision"] == "bfloat16"
+    assert model.card.run["optimizer"]["precision"] == "bfloat16"
     assert {p.dtype for p in model.nets.parameters()} == {torch.float32}
 
 
