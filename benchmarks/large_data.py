@@ -37,9 +37,9 @@ from pyarrow import csv, parquet
 from pushforward.models.data.mapped.scratch import IN_MEMORY, ScratchSpace
 from pushforward.models.run import Run
 from pushforward.models.training import batches
+from pushforward.models.training.compute.memory import limit_process
 from pushforward.models.training.data import load_data
 from pushforward.models.training.loop import train
-from pushforward.models.training.memory import limit_process
 from pushforward.models.training.state import fresh
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "large_data.md"

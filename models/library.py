@@ -49,9 +49,9 @@ from pushforward.models.storage.model import Model, load_model
 from pushforward.models.tables.columns import Value
 from pushforward.models.tabular.completion import Completed, CompletesRows
 from pushforward.models.training.checkpoint import save_model
+from pushforward.models.training.compute.memory import rows_bytes
 from pushforward.models.training.data import TrainingData, load_data
 from pushforward.models.training.loop import train as training
-from pushforward.models.training.memory import rows_bytes
 from pushforward.models.training.start import Origin, started
 from pushforward.models.training.state import fresh
 

@@ -16,13 +16,15 @@ from pushforward.models.data.uploads import datasets
 from pushforward.models.storage import evaluation
 from pushforward.models.tables import table
 from pushforward.service.application.commands import commands, uploads
-from pushforward.service.domain import catalog, jobs
+from pushforward.service.domain import catalog, jobs, sweeps
 
 # The messages that mirror a record or a command of REST.
 MIRRORS: dict[str, type[BaseModel]] = {
     "Job": jobs.Job,
     "Sampling": jobs.Sampling,
     "ModelEvaluation": jobs.ModelEvaluation,
+    "Sweep": sweeps.SweepRecord,
+    "Trial": sweeps.TrialRecord,
     "Progress": jobs.Progress,
     "Fault": jobs.Fault,
     "JobEvent": jobs.Event,

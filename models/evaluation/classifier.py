@@ -28,7 +28,7 @@ from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.spec.requirements import fits_convolutions
 from pushforward.models.storage.evaluation import CLASSIFIER_WEIGHTS, ClassifierCard, read_classifier_card
 from pushforward.models.storage.tensors import fill, on_cpu, parse
-from pushforward.models.training.adam import AdamW
+from pushforward.models.training.compute.adam import AdamW
 
 LEAST_STEPS, MOST_STEPS = 150, 600
 EPOCHS, BATCH = 40, 128

@@ -1,7 +1,7 @@
 """The batches of a training: what each step sees, a function of (seed, step).
 
 An epoch is a permutation of the rows, seeded by its number. Rows of a mapped file are gathered ahead by a thread while
-the device computes, and a GPU gathers rows itself where they all lie on it (`models.training.device.resident`): in the
+the device computes, and a GPU gathers rows itself where they all lie on it (`models.training.compute.resident`): in the
 same order, so that batches do not depend on where the rows lie.
 """
 
@@ -19,9 +19,9 @@ from torch import Tensor
 from pushforward.models.data import Toy
 from pushforward.models.data.mapped.pieces import Numbers
 from pushforward.models.losses import Batch
+from pushforward.models.training.compute.memory import available_bytes
+from pushforward.models.training.compute.resident import ResidentRows, resident
 from pushforward.models.training.data import TrainingData, coded, in_data_units, numpy_rng
-from pushforward.models.training.device.resident import ResidentRows, resident
-from pushforward.models.training.memory import available_bytes
 from pushforward.models.training.rows import RowsOnDisk
 from pushforward.models.training.state import TrainingState, device_of
 

@@ -27,9 +27,9 @@ from pushforward.models.networks import Nets
 from pushforward.models.storage.card import Curve
 from pushforward.models.training import curve, parts
 from pushforward.models.training.batches import batches
+from pushforward.models.training.compute.ranks import Gradients
 from pushforward.models.training.data import TrainingData, held_out
 from pushforward.models.training.pace import fix_total_steps
-from pushforward.models.training.ranks import Gradients
 from pushforward.models.training.schedule import early_end, is_last, is_out_of_time, learning_rate, weight_decay
 from pushforward.models.training.state import TrainingState, device_of
 

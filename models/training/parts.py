@@ -29,8 +29,8 @@ import numpy as np
 import torch
 
 from pushforward.models.losses import Batch, Loss
-from pushforward.models.training.device.precision import computed
-from pushforward.models.training.ranks import Gradients, Sum
+from pushforward.models.training.compute.precision import computed
+from pushforward.models.training.compute.ranks import Gradients, Sum
 from pushforward.models.training.state import TrainingState
 
 LEAST_SUM = 1 - 1e-9  # of the shares of all parts, but for rounding

@@ -22,9 +22,9 @@ from pushforward.models.networks import Nets
 from pushforward.models.run import Run
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.storage.card import Curve
-from pushforward.models.training.adam import AdamW
+from pushforward.models.training.compute.adam import AdamW
+from pushforward.models.training.compute.ranks import Ranks
 from pushforward.models.training.data import TrainingData
-from pushforward.models.training.ranks import Ranks
 
 NORMS = 10_000  # kept of each loss
 

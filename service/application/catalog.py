@@ -12,8 +12,8 @@ from pushforward.models.capabilities import capabilities
 from pushforward.models.families import FAMILIES
 from pushforward.models.family import Conditions
 from pushforward.models.presets import PRESETS
-from pushforward.service.application.outlines import summary_of
 from pushforward.service.application.requests.options import option_types
+from pushforward.service.application.trainings.outlines import summary_of
 from pushforward.service.domain.catalog import Card, EvaluatedCard, Name, Reference, Worker
 from pushforward.service.domain.errors import NotFound
 from pushforward.service.domain.ports import Models, Reach, Workers

@@ -19,7 +19,7 @@ from pushforward.models.data.tables.media_types import MEDIA_TYPES, ending_of
 from pushforward.models.data.uploads.datasets import Dataset, digest_of
 from pushforward.service.application.arrivals import check_room, receive
 from pushforward.service.application.commands.uploads import OutlineDataset, PutDataset
-from pushforward.service.application.outlines import DatasetOutline, outline_of
+from pushforward.service.application.trainings.outlines import DatasetOutline, outline_of
 from pushforward.service.domain.catalog import Name
 from pushforward.service.domain.datasets import Arrival, Datasets
 from pushforward.service.domain.errors import Conflict, FieldError, NotFound, Unavailable

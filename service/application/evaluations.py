@@ -18,7 +18,7 @@ from pushforward.models.spec.data_spec import DataSpec
 from pushforward.service.application.commands.commands import Evaluate
 from pushforward.service.application.commands.spelling import nearest
 from pushforward.service.application.requests.requests import TargetModel
-from pushforward.service.application.training import outlined, pinned, read_of_source
+from pushforward.service.application.trainings.training import outlined, pinned, read_of_source
 from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import Conflict, FieldError, Invalid, Unsupported
 from pushforward.service.domain.jobs import ModelEvaluation

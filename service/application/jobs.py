@@ -17,8 +17,9 @@ from pushforward.service.application.commands.commands import Evaluate, Sample, 
 from pushforward.service.application.evaluations import checked_evaluation
 from pushforward.service.application.inference import TargetModels
 from pushforward.service.application.job_events import first_of, follow_events
-from pushforward.service.application.outlines import TrainingPlan, plan_of
-from pushforward.service.application.training import asked_run, checked_run
+from pushforward.service.application.trainings.outlines import TrainingPlan, plan_of
+from pushforward.service.application.trainings.sweeps import checked_trials, new_training
+from pushforward.service.application.trainings.training import asked_run, checked_run
 from pushforward.service.domain.datasets import Datasets
 from pushforward.service.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from pushforward.service.domain.jobs import EVENT_ID_PATTERN, Event, Job, Page, State, sample_ending
@@ -28,6 +29,7 @@ from pushforward.service.settings import Settings
 
 MAX_KEY_CHARS = 255  # of an idempotency key
 MAX_JOBS = 1000  # in one list
+WAKEUPS = 16  # sent for a search: a woken slot goes on until no job waits
 CURSOR_PATTERN = r"[0-9]{1,16}"  # microseconds since 1970
 
 
@@ -45,7 +47,7 @@ class JobService:
     settings: Settings
 
     async def train(self, command: TrainModel, *, idempotency_key: str | None = None) -> Job:
-        """Start a training, or find the job of this key.
+        """Start a training or a search, or find the job of this key.
 
         Raises Invalid, NotFound, Conflict, Overloaded, Unavailable.
         """
@@ -53,16 +55,18 @@ class JobService:
         asked = await asked_run(command, self.targets.models, self.record)
         fingerprint = _of_training(command, asked.run)
         async with self.datasets.relying():
-            run = (await checked_run(asked, self.settings.data_root)).run.model_dump(mode="json")
-            new = NewJob(command.model, run, command.preset, priority=command.priority, fingerprint=fingerprint)
-            return await self._start(replace(new, idempotency_key=idempotency_key))
+            checked = await checked_run(asked, self.settings.data_root)
+            new = await new_training(command, checked, self.settings)
+            return await self._start(replace(new, fingerprint=fingerprint, idempotency_key=idempotency_key))
 
     async def plan(self, command: TrainModel) -> TrainingPlan:
         """What a training would do; it is refused as the training would be. Raises Invalid, NotFound, Unavailable."""
         async with self.datasets.relying():
             asked = await asked_run(command, self.targets.models, self.record)
             checked = await checked_run(asked, self.settings.data_root)
-            return await plan_of(command, checked, self.settings.data_root, self.asks)
+            trials = await checked_trials(command.sweep, checked, self.settings)
+            plan = await plan_of(command, checked, self.settings.data_root, self.asks)
+            return plan.model_copy(update={"trials": len(trials) or None})
 
     async def train_or_plan(
         self, command: TrainModel, *, dry_run: bool, idempotency_key: str | None = None
@@ -102,9 +106,17 @@ class JobService:
 
     async def _start(self, new: NewJob) -> Job:
         job, _ = await self.record.create(new)
+        await self._wake(job)
+        return job
+
+    async def _wake(self, job: Job) -> None:
+        """Tell workers of a job that waits, or of a search that has trials which do."""
         if job.state is State.QUEUED:
             await self.wakeups.wake(job.id, job.kind)
-        return job
+        elif job.sweep is not None:
+            waiting = [trial.job for trial in job.sweep.trials if trial.state == State.QUEUED]
+            for trial in waiting[:WAKEUPS]:
+                await self.wakeups.wake(trial)
 
     async def get(self, job_id: str) -> Job:
         """Raises NotFound."""
@@ -135,8 +147,7 @@ class JobService:
     async def resume(self, job_id: str) -> Job:
         """Have a paused job go on where it was. Raises NotFound, Conflict."""
         job = _unfinished(await self.record.resume(job_id), "resumed")
-        if job.state is State.QUEUED:
-            await self.wakeups.wake(job.id, job.kind)
+        await self._wake(job)
         return job
 
     async def watch(self, job_id: str, *, after: str = "0") -> AsyncIterator[Event] | None:
@@ -221,11 +232,13 @@ def _check_key(idempotency_key: str | None) -> None:
 
 def _of_training(command: TrainModel, asked: Run) -> str:
     """The digest of a training. A start may be a name, whose newest version is another at the next request."""
+    searched = () if command.sweep is None else (command.sweep.model_dump(mode="json"),)
     if asked.start_from is None:
-        return _fingerprint(command.model, command.preset, asked.model_dump(mode="json"), priority=command.priority)
+        request = (command.model, command.preset, asked.model_dump(mode="json"), *searched)
+        return _fingerprint(*request, priority=command.priority)
     sent = command.run
     run = sent.model_dump(mode="json") if isinstance(sent, Run) else None if sent is None else dict(sent.fields)
-    return _fingerprint(command.model, command.preset, command.start_from, run, priority=command.priority)
+    return _fingerprint(command.model, command.preset, command.start_from, run, *searched, priority=command.priority)
 
 
 def _fingerprint(*request: Any, priority: int) -> str:

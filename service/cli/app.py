@@ -24,7 +24,8 @@ from pushforward.service.cli.inference import (
     score,
     translate,
 )
-from pushforward.service.cli.jobs import jobs, train
+from pushforward.service.cli.jobs.train import train
+from pushforward.service.cli.jobs.verbs import jobs
 from pushforward.service.cli.schemas import run_lines
 from pushforward.service.cli.terminal import out
 from pushforward.service.cli.up import up

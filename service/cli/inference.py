@@ -10,7 +10,7 @@ import typer
 
 from pushforward.service.cli.completion import complete_models
 from pushforward.service.cli.data.file_types import MEDIA_TYPES
-from pushforward.service.cli.jobs import fetch
+from pushforward.service.cli.jobs.following import fetch
 from pushforward.service.cli.sending import (
     Target,
     are_records,

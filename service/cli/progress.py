@@ -15,7 +15,7 @@ from pushforward.service.domain.pace import MeanPace
 
 Events = Iterable[tuple[str, dict[str, Any]]]  # kind and data, as `Client.watch` gives them
 
-UNITS = {"sample": "row", "evaluate": "metric"}  # of progress, by the kind of the job; others take steps
+UNITS = {"sample": "row", "evaluate": "metric", "sweep": "trial"}  # of progress, by the kind of the job; else steps
 LINE_S = 5.0  # between two lines of progress
 MEMORY_S = 30.0  # over which the pace is averaged
 
@@ -103,11 +103,17 @@ def _as_bar(events: Events, console: Console) -> None:
                 case "log":
                     bar.console.print(data["message"])
                 case "state":
-                    bar.update(task, description=data["state"])
+                    bar.update(task, description=data["state"], **_of_sweep(data))
                     if data["state"] == "queued":
                         bar.update(task, status=waiting(data))
                 case "queue":
                     bar.update(task, status=waiting(data))
+
+
+def _of_sweep(job: Mapping[str, Any]) -> dict[str, Any]:
+    """How many trials of a search ended, and how many there are; empty of other jobs, which report progress."""
+    progress = job.get("progress") if job.get("kind") == "sweep" else None
+    return {} if progress is None else {"completed": progress["step"], "total": progress["total_steps"]}
 
 
 def _as_lines(events: Events, console: Console) -> None:
@@ -124,6 +130,9 @@ def _as_lines(events: Events, console: Console) -> None:
                     console.print("  ".join((f"{unit} {data['step']}/{data['total_steps']}", *filter(None, status))))
             case "log":
                 console.print(data["message"])
+            case "state" if (done := _of_sweep(data)) and done["completed"]:
+                state = data["state"]
+                console.print(f"{state}  trial {done['completed']}/{done['total']}")
             case "state" if data["state"] != state:
                 unit = UNITS.get(data.get("kind", ""), "step")
                 state = data["state"]

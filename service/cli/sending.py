@@ -20,7 +20,7 @@ import numpy as np
 import orjson
 
 from pushforward.models.data.tables.media_types import CSV, ENDINGS
-from pushforward.service.cli.jobs import fetch
+from pushforward.service.cli.jobs.following import fetch
 from pushforward.service.cli.terminal import client_at, err, fail, out, print_table
 from pushforward.service.cli.values import array, content_of
 from pushforward.service.client import Client, whole_file

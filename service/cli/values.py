@@ -15,6 +15,7 @@ from pushforward.service.cli.terminal import fail
 
 HELD_OUT = "held_out"  # the default of `against`
 EXAMPLE = '{"source": "npy", "path": "new.npy"}'
+SWEEP_EXAMPLE = '{"fields": {"optimizer.lr": [0.01, 0.001]}}'
 
 
 def chosen(condition: str | None, option: list[str] | None) -> dict[str, Any]:
@@ -94,12 +95,22 @@ def source_of(text: str | None) -> Any:
     if text is None or text == HELD_OUT:
         return text
     remedy = f"; give --against {HELD_OUT}, a source of data as JSON ({EXAMPLE}), or a file that holds one"
+    return _json_of(text, "--against", remedy)
+
+
+def sweep_of(text: str | None) -> Any:
+    """A search as JSON, in the argument, a file or standard input."""
+    remedy = f"; give --sweep JSON ({SWEEP_EXAMPLE}), or a file that holds it"
+    return None if text is None else _json_of(text, "--sweep", remedy)
+
+
+def _json_of(text: str, flag: str, remedy: str) -> Any:
     if not text.lstrip().startswith("{"):
         return read_json(text, remedy=remedy)
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        fail(f"--against is not JSON: {error}{remedy}")
+        fail(f"{flag} is not JSON: {error}{remedy}")
 
 
 def value_of(text: str, field: Mapping[str, Any]) -> Any:

@@ -47,13 +47,15 @@ class Client:
         start_from: str | None = None,
         run: Mapping[str, Any] | None = None,
         priority: int | None = None,
+        sweep: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> dict[str, Any]:
         """Start a training of a preset, a run, or a preset with the fields of `run` changed; returns the job.
 
         With `start_from` ("digits-vae@3", or "job:" and an id) it continues or fine-tunes what that training left.
+        With `sweep` ({"fields": {"optimizer.lr": [0.01, 0.001]}}) it trains once for each of several values.
         """
-        asked = {"preset": preset, "start_from": start_from, "run": run, "priority": priority}
+        asked = {"preset": preset, "start_from": start_from, "run": run, "priority": priority, "sweep": sweep}
         body = {"model": model, **_given(asked)}
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         answer: dict[str, Any] = self._connection.post("/train", body, headers=headers).json()
@@ -66,9 +68,10 @@ class Client:
         preset: str | None = None,
         start_from: str | None = None,
         run: Mapping[str, Any] | None = None,
+        sweep: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """What `train` would do: the whole run, what its data are, notes. Nothing is started."""
-        body = {"model": model, **_given({"preset": preset, "start_from": start_from, "run": run})}
+        body = {"model": model, **_given({"preset": preset, "start_from": start_from, "run": run, "sweep": sweep})}
         answer: dict[str, Any] = self._connection.post("/train?dry_run=true", body).json()
         return answer
 

@@ -9,12 +9,13 @@ from pushforward.models.spec.condition import ConditionValue
 from pushforward.models.storage.card import Curve
 from pushforward.models.storage.recorded import RecordedRun
 from pushforward.service.domain.record import Record
+from pushforward.service.domain.sweeps import SweepRecord
 
 EVENT_ID_PATTERN = r"[0-9]{1,19}(-[0-9]{1,19})?"
 
 NPY = "application/x-npy"
-Kind = Literal["train", "sample", "evaluate"]  # of jobs; each has slots of its own
-KINDS: tuple[Kind, ...] = ("train", "sample", "evaluate")
+Kind = Literal["train", "sample", "evaluate", "sweep"]  # of jobs
+KINDS: tuple[Kind, ...] = ("train", "sample", "evaluate")  # that workers run; each has slots of its own
 
 
 class State(StrEnum):
@@ -48,7 +49,7 @@ class Progress(Record):
     """The progress of a job; `total_steps` is 0 until the first step is reported."""
 
     step: int = 0
-    """Steps done; rows drawn, of a sampling; metrics measured, of an evaluation."""
+    """Steps done; rows drawn, of a sampling; metrics measured, of an evaluation; trials that ended, of a search."""
     total_steps: int = 0
     """Steps in all; 0 until the first is reported."""
 
@@ -102,7 +103,7 @@ class ModelEvaluation(Record):
 
 
 class Job(Record):
-    """A run being executed, a sample being drawn into a file, or a model being evaluated.
+    """A run being executed, a sample being drawn into a file, a model being evaluated, or a search.
 
     Times are seconds since 1970 by Redis's clock.
     """
@@ -110,7 +111,7 @@ class Job(Record):
     id: str
     """Identifier of the job."""
     kind: Kind = "train"
-    """A training, a sample drawn into a file, or an evaluation of a model."""
+    """A training, a sample drawn into a file, an evaluation of a model, or a search of many trainings."""
     state: State
     """queued, running, paused, succeeded, failed or cancelled."""
     model: str
@@ -122,17 +123,21 @@ class Job(Record):
     priority: int = 0
     """-100 to 100; of the jobs of a kind that wait, the highest is claimed first, and of equal ones the oldest."""
     run: RecordedRun = {}
-    """Of a training: the run."""
+    """Of a training: the run; of a search, that which its trials change."""
     ask: Sampling | None = None
     """Of a sampling: what is drawn."""
     evaluation: ModelEvaluation | None = None
     """Of an evaluation: what is compared. Its report is on the model's card."""
+    sweep: SweepRecord | None = None
+    """Of a search: its trials, what each reached, and the best."""
+    part_of: str | None = None
+    """Of a trial: the job of its search."""
     file_bytes: int | None = None
     """Of a sampling: size of its file, once finished."""
     file_sha256: str | None = None
     """Of a sampling: digest of its file, once finished."""
     progress: Progress = Progress()
-    """Steps of a training, rows of a sampling that are on the disk, or metrics of an evaluation."""
+    """Steps of a training, rows of a sampling on the disk, metrics of an evaluation, trials of a search that ended."""
     losses: dict[str, JsonFloat] = {}
     """The latest losses by name, the unit in the name."""
     curve: Curve | None = None
@@ -192,3 +197,4 @@ class Event(Record):
 
 MAX_PAUSE_S = 60.0  # before a job is retried on a machine that was at fault
 LOST = Fault(type="lost", detail="its workers vanished again and again, without progress; see the workers' logs")
+NO_TRIAL = Fault(type="no-trial", detail="none of its trials succeeded; see the errors of their jobs")

@@ -6,8 +6,10 @@ from typing import Any, Literal, Protocol
 
 from pushforward.models.storage.evaluation import EvaluationReport
 from pushforward.service.domain.catalog import Card, Worker
+from pushforward.service.domain.errors import Overloaded
 from pushforward.service.domain.inference import InferenceRequest, Preview, Reply
 from pushforward.service.domain.jobs import Event, Fault, Job, Kind, ModelEvaluation, Page, Sampling, State, Wish
+from pushforward.service.domain.sweeps import NewTrial, SweepRecord
 
 
 @dataclass(frozen=True)
@@ -15,18 +17,20 @@ class NewJob:
     """A job to be created."""
 
     model: str
-    run: dict[str, Any] = field(default_factory=dict)  # of a training
+    run: dict[str, Any] = field(default_factory=dict)  # of a training or a search
     preset: str | None = None
     priority: int = 0
     ask: Sampling | None = None  # of a sampling: what to draw
     evaluation: ModelEvaluation | None = None  # of an evaluation: what to compare
+    sweep: SweepRecord | None = None  # of a search, without its trials
+    trials: Sequence[NewTrial] = ()  # of a search
     idempotency_key: str | None = None
     fingerprint: str = ""  # sha256 of the request; the same key with another fingerprint is a Conflict
 
     @property
     def kind(self) -> Kind:
         """What the job does."""
-        return "sample" if self.ask else "evaluate" if self.evaluation else "train"
+        return "sample" if self.ask else "evaluate" if self.evaluation else "sweep" if self.sweep else "train"
 
     @property
     def version(self) -> int | None:
@@ -35,20 +39,35 @@ class NewJob:
         return None if asked is None else int(asked.model.rpartition("@")[2])
 
 
+def no_room(new: NewJob, limit: int) -> Overloaded:
+    """The refusal of a job, or of the trials of a search, beyond those that may wait."""
+    if new.sweep is None:
+        return Overloaded(f"{limit} jobs are waiting or paused; try again later", retry_after_s=30.0)
+    trials = f"the search has {len(new.trials)} trials"
+    return Overloaded(f"{trials}, and {limit} jobs may wait or be paused in all; try again later", retry_after_s=30.0)
+
+
 class Jobs(Protocol):
     """The record of jobs, as the APIs see it."""
 
     async def create(self, new: NewJob) -> tuple[Job, bool]:
-        """Record a queued job, or return the job of this idempotency key; and whether it is new. Raises Conflict."""
+        """Record a queued job, or return the job of this idempotency key; and whether it is new.
+
+        A search is recorded as running, together with a queued job for each of its trials. Raises Conflict, and
+        Overloaded where not all may wait.
+        """
 
     async def get(self, job_id: str) -> Job:
-        """Raises NotFound."""
+        """A job; of a search with its trials. Raises NotFound."""
 
     async def list(self, *, state: State | None, model: str | None, limit: int, after: str | None = None) -> Page:
         """Newest first; `after` is the `next` of the page before, a decimal number."""
 
     async def cancel(self, job_id: str) -> Job:
-        """Cancel a job: a waiting job at once, a running one when its runner sees the request. Idempotent."""
+        """Cancel a job: a waiting job at once, a running one when its runner sees the request. Idempotent.
+
+        To cancel, pause or resume a search is to do so to its trials.
+        """
 
     async def pause(self, job_id: str) -> Job:
         """Pause a job: a queued job at once, a running one when its runner sees the request. Idempotent.

@@ -2,6 +2,7 @@
 -- job that ended is remembered for keep_s.
 --
 --   job:{id}         hash: the record           job:{id}:events  stream: what happened to it, capped
+--   job:{id}:trials  list: of a search, the jobs of its trials, each as 'id values'
 --   jobs             zset: id by creation, µs   key:{key}        string: the job an idempotency key made
 --   queued           zset: id by the time, ms, of its last wake-up; 0: send one now
 --   waiting:{kind}   zset: id of those that are queued with priority 0, by creation, µs
@@ -9,6 +10,7 @@
 --   paused           zset: id of the queued that may not be claimed before, ms; why is `waiting_for` of the record
 --   held             zset: id of those that their user paused, by when, ms
 --   running          zset: id by the end of its lease, ms
+--   sweeps           zset: id of the searches that are not over, by creation, ms; no worker claims one
 --   version:{model}  string: the newest version reserved
 --   train, sample, evaluate   list: Celery's queues of wake-ups, one for each kind of jobs
 --
@@ -26,6 +28,7 @@ local AHEAD = 10 -- jobs that a queued job lists before it
 local MAX_DOUBLINGS = 20 -- of a pause
 local FORESEEN = 100 -- waiting jobs of a kind whose start is foreseen
 local ALL = 2 ^ 31
+local NO_TRIAL = cjson.encode({type = 'no-trial', detail = 'none of its trials succeeded; see the errors of their jobs'})
 
 local function whole(x)
   return string.format('%.0f', x)
@@ -49,12 +52,37 @@ local function set(id, ...)
 end
 
 local function kind_of(id)
-  for field, kind in pairs({ask = 'sample', evaluation = 'evaluate'}) do
+  for field, kind in pairs({ask = 'sample', evaluation = 'evaluate', sweep = 'sweep'}) do
     if redis.pcall('HEXISTS', job_key(id), field) == 1 then -- whatever lies there
       return kind
     end
   end
   return 'train'
+end
+
+local function is_over(id)
+  local state = get(id, 'state')
+  return state ~= 'queued' and state ~= 'running' and state ~= 'paused'
+end
+
+local function is_cancelled(id)
+  return get(id, 'cancel_requested') == '1'
+end
+
+-- The jobs of a search's trials; none where the list is damaged.
+local function trials_of(id)
+  local ids = {}
+  local listed = redis.pcall('LRANGE', job_key(id) .. ':trials', 0, -1)
+  for _, trial in ipairs(listed.err and {} or listed) do
+    ids[#ids + 1] = string.match(trial, '^%S*')
+  end
+  return ids
+end
+
+-- The search whose trial a job is, while it is not over.
+local function sweep_of(id)
+  local sweep = get(id, 'part_of')
+  return sweep ~= '' and not is_over(sweep) and kind_of(sweep) == 'sweep' and sweep or nil
 end
 
 -- The first n jobs that wait for a slot of their kind: by priority, the highest first, then by creation.
@@ -206,8 +234,8 @@ local function is_sound(id)
   if redis.call('TYPE', job_key(id)).ok == 'hash' and get(id, 'id') == id and get(id, 'epoch') ~= '' then
     return true
   end
-  redis.call('DEL', job_key(id), job_key(id) .. ':events')
-  for _, list in ipairs({'jobs', 'queued', 'paused', 'held', 'running'}) do
+  redis.call('DEL', job_key(id), job_key(id) .. ':events', job_key(id) .. ':trials')
+  for _, list in ipairs({'jobs', 'queued', 'paused', 'held', 'running', 'sweeps'}) do
     redis.call('ZREM', prefix .. list, id)
   end
   leave_line(id, true)
@@ -248,6 +276,8 @@ local function queue(id, announced_ms, waiting_for, retry_ms)
   emit_state(id)
 end
 
+local settle -- a search; defined below, because the end of its last trial ends it
+
 -- Its user paused it, and it does not run.
 local function hold(id)
   leave(id)
@@ -255,6 +285,7 @@ local function hold(id)
   set(id, 'state', 'paused')
   redis.call('ZADD', prefix .. 'held', whole(now_ms), id)
   emit_state(id)
+  settle(sweep_of(id))
 end
 
 local function run(id, lease_ms)
@@ -266,13 +297,24 @@ local function run(id, lease_ms)
   redis.call('ZADD', prefix .. 'running', whole(now_ms + lease_ms), id)
 end
 
+-- A job that is over is remembered for a while.
+local function keep(id)
+  for _, part in ipairs({'', ':events', ':trials'}) do
+    redis.call('EXPIRE', job_key(id) .. part, KEEP_S)
+  end
+end
+
 local function finish(id, state)
   set(id, 'state', state, 'finished_ms', whole(now_ms))
   leave(id)
   redis.call('HDEL', job_key(id), 'pause_requested', 'yields_to', 'left_ms', 'takes_ms')
   emit_state(id)
-  redis.call('EXPIRE', job_key(id), KEEP_S)
-  redis.call('EXPIRE', job_key(id) .. ':events', KEEP_S)
+  local sweep = sweep_of(id)
+  if sweep then
+    settle(sweep) -- which is remembered together with its trials
+  else
+    keep(id)
+  end
 end
 
 local function fail(id, fault)
@@ -280,14 +322,61 @@ local function fail(id, fault)
   finish(id, 'failed')
 end
 
+local busy -- the search whose trials a command goes through; it is settled once, after them
+
+-- A search after a trial ended, paused or goes on: its state follows from those of its trials, and it ends with the last.
+-- A trial whose record is gone is over.
+function settle(id)
+  if not id or id == busy then
+    return
+  end
+  local trials, n = trials_of(id), {over = 0, paused = 0}
+  for _, trial in ipairs(trials) do
+    local state = get(trial, 'state')
+    n[state] = (n[state] or 0) + 1
+    if is_over(trial) then
+      n.over = n.over + 1
+    end
+  end
+  local n_ended = number(id, 'step')
+  set(id, 'step', n.over, 'total_steps', #trials)
+  if n.over == #trials then
+    redis.call('ZREM', prefix .. 'sweeps', id)
+    for _, trial in ipairs(trials) do
+      keep(trial)
+    end
+    if n.cancelled and (is_cancelled(id) or n.cancelled == #trials) then
+      finish(id, 'cancelled')
+    elseif n.succeeded then
+      finish(id, 'succeeded')
+    else
+      fail(id, NO_TRIAL)
+    end
+    return
+  end
+  local was, state = get(id, 'state'), n.over + n.paused == #trials and 'paused' or 'running'
+  set(id, 'state', state)
+  if state ~= was or n.over ~= n_ended then
+    emit_state(id)
+  end
+end
+
+-- Do the same to all trials of a search that are not over.
+local function to_trials(id, command)
+  busy = id
+  for _, trial in ipairs(trials_of(id)) do
+    if not is_over(trial) then
+      command(trial)
+    end
+  end
+  busy = nil
+  settle(id)
+end
+
 -- A runner has its job until another runner claims it, even if the lease expired and the job waits again or is paused.
 local function has(id, epoch)
   local state = get(id, 'state')
   return get(id, 'epoch') == epoch and (state == 'running' or state == 'queued' or state == 'paused')
-end
-
-local function is_cancelled(id)
-  return get(id, 'cancel_requested') == '1'
 end
 
 local function is_pausing(id)
@@ -358,8 +447,8 @@ end
 
 local commands = {}
 
--- ARGV goes on with field, value of the record: what only jobs of one kind have.
-function commands.create(id, model, preset, run_json, key, fingerprint, max_queued, ...)
+-- The answer to a request whose job or search is there already, or which finds no room for n more jobs; else nil.
+local function refusal(key, fingerprint, max_queued, n)
   if key ~= '' then
     local made = redis.call('GET', prefix .. 'key:' .. key)
     if made then
@@ -370,18 +459,74 @@ function commands.create(id, model, preset, run_json, key, fingerprint, max_queu
       return {'kept', record(made_id)}
     end
   end
-  if redis.call('ZCARD', prefix .. 'queued') + redis.call('ZCARD', prefix .. 'held') >= tonumber(max_queued) then
+  if redis.call('ZCARD', prefix .. 'queued') + redis.call('ZCARD', prefix .. 'held') + n > tonumber(max_queued) then
     return {'full'}
   end
-  set(id, 'id', id, 'model', model, 'preset', preset, 'run', run_json, 'epoch', 0, 'created_ms', whole(now_ms), ...)
+end
+
+-- Record a job, which is not in a line yet.
+local function add(id, ...)
+  set(id, 'id', id, 'epoch', 0, 'created_ms', whole(now_ms), ...)
   local newest = redis.call('ZREVRANGE', prefix .. 'jobs', 0, 0, 'WITHSCORES')[2]
   local created_us = math.max(now_us, (tonumber(newest) or 0) + 1) -- no two the same, so that a list can go on after one
   redis.call('ZADD', prefix .. 'jobs', whole(created_us), id)
+end
+
+local function remember(key, id, fingerprint)
   if key ~= '' then
     redis.call('SET', prefix .. 'key:' .. key, id .. ' ' .. fingerprint, 'EX', KEY_S)
   end
+end
+
+-- ARGV goes on with field, value of the record: what only jobs of one kind have.
+function commands.create(id, model, preset, run_json, key, fingerprint, max_queued, ...)
+  local refused = refusal(key, fingerprint, max_queued, 1)
+  if refused then
+    return refused
+  end
+  add(id, 'model', model, 'preset', preset, 'run', run_json, ...)
+  remember(key, id, fingerprint)
   queue(id, now_ms)
   return {'created', record(id)}
+end
+
+-- A search, and a job for each trial: ARGV goes on with id, run, values of each.
+function commands.create_sweep(id, model, preset, run_json, key, fingerprint, max_queued, priority, sweep, ...)
+  local trials = {...}
+  local refused = refusal(key, fingerprint, max_queued, #trials / 3)
+  if refused then
+    return refused
+  end
+  add(id, 'model', model, 'preset', preset, 'run', run_json, 'priority', priority, 'sweep', sweep)
+  set(id, 'state', 'running', 'started_ms', whole(now_ms), 'total_steps', #trials / 3)
+  redis.call('ZADD', prefix .. 'sweeps', whole(now_ms), id)
+  remember(key, id, fingerprint)
+  for i = 1, #trials, 3 do
+    local trial = trials[i]
+    redis.call('RPUSH', job_key(id) .. ':trials', trial .. ' ' .. trials[i + 2])
+    add(trial, 'model', model, 'preset', preset, 'run', trials[i + 1], 'priority', priority, 'part_of', id)
+    queue(trial, now_ms)
+  end
+  emit_state(id)
+  return {'created', record(id)}
+end
+
+-- Of each trial of a search 'id values', and what its job reached; only the first where that is gone.
+function commands.trials(id)
+  local found = {}
+  local listed = redis.pcall('LRANGE', job_key(id) .. ':trials', 0, -1)
+  for i, trial in ipairs(listed.err and {} or listed) do
+    found[i] = {trial}
+    local key = job_key(string.match(trial, '^%S*'))
+    for _, field in ipairs({'state', 'version', 'curve', 'metrics'}) do
+      local value = redis.pcall('HGET', key, field)
+      if type(value) == 'string' then
+        table.insert(found[i], field)
+        table.insert(found[i], value)
+      end
+    end
+  end
+  return found
 end
 
 function commands.get(id)
@@ -429,15 +574,16 @@ end
 
 -- A reserved version is about to be published, or was: too late.
 local function may_stop(id)
-  local state = get(id, 'state')
-  local is_over = state ~= 'queued' and state ~= 'running' and state ~= 'paused'
-  return not is_over and get(id, 'reserved') == '' and not is_cancelled(id)
+  return not is_over(id) and get(id, 'reserved') == '' and not is_cancelled(id)
 end
 
 function commands.cancel(id)
   if may_stop(id) then
     set(id, 'cancel_requested', 1)
-    if get(id, 'state') == 'running' then
+    if kind_of(id) == 'sweep' then
+      emit_state(id)
+      to_trials(id, commands.cancel)
+    elseif get(id, 'state') == 'running' then
       emit_state(id)
     else
       finish(id, 'cancelled')
@@ -449,7 +595,9 @@ end
 function commands.pause(id)
   if may_stop(id) then
     local state = get(id, 'state')
-    if state == 'queued' then
+    if kind_of(id) == 'sweep' then
+      to_trials(id, commands.pause)
+    elseif state == 'queued' then
       hold(id)
     elseif state == 'running' and not is_pausing(id) then
       set(id, 'pause_requested', 1)
@@ -460,8 +608,11 @@ function commands.pause(id)
 end
 
 function commands.resume(id)
-  if get(id, 'state') == 'paused' then
+  if kind_of(id) == 'sweep' then
+    to_trials(id, commands.resume)
+  elseif get(id, 'state') == 'paused' then
     queue(id, now_ms)
+    settle(sweep_of(id))
   elseif get(id, 'state') == 'running' and is_pausing(id) then
     redis.call('HDEL', job_key(id), 'pause_requested')
     emit_state(id)
@@ -657,6 +808,13 @@ function commands.expire(max_attempts, fault)
   end
   for _, id in ipairs(redis.call('ZRANGE', prefix .. 'jobs', 0, 99)) do
     is_sound(id)
+  end
+  for _, id in ipairs(redis.call('ZRANGE', prefix .. 'sweeps', 0, -1)) do
+    if is_sound(id) and not is_over(id) then
+      settle(id) -- if the record of a trial was damaged, nothing else told
+    else
+      redis.call('ZREM', prefix .. 'sweeps', id)
+    end
   end
   return lost
 end

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from statistics import mean
 
 from pushforward.service.domain.jobs import Event, Job, Kind, Progress, State
+from pushforward.service.domain.sweeps import TrialRecord
 
 AHEAD = 10  # jobs that a queued job lists before it
 FORESEEN = 100  # waiting jobs of a kind whose start is foreseen
@@ -28,6 +29,7 @@ class JobEntry:
     reserved: int | None = None
     ends_at: float | None = None  # while it runs
     takes_s: float | None = None  # from its first step to its last
+    trials: tuple[TrialRecord, ...] = ()  # of a search
     yields_to: str | None = None  # the job that preempts it
     changed: asyncio.Event = field(default_factory=asyncio.Event)  # set, and replaced, by every event
 

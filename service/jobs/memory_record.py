@@ -5,14 +5,13 @@ It passes the tests of the Redis record. One thread only: that of the event loop
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import final
 
-from pushforward.service.domain.errors import Conflict, Overloaded
+from pushforward.service.domain.errors import Conflict
 from pushforward.service.domain.jobs import LOST, MAX_PAUSE_S, Event, Fault, Job, Kind, Page, Progress, State, Wish
-from pushforward.service.domain.ports import NewJob, Update
+from pushforward.service.domain.ports import NewJob, Update, no_room
 from pushforward.service.jobs.memory_entries import Entries
 from pushforward.service.jobs.memory_queue import JobEntry, line, preemptor
 from pushforward.service.settings import Settings
@@ -43,32 +42,16 @@ class MemoryJobs:
             if now - since < IDEMPOTENCY_S:
                 if fingerprint != new.fingerprint:
                     raise Conflict("this idempotency key came with another request before; use a new one")
-                return self._entries.seen(self._entries.by_id[job_id]), False
-        limit = self._settings.max_queued_jobs
-        waiting = (State.QUEUED, State.PAUSED)
-        if sum(entry.job.state in waiting for entry in self._entries.by_id.values()) >= limit:
-            raise Overloaded(f"{limit} jobs are waiting or paused; try again later", retry_after_s=30.0)
-        job = Job(
-            id=secrets.token_hex(8),
-            kind=new.kind,
-            state=State.QUEUED,
-            model=new.model,
-            version=new.version,
-            preset=new.preset,
-            priority=new.priority,
-            run=new.run,
-            ask=new.ask,
-            evaluation=new.evaluation,
-            created_at=now,
-        )
-        self._entries.by_id[job.id] = entry = JobEntry(job, announced_at=now)
+                return self._entries.whole(self._entries.by_id[job_id]), False
+        if self._entries.n_waiting + (len(new.trials) or 1) > self._settings.max_queued_jobs:
+            raise no_room(new, self._settings.max_queued_jobs)
+        entry = self._entries.add(new)
         if new.idempotency_key:
-            self._keys[new.idempotency_key] = (job.id, new.fingerprint, now)
-        self._entries.emit_state(entry)
-        return self._entries.seen(entry), True
+            self._keys[new.idempotency_key] = (entry.job.id, new.fingerprint, now)
+        return self._entries.whole(entry), True
 
     async def get(self, job_id: str) -> Job:
-        return self._entries.seen(self._entries.entry(job_id))
+        return self._entries.whole(self._entries.entry(job_id))
 
     async def list(self, *, state: State | None, model: str | None, limit: int, after: str | None = None) -> Page:
         newest_first = list(enumerate(self._entries.by_id.values(), 1))[::-1]
@@ -83,29 +66,34 @@ class MemoryJobs:
 
     async def cancel(self, job_id: str) -> Job:
         entry = self._entries.entry(job_id)
-        if entry.may_stop:
-            if entry.job.state is State.RUNNING:
-                self._entries.change(entry, cancel_requested=True)
-            else:
-                self._entries.finish(entry, State.CANCELLED, cancel_requested=True)
-        return self._entries.seen(entry)
+        if entry.may_stop and entry.job.kind == "sweep":
+            self._entries.change(entry, cancel_requested=True)
+        for each in self._entries.trials_or_self(entry):
+            if each.may_stop:
+                if each.job.state is State.RUNNING:
+                    self._entries.change(each, cancel_requested=True)
+                else:
+                    self._entries.finish(each, State.CANCELLED, cancel_requested=True)
+        return self._entries.whole(entry)
 
     async def pause(self, job_id: str) -> Job:
         entry = self._entries.entry(job_id)
-        if entry.may_stop:
-            if entry.job.state is State.QUEUED:
-                self._entries.hold(entry)
-            elif entry.job.state is State.RUNNING and not entry.job.pause_requested:
-                self._entries.change(entry, pause_requested=True)
-        return self._entries.seen(entry)
+        for each in self._entries.trials_or_self(entry) if entry.may_stop else ():
+            if each.may_stop:
+                if each.job.state is State.QUEUED:
+                    self._entries.hold(each)
+                elif each.job.state is State.RUNNING and not each.job.pause_requested:
+                    self._entries.change(each, pause_requested=True)
+        return self._entries.whole(entry)
 
     async def resume(self, job_id: str) -> Job:
         entry = self._entries.entry(job_id)
-        if entry.job.state is State.PAUSED:
-            self._entries.queue(entry, self._clock())
-        elif entry.job.state is State.RUNNING and entry.job.pause_requested:
-            self._entries.change(entry, pause_requested=False)
-        return self._entries.seen(entry)
+        for each in self._entries.trials_or_self(entry):
+            if each.job.state is State.PAUSED:
+                self._entries.queue(each, self._clock())
+            elif each.job.state is State.RUNNING and each.job.pause_requested:
+                self._entries.change(each, pause_requested=False)
+        return self._entries.whole(entry)
 
     async def watch(self, job_id: str, *, after: str) -> AsyncIterator[Event]:
         entry = self._entries.entry(job_id)
@@ -224,7 +212,11 @@ class MemoryJobs:
 
     def expire(self) -> Sequence[str]:
         now = self._clock()
-        expired = [e for e in self._entries.by_id.values() if e.job.state is State.RUNNING and e.lease_until <= now]
+        expired = [
+            e
+            for e in self._entries.by_id.values()
+            if e.job.state is State.RUNNING and e.lease_until <= now and e.job.kind != "sweep"
+        ]
         for entry in expired:
             self._entries.lose(entry, LOST)
         return [entry.job.id for entry in expired]

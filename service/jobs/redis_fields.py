@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 import logging
 import re
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 
+from pydantic import TypeAdapter
+
+from pushforward.models.config.json_float import JsonFloat
+from pushforward.models.storage.card import Curve
 from pushforward.service.domain.errors import NotFound
 from pushforward.service.domain.jobs import Event, Fault, Job, Kind, ModelEvaluation, Progress, Sampling, State
 from pushforward.service.domain.ports import NewJob
+from pushforward.service.domain.sweeps import Reached, SweepRecord, TrialRecord, with_scores
 from pushforward.service.stores.redis_client import PREFIX
 
 log = logging.getLogger(__name__)
 
 ID_BYTES = 8  # of a job's id, written in hexadecimal
+METRICS = TypeAdapter(dict[str, JsonFloat])
 
 
 def asked_fields(new: NewJob) -> Iterator[str | int]:
@@ -30,6 +37,13 @@ def _asked(version: int | None, ask: Sampling | None, evaluation: ModelEvaluatio
             yield from ("version", version, name, value.model_dump_json())
 
 
+def sweep_fields(new: NewJob, sweep: SweepRecord) -> Iterator[str | int]:
+    """The priority, what is searched, and of each trial its new id, its run and its values."""
+    yield from (new.priority, sweep.model_dump_json(exclude={"trials"}))
+    for trial in new.trials:
+        yield from (secrets.token_hex(ID_BYTES), json.dumps(trial.run), json.dumps(trial.values))
+
+
 def fields_of(job: Job) -> Iterator[str | int]:
     """The record of a job that waits: names and values in turn."""
     yield from ("model", job.model, "preset", job.preset or "", "run", json.dumps(job.run))
@@ -38,6 +52,8 @@ def fields_of(job: Job) -> Iterator[str | int]:
     yield from ("losses", json.dumps(job.losses))
     if job.started_at is not None:
         yield from ("started_ms", round(1000 * job.started_at))
+    if job.part_of is not None:
+        yield from ("part_of", job.part_of)
     yield from _asked(job.version, job.ask, job.evaluation)
 
 
@@ -92,6 +108,8 @@ def job_of(fields: Mapping[str, str]) -> Job:
         run=json.loads(fields["run"]),
         ask=Sampling.model_validate_json(fields["ask"]) if "ask" in fields else None,
         evaluation=ModelEvaluation.model_validate_json(fields["evaluation"]) if "evaluation" in fields else None,
+        sweep=SweepRecord.model_validate_json(fields["sweep"]) if "sweep" in fields else None,
+        part_of=fields.get("part_of"),
         file_bytes=int(fields["file_bytes"]) if "file_bytes" in fields else None,
         file_sha256=fields.get("file_sha256"),
         progress=Progress(step=int(fields.get("step", 0)), total_steps=int(fields.get("total_steps", 0))),
@@ -114,6 +132,36 @@ def job_of(fields: Mapping[str, str]) -> Job:
     )
 
 
+def with_trials(job: Job, found: Sequence[Sequence[str]]) -> Job:
+    """A search with its trials, as `trials` of jobs.lua gives them; without those that are damaged."""
+    if job.sweep is None:
+        return job
+    trials, reached = [], []
+    for trial, *fields in found:
+        job_id, _, values = trial.partition(" ")
+        try:
+            trials.append(TrialRecord(job=job_id, values=json.loads(values)))
+        except (ValueError, RecursionError) as error:
+            log.warning("a trial of job %s is damaged: %s", job.id, error)
+        else:
+            reached.append(_reached(pairs(fields)))
+    sweep = job.sweep.model_copy(update={"trials": tuple(trials)})
+    return job.model_copy(update={"sweep": with_scores(sweep, reached)})
+
+
+def _reached(fields: Mapping[str, str]) -> Reached | None:
+    """What the record of a trial says; None where it is gone, or damaged."""
+    try:
+        return Reached(
+            State(fields["state"]),
+            int(fields["version"]) if "version" in fields else None,
+            Curve.model_validate_json(fields["curve"]) if "curve" in fields else None,
+            METRICS.validate_json(fields.get("metrics", "{}")),
+        )
+    except (LookupError, ValueError):
+        return None
+
+
 def event_of(event_id: str, fields: Mapping[str, str]) -> Event:
     """An event of the stream; a damaged one becomes a line of the job's log, so that followers get past it."""
     try:
@@ -128,7 +176,8 @@ def event_of(event_id: str, fields: Mapping[str, str]) -> Event:
 
 def _kind_of(fields: Mapping[str, str]) -> Kind:
     """As `kind_of` of jobs.lua."""
-    return "sample" if "ask" in fields else "evaluate" if "evaluation" in fields else "train"
+    kinds: dict[str, Kind] = {"ask": "sample", "evaluation": "evaluate", "sweep": "sweep"}
+    return next((kind for field, kind in kinds.items() if field in fields), "train")
 
 
 def _seconds(ms: str | None) -> float | None:

@@ -12,9 +12,9 @@ from typing import Any, final
 
 import redis.asyncio
 
-from pushforward.service.domain.errors import Conflict, Overloaded, Unavailable
+from pushforward.service.domain.errors import Conflict, Unavailable
 from pushforward.service.domain.jobs import Event, Job, Page, State
-from pushforward.service.domain.ports import NewJob
+from pushforward.service.domain.ports import NewJob, no_room
 from pushforward.service.jobs.redis_fields import (
     ID_BYTES,
     asked_fields,
@@ -25,6 +25,8 @@ from pushforward.service.jobs.redis_fields import (
     job_or_none,
     key_of,
     pairs,
+    sweep_fields,
+    with_trials,
 )
 from pushforward.service.jobs.script import AsyncJobScript
 from pushforward.service.settings import Settings
@@ -54,7 +56,7 @@ class RedisJobs:
 
     async def create(self, new: NewJob) -> tuple[Job, bool]:
         status, *fields = await self._script.call(
-            "create",
+            "create" if new.sweep is None else "create_sweep",
             secrets.token_hex(ID_BYTES),
             new.model,
             new.preset or "",
@@ -62,18 +64,16 @@ class RedisJobs:
             new.idempotency_key or "",
             new.fingerprint,
             self._settings.max_queued_jobs,
-            *asked_fields(new),
+            *(asked_fields(new) if new.sweep is None else sweep_fields(new, new.sweep)),
         )
         if status == "conflict":
             raise Conflict("this idempotency key came with another request before; use a new one")
         if status == "full":
-            raise Overloaded(
-                f"{self._settings.max_queued_jobs} jobs are waiting or paused; try again later", retry_after_s=30.0
-            )
-        return job_of(pairs(fields[0])), status == "created"
+            raise no_room(new, self._settings.max_queued_jobs)
+        return await self._with_trials(job_of(pairs(fields[0]))), status == "created"
 
     async def get(self, job_id: str) -> Job:
-        return job_found(pairs(await self._script.call("get", checked_id(job_id))), job_id)
+        return await self._found("get", job_id)
 
     async def list(self, *, state: State | None, model: str | None, limit: int, after: str | None = None) -> Page:
         jobs: list[Job] = []
@@ -87,13 +87,20 @@ class RedisJobs:
                 return Page(jobs, before_us or None)
 
     async def cancel(self, job_id: str) -> Job:
-        return job_found(pairs(await self._script.call("cancel", checked_id(job_id))), job_id)
+        return await self._found("cancel", job_id)
 
     async def pause(self, job_id: str) -> Job:
-        return job_found(pairs(await self._script.call("pause", checked_id(job_id))), job_id)
+        return await self._found("pause", job_id)
 
     async def resume(self, job_id: str) -> Job:
-        return job_found(pairs(await self._script.call("resume", checked_id(job_id))), job_id)
+        return await self._found("resume", job_id)
+
+    async def _found(self, command: str, job_id: str) -> Job:
+        """The job after a command. Raises NotFound."""
+        return await self._with_trials(job_found(pairs(await self._script.call(command, checked_id(job_id))), job_id))
+
+    async def _with_trials(self, job: Job) -> Job:
+        return job if job.sweep is None else with_trials(job, await self._script.call("trials", job.id))
 
     async def watch(self, job_id: str, *, after: str) -> AsyncIterator[Event]:
         await self.get(job_id)

@@ -18,7 +18,6 @@ from starlette.types import Receive, Scope, Send
 
 from pushforward.models.config.json_float import to_json
 from pushforward.models.data.tables.media_types import MEDIA_TYPES as TABLE_TYPES
-from pushforward.service.application.outlines import TrainingPlan
 from pushforward.service.application.results import (
     InferenceResult,
     OfLikelihoods,
@@ -26,6 +25,7 @@ from pushforward.service.application.results import (
     PreviewResult,
     SampleResult,
 )
+from pushforward.service.application.trainings.outlines import TrainingPlan
 from pushforward.service.domain.jobs import Job
 from pushforward.service.formats import npy, png, table_files
 from pushforward.service.rest.media_types import JSON

@@ -13,9 +13,10 @@ from pushforward.models.spec.condition import as_array
 from pushforward.models.storage.card import Curve
 from pushforward.models.storage.evaluation import EvaluationReport, MetricReport, MetricValue
 from pushforward.service.application.catalog import FamilyCard, PresetCard
-from pushforward.service.application.outlines import TrainingPlan
+from pushforward.service.application.trainings.outlines import TrainingPlan
 from pushforward.service.domain.catalog import Card, EvaluatedCard
-from pushforward.service.domain.jobs import Event, Job, ModelEvaluation, Sampling
+from pushforward.service.domain.jobs import Event, Job, ModelEvaluation, Sampling, State
+from pushforward.service.domain.sweeps import SweepRecord
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from pushforward.service.rpc.structs import to_struct
 from pushforward.service.rpc.tensors import tensor
@@ -47,6 +48,28 @@ def evaluation(asked: ModelEvaluation) -> pb.ModelEvaluation:
     )
 
 
+def sweep(searched: SweepRecord) -> pb.Sweep:
+    """A search, its trials and the best of them."""
+    trials = [
+        pb.Trial(
+            job=trial.job,
+            values=to_struct(trial.values),
+            state=pb.JOB_STATE_UNSPECIFIED if trial.state is None else _state(State(trial.state)),
+            version=trial.version or 0,
+            score=trial.score,
+        )
+        for trial in searched.trials
+    ]
+    return pb.Sweep(
+        method=searched.method,
+        fields=to_struct(searched.fields),
+        seed=searched.seed,
+        trials=trials,
+        score_name=searched.score_name or "",
+        best=searched.best or "",
+    )
+
+
 def plan(told: TrainingPlan) -> pb.TrainingPlan:
     """What a training would do."""
     return pb.TrainingPlan(
@@ -59,6 +82,7 @@ def plan(told: TrainingPlan) -> pb.TrainingPlan:
         notes=told.notes,
         forecast=None if told.forecast is None else pb.Forecast(**told.forecast.model_dump()),
         no_forecast=told.no_forecast or "",
+        trials=told.trials or 0,
     )
 
 
@@ -66,7 +90,7 @@ def job(record: Job) -> pb.Job:
     """A job; unknown fields are zero, empty or absent."""
     return pb.Job(
         id=record.id,
-        state=pb.JobState.Value(f"JOB_STATE_{record.state.name}"),
+        state=_state(record.state),
         model=record.model,
         version=record.version or 0,
         preset=record.preset or "",
@@ -75,6 +99,8 @@ def job(record: Job) -> pb.Job:
         job_kind=pb.JobKind.Value(f"JOB_KIND_{record.kind.upper()}"),
         ask=None if record.ask is None else sampling(record.ask),
         evaluation=None if record.evaluation is None else evaluation(record.evaluation),
+        sweep=None if record.sweep is None else sweep(record.sweep),
+        part_of=record.part_of or "",
         file_bytes=record.file_bytes or 0,
         file_sha256=record.file_sha256 or "",
         progress=pb.Progress(step=record.progress.step, total_steps=record.progress.total_steps),
@@ -171,6 +197,10 @@ def report(report: EvaluationReport) -> pb.EvaluationReport:
         job=report.job,
         created_at=report.created_at,
     )
+
+
+def _state(state: State) -> pb.JobState.ValueType:
+    return pb.JobState.Value(f"JOB_STATE_{state.name}")
 
 
 def _against(against: str | dict[str, Any]) -> Struct | None:

@@ -39,6 +39,8 @@ def train(request: pb.TrainRequest) -> TrainModel:
         fields["start_from"] = request.start_from
     if request.HasField("run"):
         fields["run"] = from_struct(request.run, "run")
+    if request.HasField("sweep"):
+        fields["sweep"] = from_struct(request.sweep, "sweep")
     if request.HasField("seed") and fields.keys() & {"preset", "start_from", "run"}:
         fields["run"] = fields.get("run", {}) | {"seed": request.seed}
     return parse(TrainModel, fields)

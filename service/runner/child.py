@@ -18,7 +18,7 @@ from typing import final
 import torch
 
 from pushforward.models.errors import Hindered, LaboratoryError, hindrance
-from pushforward.models.training.memory import available_bytes, is_out_of_memory, limit_process, too_large
+from pushforward.models.training.compute.memory import available_bytes, is_out_of_memory, limit_process, too_large
 from pushforward.service.domain.jobs import Fault
 from pushforward.service.engine.devices import present
 from pushforward.service.processes.background import begin_thread

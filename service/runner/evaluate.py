@@ -25,8 +25,8 @@ from pushforward.models.evaluation.metrics.registry import METRICS
 from pushforward.models.run import Run
 from pushforward.models.storage.evaluation import EvaluationReport, MetricReport, write_classifier, write_report
 from pushforward.models.storage.model import Model, load_model
+from pushforward.models.training.compute.memory import rows_bytes
 from pushforward.models.training.data import load_data
-from pushforward.models.training.memory import rows_bytes
 from pushforward.service.domain.jobs import ModelEvaluation
 from pushforward.service.runner.messages import (
     DONE,

@@ -79,6 +79,7 @@ class ForecastOrder(_JobOrder):
     kind: Literal["forecast"] = "forecast"
     run: dict[str, Any]  # `models.run.Run` as JSON
     data_root: Path
+    scratch: Path  # of data that are too large for memory
 
 
 JobOrder = TrainOrder | SampleOrder | EvaluateOrder | ForecastOrder

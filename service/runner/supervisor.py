@@ -29,7 +29,7 @@ from typing import TypeVar, final
 
 from pushforward.models.errors import in_words
 from pushforward.service.domain.errors import Conflict, Unavailable
-from pushforward.service.domain.jobs import Fault, Job, Kind, State, Wish
+from pushforward.service.domain.jobs import Fault, Job, Kind, Wish
 from pushforward.service.domain.ports import Runs, Stale
 from pushforward.service.runner.attempts import JobAttempt, attempt_of
 from pushforward.service.runner.child_process import JobProcess
@@ -83,11 +83,9 @@ class Supervisor:
         draining: threading.Event,
         trackers: Trackers | None = None,
     ) -> None:
-        self._runs = runs
+        self._runs, self._settings = runs, settings
+        self._worker, self._draining = worker, draining
         self._trackers = trackers or Trackers()
-        self._settings = settings
-        self._worker = worker
-        self._draining = draining
         self._running: set[str] = set()
         self._away: set[str] = set()  # jobs whose latest beat Redis did not take
         self._trouble: tuple[str, float] | None = None  # what the machine lacked when a job was last tried, and when
@@ -143,7 +141,7 @@ class Supervisor:
             self._conclude(job, child, outcome, attempt)
         finally:
             metrics = outcome.made.metrics if isinstance(outcome.made, ModelWritten) else {}
-            self._trackers.end(job, lambda: self._state_of(job), metrics)
+            self._trackers.end(job, lambda: self._runs.state(job.id), metrics)
 
     def _follow(self, job: Job, child: JobProcess, outcome: Outcome) -> None:
         """Read messages and send beats until the child has ended. Raises Stale."""
@@ -190,13 +188,6 @@ class Supervisor:
         self._away.discard(job.id)
         updates.clear()
         return wish
-
-    def _state_of(self, job: Job) -> State | None:
-        """None where Redis does not answer."""
-        try:
-            return self._runs.state(job.id)
-        except Unavailable:
-            return None
 
     def _conclude(self, job: Job, child: JobProcess, outcome: Outcome, attempt: JobAttempt) -> None:
         if outcome.made is not None and child.exit_code == DONE:

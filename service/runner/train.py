@@ -20,11 +20,11 @@ from pushforward.models.evaluation.measurement import Evaluation
 from pushforward.models.form import form_of
 from pushforward.models.held_out import check_patience
 from pushforward.models.run import Run
-from pushforward.models.training import memory
 from pushforward.models.training.checkpoint import latest_state, save_model, save_state
+from pushforward.models.training.compute import memory
+from pushforward.models.training.compute.ranks import FailedElsewhere, Ranks
 from pushforward.models.training.data import TrainingData, load_data
 from pushforward.models.training.loop import train
-from pushforward.models.training.ranks import FailedElsewhere, Ranks
 from pushforward.models.training.start import Origin, started
 from pushforward.models.training.state import TrainingState, fresh
 from pushforward.service.runner.messages import (

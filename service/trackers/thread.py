@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import queue
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import final
 
+from pushforward.service.domain.errors import Unavailable
 from pushforward.service.domain.jobs import Job, State
 from pushforward.service.domain.ports import Update
 from pushforward.service.processes.background import Thread
@@ -107,9 +109,10 @@ class Trackers:
             thread.record(job.id, update)
 
     def end(self, job: Job, state: Callable[[], State | None], metrics: Mapping[str, float]) -> None:
-        """It is over; `state` of the job is asked for where there is a tracker."""
-        threads = self._of(job)
-        now = state() if threads else None
+        """It is over; `state` of the job is asked for where there is a tracker, and may raise Unavailable."""
+        threads, now = self._of(job), None
+        with suppress(Unavailable):
+            now = state() if threads else None
         for thread in threads:
             thread.end(job.id, now, metrics)
 

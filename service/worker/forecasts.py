@@ -115,16 +115,17 @@ class ForecastThread(Thread):
         folder = Path(tempfile.mkdtemp(prefix="forecast-"))
         try:
             order_file = folder / "order.json"
-            order_file.write_text(self._order(asked).model_dump_json())
+            order_file.write_text(self._order(asked, folder / "scratch").model_dump_json())
             with JobProcess(order_file) as child:
                 return self._said(child, asked)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _order(self, asked: _Asked) -> ForecastOrder:
+    def _order(self, asked: _Asked, scratch: Path) -> ForecastOrder:
         return ForecastOrder(
             run=asked.run,
             data_root=self._settings.data_root.resolve(),
+            scratch=scratch,
             device=self._settings.device,
             torch_threads=self._settings.n_torch_threads,
             memory_bytes=self._settings.job_memory_bytes,

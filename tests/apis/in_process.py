@@ -32,7 +32,7 @@ from pushforward.models.spec.text import Text
 from pushforward.models.stepwise.program import State
 from pushforward.models.tables.table import Table as Columns
 from pushforward.models.training.data import load_data
-from pushforward.models.training.forecast import forecast
+from pushforward.models.training.reports.forecast import forecast
 from pushforward.service.domain.catalog import Card
 from pushforward.service.domain.errors import TimedOut
 from pushforward.service.domain.inference import InferenceRequest, Op, Preview, Reply, Timing

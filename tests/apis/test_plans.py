@@ -17,7 +17,8 @@ async def test_a_dry_run_answers_with_the_run_and_its_data_and_makes_no_job(apis
     answer = await apis.rest.post("/train?dry_run=true", json=ROWS)
     assert answer.status_code == 200, answer.text
     plan = answer.json()
-    assert plan.keys() == {"model", "preset", "run", "form", "capabilities", "data", "notes", "forecast", "no_forecast"}
+    told = {"model", "preset", "run", "form", "capabilities", "data", "notes", "forecast", "no_forecast", "trials"}
+    assert (plan.keys(), plan["trials"]) == (told, None)
     assert plan["forecast"]["total_steps"] == plan["run"]["budget"]["steps"]
     assert (plan["data"]["rows"], plan["data"]["spec"]["shape"]) == (20, [2])
     assert (await apis.rest.get("/jobs")).json()["jobs"] == []

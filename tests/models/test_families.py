@@ -40,14 +40,14 @@ from pushforward.models.stepwise.mapping import Reconstruction, RowMap, apply
 from pushforward.models.stepwise.program import run as run_program
 from pushforward.models.stepwise.sampling import Sampler, sample
 from pushforward.models.storage.model import load_model
-from pushforward.models.training import views
 from pushforward.models.training.batches import batches
 from pushforward.models.training.checkpoint import latest_state, save_model, save_state
 from pushforward.models.training.curve import keeps_best
 from pushforward.models.training.data import TrainingData, conditions, load_data
 from pushforward.models.training.loop import train
+from pushforward.models.training.reports import views
+from pushforward.models.training.reports.views import Making
 from pushforward.models.training.state import TrainingState, fresh
-from pushforward.models.training.views import Making
 
 CPU = torch.device("cpu")
 SMALL = {

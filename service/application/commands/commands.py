@@ -18,6 +18,7 @@ from pushforward.service.application.commands.fields import (
 )
 from pushforward.service.application.commands.metric_names import MetricNames
 from pushforward.service.application.commands.runs import AskedRun, StartFrom
+from pushforward.service.application.commands.sweep import Sweep
 from pushforward.service.application.commands.where import Where
 from pushforward.service.domain.catalog import Name, Reference
 from pushforward.service.domain.errors import Invalid
@@ -36,6 +37,8 @@ class TrainModel(Command):
     """The run; beside `preset` or `start_from`, the fields of their run to change."""
     priority: Priority = 0
     """Which waiting jobs are claimed first: -100 to 100, the highest first; it may preempt a lower one that runs."""
+    sweep: Sweep | None = None
+    """Train once for each of several values of fields of the run; left out: once."""
 
     @model_validator(mode="after")
     def _any(self) -> Self:

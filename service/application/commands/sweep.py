@@ -68,6 +68,8 @@ class Sweep(Command):
                 raise ValueError(f"{inner[0]} lies within {path}; name one of them")
             if path == "data" or path.startswith("data."):
                 raise ValueError(f"{path} is not searched: held-out scores of other data cannot be compared")
+            if path == "start_from":
+                raise ValueError("start_from is not searched; give it beside sweep, for all trials")
         return fields
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pushforward.service.cli.inference import Model, Seed
-from pushforward.service.cli.jobs import follow_job
+from pushforward.service.cli.jobs.following import follow_job
 from pushforward.service.cli.terminal import (
     LOCAL,
     Json,

@@ -34,6 +34,8 @@ def print_plan(plan: Json) -> None:
         "source": run["data"]["source"],
     }
     print_outline(head | _forecast(plan["forecast"]), plan["data"])
+    if plan["trials"]:
+        err.print(f"a search of {plan['trials']} trainings; what is foreseen is of one")
     if plan["no_forecast"]:
         err.print(f"no forecast: {plan['no_forecast']}")
     for note in plan["notes"]:

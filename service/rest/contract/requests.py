@@ -13,6 +13,7 @@ from pushforward.models.config.described import Described
 from pushforward.models.run import Run
 from pushforward.service.application.commands.fields import Priority
 from pushforward.service.application.commands.runs import StartFrom
+from pushforward.service.application.commands.sweep import Sweep
 from pushforward.service.domain.catalog import Name
 
 Changes = dict[str, Any]  # some fields of a part of a run
@@ -33,6 +34,8 @@ class Train(Request):
     """The run."""
     priority: Priority = 0
     """Which waiting jobs are claimed first: -100 to 100, the highest first; it may preempt a lower one that runs."""
+    sweep: Sweep | None = None
+    """Train once for each of several values of fields of the run; left out: once."""
 
 
 class RunChanges(Request):
@@ -66,6 +69,8 @@ class TrainPreset(Request):
     """Fields of the preset's run to change."""
     priority: Priority = 0
     """Which waiting jobs are claimed first: -100 to 100, the highest first; it may preempt a lower one that runs."""
+    sweep: Sweep | None = None
+    """Train once for each of several values of fields of the run; left out: once."""
 
 
 class TrainFrom(Request):
@@ -79,3 +84,5 @@ class TrainFrom(Request):
     """Fields of its run to change; with a whole family and whole data, the run, started with these weights."""
     priority: Priority = 0
     """Which waiting jobs are claimed first: -100 to 100, the highest first; it may preempt a lower one that runs."""
+    sweep: Sweep | None = None
+    """Train once for each of several values of fields of the run; left out: once."""

@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect
 
 from pushforward.models.data.uploads.datasets import Dataset
 from pushforward.service.application.commands.uploads import OutlineDataset
-from pushforward.service.application.outlines import DatasetOutline
+from pushforward.service.application.trainings.outlines import DatasetOutline
 from pushforward.service.domain.errors import names, naming
 from pushforward.service.http.bodies import CLIENT_CLOSED_REQUEST
 from pushforward.service.rest.contract import schemas

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from pushforward.service.application.commands.commands import Evaluate, TrainModel
-from pushforward.service.application.outlines import TrainingPlan
+from pushforward.service.application.trainings.outlines import TrainingPlan
 from pushforward.service.domain.errors import names, naming
 from pushforward.service.domain.jobs import Job
 from pushforward.service.formats import npy
@@ -38,7 +38,7 @@ router = APIRouter(route_class=StrictRoute)
     **documented("Start a training", answers(Job, 202) | answers(TrainingPlan), tag="jobs", command=TrainModel),
 )
 async def train(request: Request, app: App, dry_run: DryRun = False, idempotency_key: Key = None) -> Response:
-    """Start training, or tell what it would do. The same `Idempotency-Key` gives the same job."""
+    """Start a training or a search of many, or tell what it would do. The same `Idempotency-Key` gives the same job."""
     command = await read(request, TrainModel, app.intake, beside=frozenset({"dry_run"}))
     with naming(names(idempotency_key="Idempotency-Key")):
         return trained(await app.jobs.train_or_plan(command, dry_run=dry_run, idempotency_key=idempotency_key))
@@ -63,7 +63,7 @@ async def evaluate(request: Request, app: App, idempotency_key: Key = None) -> R
 async def jobs(
     app: App, state: InState = None, model: OfModel = None, limit: Limit = 100, after: After = None
 ) -> Response:
-    """Jobs, newest first; `next`, unless it is null, is the `after` of the next page."""
+    """Jobs, newest first; `next`, unless it is null, is the `after` of the next page. Searches are without trials."""
     return json_response((await app.jobs.list(state=state, model=model, limit=limit, after=after))._asdict())
 
 
@@ -71,7 +71,7 @@ async def jobs(
     "/jobs/{job_id}", operation_id="get_job", **documented("Get a job and its progress", answers(Job), tag="jobs")
 )
 async def job(app: App, job_id: JobId) -> Response:
-    """A job and its progress."""
+    """A job and its progress; a search with its trials and the best of them."""
     return json_response(await app.jobs.get(job_id))
 
 

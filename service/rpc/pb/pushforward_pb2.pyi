@@ -35,6 +35,8 @@ class _JobKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobKind.Value
     """It draws a sample into a file."""
     JOB_KIND_EVALUATE: _JobKind.ValueType  # 3
     """It evaluates a model."""
+    JOB_KIND_SWEEP: _JobKind.ValueType  # 4
+    """It searches: its trials are trainings."""
 
 class JobKind(_JobKind, metaclass=_JobKindEnumTypeWrapper):
     """What a job does."""
@@ -47,6 +49,8 @@ JOB_KIND_SAMPLE: JobKind.ValueType  # 2
 """It draws a sample into a file."""
 JOB_KIND_EVALUATE: JobKind.ValueType  # 3
 """It evaluates a model."""
+JOB_KIND_SWEEP: JobKind.ValueType  # 4
+"""It searches: its trials are trainings."""
 Global___JobKind: _TypeAlias = JobKind  # noqa: Y015
 
 class _JobState:
@@ -271,6 +275,7 @@ class TrainRequest(_message.Message):
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     START_FROM_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    SWEEP_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model; the job publishes its next version."""
     preset: _builtins.str
@@ -287,6 +292,12 @@ class TrainRequest(_message.Message):
     def run(self) -> _struct_pb2.Struct:
         """The run; beside `preset` or `start_from`, the fields of their run to change."""
 
+    @_builtins.property
+    def sweep(self) -> _struct_pb2.Struct:
+        """Train once for each of several values of fields of the run; left out: once. Over gRPC: the fields of `sweep` in
+        REST.
+        """
+
     def __init__(
         self,
         *,
@@ -297,10 +308,11 @@ class TrainRequest(_message.Message):
         idempotency_key: _builtins.str = ...,
         start_from: _builtins.str | None = ...,
         priority: _builtins.int = ...,
+        sweep: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_preset", b"_preset", "_run", b"_run", "_seed", b"_seed", "_start_from", b"_start_from", "preset", b"preset", "run", b"run", "seed", b"seed", "start_from", b"start_from"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_preset", b"_preset", "_run", b"_run", "_seed", b"_seed", "_start_from", b"_start_from", "_sweep", b"_sweep", "preset", b"preset", "run", b"run", "seed", b"seed", "start_from", b"start_from", "sweep", b"sweep"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preset", b"_preset", "_run", b"_run", "_seed", b"_seed", "_start_from", b"_start_from", "idempotency_key", b"idempotency_key", "model", b"model", "preset", b"preset", "priority", b"priority", "run", b"run", "seed", b"seed", "start_from", b"start_from"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preset", b"_preset", "_run", b"_run", "_seed", b"_seed", "_start_from", b"_start_from", "_sweep", b"_sweep", "idempotency_key", b"idempotency_key", "model", b"model", "preset", b"preset", "priority", b"priority", "run", b"run", "seed", b"seed", "start_from", b"start_from", "sweep", b"sweep"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__preset: _TypeAlias = _typing.Literal["preset"]  # noqa: Y015
     _WhichOneofArgType__preset: _TypeAlias = _typing.Literal["_preset", b"_preset"]  # noqa: Y015
@@ -310,6 +322,8 @@ class TrainRequest(_message.Message):
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
     _WhichOneofReturnType__start_from: _TypeAlias = _typing.Literal["start_from"]  # noqa: Y015
     _WhichOneofArgType__start_from: _TypeAlias = _typing.Literal["_start_from", b"_start_from"]  # noqa: Y015
+    _WhichOneofReturnType__sweep: _TypeAlias = _typing.Literal["sweep"]  # noqa: Y015
+    _WhichOneofArgType__sweep: _TypeAlias = _typing.Literal["_sweep", b"_sweep"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__preset) -> _WhichOneofReturnType__preset | None: ...
     @_typing.overload
@@ -318,6 +332,8 @@ class TrainRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__start_from) -> _WhichOneofReturnType__start_from | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sweep) -> _WhichOneofReturnType__sweep | None: ...
 
 Global___TrainRequest: _TypeAlias = TrainRequest  # noqa: Y015
 
@@ -336,6 +352,7 @@ class TrainingPlan(_message.Message):
     NOTES_FIELD_NUMBER: _builtins.int
     FORECAST_FIELD_NUMBER: _builtins.int
     NO_FORECAST_FIELD_NUMBER: _builtins.int
+    TRIALS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model; a training would publish its next version."""
     preset: _builtins.str
@@ -344,6 +361,8 @@ class TrainingPlan(_message.Message):
     """What models these data: the family, or its form for tables, in a sentence."""
     no_forecast: _builtins.str
     """Why there is no forecast."""
+    trials: _builtins.int
+    """Of a search: how many trainings it makes; 0 of one training."""
     @_builtins.property
     def run(self) -> _struct_pb2.Struct:
         """The whole run, with its defaults."""
@@ -376,10 +395,11 @@ class TrainingPlan(_message.Message):
         notes: _abc.Iterable[_builtins.str] | None = ...,
         forecast: Global___Forecast | None = ...,
         no_forecast: _builtins.str = ...,
+        trials: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "forecast", b"forecast", "run", b"run"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "data", b"data", "forecast", b"forecast", "form", b"form", "model", b"model", "no_forecast", b"no_forecast", "notes", b"notes", "preset", b"preset", "run", b"run"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "data", b"data", "forecast", b"forecast", "form", b"form", "model", b"model", "no_forecast", b"no_forecast", "notes", b"notes", "preset", b"preset", "run", b"run", "trials", b"trials"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -523,7 +543,7 @@ class Progress(_message.Message):
     STEP_FIELD_NUMBER: _builtins.int
     TOTAL_STEPS_FIELD_NUMBER: _builtins.int
     step: _builtins.int
-    """Steps done; rows drawn, of a sampling; metrics measured, of an evaluation."""
+    """Steps done; rows drawn, of a sampling; metrics measured, of an evaluation; trials that ended, of a search."""
     total_steps: _builtins.int
     """Steps in all; 0 until the first is reported."""
     def __init__(
@@ -610,7 +630,7 @@ Global___Curve: _TypeAlias = Curve  # noqa: Y015
 
 @_typing.final
 class Job(_message.Message):
-    """A training, a sampling into a file, or an evaluation. What is not known is zero, empty or absent."""
+    """A training, a sampling into a file, an evaluation, or a search. What is not known is zero, empty or absent."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -686,6 +706,8 @@ class Job(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    SWEEP_FIELD_NUMBER: _builtins.int
+    PART_OF_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Identifier of the job."""
     state: Global___JobState.ValueType
@@ -705,7 +727,9 @@ class Job(_message.Message):
     finished_at: _builtins.float
     """When it ended, seconds since 1970. Over gRPC: `end_time` as a number."""
     kind: _builtins.str
-    """A training, a sample drawn into a file, or an evaluation of a model. Over gRPC: as text; `job_kind` is typed."""
+    """A training, a sample drawn into a file, an evaluation of a model, or a search of many trainings. Over gRPC: as
+    text; `job_kind` is typed.
+    """
     file_bytes: _builtins.int
     """Of a sampling: size of its file, once finished. Over gRPC: 0 until then."""
     file_sha256: _builtins.str
@@ -730,13 +754,15 @@ class Job(_message.Message):
     """Whether it runs and is to be paused."""
     job_kind: Global___JobKind.ValueType
     """What it does."""
+    part_of: _builtins.str
+    """Of a trial: the job of its search. Over gRPC: empty of others."""
     @_builtins.property
     def run(self) -> _struct_pb2.Struct:
-        """Of a training: the run."""
+        """Of a training: the run; of a search, that which its trials change."""
 
     @_builtins.property
     def progress(self) -> Global___Progress:
-        """Steps of a training, rows of a sampling that are on the disk, or metrics of an evaluation."""
+        """Steps of a training, rows of a sampling on the disk, metrics of an evaluation, trials of a search that ended."""
 
     @_builtins.property
     def losses(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
@@ -778,6 +804,10 @@ class Job(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """When it ended; absent until then."""
 
+    @_builtins.property
+    def sweep(self) -> Global___Sweep:
+        """Of a search: its trials, what each reached, and the best. Over gRPC: absent of others."""
+
     def __init__(
         self,
         *,
@@ -813,10 +843,12 @@ class Job(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        sweep: Global___Sweep | None = ...,
+        part_of: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "_retry_at", b"_retry_at", "_seconds_left", b"_seconds_left", "_started_at", b"_started_at", "_starts_at", b"_starts_at", "ask", b"ask", "create_time", b"create_time", "curve", b"curve", "end_time", b"end_time", "error", b"error", "evaluation", b"evaluation", "finished_at", b"finished_at", "progress", b"progress", "retry_at", b"retry_at", "run", b"run", "seconds_left", b"seconds_left", "start_time", b"start_time", "started_at", b"started_at", "starts_at", b"starts_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "_retry_at", b"_retry_at", "_seconds_left", b"_seconds_left", "_started_at", b"_started_at", "_starts_at", b"_starts_at", "ask", b"ask", "create_time", b"create_time", "curve", b"curve", "end_time", b"end_time", "error", b"error", "evaluation", b"evaluation", "finished_at", b"finished_at", "progress", b"progress", "retry_at", b"retry_at", "run", b"run", "seconds_left", b"seconds_left", "start_time", b"start_time", "started_at", b"started_at", "starts_at", b"starts_at", "sweep", b"sweep"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "_retry_at", b"_retry_at", "_seconds_left", b"_seconds_left", "_started_at", b"_started_at", "_starts_at", b"_starts_at", "ahead", b"ahead", "ask", b"ask", "cancel_requested", b"cancel_requested", "create_time", b"create_time", "created_at", b"created_at", "curve", b"curve", "end_time", b"end_time", "error", b"error", "evaluation", b"evaluation", "file_bytes", b"file_bytes", "file_sha256", b"file_sha256", "finished_at", b"finished_at", "id", b"id", "job_kind", b"job_kind", "kind", b"kind", "losses", b"losses", "metrics", b"metrics", "model", b"model", "pause_requested", b"pause_requested", "preset", b"preset", "priority", b"priority", "progress", b"progress", "queue_position", b"queue_position", "retry_at", b"retry_at", "run", b"run", "seconds_left", b"seconds_left", "start_time", b"start_time", "started_at", b"started_at", "starts_at", b"starts_at", "state", b"state", "version", b"version", "waiting_for", b"waiting_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "_retry_at", b"_retry_at", "_seconds_left", b"_seconds_left", "_started_at", b"_started_at", "_starts_at", b"_starts_at", "ahead", b"ahead", "ask", b"ask", "cancel_requested", b"cancel_requested", "create_time", b"create_time", "created_at", b"created_at", "curve", b"curve", "end_time", b"end_time", "error", b"error", "evaluation", b"evaluation", "file_bytes", b"file_bytes", "file_sha256", b"file_sha256", "finished_at", b"finished_at", "id", b"id", "job_kind", b"job_kind", "kind", b"kind", "losses", b"losses", "metrics", b"metrics", "model", b"model", "part_of", b"part_of", "pause_requested", b"pause_requested", "preset", b"preset", "priority", b"priority", "progress", b"progress", "queue_position", b"queue_position", "retry_at", b"retry_at", "run", b"run", "seconds_left", b"seconds_left", "start_time", b"start_time", "started_at", b"started_at", "starts_at", b"starts_at", "state", b"state", "sweep", b"sweep", "version", b"version", "waiting_for", b"waiting_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__finished_at: _TypeAlias = _typing.Literal["finished_at"]  # noqa: Y015
     _WhichOneofArgType__finished_at: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at"]  # noqa: Y015
@@ -840,6 +872,100 @@ class Job(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__starts_at) -> _WhichOneofReturnType__starts_at | None: ...
 
 Global___Job: _TypeAlias = Job  # noqa: Y015
+
+@_typing.final
+class Sweep(_message.Message):
+    """A search: trainings that differ in some fields of their run, and which of them is best."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METHOD_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    TRIALS_FIELD_NUMBER: _builtins.int
+    SCORE_NAME_FIELD_NUMBER: _builtins.int
+    BEST_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    """Grid or random."""
+    seed: _builtins.int
+    """Seed of a random search."""
+    score_name: _builtins.str
+    """Name of the score: the held-out loss of the weights that are served, else a distance of samples from data. Over
+    gRPC: empty where none is measured.
+    """
+    best: _builtins.str
+    """Job of the trial with the least score among those that succeeded; null until there is one. Over gRPC: empty until
+    there is one.
+    """
+    @_builtins.property
+    def fields(self) -> _struct_pb2.Struct:
+        """What is searched: for each path a list of values or an interval."""
+
+    @_builtins.property
+    def trials(self) -> _containers.RepeatedCompositeFieldContainer[Global___Trial]:
+        """The trainings, in the order in which they are claimed; left out of lists and events."""
+
+    def __init__(
+        self,
+        *,
+        method: _builtins.str = ...,
+        fields: _struct_pb2.Struct | None = ...,
+        seed: _builtins.int = ...,
+        trials: _abc.Iterable[Global___Trial] | None = ...,
+        score_name: _builtins.str = ...,
+        best: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["best", b"best", "fields", b"fields", "method", b"method", "score_name", b"score_name", "seed", b"seed", "trials", b"trials"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Sweep: _TypeAlias = Sweep  # noqa: Y015
+
+@_typing.final
+class Trial(_message.Message):
+    """A training of a search."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    job: _builtins.str
+    """Job that trains it."""
+    state: Global___JobState.ValueType
+    """State of its job; null once the record of the job is gone. Over gRPC: unspecified then."""
+    version: _builtins.int
+    """Version of the model that it published. Over gRPC: 0 until published."""
+    score: _builtins.float
+    """What it reached on held-out rows, so far while it runs; less is better, null where nothing was measured. Over
+    gRPC: absent then.
+    """
+    @_builtins.property
+    def values(self) -> _struct_pb2.Struct:
+        """Values of the fields that are searched, by path."""
+
+    def __init__(
+        self,
+        *,
+        job: _builtins.str = ...,
+        values: _struct_pb2.Struct | None = ...,
+        state: Global___JobState.ValueType = ...,
+        version: _builtins.int = ...,
+        score: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "score", b"score", "values", b"values"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "job", b"job", "score", b"score", "state", b"state", "values", b"values", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
+    _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
+
+Global___Trial: _TypeAlias = Trial  # noqa: Y015
 
 @_typing.final
 class Sampling(_message.Message):

@@ -17,8 +17,8 @@ import torch.distributed as dist
 from torch._C._distributed_c10d import TCPStore
 
 from pushforward.models.errors import Diverged, Hindered, TooLarge
-from pushforward.models.training.memory import is_out_of_memory
-from pushforward.models.training.ranks import Ranks
+from pushforward.models.training.compute.memory import is_out_of_memory
+from pushforward.models.training.compute.ranks import Ranks
 from pushforward.service.runner.messages import TrainOrder
 from pushforward.service.runner.ranks import local
 from pushforward.service.runner.ranks.seat import JOIN_S, ORDER_KEY, Seat

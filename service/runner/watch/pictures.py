@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TypeVar, final
 
-from pushforward.models.training import views
 from pushforward.models.training.data import TrainingData
+from pushforward.models.training.reports import views
+from pushforward.models.training.reports.views import Making, What
 from pushforward.models.training.state import TrainingState
-from pushforward.models.training.views import Making, What
 from pushforward.service.formats import pictures
 from pushforward.service.formats.pictures import Picture
 from pushforward.service.runner.messages import PictureMessage

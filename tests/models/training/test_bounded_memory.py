@@ -22,7 +22,7 @@ from pushforward.models.data.mapped.scratch import ScratchSpace
 from pushforward.models.run import Run
 from pushforward.models.training.data import load_data
 from pushforward.models.training.loop import train
-from pushforward.models.training.memory import is_out_of_memory, limit_process
+from pushforward.models.training.compute.memory import is_out_of_memory, limit_process
 from pushforward.models.training.state import fresh
 
 def trained(run, scratch, steps):

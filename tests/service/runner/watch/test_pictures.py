@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from pushforward.models.run import Run
-from pushforward.models.training import views
 from pushforward.models.training.data import TrainingData, load_data
+from pushforward.models.training.reports import views
 from pushforward.models.training.state import TrainingState, fresh
 from pushforward.service.runner.messages import PictureMessage
 from pushforward.service.runner.watch.pictures import LAST_S, MOST, SHARE, Pictures

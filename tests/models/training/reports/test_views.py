@@ -1,4 +1,4 @@
-"""`models.training.views`: what an eye sees of a training."""
+"""`models.training.reports.views`: what an eye sees of a training."""
 
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,10 +10,10 @@ import torch
 from pushforward.models.family import Scores
 from pushforward.models.noise import Noise
 from pushforward.models.run import Run
-from pushforward.models.training import views
 from pushforward.models.training.data import TrainingData, load_data
+from pushforward.models.training.reports import views
+from pushforward.models.training.reports.views import Making
 from pushforward.models.training.state import TrainingState, fresh
-from pushforward.models.training.views import Making
 
 CPU = torch.device("cpu")
 T = TypeVar("T")

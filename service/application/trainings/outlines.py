@@ -16,7 +16,7 @@ from pushforward.service.application.commands.asks import Command
 from pushforward.service.application.commands.commands import TrainModel
 from pushforward.service.application.commands.uploads import OutlineDataset
 from pushforward.service.application.commands.validation import parse
-from pushforward.service.application.training import CheckedRun, outlined, read_of_source
+from pushforward.service.application.trainings.training import CheckedRun, outlined, read_of_source
 from pushforward.service.domain.errors import Failed, Invalid, Overloaded, TimedOut, Unavailable
 from pushforward.service.domain.forecasts import Forecast
 from pushforward.service.domain.inference import FORECAST, InferenceRequest
@@ -89,6 +89,8 @@ class TrainingPlan(Described):
     """What the training will take, measured by a worker; null where none could measure it."""
     no_forecast: str | None
     """Why there is no forecast."""
+    trials: int | None = None
+    """Of a search: how many trainings it makes; the forecast is of one, by the run before its fields are searched."""
 
 
 async def plan_of(command: TrainModel, checked: CheckedRun, data_root: Path, asks: Asks) -> TrainingPlan:

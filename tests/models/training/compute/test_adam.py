@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pushforward.models.training.adam import AdamW
+from pushforward.models.training.compute.adam import AdamW
 
 ROOT = Path(__file__).parents[3]
 BETAS, DECAY = (0.5, 0.9), 0.01

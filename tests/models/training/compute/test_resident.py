@@ -11,8 +11,8 @@ import torch
 from pushforward.models.data.mapped.scratch import ScratchSpace
 from pushforward.models.run import Run
 from pushforward.models.training.batches import batches, gathered_there
+from pushforward.models.training.compute.resident import SHARE, resident
 from pushforward.models.training.data import TrainingData, coded, load_data
-from pushforward.models.training.device.resident import SHARE, resident
 from pushforward.models.training.state import fresh
 
 CPU = torch.device("cpu")

@@ -15,7 +15,7 @@ from torch import nn
 from pushforward.models.losses import Loss
 from pushforward.models.networks import Nets
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.models.training.ranks import FailedElsewhere, Ranks, Sum
+from pushforward.models.training.compute.ranks import FailedElsewhere, Ranks, Sum
 
 rank = int(sys.argv[1])
 dist.init_process_group("gloo", init_method=f"file://{sys.argv[2]}", rank=rank, world_size=2)

@@ -59,6 +59,11 @@ async def checked_run(asked: AskedRun, data_root: Path) -> CheckedRun:
     run = asked.run.model_copy(update={"data": source})
     outline = await outlined(run.data, data_root, "run.data")
     _check_shape(asked.start, outline.spec.shape)
+    return fitting(run, outline)
+
+
+def fitting(run: Run, outline: Outline) -> CheckedRun:
+    """A run, checked against what its data are. Raises Invalid."""
     try:
         form = form_of(run.family, outline.spec)
         form.check(outline.spec)

@@ -1,4 +1,4 @@
-"""`models.training.forecast`: what a training will take is measured on its own steps."""
+"""`models.training.reports.forecast`: what a training will take is measured on its own steps."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from pushforward.models.run import Run
-from pushforward.models.training import forecast as foreseeing
 from pushforward.models.training.data import load_data
-from pushforward.models.training.forecast import forecast
 from pushforward.models.training.loop import train
+from pushforward.models.training.reports import forecast as foreseeing
+from pushforward.models.training.reports.forecast import forecast
 from pushforward.models.training.state import fresh
 
 CPU = torch.device("cpu")
@@ -67,9 +67,9 @@ import json, sys, torch
 from pathlib import Path
 from pushforward.models.errors import TooLarge
 from pushforward.models.run import Run
-from pushforward.models.training import memory
+from pushforward.models.training.compute import memory
 from pushforward.models.training.data import load_data
-from pushforward.models.training.forecast import forecast
+from pushforward.models.training.reports.forecast import forecast
 
 torch.set_num_threads(1)
 run = Run.model_validate(json.loads(sys.argv[1]))

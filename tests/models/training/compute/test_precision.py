@@ -19,8 +19,8 @@ from pushforward.models.storage.model import load_model
 from pushforward.models.training import parts
 from pushforward.models.training.batches import batches
 from pushforward.models.training.checkpoint import latest_state, save_model, save_state
+from pushforward.models.training.compute.precision import bodies, computed
 from pushforward.models.training.data import TrainingData, load_data
-from pushforward.models.training.device.precision import bodies, computed
 from pushforward.models.training.loop import train
 from pushforward.models.training.state import TrainingState, fresh
 

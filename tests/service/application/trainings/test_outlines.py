@@ -1,4 +1,4 @@
-"""`service.application.outlines`: what a training would do is told without making a job of it."""
+"""`service.application.trainings.outlines`: what a training would do is told without making a job of it."""
 
 from __future__ import annotations
 

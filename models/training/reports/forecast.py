@@ -30,7 +30,8 @@ import torch
 from pushforward.models.errors import TooLarge
 from pushforward.models.held_out import has_curve
 from pushforward.models.run import Run
-from pushforward.models.training import curve, memory
+from pushforward.models.training import curve
+from pushforward.models.training.compute import memory
 from pushforward.models.training.data import TrainingData
 from pushforward.models.training.loop import measure, train
 from pushforward.models.training.state import TrainingState, fresh

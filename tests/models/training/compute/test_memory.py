@@ -1,4 +1,4 @@
-"""`models.training.memory`: what a run needs is counted, and what is too much is refused."""
+"""`models.training.compute.memory`: what a run needs is counted, and what is too much is refused."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from pushforward.models.spec.condition import Condition
 from pushforward.models.spec.conditions import Labels
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.spec.text import Text
-from pushforward.models.training.memory import available_bytes, check, is_out_of_memory, too_large
+from pushforward.models.training.compute.memory import available_bytes, check, is_out_of_memory, too_large
 
 CONDITIONS: dict[str, Condition] = {  # of families that need one
     "cyclegan": Labels(n_classes=2),
@@ -77,7 +77,7 @@ def test_what_a_container_has_left_is_what_is_free(tmp_path: Path) -> None:
 def test_an_allocation_beyond_the_limit_of_the_process_fails_and_is_known_for_what_it_is() -> None:
     code = """
 import numpy as np, torch
-from pushforward.models.training.memory import is_out_of_memory, limit_process
+from pushforward.models.training.compute.memory import is_out_of_memory, limit_process
 limit_process(2**26)
 for allocate in (lambda: torch.ones(2**26), lambda: np.ones(2**26)):
     try:
