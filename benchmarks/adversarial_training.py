@@ -190,7 +190,8 @@ def main() -> int:
             run = run_of(GAMES[name], data)
             inputs = load_data(run, Path())
             loops = [our_loop(run, inputs), by_hand(GAMES[name], run, inputs)]
-            rows.append(Row(f"{name}, {data}", *alternating(loops, asked.seconds)))
+            ours, plain = alternating(loops, asked.seconds)
+            rows.append(Row(f"{name}, {data}", ours, plain))
             print(line(rows[-1]), flush=True)
     RESULTS.write_text("\n".join(page(rows, load)) + "\n")
     return 0

@@ -40,6 +40,7 @@ class Family(Config, ABC):
 
     optimizer: ClassVar[Adam] = Adam()  # what a run of this family starts from
     fits_data: ClassVar[bool] = True  # whether it learns the distribution of its rows
+    trains_in_bfloat16: ClassVar[bool] = True  # whether its networks may: not where errors of a solver add up
 
     def check(self, spec: DataSpec) -> None:
         """Refuse data of a kind that this configuration cannot model, without torch, by InvalidData: field, remedy.

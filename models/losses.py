@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 
+Precision = Literal["float32", "bfloat16"]
+
+
 class Adam(Config):
     """How losses are descended: Adam, one instance for each loss name.
 
@@ -26,9 +29,14 @@ class Adam(Config):
     mean discrepancies, minibatch statistics, couplings by optimal transport, batch normalization) they are compared
     within a part.
 
+    With `precision` = bfloat16 networks multiply numbers of 8 bits where float32 has 24, and sum in float32. Weights,
+    losses and Adam stay in float32, so the model is served as any other. It is faster where the processor has such
+    products, in networks of some width.
+
     References:
         | Adam: A Method for Stochastic Optimization (Kingma & Ba, 2014), https://arxiv.org/abs/1412.6980
         | Decoupled Weight Decay Regularization (Loshchilov & Hutter, 2017), https://arxiv.org/abs/1711.05101
+        | A Study of BFLOAT16 for Deep Learning Training (Kalamkar et al., 2019), https://arxiv.org/abs/1905.12322
     """
 
     lr: PositiveFloat = 1e-3
@@ -51,6 +59,8 @@ class Adam(Config):
     """Greatest norm of each loss's gradient."""
     ema: float | None = Field(None, ge=0.0, lt=1.0)
     """Decay of the moving average of the weights, which is what is served; left out: 1 - 10 / steps."""
+    precision: Precision = "float32"
+    """Numbers that networks compute in while they train; weights, losses and Adam are float32 either way."""
 
     @field_validator("accumulate")
     @classmethod

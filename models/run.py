@@ -109,6 +109,17 @@ class Run(Config):
             return {**fields.data["family"].optimizer.model_dump(), **optimizer}
         return optimizer
 
+    @field_validator("optimizer")
+    @classmethod
+    def _family_trains_in_this_precision(cls, optimizer: Adam, fields: ValidationInfo) -> Adam:
+        family = fields.data.get("family")
+        if family is not None and optimizer.precision == "bfloat16" and not family.trains_in_bfloat16:
+            raise ValueError(
+                f"has the precision bfloat16, and {family.family} adds up its rounding over the steps of a solver; "
+                "leave precision out, or give float32"
+            )
+        return optimizer
+
     @field_validator("devices")
     @classmethod
     def _devices_have_rows(cls, n: int, fields: ValidationInfo) -> int:

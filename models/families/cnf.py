@@ -106,6 +106,7 @@ class CNF(Family, Conditions, Samples, Scores, Encodes, Decodes):
     """Of unbounded data: heavy, as Student's t, or those of the base space."""
 
     optimizer: ClassVar[Adam] = Adam(lr=5e-3, batch_size=256, decay="cosine")
+    trains_in_bfloat16: ClassVar[bool] = False
     SampleOptions: ClassVar[type[Options]] = CNFSolverOptions
     ScoreOptions: ClassVar[type[Options]] = CNFLikelihoodOptions
     EncodeOptions: ClassVar[type[Options]] = CNFSolverOptions

@@ -29,6 +29,7 @@ import numpy as np
 import torch
 
 from pushforward.models.losses import Batch, Loss
+from pushforward.models.training.compute.precision import computed
 from pushforward.models.training.compute.ranks import Gradients, Sum
 from pushforward.models.training.state import TrainingState
 
@@ -46,14 +47,14 @@ class BatchPart(NamedTuple):
 def losses(state: TrainingState, batch: Batch) -> Iterator[tuple[Loss, Gradients]]:
     """The losses of a step and their gradients, a descent between two of them. Raises FailedElsewhere."""
     if state.n_parts == 1:
-        for loss in state.family.losses(state.nets, batch):
+        for loss in _losses(state, batch):
             yield loss, torch.autograd.grad(loss.value, state.weights(loss.trains))
         return
     ranks, parts = state.ranks, parts_of(batch, state.run.seed, state.n_parts)
     if ranks is not None:
         parts = [part for part in parts if part.number // state.accumulate == ranks.rank]
     before = [] if ranks is None else [each.clone() for each in state.averaged.buffers]
-    advancing = [(part.share, state.family.losses(state.nets, part.batch)) for part in parts]
+    advancing = [(part.share, _losses(state, part.batch)) for part in parts]
     while True:
         mine = _summed(state, advancing)
         whole = mine if ranks is None else ranks.summed(mine, state.nets)
@@ -76,6 +77,11 @@ def parts_of(batch: Batch, seed: int, k: int) -> list[BatchPart]:
             x, c, row = (each[begin:end] for each in (batch.x, batch.c, batch.row))
             parts.append(BatchPart(j, (end - begin) / n, Batch(x, c, rng, batch.step, batch.total_steps, row, least)))
     return parts
+
+
+def _losses(state: TrainingState, batch: Batch) -> Iterator[Loss]:
+    """The family's, in the precision of the run."""
+    return computed(state.family.losses(state.nets, batch), state.nets, state.run.optimizer.precision)
 
 
 def _summed(state: TrainingState, advancing: Sequence[tuple[float, Iterator[Loss]]]) -> Sum | None:

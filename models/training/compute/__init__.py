@@ -1,1 +1,1 @@
-"""What a step is computed with: the optimizer, the memory, the devices side by side."""
+"""What a step is computed with: the optimizer, numbers and rows, the memory, the devices side by side."""
