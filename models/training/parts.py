@@ -29,7 +29,6 @@ import numpy as np
 import torch
 
 from pushforward.models.losses import Batch, Loss
-from pushforward.models.training.compute.precision import computed
 from pushforward.models.training.compute.ranks import Gradients, Sum
 from pushforward.models.training.state import TrainingState
 
@@ -81,7 +80,12 @@ def parts_of(batch: Batch, seed: int, k: int) -> list[BatchPart]:
 
 def _losses(state: TrainingState, batch: Batch) -> Iterator[Loss]:
     """The family's, in the precision of the run."""
-    return computed(state.family.losses(state.nets, batch), state.nets, state.run.optimizer.precision)
+    losses = state.family.losses(state.nets, batch)
+    if state.run.optimizer.precision == "float32":
+        return losses
+    from pushforward.models.training.compute.precision import in_bfloat16  # it imports the networks of all families
+
+    return in_bfloat16(losses, state.nets)
 
 
 def _summed(state: TrainingState, advancing: Sequence[tuple[float, Iterator[Loss]]]) -> Sum | None:

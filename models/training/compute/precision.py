@@ -30,7 +30,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 from zuko.nn import MaskedMLP
 
 from pushforward.models import networks
-from pushforward.models.losses import Loss, Precision
+from pushforward.models.losses import Loss
 from pushforward.models.networks import Nets
 from pushforward.models.networks.adversarial.translation import ResidualTranslator
 from pushforward.models.networks.conv import ConvDecoder, ConvEncoder
@@ -46,9 +46,17 @@ BODIES = (
 )  # fmt: skip
 
 
-def computed(losses: Iterator[Loss], nets: Nets, precision: Precision) -> Iterator[Loss]:
-    """The losses of a family's step on these networks, whose bodies compute in this precision."""
-    return losses if precision == "float32" else _in_bfloat16(losses, nets)
+def in_bfloat16(losses: Iterator[Loss], nets: Nets) -> Iterator[Loss]:
+    """The losses of a family's step on these networks, whose bodies compute in bfloat16.
+
+    A family computes a loss when the one before is descended on, so each is asked for within.
+    """
+    while True:
+        with _bfloat16(nets):
+            loss = next(losses, None)
+        if loss is None:
+            return
+        yield loss
 
 
 def bodies(net: nn.Module) -> Iterator[nn.Module]:
@@ -58,16 +66,6 @@ def bodies(net: nn.Module) -> Iterator[nn.Module]:
         return
     for part in net.children():
         yield from bodies(part)
-
-
-def _in_bfloat16(losses: Iterator[Loss], nets: Nets) -> Iterator[Loss]:
-    """A family computes a loss when the one before is descended on, so each is asked for within."""
-    while True:
-        with _bfloat16(nets):
-            loss = next(losses, None)
-        if loss is None:
-            return
-        yield loss
 
 
 @contextmanager

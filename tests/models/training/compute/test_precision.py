@@ -19,7 +19,7 @@ from pushforward.models.storage.model import load_model
 from pushforward.models.training import parts
 from pushforward.models.training.batches import batches
 from pushforward.models.training.checkpoint import latest_state, save_model, save_state
-from pushforward.models.training.compute.precision import bodies, computed
+from pushforward.models.training.compute.precision import bodies, in_bfloat16
 from pushforward.models.training.data import TrainingData, load_data
 from pushforward.models.training.loop import train
 from pushforward.models.training.state import TrainingState, fresh
@@ -157,7 +157,7 @@ def test_losses_gradients_moments_and_averages_are_not_rounded(family: dict[str,
     data, state = began(run_of(family, DIGITS, "bfloat16"), tmp_path)
     batch = next(batches(data, state))
     with SeenTypes() as seen:
-        next(computed(state.family.losses(state.nets, batch), state.nets, "bfloat16"))
+        next(in_bfloat16(state.family.losses(state.nets, batch), state.nets))
     assert seen.rounded & {"aten::addmm", "aten::mm", "aten::convolution"}
     assert not seen.rounded & {"aten::sum.dim_IntList", "aten::mean", "aten::log", "aten::logsumexp", "aten::_softmax"}
     for loss, gradients in parts.losses(state, batch):
@@ -183,15 +183,16 @@ def test_spectral_norms_are_computed_in_float32(tmp_path: Path) -> None:
         yield Loss("critic", state.nets["critic"](torch.zeros(2, 1, 8, 8)).sum(), ("critic",))
         hook.remove()
 
-    value = next(computed(losses(), state.nets, "bfloat16")).value
+    value = next(in_bfloat16(losses(), state.nets)).value
     assert seen == [torch.float32]
     assert value.dtype is torch.float32
 
 
 def test_float32_is_what_the_family_yields_untouched(tmp_path: Path) -> None:
     data, state = began(run_of(small("vae"), DIGITS, "float32"), tmp_path)
-    losses = state.family.losses(state.nets, next(batches(data, state)))
-    assert computed(losses, state.nets, "float32") is losses
+    (loss,) = state.family.losses(state.nets, next(batches(data, state)))
+    ((same, _),) = parts.losses(state, next(batches(data, state)))
+    assert torch.equal(same.value, loss.value)
 
 
 @pytest.mark.parametrize("family", [small("flow"), GAN], ids=lambda family: family["family"])
@@ -236,7 +237,7 @@ def test_networks_are_as_before_after_a_loss_and_after_a_failure(tmp_path: Path)
         yield Loss("none", torch.zeros(()), ())
 
     with pytest.raises(RuntimeError):
-        next(computed(failing(), state.nets, "bfloat16"))
+        next(in_bfloat16(failing(), state.nets))
     assert not torch.is_autocast_enabled("cpu")
     assert torch.equal(state.nets["encoder"](state.nets.spec.normalize(batch.x)), plain)
 
