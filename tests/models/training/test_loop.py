@@ -137,7 +137,7 @@ def test_the_norm_of_each_step_is_kept_as_it_was_before_it_was_clipped(run: Run)
     weights = list(state.nets["a"].parameters())
     for scale in (1.0, 3.0):
         value = scale * torch.stack([weight.sum() for weight in weights]).sum()
-        descend(state, Loss("l", value, ("a",)), 0.1)
+        descend_loss(state, Loss("l", value, ("a",)), 0.1)
     n = sum(weight.numel() for weight in weights)
     assert list(state.gradient_norms["l"]) == pytest.approx([n**0.5, 3 * n**0.5])
 
