@@ -52,6 +52,8 @@ class RunChanges(Request):
     """Steps, epochs or seconds; patience."""
     seed: int = Field(default_factory=int, ge=0, lt=2**63)
     """Seed of weights, batches and noise."""
+    devices: int = Field(default_factory=int, ge=1, le=64)
+    """Devices that the parts of a batch are computed on, side by side."""
     start_from: StartFrom = Field(default_factory=str)
     """What the run starts from, as the field beside it."""
 
