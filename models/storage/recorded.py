@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 FAMILY: Mapping[str, Mapping[str, Any]] = {"flow": {"tails": "gaussian"}, "cnf": {"tails": "gaussian"}}
-OPTIMIZER: Mapping[str, Any] = {"warmup": 0.0, "weight_decay": 0.0, "weight_decay_rows": 0.0}
+OPTIMIZER: Mapping[str, Any] = {"warmup": 0.0, "weight_decay_rows": 0.0}
 
 
 def completed(run: dict[str, Any]) -> dict[str, Any]:
