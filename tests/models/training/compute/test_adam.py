@@ -77,7 +77,7 @@ from pushforward.models.run import Run
 from pushforward.models.training.data import load_data
 from pushforward.models.training.loop import train
 from pushforward.models.training.state import fresh
-for family in ("vae", "flow", "diffusion"):
+for family in ("vae", "flow", "gan"):
     data = {"source": "two_moons", "n": 200}
     run = Run.model_validate({"family": {"family": family}, "data": data, "budget": {"steps": 1}})
     rows = load_data(run, Path())
