@@ -7,8 +7,8 @@ Example:
     >>> from pushforward.models import PRESETS
     >>> PRESETS["vae-digits"].run.data
     Digits(source='digits', condition=None)
-    >>> PRESETS["flow-two-moons"].run.changed({"budget": {"steps": 100}})["budget"]
-    {'steps': 100}
+    >>> PRESETS["flow-two-moons"].run.changed({"budget": {"steps": 100}})["budget"]["steps"]
+    100
 """
 
 import importlib

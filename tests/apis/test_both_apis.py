@@ -507,7 +507,7 @@ async def test_the_pictures_of_a_training_are_events_of_both_apis(apis: Apis) ->
     picture = {"step": 7, "what": "samples", "media_type": "image/png", "png": png, "width": 204, "height": 204}
     record = apis.application.jobs.record
     assert isinstance(record, MemoryJobs)
-    record.claim(job, "w")
+    record.claim("train", "w")
     record.beat(job, 1, [Update("picture", picture)])
     record.fail(job, 1, Fault(type="diverged", detail="lower optimizer.lr"))
     events = [event async for event in apis.stub.WatchJob(pb.WatchJobRequest(id=job))]

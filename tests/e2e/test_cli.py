@@ -614,7 +614,7 @@ REFUSALS = {
     "a flag without a value": (["train", "m", "--family.family", "--data.source", "digits"], "needs a value"),
     "a flag within a value": (["train", "m", "--seed", "1", "--seed.x", "2"], "another flag gave a value"),
     "an unknown flag": (["train", "m", "--follw"], "did you mean --follow?"),
-    "a misspelt preset flag": (["train", "m", "--presset", "vae-digits"], "did you mean --preset?"),
+    "a misspelt preset flag": (["train", "m", "--presset", "vae-digits"], "did you mean --preset"),
     "a misspelt part of a run": (["train", "m", "--famly.latent", "4"], "did you mean --family.latent?"),
     "an unknown kind": (
         ["train", "m", "--family", "vae", "--family.likelihood", "bernouli", "--data", "digits"],

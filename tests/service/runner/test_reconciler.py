@@ -18,6 +18,7 @@ from pushforward.service.processes.background import EX_SOFTWARE
 from pushforward.service.runner.job_runner import JobRunner
 from pushforward.service.runner.reconciler import Reconciler, sweep, sweep_files
 from pushforward.service.settings import Settings
+from pushforward.service.trackers.thread import Trackers
 
 NEW = NewJob(model="moons", run={})
 
@@ -119,7 +120,7 @@ threading.Event().wait(60)
 
 def test_a_draining_worker_claims_nothing(tmp_path: Path) -> None:
     settings = Settings(redis_url="unix:///nonexistent/redis.sock", store=tmp_path)
-    runner = JobRunner(RedisRuns(settings), settings)
+    runner = JobRunner(RedisRuns(settings), settings, Trackers())
     runner.drain()
     runner.run("0123456789abcdef")  # would log Unavailable if it asked
     assert runner.running() == ()

@@ -42,6 +42,17 @@ def test_a_table_is_its_columns_their_kinds_and_why(capsys: pytest.CaptureFixtur
     ]
 
 
+FORECAST = {
+    "n_parameters": 77714,
+    "total_steps": 780,
+    "step_ms": 39.5,
+    "seconds": 31.4,
+    "memory_bytes": 2**29,
+    "free_bytes": 2**33,
+    "device": "cpu",
+}
+
+
 def test_a_plan_is_told_with_its_notes_and_that_nothing_was_started(capsys: pytest.CaptureFixture[str]) -> None:
     run = {
         "family": {"family": "vae"},
@@ -56,6 +67,9 @@ def test_a_plan_is_told_with_its_notes_and_that_nothing_was_started(capsys: pyte
         "capabilities": ["sample", "encode"],
         "data": told(TwoMoons().spec, None),
         "notes": ["Beware."],
+        "forecast": FORECAST,
+        "no_forecast": None,
+        "trials": None,
     }
     print_plan(plan)
     printed = capsys.readouterr()
@@ -65,7 +79,19 @@ def test_a_plan_is_told_with_its_notes_and_that_nothing_was_started(capsys: pyte
         ["answers", "sample, encode"],
         ["budget", "300 steps"],
         ["source", "two_moons"],
+        ["parameters", "77,714"],
+        ["takes", "31 seconds: 780 steps of 39.5 ms on cpu"],
+        ["memory", "0.5 GiB of 8.0 GiB that are free"],
         ["rows", "drawn afresh at each step"],
         ["shape", "2"],
     ]
     assert printed.err.startswith("note: Beware.\nnothing was started")
+
+
+def test_a_plan_without_a_forecast_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    run = {"family": {"family": "vae"}, "data": {"source": "two_moons"}, "budget": {"steps": 300}}
+    told_of = {"model": "m", "preset": None, "form": "A VAE.", "capabilities": [], "notes": [], "trials": 4}
+    print_plan(
+        {**told_of, "run": run, "data": told(TwoMoons().spec, None), "forecast": None, "no_forecast": "no worker"}
+    )
+    assert "no forecast: no worker" in capsys.readouterr().err
