@@ -156,3 +156,14 @@ def test_a_training_that_fails_leaves_no_folder(tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"lower optimizer\.lr"):
         train(run, tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+def test_a_training_goes_on_from_a_folder_by_the_budget_of_its_run(tmp_path: Path) -> None:
+    run = Run.model_validate({
+        "family": {"family": "vae", "latent": 2, "width": 8}, "data": {"source": "two_moons"}, "budget": {"steps": 4}
+    })  # fmt: skip
+    train(run, tmp_path / "first")
+    card = train(run, tmp_path / "second", start_from=tmp_path / "first").card
+    assert (card.steps, card.start_from, card.started_at_step) == (8, "first", 4)
+    with pytest.raises(InvalidInput, match="give the folder as start_from"):
+        train(run.model_copy(update={"start_from": "moons@1"}), tmp_path / "third")
