@@ -52,11 +52,11 @@ def run_order(order: TrainOrder, device: torch.device, free_bytes: int, send: Se
     with gathered(order, run.devices, device) as ranks:
         state = _begun(order, data, run, device, ranks)
         while (ended := _trained(order, data, state, send, stop)) is None:
-            n_parts = 2 * state.accumulate
+            parts_of_a_rank = 2 * state.accumulate
             del state  # its memory is that of the next
             torch.cuda.empty_cache()
             state = _begun(order, data, run, device, ranks)
-            state.accumulate = n_parts
+            state.accumulate = parts_of_a_rank
             log.warning("%s", _in_smaller_parts(state, free_bytes))
     if ended == INTERRUPTED or not state.leads:
         return ended
