@@ -107,7 +107,7 @@ def measured(case: Case, folder: Path) -> Measured:
     if case.mapped:
         limit_process(LIMIT_BYTES)
     if not case.ahead:
-        batches.read_ahead = lambda items, _: items  # type: ignore[assignment]
+        batches.read_ahead = lambda items, _: items  # type: ignore[assignment]  # what is compared
     with peak_of_memory() as peak:
         began = time.perf_counter()
         data = load_data(run, folder, ScratchSpace(folder / "scratch", most_bytes=0) if case.mapped else IN_MEMORY)

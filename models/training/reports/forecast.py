@@ -7,8 +7,8 @@ are k, and `d` seconds to read the data,
     seconds = d + s x steps + p x k
 
 which leaves out the scoring of the finished model, and where several devices share a step, what they tell each other.
-Memory is the peak of the process: weights, gradients, moments,
-average, the data, and what the networks keep of a batch for their gradients, which no formula knows.
+Memory is the peak of the process: weights, gradients, moments, average, the data, and what the networks keep of a batch
+for their gradients, which no formula knows.
 
 A batch that does not fit is halved until one fits: that one is proposed.
 """
@@ -63,7 +63,7 @@ def forecast(run: Run, data: TrainingData, device: torch.device, free_bytes: int
             raise
     asked = run.optimizer.batch_size
     largest = next((size for size in _halves(asked) if _fits(run, data, device, size)), None)
-    gib = f"{free_bytes / 2**30:,.1f} GiB that are free"
+    gib = f"{memory.gib(free_bytes)} that are free"
     if largest is None:
         raise TooLarge(
             f"the networks need more than the {gib} even for one row at a time; give smaller rows or narrower networks",

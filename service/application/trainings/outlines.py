@@ -17,7 +17,7 @@ from pushforward.service.application.commands.commands import TrainModel
 from pushforward.service.application.commands.uploads import OutlineDataset
 from pushforward.service.application.commands.validation import parse
 from pushforward.service.application.trainings.training import CheckedRun, outlined, read_of_source
-from pushforward.service.domain.errors import Failed, Invalid, Overloaded, TimedOut, Unavailable
+from pushforward.service.domain.errors import Failed, Overloaded, TimedOut, Unavailable
 from pushforward.service.domain.forecasts import Forecast
 from pushforward.service.domain.inference import FORECAST, InferenceRequest
 from pushforward.service.domain.ports import Asks
@@ -96,14 +96,15 @@ class TrainingPlan(Described):
 async def plan_of(command: TrainModel, checked: CheckedRun, data_root: Path, asks: Asks) -> TrainingPlan:
     """The plan of a run that fits its data. Raises Invalid, Unavailable."""
     run, form, told = checked
-    forecast, why = await _forecast(run.model_dump(mode="json"), asks)
+    fields = run.model_dump(mode="json")
+    forecast, why = await _forecast(fields, asks)
     of_data: tuple[str, ...] = ()
     if isinstance(run.data, Finite):
         of_data = await read_of_source(run.data, partial(run.data.notes, data_root), "run.data")
     return TrainingPlan(
         model=command.model,
         preset=command.preset,
-        run=run.model_dump(mode="json"),
+        run=fields,
         form=summary_of(type(form)),
         capabilities=capabilities(form),
         data=DataOutline(rows=told.spec.n_rows, spec=told.spec, reasons=told.reasons),
@@ -118,8 +119,6 @@ async def _forecast(run: dict[str, Any], asks: Asks) -> tuple[Forecast | None, s
     request = InferenceRequest(FORECAST, "forecast", 1, 0, {"run": run})
     try:
         reply = await asks.ask(request, timeout_s=FORECAST_S)
-    except Invalid:
-        raise
     except (Unavailable, TimedOut, Overloaded, Failed) as error:
         return None, error.detail
     return Forecast.model_validate(reply.info), None
