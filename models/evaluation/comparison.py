@@ -35,6 +35,7 @@ from pushforward.models.evaluation.sides.sides import Sides, n_classes
 from pushforward.models.evaluation.sides.three_sides import ComparedRows, LabeledSamples, ThreeSides
 from pushforward.models.family import Samples
 from pushforward.models.spec import conditions as kinds
+from pushforward.models.stepwise.relay import relayed
 from pushforward.models.storage.evaluation import LabelCounts, MetricReport, MetricValue
 from pushforward.models.storage.model import Model
 from pushforward.models.tables.table import Table
@@ -195,10 +196,7 @@ def _stored(data: TrainingData, question: Question, device: torch.device) -> Fro
 
 def _within(stages: Evaluation[T], first: float, last: float) -> Comparing[T]:
     """The progress of a part as progress of the whole."""
-    while True:
-        try:
-            stage = next(stages)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        yield ComparisonStage(stage.what, first + (last - first) * stage.done / max(1, stage.total), ())
+    share = last - first
+    return relayed(
+        stages, lambda stage: ComparisonStage(stage.what, first + share * stage.done / max(1, stage.total), ())
+    )

@@ -28,6 +28,7 @@ from pushforward.models.samplers.options import DenoisingOptions
 from pushforward.models.spec.data_spec import DataSpec
 from pushforward.models.stepwise.mapping import Reconstruction
 from pushforward.models.stepwise.program import Given, Out, Program, states
+from pushforward.models.stepwise.relay import relayed
 from pushforward.models.training.data import TrainingData, conditions, held_out
 from pushforward.models.training.state import TrainingState, device_of
 
@@ -164,10 +165,4 @@ def _gradually(program: Program[Given, Out], given: Given, noise: Noise) -> Maki
 
 
 def _of_several(making: Making[T], i: int, n: int) -> Making[T]:
-    while True:
-        try:
-            share = next(making)
-        except StopIteration as end:
-            view: T = end.value
-            return view
-        yield (i + share) / n
+    return relayed(making, lambda share: (i + share) / n)
