@@ -4,7 +4,10 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check proto format docs peers mutants clean
+CONSOLE := tools/console/node_modules/.installed
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: install demo test check proto format docs peers mutants clean browser
 
 install: $(STAMP)  ## make .venv with everything in it
 
@@ -20,11 +23,11 @@ demo: $(STAMP)  ## train on real handwritten digits and draw what the model lear
 
 # Tests wait as often as they compute, so there is a worker more than cores; files in their order, for those of few and
 # long tests would come last otherwise.
-test: $(STAMP)  ## the whole suite, in parallel
+test: $(STAMP) $(CONSOLE) browser  ## the whole suite, in parallel
 	OMP_NUM_THREADS=1 PYTEST_XDIST_AUTO_NUM_WORKERS=$$(($$(getconf _NPROCESSORS_ONLN) + 1)) \
 		$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -q
 
-check: $(STAMP)  ## what clean means: lint, format, types, layers, generated files, docs
+check: $(STAMP) $(CONSOLE)  ## what clean means: lint, format, types, layers, generated files, docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -33,7 +36,20 @@ check: $(STAMP)  ## what clean means: lint, format, types, layers, generated fil
 	$(BIN)/yamllint --strict docker-compose.yml docker
 	$(BIN)/hadolint docker/*.Dockerfile
 	$(BIN)/python -m tools.generated --check
+	$(BIN)/python -m tools.console.vendor --check
+	tools/console/node_modules/.bin/tsc -p tools/console
+	node --test tests/console/modules/
 	$(BIN)/python -m pytest -q tests/architecture
+
+# What the console vendors, its types and the rules of accessibility.
+$(CONSOLE): tools/console/package.json
+	command -v npm >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -qq --yes nodejs npm; }
+	npm install --prefix tools/console --no-package-lock --no-audit --no-fund --silent
+	touch $@
+
+browser:  ## which the tests of the console drive
+	command -v chromium >/dev/null || { $(SUDO) apt-get update -qq && \
+		$(SUDO) apt-get install -qq --yes --no-install-recommends chromium >/dev/null; }
 
 format: $(STAMP)  ## rewrite what check would complain of, where a tool can
 	$(BIN)/ruff check --fix .
@@ -65,4 +81,4 @@ mutants: $(STAMP)  ## mutation testing, hours: docs/results/mutants.md; MODULES=
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/mutants.py --sample $(SAMPLE) $(MODULES)
 
 clean:
-	rm -rf $(VENV) .venv-peers .venv-peers-models
+	rm -rf $(VENV) .venv-peers .venv-peers-models tools/console/node_modules

@@ -17,7 +17,7 @@ from pushforward.service.http.head import HeadMethod
 from pushforward.service.rest.contract import explorer, openapi
 from pushforward.service.rest.hot_path import HotPath
 from pushforward.service.rest.middleware import Measured, Traced
-from pushforward.service.rest.routes import catalog, datasets, inference, jobs
+from pushforward.service.rest.routes import catalog, console, datasets, inference, jobs
 from pushforward.service.telemetry.gateway import Telemetry
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def routed(application: Application, telemetry: Telemetry, closing: asyncio.Even
     app.state.closing = closing
     for routes in (jobs, inference, datasets, catalog):
         app.router.routes.extend(routes.router.routes)  # an included router would match every request's route twice
+    app.router.routes.extend(console.routes())
     problems.install(app)
     openapi.install(app)
     explorer.install(app)

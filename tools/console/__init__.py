@@ -1,0 +1,1 @@
+"""Tools of the console: its vendored libraries and the thumbnails of its presets."""
