@@ -16,7 +16,7 @@ from pushforward.models.data.uploads import datasets
 from pushforward.models.storage import evaluation
 from pushforward.models.tables import table
 from pushforward.service.application.commands import commands, uploads
-from pushforward.service.domain import catalog, jobs, sweeps
+from pushforward.service.domain import catalog, charts, jobs, sweeps
 
 # The messages that mirror a record or a command of REST.
 MIRRORS: dict[str, type[BaseModel]] = {
@@ -25,6 +25,8 @@ MIRRORS: dict[str, type[BaseModel]] = {
     "ModelEvaluation": jobs.ModelEvaluation,
     "Sweep": sweeps.SweepRecord,
     "Trial": sweeps.TrialRecord,
+    "LossCurves": charts.LossCurves,
+    "LossCurve": charts.LossCurve,
     "Progress": jobs.Progress,
     "Fault": jobs.Fault,
     "JobEvent": jobs.Event,

@@ -6,20 +6,20 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, replace
-from hashlib import sha256
-from typing import Any, final
+from typing import final
 
-import orjson
-
-from pushforward.models.run import Run
 from pushforward.service.application.catalog import checked_name
+from pushforward.service.application.charts.losses import DEFAULT_POINTS, checked_points, loss_curves
 from pushforward.service.application.commands.commands import Evaluate, Sample, TrainModel
 from pushforward.service.application.evaluations import checked_evaluation
+from pushforward.service.application.idempotency import check_key, of_training
+from pushforward.service.application.idempotency import fingerprint as fingerprint_of
 from pushforward.service.application.inference import TargetModels
 from pushforward.service.application.job_events import first_of, follow_events
 from pushforward.service.application.trainings.outlines import TrainingPlan, plan_of
 from pushforward.service.application.trainings.sweeps import checked_trials, new_training
 from pushforward.service.application.trainings.training import asked_run, checked_run
+from pushforward.service.domain.charts import LossCurves
 from pushforward.service.domain.datasets import Datasets
 from pushforward.service.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from pushforward.service.domain.jobs import EVENT_ID_PATTERN, Event, Job, Page, State, sample_ending
@@ -27,7 +27,6 @@ from pushforward.service.domain.ports import Asks, Files, Jobs, NewJob, Wakeups
 from pushforward.service.formats import npy
 from pushforward.service.settings import Settings
 
-MAX_KEY_CHARS = 255  # of an idempotency key
 MAX_JOBS = 1000  # in one list
 WAKEUPS = 16  # sent for a search: a woken slot goes on until no job waits
 CURSOR_PATTERN = r"[0-9]{1,16}"  # microseconds since 1970
@@ -51,9 +50,9 @@ class JobService:
 
         Raises Invalid, NotFound, Conflict, Overloaded, Unavailable.
         """
-        _check_key(idempotency_key)
+        check_key(idempotency_key)
         asked = await asked_run(command, self.targets.models, self.record)
-        fingerprint = _of_training(command, asked.run)
+        fingerprint = of_training(command, asked.run)
         async with self.datasets.relying():
             checked = await checked_run(asked, self.settings.data_root)
             new = await new_training(command, checked, self.settings)
@@ -79,13 +78,13 @@ class JobService:
 
         Raises NotFound, Unsupported, Invalid, NotAcceptable, Conflict, Overloaded.
         """
-        _check_key(idempotency_key)
+        check_key(idempotency_key)
         target = await self.targets.get(ask.model)
         sampling = target.sampling(ask, self.settings, media_type)
         condition = sampling.model_dump(mode="json")["condition"]
         file = () if sampling.media_type == npy.MEDIA_TYPE else (sampling.media_type,)
         request = ("sample", ask.model, ask.n, ask.seed, sampling.options, condition, *file)
-        fingerprint = _fingerprint(*request, priority=ask.priority)
+        fingerprint = fingerprint_of(*request, priority=ask.priority)
         new = NewJob(target.card.model, ask=sampling, priority=ask.priority, fingerprint=fingerprint)
         return await self._start(replace(new, idempotency_key=idempotency_key))
 
@@ -94,13 +93,13 @@ class JobService:
 
         Raises NotFound, Unsupported, Invalid, Conflict, Overloaded, Unavailable.
         """
-        _check_key(idempotency_key)
+        check_key(idempotency_key)
         target = await self.targets.get(command.model)
         async with self.datasets.relying():
             asked = await checked_evaluation(command, target, self.settings.data_root)
             against = command.against if isinstance(command.against, str) else command.against.model_dump(mode="json")
             request = ("evaluate", command.model, against, asked.metrics, asked.n, asked.seed)
-            fingerprint = _fingerprint(*request, priority=command.priority)
+            fingerprint = fingerprint_of(*request, priority=command.priority)
             new = NewJob(target.card.model, evaluation=asked, priority=command.priority, fingerprint=fingerprint)
             return await self._start(replace(new, idempotency_key=idempotency_key))
 
@@ -149,6 +148,12 @@ class JobService:
         job = _unfinished(await self.record.resume(job_id), "resumed")
         await self._wake(job)
         return job
+
+    async def losses(self, job_id: str, *, points: int = DEFAULT_POINTS) -> LossCurves:
+        """The losses of a training at the steps it reported, thinned. Raises NotFound, Invalid."""
+        checked_points(points)
+        job, progress = await self.record.get(job_id), await self.record.progress(job_id)
+        return await asyncio.to_thread(loss_curves, job, progress, points)
 
     async def watch(self, job_id: str, *, after: str = "0") -> AsyncIterator[Event] | None:
         """The events of a job after a given one, to its end; None where the job is over and `after` is its last event.
@@ -223,25 +228,3 @@ def _unfinished(job: Job, wanted: str) -> Job:
     if job.cancel_requested:
         raise Conflict(f"job {job.id} is being cancelled; it cannot be {wanted}")
     return job
-
-
-def _check_key(idempotency_key: str | None) -> None:
-    if idempotency_key is not None and not 0 < len(idempotency_key) <= MAX_KEY_CHARS:
-        raise Invalid.field("idempotency_key", f"must have 1 to {MAX_KEY_CHARS} characters")
-
-
-def _of_training(command: TrainModel, asked: Run) -> str:
-    """The digest of a training. A start may be a name, whose newest version is another at the next request."""
-    searched = () if command.sweep is None else (command.sweep.model_dump(mode="json"),)
-    if asked.start_from is None:
-        request = (command.model, command.preset, asked.model_dump(mode="json"), *searched)
-        return _fingerprint(*request, priority=command.priority)
-    sent = command.run
-    run = sent.model_dump(mode="json") if isinstance(sent, Run) else None if sent is None else dict(sent.fields)
-    return _fingerprint(command.model, command.preset, command.start_from, run, *searched, priority=command.priority)
-
-
-def _fingerprint(*request: Any, priority: int) -> str:
-    """The digest of a request: an idempotency key belongs to one request. A priority of 0 is as none."""
-    ranked = (*request, priority) if priority else request
-    return sha256(orjson.dumps(ranked, option=orjson.OPT_SORT_KEYS)).hexdigest()

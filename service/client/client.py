@@ -155,6 +155,11 @@ class Client:
         answer: dict[str, Any] = self._connection.post(f"/jobs/{job_id}/resume").json()
         return answer
 
+    def losses(self, job_id: str, *, points: int | None = None) -> dict[str, Any]:
+        """The losses of a training as curves of at most `points` points. Raises Refused, Unreachable."""
+        curves: dict[str, Any] = self.get(f"/jobs/{job_id}/losses", **_given({"points": points}))
+        return curves
+
     def watch(self, job_id: str, *, after: str = "0") -> Iterator[tuple[str, dict[str, Any]]]:
         """(kind, data) of a job's events as they come, to its end; resumes where a connection breaks off.
 

@@ -78,6 +78,9 @@ class Jobs(Protocol):
     async def resume(self, job_id: str) -> Job:
         """Queue a paused job again; let one go on that was to be paused. Idempotent."""
 
+    async def progress(self, job_id: str) -> Sequence[Mapping[str, Any]]:
+        """The data of the progress events that are kept, oldest first; empty where there is no such job."""
+
     def watch(self, job_id: str, *, after: str) -> AsyncIterator[Event]:
         """Events after a valid event id ("0": all that are kept) as they come, to the job's final state event."""
 

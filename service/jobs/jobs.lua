@@ -797,6 +797,22 @@ function commands.defer(id, epoch, pause_ms, most_ms, reason)
   return 'ok'
 end
 
+-- The data of progress events after one, of the next so many events, behind the id of the last; '' at the end.
+function commands.progress(id, after, count)
+  local events = redis.pcall('XRANGE', job_key(id) .. ':events', '(' .. after, '+', 'COUNT', count)
+  if events.err then
+    return {''} -- whatever lies there
+  end
+  local found = {#events == tonumber(count) and events[#events][1] or ''}
+  for _, event in ipairs(events) do
+    local fields = event[2]
+    if fields[2] == 'progress' then
+      found[#found + 1] = fields[4]
+    end
+  end
+  return found
+end
+
 function commands.expire(max_attempts, fault)
   local ids = redis.call('ZRANGEBYSCORE', prefix .. 'running', '-inf', whole(now_ms), 'LIMIT', 0, 100)
   local lost = {}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import final
+from typing import Any, final
 
 from pushforward.service.domain.errors import Conflict
 from pushforward.service.domain.jobs import LOST, MAX_PAUSE_S, Event, Fault, Job, Kind, Page, Progress, State, Wish
@@ -94,6 +94,9 @@ class MemoryJobs:
             elif each.job.state is State.RUNNING and each.job.pause_requested:
                 self._entries.change(each, pause_requested=False)
         return self._entries.whole(entry)
+
+    async def progress(self, job_id: str) -> Sequence[Mapping[str, Any]]:
+        return [event.data for event in self._entries.entry(job_id).events if event.kind == "progress"]
 
     async def watch(self, job_id: str, *, after: str) -> AsyncIterator[Event]:
         entry = self._entries.entry(job_id)

@@ -7,6 +7,7 @@ import logging
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -172,6 +173,15 @@ def event_of(event_id: str, fields: Mapping[str, str]) -> Event:
     except (LookupError, ValueError, TypeError, RecursionError):
         line = {"level": "warning", "message": "an event of this job was damaged, and is left out"}
         return Event(id=event_id, kind="log", data=line)
+
+
+def report_or_none(data: str) -> dict[str, Any] | None:
+    """What a training reported of its progress; None where that is damaged."""
+    try:
+        report = json.loads(data)
+        return report if isinstance(report["losses"], dict) and isinstance(report["step"], int) else None
+    except (LookupError, ValueError, TypeError, RecursionError):
+        return None
 
 
 def _kind_of(fields: Mapping[str, str]) -> Kind:

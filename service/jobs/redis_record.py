@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from time import monotonic
 from typing import Any, final
 
@@ -25,6 +25,7 @@ from pushforward.service.jobs.redis_fields import (
     job_or_none,
     key_of,
     pairs,
+    report_or_none,
     sweep_fields,
     with_trials,
 )
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 BLOCK_S = 5.0  # of one read of a watch
 PATIENCE_S = 30.0  # an outage of Redis that a watch survives
 PAGE = 100
-SCAN = 1000  # records that one call of the script looks at, for a list of some of them: about a millisecond
+SCAN = 1000  # records or events that one call of the script looks at, for some of them: about a millisecond
 QUEUE_FIELDS = {"queue_position", "ahead", "starts_at"}  # of the record; an event when the first changes
 
 
@@ -101,6 +102,14 @@ class RedisJobs:
 
     async def _with_trials(self, job: Job) -> Job:
         return job if job.sweep is None else with_trials(job, await self._script.call("trials", job.id))
+
+    async def progress(self, job_id: str) -> Sequence[Mapping[str, Any]]:
+        reports: list[Mapping[str, Any]] = []
+        after = "0"
+        while after:
+            after, *found = await self._script.call("progress", checked_id(job_id), after, SCAN)
+            reports += [report for data in found if (report := report_or_none(data))]
+        return reports
 
     async def watch(self, job_id: str, *, after: str) -> AsyncIterator[Event]:
         await self.get(job_id)

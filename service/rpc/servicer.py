@@ -12,7 +12,7 @@ from pushforward.service.application.delivery import Delivery, Form
 from pushforward.service.application.results import PreviewResult, SampleResult, SampleStream
 from pushforward.service.domain.errors import names, naming
 from pushforward.service.domain.jobs import Job
-from pushforward.service.rpc import records, requests, results
+from pushforward.service.rpc import charts, records, requests, results
 from pushforward.service.rpc.guard import Context
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 from pushforward.service.rpc.pb import pushforward_pb2_grpc as pb_grpc
@@ -78,6 +78,10 @@ class Servicer(pb_grpc.PushforwardServicer):
 
     async def ResumeJob(self, request: pb.ResumeJobRequest, context: Context) -> pb.Job:
         return records.job(await self.application.jobs.resume(request.id))
+
+    async def GetLosses(self, request: pb.GetLossesRequest, context: Context) -> pb.LossCurves:
+        points = {"points": request.points} if request.HasField("points") else {}
+        return charts.losses(await self.application.jobs.losses(request.id, **points))
 
     async def DownloadFile(self, request: pb.DownloadFileRequest, context: Context) -> AsyncGenerator[pb.FileChunk]:
         file = await self.application.jobs.file(request.id)

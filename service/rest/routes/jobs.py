@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from pushforward.service.application.charts.losses import DEFAULT_POINTS
 from pushforward.service.application.commands.commands import Evaluate, TrainModel
 from pushforward.service.application.trainings.outlines import TrainingPlan
+from pushforward.service.domain.charts import LossCurves
 from pushforward.service.domain.errors import names, naming
 from pushforward.service.domain.jobs import Job
 from pushforward.service.formats import npy
@@ -25,6 +27,7 @@ from pushforward.service.rest.routes.parameters import (
     LastEvent,
     Limit,
     OfModel,
+    Points,
 )
 from pushforward.service.rest.strict import StrictRoute
 
@@ -102,6 +105,16 @@ async def job_events(request: Request, app: App, job_id: JobId, last_event_id: L
     """A job's events as they come (Server-Sent Events); `Last-Event-ID` resumes; after the last event, 204."""
     with naming(names(after="Last-Event-ID")):
         return sse.response(await app.jobs.watch(job_id, after=last_event_id or "0"), request.app.state.closing)
+
+
+@router.get(
+    "/jobs/{job_id}/losses",
+    operation_id="get_losses",
+    **documented("Get the losses of a training as curves", answers(LossCurves), tag="jobs"),
+)
+async def losses(app: App, job_id: JobId, points: Points = DEFAULT_POINTS) -> Response:
+    """The losses of a training at the steps it reported, thinned to `points`; the extremes stay."""
+    return json_response(await app.jobs.losses(job_id, points=points))
 
 
 @router.get(

@@ -1278,6 +1278,116 @@ class ResumeJobRequest(_message.Message):
 Global___ResumeJobRequest: _TypeAlias = ResumeJobRequest  # noqa: Y015
 
 @_typing.final
+class GetLossesRequest(_message.Message):
+    """Which losses to show."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Identifier of the job."""
+    points: _builtins.int
+    """Points of a curve, 2 to 2000; absent: 500."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        points: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_points", b"_points", "points", b"points"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_points", b"_points", "id", b"id", "points", b"points"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__points: _TypeAlias = _typing.Literal["points"]  # noqa: Y015
+    _WhichOneofArgType__points: _TypeAlias = _typing.Literal["_points", b"_points"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__points) -> _WhichOneofReturnType__points | None: ...
+
+Global___GetLossesRequest: _TypeAlias = GetLossesRequest  # noqa: Y015
+
+@_typing.final
+class LossCurves(_message.Message):
+    """The losses of a job, thinned to be drawn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    TOTAL_STEPS_FIELD_NUMBER: _builtins.int
+    CURVES_FIELD_NUMBER: _builtins.int
+    job: _builtins.str
+    """Identifier of the job."""
+    state: Global___JobState.ValueType
+    """Queued, running, paused, succeeded, failed or cancelled."""
+    step: _builtins.int
+    """Steps done."""
+    total_steps: _builtins.int
+    """Steps in all; 0 until the first is reported."""
+    @_builtins.property
+    def curves(self) -> _containers.RepeatedCompositeFieldContainer[Global___LossCurve]:
+        """A curve for each loss, and that of held-out rows; none where the job is no training."""
+
+    def __init__(
+        self,
+        *,
+        job: _builtins.str = ...,
+        state: Global___JobState.ValueType = ...,
+        step: _builtins.int = ...,
+        total_steps: _builtins.int = ...,
+        curves: _abc.Iterable[Global___LossCurve] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["curves", b"curves", "job", b"job", "state", b"state", "step", b"step", "total_steps", b"total_steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LossCurves: _TypeAlias = LossCurves  # noqa: Y015
+
+@_typing.final
+class LossCurve(_message.Message):
+    """A loss at the steps of a training."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    HELD_OUT_FIELD_NUMBER: _builtins.int
+    BEST_STEP_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the loss, the unit in the name."""
+    held_out: _builtins.bool
+    """Whether it is of held-out rows, and not of the batch of each step."""
+    best_step: _builtins.int
+    """Step whose weights are served; null where the loss does not choose. Over gRPC: 0 there."""
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Steps, ascending."""
+
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The loss at each of them."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        steps: _abc.Iterable[_builtins.int] | None = ...,
+        values: _abc.Iterable[_builtins.float] | None = ...,
+        held_out: _builtins.bool = ...,
+        best_step: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_step", b"best_step", "held_out", b"held_out", "name", b"name", "steps", b"steps", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LossCurve: _TypeAlias = LossCurve  # noqa: Y015
+
+@_typing.final
 class DownloadFileRequest(_message.Message):
     """Which file to download."""
 

@@ -81,6 +81,11 @@ class PushforwardStub:
                 request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ResumeJobRequest.SerializeToString,
                 response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
                 _registered_method=True)
+        self.GetLosses = channel.unary_unary(
+                '/pushforward.v1.Pushforward/GetLosses',
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.GetLossesRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.LossCurves.FromString,
+                _registered_method=True)
         self.DownloadFile = channel.unary_stream(
                 '/pushforward.v1.Pushforward/DownloadFile',
                 request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DownloadFileRequest.SerializeToString,
@@ -256,6 +261,13 @@ class PushforwardServicer:
 
     def ResumeJob(self, request, context):
         """Has a paused job go on where it was.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLosses(self, request, context):
+        """Shows the losses of a training at the steps it reported, thinned to be drawn.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -468,6 +480,11 @@ def add_PushforwardServicer_to_server(servicer, server):
                     servicer.ResumeJob,
                     request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ResumeJobRequest.FromString,
                     response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.SerializeToString,
+            ),
+            'GetLosses': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLosses,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.GetLossesRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.LossCurves.SerializeToString,
             ),
             'DownloadFile': grpc.unary_stream_rpc_method_handler(
                     servicer.DownloadFile,
@@ -825,6 +842,33 @@ class Pushforward:
             '/pushforward.v1.Pushforward/ResumeJob',
             pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ResumeJobRequest.SerializeToString,
             pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLosses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pushforward.v1.Pushforward/GetLosses',
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.GetLossesRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.LossCurves.FromString,
             options,
             channel_credentials,
             insecure,

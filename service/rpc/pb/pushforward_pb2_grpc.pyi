@@ -53,6 +53,8 @@ class PushforwardStub:
     """Has a job wait until it is resumed. A training stops at its next step, and keeps what it has done."""
     ResumeJob: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.ResumeJobRequest, _pushforward_pb2.Job]
     """Has a paused job go on where it was."""
+    GetLosses: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.GetLossesRequest, _pushforward_pb2.LossCurves]
+    """Shows the losses of a training at the steps it reported, thinned to be drawn."""
     DownloadFile: _grpc.UnaryStreamMultiCallable[_pushforward_pb2.DownloadFileRequest, _pushforward_pb2.FileChunk]
     """Streams the file of a sampling that has succeeded."""
     Sample: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.SampleRequest, _pushforward_pb2.SampleResponse]
@@ -132,6 +134,8 @@ class PushforwardAsyncStub(PushforwardStub):
     """Has a job wait until it is resumed. A training stops at its next step, and keeps what it has done."""
     ResumeJob: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.ResumeJobRequest, _pushforward_pb2.Job]  # type: ignore[assignment]
     """Has a paused job go on where it was."""
+    GetLosses: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.GetLossesRequest, _pushforward_pb2.LossCurves]  # type: ignore[assignment]
+    """Shows the losses of a training at the steps it reported, thinned to be drawn."""
     DownloadFile: _aio.UnaryStreamMultiCallable[_pushforward_pb2.DownloadFileRequest, _pushforward_pb2.FileChunk]  # type: ignore[assignment]
     """Streams the file of a sampling that has succeeded."""
     Sample: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.SampleRequest, _pushforward_pb2.SampleResponse]  # type: ignore[assignment]
@@ -262,6 +266,14 @@ class PushforwardServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_pushforward_pb2.Job, _abc.Awaitable[_pushforward_pb2.Job]]:
         """Has a paused job go on where it was."""
+
+    @_abc_1.abstractmethod
+    def GetLosses(
+        self,
+        request: _pushforward_pb2.GetLossesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_pushforward_pb2.LossCurves, _abc.Awaitable[_pushforward_pb2.LossCurves]]:
+        """Shows the losses of a training at the steps it reported, thinned to be drawn."""
 
     @_abc_1.abstractmethod
     def DownloadFile(
