@@ -5,6 +5,7 @@ python examples/demo.py [PRESET]     another preset of digits: gan-digits, flow-
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -98,7 +99,9 @@ def show(client: Client, preset: str) -> int:
     heading("POST /sample", model=model, n=64, seed=0, accept="image/png")
     PICTURE.write_bytes(client.ask("sample", {"model": model, "n": 64, "seed": 0}, accept="image/png").content)
     console.print(f"  64 more are in [bold]{PICTURE.resolve()}[/]\n")
-    console.print("Now start a service that stays:  [bold]pushforward up[/]\n")
+    program = os.path.relpath(Path(sys.executable).with_name("pushforward"))
+    console.print(f"Now start a service that stays:  [bold]{program} up[/]")
+    console.print("and open it in a browser:        [bold]http://127.0.0.1:8000/console/[/]\n")
     return 0
 
 

@@ -172,7 +172,7 @@ def _announce(service: LocalService, say: Callable[[str], None], stopping: threa
     """Say when the service is ready."""
     while not stopping.wait(0.1):
         if is_ready(service):
-            say(f"ready: REST {service.url} (docs at /docs), gRPC 127.0.0.1:{service.grpc_port}")
+            say(f"ready: console {service.url}/console/, REST {service.url}, gRPC 127.0.0.1:{service.grpc_port}")
             return
 
 

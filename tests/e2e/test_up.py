@@ -51,7 +51,7 @@ def test_its_log_has_one_line_for_an_event_with_the_time_and_the_process(up: Up,
     client.ask("sample", {"model": "logged", "n": 1})
     wait_for(lambda: "published logged@1" in up.said(), "the worker did not log")
     assert [line for line in up.said().splitlines() if not LINE.match(line)] == []
-    assert f"ready: REST {up.place.url}" in up.said()
+    assert f"ready: console {up.place.url}/console/, REST {up.place.url}" in up.said()
 
 
 @pytest.mark.parametrize("by", ["option", "variable"])

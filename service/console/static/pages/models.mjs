@@ -24,5 +24,5 @@ export default function Models() {
     </form>
     <${Problem} error=${error} />
     ${!data ? !error && html`<${Loading} />` : shown.length === 0 && html`<${Empty}>${cards.length === 0 ? "There is no model yet." : "No model is like this."}<//>`}
-    <ul class="cards">${shown.map((card) => html`<${ModelCard} key=${card.model} card=${card} />`)}</ul>`;
+    <ul class="cards">${shown.map((card) => html`<${ModelCard} key=${card.model} card=${card} level="h2" />`)}</ul>`;
 }

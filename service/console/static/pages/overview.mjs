@@ -95,12 +95,12 @@ function Active({ jobs }) {
   </table></div>`;
 }
 
-/** @param {{ card: any }} props */
-export function ModelCard({ card }) {
+/** @param {{ card: any, level?: string }} props */
+export function ModelCard({ card, level = "h3" }) {
   const reference = `${card.model}@${card.version}`;
   const canDraw = card.capabilities.includes("sample") && isDrawable(card.spec);
   return html`<li class="card">
-    <h3><a href=${address("model", { reference })}>${reference}</a></h3>
+    <${level}><a href=${address("model", { reference })}>${reference}</a><//>
     ${canDraw
       ? html`<${Picture} op="sample" body=${sampleBody(card, reference)} alt=${`Samples of ${reference}`} quiet />`
       : html`<span class="picture quiet">${card.spec.table ? `${card.spec.table.columns.length} columns` : `rows of shape ${card.spec.shape.join(" × ")}`}</span>`}
