@@ -27,6 +27,7 @@ MIRRORS: dict[str, type[BaseModel]] = {
     "Trial": sweeps.TrialRecord,
     "LossCurves": charts.LossCurves,
     "LossCurve": charts.LossCurve,
+    "ScoreHistogram": charts.ScoreHistogram,
     "Progress": jobs.Progress,
     "Fault": jobs.Fault,
     "JobEvent": jobs.Event,

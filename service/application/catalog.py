@@ -60,7 +60,7 @@ class Catalog:
 
     async def model(self, reference: str) -> Card:
         """Raises NotFound."""
-        return await self.published.get(_checked(_REFERENCE, reference))
+        return await self.published.get(checked_reference(reference))
 
     async def evaluated(self, reference: str) -> EvaluatedCard:
         """The card of a model, with the report of its latest evaluation. Raises NotFound."""
@@ -70,7 +70,7 @@ class Catalog:
 
     async def delete(self, reference: str) -> Sequence[str]:
         """Delete a version, or all of a name; returns the deleted references. Raises NotFound."""
-        return await self.published.delete(_checked(_REFERENCE, reference))
+        return await self.published.delete(checked_reference(reference))
 
     def families(self) -> list[FamilyCard]:
         """All families, from the classes themselves."""
@@ -98,6 +98,11 @@ class Catalog:
 def checked_name(name: str) -> str:
     """The name of a model. Raises NotFound."""
     return _checked(_NAME, name)
+
+
+def checked_reference(reference: str) -> str:
+    """The name of a model, maybe with a version. Raises NotFound."""
+    return _checked(_REFERENCE, reference)
 
 
 def _checked(kind: TypeAdapter[str], reference: str) -> str:

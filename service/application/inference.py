@@ -12,6 +12,8 @@ import numpy as np
 
 from pushforward.models.data.tables.media_types import ARROW_STREAM
 from pushforward.service.application import streaming
+from pushforward.service.application.catalog import checked_reference
+from pushforward.service.application.charts import histograms
 from pushforward.service.application.commands.asks import OfRows
 from pushforward.service.application.commands.commands import (
     AnyAsk,
@@ -41,6 +43,7 @@ from pushforward.service.application.results import (
     TranslationResult,
 )
 from pushforward.service.domain.catalog import Card
+from pushforward.service.domain.charts import ScoreHistogram
 from pushforward.service.domain.errors import Conflict, Invalid
 from pushforward.service.domain.inference import InferenceRequest, Preview
 from pushforward.service.domain.ports import Asks, Models
@@ -127,6 +130,12 @@ class InferenceService:
         if isinstance(ask, Score) and isinstance(result, LikelihoodResult):
             return scoring.scored(result, np.array(held_out), ask.false_alarm_rate)
         return result
+
+    async def histogram(self, reference: str) -> ScoreHistogram:
+        """How the scores of held-out rows are distributed. Raises NotFound, Unsupported, Conflict."""
+        target = await self.targets.get(checked_reference(reference))
+        target.check_capability("likelihood")
+        return histograms.of_held_out(target.card, await self.targets.held_out_log_prob(target.card))
 
     async def accepted(self, ask: Sample, *, timeout_s: float | None = None) -> SampleResult:
         """Rows of a table that fulfil `where`. Raises what `ask` raises, and Invalid where they are too rare."""

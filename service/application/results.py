@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple, final
 import numpy as np
 
 from pushforward.models.spec.data_spec import DataSpec
+from pushforward.service.application.charts.grids import Grid
 from pushforward.service.domain.inference import Timing
 from pushforward.service.formats.table_files import TableCells, in_file
 from pushforward.service.formats.tables import records
@@ -125,6 +126,7 @@ class LikelihoodResult(OfLikelihoods):
     std_error: np.ndarray | None  # (n,) nats
     bits_per_dim: np.ndarray | None  # (n,), for data with levels, tables of probabilities
     terms: Mapping[str, np.ndarray]  # (n,) each: other quantities of a row, the unit in the name
+    grid: Grid | None = None  # of whose cells they are
 
     @property
     def array(self) -> np.ndarray:
@@ -137,6 +139,7 @@ class LikelihoodResult(OfLikelihoods):
             "std_error": self.std_error,
             "bits_per_dim": self.bits_per_dim,
             "terms": self.terms,
+            **({} if self.grid is None else {"grid": self.grid.n, "within": self.grid.within}),
             "timing": self.timing,
         }
 

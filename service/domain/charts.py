@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pushforward.models.config.json_float import JsonFloat
 from pushforward.service.domain.jobs import State
 from pushforward.service.domain.record import Record
@@ -35,3 +37,24 @@ class LossCurves(Record):
     """Steps in all; 0 until the first is reported."""
     curves: tuple[LossCurve, ...]
     """A curve for each loss, and that of held-out rows; none where the job is no training."""
+
+
+class ScoreHistogram(Record):
+    """How log p(x) of a model's held-out rows is distributed: what `POST /score` compares with."""
+
+    model: str
+    """Reference of the model, with its version."""
+    kind: Literal["exact", "lower_bound", "estimate"] | None
+    """Whether log_prob is exact, a lower bound, or an unbiased estimate; null where the card does not tell."""
+    unit: Literal["nats"] = "nats"
+    """Unit of the edges."""
+    n: int
+    """Held-out rows."""
+    edges: tuple[float, ...]
+    """Edges of the bins, ascending, one more than bins; none where no row has a finite log_prob."""
+    counts: tuple[int, ...]
+    """Rows in each bin."""
+    below: int
+    """Rows below the first edge: far out, or of density zero."""
+    above: int
+    """Rows above the last edge."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pushforward.service.domain.charts import LossCurve, LossCurves
+from pushforward.service.domain.charts import LossCurve, LossCurves, ScoreHistogram
 from pushforward.service.rpc.pb import pushforward_pb2 as pb
 
 
@@ -14,6 +14,22 @@ def losses(curves: LossCurves) -> pb.LossCurves:
         step=curves.step,
         total_steps=curves.total_steps,
         curves=map(_curve, curves.curves),
+    )
+
+
+def histogram(histogram: ScoreHistogram) -> pb.ScoreHistogram:
+    """How scores are distributed."""
+    kind = "UNSPECIFIED" if histogram.kind is None else histogram.kind.upper()
+    return pb.ScoreHistogram(
+        model=histogram.model,
+        kind=histogram.kind or "",
+        likelihood_kind=pb.LikelihoodKind.Value(f"LIKELIHOOD_KIND_{kind}"),
+        unit=histogram.unit,
+        n=histogram.n,
+        edges=histogram.edges,
+        counts=histogram.counts,
+        below=histogram.below,
+        above=histogram.above,
     )
 
 

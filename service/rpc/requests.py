@@ -99,7 +99,8 @@ async def data_of(messages: AsyncGenerator[pb.PutDatasetRequest]) -> AsyncGenera
 
 def likelihood(request: pb.LikelihoodRequest) -> Likelihood:
     """Raises Invalid."""
-    return parse(Likelihood, {"seed": request.seed} | _ask(request) | _tensors(request, "x") | _records(request))
+    fields = {"seed": request.seed} | _ask(request) | _tensors(request, "x") | _records(request)
+    return parse(Likelihood, fields | _optional(request, "grid") | _rectangle(request))
 
 
 def score(request: pb.ScoreRequest) -> Score:
@@ -155,6 +156,12 @@ def _records(request: Any) -> dict[str, TableRows]:
         known = ", ".join(MEDIA_TYPES)
         raise Invalid.field("records.media_type", f"is {media_type[:100]!r}; send one of {known}")
     return {"records": TableRows(media_type, request.records.content)}
+
+
+def _rectangle(request: pb.LikelihoodRequest) -> dict[str, Any]:
+    """The ends of both axes that were sent, in twos."""
+    ends = [*request.within]
+    return {"within": [ends[i : i + 2] for i in range(0, len(ends), 2)]} if ends else {}
 
 
 def _optional(request: Any, *fields: str) -> dict[str, Any]:

@@ -72,6 +72,8 @@ def likelihoods(result: LikelihoodResult) -> pb.LikelihoodResponse:
         bits_per_dim=[] if result.bits_per_dim is None else result.bits_per_dim,
         terms={name: pb.Doubles(values=values) for name, values in result.terms.items()},
         timing=timing(result.timing),
+        grid=0 if result.grid is None else result.grid.n,
+        within=() if result.grid is None else (*result.grid.within[0], *result.grid.within[1]),
     )
 
 

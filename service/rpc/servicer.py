@@ -160,6 +160,9 @@ class Servicer(pb_grpc.PushforwardServicer):
     async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.Model:
         return records.evaluated(await self.application.catalog.evaluated(request.model))
 
+    async def GetHistogram(self, request: pb.GetHistogramRequest, context: Context) -> pb.ScoreHistogram:
+        return charts.histogram(await self.application.inference.histogram(request.model))
+
     async def DeleteModel(self, request: pb.DeleteModelRequest, context: Context) -> pb.DeleteModelResponse:
         return pb.DeleteModelResponse(deleted=await self.application.catalog.delete(request.model))
 

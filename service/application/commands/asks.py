@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
 from pushforward.models.config.numbers_only import NumbersOnly
-from pushforward.service.application.commands.fields import Array, Condition, Records
+from pushforward.service.application.commands.fields import Array, Condition, Records, Within
 from pushforward.service.domain.catalog import Reference
 from pushforward.service.domain.errors import FieldError, Invalid
 from pushforward.service.domain.inference import Op
@@ -55,11 +55,15 @@ class OfRows(Ask):
 
     @model_validator(mode="after")
     def _rows_once(self) -> Self:
+        self._check_rows()
+        return self
+
+    def _check_rows(self) -> None:
+        """Raises Invalid."""
         if self.x is None and self.records is None:
             raise Invalid.field("x", "is missing; give x, or records of a model of a table")
         if self.x is not None and self.records is not None:
             raise Invalid.field("records", "are given beside x; give one of the two")
-        return self
 
     @property
     def rows(self) -> np.ndarray:
@@ -67,3 +71,22 @@ class OfRows(Ask):
         if self.x is None:
             raise TypeError("the records have not been read")
         return self.x
+
+
+class OfRowsOrGrid(OfRows):
+    """Of rows, or of the cells of a grid over the plane."""
+
+    grid: Annotated[int, Field(ge=2, le=4096, strict=True)] | None = None
+    """Cells along each axis of a grid over the plane, in the place of `x`: their centers, row by row, the top first."""
+    within: Within | None = None
+    """Rectangle that the grid covers, [[x_low, x_high], [y_low, y_high]]; left out: where the data lie."""
+
+    @model_validator(mode="after")
+    def _rows_once(self) -> Self:
+        if self.grid is None and self.within is not None:
+            raise Invalid.field("within", "is of a grid, and there is none; give grid, or leave it out")
+        if self.grid is None:
+            self._check_rows()
+        elif self.x is not None or self.records is not None:
+            raise Invalid.field("grid", "is given beside rows; give one of the two")
+        return self

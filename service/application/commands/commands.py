@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self, get_args
 from pydantic import Field, field_validator, model_validator
 
 from pushforward.models.geometry.interpolation import PathName
-from pushforward.service.application.commands.asks import Ask, Command, OfRows, lacks
+from pushforward.service.application.commands.asks import Ask, Command, OfRows, OfRowsOrGrid, lacks
 from pushforward.service.application.commands.fields import (
     Against,
     Array,
@@ -88,7 +88,7 @@ class Sample(Ask):
     """Of a job that writes a file, which waiting ones are claimed first: -100 to 100, the highest first."""
 
 
-class Likelihood(OfRows):
+class Likelihood(OfRowsOrGrid):
     """log p(x) of each row, in nats. `seed` fixes the noise where the likelihood is an estimate."""
 
     op = "likelihood"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from pushforward.models.config.numbers_only import EXACT
 from pushforward.models.data import AnyData
@@ -71,6 +72,13 @@ def _seed(value: Any) -> Any:
     """Refuse a double: JSON parsers read whole numbers beyond 2**64 as doubles."""
     if isinstance(value, float) and abs(value) >= EXACT:
         raise ValueError("must be a whole number from 0 to 2**64 - 1 = 18446744073709551615")
+    return value
+
+
+def _rectangle(value: tuple[tuple[float, float], tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    """Refuse a rectangle without an area."""
+    if not all(low < high and isfinite(high - low) for low, high in value):
+        raise ValueError("must be two intervals, [[x_low, x_high], [y_low, y_high]], each with its lower end first")
     return value
 
 
@@ -149,6 +157,10 @@ Condition = Annotated[
             "them, one for each row",
         }
     ),
+]
+Within = Annotated[
+    tuple[tuple[float, float], tuple[float, float]],
+    AfterValidator(_rectangle),
 ]
 Seed = Annotated[int, Field(ge=0, lt=2**64, strict=True), BeforeValidator(_seed)]
 Priority = Annotated[int, Field(ge=-100, le=100, strict=True)]

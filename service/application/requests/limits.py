@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import isqrt, prod
 
 from pushforward.models.data.tables.media_types import CSV
 from pushforward.models.data.tables.media_types import MEDIA_TYPES as TABLE_TYPES
@@ -53,6 +53,13 @@ def check_reply(ask: AnyAsk, card: Card, settings: Settings) -> None:
 def check_rows(field: str, rows: int, card: Card, settings: Settings) -> None:
     """Rows whose number is known when they are read."""
     _check(field, rows, card.spec.shape, settings)
+
+
+def check_grid(n: int, settings: Settings) -> None:
+    """A grid of n x n cells."""
+    most = isqrt(min(settings.max_rows, settings.max_values))
+    if n > most:
+        raise Invalid.field("grid", f"asks for {n * n} cells; at most {most} along each axis, so ask in parts")
 
 
 def check_parts(ask: Sample, settings: Settings) -> None:

@@ -7,6 +7,7 @@ from math import log
 import numpy as np
 
 from pushforward.models.spec.conditions import Labels
+from pushforward.service.application.charts.grids import Grid, grid_of
 from pushforward.service.application.commands.commands import (
     AnyAsk,
     Complete,
@@ -43,6 +44,8 @@ def result(target: TargetModel, ask: AnyAsk, request: InferenceRequest, reply: R
                 return samples(target, request, reply)
             case Encode():
                 return CodesResult(model, timing, reply.arrays["z"])
+            case Likelihood(grid=int() as n):
+                return _likelihood(target, request, reply, grid_of(target.card, n, ask.within))
             case Likelihood() | Score():
                 return _likelihood(target, request, reply)
             case Translate():
@@ -94,7 +97,9 @@ def preview(target: TargetModel, request: InferenceRequest, seen: Preview) -> Pr
     return PreviewResult(request.model, request.seed, seen.step, seen.steps, rows, target.card.spec, given)
 
 
-def _likelihood(target: TargetModel, request: InferenceRequest, reply: Reply) -> LikelihoodResult:
+def _likelihood(
+    target: TargetModel, request: InferenceRequest, reply: Reply, grid: Grid | None = None
+) -> LikelihoodResult:
     log_prob = np.asarray(reply.arrays["log_prob"], np.float64)
     bits = -log_prob / (target.card.spec.size * log(2)) if target.scores_probabilities else None
     return LikelihoodResult(
@@ -105,6 +110,7 @@ def _likelihood(target: TargetModel, request: InferenceRequest, reply: Reply) ->
         std_error=reply.arrays.get("std_error"),
         bits_per_dim=bits,
         terms=_terms(reply),
+        grid=grid,
     )
 
 

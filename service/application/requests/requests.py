@@ -11,13 +11,11 @@ from pydantic import ValidationError
 
 from pushforward.models.errors import InvalidData
 from pushforward.models.families import FAMILIES
-from pushforward.models.family import Completes, Decodes, Family, Scores, Translates, answers_without
+from pushforward.models.family import Decodes, Family, Scores, Translates, answers_without
 from pushforward.models.form import form_of
 from pushforward.models.spec.conditioning import Conditioning
-from pushforward.models.spec.data_spec import Shape
-from pushforward.models.spec.patches import patches_under
-from pushforward.models.spec.row_checks import check_rows, where_not_finite
 from pushforward.models.spec.text import Text
+from pushforward.service.application.charts import grids
 from pushforward.service.application.commands.asks import OfRows
 from pushforward.service.application.commands.commands import (
     AnyAsk,
@@ -30,7 +28,7 @@ from pushforward.service.application.commands.commands import (
     Translate,
 )
 from pushforward.service.application.commands.validation import refusing
-from pushforward.service.application.requests import limits
+from pushforward.service.application.requests import inputs, limits
 from pushforward.service.application.requests.options import options_of
 from pushforward.service.application.requests.records import cells_of, cells_to_complete
 from pushforward.service.application.requests.seeds import seed_of
@@ -68,6 +66,10 @@ class TargetModel:
         """A request with one reply. Raises Unsupported, Invalid."""
         if isinstance(ask, OfRows) and ask.records is not None:
             ask = ask.model_copy(update=cells_of(self.card, ask, ask.records) | {"records": None})
+        if isinstance(ask, Likelihood) and ask.grid is not None:
+            self.check_capability(ask.op)
+            limits.check_grid(ask.grid, settings)
+            ask = ask.model_copy(update={"x": grids.grid_of(self.card, ask.grid, ask.within).cells})
         if isinstance(ask, Sample):
             return self._draw(ask, lambda: limits.check_reply(ask, self.card, settings))
         options = self._checked(ask, lambda: limits.check_reply(ask, self.card, settings))
@@ -80,16 +82,19 @@ class TargetModel:
             case Interpolate():
                 return self._interpolate(ask)
             case Complete():
-                arrays = {"patches": self._patches(ask)} | self._condition(ask, ask.rows[1])
+                arrays = {"patches": inputs.patches_of(self.card.spec, self.family, ask)} | self._condition(
+                    ask, ask.rows[1]
+                )
                 return InferenceRequest(self.card.reference, ask.op, ask.rows[1], ask.seed, options, arrays)
             case Decode():
-                arrays = {"z": self._codes(ask.z)} | self._condition(ask, len(ask.z))
+                arrays = {"z": inputs.codes_of(self.card, self.family, ask.z)} | self._condition(ask, len(ask.z))
                 return InferenceRequest(self.card.reference, ask.op, len(ask.z), 0, options, arrays)
             case Translate():
-                arrays = {"x": self._rows("x", ask.x)} | self._domains(ask)
+                arrays = {"x": inputs.rows_of(self.card.spec, "x", ask.x)} | self._domains(ask)
                 return InferenceRequest(self.card.reference, ask.op, len(ask.x), 0, options, arrays)
-        scores = isinstance(ask, Likelihood | Score)
-        x = self._rows("x", ask.rows, on_levels=scores and self.scores_only_levels)
+        scores, spec = isinstance(ask, Likelihood | Score), self.card.spec
+        field = "within" if isinstance(ask, Likelihood) and ask.grid is not None else "x"
+        x = inputs.rows_of(spec, field, ask.rows, on_levels=scores and self.scores_only_levels)
         seed = ask.seed if isinstance(ask, Likelihood | Score) else 0
         arrays = {"x": x} | self._condition(ask, len(x))
         return InferenceRequest(self.card.reference, ask.op, len(x), seed, options, arrays)
@@ -124,11 +129,15 @@ class TargetModel:
         table = self.card.spec.table
         return self.scores_only_levels if table is None else not table.measure.numbers
 
+    def check_capability(self, op: Op) -> None:
+        """Raises Unsupported."""
+        if op not in self.card.capabilities:
+            can = ", ".join(self.card.capabilities)
+            raise Unsupported(f"{self.card.family} does not answer {op}; it answers: {can}")
+
     def _checked(self, ask: AnyAsk, check_limits: Callable[[], None]) -> dict[str, Any]:
         """The options of a request that the model can answer. Raises Unsupported, Invalid."""
-        if ask.op not in self.card.capabilities:
-            can = ", ".join(self.card.capabilities)
-            raise Unsupported(f"{self.card.family} does not answer {ask.op}; it answers: {can}")
+        self.check_capability(ask.op)
         check_limits()
         return self._options(ask)
 
@@ -202,49 +211,5 @@ class TargetModel:
             if row.shape[1:] != self.card.spec.shape:
                 shape = list(self.card.spec.shape)
                 raise Invalid.field(name, f"has shape {list(row.shape[1:])}; send one row of shape {shape}")
-            ends[name] = self._rows(name, row)
+            ends[name] = inputs.rows_of(self.card.spec, name, row)
         return InferenceRequest(self.card.reference, ask.op, ask.steps, 0, options, ends | condition)
-
-    def _rows(self, field: str, x: np.ndarray, *, on_levels: bool = False) -> np.ndarray:
-        """Data, (n, *shape), in the dtype of the model's data. Raises Invalid."""
-        with refusing(field):
-            self.card.spec.check(x, field=field, on_levels=on_levels)
-        return self.card.spec.hold(x)
-
-    def _patches(self, ask: Complete) -> np.ndarray:
-        """Patches, (n, *patches_shape), in the dtype of the model's data. Raises Invalid."""
-        spec = self.card.spec
-        shape = self.family.patches_shape(spec) if isinstance(self.family, Completes) else ()
-        if ask.x is not None and ask.mask is not None:
-            with refusing("mask"):
-                return patches_under(self._rows("x", ask.x), ask.mask, shape)
-        patches = np.empty(0) if ask.patches is None else ask.patches
-        if patches.shape[1:] != shape or len(patches) == 0:
-            raise Invalid.field("patches", _other_patches(patches.shape, shape))
-        with refusing("patches"):
-            as_rows = spec.model_copy(update={"shape": shape})
-            check_rows(as_rows, patches, (), field="patches", on_levels=False)
-        return spec.hold(patches)
-
-    def _codes(self, z: np.ndarray) -> np.ndarray:
-        """Codes, (n, *latent_shape), float32. Raises Invalid."""
-        shape = self.card.latent_shape
-        if shape is None and isinstance(self.family, Decodes):
-            shape = self.family.latent_shape(self.card.spec.varying)
-        if shape is None or z.shape[1:] != tuple(shape) or len(z) == 0:
-            wanted = ", ".join(map(str, shape or ()))
-            raise Invalid.field("z", f"has shape {list(z.shape)}; send at least one code: [n, {wanted}]")
-        with np.errstate(over="ignore"):
-            codes = z.astype(np.float32, copy=False)
-        if not np.isfinite(codes).all():
-            message = "holds values that are NaN, infinite or beyond float32; every code must be finite"
-            raise Invalid.field("z", f"{message}: {where_not_finite(codes)}")
-        return codes
-
-
-def _other_patches(sent: Shape, shape: Shape) -> str:
-    """What is wrong with patches of the shape (n, N', ...) where each row needs those of `shape`, (N, C, s, s)."""
-    wanted = f"[n, {', '.join(map(str, shape))}]"
-    if len(sent) == 1 + len(shape) and sent[0] > 0 and sent[2:] == shape[1:]:
-        return f"has {sent[1]} patches a row, and {shape[0]} are needed; send {wanted}"
-    return f"has shape {list(sent)}; send at least one row of {shape[0]} patches of shape {list(shape[1:])}: {wanted}"

@@ -60,7 +60,10 @@ EXAMPLES: dict[type[Any], dict[str, Any]] = {
         new_rows={"model": "moons-flow", "n": 4, "seed": 0},
         of_a_label={"model": "labeled-digits", "n": 8, "condition": 3, "options": {"guidance": 1.0}},
     ),
-    Likelihood: _examples(scores={"model": "moons-flow", "x": _ROWS}),
+    Likelihood: _examples(
+        scores={"model": "moons-flow", "x": _ROWS},
+        a_density_map={"model": "moons-flow", "grid": 96, "within": [[-2, 3], [-1.5, 2]]},
+    ),
     Score: _examples(anomalies={"model": "moons-flow", "x": _ROWS, "false_alarm_rate": 0.05}),
     Encode: _examples(codes={"model": "moons-flow", "x": _ROWS}),
     Decode: _examples(data_of_codes={"model": "moons-flow", "z": [[0.0, 0.0]]}),

@@ -51,6 +51,10 @@ class LikelihoodsBody(Body):
     """-log_prob in bits for each element, for data with levels and tables whose columns all have probabilities."""
     terms: dict[str, list[Number]]
     """Other quantities of each row, the unit in the name."""
+    grid: int | None = None
+    """Of a grid: its cells along each axis; log_prob has them row by row, the top first. Absent without one."""
+    within: tuple[tuple[float, float], tuple[float, float]] | None = None
+    """Of a grid: what it covers, [[x_low, x_high], [y_low, y_high]]. Absent without one."""
     timing: Timing
     """Where the time went."""
 

@@ -8,6 +8,7 @@ from typing import cast
 from fastapi import APIRouter, Request, Response
 
 from pushforward.service.domain.catalog import EvaluatedCard
+from pushforward.service.domain.charts import ScoreHistogram
 from pushforward.service.rest.contract import schemas
 from pushforward.service.rest.contract.openapi import answers, documented
 from pushforward.service.rest.responses import json_response
@@ -35,6 +36,16 @@ async def models(app: App, model: OfModel = None) -> Response:
 async def model(app: App, reference: Reference) -> Response:
     """A model's card, with the report of its latest evaluation: `name` is its newest version, `name@3` the third."""
     return json_response(await app.catalog.evaluated(reference))
+
+
+@router.get(
+    "/models/{reference}/histogram",
+    operation_id="get_histogram",
+    **documented("Get the histogram of log p(x) of a model's held-out rows", answers(ScoreHistogram), tag="models"),
+)
+async def histogram(app: App, reference: Reference) -> Response:
+    """How log p(x) of the held-out rows that `POST /score` compares with is distributed."""
+    return json_response(await app.inference.histogram(reference))
 
 
 @router.delete(

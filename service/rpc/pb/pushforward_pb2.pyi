@@ -1606,10 +1606,14 @@ class LikelihoodRequest(_message.Message):
     OPTIONS_FIELD_NUMBER: _builtins.int
     CONDITION_FIELD_NUMBER: _builtins.int
     RECORDS_FIELD_NUMBER: _builtins.int
+    GRID_FIELD_NUMBER: _builtins.int
+    WITHIN_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """`name` is the newest version, `name@3` is version 3."""
     seed: _builtins.int
     """Seed of the noise, where the likelihood is an estimate."""
+    grid: _builtins.int
+    """Cells along each axis of a grid over the plane, in the place of `x`: their centers, row by row, the top first."""
     @_builtins.property
     def x(self) -> Global___Tensor:
         """Rows, [n, *shape]."""
@@ -1628,6 +1632,12 @@ class LikelihoodRequest(_message.Message):
     def records(self) -> Global___Table:
         """Rows of a table, an object each, by column; in the place of `x`. Over gRPC: a file of them."""
 
+    @_builtins.property
+    def within(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Rectangle that the grid covers, [[x_low, x_high], [y_low, y_high]]; left out: where the data lie. Over gRPC: its
+        four numbers, x_low, x_high, y_low, y_high.
+        """
+
     def __init__(
         self,
         *,
@@ -1637,12 +1647,16 @@ class LikelihoodRequest(_message.Message):
         options: _struct_pb2.Struct | None = ...,
         condition: Global___Tensor | None = ...,
         records: Global___Table | None = ...,
+        grid: _builtins.int | None = ...,
+        within: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "options", b"options", "records", b"records", "x", b"x"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_grid", b"_grid", "condition", b"condition", "grid", b"grid", "options", b"options", "records", b"records", "x", b"x"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "model", b"model", "options", b"options", "records", b"records", "seed", b"seed", "x", b"x"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_grid", b"_grid", "condition", b"condition", "grid", b"grid", "model", b"model", "options", b"options", "records", b"records", "seed", b"seed", "within", b"within", "x", b"x"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__grid: _TypeAlias = _typing.Literal["grid"]  # noqa: Y015
+    _WhichOneofArgType__grid: _TypeAlias = _typing.Literal["_grid", b"_grid"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__grid) -> _WhichOneofReturnType__grid | None: ...
 
 Global___LikelihoodRequest: _TypeAlias = LikelihoodRequest  # noqa: Y015
 
@@ -1706,6 +1720,8 @@ class LikelihoodResponse(_message.Message):
     TIMING_FIELD_NUMBER: _builtins.int
     TERMS_FIELD_NUMBER: _builtins.int
     LIKELIHOOD_KIND_FIELD_NUMBER: _builtins.int
+    GRID_FIELD_NUMBER: _builtins.int
+    WITHIN_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The model with its version, name@version."""
     kind: _builtins.str
@@ -1714,6 +1730,8 @@ class LikelihoodResponse(_message.Message):
     """Unit of `log_prob` and `std_error`: nats."""
     likelihood_kind: Global___LikelihoodKind.ValueType
     """What kind of number it is."""
+    grid: _builtins.int
+    """Of a grid: its cells along each axis; `log_prob` has them row by row, the top first. 0 without one."""
     @_builtins.property
     def log_prob(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """log p(x) of each row, in `unit` and in the units of the data; -inf where the density is zero."""
@@ -1734,6 +1752,10 @@ class LikelihoodResponse(_message.Message):
     def terms(self) -> _containers.MessageMap[_builtins.str, Global___Doubles]:
         """What else is known of each row, by name, the unit in the name."""
 
+    @_builtins.property
+    def within(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Of a grid: what it covers, x_low, x_high, y_low, y_high."""
+
     def __init__(
         self,
         *,
@@ -1746,10 +1768,12 @@ class LikelihoodResponse(_message.Message):
         timing: Global___Timing | None = ...,
         terms: _abc.Mapping[_builtins.str, Global___Doubles] | None = ...,
         likelihood_kind: Global___LikelihoodKind.ValueType = ...,
+        grid: _builtins.int = ...,
+        within: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["timing", b"timing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bits_per_dim", b"bits_per_dim", "kind", b"kind", "likelihood_kind", b"likelihood_kind", "log_prob", b"log_prob", "model", b"model", "std_error", b"std_error", "terms", b"terms", "timing", b"timing", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bits_per_dim", b"bits_per_dim", "grid", b"grid", "kind", b"kind", "likelihood_kind", b"likelihood_kind", "log_prob", b"log_prob", "model", b"model", "std_error", b"std_error", "terms", b"terms", "timing", b"timing", "unit", b"unit", "within", b"within"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2915,6 +2939,88 @@ class GetModelRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetModelRequest: _TypeAlias = GetModelRequest  # noqa: Y015
+
+@_typing.final
+class GetHistogramRequest(_message.Message):
+    """Whose histogram to show."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """`name` is the newest version, `name@3` is version 3."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetHistogramRequest: _TypeAlias = GetHistogramRequest  # noqa: Y015
+
+@_typing.final
+class ScoreHistogram(_message.Message):
+    """How log p(x) of a model's held-out rows is distributed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    N_FIELD_NUMBER: _builtins.int
+    EDGES_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
+    BELOW_FIELD_NUMBER: _builtins.int
+    ABOVE_FIELD_NUMBER: _builtins.int
+    LIKELIHOOD_KIND_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Reference of the model, with its version."""
+    kind: _builtins.str
+    """Whether log_prob is exact, a lower bound, or an unbiased estimate; null where the card does not tell. Over gRPC:
+    empty there; `likelihood_kind` is typed.
+    """
+    unit: _builtins.str
+    """Unit of the edges."""
+    n: _builtins.int
+    """Held-out rows."""
+    below: _builtins.int
+    """Rows below the first edge: far out, or of density zero."""
+    above: _builtins.int
+    """Rows above the last edge."""
+    likelihood_kind: Global___LikelihoodKind.ValueType
+    """What kind of number log p(x) is."""
+    @_builtins.property
+    def edges(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Edges of the bins, ascending, one more than bins; none where no row has a finite log_prob."""
+
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Rows in each bin."""
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        unit: _builtins.str = ...,
+        n: _builtins.int = ...,
+        edges: _abc.Iterable[_builtins.float] | None = ...,
+        counts: _abc.Iterable[_builtins.int] | None = ...,
+        below: _builtins.int = ...,
+        above: _builtins.int = ...,
+        likelihood_kind: Global___LikelihoodKind.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["above", b"above", "below", b"below", "counts", b"counts", "edges", b"edges", "kind", b"kind", "likelihood_kind", b"likelihood_kind", "model", b"model", "n", b"n", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoreHistogram: _TypeAlias = ScoreHistogram  # noqa: Y015
 
 @_typing.final
 class DeleteModelRequest(_message.Message):

@@ -181,6 +181,11 @@ class PushforwardStub:
                 request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.GetModelRequest.SerializeToString,
                 response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Model.FromString,
                 _registered_method=True)
+        self.GetHistogram = channel.unary_unary(
+                '/pushforward.v1.Pushforward/GetHistogram',
+                request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.GetHistogramRequest.SerializeToString,
+                response_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ScoreHistogram.FromString,
+                _registered_method=True)
         self.DeleteModel = channel.unary_unary(
                 '/pushforward.v1.Pushforward/DeleteModel',
                 request_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.DeleteModelRequest.SerializeToString,
@@ -412,6 +417,13 @@ class PushforwardServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetHistogram(self, request, context):
+        """Shows how log p(x) of a model's held-out rows is distributed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteModel(self, request, context):
         """Deletes a version of a model, or all of them.
         """
@@ -580,6 +592,11 @@ def add_PushforwardServicer_to_server(servicer, server):
                     servicer.GetModel,
                     request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.GetModelRequest.FromString,
                     response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Model.SerializeToString,
+            ),
+            'GetHistogram': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetHistogram,
+                    request_deserializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.GetHistogramRequest.FromString,
+                    response_serializer=pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ScoreHistogram.SerializeToString,
             ),
             'DeleteModel': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteModel,
@@ -1382,6 +1399,33 @@ class Pushforward:
             '/pushforward.v1.Pushforward/GetModel',
             pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.GetModelRequest.SerializeToString,
             pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.Model.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetHistogram(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pushforward.v1.Pushforward/GetHistogram',
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.GetHistogramRequest.SerializeToString,
+            pushforward_dot_service_dot_rpc_dot_pb_dot_pushforward__pb2.ScoreHistogram.FromString,
             options,
             channel_credentials,
             insecure,

@@ -102,6 +102,8 @@ class PushforwardStub:
     """
     GetModel: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.GetModelRequest, _pushforward_pb2.Model]
     """Shows a version of a model."""
+    GetHistogram: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.GetHistogramRequest, _pushforward_pb2.ScoreHistogram]
+    """Shows how log p(x) of a model's held-out rows is distributed."""
     DeleteModel: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.DeleteModelRequest, _pushforward_pb2.DeleteModelResponse]
     """Deletes a version of a model, or all of them."""
     ListFamilies: _grpc.UnaryUnaryMultiCallable[_pushforward_pb2.ListFamiliesRequest, _pushforward_pb2.ListFamiliesResponse]
@@ -183,6 +185,8 @@ class PushforwardAsyncStub(PushforwardStub):
     """
     GetModel: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.GetModelRequest, _pushforward_pb2.Model]  # type: ignore[assignment]
     """Shows a version of a model."""
+    GetHistogram: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.GetHistogramRequest, _pushforward_pb2.ScoreHistogram]  # type: ignore[assignment]
+    """Shows how log p(x) of a model's held-out rows is distributed."""
     DeleteModel: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.DeleteModelRequest, _pushforward_pb2.DeleteModelResponse]  # type: ignore[assignment]
     """Deletes a version of a model, or all of them."""
     ListFamilies: _aio.UnaryUnaryMultiCallable[_pushforward_pb2.ListFamiliesRequest, _pushforward_pb2.ListFamiliesResponse]  # type: ignore[assignment]
@@ -435,6 +439,14 @@ class PushforwardServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_pushforward_pb2.Model, _abc.Awaitable[_pushforward_pb2.Model]]:
         """Shows a version of a model."""
+
+    @_abc_1.abstractmethod
+    def GetHistogram(
+        self,
+        request: _pushforward_pb2.GetHistogramRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_pushforward_pb2.ScoreHistogram, _abc.Awaitable[_pushforward_pb2.ScoreHistogram]]:
+        """Shows how log p(x) of a model's held-out rows is distributed."""
 
     @_abc_1.abstractmethod
     def DeleteModel(
