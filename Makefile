@@ -22,9 +22,9 @@ demo: $(STAMP)  ## train on real handwritten digits and draw what the model lear
 	$(BIN)/python examples/demo.py
 
 # Tests wait as often as they compute, so there is a worker more than cores; files in their order, for those of few and
-# long tests would come last otherwise.
+# long tests would come last otherwise. Bytecode is kept, whatever the shell says: tests start hundreds of processes.
 test: $(STAMP) $(CONSOLE) browser  ## the whole suite, in parallel
-	OMP_NUM_THREADS=1 PYTEST_XDIST_AUTO_NUM_WORKERS=$$(($$(getconf _NPROCESSORS_ONLN) + 1)) \
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 PYTEST_XDIST_AUTO_NUM_WORKERS=$$(($$(getconf _NPROCESSORS_ONLN) + 1)) \
 		$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -q
 
 check: $(STAMP) $(CONSOLE)  ## what clean means: lint, format, types, layers, generated files, docs

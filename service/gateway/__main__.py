@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from pushforward.service.settings import Settings
@@ -13,6 +14,7 @@ def main() -> int:
         from pushforward.service.gateway import cluster as processes  # which does not import the APIs
 
         return processes.main()
+    gc.disable()  # until all is imported, and frozen
     from pushforward.service.gateway import process
 
     return process.main(shared=False)

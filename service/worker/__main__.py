@@ -1,5 +1,10 @@
 """`python -m pushforward.service.worker`: the Celery worker of this machine's device."""
 
+import gc
+
+if __name__ == "__main__":
+    gc.disable()  # until all is imported, and `celery_app` freezes it: a quarter of the start
+
 import logging
 import sys
 import warnings

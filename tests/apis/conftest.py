@@ -28,7 +28,7 @@ from tests.apis.shifted import Shifted
 torch.set_num_threads(1)
 
 
-@dataclass
+@dataclass(repr=False)  # asyncio prints what a fixture yields while it asks for a signal's handler: milliseconds each
 class Apis:
     """One application, seen through both apis."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -117,14 +118,15 @@ def kept(
     return Kept(card(name, family, spec, able=able, data=data), form, form.build(spec.varying).eval())
 
 
-def models() -> list[Kept]:
+@functools.cache
+def models() -> tuple[Kept, ...]:
     """Two moons, digits, a model that can only be sampled, one that takes steps, five that take a condition.
 
     And three that translate: between two labels, which have names or not, and to a vector of attributes.
     """
     digits = Digits()
     spec = digits.spec(digits.rows(Path()))
-    return [
+    return (
         kept("moons", MOONS, TwoMoons().spec),
         kept("digits", DIGITS, spec, data=digits),
         kept("sampler", MOONS, TwoMoons().spec, able=("sample", "decode")),
@@ -144,7 +146,7 @@ def models() -> list[Kept]:
         kept("captioned", CAPTIONED, spec.model_copy(update={"condition": Text(max_length=24)})),
         kept("both-ways", CycleGAN.model_validate({"width": 8, "depth": 1}), LABELS),
         kept("attributes", StarGAN.model_validate({"width": 8, "depth": 1}), ATTRIBUTES),
-    ]
+    )
 
 
 @dataclass

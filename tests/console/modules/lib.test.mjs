@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 
-import { columns, summary, unit } from "../../../service/console/static/components/chart.mjs";
+import { columns, range, summary, unit } from "../../../service/console/static/components/chart.mjs";
 import { curl, literal, python, shell } from "../../../service/console/static/lib/commands.mjs";
 import { followed, parse } from "../../../service/console/static/lib/events.mjs";
 import { bytes, duration, number } from "../../../service/console/static/lib/format.mjs";
@@ -62,6 +62,14 @@ test("curves share their steps, with gaps", () => {
   assert.deepEqual(columns(curves), [[1, 2, 3], [5, null, 4], [null, 7, null]]);
   assert.equal(summary(curves[0]), "a nats 4 at step 3, falling");
   assert.deepEqual([unit("nll_nats_exact"), unit("1f3a r1_penalty"), unit("loss")], ["nats", "penalty", "loss"]);
+});
+
+test("a chart leaves out the large values of the beginning unless it shall not", () => {
+  const data = [[0, 5, 10, 50, 100], [900, 80, 20, 10, 12], [1, null, 2, 3, 4]];
+  assert.deepEqual(range(data, [0], false), [9.5, 20.5]);
+  assert.deepEqual(range(data, [0, 1], true), [1 - 44.95, 900 + 44.95]);
+  assert.deepEqual(range([[7], [3]], [0], false), [2.85, 3.15]);
+  assert.deepEqual(range([[], []], [0], false), [0, 1]);
 });
 
 test("a job is what its events told last", () => {

@@ -9,6 +9,7 @@ import { number, words } from "../lib/format.mjs";
 
 const HEIGHT = 260;
 const MOST_ROWS = 200; // of the table
+const BEGINNING = 0.1; // of the steps
 const COLORS = ["--line-1", "--line-2", "--line-3", "--line-4", "--line-5", "--line-6"];
 const DASHES = [[], [6, 4], [2, 3], [10, 3, 2, 3], [14, 4], [4, 2, 1, 2]];
 
@@ -22,6 +23,21 @@ export function columns(curves) {
       return steps.map((step) => (Number.isFinite(values.get(step)) ? /** @type {number} */ (values.get(step)) : null));
     }),
   ];
+}
+
+/**
+ * The range of a scale: without the beginning of a training, whose large values would flatten all the rest.
+ * @param {(number | null)[][]} data @param {number[]} series @param {boolean} whole @returns {[number, number]}
+ */
+export function range(data, series, whole) {
+  const [steps = [], ...values] = data;
+  const from = whole ? 0 : Number(steps.at(-1) ?? 0) * BEGINNING;
+  const shown = series.flatMap((i) => (values[i] ?? []).filter((value, at) => value !== null && Number(steps[at]) >= from));
+  const numbers = /** @type {number[]} */ (shown);
+  if (numbers.length === 0) return [0, 1];
+  const [low, high] = numbers.reduce(([least, most], each) => [Math.min(least, each), Math.max(most, each)], [Infinity, -Infinity]);
+  const margin = (high - low) * 0.05 || Math.abs(high) * 0.05 || 1;
+  return [low - margin, high + margin];
 }
 
 /** The unit that ends a name, so that curves of one unit share an axis. @param {string} name */
@@ -43,6 +59,7 @@ export function Chart({ curves, label }) {
   const place = useRef(/** @type {HTMLElement | null} */ (null));
   const plot = useRef(/** @type {any} */ (null));
   const [asTable, setAsTable] = useState(false);
+  const [whole, setWhole] = useState(false);
   const names = curves.map((curve) => curve.name).join("|");
   useEffect(() => {
     const frame = place.current;
@@ -55,7 +72,7 @@ export function Chart({ curves, label }) {
       const { default: UPlot } = await import("../vendor/uplot.mjs");
       if (gone) return;
       plot.current?.destroy();
-      plot.current = new UPlot(options(curves, frame.clientWidth), columns(curves), frame);
+      plot.current = new UPlot(options(curves, frame.clientWidth, whole), columns(curves), frame);
       sizes ??= new ResizeObserver(() => plot.current?.setSize({ width: frame.clientWidth, height: HEIGHT }));
       sizes.observe(frame);
     };
@@ -68,13 +85,14 @@ export function Chart({ curves, label }) {
       plot.current?.destroy();
       plot.current = null;
     };
-  }, [names]);
+  }, [names, whole]);
   useEffect(() => plot.current?.setData(columns(curves)), [curves]);
   const told = useSlowly(curves.map(summary).join("; "));
   return html`<figure class="chart">
     <figcaption>${label}</figcaption>
     <div ref=${place} aria-hidden="true"></div>
     <p role="status" class="quiet">${told}</p>
+    <label class="quiet"><input type="checkbox" checked=${whole} onChange=${() => setWhole(!whole)} /> with the beginning</label>${" "}
     <button type="button" class="small" aria-expanded=${asTable} onClick=${() => setAsTable(!asTable)}>${asTable ? "hide the table" : "as a table"}</button>
     ${asTable && html`<${Table} curves=${curves} />`}
   </figure>`;
@@ -109,8 +127,8 @@ function useSlowly(text) {
   return told;
 }
 
-/** @param {Curve[]} curves @param {number} width */
-function options(curves, width) {
+/** @param {Curve[]} curves @param {number} width @param {boolean} whole */
+function options(curves, width, whole) {
   const style = getComputedStyle(document.documentElement);
   const text = style.getPropertyValue("--text").trim();
   const grid = { stroke: style.getPropertyValue("--border").trim(), width: 1 };
@@ -118,7 +136,7 @@ function options(curves, width) {
   return {
     width,
     height: HEIGHT,
-    scales: { x: { time: false } },
+    scales: { x: { time: false }, ...Object.fromEntries(units.map((scale) => [scale, { range: ranged(curves, scale, whole) }])) },
     axes: [
       { stroke: text, grid, label: "step" },
       ...units.map((scale, i) => ({ scale, stroke: text, grid: i === 0 ? grid : { show: false }, side: i === 0 ? 3 : 1, label: scale, size: 64 })),
@@ -136,4 +154,10 @@ function options(curves, width) {
       })),
     ],
   };
+}
+
+/** @param {Curve[]} curves @param {string} scale @param {boolean} whole */
+function ranged(curves, scale, whole) {
+  const series = curves.flatMap((curve, i) => (unit(curve.name) === scale ? [i] : []));
+  return (/** @type {any} */ plot) => range(plot.data, series, whole);
 }
