@@ -4,9 +4,9 @@ import httpx
 import pytest
 from playwright.async_api import Browser, expect
 
-from pushforward.service.console.files import read
 from tests.console.accessibility import violations
 from tests.console.conftest import Watched
+from tests.console.weight import weight
 from tests.e2e.running import Up
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -65,15 +65,9 @@ async def test_an_outage_is_told_and_its_end(console: Watched) -> None:
     await expect(page.get_by_text("The service answers again.")).to_be_visible()
 
 
-async def test_all_files_of_all_pages_weigh_less_than_60_kilobytes_compressed(console: Watched) -> None:
-    loaded: set[str] = set()
-    console.page.on("response", lambda response: loaded.add(response.url))
-    for path in PAGES:
-        page = await console.open(path)
-        await page.wait_for_load_state("networkidle")
-    files = {url: read(url.partition("/console/")[2]) for url in loaded if "/console/" in url}
-    weights = {url: len(file.gzipped) for url, file in files.items() if file and file.media_type != "image/webp"}
-    assert 20_000 < sum(weights.values()) < 60_000, weights
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_page_weighs_less_than_60_kilobytes_compressed(browser: Browser, up: Up, path: str) -> None:
+    assert 10_000 < await weight(browser, f"{up.place.url}/console/{path}") < 60_000
 
 
 async def test_files_are_sent_compressed_and_not_again(up: Up) -> None:

@@ -14,6 +14,7 @@ from pushforward.service.client import Client
 from pushforward.service.local import redis_server
 from tests.console.accessibility import violations
 from tests.console.conftest import Watched
+from tests.console.weight import weight
 from tests.e2e.running import Up
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -88,6 +89,11 @@ async def test_axe_finds_nothing_on_the_page_of_a_job(browser: Browser, client: 
     url = f"{up.place.url}/console/jobs/{job['id']}"
     assert await violations(browser, url, scheme) == []
     assert await violations(browser, url, scheme, width=320) == []
+
+
+async def test_a_page_with_curves_weighs_less_than_60_kilobytes(browser: Browser, client: Client, up: Up) -> None:
+    [job, *_] = client.get("/jobs", state="succeeded")["jobs"]
+    assert 30_000 < await weight(browser, f"{up.place.url}/console/jobs/{job['id']}") < 60_000
 
 
 async def test_a_job_of_ten_thousand_events_is_drawn(console: Watched, client: Client, up: Up) -> None:
