@@ -1,10 +1,11 @@
 // @ts-check
 /** A form of a JSON Schema: unions are selects that swap what is below them. */
-import { html } from "../lib/html.mjs";
-import { asTyped, fieldOf, setAt, typedValue, valueAt } from "../lib/schema.mjs";
+import { html, useState } from "../lib/html.mjs";
+import { asTyped, fieldOf, same, typedValue, valueAt } from "../lib/schema.mjs";
 
 /**
- * @typedef {{ root: any, value: any, errors: Record<string, string>, onChange: (value: any) => void }} Shared
+ * `base` is what a field that is left empty takes, where that is not the schema's default.
+ * @typedef {{ root: any, value: any, base: any, errors: Record<string, string>, onChange: (path: string[], value: unknown) => void }} Shared
  */
 
 /** The identifier of a field's control. @param {string[]} path */
@@ -25,7 +26,8 @@ export function Nested({ field, path, legend, ...shared }) {
   if (field.kind === "object") return html`<fieldset><legend>${name}</legend><${Fields} ...${shared} schema=${field.schema} path=${path} /></fieldset>`;
   const now = valueAt(shared.value, [...path, field.tag]) ?? field.schema.default?.[field.tag] ?? "";
   const variant = field.variants[now];
-  const choose = (/** @type {any} */ event) => shared.onChange(setAt(shared.value, path, event.target.value ? { [field.tag]: event.target.value } : undefined));
+  const base = valueAt(shared.base, [...path, field.tag]) === now ? shared.base : undefined; // another variant begins anew
+  const choose = (/** @type {any} */ event) => shared.onChange(path, event.target.value ? { [field.tag]: event.target.value } : undefined);
   const id = idOf([...path, field.tag]);
   const wrong = shared.errors[path.join(".")] ?? shared.errors[[...path, field.tag].join(".")];
   return html`<fieldset>
@@ -38,19 +40,20 @@ export function Nested({ field, path, legend, ...shared }) {
       </select>
       <small id=${`${id}-help`}>${variant?.description ?? field.schema.description ?? ""}${wrong && html` <span class="wrong">${wrong}</span>`}</small>
     </div>
-    ${variant && html`<${Fields} ...${shared} schema=${variant} path=${path} omit=${[field.tag]} />`}
+    ${variant && html`<${Fields} ...${shared} base=${base} schema=${variant} path=${path} omit=${[field.tag]} />`}
   </fieldset>`;
 }
 
 /** @param {Shared & { field: any, path: string[] }} props */
-function Control({ field, path, value, errors, onChange }) {
+function Control({ field, path, value, base, errors, onChange }) {
   const id = idOf(path);
   const wrong = errors[path.join(".")];
-  const now = asTyped(valueAt(value, path));
+  const now = valueAt(value, path);
+  const [text, setText] = useState(asTyped(now)); // "0." while it becomes "0.5"
   const { schema } = field;
-  const standard = schema.default === undefined || schema.default === null ? "default" : asTyped(schema.default);
-  const change = (/** @type {any} */ event) => onChange(setAt(value, path, typedValue(event.target.value, field)));
-  const common = { id, "aria-invalid": wrong ? "true" : undefined, "aria-describedby": `${id}-help`, value: now, onChange: change };
+  const standard = asTyped(valueAt(base, path) ?? schema.default) || "default";
+  const change = (/** @type {any} */ event) => (setText(event.target.value), onChange(path, typedValue(event.target.value, field)));
+  const common = { id, "aria-invalid": wrong ? "true" : undefined, "aria-describedby": `${id}-help`, value: same(typedValue(text, field), now) ? text : asTyped(now), onInput: change };
   const choices = field.kind === "boolean" ? [true, false] : field.choices;
   return html`<div class="field">
     <label for=${id}>${path.at(-1)}</label>

@@ -14,7 +14,7 @@ import { RowsInput } from "./rows_input.mjs";
 /** Samples as rows to ask about. @param {string} reference @param {any} spec @param {number} n @param {number} seed @param {AbortSignal} [signal] @returns {Promise<Rows>} */
 export async function sampledRows(reference, spec, n, seed, signal) {
   const body = sampleBody(reference, spec, { n, seed, condition: "" });
-  if (spec.table) return { records: (await post("/sample", body, signal ? { signal } : {}))["samples"] };
+  if (spec.table) return { records: (await post("/sample", body, signal ? { signal } : {}))["records"] };
   const { shape, values } = await samples(body, signal);
   return { x: nested(values, shape) };
 }

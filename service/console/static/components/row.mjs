@@ -10,6 +10,9 @@ const LINES_PX = [180, 72];
 /** @param {any} row @returns {number[]} */
 export const flat = (row) => (Array.isArray(row) || ArrayBuffer.isView(row) ? Array.from(/** @type {any} */ (row)).flat(Infinity) : [row]).map(Number);
 
+/** The name of a picture; one within a named button has none of its own. @param {string} label */
+const named = (label) => (label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" });
+
 /** How many times an image is enlarged. @param {any} spec */
 const factor = (spec, tile = TILE_PX) => Math.max(1, Math.floor(tile / Math.max(spec.shape[1], spec.shape[2])));
 
@@ -31,7 +34,7 @@ function ImageRow({ row, spec, label, tile }) {
     context?.putImageData(new ImageData(pixels(flat(row), spec), width, height), 0, 0);
   }, [row]);
   const times = factor(spec, tile);
-  return html`<canvas ref=${canvas} role="img" aria-label=${label} width=${width} height=${height} class="pixels" style=${{ width: `${times * width}px`, height: `${times * height}px` }}></canvas>`;
+  return html`<canvas ref=${canvas} ...${named(label)} width=${width} height=${height} class="pixels" style=${{ width: `${times * width}px`, height: `${times * height}px` }}></canvas>`;
 }
 
 /** @param {{ row: any, spec: any, label: string }} props */
@@ -44,5 +47,5 @@ function Lines({ row, spec, label }) {
   const paths = Array.from({ length: channels }, (_, c) =>
     Array.from({ length }, (__, i) => `${((i / Math.max(1, length - 1)) * width).toFixed(1)},${(height - ((Number(values[c * length + i]) - low) / span) * (height - 4) - 2).toFixed(1)}`).join(" "),
   );
-  return html`<svg role="img" aria-label=${label} viewBox=${`0 0 ${width} ${height}`} width=${width} height=${height} class="lines">${paths.map((points, c) => html`<polyline points=${points} class=${`line-${(c % 6) + 1}`} />`)}</svg>`;
+  return html`<svg ...${named(label)} viewBox=${`0 0 ${width} ${height}`} width=${width} height=${height} class="lines">${paths.map((points, c) => html`<polyline points=${points} class=${`line-${(c % 6) + 1}`} />`)}</svg>`;
 }

@@ -5,7 +5,7 @@ import { bytes, count, duration, number } from "../lib/format.mjs";
 import { html, useEffect, useMemo, useState } from "../lib/html.mjs";
 import { useAction, useLoaded } from "../lib/loading.mjs";
 import { address, navigate } from "../lib/router.mjs";
-import { difference, fieldOf } from "../lib/schema.mjs";
+import { difference, fieldOf, setAt } from "../lib/schema.mjs";
 import { FORMS } from "../lib/training_commands.mjs";
 import { Copies } from "./copy.mjs";
 import { Fields, Nested, idOf } from "./form.mjs";
@@ -69,7 +69,7 @@ export function RunForm({ preset, startFrom, dataset }) {
       ${plan.result && html`<${Plan} plan=${plan.result} />`}
       <details open=${!preset}>
         <summary>The run, field by field</summary>
-        <${RunFields} run=${run} setRun=${setRun} errors=${errors} hasStart=${startFrom !== ""} />
+        <${RunFields} preset=${preset} run=${run} setRun=${setRun} errors=${errors} hasStart=${startFrom !== ""} />
         <div class="field"><label for="priority">Priority</label><input id="priority" inputmode="numeric" placeholder="0" value=${priority} onChange=${(/** @type {any} */ event) => setPriority(event.target.value)} /><small>From -100 to 100; the highest starts first.</small></div>
       </details>
     </form>
@@ -80,12 +80,13 @@ export function RunForm({ preset, startFrom, dataset }) {
 /** @type {Promise<any> | null} */
 let description = null;
 
-/** @param {{ run: any, setRun: (run: any) => void, errors: Record<string, string>, hasStart: boolean }} props */
-function RunFields({ run, setRun, errors, hasStart }) {
+/** @param {{ preset: any, run: any, setRun: (change: (run: any) => any) => void, errors: Record<string, string>, hasStart: boolean }} props */
+function RunFields({ preset, run, setRun, errors, hasStart }) {
   const { data: root, error } = useLoaded(() => (description ??= get("/openapi.json").catch((problem) => ((description = null), Promise.reject(problem)))), []);
   if (!root) return error ? html`<${Problem} error=${error} />` : html`<${Loading} />`;
   const schema = root["components"].schemas.Run;
-  const shared = { root, value: run, errors, onChange: setRun };
+  const change = (/** @type {string[]} */ path, /** @type {unknown} */ value) => setRun((/** @type {any} */ now) => setAt(now, path, value));
+  const shared = { root, value: run, base: preset?.run, errors, onChange: change };
   const part = (/** @type {string} */ name) => html`<${Nested} ...${shared} field=${fieldOf(root, schema.properties[name])} path=${[name]} />`;
   return html`${(!hasStart || run.family) && part("family")}${(!hasStart || run.data) && part("data")}${part("budget")}${part("optimizer")}
     <${Fields} ...${shared} schema=${schema} path=${[]} omit=${["family", "data", "budget", "optimizer", "start_from"]} />`;

@@ -55,8 +55,10 @@ export function setAt(value, [name, ...rest], next) {
   return inner === undefined ? others : { ...others, [name]: inner };
 }
 
-/** Names by which unions are told apart. */
-const TAGS = new Set(["family", "source", "likelihood", "posterior", "prior", "objective", "network", "game", "transform", "dequantization", "density", "schedule", "path", "regularizer"]);
+/** Names by which unions are told apart: the discriminators of the API's description, as a test compares. */
+export const TAGS = new Set(
+  "coupling density dequantization divergence estimator family game integrand kernel kind likelihood network objective path penalty posterior preconditioning prior regularizer schedule source transform weighting".split(" "),
+);
 
 /**
  * What of a value differs from a base. Where the tag of a union differs, all of it does. Undefined: nothing.
@@ -76,7 +78,7 @@ export function difference(base, value) {
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** @param {unknown} a @param {unknown} b */
-const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+export const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 /** The value of what was typed; undefined where it is empty. @param {string} text @param {Field} field */
 export function typedValue(text, { kind, choices }) {

@@ -55,7 +55,7 @@ function fieldId(field) {
 
 /** @param {Record<string, any>} body @param {any} spec @param {AbortSignal} signal */
 async function drawn(body, spec, signal) {
-  if (spec.table) return { rows: (await post("/sample", body, { signal }))["samples"], numbers: null };
+  if (spec.table) return { rows: (await post("/sample", body, { signal }))["records"], numbers: null };
   const { shape, values } = await samples(body, signal);
   return { rows: spec.shape.length === 1 && spec.shape[0] === 2 ? [] : nested(values, shape), numbers: values };
 }
