@@ -49,6 +49,7 @@ def texts() -> Iterator[tuple[Path, str]]:
     from tools.decisions_page import page as decisions
     from tools.environment_file import lines
     from tools.families_page import page
+    from tools.family_page import page as family_page
 
     absent: Any = None  # nothing is asked
     ports = ("jobs", "wakeups", "asks", "models", "workers", "reach", "files", "datasets")
@@ -56,6 +57,9 @@ def texts() -> Iterator[tuple[Path, str]]:
     document = routed(application, Telemetry(), asyncio.Event()).openapi()
     yield ROOT / "docs/openapi.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     yield ROOT / "docs/families.md", "\n".join(page(application)) + "\n"
+    results = (ROOT / "docs/results.md").read_text()
+    for card in application.catalog.families():
+        yield ROOT / f"docs/families/{card.family}.md", "\n".join(family_page(card, results)) + "\n"
     yield ROOT / "docs/decisions.md", "\n".join(decisions(ROOT / "docs/decisions")) + "\n"
     yield ROOT / ".env.example", "\n".join(lines(ROOT / "docs/settings.md")) + "\n"
 
