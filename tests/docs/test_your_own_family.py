@@ -1,4 +1,4 @@
-"""docs/tutorials/your-own-family.md: its file, put where it says, trains, and its script prints what the page prints."""
+"""docs/tutorials/your-own-family.md: its file, put where it says, trains; its script prints what the page prints."""
 
 import os
 import re
