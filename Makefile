@@ -27,7 +27,10 @@ test: $(STAMP) $(CONSOLE) browser  ## the whole suite, in parallel
 	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 PYTEST_XDIST_AUTO_NUM_WORKERS=$$(($$(getconf _NPROCESSORS_ONLN) + 1)) \
 		$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -q
 
-check: $(STAMP) $(CONSOLE)  ## what clean means: lint, format, types, layers, generated files, docs
+docs: $(STAMP)  ## build docs/ into site/; a link that leads nowhere fails
+	$(BIN)/zensical build --strict --clean
+
+check: $(STAMP) $(CONSOLE) docs  ## what clean means: lint, format, types, layers, generated files, docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -55,7 +58,7 @@ format: $(STAMP)  ## rewrite what check would complain of, where a tool can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-proto: $(STAMP)  ## regenerate service/rpc/pb, docs/openapi.json and docs/families.md
+proto: $(STAMP)  ## regenerate service/rpc/pb, docs/openapi.json and pages of docs/
 	$(BIN)/python -m tools.generated
 
 peers: .venv-peers/.installed .venv-peers-models/.installed  ## what benchmarks/serving.py, defaults.py and trainers.py measure beside ours
@@ -81,4 +84,4 @@ mutants: $(STAMP)  ## mutation testing, hours: docs/results/mutants.md; MODULES=
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/mutants.py --sample $(SAMPLE) $(MODULES)
 
 clean:
-	rm -rf $(VENV) .venv-peers .venv-peers-models tools/console/node_modules
+	rm -rf $(VENV) .venv-peers .venv-peers-models tools/console/node_modules site

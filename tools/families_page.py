@@ -26,7 +26,7 @@ def page(application: Any) -> Iterator[str]:
     yield "# Families"
     yield ""
     yield "What can be trained. Generated from the classes in `models/families/` by `python -m tools.generated`."
-    yield "What each preset reaches is in [results.md](results.md)."
+    yield "Which to take: [which family](which-family.md). What each preset reaches: [results.md](results.md)."
     cards = application.catalog.families()
     parts = Parts(schema for card in cards for schema in (card.schema, *card.options.values()))
     for card in cards:
@@ -35,6 +35,8 @@ def page(application: Any) -> Iterator[str]:
         told = " Takes a condition." if card.takes_condition else ""
         yield f"Operations: {', '.join(card.capabilities)}.{told}"
         yield from ("", f"Images, by default: {images(cls)}. Series: {series(cls)}.")
+        yield ""
+        yield f"Picture, results, mathematics: [{card.family}](families/{card.family}.md)."
         yield from presets(card.family)
         yield from fields("", card.schema, parts)
         yield from parts.below(card.schema)

@@ -1,4 +1,4 @@
-"""What is generated: comments of the proto file, `service/rpc/pb`, docs/openapi.json, docs/families.md, `.env.example`.
+"""What is generated: comments of the proto file, `service/rpc/pb`, pages of docs/, `.env.example`.
 
 python -m tools.generated           rewrite
 python -m tools.generated --check   compare; exit code 1 names what differs
@@ -46,8 +46,10 @@ def texts() -> Iterator[tuple[Path, str]]:
     from pushforward.service.rest.app import routed
     from pushforward.service.settings import Settings
     from pushforward.service.telemetry.gateway import Telemetry
+    from tools.decisions_page import page as decisions
     from tools.environment_file import lines
     from tools.families_page import page
+    from tools.family_page import page as family_page
 
     absent: Any = None  # nothing is asked
     ports = ("jobs", "wakeups", "asks", "models", "workers", "reach", "files", "datasets")
@@ -55,6 +57,10 @@ def texts() -> Iterator[tuple[Path, str]]:
     document = routed(application, Telemetry(), asyncio.Event()).openapi()
     yield ROOT / "docs/openapi.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     yield ROOT / "docs/families.md", "\n".join(page(application)) + "\n"
+    results = (ROOT / "docs/results.md").read_text()
+    for card in application.catalog.families():
+        yield ROOT / f"docs/families/{card.family}.md", "\n".join(family_page(card, results)) + "\n"
+    yield ROOT / "docs/decisions.md", "\n".join(decisions(ROOT / "docs/decisions")) + "\n"
     yield ROOT / ".env.example", "\n".join(lines(ROOT / "docs/settings.md")) + "\n"
 
 

@@ -20,7 +20,12 @@ from pathlib import Path
 from tests.docs.printed import Mismatch, aligned, ids, renewed
 from tests.e2e.running import ROOT, Up, start_up, stop_up
 
-PAGES = ("README.md", "docs/rest.md", "docs/tables.md", "docs/grpc.md", "docs/data.md")
+FIRST = "docs/first-steps.md"  # whose model the next ones ask
+CONCEPTS = ("docs/concepts/likelihoods.md", "docs/concepts/seeds.md", "docs/concepts/capacity-and-deadlines.md")
+AFTER_FIRST = (*CONCEPTS, "docs/trainings.md")
+TUTORIALS = ("docs/tutorials/tables.md", "docs/tutorials/pictures.md", "docs/tutorials/translation.md")
+REFERENCE = ("docs/rest.md", "docs/tables.md", "docs/grpc.md", "docs/data.md")
+PAGES = ("README.md", FIRST, *AFTER_FIRST, *TUTORIALS, "docs/python.md", "docs/coming-from/scikit-learn.md", *REFERENCE)
 BLOCK = re.compile(r"(?P<before>[^\n]*)\n\n```(?P<language>\w*)\n(?P<body>.*?)^```$", re.DOTALL | re.MULTILINE)
 # Lines of blocks that are not run: they install, or need docker; `pushforward up` runs already.
 NOT_RUN = ("make ", "pushforward up", "docker compose ", "openssl ", "(umask 022; openssl ")
