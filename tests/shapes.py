@@ -2,11 +2,13 @@
 
 `models/` writes `Float[Tensor, "B D"]` where only type checkers look, so nothing is checked, and jaxtyping is not even
 imported, where models train and serve. Here an import hook wraps each function with such annotations as soon as its
-module is loaded, before others import it by name: dimensions of one name are of one size within a call.
+module is loaded, before others import it by name: dimensions of one name are of one size within a call. Arguments that
+passed once are not checked again: solvers call the same network with the same shapes thousands of times.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Sequence
@@ -75,4 +77,26 @@ def checked(function: FunctionType) -> Any:
     names = {**function.__globals__, **kinds, "Tensor": torch.Tensor}
     marked = {key: hint for key, hint in function.__annotations__.items() if any(mark in str(hint) for mark in MARKS)}
     function.__annotations__ = {key: eval(hint, names) for key, hint in marked.items()}
-    return jaxtyped(function, typechecker=beartype)
+    with_checks = jaxtyped(function, typechecker=beartype)
+    passed = set[Any]()
+
+    @functools.wraps(function)
+    def check_once(*args: Any, **kwargs: Any) -> Any:
+        if torch.compiler.is_compiling():  # shapes are symbols
+            return with_checks(*args, **kwargs)
+        seen = (_look(args), _look(tuple(kwargs.items())))
+        if seen in passed:
+            return function(*args, **kwargs)
+        result = with_checks(*args, **kwargs)
+        passed.add(seen)
+        return result
+
+    def _look(value: Any) -> Any:
+        """What makes a shape right or wrong: shapes and types of tensors, and which object another argument is."""
+        if isinstance(value, torch.Tensor):
+            return value.shape, value.dtype
+        if isinstance(value, tuple | list):
+            return tuple(map(_look, value))
+        return value if isinstance(value, str | int | None) else id(value)
+
+    return check_once

@@ -28,6 +28,7 @@ from pushforward.service.application.commands.commands import (
     Translate,
 )
 from pushforward.service.application.commands.validation import refusing
+from pushforward.service.application.likelihoods import LikelihoodResult
 from pushforward.service.application.requests import replies, scoring
 from pushforward.service.application.requests.filters import Accepted, drawn_again
 from pushforward.service.application.requests.requests import TargetModel
@@ -35,7 +36,6 @@ from pushforward.service.application.requests.scoring import ScoreResult
 from pushforward.service.application.results import (
     CodesResult,
     InferenceResult,
-    LikelihoodResult,
     PointsResult,
     PreviewResult,
     SampleResult,

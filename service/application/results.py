@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 
 from pushforward.models.spec.data_spec import DataSpec
-from pushforward.service.application.charts.grids import Grid
 from pushforward.service.domain.inference import Timing
+from pushforward.service.formats.charts.marks import Chart
 from pushforward.service.formats.table_files import TableCells, in_file
 from pushforward.service.formats.tables import records
 
@@ -41,7 +41,12 @@ class InferenceResult(ABC):
 
     @property
     def picture_spec(self) -> DataSpec | None:
-        """The spec of the rows of `array`, where they are data; None where they are not and no picture can be drawn."""
+        """The spec of the rows of `array`, where they are data; None where they are not."""
+        return None
+
+    @property
+    def chart(self) -> Chart | None:
+        """What is drawn of numbers that are not data; None where nothing is."""
         return None
 
 
@@ -101,47 +106,6 @@ class PreviewResult:
         """The fields that the sample itself does not have."""
         rows = _rows("samples", self.samples, self.spec, self.condition)
         return {"step": self.step, "steps": self.steps, **rows}
-
-
-@dataclass(frozen=True)
-class OfLikelihoods(InferenceResult, ABC):
-    """Base of the results that have log p(x) of rows."""
-
-    unit: ClassVar[str] = "nats"
-
-    log_prob: np.ndarray  # (n,) float64, nats; -inf where the density is zero
-    kind: str  # exact, lower_bound, estimate
-
-    @property
-    def _shared(self) -> dict[str, Any]:
-        """The fields of all of them."""
-        return {"model": self.model, "log_prob": self.log_prob, "kind": self.kind, "unit": self.unit}
-
-
-@final
-@dataclass(frozen=True)
-class LikelihoodResult(OfLikelihoods):
-    """log p(x) of rows."""
-
-    std_error: np.ndarray | None  # (n,) nats
-    bits_per_dim: np.ndarray | None  # (n,), for data with levels, tables of probabilities
-    terms: Mapping[str, np.ndarray]  # (n,) each: other quantities of a row, the unit in the name
-    grid: Grid | None = None  # of whose cells they are
-
-    @property
-    def array(self) -> np.ndarray:
-        return self.log_prob
-
-    @property
-    def fields(self) -> dict[str, Any]:
-        return {
-            **self._shared,
-            "std_error": self.std_error,
-            "bits_per_dim": self.bits_per_dim,
-            "terms": self.terms,
-            **({} if self.grid is None else {"grid": self.grid.n, "within": self.grid.within}),
-            "timing": self.timing,
-        }
 
 
 @final

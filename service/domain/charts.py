@@ -8,6 +8,8 @@ from pushforward.models.config.json_float import JsonFloat
 from pushforward.service.domain.jobs import State
 from pushforward.service.domain.record import Record
 
+LikelihoodKind = Literal["exact", "lower_bound", "estimate"]  # of a likelihood
+
 
 class LossCurve(Record):
     """A loss at the steps of a training."""
@@ -44,7 +46,7 @@ class ScoreHistogram(Record):
 
     model: str
     """Reference of the model, with its version."""
-    kind: Literal["exact", "lower_bound", "estimate"] | None
+    kind: LikelihoodKind | None
     """Whether log_prob is exact, a lower bound, or an unbiased estimate; null where the card does not tell."""
     unit: Literal["nats"] = "nats"
     """Unit of the edges."""

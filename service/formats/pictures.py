@@ -57,12 +57,28 @@ def cloud(points: np.ndarray, around: np.ndarray, frame: Bounds) -> Picture:
 
 def heat(shares: np.ndarray) -> Picture:
     """A density, (n, n) from 0 to 1, the top first: dark where it is 0, bright where it is 1."""
-    ends = np.linspace(0, 255, len(ANCHORS))
-    palette = np.stack([np.interp(np.arange(256), ends, channel) for channel in zip(*ANCHORS, strict=True)], 1)
-    levels = np.round(255 * np.sqrt(shares.clip(0, 1))).astype(np.uint8)  # square roots, so that tails show
+    levels = _levels(shares)
     n_px = max(1, SIDE_PX // len(levels))
     canvas = levels.repeat(n_px, 0).repeat(n_px, 1)
-    return _in_colors(canvas, [tuple(color) for color in palette.round().astype(int).tolist()])
+    return _in_colors(canvas, [tuple(color) for color in _palette().tolist()])
+
+
+def heat_colors(shares: np.ndarray) -> NDArray[np.uint8]:
+    """The colors of a density, (h, w) from 0 to 1: (h, w, 3)."""
+    return _palette()[_levels(shares)]
+
+
+def _levels(shares: np.ndarray) -> NDArray[np.uint8]:
+    """Square roots, so that tails show."""
+    levels: NDArray[np.uint8] = np.round(255 * np.sqrt(shares.clip(0, 1))).astype(np.uint8)
+    return levels
+
+
+def _palette() -> NDArray[np.uint8]:
+    """The colors of the levels, (256, 3)."""
+    ends = np.linspace(0, 255, len(ANCHORS))
+    colors = [np.interp(np.arange(256), ends, channel) for channel in zip(*ANCHORS, strict=True)]
+    return np.stack(colors, 1).round().astype(np.uint8)
 
 
 def _drawn(sets: Sequence[np.ndarray], spec: DataSpec) -> list[Pixels]:

@@ -35,12 +35,15 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 def png(x: np.ndarray, spec: DataSpec | None) -> bytes:
     """A picture of rows, (n, *shape) in data units. Raises NotAcceptable where they cannot be drawn."""
+    return encode(scatter(x) if spec is not None and spec.shape == (2,) else tiles(x, spec))
+
+
+def tiles(x: np.ndarray, spec: DataSpec | None) -> Pixels:
+    """Images or series, (n, *shape) in data units, in a grid. Raises NotAcceptable where they cannot be drawn."""
     if spec is not None and spec.is_image:
-        return encode(grid(shades(x, spec)))
-    if spec is not None and spec.shape == (2,):
-        return encode(scatter(x))
+        return grid(shades(x, spec))
     if spec is not None and spec.is_series:
-        return encode(grid(lines(x)))
+        return grid(lines(x))
     raise NotAcceptable(
         "only images of 1, 3 or 4 channels, series and points of the plane are drawn; accept application/json"
     )

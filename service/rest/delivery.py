@@ -18,6 +18,7 @@ from pushforward.service.application.results import SampleResult, SampleStream
 from pushforward.service.domain.errors import names, naming
 from pushforward.service.domain.jobs import Job
 from pushforward.service.formats import npy, png
+from pushforward.service.formats.charts import svg
 from pushforward.service.http.headers import RequestHeaders
 from pushforward.service.rest import sse
 from pushforward.service.rest.media_types import JSON
@@ -29,6 +30,7 @@ PREFERENCE = "respond-async"
 FORMS = {
     JSON: Form.REPLY,
     png.MEDIA_TYPE: Form.REPLY,
+    svg.MEDIA_TYPE: Form.REPLY,
     **dict.fromkeys(TABLE_TYPES, Form.ARRAY),
     npy.MEDIA_TYPE: Form.ARRAY,
     sse.MEDIA_TYPE: Form.EVENTS,

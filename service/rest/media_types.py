@@ -7,11 +7,13 @@ from functools import lru_cache
 from pushforward.models.data.tables.media_types import MEDIA_TYPES as TABLE_TYPES
 from pushforward.service.domain.errors import NotAcceptable
 from pushforward.service.formats import npy, png
+from pushforward.service.formats.charts import svg
 from pushforward.service.rest import sse
 
 JSON = "application/json"
-OFFERS = (JSON, npy.MEDIA_TYPE, png.MEDIA_TYPE, *TABLE_TYPES)  # of equal preference, the first is taken
+OFFERS = (JSON, npy.MEDIA_TYPE, png.MEDIA_TYPE, svg.MEDIA_TYPE, *TABLE_TYPES)  # of equal preference, the first is taken
 SAMPLE_OFFERS = (*OFFERS, sse.MEDIA_TYPE)
+CHART_OFFERS = (JSON, png.MEDIA_TYPE, svg.MEDIA_TYPE)
 
 
 @lru_cache(maxsize=256)

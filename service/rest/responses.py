@@ -1,4 +1,4 @@
-"""Results as responses: JSON, npy, PNG.
+"""Results as responses: JSON, npy, PNG, SVG.
 
 A number that is not finite (log p(x) is -inf where the density is zero) is "-Infinity", "Infinity" or "NaN" in JSON,
 as in protobuf's JSON mapping: JSON has no such numbers, and Python's `float`, JavaScript's `Number` and pandas'
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import numpy as np
 import orjson
@@ -18,19 +18,27 @@ from starlette.types import Receive, Scope, Send
 
 from pushforward.models.config.json_float import to_json
 from pushforward.models.data.tables.media_types import MEDIA_TYPES as TABLE_TYPES
+from pushforward.service.application.likelihoods import OfLikelihoods
 from pushforward.service.application.results import (
     InferenceResult,
-    OfLikelihoods,
     PointsResult,
     PreviewResult,
     SampleResult,
 )
 from pushforward.service.application.trainings.outlines import TrainingPlan
 from pushforward.service.domain.jobs import Job
+from pushforward.service.domain.record import Record
 from pushforward.service.formats import npy, png, table_files
+from pushforward.service.formats.charts import raster, svg
+from pushforward.service.formats.charts.layout import scene
+from pushforward.service.formats.charts.marks import Chart
+from pushforward.service.formats.charts.sheets import of_rows
 from pushforward.service.rest.media_types import JSON
 
 LARGE_VALUES = 100_000  # a result of more is written in a thread
+PICTURES = (png.MEDIA_TYPE, svg.MEDIA_TYPE)
+
+Drawn = TypeVar("Drawn", bound=Record)
 
 
 @final
@@ -74,14 +82,36 @@ async def render(result: InferenceResult, media_type: str) -> Response:
     writers: dict[str, Callable[[InferenceResult], bytes]] = {
         JSON: lambda result: _dumps(result.fields),
         npy.MEDIA_TYPE: lambda result: npy.dumps(result.array),
-        png.MEDIA_TYPE: lambda result: png.png(result.array, result.picture_spec),
+        png.MEDIA_TYPE: _png,
+        svg.MEDIA_TYPE: _svg,
     }
     if media_type in TABLE_TYPES:
         writers[media_type] = lambda result: _table(result, media_type)
     write = writers[media_type]
-    large = result.array.size > LARGE_VALUES or media_type == png.MEDIA_TYPE
+    large = result.array.size > LARGE_VALUES or media_type in PICTURES
     body = await asyncio.to_thread(write, result) if large else write(result)
     return WholeResponse(body, media_type, _headers(result))
+
+
+async def charted(record: Drawn, chart_of: Callable[[Drawn], Chart], media_type: str) -> Response:
+    """A record as JSON, or as a chart in one of `PICTURES`."""
+    if media_type == JSON:
+        return json_response(record)
+    write = raster.png if media_type == png.MEDIA_TYPE else svg.svg
+    body = await asyncio.to_thread(lambda: write(scene(chart_of(record))))
+    return WholeResponse(body, media_type, {})
+
+
+def _png(result: InferenceResult) -> bytes:
+    """Raises NotAcceptable."""
+    chart = result.chart
+    return png.png(result.array, result.picture_spec) if chart is None else raster.png(scene(chart))
+
+
+def _svg(result: InferenceResult) -> bytes:
+    """Raises NotAcceptable."""
+    chart = result.chart
+    return svg.svg(of_rows(result.model, result.array, result.picture_spec) if chart is None else scene(chart))
 
 
 def _table(result: InferenceResult, media_type: str) -> bytes:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from pushforward.service.application.likelihoods import LikelihoodResult, OfLikelihoods
 from pushforward.service.application.requests.scoring import ScoreResult
 from pushforward.service.application.results import (
     CodesResult,
     InferenceResult,
-    LikelihoodResult,
-    OfLikelihoods,
     PointsResult,
     PreviewResult,
     SampleResult,

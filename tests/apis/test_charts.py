@@ -125,3 +125,61 @@ async def test_a_model_without_a_histogram_is_refused_by_both(
     with pytest.raises(grpc.aio.AioRpcError) as error:
         await apis.stub.GetHistogram(pb.GetHistogramRequest(model=reference))
     assert error.value.code() is code
+
+
+PNG, SVG = "image/png", "image/svg+xml"
+ROWS = [[0.5, 0.25], [1.0, -0.5], [9.0, 9.0]]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "title"),
+    [
+        ("/likelihood", MAP, "moons@1: density"),
+        ("/likelihood", {"model": "moons", "x": ROWS}, "moons@1: log p(x) of rows"),
+        ("/score", {"model": "moons", "x": ROWS}, "moons@1: log p(x) of rows, and of held-out rows"),
+        ("/sample", {"model": "moons", "n": 30, "seed": 1}, "moons@1: 30 points"),
+        ("/sample", {"model": "digits", "n": 3, "seed": 1}, "digits@1: 3 images"),
+        ("/reconstruct", {"model": "moons", "x": ROWS}, "moons@1: 3 points"),
+    ],
+)
+async def test_answers_are_drawn_as_svg_and_png(apis: Apis, path: str, body: dict[str, Any], title: str) -> None:
+    drawn = await post(apis, path, body, Accept=SVG)
+    assert (drawn.status_code, drawn.headers["content-type"]) == (200, SVG), drawn.text
+    assert f"<title>{title}</title>" in drawn.text
+    assert drawn.headers["pushforward-model"] == f"{body['model']}@1"
+    as_png = await post(apis, path, body, Accept=PNG)
+    assert as_png.content.startswith(b"\x89PNG")
+
+
+async def test_a_histogram_is_drawn_too(apis: Apis) -> None:
+    for media_type, begins in ((PNG, b"\x89PNG"), (SVG, b"<svg ")):
+        drawn = await apis.rest.get("/models/moons/histogram", headers={"Accept": media_type})
+        assert (drawn.headers["content-type"], drawn.content[:4]) == (media_type, begins[:4])
+    refused = await apis.rest.get("/models/moons/histogram", headers={"Accept": npy.MEDIA_TYPE})
+    assert refused.status_code == 406
+
+
+async def test_flagged_rows_are_named_beside_the_histogram(apis: Apis) -> None:
+    low, *_, high = sorted((await post(apis, "/likelihood", {"model": "moons", "x": ROWS})).json()["log_prob"])
+    keep(apis, "moons@1", np.linspace(low + 0.1, high, 199).tolist())
+    drawn = (await post(apis, "/score", {"model": "moons", "x": ROWS}, Accept=SVG)).text
+    assert ">1 flagged row</text>" in drawn
+    assert ">2 rows</text>" in drawn
+    assert ">199 held-out rows</text>" in drawn
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/sample", {"model": "solid"}),
+        ("/sample", {"model": "rows"}),
+        ("/encode", {"model": "moons", "x": ROWS}),
+    ],
+)
+@pytest.mark.parametrize("media_type", [PNG, SVG])
+async def test_what_cannot_be_drawn_is_refused_with_what_can_be_accepted(
+    apis: Apis, path: str, body: dict[str, Any], media_type: str
+) -> None:
+    refused = await post(apis, path, body, Accept=media_type)
+    assert (refused.status_code, refused.json()["type"]) == (406, "/problems/not-acceptable")
+    assert "points of the plane are drawn; accept application/json" in refused.json()["detail"]

@@ -100,3 +100,45 @@ async def test_other_jobs_have_no_curves(apis: Apis) -> None:
     for job in (sampling, evaluation, search):
         assert (await apis.rest.get(f"/jobs/{job}/losses")).json()["curves"] == []
         assert "curves" not in MessageToDict(await apis.stub.GetLosses(pb.GetLossesRequest(id=job)))
+
+
+PNG, SVG = "image/png", "image/svg+xml"
+
+
+@pytest.mark.parametrize("media_type", [PNG, SVG])
+async def test_curves_are_drawn_where_that_is_asked_for_and_at_an_address_of_their_own(
+    apis: Apis, media_type: str
+) -> None:
+    job = await trained(apis)
+    negotiated = await apis.rest.get(f"/jobs/{job}/losses", headers={"Accept": media_type})
+    linked = await apis.rest.get(f"/jobs/{job}/losses.{'png' if media_type == PNG else 'svg'}")
+    assert (negotiated.status_code, negotiated.headers["content-type"]) == (200, media_type)
+    assert (linked.headers["content-type"], linked.content) == (media_type, negotiated.content)
+    assert linked.content.startswith(b"\x89PNG" if media_type == PNG else b"<svg ")
+
+
+async def test_a_drawing_tells_the_job_and_its_losses(apis: Apis) -> None:
+    job = await trained(apis)
+    drawn = (await apis.rest.get(f"/jobs/{job}/losses.svg?points=2")).text
+    assert f"<title>Losses of job {job} (running, step 3 of 3)</title>" in drawn
+    for text in ("nll_nats", "other", "held_out_nats, held out", "best, step 20", "step"):
+        assert f">{text}</text>" in drawn
+
+
+async def test_a_job_without_losses_is_drawn_and_says_so(apis: Apis) -> None:
+    job = (await apis.rest.post("/train", json={"model": "m", "preset": "flow-two-moons"})).json()["id"]
+    assert "no losses were reported" in (await apis.rest.get(f"/jobs/{job}/losses.svg")).text
+
+
+async def test_other_media_types_are_refused_with_those_that_there_are(apis: Apis) -> None:
+    job = await trained(apis)
+    refused = await apis.rest.get(f"/jobs/{job}/losses", headers={"Accept": "text/csv"})
+    assert refused.status_code == 406
+    assert "the answer can be application/json, image/png, image/svg+xml; accept one" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("ending", ["", ".png", ".svg"])
+async def test_drawings_are_refused_as_the_curves_are(apis: Apis, ending: str) -> None:
+    job = await trained(apis)
+    assert (await apis.rest.get(f"/jobs/{job}/losses{ending}?points=1")).status_code == 422
+    assert (await apis.rest.get(f"/jobs/0123/losses{ending}")).status_code == 404

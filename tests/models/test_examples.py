@@ -31,8 +31,8 @@ Node = ast.Module | ast.ClassDef | ast.FunctionDef
 
 def examples(path: Path) -> Iterator[doctest.DocTest]:
     """Those of the module's docstring, and of each class and function in it."""
-    file = str(path.relative_to(ROOT))
-    for node in ast.walk(ast.parse(path.read_text())):
+    file, text = str(path.relative_to(ROOT)), path.read_text()
+    for node in ast.walk(ast.parse(text)) if ">>>" in text else ():
         if isinstance(node, Node) and (docstring := ast.get_docstring(node, clean=False)):
             name = file if isinstance(node, ast.Module) else f"{file}:{node.name}"
             test = doctest.DocTestParser().get_doctest(docstring, {}, name, file, node.body[0].lineno - 1)

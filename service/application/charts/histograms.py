@@ -13,17 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.service.domain.catalog import Card
-from pushforward.service.domain.charts import ScoreHistogram
+from pushforward.service.domain.charts import LikelihoodKind, ScoreHistogram
 
 MOST_BINS = 100
 FENCE = 3.0  # interquartile ranges beyond the quartiles
-KIND = "validation_log_prob_nats_"  # before the kind, in the name of a metric
+METRIC = "validation_log_prob_nats_"  # and the kind
 
 
 class Bins(NamedTuple):
@@ -52,16 +52,21 @@ def binned(values: NDArray[np.float64]) -> Bins:
     return Bins(edges, counts, int((values < low).sum()), int((values > high).sum()))
 
 
-def of_held_out(card: Card, scores: Sequence[float]) -> ScoreHistogram:
-    """The histogram of the scores of held-out rows."""
-    bins = binned(np.array(scores, np.float64))
-    kinds = [name.removeprefix(KIND) for name in card.metrics if name.startswith(KIND)]
+def histogram(model: str, kind: LikelihoodKind | None, scores: NDArray[np.float64]) -> ScoreHistogram:
+    """The histogram of scores (n,)."""
+    bins = binned(scores)
     return ScoreHistogram(
-        model=card.reference,
-        kind=cast(Any, kinds[0] if kinds else None),
+        model=model,
+        kind=kind,
         n=len(scores),
         edges=tuple(bins.edges.tolist()),
         counts=tuple(bins.counts.tolist()),
         below=bins.below,
         above=bins.above,
     )
+
+
+def of_held_out(card: Card, scores: Sequence[float]) -> ScoreHistogram:
+    """The histogram of the scores of held-out rows."""
+    kinds = [kind for kind in get_args(LikelihoodKind) if f"{METRIC}{kind}" in card.metrics]
+    return histogram(card.reference, kinds[0] if kinds else None, np.array(scores, np.float64))

@@ -17,12 +17,12 @@ from pushforward.service.application.commands.commands import (
     Score,
     Translate,
 )
+from pushforward.service.application.likelihoods import LikelihoodResult
 from pushforward.service.application.requests.requests import TargetModel
 from pushforward.service.application.results import (
     CodesResult,
     Completion,
     InferenceResult,
-    LikelihoodResult,
     PointsResult,
     PreviewResult,
     SampleResult,

@@ -31,7 +31,10 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from pushforward.service.application.results import LikelihoodResult, OfLikelihoods
+from pushforward.service.application.charts.histograms import histogram
+from pushforward.service.application.likelihoods import LikelihoodResult, OfLikelihoods
+from pushforward.service.formats.charts import figures
+from pushforward.service.formats.charts.marks import Chart
 
 Reals = NDArray[np.float64]
 
@@ -52,12 +55,21 @@ class ScoreResult(OfLikelihoods):
     flagged: np.ndarray  # (n,) bool
     threshold: float | None  # nats; None where held-out rows are too few for the rate
     false_alarm_rate: float
-    held_out_rows: int
+    held_out: Reals  # the scores of held-out rows
     note: str
 
     @property
     def array(self) -> np.ndarray:
         return self.p_value
+
+    @property
+    def held_out_rows(self) -> int:
+        return len(self.held_out)
+
+    @property
+    def chart(self) -> Chart:
+        scores = histogram(self.model, self.kind, self.held_out)
+        return figures.of_scores(scores, self.log_prob, self.flagged, self.threshold)
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -121,7 +133,7 @@ def scored(result: LikelihoodResult, held_out: Reals, false_alarm_rate: float) -
         flagged=found.flagged,
         threshold=found.threshold,
         false_alarm_rate=false_alarm_rate,
-        held_out_rows=len(held_out),
+        held_out=held_out,
         note=NOTE if found.threshold is not None else f"{NOTE} {_too_few(len(held_out), false_alarm_rate)}",
     )
 

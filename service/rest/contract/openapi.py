@@ -28,8 +28,8 @@ from pushforward.service.application.commands.commands import (
     Translate,
 )
 from pushforward.service.application.commands.uploads import OutlineDataset
-from pushforward.service.formats import npy
-from pushforward.service.formats import png as pictures
+from pushforward.service.formats import npy, png
+from pushforward.service.formats.charts import svg
 from pushforward.service.formats.signatures import ACCEPTED
 from pushforward.service.http import problems
 from pushforward.service.rest.contract import requests
@@ -53,14 +53,21 @@ _TRAIN = (requests.Train, requests.TrainPreset, requests.TrainFrom)
 
 
 def answers(
-    body: type[BaseModel] | None, status: int = 200, *, media: str | None = None, arrays: bool = False
+    body: type[BaseModel] | None,
+    status: int = 200,
+    *,
+    media: str | None = None,
+    arrays: bool = False,
+    pictures: bool = False,
 ) -> dict[int | str, dict[str, Any]]:
-    """The response of a route, by status; `arrays`: also as npy, PNG, csv, parquet and Arrow."""
+    """The response of a route, by status; `arrays`: also as npy, csv, parquet and Arrow; both: as PNG and SVG."""
     binary = {"schema": {"type": "string", "format": "binary"}}
     text = media is not None and media.startswith("text/")
     content: dict[str, Any] = {media: {"schema": {"type": "string"}} if text else binary} if media else {}
     if arrays:
-        content |= {npy.MEDIA_TYPE: binary, pictures.MEDIA_TYPE: binary, **dict.fromkeys(TABLE_TYPES, binary)}
+        content |= {npy.MEDIA_TYPE: binary, **dict.fromkeys(TABLE_TYPES, binary)}
+    if arrays or pictures:
+        content |= {png.MEDIA_TYPE: binary, svg.MEDIA_TYPE: {"schema": {"type": "string"}}}
     summary = "A stream of text." if text else "A file."
     answer: dict[str, Any] = {"description": (body.__doc__ or "").partition("\n")[0] if body else summary}
     if body is not None:

@@ -9,9 +9,12 @@ from fastapi import APIRouter, Request, Response
 
 from pushforward.service.domain.catalog import EvaluatedCard
 from pushforward.service.domain.charts import ScoreHistogram
+from pushforward.service.formats.charts.figures import of_histogram
+from pushforward.service.http.headers import headers_of
 from pushforward.service.rest.contract import schemas
 from pushforward.service.rest.contract.openapi import answers, documented
-from pushforward.service.rest.responses import json_response
+from pushforward.service.rest.media_types import CHART_OFFERS, choose
+from pushforward.service.rest.responses import charted, json_response
 from pushforward.service.rest.routes.parameters import App, OfModel, Reference
 from pushforward.service.rest.strict import StrictRoute
 from pushforward.service.telemetry.gateway import Telemetry
@@ -41,11 +44,14 @@ async def model(app: App, reference: Reference) -> Response:
 @router.get(
     "/models/{reference}/histogram",
     operation_id="get_histogram",
-    **documented("Get the histogram of log p(x) of a model's held-out rows", answers(ScoreHistogram), tag="models"),
+    **documented(
+        "Get the histogram of log p(x) of a model's held-out rows", answers(ScoreHistogram, pictures=True), tag="models"
+    ),
 )
-async def histogram(app: App, reference: Reference) -> Response:
+async def histogram(request: Request, app: App, reference: Reference) -> Response:
     """How log p(x) of the held-out rows that `POST /score` compares with is distributed."""
-    return json_response(await app.inference.histogram(reference))
+    media_type = choose(headers_of(request.scope).accept, CHART_OFFERS)
+    return await charted(await app.inference.histogram(reference), of_histogram, media_type)
 
 
 @router.delete(

@@ -10,13 +10,17 @@ from pushforward.service.application.trainings.outlines import TrainingPlan
 from pushforward.service.domain.charts import LossCurves
 from pushforward.service.domain.errors import names, naming
 from pushforward.service.domain.jobs import Job
-from pushforward.service.formats import npy
+from pushforward.service.formats import npy, png
+from pushforward.service.formats.charts import svg
+from pushforward.service.formats.charts.figures import of_losses
+from pushforward.service.http.headers import headers_of
 from pushforward.service.rest import sse
 from pushforward.service.rest.contract import schemas
 from pushforward.service.rest.contract.openapi import answers, documented
 from pushforward.service.rest.downloads import download
+from pushforward.service.rest.media_types import CHART_OFFERS, choose
 from pushforward.service.rest.request_bodies import read
-from pushforward.service.rest.responses import job_started, json_response, trained
+from pushforward.service.rest.responses import charted, job_started, json_response, trained
 from pushforward.service.rest.routes.parameters import (
     After,
     App,
@@ -110,11 +114,32 @@ async def job_events(request: Request, app: App, job_id: JobId, last_event_id: L
 @router.get(
     "/jobs/{job_id}/losses",
     operation_id="get_losses",
-    **documented("Get the losses of a training as curves", answers(LossCurves), tag="jobs"),
+    **documented("Get the losses of a training as curves", answers(LossCurves, pictures=True), tag="jobs"),
 )
-async def losses(app: App, job_id: JobId, points: Points = DEFAULT_POINTS) -> Response:
+async def losses(request: Request, app: App, job_id: JobId, points: Points = DEFAULT_POINTS) -> Response:
     """The losses of a training at the steps it reported, thinned to `points`; the extremes stay."""
-    return json_response(await app.jobs.losses(job_id, points=points))
+    media_type = choose(headers_of(request.scope).accept, CHART_OFFERS)
+    return await charted(await app.jobs.losses(job_id, points=points), of_losses, media_type)
+
+
+@router.get(
+    "/jobs/{job_id}/losses.png",
+    operation_id="draw_losses_png",
+    **documented("Draw the losses of a training, PNG", answers(None, media=png.MEDIA_TYPE), tag="jobs"),
+)
+async def losses_png(app: App, job_id: JobId, points: Points = DEFAULT_POINTS) -> Response:
+    """The curves of a training as a PNG, for a link."""
+    return await charted(await app.jobs.losses(job_id, points=points), of_losses, png.MEDIA_TYPE)
+
+
+@router.get(
+    "/jobs/{job_id}/losses.svg",
+    operation_id="draw_losses_svg",
+    **documented("Draw the losses of a training, SVG", answers(None, media=svg.MEDIA_TYPE), tag="jobs"),
+)
+async def losses_svg(app: App, job_id: JobId, points: Points = DEFAULT_POINTS) -> Response:
+    """The curves of a training as an SVG, for a link."""
+    return await charted(await app.jobs.losses(job_id, points=points), of_losses, svg.MEDIA_TYPE)
 
 
 @router.get(

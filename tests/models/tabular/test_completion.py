@@ -83,7 +83,7 @@ def test_a_model_in_order_completes_by_the_joint_over_the_marginal(row: Row) -> 
     form, nets = columnwise(any_order=False)
     rows = counted_rows()
     joint = form.log_terms(nets, rows, no_condition(len(rows))).sum(1).exp()
-    mine, n = agree(rows, row), 4_000
+    mine, n = agree(rows, row), 2_000
     done = completed(form, nets, row, n)
     assert done.kind == "approximate"
     assert surprise(frequencies(done.x, rows[mine]), joint[mine] / joint[mine].sum(), n) < 5
@@ -168,7 +168,7 @@ def test_a_vae_completes_by_its_likelihood_of_what_is_given() -> None:
         category("a", "x", "y", missing=True), number("m", low=0, high=3, step=1, missing=True), category("b", "x", "y")
     )
     rows = torch.tensor(list(product((0, 1, nan), (0, 1, 2, 3, nan), (0, 1))), dtype=torch.float64)
-    form, n = VAE(latent=1, width=8, depth=1).for_table(of), 4_000
+    form, n = VAE(latent=1, width=8, depth=1).for_table(of), 2_000
     nets = roughened(form, spec_of(of))
     z = torch.linspace(-6, 6, 601, dtype=torch.float64)
     y = form.rows.decoder_output(nets, z[:, None], no_condition(len(z)))

@@ -46,6 +46,19 @@ def test_a_preset_is_sent_with_the_fields_to_change() -> None:
     assert sent == [{"model": "m", "preset": "vae-digits", "run": {"sed": 3}}]
 
 
+def test_losses_are_asked_for_with_the_points_that_are_wanted() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(f"{request.method} {request.url.raw_path.decode()}")
+        return httpx.Response(200, json={"curves": []})
+
+    with Client("http://gateway") as client:
+        client._connection.http = httpx.Client(base_url="http://gateway", transport=httpx.MockTransport(answer))
+        assert client.losses("1f") == client.losses("1f", points=9) == {"curves": []}
+    assert asked == ["GET /jobs/1f/losses", "GET /jobs/1f/losses?points=9"]
+
+
 def test_a_file_that_cannot_be_written_is_told_before_anything_is_asked(tmp_path: Path) -> None:
     with Client(f"http://127.0.0.1:{free_port()}") as client, pytest.raises(FileNotFoundError):
         client.save("sample", {"model": "moons"}, tmp_path / "nowhere" / "x.npy", accept="application/x-npy")

@@ -1,21 +1,20 @@
 // @ts-check
-/** "Copy as": the request of an answer as curl, Python and the command line. */
+/** "Copy as": a request as curl, Python and the command line. */
 import * as commands from "../lib/commands.mjs";
 import { html, useState } from "../lib/html.mjs";
 
-/** @type {[string, (url: string, asked: commands.Asked) => string][]} */
-const FORMS = [
-  ["curl", commands.curl],
-  ["Python", commands.python],
-  ["command line", commands.shell],
-];
-
-/** @param {{ asked: commands.Asked }} props */
+/** The request of an answer. @param {{ asked: commands.Asked }} props */
 export function CopyAs({ asked }) {
+  const forms = { curl: commands.curl, Python: commands.python, "command line": commands.shell };
+  return html`<${Copies} forms=${forms} asked=${asked} />`;
+}
+
+/** @param {{ forms: Record<string, (url: string, asked: any) => string>, asked: any }} props */
+export function Copies({ forms, asked }) {
   const [told, setTold] = useState("");
   const [shown, setShown] = useState("");
-  /** @param {string} name @param {string} text */
-  const copy = async (name, text) => {
+  const copy = async (/** @type {string} */ name) => {
+    const text = forms[name]?.(location.origin, asked) ?? "";
     setShown(text);
     try {
       await navigator.clipboard.writeText(text);
@@ -26,7 +25,7 @@ export function CopyAs({ asked }) {
   };
   return html`<div class="copy" role="group" aria-label="Copy this request">
     <span class="quiet">Copy as</span>
-    ${FORMS.map(([name, form]) => html`<button type="button" class="small" onClick=${() => copy(name, form(location.origin, asked))}>${name}</button>`)}
+    ${Object.keys(forms).map((name) => html`<button type="button" class="small" onClick=${() => copy(name)}>${name}</button>`)}
     <span role="status" class="quiet">${told}</span>
     ${shown && html`<pre tabindex="0" aria-label="The copied command">${shown}</pre>`}
   </div>`;

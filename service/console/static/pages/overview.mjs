@@ -8,6 +8,7 @@ import { age, duration, number } from "../lib/format.mjs";
 import { html } from "../lib/html.mjs";
 import { useAction, useLoaded } from "../lib/loading.mjs";
 import { address, navigate } from "../lib/router.mjs";
+import { isDrawable, thumbnailBody } from "../lib/thumbnails.mjs";
 
 const EVERY_S = 2;
 const NEWEST = 8;
@@ -102,19 +103,8 @@ export function ModelCard({ card, level = "h3" }) {
   return html`<li class="card">
     <${level}><a href=${address("model", { reference })}>${reference}</a><//>
     ${canDraw
-      ? html`<${Picture} op="sample" body=${sampleBody(card, reference)} alt=${`Samples of ${reference}`} quiet />`
+      ? html`<${Picture} op="sample" body=${thumbnailBody(card)} alt=${`Samples of ${reference}`} quiet />`
       : html`<span class="picture quiet">${card.spec.table ? `${card.spec.table.columns.length} columns` : `rows of shape ${card.spec.shape.join(" × ")}`}</span>`}
     <span class="quiet">${card.family} · ${age(card.created_at)}</span>
   </li>`;
-}
-
-/** Whether the service makes pictures of such rows. @param {any} spec */
-export function isDrawable(spec) {
-  return !spec.table && (spec.shape.length === 3 || spec.shape.length === 2 || (spec.shape.length === 1 && spec.shape[0] === 2));
-}
-
-/** @param {any} card @param {string} reference */
-function sampleBody(card, reference) {
-  const isPlane = card.spec.shape.length === 1;
-  return { model: reference, n: isPlane ? 1000 : 16, seed: 0 };
 }

@@ -1,0 +1,1 @@
+"""Charts: axes, lines, bars and maps, as SVG and as PNG."""
