@@ -1,0 +1,1 @@
+"""Pictures and curves in a terminal."""
