@@ -68,7 +68,7 @@ def sample(
     priority: Priority = None,
     url: Url = LOCAL,
 ) -> None:
-    """Draw new rows. On a terminal those of a table are shown as one, else as JSON."""
+    """Draw new rows. A terminal shows images as a picture and rows of a table as one; a pipe gets JSON."""
     if out is not None:
         if png is not None or npy is not None or output is not None:
             fail("give --png, --npy, --output or --out, one of them")

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Column
 from rich.text import Text
 
+from pushforward.service.cli.graphics.above import PicturesAbove
 from pushforward.service.domain.pace import MeanPace
 
 Events = Iterable[tuple[str, dict[str, Any]]]  # kind and data, as `Client.watch` gives them
@@ -92,7 +93,7 @@ class _Status(ProgressColumn):
 def _as_bar(events: Events, console: Console) -> None:
     steps = MofNCompleteColumn(table_column=Column(no_wrap=True))
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), steps, _Status())
-    time_left = TimeLeft()
+    time_left, pictures = TimeLeft(), PicturesAbove(console)
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("queued", total=None, status="")
         for kind, data in events:
@@ -102,6 +103,8 @@ def _as_bar(events: Events, console: Console) -> None:
                     bar.update(task, completed=data["step"], total=data["total_steps"], status=status)
                 case "log":
                     bar.console.print(data["message"])
+                case "picture":
+                    pictures.show(data, bar.console)
                 case "state":
                     bar.update(task, description=data["state"], **_of_sweep(data))
                     if data["state"] == "queued":

@@ -20,6 +20,7 @@ import numpy as np
 import orjson
 
 from pushforward.models.data.tables.media_types import CSV, ENDINGS
+from pushforward.service.cli.graphics.answers import show_answer
 from pushforward.service.cli.jobs.following import fetch
 from pushforward.service.cli.terminal import client_at, err, fail, out, print_table
 from pushforward.service.cli.values import array, content_of
@@ -54,6 +55,8 @@ def ask(url: str, op: str, body: dict[str, Any], target: Target) -> None:
     file, accept = target.file, target.media_type
     with client_at(url) as client:
         if file is None:
+            if show_answer(client, op, body, out, err):
+                return
             answer = client.ask(op, body)
             if answer.status_code == HTTPStatus.ACCEPTED:
                 sys.stdout.write(answer.text + "\n")
@@ -111,6 +114,8 @@ def ask_in_parts(url: str, op: str, field: str, body: dict[str, Any], target: Ta
         ask(url, op, body, target)
         return
     with client_at(url) as client:
+        if file is None and show_answer(client, op, body, out, err):
+            return
         requests = parts(client, body, field)
         if file is None:
             print_answer(joined([client.ask(op, each).content for each in requests]))

@@ -160,6 +160,10 @@ class Client:
         curves: dict[str, Any] = self.get(f"/jobs/{job_id}/losses", **_given({"points": points}))
         return curves
 
+    def picture_of_losses(self, job_id: str) -> bytes:
+        """The curves as a PNG. Raises Refused, Unreachable."""
+        return self._connection.request("GET", f"/jobs/{job_id}/losses.png").content
+
     def watch(self, job_id: str, *, after: str = "0") -> Iterator[tuple[str, dict[str, Any]]]:
         """(kind, data) of a job's events as they come, to its end; resumes where a connection breaks off.
 

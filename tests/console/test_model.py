@@ -1,6 +1,7 @@
 """The page of a model, against real small models: every tab, links that reproduce, commands that give the same."""
 
 import io
+import re
 import shlex
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from tests.console.conftest import Watched
 from tests.console.weight import weight
 from tests.e2e.running import Up
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]  # six trainings
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]  # seven trainings
 
 STEPS = 40
 PRESETS = {
@@ -24,6 +25,7 @@ PRESETS = {
     "moons": "flow-two-moons",
     "labels": "conditional-vae-digits",
     "puzzle": "puzzle-digits",
+    "steps": "guided-diffusion-digits",
 }
 TABS = ("draw", "score", "codes", "walk", "rebuild", "versions", "report")
 
@@ -117,17 +119,40 @@ async def test_a_model_of_the_plane_is_drawn_beside_its_density(console: Watched
     await expect(page.get_by_role("img", name="500 samples, seed 1")).to_be_visible()
 
 
-async def test_a_condition_is_chosen_and_stands_in_the_address(console: Watched) -> None:
+async def test_each_label_has_its_turn_until_one_is_chosen(console: Watched) -> None:
     page = await console.open("models/labels@1/draw?seed=0&n=4")
-    free = (
-        await picture(page.get_by_role("gridcell").first.locator("canvas"))
-        if await page.get_by_role("grid").count()
-        else ""
-    )
+    mixed = await picture(page.get_by_role("gridcell").nth(1).locator("canvas"))
+    await page.get_by_label("Condition").select_option("1")
+    await expect(page).to_have_url(re.compile("condition=1"))
+    await expect(page.get_by_label("Loading")).to_have_count(0)
+    assert await picture(page.get_by_role("gridcell").nth(1).locator("canvas")) == mixed
     await page.get_by_label("Condition").select_option("7")
-    await expect(page.get_by_role("grid")).to_be_visible()
-    assert "condition=7" in page.url
-    assert await picture(page.get_by_role("gridcell").first.locator("canvas")) != free
+    await expect(page).to_have_url(re.compile("condition=7"))
+    for _ in range(50):
+        if await picture(page.get_by_role("gridcell").nth(1).locator("canvas")) != mixed:
+            break
+        await page.wait_for_timeout(100)
+    assert await picture(page.get_by_role("gridcell").nth(1).locator("canvas")) != mixed
+
+
+async def test_a_conditional_sample_goes_to_other_tabs_with_its_label(console: Watched) -> None:
+    page = await console.open("models/labels@1/draw?seed=0&n=9")
+    await page.get_by_role("button", name="sample 4, seed 0").click()
+    await page.get_by_role("button", name="Score it").click()
+    await expect(page.get_by_label("Condition")).to_have_value("4")
+    await expect(page.get_by_role("heading", name=re.compile("flagged"))).to_be_visible()
+    for tab in ("codes", "walk", "rebuild"):
+        await page.goto(f"{console.url}/console/models/labels@1/{tab}?row=0:9:4&condition=4")
+        await expect(page.locator("canvas").last).to_be_visible()
+        await expect(page.get_by_role("alert")).to_have_count(0)
+
+
+async def test_samples_are_watched_on_their_way_from_noise(console: Watched) -> None:
+    page = await console.open("models/steps@1/draw?seed=0&n=4")
+    await page.get_by_role("button", name="Watch it being drawn").click()
+    await expect(page.get_by_text("4 rows: data")).to_be_visible(timeout=30_000)
+    last = await picture(page.locator("[data-previews]").get_by_role("gridcell").first.locator("canvas"))
+    assert last == await picture(page.get_by_role("gridcell").first.locator("canvas"))
 
 
 async def test_errors_of_the_service_stand_at_their_field(console: Watched) -> None:
@@ -212,6 +237,14 @@ async def test_a_report_is_asked_for_and_shown(console: Watched) -> None:
     await expect(page.get_by_text("succeeded")).to_be_visible(timeout=120_000)
     await page.goto(f"{console.url}/console/models/moons@1/report")
     await expect(page.get_by_role("columnheader", name="floor")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "path", ["labels@1/draw?seed=0", "labels@1/codes", "table@1/draw?seed=0", "moons@1/draw?seed=0"]
+)
+async def test_axe_finds_nothing_on_other_kinds_of_models(browser: Browser, up: Up, path: str, scheme: str) -> None:
+    assert await violations(browser, f"{up.place.url}/console/models/{path}", scheme, width=320) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

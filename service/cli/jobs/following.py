@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pushforward.service.cli.jobs.losses import show_lines
 from pushforward.service.cli.jobs.records import best_of
 from pushforward.service.cli.pictures import saved
 from pushforward.service.cli.progress import follow as show_progress
@@ -58,6 +59,7 @@ def follow_job(client: Client, job_id: str, pictures: Path | None = None) -> Non
         err.print(f"`pushforward jobs {job_id[:8]}` shows all trials")
     else:
         reference = f"{job['model']}@{job['version']}"
+        show_lines(client, job_id)
         err.print(f"trained {reference}  {headline(job['metrics'])}")
         for note in client.get(f"/models/{reference}")["notes"]:
             err.print(f"note: {note}")

@@ -10,6 +10,7 @@ import typer
 
 from pushforward.service.cli.completion import complete_jobs, job_id
 from pushforward.service.cli.jobs.following import PicturesOption, fetch, follow_job
+from pushforward.service.cli.jobs.losses import show_losses
 from pushforward.service.cli.jobs.records import jobs_table, show_job
 from pushforward.service.cli.terminal import LOCAL, Json, Url, client_at, err, fail, print_json
 from pushforward.service.client import FINAL, Client
@@ -24,6 +25,7 @@ def jobs(
     cancel: Annotated[bool, typer.Option("--cancel", help="Cancel it.")] = False,
     pause: Annotated[bool, typer.Option("--pause", help="Have it wait until it is resumed.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Have a paused one go on where it was.")] = False,
+    losses: Annotated[bool, typer.Option("--losses", help="Draw its losses; in a pipe, their values.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show its progress to the end.")] = False,
     state: Annotated[str | None, typer.Option(help="queued, running, paused, succeeded, failed or cancelled.")] = None,
     model: Annotated[str | None, typer.Option(help="Only jobs of this model.")] = None,
@@ -34,12 +36,12 @@ def jobs(
     json: Json = False,
     url: Url = LOCAL,
 ) -> None:
-    """List jobs; show, follow, pause, resume or cancel one, or fetch its file."""
-    chosen = [cancel, pause, resume, follow or output is not None or pictures is not None]
+    """List jobs; show, follow, pause, resume or cancel one, draw its losses, or fetch its file."""
+    chosen = [cancel, pause, resume, losses, follow or output is not None or pictures is not None]
     if job is None and any(chosen):
         fail("which job? see `pushforward jobs`")
     if sum(chosen) > 1:
-        fail("give --cancel, --pause or --resume, or --follow, --pictures or --out")
+        fail("give --cancel, --pause, --resume or --losses, or --follow, --pictures or --out")
     with client_at(url) as client:
         if job is None:
             wanted = {name: value for name, value in (("state", state), ("model", model), ("after", after)) if value}
@@ -52,6 +54,8 @@ def jobs(
         if output is not None:
             _check_is_sampling(client.get(f"/jobs/{found}"))
             fetch(client, found, output)
+        elif losses:
+            show_losses(client, found, json=json)
         elif follow or pictures is not None:
             follow_job(client, found, pictures)
         else:

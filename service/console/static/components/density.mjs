@@ -5,6 +5,7 @@ import { html, useMemo } from "../lib/html.mjs";
 import { useLoaded } from "../lib/loading.mjs";
 import { read, write } from "../lib/npy.mjs";
 import { bounds, cells } from "../lib/plane.mjs";
+import { NO_CONDITION } from "../lib/picks.mjs";
 import { condition as conditionOf } from "../lib/rows.mjs";
 import { Loading, Problem } from "./notice.mjs";
 import { Plane, Scale } from "./plane.mjs";
@@ -15,11 +16,13 @@ const SIDE = 96; // cells of the map
 export function DensityPlane({ card, reference, points, condition, label }) {
   const within = useMemo(() => bounds(points), [points]);
   const canScore = card.capabilities.includes("likelihood");
-  const { data, error } = useLoaded((signal) => (canScore ? density(reference, card.spec, within, condition, signal) : Promise.resolve(null)), [reference, condition, JSON.stringify(within)]);
+  const isMixed = condition === "" && card.spec.condition?.kind === "labels";
+  const { data, error } = useLoaded((signal) => (canScore && !isMixed ? density(reference, card.spec, within, condition, signal) : Promise.resolve(null)), [reference, condition, JSON.stringify(within)]);
   const values = data?.values;
   return html`<div class="columns">
     <figure><figcaption>Samples</figcaption><${Plane} label=${label} within=${within} points=${points} /></figure>
-    ${canScore &&
+    ${isMixed && canScore && html`<p class="quiet">Choose a condition to see its density.</p>`}
+    ${canScore && !isMixed &&
     html`<figure><figcaption>Density${data ? `, by its likelihood` : ""}</figcaption>
       <${Problem} error=${error} />
       ${values ? html`<${Plane} label="density map of the model" within=${within} density=${{ side: SIDE, values }} /><${Scale} top=${Math.max(...values)} />` : !error && html`<${Loading} what="Computing the density" />`}</figure>`}
@@ -32,7 +35,7 @@ export function DensityPlane({ card, reference, points, condition, label }) {
  */
 async function density(reference, spec, within, condition, signal) {
   const search = new URLSearchParams({ model: reference });
-  const given = conditionOf(condition, spec);
+  const given = condition === NO_CONDITION ? undefined : conditionOf(condition, spec);
   if (given !== undefined) search.set("condition", JSON.stringify(given));
   const body = write([SIDE * SIDE, 2], cells(within, SIDE));
   const response = await request("POST", `/likelihood?${search}`, { body, type: "application/x-npy", accept: "application/x-npy", signal });

@@ -6,14 +6,15 @@ import { pickOf, pickedRow, sampleBody, samples } from "../lib/picks.mjs";
 import { useQuery } from "../lib/router.mjs";
 import { nested } from "../lib/rows.mjs";
 import { post } from "../lib/api.mjs";
+import { ConditionField, useCondition } from "./condition.mjs";
 import { Problem } from "./notice.mjs";
 import { RowsInput } from "./rows_input.mjs";
 
 /** @typedef {import("../lib/rows.mjs").Rows} Rows */
 
-/** Samples as rows to ask about. @param {string} reference @param {any} spec @param {number} n @param {number} seed @param {AbortSignal} [signal] @returns {Promise<Rows>} */
-export async function sampledRows(reference, spec, n, seed, signal) {
-  const body = sampleBody(reference, spec, { n, seed, condition: "" });
+/** Samples as rows to ask about. @param {string} reference @param {any} spec @param {{ n: number, seed: number, condition: string }} asked @param {AbortSignal} [signal] @returns {Promise<Rows>} */
+export async function sampledRows(reference, spec, asked, signal) {
+  const body = sampleBody(reference, spec, asked);
   if (spec.table) return { records: (await post("/sample", body, signal ? { signal } : {}))["records"] };
   const { shape, values } = await samples(body, signal);
   return { x: nested(values, shape) };
@@ -42,10 +43,12 @@ export function usePicked(reference, spec, field = "row") {
 export function WithRows({ card, reference, label, action, busy, n = 3, children }) {
   const { spec } = card;
   const picked = usePicked(reference, spec);
+  const { text: condition } = useCondition(spec);
   const [given, setGiven] = useState(/** @type {Rows | null} */ (null));
-  const example = useLoaded((signal) => (card.capabilities.includes("sample") ? sampledRows(reference, spec, n, 0, signal) : Promise.resolve(null)), [reference]);
+  const example = useLoaded((signal) => (card.capabilities.includes("sample") ? sampledRows(reference, spec, { n, seed: 0, condition }, signal) : Promise.resolve(null)), [reference, condition]);
   const rows = given ?? (picked.row ? { x: [picked.row] } : null);
-  return html`<${RowsInput} spec=${spec} label=${label} action=${action} busy=${busy} example=${example.data ? shortJson(listOf(example.data)) : ""} onRows=${setGiven} />
+  return html`<${ConditionField} spec=${spec} value=${condition} />
+    <${RowsInput} spec=${spec} label=${label} action=${action} busy=${busy} example=${example.data ? shortJson(listOf(example.data)) : ""} onRows=${setGiven} />
     <${Problem} error=${picked.error} />
     ${rows && children(rows)}`;
 }

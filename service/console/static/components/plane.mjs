@@ -15,17 +15,17 @@ const BELOW = 28;
  */
 
 /**
- * @param {{ label: string, within: Bounds, points?: ArrayLike<number> | null, density?: Density | null, marks?: number[], onPoint?: (x: number, y: number) => void }} props
+ * @param {{ label: string, within: Bounds, points?: ArrayLike<number> | null, density?: Density | null, labels?: number[] | null, marks?: number[], onPoint?: (x: number, y: number) => void }} props
  */
-export function Plane({ label, within, points = null, density = null, marks = [], onPoint }) {
+export function Plane({ label, within, points = null, density = null, labels = null, marks = [], onPoint }) {
   const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
   useEffect(() => {
     const scheme = matchMedia("(prefers-color-scheme: dark)");
-    const draw = () => canvas.current && paint(canvas.current, within, points, density, marks);
+    const draw = () => canvas.current && paint(canvas.current, within, points, density, labels, marks);
     draw();
     scheme.addEventListener("change", draw);
     return () => scheme.removeEventListener("change", draw);
-  }, [within, points, density, marks.join()]);
+  }, [within, points, density, labels?.join(), marks.join()]);
   /** @param {PointerEvent} event */
   const moved = (event) => {
     const frame = /** @type {HTMLCanvasElement} */ (canvas.current).getBoundingClientRect();
@@ -51,8 +51,16 @@ export function Scale({ top }) {
   return html`<p class="quiet">density: 0 <canvas ref=${canvas} width="128" height="12" role="img" aria-label="color scale from dark, density 0, to bright, the greatest density"></canvas> ${number(top, 3)}</p>`;
 }
 
-/** @param {HTMLCanvasElement} canvas @param {Bounds} within @param {ArrayLike<number> | null} points @param {Density | null} density @param {number[]} marks */
-function paint(canvas, within, points, density, marks) {
+/** A color of a label. @param {number} label @param {number} n */
+const hue = (label, n) => `hsl(${Math.round((360 * label) / n)} 75% 50%)`;
+
+/** The colors of labels. @param {{ n: number, names: string[] }} props */
+export function Legend({ n, names }) {
+  return html`<ul class="badges" aria-label="Labels">${Array.from({ length: n }, (_, i) => html`<li><svg width="10" height="10" aria-hidden="true"><circle cx="5" cy="5" r="5" fill=${hue(i, n)} /></svg> ${names?.[i] ?? i}</li>`)}</ul>`;
+}
+
+/** @param {HTMLCanvasElement} canvas @param {Bounds} within @param {ArrayLike<number> | null} points @param {Density | null} density @param {number[] | null} labels @param {number[]} marks */
+function paint(canvas, within, points, density, labels, marks) {
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const style = getComputedStyle(document.documentElement);
   const color = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
@@ -66,6 +74,7 @@ function paint(canvas, within, points, density, marks) {
   context.globalAlpha = density ? 0.6 : 0.7;
   for (let i = 0; points && i + 1 < points.length; i += 2) {
     const [x, y] = [across(Number(points[i])), down(Number(points[i + 1]))];
+    if (labels) context.fillStyle = hue(labels[i / 2] ?? 0, Math.max(...labels) + 1);
     if (x >= LEFT && y >= 0 && y <= SIDE) context.fillRect(x - 1, y - 1, 2.5, 2.5);
   }
   context.globalAlpha = 1;

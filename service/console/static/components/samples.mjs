@@ -1,7 +1,7 @@
 // @ts-check
 /** Samples as what they are: a grid of images or series, points of the plane, or a table. */
 import { html, useRef, useState } from "../lib/html.mjs";
-import { pickName } from "../lib/picks.mjs";
+import { labelInTurn, pickName } from "../lib/picks.mjs";
 import { address, navigate } from "../lib/router.mjs";
 import { DensityPlane } from "./density.mjs";
 import { RecordsTable } from "./records.mjs";
@@ -40,7 +40,7 @@ function Grid({ card, reference, rows, pick }) {
     setOpened(i);
     dialog.current?.showModal();
   };
-  const choose = (/** @type {string} */ tab, /** @type {string} */ field, /** @type {number} */ i) => navigate(address("tab", { reference, tab }, { [field]: pickName({ ...pick, row: i }) }));
+  const choose = (/** @type {string} */ tab, /** @type {string} */ field, /** @type {number} */ i) => navigate(address("tab", { reference, tab }, { [field]: pickName({ ...pick, row: i }), condition: pick.condition || (card.spec.condition?.kind === "labels" ? labelInTurn(i, card.spec) : "") }));
   /** @param {KeyboardEvent} event */
   const pressed = (event) => {
     const moves = /** @type {Record<string, number>} */ ({ ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns });

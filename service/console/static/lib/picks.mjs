@@ -18,9 +18,22 @@ export function pickOf(text) {
 /** @param {Pick} pick */
 export const pickName = ({ seed, n, row, condition }) => [seed, n, row, ...(condition ? [condition] : [])].join(":");
 
+/** In place of a label: none. */
+export const NO_CONDITION = "none";
+
+/** The label of a row where each has its turn. @param {number} row @param {any} spec */
+export const labelInTurn = (row, spec) => row % spec.condition.n_classes;
+
+/** The condition of n rows; where none is chosen, each label has its turn. @param {string} text @param {any} spec @param {number} n */
+function conditions(text, spec, n) {
+  if (text === NO_CONDITION) return undefined;
+  if (text === "" && spec.condition?.kind === "labels") return Array.from({ length: n }, (_, row) => labelInTurn(row, spec));
+  return conditionOf(text, spec);
+}
+
 /** The request for samples. @param {string} reference @param {any} spec @param {{ n: number, seed: number, condition: string, options?: Record<string, unknown> }} asked */
 export function sampleBody(reference, spec, { n, seed, condition, options = {} }) {
-  const given = conditionOf(condition, spec);
+  const given = conditions(condition, spec, n);
   return { model: reference, n, seed, ...(given !== undefined && { condition: given }), ...(Object.keys(options).length > 0 && { options }) };
 }
 

@@ -1,13 +1,15 @@
 // @ts-check
 /** The latent codes of rows as a map; a code under the pointer, or moved to by arrows, is decoded. */
+import { useCondition } from "../../components/condition.mjs";
 import { Loading, Problem } from "../../components/notice.mjs";
 import { WithRows, listOf, sampledRows } from "../../components/picked.mjs";
-import { Plane } from "../../components/plane.mjs";
+import { Legend, Plane } from "../../components/plane.mjs";
 import { Row, flat } from "../../components/row.mjs";
 import { CopyAs } from "../../components/copy.mjs";
 import { post } from "../../lib/api.mjs";
 import { html, useEffect, useMemo, useRef, useState } from "../../lib/html.mjs";
 import { useLoaded } from "../../lib/loading.mjs";
+import { labelInTurn } from "../../lib/picks.mjs";
 import { bounds, principal } from "../../lib/plane.mjs";
 import { nested } from "../../lib/rows.mjs";
 import { changeQuery, useQuery } from "../../lib/router.mjs";
@@ -27,30 +29,33 @@ export function codeAt([x = 0, y = 0], projection) {
 export default function Codes({ card, reference }) {
   const seed = Number(useQuery().get("seed") ?? 0);
   const canSample = card.capabilities.includes("sample");
-  const drawn = useLoaded((signal) => (canSample ? sampledRows(reference, card.spec, N, seed, signal) : Promise.resolve(null)), [reference, seed]);
+  const { text, given: condition } = useCondition(card.spec);
+  const labels = card.spec.condition?.kind === "labels" ? Array.from({ length: N }, (_, row) => labelInTurn(row, card.spec)) : null;
+  const drawn = useLoaded((signal) => (canSample ? sampledRows(reference, card.spec, { n: N, seed, condition: labels ? "" : text }, signal) : Promise.resolve(null)), [reference, seed, text]);
+  const sampled = labels ? { condition: labels } : condition;
   return html`<p>The map shows the codes of ${canSample ? `${N} samples of the model, seed ${seed}` : "the rows that you give"}; marked are those of rows that you give. Move over it, or use the arrow keys on it: the code there is decoded.</p>
     <p class="row"><button type="button" data-shortcut="n" onClick=${() => changeQuery({ seed: seed + 1 })}>Other samples</button></p>
     <${Problem} error=${drawn.error} />
-    ${drawn.data && html`<${CodeMap} card=${card} reference=${reference} rows=${drawn.data} given=${null} />`}
-    <${WithRows} card=${card} reference=${reference} label="Rows to find among the codes" action="Encode" busy=${false}>${(/** @type {import("../../lib/rows.mjs").Rows} */ rows) => html`<${CodeMap} card=${card} reference=${reference} rows=${drawn.data ?? rows} given=${rows} />`}<//>`;
+    ${drawn.data && html`<${CodeMap} card=${card} reference=${reference} rows=${drawn.data} condition=${sampled} labels=${labels} given=${null} decodeFor=${condition} />`}
+    <${WithRows} card=${card} reference=${reference} label="Rows to find among the codes" action="Encode" busy=${false}>${(/** @type {import("../../lib/rows.mjs").Rows} */ rows) => html`<${CodeMap} card=${card} reference=${reference} rows=${drawn.data ?? rows} condition=${drawn.data ? sampled : condition} labels=${drawn.data ? labels : null} given=${rows} decodeFor=${condition} />`}<//>`;
 }
 
-/** @param {string} reference @param {import("../../lib/rows.mjs").Rows} rows @param {AbortSignal} signal @returns {Promise<number[][]>} */
-async function encoded(reference, rows, signal) {
-  const answer = await post("/encode", { model: reference, ...rows }, { signal });
+/** @param {string} reference @param {import("../../lib/rows.mjs").Rows} rows @param {object} condition @param {AbortSignal} signal @returns {Promise<number[][]>} */
+async function encoded(reference, rows, condition, signal) {
+  const answer = await post("/encode", { model: reference, ...rows, ...condition }, { signal });
   return answer["z"].map(flat);
 }
 
-/** @param {{ card: any, reference: string, rows: import("../../lib/rows.mjs").Rows, given: import("../../lib/rows.mjs").Rows | null }} props */
-function CodeMap({ card, reference, rows, given }) {
-  const { data: codes, error } = useLoaded((signal) => encoded(reference, rows, signal), [reference, rows]);
-  const marked = useLoaded((signal) => (given ? encoded(reference, given, signal) : Promise.resolve([])), [reference, given]);
+/** @param {{ card: any, reference: string, rows: import("../../lib/rows.mjs").Rows, condition: object, labels: number[] | null, given: import("../../lib/rows.mjs").Rows | null, decodeFor: object }} props */
+function CodeMap({ card, reference, rows, condition, labels, given, decodeFor }) {
+  const { data: codes, error } = useLoaded((signal) => encoded(reference, rows, condition, signal), [reference, rows, JSON.stringify(condition)]);
+  const marked = useLoaded((signal) => (given ? encoded(reference, given, decodeFor, signal) : Promise.resolve([])), [reference, given, JSON.stringify(decodeFor)]);
   const projection = useMemo(() => (codes && (codes[0]?.length ?? 0) > 2 ? principal(codes) : null), [codes]);
   const points = useMemo(() => (codes ? (projection ? projection.points : codes.map((code) => [code[0] ?? 0, code[1] ?? 0])).flat() : []), [codes, projection]);
   const within = useMemo(() => bounds(points), [points]);
   const [at, setAt] = useState(/** @type {number[] | null} */ (null));
   const marks = (marked.data ?? []).flatMap((code) => (projection ? project(code, projection) : [code[0] ?? 0, code[1] ?? 0]));
-  const decoded = useDecoded(card, reference, at && codeAt(at, projection));
+  const decoded = useDecoded(card, reference, decodeFor, at && codeAt(at, projection));
   if (error) return html`<${Problem} error=${error} fieldId=${() => "rows-text"} />`;
   if (!codes) return html`<${Loading} what="Encoding" />`;
   /** @param {KeyboardEvent} event */
@@ -66,8 +71,8 @@ function CodeMap({ card, reference, rows, given }) {
   return html`<div class="columns">
     <figure><figcaption>${projection ? `First two principal components of ${codes[0]?.length} dimensions` : "Codes"}</figcaption>
       <div tabindex="0" role="application" aria-label="Map of codes; arrow keys move over it" onKeyDown=${pressed}>
-        <${Plane} label=${`codes of ${listOf(rows).length} rows`} within=${within} points=${points} marks=${[...marks, ...(at ?? [])]} onPoint=${(/** @type {number} */ x, /** @type {number} */ y) => setAt([x, y])} />
-      </div></figure>
+        <${Plane} label=${`codes of ${listOf(rows).length} rows`} within=${within} points=${points} labels=${labels} marks=${[...marks, ...(at ?? [])]} onPoint=${(/** @type {number} */ x, /** @type {number} */ y) => setAt([x, y])} />
+      </div>${labels && html`<${Legend} n=${card.spec.condition.n_classes} names=${card.spec.condition.names} />`}</figure>
     <figure><figcaption>${at ? `Decoded at ${at.map((value) => value.toFixed(2)).join(", ")}` : "Decoded"}</figcaption>
       <${Problem} error=${decoded.error} />
       ${decoded.row ? html`<${Row} row=${decoded.row} spec=${card.spec} label="the decoded row" tile=${192} />` : html`<p class="quiet">${card.capabilities.includes("decode") ? "Move over the map." : "This model does not decode."}</p>`}
@@ -80,8 +85,8 @@ function project(code, { mean, axes }) {
   return axes.map((axis) => code.reduce((sum, value, i) => sum + (value - (mean[i] ?? 0)) * (axis[i] ?? 0), 0));
 }
 
-/** The row of a code, once the pointer rests. @param {any} card @param {string} reference @param {number[] | null} code */
-function useDecoded(card, reference, code) {
+/** The row of a code, once the pointer rests. @param {any} card @param {string} reference @param {object} condition @param {number[] | null} code */
+function useDecoded(card, reference, condition, code) {
   const [shown, setShown] = useState(/** @type {{ row: any, body: any, error: Error | null }} */ ({ row: null, body: null, error: null }));
   const turn = useRef(0);
   const key = code?.join() ?? "";
@@ -89,7 +94,7 @@ function useDecoded(card, reference, code) {
     if (!code || !card.capabilities.includes("decode")) return;
     const stop = new AbortController();
     const mine = (turn.current += 1);
-    const body = { model: reference, z: [nested(code, card.latent_shape)] };
+    const body = { model: reference, z: [nested(code, card.latent_shape)], ...condition };
     const timer = setTimeout(async () => {
       try {
         const answer = await post("/decode", body, { signal: stop.signal });
@@ -102,6 +107,6 @@ function useDecoded(card, reference, code) {
       clearTimeout(timer);
       stop.abort();
     };
-  }, [key]);
+  }, [key, JSON.stringify(condition)]);
   return shown;
 }

@@ -1,5 +1,6 @@
 // @ts-check
 /** Whole rows of those of which a part is known: empty cells of a table, or pixels that are hidden. */
+import { useCondition } from "../../components/condition.mjs";
 import { CopyAs } from "../../components/copy.mjs";
 import { Loading, Problem } from "../../components/notice.mjs";
 import { WithRows, listOf } from "../../components/picked.mjs";
@@ -48,9 +49,10 @@ function Completed({ card, reference, rows, hidden, seed }) {
   const mask = "x" in rows && !spec.table ? maskOf(spec.shape, hidden) : null;
   const shown = listOf(rows).map((row) => (mask ? masked(row, mask) : row));
   const asked = mask ? { x: shown, mask: shown.map(() => mask) } : rows;
-  const body = { model: reference, ...asked, seed };
+  const { given } = useCondition(card.spec);
+  const body = { model: reference, ...given, ...asked, seed };
   const { data, error } = useLoaded((signal) => post("/complete", body, { signal }), [JSON.stringify(body)]);
-  if (error) return html`<${Problem} error=${error} fieldId=${(/** @type {string} */ field) => (/^(x|records|mask)/.test(field) ? "rows-text" : null)} />`;
+  if (error) return html`<${Problem} error=${error} fieldId=${(/** @type {string} */ field) => (/^(x|records|mask)/.test(field) ? "rows-text" : field === "condition" ? "condition" : null)} />`;
   if (!data) return html`<${Loading} what="Completing" />`;
   const made = data["x"] ?? data["records"] ?? [];
   return html`${spec.table

@@ -4,6 +4,7 @@ import { ConditionField } from "../../components/condition.mjs";
 import { CopyAs } from "../../components/copy.mjs";
 import { Loading, Problem } from "../../components/notice.mjs";
 import { Options, optionValues, useOptions } from "../../components/options.mjs";
+import { hasSteps, previewEvery, Previews } from "../../components/previews.mjs";
 import { Samples } from "../../components/samples.mjs";
 import { ApiError, post } from "../../lib/api.mjs";
 import { html, useEffect } from "../../lib/html.mjs";
@@ -36,7 +37,7 @@ export default function Draw({ card, reference }) {
   return html`<form class="row" onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}>
       <div class="field"><label for="n">Rows</label><input id="n" type="number" min="1" max="10000" value=${n} aria-invalid=${errors["n"] ? "true" : undefined} onChange=${(/** @type {any} */ event) => changeQuery({ n: event.target.value })} /></div>
       <div class="field"><label for="seed">Seed</label><input id="seed" type="number" min="0" value=${seed ?? ""} onChange=${(/** @type {any} */ event) => changeQuery({ seed: event.target.value })} /></div>
-      <${ConditionField} spec=${spec} value=${condition} wrong=${errors["condition"]} onChange=${(/** @type {string} */ value) => changeQuery({ condition: value })} />
+      <${ConditionField} spec=${spec} value=${condition} wrong=${errors["condition"]} inTurn />
       <button type="button" class="primary" data-shortcut="n" onClick=${() => changeQuery({ seed: Number(seed ?? 0) + 1 })}>Another</button>
       <button type="button" data-shortcut="r" onClick=${reload}>Draw again</button>
     </form>
@@ -44,6 +45,7 @@ export default function Draw({ card, reference }) {
     <${Problem} error=${error} fieldId=${fieldId} />
     ${(loading || !isFresh) && !error && html`<${Loading} what="Drawing" />`}
     ${data && data.rows && html`<${Samples} card=${card} reference=${reference} rows=${data.rows} numbers=${data.numbers} pick=${{ n, seed: Number(seed ?? 0), condition }} />`}
+    ${hasSteps(fields) && !spec.table && seed !== null && html`<${Previews} card=${card} reference=${reference} body=${body} every=${previewEvery(fields, given)} pick=${{ n, seed: Number(seed), condition }} />`}
     <${CopyAs} asked=${{ op: "sample", body, png: !spec.table && (spec.shape.length > 1 || spec.shape[0] === 2) }} />`;
 }
 

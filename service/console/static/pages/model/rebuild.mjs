@@ -1,5 +1,6 @@
 // @ts-check
 /** Rows beside what the model makes of them by way of their codes. */
+import { useCondition } from "../../components/condition.mjs";
 import { CopyAs } from "../../components/copy.mjs";
 import { Loading, Problem } from "../../components/notice.mjs";
 import { WithRows, listOf } from "../../components/picked.mjs";
@@ -22,9 +23,10 @@ export default function Rebuild({ card, reference }) {
 
 /** @param {{ card: any, reference: string, rows: import("../../lib/rows.mjs").Rows }} props */
 function Rebuilt({ card, reference, rows }) {
-  const body = { model: reference, ...rows };
+  const { given } = useCondition(card.spec);
+  const body = { model: reference, ...given, ...rows };
   const { data, error } = useLoaded((signal) => post("/reconstruct", body, { signal }), [JSON.stringify(body)]);
-  if (error) return html`<${Problem} error=${error} fieldId=${(/** @type {string} */ field) => (/^(x|records)/.test(field) ? "rows-text" : null)} />`;
+  if (error) return html`<${Problem} error=${error} fieldId=${(/** @type {string} */ field) => (/^(x|records)/.test(field) ? "rows-text" : field === "condition" ? "condition" : null)} />`;
   if (!data) return html`<${Loading} what="Rebuilding" />`;
   const list = listOf(rows);
   const back = data["x"] ?? data["records"] ?? [];

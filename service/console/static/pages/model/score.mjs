@@ -1,5 +1,6 @@
 // @ts-check
 /** Where rows stand among rows that were held out from the training: the odd one out. */
+import { useCondition } from "../../components/condition.mjs";
 import { CopyAs } from "../../components/copy.mjs";
 import { Histogram } from "../../components/histogram.mjs";
 import { Loading, Problem } from "../../components/notice.mjs";
@@ -31,10 +32,11 @@ export default function Score({ card, reference }) {
 
 /** @param {{ card: any, reference: string, rows: import("../../lib/rows.mjs").Rows, rate: number, held: any, onScored: (scored: boolean) => void }} props */
 function Scores({ card, reference, rows, rate, held, onScored }) {
-  const body = { model: reference, ...rows, false_alarm_rate: rate };
+  const { given } = useCondition(card.spec);
+  const body = { model: reference, ...given, ...rows, false_alarm_rate: rate };
   const { data, error, loading } = useLoaded((signal) => post("/score", body, { signal }), [JSON.stringify(body)]);
   useEffect(() => onScored(data !== null), [data !== null]);
-  if (error) return html`<${Problem} error=${error} fieldId=${(/** @type {string} */ field) => (field === "false_alarm_rate" ? "rate" : /^(x|records)/.test(field) ? "rows-text" : null)} />`;
+  if (error) return html`<${Problem} error=${error} fieldId=${(/** @type {string} */ field) => (field === "false_alarm_rate" ? "rate" : /^(x|records)/.test(field) ? "rows-text" : field === "condition" ? "condition" : null)} />`;
   if (!data) return loading && html`<${Loading} what="Scoring" />`;
   const list = listOf(rows);
   const n = data["flagged"].filter(Boolean).length;

@@ -1,5 +1,6 @@
 // @ts-check
 /** Rows as they would be in another domain. */
+import { useCondition } from "../../components/condition.mjs";
 import { CopyAs } from "../../components/copy.mjs";
 import { Loading, Problem } from "../../components/notice.mjs";
 import { WithRows, listOf } from "../../components/picked.mjs";
@@ -19,9 +20,10 @@ export default function Translate({ card, reference }) {
 
 /** @param {{ card: any, reference: string, rows: import("../../lib/rows.mjs").Rows, to: string }} props */
 function Translated({ card, reference, rows, to }) {
-  const body = { model: reference, ...rows, to: condition(to, card.spec) };
+  const { given } = useCondition(card.spec);
+  const body = { model: reference, ...given, ...rows, to: condition(to, card.spec) };
   const { data, error } = useLoaded((signal) => post("/translate", body, { signal }), [JSON.stringify(body)]);
-  if (error) return html`<${Problem} error=${error} fieldId=${(/** @type {string} */ field) => (field.startsWith("to") ? "to" : field.startsWith("x") ? "rows-text" : null)} />`;
+  if (error) return html`<${Problem} error=${error} fieldId=${(/** @type {string} */ field) => (field.startsWith("to") ? "to" : field.startsWith("x") ? "rows-text" : field === "condition" ? "condition" : null)} />`;
   if (!data) return html`<${Loading} what="Translating" />`;
   return html`<div class="wide"><table>
       <thead><tr><th scope="col">row</th><th scope="col">as it was</th><th scope="col">as ${to}</th></tr></thead>

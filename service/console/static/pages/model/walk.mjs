@@ -1,5 +1,6 @@
 // @ts-check
 /** From one row to another, by way of the codes. */
+import { ConditionField, useCondition } from "../../components/condition.mjs";
 import { CopyAs } from "../../components/copy.mjs";
 import { Loading, Problem } from "../../components/notice.mjs";
 import { Plane } from "../../components/plane.mjs";
@@ -13,15 +14,16 @@ import { changeQuery, useQuery } from "../../lib/router.mjs";
 
 const STEPS = 9;
 
-/** The request: two rows, or the samples of two seeds. @param {string} reference @param {{ start: any, end: any, seeds: [number, number], steps: number, path: string }} ends */
-export function walkBody(reference, { start, end, seeds, steps, path }) {
+/** The request: two rows, or the samples of two seeds. @param {string} reference @param {{ start: any, end: any, seeds: [number, number], steps: number, path: string, given: object }} ends */
+export function walkBody(reference, { start, end, seeds, steps, path, given }) {
   const rows = start && end ? { start, end } : { start_seed: seeds[0], end_seed: seeds[1] };
-  return { model: reference, ...rows, steps, ...(path && { path }) };
+  return { model: reference, ...rows, ...given, steps, ...(path && { path }) };
 }
 
 /** @param {{ card: any, reference: string }} props */
 export default function Walk({ card, reference }) {
   const { spec } = card;
+  const condition = useCondition(spec);
   const query = useQuery();
   const start = usePicked(reference, spec, "start");
   const end = usePicked(reference, spec, "end");
@@ -30,7 +32,7 @@ export default function Walk({ card, reference }) {
   const path = query.get("path") ?? "";
   const half = Boolean(start.name) !== Boolean(end.name);
   const waits = (start.name && !start.row) || (end.name && !end.row) || half;
-  const body = walkBody(reference, { start: start.row, end: end.row, seeds, steps, path });
+  const body = walkBody(reference, { start: start.row, end: end.row, seeds, steps, path, given: condition.given });
   const { data, error } = useLoaded((signal) => (waits ? Promise.resolve(null) : post("/interpolate", body, { signal })), [JSON.stringify(body), waits]);
   const [at, setAt] = useState(0);
   const rows = data?.["x"] ?? [];
@@ -43,10 +45,11 @@ export default function Walk({ card, reference }) {
         : html`<div class="field"><label for="start_seed">From the sample of seed</label><input id="start_seed" type="number" min="0" value=${seeds[0]} onChange=${change("start_seed")} /></div>
             <div class="field"><label for="end_seed">to that of seed</label><input id="end_seed" type="number" min="0" value=${seeds[1]} onChange=${change("end_seed")} /></div>
             <button type="button" class="primary" data-shortcut="n" onClick=${() => changeQuery({ start_seed: seeds[1], end_seed: seeds[1] + 1 })}>Walk on</button>`}
+      <${ConditionField} spec=${spec} value=${condition.text} />
       <div class="field"><label for="steps">Steps</label><input id="steps" type="number" min="2" max="64" value=${steps} onChange=${change("steps")} /></div>
       <div class="field"><label for="path">Path</label><select id="path" value=${path} onChange=${change("path")}><option value="">as suits the codes</option><option value="slerp">slerp: great circle</option><option value="linear">linear</option></select></div>
     </form>
-    <${Problem} error=${error ?? start.error ?? end.error} fieldId=${(/** @type {string} */ field) => (["steps", "path", "start_seed", "end_seed"].includes(field) ? field : null)} />
+    <${Problem} error=${error ?? start.error ?? end.error} fieldId=${(/** @type {string} */ field) => (["steps", "path", "start_seed", "end_seed", "condition"].includes(field) ? field : null)} />
     ${rows.length === 0 && !error && !half && html`<${Loading} what="Walking" />`}
     ${rows.length > 0 && isPlane && html`<${Path} rows=${rows} now=${now} />`}
     ${rows.length > 0 && !isPlane && html`<ol class="film">${rows.map((/** @type {any} */ row, /** @type {number} */ i) => html`<li class=${i === now ? "now" : ""}><${Row} row=${row} spec=${spec} label=${`step ${i}`} />${i}</li>`)}</ol>`}
