@@ -45,13 +45,17 @@ export function unit(name) {
   return name.includes("_nats") ? "nats" : name.includes("bits") ? "bits" : name.split(/[ /]/).pop()?.replace(/.*_/, "") || "value";
 }
 
+/** A curve in words. @param {Curve} curve */
+export const title = ({ name, held_out: isHeldOut }) => words(name) + (isHeldOut ? ", held-out rows" : "");
+
 /** @param {Curve} curve */
-export function summary({ name, values, steps }) {
+export function summary(curve) {
+  const { values, steps } = curve;
   const last = values.at(-1);
   const before = values.at(-Math.max(2, Math.ceil(values.length / 10)));
-  if (last === undefined) return `${words(name)}: nothing yet`;
+  if (last === undefined) return `${title(curve)}: nothing yet`;
   const way = before === undefined || before === last ? "" : last < before ? ", falling" : ", rising";
-  return `${words(name)} ${number(last)} at step ${number(steps.at(-1))}${way}`;
+  return `${title(curve)} ${number(last)} at step ${number(steps.at(-1))}${way}`;
 }
 
 /** @param {{ curves: Curve[], label: string }} props */
@@ -104,7 +108,7 @@ function Table({ curves }) {
   const every = Math.ceil(steps.length / MOST_ROWS);
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Numbers of the curves">
     <table>
-      <thead><tr><th scope="col">step</th>${curves.map((curve) => html`<th scope="col">${words(curve.name)}</th>`)}</tr></thead>
+      <thead><tr><th scope="col">step</th>${curves.map((curve) => html`<th scope="col">${title(curve)}</th>`)}</tr></thead>
       <tbody>
         ${steps.map((step, i) => (i % every === 0 || i === steps.length - 1) && html`<tr><th scope="row">${number(step)}</th>${values.map((column) => html`<td>${number(column[i])}</td>`)}</tr>`)}
       </tbody>
@@ -144,7 +148,7 @@ function options(curves, width, whole) {
     series: [
       { label: "step" },
       ...curves.map((curve, i) => ({
-        label: words(curve.name),
+        label: title(curve),
         scale: unit(curve.name),
         stroke: style.getPropertyValue(COLORS[i % COLORS.length] ?? "").trim(),
         dash: DASHES[i % DASHES.length],
