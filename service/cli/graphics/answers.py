@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from pushforward.service.cli.graphics.detection import Graphics, Screen
-from pushforward.service.cli.graphics.drawing import Drawn
+from pushforward.service.cli.graphics.drawing import TerminalPicture
 from pushforward.service.cli.graphics.pixels import opened
 from pushforward.service.client import Client
 
@@ -36,7 +36,7 @@ def show_answer(client: Client, op: str, body: Mapping[str, Any], out: Console, 
 
 def show(png: bytes, screen: Screen, out: Console) -> None:
     """A picture at the cursor, small ones enlarged."""
-    out.print(Drawn(enlarged(png, screen), screen), end="")
+    out.print(TerminalPicture(enlarged(png, screen), screen), end="")
 
 
 def n_rows(body: Mapping[str, Any]) -> int:

@@ -29,7 +29,7 @@ def drawn(png: bytes, screen: Screen) -> str:
 
 
 @final
-class Drawn:
+class TerminalPicture:
     """A picture that a console can print, above a bar too: rich neither measures nor breaks it."""
 
     def __init__(self, png: bytes, screen: Screen) -> None:

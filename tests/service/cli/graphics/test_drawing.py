@@ -10,7 +10,7 @@ from PIL import Image
 from rich.console import Console
 
 from pushforward.service.cli.graphics.detection import Graphics, Screen
-from pushforward.service.cli.graphics.drawing import Drawn, drawn
+from pushforward.service.cli.graphics.drawing import TerminalPicture, drawn
 from tests.service.cli.graphics.terminals import (
     KITTY,
     SIXELS,
@@ -25,9 +25,9 @@ import sys
 from pathlib import Path
 from rich.console import Console
 from pushforward.service.cli.graphics.detection import Screen
-from pushforward.service.cli.graphics.drawing import Drawn
+from pushforward.service.cli.graphics.drawing import TerminalPicture
 console = Console()
-console.print(Drawn(Path(sys.argv[1]).read_bytes(), Screen.of(console)), end="")
+console.print(TerminalPicture(Path(sys.argv[1]).read_bytes(), Screen.of(console)), end="")
 print("done")
 """
 
@@ -80,6 +80,6 @@ def test_a_picture_without_colors_has_no_escapes() -> None:
 def test_a_console_that_is_no_terminal_leaves_a_picture_out() -> None:
     screen = Screen(Graphics.KITTY, 80, 24, (8, 16), all_colors=True)
     console = Console(file=StringIO())
-    console.print(Drawn(png(picture(4, 4)), screen), end="")
+    console.print(TerminalPicture(png(picture(4, 4)), screen), end="")
     assert isinstance(console.file, StringIO)
     assert console.file.getvalue() == ""
