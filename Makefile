@@ -41,6 +41,7 @@ check: $(STAMP) $(CONSOLE) docs  ## what clean means: lint, format, types, layer
 	$(BIN)/python -m tools.generated --check
 	$(BIN)/python -m tools.console.vendor --check
 	tools/console/node_modules/.bin/tsc -p tools/console
+	$(BIN)/python -m tools.console.thumbnails --check
 	node --test tests/console/modules/
 	$(BIN)/python -m pytest -q tests/architecture
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.async_api import Browser, Locator, expect
 
 from pushforward.service.client import Client
@@ -117,6 +118,31 @@ async def test_a_model_of_the_plane_is_drawn_beside_its_density(console: Watched
     )
     assert colors > 10
     await expect(page.get_by_role("img", name="500 samples, seed 1")).to_be_visible()
+
+
+@pytest.mark.parametrize("form", ["curl", "Python"])
+async def test_the_density_is_copied_as_the_request_of_the_same_map(
+    console: Watched, form: str, tmp_path: Path
+) -> None:
+    page = await console.open("models/moons@1/draw?seed=1&n=500")
+    copies = page.get_by_role("group", name="Copy the density")
+    await copies.get_by_role("button", name=form).click()
+    copied = await copies.get_by_label("The copied command").inner_text()
+    command = shlex.split(copied) if form == "curl" else [sys.executable, "-c", copied]
+    subprocess.run(command, check=True, timeout=60, cwd=tmp_path)
+    with Image.open(tmp_path / "picture.png") as drawn:
+        assert drawn.size > (300, 300)
+
+
+@pytest.mark.parametrize("form", ["curl", "Python", "command line"])
+async def test_what_a_page_read_is_copied_as_commands_that_read_it(console: Watched, client: Client, form: str) -> None:
+    page = await console.open("models/moons@1/versions")
+    await page.get_by_role("button", name=form).click()
+    copied = await page.get_by_label("The copied command").inner_text()
+    words = [sys.executable, "-c", copied] if form == "Python" else shlex.split(copied)
+    command = [sys.executable, "-m", *words] if words[0] == "pushforward" else words
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    assert client.get("/models/moons@1")["weights_sha256"] in done.stdout
 
 
 async def test_each_label_has_its_turn_until_one_is_chosen(console: Watched) -> None:

@@ -7,6 +7,8 @@ import { read, write } from "../lib/npy.mjs";
 import { bounds, cells } from "../lib/plane.mjs";
 import { NO_CONDITION } from "../lib/picks.mjs";
 import { condition as conditionOf } from "../lib/rows.mjs";
+import { curl, python } from "../lib/commands.mjs";
+import { Copies } from "./copy.mjs";
 import { Loading, Problem } from "./notice.mjs";
 import { Plane, Scale } from "./plane.mjs";
 
@@ -25,8 +27,14 @@ export function DensityPlane({ card, reference, points, condition, label }) {
     ${canScore && !isMixed &&
     html`<figure><figcaption>Density${data ? `, by its likelihood` : ""}</figcaption>
       <${Problem} error=${error} />
-      ${values ? html`<${Plane} label="density map of the model" within=${within} density=${{ side: SIDE, values }} /><${Scale} top=${Math.max(...values)} />` : !error && html`<${Loading} what="Computing the density" />`}</figure>`}
+      ${values ? html`<${Plane} label="density map of the model" within=${within} density=${{ side: SIDE, values }} /><${Scale} top=${Math.max(...values)} /><${Copies} what="the density" forms=${{ curl, Python: python }} asked=${{ op: "likelihood", body: gridBody(reference, card.spec, within, condition), png: true }} />` : !error && html`<${Loading} what="Computing the density" />`}</figure>`}
   </div>`;
+}
+
+/** The request for the same map from the service. @param {string} reference @param {any} spec @param {import("../lib/plane.mjs").Bounds} within @param {string} condition */
+function gridBody(reference, spec, { x, y }, condition) {
+  const given = condition === NO_CONDITION ? undefined : conditionOf(condition, spec);
+  return { model: reference, grid: SIDE, within: [x, y], ...(given !== undefined && { condition: given }) };
 }
 
 /**

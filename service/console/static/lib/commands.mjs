@@ -3,6 +3,7 @@
  * A request as commands that give the same answer: curl, Python, the command line.
  *
  * @typedef {{ op: string, body: Record<string, any>, png?: boolean }} Asked
+ * @typedef {{ path: string, command?: string }} Read what is read at a path, and by a command where there is one
  */
 
 /** @param {string} text */
@@ -22,6 +23,13 @@ export function python(url, { op, body, png }) {
   else lines.push(`    print(client.ask("${op}", ${written}).json())`);
   return lines.slice(png ? 0 : 2).join("\n");
 }
+
+/** What is read, in each form. @type {Record<string, (url: string, read: Read) => string>} */
+export const READS = {
+  curl: (url, { path }) => `curl -s ${url}${path}`,
+  Python: (url, { path }) => ["from pushforward.service.client import Client", "", `with Client("${url}") as client:`, `    print(client.get("${path}"))`].join("\n"),
+  "command line": (url, { command }) => `${command} --url ${url}`,
+};
 
 /** A value as Python writes it. @param {unknown} value @returns {string} */
 export function literal(value) {

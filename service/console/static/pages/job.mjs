@@ -1,6 +1,7 @@
 // @ts-check
 /** One job: its state, its curves and its pictures as they come, and what came of it. */
 import { Chart } from "../components/chart.mjs";
+import { CopyRead } from "../components/copy.mjs";
 import { Loading, Problem } from "../components/notice.mjs";
 import { useBlobAddress } from "../components/picture.mjs";
 import { Progress, State } from "../components/state.mjs";
@@ -31,7 +32,8 @@ export default function JobPage({ id }) {
     ${log.length > 0 &&
     html`<section aria-labelledby="log-title"><h2 id="log-title">Log</h2>
       <ul>${log.map((line) => html`<li class=${line.level === "warning" ? "note" : ""}>${line.level !== "info" && html`<strong>${line.level}: </strong>`}${line.message}</li>`)}</ul></section>`}
-    ${job.run && html`<details><summary>The run, as JSON</summary><pre tabindex="0" aria-label="The run">${JSON.stringify(job.run, null, 1)}</pre></details>`}`;
+    ${job.run && html`<details><summary>The run, as JSON</summary><pre tabindex="0" aria-label="The run">${JSON.stringify(job.run, null, 1)}</pre></details>`}
+    <${CopyRead} what="the job" read=${{ path: `/jobs/${job.id}`, command: `pushforward jobs ${job.id} --json` }} />`;
 }
 
 /** @param {{ job: any, latest: any }} props */
@@ -67,7 +69,8 @@ function Curves({ id, step, state }) {
   if (error) return html`<${Problem} error=${error} />`;
   const curves = (data?.curves ?? []).filter((/** @type {any} */ curve) => curve.steps.length > 0);
   if (curves.length === 0) return html`<p class="quiet">${step ? "No losses are kept of it." : "No losses yet."}</p>`;
-  return html`<${Chart} curves=${curves} label="Losses by step" />`;
+  return html`<${Chart} curves=${curves} label="Losses by step" />
+    <${CopyRead} what="the losses" read=${{ path: `/jobs/${id}/losses`, command: `pushforward jobs ${id} --losses --json` }} />`;
 }
 
 /** @param {{ picture: { what: string, step: number, png: string } }} props */

@@ -1,5 +1,6 @@
 // @ts-check
 /** How samples compare with rows that the model was not trained on. */
+import { CopyRead } from "../../components/copy.mjs";
 import { Problem } from "../../components/notice.mjs";
 import { post } from "../../lib/api.mjs";
 import { age, number, words } from "../../lib/format.mjs";
@@ -25,5 +26,6 @@ export default function Report({ card, reference }) {
       <caption class="quiet">${number(report.n)} samples against ${number(report.n_reference)} rows, seed ${report.seed}, ${age(report.created_at)}. The floor are as many training rows: what the data themselves reach.</caption>
       <thead><tr><th scope="col">metric</th><th scope="col">this model</th><th scope="col">floor</th><th scope="col">a Gaussian</th><th scope="col">better is</th></tr></thead>
       <tbody>${report.metrics.map((/** @type {any} */ metric) => html`<tr><th scope="row">${words(metric.name)}</th><td>${shown(metric.model)}</td><td>${shown(metric.floor)}</td><td>${shown(metric.gaussian)}</td><td>${metric.better === "nearer" ? `nearer to ${number(metric.ideal)}` : metric.better}</td></tr>`)}</tbody>
-    </table></div>`}`;
+    </table></div>
+    <${CopyRead} what="the report" read=${{ path: `/models/${reference}`, command: `pushforward models ${reference} --json` }} />`}`;
 }

@@ -1,7 +1,7 @@
 // @ts-check
 /** Where rows stand among rows that were held out from the training: the odd one out. */
 import { useCondition } from "../../components/condition.mjs";
-import { CopyAs } from "../../components/copy.mjs";
+import { CopyAs, CopyRead } from "../../components/copy.mjs";
 import { Histogram } from "../../components/histogram.mjs";
 import { Loading, Problem } from "../../components/notice.mjs";
 import { WithRows, listOf } from "../../components/picked.mjs";
@@ -27,7 +27,8 @@ export default function Score({ card, reference }) {
     <div class="field"><label for="rate">False alarm rate</label><input id="rate" type="number" min="0.0001" max="0.5" step="any" value=${rate} onChange=${(/** @type {any} */ event) => setRate(event.target.value)} /></div>
     <${WithRows} card=${card} reference=${reference} label="Rows to score" action="Score" busy=${false}>${(/** @type {import("../../lib/rows.mjs").Rows} */ rows) => html`<${Scores} card=${card} reference=${reference} rows=${rows} rate=${Number(rate)} held=${held.data} onScored=${setScored} />`}<//>
     ${held.data && !scored && html`<${Histogram} histogram=${held.data} values=${[]} flagged=${[]} label=${`Log-likelihoods of ${count(held.data.n, "held-out row")}`} />`}
-    <${Problem} error=${held.error} />`;
+    <${Problem} error=${held.error} />
+    ${held.data && html`<${CopyRead} what="the histogram" read=${{ path: `/models/${reference}/histogram` }} />`}`;
 }
 
 /** @param {{ card: any, reference: string, rows: import("../../lib/rows.mjs").Rows, rate: number, held: any, onScored: (scored: boolean) => void }} props */

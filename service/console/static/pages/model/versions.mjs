@@ -1,5 +1,6 @@
 // @ts-check
 /** Versions of a model side by side: their metrics, and their samples of the same seed. */
+import { CopyRead } from "../../components/copy.mjs";
 import { Loading, Problem } from "../../components/notice.mjs";
 import { Picture } from "../../components/picture.mjs";
 import { get } from "../../lib/api.mjs";
@@ -28,5 +29,6 @@ export default function Versions({ card, reference }) {
       <tr><th scope="row">parameters</th>${versions.map((each) => html`<td>${number(each.n_parameters)}</td>`)}</tr>
       ${metrics.map((name) => html`<tr><th scope="row">${words(name)}</th>${versions.map((each) => html`<td>${number(each.metrics[name])}</td>`)}</tr>`)}
     </tbody>
-  </table></div>`;
+  </table></div>
+  <${CopyRead} what="this version" read=${{ path: `/models/${reference}`, command: `pushforward models ${reference} --json` }} />`;
 }
