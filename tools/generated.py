@@ -37,11 +37,13 @@ def main(arguments: list[str]) -> int:
 
 def texts() -> Iterator[tuple[Path, str]]:
     """Every generated file and what it should hold."""
+    from tools import sync_client
     from tools.proto_comments import described
 
     proto = ROOT / PROTO / "pushforward.proto"
     yield proto, described(proto.read_text())
     yield from protobuf()
+    yield from sync_client.files(ROOT / "pushforward/client")
     from pushforward.service.application.application import Application
     from pushforward.service.rest.app import routed
     from pushforward.service.settings import Settings

@@ -25,8 +25,10 @@ class Absent:
 sys.meta_path.insert(0, Absent())
 sys.path.insert(0, sys.argv[1])
 import pushforward
-from pushforward.service.client import Client
-with Client("http://127.0.0.1:9"):
+from pushforward import AsyncClient, Client
+from pushforward.service.client import Client as Before
+with Client("http://127.0.0.1:9"), Before("http://127.0.0.1:9"):
+    AsyncClient("http://127.0.0.1:9")
     print(pushforward.__file__)
 from pushforward.__main__ import main
 main()
@@ -51,9 +53,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_wheel_installs_one_package_with_all_that_is_in_the_repository(wheel: Path) -> None:
     names = [name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name]
     assert {name.partition("/")[0] for name in names} == {"pushforward"}
-    files = (file for name in ("models", "service") for file in (ROOT / name).rglob("*") if file.is_file())
-    ours = {f"pushforward/{file.relative_to(ROOT)}" for file in files if "__pycache__" not in file.parts}
-    assert {"pushforward/models/family.py", "pushforward/service/jobs/jobs.lua"} <= ours
+    files = (
+        file
+        for name in ("models", "service", "pushforward/client")
+        for file in (ROOT / name).rglob("*")
+        if file.is_file()
+    )
+    inside = (file.relative_to(ROOT) for file in files if "__pycache__" not in file.parts)
+    ours = {f"{file}" if file.parts[0] == "pushforward" else f"pushforward/{file}" for file in inside}
+    assert {"pushforward/models/family.py", "pushforward/service/jobs/jobs.lua", "pushforward/client/errors.py"} <= ours
     assert ours | {"pushforward/__init__.py", "pushforward/__main__.py", "pushforward/py.typed"} == set(names)
 
 

@@ -1,0 +1,258 @@
+"""One version of a model, asked."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, final
+
+from pushforward.client.aio.connection import AsyncConnection
+from pushforward.client.answers import JSON, Job, LogProb, ModelCard, Preview, Samples, Scores, read
+from pushforward.client.bodies import NPY, PNG, SVG, array, flags, floats, given, numbers, with_json, with_rows
+from pushforward.client.errors import BrokenAnswer, refusal
+from pushforward.client.files import whole_file
+from pushforward.client.retries import new_key, new_seed
+from pushforward.client.sse import EventLines
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+Options: TypeAlias = Mapping[str, Any]
+Records: TypeAlias = Sequence[Mapping[str, Any]]
+Floats: TypeAlias = "NDArray[np.float32]"
+ASYNC = {"Prefer": "respond-async"}
+
+
+@final
+class AsyncModel:
+    """A version, pinned when it was looked up: `str(model)` is `name@version`.
+
+    `condition` is a label or its name, a vector, {"text": ...} or columns; for each row a list. `options` are those of
+    the family. Arrays are (n, *shape); a table's rows are records. All methods raise PushforwardError.
+    """
+
+    def __init__(self, connection: AsyncConnection, card: ModelCard) -> None:
+        self._connection = connection
+        self.card = card
+
+    def __str__(self) -> str:
+        return self.card.reference
+
+    def __repr__(self) -> str:
+        return f"<model {self.card.reference}, {self.card.family}, of {self._connection.url}>"
+
+    async def sample(
+        self,
+        n: int = 1,
+        *,
+        seed: int | None = None,
+        condition: Any = None,
+        options: Options | None = None,
+        deadline_ms: float | None = None,
+    ) -> Samples:
+        """New rows. Without a seed one is drawn here, so that a second try gives the same rows."""
+        body = self._body(n=n, condition=condition, options=options, deadline_ms=deadline_ms)
+        body["seed"] = new_seed() if seed is None else seed
+        if self.card.spec["table"] is not None:
+            answer = await self._connection.json(with_json("POST", "/sample", body))
+            return Samples(answer["model"], answer["seed"], None, answer["records"])
+        reply = await self._connection.send(with_json("POST", "/sample", body, accept=NPY))
+        return Samples(reply.headers["pushforward-model"], body["seed"], array(reply.content), None)
+
+    async def previews(
+        self,
+        n: int = 1,
+        *,
+        every: int = 1,
+        seed: int | None = None,
+        condition: Any = None,
+        options: Options | None = None,
+    ) -> AsyncIterator[Preview | Samples]:
+        """Rows on their way from noise to data every so many steps, and then the samples; at most 64 rows."""
+        body = self._body(n=n, condition=condition, options=options, preview_every=every)
+        body["seed"] = new_seed() if seed is None else seed
+        request, lines = with_json("POST", "/sample", body, accept="text/event-stream"), EventLines()
+        async with self._connection.stream(request) as answer:
+            async for line in answer.aiter_lines():
+                event = lines.event(line)
+                if event is None:
+                    continue
+                if event.kind == "problem":
+                    raise refusal(int(event.data["status"]), event.data, None)
+                if event.kind == "preview":
+                    yield Preview(event.data["step"], event.data["steps"], floats(event.data["samples"]))
+                if event.kind == "samples":
+                    rows = floats(event.data["samples"])
+                    yield Samples(event.data["model"], event.data["seed"], rows, None)
+                    return
+        raise BrokenAnswer("the previews broke off; ask again")
+
+    async def save_samples(
+        self,
+        path: Path,
+        n: int,
+        *,
+        seed: int | None = None,
+        condition: Any = None,
+        options: Options | None = None,
+        media_type: str = NPY,
+    ) -> None:
+        """Write rows to a file as they come: npy, image/png, or of a table text/csv. Raises OSError of `path`."""
+        body = self._body(n=n, condition=condition, options=options)
+        body["seed"] = new_seed() if seed is None else seed
+        with whole_file(path) as stream:
+            async with self._connection.stream(with_json("POST", "/sample", body, accept=media_type)) as answer:
+                async for part in answer.aiter_bytes():
+                    stream.write(part)
+
+    async def sample_to_file(
+        self,
+        n: int,
+        *,
+        seed: int | None = None,
+        condition: Any = None,
+        options: Options | None = None,
+        media_type: str | None = None,
+        priority: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Start a job that draws rows into a file, whatever their number; `jobs.download` fetches it."""
+        body = self._body(n=n, seed=seed, condition=condition, options=options, priority=priority)
+        headers = {**ASYNC, **given({"Accept": media_type}), "Idempotency-Key": idempotency_key or new_key()}
+        return read(Job, await self._connection.json(with_json("POST", "/sample", body, headers=headers)))
+
+    async def log_prob(
+        self,
+        x: ArrayLike | None = None,
+        *,
+        records: Records | None = None,
+        seed: int = 0,
+        condition: Any = None,
+        options: Options | None = None,
+    ) -> LogProb:
+        """log p(x) of each row, in nats."""
+        fields = self._body(seed=seed, condition=condition, options=options)
+        answer = await self._asked("/likelihood", x, records, fields)
+        return LogProb(
+            answer["model"],
+            numbers(answer["log_prob"]),
+            answer["kind"],
+            answer["unit"],
+            _numbers_or_none(answer["std_error"]),
+            _numbers_or_none(answer["bits_per_dim"]),
+            {name: numbers(values) for name, values in answer["terms"].items()},
+        )
+
+    async def score(
+        self,
+        x: ArrayLike | None = None,
+        *,
+        records: Records | None = None,
+        false_alarm_rate: float = 0.01,
+        seed: int = 0,
+        condition: Any = None,
+    ) -> Scores:
+        """Where log p(x) of rows stands among that of held-out rows: p-values, and flags of odd ones."""
+        fields = self._body(seed=seed, condition=condition, false_alarm_rate=false_alarm_rate)
+        answer = await self._asked("/score", x, records, fields)
+        lists = {name: numbers(answer[name]) for name in ("log_prob", "percentile", "p_value", "typicality_p_value")}
+        threshold = None if answer["threshold"] is None else float(answer["threshold"])
+        return read(Scores, {**answer, **lists, "flagged": flags(answer["flagged"]), "threshold": threshold})
+
+    async def encode(
+        self,
+        x: ArrayLike | None = None,
+        *,
+        records: Records | None = None,
+        condition: Any = None,
+        options: Options | None = None,
+    ) -> Floats:
+        """The latent code of each row."""
+        fields = self._body(condition=condition, options=options)
+        if records is not None:
+            return floats((await self._asked("/encode", x, records, fields))["z"])
+        return await self._rows("/encode", x, fields)
+
+    async def decode(self, z: ArrayLike, *, condition: Any = None, options: Options | None = None) -> Floats:
+        """The data of each latent code."""
+        return await self._rows("/decode", z, self._body(condition=condition, options=options))
+
+    async def reconstruct(self, x: ArrayLike, *, condition: Any = None) -> Floats:
+        """Encode and decode each row; of a model that translates, there and back."""
+        return await self._rows("/reconstruct", x, self._body(condition=condition))
+
+    async def translate(
+        self, x: ArrayLike, to: Any, *, condition: Any = None, options: Options | None = None
+    ) -> Floats:
+        """Each row in another domain: a label or a vector, or one for each row."""
+        return await self._rows("/translate", x, self._body(to=to, condition=condition, options=options))
+
+    async def interpolate(
+        self,
+        start: ArrayLike | None = None,
+        end: ArrayLike | None = None,
+        *,
+        start_seed: int | None = None,
+        end_seed: int | None = None,
+        steps: int = 8,
+        path: str | None = None,
+        condition: Any = None,
+    ) -> Floats:
+        """From one row to another, or from the sample of one seed to that of another; (steps, *shape)."""
+        ends = {"start": start, "end": end, "start_seed": start_seed, "end_seed": end_seed}
+        body = self._body(**given(ends), steps=steps, path=path, condition=condition)
+        reply = await self._connection.send(with_json("POST", "/interpolate", body, accept=NPY))
+        return array(reply.content)
+
+    async def complete(
+        self,
+        x: ArrayLike | None = None,
+        *,
+        mask: ArrayLike | None = None,
+        patches: ArrayLike | None = None,
+        records: Records | None = None,
+        n: int = 1,
+        seed: int = 0,
+        condition: Any = None,
+        options: Options | None = None,
+    ) -> Floats | list[JSON]:
+        """Whole rows of those of which a part is known: pixels by `mask`, patches, or cells of `records`."""
+        rows = given({"x": x, "mask": mask, "patches": patches, "records": records})
+        body = self._body(**rows, seed=seed, condition=condition, options=options)
+        if records is not None:
+            answer = await self._connection.json(with_json("POST", "/complete", body | {"n": n}))
+            made: list[JSON] = answer["records"]
+            return made
+        reply = await self._connection.send(with_json("POST", "/complete", body, accept=NPY))
+        return array(reply.content)
+
+    async def draw(self, op: str, *, svg: bool = False, **fields: Any) -> bytes:
+        """The answer to any operation as a PNG or SVG, where it can be drawn: `draw("sample", n=64, seed=0)`."""
+        body = self._body(**fields)
+        return (await self._connection.send(with_json("POST", f"/{op}", body, accept=SVG if svg else PNG))).content
+
+    def _body(self, **fields: Any) -> dict[str, Any]:
+        return {"model": self.card.reference, **given(fields)}
+
+    async def _rows(self, path: str, rows: ArrayLike | None, fields: Mapping[str, Any]) -> Floats:
+        if rows is None:
+            raise ValueError("give rows: x, or records of a table")
+        reply = await self._connection.send(with_rows(path, rows, fields, accept=NPY))
+        return array(reply.content)
+
+    async def _asked(
+        self, path: str, x: ArrayLike | None, records: Records | None, fields: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        if (x is None) == (records is None):
+            raise ValueError("give rows: x, or records of a table")
+        if records is not None:
+            request = with_json("POST", path, {**fields, "records": list(records)})
+        else:
+            request = with_rows(path, x, fields, accept="application/json")  # type: ignore[arg-type]  # not None here
+        answer: dict[str, Any] = await self._connection.json(request)
+        return answer
+
+
+def _numbers_or_none(values: Any) -> NDArray[np.float64] | None:
+    return None if values is None else numbers(values)

@@ -1,0 +1,46 @@
+"""Trained models: listed, shown, deleted."""
+
+from __future__ import annotations
+
+from typing import TypeAlias, final
+
+from pushforward.client.aio.connection import AsyncConnection
+from pushforward.client.answers import Histogram, ModelCard, read
+from pushforward.client.bodies import PNG, SVG, Request, given, segment
+
+References: TypeAlias = list[str]
+
+
+@final
+class AsyncModels:
+    """The models of a service."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def list(self, *, model: str | None = None) -> list[ModelCard]:
+        """The newest version of each model, or all versions of one. Raises PushforwardError, as all methods do."""
+        answer = await self._connection.json(Request("GET", "/models", given({"model": model})))
+        return [read(ModelCard, each) for each in answer["models"]]
+
+    async def get(self, reference: str) -> ModelCard:
+        """The card of `name`, its newest version, or of `name@3`."""
+        return read(ModelCard, await self._connection.json(Request("GET", f"/models/{segment(reference)}")))
+
+    async def delete(self, reference: str) -> References:
+        """Delete a version, or with `name` all of them; returns what was deleted."""
+        deleted: References = (await self._connection.json(Request("DELETE", f"/models/{segment(reference)}")))[
+            "deleted"
+        ]
+        return deleted
+
+    async def histogram(self, reference: str) -> Histogram:
+        """How the scores of its held-out rows are distributed."""
+        return read(Histogram, await self._connection.json(Request("GET", f"/models/{segment(reference)}/histogram")))
+
+    async def draw_histogram(self, reference: str, *, svg: bool = False) -> bytes:
+        """The histogram as a PNG, or as SVG."""
+        headers = {"Accept": SVG if svg else PNG}
+        return (
+            await self._connection.send(Request("GET", f"/models/{segment(reference)}/histogram", headers=headers))
+        ).content
