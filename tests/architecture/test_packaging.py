@@ -62,7 +62,12 @@ def test_a_wheel_installs_one_package_with_all_that_is_in_the_repository(wheel: 
     inside = (file.relative_to(ROOT) for file in files if "__pycache__" not in file.parts)
     ours = {f"{file}" if file.parts[0] == "pushforward" else f"pushforward/{file}" for file in inside}
     assert {"pushforward/models/family.py", "pushforward/service/jobs/jobs.lua", "pushforward/client/errors.py"} <= ours
-    assert ours | {"pushforward/__init__.py", "pushforward/__main__.py", "pushforward/py.typed"} == set(names)
+    assert ours | {
+        "pushforward/__init__.py",
+        "pushforward/__main__.py",
+        "pushforward/py.typed",
+        "pushforward/sklearn.py",
+    } == set(names)
 
 
 def test_the_base_install_is_enough_for_a_client_and_the_command_line_says_what_it_needs(
