@@ -10,6 +10,7 @@
 --   paused           zset: id of the queued that may not be claimed before, ms; why is `waiting_for` of the record
 --   held             zset: id of those that their user paused, by when, ms
 --   running          zset: id by the end of its lease, ms
+--   freed:{kind}     string: when one of them last left it, ms; for a while
 --   sweeps           zset: id of the searches that are not over, by creation, ms; no worker claims one
 --   version:{model}  string: the newest version reserved
 --   train, sample, evaluate   list: Celery's queues of wake-ups, one for each kind of jobs
@@ -26,6 +27,7 @@ local KEY_S = 24 * 3600 -- an idempotency key is remembered
 local KEEP_S = tonumber(ARGV[2])
 local AHEAD = 10 -- jobs that a queued job lists before it
 local MAX_DOUBLINGS = 20 -- of a pause
+local FREED_MS = 600000 -- longer than a waiting job is waited for
 local FORESEEN = 100 -- waiting jobs of a kind whose start is foreseen
 local ALL = 2 ^ 31
 local NO_TRIAL = cjson.encode({type = 'no-trial', detail = 'none of its trials succeeded; see the errors of their jobs'})
@@ -246,11 +248,14 @@ local function emit_state(id)
   emit(id, 'state', unpack(record(id)))
 end
 
--- Take a job from wherever it is.
-local function leave(id)
+-- Take a job from wherever it is. Where it ran, and does not go on, its slot is free now.
+local function leave(id, goes_on)
   foreseen = {}
-  for _, list in ipairs({'queued', 'paused', 'held', 'running'}) do
+  for _, list in ipairs({'queued', 'paused', 'held'}) do
     redis.call('ZREM', prefix .. list, id)
+  end
+  if redis.call('ZREM', prefix .. 'running', id) == 1 and not goes_on then
+    redis.call('SET', prefix .. 'freed:' .. kind_of(id), whole(now_ms), 'PX', FREED_MS)
   end
   leave_line(id)
   redis.call('HDEL', job_key(id), 'ranked', 'waiting_for', 'retry_ms', 'ends_ms')
@@ -290,7 +295,7 @@ end
 
 local function run(id, lease_ms)
   local ends_ms = get(id, 'ends_ms')
-  leave(id)
+  leave(id, true)
   if ends_ms ~= '' then
     set(id, 'ends_ms', ends_ms)
   end
@@ -412,9 +417,15 @@ local function is_lower(id, other)
   return started_ms > other_started_ms or started_ms == other_started_ms and id < other
 end
 
+-- When a slot of a kind last became free, if that is not long ago.
+local function freed_ms(kind)
+  local key = prefix .. 'freed:' .. kind
+  return redis.call('TYPE', key).ok == 'string' and tonumber(redis.call('GET', key)) or 0
+end
+
 -- The waiting job that a running one makes room for; nil where it goes on. It is the lowest that runs, and that job is
--- of a higher priority and was announced `patience_ms` ago, so that no slot is free. Slots that become free anyway go
--- to the first in line, so the job after those is looked at: each waiting job preempts one.
+-- of a higher priority, was announced `patience_ms` ago, and no slot became free since: none is free. Slots that become
+-- free anyway go to the first in line, so the job after those is looked at: each waiting job preempts one.
 local function preemptor(id, patience_ms)
   local kind = kind_of(id)
   if get(id, 'yields_to') ~= '' then
@@ -436,7 +447,7 @@ local function preemptor(id, patience_ms)
     if number(other, 'retry_ms') <= now_ms then
       if n_freed == 0 then
         local announced_ms = tonumber(redis.call('ZSCORE', prefix .. 'queued', other) or 0)
-        local has_waited = announced_ms > 0 and now_ms - announced_ms >= patience_ms
+        local has_waited = announced_ms > 0 and now_ms - math.max(announced_ms, freed_ms(kind)) >= patience_ms
         return has_waited and number(other, 'priority') > number(id, 'priority') and other or nil
       end
       n_freed = n_freed - 1

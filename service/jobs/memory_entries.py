@@ -159,6 +159,8 @@ class Entries:
 
     def change(self, entry: JobEntry, **changes: Any) -> None:
         """Change fields of a job, and emit its state."""
+        if entry.job.state is State.RUNNING and changes.get("state", State.RUNNING) is not State.RUNNING:
+            entry.left_at = self._clock()
         entry.job = entry.job.model_copy(update=changes)
         self.emit_state(entry)
 

@@ -31,6 +31,7 @@ class JobEntry:
     takes_s: float | None = None  # from its first step to its last
     trials: tuple[TrialRecord, ...] = ()  # of a search
     yields_to: str | None = None  # the job that preempts it
+    left_at: float = 0.0  # when it last ceased to run
     changed: asyncio.Event = field(default_factory=asyncio.Event)  # set, and replaced, by every event
 
     @property
@@ -105,6 +106,7 @@ def preemptor(entry: JobEntry, entries: Sequence[JobEntry], now: float, beat_s: 
     if kind == "evaluate" or entry.is_ending:
         return None
     n_freed = 0
+    freed_at = max(other.left_at for other in entries if other.job.kind == kind)
     for other in running(entries, kind):
         if other.job.cancel_requested or other.job.pause_requested or other.yields_to is not None:
             n_freed += 1
@@ -112,7 +114,7 @@ def preemptor(entry: JobEntry, entries: Sequence[JobEntry], now: float, beat_s: 
             return None
     for place, other in enumerate(each for each in line(entries, kind) if (each.job.retry_at or 0.0) <= now):
         if place == n_freed:
-            has_waited = 0.0 < other.announced_at <= now - PATIENCE_BEATS * beat_s
+            has_waited = other.announced_at > 0 and max(other.announced_at, freed_at) <= now - PATIENCE_BEATS * beat_s
             return other.job.id if has_waited and other.job.priority > entry.job.priority else None
     return None
 

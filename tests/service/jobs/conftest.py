@@ -81,7 +81,8 @@ def unpause(client: redis.Redis) -> None:
 
 
 def announce_long_ago(client: redis.Redis) -> None:
-    """Every job that waits was announced in 1970."""
+    """Every job that waits was announced in 1970, and no slot became free since."""
+    client.delete("pf:freed:train", "pf:freed:sample")
     for job_id in client.zrangebyscore("pf:queued", 1, "+inf"):
         client.zadd("pf:queued", {job_id: 1})
 

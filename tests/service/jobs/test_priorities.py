@@ -165,6 +165,25 @@ async def test_a_slot_that_is_to_be_free_anyway_is_waited_for(record: Record) ->
     assert record.runs.beat(other.id, 1, []) is Wish.YIELD
 
 
+@pytest.mark.parametrize("way", ["preempted", "paused", "failed"])
+async def test_a_slot_that_became_free_just_now_is_waited_for(record: Record, way: str) -> None:
+    """Its next job is claimed in a moment; until then another one must not make room, too."""
+    low, middle = await running(record, -5), await running(record)
+    await create(record, 9)
+    if way == "paused":
+        await record.jobs.pause(low.id)
+    record.wait_some_beats()
+    if way == "preempted":
+        assert record.runs.beat(low.id, 1, []) is Wish.YIELD
+    if way == "failed":
+        record.runs.fail(low.id, 1, CRASH)
+    else:
+        record.runs.give_back(low.id, 1)
+    assert record.runs.beat(middle.id, 1, []) is Wish.GO_ON
+    record.wait_some_beats()
+    assert record.runs.beat(middle.id, 1, []) is Wish.YIELD  # nobody took it: its worker is gone
+
+
 async def test_jobs_that_are_about_to_end_are_not_preempted(record: Record) -> None:
     published, scored = await running(record), await running(record)
     record.runs.reserve_version(published.id, 1, 0)
