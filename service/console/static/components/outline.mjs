@@ -20,7 +20,7 @@ export function Outline({ name }) {
   const { spec, rows, reasons } = /** @type {any} */ (data);
   return html`<section aria-labelledby="outline-title"><h2 id="outline-title">What is in it</h2>
     <p>${rows === null ? "" : count(rows, "row")}${spec.table ? ` of ${count(spec.table.columns.length, "column")}` : `, each of shape ${spec.shape.join(" × ")}`}${spec.low !== null ? `, from ${number(spec.low)} to ${number(spec.high)}` : ""}${spec.n_classes ? `, ${spec.n_classes} labels` : ""}</p>
-    ${spec.table && html`<div class="wide"><table>
+    ${spec.table && html`<div class="wide" tabindex="0"><table>
       <thead><tr><th scope="col">column</th><th scope="col">kind</th><th scope="col">because</th></tr></thead>
       <tbody>${spec.table.columns.map((/** @type {any} */ column) => html`<tr><th scope="row">${column.name}</th><td>${column.kind}${column.missing || column.nullable ? ", may be empty" : ""}</td><td>${reasons[column.name] ?? ""}</td></tr>`)}</tbody>
     </table></div>`}</section>`;

@@ -68,7 +68,7 @@ function Table({ jobs, chosen, choose }) {
           <td>${job.run?.family?.family ?? "–"}</td>
           <td><${State} state=${job.state} /></td>
           <td><${Progress} step=${job.progress.step} total=${job.progress.total_steps} label=${job.model} /></td>
-          <td>${Object.entries(job.losses).map(([name, value]) => html`<div>${name} ${number(/** @type {number} */ (value))}</div>`)}</td>
+          <td>${Object.entries(job.losses).slice(0, 1).map(([name, value]) => html`<div>${name} ${number(/** @type {number} */ (value))}</div>`)}</td>
           <td>${age(job.created_at)}</td>
         </tr>`,
       )}

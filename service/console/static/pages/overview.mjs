@@ -61,7 +61,7 @@ function Workers() {
   const { data, error } = useLoaded((signal) => get("/readyz", { signal }), [], 2 * EVERY_S);
   if (error) return html`<${Problem} error=${error} />`;
   if (!data) return html`<${Loading} />`;
-  return html`<div class="wide"><table>
+  return html`<div class="wide" tabindex="0"><table>
     <thead><tr><th scope="col">worker</th><th scope="col">device</th><th scope="col">holds in memory</th><th scope="col">runs</th><th scope="col">last heartbeat</th></tr></thead>
     <tbody>
       ${data.workers.map(
@@ -79,7 +79,7 @@ function Workers() {
 
 /** @param {{ jobs: any[] }} props */
 function Active({ jobs }) {
-  return html`<div class="wide"><table>
+  return html`<div class="wide" tabindex="0"><table>
     <thead><tr><th scope="col">job</th><th scope="col">model</th><th scope="col">state</th><th scope="col">progress</th><th scope="col">last loss</th><th scope="col">left</th></tr></thead>
     <tbody>
       ${jobs.map(

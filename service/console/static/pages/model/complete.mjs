@@ -57,7 +57,7 @@ function Completed({ card, reference, rows, hidden, seed }) {
   const made = data["x"] ?? data["records"] ?? [];
   return html`${spec.table
       ? html`<${RecordsTable} rows=${made} name=${`${reference}-completed`} label="Completed rows" />`
-      : html`<div class="wide"><table><thead><tr><th scope="col">row</th><th scope="col">what is known</th><th scope="col">completed</th></tr></thead>
+      : html`<div class="wide" tabindex="0"><table><thead><tr><th scope="col">row</th><th scope="col">what is known</th><th scope="col">completed</th></tr></thead>
           <tbody>${shown.map((row, i) => html`<tr><th scope="row">${i}</th><td><${Row} row=${row} spec=${spec} label=${`what is known of row ${i}`} tile=${96} /></td><td><${Row} row=${made[i]} spec=${spec} label=${`row ${i}, completed`} tile=${96} /></td></tr>`)}</tbody></table></div>`}
     <${CopyAs} asked=${{ op: "complete", body }} />`;
 }

@@ -31,7 +31,7 @@ function Rebuilt({ card, reference, rows }) {
   const list = listOf(rows);
   const back = data["x"] ?? data["records"] ?? [];
   const isNumbers = !card.spec.table;
-  return html`<div class="wide"><table>
+  return html`<div class="wide" tabindex="0"><table>
       <thead><tr><th scope="col">row</th><th scope="col">as it was</th><th scope="col">rebuilt</th>${isNumbers && html`<th scope="col">root mean squared error</th>`}</tr></thead>
       <tbody>${list.slice(0, 100).map((row, i) => html`<tr><th scope="row">${i}</th><td><${Row} row=${row} spec=${card.spec} label=${`row ${i}`} tile=${96} /></td><td><${Row} row=${back[i]} spec=${card.spec} label=${`row ${i}, rebuilt`} tile=${96} /></td>${isNumbers && html`<td>${number(rmse(row, back[i]))}</td>`}</tr>`)}</tbody>
     </table></div>

@@ -22,7 +22,7 @@ export default function Report({ card, reference }) {
       <span class="quiet">Draws samples and compares them with held-out rows; the report is kept with the version.</span></p>
     <${Problem} error=${start.error} />
     ${!report && html`<p class="quiet">This version was never evaluated.</p>`}
-    ${report && html`<div class="wide"><table>
+    ${report && html`<div class="wide" tabindex="0"><table>
       <caption class="quiet">${number(report.n)} samples against ${number(report.n_reference)} rows, seed ${report.seed}, ${age(report.created_at)}. The floor are as many training rows: what the data themselves reach.</caption>
       <thead><tr><th scope="col">metric</th><th scope="col">this model</th><th scope="col">floor</th><th scope="col">a Gaussian</th><th scope="col">better is</th></tr></thead>
       <tbody>${report.metrics.map((/** @type {any} */ metric) => html`<tr><th scope="row">${words(metric.name)}</th><td>${shown(metric.model)}</td><td>${shown(metric.floor)}</td><td>${shown(metric.gaussian)}</td><td>${metric.better === "nearer" ? `nearer to ${number(metric.ideal)}` : metric.better}</td></tr>`)}</tbody>

@@ -44,7 +44,7 @@ function Scores({ card, reference, rows, rate, held, onScored }) {
   return html`<h2>${n === 0 ? "No row is flagged" : `${count(n, "row")} of ${list.length} flagged`}</h2>
     <p class="quiet">The score is ${KINDS[data["kind"]] ?? data["kind"]} in ${data["unit"]}; compared with ${count(data["held_out_rows"], "held-out row")}. ${data["note"]}</p>
     ${held && html`<${Histogram} histogram=${held} values=${data["log_prob"]} flagged=${data["flagged"]} label="Held-out rows, and the rows that were given" />`}
-    <div class="wide"><table>
+    <div class="wide" tabindex="0"><table>
       <thead><tr><th scope="col">row</th><th scope="col">what</th><th scope="col">log-likelihood, ${data["unit"]}</th><th scope="col">below it, of held-out rows</th><th scope="col">p-value</th><th scope="col">flagged</th></tr></thead>
       <tbody>${list.slice(0, 200).map(
         (row, i) => html`<tr><th scope="row">${i}</th><td><${Row} row=${row} spec=${card.spec} label=${`row ${i}`} tile=${48} /></td>

@@ -25,7 +25,7 @@ function Translated({ card, reference, rows, to }) {
   const { data, error } = useLoaded((signal) => post("/translate", body, { signal }), [JSON.stringify(body)]);
   if (error) return html`<${Problem} error=${error} fieldId=${(/** @type {string} */ field) => (field.startsWith("to") ? "to" : field.startsWith("x") ? "rows-text" : field === "condition" ? "condition" : null)} />`;
   if (!data) return html`<${Loading} what="Translating" />`;
-  return html`<div class="wide"><table>
+  return html`<div class="wide" tabindex="0"><table>
       <thead><tr><th scope="col">row</th><th scope="col">as it was</th><th scope="col">as ${to}</th></tr></thead>
       <tbody>${listOf(rows).map((row, i) => html`<tr><th scope="row">${i}</th><td><${Row} row=${row} spec=${card.spec} label=${`row ${i}`} tile=${96} /></td><td><${Row} row=${data["x"][i]} spec=${card.spec} label=${`row ${i}, translated`} tile=${96} /></td></tr>`)}</tbody>
     </table></div>

@@ -19,7 +19,7 @@ export default function Versions({ card, reference }) {
   /** @type {any[]} */
   const versions = [...data["models"]].reverse().slice(0, MOST);
   const metrics = [...new Set(versions.flatMap((each) => Object.keys(each.metrics)))];
-  return html`<div class="wide"><table>
+  return html`<div class="wide" tabindex="0"><table>
     <caption class="quiet">Samples are of seed 0, so that versions differ and not the noise.</caption>
     <thead><tr><th scope="col">what</th>${versions.map((each) => html`<th scope="col"><a href=${address("tab", { reference: `${each.model}@${each.version}`, tab: "versions" })}>${each.model}@${each.version}</a>${`${each.model}@${each.version}` === reference ? " (this)" : ""}</th>`)}</tr></thead>
     <tbody>
