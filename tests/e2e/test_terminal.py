@@ -1,5 +1,6 @@
 """Pictures and curves in a terminal, of a real service: what the service drew is what a terminal shows."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,8 +41,14 @@ def client(up: Up) -> Iterator[Client]:
 
 @pytest.fixture(scope="module")
 def job(client: Client) -> str:
-    """A training of digits; one of the plane goes before."""
-    for model, preset in (("plane", "flow-two-moons"), ("digits", "vae-digits")):
+    """A training of digits; those of the others go before."""
+    presets = {
+        "plane": "flow-two-moons",
+        "puzzle": "puzzle-digits",
+        "thick": "cyclegan-digits-thick",
+        "digits": "vae-digits",
+    }
+    for model, preset in presets.items():
         started = client.train(model, preset=preset, run=BUDGET)["id"]
         states = [data["state"] for kind, data in client.watch(started) if kind == "state"]
         assert states[-1] == "succeeded"
@@ -85,27 +92,30 @@ def test_samples_are_the_service_s_picture_in_each_kind_of_terminal(up: Up, clie
     assert "\x1b" not in shown(up, b"", *words, NO_COLOR="1").replace("\x1b[0m", "")
 
 
+ROWS = np.full((4, 1, 8, 8), 3.0, np.float32)
+PATCHES = np.arange(2 * 3 * 16, dtype=np.float32).reshape(2, 3, 1, 4, 4) % 16
+FILES = {"z.npy": np.zeros((4, 8), np.float32), "x.npy": ROWS, "patches.npy": PATCHES}
+
+
 @pytest.mark.usefixtures("job")
 @pytest.mark.parametrize(
-    ("op", "flags", "body"),
+    ("model", "op", "flags", "body"),
     [
-        (
-            "interpolate",
-            ("--start-seed", "1", "--end-seed", "2"),
-            {"start_seed": 1, "end_seed": 2, "steps": 8},
-        ),
-        ("decode", ("--z", "z.npy"), {"z": np.zeros((4, 8)).tolist()}),
-        ("reconstruct", ("--x", "x.npy"), {"x": np.full((4, 1, 8, 8), 3.0).tolist()}),
+        ("digits", "interpolate", "--start-seed 1 --end-seed 2", {"start_seed": 1, "end_seed": 2, "steps": 8}),
+        ("digits", "decode", "--z z.npy", {"z": FILES["z.npy"].tolist()}),
+        ("digits", "reconstruct", "--x x.npy", {"x": ROWS.tolist()}),
+        ("puzzle", "complete", "--patches patches.npy --seed 0", {"patches": PATCHES.tolist(), "seed": 0}),
+        ("thick", "translate", "--x x.npy --to 1 --condition 0", {"x": ROWS.tolist(), "to": 1, "condition": 0}),
     ],
 )
 def test_other_answers_of_images_are_pictures_too(
-    up: Up, client: Client, op: str, flags: tuple[str, ...], body: dict[str, object], tmp_path: Path
+    up: Up, client: Client, model: str, op: str, flags: str, body: dict[str, object], tmp_path: Path
 ) -> None:
-    np.save(tmp_path / "z.npy", np.zeros((4, 8), np.float32))
-    np.save(tmp_path / "x.npy", np.full((4, 1, 8, 8), 3.0, np.float32))
-    paths = [str(tmp_path / flag) if flag.endswith(".npy") else flag for flag in flags]
-    came = pixels(png_of_kitty(shown(up, KITTY, op, "digits", *paths)))
-    wanted = drawn(client, op, {"model": "digits", **body})
+    for name, array in FILES.items():
+        np.save(tmp_path / name, array)
+    paths = [str(tmp_path / flag) if flag.endswith(".npy") else flag for flag in flags.split()]
+    came = pixels(png_of_kitty(shown(up, KITTY, op, model, *paths)))
+    wanted = drawn(client, op, {"model": model, **body})
     assert np.array_equal(came, enlarged(wanted, came))
 
 
@@ -127,14 +137,24 @@ def test_losses_are_the_service_s_chart_or_dots(up: Up, client: Client, job: str
     assert any(0x2801 <= ord(letter) <= 0x28FF for letter in text)
 
 
-@pytest.mark.parametrize("words", [("sample", "digits"), ("jobs", "JOB", "--losses"), ("jobs", "JOB", "--follow")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sample", "digits"),
+        ("jobs", "JOB", "--losses"),
+        ("jobs", "JOB", "--losses", "--json"),
+        ("jobs", "JOB", "--follow"),
+    ],
+)
 def test_a_pipe_never_gets_an_escape(up: Up, client: Client, job: str, words: tuple[str, ...]) -> None:
     command = [sys.executable, "-m", "pushforward", *(job if word == "JOB" else word for word in words)]
     environment = {"PUSHFORWARD_URL": up.place.url, "PYTHONPATH": str(ROOT), "TERM": "xterm-kitty", "FORCE_COLOR": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, check=True)
     assert b"\x1b_G" not in done.stdout + done.stderr
     assert b"\x1b" not in done.stdout
-    if "--losses" in words:
+    if "--json" in words:
+        assert json.loads(done.stdout) == client.losses(job, points=500)
+    elif "--losses" in words:
         curves = client.losses(job, points=500)["curves"]
         wanted = [(curve["name"], f"{step}") for curve in curves for step in curve["steps"]]
         assert [tuple(line.split()[:2]) for line in done.stdout.decode().splitlines()[-len(wanted) :]] == wanted
