@@ -233,7 +233,8 @@ class Preview:
 
     step: int
     steps: int
-    x: NDArray[np.float32]
+    x: NDArray[np.float32] | None
+    records: list[JSON] | None
 
 
 @final

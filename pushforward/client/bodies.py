@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 NPY, JSON = "application/x-npy", "application/json"
-PNG, SVG = "image/png", "image/svg+xml"
+PNG, SVG, CSV = "image/png", "image/svg+xml", "text/csv"
 
 
 @final

@@ -125,6 +125,16 @@ def test_a_table_s_rows_are_records(client: Client) -> None:
 
 
 @pytest.mark.usefixtures("trained")
+def test_a_table_of_many_rows_is_written_to_a_file(client: Client, tmp_path: Path) -> None:
+    model = client.model("trees")
+    with pytest.raises(ValueError, match="save_samples"):
+        model.sample(200_000)
+    model.save_samples(tmp_path / "trees.csv", 3000, seed=0)
+    lines = (tmp_path / "trees.csv").read_text().splitlines()
+    assert (len(lines), lines[0]) == (3001, '"kind","height"')
+
+
+@pytest.mark.usefixtures("trained")
 def test_previews_lead_to_the_sample_of_their_seed(client: Client) -> None:
     model = client.model("steps")
     seen = list(model.previews(3, every=5, seed=2))

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from pushforward.client.aio.connection import AsyncConnection
 from pushforward.client.answers import JSON, Job, LogProb, ModelCard, Preview, Samples, Scores, read
-from pushforward.client.bodies import NPY, PNG, SVG, array, flags, floats, given, numbers, with_json, with_rows
+from pushforward.client.bodies import (
+    CSV,
+    NPY,
+    PNG,
+    SVG,
+    Request,
+    array,
+    flags,
+    floats,
+    given,
+    numbers,
+    with_json,
+    with_rows,
+)
 from pushforward.client.errors import BrokenAnswer, refusal
 from pushforward.client.files import whole_file
 from pushforward.client.retries import new_key, new_seed
@@ -54,9 +68,13 @@ class AsyncModel:
         """New rows. Without a seed one is drawn here, so that a second try gives the same rows."""
         body = self._body(n=n, condition=condition, options=options, deadline_ms=deadline_ms)
         body["seed"] = new_seed() if seed is None else seed
-        if self.card.spec["table"] is not None:
-            answer = await self._connection.json(with_json("POST", "/sample", body))
-            return Samples(answer["model"], answer["seed"], None, answer["records"])
+        if self._is_table:
+            reply = await self._connection.send(with_json("POST", "/sample", body))
+            if reply.status_code == HTTPStatus.ACCEPTED:
+                job = reply.json()["id"]
+                await self._connection.send(Request("POST", f"/jobs/{job}/cancel"))
+                raise ValueError(f"{n} rows do not fit into one answer; write them with save_samples or sample_to_file")
+            return _samples(reply.json())
         reply = await self._connection.send(with_json("POST", "/sample", body, accept=NPY))
         return Samples(reply.headers["pushforward-model"], body["seed"], array(reply.content), None)
 
@@ -81,10 +99,9 @@ class AsyncModel:
                 if event.kind == "problem":
                     raise refusal(int(event.data["status"]), event.data, None)
                 if event.kind == "preview":
-                    yield Preview(event.data["step"], event.data["steps"], floats(event.data["samples"]))
+                    yield Preview(event.data["step"], event.data["steps"], *_rows(event.data))
                 if event.kind == "samples":
-                    rows = floats(event.data["samples"])
-                    yield Samples(event.data["model"], event.data["seed"], rows, None)
+                    yield _samples(event.data)
                     return
         raise BrokenAnswer("the previews broke off; ask again")
 
@@ -96,13 +113,14 @@ class AsyncModel:
         seed: int | None = None,
         condition: Any = None,
         options: Options | None = None,
-        media_type: str = NPY,
+        media_type: str | None = None,
     ) -> None:
-        """Write rows to a file as they come: npy, image/png, or of a table text/csv. Raises OSError of `path`."""
+        """Write rows to a file as they come: npy, of a table csv, or another media type. Raises OSError of `path`."""
+        accept = media_type or (CSV if self._is_table else NPY)
         body = self._body(n=n, condition=condition, options=options)
         body["seed"] = new_seed() if seed is None else seed
         with whole_file(path) as stream:
-            async with self._connection.stream(with_json("POST", "/sample", body, accept=media_type)) as answer:
+            async with self._connection.stream(with_json("POST", "/sample", body, accept=accept)) as answer:
                 async for part in answer.aiter_bytes():
                     stream.write(part)
 
@@ -232,6 +250,10 @@ class AsyncModel:
         body = self._body(**fields)
         return (await self._connection.send(with_json("POST", f"/{op}", body, accept=SVG if svg else PNG))).content
 
+    @property
+    def _is_table(self) -> bool:
+        return self.card.spec["table"] is not None
+
     def _body(self, **fields: Any) -> dict[str, Any]:
         return {"model": self.card.reference, **given(fields)}
 
@@ -252,6 +274,16 @@ class AsyncModel:
             request = with_rows(path, x, fields, accept="application/json")  # type: ignore[arg-type]  # not None here
         answer: dict[str, Any] = await self._connection.json(request)
         return answer
+
+
+def _rows(answer: JSON) -> tuple[Floats | None, list[JSON] | None]:
+    """`x` or `records` of an answer in JSON."""
+    rows = answer.get("samples")
+    return None if rows is None else floats(rows), answer.get("records")
+
+
+def _samples(answer: JSON) -> Samples:
+    return Samples(answer["model"], answer["seed"], *_rows(answer))
 
 
 def _numbers_or_none(values: Any) -> NDArray[np.float64] | None:
