@@ -29,7 +29,6 @@ from pushforward.client.bodies import NPY
 from pushforward.client.errors import NotFound
 from pushforward.client.sync.model import Model
 
-MOST_WAIT_S = 86_400.0
 LEAST_ROWS = 10  # below, none can be held out
 Method = TypeVar("Method", bound=Callable[..., Any])
 Floats = NDArray[np.float64]
@@ -80,19 +79,16 @@ class ServiceEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
             asked: dict[str, Any] = {"preset": self.preset, "run": self._run(name)}
             model = self.model or name
             key = hashlib.sha256(json.dumps([model, asked], sort_keys=True).encode()).hexdigest()
-            job = client.jobs.wait(client.train(model, **asked, idempotency_key=key).id, timeout_s=self._patience_s())
+            job = client.jobs.wait(client.train(model, **asked, idempotency_key=key).id, timeout_s=self.timeout_s)
             try:
                 card = client.models.get(job.reference)
             except NotFound:  # trained before, and deleted since
-                job = client.jobs.wait(client.train(model, **asked).id, timeout_s=self._patience_s())
+                job = client.jobs.wait(client.train(model, **asked).id, timeout_s=self.timeout_s)
                 card = client.models.get(job.reference)
         self._take(card)
 
     def _take(self, card: ModelCard) -> None:
         self.card_, self.model_, self.job_, self.metrics_ = card, card.reference, card.job, card.metrics
-
-    def _patience_s(self) -> float:
-        return MOST_WAIT_S if self.timeout_s is None else self.timeout_s
 
     def _run(self, dataset: str) -> dict[str, Any]:
         data = {"source": "npy", "dataset": dataset}

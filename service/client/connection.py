@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, final
 
 import httpx
-import numpy as np
 
+from pushforward.client.bodies import as_json
 from pushforward.service.client.errors import Refused, Unreachable
 
 
@@ -69,16 +68,9 @@ def accepted(response: httpx.Response) -> httpx.Response:
 def dumps(body: Any) -> bytes:
     """JSON, with arrays as lists. Raises Refused, before anything is sent, for a value that JSON cannot hold."""
     try:
-        return json.dumps(body, default=_as_list, allow_nan=False).encode()
+        return as_json(body)
     except (TypeError, ValueError) as error:
         raise Refused({"status": 400, "detail": f"the request cannot be written as JSON: {error}"}) from error
-
-
-def _as_list(value: Any) -> Any:
-    """An array or a number of NumPy, as JSON has them."""
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    raise TypeError(f"a {type(value).__name__} is not JSON")
 
 
 def _problem(response: httpx.Response) -> Mapping[str, Any]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import httpx
 
+from pushforward.client.sse import HEARTBEAT, EventLines
 from pushforward.service.client.connection import ServiceConnection, accepted
 from pushforward.service.client.errors import Refused, Unreachable
 from pushforward.service.client.outage import OutageTimer
 
 FINAL = ("succeeded", "failed", "cancelled")
 SILENCE_S = 60.0  # after which a connection is given up; a heartbeat comes every 15 s
-HEARTBEAT = "alive"
 
 
 def events_of(connection: ServiceConnection, job_id: str, after: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -52,18 +51,8 @@ def _events(connection: ServiceConnection, job_id: str, after: str) -> Iterator[
 
 def parsed(lines: Iterable[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(id, kind, data) of each event in a text/event-stream; a comment is a heartbeat."""
-    event_id, kind, data = "", "message", ""
+    reader = EventLines()
     for line in lines:
-        name, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        if name == "id":
-            event_id = value
-        elif name == "event":
-            kind = value
-        elif name == "data":
-            data += value
-        elif name == "" and line:
-            yield event_id, HEARTBEAT, {}
-        elif line == "" and data:
-            yield event_id, kind, json.loads(data)
-            kind, data = "message", ""
+        event = reader.event(line)
+        if event is not None:
+            yield event.id, event.kind, dict(event.data)

@@ -12,17 +12,10 @@ from PIL import Image
 from pushforward import AsyncClient, Client
 from pushforward.client.answers import Preview, Samples
 from pushforward.client.errors import Invalid, JobFailed, NotFound, RequestTimeout, Unsupported
-from tests.e2e.running import Up, start_up, stop_up
+from tests.e2e.running import Up
 
 BUDGET = {"budget": {"steps": 20, "epochs": None}}
 PNG_BEGINS = b"\x89PNG"
-
-
-@pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    running = start_up(Path(tmp_path_factory.mktemp("up")))
-    yield running
-    stop_up(running)
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 """scikit-learn's estimators over a real service: its own checks, pipelines, frames, models that are there."""
 
 import pickle
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +14,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from pushforward import Client
 from pushforward.client.errors import Invalid, JobFailed, NotFound
 from pushforward.sklearn import GenerativeModel, GenerativeOutlierDetector, ServiceEstimator
-from tests.e2e.running import Up, start_up, stop_up
+from tests.e2e.running import Up
 
 SMALL = {"family": {"family": "flow", "width": 8, "depth": 1, "n_transforms": 2}}
 # Float32 sums over other batch shapes differ by about 1e-6; these two compare float64 answers at 1e-7 and 1e-9.
@@ -27,10 +25,8 @@ ROWS = load_iris().data
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    running: Up = start_up(Path(tmp_path_factory.mktemp("up")))
-    yield running.place.url
-    stop_up(running)
+def url(up: Up) -> str:
+    return up.place.url
 
 
 def small(kind: type[ServiceEstimator], url: str, **arguments: object) -> ServiceEstimator:

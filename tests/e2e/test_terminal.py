@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from PIL import Image
 
 from pushforward.service.client import Client
-from tests.e2e.running import ROOT, Up, start_up, stop_up
+from tests.e2e.running import ROOT, Up
 from tests.service.cli.graphics.terminals import (
     KITTY,
     NEITHER,
@@ -24,19 +23,6 @@ from tests.service.cli.graphics.terminals import (
 )
 
 BUDGET = {"budget": {"steps": 20, "epochs": None}}
-
-
-@pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    running = start_up(Path(tmp_path_factory.mktemp("up")))
-    yield running
-    stop_up(running)
-
-
-@pytest.fixture(scope="module")
-def client(up: Up) -> Iterator[Client]:
-    with Client(up.place.url) as connected:
-        yield connected
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from time import monotonic
@@ -13,7 +12,6 @@ from pushforward.client.aio.connection import AsyncConnection
 from pushforward.client.answers import FINAL, Event, Job, LossCurve, Page, State, read
 from pushforward.client.bodies import Request, given, segment
 from pushforward.client.errors import APIError, BrokenAnswer, JobFailed, RequestTimeout, Unreachable
-from pushforward.client.files import whole_file
 from pushforward.client.sse import HEARTBEAT, EventLines
 
 Curves: TypeAlias = list[LossCurve]
@@ -100,14 +98,8 @@ class AsyncJobs:
 
     async def download(self, job_id: str, path: Path) -> None:
         """Write the file of a sampling, whole or not at all. Raises BrokenAnswer, and OSError of `path`."""
-        job, digest = await self.get(job_id), hashlib.sha256()
-        with whole_file(path) as stream:
-            async with self._connection.stream(Request("GET", f"/jobs/{segment(job_id)}/file")) as answer:
-                async for part in answer.aiter_bytes():
-                    digest.update(part)
-                    stream.write(part)
-            if digest.hexdigest() != job.file_sha256:
-                raise BrokenAnswer(f"what came is not the file of job {job_id}: its sha256 differs; download it again")
+        job = await self.get(job_id)
+        await self._connection.save(Request("GET", f"/jobs/{segment(job_id)}/file"), path, sha256=job.file_sha256)
 
     async def _told(self, job_id: str, what: str) -> Job:
         return read(Job, await self._connection.json(Request("POST", f"/jobs/{segment(job_id)}/{what}")))

@@ -24,7 +24,6 @@ from pushforward.client.bodies import (
     with_rows,
 )
 from pushforward.client.errors import BrokenAnswer, refusal
-from pushforward.client.files import whole_file
 from pushforward.client.retries import new_key, new_seed
 from pushforward.client.sse import EventLines
 
@@ -119,10 +118,7 @@ class AsyncModel:
         accept = media_type or (CSV if self._is_table else NPY)
         body = self._body(n=n, condition=condition, options=options)
         body["seed"] = new_seed() if seed is None else seed
-        with whole_file(path) as stream:
-            async with self._connection.stream(with_json("POST", "/sample", body, accept=accept)) as answer:
-                async for part in answer.aiter_bytes():
-                    stream.write(part)
+        await self._connection.save(with_json("POST", "/sample", body, accept=accept), path)
 
     async def sample_to_file(
         self,

@@ -5,9 +5,11 @@ httpx is imported with the first connection: it takes longer than all else.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, final
 
@@ -21,6 +23,7 @@ from pushforward.client.errors import (
     Unreachable,
     refusal,
 )
+from pushforward.client.files import whole_file
 from pushforward.client.retries import RETRIED, Retries, told_s
 
 if TYPE_CHECKING:
@@ -103,6 +106,20 @@ class Connection:
             with self.http.stream(**self._arguments(request), timeout=timeout) as answer:
                 _check(answer)
                 yield answer
+
+    def save(self, request: Request, path: Path, *, sha256: str | None = None) -> None:
+        """Write the answer to a file as it comes, whole or not at all.
+
+        Raises PushforwardError, BrokenAnswer among them where a `sha256` was given and differs, and OSError of `path`.
+        """
+        digest = hashlib.sha256()
+        with whole_file(path) as stream:
+            with self.stream(request) as answer:
+                for part in answer.iter_bytes():
+                    digest.update(part)
+                    stream.write(part)
+            if sha256 is not None and digest.hexdigest() != sha256:
+                raise BrokenAnswer(f"what came of {request.path} has another sha256; download it again")
 
     def _once(self, request: Request, until: float) -> httpx.Response:
         left_s = max(0.001, until - monotonic())

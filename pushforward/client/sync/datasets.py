@@ -10,8 +10,6 @@ from typing import Any, TypeAlias, final
 
 from pushforward.client.answers import Dataset, DatasetOutline, read
 from pushforward.client.bodies import Request, segment, with_json
-from pushforward.client.errors import BrokenAnswer
-from pushforward.client.files import whole_file
 from pushforward.client.sync.connection import Connection
 
 Names: TypeAlias = list[str]
@@ -52,14 +50,8 @@ class Datasets:
 
     def download(self, name: str, path: Path) -> None:
         """Write its file, whole or not at all. Raises BrokenAnswer, and OSError of `path`."""
-        dataset, digest = self.get(name), hashlib.sha256()
-        with whole_file(path) as stream:
-            with self._connection.stream(Request("GET", f"/datasets/{segment(name)}/content")) as answer:
-                for part in answer.iter_bytes():
-                    digest.update(part)
-                    stream.write(part)
-            if digest.hexdigest() != dataset.sha256:
-                raise BrokenAnswer(f"what came is not the file of {name}: its sha256 differs; download it again")
+        dataset = self.get(name)
+        self._connection.save(Request("GET", f"/datasets/{segment(name)}/content"), path, sha256=dataset.sha256)
 
     def delete(self, name: str) -> Names:
         """Delete it; runs that were accepted keep their bytes."""

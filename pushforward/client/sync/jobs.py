@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import TypeAlias, final
 from pushforward.client.answers import FINAL, Event, Job, LossCurve, Page, State, read
 from pushforward.client.bodies import Request, given, segment
 from pushforward.client.errors import APIError, BrokenAnswer, JobFailed, RequestTimeout, Unreachable
-from pushforward.client.files import whole_file
 from pushforward.client.sse import HEARTBEAT, EventLines
 from pushforward.client.sync.connection import Connection
 
@@ -100,14 +98,8 @@ class Jobs:
 
     def download(self, job_id: str, path: Path) -> None:
         """Write the file of a sampling, whole or not at all. Raises BrokenAnswer, and OSError of `path`."""
-        job, digest = self.get(job_id), hashlib.sha256()
-        with whole_file(path) as stream:
-            with self._connection.stream(Request("GET", f"/jobs/{segment(job_id)}/file")) as answer:
-                for part in answer.iter_bytes():
-                    digest.update(part)
-                    stream.write(part)
-            if digest.hexdigest() != job.file_sha256:
-                raise BrokenAnswer(f"what came is not the file of job {job_id}: its sha256 differs; download it again")
+        job = self.get(job_id)
+        self._connection.save(Request("GET", f"/jobs/{segment(job_id)}/file"), path, sha256=job.file_sha256)
 
     def _told(self, job_id: str, what: str) -> Job:
         return read(Job, self._connection.json(Request("POST", f"/jobs/{segment(job_id)}/{what}")))

@@ -23,7 +23,6 @@ from pushforward.client.bodies import (
     with_rows,
 )
 from pushforward.client.errors import BrokenAnswer, refusal
-from pushforward.client.files import whole_file
 from pushforward.client.retries import new_key, new_seed
 from pushforward.client.sse import EventLines
 from pushforward.client.sync.connection import Connection
@@ -119,10 +118,7 @@ class Model:
         accept = media_type or (CSV if self._is_table else NPY)
         body = self._body(n=n, condition=condition, options=options)
         body["seed"] = new_seed() if seed is None else seed
-        with whole_file(path) as stream:
-            with self._connection.stream(with_json("POST", "/sample", body, accept=accept)) as answer:
-                for part in answer.iter_bytes():
-                    stream.write(part)
+        self._connection.save(with_json("POST", "/sample", body, accept=accept), path)
 
     def sample_to_file(
         self,
